@@ -1,0 +1,161 @@
+// The whole configuration as plain data. Built by load() from a TOML file, or by the command line; never changed afterwards.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/sslmode.hpp"
+
+namespace config {
+
+using Duration = std::chrono::milliseconds;
+
+/// Where a value came from, so that any later error can point at it. line 0: a command-line flag or a default.
+struct Origin {
+    std::string file;  ///< configuration file, or "command line"
+    int line = 0;
+    int column = 0;
+    std::string key;  ///< dotted, as in the file: listener.tls.cert_file
+};
+
+/// One thing that is wrong (or, in a list of warnings, doubtful), with what would be right.
+struct Diagnostic {
+    Origin origin;
+    std::string message;
+};
+
+/// "pgairlock.toml:12:13: listener.tls.mode: ..." or "--sslmode: ..." ; parts that are not known are left out.
+std::string to_string(const Diagnostic& diagnostic);
+
+/// A file named by the configuration; paths are made absolute against the configuration file's folder.
+struct File {
+    std::string path;  ///< empty: not given
+    Origin origin;
+    explicit operator bool() const noexcept { return !path.empty(); }
+};
+
+/// host:port or unix:/path.
+struct Address {
+    enum class Kind { tcp, unix_socket };
+    Kind kind = Kind::tcp;
+    std::string host;  ///< name, IPv4 or IPv6 literal without brackets; the path for a UNIX-domain socket
+    std::uint16_t port = 0;
+    Origin origin;
+};
+
+/// "127.0.0.1:6432", "[::1]:6432", "unix:/run/x".
+std::string to_string(const Address& address);
+
+/// An address range of listener.allow. IPv4 is kept as v4-mapped IPv6 so that one comparison serves both.
+struct Cidr {
+    std::array<std::uint8_t, 16> bytes{};
+    int prefix_length = 128;  ///< 0 to 128, counted in the mapped form
+
+    bool contains(const std::array<std::uint8_t, 16>& address) const noexcept;
+};
+
+enum class LogLevel { trace, debug, info, warn, error };
+enum class LogFormat { text, json };
+
+struct Log {
+    LogLevel level = LogLevel::info;
+    LogFormat format = LogFormat::text;
+    std::string file;  ///< empty: stderr
+};
+
+struct Runtime {
+    unsigned threads = 0;  ///< 0: one per core
+    unsigned max_connections = 10000;
+    unsigned max_connections_per_address = 0;  ///< 0: no limit
+    Duration client_login_timeout{60'000};
+    Duration drain_timeout{30'000};
+    std::string state_dir;  ///< empty: see proxy/state_dir.hpp
+};
+
+enum class ClientTlsMode { disable, allow, require };
+enum class Trust { distributed, undistributed };
+enum class ClientCert { disable, request, require };
+enum class TlsVersion { unset, v1_0, v1_1, v1_2, v1_3 };
+
+std::string_view to_string(ClientTlsMode mode) noexcept;
+/// "TLSv1.2"; "" for unset.
+std::string_view to_string(TlsVersion version) noexcept;
+
+struct Certificate {
+    File cert_file;
+    File key_file;
+    std::vector<std::string> server_names;  ///< empty: any
+};
+
+struct ListenerTls {
+    ClientTlsMode mode = ClientTlsMode::allow;
+    bool direct = true;
+    File cert_file;  ///< empty, and no certificate table: one is generated in the state directory
+    File key_file;
+    Trust trust = Trust::distributed;
+    File ca_file;
+    ClientCert client_cert = ClientCert::disable;
+    TlsVersion ssl_min_protocol_version = TlsVersion::v1_2;
+    TlsVersion ssl_max_protocol_version = TlsVersion::unset;
+    std::string ssl_ciphers;
+    std::string ssl_tls13_ciphers;
+    std::string ssl_groups;
+    bool legacy = false;
+    std::vector<Certificate> certificate;
+    Origin origin;  ///< of the table, for errors that concern several keys
+};
+
+struct Listener {
+    std::string name;
+    std::vector<Address> listen;
+    std::string upstream;  ///< name of an Upstream of the same Config: load() has checked it
+    std::vector<Cidr> allow;
+    Duration idle_timeout{0};  ///< 0: never
+    Duration tcp_keepalive{60'000};
+    ListenerTls tls;
+    Origin origin;
+};
+
+enum class SslNegotiation { postgres, direct };
+
+struct Upstream {
+    std::string name;
+    std::vector<Address> hosts;
+    protocol::SslMode sslmode = protocol::SslMode::verify_full;
+    std::vector<File> sslrootcert;  ///< path "system": the operating system's store. Empty: not given (then verify-full means "system")
+    SslNegotiation sslnegotiation = SslNegotiation::postgres;
+    File sslcert;
+    File sslkey;
+    std::string ssl_ciphers;
+    std::string ssl_tls13_ciphers;
+    std::string ssl_groups = "P-256:X25519:P-384";
+    std::string ssl_server_name;
+    TlsVersion ssl_min_protocol_version = TlsVersion::v1_2;
+    TlsVersion ssl_max_protocol_version = TlsVersion::unset;
+    Duration connect_timeout{5'000};  ///< per address: TCP, TLS negotiation and handshake
+    Duration tcp_keepalive{60'000};
+    Duration tcp_user_timeout{0};
+    Origin origin;
+};
+
+struct Audit {
+    std::string file = "audit.jsonl";  ///< relative to the state directory; "-": stdout; empty: off
+};
+
+struct Config {
+    std::string file;  ///< empty: made from flags
+    Log log;
+    Runtime runtime;
+    std::vector<Listener> listeners;
+    std::vector<Upstream> upstreams;
+    Audit audit;
+
+    /// nullptr when there is none of that name; never for a listener's own upstream.
+    const Upstream* find_upstream(std::string_view name) const noexcept;
+};
+
+}  // namespace config

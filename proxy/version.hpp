@@ -1,0 +1,14 @@
+// Which program this is, for `pgairlock version` and the `started` event.
+#pragma once
+
+#include <string>
+
+namespace proxy {
+
+/// "0.1.0".
+std::string version();
+
+/// One line each: version and commit, compiler, Boost, OpenSSL (as compiled and as loaded).
+std::string version_text();
+
+}  // namespace proxy

@@ -1,0 +1,26 @@
+// The private certificate authority of the client leg: made once, kept in a folder, issues the proxy's own server certificates.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace tls {
+
+/// Where `issue` put things, for the caller to print or to use as cert_file and key_file.
+struct IssuedFiles {
+    std::string ca_cert, ca_key;  ///< ca.crt, ca.key
+    std::string ecdsa_cert, ecdsa_key;
+    std::string rsa_cert, rsa_key;
+    bool ca_created = false;  ///< false: an existing CA was used
+};
+
+/// Creates `dir` (0700) and a CA in it if there is none, and writes new leaves (ECDSA P-256 and RSA-2048) for `hosts` plus localhost,
+/// 127.0.0.1 and ::1. Each file is written under a temporary name, fsynced and renamed, so that a reader never sees half of one; keys are
+/// 0600, certificates 0644. Leaves hold SANs (DNS or IP), serverAuth, a random serial, and end no later than the CA.
+/// Throws std::runtime_error naming the file and the reason (std::invalid_argument for a host that is neither a DNS name nor an IP address).
+IssuedFiles issue(const std::string& dir, const std::vector<std::string>& hosts);
+
+/// The files of an earlier `issue` in `dir` when all six exist, else a fresh issue() for localhost alone. For the first start.
+IssuedFiles ensure(const std::string& dir);
+
+}  // namespace tls
