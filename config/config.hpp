@@ -121,12 +121,14 @@ struct Listener {
 };
 
 enum class SslNegotiation { postgres, direct };
+/// libpq's other values need several hosts to be asked for their role, which this release does not do.
+enum class TargetSessionAttrs { any };
 
 struct Upstream {
     std::string name;
     std::vector<Address> hosts;
     protocol::SslMode sslmode = protocol::SslMode::verify_full;
-    std::vector<File> sslrootcert;  ///< path "system": the operating system's store. Empty: not given (then verify-full means "system")
+    std::vector<File> sslrootcert;  ///< path "system": the operating system's. Empty: not given (then verify-full means "system")
     SslNegotiation sslnegotiation = SslNegotiation::postgres;
     File sslcert;
     File sslkey;
@@ -136,6 +138,7 @@ struct Upstream {
     std::string ssl_server_name;
     TlsVersion ssl_min_protocol_version = TlsVersion::v1_2;
     TlsVersion ssl_max_protocol_version = TlsVersion::unset;
+    TargetSessionAttrs target_session_attrs = TargetSessionAttrs::any;
     Duration connect_timeout{5'000};  ///< per address: TCP, TLS negotiation and handshake
     Duration tcp_keepalive{60'000};
     Duration tcp_user_timeout{0};

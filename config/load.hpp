@@ -10,13 +10,13 @@
 namespace config {
 
 struct Loaded {
-    std::optional<Config> config;      ///< set exactly when `errors` is empty
-    std::vector<Diagnostic> errors;    ///< in file order
+    std::optional<Config> config;    ///< set exactly when `errors` is empty
+    std::vector<Diagnostic> errors;  ///< in file order
     std::vector<Diagnostic> warnings;
 };
 
-/// Reads and checks `path`. Keys, types, ranges, references between tables and readability of named files are checked here; what is
-/// inside certificate files is checked by tls::.
+/// Reads and checks `path`. Keys, types, ranges, references between tables and readability of named files are checked here; what
+/// is inside certificate files is checked by tls::.
 Loaded load(const std::string& path);
 
 /// The same on text already in memory (tests, fuzzing); `name` stands for the file in messages and anchors relative paths.

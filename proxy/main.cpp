@@ -1,1 +1,84 @@
-int main() { return 2; }
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "proxy/commands.hpp"
+#include "proxy/version.hpp"
+
+namespace {
+
+constexpr const char* about = R"(PostgreSQL TLS proxy: takes clients as they are (plain, SSLRequest, direct TLS) and speaks fully verified TLS to the server.
+
+  pgairlock run --config /etc/pgairlock/pgairlock.toml
+  pgairlock run --listen 127.0.0.1:6432 --upstream HOST:5432 --sslrootcert global-bundle.pem
+  pgairlock check --upstream HOST:5432 --sslrootcert old-ca.pem --sslrootcert new-ca.pem
+)";
+
+constexpr const char* exit_codes = "\nExit: 0 clean, 1 runtime failure, 2 usage or configuration error. Documentation: docs/.";
+
+void add_source(CLI::App& command, proxy::ConfigOptions& source) {
+    auto* file = command.add_option("-c,--config", source.config_file, "configuration file (TOML; every key: docs/config.md)");
+    auto& flags = source.flags;
+    const auto without_file = [&](CLI::Option* option) {
+        option->excludes(file);
+        return option;
+    };
+    without_file(command.add_option("--upstream", flags.upstream, "HOST:PORT of the PostgreSQL server"));
+    without_file(command.add_option("--sslrootcert", flags.sslrootcert,
+                                    "PEM file with the CAs to verify the server against, or \"system\" (default); may be repeated"));
+    without_file(command.add_option("--sslmode", flags.sslmode,
+                                    "disable, allow, prefer, require, verify-ca or verify-full (default), as in libpq"));
+    without_file(command.add_option("--state-dir", flags.state_dir,
+                                    "for generated certificates and the audit (default: $STATE_DIRECTORY, /var/lib/pgairlock for root, "
+                                    "else $XDG_STATE_HOME/pgairlock)"));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{about, "pgairlock"};
+    app.footer(exit_codes);
+    app.require_subcommand(1);
+    app.set_version_flag("--version", proxy::version_text());
+
+    proxy::ConfigOptions run;
+    CLI::App* run_command = app.add_subcommand("run", "Run the proxy in the foreground until SIGTERM or SIGINT, which drain it.\n"
+                                                      "SIGHUP reloads, SIGUSR1 reopens log and audit files.");
+    run_command->footer(exit_codes);
+    add_source(*run_command, run);
+    run_command->add_option("--listen", run.flags.listen, "ADDR:PORT or unix:PATH to accept clients on (default 127.0.0.1:6432)")
+        ->excludes("--config");
+
+    proxy::CheckOptions check;
+    CLI::App* check_command =
+        app.add_subcommand("check", "Validate the configuration, then connect to each address of each upstream and show, per CA file, "
+                                    "whether its certificate verifies.");
+    check_command->footer("\nExit: 0 every configured verification holds, 1 one does not, 2 usage or configuration error.");
+    add_source(*check_command, check.source);
+    check_command->add_flag("--offline", check.offline, "stop after validation");
+    check_command->add_flag("--json", check.json, "print one JSON document");
+
+    proxy::GenCertOptions gen_cert;
+    CLI::App* gen_cert_command =
+        app.add_subcommand("gen-cert", "Create (once) a private CA and server certificates for the client leg; again with other names issues "
+                                       "new ones under the same CA.");
+    gen_cert_command->footer("\nExit: 0 done, 2 not.");
+    gen_cert_command->add_option("--host", gen_cert.hosts, "names and addresses that clients connect to; localhost is always included")
+        ->required()
+        ->delimiter(',');
+    gen_cert_command->add_option("--ca-dir", gen_cert.ca_dir, "where ca.crt, ca.key and the certificates are (default: tls/ in the state directory)");
+    gen_cert_command->add_option("--state-dir", gen_cert.state_dir, "state directory, when --ca-dir is not given");
+
+    CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        // --help and --version are "errors" of code 0.
+        return app.exit(error) == 0 ? proxy::exit_ok : proxy::exit_usage;
+    }
+    if (run_command->parsed()) return proxy::run(run);
+    if (check_command->parsed()) return proxy::check(check);
+    if (gen_cert_command->parsed()) return proxy::gen_cert(gen_cert);
+    if (version_command->parsed()) std::fputs(proxy::version_text().c_str(), stdout);
+    return proxy::exit_ok;
+}

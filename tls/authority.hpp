@@ -21,6 +21,8 @@ struct IssuedFiles {
 IssuedFiles issue(const std::string& dir, const std::vector<std::string>& hosts);
 
 /// The files of an earlier `issue` in `dir` when all six exist, else a fresh issue() for localhost alone. For the first start.
+/// Leaves that expire within 30 days, cannot be read or do not match are issued anew under the same CA, for the names they held.
+/// Throws std::runtime_error, saying what to do, when an existing CA cannot be used; a CA is never overwritten.
 IssuedFiles ensure(const std::string& dir);
 
 }  // namespace tls

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/config.hpp"
@@ -21,6 +22,7 @@ struct Deleter {
 };
 using X509Ptr = std::unique_ptr<X509, Deleter>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter>;
+using BioPtr = std::unique_ptr<BIO, Deleter>;
 
 /// What an operator is told about a certificate. Names are RFC 2253 strings with UTF-8 kept and control characters escaped.
 struct CertificateFacts {

@@ -1,0 +1,16 @@
+// Rules that concern several keys at once. Every value by itself has been read by value.cpp before.
+#pragma once
+
+#include "config/node.hpp"
+
+namespace config {
+
+// `table` is what the struct was read from; it says which keys were given, and where.
+void check(const Node& table, const ListenerTls& tls, Reading& reading);
+void check(const Node& table, const Certificate& certificate, Reading& reading);
+void check(const Node& table, const Upstream& upstream, Reading& reading);
+
+/// No two listeners of one name or on one address.
+void check_distinct(const std::vector<Listener>& listeners, Reading& reading);
+
+}  // namespace config

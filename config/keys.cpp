@@ -1,0 +1,238 @@
+#include "config/keys.hpp"
+
+#include <array>
+
+namespace config {
+
+using namespace std::string_view_literals;
+
+template <>
+const Section<Log>& section() {
+    static const Section<Log> it{
+        "[log]",
+        "Messages for operators.",
+        {
+            {"level", &Log::level, R"("info")", "The least severe messages that are written."},
+            {"format", &Log::format, R"("text")", "Lines for people, or one JSON object a line."},
+            {"file", &Log::file, R"("")", "Where messages go; reopened on SIGUSR1. Empty: standard error.", Rule::path},
+        },
+        {}};
+    return it;
+}
+
+template <>
+const Section<Runtime>& section() {
+    static const Section<Runtime> it{
+        "[runtime]",
+        "The process as a whole.",
+        {
+            {"threads", &Runtime::threads, "0", "Worker threads; 0: one per core."},
+            {"max_connections", &Runtime::max_connections, "10000",
+             "Client connections at a time; beyond it clients get FATAL 53300 `too_many_connections`.", Rule::positive},
+            {"max_connections_per_address", &Runtime::max_connections_per_address, "0",
+             "The same for one client address; 0: no limit."},
+            {"client_login_timeout", &Runtime::client_login_timeout, R"("60s")",
+             "From accepting a connection to the server's first ReadyForQuery.", Rule::positive},
+            {"drain_timeout", &Runtime::drain_timeout, R"("30s")",
+             "How long sessions may go on after SIGTERM; `0s`: they end at once."},
+            {"state_dir", &Runtime::state_dir, R"("")",
+             "Folder for what pgairlock writes: generated certificates and audit files. Empty: `$STATE_DIRECTORY`, else "
+             "`/var/lib/pgairlock` for root, else `$XDG_STATE_HOME/pgairlock`.",
+             Rule::path},
+        },
+        {}};
+    return it;
+}
+
+template <>
+const Section<Listener>& section() {
+    static const Section<Listener> it{
+        "[[listener]]",
+        "Where clients connect. The table may be repeated; a file without one gets a listener with the defaults.",
+        {
+            {"name", &Listener::name, R"("")",
+             "Its name in logs and audit events. Empty: the upstream's name, or `listener-N` when that is taken."},
+            {"listen", &Listener::listen, R"(["127.0.0.1:6432"])",
+             "IP addresses with a port, and `unix:/path`. A change needs a restart.", Rule::listen_address},
+            {"upstream", &Listener::upstream, R"("")",
+             "Name of the `[upstream.NAME]` that its connections go to. May be left out when there is exactly one."},
+            {"allow", &Listener::allow, R"(["127.0.0.0/8", "::1/128"])",
+             "Client addresses that are let in, as `ADDRESS/BITS`; others are refused and audited. Not asked of UNIX-domain "
+             "sockets."},
+            {"idle_timeout", &Listener::idle_timeout, R"("0s")",
+             "Sessions on which nothing moves for so long are ended; `0s`: never."},
+            {"tcp_keepalive", &Listener::tcp_keepalive, R"("60s")",
+             "Idle time before TCP keepalive probes to the client; `0s`: off.", Rule::tcp_timer},
+        },
+        {"tls"}};
+    return it;
+}
+
+template <>
+const Section<ListenerTls>& section() {
+    static const Section<ListenerTls> it{
+        "[listener.tls]",
+        "TLS towards the clients of the `[[listener]]` above it.",
+        {
+            {"mode", &ListenerTls::mode, R"("allow")",
+             "`disable`: TLS is not offered; `allow`: the client decides; `require`: plain connections get FATAL 28000."},
+            {"direct", &ListenerTls::direct, "true", "Accept PostgreSQL 17's direct TLS (`sslnegotiation=direct`)."},
+            {"cert_file", &ListenerTls::cert_file, R"("")",
+             "Certificate chain, PEM; reloaded when it changes. Empty: one is generated in the state directory."},
+            {"key_file", &ListenerTls::key_file, R"("")",
+             "Its private key, PEM, not encrypted; refused when group or others may read it."},
+            {"trust", &ListenerTls::trust, R"("distributed")",
+             "`distributed`: verifying clients are expected to trust the certificate; `undistributed`: nobody was given its CA, "
+             "so "
+             "whoever completes the handshake does not verify."},
+            {"ca_file", &ListenerTls::ca_file, R"("")", "CA certificates, PEM, that client certificates are verified against."},
+            {"client_cert", &ListenerTls::client_cert, R"("disable")",
+             "Whether TLS clients are asked for a certificate, and whether they must have one."},
+            {"ssl_min_protocol_version", &ListenerTls::ssl_min_protocol_version, R"("TLSv1.2")",
+             "Lowest TLS version; below `TLSv1.2` needs `legacy = true`.", Rule::not_empty},
+            {"ssl_max_protocol_version", &ListenerTls::ssl_max_protocol_version, R"("")",
+             "Highest TLS version. Empty: the newest."},
+            {"ssl_ciphers", &ListenerTls::ssl_ciphers, R"("")",
+             "Cipher list up to TLS 1.2, in OpenSSL's syntax. Empty: OpenSSL's."},
+            {"ssl_tls13_ciphers", &ListenerTls::ssl_tls13_ciphers, R"("")", "Cipher suites of TLS 1.3. Empty: OpenSSL's."},
+            {"ssl_groups", &ListenerTls::ssl_groups, R"("")", "Key exchange groups, separated by colons. Empty: OpenSSL's."},
+            {"legacy", &ListenerTls::legacy, "false",
+             "Lower OpenSSL's security level on this leg only, for very old clients; audited as weak."},
+        },
+        {"certificate"}};
+    return it;
+}
+
+template <>
+const Section<Certificate>& section() {
+    static const Section<Certificate> it{
+        "[[listener.tls.certificate]]",
+        "Further certificates: RSA beside ECDSA, or others by the name that the client asks for. The table may be repeated.",
+        {
+            {"cert_file", &Certificate::cert_file, "", "As in `[listener.tls]`."},
+            {"key_file", &Certificate::key_file, "", "As in `[listener.tls]`."},
+            {"server_names", &Certificate::server_names, "[]",
+             "Names (SNI) that it is shown for; `*.` may stand in front. Empty: any.", Rule::server_name},
+        },
+        {}};
+    return it;
+}
+
+template <>
+const Section<Upstream>& section() {
+    static const Section<Upstream> it{
+        "[upstream.NAME]",
+        "A PostgreSQL server, by a name of your choice. At least one is needed.",
+        {
+            {"hosts", &Upstream::hosts, "",
+             "`HOST:PORT` (5432 when left out) or `unix:/path`, tried in order; names are resolved anew for every connection.",
+             Rule::host_address},
+            {"sslmode", &Upstream::sslmode, R"("verify-full")", "As in libpq."},
+            {"sslrootcert", &Upstream::sslrootcert, "[]",
+             "CA certificates, PEM, that the server is verified against, or `system`; reloaded when they change. Empty: `system` "
+             "for "
+             "`verify-full`."},
+            {"sslnegotiation", &Upstream::sslnegotiation, R"("postgres")",
+             "`direct` starts with TLS at once; PostgreSQL 17 and later."},
+            {"sslcert", &Upstream::sslcert, R"("")", "Client certificate for the server, PEM."},
+            {"sslkey", &Upstream::sslkey, R"("")",
+             "Its private key, PEM, not encrypted; refused when group or others may read it."},
+            {"ssl_ciphers", &Upstream::ssl_ciphers, R"("")", "Cipher list up to TLS 1.2, in OpenSSL's syntax. Empty: OpenSSL's."},
+            {"ssl_tls13_ciphers", &Upstream::ssl_tls13_ciphers, R"("")", "Cipher suites of TLS 1.3. Empty: OpenSSL's."},
+            {"ssl_groups", &Upstream::ssl_groups, R"("P-256:X25519:P-384")",
+             "Key exchange groups. P-256 comes first because it is PostgreSQL's own, which saves a HelloRetryRequest. Empty: the "
+             "default."},
+            {"ssl_server_name", &Upstream::ssl_server_name, R"("")",
+             "Name to send (SNI) and to verify instead of the host's, for private DNS and tunnels.", Rule::host_name},
+            {"ssl_min_protocol_version", &Upstream::ssl_min_protocol_version, R"("TLSv1.2")", "Lowest TLS version.",
+             Rule::not_empty},
+            {"ssl_max_protocol_version", &Upstream::ssl_max_protocol_version, R"("")", "Highest TLS version. Empty: the newest."},
+            {"target_session_attrs", &Upstream::target_session_attrs, R"("any")",
+             "The kind of server that is wanted among `hosts`."},
+            {"connect_timeout", &Upstream::connect_timeout, R"("5s")", "For each address: TCP, TLS negotiation and handshake.",
+             Rule::positive},
+            {"tcp_keepalive", &Upstream::tcp_keepalive, R"("60s")",
+             "Idle time before TCP keepalive probes to the server; `0s`: off.", Rule::tcp_timer},
+            {"tcp_user_timeout", &Upstream::tcp_user_timeout, R"("0s")",
+             "How long sent data may stay unacknowledged before the connection is given up; `0s`: the kernel's default.",
+             Rule::tcp_timer},
+        },
+        {}};
+    return it;
+}
+
+template <>
+const Section<Audit>& section() {
+    static const Section<Audit> it{
+        "[audit]",
+        "The record of who connected how.",
+        {
+            {"file", &Audit::file, R"("audit.jsonl")",
+             "JSON Lines; relative to the state directory, reopened on SIGUSR1. `-`: standard output. Empty: off."},
+        },
+        {}};
+    return it;
+}
+
+std::span<const std::string_view> top_level_tables() noexcept {
+    static constexpr std::array tables{"log"sv, "runtime"sv, "listener"sv, "upstream"sv, "audit"sv};
+    return tables;
+}
+
+template <>
+std::span<const std::string_view> names<LogLevel>() noexcept {
+    static constexpr std::array all{"trace"sv, "debug"sv, "info"sv, "warn"sv, "error"sv};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<LogFormat>() noexcept {
+    static constexpr std::array all{"text"sv, "json"sv};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<ClientTlsMode>() noexcept {
+    static constexpr std::array all{"disable"sv, "allow"sv, "require"sv};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<Trust>() noexcept {
+    static constexpr std::array all{"distributed"sv, "undistributed"sv};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<ClientCert>() noexcept {
+    static constexpr std::array all{"disable"sv, "request"sv, "require"sv};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<TlsVersion>() noexcept {
+    static constexpr std::array all{""sv, "TLSv1"sv, "TLSv1.1"sv, "TLSv1.2"sv, "TLSv1.3"sv};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<protocol::SslMode>() noexcept {
+    using protocol::SslMode;
+    static const std::array all{to_string(SslMode::disable), to_string(SslMode::allow),     to_string(SslMode::prefer),
+                                to_string(SslMode::require), to_string(SslMode::verify_ca), to_string(SslMode::verify_full)};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<SslNegotiation>() noexcept {
+    static constexpr std::array all{"postgres"sv, "direct"sv};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<TargetSessionAttrs>() noexcept {
+    static constexpr std::array all{"any"sv};
+    return all;
+}
+
+}  // namespace config

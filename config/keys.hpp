@@ -1,0 +1,114 @@
+// Every configuration key, once: its name, where its value goes, its default and its meaning. Reading a file, error messages and
+// docs/config.md all come from these tables; adding a key is adding a row.
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+#include "config/config.hpp"
+
+namespace config {
+
+/// The member of `Section` that a key is stored in. Its type decides what is accepted.
+template <class Section>
+using Target = std::variant<std::string Section::*, bool Section::*, unsigned Section::*, Duration Section::*, File Section::*,
+                            std::vector<std::string> Section::*, std::vector<File> Section::*, std::vector<Address> Section::*,
+                            std::vector<Cidr> Section::*, LogLevel Section::*, LogFormat Section::*, ClientTlsMode Section::*,
+                            Trust Section::*, ClientCert Section::*, TlsVersion Section::*, protocol::SslMode Section::*,
+                            SslNegotiation Section::*, TargetSessionAttrs Section::*>;
+
+/// What is asked of a value beyond its type.
+enum class Rule {
+    none,
+    path,            // made absolute; need not exist yet
+    positive,        // more than zero
+    not_empty,       // "" is not among the choices
+    listen_address,  // an IP address with a port, or a UNIX-domain socket
+    host_address,    // a host, :5432 unless said otherwise, or a UNIX-domain socket
+    server_name,     // a DNS name, "*." allowed in front
+    host_name,       // a DNS name or an IP address
+    tcp_timer,       // whole seconds that the kernel takes, or 0
+};
+
+template <class S>
+struct Key {
+    std::string_view name;
+    Target<S> target;
+    std::string_view default_value;  ///< as TOML; empty: the key is required
+    std::string_view meaning;        ///< a sentence of Markdown
+    Rule rule = Rule::none;
+};
+
+/// One table of the file and the struct it fills.
+template <class S>
+struct Section {
+    std::string_view header;  ///< "[[listener]]"
+    std::string_view meaning;
+    std::vector<Key<S>> keys;
+    std::vector<std::string_view> tables;  ///< nested ones, by name
+};
+
+/// Defined for Log, Runtime, Listener, ListenerTls, Certificate, Upstream and Audit.
+template <class S>
+const Section<S>& section();
+
+template <>
+const Section<Log>& section();
+template <>
+const Section<Runtime>& section();
+template <>
+const Section<Listener>& section();
+template <>
+const Section<ListenerTls>& section();
+template <>
+const Section<Certificate>& section();
+template <>
+const Section<Upstream>& section();
+template <>
+const Section<Audit>& section();
+
+/// The names of the tables at the top of the file.
+std::span<const std::string_view> top_level_tables() noexcept;
+
+/// How the enumerators are spelled in the file, in the order of their values.
+template <class Enum>
+std::span<const std::string_view> names() noexcept;
+
+template <>
+std::span<const std::string_view> names<LogLevel>() noexcept;
+template <>
+std::span<const std::string_view> names<LogFormat>() noexcept;
+template <>
+std::span<const std::string_view> names<ClientTlsMode>() noexcept;
+template <>
+std::span<const std::string_view> names<Trust>() noexcept;
+template <>
+std::span<const std::string_view> names<ClientCert>() noexcept;
+template <>
+std::span<const std::string_view> names<TlsVersion>() noexcept;
+template <>
+std::span<const std::string_view> names<protocol::SslMode>() noexcept;
+template <>
+std::span<const std::string_view> names<SslNegotiation>() noexcept;
+template <>
+std::span<const std::string_view> names<TargetSessionAttrs>() noexcept;
+
+/// The type of a value in words: "a duration", "a list of files". Empty for enumerations, which are described by their names().
+template <class T>
+constexpr std::string_view type_in_words() noexcept {
+    if constexpr (std::is_same_v<T, std::string>) return "a string";
+    if constexpr (std::is_same_v<T, bool>) return "a boolean";
+    if constexpr (std::is_same_v<T, unsigned>) return "an integer";
+    if constexpr (std::is_same_v<T, Duration>) return "a duration";
+    if constexpr (std::is_same_v<T, File>) return "a file";
+    if constexpr (std::is_same_v<T, std::vector<std::string>>) return "a list of strings";
+    if constexpr (std::is_same_v<T, std::vector<File>>) return "a list of files";
+    if constexpr (std::is_same_v<T, std::vector<Address>>) return "a list of addresses";
+    if constexpr (std::is_same_v<T, std::vector<Cidr>>) return "a list of address ranges";
+    return "";
+}
+
+}  // namespace config

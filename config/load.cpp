@@ -1,0 +1,129 @@
+#include "config/load.hpp"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <tuple>
+
+#include "config/read.hpp"
+#include "config/value.hpp"
+
+namespace config {
+namespace {
+
+Loaded failure(Origin origin, std::string message);
+Origin start_of(std::string file);
+std::filesystem::path folder_of(const std::string& file);
+Node to_node(const toml::node& value, Origin origin);
+void add_table(const toml::table& table, Node& node);
+void add_array(const toml::array& array, Node& node);
+Origin at(Origin origin, const toml::source_position& position);
+std::string_view in_words(toml::node_type type) noexcept;
+
+}  // namespace
+
+Loaded load(const std::string& path) {
+    if (const auto why = why_unreadable(path)) return failure(start_of(path), "cannot read the configuration file: " + *why);
+    std::ifstream file{path, std::ios::binary};
+    const std::string text{std::istreambuf_iterator<char>{file}, {}};
+    return load_text(text, path);
+}
+
+Loaded load_text(std::string_view text, const std::string& name) {
+    try {
+        const toml::table table = toml::parse(text, std::string_view{name});
+        Node root = to_node(table, start_of(name));
+        // Something missing at the top of the file is not missing at line 1.
+        root.origin = start_of(name);
+        Loaded loaded = read(root, {.folder = folder_of(name)});
+        if (loaded.config) loaded.config->file = name;
+        return loaded;
+    } catch (const toml::parse_error& error) {
+        return failure(at(start_of(name), error.source().begin), std::string{error.description()});
+    }
+}
+
+namespace {
+
+Loaded failure(Origin origin, std::string message) {
+    return {.config = {}, .errors = {{std::move(origin), std::move(message)}}, .warnings = {}};
+}
+
+/// The file as a whole: no line, no key.
+Origin start_of(std::string file) {
+    return {.file = std::move(file), .line = 0, .column = 0, .key = {}};
+}
+
+std::filesystem::path folder_of(const std::string& file) {
+    std::error_code no_current_folder;  // then relative paths stay relative, and are reported as unreadable
+    return std::filesystem::absolute(file, no_current_folder).parent_path();
+}
+
+/// `origin` names the file and the key; the position is the value's.
+Node to_node(const toml::node& value, Origin origin) {
+    Node node{.kind = Node::Kind::other, .origin = at(std::move(origin), value.source().begin)};
+    node.key_origin = node.origin;
+    if (const auto* const boolean = value.as_boolean()) {
+        node.kind = Node::Kind::boolean;
+        node.boolean = boolean->get();
+    } else if (const auto* const integer = value.as_integer()) {
+        node.kind = Node::Kind::integer;
+        node.integer = integer->get();
+    } else if (const auto* const string = value.as_string()) {
+        node.kind = Node::Kind::string;
+        node.text = string->get();
+    } else if (const auto* const array = value.as_array()) {
+        add_array(*array, node);
+    } else if (const auto* const table = value.as_table()) {
+        add_table(*table, node);
+    } else {
+        node.text = in_words(value.type());
+    }
+    return node;
+}
+
+void add_table(const toml::table& table, Node& node) {
+    node.kind = Node::Kind::table;
+    for (const auto& [key, value] : table) {
+        Origin origin = node.origin;
+        origin.key += (origin.key.empty() ? "" : ".") + std::string{key.str()};
+        Node child = to_node(value, origin);
+        child.name = key.str();
+        child.key_origin = at(std::move(origin), key.source().begin);
+        node.children.push_back(std::move(child));
+    }
+    // toml++ sorts by name; the order of the file is the operator's.
+    std::sort(node.children.begin(), node.children.end(), [](const Node& a, const Node& b) {
+        return std::tie(a.key_origin.line, a.key_origin.column) < std::tie(b.key_origin.line, b.key_origin.column);
+    });
+}
+
+void add_array(const toml::array& array, Node& node) {
+    node.kind = Node::Kind::array;
+    for (const toml::node& value : array) node.children.push_back(to_node(value, node.origin));
+}
+
+Origin at(Origin origin, const toml::source_position& position) {
+    origin.line = static_cast<int>(position.line);
+    origin.column = static_cast<int>(position.column);
+    return origin;
+}
+
+std::string_view in_words(toml::node_type type) noexcept {
+    switch (type) {
+        case toml::node_type::floating_point:
+            return "a floating-point number";
+        case toml::node_type::date:
+            return "a date";
+        case toml::node_type::time:
+            return "a time";
+        default:
+            return "a date and time";
+    }
+}
+
+}  // namespace
+}  // namespace config

@@ -1,0 +1,161 @@
+#include "config/parse.hpp"
+
+#include <arpa/inet.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <span>
+
+#include "config/load.hpp"
+
+namespace config {
+namespace {
+
+struct Unit {
+    std::string_view name;
+    std::uint64_t factor;
+};
+
+template <class Number>
+std::optional<Number> parse_number(std::string_view text, Number max);
+std::optional<std::uint64_t> parse_quantity(std::string_view text, std::span<const Unit> units, std::uint64_t max);
+std::optional<Address> parse_socket_path(std::string_view path);
+bool parse_ip(int family, std::string_view text, void* bytes) noexcept;
+bool is_label(std::string_view label) noexcept;
+bool is_digit(char c) noexcept;
+bool is_name_character(char c) noexcept;
+
+constexpr std::array<Unit, 4> durations{{{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}};
+constexpr std::array<Unit, 5> sizes{
+    {{"B", 1}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}, {"TiB", 1ull << 40}}};
+// Ten years: timers count nanoseconds in 64 bits, and adding to the time of day must not overflow.
+constexpr std::uint64_t max_duration = 87'600ull * 3'600'000;
+
+}  // namespace
+
+std::optional<Duration> parse_duration(std::string_view text) {
+    const auto milliseconds = parse_quantity(text, durations, max_duration);
+    if (!milliseconds) return std::nullopt;
+    return Duration{static_cast<Duration::rep>(*milliseconds)};
+}
+
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+    return parse_quantity(text, sizes, std::numeric_limits<std::uint64_t>::max());
+}
+
+std::optional<Address> parse_address(std::string_view text) {
+    if (text.starts_with("unix:")) return parse_socket_path(text.substr(5));
+
+    const auto colon = text.rfind(':');
+    if (colon == std::string_view::npos) return std::nullopt;
+    const auto port = parse_number<std::uint16_t>(text.substr(colon + 1), 65535);
+    if (!port) return std::nullopt;
+
+    std::string_view host = text.substr(0, colon);
+    // Without brackets nobody could tell the port from the last group of an IPv6 address.
+    const bool in_brackets = host.starts_with('[') && host.ends_with(']');
+    if (in_brackets) host = host.substr(1, host.size() - 2);
+    const bool is_ipv6 = host.find(':') != std::string_view::npos;
+    if (in_brackets != is_ipv6) return std::nullopt;
+
+    // A fully qualified name may end in a dot.
+    const bool is_name = is_dns_name(host.ends_with('.') ? host.substr(0, host.size() - 1) : host);
+    if (!is_name && !is_ip_address(host)) return std::nullopt;
+    return Address{.kind = Address::Kind::tcp, .host = std::string{host}, .port = *port, .origin = {}};
+}
+
+std::optional<Cidr> parse_cidr(std::string_view text) {
+    const auto slash = text.find('/');
+    const std::string_view address = text.substr(0, slash);
+
+    Cidr cidr;
+    const bool is_ipv4 = parse_ip(AF_INET, address, cidr.bytes.data() + 12);
+    if (is_ipv4) cidr.bytes[10] = cidr.bytes[11] = 0xff;  // v4-mapped: RFC 4291, 2.5.5.2
+    if (!is_ipv4 && !parse_ip(AF_INET6, address, cidr.bytes.data())) return std::nullopt;
+    if (slash == std::string_view::npos) return cidr;
+
+    const auto length = parse_number<int>(text.substr(slash + 1), is_ipv4 ? 32 : 128);
+    if (!length) return std::nullopt;
+    cidr.prefix_length = *length + (is_ipv4 ? 96 : 0);
+    return cidr;
+}
+
+bool is_dns_name(std::string_view text) noexcept {
+    if (text.empty() || text.size() > 253) return false;  // RFC 1035, 2.3.4, without the length octets
+    const bool has_dot = text.find('.') != std::string_view::npos;
+    std::string_view rest = text;
+    for (;;) {
+        const auto dot = rest.find('.');
+        const std::string_view label = rest.substr(0, dot);
+        if (!is_label(label)) return false;
+        if (dot == std::string_view::npos) return !has_dot || !std::all_of(label.begin(), label.end(), is_digit);
+        rest.remove_prefix(dot + 1);
+    }
+}
+
+bool is_ip_address(std::string_view text) noexcept {
+    std::array<std::uint8_t, 16> ignored;
+    if (parse_ip(AF_INET, text, ignored.data())) return true;
+    const auto zone = text.find('%');
+    if (zone != std::string_view::npos && !is_label(text.substr(zone + 1))) return false;
+    return parse_ip(AF_INET6, text.substr(0, zone), ignored.data());
+}
+
+bool has_control_characters(std::string_view text) noexcept {
+    return std::any_of(text.begin(), text.end(), [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; });
+}
+
+namespace {
+
+/// Digits only: no sign, no blanks.
+template <class Number>
+std::optional<Number> parse_number(std::string_view text, Number max) {
+    Number number{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool is_complete = error == std::errc{} && end == text.data() + text.size();
+    if (!is_complete || !is_digit(text.front()) || number > max) return std::nullopt;
+    return number;
+}
+
+std::optional<std::uint64_t> parse_quantity(std::string_view text, std::span<const Unit> units, std::uint64_t max) {
+    const auto digits = std::find_if_not(text.begin(), text.end(), is_digit) - text.begin();
+    const std::string_view name = text.substr(static_cast<std::size_t>(digits));
+    const auto unit = std::find_if(units.begin(), units.end(), [&](const Unit& candidate) { return candidate.name == name; });
+    if (unit == units.end()) return std::nullopt;
+    const auto number = parse_number<std::uint64_t>(text.substr(0, static_cast<std::size_t>(digits)), max / unit->factor);
+    if (!number) return std::nullopt;
+    return *number * unit->factor;
+}
+
+std::optional<Address> parse_socket_path(std::string_view path) {
+    constexpr std::size_t max_length = sizeof(sockaddr_un::sun_path) - 1;
+    if (!path.starts_with('/') || path.ends_with('/') || path.size() > max_length) return std::nullopt;
+    return Address{.kind = Address::Kind::unix_socket, .host = std::string{path}, .port = 0, .origin = {}};
+}
+
+bool parse_ip(int family, std::string_view text, void* bytes) noexcept {
+    // inet_pton wants a terminated string, and would be content with what precedes a NUL.
+    std::array<char, INET6_ADDRSTRLEN> terminated{};
+    if (text.size() >= terminated.size() || text.find('\0') != std::string_view::npos) return false;
+    std::copy(text.begin(), text.end(), terminated.begin());
+    return inet_pton(family, terminated.data(), bytes) == 1;
+}
+
+bool is_label(std::string_view label) noexcept {
+    return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
+           std::all_of(label.begin(), label.end(), is_name_character);
+}
+
+bool is_digit(char c) noexcept {
+    return c >= '0' && c <= '9';
+}
+
+bool is_name_character(char c) noexcept {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+}
+
+}  // namespace
+}  // namespace config

@@ -1,0 +1,249 @@
+#include "config/value.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "config/load.hpp"
+#include "config/parse.hpp"
+#include "config/spelling.hpp"
+
+namespace config {
+namespace {
+
+const std::string* read_text(const Node& node, std::string_view expected, Reading& reading);
+std::vector<const Node*> read_list(const Node& node, std::string_view expected, Reading& reading);
+std::string absolute(const std::string& path, const Reading& reading);
+std::optional<std::string> why_not_timer(Duration duration, Rule rule);
+File read_file(const Node& node, Reading& reading);
+std::optional<Address> read_listen_address(const Node& node, Reading& reading);
+std::optional<Address> read_host_address(const Node& node, Reading& reading);
+std::string_view in_words(const Node& node);
+
+constexpr unsigned max_count = 1'000'000;  // more threads or connections than any machine has: a slip of the finger
+
+}  // namespace
+
+void read_value(const Node& node, Rule rule, std::string& into, Reading& reading) {
+    const std::string* const text = read_text(node, type_in_words<std::string>(), reading);
+    if (text == nullptr) return;
+    if (rule == Rule::host_name && !text->empty() && !is_dns_name(*text) && !is_ip_address(*text)) {
+        return reading.error(node.origin, in_quotes(*text) + " is neither a DNS name nor an IP address");
+    }
+    into = rule == Rule::path && !text->empty() ? absolute(*text, reading) : *text;
+}
+
+void read_value(const Node& node, Rule, bool& into, Reading& reading) {
+    if (node.kind != Node::Kind::boolean) return wrong_type(node, "a boolean (true or false)", reading);
+    into = node.boolean;
+}
+
+void read_value(const Node& node, Rule rule, unsigned& into, Reading& reading) {
+    if (node.kind != Node::Kind::integer) return wrong_type(node, type_in_words<unsigned>(), reading);
+    const std::int64_t min = rule == Rule::positive ? 1 : 0;
+    if (node.integer < min || node.integer > max_count) {
+        return reading.error(node.origin, std::to_string(node.integer) + " is not between " + std::to_string(min) + " and " +
+                                              std::to_string(max_count));
+    }
+    into = static_cast<unsigned>(node.integer);
+}
+
+void read_value(const Node& node, Rule rule, Duration& into, Reading& reading) {
+    const std::string* const text = read_text(node, R"(a duration ("250ms", "5s", "2m", "1h"))", reading);
+    if (text == nullptr) return;
+    const auto duration = parse_duration(*text);
+    if (!duration) {
+        const auto* form = " is not a duration: a whole number and ms, s, m or h, such as \"30s\", and at most ten years";
+        return reading.error(node.origin, in_quotes(*text) + form);
+    }
+    if (const auto why = why_not_timer(*duration, rule)) return reading.error(node.origin, in_quotes(*text) + *why);
+    into = *duration;
+}
+
+void read_value(const Node& node, Rule, File& into, Reading& reading) {
+    const std::string* const text = read_text(node, type_in_words<File>(), reading);
+    if (text == nullptr || text->empty()) return;
+    into = read_file(node, reading);
+}
+
+void read_value(const Node& node, Rule, std::vector<std::string>& into, Reading& reading) {
+    // The only list of strings so far holds server names; another rule would go here.
+    std::vector<std::string> list;
+    for (const Node* const item : read_list(node, type_in_words<std::vector<std::string>>(), reading)) {
+        const std::string_view text = item->text;
+        if (!is_dns_name(text.starts_with("*.") ? text.substr(2) : text)) {
+            reading.error(item->origin, in_quotes(text) + R"( is not a DNS name, such as "db.example.com" or "*.example.com")");
+        }
+        list.emplace_back(text);
+    }
+    into = std::move(list);
+}
+
+void read_value(const Node& node, Rule, std::vector<File>& into, Reading& reading) {
+    std::vector<File> list;
+    for (const Node* const item : read_list(node, type_in_words<std::vector<File>>(), reading)) {
+        const bool is_system = item->text == "system";
+        list.push_back(is_system ? File{item->text, item->origin} : read_file(*item, reading));
+    }
+    into = std::move(list);
+}
+
+void read_value(const Node& node, Rule rule, std::vector<Address>& into, Reading& reading) {
+    const bool is_listen = rule == Rule::listen_address;
+    if (node.kind == Node::Kind::array ? node.children.empty() : node.kind == Node::Kind::string && node.text.empty()) {
+        return reading.error(node.origin, std::string{"expected at least one address, such as "} +
+                                              (is_listen ? R"("127.0.0.1:6432")" : R"("db.example.com:5432")"));
+    }
+    std::vector<Address> list;
+    for (const Node* const item : read_list(node, type_in_words<std::vector<Address>>(), reading)) {
+        auto address = is_listen ? read_listen_address(*item, reading) : read_host_address(*item, reading);
+        if (!address) continue;
+        address->origin = item->origin;
+        list.push_back(std::move(*address));
+    }
+    into = std::move(list);
+}
+
+void read_value(const Node& node, Rule, std::vector<Cidr>& into, Reading& reading) {
+    std::vector<Cidr> list;
+    for (const Node* const item : read_list(node, type_in_words<std::vector<Cidr>>(), reading)) {
+        if (const auto cidr = parse_cidr(item->text)) {
+            list.push_back(*cidr);
+        } else {
+            reading.error(item->origin, in_quotes(item->text) + R"( is not an address range, such as "10.0.0.0/8" or "::1/128")");
+        }
+    }
+    into = std::move(list);
+}
+
+std::optional<std::size_t> read_choice(const Node& node, Rule rule, std::span<const std::string_view> choices, Reading& reading) {
+    const std::size_t first = rule == Rule::not_empty ? 1 : 0;
+    const auto allowed = choices.subspan(first);
+    const std::string* const text = read_text(node, "one of " + join(allowed), reading);
+    if (text == nullptr) return std::nullopt;
+    const auto found = std::find(allowed.begin(), allowed.end(), *text);
+    if (found != allowed.end()) return first + static_cast<std::size_t>(found - allowed.begin());
+    reading.error(node.origin, not_one_of(*text, allowed));
+    return std::nullopt;
+}
+
+void wrong_type(const Node& node, std::string_view expected, Reading& reading) {
+    reading.error(node.origin, "expected " + std::string{expected} + ", got " + std::string{in_words(node)});
+}
+
+std::optional<std::string> why_unreadable(const std::string& path) {
+    // Opened rather than asked about: access() does not know capabilities, ACLs and mandatory access control as open() does.
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (descriptor < 0) return std::strerror(errno);
+    struct stat status {};
+    const bool is_folder = ::fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode);
+    ::close(descriptor);
+    if (is_folder) return std::strerror(EISDIR);
+    return std::nullopt;
+}
+
+namespace {
+
+/// nullptr: not a string, or one with a control character, which no value needs and no log should see.
+const std::string* read_text(const Node& node, std::string_view expected, Reading& reading) {
+    if (node.kind != Node::Kind::string) {
+        wrong_type(node, expected, reading);
+        return nullptr;
+    }
+    if (has_control_characters(node.text)) {
+        reading.error(node.origin, "control characters are not allowed here");
+        return nullptr;
+    }
+    return &node.text;
+}
+
+/// The strings of an array, or a string alone. "" alone is the empty list.
+std::vector<const Node*> read_list(const Node& node, std::string_view expected, Reading& reading) {
+    std::vector<const Node*> items;
+    if (node.kind != Node::Kind::array) {
+        const std::string* const text = read_text(node, expected, reading);
+        if (text != nullptr && !text->empty()) items.push_back(&node);
+        return items;
+    }
+    for (const Node& child : node.children) {
+        const std::string* const text = read_text(child, "a string", reading);
+        if (text != nullptr && text->empty()) reading.error(child.origin, "an empty string has no place in a list");
+        if (text != nullptr && !text->empty()) items.push_back(&child);
+    }
+    return items;
+}
+
+std::string absolute(const std::string& path, const Reading& reading) {
+    return (reading.folder / path).lexically_normal().string();
+}
+
+/// nullopt: the duration will do.
+std::optional<std::string> why_not_timer(Duration duration, Rule rule) {
+    if (rule == Rule::positive && duration == Duration::zero()) return " must be more than zero";
+    // TCP_KEEPIDLE counts seconds, up to MAX_TCP_KEEPIDLE (include/net/tcp.h).
+    constexpr std::chrono::seconds max{32767};
+    const bool is_taken_by_kernel = duration % std::chrono::seconds{1} == Duration::zero() && duration <= max;
+    if (rule != Rule::tcp_timer || is_taken_by_kernel) return std::nullopt;
+    return " is not a number of whole seconds up to 32767, which is what TCP takes";
+}
+
+/// The file is in the result even when it cannot be read, so that no later rule takes it for not given.
+File read_file(const Node& node, Reading& reading) {
+    File file{absolute(node.text, reading), node.origin};
+    if (const auto why = why_unreadable(file.path))
+        reading.error(node.origin, "cannot read " + in_quotes(file.path) + ": " + *why);
+    return file;
+}
+
+std::optional<Address> read_listen_address(const Node& node, Reading& reading) {
+    const auto address = parse_address(node.text);
+    // A name could stand for several addresses, and for others tomorrow.
+    if (address && (address->kind == Address::Kind::unix_socket || is_ip_address(address->host))) return address;
+    reading.error(node.origin, in_quotes(node.text) +
+                                   R"( is not an address to listen on: an IP address and a port, such as )"
+                                   R"("127.0.0.1:6432" or "[::1]:6432", or "unix:/path" of at most 107 bytes)");
+    return std::nullopt;
+}
+
+std::optional<Address> read_host_address(const Node& node, Reading& reading) {
+    const std::string& text = node.text;
+    const bool has_brackets = text.starts_with('[') && text.ends_with(']');
+    const bool lacks_port = text.find(':') == std::string::npos || has_brackets;
+    auto address = parse_address(lacks_port ? text + ":5432" : is_ip_address(text) ? "[" + text + "]:5432" : text);
+    if (!address) {
+        reading.error(node.origin, in_quotes(text) +
+                                       R"( is not a host: HOST:PORT, such as "db.example.com:5432" or "[::1]:5432", or )"
+                                       R"("unix:/path" of at most 107 bytes)");
+        return std::nullopt;
+    }
+    if (address->kind == Address::Kind::tcp && address->port == 0) {
+        reading.error(node.origin, in_quotes(text) + ": no server listens on port 0");
+        return std::nullopt;
+    }
+    return address;
+}
+
+std::string_view in_words(const Node& node) {
+    switch (node.kind) {
+        case Node::Kind::boolean:
+            return "a boolean";
+        case Node::Kind::integer:
+            return "an integer";
+        case Node::Kind::string:
+            return "a string";
+        case Node::Kind::array:
+            return "a list";
+        case Node::Kind::table:
+            return "a table";
+        case Node::Kind::other:
+            break;
+    }
+    return node.text;
+}
+
+}  // namespace
+}  // namespace config

@@ -1,0 +1,93 @@
+// Typed messages: what the login needs to read, and the ErrorResponse that the proxy itself sends (PostgreSQL docs, "Message Formats").
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/bytes.hpp"
+#include "protocol/fault.hpp"
+
+namespace protocol {
+
+/// Type byte and length.
+inline constexpr std::size_t message_header_size = 5;
+
+/// One whole message. The views end with the buffer that holds the bytes.
+struct Message {
+    char type = 0;
+    Bytes body;
+    Bytes whole;  ///< header included, as it came
+};
+
+/// Collects bytes of one direction until whole messages are there.
+class MessageBuffer {
+   public:
+    /// `limit`: the longest message accepted, as its length field counts.
+    explicit MessageBuffer(std::size_t limit) noexcept : limit_(limit) {}
+
+    void append(Bytes bytes) { buffer_.insert(buffer_.end(), bytes.begin(), bytes.end()); }
+    /// The next whole message, valid until the next append; nullopt: more bytes are needed, or oversized().
+    std::optional<Message> next();
+    /// The message at the front has a length below 4 or over the limit.
+    bool oversized() const noexcept { return oversized_; }
+    /// What lies behind the messages already taken.
+    Bytes rest() const noexcept { return Bytes(buffer_).subspan(taken_); }
+    /// Overwrites what was held: passwords pass through here.
+    void wipe() noexcept;
+
+   private:
+    std::size_t limit_;
+    Buffer buffer_;
+    std::size_t taken_ = 0;
+    bool oversized_ = false;
+};
+
+struct ErrorResponse {
+    std::string severity = "FATAL";
+    std::string sqlstate;
+    std::string message;
+    std::string detail;  ///< empty: left out
+    std::string hint;    ///< empty: left out
+};
+
+Buffer serialize(const ErrorResponse& error);
+ErrorResponse parse_error_response(Bytes body);
+
+/// The code of an Authentication message.
+enum class AuthenticationCode : std::uint32_t {
+    ok = 0,
+    cleartext_password = 3,
+    md5_password = 5,
+    gss = 7,
+    gss_continue = 8,
+    sspi = 9,
+    sasl = 10,
+    sasl_continue = 11,
+    sasl_final = 12,
+};
+
+struct AuthenticationSASL {
+    std::vector<std::string> mechanisms;
+};
+
+std::optional<AuthenticationSASL> parse_authentication_sasl(Bytes body);
+Buffer serialize(const AuthenticationSASL& offer);
+
+/// `channel_binding` is the gs2 flag of the client-first-message: 'n', 'y' or 'p' (RFC 5802, section 7); 0 when there is no response yet.
+struct SASLInitialResponse {
+    std::string mechanism;
+    char channel_binding = 0;
+};
+
+std::optional<SASLInitialResponse> parse_sasl_initial_response(Bytes body);
+
+struct BackendKeyData {
+    std::uint32_t pid = 0;
+    Buffer key;
+};
+
+std::optional<BackendKeyData> parse_backend_key_data(Bytes body);
+
+}  // namespace protocol

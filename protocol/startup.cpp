@@ -1,0 +1,104 @@
+#include "protocol/startup.hpp"
+
+namespace protocol {
+namespace {
+
+OpeningPacket parse_cancel(Reader reader) {
+    CancelRequest request{.pid = reader.u32(), .key = {}};
+    const Bytes key = reader.rest();
+    if (!reader.ok() || key.size() < min_cancel_key || key.size() > max_cancel_key) return Fault::cancel_length;
+    request.key.assign(key.begin(), key.end());
+    return request;
+}
+
+OpeningPacket parse_startup(std::uint32_t version, Reader reader) {
+    if (version >> 16 != 3) return Fault::unsupported_protocol;
+    StartupMessage startup{.version = version, .parameters = {}};
+    for (;;) {
+        const std::string_view name = reader.cstring();
+        if (!reader.ok()) return Fault::startup_layout;
+        if (name.empty()) break;
+        const std::string_view value = reader.cstring();
+        if (!reader.ok()) return Fault::startup_layout;
+        startup.parameters.emplace_back(name, value);
+    }
+    if (!reader.rest().empty()) return Fault::startup_layout;
+    return startup;
+}
+
+}  // namespace
+
+std::string_view StartupMessage::find(std::string_view name) const noexcept {
+    // The last one wins, as in the server.
+    for (auto it = parameters.rbegin(); it != parameters.rend(); ++it) {
+        if (it->first == name) return it->second;
+    }
+    return {};
+}
+
+std::string_view StartupMessage::database() const noexcept {
+    const std::string_view named = find("database");
+    return named.empty() ? find("user") : named;
+}
+
+std::optional<std::size_t> opening_packet_size(Bytes header) noexcept {
+    const std::uint32_t length = Reader(header).u32();
+    if (length < opening_header_size || length > max_startup_packet + 4) return std::nullopt;
+    return length;
+}
+
+OpeningPacket parse_opening(Bytes packet) {
+    const auto size = packet.size() < opening_header_size ? std::nullopt : opening_packet_size(packet);
+    if (!size || *size != packet.size()) return Fault::startup_length;
+    Reader reader(packet.subspan(4));
+    const std::uint32_t code = reader.u32();
+    switch (code) {
+        case cancel_request_code: return parse_cancel(reader);
+        case ssl_request_code:
+            if (!reader.rest().empty()) return Fault::startup_length;
+            return SSLRequest{};
+        case gssenc_request_code:
+            if (!reader.rest().empty()) return Fault::startup_length;
+            return GSSENCRequest{};
+        default: return parse_startup(code, reader);
+    }
+}
+
+Buffer serialize(const SSLRequest&) {
+    Buffer out;
+    Writer writer(out);
+    writer.u32(8);
+    writer.u32(ssl_request_code);
+    return out;
+}
+
+Buffer serialize(const CancelRequest& request) {
+    Buffer out;
+    Writer writer(out);
+    const std::size_t length = writer.begin_length();
+    writer.u32(cancel_request_code);
+    writer.u32(request.pid);
+    writer.bytes(request.key);
+    writer.end_length(length);
+    return out;
+}
+
+Buffer serialize(const StartupMessage& startup) {
+    Buffer out;
+    Writer writer(out);
+    const std::size_t length = writer.begin_length();
+    writer.u32(startup.version);
+    for (const auto& [name, value] : startup.parameters) {
+        writer.cstring(name);
+        writer.cstring(value);
+    }
+    writer.u8(0);
+    writer.end_length(length);
+    return out;
+}
+
+std::string version_text(std::uint32_t version) {
+    return std::to_string(version >> 16) + "." + std::to_string(version & 0xffff);
+}
+
+}  // namespace protocol

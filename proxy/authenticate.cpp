@@ -1,0 +1,110 @@
+#include "proxy/authenticate.hpp"
+
+#include <openssl/crypto.h>
+
+#include <array>
+
+namespace proxy {
+namespace {
+
+/// Holds what passes through a login, passwords among it, and leaves nothing behind.
+struct Buffers {
+    protocol::MessageBuffer from_server{protocol::max_server_login_message};
+    protocol::MessageBuffer from_client{protocol::max_client_login_message};
+    protocol::Buffer to_server;
+    protocol::Buffer to_client;
+    std::array<std::uint8_t, 8192> chunk{};
+
+    Buffers() = default;
+    Buffers(const Buffers&) = delete;
+    Buffers& operator=(const Buffers&) = delete;
+    ~Buffers() {
+        from_client.wipe();
+        OPENSSL_cleanse(to_server.data(), to_server.size());
+        OPENSSL_cleanse(chunk.data(), chunk.size());
+    }
+};
+
+tls::Awaitable<> flush(tls::Stream& stream, protocol::Buffer& out) {
+    if (out.empty()) co_return;
+    co_await stream.write(out);
+    OPENSSL_cleanse(out.data(), out.size());
+    out.clear();
+}
+
+tls::Awaitable<std::size_t> read_server(tls::Stream& server, std::span<std::uint8_t> into) {
+    try {
+        const std::size_t n = co_await server.read_some(into);
+        co_return n;
+    } catch (const tls::StreamError& error) {
+        throw ServerLegError(error.what());
+    }
+}
+
+tls::Awaitable<> flush_server(tls::Stream& server, protocol::Buffer& out) {
+    try {
+        co_await flush(server, out);
+    } catch (const tls::StreamError& error) {
+        throw ServerLegError(error.what());
+    }
+}
+
+tls::Awaitable<> pass_on_rest(tls::Stream& client, tls::Stream& server, Buffers& buffers) {
+    const auto append = [](protocol::Buffer& to, protocol::Bytes bytes) { to.insert(to.end(), bytes.begin(), bytes.end()); };
+    append(buffers.to_client, buffers.from_server.rest());
+    append(buffers.to_server, buffers.from_client.rest());
+    co_await flush(client, buffers.to_client);
+    co_await flush_server(server, buffers.to_server);
+}
+
+}  // namespace
+
+tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, protocol::Login& login, LoginOptions options) {
+    const auto buffers = std::make_unique<Buffers>();
+    using Next = protocol::Login::Next;
+    for (;;) {
+        switch (login.next()) {
+            case Next::read_server: {
+                if (const auto message = buffers->from_server.next()) {
+                    login.from_server(*message, buffers->to_client);
+                    break;
+                }
+                if (buffers->from_server.oversized()) {
+                    login.oversized();
+                    break;
+                }
+                co_await flush(client, buffers->to_client);
+                co_await flush_server(server, buffers->to_server);
+                const std::size_t n = co_await read_server(server, buffers->chunk);
+                if (n == 0) co_return LoginEnd::server_closed;
+                buffers->from_server.append(protocol::Bytes(buffers->chunk).first(n));
+                break;
+            }
+            case Next::read_client: {
+                if (const auto message = buffers->from_client.next()) {
+                    login.from_client(*message, buffers->to_server);
+                    break;
+                }
+                if (buffers->from_client.oversized()) {
+                    login.oversized();
+                    break;
+                }
+                co_await flush(client, buffers->to_client);
+                const std::size_t n = co_await client.read_some(buffers->chunk);
+                if (n == 0) co_return LoginEnd::client_closed;
+                buffers->from_client.append(protocol::Bytes(buffers->chunk).first(n));
+                break;
+            }
+            case Next::established:
+                co_await pass_on_rest(client, server, *buffers);
+                co_return LoginEnd::established;
+            case Next::refused:
+                if (options.may_retry && login.refused_at_once()) co_return LoginEnd::retry;
+                co_await flush(client, buffers->to_client);
+                co_return LoginEnd::refused;
+            case Next::failed: co_return LoginEnd::failed;
+        }
+    }
+}
+
+}  // namespace proxy

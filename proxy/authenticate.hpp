@@ -1,0 +1,31 @@
+// The I/O of a login: moves whole messages between two streams as protocol::Login says.
+#pragma once
+
+#include "protocol/login.hpp"
+#include "tls/stream.hpp"
+
+namespace proxy {
+
+/// A StreamError of the server leg: the client is still there to be told.
+class ServerLegError : public std::runtime_error {
+   public:
+    using std::runtime_error::runtime_error;
+};
+
+enum class LoginEnd {
+    established,    // ReadyForQuery has been passed on, and every byte that came with it
+    refused,        // the server's ErrorResponse has been passed on
+    retry,          // the server refused at once, and nothing was passed on
+    failed,         // login.fault()
+    client_closed,
+    server_closed,
+};
+
+struct LoginOptions {
+    bool may_retry = false;  ///< a refusal that is the server's first message is kept from the client
+};
+
+/// Throws ServerLegError when the server leg breaks, tls::StreamError when the client's does.
+tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, protocol::Login& login, LoginOptions options);
+
+}  // namespace proxy

@@ -1,0 +1,51 @@
+#include "proxy/file_watch.hpp"
+
+#include <sys/stat.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "tls/certificates.hpp"
+
+namespace proxy {
+namespace {
+
+std::string stamp_of(const std::string& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) return "missing";
+    return std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino) + ":" + std::to_string(info.st_size) + ":" +
+           std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec);
+}
+
+std::string content_of(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) return "unreadable";
+    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    return tls::sha256_hex(bytes.data(), bytes.size());
+}
+
+}  // namespace
+
+FileWatch::FileWatch(const std::vector<std::string>& files) {
+    for (const std::string& path : files) files_[path] = {.stamp = stamp_of(path), .content = content_of(path)};
+}
+
+bool FileWatch::changed() {
+    bool moved = false;
+    for (auto& [path, seen] : files_) {
+        std::string stamp = stamp_of(path);
+        if (stamp == seen.stamp) continue;
+        seen.stamp = std::move(stamp);
+        std::string content = content_of(path);
+        if (content == seen.content) continue;
+        seen.content = std::move(content);
+        moved = true;
+    }
+    if (moved) {
+        pending_ = true;
+        return false;
+    }
+    return std::exchange(pending_, false);
+}
+
+}  // namespace proxy

@@ -1,0 +1,303 @@
+#include "proxy/server.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <random>
+
+#include "proxy/file_watch.hpp"
+#include "proxy/log.hpp"
+#include "proxy/notify.hpp"
+#include "proxy/version.hpp"
+
+namespace proxy {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto watch_interval = 1s;
+constexpr auto drain_poll_interval = 50ms;
+/// Refusals in progress beyond max_connections: each may cost a TLS handshake, so their number is bounded too.
+constexpr unsigned max_refusals = 256;
+
+std::string random_prefix() {
+    std::random_device device;
+    char text[20];
+    std::snprintf(text, sizeof text, "%08x%04x", device(), device() & 0xffffU);
+    return text;
+}
+
+std::string audit_path(const config::Config& config, const std::string& state_dir) {
+    const std::string& file = config.audit.file;
+    if (file.empty() || file == "-" || file.front() == '/') return file;
+    return state_dir + "/" + file;
+}
+
+/// Two descriptors a session; the soft limit of 1024 that most shells give would end at 500.
+void raise_descriptor_limit(unsigned max_connections) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    const rlim_t needed = rlim_t{max_connections} * 2 + 64;
+    if (limit.rlim_cur < needed) {
+        spdlog::warn("max_connections = {} needs {} file descriptors, but the limit is {}: raise LimitNOFILE or ulimit -n",
+                     max_connections, needed, limit.rlim_cur);
+    }
+}
+
+unsigned thread_count(const config::Runtime& runtime) {
+    return runtime.threads > 0 ? runtime.threads : std::max(1U, std::thread::hardware_concurrency());
+}
+
+Refusal not_allowed(const ListenerRoute& route, const Peer& peer) {
+    return {.reason = "address_not_allowed",
+            .response = {.severity = "FATAL",
+                         .sqlstate = "28000",
+                         .message = "no entry in \"allow\" of listener \"" + route.settings.name + "\" for host \"" + peer.address + "\"",
+                         .detail = {},
+                         .hint = "Add the address to listener.allow in pgairlock's configuration."}};
+}
+
+Refusal too_many(const std::string& key) {
+    return {.reason = "too_many_connections",
+            .response = {.severity = "FATAL",
+                         .sqlstate = "53300",
+                         .message = "sorry, too many clients already",
+                         .detail = "pgairlock's " + key + " is reached.",
+                         .hint = "Raise runtime." + key + "."}};
+}
+
+}  // namespace
+
+Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, ConfigSource source)
+    : snapshot_(std::move(snapshot)),
+      state_dir_(std::move(state_dir)),
+      source_(std::move(source)),
+      audit_(audit_path(snapshot_->config, state_dir_)),
+      services_{.audit = audit_, .cancels = cancels_, .sources = sources_, .resolver = resolver_},
+      session_prefix_(random_prefix()),
+      watch_timer_(io_.get_executor()),
+      drain_timer_(io_.get_executor()) {}
+
+Server::~Server() = default;
+
+void Server::run() {
+    std::signal(SIGPIPE, SIG_IGN);
+    const config::Runtime& runtime = snapshot_->config.runtime;
+    raise_descriptor_limit(runtime.max_connections);
+    bind_all();
+    const unsigned threads = thread_count(runtime);
+    for (unsigned i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(services_));
+    asio::co_spawn(io_.get_executor(), handle_signals(), asio::detached);
+    asio::co_spawn(io_.get_executor(), watch_files(), asio::detached);
+    report(EventKind::started, "pgairlock " + version() + ", " + std::to_string(threads) + " threads");
+    for (const Bound& bound : bound_) {
+        bound.socket->start([this, listener = bound.listener](int fd, const Peer& peer) { accept(listener, fd, peer); });
+        const std::string line = "listening on " + bound.socket->address() + " -> " + target_text(*snapshot_->listeners[bound.listener]);
+        spdlog::info(line);
+        if (snapshot_->config.audit.file != "-") std::printf("%s\n", line.c_str());
+    }
+    std::fflush(stdout);
+    notify_ready("serving");
+    io_.run();
+    workers_.clear();
+    report(EventKind::stopping, "stopped");
+}
+
+// --- Listening
+
+void Server::bind_all() {
+    // A socket that systemd holds open for us serves the address it is bound to.
+    std::map<std::string, int> activated;
+    for (const int fd : activated_sockets()) {
+        sockaddr_storage storage{};
+        socklen_t size = sizeof storage;
+        ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size);
+        activated[to_string(asio::generic::stream_protocol::endpoint(&storage, size))] = fd;
+    }
+    for (std::size_t i = 0; i < snapshot_->listeners.size(); ++i) {
+        for (const config::Address& address : snapshot_->listeners[i]->settings.listen) {
+            const auto found = activated.find(config::to_string(address));
+            BoundSocket socket;
+            if (found != activated.end()) {
+                socket = {.fd = found->second, .address = found->first, .unix_path = {}};
+                activated.erase(found);
+            } else {
+                socket = bind_listener(address);
+            }
+            bound_.push_back({.listener = i, .socket = std::make_unique<Listener>(io_, std::move(socket))});
+        }
+    }
+    for (const auto& [address, fd] : activated) {
+        spdlog::warn("socket activation passed {}, which no listener names: closed", address);
+        ::close(fd);
+    }
+}
+
+void Server::accept(std::size_t listener, int fd, const Peer& peer) {
+    const config::Runtime& runtime = snapshot_->config.runtime;
+    std::shared_ptr<const ListenerRoute> route = snapshot_->listeners[listener];
+    if (connections_ >= runtime.max_connections + max_refusals) {
+        spdlog::warn("{}: closed unheard: max_connections is far exceeded", peer.address);
+        ::close(fd);
+        return;
+    }
+    auto refusal = admission(*route, peer);
+    ++connections_;
+    if (runtime.max_connections_per_address > 0) {
+        const std::lock_guard lock(per_address_mutex_);
+        ++per_address_[peer.address];
+    }
+    const auto least = std::min_element(workers_.begin(), workers_.end(),
+                                        [](const auto& a, const auto& b) { return a->load() < b->load(); });
+    (*least)->run_session(fd, peer.family,
+                          {.route = std::move(route),
+                           .session = next_session(),
+                           .address = peer.address,
+                           .port = peer.port,
+                           .login_timeout = runtime.client_login_timeout,
+                           .refusal = std::move(refusal)},
+                          [this, address = peer.address] { release(address); });
+}
+
+std::optional<Refusal> Server::admission(const ListenerRoute& route, const Peer& peer) {
+    const config::Runtime& runtime = snapshot_->config.runtime;
+    if (!peer.address.empty() && !route.allows(peer.bytes)) return not_allowed(route, peer);
+    if (connections_ >= runtime.max_connections) return too_many("max_connections");
+    if (runtime.max_connections_per_address > 0 && !peer.address.empty()) {
+        const std::lock_guard lock(per_address_mutex_);
+        const auto found = per_address_.find(peer.address);
+        if (found != per_address_.end() && found->second >= runtime.max_connections_per_address) {
+            return too_many("max_connections_per_address");
+        }
+    }
+    return std::nullopt;
+}
+
+void Server::release(const std::string& address) {
+    --connections_;
+    const std::lock_guard lock(per_address_mutex_);
+    const auto found = per_address_.find(address);
+    if (found != per_address_.end() && --found->second == 0) per_address_.erase(found);
+}
+
+std::string Server::next_session() { return session_prefix_ + "-" + std::to_string(next_session_++); }
+
+// --- Signals, reload, drain: all on this thread
+
+tls::Awaitable<> Server::handle_signals() {
+    asio::basic_signal_set<tls::Executor> signals(io_.get_executor(), SIGTERM, SIGINT, SIGHUP);
+    signals.add(SIGUSR1);
+    for (bool draining = false;;) {
+        const auto [error, signal] = co_await signals.async_wait(tls::returning);
+        if (error) co_return;
+        switch (signal) {
+            case SIGHUP: reload_from_source(); break;
+            case SIGUSR1:
+                reopen_log();
+                audit_.reopen();
+                break;
+            default:
+                if (draining) {
+                    spdlog::warn("second signal: ending every session now");
+                    io_.stop();
+                    co_return;
+                }
+                draining = true;
+                begin_drain();
+                asio::co_spawn(io_.get_executor(), wait_until_drained(), asio::detached);
+        }
+    }
+}
+
+tls::Awaitable<> Server::watch_files() {
+    FileWatch watch(files_of(snapshot_->config));
+    std::shared_ptr<const Snapshot> watched = snapshot_;
+    for (;;) {
+        watch_timer_.expires_after(watch_interval);
+        const auto [error] = co_await watch_timer_.async_wait(tls::returning);
+        if (error) co_return;
+        if (watched != snapshot_ && files_of(watched->config) != files_of(snapshot_->config)) watch = FileWatch(files_of(snapshot_->config));
+        watched = snapshot_;
+        if (watch.changed()) swap_in(snapshot_->config, "a certificate, key or CA file has changed");
+    }
+}
+
+void Server::reload_from_source() {
+    notify_reloading();
+    config::Loaded loaded = source_();
+    for (const config::Diagnostic& warning : loaded.warnings) spdlog::warn("{}", to_string(warning));
+    if (loaded.config) {
+        swap_in(std::move(*loaded.config), "SIGHUP");
+    } else {
+        report_reload_failure(loaded.errors);
+    }
+    notify_ready("serving");
+}
+
+void Server::swap_in(config::Config config, const std::string& why) {
+    LoadedSnapshot loaded = load_snapshot(std::move(config), state_dir_);
+    for (const config::Diagnostic& warning : loaded.warnings) spdlog::warn("{}", to_string(warning));
+    if (!loaded.snapshot) return report_reload_failure(loaded.errors);
+
+    // Sockets stay as they are bound, so the listeners must be the same ones, in the same order.
+    const auto addresses = [](const Snapshot& snapshot) {
+        std::vector<std::vector<std::string>> all;
+        for (const auto& route : snapshot.listeners) {
+            auto& own = all.emplace_back();
+            for (const config::Address& address : route->settings.listen) own.push_back(config::to_string(address));
+        }
+        return all;
+    };
+    if (addresses(*loaded.snapshot) != addresses(*snapshot_)) {
+        return report_reload_failure({{{.file = loaded.snapshot->config.file, .line = 0, .column = 0, .key = "listener.listen"},
+                                       "listen addresses have changed: that needs a restart; nothing was reloaded"}});
+    }
+    if (loaded.snapshot->config.runtime.threads != snapshot_->config.runtime.threads) {
+        spdlog::warn("runtime.threads has changed: that needs a restart; the rest was reloaded");
+    }
+    set_log_level(loaded.snapshot->config.log.level);
+    snapshot_ = std::move(loaded.snapshot);
+    spdlog::info("reloaded: {}", why);
+    report(EventKind::reloaded, why);
+}
+
+void Server::report_reload_failure(const std::vector<config::Diagnostic>& errors) {
+    std::string all;
+    for (const config::Diagnostic& error : errors) all += (all.empty() ? "" : "; ") + to_string(error);
+    spdlog::error("reload failed, the last good configuration goes on: {}", all);
+    report(EventKind::reload_failed, all);
+}
+
+void Server::begin_drain() {
+    services_.draining = true;
+    notify_stopping();
+    for (Bound& bound : bound_) bound.socket->stop();
+    watch_timer_.cancel();
+    spdlog::info("draining: {} sessions, at most {} ms", connections_.load(), snapshot_->config.runtime.drain_timeout.count());
+    report(EventKind::stopping, "draining " + std::to_string(connections_.load()) + " sessions");
+}
+
+tls::Awaitable<> Server::wait_until_drained() {
+    const auto deadline = std::chrono::steady_clock::now() + snapshot_->config.runtime.drain_timeout;
+    while (connections_ > 0 && std::chrono::steady_clock::now() < deadline) {
+        drain_timer_.expires_after(drain_poll_interval);
+        co_await drain_timer_.async_wait(tls::returning);
+    }
+    if (connections_ > 0) spdlog::warn("drain_timeout: ending {} sessions", connections_.load());
+    io_.stop();
+}
+
+void Server::report(EventKind kind, std::string message) {
+    Event event{.kind = kind};
+    event.message = std::move(message);
+    audit_.report(std::move(event));
+}
+
+}  // namespace proxy

@@ -1,0 +1,92 @@
+// One client connection from accept to close: negotiate, connect, authenticate, relay, report (docs/connection.md).
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "protocol/negotiation.hpp"
+#include "proxy/audit.hpp"
+#include "proxy/authenticate.hpp"
+#include "proxy/cancel_registry.hpp"
+#include "proxy/resolver.hpp"
+#include "proxy/snapshot.hpp"
+#include "proxy/sources.hpp"
+#include "proxy/upstream.hpp"
+#include "tls/stream.hpp"
+
+namespace proxy {
+
+/// What sessions share. Outlives them all.
+struct Services {
+    Audit& audit;
+    CancelRegistry& cancels;
+    Sources& sources;
+    Resolver& resolver;
+    std::atomic<bool> draining{false};
+};
+
+/// Why a connection is refused: told to the client as an ErrorResponse and to the audit as a reason.
+struct Refusal {
+    std::string reason;
+    protocol::ErrorResponse response;
+};
+
+/// A connection as the listener hands it over.
+struct Accepted {
+    std::shared_ptr<const ListenerRoute> route;
+    std::string session;  ///< its name
+    std::string address;  ///< empty for a UNIX-domain socket
+    int port = -1;
+    std::chrono::milliseconds login_timeout{60'000};
+    std::optional<Refusal> refusal;  ///< decided at accept; told once the client can hear it
+};
+
+class Session {
+   public:
+    Session(Services& services, Accepted accepted, tls::Socket socket);
+
+    /// Returns when everything is over and reported; never throws.
+    tls::Awaitable<> run();
+    /// Ends the session from outside, on its own thread.
+    void abort(std::string reason);
+
+   private:
+    enum class Opening { startup, cancel, over };
+
+    tls::Awaitable<> converse();
+    tls::Awaitable<Opening> negotiate();
+    tls::Awaitable<bool> start_client_tls(protocol::Negotiation& negotiation);
+    tls::Awaitable<bool> read_opening(protocol::Negotiation& negotiation);
+    void took_startup(const protocol::Negotiation& negotiation);
+    void judge_clear_client(const protocol::Negotiation& negotiation);
+    void judge_closed_client(const protocol::Negotiation& negotiation, const std::string& error);
+    tls::Awaitable<> forward_cancel(const protocol::CancelRequest& request);
+
+    tls::Awaitable<> log_in(const protocol::Negotiation& negotiation);
+    tls::Awaitable<bool> log_in_through(UpstreamConnection& connection, const protocol::Negotiation& negotiation, bool may_retry);
+    tls::Awaitable<> report_login_fault(const protocol::Login& login);
+    void established(const UpstreamConnection& connection, const protocol::Login& login);
+    tls::Awaitable<> relay_until_end();
+
+    tls::Awaitable<> refuse(const Refusal& refusal);
+    tls::Awaitable<> tell(const protocol::ErrorResponse& response);
+    Event event(EventKind kind) const;
+    Sources::Identity identity() const;
+    const UpstreamRoute& upstream() const { return *accepted_.route->upstream; }
+
+    Services& services_;
+    Accepted accepted_;
+    tls::Stream client_;
+    std::unique_ptr<tls::Stream> server_;
+    CancelRegistry::Lease lease_;
+    SessionRecord record_;
+    std::chrono::steady_clock::time_point deadline_;
+    std::unique_ptr<protocol::Negotiation> negotiation_;
+    bool can_hear_ = true;  // an ErrorResponse would reach the client: not within its handshake
+    bool established_ = false;
+    std::string aborted_;  // the reason
+};
+
+}  // namespace proxy

@@ -1,0 +1,53 @@
+// One state of the configuration with everything it names loaded: what a reload swaps as a whole, and what a session keeps as it began.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "tls/client_context.hpp"
+#include "tls/server_context.hpp"
+
+namespace proxy {
+
+/// One upstream and its TLS side.
+struct UpstreamRoute {
+    config::Upstream settings;
+    std::unique_ptr<const tls::ClientContext> tls;  ///< nullptr: sslmode disable
+};
+
+/// One listener and its TLS side.
+struct ListenerRoute {
+    config::Listener settings;
+    std::unique_ptr<const tls::ServerContext> tls;  ///< nullptr: mode disable
+    std::shared_ptr<const UpstreamRoute> upstream;
+
+    /// UNIX-domain peers have no address and are always allowed: the file's permissions decide.
+    bool allows(const std::array<std::uint8_t, 16>& address) const noexcept;
+};
+
+struct Snapshot {
+    config::Config config;
+    std::vector<std::shared_ptr<const ListenerRoute>> listeners;  ///< in the order of config.listeners
+    std::vector<std::shared_ptr<const UpstreamRoute>> upstreams;  ///< in the order of config.upstreams
+};
+
+struct LoadedSnapshot {
+    std::shared_ptr<const Snapshot> snapshot;  ///< set exactly when `errors` is empty
+    std::vector<config::Diagnostic> errors;
+    std::vector<config::Diagnostic> warnings;
+};
+
+/// Loads every certificate, key and CA file. A listener without a certificate gets the generated one of `state_dir`, which is made now if
+/// there is none.
+LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir);
+
+/// The files a snapshot was made of (certificates, keys, CA files), for whoever watches them.
+std::vector<std::string> files_of(const config::Config& config);
+
+/// "listening on ADDRESS -> UPSTREAM (SSLMODE)" without the address: shown on start and on reload.
+std::string target_text(const ListenerRoute& route);
+
+}  // namespace proxy

@@ -1,0 +1,63 @@
+#include "proxy/sources.hpp"
+
+namespace proxy {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A fallback follows its refusal within milliseconds on a LAN; an address shared by many programs makes longer memories ambiguous,
+/// so the one that is not tied to a user serves only to claim less.
+constexpr std::chrono::milliseconds address_memory = 5s;
+constexpr std::chrono::milliseconds identity_memory = 2s;
+constexpr std::size_t max_entries = 10'000;
+
+}  // namespace
+
+void Sources::tls_refused(const std::string& address, Time now) {
+    const std::lock_guard lock(mutex_);
+    if (!note(tls_refused_, address, now, address_memory)) flooded_until_ = now + address_memory;
+}
+
+void Sources::login_refused_over_tls(const Identity& identity, Time now) {
+    const std::lock_guard lock(mutex_);
+    note(login_refused_, identity, now, identity_memory);
+}
+
+void Sources::clear_refused(const Identity& identity, Time now) {
+    const std::lock_guard lock(mutex_);
+    note(clear_refused_, identity, now, identity_memory);
+}
+
+bool Sources::tls_was_refused(const std::string& address, Time now) const {
+    const std::lock_guard lock(mutex_);
+    return now < flooded_until_ || recent(tls_refused_, address, now, address_memory);
+}
+
+bool Sources::login_was_refused_over_tls(const Identity& identity, Time now) const {
+    const std::lock_guard lock(mutex_);
+    return recent(login_refused_, identity, now, identity_memory);
+}
+
+bool Sources::clear_was_refused(const Identity& identity, Time now) const {
+    const std::lock_guard lock(mutex_);
+    return recent(clear_refused_, identity, now, identity_memory);
+}
+
+/// False: there is no room.
+template <class Key>
+bool Sources::note(Moments<Key>& moments, const Key& key, Time now, std::chrono::milliseconds memory) {
+    if (moments.size() >= max_entries) {
+        std::erase_if(moments, [&](const auto& entry) { return now - entry.second > memory; });
+        if (moments.size() >= max_entries) return false;
+    }
+    moments[key] = now;
+    return true;
+}
+
+template <class Key>
+bool Sources::recent(const Moments<Key>& moments, const Key& key, Time now, std::chrono::milliseconds memory) {
+    const auto found = moments.find(key);
+    return found != moments.end() && now - found->second <= memory;
+}
+
+}  // namespace proxy

@@ -1,0 +1,50 @@
+// What was just seen from the same address: connections that only together tell something about a client (docs/verification.md).
+//
+// Cold path: a few look-ups per connection under one mutex; bounded and forgetful.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <string>
+
+namespace proxy {
+
+class Sources {
+   public:
+    using Time = std::chrono::steady_clock::time_point;
+
+    /// The same client as far as its StartupMessage tells.
+    struct Identity {
+        std::string address;
+        std::string usename;
+        std::string datname;
+        std::string application_name;
+        auto operator<=>(const Identity&) const = default;
+    };
+
+    void tls_refused(const std::string& address, Time now);
+    void login_refused_over_tls(const Identity& identity, Time now);
+    void clear_refused(const Identity& identity, Time now);
+
+    bool tls_was_refused(const std::string& address, Time now) const;
+    bool login_was_refused_over_tls(const Identity& identity, Time now) const;
+    bool clear_was_refused(const Identity& identity, Time now) const;
+
+   private:
+    template <class Key>
+    using Moments = std::map<Key, Time>;
+
+    template <class Key>
+    static bool note(Moments<Key>& moments, const Key& key, Time now, std::chrono::milliseconds memory);
+    template <class Key>
+    static bool recent(const Moments<Key>& moments, const Key& key, Time now, std::chrono::milliseconds memory);
+
+    mutable std::mutex mutex_;
+    Moments<std::string> tls_refused_;
+    Time flooded_until_{};  // too many to note: until then any address may have been refused
+    Moments<Identity> login_refused_;
+    Moments<Identity> clear_refused_;
+};
+
+}  // namespace proxy

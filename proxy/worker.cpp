@@ -1,0 +1,53 @@
+#include "proxy/worker.hpp"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <csignal>
+
+namespace proxy {
+
+Worker::Worker(Services& services) : services_(services), keep_running_(io_.get_executor()) {
+    thread_ = std::thread([this] { io_.run(); });
+}
+
+Worker::~Worker() {
+    abort_all("shutting_down");
+    keep_running_.reset();
+    thread_.join();
+}
+
+void Worker::run_session(int fd, int family, Accepted accepted, std::function<void()> on_end) {
+    load_.fetch_add(1, std::memory_order_relaxed);
+    asio::post(io_, [this, fd, family, accepted = std::move(accepted), on_end = std::move(on_end)]() mutable {
+        tls::Socket socket(io_.get_executor());
+        boost::system::error_code error;
+        socket.assign(asio::generic::stream_protocol(family, 0), fd, error);
+        if (error) {
+            spdlog::error("cannot take over a connection: {}", error.message());
+            ::close(fd);
+            load_.fetch_sub(1, std::memory_order_relaxed);
+            return on_end();
+        }
+        auto session = std::make_unique<Session>(services_, std::move(accepted), std::move(socket));
+        asio::co_spawn(io_.get_executor(), drive(std::move(session), std::move(on_end)), asio::detached);
+    });
+}
+
+tls::Awaitable<> Worker::drive(std::unique_ptr<Session> session, std::function<void()> on_end) {
+    Session* const key = session.get();
+    sessions_.insert(key);
+    co_await session->run();
+    sessions_.erase(key);
+    session.reset();
+    load_.fetch_sub(1, std::memory_order_relaxed);
+    on_end();
+}
+
+void Worker::abort_all(const std::string& reason) {
+    asio::post(io_, [this, reason] {
+        for (Session* session : sessions_) session->abort(reason);
+    });
+}
+
+}  // namespace proxy

@@ -1,0 +1,176 @@
+"""Fixtures: one PKI and two clusters for the whole run; proxies, fake servers and raw clients for one test each."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from harness import programs
+from harness.bounded import bounded
+from harness.cluster import PASSWORDS, Cluster, make_template
+from harness.config import configuration
+from harness.fake_upstream import FakeUpstream
+from harness.pki import Pki
+from harness.proxy import Proxy
+from harness.wire import Client
+
+
+def pytest_configure(config):
+    """libpq must see no settings but the test's."""
+    for name in [name for name in os.environ if name.startswith(("PG", "KRB5")) and name != "PGAIRLOCK"]:
+        del os.environ[name]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows the proxies' logs."""
+    report = (yield).get_result()
+    for proxy in getattr(item, "proxies", ()):
+        if report.failed:
+            report.sections.append((f"log of {proxy.directory.name}", proxy.log()[-6000:]))
+            report.sections.append((f"audit of {proxy.directory.name}", proxy.audit_text()[-6000:]))
+
+
+@pytest.fixture(scope="session")
+def root():
+    """Short, because of UNIX-domain sockets, and open to the user postgres, unlike pytest's own."""
+    path = Path(tempfile.mkdtemp(prefix="pgairlock-"))
+    path.chmod(0o755)
+    os.environ["HOME"] = str(path)  # no ~/.postgresql
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def pki(root):
+    (root / "pki").mkdir()
+    return Pki(root / "pki")
+
+
+@pytest.fixture(scope="session")
+def template(root):
+    return make_template(root / "template")
+
+
+@pytest.fixture(scope="session")
+def cluster(root, template, pki):
+    """TLS with a leaf of the new CA; client certificates of the people CA."""
+    made = Cluster(root / "cluster", template, pki.server, pki.people.cert).start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def clear_cluster(root, template):
+    """No TLS at all."""
+    made = Cluster(root / "clear", template, None).start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(autouse=True)
+def time_limit(request):
+    marker = request.node.get_closest_marker("bounded")
+    with bounded(marker.args[0] if marker else 60):
+        yield
+
+
+@pytest.fixture
+def directory(root):
+    path = Path(tempfile.mkdtemp(dir=root))
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def run_proxy(directory, request):
+    """Starts any number of proxies, stops them all, and checks the invariants of each."""
+    proxies = request.node.proxies = []
+
+    def run(config=None, *, listeners=1, wait=True, **options) -> Proxy:
+        proxy = Proxy(directory / f"proxy{len(proxies)}", config, **options)
+        proxies.append(proxy)
+        return proxy.wait_until_listening(listeners) if wait else proxy
+
+    yield run
+    try:
+        for proxy in proxies:
+            proxy.stop()
+    finally:
+        for proxy in proxies:
+            proxy.kill()
+
+
+@pytest.fixture
+def start(run_proxy, pki, request):
+    """A proxy before the TLS cluster, or before `hosts`; keyword arguments as in harness.config."""
+    def start_proxy(hosts=None, *, listeners=1, **tables) -> Proxy:
+        hosts = hosts or [request.getfixturevalue("cluster").host]
+        return run_proxy(configuration(pki, hosts, **tables), listeners=listeners)
+    return start_proxy
+
+
+@pytest.fixture
+def fake():
+    """Fake servers by script."""
+    servers = []
+
+    def make(script) -> FakeUpstream:
+        servers.append(FakeUpstream(script))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def client():
+    """Raw clients, closed at the end of the test, before the proxies are."""
+    clients = []
+
+    def make(where, **options) -> Client:
+        clients.append(Client(getattr(where, "address", where), **options))
+        return clients[-1]
+
+    yield make
+    for made in clients:
+        made.close()
+
+
+@pytest.fixture
+def connect():
+    """psycopg2 connections, closed at the end of the test, before the proxies are."""
+    connections = []
+
+    def make(where, user="trust_user", *, sslmode="disable", dbname="postgres", **options):
+        address = getattr(where, "address", where)
+        host, port = address if isinstance(address, tuple) else (os.path.dirname(address), address.rpartition(".")[2])
+        options = {"password": PASSWORDS.get(user), "host": host, **options}
+        connection = psycopg2.connect(port=port, user=user, dbname=dbname, sslmode=sslmode, connect_timeout=20,
+                                      gssencmode="disable", **options)
+        connection.autocommit = True
+        connections.append(connection)
+        return connection
+
+    yield make
+    for connection in connections:
+        connection.close()
+
+
+@pytest.fixture
+def pg():
+    """Runs one of PostgreSQL's client programs: pg("psql", proxy, "-c", "...", user="md5_user", sslmode="require")."""
+    def run(program, where, *arguments, user="trust_user", sslmode="disable", dbname="postgres", host=None, sslrootcert="", **options):
+        return programs.run([programs.postgres_bin() / program, *arguments],
+                            env=client_environment(where, user, sslmode, dbname, host, sslrootcert), **options)
+    return run
+
+
+def client_environment(where, user, sslmode, dbname="postgres", host=None, sslrootcert="") -> dict[str, str]:
+    address = getattr(where, "address", where)
+    return {**os.environ, "PGHOST": host or address[0], "PGPORT": str(address[1]), "PGUSER": user, "PGDATABASE": dbname, "PGSSLMODE": sslmode,
+            "PGSSLROOTCERT": str(sslrootcert), "PGPASSWORD": PASSWORDS.get(user, ""), "PGGSSENCMODE": "disable", "PGCONNECT_TIMEOUT": "20"}

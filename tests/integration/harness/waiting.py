@@ -1,0 +1,14 @@
+"""Waiting for something to become true, instead of sleeping."""
+
+import time
+
+
+def until(condition, *, timeout=5.0, interval=0.02, what="the condition"):
+    """The first true value of `condition()`; an assertion when there is none in time."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"{what}: not within {timeout} s"
+        time.sleep(interval)

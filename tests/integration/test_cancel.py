@@ -1,0 +1,165 @@
+"""CancelRequest: in clear and in TLS, to the server that owns the key, verified as the session's connection, and nobody else's."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import psycopg2
+import pytest
+
+from conftest import client_environment
+from harness import messages, programs
+from harness.fake_upstream import accepting, server_context
+from harness.messages import ErrorResponse
+from harness.waiting import until
+
+WAYS = ["plain", "sslrequest", "direct"]
+
+
+@pytest.mark.parametrize("sslmode", ["disable", "require"])
+def test_psycopg2_cancels(start, connect, sslmode):
+    proxy = start()
+    connection = connect(proxy, sslmode=sslmode)
+    threading.Timer(0.5, connection.cancel).start()
+    begin = time.monotonic()
+    with pytest.raises(psycopg2.errors.QueryCanceled), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(20)")
+    assert time.monotonic() - begin < 5
+    event = proxy.event("cancel")
+    assert (event["matched"], event["ssl"]) == (True, False)
+
+
+@pytest.mark.parametrize("sslmode", ["disable", "require"])
+def test_ctrl_c_in_psql_cancels(start, cluster, sslmode):
+    proxy = start()
+    psql = subprocess.Popen([programs.postgres_bin() / "psql", "-X", "-c", "SELECT pg_sleep(20) AS cancelled_by_hand"],
+                            env=client_environment(proxy, "trust_user", sslmode), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until(lambda: cluster.sql("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%cancelled_by_hand' AND usename = 'trust_user'"))
+    os.kill(psql.pid, signal.SIGINT)
+    _, error = psql.communicate(timeout=10)
+    assert "canceling statement due to user request" in error
+
+
+@pytest.mark.parametrize("chunk", [None, 1], ids=["whole", "byte by byte"])
+@pytest.mark.parametrize("mode", ["allow", "require"])
+@pytest.mark.parametrize("how", WAYS)
+def test_a_cancel_request_is_taken_however_it_comes(start, client, how, mode, chunk):
+    proxy = start(tls={"mode": mode})
+    session = client(proxy).negotiate("sslrequest")
+    login = session.login()
+    session.send(messages.query("SELECT pg_sleep(20)"))
+    time.sleep(0.2)
+    cancel(client, proxy, login, how, chunk)
+    with pytest.raises(ErrorResponse) as cancelled:
+        session.rows()
+    assert cancelled.value.sqlstate == "57014"
+    event = proxy.event("cancel")
+    assert (event["matched"], event["ssl"]) == (True, how != "plain")
+
+
+def test_terminate_behind_a_cancel_request_is_ignored(start, client):
+    proxy = start()
+    session = client(proxy)
+    login = session.login()
+    session.send(messages.query("SELECT pg_sleep(20)"))
+    time.sleep(0.2)
+    raw = client(proxy)
+    raw.send(messages.cancel_request(login.backend_pid, login.key) + messages.TERMINATE)
+    with pytest.raises(ErrorResponse) as cancelled:
+        session.rows()
+    assert cancelled.value.sqlstate == "57014"
+
+
+@pytest.mark.parametrize("change", [lambda pid, key: (pid, bytes(b ^ 1 for b in key)), lambda pid, key: (pid ^ 1, key),
+                                    lambda pid, key: (pid, key + b"\0\0\0\0")], ids=["key", "pid", "length"])
+def test_a_wrong_key_goes_nowhere(start, client, fake, pki, change):
+    server = fake(accepting(server_context(pki.server), pid=77, key=b"keys"))
+    proxy = start([server.host])
+    client(proxy).login()
+    pid, key = change(77, b"keys")
+    raw = client(proxy)
+    raw.send(messages.cancel_request(pid, key))
+    raw.expect_closed()
+    assert proxy.event("cancel")["matched"] is False
+    assert len(server.peers) == 1
+
+
+def test_the_key_of_an_ended_session_goes_nowhere(start, client, fake, pki):
+    server = fake(accepting(server_context(pki.server), pid=77, key=b"keys"))
+    proxy = start([server.host])
+    session = client(proxy)
+    login = session.login()
+    session.send(messages.TERMINATE)
+    proxy.event("disconnected")
+    cancel(client, proxy, login, "plain")
+    assert proxy.event("cancel")["matched"] is False
+    assert len(server.peers) == 1
+
+
+@pytest.mark.parametrize("length", [4, 32, 256])
+def test_keys_of_every_length_reach_the_server_over_verified_tls(start, client, fake, pki, length):
+    key = bytes(range(256))[:length]
+    server = fake(accepting(server_context(pki.server), pid=88, key=key))
+    proxy = start([server.host])
+    session = client(proxy)
+    login = session.login()
+    assert login.key == key
+    cancel(client, proxy, login, "plain")
+    until(lambda: len(server.peers) == 2 and server.peers[1].cancel)
+    assert server.peers[1].opening == ["SSLRequest", "tls", "CancelRequest"]
+    assert server.peers[1].cancel == (88, key)
+
+
+def test_a_cancel_request_goes_to_the_address_of_its_session(start, client, fake, pki):
+    """Two servers behind one upstream: the key belongs to the second, which answered when the first did not."""
+    context, down = server_context(pki.server), threading.Event()
+    down.set()
+    decent = accepting(context, pid=5, key=b"aaaa")
+
+    def sometimes(peer):
+        if not down.is_set():
+            decent(peer)
+
+    first, second = fake(sometimes), fake(accepting(context, pid=6, key=b"bbbb"))
+    proxy = start([first.host, second.host])
+    session = client(proxy)
+    login = session.login()
+    down.clear()
+    before = len(first.peers)
+    cancel(client, proxy, login, "plain")
+    until(lambda: any(peer.cancel for peer in second.peers))
+    assert len(first.peers) == before
+    assert proxy.event("cancel")["upstream_addr"] == second.host
+
+
+def test_a_cancel_request_never_goes_to_a_server_that_no_longer_verifies(start, client, fake, pki):
+    good, bad = server_context(pki.server), server_context(pki.leaf(pki.old, "server.impostor", ("IP:127.0.0.1",)))
+    contexts = [good, bad]
+
+    def script(peer):
+        accepting(contexts[min(len(server.peers), 2) - 1], key=b"keys")(peer)
+
+    server = fake(script)
+    proxy = start([server.host])
+    session = client(proxy)
+    cancel(client, proxy, session.login(), "plain")
+    until(lambda: len(server.peers) == 2 and server.peers[1].ended)
+    assert server.peers[1].cancel is None
+    assert session.query("SELECT 1") == []
+
+
+def test_a_cancel_request_gets_no_answer(start, client):
+    proxy = start()
+    session = client(proxy)
+    login = session.login()
+    raw = cancel(client, proxy, login, "plain")
+    raw.expect_closed()
+    assert session.query("SELECT 1") == [[b"1"]]
+
+
+def cancel(client, proxy, login, how, chunk=None):
+    raw = client(proxy, chunk=chunk).negotiate(how)
+    raw.send(messages.cancel_request(login.backend_pid, login.key))
+    return raw

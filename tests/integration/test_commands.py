@@ -1,0 +1,302 @@
+"""The commands: check, gen-cert, version, --help; and what is said about a wrong configuration."""
+
+import json
+import os
+import re
+import stat
+
+import pytest
+
+from harness import programs
+from harness.config import configuration, to_toml
+from harness.fake_upstream import accepting, server_context
+from harness.pki import HERE
+from harness.programs import pgairlock
+from harness.wire import tls_context
+
+
+@pytest.fixture
+def config_file(directory, pki):
+    """Writes a configuration and gives its path."""
+    def write(hosts, **tables):
+        path = directory / "pgairlock.toml"
+        tables.setdefault("runtime", {}).setdefault("state_dir", str(directory / "state"))
+        path.write_text(to_toml(configuration(pki, hosts, **tables)))
+        return path
+    return write
+
+
+# --- version, --help, usage
+
+
+def test_version_names_what_it_was_built_with():
+    done = pgairlock("version")
+    assert done.returncode == 0
+    for word in ("pgairlock", "Boost", "OpenSSL"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize("command, words", [
+    ([], ["run", "check", "gen-cert", "version"]),
+    (["run"], ["--config", "--listen", "--upstream", "--sslrootcert", "--sslmode", "--state-dir"]),
+    (["check"], ["--config", "--upstream", "--sslrootcert", "--offline", "--json"]),
+    (["gen-cert"], ["--ca-dir", "--host"]),
+    (["version"], []),
+])
+def test_every_command_explains_itself(command, words):
+    done = pgairlock(*command, "--help")
+    assert done.returncode == 0
+    assert len(done.stdout) > 40
+    assert not [word for word in words if word not in done.stdout]
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["nonsense"], ["run", "--nonsense"], ["check"], ["run", "--config", "/nowhere.toml"], ["check", "--config", "/nowhere.toml"],
+    ["run", "--listen", "127.0.0.1:0", "--upstream", "localhost:5432", "--sslmode", "sometimes"],
+    ["run", "--listen", "nonsense", "--upstream", "localhost:5432"],
+    ["gen-cert", "--ca-dir"],
+], ids=" ".join)
+def test_wrong_usage_is_exit_2_with_a_reason(arguments):
+    done = pgairlock(*arguments)
+    assert done.returncode == 2, done
+    assert done.stderr.strip()
+
+
+# --- configuration errors
+
+
+BROKEN = """\
+[runtime]
+thread = 2
+max_connections = "many"
+client_login_timeout = "soon"
+
+[[listener]]
+name = "legacy"
+listen = ["127.0.0.1:0", "nonsense"]
+upstream = "nowhere"
+allow = ["300.0.0.0/8"]
+[listener.tls]
+mode = "perhaps"
+cert_file = "absent.crt"
+key_file = "absent.key"
+ssl_min_protocol_version = "TLSv1"
+
+[upstream.orders]
+hosts = []
+sslmode = "verify-fully"
+sslrootcert = ["absent.pem"]
+connect_timeout = 5
+colour = "red"
+"""
+WRONG = {2: "thread", 3: "max_connections", 4: "client_login_timeout", 8: "listen", 9: "upstream", 10: "allow", 12: "mode", 13: "cert_file",
+         14: "key_file", 15: "ssl_min_protocol_version", 18: "hosts", 19: "sslmode", 20: "sslrootcert", 21: "connect_timeout",
+         22: "colour"}
+
+
+@pytest.mark.parametrize("command", [["check", "--offline"], ["run"]], ids=" ".join)
+def test_all_configuration_errors_are_reported_at_once_with_their_places(directory, command):
+    file = directory / "broken.toml"
+    file.write_text(BROKEN)
+    done = pgairlock(*command, "--config", file)
+    assert done.returncode == 2
+    reported = {int(line): rest for line, rest in re.findall(r"broken\.toml:(\d+):\d+: (.*)", done.stderr)}
+    missing = {line: key for line, key in WRONG.items() if key not in reported.get(line, "")}
+    assert not missing, done.stderr
+
+
+def test_a_syntax_error_names_its_place(directory):
+    file = directory / "syntax.toml"
+    file.write_text("[runtime]\nthreads = = 2\n")
+    done = pgairlock("check", "--offline", "--config", file)
+    assert done.returncode == 2
+    assert re.search(r"syntax\.toml:2:\d+", done.stderr)
+
+
+def test_an_error_says_what_would_be_right(directory):
+    file = directory / "mode.toml"
+    file.write_text('[[listener]]\nname="a"\nlisten=["127.0.0.1:0"]\nupstream="b"\n[listener.tls]\nmode="perhaps"\n'
+                    '[upstream.b]\nhosts=["localhost:1"]\n')
+    stderr = pgairlock("check", "--offline", "--config", file).stderr
+    assert all(word in stderr for word in ("disable", "allow", "require"))
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640 | 0o020, 0o604])
+def test_a_key_that_others_can_read_is_refused(directory, pki, config_file, mode):
+    key = directory / "open.key"
+    key.write_bytes(pki.proxy.key.read_bytes())
+    key.chmod(mode)
+    file = config_file(["127.0.0.1:1"], tls={"key_file": str(key)})
+    for command in (["check", "--offline"], ["run"]):
+        done = pgairlock(*command, "--config", file)
+        assert done.returncode == 2
+        assert "open.key" in done.stderr
+        assert re.search(r"pgairlock\.toml:\d+:\d+", done.stderr)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's files may be 0640")
+def test_roots_key_may_be_readable_by_its_group_as_in_postgresql(directory, pki, config_file):
+    key = directory / "group.key"
+    key.write_bytes(pki.proxy.key.read_bytes())
+    key.chmod(0o640)
+    assert pgairlock("check", "--offline", "--config", config_file(["127.0.0.1:1"], tls={"key_file": str(key)})).returncode == 0
+
+
+@pytest.mark.parametrize("tables, word", [
+    ({"tls": {"key_file": "OTHER"}}, "match"),
+    ({"tls": {"ssl_min_protocol_version": "TLSv1.1"}}, "legacy"),
+    ({"tls": {"ssl_min_protocol_version": "TLSv1.3", "ssl_max_protocol_version": "TLSv1.2"}}, "ssl_m"),
+    ({"tls": {"ssl_ciphers": "NO-SUCH-CIPHER"}}, "ssl_ciphers"),
+    ({"tls": {"cert_file": "EMPTY"}}, "cert_file"),
+    ({"upstream": {"sslrootcert": ["EMPTY"]}}, "sslrootcert"),
+    ({"upstream": {"sslcert": "CERT"}}, "sslkey"),
+    ({"upstream": {"sslnegotiation": "direct", "sslmode": "prefer"}}, "sslnegotiation"),
+    ({"upstream": {"target_session_attrs": "read-write"}}, "target_session_attrs"),
+    ({"admin": {"http": "127.0.0.1:6433"}}, "admin"),
+])
+def test_contradictions_and_unusable_files_are_configuration_errors(directory, pki, config_file, tables, word):
+    (directory / "empty").touch()
+    places = {"OTHER": pki.server.key, "EMPTY": directory / "empty", "CERT": pki.proxy.cert}
+
+    def fill(value):
+        if isinstance(value, dict):
+            return {key: fill(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [fill(inner) for inner in value]
+        return str(places.get(value, value))
+
+    done = pgairlock("check", "--offline", "--config", config_file(["127.0.0.1:1"], **fill(tables)))
+    assert done.returncode == 2, done
+    assert re.search(r"pgairlock\.toml:\d+:\d+: ", done.stderr), done.stderr
+    assert word in done.stderr
+
+
+def test_two_listeners_of_one_name_are_a_configuration_error(directory, pki):
+    config = configuration(pki, ["127.0.0.1:1"])
+    config["listener"].append({**config["listener"][0], "listen": ["127.0.0.1:0"]})
+    (directory / "twice.toml").write_text(to_toml(config))
+    done = pgairlock("check", "--offline", "--config", directory / "twice.toml")
+    assert done.returncode == 2
+    assert "legacy" in done.stderr
+
+
+# --- check
+
+
+def test_check_accepts_a_good_configuration(config_file, cluster):
+    for arguments in ([], ["--offline"]):
+        assert pgairlock("check", *arguments, "--config", config_file([cluster.host])).returncode == 0
+
+
+def test_offline_does_not_connect(config_file, fake, pki):
+    server = fake(accepting(server_context(pki.server)))
+    assert pgairlock("check", "--offline", "--config", config_file([server.host])).returncode == 0
+    assert not server.peers
+
+
+def test_check_prints_what_it_found(config_file, cluster, pki):
+    done = pgairlock("check", "--config", config_file([cluster.host]))
+    for fact in (cluster.host, "TLSv1.3", "TLS_AES_256_GCM_SHA384", "server.new", "localhost", "127.0.0.1", "Test New CA",
+                 f"{pki.server.not_after:%Y-%m-%d}", str(pki.new.cert)):
+        assert fact in done.stdout, f"{fact} is missing:\n{done.stdout}"
+
+
+def test_check_as_json_holds_the_same_facts(config_file, cluster, pki):
+    done = pgairlock("check", "--json", "--config", config_file([cluster.host]))
+    text = json.dumps(json.loads(done.stdout))
+    for fact in ("TLSv1.3", "TLS_AES_256_GCM_SHA384", "server.new", "localhost", "Test New CA", f"{pki.server.not_after:%Y-%m-%d}"):
+        assert fact in text, fact
+
+
+def test_check_compares_ca_files(cluster, pki):
+    """The question before a rotation: which of my bundles verifies this server?"""
+    done = pgairlock("check", "--upstream", cluster.host, "--sslrootcert", pki.new.cert, "--sslrootcert", pki.old.cert)
+    assert str(pki.new.cert) in done.stdout and str(pki.old.cert) in done.stdout
+    assert re.search(r"issuer|self-signed|trust", done.stdout)
+
+
+@pytest.mark.parametrize("names, days, ca, code", [
+    (HERE, (-1, 90), "new", 0),
+    (HERE, (-1, 90), "old", 1),
+    (("DNS:elsewhere.test",), (-1, 90), "new", 1),
+    (HERE, (-20, -10), "new", 1),
+])
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_the_exit_code_of_check_is_the_verdict(fake, pki, form, names, days, ca, code):
+    server = fake(accepting(server_context(pki.leaf(pki.new, "server.checked", names, days=days))))
+    done = pgairlock("check", *form, "--upstream", server.host, "--sslrootcert", getattr(pki, ca).cert)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "server.checked" in done.stdout
+    assert not server.peers[0].startup, "check must not log in"
+
+
+def test_check_judges_by_the_configured_sslmode(config_file, fake, pki):
+    server = fake(accepting(server_context(pki.leaf(pki.new, "server.elsewhere", ("DNS:elsewhere.test",)))))
+    for sslmode, code in (("verify-ca", 0), ("verify-full", 1)):
+        assert pgairlock("check", "--config", config_file([server.host], upstream={"sslmode": sslmode})).returncode == code
+
+
+def test_check_of_an_unreachable_server_is_exit_1():
+    done = pgairlock("check", "--upstream", "127.0.0.1:1", "--sslrootcert", "system")
+    assert done.returncode == 1
+    assert "127.0.0.1:1" in done.stdout + done.stderr
+
+
+def test_check_of_a_server_without_tls_is_exit_1(clear_cluster, pki):
+    assert pgairlock("check", "--upstream", clear_cluster.host, "--sslrootcert", pki.new.cert).returncode == 1
+
+
+def test_check_looks_at_every_host(config_file, cluster):
+    done = pgairlock("check", "--config", config_file([cluster.host, "127.0.0.1:1"]))
+    assert done.returncode == 1
+    assert cluster.host in done.stdout and "127.0.0.1:1" in done.stdout + done.stderr
+
+
+# --- gen-cert
+
+
+FILES = ["ca.crt", "ca.key", "server-ecdsa.crt", "server-ecdsa.key", "server-rsa.crt", "server-rsa.key"]
+
+
+def test_gen_cert_makes_a_ca_and_two_leaves(directory):
+    made = directory / "made"
+    assert pgairlock("gen-cert", "--ca-dir", made, "--host", "db.test.internal,10.1.2.3").returncode == 0
+    assert sorted(path.name for path in made.iterdir()) == FILES
+    for path in made.glob("*.key"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    for kind in ("ecdsa", "rsa"):
+        for name in ("db.test.internal", "localhost"):
+            programs.run(["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", made / "ca.crt", "-verify_hostname", name,
+                          made / f"server-{kind}.crt"])
+        for address in ("10.1.2.3", "127.0.0.1", "::1"):
+            programs.run(["openssl", "verify", "-CAfile", made / "ca.crt", "-verify_ip", address, made / f"server-{kind}.crt"])
+
+
+def test_gen_cert_again_keeps_the_ca_and_renews_the_leaves(directory):
+    made = directory / "made"
+    pgairlock("gen-cert", "--ca-dir", made, "--host", "one.test", check=True)
+    before = {name: (made / name).read_bytes() for name in FILES}
+    pgairlock("gen-cert", "--ca-dir", made, "--host", "two.test", check=True)
+    changed = {name for name in FILES if (made / name).read_bytes() != before[name]}
+    assert "server-ecdsa.crt" in changed and "server-rsa.crt" in changed
+    assert not changed & {"ca.crt", "ca.key"}
+    programs.run(["openssl", "verify", "-CAfile", made / "ca.crt", "-verify_hostname", "two.test", made / "server-rsa.crt"])
+
+
+def test_gen_cert_defaults_to_tls_in_the_state_directory(directory):
+    done = pgairlock("gen-cert", "--host", "db.test", env={**os.environ, "STATE_DIRECTORY": str(directory)})
+    assert done.returncode == 0
+    assert (directory / "tls" / "ca.crt").exists()
+
+
+@pytest.mark.parametrize("host", ["not a name", "a..b", "-", ""])
+def test_gen_cert_refuses_what_is_no_name(directory, host):
+    assert pgairlock("gen-cert", "--ca-dir", directory / "made", "--host", host).returncode == 2
+
+
+def test_the_generated_files_serve_clients(directory, start, client):
+    made = directory / "made"
+    pgairlock("gen-cert", "--ca-dir", made, "--host", "db.test", check=True)
+    proxy = start(tls={"cert_file": str(made / "server-ecdsa.crt"), "key_file": str(made / "server-ecdsa.key"), "certificate": [
+        {"cert_file": str(made / "server-rsa.crt"), "key_file": str(made / "server-rsa.key")}]})
+    client(proxy).negotiate("sslrequest", tls_context(ca=made / "ca.crt")).login()

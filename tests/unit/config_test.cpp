@@ -1,0 +1,768 @@
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "config/keys.hpp"
+#include "config/load.hpp"
+#include "support/catch.hpp"
+
+namespace {
+
+using namespace config;
+using namespace std::chrono_literals;
+using protocol::SslMode;
+
+using Lines = std::vector<std::string>;
+
+Lines texts(const std::vector<Diagnostic>& diagnostics) {
+    Lines lines;
+    for (const Diagnostic& diagnostic : diagnostics) lines.push_back(to_string(diagnostic));
+    return lines;
+}
+
+/// A folder with a configuration file and what it names, removed afterwards.
+class Folder {
+ public:
+    Folder() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "config_test.XXXXXX").string();
+        REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+        path_ = pattern;
+    }
+    ~Folder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+
+    std::string path(const std::string& name) const { return path_ + "/" + name; }
+    std::string write(const std::string& name, const std::string& text = "") const {
+        std::ofstream{path(name)} << text;
+        return path(name);
+    }
+
+ private:
+    std::string path_;
+};
+
+/// The text, behind a valid upstream on one line, as file "t": what it says is on line 2 and later.
+Loaded load_after_upstream(const std::string& text) {
+    return load_text("upstream.a = {hosts = 'a:1'}\n" + text, "t");
+}
+
+Lines errors_after_upstream(const std::string& text) {
+    return texts(load_after_upstream(text).errors);
+}
+
+/// The lines, as those of [upstream.a] on line 2 and later.
+Loaded load_upstream(const std::string& lines) {
+    return load_text("[upstream.a]\n" + lines, "t");
+}
+
+Lines upstream_errors(const std::string& lines) {
+    return texts(load_upstream(lines).errors);
+}
+
+const Config& valid(const Loaded& loaded) {
+    CHECK(texts(loaded.errors) == Lines{});
+    REQUIRE(loaded.config);
+    return *loaded.config;
+}
+
+std::array<std::uint8_t, 16> v4(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) {
+    return {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d};
+}
+
+/// The header, and each key at the value that the reference calls its default.
+template <class S>
+std::string defaults(const std::string& header) {
+    std::string text = header + "\n";
+    for (const Key<S>& key : section<S>().keys) {
+        if (!key.default_value.empty()) text += std::string{key.name} + " = " + std::string{key.default_value} + "\n";
+    }
+    return text;
+}
+
+const auto every_key = R"([log]
+level = "debug"
+format = "json"
+file = "log/pgairlock.log"
+[runtime]
+threads = 4
+max_connections = 500
+max_connections_per_address = 20
+client_login_timeout = "10s"
+drain_timeout = "0s"
+state_dir = "../state"
+[[listener]]
+name = "legacy"
+listen = ["127.0.0.1:6432", "[::1]:0", "unix:/run/pgairlock/.s.PGSQL.6432"]
+upstream = "orders"
+allow = ["10.0.0.0/8", "2001:db8::/32"]
+idle_timeout = "1h"
+tcp_keepalive = "0s"
+[listener.tls]
+mode = "require"
+direct = false
+cert_file = "server.crt"
+key_file = "server.key"
+trust = "undistributed"
+ca_file = "ca.crt"
+client_cert = "require"
+ssl_min_protocol_version = "TLSv1"
+ssl_max_protocol_version = "TLSv1.3"
+ssl_ciphers = "DEFAULT"
+ssl_tls13_ciphers = "TLS_AES_128_GCM_SHA256"
+ssl_groups = "X25519"
+legacy = true
+[[listener.tls.certificate]]
+cert_file = "server.crt"
+key_file = "server.key"
+server_names = ["db.example.com", "*.example.com"]
+[[listener.tls.certificate]]
+cert_file = "ca.crt"
+key_file = "server.key"
+[[listener]]
+listen = "127.0.0.1:6433"
+upstream = "orders"
+[upstream.orders]
+hosts = ["db.example.com", "10.0.0.1:5433", "::1", "[fe80::1%eth0]:5432", "unix:/run/postgresql/.s.PGSQL.5432"]
+sslmode = "verify-full"
+sslrootcert = ["ca.crt", "system"]
+sslnegotiation = "direct"
+sslcert = "server.crt"
+sslkey = "server.key"
+ssl_ciphers = "DEFAULT"
+ssl_tls13_ciphers = "TLS_AES_256_GCM_SHA384"
+ssl_groups = "P-384"
+ssl_server_name = "db.internal"
+ssl_min_protocol_version = "TLSv1.3"
+ssl_max_protocol_version = "TLSv1.3"
+target_session_attrs = "any"
+connect_timeout = "250ms"
+tcp_keepalive = "2m"
+tcp_user_timeout = "30s"
+[upstream.archive]
+hosts = "archive"
+[audit]
+file = "-"
+)";
+
+}  // namespace
+
+TEST_CASE("config: every key arrives where it belongs") {
+    const Folder folder;
+    for (const char* const name : {"server.crt", "server.key", "ca.crt"}) folder.write(name);
+    const std::string file = folder.write("pgairlock.toml", every_key);
+    const Loaded loaded = load(file);
+    const Config& config = valid(loaded);
+    CHECK(texts(loaded.warnings) == Lines{});
+
+    CHECK(config.file == file);
+    CHECK(config.log.level == LogLevel::debug);
+    CHECK(config.log.format == LogFormat::json);
+    CHECK(config.log.file == folder.path("log/pgairlock.log"));
+    CHECK(config.runtime.threads == 4);
+    CHECK(config.runtime.max_connections == 500);
+    CHECK(config.runtime.max_connections_per_address == 20);
+    CHECK(config.runtime.client_login_timeout == 10s);
+    CHECK(config.runtime.drain_timeout == 0s);
+    CHECK(config.runtime.state_dir == std::filesystem::path{folder.path("")}.parent_path().parent_path() / "state");
+    CHECK(config.audit.file == "-");
+
+    REQUIRE(config.listeners.size() == 2);
+    const Listener& listener = config.listeners[0];
+    CHECK(listener.name == "legacy");
+    REQUIRE(listener.listen.size() == 3);
+    CHECK(to_string(listener.listen[0]) == "127.0.0.1:6432");
+    CHECK(to_string(listener.listen[1]) == "[::1]:0");
+    CHECK(to_string(listener.listen[2]) == "unix:/run/pgairlock/.s.PGSQL.6432");
+    CHECK(listener.upstream == "orders");
+    REQUIRE(listener.allow.size() == 2);
+    CHECK(listener.allow[0].contains(v4(10, 255, 0, 1)));
+    CHECK_FALSE(listener.allow[0].contains(v4(127, 0, 0, 1)));
+    CHECK(listener.idle_timeout == 1h);
+    CHECK(listener.tcp_keepalive == 0s);
+
+    const ListenerTls& tls = listener.tls;
+    CHECK(tls.mode == ClientTlsMode::require);
+    CHECK_FALSE(tls.direct);
+    CHECK(tls.cert_file.path == folder.path("server.crt"));
+    CHECK(tls.cert_file.origin.line == 22);
+    CHECK(tls.cert_file.origin.column == 13);
+    CHECK(tls.cert_file.origin.key == "listener.tls.cert_file");
+    CHECK(tls.key_file.path == folder.path("server.key"));
+    CHECK(tls.trust == Trust::undistributed);
+    CHECK(tls.ca_file.path == folder.path("ca.crt"));
+    CHECK(tls.client_cert == ClientCert::require);
+    CHECK(tls.ssl_min_protocol_version == TlsVersion::v1_0);
+    CHECK(tls.ssl_max_protocol_version == TlsVersion::v1_3);
+    CHECK(tls.ssl_ciphers == "DEFAULT");
+    CHECK(tls.ssl_tls13_ciphers == "TLS_AES_128_GCM_SHA256");
+    CHECK(tls.ssl_groups == "X25519");
+    CHECK(tls.legacy);
+    REQUIRE(tls.certificate.size() == 2);
+    CHECK(tls.certificate[0].server_names == Lines{"db.example.com", "*.example.com"});
+    CHECK(tls.certificate[1].cert_file.path == folder.path("ca.crt"));
+    CHECK(tls.certificate[1].key_file.path == folder.path("server.key"));
+
+    CHECK(config.listeners[1].name == "orders");
+    REQUIRE(config.upstreams.size() == 2);
+    const Upstream& upstream = config.upstreams[0];
+    CHECK(upstream.name == "orders");
+    CHECK(config.find_upstream("archive") == &config.upstreams[1]);
+    CHECK(config.find_upstream("nothing") == nullptr);
+    REQUIRE(upstream.hosts.size() == 5);
+    CHECK(to_string(upstream.hosts[0]) == "db.example.com:5432");
+    CHECK(to_string(upstream.hosts[1]) == "10.0.0.1:5433");
+    CHECK(to_string(upstream.hosts[2]) == "[::1]:5432");
+    CHECK(to_string(upstream.hosts[3]) == "[fe80::1%eth0]:5432");
+    CHECK(to_string(upstream.hosts[4]) == "unix:/run/postgresql/.s.PGSQL.5432");
+    CHECK(upstream.sslmode == SslMode::verify_full);
+    REQUIRE(upstream.sslrootcert.size() == 2);
+    CHECK(upstream.sslrootcert[0].path == folder.path("ca.crt"));
+    CHECK(upstream.sslrootcert[1].path == "system");
+    CHECK(upstream.sslnegotiation == SslNegotiation::direct);
+    CHECK(upstream.sslcert.path == folder.path("server.crt"));
+    CHECK(upstream.sslkey.path == folder.path("server.key"));
+    CHECK(upstream.ssl_ciphers == "DEFAULT");
+    CHECK(upstream.ssl_tls13_ciphers == "TLS_AES_256_GCM_SHA384");
+    CHECK(upstream.ssl_groups == "P-384");
+    CHECK(upstream.ssl_server_name == "db.internal");
+    CHECK(upstream.ssl_min_protocol_version == TlsVersion::v1_3);
+    CHECK(upstream.ssl_max_protocol_version == TlsVersion::v1_3);
+    CHECK(upstream.target_session_attrs == TargetSessionAttrs::any);
+    CHECK(upstream.connect_timeout == 250ms);
+    CHECK(upstream.tcp_keepalive == 120s);
+    CHECK(upstream.tcp_user_timeout == 30s);
+}
+
+TEST_CASE("config: a file with one host is enough") {
+    const Loaded loaded = load_text("[upstream.orders]\nhosts = ['db.example.com']\n", "t");
+    const Config& config = valid(loaded);
+    CHECK(loaded.warnings.empty());
+    REQUIRE(config.listeners.size() == 1);
+    const Listener& listener = config.listeners[0];
+    CHECK(listener.name == "orders");
+    CHECK(listener.upstream == "orders");
+    REQUIRE(listener.listen.size() == 1);
+    CHECK(to_string(listener.listen[0]) == "127.0.0.1:6432");
+    REQUIRE(listener.allow.size() == 2);
+    CHECK(listener.allow[0].contains(v4(127, 9, 9, 9)));
+    CHECK_FALSE(listener.allow[0].contains(v4(10, 0, 0, 1)));
+    CHECK(listener.allow[1].contains({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}));
+    CHECK(listener.tls.mode == ClientTlsMode::allow);
+    CHECK(config.upstreams[0].sslmode == SslMode::verify_full);
+    CHECK(config.upstreams[0].sslrootcert.empty());
+    CHECK(config.upstreams[0].ssl_groups == "P-256:X25519:P-384");
+}
+
+TEST_CASE("config: the defaults that the reference names are the defaults") {
+    const Loaded loaded = load_text(defaults<Log>("[log]") + defaults<Runtime>("[runtime]") + defaults<Listener>("[[listener]]") +
+                                        defaults<ListenerTls>("[listener.tls]") + defaults<Audit>("[audit]") +
+                                        defaults<Upstream>("[upstream.a]") + "hosts = 'a'\n",
+                                    "t");
+    const Config& config = valid(loaded);
+    CHECK(loaded.warnings.empty());
+    const Config fresh;
+    CHECK(config.log.level == fresh.log.level);
+    CHECK(config.log.format == fresh.log.format);
+    CHECK(config.log.file.empty());
+    CHECK(config.runtime.threads == fresh.runtime.threads);
+    CHECK(config.runtime.max_connections == fresh.runtime.max_connections);
+    CHECK(config.runtime.max_connections_per_address == fresh.runtime.max_connections_per_address);
+    CHECK(config.runtime.client_login_timeout == fresh.runtime.client_login_timeout);
+    CHECK(config.runtime.drain_timeout == fresh.runtime.drain_timeout);
+    CHECK(config.runtime.state_dir.empty());
+    CHECK(config.audit.file == fresh.audit.file);
+
+    const Loaded minimal = load_text("[upstream.a]\nhosts = 'a'\n", "t");
+    const Listener& listener = config.listeners.at(0);
+    const Listener& fresh_listener = valid(minimal).listeners.at(0);
+    CHECK(listener.name == fresh_listener.name);
+    CHECK(to_string(listener.listen.at(0)) == to_string(fresh_listener.listen.at(0)));
+    CHECK(listener.upstream == fresh_listener.upstream);
+    REQUIRE(listener.allow.size() == 2);
+    for (const std::size_t i : {0u, 1u}) {
+        CHECK(listener.allow[i].bytes == fresh_listener.allow.at(i).bytes);
+        CHECK(listener.allow[i].prefix_length == fresh_listener.allow.at(i).prefix_length);
+    }
+    CHECK(listener.idle_timeout == fresh_listener.idle_timeout);
+    CHECK(listener.tcp_keepalive == fresh_listener.tcp_keepalive);
+
+    const ListenerTls& tls = listener.tls;
+    const ListenerTls fresh_tls;
+    CHECK(tls.mode == fresh_tls.mode);
+    CHECK(tls.direct == fresh_tls.direct);
+    CHECK_FALSE(tls.cert_file);
+    CHECK_FALSE(tls.key_file);
+    CHECK(tls.trust == fresh_tls.trust);
+    CHECK_FALSE(tls.ca_file);
+    CHECK(tls.client_cert == fresh_tls.client_cert);
+    CHECK(tls.ssl_min_protocol_version == fresh_tls.ssl_min_protocol_version);
+    CHECK(tls.ssl_max_protocol_version == fresh_tls.ssl_max_protocol_version);
+    CHECK(tls.ssl_ciphers == fresh_tls.ssl_ciphers);
+    CHECK(tls.ssl_tls13_ciphers == fresh_tls.ssl_tls13_ciphers);
+    CHECK(tls.ssl_groups == fresh_tls.ssl_groups);
+    CHECK(tls.legacy == fresh_tls.legacy);
+
+    const Upstream& upstream = config.upstreams.at(0);
+    const Upstream fresh_upstream;
+    CHECK(upstream.sslmode == fresh_upstream.sslmode);
+    CHECK(upstream.sslrootcert.empty());
+    CHECK(upstream.sslnegotiation == fresh_upstream.sslnegotiation);
+    CHECK_FALSE(upstream.sslcert);
+    CHECK_FALSE(upstream.sslkey);
+    CHECK(upstream.ssl_ciphers == fresh_upstream.ssl_ciphers);
+    CHECK(upstream.ssl_tls13_ciphers == fresh_upstream.ssl_tls13_ciphers);
+    CHECK(upstream.ssl_groups == fresh_upstream.ssl_groups);
+    CHECK(upstream.ssl_server_name == fresh_upstream.ssl_server_name);
+    CHECK(upstream.ssl_min_protocol_version == fresh_upstream.ssl_min_protocol_version);
+    CHECK(upstream.ssl_max_protocol_version == fresh_upstream.ssl_max_protocol_version);
+    CHECK(upstream.connect_timeout == fresh_upstream.connect_timeout);
+    CHECK(upstream.tcp_keepalive == fresh_upstream.tcp_keepalive);
+    CHECK(upstream.tcp_user_timeout == fresh_upstream.tcp_user_timeout);
+}
+
+TEST_CASE("config: a file that cannot be read is named with the reason") {
+    const Folder folder;
+    CHECK(texts(load(folder.path("none.toml")).errors) ==
+          Lines{folder.path("none.toml") + ": cannot read the configuration file: No such file or directory"});
+    CHECK(texts(load(folder.path(".")).errors) ==
+          Lines{folder.path(".") + ": cannot read the configuration file: Is a directory"});
+}
+
+TEST_CASE("config: a syntax error has a line and a column") {
+    const Lines errors = texts(load_text("[log]\nlevel = \n", "t").errors);
+    REQUIRE(errors.size() == 1);
+    CHECK(errors[0].starts_with("t:2:9: "));
+    CHECK(texts(load_text("[log]\n[log]\n", "t").errors).size() == 1);
+    CHECK_FALSE(load_text("a = '\xff'", "t").config);
+}
+
+TEST_CASE("config: all errors are reported at once, in the order of the file") {
+    CHECK(texts(load_text("[upstream.a]\nhosts = 'a:b'\nsslmod = 'x'\n[log]\nlevel = 'x'\n[audit]\nfile = 1\n", "dir/t.toml")
+                    .errors) == Lines{"dir/t.toml:2:9: upstream.a.hosts: \"a:b\" is not a host: HOST:PORT, such as "
+                                      "\"db.example.com:5432\" or \"[::1]:5432\", "
+                                      "or \"unix:/path\" of at most 107 bytes",
+                                      "dir/t.toml:3:1: upstream.a.sslmod: unknown key; did you mean \"sslmode\"?",
+                                      "dir/t.toml:5:9: log.level: \"x\" is not one of trace, debug, info, warn, error",
+                                      "dir/t.toml:7:8: audit.file: expected a string, got an integer"});
+}
+
+TEST_CASE("config: a word that is nearly right is recognised") {
+    CHECK(errors_after_upstream("[[listener]]\n[listener.tls]\nmode = 'requir'") ==
+          Lines{"t:4:8: listener.tls.mode: \"requir\" is not one of disable, allow, require; did you mean \"require\"?"});
+    CHECK(upstream_errors("hosts = 'a'\nsslmode = 'VERIFY_FULL'") ==
+          Lines{"t:3:11: upstream.a.sslmode: \"VERIFY_FULL\" is not one of disable, allow, prefer, require, verify-ca, "
+                "verify-full; did "
+                "you mean \"verify-full\"?"});
+    CHECK(errors_after_upstream("[runtiem]") == Lines{"t:2:2: runtiem: unknown table; did you mean \"runtime\"?"});
+    CHECK(errors_after_upstream("[[listener]]\n[listener.tsl]") ==
+          Lines{"t:3:11: listener.tsl: unknown table; did you mean \"tls\"?"});
+}
+
+TEST_CASE("config: what no release does yet is unknown") {
+    CHECK(errors_after_upstream("[auth]\nscram = 'auto'") ==
+          Lines{"t:2:2: auth: unknown table; the tables are log, runtime, listener, upstream, audit"});
+    CHECK(errors_after_upstream("[capture]") ==
+          Lines{"t:2:2: capture: unknown table; the tables are log, runtime, listener, upstream, audit"});
+    CHECK(errors_after_upstream("[audit]\ninventory = 'x'\n[audit.probe]\nenabled = true") ==
+          Lines{"t:3:1: audit.inventory: unknown key; [audit] has file", "t:4:8: audit.probe: unknown table; [audit] has file"});
+    CHECK(errors_after_upstream("[[listener]]\nproxy_protocol = 'off'\ntrusted_proxies = []") ==
+          Lines{"t:3:1: listener.proxy_protocol: unknown key; [[listener]] has name, listen, upstream, allow, idle_timeout, "
+                "tcp_keepalive, tls",
+                "t:4:1: listener.trusted_proxies: unknown key; [[listener]] has name, listen, upstream, allow, idle_timeout, "
+                "tcp_keepalive, tls"});
+    CHECK(upstream_errors("hosts = 'a'\nprewarm = 1\nsslrootcert_candidate = []").size() == 2);
+    CHECK(upstream_errors("hosts = 'a'\ntarget_session_attrs = 'primary'") ==
+          Lines{"t:3:24: upstream.a.target_session_attrs: expected \"any\", got \"primary\""});
+    CHECK(load_text("level = 'info'\nupstream.a.hosts = 'a'", "t").errors.size() == 1);
+}
+
+TEST_CASE("config: a value of the wrong type is told from the right one") {
+    const auto errors = errors_after_upstream(R"([runtime]
+threads = "4"
+drain_timeout = 30
+state_dir = 1979-05-27
+max_connections = 1.5
+[[listener]]
+allow = ["::1", 7]
+listen = {a = 1}
+[listener.tls]
+direct = "yes"
+mode = true
+cert_file = []
+)");
+    CHECK(errors ==
+          Lines{"t:3:11: runtime.threads: expected an integer, got a string",
+                "t:4:17: runtime.drain_timeout: expected a duration (\"250ms\", \"5s\", \"2m\", \"1h\"), got an integer",
+                "t:5:13: runtime.state_dir: expected a string, got a date",
+                "t:6:19: runtime.max_connections: expected an integer, got a floating-point number",
+                "t:8:17: listener.allow: expected a string, got an integer",
+                "t:9:10: listener.listen: expected a list of addresses, got a table",
+                "t:11:10: listener.tls.direct: expected a boolean (true or false), got a string",
+                "t:12:8: listener.tls.mode: expected one of disable, allow, require, got a boolean",
+                "t:13:13: listener.tls.cert_file: expected a file, got a list"});
+    CHECK(errors_after_upstream("log = 1") == Lines{"t:2:7: log: expected a table, [log], got an integer"});
+    CHECK(errors_after_upstream("[listener]") ==
+          Lines{"t:2:1: listener: expected tables with the header [[listener]], got a table"});
+    CHECK(errors_after_upstream("[[listener]]\n[listener.tls.certificate]").size() == 1);
+    CHECK(errors_after_upstream("[[listener]]\ntls = 1").size() == 1);
+    CHECK(load_text("upstream = 1", "t").errors.size() == 1);
+}
+
+TEST_CASE("config: control characters are refused everywhere") {
+    CHECK(errors_after_upstream("[audit]\nfile = \"a\\u0000b\"") ==
+          Lines{"t:3:8: audit.file: control characters are not allowed here"});
+    CHECK(errors_after_upstream("[[listener]]\nname = \"a\\n\"").size() == 1);
+    CHECK(load_text("[upstream.\"a\\nb\"]\nhosts = 'a'", "t").errors.size() == 1);
+    CHECK(load_text("[upstream.\"\"]\nhosts = 'a'", "t").errors.size() == 1);
+}
+
+TEST_CASE("config: counts and durations have limits") {
+    CHECK(errors_after_upstream("[runtime]\nthreads = -1\nmax_connections = 0\nmax_connections_per_address = 4294967296") ==
+          Lines{"t:3:11: runtime.threads: -1 is not between 0 and 1000000",
+                "t:4:19: runtime.max_connections: 0 is not between 1 and 1000000",
+                "t:5:31: runtime.max_connections_per_address: 4294967296 is not between 0 and 1000000"});
+    CHECK(errors_after_upstream("[runtime]\nclient_login_timeout = '0s'\ndrain_timeout = '5'") ==
+          Lines{"t:3:24: runtime.client_login_timeout: \"0s\" must be more than zero",
+                "t:4:17: runtime.drain_timeout: \"5\" is not a duration: a whole number and ms, s, m or h, such as \"30s\", and "
+                "at most ten "
+                "years"});
+    CHECK(upstream_errors("hosts = 'a'\nconnect_timeout = '0ms'").size() == 1);
+    CHECK(upstream_errors("hosts = 'a'\ntcp_keepalive = '10h'\ntcp_user_timeout = '1500ms'") ==
+          Lines{"t:3:17: upstream.a.tcp_keepalive: \"10h\" is not a number of whole seconds up to 32767, which is what TCP takes",
+                "t:4:20: upstream.a.tcp_user_timeout: \"1500ms\" is not a number of whole seconds up to 32767, which is what TCP "
+                "takes"});
+}
+
+TEST_CASE("config: named files must be there and readable") {
+    const Folder folder;
+    const std::string key = folder.write("k");
+    const auto errors = texts(
+        load_text("[upstream.a]\nhosts = 'a'\nsslrootcert = ['none.pem', '/']\nsslcert = 'none.crt'\nsslkey = '" + key + "'\n",
+                  folder.path("t"))
+            .errors);
+    const std::string file = folder.path("t");
+    CHECK(
+        errors ==
+        Lines{file + ":3:16: upstream.a.sslrootcert: cannot read \"" + folder.path("none.pem") + "\": No such file or directory",
+              file + ":3:28: upstream.a.sslrootcert: cannot read \"/\": Is a directory",
+              file + ":4:11: upstream.a.sslcert: cannot read \"" + folder.path("none.crt") + "\": No such file or directory"});
+}
+
+TEST_CASE("config: a server is required") {
+    CHECK(texts(load_text("", "t").errors) ==
+          Lines{"t: upstream: no server is configured; add a table [upstream.NAME] with hosts = [\"HOST:5432\"]"});
+    CHECK(load_text("[upstream]", "t").errors.size() == 1);
+    CHECK(texts(load_text("[upstream]\nhosts = 'a'", "t").errors) ==
+          Lines{"t:2:1: upstream.hosts: expected a table of its own for each server, such as [upstream.orders]"});
+    CHECK(upstream_errors("sslmode = 'verify-full'") ==
+          Lines{"t:1:1: upstream.a.hosts: is required: where the server is, such as hosts = [\"db.example.com:5432\"]"});
+    CHECK(upstream_errors("hosts = []") ==
+          Lines{"t:2:9: upstream.a.hosts: expected at least one address, such as \"db.example.com:5432\""});
+}
+
+TEST_CASE("config: hosts that cannot be hosts are refused") {
+    for (const char* const host : {"a:0", "a:", "a:65536", "a b:1", ":5432", "10.0.0.256:1", "::1:5432:", "unix:relative",
+                                   "unix:/", "-a:1", "a..b:1", "[a]:1", "[]:1", "*:1", "unix:"}) {
+        CAPTURE(host);
+        CHECK(upstream_errors("hosts = '" + std::string{host} + "'\nssl_server_name = 'a'").size() == 1);
+    }
+    CHECK(upstream_errors("hosts = 'unix:/" + std::string(107, 'x') + "'\nssl_server_name = 'a'").size() == 1);
+    CHECK(upstream_errors("hosts = ['a', '']").size() == 1);
+}
+
+TEST_CASE("config: a listener goes to an upstream of the file") {
+    const std::string two = "[upstream.orders]\nhosts = 'a'\n[upstream.bills]\nhosts = 'b'\n[[listener]]\n";
+    CHECK(texts(load_text(two, "t").errors) ==
+          Lines{"t:5:1: listener.upstream: is required where there are several: one of orders, bills"});
+    CHECK(texts(load_text(two + "upstream = 'ordrs'", "t").errors) ==
+          Lines{"t:6:12: listener.upstream: \"ordrs\" is not one of orders, bills; did you mean \"orders\"?"});
+    CHECK(valid(load_text(two + "upstream = 'bills'", "t")).listeners.at(0).upstream == "bills");
+    CHECK(errors_after_upstream("[[listener]]\nupstream = 'b'") == Lines{"t:3:12: listener.upstream: expected \"a\", got \"b\""});
+}
+
+TEST_CASE("config: listeners have distinct names") {
+    const Loaded loaded = load_after_upstream(
+        "[[listener]]\nname = 'listener-2'\n[[listener]]\nlisten = '127.0.0.1:2'\n[[listener]]\nlisten = "
+        "'127.0.0.1:3'\n[[listener]]\n"
+        "listen = '127.0.0.1:4'");
+    const auto& listeners = valid(loaded).listeners;
+    REQUIRE(listeners.size() == 4);
+    CHECK(listeners[1].name == "a");
+    CHECK(listeners[2].name == "listener-3");
+    CHECK(listeners[3].name == "listener-4");
+    CHECK(errors_after_upstream("[[listener]]\nname = 'x'\n[[listener]]\nname = 'x'\nlisten = '127.0.0.1:2'") ==
+          Lines{"t:4:1: listener.name: \"x\" is the name of an earlier listener; names must differ"});
+}
+
+TEST_CASE("config: listeners have distinct addresses, but port 0 may repeat") {
+    CHECK(errors_after_upstream("[[listener]]\n[[listener]]\nlisten = ['127.0.0.1:6432', 'unix:/x', 'unix:/x']") ==
+          Lines{"t:4:11: listener.listen: \"127.0.0.1:6432\" is listened on already, by line 2",
+                "t:4:40: listener.listen: \"unix:/x\" is listened on already, by line 4"});
+    CHECK(errors_after_upstream("[[listener]]\nlisten = ['127.0.0.1:0', '127.0.0.1:0', '[::1]:0']") == Lines{});
+}
+
+TEST_CASE("config: a listener needs addresses with ports") {
+    for (const char* const listen : {"127.0.0.1", "localhost:6432", "::1:6432", ":6432", "unix:x", "127.0.0.1:70000", "*:6432"}) {
+        CAPTURE(listen);
+        CHECK(errors_after_upstream("[[listener]]\nlisten = '" + std::string{listen} + "'").size() == 1);
+    }
+    CHECK(errors_after_upstream("[[listener]]\nlisten = []") ==
+          Lines{"t:3:10: listener.listen: expected at least one address, such as \"127.0.0.1:6432\""});
+}
+
+TEST_CASE("config: an empty allow list lets nobody in and says so") {
+    const Loaded loaded = load_after_upstream("[[listener]]\nallow = []");
+    CHECK(valid(loaded).listeners.at(0).allow.empty());
+    CHECK(texts(loaded.warnings) == Lines{"t:3:9: listener.allow: lets nobody in over TCP"});
+    CHECK(errors_after_upstream("[[listener]]\nallow = '10.0.0.0/33'") ==
+          Lines{"t:3:9: listener.allow: \"10.0.0.0/33\" is not an address range, such as \"10.0.0.0/8\" or \"::1/128\""});
+}
+
+TEST_CASE("config: rules of the client leg") {
+    const Folder folder;
+    const std::string file = "'" + folder.write("f") + "'";
+    const auto load_tls = [](const std::string& lines) { return load_after_upstream("[[listener]]\n[listener.tls]\n" + lines); };
+    const auto errors = [&](const std::string& lines) { return texts(load_tls(lines).errors); };
+    const auto warnings = [&](const std::string& lines) { return texts(load_tls(lines).warnings); };
+
+    SECTION("a certificate and its key go together") {
+        CHECK(errors("cert_file = " + file) == Lines{"t:4:13: listener.tls.cert_file: needs key_file beside it"});
+        CHECK(errors("key_file = " + file) == Lines{"t:4:12: listener.tls.key_file: needs cert_file beside it"});
+        CHECK(errors("key_file = " + file + "\ncert_file = " + file) == Lines{});
+    }
+    SECTION("a further certificate needs both") {
+        CHECK(errors("[[listener.tls.certificate]]\ncert_file = " + file) ==
+              Lines{"t:4:1: listener.tls.certificate.key_file: is required in [[listener.tls.certificate]]"});
+        CHECK(errors("[[listener.tls.certificate]]").size() == 2);
+    }
+    SECTION("server names are DNS names") {
+        CHECK(errors("[[listener.tls.certificate]]\ncert_file = " + file + "\nkey_file = " + file +
+                     "\nserver_names = ['*', 'a.*.b', 'ok', '*.ok', 'a b', '10.0.0.1', 'x.']")
+                  .size() == 5);
+    }
+    SECTION("client certificates need a CA") {
+        for (const char* const value : {"request", "require"}) {
+            CHECK(
+                errors("mode = 'require'\nclient_cert = '" + std::string{value} + "'") ==
+                Lines{
+                    "t:5:15: listener.tls.client_cert: needs ca_file: the CA certificates that client certificates are verified "
+                    "against"});
+        }
+        CHECK(warnings("ca_file = " + file) ==
+              Lines{"t:4:11: listener.tls.ca_file: has no effect without client_cert = \"request\" or \"require\""});
+        CHECK(warnings("client_cert = 'require'\nca_file = " + file).size() == 1);
+    }
+    SECTION("TLS below 1.2 needs legacy") {
+        CHECK(errors("ssl_min_protocol_version = 'TLSv1.1'") ==
+              Lines{"t:4:28: listener.tls.ssl_min_protocol_version: \"TLSv1.1\" needs legacy = true: TLS below 1.2 is broken"});
+        CHECK(errors("ssl_min_protocol_version = 'TLSv1'\nlegacy = true") == Lines{});
+    }
+    SECTION("the highest version is not below the lowest") {
+        CHECK(errors("ssl_max_protocol_version = 'TLSv1.1'") ==
+              Lines{"t:4:28: listener.tls.ssl_max_protocol_version: ssl_max_protocol_version = \"TLSv1.1\" is lower than "
+                    "ssl_min_protocol_version = \"TLSv1.2\""});
+        CHECK(errors("ssl_max_protocol_version = ''") == Lines{});
+        CHECK(errors("ssl_min_protocol_version = ''").size() == 1);
+        CHECK(errors("ssl_min_protocol_version = 'TLSv1.4'").size() == 1);
+    }
+    SECTION("settings of TLS that is off are doubtful") {
+        CHECK(warnings("mode = 'disable'") == Lines{});
+        CHECK(warnings("mode = 'disable'\ndirect = false") ==
+              Lines{"t:4:8: listener.tls.mode: \"disable\" leaves the rest of [listener.tls] without effect"});
+    }
+}
+
+TEST_CASE("config: rules of the upstream leg are libpq's") {
+    const Folder folder;
+    const std::string file = "'" + folder.write("f") + "'";
+    const auto errors = [](const std::string& lines) { return upstream_errors("hosts = 'a'\n" + lines); };
+
+    SECTION("system certificates need verify-full") {
+        for (const char* const sslmode : {"disable", "require", "verify-ca"}) {
+            CHECK(errors("sslmode = '" + std::string{sslmode} + "'\nsslrootcert = ['system', " + file + "]") ==
+                  Lines{"t:3:11: upstream.a.sslmode: weak sslmode \"" + std::string{sslmode} +
+                        "\" may not be used with sslrootcert=system (use \"verify-full\")"});
+        }
+        CHECK(errors("sslrootcert = 'system'") == Lines{});
+    }
+    SECTION("verify-ca needs certificates") {
+        CHECK(
+            errors("sslmode = 'verify-ca'") ==
+            Lines{"t:3:11: upstream.a.sslmode: \"verify-ca\" needs sslrootcert: the CA certificates that the server is verified "
+                  "against"});
+        CHECK(errors("sslmode = 'verify-ca'\nsslrootcert = " + file) == Lines{});
+    }
+    SECTION("direct TLS needs a mode that insists on TLS") {
+        CHECK(errors("sslmode = 'prefer'\nsslnegotiation = 'direct'") ==
+              Lines{"t:3:11: upstream.a.sslmode: weak sslmode \"prefer\" may not be used with sslnegotiation=direct (use "
+                    "\"require\", "
+                    "\"verify-ca\", or \"verify-full\")"});
+        CHECK(errors("sslmode = 'require'\nsslnegotiation = 'direct'") == Lines{});
+    }
+    SECTION("a certificate and its key go together") {
+        CHECK(errors("sslcert = " + file) == Lines{"t:3:11: upstream.a.sslcert: needs sslkey beside it"});
+        CHECK(errors("sslkey = " + file) == Lines{"t:3:10: upstream.a.sslkey: needs sslcert beside it"});
+    }
+    SECTION("a server name is a DNS name or an address") {
+        CHECK(errors("ssl_server_name = 'a b'") ==
+              Lines{"t:3:19: upstream.a.ssl_server_name: \"a b\" is neither a DNS name nor an IP address"});
+        for (const char* const name : {"db.example.com", "10.0.0.1", "::1"}) {
+            CHECK(errors("ssl_server_name = '" + std::string{name} + "'") == Lines{});
+        }
+    }
+    SECTION("a socket has no name to verify") {
+        CHECK(
+            upstream_errors("hosts = ['a', 'unix:/x']") ==
+            Lines{
+                "t:2:15: upstream.a.hosts: \"unix:/x\" has no name to verify: sslmode = \"verify-full\" needs ssl_server_name"});
+        CHECK(upstream_errors("hosts = 'unix:/x'\nssl_server_name = 'a'") == Lines{});
+        CHECK(upstream_errors("hosts = 'unix:/x'\nsslmode = 'disable'") == Lines{});
+    }
+    SECTION("the highest version is not below the lowest") {
+        CHECK(errors("ssl_min_protocol_version = 'TLSv1.3'\nssl_max_protocol_version = 'TLSv1.2'").size() == 1);
+    }
+    SECTION("empty groups are the default ones") {
+        CHECK(valid(load_upstream("hosts = 'a'\nssl_groups = ''")).upstreams.at(0).ssl_groups == Upstream{}.ssl_groups);
+    }
+}
+
+TEST_CASE("config: an upstream that could be somebody else is warned about") {
+    const Folder folder;
+    CHECK(texts(load_upstream("hosts = 'a'\nsslmode = 'require'").warnings) ==
+          Lines{"t:3:11: upstream.a.sslmode: \"require\" does not authenticate the server; \"verify-full\" does"});
+    CHECK(texts(load_upstream("hosts = 'a'\nsslmode = 'verify-ca'\nsslrootcert = '" + folder.write("f") + "'").warnings) ==
+          Lines{"t:3:11: upstream.a.sslmode: \"verify-ca\" does not check the server's name, only who issued its certificate; "
+                "\"verify-full\" does"});
+    const Loaded old = load_upstream("hosts = 'a'\nssl_min_protocol_version = 'TLSv1'");
+    CHECK(valid(old).upstreams.at(0).ssl_min_protocol_version == TlsVersion::v1_0);
+    CHECK(texts(old.warnings) ==
+          Lines{"t:3:28: upstream.a.ssl_min_protocol_version: \"TLSv1\" lets a server use TLS below 1.2, which is broken"});
+}
+
+TEST_CASE("config: flags are a short form of a file") {
+    const Folder folder;
+    const std::string ca = folder.write("ca.crt");
+    const Loaded loaded = from_flags(
+        {.listen = "0.0.0.0:7000", .upstream = "db:1", .sslrootcert = {ca}, .sslmode = "verify-ca", .state_dir = "state"});
+    const Config& config = valid(loaded);
+    CHECK(config.file.empty());
+    REQUIRE(config.listeners.size() == 1);
+    CHECK(config.listeners[0].name == "default");
+    CHECK(config.listeners[0].upstream == "default");
+    CHECK(to_string(config.listeners[0].listen.at(0)) == "0.0.0.0:7000");
+    REQUIRE(config.upstreams.size() == 1);
+    CHECK(config.upstreams[0].name == "default");
+    CHECK(to_string(config.upstreams[0].hosts.at(0)) == "db:1");
+    CHECK(config.upstreams[0].sslmode == SslMode::verify_ca);
+    CHECK(config.upstreams[0].sslrootcert.at(0).path == ca);
+    CHECK(config.upstreams[0].sslrootcert.at(0).origin.file == "command line");
+    CHECK(config.runtime.state_dir == std::filesystem::current_path() / "state");
+    CHECK(loaded.warnings.size() == 1);
+}
+
+TEST_CASE("config: one flag is enough") {
+    const Loaded loaded = from_flags({.listen = "", .upstream = "db", .sslrootcert = {}, .sslmode = "", .state_dir = ""});
+    const Config& config = valid(loaded);
+    CHECK(loaded.warnings.empty());
+    CHECK(to_string(config.listeners.at(0).listen.at(0)) == "127.0.0.1:6432");
+    CHECK(to_string(config.upstreams.at(0).hosts.at(0)) == "db:5432");
+    CHECK(config.upstreams[0].sslmode == SslMode::verify_full);
+    CHECK(config.runtime.state_dir.empty());
+}
+
+TEST_CASE("config: errors in flags name the flag") {
+    const auto errors = [](const Flags& flags) { return texts(from_flags(flags).errors); };
+    CHECK(errors({}) == Lines{"--upstream: expected at least one address, such as \"db.example.com:5432\""});
+    const Flags wrong{.listen = "6432", .upstream = "db:0", .sslrootcert = {"/none"}, .sslmode = "strict", .state_dir = ""};
+    CHECK(errors(wrong) == Lines{"--upstream: \"db:0\": no server listens on port 0",
+                                 "--sslmode: \"strict\" is not one of disable, allow, prefer, require, verify-ca, verify-full",
+                                 "--sslrootcert: cannot read \"/none\": No such file or directory",
+                                 "--listen: \"6432\" is not an address to listen on: an IP address and a port, such as "
+                                 "\"127.0.0.1:6432\" or \"[::1]:6432\", or \"unix:/path\" of at most 107 bytes"});
+    const Origin origin = from_flags(wrong).errors.at(1).origin;
+    CHECK(origin.file == "command line");
+    CHECK(origin.line == 0);
+    CHECK(origin.key == "--sslmode");
+    CHECK(errors({.listen = "", .upstream = "db", .sslrootcert = {"system"}, .sslmode = "require", .state_dir = ""}) ==
+          Lines{"--sslmode: weak sslmode \"require\" may not be used with sslrootcert=system (use \"verify-full\")"});
+    CHECK(errors({.listen = "", .upstream = "unix:/x", .sslrootcert = {}, .sslmode = "", .state_dir = ""}) ==
+          Lines{"--upstream: \"unix:/x\" has no name to verify: sslmode = \"verify-full\" needs ssl_server_name"});
+}
+
+TEST_CASE("config: durations are whole numbers with a unit") {
+    CHECK(parse_duration("250ms") == 250ms);
+    CHECK(parse_duration("0s") == 0ms);
+    CHECK(parse_duration("2m") == 120s);
+    CHECK(parse_duration("87600h") == 87600h);
+    for (const char* const text :
+         {"", "5", "s", "5 s", "-5s", "+5s", "1.5s", "5S", "5d", "1h30m", "87601h", "99999999999999999999s"}) {
+        CAPTURE(text);
+        CHECK_FALSE(parse_duration(text));
+    }
+}
+
+TEST_CASE("config: sizes are whole numbers with a binary unit") {
+    CHECK(parse_size("512B") == 512u);
+    CHECK(parse_size("64KiB") == 65536u);
+    CHECK(parse_size("1GiB") == 1073741824u);
+    CHECK(parse_size("16777215TiB") == 16777215ull << 40);
+    for (const char* const text : {"", "1", "KiB", "1KB", "1 KiB", "-1B", "16777216TiB"}) {
+        CAPTURE(text);
+        CHECK_FALSE(parse_size(text));
+    }
+}
+
+TEST_CASE("config: addresses read back as they were written") {
+    for (const char* const text : {"127.0.0.1:6432", "[::1]:0", "db.example.com:65535", "my_db:1", "db.example.com.:5432",
+                                   "unix:/run/x", "[fe80::1%eth0]:5432"}) {
+        CAPTURE(text);
+        const auto address = parse_address(text);
+        REQUIRE(address);
+        CHECK(to_string(*address) == text);
+    }
+    for (const char* const text : {"", "a", ":1", "a:", "a:1x", "a: 1", "a:+1", "::1", "[::1]", "[127.0.0.1]:1", "[::1:1",
+                                   "unix:", "unix:x", "a/b:1", "1.2.3:1"}) {
+        CAPTURE(text);
+        CHECK_FALSE(parse_address(text));
+    }
+}
+
+TEST_CASE("config: one comparison serves IPv4 and IPv6 ranges") {
+    const auto contains = [](const char* range, std::array<std::uint8_t, 16> address) {
+        const auto cidr = parse_cidr(range);
+        REQUIRE(cidr);
+        return cidr->contains(address);
+    };
+    CHECK(contains("192.168.0.0/20", v4(192, 168, 15, 255)));
+    CHECK_FALSE(contains("192.168.0.0/20", v4(192, 168, 16, 0)));
+    CHECK(contains("10.1.2.3", v4(10, 1, 2, 3)));
+    CHECK_FALSE(contains("10.1.2.3", v4(10, 1, 2, 2)));
+    CHECK(contains("10.9.9.9/8", v4(10, 0, 0, 1)));
+    CHECK(contains("0.0.0.0/0", v4(1, 2, 3, 4)));
+    CHECK_FALSE(contains("0.0.0.0/0", {0x20, 1}));
+    CHECK(contains("::/0", {0x20, 1}));
+    CHECK(contains("2001:db8::/33", {0x20, 1, 0x0d, 0xb8, 0x7f}));
+    CHECK_FALSE(contains("2001:db8::/33", {0x20, 1, 0x0d, 0xb8, 0x80}));
+    for (const char* const text :
+         {"", "/8", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/-1", "localhost", "[::1]/128"}) {
+        CAPTURE(text);
+        CHECK_FALSE(parse_cidr(text));
+    }
+}
+
+TEST_CASE("config: a diagnostic leaves out what is not known") {
+    CHECK(to_string(Diagnostic{{"f", 3, 4, "a.b"}, "wrong"}) == "f:3:4: a.b: wrong");
+    CHECK(to_string(Diagnostic{{"f", 0, 0, ""}, "wrong"}) == "f: wrong");
+    CHECK(to_string(Diagnostic{{"command line", 0, 0, "--x"}, "wrong"}) == "--x: wrong");
+    CHECK(to_string(Diagnostic{{"", 0, 0, ""}, "wrong"}) == "wrong");
+}

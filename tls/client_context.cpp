@@ -1,0 +1,143 @@
+#include "tls/client_context.hpp"
+
+#include <arpa/inet.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include <array>
+#include <stdexcept>
+
+#include "tls/settings.hpp"
+
+namespace tls {
+namespace {
+
+constexpr std::string_view system_store = "system";
+/// In ALPN's wire form: a length and the name.
+constexpr unsigned char alpn_postgresql[] = "\x0apostgresql";
+/// More leaves than any upstream shows between two reloads.
+constexpr std::size_t max_remembered_leaves = 256;
+
+bool is_ip_address(const std::string& host) {
+    in6_addr address{};
+    return inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
+}
+
+/// Debian keeps all roots in one file beside the hashed folder: read it once, rather than folder entries within handshakes.
+void load_system_store(SSL_CTX* context) {
+    const std::string bundle = std::string(X509_get_default_cert_dir()) + "/ca-certificates.crt";
+    if (SSL_CTX_load_verify_file(context, bundle.c_str()) != 1) SSL_CTX_set_default_verify_paths(context);
+    ERR_clear_error();
+}
+
+std::string digest(const X509& certificate) {
+    std::array<unsigned char, 32> bytes{};
+    unsigned size = 0;
+    X509_digest(&certificate, EVP_sha256(), bytes.data(), &size);
+    return {reinterpret_cast<const char*>(bytes.data()), size};
+}
+
+}  // namespace
+
+ClientContext::ClientContext(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
+                             std::vector<config::Diagnostic>& warnings)
+    : context_(SSL_CTX_new(TLS_client_method())),
+      // As libpq: a root certificate that was given is used in every mode; without one, weaker modes verify nothing.
+      verifies_chain_(settings.sslmode >= protocol::SslMode::verify_ca || !settings.sslrootcert.empty()),
+      verifies_name_(settings.sslmode == protocol::SslMode::verify_full),
+      server_name_(settings.ssl_server_name) {
+    prepare(context_.get());
+    apply({.min = settings.ssl_min_protocol_version,
+           .max = settings.ssl_max_protocol_version,
+           .ciphers = settings.ssl_ciphers,
+           .tls13_ciphers = settings.ssl_tls13_ciphers,
+           .groups = settings.ssl_groups,
+           .legacy = false,
+           .section = "upstream." + settings.name,
+           .origin = settings.origin},
+          context_.get(), errors);
+    SSL_CTX_set_alpn_protos(context_.get(), alpn_postgresql, sizeof alpn_postgresql - 1);
+    if (verifies_chain_) {
+        load_anchors(settings, errors, warnings);
+        SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, record_verify_failure);
+    }
+    load_own_certificate(settings, errors);
+}
+
+SslPtr ClientContext::connect(const std::string& host) const {
+    SslPtr ssl(SSL_new(context_.get()));
+    if (!ssl) throw std::runtime_error(take_openssl_error("SSL_new failed"));
+    SSL_set_connect_state(ssl.get());
+    const std::string& name = server_name_.empty() ? host : server_name_;
+    const bool is_ip = is_ip_address(name);
+    // RFC 6066, section 3: no IP addresses in SNI.
+    if (!is_ip && SSL_set_tlsext_host_name(ssl.get(), name.c_str()) != 1) throw std::runtime_error("not a usable server name: " + name);
+    if (verifies_name_) {
+        X509_VERIFY_PARAM* param = SSL_get0_param(ssl.get());
+        // Names are taken from the SAN alone, and a wildcard stands for one whole label (RFC 6125, 6.4).
+        X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+        const int ok = is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, name.c_str()) : X509_VERIFY_PARAM_set1_host(param, name.c_str(), 0);
+        if (ok != 1) throw std::runtime_error("not a usable server name: " + name);
+    }
+    return ssl;
+}
+
+ServerTls ClientContext::describe(SSL* ssl) const {
+    ServerTls facts;
+    facts.version = SSL_get_version(ssl);
+    facts.cipher = SSL_get_cipher_name(ssl);
+    if (const X509* leaf = SSL_get0_peer_certificate(ssl)) facts.leaf = facts_of(*leaf);
+    const STACK_OF(X509)* chain = verifies_chain_ ? SSL_get0_verified_chain(ssl) : nullptr;
+    if (chain && sk_X509_num(chain) > 0) {
+        const X509* anchor = sk_X509_value(chain, sk_X509_num(chain) - 1);
+        const auto known = anchors_.find(digest(*anchor));
+        facts.anchor = known != anchors_.end() ? known->second.subject : tls::describe(*anchor).subject;
+        facts.anchor_file = known != anchors_.end() ? known->second.file : std::string(system_store);
+    }
+    return facts;
+}
+
+void ClientContext::load_anchors(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
+                                 std::vector<config::Diagnostic>& warnings) {
+    auto files = settings.sslrootcert;
+    if (files.empty()) files.push_back({.path = std::string(system_store), .origin = settings.origin});
+    for (const config::File& file : files) {
+        anchor_files_ += (anchor_files_.empty() ? "" : ", ") + file.path;
+        if (file.path == system_store) {
+            load_system_store(context_.get());
+            continue;
+        }
+        std::size_t expired = 0;
+        const auto certificates = load_certificates(file, errors);
+        for (const X509Ptr& certificate : certificates) {
+            X509_STORE_add_cert(SSL_CTX_get_cert_store(context_.get()), certificate.get());
+            anchors_[digest(*certificate)] = {tls::describe(*certificate).subject, file.path};
+            if (X509_cmp_current_time(X509_get0_notAfter(certificate.get())) < 0) ++expired;
+        }
+        if (expired > 0) {
+            warnings.push_back({file.origin, std::to_string(expired) + " of " + std::to_string(certificates.size()) +
+                                                 " certificates in " + file.path + " have expired; the others are used"});
+        }
+    }
+}
+
+void ClientContext::load_own_certificate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors) {
+    if (!settings.sslcert) return;
+    const KeyPair pair = load_key_pair(settings.sslcert, settings.sslkey, errors);
+    if (!pair.leaf) return;
+    if (SSL_CTX_use_certificate(context_.get(), pair.leaf.get()) != 1 || SSL_CTX_use_PrivateKey(context_.get(), pair.key.get()) != 1) {
+        errors.push_back({settings.sslcert.origin, settings.sslcert.path + ": " + take_openssl_error("not usable")});
+    }
+    for (const X509Ptr& intermediate : pair.chain) SSL_CTX_add1_chain_cert(context_.get(), intermediate.get());
+}
+
+std::shared_ptr<const CertificateFacts> ClientContext::facts_of(const X509& leaf) const {
+    const std::string key = digest(leaf);
+    const std::lock_guard lock(mutex_);
+    if (facts_.size() >= max_remembered_leaves) facts_.clear();
+    auto& facts = facts_[key];
+    if (!facts) facts = std::make_shared<const CertificateFacts>(tls::describe(leaf));
+    return facts;
+}
+
+}  // namespace tls

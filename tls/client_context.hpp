@@ -1,0 +1,63 @@
+// The server leg towards one upstream: trust anchors loaded once, and the checks of its sslmode. Immutable; shared by every connection.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "tls/handshake.hpp"
+
+namespace tls {
+
+/// What the proxy learnt about a server through TLS.
+struct ServerTls {
+    std::string version;
+    std::string cipher;
+    std::shared_ptr<const CertificateFacts> leaf;
+    std::string anchor;       ///< subject of the trust anchor; empty when the chain was not verified
+    std::string anchor_file;  ///< the sslrootcert file it came from, or "system"
+};
+
+class ClientContext {
+   public:
+    /// Loads everything that `settings` names. Problems go to `errors`; the result is usable only when none was added. Expired
+    /// roots in a bundle are normal and only warned about, in one line per file.
+    ClientContext(const config::Upstream& settings, std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings);
+
+    /// For Stream::handshake with the server at `host`, its chain and name checked as sslmode says.
+    /// Throws std::runtime_error when OpenSSL refuses the name.
+    SslPtr connect(const std::string& host) const;
+    ServerTls describe(SSL* ssl) const;
+
+    bool verifies_chain() const noexcept { return verifies_chain_; }
+    bool verifies_name() const noexcept { return verifies_name_; }
+    /// "new-ca.pem, system": for messages.
+    const std::string& anchor_files() const noexcept { return anchor_files_; }
+
+   private:
+    void load_anchors(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
+                      std::vector<config::Diagnostic>& warnings);
+    void load_own_certificate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors);
+    std::shared_ptr<const CertificateFacts> facts_of(const X509& leaf) const;
+
+    struct Anchor {
+        std::string subject;
+        std::string file;
+    };
+
+    SslCtxPtr context_;
+    bool verifies_chain_;
+    bool verifies_name_;
+    std::string server_name_;
+    std::string anchor_files_;
+    std::map<std::string, Anchor> anchors_;  // by SHA-256
+
+    // Describing a certificate takes tens of microseconds and an upstream shows few: remembered by SHA-256.
+    mutable std::mutex mutex_;
+    mutable std::map<std::string, std::shared_ptr<const CertificateFacts>> facts_;
+};
+
+}  // namespace tls

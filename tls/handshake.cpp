@@ -1,0 +1,60 @@
+#include "tls/handshake.hpp"
+
+#include <openssl/err.h>
+
+#include <algorithm>
+#include <cctype>
+
+namespace tls {
+namespace {
+
+int record_index() noexcept {
+    static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+    return index;
+}
+
+void on_info(const SSL* ssl, int where, int value) {
+    constexpr int fatal = 2;
+    HandshakeRecord* record = HandshakeRecord::of(ssl);
+    if (record && where == SSL_CB_READ_ALERT && value >> 8 == fatal) record->alert = value & 0xff;
+}
+
+/// The only place that sees a ClientHello as it came.
+void on_message(int write, int, int content_type, const void* data, std::size_t size, SSL* ssl, void*) {
+    HandshakeRecord* record = HandshakeRecord::of(ssl);
+    if (!record || write || content_type != SSL3_RT_HANDSHAKE || record->hello || !SSL_is_server(ssl)) return;
+    record->hello = protocol::parse_client_hello({static_cast<const std::uint8_t*>(data), size});
+    record->client_hello_seen = true;
+}
+
+}  // namespace
+
+HandshakeRecord* HandshakeRecord::of(const SSL* ssl) noexcept {
+    return static_cast<HandshakeRecord*>(SSL_get_ex_data(ssl, record_index()));
+}
+
+void HandshakeRecord::attach(SSL* ssl) noexcept { SSL_set_ex_data(ssl, record_index(), this); }
+
+void HandshakeRecord::detach(SSL* ssl) noexcept { SSL_set_ex_data(ssl, record_index(), nullptr); }
+
+void prepare(SSL_CTX* context) {
+    // No resumption: it would skip certificate checks on either leg, and with them what we can learn about the client.
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_num_tickets(context, 0);
+    // An idle session holds no record buffers.
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(context, 1);
+    SSL_CTX_set_info_callback(context, on_info);
+    SSL_CTX_set_msg_callback(context, on_message);
+}
+
+std::string alert_text(int alert) {
+    std::string name = SSL_alert_desc_string_long(alert);
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return c == ' ' ? '_' : std::tolower(c); });
+    return name + " (" + std::to_string(alert) + ")";
+}
+
+bool is_old_version(const SSL* ssl) noexcept { return SSL_version(ssl) < TLS1_2_VERSION; }
+
+}  // namespace tls

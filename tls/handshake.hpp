@@ -1,0 +1,67 @@
+// What is learnt while a handshake runs: filled by the callbacks of a context, read by whoever started the handshake.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "protocol/client_hello.hpp"
+#include "tls/certificates.hpp"
+
+namespace tls {
+
+struct SslDeleter {
+    void operator()(SSL* p) const noexcept { SSL_free(p); }
+    void operator()(SSL_CTX* p) const noexcept { SSL_CTX_free(p); }
+};
+using SslPtr = std::unique_ptr<SSL, SslDeleter>;
+using SslCtxPtr = std::unique_ptr<SSL_CTX, SslDeleter>;
+
+/// Why the peer's certificate was not accepted.
+struct VerifyFailure {
+    int code = X509_V_OK;  ///< X509_V_ERR_...; X509_V_OK: it was accepted, or not looked at
+    int depth = 0;         ///< 0: the leaf
+    std::string reason;    ///< OpenSSL's text
+    std::string certificate;  ///< subject of the certificate that failed
+    CertificateFacts leaf;
+};
+
+/// One handshake's notes. Reachable from the SSL by `of`, for as long as the Stream keeps it.
+struct HandshakeRecord {
+    bool direct = false;  ///< server side: direct TLS, so ALPN postgresql is required (PostgreSQL docs, "sslnegotiation")
+    bool client_hello_seen = false;
+    std::optional<protocol::ClientHello> hello;
+    int alert = -1;  ///< fatal alert received from the peer (RFC 8446, 6); -1: none
+    VerifyFailure verify;
+
+    static HandshakeRecord* of(const SSL* ssl) noexcept;
+    void attach(SSL* ssl) noexcept;
+    static void detach(SSL* ssl) noexcept;
+};
+
+/// How a handshake ended.
+struct Handshake {
+    enum class End {
+        complete,
+        alert,                // the peer sent a fatal alert
+        closed,               // the peer closed without one
+        closed_before_hello,  // server side: not even a ClientHello came
+        failed,               // this side refused; `error` says why
+        timed_out,
+    };
+    End end = End::failed;
+    std::string error;  ///< for people; never bytes from the wire
+};
+
+/// Installs the callbacks that fill a HandshakeRecord, and the options that hold for both legs.
+void prepare(SSL_CTX* context);
+
+/// "unknown_ca (48)".
+std::string alert_text(int alert);
+
+/// sslmode's certificate checks say nothing about old protocols: true for TLS below 1.2.
+bool is_old_version(const SSL* ssl) noexcept;
+
+}  // namespace tls

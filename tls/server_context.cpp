@@ -1,0 +1,177 @@
+#include "tls/server_context.hpp"
+
+#include <openssl/err.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+
+#include "tls/settings.hpp"
+
+namespace tls {
+namespace {
+
+constexpr std::string_view alpn_postgresql = "postgresql";
+
+bool equals_ignoring_case(std::string_view a, std::string_view b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
+/// "*.example.com" stands for exactly one label, as in certificates (RFC 6125, 6.4.3).
+bool matches(std::string_view pattern, std::string_view name) {
+    if (!pattern.starts_with("*.")) return equals_ignoring_case(pattern, name);
+    const std::size_t dot = name.find('.');
+    return dot != std::string_view::npos && dot > 0 && equals_ignoring_case(pattern.substr(1), name.substr(dot));
+}
+
+int on_client_hello(SSL* ssl, int* alert, void*) {
+    const HandshakeRecord* record = HandshakeRecord::of(ssl);
+    const unsigned char* data = nullptr;
+    std::size_t size = 0;
+    const bool offers_alpn = SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &data, &size) == 1;
+    if (record && record->direct && !offers_alpn) {
+        // Without it another protocol's client could be talked into speaking to a database (ALPACA).
+        *alert = SSL_AD_NO_APPLICATION_PROTOCOL;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+int on_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size, void*) {
+    protocol::Reader offered({in, in_size});
+    while (!offered.rest().empty()) {
+        const protocol::Bytes name = offered.take(offered.u8());
+        if (protocol::as_text(name) != alpn_postgresql) continue;
+        *out = name.data();
+        *out_size = static_cast<unsigned char>(name.size());
+        return SSL_TLSEXT_ERR_OK;
+    }
+    const HandshakeRecord* record = HandshakeRecord::of(ssl);
+    return record && record->direct ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
+}
+
+bool has_no_binding_hash(const X509& leaf) {
+    const int type = EVP_PKEY_get_base_id(X509_get0_pubkey(&leaf));
+    return type == EVP_PKEY_ED25519 || type == EVP_PKEY_ED448;
+}
+
+void require_client_certificate(SSL_CTX* context, const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors) {
+    if (settings.client_cert == config::ClientCert::disable) return;
+    for (const X509Ptr& ca : load_certificates(settings.ca_file, errors)) {
+        X509_STORE_add_cert(SSL_CTX_get_cert_store(context), ca.get());
+        SSL_CTX_add_client_CA(context, ca.get());
+    }
+    const int strict = settings.client_cert == config::ClientCert::require ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | strict, record_verify_failure);
+}
+
+}  // namespace
+
+ServerContext::ServerContext(const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors,
+                             std::vector<config::Diagnostic>& warnings) {
+    std::vector<config::Certificate> certificates = settings.certificate;
+    if (settings.cert_file) {
+        certificates.insert(certificates.begin(), {.cert_file = settings.cert_file, .key_file = settings.key_file, .server_names = {}});
+    }
+    // Those for any name make the first group: it serves clients that send no name, or an unknown one.
+    std::stable_partition(certificates.begin(), certificates.end(), [](const auto& c) { return c.server_names.empty(); });
+    for (const config::Certificate& certificate : certificates) add_certificate(certificate, errors, warnings);
+    for (const Group& group : groups_) configure(group.context.get(), settings, errors);
+}
+
+SslPtr ServerContext::accept() const {
+    SslPtr ssl(SSL_new(groups_.front().context.get()));
+    if (!ssl) throw std::runtime_error(take_openssl_error("SSL_new failed"));
+    SSL_set_accept_state(ssl.get());
+    return ssl;
+}
+
+ClientTls ServerContext::describe(SSL* ssl) const {
+    ClientTls facts;
+    facts.version = SSL_get_version(ssl);
+    const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
+    facts.cipher = SSL_CIPHER_get_name(cipher);
+    facts.bits = SSL_CIPHER_get_bits(cipher, nullptr);
+    const unsigned char* alpn = nullptr;
+    unsigned alpn_size = 0;
+    SSL_get0_alpn_selected(ssl, &alpn, &alpn_size);
+    facts.alpn.assign(reinterpret_cast<const char*>(alpn), alpn_size);
+    if (const X509* peer = SSL_get0_peer_certificate(ssl)) facts.client_dn = tls::describe(*peer).subject;
+    facts.certificate_shown = certificate_shown(ssl);
+    facts.resumed = SSL_session_reused(ssl) == 1;
+    facts.weak = is_old_version(ssl) || facts.bits < 128 || SSL_CIPHER_get_cipher_nid(cipher) == NID_des_ede3_cbc;
+    return facts;
+}
+
+std::string ServerContext::certificate_shown(SSL* ssl) const {
+    const X509* own = SSL_get_certificate(ssl);
+    for (const Shown& shown : shown_) {
+        if (shown.leaf.get() == own) return shown.name;
+    }
+    return {};
+}
+
+SSL_CTX* ServerContext::group_for(const std::vector<std::string>& server_names) {
+    for (const Group& group : groups_) {
+        if (group.server_names == server_names) return group.context.get();
+    }
+    groups_.push_back({server_names, SslCtxPtr(SSL_CTX_new(TLS_server_method()))});
+    return groups_.back().context.get();
+}
+
+void ServerContext::add_certificate(const config::Certificate& certificate, std::vector<config::Diagnostic>& errors,
+                                    std::vector<config::Diagnostic>& warnings) {
+    KeyPair pair = load_key_pair(certificate.cert_file, certificate.key_file, errors);
+    if (!pair.leaf) return;
+    if (X509_cmp_current_time(X509_get0_notAfter(pair.leaf.get())) < 0) {
+        warnings.push_back({certificate.cert_file.origin, "certificate " + certificate.cert_file.path + " has expired"});
+    }
+    if (has_no_binding_hash(*pair.leaf)) {
+        warnings.push_back({certificate.cert_file.origin,
+                            "certificate " + certificate.cert_file.path +
+                                " has an Ed25519 or Ed448 key, for which SCRAM channel binding is not defined: use ECDSA P-256 or RSA"});
+    }
+    SSL_CTX* context = group_for(certificate.server_names);
+    if (SSL_CTX_use_certificate(context, pair.leaf.get()) != 1 || SSL_CTX_use_PrivateKey(context, pair.key.get()) != 1) {
+        // Such as a key too small for OpenSSL's security level.
+        errors.push_back({certificate.cert_file.origin, certificate.cert_file.path + ": " + take_openssl_error("not usable")});
+        return;
+    }
+    for (const X509Ptr& intermediate : pair.chain) SSL_CTX_add1_chain_cert(context, intermediate.get());
+    shown_.push_back({std::move(pair.leaf), certificate.cert_file.path});
+}
+
+void ServerContext::configure(SSL_CTX* context, const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors) {
+    prepare(context);
+    SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    apply({.min = settings.ssl_min_protocol_version,
+           .max = settings.ssl_max_protocol_version,
+           .ciphers = settings.ssl_ciphers,
+           .tls13_ciphers = settings.ssl_tls13_ciphers,
+           .groups = settings.ssl_groups,
+           .legacy = settings.legacy,
+           .section = "listener.tls",
+           .origin = settings.origin},
+          context, errors);
+    require_client_certificate(context, settings, errors);
+    SSL_CTX_set_client_hello_cb(context, on_client_hello, nullptr);
+    SSL_CTX_set_alpn_select_cb(context, on_alpn, nullptr);
+    SSL_CTX_set_tlsext_servername_callback(context, on_server_name);
+    SSL_CTX_set_tlsext_servername_arg(context, this);
+}
+
+int ServerContext::on_server_name(SSL* ssl, int*, void* self) {
+    const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    if (!name) return SSL_TLSEXT_ERR_NOACK;
+    for (const Group& group : static_cast<const ServerContext*>(self)->groups_) {
+        const auto& names = group.server_names;
+        if (std::any_of(names.begin(), names.end(), [&](const std::string& pattern) { return matches(pattern, name); })) {
+            SSL_set_SSL_CTX(ssl, group.context.get());
+            return SSL_TLSEXT_ERR_OK;
+        }
+    }
+    return SSL_TLSEXT_ERR_OK;
+}
+
+}  // namespace tls

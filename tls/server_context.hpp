@@ -1,0 +1,59 @@
+// The client leg of one listener: its certificates, and what it demands of clients. Immutable; shared by every connection.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "tls/handshake.hpp"
+
+namespace tls {
+
+/// What the proxy learnt about a client that completed TLS. Empty texts: not sent.
+struct ClientTls {
+    std::string version;      ///< "TLSv1.3"
+    std::string cipher;       ///< the negotiated one
+    int bits = 0;
+    std::string alpn;         ///< the negotiated one
+    std::string client_dn;    ///< RFC 2253 subject of the client's certificate
+    std::string certificate_shown;  ///< the cert_file that was used
+    bool resumed = false;
+    bool weak = false;  ///< below TLS 1.2, or a cipher that only `legacy` allows
+};
+
+class ServerContext {
+   public:
+    /// Loads everything that `settings` names. Problems go to `errors`; the result is usable only when none was added.
+    ServerContext(const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors,
+                  std::vector<config::Diagnostic>& warnings);
+
+    ServerContext(const ServerContext&) = delete;  // its callbacks hold its address
+    ServerContext& operator=(const ServerContext&) = delete;
+
+    /// For Stream::handshake. Each call is a new connection.
+    SslPtr accept() const;
+    ClientTls describe(SSL* ssl) const;
+    /// The cert_file that a handshake used, finished or not.
+    std::string certificate_shown(SSL* ssl) const;
+
+   private:
+    struct Shown {
+        X509Ptr leaf;  // its address identifies it: SSL_get_certificate returns the context's own
+        std::string name;
+    };
+    struct Group {
+        std::vector<std::string> server_names;  // empty: any
+        SslCtxPtr context;
+    };
+
+    SSL_CTX* group_for(const std::vector<std::string>& server_names);
+    void add_certificate(const config::Certificate& certificate, std::vector<config::Diagnostic>& errors,
+                         std::vector<config::Diagnostic>& warnings);
+    void configure(SSL_CTX* context, const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors);
+    static int on_server_name(SSL* ssl, int* alert, void* self);
+
+    std::vector<Group> groups_;  // front(): used when no name matches
+    std::vector<Shown> shown_;
+};
+
+}  // namespace tls

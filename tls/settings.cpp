@@ -1,0 +1,59 @@
+#include "tls/settings.hpp"
+
+#include <openssl/err.h>
+
+namespace tls {
+namespace {
+
+int version_number(config::TlsVersion version) {
+    switch (version) {
+        case config::TlsVersion::v1_0: return TLS1_VERSION;
+        case config::TlsVersion::v1_1: return TLS1_1_VERSION;
+        case config::TlsVersion::v1_2: return TLS1_2_VERSION;
+        case config::TlsVersion::v1_3: return TLS1_3_VERSION;
+        case config::TlsVersion::unset: break;
+    }
+    return 0;  // OpenSSL: no bound
+}
+
+}  // namespace
+
+void apply(const Settings& settings, SSL_CTX* context, std::vector<config::Diagnostic>& errors) {
+    const auto check = [&](long ok, const char* key, const std::string& value) {
+        if (ok == 1) return;
+        config::Origin origin = settings.origin;
+        origin.key = settings.section + "." + key;
+        errors.push_back({origin, "OpenSSL does not accept \"" + value + "\": " + take_openssl_error("unknown value")});
+    };
+    ERR_clear_error();
+    if (settings.legacy) SSL_CTX_set_security_level(context, 0);
+    check(SSL_CTX_set_min_proto_version(context, version_number(settings.min)), "ssl_min_protocol_version",
+          std::string(to_string(settings.min)));
+    check(SSL_CTX_set_max_proto_version(context, version_number(settings.max)), "ssl_max_protocol_version",
+          std::string(to_string(settings.max)));
+    if (!settings.ciphers.empty()) {
+        check(SSL_CTX_set_cipher_list(context, settings.ciphers.c_str()), "ssl_ciphers", settings.ciphers);
+    } else if (settings.legacy) {
+        SSL_CTX_set_cipher_list(context, "ALL:!aNULL:!eNULL:@SECLEVEL=0");
+    }
+    if (!settings.tls13_ciphers.empty()) {
+        check(SSL_CTX_set_ciphersuites(context, settings.tls13_ciphers.c_str()), "ssl_tls13_ciphers", settings.tls13_ciphers);
+    }
+    if (!settings.groups.empty()) check(SSL_CTX_set1_groups_list(context, settings.groups.c_str()), "ssl_groups", settings.groups);
+}
+
+int record_verify_failure(int ok, X509_STORE_CTX* store) {
+    if (ok) return 1;
+    const auto* ssl = static_cast<const SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    HandshakeRecord* record = ssl ? HandshakeRecord::of(ssl) : nullptr;
+    if (!record || record->verify.code != X509_V_OK) return 0;
+    VerifyFailure& failure = record->verify;
+    failure.code = X509_STORE_CTX_get_error(store);
+    failure.depth = X509_STORE_CTX_get_error_depth(store);
+    failure.reason = X509_verify_cert_error_string(failure.code);
+    if (const X509* current = X509_STORE_CTX_get_current_cert(store)) failure.certificate = describe(*current).subject;
+    if (const X509* leaf = X509_STORE_CTX_get0_cert(store)) failure.leaf = describe(*leaf);
+    return 0;
+}
+
+}  // namespace tls

@@ -1,0 +1,29 @@
+// Protocol versions, ciphers and groups, which both legs set in the same words; and the verification callback that both use.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "tls/handshake.hpp"
+
+namespace tls {
+
+struct Settings {
+    config::TlsVersion min = config::TlsVersion::v1_2;
+    config::TlsVersion max = config::TlsVersion::unset;
+    std::string ciphers;        ///< TLS 1.2 and below, OpenSSL's syntax; empty: OpenSSL's default
+    std::string tls13_ciphers;  ///< empty: OpenSSL's default
+    std::string groups;         ///< empty: OpenSSL's default
+    bool legacy = false;        ///< OpenSSL's security level 0
+    std::string section;        ///< for error messages
+    config::Origin origin;
+};
+
+/// Values that OpenSSL does not know become errors that name the key.
+void apply(const Settings& settings, SSL_CTX* context, std::vector<config::Diagnostic>& errors);
+
+/// An SSL_verify_cb that changes no verdict and notes the first failure in the connection's HandshakeRecord.
+int record_verify_failure(int ok, X509_STORE_CTX* store);
+
+}  // namespace tls

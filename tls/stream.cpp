@@ -1,0 +1,368 @@
+#include "tls/stream.hpp"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace tls {
+namespace {
+
+using protocol::Bytes;
+
+/// One receive takes at most this much: several TLS records, so that system calls are few in bulk.
+constexpr std::size_t receive_size = 128 * 1024;
+/// A record that OpenSSL holds half of may be completed by the first bytes of a receive.
+constexpr std::size_t plain_size = receive_size + 2 * 16 * 1024;
+/// Sanity bound of a stream's queue: one relayed chunk with its record headers, and whatever OpenSSL itself has to say.
+constexpr std::size_t max_queue = 1024 * 1024;
+
+/// What a thread lends to whichever stream it is working for; no coroutine suspends while it uses them.
+struct ThreadBuffers {
+    std::unique_ptr<std::uint8_t[]> in = std::make_unique_for_overwrite<std::uint8_t[]>(receive_size);
+    std::unique_ptr<std::uint8_t[]> plain = std::make_unique_for_overwrite<std::uint8_t[]>(plain_size);
+    std::vector<std::uint8_t> out;
+
+    ThreadBuffers() { out.reserve(plain_size + 32 * 1024); }
+};
+
+ThreadBuffers& buffers() {
+    thread_local ThreadBuffers buffers;
+    return buffers;
+}
+
+bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
+
+}  // namespace
+
+/// OpenSSL's view of a stream: reads come from the socket (login) or from what was just received (relay); writes are collected in the
+/// thread's buffer, so that one system call sends everything that one OpenSSL call produced.
+struct StreamBio {
+    static BIO* make(Stream* stream) {
+        BIO* bio = BIO_new(method());
+        BIO_set_data(bio, stream);
+        BIO_set_init(bio, 1);
+        return bio;
+    }
+
+   private:
+    static BIO_METHOD* method() {
+        static BIO_METHOD* const method = [] {
+            BIO_METHOD* m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
+            BIO_meth_set_read_ex(m, read);
+            BIO_meth_set_write_ex(m, write);
+            BIO_meth_set_ctrl(m, ctrl);
+            return m;
+        }();
+        return method;
+    }
+
+    static int read(BIO* bio, char* to, std::size_t size, std::size_t* got) {
+        Stream& stream = *static_cast<Stream*>(BIO_get_data(bio));
+        BIO_clear_retry_flags(bio);
+        *got = 0;
+        if (!stream.relaying_) return read_socket(bio, stream, to, size, got);
+        if (stream.input_.empty()) {
+            BIO_set_retry_read(bio);
+            return 0;
+        }
+        *got = std::min(size, stream.input_.size());
+        std::memcpy(to, stream.input_.data(), *got);
+        stream.input_ = stream.input_.subspan(*got);
+        return 1;
+    }
+
+    static int read_socket(BIO* bio, Stream& stream, char* to, std::size_t size, std::size_t* got) {
+        const ssize_t n = ::recv(stream.fd_, to, size, 0);
+        if (n > 0) {
+            *got = static_cast<std::size_t>(n);
+            return 1;
+        }
+        if (n == 0) {
+            stream.eof_ = true;
+        } else if (would_block(errno)) {
+            BIO_set_retry_read(bio);
+        } else {
+            stream.read_error_ = errno;
+        }
+        return 0;
+    }
+
+    static int write(BIO* bio, const char* from, std::size_t size, std::size_t* written) {
+        BIO_clear_retry_flags(bio);
+        auto& out = buffers().out;
+        out.insert(out.end(), from, from + size);
+        *written = size;
+        return 1;
+    }
+
+    static long ctrl(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP ? 1 : 0; }
+};
+
+Stream::Stream(Socket socket)
+    : socket_(std::move(socket)), fd_(socket_.native_handle()), record_(std::make_unique<HandshakeRecord>()), timer_(socket_.get_executor()) {
+    socket_.native_non_blocking(true);
+}
+
+Stream::~Stream() { clear_deadline(); }
+
+// --- Login
+
+void Stream::set_deadline(std::chrono::steady_clock::time_point when) {
+    expired_ = false;
+    self_ = std::make_shared<Stream*>(this);
+    timer_.expires_at(when);
+    timer_.async_wait([weak = std::weak_ptr<Stream*>(self_)](boost::system::error_code ec) {
+        const auto self = weak.lock();
+        if (ec || !self) return;
+        (*self)->expired_ = true;
+        boost::system::error_code ignored;
+        (*self)->socket_.cancel(ignored);
+    });
+}
+
+void Stream::clear_deadline() noexcept {
+    self_.reset();
+    timer_.cancel();
+}
+
+Awaitable<std::optional<std::uint8_t>> Stream::peek() {
+    for (;;) {
+        std::uint8_t byte = 0;
+        const ssize_t n = ::recv(fd_, &byte, 1, MSG_PEEK);
+        if (n == 1) co_return byte;
+        if (n == 0) co_return std::nullopt;
+        if (!would_block(errno)) throw StreamError(StreamError::Kind::reset, std::strerror(errno));
+        co_await wait(Direction::read);
+    }
+}
+
+bool Stream::has_unread() {
+    std::uint8_t byte = 0;
+    return ::recv(fd_, &byte, 1, MSG_PEEK) == 1;
+}
+
+Awaitable<std::size_t> Stream::read_some(std::span<std::uint8_t> into) {
+    for (;;) {
+        const std::ptrdiff_t n = try_read(into);
+        if (n >= 0) co_return static_cast<std::size_t>(n);
+        co_await wait(Direction::read);
+    }
+}
+
+Awaitable<bool> Stream::read_exactly(std::span<std::uint8_t> into) {
+    while (!into.empty()) {
+        const std::size_t n = co_await read_some(into);
+        if (n == 0) co_return false;
+        into = into.subspan(n);
+    }
+    co_return true;
+}
+
+Awaitable<> Stream::write(Bytes bytes) {
+    const bool sent = send(bytes);
+    if (!sent) co_await drain();
+    if (send_failed_) throw StreamError(StreamError::Kind::reset, "the peer has closed the connection");
+}
+
+Awaitable<Handshake> Stream::handshake(SslPtr ssl, bool direct) {
+    record_->direct = direct;
+    record_->attach(ssl.get());
+    BIO* const bio = StreamBio::make(this);
+    SSL_set_bio(ssl.get(), bio, bio);
+    ssl_ = std::move(ssl);
+    try {
+        for (;;) {
+            ERR_clear_error();  // an older error of this thread would be taken for this call's
+            const int result = SSL_do_handshake(ssl_.get());
+            const bool wants_more = result != 1 && SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ;
+            Handshake handshake;
+            if (!wants_more) handshake = judge(result);
+            // What OpenSSL wrote goes out also when it failed: that is the alert.
+            if (!send_tls_output()) co_await drain();
+            if (!wants_more) co_return handshake;
+            co_await wait(Direction::read);
+        }
+    } catch (const StreamError& error) {
+        const bool timed_out = error.kind() == StreamError::Kind::timed_out;
+        co_return Handshake{timed_out ? Handshake::End::timed_out : Handshake::End::closed, error.what()};
+    }
+}
+
+Handshake Stream::judge(int result) {
+    if (result == 1) {
+        SSL_set_msg_callback(ssl_.get(), nullptr);  // called for every record otherwise
+        return {Handshake::End::complete, {}};
+    }
+    if (record_->alert >= 0) return {Handshake::End::alert, "alert " + alert_text(record_->alert)};
+    if (eof_ || read_error_ != 0) {
+        const bool hello_missing = SSL_is_server(ssl_.get()) && !record_->client_hello_seen;
+        return {hello_missing ? Handshake::End::closed_before_hello : Handshake::End::closed,
+                read_error_ != 0 ? std::strerror(read_error_) : "connection closed during the TLS handshake"};
+    }
+    return {Handshake::End::failed, take_openssl_error("TLS handshake failed")};
+}
+
+Awaitable<> Stream::wait(Direction direction) {
+    if (!expired_) {
+        const auto type = direction == Direction::read ? Socket::wait_read : Socket::wait_write;
+        const auto [ec] = co_await socket_.async_wait(type, returning);
+        if (ec && !expired_) throw StreamError(StreamError::Kind::reset, ec.message());
+    }
+    if (expired_) throw StreamError(StreamError::Kind::timed_out, "timeout expired");
+}
+
+Awaitable<> Stream::drain() {
+    while (!flush()) co_await wait(Direction::write);
+}
+
+/// Bytes read, 0 at the end, -1 when there is nothing now.
+std::ptrdiff_t Stream::try_read(std::span<std::uint8_t> into) {
+    if (!ssl_) {
+        const ssize_t n = ::recv(fd_, into.data(), into.size(), 0);
+        if (n >= 0) return n;
+        if (would_block(errno)) return -1;
+        read_error_ = errno;
+        throw_read_error();
+    }
+    ERR_clear_error();
+    std::size_t n = 0;
+    const int result = SSL_read_ex(ssl_.get(), into.data(), into.size(), &n);
+    const int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
+    send_tls_output();
+    switch (error) {
+        case SSL_ERROR_NONE: return static_cast<std::ptrdiff_t>(n);
+        case SSL_ERROR_WANT_READ: return -1;
+        case SSL_ERROR_ZERO_RETURN: return 0;
+        default: break;
+    }
+    if (eof_) return 0;
+    throw_read_error();
+}
+
+void Stream::throw_read_error() {
+    if (read_error_ != 0) throw StreamError(StreamError::Kind::reset, std::strerror(read_error_));
+    if (record_->alert >= 0) throw StreamError(StreamError::Kind::tls, "TLS alert " + alert_text(record_->alert));
+    throw StreamError(StreamError::Kind::tls, take_openssl_error("TLS error"));
+}
+
+// --- Relay
+
+void Stream::begin_relay() noexcept {
+    clear_deadline();
+    expired_ = false;
+    relaying_ = true;
+    if (ssl_) HandshakeRecord::detach(ssl_.get());
+    record_.reset();
+}
+
+Stream::Received Stream::receive() {
+    ThreadBuffers& io = buffers();
+    const ssize_t n = ssl_ ? ::recv(fd_, io.in.get(), receive_size, 0) : ::recv(fd_, io.plain.get(), receive_size, 0);
+    if (n < 0 && !would_block(errno)) return {.bytes = {}, .end = End::reset, .more = false};
+    const std::size_t got = n > 0 ? static_cast<std::size_t>(n) : 0;
+    const bool more = got == receive_size;
+    if (!ssl_) return {.bytes = {io.plain.get(), got}, .end = n == 0 ? End::closed : End::open, .more = more};
+
+    // Every record that is complete; the beginning of one that is not stays inside OpenSSL.
+    input_ = {io.in.get(), got};
+    Received received{.bytes = {}, .end = n == 0 ? End::truncated : End::open, .more = more};
+    std::size_t total = 0;
+    ERR_clear_error();
+    for (;;) {
+        std::size_t size = 0;
+        if (SSL_read_ex(ssl_.get(), io.plain.get() + total, plain_size - total, &size) == 1) {
+            total += size;
+            continue;
+        }
+        const int error = SSL_get_error(ssl_.get(), 0);
+        if (error == SSL_ERROR_ZERO_RETURN) received.end = End::closed;
+        if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_ZERO_RETURN) received.end = End::broken;
+        break;
+    }
+    input_ = {};
+    received.bytes = {io.plain.get(), total};
+    send_tls_output();  // an answer to KeyUpdate, an alert
+    return received;
+}
+
+bool Stream::send(Bytes bytes) {
+    if (!ssl_) return send_raw(bytes);
+    ERR_clear_error();
+    while (!bytes.empty()) {
+        std::size_t written = 0;
+        if (SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &written) != 1) {
+            // The BIO takes everything, so this is no lack of room: the connection has been shut down or has failed before.
+            send_failed_ = true;
+            break;
+        }
+        bytes = bytes.subspan(written);
+    }
+    return send_tls_output();
+}
+
+bool Stream::flush() {
+    while (queue_sent_ < queue_.size() && !send_failed_) {
+        const ssize_t n = ::send(fd_, queue_.data() + queue_sent_, queue_.size() - queue_sent_, MSG_NOSIGNAL);
+        if (n >= 0) {
+            queue_sent_ += static_cast<std::size_t>(n);
+        } else if (would_block(errno)) {
+            return false;
+        } else {
+            send_failed_ = true;
+        }
+    }
+    std::vector<std::uint8_t>().swap(queue_);
+    queue_sent_ = 0;
+    return true;
+}
+
+bool Stream::send_raw(Bytes bytes) {
+    if (send_failed_) return true;
+    if (queue_.empty() && !bytes.empty()) {
+        const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (n < 0 && !would_block(errno)) {
+            send_failed_ = true;
+            return true;
+        }
+        if (n > 0) bytes = bytes.subspan(static_cast<std::size_t>(n));
+    }
+    if (queue_.size() + bytes.size() > max_queue) send_failed_ = true;
+    if (!send_failed_) queue_.insert(queue_.end(), bytes.begin(), bytes.end());
+    return queue_.empty();
+}
+
+bool Stream::send_tls_output() {
+    auto& out = buffers().out;
+    const bool sent = send_raw(out);
+    out.clear();
+    return sent;
+}
+
+void Stream::close_send(bool clean) {
+    if (ssl_ && clean && !send_failed_) {
+        ERR_clear_error();
+        SSL_shutdown(ssl_.get());
+        send_tls_output();
+    }
+    ::shutdown(fd_, SHUT_WR);
+}
+
+void Stream::reset() noexcept {
+    const linger abort{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
+    close();
+}
+
+void Stream::close() noexcept {
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+    fd_ = -1;  // the number may belong to another session by the time a pump that was already woken looks
+    send_failed_ = true;
+}
+
+}  // namespace tls

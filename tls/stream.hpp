@@ -1,0 +1,128 @@
+// A connected socket, TCP or UNIX-domain, that can become encrypted in place.
+//
+// Two ways to use it. During the login: read, write, handshake; each waits as long as its deadline allows and takes no byte more than it
+// is asked for, so that nothing in clear is ever carried into TLS. During the relay: receive and send, which never wait and move as much as
+// there is with one system call each; between them a session owns no buffer, because they use the thread's (docs/performance.md).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "protocol/bytes.hpp"
+#include "tls/asio.hpp"
+#include "tls/handshake.hpp"
+
+namespace tls {
+
+/// Broken I/O: thrown by the login's functions. An orderly end of the peer's data is a value, never this.
+class StreamError : public std::runtime_error {
+   public:
+    enum class Kind { reset, tls, timed_out };
+    StreamError(Kind kind, const std::string& what) : std::runtime_error(what), kind_(kind) {}
+    Kind kind() const noexcept { return kind_; }
+
+   private:
+    Kind kind_;
+};
+
+/// How one direction of a stream ended.
+enum class End {
+    open,
+    closed,     // FIN on a clear stream; close_notify on an encrypted one
+    truncated,  // FIN without close_notify: common, and passed on as it is
+    reset,      // RST, or any other error of the socket
+    broken,     // a record that does not authenticate, a fatal alert
+};
+
+class Stream {
+   public:
+    explicit Stream(Socket socket);
+    ~Stream();
+    Stream(const Stream&) = delete;
+    Stream& operator=(const Stream&) = delete;
+
+    Socket& socket() noexcept { return socket_; }
+    bool encrypted() const noexcept { return ssl_ != nullptr; }
+    /// nullptr while in clear.
+    SSL* ssl() const noexcept { return ssl_.get(); }
+    const HandshakeRecord& record() const noexcept { return *record_; }
+
+    // --- Login. All of these throw StreamError.
+
+    /// Every later wait ends with timed_out at `when`. Replaces the deadline before.
+    void set_deadline(std::chrono::steady_clock::time_point when);
+    void clear_deadline() noexcept;
+
+    /// The next byte in clear, left where it is; nullopt at the end of the peer's data.
+    Awaitable<std::optional<std::uint8_t>> peek();
+    /// True when bytes have arrived that nobody asked for yet. Only in clear.
+    bool has_unread();
+    /// At least one byte, or 0 at the end of the peer's data.
+    Awaitable<std::size_t> read_some(std::span<std::uint8_t> into);
+    /// False when the peer's data ended before.
+    Awaitable<bool> read_exactly(std::span<std::uint8_t> into);
+    Awaitable<> write(protocol::Bytes bytes);
+    /// From here on the stream is encrypted when the end is `complete`; otherwise it is of no more use.
+    Awaitable<Handshake> handshake(SslPtr ssl, bool direct = false);
+
+    // --- Relay. None of these waits or throws.
+
+    /// From here on only the functions below are called. Forgets the deadline and the handshake's notes.
+    void begin_relay() noexcept;
+
+    struct Received {
+        protocol::Bytes bytes;  ///< in the thread's buffer: valid until the next receive on this thread
+        End end = End::open;    ///< set: `bytes` are the last
+        bool more = false;      ///< more may be waiting already
+    };
+    Received receive();
+
+    /// Takes all of `bytes`. False: the socket did not, and what is left is kept: call flush whenever it is writable, and send nothing
+    /// until that is true.
+    bool send(protocol::Bytes bytes);
+    bool flush();
+    /// The socket can take no more: its peer is gone. Sends are swallowed from then on.
+    bool send_failed() const noexcept { return send_failed_; }
+
+    /// Passes on the end of the other side's data: close_notify when that was clean, then FIN.
+    void close_send(bool clean);
+    /// RST instead of FIN; ends every wait on this stream.
+    void reset() noexcept;
+    /// Closes at once what is still open; ends every wait on this stream.
+    void close() noexcept;
+
+   private:
+    friend struct StreamBio;
+    enum class Direction { read, write };
+
+    Awaitable<> wait(Direction direction);
+    Awaitable<> drain();
+    bool send_raw(protocol::Bytes bytes);
+    bool send_tls_output();
+    std::ptrdiff_t try_read(std::span<std::uint8_t> into);
+    [[noreturn]] void throw_read_error();
+    Handshake judge(int result);
+
+    Socket socket_;
+    int fd_;
+    SslPtr ssl_;
+    std::unique_ptr<HandshakeRecord> record_;
+    protocol::Bytes input_;           // relay: ciphertext received and not yet taken by OpenSSL; empty between calls
+    std::vector<std::uint8_t> queue_; // bytes the socket did not take; empty, and without memory, nearly always
+    std::size_t queue_sent_ = 0;
+    bool relaying_ = false;
+    bool eof_ = false;
+    int read_error_ = 0;  // errno
+    bool send_failed_ = false;
+    std::shared_ptr<Stream*> self_;  // for the deadline's handler, which may outlive the stream; reset on clear_deadline
+    Timer timer_;
+    bool expired_ = false;
+};
+
+}  // namespace tls
