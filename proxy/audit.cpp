@@ -18,7 +18,34 @@ namespace json = boost::json;
 /// At 10,000 connections a second about three seconds' worth; some 60 MiB at the very worst.
 constexpr std::size_t max_queued = 65'536;
 
-json::value text(std::string_view value) { return value.empty() ? json::value(nullptr) : json::value(value); }
+/// Length of the UTF-8 sequence at the front, 0 when there is none (RFC 3629, section 4).
+std::size_t sequence_length(std::string_view text) {
+    const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const unsigned char first = at(0);
+    if (first < 0x80) return 1;
+    const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
+    for (std::size_t i = 1; i < length; ++i) {
+        if ((at(i) & 0xc0) != 0x80) return 0;
+    }
+    const unsigned char second = at(1);
+    const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+    const bool surrogate_or_beyond = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
+    return overlong || surrogate_or_beyond ? 0 : length;
+}
+
+/// Names come from the wire in any encoding, but the file is UTF-8: what is none becomes U+FFFD.
+std::string as_utf8(std::string_view text) {
+    std::string out;
+    while (!text.empty()) {
+        const std::size_t length = sequence_length(text);
+        out += length > 0 ? text.substr(0, length) : "\xef\xbf\xbd";
+        text.remove_prefix(std::max<std::size_t>(length, 1));
+    }
+    return out;
+}
+
+json::value text(std::string_view value) { return value.empty() ? json::value(nullptr) : json::value(as_utf8(value)); }
 
 std::string timestamp(std::chrono::system_clock::time_point time) {
     const auto since_epoch = std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch());
@@ -136,7 +163,7 @@ std::string to_json(const Event& event) {
             line["negotiation"] = text(record.negotiation);
             add_hello(line, record);
             add_verdict(line, record);
-            line["error"] = event.message;
+            line["error"] = text(event.message);
             break;
         case EventKind::auth_failed:
             add_identity(line, record);
@@ -144,7 +171,7 @@ std::string to_json(const Event& event) {
             line["auth_method"] = text(record.auth_method);
             line["upstream_addr"] = text(record.upstream_addr);
             line["sqlstate"] = event.sqlstate;
-            line["message"] = event.message;
+            line["message"] = text(event.message);
             break;
         case EventKind::rejected:
             add_identity(line, record);
@@ -155,7 +182,7 @@ std::string to_json(const Event& event) {
         case EventKind::upstream_failed:
             add_identity(line, record);
             line["upstream_addr"] = text(record.upstream_addr);
-            line["error"] = event.message;
+            line["error"] = text(event.message);
             line["verify_error"] = text(event.verify_error);
             line["sqlstate"] = event.sqlstate;
             break;

@@ -61,6 +61,7 @@ tls::Awaitable<> pass_on_rest(tls::Stream& client, tls::Stream& server, Buffers&
 
 tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, protocol::Login& login, LoginOptions options) {
     const auto buffers = std::make_unique<Buffers>();
+    buffers->to_server.assign(options.startup.begin(), options.startup.end());
     using Next = protocol::Login::Next;
     for (;;) {
         switch (login.next()) {

@@ -22,6 +22,7 @@ enum class LoginEnd {
 };
 
 struct LoginOptions {
+    protocol::Bytes startup;  ///< the client's StartupMessage, passed on first
     bool may_retry = false;  ///< a refusal that is the server's first message is kept from the client
 };
 

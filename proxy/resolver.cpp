@@ -35,9 +35,13 @@ Resolved look_up(const std::string& host, std::uint16_t port) {
 
 }  // namespace
 
-Resolver::Resolver() : pool_(resolver_threads) {}
+Resolver::Resolver() : pool_(std::make_unique<asio::thread_pool>(resolver_threads)) {}
 
-Resolver::~Resolver() { pool_.stop(); }
+Resolver::~Resolver() {
+    pool_->stop();
+    // A look-up that hangs must not hold up the end of the program, which ends its thread as well.
+    if (running_ > 0) pool_.release();
+}
 
 tls::Awaitable<Resolved> Resolver::resolve(const config::Address& address, std::chrono::steady_clock::time_point deadline) {
     if (address.kind == config::Address::Kind::unix_socket) {
@@ -57,8 +61,10 @@ tls::Awaitable<Resolved> Resolver::resolve(const config::Address& address, std::
     const tls::Executor executor = co_await asio::this_coro::executor;
     const auto pending = std::make_shared<Pending>(executor);
     pending->timer.expires_at(deadline);
-    asio::post(pool_, [pending, executor, host = address.host, port = address.port] {
+    asio::post(*pool_, [this, pending, executor, host = address.host, port = address.port] {
+        ++running_;
         Resolved result = look_up(host, port);
+        --running_;
         asio::post(executor, [pending, result = std::move(result)]() mutable {
             pending->result = std::move(result);
             pending->done = true;

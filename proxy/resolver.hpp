@@ -1,6 +1,7 @@
 // Names to addresses, anew for every connection: Aurora's endpoints move within seconds, so nothing is remembered beyond the call.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -25,7 +26,8 @@ class Resolver {
     tls::Awaitable<Resolved> resolve(const config::Address& address, std::chrono::steady_clock::time_point deadline);
 
    private:
-    asio::thread_pool pool_;
+    std::unique_ptr<asio::thread_pool> pool_;
+    std::atomic<int> running_{0};
 };
 
 /// "10.0.0.1:5432", "[::1]:5432", "unix:/path".

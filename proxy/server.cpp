@@ -55,6 +55,17 @@ unsigned thread_count(const config::Runtime& runtime) {
     return runtime.threads > 0 ? runtime.threads : std::max(1U, std::thread::hardware_concurrency());
 }
 
+/// Keys whose new values a reload does not take.
+std::vector<std::string> fixed_until_restart(const config::Config& old_config, const config::Config& new_config) {
+    std::vector<std::string> keys;
+    if (old_config.runtime.threads != new_config.runtime.threads) keys.push_back("runtime.threads");
+    if (old_config.runtime.state_dir != new_config.runtime.state_dir) keys.push_back("runtime.state_dir");
+    if (old_config.audit.file != new_config.audit.file) keys.push_back("audit.file");
+    if (old_config.log.file != new_config.log.file) keys.push_back("log.file");
+    if (old_config.log.format != new_config.log.format) keys.push_back("log.format");
+    return keys;
+}
+
 Refusal not_allowed(const ListenerRoute& route, const Peer& peer) {
     return {.reason = "address_not_allowed",
             .response = {.severity = "FATAL",
@@ -83,12 +94,15 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       services_{.audit = audit_, .cancels = cancels_, .sources = sources_, .resolver = resolver_},
       session_prefix_(random_prefix()),
       watch_timer_(io_.get_executor()),
-      drain_timer_(io_.get_executor()) {}
+      drain_timer_(io_.get_executor()),
+      signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
+    signals_.add(SIGUSR1);
+    std::signal(SIGPIPE, SIG_IGN);
+}
 
 Server::~Server() = default;
 
 void Server::run() {
-    std::signal(SIGPIPE, SIG_IGN);
     const config::Runtime& runtime = snapshot_->config.runtime;
     raise_descriptor_limit(runtime.max_connections);
     bind_all();
@@ -107,7 +121,7 @@ void Server::run() {
     notify_ready("serving");
     io_.run();
     workers_.clear();
-    report(EventKind::stopping, "stopped");
+    spdlog::info("stopped");
 }
 
 // --- Listening
@@ -150,7 +164,7 @@ void Server::accept(std::size_t listener, int fd, const Peer& peer) {
     }
     auto refusal = admission(*route, peer);
     ++connections_;
-    if (runtime.max_connections_per_address > 0) {
+    {
         const std::lock_guard lock(per_address_mutex_);
         ++per_address_[peer.address];
     }
@@ -192,10 +206,8 @@ std::string Server::next_session() { return session_prefix_ + "-" + std::to_stri
 // --- Signals, reload, drain: all on this thread
 
 tls::Awaitable<> Server::handle_signals() {
-    asio::basic_signal_set<tls::Executor> signals(io_.get_executor(), SIGTERM, SIGINT, SIGHUP);
-    signals.add(SIGUSR1);
     for (bool draining = false;;) {
-        const auto [error, signal] = co_await signals.async_wait(tls::returning);
+        const auto [error, signal] = co_await signals_.async_wait(tls::returning);
         if (error) co_return;
         switch (signal) {
             case SIGHUP: reload_from_source(); break;
@@ -259,8 +271,8 @@ void Server::swap_in(config::Config config, const std::string& why) {
         return report_reload_failure({{{.file = loaded.snapshot->config.file, .line = 0, .column = 0, .key = "listener.listen"},
                                        "listen addresses have changed: that needs a restart; nothing was reloaded"}});
     }
-    if (loaded.snapshot->config.runtime.threads != snapshot_->config.runtime.threads) {
-        spdlog::warn("runtime.threads has changed: that needs a restart; the rest was reloaded");
+    for (const std::string& key : fixed_until_restart(snapshot_->config, loaded.snapshot->config)) {
+        spdlog::warn("{} has changed: that needs a restart; the rest was reloaded", key);
     }
     set_log_level(loaded.snapshot->config.log.level);
     snapshot_ = std::move(loaded.snapshot);

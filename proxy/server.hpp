@@ -67,6 +67,7 @@ class Server {
 
     tls::Timer watch_timer_;
     tls::Timer drain_timer_;
+    asio::basic_signal_set<tls::Executor> signals_;
 };
 
 }  // namespace proxy

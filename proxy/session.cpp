@@ -93,6 +93,7 @@ Session::Session(Services& services, Accepted accepted, tls::Socket socket)
     record_.client_addr = accepted_.address;
     record_.client_port = accepted_.port;
     record_.accepted = Clock::now();
+    set_options(client_.socket().native_handle(), {.keepalive = accepted_.route->settings.tcp_keepalive});
     client_.set_deadline(deadline_);
 }
 
@@ -238,9 +239,7 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     e.message = error;
     services_.audit.report(std::move(e));
     spdlog::warn("{} {}: TLS handshake with the client failed: {}", record_.session, record_.client_addr, error);
-    // Let the alert arrive: closing over unread bytes would send a reset after it.
-    client_.set_deadline(Clock::now() + farewell_time);
-    client_.close_send(false);
+    co_await say_goodbye();
     co_return false;
 }
 
@@ -384,8 +383,8 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
     LoginEnd end{};
     std::string broken;
     try {
-        co_await server_->write(negotiation.packet());
-        end = co_await authenticate(client_, *server_, login, {.may_retry = may_retry});
+        const LoginOptions options{.startup = negotiation.packet(), .may_retry = may_retry};
+        end = co_await authenticate(client_, *server_, login, options);
     } catch (const ServerLegError& error) {
         end = LoginEnd::server_closed;
         broken = error.what();
@@ -407,7 +406,7 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
             e.sqlstate = replace_control_characters(login.server_error().sqlstate);
             e.message = replace_control_characters(login.server_error().message);
             services_.audit.report(std::move(e));
-            client_.close_send(true);
+            co_await say_goodbye();
             co_return true;
         }
         case LoginEnd::server_closed: {
@@ -462,7 +461,7 @@ void Session::established(const UpstreamConnection& connection, const protocol::
     }
     services_.audit.report(event(EventKind::connected));
     spdlog::debug("{} {}: {} connected to {} as {} at {}", record_.session, record_.client_addr, record_.ssl ? "TLS" : "clear",
-                  record_.datname, record_.usename, record_.upstream_addr);
+                  replace_control_characters(record_.datname), replace_control_characters(record_.usename), record_.upstream_addr);
 }
 
 // --- The relay, and ends
@@ -488,8 +487,7 @@ tls::Awaitable<> Session::refuse(const Refusal& refusal) {
     co_await tell(refusal.response);
 }
 
-/// Sends the client an ErrorResponse, or where it cannot hear one an alert, and gives it time to read that: a close with its bytes still
-/// unread would send a reset, which overtakes the message.
+/// Sends the client an ErrorResponse, or where it cannot hear one an alert.
 tls::Awaitable<> Session::tell(const protocol::ErrorResponse& response) {
     client_.set_deadline(Clock::now() + farewell_time);
     if (can_hear_) {
@@ -500,8 +498,18 @@ tls::Awaitable<> Session::tell(const protocol::ErrorResponse& response) {
     } else {
         co_return;
     }
+    co_await say_goodbye();
+}
+
+/// Closes our side and waits for the client's close: with its bytes still unread, a close would send a reset, which overtakes what was said.
+tls::Awaitable<> Session::say_goodbye() {
+    client_.set_deadline(Clock::now() + farewell_time);
     client_.close_send(true);
-    co_await read_to_end(client_);
+    try {
+        co_await read_to_end(client_);
+    } catch (const tls::StreamError&) {
+        // Gone already, or not willing to go: closed now either way.
+    }
 }
 
 Event Session::event(EventKind kind) const {

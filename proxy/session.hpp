@@ -72,6 +72,7 @@ class Session {
 
     tls::Awaitable<> refuse(const Refusal& refusal);
     tls::Awaitable<> tell(const protocol::ErrorResponse& response);
+    tls::Awaitable<> say_goodbye();
     Event event(EventKind kind) const;
     Sources::Identity identity() const;
     const UpstreamRoute& upstream() const { return *accepted_.route->upstream; }

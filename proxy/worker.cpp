@@ -14,6 +14,9 @@ Worker::Worker(Services& services) : services_(services), keep_running_(io_.get_
 Worker::~Worker() {
     abort_all("shutting_down");
     keep_running_.reset();
+    // Sessions end within microseconds, but for one that is just connecting to an upstream: that one is dropped.
+    for (int i = 0; i < 100 && load() > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    io_.stop();
     thread_.join();
 }
 

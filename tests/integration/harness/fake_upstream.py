@@ -84,10 +84,13 @@ class Peer:
                 self.send(messages.message(b"C", b"FAKE\0") + messages.READY_FOR_QUERY)
 
     def until_closed(self) -> bytes:
-        """Everything still sent to us."""
+        """Everything still sent to us, however it ends."""
         data = b""
-        while part := self.sock.recv(1 << 16):
-            data += part
+        try:
+            while part := self.sock.recv(1 << 16):
+                data += part
+        except ConnectionError:
+            pass
         return data
 
 
@@ -123,6 +126,8 @@ class FakeUpstream:
 
     def close(self) -> None:
         """Re-raises what a script did not expect; a connection that the proxy ended is expected."""
+        if self._listener.fileno() < 0:
+            return
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for peer in self.peers:
