@@ -258,6 +258,16 @@ void Stream::begin_relay() noexcept {
     relaying_ = true;
     if (ssl_) HandshakeRecord::detach(ssl_.get());
     record_.reset();
+    forget_write_interest();
+}
+
+/// Once Asio has waited for writability (a connect does) it goes on watching for it, and every new wait for readability would wake at
+/// once to say that the socket is writable. Registering anew costs two system calls, once; those wake-ups cost one per message.
+void Stream::forget_write_interest() noexcept {
+    boost::system::error_code error;
+    const int fd = socket_.release(error);
+    if (!error) socket_.assign(asio::generic::stream_protocol(AF_UNSPEC, 0), fd, error);
+    if (error) close();
 }
 
 Stream::Received Stream::receive() {
