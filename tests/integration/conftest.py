@@ -1,4 +1,8 @@
-"""Fixtures: one PKI and two clusters for the whole run; proxies, fake servers and raw clients for one test each."""
+"""Fixtures: one PKI and two clusters for the whole run; proxies, fake servers and raw clients for one test each.
+
+Run with Debian's Python: `/usr/bin/python3 -m pytest tests/integration`, or `... tests/integration/test_audit.py -k sigusr1`.
+PGAIRLOCK names another binary than build/proxy/pgairlock, such as one built with a sanitizer. As root or not.
+"""
 
 import os
 import shutil
@@ -31,7 +35,7 @@ def pytest_runtest_makereport(item, call):
     for proxy in getattr(item, "proxies", ()):
         if report.failed:
             report.sections.append((f"log of {proxy.directory.name}", proxy.log()[-6000:]))
-            report.sections.append((f"audit of {proxy.directory.name}", proxy.audit_text()[-6000:]))
+            report.sections.append((f"audit of {proxy.directory.name}", proxy.audit_text("replace")[-6000:]))
 
 
 @pytest.fixture(scope="session")

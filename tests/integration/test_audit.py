@@ -295,7 +295,8 @@ def test_disconnected_counts_and_names_the_end(start, client, cluster):
         assert event["session"] == proxy.event("connected", client_port=raw.port)["session"]
         reasons[end] = event["reason"]
     assert all(reasons.values())
-    assert reasons["server"] not in (reasons["terminate"], reasons["close"])
+    # Terminate may be reported either way: who closes first is a race, as nobody looks at messages any more.
+    assert reasons["server"] != reasons["close"]
 
 
 @pytest.mark.parametrize("how", ["plain", "sslrequest"])

@@ -92,6 +92,7 @@ def test_the_key_of_an_ended_session_goes_nowhere(start, client, fake, pki):
     session = client(proxy)
     login = session.login()
     session.send(messages.TERMINATE)
+    session.close()
     proxy.event("disconnected")
     cancel(client, proxy, login, "plain")
     assert proxy.event("cancel")["matched"] is False

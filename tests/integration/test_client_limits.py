@@ -25,13 +25,28 @@ def test_the_connection_limit_holds_and_frees_places(start, client):
     first, second = client(proxy), client(proxy)
     first.login()
     second.login()
+    third = client(proxy)
     with pytest.raises(ErrorResponse) as refused:
-        client(proxy).login()
+        third.login()
     assert (refused.value.severity, refused.value.sqlstate) == ("FATAL", "53300")
+    third.close()
     assert proxy.event("rejected")["sqlstate"] == "53300"
     first.send(messages.TERMINATE)
     first.close()
     until(lambda: can_log_in(client, proxy), what="a free place")
+
+
+def test_a_refused_client_that_does_not_close_takes_no_place(start, client):
+    """Otherwise a crowd of refused clients keeps everybody out."""
+    proxy = start(runtime={"max_connections": 1})
+    first, refused = client(proxy), client(proxy)
+    first.login()
+    with pytest.raises(ErrorResponse):
+        refused.login()
+    first.send(messages.TERMINATE)
+    first.close()
+    proxy.event("disconnected")
+    client(proxy).login()
 
 
 def test_a_tls_client_can_read_that_there_are_too_many_connections(start, client, connect):
@@ -101,9 +116,10 @@ def test_the_login_timeout_does_not_end_sessions(start, client):
     assert raw.query("SELECT 1") == [[b"1"]]
 
 
-def can_log_in(client, proxy) -> bool:
+def can_log_in(client, proxy):
+    raw = client(proxy)
     try:
-        client(proxy).login()
-        return True
+        return raw.login()
     except ErrorResponse:
-        return False
+        raw.close()
+        return None

@@ -39,7 +39,7 @@ def test_the_first_start_makes_certificates_that_verify_full_clients_can_trust(r
     assert {path.name for path in made.iterdir()} >= {"ca.crt", "ca.key", "server-ecdsa.crt", "server-rsa.crt"}
     assert stat.S_IMODE((made / "ca.key").stat().st_mode) == 0o600
     for host in ("localhost", "127.0.0.1"):
-        connect(proxy, sslmode="verify-full", sslrootcert=str(made / "ca.crt"), host=host)
+        connect(proxy, sslmode="verify-full", sslrootcert=str(made / "ca.crt"), host=host).close()
     before = (made / "ca.crt").read_bytes(), (made / "server-ecdsa.crt").read_bytes()
     proxy.stop()
     again = run_proxy(arguments=[*arguments, "--state-dir", proxy.state_dir])
@@ -129,7 +129,7 @@ def test_a_second_sigterm_ends_at_once(start, client):
     proxy.expect_exit(0, timeout=4)
 
 
-def test_a_client_in_the_middle_of_its_login_is_told_of_the_shutdown_or_served(start, client):
+def test_a_client_in_the_middle_of_its_login_is_told_of_the_shutdown(start, client):
     proxy = start(runtime={"drain_timeout": "1s"})
     raw = client(proxy)
     raw.send(messages.startup("md5_user"))

@@ -171,7 +171,7 @@ def test_sighup_reloads_the_configuration(run_proxy, client, pki, cluster, fake)
     proxy = run_proxy(configuration(pki, [cluster.host]))
     session = client(proxy)
     session.login()
-    proxy.write_config(configuration(pki, [server.host], listener={"listen": [f"127.0.0.1:{proxy.port}"]}, tls={"mode": "require"}))
+    proxy.write_config(configuration(pki, [server.host], tls={"mode": "require"}))
     proxy.signal(signal.SIGHUP)
     proxy.events("reloaded")
     with pytest.raises(ErrorResponse):

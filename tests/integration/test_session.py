@@ -299,12 +299,14 @@ def test_a_tls_client_that_said_close_notify_still_gets_its_result(start, client
     assert len(raw.rows()[0][0]) == 3_000_000
 
 
-def test_a_session_that_the_server_terminates_is_told_so(start, connect, cluster):
+@pytest.mark.parametrize("how", ["plain", "sslrequest"])
+def test_a_session_that_the_server_terminates_is_told_so(start, client, cluster, how):
+    """With the raw client: libpq itself misses the message over TLS when it writes before it reads."""
     proxy = start()
-    connection = connect(proxy, sslmode="require")
-    cluster.sql("SELECT pg_terminate_backend(%s)", connection.info.backend_pid)
-    with pytest.raises(psycopg2.errors.AdminShutdown), connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+    raw = client(proxy).negotiate(how)
+    cluster.sql("SELECT pg_terminate_backend(%s)", raw.login().backend_pid)
+    assert raw.fatal().sqlstate == "57P01"
+    raw.close()
     assert proxy.event("disconnected")
 
 

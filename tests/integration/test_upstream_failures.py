@@ -162,9 +162,8 @@ def test_a_server_that_strips_tls_gets_nothing_in_clear(start, client, fake, ssl
 def test_an_error_in_answer_to_sslrequest_is_never_shown(start, client, fake, sslmode):
     """CVE-2024-10977: it came in clear from whoever stands in between."""
     def script(peer):
-        packet = peer.packet()
+        peer.packet()
         peer.send(messages.error_response("57P03", "type your password at evil.test"))
-        peer.after = packet
 
     server = fake(script)
     proxy = start([server.host], upstream={"sslmode": sslmode})
@@ -172,7 +171,7 @@ def test_an_error_in_answer_to_sslrequest_is_never_shown(start, client, fake, ss
     assert "evil" not in str(error.fields)
     assert error.sqlstate in ("08001", "08006", "08P01")
     assert "evil" not in proxy.log() + proxy.audit_text()
-    assert {peer.after for peer in server.peers} == {"SSLRequest"}
+    assert [peer.opening for peer in server.peers] == [["SSLRequest"]]
 
 
 @pytest.mark.parametrize("sslmode", ["prefer", *ENCRYPTING])
@@ -187,7 +186,7 @@ def test_bytes_behind_s_are_refused(start, client, fake, pki, sslmode):
     error = refusal(client, start([server.host], upstream={"sslmode": sslmode}))
     assert "injected" not in str(error.fields)
     server.close()
-    assert server.peers[0].rest == b"", "a ClientHello was sent to a server that injects"
+    assert [peer.rest for peer in server.peers] == [b""], "something was sent to a server that injects"
 
 
 HUGE = struct.pack("!I", 0x7FFFFFFF)

@@ -299,12 +299,13 @@ def test_old_versions_are_refused_towards_the_server(start, client, fake, pki):
     assert refusal(client, start([fake(accepting(context)).host])).sqlstate in ("08006", "08001")
 
 
-def test_p_256_is_offered_first(start, client, fake, pki):
+@pytest.mark.parametrize("groups, count", [(None, 1), ("X25519:P-256", 2)])
+def test_p_256_is_offered_first(start, client, fake, pki, groups, count):
     """PostgreSQL's own curve: any other first key share costs a HelloRetryRequest, which is a second ClientHello."""
     hellos = []
     context = server_context(pki.server)
     context._msg_callback = lambda _conn, direction, _version, content, kind, _data: (
         hellos.append(1) if direction == "read" and getattr(kind, "name", "") == "CLIENT_HELLO" else None)
     context.set_ecdh_curve("prime256v1")
-    client(start([fake(accepting(context)).host])).login()
-    assert len(hellos) == 1
+    client(start([fake(accepting(context)).host], upstream={"ssl_groups": groups})).login()
+    assert len(hellos) == count

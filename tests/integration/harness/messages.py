@@ -16,7 +16,7 @@ def startup(user="trust_user", database="postgres", version=PROTOCOL_3_0, **para
 
 def parse_startup(body: bytes) -> dict[str, str]:
     """The parameters behind length and version."""
-    words = body.rstrip(b"\0").decode().split("\0")
+    words = body.rstrip(b"\0").decode(errors="surrogateescape").split("\0")
     return dict(zip(words[::2], words[1::2]))
 
 

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-PGAIRLOCK = os.environ.get("PGAIRLOCK", str(REPOSITORY / "build/proxy/pgairlock"))
+PGAIRLOCK = os.path.abspath(os.environ.get("PGAIRLOCK", REPOSITORY / "build/proxy/pgairlock"))
 
 
 def postgres_bin() -> Path:

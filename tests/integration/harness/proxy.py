@@ -13,7 +13,7 @@ from .cluster import PASSWORDS, WRONG_PASSWORD
 from .config import to_toml
 from .waiting import until
 
-LISTENING = re.compile(r"^listening on (\S+) -> (\S+) \((\S+)\)$", re.MULTILINE)
+LISTENING = re.compile(r"^(?:.* info )?listening on (\S+) -> (\S+) \((\S+)\)$", re.MULTILINE)
 SANITIZER = ("ERROR: AddressSanitizer", "runtime error:", "WARNING: ThreadSanitizer", "LeakSanitizer")
 
 
@@ -46,7 +46,7 @@ class Proxy:
 
     def wait_until_listening(self, count=1, timeout=20) -> "Proxy":
         end = time.monotonic() + timeout
-        while len(LISTENING.findall(self.stdout())) < count:
+        while len(self.addresses) < count:
             assert self.process.poll() is None, f"exited with {self.process.returncode}\n{self.stdout()}\n{self.log()}"
             assert time.monotonic() < end, f"not listening after {timeout} s\n{self.stdout()}\n{self.log()}"
             time.sleep(0.01)
@@ -90,8 +90,8 @@ class Proxy:
 
     @property
     def addresses(self) -> list:
-        """(host, port) or the path of a UNIX-domain socket, in the order printed."""
-        return [_address(text) for text, _, _ in LISTENING.findall(self.stdout())]
+        """(host, port) or the path of a UNIX-domain socket, in the order printed; on stdout, unless that carries the audit."""
+        return [_address(text) for text, _, _ in LISTENING.findall(self.stdout()) or LISTENING.findall(self.log())]
 
     @property
     def address(self):
@@ -113,8 +113,9 @@ class Proxy:
         found = until(lambda: re.search(pattern, self.log(), re.IGNORECASE), timeout=timeout, what=f"log line /{pattern}/")
         return found.group(0)
 
-    def audit_text(self) -> str:
-        return "".join(path.read_text() for path in sorted(self.state_dir.glob("audit.jsonl*")))
+    def audit_text(self, errors="strict") -> str:
+        """The file is UTF-8 by contract; `errors` is for showing one that is not."""
+        return "".join(path.read_text(encoding="utf-8", errors=errors) for path in sorted(self.state_dir.glob("audit.jsonl*")))
 
     def all_events(self) -> list[dict]:
         """Complete lines only: the last may be half written."""
@@ -143,8 +144,19 @@ class Proxy:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
 
-    def fds(self) -> int:
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+    def fds(self) -> list[str]:
+        """What its descriptors are: "socket:[1234]", "anon_inode:[eventfd]", paths."""
+        found = []
+        for path in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            try:
+                found.append(os.readlink(path))
+            except FileNotFoundError:  # closed meanwhile
+                pass
+        return sorted(found)
+
+    def sockets(self) -> int:
+        """Those of clients and servers: beyond the listeners."""
+        return sum(link.startswith("socket:") for link in self.fds()) - len(self.addresses)
 
 
 def _address(text: str):

@@ -1,0 +1,136 @@
+"""Statistics over the rounds, and the Markdown they are reported in."""
+
+import os
+import platform
+import re
+from datetime import datetime, timezone
+from pathlib import Path
+from statistics import median
+
+SUBJECT = "pgairlock"
+
+
+def machine() -> str:
+    cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    return f"{cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
+
+
+class Steal:
+    """Share of the machine's time that the hypervisor gave to others, since construction."""
+
+    def __init__(self):
+        self.begin = self._read()
+
+    def percent(self) -> float:
+        steal, total = (now - then for now, then in zip(self._read(), self.begin))
+        return 100 * steal / max(total, 1)
+
+    @staticmethod
+    def _read() -> tuple[int, int]:
+        ticks = [int(value) for value in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        return ticks[7], sum(ticks)
+
+
+class Results:
+    """`samples[row name][leg][target name]`: one list of numbers, in the order of the row's metrics, for each round."""
+
+    def __init__(self):
+        self.rows = []
+        self.samples = {}
+
+    def add(self, row, leg: str, target: str, values: list) -> None:
+        if row not in self.rows:
+            self.rows.append(row)
+        self.samples.setdefault(row.name, {}).setdefault(leg, {}).setdefault(target, []).append(values)
+
+    def markdown(self) -> str:
+        parts = []
+        for group in dict.fromkeys(row.group for row in self.rows):
+            parts.append(f"## {group}\n\n{self._table([row for row in self.rows if row.group == group])}")
+        behind = self._behind()
+        parts.append("## Behind\n\n" + ("\n".join(f"- {line}" for line in behind) or "Nowhere."))
+        return "\n\n".join(parts)
+
+    def _table(self, rows: list) -> str:
+        """Cells: median (least to most). Then the ratios to the others."""
+        targets = rows[0].targets
+        peers = [name for name in targets if name != SUBJECT]
+        lines = ["| | " + " | ".join(targets) + " | " + " | ".join(f"{SUBJECT} / {name}" for name in peers) + " |",
+                 "|---|" + "---:|" * (len(targets) + len(peers))]
+        for row in rows:
+            for leg in (leg for leg in row.legs if leg in self.samples[row.name]):
+                for index, metric in enumerate(row.metrics):
+                    cells = [_spread(self._values(row, leg, name, index), metric.digits) for name in targets]
+                    cells += [_ratio(self._ratio(row, leg, name, index), metric, name not in row.not_judged) for name in peers]
+                    lines.append(f"| {row.name} {leg}: {metric.name} | " + " | ".join(cells) + " |")
+        return "\n".join(lines)
+
+    def _behind(self) -> list[str]:
+        found = []
+        for row in self.rows:
+            for leg in self.samples[row.name]:
+                for index, metric in enumerate(row.metrics):
+                    for name in row.targets:
+                        ratio = self._ratio(row, leg, name, index) if name not in (SUBJECT, *row.not_judged) else None
+                        if ratio is not None and _is_behind(ratio, metric):
+                            found.append(f"{row.name} {leg}: {metric.name} {ratio:.2f} x {name}")
+        return found
+
+    def _values(self, row, leg: str, target: str, index: int) -> list[float]:
+        return [values[index] for values in self.samples[row.name][leg].get(target, []) if values[index] is not None]
+
+    def _ratio(self, row, leg: str, peer: str, index: int) -> float | None:
+        """Of each round, then their median: what slows a whole round down cancels out."""
+        ours, theirs = self._values(row, leg, SUBJECT, index), self._values(row, leg, peer, index)
+        ratios = [a / b for a, b in zip(ours, theirs) if b > 0]
+        return median(ratios) if ratios else None
+
+
+def document(results: Results, targets: list, negotiated: dict[str, dict[str, str]], facts: dict[str, str], tools: str) -> str:
+    versions = "\n".join([target.version for target in targets if target.version] + [tools])
+    configs = "\n".join(f"### {target.name}\n\n```\n{target.config}```\n" for target in targets)
+    shown = "\n".join(f"- {name}, {leg} clients: {text}" for name, found in negotiated.items() for leg, text in found.items())
+    head = "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    return f"""# {SUBJECT} beside its peers
+
+{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC, by `bench/compare.py`.
+
+{head}
+
+Targets take turns within each round. Cells: median of the rounds (least to most). Ratios: median of each round's own ratio; **bold** where
+{SUBJECT} is behind a proxy that does the same work. `pgbouncer` in session mode reuses server connections, `pgbouncer 1:1`
+(`server_lifetime = 0`) does not. Proxy CPU is user and system time of the proxy's process. The server leg of every proxy is TLS with the
+server's certificate verified in full.
+
+{results.markdown()}
+
+## Programs
+
+```
+{versions}
+```
+
+## Encryption as negotiated
+
+{shown}
+
+## Configurations
+
+{configs}"""
+
+
+def _spread(values: list[float], digits: int) -> str:
+    if not values:
+        return "–"
+    middle = f"{median(values):.{digits}f}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+
+
+def _ratio(ratio: float | None, metric, judged: bool) -> str:
+    if ratio is None:
+        return "–"
+    return f"**{ratio:.2f}**" if judged and _is_behind(ratio, metric) else f"{ratio:.2f}"
+
+
+def _is_behind(ratio: float, metric) -> bool:
+    return round(ratio, 2) < 1 if metric.more_is_better else round(ratio, 2) > 1

@@ -1,0 +1,176 @@
+#!/usr/bin/python3
+"""Writes the seeds of the fuzz targets: small files made of real messages. Run again when a message is added."""
+
+import ssl
+import struct
+from pathlib import Path
+
+CORPUS = Path(__file__).parent / "corpus"
+
+
+def opening(code: int, body: bytes = b"") -> bytes:
+    return struct.pack("!II", 8 + len(body), code) + body
+
+
+def startup(version: int = 0x30000, **parameters: str) -> bytes:
+    return opening(version, b"".join(f"{k}\0{v}\0".encode() for k, v in parameters.items()) + b"\0")
+
+
+def message(kind: str, body: bytes = b"") -> bytes:
+    return kind.encode() + struct.pack("!I", 4 + len(body)) + body
+
+
+def authentication(code: int, rest: bytes = b"") -> bytes:
+    return message("R", struct.pack("!I", code) + rest)
+
+
+def sasl_choice(mechanism: bytes, response: bytes | None) -> bytes:
+    length = struct.pack("!i", -1 if response is None else len(response))
+    return message("p", mechanism + b"\0" + length + (response or b""))
+
+
+def error(sqlstate: str, text: str = "no") -> bytes:
+    return message("E", f"SFATAL\0VFATAL\0C{sqlstate}\0M{text}\0Fauth.c\0L1\0Rauth_failed\0\0".encode())
+
+
+def client_hello(newest: ssl.TLSVersion, name: str | None, alpn: list[str]) -> bytes:
+    """The handshake message, without the record header."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = newest
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    sent = ssl.MemoryBIO()
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), sent, server_hostname=name).do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return sent.read()[5:]
+
+
+SSL_REQUEST, GSSENC_REQUEST = opening(80877103), opening(80877104)
+CANCEL = opening(80877102, struct.pack("!I", 12345) + b"\xca\xfe\xba\xbe")
+CANCEL_LONG = opening(80877102, struct.pack("!I", 12345) + bytes(range(256)))
+PLAIN = startup(user="ada", database="shop", application_name="psql", client_encoding="UTF8")
+NO_TLS, REQUIRED = b"\x01", b"\x04"  # policies: the first byte of the input
+
+OK, READY = authentication(0), message("Z", b"I")
+KEY = message("K", struct.pack("!I", 42) + b"KEY!")
+PARAMETER = message("S", b"server_version\x0017.2\0")
+OFFER = authentication(10, b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0")
+AFTER_OK = OK + PARAMETER + KEY + READY
+
+
+def scram(flag: bytes) -> bytes:
+    return (
+        OFFER
+        + sasl_choice(b"SCRAM-SHA-256", flag + b",,n=,r=rOprNGfwEbeRWgbNEkqO")
+        + authentication(11, b"r=rOprNGfwEbeRWgbNEkqO%hvY,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096")
+        + message("p", b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvY,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
+        + authentication(12, b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+        + AFTER_OK
+    )
+
+
+LOGINS = {
+    "trust": AFTER_OK,
+    "password": authentication(3) + message("p", b"secret\0") + AFTER_OK,
+    "md5": authentication(5, b"salt") + message("p", b"md5" + b"0" * 32 + b"\0") + AFTER_OK,
+    "scram-n": scram(b"n"),
+    "scram-y": scram(b"y"),
+    "scram-plus": OFFER + sasl_choice(b"SCRAM-SHA-256-PLUS", b"p=tls-server-end-point,,n=,r=abc"),
+    "scram-later": OFFER + sasl_choice(b"SCRAM-SHA-256", None) + authentication(11),
+    "gss": authentication(7) + message("p", b"token") + authentication(8, b"more") + message("p", b"token") + AFTER_OK,
+    "refused": error("28000", "no pg_hba.conf entry"),
+    "refused-later": authentication(3) + message("p", b"x\0") + error("28P01"),
+    "version": message("v", struct.pack("!II", 0x30000, 0)) + message("N", b"SNOTICE\0\0") + AFTER_OK,
+}
+
+CONFIGS = {
+    "small": """\
+[[listener]]
+name = "main"
+listen = ["127.0.0.1:6432", "[::1]:6432", "unix:/run/pgairlock/.s.PGSQL.6432"]
+upstream = "db"
+
+[[upstream]]
+name = "db"
+hosts = ["db.example.com:5432"]
+""",
+    "large": """\
+[log]
+level = "debug"
+format = "json"
+
+[runtime]
+threads = 2
+max_connections = 500
+client_login_timeout = "30s"
+drain_timeout = "2m"
+state_dir = "/var/lib/pgairlock"
+
+[[listener]]
+name = "main"
+listen = ["0.0.0.0:6432"]
+upstream = "db"
+allow = ["10.0.0.0/8", "::1/128"]
+idle_timeout = "1h"
+tls = { mode = "require", direct = true, trust = "undistributed", client_cert = "request", ca_file = "ca.pem" }
+
+[[listener.tls.certificate]]
+cert_file = "a.crt"
+key_file = "a.key"
+server_names = ["*.example.com"]
+
+[[upstream]]
+name = "db"
+hosts = ["db:5432"]
+sslmode = "verify-full"
+sslrootcert = ["new.pem", "system"]
+sslnegotiation = "direct"
+ssl_min_protocol_version = "TLSv1.2"
+connect_timeout = "500ms"
+
+[audit]
+file = "-"
+""",
+    "wrong": '[[listener]]\nname = 7\nlisten = "nowhere"\nunknown = [1, 2.5, 1979-05-27T07:32:00Z, {a = "b"}]\n[runtime]\nthreads = -1\n',
+    "broken": '[listener\nname = "x',
+    "duration": "250ms",
+    "cidr": "2001:db8::/32",
+}
+
+SEEDS = {
+    "fuzz_opening": {
+        "plain": b"\0" + PLAIN,
+        "minor": b"\0" + startup(0x30002, user="ada"),
+        "ssl": b"\0" + SSL_REQUEST + b"\x16" + PLAIN,
+        "ssl-refused": NO_TLS + SSL_REQUEST + PLAIN,
+        "ssl-twice": NO_TLS + SSL_REQUEST + SSL_REQUEST,
+        "ssl-surplus": b"\0" + SSL_REQUEST + b"\xff",
+        "direct": b"\0\x16" + PLAIN,
+        "gssenc-ssl": b"\0" + GSSENC_REQUEST + SSL_REQUEST + b"\x16" + PLAIN,
+        "gssenc-direct": b"\0" + GSSENC_REQUEST + b"\x16" + PLAIN,
+        "ssl-in-tls": b"\0" + SSL_REQUEST + b"\x16" + SSL_REQUEST,
+        "required": REQUIRED + PLAIN,
+        "cancel": REQUIRED + CANCEL,
+        "cancel-long": b"\0" + CANCEL_LONG,
+        "old": b"\0" + startup(0x20000, user="ada"),
+    },
+    "fuzz_login": {name: b"\1" + talk for name, talk in LOGINS.items()} | {"scram-y-clear": b"\0" + scram(b"y")},
+    "fuzz_messages": {name: b"\x07" + talk for name, talk in LOGINS.items()},
+    "fuzz_client_hello": {
+        "tls13": client_hello(ssl.TLSVersion.TLSv1_3, "db.example.com", ["postgresql"]),
+        "tls13-plain": client_hello(ssl.TLSVersion.TLSv1_3, None, []),
+        "tls12": client_hello(ssl.TLSVersion.TLSv1_2, "db.example.com", ["h2", "http/1.1"]),
+    },
+    "fuzz_config": {name: text.encode() for name, text in CONFIGS.items()},
+}
+
+for target, seeds in SEEDS.items():
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in seeds.items():
+        (folder / name).write_bytes(data)
+    print(f"{target}: {len(seeds)} seeds")
