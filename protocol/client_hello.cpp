@@ -40,25 +40,39 @@ std::string server_name(Reader extension) {
     return list.ok() && type == 0 ? printable(name) : std::string();
 }
 
+/// JA4: the first and last character, or where one is no letter or digit, the first and last digit of the name in hex.
+std::string alpn_letters(Bytes name) {
+    if (name.empty()) return "00";
+    const auto alphanumeric = [](std::uint8_t c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); };
+    if (alphanumeric(name.front()) && alphanumeric(name.back())) return {static_cast<char>(name.front()), static_cast<char>(name.back())};
+    constexpr std::string_view digits = "0123456789abcdef";
+    return {digits[name.front() >> 4], digits[name.back() & 15]};
+}
+
 /// RFC 7301, section 3.1.
-std::vector<std::string> protocol_names(Reader extension) {
-    std::vector<std::string> names;
+void read_protocol_names(Reader extension, ClientHello& hello) {
     Reader list(extension.take(extension.u16()));
     while (list.ok() && !list.rest().empty()) {
         const Bytes name = list.take(list.u8());
-        if (list.ok()) names.push_back(printable(name));
+        if (!list.ok()) return;
+        if (hello.alpn.empty()) hello.alpn_letters = alpn_letters(name);
+        hello.alpn.push_back(printable(name));
     }
-    return names;
+}
+
+/// The highest of the list, which replaces the legacy field; an unusable list does not.
+void read_versions(Reader extension, ClientHello& hello) {
+    std::uint16_t highest = 0;
+    for (const std::uint16_t version : u16_list(extension.take(extension.u8()))) highest = std::max(highest, version);
+    if (highest != 0) hello.version = highest;
 }
 
 void read_extension(std::uint16_t type, Reader data, ClientHello& hello) {
     switch (type) {
         case extension_server_name: hello.sni = server_name(data); return;
-        case extension_alpn: hello.alpn = protocol_names(data); return;
+        case extension_alpn: return read_protocol_names(data, hello);
         case extension_signature_algorithms: hello.signature_algorithms = u16_list(data.take(data.u16())); return;
-        case extension_supported_versions:
-            for (const std::uint16_t version : u16_list(data.take(data.u8()))) hello.version = std::max(hello.version, version);
-            return;
+        case extension_supported_versions: return read_versions(data, hello);
         default: return;
     }
 }
@@ -91,18 +105,14 @@ std::string_view version_letters(std::uint16_t version) {
     }
 }
 
-std::string alpn_letters(const std::vector<std::string>& alpn) {
-    if (alpn.empty() || alpn[0].empty()) return "00";
-    return {alpn[0].front(), alpn[0].back()};
-}
-
 }  // namespace
 
 std::optional<ClientHello> parse_client_hello(Bytes message) {
     Reader reader(message);
     if (reader.u8() != client_hello_type) return std::nullopt;
     reader.take(3);  // length: `message` is known to be whole
-    ClientHello hello{.version = reader.u16(), .sni = {}, .alpn = {}, .ciphers = {}, .extensions = {}, .signature_algorithms = {}};
+    ClientHello hello;
+    hello.version = reader.u16();
     reader.take(32);           // random
     reader.take(reader.u8());  // session id
     hello.ciphers = u16_list(reader.take(reader.u16()));
@@ -129,7 +139,7 @@ std::string ja4(const ClientHello& hello, std::string (*sha256_hex)(std::string_
     std::string out = "t";
     out += version_letters(hello.version);
     out += hello.sni.empty() ? 'i' : 'd';
-    out += two_digits(hello.ciphers.size()) + two_digits(hello.extensions.size()) + alpn_letters(hello.alpn);
+    out += two_digits(hello.ciphers.size()) + two_digits(hello.extensions.size()) + hello.alpn_letters;
 
     auto ciphers = hello.ciphers;
     std::sort(ciphers.begin(), ciphers.end());

@@ -16,6 +16,7 @@ struct ClientHello {
     std::uint16_t version = 0;  ///< the highest offered: supported_versions when present, else the legacy field
     std::string sni;            ///< empty: none sent
     std::vector<std::string> alpn;
+    std::string alpn_letters = "00";  ///< JA4's two characters for the first name, taken from it as it was sent
     std::vector<std::uint16_t> ciphers;
     std::vector<std::uint16_t> extensions;
     std::vector<std::uint16_t> signature_algorithms;

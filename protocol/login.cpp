@@ -21,6 +21,8 @@ std::string lower(std::string_view text) {
 
 void Login::from_server(const Message& message, Buffer& to_client) {
     ++server_messages_;
+    server_bytes_ += message.whole.size();
+    if (server_bytes_ > max_server_login_total) return fail(Fault::server_message_length);
     switch (message.type) {
         case 'R': return authentication(message, to_client);
         case 'E':
@@ -48,7 +50,11 @@ void Login::from_server(const Message& message, Buffer& to_client) {
 
 void Login::from_client(const Message& message, Buffer& to_server) {
     if (message.type != 'p') return fail(Fault::client_message);
-    if (choosing_mechanism_) sasl_choice(message);
+    if (choosing_mechanism_) {
+        sasl_choice(message);
+    } else if (awaiting_first_message_) {
+        judge_channel_binding(message.body.empty() ? '\0' : static_cast<char>(message.body[0]));
+    }
     if (next_ == Next::failed) return;
     pass(message, to_server);
     next_ = Next::read_server;
@@ -95,8 +101,14 @@ void Login::sasl_choice(const Message& message) {
     const auto& mechanisms = offered_.mechanisms;
     if (std::find(mechanisms.begin(), mechanisms.end(), response->mechanism) == mechanisms.end()) return fail(Fault::sasl_mechanism);
     auth_method_ = lower(response->mechanism);
-    channel_binding_ = response->channel_binding;
     choosing_mechanism_ = false;
+    awaiting_first_message_ = response->channel_binding == 0;
+    if (!awaiting_first_message_) judge_channel_binding(response->channel_binding);
+}
+
+void Login::judge_channel_binding(char flag) {
+    awaiting_first_message_ = false;
+    channel_binding_ = flag;
     // 'p' without our having offered -PLUS breaks RFC 5802; 'y' says "I could, you could not": the server knows better and refuses.
     if (channel_binding_ == 'p') return fail(Fault::sasl_message);
     if (channel_binding_ == 'y' && server_encrypted_) return fail(Fault::channel_binding_hidden);

@@ -16,6 +16,8 @@ namespace protocol {
 inline constexpr std::size_t max_client_login_message = 65'535 + 4;
 /// Ours: far above any Authentication, ParameterStatus or ErrorResponse.
 inline constexpr std::size_t max_server_login_message = 256 * 1024;
+/// Ours: all that a server may say before ReadyForQuery. One that never stops would keep a thread busy and a login from its deadline.
+inline constexpr std::size_t max_server_login_total = 1024 * 1024;
 
 class Login {
    public:
@@ -51,13 +53,16 @@ class Login {
     void authentication(const Message& message, Buffer& to_client);
     void sasl_offer(const Message& message, Buffer& to_client);
     void sasl_choice(const Message& message);
+    void judge_channel_binding(char flag);
     void fail(Fault fault) noexcept;
 
     bool server_encrypted_;
     Next next_ = Next::read_server;
     Fault fault_ = Fault::none;
     unsigned server_messages_ = 0;
+    std::size_t server_bytes_ = 0;
     bool choosing_mechanism_ = false;
+    bool awaiting_first_message_ = false;  // a SASLInitialResponse came without the client's first message
     bool authenticated_ = false;
     char channel_binding_ = 0;
     AuthenticationSASL offered_;

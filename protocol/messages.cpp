@@ -12,6 +12,12 @@ void field(Writer& writer, char code, std::string_view value) {
 
 }  // namespace
 
+void MessageBuffer::append(Bytes bytes) {
+    buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(taken_));
+    taken_ = 0;
+    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+}
+
 std::optional<Message> MessageBuffer::next() {
     const Bytes bytes = rest();
     if (bytes.size() < message_header_size) return std::nullopt;

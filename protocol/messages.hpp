@@ -27,7 +27,8 @@ class MessageBuffer {
     /// `limit`: the longest message accepted, as its length field counts.
     explicit MessageBuffer(std::size_t limit) noexcept : limit_(limit) {}
 
-    void append(Bytes bytes) { buffer_.insert(buffer_.end(), bytes.begin(), bytes.end()); }
+    /// Messages already taken make room.
+    void append(Bytes bytes);
     /// The next whole message, valid until the next append; nullopt: more bytes are needed, or oversized().
     std::optional<Message> next();
     /// The message at the front has a length below 4 or over the limit.

@@ -170,7 +170,7 @@ std::string to_json(const Event& event) {
             add_verdict(line, record);
             line["auth_method"] = text(record.auth_method);
             line["upstream_addr"] = text(record.upstream_addr);
-            line["sqlstate"] = event.sqlstate;
+            line["sqlstate"] = text(event.sqlstate);
             line["message"] = text(event.message);
             break;
         case EventKind::rejected:
@@ -184,7 +184,7 @@ std::string to_json(const Event& event) {
             line["upstream_addr"] = text(record.upstream_addr);
             line["error"] = text(event.message);
             line["verify_error"] = text(event.verify_error);
-            line["sqlstate"] = event.sqlstate;
+            line["sqlstate"] = text(event.sqlstate);
             break;
         case EventKind::cancel:
             line["ssl"] = event.ssl;

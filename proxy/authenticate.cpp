@@ -101,6 +101,7 @@ tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, 
                 co_return LoginEnd::established;
             case Next::refused:
                 if (options.may_retry && login.refused_at_once()) co_return LoginEnd::retry;
+                if (options.on_refused) options.on_refused();
                 co_await flush(client, buffers->to_client);
                 co_return LoginEnd::refused;
             case Next::failed: co_return LoginEnd::failed;

@@ -1,6 +1,9 @@
 // The I/O of a login: moves whole messages between two streams as protocol::Login says.
 #pragma once
 
+#include <functional>
+#include <stdexcept>
+
 #include "protocol/login.hpp"
 #include "tls/stream.hpp"
 
@@ -24,6 +27,7 @@ enum class LoginEnd {
 struct LoginOptions {
     protocol::Bytes startup;  ///< the client's StartupMessage, passed on first
     bool may_retry = false;  ///< a refusal that is the server's first message is kept from the client
+    std::function<void()> on_refused = {};  ///< called before the server's ErrorResponse is passed on
 };
 
 /// Throws ServerLegError when the server leg breaks, tls::StreamError when the client's does.

@@ -130,10 +130,10 @@ std::string joined(const std::vector<std::string>& items) {
     return out;
 }
 
-void print_text(const AddressResult& result) {
+void print_text(const AddressResult& result, bool ok) {
     std::printf("upstream %s: %s at %s, sslmode=%s: %s\n", result.upstream.c_str(), result.host.c_str(),
                 result.address.empty() ? "no address" : result.address.c_str(), std::string(protocol::to_string(result.sslmode)).c_str(),
-                result.holds ? "OK" : "FAILED");
+                ok ? "OK" : "FAILED");
     if (!result.error.empty()) std::printf("  error:    %s\n", result.error.c_str());
     if (!result.version.empty()) std::printf("  TLS:      %s, %s\n", result.version.c_str(), result.cipher.c_str());
     if (result.leaf) {
@@ -147,6 +147,7 @@ void print_text(const AddressResult& result) {
         std::printf("    chain:     %s\n", verdict.chain.c_str());
         std::printf("    hostname:  %s\n", verdict.name.c_str());
         if (!verdict.anchor.empty()) std::printf("    anchor:    %s\n", verdict.anchor.c_str());
+        std::printf("    alone:     %s\n", verdict.holds ? "suffices" : "does not suffice");
     }
 }
 
@@ -227,7 +228,7 @@ int check(const CheckOptions& options) {
         for (const AddressResult& result : results) upstreams.push_back(to_json(result));
         std::printf("%s\n", json::serialize(json::object{{"ok", ok}, {"upstreams", std::move(upstreams)}}).c_str());
     } else {
-        for (const AddressResult& result : results) print_text(result);
+        for (const AddressResult& result : results) print_text(result, holds(result, from_flags));
     }
     return ok ? exit_ok : exit_failure;
 }

@@ -47,15 +47,18 @@ tls::Awaitable<> Relay::pump(Side& from, Side& to) {
         for (int round = 0; round < max_rounds; ++round) {
             const tls::Stream::Received received = from.stream.receive();
             from.bytes += received.bytes.size();
-            if (!received.bytes.empty() && !to.stream.send(received.bytes)) {
-                do {
-                    const auto [error] = co_await to.stream.socket().async_wait(tls::Socket::wait_write, tls::returning);
-                    if (error) co_return;  // closed by the other pump
-                } while (!to.stream.flush());
+            bool sent = received.bytes.empty() || to.stream.send(received.bytes);
+            const bool ended = received.end != tls::End::open && !to.stream.send_failed();
+            const bool other_may_go_on = ended && finish(from, to, received.end);
+            if (ended) sent = to.stream.flush();
+            while (!sent) {
+                const auto [error] = co_await to.stream.socket().async_wait(tls::Socket::wait_write, tls::returning);
+                if (error) co_return;  // closed by the other pump
+                sent = to.stream.flush();
             }
             if (to.stream.send_failed()) co_return fail(to);
-            if (received.end != tls::End::open) {
-                if (finish(from, to, received.end) && &from == &server) {
+            if (ended) {
+                if (other_may_go_on && &from == &server) {
                     linger.expires_after(linger_after_server);
                     const auto [cancelled] = co_await linger.async_wait(tls::returning);
                     if (!cancelled) to.stream.close();

@@ -18,6 +18,10 @@ void print(const std::vector<config::Diagnostic>& errors, const std::vector<conf
 }
 
 int run(const ConfigOptions& options) {
+    if (options.config_file.empty() && options.flags.upstream.empty()) {
+        std::fprintf(stderr, "error: nothing to connect to: give --config FILE or --upstream HOST:PORT (pgairlock run --help)\n");
+        return exit_usage;
+    }
     config::Loaded loaded = load_config(options);
     print(loaded.errors, loaded.warnings);
     if (!loaded.config) return exit_usage;

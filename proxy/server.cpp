@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 
 constexpr auto watch_interval = 1s;
 constexpr auto drain_poll_interval = 50ms;
-/// Refusals in progress beyond max_connections: each may cost a TLS handshake, so their number is bounded too.
+/// Refusals in progress: each may cost a TLS handshake and the time that a client takes to hear it, so their number is bounded too.
 constexpr unsigned max_refusals = 256;
 
 std::string random_prefix() {
@@ -157,14 +157,15 @@ void Server::bind_all() {
 void Server::accept(std::size_t listener, int fd, const Peer& peer) {
     const config::Runtime& runtime = snapshot_->config.runtime;
     std::shared_ptr<const ListenerRoute> route = snapshot_->listeners[listener];
-    if (connections_ >= runtime.max_connections + max_refusals) {
-        spdlog::warn("{}: closed unheard: max_connections is far exceeded", peer.address);
+    auto refusal = admission(*route, peer);
+    const bool refused = refusal.has_value();
+    if (refused && refusals_ >= max_refusals) {
+        report_unheard(*route, peer);
         ::close(fd);
         return;
     }
-    auto refusal = admission(*route, peer);
-    ++connections_;
-    {
+    ++(refused ? refusals_ : connections_);
+    if (!refused) {
         const std::lock_guard lock(per_address_mutex_);
         ++per_address_[peer.address];
     }
@@ -177,7 +178,7 @@ void Server::accept(std::size_t listener, int fd, const Peer& peer) {
                            .port = peer.port,
                            .login_timeout = runtime.client_login_timeout,
                            .refusal = std::move(refusal)},
-                          [this, address = peer.address] { release(address); });
+                          [this, address = peer.address, refused] { release(address, refused); });
 }
 
 std::optional<Refusal> Server::admission(const ListenerRoute& route, const Peer& peer) {
@@ -194,7 +195,23 @@ std::optional<Refusal> Server::admission(const ListenerRoute& route, const Peer&
     return std::nullopt;
 }
 
-void Server::release(const std::string& address) {
+void Server::report_unheard(const ListenerRoute& route, const Peer& peer) {
+    spdlog::warn("{}: closed unheard: {} refusals are in progress", peer.address, max_refusals);
+    Event event{.kind = EventKind::rejected};
+    event.record.session = next_session();
+    event.record.listener = route.settings.name;
+    event.record.upstream = route.upstream->settings.name;
+    event.record.client_addr = peer.address;
+    event.record.client_port = peer.port;
+    event.reason = "too_many_refusals";
+    audit_.report(std::move(event));
+}
+
+void Server::release(const std::string& address, bool refused) {
+    if (refused) {
+        --refusals_;
+        return;
+    }
     --connections_;
     const std::lock_guard lock(per_address_mutex_);
     const auto found = per_address_.find(address);
@@ -229,13 +246,13 @@ tls::Awaitable<> Server::handle_signals() {
 }
 
 tls::Awaitable<> Server::watch_files() {
-    FileWatch watch(files_of(snapshot_->config));
+    FileWatch watch(files_of(*snapshot_));
     std::shared_ptr<const Snapshot> watched = snapshot_;
     for (;;) {
         watch_timer_.expires_after(watch_interval);
         const auto [error] = co_await watch_timer_.async_wait(tls::returning);
         if (error) co_return;
-        if (watched != snapshot_ && files_of(watched->config) != files_of(snapshot_->config)) watch = FileWatch(files_of(snapshot_->config));
+        if (watched != snapshot_ && files_of(*watched) != files_of(*snapshot_)) watch = FileWatch(files_of(*snapshot_));
         watched = snapshot_;
         if (watch.changed()) swap_in(snapshot_->config, "a certificate, key or CA file has changed");
     }
@@ -298,7 +315,7 @@ void Server::begin_drain() {
 
 tls::Awaitable<> Server::wait_until_drained() {
     const auto deadline = std::chrono::steady_clock::now() + snapshot_->config.runtime.drain_timeout;
-    while (connections_ > 0 && std::chrono::steady_clock::now() < deadline) {
+    while (connections_ + refusals_ > 0 && std::chrono::steady_clock::now() < deadline) {
         drain_timer_.expires_after(drain_poll_interval);
         co_await drain_timer_.async_wait(tls::returning);
     }

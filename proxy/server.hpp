@@ -34,7 +34,8 @@ class Server {
     void bind_all();
     void accept(std::size_t listener, int fd, const Peer& peer);
     std::optional<Refusal> admission(const ListenerRoute& route, const Peer& peer);
-    void release(const std::string& address);
+    void release(const std::string& address, bool refused);
+    void report_unheard(const ListenerRoute& route, const Peer& peer);
     std::string next_session();
 
     tls::Awaitable<> handle_signals();
@@ -61,7 +62,8 @@ class Server {
 
     const std::string session_prefix_;
     std::uint64_t next_session_ = 1;
-    std::atomic<unsigned> connections_{0};
+    std::atomic<unsigned> connections_{0};  // those served
+    std::atomic<unsigned> refusals_{0};     // those being told that they are not
     std::mutex per_address_mutex_;
     std::map<std::string, unsigned> per_address_;
 

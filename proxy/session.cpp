@@ -115,6 +115,7 @@ tls::Awaitable<> Session::run() {
             spdlog::debug("{} {}: {}", record_.session, record_.client_addr, error.what());
         }
     }
+    settle_tls();
     if (!aborted_.empty() && !established_) {
         Event e = event(EventKind::rejected);
         e.reason = aborted_;
@@ -123,8 +124,17 @@ tls::Awaitable<> Session::run() {
     }
 }
 
+/// TLS that was begun has come to a login now, or never will.
+void Session::settle_tls() {
+    if (!std::exchange(tls_began_, false)) return;
+    const bool cancelled = negotiation_ && negotiation_->next() == Negotiation::Next::cancel;
+    services_.sources.tls_ended(record_.client_addr, !established_ && !cancelled, Clock::now());
+}
+
 void Session::abort(std::string reason) {
     aborted_ = std::move(reason);
+    // Whoever waits for a login is told; within a relayed session nobody knows where a message would end.
+    if (!established_ && can_hear_) client_.send(protocol::serialize(shutting_down().response));
     client_.close();
     if (server_) server_->close();
 }
@@ -211,6 +221,8 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
 tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     record_.negotiation = negotiation.kind();
     can_hear_ = false;
+    tls_began_ = true;
+    services_.sources.tls_began(record_.client_addr);
     const auto start = Clock::now();
     tls::SslPtr ssl = accepted_.route->tls->accept();
     const tls::Handshake handshake = co_await client_.handshake(std::move(ssl), negotiation.direct());
@@ -218,7 +230,10 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     if (const auto& hello = client_.record().hello) {
         record_.sni = hello->sni;
         record_.ja4 = protocol::ja4(*hello, [](std::string_view text) { return tls::sha256_hex(text.data(), text.size()); });
-        record_.client_tls.certificate_shown = accepted_.route->tls->certificate_shown(client_.ssl());
+        // A handshake that we end ourselves is over before a certificate was sent, or not about it.
+        if (handshake.end != tls::Handshake::End::failed) {
+            record_.client_tls.certificate_shown = accepted_.route->tls->certificate_shown(client_.ssl());
+        }
     }
     if (handshake.end == tls::Handshake::End::complete) {
         acknowledge_now(client_.socket().native_handle());
@@ -306,7 +321,6 @@ void Session::judge_closed_client(const Negotiation& negotiation, const std::str
     } else if (alert < 0) {
         record_.evidence.push_back(Evidence::tls_refused_silently);
     }
-    services_.sources.tls_refused(record_.client_addr, Clock::now());
     Event e = event(EventKind::tls_failed);
     e.alert = alert;
     e.message = error;
@@ -353,8 +367,7 @@ tls::Awaitable<> Session::log_in(const Negotiation& negotiation) {
             if (over) co_return;
             continue;
         }
-        const bool tls_was_the_matter = connection.failure->response.sqlstate == "08006";
-        if (!last && attempts[i] && tls_was_the_matter) continue;
+        if (!last && attempts[i] && connection.failure->may_try_clear) continue;
         record_.upstream_addr = connection.failure->address;
         Event e = event(EventKind::upstream_failed);
         e.message = connection.failure->error;
@@ -383,7 +396,12 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
     LoginEnd end{};
     std::string broken;
     try {
-        const LoginOptions options{.startup = negotiation.packet(), .may_retry = may_retry};
+        // Noted before the client hears of it: its fallback may arrive within the millisecond.
+        const LoginOptions options{.startup = negotiation.packet(), .may_retry = may_retry, .on_refused = [this, &login] {
+                                       if (client_.encrypted() && !login.authenticated()) {
+                                           services_.sources.login_refused_over_tls(identity(), Clock::now());
+                                       }
+                                   }};
         end = co_await authenticate(client_, *server_, login, options);
     } catch (const ServerLegError& error) {
         end = LoginEnd::server_closed;
@@ -396,12 +414,14 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
         case LoginEnd::retry: co_return false;
         case LoginEnd::established: established(connection, login); co_return true;
         case LoginEnd::failed: co_await report_login_fault(login); co_return true;
-        case LoginEnd::client_closed: co_return true;
+        case LoginEnd::client_closed: {
+            // Such as psql before it asks for a password, or a client that does not accept the authentication offered.
+            Event e = event(EventKind::auth_failed);
+            e.message = "client closed the connection during login";
+            services_.audit.report(std::move(e));
+            co_return true;
+        }
         case LoginEnd::refused: {
-            if (client_.encrypted() && !login.authenticated()) {
-                services_.sources.login_refused_over_tls(identity(), Clock::now());
-                services_.sources.tls_refused(record_.client_addr, Clock::now());
-            }
             Event e = event(EventKind::auth_failed);
             e.sqlstate = replace_control_characters(login.server_error().sqlstate);
             e.message = replace_control_characters(login.server_error().message);
@@ -438,10 +458,7 @@ tls::Awaitable<> Session::report_login_fault(const protocol::Login& login) {
     e.sqlstate = why.response.sqlstate;
     e.message = why.response.message;
     services_.audit.report(std::move(e));
-    if (client_.encrypted()) {
-        services_.sources.login_refused_over_tls(identity(), Clock::now());
-        services_.sources.tls_refused(record_.client_addr, Clock::now());
-    }
+    if (client_.encrypted()) services_.sources.login_refused_over_tls(identity(), Clock::now());
     spdlog::warn("{} {}: login refused: {}", record_.session, record_.client_addr, why.response.message);
     server_.reset();
     co_await tell(why.response);
@@ -449,6 +466,7 @@ tls::Awaitable<> Session::report_login_fault(const protocol::Login& login) {
 
 void Session::established(const UpstreamConnection& connection, const protocol::Login& login) {
     established_ = true;
+    settle_tls();
     record_.timings.total = since(record_.accepted);
     if (const auto& key = login.key()) {
         record_.backend_pid = key->pid;
@@ -519,7 +537,8 @@ Event Session::event(EventKind kind) const {
 }
 
 Sources::Identity Session::identity() const {
-    return {.address = record_.client_addr,
+    return {.listener = record_.listener,
+            .address = record_.client_addr,
             .usename = record_.usename,
             .datname = record_.datname,
             .application_name = record_.application_name};

@@ -67,6 +67,7 @@ class Session {
     tls::Awaitable<> log_in(const protocol::Negotiation& negotiation);
     tls::Awaitable<bool> log_in_through(UpstreamConnection& connection, const protocol::Negotiation& negotiation, bool may_retry);
     tls::Awaitable<> report_login_fault(const protocol::Login& login);
+    void settle_tls();
     void established(const UpstreamConnection& connection, const protocol::Login& login);
     tls::Awaitable<> relay_until_end();
 
@@ -87,6 +88,7 @@ class Session {
     std::unique_ptr<protocol::Negotiation> negotiation_;
     bool can_hear_ = true;  // an ErrorResponse would reach the client: not within its handshake
     bool established_ = false;
+    bool tls_began_ = false;
     std::string aborted_;  // the reason
 };
 

@@ -40,7 +40,7 @@ LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir
         snapshot->upstreams.push_back(route);
         upstreams[settings.name] = std::move(route);
     }
-    for (config::Listener& settings : config.listeners) {
+    for (config::Listener settings : config.listeners) {
         config::ListenerTls& tls = settings.tls;
         const bool wants_tls = tls.mode != config::ClientTlsMode::disable;
         if (wants_tls && !tls.cert_file && tls.certificate.empty()) use_generated_certificate(tls, state_dir, loaded.errors);
@@ -58,12 +58,13 @@ LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir
     return loaded;
 }
 
-std::vector<std::string> files_of(const config::Config& config) {
+std::vector<std::string> files_of(const Snapshot& snapshot) {
     std::vector<std::string> files;
     const auto add = [&](const config::File& file) {
         if (file && file.path != "system") files.push_back(file.path);
     };
-    for (const config::Listener& listener : config.listeners) {
+    for (const auto& route : snapshot.listeners) {
+        const config::Listener& listener = route->settings;
         add(listener.tls.cert_file);
         add(listener.tls.key_file);
         add(listener.tls.ca_file);
@@ -72,7 +73,7 @@ std::vector<std::string> files_of(const config::Config& config) {
             add(certificate.key_file);
         }
     }
-    for (const config::Upstream& upstream : config.upstreams) {
+    for (const config::Upstream& upstream : snapshot.config.upstreams) {
         for (const config::File& file : upstream.sslrootcert) add(file);
         add(upstream.sslcert);
         add(upstream.sslkey);

@@ -29,7 +29,7 @@ struct ListenerRoute {
 };
 
 struct Snapshot {
-    config::Config config;
+    config::Config config;  ///< as written: without the paths of generated certificates, so that a reload may renew those
     std::vector<std::shared_ptr<const ListenerRoute>> listeners;  ///< in the order of config.listeners
     std::vector<std::shared_ptr<const UpstreamRoute>> upstreams;  ///< in the order of config.upstreams
 };
@@ -45,7 +45,7 @@ struct LoadedSnapshot {
 LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir);
 
 /// The files a snapshot was made of (certificates, keys, CA files), for whoever watches them.
-std::vector<std::string> files_of(const config::Config& config);
+std::vector<std::string> files_of(const Snapshot& snapshot);
 
 /// "listening on ADDRESS -> UPSTREAM (SSLMODE)" without the address: shown on start and on reload.
 std::string target_text(const ListenerRoute& route);

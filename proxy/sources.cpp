@@ -13,8 +13,16 @@ constexpr std::size_t max_entries = 10'000;
 
 }  // namespace
 
-void Sources::tls_refused(const std::string& address, Time now) {
+void Sources::tls_began(const std::string& address) {
     const std::lock_guard lock(mutex_);
+    ++tls_open_[address];
+}
+
+void Sources::tls_ended(const std::string& address, bool refused, Time now) {
+    const std::lock_guard lock(mutex_);
+    const auto open = tls_open_.find(address);
+    if (open != tls_open_.end() && --open->second == 0) tls_open_.erase(open);
+    if (!refused) return;
     if (!note(tls_refused_, address, now, address_memory)) flooded_until_ = now + address_memory;
 }
 
@@ -30,7 +38,7 @@ void Sources::clear_refused(const Identity& identity, Time now) {
 
 bool Sources::tls_was_refused(const std::string& address, Time now) const {
     const std::lock_guard lock(mutex_);
-    return now < flooded_until_ || recent(tls_refused_, address, now, address_memory);
+    return tls_open_.contains(address) || now < flooded_until_ || recent(tls_refused_, address, now, address_memory);
 }
 
 bool Sources::login_was_refused_over_tls(const Identity& identity, Time now) const {

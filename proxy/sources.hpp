@@ -16,6 +16,7 @@ class Sources {
 
     /// The same client as far as its StartupMessage tells.
     struct Identity {
+        std::string listener;
         std::string address;
         std::string usename;
         std::string datname;
@@ -23,10 +24,14 @@ class Sources {
         auto operator<=>(const Identity&) const = default;
     };
 
-    void tls_refused(const std::string& address, Time now);
+    /// A client at `address` began TLS: until tls_ended its fate is open, and a fallback may arrive on another thread before it is known.
+    void tls_began(const std::string& address);
+    /// `refused`: it did not come to a login.
+    void tls_ended(const std::string& address, bool refused, Time now);
     void login_refused_over_tls(const Identity& identity, Time now);
     void clear_refused(const Identity& identity, Time now);
 
+    /// Just now, or perhaps at this moment.
     bool tls_was_refused(const std::string& address, Time now) const;
     bool login_was_refused_over_tls(const Identity& identity, Time now) const;
     bool clear_was_refused(const Identity& identity, Time now) const;
@@ -41,6 +46,7 @@ class Sources {
     static bool recent(const Moments<Key>& moments, const Key& key, Time now, std::chrono::milliseconds memory);
 
     mutable std::mutex mutex_;
+    std::map<std::string, unsigned> tls_open_;
     Moments<std::string> tls_refused_;
     Time flooded_until_{};  // too many to note: until then any address may have been refused
     Moments<Identity> login_refused_;

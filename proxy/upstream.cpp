@@ -16,7 +16,10 @@ constexpr const char* connection_failure = "08006";
 struct AttemptFailure {
     std::string error;
     const char* sqlstate = unable_to_connect;
-    std::optional<tls::VerifyFailure> verify;
+    std::optional<tls::VerifyFailure> verify{};
+    bool suspicious = false;  ///< bytes that no honest server sends: clear text must not be tried after them
+    std::string host{};
+    std::string address{};
 };
 
 std::chrono::microseconds since(Clock::time_point start) {
@@ -34,7 +37,9 @@ tls::Awaitable<std::optional<AttemptFailure>> request_tls(tls::Stream& stream, b
     if (n == 0) co_return AttemptFailure{"server closed the connection in answer to SSLRequest", connection_failure, {}};
     // More than one byte before TLS was put there by somebody between us (CVE-2021-23222).
     if (answer[0] == 'S' && n > 1) {
-        co_return AttemptFailure{"received unencrypted data after SSL response: possible man-in-the-middle", connection_failure, {}};
+        co_return AttemptFailure{.error = "received unencrypted data after SSL response: possible man-in-the-middle",
+                                 .sqlstate = connection_failure,
+                                 .suspicious = true};
     }
     if (answer[0] == 'S') co_return std::nullopt;
     if (answer[0] == 'N' && n == 1) {
@@ -42,10 +47,10 @@ tls::Awaitable<std::optional<AttemptFailure>> request_tls(tls::Stream& stream, b
         co_return std::nullopt;
     }
     // An ErrorResponse here may come from anybody: its text is not shown (CVE-2024-10977).
-    co_return AttemptFailure{answer[0] == 'E' ? "server sent an error response in answer to SSLRequest"
-                                              : "server sent an invalid response to SSLRequest",
-                             connection_failure,
-                             {}};
+    co_return AttemptFailure{.error = answer[0] == 'E' ? "server sent an error response in answer to SSLRequest"
+                                                       : "server sent an invalid response to SSLRequest",
+                             .sqlstate = connection_failure,
+                             .suspicious = true};
 }
 
 tls::Awaitable<std::optional<AttemptFailure>> start_tls(tls::Stream& stream, const UpstreamRoute& route, const std::string& host) {
@@ -142,10 +147,10 @@ std::string verify_hint(const tls::VerifyFailure& verify) {
     }
 }
 
-UpstreamFailure describe_failure(const AttemptFailure& last, const UpstreamConnection& connection, const UpstreamRoute& route,
-                                 std::string all_errors) {
+UpstreamFailure describe_failure(const AttemptFailure& last, const UpstreamRoute& route, std::string all_errors) {
     UpstreamFailure failure;
-    failure.address = connection.address;
+    failure.address = last.address;
+    failure.may_try_clear = std::string_view(last.sqlstate) == connection_failure && !last.suspicious;
     failure.error = std::move(all_errors);
     failure.response = {.severity = "FATAL",
                         .sqlstate = last.sqlstate,
@@ -154,8 +159,8 @@ UpstreamFailure describe_failure(const AttemptFailure& last, const UpstreamConne
                         .hint = {}};
     if (last.verify) {
         failure.verify_error = last.verify->reason;
-        failure.response.message = "certificate of upstream \"" + route.settings.name + "\" (" + connection.host + ", " +
-                                   connection.address + ") was refused: " + last.verify->reason;
+        failure.response.message = "certificate of upstream \"" + route.settings.name + "\" (" + last.host + ", " +
+                                   last.address + ") was refused: " + last.verify->reason;
         failure.response.detail = verify_detail(*last.verify, route);
         failure.response.hint = verify_hint(*last.verify);
     }
@@ -181,7 +186,11 @@ tls::Awaitable<UpstreamConnection> connect_upstream(Resolver& resolver, const Up
     UpstreamConnection connection;
     std::string errors;
     AttemptFailure last{"no host is configured", unable_to_connect, {}};
+    bool suspicious = false;
     const auto note = [&](const std::string& where, AttemptFailure failure) {
+        failure.host = connection.host;
+        failure.address = where;
+        suspicious = suspicious || failure.suspicious;
         errors += (errors.empty() ? "" : "; ") + where + ": " + failure.error;
         // A refused certificate is what the operator must know of, whatever the other addresses said.
         if (!last.verify || failure.verify) last = std::move(failure);
@@ -201,7 +210,8 @@ tls::Awaitable<UpstreamConnection> connect_upstream(Resolver& resolver, const Up
             note(connection.address, std::move(*failure));
         }
     }
-    connection.failure = describe_failure(last, connection, route, std::move(errors));
+    last.suspicious = suspicious;
+    connection.failure = describe_failure(last, route, std::move(errors));
     co_return connection;
 }
 
@@ -210,8 +220,12 @@ tls::Awaitable<UpstreamConnection> connect_address(const UpstreamRoute& route, c
     UpstreamConnection connection;
     connection.endpoint = endpoint;
     connection.host = host;
-    const auto failure = co_await attempt(connection, route, encrypted, Clock::now() + route.settings.connect_timeout);
-    if (failure) connection.failure = describe_failure(*failure, connection, route, failure->error);
+    auto failure = co_await attempt(connection, route, encrypted, Clock::now() + route.settings.connect_timeout);
+    if (failure) {
+        failure->host = host;
+        failure->address = connection.address;
+        connection.failure = describe_failure(*failure, route, failure->error);
+    }
     co_return connection;
 }
 

@@ -18,9 +18,10 @@ namespace proxy {
 /// What a client is told, and what the audit says, when there is no server connection.
 struct UpstreamFailure {
     protocol::ErrorResponse response;
-    std::string address;       ///< the last one tried
+    std::string address;       ///< the one that `response` speaks of
     std::string error;         ///< every attempt, "; " between them
     std::string verify_error;  ///< set when a certificate was refused
+    bool may_try_clear = false;  ///< TLS was the matter, and nothing looked like an attack: libpq's prefer would go on in clear
 };
 
 /// A server connection that is ready for a StartupMessage.

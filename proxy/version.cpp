@@ -13,7 +13,9 @@ std::string version_text() {
     for (char& c : boost) {
         if (c == '_') c = '.';
     }
-    const std::string commit = PGAIRLOCK_COMMIT;
+    const std::string commit =
+#include "commit.inc"
+        ;
     return "pgairlock " + version() + (commit.empty() ? "" : " (commit " + commit + ")") + "\n" +
            "compiler: " + __VERSION__ + "\n" +
            "Boost: " + boost + "\n" +

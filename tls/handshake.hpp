@@ -33,6 +33,7 @@ struct HandshakeRecord {
     bool direct = false;  ///< server side: direct TLS, so ALPN postgresql is required (PostgreSQL docs, "sslnegotiation")
     bool client_hello_seen = false;
     std::optional<protocol::ClientHello> hello;
+    std::string refusal;  ///< why a callback of ours ended the handshake; empty: none did
     int alert = -1;  ///< fatal alert received from the peer (RFC 8446, 6); -1: none
     VerifyFailure verify;
 

@@ -26,13 +26,14 @@ bool matches(std::string_view pattern, std::string_view name) {
 }
 
 int on_client_hello(SSL* ssl, int* alert, void*) {
-    const HandshakeRecord* record = HandshakeRecord::of(ssl);
+    HandshakeRecord* record = HandshakeRecord::of(ssl);
     const unsigned char* data = nullptr;
     std::size_t size = 0;
     const bool offers_alpn = SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &data, &size) == 1;
     if (record && record->direct && !offers_alpn) {
         // Without it another protocol's client could be talked into speaking to a database (ALPACA).
         *alert = SSL_AD_NO_APPLICATION_PROTOCOL;
+        record->refusal = "direct TLS without ALPN protocol \"postgresql\"";
         return SSL_CLIENT_HELLO_ERROR;
     }
     return SSL_CLIENT_HELLO_SUCCESS;

@@ -204,7 +204,8 @@ Handshake Stream::judge(int result) {
         return {hello_missing ? Handshake::End::closed_before_hello : Handshake::End::closed,
                 read_error_ != 0 ? std::strerror(read_error_) : "connection closed during the TLS handshake"};
     }
-    return {Handshake::End::failed, take_openssl_error("TLS handshake failed")};
+    const std::string error = take_openssl_error("TLS handshake failed");
+    return {Handshake::End::failed, record_->refusal.empty() ? error : record_->refusal};
 }
 
 Awaitable<> Stream::wait(Direction direction) {
@@ -266,8 +267,11 @@ void Stream::begin_relay() noexcept {
 void Stream::forget_write_interest() noexcept {
     boost::system::error_code error;
     const int fd = socket_.release(error);
-    if (!error) socket_.assign(asio::generic::stream_protocol(AF_UNSPEC, 0), fd, error);
-    if (error) close();
+    if (error) return close();
+    socket_.assign(asio::generic::stream_protocol(AF_UNSPEC, 0), fd, error);
+    if (!error) return;
+    ::close(fd);  // out of memory for epoll: nobody owns it any more
+    close();
 }
 
 Stream::Received Stream::receive() {
@@ -328,6 +332,7 @@ bool Stream::flush() {
     }
     std::vector<std::uint8_t>().swap(queue_);
     queue_sent_ = 0;
+    if (std::exchange(fin_pending_, false)) ::shutdown(fd_, SHUT_WR);
     return true;
 }
 
@@ -353,13 +358,14 @@ bool Stream::send_tls_output() {
     return sent;
 }
 
-void Stream::close_send(bool clean) {
+bool Stream::close_send(bool clean) {
     if (ssl_ && clean && !send_failed_) {
         ERR_clear_error();
         SSL_shutdown(ssl_.get());
         send_tls_output();
     }
-    ::shutdown(fd_, SHUT_WR);
+    fin_pending_ = true;
+    return flush();
 }
 
 void Stream::reset() noexcept {

@@ -90,8 +90,9 @@ class Stream {
     /// The socket can take no more: its peer is gone. Sends are swallowed from then on.
     bool send_failed() const noexcept { return send_failed_; }
 
-    /// Passes on the end of the other side's data: close_notify when that was clean, then FIN.
-    void close_send(bool clean);
+    /// Passes on the end of the other side's data: close_notify when that was clean, then FIN, behind whatever is still queued.
+    /// False: something is, so the FIN follows when flush() is true.
+    bool close_send(bool clean);
     /// RST instead of FIN; ends every wait on this stream.
     void reset() noexcept;
     /// Closes at once what is still open; ends every wait on this stream.
@@ -121,6 +122,7 @@ class Stream {
     bool eof_ = false;
     int read_error_ = 0;  // errno
     bool send_failed_ = false;
+    bool fin_pending_ = false;  // close_send was called before the queue was empty
     std::shared_ptr<Stream*> self_;  // for the deadline's handler, which may outlive the stream; reset on clear_deadline
     Timer timer_;
     bool expired_ = false;

@@ -8,9 +8,26 @@ using namespace std::chrono_literals;
 using proxy::Sources;
 
 const Sources::Time start = Sources::Time() + 1h;
-const Sources::Identity ada{.address = "10.0.0.1", .usename = "ada", .datname = "shop", .application_name = "psql"};
+const Sources::Identity ada{.listener = "legacy", .address = "10.0.0.1", .usename = "ada", .datname = "shop", .application_name = "psql"};
+
+void refuse(Sources& sources, const std::string& address, Sources::Time now) {
+    sources.tls_began(address);
+    sources.tls_ended(address, true, now);
+}
 
 }  // namespace
+
+TEST_CASE("while TLS is open its fate is unknown, and may be a refusal") {
+    Sources sources;
+    sources.tls_began("10.0.0.1");
+    sources.tls_began("10.0.0.1");
+    CHECK(sources.tls_was_refused("10.0.0.1", start));
+    CHECK_FALSE(sources.tls_was_refused("10.0.0.2", start));
+    sources.tls_ended("10.0.0.1", false, start);
+    CHECK(sources.tls_was_refused("10.0.0.1", start));
+    sources.tls_ended("10.0.0.1", false, start);
+    CHECK_FALSE(sources.tls_was_refused("10.0.0.1", start));
+}
 
 TEST_CASE("nothing has been refused from an address that was never seen") {
     const Sources sources;
@@ -21,7 +38,7 @@ TEST_CASE("nothing has been refused from an address that was never seen") {
 
 TEST_CASE("refused TLS is remembered for an address, for five seconds") {
     Sources sources;
-    sources.tls_refused("10.0.0.1", start);
+    refuse(sources, "10.0.0.1", start);
     CHECK(sources.tls_was_refused("10.0.0.1", start));
     CHECK(sources.tls_was_refused("10.0.0.1", start + 5s));
     CHECK_FALSE(sources.tls_was_refused("10.0.0.1", start + 5001ms));
@@ -41,7 +58,7 @@ TEST_CASE("every part of an identity counts") {
     Sources sources;
     sources.clear_refused(ada, start);
     CHECK(sources.clear_was_refused(ada, start));
-    for (std::string Sources::Identity::*part : {&Sources::Identity::address, &Sources::Identity::usename,
+    for (std::string Sources::Identity::*part : {&Sources::Identity::listener, &Sources::Identity::address, &Sources::Identity::usename,
                                                  &Sources::Identity::datname, &Sources::Identity::application_name}) {
         Sources::Identity other = ada;
         other.*part = "other";
@@ -51,21 +68,21 @@ TEST_CASE("every part of an identity counts") {
 
 TEST_CASE("the last refusal counts") {
     Sources sources;
-    sources.tls_refused("a", start);
-    sources.tls_refused("a", start + 4s);
+    refuse(sources, "a", start);
+    refuse(sources, "a", start + 4s);
     CHECK(sources.tls_was_refused("a", start + 8s));
 }
 
 TEST_CASE("in a flood of refusals any address may have been refused, until it is over") {
     Sources sources;
-    for (int i = 0; i < 10'000; ++i) sources.tls_refused("client " + std::to_string(i), start);
+    for (int i = 0; i < 10'000; ++i) refuse(sources, "client " + std::to_string(i), start);
     CHECK_FALSE(sources.tls_was_refused("unnoted", start));
-    sources.tls_refused("one more", start + 1s);
+    refuse(sources, "one more", start + 1s);
     CHECK(sources.tls_was_refused("one more", start + 1s));
     CHECK(sources.tls_was_refused("unnoted", start + 1s));
     CHECK_FALSE(sources.tls_was_refused("unnoted", start + 7s));
     SECTION("what is old makes room") {
-        sources.tls_refused("later", start + 10s);
+        refuse(sources, "later", start + 10s);
         CHECK(sources.tls_was_refused("later", start + 10s));
         CHECK_FALSE(sources.tls_was_refused("unnoted", start + 10s));
     }
@@ -73,8 +90,8 @@ TEST_CASE("in a flood of refusals any address may have been refused, until it is
 
 TEST_CASE("an address that is noted already counts anew even when there is no room for another") {
     Sources sources;
-    for (int i = 0; i < 10'000; ++i) sources.tls_refused("client " + std::to_string(i), start);
-    sources.tls_refused("client 5", start + 4s);
+    for (int i = 0; i < 10'000; ++i) refuse(sources, "client " + std::to_string(i), start);
+    refuse(sources, "client 5", start + 4s);
     CHECK(sources.tls_was_refused("client 5", start + 8s));
 }
 
