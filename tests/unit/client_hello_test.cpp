@@ -205,6 +205,7 @@ TEST_CASE("JA4's published example comes out as published") {
     ClientHello hello{.version = 0x0304,
                       .sni = "example.com",
                       .alpn = {"h2", "http/1.1"},
+                      .alpn_letters = "h2",
                       .ciphers = {0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014, 0x009c,
                                   0x009d, 0x002f, 0x0035},
                       .extensions = {0x001b, 0x0000, 0x0033, 0x0010, 0x4469, 0x0017, 0x002d, 0x000d, 0x0005, 0x0023, 0x0012,
