@@ -14,7 +14,7 @@ std::string version_text() {
         if (c == '_') c = '.';
     }
     const std::string commit =
-#include "commit.inc"
+#include <commit.inc>
         ;
     return "pgairlock " + version() + (commit.empty() ? "" : " (commit " + commit + ")") + "\n" +
            "compiler: " + __VERSION__ + "\n" +
