@@ -38,9 +38,16 @@ Resolved look_up(const std::string& host, std::uint16_t port) {
 Resolver::Resolver() : pool_(std::make_unique<asio::thread_pool>(resolver_threads)) {}
 
 Resolver::~Resolver() {
+    close();
     pool_->stop();
+    const std::lock_guard lock(state_->mutex);
     // A look-up that hangs must not hold up the end of the program, which ends its thread as well.
-    if (running_ > 0) pool_.release();
+    if (state_->running > 0) pool_.release();
+}
+
+void Resolver::close() {
+    const std::lock_guard lock(state_->mutex);
+    state_->closed = true;
 }
 
 tls::Awaitable<Resolved> Resolver::resolve(const config::Address& address, std::chrono::steady_clock::time_point deadline) {
@@ -61,10 +68,16 @@ tls::Awaitable<Resolved> Resolver::resolve(const config::Address& address, std::
     const tls::Executor executor = co_await asio::this_coro::executor;
     const auto pending = std::make_shared<Pending>(executor);
     pending->timer.expires_at(deadline);
-    asio::post(*pool_, [this, pending, executor, host = address.host, port = address.port] {
-        ++running_;
+    asio::post(*pool_, [state = state_, pending, executor, host = address.host, port = address.port] {
+        {
+            const std::lock_guard lock(state->mutex);
+            if (state->closed) return;
+            ++state->running;
+        }
         Resolved result = look_up(host, port);
-        --running_;
+        const std::lock_guard lock(state->mutex);
+        --state->running;
+        if (state->closed) return;
         asio::post(executor, [pending, result = std::move(result)]() mutable {
             pending->result = std::move(result);
             pending->done = true;

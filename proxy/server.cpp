@@ -120,6 +120,7 @@ void Server::run() {
     std::fflush(stdout);
     notify_ready("serving");
     io_.run();
+    resolver_.close();
     workers_.clear();
     spdlog::info("stopped");
 }
