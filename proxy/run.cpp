@@ -26,6 +26,7 @@ int run(const ConfigOptions& options) {
     print(loaded.errors, loaded.warnings);
     if (!loaded.config) return exit_usage;
     const std::string dir = state_dir(loaded.config->runtime.state_dir);
+    block_signals();
     try {
         create_state_dir(dir);
         set_up_log(loaded.config->log);

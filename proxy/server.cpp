@@ -66,6 +66,18 @@ std::vector<std::string> fixed_until_restart(const config::Config& old_config, c
     return keys;
 }
 
+sigset_t our_signals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, signal);
+    return signals;
+}
+
+void unblock_signals() {
+    const sigset_t signals = our_signals();
+    pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
 Refusal not_allowed(const ListenerRoute& route, const Peer& peer) {
     return {.reason = "address_not_allowed",
             .response = {.severity = "FATAL",
@@ -85,6 +97,11 @@ Refusal too_many(const std::string& key) {
 }
 
 }  // namespace
+
+void block_signals() {
+    const sigset_t signals = our_signals();
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
 
 Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, ConfigSource source)
     : snapshot_(std::move(snapshot)),
@@ -119,7 +136,9 @@ void Server::run() {
     }
     std::fflush(stdout);
     notify_ready("serving");
+    unblock_signals();
     io_.run();
+    block_signals();
     resolver_.close();
     workers_.clear();
     spdlog::info("stopped");
