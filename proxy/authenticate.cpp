@@ -68,6 +68,7 @@ tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, 
             case Next::read_server: {
                 if (const auto message = buffers->from_server.next()) {
                     login.from_server(*message, buffers->to_client);
+                    if (message->type == 'K' && login.key() && options.on_key) options.on_key();
                     break;
                 }
                 if (buffers->from_server.oversized()) {

@@ -397,7 +397,8 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
     std::string broken;
     try {
         // Noted before the client hears of it: its fallback may arrive within the millisecond.
-        const LoginOptions options{.startup = negotiation.packet(), .may_retry = may_retry, .on_refused = [this, &login] {
+        const LoginOptions options{.startup = negotiation.packet(), .may_retry = may_retry,
+                                   .on_key = [this, &connection, &login] { register_key(connection, login); }, .on_refused = [this, &login] {
                                        if (client_.encrypted() && !login.authenticated()) {
                                            services_.sources.login_refused_over_tls(identity(), Clock::now());
                                        }
@@ -412,7 +413,7 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
     record_.gs2_flag = login.channel_binding();
     switch (end) {
         case LoginEnd::retry: co_return false;
-        case LoginEnd::established: established(connection, login); co_return true;
+        case LoginEnd::established: established(login); co_return true;
         case LoginEnd::failed: co_await report_login_fault(login); co_return true;
         case LoginEnd::client_closed: {
             // Such as psql before it asks for a password, or a client that does not accept the authentication offered.
@@ -464,19 +465,20 @@ tls::Awaitable<> Session::report_login_fault(const protocol::Login& login) {
     co_await tell(why.response);
 }
 
-void Session::established(const UpstreamConnection& connection, const protocol::Login& login) {
+void Session::register_key(const UpstreamConnection& connection, const protocol::Login& login) {
+    lease_ = services_.cancels.add(login.key()->pid, login.key()->key,
+                                   {.route = accepted_.route->upstream,
+                                    .endpoint = connection.endpoint,
+                                    .host = connection.host,
+                                    .address = connection.address,
+                                    .tls = server_->encrypted()});
+}
+
+void Session::established(const protocol::Login& login) {
     established_ = true;
     settle_tls();
     record_.timings.total = since(record_.accepted);
-    if (const auto& key = login.key()) {
-        record_.backend_pid = key->pid;
-        lease_ = services_.cancels.add(key->pid, key->key,
-                                       {.route = accepted_.route->upstream,
-                                        .endpoint = connection.endpoint,
-                                        .host = connection.host,
-                                        .address = connection.address,
-                                        .tls = server_->encrypted()});
-    }
+    if (const auto& key = login.key()) record_.backend_pid = key->pid;
     services_.audit.report(event(EventKind::connected));
     spdlog::debug("{} {}: {} connected to {} as {} at {}", record_.session, record_.client_addr, record_.ssl ? "TLS" : "clear",
                   replace_control_characters(record_.datname), replace_control_characters(record_.usename), record_.upstream_addr);

@@ -68,7 +68,8 @@ class Session {
     tls::Awaitable<bool> log_in_through(UpstreamConnection& connection, const protocol::Negotiation& negotiation, bool may_retry);
     tls::Awaitable<> report_login_fault(const protocol::Login& login);
     void settle_tls();
-    void established(const UpstreamConnection& connection, const protocol::Login& login);
+    void register_key(const UpstreamConnection& connection, const protocol::Login& login);
+    void established(const protocol::Login& login);
     tls::Awaitable<> relay_until_end();
 
     tls::Awaitable<> refuse(const Refusal& refusal);
