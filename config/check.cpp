@@ -59,6 +59,14 @@ void check(const Node& table, const Upstream& upstream, Reading& reading) {
     }
 }
 
+void check(const Node& table, const Auth& auth, Reading& reading) {
+    const bool terminates = auth.scram == protocol::ScramMode::terminate;
+    if (terminates && !table.gives("users_file")) {
+        reading.error(table.where("scram"), R"("terminate" needs users_file: who the users are, in the format of PgBouncer's userlist.txt)");
+    }
+    if (!terminates && table.gives("users_file")) reading.warn(table.where("users_file"), R"(has no effect without scram = "terminate")");
+}
+
 void check_distinct(const std::vector<Listener>& listeners, Reading& reading) {
     std::map<std::string, Origin> names, addresses;
     for (const Listener& listener : listeners) {

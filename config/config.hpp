@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "protocol/scram_mode.hpp"
 #include "protocol/sslmode.hpp"
 
 namespace config {
@@ -145,6 +146,11 @@ struct Upstream {
     Origin origin;
 };
 
+struct Auth {
+    protocol::ScramMode scram = protocol::ScramMode::automatic;
+    File users_file;
+};
+
 struct Audit {
     std::string file = "audit.jsonl";  ///< relative to the state directory; "-": stdout; empty: off
 };
@@ -155,6 +161,7 @@ struct Config {
     Runtime runtime;
     std::vector<Listener> listeners;
     std::vector<Upstream> upstreams;
+    Auth auth;
     Audit audit;
 
     /// nullptr when there is none of that name; never for a listener's own upstream.

@@ -47,6 +47,7 @@ int main() {
     print_section<config::ListenerTls>();
     print_section<config::Certificate>();
     print_section<config::Upstream>();
+    print_section<config::Auth>();
     print_section<config::Audit>();
     return std::cout.flush() ? 0 : 1;
 }

@@ -162,6 +162,23 @@ const Section<Upstream>& section() {
 }
 
 template <>
+const Section<Auth>& section() {
+    static const Section<Auth> it{
+        "[auth]",
+        "How logins with SCRAM cross two TLS connections ([authentication.md](authentication.md)). Other methods always pass through.",
+        {
+            {"scram", &Auth::scram, R"("auto")",
+             "`auto`: pass through what can be, and ask clients for their password where channel binding is in the way; `passthrough`: "
+             "never ask; `bridge`: always ask, for drivers without SCRAM; `terminate`: be the SCRAM server, by `users_file`."},
+            {"users_file", &Auth::users_file, R"("")",
+             "Users with passwords or SCRAM secrets, in the format of PgBouncer's `userlist.txt`; refused when group or others may read "
+             "it, reloaded when it changes. Needed by `terminate`, of no effect otherwise."},
+        },
+        {}};
+    return it;
+}
+
+template <>
 const Section<Audit>& section() {
     static const Section<Audit> it{
         "[audit]",
@@ -175,7 +192,7 @@ const Section<Audit>& section() {
 }
 
 std::span<const std::string_view> top_level_tables() noexcept {
-    static constexpr std::array tables{"log"sv, "runtime"sv, "listener"sv, "upstream"sv, "audit"sv};
+    static constexpr std::array tables{"log"sv, "runtime"sv, "listener"sv, "upstream"sv, "auth"sv, "audit"sv};
     return tables;
 }
 
@@ -232,6 +249,14 @@ std::span<const std::string_view> names<SslNegotiation>() noexcept {
 template <>
 std::span<const std::string_view> names<TargetSessionAttrs>() noexcept {
     static constexpr std::array all{"any"sv};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<protocol::ScramMode>() noexcept {
+    using protocol::ScramMode;
+    static const std::array all{to_string(ScramMode::automatic), to_string(ScramMode::passthrough), to_string(ScramMode::bridge),
+                                to_string(ScramMode::terminate)};
     return all;
 }
 

@@ -18,7 +18,7 @@ using Target = std::variant<std::string Section::*, bool Section::*, unsigned Se
                             std::vector<std::string> Section::*, std::vector<File> Section::*, std::vector<Address> Section::*,
                             std::vector<Cidr> Section::*, LogLevel Section::*, LogFormat Section::*, ClientTlsMode Section::*,
                             Trust Section::*, ClientCert Section::*, TlsVersion Section::*, protocol::SslMode Section::*,
-                            SslNegotiation Section::*, TargetSessionAttrs Section::*>;
+                            SslNegotiation Section::*, TargetSessionAttrs Section::*, protocol::ScramMode Section::*>;
 
 /// What is asked of a value beyond its type.
 enum class Rule {
@@ -51,7 +51,7 @@ struct Section {
     std::vector<std::string_view> tables;  ///< nested ones, by name
 };
 
-/// Defined for Log, Runtime, Listener, ListenerTls, Certificate, Upstream and Audit.
+/// Defined for Log, Runtime, Listener, ListenerTls, Certificate, Upstream, Auth and Audit.
 template <class S>
 const Section<S>& section();
 
@@ -67,6 +67,8 @@ template <>
 const Section<Certificate>& section();
 template <>
 const Section<Upstream>& section();
+template <>
+const Section<Auth>& section();
 template <>
 const Section<Audit>& section();
 
@@ -95,6 +97,8 @@ template <>
 std::span<const std::string_view> names<SslNegotiation>() noexcept;
 template <>
 std::span<const std::string_view> names<TargetSessionAttrs>() noexcept;
+template <>
+std::span<const std::string_view> names<protocol::ScramMode>() noexcept;
 
 /// The type of a value in words: "a duration", "a list of files". Empty for enumerations, which are described by their names().
 template <class T>

@@ -40,6 +40,8 @@ Loaded read(const Node& root, Reading reading) {
     }
     read_table(root, "log", config.log, reading);
     read_table(root, "runtime", config.runtime, reading);
+    read_table(root, "auth", config.auth, reading);
+    if (const Node* const auth = root.find("auth")) check(*auth, config.auth, reading);
     read_table(root, "audit", config.audit, reading);
     read_upstreams(root, config, reading);
 

@@ -1,8 +1,9 @@
-// Cursors over wire bytes: network byte order, NUL-terminated strings. A Reader never reads past its end; a Writer only appends.
+// Wire bytes and cursors over them: network byte order, NUL-terminated strings. A Reader never reads past its end; a Writer only appends.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,7 +12,31 @@
 namespace protocol {
 
 using Bytes = std::span<const std::uint8_t>;
-using Buffer = std::vector<std::uint8_t>;
+
+/// Zeros that the compiler may not leave out, although nobody reads the memory again.
+inline void wipe(std::span<std::uint8_t> bytes) noexcept {
+    volatile std::uint8_t* p = bytes.data();
+    for (std::size_t i = 0; i < bytes.size(); ++i) p[i] = 0;
+}
+
+/// Overwrites memory before it is freed, also when a container grows out of it.
+template <class T>
+struct WipingAllocator : std::allocator<T> {
+    WipingAllocator() = default;
+    template <class U>
+    WipingAllocator(const WipingAllocator<U>&) noexcept {}
+    template <class U>
+    struct rebind {
+        using other = WipingAllocator<U>;
+    };
+    void deallocate(T* p, std::size_t n) noexcept {
+        wipe({reinterpret_cast<std::uint8_t*>(p), n * sizeof(T)});
+        std::allocator<T>().deallocate(p, n);
+    }
+};
+
+/// Passwords, keys and tokens pass through any of them on their way, and must not stay behind.
+using Buffer = std::vector<std::uint8_t, WipingAllocator<std::uint8_t>>;
 
 inline std::string_view as_text(Bytes bytes) noexcept { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 inline Bytes as_bytes(std::string_view text) noexcept { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }

@@ -19,12 +19,22 @@ enum class Fault {
     client_message,            // not the message that the login waits for
     client_message_length,     // a login message over the limit
     sasl_mechanism,            // chose a SASL mechanism that was not offered
-    sasl_message,              // a SASLInitialResponse that cannot be read
+    sasl_message,              // a SASL message that cannot be read, or breaks SCRAM's rules
     channel_binding_hidden,    // gs2 flag 'y': would be refused by the server as downgraded
+    channel_binding_downgrade, // gs2 flag 'y' although we offered channel binding: somebody took it away
+    channel_binding_failed,    // bound to another certificate than ours
+    password_message,          // a PasswordMessage that cannot be read
+    password_empty,            // no password
+    password_failed,           // not the user's password, or not a user
+    password_in_clear,         // the password is needed, but this leg would carry it in clear through a network
     // What a server sends.
     server_message,            // not a message of the login
     server_message_length,     // a login message over the limit
     sasl_nothing_left,         // offers nothing but channel binding
+    scram_message,             // a SCRAM message that cannot be read, or does not answer ours
+    scram_iterations,          // wants more PBKDF2 than max_scram_iterations
+    scram_signature,           // does not prove that it knows the password
+    scram_secret,              // has another SCRAM secret than our users_file
 };
 
 /// Short and stable: the audit's `reason`.

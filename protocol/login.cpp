@@ -19,99 +19,242 @@ std::string lower(std::string_view text) {
 
 }  // namespace
 
-void Login::from_server(const Message& message, Buffer& to_client) {
+void Login::from_server(const Message& message, LoginOutput& out) {
     ++server_messages_;
     server_bytes_ += message.whole.size();
     if (server_bytes_ > max_server_login_total) return fail(Fault::server_message_length);
     switch (message.type) {
-        case 'R': return authentication(message, to_client);
+        case 'R': return authentication(message, out);
         case 'E':
             server_error_ = parse_error_response(message.body);
-            pass(message, to_client);
+            pass(message, out.to_client);
             next_ = Next::refused;
             return;
         case 'K':
             key_ = parse_backend_key_data(message.body);
-            pass(message, to_client);
-            return;
+            return pass(message, out.to_client);
         case 'Z':
             if (!authenticated_) return fail(Fault::server_message);
-            pass(message, to_client);
+            pass(message, out.to_client);
             next_ = Next::established;
             return;
         case 'N':  // NoticeResponse
         case 'S':  // ParameterStatus
         case 'v':  // NegotiateProtocolVersion
-            pass(message, to_client);
-            return;
+            return pass(message, out.to_client);
         default: return fail(Fault::server_message);
     }
 }
 
-void Login::from_client(const Message& message, Buffer& to_server) {
+void Login::from_client(const Message& message, LoginOutput& out) {
     if (message.type != 'p') return fail(Fault::client_message);
-    if (choosing_mechanism_) {
-        sasl_choice(message);
-    } else if (awaiting_first_message_) {
-        judge_channel_binding(message.body.empty() ? '\0' : static_cast<char>(message.body[0]));
+    switch (expected_) {
+        case Expected::opaque:
+            pass(message, out.to_server);
+            next_ = Next::read_server;
+            return;
+        case Expected::mechanism: return sasl_choice(message, out);
+        case Expected::first_message: return first_message(as_text(message.body), message, out);
+        case Expected::final_message: return terminated_final_message(as_text(message.body), out);
+        case Expected::password: return password(message, out);
     }
-    if (next_ == Next::failed) return;
-    pass(message, to_server);
-    next_ = Next::read_server;
 }
 
-void Login::authentication(const Message& message, Buffer& to_client) {
+void Login::derived(const ScramKey& salted_password, LoginOutput& out) {
+    if (scram_client_) return upstream_final(scram_keys(policy_.crypto, salted_password), out);
+    terminated_key(salted_password, out);
+}
+
+void Login::authentication(const Message& message, LoginOutput& out) {
     Reader reader(message.body);
     const auto code = static_cast<AuthenticationCode>(reader.u32());
     if (!reader.ok() || authenticated_) return fail(Fault::server_message);
+    // Once we have begun to authenticate, the server may not fall back to asking for something weaker.
+    const bool ours = scram_client_.has_value();
     switch (code) {
-        case AuthenticationCode::ok:
-            authenticated_ = true;
-            if (auth_method_.empty()) auth_method_ = "cert/trust";
-            return pass(message, to_client);
-        case AuthenticationCode::sasl: return sasl_offer(message, to_client);
-        case AuthenticationCode::sasl_final: return pass(message, to_client);
+        case AuthenticationCode::ok: return authentication_ok(message, out);
+        case AuthenticationCode::sasl: return sasl_offer(message.body, out);
+        case AuthenticationCode::sasl_continue:
+            if (ours) return upstream_challenge(as_text(reader.rest()), out);
+            break;
+        case AuthenticationCode::sasl_final:
+            if (!ours) return pass(message, out.to_client);
+            server_proved_ = scram_client_->server_final(as_text(reader.rest()));
+            if (!server_proved_) fail(Fault::scram_signature);
+            return;
         case AuthenticationCode::cleartext_password: auth_method_ = "password"; break;
         case AuthenticationCode::md5_password: auth_method_ = "md5"; break;
         case AuthenticationCode::gss:
         case AuthenticationCode::gss_continue:
         case AuthenticationCode::sspi: auth_method_ = "gss"; break;
-        case AuthenticationCode::sasl_continue: break;
         default: return fail(Fault::server_message);
     }
-    pass(message, to_client);
+    if (ours) return fail(Fault::server_message);
+    pass(message, out.to_client);
     next_ = Next::read_client;
 }
 
-void Login::sasl_offer(const Message& message, Buffer& to_client) {
-    auto offer = parse_authentication_sasl(message.body);
-    if (!offer) return fail(Fault::server_message);
-    std::erase_if(offer->mechanisms, [](const std::string& m) { return m.ends_with(plus_suffix); });
-    if (offer->mechanisms.empty()) return fail(Fault::sasl_nothing_left);
-    offered_ = std::move(*offer);
-    const Buffer out = serialize(offered_);
-    to_client.insert(to_client.end(), out.begin(), out.end());
-    choosing_mechanism_ = true;
-    next_ = Next::read_client;
+void Login::authentication_ok(const Message& message, LoginOutput& out) {
+    if (scram_client_ && !server_proved_) return fail(Fault::scram_signature);
+    authenticated_ = true;
+    if (auth_method_.empty()) auth_method_ = "cert/trust";
+    if (!server_final_.empty()) append_authentication(out.to_client, AuthenticationCode::sasl_final, as_bytes(server_final_));
+    pass(message, out.to_client);
 }
 
-void Login::sasl_choice(const Message& message) {
+// --- What the client is asked
+
+void Login::sasl_offer(Bytes body, LoginOutput& out) {
+    auto offered = parse_authentication_sasl(body);
+    if (!offered || !server_offer_.mechanisms.empty()) return fail(Fault::server_message);
+    server_offer_ = *offered;
+    const bool scram = offered->offers(scram_sha_256) || offered->offers(scram_sha_256_plus);
+    std::erase_if(offered->mechanisms, [](const std::string& m) { return m.ends_with(plus_suffix); });
+    if (scram && policy_.scram == ScramMode::terminate) {
+        const ScramUser* user = policy_.user;
+        const ScramSalt salt = user && user->secret ? user->secret->salt : ScramSalt{.salt = policy_.user_salt};
+        auth_bridge_ = "terminate";
+        scram_server_.emplace(policy_.crypto, policy_.client_end_point, salt);
+        AuthenticationSASL ours;
+        if (scram_server_->offers_plus()) ours.mechanisms.emplace_back(scram_sha_256_plus);
+        ours.mechanisms.emplace_back(scram_sha_256);
+        return offer(std::move(ours), out);
+    }
+    const bool at_once = policy_.scram == ScramMode::bridge ||
+                         (policy_.scram == ScramMode::automatic && (policy_.ask_at_once || offered->mechanisms.empty()));
+    if (scram && at_once) return ask_password(out);
+    if (offered->mechanisms.empty()) return fail(Fault::sasl_nothing_left);
+    offer(std::move(*offered), out);
+}
+
+void Login::offer(AuthenticationSASL offer, LoginOutput& out) {
+    our_offer_ = std::move(offer);
+    append(out.to_client, our_offer_);
+    ask_client(Expected::mechanism);
+}
+
+void Login::ask_password(LoginOutput& out) {
+    if (!policy_.password_is_safe) return fail(Fault::password_in_clear);
+    auth_bridge_ = "cleartext";
+    append_authentication(out.to_client, AuthenticationCode::cleartext_password);
+    ask_client(Expected::password);
+}
+
+// --- What the client answers
+
+void Login::sasl_choice(const Message& message, LoginOutput& out) {
     const auto response = parse_sasl_initial_response(message.body);
     if (!response) return fail(Fault::sasl_message);
-    const auto& mechanisms = offered_.mechanisms;
-    if (std::find(mechanisms.begin(), mechanisms.end(), response->mechanism) == mechanisms.end()) return fail(Fault::sasl_mechanism);
-    auth_method_ = lower(response->mechanism);
-    choosing_mechanism_ = false;
-    awaiting_first_message_ = response->channel_binding == 0;
-    if (!awaiting_first_message_) judge_channel_binding(response->channel_binding);
+    if (!our_offer_.offers(response->mechanism)) return fail(Fault::sasl_mechanism);
+    mechanism_ = response->mechanism;
+    auth_method_ = lower(mechanism_);
+    if (response->data) return first_message(*response->data, message, out);
+    // The client waits to be asked for it: by the server, or by us.
+    if (!scram_server_) {
+        pass(message, out.to_server);
+        expected_ = Expected::first_message;
+        next_ = Next::read_server;
+        return;
+    }
+    append_authentication(out.to_client, AuthenticationCode::sasl_continue);
+    ask_client(Expected::first_message);
 }
 
-void Login::judge_channel_binding(char flag) {
-    awaiting_first_message_ = false;
+void Login::first_message(std::string_view data, const Message& message, LoginOutput& out) {
+    if (scram_server_) return terminated_first_message(data, out);
+    relayed_first_message(data.empty() ? '\0' : data.front(), message, out);
+}
+
+void Login::relayed_first_message(char flag, const Message& message, LoginOutput& out) {
+    if (mechanism_ != scram_sha_256) flag = 0;  // such as OAUTHBEARER: none of our business
     channel_binding_ = flag;
-    // 'p' without our having offered -PLUS breaks RFC 5802; 'y' says "I could, you could not": the server knows better and refuses.
-    if (channel_binding_ == 'p') return fail(Fault::sasl_message);
-    if (channel_binding_ == 'y' && server_encrypted_) return fail(Fault::channel_binding_hidden);
+    // 'p' without our having offered -PLUS breaks RFC 5802. 'y' says "I could, you could not": true when the server cannot either.
+    if (flag == 'p') return fail(Fault::sasl_message);
+    if (flag == 'y' && server_offer_.offers(scram_sha_256_plus)) {
+        if (policy_.scram != ScramMode::automatic) return fail(Fault::channel_binding_hidden);
+        return ask_password(out);
+    }
+    pass(message, out.to_server);
+    expected_ = Expected::opaque;
+    next_ = Next::read_server;
+}
+
+void Login::terminated_first_message(std::string_view data, LoginOutput& out) {
+    std::string reply;
+    const Fault fault = scram_server_->client_first(mechanism_, data, channel_binding_, reply);
+    if (fault != Fault::none) return fail(fault);
+    append_authentication(out.to_client, AuthenticationCode::sasl_continue, as_bytes(reply));
+    ask_client(Expected::final_message);
+}
+
+void Login::terminated_final_message(std::string_view data, LoginOutput& out) {
+    const Fault fault = scram_server_->client_final(data);
+    if (fault != Fault::none) return fail(fault);
+    const ScramUser* user = policy_.user;
+    if (user && user->secret) {
+        if (const auto client_key = scram_server_->proves(user->secret->stored_key)) {
+            server_final_ = scram_server_->final_message(user->secret->server_key);
+            user_keys_ = {.client_key = *client_key, .server_key = user->secret->server_key};
+            user_keys_salt_ = user->secret->salt;
+            return begin_upstream_scram(out);
+        }
+    }
+    // Every refusal costs one derivation, so that the time it takes does not tell whether there is such a user.
+    derive(user ? user->password : Buffer(), scram_server_->salt());
+}
+
+void Login::terminated_key(const ScramKey& salted_password, LoginOutput& out) {
+    const ScramUser* user = policy_.user;
+    const ScramSecret secret = scram_secret(policy_.crypto, salted_password, scram_server_->salt());
+    const bool proved = scram_server_->proves(secret.stored_key).has_value();
+    if (!proved || !user || user->secret || user->password.empty()) return fail(Fault::password_failed);
+    server_final_ = scram_server_->final_message(secret.server_key);
+    password_ = user->password;
+    begin_upstream_scram(out);
+}
+
+void Login::password(const Message& message, LoginOutput& out) {
+    const auto given = parse_password_message(message.body);
+    if (!given) return fail(Fault::password_message);
+    if (given->empty()) return fail(Fault::password_empty);
+    password_.assign(given->begin(), given->end());
+    begin_upstream_scram(out);
+}
+
+// --- What we say to the server ourselves
+
+void Login::begin_upstream_scram(LoginOutput& out) {
+    const bool plus = server_offer_.offers(scram_sha_256_plus) && !policy_.server_end_point.empty();
+    if (!plus && !server_offer_.offers(scram_sha_256)) return fail(Fault::sasl_nothing_left);
+    scram_client_.emplace(policy_.crypto, plus ? policy_.server_end_point : Buffer());
+    auth_method_ = lower(scram_client_->mechanism());
+    append_sasl_initial_response(out.to_server, scram_client_->mechanism(), scram_client_->first_message());
+    expected_ = Expected::opaque;
+    next_ = Next::read_server;
+}
+
+void Login::upstream_challenge(std::string_view data, LoginOutput& out) {
+    ScramSalt salt;
+    const Fault fault = scram_client_->server_first(data, salt);
+    if (fault != Fault::none) return fail(fault);
+    if (!user_keys_) return derive(std::move(password_), std::move(salt));
+    if (salt != user_keys_salt_) return fail(Fault::scram_secret);
+    upstream_final(*user_keys_, out);
+}
+
+void Login::upstream_final(const ScramKeys& keys, LoginOutput& out) {
+    append_sasl_response(out.to_server, scram_client_->final_message(keys));
+    next_ = Next::read_server;
+}
+
+void Login::derive(Buffer password, ScramSalt salt) {
+    derivation_ = {.password = std::move(password), .salt = std::move(salt)};
+    next_ = Next::derive_key;
+}
+
+void Login::ask_client(Expected expected) noexcept {
+    expected_ = expected;
+    next_ = Next::read_client;
 }
 
 void Login::fail(Fault fault) noexcept {

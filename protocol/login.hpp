@@ -1,14 +1,18 @@
 // From StartupMessage to ReadyForQuery: which message goes where, and what is learnt on the way. Answers "what should we do next?";
-// whoever does the I/O feeds whole messages and passes on what is appended to the buffers.
+// whoever does the I/O feeds whole messages, and sends what is appended to the buffers.
 //
-// Everything is passed through unchanged but one thing: SCRAM-SHA-256-PLUS is taken out of the server's offer, because its channel
-// binding names the certificate of the server's own TLS leg, which the client does not see (RFC 5929).
+// Everything is passed through unchanged but SCRAM (docs/authentication.md). SCRAM-SHA-256-PLUS is taken out of the server's offer, because
+// its channel binding names the certificate of the server's own TLS leg, which the client does not see (RFC 5929). A client that would have
+// bound the channel says so in what it signs, and the server would refuse it: then we log in at the server ourselves, with a password that we
+// ask the client for (bridge), or by what we know about the user (terminate).
 #pragma once
 
 #include <optional>
 #include <string>
 
 #include "protocol/messages.hpp"
+#include "protocol/scram.hpp"
+#include "protocol/scram_mode.hpp"
 
 namespace protocol {
 
@@ -19,30 +23,62 @@ inline constexpr std::size_t max_server_login_message = 256 * 1024;
 /// Ours: all that a server may say before ReadyForQuery. One that never stops would keep a thread busy and a login from its deadline.
 inline constexpr std::size_t max_server_login_total = 1024 * 1024;
 
+/// What a Login may do about SCRAM, and with what. What it points at outlives it.
+struct LoginPolicy {
+    ScramMode scram = ScramMode::automatic;
+    bool ask_at_once = false;       ///< automatic: this client gave up when it was offered SCRAM
+    bool password_is_safe = false;  ///< the client leg may carry a password: TLS, loopback or a UNIX-domain socket
+    ScramCrypto crypto;
+    Buffer server_end_point;        ///< tls-server-end-point of the certificate that the server showed; empty: none
+    Buffer client_end_point;        ///< of the one that the client was shown; empty: none
+    const ScramUser* user = nullptr;  ///< terminate: nullptr for a user that users_file does not have
+    Buffer user_salt;               ///< terminate: for a user without a SCRAM secret; always the same one for the same name
+};
+
+/// What to send, and where.
+struct LoginOutput {
+    Buffer to_client;
+    Buffer to_server;
+};
+
+/// The arguments of PBKDF2-HMAC-SHA-256, to be computed where it holds up nobody else.
+struct KeyDerivation {
+    Buffer password;  ///< as the user typed it: SASLprep comes first (RFC 5802, section 5.1)
+    ScramSalt salt;
+};
+
 class Login {
    public:
-    /// `server_encrypted`: the server leg is TLS, so the server would see through a client that says 'y' (RFC 5802, section 6).
-    explicit Login(bool server_encrypted) noexcept : server_encrypted_(server_encrypted) {}
+    explicit Login(LoginPolicy policy) noexcept : policy_(std::move(policy)) {}
 
     enum class Next {
         read_server,  // from_server() with its next message
         read_client,  // from_client() with its next message
+        derive_key,   // take_derivation(), then derived() with the salted password
         established,  // done: ReadyForQuery has been passed on
         refused,      // done: the server's ErrorResponse has been passed on
         failed,       // done: fault(); nothing of the offending message was passed on
     };
 
     Next next() const noexcept { return next_; }
-    void from_server(const Message& message, Buffer& to_client);
-    void from_client(const Message& message, Buffer& to_server);
+    void from_server(const Message& message, LoginOutput& out);
+    void from_client(const Message& message, LoginOutput& out);
+    KeyDerivation take_derivation() noexcept { return std::move(derivation_); }
+    void derived(const ScramKey& salted_password, LoginOutput& out);
     /// The message that next() waits for is over its limit.
     void oversized() noexcept { fail(next_ == Next::read_client ? Fault::client_message_length : Fault::server_message_length); }
 
     Fault fault() const noexcept { return fault_; }
-    /// scram-sha-256, scram-sha-256-plus, md5, password, gss, cert/trust; empty while unknown.
+    /// How the server authenticated the user: scram-sha-256, scram-sha-256-plus, md5, password, gss, cert/trust; empty while unknown.
     const std::string& auth_method() const noexcept { return auth_method_; }
-    /// The client's gs2 flag: 'n', 'y', 'p'; 0 when SCRAM was not used.
+    /// How SCRAM got there: "none" (the client's own), "cleartext" (by the password that we asked for), "terminate".
+    std::string_view auth_bridge() const noexcept { return auth_bridge_; }
+    /// The client's gs2 flag: 'n', 'y', 'p'; 0 when it sent none.
     char channel_binding() const noexcept { return channel_binding_; }
+    /// The client is to choose a SASL mechanism: if it leaves instead, it may know none.
+    bool offering_scram() const noexcept { return expected_ == Expected::mechanism; }
+    /// The client is to send the password: if it leaves instead, it has none, or would not give it away.
+    bool asking_password() const noexcept { return expected_ == Expected::password; }
     bool authenticated() const noexcept { return authenticated_; }
     /// No message but an ErrorResponse came: the login may be tried again another way (sslmode allow, prefer).
     bool refused_at_once() const noexcept { return next_ == Next::refused && server_messages_ == 1; }
@@ -50,23 +86,57 @@ class Login {
     const ErrorResponse& server_error() const noexcept { return server_error_; }
 
    private:
-    void authentication(const Message& message, Buffer& to_client);
-    void sasl_offer(const Message& message, Buffer& to_client);
-    void sasl_choice(const Message& message);
-    void judge_channel_binding(char flag);
+    /// What the client's next message is.
+    enum class Expected {
+        opaque,         // between it and the server
+        mechanism,      // SASLInitialResponse
+        first_message,  // the client-first-message, which was not in the SASLInitialResponse
+        final_message,  // the client-final-message, which we are to judge
+        password,       // PasswordMessage
+    };
+
+    void authentication(const Message& message, LoginOutput& out);
+    void authentication_ok(const Message& message, LoginOutput& out);
+    void sasl_offer(Bytes body, LoginOutput& out);
+    void offer(AuthenticationSASL offer, LoginOutput& out);
+    void ask_password(LoginOutput& out);
+    void sasl_choice(const Message& message, LoginOutput& out);
+    void first_message(std::string_view data, const Message& message, LoginOutput& out);
+    void relayed_first_message(char flag, const Message& message, LoginOutput& out);
+    void terminated_first_message(std::string_view data, LoginOutput& out);
+    void terminated_final_message(std::string_view data, LoginOutput& out);
+    void terminated_key(const ScramKey& salted_password, LoginOutput& out);
+    void password(const Message& message, LoginOutput& out);
+    void begin_upstream_scram(LoginOutput& out);
+    void upstream_challenge(std::string_view data, LoginOutput& out);
+    void upstream_final(const ScramKeys& keys, LoginOutput& out);
+    void derive(Buffer password, ScramSalt salt);
+    void ask_client(Expected expected) noexcept;
     void fail(Fault fault) noexcept;
 
-    bool server_encrypted_;
+    LoginPolicy policy_;
     Next next_ = Next::read_server;
+    Expected expected_ = Expected::opaque;
     Fault fault_ = Fault::none;
     unsigned server_messages_ = 0;
     std::size_t server_bytes_ = 0;
-    bool choosing_mechanism_ = false;
-    bool awaiting_first_message_ = false;  // a SASLInitialResponse came without the client's first message
     bool authenticated_ = false;
     char channel_binding_ = 0;
-    AuthenticationSASL offered_;
+    AuthenticationSASL server_offer_;  // empty: the server has offered nothing yet
+    AuthenticationSASL our_offer_;
+    std::string mechanism_;  // the client's choice
     std::string auth_method_;
+    std::string_view auth_bridge_ = "none";
+
+    std::optional<ScramServer> scram_server_;  // towards the client
+    std::optional<ScramClient> scram_client_;  // towards the server
+    bool server_proved_ = false;               // that it knows the password too
+    Buffer password_;
+    std::optional<ScramKeys> user_keys_;  // instead of a password; they fit user_keys_salt_ alone
+    ScramSalt user_keys_salt_;
+    std::string server_final_;  // for the client, kept until the server has accepted
+    KeyDerivation derivation_;
+
     std::optional<BackendKeyData> key_;
     ErrorResponse server_error_;
 };

@@ -1,5 +1,7 @@
 #include "protocol/messages.hpp"
 
+#include <algorithm>
+
 #include "protocol/startup.hpp"
 
 namespace protocol {
@@ -32,14 +34,6 @@ std::optional<Message> MessageBuffer::next() {
     return Message{.type = static_cast<char>(bytes[0]),
                    .body = bytes.subspan(message_header_size, size - message_header_size),
                    .whole = bytes.first(size)};
-}
-
-void MessageBuffer::wipe() noexcept {
-    // volatile: the compiler may not drop stores to memory that is about to be freed.
-    volatile std::uint8_t* bytes = buffer_.data();
-    for (std::size_t i = 0; i < buffer_.size(); ++i) bytes[i] = 0;
-    buffer_.clear();
-    taken_ = 0;
 }
 
 Buffer serialize(const ErrorResponse& error) {
@@ -87,28 +81,60 @@ std::optional<AuthenticationSASL> parse_authentication_sasl(Bytes body) {
     }
 }
 
-Buffer serialize(const AuthenticationSASL& offer) {
-    Buffer out;
+void append(Buffer& out, const AuthenticationSASL& offer) {
+    Buffer names;
+    Writer writer(names);
+    for (const std::string& mechanism : offer.mechanisms) writer.cstring(mechanism);
+    writer.u8(0);
+    append_authentication(out, AuthenticationCode::sasl, names);
+}
+
+bool AuthenticationSASL::offers(std::string_view mechanism) const noexcept {
+    return std::find(mechanisms.begin(), mechanisms.end(), mechanism) != mechanisms.end();
+}
+
+void append_authentication(Buffer& out, AuthenticationCode code, Bytes data) {
     Writer writer(out);
     writer.u8('R');
     const std::size_t length = writer.begin_length();
-    writer.u32(static_cast<std::uint32_t>(AuthenticationCode::sasl));
-    for (const std::string& mechanism : offer.mechanisms) writer.cstring(mechanism);
-    writer.u8(0);
+    writer.u32(static_cast<std::uint32_t>(code));
+    writer.bytes(data);
     writer.end_length(length);
-    return out;
 }
 
 std::optional<SASLInitialResponse> parse_sasl_initial_response(Bytes body) {
     Reader reader(body);
-    SASLInitialResponse response{.mechanism = std::string(reader.cstring()), .channel_binding = 0};
+    SASLInitialResponse response{.mechanism = std::string(reader.cstring()), .data = {}};
     const std::uint32_t length = reader.u32();
     if (!reader.ok()) return std::nullopt;
     constexpr std::uint32_t no_response_yet = 0xffffffff;
     if (length == no_response_yet) return reader.rest().empty() ? std::optional(response) : std::nullopt;
     if (length != reader.rest().size() || length == 0) return std::nullopt;
-    response.channel_binding = static_cast<char>(reader.u8());
+    response.data = as_text(reader.rest());
     return response;
+}
+
+void append_sasl_initial_response(Buffer& out, std::string_view mechanism, std::string_view data) {
+    Writer writer(out);
+    writer.u8('p');
+    const std::size_t length = writer.begin_length();
+    writer.cstring(mechanism);
+    writer.u32(static_cast<std::uint32_t>(data.size()));
+    writer.bytes(as_bytes(data));
+    writer.end_length(length);
+}
+
+void append_sasl_response(Buffer& out, std::string_view data) {
+    Writer writer(out);
+    writer.u8('p');
+    const std::size_t length = writer.begin_length();
+    writer.bytes(as_bytes(data));
+    writer.end_length(length);
+}
+
+std::optional<Bytes> parse_password_message(Bytes body) {
+    if (body.empty() || as_text(body).find('\0') != body.size() - 1) return std::nullopt;
+    return body.first(body.size() - 1);
 }
 
 std::optional<BackendKeyData> parse_backend_key_data(Bytes body) {

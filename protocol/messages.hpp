@@ -35,8 +35,6 @@ class MessageBuffer {
     bool oversized() const noexcept { return oversized_; }
     /// What lies behind the messages already taken.
     Bytes rest() const noexcept { return Bytes(buffer_).subspan(taken_); }
-    /// Overwrites what was held: passwords pass through here.
-    void wipe() noexcept;
 
    private:
     std::size_t limit_;
@@ -69,20 +67,30 @@ enum class AuthenticationCode : std::uint32_t {
     sasl_final = 12,
 };
 
+/// Appends an Authentication message; `data` is what follows the code.
+void append_authentication(Buffer& out, AuthenticationCode code, Bytes data = {});
+
 struct AuthenticationSASL {
     std::vector<std::string> mechanisms;
+
+    bool offers(std::string_view mechanism) const noexcept;
 };
 
 std::optional<AuthenticationSASL> parse_authentication_sasl(Bytes body);
-Buffer serialize(const AuthenticationSASL& offer);
+void append(Buffer& out, const AuthenticationSASL& offer);
 
-/// `channel_binding` is the gs2 flag of the client-first-message: 'n', 'y' or 'p' (RFC 5802, section 7); 0 when there is no response yet.
+/// `data` is the client-first-message, a view into the message; nullopt: it follows in a SASLResponse.
 struct SASLInitialResponse {
     std::string mechanism;
-    char channel_binding = 0;
+    std::optional<std::string_view> data;
 };
 
 std::optional<SASLInitialResponse> parse_sasl_initial_response(Bytes body);
+void append_sasl_initial_response(Buffer& out, std::string_view mechanism, std::string_view data);
+void append_sasl_response(Buffer& out, std::string_view data);
+
+/// The password of a PasswordMessage; nullopt: its only NUL is not its last byte.
+std::optional<Bytes> parse_password_message(Bytes body);
 
 struct BackendKeyData {
     std::uint32_t pid = 0;

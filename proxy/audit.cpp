@@ -119,6 +119,12 @@ json::object timings(const Timings& t) {
             {"total", t.total.count()}};
 }
 
+void add_authentication(json::object& line, const SessionRecord& record) {
+    line["auth_method"] = text(record.auth_method);
+    line["auth_bridge"] = record.auth_bridge;
+    line["gs2_flag"] = record.gs2_flag ? json::value(std::string(1, record.gs2_flag)) : json::value(nullptr);
+}
+
 void add_connected(json::object& line, const SessionRecord& record) {
     add_identity(line, record);
     line["replication"] = text(record.replication);
@@ -129,9 +135,7 @@ void add_connected(json::object& line, const SessionRecord& record) {
     add_hello(line, record);
     add_verdict(line, record);
     line["weak"] = record.weak();
-    line["auth_method"] = text(record.auth_method);
-    line["auth_bridge"] = "none";
-    line["gs2_flag"] = record.gs2_flag ? json::value(std::string(1, record.gs2_flag)) : json::value(nullptr);
+    add_authentication(line, record);
     line["backend_pid"] = record.backend_pid;
     add_upstream(line, record);
     line["timings_us"] = timings(record.timings);
@@ -168,7 +172,7 @@ std::string to_json(const Event& event) {
         case EventKind::auth_failed:
             add_identity(line, record);
             add_verdict(line, record);
-            line["auth_method"] = text(record.auth_method);
+            add_authentication(line, record);
             line["upstream_addr"] = text(record.upstream_addr);
             line["sqlstate"] = text(event.sqlstate);
             line["message"] = text(event.message);

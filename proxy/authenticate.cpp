@@ -1,35 +1,20 @@
 #include "proxy/authenticate.hpp"
 
-#include <openssl/crypto.h>
-
-#include <array>
-
 namespace proxy {
 namespace {
 
-/// Holds what passes through a login, passwords among it, and leaves nothing behind.
+/// On the heap, and not in the coroutine's frame, for its size.
 struct Buffers {
     protocol::MessageBuffer from_server{protocol::max_server_login_message};
     protocol::MessageBuffer from_client{protocol::max_client_login_message};
-    protocol::Buffer to_server;
-    protocol::Buffer to_client;
-    std::array<std::uint8_t, 8192> chunk{};
-
-    Buffers() = default;
-    Buffers(const Buffers&) = delete;
-    Buffers& operator=(const Buffers&) = delete;
-    ~Buffers() {
-        from_client.wipe();
-        OPENSSL_cleanse(to_server.data(), to_server.size());
-        OPENSSL_cleanse(chunk.data(), chunk.size());
-    }
+    protocol::LoginOutput out;
+    protocol::Buffer chunk = protocol::Buffer(8192);
 };
 
 tls::Awaitable<> flush(tls::Stream& stream, protocol::Buffer& out) {
     if (out.empty()) co_return;
     co_await stream.write(out);
-    OPENSSL_cleanse(out.data(), out.size());
-    out.clear();
+    protocol::Buffer().swap(out);
 }
 
 tls::Awaitable<std::size_t> read_server(tls::Stream& server, std::span<std::uint8_t> into) {
@@ -51,23 +36,23 @@ tls::Awaitable<> flush_server(tls::Stream& server, protocol::Buffer& out) {
 
 tls::Awaitable<> pass_on_rest(tls::Stream& client, tls::Stream& server, Buffers& buffers) {
     const auto append = [](protocol::Buffer& to, protocol::Bytes bytes) { to.insert(to.end(), bytes.begin(), bytes.end()); };
-    append(buffers.to_client, buffers.from_server.rest());
-    append(buffers.to_server, buffers.from_client.rest());
-    co_await flush(client, buffers.to_client);
-    co_await flush_server(server, buffers.to_server);
+    append(buffers.out.to_client, buffers.from_server.rest());
+    append(buffers.out.to_server, buffers.from_client.rest());
+    co_await flush(client, buffers.out.to_client);
+    co_await flush_server(server, buffers.out.to_server);
 }
 
 }  // namespace
 
 tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, protocol::Login& login, LoginOptions options) {
     const auto buffers = std::make_unique<Buffers>();
-    buffers->to_server.assign(options.startup.begin(), options.startup.end());
+    buffers->out.to_server.assign(options.startup.begin(), options.startup.end());
     using Next = protocol::Login::Next;
     for (;;) {
         switch (login.next()) {
             case Next::read_server: {
                 if (const auto message = buffers->from_server.next()) {
-                    login.from_server(*message, buffers->to_client);
+                    login.from_server(*message, buffers->out);
                     if (message->type == 'K' && login.key() && options.on_key) options.on_key();
                     break;
                 }
@@ -75,8 +60,8 @@ tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, 
                     login.oversized();
                     break;
                 }
-                co_await flush(client, buffers->to_client);
-                co_await flush_server(server, buffers->to_server);
+                co_await flush(client, buffers->out.to_client);
+                co_await flush_server(server, buffers->out.to_server);
                 const std::size_t n = co_await read_server(server, buffers->chunk);
                 if (n == 0) co_return LoginEnd::server_closed;
                 buffers->from_server.append(protocol::Bytes(buffers->chunk).first(n));
@@ -84,17 +69,23 @@ tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, 
             }
             case Next::read_client: {
                 if (const auto message = buffers->from_client.next()) {
-                    login.from_client(*message, buffers->to_server);
+                    login.from_client(*message, buffers->out);
                     break;
                 }
                 if (buffers->from_client.oversized()) {
                     login.oversized();
                     break;
                 }
-                co_await flush(client, buffers->to_client);
+                co_await flush(client, buffers->out.to_client);
                 const std::size_t n = co_await client.read_some(buffers->chunk);
                 if (n == 0) co_return LoginEnd::client_closed;
                 buffers->from_client.append(protocol::Bytes(buffers->chunk).first(n));
+                break;
+            }
+            case Next::derive_key: {
+                protocol::KeyDerivation derivation = login.take_derivation();
+                const protocol::ScramKey key = co_await options.derive_key(std::move(derivation));
+                login.derived(key, buffers->out);
                 break;
             }
             case Next::established:
@@ -103,7 +94,7 @@ tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, 
             case Next::refused:
                 if (options.may_retry && login.refused_at_once()) co_return LoginEnd::retry;
                 if (options.on_refused) options.on_refused();
-                co_await flush(client, buffers->to_client);
+                co_await flush(client, buffers->out.to_client);
                 co_return LoginEnd::refused;
             case Next::failed: co_return LoginEnd::failed;
         }

@@ -26,6 +26,8 @@ enum class LoginEnd {
 
 struct LoginOptions {
     protocol::Bytes startup;  ///< the client's StartupMessage, passed on first
+    /// The salted password; throws when there is none in time.
+    std::function<tls::Awaitable<protocol::ScramKey>(protocol::KeyDerivation)> derive_key = {};
     bool may_retry = false;  ///< a refusal that is the server's first message is kept from the client
     std::function<void()> on_key = {};      ///< called before BackendKeyData is passed on: the client may cancel at once
     std::function<void()> on_refused = {};  ///< called before the server's ErrorResponse is passed on

@@ -48,6 +48,7 @@ struct SessionRecord {
     std::vector<protocol::Evidence> evidence;
 
     std::string auth_method;
+    std::string auth_bridge = "none";  ///< how SCRAM got to the server: none, cleartext, terminate
     char gs2_flag = 0;  ///< channel binding flag of the client's SCRAM: n, y, p
     std::int64_t backend_pid = 0;
 

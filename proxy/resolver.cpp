@@ -35,20 +35,7 @@ Resolved look_up(const std::string& host, std::uint16_t port) {
 
 }  // namespace
 
-Resolver::Resolver() : pool_(std::make_unique<asio::thread_pool>(resolver_threads)) {}
-
-Resolver::~Resolver() {
-    close();
-    pool_->stop();
-    const std::lock_guard lock(state_->mutex);
-    // A look-up that hangs must not hold up the end of the program, which ends its thread as well.
-    if (state_->running > 0) pool_.release();
-}
-
-void Resolver::close() {
-    const std::lock_guard lock(state_->mutex);
-    state_->closed = true;
-}
+Resolver::Resolver() : lookups_(resolver_threads) {}
 
 tls::Awaitable<Resolved> Resolver::resolve(const config::Address& address, std::chrono::steady_clock::time_point deadline) {
     if (address.kind == config::Address::Kind::unix_socket) {
@@ -58,35 +45,10 @@ tls::Awaitable<Resolved> Resolver::resolve(const config::Address& address, std::
     const auto literal = asio::ip::make_address(address.host, not_literal);
     if (!not_literal) co_return Resolved{{Endpoint(asio::ip::tcp::endpoint(literal, address.port))}, {}};
 
-    // getaddrinfo cannot be interrupted: past the deadline its answer is left to itself. The timer is the session's way to wait for it.
-    struct Pending {
-        explicit Pending(const tls::Executor& executor) : timer(executor) {}
-        tls::Timer timer;
-        Resolved result;
-        bool done = false;
-    };
-    const tls::Executor executor = co_await asio::this_coro::executor;
-    const auto pending = std::make_shared<Pending>(executor);
-    pending->timer.expires_at(deadline);
-    asio::post(*pool_, [state = state_, pending, executor, host = address.host, port = address.port] {
-        {
-            const std::lock_guard lock(state->mutex);
-            if (state->closed) return;
-            ++state->running;
-        }
-        Resolved result = look_up(host, port);
-        const std::lock_guard lock(state->mutex);
-        --state->running;
-        if (state->closed) return;
-        asio::post(executor, [pending, result = std::move(result)]() mutable {
-            pending->result = std::move(result);
-            pending->done = true;
-            pending->timer.cancel();
-        });
-    });
-    co_await pending->timer.async_wait(tls::returning);
-    if (!pending->done) co_return Resolved{{}, "could not translate host name \"" + address.host + "\" to address: timeout expired"};
-    co_return std::move(pending->result);
+    auto work = [host = address.host, port = address.port] { return look_up(host, port); };
+    std::optional<Resolved> resolved = co_await lookups_.run(std::move(work), deadline);
+    if (!resolved) co_return Resolved{{}, "could not translate host name \"" + address.host + "\" to address: timeout expired"};
+    co_return std::move(*resolved);
 }
 
 std::string to_string(const Endpoint& endpoint) {

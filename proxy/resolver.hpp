@@ -2,12 +2,11 @@
 #pragma once
 
 #include <chrono>
-#include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "config/config.hpp"
+#include "proxy/offload.hpp"
 #include "tls/asio.hpp"
 
 namespace proxy {
@@ -21,22 +20,13 @@ struct Resolved {
 class Resolver {
    public:
     Resolver();
-    ~Resolver();
-    /// No answer is delivered any more. To be called before the threads that wait for answers end.
-    void close();
+    /// As Offload's.
+    void close() { lookups_.close(); }
 
     tls::Awaitable<Resolved> resolve(const config::Address& address, std::chrono::steady_clock::time_point deadline);
 
    private:
-    /// Shared with the look-ups: one that hangs outlives the resolver.
-    struct State {
-        std::mutex mutex;
-        int running = 0;
-        bool closed = false;
-    };
-
-    std::shared_ptr<State> state_ = std::make_shared<State>();
-    std::unique_ptr<asio::thread_pool> pool_;
+    Offload lookups_;
 };
 
 /// "10.0.0.1:5432", "[::1]:5432", "unix:/path".

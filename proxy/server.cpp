@@ -55,6 +55,9 @@ unsigned thread_count(const config::Runtime& runtime) {
     return runtime.threads > 0 ? runtime.threads : std::max(1U, std::thread::hardware_concurrency());
 }
 
+/// A wave of logins that need PBKDF2 leaves half of the machine to the sessions.
+unsigned derivation_threads() { return std::max(1U, std::thread::hardware_concurrency() / 2); }
+
 /// Keys whose new values a reload does not take.
 std::vector<std::string> fixed_until_restart(const config::Config& old_config, const config::Config& new_config) {
     std::vector<std::string> keys;
@@ -108,7 +111,8 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       state_dir_(std::move(state_dir)),
       source_(std::move(source)),
       audit_(audit_path(snapshot_->config, state_dir_)),
-      services_{.audit = audit_, .cancels = cancels_, .sources = sources_, .resolver = resolver_},
+      key_derivations_(derivation_threads()),
+      services_{.audit = audit_, .cancels = cancels_, .sources = sources_, .resolver = resolver_, .key_derivations = key_derivations_},
       session_prefix_(random_prefix()),
       watch_timer_(io_.get_executor()),
       drain_timer_(io_.get_executor()),
@@ -140,6 +144,7 @@ void Server::run() {
     io_.run();
     block_signals();
     resolver_.close();
+    key_derivations_.close();
     workers_.clear();
     spdlog::info("stopped");
 }

@@ -60,6 +60,7 @@ class Server {
     CancelRegistry cancels_;
     Sources sources_;
     Resolver resolver_;
+    Offload key_derivations_;
     Services services_;
     std::vector<std::unique_ptr<Worker>> workers_;
     std::vector<Bound> bound_;

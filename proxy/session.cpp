@@ -6,6 +6,7 @@
 
 #include "proxy/relay.hpp"
 #include "proxy/socket_options.hpp"
+#include "tls/scram_crypto.hpp"
 
 namespace proxy {
 namespace {
@@ -22,34 +23,6 @@ constexpr std::array<std::uint8_t, 7> handshake_failure_alert{0x15, 0x03, 0x01, 
 
 std::chrono::microseconds since(Clock::time_point start) {
     return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start);
-}
-
-Refusal refusal(protocol::Fault fault, std::string detail = {}, std::string hint = {}) {
-    return {.reason = std::string(protocol::label(fault)),
-            .response = {.severity = "FATAL",
-                         .sqlstate = std::string(protocol::sqlstate(fault)),
-                         .message = std::string(protocol::message(fault)),
-                         .detail = std::move(detail),
-                         .hint = std::move(hint)}};
-}
-
-Refusal shutting_down() {
-    return {.reason = "shutting_down",
-            .response = {.severity = "FATAL",
-                         .sqlstate = "57P01",
-                         .message = "pgairlock is shutting down",
-                         .detail = {},
-                         .hint = "Connect again: another instance or the next one will answer."}};
-}
-
-/// As PostgreSQL's authentication_timeout.
-Refusal login_timeout() {
-    return {.reason = "login_timeout",
-            .response = {.severity = "FATAL",
-                         .sqlstate = "57014",
-                         .message = "canceling authentication due to timeout",
-                         .detail = "The login did not reach ReadyForQuery within client_login_timeout.",
-                         .hint = {}}};
 }
 
 /// Alerts by which a client says that it does not accept our certificate (RFC 8446, 6.2), and not that it cannot speak our TLS.
@@ -73,6 +46,13 @@ tls::Awaitable<> read_to_end(tls::Stream& stream) {
         const std::size_t n = co_await stream.read_some(ignored);
         if (n == 0) co_return;
     }
+}
+
+/// A UNIX-domain socket or loopback: what is said there crosses no network.
+bool is_local(const std::string& address) {
+    boost::system::error_code not_an_address;
+    const auto parsed = asio::ip::make_address(address, not_an_address);
+    return address.empty() || (!not_an_address && parsed.is_loopback());
 }
 
 std::string replace_control_characters(std::string text) {
@@ -206,11 +186,8 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
             case Negotiation::Next::refuse: {
                 record_.negotiation = negotiation.kind();
                 can_hear_ = !negotiation.client_hello_seen();
-                Refusal why = refusal(negotiation.fault());
-                if (negotiation.fault() == protocol::Fault::tls_required) {
-                    took_startup(negotiation);
-                    why.response.hint = "Set sslmode=require or stronger in the client.";
-                }
+                const Refusal why = refusal(negotiation.fault());
+                if (negotiation.fault() == protocol::Fault::tls_required) took_startup(negotiation);
                 co_await refuse(why);
                 co_return Opening::over;
             }
@@ -391,14 +368,17 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
     record_.timings.upstream_tls = connection.tls_time;
     server_ = std::move(connection.stream);
     server_->set_deadline(deadline_);
-    protocol::Login login(server_->encrypted());
+    protocol::Login login(login_policy(connection));
     const auto start = Clock::now();
     LoginEnd end{};
     std::string broken;
     try {
         // Noted before the client hears of it: its fallback may arrive within the millisecond.
-        const LoginOptions options{.startup = negotiation.packet(), .may_retry = may_retry,
-                                   .on_key = [this, &connection, &login] { register_key(connection, login); }, .on_refused = [this, &login] {
+        const LoginOptions options{.startup = negotiation.packet(),
+                                   .derive_key = [this](protocol::KeyDerivation derivation) { return derive_key(std::move(derivation)); },
+                                   .may_retry = may_retry,
+                                   .on_key = [this, &connection, &login] { register_key(connection, login); },
+                                   .on_refused = [this, &login] {
                                        if (client_.encrypted() && !login.authenticated()) {
                                            services_.sources.login_refused_over_tls(identity(), Clock::now());
                                        }
@@ -407,10 +387,15 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
     } catch (const ServerLegError& error) {
         end = LoginEnd::server_closed;
         broken = error.what();
+    } catch (const tls::StreamError& error) {
+        if (error.kind() == tls::StreamError::Kind::timed_out || !aborted_.empty()) throw;
+        end = LoginEnd::client_closed;
     }
     record_.timings.login = since(start);
     record_.auth_method = login.auth_method();
+    record_.auth_bridge = login.auth_bridge();
     record_.gs2_flag = login.channel_binding();
+    remember_scram(login, end == LoginEnd::client_closed || login.fault() == protocol::Fault::client_message);
     switch (end) {
         case LoginEnd::retry: co_return false;
         case LoginEnd::established: established(login); co_return true;
@@ -447,14 +432,48 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
     co_return true;
 }
 
-tls::Awaitable<> Session::report_login_fault(const protocol::Login& login) {
-    Refusal why = refusal(login.fault());
-    if (login.fault() == protocol::Fault::channel_binding_hidden) {
-        why.response.detail =
-            "The client supports SCRAM channel binding and says so, but channel binding cannot cross a proxy that ends TLS; the server would "
-            "refuse this login as downgraded.";
-        why.response.hint = "Set channel_binding=disable in the client, or connect in clear over loopback.";
+/// What this session's login may do about SCRAM. The certificates are those of its own handshakes, whatever a reload does meanwhile.
+protocol::LoginPolicy Session::login_policy(const UpstreamConnection& connection) {
+    const AuthRoute& auth = *accepted_.route->auth;
+    protocol::LoginPolicy policy;
+    policy.scram = auth.scram;
+    policy.crypto = tls::scram_crypto();
+    policy.password_is_safe = client_.encrypted() || is_local(accepted_.address);
+    policy.ask_at_once = auth.scram == protocol::ScramMode::automatic && policy.password_is_safe &&
+                         services_.sources.scram_was_declined(identity(), Clock::now());
+    if (connection.tls.leaf) policy.server_end_point = connection.tls.leaf->end_point;
+    if (auth.scram == protocol::ScramMode::terminate) {
+        if (client_.encrypted()) policy.client_end_point = accepted_.route->tls->end_point(client_.ssl());
+        policy.user = auth.find(record_.usename);
+        policy.user_salt = auth.salt_for(record_.usename);
     }
+    return policy;
+}
+
+tls::Awaitable<protocol::ScramKey> Session::derive_key(protocol::KeyDerivation derivation) {
+    auto work = [derivation = std::move(derivation)] { return tls::salted_password(derivation.password, derivation.salt); };
+    const auto key = co_await services_.key_derivations.run(std::move(work), deadline_);
+    if (!key && Clock::now() >= deadline_) throw tls::StreamError(tls::StreamError::Kind::timed_out, "timeout expired");
+    if (!key) throw std::runtime_error("key derivation failed");
+    co_return *key;
+}
+
+/// A client that leaves instead of answering our offer may not know SCRAM, and is asked for its password at once when it comes back. One that
+/// leaves then as well had another reason, such as no password.
+void Session::remember_scram(const protocol::Login& login, bool left) {
+    if (accepted_.route->auth->scram != protocol::ScramMode::automatic) return;
+    Sources& sources = services_.sources;
+    const auto now = Clock::now();
+    if (left && login.asking_password()) {
+        // After its own first SCRAM message it would not switch: then it gets the question first the next time.
+        return login.channel_binding() == 0 ? sources.password_declined(identity()) : sources.scram_declined(identity(), now);
+    }
+    if (left && login.offering_scram()) return sources.scram_declined(identity(), now);
+    if (login.channel_binding() != 0) sources.scram_spoken(identity(), now);
+}
+
+tls::Awaitable<> Session::report_login_fault(const protocol::Login& login) {
+    const Refusal why = refusal(login.fault(), replace_control_characters(record_.usename));
     Event e = event(EventKind::auth_failed);
     e.sqlstate = why.response.sqlstate;
     e.message = why.response.message;

@@ -10,6 +10,7 @@
 #include "proxy/audit.hpp"
 #include "proxy/authenticate.hpp"
 #include "proxy/cancel_registry.hpp"
+#include "proxy/refusal.hpp"
 #include "proxy/resolver.hpp"
 #include "proxy/snapshot.hpp"
 #include "proxy/sources.hpp"
@@ -24,13 +25,8 @@ struct Services {
     CancelRegistry& cancels;
     Sources& sources;
     Resolver& resolver;
+    Offload& key_derivations;
     std::atomic<bool> draining{false};
-};
-
-/// Why a connection is refused: told to the client as an ErrorResponse and to the audit as a reason.
-struct Refusal {
-    std::string reason;
-    protocol::ErrorResponse response;
 };
 
 /// A connection as the listener hands it over.
@@ -66,6 +62,9 @@ class Session {
 
     tls::Awaitable<> log_in(const protocol::Negotiation& negotiation);
     tls::Awaitable<bool> log_in_through(UpstreamConnection& connection, const protocol::Negotiation& negotiation, bool may_retry);
+    protocol::LoginPolicy login_policy(const UpstreamConnection& connection);
+    tls::Awaitable<protocol::ScramKey> derive_key(protocol::KeyDerivation derivation);
+    void remember_scram(const protocol::Login& login, bool left);
     tls::Awaitable<> report_login_fault(const protocol::Login& login);
     void settle_tls();
     void register_key(const UpstreamConnection& connection, const protocol::Login& login);

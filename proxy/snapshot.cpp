@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <map>
 
+#include "config/file.hpp"
 #include "tls/authority.hpp"
+#include "tls/scram_crypto.hpp"
 
 namespace proxy {
 namespace {
@@ -21,7 +23,29 @@ void use_generated_certificate(config::ListenerTls& tls, const std::string& stat
     }
 }
 
+std::shared_ptr<const AuthRoute> load_auth(const config::Auth& settings, LoadedSnapshot& loaded) {
+    auto route = std::make_shared<AuthRoute>();
+    route->scram = settings.scram;
+    if (settings.scram != protocol::ScramMode::terminate) return route;
+    const auto text = config::read_file(settings.users_file, config::FileKind::users, loaded.errors);
+    if (!text) return route;
+    route->users = config::parse_users(protocol::as_text(*text), settings.users_file, loaded.errors, loaded.warnings);
+    route->salt_key = tls::scram_crypto().sha256(*text);
+    return route;
+}
+
 }  // namespace
+
+const protocol::ScramUser* AuthRoute::find(const std::string& name) const noexcept {
+    const auto found = users.find(name);
+    return found == users.end() ? nullptr : &found->second;
+}
+
+protocol::Buffer AuthRoute::salt_for(const std::string& name) const {
+    constexpr std::size_t size = 16;  // as PostgreSQL's
+    const protocol::ScramKey key = tls::scram_crypto().hmac_sha256(salt_key, protocol::as_bytes(name));
+    return {key.begin(), key.begin() + size};
+}
 
 bool ListenerRoute::allows(const std::array<std::uint8_t, 16>& address) const noexcept {
     return std::any_of(settings.allow.begin(), settings.allow.end(), [&](const config::Cidr& range) { return range.contains(address); });
@@ -31,6 +55,7 @@ LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir
     LoadedSnapshot loaded;
     auto snapshot = std::make_shared<Snapshot>();
     std::map<std::string, std::shared_ptr<const UpstreamRoute>> upstreams;
+    const std::shared_ptr<const AuthRoute> auth = load_auth(config.auth, loaded);
     for (const config::Upstream& settings : config.upstreams) {
         auto route = std::make_shared<UpstreamRoute>();
         route->settings = settings;
@@ -47,6 +72,7 @@ LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir
         auto route = std::make_shared<ListenerRoute>();
         route->settings = settings;
         route->upstream = upstreams.at(settings.upstream);
+        route->auth = auth;
         const bool has_certificate = tls.cert_file || !tls.certificate.empty();
         if (wants_tls && has_certificate) {
             route->tls = std::make_unique<const tls::ServerContext>(tls, loaded.errors, loaded.warnings);
@@ -78,6 +104,7 @@ std::vector<std::string> files_of(const Snapshot& snapshot) {
         add(upstream.sslcert);
         add(upstream.sslkey);
     }
+    add(snapshot.config.auth.users_file);
     std::sort(files.begin(), files.end());
     files.erase(std::unique(files.begin(), files.end()), files.end());
     return files;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "config/users.hpp"
 #include "tls/client_context.hpp"
 #include "tls/server_context.hpp"
 
@@ -18,11 +19,23 @@ struct UpstreamRoute {
     std::unique_ptr<const tls::ClientContext> tls;  ///< nullptr: sslmode disable
 };
 
+/// How logins are authenticated ([auth]).
+struct AuthRoute {
+    protocol::ScramMode scram = protocol::ScramMode::automatic;
+    config::Users users;
+    protocol::ScramKey salt_key;  ///< makes salts for users that have none
+
+    const protocol::ScramUser* find(const std::string& name) const noexcept;
+    /// Always the same for the same name and users_file, on every machine: a stranger cannot tell whether there is such a user.
+    protocol::Buffer salt_for(const std::string& name) const;
+};
+
 /// One listener and its TLS side.
 struct ListenerRoute {
     config::Listener settings;
     std::unique_ptr<const tls::ServerContext> tls;  ///< nullptr: mode disable
     std::shared_ptr<const UpstreamRoute> upstream;
+    std::shared_ptr<const AuthRoute> auth;
 
     /// UNIX-domain peers have no address and are always allowed: the file's permissions decide.
     bool allows(const std::array<std::uint8_t, 16>& address) const noexcept;
@@ -40,11 +53,11 @@ struct LoadedSnapshot {
     std::vector<config::Diagnostic> warnings;
 };
 
-/// Loads every certificate, key and CA file. A listener without a certificate gets the generated one of `state_dir`, which is made now if
+/// Loads every certificate, key, CA file and users_file. A listener without a certificate gets the generated one of `state_dir`, which is made now if
 /// there is none.
 LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir);
 
-/// The files a snapshot was made of (certificates, keys, CA files), for whoever watches them.
+/// The files a snapshot was made of (certificates, keys, CA files, users_file), for whoever watches them.
 std::vector<std::string> files_of(const Snapshot& snapshot);
 
 /// "listening on ADDRESS -> UPSTREAM (SSLMODE)" without the address: shown on start and on reload.

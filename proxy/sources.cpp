@@ -9,6 +9,8 @@ using namespace std::chrono_literals;
 /// so the one that is not tied to a user serves only to claim less.
 constexpr std::chrono::milliseconds address_memory = 5s;
 constexpr std::chrono::milliseconds identity_memory = 2s;
+/// An old driver has to fail once to be known: at most once a day, and never while it keeps coming back.
+constexpr std::chrono::milliseconds scram_memory = 24h;
 constexpr std::size_t max_entries = 10'000;
 
 }  // namespace
@@ -34,6 +36,29 @@ void Sources::login_refused_over_tls(const Identity& identity, Time now) {
 void Sources::clear_refused(const Identity& identity, Time now) {
     const std::lock_guard lock(mutex_);
     note(clear_refused_, identity, now, identity_memory);
+}
+
+void Sources::scram_spoken(const Identity& identity, Time now) {
+    const std::lock_guard lock(mutex_);
+    note(scram_spoken_, identity, now, scram_memory);
+}
+
+void Sources::scram_declined(const Identity& identity, Time now) {
+    const std::lock_guard lock(mutex_);
+    if (recent(scram_spoken_, identity, now, scram_memory)) return;
+    note(scram_declined_, identity, now, scram_memory);
+}
+
+void Sources::password_declined(const Identity& identity) {
+    const std::lock_guard lock(mutex_);
+    scram_declined_.erase(identity);
+}
+
+bool Sources::scram_was_declined(const Identity& identity, Time now) {
+    const std::lock_guard lock(mutex_);
+    const bool declined = recent(scram_declined_, identity, now, scram_memory);
+    if (declined) note(scram_declined_, identity, now, scram_memory);
+    return declined;
 }
 
 bool Sources::tls_was_refused(const std::string& address, Time now) const {

@@ -31,10 +31,19 @@ class Sources {
     void login_refused_over_tls(const Identity& identity, Time now);
     void clear_refused(const Identity& identity, Time now);
 
+    /// It took part in SCRAM.
+    void scram_spoken(const Identity& identity, Time now);
+    /// It left when it was offered SCRAM: perhaps it does not know it, unless it did before.
+    void scram_declined(const Identity& identity, Time now);
+    /// It left when it was asked for its password at once: that was not the reason.
+    void password_declined(const Identity& identity);
+
     /// Just now, or perhaps at this moment.
     bool tls_was_refused(const std::string& address, Time now) const;
     bool login_was_refused_over_tls(const Identity& identity, Time now) const;
     bool clear_was_refused(const Identity& identity, Time now) const;
+    /// Within a day, which every such question prolongs.
+    bool scram_was_declined(const Identity& identity, Time now);
 
    private:
     template <class Key>
@@ -51,6 +60,8 @@ class Sources {
     Time flooded_until_{};  // too many to note: until then any address may have been refused
     Moments<Identity> login_refused_;
     Moments<Identity> clear_refused_;
+    Moments<Identity> scram_spoken_;
+    Moments<Identity> scram_declined_;
 };
 
 }  // namespace proxy

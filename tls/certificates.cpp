@@ -1,18 +1,14 @@
 #include "tls/certificates.hpp"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <openssl/asn1.h>
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <cstdio>
 #include <ctime>
 #include <iterator>
@@ -23,26 +19,18 @@
 #include <system_error>
 #include <utility>
 
+#include "config/file.hpp"
+#include "tls/scram_crypto.hpp"
+
 namespace tls {
 namespace {
 
+using config::FileKind;
 using Errors = std::vector<config::Diagnostic>;
 using TimePoint = std::chrono::system_clock::time_point;
 
-/// A file's bytes, wiped when no longer needed: they may be a private key.
-struct Wipe {
-    void operator()(std::string* text) const noexcept {
-        OPENSSL_cleanse(text->data(), text->size());
-        delete text;
-    }
-};
-using Contents = std::unique_ptr<std::string, Wipe>;
-
-enum class Content { certificates, private_key };
-
-Contents read_file(const config::File& file, Content content, Errors& errors);
-std::vector<X509Ptr> parse_certificates(const Contents& pem, const config::File& file, Errors& errors);
-KeyPtr parse_private_key(const Contents& pem, const config::File& file, Errors& errors);
+std::vector<X509Ptr> parse_certificates(protocol::Bytes pem, const config::File& file, Errors& errors);
+KeyPtr parse_private_key(protocol::Bytes pem, const config::File& file, Errors& errors);
 std::string mismatch(const std::vector<X509Ptr>& certificates, EVP_PKEY& key);
 std::string to_text(const X509_NAME* name);
 std::vector<std::string> subject_alternative_names(const X509& certificate);
@@ -50,7 +38,6 @@ std::string serial_hex(const X509& certificate);
 std::string fingerprint(const X509& certificate);
 TimePoint to_time_point(const ASN1_TIME* time);
 std::string to_hex(const unsigned char* bytes, std::size_t size);
-std::string quoted(const config::File& file, Content content);
 
 }  // namespace
 
@@ -61,6 +48,7 @@ CertificateFacts describe(const X509& certificate) {
         .sans = subject_alternative_names(certificate),
         .serial = serial_hex(certificate),
         .sha256 = fingerprint(certificate),
+        .end_point = end_point_hash(certificate),
         .not_before = to_time_point(X509_get0_notBefore(&certificate)),
         .not_after = to_time_point(X509_get0_notAfter(&certificate)),
     };
@@ -69,13 +57,13 @@ CertificateFacts describe(const X509& certificate) {
 KeyPair load_key_pair(const config::File& cert_file, const config::File& key_file, Errors& errors) {
     // Both files are read before any verdict, so that the operator sees everything that is wrong at once.
     std::vector<X509Ptr> certificates = load_certificates(cert_file, errors);
-    const Contents pem = read_file(key_file, Content::private_key, errors);
-    KeyPtr key = pem ? parse_private_key(pem, key_file, errors) : nullptr;
+    const auto pem = config::read_file(key_file, FileKind::private_key, errors);
+    KeyPtr key = pem ? parse_private_key(*pem, key_file, errors) : nullptr;
     if (certificates.empty() || !key) return {};
 
     if (const std::string fault = mismatch(certificates, *key); !fault.empty()) {
-        errors.push_back({key_file.origin, quoted(key_file, Content::private_key) + " does not match " +
-                                               quoted(cert_file, Content::certificates) + ": " + fault});
+        errors.push_back({key_file.origin, config::quoted(key_file, FileKind::private_key) + " does not match " +
+                                               config::quoted(cert_file, FileKind::certificate) + ": " + fault});
         return {};
     }
     KeyPair pair;
@@ -86,9 +74,9 @@ KeyPair load_key_pair(const config::File& cert_file, const config::File& key_fil
 }
 
 std::vector<X509Ptr> load_certificates(const config::File& file, Errors& errors) {
-    const Contents pem = read_file(file, Content::certificates, errors);
+    const auto pem = config::read_file(file, FileKind::certificate, errors);
     if (!pem) return {};
-    return parse_certificates(pem, file, errors);
+    return parse_certificates(*pem, file, errors);
 }
 
 std::string sha256_hex(const void* data, std::size_t size) {
@@ -125,89 +113,12 @@ std::string take_openssl_error(std::string_view fallback) {
     return text;
 }
 
-// --- Files ---
-
 namespace {
-
-/// Certificate bundles are a few hundred KiB; more is a mistake in the path.
-constexpr off_t max_file_size = 16 * 1024 * 1024;
-
-class Descriptor {
- public:
-    explicit Descriptor(int fd) noexcept : fd_(fd) {}
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    ~Descriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    int get() const noexcept { return fd_; }
-
- private:
-    int fd_;
-};
-
-std::string permission_fault(const struct stat& status);
-Contents read_all(int fd, std::size_t size);
-
-std::string last_error() {
-    return std::generic_category().message(errno);
-}
-
-/// What is wrong with an opened file, before a byte of it is read; empty when nothing is.
-std::string fault_of(const struct stat& status, Content content) {
-    if (!S_ISREG(status.st_mode)) return "is not a regular file";
-    if (status.st_size > max_file_size) return "is larger than 16 MiB, which no PEM file needs";
-    return content == Content::private_key ? permission_fault(status) : std::string();
-}
-
-/// PostgreSQL's rule and words: check_ssl_key_file_permissions() in src/backend/libpq/be-secure-common.c.
-std::string permission_fault(const struct stat& status) {
-    if (status.st_uid != ::geteuid() && status.st_uid != 0) return "must be owned by the current user or root";
-    // Group read is for system-wide keys of root that are shared with services through a group.
-    const mode_t forbidden = status.st_uid == 0 ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO;
-    if ((status.st_mode & forbidden) == 0) return {};
-    return "has group or world access: file must have permissions u=rw (0600) or less if owned by the current user, "
-           "or permissions u=rw,g=r (0640) or less if owned by root";
-}
-
-Contents read_file(const config::File& file, Content content, Errors& errors) {
-    const auto refuse = [&](const std::string& why) -> Contents {
-        errors.push_back({file.origin, quoted(file, content) + " " + why});
-        return nullptr;
-    };
-    // Checked and read through one descriptor, so that the file judged is the file used. O_NONBLOCK: opening a FIFO must not wait
-    // for a writer.
-    const Descriptor fd(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    struct stat status {};
-    if (fd.get() < 0) return refuse("cannot be opened: " + last_error());
-    if (::fstat(fd.get(), &status) != 0) return refuse("cannot be examined: " + last_error());
-    if (const std::string fault = fault_of(status, content); !fault.empty()) return refuse(fault);
-    Contents contents = read_all(fd.get(), static_cast<std::size_t>(status.st_size));
-    return contents ? std::move(contents) : refuse("cannot be read: " + last_error());
-}
-
-/// Null, with errno set, on a read error. The size is fixed beforehand: a growing buffer would leave copies of a key behind.
-Contents read_all(int fd, std::size_t size) {
-    Contents contents(new std::string(size, '\0'));
-    std::size_t done = 0;
-    while (done < size) {
-        const ssize_t n = ::read(fd, contents->data() + done, size - done);
-        if (n == 0) break;
-        if (n < 0 && errno != EINTR) return nullptr;
-        if (n > 0) done += static_cast<std::size_t>(n);
-    }
-    contents->resize(done);
-    return contents;
-}
-
-std::string quoted(const config::File& file, Content content) {
-    return (content == Content::private_key ? "private key file \"" : "certificate file \"") + file.path + "\"";
-}
 
 // --- PEM ---
 
-BioPtr open_memory(const Contents& contents) {
-    BioPtr bio(BIO_new_mem_buf(contents->data(), static_cast<int>(contents->size())));
+BioPtr open_memory(protocol::Bytes contents) {
+    BioPtr bio(contents.empty() ? BIO_new(BIO_s_mem()) : BIO_new_mem_buf(contents.data(), static_cast<int>(contents.size())));
     if (!bio) throw std::bad_alloc();
     return bio;
 }
@@ -218,7 +129,7 @@ int refuse_password(char*, int, int, void* asked) {
     return -1;
 }
 
-std::vector<X509Ptr> parse_certificates(const Contents& pem, const config::File& file, Errors& errors) {
+std::vector<X509Ptr> parse_certificates(protocol::Bytes pem, const config::File& file, Errors& errors) {
     const BioPtr bio = open_memory(pem);
     std::vector<X509Ptr> certificates;
     ERR_clear_error();
@@ -231,7 +142,7 @@ std::vector<X509Ptr> parse_certificates(const Contents& pem, const config::File&
     const std::string reason = take_openssl_error("not a certificate");
     if (at_end && !certificates.empty()) return certificates;
 
-    std::string message = quoted(file, Content::certificates);
+    std::string message = config::quoted(file, FileKind::certificate);
     if (at_end) {
         message += " holds no certificate in PEM format (-----BEGIN CERTIFICATE-----); convert a DER file with openssl x509";
     } else {
@@ -241,7 +152,7 @@ std::vector<X509Ptr> parse_certificates(const Contents& pem, const config::File&
     return {};
 }
 
-KeyPtr parse_private_key(const Contents& pem, const config::File& file, Errors& errors) {
+KeyPtr parse_private_key(protocol::Bytes pem, const config::File& file, Errors& errors) {
     const BioPtr bio = open_memory(pem);
     bool asked_for_password = false;
     ERR_clear_error();
@@ -249,7 +160,7 @@ KeyPtr parse_private_key(const Contents& pem, const config::File& file, Errors& 
     const std::string reason = take_openssl_error("not a private key");
     if (key) return key;
 
-    const std::string name = quoted(file, Content::private_key);
+    const std::string name = config::quoted(file, FileKind::private_key);
     if (asked_for_password) {
         errors.push_back({file.origin, name + ": encrypted keys are not supported: decrypt it with openssl pkey"});
     } else {

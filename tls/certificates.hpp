@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "protocol/bytes.hpp"
 
 namespace tls {
 
@@ -31,6 +32,7 @@ struct CertificateFacts {
     std::vector<std::string> sans;  ///< "DNS:name", "IP:1.2.3.4"
     std::string serial;             ///< lower-case hex
     std::string sha256;             ///< of the DER form, lower-case hex
+    protocol::Buffer end_point;     ///< its tls-server-end-point hash; empty: has none (tls/scram_crypto.hpp)
     std::chrono::system_clock::time_point not_before;
     std::chrono::system_clock::time_point not_after;
 };

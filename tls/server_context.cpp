@@ -6,6 +6,7 @@
 #include <cctype>
 #include <cstring>
 
+#include "tls/scram_crypto.hpp"
 #include "tls/settings.hpp"
 
 namespace tls {
@@ -50,11 +51,6 @@ int on_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size, const 
     }
     const HandshakeRecord* record = HandshakeRecord::of(ssl);
     return record && record->direct ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
-}
-
-bool has_no_binding_hash(const X509& leaf) {
-    const int type = EVP_PKEY_get_base_id(X509_get0_pubkey(&leaf));
-    return type == EVP_PKEY_ED25519 || type == EVP_PKEY_ED448;
 }
 
 void require_client_certificate(SSL_CTX* context, const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors) {
@@ -106,11 +102,19 @@ ClientTls ServerContext::describe(SSL* ssl) const {
 }
 
 std::string ServerContext::certificate_shown(SSL* ssl) const {
-    const X509* own = SSL_get_certificate(ssl);
-    for (const Shown& shown : shown_) {
-        if (shown.leaf.get() == own) return shown.name;
-    }
-    return {};
+    const Shown* const own = shown(ssl);
+    return own ? own->name : std::string();
+}
+
+protocol::Buffer ServerContext::end_point(SSL* ssl) const {
+    const Shown* const own = shown(ssl);
+    return own ? own->end_point : protocol::Buffer();
+}
+
+const ServerContext::Shown* ServerContext::shown(SSL* ssl) const noexcept {
+    const X509* const own = SSL_get_certificate(ssl);
+    const auto found = std::find_if(shown_.begin(), shown_.end(), [&](const Shown& s) { return s.leaf.get() == own; });
+    return found == shown_.end() ? nullptr : &*found;
 }
 
 SSL_CTX* ServerContext::group_for(const std::vector<std::string>& server_names) {
@@ -128,10 +132,11 @@ void ServerContext::add_certificate(const config::Certificate& certificate, std:
     if (X509_cmp_current_time(X509_get0_notAfter(pair.leaf.get())) < 0) {
         warnings.push_back({certificate.cert_file.origin, "certificate " + certificate.cert_file.path + " has expired"});
     }
-    if (has_no_binding_hash(*pair.leaf)) {
+    protocol::Buffer end_point = end_point_hash(*pair.leaf);
+    if (end_point.empty()) {
         warnings.push_back({certificate.cert_file.origin,
                             "certificate " + certificate.cert_file.path +
-                                " has an Ed25519 or Ed448 key, for which SCRAM channel binding is not defined: use ECDSA P-256 or RSA"});
+                                " has a signature, such as Ed25519, for which SCRAM channel binding is not defined: use ECDSA or RSA"});
     }
     SSL_CTX* context = group_for(certificate.server_names);
     if (SSL_CTX_use_certificate(context, pair.leaf.get()) != 1 || SSL_CTX_use_PrivateKey(context, pair.key.get()) != 1) {
@@ -140,7 +145,7 @@ void ServerContext::add_certificate(const config::Certificate& certificate, std:
         return;
     }
     for (const X509Ptr& intermediate : pair.chain) SSL_CTX_add1_chain_cert(context, intermediate.get());
-    shown_.push_back({std::move(pair.leaf), certificate.cert_file.path});
+    shown_.push_back({std::move(pair.leaf), certificate.cert_file.path, std::move(end_point)});
 }
 
 void ServerContext::configure(SSL_CTX* context, const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors) {

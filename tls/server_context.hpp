@@ -35,17 +35,21 @@ class ServerContext {
     ClientTls describe(SSL* ssl) const;
     /// The cert_file that a handshake used, finished or not.
     std::string certificate_shown(SSL* ssl) const;
+    /// tls-server-end-point of the same certificate, for SCRAM-SHA-256-PLUS; empty: it has none.
+    protocol::Buffer end_point(SSL* ssl) const;
 
    private:
     struct Shown {
         X509Ptr leaf;  // its address identifies it: SSL_get_certificate returns the context's own
         std::string name;
+        protocol::Buffer end_point;
     };
     struct Group {
         std::vector<std::string> server_names;  // empty: any
         SslCtxPtr context;
     };
 
+    const Shown* shown(SSL* ssl) const noexcept;
     SSL_CTX* group_for(const std::vector<std::string>& server_names);
     void add_certificate(const config::Certificate& certificate, std::vector<config::Diagnostic>& errors,
                          std::vector<config::Diagnostic>& warnings);

@@ -62,14 +62,15 @@ SessionRecord full_record() {
     record.ja4 = "t13d1812pl_x_y";
     record.evidence = {protocol::Evidence::tls_startup, protocol::Evidence::client_certificate};
     record.auth_method = "scram-sha-256";
-    record.gs2_flag = 'n';
+    record.auth_bridge = "cleartext";
+    record.gs2_flag = 'y';
     record.backend_pid = 4'000'000'000;
     record.upstream_addr = "10.0.0.2:5432";
     record.upstream_ssl = true;
     record.upstream_tls.version = "TLSv1.3";
     record.upstream_tls.cipher = "TLS_AES_128_GCM_SHA256";
     record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(tls::CertificateFacts{
-        .subject = "CN=db", .issuer = "CN=root", .sans = {}, .serial = "1", .sha256 = "2", .not_before = {}, .not_after = noon});
+        .subject = "CN=db", .issuer = "CN=root", .sans = {}, .serial = "1", .sha256 = "2", .end_point = {}, .not_before = {}, .not_after = noon});
     record.upstream_tls.anchor = "CN=root";
     record.upstream_tls.anchor_file = "root.pem";
     record.upstream_sslmode = "verify-full";
@@ -143,7 +144,8 @@ TEST_CASE("connected tells everything that is known") {
     CHECK(got.at("sslmode_max") == "verify-full");
     CHECK(got.at("verifies") == "unknown");
     CHECK(got.at("weak") == false);
-    CHECK(got.at("gs2_flag") == "n");
+    CHECK(got.at("gs2_flag") == "y");
+    CHECK(got.at("auth_bridge") == "cleartext");
     CHECK(got.at("backend_pid") == 4'000'000'000);
     CHECK(got.at("upstream_issuer") == "CN=root");
     CHECK(got.at("upstream_not_after") == "2023-11-14T22:13:20Z");

@@ -1,0 +1,91 @@
+#include "config/file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace config {
+namespace {
+
+/// The largest bundles of certificates are a few hundred KiB; more is a mistake in the path.
+constexpr off_t max_file_size = 16 * 1024 * 1024;
+
+class Descriptor {
+   public:
+    explicit Descriptor(int fd) noexcept : fd_(fd) {}
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    ~Descriptor() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    int get() const noexcept { return fd_; }
+
+   private:
+    int fd_;
+};
+
+std::string last_error() { return std::generic_category().message(errno); }
+
+/// PostgreSQL's rule and words: check_ssl_key_file_permissions() in src/backend/libpq/be-secure-common.c.
+std::string permission_fault(const struct stat& status) {
+    if (status.st_uid != ::geteuid() && status.st_uid != 0) return "must be owned by the current user or root";
+    // Group read is for system-wide keys of root that are shared with services through a group.
+    const mode_t forbidden = status.st_uid == 0 ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO;
+    if ((status.st_mode & forbidden) == 0) return {};
+    return "has group or world access: file must have permissions u=rw (0600) or less if owned by the current user, "
+           "or permissions u=rw,g=r (0640) or less if owned by root";
+}
+
+/// What is wrong with an opened file, before a byte of it is read; empty when nothing is.
+std::string fault_of(const struct stat& status, FileKind kind) {
+    if (!S_ISREG(status.st_mode)) return "is not a regular file";
+    if (status.st_size > max_file_size) return "is larger than 16 MiB, which none needs to be";
+    return kind == FileKind::certificate ? std::string() : permission_fault(status);
+}
+
+/// nullopt, with errno set, on a read error.
+std::optional<protocol::Buffer> read_all(int fd, std::size_t size) {
+    protocol::Buffer contents(size);
+    std::size_t done = 0;
+    while (done < size) {
+        const ssize_t n = ::read(fd, contents.data() + done, size - done);
+        if (n == 0) break;
+        if (n < 0 && errno != EINTR) return std::nullopt;
+        if (n > 0) done += static_cast<std::size_t>(n);
+    }
+    contents.resize(done);
+    return contents;
+}
+
+}  // namespace
+
+std::string quoted(const File& file, FileKind kind) {
+    switch (kind) {
+        case FileKind::certificate: return "certificate file \"" + file.path + "\"";
+        case FileKind::private_key: return "private key file \"" + file.path + "\"";
+        case FileKind::users: return "users file \"" + file.path + "\"";
+    }
+    return file.path;
+}
+
+std::optional<protocol::Buffer> read_file(const File& file, FileKind kind, std::vector<Diagnostic>& errors) {
+    const auto refuse = [&](const std::string& why) {
+        errors.push_back({file.origin, quoted(file, kind) + " " + why});
+        return std::nullopt;
+    };
+    // Checked and read through one descriptor, so that the file judged is the file used. O_NONBLOCK: opening a FIFO must not wait
+    // for a writer.
+    const Descriptor fd(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat status {};
+    if (fd.get() < 0) return refuse("cannot be opened: " + last_error());
+    if (::fstat(fd.get(), &status) != 0) return refuse("cannot be examined: " + last_error());
+    if (const std::string fault = fault_of(status, kind); !fault.empty()) return refuse(fault);
+    auto contents = read_all(fd.get(), static_cast<std::size_t>(status.st_size));
+    if (!contents) return refuse("cannot be read: " + last_error());
+    return contents;
+}
+
+}  // namespace config

@@ -1,0 +1,72 @@
+// Threads for what takes long and cannot be interrupted: name look-ups, key derivation. Sessions wait for it on their own threads.
+#pragma once
+
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "tls/asio.hpp"
+
+namespace proxy {
+
+class Offload {
+   public:
+    explicit Offload(std::size_t threads);
+    ~Offload();
+    /// No result is delivered any more. To be called before the threads that wait for results end.
+    void close();
+
+    /// Runs `work`, which owns all that it uses, and waits for its result. nullopt: it threw, or is not done at the deadline; then it
+    /// is left to itself, or not begun at all.
+    template <class Work>
+    auto run(Work work, std::chrono::steady_clock::time_point deadline) -> tls::Awaitable<std::optional<decltype(work())>>;
+
+   private:
+    /// Shared with the work: that which hangs outlives us.
+    struct State {
+        std::mutex mutex;
+        int running = 0;
+        bool closed = false;
+    };
+
+    static bool begin(State& state);
+
+    std::shared_ptr<State> state_ = std::make_shared<State>();
+    std::unique_ptr<asio::thread_pool> pool_;
+};
+
+template <class Work>
+auto Offload::run(Work work, std::chrono::steady_clock::time_point deadline) -> tls::Awaitable<std::optional<decltype(work())>> {
+    // The timer is the session's way to wait.
+    struct Pending {
+        explicit Pending(const tls::Executor& executor) : timer(executor) {}
+        tls::Timer timer;
+        std::optional<decltype(work())> result;
+    };
+    const tls::Executor executor = co_await asio::this_coro::executor;
+    const auto pending = std::make_shared<Pending>(executor);
+    pending->timer.expires_at(deadline);
+    asio::post(*pool_, [state = state_, pending, executor, deadline, work = std::move(work)]() mutable {
+        if (std::chrono::steady_clock::now() >= deadline || !begin(*state)) return;
+        std::optional<decltype(work())> result;
+        try {
+            result = work();
+        } catch (const std::exception& error) {
+            spdlog::error("{}", error.what());
+        }
+        const std::lock_guard lock(state->mutex);
+        --state->running;
+        if (state->closed) return;
+        asio::post(executor, [pending, result = std::move(result)]() mutable {
+            pending->result = std::move(result);
+            pending->timer.cancel();
+        });
+    });
+    co_await pending->timer.async_wait(tls::returning);
+    co_return std::move(pending->result);
+}
+
+}  // namespace proxy
