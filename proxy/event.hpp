@@ -25,6 +25,10 @@ struct Timings {
     std::chrono::microseconds total{0};         ///< accept to ReadyForQuery
 };
 
+inline std::chrono::microseconds since(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start);
+}
+
 /// Everything known about one client connection. Texts that are not known are empty and shown as null.
 struct SessionRecord {
     std::string session;  ///< unique over restarts

@@ -1,4 +1,5 @@
-// One client connection from accept to close: negotiate, connect, authenticate, relay, report (docs/connection.md).
+// One client connection from accept to close: negotiate, connect, authenticate, relay, report (docs/connection.md). Its phases are in
+// session_opening.cpp and session_login.cpp.
 #pragma once
 
 #include <atomic>

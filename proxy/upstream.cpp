@@ -22,10 +22,6 @@ struct AttemptFailure {
     std::string address{};
 };
 
-std::chrono::microseconds since(Clock::time_point start) {
-    return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start);
-}
-
 bool allows_clear(SslMode mode) { return mode < SslMode::require; }
 
 /// Asks for TLS. Nothing: the server said 'S', or answers direct TLS; `refused`: it said 'N'.
