@@ -279,7 +279,7 @@ tls::Awaitable<> Server::watch_files() {
         if (error) co_return;
         if (watched != snapshot_ && files_of(*watched) != files_of(*snapshot_)) watch = FileWatch(files_of(*snapshot_));
         watched = snapshot_;
-        if (watch.changed()) swap_in(snapshot_->config, "a certificate, key or CA file has changed");
+        if (watch.changed()) swap_in(snapshot_->config, "a certificate, key, CA or users file has changed");
     }
 }
 
