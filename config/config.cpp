@@ -10,7 +10,8 @@ std::string to_string(const Diagnostic& diagnostic) {
     const Origin& origin = diagnostic.origin;
     std::string text;
     if (origin.file != "command line") text = origin.file;
-    if (!text.empty() && origin.line > 0) text += ":" + std::to_string(origin.line) + ":" + std::to_string(origin.column);
+    if (!text.empty() && origin.line > 0) text += ":" + std::to_string(origin.line);
+    if (!text.empty() && origin.column > 0) text += ":" + std::to_string(origin.column);
     for (const std::string& part : {origin.key, diagnostic.message}) {
         if (!text.empty() && !part.empty()) text += ": ";
         text += part;

@@ -26,6 +26,8 @@ host    all         trust_user    all         trust
 host    all         md5_user      all         md5
 host    all         password_user all         password
 host    all         scram_user    all         scram-sha-256
+host    all         +scram_users  all         scram-sha-256
+host    all         ghost         all         scram-sha-256
 hostssl all         cert_user     all         cert
 hostssl all         tls_user      all         trust
 hostnossl all       clear_user    all         trust
@@ -35,7 +37,7 @@ host    replication repl_user     all         trust
 
 ROLES = f"""
 CREATE ROLE trust_user LOGIN; CREATE ROLE cert_user LOGIN; CREATE ROLE tls_user LOGIN; CREATE ROLE clear_user LOGIN;
-CREATE ROLE repl_user LOGIN REPLICATION SUPERUSER;
+CREATE ROLE repl_user LOGIN REPLICATION SUPERUSER; CREATE ROLE scram_users;
 SET password_encryption = 'scram-sha-256';
 CREATE ROLE scram_user LOGIN PASSWORD '{PASSWORDS["scram_user"]}';
 CREATE ROLE password_user LOGIN PASSWORD '{PASSWORDS["password_user"]}';

@@ -6,6 +6,7 @@ import struct
 import threading
 
 from . import messages
+from .scram import ScramServer
 
 
 def server_context(certificate, *, client_ca=None, alpn=None, maximum=None) -> ssl.SSLContext:
@@ -32,6 +33,7 @@ class Peer:
         self.sni: str | None = None
         self.client_subject = None
         self.ended: BaseException | None = None
+        self.heard = bytearray()  # everything that was read
 
     def receive(self, count: int) -> bytes:
         data = b""
@@ -40,6 +42,7 @@ class Peer:
             if not part:
                 raise EOFError(f"closed after {self.opening}")
             data += part
+            self.heard += part
         return data
 
     def send(self, data: bytes) -> None:
@@ -64,9 +67,29 @@ class Peer:
         self.opening[-1] = "tls"
         self.client_subject = self.sock.getpeercert()
 
+    def open(self, context: ssl.SSLContext | None) -> None:
+        """As far as the StartupMessage, through TLS when there is a context."""
+        if context:
+            assert self.packet() == "SSLRequest"
+            self.send(b"S")
+            self.start_tls(context)
+        assert self.packet() == "StartupMessage"
+
     def message(self) -> tuple[bytes, bytes]:
         head = self.receive(5)
         return head[:1], self.receive(struct.unpack("!I", head[1:])[0] - 4)
+
+    def sasl(self, *mechanisms: str) -> tuple[str, bytes]:
+        """Offers them, and gives the one that was chosen with the client-first-message."""
+        self.send(messages.sasl_offer(*mechanisms))
+        return messages.parse_sasl_initial_response(self.message()[1])
+
+    def scram(self, server: ScramServer, *mechanisms: str) -> str:
+        """The whole of SCRAM, up to AuthenticationSASLFinal; gives the mechanism that was chosen."""
+        mechanism, first = self.sasl(*mechanisms)
+        self.send(messages.authentication(messages.SASL_CONTINUE, server.first(first)))
+        self.send(messages.authentication(messages.SASL_FINAL, server.final(self.message()[1])))
+        return mechanism
 
     def ready(self, pid=4711, key=b"\x01\x02\x03\x04") -> None:
         """Lets the client in without authentication."""
@@ -89,6 +112,7 @@ class Peer:
         try:
             while part := self.sock.recv(1 << 16):
                 data += part
+                self.heard += part
         except ConnectionError:
             pass
         return data

@@ -32,12 +32,34 @@ def query(sql: str) -> bytes:
     return message(b"Q", _cstring(sql))
 
 
-def password(text: str) -> bytes:
+def password(text: str | bytes) -> bytes:
     return message(b"p", _cstring(text))
 
 
+# Authentication requests
+OK, CLEARTEXT, MD5, GSS, SASL, SASL_CONTINUE, SASL_FINAL = 0, 3, 5, 7, 10, 11, 12
+
+
+def authentication(code: int, data: bytes = b"") -> bytes:
+    return message(b"R", struct.pack("!I", code) + data)
+
+
+def sasl_offer(*mechanisms: str) -> bytes:
+    return authentication(SASL, b"".join(map(_cstring, mechanisms)) + b"\0")
+
+
+def sasl_initial_response(mechanism: str, data: bytes | None) -> bytes:
+    """`data` None: the client waits to be asked for it."""
+    return message(b"p", _cstring(mechanism) + (struct.pack("!i", -1) if data is None else struct.pack("!i", len(data)) + data))
+
+
+def parse_sasl_initial_response(body: bytes) -> tuple[str, bytes]:
+    mechanism, _, rest = body.partition(b"\0")
+    return mechanism.decode(), rest[4:]
+
+
 TERMINATE = message(b"X")
-AUTHENTICATION_OK = message(b"R", struct.pack("!I", 0))
+AUTHENTICATION_OK = authentication(OK)
 READY_FOR_QUERY = message(b"Z", b"I")
 
 
@@ -78,5 +100,5 @@ def parse_row(body: bytes) -> list:
     return row
 
 
-def _cstring(text: str) -> bytes:
-    return text.encode() + b"\0"
+def _cstring(text: str | bytes) -> bytes:
+    return (text if isinstance(text, bytes) else text.encode()) + b"\0"

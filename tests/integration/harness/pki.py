@@ -59,20 +59,20 @@ class Pki:
         self.server = self.leaf(self.new, "server.new", HERE)
         self.proxy = self.leaf(self.front, "proxy.front", HERE)
 
-    def authority(self, name: str, *, days=(-30, 3650), issuer: Certificate | None = None) -> Certificate:
+    def authority(self, name: str, *, days=(-30, 3650), issuer: Certificate | None = None, key="ec") -> Certificate:
         """A root, or an intermediate under `issuer`."""
-        return self._issue(name, "root", issuer, (), days, "ec")
+        return self._issue(name, "root", issuer, (), days, key)
 
-    def leaf(self, issuer: Certificate, name: str, sans=(), *, days=(-1, 365), key="ec") -> Certificate:
-        """`days`: first and last, counted from now."""
-        return self._issue(name, "leaf", issuer, sans, days, key)
+    def leaf(self, issuer: Certificate, name: str, sans=(), *, days=(-1, 365), key="ec", signature=()) -> Certificate:
+        """`days`: first and last, counted from now. `signature`: options of `openssl ca`, such as ("-md", "sha384")."""
+        return self._issue(name, "leaf", issuer, sans, days, key, signature)
 
     def bundle(self, name: str, *certificates: Certificate) -> Path:
         path = self.directory / name
         path.write_text("".join(certificate.cert.read_text() for certificate in certificates))
         return path
 
-    def _issue(self, name, kind, issuer, sans, days, key) -> Certificate:
+    def _issue(self, name, kind, issuer, sans, days, key, signature=()) -> Certificate:
         stem = f"{len(list(self.directory.glob('*.key'))):02}-" + name.replace(" ", "-").replace("*", "star")
         key_file, cert_file, request = (self.directory / f"{stem}.{suffix}" for suffix in ("key", "crt", "csr"))
         config = self.directory / f"{stem}.conf"
@@ -82,6 +82,7 @@ class Pki:
         algorithm = {
             "ec": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
             "rsa": ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+            "ed25519": ["-algorithm", "ED25519"],
         }[key]
         _openssl("genpkey", *algorithm, "-out", key_file)
         key_file.chmod(0o600)
@@ -89,7 +90,7 @@ class Pki:
         today = datetime.now(timezone.utc).replace(microsecond=0)
         begin, end = (today + timedelta(days=count) for count in days)
         signer = ["-cert", issuer.cert, "-keyfile", issuer.key] if issuer else ["-selfsign", "-keyfile", key_file]
-        _openssl("ca", "-batch", "-notext", "-config", config, *signer, "-extensions", kind, "-startdate", f"{begin:%Y%m%d%H%M%SZ}",
+        _openssl("ca", "-batch", "-notext", "-config", config, *signer, *signature, "-extensions", kind, "-startdate", f"{begin:%Y%m%d%H%M%SZ}",
                  "-enddate", f"{end:%Y%m%d%H%M%SZ}", "-in", request, "-out", cert_file)
         return Certificate(name, cert_file, key_file, issuer.name if issuer else name, end)
 

@@ -8,8 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from . import programs
-from .cluster import PASSWORDS, WRONG_PASSWORD
+from . import programs, secrets
 from .config import to_toml
 from .waiting import until
 
@@ -78,8 +77,7 @@ class Proxy:
             assert text not in log, log[-20000:]
         assert "unexpected eof" not in log.lower(), log[-8000:]
         recorded = log + self.stdout() + self.audit_text()
-        for secret in (*PASSWORDS.values(), WRONG_PASSWORD):
-            assert secret not in recorded, f"{secret} was written to the log or the audit"
+        assert not secrets.found_in(recorded), f"{secrets.found_in(recorded)} was written to the log or the audit"
 
     def kill(self) -> None:
         if self.process.poll() is None:

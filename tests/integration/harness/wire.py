@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from . import messages
 from .cluster import PASSWORDS
-from .scram import ScramClient
+from .scram import ScramClient, end_point
 
 
 def tls_context(*, ca=None, alpn=None, minimum=None, maximum=None, ciphers=None, certificate=None) -> ssl.SSLContext:
@@ -42,6 +42,7 @@ class Login:
     key: bytes = b""
     parameters: dict = field(default_factory=dict)
     mechanisms: list = field(default_factory=list)
+    asked: list = field(default_factory=list)  # the codes of the Authentication requests
     kinds: list = field(default_factory=list)
 
 
@@ -197,8 +198,21 @@ class Client:
         self.expect_closed()
         return error
 
+    def authentication(self) -> tuple[int, bytes]:
+        """The next message, which must be an Authentication request: its code, and what comes with it."""
+        kind, body = self.message()
+        if kind == b"E":
+            raise messages.ErrorResponse(body)
+        assert kind == b"R", (kind, body)
+        return struct.unpack("!I", body[:4])[0], body[4:]
+
+    def begin_login(self, user="trust_user", **parameters) -> tuple[int, bytes]:
+        """Goes to the first Authentication request."""
+        self.send(messages.startup(user, **parameters))
+        return self.authentication()
+
     def login(self, user="trust_user", password=None, *, gs2="n", **parameters) -> Login:
-        """Raises ErrorResponse when refused."""
+        """Raises ErrorResponse when refused. `gs2` "p": binds the channel, by SHA-256 of the certificate that was shown."""
         self.send(messages.startup(user, **parameters))
         return self.finish_login(user, password or PASSWORDS.get(user), gs2)
 
@@ -221,23 +235,27 @@ class Client:
 
     def _answer(self, body, user, password, gs2, login, scram):
         code, rest = struct.unpack("!I", body[:4])[0], body[4:]
-        if code == 3:
+        login.asked.append(code)
+        if code == messages.CLEARTEXT:
             self.send(messages.password(password))
-        elif code == 5:
+        elif code == messages.MD5:
             inner = hashlib.md5((password + user).encode()).hexdigest().encode()
             self.send(messages.password("md5" + hashlib.md5(inner + rest).hexdigest()))
-        elif code == 10:
-            login.mechanisms = rest.rstrip(b"\0").decode().split("\0")
-            scram = ScramClient(password, gs2)
-            first = scram.first()
-            self.send(messages.message(b"p", b"SCRAM-SHA-256\0" + struct.pack("!I", len(first)) + first))
-        elif code == 11:
+        elif code == messages.SASL:
+            login.mechanisms = mechanisms(rest)
+            scram = ScramClient(password, gs2, end_point(self.certificate()) if gs2 == "p" else b"")
+            self.send(messages.sasl_initial_response(scram.mechanism, scram.first()))
+        elif code == messages.SASL_CONTINUE:
             self.send(messages.message(b"p", scram.final(rest)))
-        elif code == 12:
+        elif code == messages.SASL_FINAL:
             scram.check(rest)
         else:
-            assert code == 0, f"unknown authentication request {code}"
+            assert code == messages.OK, f"unknown authentication request {code}"
         return scram
+
+    def certificate(self) -> bytes:
+        """The one that was shown, as DER."""
+        return self.tls.getpeercert(binary_form=True)
 
     def query(self, sql: str) -> list[list]:
         self.send(messages.query(sql))
@@ -258,3 +276,8 @@ class Client:
                 if error:
                     raise error
                 return rows
+
+
+def mechanisms(offer: bytes) -> list[str]:
+    """What came with an AuthenticationSASL."""
+    return offer.rstrip(b"\0").decode().split("\0")
