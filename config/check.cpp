@@ -1,5 +1,6 @@
 #include "config/check.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include "config/keys.hpp"
@@ -65,6 +66,15 @@ void check(const Node& table, const Auth& auth, Reading& reading) {
         reading.error(table.where("scram"), R"("terminate" needs users_file: who the users are, in the format of PgBouncer's userlist.txt)");
     }
     if (!terminates && table.gives("users_file")) reading.warn(table.where("users_file"), R"(has no effect without scram = "terminate")");
+}
+
+void check(const Node& table, const Probe& probe, Reading& reading) {
+    check_pair(table, {"candidate_cert_file", "candidate_key_file"}, reading);
+    const bool wants_candidate = std::find(probe.kinds.begin(), probe.kinds.end(), ProbeKind::candidate) != probe.kinds.end();
+    if (probe.enabled && table.find("kinds") && wants_candidate && !table.gives("candidate_cert_file")) {
+        reading.error(table.where("kinds"), R"("candidate" needs candidate_cert_file: the certificate that clients will meet)");
+    }
+    if (probe.enabled && probe.kinds.empty()) reading.error(table.where("kinds"), "nothing to probe with: one of " + join(names<ProbeKind>()));
 }
 
 void check_distinct(const std::vector<Listener>& listeners, Reading& reading) {

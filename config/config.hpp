@@ -129,6 +129,7 @@ struct Upstream {
     std::string name;
     std::vector<Address> hosts;
     protocol::SslMode sslmode = protocol::SslMode::verify_full;
+    std::vector<File> sslrootcert_candidate;  ///< rehearsal: every handshake is also judged against these, never enforced
     std::vector<File> sslrootcert;  ///< path "system": the operating system's. Empty: not given (then verify-full means "system")
     SslNegotiation sslnegotiation = SslNegotiation::postgres;
     File sslcert;
@@ -151,8 +152,37 @@ struct Auth {
     File users_file;
 };
 
+/// A stretch of time in which probes may be made, from "START/END" in RFC 3339.
+struct TimeWindow {
+    std::chrono::system_clock::time_point begin;
+    std::chrono::system_clock::time_point end;
+};
+
+enum class ProbeKind { untrusted, wrong_name, candidate };
+/// "untrusted", "wrong-name", "candidate".
+std::string_view to_string(ProbeKind kind) noexcept;
+
+/// Certificate probes: another certificate is shown to a few connections, to see whether the client notices.
+struct Probe {
+    bool enabled = false;
+    std::vector<ProbeKind> kinds{ProbeKind::untrusted, ProbeKind::wrong_name, ProbeKind::candidate};
+    double fraction = 0.05;  ///< of a client's connections, 0 to 1
+    unsigned max_per_client = 3;
+    Duration cooldown{std::chrono::hours(720)};
+    Duration grace{60'000};
+    std::vector<TimeWindow> window;  ///< empty: always
+    File candidate_cert_file;
+    File candidate_key_file;
+    std::string ca_dir;  ///< empty: tls/ in the state directory
+    Origin origin;
+};
+
 struct Audit {
     std::string file = "audit.jsonl";  ///< relative to the state directory; "-": stdout; empty: off
+    std::string inventory = "inventory.db";  ///< relative to the state directory; postgresql://...; empty: off
+    Duration inventory_retention{std::chrono::hours(24 * 400)};  ///< clients and days not seen for so long are forgotten
+    bool process_owner = true;
+    Probe probe;
 };
 
 struct Config {

@@ -49,6 +49,7 @@ int main() {
     print_section<config::Upstream>();
     print_section<config::Auth>();
     print_section<config::Audit>();
+    print_section<config::Probe>();
     return std::cout.flush() ? 0 : 1;
 }
 

@@ -132,6 +132,9 @@ const Section<Upstream>& section() {
              "CA certificates, PEM, that the server is verified against, or `system`; reloaded when they change. Empty: `system` "
              "for "
              "`verify-full`."},
+            {"sslrootcert_candidate", &Upstream::sslrootcert_candidate, "[]",
+             "Rehearsal of a rotation: every server certificate is also judged against these CA files. The result is recorded "
+             "(`candidate_ok`), never enforced."},
             {"sslnegotiation", &Upstream::sslnegotiation, R"("postgres")",
              "`direct` starts with TLS at once; PostgreSQL 17 and later."},
             {"sslcert", &Upstream::sslcert, R"("")", "Client certificate for the server, PEM."},
@@ -186,6 +189,38 @@ const Section<Audit>& section() {
         {
             {"file", &Audit::file, R"("audit.jsonl")",
              "JSON Lines; relative to the state directory, reopened on SIGUSR1. `-`: standard output. Empty: off."},
+            {"inventory", &Audit::inventory, R"("inventory.db")",
+             "What is known about every client, kept over restarts: an SQLite file, relative to the state directory, or `postgresql://...` "
+             "for one that many proxies share. Empty: off."},
+            {"inventory_retention", &Audit::inventory_retention, R"("9600h")",
+             "Clients, servers and days that were not seen for so long are forgotten; `0s`: never."},
+            {"process_owner", &Audit::process_owner, "true", "Find out process, executable and user of clients on this host."},
+        },
+        {"probe"}};
+    return it;
+}
+
+template <>
+const Section<Probe>& section() {
+    static const Section<Probe> it{
+        "[audit.probe]",
+        "Certificate probes: a small share of TLS connections is shown another certificate, to see whether the client notices "
+        "([verification.md](verification.md)). A client that does loses that connection.",
+        {
+            {"enabled", &Probe::enabled, "false", "Nothing is probed unless this is set."},
+            {"kinds", &Probe::kinds, R"(["untrusted", "wrong-name", "candidate"])",
+             "`untrusted`: an issuer that nobody knows; `wrong-name`: the real issuer, another name; `candidate`: the certificate that "
+             "clients will meet after the rotation."},
+            {"fraction", &Probe::fraction, "0.05", "Share of a client's connections, 0 to 1."},
+            {"max_per_client", &Probe::max_per_client, "3", "Failures inflicted on one client, then none for `cooldown`.", Rule::positive},
+            {"cooldown", &Probe::cooldown, R"("720h")", "See `max_per_client`."},
+            {"grace", &Probe::grace, R"("60s")", "After a failure the same source gets the real certificate for this long."},
+            {"window", &Probe::window, "[]",
+             "When probes may be made, as `START/END` in RFC 3339, such as `2026-03-01T02:00Z/2026-03-01T04:00Z`. Empty: always."},
+            {"candidate_cert_file", &Probe::candidate_cert_file, R"("")", "The certificate that clients will meet after the rotation, PEM."},
+            {"candidate_key_file", &Probe::candidate_key_file, R"("")", "Its private key, PEM."},
+            {"ca_dir", &Probe::ca_dir, R"("")",
+             "`gen-cert`'s folder: its CA issues the `wrong-name` certificate. Empty: `tls/` of the state directory.", Rule::path},
         },
         {}};
     return it;
@@ -257,6 +292,12 @@ std::span<const std::string_view> names<protocol::ScramMode>() noexcept {
     using protocol::ScramMode;
     static const std::array all{to_string(ScramMode::automatic), to_string(ScramMode::passthrough), to_string(ScramMode::bridge),
                                 to_string(ScramMode::terminate)};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<ProbeKind>() noexcept {
+    static const std::array all{to_string(ProbeKind::untrusted), to_string(ProbeKind::wrong_name), to_string(ProbeKind::candidate)};
     return all;
 }
 

@@ -18,7 +18,7 @@ using Target = std::variant<std::string Section::*, bool Section::*, unsigned Se
                             std::vector<std::string> Section::*, std::vector<File> Section::*, std::vector<Address> Section::*,
                             std::vector<Cidr> Section::*, LogLevel Section::*, LogFormat Section::*, ClientTlsMode Section::*,
                             Trust Section::*, ClientCert Section::*, TlsVersion Section::*, protocol::SslMode Section::*,
-                            SslNegotiation Section::*, TargetSessionAttrs Section::*, protocol::ScramMode Section::*>;
+                            SslNegotiation Section::*, TargetSessionAttrs Section::*, protocol::ScramMode Section::*, double Section::*, std::vector<ProbeKind> Section::*, std::vector<TimeWindow> Section::*>;
 
 /// What is asked of a value beyond its type.
 enum class Rule {
@@ -51,7 +51,7 @@ struct Section {
     std::vector<std::string_view> tables;  ///< nested ones, by name
 };
 
-/// Defined for Log, Runtime, Listener, ListenerTls, Certificate, Upstream, Auth and Audit.
+/// Defined for Log, Runtime, Listener, ListenerTls, Certificate, Upstream, Auth, Audit and Probe.
 template <class S>
 const Section<S>& section();
 
@@ -71,6 +71,8 @@ template <>
 const Section<Auth>& section();
 template <>
 const Section<Audit>& section();
+template <>
+const Section<Probe>& section();
 
 /// The names of the tables at the top of the file.
 std::span<const std::string_view> top_level_tables() noexcept;
@@ -99,6 +101,8 @@ template <>
 std::span<const std::string_view> names<TargetSessionAttrs>() noexcept;
 template <>
 std::span<const std::string_view> names<protocol::ScramMode>() noexcept;
+template <>
+std::span<const std::string_view> names<ProbeKind>() noexcept;
 
 /// The type of a value in words: "a duration", "a list of files". Empty for enumerations, which are described by their names().
 template <class T>
@@ -107,6 +111,9 @@ constexpr std::string_view type_in_words() noexcept {
     if constexpr (std::is_same_v<T, bool>) return "a boolean";
     if constexpr (std::is_same_v<T, unsigned>) return "an integer";
     if constexpr (std::is_same_v<T, Duration>) return "a duration";
+    if constexpr (std::is_same_v<T, double>) return "a number";
+    if constexpr (std::is_same_v<T, std::vector<ProbeKind>>) return "a list of kinds";
+    if constexpr (std::is_same_v<T, std::vector<TimeWindow>>) return "a list of windows";
     if constexpr (std::is_same_v<T, File>) return "a file";
     if constexpr (std::is_same_v<T, std::vector<std::string>>) return "a list of strings";
     if constexpr (std::is_same_v<T, std::vector<File>>) return "a list of files";

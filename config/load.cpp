@@ -72,6 +72,9 @@ Node to_node(const toml::node& value, Origin origin) {
     } else if (const auto* const integer = value.as_integer()) {
         node.kind = Node::Kind::integer;
         node.integer = integer->get();
+    } else if (const auto* const number = value.as_floating_point()) {
+        node.kind = Node::Kind::number;
+        node.number = number->get();
     } else if (const auto* const string = value.as_string()) {
         node.kind = Node::Kind::string;
         node.text = string->get();
@@ -114,8 +117,6 @@ Origin at(Origin origin, const toml::source_position& position) {
 
 std::string_view in_words(toml::node_type type) noexcept {
     switch (type) {
-        case toml::node_type::floating_point:
-            return "a floating-point number";
         case toml::node_type::date:
             return "a date";
         case toml::node_type::time:

@@ -15,7 +15,7 @@
 namespace config {
 
 struct Node {
-    enum class Kind { boolean, integer, string, array, table, other };
+    enum class Kind { boolean, integer, number, string, array, table, other };
 
     Kind kind = Kind::table;
     Origin origin{};      ///< of the value
@@ -23,6 +23,7 @@ struct Node {
     std::string name{};   ///< that key; empty for elements of an array
     bool boolean = false;
     std::int64_t integer = 0;
+    double number = 0;
     std::string text{};            ///< of a string; for Kind::other the type in words
     std::vector<Node> children{};  ///< of an array or a table, in file order
 

@@ -104,6 +104,60 @@ bool is_ip_address(std::string_view text) noexcept {
     return parse_ip(AF_INET6, text.substr(0, zone), ignored.data());
 }
 
+namespace {
+
+/// `digits` decimal digits at the front, which are consumed; nullopt: something else, or out of range.
+std::optional<int> take_number(std::string_view& text, std::size_t digits, int min, int max) noexcept {
+    if (text.size() < digits) return std::nullopt;
+    int value = 0;
+    for (const char c : text.substr(0, digits)) {
+        if (c < '0' || c > '9') return std::nullopt;
+        value = value * 10 + (c - '0');
+    }
+    text.remove_prefix(digits);
+    return value >= min && value <= max ? std::optional(value) : std::nullopt;
+}
+
+bool take(std::string_view& text, char expected) noexcept {
+    if (!text.starts_with(expected)) return false;
+    text.remove_prefix(1);
+    return true;
+}
+
+}  // namespace
+
+std::optional<std::chrono::system_clock::time_point> parse_time(std::string_view text) noexcept {
+    using namespace std::chrono;
+    const auto y = take_number(text, 4, 1970, 2200);
+    const auto m = y && take(text, '-') ? take_number(text, 2, 1, 12) : std::nullopt;
+    const auto d = m && take(text, '-') ? take_number(text, 2, 1, 31) : std::nullopt;
+    const auto hour = d && (take(text, 'T') || take(text, 't')) ? take_number(text, 2, 0, 23) : std::nullopt;
+    const auto minute = hour && take(text, ':') ? take_number(text, 2, 0, 59) : std::nullopt;
+    if (!minute) return std::nullopt;
+    std::optional<int> second = 0;
+    if (take(text, ':')) second = take_number(text, 2, 0, 59);
+    const year_month_day date{year{*y}, month{static_cast<unsigned>(*m)}, day{static_cast<unsigned>(*d)}};
+    if (!second || !date.ok()) return std::nullopt;
+    const auto local = sys_days{date} + hours{*hour} + minutes{*minute} + seconds{*second};
+    if (text == "Z" || text == "z") return local;
+    const bool west = text.starts_with('-');
+    if (!take(text, '+') && !take(text, '-')) return std::nullopt;
+    const auto offset_hour = take_number(text, 2, 0, 23);
+    const auto offset_minute = offset_hour && take(text, ':') ? take_number(text, 2, 0, 59) : std::nullopt;
+    if (!offset_minute || !text.empty()) return std::nullopt;
+    const auto offset = hours{*offset_hour} + minutes{*offset_minute};
+    return west ? local + offset : local - offset;
+}
+
+std::optional<TimeWindow> parse_time_window(std::string_view text) noexcept {
+    const std::size_t slash = text.find('/');
+    if (slash == std::string_view::npos) return std::nullopt;
+    const auto begin = parse_time(text.substr(0, slash));
+    const auto end = parse_time(text.substr(slash + 1));
+    if (!begin || !end || *begin >= *end) return std::nullopt;
+    return TimeWindow{*begin, *end};
+}
+
 bool has_control_characters(std::string_view text) noexcept {
     return std::any_of(text.begin(), text.end(), [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; });
 }

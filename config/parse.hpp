@@ -1,7 +1,10 @@
 // Text forms that the configuration uses beside those of load.hpp.
 #pragma once
 
+#include <optional>
 #include <string_view>
+
+#include "config/config.hpp"
 
 namespace config {
 
@@ -10,6 +13,12 @@ bool is_dns_name(std::string_view text) noexcept;
 
 /// IPv4, or IPv6 without brackets, with an optional zone (fe80::1%eth0).
 bool is_ip_address(std::string_view text) noexcept;
+
+/// RFC 3339, seconds may be left out: "2026-03-01T02:00Z", "2026-03-01T02:00:00+01:00".
+std::optional<std::chrono::system_clock::time_point> parse_time(std::string_view text) noexcept;
+
+/// "START/END", the later last.
+std::optional<TimeWindow> parse_time_window(std::string_view text) noexcept;
 
 bool has_control_characters(std::string_view text) noexcept;
 

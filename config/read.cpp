@@ -13,6 +13,7 @@ namespace config {
 namespace {
 
 Loaded finish(Config config, Reading reading);
+void read_probe(const Node& root, Probe& probe, Reading& reading);
 void read_upstreams(const Node& root, Config& config, Reading& reading);
 Upstream read_upstream(const Node& table, Reading& reading);
 void read_listeners(const Node& listeners, Config& config, Reading& reading);
@@ -43,6 +44,7 @@ Loaded read(const Node& root, Reading reading) {
     read_table(root, "auth", config.auth, reading);
     if (const Node* const auth = root.find("auth")) check(*auth, config.auth, reading);
     read_table(root, "audit", config.audit, reading);
+    read_probe(root, config.audit.probe, reading);
     read_upstreams(root, config, reading);
 
     const Node missing = default_listener(root);
@@ -63,6 +65,16 @@ Loaded finish(Config config, Reading reading) {
     Loaded loaded{.config = {}, .errors = std::move(reading.errors), .warnings = std::move(reading.warnings)};
     if (loaded.errors.empty()) loaded.config = std::move(config);
     return loaded;
+}
+
+void read_probe(const Node& root, Probe& probe, Reading& reading) {
+    const Node* const audit = root.find("audit");
+    const Node* const table = audit ? audit->find("probe") : nullptr;
+    if (table == nullptr) return;
+    if (table->kind != Node::Kind::table) return wrong_type(*table, "a table, [audit.probe]", reading);
+    probe.origin = table->origin;
+    read_keys(*table, probe, reading);
+    check(*table, probe, reading);
 }
 
 void read_upstreams(const Node& root, Config& config, Reading& reading) {

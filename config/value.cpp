@@ -120,6 +120,34 @@ void read_value(const Node& node, Rule, std::vector<Cidr>& into, Reading& readin
     into = std::move(list);
 }
 
+void read_value(const Node& node, Rule, double& into, Reading& reading) {
+    if (node.kind != Node::Kind::number && node.kind != Node::Kind::integer) return wrong_type(node, type_in_words<double>(), reading);
+    const double value = node.kind == Node::Kind::number ? node.number : static_cast<double>(node.integer);
+    if (!(value >= 0 && value <= 1)) return reading.error(node.origin, "a share is between 0 and 1, such as 0.05 for one in twenty");
+    into = value;
+}
+
+void read_value(const Node& node, Rule, std::vector<ProbeKind>& into, Reading& reading) {
+    std::vector<ProbeKind> list;
+    for (const Node* const item : read_list(node, type_in_words<std::vector<ProbeKind>>(), reading)) {
+        if (const auto choice = read_choice(*item, Rule::none, names<ProbeKind>(), reading)) list.push_back(static_cast<ProbeKind>(*choice));
+    }
+    into = std::move(list);
+}
+
+void read_value(const Node& node, Rule, std::vector<TimeWindow>& into, Reading& reading) {
+    std::vector<TimeWindow> list;
+    for (const Node* const item : read_list(node, type_in_words<std::vector<TimeWindow>>(), reading)) {
+        if (const auto window = parse_time_window(item->text)) {
+            list.push_back(*window);
+        } else {
+            reading.error(item->origin, in_quotes(item->text) +
+                                            R"( is not a window: START/END in RFC 3339, the later last, such as "2026-03-01T02:00Z/2026-03-01T04:00Z")");
+        }
+    }
+    into = std::move(list);
+}
+
 std::optional<std::size_t> read_choice(const Node& node, Rule rule, std::span<const std::string_view> choices, Reading& reading) {
     const std::size_t first = rule == Rule::not_empty ? 1 : 0;
     const auto allowed = choices.subspan(first);
@@ -233,6 +261,8 @@ std::string_view in_words(const Node& node) {
             return "a boolean";
         case Node::Kind::integer:
             return "an integer";
+        case Node::Kind::number:
+            return "a floating-point number";
         case Node::Kind::string:
             return "a string";
         case Node::Kind::array:

@@ -23,6 +23,10 @@ void read_value(const Node& node, Rule rule, std::vector<std::string>& into, Rea
 void read_value(const Node& node, Rule rule, std::vector<File>& into, Reading& reading);
 void read_value(const Node& node, Rule rule, std::vector<Address>& into, Reading& reading);
 void read_value(const Node& node, Rule rule, std::vector<Cidr>& into, Reading& reading);
+/// A share: 0 to 1.
+void read_value(const Node& node, Rule rule, double& into, Reading& reading);
+void read_value(const Node& node, Rule rule, std::vector<ProbeKind>& into, Reading& reading);
+void read_value(const Node& node, Rule rule, std::vector<TimeWindow>& into, Reading& reading);
 
 /// The place of a word among the choices.
 std::optional<std::size_t> read_choice(const Node& node, Rule rule, std::span<const std::string_view> choices, Reading& reading);

@@ -16,8 +16,24 @@ std::string_view label(Evidence evidence) noexcept {
         case Evidence::tls_refused_silently: return "tls_refused_silently";
         case Evidence::no_client_hello: return "no_client_hello";
         case Evidence::client_certificate: return "client_certificate";
+        case Evidence::untrusted_accepted: return "untrusted_accepted";
+        case Evidence::untrusted_refused: return "untrusted_refused";
+        case Evidence::untrusted_refused_silently: return "untrusted_refused_silently";
+        case Evidence::wrong_name_accepted: return "wrong_name_accepted";
+        case Evidence::wrong_name_refused: return "wrong_name_refused";
+        case Evidence::wrong_name_refused_silently: return "wrong_name_refused_silently";
+        case Evidence::candidate_accepted: return "candidate_accepted";
+        case Evidence::candidate_refused: return "candidate_refused";
+        case Evidence::candidate_refused_silently: return "candidate_refused_silently";
     }
     return "";
+}
+
+std::optional<Evidence> parse_evidence(std::string_view text) noexcept {
+    for (auto evidence = Evidence{}; !label(evidence).empty(); evidence = static_cast<Evidence>(static_cast<int>(evidence) + 1)) {
+        if (label(evidence) == text) return evidence;
+    }
+    return std::nullopt;
 }
 
 SslModeInterval proves(Evidence evidence) noexcept {
@@ -39,6 +55,17 @@ SslModeInterval proves(Evidence evidence) noexcept {
         case Evidence::tls_refused_silently: return anything;
         case Evidence::no_client_hello: return anything;
         case Evidence::client_certificate: return anything;
+        // Nobody can have been given the issuer of that certificate.
+        case Evidence::untrusted_accepted: return {SslMode::allow, SslMode::require};
+        case Evidence::untrusted_refused: return {SslMode::verify_ca, SslMode::verify_full};
+        case Evidence::untrusted_refused_silently: return anything;
+        case Evidence::wrong_name_accepted: return {SslMode::allow, SslMode::verify_ca};
+        // By the name or by the issuer: judge() in verdict.hpp can tell once the client was seen to accept the issuer.
+        case Evidence::wrong_name_refused: return {SslMode::verify_ca, SslMode::verify_full};
+        case Evidence::wrong_name_refused_silently: return anything;
+        case Evidence::candidate_accepted: return {SslMode::allow, SslMode::verify_full};
+        case Evidence::candidate_refused: return {SslMode::verify_ca, SslMode::verify_full};
+        case Evidence::candidate_refused_silently: return anything;
     }
     return anything;
 }

@@ -1,9 +1,9 @@
-// What one observation proves about a client's sslmode: the passive rows of docs/verification.md as a pure function.
+// What one observation proves about a client's sslmode: the rows of docs/verification.md as a pure function.
 //
 // A wrong claim is worse than "unknown": each row claims only what holds for every driver that was measured.
 #pragma once
 
-#include <string>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -25,9 +25,21 @@ enum class Evidence {
     tls_refused_silently,          // ...or by closing without an alert: the same as a crash, so it proves nothing alone
     no_client_hello,               // closed after our 'S' before any ClientHello: misconfigured
     client_certificate,            // says nothing about what the client verifies
+    // Probes: another certificate than the real one was shown ([audit.probe]).
+    untrusted_accepted,            // its issuer is known to nobody
+    untrusted_refused,
+    untrusted_refused_silently,
+    wrong_name_accepted,           // the real issuer, a name that nobody asks for
+    wrong_name_refused,
+    wrong_name_refused_silently,
+    candidate_accepted,            // what clients will meet after the rotation
+    candidate_refused,
+    candidate_refused_silently,
 };
 
 std::string_view label(Evidence evidence) noexcept;
+/// nullopt: no label of ours.
+std::optional<Evidence> parse_evidence(std::string_view label) noexcept;
 
 /// The interval that `evidence` alone leaves open.
 SslModeInterval proves(Evidence evidence) noexcept;

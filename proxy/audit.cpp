@@ -65,13 +65,22 @@ json::array labels(const std::vector<protocol::Evidence>& evidence) {
     return out;
 }
 
+/// The search has had the time of a login; what it has not found by then is not waited for much longer.
+json::value process(const ProcessOwner* owner) {
+    if (!owner) return nullptr;
+    const Process known = owner->get(std::chrono::milliseconds(100));
+    return json::object{{"pid", known.pid > 0 ? json::value(known.pid) : json::value(nullptr)},
+                        {"exe", text(known.exe)},
+                        {"uid", known.uid}};
+}
+
 void add_source(json::object& line, const SessionRecord& record) {
     line["session"] = text(record.session);
     line["listener"] = text(record.listener);
     line["upstream"] = text(record.upstream);
     line["client_addr"] = text(record.client_addr);
     line["client_port"] = record.session.empty() ? json::value(nullptr) : json::value(record.client_port);
-    line["client_process"] = nullptr;
+    line["client_process"] = process(record.process.get());
 }
 
 /// Who it is, once a StartupMessage was read.
@@ -98,6 +107,7 @@ void add_hello(json::object& line, const SessionRecord& record) {
     line["sni"] = text(record.sni);
     line["ja4"] = text(record.ja4);
     line["certificate_shown"] = text(record.client_tls.certificate_shown);
+    line["probe"] = record.probe ? json::value(config::to_string(*record.probe)) : json::value(nullptr);
 }
 
 void add_upstream(json::object& line, const SessionRecord& record) {
@@ -111,6 +121,7 @@ void add_upstream(json::object& line, const SessionRecord& record) {
     line["upstream_anchor_file"] = text(tls.anchor_file);
     line["upstream_not_after"] = text(tls.leaf ? tls::to_rfc3339(tls.leaf->not_after) : "");
     line["upstream_sslmode"] = text(record.upstream_sslmode);
+    line["candidate_ok"] = tls.candidate_ok ? json::value(*tls.candidate_ok) : json::value(nullptr);
 }
 
 json::object timings(const Timings& t) {
@@ -139,6 +150,21 @@ void add_connected(json::object& line, const SessionRecord& record) {
     line["backend_pid"] = record.backend_pid;
     add_upstream(line, record);
     line["timings_us"] = timings(record.timings);
+}
+
+void add_certificate(json::object& line, const SessionRecord& record) {
+    const tls::ServerTls& tls = record.upstream_tls;
+    line["upstream_addr"] = text(record.upstream_addr);
+    line["subject"] = text(tls.leaf->subject);
+    json::array& sans = line["sans"].emplace_array();
+    for (const std::string& name : tls.leaf->sans) sans.emplace_back(as_utf8(name));
+    line["issuer"] = text(tls.leaf->issuer);
+    line["anchor"] = text(tls.anchor);
+    line["serial"] = tls.leaf->serial;
+    line["sha256"] = tls.leaf->sha256;
+    line["not_before"] = tls::to_rfc3339(tls.leaf->not_before);
+    line["not_after"] = tls::to_rfc3339(tls.leaf->not_after);
+    line["candidate_ok"] = tls.candidate_ok ? json::value(*tls.candidate_ok) : json::value(nullptr);
 }
 
 void add_disconnected(json::object& line, const Event& event) {
@@ -195,6 +221,12 @@ std::string to_json(const Event& event) {
             line["matched"] = event.matched;
             line["upstream_addr"] = text(record.upstream_addr);
             line["error"] = text(event.message);
+            break;
+        case EventKind::upstream_certificate: add_certificate(line, record); break;
+        case EventKind::client_changed:
+            add_identity(line, record);
+            add_verdict(line, record);
+            line["message"] = text(event.message);
             break;
         case EventKind::events_dropped: line["count"] = event.count; break;
         case EventKind::started:

@@ -19,6 +19,8 @@ std::string_view label(EventKind kind) noexcept {
         case EventKind::stopping: return "stopping";
         case EventKind::reloaded: return "reloaded";
         case EventKind::reload_failed: return "reload_failed";
+        case EventKind::upstream_certificate: return "upstream_certificate";
+        case EventKind::client_changed: return "client_changed";
         case EventKind::events_dropped: return "events_dropped";
     }
     return "";

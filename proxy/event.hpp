@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "protocol/evidence.hpp"
+#include "proxy/process_owner.hpp"
 #include "tls/client_context.hpp"
 #include "tls/server_context.hpp"
 
@@ -36,6 +37,7 @@ struct SessionRecord {
     std::string upstream;
     std::string client_addr;  ///< empty for UNIX-domain sockets, as in pg_stat_activity
     int client_port = -1;     ///< -1 for UNIX-domain sockets, as in pg_stat_activity
+    std::shared_ptr<const ProcessOwner> process;  ///< nullptr: not of this host, or not known
     std::chrono::steady_clock::time_point accepted{};
 
     std::string datname;
@@ -50,6 +52,7 @@ struct SessionRecord {
     std::string sni;
     std::string ja4;
     std::vector<protocol::Evidence> evidence;
+    std::optional<config::ProbeKind> probe;  ///< the certificate that was shown was not the real one
 
     std::string auth_method;
     std::string auth_bridge = "none";  ///< how SCRAM got to the server: none, cleartext, terminate
@@ -82,6 +85,8 @@ enum class EventKind {
     stopping,
     reloaded,
     reload_failed,
+    upstream_certificate,
+    client_changed,
     events_dropped,
 };
 

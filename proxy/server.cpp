@@ -64,6 +64,8 @@ std::vector<std::string> fixed_until_restart(const config::Config& old_config, c
     if (old_config.runtime.threads != new_config.runtime.threads) keys.push_back("runtime.threads");
     if (old_config.runtime.state_dir != new_config.runtime.state_dir) keys.push_back("runtime.state_dir");
     if (old_config.audit.file != new_config.audit.file) keys.push_back("audit.file");
+    if (old_config.audit.inventory != new_config.audit.inventory) keys.push_back("audit.inventory");
+    if (old_config.audit.process_owner != new_config.audit.process_owner) keys.push_back("audit.process_owner");
     if (old_config.log.file != new_config.log.file) keys.push_back("log.file");
     if (old_config.log.format != new_config.log.format) keys.push_back("log.format");
     return keys;
@@ -111,8 +113,9 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       state_dir_(std::move(state_dir)),
       source_(std::move(source)),
       audit_(audit_path(snapshot_->config, state_dir_)),
+      processes_(snapshot_->config.audit.process_owner),
       key_derivations_(derivation_threads()),
-      services_{.audit = audit_, .cancels = cancels_, .sources = sources_, .resolver = resolver_, .key_derivations = key_derivations_},
+      services_{.audit = audit_, .cancels = cancels_, .sources = sources_, .processes = processes_, .resolver = resolver_, .key_derivations = key_derivations_},
       session_prefix_(random_prefix()),
       watch_timer_(io_.get_executor()),
       drain_timer_(io_.get_executor()),

@@ -59,6 +59,7 @@ class Server {
     Audit audit_;
     CancelRegistry cancels_;
     Sources sources_;
+    ProcessOwners processes_;
     Resolver resolver_;
     Offload key_derivations_;
     Services services_;

@@ -40,6 +40,7 @@ Session::Session(Services& services, Accepted accepted, tls::Socket socket)
     record_.client_addr = accepted_.address;
     record_.client_port = accepted_.port;
     record_.accepted = Clock::now();
+    record_.process = services_.processes.owner_of(client_.socket().native_handle());
     set_options(client_.socket().native_handle(), {.keepalive = accepted_.route->settings.tcp_keepalive});
     client_.set_deadline(deadline_);
 }

@@ -25,6 +25,7 @@ struct Services {
     Audit& audit;
     CancelRegistry& cancels;
     Sources& sources;
+    ProcessOwners& processes;
     Resolver& resolver;
     Offload& key_derivations;
     std::atomic<bool> draining{false};

@@ -101,6 +101,7 @@ std::vector<std::string> files_of(const Snapshot& snapshot) {
     }
     for (const config::Upstream& upstream : snapshot.config.upstreams) {
         for (const config::File& file : upstream.sslrootcert) add(file);
+        for (const config::File& file : upstream.sslrootcert_candidate) add(file);
         add(upstream.sslcert);
         add(upstream.sslkey);
     }

@@ -23,6 +23,7 @@ struct Deleter {
 };
 using X509Ptr = std::unique_ptr<X509, Deleter>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter>;
+using StorePtr = std::unique_ptr<X509_STORE, Deleter>;
 using BioPtr = std::unique_ptr<BIO, Deleter>;
 
 /// What an operator is told about a certificate. Names are RFC 2253 strings with UTF-8 kept and control characters escaped.

@@ -62,6 +62,7 @@ ClientContext::ClientContext(const config::Upstream& settings, std::vector<confi
         SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, record_verify_failure);
     }
     load_own_certificate(settings, errors);
+    load_candidate(settings, errors);
 }
 
 SslPtr ClientContext::connect(const std::string& host) const {
@@ -86,7 +87,11 @@ ServerTls ClientContext::describe(SSL* ssl) const {
     ServerTls facts;
     facts.version = SSL_get_version(ssl);
     facts.cipher = SSL_get_cipher_name(ssl);
-    if (const X509* leaf = SSL_get0_peer_certificate(ssl)) facts.leaf = facts_of(*leaf);
+    if (X509* leaf = SSL_get0_peer_certificate(ssl)) {
+        const Known remembered = known(ssl, leaf);
+        facts.leaf = remembered.facts;
+        facts.candidate_ok = remembered.candidate_ok;
+    }
     const STACK_OF(X509)* chain = verifies_chain_ ? SSL_get0_verified_chain(ssl) : nullptr;
     if (chain && sk_X509_num(chain) > 0) {
         const X509* anchor = sk_X509_value(chain, sk_X509_num(chain) - 1);
@@ -121,6 +126,19 @@ void ClientContext::load_anchors(const config::Upstream& settings, std::vector<c
     }
 }
 
+void ClientContext::load_candidate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors) {
+    if (settings.sslrootcert_candidate.empty()) return;
+    candidate_.reset(X509_STORE_new());
+    for (const config::File& file : settings.sslrootcert_candidate) {
+        if (file.path == system_store) {
+            X509_STORE_set_default_paths(candidate_.get());
+            continue;
+        }
+        for (const X509Ptr& certificate : load_certificates(file, errors)) X509_STORE_add_cert(candidate_.get(), certificate.get());
+    }
+    ERR_clear_error();
+}
+
 void ClientContext::load_own_certificate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors) {
     if (!settings.sslcert) return;
     const KeyPair pair = load_key_pair(settings.sslcert, settings.sslkey, errors);
@@ -131,13 +149,29 @@ void ClientContext::load_own_certificate(const config::Upstream& settings, std::
     for (const X509Ptr& intermediate : pair.chain) SSL_CTX_add1_chain_cert(context_.get(), intermediate.get());
 }
 
-std::shared_ptr<const CertificateFacts> ClientContext::facts_of(const X509& leaf) const {
-    const std::string key = digest(leaf);
+/// The chain as sslrootcert_candidate alone would see it. Names do not depend on the bundle, and have been checked.
+bool ClientContext::judge_candidate(SSL* ssl, X509* leaf) const {
+    struct Free {
+        void operator()(X509_STORE_CTX* p) const noexcept { X509_STORE_CTX_free(p); }
+    };
+    const std::unique_ptr<X509_STORE_CTX, Free> verification(X509_STORE_CTX_new());
+    if (!verification || X509_STORE_CTX_init(verification.get(), candidate_.get(), leaf, SSL_get_peer_cert_chain(ssl)) != 1) return false;
+    X509_STORE_CTX_set_default(verification.get(), "ssl_server");
+    const bool ok = X509_verify_cert(verification.get()) == 1;
+    ERR_clear_error();
+    return ok;
+}
+
+ClientContext::Known ClientContext::known(SSL* ssl, X509* leaf) const {
+    const std::string key = digest(*leaf);
     const std::lock_guard lock(mutex_);
-    if (facts_.size() >= max_remembered_leaves) facts_.clear();
-    auto& facts = facts_[key];
-    if (!facts) facts = std::make_shared<const CertificateFacts>(tls::describe(leaf));
-    return facts;
+    if (known_.size() >= max_remembered_leaves) known_.clear();
+    Known& known = known_[key];
+    if (!known.facts) {
+        known.facts = std::make_shared<const CertificateFacts>(tls::describe(*leaf));
+        if (candidate_) known.candidate_ok = judge_candidate(ssl, leaf);
+    }
+    return known;
 }
 
 }  // namespace tls

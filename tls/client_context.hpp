@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct ServerTls {
     std::shared_ptr<const CertificateFacts> leaf;
     std::string anchor;       ///< subject of the trust anchor; empty when the chain was not verified
     std::string anchor_file;  ///< the sslrootcert file it came from, or "system"
+    std::optional<bool> candidate_ok;  ///< whether sslrootcert_candidate alone would have verified the chain; nullopt: none is given
 };
 
 class ClientContext {
@@ -41,7 +43,14 @@ class ClientContext {
     void load_anchors(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
                       std::vector<config::Diagnostic>& warnings);
     void load_own_certificate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors);
-    std::shared_ptr<const CertificateFacts> facts_of(const X509& leaf) const;
+    void load_candidate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors);
+    /// What is remembered about a leaf.
+    struct Known {
+        std::shared_ptr<const CertificateFacts> facts;
+        std::optional<bool> candidate_ok;
+    };
+    Known known(SSL* ssl, X509* leaf) const;
+    bool judge_candidate(SSL* ssl, X509* leaf) const;
 
     struct Anchor {
         std::string subject;
@@ -49,6 +58,7 @@ class ClientContext {
     };
 
     SslCtxPtr context_;
+    StorePtr candidate_;  // nullptr: no rehearsal
     bool verifies_chain_;
     bool verifies_name_;
     std::string server_name_;
@@ -57,7 +67,7 @@ class ClientContext {
 
     // Describing a certificate takes tens of microseconds and an upstream shows few: remembered by SHA-256.
     mutable std::mutex mutex_;
-    mutable std::map<std::string, std::shared_ptr<const CertificateFacts>> facts_;
+    mutable std::map<std::string, Known> known_;
 };
 
 }  // namespace tls

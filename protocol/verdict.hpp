@@ -1,0 +1,38 @@
+// All that was ever seen of one client, weighed together: evidence over weeks, which may contradict itself, be a coincidence, or be
+// somebody else's (docs/verification.md).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "protocol/evidence.hpp"
+
+namespace protocol {
+
+/// One kind of evidence about a client.
+struct Observation {
+    Evidence evidence{};
+    std::int64_t last_seen = 0;  ///< any unit; later is more
+    std::uint64_t count = 1;
+    bool possible = false;  ///< perhaps another client's: shown, proves nothing
+};
+
+/// Whether a client accepts the certificate that it will meet after the rotation.
+enum class Readiness { no, yes, unknown };
+
+std::string_view to_string(Readiness readiness) noexcept;
+
+struct Verdict {
+    SslModeInterval interval;
+    bool changed = false;      ///< older evidence contradicts the newer and was left out: the client changed, or two share one key
+    bool falls_back = false;   ///< goes on in clear when TLS fails: a refused certificate costs it its encryption
+    Readiness candidate = Readiness::unknown;
+
+    /// A client is not ready when it verifies and refused the candidate; ready when it accepted it or would accept any.
+    Readiness ready_for_rotation() const noexcept;
+};
+
+/// The newest evidence counts first; what contradicts it is left out.
+Verdict judge(std::vector<Observation> observations);
+
+}  // namespace protocol

@@ -1,0 +1,233 @@
+#include "proxy/process_owner.hpp"
+
+#include <dirent.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <chrono>
+#include <cstring>
+
+namespace proxy {
+namespace {
+
+/// More are connections in a wave; those beyond it are known by user alone.
+constexpr std::size_t max_searches = 256;
+constexpr std::size_t max_known = 64;
+
+struct SocketOwner {
+    uid_t uid = 0;
+    std::uint32_t inode = 0;
+};
+
+/// One socket of NETLINK_SOCK_DIAG for each thread: opening it takes longer than asking.
+int diag_socket() {
+    struct Descriptor {
+        int fd = ::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+        ~Descriptor() {
+            if (fd >= 0) ::close(fd);
+        }
+    };
+    thread_local const Descriptor descriptor;
+    return descriptor.fd;
+}
+
+struct Endpoint {
+    bool v4 = true;
+    std::array<std::uint8_t, 16> address{};
+    std::uint16_t port = 0;  // network byte order
+};
+
+std::optional<Endpoint> endpoint(const sockaddr_storage& storage) {
+    Endpoint out;
+    if (storage.ss_family == AF_INET) {
+        const auto& in = reinterpret_cast<const sockaddr_in&>(storage);
+        std::memcpy(out.address.data(), &in.sin_addr, 4);
+        out.port = in.sin_port;
+        return out;
+    }
+    if (storage.ss_family != AF_INET6) return std::nullopt;
+    const auto& in6 = reinterpret_cast<const sockaddr_in6&>(storage);
+    out.port = in6.sin6_port;
+    // A v4 client of a v6 socket has a v4 socket of its own.
+    if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr)) {
+        std::memcpy(out.address.data(), in6.sin6_addr.s6_addr + 12, 4);
+        return out;
+    }
+    out.v4 = false;
+    std::memcpy(out.address.data(), &in6.sin6_addr, 16);
+    return out;
+}
+
+/// The socket whose own address is `from` and whose peer is `to` (sock_diag(7)).
+std::optional<SocketOwner> ask_kernel(const Endpoint& from, const Endpoint& to) {
+    struct Request {
+        nlmsghdr header{};
+        inet_diag_req_v2 query{};
+    } request;
+    request.header.nlmsg_len = sizeof request;
+    request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+    request.header.nlmsg_flags = NLM_F_REQUEST;
+    request.query.sdiag_family = from.v4 ? AF_INET : AF_INET6;
+    request.query.sdiag_protocol = IPPROTO_TCP;
+    request.query.idiag_states = ~0U;
+    request.query.id.idiag_sport = from.port;
+    request.query.id.idiag_dport = to.port;
+    std::memcpy(request.query.id.idiag_src, from.address.data(), 16);
+    std::memcpy(request.query.id.idiag_dst, to.address.data(), 16);
+    request.query.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
+    request.query.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+
+    const int fd = diag_socket();
+    if (fd < 0 || ::send(fd, &request, sizeof request, 0) != sizeof request) return std::nullopt;
+    alignas(nlmsghdr) std::array<char, 4096> reply;
+    const ssize_t size = ::recv(fd, reply.data(), reply.size(), 0);
+    const auto* header = reinterpret_cast<const nlmsghdr*>(reply.data());
+    if (size < 0 || !NLMSG_OK(header, static_cast<unsigned>(size)) || header->nlmsg_type != SOCK_DIAG_BY_FAMILY) return std::nullopt;
+    inet_diag_msg answer{};
+    std::memcpy(&answer, NLMSG_DATA(header), sizeof answer);
+    // A socket that was closed has inode 0 and then uid 0, which is not root's.
+    if (answer.idiag_inode == 0) return std::nullopt;
+    return SocketOwner{.uid = answer.idiag_uid, .inode = answer.idiag_inode};
+}
+
+bool is_number(const char* text) { return std::isdigit(static_cast<unsigned char>(*text)) != 0; }
+
+bool has_descriptor(pid_t pid, const std::string& link) {
+    const std::string folder = "/proc/" + std::to_string(pid) + "/fd";
+    DIR* const directory = ::opendir(folder.c_str());
+    if (!directory) return false;
+    bool found = false;
+    std::array<char, 64> target;
+    while (const dirent* entry = ::readdir(directory)) {
+        if (!is_number(entry->d_name)) continue;
+        const ssize_t n = ::readlinkat(::dirfd(directory), entry->d_name, target.data(), target.size());
+        if (n >= 0 && std::string_view(target.data(), static_cast<std::size_t>(n)) == link) {
+            found = true;
+            break;
+        }
+    }
+    ::closedir(directory);
+    return found;
+}
+
+std::string executable(pid_t pid) {
+    std::array<char, 4096> path;
+    const ssize_t n = ::readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), path.data(), path.size());
+    return n > 0 ? std::string(path.data(), static_cast<std::size_t>(n)) : std::string();
+}
+
+std::vector<pid_t> all_processes() {
+    std::vector<pid_t> pids;
+    DIR* const directory = ::opendir("/proc");
+    if (!directory) return pids;
+    while (const dirent* entry = ::readdir(directory)) {
+        if (is_number(entry->d_name)) pids.push_back(static_cast<pid_t>(std::strtol(entry->d_name, nullptr, 10)));
+    }
+    ::closedir(directory);
+    std::reverse(pids.begin(), pids.end());  // the youngest first: they are the ones that connect
+    return pids;
+}
+
+}  // namespace
+
+Process ProcessOwner::get(std::chrono::milliseconds patience) const {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, patience, [&] { return done_; });
+    return process_;
+}
+
+void ProcessOwner::found(pid_t pid, std::string exe) {
+    {
+        const std::lock_guard lock(mutex_);
+        process_.pid = pid;
+        process_.exe = std::move(exe);
+        done_ = true;
+    }
+    changed_.notify_all();
+}
+
+ProcessOwners::ProcessOwners(bool enabled) : enabled_(enabled) {
+    if (enabled_) thread_ = std::thread([this] { search_loop(); });
+}
+
+ProcessOwners::~ProcessOwners() {
+    if (!enabled_) return;
+    {
+        const std::lock_guard lock(mutex_);
+        stop_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+}
+
+std::shared_ptr<const ProcessOwner> ProcessOwners::owner_of(int fd) {
+    if (!enabled_) return nullptr;
+    sockaddr_storage peer{};
+    sockaddr_storage own{};
+    socklen_t peer_size = sizeof peer;
+    socklen_t own_size = sizeof own;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_size) != 0) return nullptr;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &own_size) != 0) return nullptr;
+    if (own.ss_family == AF_UNIX) {
+        ucred credentials{};
+        socklen_t size = sizeof credentials;
+        if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 || credentials.pid <= 0) return nullptr;
+        return std::make_shared<ProcessOwner>(
+            Process{.uid = credentials.uid, .pid = credentials.pid, .exe = executable(credentials.pid)}, true);
+    }
+    const auto from = endpoint(peer);
+    const auto to = endpoint(own);
+    if (!from || !to || from->v4 != to->v4) return nullptr;
+    const auto socket = ask_kernel(*from, *to);
+    if (!socket) return nullptr;
+    const Process process{.uid = socket->uid, .pid = 0, .exe = {}};
+    {
+        const std::lock_guard lock(mutex_);
+        if (queue_.size() < max_searches) {
+            auto owner = std::make_shared<ProcessOwner>(process, false);
+            queue_.push_back({.owner = owner, .inode = socket->inode, .uid = socket->uid});
+            wake_.notify_one();
+            return owner;
+        }
+    }
+    return std::make_shared<ProcessOwner>(process, true);
+}
+
+void ProcessOwners::search_loop() {
+    for (;;) {
+        std::vector<Search> searches;
+        {
+            std::unique_lock lock(mutex_);
+            wake_.wait(lock, [&] { return !queue_.empty() || stop_; });
+            if (stop_) return;
+            searches.swap(queue_);
+        }
+        for (const Search& search : searches) this->search(search);
+    }
+}
+
+void ProcessOwners::search(const Search& search) {
+    const std::string link = "socket:[" + std::to_string(search.inode) + "]";
+    const auto settle = [&](pid_t pid) {
+        search.owner->found(pid, executable(pid));
+        known_.erase(std::remove(known_.begin(), known_.end(), pid), known_.end());
+        known_.insert(known_.begin(), pid);
+        if (known_.size() > max_known) known_.pop_back();
+    };
+    for (const pid_t pid : known_) {
+        if (has_descriptor(pid, link)) return settle(pid);
+    }
+    for (const pid_t pid : all_processes()) {
+        if (std::find(known_.begin(), known_.end(), pid) == known_.end() && has_descriptor(pid, link)) return settle(pid);
+    }
+    search.owner->found(0, {});
+}
+
+}  // namespace proxy

@@ -1,0 +1,75 @@
+// Who is at the other end of a connection that comes from this host: its user at once, its process a little later.
+//
+// The user comes from the kernel by the connection's own addresses (sock_diag, unprivileged, microseconds) or from SO_PEERCRED. The process
+// is found by looking through /proc for the descriptor, which takes up to 100 ms and the same user or CAP_SYS_PTRACE, so it is done elsewhere.
+// Whatever cannot be known (another network namespace, no permission, a client that is gone) stays unknown: never a guess.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace proxy {
+
+/// A process, as far as it is known.
+struct Process {
+    uid_t uid = 0;
+    pid_t pid = 0;    ///< 0: not known
+    std::string exe;  ///< path of the executable; empty: not known
+};
+
+/// A process that is being looked for. Shared by a session's events and the thread that looks.
+class ProcessOwner {
+   public:
+    explicit ProcessOwner(Process process, bool done) : process_(std::move(process)), done_(done) {}
+
+    /// Waits for the search to end, at most `patience`; gives what is known by then.
+    Process get(std::chrono::milliseconds patience) const;
+    void found(pid_t pid, std::string exe);
+
+   private:
+    mutable std::mutex mutex_;
+    mutable std::condition_variable changed_;
+    Process process_;
+    bool done_;
+};
+
+/// Finds owners. One thread looks through /proc; processes that were found before are looked at first.
+class ProcessOwners {
+   public:
+    /// `enabled` false: owner_of() always gives nullptr.
+    explicit ProcessOwners(bool enabled);
+    ~ProcessOwners();
+
+    /// The owner of the peer of a connected socket; nullptr: the peer is not of this host, or the kernel does not know it (any more). To be
+    /// called right after accept: a socket that was closed meanwhile has no owner left. Takes microseconds; from any thread.
+    std::shared_ptr<const ProcessOwner> owner_of(int fd);
+
+   private:
+    struct Search {
+        std::shared_ptr<ProcessOwner> owner;
+        std::uint32_t inode = 0;
+        uid_t uid = 0;
+    };
+
+    void search_loop();
+    void search(const Search& search);
+
+    const bool enabled_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::vector<Search> queue_;
+    bool stop_ = false;
+    std::vector<pid_t> known_;  // the search thread's: where descriptors were found, the latest first
+    std::thread thread_;
+};
+
+}  // namespace proxy
