@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "tls/issuing.hpp"
+
 namespace tls {
 
 /// Where `issue` put things, for the caller to print or to use as cert_file and key_file.
@@ -24,5 +26,8 @@ IssuedFiles issue(const std::string& dir, const std::vector<std::string>& hosts)
 /// Leaves that expire within 30 days, cannot be read or do not match are issued anew under the same CA, for the names they held.
 /// Throws std::runtime_error, saying what to do, when an existing CA cannot be used; a CA is never overwritten.
 IssuedFiles ensure(const std::string& dir);
+
+/// The CA of `dir`, to issue more. Throws std::runtime_error, saying what to do, when it is not there or cannot be used.
+Authority load_authority(const std::string& dir);
 
 }  // namespace tls
