@@ -10,6 +10,8 @@
 #include <ctime>
 #include <stdexcept>
 
+#include "proxy/utf8.hpp"
+
 namespace proxy {
 namespace {
 
@@ -17,33 +19,6 @@ namespace json = boost::json;
 
 /// At 10,000 connections a second about three seconds' worth; some 60 MiB at the very worst.
 constexpr std::size_t max_queued = 65'536;
-
-/// Length of the UTF-8 sequence at the front, 0 when there is none (RFC 3629, section 4).
-std::size_t sequence_length(std::string_view text) {
-    const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned char first = at(0);
-    if (first < 0x80) return 1;
-    const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
-    for (std::size_t i = 1; i < length; ++i) {
-        if ((at(i) & 0xc0) != 0x80) return 0;
-    }
-    const unsigned char second = at(1);
-    const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-    const bool surrogate_or_beyond = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
-    return overlong || surrogate_or_beyond ? 0 : length;
-}
-
-/// Names come from the wire in any encoding, but the file is UTF-8: what is none becomes U+FFFD.
-std::string as_utf8(std::string_view text) {
-    std::string out;
-    while (!text.empty()) {
-        const std::size_t length = sequence_length(text);
-        out += length > 0 ? text.substr(0, length) : "\xef\xbf\xbd";
-        text.remove_prefix(std::max<std::size_t>(length, 1));
-    }
-    return out;
-}
 
 json::value text(std::string_view value) { return value.empty() ? json::value(nullptr) : json::value(as_utf8(value)); }
 

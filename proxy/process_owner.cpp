@@ -143,6 +143,11 @@ Process ProcessOwner::get(std::chrono::milliseconds patience) const {
     return process_;
 }
 
+bool ProcessOwner::settled() const {
+    const std::lock_guard lock(mutex_);
+    return done_;
+}
+
 void ProcessOwner::found(pid_t pid, std::string exe) {
     {
         const std::lock_guard lock(mutex_);

@@ -31,6 +31,8 @@ class ProcessOwner {
    public:
     explicit ProcessOwner(Process process, bool done) : process_(std::move(process)), done_(done) {}
 
+    /// The search is over.
+    bool settled() const;
     /// Waits for the search to end, at most `patience`; gives what is known by then.
     Process get(std::chrono::milliseconds patience) const;
     void found(pid_t pid, std::string exe);

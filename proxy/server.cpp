@@ -71,6 +71,24 @@ std::vector<std::string> fixed_until_restart(const config::Config& old_config, c
     return keys;
 }
 
+/// Probes cost clients connections: nobody should have to guess why.
+void announce_probes(const Snapshot& snapshot) {
+    const config::Probe& probe = snapshot.config.audit.probe;
+    if (!probe.enabled) return;
+    for (const auto& route : snapshot.listeners) {
+        std::string kinds;
+        for (std::size_t kind = 0; kind < route->probes.size(); ++kind) {
+            if (!route->probes[kind]) continue;
+            kinds += (kinds.empty() ? "" : ", ") + std::string(config::to_string(static_cast<config::ProbeKind>(kind)));
+        }
+        if (kinds.empty()) continue;
+        spdlog::warn("certificate probes are on for listener \"{}\" ({}): up to {:.0f}% of each client's TLS connections {}, and at most {} of "
+                     "them lost by one client in {} h",
+                     route->settings.name, kinds, probe.fraction * 100, probe.window.empty() ? "at any time" : "in the configured windows",
+                     probe.max_per_client, std::chrono::duration_cast<std::chrono::hours>(probe.cooldown).count());
+    }
+}
+
 sigset_t our_signals() {
     sigset_t signals;
     sigemptyset(&signals);
@@ -115,7 +133,7 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       audit_(audit_path(snapshot_->config, state_dir_)),
       processes_(snapshot_->config.audit.process_owner),
       key_derivations_(derivation_threads()),
-      services_{.audit = audit_, .cancels = cancels_, .sources = sources_, .processes = processes_, .resolver = resolver_, .key_derivations = key_derivations_},
+      services_{.audit = audit_, .cancels = cancels_, .sources = sources_, .processes = processes_, .probes = probes_, .resolver = resolver_, .key_derivations = key_derivations_},
       session_prefix_(random_prefix()),
       watch_timer_(io_.get_executor()),
       drain_timer_(io_.get_executor()),
@@ -142,6 +160,7 @@ void Server::run() {
         if (snapshot_->config.audit.file != "-") std::printf("%s\n", line.c_str());
     }
     std::fflush(stdout);
+    announce_probes(*snapshot_);
     notify_ready("serving");
     unblock_signals();
     io_.run();
@@ -321,6 +340,7 @@ void Server::swap_in(config::Config config, const std::string& why) {
     }
     set_log_level(loaded.snapshot->config.log.level);
     snapshot_ = std::move(loaded.snapshot);
+    announce_probes(*snapshot_);
     spdlog::info("reloaded: {}", why);
     report(EventKind::reloaded, why);
 }

@@ -60,6 +60,7 @@ class Server {
     CancelRegistry cancels_;
     Sources sources_;
     ProcessOwners processes_;
+    Probes probes_;
     Resolver resolver_;
     Offload key_derivations_;
     Services services_;

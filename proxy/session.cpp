@@ -74,6 +74,7 @@ tls::Awaitable<> Session::run() {
 
 /// TLS that was begun has come to a login now, or never will.
 void Session::settle_tls() {
+    settle_probe(Probes::Outcome::neither);
     if (!std::exchange(tls_began_, false)) return;
     const bool cancelled = negotiation_ && negotiation_->next() == Negotiation::Next::cancel;
     services_.sources.tls_ended(record_.client_addr, !established_ && !cancelled, Clock::now());

@@ -11,6 +11,7 @@
 #include "proxy/audit.hpp"
 #include "proxy/authenticate.hpp"
 #include "proxy/cancel_registry.hpp"
+#include "proxy/probe.hpp"
 #include "proxy/refusal.hpp"
 #include "proxy/resolver.hpp"
 #include "proxy/snapshot.hpp"
@@ -26,6 +27,7 @@ struct Services {
     CancelRegistry& cancels;
     Sources& sources;
     ProcessOwners& processes;
+    Probes& probes;
     Resolver& resolver;
     Offload& key_derivations;
     std::atomic<bool> draining{false};
@@ -56,6 +58,9 @@ class Session {
     tls::Awaitable<> converse();
     tls::Awaitable<Opening> negotiate();
     tls::Awaitable<bool> start_client_tls(protocol::Negotiation& negotiation);
+    tls::Awaitable<std::optional<config::ProbeKind>> choose_probe();
+    void settle_probe(Probes::Outcome outcome);
+    Probes::Source probe_source() const;
     tls::Awaitable<bool> read_opening(protocol::Negotiation& negotiation);
     void took_startup(const protocol::Negotiation& negotiation);
     void judge_clear_client(const protocol::Negotiation& negotiation);
@@ -91,6 +96,9 @@ class Session {
     bool can_hear_ = true;  // an ErrorResponse would reach the client: not within its handshake
     bool established_ = false;
     bool tls_began_ = false;
+    Probes::Source probed_;
+    bool probe_open_ = false;  // what came of our certificate, real or not, is still to be told
+    const tls::ServerContext* shown_ = nullptr;  // the one that the client leg's TLS was begun with
     std::string aborted_;  // the reason
 };
 

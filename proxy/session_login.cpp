@@ -137,7 +137,7 @@ protocol::LoginPolicy Session::login_policy(const UpstreamConnection& connection
                          services_.sources.scram_was_declined(identity(), Clock::now());
     if (connection.tls.leaf) policy.server_end_point = connection.tls.leaf->end_point;
     if (auth.scram == protocol::ScramMode::terminate) {
-        if (client_.encrypted()) policy.client_end_point = accepted_.route->tls->end_point(client_.ssl());
+        if (client_.encrypted()) policy.client_end_point = shown_->end_point(client_.ssl());
         policy.user = auth.find(record_.usename);
         policy.user_salt = auth.salt_for(record_.usename);
     }

@@ -24,6 +24,33 @@ bool is_certificate_alert(int alert) {
     }
 }
 
+Evidence accepted(config::ProbeKind kind) {
+    switch (kind) {
+        case config::ProbeKind::untrusted: return Evidence::untrusted_accepted;
+        case config::ProbeKind::wrong_name: return Evidence::wrong_name_accepted;
+        case config::ProbeKind::candidate: break;
+    }
+    return Evidence::candidate_accepted;
+}
+
+Evidence refused(config::ProbeKind kind) {
+    switch (kind) {
+        case config::ProbeKind::untrusted: return Evidence::untrusted_refused;
+        case config::ProbeKind::wrong_name: return Evidence::wrong_name_refused;
+        case config::ProbeKind::candidate: break;
+    }
+    return Evidence::candidate_refused;
+}
+
+Evidence refused_silently(config::ProbeKind kind) {
+    switch (kind) {
+        case config::ProbeKind::untrusted: return Evidence::untrusted_refused_silently;
+        case config::ProbeKind::wrong_name: return Evidence::wrong_name_refused_silently;
+        case config::ProbeKind::candidate: break;
+    }
+    return Evidence::candidate_refused_silently;
+}
+
 }  // namespace
 
 tls::Awaitable<Session::Opening> Session::negotiate() {
@@ -67,7 +94,7 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
                 break;
             }
             case Negotiation::Next::started: took_startup(negotiation); co_return Opening::startup;
-            case Negotiation::Next::cancel: co_return Opening::cancel;
+            case Negotiation::Next::cancel: settle_probe(Probes::Outcome::accepted); co_return Opening::cancel;
             case Negotiation::Next::refuse: {
                 record_.negotiation = negotiation.kind();
                 can_hear_ = !negotiation.client_hello_seen();
@@ -85,8 +112,10 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     can_hear_ = false;
     tls_began_ = true;
     services_.sources.tls_began(record_.client_addr);
+    record_.probe = co_await choose_probe();
+    shown_ = record_.probe ? accepted_.route->probes[static_cast<std::size_t>(*record_.probe)].get() : accepted_.route->tls.get();
     const auto start = Clock::now();
-    tls::SslPtr ssl = accepted_.route->tls->accept();
+    tls::SslPtr ssl = shown_->accept();
     const tls::Handshake handshake = co_await client_.handshake(std::move(ssl), negotiation.direct());
     record_.timings.client_tls = since(start);
     if (const auto& hello = client_.record().hello) {
@@ -94,13 +123,13 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
         record_.ja4 = protocol::ja4(*hello, [](std::string_view text) { return tls::sha256_hex(text.data(), text.size()); });
         // A handshake that we end ourselves is over before a certificate was sent, or not about it.
         if (handshake.end != tls::Handshake::End::failed) {
-            record_.client_tls.certificate_shown = accepted_.route->tls->certificate_shown(client_.ssl());
+            record_.client_tls.certificate_shown = shown_->certificate_shown(client_.ssl());
         }
     }
     if (handshake.end == tls::Handshake::End::complete) {
         acknowledge_now(client_.socket().native_handle());
         record_.ssl = true;
-        record_.client_tls = accepted_.route->tls->describe(client_.ssl());
+        record_.client_tls = shown_->describe(client_.ssl());
         can_hear_ = true;
         negotiation.tls_started();
         co_return true;
@@ -118,6 +147,33 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     spdlog::warn("{} {}: TLS handshake with the client failed: {}", record_.session, record_.client_addr, error);
     co_await say_goodbye();
     co_return false;
+}
+
+/// A probe is held against a process, so the search for it gets a moment: it takes less for processes that were seen before.
+tls::Awaitable<std::optional<config::ProbeKind>> Session::choose_probe() {
+    const ListenerRoute& route = *accepted_.route;
+    std::array<bool, 3> available{};
+    for (std::size_t kind = 0; kind < available.size(); ++kind) available[kind] = route.probes[kind] != nullptr;
+    if (available == std::array<bool, 3>{}) co_return std::nullopt;
+    constexpr int patience = 50;
+    tls::Timer timer(client_.socket().get_executor());
+    for (int tries = 0; record_.process && !record_.process->settled() && tries < patience; ++tries) {
+        timer.expires_after(std::chrono::milliseconds(2));
+        co_await timer.async_wait(tls::returning);
+    }
+    probed_ = probe_source();
+    probe_open_ = true;
+    co_return services_.probes.choose(route.probe, available, probed_, std::chrono::system_clock::now());
+}
+
+void Session::settle_probe(Probes::Outcome outcome) {
+    if (std::exchange(probe_open_, false)) services_.probes.ended(probed_, record_.probe, outcome, std::chrono::system_clock::now());
+}
+
+Probes::Source Session::probe_source() const {
+    Probes::Source source{.upstream = record_.upstream, .address = record_.client_addr, .exe = {}};
+    if (record_.process) source.exe = record_.process->get(std::chrono::milliseconds(0)).exe;
+    return source;
 }
 
 /// False: the client went away first.
@@ -148,10 +204,15 @@ void Session::took_startup(const Negotiation& negotiation) {
     record_.replication = startup.find("replication");
     record_.protocol = protocol::version_text(startup.version);
     record_.timings.negotiation = since(record_.accepted);
-    if (!negotiation.encrypted()) return judge_clear_client(negotiation);
-
+    if (!negotiation.encrypted()) {
+        services_.probes.came_in_clear(probe_source(), std::chrono::system_clock::now());
+        return judge_clear_client(negotiation);
+    }
+    settle_probe(Probes::Outcome::accepted);
     const bool undistributed = accepted_.route->settings.tls.trust == config::Trust::undistributed;
-    record_.evidence.push_back(undistributed ? Evidence::tls_startup_undistributed : Evidence::tls_startup);
+    record_.evidence.push_back(record_.probe   ? accepted(*record_.probe)
+                               : undistributed ? Evidence::tls_startup_undistributed
+                                               : Evidence::tls_startup);
     if (!record_.client_tls.client_dn.empty()) record_.evidence.push_back(Evidence::client_certificate);
     if (services_.sources.clear_was_refused(identity(), Clock::now())) record_.evidence.push_back(Evidence::tls_after_clear_refused);
 }
@@ -179,9 +240,11 @@ void Session::judge_closed_client(const Negotiation& negotiation, const std::str
     } else if (!client_.record().client_hello_seen) {
         record_.evidence.push_back(Evidence::no_client_hello);
     } else if (is_certificate_alert(alert)) {
-        record_.evidence.push_back(Evidence::tls_refused);
+        record_.evidence.push_back(record_.probe ? refused(*record_.probe) : Evidence::tls_refused);
+        settle_probe(Probes::Outcome::refused);
     } else if (alert < 0) {
-        record_.evidence.push_back(Evidence::tls_refused_silently);
+        record_.evidence.push_back(record_.probe ? refused_silently(*record_.probe) : Evidence::tls_refused_silently);
+        settle_probe(Probes::Outcome::refused);
     }
     Event e = event(EventKind::tls_failed);
     e.alert = alert;

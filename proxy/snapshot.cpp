@@ -73,9 +73,12 @@ LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir
         route->settings = settings;
         route->upstream = upstreams.at(settings.upstream);
         route->auth = auth;
+        route->probe = config.audit.probe;
         const bool has_certificate = tls.cert_file || !tls.certificate.empty();
         if (wants_tls && has_certificate) {
             route->tls = std::make_unique<const tls::ServerContext>(tls, loaded.errors, loaded.warnings);
+            const bool probed = config.audit.probe.enabled && tls.trust == config::Trust::distributed && loaded.errors.empty();
+            if (probed) route->probes = load_probes(config.audit.probe, tls, *route->tls, state_dir, loaded.errors, loaded.warnings);
         }
         snapshot->listeners.push_back(std::move(route));
     }
@@ -106,6 +109,8 @@ std::vector<std::string> files_of(const Snapshot& snapshot) {
         add(upstream.sslkey);
     }
     add(snapshot.config.auth.users_file);
+    add(snapshot.config.audit.probe.candidate_cert_file);
+    add(snapshot.config.audit.probe.candidate_key_file);
     std::sort(files.begin(), files.end());
     files.erase(std::unique(files.begin(), files.end()), files.end());
     return files;

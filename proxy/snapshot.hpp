@@ -8,6 +8,7 @@
 
 #include "config/config.hpp"
 #include "config/users.hpp"
+#include "proxy/probe_certificates.hpp"
 #include "tls/client_context.hpp"
 #include "tls/server_context.hpp"
 
@@ -34,6 +35,8 @@ struct AuthRoute {
 struct ListenerRoute {
     config::Listener settings;
     std::unique_ptr<const tls::ServerContext> tls;  ///< nullptr: mode disable
+    ProbeContexts probes;                           ///< what may be shown instead
+    config::Probe probe;                            ///< when, and to whom
     std::shared_ptr<const UpstreamRoute> upstream;
     std::shared_ptr<const AuthRoute> auth;
 

@@ -77,6 +77,13 @@ ServerContext::ServerContext(const config::ListenerTls& settings, std::vector<co
     for (const Group& group : groups_) configure(group.context.get(), settings, errors);
 }
 
+ServerContext::ServerContext(const config::ListenerTls& settings, std::vector<KeyPair> pairs, const std::string& shown,
+                             std::vector<config::Diagnostic>& errors) {
+    SSL_CTX* const context = group_for({});
+    for (KeyPair& pair : pairs) use(context, std::move(pair), shown, settings.origin, errors);
+    configure(context, settings, errors);
+}
+
 SslPtr ServerContext::accept() const {
     SslPtr ssl(SSL_new(groups_.front().context.get()));
     if (!ssl) throw std::runtime_error(take_openssl_error("SSL_new failed"));
@@ -117,6 +124,21 @@ const ServerContext::Shown* ServerContext::shown(SSL* ssl) const noexcept {
     return found == shown_.end() ? nullptr : &*found;
 }
 
+std::vector<std::string> ServerContext::names() const {
+    std::vector<std::string> all;
+    for (const Shown& shown : shown_) {
+        for (const std::string& san : tls::describe(*shown.leaf).sans) all.push_back(san.substr(san.find(':') + 1));
+    }
+    return all;
+}
+
+bool ServerContext::issued_by(const X509& authority) const {
+    const bool all = std::all_of(shown_.begin(), shown_.end(),
+                                 [&](const Shown& s) { return X509_verify(s.leaf.get(), X509_get0_pubkey(&authority)) == 1; });
+    ERR_clear_error();
+    return all && !shown_.empty();
+}
+
 SSL_CTX* ServerContext::group_for(const std::vector<std::string>& server_names) {
     for (const Group& group : groups_) {
         if (group.server_names == server_names) return group.context.get();
@@ -132,20 +154,24 @@ void ServerContext::add_certificate(const config::Certificate& certificate, std:
     if (X509_cmp_current_time(X509_get0_notAfter(pair.leaf.get())) < 0) {
         warnings.push_back({certificate.cert_file.origin, "certificate " + certificate.cert_file.path + " has expired"});
     }
-    protocol::Buffer end_point = end_point_hash(*pair.leaf);
-    if (end_point.empty()) {
+    if (end_point_hash(*pair.leaf).empty()) {
         warnings.push_back({certificate.cert_file.origin,
                             "certificate " + certificate.cert_file.path +
                                 " has a signature, such as Ed25519, for which SCRAM channel binding is not defined: use ECDSA or RSA"});
     }
-    SSL_CTX* context = group_for(certificate.server_names);
+    use(group_for(certificate.server_names), std::move(pair), certificate.cert_file.path, certificate.cert_file.origin, errors);
+}
+
+void ServerContext::use(SSL_CTX* context, KeyPair pair, const std::string& name, const config::Origin& origin,
+                        std::vector<config::Diagnostic>& errors) {
     if (SSL_CTX_use_certificate(context, pair.leaf.get()) != 1 || SSL_CTX_use_PrivateKey(context, pair.key.get()) != 1) {
         // Such as a key too small for OpenSSL's security level.
-        errors.push_back({certificate.cert_file.origin, certificate.cert_file.path + ": " + take_openssl_error("not usable")});
+        errors.push_back({origin, name + ": " + take_openssl_error("not usable")});
         return;
     }
     for (const X509Ptr& intermediate : pair.chain) SSL_CTX_add1_chain_cert(context, intermediate.get());
-    shown_.push_back({std::move(pair.leaf), certificate.cert_file.path, std::move(end_point)});
+    protocol::Buffer end_point = end_point_hash(*pair.leaf);
+    shown_.push_back({std::move(pair.leaf), name, std::move(end_point)});
 }
 
 void ServerContext::configure(SSL_CTX* context, const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors) {

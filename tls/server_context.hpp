@@ -27,6 +27,10 @@ class ServerContext {
     ServerContext(const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors,
                   std::vector<config::Diagnostic>& warnings);
 
+    /// As `settings` says, but showing `pairs` to whoever comes, under the name `shown`: for probes.
+    ServerContext(const config::ListenerTls& settings, std::vector<KeyPair> pairs, const std::string& shown,
+                  std::vector<config::Diagnostic>& errors);
+
     ServerContext(const ServerContext&) = delete;  // its callbacks hold its address
     ServerContext& operator=(const ServerContext&) = delete;
 
@@ -37,6 +41,11 @@ class ServerContext {
     std::string certificate_shown(SSL* ssl) const;
     /// tls-server-end-point of the same certificate, for SCRAM-SHA-256-PLUS; empty: it has none.
     protocol::Buffer end_point(SSL* ssl) const;
+
+    /// All that its certificates are for, as gen-cert takes them.
+    std::vector<std::string> names() const;
+    /// Whether each of its certificates was signed by `authority`.
+    bool issued_by(const X509& authority) const;
 
    private:
     struct Shown {
@@ -53,6 +62,7 @@ class ServerContext {
     SSL_CTX* group_for(const std::vector<std::string>& server_names);
     void add_certificate(const config::Certificate& certificate, std::vector<config::Diagnostic>& errors,
                          std::vector<config::Diagnostic>& warnings);
+    void use(SSL_CTX* context, KeyPair pair, const std::string& name, const config::Origin& origin, std::vector<config::Diagnostic>& errors);
     void configure(SSL_CTX* context, const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors);
     static int on_server_name(SSL* ssl, int* alert, void* self);
 

@@ -1,0 +1,99 @@
+#include "proxy/probe.hpp"
+
+#include <algorithm>
+
+namespace proxy {
+namespace {
+
+using config::ProbeKind;
+
+/// Sources beyond that are not probed.
+constexpr std::size_t max_sources = 10'000;
+/// libpq's fallback follows at once; a source that comes in clear later does so for another reason.
+constexpr std::chrono::seconds fallback_time{5};
+
+constexpr std::size_t index(ProbeKind kind) { return static_cast<std::size_t>(kind); }
+
+bool in_window(const config::Probe& settings, Probes::Time now) {
+    const auto& windows = settings.window;
+    return windows.empty() || std::any_of(windows.begin(), windows.end(), [&](const auto& w) { return now >= w.begin && now < w.end; });
+}
+
+}  // namespace
+
+void Probes::restore(const Source& source, ProbeKind kind, const History& history) {
+    const std::lock_guard lock(mutex_);
+    if (states_.size() >= max_sources && !states_.contains(source)) return;
+    states_[source].kinds[index(kind)] = history;
+}
+
+std::optional<ProbeKind> Probes::choose(const config::Probe& settings, const std::array<bool, 3>& available, const Source& source, Time now) {
+    if (!settings.enabled || !in_window(settings, now)) return std::nullopt;
+    const std::lock_guard lock(mutex_);
+    State* const state = find(source);
+    if (!state || !state->accepts_real || state->pending || state->falls_back || state->refuses_real) return std::nullopt;
+    for (History& history : state->kinds) {
+        if (now - history.last_shown >= settings.cooldown) history = {};  // a new round: the client may have changed
+    }
+    const auto kind = wanted(*state, available);
+    if (!kind || !within_budget(*state, settings, now)) return std::nullopt;
+    if (std::uniform_real_distribution<double>(0, 1)(random_) >= settings.fraction) return std::nullopt;
+    state->pending = true;
+    return kind;
+}
+
+/// The next thing that is not known about a source: what it accepted or refused once is known.
+std::optional<ProbeKind> Probes::wanted(const State& state, const std::array<bool, 3>& available) {
+    const auto known = [&](ProbeKind kind) { return state.kinds[index(kind)].accepted + state.kinds[index(kind)].refused > 0; };
+    const auto open = [&](ProbeKind kind) { return available[index(kind)] && !known(kind); };
+    if (open(ProbeKind::untrusted)) return ProbeKind::untrusted;
+    // Whoever accepts a stranger's certificate accepts any.
+    if (state.kinds[index(ProbeKind::untrusted)].accepted > 0) return std::nullopt;
+    if (open(ProbeKind::candidate)) return ProbeKind::candidate;
+    if (open(ProbeKind::wrong_name)) return ProbeKind::wrong_name;
+    return std::nullopt;
+}
+
+bool Probes::within_budget(const State& state, const config::Probe& settings, Time now) {
+    unsigned refused = 0;
+    for (const History& history : state.kinds) refused += history.refused;
+    return refused < settings.max_per_client && now - last_refused(state) >= settings.grace;
+}
+
+Probes::Time Probes::last_refused(const State& state) {
+    return std::max({state.kinds[0].last_refused, state.kinds[1].last_refused, state.kinds[2].last_refused});
+}
+
+void Probes::ended(const Source& source, std::optional<ProbeKind> shown, Outcome outcome, Time now) {
+    const std::lock_guard lock(mutex_);
+    State* const state = find(source);
+    if (!state) return;
+    if (!shown) {
+        if (outcome == Outcome::accepted) state->accepts_real = true;
+        if (outcome == Outcome::refused) state->refuses_real = true;
+        return;
+    }
+    state->pending = false;
+    if (outcome == Outcome::neither) return;
+    History& history = state->kinds[index(*shown)];
+    ++history.shown;
+    history.last_shown = now;
+    ++(outcome == Outcome::accepted ? history.accepted : history.refused);
+    if (outcome == Outcome::refused) history.last_refused = now;
+}
+
+void Probes::came_in_clear(const Source& source, Time now) {
+    const std::lock_guard lock(mutex_);
+    const auto found = states_.find(source);
+    if (found == states_.end()) return;
+    State& state = found->second;
+    if (state.pending || now - last_refused(state) < fallback_time) state.falls_back = true;
+}
+
+Probes::State* Probes::find(const Source& source) {
+    const auto found = states_.find(source);
+    if (found != states_.end()) return &found->second;
+    return states_.size() < max_sources ? &states_[source] : nullptr;
+}
+
+}  // namespace proxy
