@@ -212,10 +212,10 @@ std::string to_json(const Event& event) {
     return json::serialize(line);
 }
 
-Audit::Audit(std::string path) : path_(std::move(path)) {
-    if (path_.empty()) return;
+Audit::Audit(std::string path, std::unique_ptr<Inventory> inventory) : path_(std::move(path)), inventory_(std::move(inventory)) {
+    if (!wanted()) return;
     open();
-    if (fd_ < 0) throw std::runtime_error("cannot open audit file " + path_ + ": " + std::strerror(errno));
+    if (fd_ < 0 && !path_.empty()) throw std::runtime_error("cannot open audit file " + path_ + ": " + std::strerror(errno));
     thread_ = std::thread([this] { write_loop(); });
 }
 
@@ -231,7 +231,7 @@ Audit::~Audit() {
 }
 
 void Audit::report(Event event) {
-    if (path_.empty()) return;
+    if (!wanted()) return;
     bool was_empty = false;
     {
         const std::lock_guard lock(mutex_);
@@ -260,7 +260,13 @@ void Audit::write_loop() {
         bool reopen_now = false;
         {
             std::unique_lock lock(mutex_);
-            wake_.wait(lock, [&] { return !queue_.empty() || reopen_ || stop_; });
+            const auto news = [&] { return !queue_.empty() || reopen_ || stop_; };
+            const auto due = inventory_ ? inventory_->due() : Inventory::Clock::time_point::max();
+            if (due == Inventory::Clock::time_point::max()) {
+                wake_.wait(lock, news);
+            } else {
+                wake_.wait_until(lock, due, news);
+            }
             batch.swap(queue_);
             dropped = std::exchange(dropped_, 0);
             reopen_now = std::exchange(reopen_, false);
@@ -274,10 +280,18 @@ void Audit::write_loop() {
             write({event});
         }
         if (reopen_now) open();
+        if (inventory_) take_stock(batch, stopping);
     }
 }
 
+/// After the file: what an event costs there must not wait for the inventory's disk.
+void Audit::take_stock(const std::vector<Event>& batch, bool stopping) {
+    for (const Event& event : batch) inventory_->absorb(event);
+    if (stopping || Inventory::Clock::now() >= inventory_->due()) write(inventory_->flush());
+}
+
 void Audit::write(const std::vector<Event>& batch) {
+    if (fd_ < 0) return;  // there is an inventory only
     std::string lines;
     for (const Event& event : batch) lines += to_json(event) + "\n";
     std::size_t done = 0;
@@ -296,6 +310,7 @@ void Audit::write(const std::vector<Event>& batch) {
 }
 
 void Audit::open() {
+    if (path_.empty()) return;
     if (path_ == "-") {
         fd_ = STDOUT_FILENO;
         return;

@@ -1,13 +1,15 @@
-// The audit file: JSON Lines, one object an event, written by one thread behind a bounded queue.
+// The audit file: JSON Lines, one object an event, written by one thread behind a bounded queue. The inventory lives on that thread.
 #pragma once
 
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "proxy/event.hpp"
+#include "proxy/inventory.hpp"
 
 namespace proxy {
 
@@ -16,8 +18,9 @@ std::string to_json(const Event& event);
 
 class Audit {
    public:
-    /// `path`: empty: events are dropped; "-": standard output. Throws std::runtime_error when the file cannot be opened.
-    explicit Audit(std::string path);
+    /// `path`: empty: no file; "-": standard output. Throws std::runtime_error when the file cannot be opened.
+    /// `inventory` learns from the same events, on the same thread; nullptr: none.
+    explicit Audit(std::string path, std::unique_ptr<Inventory> inventory = nullptr);
     /// Writes what is queued.
     ~Audit();
 
@@ -30,10 +33,13 @@ class Audit {
    private:
     void write_loop();
     void write(const std::vector<Event>& batch);
+    void take_stock(const std::vector<Event>& batch, bool stopping);
+    bool wanted() const noexcept { return !path_.empty() || inventory_; }
     void open();
 
     const std::string path_;
     int fd_ = -1;
+    std::unique_ptr<Inventory> inventory_;  // the writing thread's
     bool failing_ = false;  // the last write failed: log the change, not each line
 
     std::mutex mutex_;

@@ -38,6 +38,12 @@ std::string audit_path(const config::Config& config, const std::string& state_di
     return state_dir + "/" + file;
 }
 
+std::unique_ptr<Inventory> open_inventory(const config::Audit& audit, const std::string& state_dir) {
+    if (audit.inventory.empty()) return nullptr;
+    const bool absolute = audit.inventory.front() == '/';
+    return std::make_unique<Inventory>(absolute ? audit.inventory : state_dir + "/" + audit.inventory, audit.inventory_retention);
+}
+
 /// Two descriptors a session; the soft limit of 1024 that most shells give would end at 500.
 void raise_descriptor_limit(unsigned max_connections) {
     rlimit limit{};
@@ -130,7 +136,7 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
     : snapshot_(std::move(snapshot)),
       state_dir_(std::move(state_dir)),
       source_(std::move(source)),
-      audit_(audit_path(snapshot_->config, state_dir_)),
+      audit_(audit_path(snapshot_->config, state_dir_), open_inventory(snapshot_->config.audit, state_dir_)),
       processes_(snapshot_->config.audit.process_owner),
       key_derivations_(derivation_threads()),
       services_{.audit = audit_, .cancels = cancels_, .sources = sources_, .processes = processes_, .probes = probes_, .resolver = resolver_, .key_derivations = key_derivations_},
@@ -140,6 +146,7 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
     signals_.add(SIGUSR1);
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of its write, as a full disk is
 }
 
 Server::~Server() = default;
