@@ -40,10 +40,9 @@ json::array labels(const std::vector<protocol::Evidence>& evidence) {
     return out;
 }
 
-/// The search has had the time of a login; what it has not found by then is not waited for much longer.
 json::value process(const ProcessOwner* owner) {
     if (!owner) return nullptr;
-    const Process known = owner->get(std::chrono::milliseconds(100));
+    const Process known = owner->get(std::chrono::milliseconds(0));
     return json::object{{"pid", known.pid > 0 ? json::value(known.pid) : json::value(nullptr)},
                         {"exe", text(known.exe)},
                         {"uid", known.uid}};
@@ -290,8 +289,19 @@ void Audit::take_stock(const std::vector<Event>& batch, bool stopping) {
     if (stopping || Inventory::Clock::now() >= inventory_->due()) write(inventory_->flush());
 }
 
+/// The searches have had the time of a login already; what they have not found soon after is left out.
+void Audit::wait_for_processes(const std::vector<Event>& batch) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
+    for (const Event& event : batch) {
+        const auto left = deadline - std::chrono::steady_clock::now();
+        if (left <= left.zero()) return;
+        if (event.record.process) event.record.process->get(std::chrono::duration_cast<std::chrono::milliseconds>(left));
+    }
+}
+
 void Audit::write(const std::vector<Event>& batch) {
     if (fd_ < 0) return;  // there is an inventory only
+    wait_for_processes(batch);
     std::string lines;
     for (const Event& event : batch) lines += to_json(event) + "\n";
     std::size_t done = 0;

@@ -33,6 +33,7 @@ class Audit {
    private:
     void write_loop();
     void write(const std::vector<Event>& batch);
+    static void wait_for_processes(const std::vector<Event>& batch);
     void take_stock(const std::vector<Event>& batch, bool stopping);
     bool wanted() const noexcept { return !path_.empty() || inventory_; }
     void open();

@@ -16,8 +16,8 @@ constexpr auto retry_interval = 2s;
 constexpr auto prune_interval = 24h;
 /// What a power failure takes at most; each checkpoint waits for the disk.
 constexpr auto checkpoint_interval = 30s;
-/// The audit line has waited for the search already, unless there is no audit file.
-constexpr auto process_patience = 20ms;
+/// The audit line has waited for the search already.
+constexpr auto process_patience = 0ms;
 /// Some 40 MiB, when nothing can be stored.
 constexpr std::size_t max_pending_rows = 100'000;
 

@@ -20,6 +20,9 @@ namespace {
 /// More are connections in a wave; those beyond it are known by user alone.
 constexpr std::size_t max_searches = 256;
 constexpr std::size_t max_known = 64;
+/// Searches in vain, one after the other, before a user is left alone, and for how long.
+constexpr unsigned max_failures = 3;
+constexpr std::chrono::seconds hidden_time{10};
 
 struct SocketOwner {
     uid_t uid = 0;
@@ -222,6 +225,7 @@ void ProcessOwners::search(const Search& search) {
     const std::string link = "socket:[" + std::to_string(search.inode) + "]";
     const auto settle = [&](pid_t pid) {
         search.owner->found(pid, executable(pid));
+        hidden_.erase(search.uid);
         known_.erase(std::remove(known_.begin(), known_.end(), pid), known_.end());
         known_.insert(known_.begin(), pid);
         if (known_.size() > max_known) known_.pop_back();
@@ -229,9 +233,13 @@ void ProcessOwners::search(const Search& search) {
     for (const pid_t pid : known_) {
         if (has_descriptor(pid, link)) return settle(pid);
     }
+    Hidden& hidden = hidden_[search.uid];
+    const auto now = std::chrono::steady_clock::now();
+    if (now < hidden.until) return search.owner->found(0, {});
     for (const pid_t pid : all_processes()) {
         if (std::find(known_.begin(), known_.end(), pid) == known_.end() && has_descriptor(pid, link)) return settle(pid);
     }
+    if (++hidden.failures >= max_failures) hidden.until = now + hidden_time;
     search.owner->found(0, {});
 }
 

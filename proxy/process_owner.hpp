@@ -7,9 +7,10 @@
 
 #include <sys/types.h>
 
-#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -70,7 +71,14 @@ class ProcessOwners {
     std::condition_variable wake_;
     std::vector<Search> queue_;
     bool stop_ = false;
-    std::vector<pid_t> known_;  // the search thread's: where descriptors were found, the latest first
+    // The search thread's:
+    std::vector<pid_t> known_;  // where descriptors were found, the latest first
+    /// Users whose processes we may not look into, or whose clients are gone before we look: left alone for a while.
+    struct Hidden {
+        unsigned failures = 0;
+        std::chrono::steady_clock::time_point until{};
+    };
+    std::map<uid_t, Hidden> hidden_;
     std::thread thread_;
 };
 
