@@ -68,12 +68,13 @@ void check(const Node& table, const Auth& auth, Reading& reading) {
     if (!terminates && table.gives("users_file")) reading.warn(table.where("users_file"), R"(has no effect without scram = "terminate")");
 }
 
-void check(const Node& table, const Probe& probe, Reading& reading) {
+void check(const Node& table, const Probe& probe, bool keeps_inventory, Reading& reading) {
     check_pair(table, {"candidate_cert_file", "candidate_key_file"}, reading);
     const bool wants_candidate = std::find(probe.kinds.begin(), probe.kinds.end(), ProbeKind::candidate) != probe.kinds.end();
     if (probe.enabled && table.find("kinds") && wants_candidate && !table.gives("candidate_cert_file")) {
         reading.error(table.where("kinds"), R"("candidate" needs candidate_cert_file: the certificate that clients will meet)");
     }
+    if (probe.enabled && !keeps_inventory) reading.error(table.where("enabled"), "needs audit.inventory: what was done to whom must outlive restarts");
     if (probe.enabled && probe.kinds.empty()) reading.error(table.where("kinds"), "nothing to probe with: one of " + join(names<ProbeKind>()));
 }
 

@@ -13,7 +13,7 @@ namespace config {
 namespace {
 
 Loaded finish(Config config, Reading reading);
-void read_probe(const Node& root, Probe& probe, Reading& reading);
+void read_probe(const Node& root, Audit& settings, Reading& reading);
 void read_upstreams(const Node& root, Config& config, Reading& reading);
 Upstream read_upstream(const Node& table, Reading& reading);
 void read_listeners(const Node& listeners, Config& config, Reading& reading);
@@ -44,7 +44,7 @@ Loaded read(const Node& root, Reading reading) {
     read_table(root, "auth", config.auth, reading);
     if (const Node* const auth = root.find("auth")) check(*auth, config.auth, reading);
     read_table(root, "audit", config.audit, reading);
-    read_probe(root, config.audit.probe, reading);
+    read_probe(root, config.audit, reading);
     read_upstreams(root, config, reading);
 
     const Node missing = default_listener(root);
@@ -67,14 +67,14 @@ Loaded finish(Config config, Reading reading) {
     return loaded;
 }
 
-void read_probe(const Node& root, Probe& probe, Reading& reading) {
+void read_probe(const Node& root, Audit& settings, Reading& reading) {
     const Node* const audit = root.find("audit");
     const Node* const table = audit ? audit->find("probe") : nullptr;
     if (table == nullptr) return;
     if (table->kind != Node::Kind::table) return wrong_type(*table, "a table, [audit.probe]", reading);
-    probe.origin = table->origin;
-    read_keys(*table, probe, reading);
-    check(*table, probe, reading);
+    settings.probe.origin = table->origin;
+    read_keys(*table, settings.probe, reading);
+    check(*table, settings.probe, !settings.inventory.empty(), reading);
 }
 
 void read_upstreams(const Node& root, Config& config, Reading& reading) {

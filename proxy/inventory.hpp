@@ -23,6 +23,8 @@ class Inventory {
 
     /// From now on `fleet` is told of changes, and ended with this.
     void share(std::unique_ptr<Fleet> fleet);
+    /// What probing did before the start.
+    void restore(Probes& probes) { store_.restore(probes); }
     const std::string& instance() const noexcept { return store_.instance(); }
 
     /// Takes what the event says about clients, servers and probes. No I/O but for a short wait for the process behind the connection.

@@ -299,6 +299,23 @@ bool InventoryStore::prune(Timestamp cutoff) {
     return true;
 }
 
+void InventoryStore::restore(Probes& probes) {
+    const auto time = [](Timestamp t) { return Probes::Time(std::chrono::microseconds(t)); };
+    Statement rows = db_.prepare(
+        "SELECT upstream, client_addr, client_exe, kind, shown, accepted, refused, last_shown, last_refused FROM probes ORDER BY last_shown DESC");
+    while (rows.step()) {
+        for (const auto kind : {config::ProbeKind::untrusted, config::ProbeKind::wrong_name, config::ProbeKind::candidate}) {
+            if (config::to_string(kind) != rows.text(3)) continue;
+            probes.restore({.upstream = rows.text(0), .address = rows.text(1), .exe = rows.text(2)}, kind,
+                           {.shown = static_cast<unsigned>(rows.integer(4)),
+                            .accepted = static_cast<unsigned>(rows.integer(5)),
+                            .refused = static_cast<unsigned>(rows.integer(6)),
+                            .last_shown = time(rows.integer(7)),
+                            .last_refused = time(rows.integer(8))});
+        }
+    }
+}
+
 void InventoryStore::checkpoint() { db_.prepare("PRAGMA wal_checkpoint(PASSIVE)").run(); }
 
 }  // namespace proxy

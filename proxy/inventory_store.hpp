@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "proxy/inventory_changes.hpp"
+#include "proxy/probe.hpp"
 #include "proxy/sqlite.hpp"
 
 namespace proxy {
@@ -21,6 +22,9 @@ class InventoryStore {
     bool prune(Timestamp cutoff);
     /// Moves the log into the file, so that a power failure from now on does not undo it.
     void checkpoint();
+
+    /// What probing did before: its budgets outlive restarts.
+    void restore(Probes& probes);
 
     /// A random name of this file.
     const std::string& instance() const noexcept { return instance_; }

@@ -11,6 +11,7 @@
 #include <random>
 
 #include "proxy/file_watch.hpp"
+#include "proxy/fleet.hpp"
 #include "proxy/log.hpp"
 #include "proxy/notify.hpp"
 #include "proxy/version.hpp"
@@ -38,10 +39,19 @@ std::string audit_path(const config::Config& config, const std::string& state_di
     return state_dir + "/" + file;
 }
 
-std::unique_ptr<Inventory> open_inventory(const config::Audit& audit, const std::string& state_dir) {
+/// A fleet's inventory is a file too: what the database has not got yet is there.
+std::unique_ptr<Inventory> open_inventory(const config::Audit& audit, const std::string& state_dir, Probes& probes) {
     if (audit.inventory.empty()) return nullptr;
-    const bool absolute = audit.inventory.front() == '/';
-    return std::make_unique<Inventory>(absolute ? audit.inventory : state_dir + "/" + audit.inventory, audit.inventory_retention);
+    const bool shared = PostgresUrl::is_one(audit.inventory);
+    const std::string file = shared ? "inventory.db" : audit.inventory;
+    const std::string path = file.front() == '/' ? file : state_dir + "/" + file;
+    auto inventory = std::make_unique<Inventory>(path, audit.inventory_retention);
+    inventory->restore(probes);
+    if (shared) {
+        inventory->share(std::make_unique<Fleet>(Fleet::Settings{
+            .url = audit.inventory, .file = path, .instance = inventory->instance(), .retention = audit.inventory_retention}));
+    }
+    return inventory;
 }
 
 /// Two descriptors a session; the soft limit of 1024 that most shells give would end at 500.
@@ -136,7 +146,7 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
     : snapshot_(std::move(snapshot)),
       state_dir_(std::move(state_dir)),
       source_(std::move(source)),
-      audit_(audit_path(snapshot_->config, state_dir_), open_inventory(snapshot_->config.audit, state_dir_)),
+      audit_(audit_path(snapshot_->config, state_dir_), open_inventory(snapshot_->config.audit, state_dir_, probes_)),
       processes_(snapshot_->config.audit.process_owner),
       key_derivations_(derivation_threads()),
       services_{.audit = audit_, .cancels = cancels_, .sources = sources_, .processes = processes_, .probes = probes_, .resolver = resolver_, .key_derivations = key_derivations_},

@@ -56,11 +56,11 @@ class Server {
     const std::string state_dir_;
     const ConfigSource source_;
 
+    Probes probes_;
     Audit audit_;
     CancelRegistry cancels_;
     Sources sources_;
     ProcessOwners processes_;
-    Probes probes_;
     Resolver resolver_;
     Offload key_derivations_;
     Services services_;
