@@ -1,0 +1,57 @@
+// A client of PostgreSQL for the proxy's own use, by libpq: every wait has an end, and no text it gives holds a password.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+struct pg_conn;
+
+namespace proxy {
+
+struct PostgresError : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// postgresql://... as libpq reads it.
+class PostgresUrl {
+   public:
+    static bool is_one(const std::string& text);
+    /// Throws PostgresError, without quoting what may be part of a password.
+    explicit PostgresUrl(std::string text);
+
+    const std::string& text() const noexcept { return text_; }
+    const std::string& shown() const noexcept { return shown_; }  ///< for people: without its password
+
+   private:
+    std::string text_;
+    std::string shown_;
+};
+
+class Postgres {
+   public:
+    using Row = std::vector<std::string>;
+
+    /// Connects. `give_up` is asked ten times a second, and true ends any wait. Only the look-up of a name cannot be ended: libpq does that
+    /// before it first comes back. Throws PostgresError.
+    Postgres(const PostgresUrl& url, std::function<bool()> give_up);
+
+    /// One statement; NULL is given as an empty text. Throws PostgresError.
+    std::vector<Row> exec(const std::string& sql, const std::vector<std::string>& parameters = {});
+
+   private:
+    enum class For { read, write, read_or_write };
+    void wait(For what, std::chrono::steady_clock::time_point deadline);
+    void send(std::chrono::steady_clock::time_point deadline);
+
+    struct Deleter {
+        void operator()(pg_conn* p) const noexcept;
+    };
+    std::unique_ptr<pg_conn, Deleter> connection_;
+    std::function<bool()> give_up_;
+};
+
+}  // namespace proxy
