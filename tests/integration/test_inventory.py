@@ -1,0 +1,402 @@
+"""The inventory: what it holds, that it survives, and what happens when it cannot be written."""
+
+import random
+import resource
+import sqlite3
+import subprocess
+import threading
+import time
+from datetime import datetime
+
+import psycopg2
+import pytest
+
+from harness import messages, programs, secrets
+from harness.cluster import Cluster
+from harness.config import configuration
+from harness.fake_upstream import accepting, server_context
+from harness.messages import ErrorResponse
+from harness.waiting import until
+from harness.wire import Client, tls_context
+
+
+def rows(state_dir, sql):
+    """From the file, while a proxy may be writing it."""
+    connection = sqlite3.connect(f"file:{state_dir}/inventory.db?mode=ro", uri=True, timeout=5)
+    try:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(sql)]
+    finally:
+        connection.close()
+
+
+def total(state_dir, column="connections", table="clients"):
+    return rows(state_dir, f"SELECT coalesce(sum({column}), 0) AS n FROM {table}")[0]["n"]
+
+
+def wait_for_total(proxy, count, **what):
+    until(lambda: total(proxy.state_dir, **what) == count, what=f"{count} {what}")
+
+
+def log_in(proxy, times=1, **options):
+    for _ in range(times):
+        raw = Client(proxy.address)
+        raw.login(**options)
+        raw.close()
+
+
+# --- what it holds
+
+
+def test_a_client_is_one_row_however_it_connects(start, client):
+    proxy = start()
+    client(proxy).negotiate("sslrequest").login(application_name="app")
+    client(proxy).login(application_name="app")
+    client(proxy).login(application_name="other")
+    wait_for_total(proxy, 3)
+    found = {row["application_name"]: row for row in rows(proxy.state_dir, "SELECT * FROM clients")}
+    assert {name: (row["connections"], row["plain"], row["auth_failed"]) for name, row in found.items()} == {"app": (2, 1, 0), "other": (1, 1, 0)}
+    app = found["app"]
+    assert [app[name] for name in ("upstream", "client_addr", "usename", "datname", "listener")] == [
+        "orders", "127.0.0.1", "trust_user", "postgres", "legacy"]
+    assert app["client_exe"].startswith("/usr/bin/python3")
+    seen = rows(proxy.state_dir, f"SELECT evidence, count FROM evidence WHERE client = {app['id']} ORDER BY 1")
+    assert seen == [{"evidence": "clear_startup", "count": 1}, {"evidence": "tls_startup", "count": 1}]
+    modes = rows(proxy.state_dir, f"SELECT mode, connections FROM days WHERE client = {app['id']} ORDER BY 1")
+    assert modes == [{"mode": "TLSv1.3", "connections": 1}, {"mode": "plain", "connections": 1}]
+    assert rows(proxy.state_dir, "SELECT sni FROM fingerprints") == [{"sni": "localhost"}]
+
+
+def test_evidence_names_a_session_of_the_audit_file(start, client):
+    proxy = start()
+    client(proxy).login()
+    event = proxy.event("connected")
+    wait_for_total(proxy, 1)
+    (piece,) = rows(proxy.state_dir, "SELECT * FROM evidence")
+    assert piece["session"] == event["session"]
+    assert abs(piece["last_seen"] / 1e6 - datetime.fromisoformat(event["ts"].replace("Z", "+00:00")).timestamp()) < 0.001
+
+
+def test_logins_that_fail_are_counted_apart(start, client):
+    proxy = start()
+    with pytest.raises(ErrorResponse):
+        client(proxy).login("scram_user", password="Secret-wrong-aa41be")
+    wait_for_total(proxy, 1, column="auth_failed")
+    assert total(proxy.state_dir) == 0
+
+
+def test_a_client_refused_for_clear_text_is_known(start, client):
+    proxy = start(tls={"mode": "require"})
+    with pytest.raises(ErrorResponse):
+        client(proxy).login()
+    wait_for_total(proxy, 1, column="count", table="evidence")
+    assert total(proxy.state_dir) == 0
+
+
+def test_a_handshake_that_names_nobody_is_kept_by_fingerprint(start, client, pki):
+    proxy = start()
+    with pytest.raises(Exception):
+        client(proxy).negotiate("sslrequest", tls_context(ca=pki.old.cert))
+    proxy.event("tls_failed")
+    wait_for_total(proxy, 1, column="count", table="handshakes")
+    (handshake,) = rows(proxy.state_dir, "SELECT * FROM handshakes")
+    assert (handshake["evidence"], handshake["sni"]) == ("tls_refused", "localhost")
+    assert handshake["ja4"].startswith("t13") and handshake["certificate"] and handshake["error"]
+
+
+def test_an_upstream_certificate_is_news_once_per_address(start, client, fake, pki):
+    first, second = (fake(accepting(server_context(pki.server))) for _ in range(2))
+    proxy = start([first.host, second.host])
+    log_in(proxy, 3)
+    event = proxy.event("upstream_certificate")
+    assert (event["upstream_addr"], event["subject"], event["anchor"]) == (first.host, "CN=server.new", "CN=Test New CA")
+    wait_for_total(proxy, 3)
+    first.close()
+    log_in(proxy)
+    assert [event["upstream_addr"] for event in proxy.events("upstream_certificate", 2)] == [first.host, second.host]
+    assert [row["count"] for row in rows(proxy.state_dir, "SELECT count FROM upstream_certificates ORDER BY first_seen")] == [3, 1]
+
+
+def test_names_that_are_no_utf8_and_long_ones_are_stored_readably(start, client, fake, pki):
+    proxy = start([fake(accepting(server_context(pki.server))).host])
+    raw = client(proxy)
+    raw.send(messages.startup(application_name="MARK" + "x" * 500).replace(b"MARK", b"\xff\xfe\xc3\x28"))
+    raw.finish_login()
+    wait_for_total(proxy, 1)
+    (row,) = rows(proxy.state_dir, "SELECT application_name FROM clients")
+    assert row["application_name"].startswith("\ufffd\ufffd\ufffd(x") and len(row["application_name"].encode()) == 63
+
+
+# --- how it is kept
+
+
+def test_it_goes_on_after_a_restart(run_proxy, start, client):
+    proxy = start()
+    log_in(proxy, 2)
+    proxy.stop()
+    assert total(proxy.state_dir) == 2, "the last flush is at the end"
+    again = start(runtime={"state_dir": str(proxy.state_dir)})
+    log_in(again, 3)
+    until(lambda: total(proxy.state_dir) == 5)
+    assert len(rows(proxy.state_dir, "SELECT * FROM clients")) == 1
+
+
+def test_nobody_else_may_read_it(start):
+    proxy = start()
+    for path in proxy.state_dir.glob("inventory.db*"):
+        assert path.stat().st_mode & 0o777 == 0o640, path
+
+
+def test_it_can_be_off(start, client):
+    proxy = start(audit={"inventory": ""})
+    log_in(proxy)
+    proxy.event("connected")
+    time.sleep(0.7)
+    assert not list(proxy.state_dir.glob("inventory*"))
+    assert not [event for event in proxy.all_events() if event["event"] == "upstream_certificate"]
+
+
+def test_it_works_without_an_audit_file(start, client):
+    proxy = start(audit={"file": ""})
+    log_in(proxy)
+    wait_for_total(proxy, 1)
+    assert not list(proxy.state_dir.glob("audit*"))
+
+
+def test_another_file_may_be_named(start, client, directory):
+    proxy = start(audit={"inventory": str(directory / "elsewhere.db")})
+    log_in(proxy)
+    proxy.stop()
+    assert (directory / "elsewhere.db").exists() and not (proxy.state_dir / "inventory.db").exists()
+
+
+@pytest.mark.parametrize("content, said", [(b"no database" * 100, "file is not a database"), (None, "made by a newer pgairlock")])
+def test_a_file_that_cannot_be_used_ends_the_start(run_proxy, pki, cluster, directory, content, said):
+    path = directory / "inventory.db"
+    if content:
+        path.write_bytes(content)
+    else:
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA user_version = 99")
+        connection.close()
+    proxy = run_proxy(configuration(pki, [cluster.host], audit={"inventory": str(path)}), wait=False)
+    proxy.expect_exit(1)
+    assert f"error: cannot open inventory {path}: {said}" in proxy.log()
+
+
+def test_kill_loses_at_most_the_last_second_and_never_corrupts(start, fake, pki):
+    upstream = fake(accepting(server_context(pki.server)))
+    state_dir, lost = None, 0
+    for _ in range(5):
+        proxy = start([upstream.host], **({"runtime": {"state_dir": str(state_dir)}} if state_dir else {}))
+        state_dir = proxy.state_dir = state_dir or proxy.state_dir
+        killed = kill_under_load(proxy)
+        assert rows(state_dir, "PRAGMA integrity_check") == [{"integrity_check": "ok"}]
+        assert rows(state_dir, "PRAGMA foreign_key_check") == []
+        connected = [datetime.fromisoformat(event["ts"].replace("Z", "+00:00")).timestamp()
+                     for event in proxy.all_events() if event["event"] == "connected"]
+        counted, lately = total(state_dir), sum(time > killed - 1 for time in connected)
+        assert 0 < lately < len(connected), "there was no load"
+        assert lost <= len(connected) - counted <= lost + lately
+        lost = len(connected) - counted
+
+
+def kill_under_load(proxy):
+    """When it was."""
+    def load():
+        try:
+            while True:
+                log_in(proxy, application_name=f"app {random.randrange(200)}")
+        except (OSError, EOFError, ErrorResponse):
+            pass
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1.2 + random.random())
+    killed = time.time()
+    proxy.expected_exit = -9
+    proxy.kill()
+    for thread in threads:
+        thread.join()
+    return killed
+
+
+# --- when it cannot be written
+
+
+def test_a_full_disk_costs_nothing_but_time(start, client):
+    proxy = start()
+    log_in(proxy)
+    wait_for_total(proxy, 1)
+    size = (proxy.state_dir / "inventory.db-wal").stat().st_size
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    log_in(proxy, 10, application_name="while it is full")
+    proxy.wait_for_log("inventory: cannot write .*inventory.db: .*; kept in memory")
+    log_in(proxy, 10, application_name="still full")
+    assert total(proxy.state_dir) == 1
+    resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, unlimited)
+    proxy.wait_for_log("inventory: .* can be written again")
+    wait_for_total(proxy, 21)
+    assert proxy.log().count("inventory: cannot write") == 1
+
+
+def test_a_lock_held_by_somebody_else_costs_nothing_but_time(start, client):
+    proxy = start()
+    log_in(proxy)
+    wait_for_total(proxy, 1)
+    other = sqlite3.connect(proxy.state_dir / "inventory.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    log_in(proxy, 5)
+    proxy.wait_for_log("inventory: cannot write .*database is locked")
+    started = time.monotonic()
+    log_in(proxy, 5)
+    assert time.monotonic() - started < 2, "connections do not wait for the inventory"
+    other.execute("ROLLBACK")
+    other.close()
+    wait_for_total(proxy, 11)
+
+
+def test_a_directory_that_becomes_read_only_loses_nothing(start, client):
+    proxy = start()
+    proxy.state_dir.chmod(0o550)
+    log_in(proxy, 5)
+    wait_for_total(proxy, 5)
+    proxy.state_dir.chmod(0o750)
+
+
+# --- many proxies, one database
+
+
+FLEET_PASSWORD = "Secret-fleet/#@-91d3"
+ENCODED = "Secret-fleet%2F%23%40-91d3"
+
+
+class FleetDatabase:
+    """A cluster of its own, so that it can be stopped, with a role that owns nothing but its schema."""
+
+    def __init__(self, directory, template):
+        self.cluster = Cluster(directory, template, None).start()
+        self.cluster.sql(f"CREATE ROLE pgairlock LOGIN PASSWORD '{FLEET_PASSWORD}' IN ROLE scram_users")
+        self.cluster.sql("CREATE DATABASE inventory")
+        self.cluster.sql("CREATE SCHEMA pgairlock AUTHORIZATION pgairlock", database="inventory")
+        secrets.tell(FLEET_PASSWORD)
+        secrets.tell(ENCODED)
+
+    @property
+    def url(self):
+        return f"postgresql://pgairlock:{ENCODED}@127.0.0.1:{self.cluster.port}/inventory"
+
+    def sql(self, statement):
+        return self.cluster.sql(statement, database="inventory")
+
+    def total(self, column="connections", table="clients"):
+        """-1: nothing has come yet, not even the tables."""
+        if not self.sql("SELECT to_regclass('pgairlock.clients')")[0][0]:
+            return -1
+        return int(self.sql(f"SELECT coalesce(sum({column}), 0) FROM pgairlock.{table}")[0][0])
+
+    def start_again(self):
+        with open(self.cluster.log_file, "ab") as log:
+            self.cluster.process = subprocess.Popen(
+                [*programs.unprivileged(), str(programs.postgres_bin() / "postgres"), "-D", str(self.cluster.data), "-p", str(self.cluster.port)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
+        until(self._answers, timeout=30)
+
+    def _answers(self):
+        try:
+            self.cluster.admin("inventory").close()
+            return True
+        except psycopg2.OperationalError:
+            return False
+
+
+@pytest.fixture
+def fleet_database(directory, template):
+    made = FleetDatabase(directory / "fleet", template)
+    yield made
+    made.cluster.stop()
+
+
+def same_rows(database, proxy, table, columns):
+    """The database has exactly what the proxy's file has."""
+    (instance,) = rows(proxy.state_dir, "SELECT value FROM meta WHERE key = 'instance'")
+    theirs = database.sql(f"SELECT {columns} FROM pgairlock.{table} WHERE proxy = '{instance['value']}'")
+    ours = [tuple(row.values()) for row in rows(proxy.state_dir, f"SELECT {columns} FROM {table}")]
+    return sorted(theirs) == sorted(ours)
+
+
+def test_counts_of_several_proxies_add_up(start, client, fleet_database):
+    proxies = [start(audit={"inventory": fleet_database.url}) for _ in range(2)]
+    for number, proxy in enumerate(proxies, 1):
+        log_in(proxy, 3 * number, application_name="app")
+        client(proxy).negotiate("sslrequest").login(application_name=f"only {number}")
+        proxy.wait_for_log(r"inventory: shared in postgresql://pgairlock@127.0.0.1:\d+/inventory")
+    until(lambda: fleet_database.total() == 11)
+    assert fleet_database.sql("SELECT sum(connections) FROM pgairlock.clients WHERE application_name = 'app'") == [(9,)]
+    assert fleet_database.sql("SELECT count(DISTINCT proxy) FROM pgairlock.clients") == [(2,)]
+    for proxy in proxies:
+        for table, columns in (("clients", "id, application_name, client_uid, connections, plain, last_seen"),
+                               ("evidence", "client, evidence, certificate, count, session"), ("fingerprints", "client, ja4, sni, last_seen"),
+                               ("days", "day, client, mode, connections"), ("upstream_certificates", "sha256, not_after, count, candidate_ok")):
+            assert until(lambda: same_rows(fleet_database, proxy, table, columns), what=table)
+
+
+def test_the_last_counts_arrive_before_the_end(start, fleet_database):
+    proxy = start(audit={"inventory": fleet_database.url})
+    proxy.wait_for_log("inventory: shared in")
+    log_in(proxy, 7)
+    proxy.stop()
+    assert fleet_database.total() == 7
+
+
+def test_nothing_is_lost_while_the_database_is_away(start, fleet_database):
+    proxy = start(audit={"inventory": fleet_database.url})
+    log_in(proxy, 2)
+    until(lambda: fleet_database.total() == 2)
+    fleet_database.cluster.stop()
+    log_in(proxy, 5)
+    proxy.wait_for_log("error inventory: cannot be shared in postgresql://pgairlock@127.0.0.1.* kept in")
+    log_in(proxy, 6)
+    wait_for_total(proxy, 13)
+    fleet_database.start_again()
+    until(lambda: fleet_database.total() == 13, timeout=25)
+    assert proxy.log().count("inventory: cannot be shared") == 1
+    assert proxy.log().count("inventory: shared in") == 2
+
+
+def test_what_was_not_sent_before_a_crash_is_sent_after_it(start, fleet_database):
+    proxy = start(audit={"inventory": fleet_database.url})
+    log_in(proxy, 2)
+    until(lambda: fleet_database.total() == 2)
+    fleet_database.cluster.stop()
+    log_in(proxy, 5)
+    wait_for_total(proxy, 7)
+    proxy.expected_exit = -9
+    proxy.kill()
+    fleet_database.start_again()
+    start(audit={"inventory": fleet_database.url}, runtime={"state_dir": str(proxy.state_dir)})
+    until(lambda: fleet_database.total() == 7)
+
+
+def test_a_database_that_is_away_holds_up_neither_start_nor_end(start, fake):
+    silent = fake(lambda peer: peer.until_closed())  # accepts and never answers
+    started = time.monotonic()
+    proxy = start(audit={"inventory": f"postgresql://pgairlock@{silent.host}/inventory"})
+    log_in(proxy, 2)
+    assert time.monotonic() - started < 5
+    ending = time.monotonic()
+    proxy.stop()
+    assert time.monotonic() - ending < 5
+    assert total(proxy.state_dir) == 2
+
+
+@pytest.mark.parametrize("url", ["postgresql://pgairlock:Secret-broken-51c2/x@127.0.0.1/inventory",
+                                 "postgresql://pgairlock:Secret@Secret-broken-51c2@127.0.0.1/inventory",
+                                 "postgresql://127.0.0.1/inventory?Secret-broken-51c2"])
+def test_a_broken_url_ends_the_start_without_being_quoted(run_proxy, pki, cluster, url):
+    secrets.tell("Secret-broken-51c2")
+    proxy = run_proxy(configuration(pki, [cluster.host], audit={"inventory": url}), wait=False)
+    proxy.expect_exit(1)
+    assert "error: audit.inventory: not a connection URI" in proxy.log()
