@@ -300,8 +300,8 @@ void Audit::wait_for_processes(const std::vector<Event>& batch) {
 }
 
 void Audit::write(const std::vector<Event>& batch) {
-    if (fd_ < 0) return;  // there is an inventory only
-    wait_for_processes(batch);
+    wait_for_processes(batch);  // for the inventory too, which takes the batch next
+    if (fd_ < 0) return;
     std::string lines;
     for (const Event& event : batch) lines += to_json(event) + "\n";
     std::size_t done = 0;

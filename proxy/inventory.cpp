@@ -16,8 +16,6 @@ constexpr auto retry_interval = 2s;
 constexpr auto prune_interval = 24h;
 /// What a power failure takes at most; each checkpoint waits for the disk.
 constexpr auto checkpoint_interval = 30s;
-/// The audit line has waited for the search already.
-constexpr auto process_patience = 0ms;
 /// Some 40 MiB, when nothing can be stored.
 constexpr std::size_t max_pending_rows = 100'000;
 
@@ -29,7 +27,8 @@ constexpr std::size_t max_error = 500;
 
 std::string name(const std::string& text) { return as_utf8(text, max_name); }
 
-Process process_of(const SessionRecord& record) { return record.process ? record.process->get(process_patience) : Process{}; }
+/// The audit has waited for the search already.
+Process process_of(const SessionRecord& record) { return record.process ? record.process->get(0ms) : Process{}; }
 
 bool is_refusal(Evidence evidence) {
     switch (evidence) {

@@ -27,7 +27,7 @@ class Inventory {
     void restore(Probes& probes) { store_.restore(probes); }
     const std::string& instance() const noexcept { return store_.instance(); }
 
-    /// Takes what the event says about clients, servers and probes. No I/O but for a short wait for the process behind the connection.
+    /// Takes what the event says about clients, servers and probes. No I/O.
     void absorb(const Event& event);
     /// When flush() is to be called next; Clock::time_point::max(): there is nothing to store.
     Clock::time_point due() const noexcept { return changes_.rows > 0 ? next_flush_ : Clock::time_point::max(); }
