@@ -30,9 +30,22 @@ struct GenCertOptions {
     std::vector<std::string> hosts;
 };
 
+struct ReportOptions {
+    std::vector<std::string> state_dirs;
+    std::vector<std::string> inventories;  ///< paths, or postgresql://...
+    std::string since;
+    std::string format = "table";
+    std::vector<std::string> fail_on;  ///< "weak", "unknown"
+    std::string user;
+    std::string database;
+    std::string client;
+    std::string upstream;
+};
+
 int run(const ConfigOptions& options);
 int check(const CheckOptions& options);
 int gen_cert(const GenCertOptions& options);
+int report(const ReportOptions& options);
 
 /// Loads, and prints errors and warnings to stderr.
 config::Loaded load_config(const ConfigOptions& options);

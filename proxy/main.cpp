@@ -11,6 +11,7 @@ constexpr const char* about = R"(PostgreSQL TLS proxy: takes clients as they are
   pgairlock run --config /etc/pgairlock/pgairlock.toml
   pgairlock run --listen 127.0.0.1:6432 --upstream HOST:5432 --sslrootcert global-bundle.pem
   pgairlock check --upstream HOST:5432 --sslrootcert old-ca.pem --sslrootcert new-ca.pem
+  pgairlock report --since 168h
 )";
 
 constexpr const char* exit_codes = "\nExit: 0 clean, 1 runtime failure, 2 usage or configuration error. Documentation: docs/.";
@@ -30,6 +31,39 @@ void add_source(CLI::App& command, proxy::ConfigOptions& source) {
     without_file(command.add_option("--state-dir", flags.state_dir,
                                     "for generated certificates and the audit (default: $STATE_DIRECTORY, /var/lib/pgairlock for root, "
                                     "else $XDG_STATE_HOME/pgairlock)"));
+}
+
+constexpr const char* report_examples = R"(
+Examples:
+  pgairlock report                                         who does what, and what to do about it, of this host's proxy
+  pgairlock report --since 168h --user billing             one user's clients of the last week
+  pgairlock report --state-dir app1/ --state-dir app2/ --format html > report.html
+  pgairlock report --inventory postgresql://pgairlock@db.internal/fleet --format json | jq .summary
+  pgairlock report --fail-on weak --format csv > clients.csv || echo "there are weak clients"
+
+Columns and actions: docs/report.md.
+
+Exit: 0 done, 1 --fail-on applies, 2 usage error or no readable inventory.)";
+
+void add_report(CLI::App& command, proxy::ReportOptions& report) {
+    command.add_option("--state-dir", report.state_dirs,
+                       "state directory of a proxy; may be repeated (default: as for run). The proxy may be running")
+        ->allow_extra_args(false);
+    command.add_option("--inventory", report.inventories,
+                       "postgresql://... as in audit.inventory, or an inventory.db file; may be repeated. Inventories are merged")
+        ->allow_extra_args(false);
+    command.add_option("--since", report.since, "only what was seen since: a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration (168h)");
+    command.add_option("--format", report.format, "table (default), json, csv or html")->check(CLI::IsMember({"table", "json", "csv", "html"}));
+    command.add_option("--fail-on", report.fail_on,
+                       "exit 1 when there is a client that is weak, or of which it is unknown whether it verifies; may be repeated")
+        ->check(CLI::IsMember({"weak", "unknown"}))
+        ->allow_extra_args(false)
+        ->delimiter(',');
+    command.add_option("--user", report.user, "only clients with this user name");
+    command.add_option("--database", report.database, "only clients of this database");
+    command.add_option("--client", report.client, "only clients from this address or range (10.0.0.0/8)");
+    command.add_option("--upstream", report.upstream, "only clients and certificates of this upstream");
+    command.footer(report_examples);
 }
 
 }  // namespace
@@ -68,6 +102,12 @@ int main(int argc, char** argv) {
     gen_cert_command->add_option("--ca-dir", gen_cert.ca_dir, "where ca.crt, ca.key and the certificates are (default: tls/ in the state directory)");
     gen_cert_command->add_option("--state-dir", gen_cert.state_dir, "state directory, when --ca-dir is not given");
 
+    proxy::ReportOptions report;
+    CLI::App* report_command =
+        app.add_subcommand("report", "Show what is known about each client from the inventory: sslmode, whether it verifies the server, what a "
+                                     "CA rotation or rds.force_ssl=1 would break, and what to do.");
+    add_report(*report_command, report);
+
     CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");
 
     try {
@@ -79,6 +119,7 @@ int main(int argc, char** argv) {
     if (run_command->parsed()) return proxy::run(run);
     if (check_command->parsed()) return proxy::check(check);
     if (gen_cert_command->parsed()) return proxy::gen_cert(gen_cert);
+    if (report_command->parsed()) return proxy::report(report);
     if (version_command->parsed()) std::fputs(proxy::version_text().c_str(), stdout);
     return proxy::exit_ok;
 }

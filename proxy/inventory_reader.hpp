@@ -1,0 +1,113 @@
+// Reads what inventory_schema.hpp describes into plain data: from one proxy's SQLite file, whether the proxy runs or not, or from a fleet's
+// PostgreSQL database. Judges nothing, and changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace proxy {
+
+/// Microseconds since 1970, UTC, as in the tables.
+using Microseconds = std::int64_t;
+
+struct EvidenceRow {
+    std::string evidence;
+    std::string certificate;
+    Microseconds first_seen = 0;
+    Microseconds last_seen = 0;
+    std::uint64_t count = 0;
+    std::string session;
+    bool possible = false;  ///< perhaps another client's; never in a table, found when handshakes are joined (report_merge.cpp)
+};
+
+/// What makes a client: the UNIQUE columns of `clients`.
+struct ClientIdentity {
+    std::string upstream;
+    std::string client_addr;
+    std::string client_exe;
+    std::string usename;
+    std::string datname;
+    std::string application_name;
+
+    auto operator<=>(const ClientIdentity&) const = default;
+};
+
+struct ClientRow {
+    ClientIdentity who;
+    std::optional<std::int64_t> client_uid;
+    std::string listener;
+    Microseconds first_seen = 0;
+    Microseconds last_seen = 0;
+    std::uint64_t connections = 0;
+    std::uint64_t plain = 0;
+    std::uint64_t weak_tls = 0;
+    std::uint64_t bridged = 0;
+    std::uint64_t auth_failed = 0;
+    std::string auth_method;
+    std::string version;
+    std::vector<EvidenceRow> evidence;
+    std::vector<std::string> ja4;                                      ///< of its handshakes
+    std::map<std::int64_t, std::map<std::string, std::uint64_t>> days; ///< connections by day and mode
+};
+
+/// A kind of handshake that came to no StartupMessage.
+struct HandshakeRow {
+    std::string upstream;
+    std::string client_addr;
+    std::string client_exe;
+    std::string ja4;
+    std::string listener;
+    std::string error;
+    EvidenceRow evidence;
+};
+
+struct UpstreamCertificateRow {
+    std::string upstream;
+    std::string upstream_addr;
+    std::string sha256;
+    std::string subject;
+    std::string sans;
+    std::string issuer;
+    std::string anchor;
+    std::string serial;
+    Microseconds not_before = 0;
+    Microseconds not_after = 0;
+    Microseconds first_seen = 0;
+    Microseconds last_seen = 0;
+    std::uint64_t count = 0;
+    std::optional<bool> candidate_ok;
+    std::optional<Microseconds> candidate_since;
+};
+
+struct ProbeRow {
+    std::string upstream;
+    std::string client_addr;
+    std::string client_exe;
+    std::string kind;
+    std::uint64_t shown = 0;
+    std::uint64_t accepted = 0;
+    std::uint64_t refused = 0;
+    Microseconds last_shown = 0;
+    Microseconds last_refused = 0;
+};
+
+/// What one proxy knows.
+struct InventoryRows {
+    std::string instance;  ///< of the proxy's file: the same instance read twice is the same knowledge
+    std::vector<ClientRow> clients;
+    std::vector<HandshakeRow> handshakes;
+    std::vector<UpstreamCertificateRow> upstream_certificates;
+    std::vector<ProbeRow> probes;
+};
+
+/// The file of a proxy with this state directory, when audit.inventory is not set.
+std::string inventory_file(const std::string& state_dir);
+
+/// `where`: a path, or postgresql://... (never repeated in an error: it may hold a password). One InventoryRows per proxy. Throws
+/// std::runtime_error that says what was looked at and what to do.
+std::vector<InventoryRows> read_inventories(const std::string& where);
+
+}  // namespace proxy

@@ -1,0 +1,90 @@
+"""Inventories made without a proxy, from the tables that proxy/inventory_schema.hpp defines."""
+
+import re
+import sqlite3
+from datetime import datetime, timezone
+from pathlib import Path
+
+from harness.programs import REPOSITORY
+
+HEADER = REPOSITORY / "proxy/inventory_schema.hpp"
+DAY = 86_400_000_000
+HOUR = DAY // 24
+
+
+def schema() -> str:
+    return re.search(r'R"sql\((.*?)\)sql"', HEADER.read_text(), re.DOTALL).group(1)
+
+
+def version() -> int:
+    return int(re.search(r"inventory_version = (\d+)", HEADER.read_text()).group(1))
+
+
+def micros(text: str) -> int:
+    """Microseconds of an RFC 3339 time in UTC."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=timezone.utc).timestamp()) * 1_000_000
+
+
+class Inventory:
+    """One proxy's file. Tables get rows with defaults for whatever a test does not care about."""
+
+    def __init__(self, directory: Path, *, instance: str | None = None, start: str = "2026-11-02T08:00:00"):
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self.file = directory / "inventory.db"
+        self.start = micros(start)
+        self.db = sqlite3.connect(self.file, isolation_level=None)
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.executescript(schema())
+        self.db.execute(f"PRAGMA user_version = {version()}")
+        self.db.execute("INSERT INTO meta VALUES ('instance', ?)", (instance or str(directory),))
+
+    def insert(self, table: str, **values) -> int:
+        columns = ", ".join(values)
+        marks = ", ".join("?" * len(values))
+        return self.db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(values.values())).lastrowid
+
+    def times(self, first=None, last=None) -> dict:
+        first = self.start if first is None else first
+        return {"first_seen": first, "last_seen": first + HOUR if last is None else last}
+
+    def client(self, usename="app", *evidence, first=None, last=None, mode="TLSv1.3", connections=10, days=None, ja4=(), **values) -> int:
+        """`evidence`: labels, or dictionaries with `evidence` and what differs from the client's own times."""
+        times = self.times(first, last)
+        plain = connections if mode == "plain" else 0
+        row = {"upstream": "orders", "client_addr": "10.0.0.1", "client_exe": "", "usename": usename, "datname": "orders",
+               "application_name": "", "client_uid": None, "listener": "legacy", "connections": connections, "plain": plain, "weak_tls": 0,
+               "bridged": 0, "auth_failed": 0, "auth_method": "scram-sha-256", "version": "" if mode == "plain" else mode, **times}
+        client = self.insert("clients", **(row | values))
+        for piece in evidence:
+            piece = {"evidence": piece} if isinstance(piece, str) else piece
+            self.insert("evidence", **({"client": client, "certificate": "" if mode == "plain" else "real", "count": 3, "session": "5f-1"} | times | piece))
+        for fingerprint in ja4:
+            self.insert("fingerprints", client=client, ja4=fingerprint, sni="", last_seen=times["last_seen"])
+        for day, modes in (days or {times["last_seen"] // DAY: {mode: connections}} if connections else {}).items():
+            for name, count in modes.items():
+                self.insert("days", day=day, client=client, mode=name, connections=count)
+        return client
+
+    def handshake(self, evidence, *, first=None, last=None, **values) -> None:
+        self.insert("handshakes", **({"upstream": "orders", "client_addr": "10.0.0.1", "client_exe": "", "ja4": "t13d", "sni": "", "evidence": evidence,
+                                      "certificate": "real", "listener": "legacy", "count": 2, "session": "5f-2", "error": "alert unknown_ca (48)"}
+                                     | self.times(first, last) | values))
+
+    def certificate(self, upstream_addr="10.1.0.1:5432", *, first=None, last=None, **values) -> None:
+        self.insert("upstream_certificates", **({
+            "upstream": "orders", "upstream_addr": upstream_addr, "sha256": "ab" * 32, "subject": "CN=orders.internal",
+            "sans": "DNS:orders.internal,IP:10.1.0.1", "issuer": "CN=Example RDS Root 2019", "anchor": "CN=Example RDS Root 2019", "serial": "01",
+            "not_before": micros("2024-01-01T00:00:00"), "not_after": micros("2099-01-01T00:00:00"), "count": 7, "candidate_ok": None,
+            "candidate_since": None} | self.times(first, last) | values))
+
+    def probe(self, kind, *, shown, accepted=0, refused=0, **values) -> None:
+        self.insert("probes", **({"upstream": "orders", "client_addr": "10.0.0.1", "client_exe": "", "kind": kind, "shown": shown,
+                                  "accepted": accepted, "refused": refused, "last_shown": self.start, "last_refused": self.start if refused else 0}
+                                 | values))
+
+    def close(self) -> "Inventory":
+        """As a proxy does that ends: no log is left behind."""
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.db.close()
+        return self
