@@ -190,7 +190,7 @@ void Inventory::stored() {
     const auto now = Clock::now();
     next_flush_ = now + flush_interval;
     if (std::exchange(failing_, false)) spdlog::info("inventory: {} can be written again", path_);
-    if (const auto dropped = std::exchange(dropped_, 0); dropped > 0) spdlog::error("inventory: {} changes lost while it could not", dropped);
+    if (const auto dropped = std::exchange(dropped_, 0); dropped > 0) spdlog::error("inventory: {} changes lost: too many were waiting", dropped);
     if (store_.refused() > 0 && refused_ == 0) {
         refused_ = store_.refused();
         spdlog::error("inventory: {} is full: new clients or handshakes are left out", path_);
