@@ -228,7 +228,9 @@ bool InventoryStore::changed_news(std::int64_t id, const ClientKey& key, const C
     event.record.application_name = key.application_name;
     event.record.client_tls.version = change.version;
     event.record.ssl = !change.version.empty();
-    for (const auto& [which, seen] : change.evidence) event.record.evidence.push_back(which.first);
+    for (const auto& [which, seen] : change.evidence) {
+        if (intersect(protocol::proves(which.first), now.interval)) event.record.evidence.push_back(which.first);
+    }
     event.message = "sslmode was " + to_text(before.interval) + ", is " + to_text(now.interval);
     return true;
 }
