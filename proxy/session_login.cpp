@@ -159,8 +159,7 @@ void Session::remember_scram(const protocol::Login& login, bool left) {
     Sources& sources = services_.sources;
     const auto now = Clock::now();
     if (left && login.asking_password()) {
-        // After its own first SCRAM message it would not switch: then it gets the question first the next time.
-        return login.channel_binding() == 0 ? sources.password_declined(identity()) : sources.scram_declined(identity(), now);
+        return login.channel_binding() == 0 ? sources.password_declined(identity()) : sources.switch_declined(identity(), now);
     }
     if (left && login.offering_scram()) return sources.scram_declined(identity(), now);
     if (login.channel_binding() != 0) sources.scram_spoken(identity(), now);
