@@ -90,6 +90,7 @@ class Session {
     bool can_hear_ = true;  // an ErrorResponse would reach the client: not within its handshake
     bool established_ = false;
     bool tls_began_ = false;
+    std::shared_ptr<tls::Timer> waiting_;  // for something other than a stream
     std::string aborted_;  // the reason
 };
 
