@@ -49,10 +49,7 @@ void Login::from_server(const Message& message, LoginOutput& out) {
 void Login::from_client(const Message& message, LoginOutput& out) {
     if (message.type != 'p') return fail(Fault::client_message);
     switch (expected_) {
-        case Expected::opaque:
-            pass(message, out.to_server);
-            next_ = Next::read_server;
-            return;
+        case Expected::opaque: return pass_on(message, out);
         case Expected::mechanism: return sasl_choice(message, out);
         case Expected::first_message: return first_message(as_text(message.body), message, out);
         case Expected::final_message: return terminated_final_message(as_text(message.body), out);
@@ -149,32 +146,36 @@ void Login::sasl_choice(const Message& message, LoginOutput& out) {
     mechanism_ = response->mechanism;
     auth_method_ = lower(mechanism_);
     if (response->data) return first_message(*response->data, message, out);
-    // The client waits to be asked for it: by the server, or by us.
-    if (!scram_server_) {
-        pass(message, out.to_server);
-        expected_ = Expected::first_message;
-        next_ = Next::read_server;
-        return;
-    }
+    if (mechanism_ != scram_sha_256 && mechanism_ != scram_sha_256_plus) return pass_on(message, out);
+    // The client waits to be asked for it. By us: who it is that logs in at the server depends on what it says.
     append_authentication(out.to_client, AuthenticationCode::sasl_continue);
     ask_client(Expected::first_message);
 }
 
-void Login::first_message(std::string_view data, const Message& message, LoginOutput& out) {
-    if (scram_server_) return terminated_first_message(data, out);
-    relayed_first_message(data.empty() ? '\0' : data.front(), message, out);
+void Login::pass_on(const Message& message, LoginOutput& out) {
+    pass(message, out.to_server);
+    expected_ = Expected::opaque;
+    next_ = Next::read_server;
 }
 
-void Login::relayed_first_message(char flag, const Message& message, LoginOutput& out) {
-    if (mechanism_ != scram_sha_256) flag = 0;  // such as OAUTHBEARER: none of our business
-    channel_binding_ = flag;
+void Login::first_message(std::string_view data, const Message& message, LoginOutput& out) {
+    if (scram_server_) return terminated_first_message(data, out);
+    relayed_first_message(data, message, out);
+}
+
+void Login::relayed_first_message(std::string_view data, const Message& message, LoginOutput& out) {
+    if (mechanism_ != scram_sha_256) return pass_on(message, out);  // such as OAUTHBEARER: none of our business
+    const char flag = data.empty() ? '\0' : data.front();
+    if (flag == 'n' || flag == 'y' || flag == 'p') channel_binding_ = flag;
     // 'p' without our having offered -PLUS breaks RFC 5802. 'y' says "I could, you could not": true when the server cannot either.
     if (flag == 'p') return fail(Fault::sasl_message);
     if (flag == 'y' && server_offer_.offers(scram_sha_256_plus)) {
         if (policy_.scram != ScramMode::automatic) return fail(Fault::channel_binding_hidden);
         return ask_password(out);
     }
-    pass(message, out.to_server);
+    if (expected_ == Expected::mechanism) return pass_on(message, out);
+    // It came alone, and the server has heard of no mechanism yet.
+    append_sasl_initial_response(out.to_server, mechanism_, data);
     expected_ = Expected::opaque;
     next_ = Next::read_server;
 }

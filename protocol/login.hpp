@@ -102,7 +102,8 @@ class Login {
     void ask_password(LoginOutput& out);
     void sasl_choice(const Message& message, LoginOutput& out);
     void first_message(std::string_view data, const Message& message, LoginOutput& out);
-    void relayed_first_message(char flag, const Message& message, LoginOutput& out);
+    void relayed_first_message(std::string_view data, const Message& message, LoginOutput& out);
+    void pass_on(const Message& message, LoginOutput& out);
     void terminated_first_message(std::string_view data, LoginOutput& out);
     void terminated_final_message(std::string_view data, LoginOutput& out);
     void terminated_key(const ScramKey& salted_password, LoginOutput& out);

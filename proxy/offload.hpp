@@ -19,10 +19,11 @@ class Offload {
     /// No result is delivered any more. To be called before the threads that wait for results end.
     void close();
 
-    /// Runs `work`, which owns all that it uses, and waits for its result. nullopt: it threw, or is not done at the deadline; then it
-    /// is left to itself, or not begun at all.
+    /// Runs `work`, which owns all that it uses, and waits for its result. nullopt: it threw, or is not done at the deadline or when `waiting`
+    /// is cancelled; then it is left to itself, or not begun at all.
     template <class Work>
-    auto run(Work work, std::chrono::steady_clock::time_point deadline) -> tls::Awaitable<std::optional<decltype(work())>>;
+    auto run(Work work, std::chrono::steady_clock::time_point deadline, std::shared_ptr<tls::Timer> waiting)
+        -> tls::Awaitable<std::optional<decltype(work())>>;
 
    private:
     /// Shared with the work: that which hangs outlives us.
@@ -39,16 +40,17 @@ class Offload {
 };
 
 template <class Work>
-auto Offload::run(Work work, std::chrono::steady_clock::time_point deadline) -> tls::Awaitable<std::optional<decltype(work())>> {
-    // The timer is the session's way to wait.
+auto Offload::run(Work work, std::chrono::steady_clock::time_point deadline, std::shared_ptr<tls::Timer> waiting)
+    -> tls::Awaitable<std::optional<decltype(work())>> {
     struct Pending {
-        explicit Pending(const tls::Executor& executor) : timer(executor) {}
-        tls::Timer timer;
+        std::shared_ptr<tls::Timer> timer;
         std::optional<decltype(work())> result;
+        bool abandoned = false;
     };
     const tls::Executor executor = co_await asio::this_coro::executor;
-    const auto pending = std::make_shared<Pending>(executor);
-    pending->timer.expires_at(deadline);
+    const auto pending = std::make_shared<Pending>();
+    pending->timer = std::move(waiting);
+    pending->timer->expires_at(deadline);
     asio::post(*pool_, [state = state_, pending, executor, deadline, work = std::move(work)]() mutable {
         if (std::chrono::steady_clock::now() >= deadline || !begin(*state)) return;
         std::optional<decltype(work())> result;
@@ -62,10 +64,11 @@ auto Offload::run(Work work, std::chrono::steady_clock::time_point deadline) -> 
         if (state->closed) return;
         asio::post(executor, [pending, result = std::move(result)]() mutable {
             pending->result = std::move(result);
-            pending->timer.cancel();
+            if (!pending->abandoned) pending->timer->cancel();
         });
     });
-    co_await pending->timer.async_wait(tls::returning);
+    co_await pending->timer->async_wait(tls::returning);
+    pending->abandoned = true;  // the timer may be waited for by somebody else by now
     co_return std::move(pending->result);
 }
 

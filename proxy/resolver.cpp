@@ -46,7 +46,9 @@ tls::Awaitable<Resolved> Resolver::resolve(const config::Address& address, std::
     if (!not_literal) co_return Resolved{{Endpoint(asio::ip::tcp::endpoint(literal, address.port))}, {}};
 
     auto work = [host = address.host, port = address.port] { return look_up(host, port); };
-    std::optional<Resolved> resolved = co_await lookups_.run(std::move(work), deadline);
+    const tls::Executor executor = co_await asio::this_coro::executor;
+    auto waiting = std::make_shared<tls::Timer>(executor);
+    std::optional<Resolved> resolved = co_await lookups_.run(std::move(work), deadline, std::move(waiting));
     if (!resolved) co_return Resolved{{}, "could not translate host name \"" + address.host + "\" to address: timeout expired"};
     co_return std::move(*resolved);
 }

@@ -86,6 +86,7 @@ void Session::abort(std::string reason) {
     if (!established_ && can_hear_) client_.send(protocol::serialize(shutting_down().response));
     client_.close();
     if (server_) server_->close();
+    if (waiting_) waiting_->cancel();
 }
 
 tls::Awaitable<> Session::converse() {

@@ -79,12 +79,14 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
                                    }};
         end = co_await authenticate(client_, *server_, login, options);
     } catch (const ServerLegError& error) {
+        if (!aborted_.empty()) throw tls::StreamError(tls::StreamError::Kind::reset, aborted_);  // it was us who closed
         end = LoginEnd::server_closed;
         broken = error.what();
     } catch (const tls::StreamError& error) {
         if (error.kind() == tls::StreamError::Kind::timed_out || !aborted_.empty()) throw;
         end = LoginEnd::client_closed;
     }
+    if (!aborted_.empty() && end != LoginEnd::established) throw tls::StreamError(tls::StreamError::Kind::reset, aborted_);
     record_.timings.login = since(start);
     record_.auth_method = login.auth_method();
     record_.auth_bridge = login.auth_bridge();
@@ -146,7 +148,10 @@ protocol::LoginPolicy Session::login_policy(const UpstreamConnection& connection
 
 tls::Awaitable<protocol::ScramKey> Session::derive_key(protocol::KeyDerivation derivation) {
     auto work = [derivation = std::move(derivation)] { return tls::salted_password(derivation.password, derivation.salt); };
-    const auto key = co_await services_.key_derivations.run(std::move(work), deadline_);
+    waiting_ = std::make_shared<tls::Timer>(client_.socket().get_executor());
+    const auto key = co_await services_.key_derivations.run(std::move(work), deadline_, waiting_);
+    waiting_.reset();
+    if (!aborted_.empty()) throw tls::StreamError(tls::StreamError::Kind::reset, aborted_);
     if (!key && Clock::now() >= deadline_) throw tls::StreamError(tls::StreamError::Kind::timed_out, "timeout expired");
     if (!key) throw std::runtime_error("key derivation failed");
     co_return *key;
@@ -159,8 +164,7 @@ void Session::remember_scram(const protocol::Login& login, bool left) {
     Sources& sources = services_.sources;
     const auto now = Clock::now();
     if (left && login.asking_password()) {
-        // After its own first SCRAM message it would not switch: then it gets the question first the next time.
-        return login.channel_binding() == 0 ? sources.password_declined(identity()) : sources.scram_declined(identity(), now);
+        return login.channel_binding() == 0 ? sources.password_declined(identity()) : sources.switch_declined(identity(), now);
     }
     if (left && login.offering_scram()) return sources.scram_declined(identity(), now);
     if (login.channel_binding() != 0) sources.scram_spoken(identity(), now);

@@ -49,6 +49,11 @@ void Sources::scram_declined(const Identity& identity, Time now) {
     note(scram_declined_, identity, now, scram_memory);
 }
 
+void Sources::switch_declined(const Identity& identity, Time now) {
+    const std::lock_guard lock(mutex_);
+    note(scram_declined_, identity, now, scram_memory);
+}
+
 void Sources::password_declined(const Identity& identity) {
     const std::lock_guard lock(mutex_);
     scram_declined_.erase(identity);

@@ -35,6 +35,8 @@ class Sources {
     void scram_spoken(const Identity& identity, Time now);
     /// It left when it was offered SCRAM: perhaps it does not know it, unless it did before.
     void scram_declined(const Identity& identity, Time now);
+    /// It left when it was asked for its password after its own SCRAM message: it would not switch, and is to be asked first.
+    void switch_declined(const Identity& identity, Time now);
     /// It left when it was asked for its password at once: that was not the reason.
     void password_declined(const Identity& identity);
 

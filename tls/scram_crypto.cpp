@@ -9,8 +9,8 @@
 
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <stdexcept>
+#include <vector>
 
 #include "protocol/base64.hpp"
 #include "tls/certificates.hpp"
@@ -47,27 +47,33 @@ std::string nonce() {
     return protocol::base64_encode(bytes);
 }
 
-struct WipeAndFree {
-    void operator()(char* text) const noexcept {
-        protocol::wipe({reinterpret_cast<std::uint8_t*>(text), std::string_view(text).size()});
-        std::free(text);
-    }
-};
+/// RFC 4013 in PostgreSQL's order: what is prohibited is looked for before the normalisation, not after it (pg_saslprep in
+/// src/common/saslprep.c). The secrets that its servers keep were made that way. So: libidn's own steps, that one last.
+const Stringprep_profile* saslprep_of_postgresql() {
+    static const std::vector<Stringprep_profile> steps = [] {
+        std::vector<Stringprep_profile> ordered;
+        const Stringprep_profile* step = stringprep_saslprep;
+        while (step->operation != 0) ordered.push_back(*step++);
+        std::stable_partition(ordered.begin(), ordered.end(), [](const auto& s) { return s.operation != STRINGPREP_NFKC; });
+        ordered.push_back(*step);  // the end
+        return ordered;
+    }();
+    return steps.data();
+}
+
+bool is_plain(std::uint8_t c) { return c < 0x80; }
 
 /// ASCII is its own SASLprep, but for control characters, which PostgreSQL leaves alone as well.
 Buffer saslprep(Bytes password) {
-    Buffer text(password.begin(), password.end());
-    if (std::all_of(text.begin(), text.end(), [](std::uint8_t c) { return c < 0x80; })) return text;
-    text.push_back(0);
-    char* prepared = nullptr;
-    const int result = stringprep_profile(reinterpret_cast<const char*>(text.data()), &prepared, "SASLprep", STRINGPREP_NO_UNASSIGNED);
-    const std::unique_ptr<char, WipeAndFree> owner(prepared);
-    if (result == STRINGPREP_OK && *prepared != '\0') {
-        const std::string_view view(prepared);
-        text.assign(view.begin(), view.end());
-    } else {
-        text.pop_back();
-    }
+    const Buffer raw(password.begin(), password.end());
+    if (std::all_of(raw.begin(), raw.end(), is_plain) || std::find(raw.begin(), raw.end(), 0) != raw.end()) return raw;
+    // In place: the normalisation makes at most 11 bytes of one (U+FDFA).
+    Buffer text(raw);
+    text.resize(raw.size() * 11 + 1);
+    char* const characters = reinterpret_cast<char*>(text.data());
+    const int result = stringprep(characters, text.size(), STRINGPREP_NO_UNASSIGNED, saslprep_of_postgresql());
+    if (result != STRINGPREP_OK || *characters == '\0') return raw;
+    text.resize(std::string_view(characters).size());
     return text;
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from harness import programs
+from harness import programs, secrets
 from harness.bounded import bounded
 from harness.cluster import PASSWORDS, Cluster, make_template
 from harness.config import configuration
@@ -93,6 +93,7 @@ def directory(root):
 def run_proxy(directory, request):
     """Starts any number of proxies, stops them all, and checks the invariants of each."""
     proxies = request.node.proxies = []
+    secrets.forget()
 
     def run(config=None, *, listeners=1, wait=True, **options) -> Proxy:
         proxy = Proxy(directory / f"proxy{len(proxies)}", config, **options)

@@ -30,7 +30,8 @@ class ScramClient:
     def final(self, server_first: bytes) -> bytes:
         fields = attributes(server_first)
         keys = Keys(self._password, base64.b64decode(fields["s"]), int(fields["i"]))
-        without_proof = f"c={_base64(self._gs2.encode() + self._end_point)},r={secrets.tell(fields['r'])}"
+        binding = _base64(self._gs2.encode() + self._end_point)
+        without_proof = f"c={secrets.tell(binding) if self._end_point else binding},r={secrets.tell(fields['r'])}"
         signed = ",".join((self._bare, server_first.decode(), without_proof)).encode()
         proof = _xor(keys.client, _hmac(keys.stored, signed))
         self._server_signature = _hmac(keys.server, signed)

@@ -62,6 +62,7 @@ class Client:
             self.port = self.sock.getsockname()[1]
         self.chunk = chunk
         self.tls: ssl.SSLObject | None = None
+        self.binding: bytes | None = None  # for gs2 flag p, instead of the SHA-256 of the certificate that was shown
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ahead = bytearray()
 
@@ -243,7 +244,8 @@ class Client:
             self.send(messages.password("md5" + hashlib.md5(inner + rest).hexdigest()))
         elif code == messages.SASL:
             login.mechanisms = mechanisms(rest)
-            scram = ScramClient(password, gs2, end_point(self.certificate()) if gs2 == "p" else b"")
+            binding = (self.binding or end_point(self.certificate())) if gs2 == "p" else b""
+            scram = ScramClient(password, gs2, binding)
             self.send(messages.sasl_initial_response(scram.mechanism, scram.first()))
         elif code == messages.SASL_CONTINUE:
             self.send(messages.message(b"p", scram.final(rest)))

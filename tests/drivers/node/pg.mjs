@@ -1,0 +1,34 @@
+// node-postgres (npm `pg`): node pg.mjs, beside a node_modules folder made by `npm ci`. Channel binding is off unless asked for, and
+// there is no way to insist on it. No ~/.pgpass is read as long as a password is given.
+
+import net from 'node:net'
+import pg from 'pg'
+import { serve, tls, unsupported } from './client.mjs'
+
+await serve({
+    driver: 'node-postgres',
+    packageName: 'pg',
+    sqlstate: (error) => (error instanceof pg.DatabaseError ? error.code : null),
+    async login(wanted, signal) {
+        if (wanted.channel_binding === 'require') throw unsupported
+        const client = new pg.Client({
+            host: wanted.host,
+            port: wanted.port,
+            user: wanted.user,
+            password: wanted.password,
+            database: wanted.dbname,
+            ssl: tls(wanted),
+            sslnegotiation: wanted.sslnegotiation,
+            enableChannelBinding: wanted.channel_binding === 'prefer',
+            stream: () => new net.Socket({ signal }),
+        })
+        client.on('error', () => {}) // what a query has already reported, or what comes after the last one
+        try {
+            await client.connect()
+            const { rows } = await client.query("SELECT current_user || ':' || $1 AS answer", ['42'])
+            return rows[0].answer
+        } finally {
+            await client.end()
+        }
+    },
+})
