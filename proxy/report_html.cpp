@@ -24,7 +24,7 @@ h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}p{margin:.
 .tiles{display:flex;flex-wrap:wrap;gap:.75rem;margin:1rem 0}.tile{border:1px solid var(--line);border-radius:6px;padding:.6rem .9rem;min-width:8.5rem;max-width:14rem}
 .tile b{display:block;font-size:1.6rem;line-height:1.2}.scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;border-bottom:1px solid var(--line)}
-th{background:var(--band);white-space:nowrap}td{overflow-wrap:anywhere;min-width:3rem}td.word{white-space:nowrap;overflow-wrap:normal}
+th{background:var(--band);vertical-align:bottom}td{overflow-wrap:break-word;max-width:15rem}td.word{white-space:nowrap}
 th button{all:unset;cursor:pointer;font-weight:600}th button:focus-visible{outline:2px solid currentColor}
 th[aria-sort=ascending] button::after{content:" \2191"}th[aria-sort=descending] button::after{content:" \2193"}
 form{display:flex;flex-wrap:wrap;gap:.75rem;margin:.5rem 0}input,select{font:inherit;padding:.25rem .4rem}
@@ -38,11 +38,11 @@ svg{width:100%;max-width:60rem;height:auto}svg text{fill:var(--faint);font-size:
 constexpr std::string_view script = R"js(
 "use strict";
 for (const table of document.querySelectorAll("table.sortable")) {
-  const body = table.tBodies[0];
+  const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells];
   const value = (row, i) => row.cells[i].dataset.value ?? row.cells[i].textContent.trim();
-  table.querySelectorAll("th").forEach((head, i) => head.querySelector("button").addEventListener("click", () => {
+  heads.forEach((head, i) => head.querySelector("button").addEventListener("click", () => {
     const down = head.getAttribute("aria-sort") === "ascending";
-    table.querySelectorAll("th").forEach((other) => other.removeAttribute("aria-sort"));
+    heads.forEach((other) => other.removeAttribute("aria-sort"));
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
     const compare = (a, b) => head.dataset.type === "number" ? Number(a) - Number(b) : a.localeCompare(b);
     const rows = [...body.rows].sort((a, b) => compare(value(a, i), value(b, i)) * (down ? -1 : 1));
@@ -50,7 +50,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }));
 }
 const text = document.getElementById("text"), action = document.getElementById("action"), shown = document.getElementById("shown");
-const rows = [...document.querySelectorAll("#clients tbody tr")];
+const rows = [...document.getElementById("clients").tBodies[0].rows];
 function filter() {
   const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
   let count = 0;
@@ -237,21 +237,22 @@ std::string clients(const Report& report) {
         out += "<option value=\"" + word + "\">" + word + " (" + number(count) + ")</option>";
     }
     out += "</select></label><output id=\"shown\"></output></form><div class=\"scroll\"><table class=\"sortable\" id=\"clients\">" +
-           head({{"Client"}, {"Process"}, {"User"}, {"Database"}, {"Application"}, {"Upstream"}, {"Connections", "number"}, {"In clear", "number"},
-                 {"Last seen", "number"}, {"TLS"}, {"sslmode", "number"}, {"Verifies"}, {"Breaks on force_ssl"}, {"Breaks on CA rotation"},
-                 {"Action", "number"}, {"Evidence", "number"}}) +
+           head({{"Client"}, {"Process"}, {"User"}, {"Database"}, {"Application"}, {"Action", "number"}, {"sslmode", "number"}, {"Verifies"},
+                 {"Breaks on force_ssl"}, {"Breaks on CA rotation"}, {"Connections", "number"}, {"In clear", "number"}, {"Last seen", "number"},
+                 {"TLS"}, {"Upstream"}, {"Evidence", "number"}}) +
            "<tbody>";
     for (const ReportClient& client : report.clients) {
         const ClientIdentity& who = client.row.who;
         const std::string word(to_string(client.action));
         out += "<tr data-action=\"" + word + "\">" + cell(who.client_addr) + cell(who.client_exe) +
-               (client.known ? cell(who.usename) : cell("(not known)", "faint")) + cell(who.datname) + cell(who.application_name) + cell(who.upstream) +
-               number_cell(client.row.connections) + number_cell(client.row.plain) + time_cell(client.row.last_seen) + cell(client.row.version, "word") +
+               (client.known ? cell(who.usename) : cell("(not known)", "faint")) + cell(who.datname) + cell(who.application_name) +
+               "<td class=\"word\" data-value=\"" + std::to_string(static_cast<int>(client.action)) + "\">" + word + "</td>" +
                "<td class=\"word\" data-value=\"" + std::to_string(static_cast<int>(client.sslmode.min) * 10 + static_cast<int>(client.sslmode.max)) +
                "\">" + escaped(interval_text(client.sslmode)) + (client.changed ? " (changed)" : "") + "</td>" +
                answer_cell(protocol::to_string(client.verifies), "no") + answer_cell(protocol::to_string(client.breaks_on_force_ssl), "yes") +
-               answer_cell(protocol::to_string(client.breaks_on_ca_rotation), "yes") + "<td class=\"word\" data-value=\"" +
-               std::to_string(static_cast<int>(client.action)) + "\">" + word + "</td>" + evidence(client) + "</tr>\n";
+               answer_cell(protocol::to_string(client.breaks_on_ca_rotation), "yes") + number_cell(client.row.connections) +
+               number_cell(client.row.plain) + time_cell(client.row.last_seen) + cell(client.row.version, "word") + cell(who.upstream) +
+               evidence(client) + "</tr>\n";
     }
     return out + "</tbody></table></div>";
 }

@@ -178,8 +178,8 @@ std::string summary(const Report& report, const TableOptions& options) {
     out += (options.colours ? std::string(bold) : "") + plural(s.clients, "client") + (options.colours ? reset : "") + ", " +
            plural(s.connections, "connection");
     if (s.clients > 0) out += ", from " + time_text(s.first_seen) + " to " + time_text(s.last_seen);
-    if (report.since) out += "; seen since " + time_text(*report.since);
     out += "\n";
+    if (report.since) out += "what was not seen since " + time_text(*report.since) + " is left out\n";
     line(s.plain, "in clear text", red);
     line(s.tls_not_verifying, "use TLS and do not verify the server (proven)", red);
     line(s.verifying, "verify the server", green);

@@ -43,7 +43,7 @@ std::string_view to_string(Action action) noexcept {
 std::string_view explain(Action action) noexcept {
     switch (action) {
         case Action::enable_tls:
-            return "connects in clear text: set sslmode=verify-full with a root certificate; require at the very least";
+            return "connects in clear text: set sslmode=verify-full with a root certificate, or at least require";
         case Action::repair_fallback:
             return "sslmode=prefer: goes on in clear text when TLS or the login over it fails; set verify-full";
         case Action::fix_root_certificate:

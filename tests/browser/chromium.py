@@ -1,0 +1,102 @@
+"""Chromium without a window, spoken to over a pair of pipes (--remote-debugging-pipe): needs Debian's package and nothing else."""
+
+import base64
+import json
+import os
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+
+def executable() -> str | None:
+    return shutil.which("chromium")
+
+
+class Page:
+    """One tab. `complaints` are whatever the console would show: errors, warnings, violations of the page's policy."""
+
+    def __init__(self, deadline: float = 60):
+        self.deadline = time.monotonic() + deadline
+        self.complaints = []
+        self.requests = []
+        self.profile = tempfile.mkdtemp(prefix="pgairlock-chromium-")
+        self.buffer = b""
+        self.next_id = 0
+        self.session = None
+        ours, theirs = os.pipe(), os.pipe()
+        self.to, self.answers = ours[1], theirs[0]
+        # The protocol is spoken on descriptors 3 and 4.
+        command = ["bash", "-c", f'exec "$@" 3<&{ours[0]} 4>&{theirs[1]}', "bash", executable(), "--headless", "--no-sandbox", "--disable-gpu",
+                   "--disable-dev-shm-usage", "--no-first-run", f"--user-data-dir={self.profile}", "--remote-debugging-pipe", "about:blank"]
+        self.process = subprocess.Popen(command, pass_fds=(ours[0], theirs[1]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL, env={**os.environ, "HOME": self.profile})
+        os.close(ours[0])
+        os.close(theirs[1])
+        try:
+            target = self.call("Target.createTarget", url="about:blank")["targetId"]
+            self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                self.call(f"{domain}.enable")
+        except BaseException:
+            self.close()
+            raise
+
+    def open(self, path: Path) -> "Page":
+        self.loaded = False
+        self.call("Page.navigate", url=path.as_uri())
+        while not self.loaded:
+            self._receive()
+        return self
+
+    def evaluate(self, expression: str):
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def screenshot(self, path: Path) -> None:
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]))
+
+    def call(self, method: str, **params):
+        self.next_id += 1
+        message = {"id": self.next_id, "method": method, "params": params}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.to, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._receive()
+            if answer.get("id") == message["id"]:
+                assert "error" not in answer, (method, answer["error"])
+                return answer["result"]
+
+    def _receive(self) -> dict:
+        while b"\0" not in self.buffer:
+            ready, _, _ = select.select([self.answers], [], [], max(0, self.deadline - time.monotonic()))
+            assert ready, "chromium does not answer"
+            data = os.read(self.answers, 1 << 16)
+            assert data, "chromium has ended"
+            self.buffer += data
+        line, _, self.buffer = self.buffer.partition(b"\0")
+        message = json.loads(line)
+        match message.get("method"):
+            case "Page.loadEventFired":
+                self.loaded = True
+            case "Runtime.exceptionThrown" | "Log.entryAdded":
+                self.complaints.append(message["params"])
+            case "Runtime.consoleAPICalled":
+                self.complaints.append(message["params"]["args"])
+            case "Network.requestWillBeSent":
+                self.requests.append(message["params"]["request"]["url"])
+        return message
+
+    def close(self) -> None:
+        os.close(self.to)
+        os.close(self.answers)
+        try:
+            self.process.wait(timeout=5)  # it ends with its pipe
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.profile, ignore_errors=True)

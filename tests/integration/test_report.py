@@ -1,0 +1,563 @@
+"""`pgairlock report`: what it says of inventories made by hand, in its four formats. In a browser: tests/browser."""
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import os
+import pty
+import re
+import shutil
+import sqlite3
+import subprocess
+import unicodedata
+from html.parser import HTMLParser
+
+import pytest
+
+from harness import programs
+from harness.inventory import DAY, HOUR, Inventory, schema
+from harness.programs import pgairlock
+
+SCALE = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+ANSWERS = {"yes", "no", "unknown"}
+ACTIONS = ["enable TLS", "repair fallback", "fix root certificate", "update trust store", "verify the server", "upgrade TLS", "probe", "none"]
+ATTACK = "<script>alert('x')</script>&\"'"
+
+
+@pytest.fixture
+def inventory(directory):
+    """Makes inventories, each in a state directory of its own."""
+    made = []
+
+    def make(**options) -> Inventory:
+        made.append(Inventory(directory / f"state{len(made)}", **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.db.close()
+
+
+def report(*inventories, **options):
+    arguments = [argument for each in inventories for argument in ("--state-dir", each.directory)]
+    for name, value in options.items():
+        arguments += [f"--{name.replace('_', '-')}", value]
+    return json.loads(pgairlock("report", *arguments, "--format", "json", check=True).stdout)
+
+
+def by_user(document) -> dict:
+    return {client["usename"]: client for client in document["clients"]}
+
+
+def fill(inventory: Inventory) -> Inventory:
+    """One client for every action, and then some."""
+    inventory.client("plain", "clear_startup", mode="plain", client_addr="127.0.0.1", client_exe="/usr/bin/psql", client_uid=1000, connections=1234)
+    inventory.client("prefer", "tls_startup", "clear_startup_after_tls_login", mode="plain", client_addr="10.0.0.2")
+    inventory.client("broken", "tls_refused", client_addr="10.0.0.3", connections=0)
+    inventory.client("stale", "tls_startup", "untrusted_refused", "candidate_refused", client_addr="10.0.0.4")
+    inventory.client("blind", "tls_startup", "untrusted_accepted", client_addr="10.0.0.5")
+    inventory.client("old", "tls_startup", "untrusted_refused", "candidate_accepted", client_addr="10.0.0.6", mode="TLSv1.1", weak_tls=10)
+    inventory.client("mystery", "tls_startup", client_addr="10.0.0.7")
+    inventory.client("good", "tls_startup", "untrusted_refused", "wrong_name_refused", "candidate_accepted", client_addr="10.0.0.8", bridged=4,
+                     application_name="x" * 63)
+    inventory.handshake("no_client_hello", client_addr="10.0.0.9", ja4="")
+    inventory.certificate(last=inventory.start + DAY)
+    inventory.certificate(sha256="cd" * 32, issuer="CN=Example RDS Root 2026", first=inventory.start + DAY, last=inventory.start + 2 * DAY,
+                          candidate_ok=1, candidate_since=inventory.start + DAY)
+    inventory.probe("untrusted", shown=9, accepted=5, refused=4, client_addr="10.0.0.8")
+    return inventory
+
+
+# --- JSON
+
+
+def test_json_has_the_fields_of_the_contract(inventory):
+    document = report(fill(inventory()))
+    assert list(document) == ["summary", "clients", "upstream_certificates"]
+    for client in document["clients"]:
+        assert {name: type(client[name]) for name in ("connections", "weak", "changed", "falls_back", "evidence", "evidence_detail", "probes")} == {
+            "connections": int, "weak": bool, "changed": bool, "falls_back": bool, "evidence": list, "evidence_detail": list, "probes": list}
+        assert client["sslmode_min"] in SCALE and client["sslmode_max"] in SCALE
+        assert SCALE.index(client["sslmode_min"]) <= SCALE.index(client["sslmode_max"])
+        assert {client["verifies"], client["breaks_on_force_ssl"], client["breaks_on_ca_rotation"]} <= ANSWERS
+        assert client["action"] in ACTIONS
+        for name in ("first_seen", "last_seen"):
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", client[name])
+        for piece in client["evidence_detail"]:
+            assert list(piece) == ["evidence", "certificate", "first_seen", "last_seen", "count", "session", "possible"]
+        assert client["evidence"] == [piece["evidence"] for piece in client["evidence_detail"] if not piece["possible"]]
+    plain = by_user(document)["plain"]
+    assert (plain["client_addr"], plain["client_process"], plain["client_uid"]) == ("127.0.0.1", "/usr/bin/psql", 1000)
+    assert (plain["first_seen"], plain["last_seen"]) == ("2026-11-02T08:00:00Z", "2026-11-02T09:00:00Z")
+
+
+def test_each_action_is_given_and_the_worst_comes_first(inventory):
+    clients = report(fill(inventory()))["clients"]
+    assert [client["action"] for client in clients] == [*ACTIONS[:3], "fix root certificate", *ACTIONS[3:]]
+    assert {client["usename"]: client["action"] for client in clients} == {
+        "plain": "enable TLS", "prefer": "repair fallback", "broken": "fix root certificate", None: "fix root certificate",
+        "stale": "update trust store", "blind": "verify the server", "old": "upgrade TLS", "mystery": "probe", "good": "none"}
+
+
+def test_the_summary_counts(inventory):
+    summary = report(fill(inventory()))["summary"]
+    counts = {name: summary[name] for name in summary if isinstance(summary[name], int)}
+    assert counts == {"clients": 9, "plain": 2, "tls_not_verifying": 1, "verifying": 4, "unknown": 2, "weak": 4, "bridged": 1, "falls_back": 1,
+                      "never_logged_in": 2, "breaks_on_ca_rotation": 1, "breaks_on_ca_rotation_unknown": 3, "breaks_on_force_ssl": 0,
+                      "breaks_on_force_ssl_unknown": 2, "connections": 1294}
+    assert [(probe["kind"], probe["shown"], probe["accepted"], probe["refused"]) for probe in summary["probes"]] == [("untrusted", 9, 5, 4)]
+    assert summary["days"] == [{"day": "2026-11-02", "modes": {"TLSv1.1": 10, "TLSv1.3": 40, "plain": 1244}}]
+    assert sum(summary["actions"].values()) == 9
+
+
+def test_who_only_failed_has_no_names(inventory):
+    (nobody,) = [client for client in report(fill(inventory()))["clients"] if client["usename"] is None]
+    assert (nobody["datname"], nobody["application_name"], nobody["connections"]) == (None, None, 0)
+    assert nobody["error"] == "alert unknown_ca (48)"
+
+
+def test_upstream_certificates_say_since_when_the_candidate_would_do(inventory):
+    new, old = report(fill(inventory()))["upstream_certificates"]
+    assert (new["current"], new["candidate_ok"], new["candidate_since"]) == (True, True, "2026-11-03T08:00:00Z")
+    assert (old["current"], old["candidate_ok"], old["candidate_since"]) == (False, None, None)
+    assert new["sans"] == ["DNS:orders.internal", "IP:10.1.0.1"]
+
+
+def test_handshakes_are_joined_to_their_only_match_and_possible_for_several(inventory):
+    one = inventory()
+    one.client("alone", "tls_startup", client_addr="10.0.0.1", ja4=["t13a"])
+    one.client("this", "tls_startup", client_addr="10.0.0.2", ja4=["t13a"])
+    one.client("or that", "tls_startup", client_addr="10.0.0.2", ja4=["t13a"])
+    for address in ("10.0.0.1", "10.0.0.2"):
+        one.handshake("untrusted_refused", certificate="probe", client_addr=address, ja4="t13a")
+    clients = by_user(report(one))
+    assert len(clients) == 3
+    assert (clients["alone"]["evidence"], clients["alone"]["verifies"]) == (["tls_startup", "untrusted_refused"], "yes")
+    for name in ("this", "or that"):
+        assert (clients[name]["evidence"], clients[name]["verifies"]) == (["tls_startup"], "unknown")
+        assert [piece["evidence"] for piece in clients[name]["evidence_detail"] if piece["possible"]] == ["untrusted_refused"]
+
+
+# --- Where inventories come from
+
+
+def test_inventories_are_merged(inventory):
+    one, other = inventory(), inventory()
+    one.client("app", "tls_startup", connections=3)
+    other.client("app", "untrusted_accepted", connections=4, first=other.start + DAY)
+    other.client("other", "tls_startup")
+    document = report(one, other)
+    app = by_user(document)["app"]
+    assert (document["summary"]["clients"], app["connections"]) == (2, 7)
+    assert (app["first_seen"], app["last_seen"]) == ("2026-11-02T08:00:00Z", "2026-11-03T09:00:00Z")
+    assert sorted(app["evidence"]) == ["tls_startup", "untrusted_accepted"]
+
+
+def test_the_same_inventory_twice_counts_once(inventory):
+    one = fill(inventory())
+    assert report(one, one) == report(one)
+
+
+def test_a_file_can_be_named(inventory):
+    one = fill(inventory())
+    named = json.loads(pgairlock("report", "--inventory", one.file, "--format", "json", check=True).stdout)
+    assert named == report(one)
+
+
+def test_the_default_is_the_state_directory_of_run(inventory):
+    one = fill(inventory())
+    done = pgairlock("report", "--format", "json", env={**os.environ, "STATE_DIRECTORY": str(one.directory)}, check=True)
+    assert json.loads(done.stdout) == report(one)
+
+
+def test_it_reads_beside_a_proxy_that_writes(inventory):
+    one = fill(inventory())
+    one.db.execute("BEGIN IMMEDIATE")
+    one.client("later", "tls_startup")
+    assert "later" not in by_user(report(one))
+    one.db.execute("COMMIT")
+    assert "later" in by_user(report(one))
+
+
+def test_reading_changes_nothing(inventory):
+    one = fill(inventory()).close()
+    before = one.file.read_bytes()
+    report(one)
+    assert one.file.read_bytes() == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user than the file's")
+@pytest.mark.parametrize("closed", [True, False], ids=["after a clean end", "with a log beside it"])
+def test_a_folder_that_cannot_be_written_to(inventory, closed):
+    one = fill(inventory())
+    if closed:
+        one.close()
+    copy = one.directory.parent / "read-only"
+    copy.mkdir()
+    for path in one.directory.iterdir():
+        if not path.name.endswith("-shm"):
+            shutil.copy(path, copy)
+    done = programs.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", programs.PGAIRLOCK, "report", "--state-dir", copy,
+                         "--format", "json"])
+    assert len(json.loads(done.stdout)["clients"]) == 9
+    assert not list(copy.glob("*-shm"))
+
+
+def test_a_missing_file_says_where_it_was_looked_for(directory):
+    done = pgairlock("report", "--state-dir", directory / "nowhere")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert str(directory / "nowhere") in done.stderr
+    assert "--state-dir" in done.stderr
+
+
+@pytest.mark.parametrize("content, words", [
+    (b"this is no database, but a text that is long enough to be one" * 20, "not an SQLite file"), (b"", "no inventory in it"),
+])
+def test_a_file_that_is_no_inventory(directory, content, words):
+    (directory / "inventory.db").write_bytes(content)
+    done = pgairlock("report", "--state-dir", directory)
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_an_inventory_of_a_newer_version(inventory):
+    one = inventory()
+    one.db.execute("PRAGMA user_version = 99")
+    done = pgairlock("report", "--state-dir", one.directory)
+    assert done.returncode == 2
+    assert "newer" in done.stderr
+
+
+def test_an_empty_inventory_is_a_report_of_nobody(inventory):
+    one = inventory()
+    assert report(one)["clients"] == []
+    for form in ("table", "csv", "html"):
+        assert pgairlock("report", "--state-dir", one.directory, "--format", form, check=True).stdout
+
+
+# --- A fleet's database
+
+
+def fleet_schema() -> str:
+    """The tables as a fleet has them: `proxy` in front of every key."""
+    text = re.sub(r"--[^\n]*", "", schema()).replace("WITHOUT ROWID", "").replace("INTEGER", "BIGINT")
+    text = text.replace("REFERENCES clients ON DELETE CASCADE", "").replace("BIGINT PRIMARY KEY", "BIGINT NOT NULL")
+    text = re.sub(r"CREATE TABLE (\w+) \(", r"CREATE TABLE pgairlock.\1 (proxy TEXT NOT NULL, ", text)
+    text = re.sub(r"(PRIMARY KEY|UNIQUE) \(", r"\1 (proxy, ", text).replace("key TEXT PRIMARY KEY", "key TEXT")
+    return "DROP SCHEMA IF EXISTS pgairlock CASCADE; CREATE SCHEMA pgairlock; " + text
+
+
+def upload(cursor, inventory: Inventory) -> None:
+    (instance,) = inventory.db.execute("SELECT value FROM meta WHERE key = 'instance'").fetchone()
+    for table in ("clients", "evidence", "fingerprints", "handshakes", "days", "upstream_certificates", "probes"):
+        for row in inventory.db.execute(f"SELECT * FROM {table}"):
+            cursor.execute(f"INSERT INTO pgairlock.{table} VALUES ({', '.join(['%s'] * (len(row) + 1))})", (instance, *row))
+
+
+@pytest.fixture
+def fleet(clear_cluster, directory):
+    clear_cluster.sql("DROP DATABASE IF EXISTS fleet")
+    clear_cluster.sql("CREATE DATABASE fleet")
+    connection = clear_cluster.admin("fleet")
+    connection.autocommit = True
+    host, port = clear_cluster.address
+    yield connection.cursor(), f"postgresql://trust_user@{host}:{port}/fleet?sslmode=disable"
+    connection.close()
+    clear_cluster.sql("DROP DATABASE fleet")
+
+
+def test_a_fleet_is_summed_over_its_proxies(inventory, fleet):
+    cursor, url = fleet
+    cursor.execute(fleet_schema())
+    cursor.execute("GRANT USAGE ON SCHEMA pgairlock TO PUBLIC; GRANT SELECT ON ALL TABLES IN SCHEMA pgairlock TO PUBLIC")
+    one, other = fill(inventory()), fill(inventory())
+    upload(cursor, one)
+    upload(cursor, other)
+    from_fleet = json.loads(pgairlock("report", "--inventory", url, "--format", "json", check=True).stdout)
+    assert by_user(from_fleet)["plain"]["connections"] == 2468
+    assert from_fleet == report(one, other)
+    both = json.loads(pgairlock("report", "--inventory", url, "--state-dir", one.directory, "--format", "json", check=True).stdout)
+    assert both == from_fleet
+
+
+def test_a_fleet_that_cannot_be_read(fleet):
+    _, url = fleet
+    done = pgairlock("report", "--inventory", url)
+    assert done.returncode == 2
+    assert "no inventory in it" in done.stderr
+
+
+def test_an_error_does_not_repeat_a_password():
+    done = pgairlock("report", "--inventory", "postgresql://someone:hunter2@127.0.0.1:1/fleet")
+    assert done.returncode == 2
+    assert "127.0.0.1" in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+# --- Choosing
+
+
+@pytest.mark.parametrize("options, users", [
+    ({"user": "good"}, {"good"}), ({"database": "nowhere"}, set()), ({"client": "10.0.0.4"}, {"stale"}),
+    ({"client": "10.0.0.8/31"}, {"good", None}), ({"client": "127.0.0.0/8"}, {"plain"}), ({"upstream": "elsewhere"}, set()),
+])
+def test_filters(inventory, options, users):
+    document = report(fill(inventory()), **options)
+    assert set(by_user(document)) == users
+    assert document["summary"]["clients"] == len(users)
+
+
+def test_since_leaves_out_what_was_not_seen_since(inventory):
+    one = inventory()
+    later = one.start + 10 * DAY
+    one.client("gone", "tls_startup")
+    one.client("changed", {"evidence": "clear_startup", "last_seen": one.start + HOUR}, {"evidence": "untrusted_refused", "last_seen": later},
+               last=later, plain=6, days={one.start // DAY: {"plain": 6}, later // DAY: {"TLSv1.3": 4}})
+    one.certificate(last=one.start + DAY)
+    assert len(report(one)["clients"]) == 2
+    document = report(one, since="2026-11-10T00:00:00Z")
+    (changed,) = document["clients"]
+    assert (changed["evidence"], changed["connections"], changed["plain"], changed["weak"]) == (["untrusted_refused"], 4, 0, False)
+    assert document["upstream_certificates"] == []
+    assert document["summary"]["since"] == "2026-11-10T00:00:00Z"
+
+
+@pytest.mark.parametrize("since", ["2026-11-02", "2026-11-02T09:00:00+01:00", "2026-11-02T08:30Z", "87600h"])
+def test_since_takes_times_days_and_durations(inventory, since):
+    assert len(report(fill(inventory()), since=since)["clients"]) == 9
+
+
+@pytest.mark.parametrize("arguments, word", [
+    (["--since", "yesterday"], "--since"), (["--format", "xml"], "--format"), (["--fail-on", "plain"], "--fail-on"), (["--nonsense"], "nonsense"),
+], ids=lambda value: value[0] if isinstance(value, list) else "")
+def test_wrong_usage(inventory, arguments, word):
+    done = pgairlock("report", "--state-dir", inventory().directory, *arguments)
+    assert done.returncode == 2
+    assert word in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("client, fail_on, code", [
+    ("good", "weak", 0), ("good", "unknown", 0), ("plain", "weak", 1), ("plain", "unknown", 0), ("mystery", "weak", 0), ("mystery", "unknown", 1),
+    ("mystery", "weak,unknown", 1), ("nobody", "weak", 0),
+])
+def test_fail_on(inventory, client, fail_on, code):
+    done = pgairlock("report", "--state-dir", fill(inventory()).directory, "--user", client, "--fail-on", fail_on)
+    assert done.returncode == code
+    assert done.stdout
+
+
+def test_fail_on_can_be_repeated(inventory):
+    one = fill(inventory())
+    assert pgairlock("report", "--state-dir", one.directory, "--user", "mystery", "--fail-on", "weak", "--fail-on", "unknown").returncode == 1
+
+
+def test_without_fail_on_the_exit_code_is_0(inventory):
+    assert pgairlock("report", "--state-dir", fill(inventory()).directory).returncode == 0
+
+
+def test_help_teaches_by_example():
+    text = pgairlock("report", "--help", check=True).stdout
+    assert "pgairlock report --since" in text
+    for option in "--state-dir --inventory --since --format --fail-on --user --database --client --upstream".split():
+        assert option in text
+
+
+# --- CSV
+
+
+def test_csv_says_what_json_says(inventory):
+    one = fill(inventory())
+    text = pgairlock("report", "--state-dir", one.directory, "--format", "csv", check=True).stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
+    clients = report(one)["clients"]
+    assert len(rows) == len(clients)
+    for row, client in zip(rows, clients):
+        for name, value in row.items():
+            if name != "evidence_possible":
+                assert value == as_text(client[name]), name
+
+
+def as_text(value) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "true", False: "false"}[value]
+    return " ".join(value) if isinstance(value, list) else str(value)
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0"])
+def test_csv_cells_are_no_formulas(inventory, name):
+    one = inventory()
+    one.client(name, "tls_startup")
+    done = subprocess.run([programs.PGAIRLOCK, "report", "--state-dir", one.directory, "--format", "csv"], capture_output=True, check=True)
+    assert done.stdout.count(b"\r\n") == 2
+    (row,) = csv.DictReader(io.StringIO(done.stdout.decode(), newline=""))
+    assert row["usename"] == "'" + name
+
+
+def test_csv_keeps_quotes_commas_and_lines(inventory):
+    one = inventory()
+    one.client('a "b", c\nd', "tls_startup")
+    done = subprocess.run([programs.PGAIRLOCK, "report", "--state-dir", one.directory, "--format", "csv"], capture_output=True, check=True)
+    (row,) = csv.DictReader(io.StringIO(done.stdout.decode(), newline=""))
+    assert row["usename"] == 'a "b", c\nd'
+
+
+# --- Table
+
+
+def columns(line: str) -> int:
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
+
+
+def table(inventory: Inventory, *arguments) -> str:
+    return pgairlock("report", "--state-dir", inventory.directory, *arguments, check=True).stdout
+
+
+def test_the_table_fits_120_columns(inventory):
+    one = fill(inventory())
+    one.client("u" * 63, "clear_startup", mode="plain", client_addr="2001:db8:1111:2222:3333:4444:5555:6666", client_exe="/opt/" + "e" * 80, datname="d" * 63,
+               application_name="a" * 63, connections=10**15)
+    one.client("名前" * 10, "tls_startup", datname="データ" * 7, application_name="🐘" * 15)
+    one.certificate(upstream_addr="[2001:db8:1111:2222:3333:4444:5555:6666]:5432", issuer="CN=" + "i" * 200, anchor="CN=" + "a" * 200)
+    text = table(one, "--since", "2026-11-01")
+    assert [line for line in text.splitlines() if columns(line) > 120] == []
+    assert "…" in text
+
+
+def test_the_table_is_aligned(inventory):
+    one = fill(inventory())
+    one.client("名前", "tls_startup", client_addr="10.0.0.77")
+    lines = table(one).splitlines()
+    head = next(i for i, line in enumerate(lines) if line.startswith("CLIENT "))
+    rows = lines[head + 1:lines.index("", head)]
+    assert len(rows) == 10
+    assert rows[0].split()[:3] == ["127.0.0.1", "psql", "plain@orders"]
+    for title in ("USER@DATABASE", "APPLICATION", "SSLMODE", "VERIFIES", "SSL?", "CA?", "ACTION"):
+        start = lines[head].index(title)
+        for row in rows:
+            cells = "".join(c if columns(c) == 1 else c + "\0" for c in row)  # one character a column
+            assert cells[start - 2:start] == "  ", (title, row)
+    start = lines[head].index("ACTION")
+    assert [row[start - (columns(row) - len(row)):] for row in rows][0] == "enable TLS"
+
+
+def test_the_table_explains_its_words_and_only_those(inventory):
+    one = inventory()
+    one.client("good", "tls_startup", "untrusted_refused", "candidate_accepted")
+    text = table(one)
+    assert re.search(r"^  none +nothing to do", text, re.M)
+    assert "enable TLS" not in text
+    assert text.index("1 client") < text.index("USER@DATABASE") < text.index("nothing to do")
+
+
+def test_the_table_is_safe_to_show(inventory):
+    one = inventory()
+    one.client("\x1b]0;owned\x07\x1b[2J\u202egnp", "tls_startup", application_name="a\nb\u009b31m")
+    text = table(one)
+    assert not [c for c in text if c != "\n" and unicodedata.category(c) in ("Cc", "Cf")]
+
+
+def in_terminal(*arguments, **environment) -> str:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([programs.PGAIRLOCK, *map(str, arguments)], stdout=theirs, env={**os.environ, "TERM": "xterm", **environment})
+    os.close(theirs)
+    output = b""
+    try:
+        while data := os.read(ours, 65536):
+            output += data
+    except OSError:
+        pass  # the end of a terminal
+    os.close(ours)
+    assert process.wait() == 0
+    return output.decode()
+
+
+def test_colours_on_a_terminal_only(inventory):
+    one = fill(inventory())
+    arguments = ("report", "--state-dir", one.directory)
+    assert "\x1b[" not in table(one)
+    coloured = in_terminal(*arguments)
+    assert "\x1b[31m" in coloured
+    assert re.sub(r"\x1b\[\d+m", "", coloured).replace("\r\n", "\n") == table(one)
+    assert "\x1b[" not in in_terminal(*arguments, NO_COLOR="1")
+    assert "\x1b[" not in in_terminal(*arguments, TERM="dumb")
+
+
+# --- HTML
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.data = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.data.append(data)
+
+
+def test_html_is_one_file_in_which_names_are_text(inventory):
+    one = fill(inventory())
+    one.client(ATTACK, "tls_startup", datname=ATTACK, application_name=ATTACK, client_exe=ATTACK)
+    one.db.execute("UPDATE clients SET version = ?", (ATTACK,))
+    one.handshake("tls_refused", client_addr=ATTACK, error=ATTACK, session=ATTACK, certificate=ATTACK)
+    one.certificate(upstream=ATTACK, subject=ATTACK, issuer=ATTACK, anchor=ATTACK, upstream_addr=ATTACK)
+    one.probe(ATTACK, shown=1)
+    text = table(one, "--format", "html")
+    page = Page(text)
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert page.data.count(ATTACK) >= 10
+    assert "<script>alert" not in text
+    for tag, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on") or name in ("src", "href", "style", "action")], (tag, attributes)
+
+
+def test_html_policy_allows_its_own_style_and_script_alone(inventory):
+    text = table(fill(inventory()), "--format", "html")
+    (policy,) = [attributes["content"] for tag, attributes in Page(text).tags if attributes.get("http-equiv") == "Content-Security-Policy"]
+    for tag, directive in (("style", "style-src"), ("script", "script-src")):
+        source = re.search(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL).group(1)
+        assert f"{directive} 'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'" in policy
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+
+
+def test_names_that_are_no_utf8_do_no_harm(inventory):
+    one = inventory()
+    one.client("tmp", "tls_startup")
+    one.db.execute("UPDATE clients SET usename = CAST(x'ff41c3' AS TEXT)")
+    assert list(by_user(report(one))) == ["\ufffdA\ufffd"]
+    for form in ("table", "csv", "html"):
+        assert "\ufffdA\ufffd" in table(one, "--format", form)
+
+
+def test_nothing_is_printed_twice_when_the_reader_is_gone(inventory):
+    """As with `| head`: no complaint but an exit code."""
+    one = fill(inventory())
+    done = subprocess.run(f"{programs.PGAIRLOCK} report --state-dir {one.directory} | true", shell=True, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "terminate" not in done.stderr
+
+
+def test_ten_thousand_clients_take_a_second(inventory):
+    one = inventory()
+    one.db.execute("BEGIN")
+    for number in range(10_000):
+        one.client(f"u{number}", "tls_startup", client_addr=f"10.0.{number >> 8}.{number & 255}", ja4=["t13"])
+        if number % 4 == 0:
+            one.handshake("tls_refused_silently", client_addr=f"10.0.{number >> 8}.{number & 255}", ja4="t13")
+    one.db.execute("COMMIT")
+    for form in ("table", "json", "csv", "html"):
+        assert pgairlock("report", "--state-dir", one.directory, "--format", form, timeout=1 if not programs.sanitized() else 30, check=True).stdout
+
+
+def test_the_schema_is_what_the_reader_expects():
+    """A table or column that is renamed breaks this test before it breaks a report."""
+    db = sqlite3.connect(":memory:")
+    db.executescript(schema())
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert tables == {"meta", "clients", "evidence", "fingerprints", "handshakes", "days", "upstream_certificates", "probes"}
