@@ -14,7 +14,7 @@
 namespace proxy {
 namespace {
 
-/// Whoever can reach a listener can make up names, so the file has a limit: some 150 MiB of clients, and as much of handshakes. Those who
+/// Whoever can reach a listener can make up names, so the file has a limit: some 100 MiB of clients, and as much of handshakes. Those who
 /// never logged in get at most half of it.
 constexpr std::int64_t max_clients = 200'000;
 constexpr std::int64_t max_handshakes = 200'000;
