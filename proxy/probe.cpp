@@ -9,6 +9,8 @@ using config::ProbeKind;
 
 /// Sources beyond that are not probed.
 constexpr std::size_t max_sources = 10'000;
+/// More of one source are not told apart.
+constexpr std::size_t max_clients = 100;
 /// libpq's fallback follows at once; a source that comes in clear later does so for another reason.
 constexpr std::chrono::seconds fallback_time{5};
 
@@ -42,13 +44,14 @@ std::optional<ProbeKind> Probes::choose(const config::Probe& settings, const std
     return kind;
 }
 
-/// The next thing that is not known about a source: what it accepted or refused once is known.
+/// The next thing that is not known about a source. Several clients may share it, and which of them comes is not known yet: so a stranger's
+/// certificate is shown until all of them have accepted it, or one has refused it.
 std::optional<ProbeKind> Probes::wanted(const State& state, const std::array<bool, 3>& available) {
     const auto known = [&](ProbeKind kind) { return state.kinds[index(kind)].accepted + state.kinds[index(kind)].refused > 0; };
     const auto open = [&](ProbeKind kind) { return available[index(kind)] && !known(kind); };
-    if (open(ProbeKind::untrusted)) return ProbeKind::untrusted;
-    // Whoever accepts a stranger's certificate accepts any.
-    if (state.kinds[index(ProbeKind::untrusted)].accepted > 0) return std::nullopt;
+    const bool all_accept = std::all_of(state.clients.begin(), state.clients.end(), [](const auto& client) { return client.second; });
+    if (all_accept) return std::nullopt;
+    if (available[index(ProbeKind::untrusted)] && state.kinds[index(ProbeKind::untrusted)].refused == 0) return ProbeKind::untrusted;
     if (open(ProbeKind::candidate)) return ProbeKind::candidate;
     if (open(ProbeKind::wrong_name)) return ProbeKind::wrong_name;
     return std::nullopt;
@@ -64,10 +67,13 @@ Probes::Time Probes::last_refused(const State& state) {
     return std::max({state.kinds[0].last_refused, state.kinds[1].last_refused, state.kinds[2].last_refused});
 }
 
-void Probes::ended(const Source& source, std::optional<ProbeKind> shown, Outcome outcome, Time now) {
+void Probes::ended(const Source& source, std::optional<ProbeKind> shown, Outcome outcome, const std::string& client, Time now) {
     const std::lock_guard lock(mutex_);
     State* const state = find(source);
     if (!state) return;
+    if (outcome == Outcome::accepted && !client.empty() && (state->clients.size() < max_clients || state->clients.contains(client))) {
+        state->clients[client] |= shown == ProbeKind::untrusted;
+    }
     if (!shown) {
         if (outcome == Outcome::accepted) state->accepts_real = true;
         if (outcome == Outcome::refused) state->refuses_real = true;

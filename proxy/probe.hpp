@@ -49,13 +49,15 @@ class Probes {
 
     /// The kind to show now; nullopt: the real certificate. `available`: by kind. Every connection that begins TLS is to be reported by ended().
     std::optional<config::ProbeKind> choose(const config::Probe& settings, const std::array<bool, 3>& available, const Source& source, Time now);
-    void ended(const Source& source, std::optional<config::ProbeKind> shown, Outcome outcome, Time now);
+    /// `client`: who it turned out to be, when it came to a StartupMessage.
+    void ended(const Source& source, std::optional<config::ProbeKind> shown, Outcome outcome, const std::string& client, Time now);
     /// A StartupMessage in clear.
     void came_in_clear(const Source& source, Time now);
 
    private:
     struct State {
         std::array<History, 3> kinds;
+        std::map<std::string, bool> clients;  // those seen here since we started; true: accepted a stranger's certificate, so accepts any
         bool accepts_real = false;  // completed TLS with the real certificate since we started
         bool refuses_real = false;  // left TLS with the real certificate: leaving another one would say nothing
         bool pending = false;       // a probe is out

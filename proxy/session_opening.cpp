@@ -167,7 +167,9 @@ tls::Awaitable<std::optional<config::ProbeKind>> Session::choose_probe() {
 }
 
 void Session::settle_probe(Probes::Outcome outcome) {
-    if (std::exchange(probe_open_, false)) services_.probes.ended(probed_, record_.probe, outcome, std::chrono::system_clock::now());
+    if (!std::exchange(probe_open_, false)) return;
+    const std::string client = record_.usename.empty() ? "" : record_.usename + '\n' + record_.datname + '\n' + record_.application_name;
+    services_.probes.ended(probed_, record_.probe, outcome, client, std::chrono::system_clock::now());
 }
 
 Probes::Source Session::probe_source() const {

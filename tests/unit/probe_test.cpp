@@ -24,7 +24,7 @@ struct Fixture {
     /// A connection: the kind that was shown, and what came of it.
     std::optional<ProbeKind> connect(Outcome with_probe, Outcome without = Outcome::accepted) {
         const auto kind = choose();
-        probes.ended(source, kind, kind ? with_probe : without, now);
+        probes.ended(source, kind, kind ? with_probe : without, "app", now);
         return kind;
     }
 
@@ -52,7 +52,7 @@ TEST_CASE_METHOD(Fixture, "a source that never completed TLS is not probed") {
 
 TEST_CASE_METHOD(Fixture, "a source that refuses the real certificate is not probed") {
     connect(Outcome::accepted);
-    probes.ended(source, std::nullopt, Outcome::refused, now);
+    probes.ended(source, std::nullopt, Outcome::refused, "", now);
     for (int i = 0; i < 10; ++i) CHECK_FALSE(connect(Outcome::refused).has_value());
 }
 
@@ -60,6 +60,21 @@ TEST_CASE_METHOD(Fixture, "a source that accepts a stranger's certificate is pro
     connect(Outcome::accepted);
     CHECK(connect(Outcome::accepted) == ProbeKind::untrusted);
     for (int i = 0; i < 100; ++i) CHECK_FALSE(connect(Outcome::accepted).has_value());
+}
+
+TEST_CASE_METHOD(Fixture, "of several clients at one source each is shown a stranger's certificate until it accepts it") {
+    const auto come = [&](const std::string& client) {
+        const auto kind = choose();
+        probes.ended(source, kind, Outcome::accepted, client, now);
+        return kind;
+    };
+    CHECK_FALSE(come("one").has_value());
+    CHECK(come("one") == ProbeKind::untrusted);
+    CHECK_FALSE(come("two").has_value());
+    CHECK(come("one") == ProbeKind::untrusted);
+    CHECK(come("two") == ProbeKind::untrusted);
+    CHECK_FALSE(come("one").has_value());
+    CHECK_FALSE(come("two").has_value());
 }
 
 TEST_CASE_METHOD(Fixture, "a source that verifies meets each kind once, with grace between") {
@@ -91,7 +106,7 @@ TEST_CASE_METHOD(Fixture, "one probe is out at a time, however many connect at o
     int out = 0;
     for (int i = 0; i < 10'000; ++i) out += choose().has_value();
     CHECK(out == 1);
-    probes.ended(source, ProbeKind::untrusted, Outcome::neither, now);
+    probes.ended(source, ProbeKind::untrusted, Outcome::neither, "", now);
     CHECK(choose() == ProbeKind::untrusted);
 }
 
@@ -133,12 +148,14 @@ TEST_CASE_METHOD(Fixture, "a fraction of connections is probed") {
 }
 
 TEST_CASE_METHOD(Fixture, "the history outlives a restart") {
-    probes.restore(source, ProbeKind::untrusted, {.shown = 1, .accepted = 1, .refused = 0, .last_shown = now, .last_refused = {}});
+    probes.restore(source, ProbeKind::untrusted, {.shown = 1, .accepted = 0, .refused = 1, .last_shown = now, .last_refused = now});
     connect(Outcome::accepted);
     CHECK_FALSE(choose().has_value());
+    now += 60s;
+    CHECK(choose() == ProbeKind::candidate);
     Probes::Source spent{"orders", "10.0.0.8", ""};
     probes.restore(spent, ProbeKind::untrusted, {.shown = 3, .accepted = 0, .refused = 3, .last_shown = now - 2h, .last_refused = now - 2h});
-    probes.ended(spent, std::nullopt, Outcome::accepted, now);
+    probes.ended(spent, std::nullopt, Outcome::accepted, "app", now);
     CHECK_FALSE(probes.choose(settings, all_kinds, spent, now).has_value());
 }
 
