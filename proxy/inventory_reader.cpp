@@ -182,7 +182,11 @@ class PostgresSource {
         return found;
     }
 
-    std::int64_t version() { return inventory_version; }
+    std::int64_t version() {
+        std::int64_t version = inventory_version;
+        rows("SELECT value FROM pgairlock.meta WHERE proxy = '' AND key = 'version'", [&](const PostgresSource& row) { version = row.number(0); });
+        return version;
+    }
 
     void begin() { rows("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", [](const auto&) {}); }
     void end() { rows("COMMIT", [](const auto&) {}); }

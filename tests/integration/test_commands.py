@@ -37,10 +37,11 @@ def test_version_names_what_it_was_built_with():
 
 
 @pytest.mark.parametrize("command, words", [
-    ([], ["run", "check", "gen-cert", "version"]),
+    ([], ["run", "check", "report", "gen-cert", "version"]),
     (["run"], ["--config", "--listen", "--upstream", "--sslrootcert", "--sslmode", "--state-dir"]),
     (["check"], ["--config", "--upstream", "--sslrootcert", "--offline", "--json"]),
     (["gen-cert"], ["--ca-dir", "--host"]),
+    (["report"], ["--state-dir", "--inventory", "--since", "--format", "--fail-on"]),
     (["version"], []),
 ])
 def test_every_command_explains_itself(command, words):

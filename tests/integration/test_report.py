@@ -19,6 +19,7 @@ import pytest
 from harness import programs
 from harness.inventory import DAY, HOUR, Inventory, schema
 from harness.programs import pgairlock
+from harness.waiting import until
 
 SCALE = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 ANSWERS = {"yes", "no", "unknown"}
@@ -265,7 +266,7 @@ def fleet(clear_cluster, directory):
     host, port = clear_cluster.address
     yield connection.cursor(), f"postgresql://trust_user@{host}:{port}/fleet?sslmode=disable"
     connection.close()
-    clear_cluster.sql("DROP DATABASE fleet")
+    clear_cluster.sql("DROP DATABASE fleet WITH (FORCE)")
 
 
 def test_a_fleet_is_summed_over_its_proxies(inventory, fleet):
@@ -294,6 +295,34 @@ def test_an_error_does_not_repeat_a_password():
     assert done.returncode == 2
     assert "127.0.0.1" in done.stderr
     assert "hunter2" not in done.stderr
+
+
+# --- A proxy's own
+
+
+def test_what_a_running_proxy_saw(start, connect):
+    proxy = start()
+    connect(proxy, application_name="in clear")
+    connect(proxy, sslmode="require", application_name="by TLS")
+    clients = until(lambda: len(found := report_of("--state-dir", proxy.state_dir)) == 2 and found, what="both clients in the inventory")
+    clear, tls = (clients[name] for name in ("in clear", "by TLS"))
+    assert (clear["evidence"], clear["action"], clear["plain"], clear["modes"]) == (["clear_startup"], "enable TLS", 1, {"plain": 1})
+    assert (tls["evidence"], tls["action"], tls["breaks_on_force_ssl"], tls["version"]) == (["tls_startup"], "probe", "no", "TLSv1.3")
+
+
+def test_what_a_fleet_saw(start, connect, fleet):
+    cursor, url = fleet
+    cursor.execute("GRANT CREATE ON DATABASE fleet TO trust_user")
+    for proxy in (start(audit={"inventory": url}), start(audit={"inventory": url})):
+        connect(proxy, application_name="everywhere")
+    client = until(lambda: len(found := report_of("--inventory", url)) == 1 and found["everywhere"]["connections"] == 2 and found["everywhere"],
+                   timeout=15, what="both proxies in one inventory")
+    assert client["plain"] == 2
+
+
+def report_of(*arguments) -> dict:
+    done = pgairlock("report", *arguments, "--format", "json")
+    return {client["application_name"]: client for client in json.loads(done.stdout)["clients"]} if done.returncode == 0 else {}
 
 
 # --- Choosing
