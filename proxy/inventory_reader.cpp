@@ -17,12 +17,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail(const std::string& message) { throw std::runtime_error(message); }
+[[noreturn]] void fail(const std::string& message) {
+    throw std::runtime_error(message);
+}
 
 std::int64_t to_number(std::string_view text) {
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{} || end != text.data() + text.size()) fail("the inventory has \"" + std::string(text) + "\" where a number belongs");
+    if (error != std::errc{} || end != text.data() + text.size())
+        fail("the inventory has \"" + std::string(text) + "\" where a number belongs");
     return number;
 }
 
@@ -35,7 +38,7 @@ struct CloseSqlite {
 
 /// A folder that is gone afterwards.
 class TemporaryFolder {
-   public:
+ public:
     TemporaryFolder() {
         std::string pattern = (fs::temp_directory_path() / "pgairlock-report-XXXXXX").string();
         if (!::mkdtemp(pattern.data())) fail("cannot create a folder in " + fs::temp_directory_path().string());
@@ -50,13 +53,13 @@ class TemporaryFolder {
 
     const fs::path& path() const { return path_; }
 
-   private:
+ private:
     fs::path path_;
 };
 
 /// One SQLite file, never written to.
 class SqliteSource {
-   public:
+ public:
     static constexpr const char* tables = "";
     static constexpr const char* proxy = "'', ";  // one file is one proxy's
 
@@ -91,8 +94,12 @@ class SqliteSource {
     }
 
     /// One state of the tables for all that is read.
-    void begin() { rows("BEGIN", [](const auto&) {}); }
-    void end() { rows("COMMIT", [](const auto&) {}); }
+    void begin() {
+        rows("BEGIN", [](const auto&) {});
+    }
+    void end() {
+        rows("COMMIT", [](const auto&) {});
+    }
 
     template <class F>
     void rows(const std::string& sql, F&& f) {
@@ -115,7 +122,7 @@ class SqliteSource {
     std::int64_t number(int column) const { return sqlite3_column_int64(statement_.get(), column); }
     bool is_null(int column) const { return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL; }
 
-   private:
+ private:
     void open(const std::string& path, const char* option) {
         std::string uri = "file:";
         for (const char c : path) {
@@ -163,33 +170,41 @@ std::string without_newline(std::string text) {
 
 /// The schema `pgairlock` of a fleet's database.
 class PostgresSource {
-   public:
+ public:
     static constexpr const char* tables = "pgairlock.";
     static constexpr const char* proxy = "proxy, ";
 
     explicit PostgresSource(const std::string& url) {
         const std::unique_ptr<PQconninfoOption, ClosePostgres> options(PQconninfoParse(url.c_str(), nullptr));
         if (!options) fail("--inventory: not a valid PostgreSQL URL (postgresql://USER@HOST:PORT/DATABASE)");
-        connection_.reset(PQconnectdb((url + (url.find('?') == std::string::npos ? "?" : "&") + "fallback_application_name=pgairlock%20report").c_str()));
-        if (PQstatus(connection_.get()) != CONNECTION_OK) fail("cannot connect to the inventory: " + without_newline(PQerrorMessage(connection_.get())));
+        connection_.reset(PQconnectdb(
+            (url + (url.find('?') == std::string::npos ? "?" : "&") + "fallback_application_name=pgairlock%20report").c_str()));
+        if (PQstatus(connection_.get()) != CONNECTION_OK)
+            fail("cannot connect to the inventory: " + without_newline(PQerrorMessage(connection_.get())));
         name_ = std::string(PQdb(connection_.get())) + " at " + PQhost(connection_.get()) + ":" + PQport(connection_.get());
         PQsetClientEncoding(connection_.get(), "UTF8");
     }
 
     bool has_table(const std::string& name) {
         bool found = false;
-        rows("SELECT 1 FROM pg_tables WHERE schemaname = 'pgairlock' AND tablename = '" + name + "'", [&](const auto&) { found = true; });
+        rows("SELECT 1 FROM pg_tables WHERE schemaname = 'pgairlock' AND tablename = '" + name + "'",
+             [&](const auto&) { found = true; });
         return found;
     }
 
     std::int64_t version() {
         std::int64_t version = inventory_version;
-        rows("SELECT value FROM pgairlock.meta WHERE proxy = '' AND key = 'version'", [&](const PostgresSource& row) { version = row.number(0); });
+        rows("SELECT value FROM pgairlock.meta WHERE proxy = '' AND key = 'version'",
+             [&](const PostgresSource& row) { version = row.number(0); });
         return version;
     }
 
-    void begin() { rows("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", [](const auto&) {}); }
-    void end() { rows("COMMIT", [](const auto&) {}); }
+    void begin() {
+        rows("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", [](const auto&) {});
+    }
+    void end() {
+        rows("COMMIT", [](const auto&) {});
+    }
 
     template <class F>
     void rows(const std::string& sql, F&& f) {
@@ -210,7 +225,7 @@ class PostgresSource {
     std::int64_t number(int column) const { return to_number(text(column)); }
     bool is_null(int column) const { return PQgetisnull(result_.get(), row_, column); }
 
-   private:
+ private:
     [[noreturn]] void refuse() const {
         fail("cannot read the inventory in database " + name_ + ": " + without_newline(PQerrorMessage(connection_.get())));
     }
@@ -223,12 +238,14 @@ class PostgresSource {
 
 // --- Both
 
-std::uint64_t count(std::int64_t number) { return number < 0 ? 0 : static_cast<std::uint64_t>(number); }
+std::uint64_t count(std::int64_t number) {
+    return number < 0 ? 0 : static_cast<std::uint64_t>(number);
+}
 
 /// All tables of one database, by proxy.
 template <class Source>
 class Reader {
-   public:
+ public:
     explicit Reader(Source& source) : source_(source) {}
 
     std::vector<InventoryRows> read() {
@@ -248,7 +265,7 @@ class Reader {
         return inventories;
     }
 
-   private:
+ private:
     /// `columns` begin at index 1; index 0 is the proxy.
     template <class F>
     void each(const std::string& columns, const std::string& table, F&& f) {
@@ -257,30 +274,33 @@ class Reader {
     }
 
     void read_clients() {
-        each("id, upstream, client_addr, client_exe, usename, datname, application_name, client_uid, listener, first_seen, last_seen, "
-             "connections, plain, weak_tls, bridged, auth_failed, auth_method, version",
-             "clients", [&](const Source& row, const std::string& proxy) {
-                 by_proxy_[proxy];
-                 ClientRow& client = clients_[proxy][row.number(1)];
-                 client.who = {row.text(2), row.text(3), row.text(4), row.text(5), row.text(6), row.text(7)};
-                 if (!row.is_null(8)) client.client_uid = row.number(8);
-                 client.listener = row.text(9);
-                 client.first_seen = row.number(10);
-                 client.last_seen = row.number(11);
-                 client.connections = count(row.number(12));
-                 client.plain = count(row.number(13));
-                 client.weak_tls = count(row.number(14));
-                 client.bridged = count(row.number(15));
-                 client.auth_failed = count(row.number(16));
-                 client.auth_method = row.text(17);
-                 client.version = row.text(18);
-             });
+        each(
+            "id, upstream, client_addr, client_exe, usename, datname, application_name, client_uid, listener, first_seen, "
+            "last_seen, "
+            "connections, plain, weak_tls, bridged, auth_failed, auth_method, version",
+            "clients", [&](const Source& row, const std::string& proxy) {
+                by_proxy_[proxy];
+                ClientRow& client = clients_[proxy][row.number(1)];
+                client.who = {row.text(2), row.text(3), row.text(4), row.text(5), row.text(6), row.text(7)};
+                if (!row.is_null(8)) client.client_uid = row.number(8);
+                client.listener = row.text(9);
+                client.first_seen = row.number(10);
+                client.last_seen = row.number(11);
+                client.connections = count(row.number(12));
+                client.plain = count(row.number(13));
+                client.weak_tls = count(row.number(14));
+                client.bridged = count(row.number(15));
+                client.auth_failed = count(row.number(16));
+                client.auth_method = row.text(17);
+                client.version = row.text(18);
+            });
     }
 
     void read_details() {
-        each("client, evidence, certificate, first_seen, last_seen, count, session", "evidence", [&](const Source& row, const std::string& proxy) {
-            if (ClientRow* client = find(proxy, row.number(1))) client->evidence.push_back(evidence(row, 2));
-        });
+        each("client, evidence, certificate, first_seen, last_seen, count, session", "evidence",
+             [&](const Source& row, const std::string& proxy) {
+                 if (ClientRow* client = find(proxy, row.number(1))) client->evidence.push_back(evidence(row, 2));
+             });
         each("client, ja4", "fingerprints", [&](const Source& row, const std::string& proxy) {
             if (ClientRow* client = find(proxy, row.number(1))) client->ja4.push_back(row.text(2));
         });
@@ -290,41 +310,45 @@ class Reader {
     }
 
     void read_handshakes() {
-        each("upstream, client_addr, client_exe, ja4, listener, error, evidence, certificate, first_seen, last_seen, count, session", "handshakes",
-             [&](const Source& row, const std::string& proxy) {
-                 by_proxy_[proxy].handshakes.push_back({.upstream = row.text(1),
-                                                        .client_addr = row.text(2),
-                                                        .client_exe = row.text(3),
-                                                        .ja4 = row.text(4),
-                                                        .listener = row.text(5),
-                                                        .error = row.text(6),
-                                                        .evidence = evidence(row, 7)});
-             });
+        each(
+            "upstream, client_addr, client_exe, ja4, listener, error, evidence, certificate, first_seen, last_seen, count, "
+            "session",
+            "handshakes", [&](const Source& row, const std::string& proxy) {
+                by_proxy_[proxy].handshakes.push_back({.upstream = row.text(1),
+                                                       .client_addr = row.text(2),
+                                                       .client_exe = row.text(3),
+                                                       .ja4 = row.text(4),
+                                                       .listener = row.text(5),
+                                                       .error = row.text(6),
+                                                       .evidence = evidence(row, 7)});
+            });
     }
 
     void read_upstream_certificates() {
-        each("upstream, upstream_addr, sha256, subject, sans, issuer, anchor, serial, not_before, not_after, first_seen, last_seen, count, "
-             "candidate_ok, candidate_since",
-             "upstream_certificates", [&](const Source& row, const std::string& proxy) {
-                 UpstreamCertificateRow certificate{.upstream = row.text(1),
-                                                    .upstream_addr = row.text(2),
-                                                    .sha256 = row.text(3),
-                                                    .subject = row.text(4),
-                                                    .sans = row.text(5),
-                                                    .issuer = row.text(6),
-                                                    .anchor = row.text(7),
-                                                    .serial = row.text(8),
-                                                    .not_before = row.number(9),
-                                                    .not_after = row.number(10),
-                                                    .first_seen = row.number(11),
-                                                    .last_seen = row.number(12),
-                                                    .count = count(row.number(13)),
-                                                    .candidate_ok = {},
-                                                    .candidate_since = {}};
-                 if (!row.is_null(14)) certificate.candidate_ok = row.number(14) != 0;
-                 if (!row.is_null(15)) certificate.candidate_since = row.number(15);
-                 by_proxy_[proxy].upstream_certificates.push_back(std::move(certificate));
-             });
+        each(
+            "upstream, upstream_addr, sha256, subject, sans, issuer, anchor, serial, not_before, not_after, first_seen, "
+            "last_seen, count, "
+            "candidate_ok, candidate_since",
+            "upstream_certificates", [&](const Source& row, const std::string& proxy) {
+                UpstreamCertificateRow certificate{.upstream = row.text(1),
+                                                   .upstream_addr = row.text(2),
+                                                   .sha256 = row.text(3),
+                                                   .subject = row.text(4),
+                                                   .sans = row.text(5),
+                                                   .issuer = row.text(6),
+                                                   .anchor = row.text(7),
+                                                   .serial = row.text(8),
+                                                   .not_before = row.number(9),
+                                                   .not_after = row.number(10),
+                                                   .first_seen = row.number(11),
+                                                   .last_seen = row.number(12),
+                                                   .count = count(row.number(13)),
+                                                   .candidate_ok = {},
+                                                   .candidate_since = {}};
+                if (!row.is_null(14)) certificate.candidate_ok = row.number(14) != 0;
+                if (!row.is_null(15)) certificate.candidate_since = row.number(15);
+                by_proxy_[proxy].upstream_certificates.push_back(std::move(certificate));
+            });
     }
 
     void read_probes() {
@@ -365,7 +389,9 @@ class Reader {
 template <class Source>
 std::vector<InventoryRows> read_from(Source& source, const std::string& name) {
     if (!source.has_table("clients")) {
-        fail(name + " has no inventory in it: no table \"clients\". A proxy creates it when it starts; is audit.inventory of your configuration the same?");
+        fail(name +
+             " has no inventory in it: no table \"clients\". A proxy creates it when it starts; is audit.inventory of your "
+             "configuration the same?");
     }
     if (const auto version = source.version(); version > inventory_version) {
         fail(name + " was written by a newer pgairlock (tables of version " + std::to_string(version) + ", this program knows " +
@@ -376,7 +402,9 @@ std::vector<InventoryRows> read_from(Source& source, const std::string& name) {
 
 }  // namespace
 
-std::string inventory_file(const std::string& state_dir) { return (fs::path(state_dir) / "inventory.db").string(); }
+std::string inventory_file(const std::string& state_dir) {
+    return (fs::path(state_dir) / "inventory.db").string();
+}
 
 std::vector<InventoryRows> read_inventories(const std::string& where) {
     if (where.starts_with("postgresql://") || where.starts_with("postgres://")) {
@@ -387,8 +415,8 @@ std::vector<InventoryRows> read_inventories(const std::string& where) {
     std::error_code error;
     if (!fs::exists(file, error)) {
         const std::string folder = file.has_parent_path() ? file.parent_path().string() : ".";
-        fail("no inventory: there is no " + where + (error ? ": " + error.message() : "") + "\n  looked in the state directory " + folder +
-             "; name the proxy's own with --state-dir DIR, or its audit.inventory with --inventory URL");
+        fail("no inventory: there is no " + where + (error ? ": " + error.message() : "") + "\n  looked in the state directory " +
+             folder + "; name the proxy's own with --state-dir DIR, or its audit.inventory with --inventory URL");
     }
     SqliteSource source(file);
     std::string instance;

@@ -1,5 +1,5 @@
-// Reads what inventory_schema.hpp describes into plain data: from one proxy's SQLite file, whether the proxy runs or not, or from a fleet's
-// PostgreSQL database. Judges nothing, and changes nothing.
+// Reads what inventory_schema.hpp describes into plain data: from one proxy's SQLite file, whether the proxy runs or not, or from
+// a fleet's PostgreSQL database. Judges nothing, and changes nothing.
 #pragma once
 
 #include <cstdint>
@@ -49,8 +49,8 @@ struct ClientRow {
     std::string auth_method;
     std::string version;
     std::vector<EvidenceRow> evidence;
-    std::vector<std::string> ja4;                                      ///< of its handshakes
-    std::map<std::int64_t, std::map<std::string, std::uint64_t>> days; ///< connections by day and mode
+    std::vector<std::string> ja4;                                       ///< of its handshakes
+    std::map<std::int64_t, std::map<std::string, std::uint64_t>> days;  ///< connections by day and mode
 };
 
 /// A kind of handshake that came to no StartupMessage.

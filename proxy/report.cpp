@@ -1,6 +1,7 @@
 #include "proxy/report.hpp"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 #include "config/load.hpp"
@@ -21,17 +22,20 @@ bool completes_tls(Evidence evidence) {
         case Evidence::client_certificate:
         case Evidence::untrusted_accepted:
         case Evidence::wrong_name_accepted:
-        case Evidence::candidate_accepted: return true;
-        default: return false;
+        case Evidence::candidate_accepted:
+            return true;
+        default:
+            return false;
     }
 }
 
 bool is_clear(Evidence evidence) {
-    return evidence == Evidence::clear_startup || evidence == Evidence::clear_startup_after_no || evidence == Evidence::clear_startup_after_tls ||
-           evidence == Evidence::clear_startup_after_tls_login;
+    return evidence == Evidence::clear_startup || evidence == Evidence::clear_startup_after_no ||
+           evidence == Evidence::clear_startup_after_tls || evidence == Evidence::clear_startup_after_tls_login;
 }
 
-/// The real certificate was refused, or none was even looked at. A close without an alert counts from the second time on, as in judge().
+/// The real certificate was refused, or none was even looked at. A close without an alert counts from the second time on, as in
+/// judge().
 bool is_broken_trust(const EvidenceRow& row, Evidence evidence) {
     return evidence == Evidence::tls_refused || evidence == Evidence::no_client_hello ||
            (evidence == Evidence::tls_refused_silently && row.count >= 2);
@@ -40,9 +44,9 @@ bool is_broken_trust(const EvidenceRow& row, Evidence evidence) {
 /// When what was last seen; 0: never.
 struct LastSeen {
     Microseconds tls = 0;
-    Microseconds clear = 0;         ///< of any kind
-    Microseconds never_asked = 0;   ///< clear_startup
-    Microseconds allow = 0;         ///< tls_after_clear_refused
+    Microseconds clear = 0;        ///< of any kind
+    Microseconds never_asked = 0;  ///< clear_startup
+    Microseconds allow = 0;        ///< tls_after_clear_refused
     Microseconds broken_trust = 0;
 };
 
@@ -68,7 +72,9 @@ protocol::Verdict judge(const std::vector<EvidenceRow>& rows) {
     for (const EvidenceRow& row : rows) {
         // A label of a newer version proves nothing here.
         const auto evidence = protocol::parse_evidence(row.evidence);
-        if (evidence) observations.push_back({.evidence = *evidence, .last_seen = row.last_seen, .count = row.count, .possible = row.possible});
+        if (evidence)
+            observations.push_back(
+                {.evidence = *evidence, .last_seen = row.last_seen, .count = row.count, .possible = row.possible});
     }
     return protocol::judge(std::move(observations));
 }
@@ -83,9 +89,12 @@ Readiness breaks_on_force_ssl(const ReportClient& client, const LastSeen& last) 
 
 Readiness breaks_on_ca_rotation(const ReportClient& client, const protocol::Verdict& verdict) {
     switch (verdict.ready_for_rotation()) {
-        case Readiness::yes: return Readiness::no;
-        case Readiness::no: return client.verifies == Verifies::yes ? Readiness::yes : Readiness::unknown;
-        case Readiness::unknown: break;
+        case Readiness::yes:
+            return Readiness::no;
+        case Readiness::no:
+            return client.verifies == Verifies::yes ? Readiness::yes : Readiness::unknown;
+        case Readiness::unknown:
+            break;
     }
     return Readiness::unknown;
 }
@@ -141,13 +150,13 @@ void add(ReportSummary& summary, const ReportClient& client) {
 }
 
 /// From the table itself: clients that share an address would be counted twice.
-void add_probes(ReportSummary& summary, const std::vector<ProbeRow>& probes, const std::vector<ReportClient>& clients, Microseconds since) {
+void add_probes(ReportSummary& summary, const std::vector<ProbeRow>& probes, const std::vector<ReportClient>& clients,
+                Microseconds since) {
+    std::set<std::tuple<std::string, std::string, std::string>> asked_for;
+    for (const ReportClient& client : clients)
+        asked_for.emplace(client.row.who.upstream, client.row.who.client_addr, client.row.who.client_exe);
     for (const ProbeRow& row : probes) {
-        const bool asked_for = std::any_of(clients.begin(), clients.end(), [&](const ReportClient& client) {
-            const ClientIdentity& who = client.row.who;
-            return who.upstream == row.upstream && who.client_addr == row.client_addr && who.client_exe == row.client_exe;
-        });
-        if (!asked_for || row.last_shown < since) continue;
+        if (!asked_for.contains({row.upstream, row.client_addr, row.client_exe}) || row.last_shown < since) continue;
         ProbeCost& cost = summary.probes[row.kind];
         cost.kind = row.kind;
         cost.shown += row.shown;
@@ -169,7 +178,8 @@ std::vector<ReportCertificate> certificates(const std::vector<UpstreamCertificat
         out.push_back({.row = row, .current = row.last_seen == newest[{row.upstream, row.upstream_addr}]});
     }
     std::stable_sort(out.begin(), out.end(), [](const ReportCertificate& a, const ReportCertificate& b) {
-        return std::tie(a.row.upstream, a.row.upstream_addr, b.row.last_seen) < std::tie(b.row.upstream, b.row.upstream_addr, a.row.last_seen);
+        return std::tie(a.row.upstream, a.row.upstream_addr, b.row.last_seen) <
+               std::tie(b.row.upstream, b.row.upstream_addr, a.row.last_seen);
     });
     return out;
 }

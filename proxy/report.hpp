@@ -1,5 +1,5 @@
-// The migration report: what inventories know, weighed into one row per client and what to do about it (docs/report.md). Pure: no I/O and
-// no clock; the formats are in report_table.cpp, report_json.cpp and report_html.cpp.
+// The migration report: what inventories know, weighed into one row per client and what to do about it (docs/report.md). Pure: no
+// I/O and no clock; the formats are in report_table.cpp, report_json.cpp and report_html.cpp.
 #pragma once
 
 #include <cstdint>
@@ -25,13 +25,13 @@ struct ReportFilter {
 
 /// What to do about a client, the most urgent first. The first that applies is the one.
 enum class Action {
-    enable_tls,             // never seen to use TLS
-    repair_fallback,        // goes on in clear when TLS or the login over it fails
-    fix_root_certificate,   // cannot connect by TLS: no root certificate, or one that does not know the certificate of today
-    update_trust_store,     // verifies, and refused the candidate
-    verify_the_server,      // would accept an impostor
-    upgrade_tls,            // TLS below 1.2, or a cipher that only `legacy` allows
-    probe,                  // what matters is not known
+    enable_tls,            // never seen to use TLS
+    repair_fallback,       // goes on in clear when TLS or the login over it fails
+    fix_root_certificate,  // cannot connect by TLS: no root certificate, or one that does not know the certificate of today
+    update_trust_store,    // verifies, and refused the candidate
+    verify_the_server,     // would accept an impostor
+    upgrade_tls,           // TLS below 1.2, or a cipher that only `legacy` allows
+    probe,                 // what matters is not known
     none,
 };
 
@@ -53,8 +53,8 @@ struct ProbeCost {
 
 /// A client's knowledge from all inventories, and what follows from it.
 struct ReportClient {
-    ClientRow row;       ///< merged; the evidence includes that of handshakes
-    bool known = true;   ///< false: handshakes only, so that nobody knows whose; the names in row.who are empty
+    ClientRow row;      ///< merged; the evidence includes that of handshakes
+    bool known = true;  ///< false: handshakes only, so that nobody knows whose; the names in row.who are empty
 
     protocol::SslModeInterval sslmode;
     protocol::Verifies verifies = protocol::Verifies::unknown;
@@ -94,7 +94,7 @@ struct ReportSummary {
     std::uint64_t connections = 0;
     Microseconds first_seen = 0;
     Microseconds last_seen = 0;
-    std::map<std::string, ProbeCost> probes;  ///< by kind
+    std::map<std::string, ProbeCost> probes;                            ///< by kind
     std::map<std::int64_t, std::map<std::string, std::uint64_t>> days;  ///< connections by day and mode
 };
 

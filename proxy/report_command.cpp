@@ -65,8 +65,10 @@ int report(const ReportOptions& options) {
     if (!options.since.empty()) {
         filter.since = parse_since(options.since, now);
         if (!filter.since) {
-            std::fprintf(stderr, "error: --since: expected a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration (168h), got \"%s\"\n",
-                         options.since.c_str());
+            std::fprintf(
+                stderr,
+                "error: --since: expected a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration (168h), got \"%s\"\n",
+                options.since.c_str());
             return exit_usage;
         }
     }

@@ -10,9 +10,13 @@ namespace {
 
 namespace json = boost::json;
 
-json::value text(std::string_view value) { return value.empty() ? json::value(nullptr) : json::value(as_utf8(value)); }
+json::value text(std::string_view value) {
+    return value.empty() ? json::value(nullptr) : json::value(as_utf8(value));
+}
 
-json::value time(Microseconds value) { return value == 0 ? json::value(nullptr) : json::value(time_text(value)); }
+json::value time(Microseconds value) {
+    return value == 0 ? json::value(nullptr) : json::value(time_text(value));
+}
 
 /// A name that was read from a StartupMessage is never null, even when it is empty.
 json::value name(const ReportClient& client, std::string_view value) {
@@ -188,7 +192,9 @@ std::string joined(const std::vector<std::string>& items) {
     return out;
 }
 
-std::string truth(bool value) { return value ? "true" : "false"; }
+std::string truth(bool value) {
+    return value ? "true" : "false";
+}
 
 }  // namespace
 
@@ -197,27 +203,71 @@ std::string to_json(const Report& report) {
     for (const ReportClient& client : report.clients) clients.push_back(to_json(client));
     json::array certificates;
     for (const ReportCertificate& certificate : report.upstream_certificates) certificates.push_back(to_json(certificate));
-    return json::serialize(json::object{
-               {"summary", summary(report)}, {"clients", std::move(clients)}, {"upstream_certificates", std::move(certificates)}}) +
+    return json::serialize(json::object{{"summary", summary(report)},
+                                        {"clients", std::move(clients)},
+                                        {"upstream_certificates", std::move(certificates)}}) +
            "\n";
 }
 
 std::string to_csv(const Report& report) {
-    std::string out = line({"upstream", "client_addr", "client_process", "usename", "datname", "application_name", "connections", "plain",
-                            "weak_tls", "bridged", "auth_failed", "auth_method", "version", "first_seen", "last_seen", "sslmode_min",
-                            "sslmode_max", "verifies", "weak", "changed", "falls_back", "breaks_on_force_ssl", "breaks_on_ca_rotation", "action",
-                            "evidence", "evidence_possible", "error"});
+    std::string out = line({"upstream",
+                            "client_addr",
+                            "client_process",
+                            "usename",
+                            "datname",
+                            "application_name",
+                            "connections",
+                            "plain",
+                            "weak_tls",
+                            "bridged",
+                            "auth_failed",
+                            "auth_method",
+                            "version",
+                            "first_seen",
+                            "last_seen",
+                            "sslmode_min",
+                            "sslmode_max",
+                            "verifies",
+                            "weak",
+                            "changed",
+                            "falls_back",
+                            "breaks_on_force_ssl",
+                            "breaks_on_ca_rotation",
+                            "action",
+                            "evidence",
+                            "evidence_possible",
+                            "error"});
     for (const ReportClient& client : report.clients) {
         const ClientRow& row = client.row;
         const auto number = [](std::uint64_t value) { return std::to_string(value); };
         const auto word = [](std::string_view value) { return std::string(value); };
-        out += line({row.who.upstream, row.who.client_addr, row.who.client_exe, row.who.usename, row.who.datname, row.who.application_name,
-                     number(row.connections), number(row.plain), number(row.weak_tls), number(row.bridged), number(row.auth_failed),
-                     row.auth_method, row.version, time_text(row.first_seen), time_text(row.last_seen),
-                     word(protocol::to_string(client.sslmode.min)), word(protocol::to_string(client.sslmode.max)),
-                     word(protocol::to_string(client.verifies)), truth(client.weak), truth(client.changed), truth(client.falls_back),
-                     word(protocol::to_string(client.breaks_on_force_ssl)), word(protocol::to_string(client.breaks_on_ca_rotation)),
-                     word(to_string(client.action)), joined(labels(client, false)), joined(labels(client, true)), client.error});
+        out += line({row.who.upstream,
+                     row.who.client_addr,
+                     row.who.client_exe,
+                     row.who.usename,
+                     row.who.datname,
+                     row.who.application_name,
+                     number(row.connections),
+                     number(row.plain),
+                     number(row.weak_tls),
+                     number(row.bridged),
+                     number(row.auth_failed),
+                     row.auth_method,
+                     row.version,
+                     time_text(row.first_seen),
+                     time_text(row.last_seen),
+                     word(protocol::to_string(client.sslmode.min)),
+                     word(protocol::to_string(client.sslmode.max)),
+                     word(protocol::to_string(client.verifies)),
+                     truth(client.weak),
+                     truth(client.changed),
+                     truth(client.falls_back),
+                     word(protocol::to_string(client.breaks_on_force_ssl)),
+                     word(protocol::to_string(client.breaks_on_ca_rotation)),
+                     word(to_string(client.action)),
+                     joined(labels(client, false)),
+                     joined(labels(client, true)),
+                     client.error});
     }
     return out;
 }

@@ -52,7 +52,8 @@ void add_client(ClientRow& into, const ClientRow& from) {
 
 void add_certificate(UpstreamCertificateRow& into, const UpstreamCertificateRow& from) {
     if (into.candidate_ok == from.candidate_ok) {
-        if (from.candidate_since) into.candidate_since = std::min(into.candidate_since.value_or(*from.candidate_since), *from.candidate_since);
+        if (from.candidate_since)
+            into.candidate_since = std::min(into.candidate_since.value_or(*from.candidate_since), *from.candidate_since);
     } else if (!into.candidate_ok || (from.candidate_ok && from.last_seen > into.last_seen)) {
         // Proxies with different candidates: who saw it last is believed.
         into.candidate_ok = from.candidate_ok;
@@ -106,21 +107,42 @@ std::vector<Row> values(std::map<Key, Row>& rows) {
     return out;
 }
 
-/// A client that went on to accept a certificate, or had accepted it before, is not who refuses the same one later: another program with the
-/// same address is. What was refused first and accepted afterwards is a client that was repaired.
+/// A client that went on to accept a certificate, or had accepted it before, is not who refuses the same one later: another
+/// program with the same address is. What was refused first and accepted afterwards is a client that was repaired.
 bool is_another_programs(const EvidenceRow& handshake, const ClientRow& client) {
     const auto evidence = protocol::parse_evidence(handshake.evidence);
-    if (evidence != Evidence::tls_refused && evidence != Evidence::tls_refused_silently && evidence != Evidence::no_client_hello) return false;
+    if (evidence != Evidence::tls_refused && evidence != Evidence::tls_refused_silently && evidence != Evidence::no_client_hello)
+        return false;
     return std::any_of(client.evidence.begin(), client.evidence.end(), [&](const EvidenceRow& row) {
         return row.evidence == protocol::label(Evidence::tls_startup) && row.certificate == handshake.certificate &&
                row.first_seen <= handshake.last_seen;
     });
 }
 
-bool made_by(const HandshakeRow& handshake, const ClientRow& client) {
-    if (client.who.upstream != handshake.upstream || client.who.client_addr != handshake.client_addr) return false;
-    if (!handshake.client_exe.empty()) return client.who.client_exe == handshake.client_exe;
-    return !handshake.ja4.empty() && std::find(client.ja4.begin(), client.ja4.end(), handshake.ja4) != client.ja4.end();
+/// Where connections come from before they have names: upstream, address, executable; where that is not known, fingerprint.
+using Source = std::tuple<std::string, std::string, std::string, std::string>;
+
+Source source(const HandshakeRow& handshake) {
+    return {handshake.upstream, handshake.client_addr, handshake.client_exe, handshake.client_exe.empty() ? handshake.ja4 : ""};
+}
+
+bool is_nowhere(const Source& source) {
+    return std::get<2>(source).empty() && std::get<3>(source).empty();
+}
+
+/// Looked up, not searched: strangers can fill both tables (docs/inventory.md).
+std::map<Source, std::vector<std::size_t>> by_source(const std::vector<ClientRow>& clients) {
+    std::map<Source, std::vector<std::size_t>> out;
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+        const ClientIdentity& who = clients[i].who;
+        const auto add = [&](const std::string& exe, const std::string& ja4) {
+            auto& indexes = out[{who.upstream, who.client_addr, exe, ja4}];
+            if (indexes.empty() || indexes.back() != i) indexes.push_back(i);
+        };
+        if (!who.client_exe.empty()) add(who.client_exe, "");
+        for (const std::string& ja4 : clients[i].ja4) add("", ja4);
+    }
+    return out;
 }
 
 void give(ReportClient& client, const HandshakeRow& handshake, bool possible) {
@@ -132,12 +154,11 @@ void give(ReportClient& client, const HandshakeRow& handshake, bool possible) {
     merge_times(client.row, row);
 }
 
-/// Rows for what nobody can be named for, by address and executable, or fingerprint.
-using Strangers = std::map<std::tuple<std::string, std::string, std::string, std::string>, ReportClient>;
+/// Rows for what nobody can be named for.
+using Strangers = std::map<Source, ReportClient>;
 
 void add_stranger(Strangers& strangers, const HandshakeRow& handshake) {
-    const std::string ja4 = handshake.client_exe.empty() ? handshake.ja4 : "";
-    ReportClient& client = strangers[{handshake.upstream, handshake.client_addr, handshake.client_exe, ja4}];
+    ReportClient& client = strangers[source(handshake)];
     if (client.known) {
         client.known = false;
         client.row.who.upstream = handshake.upstream;
@@ -149,26 +170,37 @@ void add_stranger(Strangers& strangers, const HandshakeRow& handshake) {
         client.row.listener = handshake.listener;
         client.error = handshake.error;
     }
-    if (!ja4.empty()) client.row.ja4 = {ja4};
     give(client, handshake, false);
 }
 
 void attach_probes(std::vector<ReportClient>& clients, const std::vector<ProbeRow>& probes) {
+    std::map<std::tuple<std::string, std::string, std::string>, std::vector<ReportClient*>> probed;
+    for (ReportClient& client : clients) {
+        const ClientIdentity& who = client.row.who;
+        probed[{who.upstream, who.client_addr, who.client_exe}].push_back(&client);
+    }
     for (const ProbeRow& probe : probes) {
-        std::vector<ReportClient*> probed;
-        for (ReportClient& client : clients) {
-            const ClientIdentity& who = client.row.who;
-            if (who.upstream == probe.upstream && who.client_addr == probe.client_addr && who.client_exe == probe.client_exe) probed.push_back(&client);
-        }
-        for (ReportClient* client : probed) {
+        const auto found = probed.find({probe.upstream, probe.client_addr, probe.client_exe});
+        if (found == probed.end()) continue;
+        for (ReportClient* client : found->second) {
             client->probes.push_back({.kind = probe.kind,
                                       .shown = probe.shown,
                                       .accepted = probe.accepted,
                                       .refused = probe.refused,
                                       .last_shown = probe.last_shown,
-                                      .shared = probed.size() > 1});
+                                      .shared = found->second.size() > 1});
         }
     }
+}
+
+void add_handshake(HandshakeRow& into, const HandshakeRow& from) {
+    if (from.evidence.last_seen >= into.evidence.last_seen) {
+        into.listener = from.listener;
+        into.error = from.error;
+        into.evidence.session = from.evidence.session;
+    }
+    merge_times(into.evidence, from.evidence);
+    into.evidence.count += from.evidence.count;
 }
 
 }  // namespace
@@ -177,16 +209,21 @@ InventoryRows merge(const std::vector<InventoryRows>& inventories) {
     std::map<ClientIdentity, ClientRow> clients;
     std::map<std::tuple<std::string, std::string, std::string>, UpstreamCertificateRow> certificates;
     std::map<std::tuple<std::string, std::string, std::string, std::string>, ProbeRow> probes;
+    std::map<std::tuple<Source, std::string, std::string>, HandshakeRow> handshakes;
     InventoryRows merged;
     for (const InventoryRows* inventory : distinct(inventories)) {
         for (const ClientRow& row : inventory->clients) collect(clients, row.who, row, add_client);
         for (const UpstreamCertificateRow& row : inventory->upstream_certificates) {
             collect(certificates, {row.upstream, row.upstream_addr, row.sha256}, row, add_certificate);
         }
-        for (const ProbeRow& row : inventory->probes) collect(probes, {row.upstream, row.client_addr, row.client_exe, row.kind}, row, add_probe);
-        merged.handshakes.insert(merged.handshakes.end(), inventory->handshakes.begin(), inventory->handshakes.end());
+        for (const ProbeRow& row : inventory->probes)
+            collect(probes, {row.upstream, row.client_addr, row.client_exe, row.kind}, row, add_probe);
+        for (const HandshakeRow& row : inventory->handshakes) {
+            collect(handshakes, {source(row), row.evidence.evidence, row.evidence.certificate}, row, add_handshake);
+        }
     }
     merged.clients = values(clients);
+    merged.handshakes = values(handshakes);
     merged.upstream_certificates = values(certificates);
     merged.probes = values(probes);
     return merged;
@@ -194,20 +231,20 @@ InventoryRows merge(const std::vector<InventoryRows>& inventories) {
 
 std::vector<ReportClient> join(const InventoryRows& inventory) {
     std::vector<ReportClient> clients;
-    std::map<std::tuple<std::string, std::string>, std::vector<std::size_t>> by_address;
-    for (const ClientRow& row : inventory.clients) {
-        by_address[{row.who.upstream, row.who.client_addr}].push_back(clients.size());
-        ReportClient& client = clients.emplace_back();
-        client.row = row;
-    }
+    for (const ClientRow& row : inventory.clients) clients.emplace_back().row = row;
+    const auto sources = by_source(inventory.clients);
     Strangers strangers;
     for (const HandshakeRow& handshake : inventory.handshakes) {
-        std::vector<ReportClient*> candidates;
-        for (const std::size_t index : by_address[{handshake.upstream, handshake.client_addr}]) {
-            if (made_by(handshake, clients[index].row)) candidates.push_back(&clients[index]);
+        const Source from = source(handshake);
+        const auto found = is_nowhere(from) ? sources.end() : sources.find(from);
+        if (found == sources.end()) {
+            add_stranger(strangers, handshake);
+            continue;
         }
-        if (candidates.empty()) add_stranger(strangers, handshake);
-        for (ReportClient* client : candidates) give(*client, handshake, candidates.size() > 1 || is_another_programs(handshake.evidence, client->row));
+        for (const std::size_t index : found->second) {
+            ReportClient& client = clients[index];
+            give(client, handshake, found->second.size() > 1 || is_another_programs(handshake.evidence, client.row));
+        }
     }
     for (auto& [key, client] : strangers) clients.push_back(std::move(client));
     attach_probes(clients, inventory.probes);

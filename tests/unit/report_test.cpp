@@ -18,14 +18,24 @@ constexpr Microseconds day = 24 * hour;
 constexpr Microseconds start = 20'000 * day;
 
 EvidenceRow seen(Evidence evidence, Microseconds when = start, std::uint64_t count = 1, const std::string& certificate = "real") {
-    return {.evidence = std::string(label(evidence)), .certificate = certificate, .first_seen = when, .last_seen = when, .count = count,
-            .session = "s", .possible = false};
+    return {.evidence = std::string(label(evidence)),
+            .certificate = certificate,
+            .first_seen = when,
+            .last_seen = when,
+            .count = count,
+            .session = "s",
+            .possible = false};
 }
 
 /// Of `name`; in clear when `plain`.
 ClientRow client(const std::string& name, std::vector<EvidenceRow> evidence, bool plain = false) {
     ClientRow row;
-    row.who = {.upstream = "orders", .client_addr = "10.0.0.1", .client_exe = "", .usename = name, .datname = "db", .application_name = ""};
+    row.who = {.upstream = "orders",
+               .client_addr = "10.0.0.1",
+               .client_exe = "",
+               .usename = name,
+               .datname = "db",
+               .application_name = ""};
     row.first_seen = start;
     row.last_seen = start;
     for (const EvidenceRow& piece : evidence) row.last_seen = std::max(row.last_seen, piece.last_seen);
@@ -43,12 +53,21 @@ ReportClient weighed(std::vector<EvidenceRow> evidence, bool plain = false) {
 }
 
 HandshakeRow handshake(EvidenceRow evidence, const std::string& exe = "", const std::string& ja4 = "t13") {
-    return {.upstream = "orders", .client_addr = "10.0.0.1", .client_exe = exe, .ja4 = ja4, .listener = "l", .error = "alert",
+    return {.upstream = "orders",
+            .client_addr = "10.0.0.1",
+            .client_exe = exe,
+            .ja4 = ja4,
+            .listener = "l",
+            .error = "alert",
             .evidence = std::move(evidence)};
 }
 
 InventoryRows inventory(std::vector<ClientRow> clients, std::vector<HandshakeRow> handshakes = {}) {
-    return {.instance = "", .clients = std::move(clients), .handshakes = std::move(handshakes), .upstream_certificates = {}, .probes = {}};
+    return {.instance = "",
+            .clients = std::move(clients),
+            .handshakes = std::move(handshakes),
+            .upstream_certificates = {},
+            .probes = {}};
 }
 
 ClientRow with_ja4(ClientRow row, const std::string& ja4) {
@@ -81,41 +100,129 @@ TEST_CASE("what each client's evidence means for it") {
         Action action;
     };
     const std::vector<Case> cases{
-        {"only in clear: disable or allow", {seen(Evidence::clear_startup)}, true, Readiness::unknown, Readiness::no, true, Action::enable_tls},
-        {"in clear after N", {seen(Evidence::clear_startup_after_no)}, true, Readiness::unknown, Readiness::no, true, Action::enable_tls},
-        {"allow, by its second attempt", {seen(Evidence::tls_after_clear_refused), seen(Evidence::tls_startup)}, false, Readiness::no, Readiness::no, true,
+        {"only in clear: disable or allow",
+         {seen(Evidence::clear_startup)},
+         true,
+         Readiness::unknown,
+         Readiness::no,
+         true,
+         Action::enable_tls},
+        {"in clear after N",
+         {seen(Evidence::clear_startup_after_no)},
+         true,
+         Readiness::unknown,
+         Readiness::no,
+         true,
+         Action::enable_tls},
+        {"allow, by its second attempt",
+         {seen(Evidence::tls_after_clear_refused), seen(Evidence::tls_startup)},
+         false,
+         Readiness::no,
+         Readiness::no,
+         true,
          Action::verify_the_server},
-        {"prefer, falling back", {seen(Evidence::clear_startup_after_tls_login), seen(Evidence::tls_startup)}, true, Readiness::no, Readiness::no, true,
+        {"prefer, falling back",
+         {seen(Evidence::clear_startup_after_tls_login), seen(Evidence::tls_startup)},
+         true,
+         Readiness::no,
+         Readiness::no,
+         true,
          Action::repair_fallback},
-        {"falls back because it verifies", {seen(Evidence::tls_refused), seen(Evidence::clear_startup_after_tls)}, true, Readiness::unknown,
-         Readiness::no, true, Action::repair_fallback},
+        {"falls back because it verifies",
+         {seen(Evidence::tls_refused), seen(Evidence::clear_startup_after_tls)},
+         true,
+         Readiness::unknown,
+         Readiness::no,
+         true,
+         Action::repair_fallback},
         {"TLS, no more known", {seen(Evidence::tls_startup)}, false, Readiness::no, Readiness::unknown, false, Action::probe},
-        {"TLS to a certificate nobody can verify", {seen(Evidence::tls_startup_undistributed)}, false, Readiness::no, Readiness::no, true,
+        {"TLS to a certificate nobody can verify",
+         {seen(Evidence::tls_startup_undistributed)},
+         false,
+         Readiness::no,
+         Readiness::no,
+         true,
          Action::verify_the_server},
-        {"accepts an impostor", {seen(Evidence::tls_startup), seen(Evidence::untrusted_accepted)}, false, Readiness::no, Readiness::no, true,
+        {"accepts an impostor",
+         {seen(Evidence::tls_startup), seen(Evidence::untrusted_accepted)},
+         false,
+         Readiness::no,
+         Readiness::no,
+         true,
          Action::verify_the_server},
-        {"verifies, candidate not tried", {seen(Evidence::tls_startup), seen(Evidence::untrusted_refused)}, false, Readiness::no, Readiness::unknown,
-         false, Action::probe},
-        {"verifies, refused the candidate", {seen(Evidence::tls_startup), seen(Evidence::candidate_refused)}, false, Readiness::no, Readiness::yes, false,
+        {"verifies, candidate not tried",
+         {seen(Evidence::tls_startup), seen(Evidence::untrusted_refused)},
+         false,
+         Readiness::no,
+         Readiness::unknown,
+         false,
+         Action::probe},
+        {"verifies, refused the candidate",
+         {seen(Evidence::tls_startup), seen(Evidence::candidate_refused)},
+         false,
+         Readiness::no,
+         Readiness::yes,
+         false,
          Action::update_trust_store},
         {"verifies, refused the candidate by closing, twice",
-         {seen(Evidence::tls_startup), seen(Evidence::candidate_refused_silently, start, 2)}, false, Readiness::no, Readiness::yes, false,
+         {seen(Evidence::tls_startup), seen(Evidence::candidate_refused_silently, start, 2)},
+         false,
+         Readiness::no,
+         Readiness::yes,
+         false,
          Action::update_trust_store},
         {"refused the candidate, then accepted it",
          {seen(Evidence::tls_startup), seen(Evidence::candidate_refused), seen(Evidence::untrusted_refused),
-          seen(Evidence::candidate_accepted, start + hour)}, false, Readiness::no, Readiness::no, false, Action::none},
-        {"accepts the candidate, verification unknown", {seen(Evidence::tls_startup), seen(Evidence::candidate_accepted)}, false, Readiness::no,
-         Readiness::no, false, Action::probe},
-        {"does not know the certificate of today", {seen(Evidence::tls_refused)}, false, Readiness::no, Readiness::unknown, false,
+          seen(Evidence::candidate_accepted, start + hour)},
+         false,
+         Readiness::no,
+         Readiness::no,
+         false,
+         Action::none},
+        {"accepts the candidate, verification unknown",
+         {seen(Evidence::tls_startup), seen(Evidence::candidate_accepted)},
+         false,
+         Readiness::no,
+         Readiness::no,
+         false,
+         Action::probe},
+        {"does not know the certificate of today",
+         {seen(Evidence::tls_refused)},
+         false,
+         Readiness::no,
+         Readiness::unknown,
+         false,
          Action::fix_root_certificate},
-        {"has no root certificate", {seen(Evidence::no_client_hello)}, false, Readiness::unknown, Readiness::unknown, false,
+        {"has no root certificate",
+         {seen(Evidence::no_client_hello)},
+         false,
+         Readiness::unknown,
+         Readiness::unknown,
+         false,
          Action::fix_root_certificate},
-        {"was repaired", {seen(Evidence::tls_refused), seen(Evidence::tls_startup, start + hour), seen(Evidence::candidate_accepted, start + hour)},
-         false, Readiness::no, Readiness::no, false, Action::none},
-        {"closed once, perhaps a port scan", {seen(Evidence::tls_refused_silently)}, false, Readiness::unknown, Readiness::unknown, false, Action::probe},
+        {"was repaired",
+         {seen(Evidence::tls_refused), seen(Evidence::tls_startup, start + hour),
+          seen(Evidence::candidate_accepted, start + hour)},
+         false,
+         Readiness::no,
+         Readiness::no,
+         false,
+         Action::none},
+        {"closed once, perhaps a port scan",
+         {seen(Evidence::tls_refused_silently)},
+         false,
+         Readiness::unknown,
+         Readiness::unknown,
+         false,
+         Action::probe},
         {"insists on TLS", {seen(Evidence::closed_after_no)}, false, Readiness::no, Readiness::unknown, false, Action::probe},
-        {"TLS once, clear ever since", {seen(Evidence::tls_startup), seen(Evidence::clear_startup, start + hour)}, true, Readiness::unknown,
-         Readiness::no, true, Action::enable_tls},
+        {"TLS once, clear ever since",
+         {seen(Evidence::tls_startup), seen(Evidence::clear_startup, start + hour)},
+         true,
+         Readiness::unknown,
+         Readiness::no,
+         true,
+         Action::enable_tls},
         {"nothing", {}, false, Readiness::unknown, Readiness::unknown, false, Action::probe},
     };
     for (const Case& expected : cases) {
@@ -157,7 +264,8 @@ TEST_CASE("evidence with a label of a newer version is shown and proves nothing"
 TEST_CASE("inventories with the same client add up") {
     ClientRow first = client("app", {seen(Evidence::tls_startup, start, 3)});
     first.days[20'000]["TLSv1.3"] = 4;
-    ClientRow second = client("app", {seen(Evidence::tls_startup, start + day, 5), seen(Evidence::untrusted_accepted, start + day)});
+    ClientRow second =
+        client("app", {seen(Evidence::tls_startup, start + day, 5), seen(Evidence::untrusted_accepted, start + day)});
     second.first_seen = start - day;
     second.version = "TLSv1.3";
     second.days[20'000]["TLSv1.3"] = 2;
@@ -184,7 +292,8 @@ TEST_CASE("a proxy's file and the fleet's copy of it count once, as the newer ha
 }
 
 TEST_CASE("a failed handshake is its client's when only one has that fingerprint at that address") {
-    const auto joined = join(inventory({with_ja4(client("app", {}), "t13"), with_ja4(client("web", {}), "t12")}, {handshake(seen(Evidence::tls_refused))}));
+    const auto joined = join(inventory({with_ja4(client("app", {}), "t13"), with_ja4(client("web", {}), "t12")},
+                                       {handshake(seen(Evidence::tls_refused))}));
     REQUIRE(joined.size() == 2);
     CHECK(find(joined[0], Evidence::tls_refused));
     CHECK_FALSE(find(joined[0], Evidence::tls_refused)->possible);
@@ -192,7 +301,8 @@ TEST_CASE("a failed handshake is its client's when only one has that fingerprint
 }
 
 TEST_CASE("a failed handshake that fits several clients is possible for each and proves nothing about any") {
-    const auto joined = join(inventory({with_ja4(client("app", {}), "t13"), with_ja4(client("web", {}), "t13")}, {handshake(seen(Evidence::tls_refused))}));
+    const auto joined = join(inventory({with_ja4(client("app", {}), "t13"), with_ja4(client("web", {}), "t13")},
+                                       {handshake(seen(Evidence::tls_refused))}));
     REQUIRE(joined.size() == 2);
     for (const ReportClient& each : joined) {
         REQUIRE(find(each, Evidence::tls_refused));
@@ -201,8 +311,9 @@ TEST_CASE("a failed handshake that fits several clients is possible for each and
 }
 
 TEST_CASE("a known executable decides, not the fingerprint") {
-    const auto joined = join(inventory({with_exe(with_ja4(client("app", {}), "t13"), "/bin/a"), with_exe(with_ja4(client("web", {}), "t13"), "/bin/b")},
-                                       {handshake(seen(Evidence::tls_refused), "/bin/b", "other")}));
+    const auto joined = join(inventory(
+        {with_exe(with_ja4(client("app", {}), "t13"), "/bin/a"), with_exe(with_ja4(client("web", {}), "t13"), "/bin/b")},
+        {handshake(seen(Evidence::tls_refused), "/bin/b", "other")}));
     REQUIRE(joined.size() == 2);
     CHECK_FALSE(find(joined[0], Evidence::tls_refused));
     REQUIRE(find(joined[1], Evidence::tls_refused));
@@ -210,8 +321,9 @@ TEST_CASE("a known executable decides, not the fingerprint") {
 }
 
 TEST_CASE("failed handshakes that fit nobody have a row without names, one for each source") {
-    const auto joined = join(inventory({client("app", {})}, {handshake(seen(Evidence::tls_refused)), handshake(seen(Evidence::no_client_hello)),
-                                                            handshake(seen(Evidence::tls_refused), "", "other")}));
+    const auto joined =
+        join(inventory({client("app", {})}, {handshake(seen(Evidence::tls_refused)), handshake(seen(Evidence::no_client_hello)),
+                                             handshake(seen(Evidence::tls_refused), "", "other")}));
     REQUIRE(joined.size() == 3);
     CHECK(joined[0].known);
     CHECK_FALSE(joined[1].known);
@@ -263,10 +375,12 @@ TEST_CASE("a client that left an old TLS version behind is not weak since then")
 TEST_CASE("filters choose rows after handshakes found their clients") {
     ClientRow far = client("far", {});
     far.who.client_addr = "2001:db8::7";
-    const auto rows = inventory({with_ja4(client("app", {seen(Evidence::tls_startup)}), "t13"), far}, {handshake(seen(Evidence::no_client_hello, start, 1), "", "zz")});
+    const auto rows = inventory({with_ja4(client("app", {seen(Evidence::tls_startup)}), "t13"), far},
+                                {handshake(seen(Evidence::no_client_hello, start, 1), "", "zz")});
     const auto names = [&](const ReportFilter& filter) {
         std::vector<std::string> out;
-        for (const ReportClient& each : make_report({rows}, filter).clients) out.push_back(each.known ? each.row.who.usename : "?");
+        for (const ReportClient& each : make_report({rows}, filter).clients)
+            out.push_back(each.known ? each.row.who.usename : "?");
         std::sort(out.begin(), out.end());
         return out;
     };
@@ -279,10 +393,11 @@ TEST_CASE("filters choose rows after handshakes found their clients") {
 }
 
 TEST_CASE("each client is counted in one of plain, not verifying, verifying and unknown") {
-    const Report report = make_report({inventory({client("a", {seen(Evidence::clear_startup)}, true), client("b", {seen(Evidence::tls_startup)}),
-                                                  client("c", {seen(Evidence::untrusted_accepted)}), client("d", {seen(Evidence::untrusted_refused)}),
-                                                  client("e", {})})},
-                                      {});
+    const Report report =
+        make_report({inventory({client("a", {seen(Evidence::clear_startup)}, true), client("b", {seen(Evidence::tls_startup)}),
+                                client("c", {seen(Evidence::untrusted_accepted)}),
+                                client("d", {seen(Evidence::untrusted_refused)}), client("e", {})})},
+                    {});
     const ReportSummary& s = report.summary;
     CHECK(s.clients == 5);
     CHECK(s.plain == 1);
@@ -295,8 +410,15 @@ TEST_CASE("each client is counted in one of plain, not verifying, verifying and 
 
 TEST_CASE("probing is counted once where clients share an address") {
     InventoryRows rows = inventory({client("a", {}), client("b", {})});
-    rows.probes.push_back({.upstream = "orders", .client_addr = "10.0.0.1", .client_exe = "", .kind = "untrusted", .shown = 5, .accepted = 2, .refused = 3,
-                           .last_shown = start, .last_refused = start});
+    rows.probes.push_back({.upstream = "orders",
+                           .client_addr = "10.0.0.1",
+                           .client_exe = "",
+                           .kind = "untrusted",
+                           .shown = 5,
+                           .accepted = 2,
+                           .refused = 3,
+                           .last_shown = start,
+                           .last_refused = start});
     const Report report = make_report({rows}, {});
     CHECK(report.summary.probes.at("untrusted").refused == 3);
     for (const ReportClient& each : report.clients) CHECK(each.probes.at(0).shared);
@@ -338,10 +460,21 @@ TEST_CASE("intervals are written as short as they can be") {
 
 TEST_CASE("names from the wire can neither move a terminal's cursor nor turn its text round") {
     CHECK(printable("plain \xc3\xa4") == "plain \xc3\xa4");
-    CHECK(printable("a\x1b[31mb\nc\x7f") == "a\xef\xbf\xbd[31mb\xef\xbf\xbd" "c\xef\xbf\xbd");
-    CHECK(printable("\xc2\x9b" "31m") == "\xef\xbf\xbd" "31m");         // CSI as one character
-    CHECK(printable("a\xe2\x80\xae" "b") == "a\xef\xbf\xbd" "b");       // RIGHT-TO-LEFT OVERRIDE
-    CHECK(printable("a\xe2\x81\xa6" "b") == "a\xef\xbf\xbd" "b");       // LEFT-TO-RIGHT ISOLATE
+    CHECK(printable("a\x1b[31mb\nc\x7f") ==
+          "a\xef\xbf\xbd[31mb\xef\xbf\xbd"
+          "c\xef\xbf\xbd");
+    CHECK(printable("\xc2\x9b"
+                    "31m") ==
+          "\xef\xbf\xbd"
+          "31m");  // CSI as one character
+    CHECK(printable("a\xe2\x80\xae"
+                    "b") ==
+          "a\xef\xbf\xbd"
+          "b");  // RIGHT-TO-LEFT OVERRIDE
+    CHECK(printable("a\xe2\x81\xa6"
+                    "b") ==
+          "a\xef\xbf\xbd"
+          "b");  // LEFT-TO-RIGHT ISOLATE
     CHECK(printable("\xff") == "\xef\xbf\xbd");
 }
 
@@ -356,7 +489,8 @@ TEST_CASE("CSV cells are no formulas, and quoted when they must be") {
 TEST_CASE("no line of the table is wider than 120 columns, whatever the names are") {
     std::vector<ClientRow> rows;
     for (const std::size_t length : {1u, 20u, 63u}) {
-        ClientRow row = client(std::string(length, 'u'), {seen(Evidence::clear_startup), seen(Evidence::tls_after_clear_refused)}, true);
+        ClientRow row =
+            client(std::string(length, 'u'), {seen(Evidence::clear_startup), seen(Evidence::tls_after_clear_refused)}, true);
         row.who.datname = std::string(length, 'd');
         row.who.application_name = std::string(length, 'a');
         row.who.client_exe = "/usr/bin/" + std::string(length, 'x');
