@@ -29,6 +29,17 @@ Evidence spoken(const Observation& o) {
 
 bool refuses(const Observation& o) { return proves(spoken(o)).min >= SslMode::verify_ca; }
 
+bool completes_tls(Evidence evidence) {
+    switch (evidence) {
+        case Evidence::tls_startup:
+        case Evidence::tls_startup_undistributed:
+        case Evidence::untrusted_accepted:
+        case Evidence::wrong_name_accepted:
+        case Evidence::candidate_accepted: return true;
+        default: return false;
+    }
+}
+
 /// The latest of two kinds of evidence decides; 0: neither was seen.
 std::int64_t latest(const std::vector<Observation>& observations, Evidence evidence) {
     std::int64_t when = 0;
@@ -64,13 +75,21 @@ Verdict judge(std::vector<Observation> observations) {
     // Whoever accepted the real certificate trusts its issuer, so it was the name that it refused.
     const bool trusts_issuer = find(observations, Evidence::tls_startup) || find(observations, Evidence::wrong_name_accepted);
 
+    // `allow` comes in clear, and with TLS only when that was refused. Without such a refusal, both together are a client that was changed.
+    const bool allow = find(observations, Evidence::tls_after_clear_refused);
+    bool tls = false;
+    bool clear = false;
+
     std::stable_sort(observations.begin(), observations.end(), [](const Observation& a, const Observation& b) { return a.last_seen > b.last_seen; });
     for (const Observation& o : observations) {
         if (o.possible) continue;
         if (fell_back && refused && refuses(o)) continue;
         SslModeInterval claim = proves(spoken(o));
         if (spoken(o) == Evidence::wrong_name_refused && trusts_issuer) claim.min = SslMode::verify_full;
-        if (const auto narrower = intersect(verdict.interval, claim)) {
+        tls |= completes_tls(o.evidence);
+        clear |= o.evidence == Evidence::clear_startup;
+        const auto narrower = intersect(verdict.interval, claim);
+        if (narrower && (allow || !(tls && clear))) {
             verdict.interval = *narrower;
         } else {
             verdict.changed = true;

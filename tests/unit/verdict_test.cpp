@@ -81,6 +81,18 @@ TEST_CASE("newer evidence that contradicts older counts, and the change is told"
     CHECK_FALSE(judge(in_turn({Evidence::tls_startup, Evidence::untrusted_refused})).changed);
 }
 
+TEST_CASE("clear text first and TLS later is a client that was changed, not one with sslmode=allow") {
+    const Verdict repaired = judge(in_turn({Evidence::clear_startup, Evidence::tls_startup}));
+    CHECK(range(repaired) == Range{SslMode::allow, SslMode::verify_full});
+    CHECK(repaired.changed);
+    const Verdict broken = judge(in_turn({Evidence::tls_startup, Evidence::clear_startup}));
+    CHECK(range(broken) == Range{SslMode::disable, SslMode::allow});
+    CHECK(broken.changed);
+    const Verdict allow = judge(in_turn({Evidence::clear_startup, Evidence::tls_after_clear_refused, Evidence::tls_startup}));
+    CHECK(range(allow) == Range{SslMode::allow, SslMode::allow});
+    CHECK_FALSE(allow.changed);
+}
+
 TEST_CASE("a client that goes on in clear when TLS fails is prefer, whatever it refuses") {
     const Verdict verdict = judge(in_turn({Evidence::tls_refused, Evidence::clear_startup_after_tls}));
     CHECK(range(verdict) == Range{SslMode::disable, SslMode::prefer});
