@@ -16,13 +16,36 @@ Version = tuple[int, ...]
 NEVER: Version = (10**6,)
 ALWAYS: Version = ()
 LIBPQ_SETTINGS = ("disable", "prefer", "require")
+SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What a driver does, whatever it calls it: the nearest of libpq's modes. `falls_back`: it refuses a certificate, and goes on in clear."""
+
+    mode: str
+    falls_back: bool = False
+
+    @property
+    def verifies(self) -> bool:
+        return self.mode.startswith("verify")
+
+
+def _as_named(*modes: str) -> dict[str, Behaviour]:
+    return {mode: Behaviour(mode) for mode in modes}
+
+
+# By its spelling. "with root": with sslrootcert, which verify-* always have.
+LIBPQ_BEHAVES = {**_as_named(*SSLMODES), "prefer with root": Behaviour("prefer", falls_back=True), "require with root": Behaviour("verify-ca")}
+
 
 
 @dataclass(frozen=True)
 class Driver:
     """What a driver can do, by the version that began to. `binds_from`: with SCRAM over TLS it uses, or says that it could use, channel
     binding (gs2 flags p and y), unless a setting forbids that; before, its flag is n. `says_y_in_clear`: also where no TLS is.
-    `answers_late`: when it is asked for its password after its first SCRAM message, it gives it."""
+    `answers_late`: when it is asked for its password after its first SCRAM message, it gives it. `behaves`: what its sslmodes mean, for
+    verification.py."""
 
     name: str
     language: str
@@ -39,6 +62,7 @@ class Driver:
     spelling: str = "channel_binding={}"
     on_libpq: bool = False  # versions are libpq's
     newer: bool = False  # from a newer Debian, where there is one
+    behaves: dict[str, Behaviour] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,11 +75,13 @@ class Client:
 
 
 def _libpq(name: str, language: str, **more) -> Driver:
-    return Driver(name, language, binds_from=(13,), direct_from=(17,), settings=LIBPQ_SETTINGS, on_libpq=True, **more)
+    return Driver(name, language, binds_from=(13,), direct_from=(17,), settings=LIBPQ_SETTINGS, on_libpq=True,
+                  behaves=LIBPQ_BEHAVES, **more)
 
 
 PG8000 = {"scram_from": (1, 13), "binds_from": (1, 17), "verifies_from": (1, 14)}
-PGJDBC = {"binds_from": (42, 7, 4), "direct_from": (42, 7, 4), "settings": LIBPQ_SETTINGS, "spelling": "channelBinding={}"}
+PGJDBC = {"binds_from": (42, 7, 4), "direct_from": (42, 7, 4), "settings": LIBPQ_SETTINGS, "spelling": "channelBinding={}",
+          "behaves": {**_as_named(*SSLMODES), "prefer with root": Behaviour("prefer"), "require with root": Behaviour("require")}}
 
 DRIVERS = (
     _libpq("psql", "C"),
@@ -64,18 +90,28 @@ DRIVERS = (
            on_libpq=True, only_scram=True, newer=True),
     _libpq("psycopg2", "Python"),
     _libpq("psycopg", "Python"),
-    Driver("asyncpg", "Python", direct_from=(0, 26)),
-    Driver("pg8000", "Python", **PG8000),
-    Driver("pg8000-newer", "Python", newer=True, **PG8000),
+    Driver("asyncpg", "Python", direct_from=(0, 26),
+           behaves={**_as_named(*SSLMODES), "prefer with root": Behaviour("prefer"), "require with root": Behaviour("verify-ca")}),
+    Driver("pg8000", "Python", **PG8000, behaves=_as_named("disable", "require")),
+    # An SSLContext, or none; ssl_context=None is its `prefer`.
+    Driver("pg8000-newer", "Python", newer=True, **PG8000, behaves=_as_named("disable", "prefer", "require", "verify-ca", "verify-full")),
     _libpq("dbd-pg", "Perl"),
     Driver("pgjdbc", "Java", **PGJDBC),
     Driver("pgjdbc-newer", "Java", newer=True, **PGJDBC),
     Driver("node-postgres", "JavaScript", binds_from=(8, 14), binds_by_default=False, says_y_in_clear=True, direct_from=(8, 16),
-           settings=(None, "prefer"), spelling="enableChannelBinding"),
-    Driver("postgres.js", "JavaScript", verifies_addresses=False, direct_from=(3, 4, 6)),
-    Driver("lib/pq", "Go"),
-    Driver("pgx4", "Go"),
-    Driver("tokio-postgres", "Rust", binds_from=(0, 5), answers_late=False, direct_from=(0, 7, 11), settings=LIBPQ_SETTINGS),
+           settings=(None, "prefer"), spelling="enableChannelBinding",
+           # ssl: {rejectUnauthorized: false}, {ca, checkServerIdentity() {}}, {ca}; and the words of its URLs, with a root certificate.
+           behaves={**_as_named("disable", "require", "verify-ca", "verify-full"), "prefer with root": Behaviour("verify-full"),
+                    "require with root": Behaviour("verify-full")}),
+    Driver("postgres.js", "JavaScript", verifies_addresses=False, direct_from=(3, 4, 6),
+           # The same objects, and its words: `allow` is one more for require.
+           behaves={**_as_named("disable", "prefer", "require", "verify-ca", "verify-full"), "allow": Behaviour("require")}),
+    # With a root certificate `require` is `verify-ca`, and that checks the name as well.
+    Driver("lib/pq", "Go", behaves={**_as_named("disable", "require", "verify-full"), "verify-ca": Behaviour("verify-full"),
+                                    "require with root": Behaviour("verify-full")}),
+    Driver("pgx4", "Go", behaves={**_as_named(*SSLMODES), "prefer with root": Behaviour("prefer"), "require with root": Behaviour("verify-ca")}),
+    Driver("tokio-postgres", "Rust", binds_from=(0, 5), answers_late=False, direct_from=(0, 7, 11), settings=LIBPQ_SETTINGS,
+           behaves=_as_named("disable", "prefer", "require", "verify-ca", "verify-full")),
 )
 
 

@@ -83,7 +83,7 @@ class Trial:
 
     def _log_in_directly(self, cell: Cell, host: str, password: str | None) -> dict:
         world = self._world
-        return self._program.login(**request(cell, host, password), port=world.cluster.port, sslrootcert=str(world.pki.new.cert))
+        return self._program.login(**request(cell, host, password, world.pki.new.cert), port=world.cluster.port)
 
 
 class _Proxied:
@@ -91,7 +91,7 @@ class _Proxied:
 
     def __init__(self, world: World, program: Program, setup: Setup, proxy):
         self._program, self._setup, self._port = program, setup, proxy.port
-        self._rootcert = str(world.pki.front.cert)
+        self._rootcert = world.pki.front.cert
         self._audit = Audit(proxy)
         self._remembered = False
 
@@ -117,7 +117,7 @@ class _Proxied:
 
     def mistrust(self, cell: Cell, other_ca: Path) -> None:
         """A driver that accepts just any certificate would prove nothing about verify-full."""
-        rootcert, self._rootcert = self._rootcert, str(other_ca)
+        rootcert, self._rootcert = self._rootcert, other_ca
         answer, events = self._attempt(cell, "localhost", PASSWORDS.get(METHODS[cell.method]))
         self._rootcert = rootcert
         if answer["ok"] or [event["event"] for event in events] != ["tls_failed"]:
@@ -131,7 +131,7 @@ class _Proxied:
     def _attempt(self, cell: Cell, host: str, password: str | None) -> tuple[dict, list[dict]]:
         """Every login must be one connection: a driver that connects again by itself would show in the events."""
         self.nothing_more(cell)
-        answer = self._program.login(**request(cell, host, password), port=self._port, sslrootcert=self._rootcert)
+        answer = self._program.login(**request(cell, host, password, self._rootcert), port=self._port)
         if (answer["error"] or "").startswith(NOT_SUPPORTED):
             cell.problems.append("rows.py says that the driver has this, and it says that it has not")
             return answer, []
@@ -165,9 +165,10 @@ class _Proxied:
             cell.problems.append(f"wrong password: the driver shows {answer['sqlstate']}, and {shown} at the server itself")
 
 
-def request(cell: Cell, host: str, password: str | None) -> dict:
+def request(cell: Cell, host: str, password: str | None, rootcert: Path) -> dict:
     return {"host": host, "user": METHODS[cell.method], "password": password, "dbname": "postgres", "sslmode": cell.leg.sslmode,
-            "sslnegotiation": cell.leg.sslnegotiation, "sslcert": None, "sslkey": None, "channel_binding": cell.setup.setting}
+            "sslrootcert": str(rootcert) if cell.leg.sslmode == "verify-full" else None, "sslnegotiation": cell.leg.sslnegotiation,
+            "sslcert": None, "sslkey": None, "channel_binding": cell.setup.setting}
 
 
 def _reason(answer: dict, events: list[dict]) -> str:

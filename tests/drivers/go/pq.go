@@ -10,6 +10,7 @@ import (
 )
 
 func main() {
+	lacks = map[string]bool{"allow": true, "prefer": true}
 	serve("lib/pq", func(ctx context.Context, url string) (answer string, err error) {
 		connector, err := pq.NewConnector(url)
 		if err != nil {

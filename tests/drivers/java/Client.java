@@ -102,9 +102,7 @@ public class Client {
         putIfGiven(properties, "password", wanted.get("password"));
         putIfGiven(properties, "sslcert", wanted.get("sslcert"));
         putIfGiven(properties, "sslkey", key == null ? null : key.toString());
-        if (wanted.get("sslmode").equals("verify-full")) {
-            properties.put("sslrootcert", wanted.get("sslrootcert"));
-        }
+        putIfGiven(properties, "sslrootcert", wanted.get("sslrootcert"));
         if ("direct".equals(wanted.get("sslnegotiation"))) {
             demand("sslNegotiation");
             properties.put("sslNegotiation", "direct");

@@ -24,11 +24,17 @@ export async function serve({ driver, packageName, login, sqlstate }) {
     process.exit(0)
 }
 
-// The `ssl` option of both drivers.
+// The `ssl` option of both drivers: objects for Node's tls.connect(). What has no such object is not supported, unless a driver has a word
+// for it.
 export function tls({ sslmode, sslrootcert, sslcert, sslkey }) {
     if (sslmode === 'disable') return false
-    const pem = (file) => file && readFileSync(file)
-    const trust = sslmode === 'verify-full' ? { ca: pem(sslrootcert) } : { rejectUnauthorized: false }
+    const pem = (file) => (file ? readFileSync(file) : undefined)
+    const trust = {
+        'require': sslrootcert ? null : { rejectUnauthorized: false },
+        'verify-ca': { ca: pem(sslrootcert), checkServerIdentity: () => undefined },
+        'verify-full': { ca: pem(sslrootcert) },
+    }[sslmode]
+    if (!trust) throw unsupported
     return { ...trust, cert: pem(sslcert), key: pem(sslkey) }
 }
 

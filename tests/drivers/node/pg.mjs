@@ -11,13 +11,16 @@ await serve({
     sqlstate: (error) => (error instanceof pg.DatabaseError ? error.code : null),
     async login(wanted, signal) {
         if (wanted.channel_binding === 'require') throw unsupported
+        const inUrl = wanted.sslrootcert && ['prefer', 'require'].includes(wanted.sslmode)
         const client = new pg.Client({
+            // Words exist in URLs only; `prefer` and `require` are two more for verify-full there.
+            ...(inUrl && { connectionString: `postgresql:///?${new URLSearchParams({ sslmode: wanted.sslmode, sslrootcert: wanted.sslrootcert })}` }),
             host: wanted.host,
             port: wanted.port,
             user: wanted.user,
             password: wanted.password,
             database: wanted.dbname,
-            ssl: tls(wanted),
+            ...(!inUrl && { ssl: tls(wanted) }),
             sslnegotiation: wanted.sslnegotiation,
             enableChannelBinding: wanted.channel_binding === 'prefer',
             stream: () => new net.Socket({ signal }),

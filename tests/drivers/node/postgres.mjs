@@ -12,13 +12,15 @@ await serve({
     async login(wanted, signal) {
         if (wanted.channel_binding === 'require') throw unsupported
         const { host, port } = wanted
+        // It has words for these, which it takes instead of an object.
+        const isWord = ['allow', 'prefer'].includes(wanted.sslmode) && !wanted.sslrootcert && !wanted.sslcert
         const sql = postgres({
             host,
             port,
             user: wanted.user,
             password: wanted.password,
             database: wanted.dbname,
-            ssl: tls(wanted),
+            ssl: isWord ? wanted.sslmode : tls(wanted),
             sslnegotiation: wanted.sslnegotiation,
             max: 1,
             fetch_types: false,

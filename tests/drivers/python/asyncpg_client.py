@@ -3,6 +3,7 @@
 
 import asyncio
 import ssl
+from urllib.parse import urlencode
 
 import asyncpg
 
@@ -17,19 +18,26 @@ async def attempt(request: dict) -> str:
     if request.get("channel_binding") not in (None, "disable"):
         raise NotSupported("asyncpg knows no channel binding")
     direct = request.get("sslnegotiation") == "direct"
-    connection = await asyncpg.connect(**{name: request[name] for name in ("host", "port", "user", "password")}, database=request["dbname"],
-                                       ssl=tls(request, direct), direct_tls=direct, timeout=TIMEOUT)
+    own = not direct and not request.get("sslcert")
+    connection = await asyncpg.connect(url(request) if own else None, **{name: request[name] for name in ("host", "port", "user", "password")},
+                                       database=request["dbname"], ssl=None if own else context(request, direct), direct_tls=direct,
+                                       timeout=TIMEOUT)
     try:
         return await connection.fetchval("SELECT current_user || ':' || $1", "42")
     finally:
         await connection.close()
 
 
-def tls(request: dict, direct: bool):
-    """asyncpg's own sslmode where it can be given as a word."""
-    if request["sslmode"] != "verify-full" and not direct and not request.get("sslcert"):
-        return request["sslmode"]
-    context = ssl.create_default_context(cafile=request["sslrootcert"])
+def url(request: dict) -> str:
+    """asyncpg's own sslmode and sslrootcert."""
+    settings = {name: request[name] for name in ("sslmode", "sslrootcert") if request.get(name)}
+    return f"postgresql:///?{urlencode(settings)}"
+
+
+def context(request: dict, direct: bool) -> ssl.SSLContext:
+    if request["sslmode"] not in ("require", "verify-full"):
+        raise NotSupported("with an SSLContext, asyncpg has no modes")
+    context = ssl.create_default_context(cafile=request.get("sslrootcert"))
     if request["sslmode"] == "require":
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if direct:

@@ -34,13 +34,20 @@ def login(request: dict) -> str:
 def tls(request: dict) -> dict:
     if request["sslmode"] == "disable":
         return {"ssl_context": False} if VERIFIES else {}  # the later one tries TLS unless forbidden
+    if request["sslmode"] in ("allow", "prefer", "require") and request.get("sslrootcert"):
+        raise NotSupported("the SSLContext alone says what is verified")
     if not VERIFIES:
         if request["sslmode"] != "require":
-            raise NotSupported("this pg8000 does not verify")
+            raise NotSupported("this pg8000 has TLS or not, and never verifies")
         return {"ssl": True}
-    context = ssl.create_default_context(cafile=request["sslrootcert"])
+    if request["sslmode"] == "allow":
+        raise NotSupported("pg8000 tries TLS first or not at all")
+    if request["sslmode"] == "prefer":
+        return {"ssl_context": None}
+    context = ssl.create_default_context(cafile=request.get("sslrootcert"))
+    context.check_hostname = request["sslmode"] == "verify-full"
     if request["sslmode"] == "require":
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.verify_mode = ssl.CERT_NONE
     if request.get("sslcert"):
         context.load_cert_chain(request["sslcert"], request["sslkey"])
     return {"ssl_context": context}

@@ -53,7 +53,11 @@ fn config(wanted: &Value) -> Result<Config, Failure> {
         .port(wanted["port"].as_u64().ok_or("no port")?.try_into()?)
         .user(text(wanted, "user"))
         .dbname(text(wanted, "dbname"))
-        .ssl_mode(if text(wanted, "sslmode") == "disable" { SslMode::Disable } else { SslMode::Require });
+        .ssl_mode(match text(wanted, "sslmode") {
+            "disable" => SslMode::Disable,
+            "prefer" => SslMode::Prefer,
+            _ => SslMode::Require,
+        });
     if let Some(password) = wanted["password"].as_str() {
         config.password(password);
     }
@@ -69,10 +73,10 @@ fn config(wanted: &Value) -> Result<Config, Failure> {
 fn connector(wanted: &Value) -> Result<tls::Connector, Failure> {
     let mut builder = SslConnector::builder(SslMethod::tls_client())?;
     let verify_name = text(wanted, "sslmode") == "verify-full";
-    if verify_name {
-        builder.set_ca_file(text(wanted, "sslrootcert"))?;
-    } else {
-        builder.set_verify(SslVerifyMode::NONE);
+    match (text(wanted, "sslmode"), wanted["sslrootcert"].as_str()) {
+        ("verify-ca" | "verify-full", Some(roots)) => builder.set_ca_file(roots)?,
+        ("disable", _) | ("prefer" | "require", None) => builder.set_verify(SslVerifyMode::NONE),
+        _ => return Err("not supported by the driver".into()),
     }
     if let (Some(cert), Some(key)) = (wanted["sslcert"].as_str(), wanted["sslkey"].as_str()) {
         builder.set_certificate_chain_file(cert)?;

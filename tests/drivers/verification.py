@@ -1,0 +1,157 @@
+#!/usr/bin/python3
+"""Logs in through pgairlock with every PostgreSQL driver there is in Debian, in every sslmode it has, and compares what `pgairlock report` then
+says of it with what it really does (rows.py): with certificate probes and without, with TLS offered, demanded and not offered. Prints how often
+what is reported as what. Exit status 1: something false was claimed, less is known than could be, or a login failed that must not.
+
+Drivers that are not installed, or cannot be downloaded (fetch-newer), are told on standard error and are in no count.
+PGAIRLOCK names another binary than build/proxy/pgairlock.
+"""
+
+import argparse
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+from program import Broken, Program  # noqa: E402
+from rounds import Authorities, Case, Trials  # noqa: E402
+from rows import DRIVERS, SSLMODES, Client, clients  # noqa: E402
+from verification_page import page, tables  # noqa: E402
+from world import World  # noqa: E402
+
+
+@dataclass
+class Result:
+    """What became of one driver."""
+
+    client: Client
+    title: str = ""
+    cases: list[Case] = field(default_factory=list)
+    budget: tuple[int, int] | None = None  # logins that failed of 30, and refused probes, where one may
+    problems: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def outcomes(self):
+        return [(case, outcome) for case in self.cases for outcome in case.outcomes.values()]
+
+    @property
+    def false(self) -> int:
+        return sum(len(outcome.false) for _, outcome in self.outcomes)
+
+    @property
+    def failed(self) -> int:
+        return sum(bool(outcome.false or outcome.problems) for _, outcome in self.outcomes) + len(self.problems)
+
+    @property
+    def passed(self) -> int:
+        return sum(not (outcome.false or outcome.problems) for _, outcome in self.outcomes) + (self.budget is not None)
+
+
+def main() -> None:
+    options = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the ExitStack is unwound
+    begin = time.monotonic()
+    found, missing = clients(options.names)
+    for name in missing:
+        say(f"NOT AVAILABLE HERE, NOT TESTED: {name}")
+    with ExitStack() as running:
+        world = World(running)
+        authorities = Authorities(world)
+        with ThreadPoolExecutor(options.jobs) as pool:
+            tried = {client.driver.name: pool.submit(try_driver, world, authorities, client) for client in sorted(found, key=by_length)}
+            results = [tried[client.driver.name].result() for client in found]
+        if options.write:
+            options.write.write_text(page(results, missing))
+    print(tables(results))
+    show_problems(results)
+    failed, passed, false = (sum(getattr(result, name) for result in results) for name in ("failed", "passed", "false"))
+    if missing:
+        print(f"not available here, not tested: {', '.join(missing)}")
+    if false:
+        print(f"!!! {false} FALSE CLAIMS")
+    counts = [f"{failed} failed"] * bool(failed) + [f"{passed} passed"]
+    print(f"{', '.join(counts)} in {time.monotonic() - begin:.1f} s")
+    sys.exit(1 if failed or not passed else 0)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = [driver.name for driver in DRIVERS if driver.behaves]
+    parser.add_argument("--only", default="*", metavar="NAME[,...]", help=f"names or patterns: {', '.join(names)}")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="also write the page: docs/verification-matrix.md")
+    parser.add_argument("--jobs", type=int, default=3, metavar="N", help="drivers at a time (3)")
+    options = parser.parse_args()
+    options.names = [name for name in names if any(fnmatch(name, pattern) for pattern in options.only.split(","))]
+    for pattern in options.only.split(","):
+        if not any(fnmatch(name, pattern) for name in names):
+            parser.error(f"--only {pattern}: no such driver")
+    if options.write and options.only != "*":
+        parser.error("--write: the page is about all drivers")
+    return options
+
+
+def by_length(client: Client) -> int:
+    """The longest first, so that none is left over at the end."""
+    return -len(client.driver.behaves)
+
+
+def try_driver(world: World, authorities: Authorities, client: Client) -> Result:
+    result = Result(client)
+    begin = time.monotonic()
+    program = None
+    try:
+        program = Program(client, world.directory)
+        result.title = f"{program.name} {program.version}"
+        trials = Trials(world, authorities, program, client.driver.name)
+        for spelling in [*SSLMODES, "prefer with root", "require with root"]:
+            behaviour = client.driver.behaves.get(spelling)
+            case = trials.run(spelling, behaviour) if behaviour else trials.lacks(spelling)
+            if case:
+                result.cases.append(case)
+            elif behaviour:
+                result.problems.append(f"rows.py says that the driver has {spelling}, and it says that it has not")
+        try_budget(trials, result)
+        program.close()
+    except (Broken, AssertionError, OSError) as error:  # an AssertionError is the harness's, about the proxy
+        result.problems.append(f"{type(error).__name__}: {error}")
+    finally:
+        if program:
+            program.kill()
+    result.seconds = time.monotonic() - begin
+    say(f"{client.driver.name}: {result.title}, {result.passed} passed, {result.failed} failed ({result.seconds:.1f} s)")
+    return result
+
+
+def try_budget(trials: Trials, result: Result) -> None:
+    """With the mode that probing costs most."""
+    verifying = [spelling for spelling, behaviour in result.client.driver.behaves.items() if behaviour.verifies]
+    if not verifying:
+        return
+    result.budget = trials.spend_budget(verifying[-1])
+    if result.budget != (1, 1):
+        result.problems.append(f"30 logins with max_per_client = 1: {result.budget[0]} failed, the report says that probing cost {result.budget[1]}")
+
+
+def show_problems(results: list[Result]) -> None:
+    for result in results:
+        for problem in result.problems:
+            say(f"\n{result.client.driver.name}: {problem}")
+        for case, outcome in result.outcomes:
+            lines = [*(f"FALSE CLAIM: {claim}" for claim in outcome.false), *outcome.problems]
+            if lines:
+                say("\n" + "\n  ".join([f"{case} ({case.behaviour.mode} by behaviour), {outcome.round}:", *lines]))
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
