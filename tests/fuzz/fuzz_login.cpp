@@ -27,7 +27,7 @@ void check_offer(const Buffer& to_client, const LoginPolicy& policy) {
 }
 
 Buffer first_message(bool plus, const LoginPolicy& policy) {
-    const ScramClient client(policy.crypto, plus ? policy.server_end_point : Buffer());
+    const ScramClient client(policy.crypto, policy.server_end_point, plus);
     Buffer message;
     append_sasl_initial_response(message, client.mechanism(), client.first_message());
     return message;
