@@ -66,19 +66,12 @@ void Login::authentication(const Message& message, LoginOutput& out) {
     Reader reader(message.body);
     const auto code = static_cast<AuthenticationCode>(reader.u32());
     if (!reader.ok() || authenticated_) return fail(Fault::server_message);
-    // Once we have begun to authenticate, the server may not fall back to asking for something weaker.
-    const bool ours = scram_client_.has_value();
+    if (code == AuthenticationCode::ok) return authentication_ok(message, out);
+    if (scram_client_) return upstream_scram(code, as_text(reader.rest()), out);
     switch (code) {
-        case AuthenticationCode::ok: return authentication_ok(message, out);
         case AuthenticationCode::sasl: return sasl_offer(message.body, out);
-        case AuthenticationCode::sasl_continue:
-            if (ours) return upstream_challenge(as_text(reader.rest()), out);
-            break;
-        case AuthenticationCode::sasl_final:
-            if (!ours) return pass(message, out.to_client);
-            server_proved_ = scram_client_->server_final(as_text(reader.rest()));
-            if (!server_proved_) fail(Fault::scram_signature);
-            return;
+        case AuthenticationCode::sasl_final: return pass(message, out.to_client);
+        case AuthenticationCode::sasl_continue: break;
         case AuthenticationCode::cleartext_password: auth_method_ = "password"; break;
         case AuthenticationCode::md5_password: auth_method_ = "md5"; break;
         case AuthenticationCode::gss:
@@ -86,9 +79,20 @@ void Login::authentication(const Message& message, LoginOutput& out) {
         case AuthenticationCode::sspi: auth_method_ = "gss"; break;
         default: return fail(Fault::server_message);
     }
-    if (ours) return fail(Fault::server_message);
     pass(message, out.to_client);
     next_ = Next::read_client;
+}
+
+/// Once we have begun to authenticate, the server may not fall back to asking for something weaker.
+void Login::upstream_scram(AuthenticationCode code, std::string_view data, LoginOutput& out) {
+    switch (code) {
+        case AuthenticationCode::sasl_continue: return upstream_challenge(data, out);
+        case AuthenticationCode::sasl_final:
+            server_proved_ = scram_client_->server_final(data);
+            if (!server_proved_) fail(Fault::scram_signature);
+            return;
+        default: return fail(Fault::server_message);
+    }
 }
 
 void Login::authentication_ok(const Message& message, LoginOutput& out) {
@@ -227,7 +231,7 @@ void Login::password(const Message& message, LoginOutput& out) {
 void Login::begin_upstream_scram(LoginOutput& out) {
     const bool plus = server_offer_.offers(scram_sha_256_plus) && !policy_.server_end_point.empty();
     if (!plus && !server_offer_.offers(scram_sha_256)) return fail(Fault::sasl_nothing_left);
-    scram_client_.emplace(policy_.crypto, plus ? policy_.server_end_point : Buffer());
+    scram_client_.emplace(policy_.crypto, policy_.server_end_point, plus);
     auth_method_ = lower(scram_client_->mechanism());
     append_sasl_initial_response(out.to_server, scram_client_->mechanism(), scram_client_->first_message());
     expected_ = Expected::opaque;

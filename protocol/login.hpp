@@ -96,6 +96,7 @@ class Login {
     };
 
     void authentication(const Message& message, LoginOutput& out);
+    void upstream_scram(AuthenticationCode code, std::string_view data, LoginOutput& out);
     void authentication_ok(const Message& message, LoginOutput& out);
     void sasl_offer(Bytes body, LoginOutput& out);
     void offer(AuthenticationSASL offer, LoginOutput& out);

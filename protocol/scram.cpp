@@ -94,10 +94,10 @@ std::optional<ScramSecret> parse_scram_secret(std::string_view text) {
 
 // --- The client's side
 
-ScramClient::ScramClient(const ScramCrypto& crypto, Buffer end_point)
-    : crypto_(crypto), end_point_(std::move(end_point)), nonce_(crypto.nonce()) {}
+ScramClient::ScramClient(const ScramCrypto& crypto, Buffer end_point, bool plus)
+    : crypto_(crypto), end_point_(std::move(end_point)), plus_(plus && !end_point_.empty()), nonce_(crypto.nonce()) {}
 
-std::string ScramClient::gs2_header() const { return end_point_.empty() ? "n,," : std::string(end_point_flag) + ",,"; }
+std::string ScramClient::gs2_header() const { return (plus_ ? std::string(end_point_flag) : end_point_.empty() ? "n" : "y") + ",,"; }
 
 /// PostgreSQL takes the user's name from the StartupMessage and ignores this one.
 std::string ScramClient::first_bare() const { return "n=,r=" + nonce_; }

@@ -73,10 +73,11 @@ ScramSecret scram_secret(const ScramCrypto& crypto, const ScramKey& salted_passw
 /// The client's side: first_message, then server_first, then final_message, then server_final.
 class ScramClient {
    public:
-    /// `end_point`: tls-server-end-point data (RFC 5929) for -PLUS; empty: plain SCRAM, with gs2 flag 'n'.
-    ScramClient(const ScramCrypto& crypto, Buffer end_point);
+    /// `end_point`: tls-server-end-point data (RFC 5929); empty: the channel cannot be bound, gs2 flag 'n'. `plus`: the server offers -PLUS, so it is
+    /// bound, flag 'p'; otherwise flag 'y' lets a server that did offer it notice that somebody took it away.
+    ScramClient(const ScramCrypto& crypto, Buffer end_point, bool plus = true);
 
-    std::string_view mechanism() const noexcept { return end_point_.empty() ? scram_sha_256 : scram_sha_256_plus; }
+    std::string_view mechanism() const noexcept { return plus_ ? scram_sha_256_plus : scram_sha_256; }
     std::string first_message() const;
     /// scram_message: malformed, out of order or not an answer to our nonce; scram_iterations: over max_scram_iterations.
     Fault server_first(std::string_view message, ScramSalt& salt);
@@ -90,6 +91,7 @@ class ScramClient {
 
     ScramCrypto crypto_;
     Buffer end_point_;
+    bool plus_;
     std::string nonce_;
     std::string server_first_;
     std::string full_nonce_;

@@ -80,12 +80,22 @@ LOGINS = {
     "scram-n": scram(b"n"),
     "scram-y": scram(b"y"),
     "scram-plus": OFFER + sasl_choice(b"SCRAM-SHA-256-PLUS", b"p=tls-server-end-point,,n=,r=abc"),
-    "scram-later": OFFER + sasl_choice(b"SCRAM-SHA-256", None) + authentication(11),
+    "scram-later": OFFER + sasl_choice(b"SCRAM-SHA-256", None) + message("p", b"n,,n=,r=abc") + authentication(11),
+    "bridged": OFFER + sasl_choice(b"SCRAM-SHA-256", b"y,,n=,r=abc") + message("p", b"a long password\0")
+    + authentication(11, b"r=AAAAAAAAAAAAAAAAAAAAAAAAabc,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096")
+    + authentication(12, b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=") + AFTER_OK,
+    "asked": OFFER + message("p", b"a long password\0") + authentication(3),
+    "terminated": OFFER + sasl_choice(b"SCRAM-SHA-256", b"n,,n=,r=abc")
+    + message("p", b"c=biws,r=abcAAAAAAAAAAAAAAAAAAAAAAAA,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="),
     "gss": authentication(7) + message("p", b"token") + authentication(8, b"more") + message("p", b"token") + AFTER_OK,
     "refused": error("28000", "no pg_hba.conf entry"),
     "refused-later": authentication(3) + message("p", b"x\0") + error("28P01"),
     "version": message("v", struct.pack("!II", 0x30000, 0)) + message("N", b"SNOTICE\0\0") + AFTER_OK,
 }
+
+# The first byte of fuzz_login's input: mode, and what there is (fuzz_login.cpp).
+POLICIES = {"auto": b"\x18", "asked": b"\x1c", "exposed": b"\x10", "passthrough": b"\x11", "bridge": b"\x1a", "terminate": b"\x7b", "secret": b"\xbb",
+            "unknown": b"\x3b"}
 
 CONFIGS = {
     "small": """\
@@ -158,7 +168,24 @@ SEEDS = {
         "cancel-long": b"\0" + CANCEL_LONG,
         "old": b"\0" + startup(0x20000, user="ada"),
     },
-    "fuzz_login": {name: b"\1" + talk for name, talk in LOGINS.items()} | {"scram-y-clear": b"\0" + scram(b"y")},
+    "fuzz_login": {f"{mode}-{name}": policy + talk for mode, policy in POLICIES.items() for name, talk in LOGINS.items()},
+    "fuzz_scram": {
+        "client": b"\0r=\1abc,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096\nv=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
+        "client-plus": b"\4r=\1abc,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=1\nv=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
+        "server": b"\1n,,n=,r=abc\nc=biws,r=abc\1,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+        "server-y": b"\1y,,n=,r=abc\nc=eSws,r=abc\1,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+        "server-plus": b"\5p=tls-server-end-point,,n=,r=abc\nc=cD10bHMtc2VydmVyLWVuZC1wb2ludCwsc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3M="
+                       b",r=abc\1,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=\nP",
+        "secret": b"\2SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY="
+                  b":wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
+        "base64": b"\3W22ZaJ0SNY7soEsUEjb6gQ==",
+    },
+    "fuzz_users": {
+        "some": b'; comment\n"ada" "secret" ignored\n"b""ob" "with ""quotes"""\n\n"md5" "md5' + b"0" * 32 + b'"\n"none" ""\r\n'
+                b'"scram" "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY='
+                b':wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="\n',
+        "broken": b'"ada\n"ada" secret\nada secret\n"" "x"\n"x" "SCRAM-SHA-256$x"',
+    },
     "fuzz_messages": {name: b"\x07" + talk for name, talk in LOGINS.items()},
     "fuzz_client_hello": {
         "tls13": client_hello(ssl.TLSVersion.TLSv1_3, "db.example.com", ["postgresql"]),
