@@ -25,6 +25,7 @@ std::string_view label(Evidence evidence) noexcept {
         case Evidence::candidate_accepted: return "candidate_accepted";
         case Evidence::candidate_refused: return "candidate_refused";
         case Evidence::candidate_refused_silently: return "candidate_refused_silently";
+        case Evidence::clear_startup_after_declined: return "clear_startup_after_declined";
     }
     return "";
 }
@@ -45,7 +46,8 @@ SslModeInterval proves(Evidence evidence) noexcept {
         case Evidence::clear_startup_after_tls_login: return {SslMode::prefer, SslMode::prefer};
         // `disable` never sends SSLRequest; libpq's `allow` does once its clear attempt was refused, and then accepts 'N' too.
         case Evidence::clear_startup_after_no: return {SslMode::allow, SslMode::prefer};
-        case Evidence::closed_after_no: return {SslMode::require, SslMode::verify_full};
+        // pgx's `prefer` closes too, and comes again in clear: judge() in verdict.hpp can tell when none did.
+        case Evidence::closed_after_no: return {SslMode::allow, SslMode::verify_full};
         // Whoever completes TLS is not `disable`; an accepted certificate says no more than that.
         case Evidence::tls_startup: return {SslMode::allow, SslMode::verify_full};
         case Evidence::tls_startup_undistributed: return {SslMode::allow, SslMode::require};
@@ -66,6 +68,7 @@ SslModeInterval proves(Evidence evidence) noexcept {
         case Evidence::candidate_accepted: return {SslMode::allow, SslMode::verify_full};
         case Evidence::candidate_refused: return {SslMode::verify_ca, SslMode::verify_full};
         case Evidence::candidate_refused_silently: return anything;
+        case Evidence::clear_startup_after_declined: return {SslMode::disable, SslMode::prefer};
     }
     return anything;
 }

@@ -35,6 +35,7 @@ enum class Evidence {
     candidate_accepted,            // what clients will meet after the rotation
     candidate_refused,
     candidate_refused_silently,
+    clear_startup_after_declined,  // the same as clear_startup, shortly after our 'N' to the same address: perhaps the same client, again
 };
 
 std::string_view label(Evidence evidence) noexcept;

@@ -72,6 +72,9 @@ Verdict judge(std::vector<Observation> observations) {
     const bool refused = std::any_of(observations.begin(), observations.end(), [](const Observation& o) { return !o.possible && refuses(o); });
     verdict.falls_back = fell_back;
 
+    // pgx's `prefer` does not go on in clear after 'N', but connects again for it.
+    const bool came_again = find(observations, Evidence::clear_startup_after_declined);
+
     // Whoever accepted the real certificate trusts its issuer, so it was the name that it refused.
     const bool trusts_issuer = find(observations, Evidence::tls_startup) || find(observations, Evidence::wrong_name_accepted);
 
@@ -86,6 +89,7 @@ Verdict judge(std::vector<Observation> observations) {
         if (fell_back && refused && refuses(o)) continue;
         SslModeInterval claim = proves(spoken(o));
         if (spoken(o) == Evidence::wrong_name_refused && trusts_issuer) claim.min = SslMode::verify_full;
+        if (o.evidence == Evidence::closed_after_no && !came_again) claim.min = SslMode::require;
         tls |= completes_tls(o.evidence);
         clear |= o.evidence == Evidence::clear_startup;
         const auto narrower = intersect(verdict.interval, claim);

@@ -90,10 +90,13 @@ void Probes::ended(const Source& source, std::optional<ProbeKind> shown, Outcome
 
 void Probes::came_in_clear(const Source& source, Time now) {
     const std::lock_guard lock(mutex_);
-    const auto found = states_.find(source);
-    if (found == states_.end()) return;
-    State& state = found->second;
-    if (state.pending || now - last_refused(state) < fallback_time) state.falls_back = true;
+    // Its executable may not have been found out by now: then it may be any at that address.
+    for (auto at = states_.lower_bound({source.upstream, source.address, {}}); at != states_.end(); ++at) {
+        auto& [other, state] = *at;
+        if (other.upstream != source.upstream || other.address != source.address) break;
+        const bool same = other.exe == source.exe || other.exe.empty() || source.exe.empty();
+        if (same && (state.pending || now - last_refused(state) < fallback_time)) state.falls_back = true;
+    }
 }
 
 Probes::State* Probes::find(const Source& source) {

@@ -30,7 +30,7 @@ bool completes_tls(Evidence evidence) {
 }
 
 bool is_clear(Evidence evidence) {
-    return evidence == Evidence::clear_startup || evidence == Evidence::clear_startup_after_no ||
+    return evidence == Evidence::clear_startup || evidence == Evidence::clear_startup_after_no || evidence == Evidence::clear_startup_after_declined ||
            evidence == Evidence::clear_startup_after_tls || evidence == Evidence::clear_startup_after_tls_login;
 }
 

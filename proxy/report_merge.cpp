@@ -145,6 +145,23 @@ std::map<Source, std::vector<std::size_t>> by_source(const std::vector<ClientRow
     return out;
 }
 
+bool has_seen(const ClientRow& client, std::initializer_list<Evidence> any) {
+    return std::any_of(client.evidence.begin(), client.evidence.end(), [&](const EvidenceRow& row) {
+        const auto evidence = protocol::parse_evidence(row.evidence);
+        return evidence && std::find(any.begin(), any.end(), *evidence) != any.end();
+    });
+}
+
+/// A client of that address went on in clear after what looks like this handshake, so it may be that client's: one that does not insist.
+bool may_have_gone_on(const HandshakeRow& handshake, const ClientRow& client) {
+    if (client.who.upstream != handshake.upstream || client.who.client_addr != handshake.client_addr) return false;
+    if (!handshake.client_exe.empty() && !client.who.client_exe.empty() && handshake.client_exe != client.who.client_exe) return false;
+    if (protocol::parse_evidence(handshake.evidence.evidence) == Evidence::closed_after_no) {
+        return has_seen(client, {Evidence::clear_startup_after_declined});
+    }
+    return has_seen(client, {Evidence::clear_startup_after_tls, Evidence::clear_startup_after_tls_login});
+}
+
 void give(ReportClient& client, const HandshakeRow& handshake, bool possible) {
     EvidenceRow row = handshake.evidence;
     row.possible = possible;
@@ -157,7 +174,7 @@ void give(ReportClient& client, const HandshakeRow& handshake, bool possible) {
 /// Rows for what nobody can be named for.
 using Strangers = std::map<Source, ReportClient>;
 
-void add_stranger(Strangers& strangers, const HandshakeRow& handshake) {
+void add_stranger(Strangers& strangers, const HandshakeRow& handshake, bool possible) {
     ReportClient& client = strangers[source(handshake)];
     if (client.known) {
         client.known = false;
@@ -170,7 +187,8 @@ void add_stranger(Strangers& strangers, const HandshakeRow& handshake) {
         client.row.listener = handshake.listener;
         client.error = handshake.error;
     }
-    give(client, handshake, false);
+    give(client, handshake, possible);
+    merge_times(client.row, handshake.evidence);
 }
 
 void attach_probes(std::vector<ReportClient>& clients, const std::vector<ProbeRow>& probes) {
@@ -238,7 +256,9 @@ std::vector<ReportClient> join(const InventoryRows& inventory) {
         const Source from = source(handshake);
         const auto found = is_nowhere(from) ? sources.end() : sources.find(from);
         if (found == sources.end()) {
-            add_stranger(strangers, handshake);
+            const bool possible = std::any_of(inventory.clients.begin(), inventory.clients.end(),
+                                              [&](const ClientRow& client) { return may_have_gone_on(handshake, client); });
+            add_stranger(strangers, handshake, possible);
             continue;
         }
         for (const std::size_t index : found->second) {

@@ -83,6 +83,7 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
                     break;
                 }
                 const std::uint8_t answer = negotiation.next() == Negotiation::Next::answer_yes ? 'S' : 'N';
+                if (answer == 'N' && negotiation.ssl_requested()) services_.sources.tls_declined(record_.client_addr, Clock::now());
                 const protocol::Bytes one(&answer, 1);
                 co_await client_.write(one);
                 negotiation.answered();
@@ -227,6 +228,8 @@ void Session::judge_clear_client(const Negotiation& negotiation) {
         record_.evidence.push_back(Evidence::clear_startup_after_tls_login);
     } else if (services_.sources.tls_was_refused(record_.client_addr, now)) {
         record_.evidence.push_back(Evidence::clear_startup_after_tls);
+    } else if (services_.sources.tls_was_declined(record_.client_addr, now)) {
+        record_.evidence.push_back(Evidence::clear_startup_after_declined);
     } else {
         record_.evidence.push_back(Evidence::clear_startup);
     }
@@ -234,6 +237,7 @@ void Session::judge_clear_client(const Negotiation& negotiation) {
 
 /// The client closed before its StartupMessage. In clear that is a port check and no news; around TLS it tells something.
 void Session::judge_closed_client(const Negotiation& negotiation, const std::string& error) {
+    if (!aborted_.empty()) return;  // it was us who closed
     if (!negotiation.ssl_requested() && !negotiation.direct()) return;
     const int alert = record_.ssl || client_.encrypted() ? client_.record().alert : -1;
     if (negotiation.next() == Negotiation::Next::peek) {

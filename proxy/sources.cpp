@@ -28,6 +28,11 @@ void Sources::tls_ended(const std::string& address, bool refused, Time now) {
     if (!note(tls_refused_, address, now, address_memory)) flooded_until_ = now + address_memory;
 }
 
+void Sources::tls_declined(const std::string& address, Time now) {
+    const std::lock_guard lock(mutex_);
+    if (!note(tls_declined_, address, now, address_memory)) declined_flooded_until_ = now + address_memory;
+}
+
 void Sources::login_refused_over_tls(const Identity& identity, Time now) {
     const std::lock_guard lock(mutex_);
     note(login_refused_, identity, now, identity_memory);
@@ -69,6 +74,11 @@ bool Sources::scram_was_declined(const Identity& identity, Time now) {
 bool Sources::tls_was_refused(const std::string& address, Time now) const {
     const std::lock_guard lock(mutex_);
     return tls_open_.contains(address) || now < flooded_until_ || recent(tls_refused_, address, now, address_memory);
+}
+
+bool Sources::tls_was_declined(const std::string& address, Time now) const {
+    const std::lock_guard lock(mutex_);
+    return now < declined_flooded_until_ || recent(tls_declined_, address, now, address_memory);
 }
 
 bool Sources::login_was_refused_over_tls(const Identity& identity, Time now) const {

@@ -28,6 +28,8 @@ class Sources {
     void tls_began(const std::string& address);
     /// `refused`: it did not come to a login.
     void tls_ended(const std::string& address, bool refused, Time now);
+    /// It asked for TLS and was told that there is none.
+    void tls_declined(const std::string& address, Time now);
     void login_refused_over_tls(const Identity& identity, Time now);
     void clear_refused(const Identity& identity, Time now);
 
@@ -42,6 +44,7 @@ class Sources {
 
     /// Just now, or perhaps at this moment.
     bool tls_was_refused(const std::string& address, Time now) const;
+    bool tls_was_declined(const std::string& address, Time now) const;
     bool login_was_refused_over_tls(const Identity& identity, Time now) const;
     bool clear_was_refused(const Identity& identity, Time now) const;
     /// Within a day, which every such question prolongs.
@@ -60,6 +63,8 @@ class Sources {
     std::map<std::string, unsigned> tls_open_;
     Moments<std::string> tls_refused_;
     Time flooded_until_{};  // too many to note: until then any address may have been refused
+    Moments<std::string> tls_declined_;
+    Time declined_flooded_until_{};
     Moments<Identity> login_refused_;
     Moments<Identity> clear_refused_;
     Moments<Identity> scram_spoken_;

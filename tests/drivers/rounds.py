@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 
 from program import NOT_SUPPORTED, Program
-from rows import SSLMODES, Behaviour
+from rows import SSLMODES, Behaviour, Driver
 from world import World, programs
 
 from harness.config import configuration
@@ -34,7 +34,7 @@ ROUNDS = (
     Round("passive", logins=3),
     Round("TLS not offered", tls="disable"),
     Round("TLS demanded", tls="require"),
-    Round("mistrusted", trusted="other", verifying_only=True),
+    Round("mistrusted", logins=4, trusted="other", verifying_only=True),
     Round("probes", logins=8, probes=True),
     Round("probes, next CA trusted", logins=8, probes=True, trusted="both", verifying_only=True),
 )
@@ -46,7 +46,7 @@ class Outcome:
     """What one round, or all together, said about a driver in a mode."""
 
     round: str
-    exact: Interval  # no narrower one follows from what the driver did
+    exact: Interval | None  # no narrower one follows from what the driver did; None: nothing at all
     reported: Interval | None = None
     failed: int = 0  # logins
     cost: int = 0  # probes that were refused
@@ -95,14 +95,14 @@ class Authorities:
 class Trials:
     """A driver's logins, each round through a proxy of its own that nobody else knows."""
 
-    def __init__(self, world: World, authorities: Authorities, program: Program, driver: str):
+    def __init__(self, world: World, authorities: Authorities, program: Program, driver: Driver):
         self._world, self._authorities, self._program, self._driver = world, authorities, program, driver
-        self._stem = world.directory / f"verification-{driver.replace('/', '-')}"
+        self._stem = world.directory / f"verification-{driver.name.replace('/', '-')}."
         self._count = count()
 
     def run(self, spelling: str, behaviour: Behaviour) -> Case | None:
         """None: the driver does not have that mode."""
-        case = Case(self._driver, spelling, behaviour)
+        case = Case(self._driver.name, spelling, behaviour)
         kept = []
         for one in ROUNDS:
             if one.verifying_only and not (behaviour.verifies or behaviour.falls_back):
@@ -111,7 +111,7 @@ class Trials:
             answers, directory = self._through_proxy(one.tls, probe, one.logins, spelling, one.trusted)
             if all((answer["error"] or "").startswith(NOT_SUPPORTED) for answer in answers):
                 return None
-            case.outcomes[one.name] = outcome = Outcome(one.name, exact(behaviour, one, answers), failed=failures(answers))
+            case.outcomes[one.name] = outcome = Outcome(one.name, exact(self._driver, behaviour, one, answers), failed=failures(answers))
             self._check_logins(behaviour, one, answers, outcome)
             self._check_certificates(directory, one, outcome)
             judge(report(directory), behaviour, one, outcome)
@@ -119,7 +119,7 @@ class Trials:
                 kept.append(directory)
         case.outcomes[TOGETHER] = outcome = Outcome(TOGETHER, exact_together(behaviour, case.outcomes))
         judge(report(*kept), behaviour, None, outcome)
-        for directory in self._world.directory.glob(f"{self._stem.name}-*"):
+        for directory in self._world.directory.glob(f"{self._stem.name}*"):
             shutil.rmtree(directory)
         return case
 
@@ -136,7 +136,7 @@ class Trials:
         return failures(answers), cost(report(directory))
 
     def _through_proxy(self, mode: str, probe: dict, logins: int, spelling: str, trusted: str) -> tuple[list[dict], Path]:
-        directory = Path(f"{self._stem}-{next(self._count)}")
+        directory = Path(f"{self._stem}{next(self._count)}")
         config = configuration(self._world.pki, [self._world.cluster.host], tls=self._authorities.listener(mode), runtime={"threads": 1},
                                audit={"probe": probe} if probe else {})
         proxy = Proxy(directory, config)
@@ -200,14 +200,14 @@ def cost(said: dict) -> int:
 # --- what can be known
 
 
-def exact(behaviour: Behaviour, one: Round, answers: list[dict]) -> Interval:
+def exact(driver: Driver, behaviour: Behaviour, one: Round, answers: list[dict]) -> Interval | None:
     """The narrowest interval that what the driver did allows for: docs/verification.md."""
     mode = behaviour.mode
     if mode in ("disable", "allow"):
         came_again = mode == "allow" and one.tls == "require" and any(answer["ok"] for answer in answers)
         return ("allow", "allow") if came_again else ("disable", "allow")
     if one.tls == "disable":
-        return ("allow", "prefer") if mode == "prefer" else ("require", "verify-full")
+        return ("allow", "prefer") if mode == "prefer" else None if driver.insists_after_no else ("require", "verify-full")
     if behaviour.falls_back and (one.probes or one.trusted == "other"):
         return ("allow" if one.probes else "disable", "prefer")
     if one.trusted == "other":
@@ -218,7 +218,7 @@ def exact(behaviour: Behaviour, one: Round, answers: list[dict]) -> Interval:
 
 
 def exact_together(behaviour: Behaviour, outcomes: dict[str, Outcome]) -> Interval:
-    parts = [outcome.exact for outcome in outcomes.values() if outcome.round != "mistrusted"]
+    parts = [outcome.exact for outcome in outcomes.values() if outcome.exact and outcome.round != "mistrusted"]
     least, most = max(SSLMODES.index(part[0]) for part in parts), min(SSLMODES.index(part[1]) for part in parts)
     return SSLMODES[least], SSLMODES[most]
 
@@ -230,7 +230,8 @@ def judge(said: dict, behaviour: Behaviour, one: Round | None, outcome: Outcome)
     """Every client of the report is this driver, also where a failed handshake could not be joined to a login."""
     clients = said["clients"]
     if not clients:
-        outcome.problems.append("the report has no client")
+        if outcome.exact:
+            outcome.problems.append("the report has no client")
         return
     for client in clients:
         find_false_claims(client, behaviour, one, outcome)
@@ -238,7 +239,9 @@ def judge(said: dict, behaviour: Behaviour, one: Round | None, outcome: Outcome)
     outcome.reported = client["sslmode_min"], client["sslmode_max"]
     outcome.evidence = client["evidence"]
     outcome.cost = cost(said)
-    if not outcome.is_exact:
+    # A process that is gone too soon to be found cannot be joined to its logins.
+    is_joined = one or all(client["usename"] for client in clients)
+    if not outcome.is_exact and is_joined:
         outcome.problems.append(f"reported as {' .. '.join(outcome.reported)}, decidable is {' .. '.join(outcome.exact)}: {describe(clients)}")
     if one and one.probes and outcome.cost != outcome.failed and not behaviour.falls_back:
         outcome.problems.append(f"{outcome.failed} logins failed, the report says that probing cost {outcome.cost}")

@@ -63,6 +63,7 @@ class Driver:
     on_libpq: bool = False  # versions are libpq's
     newer: bool = False  # from a newer Debian, where there is one
     behaves: dict[str, Behaviour] = field(default_factory=dict)
+    insists_after_no: bool = False  # begins TLS also where it was told that there is none, which leaves no evidence
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ DRIVERS = (
            # ssl: {rejectUnauthorized: false}, {ca, checkServerIdentity() {}}, {ca}; and the words of its URLs, with a root certificate.
            behaves={**_as_named("disable", "require", "verify-ca", "verify-full"), "prefer with root": Behaviour("verify-full"),
                     "require with root": Behaviour("verify-full")}),
-    Driver("postgres.js", "JavaScript", verifies_addresses=False, direct_from=(3, 4, 6),
+    Driver("postgres.js", "JavaScript", verifies_addresses=False, direct_from=(3, 4, 6), insists_after_no=True,
            # The same objects, and its words: `allow` is one more for require.
            behaves={**_as_named("disable", "prefer", "require", "verify-ca", "verify-full"), "allow": Behaviour("require")}),
     # With a root certificate `require` is `verify-ca`, and that checks the name as well.

@@ -109,7 +109,7 @@ def try_driver(world: World, authorities: Authorities, client: Client) -> Result
     try:
         program = Program(client, world.directory)
         result.title = f"{program.name} {program.version}"
-        trials = Trials(world, authorities, program, client.driver.name)
+        trials = Trials(world, authorities, program, client.driver)
         for spelling in [*SSLMODES, "prefer with root", "require with root"]:
             behaviour = client.driver.behaves.get(spelling)
             case = trials.run(spelling, behaviour) if behaviour else trials.lacks(spelling)

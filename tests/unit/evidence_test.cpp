@@ -34,8 +34,12 @@ TEST_CASE("a clear StartupMessage after N proves at most prefer, and more than d
     CHECK(proves(Evidence::clear_startup_after_no) == SslModeInterval{SslMode::allow, SslMode::prefer});
 }
 
-TEST_CASE("a close after N proves at least require") {
-    CHECK(proves(Evidence::closed_after_no) == SslModeInterval{SslMode::require, SslMode::verify_full});
+TEST_CASE("a close after N is not disable, and may be a client that comes again in clear") {
+    CHECK(proves(Evidence::closed_after_no) == SslModeInterval{SslMode::allow, SslMode::verify_full});
+}
+
+TEST_CASE("a clear StartupMessage after N to the same address proves at most prefer") {
+    CHECK(proves(Evidence::clear_startup_after_declined) == SslModeInterval{SslMode::disable, SslMode::prefer});
 }
 
 TEST_CASE("a StartupMessage through TLS on an undistributed certificate proves at most require") {

@@ -172,3 +172,22 @@ TEST_CASE_METHOD(Fixture, "kinds that are not available are not chosen") {
     CHECK_FALSE(probes.choose(settings, {false, false, false}, source, now).has_value());
     CHECK(probes.choose(settings, {false, true, false}, source, now) == ProbeKind::wrong_name);
 }
+
+TEST_CASE_METHOD(Fixture, "a source is known to fall back also when nobody knows yet which process came in clear") {
+    source.exe = "/usr/bin/psql";
+    connect(Outcome::accepted);
+    CHECK(connect(Outcome::refused) == ProbeKind::untrusted);
+    const Probes::Source unknown{source.upstream, source.address, ""};
+    SECTION("at the same address") {
+        probes.came_in_clear(unknown, now);
+        now += settings.grace;
+        CHECK_FALSE(connect(Outcome::refused).has_value());
+    }
+    SECTION("elsewhere") {
+        probes.came_in_clear({source.upstream, "10.0.0.8", ""}, now);
+        probes.came_in_clear({"other", source.address, ""}, now);
+        probes.came_in_clear({source.upstream, source.address, "/usr/bin/other"}, now);
+        now += settings.grace;
+        CHECK(connect(Outcome::refused).has_value());
+    }
+}

@@ -331,6 +331,21 @@ TEST_CASE("failed handshakes that fit nobody have a row without names, one for e
     CHECK(joined[1].row.evidence.size() + joined[2].row.evidence.size() == 3);
 }
 
+TEST_CASE("a handshake that fits nobody proves nothing when a client of that address went on in clear") {
+    const auto interval = [](Evidence before, Evidence after, const std::string& exe) {
+        ClientRow row = client("app", {seen(after)});
+        row.who.client_exe = exe;
+        auto joined = join(inventory({row}, {handshake(seen(before), "", "")}));
+        REQUIRE(joined.size() == 2);
+        weigh(joined[1]);
+        return joined[1].sslmode;
+    };
+    CHECK(interval(Evidence::closed_after_no, Evidence::clear_startup_after_declined, "/bin/a") == protocol::SslModeInterval{});
+    CHECK(interval(Evidence::closed_after_no, Evidence::clear_startup, "/bin/a").min == SslMode::require);
+    CHECK(interval(Evidence::tls_refused, Evidence::clear_startup_after_tls, "/bin/a") == protocol::SslModeInterval{});
+    CHECK(interval(Evidence::tls_refused, Evidence::tls_startup, "/bin/a").verifies() == protocol::Verifies::yes);
+}
+
 TEST_CASE("handshakes without a fingerprint are nobody's") {
     const auto joined = join(inventory({with_ja4(client("app", {}), "")}, {handshake(seen(Evidence::no_client_hello), "", "")}));
     CHECK(joined.size() == 2);

@@ -107,3 +107,12 @@ TEST_CASE("a flood of identities claims nothing for the others") {
     CHECK_FALSE(sources.clear_was_refused(ada, start));
     CHECK_FALSE(sources.login_was_refused_over_tls(other, start));  // the one that found no room
 }
+
+TEST_CASE("who was told that there is no TLS may come again in clear, for a while") {
+    Sources sources;
+    sources.tls_declined("10.0.0.1", start);
+    CHECK(sources.tls_was_declined("10.0.0.1", start + 5s));
+    CHECK_FALSE(sources.tls_was_declined("10.0.0.1", start + 6s));
+    CHECK_FALSE(sources.tls_was_declined("10.0.0.2", start));
+    CHECK_FALSE(sources.tls_was_refused("10.0.0.1", start));
+}

@@ -121,7 +121,15 @@ TEST_CASE("every kind of evidence has a label that can be read back") {
         CHECK(protocol::parse_evidence(protocol::label(evidence)) == evidence);
         ++kinds;
     }
-    CHECK(kinds == 21);
+    CHECK(kinds == 22);
     CHECK_FALSE(protocol::parse_evidence("").has_value());
     CHECK_FALSE(protocol::parse_evidence("clear").has_value());
+}
+
+TEST_CASE("a close after N is at least require, unless the client came again in clear") {
+    CHECK(range(judge(in_turn({Evidence::closed_after_no}))) == Range{SslMode::require, SslMode::verify_full});
+    const Verdict pgx = judge(in_turn({Evidence::tls_startup, Evidence::closed_after_no, Evidence::clear_startup_after_declined}));
+    CHECK(range(pgx) == Range{SslMode::allow, SslMode::prefer});
+    CHECK_FALSE(pgx.changed);
+    CHECK_FALSE(pgx.falls_back);
 }

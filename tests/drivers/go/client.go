@@ -66,6 +66,9 @@ func serve(driver string, try attempt) {
 
 func judge(wanted login, try attempt) report {
 	answer, err := within(10*time.Second, wanted, try)
+	if err != nil {
+		runtime.GC() // lib/pq leaves the socket of a server that it does not trust lying
+	}
 	if err == nil && answer != wanted.User+":42" {
 		err = fmt.Errorf("unexpected answer: %s", answer)
 	}

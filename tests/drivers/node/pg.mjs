@@ -14,7 +14,7 @@ await serve({
         const inUrl = wanted.sslrootcert && ['prefer', 'require'].includes(wanted.sslmode)
         const client = new pg.Client({
             // Words exist in URLs only; `prefer` and `require` are two more for verify-full there.
-            ...(inUrl && { connectionString: `postgresql:///?${new URLSearchParams({ sslmode: wanted.sslmode, sslrootcert: wanted.sslrootcert })}` }),
+            ...(inUrl && { connectionString: `postgresql://${wanted.host}:${wanted.port}/${wanted.dbname}?${new URLSearchParams({ sslmode: wanted.sslmode, sslrootcert: wanted.sslrootcert })}` }),
             host: wanted.host,
             port: wanted.port,
             user: wanted.user,

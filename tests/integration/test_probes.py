@@ -1,0 +1,240 @@
+"""Certificate probes: what they may cost whom, and that nobody else ever sees another certificate than the real one."""
+
+import shutil
+import signal
+import ssl
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from harness import messages
+from harness.config import configuration
+from harness.messages import ErrorResponse
+from harness.pki import HERE
+from harness.programs import pgairlock
+from harness.waiting import until
+from harness.wire import Client, tls_context
+from test_inventory import total
+
+
+@pytest.fixture
+def ca_dir(pki, directory):
+    """The listener's CA as `gen-cert` keeps one, for the wrong name."""
+    (directory / "ca").mkdir()
+    shutil.copy(pki.front.cert, directory / "ca/ca.crt")
+    shutil.copy(pki.front.key, directory / "ca/ca.key")
+    return directory / "ca"
+
+
+@pytest.fixture
+def probing(start, pki, ca_dir):
+    """A proxy that probes as often as it may: start's keyword arguments, and keys of [audit.probe]."""
+    following = pki.authority("Test Next CA")
+    candidate = pki.leaf(following, "proxy.next", HERE)
+
+    def run(*, tables=None, **keys):
+        probe = {"enabled": True, "fraction": 1.0, "grace": "0s", "ca_dir": str(ca_dir), "candidate_cert_file": str(candidate.cert),
+                 "candidate_key_file": str(candidate.key), **keys}
+        return start(audit={"probe": probe}, **(tables or {}))
+    return run
+
+
+@pytest.fixture
+def verifying(pki):
+    return tls_context(ca=pki.front.cert)
+
+
+def log_in(proxy, context, *, source=None) -> bool:
+    """False: the client did not like the certificate."""
+    with Client(proxy.address, source=source) as raw:
+        try:
+            raw.negotiate("sslrequest", context)
+        except ssl.SSLCertVerificationError:
+            return False
+        raw.login()
+        return True
+
+
+def knock(proxy, context, source=None) -> str | None:
+    """TLS with a CancelRequest for nobody, which costs no server; the certificate that was seen, None for one that was refused."""
+    with Client(proxy.address, source=source) as raw:
+        try:
+            raw.negotiate("sslrequest", context)
+        except ssl.SSLCertVerificationError:
+            return None
+        seen = raw.certificate()
+        raw.send(messages.cancel_request(1, b"none"))
+        raw.expect_closed()
+        return seen
+
+
+def in_parallel(function, arguments, threads=16) -> list:
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda each: function(*each), arguments))
+
+
+# --- what it costs
+
+
+@pytest.mark.bounded(120)
+@pytest.mark.parametrize("budget", [1, 2, 3])
+def test_parallel_connections_cost_no_client_more_than_its_budget(probing, verifying, budget):
+    proxy = probing(max_per_client=budget)
+    addresses = [f"127.0.0.{number}" for number in range(11, 15)]
+    for address in addresses:
+        assert log_in(proxy, verifying, source=address)
+    # With 10,000 it takes half a minute and says the same.
+    seen = in_parallel(lambda address: (address, knock(proxy, verifying, address)), [(address,) for address in addresses * 500])
+    lost = Counter(address for address, certificate in seen if certificate is None)
+    assert lost == Counter({address: budget for address in addresses})
+    assert len({certificate for _, certificate in seen if certificate}) == 1
+    until(lambda: total(proxy.state_dir, "refused", "probes") == budget * len(addresses))
+
+
+def test_within_the_grace_only_one_connection_is_lost(probing, verifying):
+    proxy = probing(grace="60s")
+    assert log_in(proxy, verifying)
+    seen = in_parallel(knock, [(proxy, verifying)] * 200)
+    assert seen.count(None) == 1
+
+
+def test_a_client_that_does_not_verify_loses_nothing(probing):
+    proxy = probing()
+    assert log_in(proxy, tls_context())
+    assert None not in in_parallel(knock, [(proxy, tls_context())] * 200)
+    assert all(log_in(proxy, tls_context()) for _ in range(3))
+    assert "untrusted" in [event["probe"] for event in proxy.events("connected", 4)]
+    until(lambda: total(proxy.state_dir, "accepted", "probes") > 0)
+    assert total(proxy.state_dir, "refused", "probes") == 0
+
+
+def test_the_first_connection_of_a_source_is_never_probed(probing, verifying):
+    proxy = probing()
+    for number in range(21, 41):
+        assert log_in(proxy, verifying, source=f"127.0.0.{number}")
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_a_restart_keeps_the_budget(probing, verifying, how):
+    proxy = probing(max_per_client=1)
+    assert [log_in(proxy, verifying) for _ in range(10)].count(False) == 1
+    if how == "killed":
+        time.sleep(1.2)  # at most the last second is lost
+        proxy.expected_exit = -signal.SIGKILL
+        proxy.signal(signal.SIGKILL)
+        proxy.process.wait(5)
+    else:
+        proxy.stop()
+    again = probing(max_per_client=1, tables={"runtime": {"state_dir": str(proxy.state_dir)}})
+    assert all(log_in(again, verifying) for _ in range(10))
+
+
+def test_without_its_inventory_the_same_client_is_probed_again(probing, verifying):
+    """Which is what makes the test before this one say something."""
+    for _ in range(2):
+        proxy = probing(max_per_client=1)
+        assert [log_in(proxy, verifying) for _ in range(10)].count(False) == 1
+
+
+def test_a_client_that_is_cut_off_by_a_stop_has_refused_nothing(probing, client):
+    """It was us who closed: a slow client is not one that verifies."""
+    proxy = probing(tables={"runtime": {"drain_timeout": "0s"}})
+    assert log_in(proxy, tls_context())
+    client(proxy).negotiate("sslrequest")  # and then nothing
+    proxy.stop()
+    assert [event["evidence"] for event in proxy.all_events() if event["event"] in ("tls_failed", "rejected") and event["evidence"]] == []
+    assert total(proxy.state_dir, "refused", "probes") == 0
+
+
+# --- what it does not touch
+
+
+def test_with_probes_off_everybody_sees_the_real_certificate(start, pki, verifying):
+    proxy = start()
+    assert log_in(proxy, verifying)
+    seen = in_parallel(knock, [(proxy, verifying)] * 300 + [(proxy, tls_context())] * 300)
+    assert set(seen) == {ssl.PEM_cert_to_DER_cert(pki.proxy.cert.read_text())}
+    assert {event.get("probe") for event in proxy.all_events()} == {None}
+
+
+@pytest.mark.parametrize("window", [["2020-01-01T00:00Z/2020-01-02T00:00Z"], ["2120-01-01T00:00Z/2120-01-02T00:00Z"]], ids=["past", "future"])
+def test_outside_of_its_windows_nobody_is_probed(probing, verifying, window):
+    proxy = probing(window=window)
+    assert all(log_in(proxy, verifying) for _ in range(10))
+
+
+def test_within_a_window_there_are_probes(probing, verifying):
+    proxy = probing(window=["2020-01-01T00:00Z/2020-01-02T00:00Z", "2020-01-01T00:00Z/2120-01-01T00:00Z"], max_per_client=1)
+    assert [log_in(proxy, verifying) for _ in range(5)].count(False) == 1
+
+
+def test_a_fraction_of_nothing_probes_nobody(probing, verifying):
+    proxy = probing(fraction=0.0)
+    assert all(log_in(proxy, verifying) for _ in range(10))
+
+
+def test_an_undistributed_certificate_needs_no_probes(probing):
+    proxy = probing(tables={"tls": {"trust": "undistributed"}})
+    assert all(log_in(proxy, tls_context()) for _ in range(3))
+    assert {event["probe"] for event in proxy.events("connected", 3)} == {None}
+
+
+def test_a_cancel_request_over_a_probed_connection_works(probing, client):
+    proxy = probing()
+    session = client(proxy).negotiate("sslrequest")
+    login = session.login()
+    session.send(messages.query("SELECT pg_sleep(20)"))
+    raw = client(proxy).negotiate("sslrequest")
+    assert raw.certificate() != session.certificate(), "not probed"
+    threading.Timer(0.3, lambda: raw.send(messages.cancel_request(login.backend_pid, login.key))).start()
+    begin = time.monotonic()
+    with pytest.raises(ErrorResponse) as cancelled:
+        session.rows()
+    assert cancelled.value.sqlstate == "57014" and time.monotonic() - begin < 5
+    assert proxy.event("cancel")["matched"]
+
+
+# --- whoever turns it on is told
+
+
+def test_turning_it_on_says_what_will_happen_to_whom(probing):
+    proxy = probing(fraction=0.25, max_per_client=2)
+    said = proxy.wait_for_log("warning certificate probes are on .*")
+    for words in ('"legacy"', "untrusted, wrong-name, candidate", "25%", "at any time", "at most 2", "720 h"):
+        assert words in said, said
+
+
+def test_turning_it_on_by_a_reload_says_so_too(start, pki, cluster):
+    proxy = start()
+    assert "certificate probes" not in proxy.log()
+    proxy.write_config(configuration(pki, [cluster.host], audit={"probe": {"enabled": True}}))
+    proxy.signal(signal.SIGHUP)
+    proxy.wait_for_log("certificate probes are on")
+
+
+def test_a_kind_that_is_not_possible_is_named(start, pki):
+    proxy = start(audit={"probe": {"enabled": True}})
+    assert "no such file" in proxy.wait_for_log('kind "wrong-name" is not available: .*').lower()
+    assert "(untrusted)" in proxy.wait_for_log("certificate probes are on .*")
+
+
+@pytest.mark.parametrize("keys, where", [
+    ({"probe": {"enabled": True}, "inventory": ""}, "audit.inventory"),
+    ({"probe": {"enabled": True, "kinds": ["candidate"]}}, "candidate_cert_file"),
+    ({"probe": {"enabled": True, "candidate_cert_file": "absent.crt", "candidate_key_file": "absent.key"}}, "absent.crt"),
+    ({"probe": {"enabled": True, "candidate_cert_file": "absent.crt"}}, "candidate_key_file"),
+    ({"probe": {"enabled": True, "kinds": []}}, "kinds"),
+    ({"probe": {"enabled": True, "kinds": ["expired"]}}, "expired"),
+    ({"probe": {"enabled": True, "fraction": 1.5}}, "fraction"),
+    ({"probe": {"enabled": True, "max_per_client": 0}}, "max_per_client"),
+    ({"probe": {"enabled": True, "window": ["tomorrow"]}}, "window"),
+    ({"probe": {"enabled": True, "window": ["2026-03-02T00:00Z/2026-03-01T00:00Z"]}}, "window"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_a_wrong_configuration_is_refused(run_proxy, pki, cluster, keys, where):
+    proxy = run_proxy(configuration(pki, [cluster.host], audit=keys), wait=False)
+    proxy.expect_exit(2)
+    assert where in proxy.log()
+    assert pgairlock("check", "--offline", "--config", proxy.config_file).returncode == 2
