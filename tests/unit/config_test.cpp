@@ -16,6 +16,7 @@ namespace {
 
 using namespace config;
 using namespace std::chrono_literals;
+using protocol::ScramMode;
 using protocol::SslMode;
 
 using Lines = std::vector<std::string>;
@@ -152,13 +153,16 @@ tcp_user_timeout = "30s"
 hosts = "archive"
 [audit]
 file = "-"
+[auth]
+scram = "terminate"
+users_file = "users.txt"
 )";
 
 }  // namespace
 
 TEST_CASE("config: every key arrives where it belongs") {
     const Folder folder;
-    for (const char* const name : {"server.crt", "server.key", "ca.crt"}) folder.write(name);
+    for (const char* const name : {"server.crt", "server.key", "ca.crt", "users.txt"}) folder.write(name);
     const std::string file = folder.write("pgairlock.toml", every_key);
     const Loaded loaded = load(file);
     const Config& config = valid(loaded);
@@ -175,6 +179,11 @@ TEST_CASE("config: every key arrives where it belongs") {
     CHECK(config.runtime.drain_timeout == 0s);
     CHECK(config.runtime.state_dir == std::filesystem::path{folder.path("")}.parent_path().parent_path() / "state");
     CHECK(config.audit.file == "-");
+    CHECK(config.auth.scram == ScramMode::terminate);
+    CHECK(config.auth.users_file.path == folder.path("users.txt"));
+    CHECK(config.auth.users_file.origin.line == 66);
+    CHECK(config.auth.users_file.origin.column == 14);
+    CHECK(config.auth.users_file.origin.key == "auth.users_file");
 
     REQUIRE(config.listeners.size() == 2);
     const Listener& listener = config.listeners[0];
@@ -265,7 +274,7 @@ TEST_CASE("config: a file with one host is enough") {
 
 TEST_CASE("config: the defaults that the reference names are the defaults") {
     const Loaded loaded = load_text(defaults<Log>("[log]") + defaults<Runtime>("[runtime]") + defaults<Listener>("[[listener]]") +
-                                        defaults<ListenerTls>("[listener.tls]") + defaults<Audit>("[audit]") +
+                                        defaults<ListenerTls>("[listener.tls]") + defaults<Audit>("[audit]") + defaults<Auth>("[auth]") +
                                         defaults<Upstream>("[upstream.a]") + "hosts = 'a'\n",
                                     "t");
     const Config& config = valid(loaded);
@@ -281,6 +290,8 @@ TEST_CASE("config: the defaults that the reference names are the defaults") {
     CHECK(config.runtime.drain_timeout == fresh.runtime.drain_timeout);
     CHECK(config.runtime.state_dir.empty());
     CHECK(config.audit.file == fresh.audit.file);
+    CHECK(config.auth.scram == fresh.auth.scram);
+    CHECK_FALSE(config.auth.users_file);
 
     const Loaded minimal = load_text("[upstream.a]\nhosts = 'a'\n", "t");
     const Listener& listener = config.listeners.at(0);
@@ -632,6 +643,43 @@ TEST_CASE("config: rules of the upstream leg are libpq's") {
     SECTION("empty groups are the default ones") {
         CHECK(valid(load_upstream("hosts = 'a'\nssl_groups = ''")).upstreams.at(0).ssl_groups == Upstream{}.ssl_groups);
     }
+}
+
+TEST_CASE("config: what is done about SCRAM is one of four") {
+    const Folder folder;
+    const std::string users = "\nusers_file = '" + folder.write("users.txt") + "'";
+    const auto scram = [](const std::string& lines) { return valid(load_after_upstream("[auth]\n" + lines)).auth.scram; };
+    CHECK(valid(load_after_upstream("")).auth.scram == ScramMode::automatic);
+    CHECK(scram("") == ScramMode::automatic);
+    CHECK(scram("scram = 'auto'") == ScramMode::automatic);
+    CHECK(scram("scram = 'passthrough'") == ScramMode::passthrough);
+    CHECK(scram("scram = 'bridge'") == ScramMode::bridge);
+    CHECK(scram("scram = 'terminate'" + users) == ScramMode::terminate);
+    CHECK(errors_after_upstream("[auth]\nscram = 'brigde'") ==
+          Lines{"t:3:9: auth.scram: \"brigde\" is not one of auto, passthrough, bridge, terminate; did you mean \"bridge\"?"});
+    CHECK(errors_after_upstream("[auth]\nscram = true") ==
+          Lines{"t:3:9: auth.scram: expected one of auto, passthrough, bridge, terminate, got a boolean"});
+    CHECK(errors_after_upstream("[auth]\nscram = ''").size() == 1);
+    CHECK(errors_after_upstream("[auth]\npassword = 'x'").size() == 1);
+}
+
+TEST_CASE("config: who terminates SCRAM needs users, and nobody else does") {
+    const Folder folder;
+    const std::string users = "users_file = '" + folder.write("users.txt") + "'\n";
+    const Lines missing{"t:3:9: auth.scram: \"terminate\" needs users_file: who the users are, in the format of PgBouncer's userlist.txt"};
+    CHECK(errors_after_upstream("[auth]\nscram = 'terminate'") == missing);
+    CHECK(errors_after_upstream("[auth]\nscram = 'terminate'\nusers_file = ''") == missing);
+    const Loaded both = load_after_upstream("[auth]\nscram = 'terminate'\n" + users);
+    CHECK(valid(both).auth.users_file.path == folder.path("users.txt"));
+    CHECK(texts(both.warnings) == Lines{});
+    for (const char* const mode : {"auto", "passthrough", "bridge"}) {
+        const Loaded unused = load_after_upstream("[auth]\n" + users + "scram = '" + mode + "'");
+        valid(unused);
+        CHECK(texts(unused.warnings) == Lines{"t:3:14: auth.users_file: has no effect without scram = \"terminate\""});
+    }
+    CHECK(texts(load_after_upstream("[auth]\n" + users).warnings).size() == 1);
+    CHECK(errors_after_upstream("[auth]\nscram = 'terminate'\nusers_file = '/none'") ==
+          Lines{"t:4:14: auth.users_file: cannot read \"/none\": No such file or directory"});
 }
 
 TEST_CASE("config: an upstream that could be somebody else is warned about") {

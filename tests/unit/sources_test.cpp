@@ -107,3 +107,97 @@ TEST_CASE("a flood of identities claims nothing for the others") {
     CHECK_FALSE(sources.clear_was_refused(ada, start));
     CHECK_FALSE(sources.login_was_refused_over_tls(other, start));  // the one that found no room
 }
+
+// --- Who knows SCRAM
+
+TEST_CASE("who left when it was offered SCRAM is remembered, and for a day") {
+    Sources sources;
+    CHECK_FALSE(sources.scram_was_declined(ada, start));
+    sources.scram_declined(ada, start);
+    CHECK(sources.scram_was_declined(ada, start));
+    Sources later;
+    later.scram_declined(ada, start);
+    CHECK(later.scram_was_declined(ada, start + 24h));
+    Sources forgotten;
+    forgotten.scram_declined(ada, start);
+    CHECK_FALSE(forgotten.scram_was_declined(ada, start + 24h + 1ms));
+}
+
+TEST_CASE("who keeps coming back is not forgotten") {
+    Sources sources;
+    sources.scram_declined(ada, start);
+    for (int day = 1; day < 10; ++day) CHECK(sources.scram_was_declined(ada, start + day * 24h));
+    CHECK_FALSE(sources.scram_was_declined(ada, start + 11 * 24h));
+}
+
+TEST_CASE("who has spoken SCRAM knows it, and left for another reason") {
+    Sources sources;
+    sources.scram_spoken(ada, start);
+    sources.scram_declined(ada, start + 24h);
+    CHECK_FALSE(sources.scram_was_declined(ada, start + 24h));
+}
+
+TEST_CASE("who spoke SCRAM more than a day ago may be another program now") {
+    Sources sources;
+    sources.scram_spoken(ada, start);
+    sources.scram_declined(ada, start + 24h + 1ms);
+    CHECK(sources.scram_was_declined(ada, start + 24h + 1ms));
+}
+
+TEST_CASE("who would not switch to a password is asked first, although it spoke SCRAM") {
+    Sources sources;
+    sources.scram_spoken(ada, start);
+    sources.switch_declined(ada, start);
+    CHECK(sources.scram_was_declined(ada, start));
+    CHECK_FALSE(sources.scram_was_declined(ada, start + 24h + 1ms));
+}
+
+TEST_CASE("who left when it was asked for its password at once had another reason") {
+    Sources sources;
+    sources.scram_declined(ada, start);
+    sources.password_declined(ada);
+    CHECK_FALSE(sources.scram_was_declined(ada, start));
+    sources.password_declined(ada);  // of whom nothing is known
+    sources.scram_declined(ada, start);
+    CHECK(sources.scram_was_declined(ada, start));
+}
+
+TEST_CASE("what one program did says nothing of another") {
+    Sources sources;
+    sources.scram_declined(ada, start);
+    for (std::string Sources::Identity::*part : {&Sources::Identity::listener, &Sources::Identity::address, &Sources::Identity::usename,
+                                                 &Sources::Identity::datname, &Sources::Identity::application_name}) {
+        Sources::Identity other = ada;
+        other.*part = "other";
+        CHECK_FALSE(sources.scram_was_declined(other, start));
+        sources.scram_spoken(other, start);
+        sources.password_declined(other);
+    }
+    CHECK(sources.scram_was_declined(ada, start));
+}
+
+TEST_CASE("a flood of programs takes no more room, and no place from those before") {
+    Sources sources;
+    sources.scram_declined(ada, start);
+    Sources::Identity other = ada;
+    for (int i = 0; i < 10'000; ++i) {
+        other.usename = std::to_string(i);
+        sources.scram_declined(other, start + 1s);
+    }
+    CHECK(sources.scram_was_declined(ada, start + 1s));
+    CHECK_FALSE(sources.scram_was_declined(other, start + 1s));  // the one that found no room
+    sources.scram_declined(other, start + 25h);
+    CHECK(sources.scram_was_declined(other, start + 25h));       // the old ones have made it
+}
+
+TEST_CASE("who keeps coming back is not forgotten in a flood either") {
+    Sources sources;
+    sources.scram_declined(ada, start);
+    Sources::Identity other = ada;
+    for (int i = 0; i < 10'000; ++i) {
+        other.usename = std::to_string(i);
+        sources.scram_declined(other, start);
+    }
+    CHECK(sources.scram_was_declined(ada, start + 20h));
+    CHECK(sources.scram_was_declined(ada, start + 40h));
+}
