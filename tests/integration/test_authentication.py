@@ -26,6 +26,11 @@ PASSED_ON = ("scram-sha-256", "none", "n")
 TLS_UPSTREAM = "SELECT current_user, ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
 
 
+def client_ca(proxy):
+    """The CA of the certificate that the harness gives a proxy."""
+    return next(proxy.directory.parent.parent.glob("pki/*Test-Front-CA.crt"))
+
+
 def asked(raw, user="scram_user", **parameters):
     """A login with flag y, as far as the question for the password."""
     code, offer = raw.begin_login(user, **parameters)
@@ -653,8 +658,9 @@ def test_bridge_binds_nothing_where_the_server_leg_is_clear(start, client, clear
     assert authenticated(proxy.event("connected")) == ("scram-sha-256", "cleartext", None)
 
 
-def test_a_server_that_offers_no_channel_binding_hears_that_we_could(start, client, fake, server_tls):
-    """So that it notices when somebody between has taken the offer away (RFC 5802, section 6)."""
+@pytest.mark.parametrize("sslmode, flag", [("verify-full", "n"), ("require", "y")])
+def test_a_server_that_offers_no_channel_binding(start, client, fake, server_tls, pki, sslmode, flag):
+    """Where its certificate was verified nobody can have taken the offer away; otherwise it may notice (RFC 5802, section 6)."""
     server, upstream = ScramServer(SECRET), []
 
     def script(peer):
@@ -663,8 +669,16 @@ def test_a_server_that_offers_no_channel_binding_hears_that_we_could(start, clie
         peer.ready()
         peer.serve()
 
-    client(start([fake(script).host], auth={"scram": "bridge"})).login("scram_user")
-    assert (upstream, server.flag, server.proved) == ([PLAIN], "y", True)
+    client(start([fake(script).host], auth={"scram": "bridge"}, upstream={"sslmode": sslmode})).login("scram_user")
+    assert (upstream, server.flag, server.proved) == ([PLAIN], flag, True)
+
+
+def test_through_two_proxies(start, client):
+    """The inner one hides channel binding from the outer one, which cannot be bridged: it has nobody to ask."""
+    inner = start()
+    for mode in ("auto", "bridge"):
+        outer = start([f"127.0.0.1:{inner.port}"], auth={"scram": mode}, upstream={"sslrootcert": [str(client_ca(inner))]})
+        client(outer).negotiate("sslrequest").login("scram_user", gs2="n" if mode == "auto" else "y")
 
 
 @pytest.mark.parametrize("mode", ["auto", "passthrough", "bridge"])
