@@ -66,9 +66,11 @@ Users parse_users(std::string_view text, const File& file, std::vector<Diagnosti
             }
         } else if (is_md5(given)) {
             warnings.push_back({here, "user \"" + user + "\" has an MD5 hash, which is of no use for SCRAM: the user is left out"});
+            users.erase(user);
             continue;
         } else if (given.empty()) {
             warnings.push_back({here, "user \"" + user + "\" has no password: the user is left out"});
+            users.erase(user);
             continue;
         } else {
             entry.password = std::move(*password);

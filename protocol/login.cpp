@@ -231,7 +231,9 @@ void Login::password(const Message& message, LoginOutput& out) {
 void Login::begin_upstream_scram(LoginOutput& out) {
     const bool plus = server_offer_.offers(scram_sha_256_plus) && !policy_.server_end_point.empty();
     if (!plus && !server_offer_.offers(scram_sha_256)) return fail(Fault::sasl_nothing_left);
-    scram_client_.emplace(policy_.crypto, policy_.server_end_point, plus);
+    // Flag 'y' lets a server notice that its offer was changed on the way; where that cannot be, 'n' also passes a server that is a proxy like us.
+    const bool tell = plus || !policy_.server_verified;
+    scram_client_.emplace(policy_.crypto, tell ? policy_.server_end_point : Buffer(), plus);
     auth_method_ = lower(scram_client_->mechanism());
     append_sasl_initial_response(out.to_server, scram_client_->mechanism(), scram_client_->first_message());
     expected_ = Expected::opaque;

@@ -30,6 +30,7 @@ struct LoginPolicy {
     bool password_is_safe = false;  ///< the client leg may carry a password: TLS, loopback or a UNIX-domain socket
     ScramCrypto crypto;
     Buffer server_end_point;        ///< tls-server-end-point of the certificate that the server showed; empty: none
+    bool server_verified = false;   ///< its certificate was: nobody between us can have taken channel binding out of its offer
     Buffer client_end_point;        ///< of the one that the client was shown; empty: none
     const ScramUser* user = nullptr;  ///< terminate: nullptr for a user that users_file does not have
     Buffer user_salt;               ///< terminate: for a user without a SCRAM secret; always the same one for the same name

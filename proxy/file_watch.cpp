@@ -20,8 +20,13 @@ std::string stamp_of(const std::string& path) {
 std::string content_of(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) return "unreadable";
-    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-    return tls::sha256_hex(bytes.data(), bytes.size());
+    file.rdbuf()->pubsetbuf(nullptr, 0);  // keys and passwords are read through no buffer that would stay behind
+    file.seekg(0, std::ios::end);
+    const auto size = file.tellg();
+    protocol::Buffer bytes(size > 0 ? static_cast<std::size_t>(size) : 0);
+    file.seekg(0);
+    file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    return tls::sha256_hex(bytes.data(), static_cast<std::size_t>(file.gcount()));
 }
 
 }  // namespace

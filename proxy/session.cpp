@@ -189,11 +189,12 @@ Event Session::event(EventKind kind) const {
 }
 
 Sources::Identity Session::identity() const {
+    constexpr std::size_t max_name = 63;  // NAMEDATALEN - 1
     return {.listener = record_.listener,
             .address = record_.client_addr,
-            .usename = record_.usename,
-            .datname = record_.datname,
-            .application_name = record_.application_name};
+            .usename = record_.usename.substr(0, max_name),
+            .datname = record_.datname.substr(0, max_name),
+            .application_name = record_.application_name.substr(0, max_name)};
 }
 
 }  // namespace proxy

@@ -138,6 +138,7 @@ protocol::LoginPolicy Session::login_policy(const UpstreamConnection& connection
     policy.ask_at_once = auth.scram == protocol::ScramMode::automatic && policy.password_is_safe &&
                          services_.sources.scram_was_declined(identity(), Clock::now());
     if (connection.tls.leaf) policy.server_end_point = connection.tls.leaf->end_point;
+    policy.server_verified = upstream().settings.sslmode == protocol::SslMode::verify_full;
     if (auth.scram == protocol::ScramMode::terminate) {
         if (client_.encrypted()) policy.client_end_point = shown_->end_point(client_.ssl());
         policy.user = auth.find(record_.usename);

@@ -1,5 +1,8 @@
 #include "proxy/sources.hpp"
 
+#include <algorithm>
+#include <vector>
+
 namespace proxy {
 namespace {
 
@@ -45,18 +48,18 @@ void Sources::clear_refused(const Identity& identity, Time now) {
 
 void Sources::scram_spoken(const Identity& identity, Time now) {
     const std::lock_guard lock(mutex_);
-    note(scram_spoken_, identity, now, scram_memory);
+    remember(scram_spoken_, identity, now);
 }
 
 void Sources::scram_declined(const Identity& identity, Time now) {
     const std::lock_guard lock(mutex_);
     if (recent(scram_spoken_, identity, now, scram_memory)) return;
-    note(scram_declined_, identity, now, scram_memory);
+    remember(scram_declined_, identity, now);
 }
 
 void Sources::switch_declined(const Identity& identity, Time now) {
     const std::lock_guard lock(mutex_);
-    note(scram_declined_, identity, now, scram_memory);
+    remember(scram_declined_, identity, now);
 }
 
 void Sources::password_declined(const Identity& identity) {
@@ -67,7 +70,7 @@ void Sources::password_declined(const Identity& identity) {
 bool Sources::scram_was_declined(const Identity& identity, Time now) {
     const std::lock_guard lock(mutex_);
     const bool declined = recent(scram_declined_, identity, now, scram_memory);
-    if (declined) note(scram_declined_, identity, now, scram_memory);
+    if (declined) remember(scram_declined_, identity, now);
     return declined;
 }
 
@@ -100,6 +103,18 @@ bool Sources::note(Moments<Key>& moments, const Key& key, Time now, std::chrono:
     }
     moments[key] = now;
     return true;
+}
+
+/// Where there is no room, the older half is forgotten: whoever fills it up with names must not keep others out for a day.
+void Sources::remember(Moments<Identity>& moments, const Identity& identity, Time now) {
+    if (moments.size() >= max_entries && !moments.contains(identity)) {
+        std::vector<Time> times;
+        for (const auto& entry : moments) times.push_back(entry.second);
+        const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+        std::nth_element(times.begin(), middle, times.end());
+        std::erase_if(moments, [&](const auto& entry) { return entry.second <= *middle; });
+    }
+    moments[identity] = now;
 }
 
 template <class Key>

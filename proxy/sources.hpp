@@ -14,7 +14,7 @@ class Sources {
    public:
     using Time = std::chrono::steady_clock::time_point;
 
-    /// The same client as far as its StartupMessage tells.
+    /// The same client as far as its StartupMessage tells. Names as PostgreSQL cuts them, so that each takes little memory.
     struct Identity {
         std::string listener;
         std::string address;
@@ -56,6 +56,7 @@ class Sources {
 
     template <class Key>
     static bool note(Moments<Key>& moments, const Key& key, Time now, std::chrono::milliseconds memory);
+    static void remember(Moments<Identity>& moments, const Identity& identity, Time now);
     template <class Key>
     static bool recent(const Moments<Key>& moments, const Key& key, Time now, std::chrono::milliseconds memory);
 

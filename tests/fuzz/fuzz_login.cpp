@@ -27,7 +27,8 @@ void check_offer(const Buffer& to_client, const LoginPolicy& policy) {
 }
 
 Buffer first_message(bool plus, const LoginPolicy& policy) {
-    const ScramClient client(policy.crypto, policy.server_end_point, plus);
+    const bool tell = plus || !policy.server_verified;
+    const ScramClient client(policy.crypto, tell ? policy.server_end_point : Buffer(), plus);
     Buffer message;
     append_sasl_initial_response(message, client.mechanism(), client.first_message());
     return message;

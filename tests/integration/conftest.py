@@ -16,7 +16,7 @@ from harness import programs, secrets
 from harness.bounded import bounded
 from harness.cluster import PASSWORDS, Cluster, make_template
 from harness.config import configuration
-from harness.fake_upstream import FakeUpstream
+from harness.fake_upstream import FakeUpstream, server_context
 from harness.pki import Pki
 from harness.proxy import Proxy
 from harness.wire import Client
@@ -130,6 +130,25 @@ def fake():
     yield make
     for server in servers:
         server.close()
+
+
+@pytest.fixture
+def server_tls(pki):
+    """For scripts of fake servers: the certificate that `start` verifies."""
+    return server_context(pki.server)
+
+
+@pytest.fixture
+def scram_role(cluster):
+    """Makes a role that has to use SCRAM, by its password or SCRAM secret."""
+    def make(password: str, name=None) -> str:
+        name = name or f"role_{os.urandom(6).hex()}"
+        quoted = '"%s"' % name.replace('"', '""')
+        cluster.sql(f"DROP ROLE IF EXISTS {quoted}")
+        cluster.sql(f"CREATE ROLE {quoted} LOGIN IN ROLE scram_users PASSWORD %s", password)
+        secrets.tell_password(password)
+        return name
+    return make
 
 
 @pytest.fixture

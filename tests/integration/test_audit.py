@@ -180,7 +180,7 @@ def test_tls_right_after_a_refused_clear_attempt_is_allow(start, connect):
 
 def test_clear_right_after_a_login_refused_over_tls_is_prefer(start, connect):
     """libpq's default: SCRAM fails over TLS, then succeeds in clear without a word."""
-    proxy = start()
+    proxy = start(auth={"scram": "passthrough"})
     connect(proxy, "scram_user", sslmode="prefer")
     event = proxy.event("connected")
     assert (event["ssl"], *known(event)) == (False, "prefer", "prefer", "no", True)

@@ -2,9 +2,11 @@
 
 import pytest
 
-from harness import programs
+from harness import programs, secrets
+from harness.cluster import PASSWORDS
 from harness.fake_upstream import accepting, server_context
 from harness.messages import ErrorResponse
+from harness.scram import PLAIN, PLUS, ScramServer, end_point
 from harness.wire import tls_context
 
 
@@ -27,6 +29,38 @@ def test_postgresql_refuses_flag_y_when_it_offers_channel_binding(cluster, clien
     with pytest.raises(ErrorResponse) as refused:
         client(cluster).negotiate("sslrequest").login("scram_user", gs2="y")
     assert refused.value.sqlstate == "28000"
+
+
+def test_the_raw_client_binds_the_channel_to_postgresql(cluster, client):
+    assert client(cluster).negotiate("sslrequest").login("scram_user", gs2="p").mechanisms == ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]
+    wrong = client(cluster).negotiate("sslrequest")
+    wrong.binding = b"x" * 32
+    with pytest.raises(ErrorResponse, match="SCRAM channel binding check failed"):
+        wrong.login("scram_user", gs2="p")
+
+
+def test_the_fake_server_speaks_scram_with_libpq(fake, connect, pki):
+    server, context = ScramServer(PASSWORDS["scram_user"]), server_context(pki.server)
+
+    def script(peer):
+        peer.open(context)
+        assert peer.scram(server, PLUS, PLAIN) == PLUS
+        peer.ready()
+        peer.serve()
+
+    connect(("127.0.0.1", fake(script).port), "scram_user", sslmode="require")
+    assert (server.flag, server.proved, server.bound) == ("p", True, end_point(pki.server))
+
+
+def test_what_was_said_is_looked_for_in_logs(cluster, client):
+    secrets.forget()
+    raw = client(cluster).negotiate("sslrequest")
+    spied, send = [], raw.send
+    raw.send = lambda data: (spied.append(data), send(data))[1]
+    raw.login("scram_user", gs2="p")
+    assert len(secrets.found_in(spied[-1].decode(errors="replace"))) == 4  # binding, nonce, the client's part of it, proof
+    assert secrets.found_in(f"the password is {PASSWORDS['scram_user']}")
+    assert not secrets.found_in("nothing of that kind")
 
 
 def test_the_certificates_verify(cluster, client, pki):

@@ -1,6 +1,9 @@
 #include "protocol/bytes.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <new>
 
 #include "support/catch.hpp"
 
@@ -11,7 +14,48 @@ using protocol::Buffer;
 using protocol::Reader;
 using protocol::Writer;
 
+/// Aligned so strictly that its memory comes from the operators below, and nobody else's does.
+struct alignas(256) Block {
+    std::array<std::uint8_t, 256> bytes{};
+};
+using Blocks = std::vector<Block, protocol::WipingAllocator<Block>>;
+
+/// Memory to be looked at when it is freed.
+struct Watch {
+    const void* memory = nullptr;
+    std::size_t size = 0;
+    bool freed = false;
+    std::size_t left = 0;  ///< bytes that were not zero
+};
+thread_local Watch watch;
+
+Blocks secret_blocks(std::size_t count) {
+    Block block;
+    block.bytes.fill(0xaa);
+    Blocks blocks(count, block);
+    watch = {.memory = blocks.data(), .size = blocks.capacity() * sizeof(Block)};
+    return blocks;
+}
+
 }  // namespace
+
+// A compiler may leave out writes to memory that is freed next; whether it did can only be seen from in here.
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    void* const memory = std::aligned_alloc(static_cast<std::size_t>(alignment), size);
+    if (!memory) throw std::bad_alloc();
+    return memory;
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+    if (memory != nullptr && memory == watch.memory) {
+        const auto* const bytes = static_cast<const std::uint8_t*>(memory);
+        watch.freed = true;
+        watch.left = static_cast<std::size_t>(std::count_if(bytes, bytes + watch.size, [](std::uint8_t b) { return b != 0; }));
+    }
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t alignment) noexcept {
+    operator delete(memory, alignment);
+}
 
 TEST_CASE("integers are read in network byte order") {
     const Buffer bytes{0x01, 0x02, 0x03, 0xfe, 0xdc, 0xba, 0x98};
@@ -105,4 +149,39 @@ TEST_CASE("what a writer wrote a reader reads") {
         Writer(out).u32(value);
         CHECK(Reader(out).u32() == value);
     }
+}
+
+TEST_CASE("wiping makes zeros of everything, and of nothing beside it") {
+    std::array<std::uint8_t, 8> bytes{1, 2, 3, 4, 5, 6, 7, 8};
+    protocol::wipe(std::span(bytes).subspan(2, 4));
+    CHECK(bytes == std::array<std::uint8_t, 8>{1, 2, 0, 0, 0, 0, 7, 8});
+    protocol::wipe({});
+}
+
+TEST_CASE("memory is wiped before it is freed") {
+    { const Blocks blocks = secret_blocks(4); }
+    CHECK(watch.freed);
+    CHECK(watch.left == 0);
+}
+
+TEST_CASE("memory that a container has grown out of is wiped") {
+    Blocks blocks = secret_blocks(4);
+    blocks.reserve(5);
+    CHECK(watch.freed);
+    CHECK(watch.left == 0);
+    CHECK(blocks[3].bytes[255] == 0xaa);
+}
+
+TEST_CASE("memory that a container no longer uses is wiped with the rest") {
+    {
+        Blocks blocks = secret_blocks(4);
+        blocks.resize(1);
+        CHECK_FALSE(watch.freed);
+    }
+    CHECK(watch.freed);
+    CHECK(watch.left == 0);
+}
+
+TEST_CASE("a buffer is such a container") {
+    CHECK(std::is_same_v<Buffer::allocator_type, protocol::WipingAllocator<std::uint8_t>>);
 }

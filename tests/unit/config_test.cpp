@@ -16,6 +16,7 @@ namespace {
 
 using namespace config;
 using namespace std::chrono_literals;
+using protocol::ScramMode;
 using protocol::SslMode;
 
 using Lines = std::vector<std::string>;
@@ -152,13 +153,16 @@ tcp_user_timeout = "30s"
 hosts = "archive"
 [audit]
 file = "-"
+[auth]
+scram = "terminate"
+users_file = "users.txt"
 )";
 
 }  // namespace
 
 TEST_CASE("config: every key arrives where it belongs") {
     const Folder folder;
-    for (const char* const name : {"server.crt", "server.key", "ca.crt"}) folder.write(name);
+    for (const char* const name : {"server.crt", "server.key", "ca.crt", "users.txt"}) folder.write(name);
     const std::string file = folder.write("pgairlock.toml", every_key);
     const Loaded loaded = load(file);
     const Config& config = valid(loaded);
@@ -175,6 +179,11 @@ TEST_CASE("config: every key arrives where it belongs") {
     CHECK(config.runtime.drain_timeout == 0s);
     CHECK(config.runtime.state_dir == std::filesystem::path{folder.path("")}.parent_path().parent_path() / "state");
     CHECK(config.audit.file == "-");
+    CHECK(config.auth.scram == ScramMode::terminate);
+    CHECK(config.auth.users_file.path == folder.path("users.txt"));
+    CHECK(config.auth.users_file.origin.line == 66);
+    CHECK(config.auth.users_file.origin.column == 14);
+    CHECK(config.auth.users_file.origin.key == "auth.users_file");
 
     REQUIRE(config.listeners.size() == 2);
     const Listener& listener = config.listeners[0];
@@ -265,7 +274,7 @@ TEST_CASE("config: a file with one host is enough") {
 
 TEST_CASE("config: the defaults that the reference names are the defaults") {
     const Loaded loaded = load_text(defaults<Log>("[log]") + defaults<Runtime>("[runtime]") + defaults<Listener>("[[listener]]") +
-                                        defaults<ListenerTls>("[listener.tls]") + defaults<Audit>("[audit]") +
+                                        defaults<ListenerTls>("[listener.tls]") + defaults<Audit>("[audit]") + defaults<Auth>("[auth]") +
                                         defaults<Upstream>("[upstream.a]") + "hosts = 'a'\n",
                                     "t");
     const Config& config = valid(loaded);
@@ -281,6 +290,8 @@ TEST_CASE("config: the defaults that the reference names are the defaults") {
     CHECK(config.runtime.drain_timeout == fresh.runtime.drain_timeout);
     CHECK(config.runtime.state_dir.empty());
     CHECK(config.audit.file == fresh.audit.file);
+    CHECK(config.auth.scram == fresh.auth.scram);
+    CHECK_FALSE(config.auth.users_file);
 
     const Loaded minimal = load_text("[upstream.a]\nhosts = 'a'\n", "t");
     const Listener& listener = config.listeners.at(0);
@@ -371,14 +382,12 @@ TEST_CASE("config: a word that is nearly right is recognised") {
 TEST_CASE("config: what no release does yet is unknown") {
     CHECK(errors_after_upstream("[capture]") ==
           Lines{"t:2:2: capture: unknown table; the tables are log, runtime, listener, upstream, auth, audit"});
-    CHECK(errors_after_upstream("[audit]\ninventory = 'x'\n[audit.probe]\nenabled = true") ==
-          Lines{"t:3:1: audit.inventory: unknown key; [audit] has file", "t:4:8: audit.probe: unknown table; [audit] has file"});
     CHECK(errors_after_upstream("[[listener]]\nproxy_protocol = 'off'\ntrusted_proxies = []") ==
           Lines{"t:3:1: listener.proxy_protocol: unknown key; [[listener]] has name, listen, upstream, allow, idle_timeout, "
                 "tcp_keepalive, tls",
                 "t:4:1: listener.trusted_proxies: unknown key; [[listener]] has name, listen, upstream, allow, idle_timeout, "
                 "tcp_keepalive, tls"});
-    CHECK(upstream_errors("hosts = 'a'\nprewarm = 1\nsslrootcert_candidate = []").size() == 2);
+    CHECK(upstream_errors("hosts = 'a'\nprewarm = 1").size() == 1);
     CHECK(upstream_errors("hosts = 'a'\ntarget_session_attrs = 'primary'") ==
           Lines{"t:3:24: upstream.a.target_session_attrs: expected \"any\", got \"primary\""});
     CHECK(load_text("level = 'info'\nupstream.a.hosts = 'a'", "t").errors.size() == 1);
@@ -634,6 +643,43 @@ TEST_CASE("config: rules of the upstream leg are libpq's") {
     }
 }
 
+TEST_CASE("config: what is done about SCRAM is one of four") {
+    const Folder folder;
+    const std::string users = "\nusers_file = '" + folder.write("users.txt") + "'";
+    const auto scram = [](const std::string& lines) { return valid(load_after_upstream("[auth]\n" + lines)).auth.scram; };
+    CHECK(valid(load_after_upstream("")).auth.scram == ScramMode::automatic);
+    CHECK(scram("") == ScramMode::automatic);
+    CHECK(scram("scram = 'auto'") == ScramMode::automatic);
+    CHECK(scram("scram = 'passthrough'") == ScramMode::passthrough);
+    CHECK(scram("scram = 'bridge'") == ScramMode::bridge);
+    CHECK(scram("scram = 'terminate'" + users) == ScramMode::terminate);
+    CHECK(errors_after_upstream("[auth]\nscram = 'brigde'") ==
+          Lines{"t:3:9: auth.scram: \"brigde\" is not one of auto, passthrough, bridge, terminate; did you mean \"bridge\"?"});
+    CHECK(errors_after_upstream("[auth]\nscram = true") ==
+          Lines{"t:3:9: auth.scram: expected one of auto, passthrough, bridge, terminate, got a boolean"});
+    CHECK(errors_after_upstream("[auth]\nscram = ''").size() == 1);
+    CHECK(errors_after_upstream("[auth]\npassword = 'x'").size() == 1);
+}
+
+TEST_CASE("config: who terminates SCRAM needs users, and nobody else does") {
+    const Folder folder;
+    const std::string users = "users_file = '" + folder.write("users.txt") + "'\n";
+    const Lines missing{"t:3:9: auth.scram: \"terminate\" needs users_file: who the users are, in the format of PgBouncer's userlist.txt"};
+    CHECK(errors_after_upstream("[auth]\nscram = 'terminate'") == missing);
+    CHECK(errors_after_upstream("[auth]\nscram = 'terminate'\nusers_file = ''") == missing);
+    const Loaded both = load_after_upstream("[auth]\nscram = 'terminate'\n" + users);
+    CHECK(valid(both).auth.users_file.path == folder.path("users.txt"));
+    CHECK(texts(both.warnings) == Lines{});
+    for (const char* const mode : {"auto", "passthrough", "bridge"}) {
+        const Loaded unused = load_after_upstream("[auth]\n" + users + "scram = '" + mode + "'");
+        valid(unused);
+        CHECK(texts(unused.warnings) == Lines{"t:3:14: auth.users_file: has no effect without scram = \"terminate\""});
+    }
+    CHECK(texts(load_after_upstream("[auth]\n" + users).warnings).size() == 1);
+    CHECK(errors_after_upstream("[auth]\nscram = 'terminate'\nusers_file = '/none'") ==
+          Lines{"t:4:14: auth.users_file: cannot read \"/none\": No such file or directory"});
+}
+
 TEST_CASE("config: an upstream that could be somebody else is warned about") {
     const Folder folder;
     CHECK(texts(load_upstream("hosts = 'a'\nsslmode = 'require'").warnings) ==
@@ -763,4 +809,23 @@ TEST_CASE("config: a diagnostic leaves out what is not known") {
     CHECK(to_string(Diagnostic{{"f", 0, 0, ""}, "wrong"}) == "f: wrong");
     CHECK(to_string(Diagnostic{{"command line", 0, 0, "--x"}, "wrong"}) == "--x: wrong");
     CHECK(to_string(Diagnostic{{"", 0, 0, ""}, "wrong"}) == "wrong");
+}
+
+TEST_CASE("config: [audit.probe] says what is wrong with it") {
+    const auto errors = [](const std::string& text) { return errors_after_upstream("[audit.probe]\n" + text); };
+    CHECK(errors("enabled = true").empty());
+    CHECK(errors("fraction = 1").empty());
+    CHECK(errors("fraction = 0.5").empty());
+    CHECK(errors("fraction = 1.5") == Lines{"t:3:12: audit.probe.fraction: a share is between 0 and 1, such as 0.05 for one in twenty"});
+    CHECK(errors("fraction = 'x'") == Lines{"t:3:12: audit.probe.fraction: expected a number, got a string"});
+    CHECK(errors("kinds = ['wrong']").size() == 1);
+    CHECK(errors("enabled = true\nkinds = ['candidate']") ==
+          Lines{"t:4:9: audit.probe.kinds: \"candidate\" needs candidate_cert_file: the certificate that clients will meet"});
+    CHECK(errors("window = ['2026-03-01T02:00Z/2026-03-01T04:00Z', '2026-03-01T02:00:00+01:00/2026-03-02T00:00:00-05:30']").empty());
+    for (const char* window : {"2026-03-01T02:00Z", "2026-03-01T04:00Z/2026-03-01T02:00Z", "2026-02-30T02:00Z/2026-03-01T04:00Z",
+                               "2026-03-01T25:00Z/2026-03-01T04:00Z", "2026-03-01T02:00/2026-03-01T04:00"}) {
+        CHECK(errors("window = ['" + std::string(window) + "']").size() == 1);
+    }
+    CHECK(errors_after_upstream("[audit]\ninventory = ''\n[audit.probe]\nenabled = true") ==
+          Lines{"t:5:11: audit.probe.enabled: needs audit.inventory: what was done to whom must outlive restarts"});
 }

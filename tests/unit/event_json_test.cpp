@@ -115,6 +115,7 @@ TEST_CASE("connected tells everything that is known") {
                                                             "sni",
                                                             "ja4",
                                                             "certificate_shown",
+                                                            "probe",
                                                             "sslmode_min",
                                                             "sslmode_max",
                                                             "verifies",
@@ -133,6 +134,7 @@ TEST_CASE("connected tells everything that is known") {
                                                             "upstream_anchor_file",
                                                             "upstream_not_after",
                                                             "upstream_sslmode",
+                                                            "candidate_ok",
                                                             "timings_us"}));
     CHECK(got.at("usename") == "ada");
     CHECK(got.at("datname") == "shop");

@@ -115,4 +115,97 @@ TEST_CASE("who was told that there is no TLS may come again in clear, for a whil
     CHECK_FALSE(sources.tls_was_declined("10.0.0.1", start + 6s));
     CHECK_FALSE(sources.tls_was_declined("10.0.0.2", start));
     CHECK_FALSE(sources.tls_was_refused("10.0.0.1", start));
+
+// --- Who knows SCRAM
+
+TEST_CASE("who left when it was offered SCRAM is remembered, and for a day") {
+    Sources sources;
+    CHECK_FALSE(sources.scram_was_declined(ada, start));
+    sources.scram_declined(ada, start);
+    CHECK(sources.scram_was_declined(ada, start));
+    Sources later;
+    later.scram_declined(ada, start);
+    CHECK(later.scram_was_declined(ada, start + 24h));
+    Sources forgotten;
+    forgotten.scram_declined(ada, start);
+    CHECK_FALSE(forgotten.scram_was_declined(ada, start + 24h + 1ms));
+}
+
+TEST_CASE("who keeps coming back is not forgotten") {
+    Sources sources;
+    sources.scram_declined(ada, start);
+    for (int day = 1; day < 10; ++day) CHECK(sources.scram_was_declined(ada, start + day * 24h));
+    CHECK_FALSE(sources.scram_was_declined(ada, start + 11 * 24h));
+}
+
+TEST_CASE("who has spoken SCRAM knows it, and left for another reason") {
+    Sources sources;
+    sources.scram_spoken(ada, start);
+    sources.scram_declined(ada, start + 24h);
+    CHECK_FALSE(sources.scram_was_declined(ada, start + 24h));
+}
+
+TEST_CASE("who spoke SCRAM more than a day ago may be another program now") {
+    Sources sources;
+    sources.scram_spoken(ada, start);
+    sources.scram_declined(ada, start + 24h + 1ms);
+    CHECK(sources.scram_was_declined(ada, start + 24h + 1ms));
+}
+
+TEST_CASE("who would not switch to a password is asked first, although it spoke SCRAM") {
+    Sources sources;
+    sources.scram_spoken(ada, start);
+    sources.switch_declined(ada, start);
+    CHECK(sources.scram_was_declined(ada, start));
+    CHECK_FALSE(sources.scram_was_declined(ada, start + 24h + 1ms));
+}
+
+TEST_CASE("who left when it was asked for its password at once had another reason") {
+    Sources sources;
+    sources.scram_declined(ada, start);
+    sources.password_declined(ada);
+    CHECK_FALSE(sources.scram_was_declined(ada, start));
+    sources.password_declined(ada);  // of whom nothing is known
+    sources.scram_declined(ada, start);
+    CHECK(sources.scram_was_declined(ada, start));
+}
+
+TEST_CASE("what one program did says nothing of another") {
+    Sources sources;
+    sources.scram_declined(ada, start);
+    for (std::string Sources::Identity::*part : {&Sources::Identity::listener, &Sources::Identity::address, &Sources::Identity::usename,
+                                                 &Sources::Identity::datname, &Sources::Identity::application_name}) {
+        Sources::Identity other = ada;
+        other.*part = "other";
+        CHECK_FALSE(sources.scram_was_declined(other, start));
+        sources.scram_spoken(other, start);
+        sources.password_declined(other);
+    }
+    CHECK(sources.scram_was_declined(ada, start));
+}
+
+TEST_CASE("a flood of programs keeps nobody out: the older half makes room") {
+    Sources sources;
+    sources.scram_declined(ada, start);
+    Sources::Identity other = ada;
+    for (int i = 0; i < 10'000; ++i) {
+        other.usename = std::to_string(i);
+        sources.scram_declined(other, start + std::chrono::milliseconds(i + 1));
+    }
+    CHECK(sources.scram_was_declined(other, start + 11s));
+    CHECK_FALSE(sources.scram_was_declined(ada, start + 11s));
+}
+
+TEST_CASE("who keeps coming back is not forgotten in a flood") {
+    Sources sources;
+    sources.scram_declined(ada, start);
+    Sources::Identity other = ada;
+    for (int i = 0; i < 50'000; ++i) {
+        other.usename = std::to_string(i);
+        const auto now = start + std::chrono::milliseconds(i);
+        sources.scram_declined(other, now);
+        if (i % 1000 == 0) CHECK(sources.scram_was_declined(ada, now));
+    }
+    CHECK(sources.scram_was_declined(ada, start + 20h));
+    CHECK(sources.scram_was_declined(ada, start + 40h));
 }

@@ -90,8 +90,8 @@ class Pki:
         today = datetime.now(timezone.utc).replace(microsecond=0)
         begin, end = (today + timedelta(days=count) for count in days)
         signer = ["-cert", issuer.cert, "-keyfile", issuer.key] if issuer else ["-selfsign", "-keyfile", key_file]
-        _openssl("ca", "-batch", "-notext", "-config", config, *signer, *signature, "-extensions", kind, "-startdate", f"{begin:%Y%m%d%H%M%SZ}",
-                 "-enddate", f"{end:%Y%m%d%H%M%SZ}", "-in", request, "-out", cert_file)
+        _openssl("ca", "-batch", "-notext", "-config", config, *signer, *signature, "-extensions", kind,
+                 "-startdate", f"{begin:%Y%m%d%H%M%SZ}", "-enddate", f"{end:%Y%m%d%H%M%SZ}", "-in", request, "-out", cert_file)
         return Certificate(name, cert_file, key_file, issuer.name if issuer else name, end)
 
 

@@ -157,6 +157,11 @@ class Proxy:
         return sum(link.startswith("socket:") for link in self.fds()) - len(self.addresses)
 
 
+def authenticated(event: dict) -> tuple:
+    """What a `connected` or `auth_failed` says about how: by which method, over which bridge, with which gs2 flag."""
+    return event["auth_method"], event["auth_bridge"], event["gs2_flag"]
+
+
 def _address(text: str):
     if text.startswith("unix:"):
         return text[len("unix:"):]

@@ -38,7 +38,8 @@ class ScramClient:
         return f"{without_proof},p={secrets.tell(_base64(proof))}".encode()
 
     def check(self, server_final: bytes) -> None:
-        assert server_final == b"v=" + secrets.tell(_base64(self._server_signature)).encode(), "the server did not prove that it knows the password"
+        expected = b"v=" + secrets.tell(_base64(self._server_signature)).encode()
+        assert server_final == expected, "the server did not prove that it knows the password"
 
 
 class ScramServer:
@@ -51,12 +52,12 @@ class ScramServer:
         self.bound = b""    # what the client bound itself to, behind the gs2 header
         self.proved = None  # whether the client knew the password
 
-    def first(self, client_first: bytes, *, nonce=None, iterations=None) -> bytes:
+    def first(self, client_first: bytes, *, salt=None, nonce=None, iterations=None) -> bytes:
         """`nonce`, `iterations`: other ones than a decent server's."""
         self.flag = client_first.decode()[:1]
         self._gs2, self._bare = _split_first(client_first.decode())
         self.client_nonce = attributes(self._bare.encode())["r"]
-        self._salt = os.urandom(16)
+        self._salt = salt or os.urandom(16)
         nonce = nonce if nonce is not None else self.client_nonce + _random()
         self._first = f"r={secrets.tell(nonce)},s={_base64(self._salt)},i={self.iterations if iterations is None else iterations}"
         return self._first.encode()

@@ -8,7 +8,7 @@ import struct
 import time
 from dataclasses import dataclass, field
 
-from . import messages
+from . import messages, secrets
 from .cluster import PASSWORDS
 from .scram import ScramClient, end_point
 
@@ -219,6 +219,8 @@ class Client:
 
     def finish_login(self, user="trust_user", password=None, gs2="n") -> Login:
         login, scram = Login(), None
+        if password:
+            secrets.tell_password(password)
         while True:
             kind, body = self.message()
             login.kinds.append(kind)
