@@ -691,6 +691,17 @@ TEST_CASE("bridge: a server over TLS that does not offer channel binding is told
     CHECK(contains(sent.to_server, "SCRAM-SHA-256\0\0\0\0\x0cy,,n=,r=ours"s));
 }
 
+TEST_CASE("bridge: a server whose certificate was verified is not, for nobody is between us") {
+    LoginPolicy verified = policy(ScramMode::bridge);
+    verified.server_verified = true;
+    const Exchange upstream = with_server("");
+    Script script = asked(scram);
+    check_bridged(log_in(script.client(password_message(secret), upstream.first), upstream), "scram-sha-256", 0, verified);
+    const Exchange bound = with_server();
+    Script offered = asked();
+    check_bridged(log_in(offered.client(password_message(secret), bound.first), bound), "scram-sha-256-plus", 0, verified);
+}
+
 TEST_CASE("bridge: mechanisms that are not SCRAM pass through") {
     const std::string token = choice("OAUTHBEARER", "n,,auth=Bearer x");
     const Play play = check_established(Script().server(offer("OAUTHBEARER\0"s)).client(token).server(ok).server(ready), "oauthbearer",

@@ -171,6 +171,33 @@ TEST_CASE("SASLInitialResponse tells the mechanism and the first message") {
     }
 }
 
+TEST_CASE("Authentication messages are laid out as the manual says") {
+    Buffer out;
+    protocol::append_authentication(out, protocol::AuthenticationCode::ok);
+    CHECK(as_text(out) == "R\0\0\0\x08\0\0\0\0"s);
+    protocol::append_authentication(out, protocol::AuthenticationCode::sasl_final, as_bytes("v=x"));
+    CHECK(as_text(out) == "R\0\0\0\x08\0\0\0\0R\0\0\0\x0b\0\0\0\x0cv=x"s);
+}
+
+TEST_CASE("SASLInitialResponse and SASLResponse are laid out as the manual says") {
+    Buffer out;
+    protocol::append_sasl_initial_response(out, "SCRAM-SHA-256", "n,,");
+    CHECK(as_text(out) == "p\0\0\0\x19SCRAM-SHA-256\0\0\0\0\x03n,,"s);
+    const auto got = protocol::parse_sasl_initial_response(protocol::Bytes(out).subspan(protocol::message_header_size));
+    REQUIRE(got.has_value());
+    CHECK(got->data == "n,,");
+    out.clear();
+    protocol::append_sasl_response(out, "c=biws");
+    CHECK(as_text(out) == "p\0\0\0\x0a" "c=biws"s);
+}
+
+TEST_CASE("a PasswordMessage is one string, whose NUL is its end") {
+    const auto parse = [](const std::string& body) { return protocol::parse_password_message(as_bytes(body)); };
+    CHECK(as_text(parse("secret\0"s).value()) == "secret");
+    CHECK(parse("\0"s).value().empty());
+    for (const std::string& body : {""s, "secret"s, "sec\0ret"s, "sec\0ret\0"s, "\0\0"s, "\0x"s}) CHECK_FALSE(parse(body).has_value());
+}
+
 TEST_CASE("BackendKeyData holds a key of 4 to 256 bytes") {
     const auto parse = [](std::size_t size) {
         return protocol::parse_backend_key_data(as_bytes("\0\0\x01\0"s + std::string(size, 'k')));

@@ -248,6 +248,35 @@ TEST_CASE("scram: our client and our server understand each other") {
     CHECK(client.server_final(server.final_message(keys.server_key)));
 }
 
+TEST_CASE("scram: a client that could bind the channel and was not offered to says so, and a server notices what was taken away") {
+    const ScramKeys keys = Challenged::keys();
+    ScramClient client(tls::scram_crypto(), bytes("a certificate's hash"), false);
+    CHECK(client.mechanism() == plain);
+    CHECK(client.first_message().starts_with("y,,n=,r="));
+    char flag = 0;
+    std::string challenge;
+    ScramServer without(tls::scram_crypto(), {}, Challenged::cheap());
+    REQUIRE(without.client_first(client.mechanism(), client.first_message(), flag, challenge) == Fault::none);
+    ScramSalt salt;
+    REQUIRE(client.server_first(challenge, salt) == Fault::none);
+    const std::string last = client.final_message(keys);
+    CHECK(last.starts_with("c=eSws,r="));
+    REQUIRE(without.client_final(last) == Fault::none);
+    CHECK(without.proves(Challenged::stored_key()) == keys.client_key);
+    CHECK(client.server_final(without.final_message(keys.server_key)));
+
+    ScramServer with(tls::scram_crypto(), bytes("a certificate's hash"), Challenged::cheap());
+    CHECK(with.client_first(client.mechanism(), client.first_message(), flag, challenge) == Fault::channel_binding_downgrade);
+}
+
+TEST_CASE("scram: a client without a certificate to bind to does not pretend") {
+    for (const bool offered : {false, true}) {
+        const ScramClient client(tls::scram_crypto(), {}, offered);
+        CHECK(client.mechanism() == plain);
+        CHECK(client.first_message().starts_with("n,,"));
+    }
+}
+
 // --- Secrets
 
 TEST_CASE("scram: a secret is read") {
@@ -266,6 +295,19 @@ TEST_CASE("scram: a secret of another form is refused") {
                                     good.substr(0, good.rfind(':')), good.substr(1)}) {
         CAPTURE(text);
         CHECK_FALSE(parse_scram_secret(text));
+    }
+}
+
+TEST_CASE("scram: every separator of a secret counts") {
+    for (std::size_t at = 0; at < rolpassword.size(); ++at) {
+        if (rolpassword[at] != '$' && rolpassword[at] != ':') continue;
+        for (const std::string other : {"", ",", "=", "$", ":", "$$", "::"}) {
+            if (other == rolpassword.substr(at, 1)) continue;
+            std::string broken = rolpassword;
+            broken.replace(at, 1, other);
+            CAPTURE(broken);
+            CHECK_FALSE(parse_scram_secret(broken));
+        }
     }
 }
 
