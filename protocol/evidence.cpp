@@ -46,8 +46,8 @@ SslModeInterval proves(Evidence evidence) noexcept {
         case Evidence::clear_startup_after_tls_login: return {SslMode::prefer, SslMode::prefer};
         // `disable` never sends SSLRequest; libpq's `allow` does once its clear attempt was refused, and then accepts 'N' too.
         case Evidence::clear_startup_after_no: return {SslMode::allow, SslMode::prefer};
-        // pgx's `prefer` closes too, and comes again in clear: judge() in verdict.hpp can tell when none did.
-        case Evidence::closed_after_no: return {SslMode::allow, SslMode::verify_full};
+        // But for pgx's `prefer`, which closes too and comes again in clear: judge() in verdict.hpp then claims less.
+        case Evidence::closed_after_no: return {SslMode::require, SslMode::verify_full};
         // Whoever completes TLS is not `disable`; an accepted certificate says no more than that.
         case Evidence::tls_startup: return {SslMode::allow, SslMode::verify_full};
         case Evidence::tls_startup_undistributed: return {SslMode::allow, SslMode::require};

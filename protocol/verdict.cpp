@@ -89,7 +89,7 @@ Verdict judge(std::vector<Observation> observations) {
         if (fell_back && refused && refuses(o)) continue;
         SslModeInterval claim = proves(spoken(o));
         if (spoken(o) == Evidence::wrong_name_refused && trusts_issuer) claim.min = SslMode::verify_full;
-        if (o.evidence == Evidence::closed_after_no && !came_again) claim.min = SslMode::require;
+        if (o.evidence == Evidence::closed_after_no && came_again) claim.min = SslMode::allow;
         tls |= completes_tls(o.evidence);
         clear |= o.evidence == Evidence::clear_startup;
         const auto narrower = intersect(verdict.interval, claim);

@@ -29,18 +29,6 @@ struct SocketOwner {
     std::uint32_t inode = 0;
 };
 
-/// One socket of NETLINK_SOCK_DIAG for each thread: opening it takes longer than asking.
-int diag_socket() {
-    struct Descriptor {
-        int fd = ::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-        ~Descriptor() {
-            if (fd >= 0) ::close(fd);
-        }
-    };
-    thread_local const Descriptor descriptor;
-    return descriptor.fd;
-}
-
 struct Endpoint {
     bool v4 = true;
     std::array<std::uint8_t, 16> address{};
@@ -69,7 +57,7 @@ std::optional<Endpoint> endpoint(const sockaddr_storage& storage) {
 }
 
 /// The socket whose own address is `from` and whose peer is `to` (sock_diag(7)).
-std::optional<SocketOwner> ask_kernel(const Endpoint& from, const Endpoint& to) {
+std::optional<SocketOwner> ask_kernel(int fd, const Endpoint& from, const Endpoint& to) {
     struct Request {
         nlmsghdr header{};
         inet_diag_req_v2 query{};
@@ -87,7 +75,6 @@ std::optional<SocketOwner> ask_kernel(const Endpoint& from, const Endpoint& to) 
     request.query.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
     request.query.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
 
-    const int fd = diag_socket();
     if (fd < 0 || ::send(fd, &request, sizeof request, 0) != sizeof request) return std::nullopt;
     alignas(nlmsghdr) std::array<char, 4096> reply;
     const ssize_t size = ::recv(fd, reply.data(), reply.size(), 0);
@@ -162,7 +149,9 @@ void ProcessOwner::found(pid_t pid, std::string exe) {
 }
 
 ProcessOwners::ProcessOwners(bool enabled) : enabled_(enabled) {
-    if (enabled_) thread_ = std::thread([this] { search_loop(); });
+    if (!enabled_) return;
+    diag_fd_ = ::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    thread_ = std::thread([this] { search_loop(); });
 }
 
 ProcessOwners::~ProcessOwners() {
@@ -173,6 +162,7 @@ ProcessOwners::~ProcessOwners() {
     }
     wake_.notify_one();
     thread_.join();
+    if (diag_fd_ >= 0) ::close(diag_fd_);
 }
 
 std::shared_ptr<const ProcessOwner> ProcessOwners::owner_of(int fd) {
@@ -193,7 +183,11 @@ std::shared_ptr<const ProcessOwner> ProcessOwners::owner_of(int fd) {
     const auto from = endpoint(peer);
     const auto to = endpoint(own);
     if (!from || !to || from->v4 != to->v4) return nullptr;
-    const auto socket = ask_kernel(*from, *to);
+    std::optional<SocketOwner> socket;
+    {
+        const std::lock_guard lock(diag_mutex_);
+        socket = ask_kernel(diag_fd_, *from, *to);
+    }
     if (!socket) return nullptr;
     const Process process{.uid = socket->uid, .pid = 0, .exe = {}};
     {

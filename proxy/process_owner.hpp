@@ -67,6 +67,8 @@ class ProcessOwners {
     void search(const Search& search);
 
     const bool enabled_;
+    std::mutex diag_mutex_;  // a question and its answer belong together, and take microseconds
+    int diag_fd_ = -1;
     std::mutex mutex_;
     std::condition_variable wake_;
     std::vector<Search> queue_;

@@ -35,7 +35,7 @@ TEST_CASE("a clear StartupMessage after N proves at most prefer, and more than d
 }
 
 TEST_CASE("a close after N is not disable, and may be a client that comes again in clear") {
-    CHECK(proves(Evidence::closed_after_no) == SslModeInterval{SslMode::allow, SslMode::verify_full});
+    CHECK(proves(Evidence::closed_after_no) == SslModeInterval{SslMode::require, SslMode::verify_full});
 }
 
 TEST_CASE("a clear StartupMessage after N to the same address proves at most prefer") {

@@ -154,7 +154,9 @@ class Proxy:
 
     def sockets(self) -> int:
         """Those of clients and servers: beyond the listeners."""
-        return sum(link.startswith("socket:") for link in self.fds()) - len(self.addresses)
+        netlink = Path(f"/proc/{self.process.pid}/net/netlink").read_text().split("\n")[1:]
+        ours = {f"socket:[{line.split()[-1]}]" for line in netlink if line}
+        return sum(link.startswith("socket:") and link not in ours for link in self.fds()) - len(self.addresses)
 
 
 def authenticated(event: dict) -> tuple:
