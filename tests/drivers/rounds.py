@@ -28,6 +28,7 @@ class Round:
     probes: bool = False
     trusted: str = "real"  # what `sslrootcert` has: the real CA, the next one as well, or only another one
     verifying_only: bool = False
+    spellings: tuple[str, ...] = ()  # empty: all
 
 
 ROUNDS = (
@@ -36,7 +37,7 @@ ROUNDS = (
     Round("TLS demanded", tls="require"),
     Round("mistrusted", logins=4, trusted="other", verifying_only=True),
     Round("probes", logins=8, probes=True),
-    Round("probes, next CA trusted", logins=8, probes=True, trusted="both", verifying_only=True),
+    Round("probes, next CA trusted", logins=8, probes=True, trusted="both", spellings=("verify-ca", "verify-full")),
 )
 TOGETHER = "together"  # the inventories of the rounds in which the client is the same, merged
 
@@ -105,7 +106,7 @@ class Trials:
         case = Case(self._driver.name, spelling, behaviour)
         kept = []
         for one in ROUNDS:
-            if one.verifying_only and not (behaviour.verifies or behaviour.falls_back):
+            if one.verifying_only and not (behaviour.verifies or behaviour.falls_back) or one.spellings and spelling not in one.spellings:
                 continue
             probe = self._authorities.probes() if one.probes else {}
             answers, directory = self._through_proxy(one.tls, probe, one.logins, spelling, one.trusted)
@@ -239,8 +240,8 @@ def judge(said: dict, behaviour: Behaviour, one: Round | None, outcome: Outcome)
     outcome.reported = client["sslmode_min"], client["sslmode_max"]
     outcome.evidence = client["evidence"]
     outcome.cost = cost(said)
-    # A process that is gone too soon to be found cannot be joined to its logins.
-    is_joined = one or all(client["usename"] for client in clients)
+    # A process that is gone too soon to be found cannot be joined to its logins: what it did before is in a row of its own.
+    is_joined = len({client["usename"] for client in clients}) == 1
     if not outcome.is_exact and is_joined:
         outcome.problems.append(f"reported as {' .. '.join(outcome.reported)}, decidable is {' .. '.join(outcome.exact)}: {describe(clients)}")
     if one and one.probes and outcome.cost != outcome.failed and not behaviour.falls_back:

@@ -11,15 +11,16 @@ await serve({
     sqlstate: (error) => (error instanceof pg.DatabaseError ? error.code : null),
     async login(wanted, signal) {
         if (wanted.channel_binding === 'require') throw unsupported
+        const { user, host, port, dbname } = wanted
         const inUrl = wanted.sslrootcert && ['prefer', 'require'].includes(wanted.sslmode)
         const client = new pg.Client({
             // Words exist in URLs only; `prefer` and `require` are two more for verify-full there.
-            ...(inUrl && { connectionString: `postgresql://${wanted.host}:${wanted.port}/${wanted.dbname}?${new URLSearchParams({ sslmode: wanted.sslmode, sslrootcert: wanted.sslrootcert })}` }),
-            host: wanted.host,
-            port: wanted.port,
-            user: wanted.user,
+            ...(inUrl && { connectionString: `postgresql://${user}@${host}:${port}/${dbname}?${words(wanted)}` }),
+            host,
+            port,
+            user,
             password: wanted.password,
-            database: wanted.dbname,
+            database: dbname,
             ...(!inUrl && { ssl: tls(wanted) }),
             sslnegotiation: wanted.sslnegotiation,
             enableChannelBinding: wanted.channel_binding === 'prefer',
@@ -35,3 +36,7 @@ await serve({
         }
     },
 })
+
+function words({ sslmode, sslrootcert }) {
+    return new URLSearchParams({ sslmode, sslrootcert })
+}
