@@ -70,7 +70,9 @@ Verdict judge(std::vector<Observation> observations) {
     // libpq's `prefer` with a root certificate refuses a certificate and goes on in clear: it verifies, but does not insist.
     const bool fell_back = find(observations, Evidence::clear_startup_after_tls) || find(observations, Evidence::clear_startup_after_tls_login);
     const bool refused = std::any_of(observations.begin(), observations.end(), [](const Observation& o) { return !o.possible && refuses(o); });
-    verdict.falls_back = fell_back;
+    // Another program at that address may have been refused: of this one it is known once it was seen with TLS itself.
+    const bool uses_tls = std::any_of(observations.begin(), observations.end(), [](const Observation& o) { return !o.possible && completes_tls(o.evidence); });
+    verdict.falls_back = find(observations, Evidence::clear_startup_after_tls_login) || (fell_back && (refused || uses_tls));
 
     // pgx's `prefer` does not go on in clear after 'N', but connects again for it.
     const bool came_again = find(observations, Evidence::clear_startup_after_declined);

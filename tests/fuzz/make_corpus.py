@@ -87,6 +87,10 @@ LOGINS = {
     "asked": OFFER + message("p", b"a long password\0") + authentication(3),
     "terminated": OFFER + sasl_choice(b"SCRAM-SHA-256", b"n,,n=,r=abc")
     + message("p", b"c=biws,r=abcAAAAAAAAAAAAAAAAAAAAAAAA,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="),
+    "honest": OFFER + message("p", b"!") * 2 + message("R", b"!") * 3 + PARAMETER + KEY + READY,
+    "honest-asked": OFFER + message("p", b"!") + message("R", b"!") * 3 + PARAMETER + KEY + READY,
+    "honest-client": OFFER + message("p", b"!") * 2 + authentication(12) + AFTER_OK,
+    "honest-y": OFFER + sasl_choice(b"SCRAM-SHA-256", b"y,,n=,r=abc") + message("p", b"!") + message("R", b"!") * 3 + READY,
     "gss": authentication(7) + message("p", b"token") + authentication(8, b"more") + message("p", b"token") + AFTER_OK,
     "refused": error("28000", "no pg_hba.conf entry"),
     "refused-later": authentication(3) + message("p", b"x\0") + error("28P01"),
@@ -95,7 +99,7 @@ LOGINS = {
 
 # The first byte of fuzz_login's input: mode, and what there is (fuzz_login.cpp).
 POLICIES = {"auto": b"\x18", "asked": b"\x1c", "exposed": b"\x10", "passthrough": b"\x11", "bridge": b"\x1a", "terminate": b"\x7b", "secret": b"\xbb",
-            "unknown": b"\x3b"}
+            "unknown": b"\x3b", "verified": b"\xda"}
 
 CONFIGS = {
     "small": """\
@@ -176,6 +180,11 @@ SEEDS = {
         "server-y": b"\1y,,n=,r=abc\nc=eSws,r=abc\1,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
         "server-plus": b"\5p=tls-server-end-point,,n=,r=abc\nc=cD10bHMtc2VydmVyLWVuZC1wb2ludCwsc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3M="
                        b",r=abc\1,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=\nP",
+        "client-proved": b"\0r=\1abc,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,x=1\nv=\2",
+        "client-plus-proved": b"\4r=\1abc,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=1\nv=\2",
+        "server-proved": b"\1n,,n=,r=abc,x=1\nc=biws,r=abc\1,x=1,p=\2",
+        "server-plus-proved": b"\5p=tls-server-end-point,,n=,r=abc\nc=cD10bHMtc2VydmVyLWVuZC1wb2ludCwsc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3M="
+                              b",r=abc\1,p=\2\nP",
         "secret": b"\2SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY="
                   b":wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
         "base64": b"\3W22ZaJ0SNY7soEsUEjb6gQ==",

@@ -39,7 +39,7 @@ Blocks secret_blocks(std::size_t count) {
 
 }  // namespace
 
-// A compiler may leave out writes to memory that is freed next; whether it did can only be seen from in here.
+// Those of the standard library, but that they look at watched memory while it is still there.
 void* operator new(std::size_t size, std::align_val_t alignment) {
     void* const memory = std::aligned_alloc(static_cast<std::size_t>(alignment), size);
     if (!memory) throw std::bad_alloc();

@@ -103,6 +103,11 @@ TEST_CASE("a client that goes on in clear when TLS fails is prefer, whatever it 
     CHECK(range(judge(in_turn({Evidence::clear_startup_after_tls_login, Evidence::tls_startup}))) == Range{SslMode::prefer, SslMode::prefer});
 }
 
+TEST_CASE("a client that was never seen with TLS does not fall back from it: another at its address may have") {
+    CHECK_FALSE(judge(in_turn({Evidence::clear_startup, Evidence::clear_startup_after_tls})).falls_back);
+    CHECK(judge(in_turn({Evidence::tls_startup, Evidence::clear_startup_after_tls})).falls_back);
+}
+
 TEST_CASE("ready for the rotation is who accepted the candidate, or accepts anything") {
     const auto ready = [](std::initializer_list<Evidence> all) { return judge(in_turn(all)).ready_for_rotation(); };
     CHECK(ready({Evidence::tls_startup}) == Readiness::unknown);
