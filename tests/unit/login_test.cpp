@@ -499,6 +499,22 @@ TEST_CASE("a choice may leave its response for later: we ask for it, and the ser
     CHECK(play.login.channel_binding() == 'n');
 }
 
+TEST_CASE("a mechanism that is not ours may leave its response for later as well: the server asks for it") {
+    const std::string alone = choice_alone("OAUTHBEARER");
+    for (const ScramMode mode : {ScramMode::automatic, ScramMode::passthrough, ScramMode::bridge, ScramMode::terminate}) {
+        LoginPolicy policy;
+        policy.scram = mode;
+        check_established(Script()
+                              .server(offer("OAUTHBEARER\0"s))
+                              .client(alone)
+                              .server(authentication(11))
+                              .client(message('p', "n,,auth=Bearer x"))
+                              .server(ok)
+                              .server(ready),
+                          "oauthbearer", policy);
+    }
+}
+
 TEST_CASE("an error at once may be tried again, an error after anything else may not") {
     CHECK(Play(Script().server(error("28000"))).login.refused_at_once());
     CHECK_FALSE(Play(Script().server(message('N', "SNOTICE\0\0"s)).server(error("28000"))).login.refused_at_once());
@@ -559,6 +575,14 @@ TEST_CASE("a second authentication after AuthenticationOk is refused") {
 TEST_CASE("authentication methods that no server has are refused") {
     for (const char code : {'\x01', '\x02', '\x04', '\x06', '\x0d', '\x7f'})
         Play(Script()).refuses(authentication(code), Fault::server_message);
+}
+
+TEST_CASE("a server that never stops talking is refused") {
+    CHECK(protocol::max_server_login_total == 1'048'576);
+    const std::string notice = message('N', std::string(65'531, 'n'));  // 64 KiB with its header
+    Play play{Script()};
+    for (int i = 0; i < 16; ++i) CHECK(play.feed(notice) == notice);
+    play.refuses(message('N', ""), Fault::server_message_length);
 }
 
 TEST_CASE("a login message is limited to what PostgreSQL takes") {

@@ -150,7 +150,8 @@ TEST_CASE("a list of mechanisms without its end is refused") {
 TEST_CASE("SASLInitialResponse tells the mechanism and the first message") {
     const auto parse = [](const std::string& body) { return protocol::parse_sasl_initial_response(as_bytes(body)); };
     for (const char flag : {'n', 'y', 'p'}) {
-        const auto got = parse("SCRAM-SHA-256\0\0\0\0\x03"s + flag + ",,");
+        const std::string body = "SCRAM-SHA-256\0\0\0\0\x03"s + flag + ",,";
+        const auto got = parse(body);
         REQUIRE(got.has_value());
         CHECK(got->mechanism == "SCRAM-SHA-256");
         CHECK(got->data == flag + ",,"s);

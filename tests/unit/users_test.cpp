@@ -215,6 +215,7 @@ TEST_CASE("users: what only looks a little like a secret is a password") {
     CHECK(password_of(good("\"ada\" \"" + md5.substr(0, 34) + "\""), "ada") == md5.substr(0, 34));
     CHECK(password_of(good("\"ada\" \"" + md5.substr(0, 34) + "B\""), "ada") == md5.substr(0, 34) + "B");
     CHECK(password_of(good("\"ada\" \"MD5" + md5.substr(3) + "\""), "ada") == "MD5" + md5.substr(3));
+    CHECK(password_of(good("\"ada\" \"md5g" + md5.substr(4) + "\""), "ada") == "md5g" + md5.substr(4));
 }
 
 TEST_CASE("users: an MD5 hash is of no use, and its user is left out with a warning") {
