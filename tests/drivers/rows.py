@@ -62,7 +62,7 @@ class Driver:
     spelling: str = "channel_binding={}"
     on_libpq: bool = False  # versions are libpq's
     newer: bool = False  # from a newer Debian, where there is one
-    behaves: dict[str, Behaviour] = field(default_factory=dict)
+    behaves: dict[str, Behaviour] = field(default_factory=dict, hash=False)
     insists_after_no: bool = False  # begins TLS also where it was told that there is none, which leaves no evidence
 
 
