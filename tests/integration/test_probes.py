@@ -1,5 +1,6 @@
 """Certificate probes: what they may cost whom, and that nobody else ever sees another certificate than the real one."""
 
+import json
 import shutil
 import signal
 import ssl
@@ -147,6 +148,21 @@ def test_a_client_that_is_cut_off_by_a_stop_has_refused_nothing(probing, client)
     proxy.stop()
     assert [event["evidence"] for event in proxy.all_events() if event["event"] in ("tls_failed", "rejected") and event["evidence"]] == []
     assert total(proxy.state_dir, "refused", "probes") == 0
+
+
+@pytest.mark.xfail(strict=True, reason="a close without an alert counts as a refusal the first time, when it is a probe's")
+@pytest.mark.parametrize("how", ["close", "abort"])
+def test_a_client_that_gave_up_once_is_not_said_to_verify(probing, how):
+    """A crash or a timeout of the application looks like that too."""
+    proxy = probing()
+    assert log_in(proxy, tls_context())
+    raw = Client(proxy.address).negotiate("sslrequest", tls_context())
+    getattr(raw, how)()
+    proxy.event("tls_failed")
+    assert all(log_in(proxy, tls_context()) for _ in range(10))
+    proxy.stop()
+    said = json.loads(pgairlock("report", "--format", "json", "--state-dir", proxy.state_dir, check=True).stdout)
+    assert {client["verifies"] for client in said["clients"]} <= {"no", "unknown"}
 
 
 # --- what it does not touch
