@@ -5,9 +5,8 @@
 namespace protocol {
 namespace {
 
-/// A close without an alert looks like a crash: once is nothing, twice is a refusal. Only clients that were seen to accept the real certificate, and
-/// never to leave it, are probed: of them once will do.
-std::uint64_t refusals_that_count(Evidence evidence) { return evidence == Evidence::tls_refused_silently ? 2 : 1; }
+/// A close without an alert looks like a crash: once is nothing, twice is a refusal.
+constexpr std::uint64_t silent_refusals_that_count = 2;
 
 const Observation* find(const std::vector<Observation>& observations, Evidence evidence) {
     const auto found = std::find_if(observations.begin(), observations.end(),
@@ -17,7 +16,7 @@ const Observation* find(const std::vector<Observation>& observations, Evidence e
 
 /// The alert that a driver sends, or does not send, by its nature: what both mean.
 Evidence spoken(const Observation& o) {
-    if (o.count < refusals_that_count(o.evidence)) return o.evidence;
+    if (o.count < silent_refusals_that_count) return o.evidence;
     switch (o.evidence) {
         case Evidence::tls_refused_silently: return Evidence::tls_refused;
         case Evidence::untrusted_refused_silently: return Evidence::untrusted_refused;

@@ -303,8 +303,11 @@ bool InventoryStore::prune(Timestamp cutoff) {
 
 void InventoryStore::restore(Probes& probes) {
     const auto time = [](Timestamp t) { return Probes::Time(std::chrono::microseconds(t)); };
-    Statement rows = db_.prepare(
-        "SELECT upstream, client_addr, client_exe, kind, shown, accepted, refused, last_shown, last_refused FROM probes ORDER BY last_shown DESC");
+    Statement rows = db_.prepare(R"sql(
+SELECT upstream, client_addr, client_exe, kind, shown, accepted, refused, last_shown, last_refused,
+       EXISTS (SELECT 1 FROM handshakes h WHERE h.upstream = p.upstream AND h.client_addr = p.client_addr AND h.client_exe = p.client_exe
+                                            AND h.evidence = replace(p.kind, '-', '_') || '_refused')
+  FROM probes p ORDER BY last_shown DESC)sql");
     while (rows.step()) {
         for (const auto kind : {config::ProbeKind::untrusted, config::ProbeKind::wrong_name, config::ProbeKind::candidate}) {
             if (config::to_string(kind) != rows.text(3)) continue;
@@ -312,6 +315,7 @@ void InventoryStore::restore(Probes& probes) {
                            {.shown = static_cast<unsigned>(rows.integer(4)),
                             .accepted = static_cast<unsigned>(rows.integer(5)),
                             .refused = static_cast<unsigned>(rows.integer(6)),
+                            .by_alert = rows.integer(9) != 0,
                             .last_shown = time(rows.integer(7)),
                             .last_refused = time(rows.integer(8))});
         }

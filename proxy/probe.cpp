@@ -33,34 +33,52 @@ std::optional<ProbeKind> Probes::choose(const config::Probe& settings, const std
     if (!settings.enabled || !in_window(settings, now)) return std::nullopt;
     const std::lock_guard lock(mutex_);
     State* const state = find(source);
-    if (!state || !state->accepts_real || state->pending || state->falls_back || state->refuses_real) return std::nullopt;
+    if (!state || !state->accepts_real || state->pending || state->falls_back || state->refuses_real || is_ambiguous(source)) return std::nullopt;
     for (History& history : state->kinds) {
         if (now - history.last_shown >= settings.cooldown) history = {};  // a new round: the client may have changed
     }
     const auto kind = wanted(*state, available);
-    if (!kind || !within_budget(*state, settings, now)) return std::nullopt;
+    if (!kind || !within_budget(source, *state, settings, now)) return std::nullopt;
     if (std::uniform_real_distribution<double>(0, 1)(random_) >= settings.fraction) return std::nullopt;
     state->pending = true;
     return kind;
 }
 
+/// A close without an alert may be a coincidence: once is no answer (judge() in protocol/verdict.cpp counts the same way).
+bool Probes::answered(const History& history) { return history.by_alert || history.refused >= 2; }
+
 /// The next thing that is not known about a source. Several clients may share it, and which of them comes is not known yet: so a stranger's
 /// certificate is shown until all of them have accepted it, or one has refused it.
 std::optional<ProbeKind> Probes::wanted(const State& state, const std::array<bool, 3>& available) {
-    const auto known = [&](ProbeKind kind) { return state.kinds[index(kind)].accepted + state.kinds[index(kind)].refused > 0; };
+    const auto known = [&](ProbeKind kind) { return state.kinds[index(kind)].accepted > 0 || answered(state.kinds[index(kind)]); };
     const auto open = [&](ProbeKind kind) { return available[index(kind)] && !known(kind); };
     const bool all_accept = std::all_of(state.clients.begin(), state.clients.end(), [](const auto& client) { return client.second; });
     if (all_accept) return std::nullopt;
-    if (available[index(ProbeKind::untrusted)] && state.kinds[index(ProbeKind::untrusted)].refused == 0) return ProbeKind::untrusted;
+    if (available[index(ProbeKind::untrusted)] && !answered(state.kinds[index(ProbeKind::untrusted)])) return ProbeKind::untrusted;
     if (open(ProbeKind::candidate)) return ProbeKind::candidate;
     if (open(ProbeKind::wrong_name)) return ProbeKind::wrong_name;
     return std::nullopt;
 }
 
-bool Probes::within_budget(const State& state, const config::Probe& settings, Time now) {
+/// A client of this host whose executable was not found may be any of those that are known by theirs.
+bool Probes::is_ambiguous(const Source& source) const {
+    const auto next = states_.upper_bound(source);
+    return source.exe.empty() && next != states_.end() && next->first.upstream == source.upstream && next->first.address == source.address;
+}
+
+bool Probes::within_budget(const Source& source, const State& state, const config::Probe& settings, Time now) const {
     unsigned refused = 0;
+    Time last = last_refused(state);
     for (const History& history : state.kinds) refused += history.refused;
-    return refused < settings.max_per_client && now - last_refused(state) >= settings.grace;
+    // What it lost before its executable was known.
+    const auto nameless = states_.find({source.upstream, source.address, {}});
+    if (nameless != states_.end() && !source.exe.empty()) {
+        last = std::max(last, last_refused(nameless->second));
+        for (const History& history : nameless->second.kinds) {
+            if (now - history.last_shown < settings.cooldown) refused += history.refused;
+        }
+    }
+    return refused < settings.max_per_client && now - last >= settings.grace;
 }
 
 Probes::Time Probes::last_refused(const State& state) {
@@ -76,7 +94,7 @@ void Probes::ended(const Source& source, std::optional<ProbeKind> shown, Outcome
     }
     if (!shown) {
         if (outcome == Outcome::accepted) state->accepts_real = true;
-        if (outcome == Outcome::refused) state->refuses_real = true;
+        if (outcome == Outcome::refused || outcome == Outcome::left) state->refuses_real = true;
         return;
     }
     state->pending = false;
@@ -84,8 +102,13 @@ void Probes::ended(const Source& source, std::optional<ProbeKind> shown, Outcome
     History& history = state->kinds[index(*shown)];
     ++history.shown;
     history.last_shown = now;
-    ++(outcome == Outcome::accepted ? history.accepted : history.refused);
-    if (outcome == Outcome::refused) history.last_refused = now;
+    if (outcome == Outcome::accepted) {
+        ++history.accepted;
+        return;
+    }
+    ++history.refused;
+    history.by_alert |= outcome == Outcome::refused;
+    history.last_refused = now;
 }
 
 void Probes::came_in_clear(const Source& source, Time now) {

@@ -24,7 +24,7 @@ class Probes {
     struct Source {
         std::string upstream;
         std::string address;
-        std::string exe;  ///< empty: not of this host
+        std::string exe;  ///< empty: not of this host, or not found
         auto operator<=>(const Source&) const = default;
     };
 
@@ -32,7 +32,8 @@ class Probes {
     struct History {
         unsigned shown = 0;
         unsigned accepted = 0;
-        unsigned refused = 0;
+        unsigned refused = 0;   ///< connections that the source lost by it
+        bool by_alert = false;  ///< one of them with an alert, which needs no second time
         Time last_shown{};
         Time last_refused{};
     };
@@ -40,7 +41,8 @@ class Probes {
     /// What came of a connection on which TLS was begun.
     enum class Outcome {
         accepted,  // a StartupMessage or CancelRequest came through TLS
-        refused,   // by alert or by closing: the client saw the certificate
+        refused,   // by an alert that says so
+        left,      // by closing: a refusal, or a coincidence
         neither,   // it did not come to a certificate
     };
 
@@ -64,8 +66,10 @@ class Probes {
         bool falls_back = false;    // went on in clear after a refusal
     };
 
+    static bool answered(const History& history);
     static std::optional<config::ProbeKind> wanted(const State& state, const std::array<bool, 3>& available);
-    static bool within_budget(const State& state, const config::Probe& settings, Time now);
+    bool is_ambiguous(const Source& source) const;
+    bool within_budget(const Source& source, const State& state, const config::Probe& settings, Time now) const;
     static Time last_refused(const State& state);
     State* find(const Source& source);
 

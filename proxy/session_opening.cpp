@@ -250,7 +250,7 @@ void Session::judge_closed_client(const Negotiation& negotiation, const std::str
         settle_probe(Probes::Outcome::refused);
     } else if (alert < 0) {
         record_.evidence.push_back(record_.probe ? refused_silently(*record_.probe) : Evidence::tls_refused_silently);
-        settle_probe(Probes::Outcome::refused);
+        settle_probe(Probes::Outcome::left);
     }
     Event e = event(EventKind::tls_failed);
     e.alert = alert;

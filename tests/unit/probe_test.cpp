@@ -89,6 +89,27 @@ TEST_CASE_METHOD(Fixture, "a source that verifies meets each kind once, with gra
     CHECK(shown == std::vector<ProbeKind>{ProbeKind::untrusted, ProbeKind::candidate, ProbeKind::wrong_name});
 }
 
+TEST_CASE_METHOD(Fixture, "a source that leaves without an alert meets each kind twice: once may be a coincidence") {
+    connect(Outcome::accepted);
+    settings.max_per_client = 10;
+    std::vector<ProbeKind> shown;
+    for (int minute = 0; minute < 60; ++minute) {
+        now += 1min;
+        if (const auto kind = connect(Outcome::left)) shown.push_back(*kind);
+    }
+    CHECK(shown == std::vector<ProbeKind>{ProbeKind::untrusted, ProbeKind::untrusted, ProbeKind::candidate, ProbeKind::candidate,
+                                          ProbeKind::wrong_name, ProbeKind::wrong_name});
+}
+
+TEST_CASE_METHOD(Fixture, "a source that left once and accepts the next time does not verify") {
+    connect(Outcome::accepted);
+    CHECK(connect(Outcome::left) == ProbeKind::untrusted);
+    now += 60s;
+    CHECK(connect(Outcome::accepted) == ProbeKind::untrusted);
+    now += 60s;
+    CHECK_FALSE(connect(Outcome::accepted).has_value());
+}
+
 TEST_CASE_METHOD(Fixture, "the budget counts failures, over all kinds and until the cooldown") {
     settings.max_per_client = 1;
     connect(Outcome::accepted);
@@ -148,7 +169,7 @@ TEST_CASE_METHOD(Fixture, "a fraction of connections is probed") {
 }
 
 TEST_CASE_METHOD(Fixture, "the history outlives a restart") {
-    probes.restore(source, ProbeKind::untrusted, {.shown = 1, .accepted = 0, .refused = 1, .last_shown = now, .last_refused = now});
+    probes.restore(source, ProbeKind::untrusted, {.shown = 1, .accepted = 0, .refused = 1, .by_alert = true, .last_shown = now, .last_refused = now});
     connect(Outcome::accepted);
     CHECK_FALSE(choose().has_value());
     now += 60s;
@@ -160,11 +181,27 @@ TEST_CASE_METHOD(Fixture, "the history outlives a restart") {
 }
 
 TEST_CASE_METHOD(Fixture, "sources are told apart by upstream, address and executable") {
+    source.exe = "/usr/bin/psql";
     connect(Outcome::accepted);
     CHECK_FALSE(probes.choose(settings, all_kinds, {"orders", "10.0.0.7", "/usr/bin/java"}, now).has_value());
     CHECK_FALSE(probes.choose(settings, all_kinds, {"orders", "10.0.0.8", ""}, now).has_value());
     CHECK_FALSE(probes.choose(settings, all_kinds, {"billing", "10.0.0.7", ""}, now).has_value());
     CHECK(choose() == ProbeKind::untrusted);
+}
+
+TEST_CASE_METHOD(Fixture, "one budget for a client whose executable is found only now and then") {
+    settings.max_per_client = 2;
+    connect(Outcome::accepted);
+    CHECK(connect(Outcome::left) == ProbeKind::untrusted);
+    const Probes::Source named{source.upstream, source.address, "/usr/bin/java"};
+    probes.ended(named, std::nullopt, Outcome::accepted, "app", now);
+    CHECK_FALSE(probes.choose(settings, all_kinds, named, now).has_value());
+    now += settings.grace;
+    CHECK_FALSE(choose().has_value());
+    CHECK(probes.choose(settings, all_kinds, named, now) == ProbeKind::untrusted);
+    probes.ended(named, ProbeKind::untrusted, Outcome::refused, "", now);
+    now += settings.grace;
+    CHECK_FALSE(probes.choose(settings, all_kinds, named, now).has_value());
 }
 
 TEST_CASE_METHOD(Fixture, "kinds that are not available are not chosen") {

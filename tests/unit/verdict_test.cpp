@@ -60,9 +60,13 @@ TEST_CASE("leaving the real certificate without an alert is nothing once and a r
     CHECK(range(judge(once)) == verifies);
 }
 
-TEST_CASE("leaving a probe without an alert is a refusal: only clients that accept the real certificate are probed") {
-    CHECK(range(judge(in_turn({Evidence::tls_startup, Evidence::untrusted_refused_silently}))) == verifies);
-    CHECK(range(judge(in_turn({Evidence::tls_startup, Evidence::untrusted_refused_silently, Evidence::wrong_name_refused_silently}))) == full);
+TEST_CASE("leaving a probe without an alert is nothing once and a refusal twice") {
+    std::vector<Observation> observations = in_turn({Evidence::tls_startup, Evidence::untrusted_refused_silently, Evidence::wrong_name_refused_silently});
+    CHECK(range(judge(observations)) == Range{SslMode::allow, SslMode::verify_full});
+    observations[1].count = 2;
+    CHECK(range(judge(observations)) == verifies);
+    observations[2].count = 2;
+    CHECK(range(judge(observations)) == full);
 }
 
 TEST_CASE("what may be another client's is shown and proves nothing") {
@@ -114,7 +118,7 @@ TEST_CASE("ready for the rotation is who accepted the candidate, or accepts anyt
     CHECK(ready({Evidence::clear_startup}) == Readiness::yes);
     CHECK(ready({Evidence::untrusted_accepted}) == Readiness::yes);
     CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_refused}) == Readiness::no);
-    CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_refused_silently}) == Readiness::no);
+    CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_refused_silently}) == Readiness::unknown);
     // It got the new CA meanwhile.
     CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_refused, Evidence::candidate_accepted}) == Readiness::yes);
     CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_accepted, Evidence::candidate_refused}) == Readiness::no);
