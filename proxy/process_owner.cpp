@@ -20,9 +20,10 @@ namespace {
 /// More are connections in a wave; those beyond it are known by user alone.
 constexpr std::size_t max_searches = 256;
 constexpr std::size_t max_known = 64;
-/// Searches in vain, one after the other, before a user is left alone, and for how long.
+/// Searches in vain, one after the other, before a user is left alone for this many times as long as the last took: of connections that are gone
+/// before they are found, and of processes that we may not look into, no more than a tenth of a core is spent on.
 constexpr unsigned max_failures = 3;
-constexpr std::chrono::seconds hidden_time{10};
+constexpr int pause_factor = 10;
 
 struct SocketOwner {
     uid_t uid = 0;
@@ -228,12 +229,13 @@ void ProcessOwners::search(const Search& search) {
         if (has_descriptor(pid, link)) return settle(pid);
     }
     Hidden& hidden = hidden_[search.uid];
-    const auto now = std::chrono::steady_clock::now();
-    if (now < hidden.until) return search.owner->found(0, {});
+    const auto begin = std::chrono::steady_clock::now();
+    if (begin < hidden.until) return search.owner->found(0, {});
     for (const pid_t pid : all_processes()) {
         if (std::find(known_.begin(), known_.end(), pid) == known_.end() && has_descriptor(pid, link)) return settle(pid);
     }
-    if (++hidden.failures >= max_failures) hidden.until = now + hidden_time;
+    const auto end = std::chrono::steady_clock::now();
+    if (++hidden.failures >= max_failures) hidden.until = end + pause_factor * (end - begin);
     search.owner->found(0, {});
 }
 
