@@ -40,7 +40,7 @@ class Application:
     def connect(self, port: int, store) -> None:
         done = subprocess.run(
             [self.program, f"host=127.0.0.1 port={port} user=trust_user dbname=postgres sslmode={self.sslmode} application_name={self.name} "
-                           f"sslrootcert={store or '/nonexistent'} gssencmode=disable", "-XAtc", "SELECT 42"],
+                           f"sslrootcert={store or '/nonexistent'} gssencmode=disable", "-XAtc", "SELECT pg_sleep(0.05)"],
             capture_output=True, text=True, timeout=30, env={**os.environ, "PGCONNECT_TIMEOUT": "20"}, check=False)
         self.failures += done.returncode != 0
 
