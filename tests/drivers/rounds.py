@@ -163,7 +163,7 @@ class Trials:
         elif one.trusted == "other":
             may_fail = len(answers) if behaviour.verifies else 0
         elif one.probes and behaviour.verifies:
-            may_fail = 3 if one.trusted == "real" else 2
+            may_fail = 6 if one.trusted == "real" else 4  # judge() knows better: whether it was by an alert
         if outcome.failed > may_fail:
             errors = {answer["error"] for answer in answers if not answer["ok"]}
             outcome.problems.append(f"{outcome.failed} logins failed, {may_fail} may: {errors}")
@@ -246,8 +246,11 @@ def judge(said: dict, behaviour: Behaviour, one: Round | None, outcome: Outcome)
         outcome.problems.append(f"reported as {' .. '.join(outcome.reported)}, decidable is {' .. '.join(outcome.exact)}: {describe(clients)}")
     if one and one.probes and outcome.cost != outcome.failed and not behaviour.falls_back:
         outcome.problems.append(f"{outcome.failed} logins failed, the report says that probing cost {outcome.cost}")
-    if one and one.probes and outcome.cost > (1 if behaviour.falls_back else 3 if behaviour.verifies else 0):
-        outcome.problems.append(f"probing cost {outcome.cost} connections")
+    # An alert is believed at once, a close without one the second time.
+    refused = [evidence for evidence in outcome.evidence if "_refused" in evidence and not evidence.startswith("tls_")]
+    needed = sum(2 if evidence.endswith("_silently") else 1 for evidence in refused) if behaviour.verifies or behaviour.falls_back else 0
+    if one and one.probes and is_joined and outcome.cost > needed:
+        outcome.problems.append(f"probing cost {outcome.cost} connections, {refused} need {needed}")
 
 
 def find_false_claims(client: dict, behaviour: Behaviour, one: Round | None, outcome: Outcome) -> None:

@@ -77,7 +77,7 @@ def main() -> None:
     if false:
         print(f"!!! {false} FALSE CLAIMS")
     counts = [f"{failed} failed"] * bool(failed) + [f"{passed} passed"]
-    print(f"{', '.join(counts)} in {time.monotonic() - begin:.1f} s")
+    print(f"{', '.join(counts)} in {time.monotonic() - begin:.1f}s")
     sys.exit(1 if failed or not passed else 0)
 
 
