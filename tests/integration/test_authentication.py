@@ -342,6 +342,7 @@ def test_a_flag_that_is_none_does_not_break_the_audit(start, client, flag):
     assert (event["sqlstate"], event["gs2_flag"]) == ("08P01", None)
 
 
+@pytest.mark.skipif(programs.sanitized(), reason="a sanitizer keeps memory that was freed")
 @pytest.mark.parametrize("how", ["sslrequest", "plain"])
 @pytest.mark.parametrize("mode", ["auto", "bridge"])
 def test_a_bridged_password_does_not_stay_in_memory(start, client, scram_role, mode, how):
@@ -577,6 +578,7 @@ def test_a_client_that_never_gives_its_password_is_given_up(start, client, fake,
     assert asked(client(proxy).negotiate("sslrequest")).fatal().sqlstate == "57014"
 
 
+@pytest.mark.skipif(programs.sanitized(), reason="a sanitizer makes logins too slow for the timeout that this is about")
 def test_derivations_that_nobody_waits_for_any_more_are_left_out(start, client, fake, server_tls):
     """Seconds of work for logins that were given up: the next one does not wait for it."""
     decent = ScramServer(SECRET)

