@@ -148,6 +148,10 @@ void check_sslmode(const Node& table, const Upstream& upstream, Reading& reading
                           R"( may not be used with sslnegotiation=direct (use "require", "verify-ca", or )"
                           R"("verify-full"))");
     }
+    if (upstream.prewarm > 0 && upstream.sslmode < SslMode::require) {
+        reading.error(table.where("prewarm"),
+                      "keeps TLS connections ready, which sslmode " + sslmode + R"( does not insist on (use "verify-full"))");
+    }
     warn_about_sslmode(table, upstream.sslmode, reading);
 }
 

@@ -141,6 +141,8 @@ struct Upstream {
     TlsVersion ssl_min_protocol_version = TlsVersion::v1_2;
     TlsVersion ssl_max_protocol_version = TlsVersion::unset;
     TargetSessionAttrs target_session_attrs = TargetSessionAttrs::any;
+    unsigned prewarm = 0;              ///< TLS connections kept ready, for each thread
+    Duration prewarm_max_age{30'000};  ///< below the server's authentication_timeout
     Duration connect_timeout{5'000};  ///< per address: TCP, TLS negotiation and handshake
     Duration tcp_keepalive{60'000};
     Duration tcp_user_timeout{0};

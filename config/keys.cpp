@@ -152,6 +152,13 @@ const Section<Upstream>& section() {
             {"ssl_max_protocol_version", &Upstream::ssl_max_protocol_version, R"("")", "Highest TLS version. Empty: the newest."},
             {"target_session_attrs", &Upstream::target_session_attrs, R"("any")",
              "The kind of server that is wanted among `hosts`."},
+            {"prewarm", &Upstream::prewarm, "0",
+             "TLS connections to the server that each thread keeps ready, so that a client need not wait for them. They occupy no slot of "
+             "`max_connections`, but a process each."},
+            {"prewarm_max_age", &Upstream::prewarm_max_age, R"("30s")",
+             "How long one is kept; then it is closed and made anew. The server's `authentication_timeout` (60 s) runs meanwhile, and the "
+             "login must fit into the rest.",
+             Rule::positive},
             {"connect_timeout", &Upstream::connect_timeout, R"("5s")", "For each address: TCP, TLS negotiation and handshake.",
              Rule::positive},
             {"tcp_keepalive", &Upstream::tcp_keepalive, R"("60s")",

@@ -88,6 +88,7 @@ void add_upstream(json::object& line, const SessionRecord& record) {
     const tls::ServerTls& tls = record.upstream_tls;
     line["upstream_addr"] = text(record.upstream_addr);
     line["upstream_ssl"] = record.upstream_ssl;
+    line["upstream_prewarmed"] = record.upstream_prewarmed;
     line["upstream_version"] = text(tls.version);
     line["upstream_cipher"] = text(tls.cipher);
     line["upstream_issuer"] = text(tls.leaf ? tls.leaf->issuer : "");

@@ -61,6 +61,7 @@ struct SessionRecord {
 
     std::string upstream_addr;
     bool upstream_ssl = false;
+    bool upstream_prewarmed = false;  ///< the server connection was there before the client: no time was spent on it
     tls::ServerTls upstream_tls;
     std::string upstream_sslmode;
 

@@ -167,6 +167,7 @@ void Server::run() {
     bind_all();
     const unsigned threads = thread_count(runtime);
     for (unsigned i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(services_));
+    prewarm(snapshot_->upstreams);
     asio::co_spawn(io_.get_executor(), handle_signals(), asio::detached);
     asio::co_spawn(io_.get_executor(), watch_files(), asio::detached);
     report(EventKind::started, "pgairlock " + version() + ", " + std::to_string(threads) + " threads");
@@ -357,6 +358,7 @@ void Server::swap_in(config::Config config, const std::string& why) {
     }
     set_log_level(loaded.snapshot->config.log.level);
     snapshot_ = std::move(loaded.snapshot);
+    prewarm(snapshot_->upstreams);
     announce_probes(*snapshot_);
     spdlog::info("reloaded: {}", why);
     report(EventKind::reloaded, why);
@@ -369,11 +371,16 @@ void Server::report_reload_failure(const std::vector<config::Diagnostic>& errors
     report(EventKind::reload_failed, all);
 }
 
+void Server::prewarm(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams) {
+    for (const auto& worker : workers_) worker->prewarm(upstreams);
+}
+
 void Server::begin_drain() {
     services_.draining = true;
     notify_stopping();
     for (Bound& bound : bound_) bound.socket->stop();
     watch_timer_.cancel();
+    prewarm({});
     spdlog::info("draining: {} sessions, at most {} ms", connections_.load(), snapshot_->config.runtime.drain_timeout.count());
     report(EventKind::stopping, "draining " + std::to_string(connections_.load()) + " sessions");
 }

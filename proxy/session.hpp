@@ -11,6 +11,7 @@
 #include "proxy/audit.hpp"
 #include "proxy/authenticate.hpp"
 #include "proxy/cancel_registry.hpp"
+#include "proxy/prewarm.hpp"
 #include "proxy/probe.hpp"
 #include "proxy/refusal.hpp"
 #include "proxy/resolver.hpp"
@@ -45,7 +46,8 @@ struct Accepted {
 
 class Session {
    public:
-    Session(Services& services, Accepted accepted, tls::Socket socket);
+    /// `prewarm`: its thread's.
+    Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::Socket socket);
 
     /// Returns when everything is over and reported; never throws.
     tls::Awaitable<> run();
@@ -86,6 +88,7 @@ class Session {
     const UpstreamRoute& upstream() const { return *accepted_.route->upstream; }
 
     Services& services_;
+    Prewarm& prewarm_;
     Accepted accepted_;
     tls::Stream client_;
     std::unique_ptr<tls::Stream> server_;

@@ -27,6 +27,10 @@ std::string replace_control_characters(std::string text) {
 }  // namespace
 
 tls::Awaitable<> Session::log_in(const Negotiation& negotiation) {
+    if (auto ready = prewarm_.take(upstream())) {
+        const bool over = co_await log_in_through(*ready, negotiation, false);
+        if (over) co_return;
+    }
     const auto attempts = encryption_attempts(upstream().settings.sslmode);
     for (std::size_t i = 0; i < attempts.size(); ++i) {
         const bool last = i + 1 == attempts.size();
@@ -52,10 +56,11 @@ tls::Awaitable<> Session::log_in(const Negotiation& negotiation) {
     }
 }
 
-/// False: the server refused this way of connecting, and another is left.
+/// False: the server refused this way of connecting, and another is left; or it had left before it was asked.
 tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, const Negotiation& negotiation, bool may_retry) {
     record_.upstream_addr = connection.address;
     record_.upstream_ssl = connection.stream->encrypted();
+    record_.upstream_prewarmed = connection.prewarmed;
     record_.upstream_tls = connection.tls;
     record_.timings.resolve = connection.resolve;
     record_.timings.connect = connection.connect;
@@ -87,6 +92,7 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
         end = LoginEnd::client_closed;
     }
     if (!aborted_.empty() && end != LoginEnd::established) throw tls::StreamError(tls::StreamError::Kind::reset, aborted_);
+    if (end == LoginEnd::server_closed && connection.prewarmed && !login.answered() && Clock::now() < deadline_) co_return false;
     record_.timings.login = since(start);
     record_.auth_method = login.auth_method();
     record_.auth_bridge = login.auth_bridge();

@@ -34,6 +34,7 @@ struct UpstreamConnection {
     std::chrono::microseconds resolve{0};
     std::chrono::microseconds connect{0};
     std::chrono::microseconds tls_time{0};
+    bool prewarmed = false;  ///< made before its client came
     std::optional<UpstreamFailure> failure;  ///< set: there is no stream
 };
 

@@ -7,12 +7,14 @@
 
 namespace proxy {
 
-Worker::Worker(Services& services) : services_(services), keep_running_(io_.get_executor()) {
+Worker::Worker(Services& services)
+    : services_(services), keep_running_(io_.get_executor()), prewarm_(io_.get_executor(), services.resolver) {
     thread_ = std::thread([this] { io_.run(); });
 }
 
 Worker::~Worker() {
     abort_all("shutting_down");
+    prewarm({});
     keep_running_.reset();
     // Sessions end within microseconds, but for one that is just connecting to an upstream: that one is dropped.
     for (int i = 0; i < 100 && load() > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -32,7 +34,7 @@ void Worker::run_session(int fd, int family, Accepted accepted, std::function<vo
             load_.fetch_sub(1, std::memory_order_relaxed);
             return on_end();
         }
-        auto session = std::make_unique<Session>(services_, std::move(accepted), std::move(socket));
+        auto session = std::make_unique<Session>(services_, prewarm_, std::move(accepted), std::move(socket));
         asio::co_spawn(io_.get_executor(), drive(std::move(session), std::move(on_end)), asio::detached);
     });
 }
@@ -45,6 +47,10 @@ tls::Awaitable<> Worker::drive(std::unique_ptr<Session> session, std::function<v
     session.reset();
     load_.fetch_sub(1, std::memory_order_relaxed);
     on_end();
+}
+
+void Worker::prewarm(std::vector<std::shared_ptr<const UpstreamRoute>> upstreams) {
+    asio::post(io_, [this, upstreams = std::move(upstreams)] { prewarm_.serve(upstreams); });
 }
 
 void Worker::abort_all(const std::string& reason) {

@@ -19,6 +19,8 @@ class Worker {
 
     /// From any thread: runs a session for `fd`, which it closes; `on_end` is called on the worker's thread.
     void run_session(int fd, int family, Accepted accepted, std::function<void()> on_end);
+    /// From any thread: keeps connections to these upstreams ready, and to no others.
+    void prewarm(std::vector<std::shared_ptr<const UpstreamRoute>> upstreams);
     /// From any thread: ends every session.
     void abort_all(const std::string& reason);
     unsigned load() const noexcept { return load_.load(std::memory_order_relaxed); }
@@ -29,6 +31,7 @@ class Worker {
     Services& services_;
     asio::io_context io_{1};
     asio::executor_work_guard<tls::Executor> keep_running_;
+    Prewarm prewarm_;
     std::unordered_set<Session*> sessions_;
     std::atomic<unsigned> load_{0};
     std::thread thread_;

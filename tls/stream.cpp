@@ -146,6 +146,16 @@ bool Stream::has_unread() {
     return ::recv(fd_, &byte, 1, MSG_PEEK) == 1;
 }
 
+bool Stream::is_quiet() {
+    // Session tickets may have come, which OpenSSL takes; data is left where it is.
+    ERR_clear_error();
+    std::uint8_t byte = 0;
+    std::size_t n = 0;
+    const int result = SSL_peek_ex(ssl_.get(), &byte, 1, &n);
+    const bool quiet = result != 1 && SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ;
+    return send_tls_output() && quiet;
+}
+
 Awaitable<std::size_t> Stream::read_some(std::span<std::uint8_t> into) {
     for (;;) {
         const std::ptrdiff_t n = try_read(into);

@@ -63,6 +63,8 @@ class Stream {
     Awaitable<std::optional<std::uint8_t>> peek();
     /// True when bytes have arrived that nobody asked for yet. Only in clear.
     bool has_unread();
+    /// The peer has neither closed nor said anything that nobody asked for, as far as can be seen now. Only when encrypted.
+    bool is_quiet();
     /// At least one byte, or 0 at the end of the peer's data.
     Awaitable<std::size_t> read_some(std::span<std::uint8_t> into);
     /// False when the peer's data ended before.

@@ -379,6 +379,16 @@ TEST_CASE("config: a word that is nearly right is recognised") {
           Lines{"t:3:11: listener.tsl: unknown table; did you mean \"tls\"?"});
 }
 
+TEST_CASE("config: prewarm needs a mode that insists on TLS") {
+    for (const char* sslmode : {"disable", "allow", "prefer"}) {
+        CHECK(upstream_errors("hosts = 'a'\nprewarm = 1\nsslmode = '" + std::string(sslmode) + "'") ==
+              Lines{"t:3:11: upstream.a.prewarm: keeps TLS connections ready, which sslmode \"" + std::string(sslmode) +
+                    "\" does not insist on (use \"verify-full\")"});
+    }
+    CHECK(upstream_errors("hosts = 'a'\nprewarm = 1").empty());
+    CHECK(upstream_errors("hosts = 'a'\nprewarm = 1\nprewarm_max_age = '0s'").size() == 1);
+}
+
 TEST_CASE("config: what no release does yet is unknown") {
     CHECK(errors_after_upstream("[capture]") ==
           Lines{"t:2:2: capture: unknown table; the tables are log, runtime, listener, upstream, auth, audit"});
@@ -387,7 +397,6 @@ TEST_CASE("config: what no release does yet is unknown") {
                 "tcp_keepalive, tls",
                 "t:4:1: listener.trusted_proxies: unknown key; [[listener]] has name, listen, upstream, allow, idle_timeout, "
                 "tcp_keepalive, tls"});
-    CHECK(upstream_errors("hosts = 'a'\nprewarm = 1").size() == 1);
     CHECK(upstream_errors("hosts = 'a'\ntarget_session_attrs = 'primary'") ==
           Lines{"t:3:24: upstream.a.target_session_attrs: expected \"any\", got \"primary\""});
     CHECK(load_text("level = 'info'\nupstream.a.hosts = 'a'", "t").errors.size() == 1);

@@ -127,6 +127,7 @@ TEST_CASE("connected tells everything that is known") {
                                                             "backend_pid",
                                                             "upstream_addr",
                                                             "upstream_ssl",
+                                                            "upstream_prewarmed",
                                                             "upstream_version",
                                                             "upstream_cipher",
                                                             "upstream_issuer",
