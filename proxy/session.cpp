@@ -4,7 +4,6 @@
 
 #include <array>
 
-#include "proxy/relay.hpp"
 #include "proxy/socket_options.hpp"
 
 namespace proxy {
@@ -55,21 +54,36 @@ tls::Awaitable<> Session::run() {
     } catch (const std::exception& error) {
         spdlog::error("{} {}: {}", record_.session, record_.client_addr, error.what());
     }
-    if (timed_out && aborted_.empty()) {
-        try {
-            const Refusal why = login_timeout();
-            co_await refuse(why);
-        } catch (const std::exception& error) {
-            spdlog::debug("{} {}: {}", record_.session, record_.client_addr, error.what());
-        }
-    }
+    if (timed_out && aborted_.empty()) co_await refuse_late();
     settle_tls();
-    if (!aborted_.empty() && !established_) {
-        Event e = event(EventKind::rejected);
-        e.reason = aborted_;
-        e.sqlstate = "57P01";
-        services_.audit.report(std::move(e));
+    if (!aborted_.empty() && !established_) report_cut_off();
+}
+
+// Events are large, and the frames of run() and relay_until_end() live as long as the session: so none is made in those (docs/performance.md).
+
+tls::Awaitable<> Session::refuse_late() {
+    try {
+        const Refusal why = login_timeout();
+        co_await refuse(why);
+    } catch (const std::exception& error) {
+        spdlog::debug("{} {}: {}", record_.session, record_.client_addr, error.what());
     }
+}
+
+void Session::report_cut_off() {
+    Event e = event(EventKind::rejected);
+    e.reason = aborted_;
+    e.sqlstate = "57P01";
+    services_.audit.report(std::move(e));
+}
+
+void Session::report_disconnected(const RelayResult& result) {
+    record_.bytes_from_client = result.bytes_from_client;
+    record_.bytes_from_server = result.bytes_from_server;
+    Event e = event(EventKind::disconnected);
+    e.reason = aborted_.empty() ? label(result.end) : aborted_;
+    e.duration = since(record_.accepted);
+    services_.audit.report(std::move(e));
 }
 
 /// TLS that was begun has come to a login now, or never will.
@@ -139,12 +153,7 @@ tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request)
 tls::Awaitable<> Session::relay_until_end() {
     server_->clear_deadline();
     const RelayResult result = co_await relay(client_, *server_, accepted_.route->settings.idle_timeout);
-    record_.bytes_from_client = result.bytes_from_client;
-    record_.bytes_from_server = result.bytes_from_server;
-    Event e = event(EventKind::disconnected);
-    e.reason = aborted_.empty() ? label(result.end) : aborted_;
-    e.duration = since(record_.accepted);
-    services_.audit.report(std::move(e));
+    report_disconnected(result);
 }
 
 tls::Awaitable<> Session::refuse(const Refusal& refusal) {

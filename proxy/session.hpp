@@ -14,6 +14,7 @@
 #include "proxy/prewarm.hpp"
 #include "proxy/probe.hpp"
 #include "proxy/refusal.hpp"
+#include "proxy/relay.hpp"
 #include "proxy/resolver.hpp"
 #include "proxy/snapshot.hpp"
 #include "proxy/sources.hpp"
@@ -80,6 +81,9 @@ class Session {
     void established(const protocol::Login& login);
     tls::Awaitable<> relay_until_end();
 
+    tls::Awaitable<> refuse_late();
+    void report_cut_off();
+    void report_disconnected(const RelayResult& result);
     tls::Awaitable<> refuse(const Refusal& refusal);
     tls::Awaitable<> tell(const protocol::ErrorResponse& response);
     tls::Awaitable<> say_goodbye();
