@@ -16,6 +16,9 @@ class Offload {
    public:
     explicit Offload(std::size_t threads);
     ~Offload();
+    /// Work was still running when its Offload ended: it uses libraries whose exit handlers would take their data away from it, so the process has to
+    /// end without those (std::_Exit).
+    static bool left_work_behind() noexcept;
     /// No result is delivered any more. To be called before the threads that wait for results end.
     void close();
 

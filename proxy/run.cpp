@@ -1,7 +1,11 @@
+#include <spdlog/spdlog.h>
+
 #include <cstdio>
+#include <cstdlib>
 
 #include "proxy/commands.hpp"
 #include "proxy/log.hpp"
+#include "proxy/offload.hpp"
 #include "proxy/server.hpp"
 #include "proxy/state_dir.hpp"
 #include "tls/authority.hpp"
@@ -27,6 +31,7 @@ int run(const ConfigOptions& options) {
     if (!loaded.config) return exit_usage;
     const std::string dir = state_dir(loaded.config->runtime.state_dir);
     block_signals();
+    int code = exit_ok;
     try {
         create_state_dir(dir);
         set_up_log(loaded.config->log);
@@ -37,9 +42,14 @@ int run(const ConfigOptions& options) {
         server.run();
     } catch (const std::exception& error) {
         std::fprintf(stderr, "error: %s\n", error.what());
-        return exit_failure;
+        code = exit_failure;
     }
-    return exit_ok;
+    if (Offload::left_work_behind()) {
+        spdlog::default_logger()->flush();
+        std::fflush(nullptr);
+        std::_Exit(code);
+    }
+    return code;
 }
 
 int gen_cert(const GenCertOptions& options) {
