@@ -78,9 +78,23 @@ class Process:
             self.process.wait()
 
     def cpu_seconds(self) -> float:
-        """User and system time of all threads, ended ones included."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) * TICK
+        """User and system time of all threads and of child processes, ended ones included."""
+        used = _times(self.process.pid)[:4]
+        for child in _children(self.process.pid):
+            used += _times(child)[:2]
+        return sum(used) * TICK
 
     def rss_kib(self) -> int:
         return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text()).group(1))
+
+
+def _times(pid: int) -> list[int]:
+    """utime, stime, and those of children that were waited for (proc(5))."""
+    try:
+        return [int(field) for field in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]]
+    except FileNotFoundError:
+        return []
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

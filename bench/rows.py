@@ -54,7 +54,7 @@ class Load:
 
 def all_rows(load: Load) -> list[Row]:
     proxies = ("pgairlock", "pgbouncer", "stunnel")
-    everything = ("direct", *proxies)
+    everything = ("direct", *proxies, "pgpool")
     transactions = (Metric("transactions/s", 0, True), Metric("latency ms", 3), Metric("proxy CPU µs/transaction", 1))
     copies = (Metric("seconds/GiB", 2), Metric("proxy CPU s/GiB", 2))
     connections = (Metric("connections/s", 0, True), Metric("proxy CPU ms/connection", 2))
@@ -64,7 +64,7 @@ def all_rows(load: Load) -> list[Row]:
     rows.append(Row("COPY", "copy-in", copies, lambda target, leg: copy_in(load, target, leg), everything))
     rows += [Row("New connections (pgbench -C -S)", f"connect-{clients}", connections,
                  lambda target, leg, clients=clients: connect(load, target, leg, clients),
-                 ("direct", "pgairlock", "stunnel", "pgbouncer 1:1", "pgbouncer"), not_judged=("direct", "pgbouncer")) for clients in (1, 8)]
+                 ("direct", "pgairlock", "stunnel", "pgpool", "pgbouncer 1:1", "pgbouncer"), not_judged=("direct", "pgbouncer")) for clients in (1, 8)]
     rows.append(Row("Idle connections", "idle", (Metric("RSS KiB/connection", 1),),
                     lambda target, leg: idle(load, target, leg), proxies, rounds=1))
     return rows

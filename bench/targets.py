@@ -1,4 +1,4 @@
-"""What is compared: PostgreSQL itself, and three proxies before it that all verify its certificate in full.
+"""What is compared: PostgreSQL itself, and proxies before it that all verify its certificate.
 
 Authentication is `trust` everywhere: its cost would hide the proxies'. Every proxy has a port for TLS clients and one for plain ones; where
 one port serves both, they are the same.
@@ -68,6 +68,34 @@ server_tls_ca_file = {dir}/ca.crt
 
 # A server connection serves one client.
 PGBOUNCER_ONE_TO_ONE = PGBOUNCER + "server_lifetime = 0\n"
+
+# As its documentation says for many clients: no pool, no cache, no checks of other nodes, and `raw` because there is but one. TLS on both legs,
+# the server's chain verified; pgpool does not compare names.
+PGPOOL = """\
+listen_addresses = '127.0.0.1'
+port = {port}
+unix_socket_directories = '{dir}'
+pcp_listen_addresses = ''
+pcp_socket_dir = '{dir}'
+pid_file_name = '{dir}/pgpool.pid'
+work_dir = '{dir}'
+logdir = '{dir}'
+backend_clustering_mode = 'raw'
+backend_hostname0 = '127.0.0.1'
+backend_port0 = {upstream}
+num_init_children = 80
+max_pool = 1
+connection_cache = off
+enable_pool_hba = off
+pool_passwd = ''
+load_balance_mode = off
+use_watchdog = off
+log_min_messages = error
+ssl = on
+ssl_cert = '{dir}/proxy.crt'
+ssl_key = '{dir}/proxy.key'
+ssl_ca_cert = '{dir}/ca.crt'
+"""
 
 STUNNEL = """\
 foreground = yes
@@ -147,6 +175,7 @@ def start_proxies(directory: Path, upstream: Target, binary: Path, threads: int,
         "pgairlock": (PGAIRLOCK.replace("{threads}", str(threads)), [copy, "run", "--config"], run([copy, "version"])),
         "pgbouncer": (PGBOUNCER, ["pgbouncer"], run(["pgbouncer", "--version"])),
         "pgbouncer 1:1": (PGBOUNCER_ONE_TO_ONE, ["pgbouncer"], ""),
+        "pgpool": (PGPOOL, ["pgpool", "-n", "-f"], run(["sh", "-c", "pgpool --version 2>&1"])),
         "stunnel": (STUNNEL, ["stunnel"], _stunnel_version()),
     }
     targets = [_proxy(name, directory, upstream, *kinds[name]) for name in names]
