@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Compares pgairlock with pgbouncer (session mode) and stunnel before a throw-away PostgreSQL cluster, all on the loopback interface.
+"""Compares pgairlock with pgbouncer (session mode), stunnel and pgpool before a throw-away PostgreSQL cluster, all on the loopback interface.
 
-Needs Debian's postgresql, pgbouncer, stunnel4 and openssl, about 1 GiB in /dev/shm with the defaults, and a machine that is otherwise idle:
+Needs Debian's postgresql, pgbouncer, stunnel4, pgpool2 and openssl (scripts/compare installs them), about 1 GiB in /dev/shm with the defaults, and a machine that is otherwise idle:
 look at the ratios and the spread, not at the numbers. As root, the servers run as user postgres.
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 from programs import postgres_bin, run  # noqa: E402
+from plots import page  # noqa: E402
 from report import Results, Steal, document, machine  # noqa: E402
 from rows import COPY_LINE, Load, Row, all_rows  # noqa: E402
 from targets import Target, legs, make_certificates, start_cluster, start_proxies  # noqa: E402
@@ -56,6 +57,8 @@ def main() -> None:
         }
         tools = run([postgres_bin() / "pgbench", "--version"]) + run(["openssl", "version"]).strip()
         report = document(results, targets, negotiated, facts, tools)
+    if options.html:
+        options.html.write_text(page(results, facts))
     if options.output:
         options.output.write_text(report)
     print(report if not options.output else results.markdown())
@@ -73,6 +76,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--pgairlock", type=Path, default=REPOSITORY / "build/proxy/pgairlock", metavar="FILE", help="the binary")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of pgairlock; 0: one per core (0)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="the whole report in Markdown; the tables still go to standard output")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="the same with plots, as one page")
     options = parser.parse_args()
     defaults = (2, 2, 100) if options.quick else (5, 5, 1024)
     for name, value in zip(("rounds", "seconds", "copy_mb"), defaults):

@@ -47,6 +47,7 @@ class Results:
         parts = []
         for group in dict.fromkeys(row.group for row in self.rows):
             parts.append(f"## {group}\n\n{self._table([row for row in self.rows if row.group == group])}")
+        parts.append("## Aims\n\n" + self._aims())
         behind = self._behind()
         parts.append("## Behind\n\n" + ("\n".join(f"- {line}" for line in behind) or "Nowhere."))
         return "\n\n".join(parts)
@@ -60,28 +61,50 @@ class Results:
         for row in rows:
             for leg in (leg for leg in row.legs if leg in self.samples[row.name]):
                 for index, metric in enumerate(row.metrics):
-                    cells = [_spread(self._values(row, leg, name, index), metric.digits) for name in targets]
+                    cells = [_spread(self.values(row, leg, name, index), metric.digits) for name in targets]
                     cells += [_ratio(self._ratio(row, leg, name, index), metric, name not in row.not_judged) for name in peers]
                     lines.append(f"| {row.name} {leg}: {metric.name} | " + " | ".join(cells) + " |")
         return "\n".join(lines)
 
+    def cells(self):
+        """(row, leg, metric, its index), in the order of the report."""
+        for row in self.rows:
+            for leg in (leg for leg in row.legs if leg in self.samples[row.name]):
+                for index, metric in enumerate(row.metrics):
+                    yield row, leg, metric, index
+
+    def values(self, row, leg: str, target: str, index: int) -> list[float]:
+        return [values[index] for values in self.samples[row.name][leg].get(target, []) if values[index] is not None]
+
+    def _aims(self) -> str:
+        """docs/performance.md says where the distance comes from."""
+        lines = ["| | aim | measured | |", "|---|---|---|---|"]
+        for row, leg, metric, index in self.cells():
+            ratios = {name: self._ratio(row, leg, name, index) for name in row.targets if name not in (SUBJECT, *row.not_judged)}
+            ratios = {name: ratio for name, ratio in ratios.items() if ratio is not None}
+            if metric.goal and ratios:
+                name = (min if metric.more_is_better else max)(ratios, key=ratios.get)
+                met = ratios[name] >= metric.goal if metric.more_is_better else ratios[name] <= metric.goal
+                aim = f"{'>=' if metric.more_is_better else '<='} {metric.goal:.2f} x the best peer"
+                lines.append(f"| {row.name} {leg}: {metric.name} | {aim} | {ratios[name]:.2f} x {name} | {'met' if met else '**not met**'} |")
+            if metric.limit:
+                value = median(self.values(row, leg, SUBJECT, index))
+                met = value <= metric.limit[leg]
+                lines.append(f"| {row.name} {leg}: {metric.name} | <= {metric.limit[leg]} | {value:.{metric.digits}f} | {'met' if met else '**not met**'} |")
+        return "\n".join(lines)
+
     def _behind(self) -> list[str]:
         found = []
-        for row in self.rows:
-            for leg in self.samples[row.name]:
-                for index, metric in enumerate(row.metrics):
-                    for name in row.targets:
-                        ratio = self._ratio(row, leg, name, index) if name not in (SUBJECT, *row.not_judged) else None
-                        if ratio is not None and _is_behind(ratio, metric):
-                            found.append(f"{row.name} {leg}: {metric.name} {ratio:.2f} x {name}")
+        for row, leg, metric, index in self.cells():
+            for name in row.targets:
+                ratio = self._ratio(row, leg, name, index) if name not in (SUBJECT, *row.not_judged) else None
+                if ratio is not None and _is_behind(ratio, metric):
+                    found.append(f"{row.name} {leg}: {metric.name} {ratio:.2f} x {name}")
         return found
-
-    def _values(self, row, leg: str, target: str, index: int) -> list[float]:
-        return [values[index] for values in self.samples[row.name][leg].get(target, []) if values[index] is not None]
 
     def _ratio(self, row, leg: str, peer: str, index: int) -> float | None:
         """Of each round, then their median: what slows a whole round down cancels out."""
-        ours, theirs = self._values(row, leg, SUBJECT, index), self._values(row, leg, peer, index)
+        ours, theirs = self.values(row, leg, SUBJECT, index), self.values(row, leg, peer, index)
         ratios = [a / b for a, b in zip(ours, theirs) if b > 0]
         return median(ratios) if ratios else None
 

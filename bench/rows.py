@@ -19,6 +19,8 @@ class Metric:
     name: str
     digits: int
     more_is_better: bool = False
+    goal: float | None = None  # the ratio to the best proxy that is aimed at
+    limit: dict | None = None  # or the value, by leg
 
 
 @dataclass(frozen=True)
@@ -55,19 +57,24 @@ class Load:
 def all_rows(load: Load) -> list[Row]:
     proxies = ("pgairlock", "pgbouncer", "stunnel")
     everything = ("direct", *proxies, "pgpool")
-    transactions = (Metric("transactions/s", 0, True), Metric("latency ms", 3), Metric("proxy CPU µs/transaction", 1))
-    copies = (Metric("seconds/GiB", 2), Metric("proxy CPU s/GiB", 2))
-    connections = (Metric("connections/s", 0, True), Metric("proxy CPU ms/connection", 2))
-    rows = [Row("pgbench -S", f"pgbench-{clients}", transactions,
+    copies = (Metric("seconds/GiB", 2), Metric("proxy CPU s/GiB", 2, goal=0.65))
+    connections = (Metric("connections/s", 0, True), Metric("proxy CPU ms/connection", 2, goal=0.6))
+    rows = [Row("pgbench -S", f"pgbench-{clients}", _transactions(clients),
                 lambda target, leg, clients=clients: pgbench(load, target, leg, clients), everything) for clients in (1, 8, 64)]
     rows.append(Row("COPY", "copy-out", copies, lambda target, leg: copy_out(load, target, leg), everything))
     rows.append(Row("COPY", "copy-in", copies, lambda target, leg: copy_in(load, target, leg), everything))
     rows += [Row("New connections (pgbench -C -S)", f"connect-{clients}", connections,
                  lambda target, leg, clients=clients: connect(load, target, leg, clients),
                  ("direct", "pgairlock", "stunnel", "pgpool", "pgbouncer 1:1", "pgbouncer"), not_judged=("direct", "pgbouncer")) for clients in (1, 8)]
-    rows.append(Row("Idle connections", "idle", (Metric("RSS KiB/connection", 1),),
+    rows.append(Row("Idle connections", "idle", (Metric("RSS KiB/connection", 1, limit={"tls": 40, "plain": 28}),),
                     lambda target, leg: idle(load, target, leg), proxies, rounds=1))
     return rows
+
+
+def _transactions(clients: int) -> tuple[Metric, ...]:
+    alone = clients == 1
+    return (Metric("transactions/s", 0, True, goal=None if alone else 1.0), Metric("latency ms", 3, goal=1.0 if alone else None),
+            Metric("proxy CPU µs/transaction", 1, goal=None if alone else 0.85))
 
 
 def pgbench(load: Load, target: Target, leg: str, clients: int) -> list:
