@@ -103,13 +103,16 @@ void Login::authentication_ok(const Message& message, LoginOutput& out) {
     pass(message, out.to_client);
 }
 
+/// The server leg has TLS whose certificate has a hash (RFC 5929, section 4.1).
+bool Login::can_bind() const { return server_offer_.offers(scram_sha_256_plus) && !policy_.server_end_point.empty(); }
+
 // --- What the client is asked
 
 void Login::sasl_offer(Bytes body, LoginOutput& out) {
     auto offered = parse_authentication_sasl(body);
     if (!offered || !server_offer_.mechanisms.empty()) return fail(Fault::server_message);
     server_offer_ = *offered;
-    const bool scram = offered->offers(scram_sha_256) || offered->offers(scram_sha_256_plus);
+    const bool scram = offered->offers(scram_sha_256) || can_bind();  // nobody is asked for a password that is of no use
     std::erase_if(offered->mechanisms, [](const std::string& m) { return m.ends_with(plus_suffix); });
     if (scram && policy_.scram == ScramMode::terminate) {
         const ScramUser* user = policy_.user;
@@ -229,7 +232,7 @@ void Login::password(const Message& message, LoginOutput& out) {
 // --- What we say to the server ourselves
 
 void Login::begin_upstream_scram(LoginOutput& out) {
-    const bool plus = server_offer_.offers(scram_sha_256_plus) && !policy_.server_end_point.empty();
+    const bool plus = can_bind();
     if (!plus && !server_offer_.offers(scram_sha_256)) return fail(Fault::sasl_nothing_left);
     // Flag 'y' lets a server notice that its offer was changed on the way; where that cannot be, 'n' also passes a server that is a proxy like us.
     const bool tell = plus || !policy_.server_verified;

@@ -102,6 +102,7 @@ class Login {
     void upstream_scram(AuthenticationCode code, std::string_view data, LoginOutput& out);
     void authentication_ok(const Message& message, LoginOutput& out);
     void sasl_offer(Bytes body, LoginOutput& out);
+    bool can_bind() const;
     void offer(AuthenticationSASL offer, LoginOutput& out);
     void ask_password(LoginOutput& out);
     void sasl_choice(const Message& message, LoginOutput& out);
