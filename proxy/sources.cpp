@@ -97,7 +97,7 @@ bool Sources::clear_was_refused(const Identity& identity, Time now) const {
 /// False: there is no room.
 template <class Key>
 bool Sources::note(Moments<Key>& moments, const Key& key, Time now, std::chrono::milliseconds memory) {
-    if (moments.size() >= max_entries) {
+    if (moments.size() >= max_entries && !moments.contains(key)) {
         std::erase_if(moments, [&](const auto& entry) { return now - entry.second > memory; });
         if (moments.size() >= max_entries) return false;
     }

@@ -95,6 +95,26 @@ TEST_CASE("an address that is noted already counts anew even when there is no ro
     CHECK(sources.tls_was_refused("client 5", start + 8s));
 }
 
+TEST_CASE("in a flood who is known already is noted anew") {
+    Sources sources;
+    sources.login_refused_over_tls(ada, start);
+    for (int i = 0; i < 20'000; ++i) {
+        Sources::Identity other = ada;
+        other.usename = std::to_string(i);
+        sources.login_refused_over_tls(other, start + 1s);
+    }
+    sources.login_refused_over_tls(ada, start + 2s);
+    const auto memory = [&] {
+        auto now = start;
+        while (sources.login_was_refused_over_tls(ada, now)) now += 1s;
+        return now;
+    }();
+    Sources alone;
+    alone.login_refused_over_tls(ada, start + 2s);
+    CHECK(alone.login_was_refused_over_tls(ada, memory - 1s));
+    CHECK_FALSE(alone.login_was_refused_over_tls(ada, memory));
+}
+
 TEST_CASE("a flood of identities claims nothing for the others") {
     Sources sources;
     Sources::Identity other = ada;
