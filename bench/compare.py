@@ -20,6 +20,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 from programs import postgres_bin, run  # noqa: E402
+from headline import headline  # noqa: E402
 from plots import page  # noqa: E402
 from report import Results, Steal, document, machine  # noqa: E402
 from rows import COPY_LINE, Load, Row, all_rows  # noqa: E402
@@ -55,8 +56,9 @@ def main() -> None:
             "run": f"{options.rounds} rounds, {load.seconds} s each, COPY of {load.copy_mib} MiB in lines of {COPY_LINE} bytes, "
                    f"{load.idle_connections} idle connections; {(time.monotonic() - begin) / 60:.0f} minutes",
         }
+        waits = headline(directory, direct, directory / "pgairlock", options.bench, options.rounds, load.seconds, running) if options.headline else ""
         tools = run([postgres_bin() / "pgbench", "--version"]) + run(["openssl", "version"]).strip()
-        report = document(results, targets, negotiated, facts, tools)
+        report = document(results, targets, negotiated, facts, tools, waits)
     if options.html:
         options.html.write_text(page(results, facts))
     if options.output:
@@ -74,6 +76,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rows", default="*", metavar="PATTERN[,...]",
                         help="pgbench-{1,8,64}, copy-{out,in}, connect-{1,8}, idle, each with /tls or /plain; such as 'copy-*/tls,idle/*'")
     parser.add_argument("--pgairlock", type=Path, default=REPOSITORY / "build/proxy/pgairlock", metavar="FILE", help="the binary")
+    parser.add_argument("--bench", type=Path, default=REPOSITORY / "build/bench/pgairlock-bench", metavar="FILE", help="pgairlock-bench")
+    parser.add_argument("--no-headline", dest="headline", action="store_false", help="only the rows")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of pgairlock; 0: one per core (0)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="the whole report in Markdown; the tables still go to standard output")
     parser.add_argument("--html", type=Path, metavar="FILE", help="the same with plots, as one page")

@@ -109,7 +109,7 @@ class Results:
         return median(ratios) if ratios else None
 
 
-def document(results: Results, targets: list, negotiated: dict[str, dict[str, str]], facts: dict[str, str], tools: str) -> str:
+def document(results: Results, targets: list, negotiated: dict[str, dict[str, str]], facts: dict[str, str], tools: str, waits: str) -> str:
     versions = "\n".join([target.version for target in targets if target.version] + [tools])
     configs = "\n".join(f"### {target.name}\n\n```\n{target.config}```\n" for target in targets)
     shown = "\n".join(f"- {name}, {leg} clients: {text}" for name, found in negotiated.items() for leg, text in found.items())
@@ -125,6 +125,7 @@ Targets take turns within each round. Cells: median of the rounds (least to most
 (`server_lifetime = 0`) does not. Proxy CPU is user and system time of the proxy's process. The server leg of every proxy is TLS with the
 server's certificate verified in full.
 
+{waits}
 {results.markdown()}
 
 ## Programs
