@@ -40,8 +40,7 @@ def read(key: str) -> dict[str, Limit]:
 def write(key: str, facts: dict[str, str], limits: dict[str, Limit]) -> None:
     """Leaves what was measured on other releases, and what was not measured now, as it is."""
     tables = _all()
-    table = tables.setdefault(key, {})
-    table.update(facts, **{name: vars(value) for name, value in limits.items()})
+    tables[key] = {**facts, **{name: vars(value) for name, value in {**read(key), **limits}.items()}}
     FILE.write_text(HEADER + "".join(f"\n[{name}]\n" + "".join(map(_line, *zip(*content.items()))) for name, content in sorted(tables.items())))
 
 
