@@ -2,7 +2,7 @@
 """Counts the instructions that one login, one round trip and one relayed GB cost the proxy, under valgrind's callgrind.
 
 Unlike time, they do not depend on what else the machine does. Each figure is the difference between a run that does the work a number of times
-and one that does not, so that start and end drop out. About two minutes; needs Debian's valgrind, openssl and python3-psycopg2.
+and one that does not, so that start and end drop out. One to two minutes; needs Debian's valgrind, openssl and python3-psycopg2.
 """
 
 import argparse
