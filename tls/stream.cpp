@@ -95,7 +95,8 @@ struct StreamBio {
     static int write(BIO* bio, const char* from, std::size_t size, std::size_t* written) {
         BIO_clear_retry_flags(bio);
         auto& out = buffers().out;
-        out.insert(out.end(), from, from + size);
+        const auto* const bytes = reinterpret_cast<const std::uint8_t*>(from);  // of the vector's own type: copied as a block, not byte by byte
+        out.insert(out.end(), bytes, bytes + size);
         *written = size;
         return 1;
     }
