@@ -11,9 +11,13 @@ Workers::Workers(unsigned threads) {
     for (unsigned i = 0; i < count; ++i) all_.push_back(std::make_unique<Worker>());
 }
 
-Workers::~Workers() {
+Workers::~Workers() { stop(); }
+
+void Workers::stop() {
     for (const auto& worker : all_) worker->io.stop();
-    for (const auto& worker : all_) worker->thread.join();
+    for (const auto& worker : all_) {
+        if (worker->thread.joinable()) worker->thread.join();
+    }
 }
 
 void raise_descriptor_limit() noexcept {

@@ -13,11 +13,12 @@ class Workers {
    public:
     /// 0: one per core.
     explicit Workers(unsigned threads);
-    /// Drops what is left and joins the threads.
     ~Workers();
     Workers(const Workers&) = delete;
     Workers& operator=(const Workers&) = delete;
 
+    /// Drops what is still being done and joins the threads: nothing runs any more.
+    void stop();
     std::size_t size() const noexcept { return all_.size(); }
     asio::io_context& at(std::size_t index) noexcept { return all_[index % all_.size()]->io; }
 
