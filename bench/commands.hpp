@@ -1,0 +1,34 @@
+// The commands behind `pgairlock-bench NAME`: each takes its parsed options and returns an exit code (docs/bench.md).
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "bench/conninfo.hpp"
+
+namespace bench {
+
+inline constexpr int exit_ok = 0;
+inline constexpr int exit_failure = 1;
+inline constexpr int exit_usage = 2;
+
+struct ConnectOptions {
+    std::vector<std::string> targets;  ///< NAME=CONNINFO
+    Settings defaults;                 ///< for targets that do not say
+    std::string query = "SELECT 1";    ///< empty: none
+    unsigned clients = 0;              ///< 0: 1, or with a rate as many as it needs, within bounds
+    unsigned threads = 1;
+    double rate = 0;  ///< connections per second; 0: closed loop
+    std::string duration = "5s";
+    unsigned long connections = 0;  ///< 0: as many as `duration` allows
+    unsigned repetitions = 3;
+    bool libpq = false;
+    bool progress = false;
+    std::string format = "table";
+    std::string output;  ///< empty: standard output
+};
+
+int connect(const ConnectOptions& options);
+
+}  // namespace bench

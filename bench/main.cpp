@@ -1,0 +1,77 @@
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+#include "bench/commands.hpp"
+
+namespace {
+
+constexpr const char* about = R"(What a PostgreSQL connection costs, by phase, with and without a proxy.
+
+  pgairlock-bench connect 'direct=host=db.example user=app sslrootcert=bundle.pem' 'proxy=host=127.0.0.1 port=6432 user=app sslmode=disable'
+)";
+
+constexpr const char* exit_codes = "\nExit: 0 done, 1 a connection failed, 2 usage error. Documentation: docs/bench.md.";
+
+constexpr const char* connect_examples = R"(
+A target is NAME=CONNINFO, with libpq's keywords: host, hostaddr, port, user, password, dbname, sslmode (disable, require, verify-ca,
+verify-full), sslnegotiation (postgres, direct), sslrootcert (a file, or "system"), application_name, connect_timeout. PGPASSWORD is honoured.
+
+Examples:
+  pgairlock-bench connect 'today=host=db.example user=app sslrootcert=global-bundle.pem' --libpq
+  pgairlock-bench connect --user app 'direct=host=db.example sslrootcert=global-bundle.pem' 'proxy=host=127.0.0.1 port=6432 sslmode=disable'
+  pgairlock-bench connect --user app 'a=host=/run/postgresql' --rate 50 --duration 30s --format html --output connections.html
+  pgairlock-bench connect --user app 'a=host=10.0.0.5 sslmode=require' --connections 1000 --clients 8 --format json | jq .targets[0].phases
+
+Exit: 0 done, 1 a connection failed, 2 usage error.)";
+
+void add_default(CLI::App& command, const std::string& keyword, const std::string& text, bench::Settings& defaults) {
+    command.add_option_function<std::string>("--" + keyword, [keyword, &defaults](const std::string& value) { defaults[keyword] = value; }, text);
+}
+
+void add_connect(CLI::App& command, bench::ConnectOptions& options) {
+    command.add_option("targets", options.targets, "NAME=CONNINFO, measured in turn; the first is what the others are compared with")
+        ->required();
+    add_default(command, "user", "for targets that name none", options.defaults);
+    add_default(command, "dbname", "for targets that name none (default: the user's name)", options.defaults);
+    add_default(command, "sslmode", "for targets that name none (default: verify-full)", options.defaults);
+    add_default(command, "sslnegotiation", "for targets that name none: postgres (default) or direct", options.defaults);
+    add_default(command, "sslrootcert", "for targets that name none (default, when something is verified: system)", options.defaults);
+    command.add_option("--query", options.query, "SQL of the query phase (default: SELECT 1); \"\" for none");
+    command.add_option("--clients", options.clients, "connections at a time (default: 1; with --rate: at most 100)")->check(CLI::Range(1, 10000));
+    command.add_option("--threads", options.threads, "that share the clients (default: 1)")->check(CLI::Range(1, 256));
+    command.add_option("--rate", options.rate, "open loop: begin so many connections per second, and measure from when each was due")
+        ->check(CLI::Range(0.001, 1e6));
+    auto* duration = command.add_option("--duration", options.duration, "of each target in each repetition: 500ms, 5s (default), 2m");
+    command.add_option("--connections", options.connections, "instead of --duration: so many in each repetition")
+        ->check(CLI::PositiveNumber)
+        ->excludes(duration);
+    command.add_option("--repetitions", options.repetitions, "how often each target has its turn (default: 3)")->check(CLI::Range(1, 1000));
+    command.add_flag("--libpq", options.libpq, "connect by libpq, which reads the CA file for every connection: phases total, query and close only");
+    command.add_flag("--progress", options.progress, "a line for each repetition on standard error, also when that is no terminal");
+    command.add_option("--format", options.format, "table (default), json, csv or html")->check(CLI::IsMember({"table", "json", "csv", "html"}));
+    command.add_option("--output", options.output, "write the report to this file");
+    command.footer(connect_examples);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{about, "pgairlock-bench"};
+    app.footer(exit_codes);
+    app.require_subcommand(1);
+    app.set_version_flag("--version", "pgairlock-bench " PGAIRLOCK_VERSION);
+
+    bench::ConnectOptions connect;
+    if (const char* password = std::getenv("PGPASSWORD")) connect.defaults["password"] = password;
+    CLI::App* connect_command = app.add_subcommand("connect", "Open and close connections to one or more targets in alternation, and time each phase.");
+    add_connect(*connect_command, connect);
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        // --help and --version are "errors" of code 0.
+        return app.exit(error) == 0 ? bench::exit_ok : bench::exit_usage;
+    }
+    if (connect_command->parsed()) return bench::connect(connect);
+    return bench::exit_ok;
+}
