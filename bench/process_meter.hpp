@@ -37,6 +37,8 @@ class ProcessMeter {
     /// Throws std::runtime_error for one that does not exist.
     explicit ProcessMeter(std::vector<pid_t> pids);
 
+    const std::vector<pid_t>& pids() const noexcept { return pids_; }
+
     // These throw std::runtime_error when one of the pids is no longer there.
 
     /// User and system time until now.

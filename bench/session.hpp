@@ -20,6 +20,7 @@ class Session {
     tls::Awaitable<> copy_in(std::uint64_t bytes);
     /// Terminate, without waiting for the other end's answer.
     void close();
+    std::optional<TlsFacts> tls_facts() const { return client_.tls_facts(); }
 
    private:
     explicit Session(Client client) : client_(std::move(client)) {}

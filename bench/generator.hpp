@@ -8,9 +8,9 @@
 
 namespace bench {
 
-class Load {
+class Generator {
    public:
-    explicit Load(unsigned threads) : workers_(threads) {}
+    explicit Generator(unsigned threads) : workers_(threads) {}
 
     std::size_t threads() const noexcept { return workers_.size(); }
     /// What `work` refers to must live until join.

@@ -1,4 +1,4 @@
-#include "bench/load.hpp"
+#include "bench/generator.hpp"
 
 #include <boost/asio/use_future.hpp>
 
@@ -6,11 +6,11 @@
 
 namespace bench {
 
-void Load::spawn(std::size_t thread, tls::Awaitable<> work) {
+void Generator::spawn(std::size_t thread, tls::Awaitable<> work) {
     begun_.push_back(asio::co_spawn(workers_.at(thread), std::move(work), asio::use_future));
 }
 
-void Load::join(Duration limit) {
+void Generator::join(Duration limit) {
     const auto deadline = Clock::now() + limit;
     std::vector<std::future<void>> begun = std::exchange(begun_, {});
     for (const std::future<void>& one : begun) {
