@@ -165,19 +165,8 @@ tls::Awaitable<> Client::read_to_ready() {
 /// Query and close have as much time as the login has: it is a limit for what hangs, and part of no measurement.
 void Client::allow_time() { stream_->set_deadline(Clock::now() + route_->target().connect_timeout); }
 
-void Client::fail(const std::exception& error) const { throw std::runtime_error(std::string(to_string(watch_.current())) + ": " + error.what()); }
-
-std::optional<TlsFacts> Client::tls_facts() const {
-    SSL* const ssl = stream_->ssl();
-    if (!ssl) return std::nullopt;
-    TlsFacts facts{.version = SSL_get_version(ssl), .cipher = SSL_get_cipher_name(ssl), .group = {}, .key_type = {}, .key_bits = 0};
-    if (const char* group = SSL_group_to_name(ssl, static_cast<int>(SSL_get_negotiated_group(ssl)))) facts.group = group;
-    const X509* certificate = SSL_get0_peer_certificate(ssl);
-    const EVP_PKEY* key = certificate ? X509_get0_pubkey(certificate) : nullptr;
-    if (!key) return facts;
-    if (const char* type = EVP_PKEY_get0_type_name(key)) facts.key_type = type;
-    facts.key_bits = EVP_PKEY_get_bits(key);
-    return facts;
+void Client::fail(const std::exception& error) const {
+    throw std::runtime_error(std::string(to_string(watch_.current())) + ": " + error.what());
 }
 
 }  // namespace bench

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
-#include <string>
 #include <string_view>
 
 #include "bench/phases.hpp"
@@ -12,15 +10,6 @@
 #include "tls/stream.hpp"
 
 namespace bench {
-
-/// What a handshake came to.
-struct TlsFacts {
-    std::string version;  ///< "TLSv1.3"
-    std::string cipher;
-    std::string group;     ///< of the key exchange; empty when it has none
-    std::string key_type;  ///< of the server's certificate: "RSA", "EC", "ED25519"
-    int key_bits = 0;
-};
 
 class Client {
    public:
@@ -35,8 +24,6 @@ class Client {
 
     tls::Stream& stream() noexcept { return *stream_; }
     const Phases& phases() const noexcept { return watch_.phases(); }
-    /// nullopt: in clear.
-    std::optional<TlsFacts> tls_facts() const;
 
    private:
     Client(const Route& route, Clock::time_point due);

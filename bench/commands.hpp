@@ -27,6 +27,7 @@ struct ConnectOptions {
     bool progress = false;
     std::string format = "table";
     std::string output;  ///< empty: standard output
+    std::string version;  ///< for the report
 };
 
 struct ServeOptions {

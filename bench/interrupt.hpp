@@ -1,0 +1,10 @@
+// SIGINT and SIGTERM end the measurement, not the program: what was measured is still reported.
+#pragma once
+
+namespace bench {
+
+/// From here on the first such signal is only noted; the second ends the program as ever.
+void catch_interrupts();
+bool interrupted() noexcept;
+
+}  // namespace bench
