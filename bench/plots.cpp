@@ -6,7 +6,7 @@
 namespace bench {
 namespace {
 
-constexpr double left = 110, right = 880;
+constexpr double left = 110, right = 870;
 constexpr double bar_height = 26, bar_step = 40;
 constexpr double curve_top = 10, curve_bottom = 260;
 constexpr std::size_t curve_colours = 6;
@@ -67,11 +67,11 @@ std::string bar(const TargetResult& result, const std::vector<Phase>& phases, do
 
 std::string legend(const std::vector<Phase>& phases, double y) {
     std::string out;
-    double x = left;
+    double x = 20;
     for (std::size_t i = 0; i < phases.size(); ++i) {
         out += "<rect class=\"f" + std::to_string(i) + "\" x=\"" + coordinate(x) + "\" y=\"" + coordinate(y - 10) + "\" width=\"11\" height=\"11\"/>" +
                text_at(x + 16, y, "start", std::string(to_string(phases[i])));
-        x += 110;
+        x += 122;
     }
     return out;
 }

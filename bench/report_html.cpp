@@ -12,7 +12,7 @@ constexpr std::string_view style = R"css(
 body{margin:2rem;max-width:70rem;background:var(--ground);color:var(--text);font:15px/1.45 system-ui,sans-serif}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}p{margin:.3rem 0}.faint{color:var(--faint)}.bad{color:var(--bad)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem;margin:.5rem 0}
-th,td{text-align:right;padding:.25rem .7rem;border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums}
+th,td{text-align:right;padding:.25rem .7rem;border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums;white-space:nowrap}
 th{background:var(--band)}th:first-child,td:first-child{text-align:left}
 svg{width:100%;height:auto}svg text{fill:var(--text);font-size:12px}svg .faint{fill:var(--faint)}.axis{stroke:var(--line)}
 .f0{fill:var(--c0)}.f1{fill:var(--c1)}.f2{fill:var(--c2)}.f3{fill:var(--c3)}.f4{fill:var(--c4)}.f5{fill:var(--c5)}.f6{fill:var(--c6)}

@@ -49,6 +49,6 @@ protocol::Buffer make_startup_message(const Target& target) {
 }  // namespace
 
 Route::Route(Target target)
-    : target_(std::move(target)), endpoints_(look_up(target_)), tls_(make_context(target_)), startup_message_(make_startup_message(target_)) {}
+    : target_(std::move(target)), tls_(make_context(target_)), endpoints_(look_up(target_)), startup_message_(make_startup_message(target_)) {}
 
 }  // namespace bench

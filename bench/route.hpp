@@ -29,8 +29,8 @@ class Route {
 
    private:
     Target target_;
-    std::vector<Endpoint> endpoints_;
     std::unique_ptr<const tls::ClientContext> tls_;
+    std::vector<Endpoint> endpoints_;  // behind tls_: a wrong file name is told before a look-up that may take seconds
     protocol::Buffer startup_message_;
 };
 
