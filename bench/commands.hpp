@@ -38,6 +38,7 @@ struct ServeOptions {
 };
 
 struct RelayOptions {
+    std::string version;
     std::vector<std::string> targets;  ///< NAME=CONNINFO
     Settings defaults;                 ///< for targets that do not say
     std::vector<std::string> pids;     ///< NAME=PID

@@ -31,7 +31,8 @@ Scenario copy_scenario(const ScenarioOptions& options, bool out) {
     };
     const std::string name = out ? "copy-out" : "copy-in";
     return {.workload = name,
-            .title = name + ", " + std::to_string(clients) + (clients == 1 ? " client, " : " clients, ") + std::to_string(options.copy_mb) + " MB each",
+            .title = name + ", " + std::to_string(clients) + (clients == 1 ? " client, " : " clients, ") + std::to_string(options.copy_mb) +
+                     " MB each",
             .clients = options.copy_clients,
             .metrics = {{.key = "mb_per_second", .name = "MB/s", .digits = 0},
                         {.key = "cpu_seconds_per_gb", .name = "CPU s/GB", .digits = 3},

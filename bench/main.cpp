@@ -76,7 +76,10 @@ void add_relay(CLI::App& command, bench::RelayOptions& options) {
         ->check(CLI::IsMember({"copy-out", "copy-in", "ping", "idle", "busy-among-idle"}))
         ->allow_extra_args(false)
         ->delimiter(',');
-    command.add_option("--clients", options.clients, "of ping: 1,8,64 by default")->check(CLI::Range(1, 10000))->allow_extra_args(false)->delimiter(',');
+    command.add_option("--clients", options.clients, "of ping: 1,8,64 by default")
+        ->check(CLI::Range(1, 10000))
+        ->allow_extra_args(false)
+        ->delimiter(',');
     command.add_option("--copy-clients", options.copy_clients, "that copy at the same time (default: 1)")->check(CLI::Range(1, 10000));
     command.add_option("--copy-mb", options.copy_mb, "size of one COPY, in 10^6 bytes (default: 1000)")->check(CLI::Range(1, 1000000));
     command.add_option("--duration", options.duration, "of ping and busy-among-idle: 500ms, 3s (default), 2m");
@@ -114,12 +117,15 @@ int main(int argc, char** argv) {
     add_connect(*connect_command, connect);
 
     bench::RelayOptions relay;
+    relay.version = PGAIRLOCK_VERSION;
     relay.defaults["user"] = "bench";
-    CLI::App* relay_command = app.add_subcommand("relay", "What a relayed byte, a round trip and an idle connection cost, with and without a proxy.");
+    CLI::App* relay_command =
+        app.add_subcommand("relay", "What a relayed byte, a round trip and an idle connection cost, with and without a proxy.");
     add_relay(*relay_command, relay);
 
     bench::ServeOptions serve;
-    CLI::App* serve_command = app.add_subcommand("serve", "The null backend: a PostgreSQL server without a database, as fast as memory, until SIGTERM.");
+    CLI::App* serve_command =
+        app.add_subcommand("serve", "The null backend: a PostgreSQL server without a database, as fast as memory, until SIGTERM.");
     add_serve(*serve_command, serve);
 
     try {

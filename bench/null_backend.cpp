@@ -48,8 +48,8 @@ void append_complete(Buffer& out, const std::string& tag) {
     append_message(out, 'Z', [](Writer& writer) { writer.u8('I'); });
 }
 
-void append_error(Buffer& out, const protocol::ErrorResponse& error) {
-    const Buffer bytes = serialize(error);
+void append_error(Buffer& out, const char* severity, const char* sqlstate, const char* message) {
+    const Buffer bytes = serialize(protocol::ErrorResponse{.severity = severity, .sqlstate = sqlstate, .message = message, .detail = {}, .hint = {}});
     out.insert(out.end(), bytes.begin(), bytes.end());
 }
 
@@ -146,7 +146,7 @@ void NullBackend::answer(const Frame& frame, Buffer& out) {
         case 'D':
         case 'E':
             state_ = State::skip_to_sync;
-            return append_error(out, {.severity = "ERROR", .sqlstate = "0A000", .message = "only simple queries are served here", .detail = {}, .hint = {}});
+            return append_error(out, "ERROR", "0A000", "only simple queries are served here");
         case 'H':
         case 'd':
         case 'c':
@@ -170,7 +170,7 @@ void NullBackend::answer_query(std::string_view text, Buffer& out) {
             return;
         case Query::Kind::wrong_copy: break;
     }
-    append_error(out, {.severity = "ERROR", .sqlstate = "42601", .message = "this server knows COPY n BYTES TO STDOUT and COPY FROM STDIN", .detail = {}, .hint = {}});
+    append_error(out, "ERROR", "42601", "this server knows COPY n BYTES TO STDOUT and COPY FROM STDIN");
     append_ready(out);
 }
 
@@ -181,7 +181,7 @@ void NullBackend::answer_in_copy(const Frame& frame, Buffer& out) {
         case 'S': return;
         case 'c': append_complete(out, "COPY " + std::to_string(copied_in_)); break;
         case 'f':
-            append_error(out, {.severity = "ERROR", .sqlstate = "57014", .message = "COPY from stdin failed", .detail = {}, .hint = {}});
+            append_error(out, "ERROR", "57014", "COPY from stdin failed");
             append_ready(out);
             break;
         default: return give_up(out);
@@ -196,7 +196,7 @@ void NullBackend::copied_out(Buffer& out) {
 }
 
 void NullBackend::give_up(Buffer& out) {
-    append_error(out, {.severity = "FATAL", .sqlstate = "08P01", .message = "not a message that is expected here", .detail = {}, .hint = {}});
+    append_error(out, "FATAL", "08P01", "not a message that is expected here");
     over_ = true;
 }
 

@@ -89,7 +89,9 @@ Scenario ping_scenario(const ScenarioOptions& options, unsigned clients) {
         Sessions sessions(generator, subject.route, clients);
         std::vector<Histogram> latencies(clients);
         const Window window(duration);
-        for (std::size_t i = 0; i < clients; ++i) generator.spawn(sessions.thread_of(i), ping_until_end(sessions.at(i), window, latencies[i]));
+        for (std::size_t i = 0; i < clients; ++i) {
+            generator.spawn(sessions.thread_of(i), ping_until_end(sessions.at(i), window, latencies[i]));
+        }
         const Spent spent = watch(generator, subject, window);
         sessions.close();
         Histogram all;
@@ -97,7 +99,12 @@ Scenario ping_scenario(const ScenarioOptions& options, unsigned clients) {
         if (all.count() == 0) throw std::runtime_error("not one answer within " + seconds_text(duration));
         const auto trips = static_cast<double>(all.count());
         const auto cost = spent.process_cpu ? std::optional(*spent.process_cpu / trips * 1e6) : std::nullopt;
-        return {trips / spent.seconds, microseconds(all.percentile(50)), microseconds(all.percentile(99)), cost, spent.process_cores(), spent.own_cores()};
+        return {trips / spent.seconds,
+                microseconds(all.percentile(50)),
+                microseconds(all.percentile(99)),
+                cost,
+                spent.process_cores(),
+                spent.own_cores()};
     };
     return {.workload = "ping",
             .title = "ping, " + std::to_string(clients) + (clients == 1 ? " client, " : " clients, ") + seconds_text(options.duration),
@@ -138,7 +145,8 @@ Scenario busy_among_idle_scenario(const ScenarioOptions& options) {
     };
     const std::string rate = std::to_string(static_cast<unsigned>(std::lround(options.connect_rate)));
     return {.workload = "busy-among-idle",
-            .title = "busy-among-idle, 1 client among " + std::to_string(options.idle) + " idle, " + rate + " new connections/s, " + seconds_text(options.duration),
+            .title = "busy-among-idle, 1 client among " + std::to_string(options.idle) + " idle, " + rate + " new connections/s, " +
+                     seconds_text(options.duration),
             .clients = 1,
             .metrics = {{.key = "round_trips_per_second", .name = "round trips/s", .digits = 0},
                         {.key = "latency_p50_us", .name = "latency p50, µs", .digits = 1},

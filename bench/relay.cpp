@@ -3,11 +3,14 @@
 #include <charconv>
 #include <cstdio>
 #include <fstream>
+#include <iostream>
+#include <map>
 
 #include "bench/commands.hpp"
 #include "bench/relay_report.hpp"
 #include "bench/sessions.hpp"
 #include "config/load.hpp"
+#include "tls/certificates.hpp"
 
 namespace bench {
 namespace {
@@ -26,26 +29,37 @@ std::map<std::string, std::vector<pid_t>> parse_pids(const std::vector<std::stri
     return pids;
 }
 
-/// Throws std::invalid_argument for what cannot be measured, std::runtime_error for a name that is not found.
-std::vector<Subject> subjects_of(const RelayOptions& options) {
-    auto pids = parse_pids(options.pids);
-    std::vector<Subject> subjects;
+/// Throws std::invalid_argument.
+std::vector<Target> parse_targets(const RelayOptions& options) {
+    std::vector<Target> targets;
     for (const std::string& text : options.targets) {
         Target target = parse_target(text, options.defaults);
-        for (const Subject& other : subjects) {
-            if (other.name() == target.name) throw std::invalid_argument("two targets have the name " + target.name);
+        const bool known = std::any_of(targets.begin(), targets.end(), [&](const Target& other) { return other.name == target.name; });
+        if (known) throw std::invalid_argument("two targets are named \"" + target.name + "\": give each its own name");
+        targets.push_back(std::move(target));
+    }
+    return targets;
+}
+
+/// Throws std::invalid_argument for what cannot be measured, std::runtime_error for a name that is not found.
+std::vector<Subject> subjects_of(const RelayOptions& options) {
+    std::vector<Target> targets = parse_targets(options);
+    std::map<std::string, ProcessMeter> processes;
+    for (const auto& [name, pids] : parse_pids(options.pids)) {
+        const bool known = std::any_of(targets.begin(), targets.end(), [&name = name](const Target& target) { return target.name == name; });
+        if (!known) throw std::invalid_argument("--pid: no target is named \"" + name + "\"");
+        try {
+            processes.emplace(name, pids);
+        } catch (const std::runtime_error& error) {
+            throw std::invalid_argument("--pid " + name + ": " + error.what());
         }
-        std::optional<ProcessMeter> process;
-        if (const auto found = pids.extract(target.name)) {
-            try {
-                process.emplace(found.mapped());
-            } catch (const std::runtime_error& error) {
-                throw std::invalid_argument("--pid " + target.name + ": " + error.what());
-            }
-        }
+    }
+    std::vector<Subject> subjects;
+    for (Target& target : targets) {
+        const auto found = processes.find(target.name);
+        auto process = found == processes.end() ? std::nullopt : std::optional(found->second);
         subjects.push_back({.route = Route(std::move(target)), .process = std::move(process)});
     }
-    if (!pids.empty()) throw std::invalid_argument("--pid: no target has the name " + pids.begin()->first);
     return subjects;
 }
 
@@ -56,14 +70,17 @@ void refuse_shared_processes(const std::vector<Subject>& subjects) {
         for (const pid_t pid : subject.process ? subject.process->pids() : std::vector<pid_t>()) {
             const auto [owner, first] = owners.emplace(pid, subject.name());
             if (first || owner->second == subject.name()) continue;
-            throw std::invalid_argument("--workload idle: " + owner->second + " and " + subject.name() + " are the same process: start one for each");
+            throw std::invalid_argument("--workload idle: " + owner->second + " and " + subject.name() +
+                                        " are the same process: start one for each");
         }
     }
 }
 
 ScenarioOptions scenario_options(const RelayOptions& options, const std::vector<Subject>& subjects) {
     const auto duration = config::parse_duration(options.duration);
-    if (!duration || duration->count() == 0) throw std::invalid_argument("--duration: expected something like 500ms, 3s or 2m, got " + options.duration);
+    if (!duration || duration->count() == 0) {
+        throw std::invalid_argument("--duration " + options.duration + ": expected a whole number and ms, s, m or h, such as 3s");
+    }
     const bool idle = std::find(options.workloads.begin(), options.workloads.end(), "idle") != options.workloads.end();
     const bool measurable = std::any_of(subjects.begin(), subjects.end(), [](const Subject& subject) { return subject.process.has_value(); });
     if (idle && !measurable) throw std::invalid_argument("--workload idle measures the memory of processes: give at least one --pid NAME=PID");
@@ -102,11 +119,12 @@ void show_progress(const Scenario& scenario, unsigned repetition, const Subject&
 RelayReport::Result measure(Generator& generator, std::vector<Subject>& subjects, const Scenario& scenario, unsigned repetitions) {
     RelayReport::Result result{.scenario = scenario, .targets = std::vector<Repetitions>(subjects.size())};
     for (unsigned repetition = 0; repetition < repetitions; ++repetition) {
-        for (std::size_t i = 0; i < subjects.size(); ++i) {
+        for (std::size_t turn = 0; turn < subjects.size(); ++turn) {
+            const std::size_t i = (turn + repetition) % subjects.size();  // none is always behind the same one
             try {
                 result.targets[i].push_back(scenario.measure(generator, subjects[i]));
             } catch (const std::exception& error) {
-                throw std::runtime_error(scenario.title + ": " + subjects[i].name() + ": " + error.what());
+                throw std::runtime_error("target \"" + subjects[i].name() + "\": " + scenario.title + ": " + error.what());
             }
             show_progress(scenario, repetition, subjects[i], result.targets[i].back());
         }
@@ -117,7 +135,9 @@ RelayReport::Result measure(Generator& generator, std::vector<Subject>& subjects
 /// Whatever fails ends the run; what was complete before is reported all the same.
 RelayReport measure_all(std::vector<Subject>& subjects, const std::vector<Scenario>& scenarios, const RelayOptions& options) {
     Generator generator(options.threads);
-    RelayReport report{.targets = {},
+    RelayReport report{.version = options.version,
+                       .started = tls::to_rfc3339(std::chrono::system_clock::now()),
+                       .targets = {},
                        .results = {},
                        .repetitions = options.repetitions,
                        .cores = std::thread::hardware_concurrency(),
@@ -127,7 +147,7 @@ RelayReport measure_all(std::vector<Subject>& subjects, const std::vector<Scenar
         try {
             report.targets.push_back(describe(generator, subject));
         } catch (const std::exception& error) {
-            throw std::runtime_error(subject.name() + ": " + error.what());
+            throw std::runtime_error("target \"" + subject.name() + "\": " + error.what());
         }
     }
     try {
@@ -138,14 +158,24 @@ RelayReport measure_all(std::vector<Subject>& subjects, const std::vector<Scenar
     return report;
 }
 
-void write(const std::string& text, const std::string& path) {
-    if (path.empty()) {
-        std::fputs(text.c_str(), stdout);
-        return;
-    }
-    std::ofstream file(path, std::ios::binary);
-    file << text << std::flush;
-    if (!file) throw std::runtime_error("cannot write " + path);
+/// Throws std::invalid_argument: better before all is measured than after.
+void open(std::ofstream& file, const std::string& path) {
+    if (path.empty()) return;
+    file.open(path, std::ios::binary);
+    if (!file) throw std::invalid_argument("--output " + path + ": cannot be written");
+}
+
+int run(const RelayOptions& options) {
+    std::vector<Subject> subjects = subjects_of(options);
+    const std::vector<Scenario> chosen = scenarios(scenario_options(options, subjects));
+    std::ofstream file;
+    open(file, options.output);
+    const RelayReport report = measure_all(subjects, chosen, options);
+    std::ostream& out = options.output.empty() ? std::cout : file;
+    out << (options.format == "json" ? to_json(report) : to_table(report)) << std::flush;
+    if (!out) throw std::runtime_error("the report could not be written");
+    if (!report.failure.empty()) throw std::runtime_error(report.failure);
+    return exit_ok;
 }
 
 }  // namespace
@@ -153,18 +183,14 @@ void write(const std::string& text, const std::string& path) {
 int relay(const RelayOptions& options) {
     raise_descriptor_limit();
     try {
-        std::vector<Subject> subjects = subjects_of(options);
-        const RelayReport report = measure_all(subjects, scenarios(scenario_options(options, subjects)), options);
-        write(options.format == "json" ? to_json(report) : to_table(report), options.output);
-        if (report.failure.empty()) return exit_ok;
-        std::fprintf(stderr, "error: %s\n", report.failure.c_str());
+        return run(options);
     } catch (const std::invalid_argument& error) {
-        std::fprintf(stderr, "error: %s\n", error.what());
+        std::fprintf(stderr, "pgairlock-bench relay: %s\n", error.what());
         return exit_usage;
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "error: %s\n", error.what());
+        std::fprintf(stderr, "pgairlock-bench relay: %s\n", error.what());
+        return exit_failure;
     }
-    return exit_failure;
 }
 
 }  // namespace bench

@@ -57,7 +57,12 @@ std::optional<Spread> ratio_of(const Repetitions& target, const Repetitions& fir
 }
 
 std::string to_json(const RelayReport& report) {
-    json::object document{{"command", "relay"}, {"repetitions", report.repetitions}, {"cores", report.cores}, {"threads", report.threads}};
+    json::object document{{"command", "relay"},
+                          {"version", report.version},
+                          {"started", report.started},
+                          {"repetitions", report.repetitions},
+                          {"cores", report.cores},
+                          {"threads", report.threads}};
     json::array targets;
     for (const RelayReport::Target& target : report.targets) targets.push_back(target_of(target));
     document["targets"] = std::move(targets);

@@ -36,6 +36,8 @@ struct RelayReport {
         std::vector<Repetitions> targets;  ///< as in `targets` below
     };
 
+    std::string version;
+    std::string started;  ///< RFC 3339
     std::vector<Target> targets;
     std::vector<Result> results;
     unsigned repetitions = 0;

@@ -60,7 +60,7 @@ std::string metric_rows(const RelayReport& report, const RelayReport::Result& re
 std::string to_table(const RelayReport& report) {
     std::size_t name_width = 0;
     for (const RelayReport::Target& target : report.targets) name_width = std::max(name_width, width(target.name) + 2);
-    std::string text;
+    std::string text = "pgairlock-bench " + report.version + ", relay, " + report.started + '\n';
     for (const RelayReport::Target& target : report.targets) {
         text += left(target.name, name_width) + target.address + ", " + target.encryption + ", " + pids_text(target) + '\n';
     }
@@ -70,7 +70,8 @@ std::string to_table(const RelayReport& report) {
     for (const RelayReport::Result& result : report.results) {
         text += '\n' + left(result.scenario.title, 2 + metric_width + name_width);
         if (width(result.scenario.title) >= 2 + metric_width + name_width) text += '\n' + std::string(2 + metric_width + name_width, ' ');
-        text += right("median", number_width) + right("min–max", 2 * number_width) + right("ratio", number_width) + right("min–max", number_width + 4) + '\n';
+        text += right("median", number_width) + right("min–max", 2 * number_width);
+        text += right("ratio", number_width) + right("min–max", number_width + 4) + '\n';
         for (std::size_t i = 0; i < result.scenario.metrics.size(); ++i) text += metric_rows(report, result, i, name_width);
     }
     if (!report.failure.empty()) text += "\nincomplete: " + report.failure + '\n';

@@ -61,7 +61,7 @@ tls::Awaitable<> accept_all(Acceptor& acceptor, Workers& workers, const tls::Ser
 int serve(const ServeOptions& options) {
     const auto address = config::parse_address(options.listen);
     if (!address || address->kind != config::Address::Kind::tcp) {
-        std::fprintf(stderr, "error: --listen: expected ADDR:PORT, got %s\n", options.listen.c_str());
+        std::fprintf(stderr, "pgairlock-bench serve: --listen %s: expected ADDR:PORT, such as 127.0.0.1:0\n", options.listen.c_str());
         return exit_usage;
     }
     raise_descriptor_limit();
@@ -78,10 +78,10 @@ int serve(const ServeOptions& options) {
         std::fflush(stdout);
         io.run();
     } catch (const std::invalid_argument& error) {
-        std::fprintf(stderr, "error: %s\n", error.what());
+        std::fprintf(stderr, "pgairlock-bench serve: %s\n", error.what());
         return exit_usage;
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "error: cannot listen on %s: %s\n", options.listen.c_str(), error.what());
+        std::fprintf(stderr, "pgairlock-bench serve: cannot listen on %s: %s\n", options.listen.c_str(), error.what());
         return exit_failure;
     }
     return exit_ok;

@@ -27,13 +27,15 @@ TEST_CASE("times are found behind a process name with spaces and brackets") {
 }
 
 TEST_CASE("what is no stat is none") {
-    for (const char* text : {"", "1", "1 (init", "1 (init)", "1 (init) S", "x (init) S 1", "1 ) S 1 (init", "1 (init) S 0 1 1 0 -1 4 1 1 1 1 a 2 3 4"}) {
+    for (const char* text :
+         {"", "1", "1 (init", "1 (init)", "1 (init) S", "x (init) S 1", "1 ) S 1 (init", "1 (init) S 0 1 1 0 -1 4 1 1 1 1 a 2 3 4"}) {
         CHECK_FALSE(parse_stat(text).has_value());
     }
 }
 
 TEST_CASE("a line's KiB are found by its whole name") {
-    const std::string rollup = "55d0-7ffd ---p 00000000 00:00 0    [rollup]\nRss:                1620 kB\nPss:                 214 kB\nPss_Dirty:    x kB\n";
+    const std::string rollup = "55d0-7ffd ---p 00000000 00:00 0    [rollup]\n"
+                               "Rss:                1620 kB\nPss:                 214 kB\nPss_Dirty:    x kB\n";
     CHECK(parse_kib(rollup, "Rss") == 1620);
     CHECK(parse_kib(rollup, "Pss") == 214);
     CHECK_FALSE(parse_kib(rollup, "Pss_Dirty").has_value());
