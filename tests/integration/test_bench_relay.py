@@ -101,7 +101,7 @@ def test_psycopg2_copies_exactly_so_many_bytes(serve, connect, sslmode):
 def test_direct_tls_needs_alpn(serve, client):
     raw = client(serve).negotiate("direct")
     raw.login()
-    assert raw.query("select 1") == [["1"]]
+    assert raw.query("select 1") == [[b"1"]]
     with pytest.raises(ssl.SSLError):
         client(serve).negotiate("direct", tls_context())
 
