@@ -1,11 +1,10 @@
+#include <libpq-fe.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <stdexcept>
-
-#include <libpq-fe.h>
 
 #include "bench/commands.hpp"
 #include "bench/interrupt.hpp"

@@ -113,7 +113,8 @@ int main(int argc, char** argv) {
     bench::ConnectOptions connect;
     connect.version = PGAIRLOCK_VERSION;
     if (const char* password = std::getenv("PGPASSWORD")) connect.defaults["password"] = password;
-    CLI::App* connect_command = app.add_subcommand("connect", "Open and close connections to one or more targets in alternation, and time each phase.");
+    CLI::App* connect_command =
+        app.add_subcommand("connect", "Open and close connections to one or more targets in alternation, and time each phase.");
     add_connect(*connect_command, connect);
 
     bench::RelayOptions relay;

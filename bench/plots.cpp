@@ -57,9 +57,9 @@ std::string bar(const TargetResult& result, const std::vector<Phase>& phases, do
     for (std::size_t i = 0; i < phases.size(); ++i) {
         const double width = mean_us(result, phases[i]) * scale;
         if (width <= 0) continue;
-        out += "<rect class=\"f" + std::to_string(i) + "\" x=\"" + coordinate(x) + "\" y=\"" + coordinate(y) + "\" width=\"" + coordinate(width) +
-               "\" height=\"" + coordinate(bar_height) + "\"><title>" + escaped(result.target.name) + ", " + std::string(to_string(phases[i])) + ": " +
-               time_text(mean_us(result, phases[i])) + "</title></rect>";
+        out += "<rect class=\"f" + std::to_string(i) + "\" x=\"" + coordinate(x) + "\" y=\"" + coordinate(y) + "\" width=\"" +
+               coordinate(width) + "\" height=\"" + coordinate(bar_height) + "\"><title>" + escaped(result.target.name) + ", " +
+               std::string(to_string(phases[i])) + ": " + time_text(mean_us(result, phases[i])) + "</title></rect>";
         x += width;
     }
     return out;
@@ -69,8 +69,8 @@ std::string legend(const std::vector<Phase>& phases, double y) {
     std::string out;
     double x = 20;
     for (std::size_t i = 0; i < phases.size(); ++i) {
-        out += "<rect class=\"f" + std::to_string(i) + "\" x=\"" + coordinate(x) + "\" y=\"" + coordinate(y - 10) + "\" width=\"11\" height=\"11\"/>" +
-               text_at(x + 16, y, "start", std::string(to_string(phases[i])));
+        out += "<rect class=\"f" + std::to_string(i) + "\" x=\"" + coordinate(x) + "\" y=\"" + coordinate(y - 10) +
+               "\" width=\"11\" height=\"11\"/>" + text_at(x + 16, y, "start", std::string(to_string(phases[i])));
         x += 122;
     }
     return out;

@@ -78,6 +78,6 @@ struct Percentile {
     double percent;
 };
 inline constexpr std::array<Percentile, 4> percentiles{
-    {{"p50", "p50_us", 50}, {"p90", "p90_us", 90}, {"p99", "p99_us", 99}, {"p99.9", "p99.9_us", 99.9}}};
+    {{"p50", "p50_us", 50}, {"p90", "p90_us", 90}, {"p99", "p99_us", 99}, {"p99.9", "p999_us", 99.9}}};
 
 }  // namespace bench

@@ -41,8 +41,9 @@ std::string row(const Report& report, const TargetResult& result, Phase phase) {
 }  // namespace
 
 std::string to_table(const Report& report) {
-    std::string out = report.load + (report.libpq ? "; by libpq" : "") + (report.query.empty() ? "; no query" : "; query " + printable(report.query)) +
-                      (report.interrupted ? "; interrupted" : "") + "\n";
+    std::string out = report.load + (report.libpq ? "; by libpq" : "");
+    out += report.query.empty() ? "; no query" : "; query " + printable(report.query);
+    out += report.interrupted ? "; interrupted\n" : "\n";
     for (const TargetResult& result : report.targets) {
         out += "\n" + result.target.name + ": " + printable(address_text(result.target)) + ", sslmode " +
                std::string(protocol::to_string(result.target.sslmode)) + "\n" + tls_text(report, result) + "\n" + count_text(result) + "\n";
