@@ -57,7 +57,8 @@ std::optional<Spread> ratio_of(const Repetitions& target, const Repetitions& fir
 }
 
 std::string to_json(const RelayReport& report) {
-    json::object document{{"command", "relay"},
+    json::object document{{"program", "pgairlock-bench"},
+                          {"command", "relay"},
                           {"version", report.version},
                           {"started", report.started},
                           {"repetitions", report.repetitions},
