@@ -30,6 +30,33 @@ struct ConnectOptions {
     std::string version;  ///< for the report
 };
 
+struct ServeOptions {
+    std::string listen = "127.0.0.1:0";
+    std::string cert_file;  ///< empty: no TLS
+    std::string key_file;
+    unsigned threads = 0;  ///< 0: one per core
+};
+
+struct RelayOptions {
+    std::string version;
+    std::vector<std::string> targets;  ///< NAME=CONNINFO
+    Settings defaults;                 ///< for targets that do not say
+    std::vector<std::string> pids;     ///< NAME=PID
+    std::vector<std::string> workloads{"copy-out", "copy-in", "ping"};
+    std::vector<unsigned> clients{1, 8, 64};
+    unsigned copy_clients = 1;
+    unsigned copy_mb = 1000;
+    std::string duration = "3s";
+    unsigned idle = 1000;
+    double connect_rate = 50;
+    unsigned repetitions = 3;
+    unsigned threads = 0;  ///< 0: one per core
+    std::string format = "table";
+    std::string output;  ///< empty: standard output
+};
+
 int connect(const ConnectOptions& options);
+int serve(const ServeOptions& options);
+int relay(const RelayOptions& options);
 
 }  // namespace bench

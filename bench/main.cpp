@@ -8,6 +8,8 @@ namespace {
 constexpr const char* about = R"(What a PostgreSQL connection costs, by phase, with and without a proxy.
 
   pgairlock-bench connect 'direct=host=db.example user=app sslrootcert=bundle.pem' 'proxy=host=127.0.0.1 port=6432 user=app sslmode=disable'
+  pgairlock-bench serve --listen 127.0.0.1:5555
+  pgairlock-bench relay 'direct=host=127.0.0.1 port=5555 sslmode=disable' 'proxy=host=127.0.0.1 port=6432 sslmode=disable' --pid proxy=PID
 )";
 
 constexpr const char* exit_codes = "\nExit: 0 done, 1 a connection failed, 2 usage error. Documentation: docs/bench.md.";
@@ -53,6 +55,53 @@ void add_connect(CLI::App& command, bench::ConnectOptions& options) {
     command.footer(connect_examples);
 }
 
+constexpr const char* relay_examples = R"(
+Example: a proxy before the null backend, and the null backend itself.
+  pgairlock-bench serve --listen 127.0.0.1:5555 --cert-file server.crt --key-file server.key &
+  pgairlock-bench relay --user app 'direct=host=127.0.0.1 port=5555 sslmode=require' 'proxy=host=127.0.0.1 port=6432 sslmode=require' \
+      --pid direct=$! --pid proxy=$(pidof pgairlock) --workload ping --clients 1,8,64
+
+Exit: 0 done, 1 a measurement failed, 2 usage error.)";
+
+void add_relay(CLI::App& command, bench::RelayOptions& options) {
+    command.add_option("targets", options.targets, "NAME=CONNINFO, measured in turn; the first is what the others are compared with")
+        ->required();
+    add_default(command, "user", "for targets that name none (default: bench)", options.defaults);
+    add_default(command, "dbname", "for targets that name none (default: the user's name)", options.defaults);
+    add_default(command, "sslmode", "for targets that name none (default: verify-full)", options.defaults);
+    add_default(command, "sslrootcert", "for targets that name none (default, when something is verified: system)", options.defaults);
+    command.add_option("--pid", options.pids, "NAME=PID of a process whose cost is the target's, with its children; may be repeated")
+        ->allow_extra_args(false);
+    command.add_option("--workload", options.workloads, "copy-out, copy-in, ping (these are the default), idle, busy-among-idle; may be repeated")
+        ->check(CLI::IsMember({"copy-out", "copy-in", "ping", "idle", "busy-among-idle"}))
+        ->allow_extra_args(false)
+        ->delimiter(',');
+    command.add_option("--clients", options.clients, "of ping: 1,8,64 by default")
+        ->check(CLI::Range(1, 10000))
+        ->allow_extra_args(false)
+        ->delimiter(',');
+    command.add_option("--copy-clients", options.copy_clients, "that copy at the same time (default: 1)")->check(CLI::Range(1, 10000));
+    command.add_option("--copy-mb", options.copy_mb, "size of one COPY, in 10^6 bytes (default: 1000)")->check(CLI::Range(1, 1000000));
+    command.add_option("--duration", options.duration, "of ping and busy-among-idle: 500ms, 3s (default), 2m");
+    command.add_option("--idle", options.idle, "connections that idle and busy-among-idle hold (default: 1000)")->check(CLI::Range(1, 1000000));
+    command.add_option("--connect-rate", options.connect_rate, "new connections per second of busy-among-idle (default: 50)")
+        ->check(CLI::Range(0.0, 1e6));
+    command.add_option("--repetitions", options.repetitions, "how often each target has its turn (default: 3)")->check(CLI::Range(1, 1000));
+    command.add_option("--threads", options.threads, "of the load generator (default: one per core)")->check(CLI::Range(1, 256));
+    command.add_option("--format", options.format, "table (default) or json")->check(CLI::IsMember({"table", "json"}));
+    command.add_option("--output", options.output, "write the report to this file");
+    command.footer(relay_examples);
+}
+
+void add_serve(CLI::App& command, bench::ServeOptions& options) {
+    command.add_option("--listen", options.listen, "ADDR:PORT (default: 127.0.0.1:0, any free port)");
+    auto* cert = command.add_option("--cert-file", options.cert_file, "PEM certificate chain; without it there is no TLS");
+    auto* key = command.add_option("--key-file", options.key_file, "its private key")->needs(cert);
+    cert->needs(key);
+    command.add_option("--threads", options.threads, "(default: one per core)")->check(CLI::Range(1, 256));
+    command.footer("\nExit: 0 ended by SIGTERM or SIGINT, 1 runtime failure, 2 usage error.");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -68,6 +117,18 @@ int main(int argc, char** argv) {
         app.add_subcommand("connect", "Open and close connections to one or more targets in alternation, and time each phase.");
     add_connect(*connect_command, connect);
 
+    bench::RelayOptions relay;
+    relay.version = PGAIRLOCK_VERSION;
+    relay.defaults["user"] = "bench";
+    CLI::App* relay_command =
+        app.add_subcommand("relay", "What a relayed byte, a round trip and an idle connection cost, with and without a proxy.");
+    add_relay(*relay_command, relay);
+
+    bench::ServeOptions serve;
+    CLI::App* serve_command =
+        app.add_subcommand("serve", "The null backend: a PostgreSQL server without a database, as fast as memory, until SIGTERM.");
+    add_serve(*serve_command, serve);
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -75,5 +136,7 @@ int main(int argc, char** argv) {
         return app.exit(error) == 0 ? bench::exit_ok : bench::exit_usage;
     }
     if (connect_command->parsed()) return bench::connect(connect);
+    if (relay_command->parsed()) return bench::relay(relay);
+    if (serve_command->parsed()) return bench::serve(serve);
     return bench::exit_ok;
 }

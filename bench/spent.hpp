@@ -1,0 +1,34 @@
+// What a stretch of time cost a target's processes, and the load generator itself: whichever used all its cores was the bottleneck.
+#pragma once
+
+#include "bench/scenario.hpp"
+
+namespace bench {
+
+struct Spent {
+    double seconds = 0;
+    std::optional<double> process_cpu;  ///< nullopt: the target's processes are not known
+    double own_cpu = 0;
+
+    /// Every scenario's last two metrics.
+    std::optional<double> process_cores() const { return process_cpu ? std::optional(*process_cpu / seconds) : std::nullopt; }
+    double own_cores() const { return own_cpu / seconds; }
+};
+
+class SpentMeter {
+   public:
+    /// Begins now.
+    explicit SpentMeter(const Subject& subject);
+    Spent spent() const;
+
+   private:
+    const Subject& subject_;
+    std::optional<double> process_cpu_;
+    double own_cpu_;
+    Clock::time_point begin_;
+};
+
+inline Metric process_cores_metric() { return {.key = "process_cores", .name = "target cores", .digits = 2, .compared = false}; }
+inline Metric own_cores_metric() { return {.key = "generator_cores", .name = "generator cores", .digits = 2, .compared = false}; }
+
+}  // namespace bench

@@ -1,0 +1,244 @@
+"""`pgairlock-bench serve`, the null backend, with clients that know nothing of it; and `pgairlock-bench relay`, which drives it."""
+
+import io
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from harness import messages, programs
+from harness.waiting import until
+from harness.wire import tls_context
+
+BENCH = Path(programs.PGAIRLOCK).parents[1] / "bench/pgairlock-bench"
+
+
+class Serve:
+    """The null backend as a process."""
+
+    def __init__(self, directory: Path, *arguments):
+        self.out, self.err = directory / "serve.out", directory / "serve.err"
+        with open(self.out, "wb") as out, open(self.err, "wb") as err:
+            command = [str(BENCH), "serve", "--listen", "127.0.0.1:0", *map(str, arguments)]
+            self.process = subprocess.Popen(programs.with_death_signal(command), stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        found = until(lambda: re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", self.out.read_text()), timeout=15, what="the null backend")
+        self.address = "127.0.0.1", int(found[1])
+        self.host = f"127.0.0.1:{found[1]}"
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(10) == 0, self.err.read_text()
+        assert self.err.read_text() == ""
+
+
+@pytest.fixture
+def serve(directory, pki):
+    """With the certificate that `start` verifies."""
+    made = Serve(directory, "--cert-file", pki.server.cert, "--key-file", pki.server.key)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def clear_serve(directory):
+    (directory / "clear").mkdir()
+    made = Serve(directory / "clear")
+    yield made
+    made.stop()
+
+
+def relay(*arguments, **options) -> subprocess.CompletedProcess:
+    return programs.run([BENCH, "relay", *arguments], check=False, **options)
+
+
+def target(name, where, sslmode="disable", **settings) -> str:
+    host, port = where.address
+    return f"{name}=host={host} port={port} sslmode={sslmode} " + " ".join(f"{key}={value}" for key, value in settings.items())
+
+
+def copy_out(connection, count: int) -> bytes:
+    received = io.BytesIO()
+    with connection.cursor() as cursor:
+        cursor.copy_expert(f"COPY {count} BYTES TO STDOUT", received)
+    return received.getvalue()
+
+
+def copy_in(connection, data: bytes) -> int:
+    """What the server says that it got."""
+    with connection.cursor() as cursor:
+        cursor.copy_expert("COPY anything FROM STDIN", io.BytesIO(data))
+        return cursor.rowcount
+
+
+# --- serve
+
+@pytest.mark.parametrize("sslmode", ["disable", "require"])
+def test_psql_is_answered(serve, pg, sslmode):
+    assert pg("psql", serve, "-XAtc", "select anything", sslmode=sslmode).stdout == "1\n"
+    assert len(pg("psql", serve, "-Xc", "copy 100000 bytes to stdout;", sslmode=sslmode).stdout) == 100000
+    assert pg("psql", serve, "-Xc", "COPY lines FROM STDIN", sslmode=sslmode, input="12345\n" * 1000).stdout == "COPY 6000\n"
+
+
+@pytest.mark.parametrize("sslmode", ["disable", "require"])
+def test_psycopg2_copies_exactly_so_many_bytes(serve, connect, sslmode):
+    connection = connect(serve, sslmode=sslmode)
+    for count in (0, 1, 8187, 8188, 3_000_000):
+        assert len(copy_out(connection, count)) == count
+        assert copy_in(connection, b"y" * count) == count
+    with connection.cursor() as cursor:
+        cursor.execute("select 1")
+        assert cursor.fetchall() == [(1,)]
+
+
+def test_direct_tls_needs_alpn(serve, client):
+    raw = client(serve).negotiate("direct")
+    raw.login()
+    assert raw.query("select 1") == [[b"1"]]
+    with pytest.raises(ssl.SSLError):
+        client(serve).negotiate("direct", tls_context())
+
+
+def test_without_a_certificate_tls_is_declined(clear_serve, connect, client):
+    assert client(clear_serve).request_tls() == b"N"
+    connect(clear_serve, sslmode="prefer")
+    with pytest.raises(psycopg2.OperationalError, match="server does not support SSL"):
+        connect(clear_serve, sslmode="require")
+
+
+def test_errors_are_told_and_the_session_goes_on(serve, connect, client):
+    with connect(serve).cursor() as cursor:
+        with pytest.raises(psycopg2.errors.SyntaxError, match="COPY n BYTES TO STDOUT"):
+            cursor.copy_expert("COPY lines TO STDOUT", io.BytesIO())
+        cursor.execute("select 1")
+    raw = client(serve)
+    raw.login()
+    raw.send(messages.message(b"P", b"\0select 1\0\0\0") + messages.message(b"S", b""))
+    assert raw.error().fields["C"] == "0A000"
+    assert raw.message() == (b"Z", b"I")
+
+
+@pytest.mark.parametrize("sent", [
+    b"\0" * 8, b"\xff" * 64, b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"\0" * 100, struct.pack("!II", 8, 80877103) + b"early",
+    messages.startup("someone") + b"Q\xff\xff\xff\xff", messages.startup("someone") + b"Q\0\0\0\0", messages.startup("someone") + b"?\0\0\0\4",
+    messages.startup("someone") + messages.query("COPY FROM STDIN") + messages.query("now"), messages.startup("someone") + messages.query("x") * 50000,
+], ids=range(10))
+def test_hostile_bytes_end_one_connection(serve, connect, sent):
+    with socket.create_connection(serve.address, 10) as hostile:
+        try:
+            hostile.sendall(sent)
+            hostile.shutdown(socket.SHUT_WR)
+            while hostile.recv(1 << 16):
+                pass
+        except ConnectionError:
+            pass
+    connect(serve)
+    assert serve.process.poll() is None
+
+
+def test_copies_that_nobody_reads_do_not_hold_the_others_up(serve, client, connect):
+    deaf = client(serve)
+    deaf.login()
+    for _ in range(3):
+        deaf.send(messages.query("COPY 1000000000000 BYTES TO STDOUT"))
+    for _ in range(8):
+        connect(serve)
+
+
+@pytest.mark.parametrize("sslmode", ["disable", "require"])
+def test_the_proxy_relays_copies_exactly(serve, start, connect, sslmode):
+    connection = connect(start([serve.host]), sslmode=sslmode)
+    data = os.urandom(3_000_001)
+    assert len(copy_out(connection, len(data))) == len(data)
+    assert copy_in(connection, data) == len(data)
+
+
+# --- relay
+
+@pytest.mark.bounded(120)
+@pytest.mark.parametrize("sslmode", ["disable", "require"])
+def test_relay_measures_every_workload(serve, start, sslmode):
+    proxy = start([serve.host])
+    options = ["--repetitions", "2", "--copy-mb", "5", "--copy-clients", "2", "--duration", "300ms", "--clients", "1,4", "--idle", "50",
+               "--connect-rate", "20", "--workload", "busy-among-idle,copy-out,copy-in,ping", "--workload", "idle", "--format", "json"]
+    done = relay(target("direct", serve, sslmode), target("proxy", proxy, sslmode), "--pid", f"proxy={proxy.process.pid}", *options, timeout=100)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["failure"] is None
+    assert [(one["name"], one["encryption"].split()[0], one["pids"]) for one in document["targets"]] == [
+        ("direct", "plain" if sslmode == "disable" else "TLSv1.3", []),
+        ("proxy", "plain" if sslmode == "disable" else "TLSv1.3", [proxy.process.pid])]
+    results = {(result["workload"], result["clients"]): result["targets"] for result in document["results"]}
+    assert list(results) == [("idle", 50), ("copy-out", 2), ("copy-in", 2), ("ping", 1), ("ping", 4), ("busy-among-idle", 1)]
+    for row, targets in results.items():
+        for metric, figures in targets["proxy"].items():
+            assert len(figures["values"]) == 2 and all(value >= 0 for value in figures["values"]), (row, metric, figures)
+            assert figures["spread"]["min"] <= figures["spread"]["median"] <= figures["spread"]["max"]
+    assert results["copy-out", 2]["proxy"]["mb_per_second"]["ratio"]["median"] > 0
+    for row in (("ping", 1), ("ping", 4), ("busy-among-idle", 1)):
+        figures = {metric: values["spread"] for metric, values in results[row]["direct"].items()}
+        assert 0 < figures["latency_p50_us"]["median"] <= figures["latency_p99_us"]["median"] < 300_000
+    assert results["ping", 4]["direct"]["cpu_us_per_round_trip"]["spread"] is None
+    if not programs.sanitized():
+        assert 5 < results["idle", 50]["proxy"]["rss_kib_per_connection"]["values"][0] < 200
+
+
+def test_the_table_goes_to_standard_output_or_a_file(serve, directory):
+    options = [target("here", serve), "--workload", "copy-out", "--copy-mb", "1", "--repetitions", "1", "--threads", "1"]
+    done = relay(*options)
+    assert done.returncode == 0, done.stderr
+    assert "copy-out, 1 client, 1 MB each" in done.stdout and "copy-out, 1 client, 1 MB each, repetition 1, here:" in done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 120
+    silent = relay(*options, "--output", directory / "table")
+    assert silent.stdout == "" and "MB/s" in (directory / "table").read_text()
+
+
+def test_what_cannot_be_reached_is_exit_1(serve):
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    done = relay(target("here", serve), f"gone=host=127.0.0.1 port={port} sslmode=disable", "--duration", "100ms")
+    assert done.returncode == 1
+    assert 'target "gone"' in done.stderr and "refused" in done.stderr
+
+
+def test_what_fails_halfway_is_exit_1_and_what_was_complete_is_reported(cluster):
+    done = relay(target("real", cluster, user="trust_user", dbname="postgres"), "--workload", "ping,copy-out", "--clients", "1", "--duration", "200ms",
+                 "--repetitions", "1", "--format", "json")
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert "syntax error" in document["failure"] and "copy-out" in document["failure"]
+    assert document["results"] == []
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ([], ["targets"]),
+    (["nonsense"], ["NAME=CONNINFO"]),
+    (["a=host=127.0.0.1 sslmode=disable", "a=host=127.0.0.1 sslmode=disable"], ["two targets", "a"]),
+    (["a=host=127.0.0.1 sslmode=disable", "--pid", "b=1"], ["--pid", "no target is named"]),
+    (["a=host=127.0.0.1 sslmode=disable", "--pid", "a=x"], ["NAME=PID", "a=x"]),
+    (["a=host=127.0.0.1 sslmode=disable", "--pid", "a=99999999"], ["no process 99999999"]),
+    (["a=host=127.0.0.1 sslmode=disable", "--workload", "idle"], ["--pid NAME=PID"]),
+    (["a=host=127.0.0.1 sslmode=disable", "b=host=127.0.0.1 sslmode=disable", "--pid", "a=1", "--pid", "b=1", "--workload", "idle"], ["same process"]),
+    (["a=host=127.0.0.1 sslmode=disable", "--workload", "sleep"], ["copy-out"]),
+    (["a=host=127.0.0.1 sslmode=disable", "--duration", "0s"], ["--duration 0s"]),
+    (["a=host=127.0.0.1 sslmode=disable", "--output", "/nowhere/at/all"], ["--output /nowhere/at/all"]),
+], ids=lambda value: " ".join(value))
+def test_wrong_usage_of_relay_is_exit_2_with_a_reason(arguments, words):
+    done = relay(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert not [word for word in words if word not in done.stderr], done.stderr
+
+
+@pytest.mark.parametrize("arguments, code", [
+    (["--listen", "nonsense"], 2), (["--cert-file", "/nowhere"], 2), (["--cert-file", "/nowhere", "--key-file", "/nowhere"], 2), (["--listen", "192.0.2.1:1"], 1),
+], ids=lambda value: str(value))
+def test_serve_that_cannot_serve_says_why(arguments, code):
+    done = programs.run([BENCH, "serve", *arguments], check=False)
+    assert done.returncode == code and done.stderr, done.stderr
