@@ -76,17 +76,20 @@ std::string legend(const std::vector<Phase>& phases, double y) {
     return out;
 }
 
-/// Even steps on the axis of 1 / (1 - percentile), as far as the number of connections says anything.
+/// How far to the right a curve goes: to the percentile that leaves one connection out. The slowest one says little and would flatten the rest.
+double reach(const Histogram& histogram) { return std::log10(static_cast<double>(std::max<std::uint64_t>(histogram.count(), 1))); }
+
+double value_at(const Histogram& histogram, double decade) { return microseconds(histogram.percentile(100 * (1 - std::pow(10, -decade)))); }
+
+/// Even steps on the axis of 1 / (1 - percentile).
 std::string curve(const TargetResult& result, std::size_t index, double decades, double scale) {
     const Histogram& histogram = result.whole.phases[Phase::total];
-    const double reach = std::min(decades, std::log10(static_cast<double>(std::max<std::uint64_t>(histogram.count(), 1))));
+    const double end = std::min(decades, reach(histogram));
     constexpr int steps_per_decade = 40;
     std::string points;
-    for (int i = 0; i <= static_cast<int>(reach * steps_per_decade); ++i) {
+    for (int i = 0; i <= static_cast<int>(end * steps_per_decade); ++i) {
         const double decade = static_cast<double>(i) / steps_per_decade;
-        const double percent = 100 * (1 - std::pow(10, -decade));
-        points += coordinate(left + (right - left) * decade / decades) + "," +
-                  coordinate(curve_bottom - microseconds(histogram.percentile(percent)) * scale) + " ";
+        points += coordinate(left + (right - left) * decade / decades) + "," + coordinate(curve_bottom - value_at(histogram, decade) * scale) + " ";
     }
     return "<polyline class=\"curve s" + std::to_string(index % curve_colours) + "\" points=\"" + points + "\"><title>" +
            escaped(result.target.name) + "</title></polyline>";
@@ -118,7 +121,8 @@ std::string percentile_curves(const Report& report) {
     double most = 0;
     std::uint64_t count = 0;
     for (const TargetResult& result : report.targets) {
-        most = std::max(most, microseconds(result.whole.phases[Phase::total].max()));
+        const Histogram& histogram = result.whole.phases[Phase::total];
+        most = std::max(most, value_at(histogram, reach(histogram)));
         count = std::max(count, result.whole.connections());
     }
     if (most <= 0) return "";
