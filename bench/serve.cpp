@@ -67,9 +67,9 @@ int serve(const ServeOptions& options) {
     raise_descriptor_limit();
     try {
         const auto context = server_context(options);
+        Workers workers(options.threads);  // outlives the accept that waits with a socket for one of them
         asio::io_context io(1);
         Acceptor acceptor = bind(io, *address);
-        Workers workers(options.threads);
         asio::signal_set signals(io, SIGTERM, SIGINT);
         signals.async_wait([&io](boost::system::error_code, int) { io.stop(); });
         asio::co_spawn(io, accept_all(acceptor, workers, context.get()), asio::detached);

@@ -237,7 +237,8 @@ def test_wrong_usage_of_relay_is_exit_2_with_a_reason(arguments, words):
 
 
 @pytest.mark.parametrize("arguments, code", [
-    (["--listen", "nonsense"], 2), (["--cert-file", "/nowhere"], 2), (["--cert-file", "/nowhere", "--key-file", "/nowhere"], 2), (["--listen", "192.0.2.1:1"], 1),
+    (["--listen", "nonsense"], 2), (["--listen", "192.0.2.1:1"], 1),
+    (["--cert-file", "/nowhere"], 2), (["--cert-file", "/nowhere", "--key-file", "/nowhere"], 2),
 ], ids=lambda value: str(value))
 def test_serve_that_cannot_serve_says_why(arguments, code):
     done = programs.run([BENCH, "serve", *arguments], check=False)
