@@ -90,22 +90,26 @@ std::optional<SocketOwner> ask_kernel(int fd, const Endpoint& from, const Endpoi
 
 bool is_number(const char* text) { return std::isdigit(static_cast<unsigned char>(*text)) != 0; }
 
-bool has_descriptor(pid_t pid, const std::string& link) {
+/// The inodes of a process's sockets, until `visit` says that it is enough. The descriptors that were opened last come first, more or less: a process
+/// takes the lowest number that is free.
+template <class Visit>
+void visit_sockets(pid_t pid, Visit visit) {
     const std::string folder = "/proc/" + std::to_string(pid) + "/fd";
     DIR* const directory = ::opendir(folder.c_str());
-    if (!directory) return false;
-    bool found = false;
-    std::array<char, 64> target;
+    if (!directory) return;
+    std::vector<int> descriptors;
     while (const dirent* entry = ::readdir(directory)) {
-        if (!is_number(entry->d_name)) continue;
-        const ssize_t n = ::readlinkat(::dirfd(directory), entry->d_name, target.data(), target.size());
-        if (n >= 0 && std::string_view(target.data(), static_cast<std::size_t>(n)) == link) {
-            found = true;
-            break;
-        }
+        if (is_number(entry->d_name)) descriptors.push_back(static_cast<int>(std::strtol(entry->d_name, nullptr, 10)));
+    }
+    constexpr std::string_view prefix = "socket:[";
+    std::array<char, 64> target;
+    for (auto fd = descriptors.rbegin(); fd != descriptors.rend(); ++fd) {
+        const ssize_t n = ::readlinkat(::dirfd(directory), std::to_string(*fd).c_str(), target.data(), target.size() - 1);
+        if (n <= 0 || !std::string_view(target.data(), static_cast<std::size_t>(n)).starts_with(prefix)) continue;
+        target[static_cast<std::size_t>(n)] = '\0';
+        if (!visit(static_cast<std::uint32_t>(std::strtoul(target.data() + prefix.size(), nullptr, 10)))) break;
     }
     ::closedir(directory);
-    return found;
 }
 
 std::string executable(pid_t pid) {
@@ -212,31 +216,55 @@ void ProcessOwners::search_loop() {
             if (stop_) return;
             searches.swap(queue_);
         }
-        for (const Search& search : searches) this->search(search);
+        search(std::move(searches));
     }
 }
 
-void ProcessOwners::search(const Search& search) {
-    const std::string link = "socket:[" + std::to_string(search.inode) + "]";
-    const auto settle = [&](pid_t pid) {
-        search.owner->found(pid, executable(pid));
-        hidden_.erase(search.uid);
-        known_.erase(std::remove(known_.begin(), known_.end(), pid), known_.end());
-        known_.insert(known_.begin(), pid);
-        if (known_.size() > max_known) known_.pop_back();
-    };
-    for (const pid_t pid : known_) {
-        if (has_descriptor(pid, link)) return settle(pid);
+/// Together, because a process that opens many connections at once has many descriptors to look at.
+void ProcessOwners::search(std::vector<Search> searches) {
+    std::map<std::uint32_t, Search> wanted;
+    for (Search& search : searches) wanted.emplace(search.inode, std::move(search));
+    for (const pid_t pid : std::vector<pid_t>(known_)) {
+        if (wanted.empty()) return;
+        look_into(pid, wanted);
     }
-    Hidden& hidden = hidden_[search.uid];
     const auto begin = std::chrono::steady_clock::now();
-    if (begin < hidden.until) return search.owner->found(0, {});
+    std::erase_if(wanted, [&](const auto& entry) {
+        const Search& search = entry.second;
+        if (begin >= hidden_[search.uid].until) return false;
+        search.owner->found(0, {});
+        return true;
+    });
+    if (wanted.empty()) return;
+    const std::vector<pid_t> known = known_;
     for (const pid_t pid : all_processes()) {
-        if (std::find(known_.begin(), known_.end(), pid) == known_.end() && has_descriptor(pid, link)) return settle(pid);
+        if (wanted.empty()) return;
+        if (std::find(known.begin(), known.end(), pid) == known.end()) look_into(pid, wanted);
     }
     const auto end = std::chrono::steady_clock::now();
-    if (++hidden.failures >= max_failures) hidden.until = end + pause_factor * (end - begin);
-    search.owner->found(0, {});
+    for (const auto& [inode, search] : wanted) {
+        Hidden& hidden = hidden_[search.uid];
+        if (++hidden.failures >= max_failures) hidden.until = end + pause_factor * (end - begin);
+        search.owner->found(0, {});
+    }
+}
+
+/// Settles and removes what this process owns.
+void ProcessOwners::look_into(pid_t pid, std::map<std::uint32_t, Search>& wanted) {
+    std::string exe;
+    visit_sockets(pid, [&](std::uint32_t inode) {
+        const auto found = wanted.find(inode);
+        if (found == wanted.end()) return true;
+        if (exe.empty()) exe = executable(pid);
+        found->second.owner->found(pid, exe);
+        hidden_.erase(found->second.uid);
+        wanted.erase(found);
+        return !wanted.empty();
+    });
+    if (exe.empty()) return;
+    known_.erase(std::remove(known_.begin(), known_.end(), pid), known_.end());
+    known_.insert(known_.begin(), pid);
+    if (known_.size() > max_known) known_.pop_back();
 }
 
 }  // namespace proxy

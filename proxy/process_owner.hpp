@@ -64,7 +64,8 @@ class ProcessOwners {
     };
 
     void search_loop();
-    void search(const Search& search);
+    void search(std::vector<Search> searches);
+    void look_into(pid_t pid, std::map<std::uint32_t, Search>& wanted);
 
     const bool enabled_;
     std::mutex diag_mutex_;  // a question and its answer belong together, and take microseconds
