@@ -19,6 +19,7 @@ from harness.cluster import PASSWORDS, WRONG_PASSWORD
 from harness.waiting import until
 
 BENCH = Path(programs.PGAIRLOCK).parents[1] / "bench/pgairlock-bench"
+pytestmark = pytest.mark.skipif(programs.sanitized(), reason="the sanitizers' builds are of the proxy")
 
 
 def bench(*arguments, password=None, **options) -> subprocess.CompletedProcess:

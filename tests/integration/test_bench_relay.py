@@ -19,6 +19,7 @@ from harness.waiting import until
 from harness.wire import tls_context
 
 BENCH = Path(programs.PGAIRLOCK).parents[1] / "bench/pgairlock-bench"
+pytestmark = pytest.mark.skipif(programs.sanitized(), reason="the sanitizers' builds are of the proxy")
 
 
 class Serve:
