@@ -20,6 +20,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 from programs import postgres_bin, run  # noqa: E402
+from bare import bare  # noqa: E402
 from headline import headline  # noqa: E402
 from plots import page  # noqa: E402
 from report import Results, Steal, document, machine  # noqa: E402
@@ -57,8 +58,15 @@ def main() -> None:
                    f"{load.idle_connections} idle connections; {(time.monotonic() - begin) / 60:.0f} minutes",
         }
         waits = headline(directory, direct, directory / "pgairlock", options.bench, options.rounds, load.seconds, running) if options.headline else ""
+        if options.bare:
+            say("before a server that costs nothing: some minutes")
+            for program in (options.pgairlock, options.bench):
+                shutil.copy(program, directory / program.name)
+            options.bare.write_text(bare(directory, directory / options.pgairlock.name, directory / options.bench.name, options.rounds, options.bare_idle, facts, running))
         tools = run([postgres_bin() / "pgbench", "--version"]) + run(["openssl", "version"]).strip()
         report = document(results, targets, negotiated, facts, tools, waits)
+    if not rows:
+        return
     if options.html:
         options.html.write_text(page(results, facts))
     if options.output:
@@ -74,10 +82,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--copy-mb", type=int, metavar="MIB", help="size of one COPY (1024)")
     parser.add_argument("--idle-connections", type=int, default=500, metavar="N", help="(500)")
     parser.add_argument("--rows", default="*", metavar="PATTERN[,...]",
-                        help="pgbench-{1,8,64}, copy-{out,in}, connect-{1,8}, idle, each with /tls or /plain; such as 'copy-*/tls,idle/*'")
+                        help="pgbench-{1,8,64}, copy-{out,in}, connect-{1,8}, idle, each with /tls or /plain; such as 'copy-*/tls,idle/*'; or none")
     parser.add_argument("--pgairlock", type=Path, default=REPOSITORY / "build/proxy/pgairlock", metavar="FILE", help="the binary")
     parser.add_argument("--bench", type=Path, default=REPOSITORY / "build/bench/pgairlock-bench", metavar="FILE", help="pgairlock-bench")
     parser.add_argument("--no-headline", dest="headline", action="store_false", help="only the rows")
+    parser.add_argument("--bare", type=Path, metavar="FILE", help="also a page of the proxies before a server that costs nothing")
+    parser.add_argument("--bare-idle", type=int, default=2000, metavar="N", help="idle connections there, to each proxy in turn (2000)")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of pgairlock; 0: one per core (0)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="the whole report in Markdown; the tables still go to standard output")
     parser.add_argument("--html", type=Path, metavar="FILE", help="the same with plots, as one page")
@@ -96,7 +106,7 @@ def selected_rows(load: Load, patterns: str) -> list[tuple[Row, list[str]]]:
         row_legs = [leg for leg in row.legs if any(fnmatch(f"{row.name}/{leg}", pattern.strip()) for pattern in patterns.split(","))]
         if row_legs:
             chosen.append((row, row_legs))
-    if not chosen:
+    if not chosen and patterns != "none":
         raise SystemExit(f"--rows {patterns}: no such row")
     return chosen
 

@@ -134,7 +134,7 @@ class Target:
         return self.tls_port if leg == "tls" else self.plain_port
 
     def connect(self, leg: str) -> Connection:
-        return Connection(self.port(leg), tls=leg == "tls")
+        return Connection(self.port(leg), tls=leg != "plain", direct=leg == "direct")
 
     def cpu_seconds(self) -> float | None:
         return self.process.cpu_seconds() if self.process else None

@@ -9,11 +9,11 @@ PROTOCOL_3_0 = 3 << 16
 
 
 class Connection:
-    def __init__(self, port: int, *, tls: bool, user="postgres", database="bench", timeout=30):
+    def __init__(self, port: int, *, tls: bool, direct=False, user="postgres", database="bench", timeout=30):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout)
         try:
             if tls:
-                self._start_tls()
+                self._start_tls(direct)
             self._stream = self.socket.makefile("rb")
             parameters = b"".join(text.encode() + b"\0" for text in ("user", user, "database", database)) + b"\0"
             self.socket.sendall(struct.pack("!ii", 8 + len(parameters), PROTOCOL_3_0) + parameters)
@@ -38,13 +38,16 @@ class Connection:
         self._stream.close()
         self.socket.close()
 
-    def _start_tls(self) -> None:
-        self.socket.sendall(SSL_REQUEST)
-        if (answer := self.socket.recv(1)) != b"S":
-            raise ConnectionError(f"answer to SSLRequest: {answer!r}")
+    def _start_tls(self, direct: bool) -> None:
+        if not direct:
+            self.socket.sendall(SSL_REQUEST)
+            if (answer := self.socket.recv(1)) != b"S":
+                raise ConnectionError(f"answer to SSLRequest: {answer!r}")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+        if direct:
+            context.set_alpn_protocols(["postgresql"])
         self.socket = context.wrap_socket(self.socket)
 
     def _rows(self) -> list[list[str | None]]:

@@ -20,21 +20,17 @@ namespace {
 /// More are connections in a wave; those beyond it are known by user alone.
 constexpr std::size_t max_searches = 256;
 constexpr std::size_t max_known = 64;
-/// Searches in vain, one after the other, before a user is left alone for this many times as long as the last took: of connections that are gone
-/// before they are found, and of processes that we may not look into, no more than a tenth of a core is spent on.
+/// Searches in vain, one after the other, before a user is left alone for this many times as long as the last took: on processes that we may
+/// not look into no more than a fiftieth of a core is spent.
 constexpr unsigned max_failures = 3;
-constexpr int pause_factor = 10;
+constexpr int pause_factor = 50;
 
 struct SocketOwner {
     uid_t uid = 0;
     std::uint32_t inode = 0;
 };
 
-struct Endpoint {
-    bool v4 = true;
-    std::array<std::uint8_t, 16> address{};
-    std::uint16_t port = 0;  // network byte order
-};
+using Endpoint = ProcessOwners::Endpoint;
 
 std::optional<Endpoint> endpoint(const sockaddr_storage& storage) {
     Endpoint out;
@@ -199,7 +195,7 @@ std::shared_ptr<const ProcessOwner> ProcessOwners::owner_of(int fd) {
         const std::lock_guard lock(mutex_);
         if (queue_.size() < max_searches) {
             auto owner = std::make_shared<ProcessOwner>(process, false);
-            queue_.push_back({.owner = owner, .inode = socket->inode, .uid = socket->uid});
+            queue_.push_back({.owner = owner, .inode = socket->inode, .uid = socket->uid, .from = *from, .to = *to});
             wake_.notify_one();
             return owner;
         }
@@ -229,24 +225,33 @@ void ProcessOwners::search(std::vector<Search> searches) {
         look_into(pid, wanted);
     }
     const auto begin = std::chrono::steady_clock::now();
-    std::erase_if(wanted, [&](const auto& entry) {
+    // Of a connection that is over nobody owns the socket any more, and to look for it would cost more than the connection did.
+    const auto give_up = [&](const auto& entry) {
         const Search& search = entry.second;
-        if (begin >= hidden_[search.uid].until) return false;
+        if (begin >= hidden_[search.uid].until && is_open(search)) return false;
         search.owner->found(0, {});
         return true;
-    });
+    };
+    std::erase_if(wanted, give_up);
     if (wanted.empty()) return;
     const std::vector<pid_t> known = known_;
     for (const pid_t pid : all_processes()) {
         if (wanted.empty()) return;
         if (std::find(known.begin(), known.end(), pid) == known.end()) look_into(pid, wanted);
     }
+    std::erase_if(wanted, give_up);
     const auto end = std::chrono::steady_clock::now();
     for (const auto& [inode, search] : wanted) {
         Hidden& hidden = hidden_[search.uid];
         if (++hidden.failures >= max_failures) hidden.until = end + pause_factor * (end - begin);
         search.owner->found(0, {});
     }
+}
+
+bool ProcessOwners::is_open(const Search& search) {
+    const std::lock_guard lock(diag_mutex_);
+    const auto socket = ask_kernel(diag_fd_, search.from, search.to);
+    return socket && socket->inode == search.inode;
 }
 
 /// Settles and removes what this process owns.

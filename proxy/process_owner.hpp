@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -56,15 +57,25 @@ class ProcessOwners {
     /// called right after accept: a socket that was closed meanwhile has no owner left. Takes microseconds; from any thread.
     std::shared_ptr<const ProcessOwner> owner_of(int fd);
 
+    /// Of a TCP socket, as sock_diag(7) has it.
+    struct Endpoint {
+        bool v4 = true;
+        std::array<std::uint8_t, 16> address{};
+        std::uint16_t port = 0;  // network byte order
+    };
+
    private:
     struct Search {
         std::shared_ptr<ProcessOwner> owner;
         std::uint32_t inode = 0;
         uid_t uid = 0;
+        Endpoint from;
+        Endpoint to;
     };
 
     void search_loop();
     void search(std::vector<Search> searches);
+    bool is_open(const Search& search);
     void look_into(pid_t pid, std::map<std::uint32_t, Search>& wanted);
 
     const bool enabled_;
@@ -76,7 +87,7 @@ class ProcessOwners {
     bool stop_ = false;
     // The search thread's:
     std::vector<pid_t> known_;  // where descriptors were found, the latest first
-    /// Users whose processes we may not look into, or whose clients are gone before we look: left alone for a while.
+    /// Users whose processes we may not look into: left alone for a while.
     struct Hidden {
         unsigned failures = 0;
         std::chrono::steady_clock::time_point until{};
