@@ -21,7 +21,7 @@ bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 [[noreturn]] void fail(const std::string& text) { throw std::invalid_argument(text); }
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+std::string in_double_quotes(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
 /// Reads a conninfo from left to right.
 class Parser {
@@ -141,7 +141,7 @@ Settings parse_conninfo(std::string_view text) {
         if (!is_keyword(keyword)) {
             std::string known;
             for (const std::string_view each : keywords) known += (known.empty() ? "" : ", ") + std::string(each);
-            fail("unknown keyword " + quoted(keyword) + "; known are " + known);
+            fail("unknown keyword " + in_double_quotes(keyword) + "; known are " + known);
         }
         settings[std::move(keyword)] = parser.value();
     }
@@ -162,7 +162,7 @@ Target parse_target(std::string_view text, const Settings& defaults) {
         settings.insert(defaults.begin(), defaults.end());
         return make_target(name, std::move(settings));
     } catch (const std::invalid_argument& error) {
-        fail("target " + quoted(name) + ": " + error.what());
+        fail("target " + in_double_quotes(name) + ": " + error.what());
     }
 }
 
