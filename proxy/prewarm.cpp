@@ -30,10 +30,26 @@ struct Prewarm::Pool {
 
     const config::Upstream& settings() const { return upstream->settings; }
 
-    /// The server may have gone, or have said something: then it is of no use.
-    void drop_unusable() {
-        const auto oldest = Clock::now() - settings().prewarm_max_age;
-        std::erase_if(ready, [&](const Ready& one) { return one.made <= oldest || !one.connection.stream->is_quiet(); });
+    /// The server may have gone, or have said something: then it is of no use. True: to one that had just been made.
+    bool drop_unusable() {
+        const auto now = Clock::now();
+        bool at_once = false;
+        std::erase_if(ready, [&](const Ready& one) {
+            const bool old = now - one.made >= settings().prewarm_max_age;
+            const bool left = !old && !one.connection.stream->is_quiet();
+            at_once = at_once || (left && now - one.made < first_pause);
+            return old || left;
+        });
+        return at_once;
+    }
+
+    /// A client that asks meanwhile changes nothing: its own attempt tells whether the server is back.
+    tls::Awaitable<> rest(std::chrono::seconds pause) {
+        const auto end = Clock::now() + pause;
+        while (!stopped && Clock::now() < end) {
+            changed.expires_at(end);
+            co_await changed.async_wait(tls::returning);
+        }
     }
 
     void failed(const std::string& why) {
@@ -88,9 +104,16 @@ std::optional<UpstreamConnection> Prewarm::take(const UpstreamRoute& upstream) {
 tls::Awaitable<> Prewarm::keep_filled(std::shared_ptr<Pool> pool) {
     std::chrono::seconds pause = first_pause;
     while (!pool->stopped) {
-        pool->drop_unusable();
+        // Without a rest, a server that closes what it has just accepted would be connected to without end.
+        if (pool->drop_unusable()) {
+            pool->failed("the server closes connections before anything is asked of it");
+            co_await pool->rest(first_pause);
+            continue;
+        }
         const bool full = pool->ready.size() >= pool->settings().prewarm;
         if (full) {
+            pool->succeeded();
+            pause = first_pause;
             pool->changed.expires_at(pool->ready.front().made + pool->settings().prewarm_max_age);
             co_await pool->changed.async_wait(tls::returning);
             continue;
@@ -98,18 +121,11 @@ tls::Awaitable<> Prewarm::keep_filled(std::shared_ptr<Pool> pool) {
         UpstreamConnection connection = co_await connect_upstream(pool->resolver, *pool->upstream, true, Clock::now() + attempt_time);
         if (pool->stopped) co_return;
         if (!connection.failure) {
-            pool->succeeded();
-            pause = first_pause;
             pool->ready.push_back({.connection = std::move(connection), .made = Clock::now()});
             continue;
         }
         pool->failed(connection.failure->error);
-        // A client that asks meanwhile changes nothing: its own attempt tells whether the server is back.
-        const auto again = Clock::now() + pause;
-        while (!pool->stopped && Clock::now() < again) {
-            pool->changed.expires_at(again);
-            co_await pool->changed.async_wait(tls::returning);
-        }
+        co_await pool->rest(pause);
         pause = std::min<std::chrono::seconds>(pause * 2, longest_pause);
     }
 }

@@ -219,7 +219,10 @@ void ProcessOwners::search_loop() {
 /// Together, because a process that opens many connections at once has many descriptors to look at.
 void ProcessOwners::search(std::vector<Search> searches) {
     std::map<std::uint32_t, Search> wanted;
-    for (Search& search : searches) wanted.emplace(search.inode, std::move(search));
+    for (Search& search : searches) {
+        const bool is_new = wanted.try_emplace(search.inode, search).second;
+        if (!is_new) search.owner->found(0, {});  // one of the two is over, and nobody knows which
+    }
     for (const pid_t pid : std::vector<pid_t>(known_)) {
         if (wanted.empty()) return;
         look_into(pid, wanted);

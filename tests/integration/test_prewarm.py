@@ -230,6 +230,19 @@ def test_a_server_that_is_away_is_told_of_once_and_found_again(run_proxy, start,
     assert prewarmed(proxy) == [True]
 
 
+def test_a_server_that_closes_at_once_is_not_overrun(start, fake, server_tls):
+    def script(peer):
+        assert peer.packet() == "SSLRequest"
+        peer.send(b"S")
+        peer.start_tls(server_tls)
+
+    server = fake(script)
+    proxy = start([server.host], upstream={"prewarm": 2}, runtime={"threads": 1})
+    time.sleep(3)
+    assert 2 <= len(server.peers) <= 12
+    assert proxy.log().count("no connection can be kept ready") <= 3
+
+
 def test_it_needs_a_mode_that_insists_on_tls(run_proxy, pki, cluster):
     proxy = run_proxy(configuration(pki, [cluster.host], upstream={"prewarm": 1, "sslmode": "prefer", "sslrootcert": None}), wait=False)
     proxy.expect_exit(2)
