@@ -1,111 +1,14 @@
 #include "proxy/relay.hpp"
 
-#include <optional>
+#include <spdlog/spdlog.h>
 
 namespace proxy {
 namespace {
-
-using namespace asio::experimental::awaitable_operators;
-using Clock = std::chrono::steady_clock;
 
 /// A PostgreSQL server that closed its end says no more and hears no more; a client that goes on holding its own is let go after this.
 constexpr std::chrono::seconds linger_after_server{5};
 /// How often a pump may find its source full before others get their turn.
 constexpr int max_rounds = 4;
-
-struct Relay {
-    struct Side {
-        tls::Stream& stream;
-        std::uint64_t bytes = 0;  // received from it
-        RelayEnd closed, reset, tls_error;
-    };
-
-    Side client;
-    Side server;
-    tls::Timer linger;
-    std::optional<RelayEnd> end = std::nullopt;
-
-    tls::Awaitable<> pump(Side& from, Side& to);
-    tls::Awaitable<> watch_idle(std::chrono::milliseconds timeout);
-    bool finish(Side& from, Side& to, tls::End how);
-    void fail(Side& side);
-};
-
-RelayEnd reason(const Relay::Side& side, tls::End how) {
-    switch (how) {
-        case tls::End::reset: return side.reset;
-        case tls::End::broken: return side.tls_error;
-        case tls::End::open:
-        case tls::End::closed:
-        case tls::End::truncated: break;
-    }
-    return side.closed;
-}
-
-tls::Awaitable<> Relay::pump(Side& from, Side& to) {
-    for (;;) {
-        for (int round = 0; round < max_rounds; ++round) {
-            const tls::Stream::Received received = from.stream.receive();
-            from.bytes += received.bytes.size();
-            bool sent = received.bytes.empty() || to.stream.send(received.bytes);
-            const bool ended = received.end != tls::End::open && !to.stream.send_failed();
-            const bool other_may_go_on = ended && finish(from, to, received.end);
-            if (ended) sent = to.stream.flush();
-            while (!sent) {
-                const auto [error] = co_await to.stream.socket().async_wait(tls::Socket::wait_write, tls::returning);
-                if (error) co_return;  // closed by the other pump
-                sent = to.stream.flush();
-            }
-            if (to.stream.send_failed()) co_return fail(to);
-            if (ended) {
-                if (other_may_go_on && &from == &server) {
-                    linger.expires_after(linger_after_server);
-                    const auto [cancelled] = co_await linger.async_wait(tls::returning);
-                    if (!cancelled) to.stream.close();
-                }
-                co_return;
-            }
-            if (!received.more) break;
-        }
-        const auto [error] = co_await from.stream.socket().async_wait(tls::Socket::wait_read, tls::returning);
-        if (error) co_return;
-    }
-}
-
-/// One direction has ended: passes that on. True: the other direction may still go on.
-bool Relay::finish(Side& from, Side& to, tls::End how) {
-    const bool first = !end.has_value();
-    if (first) end = reason(from, how);
-    if (how == tls::End::reset || how == tls::End::broken) {
-        to.stream.reset();
-        from.stream.close();
-    } else {
-        to.stream.close_send(how == tls::End::closed);
-    }
-    if (&from == &client) linger.cancel();
-    return first && how != tls::End::reset && how != tls::End::broken;
-}
-
-/// `side` takes no more: whoever is behind it has gone without a word.
-void Relay::fail(Side& side) {
-    if (!end) end = side.reset;
-    client.stream.reset();
-    server.stream.reset();
-    linger.cancel();
-}
-
-tls::Awaitable<> Relay::watch_idle(std::chrono::milliseconds timeout) {
-    tls::Timer timer(client.stream.socket().get_executor());
-    for (std::uint64_t seen = ~std::uint64_t{0}; seen != client.bytes + server.bytes;) {
-        seen = client.bytes + server.bytes;
-        timer.expires_after(timeout);
-        const auto [cancelled] = co_await timer.async_wait(tls::returning);
-        if (cancelled) co_return;
-    }
-    end = RelayEnd::idle_timeout;
-    client.stream.close();
-    server.stream.close();
-}
 
 }  // namespace
 
@@ -118,24 +21,146 @@ std::string_view label(RelayEnd end) noexcept {
         case RelayEnd::client_tls_error: return "client_tls_error";
         case RelayEnd::server_tls_error: return "server_tls_error";
         case RelayEnd::idle_timeout: return "idle_timeout";
+        case RelayEnd::failed: return "failed";
     }
     return "";
 }
 
-tls::Awaitable<RelayResult> relay(tls::Stream& client, tls::Stream& server, std::chrono::milliseconds idle_timeout) {
-    client.begin_relay();
-    server.begin_relay();
-    Relay relay{.client = {client, 0, RelayEnd::client_closed, RelayEnd::client_reset, RelayEnd::client_tls_error},
-                .server = {server, 0, RelayEnd::server_closed, RelayEnd::server_reset, RelayEnd::server_tls_error},
-                .linger = tls::Timer(client.socket().get_executor())};
-    if (idle_timeout.count() > 0) {
-        co_await ((relay.pump(relay.client, relay.server) && relay.pump(relay.server, relay.client)) || relay.watch_idle(idle_timeout));
-    } else {
-        co_await (relay.pump(relay.client, relay.server) && relay.pump(relay.server, relay.client));
+Relay::Relay(tls::Stream& client, tls::Stream& server)
+    : client_{client, server_, 0, RelayEnd::client_closed, RelayEnd::client_reset, RelayEnd::client_tls_error},
+      server_{server, client_, 0, RelayEnd::server_closed, RelayEnd::server_reset, RelayEnd::server_tls_error},
+      timer_(client.socket().get_executor()) {}
+
+void Relay::start(std::chrono::milliseconds idle_timeout, std::function<void()> on_end) {
+    on_end_ = std::move(on_end);
+    idle_timeout_ = idle_timeout;
+    client_.stream.begin_relay();
+    server_.stream.begin_relay();
+    if (idle_timeout_.count() > 0) set_timer(idle_timeout_);
+    take(client_, &Relay::pump);
+    take(server_, &Relay::pump);
+    end_if_over();
+}
+
+RelayResult Relay::result() const noexcept { return {.end = end_, .bytes_from_client = client_.bytes, .bytes_from_server = server_.bytes}; }
+
+// --- One direction
+
+/// Everything that `from` has now, then the wait for more. Returns without a wait when this direction is over.
+void Relay::pump(Side& from) {
+    tls::Stream& to = from.other.stream;
+    for (int round = 0; round < max_rounds; ++round) {
+        const tls::Stream::Received received = from.stream.receive();
+        from.bytes += received.bytes.size();
+        bool all_sent = received.bytes.empty() || to.send(received.bytes);
+        if (received.end != tls::End::open && !to.send_failed()) {
+            pass_on_end(from, received.end);
+            all_sent = to.flush();
+        }
+        if (!all_sent) return wait(from, to, tls::Socket::wait_write, &Relay::flush);
+        if (!sent(from)) return;
+        if (!received.more) break;
     }
-    co_return RelayResult{.end = relay.end.value_or(RelayEnd::client_closed),
-                          .bytes_from_client = relay.client.bytes,
-                          .bytes_from_server = relay.server.bytes};
+    wait(from, from.stream, tls::Socket::wait_read, &Relay::pump);
+}
+
+/// The receiver takes bytes again.
+void Relay::flush(Side& from) {
+    if (!from.other.stream.flush()) return wait(from, from.other.stream, tls::Socket::wait_write, &Relay::flush);
+    if (sent(from)) pump(from);
+}
+
+/// What came from there has left us. False: that was the last.
+bool Relay::sent(Side& from) {
+    if (from.other.stream.send_failed()) {  // whoever is behind it has gone without a word
+        abandon(from.other.reset);
+        return false;
+    }
+    if (from.over && &from == &server_ && !client_.over) {
+        lingering_ = true;
+        set_timer(linger_after_server);
+    }
+    return !from.over;
+}
+
+void Relay::wait(Side& from, tls::Stream& on, tls::Socket::wait_type type, Step then) {
+    ++waits_;
+    on.socket().async_wait(type, [this, &from, then](boost::system::error_code error) {
+        --waits_;
+        if (!error) take(from, then);  // otherwise the stream was closed
+        end_if_over();
+    });
+}
+
+void Relay::take(Side& from, Step step) noexcept {
+    try {
+        (this->*step)(from);
+    } catch (const std::exception& error) {
+        spdlog::error("a session's relay ended: {}", error.what());
+        abandon(RelayEnd::failed);
+    }
+}
+
+// --- Ends
+
+/// One direction has ended: passes that on, so that the other may still go on.
+void Relay::pass_on_end(Side& from, tls::End how) {
+    tls::Stream& to = from.other.stream;
+    from.over = true;
+    switch (how) {
+        case tls::End::reset:
+        case tls::End::broken:
+            set_end(how == tls::End::reset ? from.reset : from.tls_error);
+            to.reset();
+            from.stream.close();  // no reset: it would overtake our alert
+            break;
+        case tls::End::open:
+        case tls::End::closed:
+        case tls::End::truncated:
+            set_end(from.closed);
+            to.close_send(how == tls::End::closed);
+            break;
+    }
+}
+
+/// Neither direction can go on.
+void Relay::abandon(RelayEnd why) noexcept {
+    set_end(why);
+    client_.stream.reset();
+    server_.stream.reset();
+}
+
+void Relay::set_end(RelayEnd why) noexcept {
+    if (!std::exchange(ended_, true)) end_ = why;
+}
+
+/// Once nothing is awaited any more.
+void Relay::end_if_over() {
+    if (waits_ > 0) return;
+    if (timer_waits_ > 0) {
+        timer_.cancel();  // its handler comes here again
+    } else if (on_end_) {
+        asio::post(timer_.get_executor(), std::exchange(on_end_, nullptr));
+    }
+}
+
+void Relay::set_timer(std::chrono::milliseconds after) {
+    bytes_at_timer_ = client_.bytes + server_.bytes;
+    timer_.expires_after(after);
+    ++timer_waits_;
+    timer_.async_wait([this](boost::system::error_code cancelled) {
+        --timer_waits_;
+        if (!cancelled && timer_.expiry() <= std::chrono::steady_clock::now()) timed_out();  // it may have been set anew just then
+        end_if_over();
+    });
+}
+
+void Relay::timed_out() {
+    if (lingering_) return client_.stream.close();
+    if (bytes_at_timer_ != client_.bytes + server_.bytes) return set_timer(idle_timeout_);
+    set_end(RelayEnd::idle_timeout);
+    client_.stream.close();
+    server_.stream.close();
 }
 
 }  // namespace proxy

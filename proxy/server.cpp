@@ -242,7 +242,7 @@ void Server::accept(std::size_t listener, int fd, const Peer& peer) {
                            .address = peer.address,
                            .port = peer.port,
                            .login_timeout = runtime.client_login_timeout,
-                           .refusal = std::move(refusal)},
+                           .refusal = refused ? std::make_unique<Refusal>(std::move(*refusal)) : nullptr},
                           [this, address = peer.address, refused] { release(address, refused); });
 }
 

@@ -44,7 +44,7 @@ Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::S
     client_.set_deadline(deadline_);
 }
 
-tls::Awaitable<> Session::run() {
+tls::Awaitable<bool> Session::log_in() {
     bool timed_out = false;
     try {
         co_await converse();
@@ -57,9 +57,17 @@ tls::Awaitable<> Session::run() {
     if (timed_out && aborted_.empty()) co_await refuse_late();
     settle_tls();
     if (!aborted_.empty() && !established_) report_cut_off();
+    co_return established_;
 }
 
-// Events are large, and the frames of run() and relay_until_end() live as long as the session: so none is made in those (docs/performance.md).
+void Session::relay(std::function<void()> on_end) {
+    server_->clear_deadline();
+    relay_.emplace(client_, *server_);
+    relay_->start(accepted_.route->settings.idle_timeout, [this, on_end = std::move(on_end)] {
+        report_disconnected(relay_->result());
+        on_end();
+    });
+}
 
 tls::Awaitable<> Session::refuse_late() {
     try {
@@ -112,15 +120,14 @@ tls::Awaitable<> Session::converse() {
         co_await forward_cancel(negotiation_->cancel_request());
         co_return;
     }
-    if (services_.draining) accepted_.refusal = shutting_down();
+    if (services_.draining) accepted_.refusal = std::make_unique<Refusal>(shutting_down());
     if (accepted_.refusal) {
         co_await refuse(*accepted_.refusal);
         co_return;
     }
-    co_await log_in(*negotiation_);
+    co_await log_in_upstream(*negotiation_);
     if (!established_) co_return;
     negotiation_.reset();
-    co_await relay_until_end();
 }
 
 // --- Cancel
@@ -148,13 +155,7 @@ tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request)
     services_.audit.report(std::move(e));
 }
 
-// --- The relay, and ends
-
-tls::Awaitable<> Session::relay_until_end() {
-    server_->clear_deadline();
-    const RelayResult result = co_await relay(client_, *server_, accepted_.route->settings.idle_timeout);
-    report_disconnected(result);
-}
+// --- Ends
 
 tls::Awaitable<> Session::refuse(const Refusal& refusal) {
     if (refusal.reason == protocol::label(protocol::Fault::tls_required)) services_.sources.clear_refused(identity(), Clock::now());

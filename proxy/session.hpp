@@ -42,7 +42,7 @@ struct Accepted {
     std::string address;  ///< empty for a UNIX-domain socket
     int port = -1;
     std::chrono::milliseconds login_timeout{60'000};
-    std::optional<Refusal> refusal;  ///< decided at accept; told once the client can hear it
+    std::unique_ptr<const Refusal> refusal;  ///< decided at accept; told once the client can hear it
 };
 
 class Session {
@@ -50,8 +50,10 @@ class Session {
     /// `prewarm`: its thread's.
     Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::Socket socket);
 
-    /// Returns when everything is over and reported; never throws.
-    tls::Awaitable<> run();
+    /// Everything up to ReadyForQuery. False: the session is over and reported. Never throws.
+    tls::Awaitable<bool> log_in();
+    /// Everything after, without a coroutine: `on_end` is called when it is over and reported, and may destroy the session.
+    void relay(std::function<void()> on_end);
     /// Ends the session from outside, on its own thread.
     void abort(std::string reason);
 
@@ -70,7 +72,7 @@ class Session {
     void judge_closed_client(const protocol::Negotiation& negotiation, const std::string& error);
     tls::Awaitable<> forward_cancel(const protocol::CancelRequest& request);
 
-    tls::Awaitable<> log_in(const protocol::Negotiation& negotiation);
+    tls::Awaitable<> log_in_upstream(const protocol::Negotiation& negotiation);
     tls::Awaitable<bool> log_in_through(UpstreamConnection& connection, const protocol::Negotiation& negotiation, bool may_retry);
     protocol::LoginPolicy login_policy(const UpstreamConnection& connection);
     tls::Awaitable<protocol::ScramKey> derive_key(protocol::KeyDerivation derivation);
@@ -79,7 +81,6 @@ class Session {
     void settle_tls();
     void register_key(const UpstreamConnection& connection, const protocol::Login& login);
     void established(const protocol::Login& login);
-    tls::Awaitable<> relay_until_end();
 
     tls::Awaitable<> refuse_late();
     void report_cut_off();
@@ -108,6 +109,7 @@ class Session {
     const tls::ServerContext* shown_ = nullptr;  // the one that the client leg's TLS was begun with
     std::shared_ptr<tls::Timer> waiting_;  // for something other than a stream
     std::string aborted_;  // the reason
+    std::optional<Relay> relay_;
 };
 
 }  // namespace proxy

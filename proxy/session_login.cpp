@@ -26,7 +26,7 @@ std::string replace_control_characters(std::string text) {
 
 }  // namespace
 
-tls::Awaitable<> Session::log_in(const Negotiation& negotiation) {
+tls::Awaitable<> Session::log_in_upstream(const Negotiation& negotiation) {
     if (auto ready = prewarm_.take(upstream())) {
         const bool over = co_await log_in_through(*ready, negotiation, false);
         if (over) co_return;

@@ -41,10 +41,19 @@ void Worker::run_session(int fd, int family, Accepted accepted, std::function<vo
 
 tls::Awaitable<> Worker::drive(std::unique_ptr<Session> session, std::function<void()> on_end) {
     Session* const key = session.get();
-    sessions_.insert(key);
-    co_await session->run();
-    sessions_.erase(key);
+    sessions_[key] = nullptr;
+    const bool established = co_await session->log_in();
+    if (established) {
+        sessions_[key] = std::move(session);
+        key->relay([this, key, on_end = std::move(on_end)] { end(key, on_end); });
+        co_return;
+    }
     session.reset();
+    end(key, on_end);
+}
+
+void Worker::end(Session* session, const std::function<void()>& on_end) {
+    sessions_.erase(session);
     load_.fetch_sub(1, std::memory_order_relaxed);
     on_end();
 }
@@ -55,7 +64,7 @@ void Worker::prewarm(std::vector<std::shared_ptr<const UpstreamRoute>> upstreams
 
 void Worker::abort_all(const std::string& reason) {
     asio::post(io_, [this, reason] {
-        for (Session* session : sessions_) session->abort(reason);
+        for (const auto& [session, owner] : sessions_) session->abort(reason);
     });
 }
 

@@ -3,8 +3,9 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <thread>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "proxy/session.hpp"
 #include "tls/asio.hpp"
@@ -27,12 +28,13 @@ class Worker {
 
    private:
     tls::Awaitable<> drive(std::unique_ptr<Session> session, std::function<void()> on_end);
+    void end(Session* session, const std::function<void()>& on_end);
 
     Services& services_;
     asio::io_context io_{1};
     asio::executor_work_guard<tls::Executor> keep_running_;
     Prewarm prewarm_;
-    std::unordered_set<Session*> sessions_;
+    std::unordered_map<Session*, std::unique_ptr<Session>> sessions_;  // owned by drive() until they are relayed
     std::atomic<unsigned> load_{0};
     std::thread thread_;
 };

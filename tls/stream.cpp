@@ -104,32 +104,33 @@ struct StreamBio {
     static long ctrl(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP ? 1 : 0; }
 };
 
+struct Stream::Deadline {
+    Timer timer;
+    Stream& stream;
+};
+
 Stream::Stream(Socket socket)
-    : socket_(std::move(socket)), fd_(socket_.native_handle()), record_(std::make_unique<HandshakeRecord>()), timer_(socket_.get_executor()) {
+    : socket_(std::move(socket)), fd_(socket_.native_handle()), record_(std::make_unique<HandshakeRecord>()) {
     socket_.native_non_blocking(true);
 }
 
-Stream::~Stream() { clear_deadline(); }
+Stream::~Stream() = default;
 
 // --- Login
 
 void Stream::set_deadline(std::chrono::steady_clock::time_point when) {
     expired_ = false;
-    self_ = std::make_shared<Stream*>(this);
-    timer_.expires_at(when);
-    timer_.async_wait([weak = std::weak_ptr<Stream*>(self_)](boost::system::error_code ec) {
-        const auto self = weak.lock();
-        if (ec || !self) return;
-        (*self)->expired_ = true;
+    deadline_ = std::make_shared<Deadline>(Deadline{Timer(socket_.get_executor(), when), *this});
+    deadline_->timer.async_wait([weak = std::weak_ptr<Deadline>(deadline_)](boost::system::error_code cancelled) {
+        const auto deadline = weak.lock();
+        if (cancelled || !deadline) return;
+        deadline->stream.expired_ = true;
         boost::system::error_code ignored;
-        (*self)->socket_.cancel(ignored);
+        deadline->stream.socket_.cancel(ignored);
     });
 }
 
-void Stream::clear_deadline() noexcept {
-    self_.reset();
-    timer_.cancel();
-}
+void Stream::clear_deadline() noexcept { deadline_.reset(); }
 
 Awaitable<std::optional<std::uint8_t>> Stream::peek() {
     for (;;) {

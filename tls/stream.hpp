@@ -125,8 +125,8 @@ class Stream {
     int read_error_ = 0;  // errno
     bool send_failed_ = false;
     bool fin_pending_ = false;  // close_send was called before the queue was empty
-    std::shared_ptr<Stream*> self_;  // for the deadline's handler, which may outlive the stream; reset on clear_deadline
-    Timer timer_;
+    struct Deadline;
+    std::shared_ptr<Deadline> deadline_;  // shared with its handler, which may outlive the stream
     bool expired_ = false;
 };
 

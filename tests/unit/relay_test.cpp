@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <filesystem>
 
 #include "support/catch.hpp"
@@ -36,6 +37,9 @@ thread_local bool counting = false;  // by one thread at a time
 std::size_t allocations = 0;
 std::array<void*, 100'000> callers;
 
+/// Larger ones fail.
+thread_local std::size_t largest_allocation = SIZE_MAX;
+
 void count(void* caller) noexcept {
     if (counting && allocations < callers.size()) callers[allocations++] = caller;
 }
@@ -50,7 +54,7 @@ void* __libc_memalign(std::size_t alignment, std::size_t size);
 
 void* malloc(std::size_t size) noexcept {
     count(__builtin_return_address(0));
-    return __libc_malloc(size);
+    return size > largest_allocation ? nullptr : __libc_malloc(size);
 }
 void* calloc(std::size_t n, std::size_t size) noexcept {
     count(__builtin_return_address(0));
@@ -100,11 +104,8 @@ class Relayed {
     void start(std::chrono::milliseconds idle_timeout = 0ms) {
         client->begin_relay();
         server->begin_relay();
-        asio::co_spawn(io_, proxy::relay(*near_client_, *near_server_, idle_timeout),
-                       [this](std::exception_ptr error, RelayResult result) {
-                           failed_ = error != nullptr;
-                           result_ = result;
-                       });
+        relay_.emplace(*near_client_, *near_server_);
+        relay_->start(idle_timeout, [this] { result_ = relay_->result(); });
         settle();
     }
 
@@ -123,7 +124,6 @@ class Relayed {
     bool over() const { return result_.has_value(); }
     RelayResult result() const {
         REQUIRE(over());
-        REQUIRE_FALSE(failed_);
         return *result_;
     }
 
@@ -205,7 +205,7 @@ class Relayed {
     std::unique_ptr<Stream> near_client_;
     std::unique_ptr<Stream> near_server_;
     std::optional<RelayResult> result_;
-    bool failed_ = false;
+    std::optional<proxy::Relay> relay_;
 
  public:
     std::unique_ptr<Stream> client;
@@ -457,6 +457,7 @@ TEST_CASE("every end of a relay has a label of its own") {
     CHECK(proxy::label(RelayEnd::server_reset) == "server_reset");
     CHECK(proxy::label(RelayEnd::client_tls_error) == "client_tls_error");
     CHECK(proxy::label(RelayEnd::server_tls_error) == "server_tls_error");
+    CHECK(proxy::label(RelayEnd::failed) == "failed");
     CHECK(proxy::label(RelayEnd::idle_timeout) == "idle_timeout");
 }
 
@@ -504,6 +505,20 @@ TEST_CASE("allocations are counted at all") {
     counting = false;
     delete made;
     CHECK(allocations == 2);
+}
+
+TEST_CASE("a session that finds no memory for its queue ends alone, and says so") {
+    Relayed relay;
+    shrink_send_buffer(relay.near_client());
+    relay.start();
+    relay.says(*relay.server, "warms up");
+    relay.server->send(random_bytes(200'000));
+    largest_allocation = 16 * 1024;
+    relay.settle();
+    largest_allocation = SIZE_MAX;
+    CHECK(relay.result().end == RelayEnd::failed);
+    CHECK(relay.hears(*relay.client).end != End::open);
+    CHECK(relay.hears(*relay.server).end != End::open);
 }
 
 TEST_CASE("relaying small messages allocates nothing once it has warmed up") {
