@@ -37,6 +37,11 @@ struct ServeOptions {
     unsigned threads = 0;  ///< 0: one per core
 };
 
+struct ForwardOptions {
+    std::string listen = "127.0.0.1:0";
+    std::string to;
+};
+
 struct RelayOptions {
     std::string version;
     std::vector<std::string> targets;  ///< NAME=CONNINFO
@@ -57,6 +62,7 @@ struct RelayOptions {
 
 int connect(const ConnectOptions& options);
 int serve(const ServeOptions& options);
+int forward(const ForwardOptions& options);
 int relay(const RelayOptions& options);
 
 }  // namespace bench

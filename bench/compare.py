@@ -21,11 +21,12 @@ sys.dont_write_bytecode = True
 
 from programs import postgres_bin, run  # noqa: E402
 from bare import bare  # noqa: E402
+from bound import bound  # noqa: E402
 from headline import headline  # noqa: E402
 from plots import page  # noqa: E402
 from report import Results, Steal, document, machine  # noqa: E402
 from rows import COPY_LINE, Load, Row, all_rows  # noqa: E402
-from targets import Target, legs, make_certificates, start_cluster, start_proxies  # noqa: E402
+from targets import NULL_PROXY, Target, legs, make_certificates, start_cluster, start_null_proxy, start_proxies  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -45,7 +46,9 @@ def main() -> None:
         make_certificates(directory)
         direct = start_cluster(directory, running)
         fill(direct, load, directory)
-        targets = [direct, *start_proxies(directory, direct, options.pgairlock, options.threads, names, running)]
+        targets = [direct, *start_proxies(directory, direct, options.pgairlock, options.threads, [name for name in names if name != NULL_PROXY], running)]
+        if NULL_PROXY in names:
+            targets.append(start_null_proxy(directory, direct, options.bench, running))
         negotiated = {target.name: legs(target) for target in targets}
         say(f"{directory}: " + ", ".join(f"{target.name} pid {target.process.process.pid}" for target in targets if target.process))
 
@@ -64,7 +67,7 @@ def main() -> None:
                 shutil.copy(program, directory / program.name)
             options.bare.write_text(bare(directory, directory / options.pgairlock.name, directory / options.bench.name, options.rounds, options.bare_idle, facts, running))
         tools = run([postgres_bin() / "pgbench", "--version"]) + run(["openssl", "version"]).strip()
-        report = document(results, targets, negotiated, facts, tools, waits)
+        report = document(results, targets, negotiated, facts, tools, waits, bound(results))
     if not rows:
         return
     if options.html:

@@ -102,6 +102,12 @@ void add_serve(CLI::App& command, bench::ServeOptions& options) {
     command.footer("\nExit: 0 ended by SIGTERM or SIGINT, 1 runtime failure, 2 usage error.");
 }
 
+void add_forward(CLI::App& command, bench::ForwardOptions& options) {
+    command.add_option("--listen", options.listen, "IP:PORT (default: 127.0.0.1:0, any free port)");
+    command.add_option("--to", options.to, "IP:PORT of the server")->required();
+    command.footer("\nExit: 0 ended by SIGTERM or SIGINT, 1 runtime failure, 2 usage error.");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -129,6 +135,11 @@ int main(int argc, char** argv) {
         app.add_subcommand("serve", "The null backend: a PostgreSQL server without a database, as fast as memory, until SIGTERM.");
     add_serve(*serve_command, serve);
 
+    bench::ForwardOptions forward;
+    CLI::App* forward_command =
+        app.add_subcommand("forward", "The null proxy: hands bytes on and looks at none, what every proxy costs at least, until SIGTERM.");
+    add_forward(*forward_command, forward);
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -138,5 +149,6 @@ int main(int argc, char** argv) {
     if (connect_command->parsed()) return bench::connect(connect);
     if (relay_command->parsed()) return bench::relay(relay);
     if (serve_command->parsed()) return bench::serve(serve);
+    if (forward_command->parsed()) return bench::forward(forward);
     return bench::exit_ok;
 }

@@ -109,9 +109,9 @@ class Results:
         return median(ratios) if ratios else None
 
 
-def document(results: Results, targets: list, negotiated: dict[str, dict[str, str]], facts: dict[str, str], tools: str, waits: str) -> str:
+def document(results: Results, targets: list, negotiated: dict[str, dict[str, str]], facts: dict[str, str], tools: str, waits: str, bound: str) -> str:
     versions = "\n".join([target.version for target in targets if target.version] + [tools])
-    configs = "\n".join(f"### {target.name}\n\n```\n{target.config}```\n" for target in targets)
+    configs = "\n".join(f"### {target.name}\n\n```\n{target.config}```\n" for target in targets if target.config)
     shown = "\n".join(f"- {name}, {leg} clients: {text}" for name, found in negotiated.items() for leg, text in found.items())
     head = "\n".join(f"- {name}: {value}" for name, value in facts.items())
     return f"""# {SUBJECT} beside its peers
@@ -128,6 +128,7 @@ server's certificate verified in full.
 {waits}
 {results.markdown()}
 
+{bound}
 ## Programs
 
 ```

@@ -26,6 +26,7 @@ std::unique_ptr<tls::ServerContext> server_context(const ServeOptions& options) 
     config::ListenerTls settings;
     settings.cert_file = file(options.cert_file, "--cert-file");
     settings.key_file = file(options.key_file, "--key-file");
+    settings.ssl_groups = "P-256";  // PostgreSQL's ssl_ecdh_curve before version 18
     std::vector<config::Diagnostic> errors, warnings;
     auto context = std::make_unique<tls::ServerContext>(settings, errors, warnings);
     std::string text;

@@ -28,6 +28,8 @@ dynamic_shared_memory_type = mmap
 ssl = on
 """
 
+NULL_PROXY = "null proxy"
+
 PGAIRLOCK = """\
 [log]
 level = "warn"
@@ -185,6 +187,18 @@ def start_proxies(directory: Path, upstream: Target, binary: Path, threads: int,
     return targets
 
 
+def start_null_proxy(directory: Path, upstream: Target, bench: Path, running) -> Target:
+    """Hands bytes on, encrypted or not, and looks at none: what it costs, every proxy costs at least."""
+    copy, port = directory / "pgairlock-bench", free_port()
+    shutil.copy(bench, copy)
+    target = Target(NULL_PROXY, port, port)
+    command = [copy, "forward", "--listen", f"127.0.0.1:{port}", "--to", f"127.0.0.1:{upstream.tls_port}"]
+    target.process = Process("null-proxy", command, directory, lambda: target.connect("plain").close())
+    running.callback(target.process.stop)
+    target.process.start()
+    return target
+
+
 def legs(target: Target) -> dict[str, str]:
     """What was really negotiated: {client leg: "client side -> server side"}."""
     found = {}
@@ -192,7 +206,7 @@ def legs(target: Target) -> dict[str, str]:
         connection = target.connect(leg)
         [[server]] = connection.query("select coalesce(version || ' ' || cipher, 'plain') from pg_stat_ssl where pid = pg_backend_pid()")
         found[leg] = connection.encryption() + (f" -> {server}" if target.process else "")
-        if target.process and server == "plain":
+        if target.process and server == "plain" and target.name != NULL_PROXY:
             raise RuntimeError(f"{target.name} does not encrypt towards the server")
         connection.close()
     return found
