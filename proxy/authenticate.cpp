@@ -89,6 +89,7 @@ tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, 
                 break;
             }
             case Next::established:
+                if (options.on_established) options.on_established();
                 co_await pass_on_rest(client, server, *buffers);
                 co_return LoginEnd::established;
             case Next::refused:

@@ -30,6 +30,7 @@ struct LoginOptions {
     std::function<tls::Awaitable<protocol::ScramKey>(protocol::KeyDerivation)> derive_key = {};
     bool may_retry = false;  ///< a refusal that is the server's first message is kept from the client
     std::function<void()> on_key = {};      ///< called before BackendKeyData is passed on: the client may cancel at once
+    std::function<void()> on_established = {};  ///< called before ReadyForQuery is passed on
     std::function<void()> on_refused = {};  ///< called before the server's ErrorResponse is passed on
 };
 

@@ -55,7 +55,7 @@ tls::Awaitable<bool> Session::log_in() {
         spdlog::error("{} {}: {}", record_.session, record_.client_addr, error.what());
     }
     if (timed_out && aborted_.empty()) co_await refuse_late();
-    settle_tls();
+    settle_tls(established_);
     if (!aborted_.empty() && !established_) report_cut_off();
     co_return established_;
 }
@@ -95,11 +95,11 @@ void Session::report_disconnected(const RelayResult& result) {
 }
 
 /// TLS that was begun has come to a login now, or never will.
-void Session::settle_tls() {
+void Session::settle_tls(bool logged_in) {
     settle_probe(Probes::Outcome::neither);
     if (!std::exchange(tls_began_, false)) return;
     const bool cancelled = negotiation_ && negotiation_->next() == Negotiation::Next::cancel;
-    services_.sources.tls_ended(record_.client_addr, !established_ && !cancelled, Clock::now());
+    services_.sources.tls_ended(record_.client_addr, !logged_in && !cancelled, Clock::now());
 }
 
 void Session::abort(std::string reason) {

@@ -78,7 +78,7 @@ class Session {
     tls::Awaitable<protocol::ScramKey> derive_key(protocol::KeyDerivation derivation);
     void remember_scram(const protocol::Login& login, bool left);
     tls::Awaitable<> report_login_fault(const protocol::Login& login);
-    void settle_tls();
+    void settle_tls(bool logged_in);
     void register_key(const UpstreamConnection& connection, const protocol::Login& login);
     void established(const protocol::Login& login);
 

@@ -72,11 +72,12 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
     LoginEnd end{};
     std::string broken;
     try {
-        // Noted before the client hears of it: its fallback may arrive within the millisecond.
+        // Noted before the client hears of it: its next connection may arrive within the millisecond, be it a fallback or none.
         const LoginOptions options{.startup = negotiation.packet(),
                                    .derive_key = [this](protocol::KeyDerivation derivation) { return derive_key(std::move(derivation)); },
                                    .may_retry = may_retry,
                                    .on_key = [this, &connection, &login] { register_key(connection, login); },
+                                   .on_established = [this] { settle_tls(true); },
                                    .on_refused = [this, &login] {
                                        if (client_.encrypted() && !login.authenticated()) {
                                            services_.sources.login_refused_over_tls(identity(), Clock::now());
@@ -200,7 +201,6 @@ void Session::register_key(const UpstreamConnection& connection, const protocol:
 
 void Session::established(const protocol::Login& login) {
     established_ = true;
-    settle_tls();
     record_.timings.total = since(record_.accepted);
     if (const auto& key = login.key()) record_.backend_pid = key->pid;
     services_.audit.report(event(EventKind::connected));

@@ -67,6 +67,18 @@ def test_a_client_is_one_row_however_it_connects(start, client):
     assert rows(proxy.state_dir, "SELECT sni FROM fingerprints") == [{"sni": "localhost"}]
 
 
+def test_clear_text_right_after_a_login_over_tls_is_no_fallback(start):
+    proxy = start()
+    for _ in range(100):
+        for negotiation in "sslrequest", "plain":
+            raw = Client(proxy.address)
+            raw.negotiate(negotiation).login()
+            raw.close()
+    wait_for_total(proxy, 200)
+    seen = rows(proxy.state_dir, "SELECT evidence, count FROM evidence ORDER BY 1")
+    assert seen == [{"evidence": "clear_startup", "count": 100}, {"evidence": "tls_startup", "count": 100}]
+
+
 def test_evidence_names_a_session_of_the_audit_file(start, client):
     proxy = start()
     client(proxy).login()
@@ -364,6 +376,16 @@ def test_nothing_is_lost_while_the_database_is_away(start, fleet_database):
     until(lambda: fleet_database.total() == 13, timeout=25)
     until(lambda: proxy.log().count("inventory: shared in") == 2, what="the log says that it is back")
     assert proxy.log().count("inventory: cannot be shared") == 1
+
+
+def test_what_the_database_has_survives_its_crash_whatever_its_synchronous_commit(start, fleet_database):
+    assert fleet_database.sql("SHOW synchronous_commit") == [("off",)]
+    proxy = start(audit={"inventory": fleet_database.url})
+    log_in(proxy, 2)
+    until(lambda: fleet_database.total() == 2)
+    fleet_database.cluster.stop()
+    fleet_database.start_again()
+    assert fleet_database.total() == 2
 
 
 def test_what_was_not_sent_before_a_crash_is_sent_after_it(start, fleet_database):
