@@ -5,11 +5,10 @@
 namespace proxy {
 namespace {
 
-/// Length of the UTF-8 sequence at the front, 0 when there is none (RFC 3629, section 4).
+/// Length of the UTF-8 sequence at the front, which is not ASCII, 0 when there is none (RFC 3629, section 4).
 std::size_t sequence_length(std::string_view text) {
     const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const unsigned char first = at(0);
-    if (first < 0x80) return 1;
     const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
     if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
     for (std::size_t i = 1; i < length; ++i) {
@@ -29,6 +28,12 @@ std::string as_utf8(std::string_view text, std::size_t limit) {
     std::string out;
     out.reserve(std::min(text.size(), limit));
     while (!text.empty()) {
+        // Nearly every name is ASCII throughout.
+        const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+        const auto ascii = static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_ascii) - text.begin());
+        out += text.substr(0, std::min(ascii, limit - out.size()));
+        text.remove_prefix(ascii);
+        if (text.empty()) break;
         const std::size_t length = sequence_length(text);
         const std::string_view next = length > 0 ? text.substr(0, length) : "\xef\xbf\xbd";
         if (out.size() + next.size() > limit) break;
