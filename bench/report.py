@@ -7,6 +7,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
 
+from targets import ONE_THREAD
+
 SUBJECT = "pgairlock"
 
 
@@ -48,6 +50,8 @@ class Results:
         for group in dict.fromkeys(row.group for row in self.rows):
             parts.append(f"## {group}\n\n{self._table([row for row in self.rows if row.group == group])}")
         parts.append("## Aims\n\n" + self._aims())
+        if any(ONE_THREAD in row.targets for row in self.rows):
+            parts.append("## Thread for thread\n\n" + self._thread_for_thread())
         behind = self._behind()
         parts.append("## Behind\n\n" + ("\n".join(f"- {line}" for line in behind) or "Nowhere."))
         return "\n\n".join(parts)
@@ -93,6 +97,17 @@ class Results:
                 lines.append(f"| {row.name} {leg}: {metric.name} | <= {metric.limit[leg]} | {value:.{metric.digits}f} | {'met' if met else '**not met**'} |")
         return "\n".join(lines)
 
+    def _thread_for_thread(self) -> str:
+        """pgbouncer has one thread, and pgairlock one per core unless it is told otherwise."""
+        lines = [f"| | {ONE_THREAD} | pgbouncer | ratio |", "|---|---:|---:|---:|"]
+        for row, leg, metric, index in self.cells():
+            if ONE_THREAD not in row.targets:
+                continue
+            cells = [_spread(self.values(row, leg, name, index), metric.digits) for name in (ONE_THREAD, "pgbouncer")]
+            cells.append(_ratio(self._ratio(row, leg, "pgbouncer", index, ONE_THREAD), metric, True))
+            lines.append(f"| {row.name} {leg}: {metric.name} | " + " | ".join(cells) + " |")
+        return "\n".join(lines)
+
     def _behind(self) -> list[str]:
         found = []
         for row, leg, metric, index in self.cells():
@@ -102,9 +117,9 @@ class Results:
                     found.append(f"{row.name} {leg}: {metric.name} {ratio:.2f} x {name}")
         return found
 
-    def _ratio(self, row, leg: str, peer: str, index: int) -> float | None:
+    def _ratio(self, row, leg: str, peer: str, index: int, subject: str = SUBJECT) -> float | None:
         """Of each round, then their median: what slows a whole round down cancels out."""
-        ours, theirs = self.values(row, leg, SUBJECT, index), self.values(row, leg, peer, index)
+        ours, theirs = self.values(row, leg, subject, index), self.values(row, leg, peer, index)
         ratios = [a / b for a, b in zip(ours, theirs) if b > 0]
         return median(ratios) if ratios else None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from programs import postgres_bin
-from targets import NULL_PROXY, Target
+from targets import NULL_PROXY, ONE_THREAD, Target
 
 COPY_LINE = 1000  # bytes, the newline included
 SETTLE = 0.2  # seconds in which a proxy finishes what its client left behind
@@ -30,7 +30,7 @@ class Row:
     metrics: tuple[Metric, ...]
     measure: object  # (Target, leg) -> one number per metric, None where it has no meaning
     targets: tuple[str, ...]
-    not_judged: tuple[str, ...] = ("direct", NULL_PROXY)  # shown for scale: being behind them says nothing
+    not_judged: tuple[str, ...] = ("direct", NULL_PROXY, ONE_THREAD)  # shown for scale: being behind them says nothing
     rounds: int | None = None  # None: as many as asked for
     legs: tuple[str, ...] = field(default=("tls", "plain"))
 
@@ -60,7 +60,7 @@ def all_rows(load: Load) -> list[Row]:
     copies = (Metric("seconds/GiB", 2), Metric("proxy CPU s/GiB", 2, goal=0.65))
     connections = (Metric("connections/s", 0, True), Metric("proxy CPU ms/connection", 2, goal=0.6))
     rows = [Row("pgbench -S", f"pgbench-{clients}", _transactions(clients),
-                lambda target, leg, clients=clients: pgbench(load, target, leg, clients), everything) for clients in (1, 8, 64)]
+                lambda target, leg, clients=clients: pgbench(load, target, leg, clients), (*everything, ONE_THREAD)) for clients in (1, 8, 64)]
     rows.append(Row("COPY", "copy-out", copies, lambda target, leg: copy_out(load, target, leg), everything))
     rows.append(Row("COPY", "copy-in", copies, lambda target, leg: copy_in(load, target, leg), everything))
     rows += [Row("New connections (pgbench -C -S)", f"connect-{clients}", connections,

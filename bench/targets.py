@@ -29,6 +29,7 @@ ssl = on
 """
 
 NULL_PROXY = "null proxy"
+ONE_THREAD = "pgairlock 1 thread"
 
 PGAIRLOCK = """\
 [log]
@@ -175,6 +176,7 @@ def start_proxies(directory: Path, upstream: Target, binary: Path, threads: int,
     shutil.copy(binary, copy)  # a build that goes on meanwhile changes nothing
     kinds = {  # configuration, command, version
         "pgairlock": (PGAIRLOCK.replace("{threads}", str(threads)), [copy, "run", "--config"], run([copy, "version"])),
+        ONE_THREAD: (PGAIRLOCK.replace("{threads}", "1").replace("/state", "/state-1"), [copy, "run", "--config"], ""),
         "pgbouncer": (PGBOUNCER, ["pgbouncer"], run(["pgbouncer", "--version"])),
         "pgbouncer 1:1": (PGBOUNCER_ONE_TO_ONE, ["pgbouncer"], ""),
         "pgpool": (PGPOOL, ["pgpool", "-n", "-f"], run(["sh", "-c", "pgpool --version 2>&1"])),
