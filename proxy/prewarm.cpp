@@ -43,6 +43,18 @@ struct Prewarm::Pool {
         return at_once;
     }
 
+    /// The error, or nothing. Even without memory the pool goes on trying.
+    tls::Awaitable<std::string> add_one() {
+        try {
+            UpstreamConnection connection = co_await connect_upstream(resolver, *upstream, true, Clock::now() + attempt_time);
+            if (connection.failure) co_return connection.failure->error;
+            if (!stopped) ready.push_back({.connection = std::move(connection), .made = Clock::now()});
+            co_return std::string();
+        } catch (const std::exception& error) {
+            co_return error.what();
+        }
+    }
+
     /// A client that asks meanwhile changes nothing: its own attempt tells whether the server is back.
     tls::Awaitable<> rest(std::chrono::seconds pause) {
         const auto end = Clock::now() + pause;
@@ -118,13 +130,9 @@ tls::Awaitable<> Prewarm::keep_filled(std::shared_ptr<Pool> pool) {
             co_await pool->changed.async_wait(tls::returning);
             continue;
         }
-        UpstreamConnection connection = co_await connect_upstream(pool->resolver, *pool->upstream, true, Clock::now() + attempt_time);
-        if (pool->stopped) co_return;
-        if (!connection.failure) {
-            pool->ready.push_back({.connection = std::move(connection), .made = Clock::now()});
-            continue;
-        }
-        pool->failed(connection.failure->error);
+        const std::string error = co_await pool->add_one();
+        if (error.empty() || pool->stopped) continue;
+        pool->failed(error);
         co_await pool->rest(pause);
         pause = std::min<std::chrono::seconds>(pause * 2, longest_pause);
     }
