@@ -49,6 +49,7 @@ struct RelayOptions {
     std::vector<std::string> pids;     ///< NAME=PID
     std::vector<std::string> workloads{"copy-out", "copy-in", "ping"};
     std::vector<unsigned> clients{1, 8, 64};
+    std::vector<unsigned> idle_beside{0};
     unsigned copy_clients = 1;
     unsigned copy_mb = 1000;
     std::string duration = "3s";

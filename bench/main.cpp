@@ -80,6 +80,10 @@ void add_relay(CLI::App& command, bench::RelayOptions& options) {
         ->check(CLI::Range(1, 10000))
         ->allow_extra_args(false)
         ->delimiter(',');
+    command.add_option("--idle-beside", options.idle_beside, "idle connections that are held while ping measures, such as 0,1000,5000 (default: 0)")
+        ->check(CLI::Range(0, 1000000))
+        ->allow_extra_args(false)
+        ->delimiter(',');
     command.add_option("--copy-clients", options.copy_clients, "that copy at the same time (default: 1)")->check(CLI::Range(1, 10000));
     command.add_option("--copy-mb", options.copy_mb, "size of one COPY, in 10^6 bytes (default: 1000)")->check(CLI::Range(1, 1000000));
     command.add_option("--duration", options.duration, "of ping and busy-among-idle: 500ms, 3s (default), 2m");

@@ -84,8 +84,10 @@ tls::Awaitable<> visit_at_rate(const Route& route, const Window& window, double 
 
 }  // namespace
 
-Scenario ping_scenario(const ScenarioOptions& options, unsigned clients) {
-    const auto measure = [clients, duration = options.duration](Generator& generator, Subject& subject) -> Figures {
+Scenario ping_scenario(const ScenarioOptions& options, unsigned clients, unsigned idle) {
+    const auto measure = [clients, idle, duration = options.duration](Generator& generator, Subject& subject) -> Figures {
+        Sessions beside(generator, subject.route, idle);
+        if (idle > 0) wait_until_quiet(subject);
         Sessions sessions(generator, subject.route, clients);
         std::vector<Histogram> latencies(clients);
         const Window window(duration);
@@ -94,6 +96,8 @@ Scenario ping_scenario(const ScenarioOptions& options, unsigned clients) {
         }
         const Spent spent = watch(generator, subject, window);
         sessions.close();
+        beside.close();
+        if (idle > 0) wait_until_quiet(subject);
         Histogram all;
         for (const Histogram& one : latencies) all.add(one);
         if (all.count() == 0) throw std::runtime_error("not one answer within " + seconds_text(duration));
@@ -107,8 +111,10 @@ Scenario ping_scenario(const ScenarioOptions& options, unsigned clients) {
                 spent.own_cores()};
     };
     return {.workload = "ping",
-            .title = "ping, " + std::to_string(clients) + (clients == 1 ? " client, " : " clients, ") + seconds_text(options.duration),
+            .title = "ping, " + std::to_string(clients) + (clients == 1 ? " client" : " clients") +
+                     (idle > 0 ? " beside " + std::to_string(idle) + " idle, " : ", ") + seconds_text(options.duration),
             .clients = clients,
+            .idle = idle,
             .metrics = {{.key = "round_trips_per_second", .name = "round trips/s", .digits = 0},
                         {.key = "latency_p50_us", .name = "latency p50, µs", .digits = 1},
                         {.key = "latency_p99_us", .name = "latency p99, µs", .digits = 1},
@@ -148,6 +154,7 @@ Scenario busy_among_idle_scenario(const ScenarioOptions& options) {
             .title = "busy-among-idle, 1 client among " + std::to_string(options.idle) + " idle, " + rate + " new connections/s, " +
                      seconds_text(options.duration),
             .clients = 1,
+            .idle = options.idle,
             .metrics = {{.key = "round_trips_per_second", .name = "round trips/s", .digits = 0},
                         {.key = "latency_p50_us", .name = "latency p50, µs", .digits = 1},
                         {.key = "latency_p99_us", .name = "latency p99, µs", .digits = 1},
@@ -155,7 +162,8 @@ Scenario busy_among_idle_scenario(const ScenarioOptions& options) {
                         {.key = "new_connections_per_second", .name = "new connections/s", .digits = 1, .compared = false},
                         process_cores_metric(),
                         own_cores_metric()},
-            .measure = measure};
+            .measure = measure,
+            .passing = options.connect_rate > 0 ? unsigned{connecting_at_a_time} : 0};
 }
 
 }  // namespace bench

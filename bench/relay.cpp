@@ -87,11 +87,19 @@ ScenarioOptions scenario_options(const RelayOptions& options, const std::vector<
     if (idle) refuse_shared_processes(subjects);
     return {.workloads = options.workloads,
             .clients = options.clients,
+            .idle_beside = options.idle_beside,
             .copy_clients = options.copy_clients,
             .copy_mb = options.copy_mb,
             .duration = *duration,
             .idle = options.idle,
             .connect_rate = options.connect_rate};
+}
+
+/// At the same time.
+std::size_t most_connections(const std::vector<Scenario>& scenarios) {
+    std::size_t most = 0;
+    for (const Scenario& scenario : scenarios) most = std::max<std::size_t>(most, scenario.connections());
+    return most;
 }
 
 /// What is said about it above all results; also the first connection, so that nothing is measured of a target that lets nobody in.
@@ -135,6 +143,7 @@ RelayReport::Result measure(Generator& generator, std::vector<Subject>& subjects
 /// Whatever fails ends the run; what was complete before is reported all the same.
 RelayReport measure_all(std::vector<Subject>& subjects, const std::vector<Scenario>& scenarios, const RelayOptions& options) {
     Generator generator(options.threads);
+    require_descriptors(most_connections(scenarios), generator.threads());
     RelayReport report{.version = options.version,
                        .started = tls::to_rfc3339(std::chrono::system_clock::now()),
                        .targets = {},

@@ -80,6 +80,7 @@ std::string to_json(const RelayReport& report) {
         results.push_back(json::object{{"workload", result.scenario.workload},
                                        {"title", result.scenario.title},
                                        {"clients", result.scenario.clients},
+                                       {"idle", result.scenario.idle},
                                        {"targets", std::move(by_target)}});
     }
     document["results"] = std::move(results);

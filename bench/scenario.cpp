@@ -11,8 +11,10 @@ std::vector<Scenario> scenarios(const ScenarioOptions& options) {
     if (wanted("idle")) chosen.push_back(idle_scenario(options));
     if (wanted("copy-out")) chosen.push_back(copy_scenario(options, true));
     if (wanted("copy-in")) chosen.push_back(copy_scenario(options, false));
-    for (const unsigned clients : options.clients) {
-        if (wanted("ping")) chosen.push_back(ping_scenario(options, clients));
+    for (const unsigned idle : options.idle_beside) {
+        for (const unsigned clients : options.clients) {
+            if (wanted("ping")) chosen.push_back(ping_scenario(options, clients, idle));
+        }
     }
     if (wanted("busy-among-idle")) chosen.push_back(busy_among_idle_scenario(options));
     return chosen;

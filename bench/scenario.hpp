@@ -35,14 +35,19 @@ struct Scenario {
     std::string workload;  ///< as in --workload
     std::string title;     ///< "ping, 8 clients, 3 s"
     unsigned clients = 1;
+    unsigned idle = 0;  ///< connections that are held beside them
     std::vector<Metric> metrics;
     std::function<Figures(Generator&, Subject&)> measure;  ///< throws std::runtime_error
+    unsigned passing = 0;  ///< connections that come and go meanwhile: at most so many at a time
+
+    std::size_t connections() const noexcept { return std::size_t{clients} + idle + passing; }
 };
 
 /// How much of what.
 struct ScenarioOptions {
     std::vector<std::string> workloads;
-    std::vector<unsigned> clients;  ///< ping
+    std::vector<unsigned> clients;      ///< ping
+    std::vector<unsigned> idle_beside;  ///< ping: connections held meanwhile
     unsigned copy_clients = 1;
     unsigned copy_mb = 1000;
     Duration duration{};  ///< of ping and busy-among-idle
@@ -55,7 +60,7 @@ std::vector<Scenario> scenarios(const ScenarioOptions& options);
 
 // The scenarios of each kind.
 Scenario copy_scenario(const ScenarioOptions& options, bool out);
-Scenario ping_scenario(const ScenarioOptions& options, unsigned clients);
+Scenario ping_scenario(const ScenarioOptions& options, unsigned clients, unsigned idle);
 Scenario idle_scenario(const ScenarioOptions& options);
 Scenario busy_among_idle_scenario(const ScenarioOptions& options);
 

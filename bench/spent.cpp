@@ -3,6 +3,12 @@
 namespace bench {
 namespace {
 
+/// Looked at for so long at a time: 50 ticks of the kernel's counter.
+constexpr std::chrono::milliseconds look{500};
+/// A tick or two of them.
+constexpr double quiet_cores = 0.05;
+constexpr std::chrono::seconds longest_wait{10};
+
 std::optional<double> process_cpu(const Subject& subject) {
     return subject.process ? std::optional(subject.process->cpu_seconds()) : std::nullopt;
 }
@@ -18,6 +24,15 @@ Spent SpentMeter::spent() const {
     Spent spent{.seconds = seconds(Clock::now() - begin_), .process_cpu = std::nullopt, .own_cpu = own_cpu_seconds() - own_cpu_};
     if (process_cpu_) spent.process_cpu = process_cpu(subject_).value() - *process_cpu_;
     return spent;
+}
+
+void wait_until_quiet(const Subject& subject) {
+    const auto deadline = Clock::now() + longest_wait;
+    for (bool quiet = false; !quiet && Clock::now() < deadline;) {
+        const SpentMeter meter(subject);
+        std::this_thread::sleep_for(look);
+        quiet = meter.spent().process_cores().value_or(0) <= quiet_cores;
+    }
 }
 
 }  // namespace bench

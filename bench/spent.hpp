@@ -28,6 +28,10 @@ class SpentMeter {
     Clock::time_point begin_;
 };
 
+/// Until the target's processes have finished what connections that came or went gave them to do, which is no round trip's cost. Not longer
+/// than some seconds: a process may have other work.
+void wait_until_quiet(const Subject& subject);
+
 inline Metric process_cores_metric() { return {.key = "process_cores", .name = "target cores", .digits = 2, .compared = false}; }
 inline Metric own_cores_metric() { return {.key = "generator_cores", .name = "generator cores", .digits = 2, .compared = false}; }
 

@@ -34,5 +34,7 @@ class Workers {
 
 /// As many descriptors as the hard limit allows.
 void raise_descriptor_limit() noexcept;
+/// Throws std::invalid_argument, which names the number that is needed, when the limit is too low for so many at a time.
+void require_descriptors(std::size_t connections, std::size_t threads);
 
 }  // namespace bench

@@ -191,6 +191,37 @@ def test_relay_measures_every_workload(serve, start, sslmode):
         assert 5 < results["idle", 50]["proxy"]["rss_kib_per_connection"]["values"][0] < 200
 
 
+def most_at_a_time(proxy) -> int:
+    """Sessions, as the audit has them."""
+    most = now = 0
+    for event in proxy.all_events():
+        now += {"connected": 1, "disconnected": -1}.get(event["event"], 0)
+        most = max(most, now)
+    return most
+
+
+def test_round_trips_are_measured_beside_idle_connections(serve, start):
+    proxy = start([serve.host])
+    options = ["--workload", "ping", "--clients", "1,2", "--idle-beside", "0,30", "--duration", "200ms", "--repetitions", "1"]
+    done = relay(target("proxy", proxy), "--pid", f"proxy={proxy.process.pid}", *options, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)["results"]
+    assert [(result["clients"], result["idle"]) for result in results] == [(1, 0), (2, 0), (1, 30), (2, 30)]
+    assert [result["title"] for result in results][1:3] == ["ping, 2 clients, 0.2 s", "ping, 1 client beside 30 idle, 0.2 s"]
+    assert all(result["targets"]["proxy"]["round_trips_per_second"]["values"][0] > 0 for result in results)
+    proxy.events("disconnected", 1 + 1 + 2 + 31 + 32)
+    assert most_at_a_time(proxy) >= 32
+
+
+def test_too_many_connections_for_the_descriptor_limit_say_how_many_are_needed(serve):
+    limited = ["sh", "-c", 'ulimit -n 100 && exec "$@"', "sh", BENCH, "relay", target("here", serve), "--threads", "2", "--duration", "100ms",
+               "--workload", "ping", "--clients", "1,8", "--repetitions", "1"]
+    done = programs.run([*limited, "--idle-beside", "0,5000"], check=False)
+    assert done.returncode == 2
+    assert "5008 connections at a time need 5024 file descriptors, but the limit is 100: raise ulimit -n" in done.stderr
+    assert programs.run([*limited, "--idle-beside", "76"], check=False).returncode == 0
+
+
 def test_the_table_goes_to_standard_output_or_a_file(serve, directory):
     options = [target("here", serve), "--workload", "copy-out", "--copy-mb", "1", "--repetitions", "1", "--threads", "1"]
     done = relay(*options)
@@ -229,6 +260,7 @@ def test_what_fails_halfway_is_exit_1_and_what_was_complete_is_reported(cluster)
     (["a=host=127.0.0.1 sslmode=disable", "b=host=127.0.0.1 sslmode=disable", "--pid", "a=1", "--pid", "b=1", "--workload", "idle"], ["same process"]),
     (["a=host=127.0.0.1 sslmode=disable", "--workload", "sleep"], ["copy-out"]),
     (["a=host=127.0.0.1 sslmode=disable", "--duration", "0s"], ["--duration 0s"]),
+    (["a=host=127.0.0.1 sslmode=disable", "--idle-beside", "0,x"], ["--idle-beside"]),
     (["a=host=127.0.0.1 sslmode=disable", "--output", "/nowhere/at/all"], ["--output /nowhere/at/all"]),
 ], ids=lambda value: " ".join(value))
 def test_wrong_usage_of_relay_is_exit_2_with_a_reason(arguments, words):
