@@ -27,7 +27,7 @@ Scenario copy_scenario(const ScenarioOptions& options, bool out) {
         sessions.close();
         const double gb = static_cast<double>(bytes * clients) / 1e9;
         const auto cost = spent.process_cpu ? std::optional(*spent.process_cpu / gb) : std::nullopt;
-        return {gb * 1000 / spent.seconds, cost, spent.process_cores(), spent.own_cores()};
+        return {gb * 1000 / spent.seconds, cost, spent.process_cores(), spent.busiest_thread_share, spent.own_cores()};
     };
     const std::string name = out ? "copy-out" : "copy-in";
     return {.workload = name,
@@ -37,6 +37,7 @@ Scenario copy_scenario(const ScenarioOptions& options, bool out) {
             .metrics = {{.key = "mb_per_second", .name = "MB/s", .digits = 0},
                         {.key = "cpu_seconds_per_gb", .name = "CPU s/GB", .digits = 3},
                         process_cores_metric(),
+                        busiest_thread_metric(),
                         own_cores_metric()},
             .measure = measure};
 }

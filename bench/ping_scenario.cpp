@@ -108,6 +108,7 @@ Scenario ping_scenario(const ScenarioOptions& options, unsigned clients, unsigne
                 microseconds(all.percentile(99)),
                 cost,
                 spent.process_cores(),
+                spent.busiest_thread_share,
                 spent.own_cores()};
     };
     return {.workload = "ping",
@@ -120,6 +121,7 @@ Scenario ping_scenario(const ScenarioOptions& options, unsigned clients, unsigne
                         {.key = "latency_p99_us", .name = "latency p99, µs", .digits = 1},
                         {.key = "cpu_us_per_round_trip", .name = "CPU µs/round trip", .digits = 2},
                         process_cores_metric(),
+                        busiest_thread_metric(),
                         own_cores_metric()},
             .measure = measure};
 }
@@ -147,6 +149,7 @@ Scenario busy_among_idle_scenario(const ScenarioOptions& options) {
                 microseconds(latencies.max()),
                 made / spent.seconds,
                 spent.process_cores(),
+                spent.busiest_thread_share,
                 spent.own_cores()};
     };
     const std::string rate = std::to_string(static_cast<unsigned>(std::lround(options.connect_rate)));
@@ -161,6 +164,7 @@ Scenario busy_among_idle_scenario(const ScenarioOptions& options) {
                         {.key = "latency_max_us", .name = "latency max, µs", .digits = 1},
                         {.key = "new_connections_per_second", .name = "new connections/s", .digits = 1, .compared = false},
                         process_cores_metric(),
+                        busiest_thread_metric(),
                         own_cores_metric()},
             .measure = measure,
             .passing = options.connect_rate > 0 ? unsigned{connecting_at_a_time} : 0};

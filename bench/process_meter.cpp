@@ -71,11 +71,12 @@ std::optional<ProcessStat> parse_stat(std::string_view text) {
     for (std::string_view& field : fields) field = take_word(rest);
     const auto parent = to_number<pid_t>(fields[1]);
     if (!pid || !parent) return std::nullopt;
-    ProcessStat stat{.pid = *pid, .parent = *parent, .ticks = 0};
+    ProcessStat stat{.pid = *pid, .parent = *parent};
     for (const std::size_t times : {11, 12, 13, 14}) {  // utime, stime, cutime, cstime
         const auto ticks = to_number<std::uint64_t>(fields[times]);
         if (!ticks) return std::nullopt;
         stat.ticks += *ticks;
+        if (times <= 12) stat.own_ticks += *ticks;
     }
     return stat;
 }
@@ -107,12 +108,38 @@ std::vector<pid_t> with_descendants(const std::vector<pid_t>& roots, const std::
     return found;
 }
 
+std::optional<double> busiest_thread_share(const ThreadTicks& before, const ThreadTicks& after) {
+    std::uint64_t all = 0;
+    std::uint64_t busiest = 0;
+    for (const auto& [thread, ticks] : after) {
+        const auto earlier = before.find(thread);
+        // A thread id that was given to another thread meanwhile begins at zero again.
+        const std::uint64_t used = earlier == before.end() || earlier->second > ticks ? ticks : ticks - earlier->second;
+        all += used;
+        busiest = std::max(busiest, used);
+    }
+    if (all == 0) return std::nullopt;
+    return static_cast<double>(busiest) / static_cast<double>(all);
+}
+
 ProcessMeter::ProcessMeter(std::vector<pid_t> pids) : pids_(std::move(pids)) { measured(pids_); }
 
 double ProcessMeter::cpu_seconds() const {
     std::uint64_t ticks = 0;
     for (const ProcessStat& stat : measured(pids_)) ticks += stat.ticks;
     return static_cast<double>(ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+ThreadTicks ProcessMeter::thread_ticks() const {
+    ThreadTicks threads;
+    for (const ProcessStat& process : measured(pids_)) {
+        std::error_code ended;  // and so may have each thread before its file is read
+        for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(process.pid) + "/task", ended)) {
+            const std::string thread = entry.path().filename().string();
+            if (const auto stat = parse_stat(file_of(process.pid, "task/" + thread + "/stat"))) threads[stat->pid] = stat->own_ticks;
+        }
+    }
+    return threads;
 }
 
 Memory ProcessMeter::memory() const {

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,11 +12,12 @@
 
 namespace bench {
 
-/// What is needed of /proc/PID/stat.
+/// What is needed of /proc/PID/stat, and of /proc/PID/task/TID/stat.
 struct ProcessStat {
     pid_t pid = 0;
     pid_t parent = 0;
     std::uint64_t ticks = 0;  ///< user and system time of all threads, and of children that have ended and were waited for
+    std::uint64_t own_ticks = 0;  ///< without those children, whom the kernel counts in every thread's stat as well
 };
 
 /// `text`: all of /proc/PID/stat, whose second field is the program's name in brackets, with whatever it holds.
@@ -26,6 +28,13 @@ std::optional<std::uint64_t> parse_kib(std::string_view text, std::string_view n
 
 /// The pids of `roots` and all that descend from them, each once.
 std::vector<pid_t> with_descendants(const std::vector<pid_t>& roots, const std::vector<ProcessStat>& all);
+
+/// User and system time of each thread, in the kernel's ticks, by thread id.
+using ThreadTicks = std::map<pid_t, std::uint64_t>;
+
+/// Of what all threads used between `before` and `after`, the part of the busiest one. nullopt: they used nothing. A thread that has ended
+/// is not counted.
+std::optional<double> busiest_thread_share(const ThreadTicks& before, const ThreadTicks& after);
 
 struct Memory {
     std::uint64_t kib = 0;  ///< resident; pages that processes share count for each
@@ -43,6 +52,7 @@ class ProcessMeter {
 
     /// User and system time until now.
     double cpu_seconds() const;
+    ThreadTicks thread_ticks() const;
     Memory memory() const;
 
    private:

@@ -8,9 +8,10 @@ namespace bench {
 struct Spent {
     double seconds = 0;
     std::optional<double> process_cpu;  ///< nullopt: the target's processes are not known
+    std::optional<double> busiest_thread_share;  ///< nullopt: so, or they did nothing
     double own_cpu = 0;
 
-    /// Every scenario's last two metrics.
+    /// Every scenario's last metrics, with busiest_thread_share.
     std::optional<double> process_cores() const { return process_cpu ? std::optional(*process_cpu / seconds) : std::nullopt; }
     double own_cores() const { return own_cpu / seconds; }
 };
@@ -24,6 +25,7 @@ class SpentMeter {
    private:
     const Subject& subject_;
     std::optional<double> process_cpu_;
+    ThreadTicks thread_ticks_;
     double own_cpu_;
     Clock::time_point begin_;
 };
@@ -33,6 +35,7 @@ class SpentMeter {
 void wait_until_quiet(const Subject& subject);
 
 inline Metric process_cores_metric() { return {.key = "process_cores", .name = "target cores", .digits = 2, .compared = false}; }
+inline Metric busiest_thread_metric() { return {.key = "busiest_thread_share", .name = "busiest thread share", .digits = 2, .compared = false}; }
 inline Metric own_cores_metric() { return {.key = "generator_cores", .name = "generator cores", .digits = 2, .compared = false}; }
 
 }  // namespace bench

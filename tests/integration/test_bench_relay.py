@@ -180,7 +180,11 @@ def test_relay_measures_every_workload(serve, start, sslmode):
     assert list(results) == [("idle", 50), ("copy-out", 2), ("copy-in", 2), ("ping", 1), ("ping", 4), ("busy-among-idle", 1)]
     for row, targets in results.items():
         for metric, figures in targets["proxy"].items():
-            assert len(figures["values"]) == 2 and all(value >= 0 for value in figures["values"]), (row, metric, figures)
+            known = [value for value in figures["values"] if value is not None]
+            assert len(figures["values"]) == 2 and all(value >= 0 for value in known), (row, metric, figures)
+            if metric == "busiest_thread_share" and not known:  # a target that idles, and uses no tick
+                continue
+            assert len(known) == 2 or metric == "busiest_thread_share", (row, metric, figures)
             assert figures["spread"]["min"] <= figures["spread"]["median"] <= figures["spread"]["max"]
     assert results["copy-out", 2]["proxy"]["mb_per_second"]["ratio"]["median"] > 0
     for row in (("ping", 1), ("ping", 4), ("busy-among-idle", 1)):
@@ -211,6 +215,17 @@ def test_round_trips_are_measured_beside_idle_connections(serve, start):
     assert all(result["targets"]["proxy"]["round_trips_per_second"]["values"][0] > 0 for result in results)
     proxy.events("disconnected", 1 + 1 + 2 + 31 + 32)
     assert most_at_a_time(proxy) >= 32
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_busiest_thread_s_share_tells_whether_threads_share_the_work(serve, start, threads):
+    proxy = start([serve.host], runtime={"threads": threads})
+    # COPY, because it is the same work for each session, whoever gets a processor first.
+    done = relay(target("proxy", proxy), "--pid", f"proxy={proxy.process.pid}", "--workload", "copy-out", "--copy-clients", "4", "--copy-mb", "100",
+                 "--repetitions", "1", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    share, = json.loads(done.stdout)["results"][0]["targets"]["proxy"]["busiest_thread_share"]["values"]
+    assert 0.9 < share <= 1 if threads == 1 else 0.3 < share < 0.85
 
 
 def test_too_many_connections_for_the_descriptor_limit_say_how_many_are_needed(serve):

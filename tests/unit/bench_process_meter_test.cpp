@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <stdexcept>
+#include <thread>
 
 #include "support/catch.hpp"
 
@@ -23,6 +25,7 @@ TEST_CASE("times are found behind a process name with spaces and brackets") {
         CHECK(stat->pid == 4242);
         CHECK(stat->parent == 41);
         CHECK(stat->ticks == 127);
+        CHECK(stat->own_ticks == 120);
     }
 }
 
@@ -49,6 +52,38 @@ TEST_CASE("descendants are found at any depth, each once") {
     CHECK(bench::with_descendants({10}, all) == std::vector<pid_t>{10, 11, 12});
     CHECK(bench::with_descendants({11, 10}, all) == std::vector<pid_t>{11, 10, 12});
     CHECK(bench::with_descendants({99}, all) == std::vector<pid_t>{99});
+}
+
+TEST_CASE("the busiest thread's share is of what was used meanwhile") {
+    using bench::busiest_thread_share;
+    CHECK(busiest_thread_share({{1, 1000}, {2, 5}}, {{1, 1010}, {2, 35}}) == 0.75);
+    CHECK(busiest_thread_share({{1, 10}, {2, 10}}, {{1, 20}, {2, 20}}) == 0.5);
+    CHECK(busiest_thread_share({{1, 10}}, {{1, 20}, {2, 30}}) == 0.75);
+    CHECK(busiest_thread_share({{1, 10}, {2, 500}}, {{1, 20}}) == 1);
+    CHECK(busiest_thread_share({{1, 10}, {2, 500}}, {{1, 20}, {2, 10}}) == 0.5);
+    CHECK_FALSE(busiest_thread_share({{1, 10}}, {{1, 10}}).has_value());
+    CHECK_FALSE(busiest_thread_share({}, {}).has_value());
+}
+
+TEST_CASE("every thread is measured for itself") {
+    const bench::ProcessMeter meter({::getpid()});
+    const bench::ThreadTicks before = meter.thread_ticks();
+    std::atomic<bool> end{false};
+    std::atomic<pid_t> id{0};
+    std::thread idle([&] {
+        id = ::gettid();
+        end.wait(false);
+    });
+    const auto own_ticks = [&] { return meter.thread_ticks().at(::gettid()) - before.at(::gettid()); };
+    while (own_ticks() < 10 || id == 0) {
+    }
+    const bench::ThreadTicks after = meter.thread_ticks();
+    end = true;
+    end.notify_all();
+    idle.join();
+    REQUIRE(after.contains(id));
+    CHECK(after.at(id) <= 1);
+    CHECK(bench::busiest_thread_share(before, after).value() > 0.8);
 }
 
 TEST_CASE("a process that runs is measured, and one that does not is named") {
