@@ -92,7 +92,7 @@ void add_relay(CLI::App& command, bench::RelayOptions& options) {
         ->check(CLI::Range(0.0, 1e6));
     command.add_option("--repetitions", options.repetitions, "how often each target has its turn (default: 3)")->check(CLI::Range(1, 1000));
     command.add_option("--threads", options.threads, "of the load generator (default: one per core)")->check(CLI::Range(1, 256));
-    command.add_option("--format", options.format, "table (default) or json")->check(CLI::IsMember({"table", "json"}));
+    command.add_option("--format", options.format, "table (default), json or csv")->check(CLI::IsMember({"table", "json", "csv"}));
     command.add_option("--output", options.output, "write the report to this file");
     command.footer(relay_examples);
 }

@@ -167,6 +167,12 @@ RelayReport measure_all(std::vector<Subject>& subjects, const std::vector<Scenar
     return report;
 }
 
+std::string formatted(const RelayReport& report, const std::string& format) {
+    if (format == "json") return to_json(report);
+    if (format == "csv") return to_csv(report);
+    return to_table(report);
+}
+
 /// Throws std::invalid_argument: better before all is measured than after.
 void open(std::ofstream& file, const std::string& path) {
     if (path.empty()) return;
@@ -181,7 +187,7 @@ int run(const RelayOptions& options) {
     open(file, options.output);
     const RelayReport report = measure_all(subjects, chosen, options);
     std::ostream& out = options.output.empty() ? std::cout : file;
-    out << (options.format == "json" ? to_json(report) : to_table(report)) << std::flush;
+    out << formatted(report, options.format) << std::flush;
     if (!out) throw std::runtime_error("the report could not be written");
     if (!report.failure.empty()) throw std::runtime_error(report.failure);
     return exit_ok;

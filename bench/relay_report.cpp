@@ -24,15 +24,10 @@ json::object target_of(const RelayReport::Target& target) {
 
 json::object figures_of(const RelayReport::Result& result, std::size_t target, std::size_t metric) {
     json::array values;
-    std::vector<double> known;
-    for (const Figures& figures : result.targets[target]) {
-        values.push_back(to_value(figures[metric]));
-        if (figures[metric]) known.push_back(*figures[metric]);
-    }
-    json::object object{{"values", std::move(values)}, {"spread", to_value(spread_of(known))}};
-    const bool compared = target > 0 && result.scenario.metrics[metric].compared;
-    object["ratio"] = compared ? to_value(ratio_of(result.targets[target], result.targets[0], metric)) : json::value(nullptr);
-    return object;
+    for (const Figures& figures : result.targets[target]) values.push_back(to_value(figures[metric]));
+    return {{"values", std::move(values)},
+            {"spread", to_value(spread_of(known(result.targets[target], metric)))},
+            {"ratio", to_value(result.ratio(target, metric))}};
 }
 
 }  // namespace
@@ -45,6 +40,14 @@ std::optional<Spread> spread_of(std::vector<double> values) {
     return Spread{.median = median, .min = values.front(), .max = values.back()};
 }
 
+std::vector<double> known(const Repetitions& repetitions, std::size_t metric) {
+    std::vector<double> values;
+    for (const Figures& figures : repetitions) {
+        if (figures[metric]) values.push_back(*figures[metric]);
+    }
+    return values;
+}
+
 std::optional<Spread> ratio_of(const Repetitions& target, const Repetitions& first, std::size_t metric) {
     std::vector<double> ratios;
     for (std::size_t i = 0; i < std::min(target.size(), first.size()); ++i) {
@@ -54,6 +57,11 @@ std::optional<Spread> ratio_of(const Repetitions& target, const Repetitions& fir
         ratios.push_back(*value / *reference);
     }
     return spread_of(std::move(ratios));
+}
+
+std::optional<Spread> RelayReport::Result::ratio(std::size_t target, std::size_t metric) const {
+    const bool compared = target > 0 && scenario.metrics[metric].compared;
+    return compared ? ratio_of(targets[target], targets[0], metric) : std::nullopt;
 }
 
 std::string to_json(const RelayReport& report) {

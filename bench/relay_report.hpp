@@ -1,4 +1,4 @@
-// What `relay` measured, as a table or as JSON. Pure.
+// What `relay` measured, as a table, JSON or CSV. Pure.
 #pragma once
 
 #include <string>
@@ -20,6 +20,9 @@ std::optional<Spread> spread_of(std::vector<double> values);
 /// One target's repetitions of one scenario.
 using Repetitions = std::vector<Figures>;
 
+/// Those of one metric that are known.
+std::vector<double> known(const Repetitions& repetitions, std::size_t metric);
+
 /// Repetition by repetition, so that what the machine did meanwhile is the same for both. nullopt: one of them is not known, or zero.
 std::optional<Spread> ratio_of(const Repetitions& target, const Repetitions& first, std::size_t metric);
 
@@ -34,6 +37,9 @@ struct RelayReport {
     struct Result {
         Scenario scenario;
         std::vector<Repetitions> targets;  ///< as in `targets` below
+
+        /// To the first target; nullopt also where it would mean nothing.
+        std::optional<Spread> ratio(std::size_t target, std::size_t metric) const;
     };
 
     std::string version;
@@ -49,5 +55,7 @@ struct RelayReport {
 /// At most 120 columns, as long as no target has a long name.
 std::string to_table(const RelayReport& report);
 std::string to_json(const RelayReport& report);
+/// A line for each target and metric of each result.
+std::string to_csv(const RelayReport& report);
 
 }  // namespace bench

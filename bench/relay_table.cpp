@@ -25,14 +25,6 @@ std::string number(double value, int digits) {
 
 std::string range(const Spread& spread, int digits) { return number(spread.min, digits) + "–" + number(spread.max, digits); }
 
-std::vector<double> known(const Repetitions& repetitions, std::size_t metric) {
-    std::vector<double> values;
-    for (const Figures& figures : repetitions) {
-        if (figures[metric]) values.push_back(*figures[metric]);
-    }
-    return values;
-}
-
 std::string pids_text(const RelayReport::Target& target) {
     if (target.pids.empty()) return "cost not measured";
     std::string text = target.pids.size() == 1 ? "pid" : "pids";
@@ -45,7 +37,7 @@ std::string metric_rows(const RelayReport& report, const RelayReport::Result& re
     std::string text;
     for (std::size_t i = 0; i < report.targets.size(); ++i) {
         const auto values = spread_of(known(result.targets[i], metric));
-        const auto ratio = i > 0 && shown.compared ? ratio_of(result.targets[i], result.targets[0], metric) : std::nullopt;
+        const auto ratio = result.ratio(i, metric);
         std::string row = "  " + left(i == 0 ? shown.name : "", metric_width) + left(report.targets[i].name, name_width);
         row += right(values ? number(values->median, shown.digits) : "-", number_width);
         row += right(values ? range(*values, shown.digits) : "", 2 * number_width);

@@ -1,5 +1,6 @@
 """`pgairlock-bench serve`, the null backend, with clients that know nothing of it; and `pgairlock-bench relay`, which drives it."""
 
+import csv
 import io
 import json
 import os
@@ -243,6 +244,9 @@ def test_the_table_goes_to_standard_output_or_a_file(serve, directory):
     assert done.returncode == 0, done.stderr
     assert "copy-out, 1 client, 1 MB each" in done.stdout and "copy-out, 1 client, 1 MB each, repetition 1, here:" in done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 120
+    rows = list(csv.DictReader(io.StringIO(relay(*options, "--format", "csv").stdout)))
+    assert [(row["workload"], row["target"]) for row in rows] == [("copy-out", "here")] * len(rows)
+    assert {row["metric"]: row["ratio"] for row in rows}["mb_per_second"] == ""
     silent = relay(*options, "--output", directory / "table")
     assert silent.stdout == "" and "MB/s" in (directory / "table").read_text()
 

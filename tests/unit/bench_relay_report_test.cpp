@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 #include <sstream>
+#include <vector>
 
 #include "support/catch.hpp"
 
@@ -69,6 +70,18 @@ TEST_CASE("the relay's table fits 120 columns and says what is not known") {
     CHECK(table.find("200–900        2.00       1.00–3.00") != std::string::npos);
     CHECK(table.find("  CPU µs/round trip       direct             -") != std::string::npos);
     CHECK(table.find("incomplete: target \"proxy\": closed") != std::string::npos);
+}
+
+TEST_CASE("the relay's CSV has a line for each target and metric") {
+    std::istringstream lines(to_csv(report()));
+    std::vector<std::string> all;
+    for (std::string line; std::getline(lines, line);) all.push_back(line);
+    REQUIRE(all.size() == 1 + 3 * 2);
+    CHECK(all[0] == "workload,clients,idle,target,metric,median,min,max,ratio,ratio_min,ratio_max");
+    CHECK(all[1] == "ping,8,0,direct,round_trips_per_second,200,100,300,,,");
+    CHECK(all[2] == "ping,8,0,proxy,round_trips_per_second,200,200,900,2.000,1.000,3.000");
+    CHECK(all[3] == "ping,8,0,direct,cpu_us_per_round_trip,,,,,,");
+    CHECK(all[6] == "ping,8,0,proxy,generator_cores,1.00,1.00,1.00,,,");
 }
 
 TEST_CASE("the relay's JSON has every repetition, its spread, and ratios to the first target") {
