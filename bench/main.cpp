@@ -56,6 +56,8 @@ void add_connect(CLI::App& command, bench::ConnectOptions& options) {
 }
 
 constexpr const char* relay_examples = R"(
+A target is as of `connect`, and PGPASSWORD is honoured: ping, idle and busy-among-idle can be measured before a database that asks for a password.
+
 Example: a proxy before the null backend, and the null backend itself.
   pgairlock-bench serve --listen 127.0.0.1:5555 --cert-file server.crt --key-file server.key &
   pgairlock-bench relay --user app 'direct=host=127.0.0.1 port=5555 sslmode=require' 'proxy=host=127.0.0.1 port=6432 sslmode=require' \
@@ -122,12 +124,12 @@ int main(int argc, char** argv) {
 
     bench::ConnectOptions connect;
     connect.version = PGAIRLOCK_VERSION;
-    if (const char* password = std::getenv("PGPASSWORD")) connect.defaults["password"] = password;
     CLI::App* connect_command =
         app.add_subcommand("connect", "Open and close connections to one or more targets in alternation, and time each phase.");
     add_connect(*connect_command, connect);
 
     bench::RelayOptions relay;
+    if (const char* password = std::getenv("PGPASSWORD")) connect.defaults["password"] = relay.defaults["password"] = password;
     relay.version = PGAIRLOCK_VERSION;
     relay.defaults["user"] = "bench";
     CLI::App* relay_command =

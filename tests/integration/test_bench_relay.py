@@ -16,6 +16,7 @@ import psycopg2
 import pytest
 
 from harness import messages, programs
+from harness.cluster import PASSWORDS, WRONG_PASSWORD
 from harness.waiting import until
 from harness.wire import tls_context
 
@@ -266,6 +267,30 @@ def test_what_fails_halfway_is_exit_1_and_what_was_complete_is_reported(cluster)
     document = json.loads(done.stdout)
     assert "syntax error" in document["failure"] and "copy-out" in document["failure"]
     assert document["results"] == []
+
+
+PING = ["--workload", "ping", "--clients", "1", "--duration", "100ms", "--repetitions", "1"]
+
+
+def relay_with_password(password, *arguments) -> subprocess.CompletedProcess:
+    environment = {name: value for name, value in os.environ.items() if name != "PGPASSWORD"}
+    return relay(*arguments, env={**environment, **({"PGPASSWORD": password} if password else {})})
+
+
+@pytest.mark.parametrize("user", ["md5_user", "password_user", "scram_user"])
+def test_a_database_that_asks_for_a_password(cluster, start, user):
+    targets = [target(name, where, user=user, dbname="postgres") for name, where in (("direct", cluster), ("proxy", start()))]
+    done = relay_with_password(PASSWORDS[user], *targets, *PING, "--idle-beside", "3")
+    assert done.returncode == 0, done.stderr
+    assert relay_with_password(None, target("conninfo", cluster, user=user, dbname="postgres", password=PASSWORDS[user]), *PING).returncode == 0
+
+
+@pytest.mark.parametrize("password, words", [(None, "PGPASSWORD"), (WRONG_PASSWORD, "28P01")], ids=["none", "wrong"])
+def test_a_password_that_is_missing_or_wrong_is_told_and_not_shown(cluster, password, words):
+    done = relay_with_password(password, target("real", cluster, user="scram_user", dbname="postgres"), *PING)
+    assert done.returncode == 1
+    assert 'target "real"' in done.stderr and words in done.stderr
+    assert WRONG_PASSWORD not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("arguments, words", [
