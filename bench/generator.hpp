@@ -16,7 +16,7 @@ class Generator {
     /// What `work` refers to must live until join.
     void spawn(std::size_t thread, tls::Awaitable<> work);
     /// Until everything that was begun has ended; then the first failure is thrown again. What takes longer than `limit` hangs: the threads
-    /// are stopped for good, and that is thrown.
+    /// are stopped for good, and that is thrown. So they are when what was begun does not end soon after an interrupt: Interrupted.
     void join(Duration limit);
 
    private:

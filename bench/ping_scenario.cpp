@@ -1,9 +1,12 @@
 // Small queries as fast as they are answered, by one client or many; and by one while many others are idle.
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 
 #include "bench/histogram.hpp"
+#include "bench/interrupt.hpp"
 #include "bench/scenario.hpp"
+#include "bench/schedule.hpp"
 #include "bench/sessions.hpp"
 #include "bench/spent.hpp"
 
@@ -14,18 +17,27 @@ namespace {
 constexpr std::chrono::milliseconds warm_up{300};
 /// New connections that are made at a time: with more of them due, the rate is not reached, and said so.
 constexpr std::size_t connecting_at_a_time = 64;
+/// Of one that waits until its connection is due, for an interrupt: rare enough not to disturb what is measured.
+constexpr std::chrono::milliseconds longest_wait_for_due{500};
 
 /// Counted is what begins and ends within.
-struct Window {
-    explicit Window(Duration length) : begin(Clock::now() + warm_up), end(begin + length) {}
-    bool holds(Clock::time_point from, Clock::time_point to) const noexcept { return from >= begin && to < end; }
+class Window {
+   public:
+    explicit Window(Duration length) : begin_(Clock::now() + warm_up), end_(begin_ + length) {}
 
-    Clock::time_point begin;
-    Clock::time_point end;
+    Clock::time_point begin() const noexcept { return begin_; }
+    Clock::time_point end() const noexcept { return end_; }
+    bool holds(Clock::time_point from, Clock::time_point to) const noexcept { return from >= begin_ && to < end(); }
+    /// Now instead of when it was to be.
+    void end_early() noexcept { end_ = std::min(end(), Clock::now()); }
+
+   private:
+    Clock::time_point begin_;
+    std::atomic<Clock::time_point> end_;
 };
 
 tls::Awaitable<> ping_until_end(Session& session, const Window& window, Histogram& latencies) {
-    for (auto from = Clock::now(); from < window.end;) {
+    for (auto from = Clock::now(); from < window.end();) {
         co_await session.ping();
         const auto now = Clock::now();
         if (window.holds(from, now)) latencies.record(now - from);
@@ -41,22 +53,35 @@ std::string seconds_text(Duration duration) {
     return text.substr(0, seconds == std::floor(seconds) ? text.find('.') : text.find('.') + 2) + " s";
 }
 
-/// Sleeps through the window while the threads work, and waits for them. They refer to the caller's variables: whatever fails here, they
-/// have to end first.
-Spent watch(Generator& generator, const Subject& subject, const Window& window) {
+void sleep_until(Clock::time_point when) {
+    for (auto now = Clock::now(); now < when && !interrupted(); now = Clock::now()) {
+        std::this_thread::sleep_until(std::min<Clock::time_point>(when, now + longest_sleep));
+    }
+}
+
+/// Sleeps through the window, which an interrupt ends early, while the threads work, and waits for them. They refer to the caller's variables:
+/// whatever fails here, they have to end first.
+Spent watch(Generator& generator, const Subject& subject, Window& window) {
     Spent spent;
     std::exception_ptr failure;
     try {
-        std::this_thread::sleep_until(window.begin);
+        sleep_until(window.begin());
         const SpentMeter meter(subject);
-        std::this_thread::sleep_until(window.end);
+        sleep_until(window.end());
+        window.end_early();
         spent = meter.spent();
     } catch (const std::exception&) {
         failure = std::current_exception();
+        window.end_early();
     }
-    generator.join(window.end - window.begin + patience);
+    generator.join(window.end() - window.begin() + patience);
     if (failure) std::rethrow_exception(failure);
     return spent;
+}
+
+[[noreturn]] void fail_without_answers(Duration duration) {
+    if (interrupted()) throw Interrupted();
+    throw std::runtime_error("not one answer within " + seconds_text(duration));
 }
 
 /// One connection of those that are made at a fixed rate: login, query, close.
@@ -71,12 +96,13 @@ tls::Awaitable<> visit_at_rate(const Route& route, const Window& window, double 
     const tls::Executor executor = co_await asio::this_coro::executor;
     tls::Timer timer(executor);
     for (std::size_t number = lane;; number += connecting_at_a_time) {
-        const auto due = window.begin + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(static_cast<double>(number) / rate));
-        if (due >= window.end) co_return;
-        timer.expires_at(due);
-        co_await timer.async_wait(tls::returning);
+        const auto due = window.begin() + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(static_cast<double>(number) / rate));
+        for (auto now = Clock::now(); now < due && now < window.end(); now = Clock::now()) {
+            timer.expires_at(std::min<Clock::time_point>(due, now + longest_wait_for_due));
+            co_await timer.async_wait(tls::returning);
+        }
         const auto begun = Clock::now();
-        if (begun >= window.end) co_return;
+        if (begun >= window.end()) co_return;
         co_await visit(route);
         if (window.holds(begun, Clock::now())) ++made;
     }
@@ -90,7 +116,7 @@ Scenario ping_scenario(const ScenarioOptions& options, unsigned clients, unsigne
         if (idle > 0) wait_until_quiet(subject);
         Sessions sessions(generator, subject.route, clients);
         std::vector<Histogram> latencies(clients);
-        const Window window(duration);
+        Window window(duration);
         for (std::size_t i = 0; i < clients; ++i) {
             generator.spawn(sessions.thread_of(i), ping_until_end(sessions.at(i), window, latencies[i]));
         }
@@ -100,7 +126,7 @@ Scenario ping_scenario(const ScenarioOptions& options, unsigned clients, unsigne
         if (idle > 0) wait_until_quiet(subject);
         Histogram all;
         for (const Histogram& one : latencies) all.add(one);
-        if (all.count() == 0) throw std::runtime_error("not one answer within " + seconds_text(duration));
+        if (all.count() == 0) fail_without_answers(duration);
         const auto trips = static_cast<double>(all.count());
         const auto cost = spent.process_cpu ? std::optional(*spent.process_cpu / trips * 1e6) : std::nullopt;
         return {trips / spent.seconds,
@@ -134,7 +160,7 @@ Scenario busy_among_idle_scenario(const ScenarioOptions& options) {
         Sessions busy(generator, subject.route, 1, 0);
         Histogram latencies;
         std::atomic<unsigned> made{0};
-        const Window window(options.duration);
+        Window window(options.duration);
         generator.spawn(0, ping_until_end(busy.at(0), window, latencies));
         for (std::size_t lane = 0; lane < connecting_at_a_time && options.connect_rate > 0; ++lane) {
             generator.spawn(generator.threads() - 1 - lane % others, visit_at_rate(subject.route, window, options.connect_rate, lane, made));
@@ -142,7 +168,7 @@ Scenario busy_among_idle_scenario(const ScenarioOptions& options) {
         const Spent spent = watch(generator, subject, window);
         busy.close();
         idle.close();
-        if (latencies.count() == 0) throw std::runtime_error("not one answer within " + seconds_text(options.duration));
+        if (latencies.count() == 0) fail_without_answers(options.duration);
         return {static_cast<double>(latencies.count()) / spent.seconds,
                 microseconds(latencies.percentile(50)),
                 microseconds(latencies.percentile(99)),

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "bench/commands.hpp"
+#include "bench/interrupt.hpp"
 #include "bench/relay_report.hpp"
 #include "bench/sessions.hpp"
 #include "config/load.hpp"
@@ -124,13 +125,17 @@ void show_progress(const Scenario& scenario, unsigned repetition, const Subject&
     std::fprintf(stderr, "%s\n", text.c_str());
 }
 
+/// After an interrupt: as many repetitions as there were till then.
 RelayReport::Result measure(Generator& generator, std::vector<Subject>& subjects, const Scenario& scenario, unsigned repetitions) {
     RelayReport::Result result{.scenario = scenario, .targets = std::vector<Repetitions>(subjects.size())};
     for (unsigned repetition = 0; repetition < repetitions; ++repetition) {
         for (std::size_t turn = 0; turn < subjects.size(); ++turn) {
             const std::size_t i = (turn + repetition) % subjects.size();  // none is always behind the same one
+            if (interrupted()) return result;
             try {
                 result.targets[i].push_back(scenario.measure(generator, subjects[i]));
+            } catch (const Interrupted&) {
+                return result;
             } catch (const std::exception& error) {
                 throw std::runtime_error("target \"" + subjects[i].name() + "\": " + scenario.title + ": " + error.what());
             }
@@ -138,6 +143,10 @@ RelayReport::Result measure(Generator& generator, std::vector<Subject>& subjects
         }
     }
     return result;
+}
+
+bool measured(const RelayReport::Result& result) {
+    return std::any_of(result.targets.begin(), result.targets.end(), [](const Repetitions& one) { return !one.empty(); });
 }
 
 /// Whatever fails ends the run; what was complete before is reported all the same.
@@ -151,7 +160,8 @@ RelayReport measure_all(std::vector<Subject>& subjects, const std::vector<Scenar
                        .repetitions = options.repetitions,
                        .cores = std::thread::hardware_concurrency(),
                        .threads = generator.threads(),
-                       .failure = {}};
+                       .failure = {},
+                       .interrupted = false};
     for (const Subject& subject : subjects) {
         try {
             report.targets.push_back(describe(generator, subject));
@@ -160,10 +170,14 @@ RelayReport measure_all(std::vector<Subject>& subjects, const std::vector<Scenar
         }
     }
     try {
-        for (const Scenario& scenario : scenarios) report.results.push_back(measure(generator, subjects, scenario, options.repetitions));
+        for (const Scenario& scenario : scenarios) {
+            RelayReport::Result result = measure(generator, subjects, scenario, options.repetitions);
+            if (measured(result)) report.results.push_back(std::move(result));
+        }
     } catch (const std::exception& error) {
         report.failure = error.what();
     }
+    report.interrupted = interrupted();
     return report;
 }
 
@@ -185,6 +199,7 @@ int run(const RelayOptions& options) {
     const std::vector<Scenario> chosen = scenarios(scenario_options(options, subjects));
     std::ofstream file;
     open(file, options.output);
+    catch_interrupts();
     const RelayReport report = measure_all(subjects, chosen, options);
     std::ostream& out = options.output.empty() ? std::cout : file;
     out << formatted(report, options.format) << std::flush;

@@ -92,6 +92,7 @@ std::string to_json(const RelayReport& report) {
                                        {"targets", std::move(by_target)}});
     }
     document["results"] = std::move(results);
+    document["interrupted"] = report.interrupted;
     document["failure"] = report.failure.empty() ? json::value(nullptr) : json::value(report.failure);
     return json::serialize(document) + '\n';
 }

@@ -49,7 +49,8 @@ struct RelayReport {
     unsigned repetitions = 0;
     unsigned cores = 0;       ///< of the machine
     std::size_t threads = 0;  ///< of the load generator
-    std::string failure;      ///< what ended the run early; empty: nothing
+    std::string failure;      ///< what ended the run early; empty: nothing, or an interrupt
+    bool interrupted = false;
 };
 
 /// At most 120 columns, as long as no target has a long name.

@@ -58,7 +58,8 @@ std::string to_table(const RelayReport& report) {
     }
     text += std::to_string(report.repetitions) + (report.repetitions == 1 ? " repetition" : " repetitions") + " in turn on " +
             std::to_string(report.cores) + (report.cores == 1 ? " core" : " cores") + "; load generator with " + std::to_string(report.threads) +
-            (report.threads == 1 ? " thread" : " threads") + "; ratios are to " + report.targets.front().name + '\n';
+            (report.threads == 1 ? " thread" : " threads") + "; ratios are to " + report.targets.front().name +
+            (report.interrupted ? "; interrupted\n" : "\n");
     for (const RelayReport::Result& result : report.results) {
         text += '\n' + left(result.scenario.title, 2 + metric_width + name_width);
         if (width(result.scenario.title) >= 2 + metric_width + name_width) text += '\n' + std::string(2 + metric_width + name_width, ' ');

@@ -1,5 +1,7 @@
 #include "bench/spent.hpp"
 
+#include "bench/interrupt.hpp"
+
 namespace bench {
 namespace {
 
@@ -39,7 +41,7 @@ Spent SpentMeter::spent() const {
 
 void wait_until_quiet(const Subject& subject) {
     const auto deadline = Clock::now() + longest_wait;
-    for (bool quiet = false; !quiet && Clock::now() < deadline;) {
+    for (bool quiet = false; !quiet && !interrupted() && Clock::now() < deadline;) {
         const SpentMeter meter(subject);
         std::this_thread::sleep_for(look);
         quiet = meter.spent().process_cores().value_or(0) <= quiet_cores;

@@ -269,6 +269,98 @@ def test_what_fails_halfway_is_exit_1_and_what_was_complete_is_reported(cluster)
     assert document["results"] == []
 
 
+class Running:
+    """`relay` as a process that a test interrupts."""
+
+    def __init__(self, serve, directory: Path, *arguments, stdout=subprocess.PIPE):
+        self.progress = directory / "progress"
+        with open(self.progress, "wb") as err:
+            command = [str(BENCH), "relay", target("here", serve), "--format", "json", *map(str, arguments)]
+            self.process = subprocess.Popen(programs.with_death_signal(command), stdin=subprocess.DEVNULL, stdout=stdout, stderr=err, text=True)
+
+    def wait_for_progress(self) -> None:
+        until(lambda: "repetition 1" in self.progress.read_text() or self.process.poll() is not None, timeout=30, what="a repetition")
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def catches_interrupts(self) -> bool:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return bool(int(re.search(r"SigCgt:\s+(\w+)", status)[1], 16) & 1 << (signal.SIGINT - 1))
+
+    def report(self) -> dict:
+        """As an interrupt ends it."""
+        out, _ = self.process.communicate(timeout=30)
+        assert self.process.returncode == 0, self.progress.read_text()
+        document = json.loads(out)
+        assert document["interrupted"] is True and document["failure"] is None
+        return document
+
+
+def cpu_seconds(process) -> float:
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def round_trips(result) -> list:
+    return result["targets"]["here"]["round_trips_per_second"]["values"]
+
+
+def test_sigint_ends_relay_with_a_report_of_what_was_complete(serve, directory):
+    running = Running(serve, directory, "--workload", "ping,copy-in", "--copy-mb", "1", "--clients", "1,2", "--duration", "1h", "--repetitions", "1")
+    running.wait_for_progress()
+    running.interrupt()
+    results = {(result["workload"], result["clients"]): result for result in running.report()["results"]}
+    assert ("copy-in", 1) in results and ("ping", 2) not in results
+
+
+@pytest.mark.parametrize("workload", ["ping", "busy-among-idle"])
+def test_the_round_trips_until_sigint_are_counted(serve, directory, workload):
+    # At one connection per second most of those that make them sleep for long.
+    running = Running(serve, directory, "--workload", workload, "--clients", "1", "--idle", "3", "--connect-rate", "1", "--duration", "1h")
+    # One client and its server take turns: the server's CPU time is less than the time that has passed, of which 0.3 s are not counted.
+    until(lambda: cpu_seconds(serve.process) > 0.6 or running.process.poll() is not None, timeout=50, what="round trips")
+    running.interrupt()
+    result, = running.report()["results"]
+    assert len(round_trips(result)) == 1 and round_trips(result)[0] > 0
+
+
+def test_a_copy_that_sigint_cuts_is_not_counted(serve, directory):
+    running = Running(serve, directory, "--workload", "copy-out", "--copy-mb", "1000000")
+    until(lambda: cpu_seconds(serve.process) > 0.2 or running.process.poll() is not None, timeout=30, what="a copy")
+    running.interrupt()
+    assert running.report()["results"] == []
+
+
+def test_sigint_does_not_wait_for_a_server_that_hangs(serve, directory):
+    running = Running(serve, directory, "--workload", "ping", "--clients", "1", "--duration", "1h")
+    until(lambda: cpu_seconds(serve.process) > 0.1 or running.process.poll() is not None, timeout=30, what="round trips")
+    serve.process.send_signal(signal.SIGSTOP)
+    try:
+        running.interrupt()
+        assert running.report()["results"] == []
+    finally:
+        serve.process.send_signal(signal.SIGCONT)
+
+
+def test_the_second_sigint_ends_relay_at_once(serve, directory):
+    readable, writable = os.pipe()
+    os.set_blocking(writable, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(writable, b"x" * 4096)
+    os.set_blocking(writable, True)  # full: the report cannot be written
+    running = Running(serve, directory, "--workload", "ping", "--clients", "1", "--duration", "1s", "--repetitions", "1000", stdout=writable)
+    running.wait_for_progress()
+    assert running.catches_interrupts()
+    running.interrupt()
+    until(lambda: not running.catches_interrupts(), timeout=30, what="the first SIGINT")
+    running.interrupt()
+    assert running.process.wait(30) == -signal.SIGINT
+    os.close(readable)
+    os.close(writable)
+
+
 PING = ["--workload", "ping", "--clients", "1", "--duration", "100ms", "--repetitions", "1"]
 
 

@@ -30,7 +30,8 @@ RelayReport report() {
             .repetitions = 3,
             .cores = 2,
             .threads = 1,
-            .failure = {}};
+            .failure = {},
+            .interrupted = false};
 }
 
 }  // namespace
@@ -84,9 +85,26 @@ TEST_CASE("the relay's CSV has a line for each target and metric") {
     CHECK(all[6] == "ping,8,0,proxy,generator_cores,1.00,1.00,1.00,,,");
 }
 
+TEST_CASE("an interrupted run is shown as far as it came") {
+    RelayReport shown = report();
+    shown.interrupted = true;
+    shown.results[0].targets[0].pop_back();
+    shown.results[0].targets[1].clear();
+    const std::string table = to_table(shown);
+    CHECK(table.find("ratios are to direct; interrupted\n") != std::string::npos);
+    CHECK(table.find("proxy              -") != std::string::npos);
+    const auto document = boost::json::parse(to_json(shown)).as_object();
+    CHECK(document.at("interrupted").as_bool());
+    const auto& targets = document.at("results").at(0).at("targets");
+    CHECK(targets.at("direct").at("round_trips_per_second").at("values").as_array().size() == 2);
+    CHECK(targets.at("proxy").at("round_trips_per_second").at("values").as_array().empty());
+    CHECK(targets.at("proxy").at("round_trips_per_second").at("ratio").is_null());
+}
+
 TEST_CASE("the relay's JSON has every repetition, its spread, and ratios to the first target") {
     const auto document = boost::json::parse(to_json(report())).as_object();
     CHECK(document.at("failure").is_null());
+    CHECK_FALSE(document.at("interrupted").as_bool());
     CHECK(document.at("targets").at(0).at("rss_source").is_null());
     CHECK(document.at("targets").at(1).at("pids").as_array().size() == 2);
     const auto& targets = document.at("results").at(0).at("targets");
