@@ -186,7 +186,7 @@ tls::Awaitable<> Session::say_goodbye() {
     client_.set_deadline(Clock::now() + farewell_time);
     client_.close_send(true);
     try {
-        co_await read_to_end(client_);
+        co_await client_.ignore_rest();
     } catch (const tls::StreamError&) {
         // Gone already, or not willing to go: closed now either way.
     }

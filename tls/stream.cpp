@@ -175,6 +175,21 @@ Awaitable<bool> Stream::read_exactly(std::span<std::uint8_t> into) {
     co_return true;
 }
 
+Awaitable<> Stream::ignore_rest() {
+    constexpr std::size_t max_ignored = 64 * 1024;
+    for (std::size_t ignored = 0; ignored < max_ignored;) {
+        const ssize_t n = ::recv(fd_, buffers().in.get(), max_ignored - ignored, 0);
+        if (n == 0) co_return;
+        if (n > 0) {
+            ignored += static_cast<std::size_t>(n);
+        } else if (would_block(errno)) {
+            co_await wait(Direction::read);
+        } else {
+            throw StreamError(StreamError::Kind::reset, std::strerror(errno));
+        }
+    }
+}
+
 Awaitable<> Stream::write(Bytes bytes) {
     const bool sent = send(bytes);
     if (!sent) co_await drain();

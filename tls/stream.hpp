@@ -69,6 +69,8 @@ class Stream {
     Awaitable<std::size_t> read_some(std::span<std::uint8_t> into);
     /// False when the peer's data ended before.
     Awaitable<bool> read_exactly(std::span<std::uint8_t> into);
+    /// Waits for the end of the peer's data, below TLS, so also after that has failed. What still comes is thrown away; a flood of it ends the wait.
+    Awaitable<> ignore_rest();
     Awaitable<> write(protocol::Bytes bytes);
     /// From here on the stream is encrypted when the end is `complete`; otherwise it is of no more use.
     Awaitable<Handshake> handshake(SslPtr ssl, bool direct = false);

@@ -1,9 +1,11 @@
 """TLS on the client leg: which certificate is shown, which versions are spoken, which client certificates are asked for."""
 
 import ssl
+import time
 
 import pytest
 
+from harness import messages
 from harness.config import configuration
 from harness.programs import run
 from harness.wire import tls_context
@@ -136,6 +138,19 @@ def test_a_client_certificate_that_does_not_verify_is_refused(start, client, pki
         raw.login()
     assert proxy.event("tls_failed", client_port=raw.port)
     assert not [event for event in proxy.all_events() if event["event"] == "connected"]
+
+
+@pytest.mark.parametrize("who, alert", [("stranger", "UNKNOWN_CA"), (None, "CERTIFICATE_REQUIRED")])
+def test_a_client_that_speaks_on_is_told_by_an_alert_and_not_by_a_reset(start, client, pki, stranger, who, alert):
+    """With TLS 1.3 its part of the handshake is over when the proxy finds fault with it, so more of it may be on the way."""
+    proxy = start(tls={"client_cert": "require", "ca_file": str(pki.people.cert)})
+    raw = client(proxy).negotiate("sslrequest", tls_context(certificate=stranger if who else None, maximum=TLS13))
+    assert proxy.event("tls_failed", client_port=raw.port)
+    for _ in range(2):
+        time.sleep(0.2)
+        raw.send(messages.startup("trust_user"))
+    with pytest.raises(ssl.SSLError, match=alert):
+        raw.receive(1)
 
 
 def test_client_certificates_without_a_ca_file_are_a_configuration_error(run_proxy, pki, cluster):

@@ -211,6 +211,11 @@ void prepare(Pair& pair, const std::optional<Versions>& kind) {
     if (kind) pair.encrypt(*kind);
 }
 
+tls::Awaitable<bool> rest_ignored(Stream& stream) {
+    co_await stream.ignore_rest();
+    co_return true;
+}
+
 }  // namespace
 
 TEST_CASE("both ends complete a handshake with TLS 1.2 and 1.3") {
@@ -369,6 +374,37 @@ TEST_CASE("read_exactly is false when the peer's data ends before") {
             CHECK_FALSE(pair.result_of(pair.server->read_exactly(bytes)));
         }
     }
+}
+
+TEST_CASE("the rest is ignored up to the peer's end, also after TLS has failed") {
+    const auto server_side = server_context();
+    Pair pair;
+    send_raw(*pair.client, "GET / HTTP/1.1\r\n");
+    REQUIRE(pair.result_of(pair.server->handshake(server_side->accept())).end == Handshake::End::failed);
+    bool over = false;
+    pair.start(rest_ignored(*pair.server), over);
+    for (int line = 0; line < 3; ++line) {
+        send_raw(*pair.client, "Host: localhost\r\n");
+        pair.settle();
+        CHECK_FALSE(over);
+    }
+    pair.client->close_send(false);
+    pair.run();
+    CHECK(over);
+}
+
+TEST_CASE("a flood is not ignored for ever") {
+    Pair pair;
+    bool over = false;
+    pair.start(rest_ignored(*pair.server), over);
+    const std::string much(16 * 1024, 'x');
+    for (int times = 0; times < 4; ++times) {
+        pair.settle();
+        CHECK_FALSE(over);
+        send_raw(*pair.client, much);
+    }
+    pair.settle();
+    CHECK(over);
 }
 
 TEST_CASE("peek leaves the byte where it is, and has_unread sees it") {
