@@ -111,7 +111,7 @@ DRIVERS = (
     Driver("lib/pq", "Go", behaves={**_as_named("disable", "require", "verify-full"), "verify-ca": Behaviour("verify-full"),
                                     "require with root": Behaviour("verify-full")}),
     Driver("pgx4", "Go", behaves={**_as_named(*SSLMODES), "prefer with root": Behaviour("prefer"), "require with root": Behaviour("verify-ca")}),
-    Driver("tokio-postgres", "Rust", binds_from=(0, 5), answers_late=False, direct_from=(0, 7, 11), settings=LIBPQ_SETTINGS,
+    Driver("tokio-postgres", "Rust", binds_from=(0, 5), answers_late=False, direct_from=(0, 7, 13), settings=LIBPQ_SETTINGS,
            behaves=_as_named("disable", "prefer", "require", "verify-ca", "verify-full")),
 )
 
