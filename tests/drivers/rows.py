@@ -80,7 +80,15 @@ def _libpq(name: str, language: str, **more) -> Driver:
                   behaves=LIBPQ_BEHAVES, **more)
 
 
+def _system_is_new() -> bool:
+    """Debian 13 and later: fetch-newer has nothing to add there."""
+    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+    return release.get("ID") == "debian" and int(release.get("VERSION_ID", '"0"').strip('"')) >= 13
+
+
 PG8000 = {"scram_from": (1, 13), "binds_from": (1, 17), "verifies_from": (1, 14)}
+# An SSLContext, or none; ssl_context=None is its `prefer`.
+PG8000_BEHAVES = _as_named("disable", "prefer", "require", "verify-ca", "verify-full")
 PGJDBC = {"binds_from": (42, 7, 4), "direct_from": (42, 7, 4), "settings": LIBPQ_SETTINGS, "spelling": "channelBinding={}",
           "behaves": {**_as_named(*SSLMODES), "prefer with root": Behaviour("prefer"), "require with root": Behaviour("require")}}
 
@@ -93,9 +101,8 @@ DRIVERS = (
     _libpq("psycopg", "Python"),
     Driver("asyncpg", "Python", direct_from=(0, 26),
            behaves={**_as_named(*SSLMODES), "prefer with root": Behaviour("prefer"), "require with root": Behaviour("verify-ca")}),
-    Driver("pg8000", "Python", **PG8000, behaves=_as_named("disable", "require")),
-    # An SSLContext, or none; ssl_context=None is its `prefer`.
-    Driver("pg8000-newer", "Python", newer=True, **PG8000, behaves=_as_named("disable", "prefer", "require", "verify-ca", "verify-full")),
+    Driver("pg8000", "Python", **PG8000, behaves=PG8000_BEHAVES if _system_is_new() else _as_named("disable", "require")),
+    Driver("pg8000-newer", "Python", newer=True, **PG8000, behaves=PG8000_BEHAVES),
     _libpq("dbd-pg", "Perl"),
     Driver("pgjdbc", "Java", **PGJDBC),
     Driver("pgjdbc-newer", "Java", newer=True, **PGJDBC),
@@ -160,9 +167,3 @@ def _lines(program: Path, environment: dict[str, str], *, check=False) -> dict[s
     if check and done.returncode:
         raise SystemExit(f"matrix: {program} failed")
     return dict(line.split("\t", 1) for line in done.stdout.splitlines())
-
-
-def _system_is_new() -> bool:
-    """Debian 13 and later: fetch-newer has nothing to add there."""
-    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
-    return release.get("ID") == "debian" and int(release.get("VERSION_ID", '"0"').strip('"')) >= 13
