@@ -63,10 +63,7 @@ tls::Awaitable<bool> Session::log_in() {
 void Session::relay(std::function<void()> on_end) {
     server_->clear_deadline();
     relay_.emplace(client_, *server_);
-    relay_->start(accepted_.route->settings.idle_timeout, [this, on_end = std::move(on_end)] {
-        report_disconnected(relay_->result());
-        on_end();
-    });
+    relay_->start(accepted_.route->settings.idle_timeout, std::move(on_end));
 }
 
 tls::Awaitable<> Session::refuse_late() {
@@ -85,7 +82,8 @@ void Session::report_cut_off() {
     services_.audit.report(std::move(e));
 }
 
-void Session::report_disconnected(const RelayResult& result) {
+void Session::report_disconnected() {
+    const RelayResult result = relay_->result();
     record_.bytes_from_client = result.bytes_from_client;
     record_.bytes_from_server = result.bytes_from_server;
     Event e = event(EventKind::disconnected);

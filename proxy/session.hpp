@@ -52,8 +52,10 @@ class Session {
 
     /// Everything up to ReadyForQuery. False: the session is over and reported. Never throws.
     tls::Awaitable<bool> log_in();
-    /// Everything after, without a coroutine: `on_end` is called when it is over and reported, and may destroy the session.
+    /// Everything after, without a coroutine: `on_end` is called when it is over, and may destroy the session.
     void relay(std::function<void()> on_end);
+    /// For the audit, once the relay is over.
+    void report_disconnected();
     /// Ends the session from outside, on its own thread.
     void abort(std::string reason);
 
@@ -84,7 +86,6 @@ class Session {
 
     tls::Awaitable<> refuse_late();
     void report_cut_off();
-    void report_disconnected(const RelayResult& result);
     tls::Awaitable<> refuse(const Refusal& refusal);
     tls::Awaitable<> tell(const protocol::ErrorResponse& response);
     tls::Awaitable<> say_goodbye();

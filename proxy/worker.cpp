@@ -31,8 +31,7 @@ void Worker::run_session(int fd, int family, Accepted accepted, std::function<vo
         if (error) {
             spdlog::error("cannot take over a connection: {}", error.message());
             ::close(fd);
-            load_.fetch_sub(1, std::memory_order_relaxed);
-            return on_end();
+            return release(on_end);
         }
         auto session = std::make_unique<Session>(services_, prewarm_, std::move(accepted), std::move(socket));
         asio::co_spawn(io_.get_executor(), drive(std::move(session), std::move(on_end)), asio::detached);
@@ -45,15 +44,19 @@ tls::Awaitable<> Worker::drive(std::unique_ptr<Session> session, std::function<v
     const bool established = co_await session->log_in();
     if (established) {
         sessions_[key] = std::move(session);
-        key->relay([this, key, on_end = std::move(on_end)] { end(key, on_end); });
+        key->relay([this, key, on_end = std::move(on_end)] {
+            release(on_end);
+            key->report_disconnected();  // whoever reads that a client has gone finds its place free
+            sessions_.erase(key);
+        });
         co_return;
     }
     session.reset();
-    end(key, on_end);
+    sessions_.erase(key);
+    release(on_end);
 }
 
-void Worker::end(Session* session, const std::function<void()>& on_end) {
-    sessions_.erase(session);
+void Worker::release(const std::function<void()>& on_end) {
     load_.fetch_sub(1, std::memory_order_relaxed);
     on_end();
 }

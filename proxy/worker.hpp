@@ -28,7 +28,7 @@ class Worker {
 
    private:
     tls::Awaitable<> drive(std::unique_ptr<Session> session, std::function<void()> on_end);
-    void end(Session* session, const std::function<void()>& on_end);
+    void release(const std::function<void()>& on_end);
 
     Services& services_;
     asio::io_context io_{1};

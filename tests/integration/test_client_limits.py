@@ -49,6 +49,16 @@ def test_a_refused_client_that_does_not_close_takes_no_place(start, client):
     client(proxy).login()
 
 
+def test_the_place_of_a_client_that_is_reported_gone_is_free(start, client):
+    proxy = start(runtime={"max_connections": 1})
+    for times in range(1, 201):
+        raw = client(proxy)
+        raw.login()
+        raw.send(messages.TERMINATE)
+        raw.close()
+        until(lambda: proxy.audit_text().count('"event":"disconnected"') == times, interval=0)
+
+
 def test_a_tls_client_can_read_that_there_are_too_many_connections(start, client, connect):
     proxy = start(runtime={"max_connections": 1})
     client(proxy).login()
