@@ -1,11 +1,13 @@
 """The proxies before a server that costs nothing (`pgairlock-bench serve`): what they themselves spend on a byte, a round trip and an idle
 connection, and what a busy session notices of thousands of others. HAProxy is here too: it speaks direct TLS only, which that server takes."""
 
+import shutil
 from datetime import datetime, timezone
 from pathlib import Path
 
 from programs import Process, free_port, give_to_postgres, run
-from targets import PGAIRLOCK, PGBOUNCER, Target
+from rows import Load
+from targets import PGAIRLOCK, PGBOUNCER, Target, make_certificates
 
 HAPROXY = """\
 global
@@ -23,8 +25,11 @@ listen postgres
 """
 
 
-def bare(directory: Path, binary: Path, bench: Path, rounds: int, idle: int, facts: dict[str, str], running) -> str:
-    """Markdown."""
+def bare(directory: Path, binary: Path, bench: Path, load: Load, rounds: int, idle: int, facts: dict[str, str], running) -> str:
+    """Markdown. `directory` is empty."""
+    make_certificates(directory)
+    give_to_postgres(directory)
+    binary, bench = (Path(shutil.copy(program, directory)) for program in (binary, bench))  # a build that goes on meanwhile changes nothing
     upstream = _serve(directory, bench, running)
     targets = {"direct": (upstream, "sslmode=require", None)}
     for leg in ("tls", "plain"):
@@ -35,7 +40,8 @@ def bare(directory: Path, binary: Path, bench: Path, rounds: int, idle: int, fac
     conninfos = [f"{name}=host=127.0.0.1 port={target.tls_port} user=bench dbname=bench {mode}" for name, (target, mode, _) in targets.items()]
     pids = [f"--pid={name}={process.process.pid}" for name, (_, _, process) in targets.items() if process]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(directory)}
-    common = ["--repetitions", str(rounds), "--idle", str(idle), "--connect-rate", "100", "--copy-mb", "1000"]
+    common = ["--repetitions", str(rounds), "--idle", str(idle), "--connect-rate", "100", "--copy-mb", str(load.copy_mib),
+              "--duration", f"{load.seconds}s"]
     table = run([bench, "relay", *conninfos, *pids, *common, "--workload", "idle,copy-out,copy-in,ping,busy-among-idle"], env=environment)
     config = HAPROXY.format(port="PORT", bind=" ssl crt FILE alpn postgresql", upstream="PORT", dir="DIR")
     head = "\n".join(f"- {name}: {value}" for name, value in facts.items() if name != "run")

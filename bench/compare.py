@@ -61,20 +61,17 @@ def main() -> None:
                    f"{load.idle_connections} idle connections; {(time.monotonic() - begin) / 60:.0f} minutes",
         }
         waits = headline(directory, direct, directory / "pgairlock", options.bench, options.rounds, load.seconds, running) if options.headline else ""
-        if options.bare:
-            say("before a server that costs nothing: some minutes")
-            for program in (options.pgairlock, options.bench):
-                shutil.copy(program, directory / program.name)
-            options.bare.write_text(bare(directory, directory / options.pgairlock.name, directory / options.bench.name, options.rounds, options.bare_idle, facts, running))
         tools = run([postgres_bin() / "pgbench", "--version"]) + run(["openssl", "version"]).strip()
         report = document(results, targets, negotiated, facts, tools, waits, bound(results))
-    if not rows:
-        return
-    if options.html:
-        options.html.write_text(page(results, facts))
-    if options.output:
-        options.output.write_text(report)
-    print(report if not options.output else results.markdown())
+        if rows and options.html:
+            options.html.write_text(page(results, facts))
+        if rows and options.output:
+            options.output.write_text(report)
+        if options.bare:
+            say("before a server that costs nothing: some minutes")
+            options.bare.write_text(bare(temporary_directory(running, "/tmp"), options.pgairlock, options.bench, load, options.rounds, options.bare_idle, facts, running))
+    if rows:
+        print(report if not options.output else results.markdown())
 
 
 def parse_arguments() -> argparse.Namespace:
