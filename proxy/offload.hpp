@@ -46,14 +46,14 @@ template <class Work>
 auto Offload::run(Work work, std::chrono::steady_clock::time_point deadline, std::shared_ptr<tls::Timer> waiting)
     -> tls::Awaitable<std::optional<decltype(work())>> {
     struct Pending {
-        std::shared_ptr<tls::Timer> timer;
+        std::weak_ptr<tls::Timer> timer;  // weak: work that is left to itself outlives the timer's io_context
         std::optional<decltype(work())> result;
         bool abandoned = false;
     };
     const tls::Executor executor = co_await asio::this_coro::executor;
     const auto pending = std::make_shared<Pending>();
-    pending->timer = std::move(waiting);
-    pending->timer->expires_at(deadline);
+    pending->timer = waiting;
+    waiting->expires_at(deadline);
     asio::post(*pool_, [state = state_, pending, executor, deadline, work = std::move(work)]() mutable {
         if (std::chrono::steady_clock::now() >= deadline || !begin(*state)) return;
         std::optional<decltype(work())> result;
@@ -67,10 +67,11 @@ auto Offload::run(Work work, std::chrono::steady_clock::time_point deadline, std
         if (state->closed) return;
         asio::post(executor, [pending, result = std::move(result)]() mutable {
             pending->result = std::move(result);
-            if (!pending->abandoned) pending->timer->cancel();
+            const auto timer = pending->timer.lock();
+            if (timer && !pending->abandoned) timer->cancel();
         });
     });
-    co_await pending->timer->async_wait(tls::returning);
+    co_await waiting->async_wait(tls::returning);
     pending->abandoned = true;  // the timer may be waited for by somebody else by now
     co_return std::move(pending->result);
 }
