@@ -173,8 +173,8 @@ void Fleet::copy(std::int64_t since) {
     file.exec("BEGIN");  // one state of the file for all tables
     database_->exec("BEGIN");
     database_->exec("SET LOCAL statement_timeout = '30s'");
-    // What was committed is not sent again, so a crash of the database must not take it.
-    database_->exec("SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') IN ('off', 'local')");
+    // What was committed is not sent again, so a crash of the database must not take it. `local`: a standby that hangs must not hold it up.
+    database_->exec("SELECT set_config('synchronous_commit', 'local', true) WHERE current_setting('synchronous_commit') = 'off'");
     if (since == 0) {
         for (const std::string_view table : tables) {
             database_->exec("DELETE FROM pgairlock." + std::string(table) + " WHERE proxy = $1", {settings_.instance});
