@@ -43,13 +43,13 @@ struct Prewarm::Pool {
         return at_once;
     }
 
-    /// The error, or nothing. Even without memory the pool goes on trying.
-    tls::Awaitable<std::string> add_one() {
+    /// nullopt: done; otherwise the error. Even without memory the pool goes on trying.
+    tls::Awaitable<std::optional<std::string>> add_one() {
         try {
             UpstreamConnection connection = co_await connect_upstream(resolver, *upstream, true, Clock::now() + attempt_time);
             if (connection.failure) co_return connection.failure->error;
             if (!stopped) ready.push_back({.connection = std::move(connection), .made = Clock::now()});
-            co_return std::string();
+            co_return std::nullopt;
         } catch (const std::exception& error) {
             co_return error.what();
         }
@@ -130,9 +130,9 @@ tls::Awaitable<> Prewarm::keep_filled(std::shared_ptr<Pool> pool) {
             co_await pool->changed.async_wait(tls::returning);
             continue;
         }
-        const std::string error = co_await pool->add_one();
-        if (error.empty() || pool->stopped) continue;
-        pool->failed(error);
+        const std::optional<std::string> error = co_await pool->add_one();
+        if (!error || pool->stopped) continue;
+        pool->failed(*error);
         co_await pool->rest(pause);
         pause = std::min<std::chrono::seconds>(pause * 2, longest_pause);
     }
