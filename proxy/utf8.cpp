@@ -5,7 +5,7 @@
 namespace proxy {
 namespace {
 
-/// Length of the UTF-8 sequence at the front, which is not ASCII, 0 when there is none (RFC 3629, section 4).
+/// Length of the UTF-8 sequence at the front, where no ASCII is; 0 when there is none (RFC 3629, section 4).
 std::size_t sequence_length(std::string_view text) {
     const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const unsigned char first = at(0);
