@@ -123,12 +123,13 @@ def try_driver(world: World, client: Client, modes: list[str]) -> Result:
 
 
 def show_problems(results: list[Result]) -> None:
+    """A line each: scripts/test repeats them at its end."""
     for result in results:
         if result.broken:
-            say(f"\n{result.client.driver.name}: {result.broken}")
+            say(f"FAILED {result.client.driver.name}: {result.broken}")
         for cell in result.cells:
-            if cell.problems:
-                say("\n" + "\n  ".join([str(cell), *cell.problems]))
+            for problem in cell.problems:
+                say(f"FAILED {cell}: {problem}")
 
 
 def say(text: str) -> None:

@@ -52,6 +52,7 @@ class Outcome:
     failed: int = 0  # logins
     cost: int = 0  # probes that were refused
     evidence: list[str] = field(default_factory=list)
+    joined: bool = True  # all that it did can be in one row: its process was always found, or never
     false: list[str] = field(default_factory=list)  # claims that are not true
     problems: list[str] = field(default_factory=list)  # anything else
 
@@ -116,10 +117,11 @@ class Trials:
             self._check_logins(behaviour, one, answers, outcome)
             self._check_certificates(directory, one, outcome)
             judge(report(directory), behaviour, one, outcome)
-            if one.trusted != "other":
+            if one.trusted != "other" and outcome.joined:
                 kept.append(directory)
-        case.outcomes[TOGETHER] = outcome = Outcome(TOGETHER, exact_together(behaviour, case.outcomes))
-        judge(report(*kept), behaviour, None, outcome)
+        if kept:
+            case.outcomes[TOGETHER] = outcome = Outcome(TOGETHER, exact_together(case.outcomes))
+            judge(report(*kept), behaviour, None, outcome)
         for directory in self._world.directory.glob(f"{self._stem.name}*"):
             shutil.rmtree(directory)
         return case
@@ -218,8 +220,10 @@ def exact(driver: Driver, behaviour: Behaviour, one: Round, answers: list[dict])
     return ("allow", "verify-full")
 
 
-def exact_together(behaviour: Behaviour, outcomes: dict[str, Outcome]) -> Interval:
-    parts = [outcome.exact for outcome in outcomes.values() if outcome.exact and outcome.round != "mistrusted"]
+def exact_together(outcomes: dict[str, Outcome]) -> Interval | None:
+    parts = [outcome.exact for outcome in outcomes.values() if outcome.exact and outcome.joined and outcome.round != "mistrusted"]
+    if not parts:
+        return None
     least, most = max(SSLMODES.index(part[0]) for part in parts), min(SSLMODES.index(part[1]) for part in parts)
     return SSLMODES[least], SSLMODES[most]
 
@@ -241,15 +245,17 @@ def judge(said: dict, behaviour: Behaviour, one: Round | None, outcome: Outcome)
     outcome.evidence = client["evidence"]
     outcome.cost = cost(said)
     # A process that is gone too soon to be found cannot be joined to its logins: what it did before is in a row of its own.
-    is_joined = len({client["usename"] for client in clients}) == 1
-    if not outcome.is_exact and is_joined:
+    outcome.joined = len(clients) == 1 or all(client["client_process"] for client in clients)
+    if not outcome.is_exact and outcome.joined:
         outcome.problems.append(f"reported as {' .. '.join(outcome.reported)}, decidable is {' .. '.join(outcome.exact)}: {describe(clients)}")
+    if one and one.probes and outcome.joined and client["breaks_on_ca_rotation"] == "unknown" and behaviour.mode not in ("disable", "allow"):
+        outcome.problems.append(f"breaks_on_ca_rotation unknown: {describe(clients)}")
     if one and one.probes and outcome.cost != outcome.failed and not behaviour.falls_back:
         outcome.problems.append(f"{outcome.failed} logins failed, the report says that probing cost {outcome.cost}")
     # An alert is believed at once, a close without one the second time.
     refused = [evidence for evidence in outcome.evidence if "_refused" in evidence and not evidence.startswith("tls_")]
     needed = sum(2 if evidence.endswith("_silently") else 1 for evidence in refused) if behaviour.verifies or behaviour.falls_back else 0
-    if one and one.probes and is_joined and outcome.cost > needed:
+    if one and one.probes and outcome.joined and outcome.cost > needed:
         outcome.problems.append(f"probing cost {outcome.cost} connections, {refused} need {needed}")
 
 
@@ -272,8 +278,6 @@ def find_false_claims(client: dict, behaviour: Behaviour, one: Round | None, out
         breaks = "yes" if behaviour.verifies and one.trusted == "real" else "no"
         if client["breaks_on_ca_rotation"] not in (breaks, "unknown"):
             outcome.false.append(f"breaks_on_ca_rotation {client['breaks_on_ca_rotation']}: {seen}")
-        if one.probes and client["breaks_on_ca_rotation"] == "unknown" and client["connections"] and behaviour.mode not in ("disable", "allow"):
-            outcome.problems.append(f"breaks_on_ca_rotation unknown: {seen}")
 
 
 def describe(clients: list[dict]) -> str:

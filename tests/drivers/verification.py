@@ -42,6 +42,11 @@ class Result:
         return [(case, outcome) for case in self.cases for outcome in case.outcomes.values()]
 
     @property
+    def scattered(self) -> int:
+        """Verdicts that were not held to what is decidable: see Outcome.joined."""
+        return sum(not outcome.joined for _, outcome in self.outcomes)
+
+    @property
     def false(self) -> int:
         return sum(len(outcome.false) for _, outcome in self.outcomes)
 
@@ -71,11 +76,15 @@ def main() -> None:
             options.write.write_text(page(results, missing))
     print(tables(results))
     show_problems(results)
-    failed, passed, false = (sum(getattr(result, name) for result in results) for name in ("failed", "passed", "false"))
+    failed, passed, false, scattered = (sum(getattr(result, name) for result in results) for name in ("failed", "passed", "false", "scattered"))
     if missing:
         print(f"not available here, not tested: {', '.join(missing)}")
     if false:
         print(f"!!! {false} FALSE CLAIMS")
+    print(f"{scattered} verdicts with more than one row, because a process was gone before it was found")
+    if scattered > passed / 2:
+        print("FAILED: they are too many to have tested anything")
+        failed += 1
     counts = [f"{failed} failed"] * bool(failed) + [f"{passed} passed"]
     print(f"{', '.join(counts)} in {time.monotonic() - begin:.1f}s")
     sys.exit(1 if failed or not passed else 0)
@@ -140,13 +149,13 @@ def try_budget(trials: Trials, result: Result) -> None:
 
 
 def show_problems(results: list[Result]) -> None:
+    """A line each: scripts/test repeats them at its end."""
     for result in results:
         for problem in result.problems:
-            say(f"\n{result.client.driver.name}: {problem}")
+            say(f"FAILED {result.client.driver.name}: {problem}")
         for case, outcome in result.outcomes:
-            lines = [*(f"FALSE CLAIM: {claim}" for claim in outcome.false), *outcome.problems]
-            if lines:
-                say("\n" + "\n  ".join([f"{case} ({case.behaviour.mode} by behaviour), {outcome.round}:", *lines]))
+            for problem in [*(f"FALSE CLAIM: {claim}" for claim in outcome.false), *outcome.problems]:
+                say(f"FAILED {case} ({case.behaviour.mode} by behaviour), {outcome.round}: {problem}")
 
 
 def say(text: str) -> None:
