@@ -48,14 +48,15 @@ def verifying(pki):
     return tls_context(ca=pki.front.cert)
 
 
-def log_in(proxy, context, *, source=None) -> bool:
-    """False: the client did not like the certificate."""
+def log_in(proxy, context, *, source=None, stays=0.0) -> bool:
+    """False: the client did not like the certificate. Its process is certainly found where it `stays` for a while (seconds)."""
     with Client(proxy.address, source=source) as raw:
         try:
             raw.negotiate("sslrequest", context)
         except ssl.SSLCertVerificationError:
             return False
         raw.login()
+        time.sleep(stays)
         return True
 
 
@@ -86,7 +87,7 @@ def test_parallel_connections_cost_no_client_more_than_its_budget(probing, verif
     proxy = probing(max_per_client=budget)
     addresses = [f"127.0.0.{number}" for number in range(11, 15)]
     for address in addresses:
-        assert log_in(proxy, verifying, source=address)
+        assert log_in(proxy, verifying, source=address, stays=0.2)
     each = [(address,) for address in addresses * (connections // len(addresses))]
     seen = in_parallel(lambda address: (address, knock(proxy, verifying, address)), each)
     lost = Counter(address for address, certificate in seen if certificate is None)
