@@ -145,21 +145,54 @@ std::map<Source, std::vector<std::size_t>> by_source(const std::vector<ClientRow
     return out;
 }
 
-bool has_seen(const ClientRow& client, std::initializer_list<Evidence> any) {
+/// A client that falls back comes within seconds (sources.cpp); the clocks of two proxies, and what is noted late, take the rest.
+constexpr Microseconds fallback_time = 60'000'000;
+
+/// Both kinds of evidence may be of one moment.
+bool may_meet(const EvidenceRow& a, const EvidenceRow& b) {
+    return a.first_seen <= b.last_seen + fallback_time && b.first_seen <= a.last_seen + fallback_time;
+}
+
+/// Clients that went on in clear after what may have been another's failure with TLS, by upstream and address.
+using Fallbacks = std::map<std::pair<std::string, std::string>, std::vector<std::size_t>>;
+
+bool is_fallback(Evidence evidence) {
+    return evidence == Evidence::clear_startup_after_tls || evidence == Evidence::clear_startup_after_tls_login ||
+           evidence == Evidence::clear_startup_after_declined;
+}
+
+Fallbacks fallbacks(const std::vector<ClientRow>& clients) {
+    Fallbacks out;
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+        const bool any = std::any_of(clients[i].evidence.begin(), clients[i].evidence.end(), [](const EvidenceRow& row) {
+            const auto evidence = protocol::parse_evidence(row.evidence);
+            return evidence && is_fallback(*evidence);
+        });
+        if (any) out[{clients[i].who.upstream, clients[i].who.client_addr}].push_back(i);
+    }
+    return out;
+}
+
+/// The client, which is of that address, went on in clear after what looks like this handshake, so it may be that client's: one that does
+/// not insist.
+bool may_have_gone_on(const HandshakeRow& handshake, const ClientRow& client) {
+    if (!handshake.client_exe.empty() && !client.who.client_exe.empty() && handshake.client_exe != client.who.client_exe) return false;
+    const bool after_no = protocol::parse_evidence(handshake.evidence.evidence) == Evidence::closed_after_no;
     return std::any_of(client.evidence.begin(), client.evidence.end(), [&](const EvidenceRow& row) {
         const auto evidence = protocol::parse_evidence(row.evidence);
-        return evidence && std::find(any.begin(), any.end(), *evidence) != any.end();
+        return evidence && is_fallback(*evidence) && (*evidence == Evidence::clear_startup_after_declined) == after_no &&
+               may_meet(row, handshake.evidence);
     });
 }
 
-/// A client of that address went on in clear after what looks like this handshake, so it may be that client's: one that does not insist.
-bool may_have_gone_on(const HandshakeRow& handshake, const ClientRow& client) {
-    if (client.who.upstream != handshake.upstream || client.who.client_addr != handshake.client_addr) return false;
-    if (!handshake.client_exe.empty() && !client.who.client_exe.empty() && handshake.client_exe != client.who.client_exe) return false;
-    if (protocol::parse_evidence(handshake.evidence.evidence) == Evidence::closed_after_no) {
-        return has_seen(client, {Evidence::clear_startup_after_declined});
-    }
-    return has_seen(client, {Evidence::clear_startup_after_tls, Evidence::clear_startup_after_tls_login});
+/// Another than these clients may have: one whose executable was not found, or that was never seen with TLS.
+bool others_may_have_gone_on(const Fallbacks& fallbacks, const std::vector<ClientRow>& clients, const std::vector<std::size_t>& these,
+                             const HandshakeRow& handshake) {
+    const auto there = fallbacks.find({handshake.upstream, handshake.client_addr});
+    if (there == fallbacks.end()) return false;
+    return std::any_of(there->second.begin(), there->second.end(), [&](std::size_t index) {
+        return std::find(these.begin(), these.end(), index) == these.end() && may_have_gone_on(handshake, clients[index]);
+    });
 }
 
 void give(ReportClient& client, const HandshakeRow& handshake, bool possible) {
@@ -251,19 +284,17 @@ std::vector<ReportClient> join(const InventoryRows& inventory) {
     std::vector<ReportClient> clients;
     for (const ClientRow& row : inventory.clients) clients.emplace_back().row = row;
     const auto sources = by_source(inventory.clients);
+    const Fallbacks in_clear = fallbacks(inventory.clients);
     Strangers strangers;
     for (const HandshakeRow& handshake : inventory.handshakes) {
         const Source from = source(handshake);
         const auto found = is_nowhere(from) ? sources.end() : sources.find(from);
-        if (found == sources.end()) {
-            const bool possible = std::any_of(inventory.clients.begin(), inventory.clients.end(),
-                                              [&](const ClientRow& client) { return may_have_gone_on(handshake, client); });
-            add_stranger(strangers, handshake, possible);
-            continue;
-        }
-        for (const std::size_t index : found->second) {
+        const std::vector<std::size_t> owners = found == sources.end() ? std::vector<std::size_t>() : found->second;
+        const bool possible = owners.size() > 1 || others_may_have_gone_on(in_clear, inventory.clients, owners, handshake);
+        if (owners.empty()) add_stranger(strangers, handshake, possible);
+        for (const std::size_t index : owners) {
             ReportClient& client = clients[index];
-            give(client, handshake, found->second.size() > 1 || is_another_programs(handshake.evidence, client.row));
+            give(client, handshake, possible || is_another_programs(handshake.evidence, client.row));
         }
     }
     for (auto& [key, client] : strangers) clients.push_back(std::move(client));

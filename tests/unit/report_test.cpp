@@ -346,6 +346,31 @@ TEST_CASE("a handshake that fits nobody proves nothing when a client of that add
     CHECK(interval(Evidence::tls_refused, Evidence::tls_startup, "/bin/a").verifies() == protocol::Verifies::yes);
 }
 
+TEST_CASE("a refusal proves nothing about its client when a connection that cannot be told from its fallback came in clear") {
+    const auto judged = [](Evidence refused, ClientRow in_clear, const std::string& exe = "/bin/a") {
+        auto tls = with_exe(with_ja4(client("app", {seen(Evidence::tls_startup)}), "t13"), exe);
+        auto joined = join(inventory({std::move(tls), std::move(in_clear)}, {handshake(seen(refused), exe)}));
+        weigh(joined.at(0));
+        return joined.at(0).sslmode;
+    };
+    constexpr SslModeInterval nothing{SslMode::allow, SslMode::verify_full};
+    const auto fell_back = seen(Evidence::clear_startup_after_tls, start + 10);
+    // Its process was gone before it was found, whatever user it said.
+    CHECK(judged(Evidence::untrusted_refused, client("app", {fell_back}, true)) == nothing);
+    CHECK(judged(Evidence::untrusted_refused, client("other", {fell_back}, true)) == nothing);
+    CHECK(judged(Evidence::closed_after_no, client("app", {seen(Evidence::clear_startup_after_declined)}, true)) == nothing);
+    // From another host, where no executable is known: one that never had TLS has no fingerprint.
+    CHECK(judged(Evidence::untrusted_refused, client("other", {fell_back}, true), "") == nothing);
+    // It was somebody else: by its program, its behaviour, the time, or the address.
+    CHECK(judged(Evidence::untrusted_refused, with_exe(client("app", {fell_back}, true), "/bin/b")).min == SslMode::verify_ca);
+    CHECK(judged(Evidence::untrusted_refused, client("other", {seen(Evidence::clear_startup)}, true)).min == SslMode::verify_ca);
+    CHECK(judged(Evidence::untrusted_refused, client("other", {seen(Evidence::clear_startup_after_declined)}, true)).min == SslMode::verify_ca);
+    CHECK(judged(Evidence::untrusted_refused, client("app", {seen(Evidence::clear_startup_after_tls, start + hour)}, true)).min == SslMode::verify_ca);
+    auto elsewhere = client("app", {fell_back}, true);
+    elsewhere.who.client_addr = "10.0.0.2";
+    CHECK(judged(Evidence::untrusted_refused, elsewhere).min == SslMode::verify_ca);
+}
+
 TEST_CASE("handshakes without a fingerprint are nobody's") {
     const auto joined = join(inventory({with_ja4(client("app", {}), "")}, {handshake(seen(Evidence::no_client_hello), "", "")}));
     CHECK(joined.size() == 2);
