@@ -60,10 +60,10 @@ PostgresUrl::PostgresUrl(std::string text) : text_(std::move(text)) {
 
 void Postgres::Deleter::operator()(pg_conn* p) const noexcept { PQfinish(p); }
 
-Postgres::Postgres(const PostgresUrl& url, std::function<bool()> give_up) : give_up_(std::move(give_up)) {
+Postgres::Postgres(const PostgresUrl& url, std::function<bool()> give_up, const char* name) : give_up_(std::move(give_up)) {
     // Keys after dbname override the URL's. tcp_user_timeout: a server that vanished is noticed while there is something to send.
     const std::array<const char*, 6> keys{"tcp_user_timeout", "fallback_application_name", "dbname", "client_encoding", nullptr, nullptr};
-    const std::array<const char*, 6> values{"10000", "pgairlock", url.text().c_str(), "UTF8", nullptr, nullptr};
+    const std::array<const char*, 6> values{"10000", name, url.text().c_str(), "UTF8", nullptr, nullptr};
     connection_.reset(PQconnectStartParams(keys.data(), values.data(), 1));
     if (!connection_) throw PostgresError("out of memory");
     const auto deadline = Clock::now() + connect_timeout;
@@ -78,32 +78,48 @@ Postgres::Postgres(const PostgresUrl& url, std::function<bool()> give_up) : give
 }
 
 std::vector<Postgres::Row> Postgres::exec(const std::string& sql, const std::vector<std::string>& parameters) {
-    const auto deadline = Clock::now() + answer_timeout;
+    std::vector<Row> rows;
+    begin(sql, parameters);
+    finish([&](Row& row) { rows.push_back(std::move(row)); });
+    return rows;
+}
+
+void Postgres::each(const std::string& sql, const std::function<void(Row&)>& visit) {
+    begin(sql, {});
+    PQsetSingleRowMode(connection_.get());
+    finish(visit);
+}
+
+void Postgres::begin(const std::string& sql, const std::vector<std::string>& parameters) {
     PGconn* const connection = connection_.get();
     std::vector<const char*> values;
     for (const std::string& parameter : parameters) values.push_back(parameter.c_str());
     if (!PQsendQueryParams(connection, sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr, nullptr, 0)) {
         throw PostgresError(one_line(PQerrorMessage(connection)));
     }
-    send(deadline);
-    std::vector<Row> rows;
+}
+
+void Postgres::finish(const std::function<void(Row&)>& visit) {
+    PGconn* const connection = connection_.get();
+    send(Clock::now() + answer_timeout);
     std::string error;
     for (;;) {
-        while (PQisBusy(connection)) {
+        for (const auto deadline = Clock::now() + answer_timeout; PQisBusy(connection);) {
             wait(For::read, deadline);
             if (!PQconsumeInput(connection)) throw PostgresError(one_line(PQerrorMessage(connection)));
         }
         const Result result(PQgetResult(connection));
         if (!result) break;
         const auto status = PQresultStatus(result.get());
-        if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) error = one_line(PQresultErrorMessage(result.get()));
+        const bool is_fine = status == PGRES_TUPLES_OK || status == PGRES_SINGLE_TUPLE || status == PGRES_COMMAND_OK;
+        if (!is_fine) error = one_line(PQresultErrorMessage(result.get()));
         for (int i = 0; i < PQntuples(result.get()); ++i) {
-            Row& row = rows.emplace_back();
+            Row row;
             for (int column = 0; column < PQnfields(result.get()); ++column) row.emplace_back(PQgetvalue(result.get(), i, column));
+            visit(row);
         }
     }
     if (!error.empty()) throw PostgresError(error);
-    return rows;
 }
 
 void Postgres::send(Clock::time_point deadline) {

@@ -36,13 +36,17 @@ class Postgres {
     using Row = std::vector<std::string>;
 
     /// Connects. `give_up` is asked ten times a second, and true ends any wait. Only the look-up of a name cannot be ended: libpq does that
-    /// before it first comes back. Throws PostgresError.
-    Postgres(const PostgresUrl& url, std::function<bool()> give_up);
+    /// before it first comes back. `name`: application_name, unless the URL has one. Throws PostgresError.
+    Postgres(const PostgresUrl& url, std::function<bool()> give_up, const char* name = "pgairlock");
 
     /// One statement; NULL is given as an empty text. Throws PostgresError.
     std::vector<Row> exec(const std::string& sql, const std::vector<std::string>& parameters = {});
+    /// The same, row by row: not all of them are kept.
+    void each(const std::string& sql, const std::function<void(Row&)>& visit);
 
    private:
+    void begin(const std::string& sql, const std::vector<std::string>& parameters);
+    void finish(const std::function<void(Row&)>& visit);
     enum class For { read, write, read_or_write };
     void wait(For what, std::chrono::steady_clock::time_point deadline);
     void send(std::chrono::steady_clock::time_point deadline);

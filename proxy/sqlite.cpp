@@ -15,7 +15,23 @@ constexpr int busy_timeout_ms = 250;
     const int error = sqlite3_system_errno(db);
     const int code = sqlite3_errcode(db);
     if (error != 0 && (code == SQLITE_IOERR || code == SQLITE_CANTOPEN)) what += ": " + std::string(std::generic_category().message(error));
+    if (code == SQLITE_NOTADB) throw NotSqlite(what);
     throw SqliteError(what);
+}
+
+/// As SQLite's URI (https://www.sqlite.org/uri.html).
+std::string uri(const std::string& path) {
+    std::string out = "file:";
+    for (const char c : path) {
+        constexpr char hex[] = "0123456789ABCDEF";
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '%' || c == '?' || c == '#') {
+            out += {'%', hex[byte >> 4], hex[byte & 15]};
+        } else {
+            out += c;
+        }
+    }
+    return out;
 }
 
 }  // namespace
@@ -41,6 +57,8 @@ bool Statement::step() {
 }
 
 void Statement::reset() noexcept { sqlite3_reset(statement_.get()); }
+
+int Statement::columns() const noexcept { return sqlite3_column_count(statement_.get()); }
 
 std::int64_t Statement::integer(int column) const noexcept { return sqlite3_column_int64(statement_.get(), column); }
 
@@ -69,8 +87,9 @@ void Sqlite::Deleter::operator()(sqlite3* p) const noexcept { sqlite3_close_v2(p
 
 Sqlite::Sqlite(const std::string& path, Mode mode) {
     sqlite3* db = nullptr;
-    const int flags = (mode == Mode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) | SQLITE_OPEN_NOMUTEX;
-    const int result = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
+    const int flags = (mode == Mode::read_write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX;
+    const int result = mode == Mode::immutable ? sqlite3_open_v2((uri(path) + "?immutable=1").c_str(), &db, flags | SQLITE_OPEN_URI, nullptr)
+                                               : sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
     db_.reset(db);
     if (result != SQLITE_OK) fail(db);
     sqlite3_extended_result_codes(db, 0);

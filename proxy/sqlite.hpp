@@ -17,6 +17,11 @@ struct SqliteError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// The file is something else.
+struct NotSqlite : SqliteError {
+    using SqliteError::SqliteError;
+};
+
 /// A prepared statement. `with` begins it anew; a row's columns hold until the next step.
 class Statement {
    public:
@@ -41,6 +46,7 @@ class Statement {
     /// Lets go of the row, and with it of the read lock.
     void reset() noexcept;
 
+    int columns() const noexcept;
     std::int64_t integer(int column) const noexcept;
     std::string text(int column) const;
     bool is_null(int column) const noexcept;
@@ -64,7 +70,11 @@ class Statement {
 
 class Sqlite {
    public:
-    enum class Mode { read_only, read_write };
+    enum class Mode {
+        read_only,
+        read_write,
+        immutable,  ///< read, and nobody writes to it: works where no file can be made beside it
+    };
 
     /// The file must exist. Throws SqliteError.
     Sqlite(const std::string& path, Mode mode);
