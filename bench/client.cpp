@@ -165,8 +165,6 @@ tls::Awaitable<> Client::read_to_ready() {
 /// Query and close have as much time as the login has: it is a limit for what hangs, and part of no measurement.
 void Client::allow_time() { stream_->set_deadline(Clock::now() + route_->target().connect_timeout); }
 
-void Client::fail(const std::exception& error) const {
-    throw std::runtime_error(std::string(to_string(watch_.current())) + ": " + error.what());
-}
+void Client::fail(const std::exception& error) const { throw std::runtime_error(std::string(to_string(watch_.current())) + ": " + error.what()); }
 
 }  // namespace bench

@@ -26,7 +26,7 @@ struct ConnectOptions {
     bool libpq = false;
     bool progress = false;
     std::string format = "table";
-    std::string output;  ///< empty: standard output
+    std::string output;   ///< empty: standard output
     std::string version;  ///< for the report
 };
 

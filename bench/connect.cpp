@@ -97,8 +97,7 @@ class Run {
     /// A target that cannot be connected to is reported, and not measured.
     bool try_out(std::size_t i) {
         TargetResult& result = report_.targets[i];
-        const Trial trial =
-            options_.libpq ? try_out_libpq(result.target, workload_.query) : bench::try_out(*routes_[i], workload_.query);
+        const Trial trial = options_.libpq ? try_out_libpq(result.target, workload_.query) : bench::try_out(*routes_[i], workload_.query);
         result.tls = trial.tls;
         if (!trial.error.empty()) result.whole.record_failure(trial.error);
         return trial.error.empty();

@@ -10,8 +10,8 @@ namespace {
 
 using protocol::SslMode;
 
-constexpr std::array<std::string_view, 11> keywords{"host",    "hostaddr",       "port",        "user",             "password",       "dbname",
-                                                    "sslmode", "sslnegotiation", "sslrootcert", "application_name", "connect_timeout"};
+constexpr std::array<std::string_view, 11> keywords{
+    "host", "hostaddr", "port", "user", "password", "dbname", "sslmode", "sslnegotiation", "sslrootcert", "application_name", "connect_timeout"};
 constexpr int default_timeout = 10;
 constexpr int longest_timeout = 3600;
 
@@ -83,7 +83,8 @@ int number(const Settings& settings, std::string_view keyword, int fallback, int
 SslMode read_sslmode(const std::string& text) {
     const auto mode = protocol::parse_sslmode(text);
     if (mode == SslMode::prefer || mode == SslMode::allow) {
-        fail("sslmode=" + text + " lets the server choose between TLS and clear text, so that two targets may be measured in different ways: "
+        fail("sslmode=" + text +
+             " lets the server choose between TLS and clear text, so that two targets may be measured in different ways: "
              "say disable, require, verify-ca or verify-full");
     }
     if (!mode) fail("sslmode=" + text + ": expected disable, require, verify-ca or verify-full");

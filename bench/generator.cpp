@@ -1,8 +1,7 @@
 #include "bench/generator.hpp"
 
-#include <boost/asio/use_future.hpp>
-
 #include <algorithm>
+#include <boost/asio/use_future.hpp>
 #include <stdexcept>
 
 #include "bench/interrupt.hpp"

@@ -34,13 +34,12 @@ Scenario idle_scenario(const ScenarioOptions& options) {
         if (!subject.process) return {std::nullopt, std::nullopt, std::nullopt};
         return {(static_cast<double>(now) - static_cast<double>(*subject.unused_kib)) / count, spent.process_cores(), spent.busiest_thread_share};
     };
-    return {.workload = "idle",
-            .title = "idle, " + std::to_string(options.idle) + " connections",
-            .clients = options.idle,
-            .metrics = {{.key = "rss_kib_per_connection", .name = "RSS KiB/connection", .digits = 1},
-                        process_cores_metric(),
-                        busiest_thread_metric()},
-            .measure = measure};
+    return {
+        .workload = "idle",
+        .title = "idle, " + std::to_string(options.idle) + " connections",
+        .clients = options.idle,
+        .metrics = {{.key = "rss_kib_per_connection", .name = "RSS KiB/connection", .digits = 1}, process_cores_metric(), busiest_thread_metric()},
+        .measure = measure};
 }
 
 }  // namespace bench

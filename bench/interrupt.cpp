@@ -1,8 +1,7 @@
 #include "bench/interrupt.hpp"
 
-#include <csignal>
-
 #include <atomic>
+#include <csignal>
 
 namespace bench {
 namespace {
@@ -13,7 +12,7 @@ static_assert(std::atomic<bool>::is_always_lock_free, "is written by a signal ha
 }  // namespace
 
 void catch_interrupts() {
-    struct sigaction action{};
+    struct sigaction action {};
     action.sa_handler = [](int) { noted = true; };
     action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
     for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);

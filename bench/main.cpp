@@ -27,12 +27,12 @@ Examples:
 Exit: 0 done, 1 a connection failed, 2 usage error.)";
 
 void add_default(CLI::App& command, const std::string& keyword, const std::string& text, bench::Settings& defaults) {
-    command.add_option_function<std::string>("--" + keyword, [keyword, &defaults](const std::string& value) { defaults[keyword] = value; }, text);
+    command.add_option_function<std::string>(
+        "--" + keyword, [keyword, &defaults](const std::string& value) { defaults[keyword] = value; }, text);
 }
 
 void add_connect(CLI::App& command, bench::ConnectOptions& options) {
-    command.add_option("targets", options.targets, "NAME=CONNINFO, measured in turn; the first is what the others are compared with")
-        ->required();
+    command.add_option("targets", options.targets, "NAME=CONNINFO, measured in turn; the first is what the others are compared with")->required();
     add_default(command, "user", "for targets that name none", options.defaults);
     add_default(command, "dbname", "for targets that name none (default: the user's name)", options.defaults);
     add_default(command, "sslmode", "for targets that name none (default: verify-full)", options.defaults);
@@ -66,8 +66,7 @@ Example: a proxy before the null backend, and the null backend itself.
 Exit: 0 done, 1 a measurement failed, 2 usage error.)";
 
 void add_relay(CLI::App& command, bench::RelayOptions& options) {
-    command.add_option("targets", options.targets, "NAME=CONNINFO, measured in turn; the first is what the others are compared with")
-        ->required();
+    command.add_option("targets", options.targets, "NAME=CONNINFO, measured in turn; the first is what the others are compared with")->required();
     add_default(command, "user", "for targets that name none (default: bench)", options.defaults);
     add_default(command, "dbname", "for targets that name none (default: the user's name)", options.defaults);
     add_default(command, "sslmode", "for targets that name none (default: verify-full)", options.defaults);
@@ -132,8 +131,7 @@ int main(int argc, char** argv) {
     if (const char* password = std::getenv("PGPASSWORD")) connect.defaults["password"] = relay.defaults["password"] = password;
     relay.version = PGAIRLOCK_VERSION;
     relay.defaults["user"] = "bench";
-    CLI::App* relay_command =
-        app.add_subcommand("relay", "What a relayed byte, a round trip and an idle connection cost, with and without a proxy.");
+    CLI::App* relay_command = app.add_subcommand("relay", "What a relayed byte, a round trip and an idle connection cost, with and without a proxy.");
     add_relay(*relay_command, relay);
 
     bench::ServeOptions serve;

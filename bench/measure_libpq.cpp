@@ -43,7 +43,8 @@ struct Parameters {
 Connection open(const Parameters& parameters) {
     Connection connection(PQconnectdbParams(parameters.keywords.data(), parameters.values.data(), 0));
     if (!connection || PQstatus(connection.get()) != CONNECTION_OK) throw failure(Phase::total, PQerrorMessage(connection.get()));
-    PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);  // its default is stderr
+    PQsetNoticeProcessor(
+        connection.get(), [](void*, const char*) {}, nullptr);  // its default is stderr
     return connection;
 }
 

@@ -10,9 +10,9 @@
 namespace bench {
 
 struct Measurement {
-    PerPhase<Histogram> phases;  ///< of the connections that came to their end
+    PerPhase<Histogram> phases;                     ///< of the connections that came to their end
     std::map<std::string, std::uint64_t> failures;  ///< by error text
-    std::uint64_t unstarted = 0;  ///< see Schedule
+    std::uint64_t unstarted = 0;                    ///< see Schedule
     Duration elapsed{0};
 
     void record(const Phases& connection);

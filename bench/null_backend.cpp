@@ -107,8 +107,8 @@ void NullBackend::append_welcome(Buffer& out, std::uint32_t pid) {
     protocol::append_authentication(out, protocol::AuthenticationCode::ok);
     // What drivers look at: psycopg2 wants the date style, psql the version.
     constexpr std::pair<std::string_view, std::string_view> parameters[]{
-        {"server_version", "15.0"}, {"server_encoding", "UTF8"},  {"client_encoding", "UTF8"},          {"DateStyle", "ISO, MDY"},
-        {"TimeZone", "UTC"},        {"integer_datetimes", "on"},  {"standard_conforming_strings", "on"},
+        {"server_version", "15.0"}, {"server_encoding", "UTF8"}, {"client_encoding", "UTF8"},           {"DateStyle", "ISO, MDY"},
+        {"TimeZone", "UTC"},        {"integer_datetimes", "on"}, {"standard_conforming_strings", "on"},
     };
     for (const auto& [name, value] : parameters) {
         append_message(out, 'S', [&](Writer& writer) {
@@ -144,9 +144,7 @@ void NullBackend::answer(const Frame& frame, Buffer& out) {
         case 'B':
         case 'C':
         case 'D':
-        case 'E':
-            state_ = State::skip_to_sync;
-            return append_error(out, "ERROR", "0A000", "only simple queries are served here");
+        case 'E': state_ = State::skip_to_sync; return append_error(out, "ERROR", "0A000", "only simple queries are served here");
         case 'H':
         case 'd':
         case 'c':

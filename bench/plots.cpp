@@ -57,9 +57,9 @@ std::string bar(const TargetResult& result, const std::vector<Phase>& phases, do
     for (std::size_t i = 0; i < phases.size(); ++i) {
         const double width = mean_us(result, phases[i]) * scale;
         if (width <= 0) continue;
-        out += "<rect class=\"f" + std::to_string(i) + "\" x=\"" + coordinate(x) + "\" y=\"" + coordinate(y) + "\" width=\"" +
-               coordinate(width) + "\" height=\"" + coordinate(bar_height) + "\"><title>" + escaped(result.target.name) + ", " +
-               std::string(to_string(phases[i])) + ": " + time_text(mean_us(result, phases[i])) + "</title></rect>";
+        out += "<rect class=\"f" + std::to_string(i) + "\" x=\"" + coordinate(x) + "\" y=\"" + coordinate(y) + "\" width=\"" + coordinate(width) +
+               "\" height=\"" + coordinate(bar_height) + "\"><title>" + escaped(result.target.name) + ", " + std::string(to_string(phases[i])) +
+               ": " + time_text(mean_us(result, phases[i])) + "</title></rect>";
         x += width;
     }
     return out;
@@ -108,8 +108,8 @@ std::string phase_bars(const Report& report) {
     if (longest <= 0) return "";
     const double scale = (right - left) / longest;
     const double bottom = bar_step * static_cast<double>(report.targets.size()) + 8;
-    std::string out = "<h2>Where the time goes</h2><p class=\"faint\">Means of the phases.</p>" +
-                      open_svg(bottom + 50, "Mean time of each phase, by target");
+    std::string out =
+        "<h2>Where the time goes</h2><p class=\"faint\">Means of the phases.</p>" + open_svg(bottom + 50, "Mean time of each phase, by target");
     for (double us = 0; us <= longest; us += tick(longest)) {
         out += line(left + us * scale, 4, left + us * scale, bottom) + text_at(left + us * scale, bottom + 15, "middle", time_text(us));
     }

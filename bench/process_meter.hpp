@@ -16,7 +16,7 @@ namespace bench {
 struct ProcessStat {
     pid_t pid = 0;
     pid_t parent = 0;
-    std::uint64_t ticks = 0;  ///< user and system time of all threads, and of children that have ended and were waited for
+    std::uint64_t ticks = 0;      ///< user and system time of all threads, and of children that have ended and were waited for
     std::uint64_t own_ticks = 0;  ///< without those children, whom the kernel counts in every thread's stat as well
 };
 

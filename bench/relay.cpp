@@ -71,8 +71,7 @@ void refuse_shared_processes(const std::vector<Subject>& subjects) {
         for (const pid_t pid : subject.process ? subject.process->pids() : std::vector<pid_t>()) {
             const auto [owner, first] = owners.emplace(pid, subject.name());
             if (first || owner->second == subject.name()) continue;
-            throw std::invalid_argument("--workload idle: " + owner->second + " and " + subject.name() +
-                                        " are the same process: start one for each");
+            throw std::invalid_argument("--workload idle: " + owner->second + " and " + subject.name() + " are the same process: start one for each");
         }
     }
 }

@@ -65,13 +65,8 @@ std::optional<Spread> RelayReport::Result::ratio(std::size_t target, std::size_t
 }
 
 std::string to_json(const RelayReport& report) {
-    json::object document{{"program", "pgairlock-bench"},
-                          {"command", "relay"},
-                          {"version", report.version},
-                          {"started", report.started},
-                          {"repetitions", report.repetitions},
-                          {"cores", report.cores},
-                          {"threads", report.threads}};
+    json::object document{{"program", "pgairlock-bench"},      {"command", "relay"},    {"version", report.version}, {"started", report.started},
+                          {"repetitions", report.repetitions}, {"cores", report.cores}, {"threads", report.threads}};
     json::array targets;
     for (const RelayReport::Target& target : report.targets) targets.push_back(target_of(target));
     document["targets"] = std::move(targets);

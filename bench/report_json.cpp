@@ -52,8 +52,8 @@ json::array repetition_objects(const TargetResult& result) {
         for (const Phase phase : all_phases) {
             if (repetition.p50[phase]) p50[to_string(phase)] = us(*repetition.p50[phase]);
         }
-        out.push_back(json::object{{"connections", repetition.connections}, {"failed", repetition.failed},
-                                   {"rate", rounded(repetition.rate)}, {"p50_us", std::move(p50)}});
+        out.push_back(json::object{
+            {"connections", repetition.connections}, {"failed", repetition.failed}, {"rate", rounded(repetition.rate)}, {"p50_us", std::move(p50)}});
     }
     return out;
 }

@@ -17,8 +17,8 @@ std::vector<Endpoint> look_up(const Target& target) {
     hints.ai_flags = target.hostaddr.empty() ? 0 : AI_NUMERICHOST;
     addrinfo* found = nullptr;
     const int error = getaddrinfo(host.c_str(), std::to_string(target.port).c_str(), &hints, &found);
-    if (error != 0) throw std::runtime_error("target \"" + target.name + "\": could not translate host name \"" + host + "\" to address: " +
-                                             gai_strerror(error));
+    if (error != 0)
+        throw std::runtime_error("target \"" + target.name + "\": could not translate host name \"" + host + "\" to address: " + gai_strerror(error));
     std::vector<Endpoint> endpoints;
     for (const addrinfo* each = found; each; each = each->ai_next) endpoints.emplace_back(each->ai_addr, each->ai_addrlen, IPPROTO_TCP);
     freeaddrinfo(found);
@@ -42,8 +42,7 @@ std::unique_ptr<const tls::ClientContext> make_context(const Target& target) {
 protocol::Buffer make_startup_message(const Target& target) {
     constexpr std::uint32_t version_3_0 = 3 << 16;
     return protocol::serialize(protocol::StartupMessage{
-        .version = version_3_0,
-        .parameters = {{"user", target.user}, {"database", target.dbname}, {"application_name", target.application_name}}});
+        .version = version_3_0, .parameters = {{"user", target.user}, {"database", target.dbname}, {"application_name", target.application_name}}});
 }
 
 }  // namespace

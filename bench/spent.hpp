@@ -7,7 +7,7 @@ namespace bench {
 
 struct Spent {
     double seconds = 0;
-    std::optional<double> process_cpu;  ///< nullopt: the target's processes are not known
+    std::optional<double> process_cpu;           ///< nullopt: the target's processes are not known
     std::optional<double> busiest_thread_share;  ///< nullopt: so, or they did nothing
     double own_cpu = 0;
 

@@ -55,8 +55,8 @@ void check(const Node& table, const Upstream& upstream, Reading& reading) {
     check_pair(table, {"sslcert", "sslkey"}, reading);
     check_versions(table, upstream.ssl_min_protocol_version, upstream.ssl_max_protocol_version, reading);
     if (upstream.ssl_min_protocol_version < TlsVersion::v1_2) {
-        reading.warn(table.where("ssl_min_protocol_version"), in_quotes(to_string(upstream.ssl_min_protocol_version)) +
-                                                                  " lets a server use TLS below 1.2, which is broken");
+        reading.warn(table.where("ssl_min_protocol_version"),
+                     in_quotes(to_string(upstream.ssl_min_protocol_version)) + " lets a server use TLS below 1.2, which is broken");
     }
 }
 
@@ -74,7 +74,8 @@ void check(const Node& table, const Probe& probe, bool keeps_inventory, Reading&
     if (probe.enabled && table.find("kinds") && wants_candidate && !table.gives("candidate_cert_file")) {
         reading.error(table.where("kinds"), R"("candidate" needs candidate_cert_file: the certificate that clients will meet)");
     }
-    if (probe.enabled && !keeps_inventory) reading.error(table.where("enabled"), "needs audit.inventory: what was done to whom must outlive restarts");
+    if (probe.enabled && !keeps_inventory)
+        reading.error(table.where("enabled"), "needs audit.inventory: what was done to whom must outlive restarts");
     if (probe.enabled && probe.kinds.empty()) reading.error(table.where("kinds"), "nothing to probe with: one of " + join(names<ProbeKind>()));
 }
 
@@ -91,8 +92,7 @@ void check_distinct(const std::vector<Listener>& listeners, Reading& reading) {
             if (address.kind == Address::Kind::tcp && address.port == 0) continue;
             const auto [earlier, is_new] = addresses.emplace(to_string(address), address.origin);
             if (is_new) continue;
-            reading.error(address.origin, in_quotes(to_string(address)) + " is listened on already, by line " +
-                                              std::to_string(earlier->second.line));
+            reading.error(address.origin, in_quotes(to_string(address)) + " is listened on already, by line " + std::to_string(earlier->second.line));
         }
     }
 }
@@ -101,23 +101,20 @@ namespace {
 
 void check_pair(const Node& table, Pair pair, Reading& reading) {
     if (table.gives(pair.certificate) == table.gives(pair.key)) return;
-    const auto [given, missing] =
-        table.gives(pair.certificate) ? std::pair{pair.certificate, pair.key} : std::pair{pair.key, pair.certificate};
+    const auto [given, missing] = table.gives(pair.certificate) ? std::pair{pair.certificate, pair.key} : std::pair{pair.key, pair.certificate};
     reading.error(table.where(given), "needs " + std::string{missing} + " beside it");
 }
 
 void check_client_cert(const Node& table, const ListenerTls& tls, Reading& reading) {
     const bool is_asked_for = tls.client_cert != ClientCert::disable;
     if (is_asked_for && !table.gives("ca_file")) {
-        reading.error(table.where("client_cert"),
-                      "needs ca_file: the CA certificates that client certificates are verified against");
+        reading.error(table.where("client_cert"), "needs ca_file: the CA certificates that client certificates are verified against");
     }
     if (!is_asked_for && table.gives("ca_file")) {
         reading.warn(table.where("ca_file"), R"(has no effect without client_cert = "request" or "require")");
     }
     if (tls.client_cert == ClientCert::require && tls.mode == ClientTlsMode::allow) {
-        reading.warn(table.where("client_cert"),
-                     R"("require" asks nothing of plain connections; mode = "require" refuses those)");
+        reading.warn(table.where("client_cert"), R"("require" asks nothing of plain connections; mode = "require" refuses those)");
     }
 }
 
@@ -125,32 +122,28 @@ void check_versions(const Node& table, TlsVersion min, TlsVersion max, Reading& 
     if (max == TlsVersion::unset || min <= max) return;
     // Either may be the default; the one that was written is the one to change.
     const auto* const written = table.find("ssl_max_protocol_version") ? "ssl_max_protocol_version" : "ssl_min_protocol_version";
-    reading.error(table.where(written), setting("ssl_max_protocol_version", to_string(max)) + " is lower than " +
-                                            setting("ssl_min_protocol_version", to_string(min)));
+    reading.error(table.where(written),
+                  setting("ssl_max_protocol_version", to_string(max)) + " is lower than " + setting("ssl_min_protocol_version", to_string(min)));
 }
 
 /// libpq's rules (fe-connect.c, pqConnectOptions2) and its words.
 void check_sslmode(const Node& table, const Upstream& upstream, Reading& reading) {
     const std::string sslmode = in_quotes(to_string(upstream.sslmode));
-    const auto system = std::find_if(upstream.sslrootcert.begin(), upstream.sslrootcert.end(),
-                                     [](const File& file) { return file.path == "system"; });
+    const auto system =
+        std::find_if(upstream.sslrootcert.begin(), upstream.sslrootcert.end(), [](const File& file) { return file.path == "system"; });
     if (system != upstream.sslrootcert.end() && upstream.sslmode != SslMode::verify_full) {
-        reading.error(table.where("sslmode"),
-                      "weak sslmode " + sslmode + R"( may not be used with sslrootcert=system (use "verify-full"))");
+        reading.error(table.where("sslmode"), "weak sslmode " + sslmode + R"( may not be used with sslrootcert=system (use "verify-full"))");
     }
     if (upstream.sslmode == SslMode::verify_ca && !table.gives("sslrootcert")) {
-        reading.error(table.where("sslmode"),
-                      sslmode + " needs sslrootcert: the CA certificates that the server is verified against");
+        reading.error(table.where("sslmode"), sslmode + " needs sslrootcert: the CA certificates that the server is verified against");
     }
     if (upstream.sslnegotiation == SslNegotiation::direct && upstream.sslmode < SslMode::require) {
-        reading.error(table.where("sslmode"),
-                      "weak sslmode " + sslmode +
-                          R"( may not be used with sslnegotiation=direct (use "require", "verify-ca", or )"
-                          R"("verify-full"))");
+        reading.error(table.where("sslmode"), "weak sslmode " + sslmode +
+                                                  R"( may not be used with sslnegotiation=direct (use "require", "verify-ca", or )"
+                                                  R"("verify-full"))");
     }
     if (upstream.prewarm > 0 && upstream.sslmode < SslMode::require) {
-        reading.error(table.where("prewarm"),
-                      "keeps TLS connections ready, which sslmode " + sslmode + R"( does not insist on (use "verify-full"))");
+        reading.error(table.where("prewarm"), "keeps TLS connections ready, which sslmode " + sslmode + R"( does not insist on (use "verify-full"))");
     }
     warn_about_sslmode(table, upstream.sslmode, reading);
 }
@@ -159,22 +152,18 @@ void check_server_name(const Node& table, const Upstream& upstream, Reading& rea
     if (upstream.sslmode != SslMode::verify_full || table.gives("ssl_server_name")) return;
     for (const Address& host : upstream.hosts) {
         if (host.kind != Address::Kind::unix_socket) continue;
-        reading.error(host.origin,
-                      in_quotes(to_string(host)) + " has no name to verify: sslmode = \"verify-full\" needs ssl_server_name");
+        reading.error(host.origin, in_quotes(to_string(host)) + " has no name to verify: sslmode = \"verify-full\" needs ssl_server_name");
     }
 }
 
 void warn_about_sslmode(const Node& table, SslMode sslmode, Reading& reading) {
     if (sslmode == SslMode::verify_full) return;
-    const auto* const consequence = sslmode == SslMode::verify_ca
-                                        ? " does not check the server's name, only who issued its certificate"
-                                        : " does not authenticate the server";
+    const auto* const consequence =
+        sslmode == SslMode::verify_ca ? " does not check the server's name, only who issued its certificate" : " does not authenticate the server";
     reading.warn(table.where("sslmode"), in_quotes(to_string(sslmode)) + consequence + R"(; "verify-full" does)");
 }
 
-std::string setting(std::string_view key, std::string_view value) {
-    return std::string{key} + " = " + in_quotes(value);
-}
+std::string setting(std::string_view key, std::string_view value) { return std::string{key} + " = " + in_quotes(value); }
 
 }  // namespace
 }  // namespace config

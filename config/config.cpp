@@ -25,13 +25,9 @@ std::string to_string(const Address& address) {
     return (is_ipv6 ? "[" + address.host + "]" : address.host) + ":" + std::to_string(address.port);
 }
 
-std::string_view to_string(ClientTlsMode mode) noexcept {
-    return names<ClientTlsMode>()[static_cast<std::size_t>(mode)];
-}
+std::string_view to_string(ClientTlsMode mode) noexcept { return names<ClientTlsMode>()[static_cast<std::size_t>(mode)]; }
 
-std::string_view to_string(TlsVersion version) noexcept {
-    return names<TlsVersion>()[static_cast<std::size_t>(version)];
-}
+std::string_view to_string(TlsVersion version) noexcept { return names<TlsVersion>()[static_cast<std::size_t>(version)]; }
 
 std::string_view to_string(ProbeKind kind) noexcept {
     switch (kind) {

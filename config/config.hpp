@@ -130,7 +130,7 @@ struct Upstream {
     std::vector<Address> hosts;
     protocol::SslMode sslmode = protocol::SslMode::verify_full;
     std::vector<File> sslrootcert_candidate;  ///< rehearsal: every handshake is also judged against these, never enforced
-    std::vector<File> sslrootcert;  ///< path "system": the operating system's. Empty: not given (then verify-full means "system")
+    std::vector<File> sslrootcert;            ///< path "system": the operating system's. Empty: not given (then verify-full means "system")
     SslNegotiation sslnegotiation = SslNegotiation::postgres;
     File sslcert;
     File sslkey;
@@ -143,7 +143,7 @@ struct Upstream {
     TargetSessionAttrs target_session_attrs = TargetSessionAttrs::any;
     unsigned prewarm = 0;              ///< TLS connections kept ready, for each thread
     Duration prewarm_max_age{30'000};  ///< below the server's authentication_timeout
-    Duration connect_timeout{5'000};  ///< per address: TCP, TLS negotiation and handshake
+    Duration connect_timeout{5'000};   ///< per address: TCP, TLS negotiation and handshake
     Duration tcp_keepalive{60'000};
     Duration tcp_user_timeout{0};
     Origin origin;
@@ -180,8 +180,8 @@ struct Probe {
 };
 
 struct Audit {
-    std::string file = "audit.jsonl";  ///< relative to the state directory; "-": stdout; empty: off
-    std::string inventory = "inventory.db";  ///< relative to the state directory; postgresql://...; empty: off
+    std::string file = "audit.jsonl";                            ///< relative to the state directory; "-": stdout; empty: off
+    std::string inventory = "inventory.db";                      ///< relative to the state directory; postgresql://...; empty: off
     Duration inventory_retention{std::chrono::hours(24 * 400)};  ///< clients and days not seen for so long are forgotten
     bool process_owner = true;
     Probe probe;

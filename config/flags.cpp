@@ -53,9 +53,7 @@ void add_text(Node& table, std::string key, const std::string& text, std::string
     table.children.push_back(std::move(value));
 }
 
-Origin origin_of(std::string_view flag) {
-    return {.file = "command line", .line = 0, .column = 0, .key = std::string{flag}};
-}
+Origin origin_of(std::string_view flag) { return {.file = "command line", .line = 0, .column = 0, .key = std::string{flag}}; }
 
 }  // namespace
 }  // namespace config

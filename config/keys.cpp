@@ -8,15 +8,14 @@ using namespace std::string_view_literals;
 
 template <>
 const Section<Log>& section() {
-    static const Section<Log> it{
-        "[log]",
-        "Messages for operators.",
-        {
-            {"level", &Log::level, R"("info")", "The least severe messages that are written."},
-            {"format", &Log::format, R"("text")", "Lines for people, or one JSON object a line."},
-            {"file", &Log::file, R"("")", "Where messages go; reopened on SIGUSR1. Empty: standard error.", Rule::path},
-        },
-        {}};
+    static const Section<Log> it{"[log]",
+                                 "Messages for operators.",
+                                 {
+                                     {"level", &Log::level, R"("info")", "The least severe messages that are written."},
+                                     {"format", &Log::format, R"("text")", "Lines for people, or one JSON object a line."},
+                                     {"file", &Log::file, R"("")", "Where messages go; reopened on SIGUSR1. Empty: standard error.", Rule::path},
+                                 },
+                                 {}};
     return it;
 }
 
@@ -29,12 +28,10 @@ const Section<Runtime>& section() {
             {"threads", &Runtime::threads, "0", "Worker threads; 0: one per core."},
             {"max_connections", &Runtime::max_connections, "10000",
              "Client connections at a time; beyond it clients get FATAL 53300 `too_many_connections`.", Rule::positive},
-            {"max_connections_per_address", &Runtime::max_connections_per_address, "0",
-             "The same for one client address; 0: no limit."},
-            {"client_login_timeout", &Runtime::client_login_timeout, R"("60s")",
-             "From accepting a connection to the server's first ReadyForQuery.", Rule::positive},
-            {"drain_timeout", &Runtime::drain_timeout, R"("30s")",
-             "How long sessions may go on after SIGTERM; `0s`: they end at once."},
+            {"max_connections_per_address", &Runtime::max_connections_per_address, "0", "The same for one client address; 0: no limit."},
+            {"client_login_timeout", &Runtime::client_login_timeout, R"("60s")", "From accepting a connection to the server's first ReadyForQuery.",
+             Rule::positive},
+            {"drain_timeout", &Runtime::drain_timeout, R"("30s")", "How long sessions may go on after SIGTERM; `0s`: they end at once."},
             {"state_dir", &Runtime::state_dir, R"("")",
              "Folder for what pgairlock writes: generated certificates and audit files. Empty: `$STATE_DIRECTORY`, else "
              "`/var/lib/pgairlock` for root, else `$XDG_STATE_HOME/pgairlock`.",
@@ -50,19 +47,17 @@ const Section<Listener>& section() {
         "[[listener]]",
         "Where clients connect. The table may be repeated; a file without one gets a listener with the defaults.",
         {
-            {"name", &Listener::name, R"("")",
-             "Its name in logs and audit events. Empty: the upstream's name, or `listener-N` when that is taken."},
-            {"listen", &Listener::listen, R"(["127.0.0.1:6432"])",
-             "IP addresses with a port, and `unix:/path`. A change needs a restart.", Rule::listen_address},
+            {"name", &Listener::name, R"("")", "Its name in logs and audit events. Empty: the upstream's name, or `listener-N` when that is taken."},
+            {"listen", &Listener::listen, R"(["127.0.0.1:6432"])", "IP addresses with a port, and `unix:/path`. A change needs a restart.",
+             Rule::listen_address},
             {"upstream", &Listener::upstream, R"("")",
              "Name of the `[upstream.NAME]` that its connections go to. May be left out when there is exactly one."},
             {"allow", &Listener::allow, R"(["127.0.0.0/8", "::1/128"])",
              "Client addresses that are let in, as `ADDRESS/BITS`; others are refused and audited. Not asked of UNIX-domain "
              "sockets."},
-            {"idle_timeout", &Listener::idle_timeout, R"("0s")",
-             "Sessions on which nothing moves for so long are ended; `0s`: never."},
-            {"tcp_keepalive", &Listener::tcp_keepalive, R"("60s")",
-             "Idle time before TCP keepalive probes to the client; `0s`: off.", Rule::tcp_timer},
+            {"idle_timeout", &Listener::idle_timeout, R"("0s")", "Sessions on which nothing moves for so long are ended; `0s`: never."},
+            {"tcp_keepalive", &Listener::tcp_keepalive, R"("60s")", "Idle time before TCP keepalive probes to the client; `0s`: off.",
+             Rule::tcp_timer},
         },
         {"tls"}};
     return it;
@@ -79,8 +74,7 @@ const Section<ListenerTls>& section() {
             {"direct", &ListenerTls::direct, "true", "Accept PostgreSQL 17's direct TLS (`sslnegotiation=direct`)."},
             {"cert_file", &ListenerTls::cert_file, R"("")",
              "Certificate chain, PEM; reloaded when it changes. Empty: one is generated in the state directory."},
-            {"key_file", &ListenerTls::key_file, R"("")",
-             "Its private key, PEM, not encrypted; refused when group or others may read it."},
+            {"key_file", &ListenerTls::key_file, R"("")", "Its private key, PEM, not encrypted; refused when group or others may read it."},
             {"trust", &ListenerTls::trust, R"("distributed")",
              "`distributed`: verifying clients are expected to trust the certificate; `undistributed`: nobody was given its CA, "
              "so "
@@ -90,14 +84,11 @@ const Section<ListenerTls>& section() {
              "Whether TLS clients are asked for a certificate, and whether they must have one."},
             {"ssl_min_protocol_version", &ListenerTls::ssl_min_protocol_version, R"("TLSv1.2")",
              "Lowest TLS version; below `TLSv1.2` needs `legacy = true`.", Rule::not_empty},
-            {"ssl_max_protocol_version", &ListenerTls::ssl_max_protocol_version, R"("")",
-             "Highest TLS version. Empty: the newest."},
-            {"ssl_ciphers", &ListenerTls::ssl_ciphers, R"("")",
-             "Cipher list up to TLS 1.2, in OpenSSL's syntax. Empty: OpenSSL's."},
+            {"ssl_max_protocol_version", &ListenerTls::ssl_max_protocol_version, R"("")", "Highest TLS version. Empty: the newest."},
+            {"ssl_ciphers", &ListenerTls::ssl_ciphers, R"("")", "Cipher list up to TLS 1.2, in OpenSSL's syntax. Empty: OpenSSL's."},
             {"ssl_tls13_ciphers", &ListenerTls::ssl_tls13_ciphers, R"("")", "Cipher suites of TLS 1.3. Empty: OpenSSL's."},
             {"ssl_groups", &ListenerTls::ssl_groups, R"("")", "Key exchange groups, separated by colons. Empty: OpenSSL's."},
-            {"legacy", &ListenerTls::legacy, "false",
-             "Lower OpenSSL's security level on this leg only, for very old clients; audited as weak."},
+            {"legacy", &ListenerTls::legacy, "false", "Lower OpenSSL's security level on this leg only, for very old clients; audited as weak."},
         },
         {"certificate"}};
     return it;
@@ -111,8 +102,8 @@ const Section<Certificate>& section() {
         {
             {"cert_file", &Certificate::cert_file, "", "As in `[listener.tls]`."},
             {"key_file", &Certificate::key_file, "", "As in `[listener.tls]`."},
-            {"server_names", &Certificate::server_names, "[]",
-             "Names (SNI) that it is shown for; `*.` may stand in front. Empty: any.", Rule::server_name},
+            {"server_names", &Certificate::server_names, "[]", "Names (SNI) that it is shown for; `*.` may stand in front. Empty: any.",
+             Rule::server_name},
         },
         {}};
     return it;
@@ -125,8 +116,7 @@ const Section<Upstream>& section() {
         "A PostgreSQL server, by a name of your choice. At least one is needed.",
         {
             {"hosts", &Upstream::hosts, "",
-             "`HOST:PORT` (5432 when left out) or `unix:/path`, tried in order; names are resolved anew for every connection.",
-             Rule::host_address},
+             "`HOST:PORT` (5432 when left out) or `unix:/path`, tried in order; names are resolved anew for every connection.", Rule::host_address},
             {"sslmode", &Upstream::sslmode, R"("verify-full")", "As in libpq."},
             {"sslrootcert", &Upstream::sslrootcert, "[]",
              "CA certificates, PEM, that the server is verified against, or `system`; reloaded when they change. Empty: `system` "
@@ -135,11 +125,9 @@ const Section<Upstream>& section() {
             {"sslrootcert_candidate", &Upstream::sslrootcert_candidate, "[]",
              "Rehearsal of a rotation: every server certificate is also judged against these CA files. The result is recorded "
              "(`candidate_ok`), never enforced."},
-            {"sslnegotiation", &Upstream::sslnegotiation, R"("postgres")",
-             "`direct` starts with TLS at once; PostgreSQL 17 and later."},
+            {"sslnegotiation", &Upstream::sslnegotiation, R"("postgres")", "`direct` starts with TLS at once; PostgreSQL 17 and later."},
             {"sslcert", &Upstream::sslcert, R"("")", "Client certificate for the server, PEM."},
-            {"sslkey", &Upstream::sslkey, R"("")",
-             "Its private key, PEM, not encrypted; refused when group or others may read it."},
+            {"sslkey", &Upstream::sslkey, R"("")", "Its private key, PEM, not encrypted; refused when group or others may read it."},
             {"ssl_ciphers", &Upstream::ssl_ciphers, R"("")", "Cipher list up to TLS 1.2, in OpenSSL's syntax. Empty: OpenSSL's."},
             {"ssl_tls13_ciphers", &Upstream::ssl_tls13_ciphers, R"("")", "Cipher suites of TLS 1.3. Empty: OpenSSL's."},
             {"ssl_groups", &Upstream::ssl_groups, R"("P-256:X25519:P-384")",
@@ -147,11 +135,9 @@ const Section<Upstream>& section() {
              "default."},
             {"ssl_server_name", &Upstream::ssl_server_name, R"("")",
              "Name to send (SNI) and to verify instead of the host's, for private DNS and tunnels.", Rule::host_name},
-            {"ssl_min_protocol_version", &Upstream::ssl_min_protocol_version, R"("TLSv1.2")", "Lowest TLS version.",
-             Rule::not_empty},
+            {"ssl_min_protocol_version", &Upstream::ssl_min_protocol_version, R"("TLSv1.2")", "Lowest TLS version.", Rule::not_empty},
             {"ssl_max_protocol_version", &Upstream::ssl_max_protocol_version, R"("")", "Highest TLS version. Empty: the newest."},
-            {"target_session_attrs", &Upstream::target_session_attrs, R"("any")",
-             "The kind of server that is wanted among `hosts`."},
+            {"target_session_attrs", &Upstream::target_session_attrs, R"("any")", "The kind of server that is wanted among `hosts`."},
             {"prewarm", &Upstream::prewarm, "0",
              "TLS connections to the server that each thread keeps ready, so that a client need not wait for them. They occupy no slot of "
              "`max_connections`, but a process each."},
@@ -159,13 +145,11 @@ const Section<Upstream>& section() {
              "How long one is kept; then it is closed and made anew. The server's `authentication_timeout` (60 s) runs meanwhile, and the "
              "login must fit into the rest.",
              Rule::positive},
-            {"connect_timeout", &Upstream::connect_timeout, R"("5s")", "For each address: TCP, TLS negotiation and handshake.",
-             Rule::positive},
-            {"tcp_keepalive", &Upstream::tcp_keepalive, R"("60s")",
-             "Idle time before TCP keepalive probes to the server; `0s`: off.", Rule::tcp_timer},
-            {"tcp_user_timeout", &Upstream::tcp_user_timeout, R"("0s")",
-             "How long sent data may stay unacknowledged before the connection is given up; `0s`: the kernel's default.",
+            {"connect_timeout", &Upstream::connect_timeout, R"("5s")", "For each address: TCP, TLS negotiation and handshake.", Rule::positive},
+            {"tcp_keepalive", &Upstream::tcp_keepalive, R"("60s")", "Idle time before TCP keepalive probes to the server; `0s`: off.",
              Rule::tcp_timer},
+            {"tcp_user_timeout", &Upstream::tcp_user_timeout, R"("0s")",
+             "How long sent data may stay unacknowledged before the connection is given up; `0s`: the kernel's default.", Rule::tcp_timer},
         },
         {}};
     return it;

@@ -14,11 +14,12 @@ namespace config {
 
 /// The member of `Section` that a key is stored in. Its type decides what is accepted.
 template <class Section>
-using Target = std::variant<std::string Section::*, bool Section::*, unsigned Section::*, Duration Section::*, File Section::*,
-                            std::vector<std::string> Section::*, std::vector<File> Section::*, std::vector<Address> Section::*,
-                            std::vector<Cidr> Section::*, LogLevel Section::*, LogFormat Section::*, ClientTlsMode Section::*,
-                            Trust Section::*, ClientCert Section::*, TlsVersion Section::*, protocol::SslMode Section::*,
-                            SslNegotiation Section::*, TargetSessionAttrs Section::*, protocol::ScramMode Section::*, double Section::*, std::vector<ProbeKind> Section::*, std::vector<TimeWindow> Section::*>;
+using Target =
+    std::variant<std::string Section::*, bool Section::*, unsigned Section::*, Duration Section::*, File Section::*,
+                 std::vector<std::string> Section::*, std::vector<File> Section::*, std::vector<Address> Section::*, std::vector<Cidr> Section::*,
+                 LogLevel Section::*, LogFormat Section::*, ClientTlsMode Section::*, Trust Section::*, ClientCert Section::*, TlsVersion Section::*,
+                 protocol::SslMode Section::*, SslNegotiation Section::*, TargetSessionAttrs Section::*, protocol::ScramMode Section::*,
+                 double Section::*, std::vector<ProbeKind> Section::*, std::vector<TimeWindow> Section::*>;
 
 /// What is asked of a value beyond its type.
 enum class Rule {

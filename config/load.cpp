@@ -48,14 +48,10 @@ Loaded load_text(std::string_view text, const std::string& name) {
 
 namespace {
 
-Loaded failure(Origin origin, std::string message) {
-    return {.config = {}, .errors = {{std::move(origin), std::move(message)}}, .warnings = {}};
-}
+Loaded failure(Origin origin, std::string message) { return {.config = {}, .errors = {{std::move(origin), std::move(message)}}, .warnings = {}}; }
 
 /// The file as a whole: no line, no key.
-Origin start_of(std::string file) {
-    return {.file = std::move(file), .line = 0, .column = 0, .key = {}};
-}
+Origin start_of(std::string file) { return {.file = std::move(file), .line = 0, .column = 0, .key = {}}; }
 
 std::filesystem::path folder_of(const std::string& file) {
     std::error_code no_current_folder;  // then relative paths stay relative, and are reported as unreadable
@@ -117,12 +113,9 @@ Origin at(Origin origin, const toml::source_position& position) {
 
 std::string_view in_words(toml::node_type type) noexcept {
     switch (type) {
-        case toml::node_type::date:
-            return "a date";
-        case toml::node_type::time:
-            return "a time";
-        default:
-            return "a date and time";
+        case toml::node_type::date: return "a date";
+        case toml::node_type::time: return "a time";
+        default: return "a date and time";
     }
 }
 

@@ -29,8 +29,7 @@ bool is_digit(char c) noexcept;
 bool is_name_character(char c) noexcept;
 
 constexpr std::array<Unit, 4> durations{{{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}};
-constexpr std::array<Unit, 5> sizes{
-    {{"B", 1}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}, {"TiB", 1ull << 40}}};
+constexpr std::array<Unit, 5> sizes{{{"B", 1}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}, {"TiB", 1ull << 40}}};
 // Ten years: timers count nanoseconds in 64 bits, and adding to the time of day must not overflow.
 constexpr std::uint64_t max_duration = 87'600ull * 3'600'000;
 
@@ -42,9 +41,7 @@ std::optional<Duration> parse_duration(std::string_view text) {
     return Duration{static_cast<Duration::rep>(*milliseconds)};
 }
 
-std::optional<std::uint64_t> parse_size(std::string_view text) {
-    return parse_quantity(text, sizes, std::numeric_limits<std::uint64_t>::max());
-}
+std::optional<std::uint64_t> parse_size(std::string_view text) { return parse_quantity(text, sizes, std::numeric_limits<std::uint64_t>::max()); }
 
 std::optional<Address> parse_address(std::string_view text) {
     if (text.starts_with("unix:")) return parse_socket_path(text.substr(5));
@@ -203,13 +200,9 @@ bool is_label(std::string_view label) noexcept {
            std::all_of(label.begin(), label.end(), is_name_character);
 }
 
-bool is_digit(char c) noexcept {
-    return c >= '0' && c <= '9';
-}
+bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
-bool is_name_character(char c) noexcept {
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
-}
+bool is_name_character(char c) noexcept { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_'; }
 
 }  // namespace
 }  // namespace config

@@ -80,8 +80,7 @@ void read_probe(const Node& root, Audit& settings, Reading& reading) {
 void read_upstreams(const Node& root, Config& config, Reading& reading) {
     const Node* const upstreams = root.find("upstream");
     if (upstreams == nullptr || (upstreams->kind == Node::Kind::table && upstreams->children.empty())) {
-        return reading.error(root.where("upstream"),
-                             R"(no server is configured; add a table [upstream.NAME] with hosts = ["HOST:5432"])");
+        return reading.error(root.where("upstream"), R"(no server is configured; add a table [upstream.NAME] with hosts = ["HOST:5432"])");
     }
     if (upstreams->kind != Node::Kind::table) return wrong_type(*upstreams, "tables [upstream.NAME]", reading);
     for (const Node& table : upstreams->children) {
@@ -194,8 +193,7 @@ void read_keys(const Node& table, S& into, Reading& reading) {
     for (const Node& child : table.children) {
         const auto is_table = std::find(known.tables.begin(), known.tables.end(), child.name) != known.tables.end();
         if (is_table) continue;  // the caller's
-        const auto key =
-            std::find_if(known.keys.begin(), known.keys.end(), [&](const Key<S>& k) { return k.name == child.name; });
+        const auto key = std::find_if(known.keys.begin(), known.keys.end(), [&](const Key<S>& k) { return k.name == child.name; });
         if (key == known.keys.end()) {
             unknown_key<S>(child, reading);
             continue;
@@ -222,11 +220,10 @@ Node default_listener(const Node& root) {
 
 void unknown_table(const Node& node, Reading& reading) {
     const bool is_key = node.kind != Node::Kind::table && node.kind != Node::Kind::array;
-    if (is_key)
-        return reading.error(node.key_origin, "unknown key: every key belongs to one of the tables " + join(top_level_tables()));
+    if (is_key) return reading.error(node.key_origin, "unknown key: every key belongs to one of the tables " + join(top_level_tables()));
     const auto meant = nearest(node.name, top_level_tables());
-    reading.error(node.key_origin, "unknown table; " + (meant ? "did you mean " + in_quotes(*meant) + "?"
-                                                              : "the tables are " + join(top_level_tables())));
+    reading.error(node.key_origin,
+                  "unknown table; " + (meant ? "did you mean " + in_quotes(*meant) + "?" : "the tables are " + join(top_level_tables())));
 }
 
 template <class S>
@@ -238,9 +235,8 @@ void unknown_key(const Node& node, Reading& reading) {
 
     const auto meant = nearest(node.name, words);
     const std::string kind = node.kind == Node::Kind::table ? "unknown table" : "unknown key";
-    reading.error(
-        node.key_origin,
-        kind + "; " + (meant ? "did you mean " + in_quotes(*meant) + "?" : std::string{known.header} + " has " + join(words)));
+    reading.error(node.key_origin,
+                  kind + "; " + (meant ? "did you mean " + in_quotes(*meant) + "?" : std::string{known.header} + " has " + join(words)));
 }
 
 }  // namespace

@@ -41,9 +41,7 @@ std::string join(std::span<const std::string_view> words) {
     return text;
 }
 
-std::string in_quotes(std::string_view text) {
-    return '"' + std::string{text} + '"';
-}
+std::string in_quotes(std::string_view text) { return '"' + std::string{text} + '"'; }
 
 namespace {
 
@@ -66,9 +64,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     return rows[a.size()][b.size()];
 }
 
-char lower(char c) noexcept {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
+char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 }  // namespace
 }  // namespace config

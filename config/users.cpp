@@ -34,8 +34,7 @@ std::optional<Buffer> take_field(std::string_view& text) {
 
 /// As PostgreSQL tells them apart: get_password_type() in src/backend/libpq/crypt.c.
 bool is_md5(std::string_view password) {
-    return password.size() == 35 && password.starts_with("md5") &&
-           password.substr(3).find_first_not_of("0123456789abcdef") == std::string_view::npos;
+    return password.size() == 35 && password.starts_with("md5") && password.substr(3).find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 }  // namespace

@@ -46,8 +46,8 @@ void read_value(const Node& node, Rule rule, unsigned& into, Reading& reading) {
     if (node.kind != Node::Kind::integer) return wrong_type(node, type_in_words<unsigned>(), reading);
     const std::int64_t min = rule == Rule::positive ? 1 : 0;
     if (node.integer < min || node.integer > max_count) {
-        return reading.error(node.origin, std::to_string(node.integer) + " is not between " + std::to_string(min) + " and " +
-                                              std::to_string(max_count));
+        return reading.error(node.origin,
+                             std::to_string(node.integer) + " is not between " + std::to_string(min) + " and " + std::to_string(max_count));
     }
     into = static_cast<unsigned>(node.integer);
 }
@@ -95,8 +95,8 @@ void read_value(const Node& node, Rule, std::vector<File>& into, Reading& readin
 void read_value(const Node& node, Rule rule, std::vector<Address>& into, Reading& reading) {
     const bool is_listen = rule == Rule::listen_address;
     if (node.kind == Node::Kind::array ? node.children.empty() : node.kind == Node::Kind::string && node.text.empty()) {
-        return reading.error(node.origin, std::string{"expected at least one address, such as "} +
-                                              (is_listen ? R"("127.0.0.1:6432")" : R"("db.example.com:5432")"));
+        return reading.error(
+            node.origin, std::string{"expected at least one address, such as "} + (is_listen ? R"("127.0.0.1:6432")" : R"("db.example.com:5432")"));
     }
     std::vector<Address> list;
     for (const Node* const item : read_list(node, type_in_words<std::vector<Address>>(), reading)) {
@@ -141,8 +141,9 @@ void read_value(const Node& node, Rule, std::vector<TimeWindow>& into, Reading& 
         if (const auto window = parse_time_window(item->text)) {
             list.push_back(*window);
         } else {
-            reading.error(item->origin, in_quotes(item->text) +
-                                            R"( is not a window: START/END in RFC 3339, the later last, such as "2026-03-01T02:00Z/2026-03-01T04:00Z")");
+            reading.error(
+                item->origin,
+                in_quotes(item->text) + R"( is not a window: START/END in RFC 3339, the later last, such as "2026-03-01T02:00Z/2026-03-01T04:00Z")");
         }
     }
     into = std::move(list);
@@ -205,9 +206,7 @@ std::vector<const Node*> read_list(const Node& node, std::string_view expected, 
     return items;
 }
 
-std::string absolute(const std::string& path, const Reading& reading) {
-    return (reading.folder / path).lexically_normal().string();
-}
+std::string absolute(const std::string& path, const Reading& reading) { return (reading.folder / path).lexically_normal().string(); }
 
 /// nullopt: the duration will do.
 std::optional<std::string> why_not_timer(Duration duration, Rule rule) {
@@ -222,8 +221,7 @@ std::optional<std::string> why_not_timer(Duration duration, Rule rule) {
 /// The file is in the result even when it cannot be read, so that no later rule takes it for not given.
 File read_file(const Node& node, Reading& reading) {
     File file{absolute(node.text, reading), node.origin};
-    if (const auto why = why_unreadable(file.path))
-        reading.error(node.origin, "cannot read " + in_quotes(file.path) + ": " + *why);
+    if (const auto why = why_unreadable(file.path)) reading.error(node.origin, "cannot read " + in_quotes(file.path) + ": " + *why);
     return file;
 }
 
@@ -231,9 +229,8 @@ std::optional<Address> read_listen_address(const Node& node, Reading& reading) {
     const auto address = parse_address(node.text);
     // A name could stand for several addresses, and for others tomorrow.
     if (address && (address->kind == Address::Kind::unix_socket || is_ip_address(address->host))) return address;
-    reading.error(node.origin, in_quotes(node.text) +
-                                   R"( is not an address to listen on: an IP address and a port, such as )"
-                                   R"("127.0.0.1:6432" or "[::1]:6432", or "unix:/path" of at most 107 bytes)");
+    reading.error(node.origin, in_quotes(node.text) + R"( is not an address to listen on: an IP address and a port, such as )"
+                                                      R"("127.0.0.1:6432" or "[::1]:6432", or "unix:/path" of at most 107 bytes)");
     return std::nullopt;
 }
 
@@ -243,9 +240,8 @@ std::optional<Address> read_host_address(const Node& node, Reading& reading) {
     const bool lacks_port = text.find(':') == std::string::npos || has_brackets;
     auto address = parse_address(lacks_port ? text + ":5432" : is_ip_address(text) ? "[" + text + "]:5432" : text);
     if (!address) {
-        reading.error(node.origin, in_quotes(text) +
-                                       R"( is not a host: HOST:PORT, such as "db.example.com:5432" or "[::1]:5432", or )"
-                                       R"("unix:/path" of at most 107 bytes)");
+        reading.error(node.origin, in_quotes(text) + R"( is not a host: HOST:PORT, such as "db.example.com:5432" or "[::1]:5432", or )"
+                                                     R"("unix:/path" of at most 107 bytes)");
         return std::nullopt;
     }
     if (address->kind == Address::Kind::tcp && address->port == 0) {
@@ -257,20 +253,13 @@ std::optional<Address> read_host_address(const Node& node, Reading& reading) {
 
 std::string_view in_words(const Node& node) {
     switch (node.kind) {
-        case Node::Kind::boolean:
-            return "a boolean";
-        case Node::Kind::integer:
-            return "an integer";
-        case Node::Kind::number:
-            return "a floating-point number";
-        case Node::Kind::string:
-            return "a string";
-        case Node::Kind::array:
-            return "a list";
-        case Node::Kind::table:
-            return "a table";
-        case Node::Kind::other:
-            break;
+        case Node::Kind::boolean: return "a boolean";
+        case Node::Kind::integer: return "an integer";
+        case Node::Kind::number: return "a floating-point number";
+        case Node::Kind::string: return "a string";
+        case Node::Kind::array: return "a list";
+        case Node::Kind::table: return "a table";
+        case Node::Kind::other: break;
     }
     return node.text;
 }

@@ -30,9 +30,7 @@ void Login::from_server(const Message& message, LoginOutput& out) {
             pass(message, out.to_client);
             next_ = Next::refused;
             return;
-        case 'K':
-            key_ = parse_backend_key_data(message.body);
-            return pass(message, out.to_client);
+        case 'K': key_ = parse_backend_key_data(message.body); return pass(message, out.to_client);
         case 'Z':
             if (!authenticated_) return fail(Fault::server_message);
             pass(message, out.to_client);
@@ -124,8 +122,8 @@ void Login::sasl_offer(Bytes body, LoginOutput& out) {
         ours.mechanisms.emplace_back(scram_sha_256);
         return offer(std::move(ours), out);
     }
-    const bool at_once = policy_.scram == ScramMode::bridge ||
-                         (policy_.scram == ScramMode::automatic && (policy_.ask_at_once || offered->mechanisms.empty()));
+    const bool at_once =
+        policy_.scram == ScramMode::bridge || (policy_.scram == ScramMode::automatic && (policy_.ask_at_once || offered->mechanisms.empty()));
     if (scram && at_once) return ask_password(out);
     if (offered->mechanisms.empty()) return fail(Fault::sasl_nothing_left);
     offer(std::move(*offered), out);

@@ -29,11 +29,11 @@ struct LoginPolicy {
     bool ask_at_once = false;       ///< automatic: this client gave up when it was offered SCRAM
     bool password_is_safe = false;  ///< the client leg may carry a password: TLS, loopback or a UNIX-domain socket
     ScramCrypto crypto;
-    Buffer server_end_point;        ///< tls-server-end-point of the certificate that the server showed; empty: none
-    bool server_verified = false;   ///< its certificate was: nobody between us can have taken channel binding out of its offer
-    Buffer client_end_point;        ///< of the one that the client was shown; empty: none
+    Buffer server_end_point;          ///< tls-server-end-point of the certificate that the server showed; empty: none
+    bool server_verified = false;     ///< its certificate was: nobody between us can have taken channel binding out of its offer
+    Buffer client_end_point;          ///< of the one that the client was shown; empty: none
     const ScramUser* user = nullptr;  ///< terminate: nullptr for a user that users_file does not have
-    Buffer user_salt;               ///< terminate: for a user without a SCRAM secret; always the same one for the same name
+    Buffer user_salt;                 ///< terminate: for a user without a SCRAM secret; always the same one for the same name
 };
 
 /// What to send, and where.

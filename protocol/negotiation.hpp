@@ -13,9 +13,9 @@ namespace protocol {
 
 /// What a listener offers.
 struct NegotiationPolicy {
-    bool tls = true;           ///< answer SSLRequest with 'S'
-    bool direct_tls = true;    ///< take a ClientHello as the first bytes (PostgreSQL 17 "sslnegotiation=direct")
-    bool tls_required = false; ///< refuse a StartupMessage in clear, never a CancelRequest
+    bool tls = true;            ///< answer SSLRequest with 'S'
+    bool direct_tls = true;     ///< take a ClientHello as the first bytes (PostgreSQL 17 "sslnegotiation=direct")
+    bool tls_required = false;  ///< refuse a StartupMessage in clear, never a CancelRequest
 };
 
 class Negotiation {

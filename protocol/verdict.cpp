@@ -9,8 +9,8 @@ namespace {
 constexpr std::uint64_t silent_refusals_that_count = 2;
 
 const Observation* find(const std::vector<Observation>& observations, Evidence evidence) {
-    const auto found = std::find_if(observations.begin(), observations.end(),
-                                    [&](const Observation& o) { return o.evidence == evidence && !o.possible; });
+    const auto found =
+        std::find_if(observations.begin(), observations.end(), [&](const Observation& o) { return o.evidence == evidence && !o.possible; });
     return found == observations.end() ? nullptr : &*found;
 }
 
@@ -70,7 +70,8 @@ Verdict judge(std::vector<Observation> observations) {
     const bool fell_back = find(observations, Evidence::clear_startup_after_tls) || find(observations, Evidence::clear_startup_after_tls_login);
     const bool refused = std::any_of(observations.begin(), observations.end(), [](const Observation& o) { return !o.possible && refuses(o); });
     // Another program at that address may have been refused: of this one it is known once it was seen with TLS itself.
-    const bool uses_tls = std::any_of(observations.begin(), observations.end(), [](const Observation& o) { return !o.possible && completes_tls(o.evidence); });
+    const bool uses_tls =
+        std::any_of(observations.begin(), observations.end(), [](const Observation& o) { return !o.possible && completes_tls(o.evidence); });
     verdict.falls_back = find(observations, Evidence::clear_startup_after_tls_login) || (fell_back && (refused || uses_tls));
 
     // pgx's `prefer` does not go on in clear after 'N', but connects again for it.

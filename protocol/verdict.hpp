@@ -24,8 +24,8 @@ std::string_view to_string(Readiness readiness) noexcept;
 
 struct Verdict {
     SslModeInterval interval;
-    bool changed = false;      ///< older evidence contradicts the newer and was left out: the client changed, or two share one key
-    bool falls_back = false;   ///< goes on in clear when TLS fails: a refused certificate costs it its encryption
+    bool changed = false;     ///< older evidence contradicts the newer and was left out: the client changed, or two share one key
+    bool falls_back = false;  ///< goes on in clear when TLS fails: a refused certificate costs it its encryption
     Readiness candidate = Readiness::unknown;
 
     /// A client is not ready when it verifies and refused the candidate; ready when it accepted it or would accept any.

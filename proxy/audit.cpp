@@ -43,9 +43,7 @@ json::array labels(const std::vector<protocol::Evidence>& evidence) {
 json::value process(const ProcessOwner* owner) {
     if (!owner) return nullptr;
     const Process known = owner->get(std::chrono::milliseconds(0));
-    return json::object{{"pid", known.pid > 0 ? json::value(known.pid) : json::value(nullptr)},
-                        {"exe", text(known.exe)},
-                        {"uid", known.uid}};
+    return json::object{{"pid", known.pid > 0 ? json::value(known.pid) : json::value(nullptr)}, {"exe", text(known.exe)}, {"uid", known.uid}};
 }
 
 void add_source(json::object& line, const SessionRecord& record) {
@@ -100,8 +98,12 @@ void add_upstream(json::object& line, const SessionRecord& record) {
 }
 
 json::object timings(const Timings& t) {
-    return {{"negotiation", t.negotiation.count()}, {"client_tls", t.client_tls.count()},     {"resolve", t.resolve.count()},
-            {"connect", t.connect.count()},         {"upstream_tls", t.upstream_tls.count()}, {"login", t.login.count()},
+    return {{"negotiation", t.negotiation.count()},
+            {"client_tls", t.client_tls.count()},
+            {"resolve", t.resolve.count()},
+            {"connect", t.connect.count()},
+            {"upstream_tls", t.upstream_tls.count()},
+            {"login", t.login.count()},
             {"total", t.total.count()}};
 }
 

@@ -41,7 +41,7 @@ class Audit {
     const std::string path_;
     int fd_ = -1;
     std::unique_ptr<Inventory> inventory_;  // the writing thread's
-    bool failing_ = false;  // the last write failed: log the change, not each line
+    bool failing_ = false;                  // the last write failed: log the change, not each line
 
     std::mutex mutex_;
     std::condition_variable wake_;

@@ -152,14 +152,10 @@ void print_text(const AddressResult& result, bool ok) {
 }
 
 json::object to_json(const AddressResult& result) {
-    json::object out{{"upstream", result.upstream},
-                     {"host", result.host},
-                     {"address", result.address},
-                     {"sslmode", protocol::to_string(result.sslmode)},
-                     {"ok", result.holds},
-                     {"error", result.error.empty() ? json::value(nullptr) : json::value(result.error)},
-                     {"version", result.version},
-                     {"cipher", result.cipher}};
+    json::object out{{"upstream", result.upstream}, {"host", result.host},
+                     {"address", result.address},   {"sslmode", protocol::to_string(result.sslmode)},
+                     {"ok", result.holds},          {"error", result.error.empty() ? json::value(nullptr) : json::value(result.error)},
+                     {"version", result.version},   {"cipher", result.cipher}};
     if (result.leaf) {
         json::array sans;
         for (const std::string& san : result.leaf->sans) sans.emplace_back(san);

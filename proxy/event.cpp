@@ -2,9 +2,7 @@
 
 namespace proxy {
 
-bool SessionRecord::weak() const noexcept {
-    return !ssl || sslmode().verifies() == protocol::Verifies::no || client_tls.weak;
-}
+bool SessionRecord::weak() const noexcept { return !ssl || sslmode().verifies() == protocol::Verifies::no || client_tls.weak; }
 
 std::string_view label(EventKind kind) noexcept {
     switch (kind) {

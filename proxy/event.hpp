@@ -35,8 +35,8 @@ struct SessionRecord {
     std::string session;  ///< unique over restarts
     std::string listener;
     std::string upstream;
-    std::string client_addr;  ///< empty for UNIX-domain sockets, as in pg_stat_activity
-    int client_port = -1;     ///< -1 for UNIX-domain sockets, as in pg_stat_activity
+    std::string client_addr;                      ///< empty for UNIX-domain sockets, as in pg_stat_activity
+    int client_port = -1;                         ///< -1 for UNIX-domain sockets, as in pg_stat_activity
     std::shared_ptr<const ProcessOwner> process;  ///< nullptr: not of this host, or not known
     std::chrono::steady_clock::time_point accepted{};
 
@@ -56,7 +56,7 @@ struct SessionRecord {
 
     std::string auth_method;
     std::string auth_bridge = "none";  ///< how SCRAM got to the server: none, cleartext, terminate
-    char gs2_flag = 0;  ///< channel binding flag of the client's SCRAM: n, y, p
+    char gs2_flag = 0;                 ///< channel binding flag of the client's SCRAM: n, y, p
     std::int64_t backend_pid = 0;
 
     std::string upstream_addr;
@@ -98,16 +98,15 @@ struct Event {
     EventKind kind{};
     std::chrono::system_clock::time_point time = std::chrono::system_clock::now();
     SessionRecord record{};
-    std::string reason{};    ///< disconnected, rejected: from a closed list
+    std::string reason{};  ///< disconnected, rejected: from a closed list
     std::string sqlstate{};
-    std::string message{};   ///< for people: auth_failed, tls_failed, upstream_failed, reload_failed, started
-    std::string verify_error{};  ///< upstream_failed: the check that failed
-    int alert = -1;          ///< tls_failed
+    std::string message{};                  ///< for people: auth_failed, tls_failed, upstream_failed, reload_failed, started
+    std::string verify_error{};             ///< upstream_failed: the check that failed
+    int alert = -1;                         ///< tls_failed
     std::chrono::microseconds duration{0};  ///< disconnected: since accept
-    bool ssl = false;        ///< cancel: it came through TLS
-    bool matched = false;    ///< cancel: its key belongs to a live session
-    std::uint64_t count = 0; ///< events_dropped
+    bool ssl = false;                       ///< cancel: it came through TLS
+    bool matched = false;                   ///< cancel: its key belongs to a live session
+    std::uint64_t count = 0;                ///< events_dropped
 };
-
 
 }  // namespace proxy

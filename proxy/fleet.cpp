@@ -153,7 +153,8 @@ void Fleet::create_or_check(Postgres& database) {
     database.exec("BEGIN");
     database.exec("SET LOCAL statement_timeout = '30s'");
     database.exec(std::string("SELECT pg_advisory_xact_lock(") + lock_key + ")");
-    const auto found = database.exec("SELECT to_regnamespace('pgairlock') IS NOT NULL, to_regclass('pgairlock.meta') IS NOT NULL, current_setting('server_encoding')");
+    const auto found = database.exec(
+        "SELECT to_regnamespace('pgairlock') IS NOT NULL, to_regclass('pgairlock.meta') IS NOT NULL, current_setting('server_encoding')");
     if (found[0][2] != "UTF8") throw PostgresError("the encoding of the database is " + found[0][2] + ", but must be UTF8");
     if (found[0][0] == "f") database.exec("CREATE SCHEMA pgairlock");
     if (found[0][1] == "f") {

@@ -57,8 +57,8 @@ void Inventory::share(std::unique_ptr<Fleet> fleet) { fleet_ = std::move(fleet);
 
 void Inventory::absorb(const Event& event) {
     const bool failed_handshake = event.kind == EventKind::tls_failed;
-    const bool named = !event.record.usename.empty() && (event.kind == EventKind::connected || event.kind == EventKind::auth_failed ||
-                                                         event.kind == EventKind::rejected);
+    const bool named = !event.record.usename.empty() &&
+                       (event.kind == EventKind::connected || event.kind == EventKind::auth_failed || event.kind == EventKind::rejected);
     if (!failed_handshake && !named) return;
     const Process process = process_of(event.record);
     const std::string exe = as_utf8(process.exe);

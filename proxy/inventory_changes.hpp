@@ -53,9 +53,9 @@ struct ClientChange {
     std::string listener, auth_method, version;
     std::shared_ptr<const ProcessOwner> process;
     std::uint64_t connections = 0, plain = 0, weak_tls = 0, bridged = 0, auth_failed = 0;
-    std::map<std::pair<protocol::Evidence, std::string>, Seen> evidence;          ///< by kind and certificate shown
-    std::map<std::pair<std::string, std::string>, Timestamp> fingerprints;        ///< by ja4 and SNI: last seen
-    std::map<std::pair<std::int64_t, std::string>, std::uint64_t> days;           ///< by day and mode: connections
+    std::map<std::pair<protocol::Evidence, std::string>, Seen> evidence;    ///< by kind and certificate shown
+    std::map<std::pair<std::string, std::string>, Timestamp> fingerprints;  ///< by ja4 and SNI: last seen
+    std::map<std::pair<std::int64_t, std::string>, std::uint64_t> days;     ///< by day and mode: connections
 };
 
 struct HandshakeKey {
@@ -99,7 +99,7 @@ struct InventoryChanges {
     std::map<HandshakeKey, HandshakeChange> handshakes;
     std::map<CertificateKey, CertificateChange> certificates;
     std::map<ProbeKey, ProbeChange> probes;
-    std::size_t rows = 0;  ///< of all these, the inner ones too
+    std::size_t rows = 0;                                      ///< of all these, the inner ones too
     Timestamp oldest = std::numeric_limits<Timestamp>::max();  ///< no row touched was last seen before it
 };
 

@@ -24,9 +24,7 @@ std::int64_t number(std::string_view text) {
     return value;
 }
 
-std::optional<std::int64_t> number_if_known(std::string_view text) {
-    return text.empty() ? std::nullopt : std::optional(number(text));
-}
+std::optional<std::int64_t> number_if_known(std::string_view text) { return text.empty() ? std::nullopt : std::optional(number(text)); }
 
 std::uint64_t count(std::string_view text) {
     const std::int64_t value = number(text);
@@ -57,33 +55,32 @@ class Reader {
     using Row = InventorySource::Row;
 
     void read_clients() {
-        source_.rows(
-            "clients",
-            "id, upstream, client_addr, client_exe, usename, datname, application_name, client_uid, listener, first_seen, last_seen, "
-            "connections, plain, weak_tls, bridged, auth_failed, auth_method, version",
-            [&](const std::string& proxy, const Row& row) {
-                by_proxy_[proxy];
-                ClientRow& client = clients_[proxy][number(row[0])];
-                client.who = {row[1], row[2], row[3], row[4], row[5], row[6]};
-                client.client_uid = number_if_known(row[7]);
-                client.listener = row[8];
-                client.first_seen = number(row[9]);
-                client.last_seen = number(row[10]);
-                client.connections = count(row[11]);
-                client.plain = count(row[12]);
-                client.weak_tls = count(row[13]);
-                client.bridged = count(row[14]);
-                client.auth_failed = count(row[15]);
-                client.auth_method = row[16];
-                client.version = row[17];
-            });
+        source_.rows("clients",
+                     "id, upstream, client_addr, client_exe, usename, datname, application_name, client_uid, listener, first_seen, last_seen, "
+                     "connections, plain, weak_tls, bridged, auth_failed, auth_method, version",
+                     [&](const std::string& proxy, const Row& row) {
+                         by_proxy_[proxy];
+                         ClientRow& client = clients_[proxy][number(row[0])];
+                         client.who = {row[1], row[2], row[3], row[4], row[5], row[6]};
+                         client.client_uid = number_if_known(row[7]);
+                         client.listener = row[8];
+                         client.first_seen = number(row[9]);
+                         client.last_seen = number(row[10]);
+                         client.connections = count(row[11]);
+                         client.plain = count(row[12]);
+                         client.weak_tls = count(row[13]);
+                         client.bridged = count(row[14]);
+                         client.auth_failed = count(row[15]);
+                         client.auth_method = row[16];
+                         client.version = row[17];
+                     });
     }
 
     void read_details() {
         source_.rows("evidence", "client, evidence, certificate, first_seen, last_seen, count, session",
-             [&](const std::string& proxy, const Row& row) {
-                 if (ClientRow* client = find(proxy, number(row[0]))) client->evidence.push_back(evidence(row, 1));
-             });
+                     [&](const std::string& proxy, const Row& row) {
+                         if (ClientRow* client = find(proxy, number(row[0]))) client->evidence.push_back(evidence(row, 1));
+                     });
         source_.rows("fingerprints", "client, ja4", [&](const std::string& proxy, const Row& row) {
             if (ClientRow* client = find(proxy, number(row[0]))) client->ja4.push_back(row[1]);
         });
@@ -93,59 +90,57 @@ class Reader {
     }
 
     void read_handshakes() {
-        source_.rows(
-            "handshakes",
-            "upstream, client_addr, client_exe, ja4, listener, error, evidence, certificate, first_seen, last_seen, count, session",
-            [&](const std::string& proxy, const Row& row) {
-                by_proxy_[proxy].handshakes.push_back({.upstream = row[0],
-                                                       .client_addr = row[1],
-                                                       .client_exe = row[2],
-                                                       .ja4 = row[3],
-                                                       .listener = row[4],
-                                                       .error = row[5],
-                                                       .evidence = evidence(row, 6)});
-            });
+        source_.rows("handshakes",
+                     "upstream, client_addr, client_exe, ja4, listener, error, evidence, certificate, first_seen, last_seen, count, session",
+                     [&](const std::string& proxy, const Row& row) {
+                         by_proxy_[proxy].handshakes.push_back({.upstream = row[0],
+                                                                .client_addr = row[1],
+                                                                .client_exe = row[2],
+                                                                .ja4 = row[3],
+                                                                .listener = row[4],
+                                                                .error = row[5],
+                                                                .evidence = evidence(row, 6)});
+                     });
     }
 
     void read_upstream_certificates() {
-        source_.rows(
-            "upstream_certificates",
-            "upstream, upstream_addr, sha256, subject, sans, issuer, anchor, serial, not_before, not_after, first_seen, last_seen, count, "
-            "candidate_ok, candidate_since",
-            [&](const std::string& proxy, const Row& row) {
-                UpstreamCertificateRow certificate{.upstream = row[0],
-                                                   .upstream_addr = row[1],
-                                                   .sha256 = row[2],
-                                                   .subject = row[3],
-                                                   .sans = row[4],
-                                                   .issuer = row[5],
-                                                   .anchor = row[6],
-                                                   .serial = row[7],
-                                                   .not_before = number(row[8]),
-                                                   .not_after = number(row[9]),
-                                                   .first_seen = number(row[10]),
-                                                   .last_seen = number(row[11]),
-                                                   .count = count(row[12]),
-                                                   .candidate_ok = {},
-                                                   .candidate_since = number_if_known(row[14])};
-                if (!row[13].empty()) certificate.candidate_ok = number(row[13]) != 0;
-                by_proxy_[proxy].upstream_certificates.push_back(std::move(certificate));
-            });
+        source_.rows("upstream_certificates",
+                     "upstream, upstream_addr, sha256, subject, sans, issuer, anchor, serial, not_before, not_after, first_seen, last_seen, count, "
+                     "candidate_ok, candidate_since",
+                     [&](const std::string& proxy, const Row& row) {
+                         UpstreamCertificateRow certificate{.upstream = row[0],
+                                                            .upstream_addr = row[1],
+                                                            .sha256 = row[2],
+                                                            .subject = row[3],
+                                                            .sans = row[4],
+                                                            .issuer = row[5],
+                                                            .anchor = row[6],
+                                                            .serial = row[7],
+                                                            .not_before = number(row[8]),
+                                                            .not_after = number(row[9]),
+                                                            .first_seen = number(row[10]),
+                                                            .last_seen = number(row[11]),
+                                                            .count = count(row[12]),
+                                                            .candidate_ok = {},
+                                                            .candidate_since = number_if_known(row[14])};
+                         if (!row[13].empty()) certificate.candidate_ok = number(row[13]) != 0;
+                         by_proxy_[proxy].upstream_certificates.push_back(std::move(certificate));
+                     });
     }
 
     void read_probes() {
         source_.rows("probes", "upstream, client_addr, client_exe, kind, shown, accepted, refused, last_shown, last_refused",
-             [&](const std::string& proxy, const Row& row) {
-                 by_proxy_[proxy].probes.push_back({.upstream = row[0],
-                                                    .client_addr = row[1],
-                                                    .client_exe = row[2],
-                                                    .kind = row[3],
-                                                    .shown = count(row[4]),
-                                                    .accepted = count(row[5]),
-                                                    .refused = count(row[6]),
-                                                    .last_shown = number(row[7]),
-                                                    .last_refused = number(row[8])});
-             });
+                     [&](const std::string& proxy, const Row& row) {
+                         by_proxy_[proxy].probes.push_back({.upstream = row[0],
+                                                            .client_addr = row[1],
+                                                            .client_exe = row[2],
+                                                            .kind = row[3],
+                                                            .shown = count(row[4]),
+                                                            .accepted = count(row[5]),
+                                                            .refused = count(row[6]),
+                                                            .last_shown = number(row[7]),
+                                                            .last_refused = number(row[8])});
+                     });
     }
 
     static EvidenceRow evidence(const Row& row, std::size_t column) {

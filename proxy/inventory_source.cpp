@@ -100,7 +100,10 @@ class FileSource final : public InventorySource {
 
 class FleetSource final : public InventorySource {
    public:
-    explicit FleetSource(const std::string& url) try : url_(url), db_(url_, [] { return false; }, "pgairlock report") {
+    explicit FleetSource(const std::string& url) try
+        : url_(url),
+          db_(
+              url_, [] { return false; }, "pgairlock report") {
         db_.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     } catch (const PostgresError& error) {
         throw std::runtime_error(std::string("cannot connect to the inventory: ") + error.what());
@@ -127,9 +130,7 @@ class FleetSource final : public InventorySource {
     }
 
    private:
-    [[noreturn]] void refuse(const std::string& reason) const {
-        throw std::runtime_error("cannot read the inventory in " + name() + ": " + reason);
-    }
+    [[noreturn]] void refuse(const std::string& reason) const { throw std::runtime_error("cannot read the inventory in " + name() + ": " + reason); }
 
     PostgresUrl url_;
     Postgres db_;

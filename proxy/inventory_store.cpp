@@ -8,8 +8,8 @@
 #include <cstring>
 #include <random>
 
-#include "proxy/inventory_schema.hpp"
 #include "protocol/verdict.hpp"
+#include "proxy/inventory_schema.hpp"
 
 namespace proxy {
 namespace {
@@ -59,8 +59,7 @@ protocol::Verdict former(std::vector<protocol::Observation> stored, std::vector<
 
 }  // namespace
 
-InventoryStore::InventoryStore(const std::string& path)
-try : db_(created(path), Sqlite::Mode::read_write) {
+InventoryStore::InventoryStore(const std::string& path) try : db_(created(path), Sqlite::Mode::read_write) {
     create_or_check();
     prepare();
 } catch (const SqliteError& error) {
@@ -97,7 +96,8 @@ void InventoryStore::prepare() {
         "SELECT id FROM clients WHERE upstream = ? AND client_addr = ? AND client_exe = ? AND usename = ? AND datname = ? AND application_name = ?");
     find_evidence_ = db_.prepare("SELECT evidence, last_seen, count FROM evidence WHERE client = ?");
     find_handshake_ = db_.prepare(
-        "SELECT 1 FROM handshakes WHERE upstream = ? AND client_addr = ? AND client_exe = ? AND ja4 = ? AND sni = ? AND evidence = ? AND certificate = ?");
+        "SELECT 1 FROM handshakes WHERE upstream = ? AND client_addr = ? AND client_exe = ? AND ja4 = ? AND sni = ? AND evidence = ? AND certificate "
+        "= ?");
     find_certificate_ = db_.prepare("SELECT 1 FROM upstream_certificates WHERE upstream = ? AND upstream_addr = ? AND sha256 = ?");
 
     // On the right of SET a bare name is the row that is there.
@@ -179,8 +179,8 @@ void InventoryStore::write(const ClientKey& key, const ClientChange& change, std
     }
     if (known) changed_news(known_id, key, change, news);
     put_client_.with(key.upstream, key.client_addr, key.client_exe, key.usename, key.datname, key.application_name, change.uid, change.listener,
-                     change.seen.first, change.seen.last, change.connections, change.plain, change.weak_tls, change.bridged,
-                     change.auth_failed, change.auth_method, change.version);
+                     change.seen.first, change.seen.last, change.connections, change.plain, change.weak_tls, change.bridged, change.auth_failed,
+                     change.auth_method, change.version);
     put_client_.step();
     const std::int64_t id = put_client_.integer(0);
     put_client_.run();
@@ -201,9 +201,8 @@ bool InventoryStore::changed_news(std::int64_t id, const ClientKey& key, const C
     for (find_evidence_.with(id); find_evidence_.step();) {
         const auto evidence = protocol::parse_evidence(find_evidence_.text(0));
         if (!evidence) continue;  // of a newer version that was here meanwhile
-        stored.push_back({.evidence = *evidence,
-                          .last_seen = find_evidence_.integer(1),
-                          .count = static_cast<std::uint64_t>(find_evidence_.integer(2))});
+        stored.push_back(
+            {.evidence = *evidence, .last_seen = find_evidence_.integer(1), .count = static_cast<std::uint64_t>(find_evidence_.integer(2))});
     }
     std::vector<protocol::Observation> all = stored;
     for (const auto& [which, seen] : change.evidence) {

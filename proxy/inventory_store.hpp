@@ -42,10 +42,10 @@ class InventoryStore {
 
     Sqlite db_;
     std::string instance_;
-    std::int64_t clients_ = 0;     // rows: tables that strangers can fill have a limit
+    std::int64_t clients_ = 0;  // rows: tables that strangers can fill have a limit
     std::int64_t handshakes_ = 0;
     std::uint64_t refused_ = 0;
-    std::map<std::int64_t, Timestamp> told_;  // clients whose change was told, and when
+    std::map<std::int64_t, Timestamp> told_;     // clients whose change was told, and when
     std::map<std::int64_t, Timestamp> telling_;  // the same, of a transaction that is not yet committed
 
     Statement find_client_, find_evidence_, find_handshake_, find_certificate_;

@@ -88,8 +88,7 @@ Peer describe_peer(const sockaddr_storage& storage) {
         std::memcpy(peer.bytes.data(), &v6.sin6_addr, 16);
         // A v4 client on a v6 socket keeps its v4 name, so that it is the same client everywhere.
         const bool mapped = IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr);
-        peer.address = mapped ? inet_ntop(AF_INET, &peer.bytes[12], text, sizeof text)
-                              : inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+        peer.address = mapped ? inet_ntop(AF_INET, &peer.bytes[12], text, sizeof text) : inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
         peer.port = ntohs(v6.sin6_port);
     }
     return peer;
@@ -101,8 +100,7 @@ BoundSocket bind_listener(const config::Address& address) {
     return address.kind == config::Address::Kind::unix_socket ? bind_unix(address) : bind_tcp(address);
 }
 
-Listener::Listener(asio::io_context& io, BoundSocket bound)
-    : bound_(std::move(bound)), socket_(io.get_executor()), backoff_(io.get_executor()) {
+Listener::Listener(asio::io_context& io, BoundSocket bound) : bound_(std::move(bound)), socket_(io.get_executor()), backoff_(io.get_executor()) {
     socket_.assign(asio::generic::stream_protocol(bound_.unix_path.empty() ? AF_INET : AF_UNIX, 0), bound_.fd);
 }
 
@@ -148,8 +146,7 @@ bool Listener::accept_all() {
             case ENFILE:
             case ENOBUFS:
             case ENOMEM:
-                spdlog::error("cannot accept a connection on {}: {} (raise LimitNOFILE or ulimit -n)", bound_.address,
-                              std::strerror(errno));
+                spdlog::error("cannot accept a connection on {}: {} (raise LimitNOFILE or ulimit -n)", bound_.address, std::strerror(errno));
                 return false;
             default: break;  // this one connection is gone already (accept(2), "Error handling")
         }

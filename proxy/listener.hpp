@@ -13,8 +13,8 @@ namespace proxy {
 /// A socket that is listening already, and where.
 struct BoundSocket {
     int fd = -1;
-    std::string address;      ///< as bound: the port is the real one
-    std::string unix_path;    ///< to be removed at the end; empty: TCP, or the path is not ours
+    std::string address;    ///< as bound: the port is the real one
+    std::string unix_path;  ///< to be removed at the end; empty: TCP, or the path is not ours
 };
 
 /// Throws std::runtime_error naming the address and the reason.

@@ -6,7 +6,8 @@
 
 namespace {
 
-constexpr const char* about = R"(PostgreSQL TLS proxy: takes clients as they are (plain, SSLRequest, direct TLS) and speaks fully verified TLS to the server.
+constexpr const char* about =
+    R"(PostgreSQL TLS proxy: takes clients as they are (plain, SSLRequest, direct TLS) and speaks fully verified TLS to the server.
 
   pgairlock run --config /etc/pgairlock/pgairlock.toml
   pgairlock run --listen 127.0.0.1:6432 --upstream HOST:5432 --sslrootcert global-bundle.pem
@@ -26,8 +27,7 @@ void add_source(CLI::App& command, proxy::ConfigOptions& source) {
     without_file(command.add_option("--upstream", flags.upstream, "HOST:PORT of the PostgreSQL server"));
     without_file(command.add_option("--sslrootcert", flags.sslrootcert,
                                     "PEM file with the CAs to verify the server against, or \"system\" (default); may be repeated"));
-    without_file(command.add_option("--sslmode", flags.sslmode,
-                                    "disable, allow, prefer, require, verify-ca or verify-full (default), as in libpq"));
+    without_file(command.add_option("--sslmode", flags.sslmode, "disable, allow, prefer, require, verify-ca or verify-full (default), as in libpq"));
     without_file(command.add_option("--state-dir", flags.state_dir,
                                     "for generated certificates and the audit (default: $STATE_DIRECTORY, /var/lib/pgairlock for root, "
                                     "else $XDG_STATE_HOME/pgairlock)"));
@@ -46,16 +46,18 @@ Columns and actions: docs/report.md.
 Exit: 0 done, 1 --fail-on applies, 2 usage error or no readable inventory.)";
 
 void add_report(CLI::App& command, proxy::ReportOptions& report) {
-    command.add_option("--state-dir", report.state_dirs,
-                       "state directory of a proxy; may be repeated (default: as for run). The proxy may be running")
+    command
+        .add_option("--state-dir", report.state_dirs, "state directory of a proxy; may be repeated (default: as for run). The proxy may be running")
         ->allow_extra_args(false);
-    command.add_option("--inventory", report.inventories,
-                       "postgresql://... as in audit.inventory, or an inventory.db file; may be repeated. Inventories are merged")
+    command
+        .add_option("--inventory", report.inventories,
+                    "postgresql://... as in audit.inventory, or an inventory.db file; may be repeated. Inventories are merged")
         ->allow_extra_args(false);
     command.add_option("--since", report.since, "only what was seen since: a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration (168h)");
     command.add_option("--format", report.format, "table (default), json, csv or html")->check(CLI::IsMember({"table", "json", "csv", "html"}));
-    command.add_option("--fail-on", report.fail_on,
-                       "exit 1 when there is a client that is weak, or of which it is unknown whether it verifies; may be repeated")
+    command
+        .add_option("--fail-on", report.fail_on,
+                    "exit 1 when there is a client that is weak, or of which it is unknown whether it verifies; may be repeated")
         ->check(CLI::IsMember({"weak", "unknown"}))
         ->allow_extra_args(false)
         ->delimiter(',');
@@ -75,17 +77,18 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", proxy::version_text());
 
     proxy::ConfigOptions run;
-    CLI::App* run_command = app.add_subcommand("run", "Run the proxy in the foreground until SIGTERM or SIGINT, which drain it.\n"
-                                                      "SIGHUP reloads, SIGUSR1 reopens log and audit files.");
+    CLI::App* run_command = app.add_subcommand("run",
+                                               "Run the proxy in the foreground until SIGTERM or SIGINT, which drain it.\n"
+                                               "SIGHUP reloads, SIGUSR1 reopens log and audit files.");
     run_command->footer(exit_codes);
     add_source(*run_command, run);
     run_command->add_option("--listen", run.flags.listen, "ADDR:PORT or unix:PATH to accept clients on (default 127.0.0.1:6432)")
         ->excludes("--config");
 
     proxy::CheckOptions check;
-    CLI::App* check_command =
-        app.add_subcommand("check", "Validate the configuration, then connect to each address of each upstream and show, per CA file, "
-                                    "whether its certificate verifies.");
+    CLI::App* check_command = app.add_subcommand("check",
+                                                 "Validate the configuration, then connect to each address of each upstream and show, per CA file, "
+                                                 "whether its certificate verifies.");
     check_command->footer("\nExit: 0 every configured verification holds, 1 one does not, 2 usage or configuration error.");
     add_source(*check_command, check.source);
     check_command->add_flag("--offline", check.offline, "stop after validation");
@@ -93,8 +96,9 @@ int main(int argc, char** argv) {
 
     proxy::GenCertOptions gen_cert;
     CLI::App* gen_cert_command =
-        app.add_subcommand("gen-cert", "Create (once) a private CA and server certificates for the client leg; again with other names issues "
-                                       "new ones under the same CA.");
+        app.add_subcommand("gen-cert",
+                           "Create (once) a private CA and server certificates for the client leg; again with other names issues "
+                           "new ones under the same CA.");
     gen_cert_command->footer("\nExit: 0 done, 2 not.");
     gen_cert_command->add_option("--host", gen_cert.hosts, "names and addresses that clients connect to; localhost is always included")
         ->required()
@@ -104,8 +108,9 @@ int main(int argc, char** argv) {
 
     proxy::ReportOptions report;
     CLI::App* report_command =
-        app.add_subcommand("report", "Show what is known about each client from the inventory: sslmode, whether it verifies the server, what a "
-                                     "CA rotation or rds.force_ssl=1 would break, and what to do.");
+        app.add_subcommand("report",
+                           "Show what is known about each client from the inventory: sslmode, whether it verifies the server, what a "
+                           "CA rotation or rds.force_ssl=1 would break, and what to do.");
     add_report(*report_command, report);
 
     CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");

@@ -74,7 +74,8 @@ Postgres::Postgres(const PostgresUrl& url, std::function<bool()> give_up, const 
         wait(state == PGRES_POLLING_READING ? For::read : For::write, deadline);
     }
     PQsetnonblocking(connection_.get(), 1);
-    PQsetNoticeProcessor(connection_.get(), [](void*, const char*) {}, nullptr);  // its default is stderr
+    PQsetNoticeProcessor(
+        connection_.get(), [](void*, const char*) {}, nullptr);  // its default is stderr
 }
 
 std::vector<Postgres::Row> Postgres::exec(const std::string& sql, const std::vector<std::string>& parameters) {

@@ -74,7 +74,7 @@ struct Prewarm::Pool {
 
     Resolver& resolver;
     const std::shared_ptr<const UpstreamRoute> upstream;
-    tls::Timer changed;  // cancelled when there is something to do
+    tls::Timer changed;       // cancelled when there is something to do
     std::deque<Ready> ready;  // the oldest first
     bool stopped = false;
     bool failing = false;

@@ -60,10 +60,10 @@ class Probes {
     struct State {
         std::array<History, 3> kinds;
         std::map<std::string, bool> clients;  // those seen here since we started; true: accepted a stranger's certificate, so accepts any
-        bool accepts_real = false;  // completed TLS with the real certificate since we started
-        bool refuses_real = false;  // left TLS with the real certificate: leaving another one would say nothing
-        bool pending = false;       // a probe is out
-        bool falls_back = false;    // went on in clear after a refusal
+        bool accepts_real = false;            // completed TLS with the real certificate since we started
+        bool refuses_real = false;            // left TLS with the real certificate: leaving another one would say nothing
+        bool pending = false;                 // a probe is out
+        bool falls_back = false;              // went on in clear after a refusal
     };
 
     static bool answered(const History& history);

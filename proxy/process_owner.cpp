@@ -178,8 +178,7 @@ std::shared_ptr<const ProcessOwner> ProcessOwners::owner_of(int fd) {
         ucred credentials{};
         socklen_t size = sizeof credentials;
         if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 || credentials.pid <= 0) return nullptr;
-        return std::make_shared<ProcessOwner>(
-            Process{.uid = credentials.uid, .pid = credentials.pid, .exe = executable(credentials.pid)}, true);
+        return std::make_shared<ProcessOwner>(Process{.uid = credentials.uid, .pid = credentials.pid, .exe = executable(credentials.pid)}, true);
     }
     const auto from = endpoint(peer);
     const auto to = endpoint(own);

@@ -74,7 +74,7 @@ class Relay {
     std::uint64_t bytes_at_timer_ = 0;
     tls::Timer timer_;  // idle timeout, and once the server has closed how long the client may linger
     std::function<void()> on_end_;
-    int waits_ = 0;        // for sockets
+    int waits_ = 0;  // for sockets
     int timer_waits_ = 0;
     bool lingering_ = false;
     bool ended_ = false;

@@ -22,16 +22,15 @@ bool completes_tls(Evidence evidence) {
         case Evidence::client_certificate:
         case Evidence::untrusted_accepted:
         case Evidence::wrong_name_accepted:
-        case Evidence::candidate_accepted:
-            return true;
-        default:
-            return false;
+        case Evidence::candidate_accepted: return true;
+        default: return false;
     }
 }
 
 bool is_clear(Evidence evidence) {
-    return evidence == Evidence::clear_startup || evidence == Evidence::clear_startup_after_no || evidence == Evidence::clear_startup_after_declined ||
-           evidence == Evidence::clear_startup_after_tls || evidence == Evidence::clear_startup_after_tls_login;
+    return evidence == Evidence::clear_startup || evidence == Evidence::clear_startup_after_no ||
+           evidence == Evidence::clear_startup_after_declined || evidence == Evidence::clear_startup_after_tls ||
+           evidence == Evidence::clear_startup_after_tls_login;
 }
 
 /// The real certificate was refused, or none was even looked at. A close without an alert counts from the second time on, as in
@@ -72,9 +71,7 @@ protocol::Verdict judge(const std::vector<EvidenceRow>& rows) {
     for (const EvidenceRow& row : rows) {
         // A label of a newer version proves nothing here.
         const auto evidence = protocol::parse_evidence(row.evidence);
-        if (evidence)
-            observations.push_back(
-                {.evidence = *evidence, .last_seen = row.last_seen, .count = row.count, .possible = row.possible});
+        if (evidence) observations.push_back({.evidence = *evidence, .last_seen = row.last_seen, .count = row.count, .possible = row.possible});
     }
     return protocol::judge(std::move(observations));
 }
@@ -89,12 +86,9 @@ Readiness breaks_on_force_ssl(const ReportClient& client, const LastSeen& last) 
 
 Readiness breaks_on_ca_rotation(const ReportClient& client, const protocol::Verdict& verdict) {
     switch (verdict.ready_for_rotation()) {
-        case Readiness::yes:
-            return Readiness::no;
-        case Readiness::no:
-            return client.verifies == Verifies::yes ? Readiness::yes : Readiness::unknown;
-        case Readiness::unknown:
-            break;
+        case Readiness::yes: return Readiness::no;
+        case Readiness::no: return client.verifies == Verifies::yes ? Readiness::yes : Readiness::unknown;
+        case Readiness::unknown: break;
     }
     return Readiness::unknown;
 }
@@ -150,11 +144,9 @@ void add(ReportSummary& summary, const ReportClient& client) {
 }
 
 /// From the table itself: clients that share an address would be counted twice.
-void add_probes(ReportSummary& summary, const std::vector<ProbeRow>& probes, const std::vector<ReportClient>& clients,
-                Microseconds since) {
+void add_probes(ReportSummary& summary, const std::vector<ProbeRow>& probes, const std::vector<ReportClient>& clients, Microseconds since) {
     std::set<std::tuple<std::string, std::string, std::string>> asked_for;
-    for (const ReportClient& client : clients)
-        asked_for.emplace(client.row.who.upstream, client.row.who.client_addr, client.row.who.client_exe);
+    for (const ReportClient& client : clients) asked_for.emplace(client.row.who.upstream, client.row.who.client_addr, client.row.who.client_exe);
     for (const ProbeRow& row : probes) {
         if (!asked_for.contains({row.upstream, row.client_addr, row.client_exe}) || row.last_shown < since) continue;
         ProbeCost& cost = summary.probes[row.kind];
@@ -178,8 +170,7 @@ std::vector<ReportCertificate> certificates(const std::vector<UpstreamCertificat
         out.push_back({.row = row, .current = row.last_seen == newest[{row.upstream, row.upstream_addr}]});
     }
     std::stable_sort(out.begin(), out.end(), [](const ReportCertificate& a, const ReportCertificate& b) {
-        return std::tie(a.row.upstream, a.row.upstream_addr, b.row.last_seen) <
-               std::tie(b.row.upstream, b.row.upstream_addr, a.row.last_seen);
+        return std::tie(a.row.upstream, a.row.upstream_addr, b.row.last_seen) < std::tie(b.row.upstream, b.row.upstream_addr, a.row.last_seen);
     });
     return out;
 }
@@ -213,9 +204,8 @@ Report make_report(const std::vector<InventoryRows>& inventories, const ReportFi
     Report report;
     report.since = filter.since;
     report.clients = join(merged);
-    std::erase_if(report.clients, [&](ReportClient& client) {
-        return !matches(client, filter) || (filter.since && !restrict_to(client, *filter.since));
-    });
+    std::erase_if(report.clients,
+                  [&](ReportClient& client) { return !matches(client, filter) || (filter.since && !restrict_to(client, *filter.since)); });
     for (ReportClient& client : report.clients) weigh(client);
     std::stable_sort(report.clients.begin(), report.clients.end(), is_worse);
     for (const ReportClient& client : report.clients) add(report.summary, client);

@@ -47,9 +47,8 @@ std::vector<InventoryRows> read_all(const ReportOptions& options) {
 
 bool has_failed(const Report& report, const std::vector<std::string>& fail_on) {
     return std::any_of(fail_on.begin(), fail_on.end(), [&](const std::string& what) {
-        return std::any_of(report.clients.begin(), report.clients.end(), [&](const ReportClient& client) {
-            return what == "weak" ? client.weak : client.verifies == protocol::Verifies::unknown;
-        });
+        return std::any_of(report.clients.begin(), report.clients.end(),
+                           [&](const ReportClient& client) { return what == "weak" ? client.weak : client.verifies == protocol::Verifies::unknown; });
     });
 }
 
@@ -57,18 +56,13 @@ bool has_failed(const Report& report, const std::vector<std::string>& fail_on) {
 
 int report(const ReportOptions& options) {
     const auto now = std::chrono::system_clock::now();
-    ReportFilter filter{.since = {},
-                        .usename = options.user,
-                        .datname = options.database,
-                        .client_addr = options.client,
-                        .upstream = options.upstream};
+    ReportFilter filter{
+        .since = {}, .usename = options.user, .datname = options.database, .client_addr = options.client, .upstream = options.upstream};
     if (!options.since.empty()) {
         filter.since = parse_since(options.since, now);
         if (!filter.since) {
-            std::fprintf(
-                stderr,
-                "error: --since: expected a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration (168h), got \"%s\"\n",
-                options.since.c_str());
+            std::fprintf(stderr, "error: --since: expected a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration (168h), got \"%s\"\n",
+                         options.since.c_str());
             return exit_usage;
         }
     }

@@ -79,31 +79,18 @@ std::string escaped(std::string_view text) {
     std::string out;
     for (const char c : printable(text)) {
         switch (c) {
-            case '&':
-                out += "&amp;";
-                break;
-            case '<':
-                out += "&lt;";
-                break;
-            case '>':
-                out += "&gt;";
-                break;
-            case '"':
-                out += "&quot;";
-                break;
-            case '\'':
-                out += "&#39;";
-                break;
-            default:
-                out += c;
+            case '&': out += "&amp;"; break;
+            case '<': out += "&lt;"; break;
+            case '>': out += "&gt;"; break;
+            case '"': out += "&quot;"; break;
+            case '\'': out += "&#39;"; break;
+            default: out += c;
         }
     }
     return out;
 }
 
-std::string number(std::uint64_t value) {
-    return std::to_string(value);
-}
+std::string number(std::uint64_t value) { return std::to_string(value); }
 
 std::string decimal(double value) {
     std::array<char, 32> text{};
@@ -115,15 +102,13 @@ std::string cell(std::string_view text, std::string_view classes = "") {
     return (classes.empty() ? "<td>" : "<td class=\"" + std::string(classes) + "\">") + escaped(text) + "</td>";
 }
 
-std::string number_cell(std::uint64_t value) {
-    return "<td class=\"number\" data-value=\"" + number(value) + "\">" + number(value) + "</td>";
-}
+std::string number_cell(std::uint64_t value) { return "<td class=\"number\" data-value=\"" + number(value) + "\">" + number(value) + "</td>"; }
 
 /// Shown to the minute, sorted by the microsecond.
 std::string time_cell(Microseconds time) {
     const std::string full = time_text(time);
-    return "<td class=\"word\" data-value=\"" + std::to_string(time) + "\" title=\"" + full + "\">" + full.substr(0, 10) + " " +
-           full.substr(11, 5) + "</td>";
+    return "<td class=\"word\" data-value=\"" + std::to_string(time) + "\" title=\"" + full + "\">" + full.substr(0, 10) + " " + full.substr(11, 5) +
+           "</td>";
 }
 
 std::string answer_cell(std::string_view word, std::string_view bad) {
@@ -138,8 +123,7 @@ struct Heading {
 std::string head(const std::vector<Heading>& headings) {
     std::string out = "<thead><tr>";
     for (const Heading& heading : headings) {
-        out += std::string("<th scope=\"col\" data-type=\"") + heading.type + "\"><button type=\"button\">" + heading.title +
-               "</button></th>";
+        out += std::string("<th scope=\"col\" data-type=\"") + heading.type + "\"><button type=\"button\">" + heading.title + "</button></th>";
     }
     return out + "</tr></thead>";
 }
@@ -193,9 +177,8 @@ std::string picture(const ReportSummary& summary) {
             if (stack[i] == 0) continue;
             const double part = height * static_cast<double>(stack[i]) / static_cast<double>(total);
             y -= part;
-            out += std::string("<rect class=\"") + modes[i].css + "\" x=\"" +
-                   decimal(left + step * static_cast<double>(day - first)) + "\" y=\"" + decimal(y) + "\" width=\"" +
-                   decimal(std::max(step - (step > 4 ? 1 : 0), 0.5)) + "\" height=\"" + decimal(part) + "\"><title>" +
+            out += std::string("<rect class=\"") + modes[i].css + "\" x=\"" + decimal(left + step * static_cast<double>(day - first)) + "\" y=\"" +
+                   decimal(y) + "\" width=\"" + decimal(std::max(step - (step > 4 ? 1 : 0), 0.5)) + "\" height=\"" + decimal(part) + "\"><title>" +
                    day_text(day) + ": " + number(stack[i]) + " of " + number(total) + " in " + modes[i].name + "</title></rect>";
         }
     }
@@ -217,8 +200,7 @@ std::string picture(const ReportSummary& summary) {
 std::string tiles(const ReportSummary& s) {
     std::string out = "<div class=\"tiles\">";
     const auto tile = [&](std::uint64_t count, const char* classes, const std::string& meaning) {
-        out += std::string("<div class=\"tile\"><b class=\"") + (count > 0 ? classes : "faint") + "\">" + number(count) + "</b>" +
-               meaning + "</div>";
+        out += std::string("<div class=\"tile\"><b class=\"") + (count > 0 ? classes : "faint") + "\">" + number(count) + "</b>" + meaning + "</div>";
     };
     tile(s.clients, "", "clients");
     tile(s.plain, "bad", "in clear text");
@@ -226,16 +208,15 @@ std::string tiles(const ReportSummary& s) {
     tile(s.verifying, "good", "verify the server");
     tile(s.unknown, "doubt", "use TLS; not known whether they verify");
     tile(s.breaks_on_force_ssl, "bad", "break on rds.force_ssl=1 (" + number(s.breaks_on_force_ssl_unknown) + " not known)");
-    tile(s.breaks_on_ca_rotation, "bad",
-         "not ready for the CA rotation (" + number(s.breaks_on_ca_rotation_unknown) + " not known)");
+    tile(s.breaks_on_ca_rotation, "bad", "not ready for the CA rotation (" + number(s.breaks_on_ca_rotation_unknown) + " not known)");
     tile(s.weak, "bad", "weak");
     if (s.falls_back > 0) tile(s.falls_back, "bad", "fall back to clear text");
     if (s.never_logged_in > 0) tile(s.never_logged_in, "doubt", "never logged in");
     if (s.bridged > 0) tile(s.bridged, "", "bridged");
     out += "</div>";
     for (const auto& [kind, cost] : s.probes) {
-        out += "<p>Probe " + escaped(kind) + ": shown to " + number(cost.shown) + " connections, " + number(cost.accepted) +
-               " accepted, " + number(cost.refused) + " lost by it.</p>";
+        out += "<p>Probe " + escaped(kind) + ": shown to " + number(cost.shown) + " connections, " + number(cost.accepted) + " accepted, " +
+               number(cost.refused) + " lost by it.</p>";
     }
     return out;
 }
@@ -243,9 +224,8 @@ std::string tiles(const ReportSummary& s) {
 std::string evidence(const ReportClient& client) {
     const auto& rows = client.row.evidence;
     if (rows.empty()) return "<td class=\"faint\" data-value=\"0\">none</td>";
-    std::string out =
-        "<td data-value=\"" + number(rows.size()) + "\"><details><summary>" + number(rows.size()) +
-        "</summary><table><tr><th>seen</th><th>times</th><th>first</th><th>last</th><th>certificate</th><th>session</th></tr>";
+    std::string out = "<td data-value=\"" + number(rows.size()) + "\"><details><summary>" + number(rows.size()) +
+                      "</summary><table><tr><th>seen</th><th>times</th><th>first</th><th>last</th><th>certificate</th><th>session</th></tr>";
     for (const EvidenceRow& row : rows) {
         out += "<tr>" + cell(row.evidence + (row.possible ? " (possibly another client's)" : "")) + number_cell(row.count) +
                time_cell(row.first_seen) + time_cell(row.last_seen) + cell(row.certificate) + cell(row.session, "word") + "</tr>";
@@ -262,39 +242,36 @@ std::string clients(const Report& report) {
         const std::string word(to_string(action));
         out += "<option value=\"" + word + "\">" + word + " (" + number(count) + ")</option>";
     }
-    out +=
-        "</select></label><output id=\"shown\"></output></form><div class=\"scroll\"><table class=\"sortable\" id=\"clients\">" +
-        head({{"Client"},
-              {"Process"},
-              {"User"},
-              {"Database"},
-              {"Application"},
-              {"Action", "number"},
-              {"sslmode", "number"},
-              {"Verifies"},
-              {"Breaks on force_ssl"},
-              {"Breaks on CA rotation"},
-              {"Connections", "number"},
-              {"In clear", "number"},
-              {"Last seen", "number"},
-              {"TLS"},
-              {"Upstream"},
-              {"Evidence", "number"}}) +
-        "<tbody>";
+    out += "</select></label><output id=\"shown\"></output></form><div class=\"scroll\"><table class=\"sortable\" id=\"clients\">" +
+           head({{"Client"},
+                 {"Process"},
+                 {"User"},
+                 {"Database"},
+                 {"Application"},
+                 {"Action", "number"},
+                 {"sslmode", "number"},
+                 {"Verifies"},
+                 {"Breaks on force_ssl"},
+                 {"Breaks on CA rotation"},
+                 {"Connections", "number"},
+                 {"In clear", "number"},
+                 {"Last seen", "number"},
+                 {"TLS"},
+                 {"Upstream"},
+                 {"Evidence", "number"}}) +
+           "<tbody>";
     for (const ReportClient& client : report.clients) {
         const ClientIdentity& who = client.row.who;
         const std::string word(to_string(client.action));
         out += "<tr data-action=\"" + word + "\">" + cell(who.client_addr) + cell(who.client_exe) +
-               (client.known ? cell(who.usename) : cell("(not known)", "faint")) + cell(who.datname) +
-               cell(who.application_name) + "<td class=\"word\" data-value=\"" + std::to_string(static_cast<int>(client.action)) +
-               "\">" + word + "</td>" + "<td class=\"word\" data-value=\"" +
-               std::to_string(static_cast<int>(client.sslmode.min) * 10 + static_cast<int>(client.sslmode.max)) + "\">" +
-               escaped(interval_text(client.sslmode)) + (client.changed ? " (changed)" : "") + "</td>" +
-               answer_cell(protocol::to_string(client.verifies), "no") +
-               answer_cell(protocol::to_string(client.breaks_on_force_ssl), "yes") +
+               (client.known ? cell(who.usename) : cell("(not known)", "faint")) + cell(who.datname) + cell(who.application_name) +
+               "<td class=\"word\" data-value=\"" + std::to_string(static_cast<int>(client.action)) + "\">" + word + "</td>" +
+               "<td class=\"word\" data-value=\"" + std::to_string(static_cast<int>(client.sslmode.min) * 10 + static_cast<int>(client.sslmode.max)) +
+               "\">" + escaped(interval_text(client.sslmode)) + (client.changed ? " (changed)" : "") + "</td>" +
+               answer_cell(protocol::to_string(client.verifies), "no") + answer_cell(protocol::to_string(client.breaks_on_force_ssl), "yes") +
                answer_cell(protocol::to_string(client.breaks_on_ca_rotation), "yes") + number_cell(client.row.connections) +
-               number_cell(client.row.plain) + time_cell(client.row.last_seen) + cell(client.row.version, "word") +
-               cell(who.upstream) + evidence(client) + "</tr>\n";
+               number_cell(client.row.plain) + time_cell(client.row.last_seen) + cell(client.row.version, "word") + cell(who.upstream) +
+               evidence(client) + "</tr>\n";
     }
     return out + "</tbody></table></div>";
 }
@@ -317,10 +294,9 @@ std::string certificates(const Report& report) {
         std::string candidate = "not rehearsed";
         if (row.candidate_ok) candidate = *row.candidate_ok ? "suffices" : "does not suffice";
         if (row.candidate_ok && row.candidate_since) candidate += " since " + time_text(*row.candidate_since);
-        out += std::string("<tr") + (certificate.current ? "" : " class=\"faint\"") + ">" + cell(row.upstream) +
-               cell(row.upstream_addr) + cell(row.subject) + cell(row.issuer) + cell(row.anchor) + time_cell(row.not_after) +
-               time_cell(row.first_seen) + time_cell(row.last_seen) +
-               cell(certificate.current ? candidate : candidate + "; replaced") + "</tr>\n";
+        out += std::string("<tr") + (certificate.current ? "" : " class=\"faint\"") + ">" + cell(row.upstream) + cell(row.upstream_addr) +
+               cell(row.subject) + cell(row.issuer) + cell(row.anchor) + time_cell(row.not_after) + time_cell(row.first_seen) +
+               time_cell(row.last_seen) + cell(certificate.current ? candidate : candidate + "; replaced") + "</tr>\n";
     }
     return out + "</tbody></table></div>";
 }
@@ -349,12 +325,12 @@ std::string to_html(const Report& report, Microseconds now) {
         "; base-uri 'none'; form-action 'none'\">\n<meta name=\"viewport\" content=\"width=device-width\">\n"
         "<title>pgairlock: migration report</title>\n<style>";
     out += style;
-    out += "</style></head>\n<body><h1>Migration report</h1><p class=\"faint\">Made " + time_text(now) + " from " +
-           number(s.connections) + " connections";
+    out += "</style></head>\n<body><h1>Migration report</h1><p class=\"faint\">Made " + time_text(now) + " from " + number(s.connections) +
+           " connections";
     if (s.clients > 0) out += ", seen from " + time_text(s.first_seen) + " to " + time_text(s.last_seen);
     if (report.since) out += "; what was not seen since " + time_text(*report.since) + " is left out";
-    out += ".</p>\n" + tiles(s) + "\n" + picture(s) + "\n" + clients(report) + "\n" + certificates(report) + "\n" +
-           explanations(report) + "\n<script>";
+    out +=
+        ".</p>\n" + tiles(s) + "\n" + picture(s) + "\n" + clients(report) + "\n" + certificates(report) + "\n" + explanations(report) + "\n<script>";
     out += script;
     return out + "</script></body></html>\n";
 }

@@ -10,25 +10,16 @@ namespace {
 
 namespace json = boost::json;
 
-json::value text(std::string_view value) {
-    return value.empty() ? json::value(nullptr) : json::value(as_utf8(value));
-}
+json::value text(std::string_view value) { return value.empty() ? json::value(nullptr) : json::value(as_utf8(value)); }
 
-json::value time(Microseconds value) {
-    return value == 0 ? json::value(nullptr) : json::value(time_text(value));
-}
+json::value time(Microseconds value) { return value == 0 ? json::value(nullptr) : json::value(time_text(value)); }
 
 /// A name that was read from a StartupMessage is never null, even when it is empty.
-json::value name(const ReportClient& client, std::string_view value) {
-    return client.known ? json::value(as_utf8(value)) : json::value(nullptr);
-}
+json::value name(const ReportClient& client, std::string_view value) { return client.known ? json::value(as_utf8(value)) : json::value(nullptr); }
 
 json::object to_json(const ProbeCost& cost) {
-    return {{"kind", cost.kind},
-            {"shown", cost.shown},
-            {"accepted", cost.accepted},
-            {"refused", cost.refused},
-            {"last_shown", time(cost.last_shown)}};
+    return {
+        {"kind", cost.kind}, {"shown", cost.shown}, {"accepted", cost.accepted}, {"refused", cost.refused}, {"last_shown", time(cost.last_shown)}};
 }
 
 json::object to_json(const EvidenceRow& row) {
@@ -192,9 +183,7 @@ std::string joined(const std::vector<std::string>& items) {
     return out;
 }
 
-std::string truth(bool value) {
-    return value ? "true" : "false";
-}
+std::string truth(bool value) { return value ? "true" : "false"; }
 
 }  // namespace
 
@@ -203,9 +192,8 @@ std::string to_json(const Report& report) {
     for (const ReportClient& client : report.clients) clients.push_back(to_json(client));
     json::array certificates;
     for (const ReportCertificate& certificate : report.upstream_certificates) certificates.push_back(to_json(certificate));
-    return json::serialize(json::object{{"summary", summary(report)},
-                                        {"clients", std::move(clients)},
-                                        {"upstream_certificates", std::move(certificates)}}) +
+    return json::serialize(
+               json::object{{"summary", summary(report)}, {"clients", std::move(clients)}, {"upstream_certificates", std::move(certificates)}}) +
            "\n";
 }
 

@@ -52,8 +52,7 @@ void add_client(ClientRow& into, const ClientRow& from) {
 
 void add_certificate(UpstreamCertificateRow& into, const UpstreamCertificateRow& from) {
     if (into.candidate_ok == from.candidate_ok) {
-        if (from.candidate_since)
-            into.candidate_since = std::min(into.candidate_since.value_or(*from.candidate_since), *from.candidate_since);
+        if (from.candidate_since) into.candidate_since = std::min(into.candidate_since.value_or(*from.candidate_since), *from.candidate_since);
     } else if (!into.candidate_ok || (from.candidate_ok && from.last_seen > into.last_seen)) {
         // Proxies with different candidates: who saw it last is believed.
         into.candidate_ok = from.candidate_ok;
@@ -82,9 +81,8 @@ Microseconds newest(const InventoryRows& inventory) {
 std::vector<const InventoryRows*> distinct(const std::vector<InventoryRows>& inventories) {
     std::vector<const InventoryRows*> out;
     for (const InventoryRows& inventory : inventories) {
-        const auto same = std::find_if(out.begin(), out.end(), [&](const InventoryRows* other) {
-            return !inventory.instance.empty() && other->instance == inventory.instance;
-        });
+        const auto same = std::find_if(
+            out.begin(), out.end(), [&](const InventoryRows* other) { return !inventory.instance.empty() && other->instance == inventory.instance; });
         if (same == out.end()) {
             out.push_back(&inventory);
         } else if (newest(inventory) >= newest(**same)) {
@@ -111,8 +109,7 @@ std::vector<Row> values(std::map<Key, Row>& rows) {
 /// program with the same address is. What was refused first and accepted afterwards is a client that was repaired.
 bool is_another_programs(const EvidenceRow& handshake, const ClientRow& client) {
     const auto evidence = protocol::parse_evidence(handshake.evidence);
-    if (evidence != Evidence::tls_refused && evidence != Evidence::tls_refused_silently && evidence != Evidence::no_client_hello)
-        return false;
+    if (evidence != Evidence::tls_refused && evidence != Evidence::tls_refused_silently && evidence != Evidence::no_client_hello) return false;
     return std::any_of(client.evidence.begin(), client.evidence.end(), [&](const EvidenceRow& row) {
         return row.evidence == protocol::label(Evidence::tls_startup) && row.certificate == handshake.certificate &&
                row.first_seen <= handshake.last_seen;
@@ -126,9 +123,7 @@ Source source(const HandshakeRow& handshake) {
     return {handshake.upstream, handshake.client_addr, handshake.client_exe, handshake.client_exe.empty() ? handshake.ja4 : ""};
 }
 
-bool is_nowhere(const Source& source) {
-    return std::get<2>(source).empty() && std::get<3>(source).empty();
-}
+bool is_nowhere(const Source& source) { return std::get<2>(source).empty() && std::get<3>(source).empty(); }
 
 /// Looked up, not searched: strangers can fill both tables (docs/inventory.md).
 std::map<Source, std::vector<std::size_t>> by_source(const std::vector<ClientRow>& clients) {
@@ -267,8 +262,7 @@ InventoryRows merge(const std::vector<InventoryRows>& inventories) {
         for (const UpstreamCertificateRow& row : inventory->upstream_certificates) {
             collect(certificates, {row.upstream, row.upstream_addr, row.sha256}, row, add_certificate);
         }
-        for (const ProbeRow& row : inventory->probes)
-            collect(probes, {row.upstream, row.client_addr, row.client_exe, row.kind}, row, add_probe);
+        for (const ProbeRow& row : inventory->probes) collect(probes, {row.upstream, row.client_addr, row.client_exe, row.kind}, row, add_probe);
         for (const HandshakeRow& row : inventory->handshakes) {
             collect(handshakes, {source(row), row.evidence.evidence, row.evidence.certificate}, row, add_handshake);
         }

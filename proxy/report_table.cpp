@@ -20,9 +20,9 @@ constexpr const char* reset = "\x1b[0m";
 /// Columns of a terminal: East Asian wide characters and emoji take two, combining marks none. Close enough for names.
 std::size_t width(char32_t c) {
     if ((c >= 0x300 && c <= 0x36f) || (c >= 0x200b && c <= 0x200d) || (c >= 0xfe00 && c <= 0xfe0f)) return 0;
-    const bool wide = (c >= 0x1100 && c <= 0x115f) || (c >= 0x2e80 && c <= 0xa4cf) || (c >= 0xac00 && c <= 0xd7a3) ||
-                      (c >= 0xf900 && c <= 0xfaff) || (c >= 0xfe30 && c <= 0xfe6f) || (c >= 0xff00 && c <= 0xff60) ||
-                      (c >= 0xffe0 && c <= 0xffe6) || (c >= 0x1f300 && c <= 0x1faff) || (c >= 0x20000 && c <= 0x3fffd);
+    const bool wide = (c >= 0x1100 && c <= 0x115f) || (c >= 0x2e80 && c <= 0xa4cf) || (c >= 0xac00 && c <= 0xd7a3) || (c >= 0xf900 && c <= 0xfaff) ||
+                      (c >= 0xfe30 && c <= 0xfe6f) || (c >= 0xff00 && c <= 0xff60) || (c >= 0xffe0 && c <= 0xffe6) ||
+                      (c >= 0x1f300 && c <= 0x1faff) || (c >= 0x20000 && c <= 0x3fffd);
     return wide ? 2 : 1;
 }
 
@@ -36,10 +36,7 @@ std::vector<Character> characters(std::string_view text) {
     std::vector<Character> out;
     while (!text.empty()) {
         const auto first = static_cast<unsigned char>(text.front());
-        const std::size_t length = std::min<std::size_t>(text.size(), first >= 0xf0   ? 4
-                                                                      : first >= 0xe0 ? 3
-                                                                      : first >= 0xc0 ? 2
-                                                                                      : 1);
+        const std::size_t length = std::min<std::size_t>(text.size(), first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1);
         char32_t code = length == 1 ? first : first & (0x7f >> length);
         for (std::size_t i = 1; i < length; ++i) code = code << 6 | (static_cast<unsigned char>(text[i]) & 0x3f);
         out.push_back({std::string(text.substr(0, length)), width(code)});
@@ -134,8 +131,7 @@ std::string short_number(std::uint64_t number) {
     for (const auto& [unit, suffix] : units) {
         if (number < unit) continue;
         const std::uint64_t tenths = number / (unit / 10);
-        return tenths >= 1000 ? std::to_string(tenths / 10) + suffix
-                              : std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + suffix;
+        return tenths >= 1000 ? std::to_string(tenths / 10) + suffix : std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + suffix;
     }
     return {};
 }
@@ -149,9 +145,7 @@ std::string age(Microseconds then, Microseconds now) {
     return std::to_string(minutes / (24 * 60)) + "d";
 }
 
-std::string process_name(const std::string& exe) {
-    return printable(exe.substr(exe.rfind('/') + 1));
-}
+std::string process_name(const std::string& exe) { return printable(exe.substr(exe.rfind('/') + 1)); }
 
 std::string source(const ClientIdentity& who) {
     const std::string address = who.client_addr.empty() ? "local" : printable(who.client_addr);
@@ -164,8 +158,7 @@ Cell answer(std::string_view word, std::string_view bad) {
 }
 
 bool has_possible(const ReportClient& client) {
-    return std::any_of(client.row.evidence.begin(), client.row.evidence.end(),
-                       [](const EvidenceRow& row) { return row.possible; });
+    return std::any_of(client.row.evidence.begin(), client.row.evidence.end(), [](const EvidenceRow& row) { return row.possible; });
 }
 
 const char* colour(Action action) {
@@ -173,9 +166,7 @@ const char* colour(Action action) {
     return action == Action::probe ? yellow : red;
 }
 
-std::string plural(std::uint64_t count, const char* noun) {
-    return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
-}
+std::string plural(std::uint64_t count, const char* noun) { return std::to_string(count) + " " + noun + (count == 1 ? "" : "s"); }
 
 std::string summary(const Report& report, const TableOptions& options) {
     const ReportSummary& s = report.summary;
@@ -195,17 +186,16 @@ std::string summary(const Report& report, const TableOptions& options) {
     line(s.verifying, "verify the server", green);
     line(s.unknown, "use TLS, and whether they verify is not known", yellow);
     out += "\n";
-    line(s.breaks_on_force_ssl,
-         "break on rds.force_ssl=1; of " + std::to_string(s.breaks_on_force_ssl_unknown) + " it is not known", red);
-    line(s.breaks_on_ca_rotation,
-         "are not ready for the CA rotation; of " + std::to_string(s.breaks_on_ca_rotation_unknown) + " it is not known", red);
+    line(s.breaks_on_force_ssl, "break on rds.force_ssl=1; of " + std::to_string(s.breaks_on_force_ssl_unknown) + " it is not known", red);
+    line(s.breaks_on_ca_rotation, "are not ready for the CA rotation; of " + std::to_string(s.breaks_on_ca_rotation_unknown) + " it is not known",
+         red);
     line(s.weak, "are weak: clear text, no verification, old TLS", red);
     if (s.falls_back > 0) line(s.falls_back, "fall back to clear text when TLS fails", red);
     if (s.never_logged_in > 0) line(s.never_logged_in, "never logged in", yellow);
     if (s.bridged > 0) line(s.bridged, "are asked for their password (bridged SCRAM)", nullptr);
     for (const auto& [kind, cost] : s.probes) {
-        out += "  probe " + printable(kind) + ": shown to " + plural(cost.shown, "connection") + ", " +
-               std::to_string(cost.accepted) + " accepted, " + std::to_string(cost.refused) + " lost by it\n";
+        out += "  probe " + printable(kind) + ": shown to " + plural(cost.shown, "connection") + ", " + std::to_string(cost.accepted) +
+               " accepted, " + std::to_string(cost.refused) + " lost by it\n";
     }
     return out;
 }
@@ -287,10 +277,8 @@ std::string explanations(const Report& report) {
     const auto any = [&](auto&& test) { return std::any_of(report.clients.begin(), report.clients.end(), test); };
     if (any([](const ReportClient& c) { return c.changed; }))
         line("*", "older evidence contradicts the newer and was left out: changed, or two programs");
-    if (any(has_possible))
-        line("~", "failed handshakes that are this client's or another's, and count for none; see --format json");
-    if (any([](const ReportClient& c) { return !c.known; }))
-        line("(not known)", "only handshakes that failed, which name nobody");
+    if (any(has_possible)) line("~", "failed handshakes that are this client's or another's, and count for none; see --format json");
+    if (any([](const ReportClient& c) { return !c.known; })) line("(not known)", "only handshakes that failed, which name nobody");
     for (int i = 0; i < action_count; ++i) {
         const auto action = static_cast<Action>(i);
         if (report.summary.actions.contains(action)) line(std::string(to_string(action)), std::string(explain(action)));

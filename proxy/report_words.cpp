@@ -28,55 +28,35 @@ std::size_t length_of(char first) {
 
 std::string_view to_string(Action action) noexcept {
     switch (action) {
-        case Action::enable_tls:
-            return "enable TLS";
-        case Action::repair_fallback:
-            return "repair fallback";
-        case Action::fix_root_certificate:
-            return "fix root certificate";
-        case Action::update_trust_store:
-            return "update trust store";
-        case Action::verify_the_server:
-            return "verify the server";
-        case Action::upgrade_tls:
-            return "upgrade TLS";
-        case Action::probe:
-            return "probe";
-        case Action::none:
-            return "none";
+        case Action::enable_tls: return "enable TLS";
+        case Action::repair_fallback: return "repair fallback";
+        case Action::fix_root_certificate: return "fix root certificate";
+        case Action::update_trust_store: return "update trust store";
+        case Action::verify_the_server: return "verify the server";
+        case Action::upgrade_tls: return "upgrade TLS";
+        case Action::probe: return "probe";
+        case Action::none: return "none";
     }
     return "";
 }
 
 std::string_view explain(Action action) noexcept {
     switch (action) {
-        case Action::enable_tls:
-            return "connects in clear text: set sslmode=verify-full with a root certificate, or at least require";
-        case Action::repair_fallback:
-            return "sslmode=prefer: goes on in clear text when TLS or the login over it fails; set verify-full";
-        case Action::fix_root_certificate:
-            return "fails today: has no root certificate, or one that does not know the certificate it is shown";
-        case Action::update_trust_store:
-            return "verifies, and refused the candidate: give it the new CA before the rotation";
-        case Action::verify_the_server:
-            return "uses TLS but would accept an impostor: set sslmode=verify-full with a root certificate";
-        case Action::upgrade_tls:
-            return "TLS below 1.2 or a weak cipher: update its TLS library";
-        case Action::probe:
-            return "what it verifies, or whether it accepts the candidate, was never seen: probe it ([audit.probe])";
-        case Action::none:
-            return "nothing to do";
+        case Action::enable_tls: return "connects in clear text: set sslmode=verify-full with a root certificate, or at least require";
+        case Action::repair_fallback: return "sslmode=prefer: goes on in clear text when TLS or the login over it fails; set verify-full";
+        case Action::fix_root_certificate: return "fails today: has no root certificate, or one that does not know the certificate it is shown";
+        case Action::update_trust_store: return "verifies, and refused the candidate: give it the new CA before the rotation";
+        case Action::verify_the_server: return "uses TLS but would accept an impostor: set sslmode=verify-full with a root certificate";
+        case Action::upgrade_tls: return "TLS below 1.2 or a weak cipher: update its TLS library";
+        case Action::probe: return "what it verifies, or whether it accepts the candidate, was never seen: probe it ([audit.probe])";
+        case Action::none: return "nothing to do";
     }
     return "";
 }
 
-std::string time_text(Microseconds time) {
-    return tls::to_rfc3339(std::chrono::system_clock::time_point(std::chrono::microseconds(time)));
-}
+std::string time_text(Microseconds time) { return tls::to_rfc3339(std::chrono::system_clock::time_point(std::chrono::microseconds(time))); }
 
-std::string day_text(std::int64_t day) {
-    return time_text(day * 86'400'000'000).substr(0, 10);
-}
+std::string day_text(std::int64_t day) { return time_text(day * 86'400'000'000).substr(0, 10); }
 
 std::string printable(std::string_view text) {
     const std::string valid = as_utf8(text);

@@ -22,8 +22,8 @@ Resolved look_up(const std::string& host, std::uint16_t port) {
     const int error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
     Resolved resolved;
     if (error != 0) {
-        resolved.error = "could not translate host name \"" + host + "\" to address: " +
-                         (error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error));
+        resolved.error =
+            "could not translate host name \"" + host + "\" to address: " + (error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error));
         return resolved;
     }
     for (const addrinfo* info = found; info; info = info->ai_next) {
@@ -59,8 +59,7 @@ std::string to_string(const Endpoint& endpoint) {
     if (endpoint.data()->sa_family == AF_UNIX) {
         return std::string("unix:") + reinterpret_cast<const sockaddr_un*>(endpoint.data())->sun_path;
     }
-    getnameinfo(endpoint.data(), static_cast<socklen_t>(endpoint.size()), host, sizeof host, port, sizeof port,
-                NI_NUMERICHOST | NI_NUMERICSERV);
+    getnameinfo(endpoint.data(), static_cast<socklen_t>(endpoint.size()), host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
     return (endpoint.data()->sa_family == AF_INET6 ? "[" + std::string(host) + "]" : std::string(host)) + ":" + port;
 }
 

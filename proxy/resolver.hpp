@@ -13,7 +13,7 @@ namespace proxy {
 
 struct Resolved {
     std::vector<asio::generic::stream_protocol::endpoint> endpoints;  ///< in the order of getaddrinfo
-    std::string error;                                                 ///< set when there are none
+    std::string error;                                                ///< set when there are none
 };
 
 /// getaddrinfo blocks, so it runs on a few threads of its own; an IP literal or a UNIX-domain path takes no thread.

@@ -48,8 +48,8 @@ std::unique_ptr<Inventory> open_inventory(const config::Audit& audit, const std:
     auto inventory = std::make_unique<Inventory>(path, audit.inventory_retention);
     inventory->restore(probes);
     if (shared) {
-        inventory->share(std::make_unique<Fleet>(Fleet::Settings{
-            .url = audit.inventory, .file = path, .instance = inventory->instance(), .retention = audit.inventory_retention}));
+        inventory->share(std::make_unique<Fleet>(
+            Fleet::Settings{.url = audit.inventory, .file = path, .instance = inventory->instance(), .retention = audit.inventory_retention}));
     }
     return inventory;
 }
@@ -62,8 +62,8 @@ void raise_descriptor_limit(unsigned max_connections) {
     ::setrlimit(RLIMIT_NOFILE, &limit);
     const rlim_t needed = rlim_t{max_connections} * 2 + 64;
     if (limit.rlim_cur < needed) {
-        spdlog::warn("max_connections = {} needs {} file descriptors, but the limit is {}: raise LimitNOFILE or ulimit -n",
-                     max_connections, needed, limit.rlim_cur);
+        spdlog::warn("max_connections = {} needs {} file descriptors, but the limit is {}: raise LimitNOFILE or ulimit -n", max_connections, needed,
+                     limit.rlim_cur);
     }
 }
 
@@ -98,10 +98,11 @@ void announce_probes(const Snapshot& snapshot) {
             kinds += (kinds.empty() ? "" : ", ") + std::string(config::to_string(static_cast<config::ProbeKind>(kind)));
         }
         if (kinds.empty()) continue;
-        spdlog::warn("certificate probes are on for listener \"{}\" ({}): up to {:.0f}% of each client's TLS connections {}, and at most {} of "
-                     "them lost by one client in {} h",
-                     route->settings.name, kinds, probe.fraction * 100, probe.window.empty() ? "at any time" : "in the configured windows",
-                     probe.max_per_client, std::chrono::duration_cast<std::chrono::hours>(probe.cooldown).count());
+        spdlog::warn(
+            "certificate probes are on for listener \"{}\" ({}): up to {:.0f}% of each client's TLS connections {}, and at most {} of "
+            "them lost by one client in {} h",
+            route->settings.name, kinds, probe.fraction * 100, probe.window.empty() ? "at any time" : "in the configured windows",
+            probe.max_per_client, std::chrono::duration_cast<std::chrono::hours>(probe.cooldown).count());
     }
 }
 
@@ -149,7 +150,13 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       audit_(audit_path(snapshot_->config, state_dir_), open_inventory(snapshot_->config.audit, state_dir_, probes_)),
       processes_(snapshot_->config.audit.process_owner),
       key_derivations_(derivation_threads()),
-      services_{.audit = audit_, .cancels = cancels_, .sources = sources_, .processes = processes_, .probes = probes_, .resolver = resolver_, .key_derivations = key_derivations_},
+      services_{.audit = audit_,
+                .cancels = cancels_,
+                .sources = sources_,
+                .processes = processes_,
+                .probes = probes_,
+                .resolver = resolver_,
+                .key_derivations = key_derivations_},
       session_prefix_(random_prefix()),
       watch_timer_(io_.get_executor()),
       drain_timer_(io_.get_executor()),
@@ -234,8 +241,7 @@ void Server::accept(std::size_t listener, int fd, const Peer& peer) {
         const std::lock_guard lock(per_address_mutex_);
         ++per_address_[peer.address];
     }
-    const auto least = std::min_element(workers_.begin(), workers_.end(),
-                                        [](const auto& a, const auto& b) { return a->load() < b->load(); });
+    const auto least = std::min_element(workers_.begin(), workers_.end(), [](const auto& a, const auto& b) { return a->load() < b->load(); });
     (*least)->run_session(fd, peer.family,
                           {.route = std::move(route),
                            .session = next_session(),

@@ -31,7 +31,11 @@ tls::Awaitable<> read_to_end(tls::Stream& stream) {
 }  // namespace
 
 Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::Socket socket)
-    : services_(services), prewarm_(prewarm), accepted_(std::move(accepted)), client_(std::move(socket)), deadline_(Clock::now() + accepted_.login_timeout) {
+    : services_(services),
+      prewarm_(prewarm),
+      accepted_(std::move(accepted)),
+      client_(std::move(socket)),
+      deadline_(Clock::now() + accepted_.login_timeout) {
     record_.session = accepted_.session;
     record_.listener = accepted_.route->settings.name;
     record_.upstream = upstream().settings.name;

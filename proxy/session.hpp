@@ -106,10 +106,10 @@ class Session {
     bool established_ = false;
     bool tls_began_ = false;
     Probes::Source probed_;
-    bool probe_open_ = false;  // what came of our certificate, real or not, is still to be told
+    bool probe_open_ = false;                    // what came of our certificate, real or not, is still to be told
     const tls::ServerContext* shown_ = nullptr;  // the one that the client leg's TLS was begun with
-    std::shared_ptr<tls::Timer> waiting_;  // for something other than a stream
-    std::string aborted_;  // the reason
+    std::shared_ptr<tls::Timer> waiting_;        // for something other than a stream
+    std::string aborted_;                        // the reason
     std::optional<Relay> relay_;
 };
 

@@ -78,11 +78,12 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
                                    .may_retry = may_retry,
                                    .on_key = [this, &connection, &login] { register_key(connection, login); },
                                    .on_established = [this] { settle_tls(true); },
-                                   .on_refused = [this, &login] {
-                                       if (client_.encrypted() && !login.authenticated()) {
-                                           services_.sources.login_refused_over_tls(identity(), Clock::now());
-                                       }
-                                   }};
+                                   .on_refused =
+                                       [this, &login] {
+                                           if (client_.encrypted() && !login.authenticated()) {
+                                               services_.sources.login_refused_over_tls(identity(), Clock::now());
+                                           }
+                                       }};
         end = co_await authenticate(client_, *server_, login, options);
     } catch (const ServerLegError& error) {
         if (!aborted_.empty()) throw tls::StreamError(tls::StreamError::Kind::reset, aborted_);  // it was us who closed
@@ -126,8 +127,7 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
             e.sqlstate = "08006";
             services_.audit.report(std::move(e));
             spdlog::error("{} {}: {} during login", record_.session, record_.client_addr, error);
-            const protocol::ErrorResponse response{
-                .severity = "FATAL", .sqlstate = "08006", .message = error, .detail = "During login.", .hint = {}};
+            const protocol::ErrorResponse response{.severity = "FATAL", .sqlstate = "08006", .message = error, .detail = "During login.", .hint = {}};
             co_await tell(response);
             co_return true;
         }
@@ -142,8 +142,8 @@ protocol::LoginPolicy Session::login_policy(const UpstreamConnection& connection
     policy.scram = auth.scram;
     policy.crypto = tls::scram_crypto();
     policy.password_is_safe = client_.encrypted() || is_local(accepted_.address);
-    policy.ask_at_once = auth.scram == protocol::ScramMode::automatic && policy.password_is_safe &&
-                         services_.sources.scram_was_declined(identity(), Clock::now());
+    policy.ask_at_once =
+        auth.scram == protocol::ScramMode::automatic && policy.password_is_safe && services_.sources.scram_was_declined(identity(), Clock::now());
     if (connection.tls.leaf) policy.server_end_point = connection.tls.leaf->end_point;
     policy.server_verified = upstream().settings.sslmode == protocol::SslMode::verify_full;
     if (auth.scram == protocol::ScramMode::terminate) {

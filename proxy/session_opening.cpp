@@ -55,10 +55,8 @@ Evidence refused_silently(config::ProbeKind kind) {
 
 tls::Awaitable<Session::Opening> Session::negotiate() {
     const config::ListenerTls& tls = accepted_.route->settings.tls;
-    negotiation_ = std::make_unique<Negotiation>(
-        protocol::NegotiationPolicy{.tls = accepted_.route->tls != nullptr,
-                                    .direct_tls = tls.direct,
-                                    .tls_required = tls.mode == config::ClientTlsMode::require});
+    negotiation_ = std::make_unique<Negotiation>(protocol::NegotiationPolicy{
+        .tls = accepted_.route->tls != nullptr, .direct_tls = tls.direct, .tls_required = tls.mode == config::ClientTlsMode::require});
     Negotiation& negotiation = *negotiation_;
     for (;;) {
         switch (negotiation.next()) {

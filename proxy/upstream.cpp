@@ -33,9 +33,8 @@ tls::Awaitable<std::optional<AttemptFailure>> request_tls(tls::Stream& stream, b
     if (n == 0) co_return AttemptFailure{"server closed the connection in answer to SSLRequest", connection_failure, {}};
     // More than one byte before TLS was put there by somebody between us (CVE-2021-23222).
     if (answer[0] == 'S' && n > 1) {
-        co_return AttemptFailure{.error = "received unencrypted data after SSL response: possible man-in-the-middle",
-                                 .sqlstate = connection_failure,
-                                 .suspicious = true};
+        co_return AttemptFailure{
+            .error = "received unencrypted data after SSL response: possible man-in-the-middle", .sqlstate = connection_failure, .suspicious = true};
     }
     if (answer[0] == 'S') co_return std::nullopt;
     if (answer[0] == 'N' && n == 1) {
@@ -43,10 +42,10 @@ tls::Awaitable<std::optional<AttemptFailure>> request_tls(tls::Stream& stream, b
         co_return std::nullopt;
     }
     // An ErrorResponse here may come from anybody: its text is not shown (CVE-2024-10977).
-    co_return AttemptFailure{.error = answer[0] == 'E' ? "server sent an error response in answer to SSLRequest"
-                                                       : "server sent an invalid response to SSLRequest",
-                             .sqlstate = connection_failure,
-                             .suspicious = true};
+    co_return AttemptFailure{
+        .error = answer[0] == 'E' ? "server sent an error response in answer to SSLRequest" : "server sent an invalid response to SSLRequest",
+        .sqlstate = connection_failure,
+        .suspicious = true};
 }
 
 tls::Awaitable<std::optional<AttemptFailure>> start_tls(tls::Stream& stream, const UpstreamRoute& route, const std::string& host) {
@@ -87,10 +86,10 @@ tls::Awaitable<std::optional<AttemptFailure>> establish(UpstreamConnection& conn
     }
     if (said_no) {
         if (allows_clear(route.settings.sslmode)) co_return std::nullopt;
-        co_return AttemptFailure{"server does not support TLS, but sslmode=" +
-                                     std::string(protocol::to_string(route.settings.sslmode)) + " requires it",
-                                 connection_failure,
-                                 {}};
+        co_return AttemptFailure{
+            "server does not support TLS, but sslmode=" + std::string(protocol::to_string(route.settings.sslmode)) + " requires it",
+            connection_failure,
+            {}};
     }
     auto failure = co_await start_tls(stream, route, connection.host);
     if (failure) co_return failure;
@@ -129,15 +128,14 @@ std::string verify_detail(const tls::VerifyFailure& verify, const UpstreamRoute&
     std::string detail = std::string(name ? "Host name check" : "Certificate chain check") + " failed: " + verify.reason;
     if (!name && verify.depth > 0) detail += " (at \"" + verify.certificate + "\")";
     return detail + ". Server certificate: subject \"" + verify.leaf.subject + "\", issuer \"" + verify.leaf.issuer + "\", expires " +
-           tls::to_rfc3339(verify.leaf.not_after) + ", names " + (sans.empty() ? "none" : sans) +
-           ". Verified against: " + route.tls->anchor_files() + ".";
+           tls::to_rfc3339(verify.leaf.not_after) + ", names " + (sans.empty() ? "none" : sans) + ". Verified against: " + route.tls->anchor_files() +
+           ".";
 }
 
 std::string verify_hint(const tls::VerifyFailure& verify) {
     switch (verify.code) {
         case X509_V_ERR_HOSTNAME_MISMATCH:
-        case X509_V_ERR_IP_ADDRESS_MISMATCH:
-            return "Connect to one of the certificate's names, or set ssl_server_name to one of them.";
+        case X509_V_ERR_IP_ADDRESS_MISMATCH: return "Connect to one of the certificate's names, or set ssl_server_name to one of them.";
         case X509_V_ERR_CERT_HAS_EXPIRED: return "The server's certificate must be renewed.";
         default: return "Add the certificate authority that issued the server's certificate to sslrootcert.";
     }
@@ -155,8 +153,8 @@ UpstreamFailure describe_failure(const AttemptFailure& last, const UpstreamRoute
                         .hint = {}};
     if (last.verify) {
         failure.verify_error = last.verify->reason;
-        failure.response.message = "certificate of upstream \"" + route.settings.name + "\" (" + last.host + ", " +
-                                   last.address + ") was refused: " + last.verify->reason;
+        failure.response.message =
+            "certificate of upstream \"" + route.settings.name + "\" (" + last.host + ", " + last.address + ") was refused: " + last.verify->reason;
         failure.response.detail = verify_detail(*last.verify, route);
         failure.response.hint = verify_hint(*last.verify);
     }
@@ -177,8 +175,7 @@ std::vector<bool> encryption_attempts(SslMode mode) {
     return {true};
 }
 
-tls::Awaitable<UpstreamConnection> connect_upstream(Resolver& resolver, const UpstreamRoute& route, bool encrypted,
-                                                    Clock::time_point deadline) {
+tls::Awaitable<UpstreamConnection> connect_upstream(Resolver& resolver, const UpstreamRoute& route, bool encrypted, Clock::time_point deadline) {
     UpstreamConnection connection;
     std::string errors;
     AttemptFailure last{"no host is configured", unable_to_connect, {}};
@@ -211,8 +208,7 @@ tls::Awaitable<UpstreamConnection> connect_upstream(Resolver& resolver, const Up
     co_return connection;
 }
 
-tls::Awaitable<UpstreamConnection> connect_address(const UpstreamRoute& route, const Endpoint& endpoint, const std::string& host,
-                                                   bool encrypted) {
+tls::Awaitable<UpstreamConnection> connect_address(const UpstreamRoute& route, const Endpoint& endpoint, const std::string& host, bool encrypted) {
     UpstreamConnection connection;
     connection.endpoint = endpoint;
     connection.host = host;

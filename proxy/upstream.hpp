@@ -18,9 +18,9 @@ namespace proxy {
 /// What a client is told, and what the audit says, when there is no server connection.
 struct UpstreamFailure {
     protocol::ErrorResponse response;
-    std::string address;       ///< the one that `response` speaks of
-    std::string error;         ///< every attempt, "; " between them
-    std::string verify_error;  ///< set when a certificate was refused
+    std::string address;         ///< the one that `response` speaks of
+    std::string error;           ///< every attempt, "; " between them
+    std::string verify_error;    ///< set when a certificate was refused
     bool may_try_clear = false;  ///< TLS was the matter, and nothing looked like an attack: libpq's prefer would go on in clear
 };
 
@@ -34,7 +34,7 @@ struct UpstreamConnection {
     std::chrono::microseconds resolve{0};
     std::chrono::microseconds connect{0};
     std::chrono::microseconds tls_time{0};
-    bool prewarmed = false;  ///< made before its client came
+    bool prewarmed = false;                  ///< made before its client came
     std::optional<UpstreamFailure> failure;  ///< set: there is no stream
 };
 

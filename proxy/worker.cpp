@@ -7,8 +7,7 @@
 
 namespace proxy {
 
-Worker::Worker(Services& services)
-    : services_(services), keep_running_(io_.get_executor()), prewarm_(io_.get_executor(), services.resolver) {
+Worker::Worker(Services& services) : services_(services), keep_running_(io_.get_executor()), prewarm_(io_.get_executor(), services.resolver) {
     thread_ = std::thread([this] { io_.run(); });
 }
 

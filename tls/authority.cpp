@@ -43,23 +43,23 @@ constexpr mode_t secret_mode = 0600;
 constexpr mode_t public_mode = 0644;
 
 class Descriptor {
- public:
+   public:
     Descriptor(const std::string& path, int flags, mode_t mode);
     Descriptor(const Descriptor&) = delete;
     Descriptor& operator=(const Descriptor&) = delete;
     ~Descriptor() { ::close(fd_); }
     int get() const noexcept { return fd_; }
 
- private:
+   private:
     int fd_;
 };
 
 /// Keeps other processes out of the folder for as long as it lives.
 class Lock {
- public:
+   public:
     explicit Lock(const std::string& dir);
 
- private:
+   private:
     Descriptor fd_;  // closing it unlocks
 };
 
@@ -97,9 +97,7 @@ namespace {
 bool exists(const std::string& path);
 bool good_leaf(const std::string& cert, const std::string& key, const Authority& authority);
 
-config::File file_at(const std::string& path) {
-    return {.path = path, .origin = {}};
-}
+config::File file_at(const std::string& path) { return {.path = path, .origin = {}}; }
 
 IssuedFiles files_in(const std::string& dir) {
     const auto path = [&](const char* name) { return (fs::path(dir) / name).string(); };
@@ -131,9 +129,7 @@ bool good_leaf(const std::string& cert, const std::string& key, const Authority&
 }
 
 /// A dangling link counts as existing: it is somebody's arrangement (a secret not mounted yet), not a free name.
-bool exists(const std::string& path) {
-    return fs::symlink_status(path).type() != fs::file_type::not_found;
-}
+bool exists(const std::string& path) { return fs::symlink_status(path).type() != fs::file_type::not_found; }
 
 /// Renewing must not lose the names that clients use. Of files that cannot be read nothing is known: localhost alone.
 Names names_of_previous(const IssuedFiles& files) {
@@ -143,8 +139,7 @@ Names names_of_previous(const IssuedFiles& files) {
         const std::vector<X509Ptr> certificates = load_certificates(file_at(path), ignored);
         if (certificates.empty()) continue;
         for (const std::string& san : describe(*certificates.front()).sans) {
-            if (std::optional<std::string> name = canonical_name(san.substr(san.find(':') + 1)))
-                names.push_back(std::move(*name));
+            if (std::optional<std::string> name = canonical_name(san.substr(san.find(':') + 1))) names.push_back(std::move(*name));
         }
     }
     return completed(std::move(names));
@@ -184,8 +179,7 @@ Authority load_authority(const IssuedFiles& files) {
     std::string faults = authority.certificate ? fault_of(authority) : "";
     for (const config::Diagnostic& error : errors) faults += (faults.empty() ? "" : "; ") + error.message;
     if (faults.empty()) return authority;
-    throw std::runtime_error("the certificate authority of \"" + files.ca_cert + "\" and \"" + files.ca_key +
-                             "\" cannot be used: " + faults +
+    throw std::runtime_error("the certificate authority of \"" + files.ca_cert + "\" and \"" + files.ca_key + "\" cannot be used: " + faults +
                              ". Correct this or restore both files from a backup; or move both away to have a new authority " +
                              "made, whose ca.crt must then be given to the clients");
 }
@@ -194,7 +188,7 @@ Authority load_authority(const IssuedFiles& files) {
 
 /// A file that appears under its name whole, or not at all. For the holder of the Lock.
 class NewFile {
- public:
+   public:
     NewFile(const std::string& path, mode_t mode);
     NewFile(const NewFile&) = delete;
     NewFile& operator=(const NewFile&) = delete;
@@ -202,16 +196,14 @@ class NewFile {
     void write(BIO& pem);
     void place();
 
- private:
+   private:
     std::string path_;
     std::string temporary_;
     Descriptor fd_;
     bool placed_ = false;
 };
 
-[[noreturn]] void fail_with_errno(const std::string& what) {
-    throw std::system_error(errno, std::generic_category(), what);
-}
+[[noreturn]] void fail_with_errno(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
 
 BioPtr new_buffer() {
     BioPtr bio(BIO_new(BIO_s_mem()));  // wipes its memory when it grows and when it is freed

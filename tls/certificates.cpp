@@ -93,8 +93,8 @@ std::string to_rfc3339(TimePoint time) {
     const std::chrono::year_month_day date(day);
     const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(time - day));
     std::array<char, 64> text;
-    std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02dZ", int(date.year()), unsigned(date.month()),
-                  unsigned(date.day()), int(clock.hours().count()), int(clock.minutes().count()), int(clock.seconds().count()));
+    std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02dZ", int(date.year()), unsigned(date.month()), unsigned(date.day()),
+                  int(clock.hours().count()), int(clock.minutes().count()), int(clock.seconds().count()));
     return text.data();
 }
 
@@ -164,8 +164,7 @@ KeyPtr parse_private_key(protocol::Bytes pem, const config::File& file, Errors& 
     if (asked_for_password) {
         errors.push_back({file.origin, name + ": encrypted keys are not supported: decrypt it with openssl pkey"});
     } else {
-        errors.push_back(
-            {file.origin, name + " holds no usable private key in PEM format (-----BEGIN PRIVATE KEY-----): " + reason});
+        errors.push_back({file.origin, name + " holds no usable private key in PEM format (-----BEGIN PRIVATE KEY-----): " + reason});
     }
     return nullptr;
 }
@@ -177,8 +176,7 @@ std::string mismatch(const std::vector<X509Ptr>& certificates, EVP_PKEY& key) {
     ERR_clear_error();
     if (index == 0) return {};
     if (index == certificates.size()) return "the first certificate of the file must have been issued for this key";
-    return "it is the key of certificate " + std::to_string(index + 1) +
-           " of the file, which must come first, before its issuers";
+    return "it is the key of certificate " + std::to_string(index + 1) + " of the file, which must come first, before its issuers";
 }
 
 // --- Facts ---
@@ -218,12 +216,9 @@ std::vector<std::string> subject_alternative_names(const X509& certificate) {
 
 std::optional<std::string> to_text(const GENERAL_NAME& name) {
     switch (name.type) {
-        case GEN_DNS:
-            return "DNS:" + dns_text(name.d.dNSName);
-        case GEN_IPADD:
-            return address_text(name.d.iPAddress);
-        default:
-            return std::nullopt;
+        case GEN_DNS: return "DNS:" + dns_text(name.d.dNSName);
+        case GEN_IPADD: return address_text(name.d.iPAddress);
+        default: return std::nullopt;
     }
 }
 
@@ -236,8 +231,7 @@ std::string escaped(unsigned char byte) {
 /// A DNS name is visible ASCII. Whatever else a certificate holds there is escaped, and so is what would make a list of names
 /// ambiguous: a certificate for "a,DNS:b" must not read as one for b.
 std::string dns_text(const ASN1_STRING* name) {
-    const std::string_view bytes(reinterpret_cast<const char*>(ASN1_STRING_get0_data(name)),
-                                 static_cast<std::size_t>(ASN1_STRING_length(name)));
+    const std::string_view bytes(reinterpret_cast<const char*>(ASN1_STRING_get0_data(name)), static_cast<std::size_t>(ASN1_STRING_length(name)));
     std::string text;
     for (const char c : bytes) {
         const bool plain = c > ' ' && c < '\x7f' && c != '\\' && c != ',' && c != '"';
@@ -275,8 +269,7 @@ std::string printable(std::string_view text) {
     while (!text.empty()) {
         const std::size_t length = utf8_length(text);
         const auto lead = static_cast<unsigned char>(text[0]);
-        const bool control =
-            lead < 0x20 || lead == 0x7f || (lead == 0xc2 && length == 2 && static_cast<unsigned char>(text[1]) < 0xa0);
+        const bool control = lead < 0x20 || lead == 0x7f || (lead == 0xc2 && length == 2 && static_cast<unsigned char>(text[1]) < 0xa0);
         const std::size_t taken = length == 0 ? 1 : length;
         for (const char c : text.substr(0, taken)) {
             result += length == 0 || control ? escaped(static_cast<unsigned char>(c)) : std::string(1, c);

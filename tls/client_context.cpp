@@ -39,8 +39,7 @@ std::string digest(const X509& certificate) {
 
 }  // namespace
 
-ClientContext::ClientContext(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
-                             std::vector<config::Diagnostic>& warnings)
+ClientContext::ClientContext(const config::Upstream& settings, std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings)
     : context_(SSL_CTX_new(TLS_client_method())),
       // As libpq: a root certificate that was given is used in every mode; without one, weaker modes verify nothing.
       verifies_chain_(settings.sslmode >= protocol::SslMode::verify_ca || !settings.sslrootcert.empty()),
@@ -120,8 +119,8 @@ void ClientContext::load_anchors(const config::Upstream& settings, std::vector<c
             if (X509_cmp_current_time(X509_get0_notAfter(certificate.get())) < 0) ++expired;
         }
         if (expired > 0) {
-            warnings.push_back({file.origin, std::to_string(expired) + " of " + std::to_string(certificates.size()) +
-                                                 " certificates in " + file.path + " have expired; the others are used"});
+            warnings.push_back({file.origin, std::to_string(expired) + " of " + std::to_string(certificates.size()) + " certificates in " +
+                                                 file.path + " have expired; the others are used"});
         }
     }
 }

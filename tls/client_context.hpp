@@ -18,8 +18,8 @@ struct ServerTls {
     std::string version;
     std::string cipher;
     std::shared_ptr<const CertificateFacts> leaf;
-    std::string anchor;       ///< subject of the trust anchor; empty when the chain was not verified
-    std::string anchor_file;  ///< the sslrootcert file it came from, or "system"
+    std::string anchor;                ///< subject of the trust anchor; empty when the chain was not verified
+    std::string anchor_file;           ///< the sslrootcert file it came from, or "system"
     std::optional<bool> candidate_ok;  ///< whether sslrootcert_candidate alone would have verified the chain; nullopt: none is given
 };
 
@@ -40,8 +40,7 @@ class ClientContext {
     const std::string& anchor_files() const noexcept { return anchor_files_; }
 
    private:
-    void load_anchors(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
-                      std::vector<config::Diagnostic>& warnings);
+    void load_anchors(const config::Upstream& settings, std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings);
     void load_own_certificate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors);
     void load_candidate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors);
     /// What is remembered about a leaf.

@@ -29,9 +29,7 @@ void on_message(int write, int, int content_type, const void* data, std::size_t 
 
 }  // namespace
 
-HandshakeRecord* HandshakeRecord::of(const SSL* ssl) noexcept {
-    return static_cast<HandshakeRecord*>(SSL_get_ex_data(ssl, record_index()));
-}
+HandshakeRecord* HandshakeRecord::of(const SSL* ssl) noexcept { return static_cast<HandshakeRecord*>(SSL_get_ex_data(ssl, record_index())); }
 
 void HandshakeRecord::attach(SSL* ssl) noexcept { SSL_set_ex_data(ssl, record_index(), this); }
 

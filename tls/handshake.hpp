@@ -21,9 +21,9 @@ using SslCtxPtr = std::unique_ptr<SSL_CTX, SslDeleter>;
 
 /// Why the peer's certificate was not accepted.
 struct VerifyFailure {
-    int code = X509_V_OK;  ///< X509_V_ERR_...; X509_V_OK: it was accepted, or not looked at
-    int depth = 0;         ///< 0: the leaf
-    std::string reason;    ///< OpenSSL's text
+    int code = X509_V_OK;     ///< X509_V_ERR_...; X509_V_OK: it was accepted, or not looked at
+    int depth = 0;            ///< 0: the leaf
+    std::string reason;       ///< OpenSSL's text
     std::string certificate;  ///< subject of the certificate that failed
     CertificateFacts leaf;
 };
@@ -34,7 +34,7 @@ struct HandshakeRecord {
     bool client_hello_seen = false;
     std::optional<protocol::ClientHello> hello;
     std::string refusal;  ///< why a callback of ours ended the handshake; empty: none did
-    int alert = -1;  ///< fatal alert received from the peer (RFC 8446, 6); -1: none
+    int alert = -1;       ///< fatal alert received from the peer (RFC 8446, 6); -1: none
     VerifyFailure verify;
 
     static HandshakeRecord* of(const SSL* ssl) noexcept;

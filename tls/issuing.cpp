@@ -156,8 +156,8 @@ std::optional<std::string> canonical_address(const std::string& host) {
 
 bool is_label(std::string_view label) {
     const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; };
-    return !label.empty() && label.size() <= max_dns_label && std::all_of(label.begin(), label.end(), fits) &&
-           label.front() != '-' && label.back() != '-';
+    return !label.empty() && label.size() <= max_dns_label && std::all_of(label.begin(), label.end(), fits) && label.front() != '-' &&
+           label.back() != '-';
 }
 
 /// In lower case. The underscore is for the service names of Docker Compose. A last label of digits only would be an IPv4 address
@@ -192,8 +192,7 @@ X509Ptr new_certificate(EVP_PKEY& key, TimePoint not_before, TimePoint not_after
 void set_subject(X509& certificate, const char* field, const std::string& value) {
     const auto* bytes = reinterpret_cast<const unsigned char*>(value.data());
     X509_NAME* const subject = X509_get_subject_name(&certificate);
-    require(X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8, bytes, static_cast<int>(value.size()), -1, 0) == 1,
-            "cannot set the subject");
+    require(X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8, bytes, static_cast<int>(value.size()), -1, 0) == 1, "cannot set the subject");
 }
 
 void set_issuer(X509& certificate, const X509& issuer) {
@@ -217,8 +216,7 @@ void add_alternative_names(X509& certificate, const Names& names) {
         require(sk_GENERAL_NAME_push(list.get(), entry.get()) > 0, "cannot add a name");
         entry.release();  // now the list's
     }
-    require(X509_add1_ext_i2d(&certificate, NID_subject_alt_name, list.get(), 0, X509V3_ADD_DEFAULT) == 1,
-            "cannot add the names");
+    require(X509_add1_ext_i2d(&certificate, NID_subject_alt_name, list.get(), 0, X509V3_ADD_DEFAULT) == 1, "cannot add the names");
 }
 
 Owned<GENERAL_NAME> general_name(const std::string& name) {
@@ -236,9 +234,7 @@ Owned<GENERAL_NAME> general_name(const std::string& name) {
     return entry;
 }
 
-void sign(X509& certificate, EVP_PKEY& key) {
-    require(X509_sign(&certificate, &key, EVP_sha256()) > 0, "cannot sign the certificate");
-}
+void sign(X509& certificate, EVP_PKEY& key) { require(X509_sign(&certificate, &key, EVP_sha256()) > 0, "cannot sign the certificate"); }
 
 /// Positive, and 16 bytes long also when its first bits happen to be zero.
 std::array<unsigned char, 16> random_serial() {

@@ -88,8 +88,8 @@ ScramKey salted_password(Bytes password, const protocol::ScramSalt& salt) {
     const Buffer prepared = saslprep(password);
     ScramKey out;
     demand(PKCS5_PBKDF2_HMAC(reinterpret_cast<const char*>(prepared.data()), static_cast<int>(prepared.size()), salt.salt.data(),
-                             static_cast<int>(salt.salt.size()), static_cast<int>(salt.iterations), EVP_sha256(),
-                             static_cast<int>(out.size()), out.data()) == 1,
+                             static_cast<int>(salt.salt.size()), static_cast<int>(salt.iterations), EVP_sha256(), static_cast<int>(out.size()),
+                             out.data()) == 1,
            "PBKDF2 failed");
     return out;
 }

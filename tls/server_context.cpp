@@ -15,8 +15,7 @@ namespace {
 constexpr std::string_view alpn_postgresql = "postgresql";
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 /// "*.example.com" stands for exactly one label, as in certificates (RFC 6125, 6.4.3).
@@ -133,8 +132,8 @@ std::vector<std::string> ServerContext::names() const {
 }
 
 bool ServerContext::issued_by(const X509& authority) const {
-    const bool all = std::all_of(shown_.begin(), shown_.end(),
-                                 [&](const Shown& s) { return X509_verify(s.leaf.get(), X509_get0_pubkey(&authority)) == 1; });
+    const bool all =
+        std::all_of(shown_.begin(), shown_.end(), [&](const Shown& s) { return X509_verify(s.leaf.get(), X509_get0_pubkey(&authority)) == 1; });
     ERR_clear_error();
     return all && !shown_.empty();
 }

@@ -11,11 +11,11 @@ namespace tls {
 
 /// What the proxy learnt about a client that completed TLS. Empty texts: not sent.
 struct ClientTls {
-    std::string version;      ///< "TLSv1.3"
-    std::string cipher;       ///< the negotiated one
+    std::string version;  ///< "TLSv1.3"
+    std::string cipher;   ///< the negotiated one
     int bits = 0;
-    std::string alpn;         ///< the negotiated one
-    std::string client_dn;    ///< RFC 2253 subject of the client's certificate
+    std::string alpn;               ///< the negotiated one
+    std::string client_dn;          ///< RFC 2253 subject of the client's certificate
     std::string certificate_shown;  ///< the cert_file that was used
     bool resumed = false;
     bool weak = false;  ///< below TLS 1.2, or a cipher that only `legacy` allows
@@ -24,12 +24,10 @@ struct ClientTls {
 class ServerContext {
    public:
     /// Loads everything that `settings` names. Problems go to `errors`; the result is usable only when none was added.
-    ServerContext(const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors,
-                  std::vector<config::Diagnostic>& warnings);
+    ServerContext(const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings);
 
     /// As `settings` says, but showing `pairs` to whoever comes, under the name `shown`: for probes.
-    ServerContext(const config::ListenerTls& settings, std::vector<KeyPair> pairs, const std::string& shown,
-                  std::vector<config::Diagnostic>& errors);
+    ServerContext(const config::ListenerTls& settings, std::vector<KeyPair> pairs, const std::string& shown, std::vector<config::Diagnostic>& errors);
 
     ServerContext(const ServerContext&) = delete;  // its callbacks hold its address
     ServerContext& operator=(const ServerContext&) = delete;
@@ -60,8 +58,7 @@ class ServerContext {
 
     const Shown* shown(SSL* ssl) const noexcept;
     SSL_CTX* group_for(const std::vector<std::string>& server_names);
-    void add_certificate(const config::Certificate& certificate, std::vector<config::Diagnostic>& errors,
-                         std::vector<config::Diagnostic>& warnings);
+    void add_certificate(const config::Certificate& certificate, std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings);
     void use(SSL_CTX* context, KeyPair pair, const std::string& name, const config::Origin& origin, std::vector<config::Diagnostic>& errors);
     void configure(SSL_CTX* context, const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors);
     static int on_server_name(SSL* ssl, int* alert, void* self);

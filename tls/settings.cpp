@@ -27,10 +27,8 @@ void apply(const Settings& settings, SSL_CTX* context, std::vector<config::Diagn
     };
     ERR_clear_error();
     if (settings.legacy) SSL_CTX_set_security_level(context, 0);
-    check(SSL_CTX_set_min_proto_version(context, version_number(settings.min)), "ssl_min_protocol_version",
-          std::string(to_string(settings.min)));
-    check(SSL_CTX_set_max_proto_version(context, version_number(settings.max)), "ssl_max_protocol_version",
-          std::string(to_string(settings.max)));
+    check(SSL_CTX_set_min_proto_version(context, version_number(settings.min)), "ssl_min_protocol_version", std::string(to_string(settings.min)));
+    check(SSL_CTX_set_max_proto_version(context, version_number(settings.max)), "ssl_max_protocol_version", std::string(to_string(settings.max)));
     if (!settings.ciphers.empty()) {
         check(SSL_CTX_set_cipher_list(context, settings.ciphers.c_str()), "ssl_ciphers", settings.ciphers);
     } else if (settings.legacy) {

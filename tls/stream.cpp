@@ -109,8 +109,7 @@ struct Stream::Deadline {
     Stream& stream;
 };
 
-Stream::Stream(Socket socket)
-    : socket_(std::move(socket)), fd_(socket_.native_handle()), record_(std::make_unique<HandshakeRecord>()) {
+Stream::Stream(Socket socket) : socket_(std::move(socket)), fd_(socket_.native_handle()), record_(std::make_unique<HandshakeRecord>()) {
     socket_.native_non_blocking(true);
 }
 

@@ -119,8 +119,8 @@ class Stream {
     int fd_;
     SslPtr ssl_;
     std::unique_ptr<HandshakeRecord> record_;
-    protocol::Bytes input_;           // relay: ciphertext received and not yet taken by OpenSSL; empty between calls
-    std::vector<std::uint8_t> queue_; // bytes the socket did not take; empty, and without memory, nearly always
+    protocol::Bytes input_;            // relay: ciphertext received and not yet taken by OpenSSL; empty between calls
+    std::vector<std::uint8_t> queue_;  // bytes the socket did not take; empty, and without memory, nearly always
     std::size_t queue_sent_ = 0;
     bool relaying_ = false;
     bool eof_ = false;

@@ -1,7 +1,8 @@
 // SCRAM as its server: what each login costs once the keys are known, and what knowing them costs.
+#include "protocol/scram.hpp"
+
 #include <benchmark/benchmark.h>
 
-#include "protocol/scram.hpp"
 #include "tls/scram_crypto.hpp"
 
 namespace {

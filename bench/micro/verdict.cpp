@@ -1,7 +1,7 @@
 // What all evidence about one client amounts to.
-#include <benchmark/benchmark.h>
-
 #include "protocol/verdict.hpp"
+
+#include <benchmark/benchmark.h>
 
 namespace {
 

@@ -105,9 +105,9 @@ void check_offer(const Buffer& to_client, const LoginPolicy& policy) {
 void check_first_message(const Buffer& to_server, const LoginPolicy& policy) {
     const auto first = parse_sasl_initial_response(Bytes(to_server).subspan(message_header_size));
     check(to_server[0] == 'p' && first && first->data);
-    const std::string_view gs2 = first->mechanism == scram_sha_256_plus ? "p=tls-server-end-point,,"
+    const std::string_view gs2 = first->mechanism == scram_sha_256_plus                      ? "p=tls-server-end-point,,"
                                  : policy.server_verified || policy.server_end_point.empty() ? "n,,"
-                                                                                            : "y,,";
+                                                                                             : "y,,";
     check(*first->data == std::string(gs2) + "n=,r=" + fake_crypto().nonce());
 }
 
@@ -124,8 +124,7 @@ void check_end(const Login& login, const LoginPolicy& policy) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0) return 0;
     static const ScramUser with_password{.password = bytes(password), .secret = {}};
-    static const ScramUser with_secret{
-        .password = {}, .secret = scram_secret(fake_crypto(), salted(as_bytes(password)), {.salt = Buffer(16, 'm')})};
+    static const ScramUser with_secret{.password = {}, .secret = scram_secret(fake_crypto(), salted(as_bytes(password)), {.salt = Buffer(16, 'm')})};
     const LoginPolicy policy = policy_of(data[0], with_password, with_secret);
     Login login(policy);
     Honest honest(policy);

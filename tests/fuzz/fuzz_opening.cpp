@@ -59,12 +59,8 @@ void negotiate(NegotiationPolicy policy, Bytes client) {
                 check(negotiation.startup().version >> 16 == 3);
                 check(std::holds_alternative<StartupMessage>(parse_opening(negotiation.packet())));
                 return;
-            case Next::cancel:
-                check(!negotiation.cancel_request().key.empty());
-                return;
-            case Next::refuse:
-                check(negotiation.fault() != Fault::none && !negotiation.kind().empty());
-                return;
+            case Next::cancel: check(!negotiation.cancel_request().key.empty()); return;
+            case Next::refuse: check(negotiation.fault() != Fault::none && !negotiation.kind().empty()); return;
         }
     }
 }

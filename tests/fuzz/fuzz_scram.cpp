@@ -91,7 +91,8 @@ void server(std::string_view text, bool plus) {
     const std::string last = put(said[1], '\x02', right.substr(without_proof.size() + 3));
     if (server.client_final(last) != Fault::none) return;
     check(server.proves(crypto.sha256(keys.client_key)) == (last == right ? std::optional(keys.client_key) : std::nullopt));
-    check(server.final_message(keys.server_key) == "v=" + signature(keys.server_key, first_bare + "," + reply + "," + last.substr(0, last.rfind(",p="))));
+    check(server.final_message(keys.server_key) ==
+          "v=" + signature(keys.server_key, first_bare + "," + reply + "," + last.substr(0, last.rfind(",p="))));
 }
 
 void secrets_and_base64(std::string_view text) {

@@ -67,9 +67,7 @@ std::string content(const std::string& path) {
     return text.str();
 }
 
-void overwrite(const std::string& path, const std::string& text) {
-    std::ofstream(path, std::ios::binary) << text;
-}
+void overwrite(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
 
 mode_t mode_of(const std::string& path) {
     struct stat status {};
@@ -137,9 +135,7 @@ std::string failure(const std::string& dir) {
     return {};
 }
 
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 
@@ -262,11 +258,11 @@ TEST_CASE("new leaves come from the same authority") {
 
 TEST_CASE("names are put into one spelling and used once") {
     const TemporaryFolder folder;
-    const auto files = tls::issue(folder.path, {"DB.Example.com.", "10.0.0.1", "*.svc.local", "0:0::1", "db.example.com", "my_db",
-                                                "LOCALHOST", "2001:DB8:0:0::5"});
+    const auto files =
+        tls::issue(folder.path, {"DB.Example.com.", "10.0.0.1", "*.svc.local", "0:0::1", "db.example.com", "my_db", "LOCALHOST", "2001:DB8:0:0::5"});
     CHECK(facts(files.rsa_cert).subject == "CN=db.example.com");
-    CHECK(facts(files.rsa_cert).sans == Sans{"DNS:db.example.com", "IP:10.0.0.1", "DNS:*.svc.local", "IP:::1", "DNS:my_db",
-                                             "DNS:localhost", "IP:2001:db8::5", "IP:127.0.0.1"});
+    CHECK(facts(files.rsa_cert).sans ==
+          Sans{"DNS:db.example.com", "IP:10.0.0.1", "DNS:*.svc.local", "IP:::1", "DNS:my_db", "DNS:localhost", "IP:2001:db8::5", "IP:127.0.0.1"});
     const tls::KeyPair pair = load(files.ecdsa_cert, files.ecdsa_key);
     CHECK(is_for_host(pair, "a.svc.local"));
     CHECK(!is_for_host(pair, "svc.local"));
@@ -341,24 +337,12 @@ TEST_CASE("leaves that cannot be used are replaced at the next start") {
     const IssuedFolder folder;
     const tls::IssuedFiles& files = folder.files;
     const std::string ca = content(files.ca_cert);
-    SECTION("garbage for a certificate") {
-        overwrite(files.rsa_cert, "garbage");
-    }
-    SECTION("garbage for a key") {
-        overwrite(files.rsa_key, "garbage");
-    }
-    SECTION("a missing key") {
-        fs::remove(files.ecdsa_key);
-    }
-    SECTION("a missing certificate") {
-        fs::remove(files.ecdsa_cert);
-    }
-    SECTION("another key") {
-        overwrite(files.ecdsa_key, content(files.rsa_key));
-    }
-    SECTION("a key that the world can read") {
-        fs::permissions(files.ecdsa_key, fs::perms(0644));
-    }
+    SECTION("garbage for a certificate") { overwrite(files.rsa_cert, "garbage"); }
+    SECTION("garbage for a key") { overwrite(files.rsa_key, "garbage"); }
+    SECTION("a missing key") { fs::remove(files.ecdsa_key); }
+    SECTION("a missing certificate") { fs::remove(files.ecdsa_cert); }
+    SECTION("another key") { overwrite(files.ecdsa_key, content(files.rsa_key)); }
+    SECTION("a key that the world can read") { fs::permissions(files.ecdsa_key, fs::perms(0644)); }
     SECTION("leaves of another authority") {
         const TemporaryFolder other;
         const tls::IssuedFiles others = tls::issue(other.path, {"db.example.com"});
@@ -377,31 +361,17 @@ TEST_CASE("leaves that cannot be used are replaced at the next start") {
 TEST_CASE("an authority that cannot be used is reported and never overwritten") {
     const IssuedFolder folder;
     const tls::IssuedFiles& files = folder.files;
-    SECTION("its key is missing") {
-        fs::remove(files.ca_key);
-    }
-    SECTION("its certificate is missing") {
-        fs::remove(files.ca_cert);
-    }
-    SECTION("its key is another's") {
-        overwrite(files.ca_key, content(files.ecdsa_key));
-    }
-    SECTION("its key is garbage") {
-        overwrite(files.ca_key, "garbage");
-    }
-    SECTION("its certificate is garbage") {
-        overwrite(files.ca_cert, "garbage");
-    }
-    SECTION("its key can be read by the world") {
-        fs::permissions(files.ca_key, fs::perms(0604));
-    }
+    SECTION("its key is missing") { fs::remove(files.ca_key); }
+    SECTION("its certificate is missing") { fs::remove(files.ca_cert); }
+    SECTION("its key is another's") { overwrite(files.ca_key, content(files.ecdsa_key)); }
+    SECTION("its key is garbage") { overwrite(files.ca_key, "garbage"); }
+    SECTION("its certificate is garbage") { overwrite(files.ca_cert, "garbage"); }
+    SECTION("its key can be read by the world") { fs::permissions(files.ca_key, fs::perms(0604)); }
     SECTION("it is a leaf") {
         overwrite(files.ca_cert, content(files.ecdsa_cert));
         overwrite(files.ca_key, content(files.ecdsa_key));
     }
-    SECTION("it has expired") {
-        set_end(files, files.ca_cert, -1h);
-    }
+    SECTION("it has expired") { set_end(files, files.ca_cert, -1h); }
     SECTION("its files are links to nowhere") {
         for (const auto& path : {files.ca_cert, files.ca_key}) {
             fs::remove(path);

@@ -1,7 +1,6 @@
-#include "bench/conninfo.hpp"
-
 #include <stdexcept>
 
+#include "bench/conninfo.hpp"
 #include "support/catch.hpp"
 
 using bench::parse_conninfo;

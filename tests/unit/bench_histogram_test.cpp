@@ -1,9 +1,8 @@
-#include "bench/histogram.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <random>
 
+#include "bench/histogram.hpp"
 #include "support/catch.hpp"
 
 using namespace std::chrono_literals;

@@ -1,6 +1,5 @@
-#include "bench/null_backend.hpp"
-
 #include "bench/copy_data.hpp"
+#include "bench/null_backend.hpp"
 #include "support/catch.hpp"
 
 namespace {

@@ -1,11 +1,10 @@
-#include "bench/process_meter.hpp"
-
 #include <unistd.h>
 
 #include <atomic>
 #include <stdexcept>
 #include <thread>
 
+#include "bench/process_meter.hpp"
 #include "support/catch.hpp"
 
 namespace {
@@ -37,8 +36,9 @@ TEST_CASE("what is no stat is none") {
 }
 
 TEST_CASE("a line's KiB are found by its whole name") {
-    const std::string rollup = "55d0-7ffd ---p 00000000 00:00 0    [rollup]\n"
-                               "Rss:                1620 kB\nPss:                 214 kB\nPss_Dirty:    x kB\n";
+    const std::string rollup =
+        "55d0-7ffd ---p 00000000 00:00 0    [rollup]\n"
+        "Rss:                1620 kB\nPss:                 214 kB\nPss_Dirty:    x kB\n";
     CHECK(parse_kib(rollup, "Rss") == 1620);
     CHECK(parse_kib(rollup, "Pss") == 214);
     CHECK_FALSE(parse_kib(rollup, "Pss_Dirty").has_value());

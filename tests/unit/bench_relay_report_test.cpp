@@ -1,9 +1,8 @@
-#include "bench/relay_report.hpp"
-
 #include <boost/json.hpp>
 #include <sstream>
 #include <vector>
 
+#include "bench/relay_report.hpp"
 #include "support/catch.hpp"
 
 namespace {

@@ -1,7 +1,6 @@
-#include "bench/report.hpp"
-
 #include <boost/json.hpp>
 
+#include "bench/report.hpp"
 #include "support/catch.hpp"
 
 using namespace std::chrono_literals;

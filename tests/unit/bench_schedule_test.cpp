@@ -1,6 +1,5 @@
-#include "bench/schedule.hpp"
-
 #include "bench/histogram.hpp"
+#include "bench/schedule.hpp"
 #include "support/catch.hpp"
 
 using namespace std::chrono_literals;

@@ -23,7 +23,7 @@ using Errors = std::vector<config::Diagnostic>;
 
 /// A folder that is gone after the test.
 class TemporaryFolder {
- public:
+   public:
     TemporaryFolder() {
         std::string name = (std::filesystem::temp_directory_path() / "pgairlock-certificates-XXXXXX").string();
         REQUIRE(::mkdtemp(name.data()) != nullptr);
@@ -43,7 +43,7 @@ class TemporaryFolder {
         return file;
     }
 
- private:
+   private:
     std::filesystem::path path_;
 };
 
@@ -60,9 +60,7 @@ std::string pem(const X509Ptr& certificate) {
 std::string pem(const KeyPtr& key) {
     return pem_of([&](BIO* bio) { return PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr); });
 }
-KeyPtr new_key() {
-    return KeyPtr(EVP_EC_gen("P-256"));
-}
+KeyPtr new_key() { return KeyPtr(EVP_EC_gen("P-256")); }
 
 struct Spec {
     std::string common_name = "server";
@@ -103,13 +101,9 @@ X509Ptr certificate_for(const KeyPtr& key, const Spec& spec = {}) {
     return certificate;
 }
 
-tls::CertificateFacts facts(const Spec& spec) {
-    return tls::describe(*certificate_for(new_key(), spec));
-}
+tls::CertificateFacts facts(const Spec& spec) { return tls::describe(*certificate_for(new_key(), spec)); }
 
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// The single error of loading a key with a certificate that is good.
 std::string key_error(const TemporaryFolder& folder, const config::File& key_file) {
@@ -139,8 +133,7 @@ std::string certificate_error(const config::File& file) {
 TEST_CASE("a certificate is loaded with its key and its issuers in order") {
     const TemporaryFolder folder;
     const KeyPtr key = new_key();
-    const std::string chain = pem(certificate_for(key, {.common_name = "leaf"})) +
-                              pem(certificate_for(new_key(), {.common_name = "intermediate"})) +
+    const std::string chain = pem(certificate_for(key, {.common_name = "leaf"})) + pem(certificate_for(new_key(), {.common_name = "intermediate"})) +
                               pem(certificate_for(new_key(), {.common_name = "root"}));
     Errors errors;
     const tls::KeyPair pair = tls::load_key_pair(folder.write("crt", chain, 0644), folder.write("key", pem(key)), errors);
@@ -158,24 +151,17 @@ TEST_CASE("keys of every common kind are loaded") {
     const TemporaryFolder folder;
     KeyPtr key;
     std::string text;
-    SECTION("RSA") {
-        text = pem(key = KeyPtr(EVP_RSA_gen(2048)));
-    }
+    SECTION("RSA") { text = pem(key = KeyPtr(EVP_RSA_gen(2048))); }
     SECTION("RSA in its traditional form") {
         key = KeyPtr(EVP_RSA_gen(2048));
-        text = pem_of([&](BIO* bio) {
-            return PEM_write_bio_PrivateKey_traditional(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-        });
+        text = pem_of([&](BIO* bio) { return PEM_write_bio_PrivateKey_traditional(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr); });
         CHECK(contains(text, "BEGIN RSA PRIVATE KEY"));
     }
-    SECTION("Ed25519") {
-        text = pem(key = KeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")));
-    }
+    SECTION("Ed25519") { text = pem(key = KeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"))); }
     SECTION("EC as openssl ecparam -genkey writes it, parameters first") {
         key = new_key();
-        text = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + pem_of([&](BIO* bio) {
-                   return PEM_write_bio_PrivateKey_traditional(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-               });
+        text = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" +
+               pem_of([&](BIO* bio) { return PEM_write_bio_PrivateKey_traditional(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr); });
     }
     SECTION("with the certificate in the same file") {
         key = new_key();
@@ -265,14 +251,12 @@ TEST_CASE("an encrypted key is refused without asking for its password") {
     unsigned char password[] = "secret";
     std::string text;
     SECTION("PKCS #8") {
-        text = pem_of(
-            [&](BIO* bio) { return PEM_write_bio_PrivateKey(bio, key.get(), EVP_aes_256_cbc(), password, 6, nullptr, nullptr); });
+        text = pem_of([&](BIO* bio) { return PEM_write_bio_PrivateKey(bio, key.get(), EVP_aes_256_cbc(), password, 6, nullptr, nullptr); });
         CHECK(contains(text, "BEGIN ENCRYPTED PRIVATE KEY"));
     }
     SECTION("traditional") {
-        text = pem_of([&](BIO* bio) {
-            return PEM_write_bio_PrivateKey_traditional(bio, key.get(), EVP_aes_256_cbc(), password, 6, nullptr, nullptr);
-        });
+        text =
+            pem_of([&](BIO* bio) { return PEM_write_bio_PrivateKey_traditional(bio, key.get(), EVP_aes_256_cbc(), password, 6, nullptr, nullptr); });
         CHECK(contains(text, "Proc-Type: 4,ENCRYPTED"));
     }
     const std::string message = key_error(folder, folder.write("key", text));
@@ -284,24 +268,14 @@ TEST_CASE("what is not a private key is refused") {
     const KeyPtr key = new_key();
     std::string text;
     SECTION("nothing") {}
-    SECTION("text") {
-        text = "hello\n";
-    }
-    SECTION("zeros") {
-        text = std::string(4096, '\0');
-    }
-    SECTION("a certificate") {
-        text = pem(certificate_for(key));
-    }
+    SECTION("text") { text = "hello\n"; }
+    SECTION("zeros") { text = std::string(4096, '\0'); }
+    SECTION("a certificate") { text = pem(certificate_for(key)); }
     SECTION("a public key") {
         text = pem_of([&](BIO* bio) { return PEM_write_bio_PUBKEY(bio, key.get()); });
     }
-    SECTION("half a key") {
-        text = pem(key).substr(0, 120);
-    }
-    SECTION("a key with a hole") {
-        text = pem(key).replace(60, 8, "AAAAAAAA");
-    }
+    SECTION("half a key") { text = pem(key).substr(0, 120); }
+    SECTION("a key with a hole") { text = pem(key).replace(60, 8, "AAAAAAAA"); }
     CHECK(contains(key_error(folder, folder.write("key", text)), "holds no usable private key"));
 }
 
@@ -343,8 +317,7 @@ TEST_CASE("a file without certificates, or with a broken one, is an error") {
     CHECK(contains(certificate_error(folder.write("text", "hello\n")), "holds no certificate"));
     CHECK(contains(certificate_error(folder.write("key", pem(new_key()))), "holds no certificate"));
     CHECK(contains(certificate_error(folder.write("der", "\x30\x82\x01"s + std::string(300, '\x7f'))), "openssl x509"));
-    CHECK(
-        contains(certificate_error(folder.write("cut", pem(good) + pem(good).substr(0, 200))), "certificate 2 in it is broken"));
+    CHECK(contains(certificate_error(folder.write("cut", pem(good) + pem(good).substr(0, 200))), "certificate 2 in it is broken"));
     CHECK(contains(certificate_error(folder.write("hole", pem(good).replace(60, 4, "AAAA"))), "certificate 1 in it is broken"));
 }
 

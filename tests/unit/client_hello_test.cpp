@@ -32,18 +32,13 @@ const std::string openssl_tls12 =
 
 Buffer from_hex(const std::string& hex) {
     Buffer out;
-    for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
-        out.push_back(static_cast<std::uint8_t>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+    for (std::size_t i = 0; i + 1 < hex.size(); i += 2) out.push_back(static_cast<std::uint8_t>(std::stoi(hex.substr(i, 2), nullptr, 16)));
     return out;
 }
 
-std::string sha256(std::string_view text) {
-    return tls::sha256_hex(text.data(), text.size());
-}
+std::string sha256(std::string_view text) { return tls::sha256_hex(text.data(), text.size()); }
 /// Shows what is hashed; longer than the twelve characters that are kept.
-std::string first_twelve(std::string_view text) {
-    return std::string(text) + "............";
-}
+std::string first_twelve(std::string_view text) { return std::string(text) + "............"; }
 
 ClientHello parsed(const Buffer& message) {
     const auto hello = parse_client_hello(message);
@@ -53,7 +48,7 @@ ClientHello parsed(const Buffer& message) {
 
 /// A ClientHello made by hand: extensions as (type, data).
 class HelloBuilder {
- public:
+   public:
     HelloBuilder& ciphers(std::vector<std::uint16_t> values) {
         ciphers_ = list(values);
         return *this;
@@ -69,9 +64,7 @@ class HelloBuilder {
     HelloBuilder& supported_versions(std::vector<std::uint16_t> values) {
         return extension(43, bytes(static_cast<char>(values.size() * 2) + list(values)));
     }
-    HelloBuilder& signature_algorithms(std::vector<std::uint16_t> values) {
-        return extension(13, bytes(u16(values.size() * 2) + list(values)));
-    }
+    HelloBuilder& signature_algorithms(std::vector<std::uint16_t> values) { return extension(13, bytes(u16(values.size() * 2) + list(values))); }
     HelloBuilder& server_name(const std::string& name, char type = 0) {
         const std::string entry = type + u16(name.size()) + name;
         return extension(0, bytes(u16(entry.size()) + entry));
@@ -81,12 +74,12 @@ class HelloBuilder {
         return *this;
     }
     Buffer build() const {
-        const std::string body = u16(version_) + std::string(32, 'r') + "\0"s + u16(ciphers_.size()) + ciphers_ + "\1\0"s +
-                                 u16(extensions_.size()) + extensions_;
+        const std::string body =
+            u16(version_) + std::string(32, 'r') + "\0"s + u16(ciphers_.size()) + ciphers_ + "\1\0"s + u16(extensions_.size()) + extensions_;
         return bytes("\1\0"s + u16(body.size()) + body);
     }
 
- private:
+   private:
     static std::string u16(std::size_t value) { return {static_cast<char>(value >> 8), static_cast<char>(value)}; }
     static std::string list(const std::vector<std::uint16_t>& values) {
         std::string out;
@@ -100,9 +93,7 @@ class HelloBuilder {
     std::string extensions_;
 };
 
-std::string ja4_of(const HelloBuilder& builder) {
-    return protocol::ja4(parsed(builder.build()), sha256);
-}
+std::string ja4_of(const HelloBuilder& builder) { return protocol::ja4(parsed(builder.build()), sha256); }
 
 }  // namespace
 
@@ -111,8 +102,8 @@ TEST_CASE("OpenSSL's ClientHello for TLS 1.3 is read field by field") {
     CHECK(hello.version == 0x0304);
     CHECK(hello.sni == "db.example.com");
     CHECK(hello.alpn == std::vector{"postgresql"s});
-    CHECK(hello.ciphers == std::vector<std::uint16_t>{0x1302, 0x1303, 0x1301, 0xc02c, 0xc030, 0xc02b, 0xc02f, 0xcca9, 0xcca8,
-                                                      0xc024, 0xc028, 0xc023, 0xc027, 0x009f, 0x009e, 0x006b, 0x0067, 0x00ff});
+    CHECK(hello.ciphers == std::vector<std::uint16_t>{0x1302, 0x1303, 0x1301, 0xc02c, 0xc030, 0xc02b, 0xc02f, 0xcca9, 0xcca8, 0xc024, 0xc028, 0xc023,
+                                                      0xc027, 0x009f, 0x009e, 0x006b, 0x0067, 0x00ff});
     CHECK(hello.extensions == std::vector<std::uint16_t>{0, 11, 10, 35, 16, 22, 23, 13, 43, 45, 51, 21});
     CHECK(hello.signature_algorithms.size() == 20);
     CHECK(hello.signature_algorithms.front() == 0x0403);
@@ -202,15 +193,15 @@ TEST_CASE("malformed extensions that the parser looks into cost only what they h
 
 TEST_CASE("JA4's published example comes out as published") {
     // FoxIO, technical_details/JA4.md: Chrome. Sixteen extensions with server_name and ALPN, which are counted and not hashed.
-    ClientHello hello{.version = 0x0304,
-                      .sni = "example.com",
-                      .alpn = {"h2", "http/1.1"},
-                      .alpn_letters = "h2",
-                      .ciphers = {0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014, 0x009c,
-                                  0x009d, 0x002f, 0x0035},
-                      .extensions = {0x001b, 0x0000, 0x0033, 0x0010, 0x4469, 0x0017, 0x002d, 0x000d, 0x0005, 0x0023, 0x0012,
-                                     0x002b, 0xff01, 0x000b, 0x000a, 0x0015},
-                      .signature_algorithms = {0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601}};
+    ClientHello hello{
+        .version = 0x0304,
+        .sni = "example.com",
+        .alpn = {"h2", "http/1.1"},
+        .alpn_letters = "h2",
+        .ciphers = {0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014, 0x009c, 0x009d, 0x002f, 0x0035},
+        .extensions = {0x001b, 0x0000, 0x0033, 0x0010, 0x4469, 0x0017, 0x002d, 0x000d, 0x0005, 0x0023, 0x0012, 0x002b, 0xff01, 0x000b, 0x000a,
+                       0x0015},
+        .signature_algorithms = {0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601}};
     CHECK(protocol::ja4(hello, sha256) == "t13d1516h2_8daaf6152771_e5627efa2ab1");
 }
 

@@ -29,7 +29,7 @@ Lines texts(const std::vector<Diagnostic>& diagnostics) {
 
 /// A folder with a configuration file and what it names, removed afterwards.
 class Folder {
- public:
+   public:
     Folder() {
         std::string pattern = (std::filesystem::temp_directory_path() / "config_test.XXXXXX").string();
         REQUIRE(::mkdtemp(pattern.data()) != nullptr);
@@ -48,27 +48,19 @@ class Folder {
         return path(name);
     }
 
- private:
+   private:
     std::string path_;
 };
 
 /// The text, behind a valid upstream on one line, as file "t": what it says is on line 2 and later.
-Loaded load_after_upstream(const std::string& text) {
-    return load_text("upstream.a = {hosts = 'a:1'}\n" + text, "t");
-}
+Loaded load_after_upstream(const std::string& text) { return load_text("upstream.a = {hosts = 'a:1'}\n" + text, "t"); }
 
-Lines errors_after_upstream(const std::string& text) {
-    return texts(load_after_upstream(text).errors);
-}
+Lines errors_after_upstream(const std::string& text) { return texts(load_after_upstream(text).errors); }
 
 /// The lines, as those of [upstream.a] on line 2 and later.
-Loaded load_upstream(const std::string& lines) {
-    return load_text("[upstream.a]\n" + lines, "t");
-}
+Loaded load_upstream(const std::string& lines) { return load_text("[upstream.a]\n" + lines, "t"); }
 
-Lines upstream_errors(const std::string& lines) {
-    return texts(load_upstream(lines).errors);
-}
+Lines upstream_errors(const std::string& lines) { return texts(load_upstream(lines).errors); }
 
 const Config& valid(const Loaded& loaded) {
     CHECK(texts(loaded.errors) == Lines{});
@@ -345,8 +337,7 @@ TEST_CASE("config: a file that cannot be read is named with the reason") {
     const Folder folder;
     CHECK(texts(load(folder.path("none.toml")).errors) ==
           Lines{folder.path("none.toml") + ": cannot read the configuration file: No such file or directory"});
-    CHECK(texts(load(folder.path(".")).errors) ==
-          Lines{folder.path(".") + ": cannot read the configuration file: Is a directory"});
+    CHECK(texts(load(folder.path(".")).errors) == Lines{folder.path(".") + ": cannot read the configuration file: Is a directory"});
 }
 
 TEST_CASE("config: a syntax error has a line and a column") {
@@ -358,13 +349,13 @@ TEST_CASE("config: a syntax error has a line and a column") {
 }
 
 TEST_CASE("config: all errors are reported at once, in the order of the file") {
-    CHECK(texts(load_text("[upstream.a]\nhosts = 'a:b'\nsslmod = 'x'\n[log]\nlevel = 'x'\n[audit]\nfile = 1\n", "dir/t.toml")
-                    .errors) == Lines{"dir/t.toml:2:9: upstream.a.hosts: \"a:b\" is not a host: HOST:PORT, such as "
-                                      "\"db.example.com:5432\" or \"[::1]:5432\", "
-                                      "or \"unix:/path\" of at most 107 bytes",
-                                      "dir/t.toml:3:1: upstream.a.sslmod: unknown key; did you mean \"sslmode\"?",
-                                      "dir/t.toml:5:9: log.level: \"x\" is not one of trace, debug, info, warn, error",
-                                      "dir/t.toml:7:8: audit.file: expected a string, got an integer"});
+    CHECK(texts(load_text("[upstream.a]\nhosts = 'a:b'\nsslmod = 'x'\n[log]\nlevel = 'x'\n[audit]\nfile = 1\n", "dir/t.toml").errors) ==
+          Lines{"dir/t.toml:2:9: upstream.a.hosts: \"a:b\" is not a host: HOST:PORT, such as "
+                "\"db.example.com:5432\" or \"[::1]:5432\", "
+                "or \"unix:/path\" of at most 107 bytes",
+                "dir/t.toml:3:1: upstream.a.sslmod: unknown key; did you mean \"sslmode\"?",
+                "dir/t.toml:5:9: log.level: \"x\" is not one of trace, debug, info, warn, error",
+                "dir/t.toml:7:8: audit.file: expected a string, got an integer"});
 }
 
 TEST_CASE("config: a word that is nearly right is recognised") {
@@ -375,8 +366,7 @@ TEST_CASE("config: a word that is nearly right is recognised") {
                 "verify-full; did "
                 "you mean \"verify-full\"?"});
     CHECK(errors_after_upstream("[runtiem]") == Lines{"t:2:2: runtiem: unknown table; did you mean \"runtime\"?"});
-    CHECK(errors_after_upstream("[[listener]]\n[listener.tsl]") ==
-          Lines{"t:3:11: listener.tsl: unknown table; did you mean \"tls\"?"});
+    CHECK(errors_after_upstream("[[listener]]\n[listener.tsl]") == Lines{"t:3:11: listener.tsl: unknown table; did you mean \"tls\"?"});
 }
 
 TEST_CASE("config: prewarm needs a mode that insists on TLS") {
@@ -390,8 +380,7 @@ TEST_CASE("config: prewarm needs a mode that insists on TLS") {
 }
 
 TEST_CASE("config: what no release does yet is unknown") {
-    CHECK(errors_after_upstream("[capture]") ==
-          Lines{"t:2:2: capture: unknown table; the tables are log, runtime, listener, upstream, auth, audit"});
+    CHECK(errors_after_upstream("[capture]") == Lines{"t:2:2: capture: unknown table; the tables are log, runtime, listener, upstream, auth, audit"});
     CHECK(errors_after_upstream("[[listener]]\nproxy_protocol = 'off'\ntrusted_proxies = []") ==
           Lines{"t:3:1: listener.proxy_protocol: unknown key; [[listener]] has name, listen, upstream, allow, idle_timeout, "
                 "tcp_keepalive, tls",
@@ -416,27 +405,24 @@ direct = "yes"
 mode = true
 cert_file = []
 )");
-    CHECK(errors ==
-          Lines{"t:3:11: runtime.threads: expected an integer, got a string",
-                "t:4:17: runtime.drain_timeout: expected a duration (\"250ms\", \"5s\", \"2m\", \"1h\"), got an integer",
-                "t:5:13: runtime.state_dir: expected a string, got a date",
-                "t:6:19: runtime.max_connections: expected an integer, got a floating-point number",
-                "t:8:17: listener.allow: expected a string, got an integer",
-                "t:9:10: listener.listen: expected a list of addresses, got a table",
-                "t:11:10: listener.tls.direct: expected a boolean (true or false), got a string",
-                "t:12:8: listener.tls.mode: expected one of disable, allow, require, got a boolean",
-                "t:13:13: listener.tls.cert_file: expected a file, got a list"});
+    CHECK(errors == Lines{"t:3:11: runtime.threads: expected an integer, got a string",
+                          "t:4:17: runtime.drain_timeout: expected a duration (\"250ms\", \"5s\", \"2m\", \"1h\"), got an integer",
+                          "t:5:13: runtime.state_dir: expected a string, got a date",
+                          "t:6:19: runtime.max_connections: expected an integer, got a floating-point number",
+                          "t:8:17: listener.allow: expected a string, got an integer",
+                          "t:9:10: listener.listen: expected a list of addresses, got a table",
+                          "t:11:10: listener.tls.direct: expected a boolean (true or false), got a string",
+                          "t:12:8: listener.tls.mode: expected one of disable, allow, require, got a boolean",
+                          "t:13:13: listener.tls.cert_file: expected a file, got a list"});
     CHECK(errors_after_upstream("log = 1") == Lines{"t:2:7: log: expected a table, [log], got an integer"});
-    CHECK(errors_after_upstream("[listener]") ==
-          Lines{"t:2:1: listener: expected tables with the header [[listener]], got a table"});
+    CHECK(errors_after_upstream("[listener]") == Lines{"t:2:1: listener: expected tables with the header [[listener]], got a table"});
     CHECK(errors_after_upstream("[[listener]]\n[listener.tls.certificate]").size() == 1);
     CHECK(errors_after_upstream("[[listener]]\ntls = 1").size() == 1);
     CHECK(load_text("upstream = 1", "t").errors.size() == 1);
 }
 
 TEST_CASE("config: control characters are refused everywhere") {
-    CHECK(errors_after_upstream("[audit]\nfile = \"a\\u0000b\"") ==
-          Lines{"t:3:8: audit.file: control characters are not allowed here"});
+    CHECK(errors_after_upstream("[audit]\nfile = \"a\\u0000b\"") == Lines{"t:3:8: audit.file: control characters are not allowed here"});
     CHECK(errors_after_upstream("[[listener]]\nname = \"a\\n\"").size() == 1);
     CHECK(load_text("[upstream.\"a\\nb\"]\nhosts = 'a'", "t").errors.size() == 1);
     CHECK(load_text("[upstream.\"\"]\nhosts = 'a'", "t").errors.size() == 1);
@@ -444,8 +430,7 @@ TEST_CASE("config: control characters are refused everywhere") {
 
 TEST_CASE("config: counts and durations have limits") {
     CHECK(errors_after_upstream("[runtime]\nthreads = -1\nmax_connections = 0\nmax_connections_per_address = 4294967296") ==
-          Lines{"t:3:11: runtime.threads: -1 is not between 0 and 1000000",
-                "t:4:19: runtime.max_connections: 0 is not between 1 and 1000000",
+          Lines{"t:3:11: runtime.threads: -1 is not between 0 and 1000000", "t:4:19: runtime.max_connections: 0 is not between 1 and 1000000",
                 "t:5:31: runtime.max_connections_per_address: 4294967296 is not between 0 and 1000000"});
     CHECK(errors_after_upstream("[runtime]\nclient_login_timeout = '0s'\ndrain_timeout = '5'") ==
           Lines{"t:3:24: runtime.client_login_timeout: \"0s\" must be more than zero",
@@ -463,15 +448,12 @@ TEST_CASE("config: named files must be there and readable") {
     const Folder folder;
     const std::string key = folder.write("k");
     const auto errors = texts(
-        load_text("[upstream.a]\nhosts = 'a'\nsslrootcert = ['none.pem', '/']\nsslcert = 'none.crt'\nsslkey = '" + key + "'\n",
-                  folder.path("t"))
+        load_text("[upstream.a]\nhosts = 'a'\nsslrootcert = ['none.pem', '/']\nsslcert = 'none.crt'\nsslkey = '" + key + "'\n", folder.path("t"))
             .errors);
     const std::string file = folder.path("t");
-    CHECK(
-        errors ==
-        Lines{file + ":3:16: upstream.a.sslrootcert: cannot read \"" + folder.path("none.pem") + "\": No such file or directory",
-              file + ":3:28: upstream.a.sslrootcert: cannot read \"/\": Is a directory",
-              file + ":4:11: upstream.a.sslcert: cannot read \"" + folder.path("none.crt") + "\": No such file or directory"});
+    CHECK(errors == Lines{file + ":3:16: upstream.a.sslrootcert: cannot read \"" + folder.path("none.pem") + "\": No such file or directory",
+                          file + ":3:28: upstream.a.sslrootcert: cannot read \"/\": Is a directory",
+                          file + ":4:11: upstream.a.sslcert: cannot read \"" + folder.path("none.crt") + "\": No such file or directory"});
 }
 
 TEST_CASE("config: a server is required") {
@@ -482,13 +464,12 @@ TEST_CASE("config: a server is required") {
           Lines{"t:2:1: upstream.hosts: expected a table of its own for each server, such as [upstream.orders]"});
     CHECK(upstream_errors("sslmode = 'verify-full'") ==
           Lines{"t:1:1: upstream.a.hosts: is required: where the server is, such as hosts = [\"db.example.com:5432\"]"});
-    CHECK(upstream_errors("hosts = []") ==
-          Lines{"t:2:9: upstream.a.hosts: expected at least one address, such as \"db.example.com:5432\""});
+    CHECK(upstream_errors("hosts = []") == Lines{"t:2:9: upstream.a.hosts: expected at least one address, such as \"db.example.com:5432\""});
 }
 
 TEST_CASE("config: hosts that cannot be hosts are refused") {
-    for (const char* const host : {"a:0", "a:", "a:65536", "a b:1", ":5432", "10.0.0.256:1", "::1:5432:", "unix:relative",
-                                   "unix:/", "-a:1", "a..b:1", "[a]:1", "[]:1", "*:1", "unix:"}) {
+    for (const char* const host : {"a:0", "a:", "a:65536", "a b:1", ":5432", "10.0.0.256:1", "::1:5432:", "unix:relative", "unix:/", "-a:1", "a..b:1",
+                                   "[a]:1", "[]:1", "*:1", "unix:"}) {
         CAPTURE(host);
         CHECK(upstream_errors("hosts = '" + std::string{host} + "'\nssl_server_name = 'a'").size() == 1);
     }
@@ -498,8 +479,7 @@ TEST_CASE("config: hosts that cannot be hosts are refused") {
 
 TEST_CASE("config: a listener goes to an upstream of the file") {
     const std::string two = "[upstream.orders]\nhosts = 'a'\n[upstream.bills]\nhosts = 'b'\n[[listener]]\n";
-    CHECK(texts(load_text(two, "t").errors) ==
-          Lines{"t:5:1: listener.upstream: is required where there are several: one of orders, bills"});
+    CHECK(texts(load_text(two, "t").errors) == Lines{"t:5:1: listener.upstream: is required where there are several: one of orders, bills"});
     CHECK(texts(load_text(two + "upstream = 'ordrs'", "t").errors) ==
           Lines{"t:6:12: listener.upstream: \"ordrs\" is not one of orders, bills; did you mean \"orders\"?"});
     CHECK(valid(load_text(two + "upstream = 'bills'", "t")).listeners.at(0).upstream == "bills");
@@ -568,14 +548,11 @@ TEST_CASE("config: rules of the client leg") {
     }
     SECTION("client certificates need a CA") {
         for (const char* const value : {"request", "require"}) {
-            CHECK(
-                errors("mode = 'require'\nclient_cert = '" + std::string{value} + "'") ==
-                Lines{
-                    "t:5:15: listener.tls.client_cert: needs ca_file: the CA certificates that client certificates are verified "
-                    "against"});
+            CHECK(errors("mode = 'require'\nclient_cert = '" + std::string{value} + "'") ==
+                  Lines{"t:5:15: listener.tls.client_cert: needs ca_file: the CA certificates that client certificates are verified "
+                        "against"});
         }
-        CHECK(warnings("ca_file = " + file) ==
-              Lines{"t:4:11: listener.tls.ca_file: has no effect without client_cert = \"request\" or \"require\""});
+        CHECK(warnings("ca_file = " + file) == Lines{"t:4:11: listener.tls.ca_file: has no effect without client_cert = \"request\" or \"require\""});
         CHECK(warnings("client_cert = 'require'\nca_file = " + file).size() == 1);
     }
     SECTION("TLS below 1.2 needs legacy") {
@@ -612,10 +589,9 @@ TEST_CASE("config: rules of the upstream leg are libpq's") {
         CHECK(errors("sslrootcert = 'system'") == Lines{});
     }
     SECTION("verify-ca needs certificates") {
-        CHECK(
-            errors("sslmode = 'verify-ca'") ==
-            Lines{"t:3:11: upstream.a.sslmode: \"verify-ca\" needs sslrootcert: the CA certificates that the server is verified "
-                  "against"});
+        CHECK(errors("sslmode = 'verify-ca'") ==
+              Lines{"t:3:11: upstream.a.sslmode: \"verify-ca\" needs sslrootcert: the CA certificates that the server is verified "
+                    "against"});
         CHECK(errors("sslmode = 'verify-ca'\nsslrootcert = " + file) == Lines{});
     }
     SECTION("direct TLS needs a mode that insists on TLS") {
@@ -630,17 +606,14 @@ TEST_CASE("config: rules of the upstream leg are libpq's") {
         CHECK(errors("sslkey = " + file) == Lines{"t:3:10: upstream.a.sslkey: needs sslcert beside it"});
     }
     SECTION("a server name is a DNS name or an address") {
-        CHECK(errors("ssl_server_name = 'a b'") ==
-              Lines{"t:3:19: upstream.a.ssl_server_name: \"a b\" is neither a DNS name nor an IP address"});
+        CHECK(errors("ssl_server_name = 'a b'") == Lines{"t:3:19: upstream.a.ssl_server_name: \"a b\" is neither a DNS name nor an IP address"});
         for (const char* const name : {"db.example.com", "10.0.0.1", "::1"}) {
             CHECK(errors("ssl_server_name = '" + std::string{name} + "'") == Lines{});
         }
     }
     SECTION("a socket has no name to verify") {
-        CHECK(
-            upstream_errors("hosts = ['a', 'unix:/x']") ==
-            Lines{
-                "t:2:15: upstream.a.hosts: \"unix:/x\" has no name to verify: sslmode = \"verify-full\" needs ssl_server_name"});
+        CHECK(upstream_errors("hosts = ['a', 'unix:/x']") ==
+              Lines{"t:2:15: upstream.a.hosts: \"unix:/x\" has no name to verify: sslmode = \"verify-full\" needs ssl_server_name"});
         CHECK(upstream_errors("hosts = 'unix:/x'\nssl_server_name = 'a'") == Lines{});
         CHECK(upstream_errors("hosts = 'unix:/x'\nsslmode = 'disable'") == Lines{});
     }
@@ -698,15 +671,14 @@ TEST_CASE("config: an upstream that could be somebody else is warned about") {
                 "\"verify-full\" does"});
     const Loaded old = load_upstream("hosts = 'a'\nssl_min_protocol_version = 'TLSv1'");
     CHECK(valid(old).upstreams.at(0).ssl_min_protocol_version == TlsVersion::v1_0);
-    CHECK(texts(old.warnings) ==
-          Lines{"t:3:28: upstream.a.ssl_min_protocol_version: \"TLSv1\" lets a server use TLS below 1.2, which is broken"});
+    CHECK(texts(old.warnings) == Lines{"t:3:28: upstream.a.ssl_min_protocol_version: \"TLSv1\" lets a server use TLS below 1.2, which is broken"});
 }
 
 TEST_CASE("config: flags are a short form of a file") {
     const Folder folder;
     const std::string ca = folder.write("ca.crt");
-    const Loaded loaded = from_flags(
-        {.listen = "0.0.0.0:7000", .upstream = "db:1", .sslrootcert = {ca}, .sslmode = "verify-ca", .state_dir = "state"});
+    const Loaded loaded =
+        from_flags({.listen = "0.0.0.0:7000", .upstream = "db:1", .sslrootcert = {ca}, .sslmode = "verify-ca", .state_dir = "state"});
     const Config& config = valid(loaded);
     CHECK(config.file.empty());
     REQUIRE(config.listeners.size() == 1);
@@ -757,8 +729,7 @@ TEST_CASE("config: durations are whole numbers with a unit") {
     CHECK(parse_duration("0s") == 0ms);
     CHECK(parse_duration("2m") == 120s);
     CHECK(parse_duration("87600h") == 87600h);
-    for (const char* const text :
-         {"", "5", "s", "5 s", "-5s", "+5s", "1.5s", "5S", "5d", "1h30m", "87601h", "99999999999999999999s"}) {
+    for (const char* const text : {"", "5", "s", "5 s", "-5s", "+5s", "1.5s", "5S", "5d", "1h30m", "87601h", "99999999999999999999s"}) {
         CAPTURE(text);
         CHECK_FALSE(parse_duration(text));
     }
@@ -776,15 +747,15 @@ TEST_CASE("config: sizes are whole numbers with a binary unit") {
 }
 
 TEST_CASE("config: addresses read back as they were written") {
-    for (const char* const text : {"127.0.0.1:6432", "[::1]:0", "db.example.com:65535", "my_db:1", "db.example.com.:5432",
-                                   "unix:/run/x", "[fe80::1%eth0]:5432"}) {
+    for (const char* const text :
+         {"127.0.0.1:6432", "[::1]:0", "db.example.com:65535", "my_db:1", "db.example.com.:5432", "unix:/run/x", "[fe80::1%eth0]:5432"}) {
         CAPTURE(text);
         const auto address = parse_address(text);
         REQUIRE(address);
         CHECK(to_string(*address) == text);
     }
-    for (const char* const text : {"", "a", ":1", "a:", "a:1x", "a: 1", "a:+1", "::1", "[::1]", "[127.0.0.1]:1", "[::1:1",
-                                   "unix:", "unix:x", "a/b:1", "1.2.3:1"}) {
+    for (const char* const text :
+         {"", "a", ":1", "a:", "a:1x", "a: 1", "a:+1", "::1", "[::1]", "[127.0.0.1]:1", "[::1:1", "unix:", "unix:x", "a/b:1", "1.2.3:1"}) {
         CAPTURE(text);
         CHECK_FALSE(parse_address(text));
     }
@@ -806,8 +777,7 @@ TEST_CASE("config: one comparison serves IPv4 and IPv6 ranges") {
     CHECK(contains("::/0", {0x20, 1}));
     CHECK(contains("2001:db8::/33", {0x20, 1, 0x0d, 0xb8, 0x7f}));
     CHECK_FALSE(contains("2001:db8::/33", {0x20, 1, 0x0d, 0xb8, 0x80}));
-    for (const char* const text :
-         {"", "/8", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/-1", "localhost", "[::1]/128"}) {
+    for (const char* const text : {"", "/8", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/-1", "localhost", "[::1]/128"}) {
         CAPTURE(text);
         CHECK_FALSE(parse_cidr(text));
     }

@@ -92,7 +92,7 @@ std::vector<Event> store(Inventory& inventory, const std::vector<Event>& events)
 TEST_CASE("an inventory is made readable for the group and nobody else") {
     const Folder folder;
     const Inventory inventory(folder.file(), 0ms);
-    struct stat status{};
+    struct stat status {};
     REQUIRE(::stat(folder.file().c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0640);
     CHECK(inventory.instance().size() == 16);
@@ -110,8 +110,9 @@ TEST_CASE("connections of one client are one row, by what they were") {
     store(inventory, {tls_login(), weak, plain});
     store(inventory, {event(EventKind::auth_failed, {Evidence::clear_startup}, noon + 3s)});
     CHECK(integer(folder, "SELECT count(*) FROM clients") == 1);
-    CHECK(text(folder, "SELECT concat FROM (SELECT connections || ' ' || plain || ' ' || weak_tls || ' ' || bridged || ' ' || auth_failed || ' ' || "
-                       "auth_method || ' ' || listener AS concat FROM clients)") == "3 1 1 1 1 md5 main");
+    CHECK(text(folder,
+               "SELECT concat FROM (SELECT connections || ' ' || plain || ' ' || weak_tls || ' ' || bridged || ' ' || auth_failed || ' ' || "
+               "auth_method || ' ' || listener AS concat FROM clients)") == "3 1 1 1 1 md5 main");
     CHECK(integer(folder, "SELECT last_seen - first_seen FROM clients") == 3'000'000);
     CHECK(text(folder, "SELECT group_concat(mode || '=' || connections) FROM (SELECT * FROM days ORDER BY mode)") == "TLSv1=1,TLSv1.3=1,plain=1");
     CHECK(text(folder, "SELECT group_concat(evidence || '=' || count) FROM (SELECT * FROM evidence ORDER BY evidence)") ==
@@ -266,8 +267,9 @@ TEST_CASE("a client that contradicts what it did before is news, once a day at m
     Inventory inventory(folder.file(), 0ms);
     CHECK(store(inventory, {tls_login(noon, Evidence::tls_startup_undistributed)}).empty());
     CHECK(store(inventory, {tls_login(noon + 1s, Evidence::tls_startup_undistributed)}).empty());
-    const auto news = store(inventory, {tls_login(noon + 2s, Evidence::untrusted_accepted), event(EventKind::connected, {Evidence::clear_startup}, noon + 3s),
-                                        event(EventKind::connected, {Evidence::closed_after_no}, noon + 4s)});
+    const auto news =
+        store(inventory, {tls_login(noon + 2s, Evidence::untrusted_accepted), event(EventKind::connected, {Evidence::clear_startup}, noon + 3s),
+                          event(EventKind::connected, {Evidence::closed_after_no}, noon + 4s)});
     REQUIRE(news.size() == 1);
     CHECK(news[0].kind == EventKind::client_changed);
     CHECK(news[0].record.usename == "ada");

@@ -34,15 +34,9 @@ std::string message(char type, const std::string& body) {
     return std::string(as_text(out));
 }
 
-std::string authentication(char code, const std::string& rest = {}) {
-    return message('R', "\0\0\0"s + code + rest);
-}
-std::string offer(const std::string& mechanisms) {
-    return authentication(10, mechanisms + "\0"s);
-}
-std::string error(const std::string& sqlstate) {
-    return message('E', "SFATAL\0C"s + sqlstate + "\0Mno\0\0"s);
-}
+std::string authentication(char code, const std::string& rest = {}) { return message('R', "\0\0\0"s + code + rest); }
+std::string offer(const std::string& mechanisms) { return authentication(10, mechanisms + "\0"s); }
+std::string error(const std::string& sqlstate) { return message('E', "SFATAL\0C"s + sqlstate + "\0Mno\0\0"s); }
 
 /// SASLInitialResponse.
 std::string choice(const std::string& mechanism, const std::string& response) {
@@ -50,12 +44,8 @@ std::string choice(const std::string& mechanism, const std::string& response) {
 }
 
 /// The same, without the client-first-message.
-std::string choice_alone(const std::string& mechanism) {
-    return message('p', mechanism + "\0\xff\xff\xff\xff"s);
-}
-std::string password_message(const std::string& password) {
-    return message('p', password + "\0"s);
-}
+std::string choice_alone(const std::string& mechanism) { return message('p', mechanism + "\0\xff\xff\xff\xff"s); }
+std::string password_message(const std::string& password) { return message('p', password + "\0"s); }
 
 const std::string ok = authentication(0);
 const std::string ready = message('Z', "I");
@@ -82,7 +72,7 @@ struct Sent {
 };
 
 class Script {
- public:
+   public:
     /// The other side is sent the same.
     Script& server(std::string bytes) { return add({.who = Next::read_server, .bytes = bytes, .sent = {.to_client = bytes, .to_server = {}}}); }
     Script& client(std::string bytes) { return add({.who = Next::read_client, .bytes = bytes, .sent = {.to_client = {}, .to_server = bytes}}); }
@@ -105,7 +95,7 @@ class Script {
         return add({.who = Next::derive_key, .wanted = std::move(wanted), .sent = {.to_client = {}, .to_server = passed}});
     }
 
- private:
+   private:
     struct Step {
         Next who;
         std::string bytes = {};
@@ -130,9 +120,8 @@ ScramKey salted_password(const KeyDerivation& derivation) {
 
 /// A Login fed with the first `steps` of a script; each must be the one that next() asks for, and must have the effect that the script says.
 class Play {
- public:
-    explicit Play(const Script& script, LoginPolicy policy = passthrough(), std::size_t steps = ~std::size_t{0})
-        : login(std::move(policy)) {
+   public:
+    explicit Play(const Script& script, LoginPolicy policy = passthrough(), std::size_t steps = ~std::size_t{0}) : login(std::move(policy)) {
         for (std::size_t i = 0; i < std::min(steps, script.steps_.size()); ++i) {
             const auto& step = script.steps_[i];
             CAPTURE(i);
@@ -145,8 +134,7 @@ class Play {
 
     /// The side that next() asks for says `bytes`.
     Sent say(const std::string& bytes) {
-        const Message message{
-            .type = bytes[0], .body = as_bytes(bytes).subspan(protocol::message_header_size), .whole = as_bytes(bytes)};
+        const Message message{.type = bytes[0], .body = as_bytes(bytes).subspan(protocol::message_header_size), .whole = as_bytes(bytes)};
         LoginOutput out;
         login.next() == Next::read_server ? login.from_server(message, out) : login.from_client(message, out);
         return collect(out);
@@ -184,7 +172,7 @@ class Play {
     Login login;
     Sent all;  ///< that was ever sent
 
- private:
+   private:
     void failed(const Sent& sent, Fault fault) {
         CHECK(sent.to_client.empty());
         CHECK(sent.to_server.empty());
@@ -211,8 +199,7 @@ void fails_cleanly_at_each_step(const Script& script, const LoginPolicy& policy 
             CHECK(refused.login.next() == Next::refused);
             CHECK(refused.login.server_error().sqlstate == "28P01");
             CHECK(refused.login.refused_at_once() == (i == 0));
-            for (const char type : {'p', 'D', 'T', 'A', 'X', '\0', '\xff'})
-                play().refuses(message(type, ""), Fault::server_message);
+            for (const char type : {'p', 'D', 'T', 'A', 'X', '\0', '\xff'}) play().refuses(message(type, ""), Fault::server_message);
             play().refuses(message('R', "\0\0\0"s), Fault::server_message);
             play().refuses(message('R', "\0\0\0\x02"s), Fault::server_message);
             Play oversized = play();
@@ -249,9 +236,7 @@ const std::string please = authentication(3);
 const std::string salt_of_ada = "salt of ada";  // and of whoever users_file does not have
 const std::string y_first = choice("SCRAM-SHA-256", "y" + client_first);
 
-Buffer bytes(std::string_view text) {
-    return Buffer(text.begin(), text.end());
-}
+Buffer bytes(std::string_view text) { return Buffer(text.begin(), text.end()); }
 
 protocol::ScramCrypto with_nonce(std::string (*nonce)()) {
     protocol::ScramCrypto crypto = tls::scram_crypto();
@@ -319,9 +304,7 @@ LoginPolicy terminate(const ScramUser* user, const std::string& end_point = our_
     return terminating;
 }
 
-ScramUser with_password(const std::string& password) {
-    return {.password = bytes(password), .secret = {}};
-}
+ScramUser with_password(const std::string& password) { return {.password = bytes(password), .secret = {}}; }
 ScramUser with_secret(const ScramSalt& salt) {
     return {.password = {}, .secret = protocol::scram_secret(ours, salted_password({.password = bytes(secret), .salt = salt}), salt)};
 }
@@ -329,13 +312,9 @@ const ScramUser ada = with_password(secret);
 const ScramUser ada_of_server = with_secret(salt_of_server);
 
 /// The client has been asked for its password, and the server has offered `offered`.
-Script asked(const std::string& offered = plus + scram) {
-    return Script().server(offer(offered), please);
-}
+Script asked(const std::string& offered = plus + scram) { return Script().server(offer(offered), please); }
 /// We have sent our first message to the server.
-Script begun() {
-    return asked().client(password_message(secret), with_server().first);
-}
+Script begun() { return asked().client(password_message(secret), with_server().first); }
 /// We have sent our proof to the server.
 Script proven() {
     const Exchange upstream = with_server();
@@ -352,9 +331,7 @@ Script& log_in(Script& script, const Exchange& upstream) {
         .server(ready);
 }
 
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 void keeps_the_secret(const Play& play) {
     CHECK_FALSE(contains(play.all.to_client, secret));
@@ -390,8 +367,7 @@ TEST_CASE("a trusted client is logged in without a question") {
 
 TEST_CASE("passwords in clear and as MD5 pass through") {
     check_established(Script().server(authentication(3)).client(message('p', "secret\0"s)).server(ok).server(ready), "password");
-    check_established(Script().server(authentication(5, "salt")).client(message('p', "md5...\0"s)).server(ok).server(ready),
-                      "md5");
+    check_established(Script().server(authentication(5, "salt")).client(message('p', "md5...\0"s)).server(ok).server(ready), "md5");
 }
 
 TEST_CASE("GSSAPI and SSPI go on for as many rounds as they need") {
@@ -518,8 +494,7 @@ TEST_CASE("a mechanism that is not ours may leave its response for later as well
 TEST_CASE("an error at once may be tried again, an error after anything else may not") {
     CHECK(Play(Script().server(error("28000"))).login.refused_at_once());
     CHECK_FALSE(Play(Script().server(message('N', "SNOTICE\0\0"s)).server(error("28000"))).login.refused_at_once());
-    CHECK_FALSE(
-        Play(Script().server(authentication(3)).client(message('p', "x\0"s)).server(error("28P01"))).login.refused_at_once());
+    CHECK_FALSE(Play(Script().server(authentication(3)).client(message('p', "x\0"s)).server(error("28P01"))).login.refused_at_once());
     CHECK_FALSE(Play(Script().server(ok).server(error("57P03"))).login.refused_at_once());
 }
 
@@ -534,8 +509,7 @@ TEST_CASE("an error after AuthenticationOk is passed on, and the client was auth
 TEST_CASE("a negotiated protocol version and notices pass through before and after authentication") {
     const std::string negotiate = message('v', "\0\x03\0\0\0\0\0\0"s);
     const std::string notice = message('N', "SNOTICE\0\0"s);
-    check_established(Script().server(negotiate).server(notice).server(ok).server(notice).server(parameter).server(ready),
-                      "cert/trust");
+    check_established(Script().server(negotiate).server(notice).server(ok).server(notice).server(parameter).server(ready), "cert/trust");
 }
 
 TEST_CASE("a cancel key of protocol 3.2 is kept whole") {
@@ -556,9 +530,7 @@ TEST_CASE("a cancel key that cannot be read passes through and is not kept") {
     CHECK_FALSE(play.login.key().has_value());
 }
 
-TEST_CASE("a server without cancel keys is served") {
-    CHECK_FALSE(Play(Script().server(ok).server(ready)).login.key().has_value());
-}
+TEST_CASE("a server without cancel keys is served") { CHECK_FALSE(Play(Script().server(ok).server(ready)).login.key().has_value()); }
 
 TEST_CASE("ReadyForQuery before AuthenticationOk is refused") {
     Play(Script()).refuses(ready, Fault::server_message);
@@ -573,8 +545,7 @@ TEST_CASE("a second authentication after AuthenticationOk is refused") {
 }
 
 TEST_CASE("authentication methods that no server has are refused") {
-    for (const char code : {'\x01', '\x02', '\x04', '\x06', '\x0d', '\x7f'})
-        Play(Script()).refuses(authentication(code), Fault::server_message);
+    for (const char code : {'\x01', '\x02', '\x04', '\x06', '\x0d', '\x7f'}) Play(Script()).refuses(authentication(code), Fault::server_message);
 }
 
 TEST_CASE("a server that never stops talking is refused") {
@@ -617,9 +588,9 @@ TEST_CASE("auto: a client that does not bind channels is passed on") {
 }
 
 TEST_CASE("auto: a client that could bind channels is passed on when the server could not either") {
-    const Play play = check_established(Script().server(offer(scram)).client(y_first).server(authentication(11, "r=")).client(message('p', "c="))
-                                            .server(ok).server(ready),
-                                        "scram-sha-256", policy(ScramMode::automatic));
+    const Play play = check_established(
+        Script().server(offer(scram)).client(y_first).server(authentication(11, "r=")).client(message('p', "c=")).server(ok).server(ready),
+        "scram-sha-256", policy(ScramMode::automatic));
     CHECK(play.login.auth_bridge() == "none");
     CHECK(play.login.channel_binding() == 'y');
 }
@@ -662,8 +633,7 @@ TEST_CASE("auto: a client that gave up on SCRAM is asked for its password at onc
 TEST_CASE("auto: where the server offers nothing but channel binding, the client is asked for its password at once") {
     const Exchange upstream = with_server();
     Script script = asked(plus);
-    check_bridged(log_in(script.client(password_message(secret), upstream.first), upstream), "scram-sha-256-plus", 0,
-                  policy(ScramMode::automatic));
+    check_bridged(log_in(script.client(password_message(secret), upstream.first), upstream), "scram-sha-256-plus", 0, policy(ScramMode::automatic));
 }
 
 TEST_CASE("auto: nothing but channel binding of another mechanism cannot be served") {
@@ -695,8 +665,7 @@ TEST_CASE("passthrough: no client is ever asked for its password") {
 TEST_CASE("bridge: every client is asked for its password") {
     const Exchange upstream = with_server();
     Script script = asked();
-    check_bridged(log_in(script.client(password_message(secret), upstream.first), upstream), "scram-sha-256-plus", 0,
-                  policy(ScramMode::bridge));
+    check_bridged(log_in(script.client(password_message(secret), upstream.first), upstream), "scram-sha-256-plus", 0, policy(ScramMode::bridge));
 }
 
 TEST_CASE("bridge: a server that does not offer channel binding is logged in at without") {
@@ -728,8 +697,8 @@ TEST_CASE("bridge: a server whose certificate was verified is not, for nobody is
 
 TEST_CASE("bridge: mechanisms that are not SCRAM pass through") {
     const std::string token = choice("OAUTHBEARER", "n,,auth=Bearer x");
-    const Play play = check_established(Script().server(offer("OAUTHBEARER\0"s)).client(token).server(ok).server(ready), "oauthbearer",
-                                        policy(ScramMode::bridge));
+    const Play play =
+        check_established(Script().server(offer("OAUTHBEARER\0"s)).client(token).server(ok).server(ready), "oauthbearer", policy(ScramMode::bridge));
     CHECK(play.login.auth_bridge() == "none");
     CHECK(play.login.channel_binding() == 0);
 }
@@ -808,8 +777,7 @@ TEST_CASE("the last thing that a server proves counts") {
 
 TEST_CASE("a server that does not wait for our proof is refused") {
     Play(begun(), policy(ScramMode::bridge)).refuses(with_server().final, Fault::scram_signature);
-    Play(begun(), policy(ScramMode::bridge))
-        .refuses(authentication(12, "v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), Fault::scram_signature);
+    Play(begun(), policy(ScramMode::bridge)).refuses(authentication(12, "v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), Fault::scram_signature);
 }
 
 TEST_CASE("a server that wants something weaker in the middle of SCRAM gets nothing, and neither does the client") {
@@ -839,9 +807,7 @@ TEST_CASE("a server offers once") {
         .refuses(offer(scram), Fault::server_message);
 }
 
-TEST_CASE("a server challenges once") {
-    Play(proven(), policy(ScramMode::bridge)).refuses(with_server().challenge, Fault::scram_message);
-}
+TEST_CASE("a server challenges once") { Play(proven(), policy(ScramMode::bridge)).refuses(with_server().challenge, Fault::scram_message); }
 
 TEST_CASE("a challenge that is none, or not for us, is refused") {
     for (const std::string& challenge : {""s, "r=ours"s, "r=ours,s=c2FsdA==,i=4096"s, "r=other,s=c2FsdA==,i=4096"s, "r=oursX,s=,i=4096"s,
@@ -1018,8 +984,8 @@ TEST_CASE("terminate: a wrong proof for a SCRAM secret costs a derivation too, a
 }
 
 TEST_CASE("terminate: a SCRAM secret serves only at the server that it was copied from") {
-    for (const ScramSalt& other : {ScramSalt{.salt = bytes("salt of another server"), .iterations = 2},
-                                   ScramSalt{.salt = salt_of_server.salt, .iterations = 3}}) {
+    for (const ScramSalt& other :
+         {ScramSalt{.salt = bytes("salt of another server"), .iterations = 2}, ScramSalt{.salt = salt_of_server.salt, .iterations = 3}}) {
         const ScramUser user = with_secret(other);
         const Exchange client = with_client("", secret, other);
         const Exchange upstream = with_server();

@@ -24,8 +24,7 @@ std::string message(char type, const std::string& body) {
 }  // namespace
 
 TEST_CASE("messages come out whole however their bytes arrive") {
-    const std::string stream =
-        message('R', "\0\0\0\0"s) + message('Z', "I") + message('S', "") + message('D', std::string(300, 'd'));
+    const std::string stream = message('R', "\0\0\0\0"s) + message('Z', "I") + message('S', "") + message('D', std::string(300, 'd'));
     for (std::size_t piece = 1; piece <= stream.size(); ++piece) {
         MessageBuffer buffer(1000);
         std::string types;
@@ -89,8 +88,7 @@ TEST_CASE("a header of four bytes tells nothing yet") {
 }
 
 TEST_CASE("an ErrorResponse is laid out as the manual says, and empty fields are left out") {
-    const Buffer bytes =
-        serialize(ErrorResponse{.severity = "FATAL", .sqlstate = "28000", .message = "no", .detail = {}, .hint = {}});
+    const Buffer bytes = serialize(ErrorResponse{.severity = "FATAL", .sqlstate = "28000", .message = "no", .detail = {}, .hint = {}});
     CHECK(as_text(bytes) == "E\0\0\0\x1e"s + "SFATAL\0VFATAL\0C28000\0Mno\0\0"s);
 }
 
@@ -111,8 +109,8 @@ TEST_CASE("an ErrorResponse survives a round trip") {
 }
 
 TEST_CASE("an ErrorResponse of a server is read past fields that nobody knows") {
-    const auto got = protocol::parse_error_response(
-        as_bytes("SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed\0Fauth.c\0L324\0Rauth_failed\0\0"s));
+    const auto got =
+        protocol::parse_error_response(as_bytes("SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed\0Fauth.c\0L324\0Rauth_failed\0\0"s));
     CHECK(got.sqlstate == "28P01");
     CHECK(got.message == "password authentication failed");
     CHECK(got.detail.empty());
@@ -189,7 +187,9 @@ TEST_CASE("SASLInitialResponse and SASLResponse are laid out as the manual says"
     CHECK(got->data == "n,,");
     out.clear();
     protocol::append_sasl_response(out, "c=biws");
-    CHECK(as_text(out) == "p\0\0\0\x0a" "c=biws"s);
+    CHECK(as_text(out) ==
+          "p\0\0\0\x0a"
+          "c=biws"s);
 }
 
 TEST_CASE("a PasswordMessage is one string, whose NUL is its end") {
@@ -200,9 +200,7 @@ TEST_CASE("a PasswordMessage is one string, whose NUL is its end") {
 }
 
 TEST_CASE("BackendKeyData holds a key of 4 to 256 bytes") {
-    const auto parse = [](std::size_t size) {
-        return protocol::parse_backend_key_data(as_bytes("\0\0\x01\0"s + std::string(size, 'k')));
-    };
+    const auto parse = [](std::size_t size) { return protocol::parse_backend_key_data(as_bytes("\0\0\x01\0"s + std::string(size, 'k'))); };
     for (const std::size_t size : {4u, 32u, 256u}) {
         REQUIRE(parse(size).has_value());
         CHECK(parse(size)->pid == 256);

@@ -52,13 +52,11 @@ TEST_CASE("only a wrong password is told with the user's name") {
     }
 }
 
-TEST_CASE("a limit that a server exceeds is told") {
-    CHECK(proxy::refusal(Fault::scram_iterations).response.detail == "The limit is 600000.");
-}
+TEST_CASE("a limit that a server exceeds is told") { CHECK(proxy::refusal(Fault::scram_iterations).response.detail == "The limit is 600000."); }
 
 TEST_CASE("who can do something about a refusal is told what") {
-    for (const Fault fault : {Fault::channel_binding_hidden, Fault::password_in_clear, Fault::scram_iterations,
-                              Fault::scram_secret, Fault::tls_required}) {
+    for (const Fault fault :
+         {Fault::channel_binding_hidden, Fault::password_in_clear, Fault::scram_iterations, Fault::scram_secret, Fault::tls_required}) {
         CHECK_FALSE(proxy::refusal(fault).response.hint.empty());
     }
 }

@@ -95,7 +95,7 @@ void shrink_send_buffer(Stream& stream) {
 
 /// A relay between two socketpairs: `client` and `server` are the far ends, which a test speaks for.
 class Relayed {
- public:
+   public:
     Relayed() {
         client = connect(near_client_);
         server = connect(near_server_);
@@ -130,8 +130,7 @@ class Relayed {
     /// Both ends of the client leg become TLS.
     void encrypt_client_leg() {
         tls::Handshake near_end, far_end;
-        asio::co_spawn(io_, near_client_->handshake(context().accept()),
-                       [&](std::exception_ptr, tls::Handshake h) { near_end = h; });
+        asio::co_spawn(io_, near_client_->handshake(context().accept()), [&](std::exception_ptr, tls::Handshake h) { near_end = h; });
         const tls::SslCtxPtr client_context(SSL_CTX_new(TLS_client_method()));
         tls::prepare(client_context.get());
         tls::SslPtr ssl(SSL_new(client_context.get()));
@@ -170,7 +169,7 @@ class Relayed {
     Stream& near_client() { return *near_client_; }
     Stream& near_server() { return *near_server_; }
 
- private:
+   private:
     static bool has_input(Stream& stream) {
         pollfd fd{.fd = stream.socket().native_handle(), .events = POLLIN, .revents = 0};
         return ::poll(&fd, 1, 0) == 1;
@@ -207,7 +206,7 @@ class Relayed {
     std::optional<RelayResult> result_;
     std::optional<proxy::Relay> relay_;
 
- public:
+   public:
     std::unique_ptr<Stream> client;
     std::unique_ptr<Stream> server;
 };
@@ -407,8 +406,7 @@ TEST_CASE("big transfers both ways at once arrive whole at readers that are slow
             push(*relay.client, up, up_at, up_clear);
             push(*relay.server, down, down_at, down_clear);
             relay.settle();
-            for (const auto& [far_end, got] :
-                 {std::pair(relay.server.get(), &up_got), std::pair(relay.client.get(), &down_got)}) {
+            for (const auto& [far_end, got] : {std::pair(relay.server.get(), &up_got), std::pair(relay.client.get(), &down_got)}) {
                 const Stream::Received received = far_end->receive();
                 got->insert(got->end(), received.bytes.begin(), received.bytes.end());
             }

@@ -30,12 +30,7 @@ EvidenceRow seen(Evidence evidence, Microseconds when = start, std::uint64_t cou
 /// Of `name`; in clear when `plain`.
 ClientRow client(const std::string& name, std::vector<EvidenceRow> evidence, bool plain = false) {
     ClientRow row;
-    row.who = {.upstream = "orders",
-               .client_addr = "10.0.0.1",
-               .client_exe = "",
-               .usename = name,
-               .datname = "db",
-               .application_name = ""};
+    row.who = {.upstream = "orders", .client_addr = "10.0.0.1", .client_exe = "", .usename = name, .datname = "db", .application_name = ""};
     row.first_seen = start;
     row.last_seen = start;
     for (const EvidenceRow& piece : evidence) row.last_seen = std::max(row.last_seen, piece.last_seen);
@@ -63,11 +58,7 @@ HandshakeRow handshake(EvidenceRow evidence, const std::string& exe = "", const 
 }
 
 InventoryRows inventory(std::vector<ClientRow> clients, std::vector<HandshakeRow> handshakes = {}) {
-    return {.instance = "",
-            .clients = std::move(clients),
-            .handshakes = std::move(handshakes),
-            .upstream_certificates = {},
-            .probes = {}};
+    return {.instance = "", .clients = std::move(clients), .handshakes = std::move(handshakes), .upstream_certificates = {}, .probes = {}};
 }
 
 ClientRow with_ja4(ClientRow row, const std::string& ja4) {
@@ -100,20 +91,8 @@ TEST_CASE("what each client's evidence means for it") {
         Action action;
     };
     const std::vector<Case> cases{
-        {"only in clear: disable or allow",
-         {seen(Evidence::clear_startup)},
-         true,
-         Readiness::unknown,
-         Readiness::no,
-         true,
-         Action::enable_tls},
-        {"in clear after N",
-         {seen(Evidence::clear_startup_after_no)},
-         true,
-         Readiness::unknown,
-         Readiness::no,
-         true,
-         Action::enable_tls},
+        {"only in clear: disable or allow", {seen(Evidence::clear_startup)}, true, Readiness::unknown, Readiness::no, true, Action::enable_tls},
+        {"in clear after N", {seen(Evidence::clear_startup_after_no)}, true, Readiness::unknown, Readiness::no, true, Action::enable_tls},
         {"allow, by its second attempt",
          {seen(Evidence::tls_after_clear_refused), seen(Evidence::tls_startup)},
          false,
@@ -201,8 +180,7 @@ TEST_CASE("what each client's evidence means for it") {
          false,
          Action::fix_root_certificate},
         {"was repaired",
-         {seen(Evidence::tls_refused), seen(Evidence::tls_startup, start + hour),
-          seen(Evidence::candidate_accepted, start + hour)},
+         {seen(Evidence::tls_refused), seen(Evidence::tls_startup, start + hour), seen(Evidence::candidate_accepted, start + hour)},
          false,
          Readiness::no,
          Readiness::no,
@@ -264,8 +242,7 @@ TEST_CASE("evidence with a label of a newer version is shown and proves nothing"
 TEST_CASE("inventories with the same client add up") {
     ClientRow first = client("app", {seen(Evidence::tls_startup, start, 3)});
     first.days[20'000]["TLSv1.3"] = 4;
-    ClientRow second =
-        client("app", {seen(Evidence::tls_startup, start + day, 5), seen(Evidence::untrusted_accepted, start + day)});
+    ClientRow second = client("app", {seen(Evidence::tls_startup, start + day, 5), seen(Evidence::untrusted_accepted, start + day)});
     second.first_seen = start - day;
     second.version = "TLSv1.3";
     second.days[20'000]["TLSv1.3"] = 2;
@@ -292,8 +269,8 @@ TEST_CASE("a proxy's file and the fleet's copy of it count once, as the newer ha
 }
 
 TEST_CASE("a failed handshake is its client's when only one has that fingerprint at that address") {
-    const auto joined = join(inventory({with_ja4(client("app", {}), "t13"), with_ja4(client("web", {}), "t12")},
-                                       {handshake(seen(Evidence::tls_refused))}));
+    const auto joined =
+        join(inventory({with_ja4(client("app", {}), "t13"), with_ja4(client("web", {}), "t12")}, {handshake(seen(Evidence::tls_refused))}));
     REQUIRE(joined.size() == 2);
     CHECK(find(joined[0], Evidence::tls_refused));
     CHECK_FALSE(find(joined[0], Evidence::tls_refused)->possible);
@@ -301,8 +278,8 @@ TEST_CASE("a failed handshake is its client's when only one has that fingerprint
 }
 
 TEST_CASE("a failed handshake that fits several clients is possible for each and proves nothing about any") {
-    const auto joined = join(inventory({with_ja4(client("app", {}), "t13"), with_ja4(client("web", {}), "t13")},
-                                       {handshake(seen(Evidence::tls_refused))}));
+    const auto joined =
+        join(inventory({with_ja4(client("app", {}), "t13"), with_ja4(client("web", {}), "t13")}, {handshake(seen(Evidence::tls_refused))}));
     REQUIRE(joined.size() == 2);
     for (const ReportClient& each : joined) {
         REQUIRE(find(each, Evidence::tls_refused));
@@ -311,9 +288,9 @@ TEST_CASE("a failed handshake that fits several clients is possible for each and
 }
 
 TEST_CASE("a known executable decides, not the fingerprint") {
-    const auto joined = join(inventory(
-        {with_exe(with_ja4(client("app", {}), "t13"), "/bin/a"), with_exe(with_ja4(client("web", {}), "t13"), "/bin/b")},
-        {handshake(seen(Evidence::tls_refused), "/bin/b", "other")}));
+    const auto joined =
+        join(inventory({with_exe(with_ja4(client("app", {}), "t13"), "/bin/a"), with_exe(with_ja4(client("web", {}), "t13"), "/bin/b")},
+                       {handshake(seen(Evidence::tls_refused), "/bin/b", "other")}));
     REQUIRE(joined.size() == 2);
     CHECK_FALSE(find(joined[0], Evidence::tls_refused));
     REQUIRE(find(joined[1], Evidence::tls_refused));
@@ -321,9 +298,8 @@ TEST_CASE("a known executable decides, not the fingerprint") {
 }
 
 TEST_CASE("failed handshakes that fit nobody have a row without names, one for each source") {
-    const auto joined =
-        join(inventory({client("app", {})}, {handshake(seen(Evidence::tls_refused)), handshake(seen(Evidence::no_client_hello)),
-                                             handshake(seen(Evidence::tls_refused), "", "other")}));
+    const auto joined = join(inventory({client("app", {})}, {handshake(seen(Evidence::tls_refused)), handshake(seen(Evidence::no_client_hello)),
+                                                             handshake(seen(Evidence::tls_refused), "", "other")}));
     REQUIRE(joined.size() == 3);
     CHECK(joined[0].known);
     CHECK_FALSE(joined[1].known);
@@ -365,7 +341,8 @@ TEST_CASE("a refusal proves nothing about its client when a connection that cann
     CHECK(judged(Evidence::untrusted_refused, with_exe(client("app", {fell_back}, true), "/bin/b")).min == SslMode::verify_ca);
     CHECK(judged(Evidence::untrusted_refused, client("other", {seen(Evidence::clear_startup)}, true)).min == SslMode::verify_ca);
     CHECK(judged(Evidence::untrusted_refused, client("other", {seen(Evidence::clear_startup_after_declined)}, true)).min == SslMode::verify_ca);
-    CHECK(judged(Evidence::untrusted_refused, client("app", {seen(Evidence::clear_startup_after_tls, start + hour)}, true)).min == SslMode::verify_ca);
+    CHECK(judged(Evidence::untrusted_refused, client("app", {seen(Evidence::clear_startup_after_tls, start + hour)}, true)).min ==
+          SslMode::verify_ca);
     auto elsewhere = client("app", {fell_back}, true);
     elsewhere.who.client_addr = "10.0.0.2";
     CHECK(judged(Evidence::untrusted_refused, elsewhere).min == SslMode::verify_ca);
@@ -419,8 +396,7 @@ TEST_CASE("filters choose rows after handshakes found their clients") {
                                 {handshake(seen(Evidence::no_client_hello, start, 1), "", "zz")});
     const auto names = [&](const ReportFilter& filter) {
         std::vector<std::string> out;
-        for (const ReportClient& each : make_report({rows}, filter).clients)
-            out.push_back(each.known ? each.row.who.usename : "?");
+        for (const ReportClient& each : make_report({rows}, filter).clients) out.push_back(each.known ? each.row.who.usename : "?");
         std::sort(out.begin(), out.end());
         return out;
     };
@@ -433,11 +409,10 @@ TEST_CASE("filters choose rows after handshakes found their clients") {
 }
 
 TEST_CASE("each client is counted in one of plain, not verifying, verifying and unknown") {
-    const Report report =
-        make_report({inventory({client("a", {seen(Evidence::clear_startup)}, true), client("b", {seen(Evidence::tls_startup)}),
-                                client("c", {seen(Evidence::untrusted_accepted)}),
-                                client("d", {seen(Evidence::untrusted_refused)}), client("e", {})})},
-                    {});
+    const Report report = make_report(
+        {inventory({client("a", {seen(Evidence::clear_startup)}, true), client("b", {seen(Evidence::tls_startup)}),
+                    client("c", {seen(Evidence::untrusted_accepted)}), client("d", {seen(Evidence::untrusted_refused)}), client("e", {})})},
+        {});
     const ReportSummary& s = report.summary;
     CHECK(s.clients == 5);
     CHECK(s.plain == 1);
@@ -529,8 +504,7 @@ TEST_CASE("CSV cells are no formulas, and quoted when they must be") {
 TEST_CASE("no line of the table is wider than 120 columns, whatever the names are") {
     std::vector<ClientRow> rows;
     for (const std::size_t length : {1u, 20u, 63u}) {
-        ClientRow row =
-            client(std::string(length, 'u'), {seen(Evidence::clear_startup), seen(Evidence::tls_after_clear_refused)}, true);
+        ClientRow row = client(std::string(length, 'u'), {seen(Evidence::clear_startup), seen(Evidence::tls_after_clear_refused)}, true);
         row.who.datname = std::string(length, 'd');
         row.who.application_name = std::string(length, 'a');
         row.who.client_exe = "/usr/bin/" + std::string(length, 'x');

@@ -33,9 +33,7 @@ std::string hex(Bytes bytes) {
     return text;
 }
 
-ScramSalt salt(const std::string& text, unsigned iterations) {
-    return {.salt = Buffer(text.begin(), text.end()), .iterations = iterations};
-}
+ScramSalt salt(const std::string& text, unsigned iterations) { return {.salt = Buffer(text.begin(), text.end()), .iterations = iterations}; }
 
 /// PBKDF2 of the bytes as they are, by OpenSSL alone.
 std::string pbkdf2(const std::string& raw) {
@@ -50,16 +48,10 @@ void is_prepared_as(const std::string& password, const std::string& expected) {
     CHECK(hex(salted_password(as_bytes(password), salt("salt", 2))) == pbkdf2(expected));
 }
 
-void is_used_raw(const std::string& password) {
-    is_prepared_as(password, password);
-}
+void is_used_raw(const std::string& password) { is_prepared_as(password, password); }
 
-KeyPtr new_key() {
-    return KeyPtr(EVP_EC_gen("P-256"));
-}
-KeyPtr ed25519_key() {
-    return KeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
-}
+KeyPtr new_key() { return KeyPtr(EVP_EC_gen("P-256")); }
+KeyPtr ed25519_key() { return KeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")); }
 /// Made once: RSA keys take long.
 EVP_PKEY* rsa_key() {
     static const KeyPtr key(EVP_RSA_gen(2048));
@@ -91,8 +83,8 @@ X509Ptr signed_with_pss(const EVP_MD* digest, const EVP_MD* mask_digest) {
         const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
         EVP_PKEY_CTX* parameters = nullptr;
         return EVP_DigestSignInit(context.get(), &parameters, digest, nullptr, rsa_key()) == 1 &&
-               EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) > 0 &&
-               EVP_PKEY_CTX_set_rsa_mgf1_md(parameters, mask_digest) > 0 && X509_sign_ctx(made, context.get()) > 0;
+               EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) > 0 && EVP_PKEY_CTX_set_rsa_mgf1_md(parameters, mask_digest) > 0 &&
+               X509_sign_ctx(made, context.get()) > 0;
     });
 }
 
@@ -135,8 +127,7 @@ TEST_CASE("scram crypto: HMAC-SHA-256 of RFC 4231") {
 
 TEST_CASE("scram crypto: PBKDF2-HMAC-SHA-256 of RFC 7914, section 11") {
     CHECK(hex(salted_password(as_bytes("passwd"), salt("salt", 1))) == "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
-    CHECK(hex(salted_password(as_bytes("Password"), salt("NaCl", 80'000))) ==
-          "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56");
+    CHECK(hex(salted_password(as_bytes("Password"), salt("NaCl", 80'000))) == "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56");
 }
 
 TEST_CASE("scram crypto: the salt may hold any byte") {
@@ -149,18 +140,18 @@ TEST_CASE("scram crypto: the examples of RFC 4013, section 3") {
     is_prepared_as("I\u00adX", "IX");  // SOFT HYPHEN mapped to nothing
     is_prepared_as("user", "user");
     is_prepared_as("USER", "USER");
-    is_prepared_as("\u00aa", "a");     // FEMININE ORDINAL INDICATOR
-    is_prepared_as("\u2168", "IX");    // ROMAN NUMERAL NINE
-    is_used_raw("\x07");               // prohibited
-    is_used_raw("\u0627\x31");         // fails the bidirectional check
+    is_prepared_as("\u00aa", "a");   // FEMININE ORDINAL INDICATOR
+    is_prepared_as("\u2168", "IX");  // ROMAN NUMERAL NINE
+    is_used_raw("\x07");             // prohibited
+    is_used_raw("\u0627\x31");       // fails the bidirectional check
 }
 
 TEST_CASE("scram crypto: what looks the same is the same password") {
-    is_prepared_as("caf\u0065\u0301", "caf\u00e9");  // a combining accent
-    is_prepared_as("\u212b", "\u00c5");              // ANGSTROM SIGN
-    is_prepared_as("\ufb01n", "fin");                // a ligature
-    is_prepared_as("\uff41\uff42", "ab");            // full width
-    is_prepared_as("\u1112\u1161\u11ab", "\ud55c");  // Hangul
+    is_prepared_as("caf\u0065\u0301", "caf\u00e9");   // a combining accent
+    is_prepared_as("\u212b", "\u00c5");               // ANGSTROM SIGN
+    is_prepared_as("\ufb01n", "fin");                 // a ligature
+    is_prepared_as("\uff41\uff42", "ab");             // full width
+    is_prepared_as("\u1112\u1161\u11ab", "\ud55c");   // Hangul
     is_prepared_as("e\u0301\u0323", "\u1eb9\u0301");  // accents in another order
     is_used_raw("P\u00e4ssw\u00f6rt");
     is_used_raw("\u043f\u0430\u0440\u043e\u043b\u044c");
@@ -180,15 +171,15 @@ TEST_CASE("scram crypto: ASCII is used as it is, control characters included") {
 }
 
 TEST_CASE("scram crypto: a password with a prohibited character is used raw") {
-    is_used_raw("\u00aa\x07");      // ASCII control character
-    is_used_raw("\u00aa\u0080");    // other control character
-    is_used_raw("\u00aa\u200e");    // LEFT-TO-RIGHT MARK
-    is_used_raw("\u00aa\u202e");    // RIGHT-TO-LEFT OVERRIDE
-    is_used_raw("\u00aa\ue000");    // private use
-    is_used_raw("\u00aa\ufffe");    // not a character
-    is_used_raw("\u00aa\ufffd");    // REPLACEMENT CHARACTER
-    is_used_raw("\u00aa\u2ff0");    // ideographic description
-    is_used_raw("\u00aa\U000e0041"); // language tag
+    is_used_raw("\u00aa\x07");        // ASCII control character
+    is_used_raw("\u00aa\u0080");      // other control character
+    is_used_raw("\u00aa\u200e");      // LEFT-TO-RIGHT MARK
+    is_used_raw("\u00aa\u202e");      // RIGHT-TO-LEFT OVERRIDE
+    is_used_raw("\u00aa\ue000");      // private use
+    is_used_raw("\u00aa\ufffe");      // not a character
+    is_used_raw("\u00aa\ufffd");      // REPLACEMENT CHARACTER
+    is_used_raw("\u00aa\u2ff0");      // ideographic description
+    is_used_raw("\u00aa\U000e0041");  // language tag
 }
 
 TEST_CASE("scram crypto: a password in two directions is used raw") {
@@ -217,10 +208,10 @@ TEST_CASE("scram crypto: a password of which nothing would be left is used raw")
 
 TEST_CASE("scram crypto: what PostgreSQL prohibits it looks for before it normalises") {
     // Each as pg_saslprep of PostgreSQL 15 (libpgcommon) has it: normalising would remove what is prohibited, or add it.
-    is_used_raw("a\u0340");                                     // COMBINING GRAVE TONE MARK, which is prohibited, normalises to U+0300
-    is_used_raw("a\ufe70");                                     // ARABIC FATHATAN ISOLATED FORM, right-to-left, normalises to one that is not
-    is_prepared_as("\ufb1d", "\u05d9\u05b4");                   // a Hebrew letter normalises to a letter and a point
-    is_prepared_as("\u05d0\u2122\u05d0", "\u05d0TM\u05d0");     // TRADE MARK SIGN has no direction, but TM has
+    is_used_raw("a\u0340");                                  // COMBINING GRAVE TONE MARK, which is prohibited, normalises to U+0300
+    is_used_raw("a\ufe70");                                  // ARABIC FATHATAN ISOLATED FORM, right-to-left, normalises to one that is not
+    is_prepared_as("\ufb1d", "\u05d9\u05b4");                // a Hebrew letter normalises to a letter and a point
+    is_prepared_as("\u05d0\u2122\u05d0", "\u05d0TM\u05d0");  // TRADE MARK SIGN has no direction, but TM has
 }
 
 TEST_CASE("scram crypto: a NUL does not end a password") {

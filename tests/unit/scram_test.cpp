@@ -24,9 +24,7 @@ using protocol::ScramServer;
 const std::string plain = "SCRAM-SHA-256";
 const std::string plus = "SCRAM-SHA-256-PLUS";
 
-Buffer bytes(std::string_view text) {
-    return Buffer(text.begin(), text.end());
-}
+Buffer bytes(std::string_view text) { return Buffer(text.begin(), text.end()); }
 
 Buffer decoded(std::string_view text) {
     const auto result = base64_decode(text);
@@ -87,8 +85,9 @@ const Exchange postgres_plus{
     .mechanism = plus,
     .client_first = "p=tls-server-end-point,,n=,r=uL3kJTrR9JyDtvaOzYRscTgY",
     .server_first = "r=uL3kJTrR9JyDtvaOzYRscTgY9cN9/tcVvMIqxR4qfQQhVyRT,s=3KcR3aCNreL2yB+pEjuzZw==,i=4096",
-    .client_final = "c=cD10bHMtc2VydmVyLWVuZC1wb2ludCwsJ4jO8/pq7iTBP2ltMxZjaJuV2ifo6M0bLaCmw5Vw/4I=,"
-                    "r=uL3kJTrR9JyDtvaOzYRscTgY9cN9/tcVvMIqxR4qfQQhVyRT,p=WW2iPymVlb0AH/s06BeTl2jfnmVRW0ev+qJehJCM1Yo=",
+    .client_final =
+        "c=cD10bHMtc2VydmVyLWVuZC1wb2ludCwsJ4jO8/pq7iTBP2ltMxZjaJuV2ifo6M0bLaCmw5Vw/4I=,"
+        "r=uL3kJTrR9JyDtvaOzYRscTgY9cN9/tcVvMIqxR4qfQQhVyRT,p=WW2iPymVlb0AH/s06BeTl2jfnmVRW0ev+qJehJCM1Yo=",
     .server_final = "v=3+kTri6ouQiME6gI34/yEqzVu1bDFqzc6lM1zQj6+P8=",
     .client_nonce = [] { return "uL3kJTrR9JyDtvaOzYRscTgY"s; },
     .server_nonce = [] { return "9cN9/tcVvMIqxR4qfQQhVyRT"s; },
@@ -96,9 +95,7 @@ const Exchange postgres_plus{
     .end_point = "J4jO8/pq7iTBP2ltMxZjaJuV2ifo6M0bLaCmw5Vw/4I=",
 };
 
-ScramSalt salt_of(const Exchange& exchange) {
-    return {.salt = decoded(exchange.salt), .iterations = 4096};
-}
+ScramSalt salt_of(const Exchange& exchange) { return {.salt = decoded(exchange.salt), .iterations = 4096}; }
 
 ScramKeys keys_of(std::string_view secret, const ScramSalt& salt) {
     return protocol::scram_keys(tls::scram_crypto(), tls::salted_password(as_bytes(secret), salt));
@@ -172,7 +169,7 @@ std::string proof(const ScramKeys& keys, const std::string& auth_message) {
 
 /// A server that has got as far as its first message; the client's nonce is "abc", its own "XYZ".
 class Challenged {
- public:
+   public:
     explicit Challenged(const std::string& gs2_header = "n,,", const std::string& end_point = {}, const std::string& extensions = {})
         : first_bare("n=,r=abc" + extensions), server(with_nonce([] { return "XYZ"s; }), bytes(end_point), cheap()) {
         char flag = 0;
@@ -205,9 +202,7 @@ const std::string unbound = "c=biws,r=abcXYZ";
 
 // --- What others have said, byte by byte
 
-TEST_CASE("scram: the exchange of RFC 7677 as the server") {
-    is_said_by_our_server(rfc7677);
-}
+TEST_CASE("scram: the exchange of RFC 7677 as the server") { is_said_by_our_server(rfc7677); }
 
 TEST_CASE("scram: an exchange between psql and PostgreSQL as either of them") {
     is_said_by_our_client(postgres);
@@ -222,8 +217,7 @@ TEST_CASE("scram: an exchange with channel binding between psql and PostgreSQL a
 TEST_CASE("scram: the secret that PostgreSQL made of a password is the one that we make") {
     const auto secret = parse_scram_secret(rolpassword);
     REQUIRE(secret);
-    const ScramSecret ours =
-        protocol::scram_secret(tls::scram_crypto(), tls::salted_password(as_bytes(password), secret->salt), secret->salt);
+    const ScramSecret ours = protocol::scram_secret(tls::scram_crypto(), tls::salted_password(as_bytes(password), secret->salt), secret->salt);
     CHECK(ours.salt == secret->salt);
     CHECK(ours.stored_key == secret->stored_key);
     CHECK(ours.server_key == secret->server_key);
@@ -290,9 +284,9 @@ TEST_CASE("scram: a secret is read") {
 
 TEST_CASE("scram: a secret of another form is refused") {
     const std::string good = rolpassword;
-    for (const std::string& text : {""s, "SCRAM-SHA-256"s, "SCRAM-SHA-256$"s, "SCRAM-SHA-256$4096"s, "SCRAM-SHA-256$4096:"s, "pencil"s,
-                                    "md5"s + std::string(32, '0'), " " + good, good + " ", good + "\n", good + ":", good + "$", good + "\0"s,
-                                    good.substr(0, good.rfind(':')), good.substr(1)}) {
+    for (const std::string& text :
+         {""s, "SCRAM-SHA-256"s, "SCRAM-SHA-256$"s, "SCRAM-SHA-256$4096"s, "SCRAM-SHA-256$4096:"s, "pencil"s, "md5"s + std::string(32, '0'),
+          " " + good, good + " ", good + "\n", good + ":", good + "$", good + "\0"s, good.substr(0, good.rfind(':')), good.substr(1)}) {
         CAPTURE(text);
         CHECK_FALSE(parse_scram_secret(text));
     }
@@ -324,8 +318,8 @@ TEST_CASE("scram: the iterations of a secret are a number that we would compute"
         REQUIRE(secret);
         CHECK(std::to_string(secret->salt.iterations) == good);
     }
-    for (const std::string bad : {"", "0", "000", "600001", "4294967295", "4294967296", "4294971392", "99999999999999999999", "+4096", "-1",
-                                  "-4096", " 4096", "4096 ", "4096x", "0x1000", "4e3", "4096.0"}) {
+    for (const std::string bad : {"", "0", "000", "600001", "4294967295", "4294967296", "4294971392", "99999999999999999999", "+4096", "-1", "-4096",
+                                  " 4096", "4096 ", "4096x", "0x1000", "4e3", "4096.0"}) {
         CAPTURE(bad);
         CHECK_FALSE(parse_scram_secret(Parts{.iterations = bad}.text()));
     }
@@ -348,8 +342,8 @@ TEST_CASE("scram: the salt of a secret is base64 of something") {
 }
 
 TEST_CASE("scram: the keys of a secret are 32 bytes each") {
-    for (const std::string& bad : {""s, "x"s, base64_encode(Buffer(31)), base64_encode(Buffer(33)), base64_encode(Buffer(64)),
-                                   std::string(44, 'A'), std::string(43, '!') + "="}) {
+    for (const std::string& bad : {""s, "x"s, base64_encode(Buffer(31)), base64_encode(Buffer(33)), base64_encode(Buffer(64)), std::string(44, 'A'),
+                                   std::string(43, '!') + "="}) {
         CAPTURE(bad);
         CHECK_FALSE(parse_scram_secret(Parts{.stored_key = bad}.text()));
         CHECK_FALSE(parse_scram_secret(Parts{.server_key = bad}.text()));
@@ -375,11 +369,27 @@ TEST_CASE("scram: a server that adds nothing to the nonce, or has another, is re
 }
 
 TEST_CASE("scram: a server's first message has nonce, salt and iterations in this order, and nothing before them") {
-    for (const std::string message :
-         {"", "r", "r=", "r=abcX", "r=abcX,", "r=abcX,s=c2FsdA==", "r=abcX,s=c2FsdA==,", "r=abcX,i=4096", "s=c2FsdA==,i=4096",
-          "s=c2FsdA==,r=abcX,i=4096", "r=abcX,i=4096,s=c2FsdA==", "i=4096,r=abcX,s=c2FsdA==", "m=1,r=abcX,s=c2FsdA==,i=4096",
-          "r=abcX,m=1,s=c2FsdA==,i=4096", "x=1,r=abcX,s=c2FsdA==,i=4096", "R=abcX,s=c2FsdA==,i=4096", "r:abcX,s=c2FsdA==,i=4096",
-          "r=abcX;s=c2FsdA==;i=4096", "r=abcX,,s=c2FsdA==,i=4096", "e=other-error", "v=" /* and nothing else */}) {
+    for (const std::string message : {"",
+                                      "r",
+                                      "r=",
+                                      "r=abcX",
+                                      "r=abcX,",
+                                      "r=abcX,s=c2FsdA==",
+                                      "r=abcX,s=c2FsdA==,",
+                                      "r=abcX,i=4096",
+                                      "s=c2FsdA==,i=4096",
+                                      "s=c2FsdA==,r=abcX,i=4096",
+                                      "r=abcX,i=4096,s=c2FsdA==",
+                                      "i=4096,r=abcX,s=c2FsdA==",
+                                      "m=1,r=abcX,s=c2FsdA==,i=4096",
+                                      "r=abcX,m=1,s=c2FsdA==,i=4096",
+                                      "x=1,r=abcX,s=c2FsdA==,i=4096",
+                                      "R=abcX,s=c2FsdA==,i=4096",
+                                      "r:abcX,s=c2FsdA==,i=4096",
+                                      "r=abcX;s=c2FsdA==;i=4096",
+                                      "r=abcX,,s=c2FsdA==,i=4096",
+                                      "e=other-error",
+                                      "v=" /* and nothing else */}) {
         CAPTURE(message);
         CHECK(answer(message) == Fault::scram_message);
     }
@@ -429,8 +439,7 @@ TEST_CASE("scram: before our proof no server has proved anything") {
     REQUIRE(client.server_first("r=abcX,s=c2FsdA==,i=1", salt) == Fault::none);
     CHECK_FALSE(client.server_final(zeros));
     // The signature that an impostor without keys would make.
-    const ScramKey signature =
-        tls::scram_crypto().hmac_sha256(ScramKey(), as_bytes("n=,r=abc,r=abcX,s=c2FsdA==,i=1,c=biws,r=abcX"));
+    const ScramKey signature = tls::scram_crypto().hmac_sha256(ScramKey(), as_bytes("n=,r=abc,r=abcX,s=c2FsdA==,i=1,c=biws,r=abcX"));
     CHECK_FALSE(client.server_final("v=" + base64_encode(signature)));
 }
 
@@ -447,10 +456,10 @@ TEST_CASE("scram: only the server's signature, and nothing beside it, proves the
         wrong[i] ^= 1;
         CHECK_FALSE(client.server_final("v=" + base64_encode(wrong)));
     }
-    for (const std::string& message : {""s, "v="s, "v"s, good + ",x=1", good + " ", good + "\0"s, " " + good, "x=1," + good,
-                                       good.substr(2), good.substr(0, good.size() - 1), "V" + good.substr(1), "e=other-error"s,
-                                       "e=invalid-proof"s, "v=" + base64_encode(protocol::Bytes(signature).first(31)),
-                                       postgres_plus.server_final, "v=" + base64_encode(ScramKey())}) {
+    for (const std::string& message :
+         {""s, "v="s, "v"s, good + ",x=1", good + " ", good + "\0"s, " " + good, "x=1," + good, good.substr(2), good.substr(0, good.size() - 1),
+          "V" + good.substr(1), "e=other-error"s, "e=invalid-proof"s, "v=" + base64_encode(protocol::Bytes(signature).first(31)),
+          postgres_plus.server_final, "v=" + base64_encode(ScramKey())}) {
         CAPTURE(message);
         CHECK_FALSE(client.server_final(message));
     }
@@ -542,10 +551,30 @@ TEST_CASE("scram: an extension that we would have to understand is refused") {
 }
 
 TEST_CASE("scram: a client's first message that cannot be read is refused") {
-    for (const std::string& message :
-         {""s, "n"s, ","s, ",,"s, "n,"s, "n,,"s, ",,n=,r=abc"s, "n,n=,r=abc"s, "n=,r=abc"s, "n,,n=,"s, "n,,n="s, "n,,n"s, "n,,r=abc"s,
-          "n,,r=abc,n="s, "n,,n=,x=1,r=abc"s, "n,,n=,R=abc"s, "n,,n=;r=abc"s, "N,,n=,r=abc"s, "nn,,n=,r=abc"s, " n,,n=,r=abc"s, "n ,,n=,r=abc"s,
-          "x,,n=,r=abc"s, "n\0,,n=,r=abc"s, "\0,,n=,r=abc"s}) {
+    for (const std::string& message : {""s,
+                                       "n"s,
+                                       ","s,
+                                       ",,"s,
+                                       "n,"s,
+                                       "n,,"s,
+                                       ",,n=,r=abc"s,
+                                       "n,n=,r=abc"s,
+                                       "n=,r=abc"s,
+                                       "n,,n=,"s,
+                                       "n,,n="s,
+                                       "n,,n"s,
+                                       "n,,r=abc"s,
+                                       "n,,r=abc,n="s,
+                                       "n,,n=,x=1,r=abc"s,
+                                       "n,,n=,R=abc"s,
+                                       "n,,n=;r=abc"s,
+                                       "N,,n=,r=abc"s,
+                                       "nn,,n=,r=abc"s,
+                                       " n,,n=,r=abc"s,
+                                       "n ,,n=,r=abc"s,
+                                       "x,,n=,r=abc"s,
+                                       "n\0,,n=,r=abc"s,
+                                       "\0,,n=,r=abc"s}) {
         CAPTURE(message);
         CHECK(first(plain, message).fault == Fault::sasl_message);
         CHECK(first(plain, message).reply.empty());
@@ -561,9 +590,7 @@ TEST_CASE("scram: a client's nonce is printable, and there is one") {
     CHECK(first(plain, "n,,n=,r=!~=+/").reply.starts_with("r=!~=+/XYZ,"));
 }
 
-TEST_CASE("scram: a comma ends the nonce, and what follows is an extension") {
-    CHECK(first(plain, "n,,n=,r=ab,c=d").reply.starts_with("r=abXYZ,"));
-}
+TEST_CASE("scram: a comma ends the nonce, and what follows is an extension") { CHECK(first(plain, "n,,n=,r=ab,c=d").reply.starts_with("r=abXYZ,")); }
 
 TEST_CASE("scram: the name in the first message is of no account") {
     for (const std::string name : {"", "ada", "=2Croot", "*"}) {
@@ -666,12 +693,31 @@ TEST_CASE("scram: somebody between who shows another certificate is found out") 
 
 TEST_CASE("scram: a client's last message that cannot be read is refused") {
     const std::string proof = base64_encode(Buffer(32));
-    for (const std::string& message :
-         {""s, "p="s, ",p="s, "c=biws"s, unbound, unbound + ",", unbound + ",p=", unbound + ",p", unbound + ",P=" + proof,
-          unbound + ",p=" + proof + " ", unbound + ",p=" + proof + ",", unbound + ",p=" + proof + ",x=1", unbound + ",p=" + proof + "\0"s,
-          unbound + ",p=" + proof.substr(1), unbound + "p=" + proof, "p=" + proof, ",p=" + proof, "r=abcXYZ,p=" + proof, "c=biws,p=" + proof,
-          "r=abcXYZ,c=biws,p=" + proof, "x=1,c=biws,r=abcXYZ,p=" + proof, "c=biws,x=1,r=abcXYZ,p=" + proof,
-          "m=1,c=biws,r=abcXYZ,p=" + proof, "p=" + proof + "," + unbound, unbound + ",p=" + proof + ",p=" + proof.substr(1)}) {
+    for (const std::string& message : {""s,
+                                       "p="s,
+                                       ",p="s,
+                                       "c=biws"s,
+                                       unbound,
+                                       unbound + ",",
+                                       unbound + ",p=",
+                                       unbound + ",p",
+                                       unbound + ",P=" + proof,
+                                       unbound + ",p=" + proof + " ",
+                                       unbound + ",p=" + proof + ",",
+                                       unbound + ",p=" + proof + ",x=1",
+                                       unbound + ",p=" + proof + "\0"s,
+                                       unbound + ",p=" + proof.substr(1),
+                                       unbound + "p=" + proof,
+                                       "p=" + proof,
+                                       ",p=" + proof,
+                                       "r=abcXYZ,p=" + proof,
+                                       "c=biws,p=" + proof,
+                                       "r=abcXYZ,c=biws,p=" + proof,
+                                       "x=1,c=biws,r=abcXYZ,p=" + proof,
+                                       "c=biws,x=1,r=abcXYZ,p=" + proof,
+                                       "m=1,c=biws,r=abcXYZ,p=" + proof,
+                                       "p=" + proof + "," + unbound,
+                                       unbound + ",p=" + proof + ",p=" + proof.substr(1)}) {
         CAPTURE(message);
         Challenged challenged;
         CHECK(challenged.server.client_final(message) == Fault::sasl_message);

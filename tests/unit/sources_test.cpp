@@ -136,7 +136,7 @@ TEST_CASE("who was told that there is no TLS may come again in clear, for a whil
     CHECK_FALSE(sources.tls_was_declined("10.0.0.2", start));
     CHECK_FALSE(sources.tls_was_refused("10.0.0.1", start));
 
-// --- Who knows SCRAM
+    // --- Who knows SCRAM
 }
 
 TEST_CASE("who left when it was offered SCRAM is remembered, and for a day") {

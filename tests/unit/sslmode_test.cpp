@@ -11,8 +11,7 @@ using protocol::SslMode;
 using protocol::SslModeInterval;
 using protocol::Verifies;
 
-constexpr std::array modes{SslMode::disable, SslMode::allow,     SslMode::prefer,
-                           SslMode::require, SslMode::verify_ca, SslMode::verify_full};
+constexpr std::array modes{SslMode::disable, SslMode::allow, SslMode::prefer, SslMode::require, SslMode::verify_ca, SslMode::verify_full};
 
 template <class F>
 void for_each_interval(F f) {

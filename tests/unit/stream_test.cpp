@@ -46,9 +46,7 @@ const Authorities& authorities() {
     return made;
 }
 
-config::File file(const std::string& path) {
-    return {.path = path, .origin = {}};
-}
+config::File file(const std::string& path) { return {.path = path, .origin = {}}; }
 
 struct Versions {
     config::TlsVersion max = config::TlsVersion::unset;
@@ -80,7 +78,7 @@ std::unique_ptr<tls::ClientContext> client_context(const std::string& ca) {
 
 /// Two streams, one of them called the server's, joined by a socketpair; and the loop that both live in.
 class Pair {
- public:
+   public:
     Pair() {
         std::array<int, 2> fds{};
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
@@ -156,11 +154,11 @@ class Pair {
         server->begin_relay();
     }
 
- private:
+   private:
     asio::io_context io_;
     std::exception_ptr error_;
 
- public:
+   public:
     std::unique_ptr<Stream> client;
     std::unique_ptr<Stream> server;
 };
@@ -171,9 +169,7 @@ Buffer random_bytes(std::size_t size) {
     return bytes;
 }
 
-std::string hash(const Buffer& bytes) {
-    return tls::sha256_hex(bytes.data(), bytes.size());
-}
+std::string hash(const Buffer& bytes) { return tls::sha256_hex(bytes.data(), bytes.size()); }
 
 /// Everything that receive() gives until there is no more now.
 struct Drained {
@@ -190,9 +186,7 @@ Drained drain(Stream& stream) {
     }
 }
 
-std::string text_of(const Drained& all) {
-    return std::string(as_text(all.bytes));
-}
+std::string text_of(const Drained& all) { return std::string(as_text(all.bytes)); }
 
 void shrink_send_buffer(Stream& stream) {
     const int size = 4096;
@@ -200,8 +194,7 @@ void shrink_send_buffer(Stream& stream) {
 }
 
 void send_raw(Stream& stream, const std::string& bytes) {
-    REQUIRE(::send(stream.socket().native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
-            static_cast<ssize_t>(bytes.size()));
+    REQUIRE(::send(stream.socket().native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
 }
 
 /// Clear, TLS 1.2, TLS 1.3: most of a stream behaves the same in all of them.
@@ -459,12 +452,8 @@ TEST_CASE("a deadline that was replaced or cleared does not fire") {
     pair.server->set_deadline(std::chrono::steady_clock::now() + 10ms);
     pair.start(pair.server->read_exactly(byte), whole);
     pair.settle();
-    SECTION("replaced") {
-        pair.server->set_deadline(std::chrono::steady_clock::now() + 1h);
-    }
-    SECTION("cleared") {
-        pair.server->clear_deadline();
-    }
+    SECTION("replaced") { pair.server->set_deadline(std::chrono::steady_clock::now() + 1h); }
+    SECTION("cleared") { pair.server->clear_deadline(); }
     tls::Timer later(pair.client->socket().get_executor());
     later.expires_after(50ms);
     later.async_wait([&](boost::system::error_code) {

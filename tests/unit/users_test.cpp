@@ -61,7 +61,7 @@ std::string password_of(const Users& users, const std::string& name) {
 
 /// A file that is gone after the test.
 class TemporaryFile {
- public:
+   public:
     explicit TemporaryFile(const std::string& text, mode_t mode = 0600) {
         std::string name = (std::filesystem::temp_directory_path() / "pgairlock-users-XXXXXX").string();
         const int fd = ::mkstemp(name.data());
@@ -99,9 +99,7 @@ TEST_CASE("users: a line has a user and a password, each in double quotes") {
     CHECK(password_of(users, "bob") == "x");
 }
 
-TEST_CASE("users: the last line needs no end") {
-    CHECK(password_of(good("\"ada\" \"x\""), "ada") == "x");
-}
+TEST_CASE("users: the last line needs no end") { CHECK(password_of(good("\"ada\" \"x\""), "ada") == "x"); }
 
 TEST_CASE("users: a quote within is written twice") {
     const Users users = good(R"("a""da" "say ""yes""")"
@@ -112,9 +110,7 @@ TEST_CASE("users: a quote within is written twice") {
     CHECK(password_of(users, "\"") == "\"\"");
 }
 
-TEST_CASE("users: a backslash is a backslash") {
-    CHECK(password_of(good(R"("ada" "a\nb\\")"), "ada") == R"(a\nb\\)");
-}
+TEST_CASE("users: a backslash is a backslash") { CHECK(password_of(good(R"("ada" "a\nb\\")"), "ada") == R"(a\nb\\)"); }
 
 TEST_CASE("users: everything between quotes counts") {
     const Users users = good("\" ada \" \"; x \"\n\"\xc3\xa4\" \"\xff\x01\"\n");
@@ -122,9 +118,7 @@ TEST_CASE("users: everything between quotes counts") {
     CHECK(password_of(users, "\xc3\xa4") == "\xff\x01");
 }
 
-TEST_CASE("users: case tells users apart") {
-    CHECK(good("\"ada\" \"x\"\n\"Ada\" \"y\"").size() == 2);
-}
+TEST_CASE("users: case tells users apart") { CHECK(good("\"ada\" \"x\"\n\"Ada\" \"y\"").size() == 2); }
 
 TEST_CASE("users: comments and empty lines are no users") {
     CHECK(good("").empty());
@@ -155,9 +149,9 @@ TEST_CASE("users: lines may end as on Windows") {
 }
 
 TEST_CASE("users: what is no user and password is an error with its line in the file") {
-    for (const std::string& line : {"ada x"s, "\"ada\""s, "\"ada\" "s, "\"ada\" x"s, "ada \"x\""s, "\"ada"s, "\"ada\" \"x"s, "\"ada\" \"x\"\""s,
-                                    "\"ada\"\"x\""s, "\"\" \"x\""s, "'ada' 'x'"s, "\"ada\", \"x\""s, "x\"ada\" \"x\""s, "\""s, "# comment"s,
-                                    "\xef\xbb\xbf\"ada\" \"x\""s}) {
+    for (const std::string& line :
+         {"ada x"s, "\"ada\""s, "\"ada\" "s, "\"ada\" x"s, "ada \"x\""s, "\"ada"s, "\"ada\" \"x"s, "\"ada\" \"x\"\""s, "\"ada\"\"x\""s, "\"\" \"x\""s,
+          "'ada' 'x'"s, "\"ada\", \"x\""s, "x\"ada\" \"x\""s, "\""s, "# comment"s, "\xef\xbb\xbf\"ada\" \"x\""s}) {
         CAPTURE(line);
         const Parsed parsed = parse("\"bob\" \"y\"\n;\n" + line + "\n\"eve\" \"z\"\n");
         CHECK(parsed.errors == Lines{"/etc/pgairlock/users.txt:3: expected \"user\" \"password\", each in double quotes"});
@@ -221,8 +215,7 @@ TEST_CASE("users: what only looks a little like a secret is a password") {
 TEST_CASE("users: an MD5 hash is of no use, and its user is left out with a warning") {
     const Parsed parsed = parse("\"ada\" \"" + md5 + "\"\n\"bob\" \"y\"");
     CHECK(parsed.errors == Lines{});
-    CHECK(parsed.warnings ==
-          Lines{"/etc/pgairlock/users.txt:1: user \"ada\" has an MD5 hash, which is of no use for SCRAM: the user is left out"});
+    CHECK(parsed.warnings == Lines{"/etc/pgairlock/users.txt:1: user \"ada\" has an MD5 hash, which is of no use for SCRAM: the user is left out"});
     CHECK(parsed.users.size() == 1);
     CHECK(parsed.users.contains("bob"));
 }

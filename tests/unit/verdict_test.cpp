@@ -19,7 +19,8 @@ Range range(const Verdict& verdict) { return {verdict.interval.min, verdict.inte
 std::vector<Observation> in_turn(std::initializer_list<Evidence> all) {
     std::vector<Observation> observations;
     for (const Evidence evidence : all) {
-        observations.push_back({.evidence = evidence, .last_seen = static_cast<std::int64_t>(observations.size() + 1), .count = 1, .possible = false});
+        observations.push_back(
+            {.evidence = evidence, .last_seen = static_cast<std::int64_t>(observations.size() + 1), .count = 1, .possible = false});
     }
     return observations;
 }
@@ -61,7 +62,8 @@ TEST_CASE("leaving the real certificate without an alert is nothing once and a r
 }
 
 TEST_CASE("leaving a probe without an alert is nothing once and a refusal twice") {
-    std::vector<Observation> observations = in_turn({Evidence::tls_startup, Evidence::untrusted_refused_silently, Evidence::wrong_name_refused_silently});
+    std::vector<Observation> observations =
+        in_turn({Evidence::tls_startup, Evidence::untrusted_refused_silently, Evidence::wrong_name_refused_silently});
     CHECK(range(judge(observations)) == Range{SslMode::allow, SslMode::verify_full});
     observations[1].count = 2;
     CHECK(range(judge(observations)) == verifies);
