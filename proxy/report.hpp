@@ -107,10 +107,13 @@ struct Report {
 
 Report make_report(const std::vector<InventoryRows>& inventories, const ReportFilter& filter);
 
-// --- The steps, for whoever tests them (report_merge.cpp)
+// --- The steps (report_merge.cpp, report_join.cpp)
 
 /// One inventory of all: clients by key, counts added. An instance that is there twice counts once, as it was read last.
 InventoryRows merge(const std::vector<InventoryRows>& inventories);
+
+/// To what is of the same kind, or as a new kind.
+void add_evidence(std::vector<EvidenceRow>& all, const EvidenceRow& row);
 
 /// Gives each handshake to its client: known for certain, `possible` for several, or a row of its own.
 std::vector<ReportClient> join(const InventoryRows& inventory);
