@@ -8,15 +8,18 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <stdexcept>
 
 namespace bench {
 namespace {
 
+/// Empty when it has ended, be it between opening the file and reading it.
 std::string file_of(pid_t pid, std::string_view name) {
-    std::ifstream file("/proc/" + std::to_string(pid) + "/" + std::string(name));
-    return {std::istreambuf_iterator<char>(file), {}};
+    const std::ifstream file("/proc/" + std::to_string(pid) + "/" + std::string(name));
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
 }
 
 template <class Number>
@@ -134,8 +137,9 @@ ThreadTicks ProcessMeter::thread_ticks() const {
     ThreadTicks threads;
     for (const ProcessStat& process : measured(pids_)) {
         std::error_code ended;  // and so may have each thread before its file is read
-        for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(process.pid) + "/task", ended)) {
-            const std::string thread = entry.path().filename().string();
+        std::filesystem::directory_iterator at("/proc/" + std::to_string(process.pid) + "/task", ended);
+        for (; !ended && at != std::filesystem::directory_iterator(); at.increment(ended)) {
+            const std::string thread = at->path().filename().string();
             if (const auto stat = parse_stat(file_of(process.pid, "task/" + thread + "/stat"))) threads[stat->pid] = stat->own_ticks;
         }
     }

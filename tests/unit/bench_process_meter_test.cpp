@@ -86,6 +86,18 @@ TEST_CASE("every thread is measured for itself") {
     CHECK(bench::busiest_thread_share(before, after).value() > 0.8);
 }
 
+TEST_CASE("threads that end while they are looked at do no harm") {
+    const bench::ProcessMeter meter({::getpid()});
+    std::atomic<bool> end{false};
+    std::thread short_lived([&] {
+        while (!end) std::thread([] {}).join();
+    });
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    while (std::chrono::steady_clock::now() < until) CHECK_NOTHROW(meter.thread_ticks());
+    end = true;
+    short_lived.join();
+}
+
 TEST_CASE("a process that runs is measured, and one that does not is named") {
     const bench::ProcessMeter meter({::getpid()});
     const double before = meter.cpu_seconds();
