@@ -3,9 +3,12 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <string>
 #include <tuple>
 
 #include "config/read.hpp"
@@ -28,7 +31,10 @@ std::string_view in_words(toml::node_type type) noexcept;
 Loaded load(const std::string& path) {
     if (const auto why = why_unreadable(path)) return failure(start_of(path), "cannot read the configuration file: " + *why);
     std::ifstream file{path, std::ios::binary};
-    const std::string text{std::istreambuf_iterator<char>{file}, {}};
+    std::string text;
+    std::array<char, 4096> part;
+    while (file.read(part.data(), part.size()) || file.gcount() > 0) text.append(part.data(), static_cast<std::size_t>(file.gcount()));
+    if (file.bad()) return failure(start_of(path), std::string{"cannot read the configuration file: "} + std::strerror(errno));
     return load_text(text, path);
 }
 

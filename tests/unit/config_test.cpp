@@ -338,6 +338,8 @@ TEST_CASE("config: a file that cannot be read is named with the reason") {
     CHECK(texts(load(folder.path("none.toml")).errors) ==
           Lines{folder.path("none.toml") + ": cannot read the configuration file: No such file or directory"});
     CHECK(texts(load(folder.path(".")).errors) == Lines{folder.path(".") + ": cannot read the configuration file: Is a directory"});
+    // It can be opened, and then fails, as a file on a broken disk does.
+    CHECK(texts(load("/proc/self/mem").errors) == Lines{"/proc/self/mem: cannot read the configuration file: Input/output error"});
 }
 
 TEST_CASE("config: a syntax error has a line and a column") {
