@@ -2,9 +2,7 @@
 
 #include <sys/stat.h>
 
-#include <fstream>
-#include <iterator>
-
+#include "config/file.hpp"
 #include "tls/certificates.hpp"
 
 namespace proxy {
@@ -17,16 +15,11 @@ std::string stamp_of(const std::string& path) {
            std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec);
 }
 
+/// Of what cannot be read: why.
 std::string content_of(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) return "unreadable";
-    file.rdbuf()->pubsetbuf(nullptr, 0);  // keys and passwords are read through no buffer that would stay behind
-    file.seekg(0, std::ios::end);
-    const auto size = file.tellg();
-    protocol::Buffer bytes(size > 0 ? static_cast<std::size_t>(size) : 0);
-    file.seekg(0);
-    file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-    return tls::sha256_hex(bytes.data(), static_cast<std::size_t>(file.gcount()));
+    std::vector<config::Diagnostic> errors;
+    const auto bytes = config::read_file({.path = path, .origin = {}}, config::FileKind::certificate, errors);
+    return bytes ? tls::sha256_hex(bytes->data(), bytes->size()) : errors.front().message;
 }
 
 }  // namespace

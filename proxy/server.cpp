@@ -298,7 +298,7 @@ tls::Awaitable<> Server::handle_signals() {
         const auto [error, signal] = co_await signals_.async_wait(tls::returning);
         if (error) co_return;
         switch (signal) {
-            case SIGHUP: reload_from_source(); break;
+            case SIGHUP: reload([this] { reload_from_source(); }); break;
             case SIGUSR1:
                 reopen_log();
                 audit_.reopen();
@@ -323,9 +323,20 @@ tls::Awaitable<> Server::watch_files() {
         watch_timer_.expires_after(watch_interval);
         const auto [error] = co_await watch_timer_.async_wait(tls::returning);
         if (error) co_return;
-        if (watched != snapshot_ && files_of(*watched) != files_of(*snapshot_)) watch = FileWatch(files_of(*snapshot_));
-        watched = snapshot_;
-        if (watch.changed()) swap_in(snapshot_->config, "a certificate, key, CA or users file has changed");
+        reload([&] {
+            if (watched != snapshot_ && files_of(*watched) != files_of(*snapshot_)) watch = FileWatch(files_of(*snapshot_));
+            watched = snapshot_;
+            if (watch.changed()) swap_in(snapshot_->config, "a certificate, key, CA or users file has changed");
+        });
+    }
+}
+
+/// Whatever goes wrong: signals and files are heeded further.
+void Server::reload(const std::function<void()>& how) {
+    try {
+        how();
+    } catch (const std::exception& error) {
+        report_reload_failure({{{.file = snapshot_->config.file, .line = 0, .column = 0, .key = {}}, error.what()}});
     }
 }
 

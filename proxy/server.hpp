@@ -44,6 +44,7 @@ class Server {
 
     tls::Awaitable<> handle_signals();
     tls::Awaitable<> watch_files();
+    void reload(const std::function<void()>& how);
     void reload_from_source();
     void swap_in(config::Config config, const std::string& why);
     void report_reload_failure(const std::vector<config::Diagnostic>& errors);

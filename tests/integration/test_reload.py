@@ -166,6 +166,20 @@ def test_an_upstream_ca_that_breaks_keeps_the_last_good_one(start, client, pki, 
     client(proxy).login()
 
 
+def test_a_watched_file_that_becomes_a_folder_is_told_and_watched_further(start, client, pki, directory):
+    bundle = directory / "bundle.pem"
+    shutil.copy(pki.new.cert, bundle)
+    proxy = start(upstream={"sslrootcert": [str(bundle)]})
+    bundle.unlink()
+    bundle.mkdir()
+    proxy.events("reload_failed", timeout=10)
+    client(proxy).login()
+    bundle.rmdir()
+    bundle.write_text(pki.old.cert.read_text() + pki.new.cert.read_text())
+    proxy.events("reloaded", timeout=10)
+    client(proxy).login()
+
+
 def test_sighup_reloads_the_configuration(run_proxy, client, pki, cluster, fake):
     server = fake(accepting(server_context(pki.server)))
     proxy = run_proxy(configuration(pki, [cluster.host]))
