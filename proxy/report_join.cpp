@@ -45,6 +45,11 @@ std::map<Source, std::vector<std::size_t>> by_source(const std::vector<ClientRow
     return out;
 }
 
+bool has_seen(const ClientRow& client, Evidence evidence) {
+    return std::any_of(client.evidence.begin(), client.evidence.end(),
+                       [&](const EvidenceRow& row) { return row.evidence == protocol::label(evidence); });
+}
+
 /// A client that falls back comes within seconds (sources.cpp); the clocks of two proxies, and what is noted late, take the rest.
 constexpr Microseconds fallback_time = 60'000'000;
 
@@ -64,6 +69,9 @@ Fallbacks fallbacks(const std::vector<ClientRow>& clients) {
     Fallbacks out;
     for (std::size_t i = 0; i < clients.size(); ++i) {
         const ClientIdentity& who = clients[i].who;
+        // Whoever came in clear also when nobody had failed does so by itself. On this host that may have been another program with these names.
+        const bool from_this_host = clients[i].client_uid.has_value();
+        if (!from_this_host && has_seen(clients[i], Evidence::clear_startup)) continue;
         for (const EvidenceRow& row : clients[i].evidence) {
             const auto evidence = protocol::parse_evidence(row.evidence);
             const bool after_no = evidence == Evidence::clear_startup_after_declined;

@@ -337,6 +337,11 @@ TEST_CASE("a refusal proves nothing about its client when a connection that cann
     CHECK(judged(Evidence::closed_after_no, client("app", {seen(Evidence::clear_startup_after_declined)}, true)) == nothing);
     // From another host, where no executable is known: one that never had TLS has no fingerprint.
     CHECK(judged(Evidence::untrusted_refused, client("other", {fell_back}, true), "") == nothing);
+    // On this host the same names may be those of two programs.
+    auto mixed = client("app", {seen(Evidence::clear_startup), fell_back}, true);
+    CHECK(judged(Evidence::untrusted_refused, mixed, "").min == SslMode::verify_ca);
+    mixed.client_uid = 0;
+    CHECK(judged(Evidence::untrusted_refused, mixed) == nothing);
     // It was somebody else: by its program, its behaviour, the time, or the address.
     CHECK(judged(Evidence::untrusted_refused, with_exe(client("app", {fell_back}, true), "/bin/b")).min == SslMode::verify_ca);
     CHECK(judged(Evidence::untrusted_refused, client("other", {seen(Evidence::clear_startup)}, true)).min == SslMode::verify_ca);
