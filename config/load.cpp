@@ -17,6 +17,9 @@
 namespace config {
 namespace {
 
+/// A configuration has a few KiB; more is a mistake in the path, such as a device.
+constexpr std::size_t max_size = 16 * 1024 * 1024;
+
 Loaded failure(Origin origin, std::string message);
 Origin start_of(std::string file);
 std::filesystem::path folder_of(const std::string& file);
@@ -33,7 +36,11 @@ Loaded load(const std::string& path) {
     std::ifstream file{path, std::ios::binary};
     std::string text;
     std::array<char, 4096> part;
-    while (file.read(part.data(), part.size()) || file.gcount() > 0) text.append(part.data(), static_cast<std::size_t>(file.gcount()));
+    while (text.size() <= max_size && (file.read(part.data(), part.size()) || file.gcount() > 0)) {
+        text.append(part.data(), static_cast<std::size_t>(file.gcount()));
+    }
+    if (text.size() > max_size)
+        return failure(start_of(path), "cannot read the configuration file: it is larger than 16 MiB, which none needs to be");
     if (file.bad()) return failure(start_of(path), std::string{"cannot read the configuration file: "} + std::strerror(errno));
     return load_text(text, path);
 }

@@ -340,6 +340,8 @@ TEST_CASE("config: a file that cannot be read is named with the reason") {
     CHECK(texts(load(folder.path(".")).errors) == Lines{folder.path(".") + ": cannot read the configuration file: Is a directory"});
     // It can be opened, and then fails, as a file on a broken disk does.
     CHECK(texts(load("/proc/self/mem").errors) == Lines{"/proc/self/mem: cannot read the configuration file: Input/output error"});
+    CHECK(texts(load("/dev/zero").errors) ==
+          Lines{"/dev/zero: cannot read the configuration file: it is larger than 16 MiB, which none needs to be"});
 }
 
 TEST_CASE("config: a syntax error has a line and a column") {
