@@ -298,7 +298,11 @@ tls::Awaitable<> Server::handle_signals() {
         const auto [error, signal] = co_await signals_.async_wait(tls::returning);
         if (error) co_return;
         switch (signal) {
-            case SIGHUP: reload([this] { reload_from_source(); }); break;
+            case SIGHUP:
+                notify_reloading();
+                reload([this] { reload_from_source(); });
+                notify_ready("serving");
+                break;
             case SIGUSR1:
                 reopen_log();
                 audit_.reopen();
@@ -341,7 +345,6 @@ void Server::reload(const std::function<void()>& how) {
 }
 
 void Server::reload_from_source() {
-    notify_reloading();
     config::Loaded loaded = source_();
     for (const config::Diagnostic& warning : loaded.warnings) spdlog::warn("{}", to_string(warning));
     if (loaded.config) {
@@ -349,7 +352,6 @@ void Server::reload_from_source() {
     } else {
         report_reload_failure(loaded.errors);
     }
-    notify_ready("serving");
 }
 
 void Server::swap_in(config::Config config, const std::string& why) {
