@@ -10,7 +10,7 @@
 #include <ctime>
 #include <stdexcept>
 
-#include "proxy/utf8.hpp"
+#include "protocol/utf8.hpp"
 
 namespace proxy {
 namespace {
@@ -20,7 +20,7 @@ namespace json = boost::json;
 /// At 10,000 connections a second about three seconds' worth; some 60 MiB at the very worst.
 constexpr std::size_t max_queued = 65'536;
 
-json::value text(std::string_view value) { return value.empty() ? json::value(nullptr) : json::value(as_utf8(value)); }
+json::value text(std::string_view value) { return value.empty() ? json::value(nullptr) : json::value(protocol::as_utf8(value)); }
 
 std::string timestamp(std::chrono::system_clock::time_point time) {
     const auto since_epoch = std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch());
@@ -134,7 +134,7 @@ void add_certificate(json::object& line, const SessionRecord& record) {
     line["upstream_addr"] = text(record.upstream_addr);
     line["subject"] = text(tls.leaf->subject);
     json::array& sans = line["sans"].emplace_array();
-    for (const std::string& name : tls.leaf->sans) sans.emplace_back(as_utf8(name));
+    for (const std::string& name : tls.leaf->sans) sans.emplace_back(protocol::as_utf8(name));
     line["issuer"] = text(tls.leaf->issuer);
     line["anchor"] = text(tls.anchor);
     line["serial"] = tls.leaf->serial;

@@ -2,8 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "protocol/utf8.hpp"
 #include "proxy/fleet.hpp"
-#include "proxy/utf8.hpp"
 
 namespace proxy {
 namespace {
@@ -25,7 +25,7 @@ constexpr std::size_t max_name = 63;
 constexpr std::size_t max_host_name = 255;
 constexpr std::size_t max_error = 500;
 
-std::string name(const std::string& text) { return as_utf8(text, max_name); }
+std::string name(const std::string& text) { return protocol::as_utf8(text, max_name); }
 
 /// The audit has waited for the search already.
 Process process_of(const SessionRecord& record) { return record.process ? record.process->get(0ms) : Process{}; }
@@ -61,7 +61,7 @@ void Inventory::absorb(const Event& event) {
                        (event.kind == EventKind::connected || event.kind == EventKind::auth_failed || event.kind == EventKind::rejected);
     if (!failed_handshake && !named) return;
     const Process process = process_of(event.record);
-    const std::string exe = as_utf8(process.exe);
+    const std::string exe = protocol::as_utf8(process.exe);
     if (failed_handshake) {
         absorb_handshake(event, exe);
     } else {
@@ -119,7 +119,7 @@ void Inventory::absorb_connection(const Event& event, ClientChange& client) {
     client.version = record.client_tls.version;
     if (auto* connections = row(client.days, {time / day_length, record.ssl ? record.client_tls.version : "plain"})) ++*connections;
     if (record.ja4.empty()) return;
-    if (Timestamp* last = row(client.fingerprints, {record.ja4, as_utf8(record.sni, max_host_name)})) *last = std::max(*last, time);
+    if (Timestamp* last = row(client.fingerprints, {record.ja4, protocol::as_utf8(record.sni, max_host_name)})) *last = std::max(*last, time);
 }
 
 void Inventory::absorb_certificate(const Event& event) {
@@ -145,12 +145,12 @@ void Inventory::absorb_handshake(const Event& event, const std::string& exe) {
                                                                .client_addr = record.client_addr,
                                                                .client_exe = exe,
                                                                .ja4 = record.ja4,
-                                                               .sni = as_utf8(record.sni, max_host_name),
+                                                               .sni = protocol::as_utf8(record.sni, max_host_name),
                                                                .evidence = piece,
                                                                .certificate = record.client_tls.certificate_shown});
         if (!handshake || !handshake->seen.add(to_timestamp(event.time), record.session)) continue;
         handshake->listener = record.listener;
-        handshake->error = as_utf8(event.message, max_error);
+        handshake->error = protocol::as_utf8(event.message, max_error);
     }
 }
 

@@ -2,20 +2,22 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "protocol/utf8.hpp"
 #include "proxy/report.hpp"
-#include "proxy/utf8.hpp"
 
 namespace proxy {
 namespace {
 
 namespace json = boost::json;
 
-json::value text(std::string_view value) { return value.empty() ? json::value(nullptr) : json::value(as_utf8(value)); }
+json::value text(std::string_view value) { return value.empty() ? json::value(nullptr) : json::value(protocol::as_utf8(value)); }
 
 json::value time(Microseconds value) { return value == 0 ? json::value(nullptr) : json::value(time_text(value)); }
 
 /// A name that was read from a StartupMessage is never null, even when it is empty.
-json::value name(const ReportClient& client, std::string_view value) { return client.known ? json::value(as_utf8(value)) : json::value(nullptr); }
+json::value name(const ReportClient& client, std::string_view value) {
+    return client.known ? json::value(protocol::as_utf8(value)) : json::value(nullptr);
+}
 
 json::object to_json(const ProbeCost& cost) {
     return {
@@ -62,7 +64,7 @@ json::object to_json(const ReportClient& client) {
         probe["shared"] = cost.shared;
         probes.push_back(std::move(probe));
     }
-    return {{"upstream", as_utf8(row.who.upstream)},
+    return {{"upstream", protocol::as_utf8(row.who.upstream)},
             {"listener", text(row.listener)},
             {"client_addr", text(row.who.client_addr)},
             {"client_process", text(row.who.client_exe)},
@@ -102,11 +104,11 @@ json::object to_json(const ReportCertificate& certificate) {
         const std::size_t comma = rest.find(',');
         std::string_view san = rest.substr(0, comma);
         while (san.starts_with(' ')) san.remove_prefix(1);
-        sans.emplace_back(as_utf8(san));
+        sans.emplace_back(protocol::as_utf8(san));
         rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
     }
-    return {{"upstream", as_utf8(row.upstream)},
-            {"upstream_addr", as_utf8(row.upstream_addr)},
+    return {{"upstream", protocol::as_utf8(row.upstream)},
+            {"upstream_addr", protocol::as_utf8(row.upstream_addr)},
             {"current", certificate.current},
             {"subject", text(row.subject)},
             {"sans", std::move(sans)},
@@ -161,7 +163,7 @@ json::object summary(const Report& report) {
 std::string cell(std::string_view value) {
     std::string safe;
     if (!value.empty() && std::string_view("=+-@\t\r\n").find(value.front()) != std::string_view::npos) safe = "'";
-    safe += as_utf8(value);
+    safe += protocol::as_utf8(value);
     if (safe.find_first_of(",\"\r\n") == std::string::npos && !safe.starts_with(' ') && !safe.ends_with(' ')) return safe;
     std::string quoted = "\"";
     for (const char c : safe) {

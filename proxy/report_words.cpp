@@ -1,8 +1,8 @@
 // What the report's formats have in common: words, times, harmless text.
 #include <chrono>
 
+#include "protocol/utf8.hpp"
 #include "proxy/report.hpp"
-#include "proxy/utf8.hpp"
 #include "tls/certificates.hpp"
 
 namespace proxy {
@@ -59,7 +59,7 @@ std::string time_text(Microseconds time) { return tls::to_rfc3339(std::chrono::s
 std::string day_text(std::int64_t day) { return time_text(day * 86'400'000'000).substr(0, 10); }
 
 std::string printable(std::string_view text) {
-    const std::string valid = as_utf8(text);
+    const std::string valid = protocol::as_utf8(text);
     std::string out;
     for (std::size_t i = 0; i < valid.size();) {
         const std::string_view sequence = std::string_view(valid).substr(i, length_of(valid[i]));

@@ -1,8 +1,8 @@
-#include "proxy/utf8.hpp"
+#include "protocol/utf8.hpp"
 
 #include "support/catch.hpp"
 
-using proxy::as_utf8;
+using protocol::as_utf8;
 
 TEST_CASE("UTF-8 stays what it is", "[utf8]") {
     for (const std::string text :

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace proxy {
+namespace protocol {
 
 /// What is no UTF-8 becomes U+FFFD.
 std::string as_utf8(std::string_view text);
@@ -12,4 +12,4 @@ std::string as_utf8(std::string_view text);
 /// The same, of at most `limit` bytes: PostgreSQL cuts names too.
 std::string as_utf8(std::string_view text, std::size_t limit);
 
-}  // namespace proxy
+}  // namespace protocol

@@ -1,8 +1,8 @@
-#include "proxy/utf8.hpp"
+#include "protocol/utf8.hpp"
 
 #include <algorithm>
 
-namespace proxy {
+namespace protocol {
 namespace {
 
 /// Length of the UTF-8 sequence at the front, where no ASCII is; 0 when there is none (RFC 3629, section 4).
@@ -43,4 +43,4 @@ std::string as_utf8(std::string_view text, std::size_t limit) {
     return out;
 }
 
-}  // namespace proxy
+}  // namespace protocol
