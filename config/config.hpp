@@ -74,7 +74,7 @@ struct Runtime {
     unsigned max_connections_per_address = 0;  ///< 0: no limit
     Duration client_login_timeout{60'000};
     Duration drain_timeout{30'000};
-    std::string state_dir;  ///< empty: see proxy/state_dir.hpp
+    std::string state_dir;  ///< empty: see proxy/command/state_dir.hpp
 };
 
 enum class ClientTlsMode { disable, allow, require };

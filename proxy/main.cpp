@@ -1,7 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
-#include "proxy/commands.hpp"
+#include "proxy/command/commands.hpp"
 #include "proxy/version.hpp"
 
 namespace {

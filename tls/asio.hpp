@@ -19,6 +19,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 
 namespace asio = boost::asio;
 
@@ -36,5 +37,9 @@ using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_t
 
 /// Completion token: error codes are returned, not thrown.
 inline constexpr asio::as_tuple_t<asio::use_awaitable_t<Executor>> returning{};
+
+inline std::chrono::microseconds since(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start);
+}
 
 }  // namespace tls

@@ -1,5 +1,5 @@
 // One line of the audit file.
-#include "proxy/audit.hpp"
+#include "proxy/record/audit.hpp"
 
 #include <benchmark/benchmark.h>
 

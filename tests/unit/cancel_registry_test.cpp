@@ -1,4 +1,4 @@
-#include "proxy/cancel_registry.hpp"
+#include "proxy/session/cancel_registry.hpp"
 
 #include <thread>
 

@@ -1,4 +1,4 @@
-#include "proxy/inventory.hpp"
+#include "proxy/inventory/inventory.hpp"
 
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "proxy/fleet.hpp"
-#include "proxy/sqlite.hpp"
+#include "proxy/inventory/fleet.hpp"
+#include "proxy/inventory/sqlite.hpp"
 #include "support/catch.hpp"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "proxy/offload.hpp"
+#include "proxy/upstream/offload.hpp"
 
 #include <future>
 

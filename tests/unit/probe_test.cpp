@@ -1,4 +1,4 @@
-#include "proxy/probe.hpp"
+#include "proxy/observation/probe.hpp"
 
 #include <vector>
 

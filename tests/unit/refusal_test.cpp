@@ -1,4 +1,4 @@
-#include "proxy/refusal.hpp"
+#include "proxy/session/refusal.hpp"
 
 #include "support/catch.hpp"
 

@@ -1,4 +1,4 @@
-#include "proxy/relay.hpp"
+#include "proxy/session/relay.hpp"
 
 #include <dlfcn.h>
 #include <openssl/rand.h>

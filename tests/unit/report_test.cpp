@@ -1,4 +1,4 @@
-#include "proxy/report.hpp"
+#include "proxy/report/report.hpp"
 
 #include <algorithm>
 

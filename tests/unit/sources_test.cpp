@@ -1,4 +1,4 @@
-#include "proxy/sources.hpp"
+#include "proxy/observation/sources.hpp"
 
 #include "support/catch.hpp"
 

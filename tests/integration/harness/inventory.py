@@ -1,4 +1,4 @@
-"""Inventories made without a proxy, from the tables that proxy/inventory_schema.hpp defines."""
+"""Inventories made without a proxy, from the tables that proxy/inventory/inventory_schema.hpp defines."""
 
 import re
 import sqlite3
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.programs import REPOSITORY
 
-HEADER = REPOSITORY / "proxy/inventory_schema.hpp"
+HEADER = REPOSITORY / "proxy/inventory/inventory_schema.hpp"
 DAY = 86_400_000_000
 HOUR = DAY // 24
 

@@ -1,0 +1,232 @@
+// `pgairlock check`: for each address of each upstream and each CA file by itself, would a connection be verified?
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cstdio>
+
+#include "proxy/command/commands.hpp"
+#include "proxy/command/state_dir.hpp"
+#include "proxy/route/snapshot.hpp"
+#include "proxy/upstream/upstream.hpp"
+
+namespace proxy {
+namespace {
+
+namespace json = boost::json;
+
+/// What one address showed, judged against one CA file.
+struct Verdict {
+    std::string ca_file;
+    bool chain_ok = false;
+    bool name_ok = false;
+    std::string chain;  ///< "ok", or why not
+    std::string name;   ///< "ok", or why not
+    std::string anchor;
+    bool holds = false;  ///< all that the configured sslmode demands
+};
+
+struct AddressResult {
+    std::string upstream;
+    std::string host;
+    std::string address;
+    protocol::SslMode sslmode{};
+    std::string error;  ///< set: no TLS connection
+    std::string version;
+    std::string cipher;
+    std::shared_ptr<const tls::CertificateFacts> leaf;
+    std::vector<Verdict> verdicts;
+    bool holds = false;  ///< with all CA files together, as a session would see it
+};
+
+/// The same upstream with one CA file, or with none so that anything is accepted and can be shown.
+UpstreamRoute variant(const config::Upstream& settings, protocol::SslMode sslmode, std::vector<config::File> anchors) {
+    UpstreamRoute route;
+    route.settings = settings;
+    route.settings.sslmode = sslmode;
+    route.settings.sslrootcert = std::move(anchors);
+    std::vector<config::Diagnostic> ignored;
+    route.tls = std::make_unique<const tls::ClientContext>(route.settings, ignored, ignored);
+    return route;
+}
+
+tls::Awaitable<Verdict> judge(const config::Upstream& settings, const UpstreamConnection& seen, const config::File& anchor) {
+    using protocol::SslMode;
+    Verdict verdict{.ca_file = anchor.path, .chain = {}, .name = {}, .anchor = {}};
+    const auto attempt = [&](SslMode mode) { return variant(settings, mode, {anchor}); };
+    const UpstreamRoute chain_route = attempt(SslMode::verify_ca);
+    const UpstreamConnection chain = co_await connect_address(chain_route, seen.endpoint, seen.host, true);
+    verdict.chain_ok = !chain.failure;
+    verdict.chain = chain.failure ? (chain.failure->verify_error.empty() ? chain.failure->error : chain.failure->verify_error) : "ok";
+    verdict.anchor = chain.tls.anchor;
+    verdict.name = "not checked: the chain does not verify";
+    if (verdict.chain_ok) {
+        const UpstreamRoute full_route = attempt(SslMode::verify_full);
+        const UpstreamConnection full = co_await connect_address(full_route, seen.endpoint, seen.host, true);
+        verdict.name_ok = !full.failure;
+        verdict.name = full.failure ? (full.failure->verify_error.empty() ? full.failure->error : full.failure->verify_error) : "ok";
+    }
+    const SslMode mode = settings.sslmode;
+    verdict.holds = mode < SslMode::verify_ca || (verdict.chain_ok && (mode == SslMode::verify_ca || verdict.name_ok));
+    co_return verdict;
+}
+
+tls::Awaitable<AddressResult> check_address(const UpstreamRoute& route, const config::Address& host,
+                                            asio::generic::stream_protocol::endpoint endpoint) {
+    const config::Upstream& settings = route.settings;
+    AddressResult result{.upstream = settings.name,
+                         .host = host.host,
+                         .address = to_string(endpoint),
+                         .sslmode = settings.sslmode,
+                         .error = {},
+                         .version = {},
+                         .cipher = {},
+                         .leaf = nullptr,
+                         .verdicts = {}};
+    const bool encrypted = settings.sslmode != protocol::SslMode::disable;
+    const UpstreamRoute looking = encrypted ? variant(settings, protocol::SslMode::require, {}) : UpstreamRoute{settings, nullptr};
+    const UpstreamConnection seen = co_await connect_address(looking, endpoint, host.host, encrypted);
+    if (seen.failure) {
+        result.error = seen.failure->error;
+        co_return result;
+    }
+    result.version = seen.tls.version;
+    result.cipher = seen.tls.cipher;
+    result.leaf = seen.tls.leaf;
+    if (encrypted) {
+        auto anchors = settings.sslrootcert;
+        if (anchors.empty() && settings.sslmode == protocol::SslMode::verify_full) anchors.push_back({.path = "system", .origin = {}});
+        for (const config::File& anchor : anchors) {
+            Verdict verdict = co_await judge(settings, seen, anchor);
+            result.verdicts.push_back(std::move(verdict));
+        }
+    }
+    const UpstreamConnection real = co_await connect_address(route, endpoint, host.host, encrypted);
+    result.holds = !real.failure;
+    if (real.failure && result.verdicts.empty()) result.error = real.failure->error;
+    co_return result;
+}
+
+tls::Awaitable<> check_upstream(Resolver& resolver, const UpstreamRoute& route, std::vector<AddressResult>& results) {
+    for (const config::Address& host : route.settings.hosts) {
+        const auto deadline = std::chrono::steady_clock::now() + route.settings.connect_timeout;
+        const Resolved resolved = co_await resolver.resolve(host, deadline);
+        if (resolved.endpoints.empty()) {
+            AddressResult result{};
+            result.upstream = route.settings.name;
+            result.host = host.host;
+            result.sslmode = route.settings.sslmode;
+            result.error = resolved.error;
+            results.push_back(std::move(result));
+        }
+        for (const auto& endpoint : resolved.endpoints) {
+            AddressResult result = co_await check_address(route, host, endpoint);
+            results.push_back(std::move(result));
+        }
+    }
+}
+
+std::string joined(const std::vector<std::string>& items) {
+    std::string out;
+    for (const std::string& item : items) out += (out.empty() ? "" : ", ") + item;
+    return out;
+}
+
+void print_text(const AddressResult& result, bool ok) {
+    std::printf("upstream %s: %s at %s, sslmode=%s: %s\n", result.upstream.c_str(), result.host.c_str(),
+                result.address.empty() ? "no address" : result.address.c_str(), std::string(protocol::to_string(result.sslmode)).c_str(),
+                ok ? "OK" : "FAILED");
+    if (!result.error.empty()) std::printf("  error:    %s\n", result.error.c_str());
+    if (!result.version.empty()) std::printf("  TLS:      %s, %s\n", result.version.c_str(), result.cipher.c_str());
+    if (result.leaf) {
+        std::printf("  leaf:     %s\n", result.leaf->subject.c_str());
+        std::printf("  names:    %s\n", joined(result.leaf->sans).c_str());
+        std::printf("  expires:  %s\n", tls::to_rfc3339(result.leaf->not_after).c_str());
+        std::printf("  issuer:   %s\n", result.leaf->issuer.c_str());
+    }
+    for (const Verdict& verdict : result.verdicts) {
+        std::printf("  CA file:  %s\n", verdict.ca_file.c_str());
+        std::printf("    chain:     %s\n", verdict.chain.c_str());
+        std::printf("    hostname:  %s\n", verdict.name.c_str());
+        if (!verdict.anchor.empty()) std::printf("    anchor:    %s\n", verdict.anchor.c_str());
+        std::printf("    alone:     %s\n", verdict.holds ? "suffices" : "does not suffice");
+    }
+}
+
+json::object to_json(const AddressResult& result) {
+    json::object out{{"upstream", result.upstream}, {"host", result.host},
+                     {"address", result.address},   {"sslmode", protocol::to_string(result.sslmode)},
+                     {"ok", result.holds},          {"error", result.error.empty() ? json::value(nullptr) : json::value(result.error)},
+                     {"version", result.version},   {"cipher", result.cipher}};
+    if (result.leaf) {
+        json::array sans;
+        for (const std::string& san : result.leaf->sans) sans.emplace_back(san);
+        out["leaf"] = {{"subject", result.leaf->subject},
+                       {"issuer", result.leaf->issuer},
+                       {"sans", sans},
+                       {"serial", result.leaf->serial},
+                       {"sha256", result.leaf->sha256},
+                       {"not_before", tls::to_rfc3339(result.leaf->not_before)},
+                       {"not_after", tls::to_rfc3339(result.leaf->not_after)}};
+    }
+    json::array verdicts;
+    for (const Verdict& verdict : result.verdicts) {
+        verdicts.push_back({{"ca_file", verdict.ca_file},
+                            {"chain_ok", verdict.chain_ok},
+                            {"chain", verdict.chain},
+                            {"hostname_ok", verdict.name_ok},
+                            {"hostname", verdict.name},
+                            {"anchor", verdict.anchor},
+                            {"ok", verdict.holds}});
+    }
+    out["ca_files"] = std::move(verdicts);
+    return out;
+}
+
+/// Every CA file of `check --upstream ... --sslrootcert A --sslrootcert B` is a question of its own; in a configuration they are one store.
+bool holds(const AddressResult& result, bool each_file) {
+    if (!result.holds) return false;
+    return !each_file || std::all_of(result.verdicts.begin(), result.verdicts.end(), [](const Verdict& v) { return v.holds; });
+}
+
+}  // namespace
+
+int check(const CheckOptions& options) {
+    config::Loaded loaded = load_config(options.source);
+    print(loaded.errors, loaded.warnings);
+    if (!loaded.config) return exit_usage;
+    const bool from_flags = options.source.config_file.empty();
+    // A check leaves no traces: it generates no certificate where none is configured.
+    for (config::Listener& listener : loaded.config->listeners) {
+        if (!listener.tls.cert_file && listener.tls.certificate.empty()) listener.tls.mode = config::ClientTlsMode::disable;
+    }
+    const LoadedSnapshot snapshot = load_snapshot(*loaded.config, state_dir(loaded.config->runtime.state_dir));
+    print(snapshot.errors, snapshot.warnings);
+    if (!snapshot.snapshot) return exit_usage;
+    if (options.offline) {
+        if (options.json) {
+            std::printf("%s\n", json::serialize(json::object{{"ok", true}, {"upstreams", json::array{}}}).c_str());
+        } else {
+            std::printf("configuration is valid\n");
+        }
+        return exit_ok;
+    }
+
+    asio::io_context io(1);
+    Resolver resolver;
+    std::vector<AddressResult> results;
+    for (const auto& route : snapshot.snapshot->upstreams) {
+        asio::co_spawn(io.get_executor(), check_upstream(resolver, *route, results), asio::detached);
+        io.run();
+        io.restart();
+    }
+    const bool ok = !results.empty() && std::all_of(results.begin(), results.end(), [&](const auto& r) { return holds(r, from_flags); });
+    if (options.json) {
+        json::array upstreams;
+        for (const AddressResult& result : results) upstreams.push_back(to_json(result));
+        std::printf("%s\n", json::serialize(json::object{{"ok", ok}, {"upstreams", std::move(upstreams)}}).c_str());
+    } else {
+        for (const AddressResult& result : results) print_text(result, holds(result, from_flags));
+    }
+    return ok ? exit_ok : exit_failure;
+}
+
+}  // namespace proxy

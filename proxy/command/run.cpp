@@ -1,0 +1,76 @@
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "proxy/command/commands.hpp"
+#include "proxy/command/state_dir.hpp"
+#include "proxy/server/log.hpp"
+#include "proxy/server/server.hpp"
+#include "proxy/upstream/offload.hpp"
+#include "tls/authority.hpp"
+
+namespace proxy {
+
+config::Loaded load_config(const ConfigOptions& options) {
+    return options.config_file.empty() ? config::from_flags(options.flags) : config::load(options.config_file);
+}
+
+void print(const std::vector<config::Diagnostic>& errors, const std::vector<config::Diagnostic>& warnings) {
+    for (const config::Diagnostic& warning : warnings) std::fprintf(stderr, "warning: %s\n", to_string(warning).c_str());
+    for (const config::Diagnostic& error : errors) std::fprintf(stderr, "error: %s\n", to_string(error).c_str());
+}
+
+int run(const ConfigOptions& options) {
+    if (options.config_file.empty() && options.flags.upstream.empty()) {
+        std::fprintf(stderr, "error: nothing to connect to: give --config FILE or --upstream HOST:PORT (pgairlock run --help)\n");
+        return exit_usage;
+    }
+    config::Loaded loaded = load_config(options);
+    print(loaded.errors, loaded.warnings);
+    if (!loaded.config) return exit_usage;
+    const std::string dir = state_dir(loaded.config->runtime.state_dir);
+    block_signals();
+    int code = exit_ok;
+    try {
+        create_state_dir(dir);
+        set_up_log(loaded.config->log);
+        LoadedSnapshot snapshot = load_snapshot(std::move(*loaded.config), dir);
+        print(snapshot.errors, snapshot.warnings);
+        if (!snapshot.snapshot) return exit_usage;
+        Server server(std::move(snapshot.snapshot), dir, [options] { return load_config(options); });
+        server.run();
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "error: %s\n", error.what());
+        code = exit_failure;
+    }
+    if (Offload::left_work_behind()) {
+        spdlog::default_logger()->flush();
+        std::fflush(nullptr);
+        std::_Exit(code);
+    }
+    return code;
+}
+
+int gen_cert(const GenCertOptions& options) {
+    try {
+        std::string dir = options.ca_dir;
+        if (dir.empty()) {
+            const std::string state = state_dir(options.state_dir);
+            create_state_dir(state);
+            dir = state + "/tls";
+        }
+        const tls::IssuedFiles files = tls::issue(dir, options.hosts);
+        std::printf("%s %s\n", files.ca_created ? "created" : "used existing", files.ca_cert.c_str());
+        for (const std::string& path : {files.ecdsa_cert, files.ecdsa_key, files.rsa_cert, files.rsa_key}) {
+            std::printf("wrote %s\n", path.c_str());
+        }
+        std::printf("Give %s to the clients that verify (sslrootcert).\n", files.ca_cert.c_str());
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "error: %s\n", error.what());
+        return exit_usage;
+    }
+    return exit_ok;
+}
+
+}  // namespace proxy

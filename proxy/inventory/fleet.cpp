@@ -1,0 +1,218 @@
+#include "proxy/inventory/fleet.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <vector>
+
+#include "proxy/inventory/fleet_schema.hpp"
+#include "proxy/inventory/inventory_changes.hpp"
+#include "proxy/inventory/inventory_schema.hpp"
+
+namespace proxy {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto interval = 2s;
+/// What a database that comes back is waited for at most.
+constexpr auto longest_pause = 15s;
+constexpr auto farewell_time = 3s;
+constexpr auto prune_interval = 24h;
+constexpr std::size_t batch_size = 1 << 20;  // bytes of JSON in one statement
+
+/// "pgairlock": proxies that start together do not create the schema together.
+constexpr auto lock_key = "8098991015741254507";
+
+/// Parents first.
+constexpr std::string_view tables[] = {"clients", "evidence", "fingerprints", "days", "handshakes", "upstream_certificates", "probes"};
+
+/// Which rows may have changed; ?2 is since when. Never fewer than have, whatever the clock does.
+std::string changed_rows(std::string_view table) {
+    if (table == "days") return "day >= ?2 / 86400000000 AND client IN (SELECT id FROM clients WHERE last_seen >= ?2)";
+    return table == "probes" ? "last_shown >= ?2" : "last_seen >= ?2";
+}
+
+struct Column {
+    std::string name;
+    bool key = false;
+};
+
+std::vector<Column> columns_of(Sqlite& file, const std::string& table) {
+    std::vector<Column> columns;
+    Statement statement = file.prepare("SELECT name, pk FROM pragma_table_info(?)");
+    for (statement.with(table); statement.step();) columns.push_back({.name = statement.text(0), .key = statement.integer(1) > 0});
+    return columns;
+}
+
+/// As JSON, one object a row.
+std::string select(const std::string& table, const std::vector<Column>& columns) {
+    std::string sql = "SELECT json_object('proxy', ?1";
+    for (const Column& column : columns) sql += ", '" + column.name + "', " + column.name;
+    return sql + ") FROM " + table + " WHERE " + changed_rows(table);
+}
+
+/// Takes an array of such objects. Totals replace totals.
+std::string upsert(const std::string& table, const std::vector<Column>& columns) {
+    std::string names = "proxy", keys = "proxy", values;
+    for (const Column& column : columns) {
+        names += ", " + column.name;
+        if (column.key) {
+            keys += ", " + column.name;
+        } else {
+            values += (values.empty() ? "" : ", ") + column.name + " = excluded." + column.name;
+        }
+    }
+    return "INSERT INTO pgairlock." + table + " (" + names + ") SELECT " + names + " FROM json_populate_recordset(NULL::pgairlock." + table +
+           ", $1::json) ON CONFLICT (" + keys + ") DO UPDATE SET " + values;
+}
+
+}  // namespace
+
+Fleet::Fleet(Settings settings) try : settings_(std::move(settings)), url_(settings_.url), pause_(interval) {
+    thread_ = std::thread([this] { loop(); });
+} catch (const PostgresError& error) {
+    throw std::runtime_error(std::string("audit.inventory: ") + error.what());
+}
+
+Fleet::~Fleet() {
+    {
+        const std::lock_guard lock(mutex_);
+        stop_ = true;
+        give_up_at_ = Clock::now() + farewell_time;
+    }
+    wake_.notify_one();
+    thread_.join();
+}
+
+void Fleet::changed(std::int64_t since) {
+    const std::lock_guard lock(mutex_);
+    changed_since_ = std::min(changed_since_, since);
+}
+
+bool Fleet::give_up() {
+    const std::lock_guard lock(mutex_);
+    return Clock::now() >= give_up_at_;
+}
+
+void Fleet::loop() {
+    for (bool stopping = false; !stopping;) {
+        std::int64_t since = nothing;
+        {
+            std::unique_lock lock(mutex_);
+            // At once at the start: whether the database can be reached is news then.
+            if (told_ || failing_) wake_.wait_for(lock, pause_, [&] { return stop_; });
+            stopping = stop_;
+            since = std::exchange(changed_since_, nothing);
+        }
+        if (since == nothing) continue;
+        // A database that is away is not waited for at the end: the file keeps what it has not got, and the next start sends it.
+        if (stopping && failing_) break;
+        try_to_copy(since);
+    }
+}
+
+void Fleet::try_to_copy(std::int64_t since) {
+    try {
+        if (database_) {
+            try {
+                copy(since);
+                return succeeded();
+            } catch (const PostgresError& error) {
+                // Perhaps only this connection is gone: restarted, idle for too long.
+                spdlog::debug("inventory: {}: {}; connecting anew", url_.shown(), error.what());
+                database_.reset();
+            }
+        }
+        auto database = std::make_unique<Postgres>(url_, [this] { return give_up(); });
+        create_or_check(*database);
+        database_ = std::move(database);
+        copy(since);
+        succeeded();
+    } catch (const std::exception& error) {
+        failed(since, error.what());
+    }
+}
+
+void Fleet::succeeded() {
+    pause_ = interval;
+    if (std::exchange(failing_, false) || !told_) spdlog::info("inventory: shared in {}", url_.shown());
+    told_ = true;
+}
+
+void Fleet::failed(std::int64_t since, const std::string& why) {
+    // A statement that failed on a good connection: the rows there are not what we think.
+    if (database_) since = 0;
+    database_.reset();
+    next_prune_ = {};  // rolled back, perhaps
+    changed(since);
+    pause_ = std::min<std::chrono::seconds>(failing_ ? pause_ * 2 : interval, longest_pause);
+    if (!std::exchange(failing_, true)) spdlog::error("inventory: cannot be shared in {}, kept in {}: {}", url_.shown(), settings_.file, why);
+}
+
+void Fleet::create_or_check(Postgres& database) {
+    database.exec("BEGIN");
+    database.exec("SET LOCAL statement_timeout = '30s'");
+    database.exec(std::string("SELECT pg_advisory_xact_lock(") + lock_key + ")");
+    const auto found = database.exec(
+        "SELECT to_regnamespace('pgairlock') IS NOT NULL, to_regclass('pgairlock.meta') IS NOT NULL, current_setting('server_encoding')");
+    if (found[0][2] != "UTF8") throw PostgresError("the encoding of the database is " + found[0][2] + ", but must be UTF8");
+    if (found[0][0] == "f") database.exec("CREATE SCHEMA pgairlock");
+    if (found[0][1] == "f") {
+        for (const std::string_view statement : fleet_schema) database.exec(std::string(statement));
+        database.exec("INSERT INTO pgairlock.meta VALUES ('', 'version', $1)", {std::to_string(inventory_version)});
+    }
+    const auto version = database.exec("SELECT value FROM pgairlock.meta WHERE proxy = '' AND key = 'version'");
+    if (version.empty() || version[0][0] != std::to_string(inventory_version)) {
+        throw PostgresError("the schema pgairlock is of version " + (version.empty() ? "?" : version[0][0]) + ", this program knows " +
+                            std::to_string(inventory_version));
+    }
+    database.exec("COMMIT");
+}
+
+void Fleet::copy(std::int64_t since) {
+    Sqlite file(settings_.file, Sqlite::Mode::read_only);
+    file.exec("BEGIN");  // one state of the file for all tables
+    database_->exec("BEGIN");
+    database_->exec("SET LOCAL statement_timeout = '30s'");
+    // What was committed is not sent again, so a crash of the database must not take it. `local`: a standby that hangs must not hold it up.
+    database_->exec("SELECT set_config('synchronous_commit', 'local', true) WHERE current_setting('synchronous_commit') = 'off'");
+    if (since == 0) {
+        for (const std::string_view table : tables) {
+            database_->exec("DELETE FROM pgairlock." + std::string(table) + " WHERE proxy = $1", {settings_.instance});
+        }
+    }
+    for (const std::string_view table : tables) send(file, std::string(table), since);
+    prune();
+    database_->exec("COMMIT");
+    spdlog::debug("inventory: copied to {} what was seen since {}", url_.shown(), since);
+}
+
+void Fleet::send(Sqlite& file, const std::string& table, std::int64_t since) {
+    const std::vector<Column> columns = columns_of(file, table);
+    const std::string statement = upsert(table, columns);
+    std::string batch;
+    const auto send_batch = [&] {
+        if (!batch.empty()) database_->exec(statement, {"[" + batch + "]"});
+        batch.clear();
+    };
+    Statement rows = file.prepare(select(table, columns));
+    for (rows.with(settings_.instance, since); rows.step();) {
+        batch += (batch.empty() ? "" : ",") + rows.text(0);
+        if (batch.size() >= batch_size) send_batch();
+    }
+    send_batch();
+}
+
+/// Of every proxy: one that is no more forgets nothing itself.
+void Fleet::prune() {
+    if (settings_.retention.count() == 0 || Clock::now() < next_prune_) return;
+    next_prune_ = Clock::now() + prune_interval;
+    const Timestamp cutoff = to_timestamp(std::chrono::system_clock::now() - settings_.retention);
+    for (const char* const table : {"clients", "evidence", "fingerprints", "handshakes", "upstream_certificates"}) {
+        database_->exec("DELETE FROM pgairlock." + std::string(table) + " WHERE last_seen < $1::bigint", {std::to_string(cutoff)});
+    }
+    database_->exec("DELETE FROM pgairlock.probes WHERE last_shown < $1::bigint", {std::to_string(cutoff)});
+    database_->exec("DELETE FROM pgairlock.days WHERE day < $1::bigint", {std::to_string(cutoff / day_length)});
+}
+
+}  // namespace proxy

@@ -1,0 +1,68 @@
+// One inventory for many proxies: a thread copies the SQLite file's rows to PostgreSQL. The file is always written first, rows hold totals,
+// and every copy is one transaction, so while the database is away nothing is lost and nothing is counted twice.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "proxy/inventory/postgres.hpp"
+#include "proxy/inventory/sqlite.hpp"
+
+namespace proxy {
+
+class Fleet {
+   public:
+    struct Settings {
+        std::string url;
+        std::string file;      ///< the inventory's
+        std::string instance;  ///< its name
+        std::chrono::milliseconds retention{0};
+    };
+
+    /// Throws std::runtime_error when the URL is none; a database that is away is no error.
+    explicit Fleet(Settings settings);
+    /// Copies what has changed, unless that takes longer than a few seconds.
+    ~Fleet();
+
+    /// Rows last seen at or after `since` have changed; 0: all may have, and some are gone. From any thread.
+    void changed(std::int64_t since);
+
+   private:
+    using Clock = std::chrono::steady_clock;
+    static constexpr std::int64_t nothing = std::numeric_limits<std::int64_t>::max();
+
+    void loop();
+    void try_to_copy(std::int64_t since);
+    void copy(std::int64_t since);
+    void create_or_check(Postgres& database);
+    void send(Sqlite& file, const std::string& table, std::int64_t since);
+    void prune();
+    void succeeded();
+    void failed(std::int64_t since, const std::string& why);
+    bool give_up();
+
+    const Settings settings_;
+    const PostgresUrl url_;
+
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::int64_t changed_since_ = 0;  // all: what a former run has left unsent is not known
+    bool stop_ = false;
+    Clock::time_point give_up_at_ = Clock::time_point::max();
+
+    // The thread's own.
+    std::unique_ptr<Postgres> database_;
+    std::chrono::seconds pause_;
+    Clock::time_point next_prune_{};
+    bool failing_ = false;
+    bool told_ = false;  // that it works
+    std::thread thread_;
+};
+
+}  // namespace proxy

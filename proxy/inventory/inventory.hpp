@@ -1,0 +1,65 @@
+// The durable inventory: every client ever seen, what it was seen to do, and the certificates that servers showed. Aggregates in memory
+// and stores increments in batches, so that what a connection costs does not depend on the disk. One thread's; belongs to the audit.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/inventory/inventory_store.hpp"
+
+namespace proxy {
+
+class Fleet;
+
+class Inventory {
+   public:
+    using Clock = std::chrono::steady_clock;
+
+    /// `retention`: what was not seen for so long is forgotten; zero: never. Throws std::runtime_error when the file cannot be used.
+    Inventory(std::string path, std::chrono::milliseconds retention);
+    ~Inventory();
+
+    /// From now on `fleet` is told of changes, and ended with this.
+    void share(std::unique_ptr<Fleet> fleet);
+    /// What probing did before the start.
+    void restore(Probes& probes) { store_.restore(probes); }
+    const std::string& instance() const noexcept { return store_.instance(); }
+
+    /// Takes what the event says about clients, servers and probes. No I/O.
+    void absorb(const Event& event);
+    /// When flush() is to be called next; Clock::time_point::max(): there is nothing to store.
+    Clock::time_point due() const noexcept { return changes_.rows > 0 ? next_flush_ : Clock::time_point::max(); }
+    /// Stores what was absorbed, and gives what is news for the audit. Never throws: what cannot be stored is kept, within limits, and tried
+    /// again.
+    std::vector<Event> flush();
+
+   private:
+    template <class Map>
+    typename Map::mapped_type* row(Map& map, typename Map::key_type key);
+    void absorb_client(const Event& event, const std::string& exe, std::optional<uid_t> uid);
+    void absorb_connection(const Event& event, ClientChange& client);
+    void absorb_certificate(const Event& event);
+    void absorb_handshake(const Event& event, const std::string& exe);
+    void absorb_probe(const Event& event, const std::string& exe);
+    void stored();
+    void failed(const char* why);
+    void prune();
+    void tell_fleet(Timestamp since);
+
+    const std::string path_;
+    const std::chrono::milliseconds retention_;
+    InventoryStore store_;
+    InventoryChanges changes_;
+    std::uint64_t dropped_ = 0;  // rows that had no room in `changes_`
+    std::uint64_t refused_ = 0;  // rows that had no room in the file: how many were logged
+    bool failing_ = false;       // log the change, not each attempt
+    bool lost_rows_told_ = false;
+    Clock::time_point next_flush_{};
+    Clock::time_point next_prune_{};
+    Clock::time_point next_checkpoint_{};
+    std::unique_ptr<Fleet> fleet_;
+};
+
+}  // namespace proxy

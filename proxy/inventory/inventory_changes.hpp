@@ -1,0 +1,106 @@
+// What the inventory has learnt and not yet stored: rows of proxy/inventory/inventory_schema.hpp as increments. Plain data, filled by
+// inventory.cpp, stored by inventory_store.cpp.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+
+#include "proxy/observation/event.hpp"
+
+namespace proxy {
+
+/// Microseconds since 1970, UTC.
+using Timestamp = std::int64_t;
+
+inline Timestamp to_timestamp(std::chrono::system_clock::time_point time) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
+}
+
+constexpr Timestamp day_length = 86'400'000'000;
+
+/// How often, and between when. Events of different threads come in almost any order.
+struct Seen {
+    Timestamp first = std::numeric_limits<Timestamp>::max();
+    Timestamp last = 0;
+    std::uint64_t count = 0;
+    std::string session;  ///< the last one
+
+    /// True: it is the latest.
+    bool add(Timestamp time, const std::string& by) {
+        ++count;
+        first = std::min(first, time);
+        if (time < last) return false;
+        last = time;
+        session = by;
+        return true;
+    }
+};
+
+struct ClientKey {
+    std::string upstream, client_addr, client_exe, usename, datname, application_name;
+    auto operator<=>(const ClientKey&) const = default;
+};
+
+struct ClientChange {
+    Seen seen;  ///< of any event
+    std::optional<uid_t> uid;
+    std::string listener, auth_method, version;
+    std::shared_ptr<const ProcessOwner> process;
+    std::uint64_t connections = 0, plain = 0, weak_tls = 0, bridged = 0, auth_failed = 0;
+    std::map<std::pair<protocol::Evidence, std::string>, Seen> evidence;    ///< by kind and certificate shown
+    std::map<std::pair<std::string, std::string>, Timestamp> fingerprints;  ///< by ja4 and SNI: last seen
+    std::map<std::pair<std::int64_t, std::string>, std::uint64_t> days;     ///< by day and mode: connections
+};
+
+struct HandshakeKey {
+    std::string upstream, client_addr, client_exe, ja4, sni;
+    protocol::Evidence evidence{};
+    std::string certificate;
+    auto operator<=>(const HandshakeKey&) const = default;
+};
+
+struct HandshakeChange {
+    Seen seen;
+    std::string listener, error;
+};
+
+struct CertificateKey {
+    std::string upstream, upstream_addr, sha256;
+    auto operator<=>(const CertificateKey&) const = default;
+};
+
+struct CertificateChange {
+    Seen seen;
+    std::shared_ptr<const tls::CertificateFacts> leaf;
+    std::string anchor, listener;
+    std::optional<bool> candidate_ok;
+    Timestamp candidate_since = 0;  ///< since when it has that value, as far as these changes know
+};
+
+struct ProbeKey {
+    std::string upstream, client_addr, client_exe;
+    config::ProbeKind kind{};
+    auto operator<=>(const ProbeKey&) const = default;
+};
+
+struct ProbeChange {
+    std::uint64_t shown = 0, accepted = 0, refused = 0;
+    Timestamp last_shown = 0, last_refused = 0;
+};
+
+struct InventoryChanges {
+    std::map<ClientKey, ClientChange> clients;
+    std::map<HandshakeKey, HandshakeChange> handshakes;
+    std::map<CertificateKey, CertificateChange> certificates;
+    std::map<ProbeKey, ProbeChange> probes;
+    std::size_t rows = 0;                                      ///< of all these, the inner ones too
+    Timestamp oldest = std::numeric_limits<Timestamp>::max();  ///< no row touched was last seen before it
+};
+
+}  // namespace proxy

@@ -1,0 +1,326 @@
+#include "proxy/inventory/inventory_store.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <random>
+
+#include "protocol/verdict.hpp"
+#include "proxy/inventory/inventory_schema.hpp"
+
+namespace proxy {
+namespace {
+
+/// Whoever can reach a listener can make up names, so the file has a limit: some 100 MiB of clients, and as much of handshakes. Those who
+/// never logged in get at most half of it.
+constexpr std::int64_t max_clients = 200'000;
+constexpr std::int64_t max_handshakes = 200'000;
+
+/// Two programs that share a key contradict each other for ever: told once a day.
+constexpr Timestamp tell_again_after = day_length;
+constexpr std::size_t max_told = 10'000;
+
+std::string random_name() {
+    std::random_device device;
+    char text[20];
+    std::snprintf(text, sizeof text, "%08x%08x", device(), device());
+    return text;
+}
+
+/// 0640: it names users, databases and addresses. SQLite gives its other files the mode of this one.
+const std::string& created(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0) throw SqliteError(std::strerror(errno));
+    ::close(fd);
+    return path;
+}
+
+std::string to_text(const protocol::SslModeInterval& interval) {
+    const std::string min(to_string(interval.min));
+    return interval.min == interval.max ? min : min + ".." + std::string(to_string(interval.max));
+}
+
+std::string comma_separated(const std::vector<std::string>& names) {
+    std::string out;
+    for (const std::string& name : names) out += (out.empty() ? "" : ",") + name;
+    return out;
+}
+
+/// What was known before: the evidence stored, or when all of it is new, all but the newest.
+protocol::Verdict former(std::vector<protocol::Observation> stored, std::vector<protocol::Observation> all) {
+    if (!stored.empty()) return protocol::judge(std::move(stored));
+    const auto newest = std::max_element(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.last_seen < b.last_seen; });
+    if (newest != all.end()) all.erase(newest);
+    return protocol::judge(std::move(all));
+}
+
+}  // namespace
+
+InventoryStore::InventoryStore(const std::string& path) try : db_(created(path), Sqlite::Mode::read_write) {
+    create_or_check();
+    prepare();
+} catch (const SqliteError& error) {
+    throw std::runtime_error("cannot open inventory " + path + ": " + error.what());
+}
+
+void InventoryStore::create_or_check() {
+    // Only has an effect on an empty file, and not after WAL.
+    db_.exec("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
+    const Timestamp version = db_.integer("PRAGMA user_version");
+    if (version > inventory_version) {
+        throw SqliteError("made by a newer pgairlock (its version is " + std::to_string(version) + ", this one knows " +
+                          std::to_string(inventory_version) + ")");
+    }
+    {
+        Transaction transaction(db_);  // two proxies may create one file
+        if (db_.integer("PRAGMA user_version") == 0) {
+            if (db_.integer("SELECT count(*) FROM sqlite_schema") > 0) throw SqliteError("the database of something else");
+            db_.exec(std::string(inventory_schema));
+            db_.prepare("INSERT INTO meta VALUES ('instance', ?)").with(random_name()).run();
+            db_.exec("PRAGMA user_version = " + std::to_string(inventory_version));
+            transaction.commit();
+        }
+    }
+    if (const std::string check = db_.text("PRAGMA quick_check(1)"); check != "ok") throw SqliteError("damaged: " + check);
+    instance_ = db_.text("SELECT value FROM meta WHERE key = 'instance'");
+    if (instance_.empty()) throw SqliteError("the database of something else");
+    clients_ = db_.integer("SELECT count(*) FROM clients");
+    handshakes_ = db_.integer("SELECT count(*) FROM handshakes");
+}
+
+void InventoryStore::prepare() {
+    find_client_ = db_.prepare(
+        "SELECT id FROM clients WHERE upstream = ? AND client_addr = ? AND client_exe = ? AND usename = ? AND datname = ? AND application_name = ?");
+    find_evidence_ = db_.prepare("SELECT evidence, last_seen, count FROM evidence WHERE client = ?");
+    find_handshake_ = db_.prepare(
+        "SELECT 1 FROM handshakes WHERE upstream = ? AND client_addr = ? AND client_exe = ? AND ja4 = ? AND sni = ? AND evidence = ? AND certificate "
+        "= ?");
+    find_certificate_ = db_.prepare("SELECT 1 FROM upstream_certificates WHERE upstream = ? AND upstream_addr = ? AND sha256 = ?");
+
+    // On the right of SET a bare name is the row that is there.
+    put_client_ = db_.prepare(R"sql(
+INSERT INTO clients (upstream, client_addr, client_exe, usename, datname, application_name, client_uid, listener, first_seen, last_seen,
+                     connections, plain, weak_tls, bridged, auth_failed, auth_method, version)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (upstream, client_addr, client_exe, usename, datname, application_name) DO UPDATE SET
+  client_uid = coalesce(excluded.client_uid, client_uid), listener = excluded.listener,
+  first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen),
+  connections = connections + excluded.connections, plain = plain + excluded.plain, weak_tls = weak_tls + excluded.weak_tls,
+  bridged = bridged + excluded.bridged, auth_failed = auth_failed + excluded.auth_failed,
+  auth_method = iif(excluded.connections > 0 OR connections = 0, excluded.auth_method, auth_method),
+  version = iif(excluded.connections > 0 OR connections = 0, excluded.version, version)
+RETURNING id)sql");
+    put_evidence_ = db_.prepare(R"sql(
+INSERT INTO evidence (client, evidence, certificate, first_seen, last_seen, count, session) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (client, evidence, certificate) DO UPDATE SET first_seen = min(first_seen, excluded.first_seen),
+  last_seen = max(last_seen, excluded.last_seen), count = count + excluded.count, session = excluded.session)sql");
+    put_fingerprint_ = db_.prepare(
+        "INSERT INTO fingerprints (client, ja4, sni, last_seen) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (client, ja4, sni) DO UPDATE SET last_seen = max(last_seen, excluded.last_seen)");
+    put_day_ = db_.prepare(
+        "INSERT INTO days (day, client, mode, connections) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (day, client, mode) DO UPDATE SET connections = connections + excluded.connections");
+    put_handshake_ = db_.prepare(R"sql(
+INSERT INTO handshakes (upstream, client_addr, client_exe, ja4, sni, evidence, certificate, listener, first_seen, last_seen, count, session,
+                        error)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (upstream, client_addr, client_exe, ja4, sni, evidence, certificate) DO UPDATE SET listener = excluded.listener,
+  first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen), count = count + excluded.count,
+  session = excluded.session, error = excluded.error)sql");
+    put_certificate_ = db_.prepare(R"sql(
+INSERT INTO upstream_certificates (upstream, upstream_addr, sha256, subject, sans, issuer, anchor, serial, not_before, not_after, first_seen,
+                                   last_seen, count, candidate_ok, candidate_since)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (upstream, upstream_addr, sha256) DO UPDATE SET anchor = excluded.anchor, first_seen = min(first_seen, excluded.first_seen),
+  last_seen = max(last_seen, excluded.last_seen), count = count + excluded.count,
+  candidate_since = iif(candidate_ok IS excluded.candidate_ok, candidate_since, excluded.candidate_since),
+  candidate_ok = excluded.candidate_ok)sql");
+    put_probe_ = db_.prepare(R"sql(
+INSERT INTO probes (upstream, client_addr, client_exe, kind, shown, accepted, refused, last_shown, last_refused)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (upstream, client_addr, client_exe, kind) DO UPDATE SET shown = shown + excluded.shown, accepted = accepted + excluded.accepted,
+  refused = refused + excluded.refused, last_shown = max(last_shown, excluded.last_shown),
+  last_refused = max(last_refused, excluded.last_refused))sql");
+}
+
+std::vector<Event> InventoryStore::write(const InventoryChanges& changes) {
+    std::vector<Event> news;
+    const std::int64_t clients = clients_;
+    const std::int64_t handshakes = handshakes_;
+    telling_.clear();
+    try {
+        Transaction transaction(db_);
+        for (const auto& [key, change] : changes.clients) write(key, change, news);
+        for (const auto& [key, change] : changes.handshakes) write(key, change);
+        for (const auto& [key, change] : changes.certificates) write(key, change, news);
+        for (const auto& [key, change] : changes.probes) write(key, change);
+        transaction.commit();
+    } catch (const SqliteError&) {
+        clients_ = clients;
+        handshakes_ = handshakes;
+        throw;
+    }
+    if (told_.size() > max_told) told_.clear();
+    for (const auto& [id, time] : telling_) told_[id] = time;
+    return news;
+}
+
+void InventoryStore::write(const ClientKey& key, const ClientChange& change, std::vector<Event>& news) {
+    find_client_.with(key.upstream, key.client_addr, key.client_exe, key.usename, key.datname, key.application_name);
+    const bool known = find_client_.step();
+    const std::int64_t known_id = known ? find_client_.integer(0) : 0;
+    find_client_.reset();
+    if (!known && clients_ >= (change.connections > 0 ? max_clients : max_clients / 2)) {
+        ++refused_;
+        return;
+    }
+    if (known) changed_news(known_id, key, change, news);
+    put_client_.with(key.upstream, key.client_addr, key.client_exe, key.usename, key.datname, key.application_name, change.uid, change.listener,
+                     change.seen.first, change.seen.last, change.connections, change.plain, change.weak_tls, change.bridged, change.auth_failed,
+                     change.auth_method, change.version);
+    put_client_.step();
+    const std::int64_t id = put_client_.integer(0);
+    put_client_.run();
+    if (!known) {
+        ++clients_;
+        changed_news(id, key, change, news);
+    }
+    for (const auto& [which, seen] : change.evidence) {
+        put_evidence_.with(id, label(which.first), which.second, seen.first, seen.last, seen.count, seen.session).run();
+    }
+    for (const auto& [which, last_seen] : change.fingerprints) put_fingerprint_.with(id, which.first, which.second, last_seen).run();
+    for (const auto& [which, connections] : change.days) put_day_.with(which.first, id, which.second, connections).run();
+}
+
+/// Called before the evidence of `change` is stored.
+bool InventoryStore::changed_news(std::int64_t id, const ClientKey& key, const ClientChange& change, std::vector<Event>& news) {
+    std::vector<protocol::Observation> stored;
+    for (find_evidence_.with(id); find_evidence_.step();) {
+        const auto evidence = protocol::parse_evidence(find_evidence_.text(0));
+        if (!evidence) continue;  // of a newer version that was here meanwhile
+        stored.push_back(
+            {.evidence = *evidence, .last_seen = find_evidence_.integer(1), .count = static_cast<std::uint64_t>(find_evidence_.integer(2))});
+    }
+    std::vector<protocol::Observation> all = stored;
+    for (const auto& [which, seen] : change.evidence) {
+        all.push_back({.evidence = which.first, .last_seen = seen.last, .count = seen.count});
+    }
+    const protocol::Verdict now = protocol::judge(all);
+    if (!now.changed) return false;
+    const protocol::Verdict before = former(std::move(stored), std::move(all));
+    if (before.changed && intersect(before.interval, now.interval)) return false;
+    const auto told = told_.find(id);
+    if (told != told_.end() && change.seen.last < told->second + tell_again_after) return false;
+    telling_[id] = change.seen.last;
+
+    Event& event = news.emplace_back(Event{.kind = EventKind::client_changed});
+    event.record.session = change.seen.session;
+    event.record.listener = change.listener;
+    event.record.upstream = key.upstream;
+    event.record.client_addr = key.client_addr;
+    event.record.process = change.process;
+    event.record.usename = key.usename;
+    event.record.datname = key.datname;
+    event.record.application_name = key.application_name;
+    event.record.client_tls.version = change.version;
+    event.record.ssl = !change.version.empty();
+    for (const auto& [which, seen] : change.evidence) {
+        if (intersect(protocol::proves(which.first), now.interval)) event.record.evidence.push_back(which.first);
+    }
+    event.message = "sslmode was " + to_text(before.interval) + ", is " + to_text(now.interval);
+    return true;
+}
+
+void InventoryStore::write(const HandshakeKey& key, const HandshakeChange& change) {
+    find_handshake_.with(key.upstream, key.client_addr, key.client_exe, key.ja4, key.sni, label(key.evidence), key.certificate);
+    const bool known = find_handshake_.step();
+    find_handshake_.reset();
+    if (!known && handshakes_ >= max_handshakes) {
+        ++refused_;
+        return;
+    }
+    if (!known) ++handshakes_;
+    put_handshake_
+        .with(key.upstream, key.client_addr, key.client_exe, key.ja4, key.sni, label(key.evidence), key.certificate, change.listener,
+              change.seen.first, change.seen.last, change.seen.count, change.seen.session, change.error)
+        .run();
+}
+
+void InventoryStore::write(const CertificateKey& key, const CertificateChange& change, std::vector<Event>& news) {
+    const bool known = find_certificate_.with(key.upstream, key.upstream_addr, key.sha256).step();
+    find_certificate_.reset();
+    const tls::CertificateFacts& leaf = *change.leaf;
+    std::optional<Timestamp> since;
+    if (change.candidate_ok) since = change.candidate_since;
+    put_certificate_
+        .with(key.upstream, key.upstream_addr, key.sha256, leaf.subject, comma_separated(leaf.sans), leaf.issuer, change.anchor, leaf.serial,
+              to_timestamp(leaf.not_before), to_timestamp(leaf.not_after), change.seen.first, change.seen.last, change.seen.count,
+              change.candidate_ok, since)
+        .run();
+    if (known) return;
+    Event& event = news.emplace_back(Event{.kind = EventKind::upstream_certificate});
+    event.record.session = change.seen.session;
+    event.record.listener = change.listener;
+    event.record.upstream = key.upstream;
+    event.record.upstream_addr = key.upstream_addr;
+    event.record.upstream_tls.leaf = change.leaf;
+    event.record.upstream_tls.anchor = change.anchor;
+    event.record.upstream_tls.candidate_ok = change.candidate_ok;
+}
+
+void InventoryStore::write(const ProbeKey& key, const ProbeChange& change) {
+    put_probe_
+        .with(key.upstream, key.client_addr, key.client_exe, config::to_string(key.kind), change.shown, change.accepted, change.refused,
+              change.last_shown, change.last_refused)
+        .run();
+}
+
+bool InventoryStore::prune(Timestamp cutoff) {
+    std::int64_t gone = 0;
+    {
+        Transaction transaction(db_);
+        for (const char* const sql : {"DELETE FROM clients WHERE last_seen < ?", "DELETE FROM evidence WHERE last_seen < ?",
+                                      "DELETE FROM fingerprints WHERE last_seen < ?", "DELETE FROM handshakes WHERE last_seen < ?",
+                                      "DELETE FROM upstream_certificates WHERE last_seen < ?", "DELETE FROM probes WHERE last_shown < ?"}) {
+            db_.prepare(sql).with(cutoff).run();
+            gone += db_.integer("SELECT changes()");
+        }
+        db_.prepare("DELETE FROM days WHERE day < ?").with(cutoff / day_length).run();
+        gone += db_.integer("SELECT changes()");
+        transaction.commit();
+    }
+    if (gone == 0) return false;
+    clients_ = db_.integer("SELECT count(*) FROM clients");
+    handshakes_ = db_.integer("SELECT count(*) FROM handshakes");
+    told_.clear();  // ids are given anew
+    db_.prepare("PRAGMA incremental_vacuum").run();
+    return true;
+}
+
+void InventoryStore::restore(Probes& probes) {
+    const auto time = [](Timestamp t) { return Probes::Time(std::chrono::microseconds(t)); };
+    Statement rows = db_.prepare(R"sql(
+SELECT upstream, client_addr, client_exe, kind, shown, accepted, refused, last_shown, last_refused,
+       EXISTS (SELECT 1 FROM handshakes h WHERE h.upstream = p.upstream AND h.client_addr = p.client_addr AND h.client_exe = p.client_exe
+                                            AND h.evidence = replace(p.kind, '-', '_') || '_refused')
+  FROM probes p ORDER BY last_shown DESC)sql");
+    while (rows.step()) {
+        for (const auto kind : {config::ProbeKind::untrusted, config::ProbeKind::wrong_name, config::ProbeKind::candidate}) {
+            if (config::to_string(kind) != rows.text(3)) continue;
+            probes.restore({.upstream = rows.text(0), .address = rows.text(1), .exe = rows.text(2)}, kind,
+                           {.shown = static_cast<unsigned>(rows.integer(4)),
+                            .accepted = static_cast<unsigned>(rows.integer(5)),
+                            .refused = static_cast<unsigned>(rows.integer(6)),
+                            .by_alert = rows.integer(9) != 0,
+                            .last_shown = time(rows.integer(7)),
+                            .last_refused = time(rows.integer(8))});
+        }
+    }
+}
+
+void InventoryStore::checkpoint() { db_.prepare("PRAGMA wal_checkpoint(PASSIVE)").run(); }
+
+}  // namespace proxy

@@ -1,0 +1,108 @@
+// What happened, as values: everything an operator sees derives from these. Serialised by audit.cpp.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/evidence.hpp"
+#include "proxy/observation/process_owner.hpp"
+#include "tls/client_context.hpp"
+#include "tls/server_context.hpp"
+
+namespace proxy {
+
+/// How long each phase of a login took; zero: it did not happen.
+struct Timings {
+    std::chrono::microseconds negotiation{0};   ///< accept to StartupMessage, the client's TLS handshake included
+    std::chrono::microseconds client_tls{0};    ///< the client leg's handshake
+    std::chrono::microseconds resolve{0};       ///< names to addresses
+    std::chrono::microseconds connect{0};       ///< TCP, of the address that answered
+    std::chrono::microseconds upstream_tls{0};  ///< SSLRequest and handshake of the server leg
+    std::chrono::microseconds login{0};         ///< StartupMessage sent to ReadyForQuery
+    std::chrono::microseconds total{0};         ///< accept to ReadyForQuery
+};
+
+/// Everything known about one client connection. Texts that are not known are empty and shown as null.
+struct SessionRecord {
+    std::string session;  ///< unique over restarts
+    std::string listener;
+    std::string upstream;
+    std::string client_addr;                      ///< empty for UNIX-domain sockets, as in pg_stat_activity
+    int client_port = -1;                         ///< -1 for UNIX-domain sockets, as in pg_stat_activity
+    std::shared_ptr<const ProcessOwner> process;  ///< nullptr: not of this host, or not known
+    std::chrono::steady_clock::time_point accepted{};
+
+    std::string datname;
+    std::string usename;
+    std::string application_name;
+    std::string replication;
+    std::string protocol;  ///< "3.0"
+    std::string negotiation;
+
+    bool ssl = false;
+    tls::ClientTls client_tls;
+    std::string sni;
+    std::string ja4;
+    std::vector<protocol::Evidence> evidence;
+    std::optional<config::ProbeKind> probe;  ///< the certificate that was shown was not the real one
+
+    std::string auth_method;
+    std::string auth_bridge = "none";  ///< how SCRAM got to the server: none, cleartext, terminate
+    char gs2_flag = 0;                 ///< channel binding flag of the client's SCRAM: n, y, p
+    std::int64_t backend_pid = 0;
+
+    std::string upstream_addr;
+    bool upstream_ssl = false;
+    bool upstream_prewarmed = false;  ///< the server connection was there before the client: no time was spent on it
+    tls::ServerTls upstream_tls;
+    std::string upstream_sslmode;
+
+    Timings timings;
+    std::uint64_t bytes_from_client = 0;
+    std::uint64_t bytes_from_server = 0;
+
+    /// Text in clear, a client that would accept an impostor, or TLS below today's minimum.
+    bool weak() const noexcept;
+    protocol::SslModeInterval sslmode() const noexcept { return protocol::proves(evidence); }
+};
+
+enum class EventKind {
+    connected,
+    disconnected,
+    tls_failed,
+    auth_failed,
+    rejected,
+    upstream_failed,
+    cancel,
+    started,
+    stopping,
+    reloaded,
+    reload_failed,
+    upstream_certificate,
+    client_changed,
+    events_dropped,
+};
+
+std::string_view label(EventKind kind) noexcept;
+
+/// One audit line. Which members beyond `kind`, `time` and `record` count depends on the kind (docs/audit.md).
+struct Event {
+    EventKind kind{};
+    std::chrono::system_clock::time_point time = std::chrono::system_clock::now();
+    SessionRecord record{};
+    std::string reason{};  ///< disconnected, rejected: from a closed list
+    std::string sqlstate{};
+    std::string message{};                  ///< for people: auth_failed, tls_failed, upstream_failed, reload_failed, started
+    std::string verify_error{};             ///< upstream_failed: the check that failed
+    int alert = -1;                         ///< tls_failed
+    std::chrono::microseconds duration{0};  ///< disconnected: since accept
+    bool ssl = false;                       ///< cancel: it came through TLS
+    bool matched = false;                   ///< cancel: its key belongs to a live session
+    std::uint64_t count = 0;                ///< events_dropped
+};
+
+}  // namespace proxy

@@ -1,0 +1,217 @@
+#include "proxy/report/report.hpp"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+#include "config/load.hpp"
+
+namespace proxy {
+namespace {
+
+using protocol::Evidence;
+using protocol::Readiness;
+using protocol::SslMode;
+using protocol::Verifies;
+
+bool completes_tls(Evidence evidence) {
+    switch (evidence) {
+        case Evidence::tls_startup:
+        case Evidence::tls_startup_undistributed:
+        case Evidence::tls_after_clear_refused:
+        case Evidence::client_certificate:
+        case Evidence::untrusted_accepted:
+        case Evidence::wrong_name_accepted:
+        case Evidence::candidate_accepted: return true;
+        default: return false;
+    }
+}
+
+bool is_clear(Evidence evidence) {
+    return evidence == Evidence::clear_startup || evidence == Evidence::clear_startup_after_no ||
+           evidence == Evidence::clear_startup_after_declined || evidence == Evidence::clear_startup_after_tls ||
+           evidence == Evidence::clear_startup_after_tls_login;
+}
+
+/// The real certificate was refused, or none was even looked at. A close without an alert counts from the second time on, as in
+/// judge().
+bool is_broken_trust(const EvidenceRow& row, Evidence evidence) {
+    return evidence == Evidence::tls_refused || evidence == Evidence::no_client_hello ||
+           (evidence == Evidence::tls_refused_silently && row.count >= 2);
+}
+
+/// When what was last seen; 0: never.
+struct LastSeen {
+    Microseconds tls = 0;
+    Microseconds clear = 0;        ///< of any kind
+    Microseconds never_asked = 0;  ///< clear_startup
+    Microseconds allow = 0;        ///< tls_after_clear_refused
+    Microseconds broken_trust = 0;
+};
+
+LastSeen last_seen(const std::vector<EvidenceRow>& rows) {
+    LastSeen last;
+    for (const EvidenceRow& row : rows) {
+        const auto evidence = protocol::parse_evidence(row.evidence);
+        if (!evidence || row.possible) continue;
+        const auto note = [&](Microseconds& when, bool applies) {
+            if (applies) when = std::max(when, row.last_seen);
+        };
+        note(last.tls, completes_tls(*evidence));
+        note(last.clear, is_clear(*evidence));
+        note(last.never_asked, *evidence == Evidence::clear_startup);
+        note(last.allow, *evidence == Evidence::tls_after_clear_refused);
+        note(last.broken_trust, is_broken_trust(row, *evidence));
+    }
+    return last;
+}
+
+protocol::Verdict judge(const std::vector<EvidenceRow>& rows) {
+    std::vector<protocol::Observation> observations;
+    for (const EvidenceRow& row : rows) {
+        // A label of a newer version proves nothing here.
+        const auto evidence = protocol::parse_evidence(row.evidence);
+        if (evidence) observations.push_back({.evidence = *evidence, .last_seen = row.last_seen, .count = row.count, .possible = row.possible});
+    }
+    return protocol::judge(std::move(observations));
+}
+
+Readiness breaks_on_force_ssl(const ReportClient& client, const LastSeen& last) {
+    if (client.sslmode.max <= SslMode::disable) return Readiness::yes;
+    if (client.sslmode.min >= SslMode::require) return Readiness::no;  // never connects in clear
+    if (last.tls == 0) return Readiness::unknown;
+    // TLS once, but only in clear since: it may have been set to `disable`, or be two programs.
+    return last.never_asked > last.tls && last.allow == 0 ? Readiness::unknown : Readiness::no;
+}
+
+Readiness breaks_on_ca_rotation(const ReportClient& client, const protocol::Verdict& verdict) {
+    switch (verdict.ready_for_rotation()) {
+        case Readiness::yes: return Readiness::no;
+        case Readiness::no: return client.verifies == Verifies::yes ? Readiness::yes : Readiness::unknown;
+        case Readiness::unknown: break;
+    }
+    return Readiness::unknown;
+}
+
+bool is_plain(const ReportClient& client, const LastSeen& last) {
+    if (client.row.plain == 0) return client.sslmode.max <= SslMode::prefer && last.clear > 0 && last.tls == 0;
+    return !(client.changed && last.tls > last.clear);
+}
+
+Action choose(const ReportClient& client, const LastSeen& last) {
+    if (client.falls_back) return Action::repair_fallback;
+    if (client.plain) return Action::enable_tls;
+    if (last.broken_trust > last.tls) return Action::fix_root_certificate;
+    if (client.breaks_on_ca_rotation == Readiness::yes) return Action::update_trust_store;
+    if (client.verifies == Verifies::no) return Action::verify_the_server;
+    if (client.row.weak_tls > 0) return Action::upgrade_tls;
+    if (client.verifies == Verifies::unknown || client.breaks_on_ca_rotation == Readiness::unknown) return Action::probe;
+    return Action::none;
+}
+
+bool matches(const ReportClient& client, const ReportFilter& filter) {
+    const ClientIdentity& who = client.row.who;
+    const auto is = [](const std::string& wanted, const std::string& value) { return wanted.empty() || wanted == value; };
+    if (!is(filter.usename, who.usename) || !is(filter.datname, who.datname) || !is(filter.upstream, who.upstream)) return false;
+    if (is(filter.client_addr, who.client_addr)) return true;
+    const auto range = config::parse_cidr(filter.client_addr);
+    const auto address = config::parse_cidr(who.client_addr);
+    return range && address && range->contains(address->bytes);
+}
+
+void add(ReportSummary& summary, const ReportClient& client) {
+    const auto count = [](std::uint64_t& counter, bool applies) { counter += applies ? 1 : 0; };
+    ++summary.clients;
+    count(summary.plain, client.plain);
+    count(summary.tls_not_verifying, !client.plain && client.verifies == Verifies::no);
+    count(summary.verifying, !client.plain && client.verifies == Verifies::yes);
+    count(summary.unknown, !client.plain && client.verifies == Verifies::unknown);
+    count(summary.weak, client.weak);
+    count(summary.bridged, client.row.bridged > 0);
+    count(summary.falls_back, client.falls_back);
+    count(summary.never_logged_in, client.row.connections == 0);
+    count(summary.breaks_on_ca_rotation, client.breaks_on_ca_rotation == Readiness::yes);
+    count(summary.breaks_on_ca_rotation_unknown, client.breaks_on_ca_rotation == Readiness::unknown);
+    count(summary.breaks_on_force_ssl, client.breaks_on_force_ssl == Readiness::yes);
+    count(summary.breaks_on_force_ssl_unknown, client.breaks_on_force_ssl == Readiness::unknown);
+    ++summary.actions[client.action];
+    summary.connections += client.row.connections;
+    summary.first_seen = summary.clients == 1 ? client.row.first_seen : std::min(summary.first_seen, client.row.first_seen);
+    summary.last_seen = std::max(summary.last_seen, client.row.last_seen);
+    for (const auto& [day, modes] : client.row.days) {
+        for (const auto& [mode, connections] : modes) summary.days[day][mode] += connections;
+    }
+}
+
+/// From the table itself: clients that share an address would be counted twice.
+void add_probes(ReportSummary& summary, const std::vector<ProbeRow>& probes, const std::vector<ReportClient>& clients, Microseconds since) {
+    std::set<std::tuple<std::string, std::string, std::string>> asked_for;
+    for (const ReportClient& client : clients) asked_for.emplace(client.row.who.upstream, client.row.who.client_addr, client.row.who.client_exe);
+    for (const ProbeRow& row : probes) {
+        if (!asked_for.contains({row.upstream, row.client_addr, row.client_exe}) || row.last_shown < since) continue;
+        ProbeCost& cost = summary.probes[row.kind];
+        cost.kind = row.kind;
+        cost.shown += row.shown;
+        cost.accepted += row.accepted;
+        cost.refused += row.refused;
+        cost.last_shown = std::max(cost.last_shown, row.last_shown);
+    }
+}
+
+std::vector<ReportCertificate> certificates(const std::vector<UpstreamCertificateRow>& rows, const ReportFilter& filter) {
+    std::map<std::pair<std::string, std::string>, Microseconds> newest;
+    for (const auto& row : rows) {
+        Microseconds& last = newest[{row.upstream, row.upstream_addr}];
+        last = std::max(last, row.last_seen);
+    }
+    std::vector<ReportCertificate> out;
+    for (const auto& row : rows) {
+        if ((!filter.upstream.empty() && filter.upstream != row.upstream) || row.last_seen < filter.since.value_or(0)) continue;
+        out.push_back({.row = row, .current = row.last_seen == newest[{row.upstream, row.upstream_addr}]});
+    }
+    std::stable_sort(out.begin(), out.end(), [](const ReportCertificate& a, const ReportCertificate& b) {
+        return std::tie(a.row.upstream, a.row.upstream_addr, b.row.last_seen) < std::tie(b.row.upstream, b.row.upstream_addr, a.row.last_seen);
+    });
+    return out;
+}
+
+bool is_worse(const ReportClient& a, const ReportClient& b) {
+    if (a.action != b.action) return a.action < b.action;
+    if (a.weak != b.weak) return a.weak;
+    if (a.row.connections != b.row.connections) return a.row.connections > b.row.connections;
+    return a.row.who < b.row.who;
+}
+
+}  // namespace
+
+void weigh(ReportClient& client) {
+    const protocol::Verdict verdict = judge(client.row.evidence);
+    const LastSeen last = last_seen(client.row.evidence);
+    client.sslmode = verdict.interval;
+    client.verifies = verdict.interval.verifies();
+    client.changed = verdict.changed;
+    // A clear connection while another program's TLS failed is no fallback when it is known never to ask for TLS.
+    client.falls_back = verdict.falls_back && verdict.interval.max >= SslMode::prefer;
+    client.plain = is_plain(client, last);
+    client.weak = client.plain || client.verifies == Verifies::no || client.row.weak_tls > 0;
+    client.breaks_on_force_ssl = breaks_on_force_ssl(client, last);
+    client.breaks_on_ca_rotation = breaks_on_ca_rotation(client, verdict);
+    client.action = choose(client, last);
+}
+
+Report make_report(const std::vector<InventoryRows>& inventories, const ReportFilter& filter) {
+    const InventoryRows merged = merge(inventories);
+    Report report;
+    report.since = filter.since;
+    report.clients = join(merged);
+    std::erase_if(report.clients,
+                  [&](ReportClient& client) { return !matches(client, filter) || (filter.since && !restrict_to(client, *filter.since)); });
+    for (ReportClient& client : report.clients) weigh(client);
+    std::stable_sort(report.clients.begin(), report.clients.end(), is_worse);
+    for (const ReportClient& client : report.clients) add(report.summary, client);
+    add_probes(report.summary, merged.probes, report.clients, filter.since.value_or(0));
+    report.upstream_certificates = certificates(merged.upstream_certificates, filter);
+    return report;
+}
+
+}  // namespace proxy

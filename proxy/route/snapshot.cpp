@@ -1,0 +1,124 @@
+#include "proxy/route/snapshot.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "config/file.hpp"
+#include "tls/authority.hpp"
+#include "tls/scram_crypto.hpp"
+
+namespace proxy {
+namespace {
+
+/// The first start: a private CA and one RSA and one ECDSA certificate, so that every client finds one that it understands.
+void use_generated_certificate(config::ListenerTls& tls, const std::string& state_dir, std::vector<config::Diagnostic>& errors) {
+    try {
+        const tls::IssuedFiles files = tls::ensure(state_dir + "/tls");
+        const auto file = [&](const std::string& path) { return config::File{.path = path, .origin = tls.origin}; };
+        tls.cert_file = file(files.ecdsa_cert);
+        tls.key_file = file(files.ecdsa_key);
+        tls.certificate.push_back({.cert_file = file(files.rsa_cert), .key_file = file(files.rsa_key), .server_names = {}});
+    } catch (const std::exception& error) {
+        errors.push_back({tls.origin, std::string("no cert_file is given and none could be generated: ") + error.what()});
+    }
+}
+
+std::shared_ptr<const AuthRoute> load_auth(const config::Auth& settings, LoadedSnapshot& loaded) {
+    auto route = std::make_shared<AuthRoute>();
+    route->scram = settings.scram;
+    if (settings.scram != protocol::ScramMode::terminate) return route;
+    const auto text = config::read_file(settings.users_file, config::FileKind::users, loaded.errors);
+    if (!text) return route;
+    route->users = config::parse_users(protocol::as_text(*text), settings.users_file, loaded.errors, loaded.warnings);
+    route->salt_key = tls::scram_crypto().sha256(*text);
+    return route;
+}
+
+}  // namespace
+
+const protocol::ScramUser* AuthRoute::find(const std::string& name) const noexcept {
+    const auto found = users.find(name);
+    return found == users.end() ? nullptr : &found->second;
+}
+
+protocol::Buffer AuthRoute::salt_for(const std::string& name) const {
+    constexpr std::size_t size = 16;  // as PostgreSQL's
+    const protocol::ScramKey key = tls::scram_crypto().hmac_sha256(salt_key, protocol::as_bytes(name));
+    return {key.begin(), key.begin() + size};
+}
+
+bool ListenerRoute::allows(const std::array<std::uint8_t, 16>& address) const noexcept {
+    return std::any_of(settings.allow.begin(), settings.allow.end(), [&](const config::Cidr& range) { return range.contains(address); });
+}
+
+LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir) {
+    LoadedSnapshot loaded;
+    auto snapshot = std::make_shared<Snapshot>();
+    std::map<std::string, std::shared_ptr<const UpstreamRoute>> upstreams;
+    const std::shared_ptr<const AuthRoute> auth = load_auth(config.auth, loaded);
+    for (const config::Upstream& settings : config.upstreams) {
+        auto route = std::make_shared<UpstreamRoute>();
+        route->settings = settings;
+        if (settings.sslmode != protocol::SslMode::disable) {
+            route->tls = std::make_unique<const tls::ClientContext>(settings, loaded.errors, loaded.warnings);
+        }
+        snapshot->upstreams.push_back(route);
+        upstreams[settings.name] = std::move(route);
+    }
+    for (config::Listener settings : config.listeners) {
+        config::ListenerTls& tls = settings.tls;
+        const bool wants_tls = tls.mode != config::ClientTlsMode::disable;
+        if (wants_tls && !tls.cert_file && tls.certificate.empty()) use_generated_certificate(tls, state_dir, loaded.errors);
+        auto route = std::make_shared<ListenerRoute>();
+        route->settings = settings;
+        route->upstream = upstreams.at(settings.upstream);
+        route->auth = auth;
+        route->probe = config.audit.probe;
+        const bool has_certificate = tls.cert_file || !tls.certificate.empty();
+        if (wants_tls && has_certificate) {
+            route->tls = std::make_unique<const tls::ServerContext>(tls, loaded.errors, loaded.warnings);
+            const bool probed = config.audit.probe.enabled && tls.trust == config::Trust::distributed && loaded.errors.empty();
+            if (probed) route->probes = load_probes(config.audit.probe, tls, *route->tls, state_dir, loaded.errors, loaded.warnings);
+        }
+        snapshot->listeners.push_back(std::move(route));
+    }
+    snapshot->config = std::move(config);
+    if (loaded.errors.empty()) loaded.snapshot = std::move(snapshot);
+    return loaded;
+}
+
+std::vector<std::string> files_of(const Snapshot& snapshot) {
+    std::vector<std::string> files;
+    const auto add = [&](const config::File& file) {
+        if (file && file.path != "system") files.push_back(file.path);
+    };
+    for (const auto& route : snapshot.listeners) {
+        const config::Listener& listener = route->settings;
+        add(listener.tls.cert_file);
+        add(listener.tls.key_file);
+        add(listener.tls.ca_file);
+        for (const config::Certificate& certificate : listener.tls.certificate) {
+            add(certificate.cert_file);
+            add(certificate.key_file);
+        }
+    }
+    for (const config::Upstream& upstream : snapshot.config.upstreams) {
+        for (const config::File& file : upstream.sslrootcert) add(file);
+        for (const config::File& file : upstream.sslrootcert_candidate) add(file);
+        add(upstream.sslcert);
+        add(upstream.sslkey);
+    }
+    add(snapshot.config.auth.users_file);
+    add(snapshot.config.audit.probe.candidate_cert_file);
+    add(snapshot.config.audit.probe.candidate_key_file);
+    std::sort(files.begin(), files.end());
+    files.erase(std::unique(files.begin(), files.end()), files.end());
+    return files;
+}
+
+std::string target_text(const ListenerRoute& route) {
+    const config::Upstream& upstream = route.upstream->settings;
+    return upstream.name + " (" + std::string(protocol::to_string(upstream.sslmode)) + ")";
+}
+
+}  // namespace proxy

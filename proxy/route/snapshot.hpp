@@ -1,0 +1,69 @@
+// One state of the configuration with everything it names loaded: what a reload swaps as a whole, and what a session keeps as it began.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "config/users.hpp"
+#include "proxy/route/probe_certificates.hpp"
+#include "tls/client_context.hpp"
+#include "tls/server_context.hpp"
+
+namespace proxy {
+
+/// One upstream and its TLS side.
+struct UpstreamRoute {
+    config::Upstream settings;
+    std::unique_ptr<const tls::ClientContext> tls;  ///< nullptr: sslmode disable
+};
+
+/// How logins are authenticated ([auth]).
+struct AuthRoute {
+    protocol::ScramMode scram = protocol::ScramMode::automatic;
+    config::Users users;
+    protocol::ScramKey salt_key;  ///< makes salts for users that have none
+
+    const protocol::ScramUser* find(const std::string& name) const noexcept;
+    /// Always the same for the same name and users_file, on every machine: a stranger cannot tell whether there is such a user.
+    protocol::Buffer salt_for(const std::string& name) const;
+};
+
+/// One listener and its TLS side.
+struct ListenerRoute {
+    config::Listener settings;
+    std::unique_ptr<const tls::ServerContext> tls;  ///< nullptr: mode disable
+    ProbeContexts probes;                           ///< what may be shown instead
+    config::Probe probe;                            ///< when, and to whom
+    std::shared_ptr<const UpstreamRoute> upstream;
+    std::shared_ptr<const AuthRoute> auth;
+
+    /// UNIX-domain peers have no address and are always allowed: the file's permissions decide.
+    bool allows(const std::array<std::uint8_t, 16>& address) const noexcept;
+};
+
+struct Snapshot {
+    config::Config config;  ///< as written: without the paths of generated certificates, so that a reload may renew those
+    std::vector<std::shared_ptr<const ListenerRoute>> listeners;  ///< in the order of config.listeners
+    std::vector<std::shared_ptr<const UpstreamRoute>> upstreams;  ///< in the order of config.upstreams
+};
+
+struct LoadedSnapshot {
+    std::shared_ptr<const Snapshot> snapshot;  ///< set exactly when `errors` is empty
+    std::vector<config::Diagnostic> errors;
+    std::vector<config::Diagnostic> warnings;
+};
+
+/// Loads every certificate, key, CA file and users_file. A listener without a certificate gets the generated one of `state_dir`, which is made now if
+/// there is none.
+LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir);
+
+/// The files a snapshot was made of (certificates, keys, CA files, users_file), for whoever watches them.
+std::vector<std::string> files_of(const Snapshot& snapshot);
+
+/// "listening on ADDRESS -> UPSTREAM (SSLMODE)" without the address: shown on start and on reload.
+std::string target_text(const ListenerRoute& route);
+
+}  // namespace proxy

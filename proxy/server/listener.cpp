@@ -1,0 +1,158 @@
+#include "proxy/server/listener.hpp"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+#include "proxy/upstream/resolver.hpp"
+
+namespace proxy {
+namespace {
+
+/// As nginx and PostgreSQL's default for busy servers: a burst of reconnecting clients must not be dropped by the kernel.
+constexpr int backlog = 4096;
+/// Out of descriptors: others may be closed meanwhile.
+constexpr std::chrono::milliseconds accept_backoff{100};
+
+[[noreturn]] void fail(const config::Address& address, const std::string& why, int fd = -1) {
+    if (fd >= 0) ::close(fd);
+    throw std::runtime_error("cannot listen on " + config::to_string(address) + ": " + why);
+}
+
+std::string local_address(int fd) {
+    sockaddr_storage storage{};
+    socklen_t size = sizeof storage;
+    ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size);
+    return to_string(asio::generic::stream_protocol::endpoint(&storage, size));
+}
+
+BoundSocket bind_tcp(const config::Address& address) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_PASSIVE;
+    addrinfo* found = nullptr;
+    const char* host = address.host.empty() || address.host == "*" ? nullptr : address.host.c_str();
+    if (const int error = getaddrinfo(host, std::to_string(address.port).c_str(), &hints, &found)) fail(address, gai_strerror(error));
+    const std::unique_ptr<addrinfo, void (*)(addrinfo*)> guard(found, freeaddrinfo);
+    const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) fail(address, std::strerror(errno));
+    const int on = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (::bind(fd, found->ai_addr, found->ai_addrlen) != 0 || ::listen(fd, backlog) != 0) fail(address, std::strerror(errno), fd);
+    return {.fd = fd, .address = local_address(fd), .unix_path = {}};
+}
+
+/// A socket file that nobody answers on is left over from a process that was killed.
+void remove_stale_socket(const config::Address& address, const sockaddr_un& name) {
+    struct stat info {};
+    if (::lstat(name.sun_path, &info) != 0) return;
+    if (!S_ISSOCK(info.st_mode)) fail(address, "the file exists and is no socket");
+    const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool answered = ::connect(probe, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0;
+    ::close(probe);
+    if (answered) fail(address, "another process is listening there");
+    ::unlink(name.sun_path);
+}
+
+BoundSocket bind_unix(const config::Address& address) {
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    if (address.host.size() >= sizeof name.sun_path) fail(address, "the path is too long for a UNIX-domain socket");
+    std::memcpy(name.sun_path, address.host.c_str(), address.host.size() + 1);
+    remove_stale_socket(address, name);
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) fail(address, std::strerror(errno));
+    if (::bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) fail(address, std::strerror(errno), fd);
+    // As PostgreSQL's unix_socket_permissions: the folder's permissions decide who gets in.
+    if (::chmod(name.sun_path, 0777) != 0 || ::listen(fd, backlog) != 0) fail(address, std::strerror(errno), fd);
+    return {.fd = fd, .address = config::to_string(address), .unix_path = address.host};
+}
+
+Peer describe_peer(const sockaddr_storage& storage) {
+    Peer peer{.family = storage.ss_family, .address = {}, .port = -1, .bytes = {}};
+    char text[INET6_ADDRSTRLEN] = "";
+    if (storage.ss_family == AF_INET) {
+        const auto& v4 = reinterpret_cast<const sockaddr_in&>(storage);
+        peer.bytes[10] = peer.bytes[11] = 0xff;
+        std::memcpy(&peer.bytes[12], &v4.sin_addr, 4);
+        peer.address = inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+        peer.port = ntohs(v4.sin_port);
+    } else if (storage.ss_family == AF_INET6) {
+        const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage);
+        std::memcpy(peer.bytes.data(), &v6.sin6_addr, 16);
+        // A v4 client on a v6 socket keeps its v4 name, so that it is the same client everywhere.
+        const bool mapped = IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr);
+        peer.address = mapped ? inet_ntop(AF_INET, &peer.bytes[12], text, sizeof text) : inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+        peer.port = ntohs(v6.sin6_port);
+    }
+    return peer;
+}
+
+}  // namespace
+
+BoundSocket bind_listener(const config::Address& address) {
+    return address.kind == config::Address::Kind::unix_socket ? bind_unix(address) : bind_tcp(address);
+}
+
+Listener::Listener(asio::io_context& io, BoundSocket bound) : bound_(std::move(bound)), socket_(io.get_executor()), backoff_(io.get_executor()) {
+    socket_.assign(asio::generic::stream_protocol(bound_.unix_path.empty() ? AF_INET : AF_UNIX, 0), bound_.fd);
+}
+
+Listener::~Listener() { stop(); }
+
+void Listener::start(OnAccept on_accept) {
+    on_accept_ = std::move(on_accept);
+    asio::co_spawn(socket_.get_executor(), accept_loop(), asio::detached);
+}
+
+void Listener::stop() {
+    if (stopped_) return;
+    stopped_ = true;
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+    backoff_.cancel();
+    if (!bound_.unix_path.empty()) ::unlink(bound_.unix_path.c_str());
+}
+
+tls::Awaitable<> Listener::accept_loop() {
+    while (!stopped_) {
+        const auto [error] = co_await socket_.async_wait(tls::Socket::wait_read, tls::returning);
+        if (error || stopped_) co_return;
+        if (accept_all()) continue;
+        backoff_.expires_after(accept_backoff);
+        co_await backoff_.async_wait(tls::returning);
+    }
+}
+
+/// False: the process or the machine is out of something, and a wait may help.
+bool Listener::accept_all() {
+    for (;;) {
+        sockaddr_storage storage{};
+        socklen_t size = sizeof storage;
+        const int fd = ::accept4(bound_.fd, reinterpret_cast<sockaddr*>(&storage), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            on_accept_(fd, describe_peer(storage));
+            continue;
+        }
+        switch (errno) {
+            case EAGAIN: return true;
+            case EMFILE:
+            case ENFILE:
+            case ENOBUFS:
+            case ENOMEM:
+                spdlog::error("cannot accept a connection on {}: {} (raise LimitNOFILE or ulimit -n)", bound_.address, std::strerror(errno));
+                return false;
+            default: break;  // this one connection is gone already (accept(2), "Error handling")
+        }
+    }
+}
+
+}  // namespace proxy

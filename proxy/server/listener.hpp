@@ -1,0 +1,56 @@
+// A bound address: accepts connections, decides whom to refuse, and hands each one over.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "config/config.hpp"
+#include "tls/asio.hpp"
+
+namespace proxy {
+
+/// A socket that is listening already, and where.
+struct BoundSocket {
+    int fd = -1;
+    std::string address;    ///< as bound: the port is the real one
+    std::string unix_path;  ///< to be removed at the end; empty: TCP, or the path is not ours
+};
+
+/// Throws std::runtime_error naming the address and the reason.
+BoundSocket bind_listener(const config::Address& address);
+
+/// A peer, as the kernel names it.
+struct Peer {
+    int family = 0;
+    std::string address;  ///< empty for UNIX-domain peers
+    int port = -1;
+    std::array<std::uint8_t, 16> bytes{};  ///< v4 addresses v4-mapped
+};
+
+class Listener {
+   public:
+    using OnAccept = std::function<void(int fd, const Peer& peer)>;
+
+    Listener(asio::io_context& io, BoundSocket bound);
+    ~Listener();
+
+    const std::string& address() const noexcept { return bound_.address; }
+    void start(OnAccept on_accept);
+    /// No more connections; those in the kernel's queue are reset by the close.
+    void stop();
+
+   private:
+    tls::Awaitable<> accept_loop();
+    bool accept_all();
+
+    BoundSocket bound_;
+    asio::basic_stream_socket<asio::generic::stream_protocol, tls::Executor> socket_;  // only to wait for readability
+    tls::Timer backoff_;
+    OnAccept on_accept_;
+    bool stopped_ = false;
+};
+
+}  // namespace proxy

@@ -1,0 +1,105 @@
+#include "proxy/session/authenticate.hpp"
+
+namespace proxy {
+namespace {
+
+/// On the heap, and not in the coroutine's frame, for its size.
+struct Buffers {
+    protocol::MessageBuffer from_server{protocol::max_server_login_message};
+    protocol::MessageBuffer from_client{protocol::max_client_login_message};
+    protocol::LoginOutput out;
+    protocol::Buffer chunk = protocol::Buffer(8192);
+};
+
+tls::Awaitable<> flush(tls::Stream& stream, protocol::Buffer& out) {
+    if (out.empty()) co_return;
+    co_await stream.write(out);
+    protocol::Buffer().swap(out);
+}
+
+tls::Awaitable<std::size_t> read_server(tls::Stream& server, std::span<std::uint8_t> into) {
+    try {
+        const std::size_t n = co_await server.read_some(into);
+        co_return n;
+    } catch (const tls::StreamError& error) {
+        throw ServerLegError(error.what());
+    }
+}
+
+tls::Awaitable<> flush_server(tls::Stream& server, protocol::Buffer& out) {
+    try {
+        co_await flush(server, out);
+    } catch (const tls::StreamError& error) {
+        throw ServerLegError(error.what());
+    }
+}
+
+tls::Awaitable<> pass_on_rest(tls::Stream& client, tls::Stream& server, Buffers& buffers) {
+    const auto append = [](protocol::Buffer& to, protocol::Bytes bytes) { to.insert(to.end(), bytes.begin(), bytes.end()); };
+    append(buffers.out.to_client, buffers.from_server.rest());
+    append(buffers.out.to_server, buffers.from_client.rest());
+    co_await flush(client, buffers.out.to_client);
+    co_await flush_server(server, buffers.out.to_server);
+}
+
+}  // namespace
+
+tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, protocol::Login& login, LoginOptions options) {
+    const auto buffers = std::make_unique<Buffers>();
+    buffers->out.to_server.assign(options.startup.begin(), options.startup.end());
+    using Next = protocol::Login::Next;
+    for (;;) {
+        switch (login.next()) {
+            case Next::read_server: {
+                if (const auto message = buffers->from_server.next()) {
+                    login.from_server(*message, buffers->out);
+                    if (message->type == 'K' && login.key() && options.on_key) options.on_key();
+                    break;
+                }
+                if (buffers->from_server.oversized()) {
+                    login.oversized();
+                    break;
+                }
+                co_await flush(client, buffers->out.to_client);
+                co_await flush_server(server, buffers->out.to_server);
+                const std::size_t n = co_await read_server(server, buffers->chunk);
+                if (n == 0) co_return LoginEnd::server_closed;
+                buffers->from_server.append(protocol::Bytes(buffers->chunk).first(n));
+                break;
+            }
+            case Next::read_client: {
+                if (const auto message = buffers->from_client.next()) {
+                    login.from_client(*message, buffers->out);
+                    break;
+                }
+                if (buffers->from_client.oversized()) {
+                    login.oversized();
+                    break;
+                }
+                co_await flush(client, buffers->out.to_client);
+                const std::size_t n = co_await client.read_some(buffers->chunk);
+                if (n == 0) co_return LoginEnd::client_closed;
+                buffers->from_client.append(protocol::Bytes(buffers->chunk).first(n));
+                break;
+            }
+            case Next::derive_key: {
+                protocol::KeyDerivation derivation = login.take_derivation();
+                const protocol::ScramKey key = co_await options.derive_key(std::move(derivation));
+                login.derived(key, buffers->out);
+                break;
+            }
+            case Next::established:
+                if (options.on_established) options.on_established();
+                co_await pass_on_rest(client, server, *buffers);
+                co_return LoginEnd::established;
+            case Next::refused:
+                if (options.may_retry && login.refused_at_once()) co_return LoginEnd::retry;
+                if (options.on_refused) options.on_refused();
+                co_await flush(client, buffers->out.to_client);
+                co_return LoginEnd::refused;
+            case Next::failed: co_return LoginEnd::failed;
+        }
+    }
+}
+
+}  // namespace proxy

@@ -1,0 +1,212 @@
+#include "proxy/session/session.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <array>
+
+#include "proxy/upstream/socket_options.hpp"
+
+namespace proxy {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using protocol::Negotiation;
+
+/// How long a client that was refused may take to read why.
+constexpr std::chrono::seconds farewell_time{2};
+
+/// RFC 8446, 6: a fatal handshake_failure alert in a TLS 1.0 record, which every client understands.
+constexpr std::array<std::uint8_t, 7> handshake_failure_alert{0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x28};
+
+/// Waits for the peer's close; whatever it still says is of no interest, and neither is a flood of it.
+tls::Awaitable<> read_to_end(tls::Stream& stream) {
+    constexpr int max_reads = 64;
+    std::array<std::uint8_t, 1024> ignored{};
+    for (int reads = 0; reads < max_reads; ++reads) {
+        const std::size_t n = co_await stream.read_some(ignored);
+        if (n == 0) co_return;
+    }
+}
+
+}  // namespace
+
+Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::Socket socket)
+    : services_(services),
+      prewarm_(prewarm),
+      accepted_(std::move(accepted)),
+      client_(std::move(socket)),
+      deadline_(Clock::now() + accepted_.login_timeout) {
+    record_.session = accepted_.session;
+    record_.listener = accepted_.route->settings.name;
+    record_.upstream = upstream().settings.name;
+    record_.upstream_sslmode = protocol::to_string(upstream().settings.sslmode);
+    record_.client_addr = accepted_.address;
+    record_.client_port = accepted_.port;
+    record_.accepted = Clock::now();
+    record_.process = services_.processes.owner_of(client_.socket().native_handle());
+    set_options(client_.socket().native_handle(), {.keepalive = accepted_.route->settings.tcp_keepalive});
+    client_.set_deadline(deadline_);
+}
+
+tls::Awaitable<bool> Session::log_in() {
+    bool timed_out = false;
+    try {
+        co_await converse();
+    } catch (const tls::StreamError& error) {
+        timed_out = error.kind() == tls::StreamError::Kind::timed_out;
+        spdlog::debug("{} {}: {}", record_.session, record_.client_addr, error.what());
+    } catch (const std::exception& error) {
+        spdlog::error("{} {}: {}", record_.session, record_.client_addr, error.what());
+    }
+    if (timed_out && aborted_.empty()) co_await refuse_late();
+    settle_tls(established_);
+    if (!aborted_.empty() && !established_) report_cut_off();
+    co_return established_;
+}
+
+void Session::relay(std::function<void()> on_end) {
+    server_->clear_deadline();
+    relay_.emplace(client_, *server_);
+    relay_->start(accepted_.route->settings.idle_timeout, std::move(on_end));
+}
+
+tls::Awaitable<> Session::refuse_late() {
+    try {
+        const Refusal why = login_timeout();
+        co_await refuse(why);
+    } catch (const std::exception& error) {
+        spdlog::debug("{} {}: {}", record_.session, record_.client_addr, error.what());
+    }
+}
+
+void Session::report_cut_off() {
+    Event e = event(EventKind::rejected);
+    e.reason = aborted_;
+    e.sqlstate = "57P01";
+    services_.audit.report(std::move(e));
+}
+
+void Session::report_disconnected() {
+    const RelayResult result = relay_->result();
+    record_.bytes_from_client = result.bytes_from_client;
+    record_.bytes_from_server = result.bytes_from_server;
+    Event e = event(EventKind::disconnected);
+    e.reason = aborted_.empty() ? label(result.end) : aborted_;
+    e.duration = tls::since(record_.accepted);
+    services_.audit.report(std::move(e));
+}
+
+/// TLS that was begun has come to a login now, or never will.
+void Session::settle_tls(bool logged_in) {
+    settle_probe(Probes::Outcome::neither);
+    if (!std::exchange(tls_began_, false)) return;
+    const bool cancelled = negotiation_ && negotiation_->next() == Negotiation::Next::cancel;
+    services_.sources.tls_ended(record_.client_addr, !logged_in && !cancelled, Clock::now());
+}
+
+void Session::abort(std::string reason) {
+    aborted_ = std::move(reason);
+    // Whoever waits for a login is told; within a relayed session nobody knows where a message would end.
+    if (!established_ && can_hear_) client_.send(protocol::serialize(shutting_down().response));
+    client_.close();
+    if (server_) server_->close();
+    if (waiting_) waiting_->cancel();
+}
+
+tls::Awaitable<> Session::converse() {
+    // gcc 12 destroys temporaries of a co_await expression twice when it stands inside a condition or among aggregate arguments
+    // (gcc 99576 and kin): hence the named values here and below.
+    const Opening opening = co_await negotiate();
+    if (opening == Opening::over) co_return;
+    if (opening == Opening::cancel) {
+        co_await forward_cancel(negotiation_->cancel_request());
+        co_return;
+    }
+    if (services_.draining) accepted_.refusal = std::make_unique<Refusal>(shutting_down());
+    if (accepted_.refusal) {
+        co_await refuse(*accepted_.refusal);
+        co_return;
+    }
+    co_await log_in_upstream(*negotiation_);
+    if (!established_) co_return;
+    negotiation_.reset();
+}
+
+// --- Cancel
+
+tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request) {
+    const auto target = services_.cancels.find(request);
+    Event e = event(EventKind::cancel);
+    e.ssl = client_.encrypted();
+    e.matched = target.has_value();
+    if (target) {
+        e.record.upstream_addr = target->address;
+        UpstreamConnection connection = co_await connect_address(*target->route, target->endpoint, target->host, target->tls);
+        if (connection.failure) {
+            e.message = connection.failure->error;
+            spdlog::error("{} {}: cancel request not delivered to {}: {}", record_.session, record_.client_addr, target->address,
+                          connection.failure->error);
+        } else {
+            connection.stream->set_deadline(Clock::now() + target->route->settings.connect_timeout);
+            const protocol::Buffer packet = protocol::serialize(request);
+            co_await connection.stream->write(packet);
+            // The server closes once it has acted; a client may take our own close as that sign.
+            co_await read_to_end(*connection.stream);
+        }
+    }
+    services_.audit.report(std::move(e));
+}
+
+// --- Ends
+
+tls::Awaitable<> Session::refuse(const Refusal& refusal) {
+    if (refusal.reason == protocol::label(protocol::Fault::tls_required)) services_.sources.clear_refused(identity(), Clock::now());
+    Event e = event(EventKind::rejected);
+    e.reason = refusal.reason;
+    e.sqlstate = refusal.response.sqlstate;
+    services_.audit.report(std::move(e));
+    spdlog::warn("{} {}: refused: {}", record_.session, record_.client_addr, refusal.response.message);
+    co_await tell(refusal.response);
+}
+
+/// Sends the client an ErrorResponse, or where it cannot hear one an alert.
+tls::Awaitable<> Session::tell(const protocol::ErrorResponse& response) {
+    client_.set_deadline(Clock::now() + farewell_time);
+    if (can_hear_) {
+        const protocol::Buffer message = protocol::serialize(response);
+        co_await client_.write(message);
+    } else if (!client_.encrypted()) {
+        co_await client_.write(handshake_failure_alert);
+    } else {
+        co_return;
+    }
+    co_await say_goodbye();
+}
+
+/// Closes our side and waits for the client's close: with its bytes still unread, a close would send a reset, which overtakes what was said.
+tls::Awaitable<> Session::say_goodbye() {
+    client_.set_deadline(Clock::now() + farewell_time);
+    client_.close_send(true);
+    try {
+        co_await client_.ignore_rest();
+    } catch (const tls::StreamError&) {
+        // Gone already, or not willing to go: closed now either way.
+    }
+}
+
+Event Session::event(EventKind kind) const {
+    Event e{.kind = kind};
+    e.record = record_;
+    return e;
+}
+
+Sources::Identity Session::identity() const {
+    constexpr std::size_t max_name = 63;  // NAMEDATALEN - 1
+    return {.listener = record_.listener,
+            .address = record_.client_addr,
+            .usename = record_.usename.substr(0, max_name),
+            .datname = record_.datname.substr(0, max_name),
+            .application_name = record_.application_name.substr(0, max_name)};
+}
+
+}  // namespace proxy

@@ -1,0 +1,116 @@
+// One client connection from accept to close: negotiate, connect, authenticate, relay, report (docs/connection.md). Its phases are in
+// session_opening.cpp and session_login.cpp.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "protocol/negotiation.hpp"
+#include "proxy/observation/probe.hpp"
+#include "proxy/observation/sources.hpp"
+#include "proxy/record/audit.hpp"
+#include "proxy/route/snapshot.hpp"
+#include "proxy/session/authenticate.hpp"
+#include "proxy/session/cancel_registry.hpp"
+#include "proxy/session/refusal.hpp"
+#include "proxy/session/relay.hpp"
+#include "proxy/upstream/prewarm.hpp"
+#include "proxy/upstream/resolver.hpp"
+#include "proxy/upstream/upstream.hpp"
+#include "tls/stream.hpp"
+
+namespace proxy {
+
+/// What sessions share. Outlives them all.
+struct Services {
+    Audit& audit;
+    CancelRegistry& cancels;
+    Sources& sources;
+    ProcessOwners& processes;
+    Probes& probes;
+    Resolver& resolver;
+    Offload& key_derivations;
+    std::atomic<bool> draining{false};
+};
+
+/// A connection as the listener hands it over.
+struct Accepted {
+    std::shared_ptr<const ListenerRoute> route;
+    std::string session;  ///< its name
+    std::string address;  ///< empty for a UNIX-domain socket
+    int port = -1;
+    std::chrono::milliseconds login_timeout{60'000};
+    std::unique_ptr<const Refusal> refusal;  ///< decided at accept; told once the client can hear it
+};
+
+class Session {
+   public:
+    /// `prewarm`: its thread's.
+    Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::Socket socket);
+
+    /// Everything up to ReadyForQuery. False: the session is over and reported. Never throws.
+    tls::Awaitable<bool> log_in();
+    /// Everything after, without a coroutine: `on_end` is called when it is over, and may destroy the session.
+    void relay(std::function<void()> on_end);
+    /// For the audit, once the relay is over.
+    void report_disconnected();
+    /// Ends the session from outside, on its own thread.
+    void abort(std::string reason);
+
+   private:
+    enum class Opening { startup, cancel, over };
+
+    tls::Awaitable<> converse();
+    tls::Awaitable<Opening> negotiate();
+    tls::Awaitable<bool> start_client_tls(protocol::Negotiation& negotiation);
+    tls::Awaitable<std::optional<config::ProbeKind>> choose_probe();
+    void settle_probe(Probes::Outcome outcome);
+    Probes::Source probe_source() const;
+    tls::Awaitable<bool> read_opening(protocol::Negotiation& negotiation);
+    void took_startup(const protocol::Negotiation& negotiation);
+    void judge_clear_client(const protocol::Negotiation& negotiation);
+    void judge_closed_client(const protocol::Negotiation& negotiation, const std::string& error);
+    tls::Awaitable<> forward_cancel(const protocol::CancelRequest& request);
+
+    tls::Awaitable<> log_in_upstream(const protocol::Negotiation& negotiation);
+    tls::Awaitable<bool> log_in_through(UpstreamConnection& connection, const protocol::Negotiation& negotiation, bool may_retry);
+    protocol::LoginPolicy login_policy(const UpstreamConnection& connection);
+    tls::Awaitable<protocol::ScramKey> derive_key(protocol::KeyDerivation derivation);
+    void remember_scram(const protocol::Login& login, bool left);
+    tls::Awaitable<> report_login_fault(const protocol::Login& login);
+    void settle_tls(bool logged_in);
+    void register_key(const UpstreamConnection& connection, const protocol::Login& login);
+    void established(const protocol::Login& login);
+
+    tls::Awaitable<> refuse_late();
+    void report_cut_off();
+    tls::Awaitable<> refuse(const Refusal& refusal);
+    tls::Awaitable<> tell(const protocol::ErrorResponse& response);
+    tls::Awaitable<> say_goodbye();
+    Event event(EventKind kind) const;
+    Sources::Identity identity() const;
+    const UpstreamRoute& upstream() const { return *accepted_.route->upstream; }
+
+    Services& services_;
+    Prewarm& prewarm_;
+    Accepted accepted_;
+    tls::Stream client_;
+    std::unique_ptr<tls::Stream> server_;
+    CancelRegistry::Lease lease_;
+    SessionRecord record_;
+    std::chrono::steady_clock::time_point deadline_;
+    std::unique_ptr<protocol::Negotiation> negotiation_;
+    bool can_hear_ = true;  // an ErrorResponse would reach the client: not within its handshake
+    bool established_ = false;
+    bool tls_began_ = false;
+    Probes::Source probed_;
+    bool probe_open_ = false;                    // what came of our certificate, real or not, is still to be told
+    const tls::ServerContext* shown_ = nullptr;  // the one that the client leg's TLS was begun with
+    std::shared_ptr<tls::Timer> waiting_;        // for something other than a stream
+    std::string aborted_;                        // the reason
+    std::optional<Relay> relay_;
+};
+
+}  // namespace proxy

@@ -1,0 +1,141 @@
+#include "proxy/upstream/prewarm.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <deque>
+
+namespace proxy {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+/// After an attempt that failed: clients try as well, and it is them that an upstream should be there for.
+constexpr auto first_pause = 1s;
+constexpr auto longest_pause = 30s;
+/// For all addresses of an upstream; each has its connect_timeout.
+constexpr auto attempt_time = 60s;
+
+}  // namespace
+
+/// One upstream's.
+struct Prewarm::Pool {
+    struct Ready {
+        UpstreamConnection connection;
+        Clock::time_point made;
+    };
+
+    Pool(tls::Executor executor, Resolver& r, std::shared_ptr<const UpstreamRoute> u) : resolver(r), upstream(std::move(u)), changed(executor) {}
+
+    const config::Upstream& settings() const { return upstream->settings; }
+
+    /// The server may have gone, or have said something: then it is of no use. True: to one that had just been made.
+    bool drop_unusable() {
+        const auto now = Clock::now();
+        bool at_once = false;
+        std::erase_if(ready, [&](const Ready& one) {
+            const bool old = now - one.made >= settings().prewarm_max_age;
+            const bool left = !old && !one.connection.stream->is_quiet();
+            at_once = at_once || (left && now - one.made < first_pause);
+            return old || left;
+        });
+        return at_once;
+    }
+
+    /// nullopt: done; otherwise the error. Even without memory the pool goes on trying.
+    tls::Awaitable<std::optional<std::string>> add_one() {
+        try {
+            UpstreamConnection connection = co_await connect_upstream(resolver, *upstream, true, Clock::now() + attempt_time);
+            if (connection.failure) co_return connection.failure->error;
+            if (!stopped) ready.push_back({.connection = std::move(connection), .made = Clock::now()});
+            co_return std::nullopt;
+        } catch (const std::exception& error) {
+            co_return error.what();
+        }
+    }
+
+    /// A client that asks meanwhile changes nothing: its own attempt tells whether the server is back.
+    tls::Awaitable<> rest(std::chrono::seconds pause) {
+        const auto end = Clock::now() + pause;
+        while (!stopped && Clock::now() < end) {
+            changed.expires_at(end);
+            co_await changed.async_wait(tls::returning);
+        }
+    }
+
+    void failed(const std::string& why) {
+        if (!std::exchange(failing, true)) spdlog::warn("upstream \"{}\": no connection can be kept ready: {}", settings().name, why);
+    }
+
+    void succeeded() {
+        if (std::exchange(failing, false)) spdlog::info("upstream \"{}\": connections are kept ready again", settings().name);
+    }
+
+    Resolver& resolver;
+    const std::shared_ptr<const UpstreamRoute> upstream;
+    tls::Timer changed;       // cancelled when there is something to do
+    std::deque<Ready> ready;  // the oldest first
+    bool stopped = false;
+    bool failing = false;
+};
+
+Prewarm::Prewarm(tls::Executor executor, Resolver& resolver) : executor_(std::move(executor)), resolver_(resolver) {}
+
+Prewarm::~Prewarm() { serve({}); }
+
+void Prewarm::serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams) {
+    for (auto& [key, pool] : pools_) {
+        pool->stopped = true;
+        pool->ready.clear();
+        pool->changed.cancel();
+    }
+    pools_.clear();
+    for (const auto& upstream : upstreams) {
+        if (upstream->settings.prewarm == 0) continue;
+        auto pool = std::make_shared<Pool>(executor_, resolver_, upstream);
+        asio::co_spawn(executor_, keep_filled(pool), asio::detached);
+        pools_.emplace(upstream.get(), std::move(pool));
+    }
+}
+
+std::optional<UpstreamConnection> Prewarm::take(const UpstreamRoute& upstream) {
+    const auto found = pools_.find(&upstream);
+    if (found == pools_.end()) return std::nullopt;
+    Pool& pool = *found->second;
+    pool.drop_unusable();
+    pool.changed.cancel();
+    if (pool.ready.empty()) return std::nullopt;
+    UpstreamConnection connection = std::move(pool.ready.front().connection);
+    pool.ready.pop_front();
+    connection.prewarmed = true;
+    connection.resolve = connection.connect = connection.tls_time = 0us;
+    return connection;
+}
+
+tls::Awaitable<> Prewarm::keep_filled(std::shared_ptr<Pool> pool) {
+    std::chrono::seconds pause = first_pause;
+    while (!pool->stopped) {
+        // Without a rest, a server that closes what it has just accepted would be connected to without end.
+        if (pool->drop_unusable()) {
+            pool->failed("the server closes connections before anything is asked of it");
+            co_await pool->rest(first_pause);
+            continue;
+        }
+        const bool full = pool->ready.size() >= pool->settings().prewarm;
+        if (full) {
+            pool->succeeded();
+            pause = first_pause;
+            pool->changed.expires_at(pool->ready.front().made + pool->settings().prewarm_max_age);
+            co_await pool->changed.async_wait(tls::returning);
+            continue;
+        }
+        const std::optional<std::string> error = co_await pool->add_one();
+        if (!error || pool->stopped) continue;
+        pool->failed(*error);
+        co_await pool->rest(pause);
+        pause = std::min<std::chrono::seconds>(pause * 2, longest_pause);
+    }
+}
+
+}  // namespace proxy

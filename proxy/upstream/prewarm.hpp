@@ -1,0 +1,36 @@
+// Server connections that are ready before a client asks for one: TCP, the server's fork and the TLS handshake are over when the StartupMessage
+// comes (`prewarm` of an upstream, for each thread). Each serves one client, and none is kept as long as PostgreSQL's authentication_timeout.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "proxy/route/snapshot.hpp"
+#include "proxy/upstream/resolver.hpp"
+#include "proxy/upstream/upstream.hpp"
+
+namespace proxy {
+
+/// Those of one thread; all calls on that thread.
+class Prewarm {
+   public:
+    Prewarm(tls::Executor executor, Resolver& resolver);
+    ~Prewarm();
+
+    /// From now on for these upstreams only. Connections made by another configuration are closed: its trust anchors may be others.
+    void serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams);
+    /// A connection as of connect_upstream that cost no time; nullopt: none is ready. The server may close it at any moment all the same.
+    std::optional<UpstreamConnection> take(const UpstreamRoute& upstream);
+
+   private:
+    struct Pool;
+    static tls::Awaitable<> keep_filled(std::shared_ptr<Pool> pool);
+
+    tls::Executor executor_;
+    Resolver& resolver_;
+    std::map<const UpstreamRoute*, std::shared_ptr<Pool>> pools_;
+};
+
+}  // namespace proxy
