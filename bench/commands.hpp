@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/conninfo.hpp"
+#include "bench/target/conninfo.hpp"
 
 namespace bench {
 

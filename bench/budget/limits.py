@@ -1,16 +1,16 @@
-"""bench/instructions.toml: what each unit may cost, by Debian release, because compiler, Boost and OpenSSL come from there."""
+"""bench/budget/instructions.toml: what each unit may cost, by Debian release, because compiler, Boost and OpenSSL come from there."""
 
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-FILE = Path(__file__).resolve().parents[1] / "instructions.toml"
+FILE = Path(__file__).with_name("instructions.toml")
 
 # Our own part is what a change of ours changes. OpenSSL chooses its code by the CPU, and gets security updates.
 OWN_EXCESS, TOTAL_EXCESS = 1.05, 1.25
 
 HEADER = """\
-# The instruction budget (docs/performance.md), written by `bench/instructions.py --update`: instructions per unit, as measured then and as
+# The instruction budget (docs/performance.md), written by `bench/budget/instructions.py --update`: instructions per unit, as measured then and as
 # allowed since. `own`: our binary (Boost included) and libstdc++, 5 % more are allowed; `total`: with OpenSSL and libc, 25 % more.
 """
 

@@ -1,0 +1,199 @@
+// Small queries as fast as they are answered, by one client or many; and by one while many others are idle.
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+#include "bench/relay/scenario.hpp"
+#include "bench/relay/sessions.hpp"
+#include "bench/relay/spent.hpp"
+#include "bench/target/histogram.hpp"
+#include "bench/target/interrupt.hpp"
+#include "bench/target/schedule.hpp"
+
+namespace bench {
+namespace {
+
+/// Caches, branch predictors and TCP windows find their ways before anything is counted.
+constexpr std::chrono::milliseconds warm_up{300};
+/// New connections that are made at a time: with more of them due, the rate is not reached, and said so.
+constexpr std::size_t connecting_at_a_time = 64;
+/// Of one that waits until its connection is due, for an interrupt: rare enough not to disturb what is measured.
+constexpr std::chrono::milliseconds longest_wait_for_due{500};
+
+/// Counted is what begins and ends within.
+class Window {
+   public:
+    explicit Window(Duration length) : begin_(Clock::now() + warm_up), end_(begin_ + length) {}
+
+    Clock::time_point begin() const noexcept { return begin_; }
+    Clock::time_point end() const noexcept { return end_; }
+    bool holds(Clock::time_point from, Clock::time_point to) const noexcept { return from >= begin_ && to < end(); }
+    /// Now instead of when it was to be.
+    void end_early() noexcept { end_ = std::min(end(), Clock::now()); }
+
+   private:
+    Clock::time_point begin_;
+    std::atomic<Clock::time_point> end_;
+};
+
+tls::Awaitable<> ping_until_end(Session& session, const Window& window, Histogram& latencies) {
+    for (auto from = Clock::now(); from < window.end();) {
+        co_await session.ping();
+        const auto now = Clock::now();
+        if (window.holds(from, now)) latencies.record(now - from);
+        from = now;
+    }
+}
+
+double microseconds(Duration duration) { return std::chrono::duration<double, std::micro>(duration).count(); }
+
+std::string seconds_text(Duration duration) {
+    const double seconds = std::chrono::duration<double>(duration).count();
+    const std::string text = std::to_string(seconds);
+    return text.substr(0, seconds == std::floor(seconds) ? text.find('.') : text.find('.') + 2) + " s";
+}
+
+void sleep_until(Clock::time_point when) {
+    for (auto now = Clock::now(); now < when && !interrupted(); now = Clock::now()) {
+        std::this_thread::sleep_until(std::min<Clock::time_point>(when, now + longest_sleep));
+    }
+}
+
+/// Sleeps through the window, which an interrupt ends early, while the threads work, and waits for them. They refer to the caller's variables:
+/// whatever fails here, they have to end first.
+Spent watch(Generator& generator, const Subject& subject, Window& window) {
+    Spent spent;
+    std::exception_ptr failure;
+    try {
+        sleep_until(window.begin());
+        const SpentMeter meter(subject);
+        sleep_until(window.end());
+        window.end_early();
+        spent = meter.spent();
+    } catch (const std::exception&) {
+        failure = std::current_exception();
+        window.end_early();
+    }
+    generator.join(window.end() - window.begin() + patience);
+    if (failure) std::rethrow_exception(failure);
+    return spent;
+}
+
+[[noreturn]] void fail_without_answers(Duration duration) {
+    if (interrupted()) throw Interrupted();
+    throw std::runtime_error("not one answer within " + seconds_text(duration));
+}
+
+/// One connection of those that are made at a fixed rate: login, query, close.
+tls::Awaitable<> visit(const Route& route) {
+    const std::unique_ptr<Session> session = co_await Session::open(route);
+    co_await session->ping();
+    session->close();
+}
+
+/// Connections number `lane`, `lane` + connecting_at_a_time, ... of those that are due at `rate` per second.
+tls::Awaitable<> visit_at_rate(const Route& route, const Window& window, double rate, std::size_t lane, std::atomic<unsigned>& made) {
+    const tls::Executor executor = co_await asio::this_coro::executor;
+    tls::Timer timer(executor);
+    for (std::size_t number = lane;; number += connecting_at_a_time) {
+        const auto due = window.begin() + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(static_cast<double>(number) / rate));
+        for (auto now = Clock::now(); now < due && now < window.end(); now = Clock::now()) {
+            timer.expires_at(std::min<Clock::time_point>(due, now + longest_wait_for_due));
+            co_await timer.async_wait(tls::returning);
+        }
+        const auto begun = Clock::now();
+        if (begun >= window.end()) co_return;
+        co_await visit(route);
+        if (window.holds(begun, Clock::now())) ++made;
+    }
+}
+
+}  // namespace
+
+Scenario ping_scenario(const ScenarioOptions& options, unsigned clients, unsigned idle) {
+    const auto measure = [clients, idle, duration = options.duration](Generator& generator, Subject& subject) -> Figures {
+        Sessions beside(generator, subject.route, idle);
+        if (idle > 0) wait_until_quiet(subject);
+        Sessions sessions(generator, subject.route, clients);
+        std::vector<Histogram> latencies(clients);
+        Window window(duration);
+        for (std::size_t i = 0; i < clients; ++i) {
+            generator.spawn(sessions.thread_of(i), ping_until_end(sessions.at(i), window, latencies[i]));
+        }
+        const Spent spent = watch(generator, subject, window);
+        sessions.close();
+        beside.close();
+        if (idle > 0) wait_until_quiet(subject);
+        Histogram all;
+        for (const Histogram& one : latencies) all.add(one);
+        if (all.count() == 0) fail_without_answers(duration);
+        const auto trips = static_cast<double>(all.count());
+        const auto cost = spent.process_cpu ? std::optional(*spent.process_cpu / trips * 1e6) : std::nullopt;
+        return {trips / spent.seconds,
+                microseconds(all.percentile(50)),
+                microseconds(all.percentile(99)),
+                cost,
+                spent.process_cores(),
+                spent.busiest_thread_share,
+                spent.own_cores()};
+    };
+    return {.workload = "ping",
+            .title = "ping, " + std::to_string(clients) + (clients == 1 ? " client" : " clients") +
+                     (idle > 0 ? " beside " + std::to_string(idle) + " idle, " : ", ") + seconds_text(options.duration),
+            .clients = clients,
+            .idle = idle,
+            .metrics = {{.key = "round_trips_per_second", .name = "round trips/s", .digits = 0},
+                        {.key = "latency_p50_us", .name = "latency p50, µs", .digits = 1},
+                        {.key = "latency_p99_us", .name = "latency p99, µs", .digits = 1},
+                        {.key = "cpu_us_per_round_trip", .name = "CPU µs/round trip", .digits = 2},
+                        process_cores_metric(),
+                        busiest_thread_metric(),
+                        own_cores_metric()},
+            .measure = measure};
+}
+
+Scenario busy_among_idle_scenario(const ScenarioOptions& options) {
+    const auto measure = [options](Generator& generator, Subject& subject) -> Figures {
+        // The busy session has thread 0 for itself, if there are several: its latency is not to be that of our own handshakes.
+        const std::size_t others = generator.threads() > 1 ? generator.threads() - 1 : 1;
+        Sessions idle(generator, subject.route, options.idle, 1);
+        Sessions busy(generator, subject.route, 1, 0);
+        Histogram latencies;
+        std::atomic<unsigned> made{0};
+        Window window(options.duration);
+        generator.spawn(0, ping_until_end(busy.at(0), window, latencies));
+        for (std::size_t lane = 0; lane < connecting_at_a_time && options.connect_rate > 0; ++lane) {
+            generator.spawn(generator.threads() - 1 - lane % others, visit_at_rate(subject.route, window, options.connect_rate, lane, made));
+        }
+        const Spent spent = watch(generator, subject, window);
+        busy.close();
+        idle.close();
+        if (latencies.count() == 0) fail_without_answers(options.duration);
+        return {static_cast<double>(latencies.count()) / spent.seconds,
+                microseconds(latencies.percentile(50)),
+                microseconds(latencies.percentile(99)),
+                microseconds(latencies.max()),
+                made / spent.seconds,
+                spent.process_cores(),
+                spent.busiest_thread_share,
+                spent.own_cores()};
+    };
+    const std::string rate = std::to_string(static_cast<unsigned>(std::lround(options.connect_rate)));
+    return {.workload = "busy-among-idle",
+            .title = "busy-among-idle, 1 client among " + std::to_string(options.idle) + " idle, " + rate + " new connections/s, " +
+                     seconds_text(options.duration),
+            .clients = 1,
+            .idle = options.idle,
+            .metrics = {{.key = "round_trips_per_second", .name = "round trips/s", .digits = 0},
+                        {.key = "latency_p50_us", .name = "latency p50, µs", .digits = 1},
+                        {.key = "latency_p99_us", .name = "latency p99, µs", .digits = 1},
+                        {.key = "latency_max_us", .name = "latency max, µs", .digits = 1},
+                        {.key = "new_connections_per_second", .name = "new connections/s", .digits = 1, .compared = false},
+                        process_cores_metric(),
+                        busiest_thread_metric(),
+                        own_cores_metric()},
+            .measure = measure,
+            .passing = options.connect_rate > 0 ? unsigned{connecting_at_a_time} : 0};
+}
+
+}  // namespace bench

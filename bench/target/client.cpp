@@ -1,0 +1,170 @@
+#include "bench/target/client.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <stdexcept>
+
+#include "bench/target/authentication.hpp"
+#include "protocol/startup.hpp"
+
+namespace bench {
+namespace {
+
+using protocol::Message;
+
+/// MaxAllocSize of PostgreSQL (src/include/utils/memutils.h): no message is longer.
+constexpr std::size_t max_message = 0x3fffffff;
+constexpr std::size_t chunk_size = 8192;
+constexpr std::array<std::uint8_t, 5> terminate{'X', 0, 0, 0, 4};
+
+std::runtime_error server_error(const Message& message) {
+    const protocol::ErrorResponse error = protocol::parse_error_response(message.body);
+    return std::runtime_error(error.severity + " " + error.sqlstate + ": " + error.message);
+}
+
+protocol::Buffer query_message(std::string_view sql) {
+    protocol::Buffer out;
+    protocol::Writer writer(out);
+    writer.u8('Q');
+    const std::size_t length = writer.begin_length();
+    writer.cstring(sql);
+    writer.end_length(length);
+    return out;
+}
+
+}  // namespace
+
+Client::Client(const Route& route, Clock::time_point due) : route_(&route), due_(due), messages_(max_message), chunk_(chunk_size) {}
+
+tls::Awaitable<Client> Client::open(const Route& route, Clock::time_point due) {
+    Client client(route, due);
+    try {
+        co_await client.establish();
+    } catch (const std::exception& error) {
+        client.fail(error);
+    }
+    co_return client;
+}
+
+tls::Awaitable<> Client::query(std::string_view sql) {
+    const protocol::Buffer message = query_message(sql);
+    allow_time();
+    watch_.start(Phase::query);
+    try {
+        co_await stream_->write(message);
+        co_await read_to_ready();
+    } catch (const std::exception& error) {
+        fail(error);
+    }
+    watch_.stop();
+}
+
+tls::Awaitable<> Client::close() {
+    allow_time();
+    watch_.start(Phase::close);
+    try {
+        co_await stream_->write(terminate);
+        for (std::size_t n = 1; n > 0;) n = co_await stream_->read_some(chunk_);
+    } catch (const tls::StreamError& error) {
+        // An RST is an end too. Only a peer that does not go away is a failure.
+        if (error.kind() == tls::StreamError::Kind::timed_out) fail(error);
+    }
+    watch_.phases()[Phase::overall] = watch_.stop() - due_;
+    stream_->close();
+}
+
+tls::Awaitable<> Client::establish() {
+    co_await connect();
+    if (route_->tls()) {
+        if (route_->target().sslnegotiation == config::SslNegotiation::postgres) co_await request_tls();
+        co_await start_tls();
+    }
+    co_await log_in();
+    watch_.phases()[Phase::total] = watch_.stop() - due_;
+}
+
+/// Addresses in order, as libpq does: an address that does not answer is part of the price.
+tls::Awaitable<> Client::connect() {
+    const tls::Executor executor = co_await asio::this_coro::executor;
+    const auto deadline = Clock::now() + route_->target().connect_timeout;
+    std::string error;
+    for (const Endpoint& endpoint : route_->endpoints()) {
+        tls::Socket socket(executor);
+        socket.open(endpoint.protocol());
+        const int on = 1;
+        if (!route_->target().is_unix_socket()) ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        stream_ = std::make_unique<tls::Stream>(std::move(socket));
+        stream_->set_deadline(deadline);
+        if (error.empty()) watch_.start(Phase::tcp);
+        const auto [refused] = co_await stream_->socket().async_connect(endpoint, tls::returning);
+        if (!refused) co_return;
+        error = refused == asio::error::operation_aborted ? "timeout expired" : refused.message();
+    }
+    throw std::runtime_error(address_text(route_->target()) + ": " + error);
+}
+
+tls::Awaitable<> Client::request_tls() {
+    watch_.next(Phase::sslrequest);
+    const protocol::Buffer request = protocol::serialize(protocol::SSLRequest{});
+    co_await stream_->write(request);
+    std::array<std::uint8_t, 16> answer{};
+    const std::size_t n = co_await stream_->read_some(answer);
+    if (n == 1 && answer[0] == 'S') co_return;
+    if (n == 1 && answer[0] == 'N') {
+        throw std::runtime_error("server does not support TLS, but sslmode=" + std::string(to_string(route_->target().sslmode)) + " requires it");
+    }
+    throw std::runtime_error(n == 0 ? "server closed the connection in answer to SSLRequest" : "server sent an invalid response to SSLRequest");
+}
+
+tls::Awaitable<> Client::start_tls() {
+    watch_.next(Phase::tls);
+    tls::SslPtr ssl = route_->tls()->connect(route_->target().host);
+    const tls::Handshake handshake = co_await stream_->handshake(std::move(ssl));
+    if (handshake.end == tls::Handshake::End::complete) co_return;
+    const tls::VerifyFailure& verify = stream_->record().verify;
+    throw std::runtime_error(verify.code == X509_V_OK ? handshake.error : "certificate verify failed: " + verify.reason);
+}
+
+tls::Awaitable<> Client::log_in() {
+    Authentication authentication(route_->target());
+    watch_.next(Phase::startup);
+    co_await stream_->write(route_->startup_message());
+    while (!authentication.done()) {
+        const Message message = co_await read_message();
+        if (message.type != 'R') continue;
+        if (watch_.current() == Phase::startup) watch_.next(Phase::authentication);
+        const protocol::Buffer answer = authentication.answer(message.body);
+        if (!answer.empty()) co_await stream_->write(answer);
+    }
+    co_await read_to_ready();
+}
+
+/// The views of the message end with the next call.
+tls::Awaitable<Message> Client::read_message() {
+    for (;;) {
+        const std::optional<Message> message = messages_.next();
+        if (message && message->type == 'E') throw server_error(*message);
+        if (message) co_return *message;
+        if (messages_.oversized()) throw std::runtime_error("server sent something that is no message of PostgreSQL's protocol");
+        const std::size_t n = co_await stream_->read_some(chunk_);
+        if (n == 0) throw std::runtime_error("server closed the connection");
+        messages_.append(protocol::Bytes(chunk_).first(n));
+    }
+}
+
+tls::Awaitable<> Client::read_to_ready() {
+    for (char type = 0; type != 'Z';) {
+        const Message message = co_await read_message();
+        type = message.type;
+    }
+}
+
+/// Query and close have as much time as the login has: it is a limit for what hangs, and part of no measurement.
+void Client::allow_time() { stream_->set_deadline(Clock::now() + route_->target().connect_timeout); }
+
+void Client::fail(const std::exception& error) const { throw std::runtime_error(std::string(to_string(watch_.current())) + ": " + error.what()); }
+
+}  // namespace bench
