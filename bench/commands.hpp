@@ -1,4 +1,5 @@
-// The commands behind `pgairlock-bench NAME`: each takes its parsed options and returns an exit code (docs/bench.md).
+// The commands behind `pgairlock-bench NAME`: each takes its parsed options and returns an exit
+// code (docs/bench.md).
 #pragma once
 
 #include <chrono>

@@ -12,7 +12,8 @@ constexpr const char* about = R"(What a PostgreSQL connection costs, by phase, w
   pgairlock-bench relay 'direct=host=127.0.0.1 port=5555 sslmode=disable' 'proxy=host=127.0.0.1 port=6432 sslmode=disable' --pid proxy=PID
 )";
 
-constexpr const char* exit_codes = "\nExit: 0 done, 1 a connection failed, 2 usage error. Documentation: docs/bench.md.";
+constexpr const char* exit_codes =
+    "\nExit: 0 done, 1 a connection failed, 2 usage error. Documentation: docs/bench.md.";
 
 constexpr const char* connect_examples = R"(
 A target is NAME=CONNINFO, with libpq's keywords: host, hostaddr, port, user, password, dbname, sslmode (disable, require, verify-ca,
@@ -32,25 +33,39 @@ void add_default(CLI::App& command, const std::string& keyword, const std::strin
 }
 
 void add_connect(CLI::App& command, bench::ConnectOptions& options) {
-    command.add_option("targets", options.targets, "NAME=CONNINFO, measured in turn; the first is what the others are compared with")->required();
+    command
+        .add_option("targets", options.targets,
+                    "NAME=CONNINFO, measured in turn; the first is what the others are compared with")
+        ->required();
     add_default(command, "user", "for targets that name none", options.defaults);
     add_default(command, "dbname", "for targets that name none (default: the user's name)", options.defaults);
     add_default(command, "sslmode", "for targets that name none (default: verify-full)", options.defaults);
-    add_default(command, "sslnegotiation", "for targets that name none: postgres (default) or direct", options.defaults);
-    add_default(command, "sslrootcert", "for targets that name none (default, when something is verified: system)", options.defaults);
+    add_default(command, "sslnegotiation", "for targets that name none: postgres (default) or direct",
+                options.defaults);
+    add_default(command, "sslrootcert", "for targets that name none (default, when something is verified: system)",
+                options.defaults);
     command.add_option("--query", options.query, "SQL of the query phase (default: SELECT 1); \"\" for none");
-    command.add_option("--clients", options.clients, "connections at a time (default: 1; with --rate: at most 100)")->check(CLI::Range(1, 10000));
+    command.add_option("--clients", options.clients, "connections at a time (default: 1; with --rate: at most 100)")
+        ->check(CLI::Range(1, 10000));
     command.add_option("--threads", options.threads, "that share the clients (default: 1)")->check(CLI::Range(1, 256));
-    command.add_option("--rate", options.rate, "open loop: begin so many connections per second, and measure from when each was due")
+    command
+        .add_option("--rate", options.rate,
+                    "open loop: begin so many connections per second, and measure from when each was due")
         ->check(CLI::Range(0.001, 1e6));
-    auto* duration = command.add_option("--duration", options.duration, "of each target in each repetition: 500ms, 5s (default), 2m");
+    auto* duration = command.add_option("--duration", options.duration,
+                                        "of each target in each repetition: 500ms, 5s (default), 2m");
     command.add_option("--connections", options.connections, "instead of --duration: so many in each repetition")
         ->check(CLI::PositiveNumber)
         ->excludes(duration);
-    command.add_option("--repetitions", options.repetitions, "how often each target has its turn (default: 3)")->check(CLI::Range(1, 1000));
-    command.add_flag("--libpq", options.libpq, "connect by libpq, which reads the CA file for every connection: phases total, query and close only");
-    command.add_flag("--progress", options.progress, "a line for each repetition on standard error, also when that is no terminal");
-    command.add_option("--format", options.format, "table (default), json, csv or html")->check(CLI::IsMember({"table", "json", "csv", "html"}));
+    command.add_option("--repetitions", options.repetitions, "how often each target has its turn (default: 3)")
+        ->check(CLI::Range(1, 1000));
+    command.add_flag(
+        "--libpq", options.libpq,
+        "connect by libpq, which reads the CA file for every connection: phases total, query and close only");
+    command.add_flag("--progress", options.progress,
+                     "a line for each repetition on standard error, also when that is no terminal");
+    command.add_option("--format", options.format, "table (default), json, csv or html")
+        ->check(CLI::IsMember({"table", "json", "csv", "html"}));
     command.add_option("--output", options.output, "write the report to this file");
     command.footer(connect_examples);
 }
@@ -66,14 +81,22 @@ Example: a proxy before the null backend, and the null backend itself.
 Exit: 0 done, 1 a measurement failed, 2 usage error.)";
 
 void add_relay(CLI::App& command, bench::RelayOptions& options) {
-    command.add_option("targets", options.targets, "NAME=CONNINFO, measured in turn; the first is what the others are compared with")->required();
+    command
+        .add_option("targets", options.targets,
+                    "NAME=CONNINFO, measured in turn; the first is what the others are compared with")
+        ->required();
     add_default(command, "user", "for targets that name none (default: bench)", options.defaults);
     add_default(command, "dbname", "for targets that name none (default: the user's name)", options.defaults);
     add_default(command, "sslmode", "for targets that name none (default: verify-full)", options.defaults);
-    add_default(command, "sslrootcert", "for targets that name none (default, when something is verified: system)", options.defaults);
-    command.add_option("--pid", options.pids, "NAME=PID of a process whose cost is the target's, with its children; may be repeated")
+    add_default(command, "sslrootcert", "for targets that name none (default, when something is verified: system)",
+                options.defaults);
+    command
+        .add_option("--pid", options.pids,
+                    "NAME=PID of a process whose cost is the target's, with its children; may be repeated")
         ->allow_extra_args(false);
-    command.add_option("--workload", options.workloads, "copy-out, copy-in, ping (these are the default), idle, busy-among-idle; may be repeated")
+    command
+        .add_option("--workload", options.workloads,
+                    "copy-out, copy-in, ping (these are the default), idle, busy-among-idle; may be repeated")
         ->check(CLI::IsMember({"copy-out", "copy-in", "ping", "idle", "busy-among-idle"}))
         ->allow_extra_args(false)
         ->delimiter(',');
@@ -81,26 +104,37 @@ void add_relay(CLI::App& command, bench::RelayOptions& options) {
         ->check(CLI::Range(1, 10000))
         ->allow_extra_args(false)
         ->delimiter(',');
-    command.add_option("--idle-beside", options.idle_beside, "idle connections that are held while ping measures, such as 0,1000,5000 (default: 0)")
+    command
+        .add_option("--idle-beside", options.idle_beside,
+                    "idle connections that are held while ping measures, such as 0,1000,5000 (default: 0)")
         ->check(CLI::Range(0, 1000000))
         ->allow_extra_args(false)
         ->delimiter(',');
-    command.add_option("--copy-clients", options.copy_clients, "that copy at the same time (default: 1)")->check(CLI::Range(1, 10000));
-    command.add_option("--copy-mb", options.copy_mb, "size of one COPY, in 10^6 bytes (default: 1000)")->check(CLI::Range(1, 1000000));
+    command.add_option("--copy-clients", options.copy_clients, "that copy at the same time (default: 1)")
+        ->check(CLI::Range(1, 10000));
+    command.add_option("--copy-mb", options.copy_mb, "size of one COPY, in 10^6 bytes (default: 1000)")
+        ->check(CLI::Range(1, 1000000));
     command.add_option("--duration", options.duration, "of ping and busy-among-idle: 500ms, 3s (default), 2m");
-    command.add_option("--idle", options.idle, "connections that idle and busy-among-idle hold (default: 1000)")->check(CLI::Range(1, 1000000));
-    command.add_option("--connect-rate", options.connect_rate, "new connections per second of busy-among-idle (default: 50)")
+    command.add_option("--idle", options.idle, "connections that idle and busy-among-idle hold (default: 1000)")
+        ->check(CLI::Range(1, 1000000));
+    command
+        .add_option("--connect-rate", options.connect_rate,
+                    "new connections per second of busy-among-idle (default: 50)")
         ->check(CLI::Range(0.0, 1e6));
-    command.add_option("--repetitions", options.repetitions, "how often each target has its turn (default: 3)")->check(CLI::Range(1, 1000));
-    command.add_option("--threads", options.threads, "of the load generator (default: one per core)")->check(CLI::Range(1, 256));
-    command.add_option("--format", options.format, "table (default), json or csv")->check(CLI::IsMember({"table", "json", "csv"}));
+    command.add_option("--repetitions", options.repetitions, "how often each target has its turn (default: 3)")
+        ->check(CLI::Range(1, 1000));
+    command.add_option("--threads", options.threads, "of the load generator (default: one per core)")
+        ->check(CLI::Range(1, 256));
+    command.add_option("--format", options.format, "table (default), json or csv")
+        ->check(CLI::IsMember({"table", "json", "csv"}));
     command.add_option("--output", options.output, "write the report to this file");
     command.footer(relay_examples);
 }
 
 void add_serve(CLI::App& command, bench::ServeOptions& options) {
     command.add_option("--listen", options.listen, "ADDR:PORT (default: 127.0.0.1:0, any free port)");
-    auto* cert = command.add_option("--cert-file", options.cert_file, "PEM certificate chain; without it there is no TLS");
+    auto* cert =
+        command.add_option("--cert-file", options.cert_file, "PEM certificate chain; without it there is no TLS");
     auto* key = command.add_option("--key-file", options.key_file, "its private key")->needs(cert);
     cert->needs(key);
     command.add_option("--threads", options.threads, "(default: one per core)")->check(CLI::Range(1, 256));
@@ -123,25 +157,27 @@ int main(int argc, char** argv) {
 
     bench::ConnectOptions connect;
     connect.version = PGAIRLOCK_VERSION;
-    CLI::App* connect_command =
-        app.add_subcommand("connect", "Open and close connections to one or more targets in alternation, and time each phase.");
+    CLI::App* connect_command = app.add_subcommand(
+        "connect", "Open and close connections to one or more targets in alternation, and time each phase.");
     add_connect(*connect_command, connect);
 
     bench::RelayOptions relay;
-    if (const char* password = std::getenv("PGPASSWORD")) connect.defaults["password"] = relay.defaults["password"] = password;
+    if (const char* password = std::getenv("PGPASSWORD"))
+        connect.defaults["password"] = relay.defaults["password"] = password;
     relay.version = PGAIRLOCK_VERSION;
     relay.defaults["user"] = "bench";
-    CLI::App* relay_command = app.add_subcommand("relay", "What a relayed byte, a round trip and an idle connection cost, with and without a proxy.");
+    CLI::App* relay_command = app.add_subcommand(
+        "relay", "What a relayed byte, a round trip and an idle connection cost, with and without a proxy.");
     add_relay(*relay_command, relay);
 
     bench::ServeOptions serve;
-    CLI::App* serve_command =
-        app.add_subcommand("serve", "The null backend: a PostgreSQL server without a database, as fast as memory, until SIGTERM.");
+    CLI::App* serve_command = app.add_subcommand(
+        "serve", "The null backend: a PostgreSQL server without a database, as fast as memory, until SIGTERM.");
     add_serve(*serve_command, serve);
 
     bench::ForwardOptions forward;
-    CLI::App* forward_command =
-        app.add_subcommand("forward", "The null proxy: hands bytes on and looks at none, what every proxy costs at least, until SIGTERM.");
+    CLI::App* forward_command = app.add_subcommand(
+        "forward", "The null proxy: hands bytes on and looks at none, what every proxy costs at least, until SIGTERM.");
     add_forward(*forward_command, forward);
 
     try {

@@ -25,9 +25,13 @@ std::string to_string(const Address& address) {
     return (is_ipv6 ? "[" + address.host + "]" : address.host) + ":" + std::to_string(address.port);
 }
 
-std::string_view to_string(ClientTlsMode mode) noexcept { return names<ClientTlsMode>()[static_cast<std::size_t>(mode)]; }
+std::string_view to_string(ClientTlsMode mode) noexcept {
+    return names<ClientTlsMode>()[static_cast<std::size_t>(mode)];
+}
 
-std::string_view to_string(TlsVersion version) noexcept { return names<TlsVersion>()[static_cast<std::size_t>(version)]; }
+std::string_view to_string(TlsVersion version) noexcept {
+    return names<TlsVersion>()[static_cast<std::size_t>(version)];
+}
 
 std::string_view to_string(ProbeKind kind) noexcept {
     switch (kind) {
@@ -48,7 +52,8 @@ bool Cidr::contains(const std::array<std::uint8_t, 16>& address) const noexcept 
 }
 
 const Upstream* Config::find_upstream(std::string_view name) const noexcept {
-    const auto found = std::find_if(upstreams.begin(), upstreams.end(), [&](const Upstream& u) { return u.name == name; });
+    const auto found =
+        std::find_if(upstreams.begin(), upstreams.end(), [&](const Upstream& u) { return u.name == name; });
     return found == upstreams.end() ? nullptr : &*found;
 }
 

@@ -1,4 +1,5 @@
-// The whole configuration as plain data. Built by load() from a TOML file, or by the command line; never changed afterwards.
+// The whole configuration as plain data. Built by load() from a TOML file, or by the command line;
+// never changed afterwards.
 #pragma once
 
 #include <array>
@@ -15,7 +16,8 @@ namespace config {
 
 using Duration = std::chrono::milliseconds;
 
-/// Where a value came from, so that any later error can point at it. line 0: a command-line flag or a default.
+/// Where a value came from, so that any later error can point at it. line 0: a command-line flag or
+/// a default.
 struct Origin {
     std::string file;  ///< configuration file, or "command line"
     int line = 0;
@@ -29,10 +31,12 @@ struct Diagnostic {
     std::string message;
 };
 
-/// "pgairlock.toml:12:13: listener.tls.mode: ..." or "--sslmode: ..." ; parts that are not known are left out.
+/// "pgairlock.toml:12:13: listener.tls.mode: ..." or "--sslmode: ..." ; parts that are not known
+/// are left out.
 std::string to_string(const Diagnostic& diagnostic);
 
-/// A file named by the configuration; paths are made absolute against the configuration file's folder.
+/// A file named by the configuration; paths are made absolute against the configuration file's
+/// folder.
 struct File {
     std::string path;  ///< empty: not given
     Origin origin;
@@ -51,7 +55,8 @@ struct Address {
 /// "127.0.0.1:6432", "[::1]:6432", "unix:/run/x".
 std::string to_string(const Address& address);
 
-/// An address range of listener.allow. IPv4 is kept as v4-mapped IPv6 so that one comparison serves both.
+/// An address range of listener.allow. IPv4 is kept as v4-mapped IPv6 so that one comparison serves
+/// both.
 struct Cidr {
     std::array<std::uint8_t, 16> bytes{};
     int prefix_length = 128;  ///< 0 to 128, counted in the mapped form
@@ -122,15 +127,18 @@ struct Listener {
 };
 
 enum class SslNegotiation { postgres, direct };
-/// libpq's other values need several hosts to be asked for their role, which this release does not do.
+/// libpq's other values need several hosts to be asked for their role, which this release does not
+/// do.
 enum class TargetSessionAttrs { any };
 
 struct Upstream {
     std::string name;
     std::vector<Address> hosts;
     protocol::SslMode sslmode = protocol::SslMode::verify_full;
-    std::vector<File> sslrootcert_candidate;  ///< rehearsal: every handshake is also judged against these, never enforced
-    std::vector<File> sslrootcert;            ///< path "system": the operating system's. Empty: not given (then verify-full means "system")
+    std::vector<File>
+        sslrootcert_candidate;  ///< rehearsal: every handshake is also judged against these, never enforced
+    std::vector<File>
+        sslrootcert;  ///< path "system": the operating system's. Empty: not given (then verify-full means "system")
     SslNegotiation sslnegotiation = SslNegotiation::postgres;
     File sslcert;
     File sslkey;
@@ -164,7 +172,8 @@ enum class ProbeKind { untrusted, wrong_name, candidate };
 /// "untrusted", "wrong-name", "candidate".
 std::string_view to_string(ProbeKind kind) noexcept;
 
-/// Certificate probes: another certificate is shown to a few connections, to see whether the client notices.
+/// Certificate probes: another certificate is shown to a few connections, to see whether the client
+/// notices.
 struct Probe {
     bool enabled = false;
     std::vector<ProbeKind> kinds{ProbeKind::untrusted, ProbeKind::wrong_name, ProbeKind::candidate};
@@ -180,9 +189,10 @@ struct Probe {
 };
 
 struct Audit {
-    std::string file = "audit.jsonl";                            ///< relative to the state directory; "-": stdout; empty: off
-    std::string inventory = "inventory.db";                      ///< relative to the state directory; postgresql://...; empty: off
-    Duration inventory_retention{std::chrono::hours(24 * 400)};  ///< clients and days not seen for so long are forgotten
+    std::string file = "audit.jsonl";        ///< relative to the state directory; "-": stdout; empty: off
+    std::string inventory = "inventory.db";  ///< relative to the state directory; postgresql://...; empty: off
+    Duration inventory_retention{
+        std::chrono::hours(24 * 400)};  ///< clients and days not seen for so long are forgotten
     bool process_owner = true;
     Probe probe;
 };

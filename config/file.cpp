@@ -29,7 +29,8 @@ class Descriptor {
 
 std::string last_error() { return std::generic_category().message(errno); }
 
-/// PostgreSQL's rule and words: check_ssl_key_file_permissions() in src/backend/libpq/be-secure-common.c.
+/// PostgreSQL's rule and words: check_ssl_key_file_permissions() in
+/// src/backend/libpq/be-secure-common.c.
 std::string permission_fault(const struct stat& status) {
     if (status.st_uid != ::geteuid() && status.st_uid != 0) return "must be owned by the current user or root";
     // Group read is for system-wide keys of root that are shared with services through a group.
@@ -76,8 +77,8 @@ std::optional<protocol::Buffer> read_file(const File& file, FileKind kind, std::
         errors.push_back({file.origin, quoted(file, kind) + " " + why});
         return std::nullopt;
     };
-    // Checked and read through one descriptor, so that the file judged is the file used. O_NONBLOCK: opening a FIFO must not wait
-    // for a writer.
+    // Checked and read through one descriptor, so that the file judged is the file used.
+    // O_NONBLOCK: opening a FIFO must not wait for a writer.
     const Descriptor fd(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat status {};
     if (fd.get() < 0) return refuse("cannot be opened: " + last_error());

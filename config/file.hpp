@@ -9,8 +9,8 @@
 
 namespace config {
 
-/// `certificate`: anyone may read it. `private_key`, `users`: refused when group or others may, by PostgreSQL's rule (0600 or less when owned
-/// by us, 0640 or less when owned by root).
+/// `certificate`: anyone may read it. `private_key`, `users`: refused when group or others may, by
+/// PostgreSQL's rule (0600 or less when owned by us, 0640 or less when owned by root).
 enum class FileKind { certificate, private_key, users };
 
 /// 'private key file "/etc/x.key"', for messages.

@@ -1,4 +1,5 @@
-// The command line's short form of a file: the same tree, so that every rule and default is the same.
+// The command line's short form of a file: the same tree, so that every rule and default is the
+// same.
 #include "config/load.hpp"
 #include "config/read.hpp"
 
@@ -53,7 +54,9 @@ void add_text(Node& table, std::string key, const std::string& text, std::string
     table.children.push_back(std::move(value));
 }
 
-Origin origin_of(std::string_view flag) { return {.file = "command line", .line = 0, .column = 0, .key = std::string{flag}}; }
+Origin origin_of(std::string_view flag) {
+    return {.file = "command line", .line = 0, .column = 0, .key = std::string{flag}};
+}
 
 }  // namespace
 }  // namespace config

@@ -8,14 +8,15 @@ using namespace std::string_view_literals;
 
 template <>
 const Section<Log>& section() {
-    static const Section<Log> it{"[log]",
-                                 "Messages for operators.",
-                                 {
-                                     {"level", &Log::level, R"("info")", "The least severe messages that are written."},
-                                     {"format", &Log::format, R"("text")", "Lines for people, or one JSON object a line."},
-                                     {"file", &Log::file, R"("")", "Where messages go; reopened on SIGUSR1. Empty: standard error.", Rule::path},
-                                 },
-                                 {}};
+    static const Section<Log> it{
+        "[log]",
+        "Messages for operators.",
+        {
+            {"level", &Log::level, R"("info")", "The least severe messages that are written."},
+            {"format", &Log::format, R"("text")", "Lines for people, or one JSON object a line."},
+            {"file", &Log::file, R"("")", "Where messages go; reopened on SIGUSR1. Empty: standard error.", Rule::path},
+        },
+        {}};
     return it;
 }
 
@@ -28,12 +29,15 @@ const Section<Runtime>& section() {
             {"threads", &Runtime::threads, "0", "Worker threads; 0: one per core."},
             {"max_connections", &Runtime::max_connections, "10000",
              "Client connections at a time; beyond it clients get FATAL 53300 `too_many_connections`.", Rule::positive},
-            {"max_connections_per_address", &Runtime::max_connections_per_address, "0", "The same for one client address; 0: no limit."},
-            {"client_login_timeout", &Runtime::client_login_timeout, R"("60s")", "From accepting a connection to the server's first ReadyForQuery.",
-             Rule::positive},
-            {"drain_timeout", &Runtime::drain_timeout, R"("30s")", "How long sessions may go on after SIGTERM; `0s`: they end at once."},
+            {"max_connections_per_address", &Runtime::max_connections_per_address, "0",
+             "The same for one client address; 0: no limit."},
+            {"client_login_timeout", &Runtime::client_login_timeout, R"("60s")",
+             "From accepting a connection to the server's first ReadyForQuery.", Rule::positive},
+            {"drain_timeout", &Runtime::drain_timeout, R"("30s")",
+             "How long sessions may go on after SIGTERM; `0s`: they end at once."},
             {"state_dir", &Runtime::state_dir, R"("")",
-             "Folder for what pgairlock writes: generated certificates and audit files. Empty: `$STATE_DIRECTORY`, else "
+             "Folder for what pgairlock writes: generated certificates and audit files. Empty: `$STATE_DIRECTORY`, "
+             "else "
              "`/var/lib/pgairlock` for root, else `$XDG_STATE_HOME/pgairlock`.",
              Rule::path},
         },
@@ -47,17 +51,20 @@ const Section<Listener>& section() {
         "[[listener]]",
         "Where clients connect. The table may be repeated; a file without one gets a listener with the defaults.",
         {
-            {"name", &Listener::name, R"("")", "Its name in logs and audit events. Empty: the upstream's name, or `listener-N` when that is taken."},
-            {"listen", &Listener::listen, R"(["127.0.0.1:6432"])", "IP addresses with a port, and `unix:/path`. A change needs a restart.",
-             Rule::listen_address},
+            {"name", &Listener::name, R"("")",
+             "Its name in logs and audit events. Empty: the upstream's name, or `listener-N` when that is taken."},
+            {"listen", &Listener::listen, R"(["127.0.0.1:6432"])",
+             "IP addresses with a port, and `unix:/path`. A change needs a restart.", Rule::listen_address},
             {"upstream", &Listener::upstream, R"("")",
              "Name of the `[upstream.NAME]` that its connections go to. May be left out when there is exactly one."},
             {"allow", &Listener::allow, R"(["127.0.0.0/8", "::1/128"])",
-             "Client addresses that are let in, as `ADDRESS/BITS`; others are refused and audited. Not asked of UNIX-domain "
+             "Client addresses that are let in, as `ADDRESS/BITS`; others are refused and audited. Not asked of "
+             "UNIX-domain "
              "sockets."},
-            {"idle_timeout", &Listener::idle_timeout, R"("0s")", "Sessions on which nothing moves for so long are ended; `0s`: never."},
-            {"tcp_keepalive", &Listener::tcp_keepalive, R"("60s")", "Idle time before TCP keepalive probes to the client; `0s`: off.",
-             Rule::tcp_timer},
+            {"idle_timeout", &Listener::idle_timeout, R"("0s")",
+             "Sessions on which nothing moves for so long are ended; `0s`: never."},
+            {"tcp_keepalive", &Listener::tcp_keepalive, R"("60s")",
+             "Idle time before TCP keepalive probes to the client; `0s`: off.", Rule::tcp_timer},
         },
         {"tls"}};
     return it;
@@ -70,25 +77,34 @@ const Section<ListenerTls>& section() {
         "TLS towards the clients of the `[[listener]]` above it.",
         {
             {"mode", &ListenerTls::mode, R"("allow")",
-             "`disable`: TLS is not offered; `allow`: the client decides; `require`: plain connections get FATAL 28000."},
+             "`disable`: TLS is not offered; `allow`: the client decides; `require`: plain connections get FATAL "
+             "28000."},
             {"direct", &ListenerTls::direct, "true", "Accept PostgreSQL 17's direct TLS (`sslnegotiation=direct`)."},
             {"cert_file", &ListenerTls::cert_file, R"("")",
              "Certificate chain, PEM; reloaded when it changes. Empty: one is generated in the state directory."},
-            {"key_file", &ListenerTls::key_file, R"("")", "Its private key, PEM, not encrypted; refused when group or others may read it."},
+            {"key_file", &ListenerTls::key_file, R"("")",
+             "Its private key, PEM, not encrypted; refused when group or others may read it."},
             {"trust", &ListenerTls::trust, R"("distributed")",
-             "`distributed`: verifying clients are expected to trust the certificate; `undistributed`: nobody was given its CA, "
+             "`distributed`: verifying clients are expected to trust the certificate; `undistributed`: nobody was "
+             "given its CA, "
              "so "
              "whoever completes the handshake does not verify."},
-            {"ca_file", &ListenerTls::ca_file, R"("")", "CA certificates, PEM, that client certificates are verified against."},
+            {"ca_file", &ListenerTls::ca_file, R"("")",
+             "CA certificates, PEM, that client certificates are verified against."},
             {"client_cert", &ListenerTls::client_cert, R"("disable")",
              "Whether TLS clients are asked for a certificate, and whether they must have one."},
             {"ssl_min_protocol_version", &ListenerTls::ssl_min_protocol_version, R"("TLSv1.2")",
              "Lowest TLS version; below `TLSv1.2` needs `legacy = true`.", Rule::not_empty},
-            {"ssl_max_protocol_version", &ListenerTls::ssl_max_protocol_version, R"("")", "Highest TLS version. Empty: the newest."},
-            {"ssl_ciphers", &ListenerTls::ssl_ciphers, R"("")", "Cipher list up to TLS 1.2, in OpenSSL's syntax. Empty: OpenSSL's."},
-            {"ssl_tls13_ciphers", &ListenerTls::ssl_tls13_ciphers, R"("")", "Cipher suites of TLS 1.3. Empty: OpenSSL's."},
-            {"ssl_groups", &ListenerTls::ssl_groups, R"("")", "Key exchange groups, separated by colons. Empty: OpenSSL's."},
-            {"legacy", &ListenerTls::legacy, "false", "Lower OpenSSL's security level on this leg only, for very old clients; audited as weak."},
+            {"ssl_max_protocol_version", &ListenerTls::ssl_max_protocol_version, R"("")",
+             "Highest TLS version. Empty: the newest."},
+            {"ssl_ciphers", &ListenerTls::ssl_ciphers, R"("")",
+             "Cipher list up to TLS 1.2, in OpenSSL's syntax. Empty: OpenSSL's."},
+            {"ssl_tls13_ciphers", &ListenerTls::ssl_tls13_ciphers, R"("")",
+             "Cipher suites of TLS 1.3. Empty: OpenSSL's."},
+            {"ssl_groups", &ListenerTls::ssl_groups, R"("")",
+             "Key exchange groups, separated by colons. Empty: OpenSSL's."},
+            {"legacy", &ListenerTls::legacy, "false",
+             "Lower OpenSSL's security level on this leg only, for very old clients; audited as weak."},
         },
         {"certificate"}};
     return it;
@@ -98,12 +114,13 @@ template <>
 const Section<Certificate>& section() {
     static const Section<Certificate> it{
         "[[listener.tls.certificate]]",
-        "Further certificates: RSA beside ECDSA, or others by the name that the client asks for. The table may be repeated.",
+        "Further certificates: RSA beside ECDSA, or others by the name that the client asks for. The table may be "
+        "repeated.",
         {
             {"cert_file", &Certificate::cert_file, "", "As in `[listener.tls]`."},
             {"key_file", &Certificate::key_file, "", "As in `[listener.tls]`."},
-            {"server_names", &Certificate::server_names, "[]", "Names (SNI) that it is shown for; `*.` may stand in front. Empty: any.",
-             Rule::server_name},
+            {"server_names", &Certificate::server_names, "[]",
+             "Names (SNI) that it is shown for; `*.` may stand in front. Empty: any.", Rule::server_name},
         },
         {}};
     return it;
@@ -116,40 +133,56 @@ const Section<Upstream>& section() {
         "A PostgreSQL server, by a name of your choice. At least one is needed.",
         {
             {"hosts", &Upstream::hosts, "",
-             "`HOST:PORT` (5432 when left out) or `unix:/path`, tried in order; names are resolved anew for every connection.", Rule::host_address},
+             "`HOST:PORT` (5432 when left out) or `unix:/path`, tried in order; names are resolved anew for every "
+             "connection.",
+             Rule::host_address},
             {"sslmode", &Upstream::sslmode, R"("verify-full")", "As in libpq."},
             {"sslrootcert", &Upstream::sslrootcert, "[]",
-             "CA certificates, PEM, that the server is verified against, or `system`; reloaded when they change. Empty: `system` "
+             "CA certificates, PEM, that the server is verified against, or `system`; reloaded when they change. "
+             "Empty: `system` "
              "for "
              "`verify-full`."},
             {"sslrootcert_candidate", &Upstream::sslrootcert_candidate, "[]",
-             "Rehearsal of a rotation: every server certificate is also judged against these CA files. The result is recorded "
+             "Rehearsal of a rotation: every server certificate is also judged against these CA files. The result is "
+             "recorded "
              "(`candidate_ok`), never enforced."},
-            {"sslnegotiation", &Upstream::sslnegotiation, R"("postgres")", "`direct` starts with TLS at once; PostgreSQL 17 and later."},
+            {"sslnegotiation", &Upstream::sslnegotiation, R"("postgres")",
+             "`direct` starts with TLS at once; PostgreSQL 17 and later."},
             {"sslcert", &Upstream::sslcert, R"("")", "Client certificate for the server, PEM."},
-            {"sslkey", &Upstream::sslkey, R"("")", "Its private key, PEM, not encrypted; refused when group or others may read it."},
-            {"ssl_ciphers", &Upstream::ssl_ciphers, R"("")", "Cipher list up to TLS 1.2, in OpenSSL's syntax. Empty: OpenSSL's."},
+            {"sslkey", &Upstream::sslkey, R"("")",
+             "Its private key, PEM, not encrypted; refused when group or others may read it."},
+            {"ssl_ciphers", &Upstream::ssl_ciphers, R"("")",
+             "Cipher list up to TLS 1.2, in OpenSSL's syntax. Empty: OpenSSL's."},
             {"ssl_tls13_ciphers", &Upstream::ssl_tls13_ciphers, R"("")", "Cipher suites of TLS 1.3. Empty: OpenSSL's."},
             {"ssl_groups", &Upstream::ssl_groups, R"("P-256:X25519:P-384")",
-             "Key exchange groups. P-256 comes first because it is PostgreSQL's own, which saves a HelloRetryRequest. Empty: the "
+             "Key exchange groups. P-256 comes first because it is PostgreSQL's own, which saves a HelloRetryRequest. "
+             "Empty: the "
              "default."},
             {"ssl_server_name", &Upstream::ssl_server_name, R"("")",
              "Name to send (SNI) and to verify instead of the host's, for private DNS and tunnels.", Rule::host_name},
-            {"ssl_min_protocol_version", &Upstream::ssl_min_protocol_version, R"("TLSv1.2")", "Lowest TLS version.", Rule::not_empty},
-            {"ssl_max_protocol_version", &Upstream::ssl_max_protocol_version, R"("")", "Highest TLS version. Empty: the newest."},
-            {"target_session_attrs", &Upstream::target_session_attrs, R"("any")", "The kind of server that is wanted among `hosts`."},
+            {"ssl_min_protocol_version", &Upstream::ssl_min_protocol_version, R"("TLSv1.2")", "Lowest TLS version.",
+             Rule::not_empty},
+            {"ssl_max_protocol_version", &Upstream::ssl_max_protocol_version, R"("")",
+             "Highest TLS version. Empty: the newest."},
+            {"target_session_attrs", &Upstream::target_session_attrs, R"("any")",
+             "The kind of server that is wanted among `hosts`."},
             {"prewarm", &Upstream::prewarm, "0",
-             "TLS connections to the server that each thread keeps ready, so that a client need not wait for them. They occupy no slot of "
+             "TLS connections to the server that each thread keeps ready, so that a client need not wait for them. "
+             "They occupy no slot of "
              "`max_connections`, but a process each."},
             {"prewarm_max_age", &Upstream::prewarm_max_age, R"("30s")",
-             "How long one is kept; then it is closed and made anew. The server's `authentication_timeout` (60 s) runs meanwhile, and the "
+             "How long one is kept; then it is closed and made anew. The server's `authentication_timeout` (60 s) runs "
+             "meanwhile, and the "
              "login must fit into the rest.",
              Rule::positive},
-            {"connect_timeout", &Upstream::connect_timeout, R"("5s")", "For each address: TCP, TLS negotiation and handshake.", Rule::positive},
-            {"tcp_keepalive", &Upstream::tcp_keepalive, R"("60s")", "Idle time before TCP keepalive probes to the server; `0s`: off.",
-             Rule::tcp_timer},
+            {"connect_timeout", &Upstream::connect_timeout, R"("5s")",
+             "For each address: TCP, TLS negotiation and handshake.", Rule::positive},
+            {"tcp_keepalive", &Upstream::tcp_keepalive, R"("60s")",
+             "Idle time before TCP keepalive probes to the server; `0s`: off.", Rule::tcp_timer},
             {"tcp_user_timeout", &Upstream::tcp_user_timeout, R"("0s")",
-             "How long sent data may stay unacknowledged before the connection is given up; `0s`: the kernel's default.", Rule::tcp_timer},
+             "How long sent data may stay unacknowledged before the connection is given up; `0s`: the kernel's "
+             "default.",
+             Rule::tcp_timer},
         },
         {}};
     return it;
@@ -157,18 +190,21 @@ const Section<Upstream>& section() {
 
 template <>
 const Section<Auth>& section() {
-    static const Section<Auth> it{
-        "[auth]",
-        "How logins with SCRAM cross two TLS connections ([authentication.md](authentication.md)). Other methods always pass through.",
-        {
-            {"scram", &Auth::scram, R"("auto")",
-             "`auto`: pass through what can be, and ask clients for their password where channel binding is in the way; `passthrough`: "
-             "never ask; `bridge`: always ask, for drivers without SCRAM; `terminate`: be the SCRAM server, by `users_file`."},
-            {"users_file", &Auth::users_file, R"("")",
-             "Users with passwords or SCRAM secrets, in the format of PgBouncer's `userlist.txt`; refused when group or others may read "
-             "it, reloaded when it changes. Needed by `terminate`, of no effect otherwise."},
-        },
-        {}};
+    static const Section<Auth> it{"[auth]",
+                                  "How logins with SCRAM cross two TLS connections "
+                                  "([authentication.md](authentication.md)). Other methods always pass through.",
+                                  {
+                                      {"scram", &Auth::scram, R"("auto")",
+                                       "`auto`: pass through what can be, and ask clients for their password where "
+                                       "channel binding is in the way; `passthrough`: "
+                                       "never ask; `bridge`: always ask, for drivers without SCRAM; `terminate`: be "
+                                       "the SCRAM server, by `users_file`."},
+                                      {"users_file", &Auth::users_file, R"("")",
+                                       "Users with passwords or SCRAM secrets, in the format of PgBouncer's "
+                                       "`userlist.txt`; refused when group or others may read "
+                                       "it, reloaded when it changes. Needed by `terminate`, of no effect otherwise."},
+                                  },
+                                  {}};
     return it;
 }
 
@@ -181,11 +217,13 @@ const Section<Audit>& section() {
             {"file", &Audit::file, R"("audit.jsonl")",
              "JSON Lines; relative to the state directory, reopened on SIGUSR1. `-`: standard output. Empty: off."},
             {"inventory", &Audit::inventory, R"("inventory.db")",
-             "What is known about every client, kept over restarts: an SQLite file, relative to the state directory, or `postgresql://...` "
+             "What is known about every client, kept over restarts: an SQLite file, relative to the state directory, "
+             "or `postgresql://...` "
              "for one that many proxies share. Empty: off."},
             {"inventory_retention", &Audit::inventory_retention, R"("9600h")",
              "Clients, servers and days that were not seen for so long are forgotten; `0s`: never."},
-            {"process_owner", &Audit::process_owner, "true", "Find out process, executable and user of clients on this host."},
+            {"process_owner", &Audit::process_owner, "true",
+             "Find out process, executable and user of clients on this host."},
         },
         {"probe"}};
     return it;
@@ -195,23 +233,30 @@ template <>
 const Section<Probe>& section() {
     static const Section<Probe> it{
         "[audit.probe]",
-        "Certificate probes: a small share of TLS connections is shown another certificate, to see whether the client notices "
+        "Certificate probes: a small share of TLS connections is shown another certificate, to see whether the client "
+        "notices "
         "([verification.md](verification.md)). A client that does loses that connection.",
         {
             {"enabled", &Probe::enabled, "false", "Nothing is probed unless this is set."},
             {"kinds", &Probe::kinds, R"(["untrusted", "wrong-name", "candidate"])",
-             "`untrusted`: an issuer that nobody knows; `wrong-name`: the real issuer, another name; `candidate`: the certificate that "
+             "`untrusted`: an issuer that nobody knows; `wrong-name`: the real issuer, another name; `candidate`: the "
+             "certificate that "
              "clients will meet after the rotation."},
             {"fraction", &Probe::fraction, "0.05", "Share of a client's connections, 0 to 1."},
-            {"max_per_client", &Probe::max_per_client, "3", "Failures inflicted on one client, then none for `cooldown`.", Rule::positive},
+            {"max_per_client", &Probe::max_per_client, "3",
+             "Failures inflicted on one client, then none for `cooldown`.", Rule::positive},
             {"cooldown", &Probe::cooldown, R"("720h")", "See `max_per_client`."},
-            {"grace", &Probe::grace, R"("60s")", "After a failure the same source gets the real certificate for this long."},
+            {"grace", &Probe::grace, R"("60s")",
+             "After a failure the same source gets the real certificate for this long."},
             {"window", &Probe::window, "[]",
-             "When probes may be made, as `START/END` in RFC 3339, such as `2026-03-01T02:00Z/2026-03-01T04:00Z`. Empty: always."},
-            {"candidate_cert_file", &Probe::candidate_cert_file, R"("")", "The certificate that clients will meet after the rotation, PEM."},
+             "When probes may be made, as `START/END` in RFC 3339, such as `2026-03-01T02:00Z/2026-03-01T04:00Z`. "
+             "Empty: always."},
+            {"candidate_cert_file", &Probe::candidate_cert_file, R"("")",
+             "The certificate that clients will meet after the rotation, PEM."},
             {"candidate_key_file", &Probe::candidate_key_file, R"("")", "Its private key, PEM."},
             {"ca_dir", &Probe::ca_dir, R"("")",
-             "`gen-cert`'s folder: its CA issues the `wrong-name` certificate. Empty: `tls/` of the state directory.", Rule::path},
+             "`gen-cert`'s folder: its CA issues the `wrong-name` certificate. Empty: `tls/` of the state directory.",
+             Rule::path},
         },
         {}};
     return it;
@@ -261,8 +306,9 @@ std::span<const std::string_view> names<TlsVersion>() noexcept {
 template <>
 std::span<const std::string_view> names<protocol::SslMode>() noexcept {
     using protocol::SslMode;
-    static const std::array all{to_string(SslMode::disable), to_string(SslMode::allow),     to_string(SslMode::prefer),
-                                to_string(SslMode::require), to_string(SslMode::verify_ca), to_string(SslMode::verify_full)};
+    static const std::array all{to_string(SslMode::disable),   to_string(SslMode::allow),
+                                to_string(SslMode::prefer),    to_string(SslMode::require),
+                                to_string(SslMode::verify_ca), to_string(SslMode::verify_full)};
     return all;
 }
 
@@ -281,14 +327,15 @@ std::span<const std::string_view> names<TargetSessionAttrs>() noexcept {
 template <>
 std::span<const std::string_view> names<protocol::ScramMode>() noexcept {
     using protocol::ScramMode;
-    static const std::array all{to_string(ScramMode::automatic), to_string(ScramMode::passthrough), to_string(ScramMode::bridge),
-                                to_string(ScramMode::terminate)};
+    static const std::array all{to_string(ScramMode::automatic), to_string(ScramMode::passthrough),
+                                to_string(ScramMode::bridge), to_string(ScramMode::terminate)};
     return all;
 }
 
 template <>
 std::span<const std::string_view> names<ProbeKind>() noexcept {
-    static const std::array all{to_string(ProbeKind::untrusted), to_string(ProbeKind::wrong_name), to_string(ProbeKind::candidate)};
+    static const std::array all{to_string(ProbeKind::untrusted), to_string(ProbeKind::wrong_name),
+                                to_string(ProbeKind::candidate)};
     return all;
 }
 

@@ -1,5 +1,6 @@
-// Every configuration key, once: its name, where its value goes, its default and its meaning. Reading a file, error messages and
-// docs/config.md all come from these tables; adding a key is adding a row.
+// Every configuration key, once: its name, where its value goes, its default and its meaning.
+// Reading a file, error messages and docs/config.md all come from these tables; adding a key is
+// adding a row.
 #pragma once
 
 #include <span>
@@ -16,9 +17,10 @@ namespace config {
 template <class Section>
 using Target =
     std::variant<std::string Section::*, bool Section::*, unsigned Section::*, Duration Section::*, File Section::*,
-                 std::vector<std::string> Section::*, std::vector<File> Section::*, std::vector<Address> Section::*, std::vector<Cidr> Section::*,
-                 LogLevel Section::*, LogFormat Section::*, ClientTlsMode Section::*, Trust Section::*, ClientCert Section::*, TlsVersion Section::*,
-                 protocol::SslMode Section::*, SslNegotiation Section::*, TargetSessionAttrs Section::*, protocol::ScramMode Section::*,
+                 std::vector<std::string> Section::*, std::vector<File> Section::*, std::vector<Address> Section::*,
+                 std::vector<Cidr> Section::*, LogLevel Section::*, LogFormat Section::*, ClientTlsMode Section::*,
+                 Trust Section::*, ClientCert Section::*, TlsVersion Section::*, protocol::SslMode Section::*,
+                 SslNegotiation Section::*, TargetSessionAttrs Section::*, protocol::ScramMode Section::*,
                  double Section::*, std::vector<ProbeKind> Section::*, std::vector<TimeWindow> Section::*>;
 
 /// What is asked of a value beyond its type.
@@ -105,7 +107,8 @@ std::span<const std::string_view> names<protocol::ScramMode>() noexcept;
 template <>
 std::span<const std::string_view> names<ProbeKind>() noexcept;
 
-/// The type of a value in words: "a duration", "a list of files". Empty for enumerations, which are described by their names().
+/// The type of a value in words: "a duration", "a list of files". Empty for enumerations, which are
+/// described by their names().
 template <class T>
 constexpr std::string_view type_in_words() noexcept {
     if constexpr (std::is_same_v<T, std::string>) return "a string";

@@ -32,7 +32,8 @@ std::string_view in_words(toml::node_type type) noexcept;
 }  // namespace
 
 Loaded load(const std::string& path) {
-    if (const auto why = why_unreadable(path)) return failure(start_of(path), "cannot read the configuration file: " + *why);
+    if (const auto why = why_unreadable(path))
+        return failure(start_of(path), "cannot read the configuration file: " + *why);
     std::ifstream file{path, std::ios::binary};
     std::string text;
     std::array<char, 4096> part;
@@ -40,8 +41,10 @@ Loaded load(const std::string& path) {
         text.append(part.data(), static_cast<std::size_t>(file.gcount()));
     }
     if (text.size() > max_size)
-        return failure(start_of(path), "cannot read the configuration file: it is larger than 16 MiB, which none needs to be");
-    if (file.bad()) return failure(start_of(path), std::string{"cannot read the configuration file: "} + std::strerror(errno));
+        return failure(start_of(path),
+                       "cannot read the configuration file: it is larger than 16 MiB, which none needs to be");
+    if (file.bad())
+        return failure(start_of(path), std::string{"cannot read the configuration file: "} + std::strerror(errno));
     return load_text(text, path);
 }
 
@@ -61,7 +64,9 @@ Loaded load_text(std::string_view text, const std::string& name) {
 
 namespace {
 
-Loaded failure(Origin origin, std::string message) { return {.config = {}, .errors = {{std::move(origin), std::move(message)}}, .warnings = {}}; }
+Loaded failure(Origin origin, std::string message) {
+    return {.config = {}, .errors = {{std::move(origin), std::move(message)}}, .warnings = {}};
+}
 
 /// The file as a whole: no line, no key.
 Origin start_of(std::string file) { return {.file = std::move(file), .line = 0, .column = 0, .key = {}}; }

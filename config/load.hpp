@@ -15,11 +15,12 @@ struct Loaded {
     std::vector<Diagnostic> warnings;
 };
 
-/// Reads and checks `path`. Keys, types, ranges, references between tables and readability of named files are checked here; what
-/// is inside certificate files is checked by tls::.
+/// Reads and checks `path`. Keys, types, ranges, references between tables and readability of named
+/// files are checked here; what is inside certificate files is checked by tls::.
 Loaded load(const std::string& path);
 
-/// The same on text already in memory (tests, fuzzing); `name` stands for the file in messages and anchors relative paths.
+/// The same on text already in memory (tests, fuzzing); `name` stands for the file in messages and
+/// anchors relative paths.
 Loaded load_text(std::string_view text, const std::string& name);
 
 /// What `run` and `check` take instead of a file. Empty members are absent flags.
@@ -31,7 +32,8 @@ struct Flags {
     std::string state_dir;
 };
 
-/// One listener and one upstream, both named "default". Errors have the origin {"command line", 0, 0, "--sslmode"}.
+/// One listener and one upstream, both named "default". Errors have the origin {"command line", 0,
+/// 0, "--sslmode"}.
 Loaded from_flags(const Flags& flags);
 
 /// Parsers that the command line and the tables share. nullopt: not of that form.

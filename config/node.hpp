@@ -1,5 +1,5 @@
-// What was written, before it means anything: a tree of values that remember where they stand. load.cpp makes it from TOML,
-// flags.cpp from the command line, read.cpp turns it into a Config.
+// What was written, before it means anything: a tree of values that remember where they stand.
+// load.cpp makes it from TOML, flags.cpp from the command line, read.cpp turns it into a Config.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +28,8 @@ struct Node {
     std::vector<Node> children{};  ///< of an array or a table, in file order
 
     const Node* find(std::string_view key) const noexcept {
-        const auto found = std::find_if(children.begin(), children.end(), [&](const Node& child) { return child.name == key; });
+        const auto found =
+            std::find_if(children.begin(), children.end(), [&](const Node& child) { return child.name == key; });
         return found == children.end() ? nullptr : &*found;
     }
 

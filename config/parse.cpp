@@ -29,7 +29,8 @@ bool is_digit(char c) noexcept;
 bool is_name_character(char c) noexcept;
 
 constexpr std::array<Unit, 4> durations{{{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}};
-constexpr std::array<Unit, 5> sizes{{{"B", 1}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}, {"TiB", 1ull << 40}}};
+constexpr std::array<Unit, 5> sizes{
+    {{"B", 1}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}, {"TiB", 1ull << 40}}};
 // Ten years: timers count nanoseconds in 64 bits, and adding to the time of day must not overflow.
 constexpr std::uint64_t max_duration = 87'600ull * 3'600'000;
 
@@ -41,7 +42,9 @@ std::optional<Duration> parse_duration(std::string_view text) {
     return Duration{static_cast<Duration::rep>(*milliseconds)};
 }
 
-std::optional<std::uint64_t> parse_size(std::string_view text) { return parse_quantity(text, sizes, std::numeric_limits<std::uint64_t>::max()); }
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+    return parse_quantity(text, sizes, std::numeric_limits<std::uint64_t>::max());
+}
 
 std::optional<Address> parse_address(std::string_view text) {
     if (text.starts_with("unix:")) return parse_socket_path(text.substr(5));
@@ -103,7 +106,8 @@ bool is_ip_address(std::string_view text) noexcept {
 
 namespace {
 
-/// `digits` decimal digits at the front, which are consumed; nullopt: something else, or out of range.
+/// `digits` decimal digits at the front, which are consumed; nullopt: something else, or out of
+/// range.
 std::optional<int> take_number(std::string_view& text, std::size_t digits, int min, int max) noexcept {
     if (text.size() < digits) return std::nullopt;
     int value = 0;
@@ -174,9 +178,11 @@ std::optional<Number> parse_number(std::string_view text, Number max) {
 std::optional<std::uint64_t> parse_quantity(std::string_view text, std::span<const Unit> units, std::uint64_t max) {
     const auto digits = std::find_if_not(text.begin(), text.end(), is_digit) - text.begin();
     const std::string_view name = text.substr(static_cast<std::size_t>(digits));
-    const auto unit = std::find_if(units.begin(), units.end(), [&](const Unit& candidate) { return candidate.name == name; });
+    const auto unit =
+        std::find_if(units.begin(), units.end(), [&](const Unit& candidate) { return candidate.name == name; });
     if (unit == units.end()) return std::nullopt;
-    const auto number = parse_number<std::uint64_t>(text.substr(0, static_cast<std::size_t>(digits)), max / unit->factor);
+    const auto number =
+        parse_number<std::uint64_t>(text.substr(0, static_cast<std::size_t>(digits)), max / unit->factor);
     if (!number) return std::nullopt;
     return *number * unit->factor;
 }
@@ -202,7 +208,9 @@ bool is_label(std::string_view label) noexcept {
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
-bool is_name_character(char c) noexcept { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_'; }
+bool is_name_character(char c) noexcept {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+}
 
 }  // namespace
 }  // namespace config

@@ -80,7 +80,8 @@ void read_probe(const Node& root, Audit& settings, Reading& reading) {
 void read_upstreams(const Node& root, Config& config, Reading& reading) {
     const Node* const upstreams = root.find("upstream");
     if (upstreams == nullptr || (upstreams->kind == Node::Kind::table && upstreams->children.empty())) {
-        return reading.error(root.where("upstream"), R"(no server is configured; add a table [upstream.NAME] with hosts = ["HOST:5432"])");
+        return reading.error(root.where("upstream"),
+                             R"(no server is configured; add a table [upstream.NAME] with hosts = ["HOST:5432"])");
     }
     if (upstreams->kind != Node::Kind::table) return wrong_type(*upstreams, "tables [upstream.NAME]", reading);
     for (const Node& table : upstreams->children) {
@@ -118,11 +119,13 @@ Listener read_listener(const Node& table, Reading& reading) {
     read_keys(table, listener, reading);
 
     if (table.find("listen") == nullptr) {
-        listener.listen = {{.kind = Address::Kind::tcp, .host = "127.0.0.1", .port = 6432, .origin = table.where("listen")}};
+        listener.listen = {
+            {.kind = Address::Kind::tcp, .host = "127.0.0.1", .port = 6432, .origin = table.where("listen")}};
     }
     // Nobody from outside by accident: opening a listener to a network is a decision.
     if (table.find("allow") == nullptr) listener.allow = {*parse_cidr("127.0.0.0/8"), *parse_cidr("::1/128")};
-    if (table.find("allow") != nullptr && !table.gives("allow")) reading.warn(table.where("allow"), "lets nobody in over TCP");
+    if (table.find("allow") != nullptr && !table.gives("allow"))
+        reading.warn(table.where("allow"), "lets nobody in over TCP");
 
     listener.tls.origin = table.where("tls");
     const Node* const tls = table.find("tls");
@@ -138,7 +141,8 @@ ListenerTls read_listener_tls(const Node& table, Reading& reading) {
     check(table, tls, reading);
 
     const Node* const certificates = table.find("certificate");
-    if (certificates == nullptr || !is_array_of_tables(*certificates, "[[listener.tls.certificate]]", reading)) return tls;
+    if (certificates == nullptr || !is_array_of_tables(*certificates, "[[listener.tls.certificate]]", reading))
+        return tls;
     for (const Node& child : certificates->children) {
         Certificate certificate;
         read_keys(child, certificate, reading);
@@ -169,7 +173,8 @@ void connect_to_upstreams(const Node& listeners, Config& config, Reading& readin
 
 void name_listeners(std::vector<Listener>& listeners) {
     const auto is_taken = [&](const std::string& name) {
-        return name.empty() || std::any_of(listeners.begin(), listeners.end(), [&](const Listener& l) { return l.name == name; });
+        return name.empty() ||
+               std::any_of(listeners.begin(), listeners.end(), [&](const Listener& l) { return l.name == name; });
     };
     for (std::size_t i = 0; i < listeners.size(); ++i) {
         if (!listeners[i].name.empty()) continue;
@@ -183,7 +188,8 @@ template <class S>
 void read_table(const Node& root, std::string_view name, S& into, Reading& reading) {
     const Node* const table = root.find(name);
     if (table == nullptr) return;
-    if (table->kind != Node::Kind::table) return wrong_type(*table, "a table, " + std::string{section<S>().header}, reading);
+    if (table->kind != Node::Kind::table)
+        return wrong_type(*table, "a table, " + std::string{section<S>().header}, reading);
     read_keys(*table, into, reading);
 }
 
@@ -193,7 +199,8 @@ void read_keys(const Node& table, S& into, Reading& reading) {
     for (const Node& child : table.children) {
         const auto is_table = std::find(known.tables.begin(), known.tables.end(), child.name) != known.tables.end();
         if (is_table) continue;  // the caller's
-        const auto key = std::find_if(known.keys.begin(), known.keys.end(), [&](const Key<S>& k) { return k.name == child.name; });
+        const auto key =
+            std::find_if(known.keys.begin(), known.keys.end(), [&](const Key<S>& k) { return k.name == child.name; });
         if (key == known.keys.end()) {
             unknown_key<S>(child, reading);
             continue;
@@ -204,7 +211,8 @@ void read_keys(const Node& table, S& into, Reading& reading) {
 
 bool is_array_of_tables(const Node& node, std::string_view header, Reading& reading) {
     const auto is_table = [](const Node& child) { return child.kind == Node::Kind::table; };
-    if (node.kind == Node::Kind::array && std::all_of(node.children.begin(), node.children.end(), is_table)) return true;
+    if (node.kind == Node::Kind::array && std::all_of(node.children.begin(), node.children.end(), is_table))
+        return true;
     wrong_type(node, "tables with the header " + std::string{header}, reading);
     return false;
 }
@@ -220,10 +228,12 @@ Node default_listener(const Node& root) {
 
 void unknown_table(const Node& node, Reading& reading) {
     const bool is_key = node.kind != Node::Kind::table && node.kind != Node::Kind::array;
-    if (is_key) return reading.error(node.key_origin, "unknown key: every key belongs to one of the tables " + join(top_level_tables()));
+    if (is_key)
+        return reading.error(node.key_origin,
+                             "unknown key: every key belongs to one of the tables " + join(top_level_tables()));
     const auto meant = nearest(node.name, top_level_tables());
-    reading.error(node.key_origin,
-                  "unknown table; " + (meant ? "did you mean " + in_quotes(*meant) + "?" : "the tables are " + join(top_level_tables())));
+    reading.error(node.key_origin, "unknown table; " + (meant ? "did you mean " + in_quotes(*meant) + "?"
+                                                              : "the tables are " + join(top_level_tables())));
 }
 
 template <class S>
@@ -235,8 +245,9 @@ void unknown_key(const Node& node, Reading& reading) {
 
     const auto meant = nearest(node.name, words);
     const std::string kind = node.kind == Node::Kind::table ? "unknown table" : "unknown key";
-    reading.error(node.key_origin,
-                  kind + "; " + (meant ? "did you mean " + in_quotes(*meant) + "?" : std::string{known.header} + " has " + join(words)));
+    reading.error(node.key_origin, kind + "; " +
+                                       (meant ? "did you mean " + in_quotes(*meant) + "?"
+                                              : std::string{known.header} + " has " + join(words)));
 }
 
 }  // namespace

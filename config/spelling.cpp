@@ -45,7 +45,8 @@ std::string in_quotes(std::string_view text) { return '"' + std::string{text} + 
 
 namespace {
 
-/// Letters inserted, left out, replaced or swapped with their neighbour; upper and lower case are the same.
+/// Letters inserted, left out, replaced or swapped with their neighbour; upper and lower case are
+/// the same.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
     std::vector<std::vector<std::size_t>> rows(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
     for (std::size_t i = 0; i <= a.size(); ++i) {

@@ -13,7 +13,8 @@ std::string_view trim_left(std::string_view text) {
     return start == std::string_view::npos ? std::string_view() : text.substr(start);
 }
 
-/// The quoted field at the front of `text`, which is consumed; nullopt: there is none, or it does not end.
+/// The quoted field at the front of `text`, which is consumed; nullopt: there is none, or it does
+/// not end.
 std::optional<Buffer> take_field(std::string_view& text) {
     text = trim_left(text);
     if (!text.starts_with('"')) return std::nullopt;
@@ -34,12 +35,14 @@ std::optional<Buffer> take_field(std::string_view& text) {
 
 /// As PostgreSQL tells them apart: get_password_type() in src/backend/libpq/crypt.c.
 bool is_md5(std::string_view password) {
-    return password.size() == 35 && password.starts_with("md5") && password.substr(3).find_first_not_of("0123456789abcdef") == std::string_view::npos;
+    return password.size() == 35 && password.starts_with("md5") &&
+           password.substr(3).find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 }  // namespace
 
-Users parse_users(std::string_view text, const File& file, std::vector<Diagnostic>& errors, std::vector<Diagnostic>& warnings) {
+Users parse_users(std::string_view text, const File& file, std::vector<Diagnostic>& errors,
+                  std::vector<Diagnostic>& warnings) {
     Users users;
     for (int number = 1; !text.empty(); ++number) {
         const std::size_t end = std::min(text.find('\n'), text.size());
@@ -60,11 +63,13 @@ Users parse_users(std::string_view text, const File& file, std::vector<Diagnosti
         if (given.starts_with("SCRAM-SHA-256$")) {
             entry.secret = protocol::parse_scram_secret(given);
             if (!entry.secret) {
-                errors.push_back({here, "the SCRAM secret of user \"" + user + "\" is broken: expected " +
-                                            "SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY, as in pg_authid.rolpassword"});
+                errors.push_back(
+                    {here, "the SCRAM secret of user \"" + user + "\" is broken: expected " +
+                               "SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY, as in pg_authid.rolpassword"});
             }
         } else if (is_md5(given)) {
-            warnings.push_back({here, "user \"" + user + "\" has an MD5 hash, which is of no use for SCRAM: the user is left out"});
+            warnings.push_back(
+                {here, "user \"" + user + "\" has an MD5 hash, which is of no use for SCRAM: the user is left out"});
             users.erase(user);
             continue;
         } else if (given.empty()) {
@@ -74,7 +79,8 @@ Users parse_users(std::string_view text, const File& file, std::vector<Diagnosti
         } else {
             entry.password = std::move(*password);
         }
-        if (users.contains(user)) warnings.push_back({here, "user \"" + user + "\" was there before: this line counts"});
+        if (users.contains(user))
+            warnings.push_back({here, "user \"" + user + "\" was there before: this line counts"});
         users[user] = std::move(entry);
     }
     return users;

@@ -46,8 +46,8 @@ void read_value(const Node& node, Rule rule, unsigned& into, Reading& reading) {
     if (node.kind != Node::Kind::integer) return wrong_type(node, type_in_words<unsigned>(), reading);
     const std::int64_t min = rule == Rule::positive ? 1 : 0;
     if (node.integer < min || node.integer > max_count) {
-        return reading.error(node.origin,
-                             std::to_string(node.integer) + " is not between " + std::to_string(min) + " and " + std::to_string(max_count));
+        return reading.error(node.origin, std::to_string(node.integer) + " is not between " + std::to_string(min) +
+                                              " and " + std::to_string(max_count));
     }
     into = static_cast<unsigned>(node.integer);
 }
@@ -57,7 +57,8 @@ void read_value(const Node& node, Rule rule, Duration& into, Reading& reading) {
     if (text == nullptr) return;
     const auto duration = parse_duration(*text);
     if (!duration) {
-        const auto* form = " is not a duration: a whole number and ms, s, m or h, such as \"30s\", and at most ten years";
+        const auto* form =
+            " is not a duration: a whole number and ms, s, m or h, such as \"30s\", and at most ten years";
         return reading.error(node.origin, in_quotes(*text) + form);
     }
     if (const auto why = why_not_timer(*duration, rule)) return reading.error(node.origin, in_quotes(*text) + *why);
@@ -76,7 +77,8 @@ void read_value(const Node& node, Rule, std::vector<std::string>& into, Reading&
     for (const Node* const item : read_list(node, type_in_words<std::vector<std::string>>(), reading)) {
         const std::string_view text = item->text;
         if (!is_dns_name(text.starts_with("*.") ? text.substr(2) : text)) {
-            reading.error(item->origin, in_quotes(text) + R"( is not a DNS name, such as "db.example.com" or "*.example.com")");
+            reading.error(item->origin,
+                          in_quotes(text) + R"( is not a DNS name, such as "db.example.com" or "*.example.com")");
         }
         list.emplace_back(text);
     }
@@ -95,8 +97,8 @@ void read_value(const Node& node, Rule, std::vector<File>& into, Reading& readin
 void read_value(const Node& node, Rule rule, std::vector<Address>& into, Reading& reading) {
     const bool is_listen = rule == Rule::listen_address;
     if (node.kind == Node::Kind::array ? node.children.empty() : node.kind == Node::Kind::string && node.text.empty()) {
-        return reading.error(
-            node.origin, std::string{"expected at least one address, such as "} + (is_listen ? R"("127.0.0.1:6432")" : R"("db.example.com:5432")"));
+        return reading.error(node.origin, std::string{"expected at least one address, such as "} +
+                                              (is_listen ? R"("127.0.0.1:6432")" : R"("db.example.com:5432")"));
     }
     std::vector<Address> list;
     for (const Node* const item : read_list(node, type_in_words<std::vector<Address>>(), reading)) {
@@ -114,23 +116,27 @@ void read_value(const Node& node, Rule, std::vector<Cidr>& into, Reading& readin
         if (const auto cidr = parse_cidr(item->text)) {
             list.push_back(*cidr);
         } else {
-            reading.error(item->origin, in_quotes(item->text) + R"( is not an address range, such as "10.0.0.0/8" or "::1/128")");
+            reading.error(item->origin,
+                          in_quotes(item->text) + R"( is not an address range, such as "10.0.0.0/8" or "::1/128")");
         }
     }
     into = std::move(list);
 }
 
 void read_value(const Node& node, Rule, double& into, Reading& reading) {
-    if (node.kind != Node::Kind::number && node.kind != Node::Kind::integer) return wrong_type(node, type_in_words<double>(), reading);
+    if (node.kind != Node::Kind::number && node.kind != Node::Kind::integer)
+        return wrong_type(node, type_in_words<double>(), reading);
     const double value = node.kind == Node::Kind::number ? node.number : static_cast<double>(node.integer);
-    if (!(value >= 0 && value <= 1)) return reading.error(node.origin, "a share is between 0 and 1, such as 0.05 for one in twenty");
+    if (!(value >= 0 && value <= 1))
+        return reading.error(node.origin, "a share is between 0 and 1, such as 0.05 for one in twenty");
     into = value;
 }
 
 void read_value(const Node& node, Rule, std::vector<ProbeKind>& into, Reading& reading) {
     std::vector<ProbeKind> list;
     for (const Node* const item : read_list(node, type_in_words<std::vector<ProbeKind>>(), reading)) {
-        if (const auto choice = read_choice(*item, Rule::none, names<ProbeKind>(), reading)) list.push_back(static_cast<ProbeKind>(*choice));
+        if (const auto choice = read_choice(*item, Rule::none, names<ProbeKind>(), reading))
+            list.push_back(static_cast<ProbeKind>(*choice));
     }
     into = std::move(list);
 }
@@ -143,13 +149,15 @@ void read_value(const Node& node, Rule, std::vector<TimeWindow>& into, Reading& 
         } else {
             reading.error(
                 item->origin,
-                in_quotes(item->text) + R"( is not a window: START/END in RFC 3339, the later last, such as "2026-03-01T02:00Z/2026-03-01T04:00Z")");
+                in_quotes(item->text) +
+                    R"( is not a window: START/END in RFC 3339, the later last, such as "2026-03-01T02:00Z/2026-03-01T04:00Z")");
         }
     }
     into = std::move(list);
 }
 
-std::optional<std::size_t> read_choice(const Node& node, Rule rule, std::span<const std::string_view> choices, Reading& reading) {
+std::optional<std::size_t> read_choice(const Node& node, Rule rule, std::span<const std::string_view> choices,
+                                       Reading& reading) {
     const std::size_t first = rule == Rule::not_empty ? 1 : 0;
     const auto allowed = choices.subspan(first);
     const std::string* const text = read_text(node, "one of " + join(allowed), reading);
@@ -165,7 +173,8 @@ void wrong_type(const Node& node, std::string_view expected, Reading& reading) {
 }
 
 std::optional<std::string> why_unreadable(const std::string& path) {
-    // Opened rather than asked about: access() does not know capabilities, ACLs and mandatory access control as open() does.
+    // Opened rather than asked about: access() does not know capabilities, ACLs and mandatory
+    // access control as open() does.
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (descriptor < 0) return std::strerror(errno);
     struct stat status {};
@@ -177,7 +186,8 @@ std::optional<std::string> why_unreadable(const std::string& path) {
 
 namespace {
 
-/// nullptr: not a string, or one with a control character, which no value needs and no log should see.
+/// nullptr: not a string, or one with a control character, which no value needs and no log should
+/// see.
 const std::string* read_text(const Node& node, std::string_view expected, Reading& reading) {
     if (node.kind != Node::Kind::string) {
         wrong_type(node, expected, reading);
@@ -206,7 +216,9 @@ std::vector<const Node*> read_list(const Node& node, std::string_view expected, 
     return items;
 }
 
-std::string absolute(const std::string& path, const Reading& reading) { return (reading.folder / path).lexically_normal().string(); }
+std::string absolute(const std::string& path, const Reading& reading) {
+    return (reading.folder / path).lexically_normal().string();
+}
 
 /// nullopt: the duration will do.
 std::optional<std::string> why_not_timer(Duration duration, Rule rule) {
@@ -218,10 +230,12 @@ std::optional<std::string> why_not_timer(Duration duration, Rule rule) {
     return " is not a number of whole seconds up to 32767, which is what TCP takes";
 }
 
-/// The file is in the result even when it cannot be read, so that no later rule takes it for not given.
+/// The file is in the result even when it cannot be read, so that no later rule takes it for not
+/// given.
 File read_file(const Node& node, Reading& reading) {
     File file{absolute(node.text, reading), node.origin};
-    if (const auto why = why_unreadable(file.path)) reading.error(node.origin, "cannot read " + in_quotes(file.path) + ": " + *why);
+    if (const auto why = why_unreadable(file.path))
+        reading.error(node.origin, "cannot read " + in_quotes(file.path) + ": " + *why);
     return file;
 }
 
@@ -229,8 +243,9 @@ std::optional<Address> read_listen_address(const Node& node, Reading& reading) {
     const auto address = parse_address(node.text);
     // A name could stand for several addresses, and for others tomorrow.
     if (address && (address->kind == Address::Kind::unix_socket || is_ip_address(address->host))) return address;
-    reading.error(node.origin, in_quotes(node.text) + R"( is not an address to listen on: an IP address and a port, such as )"
-                                                      R"("127.0.0.1:6432" or "[::1]:6432", or "unix:/path" of at most 107 bytes)");
+    reading.error(node.origin, in_quotes(node.text) +
+                                   R"( is not an address to listen on: an IP address and a port, such as )"
+                                   R"("127.0.0.1:6432" or "[::1]:6432", or "unix:/path" of at most 107 bytes)");
     return std::nullopt;
 }
 
@@ -240,8 +255,10 @@ std::optional<Address> read_host_address(const Node& node, Reading& reading) {
     const bool lacks_port = text.find(':') == std::string::npos || has_brackets;
     auto address = parse_address(lacks_port ? text + ":5432" : is_ip_address(text) ? "[" + text + "]:5432" : text);
     if (!address) {
-        reading.error(node.origin, in_quotes(text) + R"( is not a host: HOST:PORT, such as "db.example.com:5432" or "[::1]:5432", or )"
-                                                     R"("unix:/path" of at most 107 bytes)");
+        reading.error(node.origin,
+                      in_quotes(text) +
+                          R"( is not a host: HOST:PORT, such as "db.example.com:5432" or "[::1]:5432", or )"
+                          R"("unix:/path" of at most 107 bytes)");
         return std::nullopt;
     }
     if (address->kind == Address::Kind::tcp && address->port == 0) {

@@ -1,4 +1,5 @@
-// One value as written to one member: types, choices, ranges and files, each wrong value an error at its position.
+// One value as written to one member: types, choices, ranges and files, each wrong value an error
+// at its position.
 #pragma once
 
 #include <optional>
@@ -29,7 +30,8 @@ void read_value(const Node& node, Rule rule, std::vector<ProbeKind>& into, Readi
 void read_value(const Node& node, Rule rule, std::vector<TimeWindow>& into, Reading& reading);
 
 /// The place of a word among the choices.
-std::optional<std::size_t> read_choice(const Node& node, Rule rule, std::span<const std::string_view> choices, Reading& reading);
+std::optional<std::size_t> read_choice(const Node& node, Rule rule, std::span<const std::string_view> choices,
+                                       Reading& reading);
 
 template <class Enum>
 requires std::is_enum_v<Enum>

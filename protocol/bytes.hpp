@@ -1,4 +1,5 @@
-// Wire bytes and cursors over them: network byte order, NUL-terminated strings. A Reader never reads past its end; a Writer only appends.
+// Wire bytes and cursors over them: network byte order, NUL-terminated strings. A Reader never
+// reads past its end; a Writer only appends.
 #pragma once
 
 #include <cstdint>
@@ -39,10 +40,15 @@ struct WipingAllocator : std::allocator<T> {
 /// Passwords, keys and tokens pass through any of them on their way, and must not stay behind.
 using Buffer = std::vector<std::uint8_t, WipingAllocator<std::uint8_t>>;
 
-inline std::string_view as_text(Bytes bytes) noexcept { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
-inline Bytes as_bytes(std::string_view text) noexcept { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+inline std::string_view as_text(Bytes bytes) noexcept {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+inline Bytes as_bytes(std::string_view text) noexcept {
+    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
 
-/// Once a read does not fit, it and every later one give zero or nothing and ok() is false: check once, at the end.
+/// Once a read does not fit, it and every later one give zero or nothing and ok() is false: check
+/// once, at the end.
 class Reader {
    public:
     explicit Reader(Bytes bytes) noexcept : rest_(bytes) {}
@@ -106,14 +112,16 @@ class Writer {
     }
     void bytes(Bytes data) { out_.insert(out_.end(), data.begin(), data.end()); }
 
-    /// Reserves a length field, to be filled by end_length: the length counts itself, as in every PostgreSQL message.
+    /// Reserves a length field, to be filled by end_length: the length counts itself, as in every
+    /// PostgreSQL message.
     std::size_t begin_length() {
         u32(0);
         return out_.size() - 4;
     }
     void end_length(std::size_t at) {
         const auto length = static_cast<std::uint32_t>(out_.size() - at);
-        for (int i = 0; i < 4; ++i) out_[at + static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(length >> (24 - 8 * i));
+        for (int i = 0; i < 4; ++i)
+            out_[at + static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(length >> (24 - 8 * i));
     }
 
    private:

@@ -40,11 +40,15 @@ std::string server_name(Reader extension) {
     return list.ok() && type == 0 ? printable(name) : std::string();
 }
 
-/// JA4: the first and last character, or where one is no letter or digit, the first and last digit of the name in hex.
+/// JA4: the first and last character, or where one is no letter or digit, the first and last digit
+/// of the name in hex.
 std::string alpn_letters(Bytes name) {
     if (name.empty()) return "00";
-    const auto alphanumeric = [](std::uint8_t c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); };
-    if (alphanumeric(name.front()) && alphanumeric(name.back())) return {static_cast<char>(name.front()), static_cast<char>(name.back())};
+    const auto alphanumeric = [](std::uint8_t c) {
+        return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    };
+    if (alphanumeric(name.front()) && alphanumeric(name.back()))
+        return {static_cast<char>(name.front()), static_cast<char>(name.back())};
     constexpr std::string_view digits = "0123456789abcdef";
     return {digits[name.front() >> 4], digits[name.back() & 15]};
 }
@@ -145,10 +149,12 @@ std::string ja4(const ClientHello& hello, std::string (*sha256_hex)(std::string_
     std::sort(ciphers.begin(), ciphers.end());
     // The two that depend on where the client connects to, not on what it is.
     auto extensions = hello.extensions;
-    std::erase_if(extensions, [](std::uint16_t type) { return type == extension_server_name || type == extension_alpn; });
+    std::erase_if(extensions,
+                  [](std::uint16_t type) { return type == extension_server_name || type == extension_alpn; });
     std::sort(extensions.begin(), extensions.end());
     const std::string algorithms = hex_list(hello.signature_algorithms);
-    return out + "_" + hash(hex_list(ciphers)) + "_" + hash(hex_list(extensions) + (algorithms.empty() ? "" : "_" + algorithms));
+    return out + "_" + hash(hex_list(ciphers)) + "_" +
+           hash(hex_list(extensions) + (algorithms.empty() ? "" : "_" + algorithms));
 }
 
 }  // namespace protocol

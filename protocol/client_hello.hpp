@@ -1,6 +1,8 @@
-// What a TLS ClientHello tells about its sender: name asked for, protocols offered, fingerprint (RFC 8446, 4.1.2).
+// What a TLS ClientHello tells about its sender: name asked for, protocols offered, fingerprint
+// (RFC 8446, 4.1.2).
 //
-// Read from the message itself and not through the TLS library, which forgets extensions that it does not know.
+// Read from the message itself and not through the TLS library, which forgets extensions that it
+// does not know.
 #pragma once
 
 #include <optional>
@@ -11,7 +13,8 @@
 
 namespace protocol {
 
-/// GREASE values (RFC 8701) are left out of every list. Texts have control characters replaced by '?'.
+/// GREASE values (RFC 8701) are left out of every list. Texts have control characters replaced by
+/// '?'.
 struct ClientHello {
     std::uint16_t version = 0;  ///< the highest offered: supported_versions when present, else the legacy field
     std::string sni;            ///< empty: none sent
@@ -22,11 +25,12 @@ struct ClientHello {
     std::vector<std::uint16_t> signature_algorithms;
 };
 
-/// `message` is the handshake message with its four-byte header. nullopt: malformed (the TLS library will refuse it as well).
+/// `message` is the handshake message with its four-byte header. nullopt: malformed (the TLS
+/// library will refuse it as well).
 std::optional<ClientHello> parse_client_hello(Bytes message);
 
-/// The JA4 fingerprint (FoxIO, "JA4: TLS client fingerprinting"): the same driver on the same TLS library gives the same text.
-/// `sha256_hex` is passed in because this layer has no cryptography.
+/// The JA4 fingerprint (FoxIO, "JA4: TLS client fingerprinting"): the same driver on the same TLS
+/// library gives the same text. `sha256_hex` is passed in because this layer has no cryptography.
 std::string ja4(const ClientHello& hello, std::string (*sha256_hex)(std::string_view));
 
 }  // namespace protocol

@@ -31,7 +31,8 @@ std::string_view label(Evidence evidence) noexcept {
 }
 
 std::optional<Evidence> parse_evidence(std::string_view text) noexcept {
-    for (auto evidence = Evidence{}; !label(evidence).empty(); evidence = static_cast<Evidence>(static_cast<int>(evidence) + 1)) {
+    for (auto evidence = Evidence{}; !label(evidence).empty();
+         evidence = static_cast<Evidence>(static_cast<int>(evidence) + 1)) {
         if (label(evidence) == text) return evidence;
     }
     return std::nullopt;
@@ -44,15 +45,18 @@ SslModeInterval proves(Evidence evidence) noexcept {
         // Another program at that address may be meant: it may still never have asked for TLS.
         case Evidence::clear_startup_after_tls: return {SslMode::disable, SslMode::prefer};
         case Evidence::clear_startup_after_tls_login: return {SslMode::prefer, SslMode::prefer};
-        // `disable` never sends SSLRequest; libpq's `allow` does once its clear attempt was refused, and then accepts 'N' too.
+        // `disable` never sends SSLRequest; libpq's `allow` does once its clear attempt was
+        // refused, and then accepts 'N' too.
         case Evidence::clear_startup_after_no: return {SslMode::allow, SslMode::prefer};
-        // But for pgx's `prefer`, which closes too and comes again in clear: judge() in verdict.hpp then claims less.
+        // But for pgx's `prefer`, which closes too and comes again in clear: judge() in verdict.hpp
+        // then claims less.
         case Evidence::closed_after_no: return {SslMode::require, SslMode::verify_full};
         // Whoever completes TLS is not `disable`; an accepted certificate says no more than that.
         case Evidence::tls_startup: return {SslMode::allow, SslMode::verify_full};
         case Evidence::tls_startup_undistributed: return {SslMode::allow, SslMode::require};
         case Evidence::tls_after_clear_refused: return {SslMode::allow, SslMode::allow};
-        // Behaviour, not spelling: libpq `prefer` with a root certificate refuses too, and counts as one that verifies.
+        // Behaviour, not spelling: libpq `prefer` with a root certificate refuses too, and counts
+        // as one that verifies.
         case Evidence::tls_refused: return {SslMode::verify_ca, SslMode::verify_full};
         case Evidence::tls_refused_silently: return anything;
         case Evidence::no_client_hello: return anything;
@@ -62,7 +66,8 @@ SslModeInterval proves(Evidence evidence) noexcept {
         case Evidence::untrusted_refused: return {SslMode::verify_ca, SslMode::verify_full};
         case Evidence::untrusted_refused_silently: return anything;
         case Evidence::wrong_name_accepted: return {SslMode::allow, SslMode::verify_ca};
-        // By the name or by the issuer: judge() in verdict.hpp can tell once the client was seen to accept the issuer.
+        // By the name or by the issuer: judge() in verdict.hpp can tell once the client was seen to
+        // accept the issuer.
         case Evidence::wrong_name_refused: return {SslMode::verify_ca, SslMode::verify_full};
         case Evidence::wrong_name_refused_silently: return anything;
         case Evidence::candidate_accepted: return {SslMode::allow, SslMode::verify_full};

@@ -1,6 +1,8 @@
-// What one observation proves about a client's sslmode: the rows of docs/verification.md as a pure function.
+// What one observation proves about a client's sslmode: the rows of docs/verification.md as a pure
+// function.
 //
-// A wrong claim is worse than "unknown": each row claims only what holds for every driver that was measured.
+// A wrong claim is worse than "unknown": each row claims only what holds for every driver that was
+// measured.
 #pragma once
 
 #include <optional>
@@ -11,20 +13,23 @@
 
 namespace protocol {
 
-/// How a client that reached us was seen to behave. One label each, listed in the audit's `evidence`.
+/// How a client that reached us was seen to behave. One label each, listed in the audit's
+/// `evidence`.
 enum class Evidence {
-    clear_startup,                  // StartupMessage in clear and SSLRequest never sent
-    clear_startup_after_tls,        // the same, shortly after TLS from the same address was refused: perhaps `prefer` falling back
+    clear_startup,            // StartupMessage in clear and SSLRequest never sent
+    clear_startup_after_tls,  // the same, shortly after TLS from the same address was refused: perhaps `prefer` falling
+                              // back
     clear_startup_after_tls_login,  // the same, at once after the same user was refused over TLS: `prefer` falling back
     clear_startup_after_no,         // SSLRequest, our 'N', StartupMessage in clear
     closed_after_no,                // SSLRequest, our 'N', close
-    tls_startup,                    // StartupMessage through TLS; the certificate may be one that the client was given the CA of
-    tls_startup_undistributed,      // StartupMessage through TLS; nobody could have verified the certificate
-    tls_after_clear_refused,        // clear StartupMessage refused by us, then TLS from the same address and user at once: `allow`
-    tls_refused,                    // the client refused our certificate, by alert
-    tls_refused_silently,           // ...or by closing without an alert: the same as a crash, so it proves nothing alone
-    no_client_hello,                // closed after our 'S' before any ClientHello: misconfigured
-    client_certificate,             // says nothing about what the client verifies
+    tls_startup,  // StartupMessage through TLS; the certificate may be one that the client was given the CA of
+    tls_startup_undistributed,  // StartupMessage through TLS; nobody could have verified the certificate
+    tls_after_clear_refused,    // clear StartupMessage refused by us, then TLS from the same address and user at once:
+                                // `allow`
+    tls_refused,                // the client refused our certificate, by alert
+    tls_refused_silently,       // ...or by closing without an alert: the same as a crash, so it proves nothing alone
+    no_client_hello,            // closed after our 'S' before any ClientHello: misconfigured
+    client_certificate,         // says nothing about what the client verifies
     // Probes: another certificate than the real one was shown ([audit.probe]).
     untrusted_accepted,  // its issuer is known to nobody
     untrusted_refused,
@@ -35,7 +40,8 @@ enum class Evidence {
     candidate_accepted,  // what clients will meet after the rotation
     candidate_refused,
     candidate_refused_silently,
-    clear_startup_after_declined,  // the same as clear_startup, shortly after our 'N' to the same address: perhaps the same client, again
+    clear_startup_after_declined,  // the same as clear_startup, shortly after our 'N' to the same address: perhaps the
+                                   // same client, again
 };
 
 std::string_view label(Evidence evidence) noexcept;

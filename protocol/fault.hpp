@@ -1,4 +1,5 @@
-// Everything that can be wrong with what a peer sends before the relay begins: one enumerator, one label, one SQLSTATE, one sentence.
+// Everything that can be wrong with what a peer sends before the relay begins: one enumerator, one
+// label, one SQLSTATE, one sentence.
 #pragma once
 
 #include <string_view>

@@ -97,7 +97,8 @@ void Login::authentication_ok(const Message& message, LoginOutput& out) {
     if (scram_client_ && !server_proved_) return fail(Fault::scram_signature);
     authenticated_ = true;
     if (auth_method_.empty()) auth_method_ = "cert/trust";
-    if (!server_final_.empty()) append_authentication(out.to_client, AuthenticationCode::sasl_final, as_bytes(server_final_));
+    if (!server_final_.empty())
+        append_authentication(out.to_client, AuthenticationCode::sasl_final, as_bytes(server_final_));
     pass(message, out.to_client);
 }
 
@@ -110,7 +111,8 @@ void Login::sasl_offer(Bytes body, LoginOutput& out) {
     auto offered = parse_authentication_sasl(body);
     if (!offered || !server_offer_.mechanisms.empty()) return fail(Fault::server_message);
     server_offer_ = *offered;
-    const bool scram = offered->offers(scram_sha_256) || can_bind();  // nobody is asked for a password that is of no use
+    const bool scram =
+        offered->offers(scram_sha_256) || can_bind();  // nobody is asked for a password that is of no use
     std::erase_if(offered->mechanisms, [](const std::string& m) { return m.ends_with(plus_suffix); });
     if (scram && policy_.scram == ScramMode::terminate) {
         const ScramUser* user = policy_.user;
@@ -122,8 +124,8 @@ void Login::sasl_offer(Bytes body, LoginOutput& out) {
         ours.mechanisms.emplace_back(scram_sha_256);
         return offer(std::move(ours), out);
     }
-    const bool at_once =
-        policy_.scram == ScramMode::bridge || (policy_.scram == ScramMode::automatic && (policy_.ask_at_once || offered->mechanisms.empty()));
+    const bool at_once = policy_.scram == ScramMode::bridge || (policy_.scram == ScramMode::automatic &&
+                                                                (policy_.ask_at_once || offered->mechanisms.empty()));
     if (scram && at_once) return ask_password(out);
     if (offered->mechanisms.empty()) return fail(Fault::sasl_nothing_left);
     offer(std::move(*offered), out);
@@ -152,7 +154,8 @@ void Login::sasl_choice(const Message& message, LoginOutput& out) {
     auth_method_ = lower(mechanism_);
     if (response->data) return first_message(*response->data, message, out);
     if (mechanism_ != scram_sha_256 && mechanism_ != scram_sha_256_plus) return pass_on(message, out);
-    // The client waits to be asked for it. By us: who it is that logs in at the server depends on what it says.
+    // The client waits to be asked for it. By us: who it is that logs in at the server depends on
+    // what it says.
     append_authentication(out.to_client, AuthenticationCode::sasl_continue);
     ask_client(Expected::first_message);
 }
@@ -172,7 +175,8 @@ void Login::relayed_first_message(std::string_view data, const Message& message,
     if (mechanism_ != scram_sha_256) return pass_on(message, out);  // such as OAUTHBEARER: none of our business
     const char flag = data.empty() ? '\0' : data.front();
     if (flag == 'n' || flag == 'y' || flag == 'p') channel_binding_ = flag;
-    // 'p' without our having offered -PLUS breaks RFC 5802. 'y' says "I could, you could not": true when the server cannot either.
+    // 'p' without our having offered -PLUS breaks RFC 5802. 'y' says "I could, you could not": true
+    // when the server cannot either.
     if (flag == 'p') return fail(Fault::sasl_message);
     if (flag == 'y' && server_offer_.offers(scram_sha_256_plus)) {
         if (policy_.scram != ScramMode::automatic) return fail(Fault::channel_binding_hidden);
@@ -205,7 +209,8 @@ void Login::terminated_final_message(std::string_view data, LoginOutput& out) {
             return begin_upstream_scram(out);
         }
     }
-    // Every refusal costs one derivation, so that the time it takes does not tell whether there is such a user.
+    // Every refusal costs one derivation, so that the time it takes does not tell whether there is
+    // such a user.
     derive(user ? user->password : Buffer(), scram_server_->salt());
 }
 
@@ -232,7 +237,8 @@ void Login::password(const Message& message, LoginOutput& out) {
 void Login::begin_upstream_scram(LoginOutput& out) {
     const bool plus = can_bind();
     if (!plus && !server_offer_.offers(scram_sha_256)) return fail(Fault::sasl_nothing_left);
-    // Flag 'y' lets a server notice that its offer was changed on the way; where that cannot be, 'n' also passes a server that is a proxy like us.
+    // Flag 'y' lets a server notice that its offer was changed on the way; where that cannot be,
+    // 'n' also passes a server that is a proxy like us.
     const bool tell = plus || !policy_.server_verified;
     scram_client_.emplace(policy_.crypto, tell ? policy_.server_end_point : Buffer(), plus);
     auth_method_ = lower(scram_client_->mechanism());

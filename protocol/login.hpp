@@ -1,10 +1,13 @@
-// From StartupMessage to ReadyForQuery: which message goes where, and what is learnt on the way. Answers "what should we do next?";
-// whoever does the I/O feeds whole messages, and sends what is appended to the buffers.
+// From StartupMessage to ReadyForQuery: which message goes where, and what is learnt on the way.
+// Answers "what should we do next?"; whoever does the I/O feeds whole messages, and sends what is
+// appended to the buffers.
 //
-// Everything is passed through unchanged but SCRAM (docs/authentication.md). SCRAM-SHA-256-PLUS is taken out of the server's offer, because
-// its channel binding names the certificate of the server's own TLS leg, which the client does not see (RFC 5929). A client that would have
-// bound the channel says so in what it signs, and the server would refuse it: then we log in at the server ourselves, with a password that we
-// ask the client for (bridge), or by what we know about the user (terminate).
+// Everything is passed through unchanged but SCRAM (docs/authentication.md). SCRAM-SHA-256-PLUS is
+// taken out of the server's offer, because its channel binding names the certificate of the
+// server's own TLS leg, which the client does not see (RFC 5929). A client that would have bound
+// the channel says so in what it signs, and the server would refuse it: then we log in at the
+// server ourselves, with a password that we ask the client for (bridge), or by what we know about
+// the user (terminate).
 #pragma once
 
 #include <optional>
@@ -16,11 +19,13 @@
 
 namespace protocol {
 
-/// PG_MAX_AUTH_TOKEN_LENGTH of PostgreSQL (src/backend/libpq/auth.c), with the length field: bounds passwords, IAM and Kerberos tokens.
+/// PG_MAX_AUTH_TOKEN_LENGTH of PostgreSQL (src/backend/libpq/auth.c), with the length field: bounds
+/// passwords, IAM and Kerberos tokens.
 inline constexpr std::size_t max_client_login_message = 65'535 + 4;
 /// Ours: far above any Authentication, ParameterStatus or ErrorResponse.
 inline constexpr std::size_t max_server_login_message = 256 * 1024;
-/// Ours: all that a server may say before ReadyForQuery. One that never stops would keep a thread busy and a login from its deadline.
+/// Ours: all that a server may say before ReadyForQuery. One that never stops would keep a thread
+/// busy and a login from its deadline.
 inline constexpr std::size_t max_server_login_total = 1024 * 1024;
 
 /// What a Login may do about SCRAM, and with what. What it points at outlives it.
@@ -29,11 +34,12 @@ struct LoginPolicy {
     bool ask_at_once = false;       ///< automatic: this client gave up when it was offered SCRAM
     bool password_is_safe = false;  ///< the client leg may carry a password: TLS, loopback or a UNIX-domain socket
     ScramCrypto crypto;
-    Buffer server_end_point;          ///< tls-server-end-point of the certificate that the server showed; empty: none
-    bool server_verified = false;     ///< its certificate was: nobody between us can have taken channel binding out of its offer
+    Buffer server_end_point;  ///< tls-server-end-point of the certificate that the server showed; empty: none
+    bool server_verified =
+        false;  ///< its certificate was: nobody between us can have taken channel binding out of its offer
     Buffer client_end_point;          ///< of the one that the client was shown; empty: none
     const ScramUser* user = nullptr;  ///< terminate: nullptr for a user that users_file does not have
-    Buffer user_salt;                 ///< terminate: for a user without a SCRAM secret; always the same one for the same name
+    Buffer user_salt;  ///< terminate: for a user without a SCRAM secret; always the same one for the same name
 };
 
 /// What to send, and where.
@@ -67,22 +73,27 @@ class Login {
     KeyDerivation take_derivation() noexcept { return std::move(derivation_); }
     void derived(const ScramKey& salted_password, LoginOutput& out);
     /// The message that next() waits for is over its limit.
-    void oversized() noexcept { fail(next_ == Next::read_client ? Fault::client_message_length : Fault::server_message_length); }
+    void oversized() noexcept {
+        fail(next_ == Next::read_client ? Fault::client_message_length : Fault::server_message_length);
+    }
 
     Fault fault() const noexcept { return fault_; }
-    /// How the server authenticated the user: scram-sha-256, scram-sha-256-plus, md5, password, gss, cert/trust; empty while unknown.
+    /// How the server authenticated the user: scram-sha-256, scram-sha-256-plus, md5, password,
+    /// gss, cert/trust; empty while unknown.
     const std::string& auth_method() const noexcept { return auth_method_; }
-    /// How SCRAM got there: "none" (the client's own), "cleartext" (by the password that we asked for), "terminate".
+    /// How SCRAM got there: "none" (the client's own), "cleartext" (by the password that we asked
+    /// for), "terminate".
     std::string_view auth_bridge() const noexcept { return auth_bridge_; }
     /// The client's gs2 flag: 'n', 'y', 'p'; 0 when it sent none.
     char channel_binding() const noexcept { return channel_binding_; }
     /// The client is to choose a SASL mechanism: if it leaves instead, it may know none.
     bool offering_scram() const noexcept { return expected_ == Expected::mechanism; }
-    /// The client is to send the password: if it leaves instead, it has none, or would not give it away.
+    /// The client is to send the password: if it leaves instead, it has none, or would not give it
+    /// away.
     bool asking_password() const noexcept { return expected_ == Expected::password; }
     bool authenticated() const noexcept { return authenticated_; }
-    /// No message but an ErrorResponse came: the login may be tried again another way (sslmode allow, prefer).
-    /// The server has said something.
+    /// No message but an ErrorResponse came: the login may be tried again another way (sslmode
+    /// allow, prefer). The server has said something.
     bool answered() const noexcept { return server_messages_ > 0; }
     bool refused_at_once() const noexcept { return next_ == Next::refused && server_messages_ == 1; }
     const std::optional<BackendKeyData>& key() const noexcept { return key_; }

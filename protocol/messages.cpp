@@ -31,8 +31,9 @@ std::optional<Message> MessageBuffer::next() {
     const std::size_t size = std::size_t{length} + 1;
     if (bytes.size() < size) return std::nullopt;
     taken_ += size;
-    return Message{
-        .type = static_cast<char>(bytes[0]), .body = bytes.subspan(message_header_size, size - message_header_size), .whole = bytes.first(size)};
+    return Message{.type = static_cast<char>(bytes[0]),
+                   .body = bytes.subspan(message_header_size, size - message_header_size),
+                   .whole = bytes.first(size)};
 }
 
 Buffer serialize(const ErrorResponse& error) {

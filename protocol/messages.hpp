@@ -1,4 +1,5 @@
-// Typed messages: what the login needs to read, and the ErrorResponse that the proxy itself sends (PostgreSQL docs, "Message Formats").
+// Typed messages: what the login needs to read, and the ErrorResponse that the proxy itself sends
+// (PostgreSQL docs, "Message Formats").
 #pragma once
 
 #include <optional>
@@ -29,7 +30,8 @@ class MessageBuffer {
 
     /// Messages already taken make room.
     void append(Bytes bytes);
-    /// The next whole message, valid until the next append; nullopt: more bytes are needed, or oversized().
+    /// The next whole message, valid until the next append; nullopt: more bytes are needed, or
+    /// oversized().
     std::optional<Message> next();
     /// The message at the front has a length below 4 or over the limit.
     bool oversized() const noexcept { return oversized_; }
@@ -79,7 +81,8 @@ struct AuthenticationSASL {
 std::optional<AuthenticationSASL> parse_authentication_sasl(Bytes body);
 void append(Buffer& out, const AuthenticationSASL& offer);
 
-/// `data` is the client-first-message, a view into the message; nullopt: it follows in a SASLResponse.
+/// `data` is the client-first-message, a view into the message; nullopt: it follows in a
+/// SASLResponse.
 struct SASLInitialResponse {
     std::string mechanism;
     std::optional<std::string_view> data;

@@ -3,7 +3,8 @@
 namespace protocol {
 namespace {
 
-/// First byte of a TLS record that holds a handshake message (RFC 8446, 5.1). A StartupMessage begins with 0x00: it is under 64 KiB.
+/// First byte of a TLS record that holds a handshake message (RFC 8446, 5.1). A StartupMessage
+/// begins with 0x00: it is under 64 KiB.
 constexpr std::uint8_t tls_handshake_record = 0x16;
 
 }  // namespace
@@ -11,7 +12,8 @@ constexpr std::uint8_t tls_handshake_record = 0x16;
 void Negotiation::peeked(std::uint8_t first_byte) noexcept {
     if (first_byte != tls_handshake_record) return expect_packet();
     client_hello_seen_ = true;
-    // After our 'N' a ClientHello is no direct TLS: some drivers ignore the answer and go on (postgres.js).
+    // After our 'N' a ClientHello is no direct TLS: some drivers ignore the answer and go on
+    // (postgres.js).
     if (!policy_.direct_tls || !policy_.tls || ssl_requested_) return refuse(Fault::tls_not_offered);
     direct_ = true;
     next_ = Next::start_tls;
@@ -66,7 +68,8 @@ void Negotiation::take_packet() {
         next_ = Next::started;
         return;
     }
-    // An encryption request: once each, and never inside TLS (CVE-2026-6479 was unbounded recursion here).
+    // An encryption request: once each, and never inside TLS (CVE-2026-6479 was unbounded recursion
+    // here).
     if (encrypted_) return refuse(Fault::unsupported_protocol);
     bool& seen = std::holds_alternative<SSLRequest>(packet) ? ssl_requested_ : gssenc_requested_;
     if (seen) return refuse(Fault::repeated_request);

@@ -1,7 +1,9 @@
-// How a client opens a connection: clear, SSLRequest, direct TLS, GSSENCRequest, cancel. A list of answers to "what should we do next?";
-// whoever does the I/O obeys and reports back with the member function named at each answer.
+// How a client opens a connection: clear, SSLRequest, direct TLS, GSSENCRequest, cancel. A list of
+// answers to "what should we do next?"; whoever does the I/O obeys and reports back with the member
+// function named at each answer.
 //
-// No byte that arrived in clear is ever carried into TLS: the I/O side takes exactly what is asked for, and says when more was waiting.
+// No byte that arrived in clear is ever carried into TLS: the I/O side takes exactly what is asked
+// for, and says when more was waiting.
 #pragma once
 
 #include <optional>
@@ -30,7 +32,8 @@ class Negotiation {
         start_tls,   // do the handshake; direct(): the client must offer ALPN postgresql. Then tls_started()
         started,     // done: startup() and packet()
         cancel,      // done: cancel_request()
-        refuse,      // done: fault(). When client_hello_seen(), the client speaks TLS: answer with an alert, else with an ErrorResponse
+        refuse,  // done: fault(). When client_hello_seen(), the client speaks TLS: answer with an alert, else with an
+                 // ErrorResponse
     };
 
     Next next() const noexcept { return next_; }
@@ -52,7 +55,8 @@ class Negotiation {
     Bytes packet() const noexcept { return packet_; }
 
     bool ssl_requested() const noexcept { return ssl_requested_; }
-    /// The audit's `negotiation`: plain, sslrequest, direct, sslrequest-refused; "gssenc+" in front when GSSENCRequest came first.
+    /// The audit's `negotiation`: plain, sslrequest, direct, sslrequest-refused; "gssenc+" in front
+    /// when GSSENCRequest came first.
     std::string kind() const;
 
    private:

@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t max_salt = 1024;
 constexpr std::string_view end_point_flag = "p=tls-server-end-point";
 
-/// The value of the attribute that must come next ("r=..."), and the rest behind its comma; nullopt: another attribute.
+/// The value of the attribute that must come next ("r=..."), and the rest behind its comma;
+/// nullopt: another attribute.
 std::optional<std::string_view> take_attribute(std::string_view& message, char name) {
     if (message.size() < 2 || message[0] != name || message[1] != '=') return std::nullopt;
     const std::size_t comma = message.find(',');
@@ -33,7 +34,8 @@ std::optional<std::string_view> take_until(std::string_view& text, char separato
 std::optional<ScramSalt> parse_salt(std::string_view salt, std::string_view iterations) {
     ScramSalt parsed;
     const auto bytes = base64_decode(salt);
-    const auto [end, error] = std::from_chars(iterations.data(), iterations.data() + iterations.size(), parsed.iterations);
+    const auto [end, error] =
+        std::from_chars(iterations.data(), iterations.data() + iterations.size(), parsed.iterations);
     const bool whole_number = error == std::errc() && end == iterations.data() + iterations.size();
     if (!bytes || bytes->empty() || bytes->size() > max_salt || !whole_number) return std::nullopt;
     if (parsed.iterations < 1) return std::nullopt;
@@ -51,7 +53,8 @@ std::optional<ScramKey> parse_key(std::string_view text) {
 
 /// RFC 5802, section 7: printable ASCII but ",".
 bool is_nonce(std::string_view text) {
-    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~' && c != ','; });
+    return !text.empty() &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~' && c != ','; });
 }
 
 ScramKey exclusive_or(const ScramKey& a, const ScramKey& b) {
@@ -60,7 +63,8 @@ ScramKey exclusive_or(const ScramKey& a, const ScramKey& b) {
     return out;
 }
 
-/// The c= attribute: proves that both saw the same gs2 header and, with -PLUS, the same certificate.
+/// The c= attribute: proves that both saw the same gs2 header and, with -PLUS, the same
+/// certificate.
 std::string channel_binding(std::string_view gs2_header, const Buffer& end_point) {
     Buffer input(gs2_header.begin(), gs2_header.end());
     if (gs2_header.starts_with('p')) input.insert(input.end(), end_point.begin(), end_point.end());
@@ -97,7 +101,9 @@ std::optional<ScramSecret> parse_scram_secret(std::string_view text) {
 ScramClient::ScramClient(const ScramCrypto& crypto, Buffer end_point, bool plus)
     : crypto_(crypto), end_point_(std::move(end_point)), plus_(plus && !end_point_.empty()), nonce_(crypto.nonce()) {}
 
-std::string ScramClient::gs2_header() const { return (plus_ ? std::string(end_point_flag) : end_point_.empty() ? "n" : "y") + ",,"; }
+std::string ScramClient::gs2_header() const {
+    return (plus_ ? std::string(end_point_flag) : end_point_.empty() ? "n" : "y") + ",,";
+}
 
 /// PostgreSQL takes the user's name from the StartupMessage and ignores this one.
 std::string ScramClient::first_bare() const { return "n=,r=" + nonce_; }
@@ -110,8 +116,10 @@ Fault ScramClient::server_first(std::string_view message, ScramSalt& salt) {
     const auto nonce = take_attribute(message, 'r');
     const auto salt_text = take_attribute(message, 's');
     const auto iterations = take_attribute(message, 'i');
-    // The server's part of the nonce must not be missing: it is what makes a replayed proof worthless.
-    if (!nonce || !salt_text || !iterations || nonce->size() <= nonce_.size() || !nonce->starts_with(nonce_)) return Fault::scram_message;
+    // The server's part of the nonce must not be missing: it is what makes a replayed proof
+    // worthless.
+    if (!nonce || !salt_text || !iterations || nonce->size() <= nonce_.size() || !nonce->starts_with(nonce_))
+        return Fault::scram_message;
     auto parsed = parse_salt(*salt_text, *iterations);
     if (!parsed) return Fault::scram_message;
     if (parsed->iterations > max_scram_iterations) return Fault::scram_iterations;
@@ -152,7 +160,8 @@ Fault ScramServer::client_first(std::string_view mechanism, std::string_view mes
     if (*binding != "n" && *binding != "y" && *binding != end_point_flag) return Fault::sasl_message;
     flag = binding->front();
     if ((flag == 'p') != plus) return Fault::sasl_message;
-    // "You cannot, so I did not": but we did offer it, so somebody between us took it away (RFC 5802, section 6).
+    // "You cannot, so I did not": but we did offer it, so somebody between us took it away (RFC
+    // 5802, section 6).
     if (flag == 'y' && offers_plus()) return Fault::channel_binding_downgrade;
 
     gs2_header_ = whole.substr(0, whole.size() - message.size());

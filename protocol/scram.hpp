@@ -1,6 +1,8 @@
-// SCRAM-SHA-256 and SCRAM-SHA-256-PLUS as PostgreSQL speaks them (RFC 5802, RFC 7677; PostgreSQL docs, "SASL Authentication"): both sides.
+// SCRAM-SHA-256 and SCRAM-SHA-256-PLUS as PostgreSQL speaks them (RFC 5802, RFC 7677; PostgreSQL
+// docs, "SASL Authentication"): both sides.
 //
-// Pure: cryptography and randomness are arguments. The one expensive step, PBKDF2, is left to the caller, who can run it elsewhere.
+// Pure: cryptography and randomness are arguments. The one expensive step, PBKDF2, is left to the
+// caller, who can run it elsewhere.
 #pragma once
 
 #include <array>
@@ -16,7 +18,8 @@ namespace protocol {
 inline constexpr std::string_view scram_sha_256 = "SCRAM-SHA-256";
 inline constexpr std::string_view scram_sha_256_plus = "SCRAM-SHA-256-PLUS";
 
-/// A server names the count and we pay for it. PostgreSQL's default is 4096; this is about a tenth of a second of CPU.
+/// A server names the count and we pay for it. PostgreSQL's default is 4096; this is about a tenth
+/// of a second of CPU.
 inline constexpr unsigned max_scram_iterations = 600'000;
 /// PostgreSQL's scram_sha_256_iterations, for secrets of our own making.
 inline constexpr unsigned default_scram_iterations = 4096;
@@ -66,20 +69,23 @@ struct ScramUser {
     std::optional<ScramSecret> secret;
 };
 
-/// "SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY"; nullopt: not of that form, or over max_scram_iterations.
+/// "SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY"; nullopt: not of that form, or over
+/// max_scram_iterations.
 std::optional<ScramSecret> parse_scram_secret(std::string_view text);
 ScramSecret scram_secret(const ScramCrypto& crypto, const ScramKey& salted_password, ScramSalt salt);
 
 /// The client's side: first_message, then server_first, then final_message, then server_final.
 class ScramClient {
    public:
-    /// `end_point`: tls-server-end-point data (RFC 5929); empty: the channel cannot be bound, gs2 flag 'n'. `plus`: the server offers -PLUS, so it is
-    /// bound, flag 'p'; otherwise flag 'y' lets a server that did offer it notice that somebody took it away.
+    /// `end_point`: tls-server-end-point data (RFC 5929); empty: the channel cannot be bound, gs2
+    /// flag 'n'. `plus`: the server offers -PLUS, so it is bound, flag 'p'; otherwise flag 'y' lets
+    /// a server that did offer it notice that somebody took it away.
     ScramClient(const ScramCrypto& crypto, Buffer end_point, bool plus = true);
 
     std::string_view mechanism() const noexcept { return plus_ ? scram_sha_256_plus : scram_sha_256; }
     std::string first_message() const;
-    /// scram_message: malformed, out of order or not an answer to our nonce; scram_iterations: over max_scram_iterations.
+    /// scram_message: malformed, out of order or not an answer to our nonce; scram_iterations: over
+    /// max_scram_iterations.
     Fault server_first(std::string_view message, ScramSalt& salt);
     std::string final_message(const ScramKeys& keys);
     /// True: the server knew the password too. False: malformed, out of order, or an impostor.
@@ -108,8 +114,9 @@ class ScramServer {
     /// `flag` and `reply` are set as far as the message was good; none: go on.
     Fault client_first(std::string_view mechanism, std::string_view message, char& flag, std::string& reply);
     Fault client_final(std::string_view message);
-    /// Whether client_final's proof was made with the password behind `stored_key`: then the client's own key is known, which is as good
-    /// as the password towards a server that has the same secret.
+    /// Whether client_final's proof was made with the password behind `stored_key`: then the
+    /// client's own key is known, which is as good as the password towards a server that has the
+    /// same secret.
     std::optional<ScramKey> proves(const ScramKey& stored_key) const;
     std::string final_message(const ScramKey& server_key) const;
     const ScramSalt& salt() const noexcept { return salt_; }

@@ -1,6 +1,7 @@
 // The sslmode scale of libpq and the closed interval of it that is known about a client.
 //
-// A client's sslmode never crosses the wire; each observation narrows an interval (docs/verification.md).
+// A client's sslmode never crosses the wire; each observation narrows an interval
+// (docs/verification.md).
 #pragma once
 
 #include <optional>
@@ -8,7 +9,8 @@
 
 namespace protocol {
 
-/// libpq's sslmode values, weakest first, so that they compare (PostgreSQL docs, "SSL Mode Descriptions").
+/// libpq's sslmode values, weakest first, so that they compare (PostgreSQL docs, "SSL Mode
+/// Descriptions").
 enum class SslMode { disable, allow, prefer, require, verify_ca, verify_full };
 
 std::string_view to_string(SslMode mode) noexcept;

@@ -97,6 +97,8 @@ Buffer serialize(const StartupMessage& startup) {
     return out;
 }
 
-std::string version_text(std::uint32_t version) { return std::to_string(version >> 16) + "." + std::to_string(version & 0xffff); }
+std::string version_text(std::uint32_t version) {
+    return std::to_string(version >> 16) + "." + std::to_string(version & 0xffff);
+}
 
 }  // namespace protocol

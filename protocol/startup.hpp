@@ -1,4 +1,5 @@
-// The packets that open a connection: no type byte, only a length and a code (PostgreSQL docs, "Message Formats").
+// The packets that open a connection: no type byte, only a length and a code (PostgreSQL docs,
+// "Message Formats").
 #pragma once
 
 #include <optional>
@@ -19,7 +20,8 @@ inline constexpr std::uint32_t gssenc_request_code = 80877104;
 
 /// Length and code: what every opening packet begins with.
 inline constexpr std::size_t opening_header_size = 8;
-/// MAX_STARTUP_PACKET_LENGTH of PostgreSQL (src/include/libpq/pqcomm.h); does not count the length field there, nor here.
+/// MAX_STARTUP_PACKET_LENGTH of PostgreSQL (src/include/libpq/pqcomm.h); does not count the length
+/// field there, nor here.
 inline constexpr std::size_t max_startup_packet = 10'000;
 /// Protocol 3.2 allows keys of 4 to 256 bytes (PostgreSQL docs, "BackendKeyData").
 inline constexpr std::size_t min_cancel_key = 4;
@@ -45,7 +47,8 @@ struct StartupMessage {
 
 using OpeningPacket = std::variant<StartupMessage, CancelRequest, SSLRequest, GSSENCRequest, Fault>;
 
-/// The number of bytes of the whole packet, from its first eight; nullopt when no packet may have that length.
+/// The number of bytes of the whole packet, from its first eight; nullopt when no packet may have
+/// that length.
 std::optional<std::size_t> opening_packet_size(Bytes header) noexcept;
 
 /// `packet` is one whole packet, its length field included.

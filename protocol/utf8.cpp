@@ -5,7 +5,8 @@
 namespace protocol {
 namespace {
 
-/// Length of the UTF-8 sequence at the front, where no ASCII is; 0 when there is none (RFC 3629, section 4).
+/// Length of the UTF-8 sequence at the front, where no ASCII is; 0 when there is none (RFC 3629,
+/// section 4).
 std::size_t sequence_length(std::string_view text) {
     const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const unsigned char first = at(0);
@@ -30,7 +31,8 @@ std::string as_utf8(std::string_view text, std::size_t limit) {
     while (!text.empty()) {
         // Nearly every name is ASCII throughout.
         const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
-        const auto ascii = static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_ascii) - text.begin());
+        const auto ascii =
+            static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_ascii) - text.begin());
         out += text.substr(0, std::min(ascii, limit - out.size()));
         text.remove_prefix(ascii);
         if (text.empty()) break;

@@ -9,8 +9,8 @@ namespace {
 constexpr std::uint64_t silent_refusals_that_count = 2;
 
 const Observation* find(const std::vector<Observation>& observations, Evidence evidence) {
-    const auto found =
-        std::find_if(observations.begin(), observations.end(), [&](const Observation& o) { return o.evidence == evidence && !o.possible; });
+    const auto found = std::find_if(observations.begin(), observations.end(),
+                                    [&](const Observation& o) { return o.evidence == evidence && !o.possible; });
     return found == observations.end() ? nullptr : &*found;
 }
 
@@ -66,26 +66,34 @@ Readiness Verdict::ready_for_rotation() const noexcept {
 
 Verdict judge(std::vector<Observation> observations) {
     Verdict verdict;
-    // libpq's `prefer` with a root certificate refuses a certificate and goes on in clear: it verifies, but does not insist.
-    const bool fell_back = find(observations, Evidence::clear_startup_after_tls) || find(observations, Evidence::clear_startup_after_tls_login);
-    const bool refused = std::any_of(observations.begin(), observations.end(), [](const Observation& o) { return !o.possible && refuses(o); });
-    // Another program at that address may have been refused: of this one it is known once it was seen with TLS itself.
-    const bool uses_tls =
-        std::any_of(observations.begin(), observations.end(), [](const Observation& o) { return !o.possible && completes_tls(o.evidence); });
-    verdict.falls_back = find(observations, Evidence::clear_startup_after_tls_login) || (fell_back && (refused || uses_tls));
+    // libpq's `prefer` with a root certificate refuses a certificate and goes on in clear: it
+    // verifies, but does not insist.
+    const bool fell_back = find(observations, Evidence::clear_startup_after_tls) ||
+                           find(observations, Evidence::clear_startup_after_tls_login);
+    const bool refused = std::any_of(observations.begin(), observations.end(),
+                                     [](const Observation& o) { return !o.possible && refuses(o); });
+    // Another program at that address may have been refused: of this one it is known once it was
+    // seen with TLS itself.
+    const bool uses_tls = std::any_of(observations.begin(), observations.end(),
+                                      [](const Observation& o) { return !o.possible && completes_tls(o.evidence); });
+    verdict.falls_back =
+        find(observations, Evidence::clear_startup_after_tls_login) || (fell_back && (refused || uses_tls));
 
     // pgx's `prefer` does not go on in clear after 'N', but connects again for it.
     const bool came_again = find(observations, Evidence::clear_startup_after_declined);
 
     // Whoever accepted the real certificate trusts its issuer, so it was the name that it refused.
-    const bool trusts_issuer = find(observations, Evidence::tls_startup) || find(observations, Evidence::wrong_name_accepted);
+    const bool trusts_issuer =
+        find(observations, Evidence::tls_startup) || find(observations, Evidence::wrong_name_accepted);
 
-    // `allow` comes in clear, and with TLS only when that was refused. Without such a refusal, both together are a client that was changed.
+    // `allow` comes in clear, and with TLS only when that was refused. Without such a refusal, both
+    // together are a client that was changed.
     const bool allow = find(observations, Evidence::tls_after_clear_refused);
     bool tls = false;
     bool clear = false;
 
-    std::stable_sort(observations.begin(), observations.end(), [](const Observation& a, const Observation& b) { return a.last_seen > b.last_seen; });
+    std::stable_sort(observations.begin(), observations.end(),
+                     [](const Observation& a, const Observation& b) { return a.last_seen > b.last_seen; });
     for (const Observation& o : observations) {
         if (o.possible) continue;
         if (fell_back && refused && refuses(o)) continue;

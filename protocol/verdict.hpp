@@ -1,5 +1,5 @@
-// All that was ever seen of one client, weighed together: evidence over weeks, which may contradict itself, be a coincidence, or be
-// somebody else's (docs/verification.md).
+// All that was ever seen of one client, weighed together: evidence over weeks, which may contradict
+// itself, be a coincidence, or be somebody else's (docs/verification.md).
 #pragma once
 
 #include <cstdint>
@@ -24,11 +24,13 @@ std::string_view to_string(Readiness readiness) noexcept;
 
 struct Verdict {
     SslModeInterval interval;
-    bool changed = false;     ///< older evidence contradicts the newer and was left out: the client changed, or two share one key
+    bool changed =
+        false;  ///< older evidence contradicts the newer and was left out: the client changed, or two share one key
     bool falls_back = false;  ///< goes on in clear when TLS fails: a refused certificate costs it its encryption
     Readiness candidate = Readiness::unknown;
 
-    /// A client is not ready when it verifies and refused the candidate; ready when it accepted it or would accept any.
+    /// A client is not ready when it verifies and refused the candidate; ready when it accepted it
+    /// or would accept any.
     Readiness ready_for_rotation() const noexcept;
 };
 

@@ -15,22 +15,28 @@ constexpr const char* about =
   pgairlock report --since 168h
 )";
 
-constexpr const char* exit_codes = "\nExit: 0 clean, 1 runtime failure, 2 usage or configuration error. Documentation: docs/.";
+constexpr const char* exit_codes =
+    "\nExit: 0 clean, 1 runtime failure, 2 usage or configuration error. Documentation: docs/.";
 
-void add_source(CLI::App& command, proxy::ConfigOptions& source) {
-    auto* file = command.add_option("-c,--config", source.config_file, "configuration file (TOML; every key: docs/config.md)");
+void add_source(CLI::App& command, proxy::command::ConfigOptions& source) {
+    auto* file =
+        command.add_option("-c,--config", source.config_file, "configuration file (TOML; every key: docs/config.md)");
     auto& flags = source.flags;
     const auto without_file = [&](CLI::Option* option) {
         option->excludes(file);
         return option;
     };
     without_file(command.add_option("--upstream", flags.upstream, "HOST:PORT of the PostgreSQL server"));
-    without_file(command.add_option("--sslrootcert", flags.sslrootcert,
-                                    "PEM file with the CAs to verify the server against, or \"system\" (default); may be repeated"));
-    without_file(command.add_option("--sslmode", flags.sslmode, "disable, allow, prefer, require, verify-ca or verify-full (default), as in libpq"));
-    without_file(command.add_option("--state-dir", flags.state_dir,
-                                    "for generated certificates and the audit (default: $STATE_DIRECTORY, /var/lib/pgairlock for root, "
-                                    "else $XDG_STATE_HOME/pgairlock)"));
+    without_file(command.add_option(
+        "--sslrootcert", flags.sslrootcert,
+        "PEM file with the CAs to verify the server against, or \"system\" (default); may be repeated"));
+    without_file(
+        command.add_option("--sslmode", flags.sslmode,
+                           "disable, allow, prefer, require, verify-ca or verify-full (default), as in libpq"));
+    without_file(command.add_option(
+        "--state-dir", flags.state_dir,
+        "for generated certificates and the audit (default: $STATE_DIRECTORY, /var/lib/pgairlock for root, "
+        "else $XDG_STATE_HOME/pgairlock)"));
 }
 
 constexpr const char* report_examples = R"(
@@ -45,19 +51,24 @@ Columns and actions: docs/report.md.
 
 Exit: 0 done, 1 --fail-on applies, 2 usage error or no readable inventory.)";
 
-void add_report(CLI::App& command, proxy::ReportOptions& report) {
+void add_report(CLI::App& command, proxy::command::ReportOptions& report) {
     command
-        .add_option("--state-dir", report.state_dirs, "state directory of a proxy; may be repeated (default: as for run). The proxy may be running")
+        .add_option("--state-dir", report.state_dirs,
+                    "state directory of a proxy; may be repeated (default: as for run). The proxy may be running")
         ->allow_extra_args(false);
     command
-        .add_option("--inventory", report.inventories,
-                    "postgresql://... as in audit.inventory, or an inventory.db file; may be repeated. Inventories are merged")
+        .add_option(
+            "--inventory", report.inventories,
+            "postgresql://... as in audit.inventory, or an inventory.db file; may be repeated. Inventories are merged")
         ->allow_extra_args(false);
-    command.add_option("--since", report.since, "only what was seen since: a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration (168h)");
-    command.add_option("--format", report.format, "table (default), json, csv or html")->check(CLI::IsMember({"table", "json", "csv", "html"}));
+    command.add_option("--since", report.since,
+                       "only what was seen since: a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration (168h)");
+    command.add_option("--format", report.format, "table (default), json, csv or html")
+        ->check(CLI::IsMember({"table", "json", "csv", "html"}));
     command
         .add_option("--fail-on", report.fail_on,
-                    "exit 1 when there is a client that is weak, or of which it is unknown whether it verifies; may be repeated")
+                    "exit 1 when there is a client that is weak, or of which it is unknown whether it verifies; may be "
+                    "repeated")
         ->check(CLI::IsMember({"weak", "unknown"}))
         ->allow_extra_args(false)
         ->delimiter(',');
@@ -76,41 +87,50 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     app.set_version_flag("--version", proxy::version_text());
 
-    proxy::ConfigOptions run;
-    CLI::App* run_command = app.add_subcommand("run",
-                                               "Run the proxy in the foreground until SIGTERM or SIGINT, which drain it.\n"
-                                               "SIGHUP reloads, SIGUSR1 reopens log and audit files.");
+    proxy::command::ConfigOptions run;
+    CLI::App* run_command =
+        app.add_subcommand("run",
+                           "Run the proxy in the foreground until SIGTERM or SIGINT, which drain it.\n"
+                           "SIGHUP reloads, SIGUSR1 reopens log and audit files.");
     run_command->footer(exit_codes);
     add_source(*run_command, run);
-    run_command->add_option("--listen", run.flags.listen, "ADDR:PORT or unix:PATH to accept clients on (default 127.0.0.1:6432)")
+    run_command
+        ->add_option("--listen", run.flags.listen,
+                     "ADDR:PORT or unix:PATH to accept clients on (default 127.0.0.1:6432)")
         ->excludes("--config");
 
-    proxy::CheckOptions check;
-    CLI::App* check_command = app.add_subcommand("check",
-                                                 "Validate the configuration, then connect to each address of each upstream and show, per CA file, "
-                                                 "whether its certificate verifies.");
-    check_command->footer("\nExit: 0 every configured verification holds, 1 one does not, 2 usage or configuration error.");
+    proxy::command::CheckOptions check;
+    CLI::App* check_command = app.add_subcommand(
+        "check",
+        "Validate the configuration, then connect to each address of each upstream and show, per CA file, "
+        "whether its certificate verifies.");
+    check_command->footer(
+        "\nExit: 0 every configured verification holds, 1 one does not, 2 usage or configuration error.");
     add_source(*check_command, check.source);
     check_command->add_flag("--offline", check.offline, "stop after validation");
     check_command->add_flag("--json", check.json, "print one JSON document");
 
-    proxy::GenCertOptions gen_cert;
-    CLI::App* gen_cert_command =
-        app.add_subcommand("gen-cert",
-                           "Create (once) a private CA and server certificates for the client leg; again with other names issues "
-                           "new ones under the same CA.");
+    proxy::command::GenCertOptions gen_cert;
+    CLI::App* gen_cert_command = app.add_subcommand(
+        "gen-cert",
+        "Create (once) a private CA and server certificates for the client leg; again with other names issues "
+        "new ones under the same CA.");
     gen_cert_command->footer("\nExit: 0 done, 2 not.");
-    gen_cert_command->add_option("--host", gen_cert.hosts, "names and addresses that clients connect to; localhost is always included")
+    gen_cert_command
+        ->add_option("--host", gen_cert.hosts,
+                     "names and addresses that clients connect to; localhost is always included")
         ->required()
         ->delimiter(',');
-    gen_cert_command->add_option("--ca-dir", gen_cert.ca_dir, "where ca.crt, ca.key and the certificates are (default: tls/ in the state directory)");
+    gen_cert_command->add_option(
+        "--ca-dir", gen_cert.ca_dir,
+        "where ca.crt, ca.key and the certificates are (default: tls/ in the state directory)");
     gen_cert_command->add_option("--state-dir", gen_cert.state_dir, "state directory, when --ca-dir is not given");
 
-    proxy::ReportOptions report;
-    CLI::App* report_command =
-        app.add_subcommand("report",
-                           "Show what is known about each client from the inventory: sslmode, whether it verifies the server, what a "
-                           "CA rotation or rds.force_ssl=1 would break, and what to do.");
+    proxy::command::ReportOptions report;
+    CLI::App* report_command = app.add_subcommand(
+        "report",
+        "Show what is known about each client from the inventory: sslmode, whether it verifies the server, what a "
+        "CA rotation or rds.force_ssl=1 would break, and what to do.");
     add_report(*report_command, report);
 
     CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");
@@ -119,12 +139,12 @@ int main(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         // --help and --version are "errors" of code 0.
-        return app.exit(error) == 0 ? proxy::exit_ok : proxy::exit_usage;
+        return app.exit(error) == 0 ? proxy::command::exit_ok : proxy::command::exit_usage;
     }
-    if (run_command->parsed()) return proxy::run(run);
-    if (check_command->parsed()) return proxy::check(check);
-    if (gen_cert_command->parsed()) return proxy::gen_cert(gen_cert);
-    if (report_command->parsed()) return proxy::report(report);
+    if (run_command->parsed()) return proxy::command::run(run);
+    if (check_command->parsed()) return proxy::command::check(check);
+    if (gen_cert_command->parsed()) return proxy::command::gen_cert(gen_cert);
+    if (report_command->parsed()) return proxy::command::report(report);
     if (version_command->parsed()) std::fputs(proxy::version_text().c_str(), stdout);
-    return proxy::exit_ok;
+    return proxy::command::exit_ok;
 }

@@ -16,8 +16,9 @@ std::string version_text() {
     const std::string commit =
 #include <commit.inc>
         ;
-    return "pgairlock " + version() + (commit.empty() ? "" : " (commit " + commit + ")") + "\n" + "compiler: " + __VERSION__ + "\n" +
-           "Boost: " + boost + "\n" + "OpenSSL: " OPENSSL_VERSION_TEXT " (loaded: " + OpenSSL_version(OPENSSL_VERSION) + ")\n";
+    return "pgairlock " + version() + (commit.empty() ? "" : " (commit " + commit + ")") + "\n" +
+           "compiler: " + __VERSION__ + "\n" + "Boost: " + boost + "\n" +
+           "OpenSSL: " OPENSSL_VERSION_TEXT " (loaded: " + OpenSSL_version(OPENSSL_VERSION) + ")\n";
 }
 
 }  // namespace proxy

@@ -1,6 +1,8 @@
-// The parts of Boost.Asio that the project uses, and the executor types that it fixes (also the precompiled header).
+// The parts of Boost.Asio that the project uses, and the executor types that it fixes (also the
+// precompiled header).
 //
-// One io_context per thread and the concrete executor everywhere: no type-erased executor on the hot path.
+// One io_context per thread and the concrete executor everywhere: no type-erased executor on the
+// hot path.
 #pragma once
 
 #include <boost/asio/as_tuple.hpp>
@@ -33,7 +35,8 @@ using Awaitable = asio::awaitable<T, Executor>;
 /// TCP and UNIX-domain sockets alike.
 using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;
 
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
+using Timer =
+    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 /// Completion token: error codes are returned, not thrown.
 inline constexpr asio::as_tuple_t<asio::use_awaitable_t<Executor>> returning{};

@@ -109,14 +109,16 @@ IssuedFiles files_in(const std::string& dir) {
             .rsa_key = path("server-rsa.key")};
 }
 
-/// The CA's key need only exist: an operator may keep it from the proxy, which then cannot renew but can serve.
+/// The CA's key need only exist: an operator may keep it from the proxy, which then cannot renew
+/// but can serve.
 bool usable(const IssuedFiles& files) {
     if (!exists(files.ca_cert) || !exists(files.ca_key)) return false;
     std::vector<config::Diagnostic> ignored;
     std::vector<X509Ptr> certificates = load_certificates(file_at(files.ca_cert), ignored);
     if (certificates.empty()) return false;
     const Authority authority{.certificate = std::move(certificates.front()), .key = nullptr};
-    return good_leaf(files.ecdsa_cert, files.ecdsa_key, authority) && good_leaf(files.rsa_cert, files.rsa_key, authority);
+    return good_leaf(files.ecdsa_cert, files.ecdsa_key, authority) &&
+           good_leaf(files.rsa_cert, files.rsa_key, authority);
 }
 
 bool good_leaf(const std::string& cert, const std::string& key, const Authority& authority) {
@@ -128,10 +130,12 @@ bool good_leaf(const std::string& cert, const std::string& key, const Authority&
     return issued_here;
 }
 
-/// A dangling link counts as existing: it is somebody's arrangement (a secret not mounted yet), not a free name.
+/// A dangling link counts as existing: it is somebody's arrangement (a secret not mounted yet), not
+/// a free name.
 bool exists(const std::string& path) { return fs::symlink_status(path).type() != fs::file_type::not_found; }
 
-/// Renewing must not lose the names that clients use. Of files that cannot be read nothing is known: localhost alone.
+/// Renewing must not lose the names that clients use. Of files that cannot be read nothing is
+/// known: localhost alone.
 Names names_of_previous(const IssuedFiles& files) {
     Names names;
     std::vector<config::Diagnostic> ignored;
@@ -139,7 +143,8 @@ Names names_of_previous(const IssuedFiles& files) {
         const std::vector<X509Ptr> certificates = load_certificates(file_at(path), ignored);
         if (certificates.empty()) continue;
         for (const std::string& san : describe(*certificates.front()).sans) {
-            if (std::optional<std::string> name = canonical_name(san.substr(san.find(':') + 1))) names.push_back(std::move(*name));
+            if (std::optional<std::string> name = canonical_name(san.substr(san.find(':') + 1)))
+                names.push_back(std::move(*name));
         }
     }
     return completed(std::move(names));
@@ -155,7 +160,8 @@ IssuedFiles issue_locked(const std::string& dir, const Names& names) {
     files.ca_created = !exists(files.ca_cert) && !exists(files.ca_key);
     const Authority authority = files.ca_created ? new_authority() : load_authority(files);
     if (files.ca_created) write_pair(files.ca_cert, *authority.certificate, files.ca_key, *authority.key);
-    // All keys are made before the first file is replaced: making one takes long, and a reader may come at any time.
+    // All keys are made before the first file is replaced: making one takes long, and a reader may
+    // come at any time.
     const KeyPair ecdsa = new_leaf(authority, names, LeafKey::ecdsa);
     const KeyPair rsa = new_leaf(authority, names, LeafKey::rsa);
     write_pair(files.ecdsa_cert, *ecdsa.leaf, files.ecdsa_key, *ecdsa.key);
@@ -179,9 +185,10 @@ Authority load_authority(const IssuedFiles& files) {
     std::string faults = authority.certificate ? fault_of(authority) : "";
     for (const config::Diagnostic& error : errors) faults += (faults.empty() ? "" : "; ") + error.message;
     if (faults.empty()) return authority;
-    throw std::runtime_error("the certificate authority of \"" + files.ca_cert + "\" and \"" + files.ca_key + "\" cannot be used: " + faults +
-                             ". Correct this or restore both files from a backup; or move both away to have a new authority " +
-                             "made, whose ca.crt must then be given to the clients");
+    throw std::runtime_error(
+        "the certificate authority of \"" + files.ca_cert + "\" and \"" + files.ca_key + "\" cannot be used: " +
+        faults + ". Correct this or restore both files from a backup; or move both away to have a new authority " +
+        "made, whose ca.crt must then be given to the clients");
 }
 
 // --- Files ---
@@ -203,7 +210,9 @@ class NewFile {
     bool placed_ = false;
 };
 
-[[noreturn]] void fail_with_errno(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
+[[noreturn]] void fail_with_errno(const std::string& what) {
+    throw std::system_error(errno, std::generic_category(), what);
+}
 
 BioPtr new_buffer() {
     BioPtr bio(BIO_new(BIO_s_mem()));  // wipes its memory when it grows and when it is freed
@@ -211,14 +220,16 @@ BioPtr new_buffer() {
     return bio;
 }
 
-/// Both are complete on disk before either gets its name, so that a full disk leaves no key without its certificate. The key
-/// first: a CA certificate without its key might already have been handed out.
+/// Both are complete on disk before either gets its name, so that a full disk leaves no key without
+/// its certificate. The key first: a CA certificate without its key might already have been handed
+/// out.
 void write_pair(const std::string& cert_path, X509& certificate, const std::string& key_path, EVP_PKEY& key) {
     const BioPtr cert_pem = new_buffer();
     const BioPtr key_pem = new_buffer();
     const bool encoded = PEM_write_bio_X509(cert_pem.get(), &certificate) == 1 &&
                          PEM_write_bio_PrivateKey(key_pem.get(), &key, nullptr, nullptr, 0, nullptr, nullptr) == 1;
-    if (!encoded) throw std::runtime_error("cannot encode certificate and key: " + take_openssl_error("no reason given"));
+    if (!encoded)
+        throw std::runtime_error("cannot encode certificate and key: " + take_openssl_error("no reason given"));
     NewFile cert_file(cert_path, public_mode);
     NewFile key_file(key_path, secret_mode);
     cert_file.write(*cert_pem);
@@ -227,7 +238,8 @@ void write_pair(const std::string& cert_path, X509& certificate, const std::stri
     cert_file.place();
 }
 
-/// The temporary name, from which what a crash left there is removed: O_EXCL then makes sure that the file is ours alone.
+/// The temporary name, from which what a crash left there is removed: O_EXCL then makes sure that
+/// the file is ours alone.
 std::string free_name(const std::string& path) {
     std::string name = path + ".new";
     if (::unlink(name.c_str()) != 0 && errno != ENOENT) fail_with_errno("cannot remove \"" + name + "\"");
@@ -264,7 +276,8 @@ void NewFile::place() {
     ::fsync(dir.get());  // some file systems cannot; the file is in place anyway
 }
 
-/// All missing folders are made for the owner alone; an existing one keeps the permissions that somebody gave it.
+/// All missing folders are made for the owner alone; an existing one keeps the permissions that
+/// somebody gave it.
 void make_directory(const fs::path& dir) {
     if (fs::is_directory(dir)) return;
     if (dir.has_parent_path() && dir.parent_path() != dir) make_directory(dir.parent_path());
@@ -272,17 +285,19 @@ void make_directory(const fs::path& dir) {
     fail_with_errno("cannot create the folder \"" + dir.string() + "\"");
 }
 
-Descriptor::Descriptor(const std::string& path, int flags, mode_t mode) : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {
+Descriptor::Descriptor(const std::string& path, int flags, mode_t mode)
+    : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {
     if (fd_ < 0) fail_with_errno("cannot open \"" + path + "\"");
 }
 
-Lock::Lock(const std::string& dir) : fd_((fs::path(dir) / ".lock").string(), O_RDWR | O_CREAT | O_NOFOLLOW, secret_mode) {
+Lock::Lock(const std::string& dir)
+    : fd_((fs::path(dir) / ".lock").string(), O_RDWR | O_CREAT | O_NOFOLLOW, secret_mode) {
     const auto deadline = std::chrono::steady_clock::now() + lock_timeout;
     while (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) fail_with_errno("cannot lock \"" + dir + "\"");
         if (std::chrono::steady_clock::now() > deadline) {
-            throw std::runtime_error("another process has kept \"" + dir + "\" locked for too long: end it (fuser " + dir +
-                                     "/.lock names it) and try again");
+            throw std::runtime_error("another process has kept \"" + dir + "\" locked for too long: end it (fuser " +
+                                     dir + "/.lock names it) and try again");
         }
         std::this_thread::sleep_for(lock_retry);
     }

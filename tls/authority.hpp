@@ -1,4 +1,5 @@
-// The private certificate authority of the client leg: made once, kept in a folder, issues the proxy's own server certificates.
+// The private certificate authority of the client leg: made once, kept in a folder, issues the
+// proxy's own server certificates.
 #pragma once
 
 #include <string>
@@ -16,18 +17,22 @@ struct IssuedFiles {
     bool ca_created = false;  ///< false: an existing CA was used
 };
 
-/// Creates `dir` (0700) and a CA in it if there is none, and writes new leaves (ECDSA P-256 and RSA-2048) for `hosts` plus localhost,
-/// 127.0.0.1 and ::1. Each file is written under a temporary name, fsynced and renamed, so that a reader never sees half of one; keys are
-/// 0600, certificates 0644. Leaves hold SANs (DNS or IP), serverAuth, a random serial, and end no later than the CA.
-/// Throws std::runtime_error naming the file and the reason (std::invalid_argument for a host that is neither a DNS name nor an IP address).
+/// Creates `dir` (0700) and a CA in it if there is none, and writes new leaves (ECDSA P-256 and
+/// RSA-2048) for `hosts` plus localhost, 127.0.0.1 and ::1. Each file is written under a temporary
+/// name, fsynced and renamed, so that a reader never sees half of one; keys are 0600, certificates
+/// 0644. Leaves hold SANs (DNS or IP), serverAuth, a random serial, and end no later than the CA.
+/// Throws std::runtime_error naming the file and the reason (std::invalid_argument for a host that
+/// is neither a DNS name nor an IP address).
 IssuedFiles issue(const std::string& dir, const std::vector<std::string>& hosts);
 
-/// The files of an earlier `issue` in `dir` when all six exist, else a fresh issue() for localhost alone. For the first start.
-/// Leaves that expire within 30 days, cannot be read or do not match are issued anew under the same CA, for the names they held.
-/// Throws std::runtime_error, saying what to do, when an existing CA cannot be used; a CA is never overwritten.
+/// The files of an earlier `issue` in `dir` when all six exist, else a fresh issue() for localhost
+/// alone. For the first start. Leaves that expire within 30 days, cannot be read or do not match
+/// are issued anew under the same CA, for the names they held. Throws std::runtime_error, saying
+/// what to do, when an existing CA cannot be used; a CA is never overwritten.
 IssuedFiles ensure(const std::string& dir);
 
-/// The CA of `dir`, to issue more. Throws std::runtime_error, saying what to do, when it is not there or cannot be used.
+/// The CA of `dir`, to issue more. Throws std::runtime_error, saying what to do, when it is not
+/// there or cannot be used.
 Authority load_authority(const std::string& dir);
 
 }  // namespace tls

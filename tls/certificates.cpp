@@ -55,7 +55,8 @@ CertificateFacts describe(const X509& certificate) {
 }
 
 KeyPair load_key_pair(const config::File& cert_file, const config::File& key_file, Errors& errors) {
-    // Both files are read before any verdict, so that the operator sees everything that is wrong at once.
+    // Both files are read before any verdict, so that the operator sees everything that is wrong at
+    // once.
     std::vector<X509Ptr> certificates = load_certificates(cert_file, errors);
     const auto pem = config::read_file(key_file, FileKind::private_key, errors);
     KeyPtr key = pem ? parse_private_key(*pem, key_file, errors) : nullptr;
@@ -93,8 +94,9 @@ std::string to_rfc3339(TimePoint time) {
     const std::chrono::year_month_day date(day);
     const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(time - day));
     std::array<char, 64> text;
-    std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02dZ", int(date.year()), unsigned(date.month()), unsigned(date.day()),
-                  int(clock.hours().count()), int(clock.minutes().count()), int(clock.seconds().count()));
+    std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02dZ", int(date.year()), unsigned(date.month()),
+                  unsigned(date.day()), int(clock.hours().count()), int(clock.minutes().count()),
+                  int(clock.seconds().count()));
     return text.data();
 }
 
@@ -118,12 +120,14 @@ namespace {
 // --- PEM ---
 
 BioPtr open_memory(protocol::Bytes contents) {
-    BioPtr bio(contents.empty() ? BIO_new(BIO_s_mem()) : BIO_new_mem_buf(contents.data(), static_cast<int>(contents.size())));
+    BioPtr bio(contents.empty() ? BIO_new(BIO_s_mem())
+                                : BIO_new_mem_buf(contents.data(), static_cast<int>(contents.size())));
     if (!bio) throw std::bad_alloc();
     return bio;
 }
 
-/// In place of OpenSSL's default, which asks on the terminal and would stop the program there. `asked` may be null.
+/// In place of OpenSSL's default, which asks on the terminal and would stop the program there.
+/// `asked` may be null.
 int refuse_password(char*, int, int, void* asked) {
     if (asked != nullptr) *static_cast<bool*>(asked) = true;
     return -1;
@@ -136,7 +140,8 @@ std::vector<X509Ptr> parse_certificates(protocol::Bytes pem, const config::File&
     while (X509Ptr certificate{PEM_read_bio_X509(bio.get(), nullptr, refuse_password, nullptr)}) {
         certificates.push_back(std::move(certificate));
     }
-    // The end of the file is reported as an error as well; anything else is a broken certificate, which must not go unnoticed.
+    // The end of the file is reported as an error as well; anything else is a broken certificate,
+    // which must not go unnoticed.
     const unsigned long last = ERR_peek_last_error();
     const bool at_end = ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
     const std::string reason = take_openssl_error("not a certificate");
@@ -144,7 +149,8 @@ std::vector<X509Ptr> parse_certificates(protocol::Bytes pem, const config::File&
 
     std::string message = config::quoted(file, FileKind::certificate);
     if (at_end) {
-        message += " holds no certificate in PEM format (-----BEGIN CERTIFICATE-----); convert a DER file with openssl x509";
+        message +=
+            " holds no certificate in PEM format (-----BEGIN CERTIFICATE-----); convert a DER file with openssl x509";
     } else {
         message += ": certificate " + std::to_string(certificates.size() + 1) + " in it is broken: " + reason;
     }
@@ -164,7 +170,9 @@ KeyPtr parse_private_key(protocol::Bytes pem, const config::File& file, Errors& 
     if (asked_for_password) {
         errors.push_back({file.origin, name + ": encrypted keys are not supported: decrypt it with openssl pkey"});
     } else {
-        errors.push_back({file.origin, name + " holds no usable private key in PEM format (-----BEGIN PRIVATE KEY-----): " + reason});
+        errors.push_back(
+            {file.origin,
+             name + " holds no usable private key in PEM format (-----BEGIN PRIVATE KEY-----): " + reason});
     }
     return nullptr;
 }
@@ -176,7 +184,8 @@ std::string mismatch(const std::vector<X509Ptr>& certificates, EVP_PKEY& key) {
     ERR_clear_error();
     if (index == 0) return {};
     if (index == certificates.size()) return "the first certificate of the file must have been issued for this key";
-    return "it is the key of certificate " + std::to_string(index + 1) + " of the file, which must come first, before its issuers";
+    return "it is the key of certificate " + std::to_string(index + 1) +
+           " of the file, which must come first, before its issuers";
 }
 
 // --- Facts ---
@@ -205,11 +214,13 @@ std::string to_text(const X509_NAME* name) {
 
 std::vector<std::string> subject_alternative_names(const X509& certificate) {
     using Names = std::unique_ptr<GENERAL_NAMES, FreeAsn1>;
-    const Names names(static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr)));
+    const Names names(
+        static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr)));
     ERR_clear_error();  // a malformed extension: reported as no names
     std::vector<std::string> result;
     for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
-        if (std::optional<std::string> text = to_text(*sk_GENERAL_NAME_value(names.get(), i))) result.push_back(std::move(*text));
+        if (std::optional<std::string> text = to_text(*sk_GENERAL_NAME_value(names.get(), i)))
+            result.push_back(std::move(*text));
     }
     return result;
 }
@@ -228,10 +239,11 @@ std::string escaped(unsigned char byte) {
     return text.data();
 }
 
-/// A DNS name is visible ASCII. Whatever else a certificate holds there is escaped, and so is what would make a list of names
-/// ambiguous: a certificate for "a,DNS:b" must not read as one for b.
+/// A DNS name is visible ASCII. Whatever else a certificate holds there is escaped, and so is what
+/// would make a list of names ambiguous: a certificate for "a,DNS:b" must not read as one for b.
 std::string dns_text(const ASN1_STRING* name) {
-    const std::string_view bytes(reinterpret_cast<const char*>(ASN1_STRING_get0_data(name)), static_cast<std::size_t>(ASN1_STRING_length(name)));
+    const std::string_view bytes(reinterpret_cast<const char*>(ASN1_STRING_get0_data(name)),
+                                 static_cast<std::size_t>(ASN1_STRING_length(name)));
     std::string text;
     for (const char c : bytes) {
         const bool plain = c > ' ' && c < '\x7f' && c != '\\' && c != ',' && c != '"';
@@ -248,11 +260,17 @@ std::optional<std::string> address_text(const ASN1_STRING* address) {
     return std::string("IP:") + text.data();
 }
 
-/// The length of the well-formed UTF-8 sequence (RFC 3629) that `text` begins with; 0 when there is none.
+/// The length of the well-formed UTF-8 sequence (RFC 3629) that `text` begins with; 0 when there is
+/// none.
 std::size_t utf8_length(std::string_view text) {
     const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
     const unsigned lead = byte(0);
-    const std::size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+    const std::size_t length = lead < 0x80   ? 1
+                               : lead < 0xc2 ? 0
+                               : lead < 0xe0 ? 2
+                               : lead < 0xf0 ? 3
+                               : lead < 0xf5 ? 4
+                                             : 0;
     for (std::size_t i = 1; i < length; ++i) {
         if ((byte(i) & 0xc0) != 0x80) return 0;
     }
@@ -262,14 +280,16 @@ std::size_t utf8_length(std::string_view text) {
     return overlong || surrogate || beyond_unicode ? 0 : length;
 }
 
-/// OpenSSL passes a UTF8String on without looking at it: here malformed UTF-8 and the control characters beyond ASCII (U+0080 to
-/// U+009F, which terminals obey) are escaped as well, in the manner of RFC 2253.
+/// OpenSSL passes a UTF8String on without looking at it: here malformed UTF-8 and the control
+/// characters beyond ASCII (U+0080 to U+009F, which terminals obey) are escaped as well, in the
+/// manner of RFC 2253.
 std::string printable(std::string_view text) {
     std::string result;
     while (!text.empty()) {
         const std::size_t length = utf8_length(text);
         const auto lead = static_cast<unsigned char>(text[0]);
-        const bool control = lead < 0x20 || lead == 0x7f || (lead == 0xc2 && length == 2 && static_cast<unsigned char>(text[1]) < 0xa0);
+        const bool control =
+            lead < 0x20 || lead == 0x7f || (lead == 0xc2 && length == 2 && static_cast<unsigned char>(text[1]) < 0xa0);
         const std::size_t taken = length == 0 ? 1 : length;
         for (const char c : text.substr(0, taken)) {
             result += length == 0 || control ? escaped(static_cast<unsigned char>(c)) : std::string(1, c);
@@ -299,8 +319,9 @@ std::string fingerprint(const X509& certificate) {
     return to_hex(digest.data(), length);
 }
 
-/// A date that cannot be read becomes 1970, long expired. One beyond the clock's range (9999-12-31 means "never", RFC
-/// 5280 4.1.2.5) becomes the end of that range: the nanoseconds of system_clock end in 2262.
+/// A date that cannot be read becomes 1970, long expired. One beyond the clock's range (9999-12-31
+/// means "never", RFC 5280 4.1.2.5) becomes the end of that range: the nanoseconds of system_clock
+/// end in 2262.
 TimePoint to_time_point(const ASN1_TIME* time) {
     std::tm parts{};
     if (ASN1_TIME_to_tm(time, &parts) != 1) {
@@ -308,8 +329,10 @@ TimePoint to_time_point(const ASN1_TIME* time) {
         return {};
     }
     const std::chrono::seconds seconds(::timegm(&parts));
-    if (seconds >= std::chrono::floor<std::chrono::seconds>(TimePoint::max().time_since_epoch())) return TimePoint::max();
-    if (seconds <= std::chrono::ceil<std::chrono::seconds>(TimePoint::min().time_since_epoch())) return TimePoint::min();
+    if (seconds >= std::chrono::floor<std::chrono::seconds>(TimePoint::max().time_since_epoch()))
+        return TimePoint::max();
+    if (seconds <= std::chrono::ceil<std::chrono::seconds>(TimePoint::min().time_since_epoch()))
+        return TimePoint::min();
     return TimePoint(seconds);
 }
 

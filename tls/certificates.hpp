@@ -1,4 +1,5 @@
-// Certificates and keys from PEM files, and what is said about them in reports. Nothing here knows a connection.
+// Certificates and keys from PEM files, and what is said about them in reports. Nothing here knows
+// a connection.
 #pragma once
 
 #include <openssl/evp.h>
@@ -26,7 +27,8 @@ using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter>;
 using StorePtr = std::unique_ptr<X509_STORE, Deleter>;
 using BioPtr = std::unique_ptr<BIO, Deleter>;
 
-/// What an operator is told about a certificate. Names are RFC 2253 strings with UTF-8 kept and control characters escaped.
+/// What an operator is told about a certificate. Names are RFC 2253 strings with UTF-8 kept and
+/// control characters escaped.
 struct CertificateFacts {
     std::string subject;
     std::string issuer;
@@ -47,12 +49,15 @@ struct KeyPair {
     KeyPtr key;
 };
 
-/// Loads a PEM chain and its key. Errors are added to `errors` with the origin of the file concerned (unreadable; not PEM; key does
-/// not match the certificate; encrypted key; key file with group or world access, by PostgreSQL's rule: 0600 or less when owned by us,
-/// 0640 or less when owned by root; not a regular file) and leave the result without a leaf.
-KeyPair load_key_pair(const config::File& cert_file, const config::File& key_file, std::vector<config::Diagnostic>& errors);
+/// Loads a PEM chain and its key. Errors are added to `errors` with the origin of the file
+/// concerned (unreadable; not PEM; key does not match the certificate; encrypted key; key file with
+/// group or world access, by PostgreSQL's rule: 0600 or less when owned by us, 0640 or less when
+/// owned by root; not a regular file) and leave the result without a leaf.
+KeyPair load_key_pair(const config::File& cert_file, const config::File& key_file,
+                      std::vector<config::Diagnostic>& errors);
 
-/// Every certificate of a PEM file, in order. An unreadable file or one without any certificate is an error.
+/// Every certificate of a PEM file, in order. An unreadable file or one without any certificate is
+/// an error.
 std::vector<X509Ptr> load_certificates(const config::File& file, std::vector<config::Diagnostic>& errors);
 
 /// SHA-256 as lower-case hex.
@@ -61,7 +66,8 @@ std::string sha256_hex(const void* data, std::size_t size);
 /// "2027-01-31T12:00:00Z".
 std::string to_rfc3339(std::chrono::system_clock::time_point time);
 
-/// The text of the oldest error in OpenSSL's queue, which is emptied; `fallback` when there is none.
+/// The text of the oldest error in OpenSSL's queue, which is emptied; `fallback` when there is
+/// none.
 std::string take_openssl_error(std::string_view fallback);
 
 }  // namespace tls

@@ -23,7 +23,8 @@ bool is_ip_address(const std::string& host) {
     return inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
 }
 
-/// Debian keeps all roots in one file beside the hashed folder: read it once, rather than folder entries within handshakes.
+/// Debian keeps all roots in one file beside the hashed folder: read it once, rather than folder
+/// entries within handshakes.
 void load_system_store(SSL_CTX* context) {
     const std::string bundle = std::string(X509_get_default_cert_dir()) + "/ca-certificates.crt";
     if (SSL_CTX_load_verify_file(context, bundle.c_str()) != 1) SSL_CTX_set_default_verify_paths(context);
@@ -39,9 +40,11 @@ std::string digest(const X509& certificate) {
 
 }  // namespace
 
-ClientContext::ClientContext(const config::Upstream& settings, std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings)
+ClientContext::ClientContext(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
+                             std::vector<config::Diagnostic>& warnings)
     : context_(SSL_CTX_new(TLS_client_method())),
-      // As libpq: a root certificate that was given is used in every mode; without one, weaker modes verify nothing.
+      // As libpq: a root certificate that was given is used in every mode; without one, weaker
+      // modes verify nothing.
       verifies_chain_(settings.sslmode >= protocol::SslMode::verify_ca || !settings.sslrootcert.empty()),
       verifies_name_(settings.sslmode == protocol::SslMode::verify_full),
       server_name_(settings.ssl_server_name) {
@@ -71,12 +74,16 @@ SslPtr ClientContext::connect(const std::string& host) const {
     const std::string& name = server_name_.empty() ? host : server_name_;
     const bool is_ip = is_ip_address(name);
     // RFC 6066, section 3: no IP addresses in SNI.
-    if (!is_ip && SSL_set_tlsext_host_name(ssl.get(), name.c_str()) != 1) throw std::runtime_error("not a usable server name: " + name);
+    if (!is_ip && SSL_set_tlsext_host_name(ssl.get(), name.c_str()) != 1)
+        throw std::runtime_error("not a usable server name: " + name);
     if (verifies_name_) {
         X509_VERIFY_PARAM* param = SSL_get0_param(ssl.get());
-        // Names are taken from the SAN alone, and a wildcard stands for one whole label (RFC 6125, 6.4).
-        X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        const int ok = is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, name.c_str()) : X509_VERIFY_PARAM_set1_host(param, name.c_str(), 0);
+        // Names are taken from the SAN alone, and a wildcard stands for one whole label (RFC 6125,
+        // 6.4).
+        X509_VERIFY_PARAM_set_hostflags(param,
+                                        X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+        const int ok = is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, name.c_str())
+                             : X509_VERIFY_PARAM_set1_host(param, name.c_str(), 0);
         if (ok != 1) throw std::runtime_error("not a usable server name: " + name);
     }
     return ssl;
@@ -119,8 +126,9 @@ void ClientContext::load_anchors(const config::Upstream& settings, std::vector<c
             if (X509_cmp_current_time(X509_get0_notAfter(certificate.get())) < 0) ++expired;
         }
         if (expired > 0) {
-            warnings.push_back({file.origin, std::to_string(expired) + " of " + std::to_string(certificates.size()) + " certificates in " +
-                                                 file.path + " have expired; the others are used"});
+            warnings.push_back({file.origin, std::to_string(expired) + " of " + std::to_string(certificates.size()) +
+                                                 " certificates in " + file.path +
+                                                 " have expired; the others are used"});
         }
     }
 }
@@ -133,7 +141,8 @@ void ClientContext::load_candidate(const config::Upstream& settings, std::vector
             X509_STORE_set_default_paths(candidate_.get());
             continue;
         }
-        for (const X509Ptr& certificate : load_certificates(file, errors)) X509_STORE_add_cert(candidate_.get(), certificate.get());
+        for (const X509Ptr& certificate : load_certificates(file, errors))
+            X509_STORE_add_cert(candidate_.get(), certificate.get());
     }
     ERR_clear_error();
 }
@@ -142,19 +151,23 @@ void ClientContext::load_own_certificate(const config::Upstream& settings, std::
     if (!settings.sslcert) return;
     const KeyPair pair = load_key_pair(settings.sslcert, settings.sslkey, errors);
     if (!pair.leaf) return;
-    if (SSL_CTX_use_certificate(context_.get(), pair.leaf.get()) != 1 || SSL_CTX_use_PrivateKey(context_.get(), pair.key.get()) != 1) {
+    if (SSL_CTX_use_certificate(context_.get(), pair.leaf.get()) != 1 ||
+        SSL_CTX_use_PrivateKey(context_.get(), pair.key.get()) != 1) {
         errors.push_back({settings.sslcert.origin, settings.sslcert.path + ": " + take_openssl_error("not usable")});
     }
     for (const X509Ptr& intermediate : pair.chain) SSL_CTX_add1_chain_cert(context_.get(), intermediate.get());
 }
 
-/// The chain as sslrootcert_candidate alone would see it. Names do not depend on the bundle, and have been checked.
+/// The chain as sslrootcert_candidate alone would see it. Names do not depend on the bundle, and
+/// have been checked.
 bool ClientContext::judge_candidate(SSL* ssl, X509* leaf) const {
     struct Free {
         void operator()(X509_STORE_CTX* p) const noexcept { X509_STORE_CTX_free(p); }
     };
     const std::unique_ptr<X509_STORE_CTX, Free> verification(X509_STORE_CTX_new());
-    if (!verification || X509_STORE_CTX_init(verification.get(), candidate_.get(), leaf, SSL_get_peer_cert_chain(ssl)) != 1) return false;
+    if (!verification ||
+        X509_STORE_CTX_init(verification.get(), candidate_.get(), leaf, SSL_get_peer_cert_chain(ssl)) != 1)
+        return false;
     X509_STORE_CTX_set_default(verification.get(), "ssl_server");
     const bool ok = X509_verify_cert(verification.get()) == 1;
     ERR_clear_error();

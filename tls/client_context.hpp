@@ -1,4 +1,5 @@
-// The server leg towards one upstream: trust anchors loaded once, and the checks of its sslmode. Immutable; shared by every connection.
+// The server leg towards one upstream: trust anchors loaded once, and the checks of its sslmode.
+// Immutable; shared by every connection.
 #pragma once
 
 #include <map>
@@ -18,16 +19,19 @@ struct ServerTls {
     std::string version;
     std::string cipher;
     std::shared_ptr<const CertificateFacts> leaf;
-    std::string anchor;                ///< subject of the trust anchor; empty when the chain was not verified
-    std::string anchor_file;           ///< the sslrootcert file it came from, or "system"
-    std::optional<bool> candidate_ok;  ///< whether sslrootcert_candidate alone would have verified the chain; nullopt: none is given
+    std::string anchor;       ///< subject of the trust anchor; empty when the chain was not verified
+    std::string anchor_file;  ///< the sslrootcert file it came from, or "system"
+    std::optional<bool>
+        candidate_ok;  ///< whether sslrootcert_candidate alone would have verified the chain; nullopt: none is given
 };
 
 class ClientContext {
    public:
-    /// Loads everything that `settings` names. Problems go to `errors`; the result is usable only when none was added. Expired
-    /// roots in a bundle are normal and only warned about, in one line per file.
-    ClientContext(const config::Upstream& settings, std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings);
+    /// Loads everything that `settings` names. Problems go to `errors`; the result is usable only
+    /// when none was added. Expired roots in a bundle are normal and only warned about, in one line
+    /// per file.
+    ClientContext(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
+                  std::vector<config::Diagnostic>& warnings);
 
     /// For Stream::handshake with the server at `host`, its chain and name checked as sslmode says.
     /// Throws std::runtime_error when OpenSSL refuses the name.
@@ -40,7 +44,8 @@ class ClientContext {
     const std::string& anchor_files() const noexcept { return anchor_files_; }
 
    private:
-    void load_anchors(const config::Upstream& settings, std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings);
+    void load_anchors(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
+                      std::vector<config::Diagnostic>& warnings);
     void load_own_certificate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors);
     void load_candidate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors);
     /// What is remembered about a leaf.
@@ -64,7 +69,8 @@ class ClientContext {
     std::string anchor_files_;
     std::map<std::string, Anchor> anchors_;  // by SHA-256
 
-    // Describing a certificate takes tens of microseconds and an upstream shows few: remembered by SHA-256.
+    // Describing a certificate takes tens of microseconds and an upstream shows few: remembered by
+    // SHA-256.
     mutable std::mutex mutex_;
     mutable std::map<std::string, Known> known_;
 };

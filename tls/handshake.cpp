@@ -29,14 +29,17 @@ void on_message(int write, int, int content_type, const void* data, std::size_t 
 
 }  // namespace
 
-HandshakeRecord* HandshakeRecord::of(const SSL* ssl) noexcept { return static_cast<HandshakeRecord*>(SSL_get_ex_data(ssl, record_index())); }
+HandshakeRecord* HandshakeRecord::of(const SSL* ssl) noexcept {
+    return static_cast<HandshakeRecord*>(SSL_get_ex_data(ssl, record_index()));
+}
 
 void HandshakeRecord::attach(SSL* ssl) noexcept { SSL_set_ex_data(ssl, record_index(), this); }
 
 void HandshakeRecord::detach(SSL* ssl) noexcept { SSL_set_ex_data(ssl, record_index(), nullptr); }
 
 void prepare(SSL_CTX* context) {
-    // No resumption: it would skip certificate checks on either leg, and with them what we can learn about the client.
+    // No resumption: it would skip certificate checks on either leg, and with them what we can
+    // learn about the client.
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_num_tickets(context, 0);
@@ -49,7 +52,8 @@ void prepare(SSL_CTX* context) {
 
 std::string alert_text(int alert) {
     std::string name = SSL_alert_desc_string_long(alert);
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return c == ' ' ? '_' : std::tolower(c); });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return c == ' ' ? '_' : std::tolower(c); });
     return name + " (" + std::to_string(alert) + ")";
 }
 

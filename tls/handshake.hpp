@@ -1,4 +1,5 @@
-// What is learnt while a handshake runs: filled by the callbacks of a context, read by whoever started the handshake.
+// What is learnt while a handshake runs: filled by the callbacks of a context, read by whoever
+// started the handshake.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -30,7 +31,8 @@ struct VerifyFailure {
 
 /// One handshake's notes. Reachable from the SSL by `of`, for as long as the Stream keeps it.
 struct HandshakeRecord {
-    bool direct = false;  ///< server side: direct TLS, so ALPN postgresql is required (PostgreSQL docs, "sslnegotiation")
+    bool direct =
+        false;  ///< server side: direct TLS, so ALPN postgresql is required (PostgreSQL docs, "sslnegotiation")
     bool client_hello_seen = false;
     std::optional<protocol::ClientHello> hello;
     std::string refusal;  ///< why a callback of ours ended the handshake; empty: none did

@@ -124,14 +124,16 @@ KeyPair new_leaf(const Authority& authority, const Names& names, LeafKey kind) {
     // The last second is part of the lifetime (RFC 5280 section 4.1.2.5).
     pair.leaf = new_certificate(*pair.key, start, std::min(start + leaf_lifetime - 1s, describe(issuer).not_after));
     X509& leaf = *pair.leaf;
-    // A name too long for a CN is in the SANs, where clients look; a subject must not be empty, for some of them.
+    // A name too long for a CN is in the SANs, where clients look; a subject must not be empty, for
+    // some of them.
     const bool fits = names.front().size() <= max_common_name;
     set_subject(leaf, fits ? "CN" : "O", fits ? names.front() : "pgairlock");
     set_issuer(leaf, issuer);
     const bool rsa = kind == LeafKey::rsa;
     add_extension(leaf, issuer, {NID_basic_constraints, "critical,CA:FALSE"});
     // keyEncipherment: for the RSA key exchange of TLS 1.2 and below, which very old clients need.
-    add_extension(leaf, issuer, {NID_key_usage, rsa ? "critical,digitalSignature,keyEncipherment" : "critical,digitalSignature"});
+    add_extension(leaf, issuer,
+                  {NID_key_usage, rsa ? "critical,digitalSignature,keyEncipherment" : "critical,digitalSignature"});
     add_extension(leaf, issuer, {NID_ext_key_usage, "serverAuth"});
     add_extension(leaf, issuer, {NID_subject_key_identifier, "hash"});
     add_extension(leaf, issuer, {NID_authority_key_identifier, "keyid:always"});
@@ -156,12 +158,12 @@ std::optional<std::string> canonical_address(const std::string& host) {
 
 bool is_label(std::string_view label) {
     const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; };
-    return !label.empty() && label.size() <= max_dns_label && std::all_of(label.begin(), label.end(), fits) && label.front() != '-' &&
-           label.back() != '-';
+    return !label.empty() && label.size() <= max_dns_label && std::all_of(label.begin(), label.end(), fits) &&
+           label.front() != '-' && label.back() != '-';
 }
 
-/// In lower case. The underscore is for the service names of Docker Compose. A last label of digits only would be an IPv4 address
-/// with a mistake in it, which no client looks up.
+/// In lower case. The underscore is for the service names of Docker Compose. A last label of digits
+/// only would be an IPv4 address with a mistake in it, which no client looks up.
 bool is_dns_name(std::string_view name) {
     if (name.size() > max_dns_name) return false;
     if (name.substr(0, 2) == "*.") name.remove_prefix(2);
@@ -181,7 +183,8 @@ X509Ptr new_certificate(EVP_PKEY& key, TimePoint not_before, TimePoint not_after
     const auto bytes = random_serial();
     const Owned<BIGNUM> serial(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
     require(X509_set_version(raw, X509_VERSION_3) == 1, "cannot set the version");
-    require(serial && BN_to_ASN1_INTEGER(serial.get(), X509_get_serialNumber(raw)) != nullptr, "cannot set the serial number");
+    require(serial && BN_to_ASN1_INTEGER(serial.get(), X509_get_serialNumber(raw)) != nullptr,
+            "cannot set the serial number");
     require(ASN1_TIME_set(X509_getm_notBefore(raw), std::chrono::system_clock::to_time_t(not_before)) != nullptr &&
                 ASN1_TIME_set(X509_getm_notAfter(raw), std::chrono::system_clock::to_time_t(not_after)) != nullptr,
             "cannot set the validity");
@@ -192,7 +195,9 @@ X509Ptr new_certificate(EVP_PKEY& key, TimePoint not_before, TimePoint not_after
 void set_subject(X509& certificate, const char* field, const std::string& value) {
     const auto* bytes = reinterpret_cast<const unsigned char*>(value.data());
     X509_NAME* const subject = X509_get_subject_name(&certificate);
-    require(X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8, bytes, static_cast<int>(value.size()), -1, 0) == 1, "cannot set the subject");
+    require(
+        X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8, bytes, static_cast<int>(value.size()), -1, 0) == 1,
+        "cannot set the subject");
 }
 
 void set_issuer(X509& certificate, const X509& issuer) {
@@ -204,7 +209,8 @@ void add_extension(X509& certificate, X509& issuer, std::pair<int, const char*> 
     X509V3_CTX context;
     X509V3_set_ctx(&context, &issuer, &certificate, nullptr, nullptr, 0);
     const Owned<X509_EXTENSION> made(X509V3_EXT_nconf_nid(nullptr, &context, extension.first, extension.second));
-    require(made && X509_add_ext(&certificate, made.get(), -1) == 1, std::string("cannot add the extension ") + extension.second);
+    require(made && X509_add_ext(&certificate, made.get(), -1) == 1,
+            std::string("cannot add the extension ") + extension.second);
 }
 
 /// Not through the language above, where a name could say more than a name.
@@ -216,7 +222,8 @@ void add_alternative_names(X509& certificate, const Names& names) {
         require(sk_GENERAL_NAME_push(list.get(), entry.get()) > 0, "cannot add a name");
         entry.release();  // now the list's
     }
-    require(X509_add1_ext_i2d(&certificate, NID_subject_alt_name, list.get(), 0, X509V3_ADD_DEFAULT) == 1, "cannot add the names");
+    require(X509_add1_ext_i2d(&certificate, NID_subject_alt_name, list.get(), 0, X509V3_ADD_DEFAULT) == 1,
+            "cannot add the names");
 }
 
 Owned<GENERAL_NAME> general_name(const std::string& name) {
@@ -228,13 +235,16 @@ Owned<GENERAL_NAME> general_name(const std::string& name) {
         GENERAL_NAME_set0_value(entry.get(), GEN_IPADD, address.release());
     } else {
         Owned<ASN1_STRING> text(ASN1_STRING_type_new(V_ASN1_IA5STRING));
-        require(text && ASN1_STRING_set(text.get(), name.data(), static_cast<int>(name.size())) == 1, "cannot encode a name");
+        require(text && ASN1_STRING_set(text.get(), name.data(), static_cast<int>(name.size())) == 1,
+                "cannot encode a name");
         GENERAL_NAME_set0_value(entry.get(), GEN_DNS, text.release());
     }
     return entry;
 }
 
-void sign(X509& certificate, EVP_PKEY& key) { require(X509_sign(&certificate, &key, EVP_sha256()) > 0, "cannot sign the certificate"); }
+void sign(X509& certificate, EVP_PKEY& key) {
+    require(X509_sign(&certificate, &key, EVP_sha256()) > 0, "cannot sign the certificate");
+}
 
 /// Positive, and 16 bytes long also when its first bits happen to be zero.
 std::array<unsigned char, 16> random_serial() {

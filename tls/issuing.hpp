@@ -1,4 +1,5 @@
-// Certificates of our own making: an authority, and leaves under it. In memory; authority.hpp keeps them in files.
+// Certificates of our own making: an authority, and leaves under it. In memory; authority.hpp keeps
+// them in files.
 #pragma once
 
 #include <string>

@@ -29,7 +29,9 @@ void demand(bool ok, const char* what) {
 ScramKey hmac_sha256(Bytes key, Bytes data) {
     ScramKey out;
     unsigned size = 0;
-    demand(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), data.data(), data.size(), out.data(), &size) != nullptr, "HMAC failed");
+    demand(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), data.data(), data.size(), out.data(), &size) !=
+               nullptr,
+           "HMAC failed");
     return out;
 }
 
@@ -47,14 +49,16 @@ std::string nonce() {
     return protocol::base64_encode(bytes);
 }
 
-/// RFC 4013 in PostgreSQL's order: what is prohibited is looked for before the normalisation, not after it (pg_saslprep in
-/// src/common/saslprep.c). The secrets that its servers keep were made that way. So: libidn's own steps, that one last.
+/// RFC 4013 in PostgreSQL's order: what is prohibited is looked for before the normalisation, not
+/// after it (pg_saslprep in src/common/saslprep.c). The secrets that its servers keep were made
+/// that way. So: libidn's own steps, that one last.
 const Stringprep_profile* saslprep_of_postgresql() {
     static const std::vector<Stringprep_profile> steps = [] {
         std::vector<Stringprep_profile> ordered;
         const Stringprep_profile* step = stringprep_saslprep;
         while (step->operation != 0) ordered.push_back(*step++);
-        std::stable_partition(ordered.begin(), ordered.end(), [](const auto& s) { return s.operation != STRINGPREP_NFKC; });
+        std::stable_partition(ordered.begin(), ordered.end(),
+                              [](const auto& s) { return s.operation != STRINGPREP_NFKC; });
         ordered.push_back(*step);  // the end
         return ordered;
     }();
@@ -80,16 +84,17 @@ Buffer saslprep(Bytes password) {
 }  // namespace
 
 const protocol::ScramCrypto& scram_crypto() noexcept {
-    static constexpr protocol::ScramCrypto crypto{.hmac_sha256 = hmac_sha256, .sha256 = sha256, .equal = equal, .nonce = nonce};
+    static constexpr protocol::ScramCrypto crypto{
+        .hmac_sha256 = hmac_sha256, .sha256 = sha256, .equal = equal, .nonce = nonce};
     return crypto;
 }
 
 ScramKey salted_password(Bytes password, const protocol::ScramSalt& salt) {
     const Buffer prepared = saslprep(password);
     ScramKey out;
-    demand(PKCS5_PBKDF2_HMAC(reinterpret_cast<const char*>(prepared.data()), static_cast<int>(prepared.size()), salt.salt.data(),
-                             static_cast<int>(salt.salt.size()), static_cast<int>(salt.iterations), EVP_sha256(), static_cast<int>(out.size()),
-                             out.data()) == 1,
+    demand(PKCS5_PBKDF2_HMAC(reinterpret_cast<const char*>(prepared.data()), static_cast<int>(prepared.size()),
+                             salt.salt.data(), static_cast<int>(salt.salt.size()), static_cast<int>(salt.iterations),
+                             EVP_sha256(), static_cast<int>(out.size()), out.data()) == 1,
            "PBKDF2 failed");
     return out;
 }

@@ -15,7 +15,8 @@ namespace {
 constexpr std::string_view alpn_postgresql = "postgresql";
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 /// "*.example.com" stands for exactly one label, as in certificates (RFC 6125, 6.4.3).
@@ -29,9 +30,11 @@ int on_client_hello(SSL* ssl, int* alert, void*) {
     HandshakeRecord* record = HandshakeRecord::of(ssl);
     const unsigned char* data = nullptr;
     std::size_t size = 0;
-    const bool offers_alpn = SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &data, &size) == 1;
+    const bool offers_alpn =
+        SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &data, &size) == 1;
     if (record && record->direct && !offers_alpn) {
-        // Without it another protocol's client could be talked into speaking to a database (ALPACA).
+        // Without it another protocol's client could be talked into speaking to a database
+        // (ALPACA).
         *alert = SSL_AD_NO_APPLICATION_PROTOCOL;
         record->refusal = "direct TLS without ALPN protocol \"postgresql\"";
         return SSL_CLIENT_HELLO_ERROR;
@@ -39,7 +42,8 @@ int on_client_hello(SSL* ssl, int* alert, void*) {
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 
-int on_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size, void*) {
+int on_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
+            void*) {
     protocol::Reader offered({in, in_size});
     while (!offered.rest().empty()) {
         const protocol::Bytes name = offered.take(offered.u8());
@@ -52,7 +56,8 @@ int on_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size, const 
     return record && record->direct ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
 }
 
-void require_client_certificate(SSL_CTX* context, const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors) {
+void require_client_certificate(SSL_CTX* context, const config::ListenerTls& settings,
+                                std::vector<config::Diagnostic>& errors) {
     if (settings.client_cert == config::ClientCert::disable) return;
     for (const X509Ptr& ca : load_certificates(settings.ca_file, errors)) {
         X509_STORE_add_cert(SSL_CTX_get_cert_store(context), ca.get());
@@ -68,10 +73,13 @@ ServerContext::ServerContext(const config::ListenerTls& settings, std::vector<co
                              std::vector<config::Diagnostic>& warnings) {
     std::vector<config::Certificate> certificates = settings.certificate;
     if (settings.cert_file) {
-        certificates.insert(certificates.begin(), {.cert_file = settings.cert_file, .key_file = settings.key_file, .server_names = {}});
+        certificates.insert(certificates.begin(),
+                            {.cert_file = settings.cert_file, .key_file = settings.key_file, .server_names = {}});
     }
-    // Those for any name make the first group: it serves clients that send no name, or an unknown one.
-    std::stable_partition(certificates.begin(), certificates.end(), [](const auto& c) { return c.server_names.empty(); });
+    // Those for any name make the first group: it serves clients that send no name, or an unknown
+    // one.
+    std::stable_partition(certificates.begin(), certificates.end(),
+                          [](const auto& c) { return c.server_names.empty(); });
     for (const config::Certificate& certificate : certificates) add_certificate(certificate, errors, warnings);
     for (const Group& group : groups_) configure(group.context.get(), settings, errors);
 }
@@ -132,8 +140,9 @@ std::vector<std::string> ServerContext::names() const {
 }
 
 bool ServerContext::issued_by(const X509& authority) const {
-    const bool all =
-        std::all_of(shown_.begin(), shown_.end(), [&](const Shown& s) { return X509_verify(s.leaf.get(), X509_get0_pubkey(&authority)) == 1; });
+    const bool all = std::all_of(shown_.begin(), shown_.end(), [&](const Shown& s) {
+        return X509_verify(s.leaf.get(), X509_get0_pubkey(&authority)) == 1;
+    });
     ERR_clear_error();
     return all && !shown_.empty();
 }
@@ -151,19 +160,22 @@ void ServerContext::add_certificate(const config::Certificate& certificate, std:
     KeyPair pair = load_key_pair(certificate.cert_file, certificate.key_file, errors);
     if (!pair.leaf) return;
     if (X509_cmp_current_time(X509_get0_notAfter(pair.leaf.get())) < 0) {
-        warnings.push_back({certificate.cert_file.origin, "certificate " + certificate.cert_file.path + " has expired"});
+        warnings.push_back(
+            {certificate.cert_file.origin, "certificate " + certificate.cert_file.path + " has expired"});
     }
     if (end_point_hash(*pair.leaf).empty()) {
-        warnings.push_back({certificate.cert_file.origin,
-                            "certificate " + certificate.cert_file.path +
-                                " has a signature, such as Ed25519, for which SCRAM channel binding is not defined: use ECDSA or RSA"});
+        warnings.push_back({certificate.cert_file.origin, "certificate " + certificate.cert_file.path +
+                                                              " has a signature, such as Ed25519, for which SCRAM "
+                                                              "channel binding is not defined: use ECDSA or RSA"});
     }
-    use(group_for(certificate.server_names), std::move(pair), certificate.cert_file.path, certificate.cert_file.origin, errors);
+    use(group_for(certificate.server_names), std::move(pair), certificate.cert_file.path, certificate.cert_file.origin,
+        errors);
 }
 
 void ServerContext::use(SSL_CTX* context, KeyPair pair, const std::string& name, const config::Origin& origin,
                         std::vector<config::Diagnostic>& errors) {
-    if (SSL_CTX_use_certificate(context, pair.leaf.get()) != 1 || SSL_CTX_use_PrivateKey(context, pair.key.get()) != 1) {
+    if (SSL_CTX_use_certificate(context, pair.leaf.get()) != 1 ||
+        SSL_CTX_use_PrivateKey(context, pair.key.get()) != 1) {
         // Such as a key too small for OpenSSL's security level.
         errors.push_back({origin, name + ": " + take_openssl_error("not usable")});
         return;
@@ -173,7 +185,8 @@ void ServerContext::use(SSL_CTX* context, KeyPair pair, const std::string& name,
     shown_.push_back({std::move(pair.leaf), name, std::move(end_point)});
 }
 
-void ServerContext::configure(SSL_CTX* context, const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors) {
+void ServerContext::configure(SSL_CTX* context, const config::ListenerTls& settings,
+                              std::vector<config::Diagnostic>& errors) {
     prepare(context);
     SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
     apply({.min = settings.ssl_min_protocol_version,
@@ -197,7 +210,8 @@ int ServerContext::on_server_name(SSL* ssl, int*, void* self) {
     if (!name) return SSL_TLSEXT_ERR_NOACK;
     for (const Group& group : static_cast<const ServerContext*>(self)->groups_) {
         const auto& names = group.server_names;
-        if (std::any_of(names.begin(), names.end(), [&](const std::string& pattern) { return matches(pattern, name); })) {
+        if (std::any_of(names.begin(), names.end(),
+                        [&](const std::string& pattern) { return matches(pattern, name); })) {
             SSL_set_SSL_CTX(ssl, group.context.get());
             return SSL_TLSEXT_ERR_OK;
         }

@@ -1,4 +1,5 @@
-// The client leg of one listener: its certificates, and what it demands of clients. Immutable; shared by every connection.
+// The client leg of one listener: its certificates, and what it demands of clients. Immutable;
+// shared by every connection.
 #pragma once
 
 #include <string>
@@ -23,11 +24,15 @@ struct ClientTls {
 
 class ServerContext {
    public:
-    /// Loads everything that `settings` names. Problems go to `errors`; the result is usable only when none was added.
-    ServerContext(const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings);
+    /// Loads everything that `settings` names. Problems go to `errors`; the result is usable only
+    /// when none was added.
+    ServerContext(const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors,
+                  std::vector<config::Diagnostic>& warnings);
 
-    /// As `settings` says, but showing `pairs` to whoever comes, under the name `shown`: for probes.
-    ServerContext(const config::ListenerTls& settings, std::vector<KeyPair> pairs, const std::string& shown, std::vector<config::Diagnostic>& errors);
+    /// As `settings` says, but showing `pairs` to whoever comes, under the name `shown`: for
+    /// probes.
+    ServerContext(const config::ListenerTls& settings, std::vector<KeyPair> pairs, const std::string& shown,
+                  std::vector<config::Diagnostic>& errors);
 
     ServerContext(const ServerContext&) = delete;  // its callbacks hold its address
     ServerContext& operator=(const ServerContext&) = delete;
@@ -58,8 +63,10 @@ class ServerContext {
 
     const Shown* shown(SSL* ssl) const noexcept;
     SSL_CTX* group_for(const std::vector<std::string>& server_names);
-    void add_certificate(const config::Certificate& certificate, std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings);
-    void use(SSL_CTX* context, KeyPair pair, const std::string& name, const config::Origin& origin, std::vector<config::Diagnostic>& errors);
+    void add_certificate(const config::Certificate& certificate, std::vector<config::Diagnostic>& errors,
+                         std::vector<config::Diagnostic>& warnings);
+    void use(SSL_CTX* context, KeyPair pair, const std::string& name, const config::Origin& origin,
+             std::vector<config::Diagnostic>& errors);
     void configure(SSL_CTX* context, const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors);
     static int on_server_name(SSL* ssl, int* alert, void* self);
 

@@ -27,17 +27,21 @@ void apply(const Settings& settings, SSL_CTX* context, std::vector<config::Diagn
     };
     ERR_clear_error();
     if (settings.legacy) SSL_CTX_set_security_level(context, 0);
-    check(SSL_CTX_set_min_proto_version(context, version_number(settings.min)), "ssl_min_protocol_version", std::string(to_string(settings.min)));
-    check(SSL_CTX_set_max_proto_version(context, version_number(settings.max)), "ssl_max_protocol_version", std::string(to_string(settings.max)));
+    check(SSL_CTX_set_min_proto_version(context, version_number(settings.min)), "ssl_min_protocol_version",
+          std::string(to_string(settings.min)));
+    check(SSL_CTX_set_max_proto_version(context, version_number(settings.max)), "ssl_max_protocol_version",
+          std::string(to_string(settings.max)));
     if (!settings.ciphers.empty()) {
         check(SSL_CTX_set_cipher_list(context, settings.ciphers.c_str()), "ssl_ciphers", settings.ciphers);
     } else if (settings.legacy) {
         SSL_CTX_set_cipher_list(context, "ALL:!aNULL:!eNULL:@SECLEVEL=0");
     }
     if (!settings.tls13_ciphers.empty()) {
-        check(SSL_CTX_set_ciphersuites(context, settings.tls13_ciphers.c_str()), "ssl_tls13_ciphers", settings.tls13_ciphers);
+        check(SSL_CTX_set_ciphersuites(context, settings.tls13_ciphers.c_str()), "ssl_tls13_ciphers",
+              settings.tls13_ciphers);
     }
-    if (!settings.groups.empty()) check(SSL_CTX_set1_groups_list(context, settings.groups.c_str()), "ssl_groups", settings.groups);
+    if (!settings.groups.empty())
+        check(SSL_CTX_set1_groups_list(context, settings.groups.c_str()), "ssl_groups", settings.groups);
 }
 
 int record_verify_failure(int ok, X509_STORE_CTX* store) {

@@ -1,4 +1,5 @@
-// Protocol versions, ciphers and groups, which both legs set in the same words; and the verification callback that both use.
+// Protocol versions, ciphers and groups, which both legs set in the same words; and the
+// verification callback that both use.
 #pragma once
 
 #include <string>
@@ -23,7 +24,8 @@ struct Settings {
 /// Values that OpenSSL does not know become errors that name the key.
 void apply(const Settings& settings, SSL_CTX* context, std::vector<config::Diagnostic>& errors);
 
-/// An SSL_verify_cb that changes no verdict and notes the first failure in the connection's HandshakeRecord.
+/// An SSL_verify_cb that changes no verdict and notes the first failure in the connection's
+/// HandshakeRecord.
 int record_verify_failure(int ok, X509_STORE_CTX* store);
 
 }  // namespace tls

@@ -18,10 +18,12 @@ using protocol::Bytes;
 constexpr std::size_t receive_size = 128 * 1024;
 /// A record that OpenSSL holds half of may be completed by the first bytes of a receive.
 constexpr std::size_t plain_size = receive_size + 2 * 16 * 1024;
-/// Sanity bound of a stream's queue: one relayed chunk with its record headers, and whatever OpenSSL itself has to say.
+/// Sanity bound of a stream's queue: one relayed chunk with its record headers, and whatever
+/// OpenSSL itself has to say.
 constexpr std::size_t max_queue = 1024 * 1024;
 
-/// What a thread lends to whichever stream it is working for; no coroutine suspends while it uses them.
+/// What a thread lends to whichever stream it is working for; no coroutine suspends while it uses
+/// them.
 struct ThreadBuffers {
     std::unique_ptr<std::uint8_t[]> in = std::make_unique_for_overwrite<std::uint8_t[]>(receive_size);
     std::unique_ptr<std::uint8_t[]> plain = std::make_unique_for_overwrite<std::uint8_t[]>(plain_size);
@@ -39,8 +41,9 @@ bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK || 
 
 }  // namespace
 
-/// OpenSSL's view of a stream: reads come from the socket (login) or from what was just received (relay); writes are collected in the
-/// thread's buffer, so that one system call sends everything that one OpenSSL call produced.
+/// OpenSSL's view of a stream: reads come from the socket (login) or from what was just received
+/// (relay); writes are collected in the thread's buffer, so that one system call sends everything
+/// that one OpenSSL call produced.
 struct StreamBio {
     static BIO* make(Stream* stream) {
         BIO* bio = BIO_new(method());
@@ -95,13 +98,16 @@ struct StreamBio {
     static int write(BIO* bio, const char* from, std::size_t size, std::size_t* written) {
         BIO_clear_retry_flags(bio);
         auto& out = buffers().out;
-        const auto* const bytes = reinterpret_cast<const std::uint8_t*>(from);  // of the vector's own type: copied as a block, not byte by byte
+        const auto* const bytes = reinterpret_cast<const std::uint8_t*>(
+            from);  // of the vector's own type: copied as a block, not byte by byte
         out.insert(out.end(), bytes, bytes + size);
         *written = size;
         return 1;
     }
 
-    static long ctrl(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP ? 1 : 0; }
+    static long ctrl(BIO*, int command, long, void*) {
+        return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP ? 1 : 0;
+    }
 };
 
 struct Stream::Deadline {
@@ -109,7 +115,8 @@ struct Stream::Deadline {
     Stream& stream;
 };
 
-Stream::Stream(Socket socket) : socket_(std::move(socket)), fd_(socket_.native_handle()), record_(std::make_unique<HandshakeRecord>()) {
+Stream::Stream(Socket socket)
+    : socket_(std::move(socket)), fd_(socket_.native_handle()), record_(std::make_unique<HandshakeRecord>()) {
     socket_.native_non_blocking(true);
 }
 
@@ -288,8 +295,9 @@ void Stream::begin_relay() noexcept {
     forget_write_interest();
 }
 
-/// Once Asio has waited for writability (a connect does) it goes on watching for it, and every new wait for readability would wake at
-/// once to say that the socket is writable. Registering anew costs two system calls, once; those wake-ups cost one per message.
+/// Once Asio has waited for writability (a connect does) it goes on watching for it, and every new
+/// wait for readability would wake at once to say that the socket is writable. Registering anew
+/// costs two system calls, once; those wake-ups cost one per message.
 void Stream::forget_write_interest() noexcept {
     boost::system::error_code error;
     const int fd = socket_.release(error);
@@ -336,7 +344,8 @@ bool Stream::send(Bytes bytes) {
     while (!bytes.empty()) {
         std::size_t written = 0;
         if (SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &written) != 1) {
-            // The BIO takes everything, so this is no lack of room: the connection has been shut down or has failed before.
+            // The BIO takes everything, so this is no lack of room: the connection has been shut
+            // down or has failed before.
             send_failed_ = true;
             break;
         }

@@ -1,8 +1,10 @@
 // A connected socket, TCP or UNIX-domain, that can become encrypted in place.
 //
-// Two ways to use it. During the login: read, write, handshake; each waits as long as its deadline allows and takes no byte more than it
-// is asked for, so that nothing in clear is ever carried into TLS. During the relay: receive and send, which never wait and move as much as
-// there is with one system call each; between them a session owns no buffer, because they use the thread's (docs/performance.md).
+// Two ways to use it. During the login: read, write, handshake; each waits as long as its deadline
+// allows and takes no byte more than it is asked for, so that nothing in clear is ever carried into
+// TLS. During the relay: receive and send, which never wait and move as much as there is with one
+// system call each; between them a session owns no buffer, because they use the thread's
+// (docs/performance.md).
 #pragma once
 
 #include <chrono>
@@ -20,7 +22,8 @@
 
 namespace tls {
 
-/// Broken I/O: thrown by the login's functions. An orderly end of the peer's data is a value, never this.
+/// Broken I/O: thrown by the login's functions. An orderly end of the peer's data is a value, never
+/// this.
 class StreamError : public std::runtime_error {
    public:
     enum class Kind { reset, tls, timed_out };
@@ -63,21 +66,25 @@ class Stream {
     Awaitable<std::optional<std::uint8_t>> peek();
     /// True when bytes have arrived that nobody asked for yet. Only in clear.
     bool has_unread();
-    /// The peer has neither closed nor said anything that nobody asked for, as far as can be seen now. Only when encrypted.
+    /// The peer has neither closed nor said anything that nobody asked for, as far as can be seen
+    /// now. Only when encrypted.
     bool is_quiet();
     /// At least one byte, or 0 at the end of the peer's data.
     Awaitable<std::size_t> read_some(std::span<std::uint8_t> into);
     /// False when the peer's data ended before.
     Awaitable<bool> read_exactly(std::span<std::uint8_t> into);
-    /// Waits for the end of the peer's data, below TLS, so also after that has failed. What still comes is thrown away; a flood of it ends the wait.
+    /// Waits for the end of the peer's data, below TLS, so also after that has failed. What still
+    /// comes is thrown away; a flood of it ends the wait.
     Awaitable<> ignore_rest();
     Awaitable<> write(protocol::Bytes bytes);
-    /// From here on the stream is encrypted when the end is `complete`; otherwise it is of no more use.
+    /// From here on the stream is encrypted when the end is `complete`; otherwise it is of no more
+    /// use.
     Awaitable<Handshake> handshake(SslPtr ssl, bool direct = false);
 
     // --- Relay. None of these waits or throws.
 
-    /// From here on only the functions below are called. Forgets the deadline and the handshake's notes.
+    /// From here on only the functions below are called. Forgets the deadline and the handshake's
+    /// notes.
     void begin_relay() noexcept;
 
     struct Received {
@@ -87,15 +94,16 @@ class Stream {
     };
     Received receive();
 
-    /// Takes all of `bytes`. False: the socket did not, and what is left is kept: call flush whenever it is writable, and send nothing
-    /// until that is true.
+    /// Takes all of `bytes`. False: the socket did not, and what is left is kept: call flush
+    /// whenever it is writable, and send nothing until that is true.
     bool send(protocol::Bytes bytes);
     bool flush();
     /// The socket can take no more: its peer is gone. Sends are swallowed from then on.
     bool send_failed() const noexcept { return send_failed_; }
 
-    /// Passes on the end of the other side's data: close_notify when that was clean, then FIN, behind whatever is still queued.
-    /// False: something is, so the FIN follows when flush() is true.
+    /// Passes on the end of the other side's data: close_notify when that was clean, then FIN,
+    /// behind whatever is still queued. False: something is, so the FIN follows when flush() is
+    /// true.
     bool close_send(bool clean);
     /// RST instead of FIN; ends every wait on this stream.
     void reset() noexcept;

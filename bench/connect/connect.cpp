@@ -16,7 +16,8 @@
 namespace bench {
 namespace {
 
-/// In the open loop a stall must not hold later connections back; so many at a time are more than most servers allow.
+/// In the open loop a stall must not hold later connections back; so many at a time are more than
+/// most servers allow.
 constexpr unsigned open_loop_clients = 100;
 
 struct CloseFile {
@@ -30,15 +31,18 @@ std::vector<Target> parse_targets(const ConnectOptions& options) {
     std::vector<Target> targets;
     for (const std::string& text : options.targets) {
         Target target = parse_target(text, options.defaults);
-        const bool known = std::any_of(targets.begin(), targets.end(), [&](const Target& other) { return other.name == target.name; });
+        const bool known =
+            std::any_of(targets.begin(), targets.end(), [&](const Target& other) { return other.name == target.name; });
         if (known) throw std::invalid_argument("two targets are named \"" + target.name + "\": give each its own name");
         // What this machine's libpq does not know; it would fail once for every connection.
         if (options.libpq && target.sslrootcert == "system" && PQlibVersion() < 160000) {
-            throw std::invalid_argument("target \"" + target.name + "\": libpq " + std::to_string(PQlibVersion() / 10000) +
-                                        " does not know sslrootcert=system: name a file, such as /etc/ssl/certs/ca-certificates.crt");
+            throw std::invalid_argument(
+                "target \"" + target.name + "\": libpq " + std::to_string(PQlibVersion() / 10000) +
+                " does not know sslrootcert=system: name a file, such as /etc/ssl/certs/ca-certificates.crt");
         }
         if (options.libpq && target.settings.contains("sslnegotiation") && PQlibVersion() < 170000) {
-            throw std::invalid_argument("target \"" + target.name + "\": libpq " + std::to_string(PQlibVersion() / 10000) +
+            throw std::invalid_argument("target \"" + target.name + "\": libpq " +
+                                        std::to_string(PQlibVersion() / 10000) +
                                         " does not know sslnegotiation: leave it out, or measure without --libpq");
         }
         targets.push_back(std::move(target));
@@ -49,7 +53,8 @@ std::vector<Target> parse_targets(const ConnectOptions& options) {
 Workload make_workload(const ConnectOptions& options) {
     const auto duration = config::parse_duration(options.duration);
     if (!duration || duration->count() == 0) {
-        throw std::invalid_argument("--duration " + options.duration + ": expected a whole number and ms, s, m or h, such as 5s");
+        throw std::invalid_argument("--duration " + options.duration +
+                                    ": expected a whole number and ms, s, m or h, such as 5s");
     }
     Workload workload{.load = {.duration = *duration, .connections = options.connections, .rate = options.rate},
                       .clients = options.clients,
@@ -62,9 +67,11 @@ Workload make_workload(const ConnectOptions& options) {
 
 std::string load_text(const ConnectOptions& options, const Workload& workload) {
     const std::string clients = std::to_string(workload.clients) + (workload.clients == 1 ? " client" : " clients");
-    return (options.rate > 0 ? "open loop, " + decimal(options.rate, options.rate < 10 ? 2 : 0) + " per second, at most " + clients
-                             : "closed loop, " + clients) +
-           ", " + std::to_string(options.repetitions) + (options.repetitions == 1 ? " repetition of " : " repetitions of ") +
+    return (options.rate > 0
+                ? "open loop, " + decimal(options.rate, options.rate < 10 ? 2 : 0) + " per second, at most " + clients
+                : "closed loop, " + clients) +
+           ", " + std::to_string(options.repetitions) +
+           (options.repetitions == 1 ? " repetition of " : " repetitions of ") +
            (options.connections > 0 ? std::to_string(options.connections) + " connections" : options.duration);
 }
 
@@ -75,12 +82,16 @@ File open_output(const ConnectOptions& options) {
     return file;
 }
 
-/// Target by target, in an order that every repetition rotates: none is always the first after a pause, or always behind the same one.
+/// Target by target, in an order that every repetition rotates: none is always the first after a
+/// pause, or always behind the same one.
 class Run {
    public:
-    Run(const ConnectOptions& options, Report& report, Workload workload) : options_(options), report_(report), workload_(std::move(workload)) {
-        // What reads CA files and looks names up is done before anything is measured. libpq does both for every connection.
-        for (const TargetResult& result : report_.targets) routes_.push_back(options_.libpq ? nullptr : std::make_unique<Route>(result.target));
+    Run(const ConnectOptions& options, Report& report, Workload workload)
+        : options_(options), report_(report), workload_(std::move(workload)) {
+        // What reads CA files and looks names up is done before anything is measured. libpq does
+        // both for every connection.
+        for (const TargetResult& result : report_.targets)
+            routes_.push_back(options_.libpq ? nullptr : std::make_unique<Route>(result.target));
     }
 
     void measure_all() {
@@ -97,7 +108,8 @@ class Run {
     /// A target that cannot be connected to is reported, and not measured.
     bool try_out(std::size_t i) {
         TargetResult& result = report_.targets[i];
-        const Trial trial = options_.libpq ? try_out_libpq(result.target, workload_.query) : bench::try_out(*routes_[i], workload_.query);
+        const Trial trial = options_.libpq ? try_out_libpq(result.target, workload_.query)
+                                           : bench::try_out(*routes_[i], workload_.query);
         result.tls = trial.tls;
         if (!trial.error.empty()) result.whole.record_failure(trial.error);
         return trial.error.empty();
@@ -105,12 +117,15 @@ class Run {
 
     void measure_one(std::size_t i, unsigned repetition) {
         TargetResult& result = report_.targets[i];
-        const Measurement measured = options_.libpq ? measure_libpq(result.target, workload_) : measure(*routes_[i], workload_);
+        const Measurement measured =
+            options_.libpq ? measure_libpq(result.target, workload_) : measure(*routes_[i], workload_);
         result.add(measured);
         if (!options_.progress && !isatty(STDERR_FILENO)) return;
-        std::fprintf(stderr, "%u/%u %s: %lu connections, %.1f per second, total p50 %.1f µs, %lu failed\n", repetition + 1, options_.repetitions,
-                     result.target.name.c_str(), static_cast<unsigned long>(measured.connections()), measured.rate(),
-                     microseconds(measured.phases[Phase::total].percentile(50)), static_cast<unsigned long>(measured.failed()));
+        std::fprintf(stderr, "%u/%u %s: %lu connections, %.1f per second, total p50 %.1f µs, %lu failed\n",
+                     repetition + 1, options_.repetitions, result.target.name.c_str(),
+                     static_cast<unsigned long>(measured.connections()), measured.rate(),
+                     microseconds(measured.phases[Phase::total].percentile(50)),
+                     static_cast<unsigned long>(measured.failed()));
     }
 
     const ConnectOptions& options_;
@@ -136,7 +151,8 @@ int run(const ConnectOptions& options) {
                   .libpq = options.libpq,
                   .interrupted = false,
                   .targets = {}};
-    for (Target& target : parse_targets(options)) report.targets.push_back({.target = std::move(target), .tls = {}, .whole = {}, .repetitions = {}});
+    for (Target& target : parse_targets(options))
+        report.targets.push_back({.target = std::move(target), .tls = {}, .whole = {}, .repetitions = {}});
     Run run(options, report, workload);
     const File output = open_output(options);
     catch_interrupts();

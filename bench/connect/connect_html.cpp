@@ -1,4 +1,5 @@
-// The report as one HTML file that needs nothing else: no script, no asset, and a Content-Security-Policy that lets nothing in.
+// The report as one HTML file that needs nothing else: no script, no asset, and a
+// Content-Security-Policy that lets nothing in.
 #include "bench/connect/connect_report.hpp"
 #include "bench/connect/plots.hpp"
 
@@ -25,10 +26,12 @@ std::string cell(const std::string& text) { return "<td>" + escaped(text) + "</t
 
 std::string heading(const Report& report, const TargetResult& result) {
     std::string out = "<thead><tr><th scope=\"col\">µs</th><th scope=\"col\">mean</th>";
-    for (const Percentile& percentile : percentiles) out += std::string("<th scope=\"col\">") + percentile.name + "</th>";
+    for (const Percentile& percentile : percentiles)
+        out += std::string("<th scope=\"col\">") + percentile.name + "</th>";
     out += "<th scope=\"col\">max</th>";
     if (is_compared(report, result)) {
-        out += "<th scope=\"col\">p50 / " + escaped(report.targets.front().target.name) + "</th><th scope=\"col\">least to most</th>";
+        out += "<th scope=\"col\">p50 / " + escaped(report.targets.front().target.name) +
+               "</th><th scope=\"col\">least to most</th>";
     }
     return out + "</tr></thead>";
 }
@@ -36,22 +39,25 @@ std::string heading(const Report& report, const TargetResult& result) {
 std::string row(const Report& report, const TargetResult& result, Phase phase) {
     const Histogram& histogram = result.whole.phases[phase];
     std::string out = "<tr>" + cell(std::string(to_string(phase))) + cell(decimal(microseconds(histogram.mean()), 1));
-    for (const Percentile& percentile : percentiles) out += cell(decimal(microseconds(histogram.percentile(percentile.percent)), 1));
+    for (const Percentile& percentile : percentiles)
+        out += cell(decimal(microseconds(histogram.percentile(percentile.percent)), 1));
     out += cell(decimal(microseconds(histogram.max()), 1));
     if (is_compared(report, result)) {
         const auto ratio = report.ratio(result, phase);
-        out += cell(ratio ? decimal(ratio->median, 2) : "-") + cell(ratio ? decimal(ratio->min, 2) + " to " + decimal(ratio->max, 2) : "-");
+        out += cell(ratio ? decimal(ratio->median, 2) : "-") +
+               cell(ratio ? decimal(ratio->min, 2) + " to " + decimal(ratio->max, 2) : "-");
     }
     return out + "</tr>";
 }
 
 std::string section(const Report& report, const TargetResult& result) {
-    std::string out = "<h2>" + escaped(result.target.name) + "</h2><p>" + escaped(address_text(result.target)) + ", sslmode " +
-                      std::string(protocol::to_string(result.target.sslmode)) + ": " + escaped(tls_text(report, result)) + "</p><p>" +
-                      escaped(count_text(result)) + "</p>";
+    std::string out = "<h2>" + escaped(result.target.name) + "</h2><p>" + escaped(address_text(result.target)) +
+                      ", sslmode " + std::string(protocol::to_string(result.target.sslmode)) + ": " +
+                      escaped(tls_text(report, result)) + "</p><p>" + escaped(count_text(result)) + "</p>";
     if (!result.whole.failures.empty()) {
         out += "<ul class=\"bad\">";
-        for (const auto& [error, count] : result.whole.failures) out += "<li>" + std::to_string(count) + " × " + escaped(error) + "</li>";
+        for (const auto& [error, count] : result.whole.failures)
+            out += "<li>" + std::to_string(count) + " × " + escaped(error) + "</li>";
         out += "</ul>";
     }
     if (result.whole.connections() == 0) return out;
@@ -70,10 +76,11 @@ std::string to_html(const Report& report) {
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         "<meta name=\"viewport\" content=\"width=device-width\"><title>What a connection costs</title><style>";
     out += style;
-    out += "</style></head><body><h1>What a connection costs</h1><p class=\"faint\">" + escaped(report.started) + ", " + escaped(report.load) +
-           (report.libpq ? ", by libpq" : "") + (report.query.empty() ? ", no query" : ", query " + escaped(report.query)) +
-           (report.interrupted ? ", interrupted" : "") + ", pgairlock-bench " + escaped(report.version) + "</p>" + phase_bars(report) +
-           percentile_curves(report);
+    out += "</style></head><body><h1>What a connection costs</h1><p class=\"faint\">" + escaped(report.started) + ", " +
+           escaped(report.load) + (report.libpq ? ", by libpq" : "") +
+           (report.query.empty() ? ", no query" : ", query " + escaped(report.query)) +
+           (report.interrupted ? ", interrupted" : "") + ", pgairlock-bench " + escaped(report.version) + "</p>" +
+           phase_bars(report) + percentile_curves(report);
     for (const TargetResult& result : report.targets) out += section(report, result);
     return out + "</body></html>\n";
 }

@@ -1,4 +1,5 @@
-// The report for programs: JSON, and CSV with a line for each target and phase. Passwords are in neither.
+// The report for programs: JSON, and CSV with a line for each target and phase. Passwords are in
+// neither.
 #include <boost/json.hpp>
 #include <cmath>
 
@@ -41,8 +42,11 @@ json::object ratio_objects(const Report& report, const TargetResult& result) {
 
 json::value tls_value(const std::optional<TlsFacts>& tls) {
     if (!tls) return nullptr;
-    return json::object{
-        {"version", tls->version}, {"cipher", tls->cipher}, {"group", tls->group}, {"key_type", tls->key_type}, {"key_bits", tls->key_bits}};
+    return json::object{{"version", tls->version},
+                        {"cipher", tls->cipher},
+                        {"group", tls->group},
+                        {"key_type", tls->key_type},
+                        {"key_bits", tls->key_bits}};
 }
 
 json::array repetition_objects(const TargetResult& result) {
@@ -52,15 +56,18 @@ json::array repetition_objects(const TargetResult& result) {
         for (const Phase phase : all_phases) {
             if (repetition.p50[phase]) p50[to_string(phase)] = us(*repetition.p50[phase]);
         }
-        out.push_back(json::object{
-            {"connections", repetition.connections}, {"failed", repetition.failed}, {"rate", rounded(repetition.rate)}, {"p50_us", std::move(p50)}});
+        out.push_back(json::object{{"connections", repetition.connections},
+                                   {"failed", repetition.failed},
+                                   {"rate", rounded(repetition.rate)},
+                                   {"p50_us", std::move(p50)}});
     }
     return out;
 }
 
 json::object target_object(const Report& report, const TargetResult& result) {
     json::array errors;
-    for (const auto& [error, count] : result.whole.failures) errors.push_back(json::object{{"error", printable(error)}, {"count", count}});
+    for (const auto& [error, count] : result.whole.failures)
+        errors.push_back(json::object{{"error", printable(error)}, {"count", count}});
     json::object out{{"name", result.target.name},
                      {"address", printable(address_text(result.target))},
                      {"user", printable(result.target.user)},
@@ -102,14 +109,17 @@ std::string to_csv(const Report& report) {
     for (const TargetResult& result : report.targets) {
         for (const Phase phase : all_phases) {
             const Histogram& histogram = result.whole.phases[phase];
-            // One line even for a target without a single connection, so that its failures are not lost.
+            // One line even for a target without a single connection, so that its failures are not
+            // lost.
             if (histogram.count() == 0 && (phase != Phase::total || result.whole.failed() == 0)) continue;
-            out += result.target.name + "," + std::string(to_string(phase)) + "," + std::to_string(histogram.count()) + "," +
-                   decimal(microseconds(histogram.mean()), 1);
-            for (const Percentile& percentile : percentiles) out += "," + decimal(microseconds(histogram.percentile(percentile.percent)), 1);
+            out += result.target.name + "," + std::string(to_string(phase)) + "," + std::to_string(histogram.count()) +
+                   "," + decimal(microseconds(histogram.mean()), 1);
+            for (const Percentile& percentile : percentiles)
+                out += "," + decimal(microseconds(histogram.percentile(percentile.percent)), 1);
             out += "," + decimal(microseconds(histogram.max()), 1);
             const auto ratio = is_compared(report, result) ? report.ratio(result, phase) : std::nullopt;
-            out += ratio ? "," + decimal(ratio->median, 3) + "," + decimal(ratio->min, 3) + "," + decimal(ratio->max, 3) : ",,,";
+            out += ratio ? "," + decimal(ratio->median, 3) + "," + decimal(ratio->min, 3) + "," + decimal(ratio->max, 3)
+                         : ",,,";
             out += "," + decimal(result.whole.rate(), 1) + "," + std::to_string(result.whole.failed()) + "\n";
         }
     }

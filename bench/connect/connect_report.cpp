@@ -6,7 +6,8 @@
 namespace bench {
 namespace {
 
-/// The length of the UTF-8 character at the front, if it is a whole one and no control character; 0 otherwise.
+/// The length of the UTF-8 character at the front, if it is a whole one and no control character; 0
+/// otherwise.
 std::size_t character_length(std::string_view text) {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     if (byte(0) < 0x80) return byte(0) >= 0x20 && byte(0) != 0x7f ? 1 : 0;
@@ -25,7 +26,8 @@ std::size_t character_length(std::string_view text) {
 }  // namespace
 
 void TargetResult::add(const Measurement& repetition) {
-    Repetition kept{.connections = repetition.connections(), .failed = repetition.failed(), .rate = repetition.rate(), .p50 = {}};
+    Repetition kept{
+        .connections = repetition.connections(), .failed = repetition.failed(), .rate = repetition.rate(), .p50 = {}};
     for (const Phase phase : all_phases) {
         if (repetition.phases[phase].count() > 0) kept.p50[phase] = repetition.phases[phase].percentile(50);
     }
@@ -38,7 +40,8 @@ std::optional<Ratio> ratio(const std::vector<Repetition>& of, const std::vector<
     for (std::size_t i = 0; i < std::min(of.size(), to.size()); ++i) {
         const auto mine = of[i].p50[phase];
         const auto theirs = to[i].p50[phase];
-        if (mine && theirs && theirs->count() > 0) ratios.push_back(static_cast<double>(mine->count()) / static_cast<double>(theirs->count()));
+        if (mine && theirs && theirs->count() > 0)
+            ratios.push_back(static_cast<double>(mine->count()) / static_cast<double>(theirs->count()));
     }
     if (ratios.empty()) return std::nullopt;
     std::sort(ratios.begin(), ratios.end());
@@ -48,7 +51,8 @@ std::optional<Ratio> ratio(const std::vector<Repetition>& of, const std::vector<
 }
 
 bool Report::failed() const noexcept {
-    return std::any_of(targets.begin(), targets.end(), [](const TargetResult& result) { return result.whole.failed() > 0; });
+    return std::any_of(targets.begin(), targets.end(),
+                       [](const TargetResult& result) { return result.whole.failed() > 0; });
 }
 
 std::optional<Ratio> Report::ratio(const TargetResult& of, Phase phase) const {
@@ -72,13 +76,16 @@ std::string tls_text(const Report& report, const TargetResult& result) {
 
 std::string count_text(const TargetResult& result) {
     const Measurement& whole = result.whole;
-    std::string text = std::to_string(whole.connections()) + " connections in " + decimal(std::chrono::duration<double>(whole.elapsed).count(), 1) +
-                       " s, " + decimal(whole.rate(), 1) + " per second, " + std::to_string(whole.failed()) + " failed";
+    std::string text = std::to_string(whole.connections()) + " connections in " +
+                       decimal(std::chrono::duration<double>(whole.elapsed).count(), 1) + " s, " +
+                       decimal(whole.rate(), 1) + " per second, " + std::to_string(whole.failed()) + " failed";
     if (whole.unstarted > 0) text += ", " + std::to_string(whole.unstarted) + " due but never begun";
     return text;
 }
 
-bool is_compared(const Report& report, const TargetResult& result) noexcept { return &result != &report.targets.front(); }
+bool is_compared(const Report& report, const TargetResult& result) noexcept {
+    return &result != &report.targets.front();
+}
 
 double microseconds(Duration duration) noexcept { return std::chrono::duration<double, std::micro>(duration).count(); }
 
@@ -94,7 +101,8 @@ std::string printable(std::string_view text) {
         const std::size_t length = character_length(text);
         if (length == 0) {
             std::array<char, 8> code{};
-            std::snprintf(code.data(), code.size(), "\\x%02x", static_cast<unsigned>(static_cast<unsigned char>(text.front())));
+            std::snprintf(code.data(), code.size(), "\\x%02x",
+                          static_cast<unsigned>(static_cast<unsigned char>(text.front())));
             out += code.data();
         }
         out += text.substr(0, length);

@@ -27,7 +27,8 @@ struct TargetResult {
     void add(const Measurement& repetition);
 };
 
-/// Of the medians of two targets, repetition by repetition: what slows a whole repetition down cancels out.
+/// Of the medians of two targets, repetition by repetition: what slows a whole repetition down
+/// cancels out.
 struct Ratio {
     double median = 0;
     double min = 0;
@@ -69,7 +70,8 @@ bool is_compared(const Report& report, const TargetResult& result) noexcept;
 double microseconds(Duration duration) noexcept;
 /// With so many digits after the point.
 std::string decimal(double value, int digits);
-/// Fit for a terminal and for JSON: control characters and what is not UTF-8 as \xNN. Servers may say anything.
+/// Fit for a terminal and for JSON: control characters and what is not UTF-8 as \xNN. Servers may
+/// say anything.
 std::string printable(std::string_view text);
 
 struct Percentile {

@@ -10,9 +10,13 @@ constexpr std::size_t phase_width = 16;
 constexpr std::size_t number_width = 11;
 constexpr std::size_t ratio_width = 26;
 
-std::string right(const std::string& text, std::size_t width) { return std::string(width - std::min(width, text.size()), ' ') + text; }
+std::string right(const std::string& text, std::size_t width) {
+    return std::string(width - std::min(width, text.size()), ' ') + text;
+}
 
-std::string left(std::string_view text, std::size_t width) { return std::string(text) + std::string(width - std::min(width, text.size()), ' '); }
+std::string left(std::string_view text, std::size_t width) {
+    return std::string(text) + std::string(width - std::min(width, text.size()), ' ');
+}
 
 std::string ratio_text(const std::optional<Ratio>& ratio) {
     if (!ratio) return "-";
@@ -24,7 +28,8 @@ std::string heading(const Report& report, const TargetResult& result) {
     line += right("mean", number_width);
     for (const Percentile& percentile : percentiles) line += right(percentile.name, number_width);
     line += right("max", number_width);
-    if (is_compared(report, result)) line += right("p50 / " + report.targets.front().target.name.substr(0, ratio_width - 8), ratio_width);
+    if (is_compared(report, result))
+        line += right("p50 / " + report.targets.front().target.name.substr(0, ratio_width - 8), ratio_width);
     return line + "\n";
 }
 
@@ -46,8 +51,10 @@ std::string to_table(const Report& report) {
     out += report.interrupted ? "; interrupted\n" : "\n";
     for (const TargetResult& result : report.targets) {
         out += "\n" + result.target.name + ": " + printable(address_text(result.target)) + ", sslmode " +
-               std::string(protocol::to_string(result.target.sslmode)) + "\n" + tls_text(report, result) + "\n" + count_text(result) + "\n";
-        for (const auto& [error, count] : result.whole.failures) out += "  " + std::to_string(count) + " x " + printable(error) + "\n";
+               std::string(protocol::to_string(result.target.sslmode)) + "\n" + tls_text(report, result) + "\n" +
+               count_text(result) + "\n";
+        for (const auto& [error, count] : result.whole.failures)
+            out += "  " + std::to_string(count) + " x " + printable(error) + "\n";
         if (result.whole.connections() == 0) continue;
         out += heading(report, result);
         for (const Phase phase : all_phases) {

@@ -24,13 +24,15 @@ struct Trial {
     std::optional<TlsFacts> tls{};
 };
 
-/// A connection that is not measured: it warms caches up, and a target that cannot be connected to is not connected to a thousand times.
+/// A connection that is not measured: it warms caches up, and a target that cannot be connected to
+/// is not connected to a thousand times.
 Trial try_out(const Route& route, const std::string& query);
 
 /// Ends early when interrupted().
 Measurement measure(const Route& route, const Workload& workload);
 
-// The same by libpq, with a thread for each client. It reads its CA file for every connection, as all its applications do.
+// The same by libpq, with a thread for each client. It reads its CA file for every connection, as
+// all its applications do.
 
 Trial try_out_libpq(const Target& target, const std::string& query);
 Measurement measure_libpq(const Target& target, const Workload& workload);

@@ -42,7 +42,8 @@ struct Parameters {
 
 Connection open(const Parameters& parameters) {
     Connection connection(PQconnectdbParams(parameters.keywords.data(), parameters.values.data(), 0));
-    if (!connection || PQstatus(connection.get()) != CONNECTION_OK) throw failure(Phase::total, PQerrorMessage(connection.get()));
+    if (!connection || PQstatus(connection.get()) != CONNECTION_OK)
+        throw failure(Phase::total, PQerrorMessage(connection.get()));
     PQsetNoticeProcessor(
         connection.get(), [](void*, const char*) {}, nullptr);  // its default is stderr
     return connection;
@@ -51,7 +52,8 @@ Connection open(const Parameters& parameters) {
 void query(PGconn* connection, const std::string& sql) {
     const std::unique_ptr<PGresult, Finish> result(PQexec(connection, sql.c_str()));
     const auto status = PQresultStatus(result.get());
-    if (status == PGRES_BAD_RESPONSE || status == PGRES_FATAL_ERROR) throw failure(Phase::query, PQresultErrorMessage(result.get()));
+    if (status == PGRES_BAD_RESPONSE || status == PGRES_FATAL_ERROR)
+        throw failure(Phase::query, PQresultErrorMessage(result.get()));
 }
 
 Phases connect_once(const Parameters& parameters, const std::string& sql, Clock::time_point due) {
@@ -74,7 +76,8 @@ Phases connect_once(const Parameters& parameters, const std::string& sql, Clock:
 }
 
 void sleep_until(Clock::time_point when) {
-    while (Clock::now() < when && !interrupted()) std::this_thread::sleep_until(std::min(when, Clock::now() + longest_sleep));
+    while (Clock::now() < when && !interrupted())
+        std::this_thread::sleep_until(std::min(when, Clock::now() + longest_sleep));
 }
 
 void keep_connecting(const Target& target, const Workload& workload, Schedule& schedule, Measurement& into) {
@@ -112,7 +115,8 @@ Measurement measure_libpq(const Target& target, const Workload& workload) {
     std::vector<Measurement> parts(workload.clients);
     {
         std::vector<std::jthread> clients;
-        for (Measurement& part : parts) clients.emplace_back([&] { keep_connecting(target, workload, schedule, part); });
+        for (Measurement& part : parts)
+            clients.emplace_back([&] { keep_connecting(target, workload, schedule, part); });
     }
     Measurement whole;
     for (const Measurement& part : parts) whole.add(part);

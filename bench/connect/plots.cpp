@@ -14,12 +14,13 @@ constexpr std::size_t curve_colours = 6;
 std::string coordinate(double value) { return decimal(value, 1); }
 
 std::string text_at(double x, double y, const std::string& anchor, const std::string& text) {
-    return "<text x=\"" + coordinate(x) + "\" y=\"" + coordinate(y) + "\" text-anchor=\"" + anchor + "\">" + escaped(text) + "</text>";
+    return "<text x=\"" + coordinate(x) + "\" y=\"" + coordinate(y) + "\" text-anchor=\"" + anchor + "\">" +
+           escaped(text) + "</text>";
 }
 
 std::string line(double x1, double y1, double x2, double y2) {
-    return "<line class=\"axis\" x1=\"" + coordinate(x1) + "\" y1=\"" + coordinate(y1) + "\" x2=\"" + coordinate(x2) + "\" y2=\"" + coordinate(y2) +
-           "\"/>";
+    return "<line class=\"axis\" x1=\"" + coordinate(x1) + "\" y1=\"" + coordinate(y1) + "\" x2=\"" + coordinate(x2) +
+           "\" y2=\"" + coordinate(y2) + "\"/>";
 }
 
 std::string open_svg(double height, const std::string& label) {
@@ -35,15 +36,18 @@ double tick(double most) {
     return 10 * power;
 }
 
-std::string time_text(double us) { return us >= 1000 ? decimal(us / 1000, us >= 10'000 ? 0 : 1) + " ms" : decimal(us, 0) + " µs"; }
+std::string time_text(double us) {
+    return us >= 1000 ? decimal(us / 1000, us >= 10'000 ? 0 : 1) + " ms" : decimal(us, 0) + " µs";
+}
 
 /// By libpq there are no parts of total: then it is its own only part.
 std::vector<Phase> parts(const Report& report) {
     std::vector<Phase> found;
     for (const Phase phase : all_phases) {
         if (phase == Phase::overall || (phase == Phase::total && !report.libpq)) continue;
-        const bool present = std::any_of(report.targets.begin(), report.targets.end(),
-                                         [&](const TargetResult& result) { return result.whole.phases[phase].count() > 0; });
+        const bool present = std::any_of(report.targets.begin(), report.targets.end(), [&](const TargetResult& result) {
+            return result.whole.phases[phase].count() > 0;
+        });
         if (present) found.push_back(phase);
     }
     return found;
@@ -57,9 +61,10 @@ std::string bar(const TargetResult& result, const std::vector<Phase>& phases, do
     for (std::size_t i = 0; i < phases.size(); ++i) {
         const double width = mean_us(result, phases[i]) * scale;
         if (width <= 0) continue;
-        out += "<rect class=\"f" + std::to_string(i) + "\" x=\"" + coordinate(x) + "\" y=\"" + coordinate(y) + "\" width=\"" + coordinate(width) +
-               "\" height=\"" + coordinate(bar_height) + "\"><title>" + escaped(result.target.name) + ", " + std::string(to_string(phases[i])) +
-               ": " + time_text(mean_us(result, phases[i])) + "</title></rect>";
+        out += "<rect class=\"f" + std::to_string(i) + "\" x=\"" + coordinate(x) + "\" y=\"" + coordinate(y) +
+               "\" width=\"" + coordinate(width) + "\" height=\"" + coordinate(bar_height) + "\"><title>" +
+               escaped(result.target.name) + ", " + std::string(to_string(phases[i])) + ": " +
+               time_text(mean_us(result, phases[i])) + "</title></rect>";
         x += width;
     }
     return out;
@@ -76,10 +81,15 @@ std::string legend(const std::vector<Phase>& phases, double y) {
     return out;
 }
 
-/// How far to the right a curve goes: to the percentile that leaves one connection out. The slowest one says little and would flatten the rest.
-double reach(const Histogram& histogram) { return std::log10(static_cast<double>(std::max<std::uint64_t>(histogram.count(), 1))); }
+/// How far to the right a curve goes: to the percentile that leaves one connection out. The slowest
+/// one says little and would flatten the rest.
+double reach(const Histogram& histogram) {
+    return std::log10(static_cast<double>(std::max<std::uint64_t>(histogram.count(), 1)));
+}
 
-double value_at(const Histogram& histogram, double decade) { return microseconds(histogram.percentile(100 * (1 - std::pow(10, -decade)))); }
+double value_at(const Histogram& histogram, double decade) {
+    return microseconds(histogram.percentile(100 * (1 - std::pow(10, -decade))));
+}
 
 /// Even steps on the axis of 1 / (1 - percentile).
 std::string curve(const TargetResult& result, std::size_t index, double decades, double scale) {
@@ -89,10 +99,11 @@ std::string curve(const TargetResult& result, std::size_t index, double decades,
     std::string points;
     for (int i = 0; i <= static_cast<int>(end * steps_per_decade); ++i) {
         const double decade = static_cast<double>(i) / steps_per_decade;
-        points += coordinate(left + (right - left) * decade / decades) + "," + coordinate(curve_bottom - value_at(histogram, decade) * scale) + " ";
+        points += coordinate(left + (right - left) * decade / decades) + "," +
+                  coordinate(curve_bottom - value_at(histogram, decade) * scale) + " ";
     }
-    return "<polyline class=\"curve s" + std::to_string(index % curve_colours) + "\" points=\"" + points + "\"><title>" +
-           escaped(result.target.name) + "</title></polyline>";
+    return "<polyline class=\"curve s" + std::to_string(index % curve_colours) + "\" points=\"" + points +
+           "\"><title>" + escaped(result.target.name) + "</title></polyline>";
 }
 
 }  // namespace
@@ -108,12 +119,14 @@ std::string phase_bars(const Report& report) {
     if (longest <= 0) return "";
     const double scale = (right - left) / longest;
     const double bottom = bar_step * static_cast<double>(report.targets.size()) + 8;
-    std::string out =
-        "<h2>Where the time goes</h2><p class=\"faint\">Means of the phases.</p>" + open_svg(bottom + 50, "Mean time of each phase, by target");
+    std::string out = "<h2>Where the time goes</h2><p class=\"faint\">Means of the phases.</p>" +
+                      open_svg(bottom + 50, "Mean time of each phase, by target");
     for (double us = 0; us <= longest; us += tick(longest)) {
-        out += line(left + us * scale, 4, left + us * scale, bottom) + text_at(left + us * scale, bottom + 15, "middle", time_text(us));
+        out += line(left + us * scale, 4, left + us * scale, bottom) +
+               text_at(left + us * scale, bottom + 15, "middle", time_text(us));
     }
-    for (std::size_t i = 0; i < report.targets.size(); ++i) out += bar(report.targets[i], phases, 8 + bar_step * static_cast<double>(i), scale);
+    for (std::size_t i = 0; i < report.targets.size(); ++i)
+        out += bar(report.targets[i], phases, 8 + bar_step * static_cast<double>(i), scale);
     return out + legend(phases, bottom + 42) + "</svg>";
 }
 
@@ -141,8 +154,9 @@ std::string percentile_curves(const Report& report) {
     }
     double x = left;
     for (std::size_t i = 0; i < report.targets.size(); ++i) {
-        out += curve(report.targets[i], i, decades, scale) + "<polyline class=\"curve s" + std::to_string(i % curve_colours) + "\" points=\"" +
-               coordinate(x) + "," + coordinate(curve_bottom + 41) + " " + coordinate(x + 18) + "," + coordinate(curve_bottom + 41) + "\"/>" +
+        out += curve(report.targets[i], i, decades, scale) + "<polyline class=\"curve s" +
+               std::to_string(i % curve_colours) + "\" points=\"" + coordinate(x) + "," +
+               coordinate(curve_bottom + 41) + " " + coordinate(x + 18) + "," + coordinate(curve_bottom + 41) + "\"/>" +
                text_at(x + 24, curve_bottom + 45, "start", report.targets[i].target.name);
         x += 130;
     }

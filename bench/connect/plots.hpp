@@ -1,4 +1,5 @@
-// The report's pictures, as SVG to be put into an HTML page that has the classes f0... (fill) and s0... (stroke).
+// The report's pictures, as SVG to be put into an HTML page that has the classes f0... (fill) and
+// s0... (stroke).
 #pragma once
 
 #include <string>
@@ -10,7 +11,8 @@ namespace bench {
 
 /// A bar for each target: the means of its phases, which add up, side by side.
 std::string phase_bars(const Report& report);
-/// A curve for each target: total against percentile, with as much room for 99 to 99.9 as for 90 to 99.
+/// A curve for each target: total against percentile, with as much room for 99 to 99.9 as for 90 to
+/// 99.
 std::string percentile_curves(const Report& report);
 
 /// Fit for an element's text and for an attribute in quotation marks.

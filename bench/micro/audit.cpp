@@ -41,20 +41,25 @@ proxy::Event connected() {
     record.upstream_ssl = true;
     record.upstream_tls.version = "TLSv1.3";
     record.upstream_tls.cipher = "TLS_AES_256_GCM_SHA384";
-    record.upstream_tls.leaf =
-        std::make_shared<const tls::CertificateFacts>(tls::CertificateFacts{.subject = "CN=orders.cluster-abc.eu-west-1.rds.amazonaws.com",
-                                                                            .issuer = "CN=Amazon RDS eu-west-1 Subordinate CA RSA2048 G1.A.1",
-                                                                            .sans = {},
-                                                                            .serial = "1f",
-                                                                            .sha256 = "ab",
-                                                                            .end_point = {},
-                                                                            .not_before = event.time,
-                                                                            .not_after = event.time + 10'000h});
+    record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(
+        tls::CertificateFacts{.subject = "CN=orders.cluster-abc.eu-west-1.rds.amazonaws.com",
+                              .issuer = "CN=Amazon RDS eu-west-1 Subordinate CA RSA2048 G1.A.1",
+                              .sans = {},
+                              .serial = "1f",
+                              .sha256 = "ab",
+                              .end_point = {},
+                              .not_before = event.time,
+                              .not_after = event.time + 10'000h});
     record.upstream_tls.anchor = "CN=Amazon RDS eu-west-1 Root CA RSA2048 G1";
     record.upstream_tls.anchor_file = "global-bundle.pem";
     record.upstream_sslmode = "verify-full";
-    record.timings = {
-        .negotiation = 2100us, .client_tls = 1900us, .resolve = 300us, .connect = 800us, .upstream_tls = 2400us, .login = 5200us, .total = 11'000us};
+    record.timings = {.negotiation = 2100us,
+                      .client_tls = 1900us,
+                      .resolve = 300us,
+                      .connect = 800us,
+                      .upstream_tls = 2400us,
+                      .login = 5200us,
+                      .total = 11'000us};
     return event;
 }
 

@@ -5,7 +5,8 @@
 
 namespace {
 
-/// What a server says after the password: ParameterStatus as PostgreSQL 15 sends them, key, ReadyForQuery.
+/// What a server says after the password: ParameterStatus as PostgreSQL 15 sends them, key,
+/// ReadyForQuery.
 protocol::Buffer end_of_login() {
     protocol::Buffer out;
     protocol::Writer writer(out);
@@ -17,9 +18,10 @@ protocol::Buffer end_of_login() {
     using namespace std::string_view_literals;
     message('R', "\0\0\0\0"sv);
     for (const auto setting :
-         {"in_hot_standby\0off\0"sv, "integer_datetimes\0on\0"sv, "TimeZone\0Europe/Berlin\0"sv, "IntervalStyle\0postgres\0"sv,
-          "is_superuser\0off\0"sv, "application_name\0billing-worker\0"sv, "default_transaction_read_only\0off\0"sv, "scram_iterations\0004096\0"sv,
-          "DateStyle\0ISO, MDY\0"sv, "standard_conforming_strings\0on\0"sv, "session_authorization\0orders_app\0"sv, "client_encoding\0UTF8\0"sv,
+         {"in_hot_standby\0off\0"sv, "integer_datetimes\0on\0"sv, "TimeZone\0Europe/Berlin\0"sv,
+          "IntervalStyle\0postgres\0"sv, "is_superuser\0off\0"sv, "application_name\0billing-worker\0"sv,
+          "default_transaction_read_only\0off\0"sv, "scram_iterations\0004096\0"sv, "DateStyle\0ISO, MDY\0"sv,
+          "standard_conforming_strings\0on\0"sv, "session_authorization\0orders_app\0"sv, "client_encoding\0UTF8\0"sv,
           "server_version\00015.20\0"sv, "server_encoding\0UTF8\0"sv}) {
         message('S', setting);
     }

@@ -12,13 +12,14 @@ namespace {
 
 /// libpq's, with the parameters that pgJDBC adds.
 void parse_startup_message(benchmark::State& state) {
-    const protocol::Buffer packet = serialize(protocol::StartupMessage{.version = 3 << 16,
-                                                                       .parameters = {{"user", "orders_app"},
-                                                                                      {"database", "orders"},
-                                                                                      {"application_name", "billing-worker"},
-                                                                                      {"client_encoding", "UTF8"},
-                                                                                      {"DateStyle", "ISO"},
-                                                                                      {"TimeZone", "Europe/Berlin"}}});
+    const protocol::Buffer packet =
+        serialize(protocol::StartupMessage{.version = 3 << 16,
+                                           .parameters = {{"user", "orders_app"},
+                                                          {"database", "orders"},
+                                                          {"application_name", "billing-worker"},
+                                                          {"client_encoding", "UTF8"},
+                                                          {"DateStyle", "ISO"},
+                                                          {"TimeZone", "Europe/Berlin"}}});
     for (auto _ : state) {
         benchmark::DoNotOptimize(protocol::parse_opening(packet));
     }

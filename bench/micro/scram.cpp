@@ -11,7 +11,9 @@ using protocol::ScramSalt;
 
 const ScramSalt salt{.salt = protocol::Buffer(16, 0x5a), .iterations = protocol::default_scram_iterations};
 
-protocol::ScramKey salted_password() { return tls::salted_password(protocol::as_bytes("correct horse battery staple"), salt); }
+protocol::ScramKey salted_password() {
+    return tls::salted_password(protocol::as_bytes("correct horse battery staple"), salt);
+}
 
 /// SaltedPassword: PBKDF2 of 4096 iterations, on a thread of its own in the proxy.
 void derive_salted_password(benchmark::State& state) {

@@ -9,7 +9,8 @@ namespace {
 void judge(benchmark::State& state) {
     std::vector<protocol::Observation> observations;
     for (int i = 0; i < state.range(0); ++i) {
-        observations.push_back({.evidence = static_cast<protocol::Evidence>(i), .last_seen = 1'000 - i, .count = 3, .possible = false});
+        observations.push_back(
+            {.evidence = static_cast<protocol::Evidence>(i), .last_seen = 1'000 - i, .count = 3, .possible = false});
     }
     for (auto _ : state) {
         benchmark::DoNotOptimize(protocol::judge(observations));

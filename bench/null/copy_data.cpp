@@ -35,7 +35,8 @@ protocol::Bytes CopyData::next() {
         left_ = 0;
         return last_;
     }
-    const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(left_ / payload_size, copy_messages_at_once));
+    const std::size_t count =
+        static_cast<std::size_t>(std::min<std::uint64_t>(left_ / payload_size, copy_messages_at_once));
     left_ -= count * payload_size;
     return protocol::Bytes(full_messages()).first(count * copy_message_size);
 }

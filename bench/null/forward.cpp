@@ -1,5 +1,6 @@
-// The null proxy: hands bytes on between two sockets and looks at none. What it costs, every proxy costs: the system calls and wake-ups of
-// one thread, without TLS and without a framework. It is a measure, not a proxy to use: nothing here is polite to a peer.
+// The null proxy: hands bytes on between two sockets and looks at none. What it costs, every proxy
+// costs: the system calls and wake-ups of one thread, without TLS and without a framework. It is a
+// measure, not a proxy to use: nothing here is polite to a peer.
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -106,7 +107,8 @@ class Forwarder {
         if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) fail("epoll_ctl");
     }
 
-    /// Waits until the server is connected to: it is on this machine, and no login is measured here.
+    /// Waits until the server is connected to: it is on this machine, and no login is measured
+    /// here.
     void accept() {
         boost::system::error_code error;
         Tcp::socket client(io_), server(io_);
@@ -172,7 +174,9 @@ class Forwarder {
 Tcp::endpoint endpoint(const std::string& text, const char* flag) {
     const auto address = config::parse_address(text);
     boost::system::error_code error;
-    const auto ip = address && address->kind == config::Address::Kind::tcp ? asio::ip::make_address(address->host, error) : asio::ip::address();
+    const auto ip = address && address->kind == config::Address::Kind::tcp
+                        ? asio::ip::make_address(address->host, error)
+                        : asio::ip::address();
     if (!address || address->kind != config::Address::Kind::tcp || error) {
         throw std::invalid_argument(std::string(flag) + " " + text + ": expected IP:PORT, such as 127.0.0.1:5432");
     }
@@ -186,7 +190,8 @@ int forward(const ForwardOptions& options) {
     try {
         Forwarder forwarder(endpoint(options.listen, "--listen"), endpoint(options.to, "--to"));
         const Tcp::endpoint bound = forwarder.bound();
-        std::printf(bound.address().is_v6() ? "listening on [%s]:%u\n" : "listening on %s:%u\n", bound.address().to_string().c_str(), bound.port());
+        std::printf(bound.address().is_v6() ? "listening on [%s]:%u\n" : "listening on %s:%u\n",
+                    bound.address().to_string().c_str(), bound.port());
         std::fflush(stdout);
         forwarder.run();
     } catch (const std::invalid_argument& error) {

@@ -1,4 +1,5 @@
-// Finds the messages in one direction of a session. What COPY carries is counted and never kept, so that gigabytes pass at memory speed.
+// Finds the messages in one direction of a session. What COPY carries is counted and never kept, so
+// that gigabytes pass at memory speed.
 #pragma once
 
 #include <array>
@@ -14,7 +15,8 @@ inline constexpr std::size_t max_body = 64 * 1024;
 /// PQ_LARGE_MESSAGE_LIMIT of PostgreSQL (src/include/libpq/libpq.h).
 inline constexpr std::size_t max_copy_data = 0x3fffffff;
 
-/// One whole message. `body` ends with the bytes that it was found in, or with the next call; it is empty for CopyData.
+/// One whole message. `body` ends with the bytes that it was found in, or with the next call; it is
+/// empty for CopyData.
 struct Frame {
     char type = 0;
     std::size_t size = 0;  ///< of the body
@@ -23,7 +25,8 @@ struct Frame {
 
 class Framer {
    public:
-    /// The next message that ends in `bytes`, whose front is taken off as far as it was looked at. nullopt: all of it was.
+    /// The next message that ends in `bytes`, whose front is taken off as far as it was looked at.
+    /// nullopt: all of it was.
     std::optional<Frame> next(protocol::Bytes& bytes);
     /// A message has a length that none may have: no message follows.
     bool broken() const noexcept { return broken_; }

@@ -11,7 +11,8 @@ using protocol::Buffer;
 using protocol::Bytes;
 using protocol::Writer;
 
-/// In upper case, without a semicolon at the end. Queries are short (max_body), and those that are no COPY are not looked at.
+/// In upper case, without a semicolon at the end. Queries are short (max_body), and those that are
+/// no COPY are not looked at.
 std::vector<std::string> words_of(std::string_view text) {
     std::vector<std::string> words{""};
     for (const char c : text) {
@@ -29,7 +30,8 @@ std::vector<std::string> words_of(std::string_view text) {
 bool is_copy(std::string_view text) {
     constexpr std::string_view copy = "COPY";
     text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
-    return std::equal(copy.begin(), copy.end(), text.begin(), text.begin() + static_cast<std::ptrdiff_t>(std::min(copy.size(), text.size())),
+    return std::equal(copy.begin(), copy.end(), text.begin(),
+                      text.begin() + static_cast<std::ptrdiff_t>(std::min(copy.size(), text.size())),
                       [](char wanted, char c) { return wanted == std::toupper(static_cast<unsigned char>(c)); });
 }
 
@@ -49,7 +51,8 @@ void append_complete(Buffer& out, const std::string& tag) {
 }
 
 void append_error(Buffer& out, const char* severity, const char* sqlstate, const char* message) {
-    const Buffer bytes = serialize(protocol::ErrorResponse{.severity = severity, .sqlstate = sqlstate, .message = message, .detail = {}, .hint = {}});
+    const Buffer bytes = serialize(protocol::ErrorResponse{
+        .severity = severity, .sqlstate = sqlstate, .message = message, .detail = {}, .hint = {}});
     out.insert(out.end(), bytes.begin(), bytes.end());
 }
 
@@ -70,7 +73,8 @@ const Buffer& one_row() {
         append_message(out, 'T', [](Writer& writer) {
             constexpr std::array<std::uint8_t, 2> one{0, 1};
             // Table 0, column 0, type 23 (int4) of 4 bytes, modifier -1, text.
-            constexpr std::array<std::uint8_t, 18> int4{0, 0, 0, 0, 0, 0, 0, 0, 0, 23, 0, 4, 0xff, 0xff, 0xff, 0xff, 0, 0};
+            constexpr std::array<std::uint8_t, 18> int4{0,  0, 0, 0,    0,    0,    0,    0, 0,
+                                                        23, 0, 4, 0xff, 0xff, 0xff, 0xff, 0, 0};
             writer.bytes(one);
             writer.cstring("?column?");
             writer.bytes(int4);
@@ -107,8 +111,13 @@ void NullBackend::append_welcome(Buffer& out, std::uint32_t pid) {
     protocol::append_authentication(out, protocol::AuthenticationCode::ok);
     // What drivers look at: psycopg2 wants the date style, psql the version.
     constexpr std::pair<std::string_view, std::string_view> parameters[]{
-        {"server_version", "15.0"}, {"server_encoding", "UTF8"}, {"client_encoding", "UTF8"},           {"DateStyle", "ISO, MDY"},
-        {"TimeZone", "UTC"},        {"integer_datetimes", "on"}, {"standard_conforming_strings", "on"},
+        {"server_version", "15.0"},
+        {"server_encoding", "UTF8"},
+        {"client_encoding", "UTF8"},
+        {"DateStyle", "ISO, MDY"},
+        {"TimeZone", "UTC"},
+        {"integer_datetimes", "on"},
+        {"standard_conforming_strings", "on"},
     };
     for (const auto& [name, value] : parameters) {
         append_message(out, 'S', [&](Writer& writer) {
@@ -144,7 +153,9 @@ void NullBackend::answer(const Frame& frame, Buffer& out) {
         case 'B':
         case 'C':
         case 'D':
-        case 'E': state_ = State::skip_to_sync; return append_error(out, "ERROR", "0A000", "only simple queries are served here");
+        case 'E':
+            state_ = State::skip_to_sync;
+            return append_error(out, "ERROR", "0A000", "only simple queries are served here");
         case 'H':
         case 'd':
         case 'c':

@@ -1,10 +1,13 @@
-// A PostgreSQL session without a database behind it, as a pure state machine: bytes of the client in, bytes for the client out.
+// A PostgreSQL session without a database behind it, as a pure state machine: bytes of the client
+// in, bytes for the client out.
 //
-// It is what a proxy is measured against, so an answer costs next to nothing. Any simple query gets one row, `1`. Two forms of COPY are
-// understood, in any case and with a semicolon or without:
+// It is what a proxy is measured against, so an answer costs next to nothing. Any simple query gets
+// one row, `1`. Two forms of COPY are understood, in any case and with a semicolon or without:
 //   COPY n BYTES TO STDOUT         n bytes, as CopyData messages of 8 KiB
-//   COPY ... FROM STDIN ...        takes everything and keeps nothing; the command tag is `COPY n`, with the number of bytes
-// The extended protocol is refused, as PostgreSQL refuses what it does not know: with an ErrorResponse, then skipping to Sync.
+//   COPY ... FROM STDIN ...        takes everything and keeps nothing; the command tag is `COPY n`,
+// with the number of
+//   bytes The extended protocol is refused, as PostgreSQL refuses what it does not know: with an
+// ErrorResponse, then skipping to Sync.
 #pragma once
 
 #include <optional>
@@ -27,7 +30,8 @@ class NullBackend {
     /// AuthenticationOk to ReadyForQuery. `pid`: for BackendKeyData, whose key cancels nothing.
     static void append_welcome(protocol::Buffer& out, std::uint32_t pid);
 
-    /// Answers the messages of `bytes`, whose front is taken off; what is left when it stops waits behind a COPY TO STDOUT or is of no interest.
+    /// Answers the messages of `bytes`, whose front is taken off; what is left when it stops waits
+    /// behind a COPY TO STDOUT or is of no interest.
     void answer(protocol::Bytes& bytes, protocol::Buffer& out);
     /// Set: send so many bytes as CopyData, then call copied_out.
     std::optional<std::uint64_t> copy_out() const noexcept { return copy_out_; }

@@ -72,7 +72,8 @@ tls::Awaitable<> drain(tls::Stream& stream) {
     }
 }
 
-/// Streams what a COPY TO STDOUT asked for, and what queries `behind` it in the same bytes do. The last answer is left in `out`.
+/// Streams what a COPY TO STDOUT asked for, and what queries `behind` it in the same bytes do. The
+/// last answer is left in `out`.
 tls::Awaitable<> copy_out(tls::Stream& stream, NullBackend& backend, Bytes behind, Buffer& out) {
     const std::vector<std::uint8_t> kept(behind.begin(), behind.end());  // `behind` ends with the first wait
     Bytes rest(kept);

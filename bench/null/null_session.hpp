@@ -1,4 +1,5 @@
-// The I/O of one client of the null backend: negotiation as a PostgreSQL server does it, then whatever NullBackend says.
+// The I/O of one client of the null backend: negotiation as a PostgreSQL server does it, then
+// whatever NullBackend says.
 #pragma once
 
 #include "tls/server_context.hpp"
@@ -6,7 +7,8 @@
 
 namespace bench {
 
-/// Serves the client until either closes, and never throws. `tls` nullptr: SSLRequest is answered with 'N'.
+/// Serves the client until either closes, and never throws. `tls` nullptr: SSLRequest is answered
+/// with 'N'.
 tls::Awaitable<> serve_client(tls::Socket socket, const tls::ServerContext* tls);
 
 }  // namespace bench

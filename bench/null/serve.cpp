@@ -17,7 +17,8 @@ using Resolver = asio::ip::basic_resolver<Tcp, tls::Executor>;
 /// Descriptors have run out: others may be closed meanwhile.
 constexpr std::chrono::milliseconds accept_backoff{100};
 
-/// nullptr: no certificate was given. Throws std::runtime_error with everything that is wrong with it.
+/// nullptr: no certificate was given. Throws std::runtime_error with everything that is wrong with
+/// it.
 std::unique_ptr<tls::ServerContext> server_context(const ServeOptions& options) {
     if (options.cert_file.empty()) return nullptr;
     const auto file = [](const std::string& path, const char* flag) {
@@ -36,7 +37,8 @@ std::unique_ptr<tls::ServerContext> server_context(const ServeOptions& options) 
 }
 
 Acceptor bind(asio::io_context& io, const config::Address& address) {
-    const auto found = Resolver(io.get_executor()).resolve(address.host, std::to_string(address.port), Resolver::passive);
+    const auto found =
+        Resolver(io.get_executor()).resolve(address.host, std::to_string(address.port), Resolver::passive);
     return Acceptor(io.get_executor(), found.begin()->endpoint());
 }
 
@@ -62,7 +64,8 @@ tls::Awaitable<> accept_all(Acceptor& acceptor, Workers& workers, const tls::Ser
 int serve(const ServeOptions& options) {
     const auto address = config::parse_address(options.listen);
     if (!address || address->kind != config::Address::Kind::tcp) {
-        std::fprintf(stderr, "pgairlock-bench serve: --listen %s: expected ADDR:PORT, such as 127.0.0.1:0\n", options.listen.c_str());
+        std::fprintf(stderr, "pgairlock-bench serve: --listen %s: expected ADDR:PORT, such as 127.0.0.1:0\n",
+                     options.listen.c_str());
         return exit_usage;
     }
     raise_descriptor_limit();
@@ -75,7 +78,8 @@ int serve(const ServeOptions& options) {
         signals.async_wait([&io](boost::system::error_code, int) { io.stop(); });
         asio::co_spawn(io, accept_all(acceptor, workers, context.get()), asio::detached);
         const Tcp::endpoint bound = acceptor.local_endpoint();
-        std::printf(bound.address().is_v6() ? "listening on [%s]:%u\n" : "listening on %s:%u\n", bound.address().to_string().c_str(), bound.port());
+        std::printf(bound.address().is_v6() ? "listening on [%s]:%u\n" : "listening on %s:%u\n",
+                    bound.address().to_string().c_str(), bound.port());
         std::fflush(stdout);
         io.run();
     } catch (const std::invalid_argument& error) {

@@ -30,16 +30,16 @@ Scenario copy_scenario(const ScenarioOptions& options, bool out) {
         return {gb * 1000 / spent.seconds, cost, spent.process_cores(), spent.busiest_thread_share, spent.own_cores()};
     };
     const std::string name = out ? "copy-out" : "copy-in";
-    return {
-        .workload = name,
-        .title = name + ", " + std::to_string(clients) + (clients == 1 ? " client, " : " clients, ") + std::to_string(options.copy_mb) + " MB each",
-        .clients = options.copy_clients,
-        .metrics = {{.key = "mb_per_second", .name = "MB/s", .digits = 0},
-                    {.key = "cpu_seconds_per_gb", .name = "CPU s/GB", .digits = 3},
-                    process_cores_metric(),
-                    busiest_thread_metric(),
-                    own_cores_metric()},
-        .measure = measure};
+    return {.workload = name,
+            .title = name + ", " + std::to_string(clients) + (clients == 1 ? " client, " : " clients, ") +
+                     std::to_string(options.copy_mb) + " MB each",
+            .clients = options.copy_clients,
+            .metrics = {{.key = "mb_per_second", .name = "MB/s", .digits = 0},
+                        {.key = "cpu_seconds_per_gb", .name = "CPU s/GB", .digits = 3},
+                        process_cores_metric(),
+                        busiest_thread_metric(),
+                        own_cores_metric()},
+            .measure = measure};
 }
 
 }  // namespace bench

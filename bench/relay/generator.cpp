@@ -40,7 +40,9 @@ void Generator::join(Duration limit) {
         if (waited == Waited::ended) continue;
         workers_.stop();
         if (waited == Waited::interrupted) throw Interrupted();
-        throw std::runtime_error("no answer within " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(limit).count()) + " s");
+        throw std::runtime_error("no answer within " +
+                                 std::to_string(std::chrono::duration_cast<std::chrono::seconds>(limit).count()) +
+                                 " s");
     }
     for (std::future<void>& one : begun) one.get();
 }

@@ -15,8 +15,9 @@ class Generator {
     std::size_t threads() const noexcept { return workers_.size(); }
     /// What `work` refers to must live until join.
     void spawn(std::size_t thread, tls::Awaitable<> work);
-    /// Until everything that was begun has ended; then the first failure is thrown again. What takes longer than `limit` hangs: the threads
-    /// are stopped for good, and that is thrown. So they are when what was begun does not end soon after an interrupt: Interrupted.
+    /// Until everything that was begun has ended; then the first failure is thrown again. What
+    /// takes longer than `limit` hangs: the threads are stopped for good, and that is thrown. So
+    /// they are when what was begun does not end soon after an interrupt: Interrupted.
     void join(Duration limit);
 
    private:

@@ -1,4 +1,5 @@
-// Small queries as fast as they are answered, by one client or many; and by one while many others are idle.
+// Small queries as fast as they are answered, by one client or many; and by one while many others
+// are idle.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -15,9 +16,11 @@ namespace {
 
 /// Caches, branch predictors and TCP windows find their ways before anything is counted.
 constexpr std::chrono::milliseconds warm_up{300};
-/// New connections that are made at a time: with more of them due, the rate is not reached, and said so.
+/// New connections that are made at a time: with more of them due, the rate is not reached, and
+/// said so.
 constexpr std::size_t connecting_at_a_time = 64;
-/// Of one that waits until its connection is due, for an interrupt: rare enough not to disturb what is measured.
+/// Of one that waits until its connection is due, for an interrupt: rare enough not to disturb what
+/// is measured.
 constexpr std::chrono::milliseconds longest_wait_for_due{500};
 
 /// Counted is what begins and ends within.
@@ -59,8 +62,8 @@ void sleep_until(Clock::time_point when) {
     }
 }
 
-/// Sleeps through the window, which an interrupt ends early, while the threads work, and waits for them. They refer to the caller's variables:
-/// whatever fails here, they have to end first.
+/// Sleeps through the window, which an interrupt ends early, while the threads work, and waits for
+/// them. They refer to the caller's variables: whatever fails here, they have to end first.
 Spent watch(Generator& generator, const Subject& subject, Window& window) {
     Spent spent;
     std::exception_ptr failure;
@@ -91,12 +94,15 @@ tls::Awaitable<> visit(const Route& route) {
     session->close();
 }
 
-/// Connections number `lane`, `lane` + connecting_at_a_time, ... of those that are due at `rate` per second.
-tls::Awaitable<> visit_at_rate(const Route& route, const Window& window, double rate, std::size_t lane, std::atomic<unsigned>& made) {
+/// Connections number `lane`, `lane` + connecting_at_a_time, ... of those that are due at `rate`
+/// per second.
+tls::Awaitable<> visit_at_rate(const Route& route, const Window& window, double rate, std::size_t lane,
+                               std::atomic<unsigned>& made) {
     const tls::Executor executor = co_await asio::this_coro::executor;
     tls::Timer timer(executor);
     for (std::size_t number = lane;; number += connecting_at_a_time) {
-        const auto due = window.begin() + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(static_cast<double>(number) / rate));
+        const auto due = window.begin() + std::chrono::duration_cast<Duration>(
+                                              std::chrono::duration<double>(static_cast<double>(number) / rate));
         for (auto now = Clock::now(); now < due && now < window.end(); now = Clock::now()) {
             timer.expires_at(std::min<Clock::time_point>(due, now + longest_wait_for_due));
             co_await timer.async_wait(tls::returning);
@@ -111,7 +117,8 @@ tls::Awaitable<> visit_at_rate(const Route& route, const Window& window, double 
 }  // namespace
 
 Scenario ping_scenario(const ScenarioOptions& options, unsigned clients, unsigned idle) {
-    const auto measure = [clients, idle, duration = options.duration](Generator& generator, Subject& subject) -> Figures {
+    const auto measure = [clients, idle, duration = options.duration](Generator& generator,
+                                                                      Subject& subject) -> Figures {
         Sessions beside(generator, subject.route, idle);
         if (idle > 0) wait_until_quiet(subject);
         Sessions sessions(generator, subject.route, clients);
@@ -154,7 +161,8 @@ Scenario ping_scenario(const ScenarioOptions& options, unsigned clients, unsigne
 
 Scenario busy_among_idle_scenario(const ScenarioOptions& options) {
     const auto measure = [options](Generator& generator, Subject& subject) -> Figures {
-        // The busy session has thread 0 for itself, if there are several: its latency is not to be that of our own handshakes.
+        // The busy session has thread 0 for itself, if there are several: its latency is not to be
+        // that of our own handshakes.
         const std::size_t others = generator.threads() > 1 ? generator.threads() - 1 : 1;
         Sessions idle(generator, subject.route, options.idle, 1);
         Sessions busy(generator, subject.route, 1, 0);
@@ -163,7 +171,8 @@ Scenario busy_among_idle_scenario(const ScenarioOptions& options) {
         Window window(options.duration);
         generator.spawn(0, ping_until_end(busy.at(0), window, latencies));
         for (std::size_t lane = 0; lane < connecting_at_a_time && options.connect_rate > 0; ++lane) {
-            generator.spawn(generator.threads() - 1 - lane % others, visit_at_rate(subject.route, window, options.connect_rate, lane, made));
+            generator.spawn(generator.threads() - 1 - lane % others,
+                            visit_at_rate(subject.route, window, options.connect_rate, lane, made));
         }
         const Spent spent = watch(generator, subject, window);
         busy.close();
@@ -179,21 +188,22 @@ Scenario busy_among_idle_scenario(const ScenarioOptions& options) {
                 spent.own_cores()};
     };
     const std::string rate = std::to_string(static_cast<unsigned>(std::lround(options.connect_rate)));
-    return {.workload = "busy-among-idle",
-            .title = "busy-among-idle, 1 client among " + std::to_string(options.idle) + " idle, " + rate + " new connections/s, " +
-                     seconds_text(options.duration),
-            .clients = 1,
-            .idle = options.idle,
-            .metrics = {{.key = "round_trips_per_second", .name = "round trips/s", .digits = 0},
-                        {.key = "latency_p50_us", .name = "latency p50, µs", .digits = 1},
-                        {.key = "latency_p99_us", .name = "latency p99, µs", .digits = 1},
-                        {.key = "latency_max_us", .name = "latency max, µs", .digits = 1},
-                        {.key = "new_connections_per_second", .name = "new connections/s", .digits = 1, .compared = false},
-                        process_cores_metric(),
-                        busiest_thread_metric(),
-                        own_cores_metric()},
-            .measure = measure,
-            .passing = options.connect_rate > 0 ? unsigned{connecting_at_a_time} : 0};
+    return {
+        .workload = "busy-among-idle",
+        .title = "busy-among-idle, 1 client among " + std::to_string(options.idle) + " idle, " + rate +
+                 " new connections/s, " + seconds_text(options.duration),
+        .clients = 1,
+        .idle = options.idle,
+        .metrics = {{.key = "round_trips_per_second", .name = "round trips/s", .digits = 0},
+                    {.key = "latency_p50_us", .name = "latency p50, µs", .digits = 1},
+                    {.key = "latency_p99_us", .name = "latency p99, µs", .digits = 1},
+                    {.key = "latency_max_us", .name = "latency max, µs", .digits = 1},
+                    {.key = "new_connections_per_second", .name = "new connections/s", .digits = 1, .compared = false},
+                    process_cores_metric(),
+                    busiest_thread_metric(),
+                    own_cores_metric()},
+        .measure = measure,
+        .passing = options.connect_rate > 0 ? unsigned{connecting_at_a_time} : 0};
 }
 
 }  // namespace bench

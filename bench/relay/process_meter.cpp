@@ -59,7 +59,9 @@ std::vector<ProcessStat> measured(const std::vector<pid_t>& pids) {
     return found;
 }
 
-double seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6; }
+double seconds(const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+}
 
 }  // namespace
 
@@ -140,7 +142,8 @@ ThreadTicks ProcessMeter::thread_ticks() const {
         std::filesystem::directory_iterator at("/proc/" + std::to_string(process.pid) + "/task", ended);
         for (; !ended && at != std::filesystem::directory_iterator(); at.increment(ended)) {
             const std::string thread = at->path().filename().string();
-            if (const auto stat = parse_stat(file_of(process.pid, "task/" + thread + "/stat"))) threads[stat->pid] = stat->own_ticks;
+            if (const auto stat = parse_stat(file_of(process.pid, "task/" + thread + "/stat")))
+                threads[stat->pid] = stat->own_ticks;
         }
     }
     return threads;

@@ -16,11 +16,13 @@ namespace bench {
 struct ProcessStat {
     pid_t pid = 0;
     pid_t parent = 0;
-    std::uint64_t ticks = 0;      ///< user and system time of all threads, and of children that have ended and were waited for
+    std::uint64_t ticks =
+        0;  ///< user and system time of all threads, and of children that have ended and were waited for
     std::uint64_t own_ticks = 0;  ///< without those children, whom the kernel counts in every thread's stat as well
 };
 
-/// `text`: all of /proc/PID/stat, whose second field is the program's name in brackets, with whatever it holds.
+/// `text`: all of /proc/PID/stat, whose second field is the program's name in brackets, with
+/// whatever it holds.
 std::optional<ProcessStat> parse_stat(std::string_view text);
 
 /// The number of a line "NAME:    123 kB", as in /proc/PID/status and smaps_rollup.
@@ -32,8 +34,8 @@ std::vector<pid_t> with_descendants(const std::vector<pid_t>& roots, const std::
 /// User and system time of each thread, in the kernel's ticks, by thread id.
 using ThreadTicks = std::map<pid_t, std::uint64_t>;
 
-/// Of what all threads used between `before` and `after`, the part of the busiest one. nullopt: they used nothing. A thread that has ended
-/// is not counted.
+/// Of what all threads used between `before` and `after`, the part of the busiest one. nullopt:
+/// they used nothing. A thread that has ended is not counted.
 std::optional<double> busiest_thread_share(const ThreadTicks& before, const ThreadTicks& after);
 
 struct Memory {

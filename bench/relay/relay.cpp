@@ -23,8 +23,10 @@ std::map<std::string, std::vector<pid_t>> parse_pids(const std::vector<std::stri
         const std::size_t equals = text.rfind('=');
         const char* const end = text.data() + text.size();
         pid_t pid = 0;
-        const auto [rest, error] = std::from_chars(equals == std::string::npos ? end : text.data() + equals + 1, end, pid);
-        if (error != std::errc() || rest != end || pid <= 0) throw std::invalid_argument("--pid: expected NAME=PID, got " + text);
+        const auto [rest, error] =
+            std::from_chars(equals == std::string::npos ? end : text.data() + equals + 1, end, pid);
+        if (error != std::errc() || rest != end || pid <= 0)
+            throw std::invalid_argument("--pid: expected NAME=PID, got " + text);
         pids[text.substr(0, equals)].push_back(pid);
     }
     return pids;
@@ -35,19 +37,22 @@ std::vector<Target> parse_targets(const RelayOptions& options) {
     std::vector<Target> targets;
     for (const std::string& text : options.targets) {
         Target target = parse_target(text, options.defaults);
-        const bool known = std::any_of(targets.begin(), targets.end(), [&](const Target& other) { return other.name == target.name; });
+        const bool known =
+            std::any_of(targets.begin(), targets.end(), [&](const Target& other) { return other.name == target.name; });
         if (known) throw std::invalid_argument("two targets are named \"" + target.name + "\": give each its own name");
         targets.push_back(std::move(target));
     }
     return targets;
 }
 
-/// Throws std::invalid_argument for what cannot be measured, std::runtime_error for a name that is not found.
+/// Throws std::invalid_argument for what cannot be measured, std::runtime_error for a name that is
+/// not found.
 std::vector<Subject> subjects_of(const RelayOptions& options) {
     std::vector<Target> targets = parse_targets(options);
     std::map<std::string, ProcessMeter> processes;
     for (const auto& [name, pids] : parse_pids(options.pids)) {
-        const bool known = std::any_of(targets.begin(), targets.end(), [&name = name](const Target& target) { return target.name == name; });
+        const bool known = std::any_of(targets.begin(), targets.end(),
+                                       [&name = name](const Target& target) { return target.name == name; });
         if (!known) throw std::invalid_argument("--pid: no target is named \"" + name + "\"");
         try {
             processes.emplace(name, pids);
@@ -64,14 +69,16 @@ std::vector<Subject> subjects_of(const RelayOptions& options) {
     return subjects;
 }
 
-/// A process keeps the memory of one target's connections and gives it to the next one's, which would then seem to need none.
+/// A process keeps the memory of one target's connections and gives it to the next one's, which
+/// would then seem to need none.
 void refuse_shared_processes(const std::vector<Subject>& subjects) {
     std::map<pid_t, std::string> owners;
     for (const Subject& subject : subjects) {
         for (const pid_t pid : subject.process ? subject.process->pids() : std::vector<pid_t>()) {
             const auto [owner, first] = owners.emplace(pid, subject.name());
             if (first || owner->second == subject.name()) continue;
-            throw std::invalid_argument("--workload idle: " + owner->second + " and " + subject.name() + " are the same process: start one for each");
+            throw std::invalid_argument("--workload idle: " + owner->second + " and " + subject.name() +
+                                        " are the same process: start one for each");
         }
     }
 }
@@ -79,11 +86,15 @@ void refuse_shared_processes(const std::vector<Subject>& subjects) {
 ScenarioOptions scenario_options(const RelayOptions& options, const std::vector<Subject>& subjects) {
     const auto duration = config::parse_duration(options.duration);
     if (!duration || duration->count() == 0) {
-        throw std::invalid_argument("--duration " + options.duration + ": expected a whole number and ms, s, m or h, such as 3s");
+        throw std::invalid_argument("--duration " + options.duration +
+                                    ": expected a whole number and ms, s, m or h, such as 3s");
     }
     const bool idle = std::find(options.workloads.begin(), options.workloads.end(), "idle") != options.workloads.end();
-    const bool measurable = std::any_of(subjects.begin(), subjects.end(), [](const Subject& subject) { return subject.process.has_value(); });
-    if (idle && !measurable) throw std::invalid_argument("--workload idle measures the memory of processes: give at least one --pid NAME=PID");
+    const bool measurable = std::any_of(subjects.begin(), subjects.end(),
+                                        [](const Subject& subject) { return subject.process.has_value(); });
+    if (idle && !measurable)
+        throw std::invalid_argument(
+            "--workload idle measures the memory of processes: give at least one --pid NAME=PID");
     if (idle) refuse_shared_processes(subjects);
     return {.workloads = options.workloads,
             .clients = options.clients,
@@ -102,7 +113,8 @@ std::size_t most_connections(const std::vector<Scenario>& scenarios) {
     return most;
 }
 
-/// What is said about it above all results; also the first connection, so that nothing is measured of a target that lets nobody in.
+/// What is said about it above all results; also the first connection, so that nothing is measured
+/// of a target that lets nobody in.
 RelayReport::Target describe(Generator& generator, const Subject& subject) {
     Sessions one(generator, subject.route, 1);
     const std::optional<TlsFacts> tls = one.at(0).tls_facts();
@@ -118,14 +130,16 @@ void show_progress(const Scenario& scenario, unsigned repetition, const Subject&
     std::string text = scenario.title + ", repetition " + std::to_string(repetition + 1) + ", " + subject.name() + ":";
     for (std::size_t i = 0; i < figures.size(); ++i) {
         char number[64];
-        std::snprintf(number, sizeof number, "%s %.*f ", i == 0 ? "" : ",", scenario.metrics[i].digits, figures[i].value_or(0));
+        std::snprintf(number, sizeof number, "%s %.*f ", i == 0 ? "" : ",", scenario.metrics[i].digits,
+                      figures[i].value_or(0));
         if (figures[i]) text += number + scenario.metrics[i].name;
     }
     std::fprintf(stderr, "%s\n", text.c_str());
 }
 
 /// After an interrupt: as many repetitions as there were till then.
-RelayReport::Result measure(Generator& generator, std::vector<Subject>& subjects, const Scenario& scenario, unsigned repetitions) {
+RelayReport::Result measure(Generator& generator, std::vector<Subject>& subjects, const Scenario& scenario,
+                            unsigned repetitions) {
     RelayReport::Result result{.scenario = scenario, .targets = std::vector<Repetitions>(subjects.size())};
     for (unsigned repetition = 0; repetition < repetitions; ++repetition) {
         for (std::size_t turn = 0; turn < subjects.size(); ++turn) {
@@ -136,7 +150,8 @@ RelayReport::Result measure(Generator& generator, std::vector<Subject>& subjects
             } catch (const Interrupted&) {
                 return result;
             } catch (const std::exception& error) {
-                throw std::runtime_error("target \"" + subjects[i].name() + "\": " + scenario.title + ": " + error.what());
+                throw std::runtime_error("target \"" + subjects[i].name() + "\": " + scenario.title + ": " +
+                                         error.what());
             }
             show_progress(scenario, repetition, subjects[i], result.targets[i].back());
         }
@@ -145,11 +160,13 @@ RelayReport::Result measure(Generator& generator, std::vector<Subject>& subjects
 }
 
 bool measured(const RelayReport::Result& result) {
-    return std::any_of(result.targets.begin(), result.targets.end(), [](const Repetitions& one) { return !one.empty(); });
+    return std::any_of(result.targets.begin(), result.targets.end(),
+                       [](const Repetitions& one) { return !one.empty(); });
 }
 
 /// Whatever fails ends the run; what was complete before is reported all the same.
-RelayReport measure_all(std::vector<Subject>& subjects, const std::vector<Scenario>& scenarios, const RelayOptions& options) {
+RelayReport measure_all(std::vector<Subject>& subjects, const std::vector<Scenario>& scenarios,
+                        const RelayOptions& options) {
     Generator generator(options.threads);
     require_descriptors(most_connections(scenarios), generator.threads());
     RelayReport report{.version = options.version,

@@ -6,7 +6,8 @@ namespace {
 
 std::string columns_of(const std::optional<Spread>& spread, int digits) {
     if (!spread) return ",,,";
-    return "," + decimal(spread->median, digits) + "," + decimal(spread->min, digits) + "," + decimal(spread->max, digits);
+    return "," + decimal(spread->median, digits) + "," + decimal(spread->min, digits) + "," +
+           decimal(spread->max, digits);
 }
 
 }  // namespace
@@ -15,7 +16,8 @@ std::string to_csv(const RelayReport& report) {
     std::string text = "workload,clients,idle,target,metric,median,min,max,ratio,ratio_min,ratio_max\n";
     for (const RelayReport::Result& result : report.results) {
         const Scenario& scenario = result.scenario;
-        const std::string row = scenario.workload + "," + std::to_string(scenario.clients) + "," + std::to_string(scenario.idle) + ",";
+        const std::string row =
+            scenario.workload + "," + std::to_string(scenario.clients) + "," + std::to_string(scenario.idle) + ",";
         for (std::size_t metric = 0; metric < scenario.metrics.size(); ++metric) {
             for (std::size_t target = 0; target < report.targets.size(); ++target) {
                 text += row + report.targets[target].name + "," + scenario.metrics[metric].key +

@@ -8,7 +8,9 @@ namespace {
 
 namespace json = boost::json;
 
-json::value to_value(const std::optional<double>& number) { return number ? json::value(*number) : json::value(nullptr); }
+json::value to_value(const std::optional<double>& number) {
+    return number ? json::value(*number) : json::value(nullptr);
+}
 
 json::value to_value(const std::optional<Spread>& spread) {
     if (!spread) return nullptr;
@@ -65,8 +67,10 @@ std::optional<Spread> RelayReport::Result::ratio(std::size_t target, std::size_t
 }
 
 std::string to_json(const RelayReport& report) {
-    json::object document{{"program", "pgairlock-bench"},      {"command", "relay"},    {"version", report.version}, {"started", report.started},
-                          {"repetitions", report.repetitions}, {"cores", report.cores}, {"threads", report.threads}};
+    json::object document{{"program", "pgairlock-bench"},      {"command", "relay"},
+                          {"version", report.version},         {"started", report.started},
+                          {"repetitions", report.repetitions}, {"cores", report.cores},
+                          {"threads", report.threads}};
     json::array targets;
     for (const RelayReport::Target& target : report.targets) targets.push_back(target_of(target));
     document["targets"] = std::move(targets);

@@ -23,7 +23,8 @@ using Repetitions = std::vector<Figures>;
 /// Those of one metric that are known.
 std::vector<double> known(const Repetitions& repetitions, std::size_t metric);
 
-/// Repetition by repetition, so that what the machine did meanwhile is the same for both. nullopt: one of them is not known, or zero.
+/// Repetition by repetition, so that what the machine did meanwhile is the same for both. nullopt:
+/// one of them is not known, or zero.
 std::optional<Spread> ratio_of(const Repetitions& target, const Repetitions& first, std::size_t metric);
 
 struct RelayReport {

@@ -6,7 +6,9 @@ namespace bench {
 
 std::vector<Scenario> scenarios(const ScenarioOptions& options) {
     const auto& workloads = options.workloads;
-    const auto wanted = [&](std::string_view name) { return std::find(workloads.begin(), workloads.end(), name) != workloads.end(); };
+    const auto wanted = [&](std::string_view name) {
+        return std::find(workloads.begin(), workloads.end(), name) != workloads.end();
+    };
     std::vector<Scenario> chosen;
     if (wanted("idle")) chosen.push_back(idle_scenario(options));
     if (wanted("copy-out")) chosen.push_back(copy_scenario(options, true));

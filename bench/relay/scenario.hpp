@@ -15,8 +15,9 @@ namespace bench {
 /// What a scenario is run against.
 struct Subject {
     Route route;
-    std::optional<ProcessMeter> process;                     ///< nullopt: its cost is not known
-    std::optional<std::uint64_t> unused_kib = std::nullopt;  ///< its resident memory before it had to hold many connections
+    std::optional<ProcessMeter> process;  ///< nullopt: its cost is not known
+    std::optional<std::uint64_t> unused_kib =
+        std::nullopt;  ///< its resident memory before it had to hold many connections
 
     const std::string& name() const noexcept { return route.target().name; }
 };
@@ -38,7 +39,7 @@ struct Scenario {
     unsigned idle = 0;  ///< connections that are held beside them
     std::vector<Metric> metrics;
     std::function<Figures(Generator&, Subject&)> measure;  ///< throws std::runtime_error
-    unsigned passing = 0;                                  ///< connections that come and go meanwhile: at most so many at a time
+    unsigned passing = 0;  ///< connections that come and go meanwhile: at most so many at a time
 
     std::size_t connections() const noexcept { return std::size_t{clients} + idle + passing; }
 };
@@ -55,7 +56,8 @@ struct ScenarioOptions {
     double connect_rate = 50;  ///< busy-among-idle: new connections per second
 };
 
-/// In the order in which they are to be run: idle first, because what others made a process allocate would hide what connections need.
+/// In the order in which they are to be run: idle first, because what others made a process
+/// allocate would hide what connections need.
 std::vector<Scenario> scenarios(const ScenarioOptions& options);
 
 // The scenarios of each kind.

@@ -1,4 +1,5 @@
-// One logged-in connection driven as fast as it goes: small queries and COPY, by the functions of tls::Stream that the proxy's relay uses.
+// One logged-in connection driven as fast as it goes: small queries and COPY, by the functions of
+// tls::Stream that the proxy's relay uses.
 #pragma once
 
 #include <memory>
@@ -16,7 +17,8 @@ class Session {
 
     /// One small query and its answer.
     tls::Awaitable<> ping();
-    /// COPY of exactly so many bytes from or to the null backend (bench/null/null_backend.hpp); anything else is a failure.
+    /// COPY of exactly so many bytes from or to the null backend (bench/null/null_backend.hpp);
+    /// anything else is a failure.
     tls::Awaitable<> copy_out(std::uint64_t bytes);
     tls::Awaitable<> copy_in(std::uint64_t bytes);
     /// Terminate, without waiting for the other end's answer.

@@ -3,7 +3,8 @@
 namespace bench {
 namespace {
 
-/// Of each thread: so many logins at a time. More would only wait, and could overflow a server's queue of connections.
+/// Of each thread: so many logins at a time. More would only wait, and could overflow a server's
+/// queue of connections.
 constexpr std::size_t logins_at_a_time = 8;
 
 }  // namespace
@@ -22,7 +23,9 @@ Sessions::Sessions(Generator& generator, const Route& route, std::size_t count, 
     generator.join(patience + std::chrono::milliseconds(20) * count);
 }
 
-std::size_t Sessions::thread_of(std::size_t index) const noexcept { return (first_thread_ + index) % generator_.threads(); }
+std::size_t Sessions::thread_of(std::size_t index) const noexcept {
+    return (first_thread_ + index) % generator_.threads();
+}
 
 void Sessions::close() {
     const auto close = [this](std::size_t thread) -> tls::Awaitable<> {

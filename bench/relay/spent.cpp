@@ -11,9 +11,13 @@ constexpr std::chrono::milliseconds look{500};
 constexpr double quiet_cores = 0.05;
 constexpr std::chrono::seconds longest_wait{10};
 
-std::optional<double> process_cpu(const Subject& subject) { return subject.process ? std::optional(subject.process->cpu_seconds()) : std::nullopt; }
+std::optional<double> process_cpu(const Subject& subject) {
+    return subject.process ? std::optional(subject.process->cpu_seconds()) : std::nullopt;
+}
 
-ThreadTicks thread_ticks(const Subject& subject) { return subject.process ? subject.process->thread_ticks() : ThreadTicks(); }
+ThreadTicks thread_ticks(const Subject& subject) {
+    return subject.process ? subject.process->thread_ticks() : ThreadTicks();
+}
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 

@@ -1,4 +1,5 @@
-// What a stretch of time cost a target's processes, and the load generator itself: whichever used all its cores was the bottleneck.
+// What a stretch of time cost a target's processes, and the load generator itself: whichever used
+// all its cores was the bottleneck.
 #pragma once
 
 #include "bench/relay/scenario.hpp"
@@ -12,7 +13,9 @@ struct Spent {
     double own_cpu = 0;
 
     /// Every scenario's last metrics, with busiest_thread_share.
-    std::optional<double> process_cores() const { return process_cpu ? std::optional(*process_cpu / seconds) : std::nullopt; }
+    std::optional<double> process_cores() const {
+        return process_cpu ? std::optional(*process_cpu / seconds) : std::nullopt;
+    }
     double own_cores() const { return own_cpu / seconds; }
 };
 
@@ -30,12 +33,18 @@ class SpentMeter {
     Clock::time_point begin_;
 };
 
-/// Until the target's processes have finished what connections that came or went gave them to do, which is no round trip's cost. Not longer
-/// than some seconds: a process may have other work.
+/// Until the target's processes have finished what connections that came or went gave them to do,
+/// which is no round trip's cost. Not longer than some seconds: a process may have other work.
 void wait_until_quiet(const Subject& subject);
 
-inline Metric process_cores_metric() { return {.key = "process_cores", .name = "target cores", .digits = 2, .compared = false}; }
-inline Metric busiest_thread_metric() { return {.key = "busiest_thread_share", .name = "busiest thread share", .digits = 2, .compared = false}; }
-inline Metric own_cores_metric() { return {.key = "generator_cores", .name = "generator cores", .digits = 2, .compared = false}; }
+inline Metric process_cores_metric() {
+    return {.key = "process_cores", .name = "target cores", .digits = 2, .compared = false};
+}
+inline Metric busiest_thread_metric() {
+    return {.key = "busiest_thread_share", .name = "busiest thread share", .digits = 2, .compared = false};
+}
+inline Metric own_cores_metric() {
+    return {.key = "generator_cores", .name = "generator cores", .digits = 2, .compared = false};
+}
 
 }  // namespace bench

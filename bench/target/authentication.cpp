@@ -18,7 +18,8 @@ std::string md5_hex(std::string_view text, Bytes more) {
     std::string data(text);
     data.append(protocol::as_text(more));
     std::array<unsigned char, 16> digest{};
-    if (EVP_Digest(data.data(), data.size(), digest.data(), nullptr, EVP_md5(), nullptr) != 1) throw std::runtime_error("OpenSSL refuses MD5");
+    if (EVP_Digest(data.data(), data.size(), digest.data(), nullptr, EVP_md5(), nullptr) != 1)
+        throw std::runtime_error("OpenSSL refuses MD5");
     std::string hex;
     for (const unsigned char byte : digest) {
         hex += "0123456789abcdef"[byte >> 4];
@@ -33,11 +34,13 @@ Buffer Authentication::answer(Bytes body) {
     protocol::Reader reader(body);
     const auto code = static_cast<AuthenticationCode>(reader.u32());
     if (!reader.ok() || done_) throw std::runtime_error("unexpected Authentication message");
-    // A server that began with SCRAM has to prove that it knows the password; it may not ask for it instead.
+    // A server that began with SCRAM has to prove that it knows the password; it may not ask for it
+    // instead.
     const bool in_scram = scram_.has_value();
     switch (code) {
         case AuthenticationCode::ok:
-            if (in_scram && !server_proved_) throw std::runtime_error("the server did not prove that it knows the password");
+            if (in_scram && !server_proved_)
+                throw std::runtime_error("the server did not prove that it knows the password");
             done_ = true;
             return {};
         case AuthenticationCode::cleartext_password:
@@ -58,7 +61,8 @@ Buffer Authentication::answer(Bytes body) {
             return {};
         default: break;
     }
-    throw std::runtime_error("the server asks for authentication method " + std::to_string(static_cast<std::uint32_t>(code)) +
+    throw std::runtime_error("the server asks for authentication method " +
+                             std::to_string(static_cast<std::uint32_t>(code)) +
                              ", which is not supported here: trust, password, md5 and SCRAM-SHA-256 are");
 }
 
@@ -80,9 +84,11 @@ Buffer Authentication::md5(Bytes salt) const {
 
 Buffer Authentication::begin_scram(Bytes body) {
     const auto offer = protocol::parse_authentication_sasl(body);
-    if (!offer || !offer->offers(protocol::scram_sha_256)) throw std::runtime_error("the server does not offer SCRAM-SHA-256");
+    if (!offer || !offer->offers(protocol::scram_sha_256))
+        throw std::runtime_error("the server does not offer SCRAM-SHA-256");
     require_password();
-    // No channel binding, gs2 flag 'n': the same work against a server and against a proxy, which could not pass a bound channel on.
+    // No channel binding, gs2 flag 'n': the same work against a server and against a proxy, which
+    // could not pass a bound channel on.
     scram_.emplace(tls::scram_crypto(), Buffer());
     Buffer out;
     protocol::append_sasl_initial_response(out, scram_->mechanism(), scram_->first_message());
@@ -93,7 +99,8 @@ Buffer Authentication::continue_scram(std::string_view data) {
     protocol::ScramSalt salt;
     const protocol::Fault fault = scram_->server_first(data, salt);
     if (fault != protocol::Fault::none) throw std::runtime_error(std::string(protocol::message(fault)));
-    // Derived anew for every connection, as clients do: about a millisecond that belongs to the price of SCRAM.
+    // Derived anew for every connection, as clients do: about a millisecond that belongs to the
+    // price of SCRAM.
     const protocol::ScramKey salted = tls::salted_password(protocol::as_bytes(target_.password), salt);
     Buffer out;
     protocol::append_sasl_response(out, scram_->final_message(protocol::scram_keys(tls::scram_crypto(), salted)));
@@ -101,7 +108,8 @@ Buffer Authentication::continue_scram(std::string_view data) {
 }
 
 void Authentication::require_password() const {
-    if (target_.password.empty()) throw std::runtime_error("the server asks for a password: password=... in the conninfo, or PGPASSWORD");
+    if (target_.password.empty())
+        throw std::runtime_error("the server asks for a password: password=... in the conninfo, or PGPASSWORD");
 }
 
 }  // namespace bench

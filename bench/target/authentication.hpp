@@ -1,4 +1,5 @@
-// The client's side of the authentication: what to answer to each Authentication message. Trust, password, MD5 and SCRAM-SHA-256.
+// The client's side of the authentication: what to answer to each Authentication message. Trust,
+// password, MD5 and SCRAM-SHA-256.
 #pragma once
 
 #include <optional>
@@ -13,7 +14,8 @@ class Authentication {
    public:
     explicit Authentication(const Target& target) noexcept : target_(target) {}
 
-    /// `body`: of an Authentication message. Empty: there is nothing to say. Throws std::runtime_error when it cannot be answered.
+    /// `body`: of an Authentication message. Empty: there is nothing to say. Throws
+    /// std::runtime_error when it cannot be answered.
     protocol::Buffer answer(protocol::Bytes body);
     /// AuthenticationOk has come.
     bool done() const noexcept { return done_; }

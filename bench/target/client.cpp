@@ -37,7 +37,8 @@ protocol::Buffer query_message(std::string_view sql) {
 
 }  // namespace
 
-Client::Client(const Route& route, Clock::time_point due) : route_(&route), due_(due), messages_(max_message), chunk_(chunk_size) {}
+Client::Client(const Route& route, Clock::time_point due)
+    : route_(&route), due_(due), messages_(max_message), chunk_(chunk_size) {}
 
 tls::Awaitable<Client> Client::open(const Route& route, Clock::time_point due) {
     Client client(route, due);
@@ -95,7 +96,8 @@ tls::Awaitable<> Client::connect() {
         tls::Socket socket(executor);
         socket.open(endpoint.protocol());
         const int on = 1;
-        if (!route_->target().is_unix_socket()) ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        if (!route_->target().is_unix_socket())
+            ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         stream_ = std::make_unique<tls::Stream>(std::move(socket));
         stream_->set_deadline(deadline);
         if (error.empty()) watch_.start(Phase::tcp);
@@ -114,9 +116,11 @@ tls::Awaitable<> Client::request_tls() {
     const std::size_t n = co_await stream_->read_some(answer);
     if (n == 1 && answer[0] == 'S') co_return;
     if (n == 1 && answer[0] == 'N') {
-        throw std::runtime_error("server does not support TLS, but sslmode=" + std::string(to_string(route_->target().sslmode)) + " requires it");
+        throw std::runtime_error("server does not support TLS, but sslmode=" +
+                                 std::string(to_string(route_->target().sslmode)) + " requires it");
     }
-    throw std::runtime_error(n == 0 ? "server closed the connection in answer to SSLRequest" : "server sent an invalid response to SSLRequest");
+    throw std::runtime_error(n == 0 ? "server closed the connection in answer to SSLRequest"
+                                    : "server sent an invalid response to SSLRequest");
 }
 
 tls::Awaitable<> Client::start_tls() {
@@ -125,7 +129,8 @@ tls::Awaitable<> Client::start_tls() {
     const tls::Handshake handshake = co_await stream_->handshake(std::move(ssl));
     if (handshake.end == tls::Handshake::End::complete) co_return;
     const tls::VerifyFailure& verify = stream_->record().verify;
-    throw std::runtime_error(verify.code == X509_V_OK ? handshake.error : "certificate verify failed: " + verify.reason);
+    throw std::runtime_error(verify.code == X509_V_OK ? handshake.error
+                                                      : "certificate verify failed: " + verify.reason);
 }
 
 tls::Awaitable<> Client::log_in() {
@@ -148,7 +153,8 @@ tls::Awaitable<Message> Client::read_message() {
         const std::optional<Message> message = messages_.next();
         if (message && message->type == 'E') throw server_error(*message);
         if (message) co_return *message;
-        if (messages_.oversized()) throw std::runtime_error("server sent something that is no message of PostgreSQL's protocol");
+        if (messages_.oversized())
+            throw std::runtime_error("server sent something that is no message of PostgreSQL's protocol");
         const std::size_t n = co_await stream_->read_some(chunk_);
         if (n == 0) throw std::runtime_error("server closed the connection");
         messages_.append(protocol::Bytes(chunk_).first(n));
@@ -162,9 +168,12 @@ tls::Awaitable<> Client::read_to_ready() {
     }
 }
 
-/// Query and close have as much time as the login has: it is a limit for what hangs, and part of no measurement.
+/// Query and close have as much time as the login has: it is a limit for what hangs, and part of no
+/// measurement.
 void Client::allow_time() { stream_->set_deadline(Clock::now() + route_->target().connect_timeout); }
 
-void Client::fail(const std::exception& error) const { throw std::runtime_error(std::string(to_string(watch_.current())) + ": " + error.what()); }
+void Client::fail(const std::exception& error) const {
+    throw std::runtime_error(std::string(to_string(watch_.current())) + ": " + error.what());
+}
 
 }  // namespace bench

@@ -1,4 +1,5 @@
-// One PostgreSQL connection that times itself: connect, TLS, login, queries, close. The same tls::Stream that the proxy uses.
+// One PostgreSQL connection that times itself: connect, TLS, login, queries, close. The same
+// tls::Stream that the proxy uses.
 #pragma once
 
 #include <memory>
@@ -13,8 +14,9 @@ namespace bench {
 
 class Client {
    public:
-    /// Connects and logs in, within the target's connect_timeout. `route` outlives the client. `due`: when the connection was to begin;
-    /// total and overall count from there. Throws std::runtime_error, "PHASE: what went wrong".
+    /// Connects and logs in, within the target's connect_timeout. `route` outlives the client.
+    /// `due`: when the connection was to begin; total and overall count from there. Throws
+    /// std::runtime_error, "PHASE: what went wrong".
     static tls::Awaitable<Client> open(const Route& route, Clock::time_point due);
 
     /// One simple query, up to its ReadyForQuery; rows are thrown away. Throws as open does.

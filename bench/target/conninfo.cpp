@@ -11,7 +11,8 @@ namespace {
 using protocol::SslMode;
 
 constexpr std::array<std::string_view, 11> keywords{
-    "host", "hostaddr", "port", "user", "password", "dbname", "sslmode", "sslnegotiation", "sslrootcert", "application_name", "connect_timeout"};
+    "host",        "hostaddr",         "port",           "user", "password", "dbname", "sslmode", "sslnegotiation",
+    "sslrootcert", "application_name", "connect_timeout"};
 constexpr int default_timeout = 10;
 constexpr int longest_timeout = 3600;
 
@@ -38,8 +39,10 @@ class Parser {
         std::string name(rest_.begin(), end);
         rest_.remove_prefix(name.size());
         skip_space();
-        // What stands here without a "=" may be a part of a password that was not quoted: it is not repeated.
-        if (rest_.empty() || rest_.front() != '=') fail("a keyword without \"=\": write keyword=value, and values with spaces in 'quotes'");
+        // What stands here without a "=" may be a part of a password that was not quoted: it is not
+        // repeated.
+        if (rest_.empty() || rest_.front() != '=')
+            fail("a keyword without \"=\": write keyword=value, and values with spaces in 'quotes'");
         rest_.remove_prefix(1);
         skip_space();
         return name;
@@ -84,7 +87,8 @@ SslMode read_sslmode(const std::string& text) {
     const auto mode = protocol::parse_sslmode(text);
     if (mode == SslMode::prefer || mode == SslMode::allow) {
         fail("sslmode=" + text +
-             " lets the server choose between TLS and clear text, so that two targets may be measured in different ways: "
+             " lets the server choose between TLS and clear text, so that two targets may be measured in different "
+             "ways: "
              "say disable, require, verify-ca or verify-full");
     }
     if (!mode) fail("sslmode=" + text + ": expected disable, require, verify-ca or verify-full");
@@ -102,24 +106,27 @@ Target make_target(std::string name, Settings settings) {
         const auto found = settings.find(keyword);
         return found == settings.end() || found->second.empty() ? fallback : found->second;
     };
-    Target target{.name = std::move(name),
-                  .host = text("host", text("hostaddr")),
-                  .hostaddr = text("hostaddr"),
-                  .port = static_cast<std::uint16_t>(number(settings, "port", 5432, 65535)),
-                  .user = text("user"),
-                  .password = text("password"),
-                  .dbname = text("dbname", text("user")),
-                  .sslmode = read_sslmode(text("sslmode", "verify-full")),
-                  .sslnegotiation = read_negotiation(text("sslnegotiation")),
-                  .sslrootcert = text("sslrootcert"),
-                  .application_name = text("application_name", "pgairlock-bench"),
-                  .connect_timeout = std::chrono::seconds(number(settings, "connect_timeout", default_timeout, longest_timeout)),
-                  .settings = {}};
+    Target target{
+        .name = std::move(name),
+        .host = text("host", text("hostaddr")),
+        .hostaddr = text("hostaddr"),
+        .port = static_cast<std::uint16_t>(number(settings, "port", 5432, 65535)),
+        .user = text("user"),
+        .password = text("password"),
+        .dbname = text("dbname", text("user")),
+        .sslmode = read_sslmode(text("sslmode", "verify-full")),
+        .sslnegotiation = read_negotiation(text("sslnegotiation")),
+        .sslrootcert = text("sslrootcert"),
+        .application_name = text("application_name", "pgairlock-bench"),
+        .connect_timeout = std::chrono::seconds(number(settings, "connect_timeout", default_timeout, longest_timeout)),
+        .settings = {}};
     if (target.host.empty()) fail("host is missing: host=NAME, host=ADDRESS or host=/SOCKET/FOLDER");
     if (target.host.find(',') != std::string::npos) fail("host names several hosts: make each a target of its own");
     if (target.user.empty()) fail("user is missing: user=NAME, or --user NAME for all targets");
-    if (target.sslnegotiation == config::SslNegotiation::direct && !target.encrypts()) fail("sslnegotiation=direct needs an encrypting sslmode");
-    if (target.encrypts() && target.sslmode >= SslMode::verify_ca && target.sslrootcert.empty()) target.sslrootcert = "system";
+    if (target.sslnegotiation == config::SslNegotiation::direct && !target.encrypts())
+        fail("sslnegotiation=direct needs an encrypting sslmode");
+    if (target.encrypts() && target.sslmode >= SslMode::verify_ca && target.sslrootcert.empty())
+        target.sslrootcert = "system";
 
     settings["sslmode"] = protocol::to_string(target.sslmode);
     settings["dbname"] = target.dbname;
@@ -134,7 +141,9 @@ Target make_target(std::string name, Settings settings) {
 
 Settings parse_conninfo(std::string_view text) {
     if (text.starts_with("postgresql://") || text.starts_with("postgres://")) {
-        fail("connection URIs are not understood: write keyword=value pairs, such as host=db.example port=5432 user=app");
+        fail(
+            "connection URIs are not understood: write keyword=value pairs, such as host=db.example port=5432 "
+            "user=app");
     }
     Settings settings;
     for (Parser parser(text); !parser.at_end();) {
@@ -153,10 +162,13 @@ Target parse_target(std::string_view text, const Settings& defaults) {
     const std::size_t equals = text.find('=');
     const std::string name(text.substr(0, equals));
     const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+               c == '.';
     });
     if (equals == std::string_view::npos || name.empty() || !plain || is_keyword(name)) {
-        fail("a target is NAME=CONNINFO, such as direct='host=db.example port=5432 user=app'; NAME has letters, digits and -_. and is no keyword");
+        fail(
+            "a target is NAME=CONNINFO, such as direct='host=db.example port=5432 user=app'; NAME has letters, digits "
+            "and -_. and is no keyword");
     }
     try {
         Settings settings = parse_conninfo(text.substr(equals + 1));

@@ -47,7 +47,9 @@ void Histogram::add(const Histogram& other) {
     sum_ += other.sum_;
 }
 
-Duration Histogram::mean() const noexcept { return Duration(count_ ? std::llround(sum_ / static_cast<double>(count_)) : 0); }
+Duration Histogram::mean() const noexcept {
+    return Duration(count_ ? std::llround(sum_ / static_cast<double>(count_)) : 0);
+}
 
 Duration Histogram::percentile(double percent) const noexcept {
     // A hair less, because 99.9 / 100 * 1000 is a little over 999.

@@ -1,5 +1,6 @@
-// Durations counted in buckets whose width grows with the value, so that every percentile is right to three significant digits
-// (the layout of HdrHistogram: linear up to 2048 ns, then 1024 buckets for each power of two).
+// Durations counted in buckets whose width grows with the value, so that every percentile is right
+// to three significant digits (the layout of HdrHistogram: linear up to 2048 ns, then 1024 buckets
+// for each power of two).
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,8 @@ class Histogram {
     Duration min() const noexcept { return Duration(count_ ? min_ : 0); }
     Duration max() const noexcept { return Duration(max_); }
     Duration mean() const noexcept;
-    /// The least value that `percent` % of all values do not exceed: at most 1/1024 above it, never below it.
+    /// The least value that `percent` % of all values do not exceed: at most 1/1024 above it, never
+    /// below it.
     Duration percentile(double percent) const noexcept;
 
    private:

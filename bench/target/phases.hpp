@@ -25,8 +25,9 @@ enum class Phase {
     overall,         // from when the connection was due to its end
 };
 
-inline constexpr std::array all_phases{Phase::tcp,   Phase::sslrequest, Phase::tls,   Phase::startup, Phase::authentication,
-                                       Phase::total, Phase::query,      Phase::close, Phase::overall};
+inline constexpr std::array all_phases{Phase::tcp,     Phase::sslrequest,     Phase::tls,
+                                       Phase::startup, Phase::authentication, Phase::total,
+                                       Phase::query,   Phase::close,          Phase::overall};
 
 std::string_view to_string(Phase phase) noexcept;
 /// total and overall are sums of others.

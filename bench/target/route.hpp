@@ -1,4 +1,5 @@
-// A target made ready to be connected to many times: addresses looked up, CA files read, and packets serialized, all once.
+// A target made ready to be connected to many times: addresses looked up, CA files read, and
+// packets serialized, all once.
 #pragma once
 
 #include <memory>
@@ -16,8 +17,8 @@ using Endpoint = asio::generic::stream_protocol::endpoint;
 /// Immutable; shared by every connection of every thread.
 class Route {
    public:
-    /// Blocks while the name is looked up. Throws std::invalid_argument for a CA file that cannot be used, std::runtime_error for a name
-    /// that is not found.
+    /// Blocks while the name is looked up. Throws std::invalid_argument for a CA file that cannot
+    /// be used, std::runtime_error for a name that is not found.
     explicit Route(Target target);
 
     const Target& target() const noexcept { return target_; }

@@ -1,8 +1,9 @@
 // When connections are due. Time is an argument.
 //
-// Closed loop: a client begins as soon as it has ended the one before. Open loop: connections are due at a fixed rate whatever becomes of
-// those before, and are measured from when they were due; a server that stalls is charged for all the connections that it kept waiting
-// (the opposite is known as coordinated omission).
+// Closed loop: a client begins as soon as it has ended the one before. Open loop: connections are
+// due at a fixed rate whatever becomes of those before, and are measured from when they were due; a
+// server that stalls is charged for all the connections that it kept waiting (the opposite is known
+// as coordinated omission).
 #pragma once
 
 #include <atomic>
@@ -29,14 +30,18 @@ class Schedule {
    public:
     Schedule(const Load& load, Clock::time_point start) noexcept : load_(load), start_(start) {}
 
-    /// When the caller's next connection is due, which in the open loop may be before `now`; nullopt: there is none any more.
+    /// When the caller's next connection is due, which in the open loop may be before `now`;
+    /// nullopt: there is none any more.
     std::optional<Clock::time_point> next(Clock::time_point now) noexcept;
-    /// Connections that were due within the duration but were never begun: the target cannot keep up. `end`: when the last client ended.
+    /// Connections that were due within the duration but were never begun: the target cannot keep
+    /// up. `end`: when the last client ended.
     std::uint64_t unstarted(Clock::time_point end) const noexcept;
 
    private:
     Clock::time_point due(std::uint64_t index) const noexcept;
-    bool over(Clock::time_point when) const noexcept { return load_.duration.count() > 0 && when >= start_ + load_.duration; }
+    bool over(Clock::time_point when) const noexcept {
+        return load_.duration.count() > 0 && when >= start_ + load_.duration;
+    }
 
     const Load load_;
     const Clock::time_point start_;

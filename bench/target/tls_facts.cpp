@@ -4,8 +4,13 @@ namespace bench {
 
 std::optional<TlsFacts> tls_facts(SSL* ssl) {
     if (!ssl) return std::nullopt;
-    TlsFacts facts{.version = SSL_get_version(ssl), .cipher = SSL_get_cipher_name(ssl), .group = {}, .key_type = {}, .key_bits = 0};
-    if (const char* group = SSL_group_to_name(ssl, static_cast<int>(SSL_get_negotiated_group(ssl)))) facts.group = group;
+    TlsFacts facts{.version = SSL_get_version(ssl),
+                   .cipher = SSL_get_cipher_name(ssl),
+                   .group = {},
+                   .key_type = {},
+                   .key_bits = 0};
+    if (const char* group = SSL_group_to_name(ssl, static_cast<int>(SSL_get_negotiated_group(ssl))))
+        facts.group = group;
     const X509* certificate = SSL_get0_peer_certificate(ssl);
     const EVP_PKEY* key = certificate ? X509_get0_pubkey(certificate) : nullptr;
     if (!key) return facts;

@@ -42,7 +42,8 @@ void require_descriptors(std::size_t connections, std::size_t threads) {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) return;
     throw std::invalid_argument(std::to_string(connections) + " connections at a time need " + std::to_string(needed) +
-                                " file descriptors, but the limit is " + std::to_string(limit.rlim_cur) + ": raise ulimit -n");
+                                " file descriptors, but the limit is " + std::to_string(limit.rlim_cur) +
+                                ": raise ulimit -n");
 }
 
 }  // namespace bench

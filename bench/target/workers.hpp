@@ -1,4 +1,5 @@
-// Threads with an io_context each. A connection stays on the thread where it began, so nothing of it is locked.
+// Threads with an io_context each. A connection stays on the thread where it began, so nothing of
+// it is locked.
 #pragma once
 
 #include <memory>
@@ -34,7 +35,8 @@ class Workers {
 
 /// As many descriptors as the hard limit allows.
 void raise_descriptor_limit() noexcept;
-/// Throws std::invalid_argument, which names the number that is needed, when the limit is too low for so many at a time.
+/// Throws std::invalid_argument, which names the number that is needed, when the limit is too low
+/// for so many at a time.
 void require_descriptors(std::size_t connections, std::size_t threads);
 
 }  // namespace bench

@@ -1,4 +1,5 @@
-// `pgairlock check`: for each address of each upstream and each CA file by itself, would a connection be verified?
+// `pgairlock check`: for each address of each upstream and each CA file by itself, would a
+// connection be verified?
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cstdio>
@@ -8,7 +9,7 @@
 #include "proxy/route/snapshot.hpp"
 #include "proxy/upstream/upstream.hpp"
 
-namespace proxy {
+namespace proxy::command {
 namespace {
 
 namespace json = boost::json;
@@ -48,21 +49,26 @@ UpstreamRoute variant(const config::Upstream& settings, protocol::SslMode sslmod
     return route;
 }
 
-tls::Awaitable<Verdict> judge(const config::Upstream& settings, const UpstreamConnection& seen, const config::File& anchor) {
+tls::Awaitable<Verdict> judge(const config::Upstream& settings, const UpstreamConnection& seen,
+                              const config::File& anchor) {
     using protocol::SslMode;
     Verdict verdict{.ca_file = anchor.path, .chain = {}, .name = {}, .anchor = {}};
     const auto attempt = [&](SslMode mode) { return variant(settings, mode, {anchor}); };
     const UpstreamRoute chain_route = attempt(SslMode::verify_ca);
     const UpstreamConnection chain = co_await connect_address(chain_route, seen.endpoint, seen.host, true);
     verdict.chain_ok = !chain.failure;
-    verdict.chain = chain.failure ? (chain.failure->verify_error.empty() ? chain.failure->error : chain.failure->verify_error) : "ok";
+    verdict.chain = chain.failure
+                        ? (chain.failure->verify_error.empty() ? chain.failure->error : chain.failure->verify_error)
+                        : "ok";
     verdict.anchor = chain.tls.anchor;
     verdict.name = "not checked: the chain does not verify";
     if (verdict.chain_ok) {
         const UpstreamRoute full_route = attempt(SslMode::verify_full);
         const UpstreamConnection full = co_await connect_address(full_route, seen.endpoint, seen.host, true);
         verdict.name_ok = !full.failure;
-        verdict.name = full.failure ? (full.failure->verify_error.empty() ? full.failure->error : full.failure->verify_error) : "ok";
+        verdict.name = full.failure
+                           ? (full.failure->verify_error.empty() ? full.failure->error : full.failure->verify_error)
+                           : "ok";
     }
     const SslMode mode = settings.sslmode;
     verdict.holds = mode < SslMode::verify_ca || (verdict.chain_ok && (mode == SslMode::verify_ca || verdict.name_ok));
@@ -82,7 +88,8 @@ tls::Awaitable<AddressResult> check_address(const UpstreamRoute& route, const co
                          .leaf = nullptr,
                          .verdicts = {}};
     const bool encrypted = settings.sslmode != protocol::SslMode::disable;
-    const UpstreamRoute looking = encrypted ? variant(settings, protocol::SslMode::require, {}) : UpstreamRoute{settings, nullptr};
+    const UpstreamRoute looking =
+        encrypted ? variant(settings, protocol::SslMode::require, {}) : UpstreamRoute{settings, nullptr};
     const UpstreamConnection seen = co_await connect_address(looking, endpoint, host.host, encrypted);
     if (seen.failure) {
         result.error = seen.failure->error;
@@ -93,7 +100,8 @@ tls::Awaitable<AddressResult> check_address(const UpstreamRoute& route, const co
     result.leaf = seen.tls.leaf;
     if (encrypted) {
         auto anchors = settings.sslrootcert;
-        if (anchors.empty() && settings.sslmode == protocol::SslMode::verify_full) anchors.push_back({.path = "system", .origin = {}});
+        if (anchors.empty() && settings.sslmode == protocol::SslMode::verify_full)
+            anchors.push_back({.path = "system", .origin = {}});
         for (const config::File& anchor : anchors) {
             Verdict verdict = co_await judge(settings, seen, anchor);
             result.verdicts.push_back(std::move(verdict));
@@ -132,8 +140,8 @@ std::string joined(const std::vector<std::string>& items) {
 
 void print_text(const AddressResult& result, bool ok) {
     std::printf("upstream %s: %s at %s, sslmode=%s: %s\n", result.upstream.c_str(), result.host.c_str(),
-                result.address.empty() ? "no address" : result.address.c_str(), std::string(protocol::to_string(result.sslmode)).c_str(),
-                ok ? "OK" : "FAILED");
+                result.address.empty() ? "no address" : result.address.c_str(),
+                std::string(protocol::to_string(result.sslmode)).c_str(), ok ? "OK" : "FAILED");
     if (!result.error.empty()) std::printf("  error:    %s\n", result.error.c_str());
     if (!result.version.empty()) std::printf("  TLS:      %s, %s\n", result.version.c_str(), result.cipher.c_str());
     if (result.leaf) {
@@ -152,10 +160,14 @@ void print_text(const AddressResult& result, bool ok) {
 }
 
 json::object to_json(const AddressResult& result) {
-    json::object out{{"upstream", result.upstream}, {"host", result.host},
-                     {"address", result.address},   {"sslmode", protocol::to_string(result.sslmode)},
-                     {"ok", result.holds},          {"error", result.error.empty() ? json::value(nullptr) : json::value(result.error)},
-                     {"version", result.version},   {"cipher", result.cipher}};
+    json::object out{{"upstream", result.upstream},
+                     {"host", result.host},
+                     {"address", result.address},
+                     {"sslmode", protocol::to_string(result.sslmode)},
+                     {"ok", result.holds},
+                     {"error", result.error.empty() ? json::value(nullptr) : json::value(result.error)},
+                     {"version", result.version},
+                     {"cipher", result.cipher}};
     if (result.leaf) {
         json::array sans;
         for (const std::string& san : result.leaf->sans) sans.emplace_back(san);
@@ -181,10 +193,12 @@ json::object to_json(const AddressResult& result) {
     return out;
 }
 
-/// Every CA file of `check --upstream ... --sslrootcert A --sslrootcert B` is a question of its own; in a configuration they are one store.
+/// Every CA file of `check --upstream ... --sslrootcert A --sslrootcert B` is a question of its
+/// own; in a configuration they are one store.
 bool holds(const AddressResult& result, bool each_file) {
     if (!result.holds) return false;
-    return !each_file || std::all_of(result.verdicts.begin(), result.verdicts.end(), [](const Verdict& v) { return v.holds; });
+    return !each_file ||
+           std::all_of(result.verdicts.begin(), result.verdicts.end(), [](const Verdict& v) { return v.holds; });
 }
 
 }  // namespace
@@ -196,7 +210,8 @@ int check(const CheckOptions& options) {
     const bool from_flags = options.source.config_file.empty();
     // A check leaves no traces: it generates no certificate where none is configured.
     for (config::Listener& listener : loaded.config->listeners) {
-        if (!listener.tls.cert_file && listener.tls.certificate.empty()) listener.tls.mode = config::ClientTlsMode::disable;
+        if (!listener.tls.cert_file && listener.tls.certificate.empty())
+            listener.tls.mode = config::ClientTlsMode::disable;
     }
     const LoadedSnapshot snapshot = load_snapshot(*loaded.config, state_dir(loaded.config->runtime.state_dir));
     print(snapshot.errors, snapshot.warnings);
@@ -218,7 +233,8 @@ int check(const CheckOptions& options) {
         io.run();
         io.restart();
     }
-    const bool ok = !results.empty() && std::all_of(results.begin(), results.end(), [&](const auto& r) { return holds(r, from_flags); });
+    const bool ok = !results.empty() &&
+                    std::all_of(results.begin(), results.end(), [&](const auto& r) { return holds(r, from_flags); });
     if (options.json) {
         json::array upstreams;
         for (const AddressResult& result : results) upstreams.push_back(to_json(result));
@@ -229,4 +245,4 @@ int check(const CheckOptions& options) {
     return ok ? exit_ok : exit_failure;
 }
 
-}  // namespace proxy
+}  // namespace proxy::command

@@ -1,4 +1,5 @@
-// The commands behind `pgairlock NAME`: each takes its parsed options and returns an exit code (docs/commands.md).
+// The commands behind `pgairlock NAME`: each takes its parsed options and returns an exit code
+// (docs/commands.md).
 #pragma once
 
 #include <string>
@@ -6,7 +7,7 @@
 
 #include "config/load.hpp"
 
-namespace proxy {
+namespace proxy::command {
 
 inline constexpr int exit_ok = 0;
 inline constexpr int exit_failure = 1;
@@ -51,4 +52,4 @@ int report(const ReportOptions& options);
 config::Loaded load_config(const ConfigOptions& options);
 void print(const std::vector<config::Diagnostic>& errors, const std::vector<config::Diagnostic>& warnings);
 
-}  // namespace proxy
+}  // namespace proxy::command

@@ -14,7 +14,7 @@
 #include "proxy/command/commands.hpp"
 #include "proxy/command/state_dir.hpp"
 
-namespace proxy {
+namespace proxy::command {
 namespace {
 
 Microseconds to_microseconds(std::chrono::system_clock::time_point time) {
@@ -46,10 +46,11 @@ std::vector<InventoryRows> read_all(const ReportOptions& options) {
     return all;
 }
 
-bool has_failed(const Report& report, const std::vector<std::string>& fail_on) {
+bool has_failed(const report::Report& report, const std::vector<std::string>& fail_on) {
     return std::any_of(fail_on.begin(), fail_on.end(), [&](const std::string& what) {
-        return std::any_of(report.clients.begin(), report.clients.end(),
-                           [&](const ReportClient& client) { return what == "weak" ? client.weak : client.verifies == protocol::Verifies::unknown; });
+        return std::any_of(report.clients.begin(), report.clients.end(), [&](const report::ReportClient& client) {
+            return what == "weak" ? client.weak : client.verifies == protocol::Verifies::unknown;
+        });
     });
 }
 
@@ -57,32 +58,37 @@ bool has_failed(const Report& report, const std::vector<std::string>& fail_on) {
 
 int report(const ReportOptions& options) {
     const auto now = std::chrono::system_clock::now();
-    ReportFilter filter{
-        .since = {}, .usename = options.user, .datname = options.database, .client_addr = options.client, .upstream = options.upstream};
+    report::ReportFilter filter{.since = {},
+                                .usename = options.user,
+                                .datname = options.database,
+                                .client_addr = options.client,
+                                .upstream = options.upstream};
     if (!options.since.empty()) {
         filter.since = parse_since(options.since, now);
         if (!filter.since) {
-            std::fprintf(stderr, "error: --since: expected a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration (168h), got \"%s\"\n",
+            std::fprintf(stderr,
+                         "error: --since: expected a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration "
+                         "(168h), got \"%s\"\n",
                          options.since.c_str());
             return exit_usage;
         }
     }
-    Report report;
+    report::Report report;
     try {
-        report = make_report(read_all(options), filter);
+        report = report::make_report(read_all(options), filter);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "error: %s\n", error.what());
         return exit_usage;
     }
     std::string out;
     if (options.format == "json") {
-        out = to_json(report);
+        out = report::to_json(report);
     } else if (options.format == "csv") {
-        out = to_csv(report);
+        out = report::to_csv(report);
     } else if (options.format == "html") {
-        out = to_html(report, to_microseconds(now));
+        out = report::to_html(report, to_microseconds(now));
     } else {
-        out = to_table(report, {.colours = colours(), .now = to_microseconds(now)});
+        out = report::to_table(report, {.colours = colours(), .now = to_microseconds(now)});
     }
     std::fwrite(out.data(), 1, out.size(), stdout);
     if (std::fflush(stdout) != 0) {
@@ -92,4 +98,4 @@ int report(const ReportOptions& options) {
     return has_failed(report, options.fail_on) ? exit_failure : exit_ok;
 }
 
-}  // namespace proxy
+}  // namespace proxy::command

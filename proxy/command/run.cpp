@@ -8,22 +8,24 @@
 #include "proxy/server/log.hpp"
 #include "proxy/server/server.hpp"
 #include "proxy/upstream/offload.hpp"
-#include "tls/authority.hpp"
 
-namespace proxy {
+namespace proxy::command {
 
 config::Loaded load_config(const ConfigOptions& options) {
     return options.config_file.empty() ? config::from_flags(options.flags) : config::load(options.config_file);
 }
 
 void print(const std::vector<config::Diagnostic>& errors, const std::vector<config::Diagnostic>& warnings) {
-    for (const config::Diagnostic& warning : warnings) std::fprintf(stderr, "warning: %s\n", to_string(warning).c_str());
+    for (const config::Diagnostic& warning : warnings)
+        std::fprintf(stderr, "warning: %s\n", to_string(warning).c_str());
     for (const config::Diagnostic& error : errors) std::fprintf(stderr, "error: %s\n", to_string(error).c_str());
 }
 
 int run(const ConfigOptions& options) {
     if (options.config_file.empty() && options.flags.upstream.empty()) {
-        std::fprintf(stderr, "error: nothing to connect to: give --config FILE or --upstream HOST:PORT (pgairlock run --help)\n");
+        std::fprintf(
+            stderr,
+            "error: nothing to connect to: give --config FILE or --upstream HOST:PORT (pgairlock run --help)\n");
         return exit_usage;
     }
     config::Loaded loaded = load_config(options);
@@ -52,25 +54,4 @@ int run(const ConfigOptions& options) {
     return code;
 }
 
-int gen_cert(const GenCertOptions& options) {
-    try {
-        std::string dir = options.ca_dir;
-        if (dir.empty()) {
-            const std::string state = state_dir(options.state_dir);
-            create_state_dir(state);
-            dir = state + "/tls";
-        }
-        const tls::IssuedFiles files = tls::issue(dir, options.hosts);
-        std::printf("%s %s\n", files.ca_created ? "created" : "used existing", files.ca_cert.c_str());
-        for (const std::string& path : {files.ecdsa_cert, files.ecdsa_key, files.rsa_cert, files.rsa_key}) {
-            std::printf("wrote %s\n", path.c_str());
-        }
-        std::printf("Give %s to the clients that verify (sslrootcert).\n", files.ca_cert.c_str());
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "error: %s\n", error.what());
-        return exit_usage;
-    }
-    return exit_ok;
-}
-
-}  // namespace proxy
+}  // namespace proxy::command

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <stdexcept>
 
-namespace proxy {
+namespace proxy::command {
 namespace {
 
 std::string environment(const char* name) {
@@ -19,7 +19,8 @@ std::string environment(const char* name) {
 
 std::string state_dir(const std::string& configured) {
     if (!configured.empty()) return configured;
-    if (const std::string systemd = environment("STATE_DIRECTORY"); !systemd.empty()) return systemd.substr(0, systemd.find(':'));
+    if (const std::string systemd = environment("STATE_DIRECTORY"); !systemd.empty())
+        return systemd.substr(0, systemd.find(':'));
     if (::geteuid() == 0) return "/var/lib/pgairlock";
     if (const std::string xdg = environment("XDG_STATE_HOME"); !xdg.empty()) return xdg + "/pgairlock";
     return environment("HOME") + "/.local/state/pgairlock";
@@ -33,4 +34,4 @@ void create_state_dir(const std::string& path) {
     ::chmod(path.c_str(), 0750);
 }
 
-}  // namespace proxy
+}  // namespace proxy::command

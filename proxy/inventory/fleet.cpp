@@ -24,7 +24,8 @@ constexpr std::size_t batch_size = 1 << 20;  // bytes of JSON in one statement
 constexpr auto lock_key = "8098991015741254507";
 
 /// Parents first.
-constexpr std::string_view tables[] = {"clients", "evidence", "fingerprints", "days", "handshakes", "upstream_certificates", "probes"};
+constexpr std::string_view tables[] = {
+    "clients", "evidence", "fingerprints", "days", "handshakes", "upstream_certificates", "probes"};
 
 /// Which rows may have changed; ?2 is since when. Never fewer than have, whatever the clock does.
 std::string changed_rows(std::string_view table) {
@@ -40,7 +41,8 @@ struct Column {
 std::vector<Column> columns_of(Sqlite& file, const std::string& table) {
     std::vector<Column> columns;
     Statement statement = file.prepare("SELECT name, pk FROM pragma_table_info(?)");
-    for (statement.with(table); statement.step();) columns.push_back({.name = statement.text(0), .key = statement.integer(1) > 0});
+    for (statement.with(table); statement.step();)
+        columns.push_back({.name = statement.text(0), .key = statement.integer(1) > 0});
     return columns;
 }
 
@@ -62,8 +64,9 @@ std::string upsert(const std::string& table, const std::vector<Column>& columns)
             values += (values.empty() ? "" : ", ") + column.name + " = excluded." + column.name;
         }
     }
-    return "INSERT INTO pgairlock." + table + " (" + names + ") SELECT " + names + " FROM json_populate_recordset(NULL::pgairlock." + table +
-           ", $1::json) ON CONFLICT (" + keys + ") DO UPDATE SET " + values;
+    return "INSERT INTO pgairlock." + table + " (" + names + ") SELECT " + names +
+           " FROM json_populate_recordset(NULL::pgairlock." + table + ", $1::json) ON CONFLICT (" + keys +
+           ") DO UPDATE SET " + values;
 }
 
 }  // namespace
@@ -105,7 +108,8 @@ void Fleet::loop() {
             since = std::exchange(changed_since_, nothing);
         }
         if (since == nothing) continue;
-        // A database that is away is not waited for at the end: the file keeps what it has not got, and the next start sends it.
+        // A database that is away is not waited for at the end: the file keeps what it has not got,
+        // and the next start sends it.
         if (stopping && failing_) break;
         try_to_copy(since);
     }
@@ -146,7 +150,8 @@ void Fleet::failed(std::int64_t since, const std::string& why) {
     next_prune_ = {};  // rolled back, perhaps
     changed(since);
     pause_ = std::min<std::chrono::seconds>(failing_ ? pause_ * 2 : interval, longest_pause);
-    if (!std::exchange(failing_, true)) spdlog::error("inventory: cannot be shared in {}, kept in {}: {}", url_.shown(), settings_.file, why);
+    if (!std::exchange(failing_, true))
+        spdlog::error("inventory: cannot be shared in {}, kept in {}: {}", url_.shown(), settings_.file, why);
 }
 
 void Fleet::create_or_check(Postgres& database) {
@@ -154,8 +159,10 @@ void Fleet::create_or_check(Postgres& database) {
     database.exec("SET LOCAL statement_timeout = '30s'");
     database.exec(std::string("SELECT pg_advisory_xact_lock(") + lock_key + ")");
     const auto found = database.exec(
-        "SELECT to_regnamespace('pgairlock') IS NOT NULL, to_regclass('pgairlock.meta') IS NOT NULL, current_setting('server_encoding')");
-    if (found[0][2] != "UTF8") throw PostgresError("the encoding of the database is " + found[0][2] + ", but must be UTF8");
+        "SELECT to_regnamespace('pgairlock') IS NOT NULL, to_regclass('pgairlock.meta') IS NOT NULL, "
+        "current_setting('server_encoding')");
+    if (found[0][2] != "UTF8")
+        throw PostgresError("the encoding of the database is " + found[0][2] + ", but must be UTF8");
     if (found[0][0] == "f") database.exec("CREATE SCHEMA pgairlock");
     if (found[0][1] == "f") {
         for (const std::string_view statement : fleet_schema) database.exec(std::string(statement));
@@ -163,8 +170,8 @@ void Fleet::create_or_check(Postgres& database) {
     }
     const auto version = database.exec("SELECT value FROM pgairlock.meta WHERE proxy = '' AND key = 'version'");
     if (version.empty() || version[0][0] != std::to_string(inventory_version)) {
-        throw PostgresError("the schema pgairlock is of version " + (version.empty() ? "?" : version[0][0]) + ", this program knows " +
-                            std::to_string(inventory_version));
+        throw PostgresError("the schema pgairlock is of version " + (version.empty() ? "?" : version[0][0]) +
+                            ", this program knows " + std::to_string(inventory_version));
     }
     database.exec("COMMIT");
 }
@@ -174,8 +181,10 @@ void Fleet::copy(std::int64_t since) {
     file.exec("BEGIN");  // one state of the file for all tables
     database_->exec("BEGIN");
     database_->exec("SET LOCAL statement_timeout = '30s'");
-    // What was committed is not sent again, so a crash of the database must not take it. `local`: a standby that hangs must not hold it up.
-    database_->exec("SELECT set_config('synchronous_commit', 'local', true) WHERE current_setting('synchronous_commit') = 'off'");
+    // What was committed is not sent again, so a crash of the database must not take it. `local`: a
+    // standby that hangs must not hold it up.
+    database_->exec(
+        "SELECT set_config('synchronous_commit', 'local', true) WHERE current_setting('synchronous_commit') = 'off'");
     if (since == 0) {
         for (const std::string_view table : tables) {
             database_->exec("DELETE FROM pgairlock." + std::string(table) + " WHERE proxy = $1", {settings_.instance});
@@ -209,7 +218,8 @@ void Fleet::prune() {
     next_prune_ = Clock::now() + prune_interval;
     const Timestamp cutoff = to_timestamp(std::chrono::system_clock::now() - settings_.retention);
     for (const char* const table : {"clients", "evidence", "fingerprints", "handshakes", "upstream_certificates"}) {
-        database_->exec("DELETE FROM pgairlock." + std::string(table) + " WHERE last_seen < $1::bigint", {std::to_string(cutoff)});
+        database_->exec("DELETE FROM pgairlock." + std::string(table) + " WHERE last_seen < $1::bigint",
+                        {std::to_string(cutoff)});
     }
     database_->exec("DELETE FROM pgairlock.probes WHERE last_shown < $1::bigint", {std::to_string(cutoff)});
     database_->exec("DELETE FROM pgairlock.days WHERE day < $1::bigint", {std::to_string(cutoff / day_length)});

@@ -1,5 +1,6 @@
-// One inventory for many proxies: a thread copies the SQLite file's rows to PostgreSQL. The file is always written first, rows hold totals,
-// and every copy is one transaction, so while the database is away nothing is lost and nothing is counted twice.
+// One inventory for many proxies: a thread copies the SQLite file's rows to PostgreSQL. The file is
+// always written first, rows hold totals, and every copy is one transaction, so while the database
+// is away nothing is lost and nothing is counted twice.
 #pragma once
 
 #include <chrono>
@@ -30,7 +31,8 @@ class Fleet {
     /// Copies what has changed, unless that takes longer than a few seconds.
     ~Fleet();
 
-    /// Rows last seen at or after `since` have changed; 0: all may have, and some are gone. From any thread.
+    /// Rows last seen at or after `since` have changed; 0: all may have, and some are gone. From
+    /// any thread.
     void changed(std::int64_t since);
 
    private:

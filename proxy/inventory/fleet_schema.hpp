@@ -1,5 +1,5 @@
-// The tables of proxy/inventory/inventory_schema.hpp in a fleet's PostgreSQL: what they mean is said there. `proxy`: the instance of the SQLite file
-// that a row comes from.
+// The tables of proxy/inventory/inventory_schema.hpp in a fleet's PostgreSQL: what they mean is
+// said there. `proxy`: the instance of the SQLite file that a row comes from.
 #pragma once
 
 #include <string_view>

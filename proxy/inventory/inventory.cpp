@@ -45,20 +45,25 @@ bool is_refusal(Evidence evidence) {
 }  // namespace
 
 Inventory::Inventory(std::string path, std::chrono::milliseconds retention)
-    : path_(std::move(path)), retention_(retention), store_(path_), next_checkpoint_(Clock::now() + checkpoint_interval) {
+    : path_(std::move(path)),
+      retention_(retention),
+      store_(path_),
+      next_checkpoint_(Clock::now() + checkpoint_interval) {
     prune();
 }
 
 Inventory::~Inventory() {
-    if (changes_.rows > 0) spdlog::error("inventory: {} changes lost: {} could not be written until the end", changes_.rows, path_);
+    if (changes_.rows > 0)
+        spdlog::error("inventory: {} changes lost: {} could not be written until the end", changes_.rows, path_);
 }
 
 void Inventory::share(std::unique_ptr<Fleet> fleet) { fleet_ = std::move(fleet); }
 
 void Inventory::absorb(const Event& event) {
     const bool failed_handshake = event.kind == EventKind::tls_failed;
-    const bool named = !event.record.usename.empty() &&
-                       (event.kind == EventKind::connected || event.kind == EventKind::auth_failed || event.kind == EventKind::rejected);
+    const bool named =
+        !event.record.usename.empty() && (event.kind == EventKind::connected || event.kind == EventKind::auth_failed ||
+                                          event.kind == EventKind::rejected);
     if (!failed_handshake && !named) return;
     const Process process = process_of(event.record);
     const std::string exe = protocol::as_utf8(process.exe);
@@ -99,7 +104,8 @@ void Inventory::absorb_client(const Event& event, const std::string& exe, std::o
         if (uid) client->uid = uid;
     }
     for (const Evidence piece : record.evidence) {
-        if (Seen* seen = row(client->evidence, {piece, record.client_tls.certificate_shown})) seen->add(time, record.session);
+        if (Seen* seen = row(client->evidence, {piece, record.client_tls.certificate_shown}))
+            seen->add(time, record.session);
     }
     if (event.kind == EventKind::auth_failed) ++client->auth_failed;
     if (event.kind == EventKind::connected) {
@@ -117,9 +123,11 @@ void Inventory::absorb_connection(const Event& event, ClientChange& client) {
     if (record.auth_bridge == "cleartext") ++client.bridged;
     client.auth_method = record.auth_method;
     client.version = record.client_tls.version;
-    if (auto* connections = row(client.days, {time / day_length, record.ssl ? record.client_tls.version : "plain"})) ++*connections;
+    if (auto* connections = row(client.days, {time / day_length, record.ssl ? record.client_tls.version : "plain"}))
+        ++*connections;
     if (record.ja4.empty()) return;
-    if (Timestamp* last = row(client.fingerprints, {record.ja4, protocol::as_utf8(record.sni, max_host_name)})) *last = std::max(*last, time);
+    if (Timestamp* last = row(client.fingerprints, {record.ja4, protocol::as_utf8(record.sni, max_host_name)}))
+        *last = std::max(*last, time);
 }
 
 void Inventory::absorb_certificate(const Event& event) {
@@ -190,7 +198,8 @@ void Inventory::stored() {
     const auto now = Clock::now();
     next_flush_ = now + flush_interval;
     if (std::exchange(failing_, false)) spdlog::info("inventory: {} can be written again", path_);
-    if (const auto dropped = std::exchange(dropped_, 0); dropped > 0) spdlog::error("inventory: {} changes lost: too many were waiting", dropped);
+    if (const auto dropped = std::exchange(dropped_, 0); dropped > 0)
+        spdlog::error("inventory: {} changes lost: too many were waiting", dropped);
     if (store_.refused() > 0 && refused_ == 0) {
         refused_ = store_.refused();
         spdlog::error("inventory: {} is full: new clients or handshakes are left out", path_);
@@ -217,7 +226,8 @@ void Inventory::prune() {
     next_prune_ = Clock::now() + prune_interval;
     if (retention_.count() == 0) return;
     try {
-        if (store_.refused() > refused_) spdlog::error("inventory: {} new rows were left out: it is full", store_.refused() - refused_);
+        if (store_.refused() > refused_)
+            spdlog::error("inventory: {} new rows were left out: it is full", store_.refused() - refused_);
         refused_ = store_.refused();
         if (store_.prune(to_timestamp(std::chrono::system_clock::now() - retention_))) tell_fleet(0);
     } catch (const SqliteError& error) {

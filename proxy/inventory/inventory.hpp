@@ -1,5 +1,6 @@
-// The durable inventory: every client ever seen, what it was seen to do, and the certificates that servers showed. Aggregates in memory
-// and stores increments in batches, so that what a connection costs does not depend on the disk. One thread's; belongs to the audit.
+// The durable inventory: every client ever seen, what it was seen to do, and the certificates that
+// servers showed. Aggregates in memory and stores increments in batches, so that what a connection
+// costs does not depend on the disk. One thread's; belongs to the audit.
 #pragma once
 
 #include <chrono>
@@ -17,7 +18,8 @@ class Inventory {
    public:
     using Clock = std::chrono::steady_clock;
 
-    /// `retention`: what was not seen for so long is forgotten; zero: never. Throws std::runtime_error when the file cannot be used.
+    /// `retention`: what was not seen for so long is forgotten; zero: never. Throws
+    /// std::runtime_error when the file cannot be used.
     Inventory(std::string path, std::chrono::milliseconds retention);
     ~Inventory();
 
@@ -31,8 +33,8 @@ class Inventory {
     void absorb(const Event& event);
     /// When flush() is to be called next; Clock::time_point::max(): there is nothing to store.
     Clock::time_point due() const noexcept { return changes_.rows > 0 ? next_flush_ : Clock::time_point::max(); }
-    /// Stores what was absorbed, and gives what is news for the audit. Never throws: what cannot be stored is kept, within limits, and tried
-    /// again.
+    /// Stores what was absorbed, and gives what is news for the audit. Never throws: what cannot be
+    /// stored is kept, within limits, and tried again.
     std::vector<Event> flush();
 
    private:

@@ -1,5 +1,5 @@
-// What the inventory has learnt and not yet stored: rows of proxy/inventory/inventory_schema.hpp as increments. Plain data, filled by
-// inventory.cpp, stored by inventory_store.cpp.
+// What the inventory has learnt and not yet stored: rows of proxy/inventory/inventory_schema.hpp as
+// increments. Plain data, filled by inventory.cpp, stored by inventory_store.cpp.
 #pragma once
 
 #include <algorithm>

@@ -24,7 +24,9 @@ std::int64_t number(std::string_view text) {
     return value;
 }
 
-std::optional<std::int64_t> number_if_known(std::string_view text) { return text.empty() ? std::nullopt : std::optional(number(text)); }
+std::optional<std::int64_t> number_if_known(std::string_view text) {
+    return text.empty() ? std::nullopt : std::optional(number(text));
+}
 
 std::uint64_t count(std::string_view text) {
     const std::int64_t value = number(text);
@@ -56,7 +58,8 @@ class Reader {
 
     void read_clients() {
         source_.rows("clients",
-                     "id, upstream, client_addr, client_exe, usename, datname, application_name, client_uid, listener, first_seen, last_seen, "
+                     "id, upstream, client_addr, client_exe, usename, datname, application_name, client_uid, listener, "
+                     "first_seen, last_seen, "
                      "connections, plain, weak_tls, bridged, auth_failed, auth_method, version",
                      [&](const std::string& proxy, const Row& row) {
                          by_proxy_[proxy];
@@ -79,7 +82,8 @@ class Reader {
     void read_details() {
         source_.rows("evidence", "client, evidence, certificate, first_seen, last_seen, count, session",
                      [&](const std::string& proxy, const Row& row) {
-                         if (ClientRow* client = find(proxy, number(row[0]))) client->evidence.push_back(evidence(row, 1));
+                         if (ClientRow* client = find(proxy, number(row[0])))
+                             client->evidence.push_back(evidence(row, 1));
                      });
         source_.rows("fingerprints", "client, ja4", [&](const std::string& proxy, const Row& row) {
             if (ClientRow* client = find(proxy, number(row[0]))) client->ja4.push_back(row[1]);
@@ -91,7 +95,8 @@ class Reader {
 
     void read_handshakes() {
         source_.rows("handshakes",
-                     "upstream, client_addr, client_exe, ja4, listener, error, evidence, certificate, first_seen, last_seen, count, session",
+                     "upstream, client_addr, client_exe, ja4, listener, error, evidence, certificate, first_seen, "
+                     "last_seen, count, session",
                      [&](const std::string& proxy, const Row& row) {
                          by_proxy_[proxy].handshakes.push_back({.upstream = row[0],
                                                                 .client_addr = row[1],
@@ -105,7 +110,8 @@ class Reader {
 
     void read_upstream_certificates() {
         source_.rows("upstream_certificates",
-                     "upstream, upstream_addr, sha256, subject, sans, issuer, anchor, serial, not_before, not_after, first_seen, last_seen, count, "
+                     "upstream, upstream_addr, sha256, subject, sans, issuer, anchor, serial, not_before, not_after, "
+                     "first_seen, last_seen, count, "
                      "candidate_ok, candidate_since",
                      [&](const std::string& proxy, const Row& row) {
                          UpstreamCertificateRow certificate{.upstream = row[0],
@@ -129,7 +135,8 @@ class Reader {
     }
 
     void read_probes() {
-        source_.rows("probes", "upstream, client_addr, client_exe, kind, shown, accepted, refused, last_shown, last_refused",
+        source_.rows("probes",
+                     "upstream, client_addr, client_exe, kind, shown, accepted, refused, last_shown, last_refused",
                      [&](const std::string& proxy, const Row& row) {
                          by_proxy_[proxy].probes.push_back({.upstream = row[0],
                                                             .client_addr = row[1],
@@ -169,7 +176,8 @@ std::unique_ptr<InventorySource> open(const std::string& where) {
     std::error_code error;
     if (!fs::exists(file, error)) {
         const std::string folder = file.has_parent_path() ? file.parent_path().string() : ".";
-        fail("no inventory: there is no " + where + (error ? ": " + error.message() : "") + "\n  looked in the state directory " + folder +
+        fail("no inventory: there is no " + where + (error ? ": " + error.message() : "") +
+             "\n  looked in the state directory " + folder +
              "; name the proxy's own with --state-dir DIR, or its audit.inventory with --inventory URL");
     }
     return open_file(file);
@@ -184,12 +192,13 @@ std::vector<InventoryRows> read_inventories(const std::string& where) {
     const auto version = source->version();
     if (!version) {
         fail(source->name() +
-             " has no inventory in it: no table \"clients\". A proxy creates it when it starts; is audit.inventory of your configuration "
+             " has no inventory in it: no table \"clients\". A proxy creates it when it starts; is audit.inventory of "
+             "your configuration "
              "the same?");
     }
     if (*version > inventory_version) {
-        fail(source->name() + " was written by a newer pgairlock (tables of version " + std::to_string(*version) + ", this program knows " +
-             std::to_string(inventory_version) + "); use the newer one's report");
+        fail(source->name() + " was written by a newer pgairlock (tables of version " + std::to_string(*version) +
+             ", this program knows " + std::to_string(inventory_version) + "); use the newer one's report");
     }
     return Reader(*source).read();
 }

@@ -1,5 +1,6 @@
-// Reads what inventory_schema.hpp describes into plain data: from one proxy's SQLite file, whether the proxy runs or not, or from
-// a fleet's PostgreSQL database. Judges nothing, and changes nothing.
+// Reads what inventory_schema.hpp describes into plain data: from one proxy's SQLite file, whether
+// the proxy runs or not, or from a fleet's PostgreSQL database. Judges nothing, and changes
+// nothing.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,8 @@ struct EvidenceRow {
     Microseconds last_seen = 0;
     std::uint64_t count = 0;
     std::string session;
-    bool possible = false;  ///< perhaps another client's; never in a table, found when handshakes are joined (report_merge.cpp)
+    bool possible =
+        false;  ///< perhaps another client's; never in a table, found when handshakes are joined (report_merge.cpp)
 };
 
 /// What makes a client: the UNIQUE columns of `clients`.
@@ -106,8 +108,8 @@ struct InventoryRows {
 /// The file of a proxy with this state directory, when audit.inventory is not set.
 std::string inventory_file(const std::string& state_dir);
 
-/// `where`: a path, or postgresql://... (never repeated in an error: it may hold a password). One InventoryRows per proxy. Throws
-/// std::runtime_error that says what was looked at and what to do.
+/// `where`: a path, or postgresql://... (never repeated in an error: it may hold a password). One
+/// InventoryRows per proxy. Throws std::runtime_error that says what was looked at and what to do.
 std::vector<InventoryRows> read_inventories(const std::string& where);
 
 }  // namespace proxy

@@ -1,8 +1,10 @@
-// The tables of the inventory, in SQLite (one proxy's) and in PostgreSQL (a fleet's). Times are microseconds since 1970, UTC. Empty texts:
-// not known. Written by inventory.cpp and fleet.cpp, read by report.cpp.
+// The tables of the inventory, in SQLite (one proxy's) and in PostgreSQL (a fleet's). Times are
+// microseconds since 1970, UTC. Empty texts: not known. Written by inventory.cpp and fleet.cpp,
+// read by report.cpp.
 //
-// In a fleet's database every table has the column `proxy` in front of its primary key: the `instance` of the SQLite file that the row comes
-// from. Rows hold totals, not increments, so that sending one twice changes nothing; sums over proxies are made by whoever reads.
+// In a fleet's database every table has the column `proxy` in front of its primary key: the
+// `instance` of the SQLite file that the row comes from. Rows hold totals, not increments, so that
+// sending one twice changes nothing; sums over proxies are made by whoever reads.
 #pragma once
 
 #include <string_view>

@@ -17,7 +17,8 @@ class TemporaryFolder {
    public:
     TemporaryFolder() {
         std::string pattern = (fs::temp_directory_path() / "pgairlock-report-XXXXXX").string();
-        if (!::mkdtemp(pattern.data())) throw std::runtime_error("cannot create a folder in " + fs::temp_directory_path().string());
+        if (!::mkdtemp(pattern.data()))
+            throw std::runtime_error("cannot create a folder in " + fs::temp_directory_path().string());
         path_ = pattern;
     }
     ~TemporaryFolder() {
@@ -37,7 +38,8 @@ class FileSource final : public InventorySource {
    public:
     explicit FileSource(const fs::path& file) : file_(file) {
         if (is_readable(file, Sqlite::Mode::read_only)) return;
-        // In WAL mode even a reader wants to create a file beside the database, which it cannot in a read-only folder.
+        // In WAL mode even a reader wants to create a file beside the database, which it cannot in
+        // a read-only folder.
         fs::path log = file;
         log += "-wal";
         std::error_code error;
@@ -112,7 +114,8 @@ class FleetSource final : public InventorySource {
     std::string name() const override { return "the database " + url_.shown(); }
 
     std::optional<std::int64_t> version() override try {
-        if (db_.exec("SELECT FROM pg_tables WHERE schemaname = 'pgairlock' AND tablename = 'clients'").empty()) return std::nullopt;
+        if (db_.exec("SELECT FROM pg_tables WHERE schemaname = 'pgairlock' AND tablename = 'clients'").empty())
+            return std::nullopt;
         const auto found = db_.exec("SELECT value::bigint FROM pgairlock.meta WHERE proxy = '' AND key = 'version'");
         return found.empty() ? inventory_version : std::stoll(found[0][0]);
     } catch (const PostgresError& error) {
@@ -130,7 +133,9 @@ class FleetSource final : public InventorySource {
     }
 
    private:
-    [[noreturn]] void refuse(const std::string& reason) const { throw std::runtime_error("cannot read the inventory in " + name() + ": " + reason); }
+    [[noreturn]] void refuse(const std::string& reason) const {
+        throw std::runtime_error("cannot read the inventory in " + name() + ": " + reason);
+    }
 
     PostgresUrl url_;
     Postgres db_;

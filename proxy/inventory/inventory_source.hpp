@@ -1,5 +1,5 @@
-// A database with the tables of inventory_schema.hpp, only read: one proxy's SQLite file, or a fleet's PostgreSQL. All of it is one state of the
-// tables, that of the first question.
+// A database with the tables of inventory_schema.hpp, only read: one proxy's SQLite file, or a
+// fleet's PostgreSQL. All of it is one state of the tables, that of the first question.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,8 @@ class InventorySource {
     virtual std::string name() const = 0;
     /// Of its tables; nullopt: it has none.
     virtual std::optional<std::int64_t> version() = 0;
-    /// One after the other: a fleet's may be many. `proxy`: the instance of the file that the row comes from.
+    /// One after the other: a fleet's may be many. `proxy`: the instance of the file that the row
+    /// comes from.
     virtual void rows(const std::string& table, const std::string& columns, const Visit& visit) = 0;
 };
 

@@ -14,8 +14,8 @@
 namespace proxy {
 namespace {
 
-/// Whoever can reach a listener can make up names, so the file has a limit: some 100 MiB of clients, and as much of handshakes. Those who
-/// never logged in get at most half of it.
+/// Whoever can reach a listener can make up names, so the file has a limit: some 100 MiB of
+/// clients, and as much of handshakes. Those who never logged in get at most half of it.
 constexpr std::int64_t max_clients = 200'000;
 constexpr std::int64_t max_handshakes = 200'000;
 
@@ -30,7 +30,8 @@ std::string random_name() {
     return text;
 }
 
-/// 0640: it names users, databases and addresses. SQLite gives its other files the mode of this one.
+/// 0640: it names users, databases and addresses. SQLite gives its other files the mode of this
+/// one.
 const std::string& created(const std::string& path) {
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (fd < 0) throw SqliteError(std::strerror(errno));
@@ -52,7 +53,8 @@ std::string comma_separated(const std::vector<std::string>& names) {
 /// What was known before: the evidence stored, or when all of it is new, all but the newest.
 protocol::Verdict former(std::vector<protocol::Observation> stored, std::vector<protocol::Observation> all) {
     if (!stored.empty()) return protocol::judge(std::move(stored));
-    const auto newest = std::max_element(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.last_seen < b.last_seen; });
+    const auto newest = std::max_element(all.begin(), all.end(),
+                                         [](const auto& a, const auto& b) { return a.last_seen < b.last_seen; });
     if (newest != all.end()) all.erase(newest);
     return protocol::judge(std::move(all));
 }
@@ -68,7 +70,9 @@ InventoryStore::InventoryStore(const std::string& path) try : db_(created(path),
 
 void InventoryStore::create_or_check() {
     // Only has an effect on an empty file, and not after WAL.
-    db_.exec("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
+    db_.exec(
+        "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = "
+        "NORMAL");
     const Timestamp version = db_.integer("PRAGMA user_version");
     if (version > inventory_version) {
         throw SqliteError("made by a newer pgairlock (its version is " + std::to_string(version) + ", this one knows " +
@@ -77,14 +81,16 @@ void InventoryStore::create_or_check() {
     {
         Transaction transaction(db_);  // two proxies may create one file
         if (db_.integer("PRAGMA user_version") == 0) {
-            if (db_.integer("SELECT count(*) FROM sqlite_schema") > 0) throw SqliteError("the database of something else");
+            if (db_.integer("SELECT count(*) FROM sqlite_schema") > 0)
+                throw SqliteError("the database of something else");
             db_.exec(std::string(inventory_schema));
             db_.prepare("INSERT INTO meta VALUES ('instance', ?)").with(random_name()).run();
             db_.exec("PRAGMA user_version = " + std::to_string(inventory_version));
             transaction.commit();
         }
     }
-    if (const std::string check = db_.text("PRAGMA quick_check(1)"); check != "ok") throw SqliteError("damaged: " + check);
+    if (const std::string check = db_.text("PRAGMA quick_check(1)"); check != "ok")
+        throw SqliteError("damaged: " + check);
     instance_ = db_.text("SELECT value FROM meta WHERE key = 'instance'");
     if (instance_.empty()) throw SqliteError("the database of something else");
     clients_ = db_.integer("SELECT count(*) FROM clients");
@@ -93,12 +99,15 @@ void InventoryStore::create_or_check() {
 
 void InventoryStore::prepare() {
     find_client_ = db_.prepare(
-        "SELECT id FROM clients WHERE upstream = ? AND client_addr = ? AND client_exe = ? AND usename = ? AND datname = ? AND application_name = ?");
+        "SELECT id FROM clients WHERE upstream = ? AND client_addr = ? AND client_exe = ? AND usename = ? AND datname "
+        "= ? AND application_name = ?");
     find_evidence_ = db_.prepare("SELECT evidence, last_seen, count FROM evidence WHERE client = ?");
     find_handshake_ = db_.prepare(
-        "SELECT 1 FROM handshakes WHERE upstream = ? AND client_addr = ? AND client_exe = ? AND ja4 = ? AND sni = ? AND evidence = ? AND certificate "
+        "SELECT 1 FROM handshakes WHERE upstream = ? AND client_addr = ? AND client_exe = ? AND ja4 = ? AND sni = ? "
+        "AND evidence = ? AND certificate "
         "= ?");
-    find_certificate_ = db_.prepare("SELECT 1 FROM upstream_certificates WHERE upstream = ? AND upstream_addr = ? AND sha256 = ?");
+    find_certificate_ =
+        db_.prepare("SELECT 1 FROM upstream_certificates WHERE upstream = ? AND upstream_addr = ? AND sha256 = ?");
 
     // On the right of SET a bare name is the row that is there.
     put_client_ = db_.prepare(R"sql(
@@ -178,9 +187,9 @@ void InventoryStore::write(const ClientKey& key, const ClientChange& change, std
         return;
     }
     if (known) changed_news(known_id, key, change, news);
-    put_client_.with(key.upstream, key.client_addr, key.client_exe, key.usename, key.datname, key.application_name, change.uid, change.listener,
-                     change.seen.first, change.seen.last, change.connections, change.plain, change.weak_tls, change.bridged, change.auth_failed,
-                     change.auth_method, change.version);
+    put_client_.with(key.upstream, key.client_addr, key.client_exe, key.usename, key.datname, key.application_name,
+                     change.uid, change.listener, change.seen.first, change.seen.last, change.connections, change.plain,
+                     change.weak_tls, change.bridged, change.auth_failed, change.auth_method, change.version);
     put_client_.step();
     const std::int64_t id = put_client_.integer(0);
     put_client_.run();
@@ -191,18 +200,22 @@ void InventoryStore::write(const ClientKey& key, const ClientChange& change, std
     for (const auto& [which, seen] : change.evidence) {
         put_evidence_.with(id, label(which.first), which.second, seen.first, seen.last, seen.count, seen.session).run();
     }
-    for (const auto& [which, last_seen] : change.fingerprints) put_fingerprint_.with(id, which.first, which.second, last_seen).run();
-    for (const auto& [which, connections] : change.days) put_day_.with(which.first, id, which.second, connections).run();
+    for (const auto& [which, last_seen] : change.fingerprints)
+        put_fingerprint_.with(id, which.first, which.second, last_seen).run();
+    for (const auto& [which, connections] : change.days)
+        put_day_.with(which.first, id, which.second, connections).run();
 }
 
 /// Called before the evidence of `change` is stored.
-bool InventoryStore::changed_news(std::int64_t id, const ClientKey& key, const ClientChange& change, std::vector<Event>& news) {
+bool InventoryStore::changed_news(std::int64_t id, const ClientKey& key, const ClientChange& change,
+                                  std::vector<Event>& news) {
     std::vector<protocol::Observation> stored;
     for (find_evidence_.with(id); find_evidence_.step();) {
         const auto evidence = protocol::parse_evidence(find_evidence_.text(0));
         if (!evidence) continue;  // of a newer version that was here meanwhile
-        stored.push_back(
-            {.evidence = *evidence, .last_seen = find_evidence_.integer(1), .count = static_cast<std::uint64_t>(find_evidence_.integer(2))});
+        stored.push_back({.evidence = *evidence,
+                          .last_seen = find_evidence_.integer(1),
+                          .count = static_cast<std::uint64_t>(find_evidence_.integer(2))});
     }
     std::vector<protocol::Observation> all = stored;
     for (const auto& [which, seen] : change.evidence) {
@@ -235,7 +248,8 @@ bool InventoryStore::changed_news(std::int64_t id, const ClientKey& key, const C
 }
 
 void InventoryStore::write(const HandshakeKey& key, const HandshakeChange& change) {
-    find_handshake_.with(key.upstream, key.client_addr, key.client_exe, key.ja4, key.sni, label(key.evidence), key.certificate);
+    find_handshake_.with(key.upstream, key.client_addr, key.client_exe, key.ja4, key.sni, label(key.evidence),
+                         key.certificate);
     const bool known = find_handshake_.step();
     find_handshake_.reset();
     if (!known && handshakes_ >= max_handshakes) {
@@ -244,8 +258,9 @@ void InventoryStore::write(const HandshakeKey& key, const HandshakeChange& chang
     }
     if (!known) ++handshakes_;
     put_handshake_
-        .with(key.upstream, key.client_addr, key.client_exe, key.ja4, key.sni, label(key.evidence), key.certificate, change.listener,
-              change.seen.first, change.seen.last, change.seen.count, change.seen.session, change.error)
+        .with(key.upstream, key.client_addr, key.client_exe, key.ja4, key.sni, label(key.evidence), key.certificate,
+              change.listener, change.seen.first, change.seen.last, change.seen.count, change.seen.session,
+              change.error)
         .run();
 }
 
@@ -256,9 +271,9 @@ void InventoryStore::write(const CertificateKey& key, const CertificateChange& c
     std::optional<Timestamp> since;
     if (change.candidate_ok) since = change.candidate_since;
     put_certificate_
-        .with(key.upstream, key.upstream_addr, key.sha256, leaf.subject, comma_separated(leaf.sans), leaf.issuer, change.anchor, leaf.serial,
-              to_timestamp(leaf.not_before), to_timestamp(leaf.not_after), change.seen.first, change.seen.last, change.seen.count,
-              change.candidate_ok, since)
+        .with(key.upstream, key.upstream_addr, key.sha256, leaf.subject, comma_separated(leaf.sans), leaf.issuer,
+              change.anchor, leaf.serial, to_timestamp(leaf.not_before), to_timestamp(leaf.not_after),
+              change.seen.first, change.seen.last, change.seen.count, change.candidate_ok, since)
         .run();
     if (known) return;
     Event& event = news.emplace_back(Event{.kind = EventKind::upstream_certificate});
@@ -273,8 +288,8 @@ void InventoryStore::write(const CertificateKey& key, const CertificateChange& c
 
 void InventoryStore::write(const ProbeKey& key, const ProbeChange& change) {
     put_probe_
-        .with(key.upstream, key.client_addr, key.client_exe, config::to_string(key.kind), change.shown, change.accepted, change.refused,
-              change.last_shown, change.last_refused)
+        .with(key.upstream, key.client_addr, key.client_exe, config::to_string(key.kind), change.shown, change.accepted,
+              change.refused, change.last_shown, change.last_refused)
         .run();
 }
 
@@ -282,9 +297,10 @@ bool InventoryStore::prune(Timestamp cutoff) {
     std::int64_t gone = 0;
     {
         Transaction transaction(db_);
-        for (const char* const sql : {"DELETE FROM clients WHERE last_seen < ?", "DELETE FROM evidence WHERE last_seen < ?",
-                                      "DELETE FROM fingerprints WHERE last_seen < ?", "DELETE FROM handshakes WHERE last_seen < ?",
-                                      "DELETE FROM upstream_certificates WHERE last_seen < ?", "DELETE FROM probes WHERE last_shown < ?"}) {
+        for (const char* const sql :
+             {"DELETE FROM clients WHERE last_seen < ?", "DELETE FROM evidence WHERE last_seen < ?",
+              "DELETE FROM fingerprints WHERE last_seen < ?", "DELETE FROM handshakes WHERE last_seen < ?",
+              "DELETE FROM upstream_certificates WHERE last_seen < ?", "DELETE FROM probes WHERE last_shown < ?"}) {
             db_.prepare(sql).with(cutoff).run();
             gone += db_.integer("SELECT changes()");
         }
@@ -308,7 +324,8 @@ SELECT upstream, client_addr, client_exe, kind, shown, accepted, refused, last_s
                                             AND h.evidence = replace(p.kind, '-', '_') || '_refused')
   FROM probes p ORDER BY last_shown DESC)sql");
     while (rows.step()) {
-        for (const auto kind : {config::ProbeKind::untrusted, config::ProbeKind::wrong_name, config::ProbeKind::candidate}) {
+        for (const auto kind :
+             {config::ProbeKind::untrusted, config::ProbeKind::wrong_name, config::ProbeKind::candidate}) {
             if (config::to_string(kind) != rows.text(3)) continue;
             probes.restore({.upstream = rows.text(0), .address = rows.text(1), .exe = rows.text(2)}, kind,
                            {.shown = static_cast<unsigned>(rows.integer(4)),

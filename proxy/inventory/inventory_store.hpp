@@ -1,4 +1,5 @@
-// The inventory's SQLite file. A process that is killed loses no committed transaction, and a reader never waits (WAL).
+// The inventory's SQLite file. A process that is killed loses no committed transaction, and a
+// reader never waits (WAL).
 #pragma once
 
 #include <map>
@@ -16,7 +17,8 @@ class InventoryStore {
     /// Opens or creates it. Throws std::runtime_error naming the file and what is wrong with it.
     explicit InventoryStore(const std::string& path);
 
-    /// All of it in one transaction, or nothing (SqliteError). Gives what is news: upstream_certificate, client_changed.
+    /// All of it in one transaction, or nothing (SqliteError). Gives what is news:
+    /// upstream_certificate, client_changed.
     std::vector<Event> write(const InventoryChanges& changes);
     /// Forgets what was last seen before `cutoff`. True: something was.
     bool prune(Timestamp cutoff);

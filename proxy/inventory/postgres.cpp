@@ -37,7 +37,9 @@ bool is_number(const std::string& text) { return text.find_first_not_of("0123456
 
 }  // namespace
 
-bool PostgresUrl::is_one(const std::string& text) { return text.starts_with("postgresql://") || text.starts_with("postgres://"); }
+bool PostgresUrl::is_one(const std::string& text) {
+    return text.starts_with("postgresql://") || text.starts_with("postgres://");
+}
 
 PostgresUrl::PostgresUrl(std::string text) : text_(std::move(text)) {
     char* ignored = nullptr;  // it quotes what it did not understand
@@ -48,11 +50,13 @@ PostgresUrl::PostgresUrl(std::string text) : text_(std::move(text)) {
     for (const PQconninfoOption* option = options.get(); option->keyword; ++option) {
         if (option->val) values[option->keyword] = option->val;
     }
-    // A password with @ : or / in it makes its rest a host, port or database, which libpq's messages name.
+    // A password with @ : or / in it makes its rest a host, port or database, which libpq's
+    // messages name.
     const bool user_without_end = text_.find('@') != std::string::npos && !values.contains("user");
-    if (user_without_end || values["host"].find('@') != std::string::npos || values["dbname"].find('@') != std::string::npos ||
-        !is_number(values["port"])) {
-        throw PostgresError("not a connection URI of PostgreSQL: special characters in user or password must be percent-encoded");
+    if (user_without_end || values["host"].find('@') != std::string::npos ||
+        values["dbname"].find('@') != std::string::npos || !is_number(values["port"])) {
+        throw PostgresError(
+            "not a connection URI of PostgreSQL: special characters in user or password must be percent-encoded");
     }
     shown_ = "postgresql://" + (values["user"].empty() ? "" : values["user"] + "@") + values["host"] +
              (values["port"].empty() ? "" : ":" + values["port"]) + "/" + values["dbname"];
@@ -60,9 +64,12 @@ PostgresUrl::PostgresUrl(std::string text) : text_(std::move(text)) {
 
 void Postgres::Deleter::operator()(pg_conn* p) const noexcept { PQfinish(p); }
 
-Postgres::Postgres(const PostgresUrl& url, std::function<bool()> give_up, const char* name) : give_up_(std::move(give_up)) {
-    // Keys after dbname override the URL's. tcp_user_timeout: a server that vanished is noticed while there is something to send.
-    const std::array<const char*, 6> keys{"tcp_user_timeout", "fallback_application_name", "dbname", "client_encoding", nullptr, nullptr};
+Postgres::Postgres(const PostgresUrl& url, std::function<bool()> give_up, const char* name)
+    : give_up_(std::move(give_up)) {
+    // Keys after dbname override the URL's. tcp_user_timeout: a server that vanished is noticed
+    // while there is something to send.
+    const std::array<const char*, 6> keys{
+        "tcp_user_timeout", "fallback_application_name", "dbname", "client_encoding", nullptr, nullptr};
     const std::array<const char*, 6> values{"10000", name, url.text().c_str(), "UTF8", nullptr, nullptr};
     connection_.reset(PQconnectStartParams(keys.data(), values.data(), 1));
     if (!connection_) throw PostgresError("out of memory");
@@ -95,7 +102,8 @@ void Postgres::begin(const std::string& sql, const std::vector<std::string>& par
     PGconn* const connection = connection_.get();
     std::vector<const char*> values;
     for (const std::string& parameter : parameters) values.push_back(parameter.c_str());
-    if (!PQsendQueryParams(connection, sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr, nullptr, 0)) {
+    if (!PQsendQueryParams(connection, sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr,
+                           nullptr, 0)) {
         throw PostgresError(one_line(PQerrorMessage(connection)));
     }
 }
@@ -116,7 +124,8 @@ void Postgres::finish(const std::function<void(Row&)>& visit) {
         if (!is_fine) error = one_line(PQresultErrorMessage(result.get()));
         for (int i = 0; i < PQntuples(result.get()); ++i) {
             Row row;
-            for (int column = 0; column < PQnfields(result.get()); ++column) row.emplace_back(PQgetvalue(result.get(), i, column));
+            for (int column = 0; column < PQnfields(result.get()); ++column)
+                row.emplace_back(PQgetvalue(result.get(), i, column));
             visit(row);
         }
     }

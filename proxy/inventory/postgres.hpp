@@ -1,4 +1,5 @@
-// A client of PostgreSQL for the proxy's own use, by libpq: every wait has an end, and no text it gives holds a password.
+// A client of PostgreSQL for the proxy's own use, by libpq: every wait has an end, and no text it
+// gives holds a password.
 #pragma once
 
 #include <chrono>
@@ -35,8 +36,9 @@ class Postgres {
    public:
     using Row = std::vector<std::string>;
 
-    /// Connects. `give_up` is asked ten times a second, and true ends any wait. Only the look-up of a name cannot be ended: libpq does that
-    /// before it first comes back. `name`: application_name, unless the URL has one. Throws PostgresError.
+    /// Connects. `give_up` is asked ten times a second, and true ends any wait. Only the look-up of
+    /// a name cannot be ended: libpq does that before it first comes back. `name`:
+    /// application_name, unless the URL has one. Throws PostgresError.
     Postgres(const PostgresUrl& url, std::function<bool()> give_up, const char* name = "pgairlock");
 
     /// One statement; NULL is given as an empty text. Throws PostgresError.

@@ -7,14 +7,16 @@
 namespace proxy {
 namespace {
 
-/// Somebody else's transaction: a sqlite3 shell, another proxy on the same file. Short, because the audit waits for this thread too.
+/// Somebody else's transaction: a sqlite3 shell, another proxy on the same file. Short, because the
+/// audit waits for this thread too.
 constexpr int busy_timeout_ms = 250;
 
 [[noreturn]] void fail(sqlite3* db) {
     std::string what = sqlite3_errmsg(db);
     const int error = sqlite3_system_errno(db);
     const int code = sqlite3_errcode(db);
-    if (error != 0 && (code == SQLITE_IOERR || code == SQLITE_CANTOPEN)) what += ": " + std::string(std::generic_category().message(error));
+    if (error != 0 && (code == SQLITE_IOERR || code == SQLITE_CANTOPEN))
+        what += ": " + std::string(std::generic_category().message(error));
     if (code == SQLITE_NOTADB) throw NotSqlite(what);
     throw SqliteError(what);
 }
@@ -40,7 +42,9 @@ void Statement::Deleter::operator()(sqlite3_stmt* p) const noexcept { sqlite3_fi
 
 Statement::Statement(sqlite3* db, std::string_view sql) {
     sqlite3_stmt* made = nullptr;
-    if (sqlite3_prepare_v3(db, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &made, nullptr) != SQLITE_OK) fail(db);
+    if (sqlite3_prepare_v3(db, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &made, nullptr) !=
+        SQLITE_OK)
+        fail(db);
     statement_.reset(made);
 }
 
@@ -64,10 +68,13 @@ std::int64_t Statement::integer(int column) const noexcept { return sqlite3_colu
 
 std::string Statement::text(int column) const {
     const auto* const bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_.get(), column));
-    return bytes ? std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column))) : std::string();
+    return bytes ? std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column)))
+                 : std::string();
 }
 
-bool Statement::is_null(int column) const noexcept { return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL; }
+bool Statement::is_null(int column) const noexcept {
+    return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL;
+}
 
 void Statement::bind(int index, std::string_view value) {
     // A null pointer would bind NULL, and an empty text is none.
@@ -88,7 +95,8 @@ void Sqlite::Deleter::operator()(sqlite3* p) const noexcept { sqlite3_close_v2(p
 Sqlite::Sqlite(const std::string& path, Mode mode) {
     sqlite3* db = nullptr;
     const int flags = (mode == Mode::read_write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX;
-    const int result = mode == Mode::immutable ? sqlite3_open_v2((uri(path) + "?immutable=1").c_str(), &db, flags | SQLITE_OPEN_URI, nullptr)
+    const int result = mode == Mode::immutable ? sqlite3_open_v2((uri(path) + "?immutable=1").c_str(), &db,
+                                                                 flags | SQLITE_OPEN_URI, nullptr)
                                                : sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
     db_.reset(db);
     if (result != SQLITE_OK) fail(db);

@@ -93,7 +93,8 @@ class Sqlite {
     std::unique_ptr<sqlite3, Deleter> db_;
 };
 
-/// Takes the write lock at once, so that it fails before work is done, and is rolled back unless committed.
+/// Takes the write lock at once, so that it fails before work is done, and is rolled back unless
+/// committed.
 class Transaction {
    public:
     explicit Transaction(Sqlite& db) : db_(db) { db_.exec("BEGIN IMMEDIATE"); }

@@ -2,7 +2,9 @@
 
 namespace proxy {
 
-bool SessionRecord::weak() const noexcept { return !ssl || sslmode().verifies() == protocol::Verifies::no || client_tls.weak; }
+bool SessionRecord::weak() const noexcept {
+    return !ssl || sslmode().verifies() == protocol::Verifies::no || client_tls.weak;
+}
 
 std::string_view label(EventKind kind) noexcept {
     switch (kind) {

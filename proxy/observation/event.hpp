@@ -1,4 +1,5 @@
-// What happened, as values: everything an operator sees derives from these. Serialised by audit.cpp.
+// What happened, as values: everything an operator sees derives from these. Serialised by
+// audit.cpp.
 #pragma once
 
 #include <chrono>
@@ -26,7 +27,8 @@ struct Timings {
     std::chrono::microseconds total{0};         ///< accept to ReadyForQuery
 };
 
-/// Everything known about one client connection. Texts that are not known are empty and shown as null.
+/// Everything known about one client connection. Texts that are not known are empty and shown as
+/// null.
 struct SessionRecord {
     std::string session;  ///< unique over restarts
     std::string listener;
@@ -89,16 +91,17 @@ enum class EventKind {
 
 std::string_view label(EventKind kind) noexcept;
 
-/// One audit line. Which members beyond `kind`, `time` and `record` count depends on the kind (docs/audit.md).
+/// One audit line. Which members beyond `kind`, `time` and `record` count depends on the kind
+/// (docs/audit.md).
 struct Event {
     EventKind kind{};
     std::chrono::system_clock::time_point time = std::chrono::system_clock::now();
     SessionRecord record{};
     std::string reason{};  ///< disconnected, rejected: from a closed list
     std::string sqlstate{};
-    std::string message{};                  ///< for people: auth_failed, tls_failed, upstream_failed, reload_failed, started
-    std::string verify_error{};             ///< upstream_failed: the check that failed
-    int alert = -1;                         ///< tls_failed
+    std::string message{};       ///< for people: auth_failed, tls_failed, upstream_failed, reload_failed, started
+    std::string verify_error{};  ///< upstream_failed: the check that failed
+    int alert = -1;              ///< tls_failed
     std::chrono::microseconds duration{0};  ///< disconnected: since accept
     bool ssl = false;                       ///< cancel: it came through TLS
     bool matched = false;                   ///< cancel: its key belongs to a live session

@@ -18,7 +18,8 @@ constexpr std::size_t index(ProbeKind kind) { return static_cast<std::size_t>(ki
 
 bool in_window(const config::Probe& settings, Probes::Time now) {
     const auto& windows = settings.window;
-    return windows.empty() || std::any_of(windows.begin(), windows.end(), [&](const auto& w) { return now >= w.begin && now < w.end; });
+    return windows.empty() ||
+           std::any_of(windows.begin(), windows.end(), [&](const auto& w) { return now >= w.begin && now < w.end; });
 }
 
 }  // namespace
@@ -29,11 +30,14 @@ void Probes::restore(const Source& source, ProbeKind kind, const History& histor
     states_[source].kinds[index(kind)] = history;
 }
 
-std::optional<ProbeKind> Probes::choose(const config::Probe& settings, const std::array<bool, 3>& available, const Source& source, Time now) {
+std::optional<ProbeKind> Probes::choose(const config::Probe& settings, const std::array<bool, 3>& available,
+                                        const Source& source, Time now) {
     if (!settings.enabled || !in_window(settings, now)) return std::nullopt;
     const std::lock_guard lock(mutex_);
     State* const state = find(source);
-    if (!state || !state->accepts_real || state->pending || state->falls_back || state->refuses_real || is_ambiguous(source)) return std::nullopt;
+    if (!state || !state->accepts_real || state->pending || state->falls_back || state->refuses_real ||
+        is_ambiguous(source))
+        return std::nullopt;
     for (History& history : state->kinds) {
         if (now - history.last_shown >= settings.cooldown) history = {};  // a new round: the client may have changed
     }
@@ -44,26 +48,34 @@ std::optional<ProbeKind> Probes::choose(const config::Probe& settings, const std
     return kind;
 }
 
-/// A close without an alert may be a coincidence: once is no answer (judge() in protocol/verdict.cpp counts the same way).
+/// A close without an alert may be a coincidence: once is no answer (judge() in
+/// protocol/verdict.cpp counts the same way).
 bool Probes::answered(const History& history) { return history.by_alert || history.refused >= 2; }
 
-/// The next thing that is not known about a source. Several clients may share it, and which of them comes is not known yet: so a stranger's
-/// certificate is shown until all of them have accepted it, or one has refused it.
+/// The next thing that is not known about a source. Several clients may share it, and which of them
+/// comes is not known yet: so a stranger's certificate is shown until all of them have accepted it,
+/// or one has refused it.
 std::optional<ProbeKind> Probes::wanted(const State& state, const std::array<bool, 3>& available) {
-    const auto known = [&](ProbeKind kind) { return state.kinds[index(kind)].accepted > 0 || answered(state.kinds[index(kind)]); };
+    const auto known = [&](ProbeKind kind) {
+        return state.kinds[index(kind)].accepted > 0 || answered(state.kinds[index(kind)]);
+    };
     const auto open = [&](ProbeKind kind) { return available[index(kind)] && !known(kind); };
-    const bool all_accept = std::all_of(state.clients.begin(), state.clients.end(), [](const auto& client) { return client.second; });
+    const bool all_accept =
+        std::all_of(state.clients.begin(), state.clients.end(), [](const auto& client) { return client.second; });
     if (all_accept) return std::nullopt;
-    if (available[index(ProbeKind::untrusted)] && !answered(state.kinds[index(ProbeKind::untrusted)])) return ProbeKind::untrusted;
+    if (available[index(ProbeKind::untrusted)] && !answered(state.kinds[index(ProbeKind::untrusted)]))
+        return ProbeKind::untrusted;
     if (open(ProbeKind::candidate)) return ProbeKind::candidate;
     if (open(ProbeKind::wrong_name)) return ProbeKind::wrong_name;
     return std::nullopt;
 }
 
-/// A client of this host whose executable was not found may be any of those that are known by theirs.
+/// A client of this host whose executable was not found may be any of those that are known by
+/// theirs.
 bool Probes::is_ambiguous(const Source& source) const {
     const auto next = states_.upper_bound(source);
-    return source.exe.empty() && next != states_.end() && next->first.upstream == source.upstream && next->first.address == source.address;
+    return source.exe.empty() && next != states_.end() && next->first.upstream == source.upstream &&
+           next->first.address == source.address;
 }
 
 bool Probes::within_budget(const Source& source, const State& state, const config::Probe& settings, Time now) const {
@@ -85,11 +97,13 @@ Probes::Time Probes::last_refused(const State& state) {
     return std::max({state.kinds[0].last_refused, state.kinds[1].last_refused, state.kinds[2].last_refused});
 }
 
-void Probes::ended(const Source& source, std::optional<ProbeKind> shown, Outcome outcome, const std::string& client, Time now) {
+void Probes::ended(const Source& source, std::optional<ProbeKind> shown, Outcome outcome, const std::string& client,
+                   Time now) {
     const std::lock_guard lock(mutex_);
     State* const state = find(source);
     if (!state) return;
-    if (outcome == Outcome::accepted && !client.empty() && (state->clients.size() < max_clients || state->clients.contains(client))) {
+    if (outcome == Outcome::accepted && !client.empty() &&
+        (state->clients.size() < max_clients || state->clients.contains(client))) {
         state->clients[client] |= shown == ProbeKind::untrusted;
     }
     if (!shown) {

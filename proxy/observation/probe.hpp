@@ -1,7 +1,8 @@
 // Certificate probes: who is shown another certificate, and when ([audit.probe]).
 //
-// A probe that a client refuses costs it a connection. So it is a small share of connections, never the first one of a source, never two at a
-// time, never beyond the budget, never while nothing new could be learnt, and never again once the source went on in clear after one.
+// A probe that a client refuses costs it a connection. So it is a small share of connections, never
+// the first one of a source, never two at a time, never beyond the budget, never while nothing new
+// could be learnt, and never again once the source went on in clear after one.
 #pragma once
 
 #include <array>
@@ -49,21 +50,25 @@ class Probes {
     /// As it was before a restart.
     void restore(const Source& source, config::ProbeKind kind, const History& history);
 
-    /// The kind to show now; nullopt: the real certificate. `available`: by kind. Every connection that begins TLS is to be reported by ended().
-    std::optional<config::ProbeKind> choose(const config::Probe& settings, const std::array<bool, 3>& available, const Source& source, Time now);
+    /// The kind to show now; nullopt: the real certificate. `available`: by kind. Every connection
+    /// that begins TLS is to be reported by ended().
+    std::optional<config::ProbeKind> choose(const config::Probe& settings, const std::array<bool, 3>& available,
+                                            const Source& source, Time now);
     /// `client`: who it turned out to be, when it came to a StartupMessage.
-    void ended(const Source& source, std::optional<config::ProbeKind> shown, Outcome outcome, const std::string& client, Time now);
+    void ended(const Source& source, std::optional<config::ProbeKind> shown, Outcome outcome, const std::string& client,
+               Time now);
     /// A StartupMessage in clear.
     void came_in_clear(const Source& source, Time now);
 
    private:
     struct State {
         std::array<History, 3> kinds;
-        std::map<std::string, bool> clients;  // those seen here since we started; true: accepted a stranger's certificate, so accepts any
-        bool accepts_real = false;            // completed TLS with the real certificate since we started
-        bool refuses_real = false;            // left TLS with the real certificate: leaving another one would say nothing
-        bool pending = false;                 // a probe is out
-        bool falls_back = false;              // went on in clear after a refusal
+        std::map<std::string, bool>
+            clients;  // those seen here since we started; true: accepted a stranger's certificate, so accepts any
+        bool accepts_real = false;  // completed TLS with the real certificate since we started
+        bool refuses_real = false;  // left TLS with the real certificate: leaving another one would say nothing
+        bool pending = false;       // a probe is out
+        bool falls_back = false;    // went on in clear after a refusal
     };
 
     static bool answered(const History& history);

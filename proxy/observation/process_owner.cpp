@@ -20,8 +20,9 @@ namespace {
 /// More are connections in a wave; those beyond it are known by user alone.
 constexpr std::size_t max_searches = 256;
 constexpr std::size_t max_known = 64;
-/// Searches in vain, one after the other, before a user is left alone for this many times as long as the last took: on processes that we may
-/// not look into no more than a fiftieth of a core is spent.
+/// Searches in vain, one after the other, before a user is left alone for this many times as long
+/// as the last took: on processes that we may not look into no more than a fiftieth of a core is
+/// spent.
 constexpr unsigned max_failures = 3;
 constexpr int pause_factor = 50;
 
@@ -76,7 +77,8 @@ std::optional<SocketOwner> ask_kernel(int fd, const Endpoint& from, const Endpoi
     alignas(nlmsghdr) std::array<char, 4096> reply;
     const ssize_t size = ::recv(fd, reply.data(), reply.size(), 0);
     const auto* header = reinterpret_cast<const nlmsghdr*>(reply.data());
-    if (size < 0 || !NLMSG_OK(header, static_cast<unsigned>(size)) || header->nlmsg_type != SOCK_DIAG_BY_FAMILY) return std::nullopt;
+    if (size < 0 || !NLMSG_OK(header, static_cast<unsigned>(size)) || header->nlmsg_type != SOCK_DIAG_BY_FAMILY)
+        return std::nullopt;
     inet_diag_msg answer{};
     std::memcpy(&answer, NLMSG_DATA(header), sizeof answer);
     // A socket that was closed has inode 0 and then uid 0, which is not root's.
@@ -86,8 +88,8 @@ std::optional<SocketOwner> ask_kernel(int fd, const Endpoint& from, const Endpoi
 
 bool is_number(const char* text) { return std::isdigit(static_cast<unsigned char>(*text)) != 0; }
 
-/// The inodes of a process's sockets, until `visit` says that it is enough. The descriptors that were opened last come first, more or less: a process
-/// takes the lowest number that is free.
+/// The inodes of a process's sockets, until `visit` says that it is enough. The descriptors that
+/// were opened last come first, more or less: a process takes the lowest number that is free.
 template <class Visit>
 void visit_sockets(pid_t pid, Visit visit) {
     const std::string folder = "/proc/" + std::to_string(pid) + "/fd";
@@ -100,7 +102,8 @@ void visit_sockets(pid_t pid, Visit visit) {
     constexpr std::string_view prefix = "socket:[";
     std::array<char, 64> target;
     for (auto fd = descriptors.rbegin(); fd != descriptors.rend(); ++fd) {
-        const ssize_t n = ::readlinkat(::dirfd(directory), std::to_string(*fd).c_str(), target.data(), target.size() - 1);
+        const ssize_t n =
+            ::readlinkat(::dirfd(directory), std::to_string(*fd).c_str(), target.data(), target.size() - 1);
         if (n <= 0 || !std::string_view(target.data(), static_cast<std::size_t>(n)).starts_with(prefix)) continue;
         target[static_cast<std::size_t>(n)] = '\0';
         if (!visit(static_cast<std::uint32_t>(std::strtoul(target.data() + prefix.size(), nullptr, 10)))) break;
@@ -178,7 +181,8 @@ std::shared_ptr<const ProcessOwner> ProcessOwners::owner_of(int fd) {
         ucred credentials{};
         socklen_t size = sizeof credentials;
         if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 || credentials.pid <= 0) return nullptr;
-        return std::make_shared<ProcessOwner>(Process{.uid = credentials.uid, .pid = credentials.pid, .exe = executable(credentials.pid)}, true);
+        return std::make_shared<ProcessOwner>(
+            Process{.uid = credentials.uid, .pid = credentials.pid, .exe = executable(credentials.pid)}, true);
     }
     const auto from = endpoint(peer);
     const auto to = endpoint(own);
@@ -227,7 +231,8 @@ void ProcessOwners::search(std::vector<Search> searches) {
         look_into(pid, wanted);
     }
     const auto begin = std::chrono::steady_clock::now();
-    // Of a connection that is over nobody owns the socket any more, and to look for it would cost more than the connection did.
+    // Of a connection that is over nobody owns the socket any more, and to look for it would cost
+    // more than the connection did.
     const auto give_up = [&](const auto& entry) {
         const Search& search = entry.second;
         if (begin >= hidden_[search.uid].until && is_open(search)) return false;

@@ -1,8 +1,11 @@
-// Who is at the other end of a connection that comes from this host: its user at once, its process a little later.
+// Who is at the other end of a connection that comes from this host: its user at once, its process
+// a little later.
 //
-// The user comes from the kernel by the connection's own addresses (sock_diag, unprivileged, microseconds) or from SO_PEERCRED. The process
-// is found by looking through /proc for the descriptor, which takes up to 100 ms and the same user or CAP_SYS_PTRACE, so it is done elsewhere.
-// Whatever cannot be known (another network namespace, no permission, a client that is gone) stays unknown: never a guess.
+// The user comes from the kernel by the connection's own addresses (sock_diag, unprivileged,
+// microseconds) or from SO_PEERCRED. The process is found by looking through /proc for the
+// descriptor, which takes up to 100 ms and the same user or CAP_SYS_PTRACE, so it is done
+// elsewhere. Whatever cannot be known (another network namespace, no permission, a client that is
+// gone) stays unknown: never a guess.
 #pragma once
 
 #include <sys/types.h>
@@ -46,15 +49,17 @@ class ProcessOwner {
     bool done_;
 };
 
-/// Finds owners. One thread looks through /proc; processes that were found before are looked at first.
+/// Finds owners. One thread looks through /proc; processes that were found before are looked at
+/// first.
 class ProcessOwners {
    public:
     /// `enabled` false: owner_of() always gives nullptr.
     explicit ProcessOwners(bool enabled);
     ~ProcessOwners();
 
-    /// The owner of the peer of a connected socket; nullptr: the peer is not of this host, or the kernel does not know it (any more). To be
-    /// called right after accept: a socket that was closed meanwhile has no owner left. Takes microseconds; from any thread.
+    /// The owner of the peer of a connected socket; nullptr: the peer is not of this host, or the
+    /// kernel does not know it (any more). To be called right after accept: a socket that was
+    /// closed meanwhile has no owner left. Takes microseconds; from any thread.
     std::shared_ptr<const ProcessOwner> owner_of(int fd);
 
     /// Of a TCP socket, as sock_diag(7) has it.

@@ -8,11 +8,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A fallback follows its refusal within milliseconds on a LAN; an address shared by many programs makes longer memories ambiguous,
-/// so the one that is not tied to a user serves only to claim less.
+/// A fallback follows its refusal within milliseconds on a LAN; an address shared by many programs
+/// makes longer memories ambiguous, so the one that is not tied to a user serves only to claim
+/// less.
 constexpr std::chrono::milliseconds address_memory = 5s;
 constexpr std::chrono::milliseconds identity_memory = 2s;
-/// An old driver has to fail once to be known: at most once a day, and never while it keeps coming back.
+/// An old driver has to fail once to be known: at most once a day, and never while it keeps coming
+/// back.
 constexpr std::chrono::milliseconds scram_memory = 24h;
 constexpr std::size_t max_entries = 10'000;
 
@@ -105,7 +107,8 @@ bool Sources::note(Moments<Key>& moments, const Key& key, Time now, std::chrono:
     return true;
 }
 
-/// Where there is no room, the older half is forgotten: whoever fills it up with names must not keep others out for a day.
+/// Where there is no room, the older half is forgotten: whoever fills it up with names must not
+/// keep others out for a day.
 void Sources::remember(Moments<Identity>& moments, const Identity& identity, Time now) {
     if (moments.size() >= max_entries && !moments.contains(identity)) {
         std::vector<Time> times;

@@ -1,4 +1,5 @@
-// What was just seen from the same address: connections that only together tell something about a client (docs/verification.md).
+// What was just seen from the same address: connections that only together tell something about a
+// client (docs/verification.md).
 //
 // Cold path: a few look-ups per connection under one mutex; bounded and forgetful.
 #pragma once
@@ -14,7 +15,8 @@ class Sources {
    public:
     using Time = std::chrono::steady_clock::time_point;
 
-    /// The same client as far as its StartupMessage tells. Names as PostgreSQL cuts them, so that each takes little memory.
+    /// The same client as far as its StartupMessage tells. Names as PostgreSQL cuts them, so that
+    /// each takes little memory.
     struct Identity {
         std::string listener;
         std::string address;
@@ -24,7 +26,8 @@ class Sources {
         auto operator<=>(const Identity&) const = default;
     };
 
-    /// A client at `address` began TLS: until tls_ended its fate is open, and a fallback may arrive on another thread before it is known.
+    /// A client at `address` began TLS: until tls_ended its fate is open, and a fallback may arrive
+    /// on another thread before it is known.
     void tls_began(const std::string& address);
     /// `refused`: it did not come to a login.
     void tls_ended(const std::string& address, bool refused, Time now);
@@ -37,7 +40,8 @@ class Sources {
     void scram_spoken(const Identity& identity, Time now);
     /// It left when it was offered SCRAM: perhaps it does not know it, unless it did before.
     void scram_declined(const Identity& identity, Time now);
-    /// It left when it was asked for its password after its own SCRAM message: it would not switch, and is to be asked first.
+    /// It left when it was asked for its password after its own SCRAM message: it would not switch,
+    /// and is to be asked first.
     void switch_declined(const Identity& identity, Time now);
     /// It left when it was asked for its password at once: that was not the reason.
     void password_declined(const Identity& identity);

@@ -20,7 +20,9 @@ namespace json = boost::json;
 /// At 10,000 connections a second about three seconds' worth; some 60 MiB at the very worst.
 constexpr std::size_t max_queued = 65'536;
 
-json::value text(std::string_view value) { return value.empty() ? json::value(nullptr) : json::value(protocol::as_utf8(value)); }
+json::value text(std::string_view value) {
+    return value.empty() ? json::value(nullptr) : json::value(protocol::as_utf8(value));
+}
 
 std::string timestamp(std::chrono::system_clock::time_point time) {
     const auto since_epoch = std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch());
@@ -43,7 +45,9 @@ json::array labels(const std::vector<protocol::Evidence>& evidence) {
 json::value process(const ProcessOwner* owner) {
     if (!owner) return nullptr;
     const Process known = owner->get(std::chrono::milliseconds(0));
-    return json::object{{"pid", known.pid > 0 ? json::value(known.pid) : json::value(nullptr)}, {"exe", text(known.exe)}, {"uid", known.uid}};
+    return json::object{{"pid", known.pid > 0 ? json::value(known.pid) : json::value(nullptr)},
+                        {"exe", text(known.exe)},
+                        {"uid", known.uid}};
 }
 
 void add_source(json::object& line, const SessionRecord& record) {
@@ -214,10 +218,12 @@ std::string to_json(const Event& event) {
     return json::serialize(line);
 }
 
-Audit::Audit(std::string path, std::unique_ptr<Inventory> inventory) : path_(std::move(path)), inventory_(std::move(inventory)) {
+Audit::Audit(std::string path, std::unique_ptr<Inventory> inventory)
+    : path_(std::move(path)), inventory_(std::move(inventory)) {
     if (!wanted()) return;
     open();
-    if (fd_ < 0 && !path_.empty()) throw std::runtime_error("cannot open audit file " + path_ + ": " + std::strerror(errno));
+    if (fd_ < 0 && !path_.empty())
+        throw std::runtime_error("cannot open audit file " + path_ + ": " + std::strerror(errno));
     thread_ = std::thread([this] { write_loop(); });
 }
 
@@ -292,13 +298,15 @@ void Audit::take_stock(const std::vector<Event>& batch, bool stopping) {
     if (stopping || Inventory::Clock::now() >= inventory_->due()) write(inventory_->flush());
 }
 
-/// The searches have had the time of a login already; what they have not found soon after is left out.
+/// The searches have had the time of a login already; what they have not found soon after is left
+/// out.
 void Audit::wait_for_processes(const std::vector<Event>& batch) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
     for (const Event& event : batch) {
         const auto left = deadline - std::chrono::steady_clock::now();
         if (left <= left.zero()) return;
-        if (event.record.process) event.record.process->get(std::chrono::duration_cast<std::chrono::milliseconds>(left));
+        if (event.record.process)
+            event.record.process->get(std::chrono::duration_cast<std::chrono::milliseconds>(left));
     }
 }
 

@@ -1,4 +1,5 @@
-// The audit file: JSON Lines, one object an event, written by one thread behind a bounded queue. The inventory lives on that thread.
+// The audit file: JSON Lines, one object an event, written by one thread behind a bounded queue.
+// The inventory lives on that thread.
 #pragma once
 
 #include <condition_variable>
@@ -18,14 +19,14 @@ std::string to_json(const Event& event);
 
 class Audit {
    public:
-    /// `path`: empty: no file; "-": standard output. Throws std::runtime_error when the file cannot be opened.
-    /// `inventory` learns from the same events, on the same thread; nullptr: none.
+    /// `path`: empty: no file; "-": standard output. Throws std::runtime_error when the file cannot
+    /// be opened. `inventory` learns from the same events, on the same thread; nullptr: none.
     explicit Audit(std::string path, std::unique_ptr<Inventory> inventory = nullptr);
     /// Writes what is queued.
     ~Audit();
 
-    /// Never blocks on I/O; from any thread. When the queue is full the event is counted instead, and the count is itself logged and audited
-    /// as events_dropped as soon as there is room.
+    /// Never blocks on I/O; from any thread. When the queue is full the event is counted instead,
+    /// and the count is itself logged and audited as events_dropped as soon as there is room.
     void report(Event event);
     /// Opens the file anew, after it was renamed (SIGUSR1).
     void reopen();

@@ -6,7 +6,7 @@
 
 #include "config/load.hpp"
 
-namespace proxy {
+namespace proxy::report {
 namespace {
 
 using protocol::Evidence;
@@ -33,8 +33,8 @@ bool is_clear(Evidence evidence) {
            evidence == Evidence::clear_startup_after_tls_login;
 }
 
-/// The real certificate was refused, or none was even looked at. A close without an alert counts from the second time on, as in
-/// judge().
+/// The real certificate was refused, or none was even looked at. A close without an alert counts
+/// from the second time on, as in judge().
 bool is_broken_trust(const EvidenceRow& row, Evidence evidence) {
     return evidence == Evidence::tls_refused || evidence == Evidence::no_client_hello ||
            (evidence == Evidence::tls_refused_silently && row.count >= 2);
@@ -71,7 +71,9 @@ protocol::Verdict judge(const std::vector<EvidenceRow>& rows) {
     for (const EvidenceRow& row : rows) {
         // A label of a newer version proves nothing here.
         const auto evidence = protocol::parse_evidence(row.evidence);
-        if (evidence) observations.push_back({.evidence = *evidence, .last_seen = row.last_seen, .count = row.count, .possible = row.possible});
+        if (evidence)
+            observations.push_back(
+                {.evidence = *evidence, .last_seen = row.last_seen, .count = row.count, .possible = row.possible});
     }
     return protocol::judge(std::move(observations));
 }
@@ -105,14 +107,18 @@ Action choose(const ReportClient& client, const LastSeen& last) {
     if (client.breaks_on_ca_rotation == Readiness::yes) return Action::update_trust_store;
     if (client.verifies == Verifies::no) return Action::verify_the_server;
     if (client.row.weak_tls > 0) return Action::upgrade_tls;
-    if (client.verifies == Verifies::unknown || client.breaks_on_ca_rotation == Readiness::unknown) return Action::probe;
+    if (client.verifies == Verifies::unknown || client.breaks_on_ca_rotation == Readiness::unknown)
+        return Action::probe;
     return Action::none;
 }
 
 bool matches(const ReportClient& client, const ReportFilter& filter) {
     const ClientIdentity& who = client.row.who;
-    const auto is = [](const std::string& wanted, const std::string& value) { return wanted.empty() || wanted == value; };
-    if (!is(filter.usename, who.usename) || !is(filter.datname, who.datname) || !is(filter.upstream, who.upstream)) return false;
+    const auto is = [](const std::string& wanted, const std::string& value) {
+        return wanted.empty() || wanted == value;
+    };
+    if (!is(filter.usename, who.usename) || !is(filter.datname, who.datname) || !is(filter.upstream, who.upstream))
+        return false;
     if (is(filter.client_addr, who.client_addr)) return true;
     const auto range = config::parse_cidr(filter.client_addr);
     const auto address = config::parse_cidr(who.client_addr);
@@ -136,7 +142,8 @@ void add(ReportSummary& summary, const ReportClient& client) {
     count(summary.breaks_on_force_ssl_unknown, client.breaks_on_force_ssl == Readiness::unknown);
     ++summary.actions[client.action];
     summary.connections += client.row.connections;
-    summary.first_seen = summary.clients == 1 ? client.row.first_seen : std::min(summary.first_seen, client.row.first_seen);
+    summary.first_seen =
+        summary.clients == 1 ? client.row.first_seen : std::min(summary.first_seen, client.row.first_seen);
     summary.last_seen = std::max(summary.last_seen, client.row.last_seen);
     for (const auto& [day, modes] : client.row.days) {
         for (const auto& [mode, connections] : modes) summary.days[day][mode] += connections;
@@ -144,9 +151,11 @@ void add(ReportSummary& summary, const ReportClient& client) {
 }
 
 /// From the table itself: clients that share an address would be counted twice.
-void add_probes(ReportSummary& summary, const std::vector<ProbeRow>& probes, const std::vector<ReportClient>& clients, Microseconds since) {
+void add_probes(ReportSummary& summary, const std::vector<ProbeRow>& probes, const std::vector<ReportClient>& clients,
+                Microseconds since) {
     std::set<std::tuple<std::string, std::string, std::string>> asked_for;
-    for (const ReportClient& client : clients) asked_for.emplace(client.row.who.upstream, client.row.who.client_addr, client.row.who.client_exe);
+    for (const ReportClient& client : clients)
+        asked_for.emplace(client.row.who.upstream, client.row.who.client_addr, client.row.who.client_exe);
     for (const ProbeRow& row : probes) {
         if (!asked_for.contains({row.upstream, row.client_addr, row.client_exe}) || row.last_shown < since) continue;
         ProbeCost& cost = summary.probes[row.kind];
@@ -158,7 +167,8 @@ void add_probes(ReportSummary& summary, const std::vector<ProbeRow>& probes, con
     }
 }
 
-std::vector<ReportCertificate> certificates(const std::vector<UpstreamCertificateRow>& rows, const ReportFilter& filter) {
+std::vector<ReportCertificate> certificates(const std::vector<UpstreamCertificateRow>& rows,
+                                            const ReportFilter& filter) {
     std::map<std::pair<std::string, std::string>, Microseconds> newest;
     for (const auto& row : rows) {
         Microseconds& last = newest[{row.upstream, row.upstream_addr}];
@@ -166,11 +176,13 @@ std::vector<ReportCertificate> certificates(const std::vector<UpstreamCertificat
     }
     std::vector<ReportCertificate> out;
     for (const auto& row : rows) {
-        if ((!filter.upstream.empty() && filter.upstream != row.upstream) || row.last_seen < filter.since.value_or(0)) continue;
+        if ((!filter.upstream.empty() && filter.upstream != row.upstream) || row.last_seen < filter.since.value_or(0))
+            continue;
         out.push_back({.row = row, .current = row.last_seen == newest[{row.upstream, row.upstream_addr}]});
     }
     std::stable_sort(out.begin(), out.end(), [](const ReportCertificate& a, const ReportCertificate& b) {
-        return std::tie(a.row.upstream, a.row.upstream_addr, b.row.last_seen) < std::tie(b.row.upstream, b.row.upstream_addr, a.row.last_seen);
+        return std::tie(a.row.upstream, a.row.upstream_addr, b.row.last_seen) <
+               std::tie(b.row.upstream, b.row.upstream_addr, a.row.last_seen);
     });
     return out;
 }
@@ -190,7 +202,8 @@ void weigh(ReportClient& client) {
     client.sslmode = verdict.interval;
     client.verifies = verdict.interval.verifies();
     client.changed = verdict.changed;
-    // A clear connection while another program's TLS failed is no fallback when it is known never to ask for TLS.
+    // A clear connection while another program's TLS failed is no fallback when it is known never
+    // to ask for TLS.
     client.falls_back = verdict.falls_back && verdict.interval.max >= SslMode::prefer;
     client.plain = is_plain(client, last);
     client.weak = client.plain || client.verifies == Verifies::no || client.row.weak_tls > 0;
@@ -204,8 +217,9 @@ Report make_report(const std::vector<InventoryRows>& inventories, const ReportFi
     Report report;
     report.since = filter.since;
     report.clients = join(merged);
-    std::erase_if(report.clients,
-                  [&](ReportClient& client) { return !matches(client, filter) || (filter.since && !restrict_to(client, *filter.since)); });
+    std::erase_if(report.clients, [&](ReportClient& client) {
+        return !matches(client, filter) || (filter.since && !restrict_to(client, *filter.since));
+    });
     for (ReportClient& client : report.clients) weigh(client);
     std::stable_sort(report.clients.begin(), report.clients.end(), is_worse);
     for (const ReportClient& client : report.clients) add(report.summary, client);
@@ -214,4 +228,4 @@ Report make_report(const std::vector<InventoryRows>& inventories, const ReportFi
     return report;
 }
 
-}  // namespace proxy
+}  // namespace proxy::report

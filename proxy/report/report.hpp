@@ -1,5 +1,6 @@
-// The migration report: what inventories know, weighed into one row per client and what to do about it (docs/report.md). Pure: no
-// I/O and no clock; the formats are in report_table.cpp, report_json.cpp and report_html.cpp.
+// The migration report: what inventories know, weighed into one row per client and what to do about
+// it (docs/report.md). Pure: no I/O and no clock; the formats are in report_table.cpp,
+// report_json.cpp and report_html.cpp.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@
 #include "protocol/verdict.hpp"
 #include "proxy/inventory/inventory_reader.hpp"
 
-namespace proxy {
+namespace proxy::report {
 
 /// What is asked for; what is empty does not restrict.
 struct ReportFilter {
@@ -27,7 +28,8 @@ struct ReportFilter {
 enum class Action {
     enable_tls,            // never seen to use TLS
     repair_fallback,       // goes on in clear when TLS or the login over it fails
-    fix_root_certificate,  // cannot connect by TLS: no root certificate, or one that does not know the certificate of today
+    fix_root_certificate,  // cannot connect by TLS: no root certificate, or one that does not know the certificate of
+                           // today
     update_trust_store,    // verifies, and refused the candidate
     verify_the_server,     // would accept an impostor
     upgrade_tls,           // TLS below 1.2, or a cipher that only `legacy` allows
@@ -109,13 +111,15 @@ Report make_report(const std::vector<InventoryRows>& inventories, const ReportFi
 
 // --- The steps (report_merge.cpp, report_join.cpp)
 
-/// One inventory of all: clients by key, counts added. An instance that is there twice counts once, as it was read last.
+/// One inventory of all: clients by key, counts added. An instance that is there twice counts once,
+/// as it was read last.
 InventoryRows merge(const std::vector<InventoryRows>& inventories);
 
 /// To what is of the same kind, or as a new kind.
 void add_evidence(std::vector<EvidenceRow>& all, const EvidenceRow& row);
 
-/// Gives each handshake to its client: known for certain, `possible` for several, or a row of its own.
+/// Gives each handshake to its client: known for certain, `possible` for several, or a row of its
+/// own.
 std::vector<ReportClient> join(const InventoryRows& inventory);
 
 /// Drops what was not seen since then. False: nothing is left.
@@ -142,9 +146,10 @@ std::string to_html(const Report& report, Microseconds now);
 std::string time_text(Microseconds time);
 /// "2026-11-24".
 std::string day_text(std::int64_t day);
-/// Valid UTF-8 that can do nothing to a terminal: what is not, and every control or direction character, becomes U+FFFD.
+/// Valid UTF-8 that can do nothing to a terminal: what is not, and every control or direction
+/// character, becomes U+FFFD.
 std::string printable(std::string_view text);
 /// "prefer", "<= allow", ">= verify-ca", "require..verify-ca", "unknown".
 std::string interval_text(protocol::SslModeInterval interval);
 
-}  // namespace proxy
+}  // namespace proxy::report

@@ -1,5 +1,6 @@
-// The report as one HTML file that needs nothing else: style, script and picture are in it, and its Content-Security-Policy lets
-// nothing in but those two by their hashes. It can be read without the script, which only sorts and filters.
+// The report as one HTML file that needs nothing else: style, script and picture are in it, and its
+// Content-Security-Policy lets nothing in but those two by their hashes. It can be read without the
+// script, which only sorts and filters.
 #include <openssl/evp.h>
 
 #include <algorithm>
@@ -10,7 +11,7 @@
 #include "protocol/base64.hpp"
 #include "proxy/report/report.hpp"
 
-namespace proxy {
+namespace proxy::report {
 namespace {
 
 constexpr std::string_view style = R"css(
@@ -102,13 +103,15 @@ std::string cell(std::string_view text, std::string_view classes = "") {
     return (classes.empty() ? "<td>" : "<td class=\"" + std::string(classes) + "\">") + escaped(text) + "</td>";
 }
 
-std::string number_cell(std::uint64_t value) { return "<td class=\"number\" data-value=\"" + number(value) + "\">" + number(value) + "</td>"; }
+std::string number_cell(std::uint64_t value) {
+    return "<td class=\"number\" data-value=\"" + number(value) + "\">" + number(value) + "</td>";
+}
 
 /// Shown to the minute, sorted by the microsecond.
 std::string time_cell(Microseconds time) {
     const std::string full = time_text(time);
-    return "<td class=\"word\" data-value=\"" + std::to_string(time) + "\" title=\"" + full + "\">" + full.substr(0, 10) + " " + full.substr(11, 5) +
-           "</td>";
+    return "<td class=\"word\" data-value=\"" + std::to_string(time) + "\" title=\"" + full + "\">" +
+           full.substr(0, 10) + " " + full.substr(11, 5) + "</td>";
 }
 
 std::string answer_cell(std::string_view word, std::string_view bad) {
@@ -123,7 +126,8 @@ struct Heading {
 std::string head(const std::vector<Heading>& headings) {
     std::string out = "<thead><tr>";
     for (const Heading& heading : headings) {
-        out += std::string("<th scope=\"col\" data-type=\"") + heading.type + "\"><button type=\"button\">" + heading.title + "</button></th>";
+        out += std::string("<th scope=\"col\" data-type=\"") + heading.type + "\"><button type=\"button\">" +
+               heading.title + "</button></th>";
     }
     return out + "</tr></thead>";
 }
@@ -136,8 +140,11 @@ struct Mode {
 };
 
 /// From the bottom up: what should go away first.
-constexpr std::array<Mode, 5> modes{
-    {{"clear text", "m-plain"}, {"TLS below 1.2", "m-old"}, {"TLS 1.2", "m-t12"}, {"TLS 1.3", "m-t13"}, {"other", "m-other"}}};
+constexpr std::array<Mode, 5> modes{{{"clear text", "m-plain"},
+                                     {"TLS below 1.2", "m-old"},
+                                     {"TLS 1.2", "m-t12"},
+                                     {"TLS 1.3", "m-t13"},
+                                     {"other", "m-other"}}};
 
 std::size_t mode_index(const std::string& mode) {
     if (mode == "plain") return 0;
@@ -177,9 +184,11 @@ std::string picture(const ReportSummary& summary) {
             if (stack[i] == 0) continue;
             const double part = height * static_cast<double>(stack[i]) / static_cast<double>(total);
             y -= part;
-            out += std::string("<rect class=\"") + modes[i].css + "\" x=\"" + decimal(left + step * static_cast<double>(day - first)) + "\" y=\"" +
-                   decimal(y) + "\" width=\"" + decimal(std::max(step - (step > 4 ? 1 : 0), 0.5)) + "\" height=\"" + decimal(part) + "\"><title>" +
-                   day_text(day) + ": " + number(stack[i]) + " of " + number(total) + " in " + modes[i].name + "</title></rect>";
+            out += std::string("<rect class=\"") + modes[i].css + "\" x=\"" +
+                   decimal(left + step * static_cast<double>(day - first)) + "\" y=\"" + decimal(y) + "\" width=\"" +
+                   decimal(std::max(step - (step > 4 ? 1 : 0), 0.5)) + "\" height=\"" + decimal(part) + "\"><title>" +
+                   day_text(day) + ": " + number(stack[i]) + " of " + number(total) + " in " + modes[i].name +
+                   "</title></rect>";
         }
     }
     out += "<text x=\"40\" y=\"207\">" + day_text(first) + "</text>";
@@ -189,8 +198,8 @@ std::string picture(const ReportSummary& summary) {
     }
     out += "</svg><p>";
     for (const Mode& mode : modes) {
-        out += std::string("<span class=\"key\"><svg viewBox=\"0 0 10 10\" aria-hidden=\"true\"><rect class=\"") + mode.css +
-               "\" width=\"10\" height=\"10\"/></svg> " + mode.name + "</span>";
+        out += std::string("<span class=\"key\"><svg viewBox=\"0 0 10 10\" aria-hidden=\"true\"><rect class=\"") +
+               mode.css + "\" width=\"10\" height=\"10\"/></svg> " + mode.name + "</span>";
     }
     return out + "</p>";
 }
@@ -200,23 +209,26 @@ std::string picture(const ReportSummary& summary) {
 std::string tiles(const ReportSummary& s) {
     std::string out = "<div class=\"tiles\">";
     const auto tile = [&](std::uint64_t count, const char* classes, const std::string& meaning) {
-        out += std::string("<div class=\"tile\"><b class=\"") + (count > 0 ? classes : "faint") + "\">" + number(count) + "</b>" + meaning + "</div>";
+        out += std::string("<div class=\"tile\"><b class=\"") + (count > 0 ? classes : "faint") + "\">" +
+               number(count) + "</b>" + meaning + "</div>";
     };
     tile(s.clients, "", "clients");
     tile(s.plain, "bad", "in clear text");
     tile(s.tls_not_verifying, "bad", "use TLS, do not verify the server (proven)");
     tile(s.verifying, "good", "verify the server");
     tile(s.unknown, "doubt", "use TLS; not known whether they verify");
-    tile(s.breaks_on_force_ssl, "bad", "break on rds.force_ssl=1 (" + number(s.breaks_on_force_ssl_unknown) + " not known)");
-    tile(s.breaks_on_ca_rotation, "bad", "not ready for the CA rotation (" + number(s.breaks_on_ca_rotation_unknown) + " not known)");
+    tile(s.breaks_on_force_ssl, "bad",
+         "break on rds.force_ssl=1 (" + number(s.breaks_on_force_ssl_unknown) + " not known)");
+    tile(s.breaks_on_ca_rotation, "bad",
+         "not ready for the CA rotation (" + number(s.breaks_on_ca_rotation_unknown) + " not known)");
     tile(s.weak, "bad", "weak");
     if (s.falls_back > 0) tile(s.falls_back, "bad", "fall back to clear text");
     if (s.never_logged_in > 0) tile(s.never_logged_in, "doubt", "never logged in");
     if (s.bridged > 0) tile(s.bridged, "", "bridged");
     out += "</div>";
     for (const auto& [kind, cost] : s.probes) {
-        out += "<p>Probe " + escaped(kind) + ": shown to " + number(cost.shown) + " connections, " + number(cost.accepted) + " accepted, " +
-               number(cost.refused) + " lost by it.</p>";
+        out += "<p>Probe " + escaped(kind) + ": shown to " + number(cost.shown) + " connections, " +
+               number(cost.accepted) + " accepted, " + number(cost.refused) + " lost by it.</p>";
     }
     return out;
 }
@@ -225,10 +237,12 @@ std::string evidence(const ReportClient& client) {
     const auto& rows = client.row.evidence;
     if (rows.empty()) return "<td class=\"faint\" data-value=\"0\">none</td>";
     std::string out = "<td data-value=\"" + number(rows.size()) + "\"><details><summary>" + number(rows.size()) +
-                      "</summary><table><tr><th>seen</th><th>times</th><th>first</th><th>last</th><th>certificate</th><th>session</th></tr>";
+                      "</summary><table><tr><th>seen</th><th>times</th><th>first</th><th>last</th><th>certificate</"
+                      "th><th>session</th></tr>";
     for (const EvidenceRow& row : rows) {
-        out += "<tr>" + cell(row.evidence + (row.possible ? " (possibly another client's)" : "")) + number_cell(row.count) +
-               time_cell(row.first_seen) + time_cell(row.last_seen) + cell(row.certificate) + cell(row.session, "word") + "</tr>";
+        out += "<tr>" + cell(row.evidence + (row.possible ? " (possibly another client's)" : "")) +
+               number_cell(row.count) + time_cell(row.first_seen) + time_cell(row.last_seen) + cell(row.certificate) +
+               cell(row.session, "word") + "</tr>";
     }
     return out + "</table>" + (client.error.empty() ? "" : "<p>" + escaped(client.error) + "</p>") + "</details></td>";
 }
@@ -242,61 +256,68 @@ std::string clients(const Report& report) {
         const std::string word(to_string(action));
         out += "<option value=\"" + word + "\">" + word + " (" + number(count) + ")</option>";
     }
-    out += "</select></label><output id=\"shown\"></output></form><div class=\"scroll\"><table class=\"sortable\" id=\"clients\">" +
-           head({{"Client"},
-                 {"Process"},
-                 {"User"},
-                 {"Database"},
-                 {"Application"},
-                 {"Action", "number"},
-                 {"sslmode", "number"},
-                 {"Verifies"},
-                 {"Breaks on force_ssl"},
-                 {"Breaks on CA rotation"},
-                 {"Connections", "number"},
-                 {"In clear", "number"},
-                 {"Last seen", "number"},
-                 {"TLS"},
-                 {"Upstream"},
-                 {"Evidence", "number"}}) +
-           "<tbody>";
+    out +=
+        "</select></label><output id=\"shown\"></output></form><div class=\"scroll\"><table class=\"sortable\" "
+        "id=\"clients\">" +
+        head({{"Client"},
+              {"Process"},
+              {"User"},
+              {"Database"},
+              {"Application"},
+              {"Action", "number"},
+              {"sslmode", "number"},
+              {"Verifies"},
+              {"Breaks on force_ssl"},
+              {"Breaks on CA rotation"},
+              {"Connections", "number"},
+              {"In clear", "number"},
+              {"Last seen", "number"},
+              {"TLS"},
+              {"Upstream"},
+              {"Evidence", "number"}}) +
+        "<tbody>";
     for (const ReportClient& client : report.clients) {
         const ClientIdentity& who = client.row.who;
         const std::string word(to_string(client.action));
         out += "<tr data-action=\"" + word + "\">" + cell(who.client_addr) + cell(who.client_exe) +
-               (client.known ? cell(who.usename) : cell("(not known)", "faint")) + cell(who.datname) + cell(who.application_name) +
-               "<td class=\"word\" data-value=\"" + std::to_string(static_cast<int>(client.action)) + "\">" + word + "</td>" +
-               "<td class=\"word\" data-value=\"" + std::to_string(static_cast<int>(client.sslmode.min) * 10 + static_cast<int>(client.sslmode.max)) +
+               (client.known ? cell(who.usename) : cell("(not known)", "faint")) + cell(who.datname) +
+               cell(who.application_name) + "<td class=\"word\" data-value=\"" +
+               std::to_string(static_cast<int>(client.action)) + "\">" + word + "</td>" +
+               "<td class=\"word\" data-value=\"" +
+               std::to_string(static_cast<int>(client.sslmode.min) * 10 + static_cast<int>(client.sslmode.max)) +
                "\">" + escaped(interval_text(client.sslmode)) + (client.changed ? " (changed)" : "") + "</td>" +
-               answer_cell(protocol::to_string(client.verifies), "no") + answer_cell(protocol::to_string(client.breaks_on_force_ssl), "yes") +
-               answer_cell(protocol::to_string(client.breaks_on_ca_rotation), "yes") + number_cell(client.row.connections) +
-               number_cell(client.row.plain) + time_cell(client.row.last_seen) + cell(client.row.version, "word") + cell(who.upstream) +
-               evidence(client) + "</tr>\n";
+               answer_cell(protocol::to_string(client.verifies), "no") +
+               answer_cell(protocol::to_string(client.breaks_on_force_ssl), "yes") +
+               answer_cell(protocol::to_string(client.breaks_on_ca_rotation), "yes") +
+               number_cell(client.row.connections) + number_cell(client.row.plain) + time_cell(client.row.last_seen) +
+               cell(client.row.version, "word") + cell(who.upstream) + evidence(client) + "</tr>\n";
     }
     return out + "</tbody></table></div>";
 }
 
 std::string certificates(const Report& report) {
     if (report.upstream_certificates.empty()) return "";
-    std::string out = "<h2>Certificates of the servers</h2><div class=\"scroll\"><table class=\"sortable\" id=\"certificates\">" +
-                      head({{"Upstream"},
-                            {"Address"},
-                            {"Subject"},
-                            {"Issuer"},
-                            {"Anchor"},
-                            {"Expires", "number"},
-                            {"First seen", "number"},
-                            {"Last seen", "number"},
-                            {"Candidate CA alone"}}) +
-                      "<tbody>";
+    std::string out =
+        "<h2>Certificates of the servers</h2><div class=\"scroll\"><table class=\"sortable\" id=\"certificates\">" +
+        head({{"Upstream"},
+              {"Address"},
+              {"Subject"},
+              {"Issuer"},
+              {"Anchor"},
+              {"Expires", "number"},
+              {"First seen", "number"},
+              {"Last seen", "number"},
+              {"Candidate CA alone"}}) +
+        "<tbody>";
     for (const ReportCertificate& certificate : report.upstream_certificates) {
         const UpstreamCertificateRow& row = certificate.row;
         std::string candidate = "not rehearsed";
         if (row.candidate_ok) candidate = *row.candidate_ok ? "suffices" : "does not suffice";
         if (row.candidate_ok && row.candidate_since) candidate += " since " + time_text(*row.candidate_since);
-        out += std::string("<tr") + (certificate.current ? "" : " class=\"faint\"") + ">" + cell(row.upstream) + cell(row.upstream_addr) +
-               cell(row.subject) + cell(row.issuer) + cell(row.anchor) + time_cell(row.not_after) + time_cell(row.first_seen) +
-               time_cell(row.last_seen) + cell(certificate.current ? candidate : candidate + "; replaced") + "</tr>\n";
+        out += std::string("<tr") + (certificate.current ? "" : " class=\"faint\"") + ">" + cell(row.upstream) +
+               cell(row.upstream_addr) + cell(row.subject) + cell(row.issuer) + cell(row.anchor) +
+               time_cell(row.not_after) + time_cell(row.first_seen) + time_cell(row.last_seen) +
+               cell(certificate.current ? candidate : candidate + "; replaced") + "</tr>\n";
     }
     return out + "</tbody></table></div>";
 }
@@ -318,21 +339,22 @@ std::string explanations(const Report& report) {
 std::string to_html(const Report& report, Microseconds now) {
     const ReportSummary& s = report.summary;
     std::string out =
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" "
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<meta "
+        "http-equiv=\"Content-Security-Policy\" "
         "content=\"default-src "
         "'none'; style-src " +
         source_hash(style) + "; script-src " + source_hash(script) +
         "; base-uri 'none'; form-action 'none'\">\n<meta name=\"viewport\" content=\"width=device-width\">\n"
         "<title>pgairlock: migration report</title>\n<style>";
     out += style;
-    out += "</style></head>\n<body><h1>Migration report</h1><p class=\"faint\">Made " + time_text(now) + " from " + number(s.connections) +
-           " connections";
+    out += "</style></head>\n<body><h1>Migration report</h1><p class=\"faint\">Made " + time_text(now) + " from " +
+           number(s.connections) + " connections";
     if (s.clients > 0) out += ", seen from " + time_text(s.first_seen) + " to " + time_text(s.last_seen);
     if (report.since) out += "; what was not seen since " + time_text(*report.since) + " is left out";
-    out +=
-        ".</p>\n" + tiles(s) + "\n" + picture(s) + "\n" + clients(report) + "\n" + certificates(report) + "\n" + explanations(report) + "\n<script>";
+    out += ".</p>\n" + tiles(s) + "\n" + picture(s) + "\n" + clients(report) + "\n" + certificates(report) + "\n" +
+           explanations(report) + "\n<script>";
     out += script;
     return out + "</script></body></html>\n";
 }
 
-}  // namespace proxy
+}  // namespace proxy::report

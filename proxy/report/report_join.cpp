@@ -5,27 +5,32 @@
 
 #include "proxy/report/report.hpp"
 
-namespace proxy {
+namespace proxy::report {
 namespace {
 
 using protocol::Evidence;
 
-/// A client that went on to accept a certificate, or had accepted it before, is not who refuses the same one later: another
-/// program with the same address is. What was refused first and accepted afterwards is a client that was repaired.
+/// A client that went on to accept a certificate, or had accepted it before, is not who refuses the
+/// same one later: another program with the same address is. What was refused first and accepted
+/// afterwards is a client that was repaired.
 bool is_another_programs(const EvidenceRow& handshake, const ClientRow& client) {
     const auto evidence = protocol::parse_evidence(handshake.evidence);
-    if (evidence != Evidence::tls_refused && evidence != Evidence::tls_refused_silently && evidence != Evidence::no_client_hello) return false;
+    if (evidence != Evidence::tls_refused && evidence != Evidence::tls_refused_silently &&
+        evidence != Evidence::no_client_hello)
+        return false;
     return std::any_of(client.evidence.begin(), client.evidence.end(), [&](const EvidenceRow& row) {
         return row.evidence == protocol::label(Evidence::tls_startup) && row.certificate == handshake.certificate &&
                row.first_seen <= handshake.last_seen;
     });
 }
 
-/// Where connections come from before they have names: upstream, address, executable; where that is not known, fingerprint.
+/// Where connections come from before they have names: upstream, address, executable; where that is
+/// not known, fingerprint.
 using Source = std::tuple<std::string, std::string, std::string, std::string>;
 
 Source source(const HandshakeRow& handshake) {
-    return {handshake.upstream, handshake.client_addr, handshake.client_exe, handshake.client_exe.empty() ? handshake.ja4 : ""};
+    return {handshake.upstream, handshake.client_addr, handshake.client_exe,
+            handshake.client_exe.empty() ? handshake.ja4 : ""};
 }
 
 bool is_nowhere(const Source& source) { return std::get<2>(source).empty() && std::get<3>(source).empty(); }
@@ -50,7 +55,8 @@ bool has_seen(const ClientRow& client, Evidence evidence) {
                        [&](const EvidenceRow& row) { return row.evidence == protocol::label(evidence); });
 }
 
-/// A client that falls back comes within seconds (sources.cpp); the clocks of two proxies, and what is noted late, take the rest.
+/// A client that falls back comes within seconds (sources.cpp); the clocks of two proxies, and what
+/// is noted late, take the rest.
 constexpr Microseconds fallback_time = 60'000'000;
 
 /// A client went on in clear after what may have been its own failure with TLS, or somebody else's.
@@ -69,29 +75,37 @@ Fallbacks fallbacks(const std::vector<ClientRow>& clients) {
     Fallbacks out;
     for (std::size_t i = 0; i < clients.size(); ++i) {
         const ClientIdentity& who = clients[i].who;
-        // Whoever came in clear also when nobody had failed does so by itself. On this host that may have been another program with these names.
+        // Whoever came in clear also when nobody had failed does so by itself. On this host that
+        // may have been another program with these names.
         const bool from_this_host = clients[i].client_uid.has_value();
         if (!from_this_host && has_seen(clients[i], Evidence::clear_startup)) continue;
         for (const EvidenceRow& row : clients[i].evidence) {
             const auto evidence = protocol::parse_evidence(row.evidence);
             const bool after_no = evidence == Evidence::clear_startup_after_declined;
-            if (!after_no && evidence != Evidence::clear_startup_after_tls && evidence != Evidence::clear_startup_after_tls_login) continue;
-            out[{who.upstream, who.client_addr}].push_back({i, &who.client_exe, after_no, row.first_seen, row.last_seen});
+            if (!after_no && evidence != Evidence::clear_startup_after_tls &&
+                evidence != Evidence::clear_startup_after_tls_login)
+                continue;
+            out[{who.upstream, who.client_addr}].push_back(
+                {i, &who.client_exe, after_no, row.first_seen, row.last_seen});
         }
     }
     return out;
 }
 
-/// Another client than `owners`, one whose executable was not found or that was never seen with TLS, went on in clear after what looks like this
-/// handshake. So it may be that client's: one that does not insist.
-bool another_may_have_gone_on(const Fallbacks& fallbacks, const std::vector<std::size_t>& owners, const HandshakeRow& handshake) {
+/// Another client than `owners`, one whose executable was not found or that was never seen with
+/// TLS, went on in clear after what looks like this handshake. So it may be that client's: one that
+/// does not insist.
+bool another_may_have_gone_on(const Fallbacks& fallbacks, const std::vector<std::size_t>& owners,
+                              const HandshakeRow& handshake) {
     const auto there = fallbacks.find({handshake.upstream, handshake.client_addr});
     if (there == fallbacks.end()) return false;
     const bool after_no = protocol::parse_evidence(handshake.evidence.evidence) == Evidence::closed_after_no;
     const EvidenceRow& failed = handshake.evidence;
     return std::any_of(there->second.begin(), there->second.end(), [&](const Fallback& fallback) {
-        const bool is_another_program = !handshake.client_exe.empty() && !fallback.exe->empty() && handshake.client_exe != *fallback.exe;
-        const bool at_the_time = fallback.first_seen <= failed.last_seen + fallback_time && failed.first_seen <= fallback.last_seen + fallback_time;
+        const bool is_another_program =
+            !handshake.client_exe.empty() && !fallback.exe->empty() && handshake.client_exe != *fallback.exe;
+        const bool at_the_time = fallback.first_seen <= failed.last_seen + fallback_time &&
+                                 failed.first_seen <= fallback.last_seen + fallback_time;
         return fallback.after_no == after_no && at_the_time && !is_another_program &&
                !std::binary_search(owners.begin(), owners.end(), fallback.client);
     });
@@ -175,4 +189,4 @@ std::vector<ReportClient> join(const InventoryRows& inventory) {
     return clients;
 }
 
-}  // namespace proxy
+}  // namespace proxy::report

@@ -5,12 +5,14 @@
 #include "protocol/utf8.hpp"
 #include "proxy/report/report.hpp"
 
-namespace proxy {
+namespace proxy::report {
 namespace {
 
 namespace json = boost::json;
 
-json::value text(std::string_view value) { return value.empty() ? json::value(nullptr) : json::value(protocol::as_utf8(value)); }
+json::value text(std::string_view value) {
+    return value.empty() ? json::value(nullptr) : json::value(protocol::as_utf8(value));
+}
 
 json::value time(Microseconds value) { return value == 0 ? json::value(nullptr) : json::value(time_text(value)); }
 
@@ -20,8 +22,11 @@ json::value name(const ReportClient& client, std::string_view value) {
 }
 
 json::object to_json(const ProbeCost& cost) {
-    return {
-        {"kind", cost.kind}, {"shown", cost.shown}, {"accepted", cost.accepted}, {"refused", cost.refused}, {"last_shown", time(cost.last_shown)}};
+    return {{"kind", cost.kind},
+            {"shown", cost.shown},
+            {"accepted", cost.accepted},
+            {"refused", cost.refused},
+            {"last_shown", time(cost.last_shown)}};
 }
 
 json::object to_json(const EvidenceRow& row) {
@@ -45,7 +50,8 @@ std::map<std::string, std::uint64_t> modes(const ReportClient& client) {
 std::vector<std::string> labels(const ReportClient& client, bool possible) {
     std::vector<std::string> out;
     for (const EvidenceRow& row : client.row.evidence) {
-        if (row.possible == possible && std::find(out.begin(), out.end(), row.evidence) == out.end()) out.push_back(row.evidence);
+        if (row.possible == possible && std::find(out.begin(), out.end(), row.evidence) == out.end())
+            out.push_back(row.evidence);
     }
     return out;
 }
@@ -164,7 +170,8 @@ std::string cell(std::string_view value) {
     std::string safe;
     if (!value.empty() && std::string_view("=+-@\t\r\n").find(value.front()) != std::string_view::npos) safe = "'";
     safe += protocol::as_utf8(value);
-    if (safe.find_first_of(",\"\r\n") == std::string::npos && !safe.starts_with(' ') && !safe.ends_with(' ')) return safe;
+    if (safe.find_first_of(",\"\r\n") == std::string::npos && !safe.starts_with(' ') && !safe.ends_with(' '))
+        return safe;
     std::string quoted = "\"";
     for (const char c : safe) {
         quoted += c;
@@ -193,9 +200,11 @@ std::string to_json(const Report& report) {
     json::array clients;
     for (const ReportClient& client : report.clients) clients.push_back(to_json(client));
     json::array certificates;
-    for (const ReportCertificate& certificate : report.upstream_certificates) certificates.push_back(to_json(certificate));
-    return json::serialize(
-               json::object{{"summary", summary(report)}, {"clients", std::move(clients)}, {"upstream_certificates", std::move(certificates)}}) +
+    for (const ReportCertificate& certificate : report.upstream_certificates)
+        certificates.push_back(to_json(certificate));
+    return json::serialize(json::object{{"summary", summary(report)},
+                                        {"clients", std::move(clients)},
+                                        {"upstream_certificates", std::move(certificates)}}) +
            "\n";
 }
 
@@ -262,4 +271,4 @@ std::string to_csv(const Report& report) {
     return out;
 }
 
-}  // namespace proxy
+}  // namespace proxy::report

@@ -4,7 +4,7 @@
 
 #include "proxy/report/report.hpp"
 
-namespace proxy {
+namespace proxy::report {
 namespace {
 
 constexpr Microseconds day_length = 86'400'000'000;
@@ -37,7 +37,9 @@ void add_client(ClientRow& into, const ClientRow& from) {
 
 void add_certificate(UpstreamCertificateRow& into, const UpstreamCertificateRow& from) {
     if (into.candidate_ok == from.candidate_ok) {
-        if (from.candidate_since) into.candidate_since = std::min(into.candidate_since.value_or(*from.candidate_since), *from.candidate_since);
+        if (from.candidate_since)
+            into.candidate_since =
+                std::min(into.candidate_since.value_or(*from.candidate_since), *from.candidate_since);
     } else if (!into.candidate_ok || (from.candidate_ok && from.last_seen > into.last_seen)) {
         // Proxies with different candidates: who saw it last is believed.
         into.candidate_ok = from.candidate_ok;
@@ -62,12 +64,14 @@ Microseconds newest(const InventoryRows& inventory) {
     return newest;
 }
 
-/// A proxy's file and a fleet's copy of it are the same knowledge: the newer is taken, nothing is counted twice.
+/// A proxy's file and a fleet's copy of it are the same knowledge: the newer is taken, nothing is
+/// counted twice.
 std::vector<const InventoryRows*> distinct(const std::vector<InventoryRows>& inventories) {
     std::vector<const InventoryRows*> out;
     for (const InventoryRows& inventory : inventories) {
-        const auto same = std::find_if(
-            out.begin(), out.end(), [&](const InventoryRows* other) { return !inventory.instance.empty() && other->instance == inventory.instance; });
+        const auto same = std::find_if(out.begin(), out.end(), [&](const InventoryRows* other) {
+            return !inventory.instance.empty() && other->instance == inventory.instance;
+        });
         if (same == out.end()) {
             out.push_back(&inventory);
         } else if (newest(inventory) >= newest(**same)) {
@@ -119,18 +123,20 @@ InventoryRows merge(const std::vector<InventoryRows>& inventories) {
     std::map<ClientIdentity, ClientRow> clients;
     std::map<std::tuple<std::string, std::string, std::string>, UpstreamCertificateRow> certificates;
     std::map<std::tuple<std::string, std::string, std::string, std::string>, ProbeRow> probes;
-    std::map<std::tuple<std::string, std::string, std::string, std::string, std::string, std::string>, HandshakeRow> handshakes;
+    std::map<std::tuple<std::string, std::string, std::string, std::string, std::string, std::string>, HandshakeRow>
+        handshakes;
     InventoryRows merged;
     for (const InventoryRows* inventory : distinct(inventories)) {
         for (const ClientRow& row : inventory->clients) collect(clients, row.who, row, add_client);
         for (const UpstreamCertificateRow& row : inventory->upstream_certificates) {
             collect(certificates, {row.upstream, row.upstream_addr, row.sha256}, row, add_certificate);
         }
-        for (const ProbeRow& row : inventory->probes) collect(probes, {row.upstream, row.client_addr, row.client_exe, row.kind}, row, add_probe);
+        for (const ProbeRow& row : inventory->probes)
+            collect(probes, {row.upstream, row.client_addr, row.client_exe, row.kind}, row, add_probe);
         for (const HandshakeRow& row : inventory->handshakes) {
             collect(handshakes,
-                    {row.upstream, row.client_addr, row.client_exe, row.client_exe.empty() ? row.ja4 : "", row.evidence.evidence,
-                     row.evidence.certificate},
+                    {row.upstream, row.client_addr, row.client_exe, row.client_exe.empty() ? row.ja4 : "",
+                     row.evidence.evidence, row.evidence.certificate},
                     row, add_handshake);
         }
     }
@@ -171,4 +177,4 @@ bool restrict_to(ReportClient& client, Microseconds since) {
     return true;
 }
 
-}  // namespace proxy
+}  // namespace proxy::report

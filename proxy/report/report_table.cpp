@@ -1,10 +1,11 @@
-// The report for a terminal: at most 120 columns; what is too long is shortened in the middle and in full in the other formats.
+// The report for a terminal: at most 120 columns; what is too long is shortened in the middle and
+// in full in the other formats.
 #include <algorithm>
 #include <array>
 
 #include "proxy/report/report.hpp"
 
-namespace proxy {
+namespace proxy::report {
 namespace {
 
 constexpr std::size_t max_width = 120;
@@ -17,12 +18,13 @@ constexpr const char* bold = "\x1b[1m";
 constexpr const char* dim = "\x1b[2m";
 constexpr const char* reset = "\x1b[0m";
 
-/// Columns of a terminal: East Asian wide characters and emoji take two, combining marks none. Close enough for names.
+/// Columns of a terminal: East Asian wide characters and emoji take two, combining marks none.
+/// Close enough for names.
 std::size_t width(char32_t c) {
     if ((c >= 0x300 && c <= 0x36f) || (c >= 0x200b && c <= 0x200d) || (c >= 0xfe00 && c <= 0xfe0f)) return 0;
-    const bool wide = (c >= 0x1100 && c <= 0x115f) || (c >= 0x2e80 && c <= 0xa4cf) || (c >= 0xac00 && c <= 0xd7a3) || (c >= 0xf900 && c <= 0xfaff) ||
-                      (c >= 0xfe30 && c <= 0xfe6f) || (c >= 0xff00 && c <= 0xff60) || (c >= 0xffe0 && c <= 0xffe6) ||
-                      (c >= 0x1f300 && c <= 0x1faff) || (c >= 0x20000 && c <= 0x3fffd);
+    const bool wide = (c >= 0x1100 && c <= 0x115f) || (c >= 0x2e80 && c <= 0xa4cf) || (c >= 0xac00 && c <= 0xd7a3) ||
+                      (c >= 0xf900 && c <= 0xfaff) || (c >= 0xfe30 && c <= 0xfe6f) || (c >= 0xff00 && c <= 0xff60) ||
+                      (c >= 0xffe0 && c <= 0xffe6) || (c >= 0x1f300 && c <= 0x1faff) || (c >= 0x20000 && c <= 0x3fffd);
     return wide ? 2 : 1;
 }
 
@@ -36,7 +38,10 @@ std::vector<Character> characters(std::string_view text) {
     std::vector<Character> out;
     while (!text.empty()) {
         const auto first = static_cast<unsigned char>(text.front());
-        const std::size_t length = std::min<std::size_t>(text.size(), first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1);
+        const std::size_t length = std::min<std::size_t>(text.size(), first >= 0xf0   ? 4
+                                                                      : first >= 0xe0 ? 3
+                                                                      : first >= 0xc0 ? 2
+                                                                                      : 1);
         char32_t code = length == 1 ? first : first & (0x7f >> length);
         for (std::size_t i = 1; i < length; ++i) code = code << 6 | (static_cast<unsigned char>(text[i]) & 0x3f);
         out.push_back({std::string(text.substr(0, length)), width(code)});
@@ -131,7 +136,8 @@ std::string short_number(std::uint64_t number) {
     for (const auto& [unit, suffix] : units) {
         if (number < unit) continue;
         const std::uint64_t tenths = number / (unit / 10);
-        return tenths >= 1000 ? std::to_string(tenths / 10) + suffix : std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + suffix;
+        return tenths >= 1000 ? std::to_string(tenths / 10) + suffix
+                              : std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + suffix;
     }
     return {};
 }
@@ -158,7 +164,8 @@ Cell answer(std::string_view word, std::string_view bad) {
 }
 
 bool has_possible(const ReportClient& client) {
-    return std::any_of(client.row.evidence.begin(), client.row.evidence.end(), [](const EvidenceRow& row) { return row.possible; });
+    return std::any_of(client.row.evidence.begin(), client.row.evidence.end(),
+                       [](const EvidenceRow& row) { return row.possible; });
 }
 
 const char* colour(Action action) {
@@ -166,7 +173,9 @@ const char* colour(Action action) {
     return action == Action::probe ? yellow : red;
 }
 
-std::string plural(std::uint64_t count, const char* noun) { return std::to_string(count) + " " + noun + (count == 1 ? "" : "s"); }
+std::string plural(std::uint64_t count, const char* noun) {
+    return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
 
 std::string summary(const Report& report, const TableOptions& options) {
     const ReportSummary& s = report.summary;
@@ -176,8 +185,8 @@ std::string summary(const Report& report, const TableOptions& options) {
         const std::string padded = std::string(number.size() < 7 ? 7 - number.size() : 0, ' ') + number;
         out += (options.colours && count > 0 && when_any ? when_any + padded + reset : padded) + "  " + meaning + "\n";
     };
-    out += (options.colours ? std::string(bold) : "") + plural(s.clients, "client") + (options.colours ? reset : "") + ", " +
-           plural(s.connections, "connection");
+    out += (options.colours ? std::string(bold) : "") + plural(s.clients, "client") + (options.colours ? reset : "") +
+           ", " + plural(s.connections, "connection");
     if (s.clients > 0) out += ", from " + time_text(s.first_seen) + " to " + time_text(s.last_seen);
     out += "\n";
     if (report.since) out += "what was not seen since " + time_text(*report.since) + " is left out\n";
@@ -186,16 +195,19 @@ std::string summary(const Report& report, const TableOptions& options) {
     line(s.verifying, "verify the server", green);
     line(s.unknown, "use TLS, and whether they verify is not known", yellow);
     out += "\n";
-    line(s.breaks_on_force_ssl, "break on rds.force_ssl=1; of " + std::to_string(s.breaks_on_force_ssl_unknown) + " it is not known", red);
-    line(s.breaks_on_ca_rotation, "are not ready for the CA rotation; of " + std::to_string(s.breaks_on_ca_rotation_unknown) + " it is not known",
-         red);
+    line(s.breaks_on_force_ssl,
+         "break on rds.force_ssl=1; of " + std::to_string(s.breaks_on_force_ssl_unknown) + " it is not known", red);
+    line(
+        s.breaks_on_ca_rotation,
+        "are not ready for the CA rotation; of " + std::to_string(s.breaks_on_ca_rotation_unknown) + " it is not known",
+        red);
     line(s.weak, "are weak: clear text, no verification, old TLS", red);
     if (s.falls_back > 0) line(s.falls_back, "fall back to clear text when TLS fails", red);
     if (s.never_logged_in > 0) line(s.never_logged_in, "never logged in", yellow);
     if (s.bridged > 0) line(s.bridged, "are asked for their password (bridged SCRAM)", nullptr);
     for (const auto& [kind, cost] : s.probes) {
-        out += "  probe " + printable(kind) + ": shown to " + plural(cost.shown, "connection") + ", " + std::to_string(cost.accepted) +
-               " accepted, " + std::to_string(cost.refused) + " lost by it\n";
+        out += "  probe " + printable(kind) + ": shown to " + plural(cost.shown, "connection") + ", " +
+               std::to_string(cost.accepted) + " accepted, " + std::to_string(cost.refused) + " lost by it\n";
     }
     return out;
 }
@@ -216,7 +228,8 @@ std::string clients(const Report& report, const TableOptions& options) {
         const ClientRow& row = client.row;
         std::array<Cell, 10> cells;
         cells[0].text = source(row.who);
-        cells[1] = client.known ? Cell{printable(row.who.usename) + "@" + printable(row.who.datname)} : Cell{"(not known)", dim};
+        cells[1] = client.known ? Cell{printable(row.who.usename) + "@" + printable(row.who.datname)}
+                                : Cell{"(not known)", dim};
         cells[2].text = printable(row.who.application_name);
         cells[3].text = short_number(row.connections);
         cells[4].text = age(row.last_seen, options.now);
@@ -246,12 +259,14 @@ std::string certificates(const Report& report, const TableOptions& options) {
         cells[1].text = printable(row.upstream_addr);
         cells[2].text = printable(row.issuer);
         cells[3].text = printable(row.anchor);
-        cells[4] = {time_text(row.not_after).substr(0, 10), row.not_after <= options.now && certificate.current ? red : nullptr};
+        cells[4] = {time_text(row.not_after).substr(0, 10),
+                    row.not_after <= options.now && certificate.current ? red : nullptr};
         cells[5].text = time_text(row.first_seen).substr(0, 10);
         if (!row.candidate_ok) {
             cells[6] = {"not rehearsed", dim};
         } else {
-            const std::string since = row.candidate_since ? " since " + time_text(*row.candidate_since).substr(0, 10) : "";
+            const std::string since =
+                row.candidate_since ? " since " + time_text(*row.candidate_since).substr(0, 10) : "";
             cells[6] = {(*row.candidate_ok ? "suffices" : "fails") + since, *row.candidate_ok ? green : red};
         }
         if (!certificate.current) {
@@ -277,8 +292,10 @@ std::string explanations(const Report& report) {
     const auto any = [&](auto&& test) { return std::any_of(report.clients.begin(), report.clients.end(), test); };
     if (any([](const ReportClient& c) { return c.changed; }))
         line("*", "older evidence contradicts the newer and was left out: changed, or two programs");
-    if (any(has_possible)) line("~", "failed handshakes that are this client's or another's, and count for none; see --format json");
-    if (any([](const ReportClient& c) { return !c.known; })) line("(not known)", "only handshakes that failed, which name nobody");
+    if (any(has_possible))
+        line("~", "failed handshakes that are this client's or another's, and count for none; see --format json");
+    if (any([](const ReportClient& c) { return !c.known; }))
+        line("(not known)", "only handshakes that failed, which name nobody");
     for (int i = 0; i < action_count; ++i) {
         const auto action = static_cast<Action>(i);
         if (report.summary.actions.contains(action)) line(std::string(to_string(action)), std::string(explain(action)));
@@ -296,4 +313,4 @@ std::string to_table(const Report& report, const TableOptions& options) {
     return out;
 }
 
-}  // namespace proxy
+}  // namespace proxy::report

@@ -5,10 +5,11 @@
 #include "proxy/report/report.hpp"
 #include "tls/certificates.hpp"
 
-namespace proxy {
+namespace proxy::report {
 namespace {
 
-/// Code points that move the cursor, change colours or reorder what is read: C0, DEL, C1, and Unicode's direction marks.
+/// Code points that move the cursor, change colours or reorder what is read: C0, DEL, C1, and
+/// Unicode's direction marks.
 bool is_harmful(std::string_view sequence) {
     const auto at = [&](std::size_t i) { return static_cast<unsigned char>(sequence[i]); };
     if (sequence.size() == 1) return at(0) < 0x20 || at(0) == 0x7f;
@@ -42,19 +43,27 @@ std::string_view to_string(Action action) noexcept {
 
 std::string_view explain(Action action) noexcept {
     switch (action) {
-        case Action::enable_tls: return "connects in clear text: set sslmode=verify-full with a root certificate, or at least require";
-        case Action::repair_fallback: return "sslmode=prefer: goes on in clear text when TLS or the login over it fails; set verify-full";
-        case Action::fix_root_certificate: return "fails today: has no root certificate, or one that does not know the certificate it is shown";
-        case Action::update_trust_store: return "verifies, and refused the candidate: give it the new CA before the rotation";
-        case Action::verify_the_server: return "uses TLS but would accept an impostor: set sslmode=verify-full with a root certificate";
+        case Action::enable_tls:
+            return "connects in clear text: set sslmode=verify-full with a root certificate, or at least require";
+        case Action::repair_fallback:
+            return "sslmode=prefer: goes on in clear text when TLS or the login over it fails; set verify-full";
+        case Action::fix_root_certificate:
+            return "fails today: has no root certificate, or one that does not know the certificate it is shown";
+        case Action::update_trust_store:
+            return "verifies, and refused the candidate: give it the new CA before the rotation";
+        case Action::verify_the_server:
+            return "uses TLS but would accept an impostor: set sslmode=verify-full with a root certificate";
         case Action::upgrade_tls: return "TLS below 1.2 or a weak cipher: update its TLS library";
-        case Action::probe: return "what it verifies, or whether it accepts the candidate, was never seen: probe it ([audit.probe])";
+        case Action::probe:
+            return "what it verifies, or whether it accepts the candidate, was never seen: probe it ([audit.probe])";
         case Action::none: return "nothing to do";
     }
     return "";
 }
 
-std::string time_text(Microseconds time) { return tls::to_rfc3339(std::chrono::system_clock::time_point(std::chrono::microseconds(time))); }
+std::string time_text(Microseconds time) {
+    return tls::to_rfc3339(std::chrono::system_clock::time_point(std::chrono::microseconds(time)));
+}
 
 std::string day_text(std::int64_t day) { return time_text(day * 86'400'000'000).substr(0, 10); }
 
@@ -80,4 +89,4 @@ std::string interval_text(protocol::SslModeInterval interval) {
     return min + ".." + max;
 }
 
-}  // namespace proxy
+}  // namespace proxy::report

@@ -13,7 +13,8 @@ using config::ProbeKind;
 /// RFC 2606: nobody's, ever.
 constexpr const char* nobodys_name = "wrong-name.pgairlock.invalid";
 
-/// Both key types, as for the generated certificate: a client must find one that it understands, or its refusal would not be about trust.
+/// Both key types, as for the generated certificate: a client must find one that it understands, or
+/// its refusal would not be about trust.
 std::vector<tls::KeyPair> leaves(const tls::Authority& authority, const tls::Names& names) {
     std::vector<tls::KeyPair> pairs;
     pairs.push_back(tls::new_leaf(authority, names, tls::LeafKey::ecdsa));
@@ -30,8 +31,8 @@ tls::Names same_names(const tls::ServerContext& real) {
     return tls::completed(std::move(names));
 }
 
-std::vector<tls::KeyPair> wrong_name_leaves(const config::Probe& settings, const tls::ServerContext& real, const std::string& state_dir,
-                                            std::vector<config::Diagnostic>& warnings) {
+std::vector<tls::KeyPair> wrong_name_leaves(const config::Probe& settings, const tls::ServerContext& real,
+                                            const std::string& state_dir, std::vector<config::Diagnostic>& warnings) {
     const std::string dir = settings.ca_dir.empty() ? state_dir + "/tls" : settings.ca_dir;
     std::string why;
     try {
@@ -47,8 +48,9 @@ std::vector<tls::KeyPair> wrong_name_leaves(const config::Probe& settings, const
 
 }  // namespace
 
-ProbeContexts load_probes(const config::Probe& settings, const config::ListenerTls& listener, const tls::ServerContext& real,
-                          const std::string& state_dir, std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings) {
+ProbeContexts load_probes(const config::Probe& settings, const config::ListenerTls& listener,
+                          const tls::ServerContext& real, const std::string& state_dir,
+                          std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings) {
     ProbeContexts contexts;
     for (const ProbeKind kind : settings.kinds) {
         std::vector<tls::KeyPair> pairs;
@@ -62,8 +64,8 @@ ProbeContexts load_probes(const config::Probe& settings, const config::ListenerT
                 break;
         }
         if (pairs.empty()) continue;
-        contexts[static_cast<std::size_t>(kind)] =
-            std::make_unique<const tls::ServerContext>(listener, std::move(pairs), "probe: " + std::string(config::to_string(kind)), errors);
+        contexts[static_cast<std::size_t>(kind)] = std::make_unique<const tls::ServerContext>(
+            listener, std::move(pairs), "probe: " + std::string(config::to_string(kind)), errors);
     }
     return contexts;
 }

@@ -10,16 +10,20 @@
 namespace proxy {
 namespace {
 
-/// The first start: a private CA and one RSA and one ECDSA certificate, so that every client finds one that it understands.
-void use_generated_certificate(config::ListenerTls& tls, const std::string& state_dir, std::vector<config::Diagnostic>& errors) {
+/// The first start: a private CA and one RSA and one ECDSA certificate, so that every client finds
+/// one that it understands.
+void use_generated_certificate(config::ListenerTls& tls, const std::string& state_dir,
+                               std::vector<config::Diagnostic>& errors) {
     try {
         const tls::IssuedFiles files = tls::ensure(state_dir + "/tls");
         const auto file = [&](const std::string& path) { return config::File{.path = path, .origin = tls.origin}; };
         tls.cert_file = file(files.ecdsa_cert);
         tls.key_file = file(files.ecdsa_key);
-        tls.certificate.push_back({.cert_file = file(files.rsa_cert), .key_file = file(files.rsa_key), .server_names = {}});
+        tls.certificate.push_back(
+            {.cert_file = file(files.rsa_cert), .key_file = file(files.rsa_key), .server_names = {}});
     } catch (const std::exception& error) {
-        errors.push_back({tls.origin, std::string("no cert_file is given and none could be generated: ") + error.what()});
+        errors.push_back(
+            {tls.origin, std::string("no cert_file is given and none could be generated: ") + error.what()});
     }
 }
 
@@ -48,7 +52,8 @@ protocol::Buffer AuthRoute::salt_for(const std::string& name) const {
 }
 
 bool ListenerRoute::allows(const std::array<std::uint8_t, 16>& address) const noexcept {
-    return std::any_of(settings.allow.begin(), settings.allow.end(), [&](const config::Cidr& range) { return range.contains(address); });
+    return std::any_of(settings.allow.begin(), settings.allow.end(),
+                       [&](const config::Cidr& range) { return range.contains(address); });
 }
 
 LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir) {
@@ -68,7 +73,8 @@ LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir
     for (config::Listener settings : config.listeners) {
         config::ListenerTls& tls = settings.tls;
         const bool wants_tls = tls.mode != config::ClientTlsMode::disable;
-        if (wants_tls && !tls.cert_file && tls.certificate.empty()) use_generated_certificate(tls, state_dir, loaded.errors);
+        if (wants_tls && !tls.cert_file && tls.certificate.empty())
+            use_generated_certificate(tls, state_dir, loaded.errors);
         auto route = std::make_shared<ListenerRoute>();
         route->settings = settings;
         route->upstream = upstreams.at(settings.upstream);
@@ -77,8 +83,11 @@ LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir
         const bool has_certificate = tls.cert_file || !tls.certificate.empty();
         if (wants_tls && has_certificate) {
             route->tls = std::make_unique<const tls::ServerContext>(tls, loaded.errors, loaded.warnings);
-            const bool probed = config.audit.probe.enabled && tls.trust == config::Trust::distributed && loaded.errors.empty();
-            if (probed) route->probes = load_probes(config.audit.probe, tls, *route->tls, state_dir, loaded.errors, loaded.warnings);
+            const bool probed =
+                config.audit.probe.enabled && tls.trust == config::Trust::distributed && loaded.errors.empty();
+            if (probed)
+                route->probes =
+                    load_probes(config.audit.probe, tls, *route->tls, state_dir, loaded.errors, loaded.warnings);
         }
         snapshot->listeners.push_back(std::move(route));
     }

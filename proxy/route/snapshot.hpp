@@ -1,4 +1,5 @@
-// One state of the configuration with everything it names loaded: what a reload swaps as a whole, and what a session keeps as it began.
+// One state of the configuration with everything it names loaded: what a reload swaps as a whole,
+// and what a session keeps as it began.
 #pragma once
 
 #include <array>
@@ -27,7 +28,8 @@ struct AuthRoute {
     protocol::ScramKey salt_key;  ///< makes salts for users that have none
 
     const protocol::ScramUser* find(const std::string& name) const noexcept;
-    /// Always the same for the same name and users_file, on every machine: a stranger cannot tell whether there is such a user.
+    /// Always the same for the same name and users_file, on every machine: a stranger cannot tell
+    /// whether there is such a user.
     protocol::Buffer salt_for(const std::string& name) const;
 };
 
@@ -45,7 +47,8 @@ struct ListenerRoute {
 };
 
 struct Snapshot {
-    config::Config config;  ///< as written: without the paths of generated certificates, so that a reload may renew those
+    config::Config
+        config;  ///< as written: without the paths of generated certificates, so that a reload may renew those
     std::vector<std::shared_ptr<const ListenerRoute>> listeners;  ///< in the order of config.listeners
     std::vector<std::shared_ptr<const UpstreamRoute>> upstreams;  ///< in the order of config.upstreams
 };
@@ -56,11 +59,12 @@ struct LoadedSnapshot {
     std::vector<config::Diagnostic> warnings;
 };
 
-/// Loads every certificate, key, CA file and users_file. A listener without a certificate gets the generated one of `state_dir`, which is made now if
-/// there is none.
+/// Loads every certificate, key, CA file and users_file. A listener without a certificate gets the
+/// generated one of `state_dir`, which is made now if there is none.
 LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir);
 
-/// The files a snapshot was made of (certificates, keys, CA files, users_file), for whoever watches them.
+/// The files a snapshot was made of (certificates, keys, CA files, users_file), for whoever watches
+/// them.
 std::vector<std::string> files_of(const Snapshot& snapshot);
 
 /// "listening on ADDRESS -> UPSTREAM (SSLMODE)" without the address: shown on start and on reload.

@@ -1,4 +1,5 @@
-// Notices that files have changed, by content: certificates are replaced in place, by rename, or behind symbolic links (Kubernetes).
+// Notices that files have changed, by content: certificates are replaced in place, by rename, or
+// behind symbolic links (Kubernetes).
 #pragma once
 
 #include <map>
@@ -12,8 +13,9 @@ class FileWatch {
     /// Begins with what the files hold now.
     explicit FileWatch(const std::vector<std::string>& files);
 
-    /// To be called about once a second. True once when the content of any file differs from what was last reported, and has not moved since
-    /// the call before, so that a certificate and its key, written one after the other, are seen together.
+    /// To be called about once a second. True once when the content of any file differs from what
+    /// was last reported, and has not moved since the call before, so that a certificate and its
+    /// key, written one after the other, are seen together.
     bool changed();
 
    private:

@@ -17,7 +17,8 @@
 namespace proxy {
 namespace {
 
-/// As nginx and PostgreSQL's default for busy servers: a burst of reconnecting clients must not be dropped by the kernel.
+/// As nginx and PostgreSQL's default for busy servers: a burst of reconnecting clients must not be
+/// dropped by the kernel.
 constexpr int backlog = 4096;
 /// Out of descriptors: others may be closed meanwhile.
 constexpr std::chrono::milliseconds accept_backoff{100};
@@ -40,13 +41,15 @@ BoundSocket bind_tcp(const config::Address& address) {
     hints.ai_flags = AI_PASSIVE;
     addrinfo* found = nullptr;
     const char* host = address.host.empty() || address.host == "*" ? nullptr : address.host.c_str();
-    if (const int error = getaddrinfo(host, std::to_string(address.port).c_str(), &hints, &found)) fail(address, gai_strerror(error));
+    if (const int error = getaddrinfo(host, std::to_string(address.port).c_str(), &hints, &found))
+        fail(address, gai_strerror(error));
     const std::unique_ptr<addrinfo, void (*)(addrinfo*)> guard(found, freeaddrinfo);
     const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) fail(address, std::strerror(errno));
     const int on = 1;
     ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (::bind(fd, found->ai_addr, found->ai_addrlen) != 0 || ::listen(fd, backlog) != 0) fail(address, std::strerror(errno), fd);
+    if (::bind(fd, found->ai_addr, found->ai_addrlen) != 0 || ::listen(fd, backlog) != 0)
+        fail(address, std::strerror(errno), fd);
     return {.fd = fd, .address = local_address(fd), .unix_path = {}};
 }
 
@@ -90,7 +93,8 @@ Peer describe_peer(const sockaddr_storage& storage) {
         std::memcpy(peer.bytes.data(), &v6.sin6_addr, 16);
         // A v4 client on a v6 socket keeps its v4 name, so that it is the same client everywhere.
         const bool mapped = IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr);
-        peer.address = mapped ? inet_ntop(AF_INET, &peer.bytes[12], text, sizeof text) : inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+        peer.address = mapped ? inet_ntop(AF_INET, &peer.bytes[12], text, sizeof text)
+                              : inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
         peer.port = ntohs(v6.sin6_port);
     }
     return peer;
@@ -102,7 +106,8 @@ BoundSocket bind_listener(const config::Address& address) {
     return address.kind == config::Address::Kind::unix_socket ? bind_unix(address) : bind_tcp(address);
 }
 
-Listener::Listener(asio::io_context& io, BoundSocket bound) : bound_(std::move(bound)), socket_(io.get_executor()), backoff_(io.get_executor()) {
+Listener::Listener(asio::io_context& io, BoundSocket bound)
+    : bound_(std::move(bound)), socket_(io.get_executor()), backoff_(io.get_executor()) {
     socket_.assign(asio::generic::stream_protocol(bound_.unix_path.empty() ? AF_INET : AF_UNIX, 0), bound_.fd);
 }
 
@@ -148,7 +153,8 @@ bool Listener::accept_all() {
             case ENFILE:
             case ENOBUFS:
             case ENOMEM:
-                spdlog::error("cannot accept a connection on {}: {} (raise LimitNOFILE or ulimit -n)", bound_.address, std::strerror(errno));
+                spdlog::error("cannot accept a connection on {}: {} (raise LimitNOFILE or ulimit -n)", bound_.address,
+                              std::strerror(errno));
                 return false;
             default: break;  // this one connection is gone already (accept(2), "Error handling")
         }

@@ -16,7 +16,8 @@ namespace {
 class JsonMessage : public spdlog::custom_flag_formatter {
    public:
     void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
-        const std::string text = boost::json::serialize(boost::json::string(std::string_view(message.payload.data(), message.payload.size())));
+        const std::string text = boost::json::serialize(
+            boost::json::string(std::string_view(message.payload.data(), message.payload.size())));
         out.append(text.data(), text.data() + text.size());
     }
     std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JsonMessage>(); }
@@ -35,7 +36,8 @@ spdlog::sink_ptr make_sink(const config::Log& settings) {
     }
     auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
     if (settings.format == config::LogFormat::json) {
-        formatter->add_flag<JsonMessage>('*').set_pattern(R"({"ts":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":%*})");
+        formatter->add_flag<JsonMessage>('*').set_pattern(
+            R"({"ts":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":%*})");
     } else {
         formatter->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v");
     }

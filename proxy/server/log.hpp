@@ -1,4 +1,5 @@
-// Sets spdlog's default logger up: stderr or a file, text or JSON lines. Code logs through spdlog itself.
+// Sets spdlog's default logger up: stderr or a file, text or JSON lines. Code logs through spdlog
+// itself.
 #pragma once
 
 #include "config/config.hpp"

@@ -23,7 +23,8 @@ using namespace std::chrono_literals;
 
 constexpr auto watch_interval = 1s;
 constexpr auto drain_poll_interval = 50ms;
-/// Refusals in progress: each may cost a TLS handshake and the time that a client takes to hear it, so their number is bounded too.
+/// Refusals in progress: each may cost a TLS handshake and the time that a client takes to hear it,
+/// so their number is bounded too.
 constexpr unsigned max_refusals = 256;
 
 std::string random_prefix() {
@@ -48,8 +49,10 @@ std::unique_ptr<Inventory> open_inventory(const config::Audit& audit, const std:
     auto inventory = std::make_unique<Inventory>(path, audit.inventory_retention);
     inventory->restore(probes);
     if (shared) {
-        inventory->share(std::make_unique<Fleet>(
-            Fleet::Settings{.url = audit.inventory, .file = path, .instance = inventory->instance(), .retention = audit.inventory_retention}));
+        inventory->share(std::make_unique<Fleet>(Fleet::Settings{.url = audit.inventory,
+                                                                 .file = path,
+                                                                 .instance = inventory->instance(),
+                                                                 .retention = audit.inventory_retention}));
     }
     return inventory;
 }
@@ -62,8 +65,9 @@ void raise_descriptor_limit(unsigned max_connections) {
     ::setrlimit(RLIMIT_NOFILE, &limit);
     const rlim_t needed = rlim_t{max_connections} * 2 + 64;
     if (limit.rlim_cur < needed) {
-        spdlog::warn("max_connections = {} needs {} file descriptors, but the limit is {}: raise LimitNOFILE or ulimit -n", max_connections, needed,
-                     limit.rlim_cur);
+        spdlog::warn(
+            "max_connections = {} needs {} file descriptors, but the limit is {}: raise LimitNOFILE or ulimit -n",
+            max_connections, needed, limit.rlim_cur);
     }
 }
 
@@ -99,10 +103,12 @@ void announce_probes(const Snapshot& snapshot) {
         }
         if (kinds.empty()) continue;
         spdlog::warn(
-            "certificate probes are on for listener \"{}\" ({}): up to {:.0f}% of each client's TLS connections {}, and at most {} of "
+            "certificate probes are on for listener \"{}\" ({}): up to {:.0f}% of each client's TLS connections {}, "
+            "and at most {} of "
             "them lost by one client in {} h",
-            route->settings.name, kinds, probe.fraction * 100, probe.window.empty() ? "at any time" : "in the configured windows",
-            probe.max_per_client, std::chrono::duration_cast<std::chrono::hours>(probe.cooldown).count());
+            route->settings.name, kinds, probe.fraction * 100,
+            probe.window.empty() ? "at any time" : "in the configured windows", probe.max_per_client,
+            std::chrono::duration_cast<std::chrono::hours>(probe.cooldown).count());
     }
 }
 
@@ -122,7 +128,8 @@ Refusal not_allowed(const ListenerRoute& route, const Peer& peer) {
     return {.reason = "address_not_allowed",
             .response = {.severity = "FATAL",
                          .sqlstate = "28000",
-                         .message = "no entry in \"allow\" of listener \"" + route.settings.name + "\" for host \"" + peer.address + "\"",
+                         .message = "no entry in \"allow\" of listener \"" + route.settings.name + "\" for host \"" +
+                                    peer.address + "\"",
                          .detail = {},
                          .hint = "Add the address to listener.allow in pgairlock's configuration."}};
 }
@@ -179,8 +186,10 @@ void Server::run() {
     asio::co_spawn(io_.get_executor(), watch_files(), asio::detached);
     report(EventKind::started, "pgairlock " + version() + ", " + std::to_string(threads) + " threads");
     for (const Bound& bound : bound_) {
-        bound.socket->start([this, listener = bound.listener](int fd, const Peer& peer) { accept(listener, fd, peer); });
-        const std::string line = "listening on " + bound.socket->address() + " -> " + target_text(*snapshot_->listeners[bound.listener]);
+        bound.socket->start(
+            [this, listener = bound.listener](int fd, const Peer& peer) { accept(listener, fd, peer); });
+        const std::string line =
+            "listening on " + bound.socket->address() + " -> " + target_text(*snapshot_->listeners[bound.listener]);
         spdlog::info(line);
         if (snapshot_->config.audit.file != "-") std::printf("%s\n", line.c_str());
     }
@@ -241,7 +250,8 @@ void Server::accept(std::size_t listener, int fd, const Peer& peer) {
         const std::lock_guard lock(per_address_mutex_);
         ++per_address_[peer.address];
     }
-    const auto least = std::min_element(workers_.begin(), workers_.end(), [](const auto& a, const auto& b) { return a->load() < b->load(); });
+    const auto least = std::min_element(workers_.begin(), workers_.end(),
+                                        [](const auto& a, const auto& b) { return a->load() < b->load(); });
     (*least)->run_session(fd, peer.family,
                           {.route = std::move(route),
                            .session = next_session(),
@@ -328,7 +338,8 @@ tls::Awaitable<> Server::watch_files() {
         const auto [error] = co_await watch_timer_.async_wait(tls::returning);
         if (error) co_return;
         reload([&] {
-            if (watched != snapshot_ && files_of(*watched) != files_of(*snapshot_)) watch = FileWatch(files_of(*snapshot_));
+            if (watched != snapshot_ && files_of(*watched) != files_of(*snapshot_))
+                watch = FileWatch(files_of(*snapshot_));
             watched = snapshot_;
             if (watch.changed()) swap_in(snapshot_->config, "a certificate, key, CA or users file has changed");
         });
@@ -369,8 +380,9 @@ void Server::swap_in(config::Config config, const std::string& why) {
         return all;
     };
     if (addresses(*loaded.snapshot) != addresses(*snapshot_)) {
-        return report_reload_failure({{{.file = loaded.snapshot->config.file, .line = 0, .column = 0, .key = "listener.listen"},
-                                       "listen addresses have changed: that needs a restart; nothing was reloaded"}});
+        return report_reload_failure(
+            {{{.file = loaded.snapshot->config.file, .line = 0, .column = 0, .key = "listener.listen"},
+              "listen addresses have changed: that needs a restart; nothing was reloaded"}});
     }
     for (const std::string& key : fixed_until_restart(snapshot_->config, loaded.snapshot->config)) {
         spdlog::warn("{} has changed: that needs a restart; the rest was reloaded", key);
@@ -400,7 +412,8 @@ void Server::begin_drain() {
     for (Bound& bound : bound_) bound.socket->stop();
     watch_timer_.cancel();
     prewarm({});
-    spdlog::info("draining: {} sessions, at most {} ms", connections_.load(), snapshot_->config.runtime.drain_timeout.count());
+    spdlog::info("draining: {} sessions, at most {} ms", connections_.load(),
+                 snapshot_->config.runtime.drain_timeout.count());
     report(EventKind::stopping, "draining " + std::to_string(connections_.load()) + " sessions");
 }
 

@@ -14,8 +14,9 @@
 
 namespace proxy {
 
-/// SIGTERM, SIGINT, SIGHUP and SIGUSR1 are for the main thread, and only while it serves. To be called before any thread is made: each one
-/// inherits this, and a signal that comes while the program starts or ends waits instead of killing it.
+/// SIGTERM, SIGINT, SIGHUP and SIGUSR1 are for the main thread, and only while it serves. To be
+/// called before any thread is made: each one inherits this, and a signal that comes while the
+/// program starts or ends waits instead of killing it.
 void block_signals();
 
 /// How a configuration is obtained again on reload.

@@ -1,4 +1,5 @@
-// What systemd is told, and the sockets that it hands over (sd_notify(3), sd_listen_fds(3)). Without systemd nothing happens.
+// What systemd is told, and the sockets that it hands over (sd_notify(3), sd_listen_fds(3)).
+// Without systemd nothing happens.
 #pragma once
 
 #include <string>

@@ -7,7 +7,8 @@
 
 namespace proxy {
 
-Worker::Worker(Services& services) : services_(services), keep_running_(io_.get_executor()), prewarm_(io_.get_executor(), services.resolver) {
+Worker::Worker(Services& services)
+    : services_(services), keep_running_(io_.get_executor()), prewarm_(io_.get_executor(), services.resolver) {
     thread_ = std::thread([this] { io_.run(); });
 }
 
@@ -15,7 +16,8 @@ Worker::~Worker() {
     abort_all("shutting_down");
     prewarm({});
     keep_running_.reset();
-    // Sessions end within microseconds, but for one that is just connecting to an upstream: that one is dropped.
+    // Sessions end within microseconds, but for one that is just connecting to an upstream: that
+    // one is dropped.
     for (int i = 0; i < 100 && load() > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     io_.stop();
     thread_.join();

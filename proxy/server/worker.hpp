@@ -1,4 +1,5 @@
-// One thread with its own io_context and the sessions on it. A session never changes thread, so nothing in it is locked.
+// One thread with its own io_context and the sessions on it. A session never changes thread, so
+// nothing in it is locked.
 #pragma once
 
 #include <atomic>
@@ -18,7 +19,8 @@ class Worker {
     /// Ends what is left and joins the thread.
     ~Worker();
 
-    /// From any thread: runs a session for `fd`, which it closes; `on_end` is called on the worker's thread.
+    /// From any thread: runs a session for `fd`, which it closes; `on_end` is called on the
+    /// worker's thread.
     void run_session(int fd, int family, Accepted accepted, std::function<void()> on_end);
     /// From any thread: keeps connections to these upstreams ready, and to no others.
     void prewarm(std::vector<std::shared_ptr<const UpstreamRoute>> upstreams);

@@ -35,7 +35,9 @@ tls::Awaitable<> flush_server(tls::Stream& server, protocol::Buffer& out) {
 }
 
 tls::Awaitable<> pass_on_rest(tls::Stream& client, tls::Stream& server, Buffers& buffers) {
-    const auto append = [](protocol::Buffer& to, protocol::Bytes bytes) { to.insert(to.end(), bytes.begin(), bytes.end()); };
+    const auto append = [](protocol::Buffer& to, protocol::Bytes bytes) {
+        to.insert(to.end(), bytes.begin(), bytes.end());
+    };
     append(buffers.out.to_client, buffers.from_server.rest());
     append(buffers.out.to_server, buffers.from_client.rest());
     co_await flush(client, buffers.out.to_client);
@@ -44,7 +46,8 @@ tls::Awaitable<> pass_on_rest(tls::Stream& client, tls::Stream& server, Buffers&
 
 }  // namespace
 
-tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, protocol::Login& login, LoginOptions options) {
+tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, protocol::Login& login,
+                                      LoginOptions options) {
     const auto buffers = std::make_unique<Buffers>();
     buffers->out.to_server.assign(options.startup.begin(), options.startup.end());
     using Next = protocol::Login::Next;

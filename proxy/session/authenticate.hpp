@@ -28,13 +28,14 @@ struct LoginOptions {
     protocol::Bytes startup;  ///< the client's StartupMessage, passed on first
     /// The salted password; throws when there is none in time.
     std::function<tls::Awaitable<protocol::ScramKey>(protocol::KeyDerivation)> derive_key = {};
-    bool may_retry = false;                     ///< a refusal that is the server's first message is kept from the client
-    std::function<void()> on_key = {};          ///< called before BackendKeyData is passed on: the client may cancel at once
+    bool may_retry = false;             ///< a refusal that is the server's first message is kept from the client
+    std::function<void()> on_key = {};  ///< called before BackendKeyData is passed on: the client may cancel at once
     std::function<void()> on_established = {};  ///< called before ReadyForQuery is passed on
     std::function<void()> on_refused = {};      ///< called before the server's ErrorResponse is passed on
 };
 
 /// Throws ServerLegError when the server leg breaks, tls::StreamError when the client's does.
-tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, protocol::Login& login, LoginOptions options);
+tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, protocol::Login& login,
+                                      LoginOptions options);
 
 }  // namespace proxy

@@ -16,7 +16,8 @@ std::optional<CancelTarget> CancelRegistry::find(const protocol::CancelRequest& 
     const auto [begin, end] = entries_.equal_range(request.pid);
     for (auto it = begin; it != end; ++it) {
         const protocol::Buffer& key = it->second.key;
-        if (key.size() == request.key.size() && CRYPTO_memcmp(key.data(), request.key.data(), key.size()) == 0) return it->second.target;
+        if (key.size() == request.key.size() && CRYPTO_memcmp(key.data(), request.key.data(), key.size()) == 0)
+            return it->second.target;
     }
     return std::nullopt;
 }

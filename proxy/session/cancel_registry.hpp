@@ -1,4 +1,5 @@
-// Which live session a cancel key belongs to, so that a CancelRequest reaches the very server that gave the key out.
+// Which live session a cancel key belongs to, so that a CancelRequest reaches the very server that
+// gave the key out.
 #pragma once
 
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -30,8 +31,10 @@ class CancelRegistry {
     class Lease {
        public:
         Lease() = default;
-        Lease(CancelRegistry* registry, std::uint64_t id, std::uint32_t pid) : registry_(registry), id_(id), pid_(pid) {}
-        Lease(Lease&& other) noexcept : registry_(std::exchange(other.registry_, nullptr)), id_(other.id_), pid_(other.pid_) {}
+        Lease(CancelRegistry* registry, std::uint64_t id, std::uint32_t pid)
+            : registry_(registry), id_(id), pid_(pid) {}
+        Lease(Lease&& other) noexcept
+            : registry_(std::exchange(other.registry_, nullptr)), id_(other.id_), pid_(other.pid_) {}
         Lease& operator=(Lease&& other) noexcept {
             std::swap(registry_, other.registry_);
             std::swap(id_, other.id_);

@@ -17,20 +17,26 @@ Advice advice(Fault fault) {
         case Fault::tls_required: return {{}, "Set sslmode=require or stronger in the client."};
         case Fault::channel_binding_hidden:
             return {
-                "The client supports SCRAM channel binding and says so, but channel binding cannot cross a proxy that ends TLS; the server "
+                "The client supports SCRAM channel binding and says so, but channel binding cannot cross a proxy that "
+                "ends TLS; the server "
                 "would refuse this login as downgraded.",
-                "Set channel_binding=disable in the client, connect in clear over loopback, or set scram = \"auto\" in pgairlock's [auth]."};
+                "Set channel_binding=disable in the client, connect in clear over loopback, or set scram = \"auto\" in "
+                "pgairlock's [auth]."};
         case Fault::channel_binding_downgrade:
             return {
-                "The client supports SCRAM channel binding but thinks the server does not.  However, this server does support channel "
+                "The client supports SCRAM channel binding but thinks the server does not.  However, this server does "
+                "support channel "
                 "binding.",
                 {}};
-        case Fault::channel_binding_failed: return {"The client has bound its login to another certificate than the one that pgairlock showed.", {}};
+        case Fault::channel_binding_failed:
+            return {"The client has bound its login to another certificate than the one that pgairlock showed.", {}};
         case Fault::password_in_clear:
             return {
-                "SCRAM with channel binding cannot cross a proxy that ends TLS, so pgairlock would log in with the password itself; but "
+                "SCRAM with channel binding cannot cross a proxy that ends TLS, so pgairlock would log in with the "
+                "password itself; but "
                 "this connection is neither encrypted nor local.",
-                "Set sslmode=require in the client, connect over loopback or a UNIX-domain socket, set channel_binding=disable in the "
+                "Set sslmode=require in the client, connect over loopback or a UNIX-domain socket, set "
+                "channel_binding=disable in the "
                 "client, or set scram = \"terminate\" in pgairlock's [auth]."};
         case Fault::scram_iterations:
             return {"The limit is " + std::to_string(protocol::max_scram_iterations) + ".",

@@ -1,4 +1,5 @@
-// What a client is told when it is refused, as PostgreSQL would put it: what happened, and what to do about it.
+// What a client is told when it is refused, as PostgreSQL would put it: what happened, and what to
+// do about it.
 #pragma once
 
 #include <string>
@@ -8,7 +9,8 @@
 
 namespace proxy {
 
-/// Why a connection is refused: told to the client as an ErrorResponse and to the audit as a reason.
+/// Why a connection is refused: told to the client as an ErrorResponse and to the audit as a
+/// reason.
 struct Refusal {
     std::string reason;
     protocol::ErrorResponse response;

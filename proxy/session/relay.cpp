@@ -5,7 +5,8 @@
 namespace proxy {
 namespace {
 
-/// A PostgreSQL server that closed its end says no more and hears no more; a client that goes on holding its own is let go after this.
+/// A PostgreSQL server that closed its end says no more and hears no more; a client that goes on
+/// holding its own is let go after this.
 constexpr std::chrono::seconds linger_after_server{5};
 /// How often a pump may find its source full before others get their turn.
 constexpr int max_rounds = 4;
@@ -42,11 +43,14 @@ void Relay::start(std::chrono::milliseconds idle_timeout, std::function<void()> 
     end_if_over();
 }
 
-RelayResult Relay::result() const noexcept { return {.end = end_, .bytes_from_client = client_.bytes, .bytes_from_server = server_.bytes}; }
+RelayResult Relay::result() const noexcept {
+    return {.end = end_, .bytes_from_client = client_.bytes, .bytes_from_server = server_.bytes};
+}
 
 // --- One direction
 
-/// Everything that `from` has now, then the wait for more. Returns without a wait when this direction is over.
+/// Everything that `from` has now, then the wait for more. Returns without a wait when this
+/// direction is over.
 void Relay::pump(Side& from) {
     tls::Stream& to = from.other.stream;
     for (int round = 0; round < max_rounds; ++round) {
@@ -150,7 +154,8 @@ void Relay::set_timer(std::chrono::milliseconds after) {
     ++timer_waits_;
     timer_.async_wait([this](boost::system::error_code cancelled) {
         --timer_waits_;
-        if (!cancelled && timer_.expiry() <= std::chrono::steady_clock::now()) timed_out();  // it may have been set anew just then
+        if (!cancelled && timer_.expiry() <= std::chrono::steady_clock::now())
+            timed_out();  // it may have been set anew just then
         end_if_over();
     });
 }

@@ -1,7 +1,8 @@
 // Moves bytes both ways after ReadyForQuery and looks at none of them.
 //
-// No wait while the thread's buffers are in use, no allocation per read, one receive and one send for as many TLS records as are there. Not a
-// coroutine, because an idle session would own its frames: three kilobytes of them (docs/performance.md).
+// No wait while the thread's buffers are in use, no allocation per read, one receive and one send
+// for as many TLS records as are there. Not a coroutine, because an idle session would own its
+// frames: three kilobytes of them (docs/performance.md).
 #pragma once
 
 #include <chrono>
@@ -33,14 +34,16 @@ struct RelayResult {
     std::uint64_t bytes_from_server = 0;
 };
 
-/// One session's relay. Ends early when its streams are closed. Must live until it has ended or its io_context no longer runs.
+/// One session's relay. Ends early when its streams are closed. Must live until it has ended or its
+/// io_context no longer runs.
 class Relay {
    public:
     /// The streams outlive it and are used by nobody else, but for close().
     Relay(tls::Stream& client, tls::Stream& server);
 
-    /// Until both directions have ended: then calls `on_end`, later than this returns and on the streams' thread; it may destroy the relay.
-    /// `idle_timeout`: neither direction moved a byte for so long; 0: never.
+    /// Until both directions have ended: then calls `on_end`, later than this returns and on the
+    /// streams' thread; it may destroy the relay. `idle_timeout`: neither direction moved a byte
+    /// for so long; 0: never.
     void start(std::chrono::milliseconds idle_timeout, std::function<void()> on_end);
 
     RelayResult result() const noexcept;

@@ -15,10 +15,12 @@ using protocol::Negotiation;
 /// How long a client that was refused may take to read why.
 constexpr std::chrono::seconds farewell_time{2};
 
-/// RFC 8446, 6: a fatal handshake_failure alert in a TLS 1.0 record, which every client understands.
+/// RFC 8446, 6: a fatal handshake_failure alert in a TLS 1.0 record, which every client
+/// understands.
 constexpr std::array<std::uint8_t, 7> handshake_failure_alert{0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x28};
 
-/// Waits for the peer's close; whatever it still says is of no interest, and neither is a flood of it.
+/// Waits for the peer's close; whatever it still says is of no interest, and neither is a flood of
+/// it.
 tls::Awaitable<> read_to_end(tls::Stream& stream) {
     constexpr int max_reads = 64;
     std::array<std::uint8_t, 1024> ignored{};
@@ -106,7 +108,8 @@ void Session::settle_tls(bool logged_in) {
 
 void Session::abort(std::string reason) {
     aborted_ = std::move(reason);
-    // Whoever waits for a login is told; within a relayed session nobody knows where a message would end.
+    // Whoever waits for a login is told; within a relayed session nobody knows where a message
+    // would end.
     if (!established_ && can_hear_) client_.send(protocol::serialize(shutting_down().response));
     client_.close();
     if (server_) server_->close();
@@ -114,8 +117,8 @@ void Session::abort(std::string reason) {
 }
 
 tls::Awaitable<> Session::converse() {
-    // gcc 12 destroys temporaries of a co_await expression twice when it stands inside a condition or among aggregate arguments
-    // (gcc 99576 and kin): hence the named values here and below.
+    // gcc 12 destroys temporaries of a co_await expression twice when it stands inside a condition
+    // or among aggregate arguments (gcc 99576 and kin): hence the named values here and below.
     const Opening opening = co_await negotiate();
     if (opening == Opening::over) co_return;
     if (opening == Opening::cancel) {
@@ -141,11 +144,12 @@ tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request)
     e.matched = target.has_value();
     if (target) {
         e.record.upstream_addr = target->address;
-        UpstreamConnection connection = co_await connect_address(*target->route, target->endpoint, target->host, target->tls);
+        UpstreamConnection connection =
+            co_await connect_address(*target->route, target->endpoint, target->host, target->tls);
         if (connection.failure) {
             e.message = connection.failure->error;
-            spdlog::error("{} {}: cancel request not delivered to {}: {}", record_.session, record_.client_addr, target->address,
-                          connection.failure->error);
+            spdlog::error("{} {}: cancel request not delivered to {}: {}", record_.session, record_.client_addr,
+                          target->address, connection.failure->error);
         } else {
             connection.stream->set_deadline(Clock::now() + target->route->settings.connect_timeout);
             const protocol::Buffer packet = protocol::serialize(request);
@@ -160,7 +164,8 @@ tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request)
 // --- Ends
 
 tls::Awaitable<> Session::refuse(const Refusal& refusal) {
-    if (refusal.reason == protocol::label(protocol::Fault::tls_required)) services_.sources.clear_refused(identity(), Clock::now());
+    if (refusal.reason == protocol::label(protocol::Fault::tls_required))
+        services_.sources.clear_refused(identity(), Clock::now());
     Event e = event(EventKind::rejected);
     e.reason = refusal.reason;
     e.sqlstate = refusal.response.sqlstate;
@@ -183,7 +188,8 @@ tls::Awaitable<> Session::tell(const protocol::ErrorResponse& response) {
     co_await say_goodbye();
 }
 
-/// Closes our side and waits for the client's close: with its bytes still unread, a close would send a reset, which overtakes what was said.
+/// Closes our side and waits for the client's close: with its bytes still unread, a close would
+/// send a reset, which overtakes what was said.
 tls::Awaitable<> Session::say_goodbye() {
     client_.set_deadline(Clock::now() + farewell_time);
     client_.close_send(true);

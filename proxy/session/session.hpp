@@ -1,5 +1,5 @@
-// One client connection from accept to close: negotiate, connect, authenticate, relay, report (docs/connection.md). Its phases are in
-// session_opening.cpp and session_login.cpp.
+// One client connection from accept to close: negotiate, connect, authenticate, relay, report
+// (docs/connection.md). Its phases are in session_opening.cpp and session_login.cpp.
 #pragma once
 
 #include <atomic>
@@ -52,7 +52,8 @@ class Session {
 
     /// Everything up to ReadyForQuery. False: the session is over and reported. Never throws.
     tls::Awaitable<bool> log_in();
-    /// Everything after, without a coroutine: `on_end` is called when it is over, and may destroy the session.
+    /// Everything after, without a coroutine: `on_end` is called when it is over, and may destroy
+    /// the session.
     void relay(std::function<void()> on_end);
     /// For the audit, once the relay is over.
     void report_disconnected();
@@ -75,7 +76,8 @@ class Session {
     tls::Awaitable<> forward_cancel(const protocol::CancelRequest& request);
 
     tls::Awaitable<> log_in_upstream(const protocol::Negotiation& negotiation);
-    tls::Awaitable<bool> log_in_through(UpstreamConnection& connection, const protocol::Negotiation& negotiation, bool may_retry);
+    tls::Awaitable<bool> log_in_through(UpstreamConnection& connection, const protocol::Negotiation& negotiation,
+                                        bool may_retry);
     protocol::LoginPolicy login_policy(const UpstreamConnection& connection);
     tls::Awaitable<protocol::ScramKey> derive_key(protocol::KeyDerivation derivation);
     void remember_scram(const protocol::Login& login, bool left);

@@ -34,9 +34,11 @@ tls::Awaitable<> Session::log_in_upstream(const Negotiation& negotiation) {
     const auto attempts = encryption_attempts(upstream().settings.sslmode);
     for (std::size_t i = 0; i < attempts.size(); ++i) {
         const bool last = i + 1 == attempts.size();
-        UpstreamConnection connection = co_await connect_upstream(services_.resolver, upstream(), attempts[i], deadline_);
+        UpstreamConnection connection =
+            co_await connect_upstream(services_.resolver, upstream(), attempts[i], deadline_);
         if (!connection.failure) {
-            // A server that answered 'N' has given us clear text already: nothing else is left to try.
+            // A server that answered 'N' has given us clear text already: nothing else is left to
+            // try.
             const bool may_retry = !last && connection.stream->encrypted() == attempts[i];
             const bool over = co_await log_in_through(connection, negotiation, may_retry);
             if (over) co_return;
@@ -56,8 +58,10 @@ tls::Awaitable<> Session::log_in_upstream(const Negotiation& negotiation) {
     }
 }
 
-/// False: the server refused this way of connecting, and another is left; or it had left before it was asked.
-tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, const Negotiation& negotiation, bool may_retry) {
+/// False: the server refused this way of connecting, and another is left; or it had left before it
+/// was asked.
+tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, const Negotiation& negotiation,
+                                             bool may_retry) {
     record_.upstream_addr = connection.address;
     record_.upstream_ssl = connection.stream->encrypted();
     record_.upstream_prewarmed = connection.prewarmed;
@@ -72,18 +76,20 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
     LoginEnd end{};
     std::string broken;
     try {
-        // Noted before the client hears of it: its next connection may arrive within the millisecond, be it a fallback or none.
-        const LoginOptions options{.startup = negotiation.packet(),
-                                   .derive_key = [this](protocol::KeyDerivation derivation) { return derive_key(std::move(derivation)); },
-                                   .may_retry = may_retry,
-                                   .on_key = [this, &connection, &login] { register_key(connection, login); },
-                                   .on_established = [this] { settle_tls(true); },
-                                   .on_refused =
-                                       [this, &login] {
-                                           if (client_.encrypted() && !login.authenticated()) {
-                                               services_.sources.login_refused_over_tls(identity(), Clock::now());
-                                           }
-                                       }};
+        // Noted before the client hears of it: its next connection may arrive within the
+        // millisecond, be it a fallback or none.
+        const LoginOptions options{
+            .startup = negotiation.packet(),
+            .derive_key = [this](protocol::KeyDerivation derivation) { return derive_key(std::move(derivation)); },
+            .may_retry = may_retry,
+            .on_key = [this, &connection, &login] { register_key(connection, login); },
+            .on_established = [this] { settle_tls(true); },
+            .on_refused =
+                [this, &login] {
+                    if (client_.encrypted() && !login.authenticated()) {
+                        services_.sources.login_refused_over_tls(identity(), Clock::now());
+                    }
+                }};
         end = co_await authenticate(client_, *server_, login, options);
     } catch (const ServerLegError& error) {
         if (!aborted_.empty()) throw tls::StreamError(tls::StreamError::Kind::reset, aborted_);  // it was us who closed
@@ -93,8 +99,10 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
         if (error.kind() == tls::StreamError::Kind::timed_out || !aborted_.empty()) throw;
         end = LoginEnd::client_closed;
     }
-    if (!aborted_.empty() && end != LoginEnd::established) throw tls::StreamError(tls::StreamError::Kind::reset, aborted_);
-    if (end == LoginEnd::server_closed && connection.prewarmed && !login.answered() && Clock::now() < deadline_) co_return false;
+    if (!aborted_.empty() && end != LoginEnd::established)
+        throw tls::StreamError(tls::StreamError::Kind::reset, aborted_);
+    if (end == LoginEnd::server_closed && connection.prewarmed && !login.answered() && Clock::now() < deadline_)
+        co_return false;
     record_.timings.login = tls::since(start);
     record_.auth_method = login.auth_method();
     record_.auth_bridge = login.auth_bridge();
@@ -105,7 +113,8 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
         case LoginEnd::established: established(login); co_return true;
         case LoginEnd::failed: co_await report_login_fault(login); co_return true;
         case LoginEnd::client_closed: {
-            // Such as psql before it asks for a password, or a client that does not accept the authentication offered.
+            // Such as psql before it asks for a password, or a client that does not accept the
+            // authentication offered.
             Event e = event(EventKind::auth_failed);
             e.message = "client closed the connection during login";
             services_.audit.report(std::move(e));
@@ -121,13 +130,15 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
         }
         case LoginEnd::server_closed: {
             if (Clock::now() >= deadline_) throw tls::StreamError(tls::StreamError::Kind::timed_out, "timeout expired");
-            const std::string error = "server closed the connection unexpectedly" + (broken.empty() ? "" : ": " + broken);
+            const std::string error =
+                "server closed the connection unexpectedly" + (broken.empty() ? "" : ": " + broken);
             Event e = event(EventKind::upstream_failed);
             e.message = error;
             e.sqlstate = "08006";
             services_.audit.report(std::move(e));
             spdlog::error("{} {}: {} during login", record_.session, record_.client_addr, error);
-            const protocol::ErrorResponse response{.severity = "FATAL", .sqlstate = "08006", .message = error, .detail = "During login.", .hint = {}};
+            const protocol::ErrorResponse response{
+                .severity = "FATAL", .sqlstate = "08006", .message = error, .detail = "During login.", .hint = {}};
             co_await tell(response);
             co_return true;
         }
@@ -135,15 +146,16 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
     co_return true;
 }
 
-/// What this session's login may do about SCRAM. The certificates are those of its own handshakes, whatever a reload does meanwhile.
+/// What this session's login may do about SCRAM. The certificates are those of its own handshakes,
+/// whatever a reload does meanwhile.
 protocol::LoginPolicy Session::login_policy(const UpstreamConnection& connection) {
     const AuthRoute& auth = *accepted_.route->auth;
     protocol::LoginPolicy policy;
     policy.scram = auth.scram;
     policy.crypto = tls::scram_crypto();
     policy.password_is_safe = client_.encrypted() || is_local(accepted_.address);
-    policy.ask_at_once =
-        auth.scram == protocol::ScramMode::automatic && policy.password_is_safe && services_.sources.scram_was_declined(identity(), Clock::now());
+    policy.ask_at_once = auth.scram == protocol::ScramMode::automatic && policy.password_is_safe &&
+                         services_.sources.scram_was_declined(identity(), Clock::now());
     if (connection.tls.leaf) policy.server_end_point = connection.tls.leaf->end_point;
     policy.server_verified = upstream().settings.sslmode == protocol::SslMode::verify_full;
     if (auth.scram == protocol::ScramMode::terminate) {
@@ -155,7 +167,9 @@ protocol::LoginPolicy Session::login_policy(const UpstreamConnection& connection
 }
 
 tls::Awaitable<protocol::ScramKey> Session::derive_key(protocol::KeyDerivation derivation) {
-    auto work = [derivation = std::move(derivation)] { return tls::salted_password(derivation.password, derivation.salt); };
+    auto work = [derivation = std::move(derivation)] {
+        return tls::salted_password(derivation.password, derivation.salt);
+    };
     waiting_ = std::make_shared<tls::Timer>(client_.socket().get_executor());
     const auto key = co_await services_.key_derivations.run(std::move(work), deadline_, waiting_);
     waiting_.reset();
@@ -165,14 +179,16 @@ tls::Awaitable<protocol::ScramKey> Session::derive_key(protocol::KeyDerivation d
     co_return *key;
 }
 
-/// A client that leaves instead of answering our offer may not know SCRAM, and is asked for its password at once when it comes back. One that
-/// leaves then as well had another reason, such as no password.
+/// A client that leaves instead of answering our offer may not know SCRAM, and is asked for its
+/// password at once when it comes back. One that leaves then as well had another reason, such as no
+/// password.
 void Session::remember_scram(const protocol::Login& login, bool left) {
     if (accepted_.route->auth->scram != protocol::ScramMode::automatic) return;
     Sources& sources = services_.sources;
     const auto now = Clock::now();
     if (left && login.asking_password()) {
-        return login.channel_binding() == 0 ? sources.password_declined(identity()) : sources.switch_declined(identity(), now);
+        return login.channel_binding() == 0 ? sources.password_declined(identity())
+                                            : sources.switch_declined(identity(), now);
     }
     if (left && login.offering_scram()) return sources.scram_declined(identity(), now);
     if (login.channel_binding() != 0) sources.scram_spoken(identity(), now);
@@ -204,8 +220,9 @@ void Session::established(const protocol::Login& login) {
     record_.timings.total = tls::since(record_.accepted);
     if (const auto& key = login.key()) record_.backend_pid = key->pid;
     services_.audit.report(event(EventKind::connected));
-    spdlog::debug("{} {}: {} connected to {} as {} at {}", record_.session, record_.client_addr, record_.ssl ? "TLS" : "clear",
-                  replace_control_characters(record_.datname), replace_control_characters(record_.usename), record_.upstream_addr);
+    spdlog::debug("{} {}: {} connected to {} as {} at {}", record_.session, record_.client_addr,
+                  record_.ssl ? "TLS" : "clear", replace_control_characters(record_.datname),
+                  replace_control_characters(record_.usename), record_.upstream_addr);
 }
 
 }  // namespace proxy

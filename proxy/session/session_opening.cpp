@@ -11,7 +11,8 @@ using Clock = std::chrono::steady_clock;
 using protocol::Evidence;
 using protocol::Negotiation;
 
-/// Alerts by which a client says that it does not accept our certificate (RFC 8446, 6.2), and not that it cannot speak our TLS.
+/// Alerts by which a client says that it does not accept our certificate (RFC 8446, 6.2), and not
+/// that it cannot speak our TLS.
 bool is_certificate_alert(int alert) {
     switch (alert) {
         case SSL_AD_BAD_CERTIFICATE:
@@ -55,8 +56,10 @@ Evidence refused_silently(config::ProbeKind kind) {
 
 tls::Awaitable<Session::Opening> Session::negotiate() {
     const config::ListenerTls& tls = accepted_.route->settings.tls;
-    negotiation_ = std::make_unique<Negotiation>(protocol::NegotiationPolicy{
-        .tls = accepted_.route->tls != nullptr, .direct_tls = tls.direct, .tls_required = tls.mode == config::ClientTlsMode::require});
+    negotiation_ = std::make_unique<Negotiation>(
+        protocol::NegotiationPolicy{.tls = accepted_.route->tls != nullptr,
+                                    .direct_tls = tls.direct,
+                                    .tls_required = tls.mode == config::ClientTlsMode::require});
     Negotiation& negotiation = *negotiation_;
     for (;;) {
         switch (negotiation.next()) {
@@ -81,7 +84,8 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
                     break;
                 }
                 const std::uint8_t answer = negotiation.next() == Negotiation::Next::answer_yes ? 'S' : 'N';
-                if (answer == 'N' && negotiation.ssl_requested()) services_.sources.tls_declined(record_.client_addr, Clock::now());
+                if (answer == 'N' && negotiation.ssl_requested())
+                    services_.sources.tls_declined(record_.client_addr, Clock::now());
                 const protocol::Bytes one(&answer, 1);
                 co_await client_.write(one);
                 negotiation.answered();
@@ -112,14 +116,16 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     tls_began_ = true;
     services_.sources.tls_began(record_.client_addr);
     record_.probe = co_await choose_probe();
-    shown_ = record_.probe ? accepted_.route->probes[static_cast<std::size_t>(*record_.probe)].get() : accepted_.route->tls.get();
+    shown_ = record_.probe ? accepted_.route->probes[static_cast<std::size_t>(*record_.probe)].get()
+                           : accepted_.route->tls.get();
     const auto start = Clock::now();
     tls::SslPtr ssl = shown_->accept();
     const tls::Handshake handshake = co_await client_.handshake(std::move(ssl), negotiation.direct());
     record_.timings.client_tls = tls::since(start);
     if (const auto& hello = client_.record().hello) {
         record_.sni = hello->sni;
-        record_.ja4 = protocol::ja4(*hello, [](std::string_view text) { return tls::sha256_hex(text.data(), text.size()); });
+        record_.ja4 =
+            protocol::ja4(*hello, [](std::string_view text) { return tls::sha256_hex(text.data(), text.size()); });
         // A handshake that we end ourselves is over before a certificate was sent, or not about it.
         if (handshake.end != tls::Handshake::End::failed) {
             record_.client_tls.certificate_shown = shown_->certificate_shown(client_.ssl());
@@ -133,7 +139,8 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
         negotiation.tls_started();
         co_return true;
     }
-    if (handshake.end == tls::Handshake::End::timed_out) throw tls::StreamError(tls::StreamError::Kind::timed_out, handshake.error);
+    if (handshake.end == tls::Handshake::End::timed_out)
+        throw tls::StreamError(tls::StreamError::Kind::timed_out, handshake.error);
     if (handshake.end != tls::Handshake::End::failed) {
         judge_closed_client(negotiation, handshake.error);
         co_return false;
@@ -148,7 +155,8 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     co_return false;
 }
 
-/// A probe is held against a process, so the search for it gets a moment: it takes less for processes that were seen before.
+/// A probe is held against a process, so the search for it gets a moment: it takes less for
+/// processes that were seen before.
 tls::Awaitable<std::optional<config::ProbeKind>> Session::choose_probe() {
     const ListenerRoute& route = *accepted_.route;
     std::array<bool, 3> available{};
@@ -167,7 +175,8 @@ tls::Awaitable<std::optional<config::ProbeKind>> Session::choose_probe() {
 
 void Session::settle_probe(Probes::Outcome outcome) {
     if (!std::exchange(probe_open_, false)) return;
-    const std::string client = record_.usename.empty() ? "" : record_.usename + '\n' + record_.datname + '\n' + record_.application_name;
+    const std::string client =
+        record_.usename.empty() ? "" : record_.usename + '\n' + record_.datname + '\n' + record_.application_name;
     services_.probes.ended(probed_, record_.probe, outcome, client, std::chrono::system_clock::now());
 }
 
@@ -215,7 +224,8 @@ void Session::took_startup(const Negotiation& negotiation) {
                                : undistributed ? Evidence::tls_startup_undistributed
                                                : Evidence::tls_startup);
     if (!record_.client_tls.client_dn.empty()) record_.evidence.push_back(Evidence::client_certificate);
-    if (services_.sources.clear_was_refused(identity(), Clock::now())) record_.evidence.push_back(Evidence::tls_after_clear_refused);
+    if (services_.sources.clear_was_refused(identity(), Clock::now()))
+        record_.evidence.push_back(Evidence::tls_after_clear_refused);
 }
 
 void Session::judge_clear_client(const Negotiation& negotiation) {
@@ -233,7 +243,8 @@ void Session::judge_clear_client(const Negotiation& negotiation) {
     }
 }
 
-/// The client closed before its StartupMessage. In clear that is a port check and no news; around TLS it tells something.
+/// The client closed before its StartupMessage. In clear that is a port check and no news; around
+/// TLS it tells something.
 void Session::judge_closed_client(const Negotiation& negotiation, const std::string& error) {
     if (!aborted_.empty()) return;  // it was us who closed
     if (!negotiation.ssl_requested() && !negotiation.direct()) return;

@@ -1,4 +1,5 @@
-// Threads for what takes long and cannot be interrupted: name look-ups, key derivation. Sessions wait for it on their own threads.
+// Threads for what takes long and cannot be interrupted: name look-ups, key derivation. Sessions
+// wait for it on their own threads.
 #pragma once
 
 #include <spdlog/spdlog.h>
@@ -16,14 +17,15 @@ class Offload {
    public:
     explicit Offload(std::size_t threads);
     ~Offload();
-    /// Work was still running when its Offload ended: it uses libraries whose exit handlers would take their data away from it, so the process has to
-    /// end without those (std::_Exit).
+    /// Work was still running when its Offload ended: it uses libraries whose exit handlers would
+    /// take their data away from it, so the process has to end without those (std::_Exit).
     static bool left_work_behind() noexcept;
     /// No result is delivered any more. To be called before the threads that wait for results end.
     void close();
 
-    /// Runs `work`, which owns all that it uses, and waits for its result. nullopt: it threw, or is not done at the deadline or when `waiting`
-    /// is cancelled; then it is left to itself, or not begun at all.
+    /// Runs `work`, which owns all that it uses, and waits for its result. nullopt: it threw, or is
+    /// not done at the deadline or when `waiting` is cancelled; then it is left to itself, or not
+    /// begun at all.
     template <class Work>
     auto run(Work work, std::chrono::steady_clock::time_point deadline, std::shared_ptr<tls::Timer> waiting)
         -> tls::Awaitable<std::optional<decltype(work())>>;

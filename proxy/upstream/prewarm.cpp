@@ -11,7 +11,8 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-/// After an attempt that failed: clients try as well, and it is them that an upstream should be there for.
+/// After an attempt that failed: clients try as well, and it is them that an upstream should be
+/// there for.
 constexpr auto first_pause = 1s;
 constexpr auto longest_pause = 30s;
 /// For all addresses of an upstream; each has its connect_timeout.
@@ -26,11 +27,13 @@ struct Prewarm::Pool {
         Clock::time_point made;
     };
 
-    Pool(tls::Executor executor, Resolver& r, std::shared_ptr<const UpstreamRoute> u) : resolver(r), upstream(std::move(u)), changed(executor) {}
+    Pool(tls::Executor executor, Resolver& r, std::shared_ptr<const UpstreamRoute> u)
+        : resolver(r), upstream(std::move(u)), changed(executor) {}
 
     const config::Upstream& settings() const { return upstream->settings; }
 
-    /// The server may have gone, or have said something: then it is of no use. True: to one that had just been made.
+    /// The server may have gone, or have said something: then it is of no use. True: to one that
+    /// had just been made.
     bool drop_unusable() {
         const auto now = Clock::now();
         bool at_once = false;
@@ -46,7 +49,8 @@ struct Prewarm::Pool {
     /// nullopt: done; otherwise the error. Even without memory the pool goes on trying.
     tls::Awaitable<std::optional<std::string>> add_one() {
         try {
-            UpstreamConnection connection = co_await connect_upstream(resolver, *upstream, true, Clock::now() + attempt_time);
+            UpstreamConnection connection =
+                co_await connect_upstream(resolver, *upstream, true, Clock::now() + attempt_time);
             if (connection.failure) co_return connection.failure->error;
             if (!stopped) ready.push_back({.connection = std::move(connection), .made = Clock::now()});
             co_return std::nullopt;
@@ -55,7 +59,8 @@ struct Prewarm::Pool {
         }
     }
 
-    /// A client that asks meanwhile changes nothing: its own attempt tells whether the server is back.
+    /// A client that asks meanwhile changes nothing: its own attempt tells whether the server is
+    /// back.
     tls::Awaitable<> rest(std::chrono::seconds pause) {
         const auto end = Clock::now() + pause;
         while (!stopped && Clock::now() < end) {
@@ -65,11 +70,13 @@ struct Prewarm::Pool {
     }
 
     void failed(const std::string& why) {
-        if (!std::exchange(failing, true)) spdlog::warn("upstream \"{}\": no connection can be kept ready: {}", settings().name, why);
+        if (!std::exchange(failing, true))
+            spdlog::warn("upstream \"{}\": no connection can be kept ready: {}", settings().name, why);
     }
 
     void succeeded() {
-        if (std::exchange(failing, false)) spdlog::info("upstream \"{}\": connections are kept ready again", settings().name);
+        if (std::exchange(failing, false))
+            spdlog::info("upstream \"{}\": connections are kept ready again", settings().name);
     }
 
     Resolver& resolver;
@@ -116,7 +123,8 @@ std::optional<UpstreamConnection> Prewarm::take(const UpstreamRoute& upstream) {
 tls::Awaitable<> Prewarm::keep_filled(std::shared_ptr<Pool> pool) {
     std::chrono::seconds pause = first_pause;
     while (!pool->stopped) {
-        // Without a rest, a server that closes what it has just accepted would be connected to without end.
+        // Without a rest, a server that closes what it has just accepted would be connected to
+        // without end.
         if (pool->drop_unusable()) {
             pool->failed("the server closes connections before anything is asked of it");
             co_await pool->rest(first_pause);

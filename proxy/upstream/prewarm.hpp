@@ -1,5 +1,6 @@
-// Server connections that are ready before a client asks for one: TCP, the server's fork and the TLS handshake are over when the StartupMessage
-// comes (`prewarm` of an upstream, for each thread). Each serves one client, and none is kept as long as PostgreSQL's authentication_timeout.
+// Server connections that are ready before a client asks for one: TCP, the server's fork and the
+// TLS handshake are over when the StartupMessage comes (`prewarm` of an upstream, for each thread).
+// Each serves one client, and none is kept as long as PostgreSQL's authentication_timeout.
 #pragma once
 
 #include <map>
@@ -19,9 +20,11 @@ class Prewarm {
     Prewarm(tls::Executor executor, Resolver& resolver);
     ~Prewarm();
 
-    /// From now on for these upstreams only. Connections made by another configuration are closed: its trust anchors may be others.
+    /// From now on for these upstreams only. Connections made by another configuration are closed:
+    /// its trust anchors may be others.
     void serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams);
-    /// A connection as of connect_upstream that cost no time; nullopt: none is ready. The server may close it at any moment all the same.
+    /// A connection as of connect_upstream that cost no time; nullopt: none is ready. The server
+    /// may close it at any moment all the same.
     std::optional<UpstreamConnection> take(const UpstreamRoute& upstream);
 
    private:

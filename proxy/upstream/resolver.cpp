@@ -11,7 +11,8 @@ namespace {
 
 using Endpoint = asio::generic::stream_protocol::endpoint;
 
-/// A name server that does not answer holds a thread for seconds; others must get through meanwhile.
+/// A name server that does not answer holds a thread for seconds; others must get through
+/// meanwhile.
 constexpr std::size_t resolver_threads = 4;
 
 Resolved look_up(const std::string& host, std::uint16_t port) {
@@ -22,8 +23,8 @@ Resolved look_up(const std::string& host, std::uint16_t port) {
     const int error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
     Resolved resolved;
     if (error != 0) {
-        resolved.error =
-            "could not translate host name \"" + host + "\" to address: " + (error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error));
+        resolved.error = "could not translate host name \"" + host +
+                         "\" to address: " + (error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error));
         return resolved;
     }
     for (const addrinfo* info = found; info; info = info->ai_next) {
@@ -37,7 +38,8 @@ Resolved look_up(const std::string& host, std::uint16_t port) {
 
 Resolver::Resolver() : lookups_(resolver_threads) {}
 
-tls::Awaitable<Resolved> Resolver::resolve(const config::Address& address, std::chrono::steady_clock::time_point deadline) {
+tls::Awaitable<Resolved> Resolver::resolve(const config::Address& address,
+                                           std::chrono::steady_clock::time_point deadline) {
     if (address.kind == config::Address::Kind::unix_socket) {
         co_return Resolved{{Endpoint(asio::local::stream_protocol::endpoint(address.host))}, {}};
     }
@@ -49,7 +51,8 @@ tls::Awaitable<Resolved> Resolver::resolve(const config::Address& address, std::
     const tls::Executor executor = co_await asio::this_coro::executor;
     auto waiting = std::make_shared<tls::Timer>(executor);
     std::optional<Resolved> resolved = co_await lookups_.run(std::move(work), deadline, std::move(waiting));
-    if (!resolved) co_return Resolved{{}, "could not translate host name \"" + address.host + "\" to address: timeout expired"};
+    if (!resolved)
+        co_return Resolved{{}, "could not translate host name \"" + address.host + "\" to address: timeout expired"};
     co_return std::move(*resolved);
 }
 
@@ -59,7 +62,8 @@ std::string to_string(const Endpoint& endpoint) {
     if (endpoint.data()->sa_family == AF_UNIX) {
         return std::string("unix:") + reinterpret_cast<const sockaddr_un*>(endpoint.data())->sun_path;
     }
-    getnameinfo(endpoint.data(), static_cast<socklen_t>(endpoint.size()), host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    getnameinfo(endpoint.data(), static_cast<socklen_t>(endpoint.size()), host, sizeof host, port, sizeof port,
+                NI_NUMERICHOST | NI_NUMERICSERV);
     return (endpoint.data()->sa_family == AF_INET6 ? "[" + std::string(host) + "]" : std::string(host)) + ":" + port;
 }
 

@@ -1,4 +1,5 @@
-// Names to addresses, anew for every connection: Aurora's endpoints move within seconds, so nothing is remembered beyond the call.
+// Names to addresses, anew for every connection: Aurora's endpoints move within seconds, so nothing
+// is remembered beyond the call.
 #pragma once
 
 #include <chrono>
@@ -16,7 +17,8 @@ struct Resolved {
     std::string error;                                                ///< set when there are none
 };
 
-/// getaddrinfo blocks, so it runs on a few threads of its own; an IP literal or a UNIX-domain path takes no thread.
+/// getaddrinfo blocks, so it runs on a few threads of its own; an IP literal or a UNIX-domain path
+/// takes no thread.
 class Resolver {
    public:
     Resolver();

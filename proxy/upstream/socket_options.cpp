@@ -26,7 +26,8 @@ void set_options(int fd, const SocketOptions& options) noexcept {
         set(fd, IPPROTO_TCP, TCP_KEEPINTVL, std::max(1, seconds / probes));
         set(fd, IPPROTO_TCP, TCP_KEEPCNT, probes);
     }
-    if (options.user_timeout.count() > 0) set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(options.user_timeout.count()));
+    if (options.user_timeout.count() > 0)
+        set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(options.user_timeout.count()));
 }
 
 void acknowledge_now(int fd) noexcept { set(fd, IPPROTO_TCP, TCP_QUICKACK, 1); }

@@ -13,7 +13,8 @@ struct SocketOptions {
 /// No delay, keepalive, user timeout.
 void set_options(int fd, const SocketOptions& options) noexcept;
 
-/// Acknowledge what has been received at once: a client with Nagle's algorithm on holds its next small message back until then.
+/// Acknowledge what has been received at once: a client with Nagle's algorithm on holds its next
+/// small message back until then.
 void acknowledge_now(int fd) noexcept;
 
 }  // namespace proxy

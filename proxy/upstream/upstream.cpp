@@ -30,11 +30,13 @@ tls::Awaitable<std::optional<AttemptFailure>> request_tls(tls::Stream& stream, b
     co_await stream.write(request);
     std::array<std::uint8_t, 16> answer{};
     const std::size_t n = co_await stream.read_some(answer);
-    if (n == 0) co_return AttemptFailure{"server closed the connection in answer to SSLRequest", connection_failure, {}};
+    if (n == 0)
+        co_return AttemptFailure{"server closed the connection in answer to SSLRequest", connection_failure, {}};
     // More than one byte before TLS was put there by somebody between us (CVE-2021-23222).
     if (answer[0] == 'S' && n > 1) {
-        co_return AttemptFailure{
-            .error = "received unencrypted data after SSL response: possible man-in-the-middle", .sqlstate = connection_failure, .suspicious = true};
+        co_return AttemptFailure{.error = "received unencrypted data after SSL response: possible man-in-the-middle",
+                                 .sqlstate = connection_failure,
+                                 .suspicious = true};
     }
     if (answer[0] == 'S') co_return std::nullopt;
     if (answer[0] == 'N' && n == 1) {
@@ -42,13 +44,14 @@ tls::Awaitable<std::optional<AttemptFailure>> request_tls(tls::Stream& stream, b
         co_return std::nullopt;
     }
     // An ErrorResponse here may come from anybody: its text is not shown (CVE-2024-10977).
-    co_return AttemptFailure{
-        .error = answer[0] == 'E' ? "server sent an error response in answer to SSLRequest" : "server sent an invalid response to SSLRequest",
-        .sqlstate = connection_failure,
-        .suspicious = true};
+    co_return AttemptFailure{.error = answer[0] == 'E' ? "server sent an error response in answer to SSLRequest"
+                                                       : "server sent an invalid response to SSLRequest",
+                             .sqlstate = connection_failure,
+                             .suspicious = true};
 }
 
-tls::Awaitable<std::optional<AttemptFailure>> start_tls(tls::Stream& stream, const UpstreamRoute& route, const std::string& host) {
+tls::Awaitable<std::optional<AttemptFailure>> start_tls(tls::Stream& stream, const UpstreamRoute& route,
+                                                        const std::string& host) {
     tls::SslPtr ssl = route.tls->connect(host);
     const tls::Handshake handshake = co_await stream.handshake(std::move(ssl));
     if (handshake.end != tls::Handshake::End::complete) {
@@ -61,13 +64,15 @@ tls::Awaitable<std::optional<AttemptFailure>> start_tls(tls::Stream& stream, con
     unsigned alpn_size = 0;
     SSL_get0_alpn_selected(stream.ssl(), &alpn, &alpn_size);
     if (route.settings.sslnegotiation == config::SslNegotiation::direct && alpn_size == 0) {
-        co_return AttemptFailure{"direct TLS was established without ALPN protocol negotiation", connection_failure, {}};
+        co_return AttemptFailure{
+            "direct TLS was established without ALPN protocol negotiation", connection_failure, {}};
     }
     co_return std::nullopt;
 }
 
 /// From a socket that is not yet open to one that is ready for a StartupMessage.
-tls::Awaitable<std::optional<AttemptFailure>> establish(UpstreamConnection& connection, const UpstreamRoute& route, bool encrypted) {
+tls::Awaitable<std::optional<AttemptFailure>> establish(UpstreamConnection& connection, const UpstreamRoute& route,
+                                                        bool encrypted) {
     tls::Stream& stream = *connection.stream;
     const auto connect_start = Clock::now();
     const auto [refused] = co_await stream.socket().async_connect(connection.endpoint, tls::returning);
@@ -86,10 +91,10 @@ tls::Awaitable<std::optional<AttemptFailure>> establish(UpstreamConnection& conn
     }
     if (said_no) {
         if (allows_clear(route.settings.sslmode)) co_return std::nullopt;
-        co_return AttemptFailure{
-            "server does not support TLS, but sslmode=" + std::string(protocol::to_string(route.settings.sslmode)) + " requires it",
-            connection_failure,
-            {}};
+        co_return AttemptFailure{"server does not support TLS, but sslmode=" +
+                                     std::string(protocol::to_string(route.settings.sslmode)) + " requires it",
+                                 connection_failure,
+                                 {}};
     }
     auto failure = co_await start_tls(stream, route, connection.host);
     if (failure) co_return failure;
@@ -98,15 +103,16 @@ tls::Awaitable<std::optional<AttemptFailure>> establish(UpstreamConnection& conn
     co_return std::nullopt;
 }
 
-tls::Awaitable<std::optional<AttemptFailure>> attempt(UpstreamConnection& connection, const UpstreamRoute& route, bool encrypted,
-                                                      Clock::time_point deadline) {
+tls::Awaitable<std::optional<AttemptFailure>> attempt(UpstreamConnection& connection, const UpstreamRoute& route,
+                                                      bool encrypted, Clock::time_point deadline) {
     connection.address = to_string(connection.endpoint);
     const tls::Executor executor = co_await asio::this_coro::executor;
     tls::Socket socket(executor);
     boost::system::error_code error;
     socket.open(connection.endpoint.protocol(), error);
     if (error) co_return AttemptFailure{error.message(), unable_to_connect, {}};
-    set_options(socket.native_handle(), {.keepalive = route.settings.tcp_keepalive, .user_timeout = route.settings.tcp_user_timeout});
+    set_options(socket.native_handle(),
+                {.keepalive = route.settings.tcp_keepalive, .user_timeout = route.settings.tcp_user_timeout});
     connection.stream = std::make_unique<tls::Stream>(std::move(socket));
     connection.stream->set_deadline(deadline);
     std::optional<AttemptFailure> failure;
@@ -125,17 +131,19 @@ std::string verify_detail(const tls::VerifyFailure& verify, const UpstreamRoute&
     const bool name = verify.code == X509_V_ERR_HOSTNAME_MISMATCH || verify.code == X509_V_ERR_IP_ADDRESS_MISMATCH;
     std::string sans;
     for (const std::string& san : verify.leaf.sans) sans += (sans.empty() ? "" : ", ") + san;
-    std::string detail = std::string(name ? "Host name check" : "Certificate chain check") + " failed: " + verify.reason;
+    std::string detail =
+        std::string(name ? "Host name check" : "Certificate chain check") + " failed: " + verify.reason;
     if (!name && verify.depth > 0) detail += " (at \"" + verify.certificate + "\")";
-    return detail + ". Server certificate: subject \"" + verify.leaf.subject + "\", issuer \"" + verify.leaf.issuer + "\", expires " +
-           tls::to_rfc3339(verify.leaf.not_after) + ", names " + (sans.empty() ? "none" : sans) + ". Verified against: " + route.tls->anchor_files() +
-           ".";
+    return detail + ". Server certificate: subject \"" + verify.leaf.subject + "\", issuer \"" + verify.leaf.issuer +
+           "\", expires " + tls::to_rfc3339(verify.leaf.not_after) + ", names " + (sans.empty() ? "none" : sans) +
+           ". Verified against: " + route.tls->anchor_files() + ".";
 }
 
 std::string verify_hint(const tls::VerifyFailure& verify) {
     switch (verify.code) {
         case X509_V_ERR_HOSTNAME_MISMATCH:
-        case X509_V_ERR_IP_ADDRESS_MISMATCH: return "Connect to one of the certificate's names, or set ssl_server_name to one of them.";
+        case X509_V_ERR_IP_ADDRESS_MISMATCH:
+            return "Connect to one of the certificate's names, or set ssl_server_name to one of them.";
         case X509_V_ERR_CERT_HAS_EXPIRED: return "The server's certificate must be renewed.";
         default: return "Add the certificate authority that issued the server's certificate to sslrootcert.";
     }
@@ -153,8 +161,8 @@ UpstreamFailure describe_failure(const AttemptFailure& last, const UpstreamRoute
                         .hint = {}};
     if (last.verify) {
         failure.verify_error = last.verify->reason;
-        failure.response.message =
-            "certificate of upstream \"" + route.settings.name + "\" (" + last.host + ", " + last.address + ") was refused: " + last.verify->reason;
+        failure.response.message = "certificate of upstream \"" + route.settings.name + "\" (" + last.host + ", " +
+                                   last.address + ") was refused: " + last.verify->reason;
         failure.response.detail = verify_detail(*last.verify, route);
         failure.response.hint = verify_hint(*last.verify);
     }
@@ -175,7 +183,8 @@ std::vector<bool> encryption_attempts(SslMode mode) {
     return {true};
 }
 
-tls::Awaitable<UpstreamConnection> connect_upstream(Resolver& resolver, const UpstreamRoute& route, bool encrypted, Clock::time_point deadline) {
+tls::Awaitable<UpstreamConnection> connect_upstream(Resolver& resolver, const UpstreamRoute& route, bool encrypted,
+                                                    Clock::time_point deadline) {
     UpstreamConnection connection;
     std::string errors;
     AttemptFailure last{"no host is configured", unable_to_connect, {}};
@@ -185,7 +194,8 @@ tls::Awaitable<UpstreamConnection> connect_upstream(Resolver& resolver, const Up
         failure.address = where;
         suspicious = suspicious || failure.suspicious;
         errors += (errors.empty() ? "" : "; ") + where + ": " + failure.error;
-        // A refused certificate is what the operator must know of, whatever the other addresses said.
+        // A refused certificate is what the operator must know of, whatever the other addresses
+        // said.
         if (!last.verify || failure.verify) last = std::move(failure);
     };
     for (const config::Address& host : route.settings.hosts) {
@@ -208,7 +218,8 @@ tls::Awaitable<UpstreamConnection> connect_upstream(Resolver& resolver, const Up
     co_return connection;
 }
 
-tls::Awaitable<UpstreamConnection> connect_address(const UpstreamRoute& route, const Endpoint& endpoint, const std::string& host, bool encrypted) {
+tls::Awaitable<UpstreamConnection> connect_address(const UpstreamRoute& route, const Endpoint& endpoint,
+                                                   const std::string& host, bool encrypted) {
     UpstreamConnection connection;
     connection.endpoint = endpoint;
     connection.host = host;

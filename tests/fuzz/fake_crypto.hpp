@@ -1,4 +1,5 @@
-// SCRAM's cryptography for fuzzing: deterministic, fast, and of no use for anything else. Both sides agree with each other.
+// SCRAM's cryptography for fuzzing: deterministic, fast, and of no use for anything else. Both
+// sides agree with each other.
 #pragma once
 
 #include "protocol/scram.hpp"

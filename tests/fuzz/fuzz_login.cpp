@@ -1,6 +1,7 @@
-// A login between two peers that may say anything. The first byte chooses the policy; what follows is one stream of messages, of which each
-// goes to the side that the login waits for. A message of the body "!" stands for what an honest peer, who knows the password, would say at
-// this point: no fuzzer would find a proof.
+// A login between two peers that may say anything. The first byte chooses the policy; what follows
+// is one stream of messages, of which each goes to the side that the login waits for. A message of
+// the body "!" stands for what an honest peer, who knows the password, would say at this point: no
+// fuzzer would find a proof.
 #include <algorithm>
 #include <cstdlib>
 #include <string>
@@ -20,7 +21,9 @@ void check(bool holds) {
 }
 
 Buffer bytes(std::string_view text) { return {text.begin(), text.end()}; }
-bool contains(const Buffer& buffer, std::string_view text) { return as_text(buffer).find(text) != std::string_view::npos; }
+bool contains(const Buffer& buffer, std::string_view text) {
+    return as_text(buffer).find(text) != std::string_view::npos;
+}
 /// In place of PBKDF2.
 ScramKey salted(Bytes given) { return fake_crypto().sha256(given); }
 
@@ -68,13 +71,15 @@ class Honest {
         const Bytes said = Bytes(to_server_).subspan(std::min(message_header_size, to_server_.size()));
         const auto first = parse_sasl_initial_response(said);
         if (first && first->data) {
-            server_.emplace(policy_.crypto, first->mechanism == scram_sha_256_plus ? policy_.server_end_point : Buffer(), salt());
+            server_.emplace(policy_.crypto,
+                            first->mechanism == scram_sha_256_plus ? policy_.server_end_point : Buffer(), salt());
             char flag = 0;
             std::string reply;
             if (server_->client_first(first->mechanism, *first->data, flag, reply) == Fault::none)
                 append_authentication(answer, AuthenticationCode::sasl_continue, as_bytes(reply));
         } else if (server_ && server_->client_final(as_text(said)) == Fault::none) {
-            append_authentication(answer, AuthenticationCode::sasl_final, as_bytes(server_->final_message(keys().server_key)));
+            append_authentication(answer, AuthenticationCode::sasl_final,
+                                  as_bytes(server_->final_message(keys().server_key)));
             server_.reset();
         } else {
             append_authentication(answer, AuthenticationCode::ok);
@@ -105,7 +110,7 @@ void check_offer(const Buffer& to_client, const LoginPolicy& policy) {
 void check_first_message(const Buffer& to_server, const LoginPolicy& policy) {
     const auto first = parse_sasl_initial_response(Bytes(to_server).subspan(message_header_size));
     check(to_server[0] == 'p' && first && first->data);
-    const std::string_view gs2 = first->mechanism == scram_sha_256_plus                      ? "p=tls-server-end-point,,"
+    const std::string_view gs2 = first->mechanism == scram_sha_256_plus ? "p=tls-server-end-point,,"
                                  : policy.server_verified || policy.server_end_point.empty() ? "n,,"
                                                                                              : "y,,";
     check(*first->data == std::string(gs2) + "n=,r=" + fake_crypto().nonce());
@@ -124,7 +129,8 @@ void check_end(const Login& login, const LoginPolicy& policy) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0) return 0;
     static const ScramUser with_password{.password = bytes(password), .secret = {}};
-    static const ScramUser with_secret{.password = {}, .secret = scram_secret(fake_crypto(), salted(as_bytes(password)), {.salt = Buffer(16, 'm')})};
+    static const ScramUser with_secret{
+        .password = {}, .secret = scram_secret(fake_crypto(), salted(as_bytes(password)), {.salt = Buffer(16, 'm')})};
     const LoginPolicy policy = policy_of(data[0], with_password, with_secret);
     Login login(policy);
     Honest honest(policy);
@@ -163,7 +169,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         check_offer(out.to_client, policy);
         check(policy.password_is_safe || !login.asking_password());
         check(policy.scram != ScramMode::passthrough || !login.asking_password());
-        // A password that we asked for goes nowhere: what the server gets instead does not depend on it.
+        // A password that we asked for goes nowhere: what the server gets does not depend on it.
         if (asked && !out.to_server.empty()) check_first_message(out.to_server, policy);
         if (asked) check(out.to_client.empty());
         if (asked && by_honest) check(!contains(out.to_server, password));

@@ -24,7 +24,8 @@ void parse(const Message& message) {
         check(parse_authentication_sasl(Bytes(bytes).subspan(message_header_size))->mechanisms == offer->mechanisms);
     }
     (void)parse_sasl_initial_response(message.body);
-    if (const auto password = parse_password_message(message.body)) check(as_text(*password).find('\0') == std::string_view::npos);
+    if (const auto password = parse_password_message(message.body))
+        check(as_text(*password).find('\0') == std::string_view::npos);
     if (const auto key = parse_backend_key_data(message.body)) check(key->key.size() + 4 == message.body.size());
 }
 

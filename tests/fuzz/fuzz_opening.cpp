@@ -1,5 +1,5 @@
-// The first bytes of a client, through parse_opening alone and through a whole Negotiation. The first byte of the input is the
-// listener's policy; every other one is what the client sends.
+// The first bytes of a client, through parse_opening alone and through a whole Negotiation. The
+// first byte of the input is the listener's policy; every other one is what the client sends.
 #include <cstdlib>
 
 #include "protocol/negotiation.hpp"
@@ -71,6 +71,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size == 0) return 0;
     const Bytes client(data + 1, size - 1);
     survives_a_round_trip(parse_opening(client));
-    negotiate({.tls = (data[0] & 1) == 0, .direct_tls = (data[0] & 2) == 0, .tls_required = (data[0] & 4) != 0}, client);
+    negotiate({.tls = (data[0] & 1) == 0, .direct_tls = (data[0] & 2) == 0, .tls_required = (data[0] & 4) != 0},
+              client);
     return 0;
 }

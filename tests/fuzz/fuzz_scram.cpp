@@ -1,6 +1,7 @@
-// Both sides of SCRAM against peers that may say anything. The first byte chooses the side and the binding; the rest are messages, divided by
-// newlines. In them "\x01" stands for the nonce of the other side, and "\x02" for the proof or signature of one that knows the password:
-// no fuzzer would find them.
+// Both sides of SCRAM against peers that may say anything. The first byte chooses the side and the
+// binding; the rest are messages, divided by newlines. In them "\x01" stands for the nonce of the
+// other side, and "\x02" for the proof or signature of one that knows the password: no fuzzer would
+// find them.
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -90,7 +91,8 @@ void server(std::string_view text, bool plus) {
     const std::string right = without_proof + ",p=" + proof(keys.client_key, auth_message);
     const std::string last = put(said[1], '\x02', right.substr(without_proof.size() + 3));
     if (server.client_final(last) != Fault::none) return;
-    check(server.proves(crypto.sha256(keys.client_key)) == (last == right ? std::optional(keys.client_key) : std::nullopt));
+    check(server.proves(crypto.sha256(keys.client_key)) ==
+          (last == right ? std::optional(keys.client_key) : std::nullopt));
     check(server.final_message(keys.server_key) ==
           "v=" + signature(keys.server_key, first_bare + "," + reply + "," + last.substr(0, last.rfind(",p="))));
 }
@@ -98,7 +100,8 @@ void server(std::string_view text, bool plus) {
 void secrets_and_base64(std::string_view text) {
     if (const auto bytes = base64_decode(text)) check(base64_encode(*bytes) == text);
     check(base64_decode(base64_encode(as_bytes(text))) == Buffer(text.begin(), text.end()));
-    if (const auto secret = parse_scram_secret(text)) check(!secret->salt.salt.empty() && secret->salt.iterations <= max_scram_iterations);
+    if (const auto secret = parse_scram_secret(text))
+        check(!secret->salt.salt.empty() && secret->salt.iterations <= max_scram_iterations);
 }
 
 }  // namespace

@@ -51,7 +51,8 @@ TEST_CASE("what is missing in a target has libpq's defaults, but for sslmode") {
 
 TEST_CASE("a target has all that its conninfo says") {
     const Target target = parse_target(
-        "p.1=host=db hostaddr=::1 port=6432 user=u password=p dbname=d sslmode=require sslnegotiation=direct sslrootcert=ca.pem "
+        "p.1=host=db hostaddr=::1 port=6432 user=u password=p dbname=d sslmode=require sslnegotiation=direct "
+        "sslrootcert=ca.pem "
         "application_name=n connect_timeout=3");
     CHECK(target.hostaddr == "::1");
     CHECK(target.port == 6432);
@@ -87,7 +88,9 @@ TEST_CASE("a folder as host is a UNIX-domain socket, which is never encrypted") 
     CHECK(address_text(target) == "/run/postgresql/.s.PGSQL.5432");
 }
 
-TEST_CASE("an IPv6 address is shown in brackets") { CHECK(address_text(parse_target("a=host=::1 user=u")) == "[::1]:5432"); }
+TEST_CASE("an IPv6 address is shown in brackets") {
+    CHECK(address_text(parse_target("a=host=::1 user=u")) == "[::1]:5432");
+}
 
 TEST_CASE("a target without a name is told how to get one") {
     for (const std::string text : {"host=db.example port=1", "db.example", "", "=host=a", "a b=host=c"}) {
@@ -102,7 +105,8 @@ TEST_CASE("errors name the target, what is wrong and what would be right") {
     CHECK(contains(error_of("a=host=h user=u port=x"), "port=x: expected a number from 1 to 65535"));
     CHECK(contains(error_of("a=host=h user=u port=65536"), "expected a number"));
     CHECK(contains(error_of("a=host=h user=u port=0"), "expected a number"));
-    CHECK(contains(error_of("a=host=h user=u sslmode=full"), "sslmode=full: expected disable, require, verify-ca or verify-full"));
+    CHECK(contains(error_of("a=host=h user=u sslmode=full"),
+                   "sslmode=full: expected disable, require, verify-ca or verify-full"));
     CHECK(contains(error_of("a=host=h user=u sslmode=prefer"), "lets the server choose"));
     CHECK(contains(error_of("a=host=h user=u sslmode=allow"), "lets the server choose"));
     CHECK(contains(error_of("a=host=h user=u sslnegotiation=x"), "expected postgres (SSLRequest first) or direct"));
@@ -114,7 +118,8 @@ TEST_CASE("errors name the target, what is wrong and what would be right") {
 }
 
 TEST_CASE("an error never repeats a password") {
-    for (const std::string text : {"a=host=h password=se cret", "a=password='secret", "a=user=u password=secret port=x", "a=password=secret"}) {
+    for (const std::string text :
+         {"a=host=h password=se cret", "a=password='secret", "a=user=u password=secret port=x", "a=password=secret"}) {
         CAPTURE(text);
         CHECK_FALSE(error_of(text).empty());
         CHECK_FALSE(contains(error_of(text), "cret"));

@@ -46,14 +46,16 @@ std::string answer(NullBackend& backend, const std::string& text) {
 }  // namespace
 
 TEST_CASE("frames come out whole however their bytes arrive, and CopyData without its body") {
-    const std::string stream = message('Q', "select") + message('d', std::string(300, 'd')) + message('X', "") + message('Q', std::string(500, 'q'));
+    const std::string stream = message('Q', "select") + message('d', std::string(300, 'd')) + message('X', "") +
+                               message('Q', std::string(500, 'q'));
     for (std::size_t piece = 1; piece <= stream.size(); ++piece) {
         Framer framer;
         std::vector<std::string> found;
         for (std::size_t at = 0; at < stream.size(); at += piece) {
             Bytes bytes = as_bytes(std::string_view(stream).substr(at, piece));
             while (const auto frame = framer.next(bytes)) {
-                found.push_back(frame->type + std::to_string(frame->size) + ' ' + std::string(protocol::as_text(frame->body)));
+                found.push_back(frame->type + std::to_string(frame->size) + ' ' +
+                                std::string(protocol::as_text(frame->body)));
             }
             CHECK(bytes.empty());
         }
@@ -88,7 +90,8 @@ TEST_CASE("no message follows one with a length that none may have") {
 }
 
 TEST_CASE("CopyData are messages of 8 KiB that carry exactly the bytes asked for") {
-    for (const std::uint64_t bytes : {0ULL, 1ULL, 8186ULL, 8187ULL, 8188ULL, 16ULL * 8187, 16ULL * 8187 + 1, 1000000ULL}) {
+    for (const std::uint64_t bytes :
+         {0ULL, 1ULL, 8186ULL, 8187ULL, 8188ULL, 16ULL * 8187, 16ULL * 8187 + 1, 1000000ULL}) {
         CopyData data(bytes);
         Framer framer;
         std::uint64_t payload = 0;
@@ -117,7 +120,8 @@ TEST_CASE("two forms of COPY are understood, and every other query is one row") 
     CHECK(kind("COPY 99999999999999999999 BYTES TO STDOUT") == Query::Kind::wrong_copy);
     CHECK(kind("COPY 1 BYTES TO STDOUT NOW") == Query::Kind::wrong_copy);
     CHECK(kind("copy") == Query::Kind::wrong_copy);
-    for (const char* text : {"", ";", "select 1", "cop", "copying", "table copy"}) CHECK(kind(text) == Query::Kind::row);
+    for (const char* text : {"", ";", "select 1", "cop", "copying", "table copy"})
+        CHECK(kind(text) == Query::Kind::row);
 }
 
 TEST_CASE("a query is answered with one row, also behind others") {

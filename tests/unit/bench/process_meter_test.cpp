@@ -14,7 +14,8 @@ using bench::parse_kib;
 using bench::parse_stat;
 
 constexpr const char* after_name =
-    " S 41 4242 4242 0 -1 4194560 2005 900 3 0 100 20 3 4 20 0 5 0 86415 240000000 4000 18446744073709551615 1 1 0 0 0 0 0 4096 81920\n";
+    " S 41 4242 4242 0 -1 4194560 2005 900 3 0 100 20 3 4 20 0 5 0 86415 240000000 4000 18446744073709551615 1 1 0 0 0 "
+    "0 0 4096 81920\n";
 
 }  // namespace
 
@@ -30,8 +31,8 @@ TEST_CASE("times are found behind a process name with spaces and brackets") {
 }
 
 TEST_CASE("what is no stat is none") {
-    for (const char* text :
-         {"", "1", "1 (init", "1 (init)", "1 (init) S", "x (init) S 1", "1 ) S 1 (init", "1 (init) S 0 1 1 0 -1 4 1 1 1 1 a 2 3 4"}) {
+    for (const char* text : {"", "1", "1 (init", "1 (init)", "1 (init) S", "x (init) S 1", "1 ) S 1 (init",
+                             "1 (init) S 0 1 1 0 -1 4 1 1 1 1 a 2 3 4"}) {
         CHECK_FALSE(parse_stat(text).has_value());
     }
 }

@@ -13,19 +13,25 @@ using bench::RelayReport;
 
 /// A reference and a target twice as fast, whose processes are known of the second only.
 RelayReport report() {
-    const bench::Scenario scenario{.workload = "ping",
-                                   .title = "ping, 8 clients, 3 s",
-                                   .clients = 8,
-                                   .metrics = {{.key = "round_trips_per_second", .name = "round trips/s", .digits = 0},
-                                               {.key = "cpu_us_per_round_trip", .name = "CPU µs/round trip", .digits = 2},
-                                               {.key = "generator_cores", .name = "generator cores", .digits = 2, .compared = false}},
-                                   .measure = {}};
+    const bench::Scenario scenario{
+        .workload = "ping",
+        .title = "ping, 8 clients, 3 s",
+        .clients = 8,
+        .metrics = {{.key = "round_trips_per_second", .name = "round trips/s", .digits = 0},
+                    {.key = "cpu_us_per_round_trip", .name = "CPU µs/round trip", .digits = 2},
+                    {.key = "generator_cores", .name = "generator cores", .digits = 2, .compared = false}},
+        .measure = {}};
     const bench::Repetitions first{{100, std::nullopt, 0.5}, {300, std::nullopt, 0.5}, {200, std::nullopt, 0.5}};
     const bench::Repetitions second{{200, 10, 1}, {900, 12.5, 1}, {200, 20, 1}};
     return {.version = "1.2.3",
             .started = "2026-01-02T03:04:05Z",
-            .targets = {{.name = "direct", .address = "127.0.0.1:1", .encryption = "plain", .pids = {}, .memory_source = {}},
-                        {.name = "proxy", .address = "127.0.0.1:2", .encryption = "TLSv1.3 X", .pids = {7, 8}, .memory_source = "status"}},
+            .targets =
+                {{.name = "direct", .address = "127.0.0.1:1", .encryption = "plain", .pids = {}, .memory_source = {}},
+                 {.name = "proxy",
+                  .address = "127.0.0.1:2",
+                  .encryption = "TLSv1.3 X",
+                  .pids = {7, 8},
+                  .memory_source = "status"}},
             .results = {{.scenario = scenario, .targets = {first, second}}},
             .repetitions = 3,
             .cores = 2,

@@ -31,8 +31,15 @@ Measurement measurement(bench::Duration total) {
 }
 
 Report report() {
-    Report made{.version = "1", .started = "now", .query = "", .load = "closed loop", .libpq = false, .interrupted = false, .targets = {}};
-    for (const char* text : {"first=host=a user=u password=hidden sslmode=disable", "second=host=b user=u sslmode=require"}) {
+    Report made{.version = "1",
+                .started = "now",
+                .query = "",
+                .load = "closed loop",
+                .libpq = false,
+                .interrupted = false,
+                .targets = {}};
+    for (const char* text :
+         {"first=host=a user=u password=hidden sslmode=disable", "second=host=b user=u sslmode=require"}) {
         made.targets.push_back({.target = bench::parse_target(text), .tls = {}, .whole = {}, .repetitions = {}});
     }
     made.targets[0].add(measurement(2ms));
@@ -55,7 +62,8 @@ TEST_CASE("the ratio is the median of the repetitions' ratios, with the least an
 }
 
 TEST_CASE("an even number of ratios has the middle of the two in the middle") {
-    const auto found = bench::ratio({repetition(10ms), repetition(30ms)}, {repetition(10ms), repetition(10ms)}, Phase::total);
+    const auto found =
+        bench::ratio({repetition(10ms), repetition(30ms)}, {repetition(10ms), repetition(10ms)}, Phase::total);
     REQUIRE(found);
     CHECK(found->median == 2.0);
 }
@@ -97,7 +105,8 @@ TEST_CASE("printable keeps what can be read") {
 TEST_CASE("the table is at most 120 columns wide, and compares with the first target") {
     const std::string table = to_table(report());
     std::size_t begin = 0;
-    for (std::size_t end; (end = table.find('\n', begin)) != std::string::npos; begin = end + 1) CHECK(end - begin <= 121);  // µ is two bytes
+    for (std::size_t end; (end = table.find('\n', begin)) != std::string::npos; begin = end + 1)
+        CHECK(end - begin <= 121);  // µ is two bytes
     CHECK(contains(table, "p50 / first"));
     CHECK(contains(table, "0.50 (0.50 to 0.50)"));
     CHECK_FALSE(contains(table, "sslrequest"));
@@ -105,12 +114,14 @@ TEST_CASE("the table is at most 120 columns wide, and compares with the first ta
 
 TEST_CASE("a password is in no report") {
     const Report made = report();
-    for (const std::string& text : {to_table(made), to_json(made), to_csv(made), to_html(made)}) CHECK_FALSE(contains(text, "hidden"));
+    for (const std::string& text : {to_table(made), to_json(made), to_csv(made), to_html(made)})
+        CHECK_FALSE(contains(text, "hidden"));
 }
 
 TEST_CASE("a target without any connection has its line in the CSV") {
     Report made = report();
-    TargetResult failed{.target = bench::parse_target("third=host=c user=u"), .tls = {}, .whole = {}, .repetitions = {}};
+    TargetResult failed{
+        .target = bench::parse_target("third=host=c user=u"), .tls = {}, .whole = {}, .repetitions = {}};
     failed.whole.record_failure("refused");
     made.targets.push_back(failed);
     CHECK(contains(to_csv(made), "third,total,0,"));

@@ -50,7 +50,8 @@ TEST_CASE("connections that were due and never begun are counted") {
 }
 
 TEST_CASE("a stall is charged for every connection that it kept waiting") {
-    // 100 per second, each of 1 ms; the server stalls for one second after the first 100. One client at a time.
+    // 100 per second, each of 1 ms; the server stalls for one second after the first 100. One
+    // client at a time.
     const auto measure = [](double rate) {
         Schedule schedule(Load{.connections = 300, .rate = rate}, start);
         bench::Histogram histogram;
@@ -64,7 +65,8 @@ TEST_CASE("a stall is charged for every connection that it kept waiting") {
     };
     const bench::Histogram open = measure(100);
     const bench::Histogram closed = measure(0);
-    // A closed loop asks nothing while it waits: one slow connection of 300, which hides behind the 99th percentile.
+    // A closed loop asks nothing while it waits: one slow connection of 300, which hides behind the
+    // 99th percentile.
     CHECK(closed.percentile(99) < 2ms);
     CHECK(closed.max() > 1s);
     // Due at the rate, about a third of them wait, up to a second.

@@ -265,10 +265,11 @@ TEST_CASE("config: a file with one host is enough") {
 }
 
 TEST_CASE("config: the defaults that the reference names are the defaults") {
-    const Loaded loaded = load_text(defaults<Log>("[log]") + defaults<Runtime>("[runtime]") + defaults<Listener>("[[listener]]") +
-                                        defaults<ListenerTls>("[listener.tls]") + defaults<Audit>("[audit]") + defaults<Auth>("[auth]") +
-                                        defaults<Upstream>("[upstream.a]") + "hosts = 'a'\n",
-                                    "t");
+    const Loaded loaded =
+        load_text(defaults<Log>("[log]") + defaults<Runtime>("[runtime]") + defaults<Listener>("[[listener]]") +
+                      defaults<ListenerTls>("[listener.tls]") + defaults<Audit>("[audit]") + defaults<Auth>("[auth]") +
+                      defaults<Upstream>("[upstream.a]") + "hosts = 'a'\n",
+                  "t");
     const Config& config = valid(loaded);
     CHECK(loaded.warnings.empty());
     const Config fresh;
@@ -337,9 +338,11 @@ TEST_CASE("config: a file that cannot be read is named with the reason") {
     const Folder folder;
     CHECK(texts(load(folder.path("none.toml")).errors) ==
           Lines{folder.path("none.toml") + ": cannot read the configuration file: No such file or directory"});
-    CHECK(texts(load(folder.path(".")).errors) == Lines{folder.path(".") + ": cannot read the configuration file: Is a directory"});
+    CHECK(texts(load(folder.path(".")).errors) ==
+          Lines{folder.path(".") + ": cannot read the configuration file: Is a directory"});
     // It can be opened, and then fails, as a file on a broken disk does.
-    CHECK(texts(load("/proc/self/mem").errors) == Lines{"/proc/self/mem: cannot read the configuration file: Input/output error"});
+    CHECK(texts(load("/proc/self/mem").errors) ==
+          Lines{"/proc/self/mem: cannot read the configuration file: Input/output error"});
     CHECK(texts(load("/dev/zero").errors) ==
           Lines{"/dev/zero: cannot read the configuration file: it is larger than 16 MiB, which none needs to be"});
 }
@@ -353,24 +356,27 @@ TEST_CASE("config: a syntax error has a line and a column") {
 }
 
 TEST_CASE("config: all errors are reported at once, in the order of the file") {
-    CHECK(texts(load_text("[upstream.a]\nhosts = 'a:b'\nsslmod = 'x'\n[log]\nlevel = 'x'\n[audit]\nfile = 1\n", "dir/t.toml").errors) ==
-          Lines{"dir/t.toml:2:9: upstream.a.hosts: \"a:b\" is not a host: HOST:PORT, such as "
-                "\"db.example.com:5432\" or \"[::1]:5432\", "
-                "or \"unix:/path\" of at most 107 bytes",
-                "dir/t.toml:3:1: upstream.a.sslmod: unknown key; did you mean \"sslmode\"?",
-                "dir/t.toml:5:9: log.level: \"x\" is not one of trace, debug, info, warn, error",
-                "dir/t.toml:7:8: audit.file: expected a string, got an integer"});
+    CHECK(texts(load_text("[upstream.a]\nhosts = 'a:b'\nsslmod = 'x'\n[log]\nlevel = 'x'\n[audit]\nfile = 1\n",
+                          "dir/t.toml")
+                    .errors) == Lines{"dir/t.toml:2:9: upstream.a.hosts: \"a:b\" is not a host: HOST:PORT, such as "
+                                      "\"db.example.com:5432\" or \"[::1]:5432\", "
+                                      "or \"unix:/path\" of at most 107 bytes",
+                                      "dir/t.toml:3:1: upstream.a.sslmod: unknown key; did you mean \"sslmode\"?",
+                                      "dir/t.toml:5:9: log.level: \"x\" is not one of trace, debug, info, warn, error",
+                                      "dir/t.toml:7:8: audit.file: expected a string, got an integer"});
 }
 
 TEST_CASE("config: a word that is nearly right is recognised") {
-    CHECK(errors_after_upstream("[[listener]]\n[listener.tls]\nmode = 'requir'") ==
-          Lines{"t:4:8: listener.tls.mode: \"requir\" is not one of disable, allow, require; did you mean \"require\"?"});
+    CHECK(
+        errors_after_upstream("[[listener]]\n[listener.tls]\nmode = 'requir'") ==
+        Lines{"t:4:8: listener.tls.mode: \"requir\" is not one of disable, allow, require; did you mean \"require\"?"});
     CHECK(upstream_errors("hosts = 'a'\nsslmode = 'VERIFY_FULL'") ==
           Lines{"t:3:11: upstream.a.sslmode: \"VERIFY_FULL\" is not one of disable, allow, prefer, require, verify-ca, "
                 "verify-full; did "
                 "you mean \"verify-full\"?"});
     CHECK(errors_after_upstream("[runtiem]") == Lines{"t:2:2: runtiem: unknown table; did you mean \"runtime\"?"});
-    CHECK(errors_after_upstream("[[listener]]\n[listener.tsl]") == Lines{"t:3:11: listener.tsl: unknown table; did you mean \"tls\"?"});
+    CHECK(errors_after_upstream("[[listener]]\n[listener.tsl]") ==
+          Lines{"t:3:11: listener.tsl: unknown table; did you mean \"tls\"?"});
 }
 
 TEST_CASE("config: prewarm needs a mode that insists on TLS") {
@@ -384,11 +390,14 @@ TEST_CASE("config: prewarm needs a mode that insists on TLS") {
 }
 
 TEST_CASE("config: what no release does yet is unknown") {
-    CHECK(errors_after_upstream("[capture]") == Lines{"t:2:2: capture: unknown table; the tables are log, runtime, listener, upstream, auth, audit"});
+    CHECK(errors_after_upstream("[capture]") ==
+          Lines{"t:2:2: capture: unknown table; the tables are log, runtime, listener, upstream, auth, audit"});
     CHECK(errors_after_upstream("[[listener]]\nproxy_protocol = 'off'\ntrusted_proxies = []") ==
-          Lines{"t:3:1: listener.proxy_protocol: unknown key; [[listener]] has name, listen, upstream, allow, idle_timeout, "
+          Lines{"t:3:1: listener.proxy_protocol: unknown key; [[listener]] has name, listen, upstream, allow, "
+                "idle_timeout, "
                 "tcp_keepalive, tls",
-                "t:4:1: listener.trusted_proxies: unknown key; [[listener]] has name, listen, upstream, allow, idle_timeout, "
+                "t:4:1: listener.trusted_proxies: unknown key; [[listener]] has name, listen, upstream, allow, "
+                "idle_timeout, "
                 "tcp_keepalive, tls"});
     CHECK(upstream_errors("hosts = 'a'\ntarget_session_attrs = 'primary'") ==
           Lines{"t:3:24: upstream.a.target_session_attrs: expected \"any\", got \"primary\""});
@@ -409,55 +418,68 @@ direct = "yes"
 mode = true
 cert_file = []
 )");
-    CHECK(errors == Lines{"t:3:11: runtime.threads: expected an integer, got a string",
-                          "t:4:17: runtime.drain_timeout: expected a duration (\"250ms\", \"5s\", \"2m\", \"1h\"), got an integer",
-                          "t:5:13: runtime.state_dir: expected a string, got a date",
-                          "t:6:19: runtime.max_connections: expected an integer, got a floating-point number",
-                          "t:8:17: listener.allow: expected a string, got an integer",
-                          "t:9:10: listener.listen: expected a list of addresses, got a table",
-                          "t:11:10: listener.tls.direct: expected a boolean (true or false), got a string",
-                          "t:12:8: listener.tls.mode: expected one of disable, allow, require, got a boolean",
-                          "t:13:13: listener.tls.cert_file: expected a file, got a list"});
+    CHECK(
+        errors ==
+        Lines{"t:3:11: runtime.threads: expected an integer, got a string",
+              "t:4:17: runtime.drain_timeout: expected a duration (\"250ms\", \"5s\", \"2m\", \"1h\"), got an integer",
+              "t:5:13: runtime.state_dir: expected a string, got a date",
+              "t:6:19: runtime.max_connections: expected an integer, got a floating-point number",
+              "t:8:17: listener.allow: expected a string, got an integer",
+              "t:9:10: listener.listen: expected a list of addresses, got a table",
+              "t:11:10: listener.tls.direct: expected a boolean (true or false), got a string",
+              "t:12:8: listener.tls.mode: expected one of disable, allow, require, got a boolean",
+              "t:13:13: listener.tls.cert_file: expected a file, got a list"});
     CHECK(errors_after_upstream("log = 1") == Lines{"t:2:7: log: expected a table, [log], got an integer"});
-    CHECK(errors_after_upstream("[listener]") == Lines{"t:2:1: listener: expected tables with the header [[listener]], got a table"});
+    CHECK(errors_after_upstream("[listener]") ==
+          Lines{"t:2:1: listener: expected tables with the header [[listener]], got a table"});
     CHECK(errors_after_upstream("[[listener]]\n[listener.tls.certificate]").size() == 1);
     CHECK(errors_after_upstream("[[listener]]\ntls = 1").size() == 1);
     CHECK(load_text("upstream = 1", "t").errors.size() == 1);
 }
 
 TEST_CASE("config: control characters are refused everywhere") {
-    CHECK(errors_after_upstream("[audit]\nfile = \"a\\u0000b\"") == Lines{"t:3:8: audit.file: control characters are not allowed here"});
+    CHECK(errors_after_upstream("[audit]\nfile = \"a\\u0000b\"") ==
+          Lines{"t:3:8: audit.file: control characters are not allowed here"});
     CHECK(errors_after_upstream("[[listener]]\nname = \"a\\n\"").size() == 1);
     CHECK(load_text("[upstream.\"a\\nb\"]\nhosts = 'a'", "t").errors.size() == 1);
     CHECK(load_text("[upstream.\"\"]\nhosts = 'a'", "t").errors.size() == 1);
 }
 
 TEST_CASE("config: counts and durations have limits") {
-    CHECK(errors_after_upstream("[runtime]\nthreads = -1\nmax_connections = 0\nmax_connections_per_address = 4294967296") ==
-          Lines{"t:3:11: runtime.threads: -1 is not between 0 and 1000000", "t:4:19: runtime.max_connections: 0 is not between 1 and 1000000",
+    CHECK(errors_after_upstream(
+              "[runtime]\nthreads = -1\nmax_connections = 0\nmax_connections_per_address = 4294967296") ==
+          Lines{"t:3:11: runtime.threads: -1 is not between 0 and 1000000",
+                "t:4:19: runtime.max_connections: 0 is not between 1 and 1000000",
                 "t:5:31: runtime.max_connections_per_address: 4294967296 is not between 0 and 1000000"});
     CHECK(errors_after_upstream("[runtime]\nclient_login_timeout = '0s'\ndrain_timeout = '5'") ==
           Lines{"t:3:24: runtime.client_login_timeout: \"0s\" must be more than zero",
-                "t:4:17: runtime.drain_timeout: \"5\" is not a duration: a whole number and ms, s, m or h, such as \"30s\", and "
+                "t:4:17: runtime.drain_timeout: \"5\" is not a duration: a whole number and ms, s, m or h, such as "
+                "\"30s\", and "
                 "at most ten "
                 "years"});
     CHECK(upstream_errors("hosts = 'a'\nconnect_timeout = '0ms'").size() == 1);
     CHECK(upstream_errors("hosts = 'a'\ntcp_keepalive = '10h'\ntcp_user_timeout = '1500ms'") ==
-          Lines{"t:3:17: upstream.a.tcp_keepalive: \"10h\" is not a number of whole seconds up to 32767, which is what TCP takes",
-                "t:4:20: upstream.a.tcp_user_timeout: \"1500ms\" is not a number of whole seconds up to 32767, which is what TCP "
+          Lines{"t:3:17: upstream.a.tcp_keepalive: \"10h\" is not a number of whole seconds up to 32767, which is what "
+                "TCP takes",
+                "t:4:20: upstream.a.tcp_user_timeout: \"1500ms\" is not a number of whole seconds up to 32767, which "
+                "is what TCP "
                 "takes"});
 }
 
 TEST_CASE("config: named files must be there and readable") {
     const Folder folder;
     const std::string key = folder.write("k");
-    const auto errors = texts(
-        load_text("[upstream.a]\nhosts = 'a'\nsslrootcert = ['none.pem', '/']\nsslcert = 'none.crt'\nsslkey = '" + key + "'\n", folder.path("t"))
-            .errors);
+    const auto errors =
+        texts(load_text("[upstream.a]\nhosts = 'a'\nsslrootcert = ['none.pem', '/']\nsslcert = 'none.crt'\nsslkey = '" +
+                            key + "'\n",
+                        folder.path("t"))
+                  .errors);
     const std::string file = folder.path("t");
-    CHECK(errors == Lines{file + ":3:16: upstream.a.sslrootcert: cannot read \"" + folder.path("none.pem") + "\": No such file or directory",
+    CHECK(errors == Lines{file + ":3:16: upstream.a.sslrootcert: cannot read \"" + folder.path("none.pem") +
+                              "\": No such file or directory",
                           file + ":3:28: upstream.a.sslrootcert: cannot read \"/\": Is a directory",
-                          file + ":4:11: upstream.a.sslcert: cannot read \"" + folder.path("none.crt") + "\": No such file or directory"});
+                          file + ":4:11: upstream.a.sslcert: cannot read \"" + folder.path("none.crt") +
+                              "\": No such file or directory"});
 }
 
 TEST_CASE("config: a server is required") {
@@ -466,14 +488,16 @@ TEST_CASE("config: a server is required") {
     CHECK(load_text("[upstream]", "t").errors.size() == 1);
     CHECK(texts(load_text("[upstream]\nhosts = 'a'", "t").errors) ==
           Lines{"t:2:1: upstream.hosts: expected a table of its own for each server, such as [upstream.orders]"});
-    CHECK(upstream_errors("sslmode = 'verify-full'") ==
-          Lines{"t:1:1: upstream.a.hosts: is required: where the server is, such as hosts = [\"db.example.com:5432\"]"});
-    CHECK(upstream_errors("hosts = []") == Lines{"t:2:9: upstream.a.hosts: expected at least one address, such as \"db.example.com:5432\""});
+    CHECK(
+        upstream_errors("sslmode = 'verify-full'") ==
+        Lines{"t:1:1: upstream.a.hosts: is required: where the server is, such as hosts = [\"db.example.com:5432\"]"});
+    CHECK(upstream_errors("hosts = []") ==
+          Lines{"t:2:9: upstream.a.hosts: expected at least one address, such as \"db.example.com:5432\""});
 }
 
 TEST_CASE("config: hosts that cannot be hosts are refused") {
-    for (const char* const host : {"a:0", "a:", "a:65536", "a b:1", ":5432", "10.0.0.256:1", "::1:5432:", "unix:relative", "unix:/", "-a:1", "a..b:1",
-                                   "[a]:1", "[]:1", "*:1", "unix:"}) {
+    for (const char* const host : {"a:0", "a:", "a:65536", "a b:1", ":5432", "10.0.0.256:1", "::1:5432:",
+                                   "unix:relative", "unix:/", "-a:1", "a..b:1", "[a]:1", "[]:1", "*:1", "unix:"}) {
         CAPTURE(host);
         CHECK(upstream_errors("hosts = '" + std::string{host} + "'\nssl_server_name = 'a'").size() == 1);
     }
@@ -483,11 +507,13 @@ TEST_CASE("config: hosts that cannot be hosts are refused") {
 
 TEST_CASE("config: a listener goes to an upstream of the file") {
     const std::string two = "[upstream.orders]\nhosts = 'a'\n[upstream.bills]\nhosts = 'b'\n[[listener]]\n";
-    CHECK(texts(load_text(two, "t").errors) == Lines{"t:5:1: listener.upstream: is required where there are several: one of orders, bills"});
+    CHECK(texts(load_text(two, "t").errors) ==
+          Lines{"t:5:1: listener.upstream: is required where there are several: one of orders, bills"});
     CHECK(texts(load_text(two + "upstream = 'ordrs'", "t").errors) ==
           Lines{"t:6:12: listener.upstream: \"ordrs\" is not one of orders, bills; did you mean \"orders\"?"});
     CHECK(valid(load_text(two + "upstream = 'bills'", "t")).listeners.at(0).upstream == "bills");
-    CHECK(errors_after_upstream("[[listener]]\nupstream = 'b'") == Lines{"t:3:12: listener.upstream: expected \"a\", got \"b\""});
+    CHECK(errors_after_upstream("[[listener]]\nupstream = 'b'") ==
+          Lines{"t:3:12: listener.upstream: expected \"a\", got \"b\""});
 }
 
 TEST_CASE("config: listeners have distinct names") {
@@ -512,7 +538,8 @@ TEST_CASE("config: listeners have distinct addresses, but port 0 may repeat") {
 }
 
 TEST_CASE("config: a listener needs addresses with ports") {
-    for (const char* const listen : {"127.0.0.1", "localhost:6432", "::1:6432", ":6432", "unix:x", "127.0.0.1:70000", "*:6432"}) {
+    for (const char* const listen :
+         {"127.0.0.1", "localhost:6432", "::1:6432", ":6432", "unix:x", "127.0.0.1:70000", "*:6432"}) {
         CAPTURE(listen);
         CHECK(errors_after_upstream("[[listener]]\nlisten = '" + std::string{listen} + "'").size() == 1);
     }
@@ -524,14 +551,17 @@ TEST_CASE("config: an empty allow list lets nobody in and says so") {
     const Loaded loaded = load_after_upstream("[[listener]]\nallow = []");
     CHECK(valid(loaded).listeners.at(0).allow.empty());
     CHECK(texts(loaded.warnings) == Lines{"t:3:9: listener.allow: lets nobody in over TCP"});
-    CHECK(errors_after_upstream("[[listener]]\nallow = '10.0.0.0/33'") ==
-          Lines{"t:3:9: listener.allow: \"10.0.0.0/33\" is not an address range, such as \"10.0.0.0/8\" or \"::1/128\""});
+    CHECK(
+        errors_after_upstream("[[listener]]\nallow = '10.0.0.0/33'") ==
+        Lines{"t:3:9: listener.allow: \"10.0.0.0/33\" is not an address range, such as \"10.0.0.0/8\" or \"::1/128\""});
 }
 
 TEST_CASE("config: rules of the client leg") {
     const Folder folder;
     const std::string file = "'" + folder.write("f") + "'";
-    const auto load_tls = [](const std::string& lines) { return load_after_upstream("[[listener]]\n[listener.tls]\n" + lines); };
+    const auto load_tls = [](const std::string& lines) {
+        return load_after_upstream("[[listener]]\n[listener.tls]\n" + lines);
+    };
     const auto errors = [&](const std::string& lines) { return texts(load_tls(lines).errors); };
     const auto warnings = [&](const std::string& lines) { return texts(load_tls(lines).warnings); };
 
@@ -553,21 +583,25 @@ TEST_CASE("config: rules of the client leg") {
     SECTION("client certificates need a CA") {
         for (const char* const value : {"request", "require"}) {
             CHECK(errors("mode = 'require'\nclient_cert = '" + std::string{value} + "'") ==
-                  Lines{"t:5:15: listener.tls.client_cert: needs ca_file: the CA certificates that client certificates are verified "
+                  Lines{"t:5:15: listener.tls.client_cert: needs ca_file: the CA certificates that client certificates "
+                        "are verified "
                         "against"});
         }
-        CHECK(warnings("ca_file = " + file) == Lines{"t:4:11: listener.tls.ca_file: has no effect without client_cert = \"request\" or \"require\""});
+        CHECK(warnings("ca_file = " + file) ==
+              Lines{"t:4:11: listener.tls.ca_file: has no effect without client_cert = \"request\" or \"require\""});
         CHECK(warnings("client_cert = 'require'\nca_file = " + file).size() == 1);
     }
     SECTION("TLS below 1.2 needs legacy") {
         CHECK(errors("ssl_min_protocol_version = 'TLSv1.1'") ==
-              Lines{"t:4:28: listener.tls.ssl_min_protocol_version: \"TLSv1.1\" needs legacy = true: TLS below 1.2 is broken"});
+              Lines{"t:4:28: listener.tls.ssl_min_protocol_version: \"TLSv1.1\" needs legacy = true: TLS below 1.2 is "
+                    "broken"});
         CHECK(errors("ssl_min_protocol_version = 'TLSv1'\nlegacy = true") == Lines{});
     }
     SECTION("the highest version is not below the lowest") {
-        CHECK(errors("ssl_max_protocol_version = 'TLSv1.1'") ==
-              Lines{"t:4:28: listener.tls.ssl_max_protocol_version: ssl_max_protocol_version = \"TLSv1.1\" is lower than "
-                    "ssl_min_protocol_version = \"TLSv1.2\""});
+        CHECK(
+            errors("ssl_max_protocol_version = 'TLSv1.1'") ==
+            Lines{"t:4:28: listener.tls.ssl_max_protocol_version: ssl_max_protocol_version = \"TLSv1.1\" is lower than "
+                  "ssl_min_protocol_version = \"TLSv1.2\""});
         CHECK(errors("ssl_max_protocol_version = ''") == Lines{});
         CHECK(errors("ssl_min_protocol_version = ''").size() == 1);
         CHECK(errors("ssl_min_protocol_version = 'TLSv1.4'").size() == 1);
@@ -593,16 +627,17 @@ TEST_CASE("config: rules of the upstream leg are libpq's") {
         CHECK(errors("sslrootcert = 'system'") == Lines{});
     }
     SECTION("verify-ca needs certificates") {
-        CHECK(errors("sslmode = 'verify-ca'") ==
-              Lines{"t:3:11: upstream.a.sslmode: \"verify-ca\" needs sslrootcert: the CA certificates that the server is verified "
-                    "against"});
+        CHECK(errors("sslmode = 'verify-ca'") == Lines{"t:3:11: upstream.a.sslmode: \"verify-ca\" needs sslrootcert: "
+                                                       "the CA certificates that the server is verified "
+                                                       "against"});
         CHECK(errors("sslmode = 'verify-ca'\nsslrootcert = " + file) == Lines{});
     }
     SECTION("direct TLS needs a mode that insists on TLS") {
-        CHECK(errors("sslmode = 'prefer'\nsslnegotiation = 'direct'") ==
-              Lines{"t:3:11: upstream.a.sslmode: weak sslmode \"prefer\" may not be used with sslnegotiation=direct (use "
-                    "\"require\", "
-                    "\"verify-ca\", or \"verify-full\")"});
+        CHECK(
+            errors("sslmode = 'prefer'\nsslnegotiation = 'direct'") ==
+            Lines{"t:3:11: upstream.a.sslmode: weak sslmode \"prefer\" may not be used with sslnegotiation=direct (use "
+                  "\"require\", "
+                  "\"verify-ca\", or \"verify-full\")"});
         CHECK(errors("sslmode = 'require'\nsslnegotiation = 'direct'") == Lines{});
     }
     SECTION("a certificate and its key go together") {
@@ -610,14 +645,16 @@ TEST_CASE("config: rules of the upstream leg are libpq's") {
         CHECK(errors("sslkey = " + file) == Lines{"t:3:10: upstream.a.sslkey: needs sslcert beside it"});
     }
     SECTION("a server name is a DNS name or an address") {
-        CHECK(errors("ssl_server_name = 'a b'") == Lines{"t:3:19: upstream.a.ssl_server_name: \"a b\" is neither a DNS name nor an IP address"});
+        CHECK(errors("ssl_server_name = 'a b'") ==
+              Lines{"t:3:19: upstream.a.ssl_server_name: \"a b\" is neither a DNS name nor an IP address"});
         for (const char* const name : {"db.example.com", "10.0.0.1", "::1"}) {
             CHECK(errors("ssl_server_name = '" + std::string{name} + "'") == Lines{});
         }
     }
     SECTION("a socket has no name to verify") {
         CHECK(upstream_errors("hosts = ['a', 'unix:/x']") ==
-              Lines{"t:2:15: upstream.a.hosts: \"unix:/x\" has no name to verify: sslmode = \"verify-full\" needs ssl_server_name"});
+              Lines{"t:2:15: upstream.a.hosts: \"unix:/x\" has no name to verify: sslmode = \"verify-full\" needs "
+                    "ssl_server_name"});
         CHECK(upstream_errors("hosts = 'unix:/x'\nssl_server_name = 'a'") == Lines{});
         CHECK(upstream_errors("hosts = 'unix:/x'\nsslmode = 'disable'") == Lines{});
     }
@@ -632,7 +669,9 @@ TEST_CASE("config: rules of the upstream leg are libpq's") {
 TEST_CASE("config: what is done about SCRAM is one of four") {
     const Folder folder;
     const std::string users = "\nusers_file = '" + folder.write("users.txt") + "'";
-    const auto scram = [](const std::string& lines) { return valid(load_after_upstream("[auth]\n" + lines)).auth.scram; };
+    const auto scram = [](const std::string& lines) {
+        return valid(load_after_upstream("[auth]\n" + lines)).auth.scram;
+    };
     CHECK(valid(load_after_upstream("")).auth.scram == ScramMode::automatic);
     CHECK(scram("") == ScramMode::automatic);
     CHECK(scram("scram = 'auto'") == ScramMode::automatic);
@@ -640,7 +679,8 @@ TEST_CASE("config: what is done about SCRAM is one of four") {
     CHECK(scram("scram = 'bridge'") == ScramMode::bridge);
     CHECK(scram("scram = 'terminate'" + users) == ScramMode::terminate);
     CHECK(errors_after_upstream("[auth]\nscram = 'brigde'") ==
-          Lines{"t:3:9: auth.scram: \"brigde\" is not one of auto, passthrough, bridge, terminate; did you mean \"bridge\"?"});
+          Lines{"t:3:9: auth.scram: \"brigde\" is not one of auto, passthrough, bridge, terminate; did you mean "
+                "\"bridge\"?"});
     CHECK(errors_after_upstream("[auth]\nscram = true") ==
           Lines{"t:3:9: auth.scram: expected one of auto, passthrough, bridge, terminate, got a boolean"});
     CHECK(errors_after_upstream("[auth]\nscram = ''").size() == 1);
@@ -650,7 +690,9 @@ TEST_CASE("config: what is done about SCRAM is one of four") {
 TEST_CASE("config: who terminates SCRAM needs users, and nobody else does") {
     const Folder folder;
     const std::string users = "users_file = '" + folder.write("users.txt") + "'\n";
-    const Lines missing{"t:3:9: auth.scram: \"terminate\" needs users_file: who the users are, in the format of PgBouncer's userlist.txt"};
+    const Lines missing{
+        "t:3:9: auth.scram: \"terminate\" needs users_file: who the users are, in the format of PgBouncer's "
+        "userlist.txt"};
     CHECK(errors_after_upstream("[auth]\nscram = 'terminate'") == missing);
     CHECK(errors_after_upstream("[auth]\nscram = 'terminate'\nusers_file = ''") == missing);
     const Loaded both = load_after_upstream("[auth]\nscram = 'terminate'\n" + users);
@@ -670,19 +712,26 @@ TEST_CASE("config: an upstream that could be somebody else is warned about") {
     const Folder folder;
     CHECK(texts(load_upstream("hosts = 'a'\nsslmode = 'require'").warnings) ==
           Lines{"t:3:11: upstream.a.sslmode: \"require\" does not authenticate the server; \"verify-full\" does"});
-    CHECK(texts(load_upstream("hosts = 'a'\nsslmode = 'verify-ca'\nsslrootcert = '" + folder.write("f") + "'").warnings) ==
-          Lines{"t:3:11: upstream.a.sslmode: \"verify-ca\" does not check the server's name, only who issued its certificate; "
-                "\"verify-full\" does"});
+    CHECK(texts(load_upstream("hosts = 'a'\nsslmode = 'verify-ca'\nsslrootcert = '" + folder.write("f") + "'")
+                    .warnings) == Lines{"t:3:11: upstream.a.sslmode: \"verify-ca\" does not check the server's name, "
+                                        "only who issued its certificate; "
+                                        "\"verify-full\" does"});
     const Loaded old = load_upstream("hosts = 'a'\nssl_min_protocol_version = 'TLSv1'");
     CHECK(valid(old).upstreams.at(0).ssl_min_protocol_version == TlsVersion::v1_0);
-    CHECK(texts(old.warnings) == Lines{"t:3:28: upstream.a.ssl_min_protocol_version: \"TLSv1\" lets a server use TLS below 1.2, which is broken"});
+    CHECK(
+        texts(old.warnings) ==
+        Lines{
+            "t:3:28: upstream.a.ssl_min_protocol_version: \"TLSv1\" lets a server use TLS below 1.2, which is broken"});
 }
 
 TEST_CASE("config: flags are a short form of a file") {
     const Folder folder;
     const std::string ca = folder.write("ca.crt");
-    const Loaded loaded =
-        from_flags({.listen = "0.0.0.0:7000", .upstream = "db:1", .sslrootcert = {ca}, .sslmode = "verify-ca", .state_dir = "state"});
+    const Loaded loaded = from_flags({.listen = "0.0.0.0:7000",
+                                      .upstream = "db:1",
+                                      .sslrootcert = {ca},
+                                      .sslmode = "verify-ca",
+                                      .state_dir = "state"});
     const Config& config = valid(loaded);
     CHECK(config.file.empty());
     REQUIRE(config.listeners.size() == 1);
@@ -700,7 +749,8 @@ TEST_CASE("config: flags are a short form of a file") {
 }
 
 TEST_CASE("config: one flag is enough") {
-    const Loaded loaded = from_flags({.listen = "", .upstream = "db", .sslrootcert = {}, .sslmode = "", .state_dir = ""});
+    const Loaded loaded =
+        from_flags({.listen = "", .upstream = "db", .sslrootcert = {}, .sslmode = "", .state_dir = ""});
     const Config& config = valid(loaded);
     CHECK(loaded.warnings.empty());
     CHECK(to_string(config.listeners.at(0).listen.at(0)) == "127.0.0.1:6432");
@@ -712,12 +762,14 @@ TEST_CASE("config: one flag is enough") {
 TEST_CASE("config: errors in flags name the flag") {
     const auto errors = [](const Flags& flags) { return texts(from_flags(flags).errors); };
     CHECK(errors({}) == Lines{"--upstream: expected at least one address, such as \"db.example.com:5432\""});
-    const Flags wrong{.listen = "6432", .upstream = "db:0", .sslrootcert = {"/none"}, .sslmode = "strict", .state_dir = ""};
-    CHECK(errors(wrong) == Lines{"--upstream: \"db:0\": no server listens on port 0",
-                                 "--sslmode: \"strict\" is not one of disable, allow, prefer, require, verify-ca, verify-full",
-                                 "--sslrootcert: cannot read \"/none\": No such file or directory",
-                                 "--listen: \"6432\" is not an address to listen on: an IP address and a port, such as "
-                                 "\"127.0.0.1:6432\" or \"[::1]:6432\", or \"unix:/path\" of at most 107 bytes"});
+    const Flags wrong{
+        .listen = "6432", .upstream = "db:0", .sslrootcert = {"/none"}, .sslmode = "strict", .state_dir = ""};
+    CHECK(errors(wrong) ==
+          Lines{"--upstream: \"db:0\": no server listens on port 0",
+                "--sslmode: \"strict\" is not one of disable, allow, prefer, require, verify-ca, verify-full",
+                "--sslrootcert: cannot read \"/none\": No such file or directory",
+                "--listen: \"6432\" is not an address to listen on: an IP address and a port, such as "
+                "\"127.0.0.1:6432\" or \"[::1]:6432\", or \"unix:/path\" of at most 107 bytes"});
     const Origin origin = from_flags(wrong).errors.at(1).origin;
     CHECK(origin.file == "command line");
     CHECK(origin.line == 0);
@@ -733,7 +785,8 @@ TEST_CASE("config: durations are whole numbers with a unit") {
     CHECK(parse_duration("0s") == 0ms);
     CHECK(parse_duration("2m") == 120s);
     CHECK(parse_duration("87600h") == 87600h);
-    for (const char* const text : {"", "5", "s", "5 s", "-5s", "+5s", "1.5s", "5S", "5d", "1h30m", "87601h", "99999999999999999999s"}) {
+    for (const char* const text :
+         {"", "5", "s", "5 s", "-5s", "+5s", "1.5s", "5S", "5d", "1h30m", "87601h", "99999999999999999999s"}) {
         CAPTURE(text);
         CHECK_FALSE(parse_duration(text));
     }
@@ -751,15 +804,15 @@ TEST_CASE("config: sizes are whole numbers with a binary unit") {
 }
 
 TEST_CASE("config: addresses read back as they were written") {
-    for (const char* const text :
-         {"127.0.0.1:6432", "[::1]:0", "db.example.com:65535", "my_db:1", "db.example.com.:5432", "unix:/run/x", "[fe80::1%eth0]:5432"}) {
+    for (const char* const text : {"127.0.0.1:6432", "[::1]:0", "db.example.com:65535", "my_db:1",
+                                   "db.example.com.:5432", "unix:/run/x", "[fe80::1%eth0]:5432"}) {
         CAPTURE(text);
         const auto address = parse_address(text);
         REQUIRE(address);
         CHECK(to_string(*address) == text);
     }
-    for (const char* const text :
-         {"", "a", ":1", "a:", "a:1x", "a: 1", "a:+1", "::1", "[::1]", "[127.0.0.1]:1", "[::1:1", "unix:", "unix:x", "a/b:1", "1.2.3:1"}) {
+    for (const char* const text : {"", "a", ":1", "a:", "a:1x", "a: 1", "a:+1", "::1", "[::1]", "[127.0.0.1]:1",
+                                   "[::1:1", "unix:", "unix:x", "a/b:1", "1.2.3:1"}) {
         CAPTURE(text);
         CHECK_FALSE(parse_address(text));
     }
@@ -781,7 +834,8 @@ TEST_CASE("config: one comparison serves IPv4 and IPv6 ranges") {
     CHECK(contains("::/0", {0x20, 1}));
     CHECK(contains("2001:db8::/33", {0x20, 1, 0x0d, 0xb8, 0x7f}));
     CHECK_FALSE(contains("2001:db8::/33", {0x20, 1, 0x0d, 0xb8, 0x80}));
-    for (const char* const text : {"", "/8", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/-1", "localhost", "[::1]/128"}) {
+    for (const char* const text :
+         {"", "/8", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/-1", "localhost", "[::1]/128"}) {
         CAPTURE(text);
         CHECK_FALSE(parse_cidr(text));
     }
@@ -799,14 +853,19 @@ TEST_CASE("config: [audit.probe] says what is wrong with it") {
     CHECK(errors("enabled = true").empty());
     CHECK(errors("fraction = 1").empty());
     CHECK(errors("fraction = 0.5").empty());
-    CHECK(errors("fraction = 1.5") == Lines{"t:3:12: audit.probe.fraction: a share is between 0 and 1, such as 0.05 for one in twenty"});
+    CHECK(errors("fraction = 1.5") ==
+          Lines{"t:3:12: audit.probe.fraction: a share is between 0 and 1, such as 0.05 for one in twenty"});
     CHECK(errors("fraction = 'x'") == Lines{"t:3:12: audit.probe.fraction: expected a number, got a string"});
     CHECK(errors("kinds = ['wrong']").size() == 1);
     CHECK(errors("enabled = true\nkinds = ['candidate']") ==
-          Lines{"t:4:9: audit.probe.kinds: \"candidate\" needs candidate_cert_file: the certificate that clients will meet"});
-    CHECK(errors("window = ['2026-03-01T02:00Z/2026-03-01T04:00Z', '2026-03-01T02:00:00+01:00/2026-03-02T00:00:00-05:30']").empty());
-    for (const char* window : {"2026-03-01T02:00Z", "2026-03-01T04:00Z/2026-03-01T02:00Z", "2026-02-30T02:00Z/2026-03-01T04:00Z",
-                               "2026-03-01T25:00Z/2026-03-01T04:00Z", "2026-03-01T02:00/2026-03-01T04:00"}) {
+          Lines{"t:4:9: audit.probe.kinds: \"candidate\" needs candidate_cert_file: the certificate that clients will "
+                "meet"});
+    CHECK(errors(
+              "window = ['2026-03-01T02:00Z/2026-03-01T04:00Z', '2026-03-01T02:00:00+01:00/2026-03-02T00:00:00-05:30']")
+              .empty());
+    for (const char* window :
+         {"2026-03-01T02:00Z", "2026-03-01T04:00Z/2026-03-01T02:00Z", "2026-02-30T02:00Z/2026-03-01T04:00Z",
+          "2026-03-01T25:00Z/2026-03-01T04:00Z", "2026-03-01T02:00/2026-03-01T04:00"}) {
         CHECK(errors("window = ['" + std::string(window) + "']").size() == 1);
     }
     CHECK(errors_after_upstream("[audit]\ninventory = ''\n[audit.probe]\nenabled = true") ==

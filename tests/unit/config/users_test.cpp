@@ -18,11 +18,13 @@ using config::Users;
 using protocol::as_text;
 using Lines = std::vector<std::string>;
 
-const config::File users_file{.path = "/etc/pgairlock/users.txt", .origin = {.file = "t.toml", .line = 7, .column = 14, .key = "auth.users_file"}};
+const config::File users_file{.path = "/etc/pgairlock/users.txt",
+                              .origin = {.file = "t.toml", .line = 7, .column = 14, .key = "auth.users_file"}};
 
 /// pg_authid.rolpassword of a user of PostgreSQL 15.
 const std::string secret =
-    "SCRAM-SHA-256$4096:3KcR3aCNreL2yB+pEjuzZw==$bwK7vuk3h2dchyAvgUXbcbzoTfnBQUnAPe5UOTxpV9w=:YeohOPfu0F87ZZuob64ZghOyjOh2GHg1wGzUlhN5boE=";
+    "SCRAM-SHA-256$4096:3KcR3aCNreL2yB+pEjuzZw==$bwK7vuk3h2dchyAvgUXbcbzoTfnBQUnAPe5UOTxpV9w=:"
+    "YeohOPfu0F87ZZuob64ZghOyjOh2GHg1wGzUlhN5boE=";
 const std::string md5 = "md5b2bd6ec8bbb44e1c33a44cb7c5b6d5ab";
 
 struct Parsed {
@@ -150,11 +152,13 @@ TEST_CASE("users: lines may end as on Windows") {
 
 TEST_CASE("users: what is no user and password is an error with its line in the file") {
     for (const std::string& line :
-         {"ada x"s, "\"ada\""s, "\"ada\" "s, "\"ada\" x"s, "ada \"x\""s, "\"ada"s, "\"ada\" \"x"s, "\"ada\" \"x\"\""s, "\"ada\"\"x\""s, "\"\" \"x\""s,
-          "'ada' 'x'"s, "\"ada\", \"x\""s, "x\"ada\" \"x\""s, "\""s, "# comment"s, "\xef\xbb\xbf\"ada\" \"x\""s}) {
+         {"ada x"s, "\"ada\""s, "\"ada\" "s, "\"ada\" x"s, "ada \"x\""s, "\"ada"s, "\"ada\" \"x"s, "\"ada\" \"x\"\""s,
+          "\"ada\"\"x\""s, "\"\" \"x\""s, "'ada' 'x'"s, "\"ada\", \"x\""s, "x\"ada\" \"x\""s, "\""s, "# comment"s,
+          "\xef\xbb\xbf\"ada\" \"x\""s}) {
         CAPTURE(line);
         const Parsed parsed = parse("\"bob\" \"y\"\n;\n" + line + "\n\"eve\" \"z\"\n");
-        CHECK(parsed.errors == Lines{"/etc/pgairlock/users.txt:3: expected \"user\" \"password\", each in double quotes"});
+        CHECK(parsed.errors ==
+              Lines{"/etc/pgairlock/users.txt:3: expected \"user\" \"password\", each in double quotes"});
         CHECK(parsed.users.size() == 2);
     }
 }
@@ -191,7 +195,8 @@ TEST_CASE("users: a SCRAM secret is read as one") {
 }
 
 TEST_CASE("users: a SCRAM secret that is broken is an error, and not a password") {
-    for (const std::string& broken : {"SCRAM-SHA-256$"s, secret.substr(0, secret.size() - 1), secret + " ", "SCRAM-SHA-256$0" + secret.substr(18)}) {
+    for (const std::string& broken : {"SCRAM-SHA-256$"s, secret.substr(0, secret.size() - 1), secret + " ",
+                                      "SCRAM-SHA-256$0" + secret.substr(18)}) {
         CAPTURE(broken);
         const Parsed parsed = parse("\n\"ada\" \"" + broken + "\"");
         CHECK(parsed.errors == Lines{"/etc/pgairlock/users.txt:2: the SCRAM secret of user \"ada\" is broken: expected "
@@ -215,7 +220,8 @@ TEST_CASE("users: what only looks a little like a secret is a password") {
 TEST_CASE("users: an MD5 hash is of no use, and its user is left out with a warning") {
     const Parsed parsed = parse("\"ada\" \"" + md5 + "\"\n\"bob\" \"y\"");
     CHECK(parsed.errors == Lines{});
-    CHECK(parsed.warnings == Lines{"/etc/pgairlock/users.txt:1: user \"ada\" has an MD5 hash, which is of no use for SCRAM: the user is left out"});
+    CHECK(parsed.warnings == Lines{"/etc/pgairlock/users.txt:1: user \"ada\" has an MD5 hash, which is of no use for "
+                                   "SCRAM: the user is left out"});
     CHECK(parsed.users.size() == 1);
     CHECK(parsed.users.contains("bob"));
 }
@@ -270,18 +276,21 @@ TEST_CASE("users file: nobody else may read it") {
         CAPTURE(bad);
         const TemporaryFile written("", bad);
         const std::string why = refusal(written.file);
-        CHECK(why.starts_with("users file \"" + written.file.path + "\" has group or world access: file must have permissions u=rw (0600)"));
+        CHECK(why.starts_with("users file \"" + written.file.path +
+                              "\" has group or world access: file must have permissions u=rw (0600)"));
         CHECK(refusal(written.file, FileKind::private_key).starts_with("private key file \""));
         CHECK(refusal(written.file, FileKind::certificate).empty());
     }
-    for (const mode_t shared : {0640u, 0440u}) CHECK(refusal(TemporaryFile("", shared).file).empty() == root);  // root's, with a group
+    for (const mode_t shared : {0640u, 0440u})
+        CHECK(refusal(TemporaryFile("", shared).file).empty() == root);  // root's, with a group
 }
 
 TEST_CASE("users file: belongs to us or to root") {
     if (::geteuid() != 0) return;  // only root can give files away
     const TemporaryFile written("");
     REQUIRE(::chown(written.file.path.c_str(), 12345, 12345) == 0);
-    CHECK(refusal(written.file) == "users file \"" + written.file.path + "\" must be owned by the current user or root");
+    CHECK(refusal(written.file) ==
+          "users file \"" + written.file.path + "\" must be owned by the current user or root");
 }
 
 TEST_CASE("users file: is a file, and not a large one") {
@@ -292,7 +301,8 @@ TEST_CASE("users file: is a file, and not a large one") {
 
     const TemporaryFile large("");
     std::filesystem::resize_file(large.file.path, 16 * 1024 * 1024 + 1);
-    CHECK(refusal(large.file) == "users file \"" + large.file.path + "\" is larger than 16 MiB, which none needs to be");
+    CHECK(refusal(large.file) ==
+          "users file \"" + large.file.path + "\" is larger than 16 MiB, which none needs to be");
 }
 
 TEST_CASE("users file: a FIFO in its place is not waited for") {

@@ -32,8 +32,13 @@ void refused(const std::vector<std::string>& texts) {
 }  // namespace
 
 TEST_CASE("base64: the test vectors of RFC 4648, section 10") {
-    const std::vector<std::pair<std::string, std::string>> vectors = {
-        {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+    const std::vector<std::pair<std::string, std::string>> vectors = {{"", ""},
+                                                                      {"f", "Zg=="},
+                                                                      {"fo", "Zm8="},
+                                                                      {"foo", "Zm9v"},
+                                                                      {"foob", "Zm9vYg=="},
+                                                                      {"fooba", "Zm9vYmE="},
+                                                                      {"foobar", "Zm9vYmFy"}};
     for (const auto& [plain, encoded] : vectors) {
         CAPTURE(encoded);
         CHECK(base64_encode(as_bytes(plain)) == encoded);
@@ -80,7 +85,8 @@ TEST_CASE("base64: the bits that padding cuts off are zero") {
 }
 
 TEST_CASE("base64: white space and NUL are refused, also at the ends") {
-    refused({" Zg=="s, "Zg== "s, "Zg==\n"s, "Zg==\r\n"s, "Zm9v Zm9v"s, "Zm9v\nZm9v"s, "Zm9\n"s, "\tm9v"s, "Zm9v\0\0\0\0"s, "Zg==\0"s, "Zm9\0"s});
+    refused({" Zg=="s, "Zg== "s, "Zg==\n"s, "Zg==\r\n"s, "Zm9v Zm9v"s, "Zm9v\nZm9v"s, "Zm9\n"s, "\tm9v"s,
+             "Zm9v\0\0\0\0"s, "Zg==\0"s, "Zm9\0"s});
 }
 
 TEST_CASE("base64: the alphabet for file names and URLs is another one") {

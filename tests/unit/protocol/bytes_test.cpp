@@ -48,11 +48,14 @@ void operator delete(void* memory, std::align_val_t) noexcept {
     if (memory != nullptr && memory == watch.memory) {
         const auto* const bytes = static_cast<const std::uint8_t*>(memory);
         watch.freed = true;
-        watch.left = static_cast<std::size_t>(std::count_if(bytes, bytes + watch.size, [](std::uint8_t b) { return b != 0; }));
+        watch.left =
+            static_cast<std::size_t>(std::count_if(bytes, bytes + watch.size, [](std::uint8_t b) { return b != 0; }));
     }
     std::free(memory);
 }
-void operator delete(void* memory, std::size_t, std::align_val_t alignment) noexcept { operator delete(memory, alignment); }
+void operator delete(void* memory, std::size_t, std::align_val_t alignment) noexcept {
+    operator delete(memory, alignment);
+}
 
 TEST_CASE("integers are read in network byte order") {
     const Buffer bytes{0x01, 0x02, 0x03, 0xfe, 0xdc, 0xba, 0x98};
@@ -179,4 +182,6 @@ TEST_CASE("memory that a container no longer uses is wiped with the rest") {
     CHECK(watch.left == 0);
 }
 
-TEST_CASE("a buffer is such a container") { CHECK(std::is_same_v<Buffer::allocator_type, protocol::WipingAllocator<std::uint8_t>>); }
+TEST_CASE("a buffer is such a container") {
+    CHECK(std::is_same_v<Buffer::allocator_type, protocol::WipingAllocator<std::uint8_t>>);
+}

@@ -14,25 +14,36 @@ using protocol::parse_client_hello;
 
 // server_hostname="db.example.com", set_alpn_protocols(["postgresql"]), TLS 1.2 and 1.3.
 const std::string openssl_tls13 =
-    "010001fc03039b329d76549899cae07fc815adadde83db7642045f1d9eb735398379e57ca7e420cb50f7426a6d7ebdfddeb90af259d3531e5fb062c8"
-    "76575780ba608e609662c30024130213031301c02cc030c02bc02fcca9cca8c024c028c023c027009f009e006b006700ff0100018f00000013001100"
-    "000e64622e6578616d706c652e636f6d000b000403000102000a00160014001d0017001e0019001801000101010201030104002300000010000d000b"
-    "0a706f737467726573716c0016000000170000000d002a0028040305030603080708080809080a080b08040805080604010501060103030301030204"
-    "0205020602002b00050403040303002d00020101003300260024001d002074cbc56e0a33af513841c99ae15013232c6fbd62ef40bc010b7c77bf23f1"
-    "0f71001500ce000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
-    "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
-    "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+    "010001fc03039b329d76549899cae07fc815adadde83db7642045f1d9eb735398379e57ca7e420cb50f7426a6d7ebdfddeb90af259d3531e5f"
+    "b062c8"
+    "76575780ba608e609662c30024130213031301c02cc030c02bc02fcca9cca8c024c028c023c027009f009e006b006700ff0100018f00000013"
+    "001100"
+    "000e64622e6578616d706c652e636f6d000b000403000102000a00160014001d0017001e001900180100010101020103010400230000001000"
+    "0d000b"
+    "0a706f737467726573716c0016000000170000000d002a0028040305030603080708080809080a080b08040805080604010501060103030301"
+    "030204"
+    "0205020602002b00050403040303002d00020101003300260024001d002074cbc56e0a33af513841c99ae15013232c6fbd62ef40bc010b7c77"
+    "bf23f1"
+    "0f71001500ce000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+    "000000"
+    "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+    "000000"
+    "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+    "000000"
     "0000000000000000000000000000000000000000000000000000000000000000";
 
 // No server name, no ALPN, TLS 1.2 only.
 const std::string openssl_tls12 =
-    "0100009903034350cfba3b72b2bb20104ff3fbdacea57cea246ac2b1c4322928ca1c526cb78a00001ec02cc030c02bc02fcca9cca8c024c028c023c0"
-    "27009f009e006b006700ff01000052000b000403000102000a000c000a001d0017001e00190018002300000016000000170000000d002a0028040305"
+    "0100009903034350cfba3b72b2bb20104ff3fbdacea57cea246ac2b1c4322928ca1c526cb78a00001ec02cc030c02bc02fcca9cca8c024c028"
+    "c023c0"
+    "27009f009e006b006700ff01000052000b000403000102000a000c000a001d0017001e00190018002300000016000000170000000d002a0028"
+    "040305"
     "030603080708080809080a080b080408050806040105010601030303010302040205020602";
 
 Buffer from_hex(const std::string& hex) {
     Buffer out;
-    for (std::size_t i = 0; i + 1 < hex.size(); i += 2) out.push_back(static_cast<std::uint8_t>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+    for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
+        out.push_back(static_cast<std::uint8_t>(std::stoi(hex.substr(i, 2), nullptr, 16)));
     return out;
 }
 
@@ -64,7 +75,9 @@ class HelloBuilder {
     HelloBuilder& supported_versions(std::vector<std::uint16_t> values) {
         return extension(43, bytes(static_cast<char>(values.size() * 2) + list(values)));
     }
-    HelloBuilder& signature_algorithms(std::vector<std::uint16_t> values) { return extension(13, bytes(u16(values.size() * 2) + list(values))); }
+    HelloBuilder& signature_algorithms(std::vector<std::uint16_t> values) {
+        return extension(13, bytes(u16(values.size() * 2) + list(values)));
+    }
     HelloBuilder& server_name(const std::string& name, char type = 0) {
         const std::string entry = type + u16(name.size()) + name;
         return extension(0, bytes(u16(entry.size()) + entry));
@@ -74,8 +87,8 @@ class HelloBuilder {
         return *this;
     }
     Buffer build() const {
-        const std::string body =
-            u16(version_) + std::string(32, 'r') + "\0"s + u16(ciphers_.size()) + ciphers_ + "\1\0"s + u16(extensions_.size()) + extensions_;
+        const std::string body = u16(version_) + std::string(32, 'r') + "\0"s + u16(ciphers_.size()) + ciphers_ +
+                                 "\1\0"s + u16(extensions_.size()) + extensions_;
         return bytes("\1\0"s + u16(body.size()) + body);
     }
 
@@ -102,8 +115,9 @@ TEST_CASE("OpenSSL's ClientHello for TLS 1.3 is read field by field") {
     CHECK(hello.version == 0x0304);
     CHECK(hello.sni == "db.example.com");
     CHECK(hello.alpn == std::vector{"postgresql"s});
-    CHECK(hello.ciphers == std::vector<std::uint16_t>{0x1302, 0x1303, 0x1301, 0xc02c, 0xc030, 0xc02b, 0xc02f, 0xcca9, 0xcca8, 0xc024, 0xc028, 0xc023,
-                                                      0xc027, 0x009f, 0x009e, 0x006b, 0x0067, 0x00ff});
+    CHECK(hello.ciphers == std::vector<std::uint16_t>{0x1302, 0x1303, 0x1301, 0xc02c, 0xc030, 0xc02b, 0xc02f, 0xcca9,
+                                                      0xcca8, 0xc024, 0xc028, 0xc023, 0xc027, 0x009f, 0x009e, 0x006b,
+                                                      0x0067, 0x00ff});
     CHECK(hello.extensions == std::vector<std::uint16_t>{0, 11, 10, 35, 16, 22, 23, 13, 43, 45, 51, 21});
     CHECK(hello.signature_algorithms.size() == 20);
     CHECK(hello.signature_algorithms.front() == 0x0403);
@@ -124,8 +138,9 @@ TEST_CASE("a ClientHello cut off anywhere is malformed, except before its extens
         const Buffer whole = from_hex(hex);
         std::size_t accepted = 0;
         for (std::size_t size = 0; size < whole.size(); ++size) {
-            const Buffer cut(whole.begin(),
-                             whole.begin() + static_cast<std::ptrdiff_t>(size));  // its own memory: ASan sees every overrun
+            const Buffer cut(
+                whole.begin(),
+                whole.begin() + static_cast<std::ptrdiff_t>(size));  // its own memory: ASan sees every overrun
             accepted += parse_client_hello(cut).has_value() ? 1 : 0;
         }
         CHECK(accepted == 1);
@@ -192,16 +207,17 @@ TEST_CASE("malformed extensions that the parser looks into cost only what they h
 }
 
 TEST_CASE("JA4's published example comes out as published") {
-    // FoxIO, technical_details/JA4.md: Chrome. Sixteen extensions with server_name and ALPN, which are counted and not hashed.
-    ClientHello hello{
-        .version = 0x0304,
-        .sni = "example.com",
-        .alpn = {"h2", "http/1.1"},
-        .alpn_letters = "h2",
-        .ciphers = {0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014, 0x009c, 0x009d, 0x002f, 0x0035},
-        .extensions = {0x001b, 0x0000, 0x0033, 0x0010, 0x4469, 0x0017, 0x002d, 0x000d, 0x0005, 0x0023, 0x0012, 0x002b, 0xff01, 0x000b, 0x000a,
-                       0x0015},
-        .signature_algorithms = {0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601}};
+    // FoxIO, technical_details/JA4.md: Chrome. Sixteen extensions with server_name and ALPN, which
+    // are counted and not hashed.
+    ClientHello hello{.version = 0x0304,
+                      .sni = "example.com",
+                      .alpn = {"h2", "http/1.1"},
+                      .alpn_letters = "h2",
+                      .ciphers = {0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013,
+                                  0xc014, 0x009c, 0x009d, 0x002f, 0x0035},
+                      .extensions = {0x001b, 0x0000, 0x0033, 0x0010, 0x4469, 0x0017, 0x002d, 0x000d, 0x0005, 0x0023,
+                                     0x0012, 0x002b, 0xff01, 0x000b, 0x000a, 0x0015},
+                      .signature_algorithms = {0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601}};
     CHECK(protocol::ja4(hello, sha256) == "t13d1516h2_8daaf6152771_e5627efa2ab1");
 }
 
@@ -221,7 +237,8 @@ TEST_CASE("JA4's first part tells version, name, counts and protocol") {
 TEST_CASE("JA4 has no signature algorithms and no underscore where none were sent") {
     const ClientHello hello = parsed(HelloBuilder().extension(23).extension(10).build());
     CHECK(protocol::ja4(hello, first_twelve) == "t12i000200_000000000000_000a,0017...");
-    CHECK(protocol::ja4(parsed(HelloBuilder().server_name("a").build()), first_twelve) == "t12d000100_000000000000_000000000000");
+    CHECK(protocol::ja4(parsed(HelloBuilder().server_name("a").build()), first_twelve) ==
+          "t12d000100_000000000000_000000000000");
 }
 
 TEST_CASE("one client has one JA4 whatever name it asks for") {

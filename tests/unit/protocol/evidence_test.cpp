@@ -70,8 +70,10 @@ TEST_CASE("a silent close, a missing ClientHello and a client certificate prove 
 TEST_CASE("the evidence of one connection narrows together") {
     CHECK(proves(std::vector<Evidence>{}) == anything);
     CHECK(proves({Evidence::tls_startup, Evidence::client_certificate}) == proves(Evidence::tls_startup));
-    CHECK(proves({Evidence::tls_startup, Evidence::tls_after_clear_refused}) == proves(Evidence::tls_after_clear_refused));
-    CHECK(proves({Evidence::tls_startup_undistributed, Evidence::tls_startup}) == proves(Evidence::tls_startup_undistributed));
+    CHECK(proves({Evidence::tls_startup, Evidence::tls_after_clear_refused}) ==
+          proves(Evidence::tls_after_clear_refused));
+    CHECK(proves({Evidence::tls_startup_undistributed, Evidence::tls_startup}) ==
+          proves(Evidence::tls_startup_undistributed));
 }
 
 TEST_CASE("evidence that contradicts what came before is not used") {

@@ -74,8 +74,12 @@ struct Sent {
 class Script {
    public:
     /// The other side is sent the same.
-    Script& server(std::string bytes) { return add({.who = Next::read_server, .bytes = bytes, .sent = {.to_client = bytes, .to_server = {}}}); }
-    Script& client(std::string bytes) { return add({.who = Next::read_client, .bytes = bytes, .sent = {.to_client = {}, .to_server = bytes}}); }
+    Script& server(std::string bytes) {
+        return add({.who = Next::read_server, .bytes = bytes, .sent = {.to_client = bytes, .to_server = {}}});
+    }
+    Script& client(std::string bytes) {
+        return add({.who = Next::read_client, .bytes = bytes, .sent = {.to_client = {}, .to_server = bytes}});
+    }
     /// The other side is sent something else.
     Script& server(std::string bytes, std::string passed) {
         return add({.who = Next::read_server, .bytes = bytes, .sent = {.to_client = passed, .to_server = {}}});
@@ -92,7 +96,8 @@ class Script {
     }
     /// A key is derived, and the server hears of it.
     Script& derive(KeyDerivation wanted, std::string passed) {
-        return add({.who = Next::derive_key, .wanted = std::move(wanted), .sent = {.to_client = {}, .to_server = passed}});
+        return add(
+            {.who = Next::derive_key, .wanted = std::move(wanted), .sent = {.to_client = {}, .to_server = passed}});
     }
 
    private:
@@ -112,16 +117,20 @@ class Script {
 };
 
 ScramKey salted_password(const KeyDerivation& derivation) {
-    static std::map<std::tuple<Buffer, Buffer, unsigned>, ScramKey> known;  // each takes a millisecond, and a script is played often
-    const auto [at, is_new] = known.try_emplace({derivation.password, derivation.salt.salt, derivation.salt.iterations});
+    static std::map<std::tuple<Buffer, Buffer, unsigned>, ScramKey>
+        known;  // each takes a millisecond, and a script is played often
+    const auto [at, is_new] =
+        known.try_emplace({derivation.password, derivation.salt.salt, derivation.salt.iterations});
     if (is_new) at->second = tls::salted_password(derivation.password, derivation.salt);
     return at->second;
 }
 
-/// A Login fed with the first `steps` of a script; each must be the one that next() asks for, and must have the effect that the script says.
+/// A Login fed with the first `steps` of a script; each must be the one that next() asks for, and
+/// must have the effect that the script says.
 class Play {
    public:
-    explicit Play(const Script& script, LoginPolicy policy = passthrough(), std::size_t steps = ~std::size_t{0}) : login(std::move(policy)) {
+    explicit Play(const Script& script, LoginPolicy policy = passthrough(), std::size_t steps = ~std::size_t{0})
+        : login(std::move(policy)) {
         for (std::size_t i = 0; i < std::min(steps, script.steps_.size()); ++i) {
             const auto& step = script.steps_[i];
             CAPTURE(i);
@@ -134,7 +143,8 @@ class Play {
 
     /// The side that next() asks for says `bytes`.
     Sent say(const std::string& bytes) {
-        const Message message{.type = bytes[0], .body = as_bytes(bytes).subspan(protocol::message_header_size), .whole = as_bytes(bytes)};
+        const Message message{
+            .type = bytes[0], .body = as_bytes(bytes).subspan(protocol::message_header_size), .whole = as_bytes(bytes)};
         LoginOutput out;
         login.next() == Next::read_server ? login.from_server(message, out) : login.from_client(message, out);
         return collect(out);
@@ -199,7 +209,8 @@ void fails_cleanly_at_each_step(const Script& script, const LoginPolicy& policy 
             CHECK(refused.login.next() == Next::refused);
             CHECK(refused.login.server_error().sqlstate == "28P01");
             CHECK(refused.login.refused_at_once() == (i == 0));
-            for (const char type : {'p', 'D', 'T', 'A', 'X', '\0', '\xff'}) play().refuses(message(type, ""), Fault::server_message);
+            for (const char type : {'p', 'D', 'T', 'A', 'X', '\0', '\xff'})
+                play().refuses(message(type, ""), Fault::server_message);
             play().refuses(message('R', "\0\0\0"s), Fault::server_message);
             play().refuses(message('R', "\0\0\0\x02"s), Fault::server_message);
             Play oversized = play();
@@ -216,7 +227,8 @@ void fails_cleanly_at_each_step(const Script& script, const LoginPolicy& policy 
     }
 }
 
-Play check_established(const Script& script, const std::string& auth_method, const LoginPolicy& policy = passthrough()) {
+Play check_established(const Script& script, const std::string& auth_method,
+                       const LoginPolicy& policy = passthrough()) {
     fails_cleanly_at_each_step(script, policy);
     Play play(script, policy);
     CHECK(play.login.next() == Next::established);
@@ -283,7 +295,8 @@ Exchange with_server(const std::string& end_point = server_certificate, const st
     return {{.client = ours, .server = theirs}, password, salt_of_server, end_point};
 }
 /// Between the client and us.
-Exchange with_client(const std::string& end_point = {}, const std::string& password = secret, const ScramSalt& salt = our_salt) {
+Exchange with_client(const std::string& end_point = {}, const std::string& password = secret,
+                     const ScramSalt& salt = our_salt) {
     return {{.client = theirs, .server = ours}, password, salt, end_point};
 }
 
@@ -306,7 +319,8 @@ LoginPolicy terminate(const ScramUser* user, const std::string& end_point = our_
 
 ScramUser with_password(const std::string& password) { return {.password = bytes(password), .secret = {}}; }
 ScramUser with_secret(const ScramSalt& salt) {
-    return {.password = {}, .secret = protocol::scram_secret(ours, salted_password({.password = bytes(secret), .salt = salt}), salt)};
+    return {.password = {},
+            .secret = protocol::scram_secret(ours, salted_password({.password = bytes(secret), .salt = salt}), salt)};
 }
 const ScramUser ada = with_password(secret);
 const ScramUser ada_of_server = with_secret(salt_of_server);
@@ -366,8 +380,10 @@ TEST_CASE("a trusted client is logged in without a question") {
 }
 
 TEST_CASE("passwords in clear and as MD5 pass through") {
-    check_established(Script().server(authentication(3)).client(message('p', "secret\0"s)).server(ok).server(ready), "password");
-    check_established(Script().server(authentication(5, "salt")).client(message('p', "md5...\0"s)).server(ok).server(ready), "md5");
+    check_established(Script().server(authentication(3)).client(message('p', "secret\0"s)).server(ok).server(ready),
+                      "password");
+    check_established(
+        Script().server(authentication(5, "salt")).client(message('p', "md5...\0"s)).server(ok).server(ready), "md5");
 }
 
 TEST_CASE("GSSAPI and SSPI go on for as many rounds as they need") {
@@ -455,7 +471,10 @@ TEST_CASE("a choice that was not offered, or cannot be read, is refused") {
 }
 
 TEST_CASE("only the first SASL message is a choice") {
-    Play play{Script().server(offer(scram)).client(choice("SCRAM-SHA-256", "n" + client_first)).server(authentication(11, "r="))};
+    Play play{Script()
+                  .server(offer(scram))
+                  .client(choice("SCRAM-SHA-256", "n" + client_first))
+                  .server(authentication(11, "r="))};
     const std::string unreadable = message('p', "y");
     CHECK(play.feed(unreadable) == unreadable);
     CHECK(play.login.next() == Next::read_server);
@@ -463,21 +482,24 @@ TEST_CASE("only the first SASL message is a choice") {
 }
 
 TEST_CASE("a choice may leave its response for later: we ask for it, and the server hears of both at once") {
-    const Script later = Script().server(offer(scram)).client_answered(choice_alone("SCRAM-SHA-256"), authentication(11));
+    const Script later =
+        Script().server(offer(scram)).client_answered(choice_alone("SCRAM-SHA-256"), authentication(11));
     CHECK(Play(later).login.channel_binding() == 0);
-    const Play play = check_established(Script(later)
-                                            .client(message('p', "n" + client_first), choice("SCRAM-SHA-256", "n" + client_first))
-                                            .server(authentication(11, "r="))
-                                            .client(message('p', "c="))
-                                            .server(ok)
-                                            .server(ready),
-                                        "scram-sha-256");
+    const Play play =
+        check_established(Script(later)
+                              .client(message('p', "n" + client_first), choice("SCRAM-SHA-256", "n" + client_first))
+                              .server(authentication(11, "r="))
+                              .client(message('p', "c="))
+                              .server(ok)
+                              .server(ready),
+                          "scram-sha-256");
     CHECK(play.login.channel_binding() == 'n');
 }
 
 TEST_CASE("a mechanism that is not ours may leave its response for later as well: the server asks for it") {
     const std::string alone = choice_alone("OAUTHBEARER");
-    for (const ScramMode mode : {ScramMode::automatic, ScramMode::passthrough, ScramMode::bridge, ScramMode::terminate}) {
+    for (const ScramMode mode :
+         {ScramMode::automatic, ScramMode::passthrough, ScramMode::bridge, ScramMode::terminate}) {
         LoginPolicy policy;
         policy.scram = mode;
         check_established(Script()
@@ -494,7 +516,8 @@ TEST_CASE("a mechanism that is not ours may leave its response for later as well
 TEST_CASE("an error at once may be tried again, an error after anything else may not") {
     CHECK(Play(Script().server(error("28000"))).login.refused_at_once());
     CHECK_FALSE(Play(Script().server(message('N', "SNOTICE\0\0"s)).server(error("28000"))).login.refused_at_once());
-    CHECK_FALSE(Play(Script().server(authentication(3)).client(message('p', "x\0"s)).server(error("28P01"))).login.refused_at_once());
+    CHECK_FALSE(Play(Script().server(authentication(3)).client(message('p', "x\0"s)).server(error("28P01")))
+                    .login.refused_at_once());
     CHECK_FALSE(Play(Script().server(ok).server(error("57P03"))).login.refused_at_once());
 }
 
@@ -509,7 +532,9 @@ TEST_CASE("an error after AuthenticationOk is passed on, and the client was auth
 TEST_CASE("a negotiated protocol version and notices pass through before and after authentication") {
     const std::string negotiate = message('v', "\0\x03\0\0\0\0\0\0"s);
     const std::string notice = message('N', "SNOTICE\0\0"s);
-    check_established(Script().server(negotiate).server(notice).server(ok).server(notice).server(parameter).server(ready), "cert/trust");
+    check_established(
+        Script().server(negotiate).server(notice).server(ok).server(notice).server(parameter).server(ready),
+        "cert/trust");
 }
 
 TEST_CASE("a cancel key of protocol 3.2 is kept whole") {
@@ -530,7 +555,9 @@ TEST_CASE("a cancel key that cannot be read passes through and is not kept") {
     CHECK_FALSE(play.login.key().has_value());
 }
 
-TEST_CASE("a server without cancel keys is served") { CHECK_FALSE(Play(Script().server(ok).server(ready)).login.key().has_value()); }
+TEST_CASE("a server without cancel keys is served") {
+    CHECK_FALSE(Play(Script().server(ok).server(ready)).login.key().has_value());
+}
 
 TEST_CASE("ReadyForQuery before AuthenticationOk is refused") {
     Play(Script()).refuses(ready, Fault::server_message);
@@ -539,13 +566,15 @@ TEST_CASE("ReadyForQuery before AuthenticationOk is refused") {
 }
 
 TEST_CASE("a second authentication after AuthenticationOk is refused") {
-    for (const std::string& second : {ok, authentication(3), authentication(5, "salt"), offer(scram), authentication(12)}) {
+    for (const std::string& second :
+         {ok, authentication(3), authentication(5, "salt"), offer(scram), authentication(12)}) {
         Play(Script().server(ok)).refuses(second, Fault::server_message);
     }
 }
 
 TEST_CASE("authentication methods that no server has are refused") {
-    for (const char code : {'\x01', '\x02', '\x04', '\x06', '\x0d', '\x7f'}) Play(Script()).refuses(authentication(code), Fault::server_message);
+    for (const char code : {'\x01', '\x02', '\x04', '\x06', '\x0d', '\x7f'})
+        Play(Script()).refuses(authentication(code), Fault::server_message);
 }
 
 TEST_CASE("a server that never stops talking is refused") {
@@ -588,9 +617,14 @@ TEST_CASE("auto: a client that does not bind channels is passed on") {
 }
 
 TEST_CASE("auto: a client that could bind channels is passed on when the server could not either") {
-    const Play play = check_established(
-        Script().server(offer(scram)).client(y_first).server(authentication(11, "r=")).client(message('p', "c=")).server(ok).server(ready),
-        "scram-sha-256", policy(ScramMode::automatic));
+    const Play play = check_established(Script()
+                                            .server(offer(scram))
+                                            .client(y_first)
+                                            .server(authentication(11, "r="))
+                                            .client(message('p', "c="))
+                                            .server(ok)
+                                            .server(ready),
+                                        "scram-sha-256", policy(ScramMode::automatic));
     CHECK(play.login.auth_bridge() == "none");
     CHECK(play.login.channel_binding() == 'y');
 }
@@ -598,7 +632,9 @@ TEST_CASE("auto: a client that could bind channels is passed on when the server 
 TEST_CASE("auto: a client that could bind channels is asked for its password, and we bind the channel at the server") {
     const Exchange upstream = with_server();
     Script script;
-    script.server(offer(plus + scram), offer(scram)).client_answered(y_first, please).client(password_message(secret), upstream.first);
+    script.server(offer(plus + scram), offer(scram))
+        .client_answered(y_first, please)
+        .client(password_message(secret), upstream.first);
     check_bridged(log_in(script, upstream), "scram-sha-256-plus", 'y', policy(ScramMode::automatic));
 }
 
@@ -617,7 +653,9 @@ TEST_CASE("auto: a server whose certificate has no hash is logged in at without 
     LoginPolicy without = policy(ScramMode::automatic);
     without.server_end_point.clear();
     Script script;
-    script.server(offer(plus + scram), offer(scram)).client_answered(y_first, please).client(password_message(secret), upstream.first);
+    script.server(offer(plus + scram), offer(scram))
+        .client_answered(y_first, please)
+        .client(password_message(secret), upstream.first);
     check_bridged(log_in(script, upstream), "scram-sha-256", 'y', without);
     CHECK(contains(upstream.first, "n,,n=,r=ours"));
 }
@@ -627,13 +665,15 @@ TEST_CASE("auto: a client that gave up on SCRAM is asked for its password at onc
     LoginPolicy at_once = policy(ScramMode::automatic);
     at_once.ask_at_once = true;
     Script script = asked();
-    check_bridged(log_in(script.client(password_message(secret), upstream.first), upstream), "scram-sha-256-plus", 0, at_once);
+    check_bridged(log_in(script.client(password_message(secret), upstream.first), upstream), "scram-sha-256-plus", 0,
+                  at_once);
 }
 
 TEST_CASE("auto: where the server offers nothing but channel binding, the client is asked for its password at once") {
     const Exchange upstream = with_server();
     Script script = asked(plus);
-    check_bridged(log_in(script.client(password_message(secret), upstream.first), upstream), "scram-sha-256-plus", 0, policy(ScramMode::automatic));
+    check_bridged(log_in(script.client(password_message(secret), upstream.first), upstream), "scram-sha-256-plus", 0,
+                  policy(ScramMode::automatic));
 }
 
 TEST_CASE("auto: nothing but channel binding of another mechanism cannot be served") {
@@ -665,7 +705,8 @@ TEST_CASE("passthrough: no client is ever asked for its password") {
 TEST_CASE("bridge: every client is asked for its password") {
     const Exchange upstream = with_server();
     Script script = asked();
-    check_bridged(log_in(script.client(password_message(secret), upstream.first), upstream), "scram-sha-256-plus", 0, policy(ScramMode::bridge));
+    check_bridged(log_in(script.client(password_message(secret), upstream.first), upstream), "scram-sha-256-plus", 0,
+                  policy(ScramMode::bridge));
 }
 
 TEST_CASE("bridge: a server that does not offer channel binding is logged in at without") {
@@ -673,12 +714,14 @@ TEST_CASE("bridge: a server that does not offer channel binding is logged in at 
     LoginPolicy in_clear = policy(ScramMode::bridge);
     in_clear.server_end_point.clear();  // no TLS upstream
     Script script = asked(scram);
-    check_bridged(log_in(script.client(password_message(secret), upstream.first), upstream), "scram-sha-256", 0, in_clear);
+    check_bridged(log_in(script.client(password_message(secret), upstream.first), upstream), "scram-sha-256", 0,
+                  in_clear);
 }
 
 TEST_CASE("bridge: a server over TLS that does not offer channel binding is told that we could") {
-    // As libpq tells it with gs2 flag 'y' (fe-auth-scram.c, build_client_first_message). With 'n' nobody would notice somebody between us who
-    // shows another certificate and takes -PLUS out of the server's offer.
+    // As libpq tells it with gs2 flag 'y' (fe-auth-scram.c, build_client_first_message). With 'n'
+    // nobody would notice somebody between us who shows another certificate and takes -PLUS out of
+    // the server's offer.
     Play play(asked(scram), policy(ScramMode::bridge));
     const Sent sent = play.say(password_message(secret));
     CHECK(contains(sent.to_server, "SCRAM-SHA-256\0\0\0\0\x0cy,,n=,r=ours"s));
@@ -689,21 +732,25 @@ TEST_CASE("bridge: a server whose certificate was verified is not, for nobody is
     verified.server_verified = true;
     const Exchange upstream = with_server("");
     Script script = asked(scram);
-    check_bridged(log_in(script.client(password_message(secret), upstream.first), upstream), "scram-sha-256", 0, verified);
+    check_bridged(log_in(script.client(password_message(secret), upstream.first), upstream), "scram-sha-256", 0,
+                  verified);
     const Exchange bound = with_server();
     Script offered = asked();
-    check_bridged(log_in(offered.client(password_message(secret), bound.first), bound), "scram-sha-256-plus", 0, verified);
+    check_bridged(log_in(offered.client(password_message(secret), bound.first), bound), "scram-sha-256-plus", 0,
+                  verified);
 }
 
 TEST_CASE("bridge: mechanisms that are not SCRAM pass through") {
     const std::string token = choice("OAUTHBEARER", "n,,auth=Bearer x");
-    const Play play =
-        check_established(Script().server(offer("OAUTHBEARER\0"s)).client(token).server(ok).server(ready), "oauthbearer", policy(ScramMode::bridge));
+    const Play play = check_established(Script().server(offer("OAUTHBEARER\0"s)).client(token).server(ok).server(ready),
+                                        "oauthbearer", policy(ScramMode::bridge));
     CHECK(play.login.auth_bridge() == "none");
     CHECK(play.login.channel_binding() == 0);
 }
 
-TEST_CASE("channel binding alone at a server whose certificate has no hash: nobody is asked for a password that is of no use") {
+TEST_CASE(
+    "channel binding alone at a server whose certificate has no hash: nobody is asked for a password that is of no "
+    "use") {
     for (const ScramMode mode : {ScramMode::bridge, ScramMode::automatic}) {
         LoginPolicy without = policy(mode);
         without.server_end_point.clear();
@@ -715,7 +762,8 @@ TEST_CASE("while a client is asked, it is known for what") {
     const Play choosing(Script().server(offer(plus + scram), offer(scram)), policy(ScramMode::automatic));
     CHECK(choosing.login.offering_scram());
     CHECK_FALSE(choosing.login.asking_password());
-    const Play switching(Script().server(offer(plus + scram), offer(scram)).client_answered(y_first, please), policy(ScramMode::automatic));
+    const Play switching(Script().server(offer(plus + scram), offer(scram)).client_answered(y_first, please),
+                         policy(ScramMode::automatic));
     CHECK_FALSE(switching.login.offering_scram());
     CHECK(switching.login.asking_password());
     CHECK(switching.login.channel_binding() == 'y');
@@ -729,7 +777,9 @@ TEST_CASE("while a client is asked, it is known for what") {
 // --- What a client gives for a password
 
 TEST_CASE("a password is one string, and not empty") {
-    const auto refused = [](const std::string& body, Fault fault) { Play(asked(), policy(ScramMode::bridge)).refuses(message('p', body), fault); };
+    const auto refused = [](const std::string& body, Fault fault) {
+        Play(asked(), policy(ScramMode::bridge)).refuses(message('p', body), fault);
+    };
     refused("\0"s, Fault::password_empty);
     refused("", Fault::password_message);
     refused(secret, Fault::password_message);
@@ -750,7 +800,8 @@ TEST_CASE("the password is derived as it was typed") {
 }
 
 TEST_CASE("a SASL response is no password") {
-    Play(asked(), policy(ScramMode::bridge)).refuses(choice("SCRAM-SHA-256", "n" + client_first), Fault::password_message);
+    Play(asked(), policy(ScramMode::bridge))
+        .refuses(choice("SCRAM-SHA-256", "n" + client_first), Fault::password_message);
     Play(asked(), policy(ScramMode::bridge)).refuses(with_client().response, Fault::password_message);
 }
 
@@ -763,7 +814,8 @@ TEST_CASE("a server is not believed before it has proved that it knows the passw
 }
 
 TEST_CASE("a server that does not know the password is found out") {
-    Play(proven(), policy(ScramMode::bridge)).refuses(with_server(server_certificate, "eraser").final, Fault::scram_signature);
+    Play(proven(), policy(ScramMode::bridge))
+        .refuses(with_server(server_certificate, "eraser").final, Fault::scram_signature);
     Play(proven(), policy(ScramMode::bridge)).refuses(with_server("").final, Fault::scram_signature);
     Play(proven(), policy(ScramMode::bridge)).refuses(authentication(12), Fault::scram_signature);
     Play(proven(), policy(ScramMode::bridge)).refuses(authentication(12, "e=other-error"), Fault::scram_signature);
@@ -777,7 +829,8 @@ TEST_CASE("the last thing that a server proves counts") {
 
 TEST_CASE("a server that does not wait for our proof is refused") {
     Play(begun(), policy(ScramMode::bridge)).refuses(with_server().final, Fault::scram_signature);
-    Play(begun(), policy(ScramMode::bridge)).refuses(authentication(12, "v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), Fault::scram_signature);
+    Play(begun(), policy(ScramMode::bridge))
+        .refuses(authentication(12, "v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), Fault::scram_signature);
 }
 
 TEST_CASE("a server that wants something weaker in the middle of SCRAM gets nothing, and neither does the client") {
@@ -803,21 +856,25 @@ TEST_CASE("a server offers once") {
         Play(middle, policy(ScramMode::bridge)).refuses(offer(plus + scram), Fault::server_message);
         Play(middle, policy(ScramMode::bridge)).refuses(offer(scram), Fault::server_message);
     }
-    Play(Script().server(offer(scram)).client(choice("SCRAM-SHA-256", "n" + client_first)), policy(ScramMode::automatic))
+    Play(Script().server(offer(scram)).client(choice("SCRAM-SHA-256", "n" + client_first)),
+         policy(ScramMode::automatic))
         .refuses(offer(scram), Fault::server_message);
 }
 
-TEST_CASE("a server challenges once") { Play(proven(), policy(ScramMode::bridge)).refuses(with_server().challenge, Fault::scram_message); }
+TEST_CASE("a server challenges once") {
+    Play(proven(), policy(ScramMode::bridge)).refuses(with_server().challenge, Fault::scram_message);
+}
 
 TEST_CASE("a challenge that is none, or not for us, is refused") {
-    for (const std::string& challenge : {""s, "r=ours"s, "r=ours,s=c2FsdA==,i=4096"s, "r=other,s=c2FsdA==,i=4096"s, "r=oursX,s=,i=4096"s,
-                                         "r=oursX,s=c2FsdA==,i=0"s, "e=other-error"s}) {
+    for (const std::string& challenge : {""s, "r=ours"s, "r=ours,s=c2FsdA==,i=4096"s, "r=other,s=c2FsdA==,i=4096"s,
+                                         "r=oursX,s=,i=4096"s, "r=oursX,s=c2FsdA==,i=0"s, "e=other-error"s}) {
         Play(begun(), policy(ScramMode::bridge)).refuses(authentication(11, challenge), Fault::scram_message);
     }
 }
 
 TEST_CASE("a server may not have us compute as much as it likes") {
-    Play(begun(), policy(ScramMode::bridge)).refuses(authentication(11, "r=oursX,s=c2FsdA==,i=600001"), Fault::scram_iterations);
+    Play(begun(), policy(ScramMode::bridge))
+        .refuses(authentication(11, "r=oursX,s=c2FsdA==,i=600001"), Fault::scram_iterations);
 }
 
 TEST_CASE("what a server says beside SCRAM passes through") {
@@ -880,9 +937,11 @@ TEST_CASE("terminate: who has a SCRAM secret logs in without a derivation") {
 TEST_CASE("terminate: a client in clear is not offered channel binding") {
     const Exchange client = with_client();
     const LoginPolicy in_clear = terminate(&ada, "");
-    Play play(Script().server(offer(plus + scram), offer(scram)).client_answered(client.first, client.challenge), in_clear);
+    Play play(Script().server(offer(plus + scram), offer(scram)).client_answered(client.first, client.challenge),
+              in_clear);
     CHECK(play.login.next() == Next::read_client);
-    Play(Script().server(offer(plus + scram), offer(scram)), in_clear).refuses(with_client(our_certificate).first, Fault::sasl_mechanism);
+    Play(Script().server(offer(plus + scram), offer(scram)), in_clear)
+        .refuses(with_client(our_certificate).first, Fault::sasl_mechanism);
 }
 
 TEST_CASE("terminate: what the client is offered does not depend on which SCRAM the server offers") {
@@ -894,8 +953,8 @@ TEST_CASE("terminate: what the client is offered does not depend on which SCRAM 
 
 TEST_CASE("terminate: a server that offers no SCRAM-SHA-256 is left to the client") {
     const std::string token = choice("OAUTHBEARER", "n,,auth=Bearer x");
-    const Play play =
-        check_established(Script().server(offer("OAUTHBEARER\0"s)).client(token).server(ok).server(ready), "oauthbearer", terminate(&ada));
+    const Play play = check_established(Script().server(offer("OAUTHBEARER\0"s)).client(token).server(ok).server(ready),
+                                        "oauthbearer", terminate(&ada));
     CHECK(play.login.auth_bridge() == "none");
 }
 
@@ -949,7 +1008,10 @@ TEST_CASE("terminate: what a client says out of turn is refused") {
 
 TEST_CASE("terminate: a wrong password is refused, after a derivation as for a right one") {
     const Exchange client = with_client("", "eraser");
-    Play play(Script().server(offer(plus + scram)).client_answered(client.first, client.challenge).client_answered(client.response, ""),
+    Play play(Script()
+                  .server(offer(plus + scram))
+                  .client_answered(client.first, client.challenge)
+                  .client_answered(client.response, ""),
               terminate(&ada));
     play.refuses(with_client().derivation, Fault::password_failed);
     keeps_the_secret(play);
@@ -957,7 +1019,10 @@ TEST_CASE("terminate: a wrong password is refused, after a derivation as for a r
 
 TEST_CASE("terminate: a user that users_file does not have is challenged and refused as one with another password") {
     const Exchange client = with_client();
-    Play(Script().server(offer(plus + scram)).client_answered(client.first, client.challenge).client_answered(client.response, ""),
+    Play(Script()
+             .server(offer(plus + scram))
+             .client_answered(client.first, client.challenge)
+             .client_answered(client.response, ""),
          terminate(nullptr))
         .refuses(KeyDerivation{.password = {}, .salt = our_salt}, Fault::password_failed);
 }
@@ -966,7 +1031,10 @@ TEST_CASE("terminate: nobody has the empty password") {
     const Exchange client = with_client("", "");
     const ScramUser nothing;
     for (const ScramUser* user : {static_cast<const ScramUser*>(nullptr), &nothing}) {
-        Play(Script().server(offer(plus + scram)).client_answered(client.first, client.challenge).client_answered(client.response, ""),
+        Play(Script()
+                 .server(offer(plus + scram))
+                 .client_answered(client.first, client.challenge)
+                 .client_answered(client.response, ""),
              terminate(user))
             .refuses(client.derivation, Fault::password_failed);
     }
@@ -974,22 +1042,32 @@ TEST_CASE("terminate: nobody has the empty password") {
 
 TEST_CASE("terminate: a wrong proof for a SCRAM secret costs a derivation too, and is refused whatever that gives") {
     const Exchange client = with_client("", "eraser", salt_of_server);
-    const Script script = Script().server(offer(plus + scram)).client_answered(client.first, client.challenge).client_answered(client.response, "");
-    Play(script, terminate(&ada_of_server)).refuses(KeyDerivation{.password = {}, .salt = salt_of_server}, Fault::password_failed);
+    const Script script = Script()
+                              .server(offer(plus + scram))
+                              .client_answered(client.first, client.challenge)
+                              .client_answered(client.response, "");
+    Play(script, terminate(&ada_of_server))
+        .refuses(KeyDerivation{.password = {}, .salt = salt_of_server}, Fault::password_failed);
 
     const Exchange empty = with_client("", "", salt_of_server);
-    Play(Script().server(offer(plus + scram)).client_answered(empty.first, empty.challenge).client_answered(empty.response, ""),
+    Play(Script()
+             .server(offer(plus + scram))
+             .client_answered(empty.first, empty.challenge)
+             .client_answered(empty.response, ""),
          terminate(&ada_of_server))
         .refuses(empty.derivation, Fault::password_failed);
 }
 
 TEST_CASE("terminate: a SCRAM secret serves only at the server that it was copied from") {
-    for (const ScramSalt& other :
-         {ScramSalt{.salt = bytes("salt of another server"), .iterations = 2}, ScramSalt{.salt = salt_of_server.salt, .iterations = 3}}) {
+    for (const ScramSalt& other : {ScramSalt{.salt = bytes("salt of another server"), .iterations = 2},
+                                   ScramSalt{.salt = salt_of_server.salt, .iterations = 3}}) {
         const ScramUser user = with_secret(other);
         const Exchange client = with_client("", secret, other);
         const Exchange upstream = with_server();
-        Play(Script().server(offer(plus + scram)).client_answered(client.first, client.challenge).client(client.response, upstream.first),
+        Play(Script()
+                 .server(offer(plus + scram))
+                 .client_answered(client.first, client.challenge)
+                 .client(client.response, upstream.first),
              terminate(&user))
             .refuses(upstream.challenge, Fault::scram_secret);
     }
@@ -1004,7 +1082,8 @@ TEST_CASE("terminate: a secret does not let a server off its proof") {
                               .client(client.response, upstream.first)
                               .server_answered(upstream.challenge, upstream.response);
     Play(proven, terminate(&ada_of_server)).refuses(ok, Fault::scram_signature);
-    Play(proven, terminate(&ada_of_server)).refuses(with_server(server_certificate, "eraser").final, Fault::scram_signature);
+    Play(proven, terminate(&ada_of_server))
+        .refuses(with_server(server_certificate, "eraser").final, Fault::scram_signature);
 }
 
 TEST_CASE("terminate: a client hears that we know its password only when the server has let us in") {
@@ -1032,7 +1111,8 @@ TEST_CASE("terminate: channel binding alone is not begun at a server whose certi
 
 TEST_CASE("whatever is done about SCRAM, other methods pass through") {
     const std::string token = message('p', "token");
-    for (const ScramMode mode : {ScramMode::automatic, ScramMode::passthrough, ScramMode::bridge, ScramMode::terminate}) {
+    for (const ScramMode mode :
+         {ScramMode::automatic, ScramMode::passthrough, ScramMode::bridge, ScramMode::terminate}) {
         CAPTURE(to_string(mode));
         LoginPolicy any = policy(mode);
         any.ask_at_once = true;
@@ -1042,9 +1122,18 @@ TEST_CASE("whatever is done about SCRAM, other methods pass through") {
             CHECK(play.login.channel_binding() == 0);
         };
         passes(Script().server(ok).server(ready), "cert/trust");
-        passes(Script().server(authentication(3)).client(password_message(secret)).server(ok).server(ready), "password");
-        passes(Script().server(authentication(5, "salt")).client(password_message("md5")).server(ok).server(ready), "md5");
-        passes(Script().server(authentication(7)).client(token).server(authentication(8, "a")).client(token).server(ok).server(ready), "gss");
+        passes(Script().server(authentication(3)).client(password_message(secret)).server(ok).server(ready),
+               "password");
+        passes(Script().server(authentication(5, "salt")).client(password_message("md5")).server(ok).server(ready),
+               "md5");
+        passes(Script()
+                   .server(authentication(7))
+                   .client(token)
+                   .server(authentication(8, "a"))
+                   .client(token)
+                   .server(ok)
+                   .server(ready),
+               "gss");
         passes(Script().server(authentication(9)).client(token).server(ok).server(ready), "gss");
     }
 }
@@ -1058,7 +1147,8 @@ TEST_CASE("the modes are spelled as in the file") {
 
 TEST_CASE("a gs2 flag that there is not is not reported") {
     for (const std::string& data : {"x" + client_first, "\xff" + client_first, ",,"s, "N" + client_first}) {
-        const Play play(Script().server(offer(scram)).client(choice("SCRAM-SHA-256", data)), policy(ScramMode::automatic));
+        const Play play(Script().server(offer(scram)).client(choice("SCRAM-SHA-256", data)),
+                        policy(ScramMode::automatic));
         CHECK(play.login.channel_binding() == 0);
     }
 }

@@ -24,7 +24,8 @@ std::string message(char type, const std::string& body) {
 }  // namespace
 
 TEST_CASE("messages come out whole however their bytes arrive") {
-    const std::string stream = message('R', "\0\0\0\0"s) + message('Z', "I") + message('S', "") + message('D', std::string(300, 'd'));
+    const std::string stream =
+        message('R', "\0\0\0\0"s) + message('Z', "I") + message('S', "") + message('D', std::string(300, 'd'));
     for (std::size_t piece = 1; piece <= stream.size(); ++piece) {
         MessageBuffer buffer(1000);
         std::string types;
@@ -88,12 +89,14 @@ TEST_CASE("a header of four bytes tells nothing yet") {
 }
 
 TEST_CASE("an ErrorResponse is laid out as the manual says, and empty fields are left out") {
-    const Buffer bytes = serialize(ErrorResponse{.severity = "FATAL", .sqlstate = "28000", .message = "no", .detail = {}, .hint = {}});
+    const Buffer bytes =
+        serialize(ErrorResponse{.severity = "FATAL", .sqlstate = "28000", .message = "no", .detail = {}, .hint = {}});
     CHECK(as_text(bytes) == "E\0\0\0\x1e"s + "SFATAL\0VFATAL\0C28000\0Mno\0\0"s);
 }
 
 TEST_CASE("an ErrorResponse survives a round trip") {
-    const ErrorResponse sent{.severity = "ERROR", .sqlstate = "57P01", .message = "gone", .detail = "why", .hint = "try again"};
+    const ErrorResponse sent{
+        .severity = "ERROR", .sqlstate = "57P01", .message = "gone", .detail = "why", .hint = "try again"};
     const Buffer bytes = serialize(sent);
     MessageBuffer buffer(1000);
     buffer.append(bytes);
@@ -109,8 +112,8 @@ TEST_CASE("an ErrorResponse survives a round trip") {
 }
 
 TEST_CASE("an ErrorResponse of a server is read past fields that nobody knows") {
-    const auto got =
-        protocol::parse_error_response(as_bytes("SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed\0Fauth.c\0L324\0Rauth_failed\0\0"s));
+    const auto got = protocol::parse_error_response(
+        as_bytes("SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed\0Fauth.c\0L324\0Rauth_failed\0\0"s));
     CHECK(got.sqlstate == "28P01");
     CHECK(got.message == "password authentication failed");
     CHECK(got.detail.empty());
@@ -196,11 +199,14 @@ TEST_CASE("a PasswordMessage is one string, whose NUL is its end") {
     const auto parse = [](const std::string& body) { return protocol::parse_password_message(as_bytes(body)); };
     CHECK(as_text(parse("secret\0"s).value()) == "secret");
     CHECK(parse("\0"s).value().empty());
-    for (const std::string& body : {""s, "secret"s, "sec\0ret"s, "sec\0ret\0"s, "\0\0"s, "\0x"s}) CHECK_FALSE(parse(body).has_value());
+    for (const std::string& body : {""s, "secret"s, "sec\0ret"s, "sec\0ret\0"s, "\0\0"s, "\0x"s})
+        CHECK_FALSE(parse(body).has_value());
 }
 
 TEST_CASE("BackendKeyData holds a key of 4 to 256 bytes") {
-    const auto parse = [](std::size_t size) { return protocol::parse_backend_key_data(as_bytes("\0\0\x01\0"s + std::string(size, 'k'))); };
+    const auto parse = [](std::size_t size) {
+        return protocol::parse_backend_key_data(as_bytes("\0\0\x01\0"s + std::string(size, 'k')));
+    };
     for (const std::size_t size : {4u, 32u, 256u}) {
         REQUIRE(parse(size).has_value());
         CHECK(parse(size)->pid == 256);

@@ -19,7 +19,8 @@ const std::string startup = "\0\0\0\x12\0\x03\0\0user\0ada\0\0"s;
 const std::string cancel = "\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x07KEY!"s;
 const std::string client_hello = "\x16\x03\x01\x02\0\x01"s;
 
-/// What a client does, one step after the other. It sends no byte before the answer that it waits for.
+/// What a client does, one step after the other. It sends no byte before the answer that it waits
+/// for.
 class Script {
    public:
     Script& sends(std::string bytes) { return add({.kind = Step::Kind::sends, .bytes = std::move(bytes)}); }
@@ -49,11 +50,13 @@ class Script {
     friend class Conversation;
 };
 
-/// Obeys next() with the bytes of a script, which arrive in pieces that end at `cuts` (and at the end of what the client sends at
-/// once); a piece arrives when it is waited for. After `limit` bytes the client is gone.
+/// Obeys next() with the bytes of a script, which arrive in pieces that end at `cuts` (and at the
+/// end of what the client sends at once); a piece arrives when it is waited for. After `limit`
+/// bytes the client is gone.
 class Conversation {
    public:
-    Conversation(NegotiationPolicy policy, const Script& script, std::set<std::size_t> cuts = {}, std::size_t limit = ~std::size_t{0})
+    Conversation(NegotiationPolicy policy, const Script& script, std::set<std::size_t> cuts = {},
+                 std::size_t limit = ~std::size_t{0})
         : negotiation(policy), steps_(script.steps_), cuts_(std::move(cuts)), limit_(limit) {
         while (obey()) {
         }
@@ -109,7 +112,8 @@ class Conversation {
 
     bool wait_for(std::size_t size) {
         while (inbox_.size() < size) {
-            if (arrived_ == limit_ || at_ >= steps_.size() || steps_[at_].kind != Script::Step::Kind::sends) return false;
+            if (arrived_ == limit_ || at_ >= steps_.size() || steps_[at_].kind != Script::Step::Kind::sends)
+                return false;
             const std::string& bytes = steps_[at_].bytes;
             do {
                 inbox_ += bytes[in_step_++];
@@ -169,12 +173,13 @@ void check_in_every_segmentation(NegotiationPolicy policy, const Script& script,
     check(Conversation(policy, script, everywhere), expected);
 }
 
-/// A client that goes away in the middle leaves a conversation that is neither started nor at fault.
+/// A client that goes away in the middle leaves a conversation that is neither started nor at
+/// fault.
 void check_gone_at_each_byte(NegotiationPolicy policy, const Script& script) {
     for (std::size_t limit = 0; limit < script.size(); ++limit) {
         const Conversation talk(policy, script, {}, limit);
-        const bool waiting =
-            talk.negotiation.next() == Next::peek || talk.negotiation.next() == Next::read || talk.negotiation.next() == Next::start_tls;
+        const bool waiting = talk.negotiation.next() == Next::peek || talk.negotiation.next() == Next::read ||
+                             talk.negotiation.next() == Next::start_tls;
         CHECK((waiting || talk.negotiation.next() == Next::refuse));
         CHECK((talk.negotiation.fault() == Fault::none || talk.negotiation.next() == Next::refuse));
     }
@@ -228,8 +233,9 @@ TEST_CASE("a client that closes after N is left waiting, with nothing at fault")
 
 TEST_CASE("a client that ignores N and sends a ClientHello is refused as TLS") {
     const Script script = Script().sends(ssl_request).expects('N').sends(client_hello);
-    check_in_every_segmentation(no_tls, script,
-                                {.next = Next::refuse, .kind = "sslrequest-refused", .answers = "N", .fault = Fault::tls_not_offered});
+    check_in_every_segmentation(
+        no_tls, script,
+        {.next = Next::refuse, .kind = "sslrequest-refused", .answers = "N", .fault = Fault::tls_not_offered});
     CHECK(Conversation(no_tls, script).negotiation.client_hello_seen());
 }
 
@@ -242,7 +248,8 @@ TEST_CASE("direct TLS needs no answer") {
 TEST_CASE("direct TLS is refused where it is not offered, in a way that a TLS client can read") {
     for (const NegotiationPolicy policy : {no_tls, NegotiationPolicy{.direct_tls = false}}) {
         const Script script = Script().sends(client_hello);
-        check_in_every_segmentation(policy, script, {.next = Next::refuse, .kind = "plain", .fault = Fault::tls_not_offered});
+        check_in_every_segmentation(policy, script,
+                                    {.next = Next::refuse, .kind = "plain", .fault = Fault::tls_not_offered});
         CHECK(Conversation(policy, script).negotiation.client_hello_seen());
     }
 }
@@ -254,7 +261,14 @@ TEST_CASE("GSSENCRequest is answered with N and anything may follow") {
     }
     SECTION("SSLRequest") {
         check_script(anything,
-                     Script().sends(gssenc_request).expects('N').sends(ssl_request).expects('S').sends(client_hello).starts_tls().sends(startup),
+                     Script()
+                         .sends(gssenc_request)
+                         .expects('N')
+                         .sends(ssl_request)
+                         .expects('S')
+                         .sends(client_hello)
+                         .starts_tls()
+                         .sends(startup),
                      {.next = Next::started, .kind = "gssenc+sslrequest", .answers = "NS", .encrypted = true});
     }
     SECTION("SSLRequest where there is no TLS") {
@@ -262,7 +276,8 @@ TEST_CASE("GSSENCRequest is answered with N and anything may follow") {
                      {.next = Next::started, .kind = "gssenc+sslrequest-refused", .answers = "NN"});
     }
     SECTION("direct TLS") {
-        check_script(anything, Script().sends(gssenc_request).expects('N').sends(client_hello).starts_tls().sends(startup),
+        check_script(anything,
+                     Script().sends(gssenc_request).expects('N').sends(client_hello).starts_tls().sends(startup),
                      {.next = Next::started, .kind = "gssenc+direct", .answers = "N", .encrypted = true});
     }
     SECTION("a CancelRequest") {
@@ -278,16 +293,22 @@ TEST_CASE("GSSENCRequest may also follow an SSLRequest that was declined") {
 
 TEST_CASE("each encryption request is answered once") {
     SECTION("SSLRequest") {
-        check_in_every_segmentation(no_tls, Script().sends(ssl_request).expects('N').sends(ssl_request),
-                                    {.next = Next::refuse, .kind = "sslrequest-refused", .answers = "N", .fault = Fault::repeated_request});
+        check_in_every_segmentation(
+            no_tls, Script().sends(ssl_request).expects('N').sends(ssl_request),
+            {.next = Next::refuse, .kind = "sslrequest-refused", .answers = "N", .fault = Fault::repeated_request});
     }
     SECTION("GSSENCRequest") {
-        check_in_every_segmentation(anything, Script().sends(gssenc_request).expects('N').sends(gssenc_request),
-                                    {.next = Next::refuse, .kind = "gssenc+plain", .answers = "N", .fault = Fault::repeated_request});
+        check_in_every_segmentation(
+            anything, Script().sends(gssenc_request).expects('N').sends(gssenc_request),
+            {.next = Next::refuse, .kind = "gssenc+plain", .answers = "N", .fault = Fault::repeated_request});
     }
     SECTION("both, over and over") {
-        const Conversation talk(no_tls, Script().sends(gssenc_request).expects('N').sends(ssl_request).expects('N').sends(gssenc_request));
-        check(talk, {.next = Next::refuse, .kind = "gssenc+sslrequest-refused", .answers = "NN", .fault = Fault::repeated_request});
+        const Conversation talk(
+            no_tls, Script().sends(gssenc_request).expects('N').sends(ssl_request).expects('N').sends(gssenc_request));
+        check(talk, {.next = Next::refuse,
+                     .kind = "gssenc+sslrequest-refused",
+                     .answers = "NN",
+                     .fault = Fault::repeated_request});
     }
 }
 
@@ -319,13 +340,16 @@ TEST_CASE("a CancelRequest is taken after N and through TLS") {
                  {.next = Next::cancel, .kind = "sslrequest-refused", .answers = "N"});
     check_script(required, Script().sends(ssl_request).expects('S').sends(client_hello).starts_tls().sends(cancel),
                  {.next = Next::cancel, .kind = "sslrequest", .answers = "S", .encrypted = true});
-    check_script(required, Script().sends(client_hello).starts_tls().sends(cancel), {.next = Next::cancel, .kind = "direct", .encrypted = true});
+    check_script(required, Script().sends(client_hello).starts_tls().sends(cancel),
+                 {.next = Next::cancel, .kind = "direct", .encrypted = true});
 }
 
 TEST_CASE("a StartupMessage in clear is refused where TLS is required, but its sender is known") {
-    check_in_every_segmentation(required, Script().sends(startup), {.next = Next::refuse, .kind = "plain", .fault = Fault::tls_required});
-    check_in_every_segmentation(required, Script().sends(gssenc_request).expects('N').sends(startup),
-                                {.next = Next::refuse, .kind = "gssenc+plain", .answers = "N", .fault = Fault::tls_required});
+    check_in_every_segmentation(required, Script().sends(startup),
+                                {.next = Next::refuse, .kind = "plain", .fault = Fault::tls_required});
+    check_in_every_segmentation(
+        required, Script().sends(gssenc_request).expects('N').sends(startup),
+        {.next = Next::refuse, .kind = "gssenc+plain", .answers = "N", .fault = Fault::tls_required});
     const Conversation talk(required, Script().sends(startup));
     CHECK(talk.negotiation.startup().find("user") == "ada");
     CHECK_FALSE(talk.negotiation.client_hello_seen());
@@ -334,16 +358,23 @@ TEST_CASE("a StartupMessage in clear is refused where TLS is required, but its s
 TEST_CASE("a StartupMessage through TLS is taken where TLS is required") {
     check_script(required, Script().sends(ssl_request).expects('S').sends(client_hello).starts_tls().sends(startup),
                  {.next = Next::started, .kind = "sslrequest", .answers = "S", .encrypted = true});
-    check_script(required, Script().sends(client_hello).starts_tls().sends(startup), {.next = Next::started, .kind = "direct", .encrypted = true});
+    check_script(required, Script().sends(client_hello).starts_tls().sends(startup),
+                 {.next = Next::started, .kind = "direct", .encrypted = true});
 }
 
 TEST_CASE("an encryption request within TLS is refused, whatever the way into TLS") {
     for (const std::string& request : {ssl_request, gssenc_request}) {
-        const Conversation asked(anything, Script().sends(ssl_request).expects('S').sends(client_hello).starts_tls().sends(request));
-        check(asked, {.next = Next::refuse, .kind = "sslrequest", .answers = "S", .fault = Fault::unsupported_protocol, .encrypted = true});
+        const Conversation asked(
+            anything, Script().sends(ssl_request).expects('S').sends(client_hello).starts_tls().sends(request));
+        check(asked, {.next = Next::refuse,
+                      .kind = "sslrequest",
+                      .answers = "S",
+                      .fault = Fault::unsupported_protocol,
+                      .encrypted = true});
         CHECK_FALSE(asked.negotiation.client_hello_seen());
         const Conversation direct(anything, Script().sends(client_hello).starts_tls().sends(request));
-        check(direct, {.next = Next::refuse, .kind = "direct", .fault = Fault::unsupported_protocol, .encrypted = true});
+        check(direct,
+              {.next = Next::refuse, .kind = "direct", .fault = Fault::unsupported_protocol, .encrypted = true});
     }
 }
 
@@ -354,14 +385,18 @@ TEST_CASE("a ClientHello within TLS is a packet of impossible length") {
 }
 
 TEST_CASE("what is no opening packet is refused by its first eight bytes") {
-    for (const std::string& header : {"GET / HT"s, "\0\0\0\x07\0\x03\0\0"s, "\0\0\x27\x15\0\x03\0\0"s, std::string(8, '\0'), std::string(8, '\xff'),
-                                      "SSH-2.0-"s, "\x15\x03\x01\0\x02\x02\x28\0"s}) {
-        check(Conversation(anything, Script().sends(header)), {.next = Next::refuse, .kind = "plain", .fault = Fault::startup_length});
+    for (const std::string& header :
+         {"GET / HT"s, "\0\0\0\x07\0\x03\0\0"s, "\0\0\x27\x15\0\x03\0\0"s, std::string(8, '\0'), std::string(8, '\xff'),
+          "SSH-2.0-"s, "\x15\x03\x01\0\x02\x02\x28\0"s}) {
+        check(Conversation(anything, Script().sends(header)),
+              {.next = Next::refuse, .kind = "plain", .fault = Fault::startup_length});
     }
 }
 
 TEST_CASE("a packet that PostgreSQL would not take is refused for its own reason") {
-    const auto fault_of = [](const std::string& bytes) { return Conversation(anything, Script().sends(bytes)).negotiation.fault(); };
+    const auto fault_of = [](const std::string& bytes) {
+        return Conversation(anything, Script().sends(bytes)).negotiation.fault();
+    };
     CHECK(fault_of("\0\0\0\x08\0\x02\0\0"s) == Fault::unsupported_protocol);
     CHECK(fault_of("\0\0\0\x08\0\x03\0\0"s) == Fault::startup_layout);
     CHECK(fault_of("\0\0\0\x0c\x04\xd2\x16\x2e\0\0\0\x07"s) == Fault::cancel_length);

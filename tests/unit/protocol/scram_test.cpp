@@ -55,7 +55,8 @@ const Exchange rfc7677{
     .mechanism = plain,
     .client_first = "n,,n=user,r=rOprNGfwEbeRWgbNEkqO",
     .server_first = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
-    .client_final = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+    .client_final =
+        "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
     .server_final = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
     .client_nonce = nullptr,
     .server_nonce = [] { return "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"s; },
@@ -63,17 +64,20 @@ const Exchange rfc7677{
     .end_point = {},
 };
 
-// Recorded between psql 15.20 and PostgreSQL 15.20 of Debian 12, by a relay of thirty lines between the two that printed what passed: user ada,
-// password "pencil", pg_hba.conf "scram-sha-256". For -PLUS the relay spoke TLS on both sides, with the server's own certificate and key, so
-// that both saw the same end point: openssl x509 -outform DER | sha256sum.
+// Recorded between psql 15.20 and PostgreSQL 15.20 of Debian 12, by a relay of thirty lines between
+// the two that printed what passed: user ada, password "pencil", pg_hba.conf "scram-sha-256". For
+// -PLUS the relay spoke TLS on both sides, with the server's own certificate and key, so that both
+// saw the same end point: openssl x509 -outform DER | sha256sum.
 const std::string rolpassword =
-    "SCRAM-SHA-256$4096:3KcR3aCNreL2yB+pEjuzZw==$bwK7vuk3h2dchyAvgUXbcbzoTfnBQUnAPe5UOTxpV9w=:YeohOPfu0F87ZZuob64ZghOyjOh2GHg1wGzUlhN5boE=";
+    "SCRAM-SHA-256$4096:3KcR3aCNreL2yB+pEjuzZw==$bwK7vuk3h2dchyAvgUXbcbzoTfnBQUnAPe5UOTxpV9w=:"
+    "YeohOPfu0F87ZZuob64ZghOyjOh2GHg1wGzUlhN5boE=";
 
 const Exchange postgres{
     .mechanism = plain,
     .client_first = "n,,n=,r=eHYIttvD5iH53Vi+eqYcQnLR",
     .server_first = "r=eHYIttvD5iH53Vi+eqYcQnLRYrTIQ50WReu427cbriBNjtCU,s=3KcR3aCNreL2yB+pEjuzZw==,i=4096",
-    .client_final = "c=biws,r=eHYIttvD5iH53Vi+eqYcQnLRYrTIQ50WReu427cbriBNjtCU,p=1WV+3UkCE2jzOvf6eEd4YHoGPblC2WK9H3VDXD7obRg=",
+    .client_final =
+        "c=biws,r=eHYIttvD5iH53Vi+eqYcQnLRYrTIQ50WReu427cbriBNjtCU,p=1WV+3UkCE2jzOvf6eEd4YHoGPblC2WK9H3VDXD7obRg=",
     .server_final = "v=ZTGKqe+gMJfQb1/2UdP36cdTN2J7WVHcPgVgk+eotqk=",
     .client_nonce = [] { return "eHYIttvD5iH53Vi+eqYcQnLR"s; },
     .server_nonce = [] { return "YrTIQ50WReu427cbriBNjtCU"s; },
@@ -153,7 +157,8 @@ struct FirstVerdict {
 };
 
 FirstVerdict first(const std::string& mechanism, const std::string& message, bool offers_plus = false) {
-    ScramServer server(with_nonce([] { return "XYZ"s; }), offers_plus ? bytes("hash") : Buffer(), {.salt = bytes("salt")});
+    ScramServer server(with_nonce([] { return "XYZ"s; }), offers_plus ? bytes("hash") : Buffer(),
+                       {.salt = bytes("salt")});
     FirstVerdict verdict;
     verdict.fault = server.client_first(mechanism, message, verdict.flag, verdict.reply);
     return verdict;
@@ -170,15 +175,19 @@ std::string proof(const ScramKeys& keys, const std::string& auth_message) {
 /// A server that has got as far as its first message; the client's nonce is "abc", its own "XYZ".
 class Challenged {
    public:
-    explicit Challenged(const std::string& gs2_header = "n,,", const std::string& end_point = {}, const std::string& extensions = {})
+    explicit Challenged(const std::string& gs2_header = "n,,", const std::string& end_point = {},
+                        const std::string& extensions = {})
         : first_bare("n=,r=abc" + extensions), server(with_nonce([] { return "XYZ"s; }), bytes(end_point), cheap()) {
         char flag = 0;
-        REQUIRE(server.client_first(gs2_header.starts_with('p') ? plus : plain, gs2_header + first_bare, flag, server_first) == Fault::none);
+        REQUIRE(server.client_first(gs2_header.starts_with('p') ? plus : plain, gs2_header + first_bare, flag,
+                                    server_first) == Fault::none);
     }
 
     static ScramSalt cheap() { return {.salt = bytes("salt"), .iterations = 1}; }
     static ScramKeys keys(const std::string& secret = password) { return keys_of(secret, cheap()); }
-    static ScramKey stored_key(const std::string& secret = password) { return tls::scram_crypto().sha256(keys(secret).client_key); }
+    static ScramKey stored_key(const std::string& secret = password) {
+        return tls::scram_crypto().sha256(keys(secret).client_key);
+    }
 
     /// The last message of a client that knows `secret`.
     std::string proven(const std::string& without_proof, const std::string& secret = password) const {
@@ -217,7 +226,8 @@ TEST_CASE("scram: an exchange with channel binding between psql and PostgreSQL a
 TEST_CASE("scram: the secret that PostgreSQL made of a password is the one that we make") {
     const auto secret = parse_scram_secret(rolpassword);
     REQUIRE(secret);
-    const ScramSecret ours = protocol::scram_secret(tls::scram_crypto(), tls::salted_password(as_bytes(password), secret->salt), secret->salt);
+    const ScramSecret ours = protocol::scram_secret(
+        tls::scram_crypto(), tls::salted_password(as_bytes(password), secret->salt), secret->salt);
     CHECK(ours.salt == secret->salt);
     CHECK(ours.stored_key == secret->stored_key);
     CHECK(ours.server_key == secret->server_key);
@@ -242,7 +252,9 @@ TEST_CASE("scram: our client and our server understand each other") {
     CHECK(client.server_final(server.final_message(keys.server_key)));
 }
 
-TEST_CASE("scram: a client that could bind the channel and was not offered to says so, and a server notices what was taken away") {
+TEST_CASE(
+    "scram: a client that could bind the channel and was not offered to says so, and a server notices what was taken "
+    "away") {
     const ScramKeys keys = Challenged::keys();
     ScramClient client(tls::scram_crypto(), bytes("a certificate's hash"), false);
     CHECK(client.mechanism() == plain);
@@ -260,7 +272,8 @@ TEST_CASE("scram: a client that could bind the channel and was not offered to sa
     CHECK(client.server_final(without.final_message(keys.server_key)));
 
     ScramServer with(tls::scram_crypto(), bytes("a certificate's hash"), Challenged::cheap());
-    CHECK(with.client_first(client.mechanism(), client.first_message(), flag, challenge) == Fault::channel_binding_downgrade);
+    CHECK(with.client_first(client.mechanism(), client.first_message(), flag, challenge) ==
+          Fault::channel_binding_downgrade);
 }
 
 TEST_CASE("scram: a client without a certificate to bind to does not pretend") {
@@ -285,8 +298,9 @@ TEST_CASE("scram: a secret is read") {
 TEST_CASE("scram: a secret of another form is refused") {
     const std::string good = rolpassword;
     for (const std::string& text :
-         {""s, "SCRAM-SHA-256"s, "SCRAM-SHA-256$"s, "SCRAM-SHA-256$4096"s, "SCRAM-SHA-256$4096:"s, "pencil"s, "md5"s + std::string(32, '0'),
-          " " + good, good + " ", good + "\n", good + ":", good + "$", good + "\0"s, good.substr(0, good.rfind(':')), good.substr(1)}) {
+         {""s, "SCRAM-SHA-256"s, "SCRAM-SHA-256$"s, "SCRAM-SHA-256$4096"s, "SCRAM-SHA-256$4096:"s, "pencil"s,
+          "md5"s + std::string(32, '0'), " " + good, good + " ", good + "\n", good + ":", good + "$", good + "\0"s,
+          good.substr(0, good.rfind(':')), good.substr(1)}) {
         CAPTURE(text);
         CHECK_FALSE(parse_scram_secret(text));
     }
@@ -318,8 +332,9 @@ TEST_CASE("scram: the iterations of a secret are a number that we would compute"
         REQUIRE(secret);
         CHECK(std::to_string(secret->salt.iterations) == good);
     }
-    for (const std::string bad : {"", "0", "000", "600001", "4294967295", "4294967296", "4294971392", "99999999999999999999", "+4096", "-1", "-4096",
-                                  " 4096", "4096 ", "4096x", "0x1000", "4e3", "4096.0"}) {
+    for (const std::string bad :
+         {"", "0", "000", "600001", "4294967295", "4294967296", "4294971392", "99999999999999999999", "+4096", "-1",
+          "-4096", " 4096", "4096 ", "4096x", "0x1000", "4e3", "4096.0"}) {
         CAPTURE(bad);
         CHECK_FALSE(parse_scram_secret(Parts{.iterations = bad}.text()));
     }
@@ -342,8 +357,8 @@ TEST_CASE("scram: the salt of a secret is base64 of something") {
 }
 
 TEST_CASE("scram: the keys of a secret are 32 bytes each") {
-    for (const std::string& bad : {""s, "x"s, base64_encode(Buffer(31)), base64_encode(Buffer(33)), base64_encode(Buffer(64)), std::string(44, 'A'),
-                                   std::string(43, '!') + "="}) {
+    for (const std::string& bad : {""s, "x"s, base64_encode(Buffer(31)), base64_encode(Buffer(33)),
+                                   base64_encode(Buffer(64)), std::string(44, 'A'), std::string(43, '!') + "="}) {
         CAPTURE(bad);
         CHECK_FALSE(parse_scram_secret(Parts{.stored_key = bad}.text()));
         CHECK_FALSE(parse_scram_secret(Parts{.server_key = bad}.text()));
@@ -407,14 +422,16 @@ TEST_CASE("scram: a server that asks for too many iterations is told apart from 
     for (const std::string iterations : {"600001", "2147483648", "4294967295"}) {
         CHECK(answer("r=abcX,s=c2FsdA==,i=" + iterations) == Fault::scram_iterations);
     }
-    for (const std::string iterations : {"", "0", "-1", "-4096", "+4096", " 4096", "4096 ", "4096x", "4294967296", "99999999999999999999"}) {
+    for (const std::string iterations :
+         {"", "0", "-1", "-4096", "+4096", " 4096", "4096 ", "4096x", "4294967296", "99999999999999999999"}) {
         CAPTURE(iterations);
         CHECK(answer("r=abcX,s=c2FsdA==,i=" + iterations) == Fault::scram_message);
     }
 }
 
 TEST_CASE("scram: nothing is learnt from a first message that is refused") {
-    for (const std::string message : {"r=abcX,s=c2FsdA==,i=600001", "r=abc,s=c2FsdA==,i=4096", "r=abcX,s=c2FsdA==,i=x"}) {
+    for (const std::string message :
+         {"r=abcX,s=c2FsdA==,i=600001", "r=abc,s=c2FsdA==,i=4096", "r=abcX,s=c2FsdA==,i=x"}) {
         ScramSalt salt{.salt = bytes("before"), .iterations = 7};
         CHECK(answer(message, &salt) != Fault::none);
         CHECK(salt == ScramSalt{.salt = bytes("before"), .iterations = 7});
@@ -439,7 +456,8 @@ TEST_CASE("scram: before our proof no server has proved anything") {
     REQUIRE(client.server_first("r=abcX,s=c2FsdA==,i=1", salt) == Fault::none);
     CHECK_FALSE(client.server_final(zeros));
     // The signature that an impostor without keys would make.
-    const ScramKey signature = tls::scram_crypto().hmac_sha256(ScramKey(), as_bytes("n=,r=abc,r=abcX,s=c2FsdA==,i=1,c=biws,r=abcX"));
+    const ScramKey signature =
+        tls::scram_crypto().hmac_sha256(ScramKey(), as_bytes("n=,r=abc,r=abcX,s=c2FsdA==,i=1,c=biws,r=abcX"));
     CHECK_FALSE(client.server_final("v=" + base64_encode(signature)));
 }
 
@@ -457,9 +475,10 @@ TEST_CASE("scram: only the server's signature, and nothing beside it, proves the
         CHECK_FALSE(client.server_final("v=" + base64_encode(wrong)));
     }
     for (const std::string& message :
-         {""s, "v="s, "v"s, good + ",x=1", good + " ", good + "\0"s, " " + good, "x=1," + good, good.substr(2), good.substr(0, good.size() - 1),
-          "V" + good.substr(1), "e=other-error"s, "e=invalid-proof"s, "v=" + base64_encode(protocol::Bytes(signature).first(31)),
-          postgres_plus.server_final, "v=" + base64_encode(ScramKey())}) {
+         {""s, "v="s, "v"s, good + ",x=1", good + " ", good + "\0"s, " " + good, "x=1," + good, good.substr(2),
+          good.substr(0, good.size() - 1), "V" + good.substr(1), "e=other-error"s, "e=invalid-proof"s,
+          "v=" + base64_encode(protocol::Bytes(signature).first(31)), postgres_plus.server_final,
+          "v=" + base64_encode(ScramKey())}) {
         CAPTURE(message);
         CHECK_FALSE(client.server_final(message));
     }
@@ -476,7 +495,8 @@ TEST_CASE("scram: a server that knows another password does not prove itself") {
 }
 
 TEST_CASE("scram: the proof is for this password, this challenge and this end point alone") {
-    const auto final_message = [](const std::string& secret, const std::string& server_first, const std::string& end_point) {
+    const auto final_message = [](const std::string& secret, const std::string& server_first,
+                                  const std::string& end_point) {
         ScramClient client(with_nonce([] { return "abc"s; }), bytes(end_point));
         ScramSalt salt;
         REQUIRE(client.server_first(server_first, salt) == Fault::none);
@@ -582,7 +602,8 @@ TEST_CASE("scram: a client's first message that cannot be read is refused") {
 }
 
 TEST_CASE("scram: a client's nonce is printable, and there is one") {
-    for (const std::string& nonce : {""s, " "s, "a b"s, "abc "s, "a\0c"s, "a\tc"s, "abc\n"s, "a\x7f"s, "\xc3\xa4"s, "a\x80"s, "a\xff"s}) {
+    for (const std::string& nonce :
+         {""s, " "s, "a b"s, "abc "s, "a\0c"s, "a\tc"s, "abc\n"s, "a\x7f"s, "\xc3\xa4"s, "a\x80"s, "a\xff"s}) {
         CAPTURE(nonce);
         CHECK(first(plain, "n,,n=,r=" + nonce).fault == Fault::sasl_message);
     }
@@ -590,7 +611,9 @@ TEST_CASE("scram: a client's nonce is printable, and there is one") {
     CHECK(first(plain, "n,,n=,r=!~=+/").reply.starts_with("r=!~=+/XYZ,"));
 }
 
-TEST_CASE("scram: a comma ends the nonce, and what follows is an extension") { CHECK(first(plain, "n,,n=,r=ab,c=d").reply.starts_with("r=abXYZ,")); }
+TEST_CASE("scram: a comma ends the nonce, and what follows is an extension") {
+    CHECK(first(plain, "n,,n=,r=ab,c=d").reply.starts_with("r=abXYZ,"));
+}
 
 TEST_CASE("scram: the name in the first message is of no account") {
     for (const std::string name : {"", "ada", "=2Croot", "*"}) {
@@ -653,7 +676,8 @@ TEST_CASE("scram: the nonce comes back whole and unchanged") {
 }
 
 TEST_CASE("scram: the gs2 header that is signed is the one that was sent") {
-    for (const std::string gs2_header : {"y,,", "", "n", "n,", "n,,,", "N,,", "n,a=root,", "p=tls-server-end-point,,"}) {
+    for (const std::string gs2_header :
+         {"y,,", "", "n", "n,", "n,,,", "N,,", "n,a=root,", "p=tls-server-end-point,,"}) {
         CAPTURE(gs2_header);
         Challenged n("n,,");
         CHECK(n.server.client_final(n.proven(bound(gs2_header, ""))) == Fault::sasl_message);
@@ -672,9 +696,11 @@ TEST_CASE("scram: without channel binding no end point is signed") {
 
 TEST_CASE("scram: only the certificate that we showed binds the channel") {
     Challenged challenged(end_point_gs2, "our certificate");
-    for (const std::string other : {"another certificate", "", "our certificat", "our certificate!", "Our certificate"}) {
+    for (const std::string other :
+         {"another certificate", "", "our certificat", "our certificate!", "Our certificate"}) {
         CAPTURE(other);
-        CHECK(challenged.server.client_final(challenged.proven(bound(end_point_gs2, other))) == Fault::channel_binding_failed);
+        CHECK(challenged.server.client_final(challenged.proven(bound(end_point_gs2, other))) ==
+              Fault::channel_binding_failed);
     }
     CHECK(challenged.server.client_final(challenged.proven(bound("n,,", ""))) == Fault::channel_binding_failed);
     CHECK(challenged.server.client_final(challenged.proven(bound("y,,", ""))) == Fault::channel_binding_failed);

@@ -11,7 +11,8 @@ using protocol::SslMode;
 using protocol::SslModeInterval;
 using protocol::Verifies;
 
-constexpr std::array modes{SslMode::disable, SslMode::allow, SslMode::prefer, SslMode::require, SslMode::verify_ca, SslMode::verify_full};
+constexpr std::array modes{SslMode::disable, SslMode::allow,     SslMode::prefer,
+                           SslMode::require, SslMode::verify_ca, SslMode::verify_full};
 
 template <class F>
 void for_each_interval(F f) {
@@ -57,7 +58,9 @@ TEST_CASE("an interval verifies when it cannot be below verify-ca, and does not 
 }
 
 TEST_CASE("an intersection holds exactly the modes that both hold") {
-    const auto holds = [](SslModeInterval interval, SslMode mode) { return interval.min <= mode && mode <= interval.max; };
+    const auto holds = [](SslModeInterval interval, SslMode mode) {
+        return interval.min <= mode && mode <= interval.max;
+    };
     for_each_interval([&](SslModeInterval a) {
         for_each_interval([&](SslModeInterval b) {
             const auto both = intersect(a, b);

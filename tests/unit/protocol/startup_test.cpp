@@ -87,7 +87,8 @@ TEST_CASE("a packet whose length field does not count its bytes is refused") {
     const Buffer right = packet(protocol_3_0, "user\0ada\0\0"s);
     CHECK(fault_of(right) == Fault::none);
     for (std::size_t size = 0; size < right.size(); ++size) {
-        CHECK(fault_of(Buffer(right.begin(), right.begin() + static_cast<std::ptrdiff_t>(size))) == Fault::startup_length);
+        CHECK(fault_of(Buffer(right.begin(), right.begin() + static_cast<std::ptrdiff_t>(size))) ==
+              Fault::startup_length);
     }
     Buffer longer = right;
     longer.push_back(0);
@@ -112,7 +113,9 @@ TEST_CASE("a StartupMessage gives its version and parameters in order") {
     CHECK(startup.database() == "shop");
 }
 
-TEST_CASE("the last of duplicate parameters wins") { CHECK(startup_of(packet(protocol_3_0, "user\0ada\0user\0eve\0\0"s)).find("user") == "eve"); }
+TEST_CASE("the last of duplicate parameters wins") {
+    CHECK(startup_of(packet(protocol_3_0, "user\0ada\0user\0eve\0\0"s)).find("user") == "eve");
+}
 
 TEST_CASE("a client that names no database means the one named as its user") {
     CHECK(startup_of(packet(protocol_3_0, "user\0ada\0\0"s)).database() == "ada");
@@ -130,7 +133,8 @@ TEST_CASE("every minor of protocol 3 is accepted: what it means is between clien
 }
 
 TEST_CASE("other protocols and request codes are refused") {
-    for (const std::uint32_t code : {0u, 0x00020000u, 0x00040000u, 0x00010000u, 0x0002ffffu, 0x04d20000u, 80877101u, 80877105u, 0xffffffffu}) {
+    for (const std::uint32_t code :
+         {0u, 0x00020000u, 0x00040000u, 0x00010000u, 0x0002ffffu, 0x04d20000u, 80877101u, 80877105u, 0xffffffffu}) {
         CHECK(fault_of(packet(code, "user\0ada\0\0"s)) == Fault::unsupported_protocol);
     }
 }
@@ -141,7 +145,9 @@ TEST_CASE("parameters that do not end exactly where the packet ends are refused"
     SECTION("a name without a value") { CHECK(fault_of(packet(protocol_3_0, "user\0"s)) == Fault::startup_layout); }
     SECTION("a value without its NUL") { CHECK(fault_of(packet(protocol_3_0, "user\0ada"s)) == Fault::startup_layout); }
     SECTION("no terminator") { CHECK(fault_of(packet(protocol_3_0, "user\0ada\0"s)) == Fault::startup_layout); }
-    SECTION("a byte behind the terminator") { CHECK(fault_of(packet(protocol_3_0, "user\0ada\0\0x"s)) == Fault::startup_layout); }
+    SECTION("a byte behind the terminator") {
+        CHECK(fault_of(packet(protocol_3_0, "user\0ada\0\0x"s)) == Fault::startup_layout);
+    }
     SECTION("parameters behind the terminator hide no user") {
         CHECK(fault_of(packet(protocol_3_0, "user\0ada\0\0user\0eve\0\0"s)) == Fault::startup_layout);
     }
@@ -158,8 +164,11 @@ TEST_CASE("a CancelRequest gives process and key") {
 }
 
 TEST_CASE("a cancel key has 4 to 256 bytes") {
-    const auto with_key = [](std::size_t size) { return packet(protocol::cancel_request_code, "\0\0\0\1"s + std::string(size, 'k')); };
-    for (const std::size_t size : {0u, 1u, 3u, 257u, 1000u, 9992u}) CHECK(fault_of(with_key(size)) == Fault::cancel_length);
+    const auto with_key = [](std::size_t size) {
+        return packet(protocol::cancel_request_code, "\0\0\0\1"s + std::string(size, 'k'));
+    };
+    for (const std::size_t size : {0u, 1u, 3u, 257u, 1000u, 9992u})
+        CHECK(fault_of(with_key(size)) == Fault::cancel_length);
     for (const std::size_t size : {4u, 5u, 32u, 255u, 256u}) CHECK(cancel_of(with_key(size)).key.size() == size);
 }
 
@@ -170,7 +179,8 @@ TEST_CASE("a CancelRequest without a whole process number is refused") {
 
 TEST_CASE("opening packets survive a round trip") {
     SECTION("StartupMessage") {
-        const StartupMessage sent{.version = 0x00030002, .parameters = {{"user", "ada"}, {"client_encoding", "UTF8"}, {"options", ""}}};
+        const StartupMessage sent{.version = 0x00030002,
+                                  .parameters = {{"user", "ada"}, {"client_encoding", "UTF8"}, {"options", ""}}};
         const StartupMessage got = startup_of(serialize(sent));
         CHECK(got.version == sent.version);
         CHECK(got.parameters == sent.parameters);

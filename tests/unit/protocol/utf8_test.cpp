@@ -5,8 +5,8 @@
 using protocol::as_utf8;
 
 TEST_CASE("UTF-8 stays what it is", "[utf8]") {
-    for (const std::string text :
-         {"", "a", "order-entry 7", "Bj\xc3\xb8rn", "\xc3\xb8", "\xe2\x82\xac 5", "a\xf0\x9f\x94\x92z", "\xf4\x8f\xbf\xbf"}) {
+    for (const std::string text : {"", "a", "order-entry 7", "Bj\xc3\xb8rn", "\xc3\xb8", "\xe2\x82\xac 5",
+                                   "a\xf0\x9f\x94\x92z", "\xf4\x8f\xbf\xbf"}) {
         CAPTURE(text);
         CHECK(as_utf8(text) == text);
     }

@@ -19,8 +19,10 @@ Range range(const Verdict& verdict) { return {verdict.interval.min, verdict.inte
 std::vector<Observation> in_turn(std::initializer_list<Evidence> all) {
     std::vector<Observation> observations;
     for (const Evidence evidence : all) {
-        observations.push_back(
-            {.evidence = evidence, .last_seen = static_cast<std::int64_t>(observations.size() + 1), .count = 1, .possible = false});
+        observations.push_back({.evidence = evidence,
+                                .last_seen = static_cast<std::int64_t>(observations.size() + 1),
+                                .count = 1,
+                                .possible = false});
     }
     return observations;
 }
@@ -46,7 +48,8 @@ TEST_CASE("each probe narrows by what was accepted or refused") {
     CHECK(range(judge(in_turn({Evidence::tls_startup, Evidence::untrusted_refused}))) == verifies);
     CHECK(range(judge(in_turn({Evidence::tls_startup, Evidence::untrusted_refused, Evidence::wrong_name_accepted}))) ==
           Range{SslMode::verify_ca, SslMode::verify_ca});
-    CHECK(range(judge(in_turn({Evidence::tls_startup, Evidence::untrusted_refused, Evidence::wrong_name_refused}))) == full);
+    CHECK(range(judge(in_turn({Evidence::tls_startup, Evidence::untrusted_refused, Evidence::wrong_name_refused}))) ==
+          full);
 }
 
 TEST_CASE("a refused name proves verify-full only of a client that accepts the issuer") {
@@ -81,7 +84,8 @@ TEST_CASE("newer evidence that contradicts older counts, and the change is told"
     const Verdict weaker = judge(in_turn({Evidence::untrusted_refused, Evidence::untrusted_accepted}));
     CHECK(range(weaker) == not_verifying);
     CHECK(weaker.changed);
-    const Verdict stronger = judge(in_turn({Evidence::clear_startup, Evidence::tls_startup, Evidence::untrusted_refused}));
+    const Verdict stronger =
+        judge(in_turn({Evidence::clear_startup, Evidence::tls_startup, Evidence::untrusted_refused}));
     CHECK(range(stronger) == verifies);
     CHECK(stronger.changed);
     CHECK_FALSE(judge(in_turn({Evidence::tls_startup, Evidence::untrusted_refused})).changed);
@@ -94,7 +98,8 @@ TEST_CASE("clear text first and TLS later is a client that was changed, not one 
     const Verdict broken = judge(in_turn({Evidence::tls_startup, Evidence::clear_startup}));
     CHECK(range(broken) == Range{SslMode::disable, SslMode::allow});
     CHECK(broken.changed);
-    const Verdict allow = judge(in_turn({Evidence::clear_startup, Evidence::tls_after_clear_refused, Evidence::tls_startup}));
+    const Verdict allow =
+        judge(in_turn({Evidence::clear_startup, Evidence::tls_after_clear_refused, Evidence::tls_startup}));
     CHECK(range(allow) == Range{SslMode::allow, SslMode::allow});
     CHECK_FALSE(allow.changed);
 }
@@ -105,8 +110,10 @@ TEST_CASE("a client that goes on in clear when TLS fails is prefer, whatever it 
     CHECK(verdict.falls_back);
     CHECK_FALSE(verdict.changed);
     // In whatever order they were seen last.
-    CHECK(range(judge(in_turn({Evidence::clear_startup_after_tls, Evidence::tls_refused}))) == Range{SslMode::disable, SslMode::prefer});
-    CHECK(range(judge(in_turn({Evidence::clear_startup_after_tls_login, Evidence::tls_startup}))) == Range{SslMode::prefer, SslMode::prefer});
+    CHECK(range(judge(in_turn({Evidence::clear_startup_after_tls, Evidence::tls_refused}))) ==
+          Range{SslMode::disable, SslMode::prefer});
+    CHECK(range(judge(in_turn({Evidence::clear_startup_after_tls_login, Evidence::tls_startup}))) ==
+          Range{SslMode::prefer, SslMode::prefer});
 }
 
 TEST_CASE("a client that was never seen with TLS does not fall back from it: another at its address may have") {
@@ -122,13 +129,16 @@ TEST_CASE("ready for the rotation is who accepted the candidate, or accepts anyt
     CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_refused}) == Readiness::no);
     CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_refused_silently}) == Readiness::unknown);
     // It got the new CA meanwhile.
-    CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_refused, Evidence::candidate_accepted}) == Readiness::yes);
-    CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_accepted, Evidence::candidate_refused}) == Readiness::no);
+    CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_refused, Evidence::candidate_accepted}) ==
+          Readiness::yes);
+    CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_accepted, Evidence::candidate_refused}) ==
+          Readiness::no);
 }
 
 TEST_CASE("every kind of evidence has a label that can be read back") {
     int kinds = 0;
-    for (auto evidence = Evidence{}; !protocol::label(evidence).empty(); evidence = static_cast<Evidence>(static_cast<int>(evidence) + 1)) {
+    for (auto evidence = Evidence{}; !protocol::label(evidence).empty();
+         evidence = static_cast<Evidence>(static_cast<int>(evidence) + 1)) {
         CHECK(protocol::parse_evidence(protocol::label(evidence)) == evidence);
         ++kinds;
     }
@@ -139,7 +149,8 @@ TEST_CASE("every kind of evidence has a label that can be read back") {
 
 TEST_CASE("a close after N is at least require, unless the client came again in clear") {
     CHECK(range(judge(in_turn({Evidence::closed_after_no}))) == Range{SslMode::require, SslMode::verify_full});
-    const Verdict pgx = judge(in_turn({Evidence::tls_startup, Evidence::closed_after_no, Evidence::clear_startup_after_declined}));
+    const Verdict pgx =
+        judge(in_turn({Evidence::tls_startup, Evidence::closed_after_no, Evidence::clear_startup_after_declined}));
     CHECK(range(pgx) == Range{SslMode::allow, SslMode::prefer});
     CHECK_FALSE(pgx.changed);
     CHECK_FALSE(pgx.falls_back);

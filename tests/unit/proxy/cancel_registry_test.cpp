@@ -11,7 +11,9 @@ using protocol::CancelRequest;
 using proxy::CancelRegistry;
 using proxy::CancelTarget;
 
-CancelTarget target(const std::string& address) { return {.route = nullptr, .endpoint = {}, .host = "db", .address = address, .tls = true}; }
+CancelTarget target(const std::string& address) {
+    return {.route = nullptr, .endpoint = {}, .host = "db", .address = address, .tls = true};
+}
 
 std::string found(const CancelRegistry& registry, std::uint32_t pid, Buffer key) {
     const auto target = registry.find(CancelRequest{.pid = pid, .key = std::move(key)});

@@ -27,8 +27,10 @@ std::set<std::string> keys(const json::object& object) {
     return out;
 }
 
-const std::set<std::string> in_every_line{"ts", "event", "session", "listener", "upstream", "client_addr", "client_port", "client_process"};
-const std::set<std::string> identity{"datname", "usename", "application_name", "ssl", "version", "cipher", "negotiation", "client_dn"};
+const std::set<std::string> in_every_line{"ts",       "event",       "session",     "listener",
+                                          "upstream", "client_addr", "client_port", "client_process"};
+const std::set<std::string> identity{"datname", "usename", "application_name", "ssl",
+                                     "version", "cipher",  "negotiation",      "client_dn"};
 
 std::set<std::string> with(std::set<std::string> base, const std::set<std::string>& more) {
     base.insert(more.begin(), more.end());
@@ -67,8 +69,14 @@ SessionRecord full_record() {
     record.upstream_ssl = true;
     record.upstream_tls.version = "TLSv1.3";
     record.upstream_tls.cipher = "TLS_AES_128_GCM_SHA256";
-    record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(tls::CertificateFacts{
-        .subject = "CN=db", .issuer = "CN=root", .sans = {}, .serial = "1", .sha256 = "2", .end_point = {}, .not_before = {}, .not_after = noon});
+    record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(tls::CertificateFacts{.subject = "CN=db",
+                                                                                                   .issuer = "CN=root",
+                                                                                                   .sans = {},
+                                                                                                   .serial = "1",
+                                                                                                   .sha256 = "2",
+                                                                                                   .end_point = {},
+                                                                                                   .not_before = {},
+                                                                                                   .not_after = noon});
     record.upstream_tls.anchor = "CN=root";
     record.upstream_tls.anchor_file = "root.pem";
     record.upstream_sslmode = "verify-full";
@@ -158,8 +166,9 @@ TEST_CASE("connected tells everything that is known") {
 TEST_CASE("what is not known is null, and not empty") {
     Event bare{.kind = EventKind::connected};
     const json::object got = line(bare);
-    for (const char* key : {"session", "client_addr", "client_port", "datname", "usename", "application_name", "version", "cipher", "bits", "alpn",
-                            "sni", "ja4", "client_dn", "auth_method", "gs2_flag", "upstream_version", "upstream_not_after"}) {
+    for (const char* key : {"session", "client_addr", "client_port", "datname", "usename", "application_name",
+                            "version", "cipher", "bits", "alpn", "sni", "ja4", "client_dn", "auth_method", "gs2_flag",
+                            "upstream_version", "upstream_not_after"}) {
         CHECK(got.at(key).is_null());
     }
     CHECK(got.at("evidence") == json::array());
@@ -188,7 +197,8 @@ TEST_CASE("disconnected tells how long, how much and why") {
     over.reason = "client_closed";
     over.duration = 1'500'000us;
     const json::object got = line(over);
-    CHECK(keys(got) == with(with(in_every_line, identity), {"duration_us", "bytes_from_client", "bytes_from_server", "reason", "sqlstate"}));
+    CHECK(keys(got) == with(with(in_every_line, identity),
+                            {"duration_us", "bytes_from_client", "bytes_from_server", "reason", "sqlstate"}));
     CHECK(got.at("duration_us") == 1'500'000);
     CHECK(got.at("bytes_from_client") == 10'000'000'000);
     CHECK(got.at("reason") == "client_closed");
@@ -269,8 +279,9 @@ TEST_CASE("whatever a client calls itself, the line is one line of JSON in UTF-8
 }
 
 TEST_CASE("messages of a server are written as they came, or made UTF-8") {
-    for (const EventKind kind : {EventKind::auth_failed, EventKind::tls_failed, EventKind::upstream_failed, EventKind::rejected, EventKind::cancel,
-                                 EventKind::reload_failed, EventKind::disconnected}) {
+    for (const EventKind kind :
+         {EventKind::auth_failed, EventKind::tls_failed, EventKind::upstream_failed, EventKind::rejected,
+          EventKind::cancel, EventKind::reload_failed, EventKind::disconnected}) {
         Event e = event(kind);
         e.message = "r\xf4le inconnu";
         e.sqlstate = "\xff";

@@ -39,8 +39,12 @@ class Folder {
     std::string path_;
 };
 
-std::int64_t integer(const Folder& folder, const std::string& sql) { return Sqlite(folder.file(), Sqlite::Mode::read_only).integer(sql); }
-std::string text(const Folder& folder, const std::string& sql) { return Sqlite(folder.file(), Sqlite::Mode::read_only).text(sql); }
+std::int64_t integer(const Folder& folder, const std::string& sql) {
+    return Sqlite(folder.file(), Sqlite::Mode::read_only).integer(sql);
+}
+std::string text(const Folder& folder, const std::string& sql) {
+    return Sqlite(folder.file(), Sqlite::Mode::read_only).text(sql);
+}
 
 Event event(EventKind kind, std::vector<Evidence> evidence, std::chrono::system_clock::time_point time = noon) {
     Event event{.kind = kind};
@@ -68,18 +72,20 @@ Event tls_login(std::chrono::system_clock::time_point time = noon, Evidence evid
     return e;
 }
 
-void show(Event& event, const std::string& sha256, const std::string& address, std::optional<bool> candidate_ok = std::nullopt) {
+void show(Event& event, const std::string& sha256, const std::string& address,
+          std::optional<bool> candidate_ok = std::nullopt) {
     event.record.upstream_addr = address;
     event.record.upstream_tls.anchor = "CN=root";
     event.record.upstream_tls.candidate_ok = candidate_ok;
-    event.record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(tls::CertificateFacts{.subject = "CN=db",
-                                                                                                         .issuer = "CN=root",
-                                                                                                         .sans = {"DNS:db", "IP:10.0.0.2"},
-                                                                                                         .serial = "01",
-                                                                                                         .sha256 = sha256,
-                                                                                                         .end_point = {},
-                                                                                                         .not_before = noon - 24h,
-                                                                                                         .not_after = noon + 24h});
+    event.record.upstream_tls.leaf =
+        std::make_shared<const tls::CertificateFacts>(tls::CertificateFacts{.subject = "CN=db",
+                                                                            .issuer = "CN=root",
+                                                                            .sans = {"DNS:db", "IP:10.0.0.2"},
+                                                                            .serial = "01",
+                                                                            .sha256 = sha256,
+                                                                            .end_point = {},
+                                                                            .not_before = noon - 24h,
+                                                                            .not_after = noon + 24h});
 }
 
 std::vector<Event> store(Inventory& inventory, const std::vector<Event>& events) {
@@ -111,12 +117,15 @@ TEST_CASE("connections of one client are one row, by what they were") {
     store(inventory, {event(EventKind::auth_failed, {Evidence::clear_startup}, noon + 3s)});
     CHECK(integer(folder, "SELECT count(*) FROM clients") == 1);
     CHECK(text(folder,
-               "SELECT concat FROM (SELECT connections || ' ' || plain || ' ' || weak_tls || ' ' || bridged || ' ' || auth_failed || ' ' || "
+               "SELECT concat FROM (SELECT connections || ' ' || plain || ' ' || weak_tls || ' ' || bridged || ' ' || "
+               "auth_failed || ' ' || "
                "auth_method || ' ' || listener AS concat FROM clients)") == "3 1 1 1 1 md5 main");
     CHECK(integer(folder, "SELECT last_seen - first_seen FROM clients") == 3'000'000);
-    CHECK(text(folder, "SELECT group_concat(mode || '=' || connections) FROM (SELECT * FROM days ORDER BY mode)") == "TLSv1=1,TLSv1.3=1,plain=1");
-    CHECK(text(folder, "SELECT group_concat(evidence || '=' || count) FROM (SELECT * FROM evidence ORDER BY evidence)") ==
-          "clear_startup=2,tls_startup=2");
+    CHECK(text(folder, "SELECT group_concat(mode || '=' || connections) FROM (SELECT * FROM days ORDER BY mode)") ==
+          "TLSv1=1,TLSv1.3=1,plain=1");
+    CHECK(
+        text(folder, "SELECT group_concat(evidence || '=' || count) FROM (SELECT * FROM evidence ORDER BY evidence)") ==
+        "clear_startup=2,tls_startup=2");
     CHECK(integer(folder, "SELECT count(*) FROM fingerprints WHERE sni = 'db.example.com'") == 1);
 }
 
@@ -125,7 +134,8 @@ TEST_CASE("a refused login makes no connection, and a session without a name no 
     Inventory inventory(folder.file(), 0ms);
     Event nameless = event(EventKind::rejected, {});
     nameless.record.usename.clear();
-    store(inventory, {event(EventKind::rejected, {Evidence::clear_startup}), nameless, Event{.kind = EventKind::started}});
+    store(inventory,
+          {event(EventKind::rejected, {Evidence::clear_startup}), nameless, Event{.kind = EventKind::started}});
     CHECK(integer(folder, "SELECT count(*) FROM clients WHERE connections = 0 AND auth_failed = 0") == 1);
     CHECK(integer(folder, "SELECT count(*) FROM clients") == 1);
     CHECK(integer(folder, "SELECT count(*) FROM days") == 0);
@@ -138,17 +148,20 @@ TEST_CASE("a failed handshake is kept by each piece of evidence, and without evi
     refused.message = "unknown CA";
     store(inventory, {refused, refused, event(EventKind::tls_failed, {})});
     CHECK(integer(folder, "SELECT count(*) FROM clients") == 0);
-    CHECK(text(folder, "SELECT group_concat(evidence || '=' || count || ' ' || error) FROM handshakes") == "tls_refused=2 unknown CA");
+    CHECK(text(folder, "SELECT group_concat(evidence || '=' || count || ' ' || error) FROM handshakes") ==
+          "tls_refused=2 unknown CA");
 }
 
 TEST_CASE("probes are counted by what they came to") {
     const Folder folder;
     Inventory inventory(folder.file(), 0ms);
-    std::vector<Event> events{tls_login(noon, Evidence::untrusted_accepted), event(EventKind::tls_failed, {Evidence::untrusted_refused}, noon + 1s),
+    std::vector<Event> events{tls_login(noon, Evidence::untrusted_accepted),
+                              event(EventKind::tls_failed, {Evidence::untrusted_refused}, noon + 1s),
                               event(EventKind::tls_failed, {}, noon + 2s)};
     for (Event& e : events) e.record.probe = config::ProbeKind::untrusted;
     store(inventory, events);
-    CHECK(text(folder, "SELECT kind || ' ' || shown || ' ' || accepted || ' ' || refused FROM probes") == "untrusted 3 1 1");
+    CHECK(text(folder, "SELECT kind || ' ' || shown || ' ' || accepted || ' ' || refused FROM probes") ==
+          "untrusted 3 1 1");
     CHECK(integer(folder, "SELECT last_shown - last_refused FROM probes") == 1'000'000);
 }
 
@@ -172,16 +185,19 @@ TEST_CASE("files that are no inventory are refused and not changed") {
         { Inventory inventory(folder.file(), 0ms); }
         Sqlite(folder.file(), Sqlite::Mode::read_write).exec("PRAGMA user_version = 2");
         CHECK_THROWS_WITH(Inventory(folder.file(), 0ms),
-                          "cannot open inventory " + folder.file() + ": made by a newer pgairlock (its version is 2, this one knows 1)");
+                          "cannot open inventory " + folder.file() +
+                              ": made by a newer pgairlock (its version is 2, this one knows 1)");
     }
     SECTION("text") {
         std::ofstream(folder.file()) << std::string(5000, 'x');
-        CHECK_THROWS_WITH(Inventory(folder.file(), 0ms), "cannot open inventory " + folder.file() + ": file is not a database");
+        CHECK_THROWS_WITH(Inventory(folder.file(), 0ms),
+                          "cannot open inventory " + folder.file() + ": file is not a database");
     }
     SECTION("somebody else's") {
         std::ofstream(folder.file()).flush();
         Sqlite(folder.file(), Sqlite::Mode::read_write).exec("CREATE TABLE t (a)");
-        CHECK_THROWS_WITH(Inventory(folder.file(), 0ms), "cannot open inventory " + folder.file() + ": the database of something else");
+        CHECK_THROWS_WITH(Inventory(folder.file(), 0ms),
+                          "cannot open inventory " + folder.file() + ": the database of something else");
         CHECK(integer(folder, "SELECT count(*) FROM sqlite_schema") == 1);
     }
     SECTION("damaged") {
@@ -192,10 +208,12 @@ TEST_CASE("files that are no inventory are refused and not changed") {
         std::fstream file(folder.file(), std::ios::in | std::ios::out | std::ios::binary);
         for (int page = 1; page < 12; ++page) file.seekp(page * 4096 + 10).write("garbage garbage garbage", 23);
         file.close();
-        CHECK_THROWS_WITH(Inventory(folder.file(), 0ms), Catch::Matchers::StartsWith("cannot open inventory " + folder.file() + ": "));
+        CHECK_THROWS_WITH(Inventory(folder.file(), 0ms),
+                          Catch::Matchers::StartsWith("cannot open inventory " + folder.file() + ": "));
     }
     SECTION("in a directory that is not there") {
-        CHECK_THROWS_WITH(Inventory("/nonexistent/i.db", 0ms), "cannot open inventory /nonexistent/i.db: No such file or directory");
+        CHECK_THROWS_WITH(Inventory("/nonexistent/i.db", 0ms),
+                          "cannot open inventory /nonexistent/i.db: No such file or directory");
     }
 }
 
@@ -215,7 +233,8 @@ TEST_CASE("what was not seen for so long is forgotten at the start") {
     }
     const auto counts = [&] {
         std::string out;
-        for (const char* const table : {"clients", "evidence", "fingerprints", "days", "handshakes", "upstream_certificates", "probes"}) {
+        for (const char* const table :
+             {"clients", "evidence", "fingerprints", "days", "handshakes", "upstream_certificates", "probes"}) {
             out += std::to_string(integer(folder, std::string("SELECT count(*) FROM ") + table)) + " ";
         }
         return out;
@@ -252,7 +271,8 @@ TEST_CASE("since when the candidate bundle suffices is when it first did") {
         Event e = tls_login(noon + when);
         show(e, "aa", "10.0.0.2:5432", ok);
         store(inventory, {e});
-        return (integer(folder, "SELECT candidate_since FROM upstream_certificates") - proxy::to_timestamp(noon)) / 1'000'000;
+        return (integer(folder, "SELECT candidate_since FROM upstream_certificates") - proxy::to_timestamp(noon)) /
+               1'000'000;
     };
     see(std::nullopt, 0s);
     CHECK(integer(folder, "SELECT candidate_ok IS NULL AND candidate_since IS NULL FROM upstream_certificates") == 1);
@@ -267,9 +287,9 @@ TEST_CASE("a client that contradicts what it did before is news, once a day at m
     Inventory inventory(folder.file(), 0ms);
     CHECK(store(inventory, {tls_login(noon, Evidence::tls_startup_undistributed)}).empty());
     CHECK(store(inventory, {tls_login(noon + 1s, Evidence::tls_startup_undistributed)}).empty());
-    const auto news =
-        store(inventory, {tls_login(noon + 2s, Evidence::untrusted_accepted), event(EventKind::connected, {Evidence::clear_startup}, noon + 3s),
-                          event(EventKind::connected, {Evidence::closed_after_no}, noon + 4s)});
+    const auto news = store(inventory, {tls_login(noon + 2s, Evidence::untrusted_accepted),
+                                        event(EventKind::connected, {Evidence::clear_startup}, noon + 3s),
+                                        event(EventKind::connected, {Evidence::closed_after_no}, noon + 4s)});
     REQUIRE(news.size() == 1);
     CHECK(news[0].kind == EventKind::client_changed);
     CHECK(news[0].record.usename == "ada");
@@ -338,7 +358,8 @@ TEST_CASE("memory is bounded while nothing can be written") {
 TEST_CASE("URLs of databases are shown without their passwords") {
     CHECK(proxy::PostgresUrl("postgres://u:s%40cret@h:5433/d?sslmode=require").shown() == "postgresql://u@h:5433/d");
     CHECK(proxy::PostgresUrl("postgresql://h/d?user=u&password=secret").shown() == "postgresql://u@h/d");
-    for (const char* const bad : {"postgresql://u:a@b@h/d", "postgresql://u:a/b@h/d", "postgresql://u:a:b/d", "postgresql://h/d?sslmode"}) {
+    for (const char* const bad :
+         {"postgresql://u:a@b@h/d", "postgresql://u:a/b@h/d", "postgresql://u:a:b/d", "postgresql://h/d?sslmode"}) {
         CHECK_THROWS_WITH(proxy::PostgresUrl(bad), Catch::Matchers::StartsWith("not a connection URI of PostgreSQL"));
     }
 }

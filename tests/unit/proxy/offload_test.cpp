@@ -12,14 +12,16 @@ TEST_CASE("work that ends after those who waited for it touches nothing of their
         asio::io_context io;
         asio::co_spawn(
             io,
-            [](proxy::Offload& on, tls::Executor executor, auto work) -> tls::Awaitable<> {
-                co_await on.run(std::move(work), std::chrono::steady_clock::now() + std::chrono::hours(1), std::make_shared<tls::Timer>(executor));
+            [](proxy::Offload& on, tls::Executor executor,
+               auto work) -> tls::Awaitable<> {
+                co_await on.run(std::move(work), std::chrono::steady_clock::now() + std::chrono::hours(1),
+                                std::make_shared<tls::Timer>(executor));
             }(offload, io.get_executor(),
-                                                                      [&, last = std::shared_ptr<void>(nullptr, [&](void*) { ended.set_value(); })] {
-                                                                          begun.set_value();
-                                                                          go_on.get_future().wait();
-                                                                          return 1;
-                                                                      }),
+                          [&, last = std::shared_ptr<void>(nullptr, [&](void*) { ended.set_value(); })] {
+                              begun.set_value();
+                              go_on.get_future().wait();
+                              return 1;
+                          }),
             asio::detached);
         io.poll();
         REQUIRE(begun.get_future().wait_for(patience) == std::future_status::ready);

@@ -62,7 +62,8 @@ TEST_CASE_METHOD(Fixture, "a source that accepts a stranger's certificate is pro
     for (int i = 0; i < 100; ++i) CHECK_FALSE(connect(Outcome::accepted).has_value());
 }
 
-TEST_CASE_METHOD(Fixture, "of several clients at one source each is shown a stranger's certificate until it accepts it") {
+TEST_CASE_METHOD(Fixture,
+                 "of several clients at one source each is shown a stranger's certificate until it accepts it") {
     const auto come = [&](const std::string& client) {
         const auto kind = choose();
         probes.ended(source, kind, Outcome::accepted, client, now);
@@ -97,8 +98,8 @@ TEST_CASE_METHOD(Fixture, "a source that leaves without an alert meets each kind
         now += 1min;
         if (const auto kind = connect(Outcome::left)) shown.push_back(*kind);
     }
-    CHECK(shown == std::vector<ProbeKind>{ProbeKind::untrusted, ProbeKind::untrusted, ProbeKind::candidate, ProbeKind::candidate,
-                                          ProbeKind::wrong_name, ProbeKind::wrong_name});
+    CHECK(shown == std::vector<ProbeKind>{ProbeKind::untrusted, ProbeKind::untrusted, ProbeKind::candidate,
+                                          ProbeKind::candidate, ProbeKind::wrong_name, ProbeKind::wrong_name});
 }
 
 TEST_CASE_METHOD(Fixture, "a source that left once and accepts the next time does not verify") {
@@ -169,13 +170,15 @@ TEST_CASE_METHOD(Fixture, "a fraction of connections is probed") {
 }
 
 TEST_CASE_METHOD(Fixture, "the history outlives a restart") {
-    probes.restore(source, ProbeKind::untrusted, {.shown = 1, .accepted = 0, .refused = 1, .by_alert = true, .last_shown = now, .last_refused = now});
+    probes.restore(source, ProbeKind::untrusted,
+                   {.shown = 1, .accepted = 0, .refused = 1, .by_alert = true, .last_shown = now, .last_refused = now});
     connect(Outcome::accepted);
     CHECK_FALSE(choose().has_value());
     now += 60s;
     CHECK(choose() == ProbeKind::candidate);
     Probes::Source spent{"orders", "10.0.0.8", ""};
-    probes.restore(spent, ProbeKind::untrusted, {.shown = 3, .accepted = 0, .refused = 3, .last_shown = now - 2h, .last_refused = now - 2h});
+    probes.restore(spent, ProbeKind::untrusted,
+                   {.shown = 3, .accepted = 0, .refused = 3, .last_shown = now - 2h, .last_refused = now - 2h});
     probes.ended(spent, std::nullopt, Outcome::accepted, "app", now);
     CHECK_FALSE(probes.choose(settings, all_kinds, spent, now).has_value());
 }

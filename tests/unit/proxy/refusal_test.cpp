@@ -8,9 +8,12 @@ using protocol::Fault;
 
 /// Of every fault of an authentication that a client is told.
 const std::vector<Fault> faults = {
-    Fault::sasl_mechanism,         Fault::sasl_message,      Fault::channel_binding_hidden, Fault::channel_binding_downgrade,
-    Fault::channel_binding_failed, Fault::password_message,  Fault::password_empty,         Fault::password_failed,
-    Fault::password_in_clear,      Fault::sasl_nothing_left, Fault::scram_message,          Fault::scram_iterations,
+    Fault::sasl_mechanism,         Fault::sasl_message,
+    Fault::channel_binding_hidden, Fault::channel_binding_downgrade,
+    Fault::channel_binding_failed, Fault::password_message,
+    Fault::password_empty,         Fault::password_failed,
+    Fault::password_in_clear,      Fault::sasl_nothing_left,
+    Fault::scram_message,          Fault::scram_iterations,
     Fault::scram_signature,        Fault::scram_secret,
 };
 
@@ -52,11 +55,13 @@ TEST_CASE("only a wrong password is told with the user's name") {
     }
 }
 
-TEST_CASE("a limit that a server exceeds is told") { CHECK(proxy::refusal(Fault::scram_iterations).response.detail == "The limit is 600000."); }
+TEST_CASE("a limit that a server exceeds is told") {
+    CHECK(proxy::refusal(Fault::scram_iterations).response.detail == "The limit is 600000.");
+}
 
 TEST_CASE("who can do something about a refusal is told what") {
-    for (const Fault fault :
-         {Fault::channel_binding_hidden, Fault::password_in_clear, Fault::scram_iterations, Fault::scram_secret, Fault::tls_required}) {
+    for (const Fault fault : {Fault::channel_binding_hidden, Fault::password_in_clear, Fault::scram_iterations,
+                              Fault::scram_secret, Fault::tls_required}) {
         CHECK_FALSE(proxy::refusal(fault).response.hint.empty());
     }
 }

@@ -15,8 +15,9 @@
 #include "tls/authority.hpp"
 #include "tls/server_context.hpp"
 
-// Every allocation of this thread is counted, C's and Asio's as well as C++'s: malloc itself is replaced, as glibc allows
-// ("Replacing malloc" in its manual). Sanitizers replace it themselves, so there nothing is counted.
+// Every allocation of this thread is counted, C's and Asio's as well as C++'s: malloc itself is
+// replaced, as glibc allows ("Replacing malloc" in its manual). Sanitizers replace it themselves,
+// so there nothing is counted.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define PGAIRLOCK_COUNTS_ALLOCATIONS 0
 #elif defined(__has_feature)
@@ -93,7 +94,8 @@ void shrink_send_buffer(Stream& stream) {
     REQUIRE(::setsockopt(stream.socket().native_handle(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == 0);
 }
 
-/// A relay between two socketpairs: `client` and `server` are the far ends, which a test speaks for.
+/// A relay between two socketpairs: `client` and `server` are the far ends, which a test speaks
+/// for.
 class Relayed {
    public:
     Relayed() {
@@ -130,12 +132,14 @@ class Relayed {
     /// Both ends of the client leg become TLS.
     void encrypt_client_leg() {
         tls::Handshake near_end, far_end;
-        asio::co_spawn(io_, near_client_->handshake(context().accept()), [&](std::exception_ptr, tls::Handshake h) { near_end = h; });
+        asio::co_spawn(io_, near_client_->handshake(context().accept()),
+                       [&](std::exception_ptr, tls::Handshake h) { near_end = h; });
         const tls::SslCtxPtr client_context(SSL_CTX_new(TLS_client_method()));
         tls::prepare(client_context.get());
         tls::SslPtr ssl(SSL_new(client_context.get()));
         SSL_set_connect_state(ssl.get());
-        asio::co_spawn(io_, client->handshake(std::move(ssl)), [&](std::exception_ptr, tls::Handshake h) { far_end = h; });
+        asio::co_spawn(io_, client->handshake(std::move(ssl)),
+                       [&](std::exception_ptr, tls::Handshake h) { far_end = h; });
         settle();
         REQUIRE(near_end.end == tls::Handshake::End::complete);
         REQUIRE(far_end.end == tls::Handshake::End::complete);
@@ -406,7 +410,8 @@ TEST_CASE("big transfers both ways at once arrive whole at readers that are slow
             push(*relay.client, up, up_at, up_clear);
             push(*relay.server, down, down_at, down_clear);
             relay.settle();
-            for (const auto& [far_end, got] : {std::pair(relay.server.get(), &up_got), std::pair(relay.client.get(), &down_got)}) {
+            for (const auto& [far_end, got] :
+                 {std::pair(relay.server.get(), &up_got), std::pair(relay.client.get(), &down_got)}) {
                 const Stream::Received received = far_end->receive();
                 got->insert(got->end(), received.bytes.begin(), received.bytes.end());
             }
@@ -475,7 +480,8 @@ struct Allocations {
     std::ptrdiff_t openssl = 0;
 };
 
-/// What the relay's loop allocates while `rounds` questions and answers pass; the far ends are not counted.
+/// What the relay's loop allocates while `rounds` questions and answers pass; the far ends are not
+/// counted.
 Allocations allocations_of(Relayed& relay, int rounds) {
     const std::string text = "select 1";
     allocations = 0;
@@ -540,7 +546,8 @@ TEST_CASE("relaying small messages through TLS allocates only what OpenSSL itsel
     allocations_of(relay, 100);
     const Allocations made = allocations_of(relay, 1000);
     CHECK(made.ours == 0);
-    // Measured with OpenSSL 3.0: seven a round trip, its record buffers among them, which an idle session does not hold.
+    // Measured with OpenSSL 3.0: seven a round trip, its record buffers among them, which an idle
+    // session does not hold.
     CHECK(made.openssl <= 20 * 1000);
 }
 

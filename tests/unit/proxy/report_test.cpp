@@ -12,12 +12,14 @@ using protocol::SslMode;
 using protocol::SslModeInterval;
 using protocol::Verifies;
 using namespace proxy;
+using namespace proxy::report;
 
 constexpr Microseconds hour = 3'600'000'000;
 constexpr Microseconds day = 24 * hour;
 constexpr Microseconds start = 20'000 * day;
 
-EvidenceRow seen(Evidence evidence, Microseconds when = start, std::uint64_t count = 1, const std::string& certificate = "real") {
+EvidenceRow seen(Evidence evidence, Microseconds when = start, std::uint64_t count = 1,
+                 const std::string& certificate = "real") {
     return {.evidence = std::string(label(evidence)),
             .certificate = certificate,
             .first_seen = when,
@@ -30,7 +32,12 @@ EvidenceRow seen(Evidence evidence, Microseconds when = start, std::uint64_t cou
 /// Of `name`; in clear when `plain`.
 ClientRow client(const std::string& name, std::vector<EvidenceRow> evidence, bool plain = false) {
     ClientRow row;
-    row.who = {.upstream = "orders", .client_addr = "10.0.0.1", .client_exe = "", .usename = name, .datname = "db", .application_name = ""};
+    row.who = {.upstream = "orders",
+               .client_addr = "10.0.0.1",
+               .client_exe = "",
+               .usename = name,
+               .datname = "db",
+               .application_name = ""};
     row.first_seen = start;
     row.last_seen = start;
     for (const EvidenceRow& piece : evidence) row.last_seen = std::max(row.last_seen, piece.last_seen);
@@ -58,7 +65,11 @@ HandshakeRow handshake(EvidenceRow evidence, const std::string& exe = "", const 
 }
 
 InventoryRows inventory(std::vector<ClientRow> clients, std::vector<HandshakeRow> handshakes = {}) {
-    return {.instance = "", .clients = std::move(clients), .handshakes = std::move(handshakes), .upstream_certificates = {}, .probes = {}};
+    return {.instance = "",
+            .clients = std::move(clients),
+            .handshakes = std::move(handshakes),
+            .upstream_certificates = {},
+            .probes = {}};
 }
 
 ClientRow with_ja4(ClientRow row, const std::string& ja4) {
@@ -91,8 +102,20 @@ TEST_CASE("what each client's evidence means for it") {
         Action action;
     };
     const std::vector<Case> cases{
-        {"only in clear: disable or allow", {seen(Evidence::clear_startup)}, true, Readiness::unknown, Readiness::no, true, Action::enable_tls},
-        {"in clear after N", {seen(Evidence::clear_startup_after_no)}, true, Readiness::unknown, Readiness::no, true, Action::enable_tls},
+        {"only in clear: disable or allow",
+         {seen(Evidence::clear_startup)},
+         true,
+         Readiness::unknown,
+         Readiness::no,
+         true,
+         Action::enable_tls},
+        {"in clear after N",
+         {seen(Evidence::clear_startup_after_no)},
+         true,
+         Readiness::unknown,
+         Readiness::no,
+         true,
+         Action::enable_tls},
         {"allow, by its second attempt",
          {seen(Evidence::tls_after_clear_refused), seen(Evidence::tls_startup)},
          false,
@@ -114,7 +137,13 @@ TEST_CASE("what each client's evidence means for it") {
          Readiness::no,
          true,
          Action::repair_fallback},
-        {"TLS, no more known", {seen(Evidence::tls_startup)}, false, Readiness::no, Readiness::unknown, false, Action::probe},
+        {"TLS, no more known",
+         {seen(Evidence::tls_startup)},
+         false,
+         Readiness::no,
+         Readiness::unknown,
+         false,
+         Action::probe},
         {"TLS to a certificate nobody can verify",
          {seen(Evidence::tls_startup_undistributed)},
          false,
@@ -180,7 +209,8 @@ TEST_CASE("what each client's evidence means for it") {
          false,
          Action::fix_root_certificate},
         {"was repaired",
-         {seen(Evidence::tls_refused), seen(Evidence::tls_startup, start + hour), seen(Evidence::candidate_accepted, start + hour)},
+         {seen(Evidence::tls_refused), seen(Evidence::tls_startup, start + hour),
+          seen(Evidence::candidate_accepted, start + hour)},
          false,
          Readiness::no,
          Readiness::no,
@@ -193,7 +223,13 @@ TEST_CASE("what each client's evidence means for it") {
          Readiness::unknown,
          false,
          Action::probe},
-        {"insists on TLS", {seen(Evidence::closed_after_no)}, false, Readiness::no, Readiness::unknown, false, Action::probe},
+        {"insists on TLS",
+         {seen(Evidence::closed_after_no)},
+         false,
+         Readiness::no,
+         Readiness::unknown,
+         false,
+         Action::probe},
         {"TLS once, clear ever since",
          {seen(Evidence::tls_startup), seen(Evidence::clear_startup, start + hour)},
          true,
@@ -215,7 +251,8 @@ TEST_CASE("what each client's evidence means for it") {
 
 TEST_CASE("a client that verifies and speaks an old TLS version is weak") {
     ReportClient old;
-    old.row = client("old", {seen(Evidence::tls_startup), seen(Evidence::untrusted_refused), seen(Evidence::candidate_accepted)});
+    old.row = client(
+        "old", {seen(Evidence::tls_startup), seen(Evidence::untrusted_refused), seen(Evidence::candidate_accepted)});
     old.row.weak_tls = 1;
     weigh(old);
     CHECK(old.weak);
@@ -242,7 +279,8 @@ TEST_CASE("evidence with a label of a newer version is shown and proves nothing"
 TEST_CASE("inventories with the same client add up") {
     ClientRow first = client("app", {seen(Evidence::tls_startup, start, 3)});
     first.days[20'000]["TLSv1.3"] = 4;
-    ClientRow second = client("app", {seen(Evidence::tls_startup, start + day, 5), seen(Evidence::untrusted_accepted, start + day)});
+    ClientRow second =
+        client("app", {seen(Evidence::tls_startup, start + day, 5), seen(Evidence::untrusted_accepted, start + day)});
     second.first_seen = start - day;
     second.version = "TLSv1.3";
     second.days[20'000]["TLSv1.3"] = 2;
@@ -265,12 +303,13 @@ TEST_CASE("a proxy's file and the fleet's copy of it count once, as the newer ha
     InventoryRows newer = inventory({client("app", {seen(Evidence::tls_startup, start + hour)})});
     newer.instance = "a1";
     newer.clients[0].connections = 9;
-    for (const auto& merged : {merge({older, newer}), merge({newer, older})}) CHECK(merged.clients.at(0).connections == 9);
+    for (const auto& merged : {merge({older, newer}), merge({newer, older})})
+        CHECK(merged.clients.at(0).connections == 9);
 }
 
 TEST_CASE("a failed handshake is its client's when only one has that fingerprint at that address") {
-    const auto joined =
-        join(inventory({with_ja4(client("app", {}), "t13"), with_ja4(client("web", {}), "t12")}, {handshake(seen(Evidence::tls_refused))}));
+    const auto joined = join(inventory({with_ja4(client("app", {}), "t13"), with_ja4(client("web", {}), "t12")},
+                                       {handshake(seen(Evidence::tls_refused))}));
     REQUIRE(joined.size() == 2);
     CHECK(find(joined[0], Evidence::tls_refused));
     CHECK_FALSE(find(joined[0], Evidence::tls_refused)->possible);
@@ -278,8 +317,8 @@ TEST_CASE("a failed handshake is its client's when only one has that fingerprint
 }
 
 TEST_CASE("a failed handshake that fits several clients is possible for each and proves nothing about any") {
-    const auto joined =
-        join(inventory({with_ja4(client("app", {}), "t13"), with_ja4(client("web", {}), "t13")}, {handshake(seen(Evidence::tls_refused))}));
+    const auto joined = join(inventory({with_ja4(client("app", {}), "t13"), with_ja4(client("web", {}), "t13")},
+                                       {handshake(seen(Evidence::tls_refused))}));
     REQUIRE(joined.size() == 2);
     for (const ReportClient& each : joined) {
         REQUIRE(find(each, Evidence::tls_refused));
@@ -288,9 +327,9 @@ TEST_CASE("a failed handshake that fits several clients is possible for each and
 }
 
 TEST_CASE("a known executable decides, not the fingerprint") {
-    const auto joined =
-        join(inventory({with_exe(with_ja4(client("app", {}), "t13"), "/bin/a"), with_exe(with_ja4(client("web", {}), "t13"), "/bin/b")},
-                       {handshake(seen(Evidence::tls_refused), "/bin/b", "other")}));
+    const auto joined = join(inventory({with_exe(with_ja4(client("app", {}), "t13"), "/bin/a"),
+                                        with_exe(with_ja4(client("web", {}), "t13"), "/bin/b")},
+                                       {handshake(seen(Evidence::tls_refused), "/bin/b", "other")}));
     REQUIRE(joined.size() == 2);
     CHECK_FALSE(find(joined[0], Evidence::tls_refused));
     REQUIRE(find(joined[1], Evidence::tls_refused));
@@ -298,8 +337,9 @@ TEST_CASE("a known executable decides, not the fingerprint") {
 }
 
 TEST_CASE("failed handshakes that fit nobody have a row without names, one for each source") {
-    const auto joined = join(inventory({client("app", {})}, {handshake(seen(Evidence::tls_refused)), handshake(seen(Evidence::no_client_hello)),
-                                                             handshake(seen(Evidence::tls_refused), "", "other")}));
+    const auto joined = join(inventory(
+        {client("app", {})}, {handshake(seen(Evidence::tls_refused)), handshake(seen(Evidence::no_client_hello)),
+                              handshake(seen(Evidence::tls_refused), "", "other")}));
     REQUIRE(joined.size() == 3);
     CHECK(joined[0].known);
     CHECK_FALSE(joined[1].known);
@@ -316,13 +356,15 @@ TEST_CASE("a handshake that fits nobody proves nothing when a client of that add
         weigh(joined[1]);
         return joined[1].sslmode;
     };
-    CHECK(interval(Evidence::closed_after_no, Evidence::clear_startup_after_declined, "/bin/a") == protocol::SslModeInterval{});
+    CHECK(interval(Evidence::closed_after_no, Evidence::clear_startup_after_declined, "/bin/a") ==
+          protocol::SslModeInterval{});
     CHECK(interval(Evidence::closed_after_no, Evidence::clear_startup, "/bin/a").min == SslMode::require);
     CHECK(interval(Evidence::tls_refused, Evidence::clear_startup_after_tls, "/bin/a") == protocol::SslModeInterval{});
     CHECK(interval(Evidence::tls_refused, Evidence::tls_startup, "/bin/a").verifies() == protocol::Verifies::yes);
 }
 
-TEST_CASE("a refusal proves nothing about its client when a connection that cannot be told from its fallback came in clear") {
+TEST_CASE(
+    "a refusal proves nothing about its client when a connection that cannot be told from its fallback came in clear") {
     const auto judged = [](Evidence refused, ClientRow in_clear, const std::string& exe = "/bin/a") {
         auto tls = with_exe(with_ja4(client("app", {seen(Evidence::tls_startup)}), "t13"), exe);
         auto joined = join(inventory({std::move(tls), std::move(in_clear)}, {handshake(seen(refused), exe)}));
@@ -334,7 +376,8 @@ TEST_CASE("a refusal proves nothing about its client when a connection that cann
     // Its process was gone before it was found, whatever user it said.
     CHECK(judged(Evidence::untrusted_refused, client("app", {fell_back}, true)) == nothing);
     CHECK(judged(Evidence::untrusted_refused, client("other", {fell_back}, true)) == nothing);
-    CHECK(judged(Evidence::closed_after_no, client("app", {seen(Evidence::clear_startup_after_declined)}, true)) == nothing);
+    CHECK(judged(Evidence::closed_after_no, client("app", {seen(Evidence::clear_startup_after_declined)}, true)) ==
+          nothing);
     // From another host, where no executable is known: one that never had TLS has no fingerprint.
     CHECK(judged(Evidence::untrusted_refused, client("other", {fell_back}, true), "") == nothing);
     // On this host the same names may be those of two programs.
@@ -343,18 +386,23 @@ TEST_CASE("a refusal proves nothing about its client when a connection that cann
     mixed.client_uid = 0;
     CHECK(judged(Evidence::untrusted_refused, mixed) == nothing);
     // It was somebody else: by its program, its behaviour, the time, or the address.
-    CHECK(judged(Evidence::untrusted_refused, with_exe(client("app", {fell_back}, true), "/bin/b")).min == SslMode::verify_ca);
-    CHECK(judged(Evidence::untrusted_refused, client("other", {seen(Evidence::clear_startup)}, true)).min == SslMode::verify_ca);
-    CHECK(judged(Evidence::untrusted_refused, client("other", {seen(Evidence::clear_startup_after_declined)}, true)).min == SslMode::verify_ca);
-    CHECK(judged(Evidence::untrusted_refused, client("app", {seen(Evidence::clear_startup_after_tls, start + hour)}, true)).min ==
+    CHECK(judged(Evidence::untrusted_refused, with_exe(client("app", {fell_back}, true), "/bin/b")).min ==
           SslMode::verify_ca);
+    CHECK(judged(Evidence::untrusted_refused, client("other", {seen(Evidence::clear_startup)}, true)).min ==
+          SslMode::verify_ca);
+    CHECK(judged(Evidence::untrusted_refused, client("other", {seen(Evidence::clear_startup_after_declined)}, true))
+              .min == SslMode::verify_ca);
+    CHECK(judged(Evidence::untrusted_refused,
+                 client("app", {seen(Evidence::clear_startup_after_tls, start + hour)}, true))
+              .min == SslMode::verify_ca);
     auto elsewhere = client("app", {fell_back}, true);
     elsewhere.who.client_addr = "10.0.0.2";
     CHECK(judged(Evidence::untrusted_refused, elsewhere).min == SslMode::verify_ca);
 }
 
 TEST_CASE("handshakes without a fingerprint are nobody's") {
-    const auto joined = join(inventory({with_ja4(client("app", {}), "")}, {handshake(seen(Evidence::no_client_hello), "", "")}));
+    const auto joined =
+        join(inventory({with_ja4(client("app", {}), "")}, {handshake(seen(Evidence::no_client_hello), "", "")}));
     CHECK(joined.size() == 2);
 }
 
@@ -371,7 +419,8 @@ TEST_CASE("whoever accepted a certificate is not who refuses it later") {
 
 TEST_CASE("since leaves out what was not seen since, and counts whole days") {
     ReportClient changed;
-    changed.row = client("app", {seen(Evidence::clear_startup, start), seen(Evidence::untrusted_refused, start + 3 * day)}, true);
+    changed.row =
+        client("app", {seen(Evidence::clear_startup, start), seen(Evidence::untrusted_refused, start + 3 * day)}, true);
     changed.row.days[20'000]["plain"] = 7;
     changed.row.days[20'003]["TLSv1.2"] = 2;
     changed.row.weak_tls = 1;
@@ -401,22 +450,26 @@ TEST_CASE("filters choose rows after handshakes found their clients") {
                                 {handshake(seen(Evidence::no_client_hello, start, 1), "", "zz")});
     const auto names = [&](const ReportFilter& filter) {
         std::vector<std::string> out;
-        for (const ReportClient& each : make_report({rows}, filter).clients) out.push_back(each.known ? each.row.who.usename : "?");
+        for (const ReportClient& each : make_report({rows}, filter).clients)
+            out.push_back(each.known ? each.row.who.usename : "?");
         std::sort(out.begin(), out.end());
         return out;
     };
     using Names = std::vector<std::string>;
     CHECK(names({}) == Names{"?", "app", "far"});
     CHECK(names({.since = {}, .usename = "app", .datname = "", .client_addr = "", .upstream = ""}) == Names{"app"});
-    CHECK(names({.since = {}, .usename = "", .datname = "", .client_addr = "10.0.0.0/8", .upstream = ""}) == Names{"?", "app"});
-    CHECK(names({.since = {}, .usename = "", .datname = "", .client_addr = "2001:db8::7", .upstream = ""}) == Names{"far"});
+    CHECK(names({.since = {}, .usename = "", .datname = "", .client_addr = "10.0.0.0/8", .upstream = ""}) ==
+          Names{"?", "app"});
+    CHECK(names({.since = {}, .usename = "", .datname = "", .client_addr = "2001:db8::7", .upstream = ""}) ==
+          Names{"far"});
     CHECK(names({.since = {}, .usename = "", .datname = "", .client_addr = "", .upstream = "other"}).empty());
 }
 
 TEST_CASE("each client is counted in one of plain, not verifying, verifying and unknown") {
     const Report report = make_report(
         {inventory({client("a", {seen(Evidence::clear_startup)}, true), client("b", {seen(Evidence::tls_startup)}),
-                    client("c", {seen(Evidence::untrusted_accepted)}), client("d", {seen(Evidence::untrusted_refused)}), client("e", {})})},
+                    client("c", {seen(Evidence::untrusted_accepted)}), client("d", {seen(Evidence::untrusted_refused)}),
+                    client("e", {})})},
         {});
     const ReportSummary& s = report.summary;
     CHECK(s.clients == 5);
@@ -509,7 +562,8 @@ TEST_CASE("CSV cells are no formulas, and quoted when they must be") {
 TEST_CASE("no line of the table is wider than 120 columns, whatever the names are") {
     std::vector<ClientRow> rows;
     for (const std::size_t length : {1u, 20u, 63u}) {
-        ClientRow row = client(std::string(length, 'u'), {seen(Evidence::clear_startup), seen(Evidence::tls_after_clear_refused)}, true);
+        ClientRow row = client(std::string(length, 'u'),
+                               {seen(Evidence::clear_startup), seen(Evidence::tls_after_clear_refused)}, true);
         row.who.datname = std::string(length, 'd');
         row.who.application_name = std::string(length, 'a');
         row.who.client_exe = "/usr/bin/" + std::string(length, 'x');

@@ -8,7 +8,8 @@ using namespace std::chrono_literals;
 using proxy::Sources;
 
 const Sources::Time start = Sources::Time() + 1h;
-const Sources::Identity ada{.listener = "legacy", .address = "10.0.0.1", .usename = "ada", .datname = "shop", .application_name = "psql"};
+const Sources::Identity ada{
+    .listener = "legacy", .address = "10.0.0.1", .usename = "ada", .datname = "shop", .application_name = "psql"};
 
 void refuse(Sources& sources, const std::string& address, Sources::Time now) {
     sources.tls_began(address);
@@ -58,8 +59,9 @@ TEST_CASE("every part of an identity counts") {
     Sources sources;
     sources.clear_refused(ada, start);
     CHECK(sources.clear_was_refused(ada, start));
-    for (std::string Sources::Identity::*part : {&Sources::Identity::listener, &Sources::Identity::address, &Sources::Identity::usename,
-                                                 &Sources::Identity::datname, &Sources::Identity::application_name}) {
+    for (std::string Sources::Identity::*part :
+         {&Sources::Identity::listener, &Sources::Identity::address, &Sources::Identity::usename,
+          &Sources::Identity::datname, &Sources::Identity::application_name}) {
         Sources::Identity other = ada;
         other.*part = "other";
         CHECK_FALSE(sources.clear_was_refused(other, start));
@@ -194,8 +196,9 @@ TEST_CASE("who left when it was asked for its password at once had another reaso
 TEST_CASE("what one program did says nothing of another") {
     Sources sources;
     sources.scram_declined(ada, start);
-    for (std::string Sources::Identity::*part : {&Sources::Identity::listener, &Sources::Identity::address, &Sources::Identity::usename,
-                                                 &Sources::Identity::datname, &Sources::Identity::application_name}) {
+    for (std::string Sources::Identity::*part :
+         {&Sources::Identity::listener, &Sources::Identity::address, &Sources::Identity::usename,
+          &Sources::Identity::datname, &Sources::Identity::application_name}) {
         Sources::Identity other = ada;
         other.*part = "other";
         CHECK_FALSE(sources.scram_was_declined(other, start));

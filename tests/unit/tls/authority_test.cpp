@@ -40,7 +40,8 @@ struct TemporaryFolder {
     std::string path;
 };
 
-/// A folder with certificates for db.example.com in it. They are made once and copied: RSA keys take long.
+/// A folder with certificates for db.example.com in it. They are made once and copied: RSA keys
+/// take long.
 struct IssuedFolder : TemporaryFolder {
     IssuedFolder() {
         static const TemporaryFolder original;
@@ -90,7 +91,8 @@ tls::CertificateFacts facts(const std::string& cert) {
     return tls::describe(*certificates[0]);
 }
 
-/// X509_V_OK or why a client that trusts `ca` refuses `leaf`, by OpenSSL's strictest reading of the standard.
+/// X509_V_OK or why a client that trusts `ca` refuses `leaf`, by OpenSSL's strictest reading of the
+/// standard.
 int verdict(const std::string& leaf, const std::string& ca) {
     std::vector<config::Diagnostic> errors;
     const auto leaves = tls::load_certificates({.path = leaf, .origin = {}}, errors);
@@ -258,11 +260,11 @@ TEST_CASE("new leaves come from the same authority") {
 
 TEST_CASE("names are put into one spelling and used once") {
     const TemporaryFolder folder;
-    const auto files =
-        tls::issue(folder.path, {"DB.Example.com.", "10.0.0.1", "*.svc.local", "0:0::1", "db.example.com", "my_db", "LOCALHOST", "2001:DB8:0:0::5"});
+    const auto files = tls::issue(folder.path, {"DB.Example.com.", "10.0.0.1", "*.svc.local", "0:0::1",
+                                                "db.example.com", "my_db", "LOCALHOST", "2001:DB8:0:0::5"});
     CHECK(facts(files.rsa_cert).subject == "CN=db.example.com");
-    CHECK(facts(files.rsa_cert).sans ==
-          Sans{"DNS:db.example.com", "IP:10.0.0.1", "DNS:*.svc.local", "IP:::1", "DNS:my_db", "DNS:localhost", "IP:2001:db8::5", "IP:127.0.0.1"});
+    CHECK(facts(files.rsa_cert).sans == Sans{"DNS:db.example.com", "IP:10.0.0.1", "DNS:*.svc.local", "IP:::1",
+                                             "DNS:my_db", "DNS:localhost", "IP:2001:db8::5", "IP:127.0.0.1"});
     const tls::KeyPair pair = load(files.ecdsa_cert, files.ecdsa_key);
     CHECK(is_for_host(pair, "a.svc.local"));
     CHECK(!is_for_host(pair, "svc.local"));

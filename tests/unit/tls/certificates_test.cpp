@@ -58,7 +58,8 @@ std::string pem(const X509Ptr& certificate) {
     return pem_of([&](BIO* bio) { return PEM_write_bio_X509(bio, certificate.get()); });
 }
 std::string pem(const KeyPtr& key) {
-    return pem_of([&](BIO* bio) { return PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr); });
+    return pem_of(
+        [&](BIO* bio) { return PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr); });
 }
 KeyPtr new_key() { return KeyPtr(EVP_EC_gen("P-256")); }
 
@@ -82,7 +83,8 @@ void add_names(X509* certificate, const Spec& spec) {
     GENERAL_NAMES_free(names);
 }
 
-/// Self-signed. Written with the raw interfaces, so that also what no honest authority issues can be made.
+/// Self-signed. Written with the raw interfaces, so that also what no honest authority issues can
+/// be made.
 X509Ptr certificate_for(const KeyPtr& key, const Spec& spec = {}) {
     X509Ptr certificate(X509_new());
     X509* const raw = certificate.get();
@@ -92,7 +94,8 @@ X509Ptr certificate_for(const KeyPtr& key, const Spec& spec = {}) {
     REQUIRE(ASN1_TIME_set_string(X509_getm_notAfter(raw), spec.not_after) == 1);
     X509_NAME* const name = X509_get_subject_name(raw);
     const auto* text = reinterpret_cast<const unsigned char*>(spec.common_name.data());
-    REQUIRE(X509_NAME_add_entry_by_txt(name, "CN", spec.name_type, text, static_cast<int>(spec.common_name.size()), -1, 0) == 1);
+    REQUIRE(X509_NAME_add_entry_by_txt(name, "CN", spec.name_type, text, static_cast<int>(spec.common_name.size()), -1,
+                                       0) == 1);
     X509_set_issuer_name(raw, name);
     X509_set_pubkey(raw, key.get());
     if (!spec.sans.empty()) add_names(raw, spec);
@@ -133,10 +136,12 @@ std::string certificate_error(const config::File& file) {
 TEST_CASE("a certificate is loaded with its key and its issuers in order") {
     const TemporaryFolder folder;
     const KeyPtr key = new_key();
-    const std::string chain = pem(certificate_for(key, {.common_name = "leaf"})) + pem(certificate_for(new_key(), {.common_name = "intermediate"})) +
+    const std::string chain = pem(certificate_for(key, {.common_name = "leaf"})) +
+                              pem(certificate_for(new_key(), {.common_name = "intermediate"})) +
                               pem(certificate_for(new_key(), {.common_name = "root"}));
     Errors errors;
-    const tls::KeyPair pair = tls::load_key_pair(folder.write("crt", chain, 0644), folder.write("key", pem(key)), errors);
+    const tls::KeyPair pair =
+        tls::load_key_pair(folder.write("crt", chain, 0644), folder.write("key", pem(key)), errors);
     REQUIRE(errors.empty());
     REQUIRE(pair.leaf);
     CHECK(tls::describe(*pair.leaf).subject == "CN=leaf");
@@ -154,14 +159,17 @@ TEST_CASE("keys of every common kind are loaded") {
     SECTION("RSA") { text = pem(key = KeyPtr(EVP_RSA_gen(2048))); }
     SECTION("RSA in its traditional form") {
         key = KeyPtr(EVP_RSA_gen(2048));
-        text = pem_of([&](BIO* bio) { return PEM_write_bio_PrivateKey_traditional(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr); });
+        text = pem_of([&](BIO* bio) {
+            return PEM_write_bio_PrivateKey_traditional(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+        });
         CHECK(contains(text, "BEGIN RSA PRIVATE KEY"));
     }
     SECTION("Ed25519") { text = pem(key = KeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"))); }
     SECTION("EC as openssl ecparam -genkey writes it, parameters first") {
         key = new_key();
-        text = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" +
-               pem_of([&](BIO* bio) { return PEM_write_bio_PrivateKey_traditional(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr); });
+        text = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + pem_of([&](BIO* bio) {
+                   return PEM_write_bio_PrivateKey_traditional(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+               });
     }
     SECTION("with the certificate in the same file") {
         key = new_key();
@@ -251,12 +259,16 @@ TEST_CASE("an encrypted key is refused without asking for its password") {
     unsigned char password[] = "secret";
     std::string text;
     SECTION("PKCS #8") {
-        text = pem_of([&](BIO* bio) { return PEM_write_bio_PrivateKey(bio, key.get(), EVP_aes_256_cbc(), password, 6, nullptr, nullptr); });
+        text = pem_of([&](BIO* bio) {
+            return PEM_write_bio_PrivateKey(bio, key.get(), EVP_aes_256_cbc(), password, 6, nullptr, nullptr);
+        });
         CHECK(contains(text, "BEGIN ENCRYPTED PRIVATE KEY"));
     }
     SECTION("traditional") {
-        text =
-            pem_of([&](BIO* bio) { return PEM_write_bio_PrivateKey_traditional(bio, key.get(), EVP_aes_256_cbc(), password, 6, nullptr, nullptr); });
+        text = pem_of([&](BIO* bio) {
+            return PEM_write_bio_PrivateKey_traditional(bio, key.get(), EVP_aes_256_cbc(), password, 6, nullptr,
+                                                        nullptr);
+        });
         CHECK(contains(text, "Proc-Type: 4,ENCRYPTED"));
     }
     const std::string message = key_error(folder, folder.write("key", text));
@@ -296,7 +308,8 @@ TEST_CASE("every certificate of a bundle is loaded, in order") {
         const std::string name = "Amazon RDS region-" + std::to_string(i) + " Root CA RSA2048 G1";
         std::string text = name + "\n==========\n" + pem(certificate_for(new_key(), {.common_name = name}));
         if (i % 2 == 1) {  // as a file that has been through Windows
-            for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) text.replace(at, 1, "\r\n");
+            for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2)
+                text.replace(at, 1, "\r\n");
         }
         bundle += text;
     }
@@ -317,8 +330,10 @@ TEST_CASE("a file without certificates, or with a broken one, is an error") {
     CHECK(contains(certificate_error(folder.write("text", "hello\n")), "holds no certificate"));
     CHECK(contains(certificate_error(folder.write("key", pem(new_key()))), "holds no certificate"));
     CHECK(contains(certificate_error(folder.write("der", "\x30\x82\x01"s + std::string(300, '\x7f'))), "openssl x509"));
-    CHECK(contains(certificate_error(folder.write("cut", pem(good) + pem(good).substr(0, 200))), "certificate 2 in it is broken"));
-    CHECK(contains(certificate_error(folder.write("hole", pem(good).replace(60, 4, "AAAA"))), "certificate 1 in it is broken"));
+    CHECK(contains(certificate_error(folder.write("cut", pem(good) + pem(good).substr(0, 200))),
+                   "certificate 2 in it is broken"));
+    CHECK(contains(certificate_error(folder.write("hole", pem(good).replace(60, 4, "AAAA"))),
+                   "certificate 1 in it is broken"));
 }
 
 TEST_CASE("a certificate is described") {
@@ -332,7 +347,8 @@ TEST_CASE("a certificate is described") {
     const tls::CertificateFacts described = tls::describe(*certificate);
     CHECK(described.subject == "CN=db.example.com");
     CHECK(described.issuer == "CN=db.example.com");
-    CHECK(described.sans == std::vector<std::string>{"DNS:db.example.com", "IP:10.0.0.1", "IP:::1", "DNS:*.example.com"});
+    CHECK(described.sans ==
+          std::vector<std::string>{"DNS:db.example.com", "IP:10.0.0.1", "IP:::1", "DNS:*.example.com"});
     CHECK(described.serial == "0abcdef123456789");
     CHECK(tls::to_rfc3339(described.not_before) == "2026-01-02T03:04:05Z");
     CHECK(tls::to_rfc3339(described.not_after) == "2030-01-01T00:00:00Z");
@@ -359,7 +375,8 @@ TEST_CASE("names keep UTF-8 and cannot carry control characters") {
 
 TEST_CASE("alternative names are rendered so that none can pass for another") {
     const auto sans = [](int type, const std::string& bytes) { return facts({.sans = {{type, bytes}}}).sans; };
-    CHECK(sans(GEN_DNS, "good.example.com\0.evil.org"s) == std::vector<std::string>{"DNS:good.example.com\\00.evil.org"});
+    CHECK(sans(GEN_DNS, "good.example.com\0.evil.org"s) ==
+          std::vector<std::string>{"DNS:good.example.com\\00.evil.org"});
     CHECK(sans(GEN_DNS, "a,DNS:b") == std::vector<std::string>{"DNS:a\\2CDNS:b"});
     CHECK(sans(GEN_DNS, "a b\r\n\"\\\xc3\xa9") == std::vector<std::string>{"DNS:a\\20b\\0D\\0A\\22\\5C\\C3\\A9"});
     CHECK(sans(GEN_DNS, "") == std::vector<std::string>{"DNS:"});
@@ -374,7 +391,9 @@ TEST_CASE("dates beyond the clock's range are its end") {
 }
 
 TEST_CASE("times and digests have their usual spelling") {
-    const auto at = [](long long seconds) { return std::chrono::system_clock::time_point(std::chrono::seconds(seconds)); };
+    const auto at = [](long long seconds) {
+        return std::chrono::system_clock::time_point(std::chrono::seconds(seconds));
+    };
     CHECK(tls::to_rfc3339(at(0)) == "1970-01-01T00:00:00Z");
     CHECK(tls::to_rfc3339(at(-1)) == "1969-12-31T23:59:59Z");
     CHECK(tls::to_rfc3339(at(1801396800) + std::chrono::milliseconds(999)) == "2027-01-31T12:00:00Z");

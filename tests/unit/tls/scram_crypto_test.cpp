@@ -33,7 +33,9 @@ std::string hex(Bytes bytes) {
     return text;
 }
 
-ScramSalt salt(const std::string& text, unsigned iterations) { return {.salt = Buffer(text.begin(), text.end()), .iterations = iterations}; }
+ScramSalt salt(const std::string& text, unsigned iterations) {
+    return {.salt = Buffer(text.begin(), text.end()), .iterations = iterations};
+}
 
 /// PBKDF2 of the bytes as they are, by OpenSSL alone.
 std::string pbkdf2(const std::string& raw) {
@@ -83,8 +85,8 @@ X509Ptr signed_with_pss(const EVP_MD* digest, const EVP_MD* mask_digest) {
         const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
         EVP_PKEY_CTX* parameters = nullptr;
         return EVP_DigestSignInit(context.get(), &parameters, digest, nullptr, rsa_key()) == 1 &&
-               EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) > 0 && EVP_PKEY_CTX_set_rsa_mgf1_md(parameters, mask_digest) > 0 &&
-               X509_sign_ctx(made, context.get()) > 0;
+               EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) > 0 &&
+               EVP_PKEY_CTX_set_rsa_mgf1_md(parameters, mask_digest) > 0 && X509_sign_ctx(made, context.get()) > 0;
     });
 }
 
@@ -118,7 +120,8 @@ TEST_CASE("scram crypto: SHA-256 of FIPS 180-4") {
 
 TEST_CASE("scram crypto: HMAC-SHA-256 of RFC 4231") {
     const auto hmac = tls::scram_crypto().hmac_sha256;
-    CHECK(hex(hmac(Buffer(20, 0x0b), as_bytes("Hi There"))) == "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+    CHECK(hex(hmac(Buffer(20, 0x0b), as_bytes("Hi There"))) ==
+          "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
     CHECK(hex(hmac(as_bytes("Jefe"), as_bytes("what do ya want for nothing?"))) ==
           "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
     CHECK(hex(hmac(Buffer(131, 0xaa), as_bytes("Test Using Larger Than Block-Size Key - Hash Key First"))) ==
@@ -126,12 +129,15 @@ TEST_CASE("scram crypto: HMAC-SHA-256 of RFC 4231") {
 }
 
 TEST_CASE("scram crypto: PBKDF2-HMAC-SHA-256 of RFC 7914, section 11") {
-    CHECK(hex(salted_password(as_bytes("passwd"), salt("salt", 1))) == "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
-    CHECK(hex(salted_password(as_bytes("Password"), salt("NaCl", 80'000))) == "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56");
+    CHECK(hex(salted_password(as_bytes("passwd"), salt("salt", 1))) ==
+          "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
+    CHECK(hex(salted_password(as_bytes("Password"), salt("NaCl", 80'000))) ==
+          "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56");
 }
 
 TEST_CASE("scram crypto: the salt may hold any byte") {
-    CHECK(salted_password(as_bytes("passwd"), salt("sa\0lt"s, 1)) != salted_password(as_bytes("passwd"), salt("sa", 1)));
+    CHECK(salted_password(as_bytes("passwd"), salt("sa\0lt"s, 1)) !=
+          salted_password(as_bytes("passwd"), salt("sa", 1)));
 }
 
 // --- SASLprep
@@ -167,7 +173,9 @@ TEST_CASE("scram crypto: every space is a space") {
 }
 
 TEST_CASE("scram crypto: ASCII is used as it is, control characters included") {
-    for (const std::string& password : {""s, " "s, "a b "s, "a\tb"s, "a\nb"s, "\x01"s, "\x7f"s, "~!@#$%^&*()"s, "a\0b"s}) is_used_raw(password);
+    for (const std::string& password :
+         {""s, " "s, "a b "s, "a\tb"s, "a\nb"s, "\x01"s, "\x7f"s, "~!@#$%^&*()"s, "a\0b"s})
+        is_used_raw(password);
 }
 
 TEST_CASE("scram crypto: a password with a prohibited character is used raw") {
@@ -195,8 +203,8 @@ TEST_CASE("scram crypto: a password with a character that Unicode 3.2 did not ha
 }
 
 TEST_CASE("scram crypto: a password that is not UTF-8 is used raw") {
-    for (const std::string& rest : {"\xff"s, "\xe9"s, "\xc3"s, "\x80"s, "\xc0\x80"s, "\xe0\x80\xaf"s, "\xed\xa0\x80"s, "\xf5\x80\x80\x80"s,
-                                    "\xf4\x90\x80\x80"s, "\xf0\x9f\x98"s}) {
+    for (const std::string& rest : {"\xff"s, "\xe9"s, "\xc3"s, "\x80"s, "\xc0\x80"s, "\xe0\x80\xaf"s, "\xed\xa0\x80"s,
+                                    "\xf5\x80\x80\x80"s, "\xf4\x90\x80\x80"s, "\xf0\x9f\x98"s}) {
         is_used_raw("\u00aa" + rest);
     }
 }
@@ -207,9 +215,10 @@ TEST_CASE("scram crypto: a password of which nothing would be left is used raw")
 }
 
 TEST_CASE("scram crypto: what PostgreSQL prohibits it looks for before it normalises") {
-    // Each as pg_saslprep of PostgreSQL 15 (libpgcommon) has it: normalising would remove what is prohibited, or add it.
-    is_used_raw("a\u0340");                                  // COMBINING GRAVE TONE MARK, which is prohibited, normalises to U+0300
-    is_used_raw("a\ufe70");                                  // ARABIC FATHATAN ISOLATED FORM, right-to-left, normalises to one that is not
+    // Each as pg_saslprep of PostgreSQL 15 (libpgcommon) has it: normalising would remove what is
+    // prohibited, or add it.
+    is_used_raw("a\u0340");  // COMBINING GRAVE TONE MARK, which is prohibited, normalises to U+0300
+    is_used_raw("a\ufe70");  // ARABIC FATHATAN ISOLATED FORM, right-to-left, normalises to one that is not
     is_prepared_as("\ufb1d", "\u05d9\u05b4");                // a Hebrew letter normalises to a letter and a point
     is_prepared_as("\u05d0\u2122\u05d0", "\u05d0TM\u05d0");  // TRADE MARK SIGN has no direction, but TM has
 }

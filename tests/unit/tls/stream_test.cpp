@@ -23,7 +23,8 @@ using tls::Handshake;
 using tls::Stream;
 using tls::StreamError;
 
-/// Two authorities in folders that are gone after the tests; making RSA keys takes time, so all tests share them.
+/// Two authorities in folders that are gone after the tests; making RSA keys takes time, so all
+/// tests share them.
 struct Authorities {
     Authorities() {
         std::string name = (std::filesystem::temp_directory_path() / "pgairlock-stream-XXXXXX").string();
@@ -76,7 +77,8 @@ std::unique_ptr<tls::ClientContext> client_context(const std::string& ca) {
     return context;
 }
 
-/// Two streams, one of them called the server's, joined by a socketpair; and the loop that both live in.
+/// Two streams, one of them called the server's, joined by a socketpair; and the loop that both
+/// live in.
 class Pair {
    public:
     Pair() {
@@ -194,7 +196,8 @@ void shrink_send_buffer(Stream& stream) {
 }
 
 void send_raw(Stream& stream, const std::string& bytes) {
-    REQUIRE(::send(stream.socket().native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
+    REQUIRE(::send(stream.socket().native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(bytes.size()));
 }
 
 /// Clear, TLS 1.2, TLS 1.3: most of a stream behaves the same in all of them.
