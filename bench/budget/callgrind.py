@@ -13,7 +13,7 @@ PARTS = ("own", "openssl", "libc")
 
 # Threads are told apart by the lambda that they begin with, in the constructor that starts them. What the control thread and the log do
 # depends on how long the run takes.
-THREADS = {name: re.compile(rf"proxy::{of}\(.*::_M_run\(\)") for name, of in (("worker", "Worker::Worker"), ("audit", "Audit::Audit"))}
+THREADS = {name: re.compile(rf"proxy::{of}\(.*::_M_run\(\)") for name, of in (("worker", "Worker::Worker"), ("audit", "Recorder::Recorder"))}
 
 # Self costs are cut to what is known without lines: the files stay small, and nothing here needs them.
 VALGRIND = ["valgrind", "--quiet", "--vgdb=no", "--tool=callgrind", "--separate-threads=yes", "--dump-line=no"]

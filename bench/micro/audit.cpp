@@ -1,7 +1,7 @@
 // One line of the audit file.
-#include "proxy/record/audit.hpp"
-
 #include <benchmark/benchmark.h>
+
+#include "proxy/record/recorder.hpp"
 
 namespace {
 

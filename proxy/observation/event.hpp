@@ -1,5 +1,4 @@
-// What happened, as values: everything an operator sees derives from these. Serialised by
-// audit.cpp.
+// What happened, as values: everything an operator sees derives from these.
 #pragma once
 
 #include <chrono>

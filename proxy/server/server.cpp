@@ -154,10 +154,11 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
     : snapshot_(std::move(snapshot)),
       state_dir_(std::move(state_dir)),
       source_(std::move(source)),
-      audit_(audit_path(snapshot_->config, state_dir_), open_inventory(snapshot_->config.audit, state_dir_, probes_)),
+      recorder_(audit_path(snapshot_->config, state_dir_),
+                open_inventory(snapshot_->config.audit, state_dir_, probes_)),
       processes_(snapshot_->config.audit.process_owner),
       key_derivations_(derivation_threads()),
-      services_{.audit = audit_,
+      services_{.recorder = recorder_,
                 .cancels = cancels_,
                 .sources = sources_,
                 .processes = processes_,
@@ -184,7 +185,7 @@ void Server::run() {
     prewarm(snapshot_->upstreams);
     asio::co_spawn(io_.get_executor(), handle_signals(), asio::detached);
     asio::co_spawn(io_.get_executor(), watch_files(), asio::detached);
-    report(EventKind::started, "pgairlock " + version() + ", " + std::to_string(threads) + " threads");
+    record(EventKind::started, "pgairlock " + version() + ", " + std::to_string(threads) + " threads");
     for (const Bound& bound : bound_) {
         bound.socket->start(
             [this, listener = bound.listener](int fd, const Peer& peer) { accept(listener, fd, peer); });
@@ -285,7 +286,7 @@ void Server::report_unheard(const ListenerRoute& route, const Peer& peer) {
     event.record.client_addr = peer.address;
     event.record.client_port = peer.port;
     event.reason = "too_many_refusals";
-    audit_.report(std::move(event));
+    recorder_.record(std::move(event));
 }
 
 void Server::release(const std::string& address, bool refused) {
@@ -315,7 +316,7 @@ tls::Awaitable<> Server::handle_signals() {
                 break;
             case SIGUSR1:
                 reopen_log();
-                audit_.reopen();
+                recorder_.reopen();
                 break;
             default:
                 if (draining) {
@@ -392,14 +393,14 @@ void Server::swap_in(config::Config config, const std::string& why) {
     prewarm(snapshot_->upstreams);
     announce_probes(*snapshot_);
     spdlog::info("reloaded: {}", why);
-    report(EventKind::reloaded, why);
+    record(EventKind::reloaded, why);
 }
 
 void Server::report_reload_failure(const std::vector<config::Diagnostic>& errors) {
     std::string all;
     for (const config::Diagnostic& error : errors) all += (all.empty() ? "" : "; ") + to_string(error);
     spdlog::error("reload failed, the last good configuration goes on: {}", all);
-    report(EventKind::reload_failed, all);
+    record(EventKind::reload_failed, all);
 }
 
 void Server::prewarm(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams) {
@@ -414,7 +415,7 @@ void Server::begin_drain() {
     prewarm({});
     spdlog::info("draining: {} sessions, at most {} ms", connections_.load(),
                  snapshot_->config.runtime.drain_timeout.count());
-    report(EventKind::stopping, "draining " + std::to_string(connections_.load()) + " sessions");
+    record(EventKind::stopping, "draining " + std::to_string(connections_.load()) + " sessions");
 }
 
 tls::Awaitable<> Server::wait_until_drained() {
@@ -427,10 +428,8 @@ tls::Awaitable<> Server::wait_until_drained() {
     io_.stop();
 }
 
-void Server::report(EventKind kind, std::string message) {
-    Event event{.kind = kind};
-    event.message = std::move(message);
-    audit_.report(std::move(event));
+void Server::record(EventKind kind, std::string message) {
+    recorder_.record({.kind = kind, .message = std::move(message)});
 }
 
 }  // namespace proxy

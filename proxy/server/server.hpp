@@ -52,7 +52,7 @@ class Server {
     void prewarm(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams);
     void begin_drain();
     tls::Awaitable<> wait_until_drained();
-    void report(EventKind kind, std::string message);
+    void record(EventKind kind, std::string message);
 
     asio::io_context io_{1};
     std::shared_ptr<const Snapshot> snapshot_;
@@ -60,7 +60,7 @@ class Server {
     const ConfigSource source_;
 
     Probes probes_;
-    Audit audit_;
+    Recorder recorder_;
     CancelRegistry cancels_;
     Sources sources_;
     ProcessOwners processes_;

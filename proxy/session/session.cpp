@@ -81,21 +81,15 @@ tls::Awaitable<> Session::refuse_late() {
     }
 }
 
-void Session::report_cut_off() {
-    Event e = event(EventKind::rejected);
-    e.reason = aborted_;
-    e.sqlstate = "57P01";
-    services_.audit.report(std::move(e));
-}
+void Session::report_cut_off() { record({.kind = EventKind::rejected, .reason = aborted_, .sqlstate = "57P01"}); }
 
 void Session::report_disconnected() {
     const RelayResult result = relay_->result();
     record_.bytes_from_client = result.bytes_from_client;
     record_.bytes_from_server = result.bytes_from_server;
-    Event e = event(EventKind::disconnected);
-    e.reason = aborted_.empty() ? label(result.end) : aborted_;
-    e.duration = tls::since(record_.accepted);
-    services_.audit.report(std::move(e));
+    record({.kind = EventKind::disconnected,
+            .reason = aborted_.empty() ? std::string(label(result.end)) : aborted_,
+            .duration = tls::since(record_.accepted)});
 }
 
 /// TLS that was begun has come to a login now, or never will.
@@ -139,17 +133,15 @@ tls::Awaitable<> Session::converse() {
 
 tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request) {
     const auto target = services_.cancels.find(request);
-    Event e = event(EventKind::cancel);
-    e.ssl = client_.encrypted();
-    e.matched = target.has_value();
+    std::string error;
     if (target) {
-        e.record.upstream_addr = target->address;
+        record_.upstream_addr = target->address;
         UpstreamConnection connection =
             co_await connect_address(*target->route, target->endpoint, target->host, target->tls);
         if (connection.failure) {
-            e.message = connection.failure->error;
+            error = connection.failure->error;
             spdlog::error("{} {}: cancel request not delivered to {}: {}", record_.session, record_.client_addr,
-                          target->address, connection.failure->error);
+                          target->address, error);
         } else {
             connection.stream->set_deadline(Clock::now() + target->route->settings.connect_timeout);
             const protocol::Buffer packet = protocol::serialize(request);
@@ -158,7 +150,10 @@ tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request)
             co_await read_to_end(*connection.stream);
         }
     }
-    services_.audit.report(std::move(e));
+    record({.kind = EventKind::cancel,
+            .message = std::move(error),
+            .ssl = client_.encrypted(),
+            .matched = target.has_value()});
 }
 
 // --- Ends
@@ -166,10 +161,7 @@ tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request)
 tls::Awaitable<> Session::refuse(const Refusal& refusal) {
     if (refusal.reason == protocol::label(protocol::Fault::tls_required))
         services_.sources.clear_refused(identity(), Clock::now());
-    Event e = event(EventKind::rejected);
-    e.reason = refusal.reason;
-    e.sqlstate = refusal.response.sqlstate;
-    services_.audit.report(std::move(e));
+    record({.kind = EventKind::rejected, .reason = refusal.reason, .sqlstate = refusal.response.sqlstate});
     spdlog::warn("{} {}: refused: {}", record_.session, record_.client_addr, refusal.response.message);
     co_await tell(refusal.response);
 }
@@ -200,10 +192,9 @@ tls::Awaitable<> Session::say_goodbye() {
     }
 }
 
-Event Session::event(EventKind kind) const {
-    Event e{.kind = kind};
-    e.record = record_;
-    return e;
+void Session::record(Event event) {
+    event.record = record_;
+    services_.recorder.record(std::move(event));
 }
 
 Sources::Identity Session::identity() const {

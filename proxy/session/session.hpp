@@ -10,7 +10,7 @@
 #include "protocol/negotiation.hpp"
 #include "proxy/observation/probe.hpp"
 #include "proxy/observation/sources.hpp"
-#include "proxy/record/audit.hpp"
+#include "proxy/record/recorder.hpp"
 #include "proxy/route/snapshot.hpp"
 #include "proxy/session/authenticate.hpp"
 #include "proxy/session/cancel_registry.hpp"
@@ -25,7 +25,7 @@ namespace proxy {
 
 /// What sessions share. Outlives them all.
 struct Services {
-    Audit& audit;
+    Recorder& recorder;
     CancelRegistry& cancels;
     Sources& sources;
     ProcessOwners& processes;
@@ -91,7 +91,8 @@ class Session {
     tls::Awaitable<> refuse(const Refusal& refusal);
     tls::Awaitable<> tell(const protocol::ErrorResponse& response);
     tls::Awaitable<> say_goodbye();
-    Event event(EventKind kind) const;
+    /// Records what happened, with everything that is known of the client by now.
+    void record(Event event);
     Sources::Identity identity() const;
     const UpstreamRoute& upstream() const { return *accepted_.route->upstream; }
 

@@ -46,11 +46,10 @@ tls::Awaitable<> Session::log_in_upstream(const Negotiation& negotiation) {
         }
         if (!last && attempts[i] && connection.failure->may_try_clear) continue;
         record_.upstream_addr = connection.failure->address;
-        Event e = event(EventKind::upstream_failed);
-        e.message = connection.failure->error;
-        e.verify_error = connection.failure->verify_error;
-        e.sqlstate = connection.failure->response.sqlstate;
-        services_.audit.report(std::move(e));
+        record({.kind = EventKind::upstream_failed,
+                .sqlstate = connection.failure->response.sqlstate,
+                .message = connection.failure->error,
+                .verify_error = connection.failure->verify_error});
         spdlog::error("{} {}: {}{}{}", record_.session, record_.client_addr, connection.failure->response.message,
                       connection.failure->response.detail.empty() ? "" : ": ", connection.failure->response.detail);
         co_await tell(connection.failure->response);
@@ -112,30 +111,22 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
         case LoginEnd::retry: co_return false;
         case LoginEnd::established: established(login); co_return true;
         case LoginEnd::failed: co_await report_login_fault(login); co_return true;
-        case LoginEnd::client_closed: {
+        case LoginEnd::client_closed:
             // Such as psql before it asks for a password, or a client that does not accept the
             // authentication offered.
-            Event e = event(EventKind::auth_failed);
-            e.message = "client closed the connection during login";
-            services_.audit.report(std::move(e));
+            record({.kind = EventKind::auth_failed, .message = "client closed the connection during login"});
             co_return true;
-        }
-        case LoginEnd::refused: {
-            Event e = event(EventKind::auth_failed);
-            e.sqlstate = replace_control_characters(login.server_error().sqlstate);
-            e.message = replace_control_characters(login.server_error().message);
-            services_.audit.report(std::move(e));
+        case LoginEnd::refused:
+            record({.kind = EventKind::auth_failed,
+                    .sqlstate = replace_control_characters(login.server_error().sqlstate),
+                    .message = replace_control_characters(login.server_error().message)});
             co_await say_goodbye();
             co_return true;
-        }
         case LoginEnd::server_closed: {
             if (Clock::now() >= deadline_) throw tls::StreamError(tls::StreamError::Kind::timed_out, "timeout expired");
             const std::string error =
                 "server closed the connection unexpectedly" + (broken.empty() ? "" : ": " + broken);
-            Event e = event(EventKind::upstream_failed);
-            e.message = error;
-            e.sqlstate = "08006";
-            services_.audit.report(std::move(e));
+            record({.kind = EventKind::upstream_failed, .sqlstate = "08006", .message = error});
             spdlog::error("{} {}: {} during login", record_.session, record_.client_addr, error);
             const protocol::ErrorResponse response{
                 .severity = "FATAL", .sqlstate = "08006", .message = error, .detail = "During login.", .hint = {}};
@@ -196,10 +187,7 @@ void Session::remember_scram(const protocol::Login& login, bool left) {
 
 tls::Awaitable<> Session::report_login_fault(const protocol::Login& login) {
     const Refusal why = refusal(login.fault(), replace_control_characters(record_.usename));
-    Event e = event(EventKind::auth_failed);
-    e.sqlstate = why.response.sqlstate;
-    e.message = why.response.message;
-    services_.audit.report(std::move(e));
+    record({.kind = EventKind::auth_failed, .sqlstate = why.response.sqlstate, .message = why.response.message});
     if (client_.encrypted()) services_.sources.login_refused_over_tls(identity(), Clock::now());
     spdlog::warn("{} {}: login refused: {}", record_.session, record_.client_addr, why.response.message);
     server_.reset();
@@ -219,7 +207,7 @@ void Session::established(const protocol::Login& login) {
     established_ = true;
     record_.timings.total = tls::since(record_.accepted);
     if (const auto& key = login.key()) record_.backend_pid = key->pid;
-    services_.audit.report(event(EventKind::connected));
+    record({.kind = EventKind::connected});
     spdlog::debug("{} {}: {} connected to {} as {} at {}", record_.session, record_.client_addr,
                   record_.ssl ? "TLS" : "clear", replace_control_characters(record_.datname),
                   replace_control_characters(record_.usename), record_.upstream_addr);

@@ -147,9 +147,7 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     }
     std::string error = handshake.error;
     if (client_.record().verify.code != X509_V_OK) error += ": client certificate: " + client_.record().verify.reason;
-    Event e = event(EventKind::tls_failed);
-    e.message = error;
-    services_.audit.report(std::move(e));
+    record({.kind = EventKind::tls_failed, .message = error});
     spdlog::warn("{} {}: TLS handshake with the client failed: {}", record_.session, record_.client_addr, error);
     co_await say_goodbye();
     co_return false;
@@ -261,10 +259,7 @@ void Session::judge_closed_client(const Negotiation& negotiation, const std::str
         record_.evidence.push_back(record_.probe ? refused_silently(*record_.probe) : Evidence::tls_refused_silently);
         settle_probe(Probes::Outcome::left);
     }
-    Event e = event(EventKind::tls_failed);
-    e.alert = alert;
-    e.message = error;
-    services_.audit.report(std::move(e));
+    record({.kind = EventKind::tls_failed, .message = error, .alert = alert});
     spdlog::warn("{} {}: the client did not go on with TLS: {}", record_.session, record_.client_addr, error);
 }
 

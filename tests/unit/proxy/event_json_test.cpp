@@ -1,7 +1,7 @@
 #include <boost/json.hpp>
 #include <set>
 
-#include "proxy/record/audit.hpp"
+#include "proxy/record/recorder.hpp"
 #include "support/catch.hpp"
 
 namespace {

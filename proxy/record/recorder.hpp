@@ -17,17 +17,17 @@ namespace proxy {
 /// One line of the audit file, without the newline.
 std::string to_json(const Event& event);
 
-class Audit {
+class Recorder {
    public:
     /// `path`: empty: no file; "-": standard output. Throws std::runtime_error when the file cannot
     /// be opened. `inventory` learns from the same events, on the same thread; nullptr: none.
-    explicit Audit(std::string path, std::unique_ptr<Inventory> inventory = nullptr);
+    explicit Recorder(std::string path, std::unique_ptr<Inventory> inventory = nullptr);
     /// Writes what is queued.
-    ~Audit();
+    ~Recorder();
 
     /// Never blocks on I/O; from any thread. When the queue is full the event is counted instead,
     /// and the count is itself logged and audited as events_dropped as soon as there is room.
-    void report(Event event);
+    void record(Event event);
     /// Opens the file anew, after it was renamed (SIGUSR1).
     void reopen();
 

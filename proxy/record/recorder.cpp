@@ -1,4 +1,4 @@
-#include "proxy/record/audit.hpp"
+#include "proxy/record/recorder.hpp"
 
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
@@ -218,7 +218,7 @@ std::string to_json(const Event& event) {
     return json::serialize(line);
 }
 
-Audit::Audit(std::string path, std::unique_ptr<Inventory> inventory)
+Recorder::Recorder(std::string path, std::unique_ptr<Inventory> inventory)
     : path_(std::move(path)), inventory_(std::move(inventory)) {
     if (!wanted()) return;
     open();
@@ -227,7 +227,7 @@ Audit::Audit(std::string path, std::unique_ptr<Inventory> inventory)
     thread_ = std::thread([this] { write_loop(); });
 }
 
-Audit::~Audit() {
+Recorder::~Recorder() {
     if (!thread_.joinable()) return;
     {
         const std::lock_guard lock(mutex_);
@@ -238,7 +238,7 @@ Audit::~Audit() {
     if (fd_ > STDERR_FILENO) ::close(fd_);
 }
 
-void Audit::report(Event event) {
+void Recorder::record(Event event) {
     if (!wanted()) return;
     bool was_empty = false;
     {
@@ -253,7 +253,7 @@ void Audit::report(Event event) {
     if (was_empty) wake_.notify_one();
 }
 
-void Audit::reopen() {
+void Recorder::reopen() {
     {
         const std::lock_guard lock(mutex_);
         reopen_ = true;
@@ -261,7 +261,7 @@ void Audit::reopen() {
     wake_.notify_one();
 }
 
-void Audit::write_loop() {
+void Recorder::write_loop() {
     for (bool stopping = false; !stopping;) {
         std::vector<Event> batch;
         std::uint64_t dropped = 0;
@@ -293,14 +293,14 @@ void Audit::write_loop() {
 }
 
 /// After the file: what an event costs there must not wait for the inventory's disk.
-void Audit::take_stock(const std::vector<Event>& batch, bool stopping) {
+void Recorder::take_stock(const std::vector<Event>& batch, bool stopping) {
     for (const Event& event : batch) inventory_->absorb(event);
     if (stopping || Inventory::Clock::now() >= inventory_->due()) write(inventory_->flush());
 }
 
 /// The searches have had the time of a login already; what they have not found soon after is left
 /// out.
-void Audit::wait_for_processes(const std::vector<Event>& batch) {
+void Recorder::wait_for_processes(const std::vector<Event>& batch) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
     for (const Event& event : batch) {
         const auto left = deadline - std::chrono::steady_clock::now();
@@ -310,7 +310,7 @@ void Audit::wait_for_processes(const std::vector<Event>& batch) {
     }
 }
 
-void Audit::write(const std::vector<Event>& batch) {
+void Recorder::write(const std::vector<Event>& batch) {
     wait_for_processes(batch);  // for the inventory too, which takes the batch next
     if (fd_ < 0) return;
     std::string lines;
@@ -330,7 +330,7 @@ void Audit::write(const std::vector<Event>& batch) {
     failing_ = failed;
 }
 
-void Audit::open() {
+void Recorder::open() {
     if (path_.empty()) return;
     if (path_ == "-") {
         fd_ = STDOUT_FILENO;
