@@ -1,7 +1,7 @@
 // One line of the audit file.
 #include <benchmark/benchmark.h>
 
-#include "proxy/record/recorder.hpp"
+#include "proxy/record/event_json.hpp"
 
 namespace {
 

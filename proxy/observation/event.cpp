@@ -1,6 +1,46 @@
 #include "proxy/observation/event.hpp"
 
 namespace proxy {
+namespace {
+
+/// Short texts are within the string itself.
+std::size_t heap(const std::string& text) noexcept {
+    static const std::size_t within = std::string().capacity();
+    return text.capacity() > within ? text.capacity() + 1 : 0;
+}
+
+std::size_t heap(const SessionRecord& r) noexcept {
+    std::size_t bytes = r.evidence.capacity() * sizeof(protocol::Evidence);
+    for (const std::string* text : {&r.session,
+                                    &r.listener,
+                                    &r.upstream,
+                                    &r.client_addr,
+                                    &r.datname,
+                                    &r.usename,
+                                    &r.application_name,
+                                    &r.replication,
+                                    &r.protocol,
+                                    &r.negotiation,
+                                    &r.client_tls.version,
+                                    &r.client_tls.cipher,
+                                    &r.client_tls.alpn,
+                                    &r.client_tls.client_dn,
+                                    &r.client_tls.certificate_shown,
+                                    &r.sni,
+                                    &r.ja4,
+                                    &r.auth_method,
+                                    &r.auth_bridge,
+                                    &r.upstream_addr,
+                                    &r.upstream_tls.version,
+                                    &r.upstream_tls.cipher,
+                                    &r.upstream_tls.anchor,
+                                    &r.upstream_tls.anchor_file,
+                                    &r.upstream_sslmode})
+        bytes += heap(*text);
+    return bytes;
+}
+
+}  // namespace
 
 bool SessionRecord::weak() const noexcept {
     return !ssl || sslmode().verifies() == protocol::Verifies::no || client_tls.weak;
@@ -24,6 +64,11 @@ std::string_view label(EventKind kind) noexcept {
         case EventKind::events_dropped: return "events_dropped";
     }
     return "";
+}
+
+std::size_t footprint(const Event& event) noexcept {
+    return sizeof event + heap(event.record) + heap(event.reason) + heap(event.sqlstate) + heap(event.message) +
+           heap(event.verify_error);
 }
 
 }  // namespace proxy

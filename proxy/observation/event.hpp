@@ -88,6 +88,8 @@ enum class EventKind {
     events_dropped,
 };
 
+constexpr std::size_t event_kinds = static_cast<std::size_t>(EventKind::events_dropped) + 1;
+
 std::string_view label(EventKind kind) noexcept;
 
 /// One audit line. Which members beyond `kind`, `time` and `record` count depends on the kind
@@ -106,5 +108,9 @@ struct Event {
     bool matched = false;                   ///< cancel: its key belongs to a live session
     std::uint64_t count = 0;                ///< events_dropped
 };
+
+/// What the event holds in memory, in bytes and roughly: itself and its texts, but not what it
+/// shares with others, such as the facts of a server certificate.
+std::size_t footprint(const Event& event) noexcept;
 
 }  // namespace proxy

@@ -1,308 +1,17 @@
 #include "proxy/record/recorder.hpp"
 
-#include <fcntl.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
-
-#include <boost/json.hpp>
-#include <cerrno>
-#include <cstring>
-#include <ctime>
-#include <stdexcept>
-
-#include "protocol/utf8.hpp"
 
 namespace proxy {
 namespace {
 
-namespace json = boost::json;
+using namespace std::chrono_literals;
 
-/// At 10,000 connections a second about three seconds' worth; some 60 MiB at the very worst.
-constexpr std::size_t max_queued = 65'536;
-
-json::value text(std::string_view value) {
-    return value.empty() ? json::value(nullptr) : json::value(protocol::as_utf8(value));
-}
-
-std::string timestamp(std::chrono::system_clock::time_point time) {
-    const auto since_epoch = std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch());
-    const std::time_t seconds = static_cast<std::time_t>(since_epoch.count() / 1'000'000);
-    std::tm utc{};
-    gmtime_r(&seconds, &utc);
-    char date[32];
-    std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
-    char whole[48];
-    std::snprintf(whole, sizeof whole, "%s.%06dZ", date, static_cast<int>(since_epoch.count() % 1'000'000));
-    return whole;
-}
-
-json::array labels(const std::vector<protocol::Evidence>& evidence) {
-    json::array out;
-    for (const auto piece : evidence) out.emplace_back(protocol::label(piece));
-    return out;
-}
-
-json::value process(const ProcessOwner* owner) {
-    if (!owner) return nullptr;
-    const Process known = owner->get(std::chrono::milliseconds(0));
-    return json::object{{"pid", known.pid > 0 ? json::value(known.pid) : json::value(nullptr)},
-                        {"exe", text(known.exe)},
-                        {"uid", known.uid}};
-}
-
-void add_source(json::object& line, const SessionRecord& record) {
-    line["session"] = text(record.session);
-    line["listener"] = text(record.listener);
-    line["upstream"] = text(record.upstream);
-    line["client_addr"] = text(record.client_addr);
-    line["client_port"] = record.session.empty() ? json::value(nullptr) : json::value(record.client_port);
-    line["client_process"] = process(record.process.get());
-}
-
-/// Who it is, once a StartupMessage was read.
-void add_identity(json::object& line, const SessionRecord& record) {
-    line["datname"] = text(record.datname);
-    line["usename"] = text(record.usename);
-    line["application_name"] = text(record.application_name);
-    line["ssl"] = record.ssl;
-    line["version"] = text(record.client_tls.version);
-    line["cipher"] = text(record.client_tls.cipher);
-    line["negotiation"] = text(record.negotiation);
-    line["client_dn"] = text(record.client_tls.client_dn);
-}
-
-void add_verdict(json::object& line, const SessionRecord& record) {
-    const auto interval = record.sslmode();
-    line["sslmode_min"] = protocol::to_string(interval.min);
-    line["sslmode_max"] = protocol::to_string(interval.max);
-    line["verifies"] = protocol::to_string(interval.verifies());
-    line["evidence"] = labels(record.evidence);
-}
-
-void add_hello(json::object& line, const SessionRecord& record) {
-    line["sni"] = text(record.sni);
-    line["ja4"] = text(record.ja4);
-    line["certificate_shown"] = text(record.client_tls.certificate_shown);
-    line["probe"] = record.probe ? json::value(config::to_string(*record.probe)) : json::value(nullptr);
-}
-
-void add_upstream(json::object& line, const SessionRecord& record) {
-    const tls::ServerTls& tls = record.upstream_tls;
-    line["upstream_addr"] = text(record.upstream_addr);
-    line["upstream_ssl"] = record.upstream_ssl;
-    line["upstream_prewarmed"] = record.upstream_prewarmed;
-    line["upstream_version"] = text(tls.version);
-    line["upstream_cipher"] = text(tls.cipher);
-    line["upstream_issuer"] = text(tls.leaf ? tls.leaf->issuer : "");
-    line["upstream_anchor"] = text(tls.anchor);
-    line["upstream_anchor_file"] = text(tls.anchor_file);
-    line["upstream_not_after"] = text(tls.leaf ? tls::to_rfc3339(tls.leaf->not_after) : "");
-    line["upstream_sslmode"] = text(record.upstream_sslmode);
-    line["candidate_ok"] = tls.candidate_ok ? json::value(*tls.candidate_ok) : json::value(nullptr);
-}
-
-json::object timings(const Timings& t) {
-    return {{"negotiation", t.negotiation.count()},
-            {"client_tls", t.client_tls.count()},
-            {"resolve", t.resolve.count()},
-            {"connect", t.connect.count()},
-            {"upstream_tls", t.upstream_tls.count()},
-            {"login", t.login.count()},
-            {"total", t.total.count()}};
-}
-
-void add_authentication(json::object& line, const SessionRecord& record) {
-    line["auth_method"] = text(record.auth_method);
-    line["auth_bridge"] = record.auth_bridge;
-    line["gs2_flag"] = record.gs2_flag ? json::value(std::string(1, record.gs2_flag)) : json::value(nullptr);
-}
-
-void add_connected(json::object& line, const SessionRecord& record) {
-    add_identity(line, record);
-    line["replication"] = text(record.replication);
-    line["protocol"] = text(record.protocol);
-    line["bits"] = record.ssl ? json::value(record.client_tls.bits) : json::value(nullptr);
-    line["alpn"] = text(record.client_tls.alpn);
-    line["resumed"] = record.client_tls.resumed;
-    add_hello(line, record);
-    add_verdict(line, record);
-    line["weak"] = record.weak();
-    add_authentication(line, record);
-    line["backend_pid"] = record.backend_pid;
-    add_upstream(line, record);
-    line["timings_us"] = timings(record.timings);
-}
-
-void add_certificate(json::object& line, const SessionRecord& record) {
-    const tls::ServerTls& tls = record.upstream_tls;
-    line["upstream_addr"] = text(record.upstream_addr);
-    line["subject"] = text(tls.leaf->subject);
-    json::array& sans = line["sans"].emplace_array();
-    for (const std::string& name : tls.leaf->sans) sans.emplace_back(protocol::as_utf8(name));
-    line["issuer"] = text(tls.leaf->issuer);
-    line["anchor"] = text(tls.anchor);
-    line["serial"] = tls.leaf->serial;
-    line["sha256"] = tls.leaf->sha256;
-    line["not_before"] = tls::to_rfc3339(tls.leaf->not_before);
-    line["not_after"] = tls::to_rfc3339(tls.leaf->not_after);
-    line["candidate_ok"] = tls.candidate_ok ? json::value(*tls.candidate_ok) : json::value(nullptr);
-}
-
-void add_disconnected(json::object& line, const Event& event) {
-    const SessionRecord& record = event.record;
-    add_identity(line, record);
-    line["duration_us"] = event.duration.count();
-    line["bytes_from_client"] = record.bytes_from_client;
-    line["bytes_from_server"] = record.bytes_from_server;
-    line["reason"] = event.reason;
-    line["sqlstate"] = text(event.sqlstate);
-}
-
-}  // namespace
-
-std::string to_json(const Event& event) {
-    const SessionRecord& record = event.record;
-    json::object line;
-    line["ts"] = timestamp(event.time);
-    line["event"] = label(event.kind);
-    add_source(line, record);
-    switch (event.kind) {
-        case EventKind::connected: add_connected(line, record); break;
-        case EventKind::disconnected: add_disconnected(line, event); break;
-        case EventKind::tls_failed:
-            line["alert"] = event.alert >= 0 ? json::value(event.alert) : json::value(nullptr);
-            line["negotiation"] = text(record.negotiation);
-            add_hello(line, record);
-            add_verdict(line, record);
-            line["error"] = text(event.message);
-            break;
-        case EventKind::auth_failed:
-            add_identity(line, record);
-            add_verdict(line, record);
-            add_authentication(line, record);
-            line["upstream_addr"] = text(record.upstream_addr);
-            line["sqlstate"] = text(event.sqlstate);
-            line["message"] = text(event.message);
-            break;
-        case EventKind::rejected:
-            add_identity(line, record);
-            line["evidence"] = labels(record.evidence);
-            line["reason"] = event.reason;
-            line["sqlstate"] = text(event.sqlstate);
-            break;
-        case EventKind::upstream_failed:
-            add_identity(line, record);
-            line["upstream_addr"] = text(record.upstream_addr);
-            line["error"] = text(event.message);
-            line["verify_error"] = text(event.verify_error);
-            line["sqlstate"] = text(event.sqlstate);
-            break;
-        case EventKind::cancel:
-            line["ssl"] = event.ssl;
-            line["matched"] = event.matched;
-            line["upstream_addr"] = text(record.upstream_addr);
-            line["error"] = text(event.message);
-            break;
-        case EventKind::upstream_certificate: add_certificate(line, record); break;
-        case EventKind::client_changed:
-            add_identity(line, record);
-            add_verdict(line, record);
-            line["message"] = text(event.message);
-            break;
-        case EventKind::events_dropped: line["count"] = event.count; break;
-        case EventKind::started:
-        case EventKind::stopping:
-        case EventKind::reloaded:
-        case EventKind::reload_failed: line["message"] = text(event.message); break;
-    }
-    return json::serialize(line);
-}
-
-Recorder::Recorder(std::string path, std::unique_ptr<Inventory> inventory)
-    : path_(std::move(path)), inventory_(std::move(inventory)) {
-    if (!wanted()) return;
-    open();
-    if (fd_ < 0 && !path_.empty())
-        throw std::runtime_error("cannot open audit file " + path_ + ": " + std::strerror(errno));
-    thread_ = std::thread([this] { write_loop(); });
-}
-
-Recorder::~Recorder() {
-    if (!thread_.joinable()) return;
-    {
-        const std::lock_guard lock(mutex_);
-        stop_ = true;
-    }
-    wake_.notify_one();
-    thread_.join();
-    if (fd_ > STDERR_FILENO) ::close(fd_);
-}
-
-void Recorder::record(Event event) {
-    if (!wanted()) return;
-    bool was_empty = false;
-    {
-        const std::lock_guard lock(mutex_);
-        if (queue_.size() >= max_queued) {
-            ++dropped_;
-            return;
-        }
-        was_empty = queue_.empty();
-        queue_.push_back(std::move(event));
-    }
-    if (was_empty) wake_.notify_one();
-}
-
-void Recorder::reopen() {
-    {
-        const std::lock_guard lock(mutex_);
-        reopen_ = true;
-    }
-    wake_.notify_one();
-}
-
-void Recorder::write_loop() {
-    for (bool stopping = false; !stopping;) {
-        std::vector<Event> batch;
-        std::uint64_t dropped = 0;
-        bool reopen_now = false;
-        {
-            std::unique_lock lock(mutex_);
-            const auto news = [&] { return !queue_.empty() || reopen_ || stop_; };
-            const auto due = inventory_ ? inventory_->due() : Inventory::Clock::time_point::max();
-            if (due == Inventory::Clock::time_point::max()) {
-                wake_.wait(lock, news);
-            } else {
-                wake_.wait_until(lock, due, news);
-            }
-            batch.swap(queue_);
-            dropped = std::exchange(dropped_, 0);
-            reopen_now = std::exchange(reopen_, false);
-            stopping = stop_;
-        }
-        write(batch);
-        if (dropped > 0) {
-            spdlog::error("audit: {} events dropped: the queue of {} was full", dropped, max_queued);
-            Event event{.kind = EventKind::events_dropped};
-            event.count = dropped;
-            write({event});
-        }
-        if (reopen_now) open();
-        if (inventory_) take_stock(batch, stopping);
-    }
-}
-
-/// After the file: what an event costs there must not wait for the inventory's disk.
-void Recorder::take_stock(const std::vector<Event>& batch, bool stopping) {
-    for (const Event& event : batch) inventory_->absorb(event);
-    if (stopping || Inventory::Clock::now() >= inventory_->due()) write(inventory_->flush());
-}
-
-/// The searches have had the time of a login already; what they have not found soon after is left
-/// out.
-void Recorder::wait_for_processes(const std::vector<Event>& batch) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
-    for (const Event& event : batch) {
+/// Waits at most 200 ms for the process look-ups of this batch, which began at accept; an event
+/// whose process is still unknown then is written without it.
+void wait_for_processes(const std::deque<Event>& events) {
+    const auto deadline = std::chrono::steady_clock::now() + 200ms;
+    for (const Event& event : events) {
         const auto left = deadline - std::chrono::steady_clock::now();
         if (left <= left.zero()) return;
         if (event.record.process)
@@ -310,40 +19,59 @@ void Recorder::wait_for_processes(const std::vector<Event>& batch) {
     }
 }
 
-void Recorder::write(const std::vector<Event>& batch) {
-    wait_for_processes(batch);  // for the inventory too, which takes the batch next
-    if (fd_ < 0) return;
-    std::string lines;
-    for (const Event& event : batch) lines += to_json(event) + "\n";
-    std::size_t done = 0;
-    while (done < lines.size()) {
-        const ssize_t n = ::write(fd_, lines.data() + done, lines.size() - done);
-        if (n >= 0) {
-            done += static_cast<std::size_t>(n);
-        } else if (errno != EINTR) {
-            break;
-        }
-    }
-    const bool failed = done < lines.size();
-    if (failed) spdlog::error("audit: {} events lost: cannot write {}: {}", batch.size(), path_, std::strerror(errno));
-    if (failing_ && !failed && !batch.empty()) spdlog::info("audit: {} can be written again", path_);
-    failing_ = failed;
+}  // namespace
+
+Recorder::Recorder(std::string audit_path, std::unique_ptr<Inventory> inventory, std::size_t queue_bytes)
+    : queue_bytes_(queue_bytes),
+      queue_(queue_bytes),
+      audit_file_(std::move(audit_path)),
+      inventory_(std::move(inventory)) {
+    thread_ = std::thread([this] { write_down(); });
 }
 
-void Recorder::open() {
-    if (path_.empty()) return;
-    if (path_ == "-") {
-        fd_ = STDOUT_FILENO;
-        return;
+Recorder::~Recorder() {
+    queue_.close();
+    thread_.join();
+}
+
+void Recorder::record(Event event) {
+    counters_.count(event.kind);
+    const bool queued = queue_.push(std::move(event));
+    if (!queued) counters_.count_dropped();
+}
+
+/// The thread: until the queue is closed and empty.
+void Recorder::write_down() {
+    for (bool closed = false; !closed;) {
+        const auto due = inventory_ ? inventory_->due() : EventQueue::Clock::time_point::max();
+        const EventQueue::Batch batch = queue_.take(due);
+        closed = batch.closed;
+        wait_for_processes(batch.events);
+        for (const Event& event : batch.events) audit_file_.add(event);
+        audit_file_.flush();
+        if (batch.dropped > 0) {
+            spdlog::error("audit: {} events dropped: the queue of {} MiB was full", batch.dropped,
+                          queue_bytes_ / (1024 * 1024));
+            write_followup({.kind = EventKind::events_dropped, .count = batch.dropped});
+        }
+        if (batch.reopen) audit_file_.reopen();
+        if (inventory_) update_inventory(batch);
     }
-    // 0640: it names users, databases and addresses.
-    const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-    if (fd < 0) {
-        spdlog::error("audit: cannot open {}: {}", path_, std::strerror(errno));
-        return;  // the file that is open goes on being used
-    }
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = fd;
+}
+
+/// An event that follows from others. It does not pass the queue: it is told where it belongs, and
+/// never dropped.
+void Recorder::write_followup(Event event) {
+    counters_.count(event.kind);
+    audit_file_.add(event);
+    audit_file_.flush();
+}
+
+/// Called after the audit lines are written, so that a slow inventory disk does not delay them.
+void Recorder::update_inventory(const EventQueue::Batch& batch) {
+    for (const Event& event : batch.events) inventory_->absorb(event);
+    if (!batch.closed && Inventory::Clock::now() < inventory_->due()) return;
+    for (Event& event : inventory_->flush()) write_followup(std::move(event));
 }
 
 }  // namespace proxy

@@ -1,55 +1,50 @@
-// The audit file: JSON Lines, one object an event, written by one thread behind a bounded queue.
-// The inventory lives on that thread.
+// The one door for everything that happens: record(event). Who learns of it is named here, one
+// member each: the counters, the audit file and the inventory. A new one is a member and a line.
 #pragma once
 
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "proxy/inventory/inventory.hpp"
-#include "proxy/observation/event.hpp"
+#include "proxy/record/audit_file.hpp"
+#include "proxy/record/event_counters.hpp"
+#include "proxy/record/event_queue.hpp"
 
 namespace proxy {
 
-/// One line of the audit file, without the newline.
-std::string to_json(const Event& event);
-
+/// Events are counted at once, and written down by a thread of its own: nobody who records one
+/// waits for a disk.
 class Recorder {
    public:
-    /// `path`: empty: no file; "-": standard output. Throws std::runtime_error when the file cannot
-    /// be opened. `inventory` learns from the same events, on the same thread; nullptr: none.
-    explicit Recorder(std::string path, std::unique_ptr<Inventory> inventory = nullptr);
+    /// Some 40,000 events: at 10,000 connections a second, two seconds' worth.
+    static constexpr std::size_t max_queued_bytes = 64 * 1024 * 1024;
+
+    /// `audit_path`: empty: no file; "-": standard output. Throws std::runtime_error when the file
+    /// cannot be opened. `inventory`: nullptr: none. `queue_bytes`: what waits to be written.
+    explicit Recorder(std::string audit_path, std::unique_ptr<Inventory> inventory = nullptr,
+                      std::size_t queue_bytes = max_queued_bytes);
     /// Writes what is queued.
     ~Recorder();
 
-    /// Never blocks on I/O; from any thread. When the queue is full the event is counted instead,
-    /// and the count is itself logged and audited as events_dropped as soon as there is room.
+    /// From any thread; never waits for I/O. When the queue is full the event is counted instead,
+    /// and the count is itself logged and recorded as events_dropped once there is room.
     void record(Event event);
-    /// Opens the file anew, after it was renamed (SIGUSR1).
-    void reopen();
+    /// Opens the audit file anew, after it was renamed (SIGUSR1).
+    void reopen() { queue_.ask_reopen(); }
+    /// Every event that was ever recorded, also those that were dropped.
+    const EventCounters& counters() const noexcept { return counters_; }
 
    private:
-    void write_loop();
-    void write(const std::vector<Event>& batch);
-    static void wait_for_processes(const std::vector<Event>& batch);
-    void take_stock(const std::vector<Event>& batch, bool stopping);
-    bool wanted() const noexcept { return !path_.empty() || inventory_; }
-    void open();
+    void write_down();
+    void write_followup(Event event);
+    void update_inventory(const EventQueue::Batch& batch);
 
-    const std::string path_;
-    int fd_ = -1;
-    std::unique_ptr<Inventory> inventory_;  // the writing thread's
-    bool failing_ = false;                  // the last write failed: log the change, not each line
-
-    std::mutex mutex_;
-    std::condition_variable wake_;
-    std::vector<Event> queue_;
-    std::uint64_t dropped_ = 0;
-    bool reopen_ = false;
-    bool stop_ = false;
+    const std::size_t queue_bytes_;
+    EventCounters counters_;
+    EventQueue queue_;
+    AuditFile audit_file_;                  // this and the inventory: the writing thread's
+    std::unique_ptr<Inventory> inventory_;  // nullptr: none
     std::thread thread_;
 };
 

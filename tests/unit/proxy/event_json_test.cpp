@@ -1,7 +1,8 @@
+#include "proxy/record/event_json.hpp"
+
 #include <boost/json.hpp>
 #include <set>
 
-#include "proxy/record/recorder.hpp"
 #include "support/catch.hpp"
 
 namespace {

@@ -1,0 +1,222 @@
+#include "proxy/record/event_json.hpp"
+
+#include <boost/json.hpp>
+#include <ctime>
+
+#include "protocol/utf8.hpp"
+
+namespace proxy {
+namespace {
+
+namespace json = boost::json;
+
+json::value text(std::string_view value) {
+    return value.empty() ? json::value(nullptr) : json::value(protocol::as_utf8(value));
+}
+
+std::string timestamp(std::chrono::system_clock::time_point time) {
+    const auto since_epoch = std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch());
+    const std::time_t seconds = static_cast<std::time_t>(since_epoch.count() / 1'000'000);
+    std::tm utc{};
+    gmtime_r(&seconds, &utc);
+    char date[32];
+    std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
+    char whole[48];
+    std::snprintf(whole, sizeof whole, "%s.%06dZ", date, static_cast<int>(since_epoch.count() % 1'000'000));
+    return whole;
+}
+
+json::array labels(const std::vector<protocol::Evidence>& evidence) {
+    json::array out;
+    for (const auto piece : evidence) out.emplace_back(protocol::label(piece));
+    return out;
+}
+
+json::value process(const ProcessOwner* owner) {
+    if (!owner) return nullptr;
+    const Process known = owner->get(std::chrono::milliseconds(0));
+    return json::object{{"pid", known.pid > 0 ? json::value(known.pid) : json::value(nullptr)},
+                        {"exe", text(known.exe)},
+                        {"uid", known.uid}};
+}
+
+void add_source(json::object& line, const SessionRecord& record) {
+    line["session"] = text(record.session);
+    line["listener"] = text(record.listener);
+    line["upstream"] = text(record.upstream);
+    line["client_addr"] = text(record.client_addr);
+    line["client_port"] = record.session.empty() ? json::value(nullptr) : json::value(record.client_port);
+    line["client_process"] = process(record.process.get());
+}
+
+/// Who it is, once a StartupMessage was read.
+void add_identity(json::object& line, const SessionRecord& record) {
+    line["datname"] = text(record.datname);
+    line["usename"] = text(record.usename);
+    line["application_name"] = text(record.application_name);
+    line["ssl"] = record.ssl;
+    line["version"] = text(record.client_tls.version);
+    line["cipher"] = text(record.client_tls.cipher);
+    line["negotiation"] = text(record.negotiation);
+    line["client_dn"] = text(record.client_tls.client_dn);
+}
+
+void add_verdict(json::object& line, const SessionRecord& record) {
+    const auto interval = record.sslmode();
+    line["sslmode_min"] = protocol::to_string(interval.min);
+    line["sslmode_max"] = protocol::to_string(interval.max);
+    line["verifies"] = protocol::to_string(interval.verifies());
+    line["evidence"] = labels(record.evidence);
+}
+
+void add_hello(json::object& line, const SessionRecord& record) {
+    line["sni"] = text(record.sni);
+    line["ja4"] = text(record.ja4);
+    line["certificate_shown"] = text(record.client_tls.certificate_shown);
+    line["probe"] = record.probe ? json::value(config::to_string(*record.probe)) : json::value(nullptr);
+}
+
+void add_upstream(json::object& line, const SessionRecord& record) {
+    const tls::ServerTls& tls = record.upstream_tls;
+    line["upstream_addr"] = text(record.upstream_addr);
+    line["upstream_ssl"] = record.upstream_ssl;
+    line["upstream_prewarmed"] = record.upstream_prewarmed;
+    line["upstream_version"] = text(tls.version);
+    line["upstream_cipher"] = text(tls.cipher);
+    line["upstream_issuer"] = text(tls.leaf ? tls.leaf->issuer : "");
+    line["upstream_anchor"] = text(tls.anchor);
+    line["upstream_anchor_file"] = text(tls.anchor_file);
+    line["upstream_not_after"] = text(tls.leaf ? tls::to_rfc3339(tls.leaf->not_after) : "");
+    line["upstream_sslmode"] = text(record.upstream_sslmode);
+    line["candidate_ok"] = tls.candidate_ok ? json::value(*tls.candidate_ok) : json::value(nullptr);
+}
+
+json::object timings(const Timings& t) {
+    return {{"negotiation", t.negotiation.count()},
+            {"client_tls", t.client_tls.count()},
+            {"resolve", t.resolve.count()},
+            {"connect", t.connect.count()},
+            {"upstream_tls", t.upstream_tls.count()},
+            {"login", t.login.count()},
+            {"total", t.total.count()}};
+}
+
+void add_authentication(json::object& line, const SessionRecord& record) {
+    line["auth_method"] = text(record.auth_method);
+    line["auth_bridge"] = record.auth_bridge;
+    line["gs2_flag"] = record.gs2_flag ? json::value(std::string(1, record.gs2_flag)) : json::value(nullptr);
+}
+
+void add_connected(json::object& line, const SessionRecord& record) {
+    add_identity(line, record);
+    line["replication"] = text(record.replication);
+    line["protocol"] = text(record.protocol);
+    line["bits"] = record.ssl ? json::value(record.client_tls.bits) : json::value(nullptr);
+    line["alpn"] = text(record.client_tls.alpn);
+    line["resumed"] = record.client_tls.resumed;
+    add_hello(line, record);
+    add_verdict(line, record);
+    line["weak"] = record.weak();
+    add_authentication(line, record);
+    line["backend_pid"] = record.backend_pid;
+    add_upstream(line, record);
+    line["timings_us"] = timings(record.timings);
+}
+
+void add_certificate(json::object& line, const SessionRecord& record) {
+    const tls::ServerTls& tls = record.upstream_tls;
+    line["upstream_addr"] = text(record.upstream_addr);
+    line["subject"] = text(tls.leaf->subject);
+    json::array& sans = line["sans"].emplace_array();
+    for (const std::string& name : tls.leaf->sans) sans.emplace_back(protocol::as_utf8(name));
+    line["issuer"] = text(tls.leaf->issuer);
+    line["anchor"] = text(tls.anchor);
+    line["serial"] = tls.leaf->serial;
+    line["sha256"] = tls.leaf->sha256;
+    line["not_before"] = tls::to_rfc3339(tls.leaf->not_before);
+    line["not_after"] = tls::to_rfc3339(tls.leaf->not_after);
+    line["candidate_ok"] = tls.candidate_ok ? json::value(*tls.candidate_ok) : json::value(nullptr);
+}
+
+void add_disconnected(json::object& line, const Event& event) {
+    const SessionRecord& record = event.record;
+    add_identity(line, record);
+    line["duration_us"] = event.duration.count();
+    line["bytes_from_client"] = record.bytes_from_client;
+    line["bytes_from_server"] = record.bytes_from_server;
+    line["reason"] = event.reason;
+    line["sqlstate"] = text(event.sqlstate);
+}
+
+void add_tls_failed(json::object& line, const Event& event) {
+    line["alert"] = event.alert >= 0 ? json::value(event.alert) : json::value(nullptr);
+    line["negotiation"] = text(event.record.negotiation);
+    add_hello(line, event.record);
+    add_verdict(line, event.record);
+    line["error"] = text(event.message);
+}
+
+void add_auth_failed(json::object& line, const Event& event) {
+    add_identity(line, event.record);
+    add_verdict(line, event.record);
+    add_authentication(line, event.record);
+    line["upstream_addr"] = text(event.record.upstream_addr);
+    line["sqlstate"] = text(event.sqlstate);
+    line["message"] = text(event.message);
+}
+
+void add_rejected(json::object& line, const Event& event) {
+    add_identity(line, event.record);
+    line["evidence"] = labels(event.record.evidence);
+    line["reason"] = event.reason;
+    line["sqlstate"] = text(event.sqlstate);
+}
+
+void add_upstream_failed(json::object& line, const Event& event) {
+    add_identity(line, event.record);
+    line["upstream_addr"] = text(event.record.upstream_addr);
+    line["error"] = text(event.message);
+    line["verify_error"] = text(event.verify_error);
+    line["sqlstate"] = text(event.sqlstate);
+}
+
+void add_cancel(json::object& line, const Event& event) {
+    line["ssl"] = event.ssl;
+    line["matched"] = event.matched;
+    line["upstream_addr"] = text(event.record.upstream_addr);
+    line["error"] = text(event.message);
+}
+
+void add_client_changed(json::object& line, const Event& event) {
+    add_identity(line, event.record);
+    add_verdict(line, event.record);
+    line["message"] = text(event.message);
+}
+
+}  // namespace
+
+std::string to_json(const Event& event) {
+    json::object line;
+    line["ts"] = timestamp(event.time);
+    line["event"] = label(event.kind);
+    add_source(line, event.record);
+    switch (event.kind) {
+        case EventKind::connected: add_connected(line, event.record); break;
+        case EventKind::disconnected: add_disconnected(line, event); break;
+        case EventKind::tls_failed: add_tls_failed(line, event); break;
+        case EventKind::auth_failed: add_auth_failed(line, event); break;
+        case EventKind::rejected: add_rejected(line, event); break;
+        case EventKind::upstream_failed: add_upstream_failed(line, event); break;
+        case EventKind::cancel: add_cancel(line, event); break;
+        case EventKind::upstream_certificate: add_certificate(line, event.record); break;
+        case EventKind::client_changed: add_client_changed(line, event); break;
+        case EventKind::events_dropped: line["count"] = event.count; break;
+        case EventKind::started:
+        case EventKind::stopping:
+        case EventKind::reloaded:
+        case EventKind::reload_failed: line["message"] = text(event.message); break;
+    }
+    return json::serialize(line);
+}
+
+}  // namespace proxy

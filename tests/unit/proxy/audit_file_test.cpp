@@ -1,0 +1,165 @@
+#include "proxy/record/audit_file.hpp"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <thread>
+
+#include "proxy/record/event_json.hpp"
+#include "support/catch.hpp"
+#include "support/folder.hpp"
+
+namespace {
+
+using proxy::AuditFile;
+using proxy::Event;
+using proxy::EventKind;
+using support::content;
+using support::Folder;
+using support::lines;
+
+Event event(const std::string& text) { return {.kind = EventKind::reload_failed, .message = text}; }
+
+/// No file of this process grows beyond `bytes` meanwhile, as on a full disk.
+class FullDisk {
+   public:
+    explicit FullDisk(rlim_t bytes) {
+        std::signal(SIGXFSZ, SIG_IGN);
+        ::getrlimit(RLIMIT_FSIZE, &before_);
+        const rlimit limit{bytes, before_.rlim_max};
+        ::setrlimit(RLIMIT_FSIZE, &limit);
+    }
+    ~FullDisk() {
+        ::setrlimit(RLIMIT_FSIZE, &before_);
+        std::signal(SIGXFSZ, SIG_DFL);
+    }
+    FullDisk(const FullDisk&) = delete;
+    FullDisk& operator=(const FullDisk&) = delete;
+
+   private:
+    rlimit before_{};
+};
+
+}  // namespace
+
+TEST_CASE("audit file: a line for each event, in order, readable by its group only") {
+    const Folder folder;
+    const std::string path = folder.file("audit.jsonl");
+    const Event first = event("first"), second = event("second");
+    {
+        AuditFile file(path);
+        file.add(first);
+        file.add(second);
+        file.flush();
+        CHECK(lines(content(path)) == std::vector{to_json(first), to_json(second)});
+    }
+    AuditFile again(path);
+    again.add(first);
+    again.flush();
+    CHECK(lines(content(path)).size() == 3);
+    struct stat facts {};
+    REQUIRE(::stat(path.c_str(), &facts) == 0);
+    CHECK((facts.st_mode & 0777 & ~0640U) == 0);
+}
+
+TEST_CASE("audit file: a renamed file is left alone once the path is opened anew") {
+    const Folder folder;
+    AuditFile file(folder.file("audit"));
+    file.add(event("old"));
+    std::filesystem::rename(folder.file("audit"), folder.file("audit.1"));
+    file.reopen();
+    file.add(event("new"));
+    file.flush();
+    CHECK(content(folder.file("audit.1")).find("old") != std::string::npos);
+    CHECK(lines(content(folder.file("audit.1"))).size() == 1);
+    CHECK(content(folder.file("audit")).find("new") != std::string::npos);
+}
+
+TEST_CASE("audit file: when the path cannot be opened anew, the open file goes on being used") {
+    const Folder folder;
+    std::filesystem::create_directory(folder.file("logs"));
+    AuditFile file(folder.file("logs/audit"));
+    std::filesystem::rename(folder.file("logs"), folder.file("elsewhere"));
+    file.reopen();
+    file.add(event("goes on"));
+    file.flush();
+    CHECK(lines(content(folder.file("elsewhere/audit"))).size() == 1);
+}
+
+TEST_CASE("audit file: one that cannot be opened is an error at the start") {
+    const Folder folder;
+    CHECK_THROWS_WITH(AuditFile(folder.file("missing/audit")),
+                      "cannot open audit file " + folder.file("missing/audit") + ": No such file or directory");
+}
+
+TEST_CASE("audit file: without a path nothing is written") {
+    AuditFile file("");
+    file.add(event("nowhere"));
+    file.flush();
+    file.reopen();
+}
+
+TEST_CASE("audit file: a full disk costs whole lines, and never leaves half a one") {
+    const Folder folder;
+    const std::string path = folder.file("audit");
+    AuditFile file(path);
+    const Event kept = event("kept"), lost = event(std::string(500, 'x')), after = event("after");
+    const std::size_t line = to_json(kept).size() + 1;
+    {
+        const FullDisk full(line + 100);
+        file.add(kept);
+        file.add(lost);
+        file.flush();
+        CHECK(lines(content(path)) == std::vector{to_json(kept)});
+        file.add(lost);
+        file.flush();
+        CHECK(lines(content(path)) == std::vector{to_json(kept)});
+    }
+    file.add(after);
+    file.flush();
+    CHECK(lines(content(path)) == std::vector{to_json(kept), to_json(after)});
+}
+
+TEST_CASE("audit file: half a line that a killed proxy left is ended, and costs no other") {
+    const Folder folder;
+    const std::string path = folder.file("audit");
+    std::ofstream(path) << "{\"ts\":";
+    const Event whole = event("whole");
+    AuditFile file(path);
+    file.add(whole);
+    file.flush();
+    CHECK(lines(content(path)) == std::vector<std::string>{"{\"ts\":", to_json(whole)});
+}
+
+TEST_CASE("audit file: in a pipe, where nothing can be taken off, half a line is ended") {
+    const Folder folder;
+    const std::string path = folder.file("pipe");
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    std::signal(SIGPIPE, SIG_IGN);
+    int reader = ::open(path.c_str(), O_RDONLY | O_NONBLOCK);
+    AuditFile file(path);
+    const int capacity = ::fcntl(reader, F_GETPIPE_SZ);
+    std::thread goes_when_it_is_full([&] {
+        for (int waiting = 0; waiting < capacity; ::ioctl(reader, FIONREAD, &waiting)) std::this_thread::yield();
+        ::close(reader);
+    });
+    file.add(event(std::string(static_cast<std::size_t>(capacity), 'x')));
+    file.flush();
+    goes_when_it_is_full.join();
+
+    reader = ::open(path.c_str(), O_RDONLY | O_NONBLOCK);
+    std::string text(static_cast<std::size_t>(capacity), '\0');
+    while (::read(reader, text.data(), text.size()) > 0) {
+    }
+    const Event whole = event("whole");
+    file.add(whole);
+    file.flush();
+    text.resize(static_cast<std::size_t>(std::max<ssize_t>(0, ::read(reader, text.data(), text.size()))));
+    CHECK(text == "\n" + to_json(whole) + "\n");
+    ::close(reader);
+    std::signal(SIGPIPE, SIG_DFL);
+}

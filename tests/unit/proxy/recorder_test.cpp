@@ -1,0 +1,161 @@
+#include "proxy/record/recorder.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <thread>
+
+#include "support/catch.hpp"
+#include "support/folder.hpp"
+
+namespace {
+
+using proxy::Event;
+using proxy::EventKind;
+using proxy::Inventory;
+using proxy::Recorder;
+using support::content;
+using support::Folder;
+using support::lines;
+namespace json = boost::json;
+
+Event event(const std::string& text = {}) { return {.kind = EventKind::rejected, .message = text}; }
+
+/// A named pipe as audit file: as long as nobody reads it, whoever writes is held up.
+class HeldUpFile {
+   public:
+    HeldUpFile() {
+        REQUIRE(::mkfifo(path().c_str(), 0600) == 0);
+        reader_ = ::open(path().c_str(), O_RDONLY | O_NONBLOCK);
+    }
+    ~HeldUpFile() { ::close(reader_); }
+    HeldUpFile(const HeldUpFile&) = delete;
+    HeldUpFile& operator=(const HeldUpFile&) = delete;
+
+    std::string path() const { return folder_.file("pipe"); }
+    /// Until the writer has closed its end.
+    std::string read_to_end() const {
+        ::fcntl(reader_, F_SETFL, 0);
+        std::string all, part(65'536, '\0');
+        for (ssize_t n = 0; (n = ::read(reader_, part.data(), part.size())) > 0;)
+            all.append(part, 0, static_cast<std::size_t>(n));
+        return all;
+    }
+
+   private:
+    Folder folder_;
+    int reader_ = -1;
+};
+
+}  // namespace
+
+TEST_CASE("recorder: events are written in the order in which they were recorded") {
+    const Folder folder;
+    {
+        Recorder recorder(folder.file("audit"));
+        for (int i = 0; i < 1'000; ++i) {
+            Event numbered = event();
+            numbered.record.session = std::to_string(i);
+            recorder.record(std::move(numbered));
+        }
+    }
+    const auto written = lines(content(folder.file("audit")));
+    REQUIRE(written.size() == 1'000);
+    for (std::size_t i = 0; i < written.size(); ++i)
+        CHECK(json::parse(written[i]).at("session") == json::string(std::to_string(i)));
+}
+
+TEST_CASE("recorder: what a full queue drops is counted all the same, and told where it is missing") {
+    constexpr std::size_t events = 2'000;
+    const HeldUpFile file;
+    auto recorder = std::make_unique<Recorder>(file.path(), nullptr, 200 * sizeof(Event));
+    for (std::size_t i = 0; i < events; ++i) {
+        Event numbered = event(std::string(i % 2 == 0 ? 0 : 1'000, 'x'));
+        numbered.record.client_port = static_cast<int>(i);
+        numbered.record.session = "s";
+        recorder->record(std::move(numbered));
+    }
+    CHECK(recorder->counters()[EventKind::rejected] == events);
+    std::string text;
+    std::thread reader([&] { text = file.read_to_end(); });
+    recorder->record(event());  // there may be room again by now, or not
+    const std::uint64_t dropped = recorder->counters().dropped();
+    CHECK(dropped > 0);
+    recorder.reset();
+    reader.join();
+
+    std::uint64_t told = 0;
+    std::int64_t next = 0;
+    for (const std::string& line : lines(text)) {
+        const json::value said = json::parse(line);
+        if (said.at("event") == "events_dropped") {
+            told += static_cast<std::uint64_t>(said.at("count").as_int64());
+            next += said.at("count").as_int64();
+        } else if (said.at("session") == "s") {
+            CHECK(said.at("client_port") == next++);  // every gap was told where it is
+        }
+    }
+    CHECK(told == dropped);
+}
+
+TEST_CASE("recorder: ends with everything written that was queued") {
+    const HeldUpFile file;
+    auto recorder = std::make_unique<Recorder>(file.path());
+    for (int i = 0; i < 2'000; ++i) recorder->record(event());
+    std::string text;
+    std::thread reader([&] { text = file.read_to_end(); });
+    recorder.reset();
+    reader.join();
+    CHECK(lines(text).size() == 2'000);
+}
+
+TEST_CASE("recorder: counts the same, whether there is an audit file and an inventory or not") {
+    const Folder folder;
+    const bool audit = GENERATE(false, true), inventory = GENERATE(false, true);
+    Recorder recorder(
+        audit ? folder.file("audit") : "",
+        inventory ? std::make_unique<Inventory>(folder.file("inventory.db"), std::chrono::hours(0)) : nullptr);
+    for (int i = 0; i < 3; ++i) recorder.record(event());
+    recorder.record({.kind = EventKind::started});
+    CHECK(recorder.counters()[EventKind::rejected] == 3);
+    CHECK(recorder.counters()[EventKind::started] == 1);
+    CHECK(recorder.counters()[EventKind::connected] == 0);
+    CHECK(recorder.counters().dropped() == 0);
+}
+
+TEST_CASE("recorder: what the inventory finds to be news is recorded as well") {
+    const Folder folder;
+    std::uint64_t news = 0;
+    {
+        Recorder recorder(folder.file("audit"),
+                          std::make_unique<Inventory>(folder.file("inventory.db"), std::chrono::hours(0)));
+        Event connected{.kind = EventKind::connected};
+        connected.record.session = "s";
+        connected.record.upstream = "db";
+        connected.record.usename = "ada";
+        connected.record.upstream_addr = "10.0.0.2:5432";
+        connected.record.upstream_tls.leaf =
+            std::make_shared<const tls::CertificateFacts>(tls::CertificateFacts{.subject = "CN=db",
+                                                                                .issuer = "CN=root",
+                                                                                .sans = {},
+                                                                                .serial = "1",
+                                                                                .sha256 = "2",
+                                                                                .end_point = {},
+                                                                                .not_before = {},
+                                                                                .not_after = {}});
+        recorder.record(std::move(connected));
+        for (int tries = 0; tries < 600 && (news = recorder.counters()[EventKind::upstream_certificate]) == 0; ++tries)
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    CHECK(news == 1);
+    const auto written = lines(content(folder.file("audit")));
+    REQUIRE(written.size() == 2);
+    CHECK(json::parse(written[1]).at("event") == "upstream_certificate");
+}
+
+TEST_CASE("recorder: an audit file that cannot be opened is an error at the start") {
+    const Folder folder;
+    CHECK_THROWS_AS(Recorder(folder.file("missing/audit")), std::runtime_error);
+}
