@@ -67,8 +67,7 @@ std::string_view label(EventKind kind) noexcept {
 }
 
 std::size_t footprint(const Event& event) noexcept {
-    return sizeof event + heap(event.record) + heap(event.reason) + heap(event.sqlstate) + heap(event.message) +
-           heap(event.verify_error);
+    return sizeof event + heap(event.record) + heap(event.sqlstate) + heap(event.message) + heap(event.verify_error);
 }
 
 }  // namespace proxy

@@ -10,6 +10,7 @@
 
 #include "protocol/evidence.hpp"
 #include "proxy/observation/process_owner.hpp"
+#include "proxy/observation/reason.hpp"
 #include "tls/client_context.hpp"
 #include "tls/server_context.hpp"
 
@@ -98,7 +99,7 @@ struct Event {
     EventKind kind{};
     std::chrono::system_clock::time_point time = std::chrono::system_clock::now();
     SessionRecord record{};
-    std::string reason{};  ///< disconnected, rejected: from a closed list
+    Reason reason = Reason::none;  ///< why a client or a connection was turned away or ended
     std::string sqlstate{};
     std::string message{};       ///< for people: auth_failed, tls_failed, upstream_failed, reload_failed, started
     std::string verify_error{};  ///< upstream_failed: the check that failed

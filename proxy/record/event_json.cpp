@@ -26,6 +26,10 @@ std::string timestamp(std::chrono::system_clock::time_point time) {
     return whole;
 }
 
+json::value why(const Event& event) {
+    return event.reason == Reason::none ? json::value(nullptr) : json::value(label(event.reason));
+}
+
 json::array labels(const std::vector<protocol::Evidence>& evidence) {
     json::array out;
     for (const auto piece : evidence) out.emplace_back(protocol::label(piece));
@@ -144,7 +148,7 @@ void add_disconnected(json::object& line, const Event& event) {
     line["duration_us"] = event.duration.count();
     line["bytes_from_client"] = record.bytes_from_client;
     line["bytes_from_server"] = record.bytes_from_server;
-    line["reason"] = event.reason;
+    line["reason"] = why(event);
     line["sqlstate"] = text(event.sqlstate);
 }
 
@@ -154,6 +158,7 @@ void add_tls_failed(json::object& line, const Event& event) {
     add_hello(line, event.record);
     add_verdict(line, event.record);
     line["error"] = text(event.message);
+    line["reason"] = why(event);
 }
 
 void add_auth_failed(json::object& line, const Event& event) {
@@ -163,12 +168,13 @@ void add_auth_failed(json::object& line, const Event& event) {
     line["upstream_addr"] = text(event.record.upstream_addr);
     line["sqlstate"] = text(event.sqlstate);
     line["message"] = text(event.message);
+    line["reason"] = why(event);
 }
 
 void add_rejected(json::object& line, const Event& event) {
     add_identity(line, event.record);
     line["evidence"] = labels(event.record.evidence);
-    line["reason"] = event.reason;
+    line["reason"] = why(event);
     line["sqlstate"] = text(event.sqlstate);
 }
 
@@ -178,6 +184,7 @@ void add_upstream_failed(json::object& line, const Event& event) {
     line["error"] = text(event.message);
     line["verify_error"] = text(event.verify_error);
     line["sqlstate"] = text(event.sqlstate);
+    line["reason"] = why(event);
 }
 
 void add_cancel(json::object& line, const Event& event) {

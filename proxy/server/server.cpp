@@ -124,25 +124,6 @@ void unblock_signals() {
     pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
-Refusal not_allowed(const ListenerRoute& route, const Peer& peer) {
-    return {.reason = "address_not_allowed",
-            .response = {.severity = "FATAL",
-                         .sqlstate = "28000",
-                         .message = "no entry in \"allow\" of listener \"" + route.settings.name + "\" for host \"" +
-                                    peer.address + "\"",
-                         .detail = {},
-                         .hint = "Add the address to listener.allow in pgairlock's configuration."}};
-}
-
-Refusal too_many(const std::string& key) {
-    return {.reason = "too_many_connections",
-            .response = {.severity = "FATAL",
-                         .sqlstate = "53300",
-                         .message = "sorry, too many clients already",
-                         .detail = "pgairlock's " + key + " is reached.",
-                         .hint = "Raise runtime." + key + "."}};
-}
-
 }  // namespace
 
 void block_signals() {
@@ -265,13 +246,14 @@ void Server::accept(std::size_t listener, int fd, const Peer& peer) {
 
 std::optional<Refusal> Server::admission(const ListenerRoute& route, const Peer& peer) {
     const config::Runtime& runtime = snapshot_->config.runtime;
-    if (!peer.address.empty() && !route.allows(peer.bytes)) return not_allowed(route, peer);
-    if (connections_ >= runtime.max_connections) return too_many("max_connections");
+    if (!peer.address.empty() && !route.allows(peer.bytes))
+        return address_not_allowed(route.settings.name, peer.address);
+    if (connections_ >= runtime.max_connections) return too_many_connections("max_connections");
     if (runtime.max_connections_per_address > 0 && !peer.address.empty()) {
         const std::lock_guard lock(per_address_mutex_);
         const auto found = per_address_.find(peer.address);
         if (found != per_address_.end() && found->second >= runtime.max_connections_per_address) {
-            return too_many("max_connections_per_address");
+            return too_many_connections("max_connections_per_address");
         }
     }
     return std::nullopt;
@@ -285,7 +267,7 @@ void Server::report_unheard(const ListenerRoute& route, const Peer& peer) {
     event.record.upstream = route.upstream->settings.name;
     event.record.client_addr = peer.address;
     event.record.client_port = peer.port;
-    event.reason = "too_many_refusals";
+    event.reason = Reason::too_many_refusals;
     recorder_.record(std::move(event));
 }
 

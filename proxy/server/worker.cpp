@@ -13,7 +13,7 @@ Worker::Worker(Services& services)
 }
 
 Worker::~Worker() {
-    abort_all("shutting_down");
+    abort_all(Reason::shutting_down);
     prewarm({});
     keep_running_.reset();
     // Sessions end within microseconds, but for one that is just connecting to an upstream: that
@@ -66,7 +66,7 @@ void Worker::prewarm(std::vector<std::shared_ptr<const UpstreamRoute>> upstreams
     asio::post(io_, [this, upstreams = std::move(upstreams)] { prewarm_.serve(upstreams); });
 }
 
-void Worker::abort_all(const std::string& reason) {
+void Worker::abort_all(Reason reason) {
     asio::post(io_, [this, reason] {
         for (const auto& [session, owner] : sessions_) session->abort(reason);
     });

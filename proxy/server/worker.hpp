@@ -25,7 +25,7 @@ class Worker {
     /// From any thread: keeps connections to these upstreams ready, and to no others.
     void prewarm(std::vector<std::shared_ptr<const UpstreamRoute>> upstreams);
     /// From any thread: ends every session.
-    void abort_all(const std::string& reason);
+    void abort_all(Reason reason);
     unsigned load() const noexcept { return load_.load(std::memory_order_relaxed); }
 
    private:

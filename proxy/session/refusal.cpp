@@ -5,32 +5,30 @@
 namespace proxy {
 namespace {
 
-using protocol::Fault;
-
 struct Advice {
     std::string detail;
     std::string hint;
 };
 
-Advice advice(Fault fault) {
-    switch (fault) {
-        case Fault::tls_required: return {{}, "Set sslmode=require or stronger in the client."};
-        case Fault::channel_binding_hidden:
+Advice advice(Reason reason) {
+    switch (reason) {
+        case Reason::tls_required: return {{}, "Set sslmode=require or stronger in the client."};
+        case Reason::channel_binding_hidden:
             return {
                 "The client supports SCRAM channel binding and says so, but channel binding cannot cross a proxy that "
                 "ends TLS; the server "
                 "would refuse this login as downgraded.",
                 "Set channel_binding=disable in the client, connect in clear over loopback, or set scram = \"auto\" in "
                 "pgairlock's [auth]."};
-        case Fault::channel_binding_downgrade:
+        case Reason::channel_binding_downgrade:
             return {
                 "The client supports SCRAM channel binding but thinks the server does not.  However, this server does "
                 "support channel "
                 "binding.",
                 {}};
-        case Fault::channel_binding_failed:
+        case Reason::channel_binding_failed:
             return {"The client has bound its login to another certificate than the one that pgairlock showed.", {}};
-        case Fault::password_in_clear:
+        case Reason::password_in_clear:
             return {
                 "SCRAM with channel binding cannot cross a proxy that ends TLS, so pgairlock would log in with the "
                 "password itself; but "
@@ -38,47 +36,49 @@ Advice advice(Fault fault) {
                 "Set sslmode=require in the client, connect over loopback or a UNIX-domain socket, set "
                 "channel_binding=disable in the "
                 "client, or set scram = \"terminate\" in pgairlock's [auth]."};
-        case Fault::scram_iterations:
+        case Reason::scram_iterations:
             return {"The limit is " + std::to_string(protocol::max_scram_iterations) + ".",
                     "Set the password anew with fewer scram_iterations, or set channel_binding=disable in the client."};
-        case Fault::scram_secret:
+        case Reason::scram_secret:
             return {"Salt or iteration count differ: a SCRAM secret serves only where it was copied from.",
                     "Copy rolpassword from the server's pg_authid, or write the password itself into users_file."};
+        case Reason::address_not_allowed:
+            return {{}, "Add the address to listener.allow in pgairlock's configuration."};
+        case Reason::shutting_down: return {{}, "Connect again: another instance or the next one will answer."};
+        case Reason::login_timeout: return {"The login did not reach ReadyForQuery within client_login_timeout.", {}};
         default: return {};
     }
 }
 
 }  // namespace
 
-Refusal refusal(Fault fault, const std::string& usename) {
-    Advice more = advice(fault);
-    std::string message(protocol::message(fault));
-    if (fault == Fault::password_failed) message += " for user \"" + usename + "\"";
-    return {.reason = std::string(protocol::label(fault)),
+Refusal refusal(Reason reason) {
+    Advice more = advice(reason);
+    return {.reason = reason,
             .response = {.severity = "FATAL",
-                         .sqlstate = std::string(protocol::sqlstate(fault)),
-                         .message = std::move(message),
+                         .sqlstate = std::string(sqlstate(reason)),
+                         .message = std::string(sentence(reason)),
                          .detail = std::move(more.detail),
                          .hint = std::move(more.hint)}};
 }
 
-Refusal shutting_down() {
-    return {.reason = "shutting_down",
-            .response = {.severity = "FATAL",
-                         .sqlstate = "57P01",
-                         .message = "pgairlock is shutting down",
-                         .detail = {},
-                         .hint = "Connect again: another instance or the next one will answer."}};
+Refusal refusal(protocol::Fault fault, const std::string& usename) {
+    Refusal told = refusal(reason(fault));
+    if (told.reason == Reason::password_failed) told.response.message += " for user \"" + usename + "\"";
+    return told;
 }
 
-/// As PostgreSQL's authentication_timeout.
-Refusal login_timeout() {
-    return {.reason = "login_timeout",
-            .response = {.severity = "FATAL",
-                         .sqlstate = "57014",
-                         .message = "canceling authentication due to timeout",
-                         .detail = "The login did not reach ReadyForQuery within client_login_timeout.",
-                         .hint = {}}};
+Refusal address_not_allowed(const std::string& listener, const std::string& address) {
+    Refusal told = refusal(Reason::address_not_allowed);
+    told.response.message += " of listener \"" + listener + "\" for host \"" + address + "\"";
+    return told;
+}
+
+Refusal too_many_connections(const std::string& key) {
+    Refusal told = refusal(Reason::too_many_connections);
+    told.response.detail = "pgairlock's " + key + " is reached.";
+    told.response.hint = "Raise runtime." + key + ".";
+    return told;
 }
 
 }  // namespace proxy

@@ -4,21 +4,24 @@
 
 #include <string>
 
-#include "protocol/fault.hpp"
 #include "protocol/messages.hpp"
+#include "proxy/observation/reason.hpp"
 
 namespace proxy {
 
 /// Why a connection is refused: told to the client as an ErrorResponse and to the audit as a
 /// reason.
 struct Refusal {
-    std::string reason;
+    Reason reason = Reason::none;
     protocol::ErrorResponse response;
 };
 
 /// `usename`: whose login it was, if it had come so far.
-Refusal refusal(protocol::Fault fault, const std::string& usename = {});
-Refusal shutting_down();
-Refusal login_timeout();
+Refusal refusal(protocol::Fault fault, const std::string& usename);
+/// For a reason whose sentence needs nothing beside it.
+Refusal refusal(Reason reason);
+Refusal address_not_allowed(const std::string& listener, const std::string& address);
+/// `key`: of [runtime], the limit that is reached.
+Refusal too_many_connections(const std::string& key);
 
 }  // namespace proxy

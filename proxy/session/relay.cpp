@@ -13,23 +13,9 @@ constexpr int max_rounds = 4;
 
 }  // namespace
 
-std::string_view label(RelayEnd end) noexcept {
-    switch (end) {
-        case RelayEnd::client_closed: return "client_closed";
-        case RelayEnd::server_closed: return "server_closed";
-        case RelayEnd::client_reset: return "client_reset";
-        case RelayEnd::server_reset: return "server_reset";
-        case RelayEnd::client_tls_error: return "client_tls_error";
-        case RelayEnd::server_tls_error: return "server_tls_error";
-        case RelayEnd::idle_timeout: return "idle_timeout";
-        case RelayEnd::failed: return "failed";
-    }
-    return "";
-}
-
 Relay::Relay(tls::Stream& client, tls::Stream& server)
-    : client_{client, server_, 0, RelayEnd::client_closed, RelayEnd::client_reset, RelayEnd::client_tls_error},
-      server_{server, client_, 0, RelayEnd::server_closed, RelayEnd::server_reset, RelayEnd::server_tls_error},
+    : client_{client, server_, 0, Reason::client_closed, Reason::client_reset, Reason::client_tls_error},
+      server_{server, client_, 0, Reason::server_closed, Reason::server_reset, Reason::server_tls_error},
       timer_(client.socket().get_executor()) {}
 
 void Relay::start(std::chrono::milliseconds idle_timeout, std::function<void()> on_end) {
@@ -101,7 +87,7 @@ void Relay::take(Side& from, Step step) noexcept {
         (this->*step)(from);
     } catch (const std::exception& error) {
         spdlog::error("a session's relay ended: {}", error.what());
-        abandon(RelayEnd::failed);
+        abandon(Reason::failed);
     }
 }
 
@@ -128,13 +114,13 @@ void Relay::pass_on_end(Side& from, tls::End how) {
 }
 
 /// Neither direction can go on.
-void Relay::abandon(RelayEnd why) noexcept {
+void Relay::abandon(Reason why) noexcept {
     set_end(why);
     client_.stream.reset();
     server_.stream.reset();
 }
 
-void Relay::set_end(RelayEnd why) noexcept {
+void Relay::set_end(Reason why) noexcept {
     if (!std::exchange(ended_, true)) end_ = why;
 }
 
@@ -163,7 +149,7 @@ void Relay::set_timer(std::chrono::milliseconds after) {
 void Relay::timed_out() {
     if (lingering_) return client_.stream.close();
     if (bytes_at_timer_ != client_.bytes + server_.bytes) return set_timer(idle_timeout_);
-    set_end(RelayEnd::idle_timeout);
+    set_end(Reason::idle_timeout);
     client_.stream.close();
     server_.stream.close();
 }

@@ -8,28 +8,14 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <string_view>
 
+#include "proxy/observation/reason.hpp"
 #include "tls/stream.hpp"
 
 namespace proxy {
 
-/// Why a session that was relayed ended: whose end came first.
-enum class RelayEnd : std::uint8_t {
-    client_closed,
-    server_closed,
-    client_reset,
-    server_reset,
-    client_tls_error,
-    server_tls_error,
-    idle_timeout,
-    failed  // our own: out of memory
-};
-
-std::string_view label(RelayEnd end) noexcept;
-
 struct RelayResult {
-    RelayEnd end = RelayEnd::client_closed;
+    Reason end = Reason::client_closed;  ///< whose end came first
     std::uint64_t bytes_from_client = 0;
     std::uint64_t bytes_from_server = 0;
 };
@@ -53,7 +39,7 @@ class Relay {
         tls::Stream& stream;
         Side& other;
         std::uint64_t bytes = 0;  // received from it
-        RelayEnd closed, reset, tls_error;
+        Reason closed, reset, tls_error;
         bool over = false;  // nothing more will come from it
     };
     using Step = void (Relay::*)(Side&);
@@ -65,8 +51,8 @@ class Relay {
     void take(Side& from, Step step) noexcept;
 
     void pass_on_end(Side& from, tls::End how);
-    void abandon(RelayEnd why) noexcept;
-    void set_end(RelayEnd why) noexcept;
+    void abandon(Reason why) noexcept;
+    void set_end(Reason why) noexcept;
     void end_if_over();
     void set_timer(std::chrono::milliseconds after);
     void timed_out();
@@ -81,7 +67,7 @@ class Relay {
     int timer_waits_ = 0;
     bool lingering_ = false;
     bool ended_ = false;
-    RelayEnd end_ = RelayEnd::client_closed;
+    Reason end_ = Reason::client_closed;
 };
 
 }  // namespace proxy

@@ -60,9 +60,9 @@ tls::Awaitable<bool> Session::log_in() {
     } catch (const std::exception& error) {
         spdlog::error("{} {}: {}", record_.session, record_.client_addr, error.what());
     }
-    if (timed_out && aborted_.empty()) co_await refuse_late();
+    if (timed_out && !aborted_) co_await refuse_late();
     settle_tls(established_);
-    if (!aborted_.empty() && !established_) report_cut_off();
+    if (aborted_ && !established_) report_cut_off();
     co_return established_;
 }
 
@@ -74,21 +74,23 @@ void Session::relay(std::function<void()> on_end) {
 
 tls::Awaitable<> Session::refuse_late() {
     try {
-        const Refusal why = login_timeout();
+        const Refusal why = refusal(Reason::login_timeout);
         co_await refuse(why);
     } catch (const std::exception& error) {
         spdlog::debug("{} {}: {}", record_.session, record_.client_addr, error.what());
     }
 }
 
-void Session::report_cut_off() { record({.kind = EventKind::rejected, .reason = aborted_, .sqlstate = "57P01"}); }
+void Session::report_cut_off() {
+    record({.kind = EventKind::rejected, .reason = *aborted_, .sqlstate = std::string(sqlstate(*aborted_))});
+}
 
 void Session::report_disconnected() {
     const RelayResult result = relay_->result();
     record_.bytes_from_client = result.bytes_from_client;
     record_.bytes_from_server = result.bytes_from_server;
     record({.kind = EventKind::disconnected,
-            .reason = aborted_.empty() ? std::string(label(result.end)) : aborted_,
+            .reason = aborted_.value_or(result.end),
             .duration = tls::since(record_.accepted)});
 }
 
@@ -100,11 +102,11 @@ void Session::settle_tls(bool logged_in) {
     services_.sources.tls_ended(record_.client_addr, !logged_in && !cancelled, Clock::now());
 }
 
-void Session::abort(std::string reason) {
-    aborted_ = std::move(reason);
+void Session::abort(Reason reason) {
+    aborted_ = reason;
     // Whoever waits for a login is told; within a relayed session nobody knows where a message
     // would end.
-    if (!established_ && can_hear_) client_.send(protocol::serialize(shutting_down().response));
+    if (!established_ && can_hear_) client_.send(protocol::serialize(refusal(Reason::shutting_down).response));
     client_.close();
     if (server_) server_->close();
     if (waiting_) waiting_->cancel();
@@ -119,7 +121,7 @@ tls::Awaitable<> Session::converse() {
         co_await forward_cancel(negotiation_->cancel_request());
         co_return;
     }
-    if (services_.draining) accepted_.refusal = std::make_unique<Refusal>(shutting_down());
+    if (services_.draining) accepted_.refusal = std::make_unique<Refusal>(refusal(Reason::shutting_down));
     if (accepted_.refusal) {
         co_await refuse(*accepted_.refusal);
         co_return;
@@ -159,8 +161,7 @@ tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request)
 // --- Ends
 
 tls::Awaitable<> Session::refuse(const Refusal& refusal) {
-    if (refusal.reason == protocol::label(protocol::Fault::tls_required))
-        services_.sources.clear_refused(identity(), Clock::now());
+    if (refusal.reason == Reason::tls_required) services_.sources.clear_refused(identity(), Clock::now());
     record({.kind = EventKind::rejected, .reason = refusal.reason, .sqlstate = refusal.response.sqlstate});
     spdlog::warn("{} {}: refused: {}", record_.session, record_.client_addr, refusal.response.message);
     co_await tell(refusal.response);

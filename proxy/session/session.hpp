@@ -58,7 +58,7 @@ class Session {
     /// For the audit, once the relay is over.
     void report_disconnected();
     /// Ends the session from outside, on its own thread.
-    void abort(std::string reason);
+    void abort(Reason reason);
 
    private:
     enum class Opening { startup, cancel, over };
@@ -112,7 +112,7 @@ class Session {
     bool probe_open_ = false;                    // what came of our certificate, real or not, is still to be told
     const tls::ServerContext* shown_ = nullptr;  // the one that the client leg's TLS was begun with
     std::shared_ptr<tls::Timer> waiting_;        // for something other than a stream
-    std::string aborted_;                        // the reason
+    std::optional<Reason> aborted_;              // from outside, and why
     std::optional<Relay> relay_;
 };
 

@@ -47,6 +47,7 @@ tls::Awaitable<> Session::log_in_upstream(const Negotiation& negotiation) {
         if (!last && attempts[i] && connection.failure->may_try_clear) continue;
         record_.upstream_addr = connection.failure->address;
         record({.kind = EventKind::upstream_failed,
+                .reason = connection.failure->reason,
                 .sqlstate = connection.failure->response.sqlstate,
                 .message = connection.failure->error,
                 .verify_error = connection.failure->verify_error});
@@ -91,15 +92,17 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
                 }};
         end = co_await authenticate(client_, *server_, login, options);
     } catch (const ServerLegError& error) {
-        if (!aborted_.empty()) throw tls::StreamError(tls::StreamError::Kind::reset, aborted_);  // it was us who closed
+        if (aborted_)
+            throw tls::StreamError(tls::StreamError::Kind::reset,
+                                   std::string(label(*aborted_)));  // it was us who closed
         end = LoginEnd::server_closed;
         broken = error.what();
     } catch (const tls::StreamError& error) {
-        if (error.kind() == tls::StreamError::Kind::timed_out || !aborted_.empty()) throw;
+        if (error.kind() == tls::StreamError::Kind::timed_out || aborted_) throw;
         end = LoginEnd::client_closed;
     }
-    if (!aborted_.empty() && end != LoginEnd::established)
-        throw tls::StreamError(tls::StreamError::Kind::reset, aborted_);
+    if (aborted_ && end != LoginEnd::established)
+        throw tls::StreamError(tls::StreamError::Kind::reset, std::string(label(*aborted_)));
     if (end == LoginEnd::server_closed && connection.prewarmed && !login.answered() && Clock::now() < deadline_)
         co_return false;
     record_.timings.login = tls::since(start);
@@ -114,10 +117,13 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
         case LoginEnd::client_closed:
             // Such as psql before it asks for a password, or a client that does not accept the
             // authentication offered.
-            record({.kind = EventKind::auth_failed, .message = "client closed the connection during login"});
+            record({.kind = EventKind::auth_failed,
+                    .reason = Reason::client_left,
+                    .message = std::string(sentence(Reason::client_left))});
             co_return true;
         case LoginEnd::refused:
             record({.kind = EventKind::auth_failed,
+                    .reason = Reason::server_denied,
                     .sqlstate = replace_control_characters(login.server_error().sqlstate),
                     .message = replace_control_characters(login.server_error().message)});
             co_await say_goodbye();
@@ -125,11 +131,17 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
         case LoginEnd::server_closed: {
             if (Clock::now() >= deadline_) throw tls::StreamError(tls::StreamError::Kind::timed_out, "timeout expired");
             const std::string error =
-                "server closed the connection unexpectedly" + (broken.empty() ? "" : ": " + broken);
-            record({.kind = EventKind::upstream_failed, .sqlstate = "08006", .message = error});
+                std::string(sentence(Reason::server_left)) + (broken.empty() ? "" : ": " + broken);
+            record({.kind = EventKind::upstream_failed,
+                    .reason = Reason::server_left,
+                    .sqlstate = std::string(sqlstate(Reason::server_left)),
+                    .message = error});
             spdlog::error("{} {}: {} during login", record_.session, record_.client_addr, error);
-            const protocol::ErrorResponse response{
-                .severity = "FATAL", .sqlstate = "08006", .message = error, .detail = "During login.", .hint = {}};
+            const protocol::ErrorResponse response{.severity = "FATAL",
+                                                   .sqlstate = std::string(sqlstate(Reason::server_left)),
+                                                   .message = error,
+                                                   .detail = "During login.",
+                                                   .hint = {}};
             co_await tell(response);
             co_return true;
         }
@@ -164,7 +176,7 @@ tls::Awaitable<protocol::ScramKey> Session::derive_key(protocol::KeyDerivation d
     waiting_ = std::make_shared<tls::Timer>(client_.socket().get_executor());
     const auto key = co_await services_.key_derivations.run(std::move(work), deadline_, waiting_);
     waiting_.reset();
-    if (!aborted_.empty()) throw tls::StreamError(tls::StreamError::Kind::reset, aborted_);
+    if (aborted_) throw tls::StreamError(tls::StreamError::Kind::reset, std::string(label(*aborted_)));
     if (!key && Clock::now() >= deadline_) throw tls::StreamError(tls::StreamError::Kind::timed_out, "timeout expired");
     if (!key) throw std::runtime_error("key derivation failed");
     co_return *key;
@@ -187,7 +199,10 @@ void Session::remember_scram(const protocol::Login& login, bool left) {
 
 tls::Awaitable<> Session::report_login_fault(const protocol::Login& login) {
     const Refusal why = refusal(login.fault(), replace_control_characters(record_.usename));
-    record({.kind = EventKind::auth_failed, .sqlstate = why.response.sqlstate, .message = why.response.message});
+    record({.kind = EventKind::auth_failed,
+            .reason = why.reason,
+            .sqlstate = why.response.sqlstate,
+            .message = why.response.message});
     if (client_.encrypted()) services_.sources.login_refused_over_tls(identity(), Clock::now());
     spdlog::warn("{} {}: login refused: {}", record_.session, record_.client_addr, why.response.message);
     server_.reset();

@@ -101,7 +101,7 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
             case Negotiation::Next::refuse: {
                 record_.negotiation = negotiation.kind();
                 can_hear_ = !negotiation.client_hello_seen();
-                const Refusal why = refusal(negotiation.fault());
+                const Refusal why = refusal(reason(negotiation.fault()));
                 if (negotiation.fault() == protocol::Fault::tls_required) took_startup(negotiation);
                 co_await refuse(why);
                 co_return Opening::over;
@@ -147,8 +147,8 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     }
     std::string error = handshake.error;
     if (client_.record().verify.code != X509_V_OK) error += ": client certificate: " + client_.record().verify.reason;
-    record({.kind = EventKind::tls_failed, .message = error});
-    spdlog::warn("{} {}: TLS handshake with the client failed: {}", record_.session, record_.client_addr, error);
+    record({.kind = EventKind::tls_failed, .reason = Reason::tls_failed, .message = error});
+    spdlog::warn("{} {}: {}: {}", record_.session, record_.client_addr, sentence(Reason::tls_failed), error);
     co_await say_goodbye();
     co_return false;
 }
@@ -244,7 +244,7 @@ void Session::judge_clear_client(const Negotiation& negotiation) {
 /// The client closed before its StartupMessage. In clear that is a port check and no news; around
 /// TLS it tells something.
 void Session::judge_closed_client(const Negotiation& negotiation, const std::string& error) {
-    if (!aborted_.empty()) return;  // it was us who closed
+    if (aborted_) return;  // it was us who closed
     if (!negotiation.ssl_requested() && !negotiation.direct()) return;
     const int alert = record_.ssl || client_.encrypted() ? client_.record().alert : -1;
     if (negotiation.next() == Negotiation::Next::peek) {
@@ -259,8 +259,8 @@ void Session::judge_closed_client(const Negotiation& negotiation, const std::str
         record_.evidence.push_back(record_.probe ? refused_silently(*record_.probe) : Evidence::tls_refused_silently);
         settle_probe(Probes::Outcome::left);
     }
-    record({.kind = EventKind::tls_failed, .message = error, .alert = alert});
-    spdlog::warn("{} {}: the client did not go on with TLS: {}", record_.session, record_.client_addr, error);
+    record({.kind = EventKind::tls_failed, .reason = Reason::tls_abandoned, .message = error, .alert = alert});
+    spdlog::warn("{} {}: {}: {}", record_.session, record_.client_addr, sentence(Reason::tls_abandoned), error);
 }
 
 }  // namespace proxy

@@ -9,13 +9,13 @@ using protocol::SslMode;
 using Clock = std::chrono::steady_clock;
 using Endpoint = asio::generic::stream_protocol::endpoint;
 
-constexpr const char* unable_to_connect = "08001";
-constexpr const char* connection_failure = "08006";
+constexpr Reason unable_to_connect = Reason::server_not_reached;
+constexpr Reason connection_failure = Reason::server_not_accepted;
 
 /// Why one address did not serve.
 struct AttemptFailure {
     std::string error;
-    const char* sqlstate = unable_to_connect;
+    Reason reason = unable_to_connect;
     std::optional<tls::VerifyFailure> verify{};
     bool suspicious = false;  ///< bytes that no honest server sends: clear text must not be tried after them
     std::string host{};
@@ -35,7 +35,7 @@ tls::Awaitable<std::optional<AttemptFailure>> request_tls(tls::Stream& stream, b
     // More than one byte before TLS was put there by somebody between us (CVE-2021-23222).
     if (answer[0] == 'S' && n > 1) {
         co_return AttemptFailure{.error = "received unencrypted data after SSL response: possible man-in-the-middle",
-                                 .sqlstate = connection_failure,
+                                 .reason = connection_failure,
                                  .suspicious = true};
     }
     if (answer[0] == 'S') co_return std::nullopt;
@@ -46,7 +46,7 @@ tls::Awaitable<std::optional<AttemptFailure>> request_tls(tls::Stream& stream, b
     // An ErrorResponse here may come from anybody: its text is not shown (CVE-2024-10977).
     co_return AttemptFailure{.error = answer[0] == 'E' ? "server sent an error response in answer to SSLRequest"
                                                        : "server sent an invalid response to SSLRequest",
-                             .sqlstate = connection_failure,
+                             .reason = connection_failure,
                              .suspicious = true};
 }
 
@@ -57,7 +57,7 @@ tls::Awaitable<std::optional<AttemptFailure>> start_tls(tls::Stream& stream, con
     if (handshake.end != tls::Handshake::End::complete) {
         AttemptFailure failure{handshake.error, connection_failure, {}};
         if (stream.record().verify.code != X509_V_OK) failure.verify = stream.record().verify;
-        if (handshake.end == tls::Handshake::End::timed_out) failure.sqlstate = unable_to_connect;
+        if (handshake.end == tls::Handshake::End::timed_out) failure.reason = unable_to_connect;
         co_return failure;
     }
     const unsigned char* alpn = nullptr;
@@ -151,18 +151,21 @@ std::string verify_hint(const tls::VerifyFailure& verify) {
 
 UpstreamFailure describe_failure(const AttemptFailure& last, const UpstreamRoute& route, std::string all_errors) {
     UpstreamFailure failure;
+    failure.reason = last.reason;
     failure.address = last.address;
-    failure.may_try_clear = std::string_view(last.sqlstate) == connection_failure && !last.suspicious;
+    failure.may_try_clear = last.reason == connection_failure && !last.suspicious;
     failure.error = std::move(all_errors);
-    failure.response = {.severity = "FATAL",
-                        .sqlstate = last.sqlstate,
-                        .message = "could not connect to upstream \"" + route.settings.name + "\": " + failure.error,
-                        .detail = {},
-                        .hint = {}};
+    failure.response = {
+        .severity = "FATAL",
+        .sqlstate = std::string(sqlstate(last.reason)),
+        .message = std::string(sentence(last.reason)) + " \"" + route.settings.name + "\": " + failure.error,
+        .detail = {},
+        .hint = {}};
     if (last.verify) {
         failure.verify_error = last.verify->reason;
-        failure.response.message = "certificate of upstream \"" + route.settings.name + "\" (" + last.host + ", " +
-                                   last.address + ") was refused: " + last.verify->reason;
+        failure.reason = Reason::server_certificate_rejected;
+        failure.response.message = std::string(sentence(failure.reason)) + " \"" + route.settings.name + "\" (" +
+                                   last.host + ", " + last.address + ") was refused: " + last.verify->reason;
         failure.response.detail = verify_detail(*last.verify, route);
         failure.response.hint = verify_hint(*last.verify);
     }

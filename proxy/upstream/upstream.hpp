@@ -9,6 +9,7 @@
 
 #include "protocol/messages.hpp"
 #include "protocol/startup.hpp"
+#include "proxy/observation/reason.hpp"
 #include "proxy/route/snapshot.hpp"
 #include "proxy/upstream/resolver.hpp"
 #include "tls/stream.hpp"
@@ -17,6 +18,7 @@ namespace proxy {
 
 /// What a client is told, and what the audit says, when there is no server connection.
 struct UpstreamFailure {
+    Reason reason = Reason::none;
     protocol::ErrorResponse response;
     std::string address;       ///< the one that `response` speaks of
     std::string error;         ///< every attempt, "; " between them

@@ -22,8 +22,8 @@ CONNECTED = """datname usename application_name replication protocol ssl version
                certificate_shown sslmode_min sslmode_max verifies weak evidence auth_method backend_pid upstream_addr upstream_ssl
                upstream_version upstream_cipher upstream_issuer upstream_anchor upstream_not_after upstream_sslmode timings_us""".split()
 DISCONNECTED = [*IDENTITY, *"duration_us bytes_from_client bytes_from_server reason sqlstate".split()]
-TLS_FAILED = "alert certificate_shown sni evidence error".split()
-AUTH_FAILED = [*IDENTITY, *"auth_method sqlstate message".split()]
+TLS_FAILED = "alert certificate_shown sni evidence error reason".split()
+AUTH_FAILED = [*IDENTITY, *"auth_method sqlstate message reason".split()]
 
 SCALE = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 

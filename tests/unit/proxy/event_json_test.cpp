@@ -195,7 +195,7 @@ TEST_CASE("a UNIX-domain client has no address and port -1") {
 
 TEST_CASE("disconnected tells how long, how much and why") {
     Event over = event(EventKind::disconnected);
-    over.reason = "client_closed";
+    over.reason = proxy::Reason::client_closed;
     over.duration = 1'500'000us;
     const json::object got = line(over);
     CHECK(keys(got) == with(with(in_every_line, identity),
@@ -233,7 +233,7 @@ TEST_CASE("auth_failed, rejected, upstream_failed and cancel tell their causes")
     }
     SECTION("rejected") {
         Event e = event(EventKind::rejected);
-        e.reason = "tls_required";
+        e.reason = proxy::Reason::tls_required;
         CHECK(line(e).at("reason") == "tls_required");
         CHECK(line(e).at("sqlstate").is_null());
     }

@@ -21,10 +21,10 @@ const std::vector<Fault> faults = {
 
 TEST_CASE("a refused login is told with reason, SQLSTATE and sentence") {
     for (const Fault fault : faults) {
-        const proxy::Refusal told = proxy::refusal(fault);
-        CAPTURE(told.reason);
-        CHECK(told.reason == protocol::label(fault));
-        CHECK(told.reason != "none");
+        const proxy::Refusal told = proxy::refusal(fault, "");
+        CAPTURE(label(told.reason));
+        CHECK(label(told.reason) == protocol::label(fault));
+        CHECK(told.reason != proxy::Reason::none);
         CHECK(told.response.severity == "FATAL");
         CHECK(told.response.sqlstate == protocol::sqlstate(fault));
         CHECK(told.response.sqlstate.size() == 5);
@@ -56,12 +56,40 @@ TEST_CASE("only a wrong password is told with the user's name") {
 }
 
 TEST_CASE("a limit that a server exceeds is told") {
-    CHECK(proxy::refusal(Fault::scram_iterations).response.detail == "The limit is 600000.");
+    CHECK(proxy::refusal(Fault::scram_iterations, "").response.detail == "The limit is 600000.");
 }
 
 TEST_CASE("who can do something about a refusal is told what") {
     for (const Fault fault : {Fault::channel_binding_hidden, Fault::password_in_clear, Fault::scram_iterations,
                               Fault::scram_secret, Fault::tls_required}) {
-        CHECK_FALSE(proxy::refusal(fault).response.hint.empty());
+        CHECK_FALSE(proxy::refusal(fault, "").response.hint.empty());
     }
+}
+
+TEST_CASE("who comes from an address that is not allowed is told where to add it") {
+    const auto told = proxy::address_not_allowed("main", "10.0.0.9");
+    CHECK(told.reason == proxy::Reason::address_not_allowed);
+    CHECK(told.response.sqlstate == "28000");
+    CHECK(told.response.message == "no entry in \"allow\" of listener \"main\" for host \"10.0.0.9\"");
+    CHECK(told.response.hint == "Add the address to listener.allow in pgairlock's configuration.");
+}
+
+TEST_CASE("a client too many is told which limit is reached") {
+    const auto told = proxy::too_many_connections("max_connections");
+    CHECK(told.reason == proxy::Reason::too_many_connections);
+    CHECK(told.response.sqlstate == "53300");
+    CHECK(told.response.message == "sorry, too many clients already");
+    CHECK(told.response.detail == "pgairlock's max_connections is reached.");
+    CHECK(told.response.hint == "Raise runtime.max_connections.");
+}
+
+TEST_CASE("who comes during the drain, or too late, is told in PostgreSQL's words") {
+    const auto ending = proxy::refusal(proxy::Reason::shutting_down).response;
+    CHECK(ending.sqlstate == "57P01");
+    CHECK(ending.message == "pgairlock is shutting down");
+    CHECK(ending.hint == "Connect again: another instance or the next one will answer.");
+    const auto late = proxy::refusal(proxy::Reason::login_timeout).response;
+    CHECK(late.sqlstate == "57014");
+    CHECK(late.message == "canceling authentication due to timeout");
+    CHECK(late.detail == "The login did not reach ReadyForQuery within client_login_timeout.");
 }

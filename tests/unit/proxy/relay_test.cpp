@@ -84,7 +84,7 @@ using namespace std::chrono_literals;
 using protocol::as_bytes;
 using protocol::as_text;
 using protocol::Buffer;
-using proxy::RelayEnd;
+using proxy::Reason;
 using proxy::RelayResult;
 using tls::End;
 using tls::Stream;
@@ -238,7 +238,7 @@ TEST_CASE("bytes pass both ways and are counted") {
         relay.settle();
         relay.server->close_send(true);
         relay.settle();
-        CHECK(relay.result().end == RelayEnd::client_closed);
+        CHECK(relay.result().end == Reason::client_closed);
         CHECK(relay.result().bytes_from_client == 8);
         CHECK(relay.result().bytes_from_server == 5);
     }
@@ -273,7 +273,7 @@ TEST_CASE("a client that said all it had to still hears the answer") {
         const auto answered = relay.hears(*relay.client);
         CHECK(answered.text() == "last answer");
         CHECK(answered.end == End::closed);
-        CHECK(relay.result().end == RelayEnd::client_closed);
+        CHECK(relay.result().end == Reason::client_closed);
     }
 }
 
@@ -288,7 +288,7 @@ TEST_CASE("a server that closes ends the session once the client has closed as w
     CHECK(heard.end == End::closed);
     relay.client->close();
     relay.settle();
-    CHECK(relay.result().end == RelayEnd::server_closed);
+    CHECK(relay.result().end == Reason::server_closed);
 }
 
 TEST_CASE("a client that holds its end after the server closed is let go after five seconds") {
@@ -297,7 +297,7 @@ TEST_CASE("a client that holds its end after the server closed is let go after f
     relay.server->close();
     const auto start = std::chrono::steady_clock::now();
     relay.wait_for_end();
-    CHECK(relay.result().end == RelayEnd::server_closed);
+    CHECK(relay.result().end == Reason::server_closed);
     const auto took = std::chrono::steady_clock::now() - start;
     CHECK(took >= 4900ms);
     CHECK(took < 15s);
@@ -312,7 +312,7 @@ TEST_CASE("an end without close_notify is passed on without one") {
     CHECK(relay.hears(*relay.server).end == End::closed);
     relay.server->close();
     relay.settle();
-    CHECK(relay.result().end == RelayEnd::client_closed);
+    CHECK(relay.result().end == Reason::client_closed);
 }
 
 TEST_CASE("a reset of one side ends both at once") {
@@ -322,7 +322,7 @@ TEST_CASE("a reset of one side ends both at once") {
         relay.says(*relay.server, "never read: closing over it is a reset");
         relay.client->reset();
         relay.settle();
-        CHECK(relay.result().end == RelayEnd::client_reset);
+        CHECK(relay.result().end == Reason::client_reset);
         CHECK(relay.hears(*relay.server).end != End::open);
     }
     SECTION("the server's") {
@@ -331,7 +331,7 @@ TEST_CASE("a reset of one side ends both at once") {
         relay.says(*relay.client, "never read");
         relay.server->reset();
         relay.settle();
-        CHECK(relay.result().end == RelayEnd::server_reset);
+        CHECK(relay.result().end == Reason::server_reset);
         CHECK(relay.hears(*relay.client).end != End::open);
     }
 }
@@ -346,7 +346,7 @@ TEST_CASE("a side that is gone when it is sent something ends both") {
     CHECK_FALSE(relay.over());
     relay.server->reset();
     relay.settle();
-    CHECK(relay.result().end == RelayEnd::server_reset);
+    CHECK(relay.result().end == Reason::server_reset);
 }
 
 TEST_CASE("broken TLS ends both and is blamed on its sender") {
@@ -356,7 +356,7 @@ TEST_CASE("broken TLS ends both and is blamed on its sender") {
     const std::string garbage = "this is no record";
     REQUIRE(::send(relay.client->socket().native_handle(), garbage.data(), garbage.size(), 0) > 0);
     relay.settle();
-    CHECK(relay.result().end == RelayEnd::client_tls_error);
+    CHECK(relay.result().end == Reason::client_tls_error);
     CHECK(relay.hears(*relay.server).end != End::open);
 }
 
@@ -366,7 +366,7 @@ TEST_CASE("a session in which nothing moves ends at its idle timeout") {
     const auto start = std::chrono::steady_clock::now();
     relay.wait_for_end();
     CHECK(std::chrono::steady_clock::now() - start >= 30ms);
-    CHECK(relay.result().end == RelayEnd::idle_timeout);
+    CHECK(relay.result().end == Reason::idle_timeout);
     CHECK(relay.hears(*relay.client).end != End::open);
     CHECK(relay.hears(*relay.server).end != End::open);
 }
@@ -381,7 +381,7 @@ TEST_CASE("bytes of either side put off the idle timeout") {
         CHECK_FALSE(relay.over());
     }
     relay.wait_for_end();
-    CHECK(relay.result().end == RelayEnd::idle_timeout);
+    CHECK(relay.result().end == Reason::idle_timeout);
     CHECK(relay.result().bytes_from_client == 4);
     CHECK(relay.result().bytes_from_server == 4);
 }
@@ -454,14 +454,14 @@ TEST_CASE("close_notify reaches a client that is behind") {
 }
 
 TEST_CASE("every end of a relay has a label of its own") {
-    CHECK(proxy::label(RelayEnd::client_closed) == "client_closed");
-    CHECK(proxy::label(RelayEnd::server_closed) == "server_closed");
-    CHECK(proxy::label(RelayEnd::client_reset) == "client_reset");
-    CHECK(proxy::label(RelayEnd::server_reset) == "server_reset");
-    CHECK(proxy::label(RelayEnd::client_tls_error) == "client_tls_error");
-    CHECK(proxy::label(RelayEnd::server_tls_error) == "server_tls_error");
-    CHECK(proxy::label(RelayEnd::failed) == "failed");
-    CHECK(proxy::label(RelayEnd::idle_timeout) == "idle_timeout");
+    CHECK(proxy::label(Reason::client_closed) == "client_closed");
+    CHECK(proxy::label(Reason::server_closed) == "server_closed");
+    CHECK(proxy::label(Reason::client_reset) == "client_reset");
+    CHECK(proxy::label(Reason::server_reset) == "server_reset");
+    CHECK(proxy::label(Reason::client_tls_error) == "client_tls_error");
+    CHECK(proxy::label(Reason::server_tls_error) == "server_tls_error");
+    CHECK(proxy::label(Reason::failed) == "failed");
+    CHECK(proxy::label(Reason::idle_timeout) == "idle_timeout");
 }
 
 #if PGAIRLOCK_COUNTS_ALLOCATIONS
@@ -520,7 +520,7 @@ TEST_CASE("a session that finds no memory for its queue ends alone, and says so"
     largest_allocation = 16 * 1024;
     relay.settle();
     largest_allocation = SIZE_MAX;
-    CHECK(relay.result().end == RelayEnd::failed);
+    CHECK(relay.result().end == Reason::failed);
     CHECK(relay.hears(*relay.client).end != End::open);
     CHECK(relay.hears(*relay.server).end != End::open);
 }
