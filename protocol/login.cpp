@@ -117,7 +117,7 @@ void Login::sasl_offer(Bytes body, LoginOutput& out) {
     if (scram && policy_.scram == ScramMode::terminate) {
         const ScramUser* user = policy_.user;
         const ScramSalt salt = user && user->secret ? user->secret->salt : ScramSalt{.salt = policy_.user_salt};
-        auth_bridge_ = "terminate";
+        auth_bridge_ = AuthBridge::terminate;
         scram_server_.emplace(policy_.crypto, policy_.client_end_point, salt);
         AuthenticationSASL ours;
         if (scram_server_->offers_plus()) ours.mechanisms.emplace_back(scram_sha_256_plus);
@@ -139,7 +139,7 @@ void Login::offer(AuthenticationSASL offer, LoginOutput& out) {
 
 void Login::ask_password(LoginOutput& out) {
     if (!policy_.password_is_safe) return fail(Fault::password_in_clear);
-    auth_bridge_ = "cleartext";
+    auth_bridge_ = AuthBridge::cleartext;
     append_authentication(out.to_client, AuthenticationCode::cleartext_password);
     ask_client(Expected::password);
 }

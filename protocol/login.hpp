@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "protocol/auth_bridge.hpp"
 #include "protocol/messages.hpp"
 #include "protocol/scram.hpp"
 #include "protocol/scram_mode.hpp"
@@ -81,9 +82,7 @@ class Login {
     /// How the server authenticated the user: scram-sha-256, scram-sha-256-plus, md5, password,
     /// gss, cert/trust; empty while unknown.
     const std::string& auth_method() const noexcept { return auth_method_; }
-    /// How SCRAM got there: "none" (the client's own), "cleartext" (by the password that we asked
-    /// for), "terminate".
-    std::string_view auth_bridge() const noexcept { return auth_bridge_; }
+    AuthBridge auth_bridge() const noexcept { return auth_bridge_; }
     /// The client's gs2 flag: 'n', 'y', 'p'; 0 when it sent none.
     char channel_binding() const noexcept { return channel_binding_; }
     /// The client is to choose a SASL mechanism: if it leaves instead, it may know none.
@@ -143,7 +142,7 @@ class Login {
     AuthenticationSASL our_offer_;
     std::string mechanism_;  // the client's choice
     std::string auth_method_;
-    std::string_view auth_bridge_ = "none";
+    AuthBridge auth_bridge_ = AuthBridge::none;
 
     std::optional<ScramServer> scram_server_;  // towards the client
     std::optional<ScramClient> scram_client_;  // towards the server

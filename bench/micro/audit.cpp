@@ -34,7 +34,7 @@ proxy::Event connected() {
     record.ja4 = "t13d301100_1d37bd780c83_5d9bdf3d9b1c";
     record.evidence = {protocol::Evidence::tls_startup};
     record.auth_method = "scram-sha-256";
-    record.auth_bridge = "cleartext";
+    record.auth_bridge = protocol::AuthBridge::cleartext;
     record.gs2_flag = 'p';
     record.backend_pid = 31337;
     record.upstream_addr = "10.20.1.7:5432";

@@ -120,7 +120,7 @@ void Inventory::absorb_connection(const Event& event, ClientChange& client) {
     ++client.connections;
     if (!record.ssl) ++client.plain;
     if (record.client_tls.weak) ++client.weak_tls;
-    if (record.auth_bridge == "cleartext") ++client.bridged;
+    if (record.auth_bridge == protocol::AuthBridge::cleartext) ++client.bridged;
     client.auth_method = record.auth_method;
     client.version = record.client_tls.version;
     if (auto* connections = row(client.days, {time / day_length, record.ssl ? record.client_tls.version : "plain"}))

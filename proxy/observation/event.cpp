@@ -29,7 +29,6 @@ std::size_t heap(const SessionRecord& r) noexcept {
                                     &r.sni,
                                     &r.ja4,
                                     &r.auth_method,
-                                    &r.auth_bridge,
                                     &r.upstream_addr,
                                     &r.upstream_tls.version,
                                     &r.upstream_tls.cipher,

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "protocol/auth_bridge.hpp"
 #include "protocol/evidence.hpp"
 #include "proxy/observation/process_owner.hpp"
 #include "proxy/observation/reason.hpp"
@@ -53,8 +54,8 @@ struct SessionRecord {
     std::optional<config::ProbeKind> probe;  ///< the certificate that was shown was not the real one
 
     std::string auth_method;
-    std::string auth_bridge = "none";  ///< how SCRAM got to the server: none, cleartext, terminate
-    char gs2_flag = 0;                 ///< channel binding flag of the client's SCRAM: n, y, p
+    protocol::AuthBridge auth_bridge = protocol::AuthBridge::none;
+    char gs2_flag = 0;  ///< channel binding flag of the client's SCRAM: n, y, p
     std::int64_t backend_pid = 0;
 
     std::string upstream_addr;

@@ -107,7 +107,7 @@ json::object timings(const Timings& t) {
 
 void add_authentication(json::object& line, const SessionRecord& record) {
     line["auth_method"] = text(record.auth_method);
-    line["auth_bridge"] = record.auth_bridge;
+    line["auth_bridge"] = protocol::to_string(record.auth_bridge);
     line["gs2_flag"] = record.gs2_flag ? json::value(std::string(1, record.gs2_flag)) : json::value(nullptr);
 }
 

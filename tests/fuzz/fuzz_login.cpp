@@ -120,7 +120,7 @@ void check_end(const Login& login, const LoginPolicy& policy) {
     check((login.next() == Next::failed) == (login.fault() != Fault::none));
     check(login.next() != Next::established || login.authenticated());
     check(!login.refused_at_once() || !login.authenticated());
-    if (login.auth_bridge() == "terminate" && login.authenticated()) check(policy.user != nullptr);
+    if (login.auth_bridge() == AuthBridge::terminate && login.authenticated()) check(policy.user != nullptr);
     if (login.key()) check(login.key()->key.size() >= 4 && login.key()->key.size() <= 256);
 }
 

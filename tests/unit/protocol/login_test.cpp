@@ -355,7 +355,7 @@ void keeps_the_secret(const Play& play) {
 /// The client gave us its password.
 void check_bridged(const Script& script, const std::string& auth_method, char flag, const LoginPolicy& policy) {
     const Play play = check_established(script, auth_method, policy);
-    CHECK(play.login.auth_bridge() == "cleartext");
+    CHECK(play.login.auth_bridge() == protocol::AuthBridge::cleartext);
     CHECK(play.login.channel_binding() == flag);
     CHECK_FALSE(play.login.asking_password());
     keeps_the_secret(play);
@@ -364,7 +364,7 @@ void check_bridged(const Script& script, const std::string& auth_method, char fl
 /// The client proved to us who it is, and we to the server.
 void check_terminated(const Script& script, const std::string& auth_method, char flag, const LoginPolicy& policy) {
     const Play play = check_established(script, auth_method, policy);
-    CHECK(play.login.auth_bridge() == "terminate");
+    CHECK(play.login.auth_bridge() == protocol::AuthBridge::terminate);
     CHECK(play.login.channel_binding() == flag);
     keeps_the_secret(play);
 }
@@ -612,7 +612,7 @@ TEST_CASE("auto: a client that does not bind channels is passed on") {
                                             .server(ok)
                                             .server(ready),
                                         "scram-sha-256", policy(ScramMode::automatic));
-    CHECK(play.login.auth_bridge() == "none");
+    CHECK(play.login.auth_bridge() == protocol::AuthBridge::none);
     CHECK(play.login.channel_binding() == 'n');
 }
 
@@ -625,7 +625,7 @@ TEST_CASE("auto: a client that could bind channels is passed on when the server 
                                             .server(ok)
                                             .server(ready),
                                         "scram-sha-256", policy(ScramMode::automatic));
-    CHECK(play.login.auth_bridge() == "none");
+    CHECK(play.login.auth_bridge() == protocol::AuthBridge::none);
     CHECK(play.login.channel_binding() == 'y');
 }
 
@@ -744,7 +744,7 @@ TEST_CASE("bridge: mechanisms that are not SCRAM pass through") {
     const std::string token = choice("OAUTHBEARER", "n,,auth=Bearer x");
     const Play play = check_established(Script().server(offer("OAUTHBEARER\0"s)).client(token).server(ok).server(ready),
                                         "oauthbearer", policy(ScramMode::bridge));
-    CHECK(play.login.auth_bridge() == "none");
+    CHECK(play.login.auth_bridge() == protocol::AuthBridge::none);
     CHECK(play.login.channel_binding() == 0);
 }
 
@@ -955,7 +955,7 @@ TEST_CASE("terminate: a server that offers no SCRAM-SHA-256 is left to the clien
     const std::string token = choice("OAUTHBEARER", "n,,auth=Bearer x");
     const Play play = check_established(Script().server(offer("OAUTHBEARER\0"s)).client(token).server(ok).server(ready),
                                         "oauthbearer", terminate(&ada));
-    CHECK(play.login.auth_bridge() == "none");
+    CHECK(play.login.auth_bridge() == protocol::AuthBridge::none);
 }
 
 TEST_CASE("terminate: SCRAM may cross a network in clear, as no password does") {
@@ -1118,7 +1118,7 @@ TEST_CASE("whatever is done about SCRAM, other methods pass through") {
         any.ask_at_once = true;
         const auto passes = [&](const Script& script, const std::string& auth_method) {
             const Play play = check_established(script, auth_method, any);
-            CHECK(play.login.auth_bridge() == "none");
+            CHECK(play.login.auth_bridge() == protocol::AuthBridge::none);
             CHECK(play.login.channel_binding() == 0);
         };
         passes(Script().server(ok).server(ready), "cert/trust");

@@ -63,7 +63,7 @@ SessionRecord full_record() {
     record.ja4 = "t13d1812pl_x_y";
     record.evidence = {protocol::Evidence::tls_startup, protocol::Evidence::client_certificate};
     record.auth_method = "scram-sha-256";
-    record.auth_bridge = "cleartext";
+    record.auth_bridge = protocol::AuthBridge::cleartext;
     record.gs2_flag = 'y';
     record.backend_pid = 4'000'000'000;
     record.upstream_addr = "10.0.0.2:5432";

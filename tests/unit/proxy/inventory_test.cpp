@@ -110,7 +110,7 @@ TEST_CASE("connections of one client are one row, by what they were") {
     Event weak = tls_login(noon + 1s);
     weak.record.client_tls.weak = true;
     weak.record.client_tls.version = "TLSv1";
-    weak.record.auth_bridge = "cleartext";
+    weak.record.auth_bridge = protocol::AuthBridge::cleartext;
     Event plain = event(EventKind::connected, {Evidence::clear_startup}, noon + 2s);
     plain.record.auth_method = "md5";
     store(inventory, {tls_login(), weak, plain});
