@@ -43,6 +43,12 @@ std::string_view to_string(Action action) noexcept;
 /// One sentence for whoever has to do it.
 std::string_view explain(Action action) noexcept;
 
+/// What connections ran over, by what should go away first.
+enum class Mode { clear, old_tls, tls12, tls13, other };
+
+/// `text`: as inventories have it, "plain" or the TLS version.
+Mode mode_of(std::string_view text) noexcept;
+
 /// What probing did to a client.
 struct ProbeCost {
     std::string kind;

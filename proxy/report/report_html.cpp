@@ -134,26 +134,19 @@ std::string head(const std::vector<Heading>& headings) {
 
 // --- The picture
 
-struct Mode {
+struct Band {
     const char* name;
     const char* css;
 };
 
-/// From the bottom up: what should go away first.
-constexpr std::array<Mode, 5> modes{{{"clear text", "m-plain"},
+/// One for each Mode, from the bottom up.
+constexpr std::array<Band, 5> bands{{{"clear text", "m-plain"},
                                      {"TLS below 1.2", "m-old"},
                                      {"TLS 1.2", "m-t12"},
                                      {"TLS 1.3", "m-t13"},
                                      {"other", "m-other"}}};
 
-std::size_t mode_index(const std::string& mode) {
-    if (mode == "plain") return 0;
-    if (mode == "SSLv3" || mode == "TLSv1" || mode == "TLSv1.1") return 1;
-    if (mode == "TLSv1.2") return 2;
-    return mode == "TLSv1.3" ? 3 : 4;
-}
-
-using Stack = std::array<std::uint64_t, modes.size()>;
+using Stack = std::array<std::uint64_t, bands.size()>;
 
 /// Each day as shares of its connections: what matters is what is left in clear, on a Sunday too.
 std::string picture(const ReportSummary& summary) {
@@ -176,18 +169,18 @@ std::string picture(const ReportSummary& summary) {
         Stack stack{};
         std::uint64_t total = 0;
         for (const auto& [mode, connections] : by_mode) {
-            stack[mode_index(mode)] += connections;
+            stack[static_cast<std::size_t>(mode_of(mode))] += connections;
             total += connections;
         }
         double y = top + height;
-        for (std::size_t i = 0; i < modes.size() && total > 0; ++i) {
+        for (std::size_t i = 0; i < bands.size() && total > 0; ++i) {
             if (stack[i] == 0) continue;
             const double part = height * static_cast<double>(stack[i]) / static_cast<double>(total);
             y -= part;
-            out += std::string("<rect class=\"") + modes[i].css + "\" x=\"" +
+            out += std::string("<rect class=\"") + bands[i].css + "\" x=\"" +
                    decimal(left + step * static_cast<double>(day - first)) + "\" y=\"" + decimal(y) + "\" width=\"" +
                    decimal(std::max(step - (step > 4 ? 1 : 0), 0.5)) + "\" height=\"" + decimal(part) + "\"><title>" +
-                   day_text(day) + ": " + number(stack[i]) + " of " + number(total) + " in " + modes[i].name +
+                   day_text(day) + ": " + number(stack[i]) + " of " + number(total) + " in " + bands[i].name +
                    "</title></rect>";
         }
     }
@@ -197,9 +190,9 @@ std::string picture(const ReportSummary& summary) {
         out += "<text x=\"" + decimal(x) + "\" y=\"207\" text-anchor=\"end\">" + day_text(last) + "</text>";
     }
     out += "</svg><p>";
-    for (const Mode& mode : modes) {
+    for (const Band& band : bands) {
         out += std::string("<span class=\"key\"><svg viewBox=\"0 0 10 10\" aria-hidden=\"true\"><rect class=\"") +
-               mode.css + "\" width=\"10\" height=\"10\"/></svg> " + mode.name + "</span>";
+               band.css + "\" width=\"10\" height=\"10\"/></svg> " + band.name + "</span>";
     }
     return out + "</p>";
 }

@@ -155,10 +155,9 @@ bool restrict_to(ReportClient& client, Microseconds since) {
     if (row.days.empty()) return true;
 
     // Ciphers are not in `days`; but versions are, and TLS 1.3 has no weak cipher.
-    const auto is_old = [](const std::string& mode) { return mode == "TLSv1" || mode == "TLSv1.1" || mode == "SSLv3"; };
     std::uint64_t old_versions = 0;
     for (const auto& [day, modes] : row.days) {
-        for (const auto& [mode, connections] : modes) old_versions += is_old(mode) ? connections : 0;
+        for (const auto& [mode, connections] : modes) old_versions += mode_of(mode) == Mode::old_tls ? connections : 0;
     }
     const std::uint64_t weak_ciphers = row.weak_tls > old_versions ? row.weak_tls - old_versions : 0;
     std::erase_if(row.days, [&](const auto& day) { return (day.first + 1) * day_length <= since; });
@@ -167,9 +166,9 @@ bool restrict_to(ReportClient& client, Microseconds since) {
     for (const auto& [day, modes] : row.days) {
         for (const auto& [mode, connections] : modes) {
             row.connections += connections;
-            if (mode == "plain") row.plain += connections;
-            if (mode == "TLSv1.2") tls12 += connections;
-            if (is_old(mode)) row.weak_tls += connections;
+            if (mode_of(mode) == Mode::clear) row.plain += connections;
+            if (mode_of(mode) == Mode::tls12) tls12 += connections;
+            if (mode_of(mode) == Mode::old_tls) row.weak_tls += connections;
         }
     }
     row.weak_tls += std::min(weak_ciphers, tls12);

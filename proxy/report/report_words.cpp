@@ -41,6 +41,13 @@ std::string_view to_string(Action action) noexcept {
     return "";
 }
 
+Mode mode_of(std::string_view text) noexcept {
+    if (text == "plain") return Mode::clear;
+    if (text == "SSLv3" || text == "TLSv1" || text == "TLSv1.1") return Mode::old_tls;
+    if (text == "TLSv1.2") return Mode::tls12;
+    return text == "TLSv1.3" ? Mode::tls13 : Mode::other;
+}
+
 std::string_view explain(Action action) noexcept {
     switch (action) {
         case Action::enable_tls:
