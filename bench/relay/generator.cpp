@@ -32,6 +32,12 @@ void Generator::spawn(std::size_t thread, tls::Awaitable<> work) {
     begun_.push_back(asio::co_spawn(workers_.at(thread), std::move(work), asio::use_future));
 }
 
+bool Generator::has_ended() const {
+    return std::any_of(begun_.begin(), begun_.end(), [](const std::future<void>& one) {
+        return one.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    });
+}
+
 void Generator::join(Duration limit) {
     const auto deadline = Clock::now() + limit;
     std::vector<std::future<void>> begun = std::exchange(begun_, {});

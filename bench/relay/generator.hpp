@@ -15,6 +15,8 @@ class Generator {
     std::size_t threads() const noexcept { return workers_.size(); }
     /// What `work` refers to must live until join.
     void spawn(std::size_t thread, tls::Awaitable<> work);
+    /// Something that was begun has ended, which work that is to go on does only by failing.
+    bool has_ended() const;
     /// Until everything that was begun has ended; then the first failure is thrown again. What
     /// takes longer than `limit` hangs: the threads are stopped for good, and that is thrown. So
     /// they are when what was begun does not end soon after an interrupt: Interrupted.

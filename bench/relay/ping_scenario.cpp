@@ -22,28 +22,43 @@ constexpr std::size_t connecting_at_a_time = 64;
 /// Of one that waits until its connection is due, for an interrupt: rare enough not to disturb what
 /// is measured.
 constexpr std::chrono::milliseconds longest_wait_for_due{500};
+/// How often the first answer is looked for, once the time is over.
+constexpr std::chrono::milliseconds look_for_answer{5};
 
-/// Counted is what begins and ends within.
+/// Counted is what begins and ends within. It is closed when its time is over and there was an
+/// answer: a slow server, or a busy machine, is measured by fewer of them, but not by none.
 class Window {
    public:
-    explicit Window(Duration length) : begin_(Clock::now() + warm_up), end_(begin_ + length) {}
+    explicit Window(Duration length) : begin_(Clock::now() + warm_up), due_(begin_ + length) {}
 
     Clock::time_point begin() const noexcept { return begin_; }
+    /// When its time is over.
+    Clock::time_point due() const noexcept { return due_; }
+    /// When it was closed; far away until then.
     Clock::time_point end() const noexcept { return end_; }
     bool holds(Clock::time_point from, Clock::time_point to) const noexcept { return from >= begin_ && to < end(); }
-    /// Now instead of when it was to be.
-    void end_early() noexcept { end_ = std::min(end(), Clock::now()); }
+    void close() noexcept { end_ = Clock::now(); }
+
+    bool has_answer() const noexcept { return has_answer_.load(std::memory_order_relaxed); }
+    void note_answer() noexcept {
+        if (!has_answer()) has_answer_.store(true, std::memory_order_relaxed);
+    }
 
    private:
     Clock::time_point begin_;
-    std::atomic<Clock::time_point> end_;
+    Clock::time_point due_;
+    std::atomic<Clock::time_point> end_ = Clock::time_point::max();
+    std::atomic<bool> has_answer_ = false;
 };
 
-tls::Awaitable<> ping_until_end(Session& session, const Window& window, Histogram& latencies) {
+tls::Awaitable<> ping_until_end(Session& session, Window& window, Histogram& latencies) {
     for (auto from = Clock::now(); from < window.end();) {
         co_await session.ping();
         const auto now = Clock::now();
-        if (window.holds(from, now)) latencies.record(now - from);
+        if (window.holds(from, now)) {
+            latencies.record(now - from);
+            window.note_answer();
+        }
         from = now;
     }
 }
@@ -56,35 +71,41 @@ std::string seconds_text(Duration duration) {
     return text.substr(0, seconds == std::floor(seconds) ? text.find('.') : text.find('.') + 2) + " s";
 }
 
-void sleep_until(Clock::time_point when) {
-    for (auto now = Clock::now(); now < when && !interrupted(); now = Clock::now()) {
+/// Not while there is nothing to wait for any more: after an interrupt, or when something failed.
+void sleep_until(Clock::time_point when, const Generator& generator) {
+    for (auto now = Clock::now(); now < when && !interrupted() && !generator.has_ended(); now = Clock::now()) {
         std::this_thread::sleep_until(std::min<Clock::time_point>(when, now + longest_sleep));
     }
 }
 
-/// Sleeps through the window, which an interrupt ends early, while the threads work, and waits for
-/// them. They refer to the caller's variables: whatever fails here, they have to end first.
+/// Sleeps until the window is to be closed, which an interrupt does early, while the threads work,
+/// and waits for them. They refer to the caller's variables: whatever fails here, they have to end
+/// first.
 Spent watch(Generator& generator, const Subject& subject, Window& window) {
     Spent spent;
     std::exception_ptr failure;
     try {
-        sleep_until(window.begin());
+        sleep_until(window.begin(), generator);
         const SpentMeter meter(subject);
-        sleep_until(window.end());
-        window.end_early();
+        sleep_until(window.due(), generator);
+        for (const auto limit = window.due() + patience; !window.has_answer() && Clock::now() < limit;) {
+            if (interrupted() || generator.has_ended()) break;
+            std::this_thread::sleep_for(look_for_answer);
+        }
+        window.close();
         spent = meter.spent();
     } catch (const std::exception&) {
         failure = std::current_exception();
-        window.end_early();
+        window.close();
     }
-    generator.join(window.end() - window.begin() + patience);
+    generator.join(patience);
     if (failure) std::rethrow_exception(failure);
     return spent;
 }
 
-[[noreturn]] void fail_without_answers(Duration duration) {
+[[noreturn]] void fail_without_answers(const Window& window) {
     if (interrupted()) throw Interrupted();
-    throw std::runtime_error("not one answer within " + seconds_text(duration));
+    throw std::runtime_error("not one answer within " + seconds_text(window.end() - window.begin()));
 }
 
 /// One connection of those that are made at a fixed rate: login, query, close.
@@ -133,7 +154,7 @@ Scenario ping_scenario(const ScenarioOptions& options, unsigned clients, unsigne
         if (idle > 0) wait_until_quiet(subject);
         Histogram all;
         for (const Histogram& one : latencies) all.add(one);
-        if (all.count() == 0) fail_without_answers(duration);
+        if (all.count() == 0) fail_without_answers(window);
         const auto trips = static_cast<double>(all.count());
         const auto cost = spent.process_cpu ? std::optional(*spent.process_cpu / trips * 1e6) : std::nullopt;
         return {trips / spent.seconds,
@@ -177,7 +198,7 @@ Scenario busy_among_idle_scenario(const ScenarioOptions& options) {
         const Spent spent = watch(generator, subject, window);
         busy.close();
         idle.close();
-        if (latencies.count() == 0) fail_without_answers(options.duration);
+        if (latencies.count() == 0) fail_without_answers(window);
         return {static_cast<double>(latencies.count()) / spent.seconds,
                 microseconds(latencies.percentile(50)),
                 microseconds(latencies.percentile(99)),

@@ -6,11 +6,11 @@
 namespace bench {
 
 std::optional<Clock::time_point> Schedule::next(Clock::time_point now) noexcept {
-    if (over(now)) return std::nullopt;
+    if (over(now) && taken_ > 0) return std::nullopt;
     const std::uint64_t index = taken_++;
     if (load_.connections > 0 && index >= load_.connections) return std::nullopt;
     const Clock::time_point when = load_.rate > 0 ? due(index) : now;
-    if (over(when)) return std::nullopt;
+    if (over(when) && index > 0) return std::nullopt;
     ++begun_;
     return when;
 }

@@ -31,7 +31,8 @@ class Schedule {
     Schedule(const Load& load, Clock::time_point start) noexcept : load_(load), start_(start) {}
 
     /// When the caller's next connection is due, which in the open loop may be before `now`;
-    /// nullopt: there is none any more.
+    /// nullopt: there is none any more. The first is due however late it is asked for, so that a
+    /// busy machine's measurement is of at least one connection.
     std::optional<Clock::time_point> next(Clock::time_point now) noexcept;
     /// Connections that were due within the duration but were never begun: the target cannot keep
     /// up. `end`: when the last client ended.

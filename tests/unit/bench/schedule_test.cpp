@@ -22,6 +22,15 @@ TEST_CASE("closed loop: the next connection is due when it is asked for, until t
     CHECK(schedule.unstarted(start + 6s) == 0);
 }
 
+TEST_CASE("the first connection is due however late it is asked for") {
+    Schedule closed(Load{.duration = 1s}, start);
+    CHECK(closed.next(start + 3s) == start + 3s);
+    CHECK_FALSE(closed.next(start + 3s).has_value());
+    Schedule open(Load{.duration = 1s, .rate = 10}, start);
+    CHECK(open.next(start + 3s) == start);
+    CHECK_FALSE(open.next(start + 3s).has_value());
+}
+
 TEST_CASE("so many connections and no more") {
     Schedule schedule(Load{.connections = 2}, start);
     CHECK(schedule.next(start).has_value());
