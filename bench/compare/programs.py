@@ -57,7 +57,7 @@ class Process:
     def start(self) -> None:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
-        end = time.monotonic() + 20
+        end = time.monotonic() + 90
         while True:
             try:
                 return self.is_up()

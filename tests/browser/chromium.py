@@ -18,7 +18,7 @@ def executable() -> str | None:
 class Page:
     """One tab. `complaints` are whatever the console would show: errors, warnings, violations of the page's policy."""
 
-    def __init__(self, deadline: float = 60):
+    def __init__(self, deadline: float = 300):
         self.deadline = time.monotonic() + deadline
         self.complaints = []
         self.requests = []
@@ -95,7 +95,7 @@ class Page:
         os.close(self.to)
         os.close(self.answers)
         try:
-            self.process.wait(timeout=5)  # it ends with its pipe
+            self.process.wait(timeout=60)  # it ends with its pipe
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rows import Client, Version, programs
 
-START_TIMEOUT = 60  # seconds; a JVM on a busy machine
-LOGIN_TIMEOUT = 25  # the program itself gives up after 10
+START_TIMEOUT = 300  # seconds; a JVM on a busy machine
+LOGIN_TIMEOUT = 120  # the program itself gives up after 60
 NOT_SUPPORTED = "not supported by the driver"
 
 
@@ -51,7 +51,7 @@ class Program:
         """End of file on its input is the order to leave."""
         self._process.stdin.close()
         try:
-            if self._process.wait(10):
+            if self._process.wait(60):
                 raise Broken(f"exit status {self._process.returncode}\n{self.errors()}")
         finally:
             self.kill()
@@ -59,7 +59,7 @@ class Program:
     def kill(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
         self._process.stdout.close()
 
     def errors(self) -> str:

@@ -75,7 +75,7 @@ class Audit:
         self._read += len(data)
         return [json.loads(line) for line in data.splitlines()]
 
-    def settled(self, timeout=5.0) -> list[dict]:
+    def settled(self, timeout=60.0) -> list[dict]:
         """The events of a login that is over: at least one says how it ended, and whoever was connected has left."""
         events, end = [], time.monotonic() + timeout
         while True:

@@ -19,6 +19,7 @@ from harness.config import configuration
 from harness.fake_upstream import FakeUpstream, server_context
 from harness.pki import Pki
 from harness.proxy import Proxy
+from harness.waiting import PATIENCE
 from harness.wire import Client
 
 
@@ -76,9 +77,8 @@ def clear_cluster(root, template):
 
 
 @pytest.fixture(autouse=True)
-def time_limit(request):
-    marker = request.node.get_closest_marker("bounded")
-    with bounded(marker.args[0] if marker else 60):
+def time_limit():
+    with bounded(600):
         yield
 
 
@@ -174,7 +174,7 @@ def connect():
         address = getattr(where, "address", where)
         host, port = address if isinstance(address, tuple) else (os.path.dirname(address), address.rpartition(".")[2])
         options = {"password": PASSWORDS.get(user), "host": host, **options}
-        connection = psycopg2.connect(port=port, user=user, dbname=dbname, sslmode=sslmode, connect_timeout=20,
+        connection = psycopg2.connect(port=port, user=user, dbname=dbname, sslmode=sslmode, connect_timeout=PATIENCE,
                                       gssencmode="disable", **options)
         connection.autocommit = True
         connections.append(connection)
@@ -197,4 +197,4 @@ def pg():
 def client_environment(where, user, sslmode, dbname="postgres", host=None, sslrootcert="") -> dict[str, str]:
     address = getattr(where, "address", where)
     return {**os.environ, "PGHOST": host or address[0], "PGPORT": str(address[1]), "PGUSER": user, "PGDATABASE": dbname, "PGSSLMODE": sslmode,
-            "PGSSLROOTCERT": str(sslrootcert), "PGPASSWORD": PASSWORDS.get(user, ""), "PGGSSENCMODE": "disable", "PGCONNECT_TIMEOUT": "20"}
+            "PGSSLROOTCERT": str(sslrootcert), "PGPASSWORD": PASSWORDS.get(user, ""), "PGGSSENCMODE": "disable", "PGCONNECT_TIMEOUT": str(PATIENCE)}

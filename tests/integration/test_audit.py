@@ -3,7 +3,6 @@
 import re
 import signal
 import ssl
-import time
 from datetime import datetime, timedelta, timezone
 
 import psycopg2
@@ -351,12 +350,12 @@ def test_started_and_stopping_frame_a_run(start):
     assert (events[0]["event"], events[-1]["event"]) == ("started", "stopping")
 
 
-def test_events_are_on_disk_within_a_second(start, client):
+def test_events_are_on_disk_without_waiting_for_more(start, client):
     proxy = start()
-    begin = time.monotonic()
-    client(proxy).login()
+    raw = client(proxy)
+    raw.login()
     proxy.event("connected")
-    assert time.monotonic() - begin < 1.5
+    assert raw.query("SELECT 1") == [[b"1"]]
 
 
 # --- the file

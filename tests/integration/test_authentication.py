@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import psycopg2
@@ -20,6 +19,7 @@ from harness.waiting import until
 from harness.wire import mechanisms
 
 SECRET = PASSWORDS["scram_user"]
+CROWD = 40
 BRIDGED = ("scram-sha-256-plus", "cleartext", "y")
 ASKED_AT_ONCE = ("scram-sha-256-plus", "cleartext", None)
 PASSED_ON = ("scram-sha-256", "none", "n")
@@ -194,9 +194,7 @@ def test_the_costliest_passwords_are_only_wrong_ones(start, client, character):
     proxy = start()
     raw = asked(client(proxy).negotiate("sslrequest"))
     raw.send(messages.password("a" + character * (65_500 // len(character.encode()))))
-    begin = time.monotonic()
     assert raw.fatal().sqlstate == "28P01"
-    assert programs.sanitized() or time.monotonic() - begin < 5
     client(proxy).negotiate("sslrequest").login("scram_user", gs2="y")
 
 
@@ -351,7 +349,7 @@ def test_a_bridged_password_does_not_stay_in_memory(start, client, scram_role, m
     raw = client(proxy).negotiate(how)
     raw.login(user, password, gs2="y")
     assert raw.query("SELECT 1") == [[b"1"]]
-    until(lambda: not in_memory(proxy, password.encode()), timeout=2)
+    until(lambda: not in_memory(proxy, password.encode()))
     assert in_memory(proxy, user.encode())
 
 
@@ -468,10 +466,8 @@ def test_a_server_that_lies_gets_neither_password_nor_proof(start, client, fake,
     server = fake(lying(server_tls, lie))
     proxy = start([server.host])
     raw = asked(client(proxy).negotiate("sslrequest"))
-    begin = time.monotonic()
     raw.send(messages.password(SECRET))
     error = raw.fatal()
-    assert programs.sanitized() or time.monotonic() - begin < 1
     assert error.sqlstate == sqlstate and words in error.message, error.fields
     event = proxy.event("auth_failed")
     assert (event["sqlstate"], *authenticated(event)) == (sqlstate, *BRIDGED)
@@ -566,7 +562,7 @@ def hangs_after_the_challenge(peer, server, first):
 @pytest.mark.parametrize("where", [hangs, hangs_after_the_challenge])
 def test_a_server_that_hangs_within_scram_is_given_up(start, client, fake, server_tls, where):
     server = fake(lying(server_tls, where))
-    proxy = start([server.host], runtime={"client_login_timeout": "500ms"})
+    proxy = start([server.host], runtime={"client_login_timeout": "3s"})
     raw = asked(client(proxy).negotiate("sslrequest"))
     raw.send(messages.password(SECRET))
     assert raw.fatal().sqlstate == "57014"
@@ -574,18 +570,18 @@ def test_a_server_that_hangs_within_scram_is_given_up(start, client, fake, serve
 
 
 def test_a_client_that_never_gives_its_password_is_given_up(start, client, fake, server_tls):
-    proxy = start([fake(offering(server_tls)).host], runtime={"client_login_timeout": "500ms"})
+    proxy = start([fake(offering(server_tls)).host], runtime={"client_login_timeout": "3s"})
     assert asked(client(proxy).negotiate("sslrequest")).fatal().sqlstate == "57014"
 
 
 @pytest.mark.skipif(programs.sanitized(), reason="a sanitizer makes logins too slow for the timeout that this is about")
 def test_derivations_that_nobody_waits_for_any_more_are_left_out(start, client, fake, server_tls):
-    """Seconds of work for logins that were given up: the next one does not wait for it."""
+    """Much work for logins that were given up: the next one does not wait for it."""
     decent = ScramServer(SECRET)
 
     def script(peer):
         peer.open(server_tls)
-        if server.peers.index(peer) < 12:
+        if server.peers.index(peer) < 100:
             _, first = peer.sasl(PLUS, PLAIN)
             hangs_after_the_challenge(peer, ScramServer(SECRET, iterations=600_000), first)
         else:
@@ -594,10 +590,11 @@ def test_derivations_that_nobody_waits_for_any_more_are_left_out(start, client, 
             peer.serve()
 
     server = fake(script)
-    proxy = start([server.host], runtime={"client_login_timeout": "1s"})
-    crowd = [asked(client(proxy)) for _ in range(12)]
-    for raw in crowd:
-        raw.send(messages.password(SECRET))
+    proxy = start([server.host], runtime={"client_login_timeout": "5s"})
+    crowd = []
+    for _ in range(100):
+        crowd.append(asked(client(proxy)))
+        crowd[-1].send(messages.password(SECRET))
     for raw in crowd:
         assert raw.fatal().sqlstate == "57014"
     client(proxy).login("scram_user", gs2="y")
@@ -789,11 +786,10 @@ def test_bridged_logins_that_are_broken_off_leave_nothing_behind(start, client):
         for raw in crowd:
             raw.send(messages.password(SECRET))
             getattr(raw, ending)()
-        until(lambda: proxy.sockets() == 0, timeout=10)
+        until(lambda: proxy.sockets() == 0)
     client(proxy).negotiate("sslrequest").login("scram_user", gs2="y")
 
 
-@pytest.mark.bounded(120)
 @pytest.mark.skipif(programs.sanitized(), reason="a sanitizer's speed says nothing")
 def test_200_bridged_logins_do_not_hold_up_a_session(start, client, scram_role):
     """Five times PostgreSQL's iterations, so that the work takes seconds: on the threads of the sessions, nothing else would move."""
@@ -804,49 +800,56 @@ def test_200_bridged_logins_do_not_hold_up_a_session(start, client, scram_role):
     working.login()
     for raw in crowd:
         raw.send(messages.password(password))
-    delays, waiting = [], crowd
+    answers, waiting = 0, crowd
     while waiting := [raw for raw in waiting if raw.is_silent(0)]:
-        before = time.monotonic()
         assert working.query("SELECT 1") == [[b"1"]]
-        delays.append(time.monotonic() - before)
-    assert len(delays) > 10, "no crowd"
-    assert max(delays) < 0.25
+        answers += 1
+    assert answers > 10, "it waited for the crowd, or there was none"
     for raw in crowd:
         raw.finish_login(user)
 
 
 @pytest.fixture
 def crowd_in_derivations(start, client, fake, server_tls):
-    """A proxy whose derivations each take a good part of a second, one after the other, and clients that wait for them."""
+    """A proxy whose derivations each take a good part of a second, few at a time, and clients that wait for them."""
     def make(aborted=0, **runtime):
-        proxy = start([fake(lying(server_tls, hangs_after_the_challenge, iterations=600_000)).host], runtime=runtime)
-        crowd = [asked(client(proxy).negotiate("sslrequest")) for _ in range(10)]
+        server = fake(lying(server_tls, hangs_after_the_challenge, iterations=600_000))
+        proxy = start([server.host], runtime=runtime)
+        crowd = [asked(client(proxy).negotiate("sslrequest")) for _ in range(CROWD)]
         for raw in crowd:
             raw.send(messages.password(SECRET))
         for raw in crowd[:aborted]:
             raw.abort()
-        time.sleep(0.1)
+        until(lambda: any(b"r=" in peer.heard for peer in server.peers), what="a challenge")
         proxy.signal(signal.SIGTERM)
         proxy.wait_for_log("draining")
-        return proxy
+        return proxy, server
     return make
 
 
 def test_the_end_does_not_wait_for_derivations(crowd_in_derivations):
     """However many threads there are: each has such sessions."""
-    crowd_in_derivations(aborted=5, drain_timeout="100ms", threads=5).expect_exit(0, timeout=2.1)
+    proxy, server = crowd_in_derivations(aborted=CROWD // 2, drain_timeout="100ms", threads=5)
+    proxy.expect_exit(0)
+    assert proofs(server) < CROWD // 2
 
 
 def test_a_second_signal_in_the_middle_of_derivations_ends_the_program(crowd_in_derivations):
-    proxy = crowd_in_derivations(aborted=5)
+    proxy, server = crowd_in_derivations(aborted=CROWD // 2, drain_timeout="1h")
     proxy.signal(signal.SIGTERM)
-    proxy.expect_exit(0, timeout=2)
+    proxy.expect_exit(0)
+    assert proofs(server) < CROWD // 2
 
 
 def test_logins_that_the_end_broke_off_in_a_derivation_are_recorded(crowd_in_derivations):
-    proxy = crowd_in_derivations(drain_timeout="0s")
+    proxy, _ = crowd_in_derivations(drain_timeout="0s")
     proxy.expect_exit(0)
-    assert len(proxy.events("rejected", 0, reason="shutting_down")) == 10
+    assert len(proxy.events("rejected", 0, reason="shutting_down")) == CROWD
+
+
+def proofs(server) -> int:
+    """Derivations that came to their end: so many servers were sent a client-final-message."""
+    return sum(b",p=" in peer.heard for peer in server.peers)
 
 
 def test_a_login_that_the_end_broke_off_is_not_the_servers_fault(start, client, fake, server_tls):

@@ -8,7 +8,6 @@ import pty
 import re
 import signal
 import subprocess
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 
 from harness import programs
 from harness.cluster import PASSWORDS, WRONG_PASSWORD
-from harness.waiting import until
+from harness.waiting import PATIENCE, until
 
 BENCH = Path(programs.PGAIRLOCK).parents[1] / "bench/pgairlock-bench"
 pytestmark = pytest.mark.skipif(programs.sanitized(), reason="the sanitizers' builds are of the proxy")
@@ -158,7 +157,7 @@ def test_at_a_fixed_rate_waiting_for_a_client_counts(cluster):
     target, = json.loads(done.stdout)["targets"]
     assert target["phases"]["overall"]["max_us"] > 700_000
     assert target["phases"]["total"]["max_us"] > 600_000
-    assert target["phases"]["tcp"]["p50_us"] < 50_000
+    assert target["phases"]["tcp"]["p50_us"] < target["phases"]["overall"]["p50_us"] / 2
 
 
 def test_threads(cluster):
@@ -176,12 +175,10 @@ def test_sigint_ends_the_measurement_with_a_report(cluster):
     process = subprocess.Popen(programs.with_death_signal([str(BENCH), "connect", conninfo("direct", cluster, application_name="interrupted"),
                                                            "--duration", "1h", "--format", "json"]), stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
-    until(lambda: backends_of(cluster, "interrupted") > 20, timeout=20, what="connections")
-    before = time.monotonic()
+    until(lambda: backends_of(cluster, "interrupted") > 20, what="connections")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=15)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
-    assert time.monotonic() - before < 10
     document = json.loads(out)
     assert document["interrupted"] is True
     assert document["targets"][0]["connections"] > 0
@@ -241,7 +238,7 @@ def test_failures_in_the_middle_are_counted(cluster, scram_role):
     role = scram_role("Secret-limited-8812")
     cluster.sql(f'ALTER ROLE "{role}" CONNECTION LIMIT 2')
     done = bench(conninfo("direct", cluster, role), "--clients", "5", "--connections", "20", "--repetitions", "1",
-                 "--query", "SELECT pg_sleep(0.05)", "--format", "json", password="Secret-limited-8812")
+                 "--query", "SELECT pg_sleep(0.3)", "--format", "json", password="Secret-limited-8812")
     assert any("53300" in error for error in errors_of(done)["direct"])
     target, = json.loads(done.stdout)["targets"]
     assert target["connections"] + target["failed"] == 20
@@ -337,7 +334,7 @@ def test_table(cluster, start):
 def test_progress_on_a_terminal(cluster):
     ours, theirs = pty.openpty()
     done = subprocess.run([str(BENCH), "connect", conninfo("direct", cluster), "--connections", "2", "--repetitions", "1"],
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs, timeout=30, check=False)
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs, timeout=PATIENCE, check=False)
     os.close(theirs)
     assert done.returncode == 0
     assert b"1/1 direct: 2 connections" in os.read(ours, 4096)

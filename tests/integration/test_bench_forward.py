@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import programs
-from harness.waiting import until
+from harness.waiting import PATIENCE, until
 
 BENCH = Path(programs.PGAIRLOCK).parents[1] / "bench/pgairlock-bench"
 pytestmark = pytest.mark.skipif(programs.sanitized(), reason="the sanitizers' builds are of the proxy")
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(programs.sanitized(), reason="the sanitizers' bu
 @pytest.fixture
 def server():
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(10)
+        listening.settimeout(PATIENCE)
         yield listening
 
 
@@ -31,16 +31,16 @@ def forward(directory, server):
     with open(out, "wb") as file:
         command = [str(BENCH), "forward", "--to", f"127.0.0.1:{server.getsockname()[1]}"]
         process = subprocess.Popen(programs.with_death_signal(command), stdin=subprocess.DEVNULL, stdout=file)
-    found = until(lambda: re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", out.read_text()), timeout=15, what="the null proxy")
+    found = until(lambda: re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", out.read_text()), what="the null proxy")
     yield "127.0.0.1", int(found[1])
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE) == 0
 
 
 def pair(forward, server):
-    client = socket.create_connection(forward, 30)
+    client = socket.create_connection(forward, PATIENCE)
     near, _ = server.accept()
-    near.settimeout(30)
+    near.settimeout(PATIENCE)
     return client, near
 
 

@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import psycopg2
@@ -17,7 +18,7 @@ import pytest
 
 from harness import messages, programs
 from harness.cluster import PASSWORDS, WRONG_PASSWORD
-from harness.waiting import until
+from harness.waiting import PATIENCE, until
 from harness.wire import tls_context
 
 BENCH = Path(programs.PGAIRLOCK).parents[1] / "bench/pgairlock-bench"
@@ -32,13 +33,13 @@ class Serve:
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
             command = [str(BENCH), "serve", "--listen", "127.0.0.1:0", *map(str, arguments)]
             self.process = subprocess.Popen(programs.with_death_signal(command), stdin=subprocess.DEVNULL, stdout=out, stderr=err)
-        found = until(lambda: re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", self.out.read_text()), timeout=15, what="the null backend")
+        found = until(lambda: re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", self.out.read_text()), what="the null backend")
         self.address = "127.0.0.1", int(found[1])
         self.host = f"127.0.0.1:{found[1]}"
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(10) == 0, self.err.read_text()
+        assert self.process.wait(PATIENCE) == 0, self.err.read_text()
         assert self.err.read_text() == ""
 
 
@@ -134,7 +135,7 @@ def test_errors_are_told_and_the_session_goes_on(serve, connect, client):
     messages.startup("someone") + messages.query("COPY FROM STDIN") + messages.query("now"), messages.startup("someone") + messages.query("x") * 50000,
 ], ids=range(10))
 def test_hostile_bytes_end_one_connection(serve, connect, sent):
-    with socket.create_connection(serve.address, 10) as hostile:
+    with socket.create_connection(serve.address, PATIENCE) as hostile:
         try:
             hostile.sendall(sent)
             hostile.shutdown(socket.SHUT_WR)
@@ -165,13 +166,12 @@ def test_the_proxy_relays_copies_exactly(serve, start, connect, sslmode):
 
 # --- relay
 
-@pytest.mark.bounded(120)
 @pytest.mark.parametrize("sslmode", ["disable", "require"])
 def test_relay_measures_every_workload(serve, start, sslmode):
     proxy = start([serve.host])
     options = ["--repetitions", "2", "--copy-mb", "5", "--copy-clients", "2", "--duration", "300ms", "--clients", "1,4", "--idle", "50",
                "--connect-rate", "20", "--workload", "busy-among-idle,copy-out,copy-in,ping", "--workload", "idle", "--format", "json"]
-    done = relay(target("direct", serve, sslmode), target("proxy", proxy, sslmode), "--pid", f"proxy={proxy.process.pid}", *options, timeout=100)
+    done = relay(target("direct", serve, sslmode), target("proxy", proxy, sslmode), "--pid", f"proxy={proxy.process.pid}", *options)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["failure"] is None
@@ -191,7 +191,7 @@ def test_relay_measures_every_workload(serve, start, sslmode):
     assert results["copy-out", 2]["proxy"]["mb_per_second"]["ratio"]["median"] > 0
     for row in (("ping", 1), ("ping", 4), ("busy-among-idle", 1)):
         figures = {metric: values["spread"] for metric, values in results[row]["direct"].items()}
-        assert 0 < figures["latency_p50_us"]["median"] <= figures["latency_p99_us"]["median"] < 300_000
+        assert 0 < figures["latency_p50_us"]["median"] <= figures["latency_p99_us"]["median"]
     assert results["ping", 4]["direct"]["cpu_us_per_round_trip"]["spread"] is None
     if not programs.sanitized():
         assert 5 < results["idle", 50]["proxy"]["rss_kib_per_connection"]["values"][0] < 200
@@ -217,6 +217,23 @@ def test_round_trips_are_measured_beside_idle_connections(serve, start):
     assert all(result["targets"]["proxy"]["round_trips_per_second"]["values"][0] > 0 for result in results)
     proxy.events("disconnected", 1 + 1 + 2 + 31 + 32)
     assert most_at_a_time(proxy) >= 32
+
+
+def test_round_trips_that_take_longer_than_the_duration_are_measured_all_the_same(fake):
+    def script(peer):
+        peer.open(None)
+        peer.ready()
+        while peer.message()[0] == b"Q":
+            time.sleep(0.2)
+            peer.send(messages.message(b"C", b"SLOW\0") + messages.READY_FOR_QUERY)
+
+    server = fake(script)
+    done = relay(f"slow=host=127.0.0.1 port={server.port} sslmode=disable", "--workload", "ping", "--clients", "1,2", "--duration", "1ms",
+                 "--repetitions", "1", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    for result in json.loads(done.stdout)["results"]:
+        figures = {metric: values["values"][0] for metric, values in result["targets"]["slow"].items()}
+        assert figures["latency_p50_us"] >= 200_000 and 0 < figures["round_trips_per_second"] <= result["clients"] * 5
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -279,7 +296,7 @@ class Running:
             self.process = subprocess.Popen(programs.with_death_signal(command), stdin=subprocess.DEVNULL, stdout=stdout, stderr=err, text=True)
 
     def wait_for_progress(self) -> None:
-        until(lambda: "repetition 1" in self.progress.read_text() or self.process.poll() is not None, timeout=30, what="a repetition")
+        until(lambda: "repetition 1" in self.progress.read_text() or self.process.poll() is not None, what="a repetition")
 
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
@@ -290,7 +307,7 @@ class Running:
 
     def report(self) -> dict:
         """As an interrupt ends it."""
-        out, _ = self.process.communicate(timeout=30)
+        out, _ = self.process.communicate(timeout=PATIENCE)
         assert self.process.returncode == 0, self.progress.read_text()
         document = json.loads(out)
         assert document["interrupted"] is True and document["failure"] is None
@@ -319,7 +336,7 @@ def test_the_round_trips_until_sigint_are_counted(serve, directory, workload):
     # At one connection per second most of those that make them sleep for long.
     running = Running(serve, directory, "--workload", workload, "--clients", "1", "--idle", "3", "--connect-rate", "1", "--duration", "1h")
     # One client and its server take turns: the server's CPU time is less than the time that has passed, of which 0.3 s are not counted.
-    until(lambda: cpu_seconds(serve.process) > 0.6 or running.process.poll() is not None, timeout=50, what="round trips")
+    until(lambda: cpu_seconds(serve.process) > 0.6 or running.process.poll() is not None, what="round trips")
     running.interrupt()
     result, = running.report()["results"]
     assert len(round_trips(result)) == 1 and round_trips(result)[0] > 0
@@ -327,14 +344,14 @@ def test_the_round_trips_until_sigint_are_counted(serve, directory, workload):
 
 def test_a_copy_that_sigint_cuts_is_not_counted(serve, directory):
     running = Running(serve, directory, "--workload", "copy-out", "--copy-mb", "1000000")
-    until(lambda: cpu_seconds(serve.process) > 0.2 or running.process.poll() is not None, timeout=30, what="a copy")
+    until(lambda: cpu_seconds(serve.process) > 0.2 or running.process.poll() is not None, what="a copy")
     running.interrupt()
     assert running.report()["results"] == []
 
 
 def test_sigint_does_not_wait_for_a_server_that_hangs(serve, directory):
     running = Running(serve, directory, "--workload", "ping", "--clients", "1", "--duration", "1h")
-    until(lambda: cpu_seconds(serve.process) > 0.1 or running.process.poll() is not None, timeout=30, what="round trips")
+    until(lambda: cpu_seconds(serve.process) > 0.1 or running.process.poll() is not None, what="round trips")
     serve.process.send_signal(signal.SIGSTOP)
     try:
         running.interrupt()
@@ -354,9 +371,9 @@ def test_the_second_sigint_ends_relay_at_once(serve, directory):
     running.wait_for_progress()
     assert running.catches_interrupts()
     running.interrupt()
-    until(lambda: not running.catches_interrupts(), timeout=30, what="the first SIGINT")
+    until(lambda: not running.catches_interrupts(), what="the first SIGINT")
     running.interrupt()
-    assert running.process.wait(30) == -signal.SIGINT
+    assert running.process.wait(PATIENCE) == -signal.SIGINT
     os.close(readable)
     os.close(writable)
 

@@ -21,7 +21,6 @@ def databases(cluster):
         cluster.sql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.mark.bounded(180)
 @pytest.mark.parametrize("sslmode", ["disable", "require"])
 def test_pg_dump_into_pg_restore(start, pg, cluster, databases, directory, sslmode):
     source, target = databases
@@ -30,17 +29,16 @@ def test_pg_dump_into_pg_restore(start, pg, cluster, databases, directory, sslmo
                    FROM generate_series(1, 200000) i; ALTER TABLE data ADD PRIMARY KEY (id)""", database=source)
     programs.run(["bash", "-c", f"set -o pipefail; {programs.postgres_bin()}/pg_dump -Fc -Z0 {source} | "
                                 f"{programs.postgres_bin()}/pg_restore -d {target} --no-owner"],
-                 env=client_environment(proxy, "repl_user", sslmode), timeout=150)
+                 env=client_environment(proxy, "repl_user", sslmode))
     summary = "SELECT count(*), md5(string_agg(id || text, ',' ORDER BY id)) FROM data"
     assert cluster.sql(summary, database=target) == cluster.sql(summary, database=source)
 
 
-@pytest.mark.bounded(120)
 @pytest.mark.parametrize("sslmode", ["disable", "require"])
 def test_pg_basebackup_takes_a_backup_that_verifies(start, pg, directory, sslmode):
     target = directory / "backup"
     proxy = start()
-    pg("pg_basebackup", proxy, "-D", target, "-X", "stream", "-c", "fast", "--no-sync", user="repl_user", sslmode=sslmode, timeout=100)
+    pg("pg_basebackup", proxy, "-D", target, "-X", "stream", "-c", "fast", "--no-sync", user="repl_user", sslmode=sslmode)
     programs.run([programs.postgres_bin() / "pg_verifybackup", target])
     assert any(event["replication"] for event in proxy.events("connected", 2))
 
@@ -56,7 +54,7 @@ def test_pg_recvlogical_receives_changes(start, pg, cluster, databases, director
     receiver = subprocess.Popen([program, *slot, "--start", "-f", directory / "received", "-F", "0"], env=environment)
     try:
         cluster.sql("INSERT INTO changes VALUES ('through both legs')", database=database)
-        until(lambda: (directory / "received").exists() and "through both legs" in (directory / "received").read_text(), timeout=15)
+        until(lambda: (directory / "received").exists() and "through both legs" in (directory / "received").read_text())
         assert proxy.events("connected")[0]["replication"]
     finally:
         receiver.terminate()
@@ -74,9 +72,9 @@ def test_a_subscription_through_the_proxy_replicates(start, cluster, clear_clust
     clear_cluster.sql(f"""CREATE SUBSCRIPTION through_proxy CONNECTION 'host=127.0.0.1 port={proxy.port} user=repl_user
                           dbname={database} sslmode=require' PUBLICATION all_of_it""")
     try:
-        until(lambda: clear_cluster.sql("SELECT 1 FROM shared WHERE id = 1"), timeout=20)
+        until(lambda: clear_cluster.sql("SELECT 1 FROM shared WHERE id = 1"))
         cluster.sql("INSERT INTO shared VALUES (2, 'after')", database=database)
-        until(lambda: clear_cluster.sql("SELECT 1 FROM shared WHERE id = 2"), timeout=20)
+        until(lambda: clear_cluster.sql("SELECT 1 FROM shared WHERE id = 2"))
     finally:
         clear_cluster.sql("DROP SUBSCRIPTION through_proxy")
 

@@ -50,7 +50,7 @@ def test_a_changed_certificate_is_picked_up_by_itself(start, client, shown, pki,
     session = client(proxy).negotiate("sslrequest")
     session.login()
     files.install(pki.leaf(pki.front, "proxy.renewed", HERE))
-    until(lambda: shown(proxy) != before, timeout=10, interval=0.2)
+    until(lambda: shown(proxy) != before, interval=0.2)
     assert session.query("SELECT 1") == [[b"1"]]
     assert proxy.events("reloaded")
 
@@ -61,7 +61,7 @@ def test_a_certificate_rewritten_in_place_is_picked_up_too(start, shown, pki, fi
     renewed = pki.leaf(pki.front, "proxy.renewed", HERE)
     files.cert.write_bytes(renewed.cert.read_bytes())
     files.key.write_bytes(renewed.key.read_bytes())
-    until(lambda: shown(proxy) != before, timeout=10, interval=0.2)
+    until(lambda: shown(proxy) != before, interval=0.2)
 
 
 def test_a_certificate_behind_a_swapped_symlink_is_picked_up_too(start, shown, pki, directory):
@@ -75,7 +75,7 @@ def test_a_certificate_behind_a_swapped_symlink_is_picked_up_too(start, shown, p
     before = shown(proxy)
     os.symlink("two", directory / "data.new")
     os.rename(directory / "data.new", directory / "data")
-    until(lambda: shown(proxy) != before, timeout=10, interval=0.2)
+    until(lambda: shown(proxy) != before, interval=0.2)
 
 
 def test_sighup_reloads_the_certificate(start, shown, pki, files):
@@ -83,7 +83,7 @@ def test_sighup_reloads_the_certificate(start, shown, pki, files):
     before = shown(proxy)
     files.install(pki.leaf(pki.front, "proxy.renewed", HERE))
     proxy.signal(signal.SIGHUP)
-    proxy.events("reloaded", timeout=2)
+    proxy.events("reloaded")
     assert shown(proxy) != before
 
 
@@ -137,7 +137,7 @@ def test_a_new_upstream_ca_is_picked_up_by_itself(start, client, pki, directory)
         except ErrorResponse:
             return None
 
-    until(works, timeout=10, interval=0.2)
+    until(works, interval=0.2)
 
 
 def test_an_upstream_ca_that_was_taken_away_is_no_longer_trusted(start, client, pki, directory):
@@ -172,11 +172,11 @@ def test_a_watched_file_that_becomes_a_folder_is_told_and_watched_further(start,
     proxy = start(upstream={"sslrootcert": [str(bundle)]})
     bundle.unlink()
     bundle.mkdir()
-    proxy.events("reload_failed", timeout=10)
+    proxy.events("reload_failed")
     client(proxy).login()
     bundle.rmdir()
     bundle.write_text(pki.old.cert.read_text() + pki.new.cert.read_text())
-    proxy.events("reloaded", timeout=10)
+    proxy.events("reloaded")
     client(proxy).login()
 
 

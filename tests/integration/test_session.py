@@ -14,7 +14,7 @@ from harness import messages, programs
 from harness.cluster import WRONG_PASSWORD
 from harness.fake_upstream import server_context
 from harness.messages import ErrorResponse
-from harness.waiting import until
+from harness.waiting import PATIENCE, until
 
 SSLMODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 TLS_WAYS = ["sslrequest", "direct"]
@@ -188,7 +188,6 @@ def test_notifications_arrive(start, connect):
 # --- backpressure
 
 
-@pytest.mark.bounded(120)
 @pytest.mark.parametrize("how", ["plain", "sslrequest"])
 def test_a_client_that_does_not_read_costs_no_memory(start, client, how):
     proxy = start()
@@ -215,7 +214,7 @@ def test_a_server_that_does_not_read_costs_no_memory(start, client, fake, pki, h
         peer.start_tls(context)
         peer.packet()
         peer.ready()
-        go_on.wait(30)
+        go_on.wait(PATIENCE)
         peer.received = len(peer.until_closed())
 
     server = fake(script)
@@ -260,7 +259,7 @@ def test_a_reset_in_the_middle_of_a_result_ends_the_backend(start, client, clust
     raw.send(messages.query("SELECT repeat('z', 1000000) FROM generate_series(1, 1000)"))
     raw.receive(100_000)
     raw.abort()
-    until(lambda: not cluster.has_backend(pid), timeout=10)
+    until(lambda: not cluster.has_backend(pid))
 
 
 def test_a_half_closed_client_still_gets_its_result(start, client):
@@ -310,17 +309,16 @@ def test_a_server_that_resets_closes_the_client(start, client, fake, pki):
 
 
 def test_an_idle_session_ends_after_idle_timeout_and_a_busy_one_does_not(start, client, cluster):
-    proxy = start(listener={"idle_timeout": "1s"})
+    proxy = start(listener={"idle_timeout": "4s"})
     idle, busy = client(proxy), client(proxy)
     pid = idle.login().backend_pid
     busy.login()
-    for _ in range(8):
-        busy.query("SELECT 1")
-        time.sleep(0.25)
     begin = time.monotonic()
+    while idle.is_silent(0.1):
+        busy.query("SELECT 1")
+    assert time.monotonic() - begin > 3
     while idle.receive_some():
         pass
-    assert time.monotonic() - begin < 3
     until(lambda: not cluster.has_backend(pid))
     assert busy.query("SELECT 2") == [[b"2"]]
     assert "idle" in proxy.event("disconnected", client_port=idle.port)["reason"]
@@ -330,8 +328,9 @@ def test_nodelay_keeps_small_round_trips_fast(start, client):
     """Nagle against delayed acknowledgement would cost 40 ms a query."""
     raw = client(start()).negotiate("sslrequest")
     raw.login()
-    begin = time.monotonic()
-    for _ in range(50):
-        raw.send(messages.query("SELECT 1"))
-        raw.rows()
-    assert time.monotonic() - begin < (5 if programs.sanitized() else 1)
+    spent = []
+    for _ in range(200):
+        begin = time.monotonic()
+        raw.query("SELECT 1")
+        spent.append(time.monotonic() - begin)
+    assert min(spent[100:]) < 0.035  # the first are acknowledged at once in any case

@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import ssl
-import statistics
 import time
 
 import psycopg2
@@ -388,8 +387,8 @@ def test_the_time_of_a_refusal_does_not_tell_who_is_known(terminating, users, cl
             raw.error()
             times.append(time.monotonic() - begin)
             raw.close()
-    medians = [statistics.median(times) for times in spent.values()]
-    assert max(medians) < 3 * min(medians), spent
+    fastest = [min(times) for times in spent.values()]  # what else the machine has to do slows most of them, but not all
+    assert max(fastest) < 3 * min(fastest), spent
 
 
 @pytest.fixture
@@ -478,9 +477,9 @@ def test_changes_are_picked_up_by_themselves_and_broken_ones_are_not(terminating
 
     assert not gets_in(role, ROLE_SECRET)
     users({"scram_user": SECRET, role: ROLE_SECRET})
-    until(lambda: gets_in(role, ROLE_SECRET), timeout=8, interval=0.2)
+    until(lambda: gets_in(role, ROLE_SECRET), interval=0.2)
     users({}, more=f'"scram_user" "{SECRET}'.encode())
-    message = proxy.events("reload_failed", timeout=8)[0]["message"]
+    message = proxy.events("reload_failed")[0]["message"]
     assert "userlist.txt" in message and ":2" in message
     assert gets_in("scram_user", SECRET) and gets_in(role, ROLE_SECRET)
     assert session.query("SELECT 1") == [[b"1"]]

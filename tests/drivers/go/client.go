@@ -65,7 +65,7 @@ func serve(driver string, try attempt) {
 }
 
 func judge(wanted login, try attempt) report {
-	answer, err := within(10*time.Second, wanted, try)
+	answer, err := within(60*time.Second, wanted, try)
 	if err != nil {
 		runtime.GC() // lib/pq leaves the socket of a server that it does not trust lying
 	}

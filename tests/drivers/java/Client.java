@@ -30,7 +30,7 @@ import org.postgresql.util.PSQLException;
  * newer driver and asks at run time which properties there are. The key of a client certificate must be PKCS#8 ("BEGIN PRIVATE KEY").
  */
 public class Client {
-    private static final int LIMIT_SECONDS = 10;
+    private static final int LIMIT_SECONDS = 60;
 
     public static void main(String[] arguments) throws Exception {
         var in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));

@@ -6,7 +6,7 @@ use DBD::Pg;
 use JSON::PP;
 
 my $json = JSON::PP->new->canonical->utf8;
-my $timeout = 10;
+my $timeout = 60;
 local $| = 1;
 
 say $json->encode({driver => 'DBD::Pg', version => "$DBD::Pg::VERSION", detail => 'libpq ' . libpq()});

@@ -5,7 +5,7 @@ import json
 import signal
 import sys
 
-TIMEOUT = 10  # seconds for one login
+TIMEOUT = 60  # seconds for one login
 
 
 class NotSupported(Exception):

@@ -11,6 +11,7 @@ import psycopg2
 
 from . import programs
 from .pki import Certificate
+from .waiting import PATIENCE, until
 
 # Long and unlike anything else, so that one search through logs and audit files finds a leak.
 PASSWORDS = {
@@ -103,7 +104,7 @@ class Cluster:
         """At once: the data is thrown away, so no checkpoint is needed."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGQUIT)
-            self.process.wait(20)
+            self.process.wait(PATIENCE)
 
     @property
     def host(self) -> str:
@@ -132,8 +133,13 @@ class Cluster:
     def has_backend(self, pid: int) -> bool:
         return bool(self.sql("SELECT 1 FROM pg_stat_activity WHERE pid = %s", pid))
 
+    def wait_until_asleep(self, pid: int) -> None:
+        """Until that backend is in the middle of its pg_sleep, where a cancel finds it."""
+        until(lambda: self.sql("SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'", pid),
+              what=f"backend {pid} sleeps")
+
     def _ready(self) -> bool:
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end and self.process.poll() is None:
             try:
                 self.admin().close()

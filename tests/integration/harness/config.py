@@ -13,7 +13,9 @@ def configuration(pki, hosts, *, tls=None, listener=None, upstream=None, **table
             "upstream": "orders",
             "tls": {"mode": "allow", "cert_file": str(pki.proxy.cert), "key_file": str(pki.proxy.key)},
         }],
-        "upstream": {"orders": {"hosts": list(hosts), "sslmode": "verify-full", "sslrootcert": [str(pki.new.cert)]}},
+        "upstream": {"orders": {"hosts": list(hosts), "sslmode": "verify-full", "sslrootcert": [str(pki.new.cert)],
+                                # The default is short for a machine with much else to do.
+                                "connect_timeout": "60s"}},
     }
     _merge(config["listener"][0], listener or {})
     _merge(config["listener"][0]["tls"], tls or {})

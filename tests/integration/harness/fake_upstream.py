@@ -7,6 +7,7 @@ import threading
 
 from . import messages
 from .scram import ScramServer
+from .waiting import PATIENCE
 
 
 def server_context(certificate, *, client_ca=None, alpn=None, maximum=None) -> ssl.SSLContext:
@@ -160,7 +161,7 @@ class FakeUpstream:
             except OSError:
                 pass
         for thread in self._threads:
-            thread.join(5)
+            thread.join(PATIENCE)
         if self._failures:
             raise self._failures[0]
 
@@ -170,7 +171,7 @@ class FakeUpstream:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
-            sock.settimeout(30)
+            sock.settimeout(PATIENCE)
             peer = Peer(sock)
             self.peers.append(peer)
             thread = threading.Thread(target=self._run, args=(peer,), daemon=True)

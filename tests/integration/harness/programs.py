@@ -35,7 +35,7 @@ def with_death_signal(command: list[str]) -> list[str]:
     return ["setpriv", "--pdeathsig", "KILL", "--", *command]
 
 
-def run(command, *, check=True, timeout=60, **options) -> subprocess.CompletedProcess:
+def run(command, *, check=True, timeout=300, **options) -> subprocess.CompletedProcess:
     """Runs a program to its end with its output as text; `check` turns a failure into an assertion with that output."""
     options.setdefault("stdin", subprocess.DEVNULL)
     if "input" in options:

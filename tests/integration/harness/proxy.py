@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import programs, secrets
 from .config import to_toml
-from .waiting import until
+from .waiting import PATIENCE, until
 
 LISTENING = re.compile(r"^(?:.* info )?listening on (\S+) -> (\S+) \((\S+)\)$", re.MULTILINE)
 SANITIZER = ("ERROR: AddressSanitizer", "runtime error:", "WARNING: ThreadSanitizer", "LeakSanitizer")
@@ -43,7 +43,7 @@ class Proxy:
 
     # --- starting and stopping
 
-    def wait_until_listening(self, count=1, timeout=20) -> "Proxy":
+    def wait_until_listening(self, count=1, timeout=PATIENCE) -> "Proxy":
         end = time.monotonic() + timeout
         while len(self.addresses) < count:
             assert self.process.poll() is None, f"exited with {self.process.returncode}\n{self.stdout()}\n{self.log()}"
@@ -54,7 +54,7 @@ class Proxy:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def expect_exit(self, code: int, timeout=15) -> None:
+    def expect_exit(self, code: int, timeout=PATIENCE) -> None:
         self.expected_exit = code
         assert self.process.wait(timeout) == code, self.log()
 
@@ -63,11 +63,11 @@ class Proxy:
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
             try:
-                self.process.wait(20)
+                self.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 self.process.send_signal(signal.SIGABRT)
-                self.process.wait(10)
-                raise AssertionError(f"still running 20 s after SIGTERM\n{self.log()}") from None
+                self.process.wait(PATIENCE)
+                raise AssertionError(f"still running {PATIENCE} s after SIGTERM\n{self.log()}") from None
         self.check_invariants()
 
     def check_invariants(self) -> None:
@@ -82,7 +82,7 @@ class Proxy:
     def kill(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
 
     # --- where it listens
 
@@ -107,7 +107,7 @@ class Proxy:
     def log(self) -> str:
         return (self.directory / "stderr").read_text(errors="replace")
 
-    def wait_for_log(self, pattern: str, timeout=5) -> str:
+    def wait_for_log(self, pattern: str, timeout=PATIENCE) -> str:
         found = until(lambda: re.search(pattern, self.log(), re.IGNORECASE), timeout=timeout, what=f"log line /{pattern}/")
         return found.group(0)
 
@@ -119,7 +119,7 @@ class Proxy:
         """Complete lines only: the last may be half written."""
         return [json.loads(line) for line in self.audit_text().split("\n")[:-1]]
 
-    def events(self, name: str, count=1, timeout=5, **fields) -> list[dict]:
+    def events(self, name: str, count=1, timeout=PATIENCE, **fields) -> list[dict]:
         """At least `count` events of that name having these field values, waited for."""
         def matching():
             return [event for event in self.all_events()
@@ -130,7 +130,7 @@ class Proxy:
             time.sleep(0.02)
         return matching()
 
-    def event(self, name: str, timeout=5, **fields) -> dict:
+    def event(self, name: str, timeout=PATIENCE, **fields) -> dict:
         """The one event of that name."""
         found = self.events(name, 1, timeout, **fields)
         assert len(found) == 1, found

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from . import messages, secrets
 from .cluster import PASSWORDS
 from .scram import ScramClient, end_point
+from .waiting import PATIENCE
 
 
 def tls_context(*, ca=None, alpn=None, minimum=None, maximum=None, ciphers=None, certificate=None) -> ssl.SSLContext:
@@ -47,7 +48,7 @@ class Login:
 
 
 class Client:
-    def __init__(self, address, *, chunk=None, timeout=20.0, source=None, receive_buffer=None):
+    def __init__(self, address, *, chunk=None, timeout=PATIENCE, source=None, receive_buffer=None):
         """`address`: (host, port), or a path. `chunk`: bytes per send, with a pause between, so that they arrive apart."""
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_STREAM)
@@ -113,7 +114,7 @@ class Client:
         self._ahead = data[count:] + self._ahead
         return bytes(data[:count])
 
-    def is_silent(self, seconds=0.3) -> bool:
+    def is_silent(self, seconds: float) -> bool:
         return not self._ahead and not select.select([self.sock], [], [], seconds)[0]
 
     def expect_closed(self) -> None:

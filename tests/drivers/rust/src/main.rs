@@ -22,7 +22,7 @@ async fn main() -> Result<(), Failure> {
 }
 
 async fn report(wanted: &Value) -> Value {
-    let result = match tokio::time::timeout(Duration::from_secs(10), answer(wanted)).await {
+    let result = match tokio::time::timeout(Duration::from_secs(60), answer(wanted)).await {
         Ok(Ok(answer)) if answer == format!("{}:42", text(wanted, "user")) => Ok(()),
         Ok(Ok(answer)) => Err(format!("unexpected answer: {answer}").into()),
         Ok(Err(failure)) => Err(failure),
