@@ -4,15 +4,16 @@
 #include <cctype>
 #include <charconv>
 
+#include "protocol/backend_messages.hpp"
+
 namespace bench {
 namespace {
 
 using protocol::Buffer;
 using protocol::Bytes;
-using protocol::Writer;
 
-/// In upper case, without a semicolon at the end. Queries are short (max_body), and those that are
-/// no COPY are not looked at.
+/// In upper case, without a semicolon at the end. Queries are short (max_framed_body), and those
+/// that are no COPY are not looked at.
 std::vector<std::string> words_of(std::string_view text) {
     std::vector<std::string> words{""};
     for (const char c : text) {
@@ -35,54 +36,24 @@ bool is_copy(std::string_view text) {
                       [](char wanted, char c) { return wanted == std::toupper(static_cast<unsigned char>(c)); });
 }
 
-/// `body`: void (Writer&).
-template <class Body>
-void append_message(Buffer& out, char type, Body body) {
-    Writer writer(out);
-    writer.u8(static_cast<std::uint8_t>(type));
-    const std::size_t length = writer.begin_length();
-    body(writer);
-    writer.end_length(length);
+void append_error(Buffer& out, const char* severity, const char* sqlstate, const char* message) {
+    append(out, protocol::ErrorResponse{
+                    .severity = severity, .sqlstate = sqlstate, .message = message, .detail = {}, .hint = {}});
 }
 
 void append_complete(Buffer& out, const std::string& tag) {
-    append_message(out, 'C', [&](Writer& writer) { writer.cstring(tag); });
-    append_message(out, 'Z', [](Writer& writer) { writer.u8('I'); });
+    protocol::append_command_complete(out, tag);
+    protocol::append_ready_for_query(out);
 }
 
-void append_error(Buffer& out, const char* severity, const char* sqlstate, const char* message) {
-    const Buffer bytes = serialize(protocol::ErrorResponse{
-        .severity = severity, .sqlstate = sqlstate, .message = message, .detail = {}, .hint = {}});
-    out.insert(out.end(), bytes.begin(), bytes.end());
-}
-
-void append_ready(Buffer& out) {
-    append_message(out, 'Z', [](Writer& writer) { writer.u8('I'); });
-}
-
-/// CopyOutResponse or CopyInResponse: text, one column.
-void append_copy_response(Buffer& out, char type) {
-    constexpr std::array<std::uint8_t, 5> one_text_column{0, 0, 1, 0, 0};
-    append_message(out, type, [&](Writer& writer) { writer.bytes(one_text_column); });
-}
-
-/// One column of type int4, one row: RowDescription, DataRow, CommandComplete, ReadyForQuery.
+/// One column of type int4, one row. Made once: a round trip is to cost next to nothing.
 const Buffer& one_row() {
     static const Buffer answer = [] {
         Buffer out;
-        append_message(out, 'T', [](Writer& writer) {
-            constexpr std::array<std::uint8_t, 2> one{0, 1};
-            // Table 0, column 0, type 23 (int4) of 4 bytes, modifier -1, text.
-            constexpr std::array<std::uint8_t, 18> int4{0,  0, 0, 0,    0,    0,    0,    0, 0,
-                                                        23, 0, 4, 0xff, 0xff, 0xff, 0xff, 0, 0};
-            writer.bytes(one);
-            writer.cstring("?column?");
-            writer.bytes(int4);
-        });
-        append_message(out, 'D', [](Writer& writer) {
-            constexpr std::array<std::uint8_t, 7> text_1{0, 1, 0, 0, 0, 1, '1'};
-            writer.bytes(text_1);
-        });
+        const protocol::Column column{.name = "?column?", .type = protocol::ColumnType::int4};
+        protocol::append_row_description(out, {&column, 1});
+        const std::optional<std::string_view> value = "1";
+        protocol::append_data_row(out, {&value, 1});
         append_complete(out, "SELECT 1");
         return out;
     }();
@@ -120,16 +91,10 @@ void NullBackend::append_welcome(Buffer& out, std::uint32_t pid) {
         {"standard_conforming_strings", "on"},
     };
     for (const auto& [name, value] : parameters) {
-        append_message(out, 'S', [&](Writer& writer) {
-            writer.cstring(name);
-            writer.cstring(value);
-        });
+        protocol::append_parameter_status(out, name, value);
     }
-    append_message(out, 'K', [&](Writer& writer) {
-        writer.u32(pid);
-        writer.u32(~pid);
-    });
-    append_ready(out);
+    protocol::append_backend_key_data(out, pid, ~pid);
+    protocol::append_ready_for_query(out);
 }
 
 void NullBackend::answer(Bytes& bytes, Buffer& out) {
@@ -139,7 +104,7 @@ void NullBackend::answer(Bytes& bytes, Buffer& out) {
     }
 }
 
-void NullBackend::answer(const Frame& frame, Buffer& out) {
+void NullBackend::answer(const protocol::Frame& frame, Buffer& out) {
     if (frame.type == 'X') {
         over_ = true;
         return;
@@ -148,7 +113,7 @@ void NullBackend::answer(const Frame& frame, Buffer& out) {
     if (state_ == State::skip_to_sync && frame.type != 'S') return;
     switch (frame.type) {
         case 'Q': return answer_query(protocol::Reader(frame.body).cstring(), out);
-        case 'S': state_ = State::ready; return append_ready(out);
+        case 'S': state_ = State::ready; return protocol::append_ready_for_query(out);
         case 'P':
         case 'B':
         case 'C':
@@ -169,21 +134,21 @@ void NullBackend::answer_query(std::string_view text, Buffer& out) {
     switch (query.kind) {
         case Query::Kind::row: out.insert(out.end(), one_row().begin(), one_row().end()); return;
         case Query::Kind::copy_out:
-            append_copy_response(out, 'H');
+            protocol::append_copy_response(out, protocol::CopyResponse::out);
             copy_out_ = query.bytes;
             return;
         case Query::Kind::copy_in:
-            append_copy_response(out, 'G');
+            protocol::append_copy_response(out, protocol::CopyResponse::in);
             copied_in_ = 0;
             state_ = State::copy_in;
             return;
         case Query::Kind::wrong_copy: break;
     }
     append_error(out, "ERROR", "42601", "this server knows COPY n BYTES TO STDOUT and COPY FROM STDIN");
-    append_ready(out);
+    protocol::append_ready_for_query(out);
 }
 
-void NullBackend::answer_in_copy(const Frame& frame, Buffer& out) {
+void NullBackend::answer_in_copy(const protocol::Frame& frame, Buffer& out) {
     switch (frame.type) {
         case 'd': copied_in_ += frame.size; return;
         case 'H':
@@ -191,7 +156,7 @@ void NullBackend::answer_in_copy(const Frame& frame, Buffer& out) {
         case 'c': append_complete(out, "COPY " + std::to_string(copied_in_)); break;
         case 'f':
             append_error(out, "ERROR", "57014", "COPY from stdin failed");
-            append_ready(out);
+            protocol::append_ready_for_query(out);
             break;
         default: return give_up(out);
     }
@@ -199,7 +164,7 @@ void NullBackend::answer_in_copy(const Frame& frame, Buffer& out) {
 }
 
 void NullBackend::copied_out(Buffer& out) {
-    append_message(out, 'c', [](Writer&) {});
+    protocol::append_copy_done(out);
     append_complete(out, "COPY " + std::to_string(copy_out_.value_or(0)));
     copy_out_.reset();
 }

@@ -3,16 +3,16 @@
 //
 // It is what a proxy is measured against, so an answer costs next to nothing. Any simple query gets
 // one row, `1`. Two forms of COPY are understood, in any case and with a semicolon or without:
-//   COPY n BYTES TO STDOUT         n bytes, as CopyData messages of 8 KiB
-//   COPY ... FROM STDIN ...        takes everything and keeps nothing; the command tag is `COPY n`,
-// with the number of
-//   bytes The extended protocol is refused, as PostgreSQL refuses what it does not know: with an
+//   COPY n BYTES TO STDOUT     n bytes, as CopyData messages of 8 KiB
+//   COPY ... FROM STDIN ...    takes everything and keeps nothing; the command tag is `COPY n`,
+//                              with the number of bytes
+// The extended protocol is refused, as PostgreSQL refuses what it does not know: with an
 // ErrorResponse, then skipping to Sync.
 #pragma once
 
 #include <optional>
 
-#include "bench/null/framer.hpp"
+#include "protocol/framer.hpp"
 
 namespace bench {
 
@@ -42,12 +42,12 @@ class NullBackend {
    private:
     enum class State { ready, copy_in, skip_to_sync };
 
-    void answer(const Frame& frame, protocol::Buffer& out);
+    void answer(const protocol::Frame& frame, protocol::Buffer& out);
     void answer_query(std::string_view text, protocol::Buffer& out);
-    void answer_in_copy(const Frame& frame, protocol::Buffer& out);
+    void answer_in_copy(const protocol::Frame& frame, protocol::Buffer& out);
     void give_up(protocol::Buffer& out);
 
-    Framer framer_;
+    protocol::Framer framer_;
     State state_ = State::ready;
     std::optional<std::uint64_t> copy_out_;
     std::uint64_t copied_in_ = 0;

@@ -4,9 +4,9 @@
 
 #include <memory>
 
-#include "bench/null/framer.hpp"
 #include "bench/target/client.hpp"
 #include "bench/target/tls_facts.hpp"
+#include "protocol/framer.hpp"
 
 namespace bench {
 
@@ -34,7 +34,7 @@ class Session {
     tls::Awaitable<> read_to(char type);
 
     Client client_;
-    Framer framer_;
+    protocol::Framer framer_;
     std::uint64_t copied_ = 0;  // bytes that came as CopyData
     std::string tag_;           // of the last CommandComplete
 };

@@ -155,6 +155,14 @@ file = "-"
     "cidr": "2001:db8::/32",
 }
 
+FRAMES = {
+    "query": message("Q", b"select 1\0") + message("X"),
+    "answer": message("T", b"\0\1?column?\0" + struct.pack("!IHIhih", 0, 0, 23, 4, -1, 0)) + message("D", b"\0\1\0\0\0\0011")
+              + message("C", b"SELECT 1\0") + READY,
+    "copy": message("d", b"line\n" * 20) * 2 + message("c") + message("C", b"COPY 2\0") + READY,
+    "too-long": b"Q\x7f\xff\xff\xff" + b"select",
+}
+
 SEEDS = {
     "fuzz_opening": {
         "plain": b"\0" + PLAIN,
@@ -196,6 +204,7 @@ SEEDS = {
         "broken": b'"ada\n"ada" secret\nada secret\n"" "x"\n"x" "SCRAM-SHA-256$x"',
     },
     "fuzz_messages": {name: b"\x07" + talk for name, talk in LOGINS.items()},
+    "fuzz_framer": {name: b"\x07" + talk for name, talk in FRAMES.items()},
     "fuzz_client_hello": {
         "tls13": client_hello(ssl.TLSVersion.TLSv1_3, "db.example.com", ["postgresql"]),
         "tls13-plain": client_hello(ssl.TLSVersion.TLSv1_3, None, []),

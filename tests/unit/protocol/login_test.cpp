@@ -5,6 +5,7 @@
 
 #include "protocol/startup.hpp"
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 #include "tls/scram_crypto.hpp"
 
 namespace {
@@ -23,16 +24,8 @@ using protocol::ScramKey;
 using protocol::ScramMode;
 using protocol::ScramSalt;
 using protocol::ScramUser;
+using support::message;
 using Next = Login::Next;
-
-std::string message(char type, const std::string& body) {
-    Buffer out;
-    protocol::Writer writer(out);
-    writer.u8(static_cast<std::uint8_t>(type));
-    writer.u32(static_cast<std::uint32_t>(body.size() + 4));
-    writer.bytes(as_bytes(body));
-    return std::string(as_text(out));
-}
 
 std::string authentication(char code, const std::string& rest = {}) { return message('R', "\0\0\0"s + code + rest); }
 std::string offer(const std::string& mechanisms) { return authentication(10, mechanisms + "\0"s); }

@@ -2,6 +2,7 @@
 
 #include "protocol/startup.hpp"
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 
 namespace {
 
@@ -11,15 +12,7 @@ using protocol::as_text;
 using protocol::Buffer;
 using protocol::ErrorResponse;
 using protocol::MessageBuffer;
-
-std::string message(char type, const std::string& body) {
-    Buffer out;
-    protocol::Writer writer(out);
-    writer.u8(static_cast<std::uint8_t>(type));
-    writer.u32(static_cast<std::uint32_t>(body.size() + 4));
-    writer.bytes(as_bytes(body));
-    return std::string(as_text(out));
-}
+using support::message;
 
 }  // namespace
 

@@ -8,10 +8,10 @@
 
 #include "protocol/messages.hpp"
 
-namespace bench {
+namespace protocol {
 
-/// Of the messages whose body is kept: queries and their answers are short here.
-inline constexpr std::size_t max_body = 64 * 1024;
+/// Of the messages whose body is kept, in bytes: for peers whose queries and answers are short.
+inline constexpr std::size_t max_framed_body = 64 * 1024;
 /// PQ_LARGE_MESSAGE_LIMIT of PostgreSQL (src/include/libpq/libpq.h).
 inline constexpr std::size_t max_copy_data = 0x3fffffff;
 
@@ -20,21 +20,21 @@ inline constexpr std::size_t max_copy_data = 0x3fffffff;
 struct Frame {
     char type = 0;
     std::size_t size = 0;  ///< of the body
-    protocol::Bytes body;
+    Bytes body;
 };
 
 class Framer {
    public:
     /// The next message that ends in `bytes`, whose front is taken off as far as it was looked at.
     /// nullopt: all of it was.
-    std::optional<Frame> next(protocol::Bytes& bytes);
+    std::optional<Frame> next(Bytes& bytes);
     /// A message has a length that none may have: no message follows.
     bool broken() const noexcept { return broken_; }
 
    private:
     bool take_header(protocol::Bytes& bytes);
 
-    std::array<std::uint8_t, protocol::message_header_size> header_{};
+    std::array<std::uint8_t, message_header_size> header_{};
     std::size_t header_size_ = 0;  // of it; in the body once all is there
     std::size_t body_size_ = 0;
     std::size_t missing_ = 0;
@@ -42,4 +42,4 @@ class Framer {
     bool broken_ = false;
 };
 
-}  // namespace bench
+}  // namespace protocol

@@ -1,10 +1,8 @@
-#include "bench/null/framer.hpp"
+#include "protocol/framer.hpp"
 
 #include <algorithm>
 
-namespace bench {
-
-using protocol::Bytes;
+namespace protocol {
 
 std::optional<Frame> Framer::next(Bytes& bytes) {
     if (!take_header(bytes)) return std::nullopt;
@@ -30,8 +28,8 @@ bool Framer::take_header(Bytes& bytes) {
     bytes = bytes.subspan(part.size());
     if (header_size_ < header_.size()) return false;
 
-    const std::size_t length = protocol::Reader(Bytes(header_).subspan(1)).u32();
-    const std::size_t limit = header_[0] == 'd' ? max_copy_data : max_body;
+    const std::size_t length = Reader(Bytes(header_).subspan(1)).u32();
+    const std::size_t limit = header_[0] == 'd' ? max_copy_data : max_framed_body;
     broken_ = length < 4 || length - 4 > limit;
     if (broken_) {
         bytes = {};
@@ -42,4 +40,4 @@ bool Framer::take_header(Bytes& bytes) {
     return true;
 }
 
-}  // namespace bench
+}  // namespace protocol

@@ -1,0 +1,47 @@
+// Messages that a server sends after its client is in, appended to a buffer (PostgreSQL docs,
+// "Message Formats"): for what answers in a server's place. Those of the login, which the proxy
+// also reads, are in messages.hpp.
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "protocol/messages.hpp"
+
+namespace protocol {
+
+void append_parameter_status(Buffer& out, std::string_view name, std::string_view value);
+/// With a key of four bytes, which every client takes.
+void append_backend_key_data(Buffer& out, std::uint32_t pid, std::uint32_t key);
+
+/// The byte of ReadyForQuery.
+enum class TransactionStatus : std::uint8_t { idle = 'I', open = 'T', failed = 'E' };
+void append_ready_for_query(Buffer& out, TransactionStatus status = TransactionStatus::idle);
+
+/// OIDs of pg_type.
+enum class ColumnType : std::uint32_t { boolean = 16, int8 = 20, int4 = 23, text = 25 };
+
+/// Of a result that is no table's; its values are sent as text.
+struct Column {
+    std::string_view name;  ///< without NUL, as all names here
+    ColumnType type = ColumnType::text;
+};
+
+/// At most 65535 columns, and so many values.
+void append_row_description(Buffer& out, std::span<const Column> columns);
+/// nullopt: NULL.
+void append_data_row(Buffer& out, std::span<const std::optional<std::string_view>> values);
+/// `tag`: "SELECT 1".
+void append_command_complete(Buffer& out, std::string_view tag);
+/// What an empty query is answered with instead of a CommandComplete.
+void append_empty_query_response(Buffer& out);
+
+/// The type byte of CopyOutResponse and CopyInResponse.
+enum class CopyResponse : std::uint8_t { out = 'H', in = 'G' };
+/// Text, of one column.
+void append_copy_response(Buffer& out, CopyResponse response);
+void append_copy_done(Buffer& out);
+
+void append(Buffer& out, const ErrorResponse& error);
+
+}  // namespace protocol
