@@ -35,7 +35,7 @@ void TargetResult::add(const Measurement& repetition) {
     whole.add(repetition);
 }
 
-std::optional<Ratio> ratio(const std::vector<Repetition>& of, const std::vector<Repetition>& to, Phase phase) {
+std::optional<Spread> ratio(const std::vector<Repetition>& of, const std::vector<Repetition>& to, Phase phase) {
     std::vector<double> ratios;
     for (std::size_t i = 0; i < std::min(of.size(), to.size()); ++i) {
         const auto mine = of[i].p50[phase];
@@ -43,11 +43,7 @@ std::optional<Ratio> ratio(const std::vector<Repetition>& of, const std::vector<
         if (mine && theirs && theirs->count() > 0)
             ratios.push_back(static_cast<double>(mine->count()) / static_cast<double>(theirs->count()));
     }
-    if (ratios.empty()) return std::nullopt;
-    std::sort(ratios.begin(), ratios.end());
-    const std::size_t middle = ratios.size() / 2;
-    const double median = ratios.size() % 2 == 1 ? ratios[middle] : (ratios[middle - 1] + ratios[middle]) / 2;
-    return Ratio{.median = median, .min = ratios.front(), .max = ratios.back()};
+    return spread_of(std::move(ratios));
 }
 
 bool Report::failed() const noexcept {
@@ -55,7 +51,7 @@ bool Report::failed() const noexcept {
                        [](const TargetResult& result) { return result.whole.failed() > 0; });
 }
 
-std::optional<Ratio> Report::ratio(const TargetResult& of, Phase phase) const {
+std::optional<Spread> Report::ratio(const TargetResult& of, Phase phase) const {
     return bench::ratio(of.repetitions, targets.front().repetitions, phase);
 }
 

@@ -6,6 +6,7 @@
 
 #include "bench/connect/measurement.hpp"
 #include "bench/target/conninfo.hpp"
+#include "bench/target/spread.hpp"
 #include "bench/target/tls_facts.hpp"
 
 namespace bench {
@@ -28,15 +29,8 @@ struct TargetResult {
 };
 
 /// Of the medians of two targets, repetition by repetition: what slows a whole repetition down
-/// cancels out.
-struct Ratio {
-    double median = 0;
-    double min = 0;
-    double max = 0;
-};
-
-/// nullopt: there is no repetition in which both have a value.
-std::optional<Ratio> ratio(const std::vector<Repetition>& of, const std::vector<Repetition>& to, Phase phase);
+/// cancels out. nullopt: there is no repetition in which both have a value.
+std::optional<Spread> ratio(const std::vector<Repetition>& of, const std::vector<Repetition>& to, Phase phase);
 
 struct Report {
     std::string version;
@@ -49,7 +43,7 @@ struct Report {
 
     bool failed() const noexcept;
     /// To the first target.
-    std::optional<Ratio> ratio(const TargetResult& of, Phase phase) const;
+    std::optional<Spread> ratio(const TargetResult& of, Phase phase) const;
 };
 
 std::string to_table(const Report& report);

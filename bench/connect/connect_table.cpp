@@ -18,7 +18,7 @@ std::string left(std::string_view text, std::size_t width) {
     return std::string(text) + std::string(width - std::min(width, text.size()), ' ');
 }
 
-std::string ratio_text(const std::optional<Ratio>& ratio) {
+std::string ratio_text(const std::optional<Spread>& ratio) {
     if (!ratio) return "-";
     return decimal(ratio->median, 2) + " (" + decimal(ratio->min, 2) + " to " + decimal(ratio->max, 2) + ")";
 }

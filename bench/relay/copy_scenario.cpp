@@ -11,7 +11,8 @@ constexpr unsigned slowest = 5;
 
 }  // namespace
 
-Scenario copy_scenario(const ScenarioOptions& options, bool out) {
+Scenario copy_scenario(const ScenarioOptions& options, CopyDirection direction) {
+    const bool out = direction == CopyDirection::out;
     const std::uint64_t bytes = options.copy_mb * std::uint64_t{1'000'000};
     const std::size_t clients = options.copy_clients;
     const auto limit = patience + std::chrono::seconds(options.copy_mb * clients / slowest);

@@ -115,23 +115,30 @@ tls::Awaitable<> visit(const Route& route) {
     session->close();
 }
 
-/// Connections number `lane`, `lane` + connecting_at_a_time, ... of those that are due at `rate`
-/// per second.
-tls::Awaitable<> visit_at_rate(const Route& route, const Window& window, double rate, std::size_t lane,
-                               std::atomic<unsigned>& made) {
+/// Connections that are made at a fixed rate within a window.
+struct Visits {
+    const Route& route;
+    const Window& window;
+    double rate;  ///< per second
+    std::atomic<unsigned> made = 0;
+};
+
+/// Those with the numbers `lane`, `lane` + connecting_at_a_time, ... of them.
+tls::Awaitable<> visit_at_rate(Visits& visits, std::size_t lane) {
+    const Window& window = visits.window;
     const tls::Executor executor = co_await asio::this_coro::executor;
     tls::Timer timer(executor);
     for (std::size_t number = lane;; number += connecting_at_a_time) {
         const auto due = window.begin() + std::chrono::duration_cast<Duration>(
-                                              std::chrono::duration<double>(static_cast<double>(number) / rate));
+                                              std::chrono::duration<double>(static_cast<double>(number) / visits.rate));
         for (auto now = Clock::now(); now < due && now < window.end(); now = Clock::now()) {
             timer.expires_at(std::min<Clock::time_point>(due, now + longest_wait_for_due));
             co_await timer.async_wait(tls::returning);
         }
         const auto begun = Clock::now();
         if (begun >= window.end()) co_return;
-        co_await visit(route);
-        if (window.holds(begun, Clock::now())) ++made;
+        co_await visit(visits.route);
+        if (window.holds(begun, Clock::now())) ++visits.made;
     }
 }
 
@@ -188,12 +195,11 @@ Scenario busy_among_idle_scenario(const ScenarioOptions& options) {
         Sessions idle(generator, subject.route, options.idle, 1);
         Sessions busy(generator, subject.route, 1, 0);
         Histogram latencies;
-        std::atomic<unsigned> made{0};
         Window window(options.duration);
+        Visits visits{.route = subject.route, .window = window, .rate = options.connect_rate};
         generator.spawn(0, ping_until_end(busy.at(0), window, latencies));
         for (std::size_t lane = 0; lane < connecting_at_a_time && options.connect_rate > 0; ++lane) {
-            generator.spawn(generator.threads() - 1 - lane % others,
-                            visit_at_rate(subject.route, window, options.connect_rate, lane, made));
+            generator.spawn(generator.threads() - 1 - lane % others, visit_at_rate(visits, lane));
         }
         const Spent spent = watch(generator, subject, window);
         busy.close();
@@ -203,7 +209,7 @@ Scenario busy_among_idle_scenario(const ScenarioOptions& options) {
                 microseconds(latencies.percentile(50)),
                 microseconds(latencies.percentile(99)),
                 microseconds(latencies.max()),
-                made / spent.seconds,
+                visits.made / spent.seconds,
                 spent.process_cores(),
                 spent.busiest_thread_share,
                 spent.own_cores()};

@@ -34,14 +34,6 @@ json::object figures_of(const RelayReport::Result& result, std::size_t target, s
 
 }  // namespace
 
-std::optional<Spread> spread_of(std::vector<double> values) {
-    if (values.empty()) return std::nullopt;
-    std::sort(values.begin(), values.end());
-    const std::size_t middle = values.size() / 2;
-    const double median = values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-    return Spread{.median = median, .min = values.front(), .max = values.back()};
-}
-
 std::vector<double> known(const Repetitions& repetitions, std::size_t metric) {
     std::vector<double> values;
     for (const Figures& figures : repetitions) {

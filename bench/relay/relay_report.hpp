@@ -4,18 +4,9 @@
 #include <string>
 
 #include "bench/relay/scenario.hpp"
+#include "bench/target/spread.hpp"
 
 namespace bench {
-
-/// Median, least and greatest of some values.
-struct Spread {
-    double median = 0;
-    double min = 0;
-    double max = 0;
-};
-
-/// nullopt: there are none.
-std::optional<Spread> spread_of(std::vector<double> values);
 
 /// One target's repetitions of one scenario.
 using Repetitions = std::vector<Figures>;

@@ -11,8 +11,8 @@ std::vector<Scenario> scenarios(const ScenarioOptions& options) {
     };
     std::vector<Scenario> chosen;
     if (wanted("idle")) chosen.push_back(idle_scenario(options));
-    if (wanted("copy-out")) chosen.push_back(copy_scenario(options, true));
-    if (wanted("copy-in")) chosen.push_back(copy_scenario(options, false));
+    if (wanted("copy-out")) chosen.push_back(copy_scenario(options, CopyDirection::out));
+    if (wanted("copy-in")) chosen.push_back(copy_scenario(options, CopyDirection::in));
     for (const unsigned idle : options.idle_beside) {
         for (const unsigned clients : options.clients) {
             if (wanted("ping")) chosen.push_back(ping_scenario(options, clients, idle));

@@ -61,7 +61,8 @@ struct ScenarioOptions {
 std::vector<Scenario> scenarios(const ScenarioOptions& options);
 
 // The scenarios of each kind.
-Scenario copy_scenario(const ScenarioOptions& options, bool out);
+enum class CopyDirection { out, in };  ///< COPY TO STDOUT, COPY FROM STDIN
+Scenario copy_scenario(const ScenarioOptions& options, CopyDirection direction);
 Scenario ping_scenario(const ScenarioOptions& options, unsigned clients, unsigned idle);
 Scenario idle_scenario(const ScenarioOptions& options);
 Scenario busy_among_idle_scenario(const ScenarioOptions& options);
