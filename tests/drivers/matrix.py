@@ -10,17 +10,15 @@ import argparse
 import signal
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
-from pathlib import Path
 
 sys.dont_write_bytecode = True
 
+from campaign import conclude, parse, parser_for, program_of, say, try_all  # noqa: E402
 from expected import MODES, Setup, settings  # noqa: E402
 from page import page, tables  # noqa: E402
-from program import Broken, Program, parsed  # noqa: E402
+from program import parsed  # noqa: E402
 from rows import DRIVERS, Client, clients  # noqa: E402
 from trial import Cell, Trial  # noqa: E402
 from world import World  # noqa: E402
@@ -36,6 +34,9 @@ class Result:
     cells: list[Cell] = field(default_factory=list)
     broken: str | None = None
     seconds: float = 0.0
+
+    def break_off(self, error: str) -> None:
+        self.broken = error
 
     @property
     def offered(self) -> list[Cell]:
@@ -59,34 +60,23 @@ def main() -> None:
         say(f"NOT AVAILABLE HERE, NOT TESTED: {name}")
     with ExitStack() as running:
         world = World(running)
-        with ThreadPoolExecutor(options.jobs) as pool:
-            tried = {client.driver.name: pool.submit(try_driver, world, client, options.modes) for client in sorted(found, key=by_length)}
-            results = [tried[client.driver.name].result() for client in found]
+        results = try_all(found, options.jobs, lambda client: len(client.driver.settings), lambda client: try_driver(world, client, options.modes))
         if options.write:
             options.write.write_text(page(world, results, missing, options.modes))
     print(tables(results, options.modes))
     show_problems(results)
     failed, passed = (sum(getattr(result, name) for result in results) for name in ("failed", "passed"))
-    counts = [f"{failed} failed"] * bool(failed) + [f"{passed} passed"]
     if missing:
         print(f"not available here, not tested: {', '.join(missing)}")
-    print(f"{', '.join(counts)} in {time.monotonic() - begin:.1f}s")
-    sys.exit(1 if failed or not passed else 0)
+    conclude(failed, passed, begin)
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [driver.name for driver in DRIVERS]
-    parser.add_argument("--only", default="*", metavar="NAME[,...]", help=f"names or patterns: {', '.join(names)}")
+    parser = parser_for(__doc__, names, "docs/compatibility.md", jobs=2)
     parser.add_argument("--mode", default=",".join(MODES), metavar="MODE[,...]", help=f"of {', '.join(MODES)} (all)")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="also write the page: docs/compatibility.md")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="drivers at a time (2)")
-    options = parser.parse_args()
-    options.names = [name for name in names if any(fnmatch(name, pattern) for pattern in options.only.split(","))]
+    options = parse(parser, names)
     options.modes = options.mode.split(",")
-    for pattern in options.only.split(","):
-        if not any(fnmatch(name, pattern) for name in names):
-            parser.error(f"--only {pattern}: no such driver")
     if not set(options.modes) <= set(MODES):
         parser.error(f"--mode {options.mode}: there are {', '.join(MODES)}")
     if options.write and (options.only, options.modes) != ("*", list(MODES)):
@@ -94,31 +84,15 @@ def parse_arguments() -> argparse.Namespace:
     return options
 
 
-def by_length(client: Client) -> int:
-    """The longest first, so that none is left over at the end."""
-    return -len(client.driver.settings)
-
-
 def try_driver(world: World, client: Client, modes: list[str]) -> Result:
     result = Result(client)
-    begin = time.monotonic()
-    program = None
-    try:
-        program = Program(client, world.directory)
-        result.title, result.detail = f"{program.name} {program.version}", program.detail
+    with program_of(world, result) as program:
+        result.detail = program.detail
         version = parsed(program.detail or "" if client.driver.on_libpq else program.version)
         for setting in settings(client.driver, version):
             trial = Trial(world, program, Setup(client.driver, version, setting))
             for mode in modes:
                 result.cells += trial.run(mode)
-        program.close()
-    except (Broken, AssertionError, OSError) as error:  # an AssertionError is the harness's, about the proxy
-        result.broken = f"{type(error).__name__}: {error}"
-    finally:
-        if program:
-            program.kill()
-    result.seconds = time.monotonic() - begin
-    say(f"{client.driver.name}: {result.title}, {result.passed} passed, {result.failed} failed ({result.seconds:.1f} s)")
     return result
 
 
@@ -130,10 +104,6 @@ def show_problems(results: list[Result]) -> None:
         for cell in result.cells:
             for problem in cell.problems:
                 say(f"FAILED {cell}: {problem}")
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

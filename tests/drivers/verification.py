@@ -11,15 +11,12 @@ import argparse
 import signal
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
-from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from program import Broken, Program  # noqa: E402
+from campaign import conclude, parse, parser_for, program_of, say, try_all  # noqa: E402
 from rounds import Authorities, Case, Trials  # noqa: E402
 from rows import DRIVERS, SSLMODES, Client, clients  # noqa: E402
 from verification_page import page, tables  # noqa: E402
@@ -36,6 +33,9 @@ class Result:
     budget: tuple[int, int] | None = None  # logins that failed of 30, and refused probes, where one may
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
+
+    def break_off(self, error: str) -> None:
+        self.problems.append(error)
 
     @property
     def outcomes(self):
@@ -69,9 +69,7 @@ def main() -> None:
     with ExitStack() as running:
         world = World(running)
         authorities = Authorities(world)
-        with ThreadPoolExecutor(options.jobs) as pool:
-            tried = {client.driver.name: pool.submit(try_driver, world, authorities, client) for client in sorted(found, key=by_length)}
-            results = [tried[client.driver.name].result() for client in found]
+        results = try_all(found, options.jobs, lambda client: len(client.driver.behaves), lambda client: try_driver(world, authorities, client))
         if options.write:
             options.write.write_text(page(results, missing))
     print(tables(results))
@@ -85,39 +83,21 @@ def main() -> None:
     if scattered > passed / 2:
         print("FAILED: they are too many to have tested anything")
         failed += 1
-    counts = [f"{failed} failed"] * bool(failed) + [f"{passed} passed"]
-    print(f"{', '.join(counts)} in {time.monotonic() - begin:.1f}s")
-    sys.exit(1 if failed or not passed else 0)
+    conclude(failed, passed, begin)
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [driver.name for driver in DRIVERS if driver.behaves]
-    parser.add_argument("--only", default="*", metavar="NAME[,...]", help=f"names or patterns: {', '.join(names)}")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="also write the page: docs/verification-matrix.md")
-    parser.add_argument("--jobs", type=int, default=3, metavar="N", help="drivers at a time (3)")
-    options = parser.parse_args()
-    options.names = [name for name in names if any(fnmatch(name, pattern) for pattern in options.only.split(","))]
-    for pattern in options.only.split(","):
-        if not any(fnmatch(name, pattern) for name in names):
-            parser.error(f"--only {pattern}: no such driver")
+    parser = parser_for(__doc__, names, "docs/verification-matrix.md", jobs=3)
+    options = parse(parser, names)
     if options.write and options.only != "*":
         parser.error("--write: the page is about all drivers")
     return options
 
 
-def by_length(client: Client) -> int:
-    """The longest first, so that none is left over at the end."""
-    return -len(client.driver.behaves)
-
-
 def try_driver(world: World, authorities: Authorities, client: Client) -> Result:
     result = Result(client)
-    begin = time.monotonic()
-    program = None
-    try:
-        program = Program(client, world.directory)
-        result.title = f"{program.name} {program.version}"
+    with program_of(world, result) as program:
         trials = Trials(world, authorities, program, client.driver)
         for spelling in [*SSLMODES, "prefer with root", "require with root"]:
             behaviour = client.driver.behaves.get(spelling)
@@ -127,14 +107,6 @@ def try_driver(world: World, authorities: Authorities, client: Client) -> Result
             elif behaviour:
                 result.problems.append(f"rows.py says that the driver has {spelling}, and it says that it has not")
         try_budget(trials, result)
-        program.close()
-    except (Broken, AssertionError, OSError) as error:  # an AssertionError is the harness's, about the proxy
-        result.problems.append(f"{type(error).__name__}: {error}")
-    finally:
-        if program:
-            program.kill()
-    result.seconds = time.monotonic() - begin
-    say(f"{client.driver.name}: {result.title}, {result.passed} passed, {result.failed} failed ({result.seconds:.1f} s)")
     return result
 
 
@@ -156,10 +128,6 @@ def show_problems(results: list[Result]) -> None:
         for case, outcome in result.outcomes:
             for problem in [*(f"FALSE CLAIM: {claim}" for claim in outcome.false), *outcome.problems]:
                 say(f"FAILED {case} ({case.behaviour.mode} by behaviour), {outcome.round}: {problem}")
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
