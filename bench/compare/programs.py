@@ -5,28 +5,15 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests/integration"))
+
+from harness.programs import give_to_postgres, postgres_bin, unprivileged  # noqa: E402,F401
+
 TICK = 1 / os.sysconf("SC_CLK_TCK")
-
-
-def postgres_bin() -> Path:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: float(path.parts[-3]))
-    if not found:
-        raise SystemExit("no PostgreSQL server under /usr/lib/postgresql")
-    return found[-1].parent
-
-
-def unprivileged() -> list[str]:
-    """PostgreSQL and pgbouncer refuse to run as root. The death signal: nothing outlives a benchmark that was killed."""
-    user = ["--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-    return ["setpriv", *user, "--pdeathsig", "KILL", "--"]
-
-
-def give_to_postgres(path: Path) -> None:
-    if os.geteuid() == 0:
-        subprocess.run(["chown", "-R", "postgres:postgres", str(path)], check=True)
 
 
 def run(command, **options) -> str:
