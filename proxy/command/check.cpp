@@ -49,13 +49,13 @@ UpstreamRoute variant(const config::Upstream& settings, protocol::SslMode sslmod
     return route;
 }
 
-tls::Awaitable<Verdict> judge(const config::Upstream& settings, const UpstreamConnection& seen,
+tls::Awaitable<Verdict> judge(Connector& connector, const config::Upstream& settings, const UpstreamConnection& seen,
                               const config::File& anchor) {
     using protocol::SslMode;
     Verdict verdict{.ca_file = anchor.path, .chain = {}, .name = {}, .anchor = {}};
     const auto attempt = [&](SslMode mode) { return variant(settings, mode, {anchor}); };
     const UpstreamRoute chain_route = attempt(SslMode::verify_ca);
-    const UpstreamConnection chain = co_await connect_address(chain_route, seen.endpoint, seen.host, true);
+    const UpstreamConnection chain = co_await connector.connect_address(chain_route, seen.endpoint, seen.host, true);
     verdict.chain_ok = !chain.failure;
     verdict.chain = chain.failure
                         ? (chain.failure->verify_error.empty() ? chain.failure->error : chain.failure->verify_error)
@@ -64,7 +64,7 @@ tls::Awaitable<Verdict> judge(const config::Upstream& settings, const UpstreamCo
     verdict.name = "not checked: the chain does not verify";
     if (verdict.chain_ok) {
         const UpstreamRoute full_route = attempt(SslMode::verify_full);
-        const UpstreamConnection full = co_await connect_address(full_route, seen.endpoint, seen.host, true);
+        const UpstreamConnection full = co_await connector.connect_address(full_route, seen.endpoint, seen.host, true);
         verdict.name_ok = !full.failure;
         verdict.name = full.failure
                            ? (full.failure->verify_error.empty() ? full.failure->error : full.failure->verify_error)
@@ -75,7 +75,8 @@ tls::Awaitable<Verdict> judge(const config::Upstream& settings, const UpstreamCo
     co_return verdict;
 }
 
-tls::Awaitable<AddressResult> check_address(const UpstreamRoute& route, const config::Address& host,
+tls::Awaitable<AddressResult> check_address(Connector& connector, const UpstreamRoute& route,
+                                            const config::Address& host,
                                             asio::generic::stream_protocol::endpoint endpoint) {
     const config::Upstream& settings = route.settings;
     AddressResult result{.upstream = settings.name,
@@ -90,7 +91,7 @@ tls::Awaitable<AddressResult> check_address(const UpstreamRoute& route, const co
     const bool encrypted = settings.sslmode != protocol::SslMode::disable;
     const UpstreamRoute looking =
         encrypted ? variant(settings, protocol::SslMode::require, {}) : UpstreamRoute{settings, nullptr};
-    const UpstreamConnection seen = co_await connect_address(looking, endpoint, host.host, encrypted);
+    const UpstreamConnection seen = co_await connector.connect_address(looking, endpoint, host.host, encrypted);
     if (seen.failure) {
         result.error = seen.failure->error;
         co_return result;
@@ -103,20 +104,23 @@ tls::Awaitable<AddressResult> check_address(const UpstreamRoute& route, const co
         if (anchors.empty() && settings.sslmode == protocol::SslMode::verify_full)
             anchors.push_back({.path = "system", .origin = {}});
         for (const config::File& anchor : anchors) {
-            Verdict verdict = co_await judge(settings, seen, anchor);
+            Verdict verdict = co_await judge(connector, settings, seen, anchor);
             result.verdicts.push_back(std::move(verdict));
         }
     }
-    const UpstreamConnection real = co_await connect_address(route, endpoint, host.host, encrypted);
+    const UpstreamConnection real = co_await connector.connect_address(route, endpoint, host.host, encrypted);
     result.holds = !real.failure;
     if (real.failure && result.verdicts.empty()) result.error = real.failure->error;
     co_return result;
 }
 
 tls::Awaitable<> check_upstream(Resolver& resolver, const UpstreamRoute& route, std::vector<AddressResult>& results) {
+    Connector connector(resolver);
+    const tls::Executor executor = co_await asio::this_coro::executor;
+    const auto waiting = std::make_shared<tls::Timer>(executor);
     for (const config::Address& host : route.settings.hosts) {
         const auto deadline = std::chrono::steady_clock::now() + route.settings.connect_timeout;
-        const Resolved resolved = co_await resolver.resolve(host, deadline);
+        const Resolved resolved = co_await resolver.resolve(host, deadline, waiting);
         if (resolved.endpoints.empty()) {
             AddressResult result{};
             result.upstream = route.settings.name;
@@ -126,7 +130,7 @@ tls::Awaitable<> check_upstream(Resolver& resolver, const UpstreamRoute& route, 
             results.push_back(std::move(result));
         }
         for (const auto& endpoint : resolved.endpoints) {
-            AddressResult result = co_await check_address(route, host, endpoint);
+            AddressResult result = co_await check_address(connector, route, host, endpoint);
             results.push_back(std::move(result));
         }
     }

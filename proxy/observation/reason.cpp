@@ -67,7 +67,7 @@ Row row(Reason reason) noexcept {
         case Reason::client_tls_error: return {"client_tls_error", "", "the TLS connection to the client broke"};
         case Reason::server_tls_error: return {"server_tls_error", "", "the TLS connection to the server broke"};
         case Reason::idle_timeout: return {"idle_timeout", "", "no byte in either direction for idle_timeout"};
-        case Reason::failed: return {"failed", "", "pgairlock could not go on"};
+        case Reason::failed: return {"failed", "XX000", "pgairlock could not go on"};
     }
     return {"none", "", ""};
 }

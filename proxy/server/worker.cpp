@@ -16,8 +16,7 @@ Worker::~Worker() {
     abort_all(Reason::shutting_down);
     prewarm({});
     keep_running_.reset();
-    // Sessions end within microseconds, but for one that is just connecting to an upstream: that
-    // one is dropped.
+    // Sessions end within microseconds; one that cannot is dropped, and leaves no event.
     for (int i = 0; i < 100 && load() > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     io_.stop();
     thread_.join();

@@ -19,17 +19,6 @@ constexpr std::chrono::seconds farewell_time{2};
 /// understands.
 constexpr std::array<std::uint8_t, 7> handshake_failure_alert{0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x28};
 
-/// Waits for the peer's close; whatever it still says is of no interest, and neither is a flood of
-/// it.
-tls::Awaitable<> read_to_end(tls::Stream& stream) {
-    constexpr int max_reads = 64;
-    std::array<std::uint8_t, 1024> ignored{};
-    for (int reads = 0; reads < max_reads; ++reads) {
-        const std::size_t n = co_await stream.read_some(ignored);
-        if (n == 0) co_return;
-    }
-}
-
 }  // namespace
 
 Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::Socket socket)
@@ -37,6 +26,7 @@ Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::S
       prewarm_(prewarm),
       accepted_(std::move(accepted)),
       client_(std::move(socket)),
+      connector_(services.resolver),
       deadline_(Clock::now() + accepted_.login_timeout) {
     record_.session = accepted_.session;
     record_.listener = accepted_.route->settings.name;
@@ -51,19 +41,20 @@ Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::S
 }
 
 tls::Awaitable<bool> Session::log_in() {
-    bool timed_out = false;
+    std::optional<Reason> late;
     try {
         co_await converse();
     } catch (const tls::StreamError& error) {
-        timed_out = error.kind() == tls::StreamError::Kind::timed_out;
+        if (error.kind() == tls::StreamError::Kind::timed_out) late = Reason::login_timeout;
         spdlog::debug("{} {}: {}", record_.session, record_.client_addr, error.what());
     } catch (const std::exception& error) {
+        late = Reason::failed;
         spdlog::error("{} {}: {}", record_.session, record_.client_addr, error.what());
     }
-    if (timed_out && !aborted_) co_await refuse_late();
-    settle_tls(established_);
-    if (aborted_ && !established_) report_cut_off();
-    co_return established_;
+    if (late && !aborted_ && phase_ == Phase::login) co_await refuse_late(refusal(*late));
+    settle_tls(phase_ == Phase::established);
+    if (aborted_ && phase_ == Phase::login) report_cut_off();
+    co_return phase_ == Phase::established;
 }
 
 void Session::relay(std::function<void()> on_end) {
@@ -72,17 +63,22 @@ void Session::relay(std::function<void()> on_end) {
     relay_->start(accepted_.route->settings.idle_timeout, std::move(on_end));
 }
 
-tls::Awaitable<> Session::refuse_late() {
+tls::Awaitable<> Session::refuse_late(const Refusal& refusal) {
     try {
-        const Refusal why = refusal(Reason::login_timeout);
-        co_await refuse(why);
+        co_await refuse(refusal);
     } catch (const std::exception& error) {
         spdlog::debug("{} {}: {}", record_.session, record_.client_addr, error.what());
     }
 }
 
 void Session::report_cut_off() {
-    record({.kind = EventKind::rejected, .reason = *aborted_, .sqlstate = std::string(sqlstate(*aborted_))});
+    record_end({.kind = EventKind::rejected, .reason = *aborted_, .sqlstate = std::string(sqlstate(*aborted_))});
+}
+
+/// Every way to end before ReadyForQuery leaves exactly one event, whatever comes after it.
+void Session::record_end(Event event) {
+    phase_ = Phase::over;
+    record(std::move(event));
 }
 
 void Session::report_disconnected() {
@@ -106,9 +102,12 @@ void Session::abort(Reason reason) {
     aborted_ = reason;
     // Whoever waits for a login is told; within a relayed session nobody knows where a message
     // would end.
-    if (!established_ && can_hear_) client_.send(protocol::serialize(refusal(Reason::shutting_down).response));
+    if (phase_ == Phase::login && can_hear_) {
+        client_.send(protocol::serialize(refusal(Reason::shutting_down).response));
+    }
     client_.close();
     if (server_) server_->close();
+    connector_.abort(std::string(sentence(Reason::shutting_down)));
     if (waiting_) waiting_->cancel();
 }
 
@@ -127,42 +126,35 @@ tls::Awaitable<> Session::converse() {
         co_return;
     }
     co_await log_in_upstream(*negotiation_);
-    if (!established_) co_return;
+    if (phase_ != Phase::established) co_return;
     negotiation_.reset();
 }
 
 // --- Cancel
 
 tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request) {
+    phase_ = Phase::cancel;
     const auto target = services_.cancels.find(request);
     std::string error;
     if (target) {
         record_.upstream_addr = target->address;
-        UpstreamConnection connection =
-            co_await connect_address(*target->route, target->endpoint, target->host, target->tls);
-        if (connection.failure) {
-            error = connection.failure->error;
+        error = co_await deliver_cancel(connector_, *target, request, server_);
+        if (!error.empty()) {
             spdlog::error("{} {}: cancel request not delivered to {}: {}", record_.session, record_.client_addr,
                           target->address, error);
-        } else {
-            connection.stream->set_deadline(Clock::now() + target->route->settings.connect_timeout);
-            const protocol::Buffer packet = protocol::serialize(request);
-            co_await connection.stream->write(packet);
-            // The server closes once it has acted; a client may take our own close as that sign.
-            co_await read_to_end(*connection.stream);
         }
     }
-    record({.kind = EventKind::cancel,
-            .message = std::move(error),
-            .ssl = client_.encrypted(),
-            .matched = target.has_value()});
+    record_end({.kind = EventKind::cancel,
+                .message = std::move(error),
+                .ssl = client_.encrypted(),
+                .matched = target.has_value()});
 }
 
 // --- Ends
 
 tls::Awaitable<> Session::refuse(const Refusal& refusal) {
     if (refusal.reason == Reason::tls_required) services_.sources.clear_refused(identity(), Clock::now());
-    record({.kind = EventKind::rejected, .reason = refusal.reason, .sqlstate = refusal.response.sqlstate});
+    record_end({.kind = EventKind::rejected, .reason = refusal.reason, .sqlstate = refusal.response.sqlstate});
     spdlog::warn("{} {}: refused: {}", record_.session, record_.client_addr, refusal.response.message);
     co_await tell(refusal.response);
 }

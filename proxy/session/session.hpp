@@ -13,6 +13,7 @@
 #include "proxy/record/recorder.hpp"
 #include "proxy/route/snapshot.hpp"
 #include "proxy/session/authenticate.hpp"
+#include "proxy/session/cancel.hpp"
 #include "proxy/session/cancel_registry.hpp"
 #include "proxy/session/refusal.hpp"
 #include "proxy/session/relay.hpp"
@@ -62,6 +63,12 @@ class Session {
 
    private:
     enum class Opening { startup, cancel, over };
+    enum class Phase {
+        login,        // up to ReadyForQuery: a client that can hear it is told how this ends
+        cancel,       // a CancelRequest, which is never answered
+        established,  // `connected` is recorded, and `disconnected` will be
+        over,         // the one event of its end is recorded; what is left is to tell the client
+    };
 
     tls::Awaitable<> converse();
     tls::Awaitable<Opening> negotiate();
@@ -69,6 +76,7 @@ class Session {
     tls::Awaitable<std::optional<config::ProbeKind>> choose_probe();
     void settle_probe(Probes::Outcome outcome);
     Probes::Source probe_source() const;
+    tls::Awaitable<std::optional<std::uint8_t>> peek_opening();
     tls::Awaitable<bool> read_opening(protocol::Negotiation& negotiation);
     void took_startup(const protocol::Negotiation& negotiation);
     void judge_clear_client(const protocol::Negotiation& negotiation);
@@ -86,8 +94,9 @@ class Session {
     void register_key(const UpstreamConnection& connection, const protocol::Login& login);
     void established(const protocol::Login& login);
 
-    tls::Awaitable<> refuse_late();
+    tls::Awaitable<> refuse_late(const Refusal& refusal);
     void report_cut_off();
+    void record_end(Event event);
     tls::Awaitable<> refuse(const Refusal& refusal);
     tls::Awaitable<> tell(const protocol::ErrorResponse& response);
     tls::Awaitable<> say_goodbye();
@@ -100,13 +109,14 @@ class Session {
     Prewarm& prewarm_;
     Accepted accepted_;
     tls::Stream client_;
+    Connector connector_;
     std::unique_ptr<tls::Stream> server_;
     CancelRegistry::Lease lease_;
     SessionRecord record_;
     std::chrono::steady_clock::time_point deadline_;
     std::unique_ptr<protocol::Negotiation> negotiation_;
     bool can_hear_ = true;  // an ErrorResponse would reach the client: not within its handshake
-    bool established_ = false;
+    Phase phase_ = Phase::login;
     bool tls_began_ = false;
     Probes::Source probed_;
     bool probe_open_ = false;                    // what came of our certificate, real or not, is still to be told

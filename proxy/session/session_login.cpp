@@ -34,8 +34,7 @@ tls::Awaitable<> Session::log_in_upstream(const Negotiation& negotiation) {
     const auto attempts = encryption_attempts(upstream().settings.sslmode);
     for (std::size_t i = 0; i < attempts.size(); ++i) {
         const bool last = i + 1 == attempts.size();
-        UpstreamConnection connection =
-            co_await connect_upstream(services_.resolver, upstream(), attempts[i], deadline_);
+        UpstreamConnection connection = co_await connector_.connect(upstream(), attempts[i], deadline_);
         if (!connection.failure) {
             // A server that answered 'N' has given us clear text already: nothing else is left to
             // try.
@@ -44,13 +43,14 @@ tls::Awaitable<> Session::log_in_upstream(const Negotiation& negotiation) {
             if (over) co_return;
             continue;
         }
+        if (aborted_) co_return;
         if (!last && attempts[i] && connection.failure->may_try_clear) continue;
         record_.upstream_addr = connection.failure->address;
-        record({.kind = EventKind::upstream_failed,
-                .reason = connection.failure->reason,
-                .sqlstate = connection.failure->response.sqlstate,
-                .message = connection.failure->error,
-                .verify_error = connection.failure->verify_error});
+        record_end({.kind = EventKind::upstream_failed,
+                    .reason = connection.failure->reason,
+                    .sqlstate = connection.failure->response.sqlstate,
+                    .message = connection.failure->error,
+                    .verify_error = connection.failure->verify_error});
         spdlog::error("{} {}: {}{}{}", record_.session, record_.client_addr, connection.failure->response.message,
                       connection.failure->response.detail.empty() ? "" : ": ", connection.failure->response.detail);
         co_await tell(connection.failure->response);
@@ -117,25 +117,25 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
         case LoginEnd::client_closed:
             // Such as psql before it asks for a password, or a client that does not accept the
             // authentication offered.
-            record({.kind = EventKind::auth_failed,
-                    .reason = Reason::client_left,
-                    .message = std::string(sentence(Reason::client_left))});
+            record_end({.kind = EventKind::auth_failed,
+                        .reason = Reason::client_left,
+                        .message = std::string(sentence(Reason::client_left))});
             co_return true;
         case LoginEnd::refused:
-            record({.kind = EventKind::auth_failed,
-                    .reason = Reason::server_denied,
-                    .sqlstate = replace_control_characters(login.server_error().sqlstate),
-                    .message = replace_control_characters(login.server_error().message)});
+            record_end({.kind = EventKind::auth_failed,
+                        .reason = Reason::server_denied,
+                        .sqlstate = replace_control_characters(login.server_error().sqlstate),
+                        .message = replace_control_characters(login.server_error().message)});
             co_await say_goodbye();
             co_return true;
         case LoginEnd::server_closed: {
             if (Clock::now() >= deadline_) throw tls::StreamError(tls::StreamError::Kind::timed_out, "timeout expired");
             const std::string error =
                 std::string(sentence(Reason::server_left)) + (broken.empty() ? "" : ": " + broken);
-            record({.kind = EventKind::upstream_failed,
-                    .reason = Reason::server_left,
-                    .sqlstate = std::string(sqlstate(Reason::server_left)),
-                    .message = error});
+            record_end({.kind = EventKind::upstream_failed,
+                        .reason = Reason::server_left,
+                        .sqlstate = std::string(sqlstate(Reason::server_left)),
+                        .message = error});
             spdlog::error("{} {}: {} during login", record_.session, record_.client_addr, error);
             const protocol::ErrorResponse response{.severity = "FATAL",
                                                    .sqlstate = std::string(sqlstate(Reason::server_left)),
@@ -199,10 +199,10 @@ void Session::remember_scram(const protocol::Login& login, bool left) {
 
 tls::Awaitable<> Session::report_login_fault(const protocol::Login& login) {
     const Refusal why = refusal(login.fault(), replace_control_characters(record_.usename));
-    record({.kind = EventKind::auth_failed,
-            .reason = why.reason,
-            .sqlstate = why.response.sqlstate,
-            .message = why.response.message});
+    record_end({.kind = EventKind::auth_failed,
+                .reason = why.reason,
+                .sqlstate = why.response.sqlstate,
+                .message = why.response.message});
     if (client_.encrypted()) services_.sources.login_refused_over_tls(identity(), Clock::now());
     spdlog::warn("{} {}: login refused: {}", record_.session, record_.client_addr, why.response.message);
     server_.reset();
@@ -219,7 +219,7 @@ void Session::register_key(const UpstreamConnection& connection, const protocol:
 }
 
 void Session::established(const protocol::Login& login) {
-    established_ = true;
+    phase_ = Phase::established;
     record_.timings.total = tls::since(record_.accepted);
     if (const auto& key = login.key()) record_.backend_pid = key->pid;
     record({.kind = EventKind::connected});

@@ -64,7 +64,7 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
     for (;;) {
         switch (negotiation.next()) {
             case Negotiation::Next::peek: {
-                const auto byte = co_await client_.peek();
+                const std::optional<std::uint8_t> byte = co_await peek_opening();
                 if (!byte) {
                     judge_closed_client(negotiation, "client closed the connection after TLS was declined");
                     co_return Opening::over;
@@ -147,7 +147,7 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     }
     std::string error = handshake.error;
     if (client_.record().verify.code != X509_V_OK) error += ": client certificate: " + client_.record().verify.reason;
-    record({.kind = EventKind::tls_failed, .reason = Reason::tls_failed, .message = error});
+    record_end({.kind = EventKind::tls_failed, .reason = Reason::tls_failed, .message = error});
     spdlog::warn("{} {}: {}: {}", record_.session, record_.client_addr, sentence(Reason::tls_failed), error);
     co_await say_goodbye();
     co_return false;
@@ -182,6 +182,17 @@ Probes::Source Session::probe_source() const {
     Probes::Source source{.upstream = record_.upstream, .address = record_.client_addr, .exe = {}};
     if (record_.process) source.exe = record_.process->get(std::chrono::milliseconds(0)).exe;
     return source;
+}
+
+/// nullopt: the client went away first. A reset tells no less than a close.
+tls::Awaitable<std::optional<std::uint8_t>> Session::peek_opening() {
+    try {
+        const auto byte = co_await client_.peek();
+        co_return byte;
+    } catch (const tls::StreamError& broken) {
+        if (broken.kind() == tls::StreamError::Kind::timed_out) throw;
+    }
+    co_return std::nullopt;
 }
 
 /// False: the client went away first.
@@ -259,7 +270,7 @@ void Session::judge_closed_client(const Negotiation& negotiation, const std::str
         record_.evidence.push_back(record_.probe ? refused_silently(*record_.probe) : Evidence::tls_refused_silently);
         settle_probe(Probes::Outcome::left);
     }
-    record({.kind = EventKind::tls_failed, .reason = Reason::tls_abandoned, .message = error, .alert = alert});
+    record_end({.kind = EventKind::tls_failed, .reason = Reason::tls_abandoned, .message = error, .alert = alert});
     spdlog::warn("{} {}: {}: {}", record_.session, record_.client_addr, sentence(Reason::tls_abandoned), error);
 }
 

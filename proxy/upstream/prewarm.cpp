@@ -49,8 +49,8 @@ struct Prewarm::Pool {
     /// nullopt: done; otherwise the error. Even without memory the pool goes on trying.
     tls::Awaitable<std::optional<std::string>> add_one() {
         try {
-            UpstreamConnection connection =
-                co_await connect_upstream(resolver, *upstream, true, Clock::now() + attempt_time);
+            Connector connector(resolver);
+            UpstreamConnection connection = co_await connector.connect(*upstream, true, Clock::now() + attempt_time);
             if (connection.failure) co_return connection.failure->error;
             if (!stopped) ready.push_back({.connection = std::move(connection), .made = Clock::now()});
             co_return std::nullopt;

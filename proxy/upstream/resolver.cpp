@@ -39,7 +39,8 @@ Resolved look_up(const std::string& host, std::uint16_t port) {
 Resolver::Resolver() : lookups_(resolver_threads) {}
 
 tls::Awaitable<Resolved> Resolver::resolve(const config::Address& address,
-                                           std::chrono::steady_clock::time_point deadline) {
+                                           std::chrono::steady_clock::time_point deadline,
+                                           std::shared_ptr<tls::Timer> waiting) {
     if (address.kind == config::Address::Kind::unix_socket) {
         co_return Resolved{{Endpoint(asio::local::stream_protocol::endpoint(address.host))}, {}};
     }
@@ -48,8 +49,6 @@ tls::Awaitable<Resolved> Resolver::resolve(const config::Address& address,
     if (!not_literal) co_return Resolved{{Endpoint(asio::ip::tcp::endpoint(literal, address.port))}, {}};
 
     auto work = [host = address.host, port = address.port] { return look_up(host, port); };
-    const tls::Executor executor = co_await asio::this_coro::executor;
-    auto waiting = std::make_shared<tls::Timer>(executor);
     std::optional<Resolved> resolved = co_await lookups_.run(std::move(work), deadline, std::move(waiting));
     if (!resolved)
         co_return Resolved{{}, "could not translate host name \"" + address.host + "\" to address: timeout expired"};

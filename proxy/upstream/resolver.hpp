@@ -25,7 +25,9 @@ class Resolver {
     /// As Offload's.
     void close() { lookups_.close(); }
 
-    tls::Awaitable<Resolved> resolve(const config::Address& address, std::chrono::steady_clock::time_point deadline);
+    /// Ends at the deadline, or when `waiting` is cancelled.
+    tls::Awaitable<Resolved> resolve(const config::Address& address, std::chrono::steady_clock::time_point deadline,
+                                     std::shared_ptr<tls::Timer> waiting);
 
    private:
     Offload lookups_;

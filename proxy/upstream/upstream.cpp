@@ -12,16 +12,6 @@ using Endpoint = asio::generic::stream_protocol::endpoint;
 constexpr Reason unable_to_connect = Reason::server_not_reached;
 constexpr Reason connection_failure = Reason::server_not_accepted;
 
-/// Why one address did not serve.
-struct AttemptFailure {
-    std::string error;
-    Reason reason = unable_to_connect;
-    std::optional<tls::VerifyFailure> verify{};
-    bool suspicious = false;  ///< bytes that no honest server sends: clear text must not be tried after them
-    std::string host{};
-    std::string address{};
-};
-
 bool allows_clear(SslMode mode) { return mode < SslMode::require; }
 
 /// Asks for TLS. Nothing: the server said 'S', or answers direct TLS; `refused`: it said 'N'.
@@ -103,29 +93,6 @@ tls::Awaitable<std::optional<AttemptFailure>> establish(UpstreamConnection& conn
     co_return std::nullopt;
 }
 
-tls::Awaitable<std::optional<AttemptFailure>> attempt(UpstreamConnection& connection, const UpstreamRoute& route,
-                                                      bool encrypted, Clock::time_point deadline) {
-    connection.address = to_string(connection.endpoint);
-    const tls::Executor executor = co_await asio::this_coro::executor;
-    tls::Socket socket(executor);
-    boost::system::error_code error;
-    socket.open(connection.endpoint.protocol(), error);
-    if (error) co_return AttemptFailure{error.message(), unable_to_connect, {}};
-    set_options(socket.native_handle(),
-                {.keepalive = route.settings.tcp_keepalive, .user_timeout = route.settings.tcp_user_timeout});
-    connection.stream = std::make_unique<tls::Stream>(std::move(socket));
-    connection.stream->set_deadline(deadline);
-    std::optional<AttemptFailure> failure;
-    try {
-        failure = co_await establish(connection, route, encrypted);
-    } catch (const std::exception& broken) {
-        failure = AttemptFailure{broken.what(), unable_to_connect, {}};
-    }
-    connection.stream->clear_deadline();
-    if (failure) connection.stream.reset();
-    co_return failure;
-}
-
 /// Why a server's certificate was refused, in the words an operator needs.
 std::string verify_detail(const tls::VerifyFailure& verify, const UpstreamRoute& route) {
     const bool name = verify.code == X509_V_ERR_HOSTNAME_MISMATCH || verify.code == X509_V_ERR_IP_ADDRESS_MISMATCH;
@@ -186,8 +153,8 @@ std::vector<bool> encryption_attempts(SslMode mode) {
     return {true};
 }
 
-tls::Awaitable<UpstreamConnection> connect_upstream(Resolver& resolver, const UpstreamRoute& route, bool encrypted,
-                                                    Clock::time_point deadline) {
+tls::Awaitable<UpstreamConnection> Connector::connect(const UpstreamRoute& route, bool encrypted,
+                                                      Clock::time_point deadline) {
     UpstreamConnection connection;
     std::string errors;
     AttemptFailure last{"no host is configured", unable_to_connect, {}};
@@ -204,12 +171,12 @@ tls::Awaitable<UpstreamConnection> connect_upstream(Resolver& resolver, const Up
     for (const config::Address& host : route.settings.hosts) {
         const auto timeout = [&] { return std::min(deadline, Clock::now() + route.settings.connect_timeout); };
         const auto resolve_start = Clock::now();
-        Resolved resolved = co_await resolver.resolve(host, timeout());
+        Resolved resolved = co_await resolve(host, timeout());
         connection.resolve += tls::since(resolve_start);
         connection.host = host.host;
         if (resolved.endpoints.empty()) note(config::to_string(host), {resolved.error, unable_to_connect, {}});
         for (const Endpoint& endpoint : resolved.endpoints) {
-            if (Clock::now() >= deadline) break;
+            if (Clock::now() >= deadline || !aborted_.empty()) break;
             connection.endpoint = endpoint;
             auto failure = co_await attempt(connection, route, encrypted, timeout());
             if (!failure) co_return connection;
@@ -221,8 +188,8 @@ tls::Awaitable<UpstreamConnection> connect_upstream(Resolver& resolver, const Up
     co_return connection;
 }
 
-tls::Awaitable<UpstreamConnection> connect_address(const UpstreamRoute& route, const Endpoint& endpoint,
-                                                   const std::string& host, bool encrypted) {
+tls::Awaitable<UpstreamConnection> Connector::connect_address(const UpstreamRoute& route, const Endpoint& endpoint,
+                                                              const std::string& host, bool encrypted) {
     UpstreamConnection connection;
     connection.endpoint = endpoint;
     connection.host = host;
@@ -233,6 +200,49 @@ tls::Awaitable<UpstreamConnection> connect_address(const UpstreamRoute& route, c
         connection.failure = describe_failure(*failure, route, failure->error);
     }
     co_return connection;
+}
+
+tls::Awaitable<Resolved> Connector::resolve(const config::Address& host, Clock::time_point deadline) {
+    if (!aborted_.empty()) co_return Resolved{{}, aborted_};
+    const tls::Executor executor = co_await asio::this_coro::executor;
+    looking_up_ = std::make_shared<tls::Timer>(executor);
+    Resolved resolved = co_await resolver_.resolve(host, deadline, looking_up_);
+    looking_up_.reset();
+    co_return resolved;
+}
+
+tls::Awaitable<std::optional<AttemptFailure>> Connector::attempt(UpstreamConnection& connection,
+                                                                 const UpstreamRoute& route, bool encrypted,
+                                                                 Clock::time_point deadline) {
+    connection.address = to_string(connection.endpoint);
+    if (!aborted_.empty()) co_return AttemptFailure{aborted_, unable_to_connect, {}};
+    const tls::Executor executor = co_await asio::this_coro::executor;
+    tls::Socket socket(executor);
+    boost::system::error_code error;
+    socket.open(connection.endpoint.protocol(), error);
+    if (error) co_return AttemptFailure{error.message(), unable_to_connect, {}};
+    set_options(socket.native_handle(),
+                {.keepalive = route.settings.tcp_keepalive, .user_timeout = route.settings.tcp_user_timeout});
+    connection.stream = std::make_unique<tls::Stream>(std::move(socket));
+    connection.stream->set_deadline(deadline);
+    connecting_ = connection.stream.get();
+    std::optional<AttemptFailure> failure;
+    try {
+        failure = co_await establish(connection, route, encrypted);
+    } catch (const std::exception& broken) {
+        failure = AttemptFailure{broken.what(), unable_to_connect, {}};
+    }
+    connecting_ = nullptr;
+    if (!aborted_.empty()) failure = AttemptFailure{aborted_, unable_to_connect, {}};
+    connection.stream->clear_deadline();
+    if (failure) connection.stream.reset();
+    co_return failure;
+}
+
+void Connector::abort(std::string why) {
+    aborted_ = std::move(why);
+    if (connecting_) connecting_->close();
+    if (looking_up_) looking_up_->cancel();
 }
 
 }  // namespace proxy

@@ -44,15 +44,45 @@ struct UpstreamConnection {
 /// In what order sslmode asks for TLS (true) and clear text (false).
 std::vector<bool> encryption_attempts(protocol::SslMode mode);
 
-/// Tries every address of every host with `encrypted`, each within connect_timeout and all before
-/// `deadline`. When sslmode allows clear text too, a server's 'N' is taken as the answer, as
-/// libpq's prefer does.
-tls::Awaitable<UpstreamConnection> connect_upstream(Resolver& resolver, const UpstreamRoute& route, bool encrypted,
-                                                    std::chrono::steady_clock::time_point deadline);
+/// Why one address did not serve.
+struct AttemptFailure {
+    std::string error;
+    Reason reason = Reason::server_not_reached;
+    std::optional<tls::VerifyFailure> verify{};
+    bool suspicious = false;  ///< bytes that no honest server sends: clear text must not be tried after them
+    std::string host{};
+    std::string address{};
+};
 
-/// One address only: the one that owns a cancel key.
-tls::Awaitable<UpstreamConnection> connect_address(const UpstreamRoute& route,
-                                                   const asio::generic::stream_protocol::endpoint& endpoint,
-                                                   const std::string& host, bool encrypted);
+/// Makes connections, one at a time, and can be told to stop.
+class Connector {
+   public:
+    using Endpoint = asio::generic::stream_protocol::endpoint;
+
+    explicit Connector(Resolver& resolver) : resolver_(resolver) {}
+
+    /// Tries every address of every host with `encrypted`, each within connect_timeout and all
+    /// before `deadline`. When sslmode allows clear text too, a server's 'N' is taken as the
+    /// answer, as libpq's prefer does.
+    tls::Awaitable<UpstreamConnection> connect(const UpstreamRoute& route, bool encrypted,
+                                               std::chrono::steady_clock::time_point deadline);
+    /// One address only, such as the one that owns a cancel key.
+    tls::Awaitable<UpstreamConnection> connect_address(const UpstreamRoute& route, const Endpoint& endpoint,
+                                                       const std::string& host, bool encrypted);
+    /// Ends what is being tried, which fails with `why`; from now on everything does. On the
+    /// thread of the connection.
+    void abort(std::string why);
+
+   private:
+    tls::Awaitable<std::optional<AttemptFailure>> attempt(UpstreamConnection& connection, const UpstreamRoute& route,
+                                                          bool encrypted,
+                                                          std::chrono::steady_clock::time_point deadline);
+    tls::Awaitable<Resolved> resolve(const config::Address& host, std::chrono::steady_clock::time_point deadline);
+
+    Resolver& resolver_;
+    tls::Stream* connecting_ = nullptr;       // the one that an attempt is waiting for
+    std::shared_ptr<tls::Timer> looking_up_;  // while a name is
+    std::string aborted_;                     // why; empty: it has not been
+};
 
 }  // namespace proxy

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+import struct
 import subprocess
 import threading
 
@@ -156,6 +158,138 @@ def test_a_cancel_request_gets_no_answer(start, client):
     raw = cancel(client, proxy, login, "plain")
     raw.expect_closed()
     assert session.query("SELECT 1") == [[b"1"]]
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_server_that_is_slow_to_close_has_got_it_all_the_same(start, client, fake, pki, how):
+    """Longer than connect_timeout and than client_login_timeout, which end nothing but the wait."""
+    server = fake(answering_cancel(pki, lambda peer: peer.until_closed()))
+    proxy = start([server.host], runtime={"client_login_timeout": "2s"}, upstream={"connect_timeout": "500ms"})
+    raw = cancel(client, proxy, client(proxy).login(), how)
+    raw.expect_closed()
+    assert_one_cancel(proxy, server)
+
+
+def test_the_login_timeout_does_not_end_a_cancel(start, client, fake, pki):
+    def slow(peer):
+        time.sleep(1.5)
+    server = fake(answering_cancel(pki, slow))
+    proxy = start([server.host], runtime={"client_login_timeout": "1s"})
+    raw = cancel(client, proxy, client(proxy).login(), "plain")
+    raw.expect_closed()
+    assert_one_cancel(proxy, server)
+
+
+def test_a_server_that_resets_has_got_it_all_the_same(start, client, fake, pki):
+    server = fake(answering_cancel(pki, reset))
+    proxy = start([server.host])
+    raw = cancel(client, proxy, client(proxy).login(), "plain")
+    raw.expect_closed()
+    assert_one_cancel(proxy, server)
+
+
+def test_the_end_of_a_drain_reaches_the_server_of_a_cancel(start, client, fake, pki):
+    """Who waits for its close would wait for connect_timeout otherwise."""
+    server = fake(answering_cancel(pki, lambda peer: peer.until_closed()))
+    proxy = start([server.host], runtime={"drain_timeout": "500ms"}, upstream={"connect_timeout": "30s"})
+    raw = cancel(client, proxy, client(proxy).login(), "plain")
+    until(lambda: server.peers[-1].cancel)
+    proxy.signal(signal.SIGTERM)
+    raw.expect_closed()
+    proxy.expect_exit(0, timeout=10)
+    assert_one_cancel(proxy, server)
+    assert server.peers[-1].ended is None  # closed by us, in order
+
+
+def test_the_end_of_a_drain_reaches_a_cancel_that_is_still_connecting(start, client, fake, pki):
+    server = fake(answering_cancel(pki, reset, before_tls=lambda peer: peer.until_closed()))
+    proxy = start([server.host], runtime={"drain_timeout": "500ms"}, upstream={"connect_timeout": "30s"})
+    raw = cancel(client, proxy, client(proxy).login(), "plain")
+    until(lambda: len(server.peers) == 2)
+    proxy.signal(signal.SIGTERM)
+    raw.expect_closed()
+    proxy.expect_exit(0, timeout=10)
+    event = the_only_end(proxy, raw)
+    assert (event["event"], event["matched"]) == ("cancel", True)
+    assert "shutting down" in event["error"]
+
+
+@pytest.mark.parametrize("failure", ["closes", "resets", "hangs"])
+def test_a_cancel_request_that_was_not_delivered_says_why(start, client, fake, pki, failure):
+    does = {"closes": lambda peer: None, "resets": reset, "hangs": lambda peer: peer.until_closed()}[failure]
+    server = fake(answering_cancel(pki, reset, before_tls=does))
+    proxy = start([server.host], upstream={"connect_timeout": "500ms"})
+    raw = cancel(client, proxy, client(proxy).login(), "plain")
+    raw.expect_closed()
+    event = the_only_end(proxy, raw)
+    assert (event["event"], event["matched"], event["upstream_addr"]) == ("cancel", True, server.host)
+    assert event["error"]
+    proxy.wait_for_log("cancel request not delivered to " + server.host)
+
+
+@pytest.mark.parametrize("leave", ["close", "abort"])
+def test_a_client_that_does_not_wait_is_obeyed_all_the_same(start, client, fake, pki, leave):
+    """libpq's PQcancel waits for our close; others do not."""
+    server = fake(answering_cancel(pki, lambda peer: time.sleep(0.3)))
+    proxy = start([server.host])
+    raw = cancel(client, proxy, client(proxy).login(), "plain")
+    until(lambda: len(server.peers) == 2)
+    getattr(raw, leave)()
+    assert_one_cancel(proxy, server, raw)
+
+
+def test_a_client_that_stays_gets_no_answer(start, client, fake, pki):
+    """Neither at the login timeout nor later: it has sent its request and does nothing more."""
+    server = fake(answering_cancel(pki, lambda peer: time.sleep(0.3)))
+    proxy = start([server.host], runtime={"client_login_timeout": "1s"})
+    raw = cancel(client, proxy, client(proxy).login(), "plain")
+    time.sleep(1.5)
+    raw.expect_closed()
+    assert_one_cancel(proxy, server, raw)
+
+
+# --- Helpers
+
+
+def answering_cancel(pki, script, *, before_tls=None):
+    """A decent server whose connections for a cancel are `script`'s, or as far as the SSLRequest `before_tls`'s."""
+    context, decent = server_context(pki.server), accepting(server_context(pki.server), pid=77, key=b"keys")
+    first = threading.Lock()
+
+    def serve(peer):
+        if first.acquire(blocking=False):
+            return decent(peer)
+        assert peer.packet() == "SSLRequest"
+        if before_tls:
+            return before_tls(peer)
+        peer.send(b"S")
+        peer.start_tls(context)
+        assert peer.packet() == "CancelRequest"
+        return script(peer)
+    return serve
+
+
+def reset(peer):
+    peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.sock.close()
+
+
+def the_only_end(proxy, raw):
+    """The one event of that connection, also after everything else that it could still bring."""
+    proxy.stop()
+    ends = [event for event in proxy.all_events() if event.get("client_port") == raw.port]
+    assert len(ends) == 1, ends
+    return ends[0]
+
+
+def assert_one_cancel(proxy, server, raw=None):
+    proxy.stop()
+    assert server.peers[1].cancel == (77, b"keys")
+    events = proxy.all_events()
+    cancels = [event for event in events if event["event"] == "cancel"]
+    assert len(cancels) == 1, events
+    assert (cancels[0]["matched"], cancels[0]["error"], cancels[0]["upstream_addr"]) == (True, None, server.host)
+    assert not [event for event in events if event["event"] not in ("cancel", "connected", "disconnected", "started", "stopping", "upstream_certificate")]
 
 
 def cancel(client, proxy, login, how, chunk=None):
