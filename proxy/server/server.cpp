@@ -163,7 +163,8 @@ void Server::run() {
     bind_all();
     const unsigned threads = thread_count(runtime);
     for (unsigned i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(services_));
-    prewarm(snapshot_->upstreams);
+    services_.phase = Phase::serving;
+    prewarm();
     asio::co_spawn(io_.get_executor(), handle_signals(), asio::detached);
     asio::co_spawn(io_.get_executor(), watch_files(), asio::detached);
     record(EventKind::started, "pgairlock " + version() + ", " + std::to_string(threads) + " threads");
@@ -287,11 +288,15 @@ std::string Server::next_session() { return session_prefix_ + "-" + std::to_stri
 // --- Signals, reload, drain: all on this thread
 
 tls::Awaitable<> Server::handle_signals() {
-    for (bool draining = false;;) {
+    for (;;) {
         const auto [error, signal] = co_await signals_.async_wait(tls::returning);
         if (error) co_return;
         switch (signal) {
             case SIGHUP:
+                if (services_.phase != Phase::serving) {
+                    spdlog::info("SIGHUP while draining: nothing is reloaded");
+                    break;
+                }
                 notify_reloading();
                 reload([this] { reload_from_source(); });
                 notify_ready("serving");
@@ -301,12 +306,11 @@ tls::Awaitable<> Server::handle_signals() {
                 recorder_.reopen();
                 break;
             default:
-                if (draining) {
+                if (services_.phase != Phase::serving) {
                     spdlog::warn("second signal: ending every session now");
-                    io_.stop();
+                    end();
                     co_return;
                 }
-                draining = true;
                 begin_drain();
                 asio::co_spawn(io_.get_executor(), wait_until_drained(), asio::detached);
         }
@@ -319,7 +323,7 @@ tls::Awaitable<> Server::watch_files() {
     for (;;) {
         watch_timer_.expires_after(watch_interval);
         const auto [error] = co_await watch_timer_.async_wait(tls::returning);
-        if (error) co_return;
+        if (error || services_.phase != Phase::serving) co_return;
         reload([&] {
             if (watched != snapshot_ && files_of(*watched) != files_of(*snapshot_))
                 watch = FileWatch(files_of(*snapshot_));
@@ -372,7 +376,7 @@ void Server::swap_in(config::Config config, const std::string& why) {
     }
     set_log_level(loaded.snapshot->config.log.level);
     snapshot_ = std::move(loaded.snapshot);
-    prewarm(snapshot_->upstreams);
+    prewarm();
     announce_probes(*snapshot_);
     spdlog::info("reloaded: {}", why);
     record(EventKind::reloaded, why);
@@ -385,16 +389,20 @@ void Server::report_reload_failure(const std::vector<config::Diagnostic>& errors
     record(EventKind::reload_failed, all);
 }
 
-void Server::prewarm(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams) {
-    for (const auto& worker : workers_) worker->prewarm(upstreams);
+/// Keeps connections ready for the upstreams that clients may come for: for none once they may not.
+void Server::prewarm() {
+    const bool wanted = services_.phase == Phase::serving;
+    for (const auto& worker : workers_) {
+        worker->prewarm(wanted ? snapshot_->upstreams : std::vector<std::shared_ptr<const UpstreamRoute>>{});
+    }
 }
 
 void Server::begin_drain() {
-    services_.draining = true;
+    services_.phase = Phase::draining;
     notify_stopping();
     for (Bound& bound : bound_) bound.socket->stop();
     watch_timer_.cancel();
-    prewarm({});
+    prewarm();
     spdlog::info("draining: {} sessions, at most {} ms", connections_.load(),
                  snapshot_->config.runtime.drain_timeout.count());
     record(EventKind::stopping, "draining " + std::to_string(connections_.load()) + " sessions");
@@ -407,6 +415,12 @@ tls::Awaitable<> Server::wait_until_drained() {
         co_await drain_timer_.async_wait(tls::returning);
     }
     if (connections_ > 0) spdlog::warn("drain_timeout: ending {} sessions", connections_.load());
+    end();
+}
+
+/// run() goes on: it ends the workers, and with them what sessions are left.
+void Server::end() {
+    services_.phase = Phase::ending;
     io_.stop();
 }
 

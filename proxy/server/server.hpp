@@ -49,9 +49,10 @@ class Server {
     void reload_from_source();
     void swap_in(config::Config config, const std::string& why);
     void report_reload_failure(const std::vector<config::Diagnostic>& errors);
-    void prewarm(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams);
+    void prewarm();
     void begin_drain();
     tls::Awaitable<> wait_until_drained();
+    void end();
     void record(EventKind kind, std::string message);
 
     asio::io_context io_{1};

@@ -120,7 +120,9 @@ tls::Awaitable<> Session::converse() {
         co_await forward_cancel(negotiation_->cancel_request());
         co_return;
     }
-    if (services_.draining) accepted_.refusal = std::make_unique<Refusal>(refusal(Reason::shutting_down));
+    if (services_.phase >= proxy::Phase::draining) {
+        accepted_.refusal = std::make_unique<Refusal>(refusal(Reason::shutting_down));
+    }
     if (accepted_.refusal) {
         co_await refuse(*accepted_.refusal);
         co_return;

@@ -15,6 +15,7 @@
 #include "proxy/session/authenticate.hpp"
 #include "proxy/session/cancel.hpp"
 #include "proxy/session/cancel_registry.hpp"
+#include "proxy/session/phase.hpp"
 #include "proxy/session/refusal.hpp"
 #include "proxy/session/relay.hpp"
 #include "proxy/upstream/prewarm.hpp"
@@ -33,7 +34,7 @@ struct Services {
     Probes& probes;
     Resolver& resolver;
     Offload& key_derivations;
-    std::atomic<bool> draining{false};
+    std::atomic<Phase> phase{Phase::starting};
 };
 
 /// A connection as the listener hands it over.

@@ -186,6 +186,22 @@ def test_systemd_is_told_of_ready_reloading_and_stopping(run_proxy, pki, cluster
     notifications.wait_for("STOPPING=1")
 
 
+def test_systemd_is_not_told_of_serving_again_once_a_drain_has_begun(run_proxy, pki, cluster, client, directory):
+    notifications = Notifications(directory)
+    proxy = run_proxy(configuration(pki, [cluster.host]), environment={"NOTIFY_SOCKET": str(notifications.path)})
+    notifications.wait_for("READY=1")
+    session = client(proxy)
+    session.login()
+    proxy.signal(signal.SIGTERM)
+    notifications.wait_for("STOPPING=1")
+    proxy.signal(signal.SIGHUP)
+    proxy.wait_for_log("SIGHUP while draining: nothing is reloaded")
+    session.close()
+    proxy.expect_exit(0)
+    after = notifications.lines[notifications.lines.index("STOPPING=1") + 1:]
+    assert not {"READY=1", "RELOADING=1"} & set(after), notifications.lines
+
+
 ACTIVATE = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)

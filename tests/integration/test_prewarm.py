@@ -1,6 +1,7 @@
 """`prewarm`: server connections that are ready before their client. Each serves one client, none is kept too long, and a client never
 notices that one was of no use."""
 
+import signal
 import socket
 import struct
 import threading
@@ -214,6 +215,23 @@ def test_they_are_closed_by_a_stop(warm):
     proxy, server = warm(3, drain_timeout="1h")
     proxy.stop()
     server.wait_for_ready(0)
+
+
+def test_sighup_during_a_drain_makes_no_new_ones(warm, client):
+    proxy, server = warm(2)
+    session = client(proxy)
+    session.login()
+    server.wait_for_ready(2)
+    proxy.signal(signal.SIGTERM)
+    proxy.event("stopping")
+    server.wait_for_ready(0)
+    made = server.made
+    proxy.signal(signal.SIGHUP)
+    proxy.wait_for_log("SIGHUP while draining: nothing is reloaded")
+    session.close()
+    proxy.expect_exit(0)
+    assert server.made == made
+    assert not [event for event in proxy.all_events() if event["event"] == "reloaded"]
 
 
 def test_a_server_that_is_away_is_told_of_once_and_found_again(run_proxy, start, client, fake, server_tls):
