@@ -37,6 +37,7 @@ Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::S
     record_.accepted = Clock::now();
     record_.process = services_.processes.owner_of(client_.socket().native_handle());
     set_options(client_.socket().native_handle(), {.keepalive = accepted_.route->settings.tcp_keepalive});
+    observer_.emplace(Memories{.sources = services_.sources, .probes = services_.probes}, record_);
     client_.set_deadline(deadline_);
 }
 
@@ -52,7 +53,7 @@ tls::Awaitable<bool> Session::log_in() {
         spdlog::error("{} {}: {}", record_.session, record_.client_addr, error.what());
     }
     if (late && !aborted_ && phase_ == Phase::login) co_await refuse_late(refusal(*late));
-    settle_tls(phase_ == Phase::established);
+    observer_.reset();
     if (aborted_ && phase_ == Phase::login) report_cut_off();
     co_return phase_ == Phase::established;
 }
@@ -88,14 +89,6 @@ void Session::report_disconnected() {
     record({.kind = EventKind::disconnected,
             .reason = aborted_.value_or(result.end),
             .duration = tls::since(record_.accepted)});
-}
-
-/// TLS that was begun has come to a login now, or never will.
-void Session::settle_tls(bool logged_in) {
-    settle_probe(Probes::Outcome::neither);
-    if (!std::exchange(tls_began_, false)) return;
-    const bool cancelled = negotiation_ && negotiation_->next() == Negotiation::Next::cancel;
-    services_.sources.tls_ended(record_.client_addr, !logged_in && !cancelled, Clock::now());
 }
 
 void Session::abort(Reason reason) {
@@ -155,7 +148,6 @@ tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request)
 // --- Ends
 
 tls::Awaitable<> Session::refuse(const Refusal& refusal) {
-    if (refusal.reason == Reason::tls_required) services_.sources.clear_refused(identity(), Clock::now());
     record_end({.kind = EventKind::rejected, .reason = refusal.reason, .sqlstate = refusal.response.sqlstate});
     spdlog::warn("{} {}: refused: {}", record_.session, record_.client_addr, refusal.response.message);
     co_await tell(refusal.response);
@@ -190,15 +182,6 @@ tls::Awaitable<> Session::say_goodbye() {
 void Session::record(Event event) {
     event.record = record_;
     services_.recorder.record(std::move(event));
-}
-
-Sources::Identity Session::identity() const {
-    constexpr std::size_t max_name = 63;  // NAMEDATALEN - 1
-    return {.listener = record_.listener,
-            .address = record_.client_addr,
-            .usename = record_.usename.substr(0, max_name),
-            .datname = record_.datname.substr(0, max_name),
-            .application_name = record_.application_name.substr(0, max_name)};
 }
 
 }  // namespace proxy

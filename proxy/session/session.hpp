@@ -8,8 +8,7 @@
 #include <string>
 
 #include "protocol/negotiation.hpp"
-#include "proxy/observation/probe.hpp"
-#include "proxy/observation/sources.hpp"
+#include "proxy/observation/observer.hpp"
 #include "proxy/record/recorder.hpp"
 #include "proxy/route/snapshot.hpp"
 #include "proxy/session/authenticate.hpp"
@@ -74,14 +73,11 @@ class Session {
     tls::Awaitable<> converse();
     tls::Awaitable<Opening> negotiate();
     tls::Awaitable<bool> start_client_tls(protocol::Negotiation& negotiation);
-    tls::Awaitable<std::optional<config::ProbeKind>> choose_probe();
-    void settle_probe(Probes::Outcome outcome);
-    Probes::Source probe_source() const;
+    tls::Awaitable<const tls::ServerContext*> choose_certificate();
     tls::Awaitable<std::optional<std::uint8_t>> peek_opening();
     tls::Awaitable<bool> read_opening(protocol::Negotiation& negotiation);
     void took_startup(const protocol::Negotiation& negotiation);
-    void judge_clear_client(const protocol::Negotiation& negotiation);
-    void judge_closed_client(const protocol::Negotiation& negotiation, const std::string& error);
+    void ended_early(const protocol::Negotiation& negotiation, const std::string& error);
     tls::Awaitable<> forward_cancel(const protocol::CancelRequest& request);
 
     tls::Awaitable<> log_in_upstream(const protocol::Negotiation& negotiation);
@@ -89,9 +85,7 @@ class Session {
                                         bool may_retry);
     protocol::LoginPolicy login_policy(const UpstreamConnection& connection);
     tls::Awaitable<protocol::ScramKey> derive_key(protocol::KeyDerivation derivation);
-    void remember_scram(const protocol::Login& login, bool left);
     tls::Awaitable<> report_login_fault(const protocol::Login& login);
-    void settle_tls(bool logged_in);
     void register_key(const UpstreamConnection& connection, const protocol::Login& login);
     void established(const protocol::Login& login);
 
@@ -103,7 +97,6 @@ class Session {
     tls::Awaitable<> say_goodbye();
     /// Records what happened, with everything that is known of the client by now.
     void record(Event event);
-    Sources::Identity identity() const;
     const UpstreamRoute& upstream() const { return *accepted_.route->upstream; }
 
     Services& services_;
@@ -114,14 +107,12 @@ class Session {
     std::unique_ptr<tls::Stream> server_;
     CancelRegistry::Lease lease_;
     SessionRecord record_;
+    std::optional<Observer> observer_;  // until the login is over
     std::chrono::steady_clock::time_point deadline_;
     std::unique_ptr<protocol::Negotiation> negotiation_;
     bool can_hear_ = true;  // an ErrorResponse would reach the client: not within its handshake
     Phase phase_ = Phase::login;
-    bool tls_began_ = false;
-    Probes::Source probed_;
-    bool probe_open_ = false;                    // what came of our certificate, real or not, is still to be told
-    const tls::ServerContext* shown_ = nullptr;  // the one that the client leg's TLS was begun with
+    const tls::ServerContext* shown_ = nullptr;  // of the client leg's handshake: the listener's own, or a probe's
     std::shared_ptr<tls::Timer> waiting_;        // for something other than a stream
     std::optional<Reason> aborted_;              // from outside, and why
     std::optional<Relay> relay_;

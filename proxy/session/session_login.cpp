@@ -83,12 +83,10 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
             .derive_key = [this](protocol::KeyDerivation derivation) { return derive_key(std::move(derivation)); },
             .may_retry = may_retry,
             .on_key = [this, &connection, &login] { register_key(connection, login); },
-            .on_established = [this] { settle_tls(true); },
+            .on_established = [this] { observer_->logged_in(); },
             .on_refused =
                 [this, &login] {
-                    if (client_.encrypted() && !login.authenticated()) {
-                        services_.sources.login_refused_over_tls(identity(), Clock::now());
-                    }
+                    if (!login.authenticated()) observer_->login_refused();
                 }};
         end = co_await authenticate(client_, *server_, login, options);
     } catch (const ServerLegError& error) {
@@ -109,7 +107,13 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
     record_.auth_method = login.auth_method();
     record_.auth_bridge = login.auth_bridge();
     record_.gs2_flag = login.channel_binding();
-    remember_scram(login, end == LoginEnd::client_closed || login.fault() == protocol::Fault::client_message);
+    if (accepted_.route->auth->scram == protocol::ScramMode::automatic) {
+        observer_->scram_ended(
+            {.left = end == LoginEnd::client_closed || login.fault() == protocol::Fault::client_message,
+             .was_offered = login.offering_scram(),
+             .asked_password = login.asking_password(),
+             .gs2_flag = login.channel_binding()});
+    }
     switch (end) {
         case LoginEnd::retry: co_return false;
         case LoginEnd::established: established(login); co_return true;
@@ -157,8 +161,8 @@ protocol::LoginPolicy Session::login_policy(const UpstreamConnection& connection
     policy.scram = auth.scram;
     policy.crypto = tls::scram_crypto();
     policy.password_is_safe = client_.encrypted() || is_local(accepted_.address);
-    policy.ask_at_once = auth.scram == protocol::ScramMode::automatic && policy.password_is_safe &&
-                         services_.sources.scram_was_declined(identity(), Clock::now());
+    policy.ask_at_once =
+        auth.scram == protocol::ScramMode::automatic && policy.password_is_safe && observer_->left_scram_before();
     if (connection.tls.leaf) policy.server_end_point = connection.tls.leaf->end_point;
     policy.server_verified = upstream().settings.sslmode == protocol::SslMode::verify_full;
     if (auth.scram == protocol::ScramMode::terminate) {
@@ -182,28 +186,13 @@ tls::Awaitable<protocol::ScramKey> Session::derive_key(protocol::KeyDerivation d
     co_return *key;
 }
 
-/// A client that leaves instead of answering our offer may not know SCRAM, and is asked for its
-/// password at once when it comes back. One that leaves then as well had another reason, such as no
-/// password.
-void Session::remember_scram(const protocol::Login& login, bool left) {
-    if (accepted_.route->auth->scram != protocol::ScramMode::automatic) return;
-    Sources& sources = services_.sources;
-    const auto now = Clock::now();
-    if (left && login.asking_password()) {
-        return login.channel_binding() == 0 ? sources.password_declined(identity())
-                                            : sources.switch_declined(identity(), now);
-    }
-    if (left && login.offering_scram()) return sources.scram_declined(identity(), now);
-    if (login.channel_binding() != 0) sources.scram_spoken(identity(), now);
-}
-
 tls::Awaitable<> Session::report_login_fault(const protocol::Login& login) {
     const Refusal why = refusal(login.fault(), replace_control_characters(record_.usename));
     record_end({.kind = EventKind::auth_failed,
                 .reason = why.reason,
                 .sqlstate = why.response.sqlstate,
                 .message = why.response.message});
-    if (client_.encrypted()) services_.sources.login_refused_over_tls(identity(), Clock::now());
+    if (!login.authenticated()) observer_->login_refused();
     spdlog::warn("{} {}: login refused: {}", record_.session, record_.client_addr, why.response.message);
     server_.reset();
     co_await tell(why.response);

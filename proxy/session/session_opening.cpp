@@ -8,49 +8,7 @@ namespace proxy {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using protocol::Evidence;
 using protocol::Negotiation;
-
-/// Alerts by which a client says that it does not accept our certificate (RFC 8446, 6.2), and not
-/// that it cannot speak our TLS.
-bool is_certificate_alert(int alert) {
-    switch (alert) {
-        case SSL_AD_BAD_CERTIFICATE:
-        case SSL_AD_UNSUPPORTED_CERTIFICATE:
-        case SSL_AD_CERTIFICATE_REVOKED:
-        case SSL_AD_CERTIFICATE_EXPIRED:
-        case SSL_AD_CERTIFICATE_UNKNOWN:
-        case SSL_AD_UNKNOWN_CA: return true;
-        default: return false;
-    }
-}
-
-Evidence accepted(config::ProbeKind kind) {
-    switch (kind) {
-        case config::ProbeKind::untrusted: return Evidence::untrusted_accepted;
-        case config::ProbeKind::wrong_name: return Evidence::wrong_name_accepted;
-        case config::ProbeKind::candidate: break;
-    }
-    return Evidence::candidate_accepted;
-}
-
-Evidence refused(config::ProbeKind kind) {
-    switch (kind) {
-        case config::ProbeKind::untrusted: return Evidence::untrusted_refused;
-        case config::ProbeKind::wrong_name: return Evidence::wrong_name_refused;
-        case config::ProbeKind::candidate: break;
-    }
-    return Evidence::candidate_refused;
-}
-
-Evidence refused_silently(config::ProbeKind kind) {
-    switch (kind) {
-        case config::ProbeKind::untrusted: return Evidence::untrusted_refused_silently;
-        case config::ProbeKind::wrong_name: return Evidence::wrong_name_refused_silently;
-        case config::ProbeKind::candidate: break;
-    }
-    return Evidence::candidate_refused_silently;
-}
 
 }  // namespace
 
@@ -66,7 +24,7 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
             case Negotiation::Next::peek: {
                 const std::optional<std::uint8_t> byte = co_await peek_opening();
                 if (!byte) {
-                    judge_closed_client(negotiation, "client closed the connection after TLS was declined");
+                    ended_early(negotiation, "client closed the connection after TLS was declined");
                     co_return Opening::over;
                 }
                 negotiation.peeked(*byte);
@@ -84,8 +42,7 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
                     break;
                 }
                 const std::uint8_t answer = negotiation.next() == Negotiation::Next::answer_yes ? 'S' : 'N';
-                if (answer == 'N' && negotiation.ssl_requested())
-                    services_.sources.tls_declined(record_.client_addr, Clock::now());
+                if (answer == 'N' && negotiation.ssl_requested()) observer_->tls_declined();
                 const protocol::Bytes one(&answer, 1);
                 co_await client_.write(one);
                 negotiation.answered();
@@ -97,12 +54,15 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
                 break;
             }
             case Negotiation::Next::started: took_startup(negotiation); co_return Opening::startup;
-            case Negotiation::Next::cancel: settle_probe(Probes::Outcome::accepted); co_return Opening::cancel;
+            case Negotiation::Next::cancel: observer_->cancel_requested(); co_return Opening::cancel;
             case Negotiation::Next::refuse: {
                 record_.negotiation = negotiation.kind();
                 can_hear_ = !negotiation.client_hello_seen();
                 const Refusal why = refusal(reason(negotiation.fault()));
-                if (negotiation.fault() == protocol::Fault::tls_required) took_startup(negotiation);
+                if (negotiation.fault() == protocol::Fault::tls_required) {
+                    took_startup(negotiation);
+                    observer_->rejected_in_clear();
+                }
                 co_await refuse(why);
                 co_return Opening::over;
             }
@@ -113,11 +73,8 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
 tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     record_.negotiation = negotiation.kind();
     can_hear_ = false;
-    tls_began_ = true;
-    services_.sources.tls_began(record_.client_addr);
-    record_.probe = co_await choose_probe();
-    shown_ = record_.probe ? accepted_.route->probes[static_cast<std::size_t>(*record_.probe)].get()
-                           : accepted_.route->tls.get();
+    observer_->tls_begun();
+    shown_ = co_await choose_certificate();
     const auto start = Clock::now();
     tls::SslPtr ssl = shown_->accept();
     const tls::Handshake handshake = co_await client_.handshake(std::move(ssl), negotiation.direct());
@@ -142,7 +99,7 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     if (handshake.end == tls::Handshake::End::timed_out)
         throw tls::StreamError(tls::StreamError::Kind::timed_out, handshake.error);
     if (handshake.end != tls::Handshake::End::failed) {
-        judge_closed_client(negotiation, handshake.error);
+        ended_early(negotiation, handshake.error);
         co_return false;
     }
     std::string error = handshake.error;
@@ -155,33 +112,19 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
 
 /// A probe is held against a process, so the search for it gets a moment: it takes less for
 /// processes that were seen before.
-tls::Awaitable<std::optional<config::ProbeKind>> Session::choose_probe() {
+tls::Awaitable<const tls::ServerContext*> Session::choose_certificate() {
     const ListenerRoute& route = *accepted_.route;
     std::array<bool, 3> available{};
     for (std::size_t kind = 0; kind < available.size(); ++kind) available[kind] = route.probes[kind] != nullptr;
-    if (available == std::array<bool, 3>{}) co_return std::nullopt;
+    if (available == std::array<bool, 3>{}) co_return route.tls.get();
     constexpr int patience = 50;
     tls::Timer timer(client_.socket().get_executor());
     for (int tries = 0; record_.process && !record_.process->settled() && tries < patience; ++tries) {
         timer.expires_after(std::chrono::milliseconds(2));
         co_await timer.async_wait(tls::returning);
     }
-    probed_ = probe_source();
-    probe_open_ = true;
-    co_return services_.probes.choose(route.probe, available, probed_, std::chrono::system_clock::now());
-}
-
-void Session::settle_probe(Probes::Outcome outcome) {
-    if (!std::exchange(probe_open_, false)) return;
-    const std::string client =
-        record_.usename.empty() ? "" : record_.usename + '\n' + record_.datname + '\n' + record_.application_name;
-    services_.probes.ended(probed_, record_.probe, outcome, client, std::chrono::system_clock::now());
-}
-
-Probes::Source Session::probe_source() const {
-    Probes::Source source{.upstream = record_.upstream, .address = record_.client_addr, .exe = {}};
-    if (record_.process) source.exe = record_.process->get(std::chrono::milliseconds(0)).exe;
-    return source;
+    const auto probe = observer_->choose_probe(route.probe, available);
+    co_return probe ? route.probes[static_cast<std::size_t>(*probe)].get() : route.tls.get();
 }
 
 /// nullopt: the client went away first. A reset tells no less than a close.
@@ -210,7 +153,7 @@ tls::Awaitable<bool> Session::read_opening(Negotiation& negotiation) {
         negotiation.feed(bytes);
         co_return true;
     }
-    judge_closed_client(negotiation, error);
+    ended_early(negotiation, error);
     co_return false;
 }
 
@@ -223,54 +166,17 @@ void Session::took_startup(const Negotiation& negotiation) {
     record_.replication = startup.find("replication");
     record_.protocol = protocol::version_text(startup.version);
     record_.timings.negotiation = tls::since(record_.accepted);
-    if (!negotiation.encrypted()) {
-        services_.probes.came_in_clear(probe_source(), std::chrono::system_clock::now());
-        return judge_clear_client(negotiation);
-    }
-    settle_probe(Probes::Outcome::accepted);
-    const bool undistributed = accepted_.route->settings.tls.trust == config::Trust::undistributed;
-    record_.evidence.push_back(record_.probe   ? accepted(*record_.probe)
-                               : undistributed ? Evidence::tls_startup_undistributed
-                                               : Evidence::tls_startup);
-    if (!record_.client_tls.client_dn.empty()) record_.evidence.push_back(Evidence::client_certificate);
-    if (services_.sources.clear_was_refused(identity(), Clock::now()))
-        record_.evidence.push_back(Evidence::tls_after_clear_refused);
+    observer_->startup_received(accepted_.route->settings.tls.trust);
 }
 
-void Session::judge_clear_client(const Negotiation& negotiation) {
-    const auto now = Clock::now();
-    if (negotiation.ssl_requested()) {
-        record_.evidence.push_back(Evidence::clear_startup_after_no);
-    } else if (services_.sources.login_was_refused_over_tls(identity(), now)) {
-        record_.evidence.push_back(Evidence::clear_startup_after_tls_login);
-    } else if (services_.sources.tls_was_refused(record_.client_addr, now)) {
-        record_.evidence.push_back(Evidence::clear_startup_after_tls);
-    } else if (services_.sources.tls_was_declined(record_.client_addr, now)) {
-        record_.evidence.push_back(Evidence::clear_startup_after_declined);
-    } else {
-        record_.evidence.push_back(Evidence::clear_startup);
-    }
-}
-
-/// The client closed before its StartupMessage. In clear that is a port check and no news; around
-/// TLS it tells something.
-void Session::judge_closed_client(const Negotiation& negotiation, const std::string& error) {
-    if (aborted_) return;  // it was us who closed
-    if (!negotiation.ssl_requested() && !negotiation.direct()) return;
-    const int alert = record_.ssl || client_.encrypted() ? client_.record().alert : -1;
-    if (negotiation.next() == Negotiation::Next::peek) {
-        record_.negotiation = negotiation.kind();
-        record_.evidence.push_back(Evidence::closed_after_no);
-    } else if (!client_.record().client_hello_seen) {
-        record_.evidence.push_back(Evidence::no_client_hello);
-    } else if (is_certificate_alert(alert)) {
-        record_.evidence.push_back(record_.probe ? refused(*record_.probe) : Evidence::tls_refused);
-        settle_probe(Probes::Outcome::refused);
-    } else if (alert < 0) {
-        record_.evidence.push_back(record_.probe ? refused_silently(*record_.probe) : Evidence::tls_refused_silently);
-        settle_probe(Probes::Outcome::left);
-    }
-    record_end({.kind = EventKind::tls_failed, .reason = Reason::tls_abandoned, .message = error, .alert = alert});
+void Session::ended_early(const Negotiation& negotiation, const std::string& error) {
+    const EarlyEnd end{.by_us = aborted_.has_value(),
+                       .within_packet = negotiation.next() == Negotiation::Next::read,
+                       .client_hello_seen = client_.record().client_hello_seen,
+                       .alert = client_.record().alert};
+    if (!observer_->ended_early(end)) return;
+    record_.negotiation = negotiation.kind();
+    record_end({.kind = EventKind::tls_failed, .reason = Reason::tls_abandoned, .message = error, .alert = end.alert});
     spdlog::warn("{} {}: {}: {}", record_.session, record_.client_addr, sentence(Reason::tls_abandoned), error);
 }
 
