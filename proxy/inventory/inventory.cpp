@@ -19,16 +19,7 @@ constexpr auto checkpoint_interval = 30s;
 /// Some 40 MiB, when nothing can be stored.
 constexpr std::size_t max_pending_rows = 100'000;
 
-/// PostgreSQL's own limit of names (NAMEDATALEN - 1), and what it cuts application_name to.
-constexpr std::size_t max_name = 63;
-/// RFC 1035, 2.3.4.
-constexpr std::size_t max_host_name = 255;
 constexpr std::size_t max_error = 500;
-
-std::string name(const std::string& text) { return protocol::as_utf8(text, max_name); }
-
-/// The audit has waited for the search already.
-Process process_of(const SessionRecord& record) { return record.process ? record.process->get(0ms) : Process{}; }
 
 bool is_refusal(Evidence evidence) {
     switch (evidence) {
@@ -65,14 +56,13 @@ void Inventory::absorb(const Event& event) {
         !event.record.usename.empty() && (event.kind == EventKind::connected || event.kind == EventKind::auth_failed ||
                                           event.kind == EventKind::rejected);
     if (!failed_handshake && !named) return;
-    const Process process = process_of(event.record);
-    const std::string exe = protocol::as_utf8(process.exe);
+    const ClientOrigin from = event.record.origin();  // the audit has waited for the search already
     if (failed_handshake) {
-        absorb_handshake(event, exe);
+        absorb_handshake(event, from);
     } else {
-        absorb_client(event, exe, event.record.process ? std::optional(process.uid) : std::nullopt);
+        absorb_client(event, {from, event.record.names()});
     }
-    if (event.record.probe) absorb_probe(event, exe);
+    if (event.record.probe) absorb_probe(event, from);
     changes_.oldest = std::min(changes_.oldest, to_timestamp(event.time));
 }
 
@@ -88,20 +78,15 @@ typename Map::mapped_type* Inventory::row(Map& map, typename Map::key_type key) 
     return &map.try_emplace(std::move(key)).first->second;
 }
 
-void Inventory::absorb_client(const Event& event, const std::string& exe, std::optional<uid_t> uid) {
+void Inventory::absorb_client(const Event& event, const ClientIdentity& who) {
     const SessionRecord& record = event.record;
     const Timestamp time = to_timestamp(event.time);
-    ClientChange* client = row(changes_.clients, {.upstream = record.upstream,
-                                                  .client_addr = record.client_addr,
-                                                  .client_exe = exe,
-                                                  .usename = name(record.usename),
-                                                  .datname = name(record.datname),
-                                                  .application_name = name(record.application_name)});
+    ClientChange* client = row(changes_.clients, who);
     if (!client) return;
     if (client->seen.add(time, record.session)) {
         client->listener = record.listener;
         client->process = record.process;
-        if (uid) client->uid = uid;
+        if (record.process) client->uid = record.process->get(0ms).uid;
     }
     for (const Evidence piece : record.evidence) {
         if (Seen* seen = row(client->evidence, {piece, record.client_tls.certificate_shown}))
@@ -126,8 +111,7 @@ void Inventory::absorb_connection(const Event& event, ClientChange& client) {
     if (auto* connections = row(client.days, {time / day_length, record.ssl ? record.client_tls.version : "plain"}))
         ++*connections;
     if (record.ja4.empty()) return;
-    if (Timestamp* last = row(client.fingerprints, {record.ja4, protocol::as_utf8(record.sni, max_host_name)}))
-        *last = std::max(*last, time);
+    if (Timestamp* last = row(client.fingerprints, {record.ja4, record.sni})) *last = std::max(*last, time);
 }
 
 void Inventory::absorb_certificate(const Event& event) {
@@ -146,14 +130,12 @@ void Inventory::absorb_certificate(const Event& event) {
     seen->candidate_ok = tls.candidate_ok;
 }
 
-void Inventory::absorb_handshake(const Event& event, const std::string& exe) {
+void Inventory::absorb_handshake(const Event& event, const ClientOrigin& from) {
     const SessionRecord& record = event.record;
     for (const Evidence piece : record.evidence) {
-        HandshakeChange* handshake = row(changes_.handshakes, {.upstream = record.upstream,
-                                                               .client_addr = record.client_addr,
-                                                               .client_exe = exe,
+        HandshakeChange* handshake = row(changes_.handshakes, {.from = from,
                                                                .ja4 = record.ja4,
-                                                               .sni = protocol::as_utf8(record.sni, max_host_name),
+                                                               .sni = record.sni,
                                                                .evidence = piece,
                                                                .certificate = record.client_tls.certificate_shown});
         if (!handshake || !handshake->seen.add(to_timestamp(event.time), record.session)) continue;
@@ -162,9 +144,9 @@ void Inventory::absorb_handshake(const Event& event, const std::string& exe) {
     }
 }
 
-void Inventory::absorb_probe(const Event& event, const std::string& exe) {
+void Inventory::absorb_probe(const Event& event, const ClientOrigin& from) {
     const SessionRecord& record = event.record;
-    ProbeChange* probe = row(changes_.probes, {record.upstream, record.client_addr, exe, *record.probe});
+    ProbeChange* probe = row(changes_.probes, {from, *record.probe});
     if (!probe) return;
     const Timestamp time = to_timestamp(event.time);
     ++probe->shown;

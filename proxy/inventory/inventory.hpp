@@ -40,11 +40,11 @@ class Inventory {
    private:
     template <class Map>
     typename Map::mapped_type* row(Map& map, typename Map::key_type key);
-    void absorb_client(const Event& event, const std::string& exe, std::optional<uid_t> uid);
+    void absorb_client(const Event& event, const ClientIdentity& who);
     void absorb_connection(const Event& event, ClientChange& client);
     void absorb_certificate(const Event& event);
-    void absorb_handshake(const Event& event, const std::string& exe);
-    void absorb_probe(const Event& event, const std::string& exe);
+    void absorb_handshake(const Event& event, const ClientOrigin& from);
+    void absorb_probe(const Event& event, const ClientOrigin& from);
     void stored();
     void failed(const char* why);
     void prune();

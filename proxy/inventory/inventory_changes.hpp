@@ -42,11 +42,6 @@ struct Seen {
     }
 };
 
-struct ClientKey {
-    std::string upstream, client_addr, client_exe, usename, datname, application_name;
-    auto operator<=>(const ClientKey&) const = default;
-};
-
 struct ClientChange {
     Seen seen;  ///< of any event
     std::optional<uid_t> uid;
@@ -59,7 +54,8 @@ struct ClientChange {
 };
 
 struct HandshakeKey {
-    std::string upstream, client_addr, client_exe, ja4, sni;
+    ClientOrigin from;
+    std::string ja4, sni;
     protocol::Evidence evidence{};
     std::string certificate;
     auto operator<=>(const HandshakeKey&) const = default;
@@ -84,7 +80,7 @@ struct CertificateChange {
 };
 
 struct ProbeKey {
-    std::string upstream, client_addr, client_exe;
+    ClientOrigin from;
     config::ProbeKind kind{};
     auto operator<=>(const ProbeKey&) const = default;
 };
@@ -95,7 +91,7 @@ struct ProbeChange {
 };
 
 struct InventoryChanges {
-    std::map<ClientKey, ClientChange> clients;
+    std::map<ClientIdentity, ClientChange> clients;
     std::map<HandshakeKey, HandshakeChange> handshakes;
     std::map<CertificateKey, CertificateChange> certificates;
     std::map<ProbeKey, ProbeChange> probes;

@@ -64,7 +64,7 @@ class Reader {
                      [&](const std::string& proxy, const Row& row) {
                          by_proxy_[proxy];
                          ClientRow& client = clients_[proxy][number(row[0])];
-                         client.who = {row[1], row[2], row[3], row[4], row[5], row[6]};
+                         client.who = {{row[1], row[2], row[3]}, {row[4], row[5], row[6]}};
                          client.client_uid = number_if_known(row[7]);
                          client.listener = row[8];
                          client.first_seen = number(row[9]);
@@ -98,9 +98,7 @@ class Reader {
                      "upstream, client_addr, client_exe, ja4, listener, error, evidence, certificate, first_seen, "
                      "last_seen, count, session",
                      [&](const std::string& proxy, const Row& row) {
-                         by_proxy_[proxy].handshakes.push_back({.upstream = row[0],
-                                                                .client_addr = row[1],
-                                                                .client_exe = row[2],
+                         by_proxy_[proxy].handshakes.push_back({.from = {row[0], row[1], row[2]},
                                                                 .ja4 = row[3],
                                                                 .listener = row[4],
                                                                 .error = row[5],
@@ -138,9 +136,7 @@ class Reader {
         source_.rows("probes",
                      "upstream, client_addr, client_exe, kind, shown, accepted, refused, last_shown, last_refused",
                      [&](const std::string& proxy, const Row& row) {
-                         by_proxy_[proxy].probes.push_back({.upstream = row[0],
-                                                            .client_addr = row[1],
-                                                            .client_exe = row[2],
+                         by_proxy_[proxy].probes.push_back({.from = {row[0], row[1], row[2]},
                                                             .kind = row[3],
                                                             .shown = count(row[4]),
                                                             .accepted = count(row[5]),

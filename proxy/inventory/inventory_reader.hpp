@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "proxy/observation/client_identity.hpp"
+
 namespace proxy {
 
 /// Microseconds since 1970, UTC, as in the tables.
@@ -25,20 +27,8 @@ struct EvidenceRow {
         false;  ///< perhaps another client's; never in a table, found when handshakes are joined (report_merge.cpp)
 };
 
-/// What makes a client: the UNIQUE columns of `clients`.
-struct ClientIdentity {
-    std::string upstream;
-    std::string client_addr;
-    std::string client_exe;
-    std::string usename;
-    std::string datname;
-    std::string application_name;
-
-    auto operator<=>(const ClientIdentity&) const = default;
-};
-
 struct ClientRow {
-    ClientIdentity who;
+    ClientIdentity who;  ///< the UNIQUE columns of `clients`
     std::optional<std::int64_t> client_uid;
     std::string listener;
     Microseconds first_seen = 0;
@@ -57,9 +47,7 @@ struct ClientRow {
 
 /// A kind of handshake that came to no StartupMessage.
 struct HandshakeRow {
-    std::string upstream;
-    std::string client_addr;
-    std::string client_exe;
+    ClientOrigin from;
     std::string ja4;
     std::string listener;
     std::string error;
@@ -85,9 +73,7 @@ struct UpstreamCertificateRow {
 };
 
 struct ProbeRow {
-    std::string upstream;
-    std::string client_addr;
-    std::string client_exe;
+    ClientOrigin from;
     std::string kind;
     std::uint64_t shown = 0;
     std::uint64_t accepted = 0;

@@ -177,7 +177,7 @@ std::vector<Event> InventoryStore::write(const InventoryChanges& changes) {
     return news;
 }
 
-void InventoryStore::write(const ClientKey& key, const ClientChange& change, std::vector<Event>& news) {
+void InventoryStore::write(const ClientIdentity& key, const ClientChange& change, std::vector<Event>& news) {
     find_client_.with(key.upstream, key.client_addr, key.client_exe, key.usename, key.datname, key.application_name);
     const bool known = find_client_.step();
     const std::int64_t known_id = known ? find_client_.integer(0) : 0;
@@ -207,7 +207,7 @@ void InventoryStore::write(const ClientKey& key, const ClientChange& change, std
 }
 
 /// Called before the evidence of `change` is stored.
-bool InventoryStore::changed_news(std::int64_t id, const ClientKey& key, const ClientChange& change,
+bool InventoryStore::changed_news(std::int64_t id, const ClientIdentity& key, const ClientChange& change,
                                   std::vector<Event>& news) {
     std::vector<protocol::Observation> stored;
     for (find_evidence_.with(id); find_evidence_.step();) {
@@ -248,8 +248,8 @@ bool InventoryStore::changed_news(std::int64_t id, const ClientKey& key, const C
 }
 
 void InventoryStore::write(const HandshakeKey& key, const HandshakeChange& change) {
-    find_handshake_.with(key.upstream, key.client_addr, key.client_exe, key.ja4, key.sni, label(key.evidence),
-                         key.certificate);
+    find_handshake_.with(key.from.upstream, key.from.client_addr, key.from.client_exe, key.ja4, key.sni,
+                         label(key.evidence), key.certificate);
     const bool known = find_handshake_.step();
     find_handshake_.reset();
     if (!known && handshakes_ >= max_handshakes) {
@@ -258,9 +258,9 @@ void InventoryStore::write(const HandshakeKey& key, const HandshakeChange& chang
     }
     if (!known) ++handshakes_;
     put_handshake_
-        .with(key.upstream, key.client_addr, key.client_exe, key.ja4, key.sni, label(key.evidence), key.certificate,
-              change.listener, change.seen.first, change.seen.last, change.seen.count, change.seen.session,
-              change.error)
+        .with(key.from.upstream, key.from.client_addr, key.from.client_exe, key.ja4, key.sni, label(key.evidence),
+              key.certificate, change.listener, change.seen.first, change.seen.last, change.seen.count,
+              change.seen.session, change.error)
         .run();
 }
 
@@ -288,8 +288,8 @@ void InventoryStore::write(const CertificateKey& key, const CertificateChange& c
 
 void InventoryStore::write(const ProbeKey& key, const ProbeChange& change) {
     put_probe_
-        .with(key.upstream, key.client_addr, key.client_exe, config::to_string(key.kind), change.shown, change.accepted,
-              change.refused, change.last_shown, change.last_refused)
+        .with(key.from.upstream, key.from.client_addr, key.from.client_exe, config::to_string(key.kind), change.shown,
+              change.accepted, change.refused, change.last_shown, change.last_refused)
         .run();
 }
 
@@ -324,10 +324,9 @@ SELECT upstream, client_addr, client_exe, kind, shown, accepted, refused, last_s
                                             AND h.evidence = replace(p.kind, '-', '_') || '_refused')
   FROM probes p ORDER BY last_shown DESC)sql");
     while (rows.step()) {
-        for (const auto kind :
-             {config::ProbeKind::untrusted, config::ProbeKind::wrong_name, config::ProbeKind::candidate}) {
+        for (const config::ProbeKind kind : config::all_probe_kinds) {
             if (config::to_string(kind) != rows.text(3)) continue;
-            probes.restore({.upstream = rows.text(0), .address = rows.text(1), .exe = rows.text(2)}, kind,
+            probes.restore({.upstream = rows.text(0), .client_addr = rows.text(1), .client_exe = rows.text(2)}, kind,
                            {.shown = static_cast<unsigned>(rows.integer(4)),
                             .accepted = static_cast<unsigned>(rows.integer(5)),
                             .refused = static_cast<unsigned>(rows.integer(6)),

@@ -36,8 +36,8 @@ class InventoryStore {
    private:
     void create_or_check();
     void prepare();
-    void write(const ClientKey& key, const ClientChange& change, std::vector<Event>& news);
-    bool changed_news(std::int64_t id, const ClientKey& key, const ClientChange& change, std::vector<Event>& news);
+    void write(const ClientIdentity& key, const ClientChange& change, std::vector<Event>& news);
+    bool changed_news(std::int64_t id, const ClientIdentity& key, const ClientChange& change, std::vector<Event>& news);
     void write(const HandshakeKey& key, const HandshakeChange& change);
     void write(const CertificateKey& key, const CertificateChange& change, std::vector<Event>& news);
     void write(const ProbeKey& key, const ProbeChange& change);

@@ -1,5 +1,7 @@
 #include "proxy/observation/event.hpp"
 
+#include "protocol/utf8.hpp"
+
 namespace proxy {
 namespace {
 
@@ -40,6 +42,19 @@ std::size_t heap(const SessionRecord& r) noexcept {
 }
 
 }  // namespace
+
+void SessionRecord::take_names(const protocol::StartupMessage& startup) {
+    usename = protocol::as_utf8(startup.find("user"), max_name);
+    datname = protocol::as_utf8(startup.database(), max_name);
+    application_name = protocol::as_utf8(startup.find("application_name"), max_name);
+}
+
+void SessionRecord::take_server_name(std::string_view name) { sni = protocol::as_utf8(name, max_server_name); }
+
+/// Its executable as far as it has been found by now.
+ClientOrigin SessionRecord::origin() const {
+    return {upstream, client_addr, process ? process->get(std::chrono::milliseconds(0)).exe : ""};
+}
 
 bool SessionRecord::weak() const noexcept {
     return !ssl || sslmode().verifies() == protocol::Verifies::no || client_tls.weak;

@@ -10,6 +10,8 @@
 
 #include "protocol/auth_bridge.hpp"
 #include "protocol/evidence.hpp"
+#include "protocol/startup.hpp"
+#include "proxy/observation/client_identity.hpp"
 #include "proxy/observation/process_owner.hpp"
 #include "proxy/observation/reason.hpp"
 #include "tls/client_context.hpp"
@@ -67,6 +69,14 @@ struct SessionRecord {
     Timings timings;
     std::uint64_t bytes_from_client = 0;
     std::uint64_t bytes_from_server = 0;
+
+    /// The only ways in for these names: cut, and UTF-8. What goes on to the server is the message
+    /// itself.
+    void take_names(const protocol::StartupMessage& startup);
+    void take_server_name(std::string_view name);
+    ClientOrigin origin() const;
+    ClientNames names() const { return {usename, datname, application_name}; }
+    Caller caller() const { return {names(), listener, client_addr}; }
 
     /// Text in clear, a client that would accept an impostor, or TLS below today's minimum.
     bool weak() const noexcept;

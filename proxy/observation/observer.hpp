@@ -11,7 +11,8 @@
 
 #include "proxy/observation/event.hpp"
 #include "proxy/observation/probe.hpp"
-#include "proxy/observation/sources.hpp"
+#include "proxy/observation/recent_clients.hpp"
+#include "proxy/observation/scram_habits.hpp"
 
 namespace proxy {
 
@@ -25,7 +26,8 @@ struct Moment {
 
 /// What connections leave behind for later ones. Shared by all threads; outlives every Observer.
 struct Memories {
-    Sources& sources;
+    RecentClients& recent_clients;
+    ScramHabits& scram_habits;
     Probes& probes;
 };
 
@@ -64,7 +66,8 @@ class Observer {
     /// A TLS handshake begins.
     void tls_begun();
     /// The certificate to show in that handshake; nullopt: the real one.
-    std::optional<config::ProbeKind> choose_probe(const config::Probe& settings, const std::array<bool, 3>& available);
+    std::optional<config::ProbeKind> choose_probe(const config::Probe& settings,
+                                                  const config::PerProbeKind<bool>& available);
     /// The names of a whole StartupMessage, and whether it came through TLS, are in the record.
     void startup_received(config::Trust trust);
     void cancel_requested();
@@ -76,10 +79,10 @@ class Observer {
     /// It was told that this listener takes nobody without TLS.
     void rejected_in_clear();
     /// Neither the server nor we let it in, and it had not yet proved who it is.
-    void login_refused();
+    void login_denied();
     void scram_ended(const ScramConduct& conduct);
     /// True: it is to be asked for its password rather than offered SCRAM.
-    bool left_scram_before();
+    bool wants_password();
     /// To be called before the client can know it: its next connection may reach another thread
     /// before we come back here.
     void logged_in();
@@ -90,15 +93,13 @@ class Observer {
     void add(protocol::Evidence evidence) { record_.evidence.push_back(evidence); }
     void startup_in_clear();
     void finish_probe(Probes::Outcome outcome);
-    Sources::Identity identity() const;
-    Probes::Source origin() const;
 
     Memories memories_;
     SessionRecord& record_;
     Clock clock_;
     Channel channel_ = Channel::clear;
-    bool tls_open_ = false;                 ///< Sources waits for tls_ended(), due exactly once for each tls_began()
-    std::optional<Probes::Source> probed_;  /// Probes waits for ended(), due exactly once for each choose()
+    bool tls_open_ = false;               // RecentClients waits to hear what came of it: due exactly once
+    std::optional<ClientOrigin> probed_;  // Probes waits for ended(): due exactly once for each choose()
 };
 
 /// Whether that alert says that the client does not accept our certificate (RFC 8446, 6.2), and not

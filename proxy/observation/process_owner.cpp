@@ -14,15 +14,17 @@
 #include <chrono>
 #include <cstring>
 
+#include "protocol/utf8.hpp"
+
 namespace proxy {
 namespace {
 
 /// More are connections in a wave; those beyond it are known by user alone.
 constexpr std::size_t max_searches = 256;
 constexpr std::size_t max_known = 64;
-/// Searches in vain, one after the other, before a user is left alone for this many times as long
-/// as the last took: on processes that we may not look into no more than a fiftieth of a core is
-/// spent.
+/// After max_failures unsuccessful searches in a row, processes of that user are not searched for
+/// pause_factor times the last search's duration: on processes that we may not look into no more
+/// than a fiftieth of a core is spent.
 constexpr unsigned max_failures = 3;
 constexpr int pause_factor = 50;
 
@@ -114,7 +116,7 @@ void visit_sockets(pid_t pid, Visit visit) {
 std::string executable(pid_t pid) {
     std::array<char, 4096> path;
     const ssize_t n = ::readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), path.data(), path.size());
-    return n > 0 ? std::string(path.data(), static_cast<std::size_t>(n)) : std::string();
+    return n > 0 ? protocol::as_utf8({path.data(), static_cast<std::size_t>(n)}) : std::string();
 }
 
 std::vector<pid_t> all_processes() {
@@ -137,7 +139,7 @@ Process ProcessOwner::get(std::chrono::milliseconds patience) const {
     return process_;
 }
 
-bool ProcessOwner::settled() const {
+bool ProcessOwner::is_done() const {
     const std::lock_guard lock(mutex_);
     return done_;
 }

@@ -28,7 +28,7 @@ namespace proxy {
 struct Process {
     uid_t uid = 0;
     pid_t pid = 0;    ///< 0: not known
-    std::string exe;  ///< path of the executable; empty: not known
+    std::string exe;  ///< path of the executable, in UTF-8; empty: not known
 };
 
 /// A process that is being looked for. Shared by a session's events and the thread that looks.
@@ -37,7 +37,7 @@ class ProcessOwner {
     explicit ProcessOwner(Process process, bool done) : process_(std::move(process)), done_(done) {}
 
     /// The search is over.
-    bool settled() const;
+    bool is_done() const;
     /// Waits for the search to end, at most `patience`; gives what is known by then.
     Process get(std::chrono::milliseconds patience) const;
     void found(pid_t pid, std::string exe);

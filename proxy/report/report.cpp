@@ -153,11 +153,10 @@ void add(ReportSummary& summary, const ReportClient& client) {
 /// From the table itself: clients that share an address would be counted twice.
 void add_probes(ReportSummary& summary, const std::vector<ProbeRow>& probes, const std::vector<ReportClient>& clients,
                 Microseconds since) {
-    std::set<std::tuple<std::string, std::string, std::string>> asked_for;
-    for (const ReportClient& client : clients)
-        asked_for.emplace(client.row.who.upstream, client.row.who.client_addr, client.row.who.client_exe);
+    std::set<ClientOrigin> asked_for;
+    for (const ReportClient& client : clients) asked_for.insert(client.row.who);
     for (const ProbeRow& row : probes) {
-        if (!asked_for.contains({row.upstream, row.client_addr, row.client_exe}) || row.last_shown < since) continue;
+        if (!asked_for.contains(row.from) || row.last_shown < since) continue;
         ProbeCost& cost = summary.probes[row.kind];
         cost.kind = row.kind;
         cost.shown += row.shown;

@@ -1,7 +1,6 @@
 // Whose a handshake was that came to no StartupMessage, and what probing cost whom.
 #include <algorithm>
 #include <map>
-#include <tuple>
 
 #include "proxy/report/report.hpp"
 
@@ -24,24 +23,26 @@ bool is_another_programs(const EvidenceRow& handshake, const ClientRow& client) 
     });
 }
 
-/// Where connections come from before they have names: upstream, address, executable; where that is
-/// not known, fingerprint.
-using Source = std::tuple<std::string, std::string, std::string, std::string>;
+/// What connections that have no names can be told apart by.
+struct Trace {
+    ClientOrigin from;
+    std::string ja4;  ///< only where the executable is not known
+    auto operator<=>(const Trace&) const = default;
+};
 
-Source source(const HandshakeRow& handshake) {
-    return {handshake.upstream, handshake.client_addr, handshake.client_exe,
-            handshake.client_exe.empty() ? handshake.ja4 : ""};
+Trace trace(const HandshakeRow& handshake) {
+    return {handshake.from, handshake.from.client_exe.empty() ? handshake.ja4 : ""};
 }
 
-bool is_nowhere(const Source& source) { return std::get<2>(source).empty() && std::get<3>(source).empty(); }
+bool is_anybodys(const Trace& trace) { return trace.from.client_exe.empty() && trace.ja4.empty(); }
 
 /// Looked up, not searched: strangers can fill both tables (docs/inventory.md).
-std::map<Source, std::vector<std::size_t>> by_source(const std::vector<ClientRow>& clients) {
-    std::map<Source, std::vector<std::size_t>> out;
+std::map<Trace, std::vector<std::size_t>> by_trace(const std::vector<ClientRow>& clients) {
+    std::map<Trace, std::vector<std::size_t>> out;
     for (std::size_t i = 0; i < clients.size(); ++i) {
         const ClientIdentity& who = clients[i].who;
         const auto add = [&](const std::string& exe, const std::string& ja4) {
-            auto& indexes = out[{who.upstream, who.client_addr, exe, ja4}];
+            auto& indexes = out[{{who.upstream, who.client_addr, exe}, ja4}];
             if (indexes.empty() || indexes.back() != i) indexes.push_back(i);
         };
         if (!who.client_exe.empty()) add(who.client_exe, "");
@@ -55,8 +56,8 @@ bool has_seen(const ClientRow& client, Evidence evidence) {
                        [&](const EvidenceRow& row) { return row.evidence == protocol::label(evidence); });
 }
 
-/// A client that falls back comes within seconds (sources.cpp); the clocks of two proxies, and what
-/// is noted late, take the rest.
+/// A client that falls back comes within seconds (recent_clients.cpp); the clocks of two proxies,
+/// and what is noted late, take the rest.
 constexpr Microseconds fallback_time = 60'000'000;
 
 /// A client went on in clear after what may have been its own failure with TLS, or somebody else's.
@@ -97,13 +98,13 @@ Fallbacks fallbacks(const std::vector<ClientRow>& clients) {
 /// does not insist.
 bool another_may_have_gone_on(const Fallbacks& fallbacks, const std::vector<std::size_t>& owners,
                               const HandshakeRow& handshake) {
-    const auto there = fallbacks.find({handshake.upstream, handshake.client_addr});
+    const auto there = fallbacks.find({handshake.from.upstream, handshake.from.client_addr});
     if (there == fallbacks.end()) return false;
     const bool after_no = protocol::parse_evidence(handshake.evidence.evidence) == Evidence::closed_after_no;
     const EvidenceRow& failed = handshake.evidence;
     return std::any_of(there->second.begin(), there->second.end(), [&](const Fallback& fallback) {
         const bool is_another_program =
-            !handshake.client_exe.empty() && !fallback.exe->empty() && handshake.client_exe != *fallback.exe;
+            !handshake.from.client_exe.empty() && !fallback.exe->empty() && handshake.from.client_exe != *fallback.exe;
         const bool at_the_time = fallback.first_seen <= failed.last_seen + fallback_time &&
                                  failed.first_seen <= fallback.last_seen + fallback_time;
         return fallback.after_no == after_no && at_the_time && !is_another_program &&
@@ -125,16 +126,14 @@ void give(ReportClient& client, const HandshakeRow& handshake, bool possible) {
     was_there(client.row, row);
 }
 
-/// Rows for what nobody can be named for.
-using Strangers = std::map<Source, ReportClient>;
+/// Report rows for handshakes that no known client can be named for.
+using Strangers = std::map<Trace, ReportClient>;
 
 void add_stranger(Strangers& strangers, const HandshakeRow& handshake, bool possible) {
-    ReportClient& client = strangers[source(handshake)];
+    ReportClient& client = strangers[trace(handshake)];
     if (client.known) {
         client.known = false;
-        client.row.who.upstream = handshake.upstream;
-        client.row.who.client_addr = handshake.client_addr;
-        client.row.who.client_exe = handshake.client_exe;
+        client.row.who = {handshake.from, {}};
         client.row.first_seen = handshake.evidence.first_seen;
     }
     if (handshake.evidence.last_seen >= client.row.last_seen) {
@@ -146,13 +145,10 @@ void add_stranger(Strangers& strangers, const HandshakeRow& handshake, bool poss
 }
 
 void attach_probes(std::vector<ReportClient>& clients, const std::vector<ProbeRow>& probes) {
-    std::map<std::tuple<std::string, std::string, std::string>, std::vector<ReportClient*>> probed;
-    for (ReportClient& client : clients) {
-        const ClientIdentity& who = client.row.who;
-        probed[{who.upstream, who.client_addr, who.client_exe}].push_back(&client);
-    }
+    std::map<ClientOrigin, std::vector<ReportClient*>> probed;
+    for (ReportClient& client : clients) probed[client.row.who].push_back(&client);
     for (const ProbeRow& probe : probes) {
-        const auto found = probed.find({probe.upstream, probe.client_addr, probe.client_exe});
+        const auto found = probed.find(probe.from);
         if (found == probed.end()) continue;
         for (ReportClient* client : found->second) {
             client->probes.push_back({.kind = probe.kind,
@@ -170,13 +166,13 @@ void attach_probes(std::vector<ReportClient>& clients, const std::vector<ProbeRo
 std::vector<ReportClient> join(const InventoryRows& inventory) {
     std::vector<ReportClient> clients;
     for (const ClientRow& row : inventory.clients) clients.emplace_back().row = row;
-    const auto sources = by_source(inventory.clients);
+    const auto known = by_trace(inventory.clients);
     const Fallbacks in_clear = fallbacks(inventory.clients);
     Strangers strangers;
     for (const HandshakeRow& handshake : inventory.handshakes) {
-        const Source from = source(handshake);
-        const auto found = is_nowhere(from) ? sources.end() : sources.find(from);
-        const std::vector<std::size_t> owners = found == sources.end() ? std::vector<std::size_t>() : found->second;
+        const Trace left = trace(handshake);
+        const auto found = is_anybodys(left) ? known.end() : known.find(left);
+        const std::vector<std::size_t> owners = found == known.end() ? std::vector<std::size_t>() : found->second;
         const bool possible = owners.size() > 1 || another_may_have_gone_on(in_clear, owners, handshake);
         if (owners.empty()) add_stranger(strangers, handshake, possible);
         for (const std::size_t index : owners) {

@@ -122,22 +122,20 @@ void add_evidence(std::vector<EvidenceRow>& all, const EvidenceRow& row) {
 InventoryRows merge(const std::vector<InventoryRows>& inventories) {
     std::map<ClientIdentity, ClientRow> clients;
     std::map<std::tuple<std::string, std::string, std::string>, UpstreamCertificateRow> certificates;
-    std::map<std::tuple<std::string, std::string, std::string, std::string>, ProbeRow> probes;
-    std::map<std::tuple<std::string, std::string, std::string, std::string, std::string, std::string>, HandshakeRow>
-        handshakes;
+    std::map<std::tuple<ClientOrigin, std::string>, ProbeRow> probes;
+    std::map<std::tuple<ClientOrigin, std::string, std::string, std::string>, HandshakeRow> handshakes;
     InventoryRows merged;
     for (const InventoryRows* inventory : distinct(inventories)) {
         for (const ClientRow& row : inventory->clients) collect(clients, row.who, row, add_client);
         for (const UpstreamCertificateRow& row : inventory->upstream_certificates) {
             collect(certificates, {row.upstream, row.upstream_addr, row.sha256}, row, add_certificate);
         }
-        for (const ProbeRow& row : inventory->probes)
-            collect(probes, {row.upstream, row.client_addr, row.client_exe, row.kind}, row, add_probe);
+        for (const ProbeRow& row : inventory->probes) collect(probes, {row.from, row.kind}, row, add_probe);
         for (const HandshakeRow& row : inventory->handshakes) {
-            collect(handshakes,
-                    {row.upstream, row.client_addr, row.client_exe, row.client_exe.empty() ? row.ja4 : "",
-                     row.evidence.evidence, row.evidence.certificate},
-                    row, add_handshake);
+            collect(
+                handshakes,
+                {row.from, row.from.client_exe.empty() ? row.ja4 : "", row.evidence.evidence, row.evidence.certificate},
+                row, add_handshake);
         }
     }
     merged.clients = values(clients);

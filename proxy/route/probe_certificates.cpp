@@ -64,7 +64,7 @@ ProbeContexts load_probes(const config::Probe& settings, const config::ListenerT
                 break;
         }
         if (pairs.empty()) continue;
-        contexts[static_cast<std::size_t>(kind)] = std::make_unique<const tls::ServerContext>(
+        contexts[kind] = std::make_unique<const tls::ServerContext>(
             listener, std::move(pairs), "probe: " + std::string(config::to_string(kind)), errors);
     }
     return contexts;

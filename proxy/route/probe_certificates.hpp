@@ -2,18 +2,17 @@
 // docs/verification.md).
 #pragma once
 
-#include <array>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "config/config.hpp"
+#include "config/per_probe_kind.hpp"
 #include "tls/server_context.hpp"
 
 namespace proxy {
 
-/// By config::ProbeKind; nullptr: not available.
-using ProbeContexts = std::array<std::unique_ptr<const tls::ServerContext>, 3>;
+/// nullptr: not available.
+using ProbeContexts = config::PerProbeKind<std::unique_ptr<const tls::ServerContext>>;
 
 /// `untrusted` is minted here and its issuer forgotten at once. `wrong-name` needs the CA that
 /// issued the listener's own certificates; a warning says when it is not there.

@@ -97,9 +97,9 @@ void announce_probes(const Snapshot& snapshot) {
     if (!probe.enabled) return;
     for (const auto& route : snapshot.listeners) {
         std::string kinds;
-        for (std::size_t kind = 0; kind < route->probes.size(); ++kind) {
+        for (const config::ProbeKind kind : config::all_probe_kinds) {
             if (!route->probes[kind]) continue;
-            kinds += (kinds.empty() ? "" : ", ") + std::string(config::to_string(static_cast<config::ProbeKind>(kind)));
+            kinds += (kinds.empty() ? "" : ", ") + std::string(config::to_string(kind));
         }
         if (kinds.empty()) continue;
         spdlog::warn(
@@ -141,9 +141,8 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       key_derivations_(derivation_threads()),
       services_{.recorder = recorder_,
                 .cancels = cancels_,
-                .sources = sources_,
                 .processes = processes_,
-                .probes = probes_,
+                .memories = {.recent_clients = recent_clients_, .scram_habits = scram_habits_, .probes = probes_},
                 .resolver = resolver_,
                 .key_derivations = key_derivations_},
       session_prefix_(random_prefix()),

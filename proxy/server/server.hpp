@@ -63,7 +63,8 @@ class Server {
     Probes probes_;
     Recorder recorder_;
     CancelRegistry cancels_;
-    Sources sources_;
+    RecentClients recent_clients_;
+    ScramHabits scram_habits_;
     ProcessOwners processes_;
     Resolver resolver_;
     Offload key_derivations_;

@@ -37,7 +37,7 @@ Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::S
     record_.accepted = Clock::now();
     record_.process = services_.processes.owner_of(client_.socket().native_handle());
     set_options(client_.socket().native_handle(), {.keepalive = accepted_.route->settings.tcp_keepalive});
-    observer_.emplace(Memories{.sources = services_.sources, .probes = services_.probes}, record_);
+    observer_.emplace(services_.memories, record_);
     client_.set_deadline(deadline_);
 }
 

@@ -28,9 +28,8 @@ namespace proxy {
 struct Services {
     Recorder& recorder;
     CancelRegistry& cancels;
-    Sources& sources;
     ProcessOwners& processes;
-    Probes& probes;
+    Memories memories;
     Resolver& resolver;
     Offload& key_derivations;
     std::atomic<Phase> phase{Phase::starting};

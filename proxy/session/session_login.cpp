@@ -86,7 +86,7 @@ tls::Awaitable<bool> Session::log_in_through(UpstreamConnection& connection, con
             .on_established = [this] { observer_->logged_in(); },
             .on_refused =
                 [this, &login] {
-                    if (!login.authenticated()) observer_->login_refused();
+                    if (!login.authenticated()) observer_->login_denied();
                 }};
         end = co_await authenticate(client_, *server_, login, options);
     } catch (const ServerLegError& error) {
@@ -162,13 +162,14 @@ protocol::LoginPolicy Session::login_policy(const UpstreamConnection& connection
     policy.crypto = tls::scram_crypto();
     policy.password_is_safe = client_.encrypted() || is_local(accepted_.address);
     policy.ask_at_once =
-        auth.scram == protocol::ScramMode::automatic && policy.password_is_safe && observer_->left_scram_before();
+        auth.scram == protocol::ScramMode::automatic && policy.password_is_safe && observer_->wants_password();
     if (connection.tls.leaf) policy.server_end_point = connection.tls.leaf->end_point;
     policy.server_verified = upstream().settings.sslmode == protocol::SslMode::verify_full;
     if (auth.scram == protocol::ScramMode::terminate) {
         if (client_.encrypted()) policy.client_end_point = shown_->end_point(client_.ssl());
-        policy.user = auth.find(record_.usename);
-        policy.user_salt = auth.salt_for(record_.usename);
+        const std::string user(negotiation_->startup().find("user"));  // as it came
+        policy.user = auth.find(user);
+        policy.user_salt = auth.salt_for(user);
     }
     return policy;
 }
@@ -187,12 +188,13 @@ tls::Awaitable<protocol::ScramKey> Session::derive_key(protocol::KeyDerivation d
 }
 
 tls::Awaitable<> Session::report_login_fault(const protocol::Login& login) {
-    const Refusal why = refusal(login.fault(), replace_control_characters(record_.usename));
+    const Refusal why =
+        refusal(login.fault(), replace_control_characters(std::string(negotiation_->startup().find("user"))));
     record_end({.kind = EventKind::auth_failed,
                 .reason = why.reason,
                 .sqlstate = why.response.sqlstate,
                 .message = why.response.message});
-    if (!login.authenticated()) observer_->login_refused();
+    if (!login.authenticated()) observer_->login_denied();
     spdlog::warn("{} {}: login refused: {}", record_.session, record_.client_addr, why.response.message);
     server_.reset();
     co_await tell(why.response);

@@ -80,7 +80,7 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     const tls::Handshake handshake = co_await client_.handshake(std::move(ssl), negotiation.direct());
     record_.timings.client_tls = tls::since(start);
     if (const auto& hello = client_.record().hello) {
-        record_.sni = hello->sni;
+        record_.take_server_name(hello->sni);
         record_.ja4 =
             protocol::ja4(*hello, [](std::string_view text) { return tls::sha256_hex(text.data(), text.size()); });
         // A handshake that we end ourselves is over before a certificate was sent, or not about it.
@@ -114,17 +114,17 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
 /// processes that were seen before.
 tls::Awaitable<const tls::ServerContext*> Session::choose_certificate() {
     const ListenerRoute& route = *accepted_.route;
-    std::array<bool, 3> available{};
-    for (std::size_t kind = 0; kind < available.size(); ++kind) available[kind] = route.probes[kind] != nullptr;
-    if (available == std::array<bool, 3>{}) co_return route.tls.get();
+    config::PerProbeKind<bool> available;
+    for (const config::ProbeKind kind : config::all_probe_kinds) available[kind] = route.probes[kind] != nullptr;
+    if (available == config::PerProbeKind<bool>()) co_return route.tls.get();
     constexpr int patience = 50;
     tls::Timer timer(client_.socket().get_executor());
-    for (int tries = 0; record_.process && !record_.process->settled() && tries < patience; ++tries) {
+    for (int tries = 0; record_.process && !record_.process->is_done() && tries < patience; ++tries) {
         timer.expires_after(std::chrono::milliseconds(2));
         co_await timer.async_wait(tls::returning);
     }
     const auto probe = observer_->choose_probe(route.probe, available);
-    co_return probe ? route.probes[static_cast<std::size_t>(*probe)].get() : route.tls.get();
+    co_return probe ? route.probes[*probe].get() : route.tls.get();
 }
 
 /// nullopt: the client went away first. A reset tells no less than a close.
@@ -160,9 +160,7 @@ tls::Awaitable<bool> Session::read_opening(Negotiation& negotiation) {
 void Session::took_startup(const Negotiation& negotiation) {
     const protocol::StartupMessage& startup = negotiation.startup();
     record_.negotiation = negotiation.kind();
-    record_.usename = startup.find("user");
-    record_.datname = startup.database();
-    record_.application_name = startup.find("application_name");
+    record_.take_names(startup);
     record_.replication = startup.find("replication");
     record_.protocol = protocol::version_text(startup.version);
     record_.timings.negotiation = tls::since(record_.accepted);

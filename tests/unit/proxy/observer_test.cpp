@@ -18,11 +18,12 @@ using proxy::Moment;
 using proxy::Observer;
 using proxy::SessionRecord;
 using List = std::vector<Evidence>;
-using Kinds = std::array<bool, 3>;
+using Kinds = config::PerProbeKind<bool>;
 
 /// What connections share.
 struct World {
-    proxy::Sources sources;
+    proxy::RecentClients recent_clients;
+    proxy::ScramHabits scram_habits;
     proxy::Probes probes;
     Moment now{std::chrono::steady_clock::time_point() + 1h, std::chrono::system_clock::time_point() + 500'000h};
 
@@ -46,7 +47,8 @@ SessionRecord record_of(const std::string& usename) {
 /// One connection, and the ways in which it can go.
 struct Connection {
     explicit Connection(World& world, const SessionRecord& client = record_of("ada")) : record(client) {
-        observer.emplace(proxy::Memories{world.sources, world.probes}, record, [&world] { return world.now; });
+        observer.emplace(proxy::Memories{world.recent_clients, world.scram_habits, world.probes}, record,
+                         [&world] { return world.now; });
     }
 
     Connection& asks_where_there_is_no_tls() {
@@ -88,8 +90,8 @@ List in_tls(World& world, const SessionRecord& client = record_of("ada")) {
 }
 
 /// A login over TLS that the server refuses.
-void login_fails_over_tls(World& world, const SessionRecord& client = record_of("ada")) {
-    Connection(world, client).begins_tls().starts_in_tls().observer->login_refused();
+void denied_over_tls(World& world, const SessionRecord& client = record_of("ada")) {
+    Connection(world, client).begins_tls().starts_in_tls().observer->login_denied();
 }
 
 void rejected_in_clear(World& world, const SessionRecord& client = record_of("ada")) {
@@ -260,7 +262,7 @@ TEST_CASE("in clear within 5 s after TLS of that address came to no login: perha
     SECTION("left by the client") { client.leaves(); }
     SECTION("ended by us within the handshake") {}
     SECTION("cut off by us") { client.ends({.by_us = true}); }
-    SECTION("refused by the server") { client.starts_in_tls().observer->login_refused(); }
+    SECTION("refused by the server") { client.starts_in_tls().observer->login_denied(); }
     SECTION("rejected by us after the StartupMessage") { client.starts_in_tls(); }
     world.wait(60s);  // however long it took
     client.over();
@@ -307,7 +309,7 @@ TEST_CASE("a login in clear ends no TLS") {
 
 TEST_CASE("in clear within 2 s after the same client was refused its login over TLS: its fallback") {
     World world;
-    login_fails_over_tls(world);
+    denied_over_tls(world);
     world.wait(2s);
     CHECK(in_clear(world) == List{Evidence::clear_startup_after_tls_login});
     for (const SessionRecord& other : others())
@@ -318,7 +320,7 @@ TEST_CASE("in clear within 2 s after the same client was refused its login over 
 
 TEST_CASE("a login that is refused in clear is no reason to fall back") {
     World world;
-    Connection(world).starts_in_clear().observer->login_refused();
+    Connection(world).starts_in_clear().observer->login_denied();
     CHECK(in_clear(world) == List{Evidence::clear_startup});
 }
 
@@ -338,7 +340,7 @@ TEST_CASE("of several reasons to come in clear the most certain one counts") {
     CHECK(in_clear(world) == List{Evidence::clear_startup_after_declined});
     Connection(world).begins_tls();
     CHECK(in_clear(world) == List{Evidence::clear_startup_after_tls});
-    login_fails_over_tls(world);
+    denied_over_tls(world);
     CHECK(in_clear(world) == List{Evidence::clear_startup_after_tls_login});
     CHECK(Connection(world).asks_where_there_is_no_tls().starts_in_clear().evidence() ==
           List{Evidence::clear_startup_after_no});
@@ -348,7 +350,7 @@ TEST_CASE("what came before in clear says nothing of TLS") {
     World world;
     Connection(world).begins_tls().leaves();
     Connection(world).asks_where_there_is_no_tls();
-    login_fails_over_tls(world);
+    denied_over_tls(world);
     CHECK(in_tls(world) == List{Evidence::tls_startup});
 }
 
@@ -380,6 +382,13 @@ TEST_CASE("a client that was rejected in clear and comes in clear again did not 
 
 namespace {
 
+const Kinds none;
+const Kinds all = [] {
+    Kinds kinds;
+    for (const ProbeKind kind : config::all_probe_kinds) kinds[kind] = true;
+    return kinds;
+}();
+
 /// A listener with probes, and a source that completed TLS with the real certificate.
 struct Probed : World {
     Probed() {
@@ -387,14 +396,14 @@ struct Probed : World {
         settings.fraction = 1;
         settings.max_per_client = 10;
         Connection client(*this);
-        client.begins_tls().observer->choose_probe(settings, {});
+        client.begins_tls().observer->choose_probe(settings, none);
         client.starts_in_tls().observer->logged_in();
     }
 
     /// What the next connection would be shown; it comes to nothing.
     std::optional<ProbeKind> next() {
         Connection client(*this);
-        return client.begins_tls().observer->choose_probe(settings, {true, true, true});
+        return client.begins_tls().observer->choose_probe(settings, all);
     }
 
     config::Probe settings;
@@ -404,7 +413,7 @@ struct Probed : World {
 struct ProbedConnection : Connection {
     ProbedConnection(Probed& world, ProbeKind kind) : Connection(world) {
         Kinds available{};
-        available[static_cast<std::size_t>(kind)] = true;
+        available[kind] = true;
         begins_tls();
         REQUIRE(observer->choose_probe(world.settings, available) == kind);
         CHECK(record.probe == kind);
@@ -485,7 +494,7 @@ TEST_CASE("a probe is accepted by a StartupMessage or a cancel request, whatever
     ProbedConnection client(world, ProbeKind::untrusted);
     SECTION("by a StartupMessage") {
         client.starts_in_tls();
-        SECTION("refused by the server") { client.observer->login_refused(); }
+        SECTION("refused by the server") { client.observer->login_denied(); }
         SECTION("logged in") { client.observer->logged_in(); }
         CHECK_FALSE(world.next().has_value());  // the only client of that source accepts a stranger's
         client.over();
@@ -502,7 +511,7 @@ TEST_CASE("clients of one source are told apart by their names") {
     ProbedConnection(world, ProbeKind::untrusted).starts_in_tls();
     CHECK_FALSE(world.next().has_value());
     Connection another(world, record_of("bob"));
-    CHECK_FALSE(another.begins_tls().observer->choose_probe(world.settings, {true, true, true}).has_value());
+    CHECK_FALSE(another.begins_tls().observer->choose_probe(world.settings, all).has_value());
     another.starts_in_tls();
     CHECK(world.next() == ProbeKind::untrusted);
 }
@@ -511,7 +520,7 @@ TEST_CASE("a client that refuses or leaves the real certificate is not probed an
     Probed world;
     CHECK(world.next() == ProbeKind::untrusted);
     Connection client(world);
-    client.begins_tls().observer->choose_probe(world.settings, {});
+    client.begins_tls().observer->choose_probe(world.settings, none);
     SECTION("refused") { client.refuses(SSL_AD_UNKNOWN_CA); }
     SECTION("left") { client.leaves(); }
     world.wait(world.settings.cooldown);
@@ -540,12 +549,12 @@ TEST_CASE("probes tell executables of one address apart") {
     SessionRecord psql = record_of("ada");
     psql.process = process("/usr/bin/psql");
     Connection first(world, psql);
-    first.begins_tls().observer->choose_probe(world.settings, {});
+    first.begins_tls().observer->choose_probe(world.settings, none);
     first.starts_in_tls();
     const auto next = [&](const char* exe) {
         SessionRecord record = record_of("ada");
         record.process = process(exe);
-        return Connection(world, record).observer->choose_probe(world.settings, {true, true, true});
+        return Connection(world, record).observer->choose_probe(world.settings, all);
     };
     CHECK(next("/usr/bin/psql") == ProbeKind::untrusted);
     CHECK_FALSE(next("/usr/bin/java").has_value());
@@ -555,7 +564,7 @@ TEST_CASE("without a probe the record says that the real certificate was shown")
     Probed world;
     world.settings.enabled = false;
     Connection client(world);
-    CHECK_FALSE(client.begins_tls().observer->choose_probe(world.settings, {true, true, true}).has_value());
+    CHECK_FALSE(client.begins_tls().observer->choose_probe(world.settings, all).has_value());
     CHECK_FALSE(client.record.probe.has_value());
     CHECK(client.starts_in_tls().evidence() == List{Evidence::tls_startup});
 }
@@ -564,8 +573,8 @@ TEST_CASE("without a probe the record says that the real certificate was shown")
 
 namespace {
 
-bool left_before(World& world, const SessionRecord& client = record_of("ada")) {
-    return Connection(world, client).observer->left_scram_before();
+bool wants_password(World& world, const SessionRecord& client = record_of("ada")) {
+    return Connection(world, client).observer->wants_password();
 }
 
 void scram_ends(World& world, const proxy::ScramConduct& conduct) { Connection(world).observer->scram_ended(conduct); }
@@ -574,34 +583,34 @@ void scram_ends(World& world, const proxy::ScramConduct& conduct) { Connection(w
 
 TEST_CASE("a client that left when it was offered SCRAM is asked for its password, for a day") {
     World world;
-    CHECK_FALSE(left_before(world));
+    CHECK_FALSE(wants_password(world));
     scram_ends(world, {.left = true, .was_offered = true});
-    for (const SessionRecord& other : others()) CHECK_FALSE(left_before(world, other));
+    for (const SessionRecord& other : others()) CHECK_FALSE(wants_password(world, other));
     world.wait(24h);
-    CHECK(left_before(world));
+    CHECK(wants_password(world));
     world.wait(24h + 1ms);
-    CHECK_FALSE(left_before(world));
+    CHECK_FALSE(wants_password(world));
 }
 
 TEST_CASE("a client that spoke SCRAM before left its offer for another reason") {
     World world;
     scram_ends(world, {.gs2_flag = 'n'});
     scram_ends(world, {.left = true, .was_offered = true});
-    CHECK_FALSE(left_before(world));
+    CHECK_FALSE(wants_password(world));
 }
 
 TEST_CASE("a client that left when it was asked for its password at once had another reason") {
     World world;
     scram_ends(world, {.left = true, .was_offered = true});
     scram_ends(world, {.left = true, .asked_password = true});
-    CHECK_FALSE(left_before(world));
+    CHECK_FALSE(wants_password(world));
 }
 
 TEST_CASE("a client that left when it was to switch from SCRAM to its password is asked first") {
     World world;
     scram_ends(world, {.gs2_flag = 'y'});
     scram_ends(world, {.left = true, .asked_password = true, .gs2_flag = 'y'});
-    CHECK(left_before(world));
+    CHECK(wants_password(world));
 }
 
 TEST_CASE("a client that did not leave, or left elsewhere in the login, declined nothing") {
@@ -611,5 +620,5 @@ TEST_CASE("a client that did not leave, or left elsewhere in the login, declined
     scram_ends(world, {.left = true});
     scram_ends(world, {.left = true, .gs2_flag = 'n'});
     scram_ends(world, {.asked_password = true, .gs2_flag = 'y'});
-    CHECK_FALSE(left_before(world));
+    CHECK_FALSE(wants_password(world));
 }

@@ -11,7 +11,16 @@ using config::ProbeKind;
 using proxy::Probes;
 using Outcome = Probes::Outcome;
 
-constexpr std::array<bool, 3> all_kinds{true, true, true};
+using Kinds = config::PerProbeKind<bool>;
+
+const Kinds no_kinds;
+const Kinds all_kinds = [] {
+    Kinds kinds;
+    for (const ProbeKind kind : config::all_probe_kinds) kinds[kind] = true;
+    return kinds;
+}();
+
+const proxy::ClientNames app{.usename = "app", .datname = "shop", .application_name = ""};
 
 /// One source before a listener with probes; time stands still unless a test moves it.
 struct Fixture {
@@ -24,13 +33,13 @@ struct Fixture {
     /// A connection: the kind that was shown, and what came of it.
     std::optional<ProbeKind> connect(Outcome with_probe, Outcome without = Outcome::accepted) {
         const auto kind = choose();
-        probes.ended(source, kind, kind ? with_probe : without, "app", now);
+        probes.ended(source, {kind, kind ? with_probe : without, app}, now);
         return kind;
     }
 
     config::Probe settings;
     Probes probes;
-    Probes::Source source{"orders", "10.0.0.7", ""};
+    proxy::ClientOrigin source{"orders", "10.0.0.7", ""};
     Probes::Time now{std::chrono::hours(500'000)};
 };
 
@@ -52,7 +61,7 @@ TEST_CASE_METHOD(Fixture, "a source that never completed TLS is not probed") {
 
 TEST_CASE_METHOD(Fixture, "a source that refuses the real certificate is not probed") {
     connect(Outcome::accepted);
-    probes.ended(source, std::nullopt, Outcome::refused, "", now);
+    probes.ended(source, {std::nullopt, Outcome::refused, {}}, now);
     for (int i = 0; i < 10; ++i) CHECK_FALSE(connect(Outcome::refused).has_value());
 }
 
@@ -66,7 +75,7 @@ TEST_CASE_METHOD(Fixture,
                  "of several clients at one source each is shown a stranger's certificate until it accepts it") {
     const auto come = [&](const std::string& client) {
         const auto kind = choose();
-        probes.ended(source, kind, Outcome::accepted, client, now);
+        probes.ended(source, {kind, Outcome::accepted, proxy::ClientNames{client, "shop", ""}}, now);
         return kind;
     };
     CHECK_FALSE(come("one").has_value());
@@ -128,7 +137,7 @@ TEST_CASE_METHOD(Fixture, "one probe is out at a time, however many connect at o
     int out = 0;
     for (int i = 0; i < 10'000; ++i) out += choose().has_value();
     CHECK(out == 1);
-    probes.ended(source, ProbeKind::untrusted, Outcome::neither, "", now);
+    probes.ended(source, {ProbeKind::untrusted, Outcome::neither, {}}, now);
     CHECK(choose() == ProbeKind::untrusted);
 }
 
@@ -176,15 +185,15 @@ TEST_CASE_METHOD(Fixture, "the history outlives a restart") {
     CHECK_FALSE(choose().has_value());
     now += 60s;
     CHECK(choose() == ProbeKind::candidate);
-    Probes::Source spent{"orders", "10.0.0.8", ""};
+    proxy::ClientOrigin spent{"orders", "10.0.0.8", ""};
     probes.restore(spent, ProbeKind::untrusted,
                    {.shown = 3, .accepted = 0, .refused = 3, .last_shown = now - 2h, .last_refused = now - 2h});
-    probes.ended(spent, std::nullopt, Outcome::accepted, "app", now);
+    probes.ended(spent, {std::nullopt, Outcome::accepted, app}, now);
     CHECK_FALSE(probes.choose(settings, all_kinds, spent, now).has_value());
 }
 
 TEST_CASE_METHOD(Fixture, "sources are told apart by upstream, address and executable") {
-    source.exe = "/usr/bin/psql";
+    source.client_exe = "/usr/bin/psql";
     connect(Outcome::accepted);
     CHECK_FALSE(probes.choose(settings, all_kinds, {"orders", "10.0.0.7", "/usr/bin/java"}, now).has_value());
     CHECK_FALSE(probes.choose(settings, all_kinds, {"orders", "10.0.0.8", ""}, now).has_value());
@@ -196,28 +205,30 @@ TEST_CASE_METHOD(Fixture, "one budget for a client whose executable is found onl
     settings.max_per_client = 2;
     connect(Outcome::accepted);
     CHECK(connect(Outcome::left) == ProbeKind::untrusted);
-    const Probes::Source named{source.upstream, source.address, "/usr/bin/java"};
-    probes.ended(named, std::nullopt, Outcome::accepted, "app", now);
+    const proxy::ClientOrigin named{source.upstream, source.client_addr, "/usr/bin/java"};
+    probes.ended(named, {std::nullopt, Outcome::accepted, app}, now);
     CHECK_FALSE(probes.choose(settings, all_kinds, named, now).has_value());
     now += settings.grace;
     CHECK_FALSE(choose().has_value());
     CHECK(probes.choose(settings, all_kinds, named, now) == ProbeKind::untrusted);
-    probes.ended(named, ProbeKind::untrusted, Outcome::refused, "", now);
+    probes.ended(named, {ProbeKind::untrusted, Outcome::refused, {}}, now);
     now += settings.grace;
     CHECK_FALSE(probes.choose(settings, all_kinds, named, now).has_value());
 }
 
 TEST_CASE_METHOD(Fixture, "kinds that are not available are not chosen") {
     connect(Outcome::accepted);
-    CHECK_FALSE(probes.choose(settings, {false, false, false}, source, now).has_value());
-    CHECK(probes.choose(settings, {false, true, false}, source, now) == ProbeKind::wrong_name);
+    CHECK_FALSE(probes.choose(settings, no_kinds, source, now).has_value());
+    Kinds wrong_name_only;
+    wrong_name_only[ProbeKind::wrong_name] = true;
+    CHECK(probes.choose(settings, wrong_name_only, source, now) == ProbeKind::wrong_name);
 }
 
 TEST_CASE_METHOD(Fixture, "a source is known to fall back also when nobody knows yet which process came in clear") {
-    source.exe = "/usr/bin/psql";
+    source.client_exe = "/usr/bin/psql";
     connect(Outcome::accepted);
     CHECK(connect(Outcome::refused) == ProbeKind::untrusted);
-    const Probes::Source unknown{source.upstream, source.address, ""};
+    const proxy::ClientOrigin unknown{source.upstream, source.client_addr, ""};
     SECTION("at the same address") {
         probes.came_in_clear(unknown, now);
         now += settings.grace;
@@ -225,8 +236,8 @@ TEST_CASE_METHOD(Fixture, "a source is known to fall back also when nobody knows
     }
     SECTION("elsewhere") {
         probes.came_in_clear({source.upstream, "10.0.0.8", ""}, now);
-        probes.came_in_clear({"other", source.address, ""}, now);
-        probes.came_in_clear({source.upstream, source.address, "/usr/bin/other"}, now);
+        probes.came_in_clear({"other", source.client_addr, ""}, now);
+        probes.came_in_clear({source.upstream, source.client_addr, "/usr/bin/other"}, now);
         now += settings.grace;
         CHECK(connect(Outcome::refused).has_value());
     }

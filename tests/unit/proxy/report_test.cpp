@@ -32,12 +32,8 @@ EvidenceRow seen(Evidence evidence, Microseconds when = start, std::uint64_t cou
 /// Of `name`; in clear when `plain`.
 ClientRow client(const std::string& name, std::vector<EvidenceRow> evidence, bool plain = false) {
     ClientRow row;
-    row.who = {.upstream = "orders",
-               .client_addr = "10.0.0.1",
-               .client_exe = "",
-               .usename = name,
-               .datname = "db",
-               .application_name = ""};
+    row.who = {{.upstream = "orders", .client_addr = "10.0.0.1", .client_exe = ""},
+               {.usename = name, .datname = "db", .application_name = ""}};
     row.first_seen = start;
     row.last_seen = start;
     for (const EvidenceRow& piece : evidence) row.last_seen = std::max(row.last_seen, piece.last_seen);
@@ -55,9 +51,7 @@ ReportClient weighed(std::vector<EvidenceRow> evidence, bool plain = false) {
 }
 
 HandshakeRow handshake(EvidenceRow evidence, const std::string& exe = "", const std::string& ja4 = "t13") {
-    return {.upstream = "orders",
-            .client_addr = "10.0.0.1",
-            .client_exe = exe,
+    return {.from = {.upstream = "orders", .client_addr = "10.0.0.1", .client_exe = exe},
             .ja4 = ja4,
             .listener = "l",
             .error = "alert",
@@ -483,9 +477,7 @@ TEST_CASE("each client is counted in one of plain, not verifying, verifying and 
 
 TEST_CASE("probing is counted once where clients share an address") {
     InventoryRows rows = inventory({client("a", {}), client("b", {})});
-    rows.probes.push_back({.upstream = "orders",
-                           .client_addr = "10.0.0.1",
-                           .client_exe = "",
+    rows.probes.push_back({.from = {.upstream = "orders", .client_addr = "10.0.0.1", .client_exe = ""},
                            .kind = "untrusted",
                            .shown = 5,
                            .accepted = 2,

@@ -1,0 +1,62 @@
+#include "proxy/observation/scram_habits.hpp"
+
+#include <algorithm>
+#include <vector>
+
+namespace proxy {
+namespace {
+
+/// An old driver has to fail once to be known: at most once a day, and never while it keeps coming
+/// back.
+constexpr std::chrono::hours memory{24};
+constexpr std::size_t max_entries = 10'000;
+
+}  // namespace
+
+void ScramHabits::spoke(const Caller& caller, Time now) {
+    const std::lock_guard lock(mutex_);
+    remember(spoke_, caller, now);
+}
+
+void ScramHabits::left_offer(const Caller& caller, Time now) {
+    const std::lock_guard lock(mutex_);
+    if (is_recent(spoke_, caller, now)) return;
+    remember(left_, caller, now);
+}
+
+void ScramHabits::left_switch(const Caller& caller, Time now) {
+    const std::lock_guard lock(mutex_);
+    remember(left_, caller, now);
+}
+
+void ScramHabits::left_password(const Caller& caller) {
+    const std::lock_guard lock(mutex_);
+    left_.erase(caller);
+}
+
+bool ScramHabits::wants_password(const Caller& caller, Time now) {
+    const std::lock_guard lock(mutex_);
+    const bool left = is_recent(left_, caller, now);
+    if (left) remember(left_, caller, now);
+    return left;
+}
+
+/// Where there is no room, the older half is forgotten: whoever fills it up with names must not
+/// keep others out for a day.
+void ScramHabits::remember(Moments& moments, const Caller& caller, Time now) {
+    if (moments.size() >= max_entries && !moments.contains(caller)) {
+        std::vector<Time> times;
+        for (const auto& entry : moments) times.push_back(entry.second);
+        const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+        std::nth_element(times.begin(), middle, times.end());
+        std::erase_if(moments, [&](const auto& entry) { return entry.second <= *middle; });
+    }
+    moments[caller] = now;
+}
+
+bool ScramHabits::is_recent(const Moments& moments, const Caller& caller, Time now) {
+    const auto found = moments.find(caller);
+    return found != moments.end() && now - found->second <= memory;
+}
+
+}  // namespace proxy
