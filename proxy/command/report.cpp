@@ -17,15 +17,11 @@
 namespace proxy::command {
 namespace {
 
-Microseconds to_microseconds(std::chrono::system_clock::time_point time) {
-    return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
-}
-
 /// A point in time, a day, or how long ago.
-std::optional<Microseconds> parse_since(const std::string& text, std::chrono::system_clock::time_point now) {
-    if (const auto time = config::parse_time(text)) return to_microseconds(*time);
-    if (const auto day = config::parse_time(text + "T00:00Z")) return to_microseconds(*day);
-    if (const auto ago = config::parse_duration(text)) return to_microseconds(now - *ago);
+std::optional<Timestamp> parse_since(const std::string& text, std::chrono::system_clock::time_point now) {
+    if (const auto time = config::parse_time(text)) return to_timestamp(*time);
+    if (const auto day = config::parse_time(text + "T00:00Z")) return to_timestamp(*day);
+    if (const auto ago = config::parse_duration(text)) return to_timestamp(now - *ago);
     return std::nullopt;
 }
 
@@ -86,9 +82,9 @@ int report(const ReportOptions& options) {
     } else if (options.format == "csv") {
         out = report::to_csv(report);
     } else if (options.format == "html") {
-        out = report::to_html(report, to_microseconds(now));
+        out = report::to_html(report, to_timestamp(now));
     } else {
-        out = report::to_table(report, {.colours = colours(), .now = to_microseconds(now)});
+        out = report::to_table(report, {.colours = colours(), .now = to_timestamp(now)});
     }
     std::fwrite(out.data(), 1, out.size(), stdout);
     if (std::fflush(stdout) != 0) {

@@ -29,7 +29,9 @@ constexpr std::string_view tables[] = {
 
 /// Which rows may have changed; ?2 is since when. Never fewer than have, whatever the clock does.
 std::string changed_rows(std::string_view table) {
-    if (table == "days") return "day >= ?2 / 86400000000 AND client IN (SELECT id FROM clients WHERE last_seen >= ?2)";
+    if (table == "days")
+        return "day >= ?2 / " + std::to_string(day_length) +
+               " AND client IN (SELECT id FROM clients WHERE last_seen >= ?2)";
     return table == "probes" ? "last_shown >= ?2" : "last_seen >= ?2";
 }
 

@@ -11,18 +11,10 @@
 #include <string>
 #include <tuple>
 
+#include "proxy/inventory/timestamp.hpp"
 #include "proxy/observation/event.hpp"
 
 namespace proxy {
-
-/// Microseconds since 1970, UTC.
-using Timestamp = std::int64_t;
-
-inline Timestamp to_timestamp(std::chrono::system_clock::time_point time) {
-    return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
-}
-
-constexpr Timestamp day_length = 86'400'000'000;
 
 /// How often, and between when. Events of different threads come in almost any order.
 struct Seen {

@@ -9,18 +9,16 @@
 #include <string>
 #include <vector>
 
+#include "proxy/inventory/timestamp.hpp"
 #include "proxy/observation/client_identity.hpp"
 
 namespace proxy {
 
-/// Microseconds since 1970, UTC, as in the tables.
-using Microseconds = std::int64_t;
-
 struct EvidenceRow {
     std::string evidence;
     std::string certificate;
-    Microseconds first_seen = 0;
-    Microseconds last_seen = 0;
+    Timestamp first_seen = 0;
+    Timestamp last_seen = 0;
     std::uint64_t count = 0;
     std::string session;
     bool possible =
@@ -31,8 +29,8 @@ struct ClientRow {
     ClientIdentity who;  ///< the UNIQUE columns of `clients`
     std::optional<std::int64_t> client_uid;
     std::string listener;
-    Microseconds first_seen = 0;
-    Microseconds last_seen = 0;
+    Timestamp first_seen = 0;
+    Timestamp last_seen = 0;
     std::uint64_t connections = 0;
     std::uint64_t plain = 0;
     std::uint64_t weak_tls = 0;
@@ -63,13 +61,13 @@ struct UpstreamCertificateRow {
     std::string issuer;
     std::string anchor;
     std::string serial;
-    Microseconds not_before = 0;
-    Microseconds not_after = 0;
-    Microseconds first_seen = 0;
-    Microseconds last_seen = 0;
+    Timestamp not_before = 0;
+    Timestamp not_after = 0;
+    Timestamp first_seen = 0;
+    Timestamp last_seen = 0;
     std::uint64_t count = 0;
     std::optional<bool> candidate_ok;
-    std::optional<Microseconds> candidate_since;
+    std::optional<Timestamp> candidate_since;
 };
 
 struct ProbeRow {
@@ -78,8 +76,8 @@ struct ProbeRow {
     std::uint64_t shown = 0;
     std::uint64_t accepted = 0;
     std::uint64_t refused = 0;
-    Microseconds last_shown = 0;
-    Microseconds last_refused = 0;
+    Timestamp last_shown = 0;
+    Timestamp last_refused = 0;
 };
 
 /// What one proxy knows.

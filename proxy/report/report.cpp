@@ -42,11 +42,11 @@ bool is_broken_trust(const EvidenceRow& row, Evidence evidence) {
 
 /// When what was last seen; 0: never.
 struct LastSeen {
-    Microseconds tls = 0;
-    Microseconds clear = 0;        ///< of any kind
-    Microseconds never_asked = 0;  ///< clear_startup
-    Microseconds allow = 0;        ///< tls_after_clear_refused
-    Microseconds broken_trust = 0;
+    Timestamp tls = 0;
+    Timestamp clear = 0;        ///< of any kind
+    Timestamp never_asked = 0;  ///< clear_startup
+    Timestamp allow = 0;        ///< tls_after_clear_refused
+    Timestamp broken_trust = 0;
 };
 
 LastSeen last_seen(const std::vector<EvidenceRow>& rows) {
@@ -54,7 +54,7 @@ LastSeen last_seen(const std::vector<EvidenceRow>& rows) {
     for (const EvidenceRow& row : rows) {
         const auto evidence = protocol::parse_evidence(row.evidence);
         if (!evidence || row.possible) continue;
-        const auto note = [&](Microseconds& when, bool applies) {
+        const auto note = [&](Timestamp& when, bool applies) {
             if (applies) when = std::max(when, row.last_seen);
         };
         note(last.tls, completes_tls(*evidence));
@@ -152,7 +152,7 @@ void add(ReportSummary& summary, const ReportClient& client) {
 
 /// From the table itself: clients that share an address would be counted twice.
 void add_probes(ReportSummary& summary, const std::vector<ProbeRow>& probes, const std::vector<ReportClient>& clients,
-                Microseconds since) {
+                Timestamp since) {
     std::set<ClientOrigin> asked_for;
     for (const ReportClient& client : clients) asked_for.insert(client.row.who);
     for (const ProbeRow& row : probes) {
@@ -168,9 +168,9 @@ void add_probes(ReportSummary& summary, const std::vector<ProbeRow>& probes, con
 
 std::vector<ReportCertificate> certificates(const std::vector<UpstreamCertificateRow>& rows,
                                             const ReportFilter& filter) {
-    std::map<std::pair<std::string, std::string>, Microseconds> newest;
+    std::map<std::pair<std::string, std::string>, Timestamp> newest;
     for (const auto& row : rows) {
-        Microseconds& last = newest[{row.upstream, row.upstream_addr}];
+        Timestamp& last = newest[{row.upstream, row.upstream_addr}];
         last = std::max(last, row.last_seen);
     }
     std::vector<ReportCertificate> out;

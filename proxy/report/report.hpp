@@ -17,7 +17,7 @@ namespace proxy::report {
 
 /// What is asked for; what is empty does not restrict.
 struct ReportFilter {
-    std::optional<Microseconds> since;  ///< what was not seen since then is left out, evidence included
+    std::optional<Timestamp> since;  ///< what was not seen since then is left out, evidence included
     std::string usename;
     std::string datname;
     std::string client_addr;  ///< an address, or a range (10.0.0.0/8)
@@ -55,7 +55,7 @@ struct ProbeCost {
     std::uint64_t shown = 0;
     std::uint64_t accepted = 0;
     std::uint64_t refused = 0;  ///< connections that the client lost by it
-    Microseconds last_shown = 0;
+    Timestamp last_shown = 0;
     bool shared = false;  ///< counted by address and executable, which other clients have as well
 };
 
@@ -100,14 +100,14 @@ struct ReportSummary {
     std::uint64_t breaks_on_force_ssl_unknown = 0;
     std::map<Action, std::uint64_t> actions;
     std::uint64_t connections = 0;
-    Microseconds first_seen = 0;
-    Microseconds last_seen = 0;
+    Timestamp first_seen = 0;
+    Timestamp last_seen = 0;
     std::map<std::string, ProbeCost> probes;                            ///< by kind
     std::map<std::int64_t, std::map<std::string, std::uint64_t>> days;  ///< connections by day and mode
 };
 
 struct Report {
-    std::optional<Microseconds> since;
+    std::optional<Timestamp> since;
     ReportSummary summary;
     std::vector<ReportClient> clients;  ///< worst first
     std::vector<ReportCertificate> upstream_certificates;
@@ -129,7 +129,7 @@ void add_evidence(std::vector<EvidenceRow>& all, const EvidenceRow& row);
 std::vector<ReportClient> join(const InventoryRows& inventory);
 
 /// Drops what was not seen since then. False: nothing is left.
-bool restrict_to(ReportClient& client, Microseconds since);
+bool restrict_to(ReportClient& client, Timestamp since);
 
 /// Fills everything below `row`.
 void weigh(ReportClient& client);
@@ -138,18 +138,18 @@ void weigh(ReportClient& client);
 
 struct TableOptions {
     bool colours = false;
-    Microseconds now = 0;
+    Timestamp now = 0;
 };
 
 std::string to_table(const Report& report, const TableOptions& options);
 std::string to_json(const Report& report);
 std::string to_csv(const Report& report);
-std::string to_html(const Report& report, Microseconds now);
+std::string to_html(const Report& report, Timestamp now);
 
 // --- Words that all formats have (report_words.cpp)
 
 /// "2026-11-24T00:52:00Z".
-std::string time_text(Microseconds time);
+std::string time_text(Timestamp time);
 /// "2026-11-24".
 std::string day_text(std::int64_t day);
 /// Valid UTF-8 that can do nothing to a terminal: what is not, and every control or direction

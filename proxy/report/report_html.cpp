@@ -108,7 +108,7 @@ std::string number_cell(std::uint64_t value) {
 }
 
 /// Shown to the minute, sorted by the microsecond.
-std::string time_cell(Microseconds time) {
+std::string time_cell(Timestamp time) {
     const std::string full = time_text(time);
     return "<td class=\"word\" data-value=\"" + std::to_string(time) + "\" title=\"" + full + "\">" +
            full.substr(0, 10) + " " + full.substr(11, 5) + "</td>";
@@ -329,7 +329,7 @@ std::string explanations(const Report& report) {
 
 }  // namespace
 
-std::string to_html(const Report& report, Microseconds now) {
+std::string to_html(const Report& report, Timestamp now) {
     const ReportSummary& s = report.summary;
     std::string out =
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<meta "

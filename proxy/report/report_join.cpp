@@ -58,15 +58,15 @@ bool has_seen(const ClientRow& client, Evidence evidence) {
 
 /// A client that falls back comes within seconds (recent_clients.cpp); the clocks of two proxies,
 /// and what is noted late, take the rest.
-constexpr Microseconds fallback_time = 60'000'000;
+constexpr Timestamp fallback_time = 60'000'000;
 
 /// A client went on in clear after what may have been its own failure with TLS, or somebody else's.
 struct Fallback {
     std::size_t client;
     const std::string* exe;
     bool after_no;  // it was told that there is no TLS
-    Microseconds first_seen;
-    Microseconds last_seen;
+    Timestamp first_seen;
+    Timestamp last_seen;
 };
 
 /// By upstream and address.

@@ -14,7 +14,7 @@ json::value text(std::string_view value) {
     return value.empty() ? json::value(nullptr) : json::value(protocol::as_utf8(value));
 }
 
-json::value time(Microseconds value) { return value == 0 ? json::value(nullptr) : json::value(time_text(value)); }
+json::value time(Timestamp value) { return value == 0 ? json::value(nullptr) : json::value(time_text(value)); }
 
 /// A name that was read from a StartupMessage is never null, even when it is empty.
 json::value name(const ReportClient& client, std::string_view value) {

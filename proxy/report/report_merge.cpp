@@ -7,8 +7,6 @@
 namespace proxy::report {
 namespace {
 
-constexpr Microseconds day_length = 86'400'000'000;
-
 template <class Row, class Other>
 void merge_times(Row& into, const Other& from) {
     into.first_seen = std::min(into.first_seen, from.first_seen);
@@ -57,8 +55,8 @@ void add_probe(ProbeRow& into, const ProbeRow& from) {
     into.last_refused = std::max(into.last_refused, from.last_refused);
 }
 
-Microseconds newest(const InventoryRows& inventory) {
-    Microseconds newest = 0;
+Timestamp newest(const InventoryRows& inventory) {
+    Timestamp newest = 0;
     for (const ClientRow& client : inventory.clients) newest = std::max(newest, client.last_seen);
     for (const HandshakeRow& handshake : inventory.handshakes) newest = std::max(newest, handshake.evidence.last_seen);
     return newest;
@@ -145,7 +143,7 @@ InventoryRows merge(const std::vector<InventoryRows>& inventories) {
     return merged;
 }
 
-bool restrict_to(ReportClient& client, Microseconds since) {
+bool restrict_to(ReportClient& client, Timestamp since) {
     ClientRow& row = client.row;
     if (row.last_seen < since) return false;
     std::erase_if(row.evidence, [&](const EvidenceRow& evidence) { return evidence.last_seen < since; });

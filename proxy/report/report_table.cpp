@@ -143,7 +143,7 @@ std::string short_number(std::uint64_t number) {
 }
 
 /// "now", "35m", "7h", "12d".
-std::string age(Microseconds then, Microseconds now) {
+std::string age(Timestamp then, Timestamp now) {
     const std::int64_t minutes = (now - then) / 60'000'000;
     if (minutes < 1) return "now";
     if (minutes < 120) return std::to_string(minutes) + "m";

@@ -68,11 +68,11 @@ std::string_view explain(Action action) noexcept {
     return "";
 }
 
-std::string time_text(Microseconds time) {
+std::string time_text(Timestamp time) {
     return tls::to_rfc3339(std::chrono::system_clock::time_point(std::chrono::microseconds(time)));
 }
 
-std::string day_text(std::int64_t day) { return time_text(day * 86'400'000'000).substr(0, 10); }
+std::string day_text(std::int64_t day) { return time_text(day * day_length).substr(0, 10); }
 
 std::string printable(std::string_view text) {
     const std::string valid = protocol::as_utf8(text);

@@ -14,11 +14,11 @@ using protocol::Verifies;
 using namespace proxy;
 using namespace proxy::report;
 
-constexpr Microseconds hour = 3'600'000'000;
-constexpr Microseconds day = 24 * hour;
-constexpr Microseconds start = 20'000 * day;
+constexpr Timestamp hour = 3'600'000'000;
+constexpr Timestamp day = 24 * hour;
+constexpr Timestamp start = 20'000 * day;
 
-EvidenceRow seen(Evidence evidence, Microseconds when = start, std::uint64_t count = 1,
+EvidenceRow seen(Evidence evidence, Timestamp when = start, std::uint64_t count = 1,
                  const std::string& certificate = "real") {
     return {.evidence = std::string(label(evidence)),
             .certificate = certificate,
@@ -401,7 +401,7 @@ TEST_CASE("handshakes without a fingerprint are nobody's") {
 }
 
 TEST_CASE("whoever accepted a certificate is not who refuses it later") {
-    const auto refusal_of = [](Microseconds accepted, Microseconds refused, const std::string& certificate) {
+    const auto refusal_of = [](Timestamp accepted, Timestamp refused, const std::string& certificate) {
         const auto joined = join(inventory({with_ja4(client("app", {seen(Evidence::tls_startup, accepted)}), "t13")},
                                            {handshake(seen(Evidence::tls_refused, refused, 1, certificate))}));
         return find(joined.at(0), Evidence::tls_refused)->possible;
