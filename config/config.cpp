@@ -33,15 +33,6 @@ std::string_view to_string(TlsVersion version) noexcept {
     return names<TlsVersion>()[static_cast<std::size_t>(version)];
 }
 
-std::string_view to_string(ProbeKind kind) noexcept {
-    switch (kind) {
-        case ProbeKind::untrusted: return "untrusted";
-        case ProbeKind::wrong_name: return "wrong-name";
-        case ProbeKind::candidate: return "candidate";
-    }
-    return "";
-}
-
 bool Cidr::contains(const std::array<std::uint8_t, 16>& address) const noexcept {
     const auto whole_bytes = static_cast<std::size_t>(prefix_length / 8);
     if (!std::equal(bytes.begin(), bytes.begin() + whole_bytes, address.begin())) return false;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "protocol/probe_kind.hpp"
 #include "protocol/scram_mode.hpp"
 #include "protocol/sslmode.hpp"
 
@@ -168,9 +169,8 @@ struct TimeWindow {
     std::chrono::system_clock::time_point end;
 };
 
-enum class ProbeKind { untrusted, wrong_name, candidate };
-/// "untrusted", "wrong-name", "candidate".
-std::string_view to_string(ProbeKind kind) noexcept;
+using protocol::ProbeKind;
+using protocol::to_string;
 
 /// Certificate probes: another certificate is shown to a few connections, to see whether the client
 /// notices.

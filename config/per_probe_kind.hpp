@@ -7,8 +7,6 @@
 
 namespace config {
 
-inline constexpr std::array all_probe_kinds{ProbeKind::untrusted, ProbeKind::wrong_name, ProbeKind::candidate};
-
 template <class T>
 class PerProbeKind {
    public:
@@ -17,7 +15,7 @@ class PerProbeKind {
     bool operator==(const PerProbeKind&) const = default;
 
    private:
-    std::array<T, all_probe_kinds.size()> values_{};
+    std::array<T, protocol::probe_kinds.size()> values_{};
 };
 
 }  // namespace config

@@ -5,45 +5,24 @@
 namespace protocol {
 namespace {
 
-/// A close without an alert looks like a crash: once is nothing, twice is a refusal.
-constexpr std::uint64_t silent_refusals_that_count = 2;
-
 const Observation* find(const std::vector<Observation>& observations, Evidence evidence) {
     const auto found = std::find_if(observations.begin(), observations.end(),
                                     [&](const Observation& o) { return o.evidence == evidence && !o.possible; });
     return found == observations.end() ? nullptr : &*found;
 }
 
-/// The alert that a driver sends, or does not send, by its nature: what both mean.
-Evidence spoken(const Observation& o) {
-    if (o.count < silent_refusals_that_count) return o.evidence;
-    switch (o.evidence) {
-        case Evidence::tls_refused_silently: return Evidence::tls_refused;
-        case Evidence::untrusted_refused_silently: return Evidence::untrusted_refused;
-        case Evidence::wrong_name_refused_silently: return Evidence::wrong_name_refused;
-        case Evidence::candidate_refused_silently: return Evidence::candidate_refused;
-        default: return o.evidence;
-    }
-}
+/// Some drivers refuse without an alert. Seen often enough, that counts as the refusal with one.
+Evidence counted(const Observation& o) { return amounts_to(o.evidence, o.count); }
 
-bool refuses(const Observation& o) { return proves(spoken(o)).min >= SslMode::verify_ca; }
+bool refuses(const Observation& o) { return facts(counted(o)).side == Side::refused; }
 
-bool completes_tls(Evidence evidence) {
-    switch (evidence) {
-        case Evidence::tls_startup:
-        case Evidence::tls_startup_undistributed:
-        case Evidence::untrusted_accepted:
-        case Evidence::wrong_name_accepted:
-        case Evidence::candidate_accepted: return true;
-        default: return false;
-    }
-}
+bool completes_tls(const Observation& o) { return facts(o.evidence).side == Side::tls; }
 
 /// The latest of two kinds of evidence decides; 0: neither was seen.
 std::int64_t latest(const std::vector<Observation>& observations, Evidence evidence) {
     std::int64_t when = 0;
     for (const Observation& o : observations) {
-        if (!o.possible && spoken(o) == evidence) when = std::max(when, o.last_seen);
+        if (!o.possible && counted(o) == evidence) when = std::max(when, o.last_seen);
     }
     return when;
 }
@@ -75,7 +54,7 @@ Verdict judge(std::vector<Observation> observations) {
     // Another program at that address may have been refused: of this one it is known once it was
     // seen with TLS itself.
     const bool uses_tls = std::any_of(observations.begin(), observations.end(),
-                                      [](const Observation& o) { return !o.possible && completes_tls(o.evidence); });
+                                      [](const Observation& o) { return !o.possible && completes_tls(o); });
     verdict.falls_back =
         find(observations, Evidence::clear_startup_after_tls_login) || (fell_back && (refused || uses_tls));
 
@@ -97,10 +76,10 @@ Verdict judge(std::vector<Observation> observations) {
     for (const Observation& o : observations) {
         if (o.possible) continue;
         if (fell_back && refused && refuses(o)) continue;
-        SslModeInterval claim = proves(spoken(o));
-        if (spoken(o) == Evidence::wrong_name_refused && trusts_issuer) claim.min = SslMode::verify_full;
+        SslModeInterval claim = proves(counted(o));
+        if (counted(o) == Evidence::wrong_name_refused && trusts_issuer) claim.min = SslMode::verify_full;
         if (o.evidence == Evidence::closed_after_no && came_again) claim.min = SslMode::allow;
-        tls |= completes_tls(o.evidence);
+        tls |= completes_tls(o);
         clear |= o.evidence == Evidence::clear_startup;
         const auto narrower = intersect(verdict.interval, claim);
         if (narrower && (allow || !(tls && clear))) {

@@ -21,16 +21,8 @@ constexpr std::size_t max_pending_rows = 100'000;
 
 constexpr std::size_t max_error = 500;
 
-bool is_refusal(Evidence evidence) {
-    switch (evidence) {
-        case Evidence::untrusted_refused:
-        case Evidence::untrusted_refused_silently:
-        case Evidence::wrong_name_refused:
-        case Evidence::wrong_name_refused_silently:
-        case Evidence::candidate_refused:
-        case Evidence::candidate_refused_silently: return true;
-        default: return false;
-    }
+bool refuses_probe(Evidence evidence) {
+    return protocol::facts(evidence).probe && protocol::facts(evidence).is_refusal();
 }
 
 }  // namespace
@@ -153,7 +145,7 @@ void Inventory::absorb_probe(const Event& event, const ClientOrigin& from) {
     probe->last_shown = std::max(probe->last_shown, time);
     if (event.kind != EventKind::tls_failed) {
         ++probe->accepted;
-    } else if (std::any_of(record.evidence.begin(), record.evidence.end(), is_refusal)) {
+    } else if (std::any_of(record.evidence.begin(), record.evidence.end(), refuses_probe)) {
         ++probe->refused;
         probe->last_refused = std::max(probe->last_refused, time);
     }

@@ -318,22 +318,27 @@ bool InventoryStore::prune(Timestamp cutoff) {
 
 void InventoryStore::restore(Probes& probes) {
     const auto time = [](Timestamp t) { return Probes::Time(std::chrono::microseconds(t)); };
-    Statement rows = db_.prepare(R"sql(
-SELECT upstream, client_addr, client_exe, kind, shown, accepted, refused, last_shown, last_refused,
-       EXISTS (SELECT 1 FROM handshakes h WHERE h.upstream = p.upstream AND h.client_addr = p.client_addr AND h.client_exe = p.client_exe
-                                            AND h.evidence = replace(p.kind, '-', '_') || '_refused')
-  FROM probes p ORDER BY last_shown DESC)sql");
+    Statement refused_by_alert = db_.prepare(
+        "SELECT EXISTS (SELECT 1 FROM handshakes WHERE upstream = ? AND client_addr = ? AND client_exe = ? AND "
+        "evidence = ?)");
+    Statement rows = db_.prepare(
+        "SELECT upstream, client_addr, client_exe, kind, shown, accepted, refused, last_shown, last_refused FROM "
+        "probes "
+        "ORDER BY last_shown DESC");
     while (rows.step()) {
-        for (const config::ProbeKind kind : config::all_probe_kinds) {
-            if (config::to_string(kind) != rows.text(3)) continue;
-            probes.restore({.upstream = rows.text(0), .client_addr = rows.text(1), .client_exe = rows.text(2)}, kind,
-                           {.shown = static_cast<unsigned>(rows.integer(4)),
-                            .accepted = static_cast<unsigned>(rows.integer(5)),
-                            .refused = static_cast<unsigned>(rows.integer(6)),
-                            .by_alert = rows.integer(9) != 0,
-                            .last_shown = time(rows.integer(7)),
-                            .last_refused = time(rows.integer(8))});
-        }
+        const ClientOrigin source{.upstream = rows.text(0), .client_addr = rows.text(1), .client_exe = rows.text(2)};
+        const auto kind = protocol::parse_probe_kind(rows.text(3));
+        if (!kind) continue;  // of a newer version that was here meanwhile
+        const auto refusal = protocol::evidence_of(protocol::Reaction::refuses, *kind);
+        refused_by_alert.with(source.upstream, source.client_addr, source.client_exe, label(refusal)).step();
+        probes.restore(source, *kind,
+                       {.shown = static_cast<unsigned>(rows.integer(4)),
+                        .accepted = static_cast<unsigned>(rows.integer(5)),
+                        .refused = static_cast<unsigned>(rows.integer(6)),
+                        .by_alert = refused_by_alert.integer(0) != 0,
+                        .last_shown = time(rows.integer(7)),
+                        .last_refused = time(rows.integer(8))});
+        refused_by_alert.reset();
     }
 }
 

@@ -5,31 +5,6 @@
 #include <utility>
 
 namespace proxy {
-namespace {
-
-using config::ProbeKind;
-using protocol::Evidence;
-
-/// What each thing is evidence of that a client may do with a certificate.
-struct Reactions {
-    Evidence accepted, refused, left;
-};
-
-/// `shown`: a probe's kind; nullopt: the real certificate.
-Reactions reactions(std::optional<ProbeKind> shown) {
-    if (!shown) return {Evidence::tls_startup, Evidence::tls_refused, Evidence::tls_refused_silently};
-    switch (*shown) {
-        case ProbeKind::untrusted:
-            return {Evidence::untrusted_accepted, Evidence::untrusted_refused, Evidence::untrusted_refused_silently};
-        case ProbeKind::wrong_name:
-            return {Evidence::wrong_name_accepted, Evidence::wrong_name_refused, Evidence::wrong_name_refused_silently};
-        case ProbeKind::candidate: break;
-    }
-    return {Evidence::candidate_accepted, Evidence::candidate_refused, Evidence::candidate_refused_silently};
-}
-
-}  // namespace
-
 bool is_certificate_alert(int alert) noexcept {
     switch (alert) {
         case SSL_AD_BAD_CERTIFICATE:
@@ -72,7 +47,7 @@ void Observer::startup_received(config::Trust trust) {
     if (!record_.ssl) return startup_in_clear();
     finish_probe(Probes::Outcome::accepted);
     const bool undistributed = !record_.probe && trust == config::Trust::undistributed;
-    add(undistributed ? Evidence::tls_startup_undistributed : reactions(record_.probe).accepted);
+    add(undistributed ? Evidence::tls_startup_undistributed : evidence_of(Reaction::accepts, record_.probe));
     if (!record_.client_tls.client_dn.empty()) add(Evidence::client_certificate);
     if (memories_.recent_clients.was_rejected_in_clear(record_.caller(), clock_().steady))
         add(Evidence::tls_after_clear_refused);
@@ -107,10 +82,10 @@ bool Observer::ended_early(const EarlyEnd& end) {
     } else if (!end.client_hello_seen) {
         add(Evidence::no_client_hello);
     } else if (is_certificate_alert(end.alert)) {
-        add(reactions(record_.probe).refused);
+        add(evidence_of(Reaction::refuses, record_.probe));
         finish_probe(Probes::Outcome::refused);
     } else if (end.alert < 0) {
-        add(reactions(record_.probe).left);
+        add(evidence_of(Reaction::leaves_silently, record_.probe));
         finish_probe(Probes::Outcome::left);
     }
     return true;

@@ -36,7 +36,7 @@ std::optional<ProbeKind> Probes::choose(const config::Probe& settings, const con
     if (!state || !state->accepts_real || state->pending || state->falls_back || state->refuses_real ||
         is_ambiguous(source))
         return std::nullopt;
-    for (const ProbeKind kind : config::all_probe_kinds) {
+    for (const ProbeKind kind : protocol::probe_kinds) {
         History& history = state->kinds[kind];
         if (now - history.last_shown >= settings.cooldown) history = {};  // a new round: the client may have changed
     }
@@ -78,12 +78,12 @@ bool Probes::within_budget(const ClientOrigin& source, const State& state, const
                            Time now) const {
     unsigned refused = 0;
     Time last = last_refused(state);
-    for (const ProbeKind kind : config::all_probe_kinds) refused += state.kinds[kind].refused;
+    for (const ProbeKind kind : protocol::probe_kinds) refused += state.kinds[kind].refused;
     // What it lost before its executable was known.
     const auto nameless = states_.find({source.upstream, source.client_addr, {}});
     if (nameless != states_.end() && !source.client_exe.empty()) {
         last = std::max(last, last_refused(nameless->second));
-        for (const ProbeKind kind : config::all_probe_kinds) {
+        for (const ProbeKind kind : protocol::probe_kinds) {
             const History& history = nameless->second.kinds[kind];
             if (now - history.last_shown < settings.cooldown) refused += history.refused;
         }
@@ -93,7 +93,7 @@ bool Probes::within_budget(const ClientOrigin& source, const State& state, const
 
 Probes::Time Probes::last_refused(const State& state) {
     Time last{};
-    for (const ProbeKind kind : config::all_probe_kinds) last = std::max(last, state.kinds[kind].last_refused);
+    for (const ProbeKind kind : protocol::probe_kinds) last = std::max(last, state.kinds[kind].last_refused);
     return last;
 }
 

@@ -11,42 +11,17 @@ namespace {
 
 using protocol::Evidence;
 using protocol::Readiness;
+using protocol::Side;
 using protocol::SslMode;
 using protocol::Verifies;
-
-bool completes_tls(Evidence evidence) {
-    switch (evidence) {
-        case Evidence::tls_startup:
-        case Evidence::tls_startup_undistributed:
-        case Evidence::tls_after_clear_refused:
-        case Evidence::client_certificate:
-        case Evidence::untrusted_accepted:
-        case Evidence::wrong_name_accepted:
-        case Evidence::candidate_accepted: return true;
-        default: return false;
-    }
-}
-
-bool is_clear(Evidence evidence) {
-    return evidence == Evidence::clear_startup || evidence == Evidence::clear_startup_after_no ||
-           evidence == Evidence::clear_startup_after_declined || evidence == Evidence::clear_startup_after_tls ||
-           evidence == Evidence::clear_startup_after_tls_login;
-}
-
-/// The real certificate was refused, or none was even looked at. A close without an alert counts
-/// from the second time on, as in judge().
-bool is_broken_trust(const EvidenceRow& row, Evidence evidence) {
-    return evidence == Evidence::tls_refused || evidence == Evidence::no_client_hello ||
-           (evidence == Evidence::tls_refused_silently && row.count >= 2);
-}
 
 /// When what was last seen; 0: never.
 struct LastSeen {
     Timestamp tls = 0;
-    Timestamp clear = 0;        ///< of any kind
-    Timestamp never_asked = 0;  ///< clear_startup
-    Timestamp allow = 0;        ///< tls_after_clear_refused
-    Timestamp broken_trust = 0;
+    Timestamp clear = 0;         ///< of any kind
+    Timestamp never_asked = 0;   ///< clear_startup
+    Timestamp allow = 0;         ///< tls_after_clear_refused
+    Timestamp broken_trust = 0;  ///< the real certificate was refused, or none was even looked at
 };
 
 LastSeen last_seen(const std::vector<EvidenceRow>& rows) {
@@ -57,11 +32,12 @@ LastSeen last_seen(const std::vector<EvidenceRow>& rows) {
         const auto note = [&](Timestamp& when, bool applies) {
             if (applies) when = std::max(when, row.last_seen);
         };
-        note(last.tls, completes_tls(*evidence));
-        note(last.clear, is_clear(*evidence));
+        const protocol::Facts& facts = protocol::facts(*evidence);
+        note(last.tls, facts.side == Side::tls);
+        note(last.clear, facts.side == Side::clear);
         note(last.never_asked, *evidence == Evidence::clear_startup);
         note(last.allow, *evidence == Evidence::tls_after_clear_refused);
-        note(last.broken_trust, is_broken_trust(row, *evidence));
+        note(last.broken_trust, protocol::facts(protocol::amounts_to(*evidence, row.count)).broken_trust);
     }
     return last;
 }

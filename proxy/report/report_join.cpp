@@ -14,9 +14,7 @@ using protocol::Evidence;
 /// afterwards is a client that was repaired.
 bool is_another_programs(const EvidenceRow& handshake, const ClientRow& client) {
     const auto evidence = protocol::parse_evidence(handshake.evidence);
-    if (evidence != Evidence::tls_refused && evidence != Evidence::tls_refused_silently &&
-        evidence != Evidence::no_client_hello)
-        return false;
+    if (!evidence || !protocol::facts(*evidence).perhaps_anothers) return false;
     return std::any_of(client.evidence.begin(), client.evidence.end(), [&](const EvidenceRow& row) {
         return row.evidence == protocol::label(Evidence::tls_startup) && row.certificate == handshake.certificate &&
                row.first_seen <= handshake.last_seen;

@@ -97,7 +97,7 @@ void announce_probes(const Snapshot& snapshot) {
     if (!probe.enabled) return;
     for (const auto& route : snapshot.listeners) {
         std::string kinds;
-        for (const config::ProbeKind kind : config::all_probe_kinds) {
+        for (const config::ProbeKind kind : protocol::probe_kinds) {
             if (!route->probes[kind]) continue;
             kinds += (kinds.empty() ? "" : ", ") + std::string(config::to_string(kind));
         }

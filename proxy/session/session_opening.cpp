@@ -115,7 +115,7 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
 tls::Awaitable<const tls::ServerContext*> Session::choose_certificate() {
     const ListenerRoute& route = *accepted_.route;
     config::PerProbeKind<bool> available;
-    for (const config::ProbeKind kind : config::all_probe_kinds) available[kind] = route.probes[kind] != nullptr;
+    for (const config::ProbeKind kind : protocol::probe_kinds) available[kind] = route.probes[kind] != nullptr;
     if (available == config::PerProbeKind<bool>()) co_return route.tls.get();
     constexpr int patience = 50;
     tls::Timer timer(client_.socket().get_executor());

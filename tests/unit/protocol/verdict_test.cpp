@@ -135,18 +135,6 @@ TEST_CASE("ready for the rotation is who accepted the candidate, or accepts anyt
           Readiness::no);
 }
 
-TEST_CASE("every kind of evidence has a label that can be read back") {
-    int kinds = 0;
-    for (auto evidence = Evidence{}; !protocol::label(evidence).empty();
-         evidence = static_cast<Evidence>(static_cast<int>(evidence) + 1)) {
-        CHECK(protocol::parse_evidence(protocol::label(evidence)) == evidence);
-        ++kinds;
-    }
-    CHECK(kinds == 22);
-    CHECK_FALSE(protocol::parse_evidence("").has_value());
-    CHECK_FALSE(protocol::parse_evidence("clear").has_value());
-}
-
 TEST_CASE("a close after N is at least require, unless the client came again in clear") {
     CHECK(range(judge(in_turn({Evidence::closed_after_no}))) == Range{SslMode::require, SslMode::verify_full});
     const Verdict pgx =

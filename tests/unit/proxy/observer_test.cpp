@@ -385,7 +385,7 @@ namespace {
 const Kinds none;
 const Kinds all = [] {
     Kinds kinds;
-    for (const ProbeKind kind : config::all_probe_kinds) kinds[kind] = true;
+    for (const ProbeKind kind : protocol::probe_kinds) kinds[kind] = true;
     return kinds;
 }();
 

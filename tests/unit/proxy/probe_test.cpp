@@ -16,7 +16,7 @@ using Kinds = config::PerProbeKind<bool>;
 const Kinds no_kinds;
 const Kinds all_kinds = [] {
     Kinds kinds;
-    for (const ProbeKind kind : config::all_probe_kinds) kinds[kind] = true;
+    for (const ProbeKind kind : protocol::probe_kinds) kinds[kind] = true;
     return kinds;
 }();
 
