@@ -8,34 +8,34 @@
 namespace tls {
 namespace {
 
-int record_index() noexcept {
+int notes_index() noexcept {
     static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
     return index;
 }
 
 void on_info(const SSL* ssl, int where, int value) {
     constexpr int fatal = 2;
-    HandshakeRecord* record = HandshakeRecord::of(ssl);
-    if (record && where == SSL_CB_READ_ALERT && value >> 8 == fatal) record->alert = value & 0xff;
+    HandshakeNotes* notes = HandshakeNotes::of(ssl);
+    if (notes && where == SSL_CB_READ_ALERT && value >> 8 == fatal) notes->alert = value & 0xff;
 }
 
 /// The only place that sees a ClientHello as it came.
 void on_message(int write, int, int content_type, const void* data, std::size_t size, SSL* ssl, void*) {
-    HandshakeRecord* record = HandshakeRecord::of(ssl);
-    if (!record || write || content_type != SSL3_RT_HANDSHAKE || record->hello || !SSL_is_server(ssl)) return;
-    record->hello = protocol::parse_client_hello({static_cast<const std::uint8_t*>(data), size});
-    record->client_hello_seen = true;
+    HandshakeNotes* notes = HandshakeNotes::of(ssl);
+    if (!notes || write || content_type != SSL3_RT_HANDSHAKE || notes->hello || !SSL_is_server(ssl)) return;
+    notes->hello = protocol::parse_client_hello({static_cast<const std::uint8_t*>(data), size});
+    notes->client_hello_seen = true;
 }
 
 }  // namespace
 
-HandshakeRecord* HandshakeRecord::of(const SSL* ssl) noexcept {
-    return static_cast<HandshakeRecord*>(SSL_get_ex_data(ssl, record_index()));
+HandshakeNotes* HandshakeNotes::of(const SSL* ssl) noexcept {
+    return static_cast<HandshakeNotes*>(SSL_get_ex_data(ssl, notes_index()));
 }
 
-void HandshakeRecord::attach(SSL* ssl) noexcept { SSL_set_ex_data(ssl, record_index(), this); }
+void HandshakeNotes::attach(SSL* ssl) noexcept { SSL_set_ex_data(ssl, notes_index(), this); }
 
-void HandshakeRecord::detach(SSL* ssl) noexcept { SSL_set_ex_data(ssl, record_index(), nullptr); }
+void HandshakeNotes::detach(SSL* ssl) noexcept { SSL_set_ex_data(ssl, notes_index(), nullptr); }
 
 void prepare(SSL_CTX* context) {
     // No resumption: it would skip certificate checks on either leg, and with them what we can

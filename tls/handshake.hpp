@@ -30,7 +30,7 @@ struct VerifyFailure {
 };
 
 /// One handshake's notes. Reachable from the SSL by `of`, for as long as the Stream keeps it.
-struct HandshakeRecord {
+struct HandshakeNotes {
     bool direct =
         false;  ///< server side: direct TLS, so ALPN postgresql is required (PostgreSQL docs, "sslnegotiation")
     bool client_hello_seen = false;
@@ -39,7 +39,7 @@ struct HandshakeRecord {
     int alert = -1;       ///< fatal alert received from the peer (RFC 8446, 6); -1: none
     VerifyFailure verify;
 
-    static HandshakeRecord* of(const SSL* ssl) noexcept;
+    static HandshakeNotes* of(const SSL* ssl) noexcept;
     void attach(SSL* ssl) noexcept;
     static void detach(SSL* ssl) noexcept;
 };
@@ -58,7 +58,7 @@ struct Handshake {
     std::string error;  ///< for people; never bytes from the wire
 };
 
-/// Installs the callbacks that fill a HandshakeRecord, and the options that hold for both legs.
+/// Installs the callbacks that fill a HandshakeNotes, and the options that hold for both legs.
 void prepare(SSL_CTX* context);
 
 /// "unknown_ca (48)".

@@ -25,7 +25,7 @@ struct Settings {
 void apply(const Settings& settings, SSL_CTX* context, std::vector<config::Diagnostic>& errors);
 
 /// An SSL_verify_cb that changes no verdict and notes the first failure in the connection's
-/// HandshakeRecord.
-int record_verify_failure(int ok, X509_STORE_CTX* store);
+/// HandshakeNotes.
+int note_verify_failure(int ok, X509_STORE_CTX* store);
 
 }  // namespace tls

@@ -116,7 +116,7 @@ struct Stream::Deadline {
 };
 
 Stream::Stream(Socket socket)
-    : socket_(std::move(socket)), fd_(socket_.native_handle()), record_(std::make_unique<HandshakeRecord>()) {
+    : socket_(std::move(socket)), fd_(socket_.native_handle()), notes_(std::make_unique<HandshakeNotes>()) {
     socket_.native_non_blocking(true);
 }
 
@@ -203,8 +203,8 @@ Awaitable<> Stream::write(Bytes bytes) {
 }
 
 Awaitable<Handshake> Stream::handshake(SslPtr ssl, bool direct) {
-    record_->direct = direct;
-    record_->attach(ssl.get());
+    notes_->direct = direct;
+    notes_->attach(ssl.get());
     BIO* const bio = StreamBio::make(this);
     SSL_set_bio(ssl.get(), bio, bio);
     ssl_ = std::move(ssl);
@@ -231,14 +231,14 @@ Handshake Stream::judge(int result) {
         SSL_set_msg_callback(ssl_.get(), nullptr);  // called for every record otherwise
         return {Handshake::End::complete, {}};
     }
-    if (record_->alert >= 0) return {Handshake::End::alert, "alert " + alert_text(record_->alert)};
+    if (notes_->alert >= 0) return {Handshake::End::alert, "alert " + alert_text(notes_->alert)};
     if (eof_ || read_error_ != 0) {
-        const bool hello_missing = SSL_is_server(ssl_.get()) && !record_->client_hello_seen;
+        const bool hello_missing = SSL_is_server(ssl_.get()) && !notes_->client_hello_seen;
         return {hello_missing ? Handshake::End::closed_before_hello : Handshake::End::closed,
                 read_error_ != 0 ? std::strerror(read_error_) : "connection closed during the TLS handshake"};
     }
     const std::string error = take_openssl_error("TLS handshake failed");
-    return {Handshake::End::failed, record_->refusal.empty() ? error : record_->refusal};
+    return {Handshake::End::failed, notes_->refusal.empty() ? error : notes_->refusal};
 }
 
 Awaitable<> Stream::wait(Direction direction) {
@@ -280,7 +280,7 @@ std::ptrdiff_t Stream::try_read(std::span<std::uint8_t> into) {
 
 void Stream::throw_read_error() {
     if (read_error_ != 0) throw StreamError(StreamError::Kind::reset, std::strerror(read_error_));
-    if (record_->alert >= 0) throw StreamError(StreamError::Kind::tls, "TLS alert " + alert_text(record_->alert));
+    if (notes_->alert >= 0) throw StreamError(StreamError::Kind::tls, "TLS alert " + alert_text(notes_->alert));
     throw StreamError(StreamError::Kind::tls, take_openssl_error("TLS error"));
 }
 
@@ -290,8 +290,8 @@ void Stream::begin_relay() noexcept {
     clear_deadline();
     expired_ = false;
     relaying_ = true;
-    if (ssl_) HandshakeRecord::detach(ssl_.get());
-    record_.reset();
+    if (ssl_) HandshakeNotes::detach(ssl_.get());
+    notes_.reset();
     forget_write_interest();
 }
 

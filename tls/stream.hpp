@@ -54,7 +54,7 @@ class Stream {
     bool encrypted() const noexcept { return ssl_ != nullptr; }
     /// nullptr while in clear.
     SSL* ssl() const noexcept { return ssl_.get(); }
-    const HandshakeRecord& record() const noexcept { return *record_; }
+    const HandshakeNotes& notes() const noexcept { return *notes_; }
 
     // --- Login. All of these throw StreamError.
 
@@ -126,7 +126,7 @@ class Stream {
     Socket socket_;
     int fd_;
     SslPtr ssl_;
-    std::unique_ptr<HandshakeRecord> record_;
+    std::unique_ptr<HandshakeNotes> notes_;
     protocol::Bytes input_;            // relay: ciphertext received and not yet taken by OpenSSL; empty between calls
     std::vector<std::uint8_t> queue_;  // bytes the socket did not take; empty, and without memory, nearly always
     std::size_t queue_sent_ = 0;

@@ -16,7 +16,7 @@ using protocol::Negotiation;
 /// authentication_timeout of PostgreSQL.
 constexpr std::chrono::seconds login_timeout{60};
 
-tls::Awaitable<bool> start_tls(tls::Stream& stream, const tls::ServerContext& context, bool direct) {
+tls::Awaitable<bool> start_tls(tls::Stream& stream, const tls::ListenerContext& context, bool direct) {
     tls::SslPtr ssl = context.accept();
     // PostgreSQL hands 8 KiB at a time to OpenSSL, so its records are no longer than that.
     SSL_set_max_send_fragment(ssl.get(), copy_message_size);
@@ -25,7 +25,7 @@ tls::Awaitable<bool> start_tls(tls::Stream& stream, const tls::ServerContext& co
 }
 
 /// True: a StartupMessage has come.
-tls::Awaitable<bool> negotiate(tls::Stream& stream, const tls::ServerContext* tls) {
+tls::Awaitable<bool> negotiate(tls::Stream& stream, const tls::ListenerContext* tls) {
     Negotiation negotiation({.tls = tls != nullptr, .direct_tls = tls != nullptr, .tls_required = false});
     for (;;) {
         switch (const auto next = negotiation.next()) {
@@ -89,7 +89,7 @@ tls::Awaitable<> copy_out(tls::Stream& stream, NullBackend& backend, Bytes behin
     }
 }
 
-tls::Awaitable<> converse(tls::Stream& stream, const tls::ServerContext* tls) {
+tls::Awaitable<> converse(tls::Stream& stream, const tls::ListenerContext* tls) {
     stream.set_deadline(std::chrono::steady_clock::now() + login_timeout);
     const bool started = co_await negotiate(stream, tls);
     if (!started) co_return;
@@ -116,7 +116,7 @@ tls::Awaitable<> converse(tls::Stream& stream, const tls::ServerContext* tls) {
 
 }  // namespace
 
-tls::Awaitable<> serve_client(tls::Socket socket, const tls::ServerContext* tls) {
+tls::Awaitable<> serve_client(tls::Socket socket, const tls::ListenerContext* tls) {
     tls::Stream stream(std::move(socket));
     try {
         co_await converse(stream, tls);

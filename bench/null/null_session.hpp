@@ -2,13 +2,13 @@
 // whatever NullBackend says.
 #pragma once
 
-#include "tls/server_context.hpp"
+#include "tls/listener_context.hpp"
 #include "tls/stream.hpp"
 
 namespace bench {
 
 /// Serves the client until either closes, and never throws. `tls` nullptr: SSLRequest is answered
 /// with 'N'.
-tls::Awaitable<> serve_client(tls::Socket socket, const tls::ServerContext* tls);
+tls::Awaitable<> serve_client(tls::Socket socket, const tls::ListenerContext* tls);
 
 }  // namespace bench

@@ -19,7 +19,7 @@ constexpr std::chrono::milliseconds accept_backoff{100};
 
 /// nullptr: no certificate was given. Throws std::runtime_error with everything that is wrong with
 /// it.
-std::unique_ptr<tls::ServerContext> server_context(const ServeOptions& options) {
+std::unique_ptr<tls::ListenerContext> server_context(const ServeOptions& options) {
     if (options.cert_file.empty()) return nullptr;
     const auto file = [](const std::string& path, const char* flag) {
         return config::File{.path = path, .origin = {.file = "command line", .line = 0, .column = 0, .key = flag}};
@@ -29,7 +29,7 @@ std::unique_ptr<tls::ServerContext> server_context(const ServeOptions& options) 
     settings.key_file = file(options.key_file, "--key-file");
     settings.ssl_groups = "P-256";  // PostgreSQL's ssl_ecdh_curve before version 18
     std::vector<config::Diagnostic> errors, warnings;
-    auto context = std::make_unique<tls::ServerContext>(settings, errors, warnings);
+    auto context = std::make_unique<tls::ListenerContext>(settings, errors, warnings);
     std::string text;
     for (const config::Diagnostic& error : errors) text += (text.empty() ? "" : "\n") + to_string(error);
     if (!text.empty()) throw std::invalid_argument(text);
@@ -43,7 +43,7 @@ Acceptor bind(asio::io_context& io, const config::Address& address) {
 }
 
 /// Connections go to the threads in turn: all of one measurement are alike.
-tls::Awaitable<> accept_all(Acceptor& acceptor, Workers& workers, const tls::ServerContext* tls) {
+tls::Awaitable<> accept_all(Acceptor& acceptor, Workers& workers, const tls::ListenerContext* tls) {
     tls::Timer backoff(acceptor.get_executor());
     for (std::size_t turn = 0;; ++turn) {
         asio::io_context& io = workers.at(turn);

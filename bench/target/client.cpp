@@ -128,7 +128,7 @@ tls::Awaitable<> Client::start_tls() {
     tls::SslPtr ssl = route_->tls()->connect(route_->target().host);
     const tls::Handshake handshake = co_await stream_->handshake(std::move(ssl));
     if (handshake.end == tls::Handshake::End::complete) co_return;
-    const tls::VerifyFailure& verify = stream_->record().verify;
+    const tls::VerifyFailure& verify = stream_->notes().verify;
     throw std::runtime_error(verify.code == X509_V_OK ? handshake.error
                                                       : "certificate verify failed: " + verify.reason);
 }

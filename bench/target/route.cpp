@@ -27,7 +27,7 @@ std::vector<Endpoint> look_up(const Target& target) {
     return endpoints;
 }
 
-std::unique_ptr<const tls::ClientContext> make_context(const Target& target) {
+std::unique_ptr<const tls::UpstreamContext> make_context(const Target& target) {
     if (!target.encrypts()) return nullptr;
     config::Upstream settings;
     settings.name = target.name;
@@ -37,7 +37,7 @@ std::unique_ptr<const tls::ClientContext> make_context(const Target& target) {
         settings.sslrootcert.push_back({.path = target.sslrootcert, .origin = {.file = {}, .key = "sslrootcert"}});
     std::vector<config::Diagnostic> errors;
     std::vector<config::Diagnostic> warnings;  // expired roots in a bundle are of no concern here
-    auto context = std::make_unique<tls::ClientContext>(settings, errors, warnings);
+    auto context = std::make_unique<tls::UpstreamContext>(settings, errors, warnings);
     if (!errors.empty()) throw std::invalid_argument("target \"" + target.name + "\": " + to_string(errors.front()));
     return context;
 }

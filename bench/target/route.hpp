@@ -8,7 +8,7 @@
 #include "bench/target/conninfo.hpp"
 #include "protocol/bytes.hpp"
 #include "tls/asio.hpp"
-#include "tls/client_context.hpp"
+#include "tls/upstream_context.hpp"
 
 namespace bench {
 
@@ -25,12 +25,12 @@ class Route {
     /// At least one; to be tried in order.
     const std::vector<Endpoint>& endpoints() const noexcept { return endpoints_; }
     /// nullptr: the connections stay in clear.
-    const tls::ClientContext* tls() const noexcept { return tls_.get(); }
+    const tls::UpstreamContext* tls() const noexcept { return tls_.get(); }
     protocol::Bytes startup_message() const noexcept { return startup_message_; }
 
    private:
     Target target_;
-    std::unique_ptr<const tls::ClientContext> tls_;
+    std::unique_ptr<const tls::UpstreamContext> tls_;
     std::vector<Endpoint> endpoints_;  // behind tls_: a wrong file name is told before a look-up that may take seconds
     protocol::Buffer startup_message_;
 };

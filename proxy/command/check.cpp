@@ -45,7 +45,7 @@ UpstreamRoute variant(const config::Upstream& settings, protocol::SslMode sslmod
     route.settings.sslmode = sslmode;
     route.settings.sslrootcert = std::move(anchors);
     std::vector<config::Diagnostic> ignored;
-    route.tls = std::make_unique<const tls::ClientContext>(route.settings, ignored, ignored);
+    route.tls = std::make_unique<const tls::UpstreamContext>(route.settings, ignored, ignored);
     return route;
 }
 

@@ -14,8 +14,8 @@
 #include "proxy/observation/client_identity.hpp"
 #include "proxy/observation/process_owner.hpp"
 #include "proxy/observation/reason.hpp"
-#include "tls/client_context.hpp"
-#include "tls/server_context.hpp"
+#include "tls/listener_context.hpp"
+#include "tls/upstream_context.hpp"
 
 namespace proxy {
 

@@ -5,6 +5,12 @@
 #include <utility>
 
 namespace proxy {
+
+using protocol::Evidence;
+using protocol::evidence_of;
+using protocol::ProbeKind;
+using protocol::Reaction;
+
 bool is_certificate_alert(int alert) noexcept {
     switch (alert) {
         case SSL_AD_BAD_CERTIFICATE:

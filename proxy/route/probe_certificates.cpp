@@ -23,7 +23,7 @@ std::vector<tls::KeyPair> leaves(const tls::Authority& authority, const tls::Nam
 }
 
 /// Names that a certificate may hold and ours cannot are left out.
-tls::Names same_names(const tls::ServerContext& real) {
+tls::Names same_names(const tls::ListenerContext& real) {
     tls::Names names;
     for (const std::string& name : real.names()) {
         if (auto canonical = tls::canonical_name(name)) names.push_back(std::move(*canonical));
@@ -31,7 +31,7 @@ tls::Names same_names(const tls::ServerContext& real) {
     return tls::completed(std::move(names));
 }
 
-std::vector<tls::KeyPair> wrong_name_leaves(const config::Probe& settings, const tls::ServerContext& real,
+std::vector<tls::KeyPair> wrong_name_leaves(const config::Probe& settings, const tls::ListenerContext& real,
                                             const std::string& state_dir, std::vector<config::Diagnostic>& warnings) {
     const std::string dir = settings.ca_dir.empty() ? state_dir + "/tls" : settings.ca_dir;
     std::string why;
@@ -49,7 +49,7 @@ std::vector<tls::KeyPair> wrong_name_leaves(const config::Probe& settings, const
 }  // namespace
 
 ProbeContexts load_probes(const config::Probe& settings, const config::ListenerTls& listener,
-                          const tls::ServerContext& real, const std::string& state_dir,
+                          const tls::ListenerContext& real, const std::string& state_dir,
                           std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings) {
     ProbeContexts contexts;
     for (const ProbeKind kind : settings.kinds) {
@@ -64,7 +64,7 @@ ProbeContexts load_probes(const config::Probe& settings, const config::ListenerT
                 break;
         }
         if (pairs.empty()) continue;
-        contexts[kind] = std::make_unique<const tls::ServerContext>(
+        contexts[kind] = std::make_unique<const tls::ListenerContext>(
             listener, std::move(pairs), "probe: " + std::string(config::to_string(kind)), errors);
     }
     return contexts;

@@ -7,17 +7,17 @@
 #include <vector>
 
 #include "config/per_probe_kind.hpp"
-#include "tls/server_context.hpp"
+#include "tls/listener_context.hpp"
 
 namespace proxy {
 
 /// nullptr: not available.
-using ProbeContexts = config::PerProbeKind<std::unique_ptr<const tls::ServerContext>>;
+using ProbeContexts = config::PerProbeKind<std::unique_ptr<const tls::ListenerContext>>;
 
 /// `untrusted` is minted here and its issuer forgotten at once. `wrong-name` needs the CA that
 /// issued the listener's own certificates; a warning says when it is not there.
 ProbeContexts load_probes(const config::Probe& settings, const config::ListenerTls& listener,
-                          const tls::ServerContext& real, const std::string& state_dir,
+                          const tls::ListenerContext& real, const std::string& state_dir,
                           std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings);
 
 }  // namespace proxy

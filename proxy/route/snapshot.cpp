@@ -65,7 +65,7 @@ LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir
         auto route = std::make_shared<UpstreamRoute>();
         route->settings = settings;
         if (settings.sslmode != protocol::SslMode::disable) {
-            route->tls = std::make_unique<const tls::ClientContext>(settings, loaded.errors, loaded.warnings);
+            route->tls = std::make_unique<const tls::UpstreamContext>(settings, loaded.errors, loaded.warnings);
         }
         snapshot->upstreams.push_back(route);
         upstreams[settings.name] = std::move(route);
@@ -82,7 +82,7 @@ LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir
         route->probe = config.audit.probe;
         const bool has_certificate = tls.cert_file || !tls.certificate.empty();
         if (wants_tls && has_certificate) {
-            route->tls = std::make_unique<const tls::ServerContext>(tls, loaded.errors, loaded.warnings);
+            route->tls = std::make_unique<const tls::ListenerContext>(tls, loaded.errors, loaded.warnings);
             const bool probed =
                 config.audit.probe.enabled && tls.trust == config::Trust::distributed && loaded.errors.empty();
             if (probed)

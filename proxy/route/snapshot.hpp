@@ -10,15 +10,15 @@
 #include "config/config.hpp"
 #include "config/users.hpp"
 #include "proxy/route/probe_certificates.hpp"
-#include "tls/client_context.hpp"
-#include "tls/server_context.hpp"
+#include "tls/listener_context.hpp"
+#include "tls/upstream_context.hpp"
 
 namespace proxy {
 
 /// One upstream and its TLS side.
 struct UpstreamRoute {
     config::Upstream settings;
-    std::unique_ptr<const tls::ClientContext> tls;  ///< nullptr: sslmode disable
+    std::unique_ptr<const tls::UpstreamContext> tls;  ///< nullptr: sslmode disable
 };
 
 /// How logins are authenticated ([auth]).
@@ -36,9 +36,9 @@ struct AuthRoute {
 /// One listener and its TLS side.
 struct ListenerRoute {
     config::Listener settings;
-    std::unique_ptr<const tls::ServerContext> tls;  ///< nullptr: mode disable
-    ProbeContexts probes;                           ///< what may be shown instead
-    config::Probe probe;                            ///< when, and to whom
+    std::unique_ptr<const tls::ListenerContext> tls;  ///< nullptr: mode disable
+    ProbeContexts probes;                             ///< what may be shown instead
+    config::Probe probe;                              ///< when, and to whom
     std::shared_ptr<const UpstreamRoute> upstream;
     std::shared_ptr<const AuthRoute> auth;
 

@@ -72,7 +72,7 @@ class Session {
     tls::Awaitable<> converse();
     tls::Awaitable<Opening> negotiate();
     tls::Awaitable<bool> start_client_tls(protocol::Negotiation& negotiation);
-    tls::Awaitable<const tls::ServerContext*> choose_certificate();
+    tls::Awaitable<const tls::ListenerContext*> choose_certificate();
     tls::Awaitable<std::optional<std::uint8_t>> peek_opening();
     tls::Awaitable<bool> read_opening(protocol::Negotiation& negotiation);
     void took_startup(const protocol::Negotiation& negotiation);
@@ -111,9 +111,9 @@ class Session {
     std::unique_ptr<protocol::Negotiation> negotiation_;
     bool can_hear_ = true;  // an ErrorResponse would reach the client: not within its handshake
     Phase phase_ = Phase::login;
-    const tls::ServerContext* shown_ = nullptr;  // of the client leg's handshake: the listener's own, or a probe's
-    std::shared_ptr<tls::Timer> waiting_;        // for something other than a stream
-    std::optional<Reason> aborted_;              // from outside, and why
+    const tls::ListenerContext* shown_ = nullptr;  // of the client leg's handshake: the listener's own, or a probe's
+    std::shared_ptr<tls::Timer> waiting_;          // for something other than a stream
+    std::optional<Reason> aborted_;                // from outside, and why
     std::optional<Relay> relay_;
 };
 

@@ -79,7 +79,7 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     tls::SslPtr ssl = shown_->accept();
     const tls::Handshake handshake = co_await client_.handshake(std::move(ssl), negotiation.direct());
     record_.timings.client_tls = tls::since(start);
-    if (const auto& hello = client_.record().hello) {
+    if (const auto& hello = client_.notes().hello) {
         record_.take_server_name(hello->sni);
         record_.ja4 =
             protocol::ja4(*hello, [](std::string_view text) { return tls::sha256_hex(text.data(), text.size()); });
@@ -103,7 +103,7 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
         co_return false;
     }
     std::string error = handshake.error;
-    if (client_.record().verify.code != X509_V_OK) error += ": client certificate: " + client_.record().verify.reason;
+    if (client_.notes().verify.code != X509_V_OK) error += ": client certificate: " + client_.notes().verify.reason;
     record_end({.kind = EventKind::tls_failed, .reason = Reason::tls_failed, .message = error});
     spdlog::warn("{} {}: {}: {}", record_.session, record_.client_addr, sentence(Reason::tls_failed), error);
     co_await say_goodbye();
@@ -112,7 +112,7 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
 
 /// A probe is held against a process, so the search for it gets a moment: it takes less for
 /// processes that were seen before.
-tls::Awaitable<const tls::ServerContext*> Session::choose_certificate() {
+tls::Awaitable<const tls::ListenerContext*> Session::choose_certificate() {
     const ListenerRoute& route = *accepted_.route;
     config::PerProbeKind<bool> available;
     for (const config::ProbeKind kind : protocol::probe_kinds) available[kind] = route.probes[kind] != nullptr;
@@ -170,8 +170,8 @@ void Session::took_startup(const Negotiation& negotiation) {
 void Session::ended_early(const Negotiation& negotiation, const std::string& error) {
     const EarlyEnd end{.by_us = aborted_.has_value(),
                        .within_packet = negotiation.next() == Negotiation::Next::read,
-                       .client_hello_seen = client_.record().client_hello_seen,
-                       .alert = client_.record().alert};
+                       .client_hello_seen = client_.notes().client_hello_seen,
+                       .alert = client_.notes().alert};
     if (!observer_->ended_early(end)) return;
     record_.negotiation = negotiation.kind();
     record_end({.kind = EventKind::tls_failed, .reason = Reason::tls_abandoned, .message = error, .alert = end.alert});

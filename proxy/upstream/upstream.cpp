@@ -46,7 +46,7 @@ tls::Awaitable<std::optional<AttemptFailure>> start_tls(tls::Stream& stream, con
     const tls::Handshake handshake = co_await stream.handshake(std::move(ssl));
     if (handshake.end != tls::Handshake::End::complete) {
         AttemptFailure failure{handshake.error, connection_failure, {}};
-        if (stream.record().verify.code != X509_V_OK) failure.verify = stream.record().verify;
+        if (stream.notes().verify.code != X509_V_OK) failure.verify = stream.notes().verify;
         if (handshake.end == tls::Handshake::End::timed_out) failure.reason = unable_to_connect;
         co_return failure;
     }

@@ -13,7 +13,7 @@
 
 #include "support/catch.hpp"
 #include "tls/authority.hpp"
-#include "tls/server_context.hpp"
+#include "tls/listener_context.hpp"
 
 // Every allocation of this thread is counted, C's and Asio's as well as C++'s: malloc itself is
 // replaced, as glibc allows ("Replacing malloc" in its manual). Sanitizers replace it themselves,
@@ -187,8 +187,8 @@ class Relayed {
         return std::make_unique<Stream>(tls::Socket(io_, protocol, fds[1]));
     }
 
-    static const tls::ServerContext& context() {
-        static const std::unique_ptr<tls::ServerContext> made = [] {
+    static const tls::ListenerContext& context() {
+        static const std::unique_ptr<tls::ListenerContext> made = [] {
             std::string folder = (std::filesystem::temp_directory_path() / "pgairlock-relay-XXXXXX").string();
             REQUIRE(::mkdtemp(folder.data()) != nullptr);
             const tls::IssuedFiles files = tls::issue(folder, {});
@@ -196,7 +196,7 @@ class Relayed {
             settings.cert_file.path = files.ecdsa_cert;
             settings.key_file.path = files.ecdsa_key;
             std::vector<config::Diagnostic> errors, warnings;
-            auto loaded = std::make_unique<tls::ServerContext>(settings, errors, warnings);
+            auto loaded = std::make_unique<tls::ListenerContext>(settings, errors, warnings);
             std::filesystem::remove_all(folder);
             REQUIRE(errors.empty());
             return loaded;

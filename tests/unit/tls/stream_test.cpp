@@ -8,8 +8,8 @@
 
 #include "support/catch.hpp"
 #include "tls/authority.hpp"
-#include "tls/client_context.hpp"
-#include "tls/server_context.hpp"
+#include "tls/listener_context.hpp"
+#include "tls/upstream_context.hpp"
 
 namespace {
 
@@ -55,24 +55,24 @@ struct Versions {
 constexpr Versions tls12{config::TlsVersion::v1_2};
 constexpr Versions tls13{config::TlsVersion::v1_3};
 
-std::unique_ptr<tls::ServerContext> server_context(Versions versions = {}) {
+std::unique_ptr<tls::ListenerContext> server_context(Versions versions = {}) {
     config::ListenerTls settings;
     settings.cert_file = file(authorities().ours.ecdsa_cert);
     settings.key_file = file(authorities().ours.ecdsa_key);
     settings.ssl_max_protocol_version = versions.max;
     std::vector<config::Diagnostic> errors, warnings;
-    auto context = std::make_unique<tls::ServerContext>(settings, errors, warnings);
+    auto context = std::make_unique<tls::ListenerContext>(settings, errors, warnings);
     REQUIRE(errors.empty());
     return context;
 }
 
-std::unique_ptr<tls::ClientContext> client_context(const std::string& ca) {
+std::unique_ptr<tls::UpstreamContext> client_context(const std::string& ca) {
     config::Upstream settings;
     settings.name = "db";
     settings.sslmode = protocol::SslMode::verify_full;
     settings.sslrootcert = {file(ca)};
     std::vector<config::Diagnostic> errors, warnings;
-    auto context = std::make_unique<tls::ClientContext>(settings, errors, warnings);
+    auto context = std::make_unique<tls::UpstreamContext>(settings, errors, warnings);
     REQUIRE(errors.empty());
     return context;
 }
@@ -230,9 +230,9 @@ TEST_CASE("both ends complete a handshake with TLS 1.2 and 1.3") {
         CHECK(facts.certificate_shown == authorities().ours.ecdsa_cert);
         CHECK_FALSE(facts.resumed);
         CHECK_FALSE(facts.weak);
-        REQUIRE(pair.server->record().hello.has_value());
-        CHECK(pair.server->record().hello->sni == "db.example.com");
-        CHECK(pair.server->record().alert == -1);
+        REQUIRE(pair.server->notes().hello.has_value());
+        CHECK(pair.server->notes().hello->sni == "db.example.com");
+        CHECK(pair.server->notes().alert == -1);
         const tls::ServerTls upstream = client_side->describe(pair.client->ssl());
         CHECK(upstream.version == name);
         CHECK(upstream.anchor_file == authorities().ours.ca_cert);
@@ -246,9 +246,9 @@ TEST_CASE("a certificate of an unknown authority is refused by alert 48") {
         const auto client_side = client_context(authorities().other.ca_cert);
         const auto both = pair.handshake(server_side->accept(), client_side->connect("localhost"));
         CHECK(both.server.end == Handshake::End::alert);
-        CHECK(pair.server->record().alert == 48);
+        CHECK(pair.server->notes().alert == 48);
         CHECK(both.client.end == Handshake::End::failed);
-        CHECK(pair.client->record().verify.code != X509_V_OK);
+        CHECK(pair.client->notes().verify.code != X509_V_OK);
         CHECK(server_side->certificate_shown(pair.server->ssl()) == authorities().ours.ecdsa_cert);
     }
 }
@@ -259,8 +259,8 @@ TEST_CASE("a certificate for another name is refused under verify-full") {
     const auto client_side = client_context(authorities().ours.ca_cert);
     const auto both = pair.handshake(server_side->accept(), client_side->connect("elsewhere.example.com"));
     CHECK(both.server.end == Handshake::End::alert);
-    CHECK(pair.client->record().verify.code == X509_V_ERR_HOSTNAME_MISMATCH);
-    CHECK(pair.client->record().verify.depth == 0);
+    CHECK(pair.client->notes().verify.code == X509_V_ERR_HOSTNAME_MISMATCH);
+    CHECK(pair.client->notes().verify.depth == 0);
 }
 
 TEST_CASE("direct TLS is taken with ALPN postgresql only") {
@@ -277,7 +277,7 @@ TEST_CASE("direct TLS is taken with ALPN postgresql only") {
         const auto both = attempt(alpn, true, pair);
         CHECK(both.server.end == Handshake::End::failed);
         CHECK(both.client.end == Handshake::End::alert);
-        CHECK(pair.client->record().alert == no_application_protocol);
+        CHECK(pair.client->notes().alert == no_application_protocol);
     }
     for (const std::string_view alpn : {"\x0apostgresql", "\x02h2\x0apostgresql"}) {
         Pair pair;
@@ -316,7 +316,7 @@ TEST_CASE("a client that closes before its ClientHello is told apart from one th
         pair.client->close();
         pair.run();
         CHECK((server.end == Handshake::End::closed || server.end == Handshake::End::complete));
-        CHECK(pair.server->record().client_hello_seen);
+        CHECK(pair.server->notes().client_hello_seen);
     }
 }
 

@@ -1,4 +1,4 @@
-#include "tls/server_context.hpp"
+#include "tls/listener_context.hpp"
 
 #include <openssl/err.h>
 
@@ -27,16 +27,16 @@ bool matches(std::string_view pattern, std::string_view name) {
 }
 
 int on_client_hello(SSL* ssl, int* alert, void*) {
-    HandshakeRecord* record = HandshakeRecord::of(ssl);
+    HandshakeNotes* notes = HandshakeNotes::of(ssl);
     const unsigned char* data = nullptr;
     std::size_t size = 0;
     const bool offers_alpn =
         SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &data, &size) == 1;
-    if (record && record->direct && !offers_alpn) {
+    if (notes && notes->direct && !offers_alpn) {
         // Without it another protocol's client could be talked into speaking to a database
         // (ALPACA).
         *alert = SSL_AD_NO_APPLICATION_PROTOCOL;
-        record->refusal = "direct TLS without ALPN protocol \"postgresql\"";
+        notes->refusal = "direct TLS without ALPN protocol \"postgresql\"";
         return SSL_CLIENT_HELLO_ERROR;
     }
     return SSL_CLIENT_HELLO_SUCCESS;
@@ -52,8 +52,8 @@ int on_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size, const 
         *out_size = static_cast<unsigned char>(name.size());
         return SSL_TLSEXT_ERR_OK;
     }
-    const HandshakeRecord* record = HandshakeRecord::of(ssl);
-    return record && record->direct ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
+    const HandshakeNotes* notes = HandshakeNotes::of(ssl);
+    return notes && notes->direct ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
 }
 
 void require_client_certificate(SSL_CTX* context, const config::ListenerTls& settings,
@@ -64,13 +64,13 @@ void require_client_certificate(SSL_CTX* context, const config::ListenerTls& set
         SSL_CTX_add_client_CA(context, ca.get());
     }
     const int strict = settings.client_cert == config::ClientCert::require ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | strict, record_verify_failure);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | strict, note_verify_failure);
 }
 
 }  // namespace
 
-ServerContext::ServerContext(const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors,
-                             std::vector<config::Diagnostic>& warnings) {
+ListenerContext::ListenerContext(const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors,
+                                 std::vector<config::Diagnostic>& warnings) {
     std::vector<config::Certificate> certificates = settings.certificate;
     if (settings.cert_file) {
         certificates.insert(certificates.begin(),
@@ -84,21 +84,21 @@ ServerContext::ServerContext(const config::ListenerTls& settings, std::vector<co
     for (const Group& group : groups_) configure(group.context.get(), settings, errors);
 }
 
-ServerContext::ServerContext(const config::ListenerTls& settings, std::vector<KeyPair> pairs, const std::string& shown,
-                             std::vector<config::Diagnostic>& errors) {
+ListenerContext::ListenerContext(const config::ListenerTls& settings, std::vector<KeyPair> pairs,
+                                 const std::string& shown, std::vector<config::Diagnostic>& errors) {
     SSL_CTX* const context = group_for({});
     for (KeyPair& pair : pairs) use(context, std::move(pair), shown, settings.origin, errors);
     configure(context, settings, errors);
 }
 
-SslPtr ServerContext::accept() const {
+SslPtr ListenerContext::accept() const {
     SslPtr ssl(SSL_new(groups_.front().context.get()));
     if (!ssl) throw std::runtime_error(take_openssl_error("SSL_new failed"));
     SSL_set_accept_state(ssl.get());
     return ssl;
 }
 
-ClientTls ServerContext::describe(SSL* ssl) const {
+ClientTls ListenerContext::describe(SSL* ssl) const {
     ClientTls facts;
     facts.version = SSL_get_version(ssl);
     const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
@@ -115,23 +115,23 @@ ClientTls ServerContext::describe(SSL* ssl) const {
     return facts;
 }
 
-std::string ServerContext::certificate_shown(SSL* ssl) const {
+std::string ListenerContext::certificate_shown(SSL* ssl) const {
     const Shown* const own = shown(ssl);
     return own ? own->name : std::string();
 }
 
-protocol::Buffer ServerContext::end_point(SSL* ssl) const {
+protocol::Buffer ListenerContext::end_point(SSL* ssl) const {
     const Shown* const own = shown(ssl);
     return own ? own->end_point : protocol::Buffer();
 }
 
-const ServerContext::Shown* ServerContext::shown(SSL* ssl) const noexcept {
+const ListenerContext::Shown* ListenerContext::shown(SSL* ssl) const noexcept {
     const X509* const own = SSL_get_certificate(ssl);
     const auto found = std::find_if(shown_.begin(), shown_.end(), [&](const Shown& s) { return s.leaf.get() == own; });
     return found == shown_.end() ? nullptr : &*found;
 }
 
-std::vector<std::string> ServerContext::names() const {
+std::vector<std::string> ListenerContext::names() const {
     std::vector<std::string> all;
     for (const Shown& shown : shown_) {
         for (const std::string& san : tls::describe(*shown.leaf).sans) all.push_back(san.substr(san.find(':') + 1));
@@ -139,7 +139,7 @@ std::vector<std::string> ServerContext::names() const {
     return all;
 }
 
-bool ServerContext::issued_by(const X509& authority) const {
+bool ListenerContext::issued_by(const X509& authority) const {
     const bool all = std::all_of(shown_.begin(), shown_.end(), [&](const Shown& s) {
         return X509_verify(s.leaf.get(), X509_get0_pubkey(&authority)) == 1;
     });
@@ -147,7 +147,7 @@ bool ServerContext::issued_by(const X509& authority) const {
     return all && !shown_.empty();
 }
 
-SSL_CTX* ServerContext::group_for(const std::vector<std::string>& server_names) {
+SSL_CTX* ListenerContext::group_for(const std::vector<std::string>& server_names) {
     for (const Group& group : groups_) {
         if (group.server_names == server_names) return group.context.get();
     }
@@ -155,8 +155,8 @@ SSL_CTX* ServerContext::group_for(const std::vector<std::string>& server_names) 
     return groups_.back().context.get();
 }
 
-void ServerContext::add_certificate(const config::Certificate& certificate, std::vector<config::Diagnostic>& errors,
-                                    std::vector<config::Diagnostic>& warnings) {
+void ListenerContext::add_certificate(const config::Certificate& certificate, std::vector<config::Diagnostic>& errors,
+                                      std::vector<config::Diagnostic>& warnings) {
     KeyPair pair = load_key_pair(certificate.cert_file, certificate.key_file, errors);
     if (!pair.leaf) return;
     if (X509_cmp_current_time(X509_get0_notAfter(pair.leaf.get())) < 0) {
@@ -172,8 +172,8 @@ void ServerContext::add_certificate(const config::Certificate& certificate, std:
         errors);
 }
 
-void ServerContext::use(SSL_CTX* context, KeyPair pair, const std::string& name, const config::Origin& origin,
-                        std::vector<config::Diagnostic>& errors) {
+void ListenerContext::use(SSL_CTX* context, KeyPair pair, const std::string& name, const config::Origin& origin,
+                          std::vector<config::Diagnostic>& errors) {
     if (SSL_CTX_use_certificate(context, pair.leaf.get()) != 1 ||
         SSL_CTX_use_PrivateKey(context, pair.key.get()) != 1) {
         // Such as a key too small for OpenSSL's security level.
@@ -185,8 +185,8 @@ void ServerContext::use(SSL_CTX* context, KeyPair pair, const std::string& name,
     shown_.push_back({std::move(pair.leaf), name, std::move(end_point)});
 }
 
-void ServerContext::configure(SSL_CTX* context, const config::ListenerTls& settings,
-                              std::vector<config::Diagnostic>& errors) {
+void ListenerContext::configure(SSL_CTX* context, const config::ListenerTls& settings,
+                                std::vector<config::Diagnostic>& errors) {
     prepare(context);
     SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
     apply({.min = settings.ssl_min_protocol_version,
@@ -205,10 +205,10 @@ void ServerContext::configure(SSL_CTX* context, const config::ListenerTls& setti
     SSL_CTX_set_tlsext_servername_arg(context, this);
 }
 
-int ServerContext::on_server_name(SSL* ssl, int*, void* self) {
+int ListenerContext::on_server_name(SSL* ssl, int*, void* self) {
     const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     if (!name) return SSL_TLSEXT_ERR_NOACK;
-    for (const Group& group : static_cast<const ServerContext*>(self)->groups_) {
+    for (const Group& group : static_cast<const ListenerContext*>(self)->groups_) {
         const auto& names = group.server_names;
         if (std::any_of(names.begin(), names.end(),
                         [&](const std::string& pattern) { return matches(pattern, name); })) {

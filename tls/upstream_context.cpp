@@ -1,4 +1,4 @@
-#include "tls/client_context.hpp"
+#include "tls/upstream_context.hpp"
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -40,8 +40,8 @@ std::string digest(const X509& certificate) {
 
 }  // namespace
 
-ClientContext::ClientContext(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
-                             std::vector<config::Diagnostic>& warnings)
+UpstreamContext::UpstreamContext(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
+                                 std::vector<config::Diagnostic>& warnings)
     : context_(SSL_CTX_new(TLS_client_method())),
       // As libpq: a root certificate that was given is used in every mode; without one, weaker
       // modes verify nothing.
@@ -61,13 +61,13 @@ ClientContext::ClientContext(const config::Upstream& settings, std::vector<confi
     SSL_CTX_set_alpn_protos(context_.get(), alpn_postgresql, sizeof alpn_postgresql - 1);
     if (verifies_chain_) {
         load_anchors(settings, errors, warnings);
-        SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, record_verify_failure);
+        SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, note_verify_failure);
     }
     load_own_certificate(settings, errors);
     load_candidate(settings, errors);
 }
 
-SslPtr ClientContext::connect(const std::string& host) const {
+SslPtr UpstreamContext::connect(const std::string& host) const {
     SslPtr ssl(SSL_new(context_.get()));
     if (!ssl) throw std::runtime_error(take_openssl_error("SSL_new failed"));
     SSL_set_connect_state(ssl.get());
@@ -89,7 +89,7 @@ SslPtr ClientContext::connect(const std::string& host) const {
     return ssl;
 }
 
-ServerTls ClientContext::describe(SSL* ssl) const {
+ServerTls UpstreamContext::describe(SSL* ssl) const {
     ServerTls facts;
     facts.version = SSL_get_version(ssl);
     facts.cipher = SSL_get_cipher_name(ssl);
@@ -108,8 +108,8 @@ ServerTls ClientContext::describe(SSL* ssl) const {
     return facts;
 }
 
-void ClientContext::load_anchors(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
-                                 std::vector<config::Diagnostic>& warnings) {
+void UpstreamContext::load_anchors(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
+                                   std::vector<config::Diagnostic>& warnings) {
     auto files = settings.sslrootcert;
     if (files.empty()) files.push_back({.path = std::string(system_store), .origin = settings.origin});
     for (const config::File& file : files) {
@@ -133,7 +133,7 @@ void ClientContext::load_anchors(const config::Upstream& settings, std::vector<c
     }
 }
 
-void ClientContext::load_candidate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors) {
+void UpstreamContext::load_candidate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors) {
     if (settings.sslrootcert_candidate.empty()) return;
     candidate_.reset(X509_STORE_new());
     for (const config::File& file : settings.sslrootcert_candidate) {
@@ -147,7 +147,7 @@ void ClientContext::load_candidate(const config::Upstream& settings, std::vector
     ERR_clear_error();
 }
 
-void ClientContext::load_own_certificate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors) {
+void UpstreamContext::load_own_certificate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors) {
     if (!settings.sslcert) return;
     const KeyPair pair = load_key_pair(settings.sslcert, settings.sslkey, errors);
     if (!pair.leaf) return;
@@ -160,7 +160,7 @@ void ClientContext::load_own_certificate(const config::Upstream& settings, std::
 
 /// The chain as sslrootcert_candidate alone would see it. Names do not depend on the bundle, and
 /// have been checked.
-bool ClientContext::judge_candidate(SSL* ssl, X509* leaf) const {
+bool UpstreamContext::judge_candidate(SSL* ssl, X509* leaf) const {
     struct Free {
         void operator()(X509_STORE_CTX* p) const noexcept { X509_STORE_CTX_free(p); }
     };
@@ -174,7 +174,7 @@ bool ClientContext::judge_candidate(SSL* ssl, X509* leaf) const {
     return ok;
 }
 
-ClientContext::Known ClientContext::known(SSL* ssl, X509* leaf) const {
+UpstreamContext::Known UpstreamContext::known(SSL* ssl, X509* leaf) const {
     const std::string key = digest(*leaf);
     const std::lock_guard lock(mutex_);
     if (known_.size() >= max_remembered_leaves) known_.clear();

@@ -25,13 +25,13 @@ struct ServerTls {
         candidate_ok;  ///< whether sslrootcert_candidate alone would have verified the chain; nullopt: none is given
 };
 
-class ClientContext {
+class UpstreamContext {
    public:
     /// Loads everything that `settings` names. Problems go to `errors`; the result is usable only
     /// when none was added. Expired roots in a bundle are normal and only warned about, in one line
     /// per file.
-    ClientContext(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
-                  std::vector<config::Diagnostic>& warnings);
+    UpstreamContext(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
+                    std::vector<config::Diagnostic>& warnings);
 
     /// For Stream::handshake with the server at `host`, its chain and name checked as sslmode says.
     /// Throws std::runtime_error when OpenSSL refuses the name.

@@ -22,20 +22,20 @@ struct ClientTls {
     bool weak = false;  ///< below TLS 1.2, or a cipher that only `legacy` allows
 };
 
-class ServerContext {
+class ListenerContext {
    public:
     /// Loads everything that `settings` names. Problems go to `errors`; the result is usable only
     /// when none was added.
-    ServerContext(const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors,
-                  std::vector<config::Diagnostic>& warnings);
+    ListenerContext(const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors,
+                    std::vector<config::Diagnostic>& warnings);
 
     /// As `settings` says, but showing `pairs` to whoever comes, under the name `shown`: for
     /// probes.
-    ServerContext(const config::ListenerTls& settings, std::vector<KeyPair> pairs, const std::string& shown,
-                  std::vector<config::Diagnostic>& errors);
+    ListenerContext(const config::ListenerTls& settings, std::vector<KeyPair> pairs, const std::string& shown,
+                    std::vector<config::Diagnostic>& errors);
 
-    ServerContext(const ServerContext&) = delete;  // its callbacks hold its address
-    ServerContext& operator=(const ServerContext&) = delete;
+    ListenerContext(const ListenerContext&) = delete;  // its callbacks hold its address
+    ListenerContext& operator=(const ListenerContext&) = delete;
 
     /// For Stream::handshake. Each call is a new connection.
     SslPtr accept() const;
