@@ -39,11 +39,11 @@ std::string_view to_string(Readiness readiness) noexcept {
 }
 
 Readiness Verdict::ready_for_rotation() const noexcept {
-    if (interval.max <= SslMode::require) return Readiness::yes;
+    if (beyond_doubt.max <= SslMode::require) return Readiness::yes;
     return candidate;
 }
 
-Verdict judge(std::vector<Observation> observations) {
+Verdict judge(std::vector<Observation> observations, std::int64_t unreadable) {
     Verdict verdict;
     // libpq's `prefer` with a root certificate refuses a certificate and goes on in clear: it
     // verifies, but does not insist.
@@ -84,6 +84,7 @@ Verdict judge(std::vector<Observation> observations) {
         const auto narrower = intersect(verdict.interval, claim);
         if (narrower && (allow || !(tls && clear))) {
             verdict.interval = *narrower;
+            if (o.last_seen > unreadable) verdict.beyond_doubt = *narrower;
         } else {
             verdict.changed = true;
             break;
@@ -91,7 +92,8 @@ Verdict judge(std::vector<Observation> observations) {
     }
     const std::int64_t accepted = latest(observations, Evidence::candidate_accepted);
     const std::int64_t declined = latest(observations, Evidence::candidate_refused);
-    if (accepted != declined) verdict.candidate = accepted > declined ? Readiness::yes : Readiness::no;
+    if (declined > accepted) verdict.candidate = Readiness::no;
+    if (accepted > std::max(declined, unreadable)) verdict.candidate = Readiness::yes;
     return verdict;
 }
 

@@ -1,5 +1,5 @@
-// All that was ever seen of one client, weighed together: evidence over weeks, which may contradict
-// itself, be a coincidence, or be somebody else's (docs/verification.md).
+// What all the evidence about one client comes to. It was seen over weeks, so it may contradict
+// itself, be a coincidence, or be somebody else's (docs/verification.md, "Over time").
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,9 @@ std::string_view to_string(Readiness readiness) noexcept;
 
 struct Verdict {
     SslModeInterval interval;
+    /// The same without what is older than evidence that cannot be read. Good news about a client
+    /// must follow from this one.
+    SslModeInterval beyond_doubt;
     bool changed =
         false;  ///< older evidence contradicts the newer and was left out: the client changed, or two share one key
     bool falls_back = false;  ///< goes on in clear when TLS fails: a refused certificate costs it its encryption
@@ -35,6 +38,9 @@ struct Verdict {
 };
 
 /// The newest evidence counts first; what contradicts it is left out.
-Verdict judge(std::vector<Observation> observations);
+///
+/// `unreadable`: when evidence of a kind that only a newer version knows was last seen; 0: never.
+/// It may contradict what is older.
+Verdict judge(std::vector<Observation> observations, std::int64_t unreadable = 0);
 
 }  // namespace protocol

@@ -68,7 +68,7 @@ struct CertificateChange {
     std::shared_ptr<const tls::CertificateFacts> leaf;
     std::string anchor, listener;
     std::optional<bool> candidate_ok;
-    Timestamp candidate_since = 0;  ///< since when it has that value, as far as these changes know
+    Timestamp candidate_since = 0;  ///< since when candidate_ok has its value, going by these changes alone
 };
 
 struct ProbeKey {
@@ -88,7 +88,7 @@ struct InventoryChanges {
     std::map<CertificateKey, CertificateChange> certificates;
     std::map<ProbeKey, ProbeChange> probes;
     std::size_t rows = 0;                                      ///< of all these, the inner ones too
-    Timestamp oldest = std::numeric_limits<Timestamp>::max();  ///< no row touched was last seen before it
+    Timestamp oldest = std::numeric_limits<Timestamp>::max();  ///< of these events: what a fleet's copy starts from
 };
 
 }  // namespace proxy

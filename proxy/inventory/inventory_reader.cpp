@@ -147,7 +147,8 @@ class Reader {
     }
 
     static EvidenceRow evidence(const Row& row, std::size_t column) {
-        return {.evidence = row[column],
+        return {.label = row[column],
+                .evidence = protocol::parse_evidence(row[column]),
                 .certificate = row[column + 1],
                 .first_seen = number(row[column + 2]),
                 .last_seen = number(row[column + 3]),

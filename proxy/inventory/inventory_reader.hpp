@@ -1,6 +1,6 @@
-// Reads what inventory_schema.hpp describes into plain data: from one proxy's SQLite file, whether
-// the proxy runs or not, or from a fleet's PostgreSQL database. Judges nothing, and changes
-// nothing.
+// Reads the tables of inventory_schema.hpp into plain data: from one proxy's SQLite file, whether
+// the proxy runs or not, or from a fleet's PostgreSQL database. Texts with a meaning of their own
+// are parsed here and nowhere else; what they say about a client is for the report to conclude.
 #pragma once
 
 #include <cstdint>
@@ -9,20 +9,23 @@
 #include <string>
 #include <vector>
 
+#include "protocol/evidence.hpp"
 #include "proxy/inventory/timestamp.hpp"
 #include "proxy/observation/client_identity.hpp"
 
 namespace proxy {
 
 struct EvidenceRow {
-    std::string evidence;
+    std::string label;                           ///< as in the table
+    std::optional<protocol::Evidence> evidence;  ///< nullopt: a label that only a newer version knows
     std::string certificate;
     Timestamp first_seen = 0;
     Timestamp last_seen = 0;
     std::uint64_t count = 0;
     std::string session;
-    bool possible =
-        false;  ///< perhaps another client's; never in a table, found when handshakes are joined (report_merge.cpp)
+    /// Perhaps another client's. In no table: found when the report gives handshakes to clients
+    /// (proxy/report/report_join.cpp).
+    bool possible = false;
 };
 
 struct ClientRow {
@@ -39,7 +42,7 @@ struct ClientRow {
     std::string auth_method;
     std::string version;
     std::vector<EvidenceRow> evidence;
-    std::vector<std::string> ja4;                                       ///< of its handshakes
+    std::vector<std::string> ja4;                                       ///< fingerprints of its handshakes
     std::map<std::int64_t, std::map<std::string, std::uint64_t>> days;  ///< connections by day and mode
 };
 

@@ -1,6 +1,6 @@
 // The tables of the inventory, in SQLite (one proxy's) and in PostgreSQL (a fleet's). Times are
-// microseconds since 1970, UTC. Empty texts: not known. Written by inventory.cpp and fleet.cpp,
-// read by report.cpp.
+// microseconds since 1970, UTC. Empty texts: not known. inventory_store.cpp writes the first,
+// fleet.cpp copies it to the second, inventory_reader.cpp reads both.
 //
 // In a fleet's database every table has the column `proxy` in front of its primary key: the
 // `instance` of the SQLite file that the row comes from. Rows hold totals, not increments, so that

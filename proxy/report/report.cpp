@@ -21,51 +21,51 @@ struct LastSeen {
     Timestamp clear = 0;         ///< of any kind
     Timestamp never_asked = 0;   ///< clear_startup
     Timestamp allow = 0;         ///< tls_after_clear_refused
+    Timestamp unreadable = 0;    ///< of a kind that only a newer version knows
     Timestamp broken_trust = 0;  ///< the real certificate was refused, or none was even looked at
 };
 
 LastSeen last_seen(const std::vector<EvidenceRow>& rows) {
     LastSeen last;
     for (const EvidenceRow& row : rows) {
-        const auto evidence = protocol::parse_evidence(row.evidence);
-        if (!evidence || row.possible) continue;
+        if (row.possible) continue;
         const auto note = [&](Timestamp& when, bool applies) {
             if (applies) when = std::max(when, row.last_seen);
         };
-        const protocol::Facts& facts = protocol::facts(*evidence);
+        note(last.unreadable, !row.evidence);
+        if (!row.evidence) continue;
+        const protocol::Facts& facts = protocol::facts(*row.evidence);
         note(last.tls, facts.side == Side::tls);
         note(last.clear, facts.side == Side::clear);
-        note(last.never_asked, *evidence == Evidence::clear_startup);
-        note(last.allow, *evidence == Evidence::tls_after_clear_refused);
-        note(last.broken_trust, protocol::facts(protocol::amounts_to(*evidence, row.count)).broken_trust);
+        note(last.never_asked, row.evidence == Evidence::clear_startup);
+        note(last.allow, row.evidence == Evidence::tls_after_clear_refused);
+        note(last.broken_trust, protocol::facts(protocol::amounts_to(*row.evidence, row.count)).broken_trust);
     }
     return last;
 }
 
-protocol::Verdict judge(const std::vector<EvidenceRow>& rows) {
+protocol::Verdict verdict_of(const std::vector<EvidenceRow>& rows, const LastSeen& last) {
     std::vector<protocol::Observation> observations;
     for (const EvidenceRow& row : rows) {
-        // A label of a newer version proves nothing here.
-        const auto evidence = protocol::parse_evidence(row.evidence);
-        if (evidence)
-            observations.push_back(
-                {.evidence = *evidence, .last_seen = row.last_seen, .count = row.count, .possible = row.possible});
+        if (!row.evidence) continue;
+        observations.push_back(
+            {.evidence = *row.evidence, .last_seen = row.last_seen, .count = row.count, .possible = row.possible});
     }
-    return protocol::judge(std::move(observations));
+    return protocol::judge(std::move(observations), last.unreadable);
 }
 
 Readiness breaks_on_force_ssl(const ReportClient& client, const LastSeen& last) {
     if (client.sslmode.max <= SslMode::disable) return Readiness::yes;
     if (client.sslmode.min >= SslMode::require) return Readiness::no;  // never connects in clear
-    if (last.tls == 0) return Readiness::unknown;
+    if (last.tls == 0 || last.unreadable > last.tls) return Readiness::unknown;
     // TLS once, but only in clear since: it may have been set to `disable`, or be two programs.
     return last.never_asked > last.tls && last.allow == 0 ? Readiness::unknown : Readiness::no;
 }
 
-Readiness breaks_on_ca_rotation(const ReportClient& client, const protocol::Verdict& verdict) {
+Readiness breaks_on_ca_rotation(const protocol::Verdict& verdict) {
     switch (verdict.ready_for_rotation()) {
         case Readiness::yes: return Readiness::no;
-        case Readiness::no: return client.verifies == Verifies::yes ? Readiness::yes : Readiness::unknown;
+        case Readiness::no: return verdict.interval.verifies() == Verifies::yes ? Readiness::yes : Readiness::unknown;
         case Readiness::unknown: break;
     }
     return Readiness::unknown;
@@ -73,7 +73,8 @@ Readiness breaks_on_ca_rotation(const ReportClient& client, const protocol::Verd
 
 bool is_plain(const ReportClient& client, const LastSeen& last) {
     if (client.row.plain == 0) return client.sslmode.max <= SslMode::prefer && last.clear > 0 && last.tls == 0;
-    return !(client.changed && last.tls > last.clear);
+    const bool repaired = client.changed && last.tls > last.clear && last.tls >= last.unreadable;
+    return !repaired;
 }
 
 Action choose(const ReportClient& client, const LastSeen& last) {
@@ -172,10 +173,10 @@ bool is_worse(const ReportClient& a, const ReportClient& b) {
 }  // namespace
 
 void weigh(ReportClient& client) {
-    const protocol::Verdict verdict = judge(client.row.evidence);
     const LastSeen last = last_seen(client.row.evidence);
-    client.sslmode = verdict.interval;
-    client.verifies = verdict.interval.verifies();
+    const protocol::Verdict verdict = verdict_of(client.row.evidence, last);
+    client.sslmode = {.min = verdict.beyond_doubt.min, .max = verdict.interval.max};
+    client.verifies = client.sslmode.verifies();
     client.changed = verdict.changed;
     // A clear connection while another program's TLS failed is no fallback when it is known never
     // to ask for TLS.
@@ -183,7 +184,7 @@ void weigh(ReportClient& client) {
     client.plain = is_plain(client, last);
     client.weak = client.plain || client.verifies == Verifies::no || client.row.weak_tls > 0;
     client.breaks_on_force_ssl = breaks_on_force_ssl(client, last);
-    client.breaks_on_ca_rotation = breaks_on_ca_rotation(client, verdict);
+    client.breaks_on_ca_rotation = breaks_on_ca_rotation(verdict);
     client.action = choose(client, last);
 }
 

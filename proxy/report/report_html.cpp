@@ -233,7 +233,9 @@ std::string evidence(const ReportClient& client) {
                       "</summary><table><tr><th>seen</th><th>times</th><th>first</th><th>last</th><th>certificate</"
                       "th><th>session</th></tr>";
     for (const EvidenceRow& row : rows) {
-        out += "<tr>" + cell(row.evidence + (row.possible ? " (possibly another client's)" : "")) +
+        out += "<tr>" +
+               cell(row.label + (row.evidence ? "" : " (known to a newer pgairlock only)") +
+                    (row.possible ? " (possibly another client's)" : "")) +
                number_cell(row.count) + time_cell(row.first_seen) + time_cell(row.last_seen) + cell(row.certificate) +
                cell(row.session, "word") + "</tr>";
     }

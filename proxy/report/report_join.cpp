@@ -9,14 +9,12 @@ namespace {
 
 using protocol::Evidence;
 
-/// A client that went on to accept a certificate, or had accepted it before, is not who refuses the
-/// same one later: another program with the same address is. What was refused first and accepted
-/// afterwards is a client that was repaired.
+/// Whoever accepted a certificate does not refuse the same one later: that was another program at
+/// its address. Refused first and accepted afterwards it was by a client that was repaired.
 bool is_another_programs(const EvidenceRow& handshake, const ClientRow& client) {
-    const auto evidence = protocol::parse_evidence(handshake.evidence);
-    if (!evidence || !protocol::facts(*evidence).perhaps_anothers) return false;
+    if (!handshake.evidence || !protocol::facts(*handshake.evidence).perhaps_anothers) return false;
     return std::any_of(client.evidence.begin(), client.evidence.end(), [&](const EvidenceRow& row) {
-        return row.evidence == protocol::label(Evidence::tls_startup) && row.certificate == handshake.certificate &&
+        return row.evidence == Evidence::tls_startup && row.certificate == handshake.certificate &&
                row.first_seen <= handshake.last_seen;
     });
 }
@@ -51,14 +49,15 @@ std::map<Trace, std::vector<std::size_t>> by_trace(const std::vector<ClientRow>&
 
 bool has_seen(const ClientRow& client, Evidence evidence) {
     return std::any_of(client.evidence.begin(), client.evidence.end(),
-                       [&](const EvidenceRow& row) { return row.evidence == protocol::label(evidence); });
+                       [&](const EvidenceRow& row) { return row.evidence == evidence; });
 }
 
-/// A client that falls back comes within seconds (recent_clients.cpp); the clocks of two proxies,
-/// and what is noted late, take the rest.
+/// A client that falls back to clear text comes within seconds. The rest of the minute is for the
+/// clocks of two proxies that differ, and for connections that are recorded when they end.
 constexpr Timestamp fallback_time = 60'000'000;
 
-/// A client went on in clear after what may have been its own failure with TLS, or somebody else's.
+/// A client connected in clear shortly after somebody at its address had failed with TLS: it, or
+/// another.
 struct Fallback {
     std::size_t client;
     const std::string* exe;
@@ -74,15 +73,14 @@ Fallbacks fallbacks(const std::vector<ClientRow>& clients) {
     Fallbacks out;
     for (std::size_t i = 0; i < clients.size(); ++i) {
         const ClientIdentity& who = clients[i].who;
-        // Whoever came in clear also when nobody had failed does so by itself. On this host that
-        // may have been another program with these names.
+        // Whoever came in clear also when nobody had failed before does not fall back: that is how
+        // it connects. But on this host it may have been another program with the same names.
         const bool from_this_host = clients[i].client_uid.has_value();
         if (!from_this_host && has_seen(clients[i], Evidence::clear_startup)) continue;
         for (const EvidenceRow& row : clients[i].evidence) {
-            const auto evidence = protocol::parse_evidence(row.evidence);
-            const bool after_no = evidence == Evidence::clear_startup_after_declined;
-            if (!after_no && evidence != Evidence::clear_startup_after_tls &&
-                evidence != Evidence::clear_startup_after_tls_login)
+            const bool after_no = row.evidence == Evidence::clear_startup_after_declined;
+            if (!after_no && row.evidence != Evidence::clear_startup_after_tls &&
+                row.evidence != Evidence::clear_startup_after_tls_login)
                 continue;
             out[{who.upstream, who.client_addr}].push_back(
                 {i, &who.client_exe, after_no, row.first_seen, row.last_seen});
@@ -91,14 +89,14 @@ Fallbacks fallbacks(const std::vector<ClientRow>& clients) {
     return out;
 }
 
-/// Another client than `owners`, one whose executable was not found or that was never seen with
-/// TLS, went on in clear after what looks like this handshake. So it may be that client's: one that
-/// does not insist.
+/// Whether another client than `owners` connected in clear shortly after this handshake. Then the
+/// handshake may have been that client's, which does not insist on TLS. It cannot be found among
+/// the owners when its executable was not found, or when it was never seen with TLS.
 bool another_may_have_gone_on(const Fallbacks& fallbacks, const std::vector<std::size_t>& owners,
                               const HandshakeRow& handshake) {
     const auto there = fallbacks.find({handshake.from.upstream, handshake.from.client_addr});
     if (there == fallbacks.end()) return false;
-    const bool after_no = protocol::parse_evidence(handshake.evidence.evidence) == Evidence::closed_after_no;
+    const bool after_no = handshake.evidence.evidence == Evidence::closed_after_no;
     const EvidenceRow& failed = handshake.evidence;
     return std::any_of(there->second.begin(), there->second.end(), [&](const Fallback& fallback) {
         const bool is_another_program =
@@ -110,21 +108,21 @@ bool another_may_have_gone_on(const Fallbacks& fallbacks, const std::vector<std:
     });
 }
 
-void was_there(ClientRow& client, const EvidenceRow& row) {
+void extend_presence(ClientRow& client, const EvidenceRow& row) {
     client.first_seen = std::min(client.first_seen, row.first_seen);
     client.last_seen = std::max(client.last_seen, row.last_seen);
 }
 
-void give(ReportClient& client, const HandshakeRow& handshake, bool possible) {
+void attribute(const HandshakeRow& handshake, ReportClient& client, bool possible) {
     EvidenceRow row = handshake.evidence;
     row.possible = possible;
     add_evidence(client.row.evidence, row);
     if (possible) return;
     if (row.last_seen >= client.row.last_seen) client.error = handshake.error;
-    was_there(client.row, row);
+    extend_presence(client.row, row);
 }
 
-/// Report rows for handshakes that no known client can be named for.
+/// Rows of the report for handshakes that no known client can be named for.
 using Strangers = std::map<Trace, ReportClient>;
 
 void add_stranger(Strangers& strangers, const HandshakeRow& handshake, bool possible) {
@@ -138,8 +136,8 @@ void add_stranger(Strangers& strangers, const HandshakeRow& handshake, bool poss
         client.row.listener = handshake.listener;
         client.error = handshake.error;
     }
-    give(client, handshake, possible);
-    was_there(client.row, handshake.evidence);
+    attribute(handshake, client, possible);
+    extend_presence(client.row, handshake.evidence);
 }
 
 void attach_probes(std::vector<ReportClient>& clients, const std::vector<ProbeRow>& probes) {
@@ -175,7 +173,7 @@ std::vector<ReportClient> join(const InventoryRows& inventory) {
         if (owners.empty()) add_stranger(strangers, handshake, possible);
         for (const std::size_t index : owners) {
             ReportClient& client = clients[index];
-            give(client, handshake, possible || is_another_programs(handshake.evidence, client.row));
+            attribute(handshake, client, possible || is_another_programs(handshake.evidence, client.row));
         }
     }
     for (auto& [key, client] : strangers) clients.push_back(std::move(client));

@@ -30,7 +30,7 @@ json::object to_json(const ProbeCost& cost) {
 }
 
 json::object to_json(const EvidenceRow& row) {
-    return {{"evidence", row.evidence},
+    return {{"evidence", row.label},
             {"certificate", text(row.certificate)},
             {"first_seen", time(row.first_seen)},
             {"last_seen", time(row.last_seen)},
@@ -50,8 +50,8 @@ std::map<std::string, std::uint64_t> modes(const ReportClient& client) {
 std::vector<std::string> labels(const ReportClient& client, bool possible) {
     std::vector<std::string> out;
     for (const EvidenceRow& row : client.row.evidence) {
-        if (row.possible == possible && std::find(out.begin(), out.end(), row.evidence) == out.end())
-            out.push_back(row.evidence);
+        if (row.possible == possible && std::find(out.begin(), out.end(), row.label) == out.end())
+            out.push_back(row.label);
     }
     return out;
 }

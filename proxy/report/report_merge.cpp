@@ -106,7 +106,7 @@ void add_handshake(HandshakeRow& into, const HandshakeRow& from) {
 
 void add_evidence(std::vector<EvidenceRow>& all, const EvidenceRow& row) {
     const auto same = std::find_if(all.begin(), all.end(), [&](const EvidenceRow& other) {
-        return other.evidence == row.evidence && other.certificate == row.certificate && other.possible == row.possible;
+        return other.label == row.label && other.certificate == row.certificate && other.possible == row.possible;
     });
     if (same == all.end()) {
         all.push_back(row);
@@ -132,7 +132,7 @@ InventoryRows merge(const std::vector<InventoryRows>& inventories) {
         for (const HandshakeRow& row : inventory->handshakes) {
             collect(
                 handshakes,
-                {row.from, row.from.client_exe.empty() ? row.ja4 : "", row.evidence.evidence, row.evidence.certificate},
+                {row.from, row.from.client_exe.empty() ? row.ja4 : "", row.evidence.label, row.evidence.certificate},
                 row, add_handshake);
         }
     }

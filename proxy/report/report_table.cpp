@@ -168,6 +168,11 @@ bool has_possible(const ReportClient& client) {
                        [](const EvidenceRow& row) { return row.possible; });
 }
 
+bool has_unreadable(const ReportClient& client) {
+    return std::any_of(client.row.evidence.begin(), client.row.evidence.end(),
+                       [](const EvidenceRow& row) { return !row.evidence && !row.possible; });
+}
+
 const char* colour(Action action) {
     if (action == Action::none) return green;
     return action == Action::probe ? yellow : red;
@@ -233,7 +238,8 @@ std::string clients(const Report& report, const TableOptions& options) {
         cells[2].text = printable(row.who.application_name);
         cells[3].text = short_number(row.connections);
         cells[4].text = age(row.last_seen, options.now);
-        cells[5].text = interval_text(client.sslmode) + (client.changed ? "*" : "") + (has_possible(client) ? "~" : "");
+        cells[5].text = interval_text(client.sslmode) + (client.changed ? "*" : "") +
+                        (has_possible(client) ? "~" : "") + (has_unreadable(client) ? "!" : "");
         cells[6] = answer(protocol::to_string(client.verifies), "no");
         cells[7] = answer(protocol::to_string(client.breaks_on_force_ssl), "yes");
         cells[8] = answer(protocol::to_string(client.breaks_on_ca_rotation), "yes");
@@ -294,6 +300,8 @@ std::string explanations(const Report& report) {
         line("*", "older evidence contradicts the newer and was left out: changed, or two programs");
     if (any(has_possible))
         line("~", "failed handshakes that are this client's or another's, and count for none; see --format json");
+    if (any(has_unreadable))
+        line("!", "a newer pgairlock saw what this one cannot weigh, so older good news do not count: use the newer");
     if (any([](const ReportClient& c) { return !c.known; }))
         line("(not known)", "only handshakes that failed, which name nobody");
     for (int i = 0; i < action_count; ++i) {

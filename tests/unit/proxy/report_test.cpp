@@ -20,13 +20,22 @@ constexpr Timestamp start = 20'000 * day;
 
 EvidenceRow seen(Evidence evidence, Timestamp when = start, std::uint64_t count = 1,
                  const std::string& certificate = "real") {
-    return {.evidence = std::string(label(evidence)),
+    return {.label = std::string(label(evidence)),
+            .evidence = evidence,
             .certificate = certificate,
             .first_seen = when,
             .last_seen = when,
             .count = count,
             .session = "s",
             .possible = false};
+}
+
+/// Of a kind that only a newer version knows.
+EvidenceRow unreadable(Timestamp when) {
+    EvidenceRow row = seen(Evidence::tls_startup, when);
+    row.label = "telepathy";
+    row.evidence.reset();
+    return row;
 }
 
 /// Of `name`; in clear when `plain`.
@@ -78,7 +87,7 @@ ClientRow with_exe(ClientRow row, const std::string& exe) {
 
 const EvidenceRow* find(const ReportClient& client, Evidence evidence) {
     for (const EvidenceRow& row : client.row.evidence) {
-        if (row.evidence == label(evidence)) return &row;
+        if (row.evidence == evidence) return &row;
     }
     return nullptr;
 }
@@ -263,11 +272,54 @@ TEST_CASE("evidence that may be another client's proves nothing and changes no a
 }
 
 TEST_CASE("evidence with a label of a newer version is shown and proves nothing") {
-    EvidenceRow newer = seen(Evidence::tls_startup);
-    newer.evidence = "telepathy";
-    const ReportClient got = weighed({newer});
+    const ReportClient got = weighed({unreadable(start)});
     CHECK(got.sslmode == SslModeInterval{});
-    CHECK(got.row.evidence.size() == 1);
+    Report report;
+    report.clients.push_back(got);
+    CHECK(to_json(report).find("\"telepathy\"") != std::string::npos);
+    CHECK(to_csv(report).find("telepathy") != std::string::npos);
+    CHECK(to_html(report, start).find("telepathy (known to a newer pgairlock only)") != std::string::npos);
+    CHECK(to_table(report, {}).find("unknown!") != std::string::npos);
+    CHECK(to_table(report, {}).find("  !  ") != std::string::npos);
+}
+
+TEST_CASE("evidence with a label of a newer version makes no answer better") {
+    const std::vector<EvidenceRow> good{seen(Evidence::tls_startup), seen(Evidence::untrusted_refused),
+                                        seen(Evidence::candidate_accepted)};
+    CHECK(weighed(good).action == Action::none);
+    const auto with = [](std::vector<EvidenceRow> rows, Timestamp when, bool plain = false) {
+        rows.push_back(unreadable(when));
+        return weighed(std::move(rows), plain);
+    };
+    // What is newer than it is not in doubt.
+    CHECK(with(good, start - hour).action == Action::none);
+    for (const Timestamp when : {start, start + hour}) {
+        const ReportClient doubtful = with(good, when);
+        CHECK(doubtful.verifies == Verifies::unknown);
+        CHECK(doubtful.breaks_on_ca_rotation == Readiness::unknown);
+        CHECK(doubtful.action == Action::probe);
+    }
+    // It may be clear text.
+    CHECK(with(good, start + hour).breaks_on_force_ssl == Readiness::unknown);
+    CHECK(
+        with({seen(Evidence::clear_startup), seen(Evidence::tls_startup, start + hour)}, start + 2 * hour, true).plain);
+    // Bad answers stay: nothing says that the client was repaired.
+    const ReportClient impostor = with({seen(Evidence::tls_startup), seen(Evidence::untrusted_accepted)}, start + hour);
+    CHECK(impostor.verifies == Verifies::no);
+    CHECK(impostor.weak);
+    CHECK(impostor.breaks_on_ca_rotation == Readiness::unknown);
+    const ReportClient not_ready =
+        with({seen(Evidence::untrusted_refused), seen(Evidence::candidate_refused)}, start + hour);
+    CHECK(not_ready.verifies == Verifies::unknown);
+    CHECK(not_ready.breaks_on_ca_rotation == Readiness::yes);
+    CHECK(not_ready.action == Action::update_trust_store);
+    CHECK(with({seen(Evidence::clear_startup)}, start + hour, true).plain);
+    // What may be another client's changes no answer.
+    EvidenceRow perhaps = unreadable(start + hour);
+    perhaps.possible = true;
+    auto rows = good;
+    rows.push_back(perhaps);
+    CHECK(weighed(rows).action == Action::none);
 }
 
 TEST_CASE("inventories with the same client add up") {
