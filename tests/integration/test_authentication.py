@@ -590,7 +590,7 @@ def test_derivations_that_nobody_waits_for_any_more_are_left_out(start, client, 
             peer.serve()
 
     server = fake(script)
-    proxy = start([server.host], runtime={"client_login_timeout": "5s"})
+    proxy = start([server.host], runtime={"client_login_timeout": "10s"})
     crowd = []
     for _ in range(100):
         crowd.append(asked(client(proxy)))

@@ -98,13 +98,13 @@ def no_startup_in_tls(raw):
 
 @pytest.mark.parametrize("state", [nothing, half_a_startup_packet, no_client_hello, half_a_client_hello, no_startup_in_tls])
 def test_a_client_that_stops_before_logging_in_is_cut_off(start, client, state):
-    proxy = start(runtime={"client_login_timeout": "1s"})
+    proxy = start(runtime={"client_login_timeout": "5s"})
     raw = client(proxy)
     begin = time.monotonic()
     state(raw)
     while raw.receive_some():
         pass
-    assert 0.5 < time.monotonic() - begin
+    assert time.monotonic() - begin > 3
 
 
 def test_a_client_that_owes_its_password_is_told_of_the_timeout(start, client):

@@ -411,7 +411,6 @@ def test_a_database_that_is_away_holds_up_neither_start_nor_end(start, fake):
     log_in(proxy, 2)
     until(lambda: silent.peers, what="the proxy asks the database")
     proxy.stop()
-    assert "inventory: cannot be shared" not in proxy.log(), "it was given up only after a timeout"
     assert total(proxy.state_dir) == 2
 
 

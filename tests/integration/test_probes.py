@@ -59,6 +59,11 @@ def log_in(proxy, context, *, source=None, stays=0.0) -> bool:
         return True
 
 
+def lose_one(proxy, context) -> None:
+    """A connection of nobody, whose process was gone before it was found, is not probed: on a busy machine that may be many."""
+    until(lambda: not log_in(proxy, context), what="a probe")
+
+
 def knock(proxy, context, source=None) -> str | None:
     """TLS with a CancelRequest for nobody, which costs no server; the certificate that was seen, None for one that was refused."""
     with Client(proxy.address, source=source) as raw:
@@ -85,7 +90,7 @@ def test_parallel_connections_cost_no_client_more_than_its_budget(probing, verif
     proxy = probing(max_per_client=budget)
     addresses = [f"127.0.0.{number}" for number in range(11, 15)]
     for address in addresses:
-        assert log_in(proxy, verifying, source=address, stays=0.2)
+        assert log_in(proxy, verifying, source=address, stays=1.0)
     each = [(address,) for address in addresses * (connections // len(addresses))]
     seen = in_parallel(lambda address: (address, knock(proxy, verifying, address)), each)
     lost = Counter(address for address, certificate in seen if certificate is None)
@@ -120,7 +125,7 @@ def test_the_first_connection_of_a_source_is_never_probed(probing, verifying):
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 def test_a_restart_keeps_the_budget(probing, verifying, how):
     proxy = probing(max_per_client=1)
-    assert [log_in(proxy, verifying) for _ in range(10)].count(False) == 1
+    lose_one(proxy, verifying)
     if how == "killed":
         until(lambda: total(proxy.state_dir, "refused", "probes") == 1)
         proxy.expected_exit = -signal.SIGKILL
@@ -134,12 +139,12 @@ def test_a_restart_keeps_the_budget(probing, verifying, how):
 
 def test_a_restart_keeps_what_was_answered_by_an_alert(probing, verifying):
     proxy = probing(max_per_client=1)
-    assert [log_in(proxy, verifying) for _ in range(3)].count(False) == 1
+    lose_one(proxy, verifying)
     proxy.stop()
     before = len(proxy.all_events())
     again = probing(max_per_client=2, tables={"runtime": {"state_dir": str(proxy.state_dir)}})
-    for _ in range(5):
-        log_in(again, verifying)
+    lose_one(again, verifying)
+    assert all(log_in(again, verifying) for _ in range(4))
     again.stop()
     assert [event["probe"] for event in proxy.all_events()[before:] if event["event"] == "tls_failed"] == ["candidate"]
 
@@ -148,7 +153,8 @@ def test_without_its_inventory_the_same_client_is_probed_again(probing, verifyin
     """Which is what makes the test before this one say something."""
     for _ in range(2):
         proxy = probing(max_per_client=1)
-        assert [log_in(proxy, verifying) for _ in range(10)].count(False) == 1
+        lose_one(proxy, verifying)
+        assert all(log_in(proxy, verifying) for _ in range(9))
 
 
 def test_a_client_that_is_cut_off_by_a_stop_has_refused_nothing(probing, client):
@@ -194,7 +200,8 @@ def test_outside_of_its_windows_nobody_is_probed(probing, verifying, window):
 
 def test_within_a_window_there_are_probes(probing, verifying):
     proxy = probing(window=["2020-01-01T00:00Z/2020-01-02T00:00Z", "2020-01-01T00:00Z/2120-01-01T00:00Z"], max_per_client=1)
-    assert [log_in(proxy, verifying) for _ in range(5)].count(False) == 1
+    lose_one(proxy, verifying)
+    assert all(log_in(proxy, verifying) for _ in range(4))
 
 
 def test_a_fraction_of_nothing_probes_nobody(probing, verifying):

@@ -311,9 +311,9 @@ def test_a_server_that_resets_closes_the_client(start, client, fake, pki):
 def test_an_idle_session_ends_after_idle_timeout_and_a_busy_one_does_not(start, client, cluster):
     proxy = start(listener={"idle_timeout": "4s"})
     idle, busy = client(proxy), client(proxy)
+    begin = time.monotonic()
     pid = idle.login().backend_pid
     busy.login()
-    begin = time.monotonic()
     while idle.is_silent(0.1):
         busy.query("SELECT 1")
     assert time.monotonic() - begin > 3

@@ -95,7 +95,7 @@ def test_connect_timeout_bounds_a_server_that_never_answers(start, client, fake,
 
 
 def test_after_a_timeout_the_next_host_is_tried(start, client, fake, cluster):
-    proxy = start([fake(black_hole).host, cluster.host], upstream={"connect_timeout": "4s"})
+    proxy = start([fake(black_hole).host, cluster.host], upstream={"connect_timeout": "10s"})
     client(proxy).login()
     assert proxy.event("connected")["upstream_addr"] == cluster.host
 
