@@ -78,7 +78,7 @@ def clear_cluster(root, template):
 
 @pytest.fixture(autouse=True)
 def time_limit():
-    with bounded(600):
+    with bounded(1200):
         yield
 
 
