@@ -110,13 +110,13 @@ struct StreamBio {
     }
 };
 
-struct Stream::Deadline {
+struct Stream::Alarm {
     Timer timer;
     Stream& stream;
 };
 
-Stream::Stream(Socket socket)
-    : socket_(std::move(socket)), fd_(socket_.native_handle()), notes_(std::make_unique<HandshakeNotes>()) {
+Stream::Stream(Socket socket, Leg leg)
+    : socket_(std::move(socket)), fd_(socket_.native_handle()), notes_(std::make_unique<HandshakeNotes>()), leg_(leg) {
     socket_.native_non_blocking(true);
 }
 
@@ -124,19 +124,20 @@ Stream::~Stream() = default;
 
 // --- Login
 
-void Stream::set_deadline(std::chrono::steady_clock::time_point when) {
+void Stream::set_deadline(std::chrono::steady_clock::time_point when, Deadline which) {
+    which_ = which;
     expired_ = false;
-    deadline_ = std::make_shared<Deadline>(Deadline{Timer(socket_.get_executor(), when), *this});
-    deadline_->timer.async_wait([weak = std::weak_ptr<Deadline>(deadline_)](boost::system::error_code cancelled) {
-        const auto deadline = weak.lock();
-        if (cancelled || !deadline) return;
-        deadline->stream.expired_ = true;
+    alarm_ = std::make_shared<Alarm>(Alarm{Timer(socket_.get_executor(), when), *this});
+    alarm_->timer.async_wait([weak = std::weak_ptr<Alarm>(alarm_)](boost::system::error_code cancelled) {
+        const auto alarm = weak.lock();
+        if (cancelled || !alarm) return;
+        alarm->stream.expired_ = true;
         boost::system::error_code ignored;
-        deadline->stream.socket_.cancel(ignored);
+        alarm->stream.socket_.cancel(ignored);
     });
 }
 
-void Stream::clear_deadline() noexcept { deadline_.reset(); }
+void Stream::clear_deadline() noexcept { alarm_.reset(); }
 
 Awaitable<std::optional<std::uint8_t>> Stream::peek() {
     for (;;) {
@@ -144,7 +145,7 @@ Awaitable<std::optional<std::uint8_t>> Stream::peek() {
         const ssize_t n = ::recv(fd_, &byte, 1, MSG_PEEK);
         if (n == 1) co_return byte;
         if (n == 0) co_return std::nullopt;
-        if (!would_block(errno)) throw StreamError(StreamError::Kind::reset, std::strerror(errno));
+        if (!would_block(errno)) throw_reset(std::strerror(errno));
         co_await wait(Direction::read);
     }
 }
@@ -191,7 +192,7 @@ Awaitable<> Stream::ignore_rest() {
         } else if (would_block(errno)) {
             co_await wait(Direction::read);
         } else {
-            throw StreamError(StreamError::Kind::reset, std::strerror(errno));
+            throw_reset(std::strerror(errno));
         }
     }
 }
@@ -199,7 +200,7 @@ Awaitable<> Stream::ignore_rest() {
 Awaitable<> Stream::write(Bytes bytes) {
     const bool sent = send(bytes);
     if (!sent) co_await drain();
-    if (send_failed_) throw StreamError(StreamError::Kind::reset, "the peer has closed the connection");
+    if (send_failed_) throw_reset("the peer has closed the connection");
 }
 
 Awaitable<Handshake> Stream::handshake(SslPtr ssl, bool direct) {
@@ -245,9 +246,9 @@ Awaitable<> Stream::wait(Direction direction) {
     if (!expired_) {
         const auto type = direction == Direction::read ? Socket::wait_read : Socket::wait_write;
         const auto [ec] = co_await socket_.async_wait(type, returning);
-        if (ec && !expired_) throw StreamError(StreamError::Kind::reset, ec.message());
+        if (ec && !expired_) throw_reset(ec.message());
     }
-    if (expired_) throw StreamError(StreamError::Kind::timed_out, "timeout expired");
+    if (expired_) throw StreamError(leg_, which_);
 }
 
 Awaitable<> Stream::drain() {
@@ -279,10 +280,12 @@ std::ptrdiff_t Stream::try_read(std::span<std::uint8_t> into) {
 }
 
 void Stream::throw_read_error() {
-    if (read_error_ != 0) throw StreamError(StreamError::Kind::reset, std::strerror(read_error_));
-    if (notes_->alert >= 0) throw StreamError(StreamError::Kind::tls, "TLS alert " + alert_text(notes_->alert));
-    throw StreamError(StreamError::Kind::tls, take_openssl_error("TLS error"));
+    if (read_error_ != 0) throw_reset(std::strerror(read_error_));
+    if (notes_->alert >= 0) throw StreamError(leg_, StreamError::Kind::tls, "TLS alert " + alert_text(notes_->alert));
+    throw StreamError(leg_, StreamError::Kind::tls, take_openssl_error("TLS error"));
 }
+
+void Stream::throw_reset(const std::string& what) { throw StreamError(leg_, StreamError::Kind::reset, what); }
 
 // --- Relay
 

@@ -22,16 +22,35 @@
 
 namespace tls {
 
+/// Whom a stream leads to.
+enum class Leg : std::uint8_t { client, server };
+
+/// What a stream's waits are bounded by.
+enum class Deadline : std::uint8_t {
+    login,    // the whole login, as client_login_timeout
+    connect,  // one address, as connect_timeout
+    answer,   // what a server does with a CancelRequest
+    linger,   // a client that was told of its end and is to close
+};
+
 /// Broken I/O: thrown by the login's functions. An orderly end of the peer's data is a value, never
 /// this.
 class StreamError : public std::runtime_error {
    public:
     enum class Kind { reset, tls, timed_out };
-    StreamError(Kind kind, const std::string& what) : std::runtime_error(what), kind_(kind) {}
+    StreamError(Leg leg, Kind kind, const std::string& what) : std::runtime_error(what), leg_(leg), kind_(kind) {}
+    StreamError(Leg leg, Deadline passed)
+        : std::runtime_error("timeout expired"), leg_(leg), kind_(Kind::timed_out), passed_(passed) {}
+
+    Leg leg() const noexcept { return leg_; }
     Kind kind() const noexcept { return kind_; }
+    /// Set when timed_out.
+    std::optional<Deadline> passed() const noexcept { return passed_; }
 
    private:
+    Leg leg_;
     Kind kind_;
+    std::optional<Deadline> passed_;
 };
 
 /// How one direction of a stream ended.
@@ -45,7 +64,7 @@ enum class End {
 
 class Stream {
    public:
-    explicit Stream(Socket socket);
+    Stream(Socket socket, Leg leg);
     ~Stream();
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
@@ -58,8 +77,9 @@ class Stream {
 
     // --- Login. All of these throw StreamError.
 
-    /// Every later wait ends with timed_out at `when`. Replaces the deadline before.
-    void set_deadline(std::chrono::steady_clock::time_point when);
+    /// Every later wait ends with timed_out at `when`, and says that it was `which` that passed.
+    /// Replaces the deadline before.
+    void set_deadline(std::chrono::steady_clock::time_point when, Deadline which);
     void clear_deadline() noexcept;
 
     /// The next byte in clear, left where it is; nullopt at the end of the peer's data.
@@ -121,6 +141,7 @@ class Stream {
     bool send_tls_output();
     std::ptrdiff_t try_read(std::span<std::uint8_t> into);
     [[noreturn]] void throw_read_error();
+    [[noreturn]] void throw_reset(const std::string& what);
     Handshake judge(int result);
 
     Socket socket_;
@@ -135,8 +156,10 @@ class Stream {
     int read_error_ = 0;  // errno
     bool send_failed_ = false;
     bool fin_pending_ = false;  // close_send was called before the queue was empty
-    struct Deadline;
-    std::shared_ptr<Deadline> deadline_;  // shared with its handler, which may outlive the stream
+    const Leg leg_;
+    Deadline which_ = Deadline::login;
+    struct Alarm;
+    std::shared_ptr<Alarm> alarm_;  // shared with its handler, which may outlive the stream
     bool expired_ = false;
 };
 

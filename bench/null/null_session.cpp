@@ -90,7 +90,7 @@ tls::Awaitable<> copy_out(tls::Stream& stream, NullBackend& backend, Bytes behin
 }
 
 tls::Awaitable<> converse(tls::Stream& stream, const tls::ListenerContext* tls) {
-    stream.set_deadline(std::chrono::steady_clock::now() + login_timeout);
+    stream.set_deadline(std::chrono::steady_clock::now() + login_timeout, tls::Deadline::login);
     const bool started = co_await negotiate(stream, tls);
     if (!started) co_return;
     static std::atomic<std::uint32_t> sessions{0};
@@ -117,7 +117,7 @@ tls::Awaitable<> converse(tls::Stream& stream, const tls::ListenerContext* tls) 
 }  // namespace
 
 tls::Awaitable<> serve_client(tls::Socket socket, const tls::ListenerContext* tls) {
-    tls::Stream stream(std::move(socket));
+    tls::Stream stream(std::move(socket), tls::Leg::client);
     try {
         co_await converse(stream, tls);
     } catch (const tls::StreamError&) {

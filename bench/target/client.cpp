@@ -98,8 +98,8 @@ tls::Awaitable<> Client::connect() {
         const int on = 1;
         if (!route_->target().is_unix_socket())
             ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        stream_ = std::make_unique<tls::Stream>(std::move(socket));
-        stream_->set_deadline(deadline);
+        stream_ = std::make_unique<tls::Stream>(std::move(socket), tls::Leg::server);
+        stream_->set_deadline(deadline, tls::Deadline::connect);
         if (error.empty()) watch_.start(Phase::tcp);
         const auto [refused] = co_await stream_->socket().async_connect(endpoint, tls::returning);
         if (!refused) co_return;
@@ -170,7 +170,9 @@ tls::Awaitable<> Client::read_to_ready() {
 
 /// Query and close have as much time as the login has: it is a limit for what hangs, and part of no
 /// measurement.
-void Client::allow_time() { stream_->set_deadline(Clock::now() + route_->target().connect_timeout); }
+void Client::allow_time() {
+    stream_->set_deadline(Clock::now() + route_->target().connect_timeout, tls::Deadline::login);
+}
 
 void Client::fail(const std::exception& error) const {
     throw std::runtime_error(std::string(to_string(watch_.current())) + ": " + error.what());

@@ -49,26 +49,30 @@ UpstreamRoute variant(const config::Upstream& settings, protocol::SslMode sslmod
     return route;
 }
 
-tls::Awaitable<Verdict> judge(Connector& connector, const config::Upstream& settings, const UpstreamConnection& seen,
+/// "ok", or why there is no such connection.
+std::string outcome(const Connected& connected) {
+    const auto* failure = std::get_if<UpstreamFailure>(&connected);
+    if (!failure) return "ok";
+    return failure->verify_error.empty() ? failure->error : failure->verify_error;
+}
+
+tls::Awaitable<Verdict> judge(Connector& connector, const config::Upstream& settings, const Reached& seen,
                               const config::File& anchor) {
     using protocol::SslMode;
     Verdict verdict{.ca_file = anchor.path, .chain = {}, .name = {}, .anchor = {}};
     const auto attempt = [&](SslMode mode) { return variant(settings, mode, {anchor}); };
     const UpstreamRoute chain_route = attempt(SslMode::verify_ca);
-    const UpstreamConnection chain = co_await connector.connect_address(chain_route, seen.endpoint, seen.host, true);
-    verdict.chain_ok = !chain.failure;
-    verdict.chain = chain.failure
-                        ? (chain.failure->verify_error.empty() ? chain.failure->error : chain.failure->verify_error)
-                        : "ok";
-    verdict.anchor = chain.tls.anchor;
+    const Connected chain = co_await connector.connect_address(chain_route, seen.endpoint, seen.host, Encryption::tls);
+    verdict.chain = outcome(chain);
     verdict.name = "not checked: the chain does not verify";
-    if (verdict.chain_ok) {
+    if (const auto* made = std::get_if<VerifiedConnection>(&chain)) {
+        verdict.chain_ok = true;
+        verdict.anchor = made->reached.tls.anchor;
         const UpstreamRoute full_route = attempt(SslMode::verify_full);
-        const UpstreamConnection full = co_await connector.connect_address(full_route, seen.endpoint, seen.host, true);
-        verdict.name_ok = !full.failure;
-        verdict.name = full.failure
-                           ? (full.failure->verify_error.empty() ? full.failure->error : full.failure->verify_error)
-                           : "ok";
+        const Connected full =
+            co_await connector.connect_address(full_route, seen.endpoint, seen.host, Encryption::tls);
+        verdict.name_ok = std::holds_alternative<VerifiedConnection>(full);
+        verdict.name = outcome(full);
     }
     const SslMode mode = settings.sslmode;
     verdict.holds = mode < SslMode::verify_ca || (verdict.chain_ok && (mode == SslMode::verify_ca || verdict.name_ok));
@@ -91,11 +95,13 @@ tls::Awaitable<AddressResult> check_address(Connector& connector, const Upstream
     const bool encrypted = settings.sslmode != protocol::SslMode::disable;
     const UpstreamRoute looking =
         encrypted ? variant(settings, protocol::SslMode::require, {}) : UpstreamRoute{settings, nullptr};
-    const UpstreamConnection seen = co_await connector.connect_address(looking, endpoint, host.host, encrypted);
-    if (seen.failure) {
-        result.error = seen.failure->error;
+    const Encryption encryption = encrypted ? Encryption::tls : Encryption::clear;
+    const Connected looked = co_await connector.connect_address(looking, endpoint, host.host, encryption);
+    if (const auto* failure = std::get_if<UpstreamFailure>(&looked)) {
+        result.error = failure->error;
         co_return result;
     }
+    const Reached& seen = std::get<VerifiedConnection>(looked).reached;
     result.version = seen.tls.version;
     result.cipher = seen.tls.cipher;
     result.leaf = seen.tls.leaf;
@@ -108,9 +114,10 @@ tls::Awaitable<AddressResult> check_address(Connector& connector, const Upstream
             result.verdicts.push_back(std::move(verdict));
         }
     }
-    const UpstreamConnection real = co_await connector.connect_address(route, endpoint, host.host, encrypted);
-    result.holds = !real.failure;
-    if (real.failure && result.verdicts.empty()) result.error = real.failure->error;
+    const Connected real = co_await connector.connect_address(route, endpoint, host.host, encryption);
+    const auto* failure = std::get_if<UpstreamFailure>(&real);
+    result.holds = !failure;
+    if (failure && result.verdicts.empty()) result.error = failure->error;
     co_return result;
 }
 

@@ -17,23 +17,6 @@ tls::Awaitable<> flush(tls::Stream& stream, protocol::Buffer& out) {
     protocol::Buffer().swap(out);
 }
 
-tls::Awaitable<std::size_t> read_server(tls::Stream& server, std::span<std::uint8_t> into) {
-    try {
-        const std::size_t n = co_await server.read_some(into);
-        co_return n;
-    } catch (const tls::StreamError& error) {
-        throw ServerLegError(error.what());
-    }
-}
-
-tls::Awaitable<> flush_server(tls::Stream& server, protocol::Buffer& out) {
-    try {
-        co_await flush(server, out);
-    } catch (const tls::StreamError& error) {
-        throw ServerLegError(error.what());
-    }
-}
-
 tls::Awaitable<> pass_on_rest(tls::Stream& client, tls::Stream& server, Buffers& buffers) {
     const auto append = [](protocol::Buffer& to, protocol::Bytes bytes) {
         to.insert(to.end(), bytes.begin(), bytes.end());
@@ -41,7 +24,7 @@ tls::Awaitable<> pass_on_rest(tls::Stream& client, tls::Stream& server, Buffers&
     append(buffers.out.to_client, buffers.from_server.rest());
     append(buffers.out.to_server, buffers.from_client.rest());
     co_await flush(client, buffers.out.to_client);
-    co_await flush_server(server, buffers.out.to_server);
+    co_await flush(server, buffers.out.to_server);
 }
 
 }  // namespace
@@ -64,8 +47,8 @@ tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, 
                     break;
                 }
                 co_await flush(client, buffers->out.to_client);
-                co_await flush_server(server, buffers->out.to_server);
-                const std::size_t n = co_await read_server(server, buffers->chunk);
+                co_await flush(server, buffers->out.to_server);
+                const std::size_t n = co_await server.read_some(buffers->chunk);
                 if (n == 0) co_return LoginEnd::server_closed;
                 buffers->from_server.append(protocol::Bytes(buffers->chunk).first(n));
                 break;
@@ -87,8 +70,9 @@ tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, 
             }
             case Next::derive_key: {
                 protocol::KeyDerivation derivation = login.take_derivation();
-                const protocol::ScramKey key = co_await options.derive_key(std::move(derivation));
-                login.derived(key, buffers->out);
+                const std::optional<protocol::ScramKey> key = co_await options.derive_key(std::move(derivation));
+                if (!key) co_return LoginEnd::no_key;
+                login.derived(*key, buffers->out);
                 break;
             }
             case Next::established:

@@ -26,11 +26,12 @@ tls::Awaitable<> wait_for_close(tls::Stream& server) {
 tls::Awaitable<std::string> deliver_cancel(Connector& connector, const CancelTarget& target,
                                            const protocol::CancelRequest& request,
                                            std::unique_ptr<tls::Stream>& server) {
-    UpstreamConnection connection =
-        co_await connector.connect_address(*target.route, target.endpoint, target.host, target.tls);
-    if (connection.failure) co_return connection.failure->error;
-    server = std::move(connection.stream);
-    server->set_deadline(std::chrono::steady_clock::now() + target.route->settings.connect_timeout);
+    Connected connected =
+        co_await connector.connect_address(*target.route, target.endpoint, target.host, target.encryption);
+    if (const auto* failure = std::get_if<UpstreamFailure>(&connected)) co_return failure->error;
+    server = std::move(std::get<VerifiedConnection>(connected).stream);
+    server->set_deadline(std::chrono::steady_clock::now() + target.route->settings.connect_timeout,
+                         tls::Deadline::answer);
     const protocol::Buffer packet = protocol::serialize(request);
     std::string error;
     try {

@@ -4,7 +4,7 @@
 
 namespace proxy {
 
-CancelRegistry::Lease CancelRegistry::add(std::uint32_t pid, protocol::Buffer key, CancelTarget target) {
+CancelRegistry::Registration CancelRegistry::add(std::uint32_t pid, protocol::Buffer key, CancelTarget target) {
     const std::lock_guard lock(mutex_);
     const std::uint64_t id = next_id_++;
     entries_.emplace(pid, Entry{.id = id, .key = std::move(key), .target = std::move(target)});

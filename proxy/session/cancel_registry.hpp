@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "protocol/startup.hpp"
+#include "proxy/upstream/attempts.hpp"
 
 namespace proxy {
 
@@ -22,26 +23,26 @@ struct CancelTarget {
     boost::asio::generic::stream_protocol::endpoint endpoint;
     std::string host;     ///< the name its certificate was verified against
     std::string address;  ///< "10.0.0.1:5432", for reports
-    bool tls = false;
+    Encryption encryption = Encryption::clear;
 };
 
 class CancelRegistry {
    public:
     /// Takes a session's key out of the registry when the session ends.
-    class Lease {
+    class Registration {
        public:
-        Lease() = default;
-        Lease(CancelRegistry* registry, std::uint64_t id, std::uint32_t pid)
+        Registration() = default;
+        Registration(CancelRegistry* registry, std::uint64_t id, std::uint32_t pid)
             : registry_(registry), id_(id), pid_(pid) {}
-        Lease(Lease&& other) noexcept
+        Registration(Registration&& other) noexcept
             : registry_(std::exchange(other.registry_, nullptr)), id_(other.id_), pid_(other.pid_) {}
-        Lease& operator=(Lease&& other) noexcept {
+        Registration& operator=(Registration&& other) noexcept {
             std::swap(registry_, other.registry_);
             std::swap(id_, other.id_);
             std::swap(pid_, other.pid_);
             return *this;
         }
-        ~Lease() {
+        ~Registration() {
             if (registry_) registry_->remove(id_, pid_);
         }
 
@@ -51,7 +52,7 @@ class CancelRegistry {
         std::uint32_t pid_ = 0;
     };
 
-    Lease add(std::uint32_t pid, protocol::Buffer key, CancelTarget target);
+    Registration add(std::uint32_t pid, protocol::Buffer key, CancelTarget target);
     /// Keys are compared in constant time.
     std::optional<CancelTarget> find(const protocol::CancelRequest& request) const;
 

@@ -13,7 +13,7 @@ using Clock = std::chrono::steady_clock;
 using protocol::Negotiation;
 
 /// How long a client that was refused may take to read why.
-constexpr std::chrono::seconds farewell_time{2};
+constexpr std::chrono::seconds lingering_time{2};
 
 /// RFC 8446, 6: a fatal handshake_failure alert in a TLS 1.0 record, which every client
 /// understands.
@@ -25,7 +25,7 @@ Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::S
     : services_(services),
       prewarm_(prewarm),
       accepted_(std::move(accepted)),
-      client_(std::move(socket)),
+      client_(std::move(socket), tls::Leg::client),
       connector_(services.resolver),
       deadline_(Clock::now() + accepted_.login_timeout) {
     record_.session = accepted_.session;
@@ -38,7 +38,7 @@ Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::S
     record_.process = services_.processes.owner_of(client_.socket().native_handle());
     set_options(client_.socket().native_handle(), {.keepalive = accepted_.route->settings.tcp_keepalive});
     observer_.emplace(services_.memories, record_);
-    client_.set_deadline(deadline_);
+    client_.set_deadline(deadline_, tls::Deadline::login);
 }
 
 tls::Awaitable<bool> Session::log_in() {
@@ -52,7 +52,7 @@ tls::Awaitable<bool> Session::log_in() {
         late = Reason::failed;
         spdlog::error("{} {}: {}", record_.session, record_.client_addr, error.what());
     }
-    if (late && !aborted_ && phase_ == Phase::login) co_await refuse_late(refusal(*late));
+    if (late && !aborted_ && phase_ == Phase::login) co_await refuse_late(*late);
     observer_.reset();
     if (aborted_ && phase_ == Phase::login) report_cut_off();
     co_return phase_ == Phase::established;
@@ -64,9 +64,10 @@ void Session::relay(std::function<void()> on_end) {
     relay_->start(accepted_.route->settings.idle_timeout, std::move(on_end));
 }
 
-tls::Awaitable<> Session::refuse_late(const Refusal& refusal) {
+tls::Awaitable<> Session::refuse_late(Reason reason) {
+    const Refusal why = refusal(reason);
     try {
-        co_await refuse(refusal);
+        co_await refuse(why);
     } catch (const std::exception& error) {
         spdlog::debug("{} {}: {}", record_.session, record_.client_addr, error.what());
     }
@@ -120,7 +121,7 @@ tls::Awaitable<> Session::converse() {
         co_await refuse(*accepted_.refusal);
         co_return;
     }
-    co_await log_in_upstream(*negotiation_);
+    co_await log_in_upstream();
     if (phase_ != Phase::established) co_return;
     negotiation_.reset();
 }
@@ -150,12 +151,12 @@ tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request)
 tls::Awaitable<> Session::refuse(const Refusal& refusal) {
     record_end({.kind = EventKind::rejected, .reason = refusal.reason, .sqlstate = refusal.response.sqlstate});
     spdlog::warn("{} {}: refused: {}", record_.session, record_.client_addr, refusal.response.message);
-    co_await tell(refusal.response);
+    co_await send_error(refusal.response);
 }
 
 /// Sends the client an ErrorResponse, or where it cannot hear one an alert.
-tls::Awaitable<> Session::tell(const protocol::ErrorResponse& response) {
-    client_.set_deadline(Clock::now() + farewell_time);
+tls::Awaitable<> Session::send_error(const protocol::ErrorResponse& response) {
+    client_.set_deadline(Clock::now() + lingering_time, tls::Deadline::linger);
     if (can_hear_) {
         const protocol::Buffer message = protocol::serialize(response);
         co_await client_.write(message);
@@ -164,13 +165,13 @@ tls::Awaitable<> Session::tell(const protocol::ErrorResponse& response) {
     } else {
         co_return;
     }
-    co_await say_goodbye();
+    co_await lingering_close();
 }
 
 /// Closes our side and waits for the client's close: with its bytes still unread, a close would
 /// send a reset, which overtakes what was said.
-tls::Awaitable<> Session::say_goodbye() {
-    client_.set_deadline(Clock::now() + farewell_time);
+tls::Awaitable<> Session::lingering_close() {
+    client_.set_deadline(Clock::now() + lingering_time, tls::Deadline::linger);
     client_.close_send(true);
     try {
         co_await client_.ignore_rest();

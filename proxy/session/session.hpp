@@ -45,6 +45,8 @@ struct Accepted {
     std::unique_ptr<const Refusal> refusal;  ///< decided at accept; told once the client can hear it
 };
 
+/// More methods than most classes have: its two coroutines are cut into steps that a reader can
+/// name, and every step works on the same record and the same two streams.
 class Session {
    public:
     /// `prewarm`: its thread's.
@@ -62,6 +64,10 @@ class Session {
 
    private:
     enum class Opening { startup, cancel, over };
+    struct LoginResult {
+        LoginEnd end{};
+        std::string broken;  // how a leg broke, when one did
+    };
     enum class Phase {
         login,        // up to ReadyForQuery: a client that can hear it is told how this ends
         cancel,       // a CancelRequest, which is never answered
@@ -79,21 +85,26 @@ class Session {
     void ended_early(const protocol::Negotiation& negotiation, const std::string& error);
     tls::Awaitable<> forward_cancel(const protocol::CancelRequest& request);
 
-    tls::Awaitable<> log_in_upstream(const protocol::Negotiation& negotiation);
-    tls::Awaitable<bool> log_in_through(UpstreamConnection& connection, const protocol::Negotiation& negotiation,
-                                        bool may_retry);
-    protocol::LoginPolicy login_policy(const UpstreamConnection& connection);
-    tls::Awaitable<protocol::ScramKey> derive_key(protocol::KeyDerivation derivation);
+    tls::Awaitable<> log_in_upstream();
+    std::optional<VerifiedConnection> prewarmed(Attempts& attempts);
+    tls::Awaitable<bool> log_in_through(VerifiedConnection connection, Attempts& attempts);
+    void note_server(const Reached& reached);
+    tls::Awaitable<LoginResult> exchange(protocol::Login& login, const Reached& reached, bool may_retry);
+    tls::Awaitable<> finish_login(const protocol::Login& login, const LoginResult& result);
+    tls::Awaitable<> report_unreached(const UpstreamFailure& failure);
+    tls::Awaitable<> report_server_closed(const std::string& how);
+    protocol::LoginPolicy login_policy(const Reached& reached);
+    tls::Awaitable<std::optional<protocol::ScramKey>> derive_key(protocol::KeyDerivation derivation);
     tls::Awaitable<> report_login_fault(const protocol::Login& login);
-    void register_key(const UpstreamConnection& connection, const protocol::Login& login);
+    void register_key(const Reached& reached, const protocol::Login& login);
     void established(const protocol::Login& login);
 
-    tls::Awaitable<> refuse_late(const Refusal& refusal);
+    tls::Awaitable<> refuse_late(Reason reason);
     void report_cut_off();
     void record_end(Event event);
     tls::Awaitable<> refuse(const Refusal& refusal);
-    tls::Awaitable<> tell(const protocol::ErrorResponse& response);
-    tls::Awaitable<> say_goodbye();
+    tls::Awaitable<> send_error(const protocol::ErrorResponse& response);
+    tls::Awaitable<> lingering_close();
     /// Records what happened, with everything that is known of the client by now.
     void record(Event event);
     const UpstreamRoute& upstream() const { return *accepted_.route->upstream; }
@@ -104,7 +115,7 @@ class Session {
     tls::Stream client_;
     Connector connector_;
     std::unique_ptr<tls::Stream> server_;
-    CancelRegistry::Lease lease_;
+    CancelRegistry::Registration registration_;
     SessionRecord record_;
     std::optional<Observer> observer_;  // until the login is over
     std::chrono::steady_clock::time_point deadline_;

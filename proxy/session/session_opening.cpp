@@ -96,8 +96,7 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
         negotiation.tls_started();
         co_return true;
     }
-    if (handshake.end == tls::Handshake::End::timed_out)
-        throw tls::StreamError(tls::StreamError::Kind::timed_out, handshake.error);
+    if (handshake.end == tls::Handshake::End::timed_out) throw tls::StreamError(tls::Leg::client, tls::Deadline::login);
     if (handshake.end != tls::Handshake::End::failed) {
         ended_early(negotiation, handshake.error);
         co_return false;
@@ -106,7 +105,7 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     if (client_.notes().verify.code != X509_V_OK) error += ": client certificate: " + client_.notes().verify.reason;
     record_end({.kind = EventKind::tls_failed, .reason = Reason::tls_failed, .message = error});
     spdlog::warn("{} {}: {}: {}", record_.session, record_.client_addr, sentence(Reason::tls_failed), error);
-    co_await say_goodbye();
+    co_await lingering_close();
     co_return false;
 }
 

@@ -23,7 +23,7 @@ constexpr auto attempt_time = 60s;
 /// One upstream's.
 struct Prewarm::Pool {
     struct Ready {
-        UpstreamConnection connection;
+        VerifiedConnection connection;
         Clock::time_point made;
     };
 
@@ -49,10 +49,13 @@ struct Prewarm::Pool {
     /// nullopt: done; otherwise the error. Even without memory the pool goes on trying.
     tls::Awaitable<std::optional<std::string>> add_one() {
         try {
+            const auto deadline = Clock::now() + attempt_time;
             Connector connector(resolver);
-            UpstreamConnection connection = co_await connector.connect(*upstream, true, Clock::now() + attempt_time);
-            if (connection.failure) co_return connection.failure->error;
-            if (!stopped) ready.push_back({.connection = std::move(connection), .made = Clock::now()});
+            Attempts attempts({.sslmode = settings().sslmode, .hosts = settings().hosts.size(), .deadline = deadline});
+            Connected connected = co_await connector.connect(attempts, *upstream, deadline);
+            if (const auto* failure = std::get_if<UpstreamFailure>(&connected)) co_return failure->error;
+            auto& made = std::get<VerifiedConnection>(connected);
+            if (!stopped) ready.push_back({.connection = std::move(made), .made = Clock::now()});
             co_return std::nullopt;
         } catch (const std::exception& error) {
             co_return error.what();
@@ -106,17 +109,18 @@ void Prewarm::serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& ups
     }
 }
 
-std::optional<UpstreamConnection> Prewarm::take(const UpstreamRoute& upstream) {
+std::optional<VerifiedConnection> Prewarm::take(const UpstreamRoute& upstream) {
     const auto found = pools_.find(&upstream);
     if (found == pools_.end()) return std::nullopt;
     Pool& pool = *found->second;
     pool.drop_unusable();
     pool.changed.cancel();
     if (pool.ready.empty()) return std::nullopt;
-    UpstreamConnection connection = std::move(pool.ready.front().connection);
+    VerifiedConnection connection = std::move(pool.ready.front().connection);
     pool.ready.pop_front();
-    connection.prewarmed = true;
-    connection.resolve = connection.connect = connection.tls_time = 0us;
+    Reached& reached = connection.reached;
+    reached.prewarmed = true;
+    reached.resolve = reached.connect = reached.tls_time = 0us;
     return connection;
 }
 

@@ -23,9 +23,9 @@ class Prewarm {
     /// From now on for these upstreams only. Connections made by another configuration are closed:
     /// its trust anchors may be others.
     void serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams);
-    /// A connection as of connect_upstream that cost no time; nullopt: none is ready. The server
+    /// A connection as of Connector::connect that cost no time; nullopt: none is ready. The server
     /// may close it at any moment all the same.
-    std::optional<UpstreamConnection> take(const UpstreamRoute& upstream);
+    std::optional<VerifiedConnection> take(const UpstreamRoute& upstream);
 
    private:
     struct Pool;

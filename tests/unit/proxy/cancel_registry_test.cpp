@@ -12,7 +12,7 @@ using proxy::CancelRegistry;
 using proxy::CancelTarget;
 
 CancelTarget target(const std::string& address) {
-    return {.route = nullptr, .endpoint = {}, .host = "db", .address = address, .tls = true};
+    return {.route = nullptr, .endpoint = {}, .host = "db", .address = address, .encryption = proxy::Encryption::tls};
 }
 
 std::string found(const CancelRegistry& registry, std::uint32_t pid, Buffer key) {
@@ -56,10 +56,10 @@ TEST_CASE("two servers may give out the same process number, and even the same k
 
 TEST_CASE("a lease can be moved, and ends once") {
     CancelRegistry registry;
-    CancelRegistry::Lease kept;
+    CancelRegistry::Registration kept;
     {
         auto lease = registry.add(1, {1, 2, 3, 4}, target("a"));
-        CancelRegistry::Lease moved(std::move(lease));
+        CancelRegistry::Registration moved(std::move(lease));
         kept = std::move(moved);
     }
     CHECK(found(registry, 1, {1, 2, 3, 4}) == "a");

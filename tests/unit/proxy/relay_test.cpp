@@ -183,8 +183,8 @@ class Relayed {
         std::array<int, 2> fds{};
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
         const asio::generic::stream_protocol protocol(AF_UNIX, 0);
-        near_end = std::make_unique<Stream>(tls::Socket(io_, protocol, fds[0]));
-        return std::make_unique<Stream>(tls::Socket(io_, protocol, fds[1]));
+        near_end = std::make_unique<Stream>(tls::Socket(io_, protocol, fds[0]), tls::Leg::server);
+        return std::make_unique<Stream>(tls::Socket(io_, protocol, fds[1]), tls::Leg::client);
     }
 
     static const tls::ListenerContext& context() {

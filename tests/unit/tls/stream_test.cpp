@@ -85,8 +85,8 @@ class Pair {
         std::array<int, 2> fds{};
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
         const asio::generic::stream_protocol protocol(AF_UNIX, 0);
-        client = std::make_unique<Stream>(tls::Socket(io_, protocol, fds[0]));
-        server = std::make_unique<Stream>(tls::Socket(io_, protocol, fds[1]));
+        client = std::make_unique<Stream>(tls::Socket(io_, protocol, fds[0]), tls::Leg::server);
+        server = std::make_unique<Stream>(tls::Socket(io_, protocol, fds[1]), tls::Leg::client);
     }
 
     template <class T>
@@ -333,7 +333,7 @@ TEST_CASE("what is no TLS fails the handshake and is told so") {
 TEST_CASE("a handshake that is not answered ends at its deadline") {
     const auto server_side = server_context();
     Pair pair;
-    pair.server->set_deadline(std::chrono::steady_clock::now() + 20ms);
+    pair.server->set_deadline(std::chrono::steady_clock::now() + 20ms, tls::Deadline::login);
     CHECK(pair.result_of(pair.server->handshake(server_side->accept())).end == Handshake::End::timed_out);
 }
 
@@ -424,11 +424,11 @@ TEST_CASE("every wait ends at the deadline") {
         Pair pair;
         prepare(pair, kind);
         std::array<std::uint8_t, 1> byte{};
-        pair.server->set_deadline(std::chrono::steady_clock::now() + 20ms);
+        pair.server->set_deadline(std::chrono::steady_clock::now() + 20ms, tls::Deadline::login);
         CHECK(pair.failure_of(pair.server->read_exactly(byte)) == StreamError::Kind::timed_out);
         // It stays expired until there is a new one.
         CHECK(pair.failure_of(pair.server->read_exactly(byte)) == StreamError::Kind::timed_out);
-        pair.server->set_deadline(std::chrono::steady_clock::now() + 1h);
+        pair.server->set_deadline(std::chrono::steady_clock::now() + 1h, tls::Deadline::login);
         pair.start(pair.client->write(as_bytes("x")));
         bool whole = false;
         pair.start(pair.server->read_exactly(byte), whole);
@@ -441,7 +441,7 @@ TEST_CASE("every wait ends at the deadline") {
 
 TEST_CASE("bytes that are there already are read even after the deadline") {
     Pair pair;
-    pair.server->set_deadline(std::chrono::steady_clock::now() - 1s);
+    pair.server->set_deadline(std::chrono::steady_clock::now() - 1s, tls::Deadline::login);
     pair.settle();
     send_raw(*pair.client, "x");
     std::array<std::uint8_t, 1> byte{};
@@ -454,8 +454,8 @@ TEST_CASE("a deadline that was replaced or cleared does not fire") {
     bool whole = false;
     pair.start(pair.server->read_exactly(byte), whole);
     pair.settle();
-    pair.server->set_deadline(std::chrono::steady_clock::now() + 10ms);
-    SECTION("replaced") { pair.server->set_deadline(std::chrono::steady_clock::now() + 1h); }
+    pair.server->set_deadline(std::chrono::steady_clock::now() + 10ms, tls::Deadline::login);
+    SECTION("replaced") { pair.server->set_deadline(std::chrono::steady_clock::now() + 1h, tls::Deadline::login); }
     SECTION("cleared") { pair.server->clear_deadline(); }
     tls::Timer later(pair.client->socket().get_executor());
     later.expires_after(50ms);
@@ -469,7 +469,7 @@ TEST_CASE("a deadline that was replaced or cleared does not fire") {
 
 TEST_CASE("a stream may go before its deadline's handler has run") {
     Pair pair;
-    pair.server->set_deadline(std::chrono::steady_clock::now() - 1s);
+    pair.server->set_deadline(std::chrono::steady_clock::now() - 1s, tls::Deadline::login);
     pair.server.reset();
     pair.run();
 }
@@ -479,7 +479,7 @@ TEST_CASE("a write that the peer does not take ends at the deadline") {
         Pair pair;
         prepare(pair, kind);
         shrink_send_buffer(*pair.server);
-        pair.server->set_deadline(std::chrono::steady_clock::now() + 20ms);
+        pair.server->set_deadline(std::chrono::steady_clock::now() + 20ms, tls::Deadline::login);
         const Buffer bytes(200'000);
         pair.start(pair.server->write(bytes));
         bool timed_out = false;

@@ -1,0 +1,208 @@
+#include "proxy/upstream/attempts.hpp"
+
+#include "support/catch.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using protocol::SslMode;
+using proxy::AttemptFailure;
+using proxy::Attempts;
+using proxy::Encryption;
+using Kind = AttemptFailure::Kind;
+using Next = Attempts::Next;
+
+const Attempts::TimePoint start{};
+const Attempts::TimePoint deadline = start + 10s;
+
+AttemptFailure failure(Kind kind, const std::string& address, const std::string& error) {
+    return {.kind = kind, .error = error, .host = "db", .address = address};
+}
+
+AttemptFailure refused_certificate(const std::string& address) {
+    AttemptFailure refused = failure(Kind::not_accepted, address, "certificate verify failed");
+    refused.verify = tls::VerifyFailure{
+        .code = X509_V_ERR_CERT_HAS_EXPIRED, .depth = 0, .reason = "expired", .certificate = {}, .leaf = {}};
+    return refused;
+}
+
+/// A run against hosts that each have the same number of addresses; every step says first what is
+/// expected to be next.
+class Script {
+   public:
+    explicit Script(SslMode mode, std::size_t hosts = 1, std::size_t addresses = 1)
+        : attempts({.sslmode = mode, .hosts = hosts, .deadline = deadline}), addresses_(addresses) {}
+
+    Script& connects(Encryption with, Encryption got) {
+        expect_connect(with);
+        attempts.connected(got);
+        REQUIRE(attempts.next() == Next::log_in);
+        return *this;
+    }
+    Script& connects(Encryption with) { return connects(with, with); }
+    Script& fails(Encryption with, Kind kind) {
+        expect_connect(with);
+        attempts.failed(failure(kind, "a", "e"), now);
+        return *this;
+    }
+    Script& refuses_the_login() {
+        REQUIRE(attempts.next() == Next::log_in);
+        REQUIRE(attempts.may_retry());
+        attempts.refused();
+        return *this;
+    }
+    void ends_with_this_login() {
+        REQUIRE(attempts.next() == Next::log_in);
+        CHECK_FALSE(attempts.may_retry());
+        CHECK_FALSE(attempts.closed_unanswered(now));
+    }
+    void gives_up() { CHECK(attempts.next() == Next::give_up); }
+
+    Attempts attempts;
+    Attempts::TimePoint now = start;
+
+   private:
+    void expect_connect(Encryption with) {
+        if (attempts.next() == Next::resolve) attempts.resolved(addresses_, now);
+        REQUIRE(attempts.next() == Next::connect);
+        REQUIRE(attempts.encryption() == with);
+    }
+
+    std::size_t addresses_;
+};
+
+constexpr auto tls_ = Encryption::tls;
+constexpr auto clear = Encryption::clear;
+const std::vector<SslMode> insisting{SslMode::require, SslMode::verify_ca, SslMode::verify_full};
+
+}  // namespace
+
+TEST_CASE("a server that takes the first connection is asked once in every sslmode") {
+    Script(SslMode::disable).connects(clear).ends_with_this_login();
+    for (const SslMode mode : insisting) Script(mode).connects(tls_).ends_with_this_login();
+}
+
+TEST_CASE("a login that is refused is tried the other way only by allow and prefer") {
+    Script(SslMode::allow).connects(clear).refuses_the_login().connects(tls_).ends_with_this_login();
+    Script(SslMode::prefer).connects(tls_).refuses_the_login().connects(clear).ends_with_this_login();
+}
+
+TEST_CASE("after an 'N' there is nothing else to try") {
+    Script(SslMode::prefer).connects(tls_, clear).ends_with_this_login();
+    Script(SslMode::allow).connects(clear).refuses_the_login().connects(tls_, clear).ends_with_this_login();
+    for (const SslMode mode : insisting) Script(mode).fails(tls_, Kind::not_accepted).gives_up();
+}
+
+TEST_CASE("only prefer goes on in clear when TLS was the matter") {
+    Script(SslMode::prefer).fails(tls_, Kind::not_accepted).connects(clear).ends_with_this_login();
+    Script(SslMode::allow).connects(clear).refuses_the_login().fails(tls_, Kind::not_accepted).gives_up();
+    for (const SslMode mode : insisting) Script(mode).fails(tls_, Kind::not_accepted).gives_up();
+}
+
+TEST_CASE("nothing goes on in clear when the server was not reached") {
+    for (const SslMode mode : {SslMode::prefer, SslMode::require, SslMode::verify_ca, SslMode::verify_full})
+        Script(mode).fails(tls_, Kind::unreachable).gives_up();
+    for (const SslMode mode : {SslMode::disable, SslMode::allow})
+        Script(mode).fails(clear, Kind::unreachable).gives_up();
+}
+
+TEST_CASE("nothing goes on in clear after suspicious bytes, whatever another address said") {
+    Script(SslMode::prefer).fails(tls_, Kind::suspicious).gives_up();
+    Script(SslMode::prefer, 1, 2).fails(tls_, Kind::suspicious).fails(tls_, Kind::not_accepted).gives_up();
+    Script(SslMode::prefer, 2).fails(tls_, Kind::suspicious).fails(tls_, Kind::not_accepted).gives_up();
+}
+
+TEST_CASE("hosts and their addresses are tried in order, and anew with the other encryption") {
+    Script script(SslMode::prefer, 2, 2);
+    std::vector<std::pair<std::size_t, std::size_t>> tried;
+    const auto fail = [&](Encryption with, Kind kind) {
+        script.fails(with, kind);
+        tried.emplace_back(script.attempts.host(), script.attempts.address());
+    };
+    CHECK(script.attempts.host() == 0);
+    fail(tls_, Kind::unreachable);
+    fail(tls_, Kind::not_accepted);
+    fail(tls_, Kind::unreachable);
+    fail(tls_, Kind::not_accepted);
+    CHECK(tried == std::vector<std::pair<std::size_t, std::size_t>>{{0, 1}, {1, 0}, {1, 1}, {0, 0}});
+    script.connects(clear);
+}
+
+TEST_CASE("a host without an address is an attempt like any other") {
+    Attempts attempts({.sslmode = SslMode::verify_full, .hosts = 2, .deadline = deadline});
+    attempts.failed(failure(Kind::unreachable, "one:5432", "could not translate host name"), start);
+    REQUIRE(attempts.next() == Next::resolve);
+    CHECK(attempts.host() == 1);
+    attempts.resolved(1, start);
+    REQUIRE(attempts.next() == Next::connect);
+    attempts.failed(failure(Kind::unreachable, "10.0.0.1:5432", "Connection refused"), start);
+    REQUIRE(attempts.next() == Next::give_up);
+    CHECK(attempts.errors() == "one:5432: could not translate host name; 10.0.0.1:5432: Connection refused");
+    CHECK(attempts.failure().address == "10.0.0.1:5432");
+    CHECK(attempts.failure().reason() == proxy::Reason::server_not_reached);
+}
+
+TEST_CASE("a refused certificate is what is told of, whatever other addresses said") {
+    Attempts attempts({.sslmode = SslMode::verify_full, .hosts = 1, .deadline = deadline});
+    attempts.resolved(3, start);
+    attempts.failed(failure(Kind::unreachable, "a", "Connection refused"), start);
+    attempts.failed(refused_certificate("b"), start);
+    attempts.failed(failure(Kind::unreachable, "c", "timeout expired"), start);
+    REQUIRE(attempts.next() == Next::give_up);
+    CHECK(attempts.failure().address == "b");
+    CHECK(attempts.failure().reason() == proxy::Reason::server_certificate_rejected);
+    CHECK(attempts.errors() == "a: Connection refused; b: certificate verify failed; c: timeout expired");
+}
+
+TEST_CASE("no address is tried after the deadline, but every host is asked for") {
+    Script script(SslMode::verify_full, 2, 2);
+    script.now = deadline - 1s;
+    script.attempts.resolved(2, script.now);
+    REQUIRE(script.attempts.next() == Next::connect);
+    script.now = deadline;
+    script.attempts.failed(failure(Kind::unreachable, "a", "timeout expired"), script.now);
+    REQUIRE(script.attempts.next() == Next::resolve);
+    script.attempts.resolved(2, script.now);
+    script.gives_up();
+    CHECK(script.attempts.errors() == "a: timeout expired");
+}
+
+TEST_CASE("errors of one encryption are not those of the other") {
+    Script script(SslMode::prefer);
+    script.fails(tls_, Kind::not_accepted).fails(clear, Kind::unreachable).gives_up();
+    CHECK(script.attempts.errors() == "a: e");
+    CHECK(script.attempts.failure().kind == Kind::unreachable);
+}
+
+TEST_CASE("without a host there is nothing to try") {
+    const Attempts attempts({.sslmode = SslMode::prefer, .hosts = 0, .deadline = deadline});
+    CHECK(attempts.next() == Next::give_up);
+    CHECK(attempts.failure().error == "no host is configured");
+}
+
+TEST_CASE("a connection that is ready comes first, and its login is never tried in another way") {
+    Attempts attempts({.sslmode = SslMode::verify_full, .hosts = 1, .prewarmed = true, .deadline = deadline});
+    REQUIRE(attempts.next() == Next::take_prewarmed);
+    SECTION("there is one") {
+        attempts.took_prewarmed(true);
+        REQUIRE(attempts.next() == Next::log_in);
+        CHECK_FALSE(attempts.may_retry());
+    }
+    SECTION("there is none") {
+        attempts.took_prewarmed(false);
+        CHECK(attempts.next() == Next::resolve);
+    }
+}
+
+TEST_CASE("a connection whose server had left before it was asked is replaced, once") {
+    Attempts attempts({.sslmode = SslMode::verify_full, .hosts = 1, .prewarmed = true, .deadline = deadline});
+    attempts.took_prewarmed(true);
+    SECTION("in time") {
+        REQUIRE(attempts.closed_unanswered(start));
+        REQUIRE(attempts.next() == Next::resolve);
+        attempts.resolved(1, start);
+        attempts.connected(tls_);
+        CHECK_FALSE(attempts.closed_unanswered(start));
+    }
+    SECTION("too late") { CHECK_FALSE(attempts.closed_unanswered(deadline)); }
+}
