@@ -45,6 +45,11 @@ class Negotiation {
     void answered() noexcept;
     void tls_started() noexcept;
 
+    /// An SSLRequest is about to be answered with 'N'.
+    bool declines_tls() const noexcept { return next_ == Next::answer_no && ssl_requested_; }
+    /// The client reads messages now: not between its ClientHello, or our 'S', and the end of the
+    /// handshake.
+    bool hears_messages() const noexcept { return !client_hello_seen_ && next_ != Next::start_tls; }
     bool direct() const noexcept { return direct_; }
     bool encrypted() const noexcept { return encrypted_; }
     bool client_hello_seen() const noexcept { return client_hello_seen_; }

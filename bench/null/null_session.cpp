@@ -4,7 +4,7 @@
 
 #include "bench/null/copy_data.hpp"
 #include "bench/null/null_backend.hpp"
-#include "protocol/negotiation.hpp"
+#include "tls/opening.hpp"
 
 namespace bench {
 namespace {
@@ -26,41 +26,16 @@ tls::Awaitable<bool> start_tls(tls::Stream& stream, const tls::ListenerContext& 
 
 /// True: a StartupMessage has come.
 tls::Awaitable<bool> negotiate(tls::Stream& stream, const tls::ListenerContext* tls) {
+    using Stop = tls::Opening::Stop;
     Negotiation negotiation({.tls = tls != nullptr, .direct_tls = tls != nullptr, .tls_required = false});
     for (;;) {
-        switch (const auto next = negotiation.next()) {
-            case Negotiation::Next::peek: {
-                const auto byte = co_await stream.peek();
-                if (!byte) co_return false;
-                negotiation.peeked(*byte);
-                break;
-            }
-            case Negotiation::Next::read: {
-                Buffer bytes(negotiation.wanted());
-                const bool whole = co_await stream.read_exactly(bytes);
-                if (!whole) co_return false;
-                negotiation.feed(bytes);
-                break;
-            }
-            case Negotiation::Next::answer_no:
-            case Negotiation::Next::answer_yes: {
-                if (stream.has_unread()) co_return false;
-                const std::uint8_t answer = next == Negotiation::Next::answer_yes ? 'S' : 'N';
-                const Bytes one(&answer, 1);
-                co_await stream.write(one);
-                negotiation.answered();
-                break;
-            }
-            case Negotiation::Next::start_tls: {
-                const bool encrypted = co_await start_tls(stream, *tls, negotiation.direct());
-                if (!encrypted) co_return false;
-                negotiation.tls_started();
-                break;
-            }
-            case Negotiation::Next::started: co_return true;
-            case Negotiation::Next::cancel:
-            case Negotiation::Next::refuse: co_return false;
-        }
+        const tls::Opening opening = co_await tls::go_on(stream, negotiation);
+        if (opening.stop == Stop::started) co_return true;
+        if (opening.stop == Stop::declining) continue;
+        if (opening.stop != Stop::start_tls) co_return false;
+        const bool encrypted = co_await start_tls(stream, *tls, negotiation.direct());
+        if (!encrypted) co_return false;
+        negotiation.tls_started();
     }
 }
 

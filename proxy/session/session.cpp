@@ -96,7 +96,7 @@ void Session::abort(Reason reason) {
     aborted_ = reason;
     // Whoever waits for a login is told; within a relayed session nobody knows where a message
     // would end.
-    if (phase_ == Phase::login && can_hear_) {
+    if (phase_ == Phase::login && client_hears_messages()) {
         client_.send(protocol::serialize(refusal(Reason::shutting_down).response));
     }
     client_.close();
@@ -157,7 +157,7 @@ tls::Awaitable<> Session::refuse(const Refusal& refusal) {
 /// Sends the client an ErrorResponse, or where it cannot hear one an alert.
 tls::Awaitable<> Session::send_error(const protocol::ErrorResponse& response) {
     client_.set_deadline(Clock::now() + lingering_time, tls::Deadline::linger);
-    if (can_hear_) {
+    if (client_hears_messages()) {
         const protocol::Buffer message = protocol::serialize(response);
         co_await client_.write(message);
     } else if (!client_.encrypted()) {

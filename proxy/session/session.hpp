@@ -79,8 +79,6 @@ class Session {
     tls::Awaitable<Opening> negotiate();
     tls::Awaitable<bool> start_client_tls(protocol::Negotiation& negotiation);
     tls::Awaitable<const tls::ListenerContext*> choose_certificate();
-    tls::Awaitable<std::optional<std::uint8_t>> peek_opening();
-    tls::Awaitable<bool> read_opening(protocol::Negotiation& negotiation);
     void took_startup(const protocol::Negotiation& negotiation);
     void ended_early(const protocol::Negotiation& negotiation, const std::string& error);
     tls::Awaitable<> forward_cancel(const protocol::CancelRequest& request);
@@ -105,6 +103,7 @@ class Session {
     tls::Awaitable<> refuse(const Refusal& refusal);
     tls::Awaitable<> send_error(const protocol::ErrorResponse& response);
     tls::Awaitable<> lingering_close();
+    bool client_hears_messages() const { return !negotiation_ || negotiation_->hears_messages(); }
     /// Records what happened, with everything that is known of the client by now.
     void record(Event event);
     const UpstreamRoute& upstream() const { return *accepted_.route->upstream; }
@@ -120,7 +119,6 @@ class Session {
     std::optional<Observer> observer_;  // until the login is over
     std::chrono::steady_clock::time_point deadline_;
     std::unique_ptr<protocol::Negotiation> negotiation_;
-    bool can_hear_ = true;  // an ErrorResponse would reach the client: not within its handshake
     Phase phase_ = Phase::login;
     const tls::ListenerContext* shown_ = nullptr;  // of the client leg's handshake: the listener's own, or a probe's
     std::shared_ptr<tls::Timer> waiting_;          // for something other than a stream

@@ -3,12 +3,20 @@
 
 #include "proxy/session/session.hpp"
 #include "proxy/upstream/socket_options.hpp"
+#include "tls/opening.hpp"
 
 namespace proxy {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 using protocol::Negotiation;
+
+/// What a client that closed has left undone.
+std::string expected(const Negotiation& negotiation) {
+    return negotiation.next() == Negotiation::Next::peek
+               ? "client closed the connection after TLS was declined"
+               : "client closed the connection after the TLS handshake, before its StartupMessage";
+}
 
 }  // namespace
 
@@ -19,45 +27,20 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
                                     .direct_tls = tls.direct,
                                     .tls_required = tls.mode == config::ClientTlsMode::require});
     Negotiation& negotiation = *negotiation_;
+    using Stop = tls::Opening::Stop;
     for (;;) {
-        switch (negotiation.next()) {
-            case Negotiation::Next::peek: {
-                const std::optional<std::uint8_t> byte = co_await peek_opening();
-                if (!byte) {
-                    ended_early(negotiation, "client closed the connection after TLS was declined");
-                    co_return Opening::over;
-                }
-                negotiation.peeked(*byte);
-                break;
-            }
-            case Negotiation::Next::read: {
-                const bool whole = co_await read_opening(negotiation);
-                if (!whole) co_return Opening::over;
-                break;
-            }
-            case Negotiation::Next::answer_no:
-            case Negotiation::Next::answer_yes: {
-                if (client_.has_unread()) {
-                    negotiation.surplus();
-                    break;
-                }
-                const std::uint8_t answer = negotiation.next() == Negotiation::Next::answer_yes ? 'S' : 'N';
-                if (answer == 'N' && negotiation.ssl_requested()) observer_->tls_declined();
-                const protocol::Bytes one(&answer, 1);
-                co_await client_.write(one);
-                negotiation.answered();
-                break;
-            }
-            case Negotiation::Next::start_tls: {
+        const tls::Opening opening = co_await tls::go_on(client_, negotiation);
+        switch (opening.stop) {
+            case Stop::declining: observer_->tls_declined(); break;
+            case Stop::start_tls: {
                 const bool encrypted = co_await start_client_tls(negotiation);
                 if (!encrypted) co_return Opening::over;
                 break;
             }
-            case Negotiation::Next::started: took_startup(negotiation); co_return Opening::startup;
-            case Negotiation::Next::cancel: observer_->cancel_requested(); co_return Opening::cancel;
-            case Negotiation::Next::refuse: {
+            case Stop::started: took_startup(negotiation); co_return Opening::startup;
+            case Stop::cancel: observer_->cancel_requested(); co_return Opening::cancel;
+            case Stop::refuse: {
                 record_.negotiation = negotiation.kind();
-                can_hear_ = !negotiation.client_hello_seen();
                 const Refusal why = refusal(reason(negotiation.fault()));
                 if (negotiation.fault() == protocol::Fault::tls_required) {
                     took_startup(negotiation);
@@ -66,13 +49,15 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
                 co_await refuse(why);
                 co_return Opening::over;
             }
+            case Stop::closed:
+                ended_early(negotiation, opening.error.empty() ? expected(negotiation) : opening.error);
+                co_return Opening::over;
         }
     }
 }
 
 tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     record_.negotiation = negotiation.kind();
-    can_hear_ = false;
     observer_->tls_begun();
     shown_ = co_await choose_certificate();
     const auto start = Clock::now();
@@ -92,7 +77,6 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
         acknowledge_now(client_.socket().native_handle());
         record_.ssl = true;
         record_.client_tls = shown_->describe(client_.ssl());
-        can_hear_ = true;
         negotiation.tls_started();
         co_return true;
     }
@@ -124,36 +108,6 @@ tls::Awaitable<const tls::ListenerContext*> Session::choose_certificate() {
     }
     const auto probe = observer_->choose_probe(route.probe, available);
     co_return probe ? route.probes[*probe].get() : route.tls.get();
-}
-
-/// nullopt: the client went away first. A reset tells no less than a close.
-tls::Awaitable<std::optional<std::uint8_t>> Session::peek_opening() {
-    try {
-        const auto byte = co_await client_.peek();
-        co_return byte;
-    } catch (const tls::StreamError& broken) {
-        if (broken.kind() == tls::StreamError::Kind::timed_out) throw;
-    }
-    co_return std::nullopt;
-}
-
-/// False: the client went away first.
-tls::Awaitable<bool> Session::read_opening(Negotiation& negotiation) {
-    protocol::Buffer bytes(negotiation.wanted());
-    bool whole = false;
-    std::string error = "client closed the connection after the TLS handshake, before its StartupMessage";
-    try {
-        whole = co_await client_.read_exactly(bytes);
-    } catch (const tls::StreamError& broken) {
-        if (broken.kind() == tls::StreamError::Kind::timed_out) throw;
-        error = broken.what();
-    }
-    if (whole) {
-        negotiation.feed(bytes);
-        co_return true;
-    }
-    ended_early(negotiation, error);
-    co_return false;
 }
 
 void Session::took_startup(const Negotiation& negotiation) {

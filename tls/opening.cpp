@@ -1,0 +1,67 @@
+#include "tls/opening.hpp"
+
+namespace tls {
+namespace {
+
+using protocol::Negotiation;
+using Stop = Opening::Stop;
+
+/// Whatever the negotiation wants to see of the client. A value: the client has gone, and how.
+Awaitable<std::optional<Opening>> hear(Stream& stream, Negotiation& negotiation) {
+    try {
+        if (negotiation.next() == Negotiation::Next::peek) {
+            const auto byte = co_await stream.peek();
+            if (!byte) co_return Opening{Stop::closed, {}};
+            negotiation.peeked(*byte);
+        } else {
+            protocol::Buffer bytes(negotiation.wanted());
+            const bool whole = co_await stream.read_exactly(bytes);
+            if (!whole) co_return Opening{Stop::closed, {}};
+            negotiation.feed(bytes);
+        }
+    } catch (const StreamError& broken) {
+        // A reset tells no less than a close.
+        if (broken.kind() == StreamError::Kind::timed_out) throw;
+        co_return Opening{Stop::closed, broken.what()};
+    }
+    co_return std::nullopt;
+}
+
+Awaitable<> answer(Stream& stream, Negotiation& negotiation) {
+    const std::uint8_t letter = negotiation.next() == Negotiation::Next::answer_yes ? 'S' : 'N';
+    const protocol::Bytes one(&letter, 1);
+    co_await stream.write(one);
+    negotiation.answered();
+}
+
+}  // namespace
+
+Awaitable<Opening> go_on(Stream& stream, Negotiation& negotiation) {
+    for (bool told = negotiation.declines_tls();;) {
+        switch (negotiation.next()) {
+            case Negotiation::Next::peek:
+            case Negotiation::Next::read: {
+                auto gone = co_await hear(stream, negotiation);
+                if (gone) co_return std::move(*gone);
+                break;
+            }
+            case Negotiation::Next::answer_no:
+            case Negotiation::Next::answer_yes:
+                if (stream.has_unread()) {
+                    negotiation.surplus();
+                } else if (negotiation.declines_tls() && !std::exchange(told, true)) {
+                    co_return Opening{Stop::declining, {}};
+                } else {
+                    co_await answer(stream, negotiation);
+                    told = false;
+                }
+                break;
+            case Negotiation::Next::start_tls: co_return Opening{Stop::start_tls, {}};
+            case Negotiation::Next::started: co_return Opening{Stop::started, {}};
+            case Negotiation::Next::cancel: co_return Opening{Stop::cancel, {}};
+            case Negotiation::Next::refuse: co_return Opening{Stop::refuse, {}};
+        }
+    }
+}
+
+}  // namespace tls
