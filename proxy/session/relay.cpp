@@ -60,7 +60,7 @@ void Relay::flush(Side& from) {
     if (sent(from)) pump(from);
 }
 
-/// What came from there has left us. False: that was the last.
+/// Called when everything received from `from` has been sent on. False: this direction has ended.
 bool Relay::sent(Side& from) {
     if (from.other.stream.send_failed()) {  // whoever is behind it has gone without a word
         abandon(from.other.reset);
@@ -124,7 +124,7 @@ void Relay::set_end(Reason why) noexcept {
     if (!std::exchange(ended_, true)) end_ = why;
 }
 
-/// Once nothing is awaited any more.
+/// Calls on_end when no handler of a socket or timer is pending.
 void Relay::end_if_over() {
     if (waits_ > 0) return;
     if (timer_waits_ > 0) {

@@ -11,8 +11,8 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-/// After an attempt that failed: clients try as well, and it is them that an upstream should be
-/// there for.
+/// Pause after a failed attempt. It grows: the connections that a struggling server still takes are
+/// for clients.
 constexpr auto first_pause = 1s;
 constexpr auto longest_pause = 30s;
 /// For all addresses of an upstream; each has its connect_timeout.
@@ -62,8 +62,7 @@ struct Prewarm::Pool {
         }
     }
 
-    /// A client that asks meanwhile changes nothing: its own attempt tells whether the server is
-    /// back.
+    /// `changed` is also cancelled by take(); that must not cut the pause short.
     tls::Awaitable<> rest(std::chrono::seconds pause) {
         const auto end = Clock::now() + pause;
         while (!stopped && Clock::now() < end) {
