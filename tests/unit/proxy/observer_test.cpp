@@ -46,7 +46,9 @@ SessionRecord record_of(const std::string& usename) {
 
 /// One connection, and the ways in which it can go.
 struct Connection {
-    explicit Connection(World& world, const SessionRecord& client = record_of("ada")) : record(client) {
+    explicit Connection(World& world, const SessionRecord& client = record_of("ada"))
+        : record(client), names(client.names()) {
+        record.usename = record.datname = record.application_name = "";
         observer.emplace(proxy::Memories{world.recent_clients, world.scram_habits, world.probes}, record,
                          [&world] { return world.now; });
     }
@@ -62,11 +64,14 @@ struct Connection {
     /// The handshake, begun already, is complete, and a StartupMessage comes through it.
     Connection& starts_in_tls(Trust trust = Trust::distributed) {
         record.ssl = true;
-        observer->startup_received(trust);
-        return *this;
+        return sends_startup(trust);
     }
-    Connection& starts_in_clear() {
-        observer->startup_received(Trust::distributed);
+    Connection& starts_in_clear(Trust trust = Trust::distributed) { return sends_startup(trust); }
+    Connection& sends_startup(Trust trust) {
+        record.usename = names.usename;
+        record.datname = names.datname;
+        record.application_name = names.application_name;
+        observer->startup_received(trust);
         return *this;
     }
     bool ends(const EarlyEnd& end = {}) { return observer->ended_early(end); }
@@ -77,6 +82,7 @@ struct Connection {
     const List& evidence() const { return record.evidence; }
 
     SessionRecord record;
+    proxy::ClientNames names;  ///< not known before its StartupMessage
     std::optional<Observer> observer;
 };
 
@@ -174,9 +180,7 @@ TEST_CASE("a client that shows a certificate of its own identifies itself") {
 
 TEST_CASE("trust = undistributed says nothing of a StartupMessage in clear") {
     World world;
-    Connection client(world);
-    client.observer->startup_received(Trust::undistributed);
-    CHECK(client.evidence() == List{Evidence::clear_startup});
+    CHECK(Connection(world).starts_in_clear(Trust::undistributed).evidence() == List{Evidence::clear_startup});
 }
 
 TEST_CASE("an alert that is about our certificate is a refusal") {
@@ -500,10 +504,31 @@ TEST_CASE("a probe is accepted by a StartupMessage or a cancel request, whatever
         client.over();
         CHECK_FALSE(world.next().has_value());
     }
-    SECTION("by a cancel request, of whom nobody knows which client it is of") {
+    SECTION("by a cancel request, of which nobody knows whose it is") {
         client.observer->cancel_requested();
         CHECK(world.next() == ProbeKind::untrusted);
     }
+}
+
+TEST_CASE("a cancel request is no client of its source, of whom something were left to learn") {
+    Probed world;
+    Connection client(world);
+    client.begins_tls().observer->choose_probe(world.settings, none);
+    client.observer->cancel_requested();
+    ProbedConnection(world, ProbeKind::untrusted).starts_in_tls();
+    CHECK_FALSE(world.next().has_value());
+}
+
+TEST_CASE("what came of a probe is reported once, and does not end another connection's probe") {
+    Probed world;
+    ProbedConnection client(world, ProbeKind::untrusted);
+    client.leaves();
+    world.wait(world.settings.grace);
+    ProbedConnection another(world, ProbeKind::untrusted);
+    client.over();
+    CHECK_FALSE(world.next().has_value());
+    another.over();
+    CHECK(world.next() == ProbeKind::untrusted);
 }
 
 TEST_CASE("clients of one source are told apart by their names") {
@@ -574,10 +599,12 @@ TEST_CASE("without a probe the record says that the real certificate was shown")
 namespace {
 
 bool wants_password(World& world, const SessionRecord& client = record_of("ada")) {
-    return Connection(world, client).observer->wants_password();
+    return Connection(world, client).starts_in_clear().observer->wants_password();
 }
 
-void scram_ends(World& world, const proxy::ScramConduct& conduct) { Connection(world).observer->scram_ended(conduct); }
+void scram_ends(World& world, const proxy::ScramConduct& conduct) {
+    Connection(world).starts_in_clear().observer->scram_ended(conduct);
+}
 
 }  // namespace
 
