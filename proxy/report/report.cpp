@@ -172,7 +172,7 @@ bool is_worse(const ReportClient& a, const ReportClient& b) {
 
 }  // namespace
 
-void weigh(ReportClient& client) {
+void evaluate(ReportClient& client) {
     const LastSeen last = last_seen(client.row.evidence);
     const protocol::Verdict verdict = verdict_of(client.row.evidence, last);
     client.sslmode = {.min = verdict.beyond_doubt.min, .max = verdict.interval.max};
@@ -196,7 +196,7 @@ Report make_report(const std::vector<InventoryRows>& inventories, const ReportFi
     std::erase_if(report.clients, [&](ReportClient& client) {
         return !matches(client, filter) || (filter.since && !restrict_to(client, *filter.since));
     });
-    for (ReportClient& client : report.clients) weigh(client);
+    for (ReportClient& client : report.clients) evaluate(client);
     std::stable_sort(report.clients.begin(), report.clients.end(), is_worse);
     for (const ReportClient& client : report.clients) add(report.summary, client);
     add_probes(report.summary, merged.probes, report.clients, filter.since.value_or(0));

@@ -1,6 +1,7 @@
-// The migration report: what inventories know, weighed into one row per client and what to do about
-// it (docs/report.md). Pure: no I/O and no clock; the formats are in report_table.cpp,
-// report_json.cpp and report_html.cpp.
+// The migration report: one row per client of what inventories know about it, what that means, and
+// what to do (docs/report.md). Pure: no I/O and no clock. report_merge.cpp makes one inventory of
+// several, report_join.cpp gives failed handshakes to clients, report.cpp draws the conclusions,
+// report_words.cpp has the words, and each format a file of its own.
 #pragma once
 
 #include <cstdint>
@@ -131,8 +132,8 @@ std::vector<ReportClient> join(const InventoryRows& inventory);
 /// Drops what was not seen since then. False: nothing is left.
 bool restrict_to(ReportClient& client, Timestamp since);
 
-/// Fills everything below `row`.
-void weigh(ReportClient& client);
+/// Concludes from `row` all that stands below it.
+void evaluate(ReportClient& client);
 
 // --- The formats
 

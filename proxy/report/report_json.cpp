@@ -1,5 +1,6 @@
 // The report for programs: JSON and CSV. Both have every value in full.
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 
 #include "protocol/utf8.hpp"
@@ -194,6 +195,46 @@ std::string joined(const std::vector<std::string>& items) {
 
 std::string truth(bool value) { return value ? "true" : "false"; }
 
+template <class Enum>
+std::string word(Enum value) {
+    return std::string(to_string(value));
+}
+
+struct Column {
+    const char* name;
+    std::string (*value)(const ReportClient& client);
+};
+
+constexpr auto columns = std::to_array<Column>({
+    {"upstream", [](const ReportClient& c) { return c.row.who.upstream; }},
+    {"client_addr", [](const ReportClient& c) { return c.row.who.client_addr; }},
+    {"client_process", [](const ReportClient& c) { return c.row.who.client_exe; }},
+    {"usename", [](const ReportClient& c) { return c.row.who.usename; }},
+    {"datname", [](const ReportClient& c) { return c.row.who.datname; }},
+    {"application_name", [](const ReportClient& c) { return c.row.who.application_name; }},
+    {"connections", [](const ReportClient& c) { return std::to_string(c.row.connections); }},
+    {"plain", [](const ReportClient& c) { return std::to_string(c.row.plain); }},
+    {"weak_tls", [](const ReportClient& c) { return std::to_string(c.row.weak_tls); }},
+    {"bridged", [](const ReportClient& c) { return std::to_string(c.row.bridged); }},
+    {"auth_failed", [](const ReportClient& c) { return std::to_string(c.row.auth_failed); }},
+    {"auth_method", [](const ReportClient& c) { return c.row.auth_method; }},
+    {"version", [](const ReportClient& c) { return c.row.version; }},
+    {"first_seen", [](const ReportClient& c) { return time_text(c.row.first_seen); }},
+    {"last_seen", [](const ReportClient& c) { return time_text(c.row.last_seen); }},
+    {"sslmode_min", [](const ReportClient& c) { return word(c.sslmode.min); }},
+    {"sslmode_max", [](const ReportClient& c) { return word(c.sslmode.max); }},
+    {"verifies", [](const ReportClient& c) { return word(c.verifies); }},
+    {"weak", [](const ReportClient& c) { return truth(c.weak); }},
+    {"changed", [](const ReportClient& c) { return truth(c.changed); }},
+    {"falls_back", [](const ReportClient& c) { return truth(c.falls_back); }},
+    {"breaks_on_force_ssl", [](const ReportClient& c) { return word(c.breaks_on_force_ssl); }},
+    {"breaks_on_ca_rotation", [](const ReportClient& c) { return word(c.breaks_on_ca_rotation); }},
+    {"action", [](const ReportClient& c) { return word(c.action); }},
+    {"evidence", [](const ReportClient& c) { return joined(labels(c, false)); }},
+    {"evidence_possible", [](const ReportClient& c) { return joined(labels(c, true)); }},
+    {"error", [](const ReportClient& c) { return c.error; }},
+});
+
 }  // namespace
 
 std::string to_json(const Report& report) {
@@ -209,64 +250,13 @@ std::string to_json(const Report& report) {
 }
 
 std::string to_csv(const Report& report) {
-    std::string out = line({"upstream",
-                            "client_addr",
-                            "client_process",
-                            "usename",
-                            "datname",
-                            "application_name",
-                            "connections",
-                            "plain",
-                            "weak_tls",
-                            "bridged",
-                            "auth_failed",
-                            "auth_method",
-                            "version",
-                            "first_seen",
-                            "last_seen",
-                            "sslmode_min",
-                            "sslmode_max",
-                            "verifies",
-                            "weak",
-                            "changed",
-                            "falls_back",
-                            "breaks_on_force_ssl",
-                            "breaks_on_ca_rotation",
-                            "action",
-                            "evidence",
-                            "evidence_possible",
-                            "error"});
+    std::vector<std::string> cells;
+    for (const Column& column : columns) cells.emplace_back(column.name);
+    std::string out = line(cells);
     for (const ReportClient& client : report.clients) {
-        const ClientRow& row = client.row;
-        const auto number = [](std::uint64_t value) { return std::to_string(value); };
-        const auto word = [](std::string_view value) { return std::string(value); };
-        out += line({row.who.upstream,
-                     row.who.client_addr,
-                     row.who.client_exe,
-                     row.who.usename,
-                     row.who.datname,
-                     row.who.application_name,
-                     number(row.connections),
-                     number(row.plain),
-                     number(row.weak_tls),
-                     number(row.bridged),
-                     number(row.auth_failed),
-                     row.auth_method,
-                     row.version,
-                     time_text(row.first_seen),
-                     time_text(row.last_seen),
-                     word(protocol::to_string(client.sslmode.min)),
-                     word(protocol::to_string(client.sslmode.max)),
-                     word(protocol::to_string(client.verifies)),
-                     truth(client.weak),
-                     truth(client.changed),
-                     truth(client.falls_back),
-                     word(protocol::to_string(client.breaks_on_force_ssl)),
-                     word(protocol::to_string(client.breaks_on_ca_rotation)),
-                     word(to_string(client.action)),
-                     joined(labels(client, false)),
-                     joined(labels(client, true)),
-                     client.error});
+        cells.clear();
+        for (const Column& column : columns) cells.push_back(column.value(client));
+        out += line(cells);
     }
     return out;
 }

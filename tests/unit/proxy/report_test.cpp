@@ -52,10 +52,10 @@ ClientRow client(const std::string& name, std::vector<EvidenceRow> evidence, boo
     return row;
 }
 
-ReportClient weighed(std::vector<EvidenceRow> evidence, bool plain = false) {
+ReportClient evaluated(std::vector<EvidenceRow> evidence, bool plain = false) {
     ReportClient out;
     out.row = client("app", std::move(evidence), plain);
-    weigh(out);
+    evaluate(out);
     return out;
 }
 
@@ -244,7 +244,7 @@ TEST_CASE("what each client's evidence means for it") {
     };
     for (const Case& expected : cases) {
         INFO(expected.about);
-        const ReportClient got = weighed(expected.evidence, expected.plain);
+        const ReportClient got = evaluated(expected.evidence, expected.plain);
         CHECK(to_string(got.breaks_on_force_ssl) == to_string(expected.force_ssl));
         CHECK(to_string(got.breaks_on_ca_rotation) == to_string(expected.rotation));
         CHECK(got.weak == expected.weak);
@@ -257,7 +257,7 @@ TEST_CASE("a client that verifies and speaks an old TLS version is weak") {
     old.row = client(
         "old", {seen(Evidence::tls_startup), seen(Evidence::untrusted_refused), seen(Evidence::candidate_accepted)});
     old.row.weak_tls = 1;
-    weigh(old);
+    evaluate(old);
     CHECK(old.weak);
     CHECK(old.action == Action::upgrade_tls);
 }
@@ -265,14 +265,14 @@ TEST_CASE("a client that verifies and speaks an old TLS version is weak") {
 TEST_CASE("evidence that may be another client's proves nothing and changes no answer") {
     EvidenceRow perhaps = seen(Evidence::tls_refused);
     perhaps.possible = true;
-    const ReportClient with = weighed({seen(Evidence::tls_startup), perhaps});
-    const ReportClient without = weighed({seen(Evidence::tls_startup)});
+    const ReportClient with = evaluated({seen(Evidence::tls_startup), perhaps});
+    const ReportClient without = evaluated({seen(Evidence::tls_startup)});
     CHECK(with.sslmode == without.sslmode);
     CHECK(with.action == without.action);
 }
 
 TEST_CASE("evidence with a label of a newer version is shown and proves nothing") {
-    const ReportClient got = weighed({unreadable(start)});
+    const ReportClient got = evaluated({unreadable(start)});
     CHECK(got.sslmode == SslModeInterval{});
     Report report;
     report.clients.push_back(got);
@@ -286,10 +286,10 @@ TEST_CASE("evidence with a label of a newer version is shown and proves nothing"
 TEST_CASE("evidence with a label of a newer version makes no answer better") {
     const std::vector<EvidenceRow> good{seen(Evidence::tls_startup), seen(Evidence::untrusted_refused),
                                         seen(Evidence::candidate_accepted)};
-    CHECK(weighed(good).action == Action::none);
+    CHECK(evaluated(good).action == Action::none);
     const auto with = [](std::vector<EvidenceRow> rows, Timestamp when, bool plain = false) {
         rows.push_back(unreadable(when));
-        return weighed(std::move(rows), plain);
+        return evaluated(std::move(rows), plain);
     };
     // What is newer than it is not in doubt.
     CHECK(with(good, start - hour).action == Action::none);
@@ -319,7 +319,7 @@ TEST_CASE("evidence with a label of a newer version makes no answer better") {
     perhaps.possible = true;
     auto rows = good;
     rows.push_back(perhaps);
-    CHECK(weighed(rows).action == Action::none);
+    CHECK(evaluated(rows).action == Action::none);
 }
 
 TEST_CASE("inventories with the same client add up") {
@@ -399,7 +399,7 @@ TEST_CASE("a handshake that fits nobody proves nothing when a client of that add
         row.who.client_exe = exe;
         auto joined = join(inventory({row}, {handshake(seen(before), "", "")}));
         REQUIRE(joined.size() == 2);
-        weigh(joined[1]);
+        evaluate(joined[1]);
         return joined[1].sslmode;
     };
     CHECK(interval(Evidence::closed_after_no, Evidence::clear_startup_after_declined, "/bin/a") ==
@@ -414,7 +414,7 @@ TEST_CASE(
     const auto judged = [](Evidence refused, ClientRow in_clear, const std::string& exe = "/bin/a") {
         auto tls = with_exe(with_ja4(client("app", {seen(Evidence::tls_startup)}), "t13"), exe);
         auto joined = join(inventory({std::move(tls), std::move(in_clear)}, {handshake(seen(refused), exe)}));
-        weigh(joined.at(0));
+        evaluate(joined.at(0));
         return joined.at(0).sslmode;
     };
     constexpr SslModeInterval nothing{SslMode::allow, SslMode::verify_full};
@@ -474,7 +474,7 @@ TEST_CASE("since leaves out what was not seen since, and counts whole days") {
     CHECK(changed.row.connections == 2);
     CHECK(changed.row.plain == 0);
     CHECK(changed.row.weak_tls == 1);  // a cipher: it may have been on either day
-    weigh(changed);
+    evaluate(changed);
     CHECK(changed.sslmode.min == SslMode::verify_ca);
     CHECK_FALSE(restrict_to(changed, start + 4 * day));
 }
@@ -623,4 +623,13 @@ TEST_CASE("no line of the table is wider than 120 columns, whatever the names ar
     CHECK(table.find("…") != std::string::npos);
     for (int i = 0; i < action_count; ++i) CHECK(explain(static_cast<Action>(i)).size() <= 120 - 24);
     CHECK(table.find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("a mode is known by the inventory's word for it") {
+    CHECK(mode_of("plain") == Mode::clear);
+    for (const char* version : {"SSLv3", "TLSv1", "TLSv1.1"}) CHECK(mode_of(version) == Mode::old_tls);
+    CHECK(mode_of("TLSv1.2") == Mode::tls12);
+    CHECK(mode_of("TLSv1.3") == Mode::tls13);
+    CHECK(mode_of("TLSv1.4") == Mode::other);
+    CHECK(mode_of("") == Mode::other);
 }
