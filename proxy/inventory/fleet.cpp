@@ -73,7 +73,8 @@ std::string upsert(const std::string& table, const std::vector<Column>& columns)
 
 }  // namespace
 
-Fleet::Fleet(Settings settings) try : settings_(std::move(settings)), url_(settings_.url), pause_(interval) {
+Fleet::Fleet(Settings settings) try
+    : settings_(std::move(settings)), url_(settings_.url), retention_(settings_.retention), pause_(interval) {
     thread_ = std::thread([this] { loop(); });
 } catch (const PostgresError& error) {
     throw std::runtime_error(std::string("audit.inventory: ") + error.what());
@@ -216,9 +217,12 @@ void Fleet::send(Sqlite& file, const std::string& table, std::int64_t since) {
 
 /// Of every proxy: one that is no more forgets nothing itself.
 void Fleet::prune() {
-    if (settings_.retention.count() == 0 || Clock::now() < next_prune_) return;
+    const std::chrono::milliseconds retention = retention_;
+    if (retention == pruned_for_ && Clock::now() < next_prune_) return;
     next_prune_ = Clock::now() + prune_interval;
-    const Timestamp cutoff = to_timestamp(std::chrono::system_clock::now() - settings_.retention);
+    pruned_for_ = retention;
+    if (retention.count() == 0) return;
+    const Timestamp cutoff = to_timestamp(std::chrono::system_clock::now() - retention);
     for (const char* const table : {"clients", "evidence", "fingerprints", "handshakes", "upstream_certificates"}) {
         database_->exec("DELETE FROM pgairlock." + std::string(table) + " WHERE last_seen < $1::bigint",
                         {std::to_string(cutoff)});

@@ -3,6 +3,7 @@
 // is away nothing is lost and nothing is counted twice.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -21,9 +22,9 @@ class Fleet {
    public:
     struct Settings {
         std::string url;
-        std::string file;      ///< the inventory's
-        std::string instance;  ///< its name
-        std::chrono::milliseconds retention{0};
+        std::string file;                        ///< the inventory's
+        std::string instance;                    ///< its name
+        std::chrono::milliseconds retention{0};  ///< zero: nothing is forgotten
     };
 
     /// Throws std::runtime_error when the URL is none; a database that is away is no error.
@@ -34,6 +35,9 @@ class Fleet {
     /// Rows last seen at or after `since` have changed; 0: all may have, and some are gone. From
     /// any thread.
     void changed(std::int64_t since);
+
+    /// Another retention, from any thread: taken up with the next copy.
+    void retain_for(std::chrono::milliseconds retention) { retention_ = retention; }
 
    private:
     using Clock = std::chrono::steady_clock;
@@ -51,6 +55,7 @@ class Fleet {
 
     const Settings settings_;
     const PostgresUrl url_;
+    std::atomic<std::chrono::milliseconds> retention_;
 
     std::mutex mutex_;
     std::condition_variable wake_;
@@ -62,6 +67,7 @@ class Fleet {
     std::unique_ptr<Postgres> database_;
     std::chrono::seconds pause_;
     Clock::time_point next_prune_{};
+    std::chrono::milliseconds pruned_for_{-1};  // the retention that was last obeyed
     bool failing_ = false;
     bool told_ = false;  // that it works
     std::thread thread_;

@@ -40,6 +40,11 @@ Inventory::~Inventory() {
         spdlog::error("inventory: {} changes lost: {} could not be written until the end", changes_.rows, path_);
 }
 
+void Inventory::retain_for(std::chrono::milliseconds retention) {
+    retention_ = retention;
+    if (fleet_) fleet_->retain_for(retention);
+}
+
 void Inventory::share(std::unique_ptr<Fleet> fleet) { fleet_ = std::move(fleet); }
 
 void Inventory::absorb(const Event& event) {
@@ -162,7 +167,7 @@ std::vector<Event> Inventory::flush() {
         failed(error.what());
         return {};
     }
-    if (Clock::now() >= next_prune_) prune();
+    if (Clock::now() >= next_prune_ || retention_.load() != pruned_for_) prune();
     return news;
 }
 
@@ -198,12 +203,13 @@ void Inventory::failed(const char* why) {
 
 void Inventory::prune() {
     next_prune_ = Clock::now() + prune_interval;
-    if (retention_.count() == 0) return;
+    pruned_for_ = retention_;
+    if (pruned_for_.count() == 0) return;
     try {
         if (store_.refused() > refused_)
             spdlog::error("inventory: {} new rows were left out: it is full", store_.refused() - refused_);
         refused_ = store_.refused();
-        if (store_.prune(to_timestamp(std::chrono::system_clock::now() - retention_))) tell_fleet(0);
+        if (store_.prune(to_timestamp(std::chrono::system_clock::now() - pruned_for_))) tell_fleet(0);
     } catch (const SqliteError& error) {
         spdlog::error("inventory: cannot forget what is old in {}: {}", path_, error.what());
     }

@@ -3,6 +3,7 @@
 // costs does not depend on the disk. One thread's; belongs to the audit.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -25,6 +26,8 @@ class Inventory {
 
     /// From now on `fleet` is told of changes, and ended with this.
     void share(std::unique_ptr<Fleet> fleet);
+    /// Another retention, from any thread: taken up with the next flush().
+    void retain_for(std::chrono::milliseconds retention);
     /// What probing did before the start.
     void restore(Probes& probes) { store_.restore(probes); }
     const std::string& instance() const noexcept { return store_.instance(); }
@@ -32,7 +35,9 @@ class Inventory {
     /// Takes what the event says about clients, servers and probes. No I/O.
     void absorb(const Event& event);
     /// When flush() is to be called next; Clock::time_point::max(): there is nothing to store.
-    Clock::time_point due() const noexcept { return changes_.rows > 0 ? next_flush_ : Clock::time_point::max(); }
+    Clock::time_point due() const noexcept {
+        return changes_.rows > 0 || retention_.load() != pruned_for_ ? next_flush_ : Clock::time_point::max();
+    }
     /// Stores what was absorbed, and gives what is news for the audit. Never throws: what cannot be
     /// stored is kept, within limits, and tried again.
     std::vector<Event> flush();
@@ -51,7 +56,8 @@ class Inventory {
     void tell_fleet(Timestamp since);
 
     const std::string path_;
-    const std::chrono::milliseconds retention_;
+    std::atomic<std::chrono::milliseconds> retention_;
+    std::chrono::milliseconds pruned_for_{-1};  // the retention that was last obeyed
     InventoryStore store_;
     InventoryChanges changes_;
     std::uint64_t dropped_ = 0;  // rows that had no room in `changes_`

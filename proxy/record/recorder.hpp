@@ -2,6 +2,7 @@
 // member each: the counters, the audit file and the inventory. A new one is a member and a line.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <thread>
@@ -30,6 +31,10 @@ class Recorder {
     /// From any thread; never waits for I/O. When the queue is full the event is counted instead,
     /// and the count is itself logged and recorded as events_dropped once there is room.
     void record(Event event);
+    /// What the inventory has not seen for so long is forgotten; zero: never. From any thread.
+    void retain_for(std::chrono::milliseconds retention) {
+        if (inventory_) inventory_->retain_for(retention);
+    }
     /// Opens the audit file anew, after it was renamed (SIGUSR1).
     void reopen() { queue_.ask_reopen(); }
     /// Every event that was ever recorded, also those that were dropped.
