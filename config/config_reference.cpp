@@ -29,6 +29,8 @@ This listens on 127.0.0.1:6432, offers clients TLS with a certificate generated 
 - **Relative paths** start at the folder of the configuration file, `audit.file` at the state directory. `""` means not given.
 - **Errors**: an unknown key, a wrong type, an unreadable file or a contradiction is an error. All of them are printed at once, as
   `FILE:LINE:COLUMN: KEY: what would be right`, and the exit code is 2. Warnings have the same form and stop nothing.
+- **A change** of the file is taken up by a reload (SIGHUP, [commands.md](commands.md#reload)), but for keys that need a restart: a
+  reload warns of those for as long as they differ from what the process began with.
 - **Short forms**: `--listen`, `--upstream`, `--sslrootcert`, `--sslmode` and `--state-dir` stand for `listener.listen`,
   `upstream.NAME.hosts`, `sslrootcert`, `sslmode` and `runtime.state_dir` when there is no file. Paths then start at the current
   directory.
@@ -71,15 +73,20 @@ std::string type_of(config::Rule rule) {
     }
 }
 
+std::string_view in_words(config::TakesEffect takes_effect) {
+    return takes_effect == config::TakesEffect::at_restart ? "restart" : "reload";
+}
+
 template <class S>
 void print_section() {
     const config::Section<S>& section = config::section<S>();
     std::cout << "\n## `" << section.header << "`\n\n" << section.meaning << "\n\n";
-    std::cout << "| key | type | default | meaning |\n|---|---|---|---|\n";
+    std::cout << "| key | type | default | a change needs | meaning |\n|---|---|---|---|---|\n";
     for (const config::Key<S>& key : section.keys) {
         const std::string type = std::visit([&]<class T>(T S::*) { return type_of<T>(key.rule); }, key.target);
         const std::string value = key.default_value.empty() ? "required" : "`" + std::string{key.default_value} + "`";
-        std::cout << "| `" << key.name << "` | " << type << " | " << value << " | " << key.meaning << " |\n";
+        std::cout << "| `" << key.name << "` | " << type << " | " << value << " | " << in_words(key.takes_effect)
+                  << " | " << key.meaning << " |\n";
     }
 }
 

@@ -26,7 +26,8 @@ const Section<Runtime>& section() {
         "[runtime]",
         "The process as a whole.",
         {
-            {"threads", &Runtime::threads, "0", "Worker threads; 0: one per core."},
+            {"threads", &Runtime::threads, "0", "Worker threads; 0: one per core.", Rule::none,
+             TakesEffect::at_restart},
             {"max_connections", &Runtime::max_connections, "10000",
              "Client connections at a time; beyond it clients get FATAL 53300 `too_many_connections`.", Rule::positive},
             {"max_connections_per_address", &Runtime::max_connections_per_address, "0",
@@ -39,7 +40,7 @@ const Section<Runtime>& section() {
              "Folder for what pgairlock writes: generated certificates and audit files. Empty: `$STATE_DIRECTORY`, "
              "else "
              "`/var/lib/pgairlock` for root, else `$XDG_STATE_HOME/pgairlock`.",
-             Rule::path},
+             Rule::path, TakesEffect::at_restart},
         },
         {}};
     return it;
@@ -54,7 +55,8 @@ const Section<Listener>& section() {
             {"name", &Listener::name, R"("")",
              "Its name in logs and audit events. Empty: the upstream's name, or `listener-N` when that is taken."},
             {"listen", &Listener::listen, R"(["127.0.0.1:6432"])",
-             "IP addresses with a port, and `unix:/path`. A change needs a restart.", Rule::listen_address},
+             "IP addresses with a port, and `unix:/path`. One that goes away takes no new clients; its sessions go on.",
+             Rule::listen_address},
             {"upstream", &Listener::upstream, R"("")",
              "Name of the `[upstream.NAME]` that its connections go to. May be left out when there is exactly one."},
             {"allow", &Listener::allow, R"(["127.0.0.0/8", "::1/128"])",
@@ -215,15 +217,17 @@ const Section<Audit>& section() {
         "The record of who connected how.",
         {
             {"file", &Audit::file, R"("audit.jsonl")",
-             "JSON Lines; relative to the state directory, reopened on SIGUSR1. `-`: standard output. Empty: off."},
+             "JSON Lines; relative to the state directory, reopened on SIGUSR1. `-`: standard output. Empty: off.",
+             Rule::none, TakesEffect::at_restart},
             {"inventory", &Audit::inventory, R"("inventory.db")",
              "What is known about every client, kept over restarts: an SQLite file, relative to the state directory, "
              "or `postgresql://...` "
-             "for one that many proxies share. Empty: off."},
+             "for one that many proxies share. Empty: off.",
+             Rule::none, TakesEffect::at_restart},
             {"inventory_retention", &Audit::inventory_retention, R"("9600h")",
              "Clients, servers and days that were not seen for so long are forgotten; `0s`: never."},
             {"process_owner", &Audit::process_owner, "true",
-             "Find out process, executable and user of clients on this host."},
+             "Find out process, executable and user of clients on this host.", Rule::none, TakesEffect::at_restart},
         },
         {"probe"}};
     return it;

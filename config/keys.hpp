@@ -1,6 +1,6 @@
-// Every configuration key, once: its name, where its value goes, its default and its meaning.
-// Reading a file, error messages and docs/config.md all come from these tables; adding a key is
-// adding a row.
+// Every configuration key, once: its name, where its value goes, its default, its meaning, and
+// whether a reload takes up a change. Reading a file, error messages, a reload's warnings and
+// docs/config.md all come from these tables; adding a key is adding a row.
 #pragma once
 
 #include <span>
@@ -36,6 +36,9 @@ enum class Rule {
     tcp_timer,       // whole seconds that the kernel takes, or 0
 };
 
+/// When a changed value takes effect.
+enum class TakesEffect { on_reload, at_restart };
+
 template <class S>
 struct Key {
     std::string_view name;
@@ -43,6 +46,7 @@ struct Key {
     std::string_view default_value;  ///< as TOML; empty: the key is required
     std::string_view meaning;        ///< a sentence of Markdown
     Rule rule = Rule::none;
+    TakesEffect takes_effect = TakesEffect::on_reload;
 };
 
 /// One table of the file and the struct it fills.

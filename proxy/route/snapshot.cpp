@@ -4,6 +4,7 @@
 #include <map>
 
 #include "config/file.hpp"
+#include "config/inspect.hpp"
 #include "tls/authority.hpp"
 #include "tls/scram_crypto.hpp"
 
@@ -97,32 +98,10 @@ LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir
 }
 
 std::vector<std::string> files_of(const Snapshot& snapshot) {
-    std::vector<std::string> files;
-    const auto add = [&](const config::File& file) {
-        if (file && file.path != "system") files.push_back(file.path);
-    };
-    for (const auto& route : snapshot.listeners) {
-        const config::Listener& listener = route->settings;
-        add(listener.tls.cert_file);
-        add(listener.tls.key_file);
-        add(listener.tls.ca_file);
-        for (const config::Certificate& certificate : listener.tls.certificate) {
-            add(certificate.cert_file);
-            add(certificate.key_file);
-        }
-    }
-    for (const config::Upstream& upstream : snapshot.config.upstreams) {
-        for (const config::File& file : upstream.sslrootcert) add(file);
-        for (const config::File& file : upstream.sslrootcert_candidate) add(file);
-        add(upstream.sslcert);
-        add(upstream.sslkey);
-    }
-    add(snapshot.config.auth.users_file);
-    add(snapshot.config.audit.probe.candidate_cert_file);
-    add(snapshot.config.audit.probe.candidate_key_file);
-    std::sort(files.begin(), files.end());
-    files.erase(std::unique(files.begin(), files.end()), files.end());
-    return files;
+    // The listeners as they were loaded: with the paths of generated certificates.
+    config::Config loaded = snapshot.config;
+    for (std::size_t i = 0; i < snapshot.listeners.size(); ++i) loaded.listeners[i] = snapshot.listeners[i]->settings;
+    return config::files_of(loaded);
 }
 
 std::string target_text(const ListenerRoute& route) {
