@@ -113,9 +113,10 @@ Listener::Listener(asio::io_context& io, BoundSocket bound)
 
 Listener::~Listener() { stop(); }
 
-void Listener::start(OnAccept on_accept) {
+void Listener::serve(OnAccept on_accept) {
+    const bool first = !on_accept_;
     on_accept_ = std::move(on_accept);
-    asio::co_spawn(socket_.get_executor(), accept_loop(), asio::detached);
+    if (first) asio::co_spawn(socket_.get_executor(), accept_loop(shared_from_this()), asio::detached);
 }
 
 void Listener::stop() {
@@ -127,13 +128,14 @@ void Listener::stop() {
     if (!bound_.unix_path.empty()) ::unlink(bound_.unix_path.c_str());
 }
 
-tls::Awaitable<> Listener::accept_loop() {
-    while (!stopped_) {
-        const auto [error] = co_await socket_.async_wait(tls::Socket::wait_read, tls::returning);
-        if (error || stopped_) co_return;
-        if (accept_all()) continue;
-        backoff_.expires_after(accept_backoff);
-        co_await backoff_.async_wait(tls::returning);
+/// `self`: a reload may stop a listener and forget it while this still waits.
+tls::Awaitable<> Listener::accept_loop(std::shared_ptr<Listener> self) {
+    while (!self->stopped_) {
+        const auto [error] = co_await self->socket_.async_wait(tls::Socket::wait_read, tls::returning);
+        if (error || self->stopped_) co_return;
+        if (self->accept_all()) continue;
+        self->backoff_.expires_after(accept_backoff);
+        co_await self->backoff_.async_wait(tls::returning);
     }
 }
 

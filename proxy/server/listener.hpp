@@ -1,4 +1,4 @@
-// A bound address: accepts connections, decides whom to refuse, and hands each one over.
+// Accepts on one bound socket and hands each connection on.
 #pragma once
 
 #include <array>
@@ -16,7 +16,7 @@ namespace proxy {
 struct BoundSocket {
     int fd = -1;
     std::string address;    ///< as bound: the port is the real one
-    std::string unix_path;  ///< to be removed at the end; empty: TCP, or the path is not ours
+    std::string unix_path;  ///< ours to remove when it is closed; empty: TCP, or somebody else made it
 };
 
 /// Throws std::runtime_error naming the address and the reason.
@@ -30,7 +30,7 @@ struct Peer {
     std::array<std::uint8_t, 16> bytes{};  ///< v4 addresses v4-mapped
 };
 
-class Listener {
+class Listener : public std::enable_shared_from_this<Listener> {
    public:
     using OnAccept = std::function<void(int fd, const Peer& peer)>;
 
@@ -38,12 +38,13 @@ class Listener {
     ~Listener();
 
     const std::string& address() const noexcept { return bound_.address; }
-    void start(OnAccept on_accept);
+    /// From now on connections go to `on_accept`; again: to another one.
+    void serve(OnAccept on_accept);
     /// No more connections; those in the kernel's queue are reset by the close.
     void stop();
 
    private:
-    tls::Awaitable<> accept_loop();
+    static tls::Awaitable<> accept_loop(std::shared_ptr<Listener> self);
     bool accept_all();
 
     BoundSocket bound_;

@@ -45,6 +45,14 @@ spdlog::sink_ptr make_sink(const config::Log& settings) {
     return sink;
 }
 
+spdlog::sink_ptr open_sink(const config::Log& settings) {
+    try {
+        return make_sink(settings);
+    } catch (const spdlog::spdlog_ex& error) {
+        throw std::runtime_error("cannot open log file " + settings.file + ": " + error.what());
+    }
+}
+
 spdlog::level::level_enum level_of(config::LogLevel level) {
     switch (level) {
         case config::LogLevel::trace: return spdlog::level::trace;
@@ -61,19 +69,19 @@ spdlog::level::level_enum level_of(config::LogLevel level) {
 void set_up_log(const config::Log& settings) {
     current = settings;
     outlet = std::make_shared<spdlog::sinks::dist_sink_mt>();
-    try {
-        outlet->add_sink(make_sink(settings));
-    } catch (const spdlog::spdlog_ex& error) {
-        throw std::runtime_error("cannot open log file " + settings.file + ": " + error.what());
-    }
+    outlet->add_sink(open_sink(settings));
     // The formatter is the inner sink's: set_formatter on the outer would replace it.
     spdlog::set_default_logger(std::make_shared<spdlog::logger>("pgairlock", outlet));
     spdlog::default_logger()->flush_on(spdlog::level::info);
     spdlog::flush_every(std::chrono::seconds(1));
-    set_log_level(settings.level);
+    spdlog::set_level(level_of(settings.level));
 }
 
-void set_log_level(config::LogLevel level) { spdlog::set_level(level_of(level)); }
+void change_log(const config::Log& settings) {
+    if (settings.file != current.file || settings.format != current.format) outlet->set_sinks({open_sink(settings)});
+    spdlog::set_level(level_of(settings.level));
+    current = settings;
+}
 
 void reopen_log() {
     if (current.file.empty()) return;

@@ -1,15 +1,13 @@
-// The running proxy: listeners, workers, signals, reload, drain.
+// The running proxy from start to end: what is made, what signals do, and the drain.
 #pragma once
 
-#include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
-#include "config/load.hpp"
-#include "proxy/server/listener.hpp"
+#include "proxy/server/admission.hpp"
+#include "proxy/server/listening_sockets.hpp"
+#include "proxy/server/reload.hpp"
 #include "proxy/server/worker.hpp"
 
 namespace proxy {
@@ -18,9 +16,6 @@ namespace proxy {
 /// called before any thread is made: each one inherits this, and a signal that comes while the
 /// program starts or ends waits instead of killing it.
 void block_signals();
-
-/// How a configuration is obtained again on reload.
-using ConfigSource = std::function<config::Loaded()>;
 
 class Server {
    public:
@@ -31,24 +26,13 @@ class Server {
     void run();
 
    private:
-    struct Bound {
-        std::size_t listener = 0;  // index into the snapshot's listeners
-        std::unique_ptr<Listener> socket;
-    };
-
-    void bind_all();
-    void accept(std::size_t listener, int fd, const Peer& peer);
-    std::optional<Refusal> admission(const ListenerRoute& route, const Peer& peer);
-    void release(const std::string& address, bool refused);
+    void announce(const ListeningSockets::Prepared& opened);
+    void accept(const std::shared_ptr<const ListenerRoute>& route, int fd, const Peer& peer);
     void report_unheard(const ListenerRoute& route, const Peer& peer);
     std::string next_session();
 
     tls::Awaitable<> handle_signals();
-    tls::Awaitable<> watch_files();
-    void reload(const std::function<void()>& how);
-    void reload_from_source();
-    void swap_in(config::Config config, const std::string& why);
-    void report_reload_failure(const std::vector<config::Diagnostic>& errors);
+    void take(std::shared_ptr<const Snapshot> next);
     void prewarm();
     void begin_drain();
     tls::Awaitable<> wait_until_drained();
@@ -57,8 +41,8 @@ class Server {
 
     asio::io_context io_{1};
     std::shared_ptr<const Snapshot> snapshot_;
+    const config::Config began_with_;  // what keys that only a restart takes up go by
     const std::string state_dir_;
-    const ConfigSource source_;
 
     Probes probes_;
     Recorder recorder_;
@@ -69,17 +53,13 @@ class Server {
     Resolver resolver_;
     Offload key_derivations_;
     Services services_;
+    Admission admission_;
     std::vector<std::unique_ptr<Worker>> workers_;
-    std::vector<Bound> bound_;
+    ListeningSockets sockets_;
+    Reload reload_;
 
     const std::string session_prefix_;
     std::uint64_t next_session_ = 1;
-    std::atomic<unsigned> connections_{0};  // those served
-    std::atomic<unsigned> refusals_{0};     // those being told that they are not
-    std::mutex per_address_mutex_;
-    std::map<std::string, unsigned> per_address_;
-
-    tls::Timer watch_timer_;
     tls::Timer drain_timer_;
     asio::basic_signal_set<tls::Executor> signals_;
 };

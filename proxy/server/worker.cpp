@@ -22,43 +22,46 @@ Worker::~Worker() {
     thread_.join();
 }
 
-void Worker::run_session(int fd, int family, Accepted accepted, std::function<void()> on_end) {
+void Worker::run_session(int fd, int family, Accepted accepted, Admission::Place place) {
     load_.fetch_add(1, std::memory_order_relaxed);
-    asio::post(io_, [this, fd, family, accepted = std::move(accepted), on_end = std::move(on_end)]() mutable {
+    asio::post(io_, [this, fd, family, accepted = std::move(accepted), place = std::move(place)]() mutable {
         tls::Socket socket(io_.get_executor());
         boost::system::error_code error;
         socket.assign(asio::generic::stream_protocol(family, 0), fd, error);
         if (error) {
             spdlog::error("cannot take over a connection: {}", error.message());
             ::close(fd);
-            return release(on_end);
+            return release(place);
         }
         auto session = std::make_unique<Session>(services_, prewarm_, std::move(accepted), std::move(socket));
-        asio::co_spawn(io_.get_executor(), drive(std::move(session), std::move(on_end)), asio::detached);
+        asio::co_spawn(io_.get_executor(), drive(std::move(session), std::move(place)), asio::detached);
     });
 }
 
-tls::Awaitable<> Worker::drive(std::unique_ptr<Session> session, std::function<void()> on_end) {
+tls::Awaitable<> Worker::drive(std::unique_ptr<Session> session, Admission::Place place) {
     Session* const key = session.get();
-    sessions_[key] = nullptr;
+    Running& running = sessions_[key];  // stays where it is, whatever else the map takes
+    running.place = std::move(place);
     const bool established = co_await session->log_in();
     if (established) {
-        sessions_[key] = std::move(session);
-        key->relay([this, key, on_end = std::move(on_end)] {
-            release(on_end);
-            key->report_disconnected();  // whoever reads that a client has gone finds its place free
+        running.session = std::move(session);
+        key->relay([this, key] {
+            // The place first, `disconnected` second: whoever reads that a client has gone may
+            // connect at once without meeting max_connections.
+            release(sessions_.at(key).place);
+            key->report_disconnected();
             sessions_.erase(key);
         });
         co_return;
     }
     session.reset();
+    release(running.place);
     sessions_.erase(key);
-    release(on_end);
 }
 
-void Worker::release(const std::function<void()>& on_end) {
+void Worker::release(Admission::Place& place) {
     load_.fetch_sub(1, std::memory_order_relaxed);
-    on_end();
+    place.free();
 }
 
 void Worker::prewarm(std::vector<std::shared_ptr<const UpstreamRoute>> upstreams) {
@@ -67,7 +70,7 @@ void Worker::prewarm(std::vector<std::shared_ptr<const UpstreamRoute>> upstreams
 
 void Worker::abort_all(Reason reason) {
     asio::post(io_, [this, reason] {
-        for (const auto& [session, owner] : sessions_) session->abort(reason);
+        for (const auto& [session, running] : sessions_) session->abort(reason);
     });
 }
 

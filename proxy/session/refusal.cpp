@@ -44,7 +44,6 @@ Advice advice(Reason reason) {
                     "Copy rolpassword from the server's pg_authid, or write the password itself into users_file."};
         case Reason::address_not_allowed:
             return {{}, "Add the address to listener.allow in pgairlock's configuration."};
-        case Reason::failed: return {{}, "Its log says why."};
         case Reason::shutting_down: return {{}, "Connect again: another instance or the next one will answer."};
         case Reason::failed: return {{}, "Its log says why."};
         case Reason::login_timeout: return {"The login did not reach ReadyForQuery within client_login_timeout.", {}};

@@ -1,8 +1,12 @@
 """Reloading: certificates, keys, CA files and configuration are swapped whole or not at all; sessions never notice."""
 
+import contextlib
+import json
 import os
 import shutil
 import signal
+import socket
+import sqlite3
 
 import pytest
 
@@ -205,12 +209,176 @@ def test_a_broken_configuration_changes_nothing(run_proxy, client, pki, cluster)
     client(proxy).login()
 
 
-def test_a_changed_listen_address_needs_a_restart_and_says_so(run_proxy, client, pki, cluster):
-    proxy = run_proxy(configuration(pki, [cluster.host], listener={"listen": ["127.0.0.1:0"]}))
-    proxy.write_config(configuration(pki, [cluster.host], listener={"listen": ["127.0.0.3:0"]}))
+def reload(proxy, config, event="reloaded") -> None:
+    """SIGHUP, and its end."""
+    count = sum(one["event"] == event for one in proxy.all_events())
+    proxy.write_config(config)
     proxy.signal(signal.SIGHUP)
-    proxy.wait_for_log("restart")
+    proxy.events(event, count + 1)
+
+
+def refused(address) -> bool:
+    try:
+        socket.create_connection(address, 5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_listener_that_is_added_serves_and_one_that_is_removed_keeps_its_sessions(run_proxy, client, pki, cluster):
+    config = configuration(pki, [cluster.host])
+    proxy = run_proxy(config)
+    first = proxy.address
+    session = client(first)
+    session.login()
+    added = {**config["listener"][0], "name": "added"}
+    reload(proxy, {**config, "listener": [config["listener"][0], added]})
+    proxy.wait_until_listening(2)
+    client(proxy.addresses[1]).login()
+    client(first).login()
+    reload(proxy, {**config, "listener": [{**added, "listen": ["127.0.0.2:0"]}]})
+    proxy.wait_until_listening(3)
+    client(proxy.addresses[2]).login()
+    assert refused(first) and refused(proxy.addresses[1])
+    assert session.query("SELECT 1") == [[b"1"]]
+    assert [event["listener"] for event in proxy.events("connected", 4)] == ["legacy", "added", "legacy", "added"]
+
+
+def test_a_listen_address_is_moved_by_a_reload(run_proxy, client, pki, cluster, directory):
+    def config(path):
+        return configuration(pki, [cluster.host], listener={"listen": [f"unix:{directory}/{path}"]})
+
+    proxy = run_proxy(config(".s.PGSQL.1"))
+    session = client(proxy)
+    session.login()
+    reload(proxy, config(".s.PGSQL.2"))
+    proxy.wait_until_listening(2)
+    client(proxy.addresses[1]).login()
+    assert not (directory / ".s.PGSQL.1").exists()
+    proxy.wait_for_log("no longer listening on unix:")
+    assert session.query("SELECT 1") == [[b"1"]]
+
+
+def test_a_listen_address_that_cannot_be_bound_changes_nothing(run_proxy, client, pki, cluster):
+    proxy = run_proxy(configuration(pki, [cluster.host]))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "127.0.0.1:%d" % taken.getsockname()[1]
+        config = configuration(pki, ["127.0.0.1:1"], listener={"listen": ["127.0.0.2:0", address]})
+        reload(proxy, config, "reload_failed")
+    proxy.wait_for_log(f"reload failed.*cannot listen on {address}")
     client(proxy).login()
+
+
+def test_a_listener_that_changes_its_name_keeps_its_socket(run_proxy, client, pki, cluster):
+    proxy = run_proxy(configuration(pki, [cluster.host]))
+    reload(proxy, configuration(pki, [cluster.host], listener={"name": "renamed"}))
+    client(proxy).login()
+    assert proxy.event("connected")["listener"] == "renamed"
+    assert len(proxy.addresses) == 1
+
+
+RESTART = "needs a restart; the rest was reloaded"
+
+
+def test_what_needs_a_restart_is_told_for_as_long_as_it_differs_from_what_runs(run_proxy, pki, cluster):
+    began = configuration(pki, [cluster.host], runtime={"threads": 1})
+    changed = configuration(pki, [cluster.host], runtime={"threads": 2})
+    proxy = run_proxy(began)
+    reload(proxy, changed)
+    assert proxy.log().count(f"runtime.threads has changed: that {RESTART}") == 1
+    reload(proxy, changed)
+    assert proxy.log().count(RESTART) == 2
+    reload(proxy, began)
+    assert proxy.log().count(RESTART) == 2
+
+
+def test_limits_and_timeouts_are_taken_up_by_a_reload(run_proxy, client, pki, cluster):
+    proxy = run_proxy(configuration(pki, [cluster.host]))
+    session = client(proxy)
+    session.login()
+    reload(proxy, configuration(pki, [cluster.host], runtime={"max_connections": 1}))
+    with pytest.raises(ErrorResponse) as error:
+        client(proxy).login()
+    assert error.value.sqlstate == "53300"
+    assert RESTART not in proxy.log()
+
+
+def test_the_log_moves_with_a_reload(run_proxy, pki, cluster, directory):
+    proxy = run_proxy(configuration(pki, [cluster.host]))
+    file = directory / "moved.log"
+    reload(proxy, configuration(pki, [cluster.host], log={"file": str(file), "format": "json", "level": "debug"}))
+    until(lambda: "reloaded: SIGHUP" in file.read_text())
+    assert all(json.loads(line) for line in file.read_text().splitlines())
+    assert "reloaded: SIGHUP" not in proxy.log()
+    # What cannot be opened leaves it where it is.
+    reload(proxy, configuration(pki, [cluster.host], log={"file": f"{file}/is-no-folder"}), "reload_failed")
+    until(lambda: "cannot open log file" in file.read_text())
+
+
+def test_the_retention_of_the_inventory_is_taken_up_by_a_reload(run_proxy, client, pki, cluster):
+    def clients():
+        with contextlib.closing(sqlite3.connect(proxy.state_dir / "inventory.db", timeout=5)) as inventory:
+            return [name for (name,) in inventory.execute("SELECT usename FROM clients")]
+
+    proxy = run_proxy(configuration(pki, [cluster.host]))
+    client(proxy).login()
+    until(clients)
+    with contextlib.closing(sqlite3.connect(proxy.state_dir / "inventory.db", timeout=5)) as inventory, inventory:
+        inventory.execute("UPDATE clients SET last_seen = last_seen - 100 * 86400 * 1000000")
+    reload(proxy, configuration(pki, [cluster.host], audit={"inventory_retention": "2000h"}))
+    until(lambda: not clients(), timeout=15)
+
+
+# --- what hangs
+
+
+def make_fifo_of(path) -> None:
+    """Whoever opens it to read waits for a writer."""
+    os.rename(path, f"{path}.away")
+    os.mkfifo(path, 0o600)
+
+
+def test_a_ca_file_that_becomes_a_fifo_is_refused(start, client, pki, directory):
+    bundle = directory / "bundle.pem"
+    shutil.copy(pki.new.cert, bundle)
+    proxy = start(upstream={"sslrootcert": [str(bundle)]})
+    make_fifo_of(bundle)
+    proxy.signal(signal.SIGHUP)
+    proxy.wait_for_log("reload failed.*is not a regular file")
+    client(proxy).login()
+
+
+def test_a_reload_that_hangs_holds_up_neither_clients_nor_the_end(run_proxy, client, pki, cluster):
+    proxy = run_proxy(configuration(pki, [cluster.host]))
+    make_fifo_of(proxy.config_file)
+    proxy.signal(signal.SIGHUP)
+    proxy.signal(signal.SIGHUP)
+    proxy.wait_for_log("SIGHUP while a reload is going on")
+    for _ in range(3):
+        raw = client(proxy)
+        raw.login()
+        raw.close()
+    proxy.signal(signal.SIGTERM)
+    proxy.expect_exit(0)
+    assert not [event for event in proxy.all_events() if event["event"].startswith("reload")]
+
+
+def test_sighup_during_a_reload_means_one_more_afterwards(run_proxy, client, pki, cluster):
+    proxy = run_proxy(configuration(pki, [cluster.host]))
+    text = proxy.config_file.read_text()
+    make_fifo_of(proxy.config_file)
+    proxy.signal(signal.SIGHUP)
+    with open(proxy.config_file, "w") as fifo:  # opened once it is being read
+        for count in range(3):
+            proxy.signal(signal.SIGHUP)
+            until(lambda: proxy.log().count("SIGHUP while a reload is going on") == count + 1)
+        os.unlink(proxy.config_file)
+        proxy.config_file.write_text(text)
+        fifo.write(text)
+    proxy.events("reloaded", 2)
+    proxy.signal(signal.SIGTERM)
+    proxy.expect_exit(0)
+    assert len(proxy.events("reloaded", 2)) == 2
 
 
 def test_live_tls_sessions_survive_many_reloads(start, client, pki, files):

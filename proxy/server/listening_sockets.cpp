@@ -1,0 +1,89 @@
+#include "proxy/server/listening_sockets.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "proxy/upstream/resolver.hpp"
+
+namespace proxy {
+
+ListeningSockets::ListeningSockets(asio::io_context& io, OnAccept on_accept, const std::vector<int>& inherited)
+    : io_(io), on_accept_(std::move(on_accept)) {
+    for (const int fd : inherited) {
+        sockaddr_storage storage{};
+        socklen_t size = sizeof storage;
+        ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size);
+        inherited_[to_string(asio::generic::stream_protocol::endpoint(&storage, size))] = fd;
+    }
+}
+
+ListeningSockets::~ListeningSockets() { stop(); }
+
+ListeningSockets::Prepared ListeningSockets::prepare(const Snapshot& snapshot) {
+    Prepared left = open_;
+    Prepared prepared;
+    for (const std::shared_ptr<const ListenerRoute>& route : snapshot.listeners) {
+        for (const config::Address& address : route->settings.listen) {
+            auto open = std::make_shared<Open>(Open{config::to_string(address), route, nullptr});
+            const auto same = std::find_if(left.begin(), left.end(), [&](const std::shared_ptr<Open>& other) {
+                return other->configured == open->configured;
+            });
+            if (same != left.end()) {
+                open->socket = (*same)->socket;
+                left.erase(same);  // several may be configured alike: port 0
+            } else {
+                open->socket = std::make_shared<Listener>(io_, inherit_or_bind(address));
+            }
+            prepared.push_back(std::move(open));
+        }
+    }
+    return prepared;
+}
+
+ListeningSockets::Prepared ListeningSockets::use(Prepared prepared) {
+    const Prepared before = std::exchange(open_, std::move(prepared));
+    const auto is_in = [](const Prepared& list, const std::shared_ptr<Open>& open) {
+        return std::any_of(list.begin(), list.end(),
+                           [&](const std::shared_ptr<Open>& other) { return other->socket == open->socket; });
+    };
+    Prepared opened;
+    for (const std::shared_ptr<Open>& open : open_) {
+        // Those that stay as well: their route is the new snapshot's.
+        open->socket->serve([this, open = open.get()](int fd, const Peer& peer) { on_accept_(open->route, fd, peer); });
+        if (!is_in(before, open)) opened.push_back(open);
+    }
+    for (const std::shared_ptr<Open>& open : before) {
+        if (is_in(open_, open)) continue;
+        open->socket->stop();
+        spdlog::info("no longer listening on {}: its sessions go on", open->socket->address());
+    }
+    close_what_is_not_named();
+    return opened;
+}
+
+void ListeningSockets::stop() {
+    for (const std::shared_ptr<Open>& open : open_) open->socket->stop();
+    open_.clear();
+}
+
+BoundSocket ListeningSockets::inherit_or_bind(const config::Address& address) {
+    const auto found = inherited_.find(config::to_string(address));
+    if (found == inherited_.end()) return bind_listener(address);
+    // A path that somebody else made is not ours to remove.
+    BoundSocket socket{.fd = found->second, .address = found->first, .unix_path = {}};
+    inherited_.erase(found);
+    return socket;
+}
+
+void ListeningSockets::close_what_is_not_named() {
+    for (const auto& [address, fd] : inherited_) {
+        spdlog::warn("socket activation passed {}, which no listener names: closed", address);
+        ::close(fd);
+    }
+    inherited_.clear();
+}
+
+}  // namespace proxy

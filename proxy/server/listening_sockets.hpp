@@ -1,0 +1,52 @@
+// The addresses that clients connect to: bound, or inherited from systemd. A reload adds, removes
+// and moves them; a socket whose address stays is not touched, whatever else its listener changes.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/route/snapshot.hpp"
+#include "proxy/server/listener.hpp"
+
+namespace proxy {
+
+class ListeningSockets {
+   public:
+    using OnAccept = std::function<void(const std::shared_ptr<const ListenerRoute>& route, int fd, const Peer& peer)>;
+
+    /// One address as configured, and whose it is.
+    struct Open {
+        std::string configured;  ///< "127.0.0.1:0" where the kernel chose the port
+        std::shared_ptr<const ListenerRoute> route;
+        std::shared_ptr<Listener> socket;
+    };
+    /// The sockets of a snapshot, before they are used.
+    using Prepared = std::vector<std::shared_ptr<Open>>;
+
+    /// `inherited`: descriptors that are listening already; each serves the address it is bound to.
+    ListeningSockets(asio::io_context& io, OnAccept on_accept, const std::vector<int>& inherited);
+    ~ListeningSockets();
+
+    /// Binds what `snapshot` names and is not open yet. Throws std::runtime_error naming the
+    /// address and the reason; then, or when the result is dropped, all is as before.
+    Prepared prepare(const Snapshot& snapshot);
+    /// From now on clients are taken on these and on no others. Connections that were accepted
+    /// before are not touched. Returns those that are new.
+    Prepared use(Prepared prepared);
+    /// No more connections.
+    void stop();
+
+   private:
+    BoundSocket inherit_or_bind(const config::Address& address);
+    void close_what_is_not_named();
+
+    asio::io_context& io_;
+    const OnAccept on_accept_;
+    std::map<std::string, int> inherited_;  // by address: those that no listener has taken
+    Prepared open_;
+};
+
+}  // namespace proxy
