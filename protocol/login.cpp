@@ -28,7 +28,7 @@ void Login::from_server(const Message& message, LoginOutput& out) {
         case 'E':
             server_error_ = parse_error_response(message.body);
             pass(message, out.to_client);
-            next_ = Next::refused;
+            next_ = Next::denied;
             return;
         case 'K': key_ = parse_backend_key_data(message.body); return pass(message, out.to_client);
         case 'Z':

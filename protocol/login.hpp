@@ -64,7 +64,7 @@ class Login {
         read_client,  // from_client() with its next message
         derive_key,   // take_derivation(), then derived() with the salted password
         established,  // done: ReadyForQuery has been passed on
-        refused,      // done: the server's ErrorResponse has been passed on
+        denied,       // done: the server's ErrorResponse has been passed on
         failed,       // done: fault(); nothing of the offending message was passed on
     };
 
@@ -94,7 +94,7 @@ class Login {
     /// No message but an ErrorResponse came: the login may be tried again another way (sslmode
     /// allow, prefer). The server has said something.
     bool answered() const noexcept { return server_messages_ > 0; }
-    bool refused_at_once() const noexcept { return next_ == Next::refused && server_messages_ == 1; }
+    bool denied_at_once() const noexcept { return next_ == Next::denied && server_messages_ == 1; }
     const std::optional<BackendKeyData>& key() const noexcept { return key_; }
     const ErrorResponse& server_error() const noexcept { return server_error_; }
 

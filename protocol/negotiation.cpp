@@ -14,7 +14,7 @@ void Negotiation::peeked(std::uint8_t first_byte) noexcept {
     client_hello_seen_ = true;
     // After our 'N' a ClientHello is no direct TLS: some drivers ignore the answer and go on
     // (postgres.js).
-    if (!policy_.direct_tls || !policy_.tls || ssl_requested_) return refuse(Fault::tls_not_offered);
+    if (!policy_.direct_tls || !policy_.tls || ssl_requested_) return reject(Fault::tls_not_offered);
     direct_ = true;
     next_ = Next::start_tls;
 }
@@ -22,7 +22,7 @@ void Negotiation::peeked(std::uint8_t first_byte) noexcept {
 void Negotiation::feed(Bytes bytes) {
     packet_.insert(packet_.end(), bytes.begin(), bytes.end());
     const auto size = opening_packet_size(packet_);
-    if (!size) return refuse(Fault::startup_length);
+    if (!size) return reject(Fault::startup_length);
     if (packet_.size() == *size) return take_packet();
     wanted_ = *size - packet_.size();
 }
@@ -56,7 +56,7 @@ void Negotiation::expect_packet() noexcept {
 
 void Negotiation::take_packet() {
     OpeningPacket packet = parse_opening(packet_);
-    if (const auto* fault = std::get_if<Fault>(&packet)) return refuse(*fault);
+    if (const auto* fault = std::get_if<Fault>(&packet)) return reject(*fault);
     if (auto* cancel = std::get_if<CancelRequest>(&packet)) {
         cancel_ = std::move(*cancel);
         next_ = Next::cancel;
@@ -64,22 +64,22 @@ void Negotiation::take_packet() {
     }
     if (auto* startup = std::get_if<StartupMessage>(&packet)) {
         startup_ = std::move(*startup);
-        if (policy_.tls_required && !encrypted_) return refuse(Fault::tls_required);
+        if (policy_.tls_required && !encrypted_) return reject(Fault::tls_required);
         next_ = Next::started;
         return;
     }
     // An encryption request: once each, and never inside TLS (CVE-2026-6479 was unbounded recursion
     // here).
-    if (encrypted_) return refuse(Fault::unsupported_protocol);
+    if (encrypted_) return reject(Fault::unsupported_protocol);
     bool& seen = std::holds_alternative<SSLRequest>(packet) ? ssl_requested_ : gssenc_requested_;
-    if (seen) return refuse(Fault::repeated_request);
+    if (seen) return reject(Fault::repeated_request);
     seen = true;
     next_ = std::holds_alternative<SSLRequest>(packet) && policy_.tls ? Next::answer_yes : Next::answer_no;
 }
 
-void Negotiation::refuse(Fault fault) noexcept {
+void Negotiation::reject(Fault fault) noexcept {
     fault_ = fault;
-    next_ = Next::refuse;
+    next_ = Next::reject;
 }
 
 }  // namespace protocol

@@ -17,7 +17,7 @@ namespace protocol {
 struct NegotiationPolicy {
     bool tls = true;            ///< answer SSLRequest with 'S'
     bool direct_tls = true;     ///< take a ClientHello as the first bytes (PostgreSQL 17 "sslnegotiation=direct")
-    bool tls_required = false;  ///< refuse a StartupMessage in clear, never a CancelRequest
+    bool tls_required = false;  ///< reject a StartupMessage in clear, never a CancelRequest
 };
 
 class Negotiation {
@@ -32,7 +32,7 @@ class Negotiation {
         start_tls,   // do the handshake; direct(): the client must offer ALPN postgresql. Then tls_started()
         started,     // done: startup() and packet()
         cancel,      // done: cancel_request()
-        refuse,  // done: fault(). When client_hello_seen(), the client speaks TLS: answer with an alert, else with an
+        reject,  // done: fault(). When client_hello_seen(), the client speaks TLS: answer with an alert, else with an
                  // ErrorResponse
     };
 
@@ -41,7 +41,7 @@ class Negotiation {
     void peeked(std::uint8_t first_byte) noexcept;
     std::size_t wanted() const noexcept { return wanted_; }
     void feed(Bytes bytes);
-    void surplus() noexcept { refuse(Fault::unencrypted_after_request); }
+    void surplus() noexcept { reject(Fault::unencrypted_after_request); }
     void answered() noexcept;
     void tls_started() noexcept;
 
@@ -67,7 +67,7 @@ class Negotiation {
    private:
     void expect_packet() noexcept;
     void take_packet();
-    void refuse(Fault fault) noexcept;
+    void reject(Fault fault) noexcept;
 
     NegotiationPolicy policy_;
     Next next_ = Next::peek;

@@ -59,7 +59,7 @@ Awaitable<Opening> go_on(Stream& stream, Negotiation& negotiation) {
             case Negotiation::Next::start_tls: co_return Opening{Stop::start_tls, {}};
             case Negotiation::Next::started: co_return Opening{Stop::started, {}};
             case Negotiation::Next::cancel: co_return Opening{Stop::cancel, {}};
-            case Negotiation::Next::refuse: co_return Opening{Stop::refuse, {}};
+            case Negotiation::Next::reject: co_return Opening{Stop::reject, {}};
         }
     }
 }

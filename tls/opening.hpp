@@ -17,7 +17,7 @@ struct Opening {
                     // (tls_started), and go on
         started,    // the negotiation has a StartupMessage
         cancel,     // the negotiation has a CancelRequest
-        refuse,     // the negotiation has a fault
+        reject,     // the negotiation has a fault
         closed,     // the client has gone; its negotiation is at what it was expected to send
     };
     Stop stop{};

@@ -5,14 +5,15 @@
 namespace proxy {
 std::optional<Admission::Answer> Admission::ask(const ListenerRoute& route, const config::Runtime& limits,
                                                 const Peer& peer) {
-    auto refusal = why_not(route, limits, peer);
-    if (!refusal) return Answer{.place = Place(*this, Place::Kind::served, peer.address), .refusal = nullptr};
-    if (refused_ >= max_refusals) return std::nullopt;
+    auto rejection = why_not(route, limits, peer);
+    if (!rejection) return Answer{.place = Place(*this, Place::Kind::served, peer.address), .rejection = nullptr};
+    if (refused_ >= max_rejections) return std::nullopt;
     return Answer{.place = Place(*this, Place::Kind::refused, peer.address),
-                  .refusal = std::make_unique<const Refusal>(std::move(*refusal))};
+                  .rejection = std::make_unique<const Rejection>(std::move(*rejection))};
 }
 
-std::optional<Refusal> Admission::why_not(const ListenerRoute& route, const config::Runtime& limits, const Peer& peer) {
+std::optional<Rejection> Admission::why_not(const ListenerRoute& route, const config::Runtime& limits,
+                                            const Peer& peer) {
     if (!peer.address.empty() && !route.allows(peer.bytes))
         return address_not_allowed(route.settings.name, peer.address);
     if (served_ >= limits.max_connections) return too_many_connections("max_connections");

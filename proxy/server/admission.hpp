@@ -11,7 +11,7 @@
 
 #include "proxy/route/snapshot.hpp"
 #include "proxy/server/listener.hpp"
-#include "proxy/session/refusal.hpp"
+#include "proxy/session/rejection.hpp"
 
 namespace proxy {
 
@@ -22,7 +22,7 @@ class Admission {
 
     /// Refusals in progress: each may cost a TLS handshake and the time that a client takes to hear
     /// it, so their number is bounded too.
-    static constexpr unsigned max_refusals = 256;
+    static constexpr unsigned max_rejections = 256;
 
     /// nullopt: too many are being refused already, so this one cannot even be told.
     std::optional<Answer> ask(const ListenerRoute& route, const config::Runtime& limits, const Peer& peer);
@@ -33,7 +33,7 @@ class Admission {
     unsigned present() const noexcept { return served_ + refused_; }
 
    private:
-    std::optional<Refusal> why_not(const ListenerRoute& route, const config::Runtime& limits, const Peer& peer);
+    std::optional<Rejection> why_not(const ListenerRoute& route, const config::Runtime& limits, const Peer& peer);
 
     std::atomic<unsigned> served_{0};
     std::atomic<unsigned> refused_{0};
@@ -65,7 +65,7 @@ class Admission::Place {
 
 struct Admission::Answer {
     Place place;
-    std::unique_ptr<const Refusal> refusal;  ///< nullptr: let in
+    std::unique_ptr<const Rejection> rejection;  ///< nullptr: let in
 };
 
 }  // namespace proxy

@@ -179,7 +179,7 @@ void Server::accept(const std::shared_ptr<const ListenerRoute>& route, int fd, c
     const config::Runtime& runtime = snapshot_->config.runtime;
     auto answer = admission_.ask(*route, runtime, peer);
     if (!answer) {
-        report_unheard(*route, peer);
+        record_unheard(*route, peer);
         ::close(fd);
         return;
     }
@@ -191,12 +191,12 @@ void Server::accept(const std::shared_ptr<const ListenerRoute>& route, int fd, c
                            .address = peer.address,
                            .port = peer.port,
                            .login_timeout = runtime.client_login_timeout,
-                           .refusal = std::move(answer->refusal)},
+                           .rejection = std::move(answer->rejection)},
                           std::move(answer->place));
 }
 
-void Server::report_unheard(const ListenerRoute& route, const Peer& peer) {
-    spdlog::warn("{}: closed unheard: {} refusals are in progress", peer.address, Admission::max_refusals);
+void Server::record_unheard(const ListenerRoute& route, const Peer& peer) {
+    spdlog::warn("{}: closed unheard: {} refusals are in progress", peer.address, Admission::max_rejections);
     Event event{.kind = EventKind::rejected};
     event.record.session = next_session();
     event.record.listener = route.settings.name;

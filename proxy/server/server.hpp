@@ -28,7 +28,7 @@ class Server {
    private:
     void announce(const ListeningSockets::Prepared& opened);
     void accept(const std::shared_ptr<const ListenerRoute>& route, int fd, const Peer& peer);
-    void report_unheard(const ListenerRoute& route, const Peer& peer);
+    void record_unheard(const ListenerRoute& route, const Peer& peer);
     std::string next_session();
 
     tls::Awaitable<> handle_signals();

@@ -49,7 +49,7 @@ tls::Awaitable<> Worker::drive(std::unique_ptr<Session> session, Admission::Plac
             // The place first, `disconnected` second: whoever reads that a client has gone may
             // connect at once without meeting max_connections.
             release(sessions_.at(key).place);
-            key->report_disconnected();
+            key->record_disconnected();
             sessions_.erase(key);
         });
         co_return;

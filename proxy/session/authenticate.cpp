@@ -79,11 +79,11 @@ tls::Awaitable<LoginEnd> authenticate(tls::Stream& client, tls::Stream& server, 
                 if (options.on_established) options.on_established();
                 co_await pass_on_rest(client, server, *buffers);
                 co_return LoginEnd::established;
-            case Next::refused:
-                if (options.may_retry && login.refused_at_once()) co_return LoginEnd::retry;
-                if (options.on_refused) options.on_refused();
+            case Next::denied:
+                if (options.may_retry && login.denied_at_once()) co_return LoginEnd::retry;
+                if (options.on_denied) options.on_denied();
                 co_await flush(client, buffers->out.to_client);
-                co_return LoginEnd::refused;
+                co_return LoginEnd::denied;
             case Next::failed: co_return LoginEnd::failed;
         }
     }

@@ -11,7 +11,7 @@ namespace proxy {
 
 enum class LoginEnd {
     established,  // ReadyForQuery has been passed on, and every byte that came with it
-    refused,      // the server's ErrorResponse has been passed on
+    denied,       // the server's ErrorResponse has been passed on
     retry,        // the server refused at once, and nothing was passed on
     failed,       // login.fault()
     no_key,       // derive_key had none
@@ -26,7 +26,7 @@ struct LoginOptions {
     bool may_retry = false;             ///< a refusal that is the server's first message is kept from the client
     std::function<void()> on_key = {};  ///< called before BackendKeyData is passed on: the client may cancel at once
     std::function<void()> on_established = {};  ///< called before ReadyForQuery is passed on
-    std::function<void()> on_refused = {};      ///< called before the server's ErrorResponse is passed on
+    std::function<void()> on_denied = {};       ///< called before the server's ErrorResponse is passed on
 };
 
 /// Throws tls::StreamError when a leg breaks, which says which one it was.

@@ -1,4 +1,4 @@
-#include "proxy/session/refusal.hpp"
+#include "proxy/session/rejection.hpp"
 
 #include "protocol/scram.hpp"
 
@@ -53,7 +53,7 @@ Advice advice(Reason reason) {
 
 }  // namespace
 
-Refusal refusal(Reason reason) {
+Rejection rejection(Reason reason) {
     Advice more = advice(reason);
     return {.reason = reason,
             .response = {.severity = "FATAL",
@@ -63,20 +63,20 @@ Refusal refusal(Reason reason) {
                          .hint = std::move(more.hint)}};
 }
 
-Refusal refusal(protocol::Fault fault, const std::string& usename) {
-    Refusal told = refusal(reason(fault));
+Rejection rejection(protocol::Fault fault, const std::string& usename) {
+    Rejection told = rejection(reason(fault));
     if (told.reason == Reason::password_failed) told.response.message += " for user \"" + usename + "\"";
     return told;
 }
 
-Refusal address_not_allowed(const std::string& listener, const std::string& address) {
-    Refusal told = refusal(Reason::address_not_allowed);
+Rejection address_not_allowed(const std::string& listener, const std::string& address) {
+    Rejection told = rejection(Reason::address_not_allowed);
     told.response.message += " of listener \"" + listener + "\" for host \"" + address + "\"";
     return told;
 }
 
-Refusal too_many_connections(const std::string& key) {
-    Refusal told = refusal(Reason::too_many_connections);
+Rejection too_many_connections(const std::string& key) {
+    Rejection told = rejection(Reason::too_many_connections);
     told.response.detail = "pgairlock's " + key + " is reached.";
     told.response.hint = "Raise runtime." + key + ".";
     return told;

@@ -11,17 +11,17 @@ namespace proxy {
 
 /// Why a connection is refused: told to the client as an ErrorResponse and to the audit as a
 /// reason.
-struct Refusal {
+struct Rejection {
     Reason reason = Reason::none;
     protocol::ErrorResponse response;
 };
 
 /// `usename`: whose login it was, if it had come so far.
-Refusal refusal(protocol::Fault fault, const std::string& usename);
+Rejection rejection(protocol::Fault fault, const std::string& usename);
 /// For a reason whose sentence needs nothing beside it.
-Refusal refusal(Reason reason);
-Refusal address_not_allowed(const std::string& listener, const std::string& address);
+Rejection rejection(Reason reason);
+Rejection address_not_allowed(const std::string& listener, const std::string& address);
 /// `key`: of [runtime], the limit that is reached.
-Refusal too_many_connections(const std::string& key);
+Rejection too_many_connections(const std::string& key);
 
 }  // namespace proxy

@@ -52,9 +52,9 @@ tls::Awaitable<bool> Session::log_in() {
         late = Reason::failed;
         spdlog::error("{} {}: {}", record_.session, record_.client_addr, error.what());
     }
-    if (late && !aborted_ && phase_ == Phase::login) co_await refuse_late(*late);
+    if (late && !aborted_ && phase_ == Phase::login) co_await reject_late(*late);
     observer_.reset();
-    if (aborted_ && phase_ == Phase::login) report_cut_off();
+    if (aborted_ && phase_ == Phase::login) record_cut_off();
     co_return phase_ == Phase::established;
 }
 
@@ -64,16 +64,16 @@ void Session::relay(std::function<void()> on_end) {
     relay_->start(accepted_.route->settings.idle_timeout, std::move(on_end));
 }
 
-tls::Awaitable<> Session::refuse_late(Reason reason) {
-    const Refusal why = refusal(reason);
+tls::Awaitable<> Session::reject_late(Reason reason) {
+    const Rejection why = rejection(reason);
     try {
-        co_await refuse(why);
+        co_await reject(why);
     } catch (const std::exception& error) {
         spdlog::debug("{} {}: {}", record_.session, record_.client_addr, error.what());
     }
 }
 
-void Session::report_cut_off() {
+void Session::record_cut_off() {
     record_end({.kind = EventKind::rejected, .reason = *aborted_, .sqlstate = std::string(sqlstate(*aborted_))});
 }
 
@@ -83,7 +83,7 @@ void Session::record_end(Event event) {
     record(std::move(event));
 }
 
-void Session::report_disconnected() {
+void Session::record_disconnected() {
     const RelayResult result = relay_->result();
     record_.bytes_from_client = result.bytes_from_client;
     record_.bytes_from_server = result.bytes_from_server;
@@ -97,7 +97,7 @@ void Session::abort(Reason reason) {
     // Whoever waits for a login is told; within a relayed session nobody knows where a message
     // would end.
     if (phase_ == Phase::login && client_hears_messages()) {
-        client_.send(protocol::serialize(refusal(Reason::shutting_down).response));
+        client_.send(protocol::serialize(rejection(Reason::shutting_down).response));
     }
     client_.close();
     if (server_) server_->close();
@@ -115,10 +115,10 @@ tls::Awaitable<> Session::converse() {
         co_return;
     }
     if (services_.phase >= proxy::Phase::draining) {
-        accepted_.refusal = std::make_unique<Refusal>(refusal(Reason::shutting_down));
+        accepted_.rejection = std::make_unique<Rejection>(rejection(Reason::shutting_down));
     }
-    if (accepted_.refusal) {
-        co_await refuse(*accepted_.refusal);
+    if (accepted_.rejection) {
+        co_await reject(*accepted_.rejection);
         co_return;
     }
     co_await log_in_upstream();
@@ -148,10 +148,10 @@ tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request)
 
 // --- Ends
 
-tls::Awaitable<> Session::refuse(const Refusal& refusal) {
-    record_end({.kind = EventKind::rejected, .reason = refusal.reason, .sqlstate = refusal.response.sqlstate});
-    spdlog::warn("{} {}: refused: {}", record_.session, record_.client_addr, refusal.response.message);
-    co_await send_error(refusal.response);
+tls::Awaitable<> Session::reject(const Rejection& rejection) {
+    record_end({.kind = EventKind::rejected, .reason = rejection.reason, .sqlstate = rejection.response.sqlstate});
+    spdlog::warn("{} {}: refused: {}", record_.session, record_.client_addr, rejection.response.message);
+    co_await send_error(rejection.response);
 }
 
 /// Sends the client an ErrorResponse, or where it cannot hear one an alert.

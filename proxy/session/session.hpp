@@ -15,7 +15,7 @@
 #include "proxy/session/cancel.hpp"
 #include "proxy/session/cancel_registry.hpp"
 #include "proxy/session/phase.hpp"
-#include "proxy/session/refusal.hpp"
+#include "proxy/session/rejection.hpp"
 #include "proxy/session/relay.hpp"
 #include "proxy/upstream/prewarm.hpp"
 #include "proxy/upstream/resolver.hpp"
@@ -42,7 +42,7 @@ struct Accepted {
     std::string address;  ///< empty for a UNIX-domain socket
     int port = -1;
     std::chrono::milliseconds login_timeout{60'000};
-    std::unique_ptr<const Refusal> refusal;  ///< decided at accept; told once the client can hear it
+    std::unique_ptr<const Rejection> rejection;  ///< decided at accept; told once the client can hear it
 };
 
 /// More methods than most classes have: its two coroutines are cut into steps that a reader can
@@ -58,7 +58,7 @@ class Session {
     /// the session.
     void relay(std::function<void()> on_end);
     /// For the audit, once the relay is over.
-    void report_disconnected();
+    void record_disconnected();
     /// Ends the session from outside, on its own thread.
     void abort(Reason reason);
 
@@ -93,14 +93,14 @@ class Session {
     tls::Awaitable<> report_server_closed(const std::string& how);
     protocol::LoginPolicy login_policy(const Reached& reached);
     tls::Awaitable<std::optional<protocol::ScramKey>> derive_key(protocol::KeyDerivation derivation);
-    tls::Awaitable<> report_login_fault(const protocol::Login& login);
+    tls::Awaitable<> record_login_fault(const protocol::Login& login);
     void register_key(const Reached& reached, const protocol::Login& login);
     void established(const protocol::Login& login);
 
-    tls::Awaitable<> refuse_late(Reason reason);
-    void report_cut_off();
+    tls::Awaitable<> reject_late(Reason reason);
+    void record_cut_off();
     void record_end(Event event);
-    tls::Awaitable<> refuse(const Refusal& refusal);
+    tls::Awaitable<> reject(const Rejection& rejection);
     tls::Awaitable<> send_error(const protocol::ErrorResponse& response);
     tls::Awaitable<> lingering_close();
     bool client_hears_messages() const { return !negotiation_ || negotiation_->hears_messages(); }

@@ -103,7 +103,7 @@ tls::Awaitable<Session::LoginResult> Session::exchange(protocol::Login& login, c
         .may_retry = may_retry,
         .on_key = [this, &reached, &login] { register_key(reached, login); },
         .on_established = [this] { observer_->logged_in(); },
-        .on_refused =
+        .on_denied =
             [this, &login] {
                 if (!login.authenticated()) observer_->login_denied();
             }};
@@ -123,10 +123,10 @@ tls::Awaitable<> Session::finish_login(const protocol::Login& login, const Login
     switch (result.end) {
         case LoginEnd::retry: break;  // goes on
         case LoginEnd::established: established(login); break;
-        case LoginEnd::failed: co_await report_login_fault(login); break;
+        case LoginEnd::failed: co_await record_login_fault(login); break;
         case LoginEnd::no_key: {
-            const Refusal why = refusal(late ? Reason::login_timeout : Reason::failed);
-            co_await refuse(why);
+            const Rejection why = rejection(late ? Reason::login_timeout : Reason::failed);
+            co_await reject(why);
             break;
         }
         case LoginEnd::client_closed:
@@ -136,7 +136,7 @@ tls::Awaitable<> Session::finish_login(const protocol::Login& login, const Login
                         .reason = Reason::client_left,
                         .message = std::string(sentence(Reason::client_left))});
             break;
-        case LoginEnd::refused:
+        case LoginEnd::denied:
             record_end({.kind = EventKind::auth_failed,
                         .reason = Reason::server_denied,
                         .sqlstate = replace_control_characters(login.server_error().sqlstate),
@@ -145,8 +145,8 @@ tls::Awaitable<> Session::finish_login(const protocol::Login& login, const Login
             break;
         case LoginEnd::server_closed:
             if (late) {
-                const Refusal why = refusal(Reason::login_timeout);
-                co_await refuse(why);
+                const Rejection why = rejection(Reason::login_timeout);
+                co_await reject(why);
             } else {
                 co_await report_server_closed(result.broken);
             }
@@ -208,9 +208,9 @@ tls::Awaitable<std::optional<protocol::ScramKey>> Session::derive_key(protocol::
     co_return std::move(key);
 }
 
-tls::Awaitable<> Session::report_login_fault(const protocol::Login& login) {
-    const Refusal why =
-        refusal(login.fault(), replace_control_characters(std::string(negotiation_->startup().find("user"))));
+tls::Awaitable<> Session::record_login_fault(const protocol::Login& login) {
+    const Rejection why =
+        rejection(login.fault(), replace_control_characters(std::string(negotiation_->startup().find("user"))));
     record_end({.kind = EventKind::auth_failed,
                 .reason = why.reason,
                 .sqlstate = why.response.sqlstate,

@@ -39,14 +39,14 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
             }
             case Stop::started: took_startup(negotiation); co_return Opening::startup;
             case Stop::cancel: observer_->cancel_requested(); co_return Opening::cancel;
-            case Stop::refuse: {
+            case Stop::reject: {
                 record_.negotiation = negotiation.kind();
-                const Refusal why = refusal(reason(negotiation.fault()));
+                const Rejection why = rejection(reason(negotiation.fault()));
                 if (negotiation.fault() == protocol::Fault::tls_required) {
                     took_startup(negotiation);
                     observer_->rejected_in_clear();
                 }
-                co_await refuse(why);
+                co_await reject(why);
                 co_return Opening::over;
             }
             case Stop::closed:

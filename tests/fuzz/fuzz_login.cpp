@@ -119,7 +119,7 @@ void check_first_message(const Buffer& to_server, const LoginPolicy& policy) {
 void check_end(const Login& login, const LoginPolicy& policy) {
     check((login.next() == Next::failed) == (login.fault() != Fault::none));
     check(login.next() != Next::established || login.authenticated());
-    check(!login.refused_at_once() || !login.authenticated());
+    check(!login.denied_at_once() || !login.authenticated());
     if (login.auth_bridge() == AuthBridge::terminate && login.authenticated()) check(policy.user != nullptr);
     if (login.key()) check(login.key()->key.size() >= 4 && login.key()->key.size() <= 256);
 }

@@ -60,7 +60,7 @@ void negotiate(NegotiationPolicy policy, Bytes client) {
                 check(std::holds_alternative<StartupMessage>(parse_opening(negotiation.packet())));
                 return;
             case Next::cancel: check(!negotiation.cancel_request().key.empty()); return;
-            case Next::refuse: check(negotiation.fault() != Fault::none && !negotiation.kind().empty()); return;
+            case Next::reject: check(negotiation.fault() != Fault::none && !negotiation.kind().empty()); return;
         }
     }
 }

@@ -199,9 +199,9 @@ void fails_cleanly_at_each_step(const Script& script, const LoginPolicy& policy 
         if (play().login.next() == Next::read_server) {
             Play refused = play();
             CHECK(refused.feed(error("28P01")) == error("28P01"));
-            CHECK(refused.login.next() == Next::refused);
+            CHECK(refused.login.next() == Next::denied);
             CHECK(refused.login.server_error().sqlstate == "28P01");
-            CHECK(refused.login.refused_at_once() == (i == 0));
+            CHECK(refused.login.denied_at_once() == (i == 0));
             for (const char type : {'p', 'D', 'T', 'A', 'X', '\0', '\xff'})
                 play().refuses(message(type, ""), Fault::server_message);
             play().refuses(message('R', "\0\0\0"s), Fault::server_message);
@@ -228,7 +228,7 @@ Play check_established(const Script& script, const std::string& auth_method,
     CHECK(play.login.fault() == Fault::none);
     CHECK(play.login.authenticated());
     CHECK(play.login.auth_method() == auth_method);
-    CHECK_FALSE(play.login.refused_at_once());
+    CHECK_FALSE(play.login.denied_at_once());
     return play;
 }
 
@@ -507,16 +507,16 @@ TEST_CASE("a mechanism that is not ours may leave its response for later as well
 }
 
 TEST_CASE("an error at once may be tried again, an error after anything else may not") {
-    CHECK(Play(Script().server(error("28000"))).login.refused_at_once());
-    CHECK_FALSE(Play(Script().server(message('N', "SNOTICE\0\0"s)).server(error("28000"))).login.refused_at_once());
+    CHECK(Play(Script().server(error("28000"))).login.denied_at_once());
+    CHECK_FALSE(Play(Script().server(message('N', "SNOTICE\0\0"s)).server(error("28000"))).login.denied_at_once());
     CHECK_FALSE(Play(Script().server(authentication(3)).client(message('p', "x\0"s)).server(error("28P01")))
-                    .login.refused_at_once());
-    CHECK_FALSE(Play(Script().server(ok).server(error("57P03"))).login.refused_at_once());
+                    .login.denied_at_once());
+    CHECK_FALSE(Play(Script().server(ok).server(error("57P03"))).login.denied_at_once());
 }
 
 TEST_CASE("an error after AuthenticationOk is passed on, and the client was authenticated") {
     const Play play(Script().server(ok).server(parameter).server(error("3D000")));
-    CHECK(play.login.next() == Next::refused);
+    CHECK(play.login.next() == Next::denied);
     CHECK(play.login.authenticated());
     CHECK(play.login.server_error().sqlstate == "3D000");
     CHECK(play.login.server_error().message == "no");

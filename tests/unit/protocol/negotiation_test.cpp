@@ -90,7 +90,7 @@ class Conversation {
                 return true;
             case Next::started:
             case Next::cancel:
-            case Next::refuse: return false;
+            case Next::reject: return false;
         }
         return false;
     }
@@ -180,8 +180,8 @@ void check_gone_at_each_byte(NegotiationPolicy policy, const Script& script) {
         const Conversation talk(policy, script, {}, limit);
         const bool waiting = talk.negotiation.next() == Next::peek || talk.negotiation.next() == Next::read ||
                              talk.negotiation.next() == Next::start_tls;
-        CHECK((waiting || talk.negotiation.next() == Next::refuse));
-        CHECK((talk.negotiation.fault() == Fault::none || talk.negotiation.next() == Next::refuse));
+        CHECK((waiting || talk.negotiation.next() == Next::reject));
+        CHECK((talk.negotiation.fault() == Fault::none || talk.negotiation.next() == Next::reject));
     }
 }
 
@@ -235,7 +235,7 @@ TEST_CASE("a client that ignores N and sends a ClientHello is refused as TLS") {
     const Script script = Script().sends(ssl_request).expects('N').sends(client_hello);
     check_in_every_segmentation(
         no_tls, script,
-        {.next = Next::refuse, .kind = "sslrequest-refused", .answers = "N", .fault = Fault::tls_not_offered});
+        {.next = Next::reject, .kind = "sslrequest-refused", .answers = "N", .fault = Fault::tls_not_offered});
     CHECK(Conversation(no_tls, script).negotiation.client_hello_seen());
 }
 
@@ -249,7 +249,7 @@ TEST_CASE("direct TLS is refused where it is not offered, in a way that a TLS cl
     for (const NegotiationPolicy policy : {no_tls, NegotiationPolicy{.direct_tls = false}}) {
         const Script script = Script().sends(client_hello);
         check_in_every_segmentation(policy, script,
-                                    {.next = Next::refuse, .kind = "plain", .fault = Fault::tls_not_offered});
+                                    {.next = Next::reject, .kind = "plain", .fault = Fault::tls_not_offered});
         CHECK(Conversation(policy, script).negotiation.client_hello_seen());
     }
 }
@@ -295,17 +295,17 @@ TEST_CASE("each encryption request is answered once") {
     SECTION("SSLRequest") {
         check_in_every_segmentation(
             no_tls, Script().sends(ssl_request).expects('N').sends(ssl_request),
-            {.next = Next::refuse, .kind = "sslrequest-refused", .answers = "N", .fault = Fault::repeated_request});
+            {.next = Next::reject, .kind = "sslrequest-refused", .answers = "N", .fault = Fault::repeated_request});
     }
     SECTION("GSSENCRequest") {
         check_in_every_segmentation(
             anything, Script().sends(gssenc_request).expects('N').sends(gssenc_request),
-            {.next = Next::refuse, .kind = "gssenc+plain", .answers = "N", .fault = Fault::repeated_request});
+            {.next = Next::reject, .kind = "gssenc+plain", .answers = "N", .fault = Fault::repeated_request});
     }
     SECTION("both, over and over") {
         const Conversation talk(
             no_tls, Script().sends(gssenc_request).expects('N').sends(ssl_request).expects('N').sends(gssenc_request));
-        check(talk, {.next = Next::refuse,
+        check(talk, {.next = Next::reject,
                      .kind = "gssenc+sslrequest-refused",
                      .answers = "NN",
                      .fault = Fault::repeated_request});
@@ -317,7 +317,7 @@ TEST_CASE("bytes behind an encryption request are refused before it is answered"
         for (const std::string& surplus : {"\0"s, startup, client_hello, ssl_request, std::string(1, 'S')}) {
             for (const NegotiationPolicy policy : {anything, no_tls, required}) {
                 const Conversation talk(policy, Script().sends(request + surplus));
-                CHECK(talk.negotiation.next() == Next::refuse);
+                CHECK(talk.negotiation.next() == Next::reject);
                 CHECK(talk.negotiation.fault() == Fault::unencrypted_after_request);
                 CHECK(talk.answers.empty());
                 CHECK_FALSE(talk.negotiation.client_hello_seen());
@@ -346,10 +346,10 @@ TEST_CASE("a CancelRequest is taken after N and through TLS") {
 
 TEST_CASE("a StartupMessage in clear is refused where TLS is required, but its sender is known") {
     check_in_every_segmentation(required, Script().sends(startup),
-                                {.next = Next::refuse, .kind = "plain", .fault = Fault::tls_required});
+                                {.next = Next::reject, .kind = "plain", .fault = Fault::tls_required});
     check_in_every_segmentation(
         required, Script().sends(gssenc_request).expects('N').sends(startup),
-        {.next = Next::refuse, .kind = "gssenc+plain", .answers = "N", .fault = Fault::tls_required});
+        {.next = Next::reject, .kind = "gssenc+plain", .answers = "N", .fault = Fault::tls_required});
     const Conversation talk(required, Script().sends(startup));
     CHECK(talk.negotiation.startup().find("user") == "ada");
     CHECK_FALSE(talk.negotiation.client_hello_seen());
@@ -366,7 +366,7 @@ TEST_CASE("an encryption request within TLS is refused, whatever the way into TL
     for (const std::string& request : {ssl_request, gssenc_request}) {
         const Conversation asked(
             anything, Script().sends(ssl_request).expects('S').sends(client_hello).starts_tls().sends(request));
-        check(asked, {.next = Next::refuse,
+        check(asked, {.next = Next::reject,
                       .kind = "sslrequest",
                       .answers = "S",
                       .fault = Fault::unsupported_protocol,
@@ -374,13 +374,13 @@ TEST_CASE("an encryption request within TLS is refused, whatever the way into TL
         CHECK_FALSE(asked.negotiation.client_hello_seen());
         const Conversation direct(anything, Script().sends(client_hello).starts_tls().sends(request));
         check(direct,
-              {.next = Next::refuse, .kind = "direct", .fault = Fault::unsupported_protocol, .encrypted = true});
+              {.next = Next::reject, .kind = "direct", .fault = Fault::unsupported_protocol, .encrypted = true});
     }
 }
 
 TEST_CASE("a ClientHello within TLS is a packet of impossible length") {
     const Conversation talk(anything, Script().sends(client_hello).starts_tls().sends("\x16\x03\x01\x02\0\x01\0\0"s));
-    check(talk, {.next = Next::refuse, .kind = "direct", .fault = Fault::startup_length, .encrypted = true});
+    check(talk, {.next = Next::reject, .kind = "direct", .fault = Fault::startup_length, .encrypted = true});
     CHECK_FALSE(talk.negotiation.client_hello_seen());
 }
 
@@ -389,7 +389,7 @@ TEST_CASE("what is no opening packet is refused by its first eight bytes") {
          {"GET / HT"s, "\0\0\0\x07\0\x03\0\0"s, "\0\0\x27\x15\0\x03\0\0"s, std::string(8, '\0'), std::string(8, '\xff'),
           "SSH-2.0-"s, "\x15\x03\x01\0\x02\x02\x28\0"s}) {
         check(Conversation(anything, Script().sends(header)),
-              {.next = Next::refuse, .kind = "plain", .fault = Fault::startup_length});
+              {.next = Next::reject, .kind = "plain", .fault = Fault::startup_length});
     }
 }
 

@@ -36,9 +36,9 @@ TEST_CASE("admission: an address that is not allowed is refused by name") {
     Admission admission;
     const auto answer = admission.ask(route(), limits(1), tcp("192.168.0.1"));
     REQUIRE(answer);
-    REQUIRE(answer->refusal);
-    CHECK(answer->refusal->response.sqlstate == "28000");
-    CHECK(answer->refusal->response.message == R"(no entry in "allow" of listener "legacy" for host "192.168.0.1")");
+    REQUIRE(answer->rejection);
+    CHECK(answer->rejection->response.sqlstate == "28000");
+    CHECK(answer->rejection->response.message == R"(no entry in "allow" of listener "legacy" for host "192.168.0.1")");
     CHECK(admission.served() == 0);
     CHECK(admission.present() == 1);
 }
@@ -47,31 +47,31 @@ TEST_CASE("admission: a UNIX-domain peer is asked for no address") {
     Admission admission;
     const auto answer = admission.ask(route(), limits(1, 1), unix_peer);
     REQUIRE(answer);
-    CHECK_FALSE(answer->refusal);
+    CHECK_FALSE(answer->rejection);
 }
 
 TEST_CASE("admission: one more than max_connections is refused, until a place is free") {
     Admission admission;
     auto first = admission.ask(route(), limits(1), tcp("10.0.0.1"));
     const auto second = admission.ask(route(), limits(1), tcp("10.0.0.2"));
-    REQUIRE(second->refusal);
-    CHECK(second->refusal->response.sqlstate == "53300");
+    REQUIRE(second->rejection);
+    CHECK(second->rejection->response.sqlstate == "53300");
     first->place.free();
     first->place.free();  // once is enough
     CHECK(admission.served() == 0);
     const auto third = admission.ask(route(), limits(1), tcp("10.0.0.3"));
-    CHECK_FALSE(third->refusal);
+    CHECK_FALSE(third->rejection);
     CHECK(admission.served() == 1);
 }
 
 TEST_CASE("admission: max_connections_per_address counts each address by itself") {
     Admission admission;
     auto one = admission.ask(route(), limits(10, 1), tcp("10.0.0.1"));
-    CHECK_FALSE(one->refusal);
-    CHECK(admission.ask(route(), limits(10, 1), tcp("10.0.0.1"))->refusal);
-    CHECK_FALSE(admission.ask(route(), limits(10, 1), tcp("10.0.0.2"))->refusal);
+    CHECK_FALSE(one->rejection);
+    CHECK(admission.ask(route(), limits(10, 1), tcp("10.0.0.1"))->rejection);
+    CHECK_FALSE(admission.ask(route(), limits(10, 1), tcp("10.0.0.2"))->rejection);
     one.reset();
-    CHECK_FALSE(admission.ask(route(), limits(10, 1), tcp("10.0.0.1"))->refusal);
+    CHECK_FALSE(admission.ask(route(), limits(10, 1), tcp("10.0.0.1"))->rejection);
 }
 
 TEST_CASE("admission: a place that was moved is freed once, where it is now") {
@@ -87,13 +87,13 @@ TEST_CASE("admission: a place that was moved is freed once, where it is now") {
 TEST_CASE("admission: those who are refused take no place of those who are served") {
     Admission admission;
     const auto refused = admission.ask(route(), limits(1), tcp("192.168.0.1"));
-    CHECK_FALSE(admission.ask(route(), limits(1), tcp("10.0.0.1"))->refusal);
+    CHECK_FALSE(admission.ask(route(), limits(1), tcp("10.0.0.1"))->rejection);
 }
 
 TEST_CASE("admission: beyond the number of refusals in progress there is no answer") {
     Admission admission;
     std::vector<std::optional<Admission::Answer>> refused;
-    for (unsigned i = 0; i < Admission::max_refusals; ++i)
+    for (unsigned i = 0; i < Admission::max_rejections; ++i)
         refused.push_back(admission.ask(route(), limits(1), tcp("192.168.0.1")));
     CHECK_FALSE(admission.ask(route(), limits(1), tcp("192.168.0.1")));
     CHECK(admission.ask(route(), limits(1), tcp("10.0.0.1")));

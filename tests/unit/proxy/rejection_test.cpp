@@ -1,4 +1,4 @@
-#include "proxy/session/refusal.hpp"
+#include "proxy/session/rejection.hpp"
 
 #include "support/catch.hpp"
 
@@ -21,7 +21,7 @@ const std::vector<Fault> faults = {
 
 TEST_CASE("a refused login is told with reason, SQLSTATE and sentence") {
     for (const Fault fault : faults) {
-        const proxy::Refusal told = proxy::refusal(fault, "");
+        const proxy::Rejection told = proxy::rejection(fault, "");
         CAPTURE(label(told.reason));
         CHECK(label(told.reason) == protocol::label(fault));
         CHECK(told.reason != proxy::Reason::none);
@@ -39,30 +39,30 @@ TEST_CASE("no two faults have one name") {
 }
 
 TEST_CASE("a wrong password is told in PostgreSQL's words") {
-    const auto told = proxy::refusal(Fault::password_failed, "ada").response;
+    const auto told = proxy::rejection(Fault::password_failed, "ada").response;
     CHECK(told.message == "password authentication failed for user \"ada\"");
     CHECK(told.sqlstate == "28P01");
     CHECK(told.detail.empty());
     CHECK(told.hint.empty());
-    CHECK(proxy::refusal(Fault::password_empty, "ada").response.sqlstate == "28P01");
+    CHECK(proxy::rejection(Fault::password_empty, "ada").response.sqlstate == "28P01");
 }
 
 TEST_CASE("only a wrong password is told with the user's name") {
     for (const Fault fault : faults) {
         if (fault == Fault::password_failed) continue;
-        const auto told = proxy::refusal(fault, "ada lovelace").response;
+        const auto told = proxy::rejection(fault, "ada lovelace").response;
         CHECK((told.message + told.detail + told.hint).find("ada lovelace") == std::string::npos);
     }
 }
 
 TEST_CASE("a limit that a server exceeds is told") {
-    CHECK(proxy::refusal(Fault::scram_iterations, "").response.detail == "The limit is 600000.");
+    CHECK(proxy::rejection(Fault::scram_iterations, "").response.detail == "The limit is 600000.");
 }
 
 TEST_CASE("who can do something about a refusal is told what") {
     for (const Fault fault : {Fault::channel_binding_hidden, Fault::password_in_clear, Fault::scram_iterations,
                               Fault::scram_secret, Fault::tls_required}) {
-        CHECK_FALSE(proxy::refusal(fault, "").response.hint.empty());
+        CHECK_FALSE(proxy::rejection(fault, "").response.hint.empty());
     }
 }
 
@@ -84,11 +84,11 @@ TEST_CASE("a client too many is told which limit is reached") {
 }
 
 TEST_CASE("who comes during the drain, or too late, is told in PostgreSQL's words") {
-    const auto ending = proxy::refusal(proxy::Reason::shutting_down).response;
+    const auto ending = proxy::rejection(proxy::Reason::shutting_down).response;
     CHECK(ending.sqlstate == "57P01");
     CHECK(ending.message == "pgairlock is shutting down");
     CHECK(ending.hint == "Connect again: another instance or the next one will answer.");
-    const auto late = proxy::refusal(proxy::Reason::login_timeout).response;
+    const auto late = proxy::rejection(proxy::Reason::login_timeout).response;
     CHECK(late.sqlstate == "57014");
     CHECK(late.message == "canceling authentication due to timeout");
     CHECK(late.detail == "The login did not reach ReadyForQuery within client_login_timeout.");

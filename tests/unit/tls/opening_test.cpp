@@ -105,7 +105,7 @@ TEST_CASE("an opening stops for the handshake") {
 TEST_CASE("bytes behind an SSLRequest are a reason to refuse, and nothing is answered") {
     Connection connection({.tls = GENERATE(true, false)});
     connection.sends(ssl_request).sends(ssl_request);
-    CHECK(connection.next().stop == Stop::refuse);
+    CHECK(connection.next().stop == Stop::reject);
     CHECK(connection.negotiation.fault() == protocol::Fault::unencrypted_after_request);
     CHECK(connection.heard().empty());
 }
