@@ -44,10 +44,18 @@ void Attempts::failed(AttemptFailure failure, TimePoint now) {
     go_to_address(address_ + 1, now);
 }
 
-void Attempts::connected(Encryption got) noexcept {
+bool Attempts::connected(Encryption got, const std::string& address, TimePoint now) {
+    if (suspicious_ && got == Encryption::clear) {
+        failed({.kind = AttemptFailure::Kind::not_accepted,
+                .error = "server does not support TLS, and clear text is not tried after suspicious bytes of another",
+                .address = address},
+               now);
+        return false;
+    }
     // A server that answered 'N' has given us clear text already: nothing else is left to try.
-    may_retry_ = another_mode() && got == encryption();
+    may_retry_ = another_mode() && got == encryption() && !suspicious_;
     next_ = Next::log_in;
+    return true;
 }
 
 void Attempts::refused() { begin(mode_ + 1); }
@@ -62,7 +70,7 @@ bool Attempts::closed_unanswered(TimePoint now) {
 void Attempts::begin(std::size_t mode) {
     mode_ = mode;
     host_ = address_ = addresses_ = 0;
-    may_retry_ = suspicious_ = false;
+    may_retry_ = false;
     worst_ = {.kind = AttemptFailure::Kind::unreachable, .error = "no host is configured"};
     errors_.clear();
     next_ = hosts_ > 0 ? Next::resolve : Next::give_up;

@@ -68,7 +68,8 @@ class Attempts {
     void resolved(std::size_t addresses, TimePoint now);
     void failed(AttemptFailure failure, TimePoint now);
     /// `got`: a server that was asked for TLS may have said 'N' where sslmode allows clear text.
-    void connected(Encryption got) noexcept;
+    /// False: it is not to be used, because suspicious bytes came before; next() goes on.
+    bool connected(Encryption got, const std::string& address, TimePoint now);
     void refused();
     /// The server closed before it said a word. True: it had left before it was asked, and next()
     /// goes on. False: that is how this login ends.
@@ -95,7 +96,7 @@ class Attempts {
     std::size_t addresses_ = 0;
     bool may_retry_ = false;
     bool prewarmed_ = false;   // the connection at log_in is one that was ready
-    bool suspicious_ = false;  // some address of this mode was
+    bool suspicious_ = false;  // some address was: nothing goes in clear any more
     AttemptFailure worst_;
     std::string errors_;
 };

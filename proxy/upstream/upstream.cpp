@@ -12,7 +12,7 @@ using Kind = AttemptFailure::Kind;
 
 bool allows_clear(SslMode mode) { return mode < SslMode::require; }
 
-/// Asks for TLS. Nothing: the server said 'S', or answers direct TLS; `refused`: it said 'N'.
+/// Asks for TLS. Nothing: the server said 'S'; `refused`: it said 'N'.
 tls::Awaitable<std::optional<AttemptFailure>> request_tls(tls::Stream& stream, bool& refused) {
     const protocol::Buffer request = protocol::serialize(protocol::SSLRequest{});
     co_await stream.write(request);
@@ -158,8 +158,9 @@ tls::Awaitable<Connected> Connector::connect(Attempts& attempts, const UpstreamR
         Reached to{.endpoint = resolved.endpoints[attempts.address()], .host = host.host, .resolve = resolve_time};
         Attempted attempted = co_await attempt(route, std::move(to), attempts.encryption(), timeout());
         if (auto* made = std::get_if<VerifiedConnection>(&attempted)) {
-            attempts.connected(made->stream->encrypted() ? Encryption::tls : Encryption::clear);
-            co_return std::move(*made);
+            const Encryption got = made->stream->encrypted() ? Encryption::tls : Encryption::clear;
+            if (attempts.connected(got, made->reached.address, Clock::now())) co_return std::move(*made);
+            continue;
         }
         attempts.failed(std::move(std::get<AttemptFailure>(attempted)), Clock::now());
     }

@@ -35,8 +35,14 @@ class Script {
 
     Script& connects(Encryption with, Encryption got) {
         expect_connect(with);
-        attempts.connected(got);
+        REQUIRE(attempts.connected(got, "a", now));
         REQUIRE(attempts.next() == Next::log_in);
+        return *this;
+    }
+    /// One that is not used: it would be in clear.
+    Script& only_in_clear() {
+        expect_connect(Encryption::tls);
+        REQUIRE_FALSE(attempts.connected(Encryption::clear, "a", now));
         return *this;
     }
     Script& connects(Encryption with) { return connects(with, with); }
@@ -110,6 +116,12 @@ TEST_CASE("nothing goes on in clear after suspicious bytes, whatever another add
     Script(SslMode::prefer).fails(tls_, Kind::suspicious).gives_up();
     Script(SslMode::prefer, 1, 2).fails(tls_, Kind::suspicious).fails(tls_, Kind::not_accepted).gives_up();
     Script(SslMode::prefer, 2).fails(tls_, Kind::suspicious).fails(tls_, Kind::not_accepted).gives_up();
+}
+
+TEST_CASE("after suspicious bytes a login that is refused, or an 'N', is no reason for clear text either") {
+    Script(SslMode::prefer, 2).fails(tls_, Kind::suspicious).connects(tls_).ends_with_this_login();
+    Script(SslMode::prefer, 2).fails(tls_, Kind::suspicious).only_in_clear().gives_up();
+    Script(SslMode::prefer, 3).fails(tls_, Kind::suspicious).only_in_clear().connects(tls_).ends_with_this_login();
 }
 
 TEST_CASE("hosts and their addresses are tried in order, and anew with the other encryption") {
@@ -201,7 +213,7 @@ TEST_CASE("a connection whose server had left before it was asked is replaced, o
         REQUIRE(attempts.closed_unanswered(start));
         REQUIRE(attempts.next() == Next::resolve);
         attempts.resolved(1, start);
-        attempts.connected(tls_);
+        REQUIRE(attempts.connected(tls_, "a", start));
         CHECK_FALSE(attempts.closed_unanswered(start));
     }
     SECTION("too late") { CHECK_FALSE(attempts.closed_unanswered(deadline)); }
