@@ -43,10 +43,18 @@ std::size_t heap(const SessionRecord& r) noexcept {
 
 }  // namespace
 
+namespace {
+
+/// Cut as PostgreSQL cuts it, byte by byte, and only then made UTF-8: what becomes longer by that
+/// must not make two names one.
+std::string name(std::string_view text) { return protocol::as_utf8(text.substr(0, max_name)); }
+
+}  // namespace
+
 void SessionRecord::take_names(const protocol::StartupMessage& startup) {
-    usename = protocol::as_utf8(startup.find("user"), max_name);
-    datname = protocol::as_utf8(startup.database(), max_name);
-    application_name = protocol::as_utf8(startup.find("application_name"), max_name);
+    usename = name(startup.find("user"));
+    datname = name(startup.database());
+    application_name = name(startup.find("application_name"));
 }
 
 void SessionRecord::take_server_name(std::string_view name) { sni = protocol::as_utf8(name, max_server_name); }

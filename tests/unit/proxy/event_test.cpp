@@ -33,7 +33,13 @@ TEST_CASE("names enter the record as PostgreSQL takes them: 63 bytes, and UTF-8"
     CHECK(record_of(longest, "", "").usename == longest);
     CHECK(record_of("J\xfcrgen", "\xff", "\xc3").names() ==
           proxy::ClientNames{"J" + replaced + "rgen", replaced, replaced});
-    CHECK(record_of(std::string(62, 'n') + "\xc3\xbc", "", "").usename == std::string(62, 'n'));  // not half a letter
+    CHECK(record_of(std::string(62, 'n') + "\xc3\xbc", "", "").usename == std::string(62, 'n') + replaced);
+}
+
+TEST_CASE("names that differ within their 63 bytes are two, however long they become as UTF-8") {
+    const std::string latin(21, '\xe9');
+    CHECK(record_of(latin + "ALICE", "", "").usename != record_of(latin + "BOB", "", "").usename);
+    CHECK(record_of(std::string(62, 'a') + "\xc3\xa9", "", "").usename != std::string(62, 'a'));
 }
 
 TEST_CASE("names that differ only beyond their 63rd byte are one client, as they are one name to PostgreSQL") {
