@@ -53,15 +53,17 @@ BoundSocket bind_tcp(const config::Address& address) {
     return {.fd = fd, .address = local_address(fd), .unix_path = {}};
 }
 
-/// A socket file that nobody answers on is left over from a process that was killed.
+/// A socket file on which a connection is refused is left over from a process that was killed. Any
+/// other answer may come from a live one: a full backlog, or permissions that keep us out.
 void remove_stale_socket(const config::Address& address, const sockaddr_un& name) {
     struct stat info {};
     if (::lstat(name.sun_path, &info) != 0) return;
     if (!S_ISSOCK(info.st_mode)) fail(address, "the file exists and is no socket");
-    const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const bool answered = ::connect(probe, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0;
+    const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const int error = ::connect(probe, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 ? 0 : errno;
     ::close(probe);
-    if (answered) fail(address, "another process is listening there");
+    if (error == 0 || error == EAGAIN) fail(address, "another process is listening there");
+    if (error != ECONNREFUSED) fail(address, std::string("cannot tell whether it is in use: ") + std::strerror(error));
     ::unlink(name.sun_path);
 }
 
@@ -139,7 +141,7 @@ tls::Awaitable<> Listener::accept_loop(std::shared_ptr<Listener> self) {
     }
 }
 
-/// False: the process or the machine is out of something, and a wait may help.
+/// False: something is wrong that is not about one connection, and a wait may help.
 bool Listener::accept_all() {
     for (;;) {
         sockaddr_storage storage{};
@@ -158,7 +160,21 @@ bool Listener::accept_all() {
                 spdlog::error("cannot accept a connection on {}: {} (raise LimitNOFILE or ulimit -n)", bound_.address,
                               std::strerror(errno));
                 return false;
-            default: break;  // this one connection is gone already (accept(2), "Error handling")
+            // This one connection is gone already (accept(2), "Error handling").
+            case EINTR:
+            case EPERM:
+            case EPROTO:
+            case ENOPROTOOPT:
+            case EOPNOTSUPP:
+            case ECONNABORTED:
+            case ENETDOWN:
+            case ENETUNREACH:
+            case ENONET:
+            case EHOSTDOWN:
+            case EHOSTUNREACH: break;
+            default:
+                spdlog::error("cannot accept a connection on {}: {}", bound_.address, std::strerror(errno));
+                return false;
         }
     }
 }
