@@ -27,11 +27,20 @@ Awaitable<std::optional<Opening>> hear(Stream& stream, Negotiation& negotiation)
     co_return std::nullopt;
 }
 
-Awaitable<> answer(Stream& stream, Negotiation& negotiation) {
+/// As above.
+Awaitable<std::optional<Opening>> answer(Stream& stream, Negotiation& negotiation) {
     const std::uint8_t letter = negotiation.next() == Negotiation::Next::answer_yes ? 'S' : 'N';
     const protocol::Bytes one(&letter, 1);
-    co_await stream.write(one);
-    negotiation.answered();
+    std::string error;
+    try {
+        co_await stream.write(one);
+    } catch (const StreamError& broken) {
+        if (broken.kind() == StreamError::Kind::timed_out) throw;
+        error = broken.what();
+    }
+    negotiation.answered();  // it waits for what the client will not send any more
+    if (error.empty()) co_return std::nullopt;
+    co_return Opening{Stop::closed, std::move(error)};
 }
 
 }  // namespace
@@ -52,7 +61,8 @@ Awaitable<Opening> go_on(Stream& stream, Negotiation& negotiation) {
                 } else if (negotiation.declines_tls() && !std::exchange(told, true)) {
                     co_return Opening{Stop::declining, {}};
                 } else {
-                    co_await answer(stream, negotiation);
+                    auto gone = co_await answer(stream, negotiation);
+                    if (gone) co_return std::move(*gone);
                     told = false;
                 }
                 break;

@@ -24,8 +24,7 @@ struct Opening {
     std::string error;  ///< closed: how it broke; empty: in order
 };
 
-/// Goes on with the opening until a Stop. Throws StreamError when the deadline has passed, and when
-/// the client can no longer be written to.
+/// Goes on with the opening until a Stop. Throws StreamError when the deadline has passed.
 Awaitable<Opening> go_on(Stream& stream, protocol::Negotiation& negotiation);
 
 }  // namespace tls
