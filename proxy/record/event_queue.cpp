@@ -4,7 +4,7 @@
 
 namespace proxy {
 
-bool EventQueue::push(Event event) {
+bool EventQueue::push(Event&& event) {
     const std::size_t size = footprint(event);
     bool first = false;
     bool room = false;

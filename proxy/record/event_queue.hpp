@@ -22,7 +22,7 @@ class EventQueue {
     /// From any thread; never waits for the reader. False: there is no room, and there will be none
     /// for any event until the reader takes the next batch. So one count, in one place of the
     /// order, tells of all that were dropped.
-    bool push(Event event);
+    bool push(Event&& event);
     /// From any thread: the reader is to reopen its file once it has written what came before.
     void ask_reopen();
     /// From any thread: the next batch is the last.

@@ -34,7 +34,7 @@ Recorder::~Recorder() {
     thread_.join();
 }
 
-void Recorder::record(Event event) {
+void Recorder::record(Event&& event) {
     counters_.count(event.kind);
     const bool queued = queue_.push(std::move(event));
     if (!queued) counters_.count_dropped();

@@ -30,7 +30,7 @@ class Recorder {
 
     /// From any thread; never waits for I/O. When the queue is full the event is counted instead,
     /// and the count is itself logged and recorded as events_dropped once there is room.
-    void record(Event event);
+    void record(Event&& event);
     /// What the inventory has not seen for so long is forgotten; zero: never. From any thread.
     void retain_for(std::chrono::milliseconds retention) {
         if (inventory_) inventory_->retain_for(retention);

@@ -53,7 +53,7 @@ std::optional<VerifiedConnection> Session::prewarmed(Attempts& attempts) {
 
 /// False: `attempts` goes on with another connection.
 tls::Awaitable<bool> Session::log_in_through(VerifiedConnection connection, Attempts& attempts) {
-    const Reached reached = std::move(connection.reached);
+    const Reached& reached = connection.reached;
     server_ = std::move(connection.stream);
     server_->set_deadline(deadline_, tls::Deadline::login);
     note_server(reached);
