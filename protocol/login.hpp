@@ -91,9 +91,10 @@ class Login {
     /// away.
     bool asking_password() const noexcept { return expected_ == Expected::password; }
     bool authenticated() const noexcept { return authenticated_; }
-    /// No message but an ErrorResponse came: the login may be tried again another way (sslmode
-    /// allow, prefer). The server has said something.
+    /// The server has said something.
     bool answered() const noexcept { return server_messages_ > 0; }
+    /// No message but an ErrorResponse came: the login may be tried again another way (sslmode
+    /// allow, prefer).
     bool denied_at_once() const noexcept { return next_ == Next::denied && server_messages_ == 1; }
     const std::optional<BackendKeyData>& key() const noexcept { return key_; }
     const ErrorResponse& server_error() const noexcept { return server_error_; }

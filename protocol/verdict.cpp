@@ -18,7 +18,7 @@ bool refuses(const Observation& o) { return facts(counted(o)).side == Side::refu
 
 bool completes_tls(const Observation& o) { return facts(o.evidence).side == Side::tls; }
 
-/// The latest of two kinds of evidence decides; 0: neither was seen.
+/// When this evidence was last seen; 0: never.
 std::int64_t latest(const std::vector<Observation>& observations, Evidence evidence) {
     std::int64_t when = 0;
     for (const Observation& o : observations) {

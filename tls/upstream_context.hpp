@@ -38,8 +38,6 @@ class UpstreamContext {
     SslPtr connect(const std::string& host) const;
     ServerTls describe(SSL* ssl) const;
 
-    bool verifies_chain() const noexcept { return verifies_chain_; }
-    bool verifies_name() const noexcept { return verifies_name_; }
     /// "new-ca.pem, system": for messages.
     const std::string& anchor_files() const noexcept { return anchor_files_; }
 

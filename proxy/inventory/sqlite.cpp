@@ -72,10 +72,6 @@ std::string Statement::text(int column) const {
                  : std::string();
 }
 
-bool Statement::is_null(int column) const noexcept {
-    return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL;
-}
-
 void Statement::bind(int index, std::string_view value) {
     // A null pointer would bind NULL, and an empty text is none.
     const char* const bytes = value.data() ? value.data() : "";

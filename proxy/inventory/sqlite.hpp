@@ -49,7 +49,6 @@ class Statement {
     int columns() const noexcept;
     std::int64_t integer(int column) const noexcept;
     std::string text(int column) const;
-    bool is_null(int column) const noexcept;
 
    private:
     void bind(int index, std::string_view value);

@@ -51,6 +51,11 @@ class HeldUpFile {
 
 }  // namespace
 
+TEST_CASE("event_kinds counts all of them") {
+    CHECK_FALSE(label(static_cast<EventKind>(proxy::event_kinds - 1)).empty());
+    CHECK(label(static_cast<EventKind>(proxy::event_kinds)).empty());
+}
+
 TEST_CASE("recorder: events are written in the order in which they were recorded") {
     const Folder folder;
     {
