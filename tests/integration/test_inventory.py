@@ -136,7 +136,7 @@ def test_names_that_are_no_utf8_and_long_ones_are_stored_readably(start, client,
     raw.finish_login()
     wait_for_total(proxy, 1)
     (row,) = rows(proxy.state_dir, "SELECT application_name FROM clients")
-    assert row["application_name"].startswith("\ufffd\ufffd\ufffd(x") and len(row["application_name"].encode()) == 63
+    assert row["application_name"].startswith("\ufffd\ufffd\ufffd(x") and len(row["application_name"]) == 63
 
 
 # --- how it is kept

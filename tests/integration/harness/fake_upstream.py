@@ -154,6 +154,7 @@ class FakeUpstream:
         if self._listener.fileno() < 0:
             return
         self._listener.shutdown(socket.SHUT_RDWR)
+        self._acceptor.join(PATIENCE)  # whoever it has just accepted is among these
         self._listener.close()
         for peer in self.peers:
             try:
