@@ -46,9 +46,13 @@ auto Reload::on_thread(Work work) {
     return thread_.run(std::move(work), std::chrono::steady_clock::time_point::max(), waiting_);
 }
 
-tls::Awaitable<> Reload::run(std::shared_ptr<const Snapshot> running) {
+void Reload::begin(std::shared_ptr<const Snapshot> running) {
     running_ = std::move(running);
-    co_await reload_changed_files();  // from now on, not from the first look on
+    watched_ = files_of(*running_);
+    watch_ = std::make_shared<FileWatch>(watched_);
+}
+
+tls::Awaitable<> Reload::run() {
     while (!is_over()) {
         if (!requested_) {
             pause_.expires_after(watch_interval);

@@ -35,8 +35,11 @@ class Reload {
     /// Takes up nothing unless `phase` is serving.
     Reload(tls::Executor executor, const std::atomic<Phase>& phase, Uses uses);
 
-    /// As long as the process serves: `running` is what it began with.
-    tls::Awaitable<> run(std::shared_ptr<const Snapshot> running);
+    /// Before anybody is served: what `running` was loaded from is how the files look now. What is
+    /// changed later is seen, however soon.
+    void begin(std::shared_ptr<const Snapshot> running);
+    /// As long as the process serves.
+    tls::Awaitable<> run();
     /// The configuration is read anew: at once, or once more after the reading that is going on.
     void request();
     /// The phase has changed. A reading that is going on is left to itself.

@@ -146,13 +146,14 @@ Server::~Server() = default;
 void Server::run() {
     const config::Runtime& runtime = began_with_.runtime;
     raise_descriptor_limit(runtime.max_connections);
+    reload_.begin(snapshot_);
     auto sockets = sockets_.prepare(*snapshot_);
     const unsigned threads = thread_count(runtime);
     for (unsigned i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(services_));
     services_.phase = Phase::serving;
     prewarm();
     asio::co_spawn(io_.get_executor(), handle_signals(), asio::detached);
-    asio::co_spawn(io_.get_executor(), reload_.run(snapshot_), asio::detached);
+    asio::co_spawn(io_.get_executor(), reload_.run(), asio::detached);
     record(EventKind::started, "pgairlock " + version() + ", " + std::to_string(threads) + " threads");
     announce(sockets_.use(std::move(sockets)));
     announce_probes(*snapshot_);
