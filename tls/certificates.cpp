@@ -190,12 +190,6 @@ std::string mismatch(const std::vector<X509Ptr>& certificates, EVP_PKEY& key) {
 
 // --- Facts ---
 
-struct FreeAsn1 {
-    void operator()(GENERAL_NAMES* p) const noexcept { GENERAL_NAMES_free(p); }
-    void operator()(BIGNUM* p) const noexcept { BN_free(p); }
-    void operator()(char* p) const noexcept { OPENSSL_free(p); }
-};
-
 std::string printable(std::string_view text);
 std::optional<std::string> to_text(const GENERAL_NAME& name);
 std::string dns_text(const ASN1_STRING* name);
@@ -213,7 +207,7 @@ std::string to_text(const X509_NAME* name) {
 }
 
 std::vector<std::string> subject_alternative_names(const X509& certificate) {
-    using Names = std::unique_ptr<GENERAL_NAMES, FreeAsn1>;
+    using Names = Owned<GENERAL_NAMES>;
     const Names names(
         static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr)));
     ERR_clear_error();  // a malformed extension: reported as no names
@@ -300,8 +294,8 @@ std::string printable(std::string_view text) {
 }
 
 std::string serial_hex(const X509& certificate) {
-    const std::unique_ptr<BIGNUM, FreeAsn1> number(ASN1_INTEGER_to_BN(X509_get0_serialNumber(&certificate), nullptr));
-    const std::unique_ptr<char, FreeAsn1> hex(number ? BN_bn2hex(number.get()) : nullptr);
+    const Owned<BIGNUM> number(ASN1_INTEGER_to_BN(X509_get0_serialNumber(&certificate), nullptr));
+    const Owned<char> hex(number ? BN_bn2hex(number.get()) : nullptr);
     if (!hex) throw std::bad_alloc();
     std::string text(hex.get());
     for (char& c : text) {

@@ -4,6 +4,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include <chrono>
 #include <memory>
@@ -21,11 +22,19 @@ struct Deleter {
     void operator()(X509_STORE* p) const noexcept { X509_STORE_free(p); }
     void operator()(EVP_PKEY* p) const noexcept { EVP_PKEY_free(p); }
     void operator()(BIO* p) const noexcept { BIO_free_all(p); }
+    void operator()(GENERAL_NAMES* p) const noexcept { GENERAL_NAMES_free(p); }
+    void operator()(GENERAL_NAME* p) const noexcept { GENERAL_NAME_free(p); }
+    void operator()(X509_EXTENSION* p) const noexcept { X509_EXTENSION_free(p); }
+    void operator()(ASN1_STRING* p) const noexcept { ASN1_STRING_free(p); }
+    void operator()(BIGNUM* p) const noexcept { BN_free(p); }
+    void operator()(char* p) const noexcept { OPENSSL_free(p); }  // text that OpenSSL has made
 };
-using X509Ptr = std::unique_ptr<X509, Deleter>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter>;
-using StorePtr = std::unique_ptr<X509_STORE, Deleter>;
-using BioPtr = std::unique_ptr<BIO, Deleter>;
+template <class T>
+using Owned = std::unique_ptr<T, Deleter>;
+using X509Ptr = Owned<X509>;
+using KeyPtr = Owned<EVP_PKEY>;
+using StorePtr = Owned<X509_STORE>;
+using BioPtr = Owned<BIO>;
 
 /// What an operator is told about a certificate. Names are RFC 2253 strings with UTF-8 kept and
 /// control characters escaped.

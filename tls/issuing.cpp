@@ -38,16 +38,6 @@ void require(bool done, std::string_view what) {
     if (!done) throw std::runtime_error(std::string(what) + ": " + take_openssl_error("no reason given"));
 }
 
-struct FreeAsn1 {
-    void operator()(GENERAL_NAMES* p) const noexcept { GENERAL_NAMES_free(p); }
-    void operator()(GENERAL_NAME* p) const noexcept { GENERAL_NAME_free(p); }
-    void operator()(X509_EXTENSION* p) const noexcept { X509_EXTENSION_free(p); }
-    void operator()(ASN1_STRING* p) const noexcept { ASN1_STRING_free(p); }
-    void operator()(BIGNUM* p) const noexcept { BN_free(p); }
-};
-template <class T>
-using Owned = std::unique_ptr<T, FreeAsn1>;
-
 X509Ptr new_certificate(EVP_PKEY& key, TimePoint not_before, TimePoint not_after);
 void set_subject(X509& certificate, const char* field, const std::string& value);
 void set_issuer(X509& certificate, const X509& issuer);

@@ -17,7 +17,7 @@ constexpr auto interval = 2s;
 /// What a database that comes back is waited for at most.
 constexpr auto longest_pause = 15s;
 constexpr auto farewell_time = 3s;
-constexpr auto prune_interval = 24h;
+constexpr auto fleet_prune_interval = 24h;
 constexpr std::size_t batch_size = 1 << 20;  // bytes of JSON in one statement
 
 /// "pgairlock": proxies that start together do not create the schema together.
@@ -219,7 +219,7 @@ void Fleet::send(Sqlite& file, const std::string& table, std::int64_t since) {
 void Fleet::prune() {
     const std::chrono::milliseconds retention = retention_;
     if (retention == pruned_for_ && Clock::now() < next_prune_) return;
-    next_prune_ = Clock::now() + prune_interval;
+    next_prune_ = Clock::now() + fleet_prune_interval;
     pruned_for_ = retention;
     if (retention.count() == 0) return;
     const Timestamp cutoff = to_timestamp(std::chrono::system_clock::now() - retention);

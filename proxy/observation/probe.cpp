@@ -10,7 +10,7 @@ using config::ProbeKind;
 /// Sources beyond that are not probed.
 constexpr std::size_t max_sources = 10'000;
 /// More of one source are not told apart.
-constexpr std::size_t max_clients = 100;
+constexpr std::size_t max_clients_of_source = 100;
 /// libpq's fallback follows at once; a source that comes in clear later does so for another reason.
 constexpr std::chrono::seconds fallback_time{5};
 
@@ -103,7 +103,7 @@ void Probes::ended(const ClientOrigin& source, const Result& result, Time now) {
     if (!state) return;
     const auto& [shown, outcome, client] = result;
     if (outcome == Outcome::accepted && client &&
-        (state->clients.size() < max_clients || state->clients.contains(*client))) {
+        (state->clients.size() < max_clients_of_source || state->clients.contains(*client))) {
         state->clients[*client] |= shown == ProbeKind::untrusted;
     }
     if (!shown) {

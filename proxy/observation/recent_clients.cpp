@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 /// less.
 constexpr std::chrono::milliseconds address_memory = 5s;
 constexpr std::chrono::milliseconds caller_memory = 2s;
-constexpr std::size_t max_entries = 10'000;
+constexpr std::size_t max_recent = 10'000;
 
 }  // namespace
 
@@ -68,9 +68,9 @@ bool RecentClients::was_rejected_in_clear(const Caller& caller, Time now) const 
 /// False: there is no room.
 template <class Key>
 bool RecentClients::note(Moments<Key>& moments, const Key& key, Time now, std::chrono::milliseconds memory) {
-    if (moments.size() >= max_entries && !moments.contains(key)) {
+    if (moments.size() >= max_recent && !moments.contains(key)) {
         std::erase_if(moments, [&](const auto& entry) { return now - entry.second > memory; });
-        if (moments.size() >= max_entries) return false;
+        if (moments.size() >= max_recent) return false;
     }
     moments[key] = now;
     return true;

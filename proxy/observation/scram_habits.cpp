@@ -9,7 +9,7 @@ namespace {
 /// An old driver has to fail once to be known: at most once a day, and never while it keeps coming
 /// back.
 constexpr std::chrono::hours memory{24};
-constexpr std::size_t max_entries = 10'000;
+constexpr std::size_t max_habits = 10'000;
 
 }  // namespace
 
@@ -44,7 +44,7 @@ bool ScramHabits::wants_password(const Caller& caller, Time now) {
 /// Where there is no room, the older half is forgotten: whoever fills it up with names must not
 /// keep others out for a day.
 void ScramHabits::remember(Moments& moments, const Caller& caller, Time now) {
-    if (moments.size() >= max_entries && !moments.contains(caller)) {
+    if (moments.size() >= max_habits && !moments.contains(caller)) {
         std::vector<Time> times;
         for (const auto& entry : moments) times.push_back(entry.second);
         const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
