@@ -8,6 +8,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <ctime>
@@ -20,6 +21,7 @@
 #include <utility>
 
 #include "config/file.hpp"
+#include "protocol/utf8.hpp"
 #include "tls/scram_crypto.hpp"
 
 namespace tls {
@@ -52,6 +54,18 @@ CertificateFacts describe(const X509& certificate) {
         .not_before = to_time_point(X509_get0_notBefore(&certificate)),
         .not_after = to_time_point(X509_get0_notAfter(&certificate)),
     };
+}
+
+Validity validity_of(const X509& certificate) {
+    return {to_time_point(X509_get0_notBefore(&certificate)), to_time_point(X509_get0_notAfter(&certificate))};
+}
+
+std::string digest(const X509& certificate) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> bytes;
+    unsigned size = 0;
+    if (X509_digest(&certificate, EVP_sha256(), bytes.data(), &size) != 1)
+        throw std::runtime_error(take_openssl_error("SHA-256 is not available"));
+    return {reinterpret_cast<const char*>(bytes.data()), size};
 }
 
 KeyPair load_key_pair(const config::File& cert_file, const config::File& key_file, Errors& errors) {
@@ -254,41 +268,16 @@ std::optional<std::string> address_text(const ASN1_STRING* address) {
     return std::string("IP:") + text.data();
 }
 
-/// The length of the well-formed UTF-8 sequence (RFC 3629) that `text` begins with; 0 when there is
-/// none.
-std::size_t utf8_length(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-    const unsigned lead = byte(0);
-    const std::size_t length = lead < 0x80   ? 1
-                               : lead < 0xc2 ? 0
-                               : lead < 0xe0 ? 2
-                               : lead < 0xf0 ? 3
-                               : lead < 0xf5 ? 4
-                                             : 0;
-    for (std::size_t i = 1; i < length; ++i) {
-        if ((byte(i) & 0xc0) != 0x80) return 0;
-    }
-    const bool overlong = (lead == 0xe0 && byte(1) < 0xa0) || (lead == 0xf0 && byte(1) < 0x90);
-    const bool surrogate = lead == 0xed && byte(1) >= 0xa0;
-    const bool beyond_unicode = lead == 0xf4 && byte(1) >= 0x90;
-    return overlong || surrogate || beyond_unicode ? 0 : length;
-}
-
-/// OpenSSL passes a UTF8String on without looking at it: here malformed UTF-8 and the control
-/// characters beyond ASCII (U+0080 to U+009F, which terminals obey) are escaped as well, in the
-/// manner of RFC 2253.
+/// OpenSSL passes a UTF8String on without looking at it: here malformed UTF-8 and what terminals
+/// obey are escaped as well, in the manner of RFC 2253.
 std::string printable(std::string_view text) {
     std::string result;
     while (!text.empty()) {
-        const std::size_t length = utf8_length(text);
-        const auto lead = static_cast<unsigned char>(text[0]);
-        const bool control =
-            lead < 0x20 || lead == 0x7f || (lead == 0xc2 && length == 2 && static_cast<unsigned char>(text[1]) < 0xa0);
-        const std::size_t taken = length == 0 ? 1 : length;
-        for (const char c : text.substr(0, taken)) {
-            result += length == 0 || control ? escaped(static_cast<unsigned char>(c)) : std::string(1, c);
-        }
-        text.remove_prefix(taken);
+        const std::size_t length = protocol::character_length(text);
+        const std::string_view character = text.substr(0, std::max<std::size_t>(length, 1));
+        const bool plain = length > 0 && !protocol::is_harmful(character);
+        for (const char c : character) result += plain ? std::string(1, c) : escaped(static_cast<unsigned char>(c));
+        text.remove_prefix(character.size());
     }
     return result;
 }
@@ -305,12 +294,8 @@ std::string serial_hex(const X509& certificate) {
 }
 
 std::string fingerprint(const X509& certificate) {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-    unsigned int length = 0;
-    if (X509_digest(&certificate, EVP_sha256(), digest.data(), &length) != 1) {
-        throw std::runtime_error(take_openssl_error("SHA-256 is not available"));
-    }
-    return to_hex(digest.data(), length);
+    const std::string bytes = digest(certificate);
+    return to_hex(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
 }
 
 /// A date that cannot be read becomes 1970, long expired. One beyond the clock's range (9999-12-31

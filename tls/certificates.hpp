@@ -51,6 +51,16 @@ struct CertificateFacts {
 
 CertificateFacts describe(const X509& certificate);
 
+struct Validity {
+    std::chrono::system_clock::time_point not_before;
+    std::chrono::system_clock::time_point not_after;
+};
+/// As describe() has it, without the work of the rest.
+Validity validity_of(const X509& certificate);
+
+/// SHA-256 of its DER form, 32 bytes: by this certificates are told apart.
+std::string digest(const X509& certificate);
+
 /// A leaf, the intermediates to send with it, and its private key, which is known to match.
 struct KeyPair {
     X509Ptr leaf;

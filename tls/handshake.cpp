@@ -19,11 +19,17 @@ void on_info(const SSL* ssl, int where, int value) {
     if (notes && where == SSL_CB_READ_ALERT && value >> 8 == fatal) notes->alert = value & 0xff;
 }
 
-/// The only place that sees a ClientHello as it came.
+/// The only place that sees a ClientHello as it came, and that our certificate left.
 void on_message(int write, int, int content_type, const void* data, std::size_t size, SSL* ssl, void*) {
     HandshakeNotes* notes = HandshakeNotes::of(ssl);
-    if (!notes || write || content_type != SSL3_RT_HANDSHAKE || notes->hello || !SSL_is_server(ssl)) return;
-    notes->hello = protocol::parse_client_hello({static_cast<const std::uint8_t*>(data), size});
+    if (!notes || content_type != SSL3_RT_HANDSHAKE || size == 0 || !SSL_is_server(ssl)) return;
+    const protocol::Bytes message{static_cast<const std::uint8_t*>(data), size};
+    if (write) {
+        if (message[0] == SSL3_MT_CERTIFICATE) notes->certificate_sent = true;
+        return;
+    }
+    if (notes->hello) return;
+    notes->hello = protocol::parse_client_hello(message);
     notes->client_hello_seen = true;
 }
 

@@ -4,6 +4,7 @@
 
 #include <openssl/ssl.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,8 @@ struct SslDeleter {
 using SslPtr = std::unique_ptr<SSL, SslDeleter>;
 using SslCtxPtr = std::unique_ptr<SSL_CTX, SslDeleter>;
 
+class ListenerContext;
+
 /// Why the peer's certificate was not accepted.
 struct VerifyFailure {
     int code = X509_V_OK;     ///< X509_V_ERR_...; X509_V_OK: it was accepted, or not looked at
@@ -35,6 +38,10 @@ struct HandshakeNotes {
         false;  ///< server side: direct TLS, so ALPN postgresql is required (PostgreSQL docs, "sslnegotiation")
     bool client_hello_seen = false;
     std::optional<protocol::ClientHello> hello;
+    bool certificate_sent = false;  ///< server side: ours was, so what the peer does next may be about it
+    /// Server side: asked for each ClientHello, once it is in `hello`: whose certificate to show.
+    /// nullptr: that of the context that the handshake began with.
+    std::function<const ListenerContext*()> choose;
     std::string refusal;  ///< why a callback of ours ended the handshake; empty: none did
     int alert = -1;       ///< fatal alert received from the peer (RFC 8446, 6); -1: none
     VerifyFailure verify;

@@ -110,6 +110,7 @@ ClientTls ListenerContext::describe(SSL* ssl) const {
     facts.alpn.assign(reinterpret_cast<const char*>(alpn), alpn_size);
     if (const X509* peer = SSL_get0_peer_certificate(ssl)) facts.client_dn = tls::describe(*peer).subject;
     facts.certificate_shown = certificate_shown(ssl);
+    facts.certificate_id = certificate_id(ssl);
     facts.resumed = SSL_session_reused(ssl) == 1;
     facts.weak = is_old_version(ssl) || facts.bits < 128 || SSL_CIPHER_get_cipher_nid(cipher) == NID_des_ede3_cbc;
     return facts;
@@ -118,6 +119,11 @@ ClientTls ListenerContext::describe(SSL* ssl) const {
 std::string ListenerContext::certificate_shown(SSL* ssl) const {
     const Shown* const own = shown(ssl);
     return own ? own->name : std::string();
+}
+
+std::string ListenerContext::certificate_id(SSL* ssl) const {
+    const Shown* const own = shown(ssl);
+    return own ? own->id : std::string();
 }
 
 protocol::Buffer ListenerContext::end_point(SSL* ssl) const {
@@ -182,7 +188,9 @@ void ListenerContext::use(SSL_CTX* context, KeyPair pair, const std::string& nam
     }
     for (const X509Ptr& intermediate : pair.chain) SSL_CTX_add1_chain_cert(context, intermediate.get());
     protocol::Buffer end_point = end_point_hash(*pair.leaf);
-    shown_.push_back({std::move(pair.leaf), name, std::move(end_point)});
+    constexpr std::size_t enough_to_tell_apart = 16;
+    std::string id = tls::describe(*pair.leaf).sha256.substr(0, enough_to_tell_apart);
+    shown_.push_back({std::move(pair.leaf), name, std::move(end_point), std::move(id)});
 }
 
 void ListenerContext::configure(SSL_CTX* context, const config::ListenerTls& settings,
@@ -205,10 +213,18 @@ void ListenerContext::configure(SSL_CTX* context, const config::ListenerTls& set
     SSL_CTX_set_tlsext_servername_arg(context, this);
 }
 
+/// OpenSSL calls it whether or not there is a name, and again after a HelloRetryRequest.
 int ListenerContext::on_server_name(SSL* ssl, int*, void* self) {
+    const auto* context = static_cast<const ListenerContext*>(self);
+    const HandshakeNotes* notes = HandshakeNotes::of(ssl);
+    const ListenerContext* const other = notes && notes->choose ? notes->choose() : nullptr;
+    if (other && other != context) {
+        context = other;
+        SSL_set_SSL_CTX(ssl, context->groups_.front().context.get());
+    }
     const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     if (!name) return SSL_TLSEXT_ERR_NOACK;
-    for (const Group& group : static_cast<const ListenerContext*>(self)->groups_) {
+    for (const Group& group : context->groups_) {
         const auto& names = group.server_names;
         if (std::any_of(names.begin(), names.end(),
                         [&](const std::string& pattern) { return matches(pattern, name); })) {

@@ -18,6 +18,7 @@ struct ClientTls {
     std::string alpn;               ///< the negotiated one
     std::string client_dn;          ///< RFC 2253 subject of the client's certificate
     std::string certificate_shown;  ///< the cert_file that was used
+    std::string certificate_id;     ///< which of all that this file ever held: the beginning of its SHA-256
     bool resumed = false;
     bool weak = false;  ///< below TLS 1.2, or a cipher that only `legacy` allows
 };
@@ -42,6 +43,7 @@ class ListenerContext {
     ClientTls describe(SSL* ssl) const;
     /// The cert_file that a handshake used, finished or not.
     std::string certificate_shown(SSL* ssl) const;
+    std::string certificate_id(SSL* ssl) const;
     /// tls-server-end-point of the same certificate, for SCRAM-SHA-256-PLUS; empty: it has none.
     protocol::Buffer end_point(SSL* ssl) const;
 
@@ -55,6 +57,7 @@ class ListenerContext {
         X509Ptr leaf;  // its address identifies it: SSL_get_certificate returns the context's own
         std::string name;
         protocol::Buffer end_point;
+        std::string id;
     };
     struct Group {
         std::vector<std::string> server_names;  // empty: any

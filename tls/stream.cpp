@@ -233,7 +233,8 @@ Handshake Stream::judge(int result) {
         return {Handshake::End::complete, {}};
     }
     if (notes_->alert >= 0) return {Handshake::End::alert, "alert " + alert_text(notes_->alert)};
-    if (eof_ || read_error_ != 0) {
+    const bool close_notify = (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0;
+    if (eof_ || read_error_ != 0 || close_notify) {
         const bool hello_missing = SSL_is_server(ssl_.get()) && !notes_->client_hello_seen;
         return {hello_missing ? Handshake::End::closed_before_hello : Handshake::End::closed,
                 read_error_ != 0 ? std::strerror(read_error_) : "connection closed during the TLS handshake"};

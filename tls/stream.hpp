@@ -9,11 +9,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "protocol/bytes.hpp"
@@ -74,6 +76,9 @@ class Stream {
     /// nullptr while in clear.
     SSL* ssl() const noexcept { return ssl_.get(); }
     const HandshakeNotes& notes() const noexcept { return *notes_; }
+
+    /// For handshake() as a server: see HandshakeNotes::choose.
+    void on_client_hello(std::function<const ListenerContext*()> choose) { notes_->choose = std::move(choose); }
 
     // --- Login. All of these throw StreamError.
 

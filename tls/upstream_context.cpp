@@ -4,7 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-#include <array>
+#include <new>
 #include <stdexcept>
 
 #include "tls/settings.hpp"
@@ -29,13 +29,6 @@ void load_system_store(SSL_CTX* context) {
     const std::string bundle = std::string(X509_get_default_cert_dir()) + "/ca-certificates.crt";
     if (SSL_CTX_load_verify_file(context, bundle.c_str()) != 1) SSL_CTX_set_default_verify_paths(context);
     ERR_clear_error();
-}
-
-std::string digest(const X509& certificate) {
-    std::array<unsigned char, 32> bytes{};
-    unsigned size = 0;
-    X509_digest(&certificate, EVP_sha256(), bytes.data(), &size);
-    return {reinterpret_cast<const char*>(bytes.data()), size};
 }
 
 }  // namespace
@@ -89,14 +82,13 @@ SslPtr UpstreamContext::connect(const std::string& host) const {
     return ssl;
 }
 
-ServerTls UpstreamContext::describe(SSL* ssl) const {
+ServerTls UpstreamContext::describe(SSL* ssl, std::chrono::system_clock::time_point now) const {
     ServerTls facts;
     facts.version = SSL_get_version(ssl);
     facts.cipher = SSL_get_cipher_name(ssl);
     if (X509* leaf = SSL_get0_peer_certificate(ssl)) {
-        const Known remembered = known(ssl, leaf);
-        facts.leaf = remembered.facts;
-        facts.candidate_ok = remembered.candidate_ok;
+        facts.leaf = known(*leaf);
+        if (rehearsal_) facts.candidate_ok = rehearsal_->judge(ssl, now);
     }
     const STACK_OF(X509)* chain = verifies_chain_ ? SSL_get0_verified_chain(ssl) : nullptr;
     if (chain && sk_X509_num(chain) > 0) {
@@ -135,16 +127,21 @@ void UpstreamContext::load_anchors(const config::Upstream& settings, std::vector
 
 void UpstreamContext::load_candidate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors) {
     if (settings.sslrootcert_candidate.empty()) return;
-    candidate_.reset(X509_STORE_new());
+    // In a context, so that "system" is read here as where it will be enforced.
+    const SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
+    if (!context) throw std::bad_alloc();
+    X509_STORE* const anchors = SSL_CTX_get_cert_store(context.get());
     for (const config::File& file : settings.sslrootcert_candidate) {
         if (file.path == system_store) {
-            X509_STORE_set_default_paths(candidate_.get());
+            load_system_store(context.get());
             continue;
         }
         for (const X509Ptr& certificate : load_certificates(file, errors))
-            X509_STORE_add_cert(candidate_.get(), certificate.get());
+            X509_STORE_add_cert(anchors, certificate.get());
     }
     ERR_clear_error();
+    X509_STORE_up_ref(anchors);
+    rehearsal_.emplace(StorePtr(anchors));
 }
 
 void UpstreamContext::load_own_certificate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors) {
@@ -158,32 +155,13 @@ void UpstreamContext::load_own_certificate(const config::Upstream& settings, std
     for (const X509Ptr& intermediate : pair.chain) SSL_CTX_add1_chain_cert(context_.get(), intermediate.get());
 }
 
-/// The chain as sslrootcert_candidate alone would see it. Names do not depend on the bundle, and
-/// have been checked.
-bool UpstreamContext::judge_candidate(SSL* ssl, X509* leaf) const {
-    struct Free {
-        void operator()(X509_STORE_CTX* p) const noexcept { X509_STORE_CTX_free(p); }
-    };
-    const std::unique_ptr<X509_STORE_CTX, Free> verification(X509_STORE_CTX_new());
-    if (!verification ||
-        X509_STORE_CTX_init(verification.get(), candidate_.get(), leaf, SSL_get_peer_cert_chain(ssl)) != 1)
-        return false;
-    X509_STORE_CTX_set_default(verification.get(), "ssl_server");
-    const bool ok = X509_verify_cert(verification.get()) == 1;
-    ERR_clear_error();
-    return ok;
-}
-
-UpstreamContext::Known UpstreamContext::known(SSL* ssl, X509* leaf) const {
-    const std::string key = digest(*leaf);
+std::shared_ptr<const CertificateFacts> UpstreamContext::known(const X509& leaf) const {
+    const std::string key = digest(leaf);
     const std::lock_guard lock(mutex_);
     if (known_.size() >= max_remembered_leaves) known_.clear();
-    Known& known = known_[key];
-    if (!known.facts) {
-        known.facts = std::make_shared<const CertificateFacts>(tls::describe(*leaf));
-        if (candidate_) known.candidate_ok = judge_candidate(ssl, leaf);
-    }
-    return known;
+    std::shared_ptr<const CertificateFacts>& facts = known_[key];
+    if (!facts) facts = std::make_shared<const CertificateFacts>(tls::describe(leaf));
+    return facts;
 }
 
 }  // namespace tls

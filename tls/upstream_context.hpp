@@ -2,6 +2,7 @@
 // Immutable; shared by every connection.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -11,6 +12,7 @@
 
 #include "config/config.hpp"
 #include "tls/handshake.hpp"
+#include "tls/rehearsal.hpp"
 
 namespace tls {
 
@@ -36,7 +38,8 @@ class UpstreamContext {
     /// For Stream::handshake with the server at `host`, its chain and name checked as sslmode says.
     /// Throws std::runtime_error when OpenSSL refuses the name.
     SslPtr connect(const std::string& host) const;
-    ServerTls describe(SSL* ssl) const;
+    /// `now`: at which the rehearsal is held.
+    ServerTls describe(SSL* ssl, std::chrono::system_clock::time_point now = std::chrono::system_clock::now()) const;
 
     /// "new-ca.pem, system": for messages.
     const std::string& anchor_files() const noexcept { return anchor_files_; }
@@ -46,13 +49,7 @@ class UpstreamContext {
                       std::vector<config::Diagnostic>& warnings);
     void load_own_certificate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors);
     void load_candidate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors);
-    /// What is remembered about a leaf.
-    struct Known {
-        std::shared_ptr<const CertificateFacts> facts;
-        std::optional<bool> candidate_ok;
-    };
-    Known known(SSL* ssl, X509* leaf) const;
-    bool judge_candidate(SSL* ssl, X509* leaf) const;
+    std::shared_ptr<const CertificateFacts> known(const X509& leaf) const;
 
     struct Anchor {
         std::string subject;
@@ -60,7 +57,7 @@ class UpstreamContext {
     };
 
     SslCtxPtr context_;
-    StorePtr candidate_;  // nullptr: no rehearsal
+    std::optional<Rehearsal> rehearsal_;
     bool verifies_chain_;
     bool verifies_name_;
     std::string server_name_;
@@ -68,9 +65,9 @@ class UpstreamContext {
     std::map<std::string, Anchor> anchors_;  // by SHA-256
 
     // Describing a certificate takes tens of microseconds and an upstream shows few: remembered by
-    // SHA-256.
+    // SHA-256. Only what depends on the certificate's own bytes and nothing else may be kept so.
     mutable std::mutex mutex_;
-    mutable std::map<std::string, Known> known_;
+    mutable std::map<std::string, std::shared_ptr<const CertificateFacts>> known_;
 };
 
 }  // namespace tls

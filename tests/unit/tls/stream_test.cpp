@@ -247,6 +247,7 @@ TEST_CASE("a certificate of an unknown authority is refused by alert 48") {
         const auto both = pair.handshake(server_side->accept(), client_side->connect("localhost"));
         CHECK(both.server.end == Handshake::End::alert);
         CHECK(pair.server->notes().alert == 48);
+        CHECK(pair.server->notes().certificate_sent);
         CHECK(both.client.end == Handshake::End::failed);
         CHECK(pair.client->notes().verify.code != X509_V_OK);
         CHECK(server_side->certificate_shown(pair.server->ssl()) == authorities().ours.ecdsa_cert);
