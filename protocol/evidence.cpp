@@ -28,6 +28,9 @@ constexpr Facts row(Evidence evidence) {
         // refused, and then accepts 'N' too.
         case clear_startup_after_no: return {"clear_startup_after_no", {allow, prefer}, Side::clear};
         case clear_startup_after_declined: return {"clear_startup_after_declined", {disable, prefer}, Side::clear};
+        // Its process went on in clear. But a process may have two settings, one that verifies and
+        // one without TLS: so it need not be `prefer`.
+        case clear_startup_after_refusal: return {"clear_startup_after_refusal", {disable, prefer}, Side::clear};
         // But for pgx's `prefer`, which closes too and comes again in clear: judge() in verdict.hpp
         // then claims less.
         case closed_after_no: return {"closed_after_no", {require, verify_full}, Side::closed_earlier};
@@ -48,6 +51,12 @@ constexpr Facts row(Evidence evidence) {
                     .proves = anything,
                     .side = Side::left_silently,
                     .when_repeated = tls_refused,
+                    .perhaps_anothers = true};
+        case tls_not_agreed:
+            return {.label = "tls_not_agreed",
+                    .proves = anything,
+                    .side = Side::closed_earlier,
+                    .broken_trust = true,
                     .perhaps_anothers = true};
         case no_client_hello:
             return {.label = "no_client_hello",

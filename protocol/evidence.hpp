@@ -21,8 +21,8 @@ namespace protocol {
 /// accept; probes show another one ([audit.probe]).
 enum class Evidence {
     clear_startup,                  // StartupMessage in clear and SSLRequest never sent
-    clear_startup_after_tls,        // the same, shortly after TLS from the same address was refused: perhaps `prefer`
-                                    // falling back
+    clear_startup_after_tls,        // the same, shortly after TLS from the same address came to no login, and perhaps
+                                    // of the same client: perhaps `prefer` falling back
     clear_startup_after_tls_login,  // the same, at once after the same user was refused over TLS: `prefer` falling back
     clear_startup_after_no,         // SSLRequest, our 'N', StartupMessage in clear
     closed_after_no,                // SSLRequest, our 'N', close
@@ -46,9 +46,12 @@ enum class Evidence {
     candidate_refused_silently,
     clear_startup_after_declined,  // the same as clear_startup, shortly after our 'N' to the same address: perhaps the
                                    // same client, again
+    clear_startup_after_refusal,   // the same as clear_startup, shortly after the same process of this host refused a
+                                   // certificate of ours: it goes on in clear
+    tls_not_agreed,                // TLS was begun and came to no certificate: no version or cipher in common, say
 };
 
-inline constexpr std::size_t evidence_count = static_cast<std::size_t>(Evidence::clear_startup_after_declined) + 1;
+inline constexpr std::size_t evidence_count = static_cast<std::size_t>(Evidence::tls_not_agreed) + 1;
 
 /// What a client did.
 enum class Side {

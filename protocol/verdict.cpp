@@ -1,15 +1,12 @@
 #include "protocol/verdict.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace protocol {
 namespace {
 
-const Observation* find(const std::vector<Observation>& observations, Evidence evidence) {
-    const auto found = std::find_if(observations.begin(), observations.end(),
-                                    [&](const Observation& o) { return o.evidence == evidence && !o.possible; });
-    return found == observations.end() ? nullptr : &*found;
-}
+using Observations = std::vector<Observation>;
 
 /// Some drivers refuse without an alert. Seen often enough, that counts as the refusal with one.
 Evidence counted(const Observation& o) { return amounts_to(o.evidence, o.count); }
@@ -18,13 +15,154 @@ bool refuses(const Observation& o) { return facts(counted(o)).side == Side::refu
 
 bool completes_tls(const Observation& o) { return facts(o.evidence).side == Side::tls; }
 
-/// When this evidence was last seen; 0: never.
-std::int64_t latest(const std::vector<Observation>& observations, Evidence evidence) {
-    std::int64_t when = 0;
-    for (const Observation& o : observations) {
-        if (!o.possible && counted(o) == evidence) when = std::max(when, o.last_seen);
+bool has(const Observations& all, Evidence evidence) {
+    return std::any_of(all.begin(), all.end(), [&](const Observation& o) { return o.evidence == evidence; });
+}
+
+/// From the first to the last of that kind; nullopt: none.
+std::optional<Observation> span(const Observations& all, Evidence evidence) {
+    std::optional<Observation> span;
+    for (const Observation& o : all) {
+        if (counted(o) != evidence) continue;
+        if (!span) {
+            span = o;
+        } else {
+            span->first_seen = std::min(span->first_seen, o.first_seen);
+            span->last_seen = std::max(span->last_seen, o.last_seen);
+        }
     }
-    return when;
+    return span;
+}
+
+/// libpq's `prefer` with a root certificate refuses a certificate and goes on in clear: it
+/// verifies, but does not insist. A refusal that came later than all its clear text was another
+/// matter.
+bool falls_back(const Observations& all) {
+    if (has(all, Evidence::clear_startup_after_tls_login) || has(all, Evidence::clear_startup_after_refusal))
+        return true;
+    const auto clear = span(all, Evidence::clear_startup_after_tls);
+    return clear && std::any_of(all.begin(), all.end(),
+                                [&](const Observation& o) { return refuses(o) && o.first_seen <= clear->last_seen; });
+}
+
+/// What several pieces of evidence say about each other.
+struct Context {
+    bool falls_back = false;
+    /// Whoever accepted the real certificate trusts its issuer, so it was the name that it refused.
+    bool trusts_issuer = false;
+    /// pgx's `prefer` does not go on in clear after 'N', but connects again for it.
+    bool came_again = false;
+    /// `allow` comes in clear, and with TLS only when that was refused. Without such a refusal,
+    /// both together are two programs, or one that was changed.
+    bool allow = false;
+};
+
+Context context(const Observations& all) {
+    return {.falls_back = falls_back(all),
+            .trusts_issuer = has(all, Evidence::tls_startup) || has(all, Evidence::wrong_name_accepted),
+            .came_again = has(all, Evidence::clear_startup_after_declined),
+            .allow = has(all, Evidence::tls_after_clear_refused)};
+}
+
+SslModeInterval claim(const Observation& o, const Context& context) {
+    SslModeInterval claim = proves(counted(o));
+    if (counted(o) == Evidence::wrong_name_refused && context.trusts_issuer) claim.min = SslMode::verify_full;
+    if (o.evidence == Evidence::closed_after_no && context.came_again) claim.min = SslMode::allow;
+    return claim;
+}
+
+/// Evidence that one client with one setting may have left.
+struct Behaviour {
+    SslModeInterval interval{};
+    bool tls = false;
+    bool clear = false;
+    std::int64_t last_seen = 0;
+    std::vector<Observation> pieces{};
+
+    /// Since when it was seen, after that.
+    std::int64_t seen_since(std::int64_t then) const {
+        std::int64_t since = last_seen;
+        for (const Observation& o : pieces) {
+            if (o.last_seen > then) since = std::min(since, std::max(o.first_seen, then));
+        }
+        return since;
+    }
+};
+
+/// Takes the newest first.
+std::vector<Behaviour> behaviours(const Observations& newest_first, const Context& context) {
+    std::vector<Behaviour> out;
+    for (const Observation& o : newest_first) {
+        if (context.falls_back && refuses(o)) continue;
+        const SslModeInterval says = claim(o, context);
+        const bool tls = completes_tls(o);
+        const bool clear = o.evidence == Evidence::clear_startup;
+        const auto fits = [&](const Behaviour& b) {
+            return intersect(b.interval, says) && (context.allow || !((b.tls || tls) && (b.clear || clear)));
+        };
+        auto found = std::find_if(out.begin(), out.end(), fits);
+        if (found == out.end()) found = out.insert(out.end(), Behaviour{.last_seen = o.last_seen});
+        found->interval = *intersect(found->interval, says);
+        found->tls |= tls;
+        found->clear |= clear;
+        found->pieces.push_back(o);
+    }
+    return out;
+}
+
+/// Until when evidence contradicts all that was seen since, for long enough; 0: none does.
+std::int64_t outlived(const std::vector<Behaviour>& all, std::int64_t consistent_after) {
+    std::int64_t until = 0;
+    if (consistent_after == 0 || all.empty()) return until;
+    const Behaviour& newest = all.front();
+    for (auto other = all.begin() + 1; other != all.end(); ++other) {
+        const std::int64_t then = other->last_seen;
+        if (newest.last_seen - newest.seen_since(then) >= consistent_after) until = std::max(until, then);
+    }
+    return until;
+}
+
+SslModeInterval hull(const std::vector<Behaviour>& all) {
+    if (all.empty()) return {};
+    SslModeInterval hull = all.front().interval;
+    for (const Behaviour& b : all) {
+        hull.min = std::min(hull.min, b.interval.min);
+        hull.max = std::max(hull.max, b.interval.max);
+    }
+    return hull;
+}
+
+/// The worst of them; `unknown` is worse than `yes`.
+Verifies worst(const std::vector<Behaviour>& all) {
+    if (all.empty()) return Verifies::unknown;
+    Verifies worst = Verifies::yes;
+    for (const Behaviour& b : all) {
+        const Verifies one = b.interval.verifies();
+        if (one == Verifies::no) return Verifies::no;
+        if (one == Verifies::unknown) worst = Verifies::unknown;
+    }
+    return worst;
+}
+
+/// Refused and then accepted is a client that was repaired, or two behind one address of which one
+/// is not ready: time tells, or people.
+Readiness readiness(const Observations& all, const std::vector<Behaviour>& now, const VerdictRules& rules) {
+    const bool any_certificate = !now.empty() && std::all_of(now.begin(), now.end(), [](const Behaviour& b) {
+        return b.interval.max <= SslMode::require;
+    });
+    if (any_certificate) return Readiness::yes;
+    const auto accepted = span(all, Evidence::candidate_accepted);
+    const auto refused = span(all, Evidence::candidate_refused);
+    if (refused) {
+        if (!accepted || accepted->first_seen <= refused->last_seen) return Readiness::no;
+        if (rules.consistent_after == 0 || accepted->last_seen - accepted->first_seen < rules.consistent_after)
+            return Readiness::unknown;
+    }
+    if (!accepted || accepted->last_seen <= rules.unreadable) return Readiness::unknown;
+    // Of several programs with one name only one may have accepted it.
+    const auto may_verify =
+        std::count_if(now.begin(), now.end(), [](const Behaviour& b) { return b.interval.max > SslMode::require; });
+    return may_verify > 1 ? Readiness::unknown : Readiness::yes;
 }
 
 }  // namespace
@@ -38,62 +176,30 @@ std::string_view to_string(Readiness readiness) noexcept {
     return "";
 }
 
-Readiness Verdict::ready_for_rotation() const noexcept {
-    if (beyond_doubt.max <= SslMode::require) return Readiness::yes;
-    return candidate;
-}
-
-Verdict judge(std::vector<Observation> observations, std::int64_t unreadable) {
-    Verdict verdict;
-    // libpq's `prefer` with a root certificate refuses a certificate and goes on in clear: it
-    // verifies, but does not insist.
-    const bool fell_back = find(observations, Evidence::clear_startup_after_tls) ||
-                           find(observations, Evidence::clear_startup_after_tls_login);
-    const bool refused = std::any_of(observations.begin(), observations.end(),
-                                     [](const Observation& o) { return !o.possible && refuses(o); });
-    // Another program at that address may have been refused: of this one it is known once it was
-    // seen with TLS itself.
-    const bool uses_tls = std::any_of(observations.begin(), observations.end(),
-                                      [](const Observation& o) { return !o.possible && completes_tls(o); });
-    verdict.falls_back =
-        find(observations, Evidence::clear_startup_after_tls_login) || (fell_back && (refused || uses_tls));
-
-    // pgx's `prefer` does not go on in clear after 'N', but connects again for it.
-    const bool came_again = find(observations, Evidence::clear_startup_after_declined);
-
-    // Whoever accepted the real certificate trusts its issuer, so it was the name that it refused.
-    const bool trusts_issuer =
-        find(observations, Evidence::tls_startup) || find(observations, Evidence::wrong_name_accepted);
-
-    // `allow` comes in clear, and with TLS only when that was refused. Without such a refusal, both
-    // together are a client that was changed.
-    const bool allow = find(observations, Evidence::tls_after_clear_refused);
-    bool tls = false;
-    bool clear = false;
-
+Verdict judge(std::vector<Observation> observations, const VerdictRules& rules) {
+    std::erase_if(observations, [](const Observation& o) { return o.possible; });
     std::stable_sort(observations.begin(), observations.end(),
                      [](const Observation& a, const Observation& b) { return a.last_seen > b.last_seen; });
-    for (const Observation& o : observations) {
-        if (o.possible) continue;
-        if (fell_back && refused && refuses(o)) continue;
-        SslModeInterval claim = proves(counted(o));
-        if (counted(o) == Evidence::wrong_name_refused && trusts_issuer) claim.min = SslMode::verify_full;
-        if (o.evidence == Evidence::closed_after_no && came_again) claim.min = SslMode::allow;
-        tls |= completes_tls(o);
-        clear |= o.evidence == Evidence::clear_startup;
-        const auto narrower = intersect(verdict.interval, claim);
-        if (narrower && (allow || !(tls && clear))) {
-            verdict.interval = *narrower;
-            if (o.last_seen > unreadable) verdict.beyond_doubt = *narrower;
-        } else {
-            verdict.changed = true;
-            break;
-        }
+    Verdict verdict;
+    auto all = behaviours(observations, context(observations));
+    verdict.changed_at = outlived(all, rules.consistent_after);
+    if (verdict.changed_at > 0) {
+        std::erase_if(observations, [&](const Observation& o) { return o.last_seen <= verdict.changed_at; });
+        all = behaviours(observations, context(observations));
     }
-    const std::int64_t accepted = latest(observations, Evidence::candidate_accepted);
-    const std::int64_t declined = latest(observations, Evidence::candidate_refused);
-    if (declined > accepted) verdict.candidate = Readiness::no;
-    if (accepted > std::max(declined, unreadable)) verdict.candidate = Readiness::yes;
+    // What follows from readable evidence alone is good news only where it is newer than the rest.
+    const Context about = context(observations);
+    Observations beyond_doubt = observations;
+    std::erase_if(beyond_doubt, [&](const Observation& o) { return o.last_seen <= rules.unreadable; });
+    const auto certain = behaviours(beyond_doubt, about);
+
+    verdict.mixed = all.size() > 1;
+    verdict.falls_back = about.falls_back;
+    verdict.interval = {.min = std::min(hull(certain).min, hull(all).min), .max = hull(all).max};
+    if (!all.empty()) verdict.newest = all.front().interval;
+    verdict.verifies = worst(all);
+    if (verdict.verifies == Verifies::yes && worst(certain) != Verifies::yes) verdict.verifies = Verifies::unknown;
+    verdict.ready_for_rotation = readiness(observations, certain, rules);
     return verdict;
 }
 

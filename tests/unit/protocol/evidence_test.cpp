@@ -117,6 +117,8 @@ TEST_CASE("a close after N is not disable, and may be a client that comes again 
 }
 
 TEST_CASE("a clear StartupMessage after N to the same address proves at most prefer") {
+    // A process may have a setting that verifies and one without TLS.
+    CHECK(proves(Evidence::clear_startup_after_refusal) == SslModeInterval{SslMode::disable, SslMode::prefer});
     CHECK(proves(Evidence::clear_startup_after_declined) == SslModeInterval{SslMode::disable, SslMode::prefer});
 }
 
@@ -173,7 +175,7 @@ TEST_CASE("what a client did is one of six") {
     using Labels = std::set<std::string_view>;
     CHECK(labels([](const auto& facts) { return facts.side == Side::clear; }) ==
           Labels{"clear_startup", "clear_startup_after_tls", "clear_startup_after_tls_login", "clear_startup_after_no",
-                 "clear_startup_after_declined"});
+                 "clear_startup_after_declined", "clear_startup_after_refusal"});
     CHECK(labels([](const auto& facts) { return facts.side == Side::tls; }) ==
           Labels{"tls_startup", "tls_startup_undistributed", "untrusted_accepted", "wrong_name_accepted",
                  "candidate_accepted"});
@@ -185,14 +187,15 @@ TEST_CASE("what a client did is one of six") {
           Labels{"tls_refused_silently", "untrusted_refused_silently", "wrong_name_refused_silently",
                  "candidate_refused_silently"});
     CHECK(labels([](const auto& facts) { return facts.side == Side::closed_earlier; }) ==
-          Labels{"closed_after_no", "no_client_hello"});
+          Labels{"closed_after_no", "no_client_hello", "tls_not_agreed"});
 }
 
 TEST_CASE("trust is broken by what happens with the real certificate, and another program may have done it") {
     using Labels = std::set<std::string_view>;
-    CHECK(labels([](const auto& facts) { return facts.broken_trust; }) == Labels{"tls_refused", "no_client_hello"});
+    CHECK(labels([](const auto& facts) { return facts.broken_trust; }) ==
+          Labels{"tls_refused", "no_client_hello", "tls_not_agreed"});
     CHECK(labels([](const auto& facts) { return facts.perhaps_anothers; }) ==
-          Labels{"tls_refused", "tls_refused_silently", "no_client_hello"});
+          Labels{"tls_refused", "tls_refused_silently", "no_client_hello", "tls_not_agreed"});
 }
 
 TEST_CASE("a refusal proves that the client verifies, and nothing else does") {

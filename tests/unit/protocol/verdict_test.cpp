@@ -10,6 +10,7 @@ using protocol::Observation;
 using protocol::Readiness;
 using protocol::SslMode;
 using protocol::Verdict;
+using protocol::Verifies;
 
 using Range = std::pair<SslMode, SslMode>;
 
@@ -19,10 +20,9 @@ Range range(const Verdict& verdict) { return {verdict.interval.min, verdict.inte
 std::vector<Observation> in_turn(std::initializer_list<Evidence> all) {
     std::vector<Observation> observations;
     for (const Evidence evidence : all) {
-        observations.push_back({.evidence = evidence,
-                                .last_seen = static_cast<std::int64_t>(observations.size() + 1),
-                                .count = 1,
-                                .possible = false});
+        const auto when = static_cast<std::int64_t>(observations.size() + 1);
+        observations.push_back(
+            {.evidence = evidence, .first_seen = when, .last_seen = when, .count = 1, .possible = false});
     }
     return observations;
 }
@@ -37,9 +37,9 @@ constexpr Range not_verifying{SslMode::allow, SslMode::require};
 TEST_CASE("nothing seen proves nothing") {
     const Verdict verdict = judge({});
     CHECK(range(verdict) == anything);
-    CHECK_FALSE(verdict.changed);
-    CHECK(verdict.candidate == Readiness::unknown);
-    CHECK(verdict.ready_for_rotation() == Readiness::unknown);
+    CHECK_FALSE(verdict.mixed);
+    CHECK(verdict.verifies == Verifies::unknown);
+    CHECK(verdict.ready_for_rotation == Readiness::unknown);
 }
 
 TEST_CASE("each probe narrows by what was accepted or refused") {
@@ -80,59 +80,115 @@ TEST_CASE("what may be another client's is shown and proves nothing") {
     CHECK(range(judge(observations)) == Range{SslMode::allow, SslMode::verify_full});
 }
 
-TEST_CASE("newer evidence that contradicts older counts, and the change is told") {
-    const Verdict weaker = judge(in_turn({Evidence::untrusted_refused, Evidence::untrusted_accepted}));
-    CHECK(range(weaker) == not_verifying);
-    CHECK(weaker.changed);
-    const Verdict stronger =
+TEST_CASE("evidence that contradicts itself leaves all of it possible, and the worst of it counts") {
+    for (const auto& order : {in_turn({Evidence::untrusted_refused, Evidence::untrusted_accepted}),
+                              in_turn({Evidence::untrusted_accepted, Evidence::untrusted_refused})}) {
+        const Verdict verdict = judge(order);
+        CHECK(range(verdict) == Range{SslMode::allow, SslMode::verify_full});
+        CHECK(verdict.verifies == Verifies::no);
+        CHECK(verdict.mixed);
+        CHECK(verdict.changed_at == 0);
+    }
+    const Verdict repaired =
         judge(in_turn({Evidence::clear_startup, Evidence::tls_startup, Evidence::untrusted_refused}));
-    CHECK(range(stronger) == verifies);
-    CHECK(stronger.changed);
-    CHECK_FALSE(judge(in_turn({Evidence::tls_startup, Evidence::untrusted_refused})).changed);
+    CHECK(range(repaired) == anything);
+    CHECK(repaired.newest == protocol::SslModeInterval{SslMode::verify_ca, SslMode::verify_full});
+    CHECK(repaired.verifies == Verifies::no);
+    CHECK(repaired.mixed);
+    CHECK_FALSE(judge(in_turn({Evidence::tls_startup, Evidence::untrusted_refused})).mixed);
 }
 
-TEST_CASE("clear text first and TLS later is a client that was changed, not one with sslmode=allow") {
-    const Verdict repaired = judge(in_turn({Evidence::clear_startup, Evidence::tls_startup}));
-    CHECK(range(repaired) == Range{SslMode::allow, SslMode::verify_full});
-    CHECK(repaired.changed);
-    const Verdict broken = judge(in_turn({Evidence::tls_startup, Evidence::clear_startup}));
-    CHECK(range(broken) == Range{SslMode::disable, SslMode::allow});
-    CHECK(broken.changed);
+TEST_CASE("what a client did not do for long enough is left out, and until when is told") {
+    constexpr std::int64_t month = 30;
+    std::vector<Observation> observations =
+        in_turn({Evidence::clear_startup, Evidence::tls_startup, Evidence::untrusted_refused});
+    const auto at = [&](std::int64_t last_seen) {
+        observations[1].last_seen = last_seen;
+        return judge(observations, {.consistent_after = month});
+    };
+    CHECK(at(2 + month - 1).mixed);
+    const Verdict changed = at(2 + month);
+    CHECK_FALSE(changed.mixed);
+    CHECK(changed.changed_at == 1);
+    CHECK(changed.verifies == Verifies::yes);
+    CHECK(range(changed) == verifies);
+    // TLS that was seen beside clear text all the time says the same once clear text has stopped.
+    observations[1].first_seen = 0;
+    CHECK(at(1 + month).verifies == Verifies::yes);
+    // Once, a month later, is not for a month.
+    CHECK(judge({{.evidence = Evidence::untrusted_accepted, .first_seen = 1, .last_seen = 1},
+                 {.evidence = Evidence::untrusted_refused, .first_seen = 1 + month, .last_seen = 1 + month}},
+                {.consistent_after = month})
+              .mixed);
+    // Never, where nobody said how long.
+    observations[1].last_seen = 1'000'000;
+    CHECK(judge(observations).mixed);
+}
+
+TEST_CASE("clear text and TLS are two programs, unless clear text was refused to one with sslmode=allow") {
+    for (const auto& order : {in_turn({Evidence::clear_startup, Evidence::tls_startup}),
+                              in_turn({Evidence::tls_startup, Evidence::clear_startup})}) {
+        CHECK(range(judge(order)) == anything);
+        CHECK(judge(order).mixed);
+        CHECK(judge(order).verifies == Verifies::no);
+    }
     const Verdict allow =
         judge(in_turn({Evidence::clear_startup, Evidence::tls_after_clear_refused, Evidence::tls_startup}));
     CHECK(range(allow) == Range{SslMode::allow, SslMode::allow});
-    CHECK_FALSE(allow.changed);
+    CHECK_FALSE(allow.mixed);
 }
 
 TEST_CASE("a client that goes on in clear when TLS fails is prefer, whatever it refuses") {
     const Verdict verdict = judge(in_turn({Evidence::tls_refused, Evidence::clear_startup_after_tls}));
     CHECK(range(verdict) == Range{SslMode::disable, SslMode::prefer});
     CHECK(verdict.falls_back);
-    CHECK_FALSE(verdict.changed);
-    // In whatever order they were seen last.
-    CHECK(range(judge(in_turn({Evidence::clear_startup_after_tls, Evidence::tls_refused}))) ==
-          Range{SslMode::disable, SslMode::prefer});
+    CHECK_FALSE(verdict.mixed);
+    // A refusal that came after all its clear text was no reason for it.
+    const Verdict later = judge(in_turn({Evidence::clear_startup_after_tls, Evidence::tls_refused}));
+    CHECK_FALSE(later.falls_back);
+    CHECK(later.mixed);
+    CHECK(later.verifies == Verifies::no);
+    // Refused, and went on, and so on: in whatever order they were seen last.
+    auto again = in_turn({Evidence::clear_startup_after_tls, Evidence::tls_refused});
+    again[1].first_seen = 0;
+    CHECK(judge(again).falls_back);
+    CHECK(judge(in_turn({Evidence::clear_startup_after_refusal})).falls_back);
     CHECK(range(judge(in_turn({Evidence::clear_startup_after_tls_login, Evidence::tls_startup}))) ==
           Range{SslMode::prefer, SslMode::prefer});
 }
 
-TEST_CASE("a client that was never seen with TLS does not fall back from it: another at its address may have") {
+TEST_CASE("a client that was never seen to refuse does not fall back: another at its address may have") {
     CHECK_FALSE(judge(in_turn({Evidence::clear_startup, Evidence::clear_startup_after_tls})).falls_back);
-    CHECK(judge(in_turn({Evidence::tls_startup, Evidence::clear_startup_after_tls})).falls_back);
+    CHECK_FALSE(judge(in_turn({Evidence::tls_startup, Evidence::clear_startup_after_tls})).falls_back);
 }
 
 TEST_CASE("ready for the rotation is who accepted the candidate, or accepts anything") {
-    const auto ready = [](std::initializer_list<Evidence> all) { return judge(in_turn(all)).ready_for_rotation(); };
+    const auto ready = [](std::initializer_list<Evidence> all) { return judge(in_turn(all)).ready_for_rotation; };
     CHECK(ready({Evidence::tls_startup}) == Readiness::unknown);
     CHECK(ready({Evidence::clear_startup}) == Readiness::yes);
     CHECK(ready({Evidence::untrusted_accepted}) == Readiness::yes);
+    CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_accepted}) == Readiness::yes);
     CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_refused}) == Readiness::no);
     CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_refused_silently}) == Readiness::unknown);
-    // It got the new CA meanwhile.
-    CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_refused, Evidence::candidate_accepted}) ==
-          Readiness::yes);
     CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_accepted, Evidence::candidate_refused}) ==
           Readiness::no);
+    // Of two programs with one name that may verify, one accepted it.
+    CHECK(ready({Evidence::untrusted_accepted, Evidence::untrusted_refused, Evidence::candidate_accepted}) ==
+          Readiness::yes);
+}
+
+TEST_CASE("refused and then accepted: it got the new CA, or one of two has it, and time tells") {
+    auto observations =
+        in_turn({Evidence::untrusted_refused, Evidence::candidate_refused, Evidence::candidate_accepted});
+    const auto ready = [&](std::int64_t consistent_after) {
+        return judge(observations, {.consistent_after = consistent_after}).ready_for_rotation;
+    };
+    CHECK(ready(0) == Readiness::unknown);
+    CHECK(ready(30) == Readiness::unknown);
+    observations[2].last_seen = observations[2].first_seen + 30;
+    CHECK(ready(30) == Readiness::yes);
+    observations[2].first_seen = observations[1].first_seen - 1;  // now one, now the other
+    CHECK(ready(30) == Readiness::no);
 }
 
 TEST_CASE("a close after N is at least require, unless the client came again in clear") {
@@ -140,6 +196,6 @@ TEST_CASE("a close after N is at least require, unless the client came again in 
     const Verdict pgx =
         judge(in_turn({Evidence::tls_startup, Evidence::closed_after_no, Evidence::clear_startup_after_declined}));
     CHECK(range(pgx) == Range{SslMode::allow, SslMode::prefer});
-    CHECK_FALSE(pgx.changed);
+    CHECK_FALSE(pgx.mixed);
     CHECK_FALSE(pgx.falls_back);
 }
