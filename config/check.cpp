@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <regex>
 
 #include "config/keys.hpp"
 #include "config/spelling.hpp"
@@ -69,6 +70,15 @@ void check(const Node& table, const Auth& auth, Reading& reading) {
     }
     if (!terminates && table.gives("users_file"))
         reading.warn(table.where("users_file"), R"(has no effect without scram = "terminate")");
+}
+
+void check(const Node& table, const Audit& audit, Reading& reading) {
+    try {
+        const std::regex pattern(audit.application_name_pattern);
+    } catch (const std::regex_error& error) {
+        reading.error(table.where("application_name_pattern"),
+                      in_quotes(audit.application_name_pattern) + " is no regular expression: " + error.what());
+    }
 }
 
 void check(const Node& table, const Probe& probe, bool keeps_inventory, Reading& reading) {

@@ -10,6 +10,7 @@ void check(const Node& table, const ListenerTls& tls, Reading& reading);
 void check(const Node& table, const Certificate& certificate, Reading& reading);
 void check(const Node& table, const Upstream& upstream, Reading& reading);
 void check(const Node& table, const Auth& auth, Reading& reading);
+void check(const Node& table, const Audit& audit, Reading& reading);
 void check(const Node& table, const Probe& probe, bool keeps_inventory, Reading& reading);
 
 /// No two listeners of one name or on one address.

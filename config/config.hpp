@@ -81,6 +81,7 @@ struct Runtime {
     Duration client_login_timeout{60'000};
     Duration drain_timeout{30'000};
     std::string state_dir;  ///< empty: see proxy/command/state_dir.hpp
+    std::string name;       ///< of this proxy where there are several; empty: the host's
 };
 
 enum class ClientTlsMode { disable, allow, require };
@@ -179,6 +180,7 @@ struct Probe {
     std::vector<ProbeKind> kinds{ProbeKind::untrusted, ProbeKind::wrong_name, ProbeKind::candidate};
     double fraction = 0.05;  ///< of a client's connections, 0 to 1
     unsigned max_per_client = 3;
+    unsigned max_per_hour = 60;  ///< of all clients together; 0: no limit
     Duration cooldown{std::chrono::hours(720)};
     Duration grace{60'000};
     std::vector<TimeWindow> window;  ///< empty: always
@@ -190,9 +192,13 @@ struct Probe {
 
 struct Audit {
     std::string file = "audit.jsonl";        ///< relative to the state directory; "-": stdout; empty: off
+    bool chain = false;                      ///< each line carries a digest of all before it
     std::string inventory = "inventory.db";  ///< relative to the state directory; postgresql://...; empty: off
     Duration inventory_retention{
         std::chrono::hours(24 * 400)};  ///< clients and days not seen for so long are forgotten
+    Duration consistent_after{
+        std::chrono::hours(24 * 30)};      ///< a client that was seen otherwise for so long was changed
+    std::string application_name_pattern;  ///< a regular expression; empty: none
     bool process_owner = true;
     Probe probe;
 };

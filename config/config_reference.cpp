@@ -24,7 +24,7 @@ sslrootcert = ["global-bundle.pem"]
 This listens on 127.0.0.1:6432, offers clients TLS with a certificate generated on first start, and verifies the server
 (`sslmode = "verify-full"`).
 
-- **Durations** are strings: a whole number and `ms`, `s`, `m` or `h`, such as `"250ms"` or `"2m"`.
+- **Durations** are strings: a whole number and `ms`, `s`, `m`, `h` or `d` (24 hours), such as `"250ms"` or `"30d"`.
 - **Lists** of one may be written without brackets: `hosts = "db.example.com"`.
 - **Relative paths** start at the folder of the configuration file, `audit.file` at the state directory. `""` means not given.
 - **Errors**: an unknown key, a wrong type, an unreadable file or a contradiction is an error. All of them are printed at once, as

@@ -41,6 +41,9 @@ const Section<Runtime>& section() {
              "else "
              "`/var/lib/pgairlock` for root, else `$XDG_STATE_HOME/pgairlock`.",
              Rule::path, TakesEffect::at_restart},
+            {"name", &Runtime::name, R"("")",
+             "This proxy in inventory, report and audit, where there are several. Empty: the host's name.", Rule::none,
+             TakesEffect::at_restart},
         },
         {}};
     return it;
@@ -219,13 +222,26 @@ const Section<Audit>& section() {
             {"file", &Audit::file, R"("audit.jsonl")",
              "JSON Lines; relative to the state directory, reopened on SIGUSR1. `-`: standard output. Empty: off.",
              Rule::none, TakesEffect::at_restart},
+            {"chain", &Audit::chain, "false",
+             "Every line carries a digest of itself and of all lines before it, so that later changes show "
+             "([audit.md](audit.md#the-chain), `pgairlock audit verify`).",
+             Rule::none, TakesEffect::at_restart},
             {"inventory", &Audit::inventory, R"("inventory.db")",
              "What is known about every client, kept over restarts: an SQLite file, relative to the state directory, "
              "or `postgresql://...` "
              "for one that many proxies share. Empty: off.",
              Rule::none, TakesEffect::at_restart},
-            {"inventory_retention", &Audit::inventory_retention, R"("9600h")",
+            {"inventory_retention", &Audit::inventory_retention, R"("400d")",
              "Clients, servers and days that were not seen for so long are forgotten; `0s`: never."},
+            {"consistent_after", &Audit::consistent_after, R"("720h")",
+             "What a client did before does not count any more in the [report](report.md) once it was seen to behave "
+             "otherwise, and only so, for this long and at least as often; `0s`: only once `pgairlock client repaired` "
+             "says so.",
+             Rule::none, TakesEffect::at_restart},
+            {"application_name_pattern", &Audit::application_name_pattern, R"("")",
+             "A regular expression (ECMAScript): what it matches in an application_name becomes `*` in the inventory, "
+             "so that names that never repeat are one client. The audit file has them as they are.",
+             Rule::none, TakesEffect::at_restart},
             {"process_owner", &Audit::process_owner, "true",
              "Find out process, executable and user of clients on this host.", Rule::none, TakesEffect::at_restart},
         },
@@ -249,7 +265,9 @@ const Section<Probe>& section() {
             {"fraction", &Probe::fraction, "0.05", "Share of a client's connections, 0 to 1."},
             {"max_per_client", &Probe::max_per_client, "3",
              "Failures inflicted on one client, then none for `cooldown`.", Rule::positive},
-            {"cooldown", &Probe::cooldown, R"("720h")", "See `max_per_client`."},
+            {"max_per_hour", &Probe::max_per_hour, "60",
+             "Failures inflicted on all clients together within an hour. 0: no limit but those of each client."},
+            {"cooldown", &Probe::cooldown, R"("30d")", "See `max_per_client`."},
             {"grace", &Probe::grace, R"("60s")",
              "After a failure the same source gets the real certificate for this long."},
             {"window", &Probe::window, "[]",

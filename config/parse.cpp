@@ -28,7 +28,8 @@ bool is_label(std::string_view label) noexcept;
 bool is_digit(char c) noexcept;
 bool is_name_character(char c) noexcept;
 
-constexpr std::array<Unit, 4> durations{{{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}};
+constexpr std::array<Unit, 5> durations{
+    {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 24 * 3'600'000}}};
 constexpr std::array<Unit, 5> sizes{
     {{"B", 1}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}, {"TiB", 1ull << 40}}};
 // Ten years: timers count nanoseconds in 64 bits, and adding to the time of day must not overflow.

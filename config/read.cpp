@@ -44,6 +44,7 @@ Loaded read(const Node& root, Reading reading) {
     read_table(root, "auth", config.auth, reading);
     if (const Node* const auth = root.find("auth")) check(*auth, config.auth, reading);
     read_table(root, "audit", config.audit, reading);
+    if (const Node* const audit = root.find("audit")) check(*audit, config.audit, reading);
     read_probe(root, config.audit, reading);
     read_upstreams(root, config, reading);
 

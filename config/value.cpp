@@ -53,12 +53,12 @@ void read_value(const Node& node, Rule rule, unsigned& into, Reading& reading) {
 }
 
 void read_value(const Node& node, Rule rule, Duration& into, Reading& reading) {
-    const std::string* const text = read_text(node, R"(a duration ("250ms", "5s", "2m", "1h"))", reading);
+    const std::string* const text = read_text(node, R"(a duration ("250ms", "5s", "2m", "1h", "30d"))", reading);
     if (text == nullptr) return;
     const auto duration = parse_duration(*text);
     if (!duration) {
         const auto* form =
-            " is not a duration: a whole number and ms, s, m or h, such as \"30s\", and at most ten years";
+            " is not a duration: a whole number and ms, s, m, h or d, such as \"30s\", and at most ten years";
         return reading.error(node.origin, in_quotes(*text) + form);
     }
     if (const auto why = why_not_timer(*duration, rule)) return reading.error(node.origin, in_quotes(*text) + *why);

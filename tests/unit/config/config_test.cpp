@@ -418,17 +418,16 @@ direct = "yes"
 mode = true
 cert_file = []
 )");
-    CHECK(
-        errors ==
-        Lines{"t:3:11: runtime.threads: expected an integer, got a string",
-              "t:4:17: runtime.drain_timeout: expected a duration (\"250ms\", \"5s\", \"2m\", \"1h\"), got an integer",
-              "t:5:13: runtime.state_dir: expected a string, got a date",
-              "t:6:19: runtime.max_connections: expected an integer, got a floating-point number",
-              "t:8:17: listener.allow: expected a string, got an integer",
-              "t:9:10: listener.listen: expected a list of addresses, got a table",
-              "t:11:10: listener.tls.direct: expected a boolean (true or false), got a string",
-              "t:12:8: listener.tls.mode: expected one of disable, allow, require, got a boolean",
-              "t:13:13: listener.tls.cert_file: expected a file, got a list"});
+    CHECK(errors == Lines{"t:3:11: runtime.threads: expected an integer, got a string",
+                          "t:4:17: runtime.drain_timeout: expected a duration (\"250ms\", \"5s\", \"2m\", \"1h\", "
+                          "\"30d\"), got an integer",
+                          "t:5:13: runtime.state_dir: expected a string, got a date",
+                          "t:6:19: runtime.max_connections: expected an integer, got a floating-point number",
+                          "t:8:17: listener.allow: expected a string, got an integer",
+                          "t:9:10: listener.listen: expected a list of addresses, got a table",
+                          "t:11:10: listener.tls.direct: expected a boolean (true or false), got a string",
+                          "t:12:8: listener.tls.mode: expected one of disable, allow, require, got a boolean",
+                          "t:13:13: listener.tls.cert_file: expected a file, got a list"});
     CHECK(errors_after_upstream("log = 1") == Lines{"t:2:7: log: expected a table, [log], got an integer"});
     CHECK(errors_after_upstream("[listener]") ==
           Lines{"t:2:1: listener: expected tables with the header [[listener]], got a table"});
@@ -453,7 +452,7 @@ TEST_CASE("config: counts and durations have limits") {
                 "t:5:31: runtime.max_connections_per_address: 4294967296 is not between 0 and 1000000"});
     CHECK(errors_after_upstream("[runtime]\nclient_login_timeout = '0s'\ndrain_timeout = '5'") ==
           Lines{"t:3:24: runtime.client_login_timeout: \"0s\" must be more than zero",
-                "t:4:17: runtime.drain_timeout: \"5\" is not a duration: a whole number and ms, s, m or h, such as "
+                "t:4:17: runtime.drain_timeout: \"5\" is not a duration: a whole number and ms, s, m, h or d, such as "
                 "\"30s\", and "
                 "at most ten "
                 "years"});
@@ -785,8 +784,10 @@ TEST_CASE("config: durations are whole numbers with a unit") {
     CHECK(parse_duration("0s") == 0ms);
     CHECK(parse_duration("2m") == 120s);
     CHECK(parse_duration("87600h") == 87600h);
-    for (const char* const text :
-         {"", "5", "s", "5 s", "-5s", "+5s", "1.5s", "5S", "5d", "1h30m", "87601h", "99999999999999999999s"}) {
+    CHECK(parse_duration("7d") == 168h);
+    CHECK(parse_duration("3650d") == 87600h);
+    for (const char* const text : {"", "5", "s", "5 s", "-5s", "+5s", "1.5s", "5S", "5D", "1w", "1h30m", "1d12h",
+                                   "30d 12h", "87601h", "3651d", "99999999999999999999s"}) {
         CAPTURE(text);
         CHECK_FALSE(parse_duration(text));
     }

@@ -30,10 +30,11 @@ TEST_CASE("inspect: what only a restart takes up is named by its key") {
     loaded.runtime.threads = 3;
     loaded.runtime.state_dir = "/elsewhere";
     loaded.audit.file = "other.jsonl";
+    loaded.audit.chain = true;
     loaded.audit.inventory = "other.db";
     loaded.audit.process_owner = false;
-    CHECK(changes_for_restart({}, loaded) ==
-          Names{"runtime.threads", "runtime.state_dir", "audit.file", "audit.inventory", "audit.process_owner"});
+    CHECK(changes_for_restart({}, loaded) == Names{"runtime.threads", "runtime.state_dir", "audit.file", "audit.chain",
+                                                   "audit.inventory", "audit.process_owner"});
 }
 
 TEST_CASE("inspect: what a reload takes up waits for no restart") {
