@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace proxy {
@@ -23,8 +24,12 @@ inline constexpr std::size_t max_server_name = 255;
 
 struct ClientOrigin {
     std::string upstream;
-    std::string client_addr;  ///< empty: a UNIX-domain socket
-    std::string client_exe;   ///< empty: not of this host, or not found
+    std::string client_addr;       ///< empty: a UNIX-domain socket
+    std::string client_exe;        ///< empty: not of this host, or not found
+    std::int64_t client_uid = -1;  ///< -1: not of this host, or not known
+    /// In reports, which know many hosts: the proxy, where an address is of its host alone. Else
+    /// empty.
+    std::string seen_by{};
     auto operator<=>(const ClientOrigin&) const = default;
 };
 

@@ -28,6 +28,7 @@ std::size_t heap(const SessionRecord& r) noexcept {
                                     &r.client_tls.alpn,
                                     &r.client_tls.client_dn,
                                     &r.client_tls.certificate_shown,
+                                    &r.client_tls.certificate_id,
                                     &r.sni,
                                     &r.ja4,
                                     &r.auth_method,
@@ -47,7 +48,7 @@ namespace {
 
 /// Cut as PostgreSQL cuts it, byte by byte, and only then made UTF-8: what becomes longer by that
 /// must not make two names one.
-std::string name(std::string_view text) { return protocol::as_utf8(text.substr(0, max_name)); }
+std::string name(std::string_view text) { return protocol::as_distinct_utf8(text.substr(0, max_name)); }
 
 }  // namespace
 
@@ -61,7 +62,12 @@ void SessionRecord::take_server_name(std::string_view name) { sni = protocol::as
 
 /// Its executable as far as it has been found by now.
 ClientOrigin SessionRecord::origin() const {
-    return {upstream, client_addr, process ? process->get(std::chrono::milliseconds(0)).exe : ""};
+    ClientOrigin origin{.upstream = upstream, .client_addr = client_addr, .client_exe = {}};
+    if (!process) return origin;
+    const Process known = process->get(std::chrono::milliseconds(0));
+    origin.client_exe = known.exe;
+    origin.client_uid = known.uid;
+    return origin;
 }
 
 bool SessionRecord::weak() const noexcept {

@@ -12,6 +12,7 @@
 #include "protocol/evidence.hpp"
 #include "protocol/startup.hpp"
 #include "proxy/observation/client_identity.hpp"
+#include "proxy/observation/not_probed.hpp"
 #include "proxy/observation/process_owner.hpp"
 #include "proxy/observation/reason.hpp"
 #include "tls/listener_context.hpp"
@@ -53,7 +54,9 @@ struct SessionRecord {
     std::string sni;
     std::string ja4;
     std::vector<protocol::Evidence> evidence;
-    std::optional<config::ProbeKind> probe;  ///< the certificate that was shown was not the real one
+    std::optional<config::ProbeKind> probe;  ///< the certificate that was to be shown was not the real one
+    std::optional<ProbeEnd> probe_end;       ///< what it was to the probe; nullopt: it never saw the certificate
+    std::optional<NotProbed> not_probed;     ///< why it was shown the real certificate; nullopt: it came in clear
 
     std::string auth_method;
     protocol::AuthBridge auth_bridge = protocol::AuthBridge::none;

@@ -8,6 +8,8 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "proxy/observation/event.hpp"
 #include "proxy/observation/probe.hpp"
@@ -36,6 +38,7 @@ struct EarlyEnd {
     bool by_us = false;              ///< it was cut off, by a shutdown say
     bool within_packet = false;      ///< in clear: a part of a packet had come
     bool client_hello_seen = false;  ///< in TLS
+    bool we_failed = false;          ///< in TLS: the handshake was ended by our side, which could not go on
     int alert = -1;                  ///< the fatal alert that the client sent (RFC 8446, 6); -1: none
 };
 
@@ -47,8 +50,9 @@ struct ScramConduct {
     char gs2_flag = 0;            ///< of its own SCRAM message: n, y, p; 0: it sent none
 };
 
-/// Lives as long as the login. Its end says what was not said before: that TLS which was begun came
-/// to no login, and that a probe came to nothing.
+/// Lives as long as the login. What can be concluded only from how the login ended is settled by
+/// settle(), or by the observer's end: that TLS which was begun came to no login, that a probe was
+/// lost, and whose fallback a client in clear is.
 class Observer {
    public:
     using Clock = std::function<Moment()>;
@@ -59,20 +63,30 @@ class Observer {
     Observer(const Observer&) = delete;
     Observer& operator=(const Observer&) = delete;
 
+    /// It was refused at accept, and will be told so once it can hear it: nothing is learnt from it
+    /// for probes, and no probe spent on it.
+    void not_admitted() { admitted_ = false; }
+
     // --- Up to the StartupMessage
 
     /// SSLRequest is answered with 'N'.
     void tls_declined();
     /// A TLS handshake begins.
     void tls_begun();
-    /// The certificate to show in that handshake; nullopt: the real one.
+    /// The certificate to show in that handshake, whose ClientHello is in the record; nullopt: the
+    /// real one. Asked again (after a HelloRetryRequest), it gives the same.
     std::optional<config::ProbeKind> choose_probe(const config::Probe& settings,
                                                   const config::PerProbeKind<bool>& available);
+    /// Our certificate has left: what the client does next may be about it.
+    void certificate_sent() { certificate_sent_ = true; }
     /// The names of a whole StartupMessage, and whether it came through TLS, are in the record.
     void startup_received(config::Trust trust);
     void cancel_requested();
     /// False: such an end tells nothing, and is no news.
     bool ended_early(const EarlyEnd& end);
+    /// In clear, and a TLS connection that may be the same client's is still undecided: worth some
+    /// milliseconds of patience before its own end is recorded.
+    bool is_undecided() const;
 
     // --- Afterwards
 
@@ -86,24 +100,42 @@ class Observer {
     /// To be called before the client can know it: its next connection may reach another thread
     /// before we come back here.
     void logged_in();
+    /// How the login ended is known, and about to be recorded. Later calls change nothing.
+    void settle();
+    /// The certificate of ours that the client refused before it went on in clear, to be told once
+    /// for each source; empty: none. After settle().
+    std::string take_refused_certificate() { return std::exchange(refused_certificate_, {}); }
 
    private:
     enum class Channel { clear, declined, tls };
+    /// A StartupMessage in clear whose evidence depends on what came before it.
+    struct InClear {
+        RecentClients::Suspects suspects;
+        RecentClients::Arrival arrival;
+    };
 
     void add(protocol::Evidence evidence) { record_.evidence.push_back(evidence); }
-    void startup_in_clear();
+    bool ended_in_tls(const EarlyEnd& end);
+    void settle_in_clear();
+    void settle_after_rejection();
+    void finish_tls(TlsEnd end);
     void finish_probe(Probes::Outcome outcome);
 
     Memories memories_;
     SessionRecord& record_;
     Clock clock_;
     Channel channel_ = Channel::clear;
-    bool tls_open_ = false;               // RecentClients waits to hear what came of it: due exactly once
-    std::optional<ClientOrigin> probed_;  // Probes waits for ended(): due exactly once for each choose()
+    bool admitted_ = true;
+    bool certificate_sent_ = false;
+    RecentClients::AttemptPtr attempt_;      // RecentClients waits to hear what came of it: due exactly once
+    std::optional<Probes::Visitor> probed_;  // Probes waits for ended(): due exactly once for each choose()
+    std::optional<InClear> in_clear_;        // not judged yet
+    std::optional<RecentClients::Process> rejected_before_;  // the same caller's, in clear
+    std::string refused_certificate_;
 };
 
-/// Whether that alert says that the client does not accept our certificate (RFC 8446, 6.2), and not
-/// that it cannot speak our TLS.
+/// Whether that alert, after our certificate was sent, says that the client does not accept it, and
+/// not that it cannot speak our TLS.
 bool is_certificate_alert(int alert) noexcept;
 
 }  // namespace proxy

@@ -12,7 +12,9 @@
 #include <array>
 #include <cctype>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include "protocol/utf8.hpp"
 
@@ -132,6 +134,22 @@ std::vector<pid_t> all_processes() {
 }
 
 }  // namespace
+
+/// The kernel asks for CAP_SYS_PTRACE whoever reads another user's descriptors
+/// (ptrace_may_access, proc(5)), root as well; a mount of /proc with `hidepid` asks for it to see
+/// the process at all. Process 1 is there wherever anything is seen.
+std::string processes_hidden_because(const std::string& proc) {
+    constexpr unsigned cap_sys_ptrace = 19;  // linux/capability.h
+    std::ifstream status(proc + "/self/status");
+    for (std::string line; std::getline(status, line);) {
+        constexpr std::string_view effective = "CapEff:";
+        if (!line.starts_with(effective)) continue;
+        const auto capabilities = std::strtoull(line.c_str() + effective.size(), nullptr, 16);
+        if ((capabilities >> cap_sys_ptrace & 1U) == 0) return "it has no CAP_SYS_PTRACE";
+        if (::access((proc + "/1").c_str(), F_OK) != 0) return "/proc does not show them (hidepid, ProtectProc)";
+    }
+    return {};
+}
 
 Process ProcessOwner::get(std::chrono::milliseconds patience) const {
     std::unique_lock lock(mutex_);

@@ -31,6 +31,10 @@ struct Process {
     std::string exe;  ///< path of the executable, in UTF-8; empty: not known
 };
 
+/// Why processes of other users cannot be looked into; empty: they can, or nobody knows. `proc`: as
+/// proc(5) is mounted.
+std::string processes_hidden_because(const std::string& proc = "/proc");
+
 /// A process that is being looked for. Shared by a session's events and the thread that looks.
 class ProcessOwner {
    public:

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <array>
 
 #include "proxy/upstream/socket_options.hpp"
@@ -38,6 +39,7 @@ Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::S
     record_.process = services_.processes.owner_of(client_.socket().native_handle());
     set_options(client_.socket().native_handle(), {.keepalive = accepted_.route->settings.tcp_keepalive});
     observer_.emplace(services_.memories, record_);
+    if (accepted_.rejection) observer_->not_admitted();
     client_.set_deadline(deadline_, tls::Deadline::login);
 }
 
@@ -181,8 +183,24 @@ tls::Awaitable<> Session::lingering_close() {
 }
 
 void Session::record(Event event) {
+    if (observer_) {
+        observer_->settle();
+        warn_of_our_certificate();
+    }
     event.record = record_;
     services_.recorder.record(std::move(event));
+}
+
+/// To the server itself it may have TLS, and loses it because of us: nobody would notice.
+void Session::warn_of_our_certificate() {
+    const std::string certificate = observer_->take_refused_certificate();
+    if (certificate.empty()) return;
+    const bool certain = std::find(record_.evidence.begin(), record_.evidence.end(),
+                                   protocol::Evidence::clear_startup_after_refusal) != record_.evidence.end();
+    spdlog::warn(
+        "{} {}: {} in clear text just after it refused our certificate {}: it does not trust it. Connected to the "
+        "server directly it may have TLS. Give it the CA of that certificate, or set cert_file to one that it trusts",
+        record_.session, record_.client_addr, certain ? "went on" : "a client came (the same, it seems)", certificate);
 }
 
 }  // namespace proxy

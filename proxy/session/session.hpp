@@ -78,9 +78,14 @@ class Session {
     tls::Awaitable<> converse();
     tls::Awaitable<Opening> negotiate();
     tls::Awaitable<bool> start_client_tls(protocol::Negotiation& negotiation);
-    tls::Awaitable<const tls::ListenerContext*> choose_certificate();
+    tls::Awaitable<> wait_for_process();
+    tls::Awaitable<> wait_for_its_past();
+    tls::Awaitable<> pause(std::chrono::milliseconds time);
+    Probes::Available probes_available() const;
+    const tls::ListenerContext* choose_certificate();
+    void take_client_hello();
     void took_startup(const protocol::Negotiation& negotiation);
-    void ended_early(const protocol::Negotiation& negotiation, const std::string& error);
+    void ended_early(const protocol::Negotiation& negotiation, const std::string& error, Reason reason);
     tls::Awaitable<> forward_cancel(const protocol::CancelRequest& request);
 
     tls::Awaitable<> log_in_upstream();
@@ -106,6 +111,7 @@ class Session {
     bool client_hears_messages() const { return !negotiation_ || negotiation_->hears_messages(); }
     /// Records what happened, with everything that is known of the client by now.
     void record(Event event);
+    void warn_of_our_certificate();
     const UpstreamRoute& upstream() const { return *accepted_.route->upstream; }
 
     Services& services_;
@@ -117,6 +123,7 @@ class Session {
     CancelRegistry::Registration registration_;
     SessionRecord record_;
     std::optional<Observer> observer_;  // until the login is over
+    OpenSessions::Token open_session_;  // one in TLS
     std::chrono::steady_clock::time_point deadline_;
     std::unique_ptr<protocol::Negotiation> negotiation_;
     Phase phase_ = Phase::login;

@@ -1,6 +1,7 @@
 // Session: the server leg up to ReadyForQuery.
 #include <spdlog/spdlog.h>
 
+#include "protocol/utf8.hpp"
 #include "proxy/session/session.hpp"
 #include "tls/scram_crypto.hpp"
 
@@ -14,13 +15,6 @@ bool is_local(const std::string& address) {
     boost::system::error_code not_an_address;
     const auto parsed = asio::ip::make_address(address, not_an_address);
     return address.empty() || (!not_an_address && parsed.is_loopback());
-}
-
-std::string replace_control_characters(std::string text) {
-    for (char& c : text) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-    }
-    return text;
 }
 
 }  // namespace
@@ -102,7 +96,12 @@ tls::Awaitable<Session::LoginResult> Session::exchange(protocol::Login& login, c
         .derive_key = [this](protocol::KeyDerivation derivation) { return derive_key(std::move(derivation)); },
         .may_retry = may_retry,
         .on_key = [this, &reached, &login] { register_key(reached, login); },
-        .on_established = [this] { observer_->logged_in(); },
+        .on_established =
+            [this] {
+                observer_->logged_in();
+                if (record_.ssl)
+                    open_session_ = services_.memories.probes.open_sessions().opened(record_.origin(), record_.process);
+            },
         .on_denied =
             [this, &login] {
                 if (!login.authenticated()) observer_->login_denied();
@@ -139,8 +138,8 @@ tls::Awaitable<> Session::finish_login(const protocol::Login& login, const Login
         case LoginEnd::denied:
             record_end({.kind = EventKind::auth_failed,
                         .reason = Reason::server_denied,
-                        .sqlstate = replace_control_characters(login.server_error().sqlstate),
-                        .message = replace_control_characters(login.server_error().message)});
+                        .sqlstate = protocol::printable(login.server_error().sqlstate),
+                        .message = protocol::printable(login.server_error().message)});
             co_await lingering_close();
             break;
         case LoginEnd::server_closed:
@@ -209,13 +208,12 @@ tls::Awaitable<std::optional<protocol::ScramKey>> Session::derive_key(protocol::
 }
 
 tls::Awaitable<> Session::record_login_fault(const protocol::Login& login) {
-    const Rejection why =
-        rejection(login.fault(), replace_control_characters(std::string(negotiation_->startup().find("user"))));
+    const Rejection why = rejection(login.fault(), protocol::printable(negotiation_->startup().find("user")));
+    if (!login.authenticated()) observer_->login_denied();
     record_end({.kind = EventKind::auth_failed,
                 .reason = why.reason,
                 .sqlstate = why.response.sqlstate,
                 .message = why.response.message});
-    if (!login.authenticated()) observer_->login_denied();
     spdlog::warn("{} {}: login refused: {}", record_.session, record_.client_addr, why.response.message);
     server_.reset();
     co_await send_error(why.response);
@@ -236,8 +234,7 @@ void Session::established(const protocol::Login& login) {
     if (const auto& key = login.key()) record_.backend_pid = key->pid;
     record({.kind = EventKind::connected});
     spdlog::debug("{} {}: {} connected to {} as {} at {}", record_.session, record_.client_addr,
-                  record_.ssl ? "TLS" : "clear", replace_control_characters(record_.datname),
-                  replace_control_characters(record_.usename), record_.upstream_addr);
+                  record_.ssl ? "TLS" : "clear", record_.datname, record_.usename, record_.upstream_addr);
 }
 
 }  // namespace proxy

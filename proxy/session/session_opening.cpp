@@ -45,12 +45,14 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
                 if (negotiation.fault() == protocol::Fault::tls_required) {
                     took_startup(negotiation);
                     observer_->rejected_in_clear();
+                    co_await wait_for_its_past();
                 }
                 co_await reject(why);
                 co_return Opening::over;
             }
             case Stop::closed:
-                ended_early(negotiation, opening.error.empty() ? expected(negotiation) : opening.error);
+                ended_early(negotiation, opening.error.empty() ? expected(negotiation) : opening.error,
+                            Reason::tls_abandoned);
                 co_return Opening::over;
         }
     }
@@ -59,19 +61,18 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
 tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     record_.negotiation = negotiation.kind();
     observer_->tls_begun();
-    shown_ = co_await choose_certificate();
+    co_await wait_for_process();
+    shown_ = accepted_.route->tls.get();
+    client_.on_client_hello([this] { return shown_ = choose_certificate(); });
     const auto start = Clock::now();
     tls::SslPtr ssl = shown_->accept();
     const tls::Handshake handshake = co_await client_.handshake(std::move(ssl), negotiation.direct());
     record_.timings.client_tls = tls::since(start);
-    if (const auto& hello = client_.notes().hello) {
-        record_.take_server_name(hello->sni);
-        record_.ja4 =
-            protocol::ja4(*hello, [](std::string_view text) { return tls::sha256_hex(text.data(), text.size()); });
-        // A handshake that we end ourselves is over before a certificate was sent, or not about it.
-        if (handshake.end != tls::Handshake::End::failed) {
-            record_.client_tls.certificate_shown = shown_->certificate_shown(client_.ssl());
-        }
+    take_client_hello();
+    if (client_.notes().certificate_sent) {
+        observer_->certificate_sent();
+        record_.client_tls.certificate_shown = shown_->certificate_shown(client_.ssl());
+        record_.client_tls.certificate_id = shown_->certificate_id(client_.ssl());
     }
     if (handshake.end == tls::Handshake::End::complete) {
         acknowledge_now(client_.socket().native_handle());
@@ -81,33 +82,61 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
         co_return true;
     }
     if (handshake.end == tls::Handshake::End::timed_out) throw tls::StreamError(tls::Leg::client, tls::Deadline::login);
-    if (handshake.end != tls::Handshake::End::failed) {
-        ended_early(negotiation, handshake.error);
-        co_return false;
-    }
+    const bool we_failed = handshake.end == tls::Handshake::End::failed;
     std::string error = handshake.error;
-    if (client_.notes().verify.code != X509_V_OK) error += ": client certificate: " + client_.notes().verify.reason;
-    record_end({.kind = EventKind::tls_failed, .reason = Reason::tls_failed, .message = error});
-    spdlog::warn("{} {}: {}: {}", record_.session, record_.client_addr, sentence(Reason::tls_failed), error);
-    co_await lingering_close();
+    if (we_failed && client_.notes().verify.code != X509_V_OK)
+        error += ": client certificate: " + client_.notes().verify.reason;
+    ended_early(negotiation, error, we_failed ? Reason::tls_failed : Reason::tls_abandoned);
+    if (we_failed) co_await lingering_close();
     co_return false;
 }
 
 /// A probe is held against a process, so the search for it gets a moment: it takes less for
 /// processes that were seen before.
-tls::Awaitable<const tls::ListenerContext*> Session::choose_certificate() {
-    const ListenerRoute& route = *accepted_.route;
-    config::PerProbeKind<bool> available;
-    for (const config::ProbeKind kind : protocol::probe_kinds) available[kind] = route.probes[kind] != nullptr;
-    if (available == config::PerProbeKind<bool>()) co_return route.tls.get();
+tls::Awaitable<> Session::wait_for_process() {
+    if (probes_available() == Probes::Available()) co_return;
     constexpr int patience = 50;
-    tls::Timer timer(client_.socket().get_executor());
     for (int tries = 0; record_.process && !record_.process->is_done() && tries < patience; ++tries) {
-        timer.expires_after(std::chrono::milliseconds(2));
-        co_await timer.async_wait(tls::returning);
+        co_await pause(std::chrono::milliseconds(2));
     }
-    const auto probe = observer_->choose_probe(route.probe, available);
-    co_return probe ? route.probes[*probe].get() : route.tls.get();
+}
+
+/// A client that is rejected at once may have failed with TLS just before, on a connection that
+/// another thread has not finished yet.
+tls::Awaitable<> Session::wait_for_its_past() {
+    constexpr int patience = 10;
+    for (int tries = 0; observer_->is_undecided() && tries < patience; ++tries) {
+        co_await pause(std::chrono::milliseconds(2));
+    }
+}
+
+tls::Awaitable<> Session::pause(std::chrono::milliseconds time) {
+    tls::Timer timer(client_.socket().get_executor());
+    timer.expires_after(time);
+    co_await timer.async_wait(tls::returning);
+}
+
+Probes::Available Session::probes_available() const {
+    Probes::Available available;
+    for (const config::ProbeKind kind : protocol::probe_kinds)
+        available[kind] = accepted_.route->probes[kind] != nullptr;
+    return available;
+}
+
+/// Within the handshake: the ClientHello tells clients of one address apart.
+const tls::ListenerContext* Session::choose_certificate() {
+    take_client_hello();
+    const ListenerRoute& route = *accepted_.route;
+    const auto probe = observer_->choose_probe(route.probe, probes_available());
+    return probe ? route.probes[*probe].get() : route.tls.get();
+}
+
+void Session::take_client_hello() {
+    const auto& hello = client_.notes().hello;
+    if (!hello || !record_.ja4.empty()) return;
+    record_.take_server_name(hello->sni);
+    record_.ja4 =
+        protocol::ja4(*hello, [](std::string_view text) { return tls::sha256_hex(text.data(), text.size()); });
 }
 
 void Session::took_startup(const Negotiation& negotiation) {
@@ -120,15 +149,16 @@ void Session::took_startup(const Negotiation& negotiation) {
     observer_->startup_received(accepted_.route->settings.tls.trust);
 }
 
-void Session::ended_early(const Negotiation& negotiation, const std::string& error) {
+void Session::ended_early(const Negotiation& negotiation, const std::string& error, Reason reason) {
     const EarlyEnd end{.by_us = aborted_.has_value(),
                        .within_packet = negotiation.next() == Negotiation::Next::read,
                        .client_hello_seen = client_.notes().client_hello_seen,
+                       .we_failed = reason == Reason::tls_failed,
                        .alert = client_.notes().alert};
     if (!observer_->ended_early(end)) return;
     record_.negotiation = negotiation.kind();
-    record_end({.kind = EventKind::tls_failed, .reason = Reason::tls_abandoned, .message = error, .alert = end.alert});
-    spdlog::warn("{} {}: {}: {}", record_.session, record_.client_addr, sentence(Reason::tls_abandoned), error);
+    record_end({.kind = EventKind::tls_failed, .reason = reason, .message = error, .alert = end.alert});
+    spdlog::warn("{} {}: {}: {}", record_.session, record_.client_addr, sentence(reason), error);
 }
 
 }  // namespace proxy

@@ -75,11 +75,21 @@ struct Connection {
         return *this;
     }
     bool ends(const EarlyEnd& end = {}) { return observer->ended_early(end); }
-    bool refuses(int alert) { return ends({.client_hello_seen = true, .alert = alert}); }
-    bool leaves() { return ends({.client_hello_seen = true}); }
+    Connection& is_shown_the_certificate() {
+        record.client_tls.certificate_shown = record.probe ? "a probe's" : "ours.crt";
+        observer->certificate_sent();
+        return *this;
+    }
+    bool refuses(int alert) { return is_shown_the_certificate().ends({.client_hello_seen = true, .alert = alert}); }
+    bool leaves() { return is_shown_the_certificate().ends({.client_hello_seen = true}); }
     /// The session's login is over.
     void over() { observer.reset(); }
     const List& evidence() const { return record.evidence; }
+    /// Once its login has ended, and before that is recorded.
+    const List& settled() {
+        observer->settle();
+        return record.evidence;
+    }
 
     SessionRecord record;
     proxy::ClientNames names;  ///< not known before its StartupMessage
@@ -88,11 +98,11 @@ struct Connection {
 
 /// Evidence of a StartupMessage in clear that comes now.
 List in_clear(World& world, const SessionRecord& client = record_of("ada")) {
-    return Connection(world, client).starts_in_clear().evidence();
+    return Connection(world, client).starts_in_clear().settled();
 }
 
 List in_tls(World& world, const SessionRecord& client = record_of("ada")) {
-    return Connection(world, client).begins_tls().starts_in_tls().evidence();
+    return Connection(world, client).begins_tls().starts_in_tls().settled();
 }
 
 /// A login over TLS that the server refuses.
@@ -180,12 +190,13 @@ TEST_CASE("a client that shows a certificate of its own identifies itself") {
 
 TEST_CASE("trust = undistributed says nothing of a StartupMessage in clear") {
     World world;
-    CHECK(Connection(world).starts_in_clear(Trust::undistributed).evidence() == List{Evidence::clear_startup});
+    CHECK(Connection(world).starts_in_clear(Trust::undistributed).settled() == List{Evidence::clear_startup});
 }
 
 TEST_CASE("an alert that is about our certificate is a refusal") {
     for (const int alert : {SSL_AD_BAD_CERTIFICATE, SSL_AD_UNSUPPORTED_CERTIFICATE, SSL_AD_CERTIFICATE_REVOKED,
-                            SSL_AD_CERTIFICATE_EXPIRED, SSL_AD_CERTIFICATE_UNKNOWN, SSL_AD_UNKNOWN_CA}) {
+                            SSL_AD_CERTIFICATE_EXPIRED, SSL_AD_CERTIFICATE_UNKNOWN, SSL_AD_UNKNOWN_CA,
+                            SSL_AD_HANDSHAKE_FAILURE, SSL_AD_ACCESS_DENIED, SSL_AD_INTERNAL_ERROR}) {
         CHECK(proxy::is_certificate_alert(alert));
         World world;
         Connection client(world);
@@ -202,9 +213,27 @@ TEST_CASE("an alert that is about something else than our certificate is news, a
         CHECK(client.begins_tls().refuses(alert));
         CHECK(client.evidence().empty());
     }
-    CHECK_FALSE(proxy::is_certificate_alert(SSL_AD_HANDSHAKE_FAILURE));
     CHECK_FALSE(proxy::is_certificate_alert(SSL_AD_PROTOCOL_VERSION));
     CHECK_FALSE(proxy::is_certificate_alert(SSL_AD_CLOSE_NOTIFY));
+}
+
+TEST_CASE("before our certificate was sent nothing is a refusal of it") {
+    for (const int alert : {-1, SSL_AD_HANDSHAKE_FAILURE, SSL_AD_UNKNOWN_CA, SSL_AD_INTERNAL_ERROR}) {
+        World world;
+        Connection client(world);
+        CHECK(client.begins_tls().ends({.client_hello_seen = true, .alert = alert}));
+        CHECK(client.settled().empty());
+    }
+}
+
+TEST_CASE("a handshake that we end ourselves is news, and no evidence") {
+    World world;
+    Connection client(world);
+    CHECK(client.begins_tls().is_shown_the_certificate().ends({.client_hello_seen = true, .we_failed = true}));
+    Connection garbage(world);
+    CHECK(garbage.begins_tls().ends({.we_failed = true}));
+    CHECK(client.settled().empty());
+    CHECK(garbage.settled().empty());
 }
 
 TEST_CASE("a close without an alert, within the handshake or after it and before a StartupMessage") {
@@ -213,7 +242,7 @@ TEST_CASE("a close without an alert, within the handshake or after it and before
     CHECK(client.begins_tls().leaves());
     CHECK(client.evidence() == List{Evidence::tls_refused_silently});
     Connection later(world);
-    later.begins_tls().record.ssl = true;
+    later.begins_tls().is_shown_the_certificate().record.ssl = true;
     CHECK(later.ends({.within_packet = true, .client_hello_seen = true}));
     CHECK(later.evidence() == List{Evidence::tls_refused_silently});
 }
@@ -249,13 +278,44 @@ TEST_CASE("a cancel request is evidence of nothing") {
 
 // --- In clear after TLS: whose fallback it may be
 
-TEST_CASE("in clear while a TLS connection of that address is undecided: perhaps its fallback") {
+TEST_CASE("in clear while TLS of that address is undecided: it is judged at the end of the login in clear") {
     World world;
     Connection undecided(world);
     undecided.begins_tls();
     world.wait(1h);
-    CHECK(in_clear(world) == List{Evidence::clear_startup_after_tls});
-    CHECK(in_clear(world, elsewhere()) == List{Evidence::clear_startup});
+    Connection client(world);
+    client.starts_in_clear();
+    CHECK(client.evidence().empty());
+    CHECK(client.observer->is_undecided());
+    world.wait(10ms);
+    SECTION("the other one refused our certificate: perhaps its fallback") {
+        undecided.leaves();
+        CHECK_FALSE(client.observer->is_undecided());
+        CHECK(client.settled() == List{Evidence::clear_startup_after_tls});
+    }
+    SECTION("the other one logged in: no failure") {
+        undecided.starts_in_tls().observer->logged_in();
+        CHECK_FALSE(client.observer->is_undecided());
+        CHECK(client.settled() == List{Evidence::clear_startup});
+    }
+    SECTION("the other one is open still: it proves nothing") {
+        CHECK(client.settled() == List{Evidence::clear_startup});
+    }
+    SECTION("the other one failed long after the clear text came") {
+        world.wait(2s);
+        undecided.leaves();
+        CHECK(client.settled() == List{Evidence::clear_startup});
+    }
+    CHECK(client.settled().size() == 1);  // once
+}
+
+TEST_CASE("TLS that began after a StartupMessage in clear says nothing of it") {
+    World world;
+    Connection client(world);
+    client.starts_in_clear();
+    world.wait(1ms);
+    Connection(world).begins_tls().leaves();
+    CHECK(client.settled() == List{Evidence::clear_startup});
 }
 
 TEST_CASE("in clear within 5 s after TLS of that address came to no login: perhaps its fallback") {
@@ -264,14 +324,16 @@ TEST_CASE("in clear within 5 s after TLS of that address came to no login: perha
     client.begins_tls();
     SECTION("refused by the client") { client.refuses(SSL_AD_UNKNOWN_CA); }
     SECTION("left by the client") { client.leaves(); }
-    SECTION("ended by us within the handshake") {}
-    SECTION("cut off by us") { client.ends({.by_us = true}); }
+    SECTION("left for want of a common version") {
+        client.ends({.client_hello_seen = true, .alert = SSL_AD_PROTOCOL_VERSION});
+    }
+    SECTION("ended by us for want of a common cipher") { client.ends({.client_hello_seen = true, .we_failed = true}); }
+    SECTION("left without a ClientHello") { client.ends(); }
     SECTION("refused by the server") { client.starts_in_tls().observer->login_denied(); }
     SECTION("rejected by us after the StartupMessage") { client.starts_in_tls(); }
-    world.wait(60s);  // however long it took
     client.over();
     world.wait(3s);
-    CHECK(in_clear(world, record_of("somebody else")) == List{Evidence::clear_startup_after_tls});
+    CHECK(in_clear(world) == List{Evidence::clear_startup_after_tls});
     CHECK(in_clear(world, elsewhere()) == List{Evidence::clear_startup});
     world.wait(2s);
     CHECK(in_clear(world) == List{Evidence::clear_startup_after_tls});
@@ -279,12 +341,79 @@ TEST_CASE("in clear within 5 s after TLS of that address came to no login: perha
     CHECK(in_clear(world) == List{Evidence::clear_startup});
 }
 
-TEST_CASE("in clear after a login over TLS is nobody's fallback, from the moment of that login") {
+TEST_CASE("what we ended, and what was no TLS, is nobody's failure") {
     World world;
     Connection client(world);
-    client.begins_tls().starts_in_tls();
+    client.begins_tls();
+    SECTION("cut off by us") { client.is_shown_the_certificate().ends({.by_us = true, .client_hello_seen = true}); }
+    SECTION("garbage instead of a ClientHello") { client.ends({.we_failed = true}); }
+    client.over();
+    CHECK(in_clear(world) == List{Evidence::clear_startup});
+}
+
+TEST_CASE("a login over TLS with other names is another client's, and no reason to come in clear") {
+    World world;
+    Connection(world).begins_tls().starts_in_tls();
+    CHECK(in_clear(world, record_of("somebody else")) == List{Evidence::clear_startup});
     CHECK(in_clear(world) == List{Evidence::clear_startup_after_tls});
-    client.observer->logged_in();
+}
+
+TEST_CASE("known processes that differ answer for none but themselves") {
+    const auto of_process = [](pid_t pid, uid_t uid = 1000) {
+        SessionRecord record = record_of("ada");
+        record.client_addr = "127.0.0.1";
+        record.process = std::make_shared<proxy::ProcessOwner>(
+            proxy::Process{.uid = uid, .pid = pid, .exe = pid ? "/usr/bin/psql" : ""}, true);
+        return record;
+    };
+    const SessionRecord first = of_process(17);
+    World world;
+    SECTION("a refusal") {
+        Connection(world, first).begins_tls().leaves();
+        CHECK(in_clear(world, first) == List{Evidence::clear_startup_after_refusal});
+        CHECK(in_clear(world, of_process(0)) == List{Evidence::clear_startup_after_tls});
+    }
+    SECTION("TLS that came to nothing for another reason") {
+        Connection(world, first).begins_tls().ends({.client_hello_seen = true, .we_failed = true});
+        CHECK(in_clear(world, first) == List{Evidence::clear_startup_after_tls});
+    }
+    SECTION("a login that was refused") {
+        denied_over_tls(world, first);
+        CHECK(in_clear(world, first) == List{Evidence::clear_startup_after_tls_login});
+        CHECK(in_clear(world, of_process(0)) == List{Evidence::clear_startup_after_tls_login});
+    }
+    SECTION("our N") {
+        Connection(world, first).asks_where_there_is_no_tls();
+        CHECK(in_clear(world, first) == List{Evidence::clear_startup_after_declined});
+    }
+    CHECK(in_clear(world, of_process(18)) == List{Evidence::clear_startup});
+    CHECK(in_clear(world, of_process(0, 33)) == List{Evidence::clear_startup});
+    rejected_in_clear(world, first);
+    CHECK(in_tls(world, of_process(18)) == List{Evidence::tls_startup});
+    CHECK(in_tls(world, first) == List{Evidence::tls_startup, Evidence::tls_after_clear_refused});
+}
+
+TEST_CASE("who goes on in clear after it refused our certificate is told of once, with its name") {
+    World world;
+    Connection(world).begins_tls().refuses(SSL_AD_UNKNOWN_CA);
+    Connection client(world);
+    client.starts_in_clear().settled();
+    CHECK(client.observer->take_refused_certificate() == "ours.crt");
+    CHECK(client.observer->take_refused_certificate().empty());
+    Connection again(world);
+    again.starts_in_clear().settled();
+    CHECK(again.observer->take_refused_certificate().empty());
+    Connection other(world, elsewhere());
+    other.begins_tls().ends({.client_hello_seen = true, .alert = SSL_AD_PROTOCOL_VERSION});
+    Connection no_refusal(world, elsewhere());
+    CHECK(no_refusal.starts_in_clear().settled() == List{Evidence::clear_startup_after_tls});
+    CHECK(no_refusal.observer->take_refused_certificate().empty());
+}
+
+TEST_CASE("in clear after a login over TLS is nobody's fallback") {
+    World world;
+    Connection client(world);
+    client.begins_tls().starts_in_tls().observer->logged_in();
     CHECK(in_clear(world) == List{Evidence::clear_startup});
     client.over();
     CHECK(in_clear(world) == List{Evidence::clear_startup});
@@ -294,20 +423,7 @@ TEST_CASE("in clear after a cancel request through TLS is nobody's fallback") {
     World world;
     Connection client(world);
     client.begins_tls().observer->cancel_requested();
-    CHECK(in_clear(world) == List{Evidence::clear_startup});
     client.over();
-    CHECK(in_clear(world) == List{Evidence::clear_startup});
-}
-
-TEST_CASE("a login in clear ends no TLS") {
-    World world;
-    Connection undecided(world);
-    undecided.begins_tls();
-    Connection client(world);
-    client.starts_in_clear().observer->logged_in();
-    client.over();
-    CHECK(in_clear(world) == List{Evidence::clear_startup_after_tls});
-    undecided.observer->logged_in();
     CHECK(in_clear(world) == List{Evidence::clear_startup});
 }
 
@@ -484,13 +600,62 @@ TEST_CASE("a probe that is left without an alert is shown again after grace: it 
 TEST_CASE("a probe that comes to no certificate costs nothing, and is out until the login is over") {
     Probed world;
     ProbedConnection client(world, ProbeKind::untrusted);
-    SECTION("refused for a reason that is not the certificate") { client.refuses(SSL_AD_PROTOCOL_VERSION); }
-    SECTION("no ClientHello") { client.ends(); }
-    SECTION("closed by us") { client.ends({.by_us = true, .client_hello_seen = true, .alert = SSL_AD_UNKNOWN_CA}); }
+    SECTION("left") { client.ends({.client_hello_seen = true}); }
+    SECTION("ended by an alert") { client.ends({.client_hello_seen = true, .alert = SSL_AD_PROTOCOL_VERSION}); }
+    SECTION("closed by us") { client.ends({.by_us = true, .client_hello_seen = true}); }
     SECTION("ended by us within the handshake") {}
     CHECK_FALSE(world.next().has_value());
     client.over();
+    CHECK_FALSE(client.record.probe_end.has_value());
     CHECK(world.next() == ProbeKind::untrusted);
+}
+
+TEST_CASE("once a probe's certificate was sent, every end before a StartupMessage is a loss") {
+    Probed world;
+    ProbedConnection client(world, ProbeKind::untrusted);
+    client.is_shown_the_certificate();
+    for (const int alert : {SSL_AD_PROTOCOL_VERSION, SSL_AD_HANDSHAKE_FAILURE, SSL_AD_DECODE_ERROR}) {
+        DYNAMIC_SECTION("alert " << alert) { client.ends({.client_hello_seen = true, .alert = alert}); }
+    }
+    SECTION("a close") { client.leaves(); }
+    SECTION("our own failure") { client.ends({.client_hello_seen = true, .we_failed = true}); }
+    SECTION("cut off by us") { client.ends({.by_us = true, .client_hello_seen = true}); }
+    SECTION("nothing, until its time was over") {}
+    client.settled();
+    CHECK(client.record.probe_end == proxy::ProbeEnd::lost);
+    client.over();
+    CHECK_FALSE(world.next().has_value());  // grace
+    world.settings.max_per_client = 1;
+    world.wait(world.settings.grace);
+    CHECK_FALSE(world.next().has_value());
+}
+
+TEST_CASE("no probe is spent on a client that was not admitted, and nothing is learnt from it") {
+    Probed world;
+    Connection stranger(world);
+    stranger.observer->not_admitted();
+    CHECK_FALSE(stranger.begins_tls().observer->choose_probe(world.settings, all).has_value());
+    Connection other(world, elsewhere());
+    other.observer->not_admitted();
+    other.begins_tls().observer->choose_probe(world.settings, all);
+    other.starts_in_tls();
+    other.over();
+    Connection later(world, elsewhere());
+    CHECK_FALSE(later.begins_tls().observer->choose_probe(world.settings, all).has_value());
+    CHECK(later.record.not_probed == proxy::NotProbed::first_connection);
+}
+
+TEST_CASE("the record says why there was no probe; asked again, the answer is the same") {
+    Probed world;
+    Connection client(world);
+    client.begins_tls();
+    CHECK(client.observer->choose_probe(world.settings, all) == ProbeKind::untrusted);
+    CHECK(client.observer->choose_probe(world.settings, all) == ProbeKind::untrusted);
+    CHECK_FALSE(client.record.not_probed.has_value());
+    Connection another(world);
+    CHECK_FALSE(another.begins_tls().observer->choose_probe(world.settings, all).has_value());
+    CHECK(another.record.not_probed == proxy::NotProbed::another_is_out);
+    CHECK_FALSE(in_clear(world).empty());
 }
 
 TEST_CASE("a probe is accepted by a StartupMessage or a cancel request, whatever comes of the login") {
@@ -548,8 +713,12 @@ TEST_CASE("a client that refuses or leaves the real certificate is not probed an
     client.begins_tls().observer->choose_probe(world.settings, none);
     SECTION("refused") { client.refuses(SSL_AD_UNKNOWN_CA); }
     SECTION("left") { client.leaves(); }
-    world.wait(world.settings.cooldown);
+    client.over();
+    world.wait(world.settings.grace);
     CHECK_FALSE(world.next().has_value());
+    Connection another(world);  // another client at that address
+    another.record.ja4 = "another";
+    CHECK(another.begins_tls().observer->choose_probe(world.settings, all) == ProbeKind::untrusted);
 }
 
 TEST_CASE("a client that comes in clear after a probe was lost is never probed again") {
