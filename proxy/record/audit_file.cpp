@@ -45,11 +45,37 @@ bool ends_in_half_line(int fd, const std::string& path) {
     return read && last != '\n';
 }
 
+/// Far beyond any event's: names are cut, and so are errors.
+constexpr off_t max_line = 1024 * 1024;
+
+struct LastLine {
+    bool readable = true;
+    std::optional<std::string> text;  // nullopt: the file is empty, or no file
+};
+
+LastLine read_last_line(int fd, const std::string& path) {
+    struct stat file {};
+    if (::fstat(fd, &file) != 0 || !S_ISREG(file.st_mode) || file.st_size == 0) return {};
+    const int reader = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (reader < 0) return {.readable = false, .text = {}};
+    std::string end(static_cast<std::size_t>(std::min(file.st_size, max_line)), '\0');
+    const ssize_t n = ::pread(reader, end.data(), end.size(), file.st_size - static_cast<off_t>(end.size()));
+    ::close(reader);
+    if (n != static_cast<ssize_t>(end.size())) return {.readable = false, .text = {}};
+    end.pop_back();  // its newline
+    const std::size_t before = end.rfind('\n');
+    if (before == std::string::npos && file.st_size > max_line) return {.readable = false, .text = {}};
+    return {.readable = true, .text = end.substr(before + 1)};  // npos + 1 is 0
+}
+
 }  // namespace
 
-AuditFile::AuditFile(std::string path) : path_(std::move(path)) {
+AuditFile::AuditFile(Settings settings) : path_(std::move(settings.path)), proxy_(std::move(settings.proxy)) {
     const int error = open();
     if (error != 0) throw std::runtime_error("cannot open audit file " + path_ + ": " + std::strerror(error));
+    if (settings.chained == Chained::no) return;
+    chain_.emplace();
+    continue_chain();
 }
 
 AuditFile::~AuditFile() {
@@ -59,7 +85,8 @@ AuditFile::~AuditFile() {
 
 void AuditFile::add(const Event& event) {
     if (fd_ < 0) return;
-    buffer_ += to_json(event);
+    const std::string line = to_json(event, proxy_);
+    buffer_ += chain_ ? chain_->link(line) : line;
     buffer_ += '\n';
     ++added_;
     if (buffer_.size() >= max_buffered) write_out();
@@ -77,7 +104,8 @@ void AuditFile::flush() {
 
 void AuditFile::reopen() {
     flush();
-    open();
+    // The chain goes on in the new file: what this one knows is more than can be read from any.
+    if (open() == 0 && torn_ && chain_) chain_->begin("half a line");
 }
 
 /// What open() of the system said; 0: it is open.
@@ -100,6 +128,17 @@ int AuditFile::open() {
     return 0;
 }
 
+/// Where an earlier process has left it.
+void AuditFile::continue_chain() {
+    const LastLine last = torn_ ? LastLine{} : read_last_line(fd_, path_);
+    const auto chained = last.text ? parse_chained(*last.text) : std::nullopt;
+    if (chained) return chain_->go_on(chained->value);
+    chain_->begin(torn_            ? "half a line"
+                  : !last.readable ? "unreadable line"
+                  : last.text      ? "unchained line"
+                                   : "no line");
+}
+
 void AuditFile::write_out() {
     if (buffer_.empty()) return;
     if (torn_ && write_all(fd_, "\n") == 1) torn_ = false;  // half a line ends here; the next one is whole
@@ -110,6 +149,7 @@ void AuditFile::write_out() {
             std::count(buffer_.begin() + static_cast<std::ptrdiff_t>(done), buffer_.end(), '\n'));
         const std::size_t whole_lines = done == 0 ? 0 : buffer_.rfind('\n', done - 1) + 1;  // npos + 1 is 0
         if (done > whole_lines) take_off(done - whole_lines);
+        if (chain_) chain_->begin("lost lines");
     }
     buffer_.clear();
 }

@@ -77,6 +77,7 @@ void add_hello(json::object& line, const SessionRecord& record) {
     line["sni"] = text(record.sni);
     line["ja4"] = text(record.ja4);
     line["certificate_shown"] = text(record.client_tls.certificate_shown);
+    line["not_probed"] = record.not_probed ? json::value(label(*record.not_probed)) : json::value(nullptr);
     line["probe"] = record.probe ? json::value(config::to_string(*record.probe)) : json::value(nullptr);
 }
 
@@ -202,10 +203,11 @@ void add_client_changed(json::object& line, const Event& event) {
 
 }  // namespace
 
-std::string to_json(const Event& event) {
+std::string to_json(const Event& event, std::string_view proxy) {
     json::object line;
     line["ts"] = timestamp(event.time);
     line["event"] = label(event.kind);
+    if (!proxy.empty()) line["proxy"] = protocol::as_utf8(proxy);
     add_source(line, event.record);
     switch (event.kind) {
         case EventKind::connected: add_connected(line, event.record); break;
@@ -223,7 +225,7 @@ std::string to_json(const Event& event) {
         case EventKind::reloaded:
         case EventKind::reload_failed: line["message"] = text(event.message); break;
     }
-    return json::serialize(line);
+    return protocol::printable_json(json::serialize(line));
 }
 
 }  // namespace proxy

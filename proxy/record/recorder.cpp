@@ -21,11 +21,8 @@ void wait_for_processes(const std::deque<Event>& events) {
 
 }  // namespace
 
-Recorder::Recorder(std::string audit_path, std::unique_ptr<Inventory> inventory, std::size_t queue_bytes)
-    : queue_bytes_(queue_bytes),
-      queue_(queue_bytes),
-      audit_file_(std::move(audit_path)),
-      inventory_(std::move(inventory)) {
+Recorder::Recorder(AuditFile::Settings audit, std::unique_ptr<Inventory> inventory, std::size_t queue_bytes)
+    : queue_bytes_(queue_bytes), queue_(queue_bytes), audit_file_(std::move(audit)), inventory_(std::move(inventory)) {
     thread_ = std::thread([this] { write_down(); });
 }
 
@@ -53,6 +50,7 @@ void Recorder::write_down() {
             spdlog::error("audit: {} events dropped: the queue of {} MiB was full", batch.dropped,
                           queue_bytes_ / (1024 * 1024));
             write_followup({.kind = EventKind::events_dropped, .count = batch.dropped});
+            if (inventory_) inventory_->lost(batch.dropped);
         }
         if (batch.reopen) audit_file_.reopen();
         if (inventory_) update_inventory(batch);

@@ -23,7 +23,7 @@ class Recorder {
 
     /// `audit_path`: empty: no file; "-": standard output. Throws std::runtime_error when the file
     /// cannot be opened. `inventory`: nullptr: none. `queue_bytes`: what waits to be written.
-    explicit Recorder(std::string audit_path, std::unique_ptr<Inventory> inventory = nullptr,
+    explicit Recorder(AuditFile::Settings audit, std::unique_ptr<Inventory> inventory = nullptr,
                       std::size_t queue_bytes = max_queued_bytes);
     /// Writes what is queued.
     ~Recorder();

@@ -57,6 +57,7 @@ SessionRecord full_record() {
                          .alpn = "postgresql",
                          .client_dn = "CN=ada",
                          .certificate_shown = "/etc/cert.pem",
+                         .certificate_id = "",
                          .resumed = false,
                          .weak = false};
     record.sni = "db.example.com";
@@ -122,6 +123,7 @@ TEST_CASE("connected tells everything that is known") {
                                                             "sni",
                                                             "ja4",
                                                             "certificate_shown",
+                                                            "not_probed",
                                                             "probe",
                                                             "sslmode_min",
                                                             "sslmode_max",

@@ -59,7 +59,7 @@ TEST_CASE("event_kinds counts all of them") {
 TEST_CASE("recorder: events are written in the order in which they were recorded") {
     const Folder folder;
     {
-        Recorder recorder(folder.file("audit"));
+        Recorder recorder({.path = folder.file("audit")});
         for (int i = 0; i < 1'000; ++i) {
             Event numbered = event();
             numbered.record.session = std::to_string(i);
@@ -75,7 +75,8 @@ TEST_CASE("recorder: events are written in the order in which they were recorded
 TEST_CASE("recorder: what a full queue drops is counted all the same, and told where it is missing") {
     constexpr std::size_t events = 2'000;
     const HeldUpFile file;
-    auto recorder = std::make_unique<Recorder>(file.path(), nullptr, 200 * sizeof(Event));
+    auto recorder =
+        std::make_unique<Recorder>(proxy::AuditFile::Settings{.path = file.path()}, nullptr, 200 * sizeof(Event));
     for (std::size_t i = 0; i < events; ++i) {
         Event numbered = event(std::string(i % 2 == 0 ? 0 : 1'000, 'x'));
         numbered.record.client_port = static_cast<int>(i);
@@ -107,7 +108,7 @@ TEST_CASE("recorder: what a full queue drops is counted all the same, and told w
 
 TEST_CASE("recorder: ends with everything written that was queued") {
     const HeldUpFile file;
-    auto recorder = std::make_unique<Recorder>(file.path());
+    auto recorder = std::make_unique<Recorder>(proxy::AuditFile::Settings{.path = file.path()});
     for (int i = 0; i < 2'000; ++i) recorder->record(event());
     std::string text;
     std::thread reader([&] { text = file.read_to_end(); });
@@ -120,8 +121,8 @@ TEST_CASE("recorder: counts the same, whether there is an audit file and an inve
     const Folder folder;
     const bool audit = GENERATE(false, true), inventory = GENERATE(false, true);
     Recorder recorder(
-        audit ? folder.file("audit") : "",
-        inventory ? std::make_unique<Inventory>(folder.file("inventory.db"), std::chrono::hours(0)) : nullptr);
+        {.path = audit ? folder.file("audit") : ""},
+        inventory ? std::make_unique<Inventory>(Inventory::Settings{.path = folder.file("inventory.db")}) : nullptr);
     for (int i = 0; i < 3; ++i) recorder.record(event());
     recorder.record({.kind = EventKind::started});
     CHECK(recorder.counters()[EventKind::rejected] == 3);
@@ -134,8 +135,8 @@ TEST_CASE("recorder: what the inventory finds to be news is recorded as well") {
     const Folder folder;
     std::uint64_t news = 0;
     {
-        Recorder recorder(folder.file("audit"),
-                          std::make_unique<Inventory>(folder.file("inventory.db"), std::chrono::hours(0)));
+        Recorder recorder({.path = folder.file("audit")},
+                          std::make_unique<Inventory>(Inventory::Settings{.path = folder.file("inventory.db")}));
         Event connected{.kind = EventKind::connected};
         connected.record.session = "s";
         connected.record.upstream = "db";
@@ -162,5 +163,5 @@ TEST_CASE("recorder: what the inventory finds to be news is recorded as well") {
 
 TEST_CASE("recorder: an audit file that cannot be opened is an error at the start") {
     const Folder folder;
-    CHECK_THROWS_AS(Recorder(folder.file("missing/audit")), std::runtime_error);
+    CHECK_THROWS_AS(Recorder({.path = folder.file("missing/audit")}), std::runtime_error);
 }
