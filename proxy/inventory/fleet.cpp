@@ -25,13 +25,14 @@ constexpr auto lock_key = "8098991015741254507";
 
 /// Parents first.
 constexpr std::string_view tables[] = {
-    "clients", "evidence", "fingerprints", "days", "handshakes", "upstream_certificates", "probes"};
+    "clients", "evidence", "fingerprints", "days", "handshakes", "upstream_certificates", "probes", "proxies", "marks"};
 
 /// Which rows may have changed; ?2 is since when. Never fewer than have, whatever the clock does.
 std::string changed_rows(std::string_view table) {
     if (table == "days")
         return "day >= ?2 / " + std::to_string(day_length) +
                " AND client IN (SELECT id FROM clients WHERE last_seen >= ?2)";
+    if (table == "marks") return "?2 >= 0";  // all: copy() asks whether there is anything new
     return table == "probes" ? "last_shown >= ?2" : "last_seen >= ?2";
 }
 
@@ -69,6 +70,12 @@ std::string upsert(const std::string& table, const std::vector<Column>& columns)
     return "INSERT INTO pgairlock." + table + " (" + names + ") SELECT " + names +
            " FROM json_populate_recordset(NULL::pgairlock." + table + ", $1::json) ON CONFLICT (" + keys +
            ") DO UPDATE SET " + values;
+}
+
+/// People write marks at any time, and nobody tells us: another text when they have. The remainder
+/// keeps the sum of many times within 64 bits.
+std::string state_of_marks(Sqlite& file) {
+    return file.text("SELECT count(*) || ' ' || coalesce(sum(changed_at % 1000000007), 0) FROM marks");
 }
 
 }  // namespace
@@ -170,6 +177,11 @@ void Fleet::create_or_check(Postgres& database) {
     if (found[0][1] == "f") {
         for (const std::string_view statement : fleet_schema) database.exec(std::string(statement));
         database.exec("INSERT INTO pgairlock.meta VALUES ('', 'version', $1)", {std::to_string(inventory_version)});
+    } else if (!database.exec("SELECT FROM pgairlock.meta WHERE proxy = '' AND key = 'version' AND value = '1'")
+                    .empty()) {
+        for (const std::string_view statement : fleet_from_1) database.exec(std::string(statement));
+        database.exec("UPDATE pgairlock.meta SET value = $1 WHERE proxy = '' AND key = 'version'",
+                      {std::to_string(inventory_version)});
     }
     const auto version = database.exec("SELECT value FROM pgairlock.meta WHERE proxy = '' AND key = 'version'");
     if (version.empty() || version[0][0] != std::to_string(inventory_version)) {
@@ -188,15 +200,28 @@ void Fleet::copy(std::int64_t since) {
     // standby that hangs must not hold it up.
     database_->exec(
         "SELECT set_config('synchronous_commit', 'local', true) WHERE current_setting('synchronous_commit') = 'off'");
+    if (since != 0 && rows_are_missing(file)) since = 0;
     if (since == 0) {
         for (const std::string_view table : tables) {
             database_->exec("DELETE FROM pgairlock." + std::string(table) + " WHERE proxy = $1", {settings_.instance});
         }
     }
-    for (const std::string_view table : tables) send(file, std::string(table), since);
+    const std::string marks = state_of_marks(file);
+    for (const std::string_view table : tables) {
+        if (table != "marks" || since == 0 || marks != sent_marks_) send(file, std::string(table), since);
+    }
     prune();
     database_->exec("COMMIT");
+    sent_marks_ = marks;
+    sent_clients_ = file.integer("SELECT count(*) FROM clients");
     spdlog::debug("inventory: copied to {} what was seen since {}", url_.shown(), since);
+}
+
+/// Somebody has deleted rows of ours: a proxy of an older version whose clock was wrong, or people.
+bool Fleet::rows_are_missing(Sqlite& file) {
+    const auto there = database_->exec("SELECT count(*) FROM pgairlock.clients WHERE proxy = $1", {settings_.instance});
+    return std::stoll(there.at(0).at(0)) < sent_clients_ &&
+           sent_clients_ <= file.integer("SELECT count(*) FROM clients");
 }
 
 void Fleet::send(Sqlite& file, const std::string& table, std::int64_t since) {
@@ -215,20 +240,33 @@ void Fleet::send(Sqlite& file, const std::string& table, std::int64_t since) {
     send_batch();
 }
 
-/// Of every proxy: one that is no more forgets nothing itself.
+/// Of proxies that are no more, which forget nothing themselves: one that was here within the
+/// retention keeps what it has. Two clocks must say so, the database's and ours.
 void Fleet::prune() {
     const std::chrono::milliseconds retention = retention_;
     if (retention == pruned_for_ && Clock::now() < next_prune_) return;
     next_prune_ = Clock::now() + fleet_prune_interval;
     pruned_for_ = retention;
     if (retention.count() == 0) return;
-    const Timestamp cutoff = to_timestamp(std::chrono::system_clock::now() - retention);
-    for (const char* const table : {"clients", "evidence", "fingerprints", "handshakes", "upstream_certificates"}) {
-        database_->exec("DELETE FROM pgairlock." + std::string(table) + " WHERE last_seen < $1::bigint",
-                        {std::to_string(cutoff)});
+    const auto age = std::chrono::duration_cast<std::chrono::microseconds>(retention).count();
+    const auto cutoff =
+        database_->exec("SELECT least((extract(epoch FROM now()) * 1000000)::bigint, $1::bigint) - $2::bigint",
+                        {std::to_string(to_timestamp(std::chrono::system_clock::now())), std::to_string(age)})[0];
+    const auto gone =
+        database_->exec("SELECT proxy FROM pgairlock.proxies WHERE proxy <> $1 AND last_seen < $2::bigint",
+                        {settings_.instance, cutoff[0]});
+    // Those of version 1, which have no row in `proxies` before they are updated.
+    for (const char* const table : {"clients", "handshakes", "upstream_certificates"}) {
+        database_->exec("DELETE FROM pgairlock." + std::string(table) +
+                            " WHERE proxy NOT IN (SELECT proxy FROM pgairlock.proxies) AND last_seen < $1::bigint",
+                        cutoff);
     }
-    database_->exec("DELETE FROM pgairlock.probes WHERE last_shown < $1::bigint", {std::to_string(cutoff)});
-    database_->exec("DELETE FROM pgairlock.days WHERE day < $1::bigint", {std::to_string(cutoff / day_length)});
+    for (const auto& proxy : gone) {
+        spdlog::info("inventory: the proxy {} was not here within the retention: forgotten in {}", proxy[0],
+                     url_.shown());
+        for (const std::string_view table : tables)
+            database_->exec("DELETE FROM pgairlock." + std::string(table) + " WHERE proxy = $1", {proxy[0]});
+    }
 }
 
 }  // namespace proxy

@@ -47,6 +47,7 @@ class Fleet {
     void try_to_copy(std::int64_t since);
     void copy(std::int64_t since);
     void create_or_check(Postgres& database);
+    bool rows_are_missing(Sqlite& file);
     void send(Sqlite& file, const std::string& table, std::int64_t since);
     void prune();
     void succeeded();
@@ -68,6 +69,8 @@ class Fleet {
     std::chrono::seconds pause_;
     Clock::time_point next_prune_{};
     std::chrono::milliseconds pruned_for_{-1};  // the retention that was last obeyed
+    std::int64_t sent_clients_ = 0;             // rows that are ours there
+    std::string sent_marks_;
     bool failing_ = false;
     bool told_ = false;  // that it works
     std::thread thread_;

@@ -1,20 +1,34 @@
 // The tables of proxy/inventory/inventory_schema.hpp in a fleet's PostgreSQL: what they mean is
-// said there. `proxy`: the instance of the SQLite file that a row comes from.
+// said there. `proxy`: the instance of the SQLite file that a row comes from. In `marks` it is
+// empty where `pgairlock client` wrote to this database itself.
 #pragma once
 
 #include <string_view>
 
 namespace proxy {
 
+inline constexpr std::string_view fleet_proxies = R"sql(CREATE TABLE pgairlock.proxies (
+  proxy text, id text, name text NOT NULL, version text NOT NULL, listeners text NOT NULL,
+  first_seen bigint NOT NULL, started bigint NOT NULL, last_seen bigint NOT NULL,
+  events_dropped bigint NOT NULL, rows_left_out bigint NOT NULL, last_loss bigint NOT NULL, pruned_before bigint NOT NULL, consistent_after bigint NOT NULL,
+  PRIMARY KEY (proxy, id)))sql";
+inline constexpr std::string_view fleet_marks = R"sql(CREATE TABLE pgairlock.marks (
+  proxy text, upstream text, client_addr text, client_exe text, client_uid bigint, usename text, datname text, application_name text,
+  seen_by text,
+  accepted bigint NOT NULL, accepted_until bigint NOT NULL, accepted_state text NOT NULL, owner text NOT NULL, reason text NOT NULL, note text NOT NULL,
+  repaired_at bigint NOT NULL, changed_at bigint NOT NULL,
+  PRIMARY KEY (proxy, upstream, client_addr, client_exe, client_uid, usename, datname, application_name, seen_by)))sql";
+
 /// Each is one statement. `meta` holds the version, under no proxy.
 inline constexpr std::string_view fleet_schema[] = {
     R"sql(CREATE TABLE pgairlock.meta (proxy text, key text, value text NOT NULL, PRIMARY KEY (proxy, key)))sql",
     R"sql(CREATE TABLE pgairlock.clients (
   proxy text, id bigint,
-  upstream text NOT NULL, client_addr text NOT NULL, client_exe text NOT NULL,
+  upstream text NOT NULL, client_addr text NOT NULL, client_exe text NOT NULL, client_uid bigint NOT NULL,
   usename text NOT NULL, datname text NOT NULL, application_name text NOT NULL,
-  client_uid bigint, listener text NOT NULL, first_seen bigint NOT NULL, last_seen bigint NOT NULL,
+  listener text NOT NULL, first_seen bigint NOT NULL, last_seen bigint NOT NULL,
   connections bigint NOT NULL, plain bigint NOT NULL, weak_tls bigint NOT NULL, bridged bigint NOT NULL, auth_failed bigint NOT NULL,
+  failures bigint NOT NULL, last_failure bigint NOT NULL, not_probed text NOT NULL,
   auth_method text NOT NULL, version text NOT NULL,
   PRIMARY KEY (proxy, id)))sql",
     R"sql(CREATE TABLE pgairlock.evidence (
@@ -27,12 +41,14 @@ inline constexpr std::string_view fleet_schema[] = {
   PRIMARY KEY (proxy, client, ja4, sni),
   FOREIGN KEY (proxy, client) REFERENCES pgairlock.clients ON DELETE CASCADE))sql",
     R"sql(CREATE TABLE pgairlock.handshakes (
-  proxy text, upstream text, client_addr text, client_exe text, ja4 text, sni text, evidence text, certificate text,
+  proxy text, upstream text, client_addr text, client_exe text, client_uid bigint, ja4 text, sni text, evidence text, certificate text,
   listener text NOT NULL, first_seen bigint NOT NULL, last_seen bigint NOT NULL, count bigint NOT NULL, session text NOT NULL,
   error text NOT NULL,
-  PRIMARY KEY (proxy, upstream, client_addr, client_exe, ja4, sni, evidence, certificate)))sql",
+  PRIMARY KEY (proxy, upstream, client_addr, client_exe, client_uid, ja4, sni, evidence, certificate)))sql",
     R"sql(CREATE TABLE pgairlock.days (
-  proxy text, day bigint, client bigint, mode text, connections bigint NOT NULL,
+  proxy text, day bigint, client bigint, mode text,
+  connections bigint NOT NULL, weak_tls bigint NOT NULL, bridged bigint NOT NULL, failures bigint NOT NULL, auth_failed bigint NOT NULL,
+  first_seen bigint NOT NULL, last_seen bigint NOT NULL,
   PRIMARY KEY (proxy, day, client, mode),
   FOREIGN KEY (proxy, client) REFERENCES pgairlock.clients ON DELETE CASCADE))sql",
     R"sql(CREATE INDEX days_client ON pgairlock.days (proxy, client))sql",
@@ -43,9 +59,34 @@ inline constexpr std::string_view fleet_schema[] = {
   candidate_ok bigint, candidate_since bigint,
   PRIMARY KEY (proxy, upstream, upstream_addr, sha256)))sql",
     R"sql(CREATE TABLE pgairlock.probes (
-  proxy text, upstream text, client_addr text, client_exe text, kind text,
+  proxy text, upstream text, client_addr text, client_exe text, client_uid bigint, kind text,
   shown bigint NOT NULL, accepted bigint NOT NULL, refused bigint NOT NULL, last_shown bigint NOT NULL, last_refused bigint NOT NULL,
-  PRIMARY KEY (proxy, upstream, client_addr, client_exe, kind)))sql",
+  PRIMARY KEY (proxy, upstream, client_addr, client_exe, client_uid, kind)))sql",
+    fleet_proxies,
+    fleet_marks,
+};
+
+/// From version 1: what it did not count is not known, and said to be 0. A proxy of version 1
+/// writes to this database no more then: it keeps its rows, and sends them once it was updated.
+inline constexpr std::string_view fleet_from_1[] = {
+    "UPDATE pgairlock.clients SET client_uid = -1 WHERE client_uid IS NULL",
+    "ALTER TABLE pgairlock.clients ALTER client_uid SET NOT NULL, ADD failures bigint NOT NULL DEFAULT 0, "
+    "ADD last_failure bigint NOT NULL DEFAULT 0, ADD not_probed text NOT NULL DEFAULT ''",
+    "UPDATE pgairlock.clients SET failures = auth_failed, last_failure = last_seen WHERE auth_failed > 0",
+    "ALTER TABLE pgairlock.handshakes DROP CONSTRAINT handshakes_pkey, ADD client_uid bigint DEFAULT -1, "
+    "ADD PRIMARY KEY (proxy, upstream, client_addr, client_exe, client_uid, ja4, sni, evidence, certificate)",
+    "ALTER TABLE pgairlock.probes DROP CONSTRAINT probes_pkey, ADD client_uid bigint DEFAULT -1, "
+    "ADD PRIMARY KEY (proxy, upstream, client_addr, client_exe, client_uid, kind)",
+    "ALTER TABLE pgairlock.days ADD weak_tls bigint NOT NULL DEFAULT 0, ADD bridged bigint NOT NULL DEFAULT 0, "
+    "ADD failures bigint NOT NULL DEFAULT 0, ADD auth_failed bigint NOT NULL DEFAULT 0, "
+    "ADD first_seen bigint NOT NULL DEFAULT 0, ADD last_seen bigint NOT NULL DEFAULT 0",
+    R"sql(UPDATE pgairlock.days d SET
+  weak_tls = CASE WHEN mode IN ('SSLv3', 'TLSv1', 'TLSv1.1') OR mode = 'TLSv1.2' AND c.weak_tls > 0 THEN d.connections ELSE 0 END,
+  bridged = least(c.bridged, d.connections), first_seen = greatest(d.day * 86400000000, c.first_seen),
+  last_seen = least((d.day + 1) * 86400000000 - 1, c.last_seen)
+  FROM pgairlock.clients c WHERE c.proxy = d.proxy AND c.id = d.client)sql",
+    fleet_proxies,
+    fleet_marks,
 };
 
 }  // namespace proxy

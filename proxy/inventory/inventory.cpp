@@ -14,6 +14,7 @@ using protocol::Evidence;
 constexpr auto flush_interval = 500ms;
 constexpr auto retry_interval = 2s;
 constexpr auto prune_interval = 24h;
+constexpr auto heartbeat_interval = 1min;
 /// What a power failure takes at most; each checkpoint waits for the disk.
 constexpr auto checkpoint_interval = 30s;
 /// Some 40 MiB, when nothing can be stored.
@@ -21,18 +22,24 @@ constexpr std::size_t max_pending_rows = 100'000;
 
 constexpr std::size_t max_error = 500;
 
-bool refuses_probe(Evidence evidence) {
-    return protocol::facts(evidence).probe && protocol::facts(evidence).is_refusal();
+/// A file is renewed in place: who accepted what it held before may refuse what it holds now.
+std::string certificate(const SessionRecord& record) {
+    const tls::ClientTls& tls = record.client_tls;
+    return tls.certificate_id.empty() ? tls.certificate_shown : tls.certificate_shown + " " + tls.certificate_id;
 }
+
+std::string mode(const SessionRecord& record) { return record.ssl ? record.client_tls.version : "plain"; }
 
 }  // namespace
 
-Inventory::Inventory(std::string path, std::chrono::milliseconds retention)
-    : path_(std::move(path)),
-      retention_(retention),
-      store_(path_),
+Inventory::Inventory(Settings settings)
+    : path_(std::move(settings.path)),
+      name_pattern_(settings.name_pattern.empty() ? std::nullopt : std::optional<std::regex>(settings.name_pattern)),
+      retention_(settings.retention),
+      store_(path_, settings.proxy),
       next_checkpoint_(Clock::now() + checkpoint_interval) {
     prune();
+    heartbeat();
 }
 
 Inventory::~Inventory() {
@@ -49,17 +56,22 @@ void Inventory::share(std::unique_ptr<Fleet> fleet) { fleet_ = std::move(fleet);
 
 void Inventory::absorb(const Event& event) {
     const bool failed_handshake = event.kind == EventKind::tls_failed;
-    const bool named =
-        !event.record.usename.empty() && (event.kind == EventKind::connected || event.kind == EventKind::auth_failed ||
-                                          event.kind == EventKind::rejected);
-    if (!failed_handshake && !named) return;
+    const bool named = !event.record.usename.empty() &&
+                       (event.kind == EventKind::connected || event.kind == EventKind::auth_failed ||
+                        event.kind == EventKind::rejected || event.kind == EventKind::upstream_failed ||
+                        (event.kind == EventKind::disconnected && !event.record.ssl));
+    // The end of a session has its record too, and was counted at its beginning.
+    const bool probed = event.record.probe_end && event.kind != EventKind::disconnected;
+    if (!failed_handshake && !named && !probed) return;
     const ClientOrigin from = event.record.origin();  // the audit has waited for the search already
     if (failed_handshake) {
         absorb_handshake(event, from);
-    } else {
-        absorb_client(event, {from, event.record.names()});
+    } else if (event.kind == EventKind::disconnected && named) {
+        absorb_end(event, {from, stored_names(event.record)});
+    } else if (named) {
+        absorb_client(event, {from, stored_names(event.record)});
     }
-    if (event.record.probe) absorb_probe(event, from);
+    if (probed) absorb_probe(event, from);
     changes_.oldest = std::min(changes_.oldest, to_timestamp(event.time));
 }
 
@@ -83,17 +95,43 @@ void Inventory::absorb_client(const Event& event, const ClientIdentity& who) {
     if (client->seen.add(time, record.session)) {
         client->listener = record.listener;
         client->process = record.process;
-        if (record.process) client->uid = record.process->get(0ms).uid;
     }
     for (const Evidence piece : record.evidence) {
-        if (Seen* seen = row(client->evidence, {piece, record.client_tls.certificate_shown}))
-            seen->add(time, record.session);
+        if (Seen* seen = row(client->evidence, {piece, certificate(record)})) seen->add(time, record.session);
     }
-    if (event.kind == EventKind::auth_failed) ++client->auth_failed;
-    if (event.kind == EventKind::connected) {
-        absorb_connection(event, *client);
-        absorb_certificate(event);
+    if (event.kind != EventKind::connected) return absorb_failure(event, *client);
+    absorb_connection(event, *client);
+    absorb_certificate(event);
+}
+
+ClientNames Inventory::stored_names(const SessionRecord& record) const {
+    ClientNames names = record.names();
+    if (name_pattern_) names.application_name = std::regex_replace(names.application_name, *name_pattern_, "*");
+    return names;
+}
+
+/// A session in clear was in clear until its end, which may be days after its login.
+void Inventory::absorb_end(const Event& event, const ClientIdentity& who) {
+    ClientChange* client = row(changes_.clients, who);
+    if (!client) return;
+    const Timestamp time = to_timestamp(event.time);
+    client->seen.extend(time);
+    for (const Evidence piece : event.record.evidence) {
+        if (Seen* seen = row(client->evidence, {piece, certificate(event.record)})) seen->extend(time);
     }
+}
+
+void Inventory::absorb_failure(const Event& event, ClientChange& client) {
+    const Timestamp time = to_timestamp(event.time);
+    const bool denied = event.kind == EventKind::auth_failed;
+    ++client.failures;
+    client.auth_failed += denied ? 1 : 0;
+    client.last_failure = std::max(client.last_failure, time);
+    DayChange* const day = row(client.days, {time / day_length, mode(event.record)});
+    if (!day) return;
+    ++day->failures;
+    day->auth_failed += denied ? 1 : 0;
+    day->failed.add(time, event.record.session);
 }
 
 void Inventory::absorb_connection(const Event& event, ClientChange& client) {
@@ -105,8 +143,13 @@ void Inventory::absorb_connection(const Event& event, ClientChange& client) {
     if (record.auth_bridge == protocol::AuthBridge::cleartext) ++client.bridged;
     client.auth_method = record.auth_method;
     client.version = record.client_tls.version;
-    if (auto* connections = row(client.days, {time / day_length, record.ssl ? record.client_tls.version : "plain"}))
-        ++*connections;
+    client.not_probed = record.not_probed ? std::string(label(*record.not_probed)) : "";
+    if (DayChange* const day = row(client.days, {time / day_length, mode(record)})) {
+        ++day->connections;
+        day->weak_tls += record.client_tls.weak ? 1 : 0;
+        day->bridged += record.auth_bridge == protocol::AuthBridge::cleartext ? 1 : 0;
+        day->connected.add(time, record.session);
+    }
     if (record.ja4.empty()) return;
     if (Timestamp* last = row(client.fingerprints, {record.ja4, record.sni})) *last = std::max(*last, time);
 }
@@ -129,12 +172,14 @@ void Inventory::absorb_certificate(const Event& event) {
 
 void Inventory::absorb_handshake(const Event& event, const ClientOrigin& from) {
     const SessionRecord& record = event.record;
-    for (const Evidence piece : record.evidence) {
+    // That it could not even begin is news of a client, though none of what it verifies.
+    const std::vector<Evidence> nothing{Evidence::tls_not_agreed};
+    for (const Evidence piece : record.evidence.empty() ? nothing : record.evidence) {
         HandshakeChange* handshake = row(changes_.handshakes, {.from = from,
                                                                .ja4 = record.ja4,
                                                                .sni = record.sni,
                                                                .evidence = piece,
-                                                               .certificate = record.client_tls.certificate_shown});
+                                                               .certificate = certificate(record)});
         if (!handshake || !handshake->seen.add(to_timestamp(event.time), record.session)) continue;
         handshake->listener = record.listener;
         handshake->error = protocol::as_utf8(event.message, max_error);
@@ -148,9 +193,9 @@ void Inventory::absorb_probe(const Event& event, const ClientOrigin& from) {
     const Timestamp time = to_timestamp(event.time);
     ++probe->shown;
     probe->last_shown = std::max(probe->last_shown, time);
-    if (event.kind != EventKind::tls_failed) {
+    if (record.probe_end == ProbeEnd::accepted) {
         ++probe->accepted;
-    } else if (std::any_of(record.evidence.begin(), record.evidence.end(), refuses_probe)) {
+    } else {
         ++probe->refused;
         probe->last_refused = std::max(probe->last_refused, time);
     }
@@ -167,6 +212,7 @@ std::vector<Event> Inventory::flush() {
         failed(error.what());
         return {};
     }
+    if (Clock::now() >= next_heartbeat_ || events_lost_ > 0) heartbeat();
     if (Clock::now() >= next_prune_ || retention_.load() != pruned_for_) prune();
     return news;
 }
@@ -177,13 +223,15 @@ void Inventory::stored() {
     const auto now = Clock::now();
     next_flush_ = now + flush_interval;
     if (std::exchange(failing_, false)) spdlog::info("inventory: {} can be written again", path_);
-    if (const auto dropped = std::exchange(dropped_, 0); dropped > 0)
+    if (const auto dropped = std::exchange(dropped_, 0); dropped > 0) {
+        events_lost_ += dropped;
         spdlog::error("inventory: {} changes lost: too many were waiting", dropped);
-    if (store_.refused() > 0 && refused_ == 0) {
-        refused_ = store_.refused();
-        spdlog::error("inventory: {} is full: new clients or handshakes are left out", path_);
     }
-    tell_fleet(since);
+    const bool forgot = store_.forgotten() > forgotten_;
+    if (forgot && forgotten_ == 0)
+        spdlog::error("inventory: {} is full: what was seen least recently is forgotten to make room", path_);
+    forgotten_ = store_.forgotten();
+    tell_fleet(forgot ? 0 : since);
     if (now < next_checkpoint_) return;
     next_checkpoint_ = now + checkpoint_interval;
     try {
@@ -201,15 +249,43 @@ void Inventory::failed(const char* why) {
     }
 }
 
-void Inventory::prune() {
-    next_prune_ = Clock::now() + prune_interval;
-    pruned_for_ = retention_;
-    if (pruned_for_.count() == 0) return;
+/// That we are here, also when nobody comes: a report can then say which proxies it knows nothing
+/// of.
+void Inventory::heartbeat() {
+    next_heartbeat_ = Clock::now() + heartbeat_interval;
     try {
-        if (store_.refused() > refused_)
-            spdlog::error("inventory: {} new rows were left out: it is full", store_.refused() - refused_);
-        refused_ = store_.refused();
-        if (store_.prune(to_timestamp(std::chrono::system_clock::now() - pruned_for_))) tell_fleet(0);
+        const Timestamp now = to_timestamp(std::chrono::system_clock::now());
+        store_.heartbeat(now, events_lost_);
+        events_lost_ = 0;
+        tell_fleet(now);
+        if (std::exchange(failing_, false)) spdlog::info("inventory: {} can be written again", path_);
+    } catch (const SqliteError& error) {
+        failed(error.what());
+        next_heartbeat_ = next_flush_;
+    }
+}
+
+/// Everything that is older than the retention, when people have just chosen it; else at most a
+/// share at once, and never by our clock alone: one start with a wrong one would forget everybody.
+void Inventory::prune() {
+    const std::chrono::milliseconds retention = retention_;
+    const bool chosen = pruned_for_.count() >= 0 && retention != pruned_for_;
+    next_prune_ = Clock::now() + prune_interval;
+    pruned_for_ = retention;
+    if (retention.count() == 0) return;
+    try {
+        const Timestamp clock = to_timestamp(std::chrono::system_clock::now());
+        const Timestamp now = chosen ? clock : std::min(clock, store_.newest());
+        const InventoryStore::Pruned pruned =
+            store_.prune(now - std::chrono::duration_cast<std::chrono::microseconds>(retention).count(), chosen);
+        if (pruned.more_is_due) {
+            spdlog::error(
+                "inventory: more than a quarter of the clients in {} were not seen for {} days: only the oldest of "
+                "them "
+                "are forgotten today. Was the clock wrong?",
+                path_, std::chrono::duration_cast<std::chrono::hours>(retention).count() / 24);
+        }
+        if (pruned.rows > 0) tell_fleet(0);
     } catch (const SqliteError& error) {
         spdlog::error("inventory: cannot forget what is old in {}: {}", path_, error.what());
     }

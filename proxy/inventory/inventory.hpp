@@ -3,9 +3,12 @@
 // costs does not depend on the disk. One thread's; belongs to the audit.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -19,9 +22,15 @@ class Inventory {
    public:
     using Clock = std::chrono::steady_clock;
 
-    /// `retention`: what was not seen for so long is forgotten; zero: never. Throws
-    /// std::runtime_error when the file cannot be used.
-    Inventory(std::string path, std::chrono::milliseconds retention);
+    struct Settings {
+        std::string path;
+        std::chrono::milliseconds retention{0};  ///< what was not seen for so long is forgotten; zero: never
+        ProxyFacts proxy{};                      ///< who writes it
+        std::string name_pattern{};              ///< [audit] application_name_pattern
+    };
+
+    /// Throws std::runtime_error when the file cannot be used.
+    explicit Inventory(Settings settings);
     ~Inventory();
 
     /// From now on `fleet` is told of changes, and ended with this.
@@ -34,9 +43,13 @@ class Inventory {
 
     /// Takes what the event says about clients, servers and probes. No I/O.
     void absorb(const Event& event);
-    /// When flush() is to be called next; Clock::time_point::max(): there is nothing to store.
+    /// Events that it will never be given.
+    void lost(std::uint64_t events) noexcept { events_lost_ += events; }
+    /// When flush() is to be called next: when there is something to store, and every minute, to
+    /// say that we are here.
     Clock::time_point due() const noexcept {
-        return changes_.rows > 0 || retention_.load() != pruned_for_ ? next_flush_ : Clock::time_point::max();
+        const bool waiting = changes_.rows > 0 || events_lost_ > 0 || retention_.load() != pruned_for_;
+        return waiting ? std::min(next_flush_, next_heartbeat_) : next_heartbeat_;
     }
     /// Stores what was absorbed, and gives what is news for the audit. Never throws: what cannot be
     /// stored is kept, within limits, and tried again.
@@ -47,24 +60,31 @@ class Inventory {
     typename Map::mapped_type* row(Map& map, typename Map::key_type key);
     void absorb_client(const Event& event, const ClientIdentity& who);
     void absorb_connection(const Event& event, ClientChange& client);
+    void absorb_failure(const Event& event, ClientChange& client);
+    void absorb_end(const Event& event, const ClientIdentity& who);
+    ClientNames stored_names(const SessionRecord& record) const;
     void absorb_certificate(const Event& event);
     void absorb_handshake(const Event& event, const ClientOrigin& from);
     void absorb_probe(const Event& event, const ClientOrigin& from);
     void stored();
     void failed(const char* why);
+    void heartbeat();
     void prune();
     void tell_fleet(Timestamp since);
 
     const std::string path_;
+    const std::optional<std::regex> name_pattern_;
     std::atomic<std::chrono::milliseconds> retention_;
     std::chrono::milliseconds pruned_for_{-1};  // the retention that was last obeyed
     InventoryStore store_;
     InventoryChanges changes_;
-    std::uint64_t dropped_ = 0;  // rows that had no room in `changes_`
-    std::uint64_t refused_ = 0;  // rows that had no room in the file: how many were logged
-    bool failing_ = false;       // log the change, not each attempt
+    std::uint64_t dropped_ = 0;      // rows that had no room in `changes_`
+    std::uint64_t events_lost_ = 0;  // not yet in the file
+    std::uint64_t forgotten_ = 0;    // rows that had to make room for others, as far as it was told
+    bool failing_ = false;           // log the change, not each attempt
     bool lost_rows_told_ = false;
     Clock::time_point next_flush_{};
+    Clock::time_point next_heartbeat_{};
     Clock::time_point next_prune_{};
     Clock::time_point next_checkpoint_{};
     std::unique_ptr<Fleet> fleet_;

@@ -23,6 +23,11 @@ struct Seen {
     std::uint64_t count = 0;
     std::string session;  ///< the last one
 
+    /// It went on until then: not once more.
+    void extend(Timestamp time) {
+        first = std::min(first, time);
+        last = std::max(last, time);
+    }
     /// True: it is the latest.
     bool add(Timestamp time, const std::string& by) {
         ++count;
@@ -34,15 +39,23 @@ struct Seen {
     }
 };
 
+struct DayChange {
+    std::uint64_t connections = 0, weak_tls = 0, bridged = 0, failures = 0, auth_failed = 0;
+    Seen connected;  ///< of the connections
+    Seen failed;     ///< of the failures
+    /// What says when: a failure among connections is no connection.
+    const Seen& seen() const noexcept { return connections > 0 ? connected : failed; }
+};
+
 struct ClientChange {
     Seen seen;  ///< of any event
-    std::optional<uid_t> uid;
-    std::string listener, auth_method, version;
+    std::string listener, auth_method, version, not_probed;
     std::shared_ptr<const ProcessOwner> process;
-    std::uint64_t connections = 0, plain = 0, weak_tls = 0, bridged = 0, auth_failed = 0;
+    std::uint64_t connections = 0, plain = 0, weak_tls = 0, bridged = 0, auth_failed = 0, failures = 0;
+    Timestamp last_failure = 0;
     std::map<std::pair<protocol::Evidence, std::string>, Seen> evidence;    ///< by kind and certificate shown
     std::map<std::pair<std::string, std::string>, Timestamp> fingerprints;  ///< by ja4 and SNI: last seen
-    std::map<std::pair<std::int64_t, std::string>, std::uint64_t> days;     ///< by day and mode: connections
+    std::map<std::pair<std::int64_t, std::string>, DayChange> days;         ///< by day and mode
 };
 
 struct HandshakeKey {

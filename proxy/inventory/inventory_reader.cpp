@@ -1,5 +1,6 @@
 #include "proxy/inventory/inventory_reader.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <stdexcept>
@@ -7,6 +8,7 @@
 #include "proxy/inventory/inventory_schema.hpp"
 #include "proxy/inventory/inventory_source.hpp"
 #include "proxy/inventory/postgres.hpp"
+#include "proxy/observation/not_probed.hpp"
 
 namespace proxy {
 namespace {
@@ -36,7 +38,8 @@ std::uint64_t count(std::string_view text) {
 /// All tables of one database, by proxy.
 class Reader {
    public:
-    explicit Reader(InventorySource& source) : source_(source) {}
+    /// `version`: of the tables. A proxy that was not yet updated still writes older ones.
+    Reader(InventorySource& source, std::int64_t version) : source_(source), version_(version) {}
 
     std::vector<InventoryRows> read() {
         read_clients();
@@ -44,6 +47,10 @@ class Reader {
         read_handshakes();
         read_upstream_certificates();
         read_probes();
+        if (version_ >= 2) {
+            read_proxies();
+            read_marks();
+        }
         std::vector<InventoryRows> inventories;
         for (auto& [instance, inventory] : by_proxy_) {
             inventory.instance = instance;
@@ -56,16 +63,22 @@ class Reader {
    private:
     using Row = InventorySource::Row;
 
+    /// A column that version 1 did not have, and what stands for it there.
+    std::string new_in_2(const char* column, const char* before) const { return version_ >= 2 ? column : before; }
+    std::string uid() const { return new_in_2("client_uid", "-1"); }
+
     void read_clients() {
         source_.rows("clients",
-                     "id, upstream, client_addr, client_exe, usename, datname, application_name, client_uid, listener, "
-                     "first_seen, last_seen, "
-                     "connections, plain, weak_tls, bridged, auth_failed, auth_method, version",
+                     "id, upstream, client_addr, client_exe, " + new_in_2("client_uid", "coalesce(client_uid, -1)") +
+                         ", usename, datname, application_name, listener, first_seen, last_seen, connections, plain, "
+                         "weak_tls, bridged, auth_failed, " +
+                         new_in_2("failures", "auth_failed") + ", " +
+                         new_in_2("last_failure", "CASE WHEN auth_failed > 0 THEN last_seen ELSE 0 END") + ", " +
+                         new_in_2("not_probed", "''") + ", auth_method, version",
                      [&](const std::string& proxy, const Row& row) {
                          by_proxy_[proxy];
                          ClientRow& client = clients_[proxy][number(row[0])];
-                         client.who = {{row[1], row[2], row[3]}, {row[4], row[5], row[6]}};
-                         client.client_uid = number_if_known(row[7]);
+                         client.who = {{row[1], row[2], row[3], number(row[4])}, {row[5], row[6], row[7]}};
                          client.listener = row[8];
                          client.first_seen = number(row[9]);
                          client.last_seen = number(row[10]);
@@ -74,8 +87,11 @@ class Reader {
                          client.weak_tls = count(row[13]);
                          client.bridged = count(row[14]);
                          client.auth_failed = count(row[15]);
-                         client.auth_method = row[16];
-                         client.version = row[17];
+                         client.failures = count(row[16]);
+                         client.last_failure = number(row[17]);
+                         client.not_probed = std::string(not_probed_text(row[18]));
+                         client.auth_method = row[19];
+                         client.version = row[20];
                      });
     }
 
@@ -88,21 +104,40 @@ class Reader {
         source_.rows("fingerprints", "client, ja4", [&](const std::string& proxy, const Row& row) {
             if (ClientRow* client = find(proxy, number(row[0]))) client->ja4.push_back(row[1]);
         });
-        source_.rows("days", "client, day, mode, connections", [&](const std::string& proxy, const Row& row) {
-            if (ClientRow* client = find(proxy, number(row[0]))) client->days[number(row[1])][row[2]] += count(row[3]);
+        // Version 1 had no times within a day, and no cipher: the widest, and the weakest.
+        const std::string facts = new_in_2("weak_tls, bridged, failures, auth_failed, first_seen, last_seen",
+                                           "CASE WHEN mode IN ('SSLv3', 'TLSv1', 'TLSv1.1', 'TLSv1.2') THEN -1 ELSE 0 "
+                                           "END, -1, 0, 0, day * 86400000000, (day + 1) * 86400000000 - 1");
+        source_.rows("days", "client, day, mode, connections, " + facts, [&](const std::string& proxy, const Row& row) {
+            ClientRow* const client = find(proxy, number(row[0]));
+            if (client) client->days[number(row[1])][row[2]] = day_facts(*client, row);
         });
+    }
+
+    static DayFacts day_facts(const ClientRow& client, const Row& row) {
+        const std::uint64_t connections = count(row[3]);
+        const auto at_most = [&](const std::string& text, std::uint64_t of_all) {
+            return number(text) < 0 ? std::min(of_all, connections) : count(text);
+        };
+        return {.connections = connections,
+                .weak_tls = at_most(row[4], client.weak_tls),
+                .bridged = at_most(row[5], client.bridged),
+                .failures = count(row[6]),
+                .auth_failed = count(row[7]),
+                .first_seen = std::max(number(row[8]), client.first_seen),
+                .last_seen = std::min(number(row[9]), client.last_seen)};
     }
 
     void read_handshakes() {
         source_.rows("handshakes",
-                     "upstream, client_addr, client_exe, ja4, listener, error, evidence, certificate, first_seen, "
-                     "last_seen, count, session",
+                     "upstream, client_addr, client_exe, " + uid() +
+                         ", ja4, listener, error, evidence, certificate, first_seen, last_seen, count, session",
                      [&](const std::string& proxy, const Row& row) {
-                         by_proxy_[proxy].handshakes.push_back({.from = {row[0], row[1], row[2]},
-                                                                .ja4 = row[3],
-                                                                .listener = row[4],
-                                                                .error = row[5],
-                                                                .evidence = evidence(row, 6)});
+                         by_proxy_[proxy].handshakes.push_back({.from = {row[0], row[1], row[2], number(row[3])},
+                                                                .ja4 = row[4],
+                                                                .listener = row[5],
+                                                                .error = row[6],
+                                                                .evidence = evidence(row, 7)});
                      });
     }
 
@@ -134,15 +169,54 @@ class Reader {
 
     void read_probes() {
         source_.rows("probes",
-                     "upstream, client_addr, client_exe, kind, shown, accepted, refused, last_shown, last_refused",
+                     "upstream, client_addr, client_exe, " + uid() +
+                         ", kind, shown, accepted, refused, last_shown, last_refused",
                      [&](const std::string& proxy, const Row& row) {
-                         by_proxy_[proxy].probes.push_back({.from = {row[0], row[1], row[2]},
-                                                            .kind = row[3],
-                                                            .shown = count(row[4]),
-                                                            .accepted = count(row[5]),
-                                                            .refused = count(row[6]),
-                                                            .last_shown = number(row[7]),
-                                                            .last_refused = number(row[8])});
+                         by_proxy_[proxy].probes.push_back({.from = {row[0], row[1], row[2], number(row[3])},
+                                                            .kind = row[4],
+                                                            .shown = count(row[5]),
+                                                            .accepted = count(row[6]),
+                                                            .refused = count(row[7]),
+                                                            .last_shown = number(row[8]),
+                                                            .last_refused = number(row[9])});
+                     });
+    }
+
+    void read_proxies() {
+        source_.rows("proxies",
+                     "id, name, version, listeners, first_seen, started, last_seen, events_dropped, rows_left_out, "
+                     "last_loss, pruned_before, consistent_after",
+                     [&](const std::string& proxy, const Row& row) {
+                         by_proxy_[proxy].proxy = {.id = row[0],
+                                                   .name = row[1],
+                                                   .version = row[2],
+                                                   .listeners = row[3],
+                                                   .first_seen = number(row[4]),
+                                                   .started = number(row[5]),
+                                                   .last_seen = number(row[6]),
+                                                   .events_dropped = count(row[7]),
+                                                   .rows_left_out = count(row[8]),
+                                                   .last_loss = number(row[9]),
+                                                   .pruned_before = number(row[10]),
+                                                   .consistent_after = number(row[11])};
+                     });
+    }
+
+    void read_marks() {
+        source_.rows("marks",
+                     "upstream, client_addr, client_exe, client_uid, usename, datname, application_name, seen_by, "
+                     "accepted, accepted_until, accepted_state, owner, reason, note, repaired_at, changed_at",
+                     [&](const std::string& proxy, const Row& row) {
+                         by_proxy_[proxy].marks.push_back(
+                             {.who = {{row[0], row[1], row[2], number(row[3]), row[7]}, {row[4], row[5], row[6]}},
+                              .accepted = number(row[8]) != 0,
+                              .accepted_until = number(row[9]),
+                              .accepted_state = row[10],
+                              .owner = row[11],
+                              .reason = row[12],
+                              .note = row[13],
+                              .repaired_at = number(row[14]),
+                              .changed_at = number(row[15])});
                      });
     }
 
@@ -163,6 +237,7 @@ class Reader {
     }
 
     InventorySource& source_;
+    const std::int64_t version_;
     std::map<std::string, InventoryRows> by_proxy_;
     std::map<std::string, std::map<std::int64_t, ClientRow>> clients_;
 };
@@ -197,7 +272,7 @@ std::vector<InventoryRows> read_inventories(const std::string& where) {
         fail(source->name() + " was written by a newer pgairlock (tables of version " + std::to_string(*version) +
              ", this program knows " + std::to_string(inventory_version) + "); use the newer one's report");
     }
-    return Reader(*source).read();
+    return Reader(*source, *version).read();
 }
 
 }  // namespace proxy

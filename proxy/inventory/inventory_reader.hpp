@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,9 +29,22 @@ struct EvidenceRow {
     bool possible = false;
 };
 
+/// What a client did on one day over one mode.
+struct DayFacts {
+    std::uint64_t connections = 0;
+    std::uint64_t weak_tls = 0;
+    std::uint64_t bridged = 0;
+    std::uint64_t failures = 0;
+    std::uint64_t auth_failed = 0;
+    Timestamp first_seen = 0;
+    Timestamp last_seen = 0;
+};
+
+/// By day and mode ("plain", or the TLS version).
+using Days = std::map<std::int64_t, std::map<std::string, DayFacts>>;
+
 struct ClientRow {
     ClientIdentity who;  ///< the UNIQUE columns of `clients`
-    std::optional<std::int64_t> client_uid;
     std::string listener;
     Timestamp first_seen = 0;
     Timestamp last_seen = 0;
@@ -39,11 +53,18 @@ struct ClientRow {
     std::uint64_t weak_tls = 0;
     std::uint64_t bridged = 0;
     std::uint64_t auth_failed = 0;
+    std::uint64_t failures = 0;
+    Timestamp last_failure = 0;
+    std::string not_probed;  ///< in words
     std::string auth_method;
     std::string version;
     std::vector<EvidenceRow> evidence;
-    std::vector<std::string> ja4;                                       ///< fingerprints of its handshakes
-    std::map<std::int64_t, std::map<std::string, std::uint64_t>> days;  ///< connections by day and mode
+    std::vector<std::string> ja4;  ///< fingerprints of its handshakes
+    Days days;
+    /// In no table, for reports: the instances that saw it, and the names that are behind one
+    /// pattern.
+    std::set<std::string> proxies;
+    std::vector<std::string> names;
 };
 
 /// A kind of handshake that came to no StartupMessage.
@@ -53,6 +74,7 @@ struct HandshakeRow {
     std::string listener;
     std::string error;
     EvidenceRow evidence;
+    std::set<std::string> proxies{};  ///< in no table: the instances that saw it
 };
 
 struct UpstreamCertificateRow {
@@ -83,13 +105,44 @@ struct ProbeRow {
     Timestamp last_refused = 0;
 };
 
+/// Who wrote an inventory.
+struct ProxyRow {
+    std::string id{};    ///< the instance
+    std::string name{};  ///< empty: written before proxies had names
+    std::string version{};
+    std::string listeners{};
+    Timestamp first_seen = 0;
+    Timestamp started = 0;
+    Timestamp last_seen = 0;
+    std::uint64_t events_dropped = 0;
+    std::uint64_t rows_left_out = 0;
+    Timestamp last_loss = 0;  ///< of events or rows
+    Timestamp pruned_before = 0;
+    Timestamp consistent_after = -1;  ///< -1: nobody said; 0: never
+};
+
+/// What people said about a client.
+struct MarkRow {
+    ClientIdentity who;
+    bool accepted = false;
+    Timestamp accepted_until = 0;  ///< 0: without an end
+    std::string accepted_state{};  ///< what was wrong with it then, comma-separated
+    std::string owner;
+    std::string reason;
+    std::string note;
+    Timestamp repaired_at = 0;
+    Timestamp changed_at = 0;
+};
+
 /// What one proxy knows.
 struct InventoryRows {
     std::string instance;  ///< of the proxy's file: the same instance read twice is the same knowledge
+    ProxyRow proxy;
     std::vector<ClientRow> clients;
     std::vector<HandshakeRow> handshakes;
     std::vector<UpstreamCertificateRow> upstream_certificates;
     std::vector<ProbeRow> probes;
+    std::vector<MarkRow> marks;
 };
 
 /// The file of a proxy with this state directory, when audit.inventory is not set.

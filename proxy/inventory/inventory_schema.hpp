@@ -1,6 +1,6 @@
 // The tables of the inventory, in SQLite (one proxy's) and in PostgreSQL (a fleet's). Times are
-// microseconds since 1970, UTC. Empty texts: not known. inventory_store.cpp writes the first,
-// fleet.cpp copies it to the second, inventory_reader.cpp reads both.
+// microseconds since 1970, UTC; 0: never. Empty texts: not known. inventory_store.cpp writes the
+// first, fleet.cpp copies it to the second, inventory_reader.cpp reads both.
 //
 // In a fleet's database every table has the column `proxy` in front of its primary key: the
 // `instance` of the SQLite file that the row comes from. Rows hold totals, not increments, so that
@@ -11,26 +11,30 @@
 
 namespace proxy {
 
-inline constexpr int inventory_version = 1;
+/// 1: up to 0.1; 2: uid in a client's identity, failures, facts by day, proxies, marks.
+inline constexpr int inventory_version = 2;
 
 inline constexpr std::string_view inventory_schema = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;  -- instance: a random name of this file
 
--- One row per client: whoever connects to this upstream from this address (and this executable, on this host) with these names.
+-- One row per client: whoever connects to this upstream from this address (and this user and executable, on this host) with these names.
 CREATE TABLE clients (
   id INTEGER PRIMARY KEY,
   upstream TEXT NOT NULL, client_addr TEXT NOT NULL, client_exe TEXT NOT NULL,
+  client_uid INTEGER NOT NULL,     -- -1: not of this host, or not known
   usename TEXT NOT NULL, datname TEXT NOT NULL, application_name TEXT NOT NULL,
-  client_uid INTEGER,              -- of the last connection; NULL: not known
   listener TEXT NOT NULL,          -- of the last connection
   first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,
   connections INTEGER NOT NULL,    -- that logged in
   plain INTEGER NOT NULL,          -- of these, in clear
   weak_tls INTEGER NOT NULL,       -- of these, below TLS 1.2 or with a cipher that only `legacy` allows
   bridged INTEGER NOT NULL,        -- of these, by the password that the client was asked for
-  auth_failed INTEGER NOT NULL,    -- logins refused
+  auth_failed INTEGER NOT NULL,    -- logins that the server or this proxy refused
+  failures INTEGER NOT NULL,       -- these, and whatever else ended before ReadyForQuery and after the names were known
+  last_failure INTEGER NOT NULL,
+  not_probed TEXT NOT NULL,        -- why its last connection was not probed
   auth_method TEXT NOT NULL, version TEXT NOT NULL,  -- of the last connection
-  UNIQUE (upstream, client_addr, client_exe, usename, datname, application_name)
+  UNIQUE (upstream, client_addr, client_exe, client_uid, usename, datname, application_name)
 );
 
 -- What was seen of a client, by kind and by the certificate that it was shown.
@@ -51,19 +55,22 @@ CREATE TABLE fingerprints (
 
 -- Handshakes that came to no StartupMessage.
 CREATE TABLE handshakes (
-  upstream TEXT NOT NULL, client_addr TEXT NOT NULL, client_exe TEXT NOT NULL, ja4 TEXT NOT NULL, sni TEXT NOT NULL,
-  evidence TEXT NOT NULL, certificate TEXT NOT NULL,
+  upstream TEXT NOT NULL, client_addr TEXT NOT NULL, client_exe TEXT NOT NULL, client_uid INTEGER NOT NULL, ja4 TEXT NOT NULL,
+  sni TEXT NOT NULL, evidence TEXT NOT NULL, certificate TEXT NOT NULL,
   listener TEXT NOT NULL,
   first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, count INTEGER NOT NULL,
   session TEXT NOT NULL, error TEXT NOT NULL,
-  PRIMARY KEY (upstream, client_addr, client_exe, ja4, sni, evidence, certificate)
+  PRIMARY KEY (upstream, client_addr, client_exe, client_uid, ja4, sni, evidence, certificate)
 ) WITHOUT ROWID;
 
--- Connections by day: how modes change over time. `mode`: "plain", or the TLS version.
+-- What a client did on each day: the facts that no later evidence outweighs. `mode`: "plain", or the TLS version.
 CREATE TABLE days (
   day INTEGER NOT NULL,            -- days since 1970, UTC
   client INTEGER NOT NULL REFERENCES clients ON DELETE CASCADE,
-  mode TEXT NOT NULL, connections INTEGER NOT NULL,
+  mode TEXT NOT NULL,
+  connections INTEGER NOT NULL, weak_tls INTEGER NOT NULL, bridged INTEGER NOT NULL,  -- as in `clients`
+  failures INTEGER NOT NULL, auth_failed INTEGER NOT NULL,
+  first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,  -- of its connections; of its failures where there are none
   PRIMARY KEY (day, client, mode)
 ) WITHOUT ROWID;
 
@@ -80,12 +87,78 @@ CREATE TABLE upstream_certificates (
 
 -- What probing did to whom (proxy/observation/probe.hpp). The key is what is known before a StartupMessage.
 CREATE TABLE probes (
-  upstream TEXT NOT NULL, client_addr TEXT NOT NULL, client_exe TEXT NOT NULL,
+  upstream TEXT NOT NULL, client_addr TEXT NOT NULL, client_exe TEXT NOT NULL, client_uid INTEGER NOT NULL,
   kind TEXT NOT NULL,              -- untrusted, wrong-name, candidate
   shown INTEGER NOT NULL, accepted INTEGER NOT NULL, refused INTEGER NOT NULL,  -- refused: connections that the client lost by it
-  last_shown INTEGER NOT NULL, last_refused INTEGER NOT NULL,  -- 0: never
-  PRIMARY KEY (upstream, client_addr, client_exe, kind)
+  last_shown INTEGER NOT NULL, last_refused INTEGER NOT NULL,
+  PRIMARY KEY (upstream, client_addr, client_exe, client_uid, kind)
 ) WITHOUT ROWID;
+
+-- Who wrote this: one row in a proxy's file, one per proxy in a fleet's database.
+CREATE TABLE proxies (
+  id TEXT PRIMARY KEY,             -- the instance
+  name TEXT NOT NULL, version TEXT NOT NULL, listeners TEXT NOT NULL,
+  first_seen INTEGER NOT NULL, started INTEGER NOT NULL,
+  last_seen INTEGER NOT NULL,      -- renewed every minute, also without clients
+  events_dropped INTEGER NOT NULL, -- never counted in any other table
+  rows_left_out INTEGER NOT NULL,  -- clients and handshakes that were forgotten to make room for others
+  last_loss INTEGER NOT NULL,      -- when either happened last
+  pruned_before INTEGER NOT NULL,  -- what was last seen before is forgotten
+  consistent_after INTEGER NOT NULL  -- [audit] consistent_after, in microseconds
+) WITHOUT ROWID;
+
+-- What people said about clients (`pgairlock client`).
+CREATE TABLE marks (
+  upstream TEXT NOT NULL, client_addr TEXT NOT NULL, client_exe TEXT NOT NULL, client_uid INTEGER NOT NULL,
+  usename TEXT NOT NULL, datname TEXT NOT NULL, application_name TEXT NOT NULL,
+  seen_by TEXT NOT NULL,           -- the instance whose client this is, where its address is of that host alone; else empty
+  accepted INTEGER NOT NULL,       -- 1: as it is
+  accepted_until INTEGER NOT NULL, -- 0: without an end
+  accepted_state TEXT NOT NULL,    -- what was wrong with it then, comma-separated (proxy/report/report_marks.cpp)
+  owner TEXT NOT NULL, reason TEXT NOT NULL, note TEXT NOT NULL,
+  repaired_at INTEGER NOT NULL,    -- what was seen until then counts no more
+  changed_at INTEGER NOT NULL,
+  PRIMARY KEY (upstream, client_addr, client_exe, client_uid, usename, datname, application_name, seen_by)
+) WITHOUT ROWID;
+)sql";
+
+/// From version 1, in one transaction and without foreign keys: the tables that changed are made
+/// anew. What version 1 did not count is not known, and said to be 0; a day's times are the widest
+/// that hold it.
+inline constexpr std::string_view inventory_from_1_before = R"sql(
+ALTER TABLE clients RENAME TO old_clients;
+ALTER TABLE evidence RENAME TO old_evidence;
+ALTER TABLE fingerprints RENAME TO old_fingerprints;
+ALTER TABLE handshakes RENAME TO old_handshakes;
+ALTER TABLE days RENAME TO old_days;
+ALTER TABLE upstream_certificates RENAME TO old_upstream_certificates;
+ALTER TABLE probes RENAME TO old_probes;
+ALTER TABLE meta RENAME TO old_meta;
+)sql";
+
+inline constexpr std::string_view inventory_from_1_after = R"sql(
+INSERT INTO meta SELECT * FROM old_meta;
+INSERT INTO clients SELECT id, upstream, client_addr, client_exe, coalesce(client_uid, -1), usename, datname, application_name, listener,
+  first_seen, last_seen, connections, plain, weak_tls, bridged, auth_failed, auth_failed, iif(auth_failed > 0, last_seen, 0), '',
+  auth_method, version FROM old_clients;
+INSERT INTO evidence SELECT * FROM old_evidence;
+INSERT INTO fingerprints SELECT * FROM old_fingerprints;
+INSERT INTO handshakes SELECT upstream, client_addr, client_exe, -1, ja4, sni, evidence, certificate, listener, first_seen, last_seen,
+  count, session, error FROM old_handshakes;
+INSERT INTO days SELECT d.day, d.client, d.mode, d.connections,
+  iif(d.mode IN ('SSLv3', 'TLSv1', 'TLSv1.1') OR d.mode = 'TLSv1.2' AND c.weak_tls > 0, d.connections, 0), min(c.bridged, d.connections),
+  0, 0, max(d.day * 86400000000, c.first_seen), min((d.day + 1) * 86400000000 - 1, c.last_seen)
+  FROM old_days d JOIN old_clients c ON c.id = d.client;
+INSERT INTO upstream_certificates SELECT * FROM old_upstream_certificates;
+INSERT INTO probes SELECT upstream, client_addr, client_exe, -1, kind, shown, accepted, refused, last_shown, last_refused FROM old_probes;
+DROP TABLE old_evidence;
+DROP TABLE old_fingerprints;
+DROP TABLE old_days;
+DROP TABLE old_clients;
+DROP TABLE old_handshakes;
+DROP TABLE old_upstream_certificates;
+DROP TABLE old_probes;
+DROP TABLE old_meta;
 )sql";
 
 }  // namespace proxy

@@ -12,16 +12,32 @@
 
 namespace proxy {
 
+/// What a proxy says about itself.
+struct ProxyFacts {
+    std::string name{};
+    std::string version{};
+    std::string listeners{};  ///< for people
+    std::chrono::microseconds consistent_after{0};
+};
+
 class InventoryStore {
    public:
     /// Opens or creates it. Throws std::runtime_error naming the file and what is wrong with it.
-    explicit InventoryStore(const std::string& path);
+    InventoryStore(const std::string& path, const ProxyFacts& proxy);
 
     /// All of it in one transaction, or nothing (SqliteError). Gives what is news:
     /// upstream_certificate, client_changed.
     std::vector<Event> write(const InventoryChanges& changes);
-    /// Forgets what was last seen before `cutoff`. True: something was.
-    bool prune(Timestamp cutoff);
+    struct Pruned {
+        std::int64_t rows = 0;
+        bool more_is_due = false;  ///< a share at once was not enough
+    };
+    /// Forgets what was last seen before `cutoff`; of clients at most a quarter unless `all`.
+    Pruned prune(Timestamp cutoff, bool all);
+    /// When anything in it was last seen; 0: it is empty.
+    Timestamp newest();
+    /// That the proxy was here at `now`, and that so many events more will never be in it.
+    void heartbeat(Timestamp now, std::uint64_t events_lost);
     /// Moves the log into the file, so that a power failure from now on does not undo it.
     void checkpoint();
 
@@ -30,12 +46,19 @@ class InventoryStore {
 
     /// A random name of this file.
     const std::string& instance() const noexcept { return instance_; }
-    /// New rows refused so far because a table is full.
-    std::uint64_t refused() const noexcept { return refused_; }
+    /// Rows that had to make room for others since the start.
+    std::uint64_t forgotten() const noexcept { return forgotten_; }
 
    private:
     void create_or_check();
+    void migrate_from_1();
+    void introduce(const ProxyFacts& proxy);
     void prepare();
+    std::int64_t find_client(const ClientIdentity& who);
+    ClientNames stored_names(const ClientIdentity& key);
+    void make_room_for_a_client();
+    void make_room_for_a_handshake();
+    void forgot(std::int64_t rows);
     void write(const ClientIdentity& key, const ClientChange& change, std::vector<Event>& news);
     bool changed_news(std::int64_t id, const ClientIdentity& key, const ClientChange& change, std::vector<Event>& news);
     void write(const HandshakeKey& key, const HandshakeChange& change);
@@ -46,11 +69,11 @@ class InventoryStore {
     std::string instance_;
     std::int64_t clients_ = 0;  // rows: tables that strangers can fill have a limit
     std::int64_t handshakes_ = 0;
-    std::uint64_t refused_ = 0;
+    std::uint64_t forgotten_ = 0;
     std::map<std::int64_t, Timestamp> told_;     // clients whose change was told, and when
     std::map<std::int64_t, Timestamp> telling_;  // the same, of a transaction that is not yet committed
 
-    Statement find_client_, find_evidence_, find_handshake_, find_certificate_;
+    Statement find_client_, count_names_, find_evidence_, find_handshake_, find_certificate_;
     Statement put_client_, put_evidence_, put_fingerprint_, put_day_, put_handshake_, put_certificate_, put_probe_;
 };
 

@@ -97,7 +97,7 @@ std::vector<Event> store(Inventory& inventory, const std::vector<Event>& events)
 
 TEST_CASE("an inventory is made readable for the group and nobody else") {
     const Folder folder;
-    const Inventory inventory(folder.file(), 0ms);
+    const Inventory inventory({.path = folder.file()});
     struct stat status {};
     REQUIRE(::stat(folder.file().c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0640);
@@ -106,7 +106,7 @@ TEST_CASE("an inventory is made readable for the group and nobody else") {
 
 TEST_CASE("connections of one client are one row, by what they were") {
     const Folder folder;
-    Inventory inventory(folder.file(), 0ms);
+    Inventory inventory({.path = folder.file()});
     Event weak = tls_login(noon + 1s);
     weak.record.client_tls.weak = true;
     weak.record.client_tls.version = "TLSv1";
@@ -123,6 +123,11 @@ TEST_CASE("connections of one client are one row, by what they were") {
     CHECK(integer(folder, "SELECT last_seen - first_seen FROM clients") == 3'000'000);
     CHECK(text(folder, "SELECT group_concat(mode || '=' || connections) FROM (SELECT * FROM days ORDER BY mode)") ==
           "TLSv1=1,TLSv1.3=1,plain=1");
+    CHECK(text(folder,
+               "SELECT group_concat(weak_tls || bridged || failures || auth_failed) FROM (SELECT * FROM days ORDER BY "
+               "mode)") == "1100,0000,0011");
+    // A failure among connections does not say when the last of these was.
+    CHECK(integer(folder, "SELECT last_seen - first_seen FROM days WHERE mode = 'plain'") == 0);
     CHECK(
         text(folder, "SELECT group_concat(evidence || '=' || count) FROM (SELECT * FROM evidence ORDER BY evidence)") ==
         "clear_startup=2,tls_startup=2");
@@ -131,49 +136,62 @@ TEST_CASE("connections of one client are one row, by what they were") {
 
 TEST_CASE("a refused login makes no connection, and a session without a name no client") {
     const Folder folder;
-    Inventory inventory(folder.file(), 0ms);
+    Inventory inventory({.path = folder.file()});
     Event nameless = event(EventKind::rejected, {});
     nameless.record.usename.clear();
     store(inventory,
           {event(EventKind::rejected, {Evidence::clear_startup}), nameless, Event{.kind = EventKind::started}});
     CHECK(integer(folder, "SELECT count(*) FROM clients WHERE connections = 0 AND auth_failed = 0") == 1);
     CHECK(integer(folder, "SELECT count(*) FROM clients") == 1);
-    CHECK(integer(folder, "SELECT count(*) FROM days") == 0);
+    CHECK(text(folder, "SELECT mode || ' ' || connections || ' ' || failures FROM days") == "plain 0 1");
+    CHECK(integer(folder, "SELECT last_failure > 0 AND failures = 1 FROM clients") == 1);
 }
 
-TEST_CASE("a failed handshake is kept by each piece of evidence, and without evidence not at all") {
+TEST_CASE("a failed handshake is kept by each piece of evidence, and without any as one that was not agreed on") {
     const Folder folder;
-    Inventory inventory(folder.file(), 0ms);
+    Inventory inventory({.path = folder.file()});
     Event refused = event(EventKind::tls_failed, {Evidence::tls_refused});
     refused.message = "unknown CA";
     store(inventory, {refused, refused, event(EventKind::tls_failed, {})});
     CHECK(integer(folder, "SELECT count(*) FROM clients") == 0);
-    CHECK(text(folder, "SELECT group_concat(evidence || '=' || count || ' ' || error) FROM handshakes") ==
-          "tls_refused=2 unknown CA");
+    CHECK(text(folder,
+               "SELECT group_concat(evidence || '=' || count || ' ' || error) FROM (SELECT * FROM handshakes ORDER BY "
+               "evidence)") == "tls_not_agreed=1 ,tls_refused=2 unknown CA");
 }
 
-TEST_CASE("probes are counted by what they came to") {
+TEST_CASE("probes are counted by what they came to, whatever event tells it") {
     const Folder folder;
-    Inventory inventory(folder.file(), 0ms);
-    std::vector<Event> events{tls_login(noon, Evidence::untrusted_accepted),
-                              event(EventKind::tls_failed, {Evidence::untrusted_refused}, noon + 1s),
-                              event(EventKind::tls_failed, {}, noon + 2s)};
-    for (Event& e : events) e.record.probe = config::ProbeKind::untrusted;
-    store(inventory, events);
+    Inventory inventory({.path = folder.file()});
+    const auto probed = [](Event event, std::optional<proxy::ProbeEnd> end) {
+        event.record.probe = config::ProbeKind::untrusted;
+        event.record.probe_end = end;
+        return event;
+    };
+    using enum proxy::ProbeEnd;
+    Event nameless = event(EventKind::rejected, {}, noon + 4s);
+    nameless.record.usename.clear();
+    store(inventory, {probed(tls_login(noon, Evidence::untrusted_accepted), accepted),
+                      probed(event(EventKind::tls_failed, {Evidence::untrusted_refused}, noon + 1s), lost),
+                      probed(event(EventKind::tls_failed, {}, noon + 2s), lost),
+                      probed(event(EventKind::tls_failed, {}, noon + 3s), std::nullopt),
+                      probed(nameless, lost),  // the login's time was over
+                      probed(event(EventKind::cancel, {}, noon + 5s), accepted),
+                      probed(event(EventKind::upstream_failed, {}, noon + 6s), accepted),
+                      probed(event(EventKind::disconnected, {}, noon + 7s), accepted)});
     CHECK(text(folder, "SELECT kind || ' ' || shown || ' ' || accepted || ' ' || refused FROM probes") ==
-          "untrusted 3 1 1");
-    CHECK(integer(folder, "SELECT last_shown - last_refused FROM probes") == 1'000'000);
+          "untrusted 6 3 3");
+    CHECK(integer(folder, "SELECT last_shown - last_refused FROM probes") == 2'000'000);
 }
 
 TEST_CASE("what was stored is there after a restart, under the same name") {
     const Folder folder;
     std::string instance;
     {
-        Inventory inventory(folder.file(), 0ms);
+        Inventory inventory({.path = folder.file()});
         instance = inventory.instance();
         store(inventory, {tls_login()});
     }
-    Inventory inventory(folder.file(), 0ms);
+    Inventory inventory({.path = folder.file()});
     CHECK(inventory.instance() == instance);
     store(inventory, {tls_login(noon + 1s)});
     CHECK(integer(folder, "SELECT connections FROM clients") == 2);
@@ -182,37 +200,37 @@ TEST_CASE("what was stored is there after a restart, under the same name") {
 TEST_CASE("files that are no inventory are refused and not changed") {
     const Folder folder;
     SECTION("of a newer version") {
-        { Inventory inventory(folder.file(), 0ms); }
-        Sqlite(folder.file(), Sqlite::Mode::read_write).exec("PRAGMA user_version = 2");
-        CHECK_THROWS_WITH(Inventory(folder.file(), 0ms),
+        { Inventory inventory({.path = folder.file()}); }
+        Sqlite(folder.file(), Sqlite::Mode::read_write).exec("PRAGMA user_version = 3");
+        CHECK_THROWS_WITH(Inventory({.path = folder.file()}),
                           "cannot open inventory " + folder.file() +
-                              ": made by a newer pgairlock (its version is 2, this one knows 1)");
+                              ": made by a newer pgairlock (its version is 3, this one knows 2)");
     }
     SECTION("text") {
         std::ofstream(folder.file()) << std::string(5000, 'x');
-        CHECK_THROWS_WITH(Inventory(folder.file(), 0ms),
+        CHECK_THROWS_WITH(Inventory({.path = folder.file()}),
                           "cannot open inventory " + folder.file() + ": file is not a database");
     }
     SECTION("somebody else's") {
         std::ofstream(folder.file()).flush();
         Sqlite(folder.file(), Sqlite::Mode::read_write).exec("CREATE TABLE t (a)");
-        CHECK_THROWS_WITH(Inventory(folder.file(), 0ms),
+        CHECK_THROWS_WITH(Inventory({.path = folder.file()}),
                           "cannot open inventory " + folder.file() + ": the database of something else");
         CHECK(integer(folder, "SELECT count(*) FROM sqlite_schema") == 1);
     }
     SECTION("damaged") {
         {
-            Inventory inventory(folder.file(), 0ms);
+            Inventory inventory({.path = folder.file()});
             store(inventory, {tls_login()});
         }
         std::fstream file(folder.file(), std::ios::in | std::ios::out | std::ios::binary);
         for (int page = 1; page < 12; ++page) file.seekp(page * 4096 + 10).write("garbage garbage garbage", 23);
         file.close();
-        CHECK_THROWS_WITH(Inventory(folder.file(), 0ms),
+        CHECK_THROWS_WITH(Inventory({.path = folder.file()}),
                           Catch::Matchers::StartsWith("cannot open inventory " + folder.file() + ": "));
     }
     SECTION("in a directory that is not there") {
-        CHECK_THROWS_WITH(Inventory("/nonexistent/i.db", 0ms),
+        CHECK_THROWS_WITH(Inventory({.path = "/nonexistent/i.db"}),
                           "cannot open inventory /nonexistent/i.db: No such file or directory");
     }
 }
@@ -221,12 +239,13 @@ TEST_CASE("what was not seen for so long is forgotten at the start") {
     const Folder folder;
     const auto now = std::chrono::system_clock::now();
     {
-        Inventory inventory(folder.file(), 0ms);
+        Inventory inventory({.path = folder.file()});
         Event old = tls_login(now - 48h);
         old.record.usename = "old";
         show(old, "aa", "10.0.0.2:5432");
         Event old_handshake = event(EventKind::tls_failed, {Evidence::tls_refused}, now - 48h);
         old_handshake.record.probe = config::ProbeKind::candidate;
+        old_handshake.record.probe_end = proxy::ProbeEnd::lost;
         Event recent = tls_login(now);
         show(recent, "bb", "10.0.0.2:5432");
         store(inventory, {old, old_handshake, tls_login(now - 48h), recent});
@@ -240,16 +259,88 @@ TEST_CASE("what was not seen for so long is forgotten at the start") {
         return out;
     };
     CHECK(counts() == "2 2 2 3 1 2 1 ");
-    { Inventory inventory(folder.file(), 0ms); }
+    { Inventory inventory({.path = folder.file()}); }
     CHECK(counts() == "2 2 2 3 1 2 1 ");
-    { Inventory inventory(folder.file(), 24h); }
+    { Inventory inventory({.path = folder.file(), .retention = 24h}); }
     CHECK(counts() == "1 1 1 1 0 1 0 ");
+    CHECK(integer(folder, "SELECT pruned_before > 0 FROM proxies") == 1);
     CHECK(integer(folder, "SELECT connections FROM clients") == 2);
+}
+
+TEST_CASE("a start with a wrong clock forgets nobody") {
+    const Folder folder;
+    // All of it is older than the retention, going by our clock alone: it is the clock that is
+    // wrong.
+    const auto long_ago = std::chrono::system_clock::now() - 24h * 1000;
+    {
+        Inventory inventory({.path = folder.file()});
+        for (int i = 0; i < 100; ++i) {
+            Event e = tls_login(long_ago + i * 1s);
+            e.record.application_name = "app " + std::string(1 + i % 26, 'x') + std::string(1 + i / 26, 'y');
+            store(inventory, {e});
+        }
+    }
+    { Inventory inventory({.path = folder.file(), .retention = 24h * 400}); }
+    CHECK(integer(folder, "SELECT count(*) FROM clients") == 100);
+    // A connection that is recorded with the wrong time: a share is forgotten at a time, and said.
+    {
+        Inventory inventory({.path = folder.file()});
+        store(inventory, {tls_login(std::chrono::system_clock::now())});
+    }
+    { Inventory inventory({.path = folder.file(), .retention = 24h * 400}); }
+    CHECK(integer(folder, "SELECT count(*) FROM clients") == 76);
+}
+
+TEST_CASE("a user with a name for every connection gets rows by pattern") {
+    const Folder folder;
+    Inventory inventory({.path = folder.file()});
+    for (int i = 0; i < 300; ++i) {
+        Event e = tls_login();
+        e.record.application_name = "job-" + std::to_string(i);
+        store(inventory, {e});
+    }
+    CHECK(integer(folder, "SELECT count(*) FROM clients") == 101);
+    CHECK(integer(folder, "SELECT connections FROM clients WHERE application_name = 'job-#'") == 200);
+    for (int i = 0; i < 300; ++i) {
+        Event e = tls_login();
+        e.record.application_name = std::string("random ") + static_cast<char>('a' + i % 26) + std::string(i / 26, 'z');
+        store(inventory, {e});
+    }
+    CHECK(integer(folder, "SELECT count(*) FROM clients") == 201);
+    CHECK(integer(folder, "SELECT sum(connections) FROM clients") == 600);
+}
+
+TEST_CASE("a pattern of one's own is applied before a name is stored") {
+    const Folder folder;
+    Inventory inventory({.path = folder.file(), .name_pattern = "@.*$"});
+    for (const char* const name : {"web@one", "web@two"}) {
+        Event e = tls_login();
+        e.record.application_name = name;
+        store(inventory, {e});
+    }
+    CHECK(text(folder, "SELECT application_name || ' ' || connections FROM clients") == "web* 2");
+}
+
+TEST_CASE("a proxy says who it is, that it is here, and what it has lost") {
+    const Folder folder;
+    Inventory inventory(
+        {.path = folder.file(),
+         .proxy = {.name = "host1", .version = "1", .listeners = "l 127.0.0.1:1", .consistent_after = 1s}});
+    CHECK(text(folder, "SELECT name || version || listeners || consistent_after FROM proxies") ==
+          "host11l 127.0.0.1:11000000");
+    CHECK(text(folder, "SELECT id FROM proxies") == inventory.instance());
+    CHECK(inventory.due() < Inventory::Clock::now() + 61s);
+    inventory.lost(3);
+    CHECK(inventory.due() <= Inventory::Clock::now());
+    inventory.flush();
+    CHECK(integer(folder, "SELECT events_dropped FROM proxies") == 3);
+    inventory.flush();
+    CHECK(integer(folder, "SELECT events_dropped FROM proxies") == 3);
 }
 
 TEST_CASE("a server certificate is news once at each address") {
     const Folder folder;
-    Inventory inventory(folder.file(), 0ms);
+    Inventory inventory({.path = folder.file()});
     Event first = tls_login();
     show(first, "aa", "10.0.0.2:5432", false);
     const auto news = store(inventory, {first, first});
@@ -266,7 +357,7 @@ TEST_CASE("a server certificate is news once at each address") {
 
 TEST_CASE("since when the candidate bundle suffices is when it first did") {
     const Folder folder;
-    Inventory inventory(folder.file(), 0ms);
+    Inventory inventory({.path = folder.file()});
     const auto see = [&](std::optional<bool> ok, std::chrono::seconds when) {
         Event e = tls_login(noon + when);
         show(e, "aa", "10.0.0.2:5432", ok);
@@ -284,7 +375,7 @@ TEST_CASE("since when the candidate bundle suffices is when it first did") {
 
 TEST_CASE("a client that contradicts what it did before is news, once a day at most") {
     const Folder folder;
-    Inventory inventory(folder.file(), 0ms);
+    Inventory inventory({.path = folder.file()});
     CHECK(store(inventory, {tls_login(noon, Evidence::tls_startup_undistributed)}).empty());
     CHECK(store(inventory, {tls_login(noon + 1s, Evidence::tls_startup_undistributed)}).empty());
     const auto news = store(inventory, {tls_login(noon + 2s, Evidence::untrusted_accepted),
@@ -293,7 +384,7 @@ TEST_CASE("a client that contradicts what it did before is news, once a day at m
     REQUIRE(news.size() == 1);
     CHECK(news[0].kind == EventKind::client_changed);
     CHECK(news[0].record.usename == "ada");
-    CHECK(news[0].message == "sslmode was allow..require, is require..verify-full");
+    CHECK(news[0].message == "sslmode was allow..require, is require");
     CHECK(store(inventory, {event(EventKind::connected, {Evidence::clear_startup}, noon + 5s)}).empty());
     CHECK(store(inventory, {event(EventKind::connected, {Evidence::closed_after_no}, noon + 6s)}).empty());
     CHECK(store(inventory, {event(EventKind::connected, {Evidence::clear_startup}, noon + 25h)}).size() == 1);
@@ -301,7 +392,7 @@ TEST_CASE("a client that contradicts what it did before is news, once a day at m
 
 TEST_CASE("what cannot be written is kept, and news waits for it") {
     const Folder folder;
-    Inventory inventory(folder.file(), 0ms);
+    Inventory inventory({.path = folder.file()});
     Event first = tls_login();
     show(first, "aa", "10.0.0.2:5432");
     {
@@ -314,12 +405,12 @@ TEST_CASE("what cannot be written is kept, and news waits for it") {
     }
     CHECK(inventory.flush().size() == 1);
     CHECK(integer(folder, "SELECT connections FROM clients") == 2);
-    CHECK(inventory.due() == Inventory::Clock::time_point::max());
+    CHECK(inventory.due() > Inventory::Clock::now() + 30s);  // only to say that we are here
 }
 
 TEST_CASE("a full disk loses nothing") {
     const Folder folder;
-    Inventory inventory(folder.file(), 0ms);
+    Inventory inventory({.path = folder.file()});
     store(inventory, {tls_login()});
     const auto before = std::signal(SIGXFSZ, SIG_IGN);
     rlimit limit{};
@@ -342,7 +433,7 @@ TEST_CASE("a full disk loses nothing") {
 
 TEST_CASE("memory is bounded while nothing can be written") {
     const Folder folder;
-    Inventory inventory(folder.file(), 0ms);
+    Inventory inventory({.path = folder.file()});
     Event e = event(EventKind::connected, {Evidence::clear_startup});
     e.record.auth_method = "md5";
     for (int i = 0; i < 40'000; ++i) {  // three rows each
@@ -352,6 +443,7 @@ TEST_CASE("memory is bounded while nothing can be written") {
     e.record.client_addr = "0";
     inventory.absorb(e);  // a row that is there still counts
     inventory.flush();
+    CHECK(integer(folder, "SELECT events_dropped > 0 AND last_loss > 0 FROM proxies") == 1);
     CHECK(integer(folder, "SELECT count(*) FROM clients") == 33'334);
     CHECK(integer(folder, "SELECT connections FROM clients WHERE client_addr = '0'") == 2);
 }
