@@ -1,34 +1,54 @@
 // The migration report: one row per client of what inventories know about it, what that means, and
 // what to do (docs/report.md). Pure: no I/O and no clock. report_merge.cpp makes one inventory of
-// several, report_join.cpp gives failed handshakes to clients, report.cpp draws the conclusions,
-// report_words.cpp has the words, and each format a file of its own.
+// several, report_join.cpp gives failed handshakes to clients, report_marks.cpp knows what people
+// decided, report.cpp draws the conclusions, report_against.cpp compares with an older report,
+// report_words.cpp has the words, and each format files of its own.
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "protocol/utf8.hpp"
 #include "protocol/verdict.hpp"
 #include "proxy/inventory/inventory_reader.hpp"
 
 namespace proxy::report {
 
+/// What rows may be made one by (`--group-by`).
+enum class Dimension { upstream, proxy, client, user, database, application };
+
+std::string_view to_string(Dimension dimension) noexcept;
+std::optional<Dimension> parse_dimension(std::string_view text) noexcept;
+
 /// What is asked for; what is empty does not restrict.
 struct ReportFilter {
-    std::optional<Timestamp> since;  ///< what was not seen since then is left out, evidence included
-    std::string usename;
-    std::string datname;
-    std::string client_addr;  ///< an address, or a range (10.0.0.0/8)
-    std::string upstream;
+    std::optional<Timestamp> since{};  ///< what was not seen since then is left out, evidence included
+    std::optional<Timestamp> until{};  ///< what was not seen by then is left out
+    std::string usename{};
+    std::string datname{};
+    std::string application_name{};
+    std::string client_addr{};  ///< an address, or a range (10.0.0.0/8)
+    std::string upstream{};
+    std::string proxy{};  ///< a name or an id
+    /// Rows that differ only in other dimensions become one; empty: none do.
+    std::vector<Dimension> group_by{};
+    Timestamp now = 0;  ///< who was silent, and whose acceptance has ended; 0: nobody
+
+    /// Whether it leaves out any client because of who it is.
+    bool names_clients() const noexcept;
 };
 
 /// What to do about a client, the most urgent first. The first that applies is the one.
 enum class Action {
     enable_tls,            // never seen to use TLS
+    trust_our_ca,          // refuses the certificate of this proxy and then goes on in clear: we may be the cause
     repair_fallback,       // goes on in clear when TLS or the login over it fails
+    split,                 // comes in clear and with TLS: two programs or two settings share one name
     fix_root_certificate,  // cannot connect by TLS: no root certificate, or one that does not know the certificate of
                            // today
     update_trust_store,    // verifies, and refused the candidate
@@ -50,6 +70,20 @@ enum class Mode { clear, old_tls, tls12, tls13, other };
 /// `text`: as inventories have it, "plain" or the TLS version.
 Mode mode_of(std::string_view text) noexcept;
 
+/// How a client connects, the worst first.
+enum class State {
+    in_clear,       // always
+    falls_back,     // in clear when TLS, or the login over it, fails
+    mixed,          // sometimes in clear, or the evidence contradicts itself
+    not_verifying,  // TLS, and would accept an impostor
+    unknown,        // TLS, or only failures; whether it verifies is not known
+    verifying,
+};
+
+/// "in clear", "falls back", "mixed", "not verifying", "unknown", "verifying".
+std::string_view to_string(State state) noexcept;
+std::optional<State> parse_state(std::string_view text) noexcept;
+
 /// What probing did to a client.
 struct ProbeCost {
     std::string kind;
@@ -60,27 +94,67 @@ struct ProbeCost {
     bool shared = false;  ///< counted by address and executable, which other clients have as well
 };
 
+/// Somebody decided that a client may stay as it is.
+struct Acceptance {
+    std::string owner;
+    std::string reason;
+    Timestamp until = 0;               ///< 0: without an end
+    std::vector<std::string> state{};  ///< what was wrong with it then (complaints())
+    std::vector<std::string> worse{};  ///< what is wrong with it now that was not then
+};
+
 /// A client's knowledge from all inventories, and what follows from it.
 struct ReportClient {
-    ClientRow row;      ///< merged; the evidence includes that of handshakes
-    bool known = true;  ///< false: handshakes only, so that nobody knows whose; the names in row.who are empty
+    ClientRow row;       ///< merged; the evidence includes that of handshakes
+    bool known = true;   ///< false: handshakes only, so that nobody knows whose; the names in row.who are empty
+    bool local = false;  ///< all of it by a loopback address or a UNIX socket: what is in clear crossed no network
 
     protocol::SslModeInterval sslmode;
     protocol::Verifies verifies = protocol::Verifies::unknown;
     bool weak = false;
-    bool plain = false;  ///< its connections are in clear
-    bool changed = false;
+    bool plain = false;        ///< some of its connections are in clear
+    bool mixed = false;        ///< and others are not, or its evidence contradicts itself
+    Timestamp changed_at = 0;  ///< what was seen until then is outweighed by a long time of something else; 0: nothing
+    bool old_tls = false;      ///< below TLS 1.2, or with a cipher that only `legacy` allows
     bool falls_back = false;
+    bool failing = false;  ///< it never succeeded, or no longer does
     protocol::Readiness breaks_on_force_ssl = protocol::Readiness::unknown;
     protocol::Readiness breaks_on_ca_rotation = protocol::Readiness::unknown;
     Action action = Action::none;
     std::vector<ProbeCost> probes;
-    std::string error;  ///< of its last failed handshake
+    std::string error;                     ///< of its last failed handshake
+    std::uint64_t failed_handshakes = 0;   ///< without those that probing cost it; row.failures are the others
+    std::uint64_t perhaps_failed = 0;      ///< handshakes that are its own or another's
+    std::optional<Acceptance> accepted{};  ///< also when its time is over
+    bool excused = false;                  ///< accepted, its time is not over, and it is not worse than it was then
+    std::string note;
+    Timestamp repaired_at = 0;  ///< what was seen until then does not count; 0: nobody said so
+    Timestamp marked_at = 0;    ///< when people last said something about it; 0: never
+
+    std::uint64_t failures() const noexcept { return row.failures + failed_handshakes; }
 };
 
 struct ReportCertificate {
     UpstreamCertificateRow row;
     bool current = false;  ///< the one that this address showed last
+};
+
+struct ReportProxy {
+    ProxyRow row;
+    std::string name;       ///< never empty
+    Timestamp silent = 0;   ///< for how long it has not been heard of; 0: it was a moment ago
+    bool asked_for = true;  ///< clients of it are in this report
+};
+
+/// Handshakes that failed, and that several clients may have made.
+struct Unattributed {
+    ClientOrigin from;
+    std::uint64_t count = 0;
+    Timestamp first_seen = std::numeric_limits<Timestamp>::max();
+    Timestamp last_seen = 0;
+    bool broken = false;  ///< it was no accident: somebody there cannot connect over TLS
+    std::string error{};
+    std::vector<ClientIdentity> candidates{};
 };
 
 struct ReportSummary {
@@ -90,8 +164,14 @@ struct ReportSummary {
     std::uint64_t tls_not_verifying = 0;
     std::uint64_t verifying = 0;
     std::uint64_t unknown = 0;
+    // Of those in clear, whose text crossed a network, and whose did not:
+    std::uint64_t plain_network = 0;
+    std::uint64_t plain_local = 0;
     // And any of these:
     std::uint64_t weak = 0;
+    std::uint64_t mixed = 0;
+    std::uint64_t failing = 0;
+    std::uint64_t accepted = 0;
     std::uint64_t bridged = 0;
     std::uint64_t falls_back = 0;
     std::uint64_t never_logged_in = 0;
@@ -99,46 +179,143 @@ struct ReportSummary {
     std::uint64_t breaks_on_ca_rotation_unknown = 0;
     std::uint64_t breaks_on_force_ssl = 0;
     std::uint64_t breaks_on_force_ssl_unknown = 0;
+    std::uint64_t silent_proxies = 0;
     std::map<Action, std::uint64_t> actions;
     std::uint64_t connections = 0;
+    std::uint64_t failures = 0;
+    std::uint64_t unattributed_failures = 0;  ///< handshakes that several may have made, or none that is known
     Timestamp first_seen = 0;
     Timestamp last_seen = 0;
     std::map<std::string, ProbeCost> probes;                            ///< by kind
     std::map<std::int64_t, std::map<std::string, std::uint64_t>> days;  ///< connections by day and mode
+    /// What this report does not know, a sentence each; empty: nothing was left out.
+    std::vector<std::string> incomplete;
+};
+
+/// A client as two reports name it.
+struct ComparedClient {
+    ClientIdentity who;   ///< `seen_by`: the proxy's name, where the address is of its host alone
+    bool known = true;    ///< as in ReportClient
+    bool folded = false;  ///< its application name is a pattern
+    State state = State::unknown;
+    bool failing = false;
+    bool weak = false;
+    protocol::Readiness breaks_on_force_ssl = protocol::Readiness::unknown;
+    protocol::Readiness breaks_on_ca_rotation = protocol::Readiness::unknown;
+};
+
+struct Change {
+    std::string what;  ///< a field of the report in JSON
+    std::string from;
+    std::string to;
+};
+
+struct Difference {
+    ComparedClient client;          ///< as it is now; of those that are gone, as it was
+    std::vector<Change> changes{};  ///< none of those that are new or gone
+};
+
+/// What became of the clients of an older report (report_against.hpp).
+struct Comparison {
+    Timestamp until = 0;  ///< when the older report last saw anybody
+    std::vector<Difference> fresh{};
+    std::vector<Difference> worse{};
+    std::vector<Difference> better{};
+    std::vector<Difference> gone{};
+    std::vector<std::string> caveats{};  ///< why the two are hard to compare, a sentence each
 };
 
 struct Report {
-    std::optional<Timestamp> since;
+    ReportFilter filter;
     ReportSummary summary;
+    std::vector<ReportProxy> proxies;
     std::vector<ReportClient> clients;  ///< worst first
+    std::vector<Unattributed> unattributed;
     std::vector<ReportCertificate> upstream_certificates;
+    std::optional<Comparison> against{};
 };
 
 Report make_report(const std::vector<InventoryRows>& inventories, const ReportFilter& filter);
 
-// --- The steps (report_merge.cpp, report_join.cpp)
+/// What can make `--fail-on` fail.
+enum class FailOn { weak, unknown, rotation, force_ssl, fallback, failing, silent, incomplete };
 
-/// One inventory of all: clients by key, counts added. An instance that is there twice counts once,
-/// as it was read last.
-InventoryRows merge(const std::vector<InventoryRows>& inventories);
+std::string_view to_string(FailOn what) noexcept;
+std::optional<FailOn> parse_fail_on(std::string_view text) noexcept;
+
+/// True also where nothing is known, or a limit was reached: no client may be missing behind a good
+/// answer.
+bool has_failed(const Report& report, FailOn what);
+
+// --- The steps (report_merge.cpp, report_join.cpp, report_range.cpp)
+
+/// What several inventories know, as one.
+struct Knowledge {
+    InventoryRows rows;  ///< of all; `instance` and `proxy` are empty
+    std::vector<ProxyRow> proxies;
+};
+
+/// Clients by key, counts added. An instance that is there twice counts once, as it was read last.
+/// Clients whose address is of one host alone are kept apart by proxy.
+Knowledge merge(const std::vector<InventoryRows>& inventories);
+
+/// Clients whose application names differ only in what never repeats become one, once they are
+/// many.
+void fold_names(std::vector<ClientRow>& clients);
+
+/// Two rows become one.
+void add_client(ClientRow& into, const ClientRow& from);
+
+/// Of one host alone: addresses that every host has, and those that are not known.
+bool is_local(const std::string& address);
 
 /// To what is of the same kind, or as a new kind.
 void add_evidence(std::vector<EvidenceRow>& all, const EvidenceRow& row);
 
+struct Joined {
+    std::vector<ReportClient> clients;
+    std::vector<Unattributed> unattributed;
+};
+
 /// Gives each handshake to its client: known for certain, `possible` for several, or a row of its
 /// own.
-std::vector<ReportClient> join(const InventoryRows& inventory);
+Joined join(const InventoryRows& inventory);
 
-/// Drops what was not seen since then. False: nothing is left.
-bool restrict_to(ReportClient& client, Timestamp since);
+struct Range {
+    Timestamp since = 0;
+    Timestamp until = std::numeric_limits<Timestamp>::max();
+};
 
-/// Concludes from `row` all that stands below it.
-void evaluate(ReportClient& client);
+/// Drops what was not seen in it, and counts anew. Where it is not certain that something was seen
+/// in it, bad news stay and good news go. False: nothing is left.
+bool restrict_to(ReportClient& client, const Range& range);
+
+/// Concludes from `row`, and what people said, all that is not of the row.
+void evaluate(ReportClient& client, Timestamp consistent_after = 0);
+
+// --- What people decide (report_marks.cpp)
+
+/// Gives each client what was said about it.
+void apply_marks(const std::vector<MarkRow>& marks, std::vector<ReportClient>& clients, Timestamp now = 0);
+
+/// What is wrong with an evaluated client, as far as that can become worse: a word each.
+std::vector<std::string> complaints(const ReportClient& client);
+
+/// As the column `accepted_state` has them.
+std::string joined_words(const std::vector<std::string>& words);
+
+/// Whether an evaluated client is excused: it is as it was when it was accepted, or better.
+void decide_excuse(ReportClient& client, Timestamp now);
+
+/// What was said about a client, to be written with what is said now. Its acceptance, if any, is of
+/// what it was then.
+MarkRow mark_of(const ReportClient& client);
 
 // --- The formats
 
 struct TableOptions {
     bool colours = false;
+    std::size_t width = 120;  ///< columns of the terminal; 0: as wide as it gets
     Timestamp now = 0;
 };
 
@@ -153,9 +330,20 @@ std::string to_html(const Report& report, Timestamp now);
 std::string time_text(Timestamp time);
 /// "2026-11-24".
 std::string day_text(std::int64_t day);
-/// Valid UTF-8 that can do nothing to a terminal: what is not, and every control or direction
-/// character, becomes U+FFFD.
-std::string printable(std::string_view text);
+/// "2 days", "35 minutes".
+std::string duration_text(Timestamp duration);
+/// "3 clients".
+std::string plural(std::uint64_t count, std::string_view noun);
+using protocol::printable;
+/// The names of the proxies that saw it.
+std::vector<std::string> proxies_of(const Report& report, const ReportClient& client);
+State state_of(const ReportClient& client);
+/// What the report was restricted to besides time, as options: "user", "billing". Empty: nothing.
+std::vector<std::pair<std::string, std::string>> restrictions(const ReportFilter& filter);
+/// The CN of a subject as RFC 2253 writes it; the whole subject when it has none.
+std::string common_name(std::string_view subject);
+/// By subject what is enough to tell it from the others: its CN, or all of it.
+std::map<std::string, std::string> short_names(const std::vector<std::string>& subjects);
 /// "prefer", "<= allow", ">= verify-ca", "require..verify-ca", "unknown".
 std::string interval_text(protocol::SslModeInterval interval);
 

@@ -5,11 +5,18 @@
 
 #include "protocol/utf8.hpp"
 #include "proxy/report/report.hpp"
+#include "proxy/report/report_against.hpp"
 
 namespace proxy::report {
 namespace {
 
 namespace json = boost::json;
+
+std::string joined(const std::vector<std::string>& items, std::string_view between = " ") {
+    std::string out;
+    for (const std::string& item : items) out += (out.empty() ? "" : std::string(between)) + item;
+    return out;
+}
 
 json::value text(std::string_view value) {
     return value.empty() ? json::value(nullptr) : json::value(protocol::as_utf8(value));
@@ -43,9 +50,47 @@ json::object to_json(const EvidenceRow& row) {
 std::map<std::string, std::uint64_t> modes(const ReportClient& client) {
     std::map<std::string, std::uint64_t> out;
     for (const auto& [day, by_mode] : client.row.days) {
-        for (const auto& [mode, connections] : by_mode) out[mode] += connections;
+        for (const auto& [mode, facts] : by_mode) {
+            if (facts.connections > 0) out[mode] += facts.connections;
+        }
     }
     return out;
+}
+
+json::array days(const ReportClient& client) {
+    json::array out;
+    for (const auto& [day, by_mode] : client.row.days) {
+        json::object modes;
+        std::uint64_t failures = 0;
+        for (const auto& [mode, facts] : by_mode) {
+            if (facts.connections > 0) modes[mode] = facts.connections;
+            failures += facts.failures;
+        }
+        out.push_back({{"day", day_text(day)}, {"modes", std::move(modes)}, {"failures", failures}});
+    }
+    return out;
+}
+
+json::array strings(const auto& texts) {
+    json::array out;
+    for (const std::string& one : texts) out.emplace_back(protocol::as_utf8(one));
+    return out;
+}
+
+json::value accepted(const ReportClient& client) {
+    if (!client.accepted) return nullptr;
+    const Acceptance& accepted = *client.accepted;
+    return {{"owner", text(accepted.owner)},    {"reason", text(accepted.reason)},  {"until", time(accepted.until)},
+            {"state", strings(accepted.state)}, {"worse", strings(accepted.worse)}, {"excused", client.excused}};
+}
+
+/// Examples: there may be thousands.
+json::object names(const ReportClient& client) {
+    constexpr std::size_t most_examples = 5;
+    const auto& all = client.row.names;
+    const std::vector<std::string> examples(all.begin(),
+                                            all.begin() + static_cast<long>(std::min(all.size(), most_examples)));
+    return {{"count", std::max<std::size_t>(all.size(), 1)}, {"examples", strings(examples)}};
 }
 
 std::vector<std::string> labels(const ReportClient& client, bool possible) {
@@ -57,7 +102,25 @@ std::vector<std::string> labels(const ReportClient& client, bool possible) {
     return out;
 }
 
-json::object to_json(const ReportClient& client) {
+json::object identity(const Report& report, const ReportClient& client) {
+    const ClientRow& row = client.row;
+    const std::vector<std::string> seen_by = proxies_of(report, client);
+    return {{"proxy", text(joined(seen_by, ", "))},
+            {"proxies", strings(seen_by)},
+            {"host", row.who.seen_by.empty() ? json::value(nullptr) : text(joined(seen_by, ", "))},
+            {"source", "seen"},
+            {"upstream", protocol::as_utf8(row.who.upstream)},
+            {"listener", text(row.listener)},
+            {"client_addr", text(row.who.client_addr)},
+            {"client_process", text(row.who.client_exe)},
+            {"client_uid", row.who.client_uid >= 0 ? json::value(row.who.client_uid) : json::value(nullptr)},
+            {"usename", name(client, row.who.usename)},
+            {"datname", name(client, row.who.datname)},
+            {"application_name", name(client, row.who.application_name)},
+            {"names", names(client)}};
+}
+
+json::object to_json(const Report& report, const ReportClient& client) {
     const ClientRow& row = client.row;
     json::object by_mode;
     for (const auto& [mode, connections] : modes(client)) by_mode[mode] = connections;
@@ -71,37 +134,44 @@ json::object to_json(const ReportClient& client) {
         probe["shared"] = cost.shared;
         probes.push_back(std::move(probe));
     }
-    return {{"upstream", protocol::as_utf8(row.who.upstream)},
-            {"listener", text(row.listener)},
-            {"client_addr", text(row.who.client_addr)},
-            {"client_process", text(row.who.client_exe)},
-            {"client_uid", row.client_uid ? json::value(*row.client_uid) : json::value(nullptr)},
-            {"usename", name(client, row.who.usename)},
-            {"datname", name(client, row.who.datname)},
-            {"application_name", name(client, row.who.application_name)},
-            {"connections", row.connections},
-            {"plain", row.plain},
-            {"weak_tls", row.weak_tls},
-            {"bridged", row.bridged},
-            {"auth_failed", row.auth_failed},
-            {"auth_method", text(row.auth_method)},
-            {"version", text(row.version)},
-            {"modes", std::move(by_mode)},
-            {"first_seen", time(row.first_seen)},
-            {"last_seen", time(row.last_seen)},
-            {"sslmode_min", protocol::to_string(client.sslmode.min)},
-            {"sslmode_max", protocol::to_string(client.sslmode.max)},
-            {"verifies", protocol::to_string(client.verifies)},
-            {"weak", client.weak},
-            {"changed", client.changed},
-            {"falls_back", client.falls_back},
-            {"breaks_on_force_ssl", protocol::to_string(client.breaks_on_force_ssl)},
-            {"breaks_on_ca_rotation", protocol::to_string(client.breaks_on_ca_rotation)},
-            {"action", to_string(client.action)},
-            {"evidence", std::move(evidence)},
-            {"evidence_detail", std::move(detail)},
-            {"probes", std::move(probes)},
-            {"error", text(client.error)}};
+    json::object out = identity(report, client);
+    out.insert({{"connections", row.connections},
+                {"plain", row.plain},
+                {"weak_tls", row.weak_tls},
+                {"bridged", row.bridged},
+                {"auth_failed", row.auth_failed},
+                {"auth_failures", row.auth_failed},
+                {"failures", client.failures()},
+                {"possible_failures", client.perhaps_failed},
+                {"last_failure", time(row.last_failure)},
+                {"failing", client.failing},
+                {"auth_method", text(row.auth_method)},
+                {"version", text(row.version)},
+                {"modes", std::move(by_mode)},
+                {"days", days(client)},
+                {"first_seen", time(row.first_seen)},
+                {"last_seen", time(row.last_seen)},
+                {"sslmode_min", protocol::to_string(client.sslmode.min)},
+                {"sslmode_max", protocol::to_string(client.sslmode.max)},
+                {"verifies", protocol::to_string(client.verifies)},
+                {"state", to_string(state_of(client))},
+                {"weak", client.weak},
+                {"mixed", client.mixed},
+                {"changed", client.changed_at > 0},
+                {"changed_at", time(client.changed_at)},
+                {"falls_back", client.falls_back},
+                {"breaks_on_force_ssl", protocol::to_string(client.breaks_on_force_ssl)},
+                {"breaks_on_ca_rotation", protocol::to_string(client.breaks_on_ca_rotation)},
+                {"action", to_string(client.action)},
+                {"accepted", accepted(client)},
+                {"note", text(client.note)},
+                {"repaired_at", time(client.repaired_at)},
+                {"not_probed", text(row.not_probed)},
+                {"evidence", std::move(evidence)},
+                {"evidence_detail", std::move(detail)},
+                {"probes", std::move(probes)},
+                {"error", text(client.error)}});
+    return out;
 }
 
 json::object to_json(const ReportCertificate& certificate) {
@@ -144,13 +214,25 @@ json::object summary(const Report& report) {
         for (const auto& [mode, connections] : by_mode) modes[mode] = connections;
         days.push_back({{"day", day_text(day)}, {"modes", std::move(modes)}});
     }
-    return {{"since", time(report.since.value_or(0))},
+    json::object filters;
+    for (const auto& [option, value] : restrictions(report.filter)) filters[option] = protocol::as_utf8(value);
+    return {{"since", time(report.filter.since.value_or(0))},
+            {"until", time(report.filter.until.value_or(0))},
+            {"filters", std::move(filters)},
+            {"incomplete", strings(from.incomplete)},
+            {"proxies", report.proxies.size()},
+            {"silent_proxies", from.silent_proxies},
             {"clients", from.clients},
             {"plain", from.plain},
+            {"plain_network", from.plain_network},
+            {"plain_local", from.plain_local},
             {"tls_not_verifying", from.tls_not_verifying},
             {"verifying", from.verifying},
             {"unknown", from.unknown},
             {"weak", from.weak},
+            {"mixed", from.mixed},
+            {"failing", from.failing},
+            {"accepted", from.accepted},
             {"bridged", from.bridged},
             {"falls_back", from.falls_back},
             {"never_logged_in", from.never_logged_in},
@@ -160,17 +242,51 @@ json::object summary(const Report& report) {
             {"breaks_on_force_ssl_unknown", from.breaks_on_force_ssl_unknown},
             {"actions", std::move(actions)},
             {"connections", from.connections},
+            {"failures", from.failures},
+            {"unattributed_failures", from.unattributed_failures},
             {"first_seen", time(from.first_seen)},
             {"last_seen", time(from.last_seen)},
             {"probes", std::move(probes)},
             {"days", std::move(days)}};
 }
 
-/// RFC 4180, and nothing that a spreadsheet takes for a formula: names come from the wire.
+json::object to_json(const ReportProxy& proxy) {
+    const ProxyRow& row = proxy.row;
+    return {{"name", protocol::as_utf8(proxy.name)},
+            {"id", row.id},
+            {"version", text(row.version)},
+            {"first_seen", time(row.first_seen)},
+            {"started", time(row.started)},
+            {"last_seen", time(row.last_seen)},
+            {"silent", proxy.silent > 0},
+            {"listeners", text(row.listeners)},
+            {"events_dropped", row.events_dropped},
+            {"rows_left_out", row.rows_left_out}};
+}
+
+json::object to_json(const Unattributed& one) {
+    json::array candidates;
+    for (const ClientIdentity& who : one.candidates) {
+        candidates.push_back({{"usename", protocol::as_utf8(who.usename)},
+                              {"datname", protocol::as_utf8(who.datname)},
+                              {"application_name", protocol::as_utf8(who.application_name)},
+                              {"client_process", text(who.client_exe)}});
+    }
+    return {{"upstream", protocol::as_utf8(one.from.upstream)},
+            {"client_addr", text(one.from.client_addr)},
+            {"client_process", text(one.from.client_exe)},
+            {"failures", one.count},
+            {"last_failure", time(one.last_seen)},
+            {"error", text(one.error)},
+            {"candidates", std::move(candidates)}};
+}
+
+/// RFC 4180, and nothing that a spreadsheet takes for a formula or a terminal for a command: names
+/// come from the wire.
 std::string cell(std::string_view value) {
     std::string safe;
     if (!value.empty() && std::string_view("=+-@\t\r\n").find(value.front()) != std::string_view::npos) safe = "'";
-    safe += protocol::as_utf8(value);
+    safe += printable(value);
     if (safe.find_first_of(",\"\r\n") == std::string::npos && !safe.starts_with(' ') && !safe.ends_with(' '))
         return safe;
     std::string quoted = "\"";
@@ -187,18 +303,15 @@ std::string line(const std::vector<std::string>& cells) {
     return out + "\r\n";
 }
 
-std::string joined(const std::vector<std::string>& items) {
-    std::string out;
-    for (const std::string& item : items) out += (out.empty() ? "" : " ") + item;
-    return out;
-}
-
 std::string truth(bool value) { return value ? "true" : "false"; }
 
 template <class Enum>
 std::string word(Enum value) {
     return std::string(to_string(value));
 }
+
+/// Empty: never.
+std::string time_cell(Timestamp value) { return value == 0 ? "" : time_text(value); }
 
 struct Column {
     const char* name;
@@ -225,7 +338,7 @@ constexpr auto columns = std::to_array<Column>({
     {"sslmode_max", [](const ReportClient& c) { return word(c.sslmode.max); }},
     {"verifies", [](const ReportClient& c) { return word(c.verifies); }},
     {"weak", [](const ReportClient& c) { return truth(c.weak); }},
-    {"changed", [](const ReportClient& c) { return truth(c.changed); }},
+    {"changed", [](const ReportClient& c) { return truth(c.changed_at > 0); }},
     {"falls_back", [](const ReportClient& c) { return truth(c.falls_back); }},
     {"breaks_on_force_ssl", [](const ReportClient& c) { return word(c.breaks_on_force_ssl); }},
     {"breaks_on_ca_rotation", [](const ReportClient& c) { return word(c.breaks_on_ca_rotation); }},
@@ -233,29 +346,56 @@ constexpr auto columns = std::to_array<Column>({
     {"evidence", [](const ReportClient& c) { return joined(labels(c, false)); }},
     {"evidence_possible", [](const ReportClient& c) { return joined(labels(c, true)); }},
     {"error", [](const ReportClient& c) { return c.error; }},
+    {"client_uid",
+     [](const ReportClient& c) { return c.row.who.client_uid < 0 ? "" : std::to_string(c.row.who.client_uid); }},
+    {"failures", [](const ReportClient& c) { return std::to_string(c.failures()); }},
+    {"auth_failures", [](const ReportClient& c) { return std::to_string(c.row.auth_failed); }},
+    {"possible_failures", [](const ReportClient& c) { return std::to_string(c.perhaps_failed); }},
+    {"last_failure", [](const ReportClient& c) { return time_cell(c.row.last_failure); }},
+    {"failing", [](const ReportClient& c) { return truth(c.failing); }},
+    {"mixed", [](const ReportClient& c) { return truth(c.mixed); }},
+    {"names", [](const ReportClient& c) { return std::to_string(std::max<std::size_t>(c.row.names.size(), 1)); }},
+    {"accepted", [](const ReportClient& c) { return truth(c.excused); }},
+    {"accepted_until", [](const ReportClient& c) { return c.accepted ? time_cell(c.accepted->until) : ""; }},
+    {"owner", [](const ReportClient& c) { return c.accepted ? c.accepted->owner : ""; }},
+    {"reason", [](const ReportClient& c) { return c.accepted ? c.accepted->reason : ""; }},
+    {"note", [](const ReportClient& c) { return c.note; }},
+    {"repaired_at", [](const ReportClient& c) { return time_cell(c.repaired_at); }},
+    {"not_probed", [](const ReportClient& c) { return c.row.not_probed; }},
+    {"worse_than_accepted", [](const ReportClient& c) { return c.accepted ? joined(c.accepted->worse) : ""; }},
+    {"state", [](const ReportClient& c) { return word(state_of(c)); }},
 });
 
 }  // namespace
 
 std::string to_json(const Report& report) {
     json::array clients;
-    for (const ReportClient& client : report.clients) clients.push_back(to_json(client));
+    for (const ReportClient& client : report.clients) clients.push_back(to_json(report, client));
+    json::array proxies;
+    for (const ReportProxy& proxy : report.proxies) proxies.push_back(to_json(proxy));
+    json::array unattributed;
+    for (const Unattributed& one : report.unattributed) unattributed.push_back(to_json(one));
     json::array certificates;
     for (const ReportCertificate& certificate : report.upstream_certificates)
         certificates.push_back(to_json(certificate));
-    return json::serialize(json::object{{"summary", summary(report)},
-                                        {"clients", std::move(clients)},
-                                        {"upstream_certificates", std::move(certificates)}}) +
-           "\n";
+    json::object document{{"summary", summary(report)},
+                          {"proxies", std::move(proxies)},
+                          {"clients", std::move(clients)},
+                          {"unattributed_failures", std::move(unattributed)},
+                          {"upstream_certificates", std::move(certificates)}};
+    if (report.against) document["against"] = to_json(*report.against);
+    return protocol::printable_json(json::serialize(document)) + "\n";
 }
 
 std::string to_csv(const Report& report) {
     std::vector<std::string> cells;
     for (const Column& column : columns) cells.emplace_back(column.name);
+    cells.emplace_back("proxy");
     std::string out = line(cells);
     for (const ReportClient& client : report.clients) {
         cells.clear();
         for (const Column& column : columns) cells.push_back(column.value(client));
+        cells.push_back(joined(proxies_of(report, client), ", "));
         out += line(cells);
     }
     return out;

@@ -1,7 +1,8 @@
-// From several inventories to one.
+// From several inventories to one, and from several rows to one client.
 #include <algorithm>
 #include <tuple>
 
+#include "proxy/inventory/name_pattern.hpp"
 #include "proxy/report/report.hpp"
 
 namespace proxy::report {
@@ -13,25 +14,17 @@ void merge_times(Row& into, const Other& from) {
     into.last_seen = std::max(into.last_seen, from.last_seen);
 }
 
-void add_client(ClientRow& into, const ClientRow& from) {
-    if (from.last_seen > into.last_seen) {
-        into.listener = from.listener;
-        into.client_uid = from.client_uid;
-        into.auth_method = from.auth_method;
-        into.version = from.version;
-    }
-    merge_times(into, from);
+void add_facts(DayFacts& into, const DayFacts& from) {
     into.connections += from.connections;
-    into.plain += from.plain;
     into.weak_tls += from.weak_tls;
     into.bridged += from.bridged;
+    into.failures += from.failures;
     into.auth_failed += from.auth_failed;
-    for (const EvidenceRow& row : from.evidence) add_evidence(into.evidence, row);
-    into.ja4.insert(into.ja4.end(), from.ja4.begin(), from.ja4.end());
-    for (const auto& [day, modes] : from.days) {
-        for (const auto& [mode, connections] : modes) into.days[day][mode] += connections;
-    }
+    merge_times(into, from);
 }
+
+/// Names of which fewer differ in a number alone are those of programs: app1, app2.
+constexpr std::size_t most_numbered_names = 8;
 
 void add_certificate(UpstreamCertificateRow& into, const UpstreamCertificateRow& from) {
     if (into.candidate_ok == from.candidate_ok) {
@@ -56,7 +49,7 @@ void add_probe(ProbeRow& into, const ProbeRow& from) {
 }
 
 Timestamp newest(const InventoryRows& inventory) {
-    Timestamp newest = 0;
+    Timestamp newest = inventory.proxy.last_seen;
     for (const ClientRow& client : inventory.clients) newest = std::max(newest, client.last_seen);
     for (const HandshakeRow& handshake : inventory.handshakes) newest = std::max(newest, handshake.evidence.last_seen);
     return newest;
@@ -67,6 +60,8 @@ Timestamp newest(const InventoryRows& inventory) {
 std::vector<const InventoryRows*> distinct(const std::vector<InventoryRows>& inventories) {
     std::vector<const InventoryRows*> out;
     for (const InventoryRows& inventory : inventories) {
+        const bool only_marks = inventory.instance.empty() && inventory.clients.empty() && !inventory.marks.empty();
+        if (only_marks) continue;
         const auto same = std::find_if(out.begin(), out.end(), [&](const InventoryRows* other) {
             return !inventory.instance.empty() && other->instance == inventory.instance;
         });
@@ -100,9 +95,81 @@ void add_handshake(HandshakeRow& into, const HandshakeRow& from) {
     }
     merge_times(into.evidence, from.evidence);
     into.evidence.count += from.evidence.count;
+    into.proxies.insert(from.proxies.begin(), from.proxies.end());
+}
+
+/// A row's key where there are rows of other hosts as well.
+template <class Who>
+Who at(Who who, const InventoryRows& inventory) {
+    if (is_local(who.client_addr)) who.seen_by = inventory.instance;
+    return who;
+}
+
+template <class Row, class Key>
+Row with_key(Row row, Key Row::*member, Key key) {
+    row.*member = std::move(key);
+    return row;
+}
+
+void add_mark(MarkRow& into, const MarkRow& from) {
+    if (from.changed_at > into.changed_at) into = from;
 }
 
 }  // namespace
+
+bool is_local(const std::string& address) {
+    return address.empty() || address == "::1" || address.starts_with("127.") || address.starts_with("::ffff:127.") ||
+           address.starts_with("fe80:") || address.starts_with("169.254.") || address == "0.0.0.0" || address == "::";
+}
+
+void add_client(ClientRow& into, const ClientRow& from) {
+    if (from.last_seen > into.last_seen) {
+        into.listener = from.listener;
+        into.auth_method = from.auth_method;
+        into.version = from.version;
+        into.not_probed = from.not_probed;
+    }
+    merge_times(into, from);
+    into.connections += from.connections;
+    into.plain += from.plain;
+    into.weak_tls += from.weak_tls;
+    into.bridged += from.bridged;
+    into.auth_failed += from.auth_failed;
+    into.failures += from.failures;
+    into.last_failure = std::max(into.last_failure, from.last_failure);
+    for (const EvidenceRow& row : from.evidence) add_evidence(into.evidence, row);
+    into.ja4.insert(into.ja4.end(), from.ja4.begin(), from.ja4.end());
+    into.proxies.insert(from.proxies.begin(), from.proxies.end());
+    into.names.insert(into.names.end(), from.names.begin(), from.names.end());
+    for (const auto& [day, modes] : from.days) {
+        for (const auto& [mode, facts] : modes) {
+            const auto [there, is_new] = into.days[day].try_emplace(mode, facts);
+            if (!is_new) add_facts(there->second, facts);
+        }
+    }
+}
+
+void fold_names(std::vector<ClientRow>& clients) {
+    std::map<ClientIdentity, std::vector<std::size_t>> by_pattern;
+    const auto pattern = [](ClientIdentity who) {
+        who.application_name = name_pattern(who.application_name);
+        return who;
+    };
+    for (std::size_t i = 0; i < clients.size(); ++i) by_pattern[pattern(clients[i].who)].push_back(i);
+    std::vector<bool> gone(clients.size());
+    for (const auto& [who, rows] : by_pattern) {
+        if (rows.size() <= most_numbered_names) continue;
+        ClientRow& first = clients[rows.front()];
+        for (const std::size_t i : rows) clients[i].names = {clients[i].who.application_name};
+        for (auto i = rows.begin() + 1; i != rows.end(); ++i) {
+            add_client(first, clients[*i]);
+            gone[*i] = true;
+        }
+        first.who = who;
+    }
+    std::size_t i = 0;
+    std::erase_if(clients, [&](const ClientRow&) { return gone[i++]; });
+}
 
 void add_evidence(std::vector<EvidenceRow>& all, const EvidenceRow& row) {
     const auto same = std::find_if(all.begin(), all.end(), [&](const EvidenceRow& other) {
@@ -117,59 +184,49 @@ void add_evidence(std::vector<EvidenceRow>& all, const EvidenceRow& row) {
     same->count += row.count;
 }
 
-InventoryRows merge(const std::vector<InventoryRows>& inventories) {
+Knowledge merge(const std::vector<InventoryRows>& inventories) {
     std::map<ClientIdentity, ClientRow> clients;
+    std::map<ClientIdentity, MarkRow> marks;
     std::map<std::tuple<std::string, std::string, std::string>, UpstreamCertificateRow> certificates;
     std::map<std::tuple<ClientOrigin, std::string>, ProbeRow> probes;
     std::map<std::tuple<ClientOrigin, std::string, std::string, std::string>, HandshakeRow> handshakes;
-    InventoryRows merged;
+    Knowledge knowledge;
+    InventoryRows& merged = knowledge.rows;
+    for (const InventoryRows& inventory : inventories) {
+        for (const MarkRow& row : inventory.marks) collect(marks, row.who, row, add_mark);
+    }
     for (const InventoryRows* inventory : distinct(inventories)) {
-        for (const ClientRow& row : inventory->clients) collect(clients, row.who, row, add_client);
+        if (!inventory->instance.empty()) {
+            knowledge.proxies.push_back(inventory->proxy);
+            knowledge.proxies.back().id = inventory->instance;
+        }
+        for (const ClientRow& row : inventory->clients) {
+            ClientRow here = with_key(row, &ClientRow::who, at(row.who, *inventory));
+            here.proxies = {inventory->instance};
+            collect(clients, here.who, here, add_client);
+        }
         for (const UpstreamCertificateRow& row : inventory->upstream_certificates) {
             collect(certificates, {row.upstream, row.upstream_addr, row.sha256}, row, add_certificate);
         }
-        for (const ProbeRow& row : inventory->probes) collect(probes, {row.from, row.kind}, row, add_probe);
+        for (const ProbeRow& row : inventory->probes) {
+            const ProbeRow here = with_key(row, &ProbeRow::from, at(row.from, *inventory));
+            collect(probes, {here.from, here.kind}, here, add_probe);
+        }
         for (const HandshakeRow& row : inventory->handshakes) {
-            collect(
-                handshakes,
-                {row.from, row.from.client_exe.empty() ? row.ja4 : "", row.evidence.label, row.evidence.certificate},
-                row, add_handshake);
+            HandshakeRow here = with_key(row, &HandshakeRow::from, at(row.from, *inventory));
+            here.proxies = {inventory->instance};
+            collect(handshakes,
+                    {here.from, here.from.client_exe.empty() ? here.ja4 : "", here.evidence.label,
+                     here.evidence.certificate},
+                    here, add_handshake);
         }
     }
     merged.clients = values(clients);
     merged.handshakes = values(handshakes);
     merged.upstream_certificates = values(certificates);
     merged.probes = values(probes);
-    return merged;
-}
-
-bool restrict_to(ReportClient& client, Timestamp since) {
-    ClientRow& row = client.row;
-    if (row.last_seen < since) return false;
-    std::erase_if(row.evidence, [&](const EvidenceRow& evidence) { return evidence.last_seen < since; });
-    std::erase_if(client.probes, [&](const ProbeCost& probe) { return probe.last_shown < since; });
-    if (row.days.empty()) return true;
-
-    // Ciphers are not in `days`; but versions are, and TLS 1.3 has no weak cipher.
-    std::uint64_t old_versions = 0;
-    for (const auto& [day, modes] : row.days) {
-        for (const auto& [mode, connections] : modes) old_versions += mode_of(mode) == Mode::old_tls ? connections : 0;
-    }
-    const std::uint64_t weak_ciphers = row.weak_tls > old_versions ? row.weak_tls - old_versions : 0;
-    std::erase_if(row.days, [&](const auto& day) { return (day.first + 1) * day_length <= since; });
-    row.connections = row.plain = row.weak_tls = 0;
-    std::uint64_t tls12 = 0;
-    for (const auto& [day, modes] : row.days) {
-        for (const auto& [mode, connections] : modes) {
-            row.connections += connections;
-            if (mode_of(mode) == Mode::clear) row.plain += connections;
-            if (mode_of(mode) == Mode::tls12) tls12 += connections;
-            if (mode_of(mode) == Mode::old_tls) row.weak_tls += connections;
-        }
-    }
-    row.weak_tls += std::min(weak_ciphers, tls12);
-    row.bridged = std::min(row.bridged, row.connections);
-    return true;
+    merged.marks = values(marks);
+    return knowledge;
 }
 
 }  // namespace proxy::report

@@ -1,36 +1,59 @@
 // What the report's formats have in common: words, times, harmless text.
+#include <algorithm>
 #include <chrono>
 
-#include "protocol/utf8.hpp"
 #include "proxy/report/report.hpp"
 #include "tls/certificates.hpp"
 
 namespace proxy::report {
-namespace {
-
-/// Code points that move the cursor, change colours or reorder what is read: C0, DEL, C1, and
-/// Unicode's direction marks.
-bool is_harmful(std::string_view sequence) {
-    const auto at = [&](std::size_t i) { return static_cast<unsigned char>(sequence[i]); };
-    if (sequence.size() == 1) return at(0) < 0x20 || at(0) == 0x7f;
-    if (sequence.size() == 2) return (at(0) == 0xc2 && at(1) < 0xa0) || (at(0) == 0xd8 && at(1) == 0x9c);
-    if (sequence.size() != 3 || at(0) != 0xe2) return false;
-    const bool marks = at(1) == 0x80 && (at(2) == 0x8e || at(2) == 0x8f || (at(2) >= 0xa8 && at(2) <= 0xae));
-    const bool isolates = at(1) == 0x81 && at(2) >= 0xa6 && at(2) <= 0xa9;
-    return marks || isolates;
+std::string_view to_string(Dimension dimension) noexcept {
+    switch (dimension) {
+        case Dimension::upstream: return "upstream";
+        case Dimension::proxy: return "proxy";
+        case Dimension::client: return "client";
+        case Dimension::user: return "user";
+        case Dimension::database: return "database";
+        case Dimension::application: return "application";
+    }
+    return "";
 }
 
-std::size_t length_of(char first) {
-    const auto byte = static_cast<unsigned char>(first);
-    return byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+std::optional<Dimension> parse_dimension(std::string_view text) noexcept {
+    using enum Dimension;
+    for (const Dimension dimension : {upstream, proxy, client, user, database, application}) {
+        if (to_string(dimension) == text) return dimension;
+    }
+    return std::nullopt;
 }
 
-}  // namespace
+std::string_view to_string(FailOn what) noexcept {
+    switch (what) {
+        case FailOn::weak: return "weak";
+        case FailOn::unknown: return "unknown";
+        case FailOn::rotation: return "rotation";
+        case FailOn::force_ssl: return "force_ssl";
+        case FailOn::fallback: return "fallback";
+        case FailOn::failing: return "failing";
+        case FailOn::silent: return "silent";
+        case FailOn::incomplete: return "incomplete";
+    }
+    return "";
+}
+
+std::optional<FailOn> parse_fail_on(std::string_view text) noexcept {
+    using enum FailOn;
+    for (const FailOn what : {weak, unknown, rotation, force_ssl, fallback, failing, silent, incomplete}) {
+        if (to_string(what) == text) return what;
+    }
+    return std::nullopt;
+}
 
 std::string_view to_string(Action action) noexcept {
     switch (action) {
         case Action::enable_tls: return "enable TLS";
+        case Action::trust_our_ca: return "trust our CA";
         case Action::repair_fallback: return "repair fallback";
+        case Action::split: return "split";
         case Action::fix_root_certificate: return "fix root certificate";
         case Action::update_trust_store: return "update trust store";
         case Action::verify_the_server: return "verify the server";
@@ -39,6 +62,38 @@ std::string_view to_string(Action action) noexcept {
         case Action::none: return "none";
     }
     return "";
+}
+
+std::string_view to_string(State state) noexcept {
+    switch (state) {
+        case State::in_clear: return "in clear";
+        case State::falls_back: return "falls back";
+        case State::mixed: return "mixed";
+        case State::not_verifying: return "not verifying";
+        case State::unknown: return "unknown";
+        case State::verifying: return "verifying";
+    }
+    return "";
+}
+
+std::optional<State> parse_state(std::string_view text) noexcept {
+    using enum State;
+    for (const State state : {in_clear, falls_back, mixed, not_verifying, unknown, verifying}) {
+        if (to_string(state) == text) return state;
+    }
+    return std::nullopt;
+}
+
+State state_of(const ReportClient& client) {
+    if (client.falls_back) return State::falls_back;
+    if (client.mixed) return State::mixed;
+    if (client.plain) return State::in_clear;
+    switch (client.verifies) {
+        case protocol::Verifies::no: return State::not_verifying;
+        case protocol::Verifies::yes: return State::verifying;
+        case protocol::Verifies::unknown: break;
+    }
+    return State::unknown;
 }
 
 Mode mode_of(std::string_view text) noexcept {
@@ -52,6 +107,10 @@ std::string_view explain(Action action) noexcept {
     switch (action) {
         case Action::enable_tls:
             return "connects in clear text: set sslmode=verify-full with a root certificate, or at least require";
+        case Action::trust_our_ca:
+            return "refuses our certificate, goes on in clear text, perhaps only here: give it the CA of cert_file";
+        case Action::split:
+            return "in clear and with TLS: two programs or settings share a name; see process, uid, application";
         case Action::repair_fallback:
             return "sslmode=prefer: goes on in clear text when TLS or the login over it fails; set verify-full";
         case Action::fix_root_certificate:
@@ -74,14 +133,43 @@ std::string time_text(Timestamp time) {
 
 std::string day_text(std::int64_t day) { return time_text(day * day_length).substr(0, 10); }
 
-std::string printable(std::string_view text) {
-    const std::string valid = protocol::as_utf8(text);
-    std::string out;
-    for (std::size_t i = 0; i < valid.size();) {
-        const std::string_view sequence = std::string_view(valid).substr(i, length_of(valid[i]));
-        out += is_harmful(sequence) ? "\xef\xbf\xbd" : sequence;
-        i += sequence.size();
+std::string duration_text(Timestamp duration) {
+    const std::int64_t minutes = duration / 60'000'000;
+    const auto of = [](std::int64_t count, std::string_view unit) {
+        return plural(static_cast<std::uint64_t>(std::max<std::int64_t>(count, 0)), unit);
+    };
+    if (minutes < 120) return of(minutes, "minute");
+    if (minutes < 48 * 60) return of(minutes / 60, "hour");
+    return of(minutes / (24 * 60), "day");
+}
+
+std::string plural(std::uint64_t count, std::string_view noun) {
+    return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
+}
+
+std::vector<std::string> proxies_of(const Report& report, const ReportClient& client) {
+    std::vector<std::string> out;
+    for (const ReportProxy& proxy : report.proxies) {
+        if (client.row.proxies.contains(proxy.row.id)) out.push_back(proxy.name);
     }
+    return out;
+}
+
+std::vector<std::pair<std::string, std::string>> restrictions(const ReportFilter& filter) {
+    std::vector<std::pair<std::string, std::string>> out;
+    const auto add = [&](const char* option, const std::string& value) {
+        if (!value.empty()) out.emplace_back(option, value);
+    };
+    add("user", filter.usename);
+    add("database", filter.datname);
+    add("application", filter.application_name);
+    add("client", filter.client_addr);
+    add("upstream", filter.upstream);
+    add("proxy", filter.proxy);
+    std::string dimensions;
+    for (const Dimension dimension : filter.group_by)
+        dimensions += (dimensions.empty() ? "" : ",") + std::string(to_string(dimension));
+    add("group-by", dimensions);
     return out;
 }
 

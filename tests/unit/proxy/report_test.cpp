@@ -1,6 +1,7 @@
 #include "proxy/report/report.hpp"
 
 #include <algorithm>
+#include <boost/json.hpp>
 
 #include "support/catch.hpp"
 
@@ -48,6 +49,7 @@ ClientRow client(const std::string& name, std::vector<EvidenceRow> evidence, boo
     for (const EvidenceRow& piece : evidence) row.last_seen = std::max(row.last_seen, piece.last_seen);
     row.connections = 4;
     row.plain = plain ? 4 : 0;
+    row.days[start / day][plain ? "plain" : "TLSv1.3"] = {.connections = 4, .first_seen = start, .last_seen = start};
     row.evidence = std::move(evidence);
     return row;
 }
@@ -68,11 +70,10 @@ HandshakeRow handshake(EvidenceRow evidence, const std::string& exe = "", const 
 }
 
 InventoryRows inventory(std::vector<ClientRow> clients, std::vector<HandshakeRow> handshakes = {}) {
-    return {.instance = "",
-            .clients = std::move(clients),
-            .handshakes = std::move(handshakes),
-            .upstream_certificates = {},
-            .probes = {}};
+    InventoryRows rows;
+    rows.clients = std::move(clients);
+    rows.handshakes = std::move(handshakes);
+    return rows;
 }
 
 ClientRow with_ja4(ClientRow row, const std::string& ja4) {
@@ -129,17 +130,31 @@ TEST_CASE("what each client's evidence means for it") {
         {"prefer, falling back",
          {seen(Evidence::clear_startup_after_tls_login), seen(Evidence::tls_startup)},
          true,
-         Readiness::no,
+         Readiness::unknown,
          Readiness::no,
          true,
          Action::repair_fallback},
-        {"falls back because it verifies",
+        {"falls back because it verifies, and does not know our certificate",
          {seen(Evidence::tls_refused), seen(Evidence::clear_startup_after_tls)},
          true,
          Readiness::unknown,
          Readiness::no,
          true,
+         Action::trust_our_ca},
+        {"falls back, because it refused a probe",
+         {seen(Evidence::untrusted_refused), seen(Evidence::clear_startup_after_tls)},
+         true,
+         Readiness::unknown,
+         Readiness::no,
+         true,
          Action::repair_fallback},
+        {"the same process refused our certificate and went on",
+         {seen(Evidence::clear_startup_after_refusal)},
+         true,
+         Readiness::unknown,
+         Readiness::no,
+         true,
+         Action::trust_our_ca},
         {"TLS, no more known",
          {seen(Evidence::tls_startup)},
          false,
@@ -182,14 +197,14 @@ TEST_CASE("what each client's evidence means for it") {
          Readiness::yes,
          false,
          Action::update_trust_store},
-        {"refused the candidate, then accepted it",
+        {"refused the candidate, then accepted it: repaired, or two programs",
          {seen(Evidence::tls_startup), seen(Evidence::candidate_refused), seen(Evidence::untrusted_refused),
           seen(Evidence::candidate_accepted, start + hour)},
          false,
          Readiness::no,
-         Readiness::no,
+         Readiness::unknown,
          false,
-         Action::none},
+         Action::probe},
         {"accepts the candidate, verification unknown",
          {seen(Evidence::tls_startup), seen(Evidence::candidate_accepted)},
          false,
@@ -237,9 +252,16 @@ TEST_CASE("what each client's evidence means for it") {
          {seen(Evidence::tls_startup), seen(Evidence::clear_startup, start + hour)},
          true,
          Readiness::unknown,
-         Readiness::no,
+         Readiness::unknown,
          true,
-         Action::enable_tls},
+         Action::split},
+        {"clear once, TLS ever since",
+         {seen(Evidence::clear_startup), seen(Evidence::tls_startup, start + hour)},
+         true,
+         Readiness::unknown,
+         Readiness::unknown,
+         true,
+         Action::split},
         {"nothing", {}, false, Readiness::unknown, Readiness::unknown, false, Action::probe},
     };
     for (const Case& expected : cases) {
@@ -256,7 +278,7 @@ TEST_CASE("a client that verifies and speaks an old TLS version is weak") {
     ReportClient old;
     old.row = client(
         "old", {seen(Evidence::tls_startup), seen(Evidence::untrusted_refused), seen(Evidence::candidate_accepted)});
-    old.row.weak_tls = 1;
+    old.row.days[start / day]["TLSv1.3"].weak_tls = 1;
     evaluate(old);
     CHECK(old.weak);
     CHECK(old.action == Action::upgrade_tls);
@@ -324,20 +346,20 @@ TEST_CASE("evidence with a label of a newer version makes no answer better") {
 
 TEST_CASE("inventories with the same client add up") {
     ClientRow first = client("app", {seen(Evidence::tls_startup, start, 3)});
-    first.days[20'000]["TLSv1.3"] = 4;
+    first.days[20'000]["TLSv1.3"].connections = 4;
     ClientRow second =
         client("app", {seen(Evidence::tls_startup, start + day, 5), seen(Evidence::untrusted_accepted, start + day)});
     second.first_seen = start - day;
     second.version = "TLSv1.3";
-    second.days[20'000]["TLSv1.3"] = 2;
-    const InventoryRows merged = merge({inventory({first}), inventory({second, client("other", {})})});
+    second.days[20'000]["TLSv1.3"].connections = 2;
+    const InventoryRows merged = merge({inventory({first}), inventory({second, client("other", {})})}).rows;
     REQUIRE(merged.clients.size() == 2);
     const ClientRow& both = merged.clients.front();
     CHECK(both.connections == 8);
     CHECK(both.first_seen == start - day);
     CHECK(both.last_seen == start + day);
     CHECK(both.version == "TLSv1.3");
-    CHECK(both.days.at(20'000).at("TLSv1.3") == 6);
+    CHECK(both.days.at(20'000).at("TLSv1.3").connections == 6);
     REQUIRE(both.evidence.size() == 2);
     CHECK(both.evidence[0].count == 8);
     CHECK(both.evidence[0].last_seen == start + day);
@@ -350,12 +372,13 @@ TEST_CASE("a proxy's file and the fleet's copy of it count once, as the newer ha
     newer.instance = "a1";
     newer.clients[0].connections = 9;
     for (const auto& merged : {merge({older, newer}), merge({newer, older})})
-        CHECK(merged.clients.at(0).connections == 9);
+        CHECK(merged.rows.clients.at(0).connections == 9);
 }
 
 TEST_CASE("a failed handshake is its client's when only one has that fingerprint at that address") {
     const auto joined = join(inventory({with_ja4(client("app", {}), "t13"), with_ja4(client("web", {}), "t12")},
-                                       {handshake(seen(Evidence::tls_refused))}));
+                                       {handshake(seen(Evidence::tls_refused))}))
+                            .clients;
     REQUIRE(joined.size() == 2);
     CHECK(find(joined[0], Evidence::tls_refused));
     CHECK_FALSE(find(joined[0], Evidence::tls_refused)->possible);
@@ -364,7 +387,8 @@ TEST_CASE("a failed handshake is its client's when only one has that fingerprint
 
 TEST_CASE("a failed handshake that fits several clients is possible for each and proves nothing about any") {
     const auto joined = join(inventory({with_ja4(client("app", {}), "t13"), with_ja4(client("web", {}), "t13")},
-                                       {handshake(seen(Evidence::tls_refused))}));
+                                       {handshake(seen(Evidence::tls_refused))}))
+                            .clients;
     REQUIRE(joined.size() == 2);
     for (const ReportClient& each : joined) {
         REQUIRE(find(each, Evidence::tls_refused));
@@ -375,7 +399,8 @@ TEST_CASE("a failed handshake that fits several clients is possible for each and
 TEST_CASE("a known executable decides, not the fingerprint") {
     const auto joined = join(inventory({with_exe(with_ja4(client("app", {}), "t13"), "/bin/a"),
                                         with_exe(with_ja4(client("web", {}), "t13"), "/bin/b")},
-                                       {handshake(seen(Evidence::tls_refused), "/bin/b", "other")}));
+                                       {handshake(seen(Evidence::tls_refused), "/bin/b", "other")}))
+                            .clients;
     REQUIRE(joined.size() == 2);
     CHECK_FALSE(find(joined[0], Evidence::tls_refused));
     REQUIRE(find(joined[1], Evidence::tls_refused));
@@ -383,9 +408,10 @@ TEST_CASE("a known executable decides, not the fingerprint") {
 }
 
 TEST_CASE("failed handshakes that fit nobody have a row without names, one for each source") {
-    const auto joined = join(inventory(
-        {client("app", {})}, {handshake(seen(Evidence::tls_refused)), handshake(seen(Evidence::no_client_hello)),
-                              handshake(seen(Evidence::tls_refused), "", "other")}));
+    const auto joined = join(inventory({client("app", {})}, {handshake(seen(Evidence::tls_refused)),
+                                                             handshake(seen(Evidence::no_client_hello)),
+                                                             handshake(seen(Evidence::tls_refused), "", "other")}))
+                            .clients;
     REQUIRE(joined.size() == 3);
     CHECK(joined[0].known);
     CHECK_FALSE(joined[1].known);
@@ -397,7 +423,7 @@ TEST_CASE("a handshake that fits nobody proves nothing when a client of that add
     const auto interval = [](Evidence before, Evidence after, const std::string& exe) {
         ClientRow row = client("app", {seen(after)});
         row.who.client_exe = exe;
-        auto joined = join(inventory({row}, {handshake(seen(before), "", "")}));
+        auto joined = join(inventory({row}, {handshake(seen(before), "", "")})).clients;
         REQUIRE(joined.size() == 2);
         evaluate(joined[1]);
         return joined[1].sslmode;
@@ -413,7 +439,7 @@ TEST_CASE(
     "a refusal proves nothing about its client when a connection that cannot be told from its fallback came in clear") {
     const auto judged = [](Evidence refused, ClientRow in_clear, const std::string& exe = "/bin/a") {
         auto tls = with_exe(with_ja4(client("app", {seen(Evidence::tls_startup)}), "t13"), exe);
-        auto joined = join(inventory({std::move(tls), std::move(in_clear)}, {handshake(seen(refused), exe)}));
+        auto joined = join(inventory({std::move(tls), std::move(in_clear)}, {handshake(seen(refused), exe)})).clients;
         evaluate(joined.at(0));
         return joined.at(0).sslmode;
     };
@@ -429,7 +455,7 @@ TEST_CASE(
     // On this host the same names may be those of two programs.
     auto mixed = client("app", {seen(Evidence::clear_startup), fell_back}, true);
     CHECK(judged(Evidence::untrusted_refused, mixed, "").min == SslMode::verify_ca);
-    mixed.client_uid = 0;
+    mixed.who.client_uid = 0;
     CHECK(judged(Evidence::untrusted_refused, mixed) == nothing);
     // It was somebody else: by its program, its behaviour, the time, or the address.
     CHECK(judged(Evidence::untrusted_refused, with_exe(client("app", {fell_back}, true), "/bin/b")).min ==
@@ -448,45 +474,330 @@ TEST_CASE(
 
 TEST_CASE("handshakes without a fingerprint are nobody's") {
     const auto joined =
-        join(inventory({with_ja4(client("app", {}), "")}, {handshake(seen(Evidence::no_client_hello), "", "")}));
+        join(inventory({with_ja4(client("app", {}), "")}, {handshake(seen(Evidence::no_client_hello), "", "")}))
+            .clients;
     CHECK(joined.size() == 2);
 }
 
-TEST_CASE("whoever accepted a certificate is not who refuses it later") {
+TEST_CASE("whoever accepted a certificate is not known to be who refuses it") {
     const auto refusal_of = [](Timestamp accepted, Timestamp refused, const std::string& certificate) {
         const auto joined = join(inventory({with_ja4(client("app", {seen(Evidence::tls_startup, accepted)}), "t13")},
-                                           {handshake(seen(Evidence::tls_refused, refused, 1, certificate))}));
+                                           {handshake(seen(Evidence::tls_refused, refused, 1, certificate))}))
+                                .clients;
         return find(joined.at(0), Evidence::tls_refused)->possible;
     };
     CHECK(refusal_of(start, start + hour, "real"));
-    CHECK_FALSE(refusal_of(start + hour, start, "real"));  // it was repaired in between
+    CHECK(refusal_of(start + hour, start, "real"));  // it was repaired in between, or was another
     CHECK_FALSE(refusal_of(start, start + hour, "probe"));
 }
 
-TEST_CASE("since leaves out what was not seen since, and counts whole days") {
+TEST_CASE("a client that was only seen in clear is not known to be who refuses a certificate") {
+    const auto possible = [](Evidence evidence) {
+        const auto joined = join(inventory({with_exe(client("app", {seen(evidence)}, true), "/bin/a")},
+                                           {handshake(seen(Evidence::tls_refused), "/bin/a")}));
+        return find(joined.clients.at(0), Evidence::tls_refused)->possible;
+    };
+    CHECK(possible(Evidence::clear_startup));
+    CHECK_FALSE(possible(Evidence::clear_startup_after_refusal));
+}
+
+TEST_CASE("where a program that never logs in refuses our certificate, a refused probe may be its own") {
+    const auto verifies = [](Timestamp refused) {
+        auto joined = join(inventory({with_ja4(client("app", {seen(Evidence::tls_startup)}), "t13")},
+                                     {handshake(seen(Evidence::tls_refused, refused)),
+                                      handshake(seen(Evidence::untrusted_refused, start + 2 * hour, 1, "probe"))}));
+        evaluate(joined.clients.at(0));
+        return joined.clients.at(0).verifies;
+    };
+    CHECK(verifies(start + hour) == Verifies::unknown);
+    CHECK(verifies(start - hour) == Verifies::yes);  // it was repaired before
+}
+
+/// Connections on one day, from `first` to `last`.
+DayFacts connections(std::uint64_t count, Timestamp first, Timestamp last, std::uint64_t weak = 0) {
+    return {.connections = count, .weak_tls = weak, .first_seen = first, .last_seen = last};
+}
+
+TEST_CASE("since leaves out what was not seen since, to the moment") {
     ReportClient changed;
     changed.row =
         client("app", {seen(Evidence::clear_startup, start), seen(Evidence::untrusted_refused, start + 3 * day)}, true);
-    changed.row.days[20'000]["plain"] = 7;
-    changed.row.days[20'003]["TLSv1.2"] = 2;
-    changed.row.weak_tls = 1;
-    REQUIRE(restrict_to(changed, start + 2 * day));
+    changed.row.days.clear();
+    changed.row.days[20'000]["plain"] = connections(7, start, start + hour);
+    changed.row.days[20'003]["TLSv1.2"] = connections(2, start + 3 * day, start + 3 * day, 1);
+    ReportClient later = changed;
+    REQUIRE(restrict_to(changed, {.since = start + 2 * hour}));
     CHECK(changed.row.connections == 2);
     CHECK(changed.row.plain == 0);
-    CHECK(changed.row.weak_tls == 1);  // a cipher: it may have been on either day
+    CHECK(changed.row.weak_tls == 1);
     evaluate(changed);
     CHECK(changed.sslmode.min == SslMode::verify_ca);
-    CHECK_FALSE(restrict_to(changed, start + 4 * day));
+    CHECK_FALSE(restrict_to(changed, {.since = start + 4 * day}));
+    // A day's connections are not told apart: all of them may have been within.
+    REQUIRE(restrict_to(later, {.since = start + hour}));
+    CHECK(later.row.plain == 7);
+}
+
+TEST_CASE("until leaves out what came later, and what speaks for a client must have been seen within") {
+    ReportClient got;
+    got.row = client("app", {seen(Evidence::tls_startup, start), seen(Evidence::clear_startup, start + 3 * day)});
+    got.row.evidence.push_back(seen(Evidence::untrusted_refused, start));
+    got.row.evidence.back().last_seen = start + 6 * day;
+    got.row.days.clear();
+    got.row.days[20'000]["TLSv1.3"] = connections(5, start, start + hour);
+    got.row.days[20'003]["plain"] = connections(7, start + 3 * day, start + 3 * day);
+    got.row.last_seen = start + 6 * day;
+    ReportClient within = got;
+    REQUIRE(restrict_to(got, {.until = start + day}));
+    CHECK(got.row.connections == 5);
+    CHECK_FALSE(find(got, Evidence::clear_startup));
+    CHECK(find(got, Evidence::untrusted_refused));
+    REQUIRE(restrict_to(within, {.since = start + 2 * day, .until = start + 4 * day}));
+    CHECK(within.row.plain == 7);
+    CHECK(find(within, Evidence::clear_startup));
+    CHECK_FALSE(find(within, Evidence::untrusted_refused));
+    CHECK_FALSE(restrict_to(got, {.until = start - day}));
 }
 
 TEST_CASE("a client that left an old TLS version behind is not weak since then") {
     ReportClient old;
     old.row = client("app", {seen(Evidence::tls_startup, start + 3 * day)});
-    old.row.days[20'000]["TLSv1"] = 5;
-    old.row.days[20'003]["TLSv1.2"] = 2;
-    old.row.weak_tls = 5;
-    REQUIRE(restrict_to(old, start + day));
+    old.row.days.clear();
+    old.row.days[20'000]["TLSv1"] = connections(5, start, start, 5);
+    old.row.days[20'003]["TLSv1.2"] = connections(2, start + 3 * day, start + 3 * day);
+    REQUIRE(restrict_to(old, {.since = start + day}));
     CHECK(old.row.weak_tls == 0);
+}
+
+// --- Facts decide
+
+/// 53 connections in clear, then 4 with TLS, in the minutes after.
+ClientRow mixed_client() {
+    ClientRow row = client("billing", {seen(Evidence::clear_startup, start, 53)});
+    row.evidence.push_back(seen(Evidence::tls_startup, start + hour, 4));
+    row.last_seen = start + hour;
+    row.connections = 57;
+    row.plain = 53;
+    row.days.clear();
+    row.days[20'000]["plain"] = connections(53, start, start);
+    row.days[20'000]["TLSv1.3"] = connections(4, start + hour, start + hour);
+    return row;
+}
+
+TEST_CASE("one connection in clear makes a client weak, whatever came later") {
+    const Report report = make_report({inventory({mixed_client()})}, {});
+    const ReportClient& got = report.clients.at(0);
+    CHECK(got.plain);
+    CHECK(got.weak);
+    CHECK(got.mixed);
+    CHECK(got.verifies == Verifies::no);
+    CHECK(got.breaks_on_force_ssl == Readiness::unknown);
+    CHECK(got.action == Action::split);
+    CHECK(report.summary.plain == 1);
+    CHECK(report.summary.mixed == 1);
+    CHECK(has_failed(report, FailOn::weak));
+    CHECK(has_failed(report, FailOn::force_ssl));
+}
+
+TEST_CASE("what was failed over TLS does not clear a client that comes in clear") {
+    ClientRow row = client("billing", {seen(Evidence::clear_startup, start)}, true);
+    row.evidence.push_back(seen(Evidence::tls_startup, start + hour));  // with a wrong password
+    row.days[20'000]["TLSv1.3"] = {
+        .failures = 1, .auth_failed = 1, .first_seen = start + hour, .last_seen = start + hour};
+    const Report report = make_report({inventory({row})}, {});
+    CHECK(report.clients.at(0).weak);
+    CHECK(report.clients.at(0).plain);
+}
+
+TEST_CASE("clear text is a thing of the past after a long time of as many connections with TLS") {
+    const auto judged = [](std::uint64_t with_tls, Timestamp later) {
+        ReportClient client;
+        client.row = mixed_client();
+        client.row.days[(start + later) / day]["TLSv1.3"] = connections(with_tls, start + later, start + later);
+        client.row.evidence[1].last_seen = start + later;
+        client.row.last_seen = start + later;
+        evaluate(client, 30 * day);
+        return client;
+    };
+    CHECK(judged(100, 29 * day).plain);
+    CHECK(judged(48, 31 * day).plain);  // and 4 on the first day: 52 of 53
+    const ReportClient changed = judged(100, 31 * day);
+    CHECK_FALSE(changed.plain);
+    CHECK_FALSE(changed.mixed);
+    CHECK_FALSE(changed.weak);
+    CHECK(changed.changed_at == start);
+    CHECK(changed.breaks_on_force_ssl == Readiness::no);
+}
+
+TEST_CASE("clear text that was never let in is a thing of the past as well") {
+    ReportClient client;
+    client.row = ::client("app", {seen(Evidence::clear_startup, start)});
+    client.row.evidence.push_back(seen(Evidence::tls_startup, start + hour, 4));
+    client.row.evidence.back().last_seen = start + 31 * day + hour;
+    client.row.days.clear();
+    client.row.days[20'000]["TLSv1.3"] = connections(4, start + hour, start + hour);
+    client.row.days[20'031]["TLSv1.3"] = connections(4, start + 31 * day, start + 31 * day + hour);
+    evaluate(client, 30 * day);
+    CHECK_FALSE(client.plain);
+    CHECK_FALSE(client.mixed);
+    CHECK(client.changed_at == start);
+    CHECK(client.action == Action::probe);
+}
+
+TEST_CASE("people may say that a client was repaired, and then what came before does not count") {
+    ReportClient client;
+    client.row = mixed_client();
+    client.repaired_at = start + 1;
+    evaluate(client);
+    CHECK_FALSE(client.plain);
+    CHECK_FALSE(client.weak);
+    CHECK(client.breaks_on_force_ssl == Readiness::no);
+    client.repaired_at = start - 1;
+    evaluate(client);
+    CHECK(client.plain);
+}
+
+// --- Who is who
+
+InventoryRows of_proxy(const std::string& instance, std::vector<ClientRow> clients) {
+    InventoryRows rows = inventory(std::move(clients));
+    rows.instance = instance;
+    rows.proxy = {.id = instance, .name = "host-" + instance, .first_seen = start, .last_seen = start + hour};
+    return rows;
+}
+
+TEST_CASE("clients of different hosts are never one, where their address does not tell the host") {
+    for (const char* address : {"127.0.0.1", "::1", "", "127.1.2.3"}) {
+        ClientRow clear = client("billing", {seen(Evidence::clear_startup)}, true);
+        ClientRow tls = client("billing", {seen(Evidence::tls_startup, start + hour)});
+        clear.who.client_addr = tls.who.client_addr = address;
+        const Report report = make_report({of_proxy("a", {clear}), of_proxy("b", {tls})}, {});
+        REQUIRE(report.clients.size() == 2);
+        CHECK(report.clients[0].plain);
+        CHECK(report.clients[0].row.proxies == std::set<std::string>{"a"});
+        CHECK(report.clients[1].row.proxies == std::set<std::string>{"b"});
+        CHECK_FALSE(report.clients[1].plain);
+        CHECK(has_failed(report, FailOn::weak));
+    }
+    const auto remote = make_report({of_proxy("a", {client("app", {})}), of_proxy("b", {client("app", {})})}, {});
+    REQUIRE(remote.clients.size() == 1);
+    CHECK(remote.clients[0].row.proxies.size() == 2);
+    CHECK(make_report({of_proxy("a", {client("app", {})}), of_proxy("b", {client("web", {})})}, {.proxy = "host-b"})
+              .clients.at(0)
+              .row.who.usename == "web");
+}
+
+TEST_CASE("names that differ in numbers alone are one client once they are many") {
+    const auto clients = [](int count) {
+        std::vector<ClientRow> rows;
+        for (int i = 0; i < count; ++i) {
+            rows.push_back(client("job", {seen(Evidence::tls_startup)}, i == 3));
+            rows.back().who.application_name = "lr" + std::to_string(i);
+        }
+        return make_report({inventory(rows)}, {}).clients;
+    };
+    CHECK(clients(8).size() == 8);
+    const auto folded = clients(60);
+    REQUIRE(folded.size() == 1);
+    CHECK(folded[0].row.who.application_name == "lr#");
+    CHECK(folded[0].row.names.size() == 60);
+    CHECK(folded[0].plain);  // one of them
+}
+
+TEST_CASE("rows by proxy are of those that saw the client") {
+    const Report report = make_report({of_proxy("a", {client("app", {})}), of_proxy("b", {client("web", {})})},
+                                      {.group_by = {Dimension::proxy}});
+    CHECK(report.clients.size() == 2);
+}
+
+TEST_CASE("rows that differ in what is not asked for become one") {
+    ClientRow elsewhere = client("app", {seen(Evidence::clear_startup)}, true);
+    elsewhere.who.client_addr = "10.0.0.2";
+    const auto rows = inventory({client("app", {seen(Evidence::tls_startup)}), elsewhere, client("web", {})});
+    const Report report = make_report({rows}, {.group_by = {Dimension::user, Dimension::database}});
+    REQUIRE(report.clients.size() == 2);
+    CHECK(report.clients[0].row.who.usename == "app");
+    CHECK(report.clients[0].row.connections == 8);
+    CHECK(report.clients[0].mixed);
+}
+
+// --- What is not known
+
+TEST_CASE("a proxy that was not heard of is silent") {
+    const auto silent = [](Timestamp now) {
+        return make_report({of_proxy("a", {client("app", {})})}, {.now = now}).summary.silent_proxies;
+    };
+    CHECK(silent(start + hour + 60'000'000) == 0);
+    CHECK(silent(start + 2 * hour) == 1);
+    const Report report = make_report({of_proxy("a", {client("app", {})})}, {.now = start + 2 * hour});
+    CHECK(has_failed(report, FailOn::silent));
+    CHECK(report.proxies.at(0).silent == hour);
+}
+
+TEST_CASE("a limit that was reached fails every check") {
+    const auto incomplete = [](auto&& change) {
+        InventoryRows rows =
+            of_proxy("a", {client("app", {seen(Evidence::tls_startup), seen(Evidence::untrusted_refused),
+                                          seen(Evidence::candidate_accepted)})});
+        change(rows.proxy);
+        return make_report({rows}, {.since = start - hour});
+    };
+    const auto complete = incomplete([](ProxyRow& row) { row.first_seen = start - hour; });
+    CHECK(complete.summary.incomplete.empty());
+    for (const FailOn what : {FailOn::weak, FailOn::unknown, FailOn::rotation, FailOn::force_ssl, FailOn::incomplete})
+        CHECK_FALSE(has_failed(complete, what));
+    const auto lost_before = incomplete([](ProxyRow& row) {
+        row.first_seen = row.last_loss = start - 2 * hour;
+        row.events_dropped = 3;
+    });
+    CHECK(lost_before.summary.incomplete.empty());
+    for (const auto& report : {incomplete([](ProxyRow& row) {
+                                   row.events_dropped = 3;
+                                   row.last_loss = start;
+                               }),
+                               incomplete([](ProxyRow& row) {
+                                   row.rows_left_out = 1;
+                                   row.last_loss = start;
+                               }),
+                               incomplete([](ProxyRow& row) { row.pruned_before = start; }),
+                               incomplete([](ProxyRow&) {})}) {  // it knows nothing of the hour before
+        CHECK_FALSE(report.summary.incomplete.empty());
+        CHECK(has_failed(report, FailOn::weak));
+        CHECK(has_failed(report, FailOn::incomplete));
+    }
+    CHECK(has_failed(make_report({of_proxy("a", {})}, {}), FailOn::weak));
+}
+
+TEST_CASE("a client that never succeeded is failing, and comes first") {
+    ClientRow broken = client("broken", {seen(Evidence::tls_startup)});
+    broken.connections = 0;
+    broken.failures = broken.auth_failed = 30;
+    broken.last_failure = start;
+    broken.days[20'000].clear();
+    broken.days[20'000]["TLSv1.3"] = {.failures = 30, .auth_failed = 30, .first_seen = start, .last_seen = start};
+    const Report report = make_report({inventory({client("app", {seen(Evidence::clear_startup)}, true), broken},
+                                                 {handshake(seen(Evidence::tls_refused, start, 5), "", "other")})},
+                                      {});
+    REQUIRE(report.clients.size() == 3);
+    CHECK(report.summary.failing == 2);
+    CHECK(report.clients[0].failing);
+    CHECK(report.clients[1].failing);
+    CHECK(report.summary.failures == 35);
+    CHECK(has_failed(report, FailOn::failing));
+}
+
+TEST_CASE("failed handshakes that several may have made are counted, and said whose they may be") {
+    const Report report =
+        make_report({inventory({with_ja4(client("app", {}), "t13"), with_ja4(client("web", {}), "t13")},
+                               {handshake(seen(Evidence::tls_refused, start, 23))})},
+                    {});
+    REQUIRE(report.unattributed.size() == 1);
+    CHECK(report.unattributed[0].count == 23);
+    CHECK(report.unattributed[0].candidates.size() == 2);
+    for (const ReportClient& each : report.clients) {
+        CHECK(each.perhaps_failed == 23);
+        CHECK(each.failures() == 0);
+    }
 }
 
 TEST_CASE("filters choose rows after handshakes found their clients") {
@@ -503,12 +814,10 @@ TEST_CASE("filters choose rows after handshakes found their clients") {
     };
     using Names = std::vector<std::string>;
     CHECK(names({}) == Names{"?", "app", "far"});
-    CHECK(names({.since = {}, .usename = "app", .datname = "", .client_addr = "", .upstream = ""}) == Names{"app"});
-    CHECK(names({.since = {}, .usename = "", .datname = "", .client_addr = "10.0.0.0/8", .upstream = ""}) ==
-          Names{"?", "app"});
-    CHECK(names({.since = {}, .usename = "", .datname = "", .client_addr = "2001:db8::7", .upstream = ""}) ==
-          Names{"far"});
-    CHECK(names({.since = {}, .usename = "", .datname = "", .client_addr = "", .upstream = "other"}).empty());
+    CHECK(names({.usename = "app"}) == Names{"app"});
+    CHECK(names({.client_addr = "10.0.0.0/8"}) == Names{"?", "app"});
+    CHECK(names({.client_addr = "2001:db8::7"}) == Names{"far"});
+    CHECK(names({.upstream = "other"}).empty());
 }
 
 TEST_CASE("each client is counted in one of plain, not verifying, verifying and unknown") {
@@ -575,54 +884,40 @@ TEST_CASE("intervals are written as short as they can be") {
     CHECK(interval_text({SslMode::allow, SslMode::require}) == "allow..require");
 }
 
-TEST_CASE("names from the wire can neither move a terminal's cursor nor turn its text round") {
-    CHECK(printable("plain \xc3\xa4") == "plain \xc3\xa4");
-    CHECK(printable("a\x1b[31mb\nc\x7f") ==
-          "a\xef\xbf\xbd[31mb\xef\xbf\xbd"
-          "c\xef\xbf\xbd");
-    CHECK(printable("\xc2\x9b"
-                    "31m") ==
-          "\xef\xbf\xbd"
-          "31m");  // CSI as one character
-    CHECK(printable("a\xe2\x80\xae"
-                    "b") ==
-          "a\xef\xbf\xbd"
-          "b");  // RIGHT-TO-LEFT OVERRIDE
-    CHECK(printable("a\xe2\x81\xa6"
-                    "b") ==
-          "a\xef\xbf\xbd"
-          "b");  // LEFT-TO-RIGHT ISOLATE
-    CHECK(printable("\xff") == "\xef\xbf\xbd");
-}
-
 TEST_CASE("CSV cells are no formulas, and quoted when they must be") {
     ClientRow row = client("=HYPERLINK(\"x\")", {});
-    row.who.datname = "a,b\nc";
+    row.who.datname = "a,b;c";
     const std::string csv = to_csv(make_report({inventory({row})}, {}));
-    CHECK(csv.find("\"'=HYPERLINK(\"\"x\"\")\",\"a,b\nc\",") != std::string::npos);
+    CHECK(csv.find("\"'=HYPERLINK(\"\"x\"\")\",\"a,b;c\",") != std::string::npos);
     CHECK(csv.ends_with("\r\n"));
 }
 
-TEST_CASE("no line of the table is wider than 120 columns, whatever the names are") {
-    std::vector<ClientRow> rows;
-    for (const std::size_t length : {1u, 20u, 63u}) {
-        ClientRow row = client(std::string(length, 'u'),
-                               {seen(Evidence::clear_startup), seen(Evidence::tls_after_clear_refused)}, true);
-        row.who.datname = std::string(length, 'd');
-        row.who.application_name = std::string(length, 'a');
-        row.who.client_exe = "/usr/bin/" + std::string(length, 'x');
-        row.connections = 18'000'000'000'000'000'000u;
-        rows.push_back(row);
-    }
-    const std::string table = to_table(make_report({inventory(rows)}, {}), {.colours = false, .now = start});
-    std::size_t columns = 0;
-    for (const char c : table) {
-        columns = c == '\n' ? 0 : columns + ((c & 0xc0) != 0x80);
-        REQUIRE(columns <= 120);
-    }
-    CHECK(table.find("…") != std::string::npos);
-    for (int i = 0; i < action_count; ++i) CHECK(explain(static_cast<Action>(i)).size() <= 120 - 24);
-    CHECK(table.find('\x1b') == std::string::npos);
+TEST_CASE("no format for programs holds what a terminal obeys, because people look at it too") {
+    ClientRow row = client(
+        "a\x1b]0;pwned\x07"
+        "b\nc",
+        {});
+    row.who.datname =
+        "\xc2\x9b"
+        "31m";
+    row.who.application_name =
+        "\xe2\x80\xae"
+        "exe";
+    const Report report = make_report({inventory({row})}, {});
+    const std::string replaced = "\xef\xbf\xbd";
+    CHECK(to_csv(report).find("a" + replaced + "]0;pwned" + replaced + "b" + replaced + "c," + replaced + "31m," +
+                              replaced + "exe,") != std::string::npos);
+    const std::string text = to_json(report);
+    for (const std::string harmful : {"\x1b", "\x07", "\xc2\x9b", "\xe2\x80\xae"})
+        CHECK(text.find(harmful) == std::string::npos);
+    const boost::json::value document = boost::json::parse(text);  // and yet says it all
+    const boost::json::value& read = document.at("clients").at(0);
+    CHECK(read.at("usename").as_string() ==
+          "a\x1b]0;pwned\x07"
+          "b\nc");
+    CHECK(read.at("datname").as_string() ==
+          "\xc2\x9b"
+          "31m");
 }
 
 TEST_CASE("a mode is known by the inventory's word for it") {

@@ -1,0 +1,108 @@
+// What people decided about clients, and for how long it holds: an acceptance is of what a client
+// did when it was accepted, and of nothing worse.
+#include <algorithm>
+
+#include "proxy/report/report.hpp"
+
+namespace proxy::report {
+namespace {
+
+using protocol::Readiness;
+using protocol::Verifies;
+
+// Words of the column `accepted_state`: inventories hold them, so they are not renamed.
+constexpr std::string_view in_clear = "plain";
+constexpr std::string_view not_verifying = "not_verifying";
+constexpr std::string_view old_tls = "weak_tls";
+constexpr std::string_view mixed = "mixed";
+
+bool contains(const std::vector<std::string>& words, std::string_view word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+/// Whoever may connect in clear may also use TLS, however bad, and a client of which it is proven
+/// that it does not verify may begin to do so.
+bool is_covered(std::string_view word, const std::vector<std::string>& accepted) {
+    if (contains(accepted, word)) return true;
+    if (word == old_tls || word == not_verifying) return contains(accepted, in_clear);
+    return word == mixed && (contains(accepted, in_clear) || contains(accepted, not_verifying));
+}
+
+std::vector<std::string> words(std::string_view text) {
+    std::vector<std::string> out;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find(','), text.size());
+        if (end > 0) out.emplace_back(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return out;
+}
+
+void apply(const MarkRow& mark, ReportClient& client, Timestamp now) {
+    client.note = mark.note;
+    if (now == 0 || mark.repaired_at <= now) client.repaired_at = mark.repaired_at;
+    client.marked_at = mark.changed_at;
+    if (!mark.accepted) return;
+    client.accepted = Acceptance{
+        .owner = mark.owner, .reason = mark.reason, .until = mark.accepted_until, .state = words(mark.accepted_state)};
+}
+
+}  // namespace
+
+/// What names nobody is whoever comes next: nothing can be said about that.
+void apply_marks(const std::vector<MarkRow>& marks, std::vector<ReportClient>& clients, Timestamp now) {
+    std::map<ClientIdentity, const MarkRow*> by_client;
+    for (const MarkRow& mark : marks) by_client[mark.who] = &mark;
+    for (ReportClient& client : clients) {
+        const auto found = by_client.find(client.row.who);
+        if (client.known && found != by_client.end()) apply(*found->second, client, now);
+    }
+}
+
+/// What is not known is no complaint: less may be known of a shorter range.
+std::vector<std::string> complaints(const ReportClient& client) {
+    std::vector<std::string> out;
+    const auto add = [&](bool applies, std::string_view word) {
+        if (applies) out.emplace_back(word);
+    };
+    add(client.plain, in_clear);
+    add(client.falls_back, "falls_back");
+    add(client.mixed, mixed);
+    add(client.verifies == Verifies::no && !client.plain, not_verifying);  // in clear nobody does
+    add(client.old_tls, old_tls);
+    add(client.failing, "failing");
+    add(client.breaks_on_ca_rotation == Readiness::yes, "breaks_on_ca_rotation");
+    return out;
+}
+
+void decide_excuse(ReportClient& client, Timestamp now) {
+    client.excused = false;
+    if (!client.accepted) return;
+    Acceptance& accepted = *client.accepted;
+    accepted.worse = complaints(client);
+    std::erase_if(accepted.worse, [&](const std::string& word) { return is_covered(word, accepted.state); });
+    client.excused = accepted.worse.empty() && (accepted.until == 0 || now < accepted.until);
+}
+
+std::string joined_words(const std::vector<std::string>& words) {
+    std::string out;
+    for (const std::string& word : words) out += (out.empty() ? "" : ",") + word;
+    return out;
+}
+
+MarkRow mark_of(const ReportClient& client) {
+    MarkRow mark;
+    mark.who = client.row.who;
+    mark.note = client.note;
+    mark.repaired_at = client.repaired_at;
+    mark.changed_at = client.marked_at;
+    if (!client.accepted) return mark;
+    mark.accepted = true;
+    mark.accepted_until = client.accepted->until;
+    mark.accepted_state = joined_words(client.accepted->state);
+    mark.owner = client.accepted->owner;
+    mark.reason = client.accepted->reason;
+    return mark;
+}
+
+}  // namespace proxy::report
