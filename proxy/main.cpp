@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "proxy/command/commands.hpp"
+#include "proxy/command/options.hpp"
 #include "proxy/version.hpp"
 
 namespace {
@@ -12,7 +13,8 @@ constexpr const char* about =
   pgairlock run --config /etc/pgairlock/pgairlock.toml
   pgairlock run --listen 127.0.0.1:6432 --upstream HOST:5432 --sslrootcert global-bundle.pem
   pgairlock check --upstream HOST:5432 --sslrootcert old-ca.pem --sslrootcert new-ca.pem
-  pgairlock report --since 168h
+  pgairlock report --since 7d
+  pgairlock client accept --user legacy --until 2027-03-01 --owner "team billing"
 )";
 
 constexpr const char* exit_codes =
@@ -42,9 +44,10 @@ void add_source(CLI::App& command, proxy::command::ConfigOptions& source) {
 constexpr const char* report_examples = R"(
 Examples:
   pgairlock report                                         who does what, and what to do about it, of this host's proxy
-  pgairlock report --since 168h --user billing             one user's clients of the last week
+  pgairlock report --since 7d --user billing               one user's clients of the last week
   pgairlock report --state-dir app1/ --state-dir app2/ --format html > report.html
   pgairlock report --inventory postgresql://pgairlock@db.internal/fleet --format json | jq .summary
+  pgairlock report --against last-week.json                who is new, worse, better or gone since that report in JSON
   pgairlock report --fail-on weak --format csv > clients.csv || echo "there are weak clients"
 
 Columns and actions: docs/report.md.
@@ -52,31 +55,55 @@ Columns and actions: docs/report.md.
 Exit: 0 done, 1 --fail-on applies, 2 usage error or no readable inventory.)";
 
 void add_report(CLI::App& command, proxy::command::ReportOptions& report) {
-    command
-        .add_option("--state-dir", report.state_dirs,
-                    "state directory of a proxy; may be repeated (default: as for run). The proxy may be running")
-        ->allow_extra_args(false);
-    command
-        .add_option(
-            "--inventory", report.inventories,
-            "postgresql://... as in audit.inventory, or an inventory.db file; may be repeated. Inventories are merged")
-        ->allow_extra_args(false);
+    proxy::command::add_clients(command, report.clients);
     command.add_option("--since", report.since,
-                       "only what was seen since: a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration (168h)");
+                       "only what was seen since: a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration (7d)");
+    command.add_option("--until", report.until, "only what was seen until then");
     command.add_option("--format", report.format, "table (default), json, csv or html")
         ->check(CLI::IsMember({"table", "json", "csv", "html"}));
     command
         .add_option("--fail-on", report.fail_on,
-                    "exit 1 when there is a client that is weak, or of which it is unknown whether it verifies; may be "
-                    "repeated")
-        ->check(CLI::IsMember({"weak", "unknown"}))
+                    "exit 1 when a client is weak, unknown (whether it verifies), breaks or may break on the rotation "
+                    "or on force_ssl, falls back to clear text (fallback) or cannot connect (failing), when a proxy is "
+                    "silent or the report incomplete; may be repeated. An empty or incomplete report fails every one")
+        ->check(
+            CLI::IsMember({"weak", "unknown", "rotation", "force_ssl", "fallback", "failing", "silent", "incomplete"}))
         ->allow_extra_args(false)
         ->delimiter(',');
-    command.add_option("--user", report.user, "only clients with this user name");
-    command.add_option("--database", report.database, "only clients of this database");
-    command.add_option("--client", report.client, "only clients from this address or range (10.0.0.0/8)");
-    command.add_option("--upstream", report.upstream, "only clients and certificates of this upstream");
+    command
+        .add_option("--group-by", report.group_by,
+                    "one row for clients with the same: upstream, proxy, client (address and process), user, database, "
+                    "application; comma-separated")
+        ->check(CLI::IsMember({"upstream", "proxy", "client", "user", "database", "application"}))
+        ->allow_extra_args(false)
+        ->delimiter(',');
+    command.add_option("--against", report.against,
+                       "an older report in JSON: who is new, better, worse or gone since then");
+    command.add_option("--width", report.width,
+                       "columns of the table (default: the terminal's, or 120); 0: nothing is shortened");
     command.footer(report_examples);
+}
+
+CLI::App* add_audit_verify(CLI::App& app, proxy::command::AuditVerifyOptions& verify) {
+    CLI::App* audit = app.add_subcommand("audit", "What can be done with audit files.");
+    audit->require_subcommand(1);
+    CLI::App* command = audit->add_subcommand(
+        "verify", "Check the hash chain of audit files (audit.chain = true) and show where it is broken.");
+    command->add_option("FILE", verify.files, "audit files in the order of time: the oldest first")->required();
+    command->footer("\nExit: 0 whole, 1 broken or not chained, 2 usage error or a file that cannot be read.");
+    return command;
+}
+
+void add_gen_cert(CLI::App& command, proxy::command::GenCertOptions& gen_cert) {
+    command.footer("\nExit: 0 done, 2 not.");
+    command
+        .add_option("--host", gen_cert.hosts,
+                    "names and addresses that clients connect to; localhost is always included")
+        ->required()
+        ->delimiter(',');
+    command.add_option("--ca-dir", gen_cert.ca_dir,
+                       "where ca.crt, ca.key and the certificates are (default: tls/ in the state directory)");
+    command.add_option("--state-dir", gen_cert.state_dir, "state directory, when --ca-dir is not given");
 }
 
 }  // namespace
@@ -115,16 +142,7 @@ int main(int argc, char** argv) {
         "gen-cert",
         "Create (once) a private CA and server certificates for the client leg; again with other names issues "
         "new ones under the same CA.");
-    gen_cert_command->footer("\nExit: 0 done, 2 not.");
-    gen_cert_command
-        ->add_option("--host", gen_cert.hosts,
-                     "names and addresses that clients connect to; localhost is always included")
-        ->required()
-        ->delimiter(',');
-    gen_cert_command->add_option(
-        "--ca-dir", gen_cert.ca_dir,
-        "where ca.crt, ca.key and the certificates are (default: tls/ in the state directory)");
-    gen_cert_command->add_option("--state-dir", gen_cert.state_dir, "state directory, when --ca-dir is not given");
+    add_gen_cert(*gen_cert_command, gen_cert);
 
     proxy::command::ReportOptions report;
     CLI::App* report_command = app.add_subcommand(
@@ -132,6 +150,11 @@ int main(int argc, char** argv) {
         "Show what is known about each client from the inventory: sslmode, whether it verifies the server, what a "
         "CA rotation or rds.force_ssl=1 would break, and what to do.");
     add_report(*report_command, report);
+
+    proxy::command::AuditVerifyOptions audit_verify;
+    const CLI::App* audit_verify_command = add_audit_verify(app, audit_verify);
+    proxy::command::ClientOptions client;
+    proxy::command::add_client(app, client);
 
     CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");
 
@@ -145,6 +168,8 @@ int main(int argc, char** argv) {
     if (check_command->parsed()) return proxy::command::check(check);
     if (gen_cert_command->parsed()) return proxy::command::gen_cert(gen_cert);
     if (report_command->parsed()) return proxy::command::report(report);
+    if (audit_verify_command->parsed()) return proxy::command::audit_verify(audit_verify);
+    if (client.command) return client.command(client);
     if (version_command->parsed()) std::fputs(proxy::version_text().c_str(), stdout);
     return proxy::command::exit_ok;
 }

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <cstdio>
 
+#include "protocol/utf8.hpp"
 #include "proxy/command/commands.hpp"
 #include "proxy/command/state_dir.hpp"
 #include "proxy/route/snapshot.hpp"
@@ -153,7 +154,7 @@ void print_text(const AddressResult& result, bool ok) {
     std::printf("upstream %s: %s at %s, sslmode=%s: %s\n", result.upstream.c_str(), result.host.c_str(),
                 result.address.empty() ? "no address" : result.address.c_str(),
                 std::string(protocol::to_string(result.sslmode)).c_str(), ok ? "OK" : "FAILED");
-    if (!result.error.empty()) std::printf("  error:    %s\n", result.error.c_str());
+    if (!result.error.empty()) std::printf("  error:    %s\n", protocol::printable(result.error).c_str());
     if (!result.version.empty()) std::printf("  TLS:      %s, %s\n", result.version.c_str(), result.cipher.c_str());
     if (result.leaf) {
         std::printf("  leaf:     %s\n", result.leaf->subject.c_str());

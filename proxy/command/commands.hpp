@@ -2,6 +2,8 @@
 // (docs/commands.md).
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,22 +33,56 @@ struct GenCertOptions {
     std::vector<std::string> hosts;
 };
 
-struct ReportOptions {
+/// Whose clients, and which of them: what `report` and `client` have in common.
+struct ClientsOptions {
+    std::string config_file;  ///< says where the inventory is
     std::vector<std::string> state_dirs;
     std::vector<std::string> inventories;  ///< paths, or postgresql://...
-    std::string since;
-    std::string format = "table";
-    std::vector<std::string> fail_on;  ///< "weak", "unknown"
     std::string user;
     std::string database;
+    std::string application;
     std::string client;
     std::string upstream;
+    std::string proxy;
+};
+
+struct ReportOptions {
+    ClientsOptions clients;
+    std::string since;
+    std::string until;
+    std::string format = "table";
+    std::vector<std::string> fail_on;   ///< report::FailOn
+    std::vector<std::string> group_by;  ///< report::Dimension
+    std::string against;                ///< an older report in JSON
+    std::optional<std::size_t> width;   ///< columns of the table; 0: without a limit; not set: the terminal's
+};
+
+struct AuditVerifyOptions {
+    std::vector<std::string> files;  ///< in the order of time: one chain
+};
+
+/// What `client list` shows, and what its siblings write.
+struct ClientOptions {
+    int (*command)(const ClientOptions& options) = nullptr;  ///< which of them was given, if any
+    ClientsOptions clients;
+    bool all = false;       ///< no filter, and that is meant
+    bool withdraw = false;  ///< takes back what was said before
+    bool json = false;
+    std::string until;  ///< of an acceptance
+    std::string owner;
+    std::string reason;  ///< of an acceptance; the text of a note
+    std::string at;      ///< of a repair
 };
 
 int run(const ConfigOptions& options);
 int check(const CheckOptions& options);
 int gen_cert(const GenCertOptions& options);
 int report(const ReportOptions& options);
+int audit_verify(const AuditVerifyOptions& options);
+int client_list(const ClientOptions& options);
+int client_accept(const ClientOptions& options);
+int client_note(const ClientOptions& options);
+int client_repaired(const ClientOptions& options);
 
 /// Loads, and prints errors and warnings to stderr.
 config::Loaded load_config(const ConfigOptions& options);

@@ -1,29 +1,24 @@
 // `pgairlock report`: reads inventories, prints the report.
 #include "proxy/report/report.hpp"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <sstream>
 #include <stdexcept>
 
-#include "config/load.hpp"
-#include "config/parse.hpp"
+#include "protocol/utf8.hpp"
 #include "proxy/command/commands.hpp"
-#include "proxy/command/state_dir.hpp"
+#include "proxy/command/inventories.hpp"
+#include "proxy/report/report_against.hpp"
 
 namespace proxy::command {
 namespace {
-
-/// A point in time, a day, or how long ago.
-std::optional<Timestamp> parse_since(const std::string& text, std::chrono::system_clock::time_point now) {
-    if (const auto time = config::parse_time(text)) return to_timestamp(*time);
-    if (const auto day = config::parse_time(text + "T00:00Z")) return to_timestamp(*day);
-    if (const auto ago = config::parse_duration(text)) return to_timestamp(now - *ago);
-    return std::nullopt;
-}
 
 bool colours() {
     const char* no_color = std::getenv("NO_COLOR");
@@ -31,67 +26,70 @@ bool colours() {
     return ::isatty(STDOUT_FILENO) && !(no_color && *no_color) && term && std::string_view(term) != "dumb";
 }
 
-std::vector<InventoryRows> read_all(const ReportOptions& options) {
-    std::vector<std::string> places = options.inventories;
-    for (const std::string& folder : options.state_dirs) places.push_back(inventory_file(folder));
-    if (places.empty()) places.push_back(inventory_file(state_dir("")));
-    std::vector<InventoryRows> all;
-    for (const std::string& place : places) {
-        for (InventoryRows& inventory : read_inventories(place)) all.push_back(std::move(inventory));
-    }
-    return all;
+/// Of the terminal; of a pipe, what fits into a mail.
+std::size_t columns(const ReportOptions& options) {
+    if (options.width) return *options.width;
+    winsize size{};
+    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        return std::max<std::size_t>(size.ws_col, 80);
+    return report::TableOptions{}.width;
 }
 
-bool has_failed(const report::Report& report, const std::vector<std::string>& fail_on) {
-    return std::any_of(fail_on.begin(), fail_on.end(), [&](const std::string& what) {
-        return std::any_of(report.clients.begin(), report.clients.end(), [&](const report::ReportClient& client) {
-            return what == "weak" ? client.weak : client.verifies == protocol::Verifies::unknown;
-        });
-    });
+report::ReportFilter asked_for(const ReportOptions& options, std::chrono::system_clock::time_point now) {
+    report::ReportFilter filter = to_filter(options.clients);
+    if (!options.since.empty()) filter.since = parse_time_option("--since", options.since, now);
+    if (!options.until.empty()) filter.until = parse_time_option("--until", options.until, now);
+    if (filter.since && filter.until && *filter.since >= *filter.until)
+        throw std::runtime_error("--until must be later than --since");
+    for (const std::string& word : options.group_by) filter.group_by.push_back(*report::parse_dimension(word));
+    filter.now = to_timestamp(now);
+    return filter;
+}
+
+std::string formatted(const report::Report& report, const ReportOptions& options) {
+    if (options.format == "json") return report::to_json(report);
+    if (options.format == "csv") return report::to_csv(report);
+    if (options.format == "html") return report::to_html(report, report.filter.now);
+    return report::to_table(report, {.colours = colours(), .width = columns(options), .now = report.filter.now});
+}
+
+report::OlderReport older_report(const std::string& file) try {
+    std::ifstream in(file, std::ios::binary);
+    std::ostringstream document;
+    if (!in || !(document << in.rdbuf())) throw std::runtime_error("it cannot be read, or is empty");
+    return report::parse_report(document.view());
+} catch (const std::runtime_error& error) {
+    throw std::runtime_error("--against " + report::printable(file) + ": " + error.what());
+}
+
+/// Whether any client matches, at whatever time it was seen: to be quiet is no mistake.
+bool knows_any(const std::vector<InventoryRows>& inventories, report::ReportFilter filter) {
+    filter.since.reset();
+    filter.until.reset();
+    return !report::make_report(inventories, filter).clients.empty();
 }
 
 }  // namespace
 
-int report(const ReportOptions& options) {
-    const auto now = std::chrono::system_clock::now();
-    report::ReportFilter filter{.since = {},
-                                .usename = options.user,
-                                .datname = options.database,
-                                .client_addr = options.client,
-                                .upstream = options.upstream};
-    if (!options.since.empty()) {
-        filter.since = parse_since(options.since, now);
-        if (!filter.since) {
-            std::fprintf(stderr,
-                         "error: --since: expected a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration "
-                         "(168h), got \"%s\"\n",
-                         options.since.c_str());
-            return exit_usage;
-        }
-    }
-    report::Report report;
-    try {
-        report = report::make_report(read_all(options), filter);
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "error: %s\n", error.what());
+int report(const ReportOptions& options) try {
+    const report::ReportFilter filter = asked_for(options, std::chrono::system_clock::now());
+    const std::vector<InventoryRows> inventories = read_inventories(options.clients);
+    report::Report report = report::make_report(inventories, filter);
+    if (!options.against.empty()) report.against = report::compare(report, older_report(options.against));
+    if (report.clients.empty() && filter.names_clients() && !knows_any(inventories, filter)) {
+        std::fprintf(stderr, "error: %s\n", no_client_matches(inventories, options.clients).c_str());
         return exit_usage;
     }
-    std::string out;
-    if (options.format == "json") {
-        out = report::to_json(report);
-    } else if (options.format == "csv") {
-        out = report::to_csv(report);
-    } else if (options.format == "html") {
-        out = report::to_html(report, to_timestamp(now));
-    } else {
-        out = report::to_table(report, {.colours = colours(), .now = to_timestamp(now)});
-    }
-    std::fwrite(out.data(), 1, out.size(), stdout);
-    if (std::fflush(stdout) != 0) {
-        std::fprintf(stderr, "error: cannot write the report\n");
-        return exit_usage;
-    }
-    return has_failed(report, options.fail_on) ? exit_failure : exit_ok;
+    const std::string out = formatted(report, options);
+    const bool written = std::fwrite(out.data(), 1, out.size(), stdout) == out.size();
+    if (std::fflush(stdout) != 0 || !written) throw std::runtime_error("cannot write the report");
+    const bool failed = std::any_of(options.fail_on.begin(), options.fail_on.end(), [&](const std::string& what) {
+        return has_failed(report, *report::parse_fail_on(what));
+    });
+    return failed ? exit_failure : exit_ok;
+} catch (const std::exception& error) {
+    print_error(error.what());
+    return exit_usage;
 }
 
 }  // namespace proxy::command

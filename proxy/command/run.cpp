@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "protocol/utf8.hpp"
 #include "proxy/command/commands.hpp"
 #include "proxy/command/state_dir.hpp"
 #include "proxy/server/log.hpp"
@@ -43,7 +44,7 @@ int run(const ConfigOptions& options) {
         Server server(std::move(snapshot.snapshot), dir, [options] { return load_config(options); });
         server.run();
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "error: %s\n", error.what());
+        std::fprintf(stderr, "error: %s\n", protocol::printable(error.what()).c_str());
         code = exit_failure;
     }
     if (Offload::left_work_behind()) {

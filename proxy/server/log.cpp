@@ -9,18 +9,25 @@
 #include <boost/json.hpp>
 #include <stdexcept>
 
+#include "protocol/utf8.hpp"
+
 namespace proxy {
 namespace {
 
-/// The message as a JSON string, quotes included: spdlog's own %v escapes nothing.
-class JsonMessage : public spdlog::custom_flag_formatter {
+/// spdlog's own %v escapes nothing, but messages hold what peers say: names, errors, certificates.
+/// Done here, once, so that no line can be written that does it not.
+class Message : public spdlog::custom_flag_formatter {
    public:
+    explicit Message(config::LogFormat as) : as_(as) {}
     void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
-        const std::string text = boost::json::serialize(
-            boost::json::string(std::string_view(message.payload.data(), message.payload.size())));
+        std::string text = protocol::printable({message.payload.data(), message.payload.size()});
+        if (as_ == config::LogFormat::json) text = boost::json::serialize(boost::json::string(text));  // with quotes
         out.append(text.data(), text.data() + text.size());
     }
-    std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JsonMessage>(); }
+    std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<Message>(as_); }
+
+   private:
+    config::LogFormat as_;
 };
 
 /// Behind the logger, so that the file can be exchanged while threads log.
@@ -35,12 +42,10 @@ spdlog::sink_ptr make_sink(const config::Log& settings) {
         sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(settings.file);
     }
     auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
-    if (settings.format == config::LogFormat::json) {
-        formatter->add_flag<JsonMessage>('*').set_pattern(
-            R"({"ts":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":%*})");
-    } else {
-        formatter->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v");
-    }
+    const bool json = settings.format == config::LogFormat::json;
+    formatter->add_flag<Message>('*', settings.format)
+        .set_pattern(json ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":%*})"
+                          : "%Y-%m-%dT%H:%M:%S.%eZ %l %*");
     sink->set_formatter(std::move(formatter));
     return sink;
 }

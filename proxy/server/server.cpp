@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <random>
@@ -35,13 +36,37 @@ std::string audit_path(const config::Config& config, const std::string& state_di
     return state_dir + "/" + file;
 }
 
+std::string proxy_name(const config::Runtime& runtime) {
+    if (!runtime.name.empty()) return runtime.name;
+    char name[HOST_NAME_MAX + 1] = {};
+    return ::gethostname(name, HOST_NAME_MAX) == 0 ? name : "";
+}
+
+/// "legacy 127.0.0.1:6432, reporting 10.0.0.1:6432".
+std::string listeners_text(const config::Config& config) {
+    std::string text;
+    for (const config::Listener& listener : config.listeners) {
+        for (const config::Address& address : listener.listen)
+            text += (text.empty() ? "" : ", ") + listener.name + " " + to_string(address);
+    }
+    return text;
+}
+
 /// A fleet's inventory is a file too: what the database has not got yet is there.
-std::unique_ptr<Inventory> open_inventory(const config::Audit& audit, const std::string& state_dir, Probes& probes) {
+std::unique_ptr<Inventory> open_inventory(const config::Config& config, const std::string& state_dir, Probes& probes) {
+    const config::Audit& audit = config.audit;
     if (audit.inventory.empty()) return nullptr;
     const bool shared = PostgresUrl::is_one(audit.inventory);
     const std::string file = shared ? "inventory.db" : audit.inventory;
     const std::string path = file.front() == '/' ? file : state_dir + "/" + file;
-    auto inventory = std::make_unique<Inventory>(path, audit.inventory_retention);
+    auto inventory =
+        std::make_unique<Inventory>(Inventory::Settings{.path = path,
+                                                        .retention = audit.inventory_retention,
+                                                        .proxy = {.name = proxy_name(config.runtime),
+                                                                  .version = version(),
+                                                                  .listeners = listeners_text(config),
+                                                                  .consistent_after = audit.consistent_after},
+                                                        .name_pattern = audit.application_name_pattern});
     inventory->restore(probes);
     if (shared) {
         inventory->share(std::make_unique<Fleet>(Fleet::Settings{.url = audit.inventory,
@@ -86,12 +111,23 @@ void announce_probes(const Snapshot& snapshot) {
         if (kinds.empty()) continue;
         spdlog::warn(
             "certificate probes are on for listener \"{}\" ({}): up to {:.0f}% of each client's TLS connections {}, "
-            "and at most {} of "
-            "them lost by one client in {} h",
+            "and at most {} of them lost by one client in {} h, {} by all clients in an hour",
             route->settings.name, kinds, probe.fraction * 100,
             probe.window.empty() ? "at any time" : "in the configured windows", probe.max_per_client,
-            std::chrono::duration_cast<std::chrono::hours>(probe.cooldown).count());
+            std::chrono::duration_cast<std::chrono::hours>(probe.cooldown).count(),
+            probe.max_per_hour > 0 ? "at most " + std::to_string(probe.max_per_hour) : "any number");
     }
+}
+
+/// Clients that cannot be told apart are judged together, and probed less.
+void announce_hidden_processes(const config::Audit& audit) {
+    if (!audit.process_owner) return;
+    const std::string why = processes_hidden_because();
+    if (why.empty()) return;
+    spdlog::warn(
+        "process_owner: executables of clients of other users on this host cannot be found: {}. Those clients are "
+        "told apart by user alone (deploy/pgairlock.service.d/process-owner.conf)",
+        why);
 }
 
 sigset_t our_signals() {
@@ -117,7 +153,10 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
     : snapshot_(std::move(snapshot)),
       began_with_(snapshot_->config),
       state_dir_(std::move(state_dir)),
-      recorder_(audit_path(began_with_, state_dir_), open_inventory(began_with_.audit, state_dir_, probes_)),
+      recorder_({.path = audit_path(began_with_, state_dir_),
+                 .chained = began_with_.audit.chain ? Chained::yes : Chained::no,
+                 .proxy = proxy_name(began_with_.runtime)},
+                open_inventory(began_with_, state_dir_, probes_)),
       processes_(began_with_.audit.process_owner),
       key_derivations_(derivation_threads()),
       services_{.recorder = recorder_,
@@ -157,6 +196,7 @@ void Server::run() {
     record(EventKind::started, "pgairlock " + version() + ", " + std::to_string(threads) + " threads");
     announce(sockets_.use(std::move(sockets)));
     announce_probes(*snapshot_);
+    announce_hidden_processes(began_with_.audit);
     notify_ready("serving");
     unblock_signals();
     io_.run();

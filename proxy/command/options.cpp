@@ -1,0 +1,88 @@
+#include "proxy/command/options.hpp"
+
+#include <CLI/CLI.hpp>
+
+namespace proxy::command {
+namespace {
+
+constexpr const char* client_examples = R"(
+Examples:
+  pgairlock client list --upstream orders                  who there is, and what was said about them
+  pgairlock client accept --user legacy --client 10.1.2.3 --until 90d --owner "team billing" --reason "replaced in March"
+  pgairlock client accept --user legacy --withdraw         nobody vouches for it any more
+  pgairlock client note --application nightly "runs on the first of the month"
+  pgairlock client repaired --user billing                 what it did until now counts no more
+
+What each of them means: docs/report.md, "What people decide".)";
+
+constexpr const char* client_exit_codes =
+    "\nExit: 0 done, 1 no client matches, 2 usage error, or the inventory cannot be read or written.";
+
+using Command = int (*)(const ClientOptions& options);
+
+CLI::App* add_command(CLI::App& parent, const char* name, Command run, ClientOptions& client) {
+    CLI::App* command = parent.add_subcommand(name);
+    command->callback([&client, run] { client.command = run; });
+    add_clients(*command, client.clients);
+    command->footer(client_exit_codes);
+    return command;
+}
+
+/// One that changes what is said.
+CLI::App* add_change(CLI::App& parent, const char* name, Command run, ClientOptions& client) {
+    CLI::App* command = add_command(parent, name, run, client);
+    command->add_flag("--all", client.all, "every client: without it, one of the filters must be given");
+    command->add_flag("--withdraw", client.withdraw, "take back what was said before");
+    return command;
+}
+
+}  // namespace
+
+void add_clients(CLI::App& command, ClientsOptions& clients) {
+    command.add_option("-c,--config", clients.config_file, "configuration of a proxy: its inventory");
+    command
+        .add_option("--state-dir", clients.state_dirs,
+                    "state directory of a proxy; may be repeated (default: as for run). The proxy may be running")
+        ->allow_extra_args(false);
+    command
+        .add_option(
+            "--inventory", clients.inventories,
+            "postgresql://... as in audit.inventory, or an inventory.db file; may be repeated. Inventories are merged")
+        ->allow_extra_args(false);
+    command.add_option("--user", clients.user, "only clients with this user name");
+    command.add_option("--database", clients.database, "only clients of this database");
+    command.add_option("--application", clients.application, "only clients with this application_name");
+    command.add_option("--client", clients.client, "only clients from this address or range (10.0.0.0/8)");
+    command.add_option("--upstream", clients.upstream, "only clients and certificates of this upstream");
+    command.add_option("--proxy", clients.proxy, "only clients that this proxy saw (runtime.name)");
+}
+
+void add_client(CLI::App& app, ClientOptions& client) {
+    CLI::App* command = app.add_subcommand(
+        "client",
+        "What people know about clients, kept in the inventory and shown by every report. It is said of the clients "
+        "that match now, not of those that come later.");
+    command->require_subcommand(1);
+    command->footer(client_examples);
+
+    CLI::App* list = add_command(*command, "list", client_list, client);
+    list->description("Show clients, and what was said about them.");
+    list->add_flag("--json", client.json, "print one JSON document");
+
+    CLI::App* accept = add_change(*command, "accept", client_accept, client);
+    accept->description("Accept clients as they are: --fail-on passes over them, until they become worse.");
+    accept->add_option("--until", client.until,
+                       "for how long: a time (2027-03-01T02:00Z), a day (2027-03-01) or a duration (90d)");
+    accept->add_option("--owner", client.owner, "who answers for them");
+    accept->add_option("--reason", client.reason, "why");
+
+    CLI::App* note = add_change(*command, "note", client_note, client);
+    note->description("Say something about clients: it changes nothing, and is shown.");
+    note->add_option("text,--reason", client.reason, "what to say");
+
+    CLI::App* repaired = add_change(*command, "repaired", client_repaired, client);
+    repaired->description("Clients were repaired: what was seen of them until then counts no more.");
+    repaired->add_option("--at", client.at, "when: a time, a day or a duration (2h: two hours ago); default: now");
+}
+
+}  // namespace proxy::command

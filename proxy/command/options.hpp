@@ -1,0 +1,18 @@
+// The command-line options that several commands have, and those of `pgairlock client`.
+#pragma once
+
+#include "proxy/command/commands.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace proxy::command {
+
+/// Whose clients, and which of them.
+void add_clients(CLI::App& command, ClientsOptions& clients);
+
+/// `client`, and the commands below it. `client` must live as long as `app`.
+void add_client(CLI::App& app, ClientOptions& client);
+
+}  // namespace proxy::command
