@@ -11,6 +11,7 @@
 #include "bench/connect/measure.hpp"
 #include "bench/target/interrupt.hpp"
 #include "config/load.hpp"
+#include "protocol/utf8.hpp"
 #include "tls/certificates.hpp"
 
 namespace bench {
@@ -54,7 +55,7 @@ Workload make_workload(const ConnectOptions& options) {
     const auto duration = config::parse_duration(options.duration);
     if (!duration || duration->count() == 0) {
         throw std::invalid_argument("--duration " + options.duration +
-                                    ": expected a whole number and ms, s, m or h, such as 5s");
+                                    ": expected a whole number and ms, s, m, h or d, such as 5s");
     }
     Workload workload{.load = {.duration = *duration, .connections = options.connections, .rate = options.rate},
                       .clients = options.clients,
@@ -171,10 +172,10 @@ int connect(const ConnectOptions& options) {
     try {
         return run(options);
     } catch (const std::invalid_argument& error) {
-        std::fprintf(stderr, "pgairlock-bench connect: %s\n", error.what());
+        std::fprintf(stderr, "pgairlock-bench connect: %s\n", protocol::printable(error.what()).c_str());
         return exit_usage;
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "pgairlock-bench connect: %s\n", error.what());
+        std::fprintf(stderr, "pgairlock-bench connect: %s\n", protocol::printable(error.what()).c_str());
         return exit_failure;
     }
 }

@@ -4,26 +4,7 @@
 #include <cstdio>
 
 namespace bench {
-namespace {
-
-/// The length of the UTF-8 character at the front, if it is a whole one and no control character; 0
-/// otherwise.
-std::size_t character_length(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    if (byte(0) < 0x80) return byte(0) >= 0x20 && byte(0) != 0x7f ? 1 : 0;
-    const std::size_t length = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
-    if (byte(0) < 0xc2 || byte(0) > 0xf4 || text.size() < length) return 0;
-    for (std::size_t i = 1; i < length; ++i) {
-        if ((byte(i) & 0xc0) != 0x80) return 0;
-    }
-    const bool overlong = (byte(0) == 0xe0 && byte(1) < 0xa0) || (byte(0) == 0xf0 && byte(1) < 0x90);
-    const bool surrogate = byte(0) == 0xed && byte(1) >= 0xa0;
-    const bool too_high = byte(0) == 0xf4 && byte(1) >= 0x90;
-    const bool control = byte(0) == 0xc2 && byte(1) < 0xa0;
-    return overlong || surrogate || too_high || control ? 0 : length;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 void TargetResult::add(const Measurement& repetition) {
     Repetition kept{
@@ -89,22 +70,6 @@ std::string decimal(double value, int digits) {
     std::array<char, 64> text{};
     std::snprintf(text.data(), text.size(), "%.*f", digits, value);
     return text.data();
-}
-
-std::string printable(std::string_view text) {
-    std::string out;
-    while (!text.empty()) {
-        const std::size_t length = character_length(text);
-        if (length == 0) {
-            std::array<char, 8> code{};
-            std::snprintf(code.data(), code.size(), "\\x%02x",
-                          static_cast<unsigned>(static_cast<unsigned char>(text.front())));
-            out += code.data();
-        }
-        out += text.substr(0, length);
-        text.remove_prefix(std::max<std::size_t>(length, 1));
-    }
-    return out;
 }
 
 }  // namespace bench

@@ -8,6 +8,7 @@
 #include "bench/target/conninfo.hpp"
 #include "bench/target/spread.hpp"
 #include "bench/target/tls_facts.hpp"
+#include "protocol/utf8.hpp"
 
 namespace bench {
 
@@ -64,9 +65,8 @@ bool is_compared(const Report& report, const TargetResult& result) noexcept;
 double microseconds(Duration duration) noexcept;
 /// With so many digits after the point.
 std::string decimal(double value, int digits);
-/// Fit for a terminal and for JSON: control characters and what is not UTF-8 as \xNN. Servers may
-/// say anything.
-std::string printable(std::string_view text);
+/// For whatever servers say, in every format.
+using protocol::printable;
 
 struct Percentile {
     const char* name;

@@ -28,6 +28,7 @@ proxy::Event connected() {
                          .alpn = "",
                          .client_dn = "",
                          .certificate_shown = "/etc/pgairlock/server.crt",
+                         .certificate_id = "",
                          .resumed = false,
                          .weak = false};
     record.sni = "orders.example.com";

@@ -11,6 +11,7 @@
 #include "bench/relay/sessions.hpp"
 #include "bench/target/interrupt.hpp"
 #include "config/load.hpp"
+#include "protocol/utf8.hpp"
 #include "tls/certificates.hpp"
 
 namespace bench {
@@ -87,7 +88,7 @@ ScenarioOptions scenario_options(const RelayOptions& options, const std::vector<
     const auto duration = config::parse_duration(options.duration);
     if (!duration || duration->count() == 0) {
         throw std::invalid_argument("--duration " + options.duration +
-                                    ": expected a whole number and ms, s, m or h, such as 3s");
+                                    ": expected a whole number and ms, s, m, h or d, such as 3s");
     }
     const bool idle = std::find(options.workloads.begin(), options.workloads.end(), "idle") != options.workloads.end();
     const bool measurable = std::any_of(subjects.begin(), subjects.end(),
@@ -231,10 +232,10 @@ int relay(const RelayOptions& options) {
     try {
         return run(options);
     } catch (const std::invalid_argument& error) {
-        std::fprintf(stderr, "pgairlock-bench relay: %s\n", error.what());
+        std::fprintf(stderr, "pgairlock-bench relay: %s\n", protocol::printable(error.what()).c_str());
         return exit_usage;
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "pgairlock-bench relay: %s\n", error.what());
+        std::fprintf(stderr, "pgairlock-bench relay: %s\n", protocol::printable(error.what()).c_str());
         return exit_failure;
     }
 }
