@@ -17,6 +17,7 @@ from harness.bounded import bounded
 from harness.cluster import PASSWORDS, Cluster, make_template
 from harness.config import configuration
 from harness.fake_upstream import FakeUpstream, server_context
+from harness.fleet import FleetDatabase
 from harness.pki import Pki
 from harness.proxy import Proxy
 from harness.waiting import PATIENCE
@@ -74,6 +75,14 @@ def clear_cluster(root, template):
     made = Cluster(root / "clear", template, None).start()
     yield made
     made.stop()
+
+
+@pytest.fixture
+def fleet_database(directory, template):
+    """What `audit.inventory` of several proxies may name."""
+    made = FleetDatabase(directory / "fleet", template)
+    yield made
+    made.cluster.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -127,7 +127,15 @@ def test_unusual_names_are_valid_json(start, client, fake, pki):
     raw.finish_login()
     events = proxy.events("connected", 2)
     assert events[0]["application_name"] == name
-    assert isinstance(events[1]["application_name"], str)
+    assert events[1]["application_name"] == r"\xff\xfe\xc3("
+
+
+def test_no_line_holds_what_a_terminal_obeys(start, client, fake, pki):
+    proxy = start([fake(accepting(server_context(pki.server))).host])
+    name = "\x1b]0;pwned\x07 \x9b31m \u202eexe \x7f"
+    client(proxy).login(application_name=name)
+    assert proxy.event("connected")["application_name"] == name
+    assert not [c for c in proxy.audit_text().replace("\n", "") if c in name.replace(" ", "") and not c.isalnum() and c not in "];"]
 
 
 # --- what is known about the client's sslmode

@@ -3,16 +3,13 @@
 import random
 import resource
 import sqlite3
-import subprocess
 import threading
 import time
 from datetime import datetime
 
-import psycopg2
 import pytest
 
-from harness import messages, programs, secrets
-from harness.cluster import Cluster
+from harness import messages, secrets
 from harness.config import configuration
 from harness.fake_upstream import accepting, server_context
 from harness.messages import ErrorResponse
@@ -79,6 +76,45 @@ def test_clear_text_right_after_a_login_over_tls_is_no_fallback(start):
     assert seen == [{"evidence": "clear_startup", "count": 100}, {"evidence": "tls_startup", "count": 100}]
 
 
+@pytest.mark.parametrize("process_owner", [True, False])
+def test_a_client_that_goes_on_in_clear_because_of_our_certificate_is_told_of(start, pg, pki, process_owner):
+    proxy = start(audit={"process_owner": process_owner})
+    other = pki.authority("Test Another CA")
+    for _ in range(2):
+        pg("psql", proxy, "-XAtc", "SELECT 1", sslmode="prefer", host="localhost", sslrootcert=other.cert)
+    connected = proxy.events("connected", 2)
+    assert {event["ssl"] for event in connected} == {False}
+    # Its process is not found every time while the refused connection is there.
+    expected = {"clear_startup_after_tls", "clear_startup_after_refusal"} if process_owner else {"clear_startup_after_tls"}
+    assert {piece for event in connected for piece in event["evidence"]} <= expected
+    said = proxy.wait_for_log("warning .* in clear text just after it refused our certificate .*")
+    assert str(pki.proxy.cert) in said
+
+
+def test_a_client_in_clear_does_not_answer_for_another_process_that_refused_our_certificate(start, pg, pki, client):
+    proxy = start()
+    other = pki.authority("Test Another CA")
+    # Long enough for its process to be found, or the test would say nothing.
+    raw = client(proxy)
+    raw.negotiate("plain")
+    pg("psql", proxy, "-XAtc", "SELECT 1", sslmode="verify-full", host="localhost", sslrootcert=other.cert, check=False)
+    proxy.event("tls_failed")
+    login = raw.login()
+    assert login.backend_pid
+    connected = proxy.event("connected")
+    refused = proxy.event("tls_failed")
+    if connected["client_process"]["pid"] and refused["client_process"]["pid"]:
+        assert connected["evidence"] == ["clear_startup"]
+
+
+def test_while_another_client_logs_in_over_tls_clear_text_is_no_fallback(start, client):
+    proxy = start(audit={"process_owner": False})
+    undecided = client(proxy).negotiate("sslrequest")
+    client(proxy).login()
+    assert proxy.event("connected")["evidence"] == ["clear_startup"]
+    undecided.login()
+
+
 def test_evidence_names_a_session_of_the_audit_file(start, client):
     proxy = start()
     client(proxy).login()
@@ -136,7 +172,7 @@ def test_names_that_are_no_utf8_and_long_ones_are_stored_readably(start, client,
     raw.finish_login()
     wait_for_total(proxy, 1)
     (row,) = rows(proxy.state_dir, "SELECT application_name FROM clients")
-    assert row["application_name"].startswith("\ufffd\ufffd\ufffd(x") and len(row["application_name"]) == 63
+    assert row["application_name"] == r"\xff\xfe\xc3(" + "x" * 59
 
 
 # --- how it is kept
@@ -282,56 +318,6 @@ def test_a_directory_that_becomes_read_only_loses_nothing(start, client):
 
 
 # --- many proxies, one database
-
-
-FLEET_PASSWORD = "Secret-fleet/#@-91d3"
-ENCODED = "Secret-fleet%2F%23%40-91d3"
-
-
-class FleetDatabase:
-    """A cluster of its own, so that it can be stopped, with a role that owns nothing but its schema."""
-
-    def __init__(self, directory, template):
-        self.cluster = Cluster(directory, template, None).start()
-        self.cluster.sql(f"CREATE ROLE pgairlock LOGIN PASSWORD '{FLEET_PASSWORD}' IN ROLE scram_users")
-        self.cluster.sql("CREATE DATABASE inventory")
-        self.cluster.sql("CREATE SCHEMA pgairlock AUTHORIZATION pgairlock", database="inventory")
-        secrets.tell(FLEET_PASSWORD)
-        secrets.tell(ENCODED)
-
-    @property
-    def url(self):
-        return f"postgresql://pgairlock:{ENCODED}@127.0.0.1:{self.cluster.port}/inventory"
-
-    def sql(self, statement):
-        return self.cluster.sql(statement, database="inventory")
-
-    def total(self, column="connections", table="clients"):
-        """-1: nothing has come yet, not even the tables."""
-        if not self.sql("SELECT to_regclass('pgairlock.clients')")[0][0]:
-            return -1
-        return int(self.sql(f"SELECT coalesce(sum({column}), 0) FROM pgairlock.{table}")[0][0])
-
-    def start_again(self):
-        with open(self.cluster.log_file, "ab") as log:
-            self.cluster.process = subprocess.Popen(
-                [*programs.unprivileged(), str(programs.postgres_bin() / "postgres"), "-D", str(self.cluster.data), "-p", str(self.cluster.port)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
-        until(self._answers)
-
-    def _answers(self):
-        try:
-            self.cluster.admin("inventory").close()
-            return True
-        except psycopg2.OperationalError:
-            return False
-
-
-@pytest.fixture
-def fleet_database(directory, template):
-    made = FleetDatabase(directory / "fleet", template)
-    yield made
-    made.cluster.stop()
 
 
 def same_rows(database, proxy, table, columns):

@@ -12,6 +12,7 @@ import pytest
 
 from harness import messages
 from harness.config import configuration
+from harness.fake_upstream import accepting, server_context
 from harness.messages import ErrorResponse
 from harness.waiting import until
 
@@ -234,6 +235,24 @@ def test_logs_can_be_json(start, client):
     assert lines
     for line in lines:
         assert isinstance(json.loads(line), dict)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_log_line_holds_what_a_terminal_obeys(start, client, fake, pki, form):
+    """Names come from strangers: nothing of them may move the cursor, turn text round or break UTF-8 and JSON."""
+    proxy = start([fake(accepting(server_context(pki.server))).host], log={"format": form, "level": "debug"})
+    raw = client(proxy)
+    name = "\x1b]0;pwned\x07\n\x9b31m\u202eexe".encode() + b"\xff"
+    raw.send(messages.startup("M" * len(name)).replace(b"M" * len(name), name))
+    raw.finish_login()
+    proxy.event("connected")
+    proxy.stop()
+    text = (proxy.directory / "stderr").read_bytes().decode()  # it is UTF-8
+    (line,) = [line for line in text.splitlines() if "pwned" in line]
+    assert "\ufffd]0;pwned\ufffd\ufffd\ufffd31m\ufffdexe" in line
+    assert not set(text) & set("\x1b\x07\x9b\u202e")
+    if form == "json":
+        assert json.loads(line)["level"] == "debug"
 
 
 def test_the_log_level_is_obeyed(start, client):

@@ -62,6 +62,18 @@ def lose_one(proxy, context, source=None) -> None:
     until(lambda: not log_in(proxy, context, source=source), what="a probe")
 
 
+def real_certificate(pki) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(pki.proxy.cert.read_text())
+
+
+def shown_a_probe(proxy, client, pki) -> Client:
+    """A TLS connection that was shown a probe's certificate, and has sent nothing yet. Those that were not are cancel requests for nobody."""
+    while (raw := client(proxy).negotiate("sslrequest", tls_context())).certificate() == real_certificate(pki):
+        raw.send(messages.cancel_request(1, b"none"))
+        raw.expect_closed()
+    return raw
+
+
 def knock(proxy, context, source=None) -> str | None:
     """TLS with a CancelRequest for nobody, which costs no server; the certificate that was seen, None for one that was refused."""
     with Client(proxy.address, source=source) as raw:
@@ -154,14 +166,82 @@ def test_without_its_inventory_the_same_client_is_probed_again(probing, verifyin
         assert all(log_in(proxy, verifying) for _ in range(9))
 
 
-def test_a_client_that_is_cut_off_by_a_stop_has_refused_nothing(probing, client):
-    """It was us who closed: a slow client is not one that verifies."""
+def test_a_client_that_is_cut_off_by_a_stop_has_refused_nothing_but_has_lost_its_connection(probing, client, pki):
+    """It was us who closed: a slow client is not one that verifies. Its connection is gone all the same."""
     proxy = probing(tables={"runtime": {"drain_timeout": "0s"}})
     assert log_in(proxy, tls_context())
-    client(proxy).negotiate("sslrequest")  # and then nothing
+    shown_a_probe(proxy, client, pki)  # and then nothing
     proxy.stop()
     assert [event["evidence"] for event in proxy.all_events() if event["event"] in ("tls_failed", "rejected") and event["evidence"]] == []
-    assert total(proxy.state_dir, "refused", "probes") == 0
+    assert total(proxy.state_dir, "refused", "probes") == 1
+
+
+HANDSHAKE_FAILURE, ACCESS_DENIED, INTERNAL_ERROR, DECODE_ERROR, CLOSE_NOTIFY = 40, 49, 80, 50, 0
+
+
+def refuse(proxy, pki, alert) -> bool:
+    """Answers any certificate but the real one with that alert, in TLS 1.2 where alerts need no keys. False: it was the real one."""
+    real = real_certificate(pki)
+    received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = tls_context(maximum=ssl.TLSVersion.TLSv1_2).wrap_bio(received, sent, server_hostname="localhost")
+    with Client(proxy.address) as raw:
+        assert raw.request_tls() == b"S"
+        flight = b""
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                raw.send_raw(sent.read())
+                received.write(some := raw.sock.recv(65536))
+                flight += some
+                if real not in flight and b"\x0e\0\0\0" in flight:  # ServerHelloDone
+                    raw.send_raw(bytes([21, 3, 3, 0, 2, 2 if alert else 1, alert]))
+                    raw.sock.recv(65536)
+                    return True
+        raw.send_raw(sent.read())
+        tls.write(messages.cancel_request(1, b"none"))
+        raw.send_raw(sent.read())
+        raw.sock.recv(65536)
+        return False
+
+
+@pytest.mark.parametrize("alert", [HANDSHAKE_FAILURE, ACCESS_DENIED, INTERNAL_ERROR, DECODE_ERROR, CLOSE_NOTIFY])
+def test_however_a_client_refuses_a_probe_it_loses_no_more_than_its_budget(probing, pki, alert):
+    """Erlang/OTP says handshake_failure of a wrong name."""
+    proxy = probing(max_per_client=2)
+    assert log_in(proxy, tls_context())
+    until(lambda: refuse(proxy, pki, alert), what="a probe")
+    lost = 1 + sum(refuse(proxy, pki, alert) for _ in range(20))
+    assert lost == 2
+    failed = proxy.events("tls_failed", 2)
+    evidence = {DECODE_ERROR: [], CLOSE_NOTIFY: ["untrusted_refused_silently"]}.get(alert, ["untrusted_refused"])
+    assert failed[0]["evidence"] == evidence
+    until(lambda: total(proxy.state_dir, "refused", "probes") == 2)
+    proxy.stop()
+    again = probing(max_per_client=2, tables={"runtime": {"state_dir": str(proxy.state_dir)}})
+    assert log_in(again, tls_context())
+    assert not any(refuse(again, pki, alert) for _ in range(5))
+
+
+def test_all_clients_together_lose_no_more_than_the_hours_budget(probing, verifying):
+    proxy = probing(max_per_hour=2)
+    for number in (11, 12):
+        lose_one(proxy, verifying, source=f"127.0.0.{number}")
+    assert all(log_in(proxy, verifying, source=f"127.0.0.{number}") for number in range(11, 16) for _ in range(4))
+    proxy.stop()
+    assert "hourly_budget_used_up" in {event["not_probed"] for event in proxy.all_events() if event["event"] == "connected"}
+
+
+def test_for_each_client_it_is_said_why_it_was_not_probed(start, probing, client):
+    proxy = start()
+    assert log_in(proxy, tls_context())
+    assert proxy.event("connected")["not_probed"] == "off"
+    proxy = probing()
+    assert log_in(proxy, tls_context())
+    assert proxy.event("connected")["not_probed"] in ("first_connection", "process_unknown")
+    client(proxy).login()
+    assert proxy.events("connected", 2)[-1]["not_probed"] is None  # it came in clear
 
 
 @pytest.mark.parametrize("how", ["close", "abort"])
@@ -185,7 +265,7 @@ def test_with_probes_off_everybody_sees_the_real_certificate(start, pki, verifyi
     proxy = start()
     assert log_in(proxy, verifying)
     seen = in_parallel(knock, [(proxy, verifying)] * 300 + [(proxy, tls_context())] * 300)
-    assert set(seen) == {ssl.PEM_cert_to_DER_cert(pki.proxy.cert.read_text())}
+    assert set(seen) == {real_certificate(pki)}
     assert {event.get("probe") for event in proxy.all_events()} == {None}
 
 
@@ -212,19 +292,34 @@ def test_an_undistributed_certificate_needs_no_probes(probing):
     assert {event["probe"] for event in proxy.events("connected", 3)} == {None}
 
 
-def test_a_cancel_request_over_a_probed_connection_works(probing, client, cluster):
+def test_a_client_with_a_session_open_is_not_probed_so_its_cancel_request_arrives(probing, client, cluster, verifying):
     proxy = probing()
-    session = client(proxy).negotiate("sslrequest")
+    lose_one(proxy, verifying)
+    session = client(proxy).negotiate("sslrequest", tls_context())
     login = session.login()
     session.send(messages.query("SELECT pg_sleep(600)"))
-    raw = client(proxy).negotiate("sslrequest")
-    assert raw.certificate() != session.certificate(), "not probed"
     cluster.wait_until_asleep(login.backend_pid)
+    assert None not in [knock(proxy, verifying) for _ in range(20)]
+    raw = client(proxy).negotiate("sslrequest", verifying)
     raw.send(messages.cancel_request(login.backend_pid, login.key))
     with pytest.raises(ErrorResponse) as cancelled:
         session.rows()
     assert cancelled.value.sqlstate == "57014"
-    assert proxy.event("cancel")["matched"]
+
+
+def test_a_cancel_request_over_a_probed_connection_works(probing, client, cluster, pki):
+    """One of a session in clear: nothing says that its cancel request comes through TLS."""
+    proxy = probing()
+    assert log_in(proxy, tls_context())
+    session = client(proxy).negotiate("plain")
+    login = session.login()
+    session.send(messages.query("SELECT pg_sleep(600)"))
+    cluster.wait_until_asleep(login.backend_pid)
+    shown_a_probe(proxy, client, pki).send(messages.cancel_request(login.backend_pid, login.key))
+    with pytest.raises(ErrorResponse) as cancelled:
+        session.rows()
+    assert cancelled.value.sqlstate == "57014"
+    assert [event for event in proxy.events("cancel", 1) if event["matched"]]
 
 
 # --- whoever turns it on is told

@@ -11,6 +11,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import termios
 import unicodedata
 from html.parser import HTMLParser
 
@@ -23,7 +24,8 @@ from harness.waiting import until
 
 SCALE = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 ANSWERS = {"yes", "no", "unknown"}
-ACTIONS = ["enable TLS", "repair fallback", "fix root certificate", "update trust store", "verify the server", "upgrade TLS", "probe", "none"]
+ACTIONS = ["enable TLS", "trust our CA", "repair fallback", "split", "fix root certificate", "update trust store", "verify the server", "upgrade TLS", "probe",
+           "none"]
 ATTACK = "<script>alert('x')</script>&\"'"
 
 
@@ -54,9 +56,12 @@ def by_user(document) -> dict:
 
 def fill(inventory: Inventory) -> Inventory:
     """One client for every action, and then some."""
+    inventory.client("untrusting", "clear_startup_after_refusal", mode="plain", client_addr="10.0.0.10")
+    inventory.client("both", "tls_startup", "clear_startup", client_addr="10.0.0.11", connections=57, plain=53,
+                     days={inventory.start // DAY: {"plain": 53, "TLSv1.3": 4}})
     inventory.client("plain", "clear_startup", mode="plain", client_addr="127.0.0.1", client_exe="/usr/bin/psql", client_uid=1000, connections=1234)
     inventory.client("prefer", "tls_startup", "clear_startup_after_tls_login", mode="plain", client_addr="10.0.0.2")
-    inventory.client("broken", "tls_refused", client_addr="10.0.0.3", connections=0)
+    inventory.client("broken", "tls_refused", client_addr="10.0.0.3", connections=0, failures=3, last_failure=inventory.start + HOUR)
     inventory.client("stale", "tls_startup", "untrusted_refused", "candidate_refused", client_addr="10.0.0.4")
     inventory.client("blind", "tls_startup", "untrusted_accepted", client_addr="10.0.0.5")
     inventory.client("old", "tls_startup", "untrusted_refused", "candidate_accepted", client_addr="10.0.0.6", mode="TLSv1.1", weak_tls=10)
@@ -76,7 +81,7 @@ def fill(inventory: Inventory) -> Inventory:
 
 def test_json_has_the_fields_of_the_contract(inventory):
     document = report(fill(inventory()))
-    assert list(document) == ["summary", "clients", "upstream_certificates"]
+    assert list(document) == ["summary", "proxies", "clients", "unattributed_failures", "upstream_certificates"]
     for client in document["clients"]:
         assert {name: type(client[name]) for name in ("connections", "weak", "changed", "falls_back", "evidence", "evidence_detail", "probes")} == {
             "connections": int, "weak": bool, "changed": bool, "falls_back": bool, "evidence": list, "evidence_detail": list, "probes": list}
@@ -96,21 +101,24 @@ def test_json_has_the_fields_of_the_contract(inventory):
 
 def test_each_action_is_given_and_the_worst_comes_first(inventory):
     clients = report(fill(inventory()))["clients"]
-    assert [client["action"] for client in clients] == [*ACTIONS[:3], "fix root certificate", *ACTIONS[3:]]
+    assert [client["failing"] for client in clients[:3]] == [True, True, False]  # before all others
+    assert [client["action"] for client in clients] == ["fix root certificate"] * 2 + [action for action in ACTIONS if action != "fix root certificate"]
     assert {client["usename"]: client["action"] for client in clients} == {
-        "plain": "enable TLS", "prefer": "repair fallback", "broken": "fix root certificate", None: "fix root certificate",
+        "plain": "enable TLS", "untrusting": "trust our CA", "prefer": "repair fallback", "both": "split", "broken": "fix root certificate", None: "fix root certificate",
         "stale": "update trust store", "blind": "verify the server", "old": "upgrade TLS", "mystery": "probe", "good": "none"}
 
 
 def test_the_summary_counts(inventory):
     summary = report(fill(inventory()))["summary"]
     counts = {name: summary[name] for name in summary if isinstance(summary[name], int)}
-    assert counts == {"clients": 9, "plain": 2, "tls_not_verifying": 1, "verifying": 4, "unknown": 2, "weak": 4, "bridged": 1, "falls_back": 1,
-                      "never_logged_in": 2, "breaks_on_ca_rotation": 1, "breaks_on_ca_rotation_unknown": 3, "breaks_on_force_ssl": 0,
-                      "breaks_on_force_ssl_unknown": 2, "connections": 1294}
+    assert counts == {"proxies": 1, "silent_proxies": 0, "clients": 11, "plain": 4, "plain_network": 3, "plain_local": 1, "tls_not_verifying": 1, "verifying": 4,
+                      "unknown": 2, "weak": 6, "mixed": 2, "failing": 2, "accepted": 0, "bridged": 1, "falls_back": 2, "never_logged_in": 2,
+                      "breaks_on_ca_rotation": 1, "breaks_on_ca_rotation_unknown": 4, "breaks_on_force_ssl": 0, "breaks_on_force_ssl_unknown": 5,
+                      "connections": 1361, "failures": 8, "unattributed_failures": 0}
+    assert (summary["incomplete"], summary["filters"]) == ([], {})
     assert [(probe["kind"], probe["shown"], probe["accepted"], probe["refused"]) for probe in summary["probes"]] == [("untrusted", 9, 5, 4)]
-    assert summary["days"] == [{"day": "2026-11-02", "modes": {"TLSv1.1": 10, "TLSv1.3": 40, "plain": 1244}}]
-    assert sum(summary["actions"].values()) == 9
+    assert summary["days"] == [{"day": "2026-11-02", "modes": {"TLSv1.1": 10, "TLSv1.3": 44, "plain": 1307}}]
+    assert sum(summary["actions"].values()) == 11
 
 
 def test_who_only_failed_has_no_names(inventory):
@@ -202,7 +210,7 @@ def test_a_folder_that_cannot_be_written_to(inventory, closed):
             shutil.copy(path, copy)
     done = programs.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", programs.PGAIRLOCK, "report", "--state-dir", copy,
                          "--format", "json"])
-    assert len(json.loads(done.stdout)["clients"]) == 9
+    assert len(json.loads(done.stdout)["clients"]) == 11
     assert not list(copy.glob("*-shm"))
 
 
@@ -252,7 +260,7 @@ def fleet_schema() -> str:
 
 def upload(cursor, inventory: Inventory) -> None:
     (instance,) = inventory.db.execute("SELECT value FROM meta WHERE key = 'instance'").fetchone()
-    for table in ("clients", "evidence", "fingerprints", "handshakes", "days", "upstream_certificates", "probes"):
+    for table in ("clients", "evidence", "fingerprints", "handshakes", "days", "upstream_certificates", "probes", "proxies", "marks"):
         for row in inventory.db.execute(f"SELECT * FROM {table}"):
             cursor.execute(f"INSERT INTO pgairlock.{table} VALUES ({', '.join(['%s'] * (len(row) + 1))})", (instance, *row))
 
@@ -277,7 +285,9 @@ def test_a_fleet_is_summed_over_its_proxies(inventory, fleet):
     upload(cursor, one)
     upload(cursor, other)
     from_fleet = json.loads(pgairlock("report", "--inventory", url, "--format", "json", check=True).stdout)
-    assert by_user(from_fleet)["plain"]["connections"] == 2468
+    assert by_user(from_fleet)["prefer"]["connections"] == 20
+    assert sorted((client["host"], client["connections"]) for client in from_fleet["clients"] if client["usename"] == "plain") == [
+        ("state0", 1234), ("state1", 1234)]  # each of its own host
     assert from_fleet == report(one, other)
     both = json.loads(pgairlock("report", "--inventory", url, "--state-dir", one.directory, "--format", "json", check=True).stdout)
     assert both == from_fleet
@@ -315,9 +325,9 @@ def test_what_a_fleet_saw(start, connect, fleet):
     cursor.execute("GRANT CREATE ON DATABASE fleet TO trust_user")
     for proxy in (start(audit={"inventory": url}), start(audit={"inventory": url})):
         connect(proxy, application_name="everywhere")
-    client = until(lambda: len(found := report_of("--inventory", url)) == 1 and found["everywhere"]["connections"] == 2 and found["everywhere"],
-                   timeout=15, what="both proxies in one inventory")
-    assert client["plain"] == 2
+    clients = until(lambda: len(found := json.loads(pgairlock("report", "--inventory", url, "--format", "json").stdout or '{"clients": []}')["clients"]) == 2
+                    and found, timeout=15, what="both proxies in one inventory")
+    assert [(client["application_name"], client["connections"], client["plain"]) for client in clients] == [("everywhere", 1, 1)] * 2  # of two hosts, for all we know
 
 
 def report_of(*arguments) -> dict:
@@ -329,13 +339,22 @@ def report_of(*arguments) -> dict:
 
 
 @pytest.mark.parametrize("options, users", [
-    ({"user": "good"}, {"good"}), ({"database": "nowhere"}, set()), ({"client": "10.0.0.4"}, {"stale"}),
-    ({"client": "10.0.0.8/31"}, {"good", None}), ({"client": "127.0.0.0/8"}, {"plain"}), ({"upstream": "elsewhere"}, set()),
+    ({"user": "good"}, {"good"}), ({"client": "10.0.0.4"}, {"stale"}), ({"client": "10.0.0.8/31"}, {"good", None}),
+    ({"client": "127.0.0.0/8"}, {"plain"}), ({"application": "x" * 63}, {"good"}),
 ])
 def test_filters(inventory, options, users):
     document = report(fill(inventory()), **options)
     assert set(by_user(document)) == users
     assert document["summary"]["clients"] == len(users)
+
+
+@pytest.mark.parametrize("option, value, words", [
+    ("--database", "order", 'did you mean "orders"?'), ("--upstream", "elsewhere", "--upstream elsewhere"), ("--user", "god", 'did you mean "good"?'),
+])
+def test_a_filter_that_matches_nobody_is_an_error(inventory, option, value, words):
+    done = pgairlock("report", "--state-dir", fill(inventory()).directory, option, value, "--fail-on", "weak")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
 
 
 def test_since_leaves_out_what_was_not_seen_since(inventory):
@@ -355,7 +374,7 @@ def test_since_leaves_out_what_was_not_seen_since(inventory):
 
 @pytest.mark.parametrize("since", ["2026-11-02", "2026-11-02T09:00:00+01:00", "2026-11-02T08:30Z", "87600h"])
 def test_since_takes_times_days_and_durations(inventory, since):
-    assert len(report(fill(inventory()), since=since)["clients"]) == 9
+    assert len(report(fill(inventory()), since=since)["clients"]) == 11
 
 
 @pytest.mark.parametrize("arguments, word", [
@@ -369,12 +388,26 @@ def test_wrong_usage(inventory, arguments, word):
 
 @pytest.mark.parametrize("client, fail_on, code", [
     ("good", "weak", 0), ("good", "unknown", 0), ("plain", "weak", 1), ("plain", "unknown", 0), ("mystery", "weak", 0), ("mystery", "unknown", 1),
-    ("mystery", "weak,unknown", 1), ("nobody", "weak", 0),
+    ("mystery", "weak,unknown", 1), ("nobody", "weak", 2), ("good", "rotation", 0), ("mystery", "rotation", 1), ("stale", "rotation", 1), ("both", "force_ssl", 1),
+    ("prefer", "fallback", 1), ("broken", "failing", 1), ("good", "failing", 0), ("good", "silent", 0), ("good", "incomplete", 0),
 ])
 def test_fail_on(inventory, client, fail_on, code):
     done = pgairlock("report", "--state-dir", fill(inventory()).directory, "--user", client, "--fail-on", fail_on)
     assert done.returncode == code
-    assert done.stdout
+    assert bool(done.stdout) == (code != 2)
+
+
+@pytest.mark.parametrize("proxy, fails", [({"last_seen": 1}, {"silent"}), ({"events_dropped": 1}, "all"), ({"rows_left_out": 1}, "all")])
+def test_a_proxy_that_is_silent_or_left_something_out_fails(inventory, proxy, fails):
+    one = inventory(**proxy)
+    one.client("good", "tls_startup", "untrusted_refused", "candidate_accepted")
+    for what in ("weak", "unknown", "rotation", "force_ssl", "fallback", "failing", "silent", "incomplete"):
+        code = pgairlock("report", "--state-dir", one.directory, "--fail-on", what).returncode
+        assert code == int(fails == "all" or what in fails), what
+
+
+def test_an_empty_inventory_fails_whatever_is_asked(inventory):
+    assert pgairlock("report", "--state-dir", inventory().directory, "--fail-on", "fallback").returncode == 1
 
 
 def test_fail_on_can_be_repeated(inventory):
@@ -389,7 +422,7 @@ def test_without_fail_on_the_exit_code_is_0(inventory):
 def test_help_teaches_by_example():
     text = pgairlock("report", "--help", check=True).stdout
     assert "pgairlock report --since" in text
-    for option in "--state-dir --inventory --since --format --fail-on --user --database --client --upstream".split():
+    for option in "--state-dir --inventory --since --until --format --fail-on --user --database --client --upstream --against --width --group-by".split():
         assert option in text
 
 
@@ -403,9 +436,12 @@ def test_csv_says_what_json_says(inventory):
     clients = report(one)["clients"]
     assert len(rows) == len(clients)
     for row, client in zip(rows, clients):
+        accepted = client["accepted"] or {}
+        other = {"evidence_possible": row["evidence_possible"], "names": str(client["names"]["count"]), "accepted": as_text(bool(accepted)),
+                 "accepted_until": as_text(accepted.get("until")), "owner": as_text(accepted.get("owner")), "reason": as_text(accepted.get("reason")),
+                 "worse_than_accepted": " ".join(accepted.get("worse", []))}
         for name, value in row.items():
-            if name != "evidence_possible":
-                assert value == as_text(client[name]), name
+            assert value == (other[name] if name in other else as_text(client[name])), name
 
 
 def as_text(value) -> str:
@@ -421,15 +457,15 @@ def test_csv_cells_are_no_formulas(inventory, name):
     done = subprocess.run([programs.PGAIRLOCK, "report", "--state-dir", one.directory, "--format", "csv"], capture_output=True, check=True)
     assert done.stdout.count(b"\r\n") == 2
     (row,) = csv.DictReader(io.StringIO(done.stdout.decode(), newline=""))
-    assert row["usename"] == "'" + name
+    assert row["usename"] == "'" + re.sub(r"[\t\r]", "\ufffd", name)
 
 
-def test_csv_keeps_quotes_commas_and_lines(inventory):
+def test_csv_keeps_quotes_and_commas_and_what_is_no_text_is_replaced(inventory):
     one = inventory()
-    one.client('a "b", c\nd', "tls_startup")
+    one.client('a "b", c\n\x1b[31md', "tls_startup")
     done = subprocess.run([programs.PGAIRLOCK, "report", "--state-dir", one.directory, "--format", "csv"], capture_output=True, check=True)
     (row,) = csv.DictReader(io.StringIO(done.stdout.decode(), newline=""))
-    assert row["usename"] == 'a "b", c\nd'
+    assert row["usename"] == 'a "b", c\ufffd\ufffd[31md'
 
 
 # --- Table
@@ -457,18 +493,20 @@ def test_the_table_fits_120_columns(inventory):
 def test_the_table_is_aligned(inventory):
     one = fill(inventory())
     one.client("名前", "tls_startup", client_addr="10.0.0.77")
-    lines = table(one).splitlines()
+    lines = table(one, "--width", "0").splitlines()
     head = next(i for i, line in enumerate(lines) if line.startswith("CLIENT "))
     rows = lines[head + 1:lines.index("", head)]
-    assert len(rows) == 10
-    assert rows[0].split()[:3] == ["127.0.0.1", "psql", "plain@orders"]
-    for title in ("USER@DATABASE", "APPLICATION", "SSLMODE", "VERIFIES", "SSL?", "CA?", "ACTION"):
+    assert len(rows) == 12
+    assert rows[2].split()[:3] == ["127.0.0.1", "psql", "plain@orders"]
+    assert lines[head - 1].index("BREAKS ON:") == lines[head].index("force_ssl")
+    for title in ("USER@DATABASE", "APPLICATION", "SSLMODE", "VERIFIES", "force_ssl", "rotation", "ACTION"):
         start = lines[head].index(title)
         for row in rows:
             cells = "".join(c if columns(c) == 1 else c + "\0" for c in row)  # one character a column
             assert cells[start - 2:start] == "  ", (title, row)
     start = lines[head].index("ACTION")
-    assert [row[start - (columns(row) - len(row)):] for row in rows][0] == "enable TLS"
+    assert rows[2][start:] == "enable TLS"
+    assert next(row for row in rows if " both@" in row)[lines[head].index("SSLMODE"):].startswith("53 of 57 in clear  ")
 
 
 def test_the_table_explains_its_words_and_only_those(inventory):
@@ -477,6 +515,7 @@ def test_the_table_explains_its_words_and_only_those(inventory):
     text = table(one)
     assert re.search(r"^  none +nothing to do", text, re.M)
     assert "enable TLS" not in text
+    assert text.startswith("1 proxy\n1 client, ")
     assert text.index("1 client") < text.index("USER@DATABASE") < text.index("nothing to do")
 
 
@@ -487,8 +526,9 @@ def test_the_table_is_safe_to_show(inventory):
     assert not [c for c in text if c != "\n" and unicodedata.category(c) in ("Cc", "Cf")]
 
 
-def in_terminal(*arguments, **environment) -> str:
+def in_terminal(*arguments, width=0, **environment) -> str:
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(ours, (50, width))
     process = subprocess.Popen([programs.PGAIRLOCK, *map(str, arguments)], stdout=theirs, env={**os.environ, "TERM": "xterm", **environment})
     os.close(theirs)
     output = b""
@@ -511,6 +551,95 @@ def test_colours_on_a_terminal_only(inventory):
     assert re.sub(r"\x1b\[\d+m", "", coloured).replace("\r\n", "\n") == table(one)
     assert "\x1b[" not in in_terminal(*arguments, NO_COLOR="1")
     assert "\x1b[" not in in_terminal(*arguments, TERM="dumb")
+
+
+def test_the_table_is_as_wide_as_the_terminal(inventory):
+    one = inventory()
+    one.client("u" * 63, "tls_startup", application_name="a" * 63)
+    arguments = ("report", "--state-dir", one.directory)
+    for width in (130, 180):
+        assert max(columns(line) for line in in_terminal(*arguments, width=width, NO_COLOR="1").splitlines()) == width
+    assert "…" not in in_terminal(*arguments, width=250)
+    assert "…" not in table(one, "--width", "0")
+    assert "…" in table(one)
+
+
+def test_old_and_new_authority_are_told_apart(inventory):
+    one = inventory()
+    rest = ",OU=Amazon RDS,O=Amazon Web Services\\, Inc.,L=Seattle,ST=WA,C=US"
+    for number, name in enumerate(("Amazon RDS Root 2019 CA", "Amazon RDS Root CA RSA2048 G1")):
+        one.certificate(sha256=f"{number:064}", issuer=f"CN={name}" + rest, anchor=f"CN={name}" + rest, last=one.start + number * DAY)
+    text = table(one, "--width", "0")
+    assert "  Amazon RDS Root 2019 CA        Amazon RDS Root 2019 CA        " in text
+    assert "  Amazon RDS Root CA RSA2048 G1  Amazon RDS Root CA RSA2048 G1  " in text
+
+
+def test_two_hosts_have_a_column(inventory):
+    one, other = inventory(), inventory(last_seen=1)
+    for each in (one, other):
+        each.client("billing", "clear_startup", mode="plain", client_addr="127.0.0.1")
+    text = pgairlock("report", "--state-dir", one.directory, "--state-dir", other.directory, check=True).stdout
+    assert re.match(r"2 proxies, 1 silent: state1 for \d+ days\n", text)
+    assert re.findall(r"^127.0.0.1 .* (state\d) ", text, re.M) == ["state0", "state1"]
+    assert "      2  in clear text: 0 over a network, 2 on loopback or a UNIX socket\n" in text
+
+
+def test_who_was_accepted_stands_below(inventory):
+    one = inventory()
+    one.client("legacy", "clear_startup", mode="plain")
+    one.client("late", "clear_startup", mode="plain")
+    one.mark("legacy", accepted=1, owner="ops", reason="vendor")
+    one.mark("late", accepted=1, owner="ops", accepted_until=one.start)
+    text = table(one)
+    assert text.index("late@orders") < text.index("Accepted as they are\n") < text.index("legacy@orders")
+    assert re.search(r"legacy@orders .* ops +no end$", text, re.M)
+
+
+def test_what_several_may_have_done_and_why_nobody_probed(inventory):
+    one = inventory()
+    for name in ("this", "that"):
+        one.client(name, "tls_startup", ja4=["t13a"], not_probed="refuses_real")
+    one.handshake("tls_refused", ja4="t13a", count=23)
+    text = table(one)
+    assert re.search(r"^23 failed handshakes of 10.0.0.1 may be those of (this@orders, that|that@orders, this)@orders$", text, re.M)
+    assert re.search(r"^not probed: others at this address refuse our certificate: th", text, re.M)
+
+
+# --- Against an older report
+
+
+def test_what_became_of_the_clients_of_an_older_report(inventory, directory):
+    one = inventory()
+    for name in ("same", "left"):
+        one.client(name, "tls_startup")
+    one.client("repaired", "clear_startup", mode="plain")
+    one.client("ruined", "tls_startup", "untrusted_refused")
+    old = directory / "old.json"
+    old.write_text(pgairlock("report", "--state-dir", one.directory, "--format", "json", check=True).stdout)
+    one.db.execute("DELETE FROM clients WHERE usename = 'left'")
+    one.mark("repaired", repaired_at=one.start + 2 * HOUR)
+    one.insert("evidence", client=3, evidence="tls_startup", certificate="real", first_seen=one.start + 3 * HOUR, last_seen=one.start + 3 * HOUR, count=1, session="s")
+    one.db.execute("UPDATE clients SET last_seen = ? WHERE usename = 'repaired'", (one.start + 3 * HOUR,))
+    one.insert("evidence", client=4, evidence="untrusted_accepted", certificate="probe", first_seen=one.start, last_seen=one.start + 3 * HOUR, count=1, session="s")
+    one.client("came", "clear_startup", mode="plain")
+    against = report(one, against=old)["against"]
+    assert {what: [client["usename"] for client in against[what]] for what in ("new", "worse", "better", "gone")} == {
+        "new": ["came"], "worse": ["ruined"], "better": ["repaired"], "gone": ["left"]}
+    assert {"what": "state", "from": "in clear", "to": "unknown"} in against["better"][0]["changes"]
+    text = table(one, "--against", old)
+    assert text.index("\nnew 1\n") < text.index("\nworse 1\n") < text.index("\nbetter 1\n") < text.index("\ngone 1\n")
+    assert 'id="against"' in table(one, "--format", "html", "--against", old)
+    assert "against" not in report(one)
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", "[]", "usename,datname\n"])
+def test_an_older_report_that_is_none(inventory, directory, content):
+    old = directory / "old.json"
+    if content is not None:
+        old.write_text(content)
+    done = pgairlock("report", "--state-dir", fill(inventory()).directory, "--against", old)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--against" in done.stderr and str(old) in done.stderr
 
 
 # --- HTML
@@ -593,4 +722,4 @@ def test_the_schema_is_what_the_reader_expects():
     db = sqlite3.connect(":memory:")
     db.executescript(schema())
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert tables == {"meta", "clients", "evidence", "fingerprints", "handshakes", "days", "upstream_certificates", "probes"}
+    assert tables == {"meta", "clients", "evidence", "fingerprints", "handshakes", "days", "upstream_certificates", "probes", "proxies", "marks"}

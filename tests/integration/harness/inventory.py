@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def micros(text: str) -> int:
 class Inventory:
     """One proxy's file. Tables get rows with defaults for whatever a test does not care about."""
 
-    def __init__(self, directory: Path, *, instance: str | None = None, start: str = "2026-11-02T08:00:00"):
+    def __init__(self, directory: Path, *, instance: str | None = None, start: str = "2026-11-02T08:00:00", **proxy):
+        """`proxy`: columns of its row in `proxies`; it was heard of just now unless they say otherwise."""
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.file = directory / "inventory.db"
@@ -37,7 +39,11 @@ class Inventory:
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.executescript(schema())
         self.db.execute(f"PRAGMA user_version = {version()}")
-        self.db.execute("INSERT INTO meta VALUES ('instance', ?)", (instance or str(directory),))
+        self.instance = instance or str(directory)
+        self.db.execute("INSERT INTO meta VALUES ('instance', ?)", (self.instance,))
+        self.insert("proxies", **({"id": self.instance, "name": directory.name, "version": "0.1.0", "listeners": "127.0.0.1:6432", "first_seen": 0,
+                                   "started": self.start, "last_seen": time.time_ns() // 1000, "events_dropped": 0, "rows_left_out": 0, "last_loss": 0,
+                                   "pruned_before": 0, "consistent_after": 30 * DAY} | proxy))
 
     def insert(self, table: str, **values) -> int:
         columns = ", ".join(values)
@@ -49,25 +55,29 @@ class Inventory:
         return {"first_seen": first, "last_seen": first + HOUR if last is None else last}
 
     def client(self, usename="app", *evidence, first=None, last=None, mode="TLSv1.3", connections=10, days=None, ja4=(), **values) -> int:
-        """`evidence`: labels, or dictionaries with `evidence` and what differs from the client's own times."""
+        """`evidence`: labels, or dictionaries with `evidence` and what differs from the client's own times. `days`: of each day the connections by mode."""
         times = self.times(first, last)
         plain = connections if mode == "plain" else 0
         row = {"upstream": "orders", "client_addr": "10.0.0.1", "client_exe": "", "usename": usename, "datname": "orders",
-               "application_name": "", "client_uid": None, "listener": "legacy", "connections": connections, "plain": plain, "weak_tls": 0,
-               "bridged": 0, "auth_failed": 0, "auth_method": "scram-sha-256", "version": "" if mode == "plain" else mode, **times}
-        client = self.insert("clients", **(row | values))
+               "application_name": "", "client_uid": -1, "listener": "legacy", "connections": connections, "plain": plain, "weak_tls": 0,
+               "bridged": 0, "auth_failed": 0, "failures": 0, "last_failure": 0, "not_probed": "", "auth_method": "scram-sha-256",
+               "version": "" if mode == "plain" else mode, **times} | values
+        client = self.insert("clients", **row)
         for piece in evidence:
             piece = {"evidence": piece} if isinstance(piece, str) else piece
             self.insert("evidence", **({"client": client, "certificate": "" if mode == "plain" else "real", "count": 3, "session": "5f-1"} | times | piece))
         for fingerprint in ja4:
             self.insert("fingerprints", client=client, ja4=fingerprint, sni="", last_seen=times["last_seen"])
-        for day, modes in (days or {times["last_seen"] // DAY: {mode: connections}} if connections else {}).items():
+        counted = {name: row[name] for name in ("weak_tls", "bridged", "failures", "auth_failed")}
+        for day, modes in (days or ({times["last_seen"] // DAY: {mode: connections}} if connections or row["failures"] else {})).items():
             for name, count in modes.items():
-                self.insert("days", day=day, client=client, mode=name, connections=count)
+                within = {"first_seen": max(times["first_seen"], day * DAY), "last_seen": min(times["last_seen"], (day + 1) * DAY - 1)}
+                self.insert("days", day=day, client=client, mode=name, connections=count, **counted, **within)
+                counted = dict.fromkeys(counted, 0)
         return client
 
     def handshake(self, evidence, *, first=None, last=None, **values) -> None:
-        self.insert("handshakes", **({"upstream": "orders", "client_addr": "10.0.0.1", "client_exe": "", "ja4": "t13d", "sni": "", "evidence": evidence,
+        self.insert("handshakes", **({"upstream": "orders", "client_addr": "10.0.0.1", "client_exe": "", "client_uid": -1, "ja4": "t13d", "sni": "", "evidence": evidence,
                                       "certificate": "real", "listener": "legacy", "count": 2, "session": "5f-2", "error": "alert unknown_ca (48)"}
                                      | self.times(first, last) | values))
 
@@ -79,9 +89,15 @@ class Inventory:
             "candidate_since": None} | self.times(first, last) | values))
 
     def probe(self, kind, *, shown, accepted=0, refused=0, **values) -> None:
-        self.insert("probes", **({"upstream": "orders", "client_addr": "10.0.0.1", "client_exe": "", "kind": kind, "shown": shown,
+        self.insert("probes", **({"upstream": "orders", "client_addr": "10.0.0.1", "client_exe": "", "client_uid": -1, "kind": kind, "shown": shown,
                                   "accepted": accepted, "refused": refused, "last_shown": self.start, "last_refused": self.start if refused else 0}
                                  | values))
+
+    def mark(self, usename: str, **values) -> None:
+        """What people said about a client (`pgairlock client`)."""
+        self.insert("marks", **({"upstream": "orders", "client_addr": "10.0.0.1", "client_exe": "", "client_uid": -1, "usename": usename,
+                                 "datname": "orders", "application_name": "", "seen_by": "", "accepted": 0, "accepted_until": 0, "accepted_state": "plain", "owner": "",
+                                 "reason": "", "note": "", "repaired_at": 0, "changed_at": self.start} | values))
 
     def close(self) -> "Inventory":
         """As a proxy does that ends: no log is left behind."""

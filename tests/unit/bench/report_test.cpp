@@ -98,8 +98,9 @@ TEST_CASE("what a server says cannot control a terminal, break JSON or become HT
 
 TEST_CASE("printable keeps what can be read") {
     CHECK(bench::printable("Passwort für ähm 数 😀") == "Passwort für ähm 数 😀");
-    CHECK(bench::printable("a\tb\x7f") == "a\\x09b\\x7f");
-    CHECK(bench::printable("\xc0\xaf \xed\xa0\x80 \xe2\x82") == "\\xc0\\xaf \\xed\\xa0\\x80 \\xe2\\x82");
+    CHECK(bench::printable("a\tb\x7f") ==
+          "a\xef\xbf\xbd"
+          "b\xef\xbf\xbd");
 }
 
 TEST_CASE("the table is at most 120 columns wide, and compares with the first target") {
