@@ -172,9 +172,11 @@ void Inventory::absorb_certificate(const Event& event) {
 
 void Inventory::absorb_handshake(const Event& event, const ClientOrigin& from) {
     const SessionRecord& record = event.record;
-    // That it could not even begin is news of a client, though none of what it verifies.
-    const std::vector<Evidence> nothing{Evidence::tls_not_agreed};
-    for (const Evidence piece : record.evidence.empty() ? nothing : record.evidence) {
+    // That it could not even begin is news of a client, though none of what it verifies. What a
+    // probe cost it is no failure of its own.
+    std::vector<Evidence> evidence = record.evidence;
+    if (evidence.empty() && !record.probe) evidence = {Evidence::tls_not_agreed};
+    for (const Evidence piece : evidence) {
         HandshakeChange* handshake = row(changes_.handshakes, {.from = from,
                                                                .ja4 = record.ja4,
                                                                .sni = record.sni,

@@ -152,7 +152,9 @@ TEST_CASE("a failed handshake is kept by each piece of evidence, and without any
     Inventory inventory({.path = folder.file()});
     Event refused = event(EventKind::tls_failed, {Evidence::tls_refused});
     refused.message = "unknown CA";
-    store(inventory, {refused, refused, event(EventKind::tls_failed, {})});
+    Event lost_to_a_probe = event(EventKind::tls_failed, {});
+    lost_to_a_probe.record.probe = config::ProbeKind::untrusted;
+    store(inventory, {refused, refused, event(EventKind::tls_failed, {}), lost_to_a_probe});
     CHECK(integer(folder, "SELECT count(*) FROM clients") == 0);
     CHECK(text(folder,
                "SELECT group_concat(evidence || '=' || count || ' ' || error) FROM (SELECT * FROM handshakes ORDER BY "
