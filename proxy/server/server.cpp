@@ -193,12 +193,12 @@ void Server::run() {
     prewarm();
     asio::co_spawn(io_.get_executor(), handle_signals(), asio::detached);
     asio::co_spawn(io_.get_executor(), reload_.run(), asio::detached);
+    unblock_signals();  // every thread has been made; and whoever hears that we serve may send one
     record(EventKind::started, "pgairlock " + version() + ", " + std::to_string(threads) + " threads");
     announce(sockets_.use(std::move(sockets)));
     announce_probes(*snapshot_);
     announce_hidden_processes(began_with_.audit);
     notify_ready("serving");
-    unblock_signals();
     io_.run();
     block_signals();
     resolver_.close();
