@@ -56,7 +56,9 @@ SameProcess same_process(const RecentClients::Process& one, const RecentClients:
     const Process a = one->get(0ms);
     const Process b = other->get(0ms);
     if (a.uid != b.uid) return SameProcess::no;
-    if (a.pid != 0 && b.pid != 0) return a.pid == b.pid ? SameProcess::yes : SameProcess::no;
+    if (a.pid != 0 && b.pid != 0 && a.pid != b.pid) return SameProcess::no;
+    // A child holds its parent's connections from fork to exec, and may be taken for their owner.
+    if (a.pid != 0 && a.pid == b.pid && a.exe == b.exe) return SameProcess::yes;
     return SameProcess::perhaps;
 }
 

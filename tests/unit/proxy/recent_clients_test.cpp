@@ -23,9 +23,9 @@ Before before(const RecentClients& clients, const std::string& address, RecentCl
     return clients.judge(clients.before(address, now), {ada, nullptr, now}).before;
 }
 
-RecentClients::Process process(uid_t uid, pid_t pid) {
-    return std::make_shared<proxy::ProcessOwner>(
-        proxy::Process{.uid = uid, .pid = pid, .exe = pid != 0 ? "/usr/bin/psql" : ""}, true);
+RecentClients::Process process(uid_t uid, pid_t pid, const std::string& exe = "/usr/bin/psql") {
+    return std::make_shared<proxy::ProcessOwner>(proxy::Process{.uid = uid, .pid = pid, .exe = pid != 0 ? exe : ""},
+                                                 true);
 }
 
 }  // namespace
@@ -58,6 +58,7 @@ TEST_CASE("two connections are of one process when that is known of both") {
     CHECK(proxy::same_process(process(1, 17), process(1, 0)) == SameProcess::perhaps);
     CHECK(proxy::same_process(process(1, 17), process(1, 17)) == SameProcess::yes);
     CHECK(proxy::same_process(process(1, 17), process(1, 18)) == SameProcess::no);
+    CHECK(proxy::same_process(process(1, 17, "/usr/bin/python3"), process(1, 17)) == SameProcess::perhaps);
     CHECK(proxy::same_process(process(1, 0), process(2, 0)) == SameProcess::no);
 }
 
