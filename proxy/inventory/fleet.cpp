@@ -30,8 +30,8 @@ constexpr std::string_view tables[] = {
 /// Which rows may have changed; ?2 is since when. Never fewer than have, whatever the clock does.
 std::string changed_rows(std::string_view table) {
     if (table == "days")
-        return "day >= ?2 / " + std::to_string(day_length) +
-               " AND client IN (SELECT id FROM clients WHERE last_seen >= ?2)";
+        return "(day >= ?2 / " + std::to_string(day_length) +
+               " OR open_until >= ?2) AND client IN (SELECT id FROM clients WHERE last_seen >= ?2)";
     if (table == "marks") return "?2 >= 0";  // all: copy() asks whether there is anything new
     return table == "probes" ? "last_shown >= ?2" : "last_seen >= ?2";
 }
@@ -177,18 +177,26 @@ void Fleet::create_or_check(Postgres& database) {
     if (found[0][1] == "f") {
         for (const std::string_view statement : fleet_schema) database.exec(std::string(statement));
         database.exec("INSERT INTO pgairlock.meta VALUES ('', 'version', $1)", {std::to_string(inventory_version)});
-    } else if (!database.exec("SELECT FROM pgairlock.meta WHERE proxy = '' AND key = 'version' AND value = '1'")
-                    .empty()) {
-        for (const std::string_view statement : fleet_from_1) database.exec(std::string(statement));
-        database.exec("UPDATE pgairlock.meta SET value = $1 WHERE proxy = '' AND key = 'version'",
-                      {std::to_string(inventory_version)});
-    }
-    const auto version = database.exec("SELECT value FROM pgairlock.meta WHERE proxy = '' AND key = 'version'");
-    if (version.empty() || version[0][0] != std::to_string(inventory_version)) {
-        throw PostgresError("the schema pgairlock is of version " + (version.empty() ? "?" : version[0][0]) +
-                            ", this program knows " + std::to_string(inventory_version));
+    } else {
+        take_over(database);
     }
     database.exec("COMMIT");
+}
+
+/// A schema of an older version is brought up to ours.
+void Fleet::take_over(Postgres& database) {
+    const auto found = database.exec("SELECT value FROM pgairlock.meta WHERE proxy = '' AND key = 'version'");
+    const std::string version = found.empty() ? "?" : found[0][0];
+    const std::string ours = std::to_string(inventory_version);
+    if (version == ours) return;
+    if (version == "1") {
+        for (const std::string_view statement : fleet_from_1) database.exec(std::string(statement));
+    } else if (version == "2") {
+        for (const std::string_view statement : fleet_from_2) database.exec(std::string(statement));
+    } else {
+        throw PostgresError("the schema pgairlock is of version " + version + ", this program knows " + ours);
+    }
+    database.exec("UPDATE pgairlock.meta SET value = $1 WHERE proxy = '' AND key = 'version'", {ours});
 }
 
 void Fleet::copy(std::int64_t since) {

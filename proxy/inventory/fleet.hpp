@@ -47,6 +47,7 @@ class Fleet {
     void try_to_copy(std::int64_t since);
     void copy(std::int64_t since);
     void create_or_check(Postgres& database);
+    static void take_over(Postgres& database);
     bool rows_are_missing(Sqlite& file);
     void send(Sqlite& file, const std::string& table, std::int64_t since);
     void prune();

@@ -11,6 +11,7 @@ inline constexpr std::string_view fleet_proxies = R"sql(CREATE TABLE pgairlock.p
   proxy text, id text, name text NOT NULL, version text NOT NULL, listeners text NOT NULL,
   first_seen bigint NOT NULL, started bigint NOT NULL, last_seen bigint NOT NULL,
   events_dropped bigint NOT NULL, rows_left_out bigint NOT NULL, last_loss bigint NOT NULL, pruned_before bigint NOT NULL, consistent_after bigint NOT NULL,
+  ended bigint NOT NULL, unclean_ends bigint NOT NULL,
   PRIMARY KEY (proxy, id)))sql";
 inline constexpr std::string_view fleet_marks = R"sql(CREATE TABLE pgairlock.marks (
   proxy text, upstream text, client_addr text, client_exe text, client_uid bigint, usename text, datname text, application_name text,
@@ -48,7 +49,7 @@ inline constexpr std::string_view fleet_schema[] = {
     R"sql(CREATE TABLE pgairlock.days (
   proxy text, day bigint, client bigint, mode text,
   connections bigint NOT NULL, weak_tls bigint NOT NULL, bridged bigint NOT NULL, failures bigint NOT NULL, auth_failed bigint NOT NULL,
-  first_seen bigint NOT NULL, last_seen bigint NOT NULL,
+  first_seen bigint NOT NULL, last_seen bigint NOT NULL, open_until bigint NOT NULL,
   PRIMARY KEY (proxy, day, client, mode),
   FOREIGN KEY (proxy, client) REFERENCES pgairlock.clients ON DELETE CASCADE))sql",
     R"sql(CREATE INDEX days_client ON pgairlock.days (proxy, client))sql",
@@ -66,7 +67,7 @@ inline constexpr std::string_view fleet_schema[] = {
     fleet_marks,
 };
 
-/// From version 1: what it did not count is not known, and said to be 0. A proxy of version 1
+/// From version 1: what it did not count is not known, and said to be 0. A proxy of an older version
 /// writes to this database no more then: it keeps its rows, and sends them once it was updated.
 inline constexpr std::string_view fleet_from_1[] = {
     "UPDATE pgairlock.clients SET client_uid = -1 WHERE client_uid IS NULL",
@@ -79,7 +80,8 @@ inline constexpr std::string_view fleet_from_1[] = {
     "ADD PRIMARY KEY (proxy, upstream, client_addr, client_exe, client_uid, kind)",
     "ALTER TABLE pgairlock.days ADD weak_tls bigint NOT NULL DEFAULT 0, ADD bridged bigint NOT NULL DEFAULT 0, "
     "ADD failures bigint NOT NULL DEFAULT 0, ADD auth_failed bigint NOT NULL DEFAULT 0, "
-    "ADD first_seen bigint NOT NULL DEFAULT 0, ADD last_seen bigint NOT NULL DEFAULT 0",
+    "ADD first_seen bigint NOT NULL DEFAULT 0, ADD last_seen bigint NOT NULL DEFAULT 0, "
+    "ADD open_until bigint NOT NULL DEFAULT 0",
     R"sql(UPDATE pgairlock.days d SET
   weak_tls = CASE WHEN mode IN ('SSLv3', 'TLSv1', 'TLSv1.1') OR mode = 'TLSv1.2' AND c.weak_tls > 0 THEN d.connections ELSE 0 END,
   bridged = least(c.bridged, d.connections), first_seen = greatest(d.day * 86400000000, c.first_seen),
@@ -87,6 +89,13 @@ inline constexpr std::string_view fleet_from_1[] = {
   FROM pgairlock.clients c WHERE c.proxy = d.proxy AND c.id = d.client)sql",
     fleet_proxies,
     fleet_marks,
+};
+
+/// From version 2.
+inline constexpr std::string_view fleet_from_2[] = {
+    "ALTER TABLE pgairlock.days ADD open_until bigint NOT NULL DEFAULT 0",
+    "ALTER TABLE pgairlock.proxies ADD ended bigint NOT NULL DEFAULT 1, "
+    "ADD unclean_ends bigint NOT NULL DEFAULT 0",
 };
 
 }  // namespace proxy

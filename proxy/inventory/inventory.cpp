@@ -19,6 +19,8 @@ constexpr auto heartbeat_interval = 1min;
 constexpr auto checkpoint_interval = 30s;
 /// Some 40 MiB, when nothing can be stored.
 constexpr std::size_t max_pending_rows = 100'000;
+/// More than a machine has ports for one address; those above count at their login alone.
+constexpr std::size_t max_open_sessions = 100'000;
 
 constexpr std::size_t max_error = 500;
 
@@ -43,8 +45,17 @@ Inventory::Inventory(Settings settings)
 }
 
 Inventory::~Inventory() {
-    if (changes_.rows > 0)
+    if (changes_.rows > 0 || events_lost_ > 0) {
         spdlog::error("inventory: {} changes lost: {} could not be written until the end", changes_.rows, path_);
+        return;  // reports tell it from what is missing: the last word
+    }
+    try {
+        const Timestamp now = to_timestamp(std::chrono::system_clock::now());
+        store_.ended(now);
+        tell_fleet(now);
+    } catch (const SqliteError& error) {
+        spdlog::error("inventory: cannot write to {} that this is its end: {}", path_, error.what());
+    }
 }
 
 void Inventory::retain_for(std::chrono::milliseconds retention) {
@@ -58,16 +69,14 @@ void Inventory::absorb(const Event& event) {
     const bool failed_handshake = event.kind == EventKind::tls_failed;
     const bool named = !event.record.usename.empty() &&
                        (event.kind == EventKind::connected || event.kind == EventKind::auth_failed ||
-                        event.kind == EventKind::rejected || event.kind == EventKind::upstream_failed ||
-                        (event.kind == EventKind::disconnected && !event.record.ssl));
+                        event.kind == EventKind::rejected || event.kind == EventKind::upstream_failed);
+    if (event.kind == EventKind::disconnected) return absorb_end(event);
     // The end of a session has its record too, and was counted at its beginning.
     const bool probed = event.record.probe_end && event.kind != EventKind::disconnected;
     if (!failed_handshake && !named && !probed) return;
     const ClientOrigin from = event.record.origin();  // the audit has waited for the search already
     if (failed_handshake) {
         absorb_handshake(event, from);
-    } else if (event.kind == EventKind::disconnected && named) {
-        absorb_end(event, {from, stored_names(event.record)});
     } else if (named) {
         absorb_client(event, {from, stored_names(event.record)});
     }
@@ -101,6 +110,7 @@ void Inventory::absorb_client(const Event& event, const ClientIdentity& who) {
     }
     if (event.kind != EventKind::connected) return absorb_failure(event, *client);
     absorb_connection(event, *client);
+    absorb_open(event, who);
     absorb_certificate(event);
 }
 
@@ -110,15 +120,35 @@ ClientNames Inventory::stored_names(const SessionRecord& record) const {
     return names;
 }
 
-/// A session in clear was in clear until its end, which may be days after its login.
-void Inventory::absorb_end(const Event& event, const ClientIdentity& who) {
-    ClientChange* client = row(changes_.clients, who);
-    if (!client) return;
-    const Timestamp time = to_timestamp(event.time);
-    client->seen.extend(time);
-    for (const Evidence piece : event.record.evidence) {
-        if (Seen* seen = row(client->evidence, {piece, certificate(event.record)})) seen->extend(time);
+void Inventory::absorb_open(const Event& event, const ClientIdentity& who) {
+    const SessionRecord& record = event.record;
+    if ((record.ssl && !record.client_tls.weak) || open_.size() >= max_open_sessions) return;
+    OpenSession open{.who = who, .evidence = {}, .day = {to_timestamp(event.time) / day_length, mode(record)}};
+    for (const Evidence piece : record.evidence) {
+        if (!record.ssl) open.evidence.emplace_back(piece, certificate(record));
     }
+    open_.insert_or_assign(record.session, std::move(open));
+}
+
+void Inventory::absorb_end(const Event& event) {
+    const auto open = open_.extract(event.record.session);
+    if (!open.empty()) extend(open.mapped(), to_timestamp(event.time));
+}
+
+/// It was what it was until then.
+void Inventory::extend(const OpenSession& open, Timestamp time) {
+    ClientChange* client = row(changes_.clients, open.who);
+    if (!client) return;
+    client->seen.extend(time);
+    for (const auto& which : open.evidence) {
+        if (Seen* seen = row(client->evidence, which)) seen->extend(time);
+    }
+    if (DayChange* const day = row(client->days, open.day)) day->open_until = std::max(day->open_until, time);
+    changes_.oldest = std::min(changes_.oldest, time);
+}
+
+void Inventory::extend_open_sessions(Timestamp now) {
+    for (const auto& [session, open] : open_) extend(open, now);
 }
 
 void Inventory::absorb_failure(const Event& event, ClientChange& client) {
@@ -257,6 +287,7 @@ void Inventory::heartbeat() {
     next_heartbeat_ = Clock::now() + heartbeat_interval;
     try {
         const Timestamp now = to_timestamp(std::chrono::system_clock::now());
+        extend_open_sessions(now);
         store_.heartbeat(now, events_lost_);
         events_lost_ = 0;
         tell_fleet(now);

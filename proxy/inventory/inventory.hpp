@@ -10,6 +10,8 @@
 #include <optional>
 #include <regex>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "proxy/inventory/inventory_store.hpp"
@@ -56,12 +58,22 @@ class Inventory {
     std::vector<Event> flush();
 
    private:
+    /// In clear or with weak TLS, which it is until its end: that may be weeks after its login.
+    struct OpenSession {
+        ClientIdentity who;
+        std::vector<std::pair<protocol::Evidence, std::string>> evidence;  // of clear text alone; and the certificate
+        std::pair<std::int64_t, std::string> day;                          // of its login, and mode
+    };
+
     template <class Map>
     typename Map::mapped_type* row(Map& map, typename Map::key_type key);
     void absorb_client(const Event& event, const ClientIdentity& who);
     void absorb_connection(const Event& event, ClientChange& client);
     void absorb_failure(const Event& event, ClientChange& client);
-    void absorb_end(const Event& event, const ClientIdentity& who);
+    void absorb_end(const Event& event);
+    void absorb_open(const Event& event, const ClientIdentity& who);
+    void extend(const OpenSession& open, Timestamp time);
+    void extend_open_sessions(Timestamp now);
     ClientNames stored_names(const SessionRecord& record) const;
     void absorb_certificate(const Event& event);
     void absorb_handshake(const Event& event, const ClientOrigin& from);
@@ -78,6 +90,7 @@ class Inventory {
     std::chrono::milliseconds pruned_for_{-1};  // the retention that was last obeyed
     InventoryStore store_;
     InventoryChanges changes_;
+    std::unordered_map<std::string, OpenSession> open_;  // by session
     std::uint64_t dropped_ = 0;      // rows that had no room in `changes_`
     std::uint64_t events_lost_ = 0;  // not yet in the file
     std::uint64_t forgotten_ = 0;    // rows that had to make room for others, as far as it was told

@@ -43,6 +43,7 @@ struct DayChange {
     std::uint64_t connections = 0, weak_tls = 0, bridged = 0, failures = 0, auth_failed = 0;
     Seen connected;  ///< of the connections
     Seen failed;     ///< of the failures
+    Timestamp open_until = 0;
     /// What says when: a failure among connections is no connection.
     const Seen& seen() const noexcept { return connections > 0 ? connected : failed; }
 };

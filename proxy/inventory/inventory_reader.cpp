@@ -63,8 +63,11 @@ class Reader {
    private:
     using Row = InventorySource::Row;
 
-    /// A column that version 1 did not have, and what stands for it there.
-    std::string new_in_2(const char* column, const char* before) const { return version_ >= 2 ? column : before; }
+    /// A column that came with that version, and what stands for it before.
+    std::string new_in(std::int64_t version, const char* column, const char* before) const {
+        return version_ >= version ? column : before;
+    }
+    std::string new_in_2(const char* column, const char* before) const { return new_in(2, column, before); }
     std::string uid() const { return new_in_2("client_uid", "-1"); }
 
     void read_clients() {
@@ -108,7 +111,8 @@ class Reader {
         const std::string facts = new_in_2("weak_tls, bridged, failures, auth_failed, first_seen, last_seen",
                                            "CASE WHEN mode IN ('SSLv3', 'TLSv1', 'TLSv1.1', 'TLSv1.2') THEN -1 ELSE 0 "
                                            "END, -1, 0, 0, day * 86400000000, (day + 1) * 86400000000 - 1");
-        source_.rows("days", "client, day, mode, connections, " + facts, [&](const std::string& proxy, const Row& row) {
+        const std::string columns = "client, day, mode, connections, " + facts + ", " + new_in(3, "open_until", "0");
+        source_.rows("days", columns, [&](const std::string& proxy, const Row& row) {
             ClientRow* const client = find(proxy, number(row[0]));
             if (client) client->days[number(row[1])][row[2]] = day_facts(*client, row);
         });
@@ -125,7 +129,8 @@ class Reader {
                 .failures = count(row[6]),
                 .auth_failed = count(row[7]),
                 .first_seen = std::max(number(row[8]), client.first_seen),
-                .last_seen = std::min(number(row[9]), client.last_seen)};
+                .last_seen = std::min(number(row[9]), client.last_seen),
+                .open_until = number(row[10])};
     }
 
     void read_handshakes() {
@@ -185,7 +190,8 @@ class Reader {
     void read_proxies() {
         source_.rows("proxies",
                      "id, name, version, listeners, first_seen, started, last_seen, events_dropped, rows_left_out, "
-                     "last_loss, pruned_before, consistent_after",
+                     "last_loss, pruned_before, consistent_after, " +
+                         new_in(3, "unclean_ends", "0"),
                      [&](const std::string& proxy, const Row& row) {
                          by_proxy_[proxy].proxy = {.id = row[0],
                                                    .name = row[1],
@@ -198,7 +204,8 @@ class Reader {
                                                    .rows_left_out = count(row[8]),
                                                    .last_loss = number(row[9]),
                                                    .pruned_before = number(row[10]),
-                                                   .consistent_after = number(row[11])};
+                                                   .consistent_after = number(row[11]),
+                                                   .unclean_ends = count(row[12])};
                      });
     }
 

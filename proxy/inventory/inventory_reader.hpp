@@ -38,6 +38,7 @@ struct DayFacts {
     std::uint64_t auth_failed = 0;
     Timestamp first_seen = 0;
     Timestamp last_seen = 0;
+    Timestamp open_until = 0;  ///< of those in clear or with weak TLS: they were that until then; 0: closed, or not known
 };
 
 /// By day and mode ("plain", or the TLS version).
@@ -116,9 +117,10 @@ struct ProxyRow {
     Timestamp last_seen = 0;
     std::uint64_t events_dropped = 0;
     std::uint64_t rows_left_out = 0;
-    Timestamp last_loss = 0;  ///< of events or rows
+    Timestamp last_loss = 0;  ///< of events or rows, or the start after an end that was not clean
     Timestamp pruned_before = 0;
     Timestamp consistent_after = -1;  ///< -1: nobody said; 0: never
+    std::uint64_t unclean_ends = 0;   ///< killed, or with what it could not write
 };
 
 /// What people said about a client.

@@ -11,8 +11,9 @@
 
 namespace proxy {
 
-/// 1: up to 0.1; 2: uid in a client's identity, failures, facts by day, proxies, marks.
-inline constexpr int inventory_version = 2;
+/// 1: up to 0.1; 2: uid in a client's identity, failures, facts by day, proxies, marks; 3: sessions
+/// that stay open, ends without a farewell.
+inline constexpr int inventory_version = 3;
 
 inline constexpr std::string_view inventory_schema = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;  -- instance: a random name of this file
@@ -71,6 +72,7 @@ CREATE TABLE days (
   connections INTEGER NOT NULL, weak_tls INTEGER NOT NULL, bridged INTEGER NOT NULL,  -- as in `clients`
   failures INTEGER NOT NULL, auth_failed INTEGER NOT NULL,
   first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,  -- of its connections; of its failures where there are none
+  open_until INTEGER NOT NULL,     -- when one of these, in clear or with weak TLS, was last known to be open
   PRIMARY KEY (day, client, mode)
 ) WITHOUT ROWID;
 
@@ -104,7 +106,9 @@ CREATE TABLE proxies (
   rows_left_out INTEGER NOT NULL,  -- clients and handshakes that were forgotten to make room for others
   last_loss INTEGER NOT NULL,      -- when either happened last
   pruned_before INTEGER NOT NULL,  -- what was last seen before is forgotten
-  consistent_after INTEGER NOT NULL  -- [audit] consistent_after, in microseconds
+  consistent_after INTEGER NOT NULL,  -- [audit] consistent_after, in microseconds
+  ended INTEGER NOT NULL,          -- when it stopped and had written all that it knew; 0: it has not
+  unclean_ends INTEGER NOT NULL    -- how often it was gone without that
 ) WITHOUT ROWID;
 
 -- What people said about clients (`pgairlock client`).
@@ -147,7 +151,7 @@ INSERT INTO handshakes SELECT upstream, client_addr, client_exe, -1, ja4, sni, e
   count, session, error FROM old_handshakes;
 INSERT INTO days SELECT d.day, d.client, d.mode, d.connections,
   iif(d.mode IN ('SSLv3', 'TLSv1', 'TLSv1.1') OR d.mode = 'TLSv1.2' AND c.weak_tls > 0, d.connections, 0), min(c.bridged, d.connections),
-  0, 0, max(d.day * 86400000000, c.first_seen), min((d.day + 1) * 86400000000 - 1, c.last_seen)
+  0, 0, max(d.day * 86400000000, c.first_seen), min((d.day + 1) * 86400000000 - 1, c.last_seen), 0
   FROM old_days d JOIN old_clients c ON c.id = d.client;
 INSERT INTO upstream_certificates SELECT * FROM old_upstream_certificates;
 INSERT INTO probes SELECT upstream, client_addr, client_exe, -1, kind, shown, accepted, refused, last_shown, last_refused FROM old_probes;
@@ -159,6 +163,13 @@ DROP TABLE old_handshakes;
 DROP TABLE old_upstream_certificates;
 DROP TABLE old_probes;
 DROP TABLE old_meta;
+)sql";
+
+/// From version 2. How its last run ended is not known, and not held against it.
+inline constexpr std::string_view inventory_from_2 = R"sql(
+ALTER TABLE days ADD open_until INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE proxies ADD ended INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE proxies ADD unclean_ends INTEGER NOT NULL DEFAULT 0;
 )sql";
 
 }  // namespace proxy

@@ -102,8 +102,8 @@ void InventoryStore::create_or_check() {
             db_.prepare("INSERT INTO meta VALUES ('instance', ?)").with(random_name()).run();
             db_.exec("PRAGMA user_version = " + std::to_string(inventory_version));
             transaction.commit();
-        } else if (db_.integer("PRAGMA user_version") == 1) {
-            migrate_from_1();
+        } else {
+            take_over(db_.integer("PRAGMA user_version"));
             transaction.commit();
         }
     }
@@ -118,10 +118,16 @@ void InventoryStore::create_or_check() {
     handshakes_ = db_.integer("SELECT count(*) FROM handshakes");
 }
 
-void InventoryStore::migrate_from_1() {
-    db_.exec(std::string(inventory_from_1_before));
-    db_.exec(std::string(inventory_schema));
-    db_.exec(std::string(inventory_from_1_after));
+void InventoryStore::take_over(Timestamp version) {
+    if (version == 1) {
+        db_.exec(std::string(inventory_from_1_before));
+        db_.exec(std::string(inventory_schema));
+        db_.exec(std::string(inventory_from_1_after));
+    } else if (version == 2) {
+        db_.exec(std::string(inventory_from_2));
+    } else {
+        return;
+    }
     db_.exec("PRAGMA user_version = " + std::to_string(inventory_version));
 }
 
@@ -129,10 +135,12 @@ void InventoryStore::introduce(const ProxyFacts& proxy) {
     const Timestamp now = to_timestamp(std::chrono::system_clock::now());
     db_.prepare(R"sql(
 INSERT INTO proxies (id, name, version, listeners, first_seen, started, last_seen, events_dropped, rows_left_out, last_loss,
-                     pruned_before, consistent_after)
-VALUES (?1, ?2, ?3, ?4, coalesce((SELECT min(first_seen) FROM clients), ?5), ?5, ?5, 0, 0, 0, 0, ?6)
+                     pruned_before, consistent_after, ended, unclean_ends)
+VALUES (?1, ?2, ?3, ?4, coalesce((SELECT min(first_seen) FROM clients), ?5), ?5, ?5, 0, 0, 0, 0, ?6, 0, 0)
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version, listeners = excluded.listeners,
-  started = excluded.started, last_seen = excluded.last_seen, consistent_after = excluded.consistent_after)sql")
+  started = excluded.started, last_seen = excluded.last_seen, consistent_after = excluded.consistent_after,
+  ended = 0, unclean_ends = unclean_ends + (ended = 0),
+  last_loss = iif(ended = 0, max(last_loss, excluded.started), last_loss))sql")
         .with(instance_, proxy.name, proxy.version, proxy.listeners, now,
               static_cast<std::int64_t>(proxy.consistent_after.count()))
         .run();
@@ -145,6 +153,10 @@ void InventoryStore::heartbeat(Timestamp now, std::uint64_t events_lost) {
            "WHERE id = ?3")
         .with(now, events_lost, instance_)
         .run();
+}
+
+void InventoryStore::ended(Timestamp now) {
+    db_.prepare("UPDATE proxies SET last_seen = ?1, ended = ?1 WHERE id = ?2").with(now, instance_).run();
 }
 
 void InventoryStore::prepare() {
@@ -184,8 +196,8 @@ ON CONFLICT (client, evidence, certificate) DO UPDATE SET first_seen = min(first
         "INSERT INTO fingerprints (client, ja4, sni, last_seen) VALUES (?, ?, ?, ?) "
         "ON CONFLICT (client, ja4, sni) DO UPDATE SET last_seen = max(last_seen, excluded.last_seen)");
     put_day_ = db_.prepare(R"sql(
-INSERT INTO days (day, client, mode, connections, weak_tls, bridged, failures, auth_failed, first_seen, last_seen)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO days (day, client, mode, connections, weak_tls, bridged, failures, auth_failed, first_seen, last_seen, open_until)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
 ON CONFLICT (day, client, mode) DO UPDATE SET
   first_seen = iif(connections = 0 AND excluded.connections > 0, excluded.first_seen,
                    iif(connections > 0 AND excluded.connections = 0, first_seen, min(first_seen, excluded.first_seen))),
@@ -193,6 +205,7 @@ ON CONFLICT (day, client, mode) DO UPDATE SET
                   iif(connections > 0 AND excluded.connections = 0, last_seen, max(last_seen, excluded.last_seen))),
   connections = connections + excluded.connections, weak_tls = weak_tls + excluded.weak_tls, bridged = bridged + excluded.bridged,
   failures = failures + excluded.failures, auth_failed = auth_failed + excluded.auth_failed)sql");
+    extend_day_ = db_.prepare("UPDATE days SET open_until = max(open_until, ?) WHERE day = ? AND client = ? AND mode = ?");
     put_handshake_ = db_.prepare(R"sql(
 INSERT INTO handshakes (upstream, client_addr, client_exe, client_uid, ja4, sni, evidence, certificate, listener, first_seen, last_seen,
                         count, session, error)
@@ -261,10 +274,11 @@ void InventoryStore::write(const ClientIdentity& key, const ClientChange& change
     for (const auto& [which, last_seen] : change.fingerprints)
         put_fingerprint_.with(id, which.first, which.second, last_seen).run();
     for (const auto& [which, day] : change.days) {
-        put_day_
+        if (day.connections + day.failures > 0) put_day_
             .with(which.first, id, which.second, day.connections, day.weak_tls, day.bridged, day.failures,
                   day.auth_failed, day.seen().first, day.seen().last)
             .run();
+        if (day.open_until > 0) extend_day_.with(day.open_until, which.first, id, which.second).run();
     }
 }
 
@@ -435,7 +449,7 @@ InventoryStore::Pruned InventoryStore::prune(Timestamp cutoff, bool all) {
             db_.prepare(sql).with(cutoff).run();
             gone += db_.integer("SELECT changes()");
         }
-        db_.prepare("DELETE FROM days WHERE day < ?").with(cutoff / day_length).run();
+        db_.prepare("DELETE FROM days WHERE day < ? AND open_until < ?").with(cutoff / day_length, cutoff).run();
         gone += db_.integer("SELECT changes()");
         if (gone > 0) {
             db_.prepare("UPDATE proxies SET pruned_before = max(pruned_before, ?) WHERE id = ?")

@@ -38,6 +38,8 @@ class InventoryStore {
     Timestamp newest();
     /// That the proxy was here at `now`, and that so many events more will never be in it.
     void heartbeat(Timestamp now, std::uint64_t events_lost);
+    /// That nothing is left to be written: the last word.
+    void ended(Timestamp now);
     /// Moves the log into the file, so that a power failure from now on does not undo it.
     void checkpoint();
 
@@ -51,7 +53,7 @@ class InventoryStore {
 
    private:
     void create_or_check();
-    void migrate_from_1();
+    void take_over(Timestamp version);
     void introduce(const ProxyFacts& proxy);
     void prepare();
     std::int64_t find_client(const ClientIdentity& who);
@@ -74,7 +76,7 @@ class InventoryStore {
     std::map<std::int64_t, Timestamp> telling_;  // the same, of a transaction that is not yet committed
 
     Statement find_client_, count_names_, find_evidence_, find_handshake_, find_certificate_;
-    Statement put_client_, put_evidence_, put_fingerprint_, put_day_, put_handshake_, put_certificate_, put_probe_;
+    Statement put_client_, put_evidence_, put_fingerprint_, put_day_, extend_day_, put_handshake_, put_certificate_, put_probe_;
 };
 
 }  // namespace proxy

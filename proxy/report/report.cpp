@@ -31,13 +31,21 @@ Facts facts_after(const ClientRow& row, Timestamp after) {
     Facts facts;
     for (const auto& [day, modes] : row.days) {
         for (const auto& [mode, counted] : modes) {
-            if (counted.connections == 0 || counted.last_seen <= after) continue;
-            const bool clear = mode_of(mode) == Mode::clear;
-            (clear ? facts.clear : facts.tls) += counted.connections;
-            Timestamp& last = clear ? facts.last_clear : facts.last_tls;
-            last = std::max(last, counted.last_seen);
+            if (counted.connections == 0) continue;
+            const Timestamp last = std::max(counted.last_seen, counted.open_until);
+            if (mode_of(mode) == Mode::clear) {
+                if (last <= after) continue;
+                facts.clear += counted.connections;
+                facts.last_clear = std::max(facts.last_clear, last);
+                continue;
+            }
+            if (counted.last_seen > after) {
+                facts.tls += counted.connections;
+                facts.last_tls = std::max(facts.last_tls, counted.last_seen);
+            }
+            if (counted.weak_tls == 0 || last <= after) continue;
             facts.weak_tls += counted.weak_tls;
-            if (counted.weak_tls > 0) facts.last_weak = std::max(facts.last_weak, counted.last_seen);
+            facts.last_weak = std::max(facts.last_weak, last);
         }
     }
     return facts;
@@ -411,6 +419,7 @@ void until_now(ClientRow& row, Timestamp now) {
         for (auto& [mode, facts] : modes) {
             clamp(facts.first_seen);
             clamp(facts.last_seen);
+            clamp(facts.open_until);
         }
     }
 }
@@ -428,6 +437,10 @@ std::vector<std::string> left_out(const std::vector<ReportProxy>& proxies, const
         if (lost_within && row.rows_left_out > 0)
             out.push_back(proxy.name + ": its inventory was full, and " + plural(row.rows_left_out, "row") +
                           " forgotten to make room");
+        if (lost_within && row.unclean_ends > 0)
+            out.push_back(proxy.name + ": " + plural(row.unclean_ends, "time") +
+                          " it was gone without having written down all that it knew, the last time before " +
+                          time_text(row.last_loss));
         if (row.pruned_before > 0 && filter.since.value_or(0) < row.pruned_before)
             out.push_back(proxy.name + ": what was not seen since " + time_text(row.pruned_before) +
                           " is forgotten ([audit] inventory_retention)");

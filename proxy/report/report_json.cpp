@@ -261,7 +261,8 @@ json::object to_json(const ReportProxy& proxy) {
             {"silent", proxy.silent > 0},
             {"listeners", text(row.listeners)},
             {"events_dropped", row.events_dropped},
-            {"rows_left_out", row.rows_left_out}};
+            {"rows_left_out", row.rows_left_out},
+            {"unclean_ends", row.unclean_ends}};
 }
 
 json::object to_json(const Unattributed& one) {

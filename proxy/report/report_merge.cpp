@@ -20,6 +20,7 @@ void add_facts(DayFacts& into, const DayFacts& from) {
     into.bridged += from.bridged;
     into.failures += from.failures;
     into.auth_failed += from.auth_failed;
+    into.open_until = std::max(into.open_until, from.open_until);
     merge_times(into, from);
 }
 

@@ -31,12 +31,16 @@ bool counts(const EvidenceRow& row, const Range& range) {
     return is_within(row.first_seen, range) || is_within(row.last_seen, range);
 }
 
-/// Failures have no times of their own within a day that has connections.
+/// Failures have no times of their own within a day that has connections. Of connections that went
+/// on it is not known which: all that were as bad.
 bool day_counts(std::int64_t day, DayFacts& facts, const Range& range) {
     if (may_be_within(facts.first_seen, facts.last_seen, range)) return true;
-    if (facts.failures == 0 || !may_be_within(day * day_length, (day + 1) * day_length - 1, range)) return false;
-    facts.connections = facts.weak_tls = facts.bridged = 0;
-    return true;
+    const bool failed = facts.failures > 0 && may_be_within(day * day_length, (day + 1) * day_length - 1, range);
+    const bool went_on = may_be_within(facts.first_seen, facts.open_until, range);
+    if (!failed) facts.failures = facts.auth_failed = 0;
+    if (!went_on) facts.connections = facts.weak_tls = facts.bridged = 0;
+    if (facts.weak_tls > 0) facts.connections = facts.weak_tls;
+    return failed || went_on;
 }
 
 void count_anew(ClientRow& row) {

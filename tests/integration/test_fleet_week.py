@@ -430,7 +430,7 @@ def test_a_clock_that_was_ahead_does_not_make_clear_text_of_today_a_thing_of_the
                              connections=6, plain=1, mode="TLSv1.3", days={today // MICROS_OF_DAY: {"plain": 1}})
     repaired.insert("evidence", client=client, evidence="tls_startup", certificate="real", first_seen=future, last_seen=future, count=5, session="s")
     repaired.insert("days", day=future // MICROS_OF_DAY, client=client, mode="TLSv1.3", connections=5, weak_tls=0, bridged=0, failures=0,
-                    auth_failed=0, first_seen=future, last_seen=future)
+                    auth_failed=0, first_seen=future, last_seen=future, open_until=0)
     assert report_of(repaired, arguments=("--fail-on", "weak")).returncode == 1
 
 

@@ -1,5 +1,6 @@
 """The inventory: what it holds, that it survives, and what happens when it cannot be written."""
 
+import json
 import random
 import resource
 import sqlite3
@@ -9,7 +10,7 @@ from datetime import datetime
 
 import pytest
 
-from harness import messages, secrets
+from harness import messages, programs, secrets
 from harness.config import configuration
 from harness.fake_upstream import accepting, server_context
 from harness.messages import ErrorResponse
@@ -103,7 +104,8 @@ def test_a_client_in_clear_does_not_answer_for_another_process_that_refused_our_
     assert login.backend_pid
     connected = proxy.event("connected")
     refused = proxy.event("tls_failed")
-    if connected["client_process"]["pid"] and refused["client_process"]["pid"]:
+    pids = {event["client_process"]["pid"] for event in (connected, refused)}
+    if None not in pids and len(pids) == 2:
         assert connected["evidence"] == ["clear_startup"]
 
 
@@ -273,6 +275,26 @@ def kill_under_load(proxy, lost) -> int:
     for thread in threads:
         thread.join()
     return known
+
+
+def test_a_report_says_that_the_proxy_was_killed(start):
+    proxy = start()
+    log_in(proxy)
+    wait_for_total(proxy, 1)
+    assert incomplete(proxy.state_dir) == []
+    proxy.expected_exit = -9
+    proxy.kill()
+    again = start(runtime={"state_dir": str(proxy.state_dir)})
+    [said] = incomplete(proxy.state_dir)
+    assert "1 time it was gone without having written down all that it knew" in said
+    again.stop()
+    assert incomplete(proxy.state_dir) == [said]
+    start(runtime={"state_dir": str(proxy.state_dir)}).stop()
+    assert incomplete(proxy.state_dir) == [said]
+
+
+def incomplete(state_dir) -> list[str]:
+    return json.loads(programs.pgairlock("report", "--state-dir", state_dir, "--format", "json", check=True).stdout)["summary"]["incomplete"]
 
 
 # --- when it cannot be written

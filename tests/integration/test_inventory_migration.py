@@ -1,9 +1,10 @@
-"""An inventory of version 1, as 0.1.0 wrote it: read as it is, and taken over by a proxy of today with nothing lost."""
+"""Inventories of older versions: read as they are, and taken over by a proxy of today with nothing lost."""
 
 import json
 import sqlite3
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from harness.programs import pgairlock
@@ -11,20 +12,24 @@ from harness.waiting import until
 from harness.wire import Client
 from test_inventory import rows, total
 
-OLD = Path(__file__).parent / "data/inventory-version-1.sql"
+DATA = Path(__file__).parent / "data"
+
+
+def old_file(folder, version) -> Path:
+    """The state directory of a proxy of then."""
+    folder.mkdir()
+    with sqlite3.connect(folder / "inventory.db") as file:
+        file.executescript((DATA / f"inventory-version-{version}.sql").read_text())
+    return folder
 
 
 @pytest.fixture
 def old_state(directory):
-    state = directory / "old"
-    state.mkdir()
-    with sqlite3.connect(state / "inventory.db") as file:
-        file.executescript(OLD.read_text())
-    return state
+    return old_file(directory / "old", 1)
 
 
 def report(state) -> dict:
-    return json.loads(pgairlock("report", "--state-dir", state, "--format", "json").stdout)
+    return json.loads(pgairlock("report", "--inventory", state / "inventory.db" if isinstance(state, Path) else state, "--format", "json").stdout)
 
 
 def answers(document):
@@ -57,3 +62,40 @@ def test_budgets_of_probes_outlive_it(old_state, start):
     refused = total(old_state, "refused", "probes")
     start(runtime={"state_dir": str(old_state)}).stop()
     assert refused == total(old_state, "refused", "probes") > 0
+
+
+def test_a_file_of_version_2_is_read_and_taken_over(directory, start):
+    state = old_file(directory / "second", 2)
+    before = report(state)
+    assert [client["plain"] for client in before["clients"]] == [1, 1]
+    proxy = start(runtime={"state_dir": str(state)})
+    with Client(proxy.address) as raw:
+        raw.login(application_name="new")
+    until(lambda: total(state) == 4)
+    proxy.stop()
+    after = report(state)
+    assert answers(before).items() <= answers(after).items()
+    assert after["summary"]["incomplete"] == before["summary"]["incomplete"] == []
+    assert rows(state, "SELECT unclean_ends, ended > 1 AS ended FROM proxies") == [{"unclean_ends": 0, "ended": 1}]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_database_is_taken_over_by_the_first_proxy(directory, start, fleet_database, version):
+    state = old_file(directory / "old", version)
+    file = sqlite3.connect(state / "inventory.db")
+    instance = file.execute("SELECT value FROM meta WHERE key = 'instance'").fetchone()[0]
+    with psycopg2.connect(fleet_database.url) as database, database.cursor() as cursor:
+        cursor.execute((DATA / f"fleet-version-{version}.sql").read_text())
+        for table in ("clients", "evidence", "fingerprints", "days", "handshakes", "upstream_certificates", "probes", "proxies")[:6 + version]:
+            for row in file.execute(f"SELECT * FROM {table}"):
+                names = [column[1] for column in file.execute(f"PRAGMA table_info({table})")]
+                cursor.execute(f"INSERT INTO pgairlock.{table} (proxy, {', '.join(names)}) VALUES (%s{', %s' * len(names)})", (instance, *row))
+    before = answers(report(fleet_database.url))
+    assert before == answers(report(state))
+
+    proxy = start(audit={"inventory": fleet_database.url})
+    with Client(proxy.address) as raw:
+        raw.login(application_name="new")
+    until(lambda: ("127.0.0.1", "trust_user", "new") in answers(report(fleet_database.url)))
+    assert before.items() <= answers(report(fleet_database.url)).items()
+    assert fleet_database.sql("SELECT value FROM pgairlock.meta WHERE key = 'version'") == [("3",)]

@@ -397,7 +397,8 @@ def test_fail_on(inventory, client, fail_on, code):
     assert bool(done.stdout) == (code != 2)
 
 
-@pytest.mark.parametrize("proxy, fails", [({"last_seen": 1}, {"silent"}), ({"events_dropped": 1}, "all"), ({"rows_left_out": 1}, "all")])
+@pytest.mark.parametrize("proxy, fails", [({"last_seen": 1}, {"silent"}), ({"events_dropped": 1}, "all"), ({"rows_left_out": 1}, "all"),
+                                           ({"unclean_ends": 1}, "all")])
 def test_a_proxy_that_is_silent_or_left_something_out_fails(inventory, proxy, fails):
     one = inventory(**proxy)
     one.client("good", "tls_startup", "untrusted_refused", "candidate_accepted")

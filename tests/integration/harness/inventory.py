@@ -43,7 +43,7 @@ class Inventory:
         self.db.execute("INSERT INTO meta VALUES ('instance', ?)", (self.instance,))
         self.insert("proxies", **({"id": self.instance, "name": directory.name, "version": "0.1.0", "listeners": "127.0.0.1:6432", "first_seen": 0,
                                    "started": self.start, "last_seen": time.time_ns() // 1000, "events_dropped": 0, "rows_left_out": 0, "last_loss": 0,
-                                   "pruned_before": 0, "consistent_after": 30 * DAY} | proxy))
+                                   "pruned_before": 0, "consistent_after": 30 * DAY, "ended": 0, "unclean_ends": 0} | proxy))
 
     def insert(self, table: str, **values) -> int:
         columns = ", ".join(values)
@@ -72,7 +72,7 @@ class Inventory:
         for day, modes in (days or ({times["last_seen"] // DAY: {mode: connections}} if connections or row["failures"] else {})).items():
             for name, count in modes.items():
                 within = {"first_seen": max(times["first_seen"], day * DAY), "last_seen": min(times["last_seen"], (day + 1) * DAY - 1)}
-                self.insert("days", day=day, client=client, mode=name, connections=count, **counted, **within)
+                self.insert("days", day=day, client=client, mode=name, connections=count, open_until=0, **counted, **within)
                 counted = dict.fromkeys(counted, 0)
         return client
 

@@ -203,10 +203,10 @@ TEST_CASE("files that are no inventory are refused and not changed") {
     const Folder folder;
     SECTION("of a newer version") {
         { Inventory inventory({.path = folder.file()}); }
-        Sqlite(folder.file(), Sqlite::Mode::read_write).exec("PRAGMA user_version = 3");
+        Sqlite(folder.file(), Sqlite::Mode::read_write).exec("PRAGMA user_version = 4");
         CHECK_THROWS_WITH(Inventory({.path = folder.file()}),
                           "cannot open inventory " + folder.file() +
-                              ": made by a newer pgairlock (its version is 3, this one knows 2)");
+                              ": made by a newer pgairlock (its version is 4, this one knows 3)");
     }
     SECTION("text") {
         std::ofstream(folder.file()) << std::string(5000, 'x');
@@ -448,6 +448,70 @@ TEST_CASE("memory is bounded while nothing can be written") {
     CHECK(integer(folder, "SELECT events_dropped > 0 AND last_loss > 0 FROM proxies") == 1);
     CHECK(integer(folder, "SELECT count(*) FROM clients") == 33'334);
     CHECK(integer(folder, "SELECT connections FROM clients WHERE client_addr = '0'") == 2);
+}
+
+TEST_CASE("a session in clear or with weak TLS counts as long as it is open") {
+    const Folder folder;
+    Inventory inventory({.path = folder.file()});
+    Event weak = tls_login();
+    weak.record.client_tls.weak = true;
+    Event plain = event(EventKind::connected, {Evidence::clear_startup});
+    Event strong = tls_login();
+    plain.record.session = "s2";
+    plain.record.usename = "plain";
+    strong.record.session = "s3";
+    strong.record.usename = "strong";
+    store(inventory, {weak, plain, strong});
+    const auto open = [&] {
+        return text(folder,
+                    "SELECT group_concat(usename || (d.open_until > d.last_seen) || (c.last_seen = d.open_until)) FROM "
+                    "days d JOIN (SELECT * FROM clients ORDER BY usename) c ON c.id = d.client");
+    };
+    const auto evidence_after_login = [&] {
+        return text(folder, "SELECT group_concat(evidence) FROM evidence e JOIN days d USING (client) WHERE e.last_seen > d.last_seen");
+    };
+    CHECK(open() == "ada00,plain00,strong00");
+    const auto heartbeat = [&] {
+        inventory.lost(1);  // one that does not wait for its minute
+        inventory.flush();
+        inventory.flush();
+    };
+    heartbeat();
+    CHECK(open() == "ada11,plain11,strong00");
+    CHECK(evidence_after_login() == "clear_startup");
+    CHECK(integer(folder, "SELECT sum(connections) = 3 AND sum(plain) = 1 AND sum(weak_tls) = 1 FROM clients") == 1);
+    CHECK(integer(folder, "SELECT sum(count) FROM evidence") == 3);
+
+    plain.kind = EventKind::disconnected;
+    plain.time = std::chrono::system_clock::now();
+    inventory.absorb(plain);
+    heartbeat();
+    CHECK(integer(folder, "SELECT count(*) FROM days WHERE open_until > " +
+                              std::to_string(proxy::to_timestamp(plain.time))) == 1);  // the weak one
+}
+
+TEST_CASE("an end without a farewell is known at the next start") {
+    const Folder folder;
+    const auto unclean_ends = [&] { return integer(folder, "SELECT unclean_ends FROM proxies"); };
+    {
+        const Inventory killed({.path = folder.file()});
+        CHECK(integer(folder, "SELECT ended FROM proxies") == 0);
+        const Inventory next({.path = folder.file()});
+        CHECK(unclean_ends() == 1);
+        CHECK(integer(folder, "SELECT last_loss = started FROM proxies") == 1);
+    }
+    CHECK(integer(folder, "SELECT ended > 0 AND ended = last_seen FROM proxies") == 1);
+    { const Inventory later({.path = folder.file()}); }
+    CHECK(unclean_ends() == 1);
+
+    {
+        Inventory locked({.path = folder.file()});
+        Sqlite other(folder.file(), Sqlite::Mode::read_write);
+        other.exec("BEGIN IMMEDIATE");
+        locked.absorb(tls_login());
+    }
+    { const Inventory later({.path = folder.file()}); }
+    CHECK(unclean_ends() == 2);
 }
 
 TEST_CASE("URLs of databases are shown without their passwords") {

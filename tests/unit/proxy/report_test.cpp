@@ -759,6 +759,10 @@ TEST_CASE("a limit that was reached fails every check") {
                                    row.rows_left_out = 1;
                                    row.last_loss = start;
                                }),
+                               incomplete([](ProxyRow& row) {
+                                   row.unclean_ends = 1;
+                                   row.last_loss = start;
+                               }),
                                incomplete([](ProxyRow& row) { row.pruned_before = start; }),
                                incomplete([](ProxyRow&) {})}) {  // it knows nothing of the hour before
         CHECK_FALSE(report.summary.incomplete.empty());
@@ -766,6 +770,28 @@ TEST_CASE("a limit that was reached fails every check") {
         CHECK(has_failed(report, FailOn::incomplete));
     }
     CHECK(has_failed(make_report({of_proxy("a", {})}, {}), FailOn::weak));
+}
+
+TEST_CASE("a session that is still open is of every range until then") {
+    constexpr Timestamp week = 7 * 24 * hour;
+    const auto of_the_week_after = [&](const std::string& mode, std::uint64_t weak, Evidence evidence) {
+        ClientRow row = client("app", {seen(evidence)});
+        row.days[20'000].clear();
+        row.days[20'000][mode] = {
+            .connections = 10, .weak_tls = weak, .failures = 4, .first_seen = start, .last_seen = start, .open_until = start + 2 * week};
+        row.last_seen = start + 2 * week;
+        return make_report({inventory({row})}, {.since = start + week});
+    };
+    const Report clear = of_the_week_after("plain", 0, Evidence::clear_startup);
+    REQUIRE(clear.clients.size() == 1);
+    CHECK(clear.clients[0].plain);
+    CHECK(clear.clients[0].weak);
+    CHECK(clear.clients[0].row.failures == 0);  // those were before
+    const Report weak = of_the_week_after("TLSv1", 3, Evidence::tls_startup);
+    REQUIRE(weak.clients.size() == 1);
+    CHECK(weak.clients[0].weak);
+    CHECK(weak.clients[0].row.connections == 3);
+    CHECK(of_the_week_after("TLSv1.3", 0, Evidence::tls_startup).clients[0].row.connections == 10);
 }
 
 TEST_CASE("a client that never succeeded is failing, and comes first") {
