@@ -91,10 +91,10 @@ class Inventory {
     InventoryStore store_;
     InventoryChanges changes_;
     std::unordered_map<std::string, OpenSession> open_;  // by session
-    std::uint64_t dropped_ = 0;      // rows that had no room in `changes_`
-    std::uint64_t events_lost_ = 0;  // not yet in the file
-    std::uint64_t forgotten_ = 0;    // rows that had to make room for others, as far as it was told
-    bool failing_ = false;           // log the change, not each attempt
+    std::uint64_t dropped_ = 0;                          // rows that had no room in `changes_`
+    std::uint64_t events_lost_ = 0;                      // not yet in the file
+    std::uint64_t forgotten_ = 0;                        // rows that had to make room for others, as far as it was told
+    bool failing_ = false;                               // log the change, not each attempt
     bool lost_rows_told_ = false;
     Clock::time_point next_flush_{};
     Clock::time_point next_heartbeat_{};

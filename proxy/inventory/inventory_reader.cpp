@@ -259,6 +259,7 @@ std::unique_ptr<InventorySource> open(const std::string& where) {
              "\n  looked in the state directory " + folder +
              "; name the proxy's own with --state-dir DIR, or its audit.inventory with --inventory URL");
     }
+    if (!fs::is_regular_file(file, error)) fail(where + " is not an inventory: not a file");
     return open_file(file);
 }
 

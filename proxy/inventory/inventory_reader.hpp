@@ -38,7 +38,8 @@ struct DayFacts {
     std::uint64_t auth_failed = 0;
     Timestamp first_seen = 0;
     Timestamp last_seen = 0;
-    Timestamp open_until = 0;  ///< of those in clear or with weak TLS: they were that until then; 0: closed, or not known
+    Timestamp open_until =
+        0;  ///< of those in clear or with weak TLS: they were that until then; 0: closed, or not known
 };
 
 /// By day and mode ("plain", or the TLS version).

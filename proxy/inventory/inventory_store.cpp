@@ -205,7 +205,8 @@ ON CONFLICT (day, client, mode) DO UPDATE SET
                   iif(connections > 0 AND excluded.connections = 0, last_seen, max(last_seen, excluded.last_seen))),
   connections = connections + excluded.connections, weak_tls = weak_tls + excluded.weak_tls, bridged = bridged + excluded.bridged,
   failures = failures + excluded.failures, auth_failed = auth_failed + excluded.auth_failed)sql");
-    extend_day_ = db_.prepare("UPDATE days SET open_until = max(open_until, ?) WHERE day = ? AND client = ? AND mode = ?");
+    extend_day_ =
+        db_.prepare("UPDATE days SET open_until = max(open_until, ?) WHERE day = ? AND client = ? AND mode = ?");
     put_handshake_ = db_.prepare(R"sql(
 INSERT INTO handshakes (upstream, client_addr, client_exe, client_uid, ja4, sni, evidence, certificate, listener, first_seen, last_seen,
                         count, session, error)
@@ -274,10 +275,11 @@ void InventoryStore::write(const ClientIdentity& key, const ClientChange& change
     for (const auto& [which, last_seen] : change.fingerprints)
         put_fingerprint_.with(id, which.first, which.second, last_seen).run();
     for (const auto& [which, day] : change.days) {
-        if (day.connections + day.failures > 0) put_day_
-            .with(which.first, id, which.second, day.connections, day.weak_tls, day.bridged, day.failures,
-                  day.auth_failed, day.seen().first, day.seen().last)
-            .run();
+        if (day.connections + day.failures > 0)
+            put_day_
+                .with(which.first, id, which.second, day.connections, day.weak_tls, day.bridged, day.failures,
+                      day.auth_failed, day.seen().first, day.seen().last)
+                .run();
         if (day.open_until > 0) extend_day_.with(day.open_until, which.first, id, which.second).run();
     }
 }

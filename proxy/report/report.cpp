@@ -507,9 +507,9 @@ Report make_report(const std::vector<InventoryRows>& inventories, const ReportFi
     report.proxies = proxies(knowledge.proxies, filter.now);
     const auto asked_for = ids_of(report.proxies, filter.proxy);
 
-    Joined joined = join(knowledge.rows);
-    report.clients = std::move(joined.clients);
-    report.unattributed = std::move(joined.unattributed);
+    Joined attributed = join(knowledge.rows);
+    report.clients = std::move(attributed.clients);
+    report.unattributed = std::move(attributed.unattributed);
     apply_marks(knowledge.rows.marks, report.clients, filter.now);
     const Range range{.since = filter.since.value_or(0), .until = filter.until.value_or(end_of_time)};
     std::erase_if(report.clients, [&](const ReportClient& client) { return !matches(client, filter, asked_for); });
@@ -539,6 +539,11 @@ Report make_report(const std::vector<InventoryRows>& inventories, const ReportFi
         summary.silent_proxies += proxy.silent > 0 && proxy.asked_for ? 1 : 0;
     summary.incomplete = left_out(report.proxies, asked_for, filter);
     if (!future.empty()) summary.incomplete.push_back(future);
+    if (!knowledge.clones.empty()) {
+        summary.incomplete.push_back(joined(knowledge.clones) +
+                                     ": two proxies write to copies of one inventory, and only one is in here; move "
+                                     "inventory.db of the other away");
+    }
     report.upstream_certificates = certificates(knowledge.rows.upstream_certificates, filter);
     return report;
 }

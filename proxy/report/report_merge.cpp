@@ -1,5 +1,6 @@
 // From several inventories to one, and from several rows to one client.
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 #include "proxy/inventory/name_pattern.hpp"
@@ -56,9 +57,17 @@ Timestamp newest(const InventoryRows& inventory) {
     return newest;
 }
 
+/// A copy of a file knows nothing of a later start; one that was in use at the same time as the
+/// other is another proxy's.
+bool are_of_two_proxies(const ProxyRow& one, const ProxyRow& other) {
+    return one.started != other.started &&
+           std::max(one.started, other.started) < std::min(one.last_seen, other.last_seen);
+}
+
 /// A proxy's file and a fleet's copy of it are the same knowledge: the newer is taken, nothing is
-/// counted twice.
-std::vector<const InventoryRows*> distinct(const std::vector<InventoryRows>& inventories) {
+/// counted twice. `clones`: names of proxies that use copies of one file.
+std::vector<const InventoryRows*> distinct(const std::vector<InventoryRows>& inventories,
+                                           std::set<std::string>& clones) {
     std::vector<const InventoryRows*> out;
     for (const InventoryRows& inventory : inventories) {
         const bool only_marks = inventory.instance.empty() && inventory.clients.empty() && !inventory.marks.empty();
@@ -68,7 +77,11 @@ std::vector<const InventoryRows*> distinct(const std::vector<InventoryRows>& inv
         });
         if (same == out.end()) {
             out.push_back(&inventory);
-        } else if (newest(inventory) >= newest(**same)) {
+            continue;
+        }
+        if (are_of_two_proxies(inventory.proxy, (*same)->proxy))
+            clones.insert({inventory.proxy.name, (*same)->proxy.name});
+        if (newest(inventory) >= newest(**same)) {
             *same = &inventory;
         }
     }
@@ -196,7 +209,7 @@ Knowledge merge(const std::vector<InventoryRows>& inventories) {
     for (const InventoryRows& inventory : inventories) {
         for (const MarkRow& row : inventory.marks) collect(marks, row.who, row, add_mark);
     }
-    for (const InventoryRows* inventory : distinct(inventories)) {
+    for (const InventoryRows* inventory : distinct(inventories, knowledge.clones)) {
         if (!inventory->instance.empty()) {
             knowledge.proxies.push_back(inventory->proxy);
             knowledge.proxies.back().id = inventory->instance;

@@ -231,6 +231,13 @@ def test_a_file_that_is_no_inventory(directory, content, words):
     assert words in done.stderr
 
 
+def test_a_fifo_is_no_inventory(directory):
+    os.mkfifo(directory / "inventory.db")
+    done = pgairlock("report", "--state-dir", directory)
+    assert done.returncode == 2
+    assert "not a file" in done.stderr
+
+
 def test_an_inventory_of_a_newer_version(inventory):
     one = inventory()
     one.db.execute("PRAGMA user_version = 99")

@@ -468,7 +468,9 @@ TEST_CASE("a session in clear or with weak TLS counts as long as it is open") {
                     "days d JOIN (SELECT * FROM clients ORDER BY usename) c ON c.id = d.client");
     };
     const auto evidence_after_login = [&] {
-        return text(folder, "SELECT group_concat(evidence) FROM evidence e JOIN days d USING (client) WHERE e.last_seen > d.last_seen");
+        return text(
+            folder,
+            "SELECT group_concat(evidence) FROM evidence e JOIN days d USING (client) WHERE e.last_seen > d.last_seen");
     };
     CHECK(open() == "ada00,plain00,strong00");
     const auto heartbeat = [&] {

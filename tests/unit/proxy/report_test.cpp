@@ -772,13 +772,37 @@ TEST_CASE("a limit that was reached fails every check") {
     CHECK(has_failed(make_report({of_proxy("a", {})}, {}), FailOn::weak));
 }
 
+TEST_CASE("two proxies with copies of one inventory are told of") {
+    const auto file = [](Timestamp started, Timestamp last_seen) {
+        InventoryRows rows = of_proxy("a", {client("app", {seen(Evidence::tls_startup)})});
+        rows.proxy.started = started;
+        rows.proxy.last_seen = last_seen;
+        return rows;
+    };
+    const auto is_incomplete = [&](const InventoryRows& one, const InventoryRows& other) {
+        const bool complete = make_report({one, other}, {}).summary.incomplete.empty();
+        CHECK(complete == make_report({other, one}, {}).summary.incomplete.empty());
+        return !complete;
+    };
+    const InventoryRows running = file(start, start + 5 * hour);
+    CHECK_FALSE(is_incomplete(running, running));
+    CHECK_FALSE(is_incomplete(running, file(start, start + 2 * hour)));         // a fleet's, which is behind
+    CHECK_FALSE(is_incomplete(running, file(start - 5 * hour, start - hour)));  // a backup
+    CHECK(is_incomplete(running, file(start - 5 * hour, start + hour)));
+    CHECK(is_incomplete(running, file(start + hour, start + 2 * hour)));
+}
+
 TEST_CASE("a session that is still open is of every range until then") {
     constexpr Timestamp week = 7 * 24 * hour;
     const auto of_the_week_after = [&](const std::string& mode, std::uint64_t weak, Evidence evidence) {
         ClientRow row = client("app", {seen(evidence)});
         row.days[20'000].clear();
-        row.days[20'000][mode] = {
-            .connections = 10, .weak_tls = weak, .failures = 4, .first_seen = start, .last_seen = start, .open_until = start + 2 * week};
+        row.days[20'000][mode] = {.connections = 10,
+                                  .weak_tls = weak,
+                                  .failures = 4,
+                                  .first_seen = start,
+                                  .last_seen = start,
+                                  .open_until = start + 2 * week};
         row.last_seen = start + 2 * week;
         return make_report({inventory({row})}, {.since = start + week});
     };
