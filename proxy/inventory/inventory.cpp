@@ -45,9 +45,9 @@ Inventory::Inventory(Settings settings)
 }
 
 Inventory::~Inventory() {
-    if (changes_.rows > 0 || events_lost_ > 0) {
-        spdlog::error("inventory: {} changes lost: {} could not be written until the end", changes_.rows, path_);
-        return;  // reports tell it from what is missing: the last word
+    if (const std::uint64_t lost = changes_.rows + events_lost_; lost > 0) {
+        spdlog::error("inventory: {} changes lost: {} could not be written until the end", lost, path_);
+        return;  // without the last word, by which the next start knows
     }
     try {
         const Timestamp now = to_timestamp(std::chrono::system_clock::now());
@@ -123,7 +123,10 @@ ClientNames Inventory::stored_names(const SessionRecord& record) const {
 void Inventory::absorb_open(const Event& event, const ClientIdentity& who) {
     const SessionRecord& record = event.record;
     if ((record.ssl && !record.client_tls.weak) || open_.size() >= max_open_sessions) return;
-    OpenSession open{.who = who, .evidence = {}, .day = {to_timestamp(event.time) / day_length, mode(record)}};
+    OpenSession open{.who = who,
+                     .listener = record.listener,
+                     .evidence = {},
+                     .day = {to_timestamp(event.time) / day_length, mode(record)}};
     for (const Evidence piece : record.evidence) {
         if (!record.ssl) open.evidence.emplace_back(piece, certificate(record));
     }
@@ -132,23 +135,25 @@ void Inventory::absorb_open(const Event& event, const ClientIdentity& who) {
 
 void Inventory::absorb_end(const Event& event) {
     const auto open = open_.extract(event.record.session);
-    if (!open.empty()) extend(open.mapped(), to_timestamp(event.time));
+    if (!open.empty()) extend(open.key(), open.mapped(), to_timestamp(event.time));
 }
 
 /// It was what it was until then.
-void Inventory::extend(const OpenSession& open, Timestamp time) {
+void Inventory::extend(const std::string& session, const OpenSession& open, Timestamp time) {
     ClientChange* client = row(changes_.clients, open.who);
     if (!client) return;
-    client->seen.extend(time);
+    client->seen.extend(time, session);
+    if (client->listener.empty()) client->listener = open.listener;
     for (const auto& which : open.evidence) {
-        if (Seen* seen = row(client->evidence, which)) seen->extend(time);
+        if (Seen* seen = row(client->evidence, which)) seen->extend(time, session);
     }
     if (DayChange* const day = row(client->days, open.day)) day->open_until = std::max(day->open_until, time);
     changes_.oldest = std::min(changes_.oldest, time);
 }
 
-void Inventory::extend_open_sessions(Timestamp now) {
-    for (const auto& [session, open] : open_) extend(open, now);
+void Inventory::extend_open_sessions() {
+    const Timestamp now = to_timestamp(std::chrono::system_clock::now());
+    for (const auto& [session, open] : open_) extend(session, open, now);
 }
 
 void Inventory::absorb_failure(const Event& event, ClientChange& client) {
@@ -235,6 +240,8 @@ void Inventory::absorb_probe(const Event& event, const ClientOrigin& from) {
 
 std::vector<Event> Inventory::flush() {
     std::vector<Event> news;
+    const bool beats = Clock::now() >= next_heartbeat_ || events_lost_ > 0;
+    if (beats) extend_open_sessions();  // before the writing: this may be the last
     try {
         if (changes_.rows > 0) {
             news = store_.write(changes_);
@@ -244,7 +251,7 @@ std::vector<Event> Inventory::flush() {
         failed(error.what());
         return {};
     }
-    if (Clock::now() >= next_heartbeat_ || events_lost_ > 0) heartbeat();
+    if (beats || events_lost_ > 0) heartbeat();
     if (Clock::now() >= next_prune_ || retention_.load() != pruned_for_) prune();
     return news;
 }
@@ -287,7 +294,6 @@ void Inventory::heartbeat() {
     next_heartbeat_ = Clock::now() + heartbeat_interval;
     try {
         const Timestamp now = to_timestamp(std::chrono::system_clock::now());
-        extend_open_sessions(now);
         store_.heartbeat(now, events_lost_);
         events_lost_ = 0;
         tell_fleet(now);

@@ -61,6 +61,7 @@ class Inventory {
     /// In clear or with weak TLS, which it is until its end: that may be weeks after its login.
     struct OpenSession {
         ClientIdentity who;
+        std::string listener;
         std::vector<std::pair<protocol::Evidence, std::string>> evidence;  // of clear text alone; and the certificate
         std::pair<std::int64_t, std::string> day;                          // of its login, and mode
     };
@@ -72,8 +73,8 @@ class Inventory {
     void absorb_failure(const Event& event, ClientChange& client);
     void absorb_end(const Event& event);
     void absorb_open(const Event& event, const ClientIdentity& who);
-    void extend(const OpenSession& open, Timestamp time);
-    void extend_open_sessions(Timestamp now);
+    void extend(const std::string& session, const OpenSession& open, Timestamp time);
+    void extend_open_sessions();
     ClientNames stored_names(const SessionRecord& record) const;
     void absorb_certificate(const Event& event);
     void absorb_handshake(const Event& event, const ClientOrigin& from);

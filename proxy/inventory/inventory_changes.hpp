@@ -24,9 +24,10 @@ struct Seen {
     std::string session;  ///< the last one
 
     /// It went on until then: not once more.
-    void extend(Timestamp time) {
+    void extend(Timestamp time, const std::string& by) {
         first = std::min(first, time);
         last = std::max(last, time);
+        if (session.empty()) session = by;
     }
     /// True: it is the latest.
     bool add(Timestamp time, const std::string& by) {

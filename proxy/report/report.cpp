@@ -25,6 +25,7 @@ struct Facts {
     Timestamp last_clear = 0;
     Timestamp last_weak = 0;
     Timestamp last_tls = 0;
+    Timestamp last_login = 0;  ///< that succeeded; a session that stays open is none
 };
 
 Facts facts_after(const ClientRow& row, Timestamp after) {
@@ -32,6 +33,7 @@ Facts facts_after(const ClientRow& row, Timestamp after) {
     for (const auto& [day, modes] : row.days) {
         for (const auto& [mode, counted] : modes) {
             if (counted.connections == 0) continue;
+            if (counted.last_seen > after) facts.last_login = std::max(facts.last_login, counted.last_seen);
             const Timestamp last = std::max(counted.last_seen, counted.open_until);
             if (mode_of(mode) == Mode::clear) {
                 if (last <= after) continue;
@@ -175,7 +177,7 @@ constexpr std::uint64_t failures_that_count = 3;
 /// It never succeeded, or does not any more.
 bool is_failing(const ReportClient& client, const Facts& facts, const LastSeen& last) {
     const Timestamp failed = last_failure(client);
-    const Timestamp succeeded = std::max(facts.last_clear, facts.last_tls);
+    const Timestamp succeeded = facts.last_login;
     if (failed <= client.repaired_at || failed <= succeeded) return false;
     if (facts.clear + facts.tls == 0 || last.broken_trust > last.tls) return true;
     std::uint64_t since = 0;

@@ -253,8 +253,8 @@ bool has_failed(const Report& report, FailOn what);
 struct Knowledge {
     InventoryRows rows;  ///< of all; `instance` and `proxy` are empty
     std::vector<ProxyRow> proxies;
-    std::set<std::string>
-        clones{};  ///< names of proxies whose inventories are copies of one: of these only one is here
+    /// Names of proxies whose inventories are copies of one: of these only one is here.
+    std::set<std::string> clones{};
 };
 
 /// Clients by key, counts added. An instance that is there twice counts once, as it was read last.

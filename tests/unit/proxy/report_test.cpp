@@ -818,6 +818,20 @@ TEST_CASE("a session that is still open is of every range until then") {
     CHECK(of_the_week_after("TLSv1.3", 0, Evidence::tls_startup).clients[0].row.connections == 10);
 }
 
+TEST_CASE("a session that stays open is no success while new logins fail") {
+    ClientRow row = client("app", {seen(Evidence::clear_startup)});
+    row.failures = row.auth_failed = 30;
+    row.last_failure = row.last_seen = start + 5 * hour;
+    row.days[20'000].clear();
+    row.days[20'000]["plain"] = {.connections = 1,
+                                 .failures = 30,
+                                 .auth_failed = 30,
+                                 .first_seen = start,
+                                 .last_seen = start,
+                                 .open_until = start + 6 * hour};
+    CHECK(make_report({inventory({row})}, {}).clients[0].failing);
+}
+
 TEST_CASE("a client that never succeeded is failing, and comes first") {
     ClientRow broken = client("broken", {seen(Evidence::tls_startup)});
     broken.connections = 0;
