@@ -348,8 +348,12 @@ void run_batch(std::mt19937& random) {
             Inventory inventory(
                 {.path = folder.file(host),
                  .proxy = {.name = "host" + std::to_string(host), .consistent_after = consistent_after}});
-            for (const Event& event : events) {
-                if (event.record.session == std::to_string(host)) inventory.absorb(event);
+            for (Event event : events) {
+                if (event.record.session != std::to_string(host)) continue;
+                inventory.absorb(event);
+                if (event.kind != EventKind::connected) continue;
+                event.kind = EventKind::disconnected;  // at once: one that stays open counts by the real clock
+                inventory.absorb(event);
             }
             if (loses && host == 0) inventory.lost(1);
             inventory.flush();
