@@ -1,9 +1,11 @@
 #include "config/check.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <regex>
 
+#include "config/file.hpp"
 #include "config/keys.hpp"
 #include "config/spelling.hpp"
 
@@ -24,6 +26,10 @@ void check_versions(const Node& table, TlsVersion min, TlsVersion max, Reading& 
 void check_sslmode(const Node& table, const Upstream& upstream, Reading& reading);
 void check_server_name(const Node& table, const Upstream& upstream, Reading& reading);
 void warn_about_sslmode(const Node& table, SslMode sslmode, Reading& reading);
+const char* consequence_of(SslMode sslmode) noexcept;
+void check_fleet(const Node& table, const std::string& url, Reading& reading);
+bool has_password(std::string_view url);
+std::string_view parameter(std::string_view url, std::string_view name);
 std::string setting(std::string_view key, std::string_view value);
 
 }  // namespace
@@ -68,8 +74,10 @@ void check(const Node& table, const Auth& auth, Reading& reading) {
         reading.error(table.where("scram"),
                       R"("terminate" needs users_file: who the users are, in the format of PgBouncer's userlist.txt)");
     }
-    if (!terminates && table.gives("users_file"))
-        reading.warn(table.where("users_file"), R"(has no effect without scram = "terminate")");
+    for (const std::string_view key : {"users_file", "mock_authentication_nonce_file"}) {
+        if (!terminates && table.gives(key))
+            reading.warn(table.where(key), R"(has no effect without scram = "terminate")");
+    }
 }
 
 void check(const Node& table, const Audit& audit, Reading& reading) {
@@ -79,6 +87,7 @@ void check(const Node& table, const Audit& audit, Reading& reading) {
         reading.error(table.where("application_name_pattern"),
                       in_quotes(audit.application_name_pattern) + " is no regular expression: " + error.what());
     }
+    if (audit.inventory.find("://") != std::string::npos) check_fleet(table, audit.inventory, reading);
 }
 
 void check(const Node& table, const Probe& probe, bool keeps_inventory, Reading& reading) {
@@ -93,6 +102,39 @@ void check(const Node& table, const Probe& probe, bool keeps_inventory, Reading&
         reading.error(table.where("enabled"), "needs audit.inventory: what was done to whom must outlive restarts");
     if (probe.enabled && probe.kinds.empty())
         reading.error(table.where("kinds"), "nothing to probe with: one of " + join(names<ProbeKind>()));
+}
+
+void check_written_files(const Node& root, const Config& config, Reading& reading) {
+    struct Written {
+        const char* table;
+        const char* key;
+        std::filesystem::path path;
+    };
+    const std::filesystem::path folder = config.runtime.state_dir;
+    const bool is_shared = config.audit.inventory.find("://") != std::string::npos;
+    std::vector<Written> files{{"log", "file", config.log.file},
+                               {"audit", "file", config.audit.file.empty() ? "" : folder / config.audit.file},
+                               {"audit", "inventory", ""}};
+    const std::string inventory = is_shared ? Audit{}.inventory : config.audit.inventory;
+    if (!inventory.empty()) files[2].path = folder / inventory;
+    for (auto file = files.begin(); file != files.end(); ++file) {
+        // Devices and pipes take lines of both.
+        const bool is_file = !file->path.string().starts_with("/dev/") && !file->path.string().starts_with("/proc/");
+        if (file->path.empty() || file->path.filename() == "-" || !is_file) continue;
+        const auto same = [&](const Written& one) {
+            return one.path.lexically_normal() == file->path.lexically_normal();
+        };
+        const auto earlier = std::find_if(files.begin(), file, same);
+        if (earlier == file) continue;
+        const Node* const table = root.find(file->table);
+        const Node* const other = root.find(earlier->table);
+        const Node* const named = table && table->gives(file->key) ? table : other;
+        if (!named) continue;  // both by default: they differ
+        reading.error(named->where(named == table ? file->key : earlier->key),
+                      std::string(file->table) + "." + file->key + " and " + earlier->table + "." + earlier->key +
+                          " are one file, " + in_quotes(file->path.string()) +
+                          ": each would destroy what the other writes");
+    }
 }
 
 void check_distinct(const std::vector<Listener>& listeners, Reading& reading) {
@@ -130,8 +172,9 @@ void check_client_cert(const Node& table, const ListenerTls& tls, Reading& readi
         reading.error(table.where("client_cert"),
                       "needs ca_file: the CA certificates that client certificates are verified against");
     }
-    if (!is_asked_for && table.gives("ca_file")) {
-        reading.warn(table.where("ca_file"), R"(has no effect without client_cert = "request" or "require")");
+    for (const std::string_view key : {"ca_file", "ssl_crl_file"}) {
+        if (!is_asked_for && table.gives(key))
+            reading.warn(table.where(key), R"(has no effect without client_cert = "request" or "require")");
     }
     if (tls.client_cert == ClientCert::require && tls.mode == ClientTlsMode::allow) {
         reading.warn(table.where("client_cert"),
@@ -161,6 +204,11 @@ void check_sslmode(const Node& table, const Upstream& upstream, Reading& reading
         reading.error(table.where("sslmode"),
                       sslmode + " needs sslrootcert: the CA certificates that the server is verified against");
     }
+    const bool verifies = upstream.sslmode >= SslMode::verify_ca || table.gives("sslrootcert");
+    if (table.gives("sslcrl") && !verifies) {
+        reading.error(table.where("sslcrl"), "needs sslrootcert: with sslmode " + sslmode +
+                                                 " the server's certificate is not verified without it");
+    }
     if (upstream.sslnegotiation == SslNegotiation::direct && upstream.sslmode < SslMode::require) {
         reading.error(table.where("sslmode"),
                       "weak sslmode " + sslmode +
@@ -185,10 +233,48 @@ void check_server_name(const Node& table, const Upstream& upstream, Reading& rea
 
 void warn_about_sslmode(const Node& table, SslMode sslmode, Reading& reading) {
     if (sslmode == SslMode::verify_full) return;
-    const auto* const consequence = sslmode == SslMode::verify_ca
-                                        ? " does not check the server's name, only who issued its certificate"
-                                        : " does not authenticate the server";
-    reading.warn(table.where("sslmode"), in_quotes(to_string(sslmode)) + consequence + R"(; "verify-full" does)");
+    reading.warn(table.where("sslmode"),
+                 in_quotes(to_string(sslmode)) + consequence_of(sslmode) + R"(; "verify-full" does)");
+}
+
+const char* consequence_of(SslMode sslmode) noexcept {
+    return sslmode == SslMode::verify_ca ? " does not check the server's name, only who issued its certificate"
+                                         : " does not authenticate the server";
+}
+
+/// What libpq makes of the URL is its own affair; here is what an operator would want to know.
+void check_fleet(const Node& table, const std::string& url, Reading& reading) {
+    const auto modes = names<SslMode>();
+    const auto mode = std::find(modes.begin(), modes.end(), parameter(url, "sslmode"));
+    if (mode != modes.end() && *mode != to_string(SslMode::verify_full)) {
+        reading.warn(table.where("inventory"), "sslmode=" + std::string{*mode} +
+                                                   consequence_of(static_cast<SslMode>(mode - modes.begin())) +
+                                                   "; verify-full, the default, does");
+    }
+    if (!has_password(url)) return;
+    const std::string fault = why_not_secret(table.origin.file);
+    if (!fault.empty()) {
+        reading.warn(table.where("inventory"),
+                     "this file holds a password, and " + fault + "; or keep the password in a passfile");
+    }
+}
+
+bool has_password(std::string_view url) {
+    const std::string_view authority = url.substr(url.find("://") + 3);
+    const std::string_view user = authority.substr(0, authority.find_first_of("/?@"));
+    const bool in_front =
+        user.size() < authority.size() && authority[user.size()] == '@' && user.find(':') != std::string_view::npos;
+    return in_front || !parameter(url, "password").empty();
+}
+
+/// Of `?name=value&...`.
+std::string_view parameter(std::string_view url, std::string_view name) {
+    for (std::size_t at = url.find('?'); at != std::string_view::npos; at = url.find('&', at + 1)) {
+        const std::string_view rest = url.substr(at + 1);
+        if (rest.starts_with(name) && rest.substr(name.size()).starts_with('='))
+            return rest.substr(name.size() + 1, rest.find('&') - name.size() - 1);
+    }
+    return {};
 }
 
 std::string setting(std::string_view key, std::string_view value) {

@@ -13,6 +13,9 @@ void check(const Node& table, const Auth& auth, Reading& reading);
 void check(const Node& table, const Audit& audit, Reading& reading);
 void check(const Node& table, const Probe& probe, bool keeps_inventory, Reading& reading);
 
+/// The log, the audit and the inventory are three files.
+void check_written_files(const Node& root, const Config& config, Reading& reading);
+
 /// No two listeners of one name or on one address.
 void check_distinct(const std::vector<Listener>& listeners, Reading& reading);
 

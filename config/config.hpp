@@ -72,16 +72,20 @@ struct Log {
     LogLevel level = LogLevel::info;
     LogFormat format = LogFormat::text;
     std::string file;  ///< empty: stderr
+    Origin file_origin{};
 };
 
 struct Runtime {
     unsigned threads = 0;  ///< 0: one per core
     unsigned max_connections = 10000;
     unsigned max_connections_per_address = 0;  ///< 0: no limit
+    unsigned max_connections_before_login = 4000;
+    Duration client_opening_timeout{10'000};
     Duration client_login_timeout{60'000};
     Duration drain_timeout{30'000};
     std::string state_dir;  ///< empty: see proxy/command/state_dir.hpp
     std::string name;       ///< of this proxy where there are several; empty: the host's
+    bool core_dumps = false;
 };
 
 enum class ClientTlsMode { disable, allow, require };
@@ -106,6 +110,7 @@ struct ListenerTls {
     File key_file;
     Trust trust = Trust::distributed;
     File ca_file;
+    File ssl_crl_file;  ///< empty: no client certificate is looked up
     ClientCert client_cert = ClientCert::disable;
     TlsVersion ssl_min_protocol_version = TlsVersion::v1_2;
     TlsVersion ssl_max_protocol_version = TlsVersion::unset;
@@ -124,6 +129,7 @@ struct Listener {
     std::vector<Cidr> allow;
     Duration idle_timeout{0};  ///< 0: never
     Duration tcp_keepalive{60'000};
+    Duration tcp_user_timeout{0};  ///< 0: as long as keepalive takes to give up
     ListenerTls tls;
     Origin origin;
 };
@@ -141,6 +147,7 @@ struct Upstream {
         sslrootcert_candidate;  ///< rehearsal: every handshake is also judged against these, never enforced
     std::vector<File>
         sslrootcert;  ///< path "system": the operating system's. Empty: not given (then verify-full means "system")
+    File sslcrl;      ///< empty: no server certificate is looked up
     SslNegotiation sslnegotiation = SslNegotiation::postgres;
     File sslcert;
     File sslkey;
@@ -153,15 +160,16 @@ struct Upstream {
     TargetSessionAttrs target_session_attrs = TargetSessionAttrs::any;
     unsigned prewarm = 0;              ///< TLS connections kept ready, for each thread
     Duration prewarm_max_age{30'000};  ///< below the server's authentication_timeout
-    Duration connect_timeout{5'000};   ///< per address: TCP, TLS negotiation and handshake
+    Duration connect_timeout{5'000};   ///< per address: until the server answers the StartupMessage
     Duration tcp_keepalive{60'000};
-    Duration tcp_user_timeout{0};
+    Duration tcp_user_timeout{0};  ///< 0: as long as keepalive takes to give up
     Origin origin;
 };
 
 struct Auth {
     protocol::ScramMode scram = protocol::ScramMode::automatic;
     File users_file;
+    File mock_authentication_nonce_file;  ///< empty: one is kept in the state directory
 };
 
 /// A stretch of time in which probes may be made, from "START/END" in RFC 3339.
@@ -191,7 +199,8 @@ struct Probe {
 };
 
 struct Audit {
-    std::string file = "audit.jsonl";        ///< relative to the state directory; "-": stdout; empty: off
+    std::string file = "audit.jsonl";  ///< relative to the state directory; "-": stdout; empty: off
+    Origin file_origin{};
     bool chain = false;                      ///< each line carries a digest of all before it
     std::string inventory = "inventory.db";  ///< relative to the state directory; postgresql://...; empty: off
     Duration inventory_retention{

@@ -44,7 +44,8 @@ std::string permission_fault(const struct stat& status) {
 std::string fault_of(const struct stat& status, FileKind kind) {
     if (!S_ISREG(status.st_mode)) return "is not a regular file";
     if (status.st_size > max_file_size) return "is larger than 16 MiB, which none needs to be";
-    return kind == FileKind::certificate ? std::string() : permission_fault(status);
+    const bool is_public = kind == FileKind::certificate || kind == FileKind::revocation_list;
+    return is_public ? std::string() : permission_fault(status);
 }
 
 /// nullopt, with errno set, on a read error.
@@ -66,10 +67,17 @@ std::optional<protocol::Buffer> read_all(int fd, std::size_t size) {
 std::string quoted(const File& file, FileKind kind) {
     switch (kind) {
         case FileKind::certificate: return "certificate file \"" + file.path + "\"";
+        case FileKind::revocation_list: return "CRL file \"" + file.path + "\"";
         case FileKind::private_key: return "private key file \"" + file.path + "\"";
         case FileKind::users: return "users file \"" + file.path + "\"";
+        case FileKind::secret: return "secret file \"" + file.path + "\"";
     }
     return file.path;
+}
+
+std::string why_not_secret(const std::string& path) {
+    struct stat status {};
+    return ::stat(path.c_str(), &status) == 0 ? permission_fault(status) : std::string();
 }
 
 std::optional<protocol::Buffer> read_file(const File& file, FileKind kind, std::vector<Diagnostic>& errors) {

@@ -29,9 +29,20 @@ const Section<Runtime>& section() {
             {"threads", &Runtime::threads, "0", "Worker threads; 0: one per core.", Rule::none,
              TakesEffect::at_restart},
             {"max_connections", &Runtime::max_connections, "10000",
-             "Client connections at a time; beyond it clients get FATAL 53300 `too_many_connections`.", Rule::positive},
+             "Clients that log in or have, at a time; beyond it clients get FATAL 53300 `too_many_connections`. Others "
+             "take none of these places, however many they are and whatever they wait for.",
+             Rule::positive},
             {"max_connections_per_address", &Runtime::max_connections_per_address, "0",
-             "The same for one client address; 0: no limit."},
+             "The same for one client address, or one IPv6 network (/64); 0: no limit."},
+            {"max_connections_before_login", &Runtime::max_connections_before_login, "4000",
+             "Client connections at a time that have not logged in yet, as sshd's `MaxStartups`; one address, or IPv6 "
+             "network (/64), may take half of them. Beyond it clients get FATAL 53300 too, but cancel requests are "
+             "taken.",
+             Rule::positive},
+            {"client_opening_timeout", &Runtime::client_opening_timeout, R"("10s")",
+             "For each step of a client's opening: its first packet, its TLS handshake, its StartupMessage through TLS "
+             "or after a declined one. Never beyond `client_login_timeout`.",
+             Rule::positive},
             {"client_login_timeout", &Runtime::client_login_timeout, R"("60s")",
              "From accepting a connection to the server's first ReadyForQuery.", Rule::positive},
             {"drain_timeout", &Runtime::drain_timeout, R"("30s")",
@@ -44,6 +55,11 @@ const Section<Runtime>& section() {
             {"name", &Runtime::name, R"("")",
              "This proxy in inventory, report and audit, where there are several. Empty: the host's name.", Rule::none,
              TakesEffect::at_restart},
+            {"core_dumps", &Runtime::core_dumps, "false",
+             "Whether a crash may leave a core file, and a debugger of our own user may attach. Both show private "
+             "keys, "
+             "passwords of logins under way and what sessions carry.",
+             Rule::none, TakesEffect::at_restart},
         },
         {}};
     return it;
@@ -63,13 +79,21 @@ const Section<Listener>& section() {
             {"upstream", &Listener::upstream, R"("")",
              "Name of the `[upstream.NAME]` that its connections go to. May be left out when there is exactly one."},
             {"allow", &Listener::allow, R"(["127.0.0.0/8", "::1/128"])",
-             "Client addresses that are let in, as `ADDRESS/BITS`; others are refused and audited. Not asked of "
-             "UNIX-domain "
-             "sockets."},
+             "Client addresses that are let in, as `ADDRESS/BITS`, or `ADDRESS` for one alone; bits of the address "
+             "beyond "
+             "`BITS` do not count. Others are refused and audited. Not asked of UNIX-domain sockets: the permissions "
+             "of "
+             "their folder decide."},
             {"idle_timeout", &Listener::idle_timeout, R"("0s")",
-             "Sessions on which nothing moves for so long are ended; `0s`: never."},
+             "Sessions on which no byte moves for so long are ended, **also those that wait for the answer to a long "
+             "query**; `0s`: never."},
             {"tcp_keepalive", &Listener::tcp_keepalive, R"("60s")",
              "Idle time before TCP keepalive probes to the client; `0s`: off.", Rule::tcp_timer},
+            {"tcp_user_timeout", &Listener::tcp_user_timeout, R"("0s")",
+             "How long data sent to the client may stay unacknowledged before the connection is given up; `0s`: as "
+             "long "
+             "as keepalive takes to give up, which is twice `tcp_keepalive`.",
+             Rule::tcp_timer},
         },
         {"tls"}};
     return it;
@@ -83,7 +107,7 @@ const Section<ListenerTls>& section() {
         {
             {"mode", &ListenerTls::mode, R"("allow")",
              "`disable`: TLS is not offered; `allow`: the client decides; `require`: plain connections get FATAL "
-             "28000."},
+             "28000, but on UNIX-domain sockets, where libpq has no TLS."},
             {"direct", &ListenerTls::direct, "true", "Accept PostgreSQL 17's direct TLS (`sslnegotiation=direct`)."},
             {"cert_file", &ListenerTls::cert_file, R"("")",
              "Certificate chain, PEM; reloaded when it changes. Empty: one is generated in the state directory."},
@@ -96,6 +120,10 @@ const Section<ListenerTls>& section() {
              "whoever completes the handshake does not verify."},
             {"ca_file", &ListenerTls::ca_file, R"("")",
              "CA certificates, PEM, that client certificates are verified against."},
+            {"ssl_crl_file", &ListenerTls::ssl_crl_file, R"("")",
+             "CRLs, PEM: client certificates that are revoked there are refused. There must be one of every CA in "
+             "their "
+             "chain; reloaded when it changes."},
             {"client_cert", &ListenerTls::client_cert, R"("disable")",
              "Whether TLS clients are asked for a certificate, and whether they must have one."},
             {"ssl_min_protocol_version", &ListenerTls::ssl_min_protocol_version, R"("TLSv1.2")",
@@ -131,6 +159,7 @@ const Section<Certificate>& section() {
     return it;
 }
 
+// Long because it is a table.
 template <>
 const Section<Upstream>& section() {
     static const Section<Upstream> it{
@@ -138,8 +167,8 @@ const Section<Upstream>& section() {
         "A PostgreSQL server, by a name of your choice. At least one is needed.",
         {
             {"hosts", &Upstream::hosts, "",
-             "`HOST:PORT` (5432 when left out) or `unix:/path`, tried in order; names are resolved anew for every "
-             "connection.",
+             "`HOST:PORT` (5432 when left out) or `unix:/path`, tried in order, those last that did not serve lately; "
+             "names are resolved anew for every connection.",
              Rule::host_address},
             {"sslmode", &Upstream::sslmode, R"("verify-full")", "As in libpq."},
             {"sslrootcert", &Upstream::sslrootcert, "[]",
@@ -151,6 +180,9 @@ const Section<Upstream>& section() {
              "Rehearsal of a rotation: every server certificate is also judged against these CA files. The result is "
              "recorded "
              "(`candidate_ok`), never enforced."},
+            {"sslcrl", &Upstream::sslcrl, R"("")",
+             "CRLs, PEM: a server certificate that is revoked there is refused. There must be one of every CA in its "
+             "chain; reloaded when it changes."},
             {"sslnegotiation", &Upstream::sslnegotiation, R"("postgres")",
              "`direct` starts with TLS at once; PostgreSQL 17 and later."},
             {"sslcert", &Upstream::sslcert, R"("")", "Client certificate for the server, PEM."},
@@ -170,7 +202,9 @@ const Section<Upstream>& section() {
             {"ssl_max_protocol_version", &Upstream::ssl_max_protocol_version, R"("")",
              "Highest TLS version. Empty: the newest."},
             {"target_session_attrs", &Upstream::target_session_attrs, R"("any")",
-             "The kind of server that is wanted among `hosts`."},
+             "The kind of server that is wanted among `hosts`. Only `any` so far: a primary is not told from a "
+             "standby, so "
+             "list servers of one kind, or a name that follows the primary."},
             {"prewarm", &Upstream::prewarm, "0",
              "TLS connections to the server that each thread keeps ready, so that a client need not wait for them. "
              "They occupy no slot of "
@@ -181,12 +215,13 @@ const Section<Upstream>& section() {
              "login must fit into the rest.",
              Rule::positive},
             {"connect_timeout", &Upstream::connect_timeout, R"("5s")",
-             "For each address: TCP, TLS negotiation and handshake.", Rule::positive},
+             "For each address: TCP, TLS, and the server's first answer to the StartupMessage.", Rule::positive},
             {"tcp_keepalive", &Upstream::tcp_keepalive, R"("60s")",
              "Idle time before TCP keepalive probes to the server; `0s`: off.", Rule::tcp_timer},
             {"tcp_user_timeout", &Upstream::tcp_user_timeout, R"("0s")",
-             "How long sent data may stay unacknowledged before the connection is given up; `0s`: the kernel's "
-             "default.",
+             "How long data sent to the server may stay unacknowledged before the connection is given up; `0s`: as "
+             "long "
+             "as keepalive takes to give up, which is twice `tcp_keepalive`.",
              Rule::tcp_timer},
         },
         {}};
@@ -208,6 +243,11 @@ const Section<Auth>& section() {
                                        "Users with passwords or SCRAM secrets, in the format of PgBouncer's "
                                        "`userlist.txt`; refused when group or others may read "
                                        "it, reloaded when it changes. Needed by `terminate`, of no effect otherwise."},
+                                      {"mock_authentication_nonce_file", &Auth::mock_authentication_nonce_file, R"("")",
+                                       "At least 32 random bytes (`openssl rand -out FILE 32`), from which come the "
+                                       "salts of users without a SCRAM secret. Proxies that stand behind one address "
+                                       "need the same one. Refused when group or others may read it. Empty: one is "
+                                       "made once and kept in the state directory."},
                                   },
                                   {}};
     return it;

@@ -18,6 +18,7 @@ void read_upstreams(const Node& root, Config& config, Reading& reading);
 Upstream read_upstream(const Node& table, Reading& reading);
 void read_listeners(const Node& listeners, Config& config, Reading& reading);
 Listener read_listener(const Node& table, Reading& reading);
+Origin origin_of_file(const Node& root, std::string_view table);
 ListenerTls read_listener_tls(const Node& table, Reading& reading);
 void connect_to_upstreams(const Node& listeners, Config& config, Reading& reading);
 void name_listeners(std::vector<Listener>& listeners);
@@ -40,11 +41,14 @@ Loaded read(const Node& root, Reading reading) {
         if (std::find(known.begin(), known.end(), child.name) == known.end()) unknown_table(child, reading);
     }
     read_table(root, "log", config.log, reading);
+    config.log.file_origin = origin_of_file(root, "log");
     read_table(root, "runtime", config.runtime, reading);
     read_table(root, "auth", config.auth, reading);
     if (const Node* const auth = root.find("auth")) check(*auth, config.auth, reading);
     read_table(root, "audit", config.audit, reading);
+    config.audit.file_origin = origin_of_file(root, "audit");
     if (const Node* const audit = root.find("audit")) check(*audit, config.audit, reading);
+    check_written_files(root, config, reading);
     read_probe(root, config.audit, reading);
     read_upstreams(root, config, reading);
 
@@ -133,6 +137,14 @@ Listener read_listener(const Node& table, Reading& reading) {
     if (tls != nullptr && tls->kind != Node::Kind::table) wrong_type(*tls, "a table, [listener.tls]", reading);
     if (tls != nullptr && tls->kind == Node::Kind::table) listener.tls = read_listener_tls(*tls, reading);
     return listener;
+}
+
+/// Of the key `file` in a table that need not be there.
+Origin origin_of_file(const Node& root, std::string_view table) {
+    const Node* const found = root.find(table);
+    const Node* const file = found ? found->find("file") : nullptr;
+    if (file) return file->origin;
+    return {.file = root.origin.file, .line = 0, .column = 0, .key = std::string{table} + ".file"};
 }
 
 ListenerTls read_listener_tls(const Node& table, Reading& reading) {

@@ -37,7 +37,7 @@ std::string server_name(Reader extension) {
     Reader list(extension.take(extension.u16()));
     const std::uint8_t type = list.u8();
     const Bytes name = list.take(list.u16());
-    return list.ok() && type == 0 ? printable(name) : std::string();
+    return list.ok() && type == 0 ? printable(name.first(std::min(name.size(), max_server_name))) : std::string();
 }
 
 /// JA4: the first and last character, or where one is no letter or digit, the first and last digit
@@ -53,15 +53,11 @@ std::string alpn_letters(Bytes name) {
     return {digits[name.front() >> 4], digits[name.back() & 15]};
 }
 
-/// RFC 7301, section 3.1.
+/// RFC 7301, section 3.1. The first alone: there may be 65,000 of them.
 void read_protocol_names(Reader extension, ClientHello& hello) {
     Reader list(extension.take(extension.u16()));
-    while (list.ok() && !list.rest().empty()) {
-        const Bytes name = list.take(list.u8());
-        if (!list.ok()) return;
-        if (hello.alpn.empty()) hello.alpn_letters = alpn_letters(name);
-        hello.alpn.push_back(printable(name));
-    }
+    const Bytes name = list.take(list.u8());
+    if (list.ok()) hello.alpn_letters = alpn_letters(name);
 }
 
 /// The highest of the list, which replaces the legacy field; an unusable list does not.

@@ -13,13 +13,14 @@
 
 namespace protocol {
 
-/// GREASE values (RFC 8701) are left out of every list. Texts have control characters replaced by
-/// '?'.
+/// RFC 1035, 2.3.4. The extension may be 256 times as long.
+inline constexpr std::size_t max_server_name = 255;
+
+/// GREASE values (RFC 8701) are left out of every list.
 struct ClientHello {
     std::uint16_t version = 0;  ///< the highest offered: supported_versions when present, else the legacy field
-    std::string sni;            ///< empty: none sent
-    std::vector<std::string> alpn;
-    std::string alpn_letters = "00";  ///< JA4's two characters for the first name, taken from it as it was sent
+    std::string sni;            ///< empty: none sent; cut to max_server_name, and control characters replaced by '?'
+    std::string alpn_letters = "00";  ///< JA4's two characters for the first ALPN name, taken from it as it was sent
     std::vector<std::uint16_t> ciphers;
     std::vector<std::uint16_t> extensions;
     std::vector<std::uint16_t> signature_algorithms;

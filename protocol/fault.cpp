@@ -9,6 +9,9 @@ struct Row {
     std::string_view message;
 };
 
+/// PostgreSQL closes without a word where it cannot know that its protocol is spoken, and on a
+/// CancelRequest, which is never answered.
+constexpr std::string_view nobody_is_told;
 constexpr std::string_view protocol_violation = "08P01";
 constexpr std::string_view feature_not_supported = "0A000";
 constexpr std::string_view invalid_authorization = "28000";
@@ -19,17 +22,16 @@ constexpr std::string_view connection_failure = "08006";
 constexpr Row row(Fault fault) noexcept {
     switch (fault) {
         case Fault::none: break;
-        case Fault::startup_length: return {"startup_length", protocol_violation, "invalid length of startup packet"};
+        case Fault::startup_length: return {"startup_length", nobody_is_told, "invalid length of startup packet"};
         case Fault::startup_layout:
             return {"startup_layout", protocol_violation,
                     "invalid startup packet layout: expected terminator as last byte"};
-        case Fault::cancel_length:
-            return {"cancel_length", protocol_violation, "invalid length of cancel request packet"};
+        case Fault::cancel_length: return {"cancel_length", nobody_is_told, "invalid length of cancel request packet"};
         case Fault::unsupported_protocol:
             return {"unsupported_protocol", feature_not_supported,
                     "unsupported frontend protocol: only 3.x is supported"};
         case Fault::repeated_request:
-            return {"repeated_request", protocol_violation,
+            return {"repeated_request", feature_not_supported,
                     "an encryption request may be sent only once per connection"};
         case Fault::unencrypted_after_request:
             return {"unencrypted_after_request", protocol_violation, "received unencrypted data after SSL request"};

@@ -40,7 +40,7 @@ enum class Fault {
 
 /// Short and stable: the audit's `reason`.
 std::string_view label(Fault fault) noexcept;
-/// Five characters (PostgreSQL docs, appendix A).
+/// Five characters (PostgreSQL docs, appendix A). Empty: the peer is told nothing.
 std::string_view sqlstate(Fault fault) noexcept;
 /// For a log line or an ErrorResponse; never holds bytes from the wire.
 std::string_view message(Fault fault) noexcept;

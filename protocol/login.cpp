@@ -6,6 +6,10 @@ namespace protocol {
 namespace {
 
 constexpr std::string_view plus_suffix = "-PLUS";
+constexpr std::string_view scram_prefix = "SCRAM-";
+constexpr std::string_view oauth_bearer = "OAUTHBEARER";
+/// RFC 4422, section 3.1, has 20; a server may offer longer ones.
+constexpr std::size_t max_method = 63;
 
 void pass(const Message& message, Buffer& to) { to.insert(to.end(), message.whole.begin(), message.whole.end()); }
 
@@ -22,7 +26,7 @@ std::string lower(std::string_view text) {
 void Login::from_server(const Message& message, LoginOutput& out) {
     ++server_messages_;
     server_bytes_ += message.whole.size();
-    if (server_bytes_ > max_server_login_total) return fail(Fault::server_message_length);
+    if (!authenticated_ && server_bytes_ > max_server_login_total) return fail(Fault::server_message_length);
     switch (message.type) {
         case 'R': return authentication(message, out);
         case 'E':
@@ -40,8 +44,15 @@ void Login::from_server(const Message& message, LoginOutput& out) {
         case 'S':  // ParameterStatus
         case 'v':  // NegotiateProtocolVersion
             return pass(message, out.to_client);
+        case 'A':  // NotificationResponse: of a login trigger, say; there are none for nobody
+            if (!authenticated_) return fail(Fault::server_message);
+            return pass(message, out.to_client);
         default: return fail(Fault::server_message);
     }
+}
+
+bool Login::passes_oversized(char type) const noexcept {
+    return authenticated_ && (type == 'A' || type == 'N' || type == 'S');
 }
 
 void Login::from_client(const Message& message, LoginOutput& out) {
@@ -116,7 +127,7 @@ void Login::sasl_offer(Bytes body, LoginOutput& out) {
     std::erase_if(offered->mechanisms, [](const std::string& m) { return m.ends_with(plus_suffix); });
     if (scram && policy_.scram == ScramMode::terminate) {
         const ScramUser* user = policy_.user;
-        const ScramSalt salt = user && user->secret ? user->secret->salt : ScramSalt{.salt = policy_.user_salt};
+        const ScramSalt salt = user && user->secret ? user->secret->salt : policy_.user_salt;
         auth_bridge_ = AuthBridge::terminate;
         scram_server_.emplace(policy_.crypto, policy_.client_end_point, salt);
         AuthenticationSASL ours;
@@ -151,7 +162,7 @@ void Login::sasl_choice(const Message& message, LoginOutput& out) {
     if (!response) return fail(Fault::sasl_message);
     if (!our_offer_.offers(response->mechanism)) return fail(Fault::sasl_mechanism);
     mechanism_ = response->mechanism;
-    auth_method_ = lower(mechanism_);
+    auth_method_ = lower(std::string_view(mechanism_).substr(0, max_method));
     if (response->data) return first_message(*response->data, message, out);
     if (mechanism_ != scram_sha_256 && mechanism_ != scram_sha_256_plus) return pass_on(message, out);
     // The client waits to be asked for it. By us: who it is that logs in at the server depends on
@@ -162,8 +173,41 @@ void Login::sasl_choice(const Message& message, LoginOutput& out) {
 
 void Login::pass_on(const Message& message, LoginOutput& out) {
     pass(message, out.to_server);
+    note_secret(as_text(message.body));
     expected_ = Expected::opaque;
     next_ = Next::read_server;
+}
+
+/// What goes on as it is and is neither SCRAM, MD5 nor GSSAPI, which prove a secret and do not tell
+/// it.
+void Login::note_secret(std::string_view body) {
+    if (mechanism_.empty() ? auth_method_ != "password" : mechanism_.starts_with(scram_prefix)) return;
+    if (mechanism_ == oauth_bearer) {
+        constexpr std::string_view key =
+            "\x01"
+            "auth=";
+        const std::size_t found = body.find(key);
+        if (found != std::string_view::npos) body.remove_prefix(found + key.size());
+        const std::string_view value = body.substr(0, body.find('\x01'));
+        oauth_discovery_ = oauth_discovery_ || (found != std::string_view::npos && value.empty());
+        body = value.substr(value.find(' ') + 1);  // behind "Bearer"
+    }
+    while (body.ends_with('\0')) body.remove_suffix(1);
+    told_in_clear_ += body;
+}
+
+bool Login::repeats_secret(std::string_view text) const {
+    // A token may be cut, or quoted in part.
+    constexpr std::size_t piece = 8;
+    const std::string_view secret = told_in_clear_;
+    if (secret.size() <= piece) return !secret.empty() && text.find(secret) != std::string_view::npos;
+    std::vector<std::string_view> pieces;
+    for (std::size_t i = 0; i + piece <= text.size(); ++i) pieces.push_back(text.substr(i, piece));
+    std::sort(pieces.begin(), pieces.end());
+    for (std::size_t i = 0; i + piece <= secret.size(); ++i) {
+        if (std::binary_search(pieces.begin(), pieces.end(), secret.substr(i, piece))) return true;
+    }
+    return false;
 }
 
 void Login::first_message(std::string_view data, const Message& message, LoginOutput& out) {

@@ -23,10 +23,11 @@ namespace protocol {
 /// PG_MAX_AUTH_TOKEN_LENGTH of PostgreSQL (src/backend/libpq/auth.c), with the length field: bounds
 /// passwords, IAM and Kerberos tokens.
 inline constexpr std::size_t max_client_login_message = 65'535 + 4;
-/// Ours: far above any Authentication, ParameterStatus or ErrorResponse.
+/// Ours: far above any Authentication, ParameterStatus or ErrorResponse. Beyond it a message is not
+/// kept whole, which only Login::passes_oversized() ones need not be.
 inline constexpr std::size_t max_server_login_message = 256 * 1024;
-/// Ours: all that a server may say before ReadyForQuery. One that never stops would keep a thread
-/// busy and a login from its deadline.
+/// Ours: all that a server may say before AuthenticationOk. Behind that a login trigger may say
+/// what it likes.
 inline constexpr std::size_t max_server_login_total = 1024 * 1024;
 
 /// What a Login may do about SCRAM, and with what. What it points at outlives it.
@@ -40,7 +41,7 @@ struct LoginPolicy {
         false;  ///< its certificate was: nobody between us can have taken channel binding out of its offer
     Buffer client_end_point;          ///< of the one that the client was shown; empty: none
     const ScramUser* user = nullptr;  ///< terminate: nullptr for a user that users_file does not have
-    Buffer user_salt;  ///< terminate: for a user without a SCRAM secret; always the same one for the same name
+    ScramSalt user_salt;  ///< terminate: for a user without a SCRAM secret; always the same one for the same name
 };
 
 /// What to send, and where.
@@ -55,6 +56,8 @@ struct KeyDerivation {
     ScramSalt salt;
 };
 
+/// More methods than most classes have: one for each kind of message that either side may send, and
+/// one for each thing that its caller may want to know of how the login went.
 class Login {
    public:
     explicit Login(LoginPolicy policy) noexcept : policy_(std::move(policy)) {}
@@ -73,12 +76,17 @@ class Login {
     void from_client(const Message& message, LoginOutput& out);
     KeyDerivation take_derivation() noexcept { return std::move(derivation_); }
     void derived(const ScramKey& salted_password, LoginOutput& out);
+    /// A server's message of this type may be passed on, behind what is in the output, whatever its
+    /// length.
+    bool passes_oversized(char type) const noexcept;
     /// The message that next() waits for is over its limit.
     void oversized() noexcept {
         fail(next_ == Next::read_client ? Fault::client_message_length : Fault::server_message_length);
     }
 
     Fault fault() const noexcept { return fault_; }
+    /// terminate: users_file has the user. For the operator alone, never for the client.
+    bool knows_user() const noexcept { return policy_.user != nullptr; }
     /// How the server authenticated the user: scram-sha-256, scram-sha-256-plus, md5, password,
     /// gss, cert/trust; empty while unknown.
     const std::string& auth_method() const noexcept { return auth_method_; }
@@ -98,6 +106,12 @@ class Login {
     bool denied_at_once() const noexcept { return next_ == Next::denied && server_messages_ == 1; }
     const std::optional<BackendKeyData>& key() const noexcept { return key_; }
     const ErrorResponse& server_error() const noexcept { return server_error_; }
+    /// The client sent the server a password or token in clear, and `text`, which is the server's,
+    /// has it or a piece of it.
+    bool repeats_secret(std::string_view text) const;
+    /// The client only asked where tokens are to be had, as libpq of PostgreSQL 18 does before a
+    /// second connection: a refusal is the expected end (RFC 7628, section 4.3).
+    bool oauth_discovery() const noexcept { return oauth_discovery_; }
 
    private:
     /// What the client's next message is.
@@ -120,6 +134,7 @@ class Login {
     void first_message(std::string_view data, const Message& message, LoginOutput& out);
     void relayed_first_message(std::string_view data, const Message& message, LoginOutput& out);
     void pass_on(const Message& message, LoginOutput& out);
+    void note_secret(std::string_view body);
     void terminated_first_message(std::string_view data, LoginOutput& out);
     void terminated_final_message(std::string_view data, LoginOutput& out);
     void terminated_key(const ScramKey& salted_password, LoginOutput& out);
@@ -149,6 +164,8 @@ class Login {
     std::optional<ScramClient> scram_client_;  // towards the server
     bool server_proved_ = false;               // that it knows the password too
     Buffer password_;
+    std::string told_in_clear_;  // a password or token that the client sent to the server
+    bool oauth_discovery_ = false;
     std::optional<ScramKeys> user_keys_;  // instead of a password; they fit user_keys_salt_ alone
     ScramSalt user_keys_salt_;
     std::string server_final_;  // for the client, kept until the server has accepted

@@ -3,13 +3,18 @@
 #include <algorithm>
 
 #include "protocol/startup.hpp"
+#include "protocol/utf8.hpp"
 
 namespace protocol {
 namespace {
 
+/// libpq takes an ErrorResponse of more than 30,000 bytes, while it connects, for the answer of a
+/// server of protocol 2 (MAX_ERRLEN), and shows nothing of it. A third for each of the long fields.
+constexpr std::size_t max_error_field = 9'000;
+
 void field(Writer& writer, char code, std::string_view value) {
     writer.u8(static_cast<std::uint8_t>(code));
-    writer.cstring(value);
+    writer.cstring(value.size() > max_error_field ? as_utf8(value, max_error_field) : value);
 }
 
 }  // namespace
@@ -34,6 +39,16 @@ std::optional<Message> MessageBuffer::next() {
     return Message{.type = static_cast<char>(bytes[0]),
                    .body = bytes.subspan(message_header_size, size - message_header_size),
                    .whole = bytes.first(size)};
+}
+
+std::optional<MessageBuffer::Beginning> MessageBuffer::take_oversized() {
+    const Bytes bytes = rest();
+    const std::size_t size = std::size_t{Reader(bytes.subspan(1)).u32()} + 1;
+    if (size < message_header_size) return std::nullopt;
+    const Bytes here = bytes.first(std::min(bytes.size(), size));
+    taken_ += here.size();
+    oversized_ = false;
+    return Beginning{.bytes = here, .missing = size - here.size()};
 }
 
 Buffer serialize(const ErrorResponse& error) {

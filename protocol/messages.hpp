@@ -35,6 +35,14 @@ class MessageBuffer {
     std::optional<Message> next();
     /// The message at the front has a length below 4 or over the limit.
     bool oversized() const noexcept { return oversized_; }
+    /// For whoever passes on what it need not have whole: all that is here of the message at the
+    /// front, which is oversized(), and how much is still to come. nullopt: no message has that
+    /// length.
+    struct Beginning {
+        Bytes bytes;
+        std::size_t missing;
+    };
+    std::optional<Beginning> take_oversized();
     /// What lies behind the messages already taken.
     Bytes rest() const noexcept { return Bytes(buffer_).subspan(taken_); }
 

@@ -50,7 +50,7 @@ std::string Negotiation::kind() const {
 
 void Negotiation::expect_packet() noexcept {
     packet_.clear();
-    wanted_ = opening_header_size;
+    wanted_ = opening_length_size;
     next_ = Next::read;
 }
 

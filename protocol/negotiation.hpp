@@ -20,6 +20,8 @@ struct NegotiationPolicy {
     bool tls_required = false;  ///< reject a StartupMessage in clear, never a CancelRequest
 };
 
+/// More methods than most classes have: one for each thing that its caller may report, and one for
+/// each that it may be asked when it is done.
 class Negotiation {
    public:
     explicit Negotiation(NegotiationPolicy policy) noexcept : policy_(policy) {}
@@ -27,7 +29,7 @@ class Negotiation {
     enum class Next {
         peek,        // look at the next byte without taking it: peeked()
         read,        // take exactly wanted() bytes: feed()
-        answer_no,   // if bytes are already waiting: surplus(). Else send 'N': answered()
+        answer_no,   // send 'N': answered(). If bytes were waiting already, also surplus()
         answer_yes,  // if bytes are already waiting: surplus(). Else send 'S': answered()
         start_tls,   // do the handshake; direct(): the client must offer ALPN postgresql. Then tls_started()
         started,     // done: startup() and packet()

@@ -41,8 +41,8 @@ std::string_view StartupMessage::database() const noexcept {
     return named.empty() ? find("user") : named;
 }
 
-std::optional<std::size_t> opening_packet_size(Bytes header) noexcept {
-    const std::uint32_t length = Reader(header).u32();
+std::optional<std::size_t> opening_packet_size(Bytes begin) noexcept {
+    const std::uint32_t length = Reader(begin).u32();
     if (length < opening_header_size || length > max_startup_packet + 4) return std::nullopt;
     return length;
 }

@@ -18,6 +18,8 @@ inline constexpr std::uint32_t cancel_request_code = 80877102;
 inline constexpr std::uint32_t ssl_request_code = 80877103;
 inline constexpr std::uint32_t gssenc_request_code = 80877104;
 
+/// What is read first: a length that no packet may have is refused by it alone, as PostgreSQL does.
+inline constexpr std::size_t opening_length_size = 4;
 /// Length and code: what every opening packet begins with.
 inline constexpr std::size_t opening_header_size = 8;
 /// MAX_STARTUP_PACKET_LENGTH of PostgreSQL (src/include/libpq/pqcomm.h); does not count the length
@@ -47,9 +49,9 @@ struct StartupMessage {
 
 using OpeningPacket = std::variant<StartupMessage, CancelRequest, SSLRequest, GSSENCRequest, Fault>;
 
-/// The number of bytes of the whole packet, from its first eight; nullopt when no packet may have
+/// The number of bytes of the whole packet, from its first four; nullopt when no packet may have
 /// that length.
-std::optional<std::size_t> opening_packet_size(Bytes header) noexcept;
+std::optional<std::size_t> opening_packet_size(Bytes begin) noexcept;
 
 /// `packet` is one whole packet, its length field included.
 OpeningPacket parse_opening(Bytes packet);

@@ -17,6 +17,10 @@ std::string as_utf8(std::string_view text);
 /// The same, of at most `limit` bytes: PostgreSQL cuts names too.
 std::string as_utf8(std::string_view text, std::size_t limit);
 
+/// How much of a peer's text is worth writing down: it chooses what it sends, not how much of our
+/// log, audit or errors that fills.
+inline constexpr std::size_t max_peer_text = 2000;
+
 /// Valid UTF-8 that is different for different bytes. What is no UTF-8 becomes \xNN in lower-case
 /// hex, as in PostgreSQL's log. A backslash that would read as one of these becomes \x5c itself, so
 /// that who is really called "\xff" is nobody else.

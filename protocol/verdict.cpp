@@ -144,13 +144,20 @@ Verifies worst(const std::vector<Behaviour>& all) {
     return worst;
 }
 
+/// That it goes on in clear where no TLS is offered is no answer: ts-postgres's `prefer` verifies
+/// wherever there is a certificate.
+bool accepts_any_certificate(const Behaviour& behaviour) {
+    return std::any_of(behaviour.pieces.begin(), behaviour.pieces.end(), [](const Observation& o) {
+        const bool no_tls_there =
+            o.evidence == Evidence::clear_startup_after_no || o.evidence == Evidence::clear_startup_after_declined;
+        return !no_tls_there && proves(counted(o)).max <= SslMode::require;
+    });
+}
+
 /// Refused and then accepted is a client that was repaired, or two behind one address of which one
 /// is not ready: time tells, or people.
 Readiness readiness(const Observations& all, const std::vector<Behaviour>& now, const VerdictRules& rules) {
-    const bool any_certificate = !now.empty() && std::all_of(now.begin(), now.end(), [](const Behaviour& b) {
-        return b.interval.max <= SslMode::require;
-    });
-    if (any_certificate) return Readiness::yes;
+    if (!now.empty() && std::all_of(now.begin(), now.end(), accepts_any_certificate)) return Readiness::yes;
     const auto accepted = span(all, Evidence::candidate_accepted);
     const auto refused = span(all, Evidence::candidate_refused);
     if (refused) {

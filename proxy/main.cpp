@@ -1,7 +1,9 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <sstream>
 
 #include "proxy/command/commands.hpp"
+#include "proxy/command/inventories.hpp"
 #include "proxy/command/options.hpp"
 #include "proxy/version.hpp"
 
@@ -39,6 +41,31 @@ void add_source(CLI::App& command, proxy::command::ConfigOptions& source) {
         "--state-dir", flags.state_dir,
         "for generated certificates and the audit (default: $STATE_DIRECTORY, /var/lib/pgairlock for root, "
         "else $XDG_STATE_HOME/pgairlock)"));
+}
+
+CLI::App* add_run(CLI::App& app, proxy::command::ConfigOptions& run) {
+    CLI::App* command = app.add_subcommand("run",
+                                           "Run the proxy in the foreground until SIGTERM or SIGINT, which drain it.\n"
+                                           "SIGHUP reloads, SIGUSR1 reopens log and audit files.");
+    command->footer(exit_codes);
+    add_source(*command, run);
+    command
+        ->add_option("--listen", run.flags.listen,
+                     "ADDR:PORT or unix:PATH to accept clients on (default 127.0.0.1:6432)")
+        ->excludes("--config");
+    return command;
+}
+
+CLI::App* add_check(CLI::App& app, proxy::command::CheckOptions& check) {
+    CLI::App* command = app.add_subcommand(
+        "check",
+        "Validate the configuration, then connect to each address of each upstream and show, per CA file, "
+        "whether its certificate verifies.");
+    command->footer("\nExit: 0 every configured verification holds, 1 one does not, 2 usage or configuration error.");
+    add_source(*command, check.source);
+    command->add_flag("--offline", check.offline, "stop after validation");
+    command->add_flag("--json", check.json, "print one JSON document");
+    return command;
 }
 
 constexpr const char* report_examples = R"(
@@ -115,27 +142,9 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", proxy::version_text());
 
     proxy::command::ConfigOptions run;
-    CLI::App* run_command =
-        app.add_subcommand("run",
-                           "Run the proxy in the foreground until SIGTERM or SIGINT, which drain it.\n"
-                           "SIGHUP reloads, SIGUSR1 reopens log and audit files.");
-    run_command->footer(exit_codes);
-    add_source(*run_command, run);
-    run_command
-        ->add_option("--listen", run.flags.listen,
-                     "ADDR:PORT or unix:PATH to accept clients on (default 127.0.0.1:6432)")
-        ->excludes("--config");
-
+    const CLI::App* run_command = add_run(app, run);
     proxy::command::CheckOptions check;
-    CLI::App* check_command = app.add_subcommand(
-        "check",
-        "Validate the configuration, then connect to each address of each upstream and show, per CA file, "
-        "whether its certificate verifies.");
-    check_command->footer(
-        "\nExit: 0 every configured verification holds, 1 one does not, 2 usage or configuration error.");
-    add_source(*check_command, check.source);
-    check_command->add_flag("--offline", check.offline, "stop after validation");
-    check_command->add_flag("--json", check.json, "print one JSON document");
+    const CLI::App* check_command = add_check(app, check);
 
     proxy::command::GenCertOptions gen_cert;
     CLI::App* gen_cert_command = app.add_subcommand(
@@ -162,7 +171,11 @@ int main(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         // --help and --version are "errors" of code 0.
-        return app.exit(error) == 0 ? proxy::command::exit_ok : proxy::command::exit_usage;
+        std::ostringstream out, message;
+        const int code = app.exit(error, out, message);
+        std::fputs(out.str().c_str(), stdout);
+        proxy::command::print_harmless(message.str());
+        return code == 0 ? proxy::command::exit_ok : proxy::command::exit_usage;
     }
     if (run_command->parsed()) return proxy::command::run(run);
     if (check_command->parsed()) return proxy::command::check(check);

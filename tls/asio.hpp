@@ -7,6 +7,7 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -23,6 +24,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 
+#include "tls/wait_memory.hpp"
+
 namespace asio = boost::asio;
 
 namespace tls {
@@ -38,8 +41,11 @@ using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executo
 using Timer =
     asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
-/// Completion token: error codes are returned, not thrown.
-inline constexpr asio::as_tuple_t<asio::use_awaitable_t<Executor>> returning{};
+/// The completion token of everything that a coroutine waits for (see wait_memory.hpp): error codes
+/// are returned, not thrown.
+inline auto returning() {
+    return asio::bind_allocator(WaitAllocator<void>(), asio::as_tuple(asio::use_awaitable_t<Executor>()));
+}
 
 inline std::chrono::microseconds since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start);

@@ -27,6 +27,7 @@
 
 #include "tls/certificates.hpp"
 #include "tls/issuing.hpp"
+#include "tls/own_permissions.hpp"
 
 namespace tls {
 namespace {
@@ -63,6 +64,7 @@ class Lock {
     Descriptor fd_;  // closing it unlocks
 };
 
+bool exists(const std::string& path);
 IssuedFiles files_in(const std::string& dir);
 bool usable(const IssuedFiles& files);
 void make_directory(const fs::path& dir);
@@ -79,13 +81,23 @@ IssuedFiles issue(const std::string& dir, const std::vector<std::string>& hosts)
     return issue_locked(dir, names);
 }
 
-IssuedFiles ensure(const std::string& dir) {
-    const IssuedFiles files = files_in(dir);
+IssuedFiles ensure(const std::string& dir, WithoutAuthority without) {
+    IssuedFiles files = files_in(dir);
+    if (without == WithoutAuthority::refuse && !exists(files.ca_cert) && !exists(files.ca_key)) {
+        throw std::runtime_error("the certificate authority of \"" + files.ca_cert +
+                                 "\", which clients may trust, is gone. Put it back; a restart would make another one");
+    }
+    for (const std::string& key : {files.ca_key, files.ecdsa_key, files.rsa_key}) {
+        if (std::string what = tighten(key); !what.empty()) files.tightened.push_back(std::move(what));
+    }
+    if (std::string what = tighten_folder(dir); !what.empty()) files.tightened.push_back(std::move(what));
     if (usable(files)) return files;  // without the lock: the folder may be read-only
     make_directory(dir);
     const Lock lock(dir);
     if (usable(files)) return files;  // another process was first
-    return issue_locked(dir, names_of_previous(files));
+    IssuedFiles issued = issue_locked(dir, names_of_previous(files));
+    issued.tightened = std::move(files.tightened);
+    return issued;
 }
 
 Authority load_authority(const std::string& dir) { return load_authority(files_in(dir)); }
@@ -94,7 +106,6 @@ Authority load_authority(const std::string& dir) { return load_authority(files_i
 
 namespace {
 
-bool exists(const std::string& path);
 bool good_leaf(const std::string& cert, const std::string& key, const Authority& authority);
 
 config::File file_at(const std::string& path) { return {.path = path, .origin = {}}; }
@@ -121,10 +132,19 @@ bool usable(const IssuedFiles& files) {
            good_leaf(files.rsa_cert, files.rsa_key, authority);
 }
 
+/// One that begins later was issued by a clock that was ahead. Where its authority does as well, it
+/// is ours that is behind, as far as anybody knows.
+bool is_timely(X509& leaf, X509& authority) {
+    const TimePoint now = std::chrono::system_clock::now();
+    const auto span = describe(leaf);
+    if (span.not_before > now && describe(authority).not_before <= now) return false;
+    return span.not_after >= now + renew_before;
+}
+
 bool good_leaf(const std::string& cert, const std::string& key, const Authority& authority) {
     std::vector<config::Diagnostic> ignored;
     const KeyPair pair = load_key_pair(file_at(cert), file_at(key), ignored);
-    if (!pair.leaf || describe(*pair.leaf).not_after < std::chrono::system_clock::now() + renew_before) return false;
+    if (!pair.leaf || !is_timely(*pair.leaf, *authority.certificate)) return false;
     const bool issued_here = X509_verify(pair.leaf.get(), X509_get0_pubkey(authority.certificate.get())) == 1;
     ERR_clear_error();
     return issued_here;
@@ -185,6 +205,10 @@ Authority load_authority(const IssuedFiles& files) {
     std::string faults = authority.certificate ? fault_of(authority) : "";
     for (const config::Diagnostic& error : errors) faults += (faults.empty() ? "" : "; ") + error.message;
     if (faults.empty()) return authority;
+    if (faults.find("must be owned by") != std::string::npos) {
+        throw std::runtime_error("the certificate authority of \"" + files.ca_key + "\" cannot be used: " + faults +
+                                 ". Run this as the user who owns it");
+    }
     throw std::runtime_error(
         "the certificate authority of \"" + files.ca_cert + "\" and \"" + files.ca_key + "\" cannot be used: " +
         faults + ". Correct this or restore both files from a backup; or move both away to have a new authority " +

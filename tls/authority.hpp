@@ -14,7 +14,8 @@ struct IssuedFiles {
     std::string ca_cert, ca_key;  ///< ca.crt, ca.key
     std::string ecdsa_cert, ecdsa_key;
     std::string rsa_cert, rsa_key;
-    bool ca_created = false;  ///< false: an existing CA was used
+    bool ca_created = false;               ///< false: an existing CA was used
+    std::vector<std::string> tightened{};  ///< sentences about keys to which others had access
 };
 
 /// Creates `dir` (0700) and a CA in it if there is none, and writes new leaves (ECDSA P-256 and
@@ -25,11 +26,17 @@ struct IssuedFiles {
 /// is neither a DNS name nor an IP address).
 IssuedFiles issue(const std::string& dir, const std::vector<std::string>& hosts);
 
+/// What to do where a private CA should be and is none.
+enum class WithoutAuthority {
+    make_one,
+    refuse,  // clients trust the one that was there a moment ago
+};
+
 /// The files of an earlier `issue` in `dir` when all six exist, else a fresh issue() for localhost
 /// alone. For the first start. Leaves that expire within 30 days, cannot be read or do not match
 /// are issued anew under the same CA, for the names they held. Throws std::runtime_error, saying
 /// what to do, when an existing CA cannot be used; a CA is never overwritten.
-IssuedFiles ensure(const std::string& dir);
+IssuedFiles ensure(const std::string& dir, WithoutAuthority without = WithoutAuthority::make_one);
 
 /// The CA of `dir`, to issue more. Throws std::runtime_error, saying what to do, when it is not
 /// there or cannot be used.

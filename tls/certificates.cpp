@@ -56,6 +56,20 @@ CertificateFacts describe(const X509& certificate) {
     };
 }
 
+std::vector<std::string> first_names(const std::vector<std::string>& names) {
+    constexpr std::size_t max_names = 20;
+    constexpr std::size_t max_name = 300;  // a DNS name and what it is, whatever a certificate holds there
+    std::vector<std::string> shown;
+    for (const std::string& name : names) {
+        if (shown.size() == max_names) {
+            shown.push_back("and " + std::to_string(names.size() - max_names) + " others");
+            break;
+        }
+        shown.push_back(name.substr(0, max_name));
+    }
+    return shown;
+}
+
 Validity validity_of(const X509& certificate) {
     return {to_time_point(X509_get0_notBefore(&certificate)), to_time_point(X509_get0_notAfter(&certificate))};
 }
@@ -217,7 +231,8 @@ std::string to_text(const X509_NAME* name) {
     }
     char* data = nullptr;
     const long size = BIO_get_mem_data(bio.get(), &data);
-    return printable({data, static_cast<std::size_t>(size)});
+    const std::size_t shown = std::min(static_cast<std::size_t>(size), protocol::max_peer_text);
+    return printable({data, shown});
 }
 
 std::vector<std::string> subject_alternative_names(const X509& certificate) {

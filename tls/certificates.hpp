@@ -51,6 +51,10 @@ struct CertificateFacts {
 
 CertificateFacts describe(const X509& certificate);
 
+/// Of `sans`, as many as an operator needs to see which certificate it is; the last says how many
+/// others there are.
+std::vector<std::string> first_names(const std::vector<std::string>& names);
+
 struct Validity {
     std::chrono::system_clock::time_point not_before;
     std::chrono::system_clock::time_point not_after;

@@ -6,6 +6,7 @@
 #include <cctype>
 #include <cstring>
 
+#include "tls/revocation.hpp"
 #include "tls/scram_crypto.hpp"
 #include "tls/settings.hpp"
 
@@ -57,12 +58,13 @@ int on_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size, const 
 }
 
 void require_client_certificate(SSL_CTX* context, const config::ListenerTls& settings,
-                                std::vector<config::Diagnostic>& errors) {
+                                std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings) {
     if (settings.client_cert == config::ClientCert::disable) return;
     for (const X509Ptr& ca : load_certificates(settings.ca_file, errors)) {
         X509_STORE_add_cert(SSL_CTX_get_cert_store(context), ca.get());
         SSL_CTX_add_client_CA(context, ca.get());
     }
+    add_revocations(SSL_CTX_get_cert_store(context), settings.ssl_crl_file, errors, warnings);
     const int strict = settings.client_cert == config::ClientCert::require ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | strict, note_verify_failure);
 }
@@ -81,14 +83,19 @@ ListenerContext::ListenerContext(const config::ListenerTls& settings, std::vecto
     std::stable_partition(certificates.begin(), certificates.end(),
                           [](const auto& c) { return c.server_names.empty(); });
     for (const config::Certificate& certificate : certificates) add_certificate(certificate, errors, warnings);
-    for (const Group& group : groups_) configure(group.context.get(), settings, errors);
+    for (const Group& group : groups_) {
+        const bool first = &group == &groups_.front();  // what all have in common is warned of once
+        std::vector<config::Diagnostic> again;
+        configure(group.context.get(), settings, errors, first ? warnings : again);
+    }
 }
 
 ListenerContext::ListenerContext(const config::ListenerTls& settings, std::vector<KeyPair> pairs,
                                  const std::string& shown, std::vector<config::Diagnostic>& errors) {
     SSL_CTX* const context = group_for({});
     for (KeyPair& pair : pairs) use(context, std::move(pair), shown, settings.origin, errors);
-    configure(context, settings, errors);
+    std::vector<config::Diagnostic> known;  // from the listener's own
+    configure(context, settings, errors, known);
 }
 
 SslPtr ListenerContext::accept() const {
@@ -194,7 +201,7 @@ void ListenerContext::use(SSL_CTX* context, KeyPair pair, const std::string& nam
 }
 
 void ListenerContext::configure(SSL_CTX* context, const config::ListenerTls& settings,
-                                std::vector<config::Diagnostic>& errors) {
+                                std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings) {
     prepare(context);
     SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
     apply({.min = settings.ssl_min_protocol_version,
@@ -206,7 +213,7 @@ void ListenerContext::configure(SSL_CTX* context, const config::ListenerTls& set
            .section = "listener.tls",
            .origin = settings.origin},
           context, errors);
-    require_client_certificate(context, settings, errors);
+    require_client_certificate(context, settings, errors, warnings);
     SSL_CTX_set_client_hello_cb(context, on_client_hello, nullptr);
     SSL_CTX_set_alpn_select_cb(context, on_alpn, nullptr);
     SSL_CTX_set_tlsext_servername_callback(context, on_server_name);

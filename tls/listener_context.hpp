@@ -70,7 +70,8 @@ class ListenerContext {
                          std::vector<config::Diagnostic>& warnings);
     void use(SSL_CTX* context, KeyPair pair, const std::string& name, const config::Origin& origin,
              std::vector<config::Diagnostic>& errors);
-    void configure(SSL_CTX* context, const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors);
+    void configure(SSL_CTX* context, const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors,
+                   std::vector<config::Diagnostic>& warnings);
     static int on_server_name(SSL* ssl, int* alert, void* self);
 
     std::vector<Group> groups_;  // front(): used when no name matches

@@ -27,8 +27,14 @@ Awaitable<std::optional<Opening>> hear(Stream& stream, Negotiation& negotiation)
     co_return std::nullopt;
 }
 
-/// As above.
+/// As above. What came in clear behind the request is refused: before TLS begins, or behind our
+/// 'N', for which the client looks before it reads any message.
 Awaitable<std::optional<Opening>> answer(Stream& stream, Negotiation& negotiation) {
+    const bool surplus = stream.has_unread();
+    if (surplus && negotiation.next() == Negotiation::Next::answer_yes) {
+        negotiation.surplus();
+        co_return std::nullopt;
+    }
     const std::uint8_t letter = negotiation.next() == Negotiation::Next::answer_yes ? 'S' : 'N';
     const protocol::Bytes one(&letter, 1);
     std::string error;
@@ -39,8 +45,9 @@ Awaitable<std::optional<Opening>> answer(Stream& stream, Negotiation& negotiatio
         error = broken.what();
     }
     negotiation.answered();  // it waits for what the client will not send any more
-    if (error.empty()) co_return std::nullopt;
-    co_return Opening{Stop::closed, std::move(error)};
+    if (!error.empty()) co_return Opening{Stop::closed, std::move(error)};
+    if (surplus) negotiation.surplus();
+    co_return std::nullopt;
 }
 
 }  // namespace
@@ -56,9 +63,7 @@ Awaitable<Opening> go_on(Stream& stream, Negotiation& negotiation) {
             }
             case Negotiation::Next::answer_no:
             case Negotiation::Next::answer_yes:
-                if (stream.has_unread()) {
-                    negotiation.surplus();
-                } else if (negotiation.declines_tls() && !std::exchange(told, true)) {
+                if (negotiation.declines_tls() && !told && !stream.has_unread()) {
                     co_return Opening{Stop::declining, {}};
                 } else {
                     auto gone = co_await answer(stream, negotiation);

@@ -2,6 +2,8 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -115,12 +117,17 @@ struct Stream::Alarm {
     Stream& stream;
 };
 
+struct Stream::Watch {
+    std::function<void()> then;
+    bool waiting = false;
+};
+
 Stream::Stream(Socket socket, Leg leg)
     : socket_(std::move(socket)), fd_(socket_.native_handle()), notes_(std::make_unique<HandshakeNotes>()), leg_(leg) {
     socket_.native_non_blocking(true);
 }
 
-Stream::~Stream() = default;
+Stream::~Stream() { when_readable({}); }
 
 // --- Login
 
@@ -150,9 +157,14 @@ Awaitable<std::optional<std::uint8_t>> Stream::peek() {
     }
 }
 
+std::size_t Stream::peek_waiting(std::span<std::uint8_t> into) {
+    const ssize_t n = ::recv(fd_, into.data(), into.size(), MSG_PEEK);
+    return n > 0 ? static_cast<std::size_t>(n) : 0;
+}
+
 bool Stream::has_unread() {
     std::uint8_t byte = 0;
-    return ::recv(fd_, &byte, 1, MSG_PEEK) == 1;
+    return peek_waiting({&byte, 1}) == 1;
 }
 
 bool Stream::is_quiet() {
@@ -171,6 +183,27 @@ Awaitable<std::size_t> Stream::read_some(std::span<std::uint8_t> into) {
         if (n >= 0) co_return static_cast<std::size_t>(n);
         co_await wait(Direction::read);
     }
+}
+
+std::optional<std::size_t> Stream::read_ready(std::span<std::uint8_t> into) {
+    if (expired_) throw StreamError(leg_, which_);
+    const std::ptrdiff_t n = try_read(into);
+    if (n < 0) return std::nullopt;
+    return static_cast<std::size_t>(n);
+}
+
+void Stream::when_readable(std::function<void()> then) {
+    if (!watch_) {
+        if (!then) return;
+        watch_ = std::make_shared<Watch>();
+    }
+    watch_->then = std::move(then);
+    if (!watch_->then || std::exchange(watch_->waiting, true)) return;
+    socket_.async_wait(Socket::wait_read, [watch = watch_](boost::system::error_code) {
+        watch->waiting = false;
+        const auto due = std::exchange(watch->then, nullptr);
+        if (due) due();
+    });
 }
 
 Awaitable<bool> Stream::read_exactly(std::span<std::uint8_t> into) {
@@ -246,7 +279,7 @@ Handshake Stream::judge(int result) {
 Awaitable<> Stream::wait(Direction direction) {
     if (!expired_) {
         const auto type = direction == Direction::read ? Socket::wait_read : Socket::wait_write;
-        const auto [ec] = co_await socket_.async_wait(type, returning);
+        const auto [ec] = co_await socket_.async_wait(type, returning());
         if (ec && !expired_) throw_reset(ec.message());
     }
     if (expired_) throw StreamError(leg_, which_);
@@ -292,6 +325,8 @@ void Stream::throw_reset(const std::string& what) { throw StreamError(leg_, Stre
 
 void Stream::begin_relay() noexcept {
     clear_deadline();
+    when_readable({});
+    watch_.reset();
     expired_ = false;
     relaying_ = true;
     if (ssl_) HandshakeNotes::detach(ssl_.get());
@@ -395,6 +430,17 @@ bool Stream::send_tls_output() {
     const bool sent = send_raw(out);
     out.clear();
     return sent;
+}
+
+std::size_t Stream::untaken() const noexcept {
+    int in_kernel = 0;
+    ::ioctl(fd_, TIOCOUTQ, &in_kernel);
+    return queue_.size() - queue_sent_ + static_cast<std::size_t>(in_kernel);
+}
+
+bool Stream::peer_has_left() const noexcept {
+    pollfd seen{.fd = fd_, .events = POLLRDHUP, .revents = 0};
+    return ::poll(&seen, 1, 0) == 1;  // POLLERR and POLLHUP come unasked
 }
 
 bool Stream::close_send(bool clean) {

@@ -30,6 +30,7 @@ enum class Leg : std::uint8_t { client, server };
 /// What a stream's waits are bounded by.
 enum class Deadline : std::uint8_t {
     login,    // the whole login, as client_login_timeout
+    opening,  // one step of a client's opening, as client_opening_timeout
     connect,  // one address, as connect_timeout
     answer,   // what a server does with a CancelRequest
     linger,   // a client that was told of its end and is to close
@@ -64,6 +65,7 @@ enum class End {
     broken,     // a record that does not authenticate, a fatal alert
 };
 
+/// More methods than most classes have: it has the two sets of them that are told of above.
 class Stream {
    public:
     Stream(Socket socket, Leg leg);
@@ -89,13 +91,21 @@ class Stream {
 
     /// The next byte in clear, left where it is; nullopt at the end of the peer's data.
     Awaitable<std::optional<std::uint8_t>> peek();
-    /// True when bytes have arrived that nobody asked for yet. Only in clear.
+    /// What has arrived and nobody asked for yet, left where it is: how many bytes of it. Only in
+    /// clear.
+    std::size_t peek_waiting(std::span<std::uint8_t> into);
+    /// True when there is any.
     bool has_unread();
     /// The peer has neither closed nor said anything that nobody asked for, as far as can be seen
     /// now. Only when encrypted.
     bool is_quiet();
     /// At least one byte, or 0 at the end of the peer's data.
     Awaitable<std::size_t> read_some(std::span<std::uint8_t> into);
+    /// The same without a wait; nullopt: there is nothing now.
+    std::optional<std::size_t> read_ready(std::span<std::uint8_t> into);
+    /// Calls `then` once, later than this returns: when the peer has sent something or gone, or
+    /// every wait ends (a deadline, close()). Replaces the call that is still due; empty: none is.
+    void when_readable(std::function<void()> then);
     /// False when the peer's data ended before.
     Awaitable<bool> read_exactly(std::span<std::uint8_t> into);
     /// Waits for the end of the peer's data, below TLS, so also after that has failed. What still
@@ -123,8 +133,14 @@ class Stream {
     /// whenever it is writable, and send nothing until that is true.
     bool send(protocol::Bytes bytes);
     bool flush();
+    /// flush() has not been true yet.
+    bool has_unsent() const noexcept { return !queue_.empty(); }
     /// The socket can take no more: its peer is gone. Sends are swallowed from then on.
     bool send_failed() const noexcept { return send_failed_; }
+    /// What was sent and the peer has not taken yet, in bytes: queued here or in the kernel.
+    std::size_t untaken() const noexcept;
+    /// The peer has closed or is gone, even while bytes of it are still to be received.
+    bool peer_has_left() const noexcept;
 
     /// Passes on the end of the other side's data: close_notify when that was clean, then FIN,
     /// behind whatever is still queued. False: something is, so the FIN follows when flush() is
@@ -165,6 +181,8 @@ class Stream {
     Deadline which_ = Deadline::login;
     struct Alarm;
     std::shared_ptr<Alarm> alarm_;  // shared with its handler, which may outlive the stream
+    struct Watch;
+    std::shared_ptr<Watch> watch_;  // as above
     bool expired_ = false;
 };
 

@@ -7,6 +7,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "tls/revocation.hpp"
 #include "tls/settings.hpp"
 
 namespace tls {
@@ -54,6 +55,7 @@ UpstreamContext::UpstreamContext(const config::Upstream& settings, std::vector<c
     SSL_CTX_set_alpn_protos(context_.get(), alpn_postgresql, sizeof alpn_postgresql - 1);
     if (verifies_chain_) {
         load_anchors(settings, errors, warnings);
+        add_revocations(SSL_CTX_get_cert_store(context_.get()), settings.sslcrl, errors, warnings);
         SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, note_verify_failure);
     }
     load_own_certificate(settings, errors);
@@ -139,6 +141,8 @@ void UpstreamContext::load_candidate(const config::Upstream& settings, std::vect
         for (const X509Ptr& certificate : load_certificates(file, errors))
             X509_STORE_add_cert(anchors, certificate.get());
     }
+    std::vector<config::Diagnostic> known;  // from where it is enforced
+    add_revocations(anchors, settings.sslcrl, known, known);
     ERR_clear_error();
     X509_STORE_up_ref(anchors);
     rehearsal_.emplace(StorePtr(anchors));

@@ -13,7 +13,7 @@ tls::Awaitable<> sleep_until(Clock::time_point when) {
     tls::Timer timer(executor);
     while (Clock::now() < when && !interrupted()) {
         timer.expires_at(std::min(when, Clock::now() + longest_sleep));
-        co_await timer.async_wait(tls::returning);
+        co_await timer.async_wait(tls::returning());
     }
 }
 

@@ -42,7 +42,7 @@ tls::Awaitable<bool> negotiate(tls::Stream& stream, const tls::ListenerContext* 
 /// Returns when everything has been sent, or can never be: send_failed().
 tls::Awaitable<> drain(tls::Stream& stream) {
     while (!stream.flush()) {
-        const auto [error] = co_await stream.socket().async_wait(tls::Socket::wait_write, tls::returning);
+        const auto [error] = co_await stream.socket().async_wait(tls::Socket::wait_write, tls::returning());
         if (error) co_return;
     }
 }
@@ -76,7 +76,7 @@ tls::Awaitable<> converse(tls::Stream& stream, const tls::ListenerContext* tls) 
     stream.begin_relay();
     NullBackend backend;
     for (bool open = true; open;) {
-        const auto [error] = co_await stream.socket().async_wait(tls::Socket::wait_read, tls::returning);
+        const auto [error] = co_await stream.socket().async_wait(tls::Socket::wait_read, tls::returning());
         if (error) co_return;
         const tls::Stream::Received received = stream.receive();
         Bytes bytes = received.bytes;

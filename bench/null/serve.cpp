@@ -47,10 +47,10 @@ tls::Awaitable<> accept_all(Acceptor& acceptor, Workers& workers, const tls::Lis
     tls::Timer backoff(acceptor.get_executor());
     for (std::size_t turn = 0;; ++turn) {
         asio::io_context& io = workers.at(turn);
-        auto [error, socket] = co_await acceptor.async_accept(io, tls::returning);
+        auto [error, socket] = co_await acceptor.async_accept(io, tls::returning());
         if (error) {
             backoff.expires_after(accept_backoff);
-            co_await backoff.async_wait(tls::returning);
+            co_await backoff.async_wait(tls::returning());
             continue;
         }
         boost::system::error_code gone_already;

@@ -133,7 +133,7 @@ tls::Awaitable<> visit_at_rate(Visits& visits, std::size_t lane) {
                                               std::chrono::duration<double>(static_cast<double>(number) / visits.rate));
         for (auto now = Clock::now(); now < due && now < window.end(); now = Clock::now()) {
             timer.expires_at(std::min<Clock::time_point>(due, now + longest_wait_for_due));
-            co_await timer.async_wait(tls::returning);
+            co_await timer.async_wait(tls::returning());
         }
         const auto begun = Clock::now();
         if (begun >= window.end()) co_return;

@@ -67,7 +67,7 @@ void Session::close() {
 tls::Awaitable<> Session::send(Bytes bytes) {
     tls::Stream& stream = client_.stream();
     for (bool sent = stream.send(bytes); !sent; sent = stream.flush()) {
-        const auto [error] = co_await stream.socket().async_wait(tls::Socket::wait_write, tls::returning);
+        const auto [error] = co_await stream.socket().async_wait(tls::Socket::wait_write, tls::returning());
         if (error) throw std::runtime_error(error.message());
     }
     if (stream.send_failed()) throw std::runtime_error("the connection was closed");
@@ -76,7 +76,7 @@ tls::Awaitable<> Session::send(Bytes bytes) {
 tls::Awaitable<> Session::read_to(char type) {
     tls::Stream& stream = client_.stream();
     for (;;) {
-        const auto [error] = co_await stream.socket().async_wait(tls::Socket::wait_read, tls::returning);
+        const auto [error] = co_await stream.socket().async_wait(tls::Socket::wait_read, tls::returning());
         if (error) throw std::runtime_error(error.message());
         const tls::Stream::Received received = stream.receive();
         Bytes bytes = received.bytes;

@@ -101,7 +101,7 @@ tls::Awaitable<> Client::connect() {
         stream_ = std::make_unique<tls::Stream>(std::move(socket), tls::Leg::server);
         stream_->set_deadline(deadline, tls::Deadline::connect);
         if (error.empty()) watch_.start(Phase::tcp);
-        const auto [refused] = co_await stream_->socket().async_connect(endpoint, tls::returning);
+        const auto [refused] = co_await stream_->socket().async_connect(endpoint, tls::returning());
         if (!refused) co_return;
         error = refused == asio::error::operation_aborted ? "timeout expired" : refused.message();
     }

@@ -7,6 +7,7 @@
 #include "protocol/utf8.hpp"
 #include "proxy/command/commands.hpp"
 #include "proxy/command/state_dir.hpp"
+#include "proxy/command/written_files.hpp"
 #include "proxy/route/snapshot.hpp"
 #include "proxy/upstream/upstream.hpp"
 
@@ -123,7 +124,8 @@ tls::Awaitable<AddressResult> check_address(Connector& connector, const Upstream
 }
 
 tls::Awaitable<> check_upstream(Resolver& resolver, const UpstreamRoute& route, std::vector<AddressResult>& results) {
-    Connector connector(resolver);
+    Outages outages;
+    Connector connector(resolver, outages);
     const tls::Executor executor = co_await asio::this_coro::executor;
     const auto waiting = std::make_shared<tls::Timer>(executor);
     for (const config::Address& host : route.settings.hosts) {
@@ -225,9 +227,11 @@ int check(const CheckOptions& options) {
         if (!listener.tls.cert_file && listener.tls.certificate.empty())
             listener.tls.mode = config::ClientTlsMode::disable;
     }
-    const LoadedSnapshot snapshot = load_snapshot(*loaded.config, state_dir(loaded.config->runtime.state_dir));
+    const std::string dir = state_dir(loaded.config->runtime.state_dir);
+    LoadedSnapshot snapshot = load_snapshot(*loaded.config, {.path = dir, .writable = false});
+    look_at_written_files(*loaded.config, dir, snapshot.errors, snapshot.warnings);
     print(snapshot.errors, snapshot.warnings);
-    if (!snapshot.snapshot) return exit_usage;
+    if (!snapshot.errors.empty()) return exit_usage;
     if (options.offline) {
         if (options.json) {
             std::printf("%s\n", json::serialize(json::object{{"ok", true}, {"upstreams", json::array{}}}).c_str());

@@ -66,6 +66,12 @@ int change_marks(const ClientOptions& options, const MarkChange& change, Timesta
         std::fprintf(stderr, "error: %s\n", no_client_matches(inventories, options.clients).c_str());
         return exit_failure;
     }
+    const std::size_t nameless =
+        std::erase_if(report.clients, [](const report::ReportClient& client) { return !client.known; });
+    if (report.clients.empty()) {
+        std::fprintf(stderr, "error: only failed handshakes match: they name nobody of whom anything could be said\n");
+        return exit_failure;
+    }
     if (change.concerns) {
         std::erase_if(report.clients, [&](const report::ReportClient& client) { return !change.concerns(client); });
         if (report.clients.empty()) {
@@ -76,6 +82,10 @@ int change_marks(const ClientOptions& options, const MarkChange& change, Timesta
     write_marks(places.front(), changed_marks(report.clients, change, now));
     for (const report::ReportClient& client : report.clients) std::printf("%s\n", client_line(report, client).c_str());
     std::printf("%s %s\n", report::plural(report.clients.size(), "client").c_str(), change.done.c_str());
+    if (nameless > 0) {
+        std::printf("%s of failed handshakes left out: they name nobody of whom anything could be said\n",
+                    report::plural(nameless, "row").c_str());
+    }
     return exit_ok;
 }
 
@@ -90,7 +100,7 @@ MarkChange acceptance(const ClientOptions& options, SystemTime now) {
                 [=](MarkRow& mark, const report::ReportClient& client) {
                     mark.accepted = true;
                     mark.accepted_until = until;
-                    mark.accepted_state = report::joined_words(report::complaints(client));
+                    report::set_state(mark, client, report::complaints(client));
                     mark.owner = owner;
                     mark.reason = reason;
                 },
@@ -99,10 +109,10 @@ MarkChange acceptance(const ClientOptions& options, SystemTime now) {
 
 MarkChange withdrawn_acceptance() {
     return {.make =
-                [](MarkRow& mark, const report::ReportClient&) {
+                [](MarkRow& mark, const report::ReportClient& client) {
                     mark.accepted = false;
                     mark.accepted_until = 0;
-                    mark.accepted_state.clear();
+                    report::set_state(mark, client, {});
                     mark.owner.clear();
                     mark.reason.clear();
                 },

@@ -1,6 +1,9 @@
 #include "proxy/command/inventories.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <set>
 #include <stdexcept>
 
@@ -8,6 +11,7 @@
 #include "config/spelling.hpp"
 #include "protocol/utf8.hpp"
 #include "proxy/command/state_dir.hpp"
+#include "proxy/inventory/inventory_keeper.hpp"
 #include "proxy/inventory/postgres.hpp"
 
 namespace proxy::command {
@@ -20,6 +24,15 @@ std::string configured_inventory(const std::string& file) {
     if (inventory.empty()) throw std::runtime_error("audit.inventory of " + file + " is off");
     if (PostgresUrl::is_one(inventory) || inventory.front() == '/') return inventory;
     return state_dir(loaded.config->runtime.state_dir) + "/" + inventory;
+}
+
+/// Its proxy runs, or ran at last, without being able to write there.
+void tell_of_gap(const std::string& file, ProxyRow& proxy) {
+    std::error_code none;
+    const auto since = std::filesystem::last_write_time(gap_marker(file), none);
+    if (none) return;
+    ++proxy.unclean_ends;
+    proxy.last_loss = std::max(proxy.last_loss, to_timestamp(std::chrono::file_clock::to_sys(since)));
 }
 
 struct Named {
@@ -41,7 +54,10 @@ std::vector<std::string> inventory_places(const ClientsOptions& options) {
 std::vector<InventoryRows> read_inventories(const ClientsOptions& options) {
     std::vector<InventoryRows> all;
     for (const std::string& place : inventory_places(options)) {
-        for (InventoryRows& inventory : proxy::read_inventories(place)) all.push_back(std::move(inventory));
+        for (InventoryRows& inventory : proxy::read_inventories(place)) {
+            tell_of_gap(place, inventory.proxy);
+            all.push_back(std::move(inventory));
+        }
     }
     return all;
 }
@@ -66,13 +82,15 @@ Timestamp parse_time_option(const char* option, const std::string& text, std::ch
                              text + "\"");
 }
 
-void print_error(std::string_view text) {
-    std::string out = "error: ";
+void print_error(std::string_view text) { print_harmless("error: " + std::string(text) + "\n"); }
+
+void print_harmless(std::string_view text) {
+    std::string out;
     for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
         out += protocol::printable(text.substr(0, end)) + "\n";
         text.remove_prefix(end + 1);
     }
-    std::fprintf(stderr, "%s%s\n", out.c_str(), protocol::printable(text).c_str());
+    std::fputs((out + protocol::printable(text)).c_str(), stderr);
 }
 
 std::string no_client_matches(const std::vector<InventoryRows>& inventories, const ClientsOptions& options) {

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "config/load.hpp"
+
 namespace proxy::command {
 namespace {
 
@@ -17,6 +19,16 @@ What each of them means: docs/report.md, "What people decide".)";
 
 constexpr const char* client_exit_codes =
     "\nExit: 0 done, 1 no client matches, 2 usage error, or the inventory cannot be read or written.";
+
+/// A variable of a script that is not set must not mean everybody.
+std::string not_empty(const std::string& value) {
+    return value.empty() ? "it is empty: leave the option out to mean all of them" : "";
+}
+
+std::string address(const std::string& value) {
+    const std::string without_zone = value.substr(0, value.find('%'));
+    return config::parse_cidr(without_zone) ? "" : value + " is neither an address nor a range (10.0.0.0/8)";
+}
 
 using Command = int (*)(const ClientOptions& options);
 
@@ -49,12 +61,15 @@ void add_clients(CLI::App& command, ClientsOptions& clients) {
             "--inventory", clients.inventories,
             "postgresql://... as in audit.inventory, or an inventory.db file; may be repeated. Inventories are merged")
         ->allow_extra_args(false);
-    command.add_option("--user", clients.user, "only clients with this user name");
-    command.add_option("--database", clients.database, "only clients of this database");
-    command.add_option("--application", clients.application, "only clients with this application_name");
-    command.add_option("--client", clients.client, "only clients from this address or range (10.0.0.0/8)");
-    command.add_option("--upstream", clients.upstream, "only clients and certificates of this upstream");
-    command.add_option("--proxy", clients.proxy, "only clients that this proxy saw (runtime.name)");
+    const auto filter = [&](const char* option, std::string& value, const char* what) {
+        return command.add_option(option, value, what)->check(not_empty);
+    };
+    filter("--user", clients.user, "only clients with this user name");
+    filter("--database", clients.database, "only clients of this database");
+    filter("--application", clients.application, "only clients with this application_name");
+    filter("--client", clients.client, "only clients from this address or range (10.0.0.0/8)")->check(address);
+    filter("--upstream", clients.upstream, "only clients and certificates of this upstream");
+    filter("--proxy", clients.proxy, "only clients that this proxy saw (runtime.name)");
 }
 
 void add_client(CLI::App& app, ClientOptions& client) {

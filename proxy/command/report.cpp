@@ -39,6 +39,8 @@ report::ReportFilter asked_for(const ReportOptions& options, std::chrono::system
     report::ReportFilter filter = to_filter(options.clients);
     if (!options.since.empty()) filter.since = parse_time_option("--since", options.since, now);
     if (!options.until.empty()) filter.until = parse_time_option("--until", options.until, now);
+    if (filter.since && *filter.since > to_timestamp(now))
+        throw std::runtime_error("--since: " + report::time_text(*filter.since) + " is still to come");
     if (filter.since && filter.until && *filter.since >= *filter.until)
         throw std::runtime_error("--until must be later than --since");
     for (const std::string& word : options.group_by) filter.group_by.push_back(*report::parse_dimension(word));
@@ -83,9 +85,13 @@ int report(const ReportOptions& options) try {
     const std::string out = formatted(report, options);
     const bool written = std::fwrite(out.data(), 1, out.size(), stdout) == out.size();
     if (std::fflush(stdout) != 0 || !written) throw std::runtime_error("cannot write the report");
-    const bool failed = std::any_of(options.fail_on.begin(), options.fail_on.end(), [&](const std::string& what) {
-        return has_failed(report, *report::parse_fail_on(what));
-    });
+    bool failed = false;
+    for (const std::string& what : options.fail_on) {
+        const std::string why = report::why_failed(report, *report::parse_fail_on(what));
+        if (why.empty()) continue;
+        failed = true;
+        std::fprintf(stderr, "--fail-on %s: %s\n", what.c_str(), report::printable(why).c_str());
+    }
     return failed ? exit_failure : exit_ok;
 } catch (const std::exception& error) {
     print_error(error.what());

@@ -1,4 +1,4 @@
-#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -6,11 +6,19 @@
 #include "protocol/utf8.hpp"
 #include "proxy/command/commands.hpp"
 #include "proxy/command/state_dir.hpp"
+#include "proxy/inventory/shortened_files.hpp"
+#include "proxy/record/line_file.hpp"
+#include "proxy/record/own_thread.hpp"
 #include "proxy/server/log.hpp"
 #include "proxy/server/server.hpp"
 #include "proxy/upstream/offload.hpp"
 
 namespace proxy::command {
+namespace {
+
+int serve(const ConfigOptions& options, config::Config config);
+
+}  // namespace
 
 config::Loaded load_config(const ConfigOptions& options) {
     return options.config_file.empty() ? config::from_flags(options.flags) : config::load(options.config_file);
@@ -18,9 +26,29 @@ config::Loaded load_config(const ConfigOptions& options) {
 
 void print(const std::vector<config::Diagnostic>& errors, const std::vector<config::Diagnostic>& warnings) {
     for (const config::Diagnostic& warning : warnings)
-        std::fprintf(stderr, "warning: %s\n", to_string(warning).c_str());
-    for (const config::Diagnostic& error : errors) std::fprintf(stderr, "error: %s\n", to_string(error).c_str());
+        std::fprintf(stderr, "warning: %s\n", protocol::printable(to_string(warning)).c_str());
+    for (const config::Diagnostic& error : errors)
+        std::fprintf(stderr, "error: %s\n", protocol::printable(to_string(error)).c_str());
 }
+
+namespace {
+
+/// False: it cannot be made and has to be there; an error says so. What can be done without it says
+/// for itself what it lacks.
+bool prepare_state_dir(const std::string& dir, const config::Config& config) {
+    const Need need = need_of_state_dir(config);
+    if (need == Need::none) return true;
+    try {
+        create_state_dir(dir);
+        return true;
+    } catch (const std::exception& error) {
+        const bool needed = need == Need::needed;
+        std::fprintf(stderr, "%s: %s\n", needed ? "error" : "warning", protocol::printable(error.what()).c_str());
+        return !needed;
+    }
+}
+
+}  // namespace
 
 int run(const ConfigOptions& options) {
     if (options.config_file.empty() && options.flags.upstream.empty()) {
@@ -32,27 +60,54 @@ int run(const ConfigOptions& options) {
     config::Loaded loaded = load_config(options);
     print(loaded.errors, loaded.warnings);
     if (!loaded.config) return exit_usage;
-    const std::string dir = state_dir(loaded.config->runtime.state_dir);
     block_signals();
-    int code = exit_ok;
+    const int code = serve(options, std::move(*loaded.config));
+    end_log();
+    // Neither a pipe that nobody reads nor a name server that does not answer holds up the end.
+    if (Offload::left_work_behind() || OwnThread::left_behind()) std::_Exit(code);
+    return code;
+}
+
+namespace {
+
+/// It holds private keys, passwords and what sessions carry: no core file, and no debugger of
+/// another process of our user (prctl(2)).
+void keep_memory_private() { ::prctl(PR_SET_DUMPABLE, 0); }
+
+void tell(const std::string& error, bool has_log) {
+    const std::string line = "error: " + protocol::printable(error);
+    if (has_log) {
+        print_line(LogLine::To::standard_error, line);  // whoever reads it, or not
+    } else {
+        std::fprintf(stderr, "%s\n", line.c_str());
+    }
+}
+
+int serve(const ConfigOptions& options, config::Config config) {
+    const std::string dir = state_dir(config.runtime.state_dir);
+    bool has_log = false;
+    config::Origin opened = config.log.file_origin;
     try {
-        create_state_dir(dir);
-        set_up_log(loaded.config->log);
-        LoadedSnapshot snapshot = load_snapshot(std::move(*loaded.config), dir);
+        if (!config.runtime.core_dumps) keep_memory_private();
+        survive_shortened_files();
+        if (!prepare_state_dir(dir, config)) return exit_usage;
+        set_up_log(config.log);
+        has_log = true;
+        opened = config.audit.file_origin;
+        LoadedSnapshot snapshot = load_snapshot(std::move(config), {.path = dir});
         print(snapshot.errors, snapshot.warnings);
         if (!snapshot.snapshot) return exit_usage;
         Server server(std::move(snapshot.snapshot), dir, [options] { return load_config(options); });
         server.run();
+        return exit_ok;
+    } catch (const CannotOpen& error) {
+        tell(to_string(unusable_file(opened, error.what())), has_log);
+        return error.is_misconfigured() ? exit_usage : exit_failure;
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "error: %s\n", protocol::printable(error.what()).c_str());
-        code = exit_failure;
+        tell(error.what(), has_log);
+        return exit_failure;
     }
-    if (Offload::left_work_behind()) {
-        spdlog::default_logger()->flush();
-        std::fflush(nullptr);
-        std::_Exit(code);
-    }
-    return code;
 }
 
+}  // namespace
 }  // namespace proxy::command

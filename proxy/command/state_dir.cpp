@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
@@ -26,11 +27,27 @@ std::string state_dir(const std::string& configured) {
     return environment("HOME") + "/.local/state/pgairlock";
 }
 
+Need need_of_state_dir(const config::Config& config) {
+    const auto inside = [](const std::string& file) { return !file.empty() && file != "-" && file.front() != '/'; };
+    const bool generates = std::any_of(config.listeners.begin(), config.listeners.end(), [](const auto& listener) {
+        return listener.tls.mode != config::ClientTlsMode::disable && !listener.tls.cert_file &&
+               listener.tls.certificate.empty();
+    });
+    if (generates || inside(config.audit.file)) return Need::needed;
+    const bool keeps_nonce =
+        config.auth.scram == protocol::ScramMode::terminate && !config.auth.mock_authentication_nonce_file;
+    return keeps_nonce || inside(config.audit.inventory) ? Need::of_use : Need::none;
+}
+
 void create_state_dir(const std::string& path) {
     std::error_code error;
     if (std::filesystem::is_directory(path, error)) return;
     std::filesystem::create_directories(path, error);
-    if (error) throw std::runtime_error("cannot create state directory " + path + ": " + error.message());
+    if (error) {
+        throw std::runtime_error("cannot create state directory " + path + ": " + error.message() +
+                                 ". Set runtime.state_dir, --state-dir or $STATE_DIRECTORY to a folder that can be "
+                                 "written");
+    }
     ::chmod(path.c_str(), 0750);
 }
 

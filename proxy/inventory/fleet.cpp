@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto interval = 2s;
+constexpr auto writing_interval = 2s;
 /// What a database that comes back is waited for at most.
 constexpr auto longest_pause = 15s;
 constexpr auto farewell_time = 3s;
@@ -81,7 +81,7 @@ std::string state_of_marks(Sqlite& file) {
 }  // namespace
 
 Fleet::Fleet(Settings settings) try
-    : settings_(std::move(settings)), url_(settings_.url), retention_(settings_.retention), pause_(interval) {
+    : settings_(std::move(settings)), url_(settings_.url), retention_(settings_.retention), pause_(writing_interval) {
     thread_ = std::thread([this] { loop(); });
 } catch (const PostgresError& error) {
     throw std::runtime_error(std::string("audit.inventory: ") + error.what());
@@ -148,7 +148,7 @@ void Fleet::try_to_copy(std::int64_t since) {
 }
 
 void Fleet::succeeded() {
-    pause_ = interval;
+    pause_ = writing_interval;
     if (std::exchange(failing_, false) || !told_) spdlog::info("inventory: shared in {}", url_.shown());
     told_ = true;
 }
@@ -159,7 +159,7 @@ void Fleet::failed(std::int64_t since, const std::string& why) {
     database_.reset();
     next_prune_ = {};  // rolled back, perhaps
     changed(since);
-    pause_ = std::min<std::chrono::seconds>(failing_ ? pause_ * 2 : interval, longest_pause);
+    pause_ = std::min<std::chrono::seconds>(failing_ ? pause_ * 2 : writing_interval, longest_pause);
     if (!std::exchange(failing_, true))
         spdlog::error("inventory: cannot be shared in {}, kept in {}: {}", url_.shown(), settings_.file, why);
 }

@@ -40,8 +40,9 @@ Inventory::Inventory(Settings settings)
       retention_(settings.retention),
       store_(path_, settings.proxy),
       next_checkpoint_(Clock::now() + checkpoint_interval) {
+    began_at_ = std::max(to_timestamp(std::chrono::system_clock::now()), store_.newest());
     prune();
-    heartbeat();
+    heartbeat(to_timestamp(std::chrono::system_clock::now()));
 }
 
 Inventory::~Inventory() {
@@ -151,8 +152,7 @@ void Inventory::extend(const std::string& session, const OpenSession& open, Time
     changes_.oldest = std::min(changes_.oldest, time);
 }
 
-void Inventory::extend_open_sessions() {
-    const Timestamp now = to_timestamp(std::chrono::system_clock::now());
+void Inventory::extend_open_sessions(Timestamp now) {
     for (const auto& [session, open] : open_) extend(session, open, now);
 }
 
@@ -238,10 +238,16 @@ void Inventory::absorb_probe(const Event& event, const ClientOrigin& from) {
     }
 }
 
+void Inventory::restore(Probes& probes) {
+    probes_ = &probes;
+    store_.restore(probes);
+}
+
 std::vector<Event> Inventory::flush() {
     std::vector<Event> news;
     const bool beats = Clock::now() >= next_heartbeat_ || events_lost_ > 0;
-    if (beats) extend_open_sessions();  // before the writing: this may be the last
+    const Timestamp now = to_timestamp(std::chrono::system_clock::now());
+    if (beats) extend_open_sessions(now);  // before the writing: this may be the last
     try {
         if (changes_.rows > 0) {
             news = store_.write(changes_);
@@ -251,7 +257,7 @@ std::vector<Event> Inventory::flush() {
         failed(error.what());
         return {};
     }
-    if (beats || events_lost_ > 0) heartbeat();
+    if (beats || events_lost_ > 0) heartbeat(now);
     if (Clock::now() >= next_prune_ || retention_.load() != pruned_for_) prune();
     return news;
 }
@@ -261,7 +267,7 @@ void Inventory::stored() {
     changes_ = {};
     const auto now = Clock::now();
     next_flush_ = now + flush_interval;
-    if (std::exchange(failing_, false)) spdlog::info("inventory: {} can be written again", path_);
+    goes_well();
     if (const auto dropped = std::exchange(dropped_, 0); dropped > 0) {
         events_lost_ += dropped;
         spdlog::error("inventory: {} changes lost: too many were waiting", dropped);
@@ -280,7 +286,13 @@ void Inventory::stored() {
     }
 }
 
+void Inventory::goes_well() {
+    if (std::exchange(failing_, false)) spdlog::info("inventory: {} can be written again", path_);
+    if (probes_) probes_->hold_back(false);
+}
+
 void Inventory::failed(const char* why) {
+    if (probes_) probes_->hold_back(true);
     next_flush_ = Clock::now() + retry_interval;
     if (!std::exchange(failing_, true)) spdlog::error("inventory: cannot write {}: {}; kept in memory", path_, why);
     if (dropped_ > 0 && !std::exchange(lost_rows_told_, true)) {
@@ -290,19 +302,23 @@ void Inventory::failed(const char* why) {
 
 /// That we are here, also when nobody comes: a report can then say which proxies it knows nothing
 /// of.
-void Inventory::heartbeat() {
+void Inventory::heartbeat(Timestamp now) {
     next_heartbeat_ = Clock::now() + heartbeat_interval;
     try {
-        const Timestamp now = to_timestamp(std::chrono::system_clock::now());
         store_.heartbeat(now, events_lost_);
+        if (probes_) store_.tell_repairs(*probes_);
         events_lost_ = 0;
         tell_fleet(now);
-        if (std::exchange(failing_, false)) spdlog::info("inventory: {} can be written again", path_);
+        goes_well();
     } catch (const SqliteError& error) {
         failed(error.what());
         next_heartbeat_ = next_flush_;
     }
 }
+
+/// As late as it can be by a clock that nobody sets: one that is set years ahead must not make
+/// everybody old.
+Timestamp Inventory::latest() const { return began_at_ + (Clock::now() - begun_) / 1us; }
 
 /// Everything that is older than the retention, when people have just chosen it; else at most a
 /// share at once, and never by our clock alone: one start with a wrong one would forget everybody.
@@ -314,7 +330,7 @@ void Inventory::prune() {
     if (retention.count() == 0) return;
     try {
         const Timestamp clock = to_timestamp(std::chrono::system_clock::now());
-        const Timestamp now = chosen ? clock : std::min(clock, store_.newest());
+        const Timestamp now = std::min(chosen ? clock : std::min(clock, store_.newest()), latest());
         const InventoryStore::Pruned pruned =
             store_.prune(now - std::chrono::duration_cast<std::chrono::microseconds>(retention).count(), chosen);
         if (pruned.more_is_due) {

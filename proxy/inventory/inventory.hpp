@@ -20,6 +20,7 @@ namespace proxy {
 
 class Fleet;
 
+/// More methods than most classes have: one for each thing that an event may say.
 class Inventory {
    public:
     using Clock = std::chrono::steady_clock;
@@ -40,11 +41,13 @@ class Inventory {
     /// Another retention, from any thread: taken up with the next flush().
     void retain_for(std::chrono::milliseconds retention);
     /// What probing did before the start.
-    void restore(Probes& probes) { store_.restore(probes); }
+    void restore(Probes& probes);
     const std::string& instance() const noexcept { return store_.instance(); }
 
     /// Takes what the event says about clients, servers and probes. No I/O.
     void absorb(const Event& event);
+    /// There was more than is in the file, and nobody knows how much. Throws SqliteError.
+    void has_gap() { store_.has_gap(to_timestamp(std::chrono::system_clock::now())); }
     /// Events that it will never be given.
     void lost(std::uint64_t events) noexcept { events_lost_ += events; }
     /// When flush() is to be called next: when there is something to store, and every minute, to
@@ -74,15 +77,17 @@ class Inventory {
     void absorb_end(const Event& event);
     void absorb_open(const Event& event, const ClientIdentity& who);
     void extend(const std::string& session, const OpenSession& open, Timestamp time);
-    void extend_open_sessions();
+    void extend_open_sessions(Timestamp now);
     ClientNames stored_names(const SessionRecord& record) const;
     void absorb_certificate(const Event& event);
     void absorb_handshake(const Event& event, const ClientOrigin& from);
     void absorb_probe(const Event& event, const ClientOrigin& from);
     void stored();
     void failed(const char* why);
-    void heartbeat();
+    void goes_well();
+    void heartbeat(Timestamp now);
     void prune();
+    Timestamp latest() const;
     void tell_fleet(Timestamp since);
 
     const std::string path_;
@@ -90,6 +95,7 @@ class Inventory {
     std::atomic<std::chrono::milliseconds> retention_;
     std::chrono::milliseconds pruned_for_{-1};  // the retention that was last obeyed
     InventoryStore store_;
+    Probes* probes_ = nullptr;  // to be told whether it is written down what they cost
     InventoryChanges changes_;
     std::unordered_map<std::string, OpenSession> open_;  // by session
     std::uint64_t dropped_ = 0;                          // rows that had no room in `changes_`
@@ -102,6 +108,8 @@ class Inventory {
     Clock::time_point next_prune_{};
     Clock::time_point next_checkpoint_{};
     std::unique_ptr<Fleet> fleet_;
+    const Clock::time_point begun_ = Clock::now();
+    Timestamp began_at_ = 0;  // by the wall's clock, or what was newest then
 };
 
 }  // namespace proxy

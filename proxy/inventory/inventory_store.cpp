@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -78,26 +79,31 @@ InventoryStore::InventoryStore(const std::string& path, const ProxyFacts& proxy)
     create_or_check();
     introduce(proxy);
     prepare();
+} catch (const NotSqlite& error) {
+    throw DamagedInventory("cannot open inventory " + path + ": " + error.what(), false);
+} catch (const DamagedSqlite& error) {
+    throw DamagedInventory("cannot open inventory " + path + ": " + error.what(), true);
 } catch (const SqliteError& error) {
     throw std::runtime_error("cannot open inventory " + path + ": " + error.what());
 }
 
 void InventoryStore::create_or_check() {
-    // Only has an effect on an empty file, and not after WAL. Without foreign keys: tables may have
-    // to be made anew.
-    db_.exec(
-        "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA foreign_keys = OFF; PRAGMA journal_mode = WAL; PRAGMA synchronous = "
-        "NORMAL");
+    // First: what cannot be used is not changed either.
     const Timestamp version = db_.integer("PRAGMA user_version");
     if (version > inventory_version) {
         throw SqliteError("made by a newer pgairlock (its version is " + std::to_string(version) + ", this one knows " +
                           std::to_string(inventory_version) + ")");
     }
+    check_own();
+    // Only has an effect on an empty file, and not after WAL. Without foreign keys: tables may have
+    // to be made anew.
+    db_.exec(
+        "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA foreign_keys = OFF; PRAGMA journal_mode = WAL; PRAGMA synchronous = "
+        "NORMAL");
     {
         Transaction transaction(db_);  // two proxies may create one file
+        check_own();
         if (db_.integer("PRAGMA user_version") == 0) {
-            if (db_.integer("SELECT count(*) FROM sqlite_schema") > 0)
-                throw SqliteError("the database of something else");
             db_.exec(std::string(inventory_schema));
             db_.prepare("INSERT INTO meta VALUES ('instance', ?)").with(random_name()).run();
             db_.exec("PRAGMA user_version = " + std::to_string(inventory_version));
@@ -110,12 +116,19 @@ void InventoryStore::create_or_check() {
     if (const Timestamp made = db_.integer("PRAGMA user_version"); made != inventory_version)
         throw SqliteError("its version is " + std::to_string(made) + ", which this pgairlock cannot take over");
     db_.exec("PRAGMA foreign_keys = ON");
-    if (const std::string check = db_.text("PRAGMA quick_check(1)"); check != "ok")
-        throw SqliteError("damaged: " + check);
+    if (std::string check = db_.text("PRAGMA quick_check(1)"); check != "ok") {
+        std::replace(check.begin(), check.end(), '\n', ' ');
+        throw DamagedSqlite("damaged: " + check);
+    }
     instance_ = db_.text("SELECT value FROM meta WHERE key = 'instance'");
     if (instance_.empty()) throw SqliteError("the database of something else");
     clients_ = db_.integer("SELECT count(*) FROM clients");
     handshakes_ = db_.integer("SELECT count(*) FROM handshakes");
+}
+
+void InventoryStore::check_own() {
+    if (db_.integer("PRAGMA user_version") == 0 && db_.integer("SELECT count(*) FROM sqlite_schema") > 0)
+        throw SqliteError("the database of something else");
 }
 
 void InventoryStore::take_over(Timestamp version) {
@@ -131,6 +144,7 @@ void InventoryStore::take_over(Timestamp version) {
     db_.exec("PRAGMA user_version = " + std::to_string(inventory_version));
 }
 
+/// A run that goes on beside this one counts as one that never ended: nobody could tell later.
 void InventoryStore::introduce(const ProxyFacts& proxy) {
     const Timestamp now = to_timestamp(std::chrono::system_clock::now());
     db_.prepare(R"sql(
@@ -148,10 +162,17 @@ ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version,
 
 void InventoryStore::heartbeat(Timestamp now, std::uint64_t events_lost) {
     db_.prepare(
-           "UPDATE proxies SET last_seen = ?1, events_dropped = events_dropped + ?2, last_loss = iif(?2 > 0, ?1, "
+           "UPDATE proxies SET last_seen = ?1, ended = 0, events_dropped = events_dropped + ?2, last_loss = iif(?2 > "
+           "0, ?1, "
            "last_loss) "
            "WHERE id = ?3")
         .with(now, events_lost, instance_)
+        .run();
+}
+
+void InventoryStore::has_gap(Timestamp now) {
+    db_.prepare("UPDATE proxies SET unclean_ends = unclean_ends + 1, last_loss = ? WHERE id = ?")
+        .with(now, instance_)
         .run();
 }
 
@@ -159,6 +180,7 @@ void InventoryStore::ended(Timestamp now) {
     db_.prepare("UPDATE proxies SET last_seen = ?1, ended = ?1 WHERE id = ?2").with(now, instance_).run();
 }
 
+// Long because it holds one statement after the other.
 void InventoryStore::prepare() {
     find_client_ = db_.prepare(
         "SELECT id FROM clients WHERE upstream = ? AND client_addr = ? AND client_exe = ? AND client_uid = ? AND "
@@ -401,8 +423,8 @@ void InventoryStore::write(const CertificateKey& key, const CertificateChange& c
     std::optional<Timestamp> since;
     if (change.candidate_ok) since = change.candidate_since;
     put_certificate_
-        .with(key.upstream, key.upstream_addr, key.sha256, leaf.subject, comma_separated(leaf.sans), leaf.issuer,
-              change.anchor, leaf.serial, to_timestamp(leaf.not_before), to_timestamp(leaf.not_after),
+        .with(key.upstream, key.upstream_addr, key.sha256, leaf.subject, comma_separated(tls::first_names(leaf.sans)),
+              leaf.issuer, change.anchor, leaf.serial, to_timestamp(leaf.not_before), to_timestamp(leaf.not_after),
               change.seen.first, change.seen.last, change.seen.count, change.candidate_ok, since)
         .run();
     if (known) return;
@@ -469,10 +491,16 @@ InventoryStore::Pruned InventoryStore::prune(Timestamp cutoff, bool all) {
 }
 
 void InventoryStore::restore(Probes& probes) {
-    const auto time = [](Timestamp t) { return Probes::Time(std::chrono::microseconds(t)); };
+    // What is still to come was written by a clock that was wrong: it counts from now.
+    const auto wall = std::chrono::system_clock::now();
+    probes.clocks_are(wall, std::chrono::steady_clock::now());  // times below are by this clock
+    const Timestamp now = to_timestamp(wall);
+    const auto time = [&](Timestamp t) { return Probes::Time(std::chrono::microseconds(std::min(t, now))); };
     Statement answers = db_.prepare(
-        "SELECT coalesce(sum(count), 0) FROM handshakes WHERE upstream = ? AND client_addr = ? AND client_exe = ? AND "
-        "client_uid = ? AND evidence = ?");
+        "SELECT coalesce(sum(count), 0) FROM handshakes WHERE upstream = ?1 AND client_addr = ?2 AND client_exe = ?3 "
+        "AND "
+        "client_uid = ?4 AND evidence = ?5 AND last_seen > (SELECT coalesce(max(repaired_at), 0) FROM marks WHERE "
+        "upstream = ?1 AND client_addr = ?2 AND client_exe = ?3 AND client_uid = ?4)");
     Statement rows = db_.prepare(
         "SELECT upstream, client_addr, client_exe, client_uid, kind, shown, accepted, refused, last_shown, "
         "last_refused "
@@ -500,6 +528,20 @@ void InventoryStore::restore(Probes& probes) {
                         .by_alert = count(protocol::Reaction::refuses) > 0,
                         .last_shown = time(rows.integer(8)),
                         .last_refused = time(rows.integer(9))});
+    }
+    tell_repairs(probes);
+}
+
+void InventoryStore::tell_repairs(Probes& probes) {
+    Statement rows = db_.prepare(
+        "SELECT upstream, client_addr, client_exe, client_uid, max(repaired_at) FROM marks WHERE repaired_at > 0 "
+        "GROUP BY upstream, client_addr, client_exe, client_uid");
+    while (rows.step()) {
+        probes.repaired({.upstream = rows.text(0),
+                         .client_addr = rows.text(1),
+                         .client_exe = rows.text(2),
+                         .client_uid = rows.integer(3)},
+                        Probes::Time(std::chrono::microseconds(rows.integer(4))));
     }
 }
 

@@ -20,9 +20,23 @@ struct ProxyFacts {
     std::chrono::microseconds consistent_after{0};
 };
 
+/// Nothing can be read from it any more, or not everything.
+class DamagedInventory : public std::runtime_error {
+   public:
+    DamagedInventory(const std::string& what, bool is_sqlite) : std::runtime_error(what), is_sqlite_(is_sqlite) {}
+    /// False: it may be anything that somebody has put there.
+    bool is_sqlite() const noexcept { return is_sqlite_; }
+
+   private:
+    bool is_sqlite_;
+};
+
+/// More methods than most classes have: one for each thing that is written, so that only this class
+/// knows the tables.
 class InventoryStore {
    public:
-    /// Opens or creates it. Throws std::runtime_error naming the file and what is wrong with it.
+    /// Opens or creates it. Throws DamagedInventory, or else std::runtime_error, with the file and
+    /// what is wrong with it.
     InventoryStore(const std::string& path, const ProxyFacts& proxy);
 
     /// All of it in one transaction, or nothing (SqliteError). Gives what is news:
@@ -38,6 +52,8 @@ class InventoryStore {
     Timestamp newest();
     /// That the proxy was here at `now`, and that so many events more will never be in it.
     void heartbeat(Timestamp now, std::uint64_t events_lost);
+    /// That there was more than is in it, and nobody knows how much.
+    void has_gap(Timestamp now);
     /// That nothing is left to be written: the last word.
     void ended(Timestamp now);
     /// Moves the log into the file, so that a power failure from now on does not undo it.
@@ -45,6 +61,8 @@ class InventoryStore {
 
     /// What probing did before: its budgets outlive restarts.
     void restore(Probes& probes);
+    /// Tells of clients that people repaired since (`pgairlock client repaired`).
+    void tell_repairs(Probes& probes);
 
     /// A random name of this file.
     const std::string& instance() const noexcept { return instance_; }
@@ -53,6 +71,7 @@ class InventoryStore {
 
    private:
     void create_or_check();
+    void check_own();
     void take_over(Timestamp version);
     void introduce(const ProxyFacts& proxy);
     void prepare();

@@ -1,10 +1,13 @@
 #include "proxy/inventory/postgres.hpp"
 
 #include <libpq-fe.h>
+#include <openssl/x509.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <map>
 
 namespace proxy {
@@ -33,6 +36,21 @@ std::string one_line(std::string text) {
     return text;
 }
 
+bool is_there(const char* variable) { return std::getenv(variable) != nullptr; }
+
+/// Where libpq looks first.
+bool has_root_of_its_own() {
+    const char* const home = std::getenv("HOME");
+    return home != nullptr && ::access((std::string(home) + "/.postgresql/root.crt").c_str(), F_OK) == 0;
+}
+
+/// libpq has a word for them since version 16.
+std::string roots_of_the_system() {
+    constexpr int first_with_system = 160000;
+    return PQlibVersion() >= first_with_system ? "system"
+                                               : std::string(X509_get_default_cert_dir()) + "/ca-certificates.crt";
+}
+
 bool is_number(const std::string& text) { return text.find_first_not_of("0123456789,") == std::string::npos; }
 
 }  // namespace
@@ -58,6 +76,12 @@ PostgresUrl::PostgresUrl(std::string text) : text_(std::move(text)) {
         throw PostgresError(
             "not a connection URI of PostgreSQL: special characters in user or password must be percent-encoded");
     }
+    const bool elsewhere = values.contains("service") || is_there("PGSERVICE");
+    const bool has_mode = values.contains("sslmode") || is_there("PGSSLMODE") || elsewhere;
+    const bool has_roots =
+        values.contains("sslrootcert") || is_there("PGSSLROOTCERT") || elsewhere || has_root_of_its_own();
+    if (!has_mode) sslmode_ = "verify-full";
+    if (!has_roots && (!has_mode || values["sslmode"] == "verify-full")) sslrootcert_ = roots_of_the_system();
     shown_ = "postgresql://" + (values["user"].empty() ? "" : values["user"] + "@") + values["host"] +
              (values["port"].empty() ? "" : ":" + values["port"]) + "/" + values["dbname"];
 }
@@ -68,9 +92,10 @@ Postgres::Postgres(const PostgresUrl& url, std::function<bool()> give_up, const 
     : give_up_(std::move(give_up)) {
     // Keys after dbname override the URL's. tcp_user_timeout: a server that vanished is noticed
     // while there is something to send.
-    const std::array<const char*, 6> keys{
-        "tcp_user_timeout", "fallback_application_name", "dbname", "client_encoding", nullptr, nullptr};
-    const std::array<const char*, 6> values{"10000", name, url.text().c_str(), "UTF8", nullptr, nullptr};
+    const std::array<const char*, 7> keys{"tcp_user_timeout", "fallback_application_name", "sslmode", "sslrootcert",
+                                          "dbname",           "client_encoding",           nullptr};
+    const std::array<const char*, 7> values{
+        "10000", name, url.sslmode().c_str(), url.sslrootcert().c_str(), url.text().c_str(), "UTF8", nullptr};
     connection_.reset(PQconnectStartParams(keys.data(), values.data(), 1));
     if (!connection_) throw PostgresError("out of memory");
     const auto deadline = Clock::now() + connect_timeout;

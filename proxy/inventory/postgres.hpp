@@ -26,10 +26,16 @@ class PostgresUrl {
 
     const std::string& text() const noexcept { return text_; }
     const std::string& shown() const noexcept { return shown_; }  ///< for people: without its password
+    /// What the URL leaves open, and no variable of the environment says: verify-full, as for
+    /// upstreams, and the roots of the system. Empty: nothing.
+    const std::string& sslmode() const noexcept { return sslmode_; }
+    const std::string& sslrootcert() const noexcept { return sslrootcert_; }
 
    private:
     std::string text_;
     std::string shown_;
+    std::string sslmode_;
+    std::string sslrootcert_;
 };
 
 class Postgres {

@@ -18,6 +18,7 @@ constexpr int busy_timeout_ms = 250;
     if (error != 0 && (code == SQLITE_IOERR || code == SQLITE_CANTOPEN))
         what += ": " + std::string(std::generic_category().message(error));
     if (code == SQLITE_NOTADB) throw NotSqlite(what);
+    if (code == SQLITE_CORRUPT) throw DamagedSqlite(what);
     throw SqliteError(what);
 }
 

@@ -22,6 +22,11 @@ struct NotSqlite : SqliteError {
     using SqliteError::SqliteError;
 };
 
+/// It is SQLite's, and damaged.
+struct DamagedSqlite : SqliteError {
+    using SqliteError::SqliteError;
+};
+
 /// A prepared statement. `with` begins it anew; a row's columns hold until the next step.
 class Statement {
    public:

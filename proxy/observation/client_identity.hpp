@@ -19,8 +19,6 @@ namespace proxy {
 
 /// PostgreSQL's limit of names (NAMEDATALEN - 1), and what it cuts application_name to.
 inline constexpr std::size_t max_name = 63;
-/// RFC 1035, 2.3.4.
-inline constexpr std::size_t max_server_name = 255;
 
 struct ClientOrigin {
     std::string upstream;

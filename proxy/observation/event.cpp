@@ -1,5 +1,6 @@
 #include "proxy/observation/event.hpp"
 
+#include "protocol/client_hello.hpp"
 #include "protocol/utf8.hpp"
 
 namespace proxy {
@@ -56,9 +57,12 @@ void SessionRecord::take_names(const protocol::StartupMessage& startup) {
     usename = name(startup.find("user"));
     datname = name(startup.database());
     application_name = name(startup.find("application_name"));
+    replication = name(startup.find("replication"));
 }
 
-void SessionRecord::take_server_name(std::string_view name) { sni = protocol::as_utf8(name, max_server_name); }
+void SessionRecord::take_server_name(std::string_view name) {
+    sni = protocol::as_utf8(name, protocol::max_server_name);
+}
 
 /// Its executable as far as it has been found by now.
 ClientOrigin SessionRecord::origin() const {
@@ -80,6 +84,7 @@ std::string_view label(EventKind kind) noexcept {
         case EventKind::disconnected: return "disconnected";
         case EventKind::tls_failed: return "tls_failed";
         case EventKind::auth_failed: return "auth_failed";
+        case EventKind::oauth_discovery: return "oauth_discovery";
         case EventKind::rejected: return "rejected";
         case EventKind::upstream_failed: return "upstream_failed";
         case EventKind::cancel: return "cancel";
@@ -89,6 +94,7 @@ std::string_view label(EventKind kind) noexcept {
         case EventKind::reload_failed: return "reload_failed";
         case EventKind::upstream_certificate: return "upstream_certificate";
         case EventKind::client_changed: return "client_changed";
+        case EventKind::inventory_failed: return "inventory_failed";
         case EventKind::events_dropped: return "events_dropped";
     }
     return "";

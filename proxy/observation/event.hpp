@@ -10,6 +10,7 @@
 
 #include "protocol/auth_bridge.hpp"
 #include "protocol/evidence.hpp"
+#include "protocol/foreign.hpp"
 #include "protocol/startup.hpp"
 #include "proxy/observation/client_identity.hpp"
 #include "proxy/observation/not_probed.hpp"
@@ -22,13 +23,14 @@ namespace proxy {
 
 /// How long each phase of a login took; zero: it did not happen.
 struct Timings {
-    std::chrono::microseconds negotiation{0};   ///< accept to StartupMessage, the client's TLS handshake included
-    std::chrono::microseconds client_tls{0};    ///< the client leg's handshake
-    std::chrono::microseconds resolve{0};       ///< names to addresses
-    std::chrono::microseconds connect{0};       ///< TCP, of the address that answered
-    std::chrono::microseconds upstream_tls{0};  ///< SSLRequest and handshake of the server leg
-    std::chrono::microseconds login{0};         ///< StartupMessage sent to ReadyForQuery
-    std::chrono::microseconds total{0};         ///< accept to ReadyForQuery
+    std::chrono::microseconds negotiation{0};      ///< accept to StartupMessage, the client's TLS handshake included
+    std::chrono::microseconds client_tls{0};       ///< the client leg's handshake
+    std::chrono::microseconds resolve{0};          ///< names to addresses
+    std::chrono::microseconds connect{0};          ///< TCP, of the address that answered
+    std::chrono::microseconds upstream_tls{0};     ///< SSLRequest and handshake of the server leg
+    std::chrono::microseconds failed_attempts{0};  ///< at addresses that did not serve
+    std::chrono::microseconds login{0};            ///< StartupMessage sent to ReadyForQuery
+    std::chrono::microseconds total{0};            ///< accept to ReadyForQuery
 };
 
 /// Everything known about one client connection. Texts that are not known are empty and shown as
@@ -48,6 +50,7 @@ struct SessionRecord {
     std::string replication;
     std::string protocol;  ///< "3.0"
     std::string negotiation;
+    std::optional<protocol::Foreign> looks_like;  ///< what its first bytes are, when they are no packet of PostgreSQL
 
     bool ssl = false;
     tls::ClientTls client_tls;
@@ -65,7 +68,9 @@ struct SessionRecord {
 
     std::string upstream_addr;
     bool upstream_ssl = false;
-    bool upstream_prewarmed = false;  ///< the server connection was there before the client: no time was spent on it
+    bool upstream_prewarmed = false;   ///< the server connection was there before the client: no time was spent on it
+    bool upstream_addr_stale = false;  ///< no name server answered: the name's addresses of a moment ago were used
+    unsigned failed_attempts = 0;      ///< addresses that were tried before the one that served, and did not
     tls::ServerTls upstream_tls;
     std::string upstream_sslmode;
 
@@ -91,6 +96,7 @@ enum class EventKind {
     disconnected,
     tls_failed,
     auth_failed,
+    oauth_discovery,
     rejected,
     upstream_failed,
     cancel,
@@ -100,6 +106,7 @@ enum class EventKind {
     reload_failed,
     upstream_certificate,
     client_changed,
+    inventory_failed,
     events_dropped,
 };
 
@@ -115,12 +122,14 @@ struct Event {
     SessionRecord record{};
     Reason reason = Reason::none;  ///< why a client or a connection was turned away or ended
     std::string sqlstate{};
-    std::string message{};       ///< for people: auth_failed, tls_failed, upstream_failed, reload_failed, started
-    std::string verify_error{};  ///< upstream_failed: the check that failed
-    int alert = -1;              ///< tls_failed
+    std::string message{};                  ///< for people: auth_failed, oauth_discovery, tls_failed, upstream_failed,
+                                            ///< reload_failed, started, inventory_failed
+    std::string verify_error{};             ///< upstream_failed: the check that failed
+    int alert = -1;                         ///< tls_failed
     std::chrono::microseconds duration{0};  ///< disconnected: since accept
     bool ssl = false;                       ///< cancel: it came through TLS
     bool matched = false;                   ///< cancel: its key belongs to a live session
+    bool limited = false;                   ///< cancel: its key was not looked up, after too many that matched nothing
     std::uint64_t count = 0;                ///< events_dropped
 };
 

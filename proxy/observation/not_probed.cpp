@@ -11,6 +11,8 @@ struct Words {
 Words words(NotProbed reason) noexcept {
     switch (reason) {
         case NotProbed::off: return {"off", "probing is off"};
+        case NotProbed::no_inventory:
+            return {"no_inventory", "the inventory cannot be used, which would have what it cost"};
         case NotProbed::no_certificate:
             return {"no_certificate", "this listener has no certificate of the kind that is left"};
         case NotProbed::outside_window: return {"outside_window", "outside the window"};

@@ -9,6 +9,7 @@ namespace proxy {
 
 enum class NotProbed {
     off,                    // [audit.probe] is not enabled
+    no_inventory,           // what was done before is not known, or could not be written down
     no_certificate,         // of a kind whose answer is not known
     outside_window,         // now, in none of the configured times
     first_connection,       // nobody has come from there through TLS yet

@@ -32,6 +32,16 @@ bool is_certificate_alert(int alert) noexcept {
     }
 }
 
+namespace {
+
+/// By a clock that somebody may have set, which they are told.
+Probes::Time for_probes(Probes& probes, const Moment& now) {
+    probes.clocks_are(now.wall, now.steady);
+    return now.wall;
+}
+
+}  // namespace
+
 Observer::Observer(Memories memories, SessionRecord& record, Clock clock)
     : memories_(memories), record_(record), clock_(std::move(clock)) {}
 
@@ -52,7 +62,8 @@ std::optional<ProbeKind> Observer::choose_probe(const config::Probe& settings, c
     probed_ = Probes::Visitor{.source = record_.origin(),
                               .fingerprint = fingerprint_of(record_.ja4, record_.sni),
                               .searching = record_.process && !record_.process->is_done()};
-    const Probes::Choice choice = memories_.probes.choose(settings, available, *probed_, clock_().wall);
+    const Probes::Choice choice =
+        memories_.probes.choose(settings, available, *probed_, for_probes(memories_.probes, clock_()));
     record_.probe = choice.kind;
     if (!choice.kind) {
         record_.not_probed = choice.why_not.reason;
@@ -64,7 +75,8 @@ void Observer::startup_received(config::Trust trust) {
     const Moment now = clock_();
     RecentClients& recent = memories_.recent_clients;
     if (!record_.ssl) {
-        memories_.probes.came_in_clear(record_.origin(), now.wall);
+        came_in_clear_ = for_probes(memories_.probes, now);
+        if (!record_.process || record_.process->is_done()) tell_probes_of_clear();
         if (channel_ == Channel::declined) return add(Evidence::clear_startup_after_no);
         in_clear_ = InClear{.suspects = recent.before(record_.client_addr, now.steady),
                             .arrival = {record_.caller(), record_.process, now.steady}};
@@ -136,9 +148,10 @@ void Observer::scram_ended(const ScramConduct& conduct) {
     const auto now = clock_().steady;
     const bool spoke = conduct.gs2_flag != 0;
     if (conduct.left && conduct.asked_password)
-        return spoke ? habits.left_switch(record_.caller(), now) : habits.left_password(record_.caller());
+        return spoke ? habits.left_switch(record_.caller(), now) : habits.left_password(record_.caller(), now);
     if (conduct.left && conduct.was_offered) return habits.left_offer(record_.caller(), now);
-    if (spoke) habits.spoke(record_.caller(), now);
+    if (spoke) return habits.spoke(record_.caller(), now);
+    if (conduct.gave_password) habits.gave_password(record_.caller(), now);
 }
 
 bool Observer::wants_password() { return memories_.scram_habits.wants_password(record_.caller(), clock_().steady); }
@@ -155,7 +168,14 @@ void Observer::settle() {
     settle_after_rejection();
 }
 
+/// Told when its process is known, or will not be any more: another program is another source.
+void Observer::tell_probes_of_clear() {
+    if (const auto when = std::exchange(came_in_clear_, std::nullopt))
+        memories_.probes.came_in_clear(record_.origin(), *when);
+}
+
 void Observer::settle_in_clear() {
+    tell_probes_of_clear();
     if (!in_clear_) return;
     using Before = RecentClients::Before;
     const auto judgement = memories_.recent_clients.judge(in_clear_->suspects, in_clear_->arrival);
@@ -192,7 +212,7 @@ void Observer::finish_probe(Probes::Outcome outcome) {
     if (!record_.usename.empty()) result.client = record_.names();
     if (record_.probe && outcome != Probes::Outcome::neither)
         record_.probe_end = outcome == Probes::Outcome::accepted ? ProbeEnd::accepted : ProbeEnd::lost;
-    memories_.probes.ended(*probed_, result, clock_().wall);
+    memories_.probes.ended(*probed_, result, for_probes(memories_.probes, clock_()));
     probed_.reset();
 }
 

@@ -47,12 +47,14 @@ struct ScramConduct {
     bool left = false;            ///< it went away, or sent something that is no answer
     bool was_offered = false;     ///< SCRAM, as the last thing that it was asked
     bool asked_password = false;  ///< for its password, as the last thing that it was asked
+    bool gave_password = false;   ///< when it was asked
     char gs2_flag = 0;            ///< of its own SCRAM message: n, y, p; 0: it sent none
 };
 
 /// Lives as long as the login. What can be concluded only from how the login ended is settled by
 /// settle(), or by the observer's end: that TLS which was begun came to no login, that a probe was
-/// lost, and whose fallback a client in clear is.
+/// lost, and whose fallback a client in clear is. More methods than most classes have: one for each
+/// thing that a connection may do.
 class Observer {
    public:
     using Clock = std::function<Moment()>;
@@ -116,6 +118,7 @@ class Observer {
 
     void add(protocol::Evidence evidence) { record_.evidence.push_back(evidence); }
     bool ended_in_tls(const EarlyEnd& end);
+    void tell_probes_of_clear();
     void settle_in_clear();
     void settle_after_rejection();
     void finish_tls(TlsEnd end);
@@ -130,7 +133,8 @@ class Observer {
     RecentClients::AttemptPtr attempt_;      // RecentClients waits to hear what came of it: due exactly once
     std::optional<Probes::Visitor> probed_;  // Probes waits for ended(): due exactly once for each choose()
     std::optional<InClear> in_clear_;        // not judged yet
-    std::optional<RecentClients::Process> rejected_before_;  // the same caller's, in clear
+    std::optional<std::chrono::system_clock::time_point> came_in_clear_;  // when; the probes do not know it yet
+    std::optional<RecentClients::Process> rejected_before_;               // the same caller's, in clear
     std::string refused_certificate_;
 };
 

@@ -23,6 +23,8 @@ constexpr std::chrono::hours refusal_memory{24};
 /// libpq's fallback follows at once; a source that comes in clear later does so for another reason.
 constexpr std::chrono::seconds fallback_time{5};
 constexpr std::chrono::hours budget_time{1};
+/// What two looks at two clocks, and what NTP corrects without a jump, may differ by.
+constexpr std::chrono::seconds smallest_jump{2};
 /// Of one source and kind, when they are read back: more are not in one hour's budget.
 constexpr unsigned max_restored_losses = 100;
 
@@ -68,6 +70,45 @@ void Probes::restore(const ClientOrigin& source, ProbeKind kind, const History& 
     for (unsigned i = 0; i < std::min(history.refused, max_restored_losses); ++i) losses_.insert(history.last_refused);
 }
 
+void Probes::repaired(const ClientOrigin& source, Time when) {
+    const std::lock_guard lock(mutex_);
+    const auto found = states_.find(source);
+    if (found == states_.end() || found->second.repaired == when) return;
+    State& state = found->second;
+    state.repaired = when;
+    if (last_refused(state) <= when) state.falls_back = false;
+    for (const ProbeKind kind : protocol::probe_kinds) {
+        if (state.kinds[kind].last_shown <= when) state.kinds[kind] = {};
+    }
+    for (Client& client : state.clients) client.accepts_any = false;
+}
+
+void Probes::clocks_are(Time now, Steady steady) {
+    const std::chrono::nanoseconds lead = now.time_since_epoch() - steady.time_since_epoch();
+    const std::lock_guard lock(mutex_);
+    const auto by = lead - lead_;
+    if (std::chrono::abs(by) < smallest_jump) return;
+    move_times(by);
+    lead_ = lead;
+}
+
+/// But for `repaired`, which is as somebody wrote it down: it tells one repair from another.
+void Probes::move_times(std::chrono::nanoseconds by) {
+    const auto move = [&](Time& time) {
+        if (time != Time()) time += by;
+    };
+    std::multiset<Time> losses;  // first, because there may be no memory for it
+    for (const Time loss : losses_) losses.insert(losses.end(), loss + by);
+    losses_.swap(losses);
+    for (auto& [source, state] : states_) {
+        for (Refusal& refusal : state.refuses_real) move(refusal.last);
+        for (const ProbeKind kind : protocol::probe_kinds) {
+            move(state.kinds[kind].last_shown);
+            move(state.kinds[kind].last_refused);
+        }
+    }
+}
+
 Probes::Choice Probes::choose(const config::Probe& settings, const Available& available, const Visitor& visitor,
                               Time now) {
     const std::lock_guard lock(mutex_);
@@ -86,10 +127,16 @@ std::optional<Probes::WhyNot> Probes::why_not(const config::Probe& settings, con
     return obstacle(settings, available, visitor, now);
 }
 
+void Probes::hold_back(bool held) {
+    const std::lock_guard lock(mutex_);
+    held_back_ = held;
+}
+
 /// The lasting reasons first: who reads them wants to know what to change.
 std::optional<Probes::WhyNot> Probes::obstacle(const config::Probe& settings, const Available& available,
                                                const Visitor& visitor, Time now) {
     if (!settings.enabled) return WhyNot{NotProbed::off};
+    if (held_back_) return WhyNot{NotProbed::no_inventory};
     if (available == Available()) return WhyNot{NotProbed::no_certificate};
     const auto found = states_.find(visitor.source);
     if (found != states_.end()) {

@@ -27,9 +27,12 @@
 
 namespace proxy {
 
+/// Which certificate a client is shown. More methods than most classes have: the rules for one
+/// source are small functions over its state, which only this class sees.
 class Probes {
    public:
     using Time = std::chrono::system_clock::time_point;
+    using Steady = std::chrono::steady_clock::time_point;
     using Available = config::PerProbeKind<bool>;
 
     /// What was done to a source with one kind; kept in the inventory.
@@ -80,6 +83,15 @@ class Probes {
     /// As it was before a restart.
     void restore(const ClientOrigin& source, config::ProbeKind kind, const History& history);
 
+    /// Somebody repaired clients of that source: what was shown to it until then tells nothing any
+    /// more. Saying so again changes nothing.
+    void repaired(const ClientOrigin& source, Time when);
+    /// To be told of both clocks before each call with a time. Where the first was set meanwhile,
+    /// what is remembered moves along: no budget is renewed by that, and none is used up for years.
+    void clocks_are(Time now, Steady steady);
+    /// Nobody is probed: what was done before is not known, or what is done would be forgotten.
+    void hold_back(bool held);
+
     Choice choose(const config::Probe& settings, const Available& available, const Visitor& visitor, Time now);
     /// Why choose() would show the real certificate, but for chance; nullopt: it would not.
     std::optional<WhyNot> why_not(const config::Probe& settings, const Available& available, const Visitor& visitor,
@@ -108,12 +120,14 @@ class Probes {
         bool accepts_real = false;          // completed TLS with the real certificate since we started
         bool pending = false;               // a connection is being shown a probe, and its outcome is not known yet
         bool falls_back = false;            // went on in clear after a refusal
+        Time repaired{};                    // the last time that somebody said so
         std::list<const ClientOrigin*>::iterator order{};
     };
     using States = std::map<ClientOrigin, State>;
 
     static bool answered(const History& history);
     static std::optional<config::ProbeKind> wanted(const State& state, const Available& available);
+    void move_times(std::chrono::nanoseconds by);
     static void note_client(State& state, const Result& result);
     static void note_refusal(State& state, std::uint64_t fingerprint, Time now);
     static Time last_refused(const State& state);
@@ -132,8 +146,11 @@ class Probes {
     std::mutex mutex_;
     States states_;
     std::list<const ClientOrigin*> order_;  // keys of states_, the least recently seen first
-    std::size_t out_ = 0;                   // sources that are pending
-    std::multiset<Time> losses_;            // of the last hour, of all sources
+    bool held_back_ = false;
+    std::size_t out_ = 0;  // sources that are pending
+    // Of the one clock before the other.
+    std::chrono::nanoseconds lead_{Time::clock::now().time_since_epoch() - Steady::clock::now().time_since_epoch()};
+    std::multiset<Time> losses_;  // of the last hour, of all sources
     std::mt19937_64 random_{std::random_device{}()};
 };
 

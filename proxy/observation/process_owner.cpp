@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <new>
 
 #include "protocol/utf8.hpp"
 
@@ -90,6 +91,11 @@ std::optional<SocketOwner> ask_kernel(int fd, const Endpoint& from, const Endpoi
     return SocketOwner{.uid = answer.idiag_uid, .inode = answer.idiag_inode};
 }
 
+struct CloseDirectory {
+    void operator()(DIR* directory) const noexcept { ::closedir(directory); }
+};
+using Directory = std::unique_ptr<DIR, CloseDirectory>;
+
 bool is_number(const char* text) { return std::isdigit(static_cast<unsigned char>(*text)) != 0; }
 
 /// The inodes of a process's sockets, until `visit` says that it is enough. The descriptors that
@@ -97,22 +103,21 @@ bool is_number(const char* text) { return std::isdigit(static_cast<unsigned char
 template <class Visit>
 void visit_sockets(pid_t pid, Visit visit) {
     const std::string folder = "/proc/" + std::to_string(pid) + "/fd";
-    DIR* const directory = ::opendir(folder.c_str());
+    const Directory directory(::opendir(folder.c_str()));
     if (!directory) return;
     std::vector<int> descriptors;
-    while (const dirent* entry = ::readdir(directory)) {
+    while (const dirent* entry = ::readdir(directory.get())) {
         if (is_number(entry->d_name)) descriptors.push_back(static_cast<int>(std::strtol(entry->d_name, nullptr, 10)));
     }
     constexpr std::string_view prefix = "socket:[";
     std::array<char, 64> target;
     for (auto fd = descriptors.rbegin(); fd != descriptors.rend(); ++fd) {
         const ssize_t n =
-            ::readlinkat(::dirfd(directory), std::to_string(*fd).c_str(), target.data(), target.size() - 1);
+            ::readlinkat(::dirfd(directory.get()), std::to_string(*fd).c_str(), target.data(), target.size() - 1);
         if (n <= 0 || !std::string_view(target.data(), static_cast<std::size_t>(n)).starts_with(prefix)) continue;
         target[static_cast<std::size_t>(n)] = '\0';
         if (!visit(static_cast<std::uint32_t>(std::strtoul(target.data() + prefix.size(), nullptr, 10)))) break;
     }
-    ::closedir(directory);
 }
 
 std::string executable(pid_t pid) {
@@ -123,12 +128,11 @@ std::string executable(pid_t pid) {
 
 std::vector<pid_t> all_processes() {
     std::vector<pid_t> pids;
-    DIR* const directory = ::opendir("/proc");
+    const Directory directory(::opendir("/proc"));
     if (!directory) return pids;
-    while (const dirent* entry = ::readdir(directory)) {
+    while (const dirent* entry = ::readdir(directory.get())) {
         if (is_number(entry->d_name)) pids.push_back(static_cast<pid_t>(std::strtol(entry->d_name, nullptr, 10)));
     }
-    ::closedir(directory);
     std::reverse(pids.begin(), pids.end());  // the youngest first: they are the ones that connect
     return pids;
 }
@@ -235,14 +239,20 @@ void ProcessOwners::search_loop() {
             if (stop_) return;
             searches.swap(queue_);
         }
-        search(std::move(searches));
+        try {
+            search(searches);
+        } catch (const std::bad_alloc&) {
+            for (const Search& given_up : searches) {
+                if (!given_up.owner->is_done()) given_up.owner->found(0, {});
+            }
+        }
     }
 }
 
 /// Together, because a process that opens many connections at once has many descriptors to look at.
-void ProcessOwners::search(std::vector<Search> searches) {
+void ProcessOwners::search(const std::vector<Search>& searches) {
     std::map<std::uint32_t, Search> wanted;
-    for (Search& search : searches) {
+    for (const Search& search : searches) {
         const bool is_new = wanted.try_emplace(search.inode, search).second;
         if (!is_new) search.owner->found(0, {});  // one of the two is over, and nobody knows which
     }

@@ -83,7 +83,7 @@ class ProcessOwners {
     };
 
     void search_loop();
-    void search(std::vector<Search> searches);
+    void search(const std::vector<Search>& searches);
     bool is_open(const Search& search);
     void look_into(pid_t pid, std::map<std::uint32_t, Search>& wanted);
 

@@ -11,6 +11,11 @@ struct Row {
     std::string_view sentence;
 };
 
+/// cannot_connect_now: the only one after which libpq goes to the next host of its list and
+/// pg_isready says "rejecting"; after any other, sslmode=prefer comes back in clear. So for all
+/// that another host, or a later moment, may cure (docs/connection.md).
+constexpr std::string_view cannot_connect_now = "57P03";
+
 Row of(Fault fault) noexcept { return {protocol::label(fault), protocol::sqlstate(fault), protocol::message(fault)}; }
 
 // A switch and not a table: the compiler then names an enumerator that was forgotten. As long as
@@ -24,7 +29,8 @@ Row row(Reason reason) noexcept {
             return {"too_many_refusals", "", "too many clients are being turned away already"};
         // As PostgreSQL's authentication_timeout.
         case Reason::login_timeout: return {"login_timeout", "57014", "canceling authentication due to timeout"};
-        case Reason::shutting_down: return {"shutting_down", "57P01", "pgairlock is shutting down"};
+        case Reason::opening_timeout: return {"opening_timeout", "57014", "canceling authentication due to timeout"};
+        case Reason::shutting_down: return {"shutting_down", cannot_connect_now, "pgairlock is shutting down"};
         case Reason::startup_length: return of(Fault::startup_length);
         case Reason::startup_layout: return of(Fault::startup_layout);
         case Reason::cancel_length: return of(Fault::cancel_length);
@@ -35,11 +41,14 @@ Row row(Reason reason) noexcept {
         case Reason::tls_required: return of(Fault::tls_required);
         case Reason::tls_failed: return {"tls_failed", "", "TLS handshake with the client failed"};
         case Reason::tls_abandoned: return {"tls_abandoned", "", "the client did not go on with TLS"};
-        case Reason::server_not_reached: return {"server_not_reached", "08001", "could not connect to upstream"};
-        case Reason::server_not_accepted: return {"server_not_accepted", "08006", "could not connect to upstream"};
+        case Reason::server_not_reached:
+            return {"server_not_reached", cannot_connect_now, "could not connect to upstream"};
+        case Reason::server_not_accepted:
+            return {"server_not_accepted", cannot_connect_now, "could not connect to upstream"};
         case Reason::server_certificate_rejected:
-            return {"server_certificate_rejected", "08006", "certificate of upstream"};
-        case Reason::server_left: return {"server_left", "08006", "server closed the connection unexpectedly"};
+            return {"server_certificate_rejected", cannot_connect_now, "certificate of upstream"};
+        case Reason::server_left:
+            return {"server_left", cannot_connect_now, "server closed the connection unexpectedly"};
         case Reason::server_denied: return {"server_denied", "", "the server denied the login"};
         case Reason::client_left: return {"client_left", "", "client closed the connection during login"};
         case Reason::client_message: return of(Fault::client_message);
@@ -66,7 +75,8 @@ Row row(Reason reason) noexcept {
         case Reason::server_reset: return {"server_reset", "", "the connection to the server broke"};
         case Reason::client_tls_error: return {"client_tls_error", "", "the TLS connection to the client broke"};
         case Reason::server_tls_error: return {"server_tls_error", "", "the TLS connection to the server broke"};
-        case Reason::idle_timeout: return {"idle_timeout", "", "no byte in either direction for idle_timeout"};
+        // As PostgreSQL's idle_session_timeout.
+        case Reason::idle_timeout: return {"idle_timeout", "57P05", "no byte in either direction for idle_timeout"};
         case Reason::failed: return {"failed", "XX000", "pgairlock could not go on"};
     }
     return {"none", "", ""};

@@ -20,8 +20,9 @@ enum class Reason : std::uint8_t {
     too_many_connections,  // max_connections or max_connections_per_address
     too_many_refusals,     // too many clients are being told already that they are turned away
     // At any time.
-    login_timeout,  // client_login_timeout
-    shutting_down,  // the drain, its end, or a second signal
+    login_timeout,    // client_login_timeout
+    opening_timeout,  // client_opening_timeout
+    shutting_down,    // the drain, its end, or a second signal
     // The client's opening (protocol::Fault).
     startup_length,
     startup_layout,

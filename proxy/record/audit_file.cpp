@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <stdexcept>
+#include <new>
 #include <utility>
 
 #include "proxy/record/event_json.hpp"
@@ -18,32 +18,6 @@ namespace {
 
 /// What waits for flush() is bounded: a batch of events may be tens of MiB of lines.
 constexpr std::size_t max_buffered = 256 * 1024;
-
-/// How much of `bytes` the kernel took; errno says why it was not all.
-std::size_t write_all(int fd, std::string_view bytes) {
-    std::size_t done = 0;
-    while (done < bytes.size()) {
-        const ssize_t n = ::write(fd, bytes.data() + done, bytes.size() - done);
-        if (n > 0) {
-            done += static_cast<std::size_t>(n);
-        } else if (n == 0 || errno != EINTR) {
-            break;
-        }
-    }
-    return done;
-}
-
-/// As a proxy leaves it that was killed, or whose machine lost its power.
-bool ends_in_half_line(int fd, const std::string& path) {
-    struct stat file {};
-    if (::fstat(fd, &file) != 0 || !S_ISREG(file.st_mode) || file.st_size == 0) return false;
-    const int reader = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (reader < 0) return false;
-    char last = '\n';
-    const bool read = ::pread(reader, &last, 1, file.st_size - 1) == 1;
-    ::close(reader);
-    return read && last != '\n';
-}
 
 /// Far beyond any event's: names are cut, and so are errors.
 constexpr off_t max_line = 1024 * 1024;
@@ -70,9 +44,15 @@ LastLine read_last_line(int fd, const std::string& path) {
 
 }  // namespace
 
+std::string audit_path(const config::Audit& audit, const std::string& state_dir) {
+    const std::string& file = audit.file;
+    if (file.empty() || file == "-" || file.front() == '/') return file;
+    return state_dir + "/" + file;
+}
+
 AuditFile::AuditFile(Settings settings) : path_(std::move(settings.path)), proxy_(std::move(settings.proxy)) {
-    const int error = open();
-    if (error != 0) throw std::runtime_error("cannot open audit file " + path_ + ": " + std::strerror(error));
+    if (const std::string error = open(); !error.empty())
+        throw CannotOpen("cannot open audit file " + path_ + ": " + error, file_.error());
     if (settings.chained == Chained::no) return;
     chain_.emplace();
     continue_chain();
@@ -80,87 +60,103 @@ AuditFile::AuditFile(Settings settings) : path_(std::move(settings.path)), proxy
 
 AuditFile::~AuditFile() {
     flush();
-    if (fd_ > STDERR_FILENO) ::close(fd_);
+    next_tell_ = {};
+    if (lost_ > told_) tell_lost();
 }
 
 void AuditFile::add(const Event& event) {
-    if (fd_ < 0) return;
-    const std::string line = to_json(event, proxy_);
-    buffer_ += chain_ ? chain_->link(line) : line;
-    buffer_ += '\n';
+    if (!file_.is_open()) return;
     ++added_;
+    try {
+        std::string line = to_json(event, proxy_);
+        if (chain_) line = chain_->link(std::move(line));
+        line += '\n';
+        buffer_ += line;
+    } catch (const std::bad_alloc&) {
+        lost(1, ENOMEM);
+    }
     if (buffer_.size() >= max_buffered) write_out();
 }
 
 void AuditFile::flush() {
     write_out();
+    if (lost_ > told_) tell_lost();
     if (std::exchange(added_, 0) == 0) return;
-    const bool failed = lost_ > 0;
-    if (failed) spdlog::error("audit: {} events lost: cannot write {}: {}", lost_, path_, std::strerror(error_));
-    if (failing_ && !failed) spdlog::info("audit: {} can be written again", path_);
-    failing_ = failed;
-    lost_ = 0;
+    if (lost_ == 0 || std::exchange(losing_, false)) return;
+    // Lines are taken again: the first that can be says how many were not.
+    spdlog::info("audit: {} can be written again: {} events were lost", path_, lost_);
+    const std::size_t missing = std::exchange(lost_, 0);
+    told_ = 0;
+    add({.kind = EventKind::events_dropped, .count = missing});
+    write_out();
+    added_ = 0;
+    if (std::exchange(losing_, false)) lost_ = told_ = missing;  // this line was no event
+}
+
+/// Clients can cause it as often as they like.
+void AuditFile::tell_lost() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_tell_) return;
+    next_tell_ = now + std::chrono::seconds(1);
+    spdlog::error("audit: {} events lost: cannot write {}: {}", lost_ - told_, path_, std::strerror(error_));
+    told_ = lost_;
+}
+
+/// Nobody would read what is written to it.
+void AuditFile::replace_removed() {
+    if (!file_.is_removed()) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_open_) return;
+    next_open_ = now + std::chrono::seconds(1);
+    const std::string error = open();
+    if (error.empty()) {
+        removal_told_ = false;
+        if (file_.is_torn() && chain_) chain_->begin("half a line");
+        return spdlog::error("audit: {} was removed while it was in use: it is begun anew", path_);
+    }
+    if (!std::exchange(removal_told_, true))
+        spdlog::error("audit: {} was removed while it was in use, and cannot be opened: {}", path_, error);
 }
 
 void AuditFile::reopen() {
     flush();
+    const std::string error = open();
+    if (!error.empty()) return spdlog::error("audit: cannot open {}: {}", path_, error);
     // The chain goes on in the new file: what this one knows is more than can be read from any.
-    if (open() == 0 && torn_ && chain_) chain_->begin("half a line");
+    if (file_.is_torn() && chain_) chain_->begin("half a line");
 }
 
-/// What open() of the system said; 0: it is open.
-int AuditFile::open() {
-    if (path_.empty()) return 0;
-    if (path_ == "-") {
-        fd_ = STDOUT_FILENO;
-        return 0;
-    }
-    // 0640: it names users, databases and addresses.
-    const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-    if (fd < 0) {
-        const int error = errno;
-        spdlog::error("audit: cannot open {}: {}", path_, std::strerror(error));
-        return error;
-    }
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = fd;
-    torn_ = ends_in_half_line(fd_, path_);
-    return 0;
+/// Why not; empty: it is open.
+std::string AuditFile::open() {
+    if (path_.empty()) return {};
+    if (path_ != "-") return file_.open(path_);
+    file_.use(STDOUT_FILENO);
+    return {};
 }
 
 /// Where an earlier process has left it.
 void AuditFile::continue_chain() {
-    const LastLine last = torn_ ? LastLine{} : read_last_line(fd_, path_);
+    const LastLine last = file_.is_torn() ? LastLine{} : read_last_line(file_.descriptor(), path_);
     const auto chained = last.text ? parse_chained(*last.text) : std::nullopt;
     if (chained) return chain_->go_on(chained->value);
-    chain_->begin(torn_            ? "half a line"
+    chain_->begin(file_.is_torn()  ? "half a line"
                   : !last.readable ? "unreadable line"
                   : last.text      ? "unchained line"
                                    : "no line");
 }
 
 void AuditFile::write_out() {
-    if (buffer_.empty()) return;
-    if (torn_ && write_all(fd_, "\n") == 1) torn_ = false;  // half a line ends here; the next one is whole
-    const std::size_t done = torn_ ? 0 : write_all(fd_, buffer_);
-    if (done < buffer_.size()) {
-        error_ = errno;
-        lost_ += static_cast<std::size_t>(
-            std::count(buffer_.begin() + static_cast<std::ptrdiff_t>(done), buffer_.end(), '\n'));
-        const std::size_t whole_lines = done == 0 ? 0 : buffer_.rfind('\n', done - 1) + 1;  // npos + 1 is 0
-        if (done > whole_lines) take_off(done - whole_lines);
-        if (chain_) chain_->begin("lost lines");
-    }
+    replace_removed();
+    const std::size_t left = file_.append(buffer_);
+    if (left > 0) lost(left, file_.error());
     buffer_.clear();
 }
 
-/// Shortens the file by the half line at its end, which works on a full disk too. Where that is not
-/// possible, as in a pipe, the next line begins with a newline.
-void AuditFile::take_off(std::size_t half_line) {
-    struct stat file {};
-    const bool ours = path_ != "-" && ::fstat(fd_, &file) == 0 && S_ISREG(file.st_mode);
-    const off_t whole = file.st_size - static_cast<off_t>(half_line);
-    torn_ = !ours || whole < 0 || ::ftruncate(fd_, whole) != 0;
+void AuditFile::lost(std::size_t lines, int error) noexcept {
+    lost_ += lines;
+    losing_ = true;
+    error_ = error;
+    if (chain_) chain_->begin("lost lines");
 }
 
 }  // namespace proxy

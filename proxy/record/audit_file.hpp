@@ -1,17 +1,22 @@
-// The audit file: JSON Lines, one event a line, with a hash chain when that is asked for. It holds
-// whole lines alone, whatever happens to the disk: half a line that a failed write left is taken
-// off again. One thread's.
+// The audit file: JSON Lines, one event a line, with a hash chain when that is asked for. One
+// thread's.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 
+#include "config/config.hpp"
 #include "proxy/observation/event.hpp"
 #include "proxy/record/audit_chain.hpp"
+#include "proxy/record/line_file.hpp"
 
 namespace proxy {
 
 enum class Chained { no, yes };
+
+/// Where `audit.file` is: empty for none, "-" for standard output.
+std::string audit_path(const config::Audit& audit, const std::string& state_dir);
 
 class AuditFile {
    public:
@@ -21,13 +26,13 @@ class AuditFile {
         std::string proxy{};  ///< its name, in every line; empty: none
     };
 
-    /// Throws std::runtime_error when it cannot be opened.
+    /// Throws CannotOpen.
     explicit AuditFile(Settings settings);
     ~AuditFile();
     AuditFile(const AuditFile&) = delete;
     AuditFile& operator=(const AuditFile&) = delete;
 
-    /// Puts the event's line behind those that wait for flush().
+    /// Puts the event's line behind those that wait for flush(). Without memory for it, it is lost.
     void add(const Event& event);
     /// Hands every line to the kernel. Lines that it does not take are lost and logged; the next
     /// ones are tried anew.
@@ -37,21 +42,26 @@ class AuditFile {
     void reopen();
 
    private:
-    int open();
+    std::string open();
+    void replace_removed();
+    void tell_lost();
     void continue_chain();
+    void lost(std::size_t lines, int error) noexcept;
     void write_out();
-    void take_off(std::size_t half_line);
 
     const std::string path_;
     const std::string proxy_;
-    int fd_ = -1;
+    LineFile file_;
     std::optional<AuditChain> chain_;
     std::string buffer_;     // whole lines
     std::size_t added_ = 0;  // lines since the last flush
-    std::size_t lost_ = 0;   // and those of them that could not be written
+    std::size_t lost_ = 0;   // that could not be written, since the file took all
+    std::size_t told_ = 0;   // of them, in the log
+    bool losing_ = false;    // in what is being written now
     int error_ = 0;          // why
-    bool failing_ = false;   // the last flush lost lines: log the change, not each one
-    bool torn_ = false;      // the file ends in half a line, which could not be taken off
+    bool removal_told_ = false;
+    std::chrono::steady_clock::time_point next_tell_{};
+    std::chrono::steady_clock::time_point next_open_{};  // of one that was removed
 };
 
 }  // namespace proxy

@@ -102,6 +102,7 @@ json::object timings(const Timings& t) {
             {"resolve", t.resolve.count()},
             {"connect", t.connect.count()},
             {"upstream_tls", t.upstream_tls.count()},
+            {"failed_attempts", t.failed_attempts.count()},
             {"login", t.login.count()},
             {"total", t.total.count()}};
 }
@@ -125,6 +126,8 @@ void add_connected(json::object& line, const SessionRecord& record) {
     add_authentication(line, record);
     line["backend_pid"] = record.backend_pid;
     add_upstream(line, record);
+    line["upstream_addr_stale"] = record.upstream_addr_stale;
+    line["failed_attempts"] = record.failed_attempts;
     line["timings_us"] = timings(record.timings);
 }
 
@@ -133,7 +136,7 @@ void add_certificate(json::object& line, const SessionRecord& record) {
     line["upstream_addr"] = text(record.upstream_addr);
     line["subject"] = text(tls.leaf->subject);
     json::array& sans = line["sans"].emplace_array();
-    for (const std::string& name : tls.leaf->sans) sans.emplace_back(protocol::as_utf8(name));
+    for (const std::string& name : tls::first_names(tls.leaf->sans)) sans.emplace_back(protocol::as_utf8(name));
     line["issuer"] = text(tls.leaf->issuer);
     line["anchor"] = text(tls.anchor);
     line["serial"] = tls.leaf->serial;
@@ -175,6 +178,8 @@ void add_auth_failed(json::object& line, const Event& event) {
 void add_rejected(json::object& line, const Event& event) {
     add_identity(line, event.record);
     line["evidence"] = labels(event.record.evidence);
+    const auto& looks_like = event.record.looks_like;
+    line["looks_like"] = looks_like ? json::value(protocol::label(*looks_like)) : json::value(nullptr);
     line["reason"] = why(event);
     line["sqlstate"] = text(event.sqlstate);
 }
@@ -191,6 +196,7 @@ void add_upstream_failed(json::object& line, const Event& event) {
 void add_cancel(json::object& line, const Event& event) {
     line["ssl"] = event.ssl;
     line["matched"] = event.matched;
+    line["limited"] = event.limited;
     line["upstream_addr"] = text(event.record.upstream_addr);
     line["error"] = text(event.message);
 }
@@ -213,7 +219,8 @@ std::string to_json(const Event& event, std::string_view proxy) {
         case EventKind::connected: add_connected(line, event.record); break;
         case EventKind::disconnected: add_disconnected(line, event); break;
         case EventKind::tls_failed: add_tls_failed(line, event); break;
-        case EventKind::auth_failed: add_auth_failed(line, event); break;
+        case EventKind::auth_failed:
+        case EventKind::oauth_discovery: add_auth_failed(line, event); break;
         case EventKind::rejected: add_rejected(line, event); break;
         case EventKind::upstream_failed: add_upstream_failed(line, event); break;
         case EventKind::cancel: add_cancel(line, event); break;
@@ -223,7 +230,8 @@ std::string to_json(const Event& event, std::string_view proxy) {
         case EventKind::started:
         case EventKind::stopping:
         case EventKind::reloaded:
-        case EventKind::reload_failed: line["message"] = text(event.message); break;
+        case EventKind::reload_failed:
+        case EventKind::inventory_failed: line["message"] = text(event.message); break;
     }
     return protocol::printable_json(json::serialize(line));
 }

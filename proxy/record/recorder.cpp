@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <thread>
+
 namespace proxy {
 namespace {
 
@@ -19,56 +21,122 @@ void wait_for_processes(const std::deque<Event>& events) {
     }
 }
 
+/// After an error that is none of a disk's: without memory, others may give some back meanwhile.
+constexpr auto rest = 100ms;
+constexpr auto patience_of_marker = 1s;
+
 }  // namespace
 
-Recorder::Recorder(AuditFile::Settings audit, std::unique_ptr<Inventory> inventory, std::size_t queue_bytes)
-    : queue_bytes_(queue_bytes), queue_(queue_bytes), audit_file_(std::move(audit)), inventory_(std::move(inventory)) {
-    thread_ = std::thread([this] { write_down(); });
-}
+/// What the thread works with.
+class Recorder::Writing {
+   public:
+    Writing(AuditFile::Settings audit, std::unique_ptr<InventoryKeeper> inventory, std::size_t queue_bytes)
+        : queue(queue_bytes),
+          queue_bytes_(queue_bytes),
+          audit_file_(std::in_place, std::move(audit)),
+          inventory_(std::move(inventory)) {}
 
-Recorder::~Recorder() {
-    queue_.close();
-    thread_.join();
-}
-
-void Recorder::record(Event&& event) {
-    counters_.count(event.kind);
-    const bool queued = queue_.push(std::move(event));
-    if (!queued) counters_.count_dropped();
-}
-
-/// The thread: until the queue is closed and empty.
-void Recorder::write_down() {
-    for (bool closed = false; !closed;) {
-        const auto due = inventory_ ? inventory_->due() : EventQueue::Clock::time_point::max();
-        const EventQueue::Batch batch = queue_.take(due);
-        closed = batch.closed;
-        wait_for_processes(batch.events);
-        for (const Event& event : batch.events) audit_file_.add(event);
-        audit_file_.flush();
-        if (batch.dropped > 0) {
-            spdlog::error("audit: {} events dropped: the queue of {} MiB was full", batch.dropped,
-                          queue_bytes_ / (1024 * 1024));
-            write_followup({.kind = EventKind::events_dropped, .count = batch.dropped});
-            if (inventory_) inventory_->lost(batch.dropped);
-        }
-        if (batch.reopen) audit_file_.reopen();
-        if (inventory_) update_inventory(batch);
+    /// The thread: until the queue is closed and empty.
+    void write_down();
+    void retain_for(std::chrono::milliseconds retention) {
+        if (inventory_) inventory_->retain_for(retention);
     }
+
+    EventCounters counters;
+    BoundedQueue<Event> queue;
+
+   private:
+    bool write_batch();
+    void write_followup(Event event);
+    void update_inventory(const BoundedQueue<Event>::Batch& batch);
+
+    const std::size_t queue_bytes_;
+    std::optional<AuditFile> audit_file_;         // this and the inventory: the thread's
+    std::unique_ptr<InventoryKeeper> inventory_;  // nullptr: none is wanted
+};
+
+Recorder::Recorder(AuditFile::Settings audit, std::unique_ptr<InventoryKeeper> inventory, std::size_t queue_bytes)
+    : inventory_path_(inventory ? inventory->path() : ""),
+      writing_(std::make_shared<Writing>(std::move(audit), std::move(inventory), queue_bytes)),
+      thread_([writing = writing_] { writing->write_down(); }) {}
+
+void Recorder::record(Event&& event) noexcept {
+    writing_->counters.count(event.kind);
+    const bool queued = writing_->queue.push(std::move(event));
+    if (!queued) writing_->counters.count_dropped();
+}
+
+void Recorder::retain_for(std::chrono::milliseconds retention) { writing_->retain_for(retention); }
+
+void Recorder::reopen() { writing_->queue.ask_reopen(); }
+
+const EventCounters& Recorder::counters() const noexcept { return writing_->counters; }
+
+bool Recorder::end_within(std::chrono::milliseconds patience) {
+    writing_->queue.close();
+    if (thread_.end_within(patience)) return true;
+    spdlog::error(
+        "audit: up to {} events are lost, and with them what the inventory would have learnt: whoever takes them does "
+        "not",
+        writing_->queue.unwritten());
+    // So that no report takes what is there for everything. The same disk may be what hangs.
+    OwnThread marking([inventory = inventory_path_] {
+        if (!inventory.empty()) leave_gap_marker(inventory);
+    });
+    marking.end_within(patience_of_marker);
+    return false;
+}
+
+void Recorder::Writing::write_down() {
+    for (bool closed = false; !closed;) {
+        try {
+            closed = write_batch();
+        } catch (const std::exception& error) {
+            spdlog::error("audit: events may be lost: {}", error.what());
+            std::this_thread::sleep_for(rest);
+        }
+    }
+    // Here, because each of them may hang in its last words.
+    audit_file_.reset();
+    inventory_.reset();
+}
+
+/// False: others follow.
+bool Recorder::Writing::write_batch() {
+    const auto due = inventory_ ? inventory_->due() : BoundedQueue<Event>::Clock::time_point::max();
+    const BoundedQueue<Event>::Batch batch = queue.take(due);
+    wait_for_processes(batch.items);
+    for (const Event& event : batch.items) audit_file_->add(event);
+    audit_file_->flush();
+    if (batch.dropped > 0) {
+        spdlog::error("audit: {} events dropped: the queue of {} MiB was full", batch.dropped,
+                      queue_bytes_ / (1024 * 1024));
+        write_followup({.kind = EventKind::events_dropped, .count = batch.dropped});
+        if (inventory_) inventory_->lost(batch.dropped);
+    }
+    if (batch.reopen) audit_file_->reopen();
+    if (inventory_) update_inventory(batch);
+    return batch.closed;
 }
 
 /// An event that follows from others. It does not pass the queue: it is told where it belongs, and
 /// never dropped.
-void Recorder::write_followup(Event event) {
-    counters_.count(event.kind);
-    audit_file_.add(event);
-    audit_file_.flush();
+void Recorder::Writing::write_followup(Event event) {
+    counters.count(event.kind);
+    audit_file_->add(event);
+    audit_file_->flush();
 }
 
 /// Called after the audit lines are written, so that a slow inventory disk does not delay them.
-void Recorder::update_inventory(const EventQueue::Batch& batch) {
-    for (const Event& event : batch.events) inventory_->absorb(event);
-    if (!batch.closed && Inventory::Clock::now() < inventory_->due()) return;
+void Recorder::Writing::update_inventory(const BoundedQueue<Event>::Batch& batch) {
+    for (const Event& event : batch.items) {
+        try {
+            inventory_->absorb(event);
+        } catch (const std::bad_alloc&) {
+            inventory_->lost(1);
+        }
+    }
+    if (!batch.closed && InventoryKeeper::Clock::now() < inventory_->due()) return;
     for (Event& event : inventory_->flush()) write_followup(std::move(event));
 }
 

@@ -5,12 +5,12 @@
 #include <chrono>
 #include <memory>
 #include <string>
-#include <thread>
 
-#include "proxy/inventory/inventory.hpp"
+#include "proxy/inventory/inventory_keeper.hpp"
 #include "proxy/record/audit_file.hpp"
+#include "proxy/record/bounded_queue.hpp"
 #include "proxy/record/event_counters.hpp"
-#include "proxy/record/event_queue.hpp"
+#include "proxy/record/own_thread.hpp"
 
 namespace proxy {
 
@@ -20,37 +20,36 @@ class Recorder {
    public:
     /// Some 40,000 events: at 10,000 connections a second, two seconds' worth.
     static constexpr std::size_t max_queued_bytes = 64 * 1024 * 1024;
+    /// How long the end of the process waits for what is not written yet, and for the fleet's
+    /// farewell (Fleet). Whoever does not read its pipe until then goes without the rest.
+    static constexpr std::chrono::seconds farewell{6};
 
-    /// `audit_path`: empty: no file; "-": standard output. Throws std::runtime_error when the file
-    /// cannot be opened. `inventory`: nullptr: none. `queue_bytes`: what waits to be written.
-    explicit Recorder(AuditFile::Settings audit, std::unique_ptr<Inventory> inventory = nullptr,
+    /// Throws CannotOpen. `inventory`: nullptr: none. `queue_bytes`: what waits to be written.
+    explicit Recorder(AuditFile::Settings audit, std::unique_ptr<InventoryKeeper> inventory = nullptr,
                       std::size_t queue_bytes = max_queued_bytes);
-    /// Writes what is queued.
-    ~Recorder();
+    /// Waits for `farewell` at most.
+    ~Recorder() { end_within(farewell); }
 
     /// From any thread; never waits for I/O. When the queue is full the event is counted instead,
     /// and the count is itself logged and recorded as events_dropped once there is room.
-    void record(Event&& event);
+    void record(Event&& event) noexcept;
     /// What the inventory has not seen for so long is forgotten; zero: never. From any thread.
-    void retain_for(std::chrono::milliseconds retention) {
-        if (inventory_) inventory_->retain_for(retention);
-    }
+    void retain_for(std::chrono::milliseconds retention);
     /// Opens the audit file anew, after it was renamed (SIGUSR1).
-    void reopen() { queue_.ask_reopen(); }
+    void reopen();
     /// Every event that was ever recorded, also those that were dropped.
-    const EventCounters& counters() const noexcept { return counters_; }
+    const EventCounters& counters() const noexcept;
+
+    /// No more events are recorded, and those that wait are written. False: not within `patience`;
+    /// the process has to end by std::_Exit (OwnThread).
+    bool end_within(std::chrono::milliseconds patience);
 
    private:
-    void write_down();
-    void write_followup(Event event);
-    void update_inventory(const EventQueue::Batch& batch);
+    class Writing;
 
-    const std::size_t queue_bytes_;
-    EventCounters counters_;
-    EventQueue queue_;
-    AuditFile audit_file_;                  // this and the inventory: the writing thread's
-    std::unique_ptr<Inventory> inventory_;  // nullptr: none
-    std::thread thread_;
+    const std::string inventory_path_;        // empty: none
+    const std::shared_ptr<Writing> writing_;  // the thread's as well, which may outlive us
+    OwnThread thread_;
 };
 
 }  // namespace proxy

@@ -1,7 +1,8 @@
 // The migration report: one row per client of what inventories know about it, what that means, and
 // what to do (docs/report.md). Pure: no I/O and no clock. report_merge.cpp makes one inventory of
 // several, report_join.cpp gives failed handshakes to clients, report_marks.cpp knows what people
-// decided, report.cpp draws the conclusions, report_against.cpp compares with an older report,
+// decided, report_conclude.cpp draws the conclusions, report_missing.cpp says what is not known,
+// report.cpp puts it together, report_against.cpp compares with an older report,
 // report_words.cpp has the words, and each format files of its own.
 #pragma once
 
@@ -139,6 +140,9 @@ struct ReportCertificate {
     bool current = false;  ///< the one that this address showed last
 };
 
+/// A proxy says every minute that it is here.
+inline constexpr Timestamp silent_after = 5 * 60'000'000;
+
 struct ReportProxy {
     ProxyRow row;
     std::string name;       ///< never empty
@@ -146,7 +150,8 @@ struct ReportProxy {
     bool asked_for = true;  ///< clients of it are in this report
 };
 
-/// Handshakes that failed, and that several clients may have made.
+/// Handshakes that failed, and that several clients may have made. Without candidates: that name
+/// nobody, where clients were asked for by name.
 struct Unattributed {
     ClientOrigin from;
     std::uint64_t count = 0;
@@ -243,23 +248,28 @@ enum class FailOn { weak, unknown, rotation, force_ssl, fallback, failing, silen
 std::string_view to_string(FailOn what) noexcept;
 std::optional<FailOn> parse_fail_on(std::string_view text) noexcept;
 
-/// True also where nothing is known, or a limit was reached: no client may be missing behind a good
-/// answer.
-bool has_failed(const Report& report, FailOn what);
+/// Empty: it has not. It has also where nothing is known, or a limit was reached: no client may be
+/// missing behind a good answer.
+std::string why_failed(const Report& report, FailOn what);
+inline bool has_failed(const Report& report, FailOn what) { return !why_failed(report, what).empty(); }
 
-// --- The steps (report_merge.cpp, report_join.cpp, report_range.cpp)
+// --- The steps (report_merge.cpp, report_join.cpp, report_range.cpp, report_group.cpp,
+// --- report_missing.cpp, report_conclude.cpp)
 
 /// What several inventories know, as one.
 struct Knowledge {
     InventoryRows rows;  ///< of all; `instance` and `proxy` are empty
     std::vector<ProxyRow> proxies;
-    /// Names of proxies whose inventories are copies of one: of these only one is here.
-    std::set<std::string> clones{};
+    /// Names of proxies whose inventories are copies of one that went apart: what they have in
+    /// common is counted twice.
+    std::set<std::string> apart{};
 };
 
 /// Clients by key, counts added. An instance that is there twice counts once, as it was read last.
 /// Clients whose address is of one host alone are kept apart by proxy.
-Knowledge merge(const std::vector<InventoryRows>& inventories);
+/// Sessions that were open when their proxy was last heard of are taken to be open still, `now`
+/// (0: not), unless it is silent.
+Knowledge merge(const std::vector<InventoryRows>& inventories, Timestamp now = 0);
 
 /// Clients whose application names differ only in what never repeats become one, once they are
 /// many.
@@ -268,8 +278,12 @@ void fold_names(std::vector<ClientRow>& clients);
 /// Two rows become one.
 void add_client(ClientRow& into, const ClientRow& from);
 
-/// Of one host alone: addresses that every host has, and those that are not known.
+/// Of whoever comes from there what is in clear crosses no network: loopback, and no address.
 bool is_local(const std::string& address);
+
+/// Two hosts have it for different clients: what is_local(), link-local addresses, and those of
+/// Docker's default bridge (172.17.0.0/16).
+bool is_of_one_host(const std::string& address);
 
 /// To what is of the same kind, or as a new kind.
 void add_evidence(std::vector<EvidenceRow>& all, const EvidenceRow& row);
@@ -283,6 +297,9 @@ struct Joined {
 /// own.
 Joined join(const InventoryRows& inventory);
 
+/// What probing cost somebody is no failure.
+void add_failure(Unattributed& into, const EvidenceRow& row);
+
 struct Range {
     Timestamp since = 0;
     Timestamp until = std::numeric_limits<Timestamp>::max();
@@ -291,6 +308,14 @@ struct Range {
 /// Drops what was not seen in it, and counts anew. Where it is not certain that something was seen
 /// in it, bad news stay and good news go. False: nothing is left.
 bool restrict_to(ReportClient& client, const Range& range);
+
+/// Rows that differ only in other dimensions become one; without dimensions none do. To be
+/// evaluated again.
+void group(std::vector<ReportClient>& clients, const std::vector<Dimension>& by);
+
+/// What it does not know, a sentence each, from its filter, its proxies and its clients before they
+/// are restricted to a range.
+std::vector<std::string> missing(const Report& report, const std::set<std::string>& apart);
 
 /// Concludes from `row`, and what people said, all that is not of the row.
 void evaluate(ReportClient& client, Timestamp consistent_after = 0);
@@ -305,6 +330,9 @@ std::vector<std::string> complaints(const ReportClient& client);
 
 /// As the column `accepted_state` has them.
 std::string joined_words(const std::vector<std::string>& words);
+
+/// What was wrong with a client when the mark was made, as the column `accepted_state` has it.
+void set_state(MarkRow& mark, const ReportClient& client, std::vector<std::string> state);
 
 /// Whether an evaluated client is excused: it is as it was when it was accepted, or better.
 void decide_excuse(ReportClient& client, Timestamp now);
@@ -340,6 +368,12 @@ using protocol::printable;
 /// The names of the proxies that saw it.
 std::vector<std::string> proxies_of(const Report& report, const ReportClient& client);
 State state_of(const ReportClient& client);
+/// "a, b and 3 others".
+std::string enumerated(const std::vector<std::string>& names, std::size_t most);
+/// "may be those of a@b and 3 others", of printable text.
+std::string whose(const Unattributed& one, std::size_t most);
+/// What people said of it that still matters, but for an acceptance that holds; printable.
+std::vector<std::string> decisions(const ReportClient& client);
 /// What the report was restricted to besides time, as options: "user", "billing". Empty: nothing.
 std::vector<std::pair<std::string, std::string>> restrictions(const ReportFilter& filter);
 /// The CN of a subject as RFC 2253 writes it; the whole subject when it has none.

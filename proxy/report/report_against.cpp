@@ -112,18 +112,49 @@ std::string as_options(const std::vector<std::pair<std::string, std::string>>& r
     return out.empty() ? " everything" : out;
 }
 
+/// The names in `some` of those that are not in `others`.
+std::vector<std::string> only_in(const std::map<std::string, std::string>& some,
+                                 const std::map<std::string, std::string>& others) {
+    std::vector<std::string> out;
+    for (const auto& [id, name] : some) {
+        if (!others.contains(id)) out.push_back(printable(name));
+    }
+    return out;
+}
+
+void add_proxies(std::vector<std::string>& out, const Report& report, const OlderReport& older) {
+    std::map<std::string, std::string> now;
+    for (const ReportProxy& proxy : report.proxies) now[proxy.row.id] = proxy.name;
+    constexpr std::size_t most = 20;
+    if (const auto left = only_in(older.proxies, now); !left.empty())
+        out.push_back("this report does not know " + enumerated(left, most) +
+                      ", as the older one did: who is gone may be there still");
+    if (const auto came = only_in(now, older.proxies); !came.empty())
+        out.push_back("the older report did not know " + enumerated(came, most) +
+                      ": who is new may have been there before");
+}
+
 std::vector<std::string> caveats(const Report& report, const OlderReport& older) {
     std::vector<std::string> out;
+    const auto say = [&](bool applies, const char* sentence) {
+        if (applies) out.emplace_back(sentence);
+    };
     const auto now = restrictions(report.filter);
     if (older.restrictions && *older.restrictions != now)
         out.push_back("the older report is about others: it covers" + as_options(*older.restrictions) + ", this one" +
                       as_options(now));
-    if (older.incomplete) out.emplace_back("the older report was incomplete: who is new may have been there before");
-    if (!report.summary.incomplete.empty())
-        out.emplace_back("this report is incomplete: who is gone may still be there");
-    if (report.summary.silent_proxies > 0) out.emplace_back("proxies are silent: who is gone may be one of theirs");
-    if (!older.knows_proxies)
-        out.emplace_back("the older report does not tell hosts apart: clients of several are compared by the worst");
+    say(older.incomplete, "the older report was incomplete: who is new may have been there before");
+    say(!report.summary.incomplete.empty(), "this report is incomplete: who is gone may still be there");
+    say(report.summary.silent_proxies > 0, "proxies are silent: who is gone may be one of theirs");
+    say(report.filter.since && !older.has_since,
+        "this report has a --since, and the older one had none: who is gone may only have been quiet");
+    say(older.has_since && !report.filter.since,
+        "the older report had a --since, and this one has none: who is new may have been there before");
+    say(report.filter.until && *report.filter.until < older.last_seen,
+        "this report ends before the older one does: what is called better or gone may be what was before");
+    say(!older.knows_proxies,
+        "the older report does not tell hosts apart: clients of several are compared by the worst");
+    if (older.knows_proxies) add_proxies(out, report, older);
     return out;
 }
 

@@ -15,6 +15,8 @@ struct OlderReport {
     Timestamp last_seen = 0;
     bool knows_proxies = false;  ///< and users of the operating system: not before inventories of version 2
     bool incomplete = false;
+    bool has_since = false;                        ///< it left out who was not seen since then
+    std::map<std::string, std::string> proxies{};  ///< names by id
     /// As of restrictions(); nullopt: written before reports said so.
     std::optional<std::vector<std::pair<std::string, std::string>>> restrictions{};
 };

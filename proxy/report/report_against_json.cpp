@@ -145,7 +145,14 @@ OlderReport parse_report(std::string_view document) {
     OlderReport out;
     for (const json::value& one : array(report, "clients")) out.clients.push_back(client(as_object(one)));
     if (const auto last = config::parse_time(text(summary, "last_seen"))) out.last_seen = to_timestamp(*last);
+    out.has_since = !text(summary, "since").empty();
     out.knows_proxies = find(report, "proxies") != nullptr;
+    if (out.knows_proxies) {
+        for (const json::value& one : array(report, "proxies")) {
+            const json::object& proxy = as_object(one);
+            out.proxies[text(proxy, "id")] = text(proxy, "name");
+        }
+    }
     if (find(summary, "incomplete")) out.incomplete = !array(summary, "incomplete").empty();
     if (const json::value* filters = find(summary, "filters")) out.restrictions = pairs(as_object(*filters));
     return out;

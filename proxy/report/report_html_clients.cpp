@@ -1,6 +1,7 @@
 // The tables of clients in HTML. Their columns stand in the order in which people ask: who, weak,
 // verifies, what breaks, what to do, how much of it in clear, failures, when, and what proves it.
 #include <algorithm>
+#include <boost/algorithm/string/join.hpp>
 #include <set>
 
 #include "proxy/report/report_html_parts.hpp"
@@ -111,23 +112,17 @@ std::string user_cell(const ClientIdentity& who) {
     return "<td data-value=\"-1\"></td>";
 }
 
-std::string joined(const std::vector<std::string>& names) {
-    std::string out;
-    for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
-    return out;
-}
-
 std::string row(const Report& report, const ReportClient& client, const Shown& shows) {
     const ClientRow& row = client.row;
     const ClientIdentity& who = row.who;
     std::string out = "<tr data-action=\"" + std::string(to_string(client.action)) + "\"><td>" +
                       escaped(who.client_addr.empty() ? "local" : who.client_addr) + small(who.client_exe) +
-                      small(client.note) + "</td>";
+                      small(boost::algorithm::join(decisions(client), "; ")) + "</td>";
     if (shows.user) out += user_cell(who);
     out += names_cell(client);
     if (shows.application) out += application_cell(client);
     if (shows.upstream) out += cell(who.upstream);
-    if (shows.proxy) out += cell(joined(proxies_of(report, client)));
+    if (shows.proxy) out += cell(boost::algorithm::join(proxies_of(report, client), ", "));
     out += answer_cell(client.weak ? "yes" : "no", "yes");
     if (shows.mixed) out += answer_cell(client.mixed ? "yes" : "no", "yes");
     out += answer_cell(protocol::to_string(client.verifies), "no") +
@@ -163,13 +158,10 @@ std::string clients(const Report& report) {
     out += "</select></label><output id=\"shown\"></output></form>" + table(report, false, "clients");
     if (report.summary.accepted > 0) out += "<h2>Accepted as they are</h2>" + table(report, true, "accepted");
     for (const Unattributed& one : report.unattributed) {
-        std::vector<std::string> candidates;
-        for (const ClientIdentity& who : one.candidates)
-            candidates.push_back(who.usename + "@" + who.datname + " " + who.application_name);
         const std::string from = (one.from.client_addr.empty() ? "local" : one.from.client_addr) + " " +
                                  one.from.client_exe.substr(one.from.client_exe.rfind('/') + 1);
-        out += "<p>" + plural(one.count, "failed handshake") + " of " + escaped(from) + " may be those of " +
-               escaped(joined(candidates)) + ".</p>\n";
+        out += "<p>" + plural(one.count, "failed handshake") + " of " + escaped(from) + " " + escaped(whose(one, 100)) +
+               ".</p>\n";
     }
     return out;
 }

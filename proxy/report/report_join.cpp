@@ -140,13 +140,14 @@ void extend_presence(ClientRow& client, const EvidenceRow& row) {
     client.last_seen = std::max(client.last_seen, row.last_seen);
 }
 
+bool lost_to_a_probe(const EvidenceRow& row) { return row.evidence && protocol::facts(*row.evidence).probe; }
+
 void attribute(const HandshakeRow& handshake, ReportClient& client, bool possible) {
     EvidenceRow row = handshake.evidence;
     row.possible = possible;
     add_evidence(client.row.evidence, row);
-    const bool lost_to_a_probe = row.evidence && protocol::facts(*row.evidence).probe;
     if (possible) return;
-    if (lost_to_a_probe) return extend_presence(client.row, row);
+    if (lost_to_a_probe(row)) return extend_presence(client.row, row);
     if (row.last_seen >= client.row.last_failure) client.error = handshake.error;
     extend_presence(client.row, row);
     client.row.last_failure = std::max(client.row.last_failure, row.last_seen);
@@ -176,22 +177,16 @@ bool is_broken(const EvidenceRow& row) {
     return row.evidence && protocol::facts(protocol::amounts_to(*row.evidence, row.count)).broken_trust;
 }
 
-void add_unattributed(std::vector<Unattributed>& all, const HandshakeRow& handshake,
+void add_unattributed(std::map<ClientOrigin, Unattributed>& all, const HandshakeRow& handshake,
                       const std::vector<std::size_t>& owners, const std::vector<ReportClient>& clients) {
-    const bool lost_to_a_probe = handshake.evidence.evidence && protocol::facts(*handshake.evidence.evidence).probe;
-    if (lost_to_a_probe) return;
-    auto same =
-        std::find_if(all.begin(), all.end(), [&](const Unattributed& one) { return one.from == handshake.from; });
-    if (same == all.end()) {
-        same = all.insert(all.end(), Unattributed{.from = handshake.from});
-        for (const std::size_t i : owners) same->candidates.push_back(clients[i].row.who);
+    if (lost_to_a_probe(handshake.evidence)) return;
+    const auto [at, is_new] = all.try_emplace(handshake.from, Unattributed{.from = handshake.from});
+    Unattributed& same = at->second;
+    if (is_new) {
+        for (const std::size_t i : owners) same.candidates.push_back(clients[i].row.who);
     }
-    same->count += handshake.evidence.count;
-    same->first_seen = std::min(same->first_seen, handshake.evidence.first_seen);
-    same->broken |= is_broken(handshake.evidence);
-    if (handshake.evidence.last_seen < same->last_seen) return;
-    same->last_seen = handshake.evidence.last_seen;
-    same->error = handshake.error;
+    if (handshake.evidence.last_seen >= same.last_seen) same.error = handshake.error;
+    add_failure(same, handshake.evidence);
 }
 
 void attach_probes(std::vector<ReportClient>& clients, const std::vector<ProbeRow>& probes) {
@@ -211,8 +206,6 @@ void attach_probes(std::vector<ReportClient>& clients, const std::vector<ProbeRo
     }
 }
 
-}  // namespace
-
 /// Where somebody refuses the certificate that the only known client accepts, there is another
 /// program that never logs in: what else is refused there may be that one's.
 std::set<Trace> shared_with_others(const InventoryRows& inventory,
@@ -229,6 +222,16 @@ std::set<Trace> shared_with_others(const InventoryRows& inventory,
     return shared;
 }
 
+}  // namespace
+
+void add_failure(Unattributed& into, const EvidenceRow& row) {
+    if (lost_to_a_probe(row)) return;
+    into.count += row.count;
+    into.first_seen = std::min(into.first_seen, row.first_seen);
+    into.last_seen = std::max(into.last_seen, row.last_seen);
+    into.broken |= is_broken(row);
+}
+
 Joined join(const InventoryRows& inventory) {
     Joined joined;
     std::vector<ReportClient>& clients = joined.clients;
@@ -237,6 +240,7 @@ Joined join(const InventoryRows& inventory) {
     const Fallbacks in_clear = fallbacks(inventory.clients);
     const std::set<Trace> shared = shared_with_others(inventory, known);
     Strangers strangers;
+    std::map<ClientOrigin, Unattributed> unattributed;
     for (const HandshakeRow& handshake : inventory.handshakes) {
         const Trace left = trace(handshake);
         const auto found = is_anybodys(left) ? known.end() : known.find(left);
@@ -255,8 +259,9 @@ Joined join(const InventoryRows& inventory) {
             attribute(handshake, client, possible || not_known);
             attributed |= !possible && !not_known;
         }
-        if (!attributed) add_unattributed(joined.unattributed, handshake, owners, clients);
+        if (!attributed) add_unattributed(unattributed, handshake, owners, clients);
     }
+    for (auto& [from, one] : unattributed) joined.unattributed.push_back(std::move(one));
     for (auto& [key, client] : strangers) clients.push_back(std::move(client));
     attach_probes(clients, inventory.probes);
     return joined;

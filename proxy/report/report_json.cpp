@@ -1,6 +1,7 @@
 // The report for programs: JSON and CSV. Both have every value in full.
 #include <algorithm>
 #include <array>
+#include <boost/algorithm/string/join.hpp>
 #include <boost/json.hpp>
 
 #include "protocol/utf8.hpp"
@@ -11,12 +12,7 @@ namespace proxy::report {
 namespace {
 
 namespace json = boost::json;
-
-std::string joined(const std::vector<std::string>& items, std::string_view between = " ") {
-    std::string out;
-    for (const std::string& item : items) out += (out.empty() ? "" : std::string(between)) + item;
-    return out;
-}
+using boost::algorithm::join;
 
 json::value text(std::string_view value) {
     return value.empty() ? json::value(nullptr) : json::value(protocol::as_utf8(value));
@@ -105,9 +101,9 @@ std::vector<std::string> labels(const ReportClient& client, bool possible) {
 json::object identity(const Report& report, const ReportClient& client) {
     const ClientRow& row = client.row;
     const std::vector<std::string> seen_by = proxies_of(report, client);
-    return {{"proxy", text(joined(seen_by, ", "))},
+    return {{"proxy", text(join(seen_by, ", "))},
             {"proxies", strings(seen_by)},
-            {"host", row.who.seen_by.empty() ? json::value(nullptr) : text(joined(seen_by, ", "))},
+            {"host", row.who.seen_by.empty() ? json::value(nullptr) : text(join(seen_by, ", "))},
             {"source", "seen"},
             {"upstream", protocol::as_utf8(row.who.upstream)},
             {"listener", text(row.listener)},
@@ -166,6 +162,7 @@ json::object to_json(const Report& report, const ReportClient& client) {
                 {"accepted", accepted(client)},
                 {"note", text(client.note)},
                 {"repaired_at", time(client.repaired_at)},
+                {"decided_at", time(client.marked_at)},
                 {"not_probed", text(row.not_probed)},
                 {"evidence", std::move(evidence)},
                 {"evidence_detail", std::move(detail)},
@@ -344,8 +341,8 @@ constexpr auto columns = std::to_array<Column>({
     {"breaks_on_force_ssl", [](const ReportClient& c) { return word(c.breaks_on_force_ssl); }},
     {"breaks_on_ca_rotation", [](const ReportClient& c) { return word(c.breaks_on_ca_rotation); }},
     {"action", [](const ReportClient& c) { return word(c.action); }},
-    {"evidence", [](const ReportClient& c) { return joined(labels(c, false)); }},
-    {"evidence_possible", [](const ReportClient& c) { return joined(labels(c, true)); }},
+    {"evidence", [](const ReportClient& c) { return join(labels(c, false), " "); }},
+    {"evidence_possible", [](const ReportClient& c) { return join(labels(c, true), " "); }},
     {"error", [](const ReportClient& c) { return c.error; }},
     {"client_uid",
      [](const ReportClient& c) { return c.row.who.client_uid < 0 ? "" : std::to_string(c.row.who.client_uid); }},
@@ -363,7 +360,7 @@ constexpr auto columns = std::to_array<Column>({
     {"note", [](const ReportClient& c) { return c.note; }},
     {"repaired_at", [](const ReportClient& c) { return time_cell(c.repaired_at); }},
     {"not_probed", [](const ReportClient& c) { return c.row.not_probed; }},
-    {"worse_than_accepted", [](const ReportClient& c) { return c.accepted ? joined(c.accepted->worse) : ""; }},
+    {"worse_than_accepted", [](const ReportClient& c) { return c.accepted ? join(c.accepted->worse, " ") : ""; }},
     {"state", [](const ReportClient& c) { return word(state_of(c)); }},
 });
 
@@ -396,7 +393,7 @@ std::string to_csv(const Report& report) {
     for (const ReportClient& client : report.clients) {
         cells.clear();
         for (const Column& column : columns) cells.push_back(column.value(client));
-        cells.push_back(joined(proxies_of(report, client), ", "));
+        cells.push_back(join(proxies_of(report, client), ", "));
         out += line(cells);
     }
     return out;

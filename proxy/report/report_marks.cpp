@@ -1,6 +1,7 @@
 // What people decided about clients, and for how long it holds: an acceptance is of what a client
 // did when it was accepted, and of nothing worse.
 #include <algorithm>
+#include <boost/algorithm/string/join.hpp>
 
 #include "proxy/report/report.hpp"
 
@@ -15,6 +16,9 @@ constexpr std::string_view in_clear = "plain";
 constexpr std::string_view not_verifying = "not_verifying";
 constexpr std::string_view old_tls = "weak_tls";
 constexpr std::string_view mixed = "mixed";
+/// Not wrong, but what else `accepted_state` tells: it was said of all whose names have that
+/// pattern. A client may have the pattern as its own name.
+constexpr std::string_view of_a_pattern = "pattern";
 
 bool contains(const std::vector<std::string>& words, std::string_view word) {
     return std::find(words.begin(), words.end(), word) != words.end();
@@ -38,13 +42,18 @@ std::vector<std::string> words(std::string_view text) {
     return out;
 }
 
+bool is_folded(const ReportClient& client) { return !client.row.names.empty(); }
+
 void apply(const MarkRow& mark, ReportClient& client, Timestamp now) {
+    std::vector<std::string> state = words(mark.accepted_state);
+    const bool was_folded = std::erase(state, of_a_pattern) > 0;
+    if (was_folded != is_folded(client)) return;
     client.note = mark.note;
     if (now == 0 || mark.repaired_at <= now) client.repaired_at = mark.repaired_at;
     client.marked_at = mark.changed_at;
     if (!mark.accepted) return;
-    client.accepted = Acceptance{
-        .owner = mark.owner, .reason = mark.reason, .until = mark.accepted_until, .state = words(mark.accepted_state)};
+    client.accepted =
+        Acceptance{.owner = mark.owner, .reason = mark.reason, .until = mark.accepted_until, .state = std::move(state)};
 }
 
 }  // namespace
@@ -84,10 +93,11 @@ void decide_excuse(ReportClient& client, Timestamp now) {
     client.excused = accepted.worse.empty() && (accepted.until == 0 || now < accepted.until);
 }
 
-std::string joined_words(const std::vector<std::string>& words) {
-    std::string out;
-    for (const std::string& word : words) out += (out.empty() ? "" : ",") + word;
-    return out;
+std::string joined_words(const std::vector<std::string>& words) { return boost::algorithm::join(words, ","); }
+
+void set_state(MarkRow& mark, const ReportClient& client, std::vector<std::string> state) {
+    if (is_folded(client)) state.emplace_back(of_a_pattern);
+    mark.accepted_state = joined_words(state);
 }
 
 MarkRow mark_of(const ReportClient& client) {
@@ -96,10 +106,10 @@ MarkRow mark_of(const ReportClient& client) {
     mark.note = client.note;
     mark.repaired_at = client.repaired_at;
     mark.changed_at = client.marked_at;
+    set_state(mark, client, client.accepted ? client.accepted->state : std::vector<std::string>());
     if (!client.accepted) return mark;
     mark.accepted = true;
     mark.accepted_until = client.accepted->until;
-    mark.accepted_state = joined_words(client.accepted->state);
     mark.owner = client.accepted->owner;
     mark.reason = client.accepted->reason;
     return mark;

@@ -57,35 +57,92 @@ Timestamp newest(const InventoryRows& inventory) {
     return newest;
 }
 
-/// A copy of a file knows nothing of a later start; one that was in use at the same time as the
-/// other is another proxy's.
+/// One that was in use at the same time as the other: a copy of a file knows nothing of a later
+/// start.
 bool are_of_two_proxies(const ProxyRow& one, const ProxyRow& other) {
     return one.started != other.started &&
            std::max(one.started, other.started) < std::min(one.last_seen, other.last_seen);
 }
 
+/// What an earlier copy of a file knows, the later one knows as well, but for what was forgotten.
+bool knows_more(const InventoryRows& older, const InventoryRows& newer) {
+    if (older.proxy.rows_left_out != newer.proxy.rows_left_out) return false;
+    std::map<ClientIdentity, Timestamp> known;
+    for (const ClientRow& client : newer.clients) {
+        ClientIdentity who = client.who;
+        who.application_name = name_pattern(who.application_name);  // a name may have been folded since
+        Timestamp& last = known[std::move(who)];
+        last = std::max(last, client.last_seen);
+    }
+    return std::any_of(older.clients.begin(), older.clients.end(), [&](const ClientRow& client) {
+        if (client.last_seen < newer.proxy.pruned_before) return false;
+        ClientIdentity who = client.who;
+        who.application_name = name_pattern(who.application_name);
+        const auto found = known.find(who);
+        return found == known.end() || found->second < client.last_seen;
+    });
+}
+
+bool went_apart(const InventoryRows& one, const InventoryRows& other) {
+    const bool is_newer = newest(one) >= newest(other);
+    return are_of_two_proxies(one.proxy, other.proxy) || (is_newer ? knows_more(other, one) : knows_more(one, other));
+}
+
 /// A proxy's file and a fleet's copy of it are the same knowledge: the newer is taken, nothing is
-/// counted twice. `clones`: names of proxies that use copies of one file.
+/// counted twice. Copies that went apart count both, since each knows what the other does not:
+/// `apart` has their proxies' names.
 std::vector<const InventoryRows*> distinct(const std::vector<InventoryRows>& inventories,
-                                           std::set<std::string>& clones) {
+                                           std::set<std::string>& apart) {
     std::vector<const InventoryRows*> out;
     for (const InventoryRows& inventory : inventories) {
         const bool only_marks = inventory.instance.empty() && inventory.clients.empty() && !inventory.marks.empty();
         if (only_marks) continue;
-        const auto same = std::find_if(out.begin(), out.end(), [&](const InventoryRows* other) {
-            return !inventory.instance.empty() && other->instance == inventory.instance;
-        });
-        if (same == out.end()) {
-            out.push_back(&inventory);
-            continue;
+        bool is_new = true;
+        for (const InventoryRows*& other : out) {
+            if (inventory.instance.empty() || other->instance != inventory.instance) continue;
+            if (went_apart(inventory, *other)) {
+                apart.insert({inventory.proxy.name, other->proxy.name});
+                continue;
+            }
+            if (newest(inventory) >= newest(*other)) other = &inventory;
+            is_new = false;
+            break;
         }
-        if (are_of_two_proxies(inventory.proxy, (*same)->proxy))
-            clones.insert({inventory.proxy.name, (*same)->proxy.name});
-        if (newest(inventory) >= newest(**same)) {
-            *same = &inventory;
-        }
+        if (is_new) out.push_back(&inventory);
     }
     return out;
+}
+
+/// In clear or with weak TLS: of others nothing is kept while they are open.
+bool is_open(const std::string& mode, const DayFacts& facts, const ProxyRow& proxy) {
+    if (mode_of(mode) != Mode::clear && facts.weak_tls == 0) return false;
+    const bool at_the_heartbeat = facts.open_until > 0 && facts.open_until == proxy.last_seen;
+    const bool since_then = facts.last_seen >= proxy.last_seen && facts.open_until < facts.last_seen;
+    return facts.connections > 0 && (at_the_heartbeat || since_then);
+}
+
+/// What a proxy says every minute holds until the next one.
+void keep_open(ClientRow& client, const ProxyRow& proxy, Timestamp now) {
+    if (now <= proxy.last_seen || now - proxy.last_seen > silent_after) return;
+    for (auto& [day, modes] : client.days) {
+        for (auto& [mode, facts] : modes) {
+            if (!is_open(mode, facts, proxy)) continue;
+            facts.open_until = client.last_seen = now;
+        }
+    }
+}
+
+void add_proxy(std::vector<ProxyRow>& proxies, const InventoryRows& inventory) {
+    if (inventory.instance.empty()) return;
+    const auto same = std::find_if(proxies.begin(), proxies.end(),
+                                   [&](const ProxyRow& proxy) { return proxy.id == inventory.instance; });
+    if (same == proxies.end()) {
+        proxies.push_back(inventory.proxy);
+        proxies.back().id = inventory.instance;
+    } else if (inventory.proxy.last_seen > same->last_seen) {
+        *same = inventory.proxy;
+        same->id = inventory.instance;
+    }
 }
 
 template <class Key, class Row, class Add>
@@ -115,7 +172,7 @@ void add_handshake(HandshakeRow& into, const HandshakeRow& from) {
 /// A row's key where there are rows of other hosts as well.
 template <class Who>
 Who at(Who who, const InventoryRows& inventory) {
-    if (is_local(who.client_addr)) who.seen_by = inventory.instance;
+    if (is_of_one_host(who.client_addr)) who.seen_by = inventory.instance;
     return who;
 }
 
@@ -133,7 +190,13 @@ void add_mark(MarkRow& into, const MarkRow& from) {
 
 bool is_local(const std::string& address) {
     return address.empty() || address == "::1" || address.starts_with("127.") || address.starts_with("::ffff:127.") ||
-           address.starts_with("fe80:") || address.starts_with("169.254.") || address == "0.0.0.0" || address == "::";
+           address == "0.0.0.0" || address == "::";
+}
+
+bool is_of_one_host(const std::string& address) {
+    constexpr std::string_view same_everywhere[]{"fe80:", "169.254.", "172.17.", "::ffff:172.17."};
+    return is_local(address) || std::any_of(std::begin(same_everywhere), std::end(same_everywhere),
+                                            [&](std::string_view start) { return address.starts_with(start); });
 }
 
 void add_client(ClientRow& into, const ClientRow& from) {
@@ -198,7 +261,7 @@ void add_evidence(std::vector<EvidenceRow>& all, const EvidenceRow& row) {
     same->count += row.count;
 }
 
-Knowledge merge(const std::vector<InventoryRows>& inventories) {
+Knowledge merge(const std::vector<InventoryRows>& inventories, Timestamp now) {
     std::map<ClientIdentity, ClientRow> clients;
     std::map<ClientIdentity, MarkRow> marks;
     std::map<std::tuple<std::string, std::string, std::string>, UpstreamCertificateRow> certificates;
@@ -209,14 +272,12 @@ Knowledge merge(const std::vector<InventoryRows>& inventories) {
     for (const InventoryRows& inventory : inventories) {
         for (const MarkRow& row : inventory.marks) collect(marks, row.who, row, add_mark);
     }
-    for (const InventoryRows* inventory : distinct(inventories, knowledge.clones)) {
-        if (!inventory->instance.empty()) {
-            knowledge.proxies.push_back(inventory->proxy);
-            knowledge.proxies.back().id = inventory->instance;
-        }
+    for (const InventoryRows* inventory : distinct(inventories, knowledge.apart)) {
+        add_proxy(knowledge.proxies, *inventory);
         for (const ClientRow& row : inventory->clients) {
             ClientRow here = with_key(row, &ClientRow::who, at(row.who, *inventory));
             here.proxies = {inventory->instance};
+            keep_open(here, inventory->proxy, now);
             collect(clients, here.who, here, add_client);
         }
         for (const UpstreamCertificateRow& row : inventory->upstream_certificates) {

@@ -2,22 +2,19 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/algorithm/string/join.hpp>
 
 namespace proxy::report {
 namespace {
 
-/// Some of many: the other formats have them all.
-std::string enumerated(const std::vector<std::string>& names) {
-    constexpr std::size_t most = 5;
-    std::string out;
-    for (std::size_t i = 0; i < std::min(names.size(), most); ++i) out += (i > 0 ? ", " : "") + names[i];
-    if (names.size() > most) out += " and " + plural(names.size() - most, "other");
-    return out;
-}
+/// The other formats have them all.
+constexpr std::size_t most_names = 5;
 
 /// A client in a sentence.
 std::string name(const ReportClient& client) {
-    return client.known ? names(client.row.who) : source(client.row.who, true) + " (not known)";
+    if (!client.known) return source(client.row.who, true) + " (not known)";
+    const std::string application = printable(client.row.who.application_name);
+    return names(client.row.who) + (application.empty() ? "" : " " + application);
 }
 
 Cell candidate(const ReportCertificate& certificate) {
@@ -38,6 +35,7 @@ std::string changes(const Difference& difference) {
 std::string compared(const ComparedClient& client) {
     const ClientIdentity& who = client.who;
     std::string out = source(who, true) + " " + (client.known ? names(who) : "(not known)");
+    if (client.failing) out += " (fails)";
     if (!who.application_name.empty()) out += " " + printable(who.application_name);
     return who.seen_by.empty() ? out : out + " at " + printable(who.seen_by);
 }
@@ -84,13 +82,19 @@ bool has_unreadable(const ReportClient& client) {
 std::string failures_of_several(const Report& report, const Layout& layout) {
     std::string out;
     for (const Unattributed& one : report.unattributed) {
-        std::vector<std::string> candidates;
-        for (const ClientIdentity& who : one.candidates) {
-            const std::string& application = who.application_name;
-            candidates.push_back(names(who) + (application.empty() ? "" : " " + printable(application)));
-        }
-        out += paragraph(plural(one.count, "failed handshake") + " of " + source({one.from, {}}, true) +
-                             " may be those of " + enumerated(candidates),
+        out += paragraph(plural(one.count, "failed handshake") + " of " + source({one.from, {}}, true) + " " +
+                             whose(one, most_names),
+                         0, 2, layout);
+    }
+    return out;
+}
+
+std::string what_people_said(const Report& report, const Layout& layout) {
+    std::string out;
+    for (const ReportClient& client : report.clients) {
+        const std::vector<std::string> said = decisions(client);
+        if (said.empty()) continue;
+        out += paragraph(source(client.row.who, true) + " " + name(client) + ": " + boost::algorithm::join(said, "; "),
                          0, 2, layout);
     }
     return out;
@@ -104,7 +108,7 @@ std::string not_probed(const Report& report, const Layout& layout) {
     }
     std::string out;
     for (const auto& [reason, clients] : by_reason)
-        out += paragraph("not probed: " + reason + ": " + enumerated(clients), 0, 2, layout);
+        out += paragraph("not probed: " + reason + ": " + enumerated(clients, most_names), 0, 2, layout);
     return out;
 }
 

@@ -1,11 +1,14 @@
 // What the report's formats have in common: words, times, harmless text.
 #include <algorithm>
+#include <boost/algorithm/string/join.hpp>
+#include <boost/range/iterator_range.hpp>
 #include <chrono>
 
 #include "proxy/report/report.hpp"
 #include "tls/certificates.hpp"
 
 namespace proxy::report {
+
 std::string_view to_string(Dimension dimension) noexcept {
     switch (dimension) {
         case Dimension::upstream: return "upstream";
@@ -121,7 +124,7 @@ std::string_view explain(Action action) noexcept {
             return "uses TLS but would accept an impostor: set sslmode=verify-full with a root certificate";
         case Action::upgrade_tls: return "TLS below 1.2 or a weak cipher: update its TLS library";
         case Action::probe:
-            return "what it verifies, or whether it accepts the candidate, was never seen: probe it ([audit.probe])";
+            return "what it verifies, or whether it accepts the candidate, is not known: probe it, or ask its owner";
         case Action::none: return "nothing to do";
     }
     return "";
@@ -152,6 +155,38 @@ std::vector<std::string> proxies_of(const Report& report, const ReportClient& cl
     for (const ReportProxy& proxy : report.proxies) {
         if (client.row.proxies.contains(proxy.row.id)) out.push_back(proxy.name);
     }
+    return out;
+}
+
+std::string enumerated(const std::vector<std::string>& names, std::size_t most) {
+    const auto end = names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), most));
+    std::string out = boost::algorithm::join(boost::make_iterator_range(names.begin(), end), ", ");
+    if (names.size() > most) out += " and " + plural(names.size() - most, "other");
+    return out;
+}
+
+std::string whose(const Unattributed& one, std::size_t most) {
+    if (one.candidates.empty()) return "name nobody, and may be those of any client that is asked for";
+    std::vector<std::string> candidates;
+    for (const ClientIdentity& who : one.candidates) {
+        const std::string& application = who.application_name;
+        candidates.push_back(
+            printable(who.usename + "@" + who.datname + (application.empty() ? "" : " " + application)));
+    }
+    return "may be those of " + enumerated(candidates, most);
+}
+
+std::vector<std::string> decisions(const ReportClient& client) {
+    std::vector<std::string> out;
+    if (!client.note.empty()) out.push_back(printable(client.note));
+    if (client.repaired_at > 0)
+        out.push_back("repaired " + time_text(client.repaired_at) + ", so what was seen until then does not count");
+    if (!client.accepted || client.excused) return out;
+    const Acceptance& accepted = *client.accepted;
+    const std::string by = accepted.owner.empty() ? "" : " by " + printable(accepted.owner);
+    out.push_back("was accepted" + by +
+                  (accepted.worse.empty() ? " until " + time_text(accepted.until).substr(0, 10) + ", which is over"
+                                          : ", and is worse since: " + joined_words(accepted.worse)));
     return out;
 }
 

@@ -4,6 +4,7 @@
 
 #include "tls/authority.hpp"
 #include "tls/issuing.hpp"
+#include "tls/own_permissions.hpp"
 
 namespace proxy {
 namespace {
@@ -34,6 +35,8 @@ tls::Names same_names(const tls::ListenerContext& real) {
 std::vector<tls::KeyPair> wrong_name_leaves(const config::Probe& settings, const tls::ListenerContext& real,
                                             const std::string& state_dir, std::vector<config::Diagnostic>& warnings) {
     const std::string dir = settings.ca_dir.empty() ? state_dir + "/tls" : settings.ca_dir;
+    if (std::string what = tls::tighten(dir + "/ca.key"); !what.empty())
+        warnings.push_back({settings.origin, std::move(what)});
     std::string why;
     try {
         const tls::Authority authority = tls::load_authority(dir);

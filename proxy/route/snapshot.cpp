@@ -6,36 +6,37 @@
 #include "config/file.hpp"
 #include "config/inspect.hpp"
 #include "tls/authority.hpp"
-#include "tls/scram_crypto.hpp"
 
 namespace proxy {
 namespace {
 
 /// The first start: a private CA and one RSA and one ECDSA certificate, so that every client finds
 /// one that it understands.
-void use_generated_certificate(config::ListenerTls& tls, const std::string& state_dir,
-                               std::vector<config::Diagnostic>& errors) {
+void use_generated_certificate(config::ListenerTls& tls, const StateDir& state_dir, LoadedSnapshot& loaded) {
     try {
-        const tls::IssuedFiles files = tls::ensure(state_dir + "/tls");
+        const tls::IssuedFiles files = tls::ensure(state_dir.path + "/tls", state_dir.without_authority);
+        for (const std::string& what : files.tightened) loaded.warnings.push_back({tls.origin, what});
         const auto file = [&](const std::string& path) { return config::File{.path = path, .origin = tls.origin}; };
         tls.cert_file = file(files.ecdsa_cert);
         tls.key_file = file(files.ecdsa_key);
         tls.certificate.push_back(
             {.cert_file = file(files.rsa_cert), .key_file = file(files.rsa_key), .server_names = {}});
     } catch (const std::exception& error) {
-        errors.push_back(
+        loaded.errors.push_back(
             {tls.origin, std::string("no cert_file is given and none could be generated: ") + error.what()});
     }
 }
 
-std::shared_ptr<const AuthRoute> load_auth(const config::Auth& settings, LoadedSnapshot& loaded) {
+std::shared_ptr<const AuthRoute> load_auth(const config::Auth& settings, const StateDir& state_dir,
+                                           LoadedSnapshot& loaded) {
     auto route = std::make_shared<AuthRoute>();
     route->scram = settings.scram;
     if (settings.scram != protocol::ScramMode::terminate) return route;
     const auto text = config::read_file(settings.users_file, config::FileKind::users, loaded.errors);
     if (!text) return route;
     route->users = config::parse_users(protocol::as_text(*text), settings.users_file, loaded.errors, loaded.warnings);
-    route->salt_key = tls::scram_crypto().sha256(*text);
+    warn_about_secrets(route->users, settings.users_file, loaded.warnings);
+    route->mock_salts = load_mock_salts(settings, route->users, state_dir, loaded.errors, loaded.warnings);
     return route;
 }
 
@@ -46,22 +47,16 @@ const protocol::ScramUser* AuthRoute::find(const std::string& name) const noexce
     return found == users.end() ? nullptr : &found->second;
 }
 
-protocol::Buffer AuthRoute::salt_for(const std::string& name) const {
-    constexpr std::size_t size = 16;  // as PostgreSQL's
-    const protocol::ScramKey key = tls::scram_crypto().hmac_sha256(salt_key, protocol::as_bytes(name));
-    return {key.begin(), key.begin() + size};
-}
-
 bool ListenerRoute::allows(const std::array<std::uint8_t, 16>& address) const noexcept {
     return std::any_of(settings.allow.begin(), settings.allow.end(),
                        [&](const config::Cidr& range) { return range.contains(address); });
 }
 
-LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir) {
+LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir) {
     LoadedSnapshot loaded;
     auto snapshot = std::make_shared<Snapshot>();
     std::map<std::string, std::shared_ptr<const UpstreamRoute>> upstreams;
-    const std::shared_ptr<const AuthRoute> auth = load_auth(config.auth, loaded);
+    const std::shared_ptr<const AuthRoute> auth = load_auth(config.auth, state_dir, loaded);
     for (const config::Upstream& settings : config.upstreams) {
         auto route = std::make_shared<UpstreamRoute>();
         route->settings = settings;
@@ -74,8 +69,10 @@ LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir
     for (config::Listener settings : config.listeners) {
         config::ListenerTls& tls = settings.tls;
         const bool wants_tls = tls.mode != config::ClientTlsMode::disable;
-        if (wants_tls && !tls.cert_file && tls.certificate.empty())
-            use_generated_certificate(tls, state_dir, loaded.errors);
+        if (wants_tls && !tls.cert_file && tls.certificate.empty()) {
+            snapshot->has_own_authority = true;
+            use_generated_certificate(tls, state_dir, loaded);
+        }
         auto route = std::make_shared<ListenerRoute>();
         route->settings = settings;
         route->upstream = upstreams.at(settings.upstream);
@@ -88,7 +85,7 @@ LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir
                 config.audit.probe.enabled && tls.trust == config::Trust::distributed && loaded.errors.empty();
             if (probed)
                 route->probes =
-                    load_probes(config.audit.probe, tls, *route->tls, state_dir, loaded.errors, loaded.warnings);
+                    load_probes(config.audit.probe, tls, *route->tls, state_dir.path, loaded.errors, loaded.warnings);
         }
         snapshot->listeners.push_back(std::move(route));
     }

@@ -9,6 +9,7 @@
 
 #include "config/config.hpp"
 #include "config/users.hpp"
+#include "proxy/route/mock_salts.hpp"
 #include "proxy/route/probe_certificates.hpp"
 #include "tls/listener_context.hpp"
 #include "tls/upstream_context.hpp"
@@ -25,12 +26,9 @@ struct UpstreamRoute {
 struct AuthRoute {
     protocol::ScramMode scram = protocol::ScramMode::automatic;
     config::Users users;
-    protocol::ScramKey salt_key;  ///< makes salts for users that have none
+    MockSalts mock_salts;  ///< for users without a SCRAM secret
 
     const protocol::ScramUser* find(const std::string& name) const noexcept;
-    /// Always the same for the same name and users_file, on every machine: a stranger cannot tell
-    /// whether there is such a user.
-    protocol::Buffer salt_for(const std::string& name) const;
 };
 
 /// One listener and its TLS side.
@@ -51,6 +49,7 @@ struct Snapshot {
         config;  ///< as written: without the paths of generated certificates, so that a reload may renew those
     std::vector<std::shared_ptr<const ListenerRoute>> listeners;  ///< in the order of config.listeners
     std::vector<std::shared_ptr<const UpstreamRoute>> upstreams;  ///< in the order of config.upstreams
+    bool has_own_authority = false;                               ///< a listener shows a certificate of the private CA
 };
 
 struct LoadedSnapshot {
@@ -61,7 +60,7 @@ struct LoadedSnapshot {
 
 /// Loads every certificate, key, CA file and users_file. A listener without a certificate gets the
 /// generated one of `state_dir`, which is made now if there is none.
-LoadedSnapshot load_snapshot(config::Config config, const std::string& state_dir);
+LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir);
 
 /// The files a snapshot was made of (certificates, keys, CA files, users_file), for whoever watches
 /// them.

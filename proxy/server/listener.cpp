@@ -12,6 +12,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "proxy/observation/often.hpp"
+#include "proxy/upstream/lasting.hpp"
 #include "proxy/upstream/resolver.hpp"
 
 namespace proxy {
@@ -22,10 +24,13 @@ namespace {
 constexpr int backlog = 4096;
 /// Out of descriptors: others may be closed meanwhile.
 constexpr std::chrono::milliseconds accept_backoff{100};
+/// Then signals and other listeners have their turn.
+constexpr int max_in_a_row = 64;
 
 [[noreturn]] void fail(const config::Address& address, const std::string& why, int fd = -1) {
     if (fd >= 0) ::close(fd);
-    throw std::runtime_error("cannot listen on " + config::to_string(address) + ": " + why);
+    throw std::runtime_error(
+        to_string(config::Diagnostic{address.origin, "cannot listen on " + config::to_string(address) + ": " + why}));
 }
 
 std::string local_address(int fd) {
@@ -38,7 +43,7 @@ std::string local_address(int fd) {
 BoundSocket bind_tcp(const config::Address& address) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_PASSIVE;
+    hints.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV;  // nobody waits for a name server here
     addrinfo* found = nullptr;
     const char* host = address.host.empty() || address.host == "*" ? nullptr : address.host.c_str();
     if (const int error = getaddrinfo(host, std::to_string(address.port).c_str(), &hints, &found))
@@ -118,7 +123,7 @@ Listener::~Listener() { stop(); }
 void Listener::serve(OnAccept on_accept) {
     const bool first = !on_accept_;
     on_accept_ = std::move(on_accept);
-    if (first) asio::co_spawn(socket_.get_executor(), accept_loop(shared_from_this()), asio::detached);
+    if (first) spawn_lasting(socket_.get_executor(), [self = shared_from_this()] { return accept_loop(self); });
 }
 
 void Listener::stop() {
@@ -133,22 +138,23 @@ void Listener::stop() {
 /// `self`: a reload may stop a listener and forget it while this still waits.
 tls::Awaitable<> Listener::accept_loop(std::shared_ptr<Listener> self) {
     while (!self->stopped_) {
-        const auto [error] = co_await self->socket_.async_wait(tls::Socket::wait_read, tls::returning);
-        if (error || self->stopped_) co_return;
-        if (self->accept_all()) continue;
+        const auto [error] = co_await self->socket_.async_wait(tls::Socket::wait_read, tls::returning());
+        if (self->stopped_) co_return;
+        if (error) spdlog::error("cannot wait for connections on {}: {}", self->bound_.address, error.message());
+        if (!error && self->accept_some()) continue;
         self->backoff_.expires_after(accept_backoff);
-        co_await self->backoff_.async_wait(tls::returning);
+        co_await self->backoff_.async_wait(tls::returning());
     }
 }
 
 /// False: something is wrong that is not about one connection, and a wait may help.
-bool Listener::accept_all() {
-    for (;;) {
+bool Listener::accept_some() {
+    for (int i = 0; i < max_in_a_row; ++i) {
         sockaddr_storage storage{};
         socklen_t size = sizeof storage;
         const int fd = ::accept4(bound_.fd, reinterpret_cast<sockaddr*>(&storage), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            on_accept_(fd, describe_peer(storage));
+            if (!hand_on(fd, storage)) return false;
             continue;
         }
         switch (errno) {
@@ -157,8 +163,9 @@ bool Listener::accept_all() {
             case ENFILE:
             case ENOBUFS:
             case ENOMEM:
-                spdlog::error("cannot accept a connection on {}: {} (raise LimitNOFILE or ulimit -n)", bound_.address,
-                              std::strerror(errno));
+                spdlog::log(often("accept", bound_.address), spdlog::level::err,
+                            "cannot accept a connection on {}: {} (raise LimitNOFILE or ulimit -n)", bound_.address,
+                            std::strerror(errno));
                 return false;
             // This one connection is gone already (accept(2), "Error handling").
             case EINTR:
@@ -173,9 +180,24 @@ bool Listener::accept_all() {
             case EHOSTDOWN:
             case EHOSTUNREACH: break;
             default:
-                spdlog::error("cannot accept a connection on {}: {}", bound_.address, std::strerror(errno));
+                spdlog::log(often("accept", bound_.address), spdlog::level::err, "cannot accept a connection on {}: {}",
+                            bound_.address, std::strerror(errno));
                 return false;
         }
+    }
+    return true;
+}
+
+/// False: there is no memory for this connection, and hardly for the next.
+bool Listener::hand_on(int fd, const sockaddr_storage& from) noexcept {
+    try {
+        on_accept_(fd, describe_peer(from));
+        return true;
+    } catch (const std::exception& error) {
+        ::close(fd);
+        spdlog::log(often("accept", bound_.address), spdlog::level::err, "cannot take a connection on {}: {}",
+                    bound_.address, error.what());
+        return false;
     }
 }
 

@@ -1,6 +1,8 @@
 // Accepts on one bound socket and hands each connection on.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -32,6 +34,7 @@ struct Peer {
 
 class Listener : public std::enable_shared_from_this<Listener> {
    public:
+    /// Owns `fd`, unless it throws.
     using OnAccept = std::function<void(int fd, const Peer& peer)>;
 
     Listener(asio::io_context& io, BoundSocket bound);
@@ -45,7 +48,8 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
    private:
     static tls::Awaitable<> accept_loop(std::shared_ptr<Listener> self);
-    bool accept_all();
+    bool accept_some();
+    bool hand_on(int fd, const sockaddr_storage& from) noexcept;
 
     BoundSocket bound_;
     asio::basic_stream_socket<asio::generic::stream_protocol, tls::Executor> socket_;  // only to wait for readability

@@ -1,62 +1,49 @@
 #include "proxy/server/log.hpp"
 
-#include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/dist_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/sink.h>
 #include <spdlog/spdlog.h>
 
-#include <boost/json.hpp>
-#include <stdexcept>
-
-#include "protocol/utf8.hpp"
+#include <mutex>
+#include <utility>
 
 namespace proxy {
 namespace {
 
-/// spdlog's own %v escapes nothing, but messages hold what peers say: names, errors, certificates.
-/// Done here, once, so that no line can be written that does it not.
-class Message : public spdlog::custom_flag_formatter {
+constexpr std::chrono::seconds last_lines{2};
+
+/// Hands lines to a writer, which can be exchanged while threads log.
+class Outlet final : public spdlog::sinks::sink {
    public:
-    explicit Message(config::LogFormat as) : as_(as) {}
-    void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
-        std::string text = protocol::printable({message.payload.data(), message.payload.size()});
-        if (as_ == config::LogFormat::json) text = boost::json::serialize(boost::json::string(text));  // with quotes
-        out.append(text.data(), text.data() + text.size());
+    explicit Outlet(std::unique_ptr<LogWriter> writer) : writer_(std::move(writer)) {}
+
+    void log(const spdlog::details::log_msg& message) override {
+        LogLine line{.level = message.level, .time = message.time, .text = {}};
+        line.text.assign(message.payload.data(), message.payload.size());
+        const std::shared_ptr<LogWriter> to = writer();
+        if (message.source.empty()) return to->write(std::move(line));
+        to->write(std::move(line), {.name = message.source.filename, .listener = message.source.funcname});
     }
-    std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<Message>(as_); }
+    void flush() override {}  // never waited for
+    void set_pattern(const std::string&) override {}
+    void set_formatter(std::unique_ptr<spdlog::formatter>) override {}  // the writer has its own
+
+    std::shared_ptr<LogWriter> writer() {
+        const std::lock_guard lock(mutex_);
+        return writer_;
+    }
+    /// Returns the one before.
+    std::shared_ptr<LogWriter> use(std::shared_ptr<LogWriter> writer) {
+        const std::lock_guard lock(mutex_);
+        writer_.swap(writer);
+        return writer;
+    }
 
    private:
-    config::LogFormat as_;
+    std::mutex mutex_;
+    std::shared_ptr<LogWriter> writer_;
 };
 
-/// Behind the logger, so that the file can be exchanged while threads log.
-std::shared_ptr<spdlog::sinks::dist_sink_mt> outlet;
-config::Log current;
-
-spdlog::sink_ptr make_sink(const config::Log& settings) {
-    spdlog::sink_ptr sink;
-    if (settings.file.empty()) {
-        sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-    } else {
-        sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(settings.file);
-    }
-    auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
-    const bool json = settings.format == config::LogFormat::json;
-    formatter->add_flag<Message>('*', settings.format)
-        .set_pattern(json ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":%*})"
-                          : "%Y-%m-%dT%H:%M:%S.%eZ %l %*");
-    sink->set_formatter(std::move(formatter));
-    return sink;
-}
-
-spdlog::sink_ptr open_sink(const config::Log& settings) {
-    try {
-        return make_sink(settings);
-    } catch (const spdlog::spdlog_ex& error) {
-        throw std::runtime_error("cannot open log file " + settings.file + ": " + error.what());
-    }
-}
+std::shared_ptr<Outlet> outlet;
 
 spdlog::level::level_enum level_of(config::LogLevel level) {
     switch (level) {
@@ -72,29 +59,30 @@ spdlog::level::level_enum level_of(config::LogLevel level) {
 }  // namespace
 
 void set_up_log(const config::Log& settings) {
-    current = settings;
-    outlet = std::make_shared<spdlog::sinks::dist_sink_mt>();
-    outlet->add_sink(open_sink(settings));
-    // The formatter is the inner sink's: set_formatter on the outer would replace it.
-    spdlog::set_default_logger(std::make_shared<spdlog::logger>("pgairlock", outlet));
-    spdlog::default_logger()->flush_on(spdlog::level::info);
-    spdlog::flush_every(std::chrono::seconds(1));
+    outlet = std::make_shared<Outlet>(std::make_unique<LogWriter>(settings));
+    const auto logger = std::make_shared<spdlog::logger>("pgairlock", outlet);
+    // spdlog's own writes to stderr, and waits for it.
+    logger->set_error_handler([](const std::string&) { outlet->writer()->lost_one(); });
+    spdlog::set_default_logger(logger);
     spdlog::set_level(level_of(settings.level));
 }
 
-void change_log(const config::Log& settings) {
-    if (settings.file != current.file || settings.format != current.format) outlet->set_sinks({open_sink(settings)});
-    spdlog::set_level(level_of(settings.level));
-    current = settings;
+std::unique_ptr<LogWriter> prepare_log(const config::Log& before, const config::Log& settings) {
+    if (settings.file == before.file && settings.format == before.format) return nullptr;
+    return std::make_unique<LogWriter>(settings);
 }
 
-void reopen_log() {
-    if (current.file.empty()) return;
-    try {
-        outlet->set_sinks({make_sink(current)});
-    } catch (const spdlog::spdlog_ex& error) {
-        spdlog::error("cannot reopen log file {}: {}", current.file, error.what());
-    }
+std::shared_ptr<LogWriter> change_log(const config::Log& settings, std::unique_ptr<LogWriter> prepared) {
+    spdlog::set_level(level_of(settings.level));
+    return prepared ? outlet->use(std::move(prepared)) : nullptr;
+}
+
+void reopen_log() { outlet->writer()->reopen(); }
+
+void print_line(LogLine::To to, std::string text) { outlet->writer()->write({.to = to, .text = std::move(text)}); }
+
+void end_log() {
+    if (outlet) outlet->writer()->end_within(last_lines);
 }
 
 }  // namespace proxy

@@ -13,6 +13,8 @@
 #include "proxy/observation/event.hpp"
 #include "proxy/route/snapshot.hpp"
 #include "proxy/server/file_watch.hpp"
+#include "proxy/server/log_writer.hpp"
+#include "proxy/server/systemd.hpp"
 #include "proxy/session/phase.hpp"
 #include "proxy/upstream/offload.hpp"
 
@@ -26,10 +28,12 @@ class Reload {
     struct Uses {
         ConfigSource source;    ///< called on the loading thread
         std::string state_dir;  ///< for load_snapshot
-        /// Puts a snapshot in the place of the one that runs. Throws when that cannot be; then the
-        /// old one goes on as if nothing had been tried.
-        std::function<void(std::shared_ptr<const Snapshot>)> take;
+        /// Puts a snapshot in the place of the one that runs, with the log that its configuration
+        /// asks for (prepare_log). Returns the log that is replaced, if one is. Throws when that
+        /// cannot be; then the old one goes on as if nothing had been tried.
+        std::function<std::shared_ptr<LogWriter>(std::shared_ptr<const Snapshot>, std::unique_ptr<LogWriter>)> take;
         std::function<void(EventKind, std::string message)> record;
+        ServiceManager& manager;  ///< told of the beginning and the end
     };
 
     /// Takes up nothing unless `phase` is serving.
@@ -46,12 +50,21 @@ class Reload {
     void wake();
 
    private:
+    /// With the log's file, when it is another one.
+    struct Loaded : LoadedSnapshot {
+        std::unique_ptr<LogWriter> log;
+    };
+
+    static void open_log(Loaded& loaded, const config::Log& running);
+    static Loaded load_all(const ConfigSource& source, const std::string& state_dir, const Snapshot& running);
     tls::Awaitable<> reload_all();
     tls::Awaitable<> reload_changed_files();
     template <class Work>
     auto on_thread(Work work);
-    void finish(LoadedSnapshot loaded, const std::string& why);
-    void fail(const std::vector<config::Diagnostic>& errors);
+    bool finish(Loaded loaded, const std::string& why, std::string& refused);
+    bool fail(const std::vector<config::Diagnostic>& errors, std::string& refused);
+    std::string status() const;
+    void end_on_thread(std::shared_ptr<LogWriter> replaced);
     bool is_over() const noexcept { return phase_ != Phase::serving; }
 
     const tls::Executor executor_;
@@ -62,6 +75,8 @@ class Reload {
     std::shared_ptr<FileWatch> watch_;     // used by one piece of work at a time
     std::shared_ptr<tls::Timer> waiting_;  // for the thread's result
     tls::Timer pause_;                     // until files are looked at again
+    std::string refused_configuration_;    // why, if the last SIGHUP failed
+    std::string refused_files_;            // likewise for files that have changed
     bool requested_ = false;
     bool reading_ = false;
     Offload thread_{1};  // last: ends first

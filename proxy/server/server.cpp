@@ -8,12 +8,14 @@
 #include <climits>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <random>
 
 #include "config/inspect.hpp"
 #include "proxy/inventory/fleet.hpp"
+#include "proxy/observation/often.hpp"
 #include "proxy/server/log.hpp"
-#include "proxy/server/systemd.hpp"
+#include "proxy/upstream/lasting.hpp"
 #include "proxy/version.hpp"
 
 namespace proxy {
@@ -22,18 +24,15 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto drain_poll_interval = 50ms;
+/// In the last fifth of drain_timeout sessions are ended as soon as they are idle, so that few are
+/// left to be cut off in their work.
+constexpr int last_call_part = 5;
 
 std::string random_prefix() {
     std::random_device device;
     char text[20];
     std::snprintf(text, sizeof text, "%08x%04x", device(), device() & 0xffffU);
     return text;
-}
-
-std::string audit_path(const config::Config& config, const std::string& state_dir) {
-    const std::string& file = config.audit.file;
-    if (file.empty() || file == "-" || file.front() == '/') return file;
-    return state_dir + "/" + file;
 }
 
 std::string proxy_name(const config::Runtime& runtime) {
@@ -53,12 +52,8 @@ std::string listeners_text(const config::Config& config) {
 }
 
 /// A fleet's inventory is a file too: what the database has not got yet is there.
-std::unique_ptr<Inventory> open_inventory(const config::Config& config, const std::string& state_dir, Probes& probes) {
+std::unique_ptr<Inventory> open_inventory(const config::Config& config, const std::string& path) {
     const config::Audit& audit = config.audit;
-    if (audit.inventory.empty()) return nullptr;
-    const bool shared = PostgresUrl::is_one(audit.inventory);
-    const std::string file = shared ? "inventory.db" : audit.inventory;
-    const std::string path = file.front() == '/' ? file : state_dir + "/" + file;
     auto inventory =
         std::make_unique<Inventory>(Inventory::Settings{.path = path,
                                                         .retention = audit.inventory_retention,
@@ -67,8 +62,7 @@ std::unique_ptr<Inventory> open_inventory(const config::Config& config, const st
                                                                   .listeners = listeners_text(config),
                                                                   .consistent_after = audit.consistent_after},
                                                         .name_pattern = audit.application_name_pattern});
-    inventory->restore(probes);
-    if (shared) {
+    if (PostgresUrl::is_one(audit.inventory)) {
         inventory->share(std::make_unique<Fleet>(Fleet::Settings{.url = audit.inventory,
                                                                  .file = path,
                                                                  .instance = inventory->instance(),
@@ -77,17 +71,54 @@ std::unique_ptr<Inventory> open_inventory(const config::Config& config, const st
     return inventory;
 }
 
-/// Two descriptors a session; the soft limit of 1024 that most shells give would end at 500.
-void raise_descriptor_limit(unsigned max_connections) {
+/// One that cannot be read is a mistake in the configuration, and no database that is away.
+void check_url(const std::string& url) try { const PostgresUrl readable(url); } catch (const PostgresError& error) {
+    throw std::runtime_error(std::string("audit.inventory: ") + error.what());
+}
+
+/// By whatever way it is named.
+std::filesystem::path plain(const std::string& path) {
+    std::error_code error;
+    return std::filesystem::weakly_canonical(path, error);
+}
+
+std::unique_ptr<InventoryKeeper> keep_inventory(const config::Config& config, const std::string& state_dir,
+                                                const std::shared_ptr<Probes>& probes) {
+    const std::string& wanted = config.audit.inventory;
+    if (wanted.empty()) return nullptr;
+    const bool shared = PostgresUrl::is_one(wanted);
+    if (shared) check_url(wanted);
+    const std::string file = shared ? config::Audit{}.inventory : wanted;
+    const std::string path = file.front() == '/' ? file : state_dir + "/" + file;
+    return std::make_unique<InventoryKeeper>(
+        InventoryKeeper::Settings{.path = path,
+                                  .ours = plain(path) == plain(state_dir + "/" + config::Audit{}.inventory),
+                                  .open = [config, path] { return open_inventory(config, path); },
+                                  .use =
+                                      [probes](Inventory* inventory) {
+                                          if (inventory) inventory->restore(*probes);
+                                          probes->hold_back(inventory == nullptr);
+                                      }});
+}
+
+/// Two for a session, one for a client that has not come so far.
+rlim_t needed_descriptors(const config::Runtime& runtime) {
+    constexpr rlim_t refused = Admission::max_rejections + Admission::max_strangers;
+    constexpr rlim_t ours = 64 + HostWatch::max_connections;
+    return rlim_t{runtime.max_connections} * 2 + runtime.max_connections_before_login + refused + ours;
+}
+
+/// The soft limit of 1024 that most shells give would end at 500 sessions.
+void raise_descriptor_limit(const config::Runtime& runtime) {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
     limit.rlim_cur = limit.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &limit);
-    const rlim_t needed = rlim_t{max_connections} * 2 + 64;
+    const rlim_t needed = needed_descriptors(runtime);
     if (limit.rlim_cur < needed) {
         spdlog::warn(
             "max_connections = {} needs {} file descriptors, but the limit is {}: raise LimitNOFILE or ulimit -n",
-            max_connections, needed, limit.rlim_cur);
+            runtime.max_connections, needed, limit.rlim_cur);
     }
 }
 
@@ -153,25 +184,31 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
     : snapshot_(std::move(snapshot)),
       began_with_(snapshot_->config),
       state_dir_(std::move(state_dir)),
-      recorder_({.path = audit_path(began_with_, state_dir_),
+      recorder_({.path = audit_path(began_with_.audit, state_dir_),
                  .chained = began_with_.audit.chain ? Chained::yes : Chained::no,
                  .proxy = proxy_name(began_with_.runtime)},
-                open_inventory(began_with_, state_dir_, probes_)),
+                keep_inventory(began_with_, state_dir_, probes_)),
       processes_(began_with_.audit.process_owner),
       key_derivations_(derivation_threads()),
+      derivation_turns_(derivation_threads()),
       services_{.recorder = recorder_,
                 .cancels = cancels_,
+                .cancel_misses = cancel_misses_,
                 .processes = processes_,
-                .memories = {.recent_clients = recent_clients_, .scram_habits = scram_habits_, .probes = probes_},
+                .memories = {.recent_clients = recent_clients_, .scram_habits = scram_habits_, .probes = *probes_},
+                .failed_logins = failed_logins_,
                 .resolver = resolver_,
-                .key_derivations = key_derivations_},
+                .outages = outages_,
+                .key_derivations = key_derivations_,
+                .derivation_turns = derivation_turns_},
       sockets_(
           io_, [this](const auto& route, int fd, const Peer& peer) { accept(route, fd, peer); }, activated_sockets()),
       reload_(io_.get_executor(), services_.phase,
               {.source = std::move(source),
                .state_dir = state_dir_,
-               .take = [this](std::shared_ptr<const Snapshot> next) { take(std::move(next)); },
-               .record = [this](EventKind kind, std::string message) { record(kind, std::move(message)); }}),
+               .take = [this](auto next, auto log) { return take(std::move(next), std::move(log)); },
+               .record = [this](EventKind kind, std::string message) { record(kind, std::move(message)); },
+               .manager = manager_}),
       session_prefix_(random_prefix()),
       drain_timer_(io_.get_executor()),
       signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
@@ -184,25 +221,28 @@ Server::~Server() = default;
 
 void Server::run() {
     const config::Runtime& runtime = began_with_.runtime;
-    raise_descriptor_limit(runtime.max_connections);
+    raise_descriptor_limit(runtime);
     reload_.begin(snapshot_);
     auto sockets = sockets_.prepare(*snapshot_);
     const unsigned threads = thread_count(runtime);
     for (unsigned i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(services_));
     services_.phase = Phase::serving;
-    prewarm();
-    asio::co_spawn(io_.get_executor(), handle_signals(), asio::detached);
-    asio::co_spawn(io_.get_executor(), reload_.run(), asio::detached);
+    serve_upstreams();
+    spawn_lasting(io_.get_executor(), [this] { return host_watch_.run(); });
+    spawn_lasting(io_.get_executor(), [this] { return handle_signals(); });
+    spawn_lasting(io_.get_executor(), [this] { return reload_.run(); });
     unblock_signals();  // every thread has been made; and whoever hears that we serve may send one
     record(EventKind::started, "pgairlock " + version() + ", " + std::to_string(threads) + " threads");
     announce(sockets_.use(std::move(sockets)));
     announce_probes(*snapshot_);
     announce_hidden_processes(began_with_.audit);
-    notify_ready("serving");
+    spawn_lasting(io_.get_executor(), [this] { return watchdog_.run(); });
+    manager_.ready("serving");
     io_.run();
     block_signals();
     resolver_.close();
     key_derivations_.close();
+    derivation_turns_.close();
     workers_.clear();
     spdlog::info("stopped");
 }
@@ -211,9 +251,8 @@ void Server::announce(const ListeningSockets::Prepared& opened) {
     for (const auto& open : opened) {
         const std::string line = "listening on " + open->socket->address() + " -> " + target_text(*open->route);
         spdlog::info(line);
-        if (began_with_.audit.file != "-") std::printf("%s\n", line.c_str());
+        if (began_with_.audit.file != "-") print_line(LogLine::To::standard_output, line);
     }
-    std::fflush(stdout);
 }
 
 void Server::accept(const std::shared_ptr<const ListenerRoute>& route, int fd, const Peer& peer) {
@@ -231,13 +270,16 @@ void Server::accept(const std::shared_ptr<const ListenerRoute>& route, int fd, c
                            .session = next_session(),
                            .address = peer.address,
                            .port = peer.port,
+                           .address_group = address_group(peer.bytes),
+                           .opening_timeout = runtime.client_opening_timeout,
                            .login_timeout = runtime.client_login_timeout,
                            .rejection = std::move(answer->rejection)},
                           std::move(answer->place));
 }
 
 void Server::record_unheard(const ListenerRoute& route, const Peer& peer) {
-    spdlog::warn("{}: closed unheard: {} refusals are in progress", peer.address, Admission::max_rejections);
+    spdlog::log(often(Reason::too_many_refusals, route.settings.name), spdlog::level::warn,
+                "{}: closed unheard: too many refusals are in progress", peer.address);
     Event event{.kind = EventKind::rejected};
     event.record.session = next_session();
     event.record.listener = route.settings.name;
@@ -254,7 +296,7 @@ std::string Server::next_session() { return session_prefix_ + "-" + std::to_stri
 
 tls::Awaitable<> Server::handle_signals() {
     for (;;) {
-        const auto [error, signal] = co_await signals_.async_wait(tls::returning);
+        const auto [error, signal] = co_await signals_.async_wait(tls::returning());
         if (error) co_return;
         switch (signal) {
             case SIGHUP: reload_.request(); break;
@@ -268,53 +310,64 @@ tls::Awaitable<> Server::handle_signals() {
                     end();
                     co_return;
                 }
-                begin_drain();
-                asio::co_spawn(io_.get_executor(), wait_until_drained(), asio::detached);
+                try {
+                    begin_drain();
+                } catch (const std::bad_alloc& lack) {
+                    spdlog::error("draining: {}", lack.what());  // what was not told is not told
+                }
+                spawn_lasting(io_.get_executor(), [this] { return wait_until_drained(); });
         }
     }
 }
 
 /// From now on `next` is what new clients meet. What can fail comes first, and undoes itself.
-void Server::take(std::shared_ptr<const Snapshot> next) {
+std::shared_ptr<LogWriter> Server::take(std::shared_ptr<const Snapshot> next, std::unique_ptr<LogWriter> log) {
     auto sockets = sockets_.prepare(*next);
     const config::Config& config = next->config;
-    change_log(config.log);
+    std::shared_ptr<LogWriter> replaced = change_log(config.log, std::move(log));
     for (const std::string& key : changes_for_restart(began_with_, config)) {
         spdlog::warn("{} has changed: that needs a restart; the rest was reloaded", key);
     }
-    if (config.runtime.max_connections != snapshot_->config.runtime.max_connections)
-        raise_descriptor_limit(config.runtime.max_connections);
+    if (needed_descriptors(config.runtime) != needed_descriptors(snapshot_->config.runtime))
+        raise_descriptor_limit(config.runtime);
     snapshot_ = std::move(next);
     recorder_.retain_for(config.audit.inventory_retention);
     announce(sockets_.use(std::move(sockets)));
-    prewarm();
+    serve_upstreams();
     announce_probes(*snapshot_);
+    return replaced;
 }
 
-/// Keeps connections ready for the upstreams that clients may come for: for none once they may not.
-void Server::prewarm() {
-    const bool wanted = services_.phase == Phase::serving;
-    for (const auto& worker : workers_) {
-        worker->prewarm(wanted ? snapshot_->upstreams : std::vector<std::shared_ptr<const UpstreamRoute>>{});
-    }
+/// Keeps connections ready for the upstreams that clients may come for, and looks after hosts that
+/// failed: for none once clients may not come.
+void Server::serve_upstreams() {
+    std::vector<std::shared_ptr<const UpstreamRoute>> wanted;
+    if (services_.phase == Phase::serving) wanted = snapshot_->upstreams;
+    for (const auto& worker : workers_) worker->prewarm(wanted);
+    host_watch_.serve(wanted);
 }
 
 void Server::begin_drain() {
     services_.phase = Phase::draining;
-    notify_stopping();
+    manager_.stopping();
     sockets_.stop();
     reload_.wake();
-    prewarm();
+    serve_upstreams();
     spdlog::info("draining: {} sessions, at most {} ms", admission_.served(),
                  snapshot_->config.runtime.drain_timeout.count());
     record(EventKind::stopping, "draining " + std::to_string(admission_.served()) + " sessions");
 }
 
 tls::Awaitable<> Server::wait_until_drained() {
-    const auto deadline = std::chrono::steady_clock::now() + snapshot_->config.runtime.drain_timeout;
+    const std::chrono::milliseconds timeout = snapshot_->config.runtime.drain_timeout;
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    const auto last_call = deadline - timeout / last_call_part;
     while (admission_.present() > 0 && std::chrono::steady_clock::now() < deadline) {
+        if (std::chrono::steady_clock::now() >= last_call) {
+            for (const auto& worker : workers_) worker->end_idle();
+        }
         drain_timer_.expires_after(drain_poll_interval);
-        co_await drain_timer_.async_wait(tls::returning);
+        co_await drain_timer_.async_wait(tls::returning());
     }
     if (admission_.served() > 0) spdlog::warn("drain_timeout: ending {} sessions", admission_.served());
     end();

@@ -8,7 +8,10 @@
 #include "proxy/server/admission.hpp"
 #include "proxy/server/listening_sockets.hpp"
 #include "proxy/server/reload.hpp"
+#include "proxy/server/systemd.hpp"
+#include "proxy/server/watchdog.hpp"
 #include "proxy/server/worker.hpp"
+#include "proxy/upstream/host_watch.hpp"
 
 namespace proxy {
 
@@ -32,29 +35,36 @@ class Server {
     std::string next_session();
 
     tls::Awaitable<> handle_signals();
-    void take(std::shared_ptr<const Snapshot> next);
-    void prewarm();
+    std::shared_ptr<LogWriter> take(std::shared_ptr<const Snapshot> next, std::unique_ptr<LogWriter> log);
+    void serve_upstreams();
     void begin_drain();
     tls::Awaitable<> wait_until_drained();
     void end();
     void record(EventKind kind, std::string message);
 
     asio::io_context io_{1};
+    ServiceManager manager_;
     std::shared_ptr<const Snapshot> snapshot_;
     const config::Config began_with_;  // what keys that only a restart takes up go by
     const std::string state_dir_;
 
-    Probes probes_;
+    const std::shared_ptr<Probes> probes_ = std::make_shared<Probes>();  // the recorder's as well, which may hang
     Recorder recorder_;
     CancelRegistry cancels_;
+    CancelMisses cancel_misses_;
     RecentClients recent_clients_;
     ScramHabits scram_habits_;
+    FailedLogins failed_logins_;
     ProcessOwners processes_;
     Resolver resolver_;
+    Outages outages_;
+    HostWatch host_watch_{io_.get_executor(), resolver_, outages_};
     Offload key_derivations_;
+    Turns derivation_turns_;
     Services services_;
     Admission admission_;
     std::vector<std::unique_ptr<Worker>> workers_;
+    Watchdog watchdog_{io_.get_executor(), manager_, workers_};
     ListeningSockets sockets_;
     Reload reload_;
 

@@ -2,14 +2,41 @@
 // Without systemd nothing happens.
 #pragma once
 
+#include <chrono>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "proxy/record/own_thread.hpp"
+
 namespace proxy {
 
-void notify_ready(const std::string& status);
-void notify_reloading();
-void notify_stopping();
+/// Tells it on a thread of its own: one that is stopped does not take what it is told.
+class ServiceManager {
+   public:
+    ServiceManager();
+    ~ServiceManager();
+
+    // From any thread.
+
+    void ready(const std::string& status);
+    void status(const std::string& text);
+    void reloading();
+    void stopping();
+    void alive();
+
+    /// How often it wants to hear that we are alive (WatchdogSec=); nullopt: not at all.
+    static std::optional<std::chrono::microseconds> watchdog();
+
+   private:
+    struct Messages;
+
+    void tell(std::string text);
+
+    std::shared_ptr<Messages> messages_;  // the thread's as well; nullptr: nobody wants to hear
+    std::optional<OwnThread> thread_;
+};
 
 /// Descriptors passed by socket activation; asked for once.
 std::vector<int> activated_sockets();

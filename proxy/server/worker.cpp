@@ -4,12 +4,43 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <optional>
+
+#include "proxy/observation/often.hpp"
 
 namespace proxy {
+namespace {
+
+/// What one of them throws is not held against the others.
+template <class Action>
+void each(Session& session, Action action) {
+    try {
+        action(session);
+    } catch (const std::exception& error) {
+        spdlog::log(often("worker", {}), spdlog::level::err, "a session could not be ended: {}", error.what());
+    }
+}
+
+}  // namespace
 
 Worker::Worker(Services& services)
-    : services_(services), keep_running_(io_.get_executor()), prewarm_(io_.get_executor(), services.resolver) {
-    thread_ = std::thread([this] { io_.run(); });
+    : services_(services),
+      keep_running_(io_.get_executor()),
+      prewarm_(io_.get_executor(), services.resolver, services.outages) {
+    const tls::Socket first(io_.get_executor());  // the descriptors that io_ needs, while there are some
+    thread_ = std::thread([this] { run(); });
+}
+
+/// What a handler throws has cost its session: the others go on.
+void Worker::run() {
+    for (;;) {
+        try {
+            io_.run();
+            return;
+        } catch (const std::exception& error) {
+            spdlog::log(often("worker", {}), spdlog::level::err, "a session ended: {}", error.what());
+        }
+    }
 }
 
 Worker::~Worker() {
@@ -24,53 +55,77 @@ Worker::~Worker() {
 
 void Worker::run_session(int fd, int family, Accepted accepted, Admission::Place place) {
     load_.fetch_add(1, std::memory_order_relaxed);
-    asio::post(io_, [this, fd, family, accepted = std::move(accepted), place = std::move(place)]() mutable {
-        tls::Socket socket(io_.get_executor());
-        boost::system::error_code error;
-        socket.assign(asio::generic::stream_protocol(family, 0), fd, error);
-        if (error) {
-            spdlog::error("cannot take over a connection: {}", error.message());
-            ::close(fd);
-            return release(place);
-        }
-        auto session = std::make_unique<Session>(services_, prewarm_, std::move(accepted), std::move(socket));
-        asio::co_spawn(io_.get_executor(), drive(std::move(session), std::move(place)), asio::detached);
+    Seat seat{.place = std::move(place), .load = {&load_, LeaveLoad()}};
+    asio::post(io_, [this, fd, family, accepted = std::move(accepted), seat = std::move(seat)]() mutable {
+        begin(fd, family, std::move(accepted), std::move(seat));
     });
 }
 
-tls::Awaitable<> Worker::drive(std::unique_ptr<Session> session, Admission::Place place) {
-    Session* const key = session.get();
-    Running& running = sessions_[key];  // stays where it is, whatever else the map takes
-    running.place = std::move(place);
-    const bool established = co_await session->log_in();
-    if (established) {
-        running.session = std::move(session);
-        key->relay([this, key] {
-            // The place first, `disconnected` second: whoever reads that a client has gone may
-            // connect at once without meeting max_connections.
-            release(sessions_.at(key).place);
-            key->record_disconnected();
-            sessions_.erase(key);
-        });
-        co_return;
+void Worker::begin(int fd, int family, Accepted accepted, Seat seat) {
+    std::optional<tls::Socket> socket;
+    try {
+        socket.emplace(io_.get_executor());
+        socket->assign(asio::generic::stream_protocol(family, 0), fd);
+    } catch (const std::exception& error) {
+        ::close(fd);
+        return spdlog::log(often("worker", accepted.route->settings.name), spdlog::level::err,
+                           "cannot take over a connection: {}", error.what());
     }
-    session.reset();
-    release(running.place);
-    sessions_.erase(key);
+    auto session = std::make_unique<Session>(services_, prewarm_, std::move(accepted), std::move(*socket));
+    Session* const key = session.get();
+    asio::co_spawn(io_.get_executor(), drive(std::move(session), std::move(seat)),
+                   [this, key](const std::exception_ptr& failure) {
+                       if (failure) failed(key, failure);
+                   });
 }
 
-void Worker::release(Admission::Place& place) {
-    load_.fetch_sub(1, std::memory_order_relaxed);
-    place.free();
+tls::Awaitable<> Worker::drive(std::unique_ptr<Session> session, Seat seat) {
+    Session* const key = session.get();
+    Running& running = sessions_[key];  // stays where it is, whatever else the map takes
+    running.seat = std::move(seat);
+    // Whatever happens until it is relayed, nobody finds the session here once it is no more.
+    const auto forget = [this](Session* gone) { sessions_.erase(gone); };
+    std::unique_ptr<Session, decltype(forget)> listed(key, forget);
+    const AskToLogIn ask = [&running] { return running.seat.place.begin_login(); };
+    const bool established = co_await session->log_in(ask);
+    if (!established) {
+        session.reset();
+        co_return;
+    }
+    running.seat.place.logged_in();
+    running.session = std::move(session);
+    listed.release();
+    key->relay([this, key] { relayed(key); });
+}
+
+/// The relay is over.
+void Worker::relayed(Session* session) {
+    const auto gone = sessions_.extract(session);
+    // The place first, `disconnected` second: whoever reads that a client has gone may connect at
+    // once without meeting max_connections.
+    gone.mapped().seat.free();
+    session->record_disconnected();
+}
+
+void Worker::failed(Session* session, const std::exception_ptr& failure) {
+    const auto relayed = sessions_.find(session);
+    if (relayed != sessions_.end()) session->abort(Reason::failed);
+    std::rethrow_exception(failure);  // to run()
 }
 
 void Worker::prewarm(std::vector<std::shared_ptr<const UpstreamRoute>> upstreams) {
     asio::post(io_, [this, upstreams = std::move(upstreams)] { prewarm_.serve(upstreams); });
 }
 
+void Worker::end_idle() {
+    asio::post(io_, [this] {
+        for (const auto& [session, running] : sessions_) each(*session, [](Session& one) { one.end_if_idle(); });
+    });
+}
+
 void Worker::abort_all(Reason reason) {
     asio::post(io_, [this, reason] {
-        for (const auto& [session, running] : sessions_) session->abort(reason);
+        for (const auto& [session, running] : sessions_) each(*session, [&](Session& one) { one.abort(reason); });
     });
 }
 

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <memory>
 #include <thread>
 #include <unordered_map>
 
 #include "proxy/server/admission.hpp"
+#include "proxy/server/watchdog.hpp"
 #include "proxy/session/session.hpp"
 #include "tls/asio.hpp"
 
@@ -19,22 +21,43 @@ class Worker {
     /// Ends what is left and joins the thread.
     ~Worker();
 
-    /// From any thread: runs a session for `fd`, which it closes. `place` is freed when it is over.
+    /// From any thread: runs a session for `fd`, which it closes, unless this throws. `place` is
+    /// freed when it is over.
     void run_session(int fd, int family, Accepted accepted, Admission::Place place);
     /// From any thread: keeps connections to these upstreams ready, and to no others.
     void prewarm(std::vector<std::shared_ptr<const UpstreamRoute>> upstreams);
+    /// From any thread: ends the sessions that are idle, outside of a transaction, and tells them
+    /// why.
+    void end_idle();
     /// From any thread: ends every session.
     void abort_all(Reason reason);
+    /// From the thread that accepts. False: what the thread was asked before is still not answered.
+    bool answers() { return pulse_.answers(); }
     unsigned load() const noexcept { return load_.load(std::memory_order_relaxed); }
 
    private:
+    struct LeaveLoad {
+        void operator()(std::atomic<unsigned>* load) const noexcept { load->fetch_sub(1, std::memory_order_relaxed); }
+    };
+    /// What a session takes up, here and in the process, until this is destroyed or freed.
+    struct Seat {
+        Admission::Place place;
+        std::unique_ptr<std::atomic<unsigned>, LeaveLoad> load;
+        void free() noexcept {
+            load.reset();
+            place.free();
+        }
+    };
     struct Running {
         std::unique_ptr<Session> session;  ///< nullptr as long as drive() owns it: until it is relayed
-        Admission::Place place;
+        Seat seat;
     };
 
-    tls::Awaitable<> drive(std::unique_ptr<Session> session, Admission::Place place);
-    void release(Admission::Place& place);
+    void run();
+    void begin(int fd, int family, Accepted accepted, Seat seat);
+    tls::Awaitable<> drive(std::unique_ptr<Session> session, Seat seat);
+    void relayed(Session* session);
+    void failed(Session* session, const std::exception_ptr& failure);
 
     Services& services_;
     asio::io_context io_{1};
@@ -42,6 +65,7 @@ class Worker {
     Prewarm prewarm_;
     std::unordered_map<Session*, Running> sessions_;
     std::atomic<unsigned> load_{0};
+    Pulse pulse_{io_};
     std::thread thread_;
 };
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 
+#include "protocol/boundary.hpp"
 #include "protocol/login.hpp"
 #include "tls/stream.hpp"
 
@@ -14,17 +15,24 @@ enum class LoginEnd {
     denied,       // the server's ErrorResponse has been passed on
     retry,        // the server refused at once, and nothing was passed on
     failed,       // login.fault()
+    unanswered,   // the server said nothing until the first deadline, tls::Deadline::connect
     no_key,       // derive_key had none
     client_closed,
     server_closed,
 };
 
 struct LoginOptions {
-    protocol::Bytes startup;  ///< the client's StartupMessage, passed on first
+    protocol::Bytes startup;               ///< the client's StartupMessage, passed on first
+    protocol::MessageBuffer& from_client;  ///< what the client has said ahead; outlives the login
+    protocol::Boundary& boundary;          ///< told what is passed on behind ReadyForQuery; outlives the login
+    std::size_t& within_message;           ///< what is missing of a message that is passed on in pieces; outlives it
     /// The salted password; nullopt when there is none in time.
     std::function<tls::Awaitable<std::optional<protocol::ScramKey>>(protocol::KeyDerivation)> derive_key = {};
-    bool may_retry = false;             ///< a refusal that is the server's first message is kept from the client
-    std::function<void()> on_key = {};  ///< called before BackendKeyData is passed on: the client may cancel at once
+    /// Whether a refusal that is the server's first message is kept from the client.
+    std::function<bool(const protocol::ErrorResponse& refusal)> may_retry = {};
+    std::function<void()> on_answer = {};  ///< called at the server's first byte
+    std::function<void()> on_key = {};     ///< called before BackendKeyData is passed on: the client may cancel at once
+    std::function<void()> on_left = {};    ///< called when the client leaves while derive_key works: it may give up
     std::function<void()> on_established = {};  ///< called before ReadyForQuery is passed on
     std::function<void()> on_denied = {};       ///< called before the server's ErrorResponse is passed on
 };

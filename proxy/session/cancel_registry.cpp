@@ -7,6 +7,7 @@ namespace proxy {
 CancelRegistry::Registration CancelRegistry::add(std::uint32_t pid, protocol::Buffer key, CancelTarget target) {
     const std::lock_guard lock(mutex_);
     const std::uint64_t id = next_id_++;
+    target.can_be_guessed = key.size() <= sizeof(std::uint32_t);
     entries_.emplace(pid, Entry{.id = id, .key = std::move(key), .target = std::move(target)});
     return {this, id, pid};
 }

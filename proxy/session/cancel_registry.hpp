@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "protocol/startup.hpp"
+#include "proxy/session/address_group.hpp"
 #include "proxy/upstream/attempts.hpp"
 
 namespace proxy {
@@ -24,6 +25,8 @@ struct CancelTarget {
     std::string host;     ///< the name its certificate was verified against
     std::string address;  ///< "10.0.0.1:5432", for reports
     Encryption encryption = Encryption::clear;
+    AddressGroup client{};       ///< whose session it is
+    bool can_be_guessed = true;  ///< the key has the 32 bits of PostgreSQL before 18
 };
 
 class CancelRegistry {

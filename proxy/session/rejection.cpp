@@ -47,6 +47,7 @@ Advice advice(Reason reason) {
         case Reason::shutting_down: return {{}, "Connect again: another instance or the next one will answer."};
         case Reason::failed: return {{}, "Its log says why."};
         case Reason::login_timeout: return {"The login did not reach ReadyForQuery within client_login_timeout.", {}};
+        case Reason::opening_timeout: return {"The client did not go on within client_opening_timeout.", {}};
         default: return {};
     }
 }
@@ -61,6 +62,16 @@ Rejection rejection(Reason reason) {
                          .message = std::string(sentence(reason)),
                          .detail = std::move(more.detail),
                          .hint = std::move(more.hint)}};
+}
+
+protocol::ErrorResponse farewell(Reason reason) {
+    const bool idle = reason == Reason::idle_timeout;
+    return {.severity = "FATAL",
+            .sqlstate = idle ? std::string(sqlstate(reason)) : "57P01",
+            .message = std::string("terminating connection due to ") +
+                       (idle ? "idle-session timeout" : "administrator command"),
+            .detail = std::string(sentence(reason)) + ".",
+            .hint = {}};
 }
 
 Rejection rejection(protocol::Fault fault, const std::string& usename) {

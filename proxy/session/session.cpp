@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "proxy/observation/often.hpp"
 #include "proxy/upstream/socket_options.hpp"
 
 namespace proxy {
@@ -15,6 +16,13 @@ using protocol::Negotiation;
 
 /// How long a client that was refused may take to read why.
 constexpr std::chrono::seconds lingering_time{2};
+/// How long one that was refused at accept has for everything, the above included.
+constexpr std::chrono::seconds refusal_time{5};
+
+std::chrono::milliseconds time_to_log_in(const Accepted& accepted) {
+    if (!accepted.rejection) return accepted.login_timeout;
+    return std::min<std::chrono::milliseconds>(refusal_time - lingering_time, accepted.login_timeout);
+}
 
 /// RFC 8446, 6: a fatal handshake_failure alert in a TLS 1.0 record, which every client
 /// understands.
@@ -27,8 +35,8 @@ Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::S
       prewarm_(prewarm),
       accepted_(std::move(accepted)),
       client_(std::move(socket), tls::Leg::client),
-      connector_(services.resolver),
-      deadline_(Clock::now() + accepted_.login_timeout) {
+      connector_(services.resolver, services.outages),
+      deadline_(Clock::now() + time_to_log_in(accepted_)) {
     record_.session = accepted_.session;
     record_.listener = accepted_.route->settings.name;
     record_.upstream = upstream().settings.name;
@@ -37,22 +45,24 @@ Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::S
     record_.client_port = accepted_.port;
     record_.accepted = Clock::now();
     record_.process = services_.processes.owner_of(client_.socket().native_handle());
-    set_options(client_.socket().native_handle(), {.keepalive = accepted_.route->settings.tcp_keepalive});
+    set_options(client_.socket().native_handle(), {.keepalive = accepted_.route->settings.tcp_keepalive,
+                                                   .user_timeout = accepted_.route->settings.tcp_user_timeout});
     observer_.emplace(services_.memories, record_);
     if (accepted_.rejection) observer_->not_admitted();
-    client_.set_deadline(deadline_, tls::Deadline::login);
 }
 
-tls::Awaitable<bool> Session::log_in() {
+tls::Awaitable<bool> Session::log_in(AskToLogIn ask) {
     std::optional<Reason> late;
     try {
-        co_await converse();
+        co_await converse(ask);
     } catch (const tls::StreamError& error) {
-        if (error.kind() == tls::StreamError::Kind::timed_out) late = Reason::login_timeout;
+        if (error.kind() == tls::StreamError::Kind::timed_out)
+            late = error.passed() == tls::Deadline::opening ? Reason::opening_timeout : Reason::login_timeout;
         spdlog::debug("{} {}: {}", record_.session, record_.client_addr, error.what());
     } catch (const std::exception& error) {
         late = Reason::failed;
-        spdlog::error("{} {}: {}", record_.session, record_.client_addr, error.what());
+        spdlog::log(often(Reason::failed, record_.listener), spdlog::level::err, "{} {}: {}", record_.session,
+                    record_.client_addr, error.what());
     }
     if (late && !aborted_ && phase_ == Phase::login) co_await reject_late(*late);
     observer_.reset();
@@ -62,12 +72,12 @@ tls::Awaitable<bool> Session::log_in() {
 
 void Session::relay(std::function<void()> on_end) {
     server_->clear_deadline();
-    relay_.emplace(client_, *server_);
+    relay_.emplace(client_, *server_, boundary_);
     relay_->start(accepted_.route->settings.idle_timeout, std::move(on_end));
 }
 
 tls::Awaitable<> Session::reject_late(Reason reason) {
-    const Rejection why = rejection(reason);
+    const Rejection why = accepted_.rejection ? *accepted_.rejection : rejection(reason);
     try {
         co_await reject(why);
     } catch (const std::exception& error) {
@@ -89,16 +99,22 @@ void Session::record_disconnected() {
     const RelayResult result = relay_->result();
     record_.bytes_from_client = result.bytes_from_client;
     record_.bytes_from_server = result.bytes_from_server;
+    const Reason reason = aborted_.value_or(result.end);
     record({.kind = EventKind::disconnected,
-            .reason = aborted_.value_or(result.end),
+            .reason = reason,
+            .sqlstate = result.told ? proxy::farewell(reason).sqlstate : "",
             .duration = tls::since(record_.accepted)});
+}
+
+void Session::end_if_idle() {
+    if (relay_ && !relay_->farewell(Reason::shutting_down, false)) relay_->dismiss(Reason::shutting_down, false);
 }
 
 void Session::abort(Reason reason) {
     aborted_ = reason;
-    // Whoever waits for a login is told; within a relayed session nobody knows where a message
-    // would end.
-    if (phase_ == Phase::login && client_hears_messages()) {
+    // Whoever waits for a login is told, and who is relayed where it is known where a message ends.
+    if (relay_) relay_->farewell(reason, true);
+    if (phase_ == Phase::login && client_hears_messages() && within_message_ == 0) {
         client_.send(protocol::serialize(rejection(Reason::shutting_down).response));
     }
     client_.close();
@@ -107,7 +123,7 @@ void Session::abort(Reason reason) {
     if (waiting_) waiting_->cancel();
 }
 
-tls::Awaitable<> Session::converse() {
+tls::Awaitable<> Session::converse(const AskToLogIn& ask) {
     // gcc 12 destroys temporaries of a co_await expression twice when it stands inside a condition
     // or among aggregate arguments (gcc 99576 and kin): hence the named values here and below.
     const Opening opening = co_await negotiate();
@@ -116,8 +132,11 @@ tls::Awaitable<> Session::converse() {
         co_await forward_cancel(negotiation_->cancel_request());
         co_return;
     }
-    if (services_.phase >= proxy::Phase::draining) {
+    if (services_.phase >= proxy::Phase::draining && !is_stranger()) {
         accepted_.rejection = std::make_unique<Rejection>(rejection(Reason::shutting_down));
+    }
+    if (!accepted_.rejection) {
+        if (auto refused = ask()) accepted_.rejection = std::make_unique<Rejection>(std::move(*refused));
     }
     if (accepted_.rejection) {
         co_await reject(*accepted_.rejection);
@@ -126,40 +145,60 @@ tls::Awaitable<> Session::converse() {
     co_await log_in_upstream();
     if (phase_ != Phase::established) co_return;
     negotiation_.reset();
+    from_client_.reset();
 }
 
 // --- Cancel
 
 tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request) {
     phase_ = Phase::cancel;
-    const auto target = services_.cancels.find(request);
+    const auto now = Clock::now();
+    auto target = services_.cancels.find(request);
+    // Nobody guesses a long key; and whose session it is must be able to cancel, whatever else
+    // comes from its address: beside an application every client has that of the host.
+    const bool certain = target && (!target->can_be_guessed || target->client == accepted_.address_group);
+    const bool limited = !certain && !services_.cancel_misses.may_ask(accepted_.address_group, now);
+    if (limited) target.reset();
+    if (!target && !limited && services_.cancel_misses.missed(accepted_.address_group, now))
+        spdlog::warn(
+            "{} {}: too many cancel requests that match no session: for now only those for sessions of this "
+            "address are obeyed without a limit",
+            record_.session, record_.client_addr);
     std::string error;
     if (target) {
         record_.upstream_addr = target->address;
         error = co_await deliver_cancel(connector_, *target, request, server_);
         if (!error.empty()) {
-            spdlog::error("{} {}: cancel request not delivered to {}: {}", record_.session, record_.client_addr,
-                          target->address, error);
+            spdlog::log(often("cancel", record_.listener), spdlog::level::err,
+                        "{} {}: cancel request not delivered to {}: {}", record_.session, record_.client_addr,
+                        target->address, error);
         }
     }
     record_end({.kind = EventKind::cancel,
                 .message = std::move(error),
                 .ssl = client_.encrypted(),
-                .matched = target.has_value()});
+                .matched = target.has_value(),
+                .limited = limited});
 }
 
 // --- Ends
 
 tls::Awaitable<> Session::reject(const Rejection& rejection) {
     record_end({.kind = EventKind::rejected, .reason = rejection.reason, .sqlstate = rejection.response.sqlstate});
-    spdlog::warn("{} {}: refused: {}", record_.session, record_.client_addr, rejection.response.message);
+    const std::string_view hint = record_.looks_like ? protocol::hint(*record_.looks_like) : std::string_view();
+    const std::string& detail = rejection.response.detail;  // which of the limits it was, say
+    spdlog::log(often(rejection.reason, record_.listener), spdlog::level::warn, "{} {}: refused: {}{}{}{}{}",
+                record_.session, record_.client_addr, rejection.response.message, detail.empty() ? "" : ": ", detail,
+                hint.empty() ? "" : ": ", hint);
     co_await send_error(rejection.response);
 }
 
 /// Sends the client an ErrorResponse, or where it cannot hear one an alert.
 tls::Awaitable<> Session::send_error(const protocol::ErrorResponse& response) {
     client_.set_deadline(Clock::now() + lingering_time, tls::Deadline::linger);
-    if (client_hears_messages()) {
+    if (response.sqlstate.empty() || within_message_ > 0) {
+        // Nobody is told: what closes here may take whatever we say for something else.
+    } else if (client_hears_messages()) {
         const protocol::Buffer message = protocol::serialize(response);
         co_await client_.write(message);
     } else if (!client_.encrypted()) {
@@ -197,7 +236,8 @@ void Session::warn_of_our_certificate() {
     if (certificate.empty()) return;
     const bool certain = std::find(record_.evidence.begin(), record_.evidence.end(),
                                    protocol::Evidence::clear_startup_after_refusal) != record_.evidence.end();
-    spdlog::warn(
+    spdlog::log(
+        often("certificate_refused", record_.listener), spdlog::level::warn,
         "{} {}: {} in clear text just after it refused our certificate {}: it does not trust it. Connected to the "
         "server directly it may have TLS. Give it the CA of that certificate, or set cert_file to one that it trusts",
         record_.session, record_.client_addr, certain ? "went on" : "a client came (the same, it seems)", certificate);

@@ -3,22 +3,29 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "protocol/negotiation.hpp"
+#include "proxy/observation/failed_logins.hpp"
 #include "proxy/observation/observer.hpp"
 #include "proxy/record/recorder.hpp"
 #include "proxy/route/snapshot.hpp"
+#include "proxy/session/address_group.hpp"
 #include "proxy/session/authenticate.hpp"
 #include "proxy/session/cancel.hpp"
+#include "proxy/session/cancel_misses.hpp"
 #include "proxy/session/cancel_registry.hpp"
 #include "proxy/session/phase.hpp"
 #include "proxy/session/rejection.hpp"
 #include "proxy/session/relay.hpp"
+#include "proxy/upstream/offload.hpp"
+#include "proxy/upstream/outages.hpp"
 #include "proxy/upstream/prewarm.hpp"
 #include "proxy/upstream/resolver.hpp"
+#include "proxy/upstream/turns.hpp"
 #include "proxy/upstream/upstream.hpp"
 #include "tls/stream.hpp"
 
@@ -28,12 +35,19 @@ namespace proxy {
 struct Services {
     Recorder& recorder;
     CancelRegistry& cancels;
+    CancelMisses& cancel_misses;
     ProcessOwners& processes;
     Memories memories;
+    FailedLogins& failed_logins;
     Resolver& resolver;
+    Outages& outages;
     Offload& key_derivations;
+    Turns& derivation_turns;
     std::atomic<Phase> phase{Phase::starting};
 };
+
+/// Asked once, when a StartupMessage has come. nullopt: the client may log in. Else why not.
+using AskToLogIn = std::function<std::optional<Rejection>()>;
 
 /// A connection as the listener hands it over.
 struct Accepted {
@@ -41,6 +55,8 @@ struct Accepted {
     std::string session;  ///< its name
     std::string address;  ///< empty for a UNIX-domain socket
     int port = -1;
+    AddressGroup address_group{};
+    std::chrono::milliseconds opening_timeout{10'000};
     std::chrono::milliseconds login_timeout{60'000};
     std::unique_ptr<const Rejection> rejection;  ///< decided at accept; told once the client can hear it
 };
@@ -53,10 +69,13 @@ class Session {
     Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::Socket socket);
 
     /// Everything up to ReadyForQuery. False: the session is over and reported. Never throws.
-    tls::Awaitable<bool> log_in();
+    tls::Awaitable<bool> log_in(AskToLogIn ask);
     /// Everything after, without a coroutine: `on_end` is called when it is over, and may destroy
     /// the session.
     void relay(std::function<void()> on_end);
+    /// Ends the relay when it is idle outside of a transaction, at once or as soon as its server
+    /// says that it is.
+    void end_if_idle();
     /// For the audit, once the relay is over.
     void record_disconnected();
     /// Ends the session from outside, on its own thread.
@@ -75,8 +94,9 @@ class Session {
         over,         // the one event of its end is recorded; what is left is to tell the client
     };
 
-    tls::Awaitable<> converse();
+    tls::Awaitable<> converse(const AskToLogIn& ask);
     tls::Awaitable<Opening> negotiate();
+    bool requires_tls() const noexcept;
     tls::Awaitable<bool> start_client_tls(protocol::Negotiation& negotiation);
     tls::Awaitable<> wait_for_process();
     tls::Awaitable<> wait_for_its_past();
@@ -85,6 +105,8 @@ class Session {
     const tls::ListenerContext* choose_certificate();
     void take_client_hello();
     void took_startup(const protocol::Negotiation& negotiation);
+    void begin_step();
+    void note_foreign(const protocol::Negotiation& negotiation);
     void ended_early(const protocol::Negotiation& negotiation, const std::string& error, Reason reason);
     tls::Awaitable<> forward_cancel(const protocol::CancelRequest& request);
 
@@ -92,12 +114,17 @@ class Session {
     std::optional<VerifiedConnection> prewarmed(Attempts& attempts);
     tls::Awaitable<bool> log_in_through(VerifiedConnection connection, Attempts& attempts);
     void note_server(const Reached& reached);
-    tls::Awaitable<LoginResult> exchange(protocol::Login& login, const Reached& reached, bool may_retry);
+    tls::Awaitable<LoginResult> exchange(protocol::Login& login, const Reached& reached, const Attempts& attempts);
+    void take_answer(const Reached& reached);
+    bool goes_on(const LoginResult& result, const protocol::Login& login, Attempts& attempts, const Reached& reached);
     tls::Awaitable<> finish_login(const protocol::Login& login, const LoginResult& result);
+    void record_client_left();
+    void record_denied(const protocol::Login& login);
     tls::Awaitable<> report_unreached(const UpstreamFailure& failure);
     tls::Awaitable<> report_server_closed(const std::string& how);
     protocol::LoginPolicy login_policy(const Reached& reached);
     tls::Awaitable<std::optional<protocol::ScramKey>> derive_key(protocol::KeyDerivation derivation);
+    tls::Awaitable<> delay_refusal();
     tls::Awaitable<> record_login_fault(const protocol::Login& login);
     void register_key(const Reached& reached, const protocol::Login& login);
     void established(const protocol::Login& login);
@@ -108,6 +135,10 @@ class Session {
     tls::Awaitable<> reject(const Rejection& rejection);
     tls::Awaitable<> send_error(const protocol::ErrorResponse& response);
     tls::Awaitable<> lingering_close();
+    /// It comes from an address that is not in `allow`.
+    bool is_stranger() const {
+        return accepted_.rejection && accepted_.rejection->reason == Reason::address_not_allowed;
+    }
     bool client_hears_messages() const { return !negotiation_ || negotiation_->hears_messages(); }
     /// Records what happened, with everything that is known of the client by now.
     void record(Event event);
@@ -126,10 +157,13 @@ class Session {
     OpenSessions::Token open_session_;  // one in TLS
     std::chrono::steady_clock::time_point deadline_;
     std::unique_ptr<protocol::Negotiation> negotiation_;
+    std::unique_ptr<protocol::MessageBuffer> from_client_;  // behind the StartupMessage, until the login is over
     Phase phase_ = Phase::login;
     const tls::ListenerContext* shown_ = nullptr;  // of the client leg's handshake: the listener's own, or a probe's
     std::shared_ptr<tls::Timer> waiting_;          // for something other than a stream
     std::optional<Reason> aborted_;                // from outside, and why
+    protocol::Boundary boundary_;                  // kept by the login, handed to the relay
+    std::size_t within_message_ = 0;  // of the server's, which is passed on in pieces: no word of ours can be heard
     std::optional<Relay> relay_;
 };
 

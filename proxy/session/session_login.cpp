@@ -2,6 +2,8 @@
 #include <spdlog/spdlog.h>
 
 #include "protocol/utf8.hpp"
+#include "proxy/observation/often.hpp"
+#include "proxy/session/client_watch.hpp"
 #include "proxy/session/session.hpp"
 #include "tls/scram_crypto.hpp"
 
@@ -21,19 +23,31 @@ bool is_local(const std::string& address) {
 
 tls::Awaitable<> Session::log_in_upstream() {
     const config::Upstream& settings = upstream().settings;
+    from_client_ = std::make_unique<protocol::MessageBuffer>(protocol::max_client_login_message);
     Attempts attempts(
         {.sslmode = settings.sslmode, .hosts = settings.hosts.size(), .prewarmed = true, .deadline = deadline_});
+    const auto start = Clock::now();
     for (bool over = false; !over && !aborted_;) {
         std::optional<VerifiedConnection> connection = prewarmed(attempts);
         if (!connection) {
+            const ClientWatch client(client_, *from_client_,
+                                     [this] { connector_.abort(std::string(sentence(Reason::client_left))); });
             Connected connected = co_await connector_.connect(attempts, upstream(), deadline_);
             if (aborted_) co_return;
+            if (client.left()) {
+                record_client_left();
+                co_return;
+            }
             if (const auto* failure = std::get_if<UpstreamFailure>(&connected)) {
                 co_await report_unreached(*failure);
                 co_return;
             }
             connection.emplace(std::move(std::get<VerifiedConnection>(connected)));
         }
+        record_.failed_attempts = attempts.failed_attempts();
+        const Reached& reached = connection->reached;
+        if (record_.failed_attempts > 0)
+            record_.timings.failed_attempts = tls::since(start) - reached.resolve - reached.connect - reached.tls_time;
         over = co_await log_in_through(std::move(*connection), attempts);
     }
 }
@@ -49,14 +63,20 @@ std::optional<VerifiedConnection> Session::prewarmed(Attempts& attempts) {
 tls::Awaitable<bool> Session::log_in_through(VerifiedConnection connection, Attempts& attempts) {
     const Reached& reached = connection.reached;
     server_ = std::move(connection.stream);
-    server_->set_deadline(deadline_, tls::Deadline::login);
+    if (reached.answer_by < deadline_) {
+        server_->set_deadline(reached.answer_by, tls::Deadline::connect);
+    } else {
+        server_->set_deadline(deadline_, tls::Deadline::login);
+    }
     note_server(reached);
     protocol::Login login(login_policy(reached));
     const auto start = Clock::now();
-    const LoginResult result = co_await exchange(login, reached, attempts.may_retry());
+    const LoginResult result = co_await exchange(login, reached, attempts);
     if (aborted_ && result.end != LoginEnd::established) co_return true;
-    if (result.end == LoginEnd::server_closed && !login.answered() && attempts.closed_unanswered(Clock::now()))
+    if (goes_on(result, login, attempts, reached)) {
+        server_.reset();
         co_return false;
+    }
     record_.timings.login = tls::since(start);
     record_.auth_method = login.auth_method();
     record_.auth_bridge = login.auth_bridge();
@@ -66,20 +86,32 @@ tls::Awaitable<bool> Session::log_in_through(VerifiedConnection connection, Atte
             {.left = result.end == LoginEnd::client_closed || login.fault() == protocol::Fault::client_message,
              .was_offered = login.offering_scram(),
              .asked_password = login.asking_password(),
+             .gave_password = login.auth_bridge() == protocol::AuthBridge::cleartext && !login.asking_password(),
              .gs2_flag = login.channel_binding()});
-    }
-    if (result.end == LoginEnd::retry) {
-        attempts.refused();
-        co_return false;
     }
     co_await finish_login(login, result);
     co_return true;
+}
+
+/// Whether another connection is asked, because of a server that said nothing the client has heard.
+bool Session::goes_on(const LoginResult& result, const protocol::Login& login, Attempts& attempts,
+                      const Reached& reached) {
+    switch (result.end) {
+        case LoginEnd::unanswered:
+            if (reached.prewarmed) prewarm_.distrust(upstream(), reached.address);
+            connector_.unanswered(attempts, upstream(), reached);
+            return true;
+        case LoginEnd::server_closed: return !login.answered() && attempts.closed_unanswered(Clock::now());
+        case LoginEnd::retry: connector_.refused(attempts, login.server_error(), reached); return true;
+        default: return false;
+    }
 }
 
 void Session::note_server(const Reached& reached) {
     record_.upstream_addr = reached.address;
     record_.upstream_ssl = server_->encrypted();
     record_.upstream_prewarmed = reached.prewarmed;
+    record_.upstream_addr_stale = reached.stale;
     record_.upstream_tls = reached.tls;
     record_.timings.resolve = reached.resolve;
     record_.timings.connect = reached.connect;
@@ -88,14 +120,23 @@ void Session::note_server(const Reached& reached) {
 
 /// The login itself. A leg that breaks is one of its ends; only the deadline of the client's leg is
 /// not, which ends the session wherever it is.
-tls::Awaitable<Session::LoginResult> Session::exchange(protocol::Login& login, const Reached& reached, bool may_retry) {
+tls::Awaitable<Session::LoginResult> Session::exchange(protocol::Login& login, const Reached& reached,
+                                                       const Attempts& attempts) {
     // Recorded before the client sees the answer: its next connection may reach another thread
     // before we come back here.
     LoginOptions options{
         .startup = negotiation_->packet(),
+        .from_client = *from_client_,
+        .boundary = boundary_,
+        .within_message = within_message_,
         .derive_key = [this](protocol::KeyDerivation derivation) { return derive_key(std::move(derivation)); },
-        .may_retry = may_retry,
+        .may_retry = [&attempts](const auto& refusal) { return attempts.may_retry(refusal.sqlstate); },
+        .on_answer = [this, &reached] { take_answer(reached); },
         .on_key = [this, &reached, &login] { register_key(reached, login); },
+        .on_left =
+            [this] {
+                if (waiting_) waiting_->cancel();
+            },
         .on_established =
             [this] {
                 observer_->logged_in();
@@ -104,23 +145,32 @@ tls::Awaitable<Session::LoginResult> Session::exchange(protocol::Login& login, c
             },
         .on_denied =
             [this, &login] {
-                if (!login.authenticated()) observer_->login_denied();
+                if (!login.authenticated() && !login.oauth_discovery()) observer_->login_denied();
             }};
     try {
         const LoginEnd end = co_await authenticate(client_, *server_, login, std::move(options));
         co_return LoginResult{end, {}};
     } catch (const tls::StreamError& error) {
-        if (error.leg() == tls::Leg::server) co_return LoginResult{LoginEnd::server_closed, error.what()};
+        const bool unanswered = error.passed() == tls::Deadline::connect;
+        if (error.leg() == tls::Leg::server)
+            co_return LoginResult{unanswered ? LoginEnd::unanswered : LoginEnd::server_closed, error.what()};
         if (error.kind() == tls::StreamError::Kind::timed_out && !aborted_) throw;
         co_return LoginResult{LoginEnd::client_closed, error.what()};
     }
+}
+
+/// The server's first byte: from now on it has as long as the whole login.
+void Session::take_answer(const Reached& reached) {
+    server_->set_deadline(deadline_, tls::Deadline::login);
+    connector_.answered(upstream(), reached);
 }
 
 /// Records how the login ended and tells the client, where that is ours to do.
 tls::Awaitable<> Session::finish_login(const protocol::Login& login, const LoginResult& result) {
     const bool late = Clock::now() >= deadline_;
     switch (result.end) {
-        case LoginEnd::retry: break;  // goes on
+        case LoginEnd::retry:
+        case LoginEnd::unanswered: break;  // goes on
         case LoginEnd::established: established(login); break;
         case LoginEnd::failed: co_await record_login_fault(login); break;
         case LoginEnd::no_key: {
@@ -128,18 +178,9 @@ tls::Awaitable<> Session::finish_login(const protocol::Login& login, const Login
             co_await reject(why);
             break;
         }
-        case LoginEnd::client_closed:
-            // Such as psql before it asks for a password, or a client that does not accept the
-            // authentication offered.
-            record_end({.kind = EventKind::auth_failed,
-                        .reason = Reason::client_left,
-                        .message = std::string(sentence(Reason::client_left))});
-            break;
+        case LoginEnd::client_closed: record_client_left(); break;
         case LoginEnd::denied:
-            record_end({.kind = EventKind::auth_failed,
-                        .reason = Reason::server_denied,
-                        .sqlstate = protocol::printable(login.server_error().sqlstate),
-                        .message = protocol::printable(login.server_error().message)});
+            record_denied(login);
             co_await lingering_close();
             break;
         case LoginEnd::server_closed:
@@ -152,12 +193,38 @@ tls::Awaitable<> Session::finish_login(const protocol::Login& login, const Login
     }
 }
 
+/// The server's words, if they are not the client's secret.
+void Session::record_denied(const protocol::Login& login) {
+    const auto words = [&login](const std::string& text) {
+        const std::string shown = protocol::as_utf8(text, protocol::max_peer_text);
+        return login.repeats_secret(shown) ? "(not recorded: it repeats what the client sent as its password or token)"
+                                           : protocol::printable(shown);
+    };
+    const protocol::ErrorResponse& error = login.server_error();
+    constexpr std::size_t sqlstate_size = 5;
+    record_end({.kind = login.oauth_discovery() ? EventKind::oauth_discovery : EventKind::auth_failed,
+                .reason = Reason::server_denied,
+                .sqlstate = login.repeats_secret(error.sqlstate)
+                                ? ""
+                                : protocol::printable(error.sqlstate.substr(0, sqlstate_size)),
+                .message = words(error.message)});
+}
+
+/// Such as psql before it asks for a password, a client that does not accept the authentication
+/// offered, or one that does not wait any longer.
+void Session::record_client_left() {
+    record_end({.kind = EventKind::auth_failed,
+                .reason = Reason::client_left,
+                .message = std::string(sentence(Reason::client_left))});
+}
+
 tls::Awaitable<> Session::report_server_closed(const std::string& how) {
     const std::string state(sqlstate(Reason::server_left));
     const std::string error = std::string(sentence(Reason::server_left)) + (how.empty() ? "" : ": " + how);
     record_end(
         {.kind = EventKind::upstream_failed, .reason = Reason::server_left, .sqlstate = state, .message = error});
-    spdlog::error("{} {}: {} during login", record_.session, record_.client_addr, error);
+    spdlog::log(often(Reason::server_left, record_.listener), spdlog::level::err, "{} {}: {} during login",
+                record_.session, record_.client_addr, error);
     const protocol::ErrorResponse response{
         .severity = "FATAL", .sqlstate = state, .message = error, .detail = "During login.", .hint = {}};
     co_await send_error(response);
@@ -170,8 +237,9 @@ tls::Awaitable<> Session::report_unreached(const UpstreamFailure& failure) {
                 .sqlstate = failure.response.sqlstate,
                 .message = failure.error,
                 .verify_error = failure.verify_error});
-    spdlog::error("{} {}: {}{}{}", record_.session, record_.client_addr, failure.response.message,
-                  failure.response.detail.empty() ? "" : ": ", failure.response.detail);
+    spdlog::log(often(failure.reason, record_.listener), spdlog::level::err, "{} {}: {}{}{}", record_.session,
+                record_.client_addr, failure.response.message, failure.response.detail.empty() ? "" : ": ",
+                failure.response.detail);
     co_await send_error(failure.response);
 }
 
@@ -191,7 +259,7 @@ protocol::LoginPolicy Session::login_policy(const Reached& reached) {
         if (client_.encrypted()) policy.client_end_point = shown_->end_point(client_.ssl());
         const std::string user(negotiation_->startup().find("user"));  // as it came
         policy.user = auth.find(user);
-        policy.user_salt = auth.salt_for(user);
+        policy.user_salt = auth.mock_salts.of(user);
     }
     return policy;
 }
@@ -202,21 +270,44 @@ tls::Awaitable<std::optional<protocol::ScramKey>> Session::derive_key(protocol::
         return tls::salted_password(derivation.password, derivation.salt);
     };
     waiting_ = std::make_shared<tls::Timer>(client_.socket().get_executor());
-    auto key = co_await services_.key_derivations.run(std::move(work), deadline_, waiting_);
+    const std::string source = source_of_address(accepted_.address);
+    Turns::Turn turn = co_await services_.derivation_turns.take(source, deadline_, waiting_);
+    std::optional<protocol::ScramKey> key;
+    if (turn && !aborted_) {
+        auto in_turn = [work = std::move(work), turn = std::move(turn)] { return work(); };
+        key = co_await services_.key_derivations.run(std::move(in_turn), deadline_, waiting_);
+    }
     waiting_.reset();
     co_return std::move(key);
 }
 
 tls::Awaitable<> Session::record_login_fault(const protocol::Login& login) {
-    const Rejection why = rejection(login.fault(), protocol::printable(negotiation_->startup().find("user")));
+    const Rejection why = rejection(
+        login.fault(), protocol::printable(protocol::as_utf8(negotiation_->startup().find("user"), max_name)));
+    std::string told = why.response.message;
+    if (why.reason == Reason::password_failed)
+        told += login.knows_user() ? ": wrong password" : ": not in users_file";  // never to the client
     if (!login.authenticated()) observer_->login_denied();
-    record_end({.kind = EventKind::auth_failed,
-                .reason = why.reason,
-                .sqlstate = why.response.sqlstate,
-                .message = why.response.message});
-    spdlog::warn("{} {}: login refused: {}", record_.session, record_.client_addr, why.response.message);
+    record_end(
+        {.kind = EventKind::auth_failed, .reason = why.reason, .sqlstate = why.response.sqlstate, .message = told});
+    const auto kind =
+        login.knows_user() ? often(why.reason, record_.listener) : often("unknown_user", record_.listener);
+    spdlog::log(kind, spdlog::level::warn, "{} {}: login refused: {}", record_.session, record_.client_addr, told);
     server_.reset();
+    if (why.reason == Reason::password_failed) co_await delay_refusal();
+    if (aborted_) co_return;
     co_await send_error(why.response);
+}
+
+/// The answer to a wrong password comes late when there were others before it.
+tls::Awaitable<> Session::delay_refusal() {
+    const auto now = Clock::now();
+    const auto delay = services_.failed_logins.failed(record_.client_addr, record_.usename, now);
+    if (delay.count() == 0) co_return;
+    waiting_ = std::make_shared<tls::Timer>(client_.socket().get_executor());
+    waiting_->expires_at(std::min(now + delay, deadline_));
+    co_await waiting_->async_wait(tls::returning());
+    waiting_.reset();
 }
 
 void Session::register_key(const Reached& reached, const protocol::Login& login) {
@@ -225,7 +316,8 @@ void Session::register_key(const Reached& reached, const protocol::Login& login)
                                            .endpoint = reached.endpoint,
                                            .host = reached.host,
                                            .address = reached.address,
-                                           .encryption = server_->encrypted() ? Encryption::tls : Encryption::clear});
+                                           .encryption = server_->encrypted() ? Encryption::tls : Encryption::clear,
+                                           .client = accepted_.address_group});
 }
 
 void Session::established(const protocol::Login& login) {

@@ -1,6 +1,9 @@
 // Session: the client leg up to its StartupMessage.
 #include <spdlog/spdlog.h>
 
+#include <array>
+
+#include "proxy/observation/often.hpp"
 #include "proxy/session/session.hpp"
 #include "proxy/upstream/socket_options.hpp"
 #include "tls/opening.hpp"
@@ -20,15 +23,20 @@ std::string expected(const Negotiation& negotiation) {
 
 }  // namespace
 
+/// Not on UNIX-domain sockets, where libpq has no TLS and PostgreSQL's hostssl asks for none.
+bool Session::requires_tls() const noexcept {
+    const bool is_unix = accepted_.address.empty();
+    return accepted_.route->settings.tls.mode == config::ClientTlsMode::require && !is_unix;
+}
+
 tls::Awaitable<Session::Opening> Session::negotiate() {
     const config::ListenerTls& tls = accepted_.route->settings.tls;
-    negotiation_ = std::make_unique<Negotiation>(
-        protocol::NegotiationPolicy{.tls = accepted_.route->tls != nullptr,
-                                    .direct_tls = tls.direct,
-                                    .tls_required = tls.mode == config::ClientTlsMode::require});
+    negotiation_ = std::make_unique<Negotiation>(protocol::NegotiationPolicy{
+        .tls = accepted_.route->tls != nullptr, .direct_tls = tls.direct, .tls_required = requires_tls()});
     Negotiation& negotiation = *negotiation_;
     using Stop = tls::Opening::Stop;
     for (;;) {
+        begin_step();
         const tls::Opening opening = co_await tls::go_on(client_, negotiation);
         switch (opening.stop) {
             case Stop::declining: observer_->tls_declined(); break;
@@ -37,10 +45,14 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
                 if (!encrypted) co_return Opening::over;
                 break;
             }
-            case Stop::started: took_startup(negotiation); co_return Opening::startup;
+            case Stop::started:
+                client_.set_deadline(deadline_, tls::Deadline::login);
+                took_startup(negotiation);
+                co_return Opening::startup;
             case Stop::cancel: observer_->cancel_requested(); co_return Opening::cancel;
             case Stop::reject: {
                 record_.negotiation = negotiation.kind();
+                note_foreign(negotiation);
                 const Rejection why = rejection(reason(negotiation.fault()));
                 if (negotiation.fault() == protocol::Fault::tls_required) {
                     took_startup(negotiation);
@@ -58,12 +70,38 @@ tls::Awaitable<Session::Opening> Session::negotiate() {
     }
 }
 
+/// One of those that each have client_opening_timeout, within the time for the whole login.
+void Session::begin_step() {
+    const auto step = Clock::now() + accepted_.opening_timeout;
+    if (step < deadline_) {
+        client_.set_deadline(step, tls::Deadline::opening);
+    } else {
+        client_.set_deadline(deadline_, tls::Deadline::login);
+    }
+}
+
+/// Another protocol's client is named for what it is. In clear more of it may be waiting than the
+/// negotiation has asked for.
+void Session::note_foreign(const Negotiation& negotiation) {
+    if (negotiation.fault() != protocol::Fault::startup_length) return;
+    const protocol::Bytes taken = negotiation.packet();
+    protocol::Buffer first(taken.begin(), taken.end());
+    if (!client_.encrypted() && first.size() < protocol::foreign_size) {
+        std::array<std::uint8_t, protocol::foreign_size> waiting{};
+        const std::size_t n = client_.peek_waiting(std::span(waiting).first(protocol::foreign_size - first.size()));
+        first.insert(first.end(), waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(n));
+    }
+    record_.looks_like = protocol::foreign_protocol(first);
+    if (record_.looks_like) record_.negotiation.clear();
+}
+
 tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
     record_.negotiation = negotiation.kind();
     observer_->tls_begun();
     co_await wait_for_process();
     shown_ = accepted_.route->tls.get();
     client_.on_client_hello([this] { return shown_ = choose_certificate(); });
+    begin_step();
     const auto start = Clock::now();
     tls::SslPtr ssl = shown_->accept();
     const tls::Handshake handshake = co_await client_.handshake(std::move(ssl), negotiation.direct());
@@ -81,7 +119,9 @@ tls::Awaitable<bool> Session::start_client_tls(Negotiation& negotiation) {
         negotiation.tls_started();
         co_return true;
     }
-    if (handshake.end == tls::Handshake::End::timed_out) throw tls::StreamError(tls::Leg::client, tls::Deadline::login);
+    if (handshake.end == tls::Handshake::End::timed_out)
+        throw tls::StreamError(tls::Leg::client,
+                               Clock::now() < deadline_ ? tls::Deadline::opening : tls::Deadline::login);
     const bool we_failed = handshake.end == tls::Handshake::End::failed;
     std::string error = handshake.error;
     if (we_failed && client_.notes().verify.code != X509_V_OK)
@@ -113,7 +153,7 @@ tls::Awaitable<> Session::wait_for_its_past() {
 tls::Awaitable<> Session::pause(std::chrono::milliseconds time) {
     tls::Timer timer(client_.socket().get_executor());
     timer.expires_after(time);
-    co_await timer.async_wait(tls::returning);
+    co_await timer.async_wait(tls::returning());
 }
 
 Probes::Available Session::probes_available() const {
@@ -134,7 +174,7 @@ const tls::ListenerContext* Session::choose_certificate() {
 void Session::take_client_hello() {
     const auto& hello = client_.notes().hello;
     if (!hello || !record_.ja4.empty()) return;
-    record_.take_server_name(hello->sni);
+    if (!is_stranger()) record_.take_server_name(hello->sni);
     record_.ja4 =
         protocol::ja4(*hello, [](std::string_view text) { return tls::sha256_hex(text.data(), text.size()); });
 }
@@ -142,8 +182,7 @@ void Session::take_client_hello() {
 void Session::took_startup(const Negotiation& negotiation) {
     const protocol::StartupMessage& startup = negotiation.startup();
     record_.negotiation = negotiation.kind();
-    record_.take_names(startup);
-    record_.replication = startup.find("replication");
+    if (!is_stranger()) record_.take_names(startup);
     record_.protocol = protocol::version_text(startup.version);
     record_.timings.negotiation = tls::since(record_.accepted);
     observer_->startup_received(accepted_.route->settings.tls.trust);
@@ -158,7 +197,8 @@ void Session::ended_early(const Negotiation& negotiation, const std::string& err
     if (!observer_->ended_early(end)) return;
     record_.negotiation = negotiation.kind();
     record_end({.kind = EventKind::tls_failed, .reason = reason, .message = error, .alert = end.alert});
-    spdlog::warn("{} {}: {}: {}", record_.session, record_.client_addr, sentence(reason), error);
+    spdlog::log(often(reason, record_.listener), spdlog::level::warn, "{} {}: {}: {}", record_.session,
+                record_.client_addr, sentence(reason), error);
 }
 
 }  // namespace proxy

@@ -1,31 +1,41 @@
 #include "proxy/upstream/offload.hpp"
 
-#include <atomic>
-
 namespace proxy {
-namespace {
 
-std::atomic<bool> work_is_left{false};
+std::atomic<Offload::Pool*> Offload::last_left{nullptr};
 
-}  // namespace
+bool Offload::left_work_behind() noexcept { return last_left != nullptr; }
 
-bool Offload::left_work_behind() noexcept { return work_is_left; }
-
-Offload::Offload(std::size_t threads) : pool_(std::make_unique<asio::thread_pool>(threads)) {}
+Offload::Offload(std::size_t threads) : pool_(std::make_unique<Pool>(threads)) {}
 
 Offload::~Offload() {
     close();
     pool_->stop();
-    const std::lock_guard lock(state_->mutex);
+    std::unique_lock lock(state_->mutex);
     // Work that hangs must not hold up the end of the program, which ends its thread as well.
-    if (state_->running == 0) return;
-    pool_.release();
-    work_is_left = true;
+    const auto patience = left_work_behind() ? std::chrono::seconds(0) : std::chrono::seconds(1);
+    if (state_->idle.wait_for(lock, patience, [this] { return state_->running == 0; })) return;
+    Pool* const left = pool_.release();
+    left->left_before = last_left;
+    while (!last_left.compare_exchange_weak(left->left_before, left)) {
+    }
 }
 
 void Offload::close() {
     const std::lock_guard lock(state_->mutex);
     state_->closed = true;
+}
+
+void Offload::guarded(const std::function<void()>& action) noexcept {
+    try {
+        try {
+            action();
+        } catch (const std::exception& error) {
+            spdlog::error("{}", error.what());
+        }
+    } catch (...) {
+        // Without memory not even that can be said.
+    }
 }
 
 bool Offload::begin(State& state) {

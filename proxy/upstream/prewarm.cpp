@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <deque>
 
+#include "proxy/upstream/lasting.hpp"
+#include "proxy/upstream/socket_options.hpp"
+
 namespace proxy {
 namespace {
 
@@ -17,6 +20,11 @@ constexpr auto first_pause = 1s;
 constexpr auto longest_pause = 30s;
 /// For all addresses of an upstream; each has its connect_timeout.
 constexpr auto attempt_time = 60s;
+/// What a server has to answer a StartupMessage: what is lost by giving up too early is a
+/// connection that is ready, since nothing has been answered.
+constexpr auto answer_time = 1s;
+/// A host that has died is noticed within seconds, before its connections are given to clients.
+constexpr SocketOptions while_idle{.keepalive = 3s, .user_timeout = 6s};
 
 }  // namespace
 
@@ -27,8 +35,8 @@ struct Prewarm::Pool {
         Clock::time_point made;
     };
 
-    Pool(tls::Executor executor, Resolver& r, std::shared_ptr<const UpstreamRoute> u)
-        : resolver(r), upstream(std::move(u)), changed(executor) {}
+    Pool(tls::Executor executor, Resolver& r, Outages& o, std::shared_ptr<const UpstreamRoute> u)
+        : resolver(r), outages(o), upstream(std::move(u)), changed(executor) {}
 
     const config::Upstream& settings() const { return upstream->settings; }
 
@@ -50,14 +58,18 @@ struct Prewarm::Pool {
     tls::Awaitable<std::optional<std::string>> add_one() {
         try {
             const auto deadline = Clock::now() + attempt_time;
-            Connector connector(resolver);
+            Connector connector(resolver, outages);
+            connecting = &connector;
             Attempts attempts({.sslmode = settings().sslmode, .hosts = settings().hosts.size(), .deadline = deadline});
             Connected connected = co_await connector.connect(attempts, *upstream, deadline);
+            connecting = nullptr;
             if (const auto* failure = std::get_if<UpstreamFailure>(&connected)) co_return failure->error;
             auto& made = std::get<VerifiedConnection>(connected);
+            set_options(made.stream->socket().native_handle(), while_idle);
             if (!stopped) ready.push_back({.connection = std::move(made), .made = Clock::now()});
             co_return std::nullopt;
         } catch (const std::exception& error) {
+            connecting = nullptr;
             co_return error.what();
         }
     }
@@ -67,8 +79,15 @@ struct Prewarm::Pool {
         const auto end = Clock::now() + pause;
         while (!stopped && Clock::now() < end) {
             changed.expires_at(end);
-            co_await changed.async_wait(tls::returning);
+            co_await changed.async_wait(tls::returning());
         }
+    }
+
+    void stop() {
+        stopped = true;
+        ready.clear();
+        changed.cancel();
+        if (connecting) connecting->abort("not wanted any more");
     }
 
     void failed(const std::string& why) {
@@ -82,28 +101,27 @@ struct Prewarm::Pool {
     }
 
     Resolver& resolver;
+    Outages& outages;
     const std::shared_ptr<const UpstreamRoute> upstream;
-    tls::Timer changed;       // cancelled when there is something to do
-    std::deque<Ready> ready;  // the oldest first
+    tls::Timer changed;               // cancelled when there is something to do
+    std::deque<Ready> ready;          // the oldest first
+    Connector* connecting = nullptr;  // while one is made
     bool stopped = false;
     bool failing = false;
 };
 
-Prewarm::Prewarm(tls::Executor executor, Resolver& resolver) : executor_(std::move(executor)), resolver_(resolver) {}
+Prewarm::Prewarm(tls::Executor executor, Resolver& resolver, Outages& outages)
+    : executor_(std::move(executor)), resolver_(resolver), outages_(outages) {}
 
 Prewarm::~Prewarm() { serve({}); }
 
 void Prewarm::serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams) {
-    for (auto& [key, pool] : pools_) {
-        pool->stopped = true;
-        pool->ready.clear();
-        pool->changed.cancel();
-    }
+    for (auto& [key, pool] : pools_) pool->stop();
     pools_.clear();
     for (const auto& upstream : upstreams) {
         if (upstream->settings.prewarm == 0) continue;
-        auto pool = std::make_shared<Pool>(executor_, resolver_, upstream);
-        asio::co_spawn(executor_, keep_filled(pool), asio::detached);
+        auto pool = std::make_shared<Pool>(executor_, resolver_, outages_, upstream);
+        spawn_lasting(executor_, [pool] { return keep_filled(pool); });
         pools_.emplace(upstream.get(), std::move(pool));
     }
 }
@@ -120,7 +138,19 @@ std::optional<VerifiedConnection> Prewarm::take(const UpstreamRoute& upstream) {
     Reached& reached = connection.reached;
     reached.prewarmed = true;
     reached.resolve = reached.connect = reached.tls_time = 0us;
+    // A server that wants no password answers when the session is made, not before.
+    const bool by_certificate{upstream.settings.sslcert};
+    reached.answer_by = Clock::now() + (by_certificate ? upstream.settings.connect_timeout : answer_time);
+    set_options(connection.stream->socket().native_handle(), socket_options(upstream.settings));
     return connection;
+}
+
+void Prewarm::distrust(const UpstreamRoute& upstream, const std::string& address) {
+    const auto found = pools_.find(&upstream);
+    if (found == pools_.end()) return;
+    std::erase_if(found->second->ready,
+                  [&](const Pool::Ready& one) { return one.connection.reached.address == address; });
+    found->second->changed.cancel();
 }
 
 tls::Awaitable<> Prewarm::keep_filled(std::shared_ptr<Pool> pool) {
@@ -138,7 +168,7 @@ tls::Awaitable<> Prewarm::keep_filled(std::shared_ptr<Pool> pool) {
             pool->succeeded();
             pause = first_pause;
             pool->changed.expires_at(pool->ready.front().made + pool->settings().prewarm_max_age);
-            co_await pool->changed.async_wait(tls::returning);
+            co_await pool->changed.async_wait(tls::returning());
             continue;
         }
         const std::optional<std::string> error = co_await pool->add_one();

@@ -17,7 +17,7 @@ namespace proxy {
 /// Those of one thread; all calls on that thread.
 class Prewarm {
    public:
-    Prewarm(tls::Executor executor, Resolver& resolver);
+    Prewarm(tls::Executor executor, Resolver& resolver, Outages& outages);
     ~Prewarm();
 
     /// From now on for these upstreams only. Connections made by another configuration are closed:
@@ -26,6 +26,8 @@ class Prewarm {
     /// A connection as of Connector::connect that cost no time; nullopt: none is ready. The server
     /// may close it at any moment all the same.
     std::optional<VerifiedConnection> take(const UpstreamRoute& upstream);
+    /// One to this address did not answer: those that are left to it would not either.
+    void distrust(const UpstreamRoute& upstream, const std::string& address);
 
    private:
     struct Pool;
@@ -33,6 +35,7 @@ class Prewarm {
 
     tls::Executor executor_;
     Resolver& resolver_;
+    Outages& outages_;
     std::map<const UpstreamRoute*, std::shared_ptr<Pool>> pools_;
 };
 

@@ -1,13 +1,17 @@
-// Names to addresses, anew for every connection: Aurora's endpoints move within seconds, so nothing
-// is remembered beyond the call.
+// Names to addresses, anew for every connection: Aurora's endpoints move within seconds. Whoever
+// asks for a name while it is being looked up shares that look-up. The last answer stands in for a
+// few seconds while a name server is silent; nothing else is remembered.
 #pragma once
 
 #include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "config/config.hpp"
-#include "proxy/upstream/offload.hpp"
 #include "tls/asio.hpp"
 
 namespace proxy {
@@ -15,22 +19,48 @@ namespace proxy {
 struct Resolved {
     std::vector<asio::generic::stream_protocol::endpoint> endpoints;  ///< in the order of getaddrinfo
     std::string error;                                                ///< set when there are none
+    bool stale = false;    ///< the answer before, because there is none yet to this question
+    bool is_ours = false;  ///< it says nothing about the name: we had no descriptor or no memory
+    bool passing = false;  ///< the error says nothing about the name: its servers could not be asked
 };
 
-/// getaddrinfo blocks, so it runs on a few threads of its own; an IP literal or a UNIX-domain path
-/// takes no thread.
+/// getaddrinfo blocks, so each name that was asked for has a thread of its own, and a name that
+/// hangs holds up nobody who wants another. Names come from the configuration, so they are few. An
+/// IP literal or a UNIX-domain path takes no thread.
 class Resolver {
    public:
+    /// What a name's addresses are; ports do not matter. Runs on the name's thread, and may take
+    /// long.
+    using LookUp = std::function<Resolved(const std::string& host)>;
+
+    /// How long a look-up may be silent before the last answer stands in for it, and how old that
+    /// may be.
+    static constexpr std::chrono::milliseconds patience{250};
+    static constexpr std::chrono::seconds max_age{10};
+
+    /// With getaddrinfo.
     Resolver();
-    /// As Offload's.
-    void close() { lookups_.close(); }
+    explicit Resolver(LookUp look_up);
+    ~Resolver();
+    /// As Offload's: nobody is answered any more.
+    void close();
 
     /// Ends at the deadline, or when `waiting` is cancelled.
     tls::Awaitable<Resolved> resolve(const config::Address& address, std::chrono::steady_clock::time_point deadline,
                                      std::shared_ptr<tls::Timer> waiting);
 
    private:
-    Offload lookups_;
+    struct Pending;
+    struct Waiter;
+    class Answers;
+    struct Name;
+
+    std::shared_ptr<Answers> ask(const std::string& host, Waiter waiter);
+
+    const LookUp look_up_;
+    std::mutex mutex_;
+    std::map<std::string, std::unique_ptr<Name>> names_;
+    bool closed_ = false;
 };
 
 /// "10.0.0.1:5432", "[::1]:5432", "unix:/path".

@@ -1,14 +1,34 @@
 #include "proxy/upstream/upstream.hpp"
 
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <numeric>
+
+#include "protocol/utf8.hpp"
+#include "proxy/observation/often.hpp"
 #include "proxy/upstream/socket_options.hpp"
 
 namespace proxy {
 namespace {
 
+/// How long an address may be silent before the next one of its host begins beside it (RFC 8305,
+/// section 5: "Connection Attempt Delay").
+constexpr std::chrono::milliseconds connection_attempt_delay{250};
+
 using protocol::SslMode;
 using Clock = std::chrono::steady_clock;
 using Endpoint = asio::generic::stream_protocol::endpoint;
 using Kind = AttemptFailure::Kind;
+
+/// What this host or process ran out of says nothing of the server.
+bool is_ours(const boost::system::error_code& error) {
+    for (const int ours : {EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL}) {
+        if (error == boost::system::error_code(ours, boost::system::system_category())) return true;
+    }
+    return false;
+}
 
 bool allows_clear(SslMode mode) { return mode < SslMode::require; }
 
@@ -54,16 +74,9 @@ tls::Awaitable<std::optional<AttemptFailure>> start_tls(tls::Stream& stream, con
     co_return std::nullopt;
 }
 
-/// From a socket that is not yet connected to one that is ready for a StartupMessage.
+/// From a connected socket to one that is ready for a StartupMessage.
 tls::Awaitable<std::optional<AttemptFailure>> establish(tls::Stream& stream, const UpstreamRoute& route, Reached& to,
                                                         Encryption encryption) {
-    const auto connect_start = Clock::now();
-    const auto [refused] = co_await stream.socket().async_connect(to.endpoint, tls::returning);
-    if (refused) {
-        const bool timed_out = refused == asio::error::operation_aborted;
-        co_return AttemptFailure{Kind::unreachable, timed_out ? "timeout expired" : refused.message()};
-    }
-    to.connect = tls::since(connect_start);
     if (encryption == Encryption::clear) co_return std::nullopt;
 
     const auto tls_start = Clock::now();
@@ -89,13 +102,14 @@ tls::Awaitable<std::optional<AttemptFailure>> establish(tls::Stream& stream, con
 std::string verify_detail(const tls::VerifyFailure& verify, const UpstreamRoute& route) {
     const bool name = verify.code == X509_V_ERR_HOSTNAME_MISMATCH || verify.code == X509_V_ERR_IP_ADDRESS_MISMATCH;
     std::string sans;
-    for (const std::string& san : verify.leaf.sans) sans += (sans.empty() ? "" : ", ") + san;
+    for (const std::string& san : tls::first_names(verify.leaf.sans)) sans += (sans.empty() ? "" : ", ") + san;
     std::string detail =
         std::string(name ? "Host name check" : "Certificate chain check") + " failed: " + verify.reason;
     if (!name && verify.depth > 0) detail += " (at \"" + verify.certificate + "\")";
     return detail + ". Server certificate: subject \"" + verify.leaf.subject + "\", issuer \"" + verify.leaf.issuer +
            "\", expires " + tls::to_rfc3339(verify.leaf.not_after) + ", names " + (sans.empty() ? "none" : sans) +
-           ". Verified against: " + route.tls->anchor_files() + ".";
+           ". Verified against: " + route.tls->anchor_files() +
+           (route.settings.sslcrl ? "; CRLs: " + route.settings.sslcrl.path : "") + ".";
 }
 
 std::string verify_hint(const tls::VerifyFailure& verify) {
@@ -103,6 +117,12 @@ std::string verify_hint(const tls::VerifyFailure& verify) {
         case X509_V_ERR_HOSTNAME_MISMATCH:
         case X509_V_ERR_IP_ADDRESS_MISMATCH:
             return "Connect to one of the certificate's names, or set ssl_server_name to one of them.";
+        case X509_V_ERR_CERT_REVOKED:
+            return "Its authority has taken the certificate back: give the server another one.";
+        case X509_V_ERR_UNABLE_TO_GET_CRL:
+            return "With sslcrl, every certificate authority of the chain needs a CRL in that file.";
+        case X509_V_ERR_CRL_HAS_EXPIRED:
+        case X509_V_ERR_CRL_NOT_YET_VALID: return "Put a CRL that is valid now into the file of sslcrl.";
         case X509_V_ERR_CERT_HAS_EXPIRED: return "The server's certificate must be renewed.";
         default: return "Add the certificate authority that issued the server's certificate to sslrootcert.";
     }
@@ -112,7 +132,7 @@ UpstreamFailure describe_failure(const AttemptFailure& worst, const UpstreamRout
     UpstreamFailure failure;
     failure.reason = worst.reason();
     failure.address = worst.address;
-    failure.error = std::move(all_errors);
+    failure.error = protocol::as_utf8(all_errors, protocol::max_peer_text);
     failure.response = {
         .severity = "FATAL",
         .sqlstate = std::string(sqlstate(failure.reason)),
@@ -131,83 +151,199 @@ UpstreamFailure describe_failure(const AttemptFailure& worst, const UpstreamRout
 
 }  // namespace
 
+SocketOptions socket_options(const config::Upstream& settings) {
+    return {.keepalive = settings.tcp_keepalive, .user_timeout = settings.tcp_user_timeout};
+}
+
 tls::Awaitable<Connected> Connector::connect(Attempts& attempts, const UpstreamRoute& route,
                                              Clock::time_point deadline) {
-    const auto timeout = [&] { return std::min(deadline, Clock::now() + route.settings.connect_timeout); };
-    Resolved resolved;
-    std::chrono::microseconds resolve_time{0};
-    for (;;) {
-        const bool over = attempts.next() != Attempts::Next::resolve && attempts.next() != Attempts::Next::connect;
-        if (over || !aborted_.empty()) break;
-        const config::Address& host = route.settings.hosts[attempts.host()];
-        if (attempts.next() == Attempts::Next::resolve) {
-            const auto start = Clock::now();
-            resolved = co_await resolve(host, timeout());
-            resolve_time += tls::since(start);
-            if (resolved.endpoints.empty()) {
-                attempts.failed({.kind = Kind::unreachable,
-                                 .error = resolved.error,
-                                 .host = host.host,
-                                 .address = config::to_string(host)},
-                                Clock::now());
-            } else {
-                attempts.resolved(resolved.endpoints.size(), Clock::now());
+    using Next = Attempts::Next;
+    while (aborted_.empty()) {
+        if (attempts.next() == Next::resolve) {
+            co_await resolve(attempts, route, deadline);
+        } else if (attempts.next() == Next::connect) {
+            begin_address(attempts, route, deadline);
+        } else if (attempts.next() == Next::wait) {
+            co_await wait_for_address(attempts, route);
+        } else if (attempts.next() == Next::establish) {
+            const config::Address& host = host_of(attempts, route);
+            Reached to{.endpoint = resolved_.endpoints[attempts.address()],
+                       .host = host.host,
+                       .configured = config::to_string(host),
+                       .resolve = resolve_time_,
+                       .stale = resolved_.stale};
+            Attempted attempted = co_await establish_winner(route, std::move(to), attempts.encryption());
+            if (auto* made = std::get_if<VerifiedConnection>(&attempted)) {
+                const Encryption got = made->stream->encrypted() ? Encryption::tls : Encryption::clear;
+                if (attempts.connected(got, made->reached.address, Clock::now())) co_return std::move(*made);
+            } else if (aborted_.empty()) {
+                failed(attempts, route, std::move(std::get<AttemptFailure>(attempted)),
+                       [&](AttemptFailure failure) { attempts.failed(std::move(failure), Clock::now()); });
             }
-            continue;
+        } else {
+            co_return describe_failure(attempts.failure(), route, attempts.errors());
         }
-        Reached to{.endpoint = resolved.endpoints[attempts.address()], .host = host.host, .resolve = resolve_time};
-        Attempted attempted = co_await attempt(route, std::move(to), attempts.encryption(), timeout());
-        if (auto* made = std::get_if<VerifiedConnection>(&attempted)) {
-            const Encryption got = made->stream->encrypted() ? Encryption::tls : Encryption::clear;
-            if (attempts.connected(got, made->reached.address, Clock::now())) co_return std::move(*made);
-            continue;
-        }
-        attempts.failed(std::move(std::get<AttemptFailure>(attempted)), Clock::now());
     }
-    co_return describe_failure(attempts.failure(), route, attempts.errors());
+    co_return describe_failure({.kind = Kind::unreachable, .error = aborted_}, route, aborted_);
 }
 
 tls::Awaitable<Connected> Connector::connect_address(const UpstreamRoute& route, const Endpoint& endpoint,
                                                      const std::string& host, Encryption encryption) {
+    const tls::Executor executor = co_await asio::this_coro::executor;
     Reached to{.endpoint = endpoint, .host = host};
     const auto deadline = Clock::now() + route.settings.connect_timeout;
-    Attempted attempted = co_await attempt(route, std::move(to), encryption, deadline);
+    race_ = std::make_unique<TcpRace>(executor);
+    if (!aborted_.empty()) race_->close();
+    race_->begin({.endpoint = endpoint, .options = socket_options(route.settings), .deadline = deadline});
+    winner_ = co_await race_->next(deadline);
+    Attempted attempted = co_await establish_winner(route, std::move(to), encryption);
     if (auto* made = std::get_if<VerifiedConnection>(&attempted)) co_return std::move(*made);
     const AttemptFailure& failure = std::get<AttemptFailure>(attempted);
     co_return describe_failure(failure, route, failure.error);
 }
 
+void Connector::answered(const UpstreamRoute& route, const Reached& reached) {
+    outages_.served(reached.address, route.settings.name);
+    if (reached.configured != reached.address) outages_.served(reached.configured, route.settings.name);
+}
+
+void Connector::unanswered(Attempts& attempts, const UpstreamRoute& route, const Reached& reached) {
+    const auto report = [&](AttemptFailure failure) { attempts.unanswered(std::move(failure), Clock::now()); };
+    if (reached.prewarmed) return report({});  // a new connection says whether the address is at fault
+    failed(attempts, route,
+           {.kind = Kind::unreachable,
+            .error = "timeout expired: no answer to the StartupMessage",
+            .host = reached.host,
+            .address = reached.address,
+            .is_ours = reached.cut_short,
+            .in_login = true},
+           report);
+}
+
+void Connector::refused(Attempts& attempts, const protocol::ErrorResponse& refusal, const Reached& reached) {
+    constexpr std::size_t shown = 256;
+    attempts.refused(refusal.sqlstate, {.kind = Kind::unreachable,
+                                        .error = protocol::printable(protocol::as_utf8(refusal.message, shown)),
+                                        .host = reached.host,
+                                        .address = reached.address});
+}
+
 void Connector::abort(std::string why) {
     aborted_ = std::move(why);
+    if (race_) race_->close();
     if (connecting_) connecting_->close();
     if (looking_up_) looking_up_->cancel();
 }
 
-tls::Awaitable<Connector::Attempted> Connector::attempt(const UpstreamRoute& route, Reached to, Encryption encryption,
-                                                        Clock::time_point deadline) {
-    to.address = to_string(to.endpoint);
-    std::optional<AttemptFailure> failure;
+// --- One step each
+
+tls::Awaitable<> Connector::resolve(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline) {
     const tls::Executor executor = co_await asio::this_coro::executor;
-    tls::Socket socket(executor);
-    boost::system::error_code error;
-    socket.open(to.endpoint.protocol(), error);
+    const config::Address& host = host_of(attempts, route);
+    const auto start = Clock::now();
+    looking_up_ = std::make_shared<tls::Timer>(executor);
+    resolved_ =
+        co_await resolver_.resolve(host, std::min(deadline, start + route.settings.connect_timeout), looking_up_);
+    looking_up_.reset();
+    resolve_time_ += tls::since(start);
+    if (!aborted_.empty()) co_return;
+    auto& endpoints = resolved_.endpoints;
+    if (endpoints.empty()) {
+        failed(attempts, route,
+               {.kind = Kind::unreachable,
+                .error = resolved_.error,
+                .host = host.host,
+                .address = config::to_string(host),
+                .is_ours = resolved_.is_ours || deadline < start + route.settings.connect_timeout},
+               [&](AttemptFailure failure) { attempts.failed(std::move(failure), Clock::now()); });
+        co_return;
+    }
+    if (endpoints.size() > 1) {
+        std::stable_partition(endpoints.begin(), endpoints.end(), [&](const Endpoint& endpoint) {
+            return !outages_.tried_last(to_string(endpoint), Clock::now());
+        });
+    }
+    race_ = std::make_unique<TcpRace>(executor);
+    attempts.resolved(endpoints.size(), Clock::now());
+}
+
+void Connector::begin_address(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline) {
+    const std::size_t address = attempts.address();
+    const auto enough = Clock::now() + route.settings.connect_timeout;
+    race_->begin({.number = address,
+                  .endpoint = resolved_.endpoints[address],
+                  .options = socket_options(route.settings),
+                  .deadline = std::min(deadline, enough),
+                  .cut_short = deadline < enough});
+    attempts.began();
+}
+
+tls::Awaitable<> Connector::wait_for_address(Attempts& attempts, const UpstreamRoute& route) {
+    const auto until =
+        attempts.may_begin_next() ? race_->last_began() + connection_attempt_delay : Clock::time_point::max();
+    std::optional<TcpRace::Arrival> arrival = co_await race_->next(until);
+    if (!aborted_.empty()) co_return;
+    if (arrival) {
+        take(attempts, route, std::move(*arrival));
+    } else {
+        attempts.silent(Clock::now());
+    }
+}
+
+void Connector::take(Attempts& attempts, const UpstreamRoute& route, TcpRace::Arrival arrival) {
+    const auto now = Clock::now();
+    const std::size_t number = arrival.number;
+    if (arrival.error) {
+        const bool late = arrival.error == asio::error::timed_out;
+        failed(attempts, route,
+               {.kind = Kind::unreachable,
+                .error = late ? "timeout expired" : arrival.error.message(),
+                .host = host_of(attempts, route).host,
+                .address = to_string(resolved_.endpoints[number]),
+                .is_ours = late ? arrival.cut_short : is_ours(arrival.error)},
+               [&](AttemptFailure failure) { attempts.not_reached(number, std::move(failure), now); });
+        return;
+    }
+    for (const std::size_t silent : race_->began_by(now - connection_attempt_delay)) {
+        outages_.failed({.key = to_string(resolved_.endpoints[silent]),
+                         .upstream = route.settings.name,
+                         .host = config::to_string(host_of(attempts, route)),
+                         .error = "no answer within 250 ms, while another address of the host answered",
+                         .patience = connection_attempt_delay},
+                        now);
+    }
+    race_->leave();
+    attempts.reached(number);
+    winner_ = std::move(arrival);
+}
+
+tls::Awaitable<Connector::Attempted> Connector::establish_winner(const UpstreamRoute& route, Reached to,
+                                                                 Encryption encryption) {
+    to.address = to_string(to.endpoint);
+    std::optional<TcpRace::Arrival> from = std::exchange(winner_, std::nullopt);
+    std::optional<AttemptFailure> failure;
     std::unique_ptr<tls::Stream> stream;
-    if (error) {
-        failure = AttemptFailure{Kind::unreachable, error.message()};
-    } else if (aborted_.empty()) {
-        set_options(socket.native_handle(),
-                    {.keepalive = route.settings.tcp_keepalive, .user_timeout = route.settings.tcp_user_timeout});
-        stream = std::make_unique<tls::Stream>(std::move(socket), tls::Leg::server);
-        stream->set_deadline(deadline, tls::Deadline::connect);
+    if (from && from->socket && aborted_.empty()) {
+        to.connect = from->took;
+        to.answer_by = from->deadline;
+        to.cut_short = from->cut_short;
+        stream = std::make_unique<tls::Stream>(std::move(*from->socket), tls::Leg::server);
+        stream->set_deadline(from->deadline, tls::Deadline::connect);
         connecting_ = stream.get();
         try {
             failure = co_await establish(*stream, route, to, encryption);
-        } catch (const std::exception& broken) {
+        } catch (const tls::StreamError& broken) {
             failure = AttemptFailure{Kind::unreachable, broken.what()};
+        } catch (const std::exception& ours) {
+            failure = AttemptFailure{.kind = Kind::unreachable, .error = ours.what(), .is_ours = true};
         }
         connecting_ = nullptr;
         stream->clear_deadline();
+    } else {
+        const bool late = !from || from->error == asio::error::timed_out;
+        failure = AttemptFailure{Kind::unreachable, late ? "timeout expired" : from->error.message()};
     }
+    if (failure && to.cut_short && failure->kind == Kind::unreachable) failure->is_ours = true;
     if (!aborted_.empty()) failure = AttemptFailure{Kind::unreachable, aborted_};
     if (!failure) co_return VerifiedConnection(std::move(stream), std::move(to));
     failure->host = std::move(to.host);
@@ -215,12 +351,43 @@ tls::Awaitable<Connector::Attempted> Connector::attempt(const UpstreamRoute& rou
     co_return std::move(*failure);
 }
 
-tls::Awaitable<Resolved> Connector::resolve(const config::Address& host, Clock::time_point deadline) {
-    const tls::Executor executor = co_await asio::this_coro::executor;
-    looking_up_ = std::make_shared<tls::Timer>(executor);
-    Resolved resolved = co_await resolver_.resolve(host, deadline, looking_up_);
-    looking_up_.reset();
-    co_return resolved;
+const config::Address& Connector::host_of(const Attempts& attempts, const UpstreamRoute& route) {
+    const auto& hosts = route.settings.hosts;
+    if (host_order_.size() != hosts.size()) {
+        host_order_.resize(hosts.size());
+        std::iota(host_order_.begin(), host_order_.end(), std::size_t{0});
+        if (hosts.size() > 1) {
+            std::stable_partition(host_order_.begin(), host_order_.end(), [&](std::size_t host) {
+                return !outages_.tried_last(config::to_string(hosts[host]), Clock::now());
+            });
+        }
+    }
+    return hosts[host_order_[attempts.host()]];
+}
+
+/// Remembers it where that is to be, and reports it. A host is remembered when its last address has
+/// failed.
+void Connector::failed(const Attempts& attempts, const UpstreamRoute& route, AttemptFailure failure,
+                       const Report& report) {
+    const bool unreachable = failure.kind == Kind::unreachable && !failure.is_ours;
+    const std::string host = config::to_string(host_of(attempts, route));
+    Outages::Failure outage{.key = failure.address,
+                            .upstream = route.settings.name,
+                            .host = host,
+                            .error = failure.error,
+                            .seen = failure.in_login ? Outages::Seen::logging_in : Outages::Seen::connecting};
+    const bool refused = failure.kind != Kind::unreachable;
+    const auto now = Clock::now();
+    if (unreachable) outages_.failed(outage, now);
+    report(std::move(failure));
+    // The next host may serve everybody for months: that this one does not must be told.
+    if (refused && attempts.next() == Attempts::Next::resolve)
+        spdlog::log(often("passed over", route.settings.name), spdlog::level::warn,
+                    "upstream \"{}\": {} was reached, and passed over for the next host: {}", route.settings.name,
+                    outage.key, outage.error);
+    const bool last = attempts.next() == Attempts::Next::resolve || attempts.next() == Attempts::Next::give_up;
+    outage.key = host;
+    if (unreachable && last) outages_.failed(std::move(outage), now);
 }
 
 }  // namespace proxy

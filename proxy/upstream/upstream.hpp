@@ -2,6 +2,7 @@
 // less than it demands.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <variant>
@@ -11,7 +12,9 @@
 #include "proxy/observation/reason.hpp"
 #include "proxy/route/snapshot.hpp"
 #include "proxy/upstream/attempts.hpp"
+#include "proxy/upstream/outages.hpp"
 #include "proxy/upstream/resolver.hpp"
+#include "proxy/upstream/tcp_race.hpp"
 #include "tls/stream.hpp"
 
 namespace proxy {
@@ -28,13 +31,18 @@ struct UpstreamFailure {
 /// Where a connection leads and how it came about.
 struct Reached {
     asio::generic::stream_protocol::endpoint endpoint{};
-    std::string host{};     ///< the name its certificate was verified against
-    std::string address{};  ///< "10.0.0.1:5432", for reports
+    std::string host{};        ///< the name its certificate was verified against
+    std::string configured{};  ///< "db.internal:5432"
+    std::string address{};     ///< "10.0.0.1:5432", for reports
     tls::ServerTls tls{};
     std::chrono::microseconds resolve{0};
     std::chrono::microseconds connect{0};
     std::chrono::microseconds tls_time{0};
     bool prewarmed = false;  ///< made before its client came
+    bool stale = false;      ///< the name's answer was the one before (Resolver)
+    /// The address has until then to answer the StartupMessage.
+    std::chrono::steady_clock::time_point answer_by{};
+    bool cut_short = false;  ///< which is less than connect_timeout: its client has no more time
 };
 
 /// A server connection that is ready for a StartupMessage: encrypted and verified as the sslmode of
@@ -51,20 +59,30 @@ class VerifiedConnection {
 
 using Connected = std::variant<VerifiedConnection, UpstreamFailure>;
 
-/// Makes connections, one at a time, and can be told to stop.
+/// Of a connection to a server that has a client.
+SocketOptions socket_options(const config::Upstream& settings);
+
+/// Makes the connections of one client, one at a time, and can be told to stop.
 class Connector {
    public:
     using Endpoint = asio::generic::stream_protocol::endpoint;
     using Clock = std::chrono::steady_clock;
 
-    explicit Connector(Resolver& resolver) : resolver_(resolver) {}
+    Connector(Resolver& resolver, Outages& outages) : resolver_(resolver), outages_(outages) {}
 
     /// Does what `attempts` says until there is a connection to log in through, or nothing else is
-    /// left; each address gets connect_timeout, and all together have until `deadline`.
+    /// left; each address gets connect_timeout, and all together have until `deadline`. Called
+    /// again, with the same arguments, when the login says that `attempts` goes on.
     tls::Awaitable<Connected> connect(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline);
     /// One address only, such as the one that owns a cancel key.
     tls::Awaitable<Connected> connect_address(const UpstreamRoute& route, const Endpoint& endpoint,
                                               const std::string& host, Encryption encryption);
+    /// The server has answered the StartupMessage.
+    void answered(const UpstreamRoute& route, const Reached& reached);
+    /// It has not, until `answer_by`.
+    void unanswered(Attempts& attempts, const UpstreamRoute& route, const Reached& reached);
+    /// It refused the login at once, and Attempts::may_retry().
+    void refused(Attempts& attempts, const protocol::ErrorResponse& refusal, const Reached& reached);
     /// Ends what is being tried, which fails with `why`; from now on everything does. On the
     /// thread of the connection.
     void abort(std::string why);
@@ -72,12 +90,23 @@ class Connector {
    private:
     using Attempted = std::variant<VerifiedConnection, AttemptFailure>;
 
-    tls::Awaitable<Attempted> attempt(const UpstreamRoute& route, Reached to, Encryption encryption,
-                                      Clock::time_point deadline);
-    tls::Awaitable<Resolved> resolve(const config::Address& host, Clock::time_point deadline);
+    tls::Awaitable<> resolve(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline);
+    void begin_address(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline);
+    tls::Awaitable<> wait_for_address(Attempts& attempts, const UpstreamRoute& route);
+    void take(Attempts& attempts, const UpstreamRoute& route, TcpRace::Arrival arrival);
+    tls::Awaitable<Attempted> establish_winner(const UpstreamRoute& route, Reached to, Encryption encryption);
+    const config::Address& host_of(const Attempts& attempts, const UpstreamRoute& route);
+    using Report = std::function<void(AttemptFailure)>;
+    void failed(const Attempts& attempts, const UpstreamRoute& route, AttemptFailure failure, const Report& report);
 
     Resolver& resolver_;
-    tls::Stream* connecting_ = nullptr;       // the one that an attempt is waiting for
+    Outages& outages_;
+    std::vector<std::size_t> host_order_;  // those that failed lately are last
+    Resolved resolved_;                    // of the host that is being tried
+    std::chrono::microseconds resolve_time_{0};
+    std::unique_ptr<TcpRace> race_;           // to its addresses
+    std::optional<TcpRace::Arrival> winner_;  // connected, and not yet established
+    tls::Stream* connecting_ = nullptr;       // the one that is being established
     std::shared_ptr<tls::Timer> looking_up_;  // while a name is
     std::string aborted_;                     // why; empty: it has not been
 };

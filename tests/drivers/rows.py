@@ -4,7 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -37,7 +37,8 @@ def _as_named(*modes: str) -> dict[str, Behaviour]:
 
 # By its spelling. "with root": with sslrootcert, which verify-* always have.
 LIBPQ_BEHAVES = {**_as_named(*SSLMODES), "prefer with root": Behaviour("prefer", falls_back=True), "require with root": Behaviour("verify-ca")}
-
+# Enough to see that the parameters arrive.
+LIBPQ_HANDED_ON = ("allow", "prefer with root", "require", "verify-full")
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,12 @@ def _libpq(name: str, language: str, **more) -> Driver:
                   behaves=LIBPQ_BEHAVES, **more)
 
 
+def _handing_on_to_libpq(name: str, language: str, **more) -> Driver:
+    """libpq itself is tried with others: here only a part."""
+    behaves = {spelling: LIBPQ_BEHAVES[spelling] for spelling in LIBPQ_HANDED_ON}
+    return replace(_libpq(name, language, **more), settings=("prefer",), behaves=behaves)
+
+
 def _system_is_new() -> bool:
     """Debian 13 and later: fetch-newer has nothing to add there."""
     release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
@@ -104,6 +111,10 @@ DRIVERS = (
     Driver("pg8000", "Python", **PG8000, behaves=PG8000_BEHAVES if _system_is_new() else _as_named("disable", "require")),
     Driver("pg8000-newer", "Python", newer=True, **PG8000, behaves=PG8000_BEHAVES),
     _libpq("dbd-pg", "Perl"),
+    _handing_on_to_libpq("psqlodbc", "ODBC"),
+    _handing_on_to_libpq("php-pgsql", "PHP"),
+    _handing_on_to_libpq("pdo-pgsql", "PHP"),
+    _handing_on_to_libpq("ruby-pg", "Ruby"),
     Driver("pgjdbc", "Java", **PGJDBC),
     Driver("pgjdbc-newer", "Java", newer=True, **PGJDBC),
     Driver("node-postgres", "JavaScript", binds_from=(8, 14), binds_by_default=False, says_y_in_clear=True, direct_from=(8, 16),
@@ -114,19 +125,24 @@ DRIVERS = (
     Driver("postgres.js", "JavaScript", verifies_addresses=False, direct_from=(3, 4, 6), insists_after_no=True,
            # The same objects, and its words: `allow` is one more for require.
            behaves={**_as_named("disable", "prefer", "require", "verify-ca", "verify-full"), "allow": Behaviour("require")}),
+    # mode: "prefer" with {rejectUnauthorized: false}; mode: "require" with the same objects.
+    Driver("ts-postgres", "JavaScript", verifies_addresses=False,
+           behaves=_as_named("disable", "prefer", "require", "verify-ca", "verify-full")),
     # With a root certificate `require` is `verify-ca`, and that checks the name as well.
     Driver("lib/pq", "Go", behaves={**_as_named("disable", "require", "verify-full"), "verify-ca": Behaviour("verify-full"),
                                     "require with root": Behaviour("verify-full")}),
     Driver("pgx4", "Go", behaves={**_as_named(*SSLMODES), "prefer with root": Behaviour("prefer"), "require with root": Behaviour("verify-ca")}),
     Driver("tokio-postgres", "Rust", binds_from=(0, 5), answers_late=False, direct_from=(0, 7, 13), settings=LIBPQ_SETTINGS,
            behaves=_as_named("disable", "prefer", "require", "verify-ca", "verify-full")),
+    # {verify, verify_none}; {verify, verify_peer} with {server_name_indication, disable}, and with a name.
+    Driver("p1_pgsql", "Erlang", behaves=_as_named("disable", "require", "verify-ca", "verify-full")),
 )
 
 
 def clients(names: list[str]) -> tuple[list[Client], list[str]]:
     """Those of the named drivers that are here, and the names of those that are not."""
     newer = _fetch_newer() if any(driver.newer for driver in DRIVERS if driver.name in names) else {}
-    python, perl = HERE / "python", HERE / "perl"
+    python, perl, php = HERE / "python", HERE / "perl", HERE / "php/client.php"
     psql = f"{programs.postgres_bin()}/psql"
     newest_psql = psql if _system_is_new() else newer.get("psql17")
     commands = {
@@ -139,6 +155,10 @@ def clients(names: list[str]) -> tuple[list[Client], list[str]]:
         "pg8000": [f"{python}/pg8000_client.py"],
         "pg8000-newer": [f"{python}/pg8000_client.py"] if "pg8000" in newer else None,
         "dbd-pg": [f"{perl}/dbd_pg.pl"],
+        "psqlodbc": [f"{python}/odbc_client.py"],
+        "php-pgsql": ["php", f"{php}", "pgsql"],
+        "pdo-pgsql": ["php", f"{php}", "pdo"],
+        "ruby-pg": [f"{HERE}/ruby/pg.rb"],
     }
     if set(names) - set(commands):
         commands.update(_build_compiled(newer.get("pgjdbc")))

@@ -101,10 +101,12 @@ def try_driver(world: World, authorities: Authorities, client: Client) -> Result
         trials = Trials(world, authorities, program, client.driver)
         for spelling in [*SSLMODES, "prefer with root", "require with root"]:
             behaviour = client.driver.behaves.get(spelling)
-            case = trials.run(spelling, behaviour) if behaviour else trials.lacks(spelling)
-            if case:
+            if not behaviour:
+                if not client.driver.on_libpq:
+                    trials.lacks(spelling)
+            elif case := trials.run(spelling, behaviour):
                 result.cases.append(case)
-            elif behaviour:
+            else:
                 result.problems.append(f"rows.py says that the driver has {spelling}, and it says that it has not")
         try_budget(trials, result)
     return result

@@ -37,7 +37,7 @@ LoginPolicy policy_of(std::uint8_t choice, const ScramUser& with_password, const
     if (choice & 32) policy.client_end_point.assign(32, 'c');
     policy.user = (choice & 64) ? &with_password : (choice & 128) ? &with_secret : nullptr;
     policy.server_verified = (choice & 192) == 192;
-    policy.user_salt.assign(16, 'm');
+    policy.user_salt.salt.assign(16, 'm');
     return policy;
 }
 

@@ -1,7 +1,9 @@
 // The first bytes of a client, through parse_opening alone and through a whole Negotiation. The
 // first byte of the input is the listener's policy; every other one is what the client sends.
+#include <algorithm>
 #include <cstdlib>
 
+#include "protocol/foreign.hpp"
 #include "protocol/negotiation.hpp"
 
 namespace {
@@ -71,6 +73,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size == 0) return 0;
     const Bytes client(data + 1, size - 1);
     survives_a_round_trip(parse_opening(client));
+    const auto foreign = foreign_protocol(client);
+    check(!foreign ||
+          (client.size() >= 4 && foreign == foreign_protocol(client.first(std::min(client.size(), foreign_size)))));
     negotiate({.tls = (data[0] & 1) == 0, .direct_tls = (data[0] & 2) == 0, .tls_required = (data[0] & 4) != 0},
               client);
     return 0;

@@ -40,6 +40,14 @@ def pytest_runtest_makereport(item, call):
             report.sections.append((f"audit of {proxy.directory.name}", proxy.audit_text("replace")[-6000:]))
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What tests measured: no verdict, but what people want to know."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(value)
+
+
 @pytest.fixture(scope="session")
 def root():
     """Short, because of UNIX-domain sockets, and open to the user postgres, unlike pytest's own."""

@@ -320,7 +320,7 @@ def test_auth_failed_says_who_and_why(start, client, how):
 def test_rejected_says_why(start, client):
     proxy = start()
     raw = client(proxy)
-    raw.send(b"GET / HTTP/1.1\r\n\r\n")
+    raw.send(messages.startup()[:-1] + b"x")
     raw.fatal()
     event = proxy.event("rejected")
     assert_has(event, ["reason", "sqlstate"])
@@ -334,7 +334,7 @@ def test_upstream_failed_says_where_and_why(start, client, fake, pki):
         client(proxy).login()
     event = proxy.event("upstream_failed")
     assert_has(event, "upstream_addr error verify_error sqlstate".split())
-    assert (event["upstream_addr"], event["sqlstate"]) == (server.host, "08006")
+    assert (event["upstream_addr"], event["sqlstate"]) == (server.host, "57P03")
     assert "issuer" in event["verify_error"] or "certificate" in event["verify_error"]
 
 

@@ -49,9 +49,7 @@ def test_ctrl_c_in_psql_cancels(start, cluster, sslmode):
 def test_a_cancel_request_is_taken_however_it_comes(start, client, cluster, how, mode, chunk):
     proxy = start(tls={"mode": mode})
     session = client(proxy).negotiate("sslrequest")
-    login = session.login()
-    session.send(messages.query("SELECT pg_sleep(600)"))
-    cluster.wait_until_asleep(login.backend_pid)
+    login = cluster.put_to_sleep(session)
     cancel(client, proxy, login, how, chunk)
     with pytest.raises(ErrorResponse) as cancelled:
         session.rows()
@@ -63,9 +61,7 @@ def test_a_cancel_request_is_taken_however_it_comes(start, client, cluster, how,
 def test_terminate_behind_a_cancel_request_is_ignored(start, client, cluster):
     proxy = start()
     session = client(proxy)
-    login = session.login()
-    session.send(messages.query("SELECT pg_sleep(600)"))
-    cluster.wait_until_asleep(login.backend_pid)
+    login = cluster.put_to_sleep(session)
     raw = client(proxy)
     raw.send(messages.cancel_request(login.backend_pid, login.key) + messages.TERMINATE)
     with pytest.raises(ErrorResponse) as cancelled:

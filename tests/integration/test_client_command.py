@@ -146,6 +146,13 @@ def test_a_filter_that_matches_nobody_says_what_it_may_have_meant(made):
     decide("list", "--state-dir", made.directory, "--user", "biling", code=1)
 
 
+def test_nothing_can_be_said_about_what_names_nobody(made):
+    made.handshake("tls_refused", client_addr="10.0.0.99")
+    done = decide("accept", "--state-dir", made.directory, "--all")
+    assert "3 clients accepted\n1 row of failed handshakes left out" in done.stdout
+    assert "only failed handshakes match" in decide("accept", "--state-dir", made.directory, "--client", "10.0.0.99", code=1).stderr
+
+
 def test_names_that_never_repeat_are_marked_as_one(made):
     for i in range(10, 22):
         made.client("pool", "clear_startup", mode="plain", application_name=f"worker {i}", client_uid=-1, failures=0, last_failure=0, not_probed="",
@@ -187,9 +194,13 @@ def test_what_is_said_later_leaves_the_rest_as_it_was(made):
     (["accept", "--reason", "x" * 1001], "--reason: longer than 1000 bytes"),
     (["note"], "say what to note"),
     (["repaired", "--at", "2099-01-01"], "is still to come"),
+    (["accept", "--database", ""], "--database: it is empty"),
+    (["accept", "--client", "localhost"], "localhost is neither an address nor a range"),
+    (["accept", "--\x1b[31mred"], "red"),
 ])
 def test_what_makes_no_sense_is_refused(made, arguments, complaint):
-    assert complaint in decide(*arguments, "--state-dir", made.directory, "--user", "billing", code=2).stderr
+    said = decide(*arguments, "--state-dir", made.directory, "--user", "billing", code=2).stderr
+    assert complaint in said and "\x1b" not in said
     assert rows(made.directory, "SELECT count(*) FROM marks") == [(0,)]
 
 
@@ -237,7 +248,7 @@ def test_a_fleet_has_it_for_all_proxies(start, fleet_database):
     decide("accept", *everywhere, "--application", "legacy")
     assert not is_weak(*everywhere)
     assert fleet_database.sql("SELECT DISTINCT proxy FROM pgairlock.marks") == [("",)]
-    done = decide("note", "--inventory", fleet_database.url + "?options=-c%20default_transaction_read_only%3Don", "--all", "text", code=2)
+    done = decide("note", "--inventory", fleet_database.url + "&options=-c%20default_transaction_read_only%3Don", "--all", "text", code=2)
     assert "cannot write to the inventory in the database postgresql://pgairlock@127.0.0.1" in done.stderr
     assert "read-only transaction" in done.stderr
 

@@ -2,7 +2,9 @@
 
 import json
 import random
+import re
 import resource
+import signal
 import sqlite3
 import threading
 import time
@@ -191,6 +193,67 @@ def test_it_goes_on_after_a_restart(run_proxy, start, client):
     assert len(rows(proxy.state_dir, "SELECT * FROM clients")) == 1
 
 
+def test_two_processes_with_one_inventory_are_told(start):
+    first = start()
+    second = start(runtime={"state_dir": str(first.state_dir)})
+    warning = second.wait_for_log("warning audit.inventory: .* is also used by .*")
+    assert f"process {first.process.pid}" in warning and "runtime.state_dir" in warning
+    assert "also used" not in first.log()
+    first.stop()
+    second.stop()
+    third = start(runtime={"state_dir": str(first.state_dir)})
+    third.stop()
+    assert "also used" not in third.log(), "nobody was left"
+
+
+def test_one_that_replaces_another_which_drains_is_no_mistake(start, client):
+    old = start(runtime={"drain_timeout": "600s"})
+    session = client(old)
+    session.login()
+    old.signal(signal.SIGTERM)
+    old.event("stopping")
+    new = start(runtime={"state_dir": str(old.state_dir)})
+    new.wait_for_log(f"info audit.inventory: .* is also used by process {old.process.pid}, which drains")
+    assert "warning audit.inventory" not in new.log()
+    session.close()
+    old.expect_exit(0)
+
+
+def test_two_that_serve_with_one_inventory_make_every_report_incomplete(start):
+    first = start()
+    second = start(runtime={"state_dir": str(first.state_dir)})
+    second.stop()
+    first.stop()
+    assert incomplete(first.state_dir)
+
+
+def test_an_inventory_that_is_removed_while_it_is_in_use_is_begun_anew(start):
+    proxy = start()
+    log_in(proxy)
+    wait_for_total(proxy, 1)
+    for path in proxy.state_dir.glob("inventory.db*"):
+        path.unlink()
+    log_in(proxy)
+    assert "was removed or replaced while it was in use" in proxy.event("inventory_failed")["message"]
+    log_in(proxy)
+    proxy.stop()
+    assert incomplete(proxy.state_dir)
+    assert total(proxy.state_dir) >= 1
+
+
+def test_a_foreign_file_is_left_alone_however_it_is_named(start, directory):
+    path = directory / "ca.crt"
+    path.write_bytes(b"somebody else's")
+    state = directory / "state"
+    state.mkdir()
+    proxy = start(runtime={"state_dir": str(state)}, audit={"inventory": "../ca.crt"})
+    proxy.state_dir = state
+    log_in(proxy)
+    proxy.event("inventory_failed")
+    proxy.stop()
+    assert path.read_bytes() == b"somebody else's"
+
+
 def test_nobody_else_may_read_it(start):
     proxy = start()
     for path in proxy.state_dir.glob("inventory.db*"):
@@ -221,7 +284,7 @@ def test_another_file_may_be_named(start, client, directory):
 
 
 @pytest.mark.parametrize("content, said", [(b"no database" * 100, "file is not a database"), (None, "made by a newer pgairlock")])
-def test_a_file_that_cannot_be_used_ends_the_start(run_proxy, pki, cluster, directory, content, said):
+def test_a_file_that_cannot_be_used_stops_nobody(start, directory, content, said):
     path = directory / "inventory.db"
     if content:
         path.write_bytes(content)
@@ -229,9 +292,93 @@ def test_a_file_that_cannot_be_used_ends_the_start(run_proxy, pki, cluster, dire
         connection = sqlite3.connect(path)
         connection.execute("PRAGMA user_version = 99")
         connection.close()
-    proxy = run_proxy(configuration(pki, [cluster.host], audit={"inventory": str(path)}), wait=False)
-    proxy.expect_exit(1)
-    assert f"error: cannot open inventory {path}: {said}" in proxy.log()
+    before = path.read_bytes()
+    proxy = start(audit={"inventory": str(path)})
+    log_in(proxy)
+    assert f"cannot open inventory {path}: {said}" in proxy.event("inventory_failed")["message"]
+    proxy.wait_for_log(re.escape(f"cannot open inventory {path}: {said}"))
+    proxy.stop()
+    assert path.read_bytes() == before  # it may be somebody else's
+
+
+def started_again(start, proxy):
+    again = start(runtime={"state_dir": str(proxy.state_dir)})
+    again.state_dir = proxy.state_dir
+    return again
+
+
+def test_a_damaged_inventory_is_begun_anew_and_the_report_is_incomplete(start):
+    proxy = start()
+    log_in(proxy)
+    proxy.stop()
+    (proxy.state_dir / "inventory.db").write_bytes(b"hello\n")
+    again = started_again(start, proxy)
+    log_in(again)
+    again.event("inventory_failed")
+    again.stop()
+    assert "without having written down all that it knew" in " ".join(incomplete(again.state_dir))
+    assert [file.read_bytes() for file in proxy.state_dir.glob("inventory.db.damaged-*") if file.name[-1].isdigit()] == [b"hello\n"]
+
+
+def test_a_locked_inventory_is_used_once_it_is_free(start):
+    proxy = start()
+    log_in(proxy)
+    proxy.stop()
+    path = proxy.state_dir / "inventory.db"
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    again = started_again(start, proxy)
+    again.event("inventory_failed")
+    log_in(again)
+    holder.execute("ROLLBACK")
+    holder.close()
+    again.wait_for_log("can be used again")
+    log_in(again)
+    again.stop()
+    assert total(proxy.state_dir) == 2
+    assert any("1 event dropped" in line for line in incomplete(proxy.state_dir))
+
+
+def test_the_report_says_that_a_proxy_runs_without_its_inventory(start):
+    proxy = start()
+    log_in(proxy)
+    proxy.stop()
+    assert not incomplete(proxy.state_dir)
+    path = proxy.state_dir / "inventory.db"
+    version = rows(proxy.state_dir, "PRAGMA user_version")[0]["user_version"]
+    change_version(path, 99)
+    again = started_again(start, proxy)
+    again.event("inventory_failed")
+    change_version(path, version)  # as the report of the version that made it sees it
+    assert "without having written down all that it knew" in " ".join(incomplete(proxy.state_dir))
+
+
+def change_version(path, version):
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.close()
+
+
+def test_a_fleet_database_that_cannot_be_reached_stops_nobody(start):
+    proxy = start(audit={"inventory": "postgresql://u:p@127.0.0.1:1/nowhere"})
+    log_in(proxy)
+    wait_for_total(proxy, 1)
+
+
+def test_a_folder_that_cannot_be_made_stops_nobody_who_needs_none(start):
+    """Statistics alone would go there."""
+    proxy = start(runtime={"state_dir": "/proc/nowhere"}, audit={"file": "-"})
+    log_in(proxy)
+    proxy.wait_for_log("Clients are served without it")
+    quiet = start(runtime={"state_dir": "/proc/nowhere"}, audit={"file": "-", "inventory": ""})
+    log_in(quiet)
+    assert "/proc/nowhere" not in quiet.log()
+
+
+def test_a_folder_that_is_needed_is_asked_for_by_its_key(run_proxy, pki, cluster):
+    proxy = run_proxy(configuration(pki, [cluster.host], runtime={"state_dir": "/proc/nowhere"}), wait=False)
+    proxy.expect_exit(2)
+    assert "cannot create state directory /proc/nowhere" in proxy.log() and "runtime.state_dir" in proxy.log()
 
 
 def test_kill_loses_only_the_latest_and_never_corrupts(start, fake, pki):

@@ -1,6 +1,9 @@
 """Running it: first start, flags, draining, systemd, logs."""
 
 import json
+import os
+import re
+import shutil
 import signal
 import socket
 import stat
@@ -11,7 +14,7 @@ import time
 import pytest
 
 from harness import messages
-from harness.config import configuration
+from harness.config import configuration, to_toml
 from harness.fake_upstream import accepting, server_context
 from harness.messages import ErrorResponse
 from harness.waiting import until
@@ -46,6 +49,21 @@ def test_the_first_start_makes_certificates_that_verify_full_clients_can_trust(r
     again = run_proxy(arguments=[*arguments, "--state-dir", proxy.state_dir])
     assert ((made / "ca.crt").read_bytes(), (made / "server-ecdsa.crt").read_bytes()) == before
     connect(again, sslmode="verify-full", sslrootcert=str(made / "ca.crt"), host="localhost")
+
+
+def test_an_authority_that_vanishes_is_not_replaced(run_proxy, cluster, connect, pki):
+    """As when a volume is gone for a moment: clients trust the one that was there."""
+    proxy = run_proxy(arguments=["--listen", "127.0.0.1:0", "--upstream", cluster.host, "--sslrootcert", pki.new.cert])
+    made = proxy.state_dir / "tls"
+    trusted = (proxy.state_dir / "trusted.crt")
+    trusted.write_bytes((made / "ca.crt").read_bytes())
+    made.rename(proxy.state_dir / "away")
+    assert "which clients may trust, is gone" in proxy.event("reload_failed")["message"]
+    assert not made.exists()
+    connect(proxy, sslmode="verify-full", sslrootcert=str(trusted), host="localhost").close()
+    (proxy.state_dir / "away").rename(made)
+    proxy.event("reloaded")
+    connect(proxy, sslmode="verify-full", sslrootcert=str(trusted), host="localhost").close()
 
 
 def test_a_line_is_printed_for_each_address(start):
@@ -134,7 +152,7 @@ def test_a_client_in_the_middle_of_its_login_is_told_of_the_shutdown(start, clie
     raw.send(messages.startup("md5_user"))
     assert raw.message()[0] == b"R"
     proxy.signal(signal.SIGTERM)
-    assert raw.fatal().sqlstate == "57P01"
+    assert raw.fatal().sqlstate == "57P03"
     proxy.expect_exit(0)
 
 
@@ -146,7 +164,7 @@ def assert_no_new_session(client, proxy) -> None:
     except EOFError:
         return
     except ErrorResponse as error:
-        assert error.sqlstate == "57P01", error
+        assert error.sqlstate == "57P03", error
         return
     pytest.fail("a new session was taken while draining")
 
@@ -187,6 +205,37 @@ def test_systemd_is_told_of_ready_reloading_and_stopping(run_proxy, pki, cluster
     notifications.wait_for("STOPPING=1")
 
 
+def test_systemd_shows_that_a_reload_failed_and_where(run_proxy, pki, cluster, directory):
+    notifications = Notifications(directory)
+    config = configuration(pki, [cluster.host])
+    proxy = run_proxy(config, environment={"NOTIFY_SOCKET": str(notifications.path)})
+    notifications.wait_for("STATUS=serving")
+    proxy.write_config(to_toml(config) + '\n[log]\nlevle = "info"\n')
+    proxy.signal(signal.SIGHUP)
+    notifications.wait_for("READY=1", 2)
+    failed = [line for line in notifications.lines if line.startswith("STATUS=")][-1]
+    assert re.search(r"the reload failed: .*pgairlock\.toml:\d+:\d+: log\.levle: unknown key", failed), failed
+    proxy.write_config(config)
+    proxy.signal(signal.SIGHUP)
+    notifications.wait_for("STATUS=serving", 2)
+    proxy.signal(signal.SIGTERM)
+    notifications.wait_for("STATUS=draining")
+
+
+def test_systemd_shows_that_a_certificate_was_not_taken_up(run_proxy, pki, cluster, directory):
+    notifications = Notifications(directory)
+    certificate = directory / "proxy.crt"
+    shutil.copy(pki.proxy.cert, certificate)
+    proxy = run_proxy(configuration(pki, [cluster.host], tls={"cert_file": str(certificate)}),
+                      environment={"NOTIFY_SOCKET": str(notifications.path)})
+    certificate.write_text("nothing of the kind\n")
+    until(lambda: [line for line in notifications.lines if "the reload failed" in line and str(certificate) in line], what="the status")
+    shutil.copy(pki.proxy.cert, certificate)
+    notifications.wait_for("STATUS=serving", 2)
+    assert notifications.lines.count("READY=1") == 1
+    proxy.stop()
+
+
 def test_systemd_is_not_told_of_serving_again_once_a_drain_has_begun(run_proxy, pki, cluster, client, directory):
     notifications = Notifications(directory)
     proxy = run_proxy(configuration(pki, [cluster.host]), environment={"NOTIFY_SOCKET": str(notifications.path)})
@@ -201,6 +250,49 @@ def test_systemd_is_not_told_of_serving_again_once_a_drain_has_begun(run_proxy, 
     proxy.expect_exit(0)
     after = notifications.lines[notifications.lines.index("STOPPING=1") + 1:]
     assert not {"READY=1", "RELOADING=1"} & set(after), notifications.lines
+
+
+def test_systemd_hears_that_every_thread_is_alive(run_proxy, pki, cluster, directory):
+    notifications = Notifications(directory)
+    proxy = run_proxy(configuration(pki, [cluster.host]),
+                      environment={"NOTIFY_SOCKET": str(notifications.path), "WATCHDOG_USEC": "400000"})
+    notifications.wait_for("WATCHDOG=1", 5)
+    assert notifications.lines.index("READY=1") < notifications.lines.index("WATCHDOG=1") + 2
+    proxy.signal(signal.SIGTERM)
+    proxy.expect_exit(0)
+
+
+def test_a_service_manager_that_is_stopped_holds_up_nobody(run_proxy, pki, cluster, client, directory):
+    path = directory / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unread:
+        unread.bind(str(path))
+        proxy = run_proxy(configuration(pki, [cluster.host]), environment={"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "400000"})
+        filler = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        filler.setblocking(False)
+        with filler, pytest.raises(BlockingIOError):
+            while True:
+                filler.sendto(b"x", str(path))
+        for count in (1, 2):
+            proxy.signal(signal.SIGHUP)
+            proxy.events("reloaded", count)
+        client(proxy).login()
+        proxy.signal(signal.SIGTERM)
+        proxy.expect_exit(0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+@pytest.mark.parametrize("allowed", [False, True])
+def test_no_other_process_of_its_user_looks_into_its_memory(run_proxy, cluster, pki, directory, allowed):
+    """The kernel gives what shows it, such as /proc/PID/environ, to root then."""
+    nobody = 65534
+    directory.chmod(0o777)
+    ca = directory / "ca.crt"
+    ca.write_text(pki.new.cert.read_text())
+    config = directory / "pgairlock.toml"
+    config.write_text(f'[runtime]\nstate_dir = "{directory}/theirs"\ncore_dumps = {str(allowed).lower()}\n'
+                      f'[[listener]]\nlisten = ["127.0.0.1:0"]\n[upstream.orders]\nhosts = ["{cluster.host}"]\nsslrootcert = ["{ca}"]\n')
+    proxy = run_proxy(arguments=["--config", config], wrapper=["setpriv", f"--reuid={nobody}", "--clear-groups"])
+    assert os.stat(f"/proc/{proxy.process.pid}/environ").st_uid == (nobody if allowed else 0)
 
 
 ACTIVATE = """

@@ -1,5 +1,6 @@
 """Certificate probes: what they may cost whom, and that nobody else ever sees another certificate than the real one."""
 
+import itertools
 import json
 import shutil
 import signal
@@ -68,10 +69,19 @@ def real_certificate(pki) -> bytes:
 
 def shown_a_probe(proxy, client, pki) -> Client:
     """A TLS connection that was shown a probe's certificate, and has sent nothing yet. Those that were not are cancel requests for nobody."""
-    while (raw := client(proxy).negotiate("sslrequest", tls_context())).certificate() == real_certificate(pki):
+    def ask():
+        raw = client(proxy).negotiate("sslrequest", tls_context())
+        if raw.certificate() != real_certificate(pki):
+            return raw
         raw.send(messages.cancel_request(1, b"none"))
         raw.expect_closed()
-    return raw
+    return until_probed(proxy, ask)
+
+
+def until_probed(proxy, ask):
+    """A login whose process was found too late made nobody known, and who is not known is not probed: after some vain attempts there is another."""
+    attempts = itertools.count(1)
+    return until(lambda: ask() or next(attempts) % 20 == 0 and not log_in(proxy, tls_context()), what="a probe")
 
 
 def knock(proxy, context, source=None) -> str | None:
@@ -211,7 +221,7 @@ def test_however_a_client_refuses_a_probe_it_loses_no_more_than_its_budget(probi
     """Erlang/OTP says handshake_failure of a wrong name."""
     proxy = probing(max_per_client=2)
     assert log_in(proxy, tls_context())
-    until(lambda: refuse(proxy, pki, alert), what="a probe")
+    until_probed(proxy, lambda: refuse(proxy, pki, alert))
     lost = 1 + sum(refuse(proxy, pki, alert) for _ in range(20))
     assert lost == 2
     failed = proxy.events("tls_failed", 2)
@@ -296,9 +306,7 @@ def test_a_client_with_a_session_open_is_not_probed_so_its_cancel_request_arrive
     proxy = probing()
     lose_one(proxy, verifying)
     session = client(proxy).negotiate("sslrequest", tls_context())
-    login = session.login()
-    session.send(messages.query("SELECT pg_sleep(600)"))
-    cluster.wait_until_asleep(login.backend_pid)
+    login = cluster.put_to_sleep(session)
     assert None not in [knock(proxy, verifying) for _ in range(20)]
     raw = client(proxy).negotiate("sslrequest", verifying)
     raw.send(messages.cancel_request(login.backend_pid, login.key))
@@ -312,9 +320,7 @@ def test_a_cancel_request_over_a_probed_connection_works(probing, client, cluste
     proxy = probing()
     assert log_in(proxy, tls_context())
     session = client(proxy).negotiate("plain")
-    login = session.login()
-    session.send(messages.query("SELECT pg_sleep(600)"))
-    cluster.wait_until_asleep(login.backend_pid)
+    login = cluster.put_to_sleep(session)
     shown_a_probe(proxy, client, pki).send(messages.cancel_request(login.backend_pid, login.key))
     with pytest.raises(ErrorResponse) as cancelled:
         session.rows()

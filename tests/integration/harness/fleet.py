@@ -25,7 +25,7 @@ class FleetDatabase:
 
     @property
     def url(self):
-        return f"postgresql://pgairlock:{ENCODED}@127.0.0.1:{self.cluster.port}/inventory"
+        return f"postgresql://pgairlock:{ENCODED}@127.0.0.1:{self.cluster.port}/inventory?sslmode=disable"
 
     def sql(self, statement):
         return self.cluster.sql(statement, database="inventory")

@@ -67,6 +67,19 @@ class Pki:
         """`days`: first and last, counted from now. `signature`: options of `openssl ca`, such as ("-md", "sha384")."""
         return self._issue(name, "leaf", issuer, sans, days, key, signature)
 
+    def revocations(self, issuer: Certificate, *revoked: Certificate) -> Path:
+        """A CRL of `issuer`, which names these."""
+        stem = self.directory / f"crl{len(list(self.directory.glob('crl*.crl'))):02}"
+        (config, index, crl) = (stem.with_suffix(suffix) for suffix in (".conf", ".index", ".crl"))
+        config.write_text(CONFIG.format(directory=self.directory, names="").replace(f"{self.directory}/index", str(index)))
+        lines = []
+        for one in revoked:
+            serial = _openssl("x509", "-noout", "-serial", "-in", one.cert).strip().partition("=")[2]
+            lines.append(f"R\t{one.not_after:%y%m%d%H%M%SZ}\t{datetime.now(timezone.utc):%y%m%d%H%M%SZ}\t{serial}\tunknown\t/CN={one.name}\n")
+        index.write_text("".join(lines))
+        _openssl("ca", "-gencrl", "-batch", "-config", config, "-cert", issuer.cert, "-keyfile", issuer.key, "-crldays", "30", "-out", crl)
+        return crl
+
     def bundle(self, name: str, *certificates: Certificate) -> Path:
         path = self.directory / name
         path.write_text("".join(certificate.cert.read_text() for certificate in certificates))
@@ -95,6 +108,7 @@ class Pki:
         return Certificate(name, cert_file, key_file, issuer.name if issuer else name, end)
 
 
-def _openssl(*arguments) -> None:
+def _openssl(*arguments) -> str:
     done = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, f"openssl {arguments}: {done.stderr}"
+    return done.stdout

@@ -125,7 +125,9 @@ class Client:
         self.sock.close()
 
     def abort(self) -> None:
-        """Ends with RST instead of FIN."""
+        """Ends with RST instead of FIN, if it has not ended yet."""
+        if self.sock.fileno() < 0:
+            return
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 

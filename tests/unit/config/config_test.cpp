@@ -90,6 +90,8 @@ file = "log/pgairlock.log"
 threads = 4
 max_connections = 500
 max_connections_per_address = 20
+max_connections_before_login = 300
+client_opening_timeout = "3s"
 client_login_timeout = "10s"
 drain_timeout = "0s"
 state_dir = "../state"
@@ -100,6 +102,7 @@ upstream = "orders"
 allow = ["10.0.0.0/8", "2001:db8::/32"]
 idle_timeout = "1h"
 tcp_keepalive = "0s"
+tcp_user_timeout = "45s"
 [listener.tls]
 mode = "require"
 direct = false
@@ -167,13 +170,15 @@ TEST_CASE("config: every key arrives where it belongs") {
     CHECK(config.runtime.threads == 4);
     CHECK(config.runtime.max_connections == 500);
     CHECK(config.runtime.max_connections_per_address == 20);
+    CHECK(config.runtime.max_connections_before_login == 300);
+    CHECK(config.runtime.client_opening_timeout == 3s);
     CHECK(config.runtime.client_login_timeout == 10s);
     CHECK(config.runtime.drain_timeout == 0s);
     CHECK(config.runtime.state_dir == std::filesystem::path{folder.path("")}.parent_path().parent_path() / "state");
     CHECK(config.audit.file == "-");
     CHECK(config.auth.scram == ScramMode::terminate);
     CHECK(config.auth.users_file.path == folder.path("users.txt"));
-    CHECK(config.auth.users_file.origin.line == 66);
+    CHECK(config.auth.users_file.origin.line == 69);
     CHECK(config.auth.users_file.origin.column == 14);
     CHECK(config.auth.users_file.origin.key == "auth.users_file");
 
@@ -190,12 +195,13 @@ TEST_CASE("config: every key arrives where it belongs") {
     CHECK_FALSE(listener.allow[0].contains(v4(127, 0, 0, 1)));
     CHECK(listener.idle_timeout == 1h);
     CHECK(listener.tcp_keepalive == 0s);
+    CHECK(listener.tcp_user_timeout == 45s);
 
     const ListenerTls& tls = listener.tls;
     CHECK(tls.mode == ClientTlsMode::require);
     CHECK_FALSE(tls.direct);
     CHECK(tls.cert_file.path == folder.path("server.crt"));
-    CHECK(tls.cert_file.origin.line == 22);
+    CHECK(tls.cert_file.origin.line == 25);
     CHECK(tls.cert_file.origin.column == 13);
     CHECK(tls.cert_file.origin.key == "listener.tls.cert_file");
     CHECK(tls.key_file.path == folder.path("server.key"));
@@ -279,6 +285,8 @@ TEST_CASE("config: the defaults that the reference names are the defaults") {
     CHECK(config.runtime.threads == fresh.runtime.threads);
     CHECK(config.runtime.max_connections == fresh.runtime.max_connections);
     CHECK(config.runtime.max_connections_per_address == fresh.runtime.max_connections_per_address);
+    CHECK(config.runtime.max_connections_before_login == fresh.runtime.max_connections_before_login);
+    CHECK(config.runtime.client_opening_timeout == fresh.runtime.client_opening_timeout);
     CHECK(config.runtime.client_login_timeout == fresh.runtime.client_login_timeout);
     CHECK(config.runtime.drain_timeout == fresh.runtime.drain_timeout);
     CHECK(config.runtime.state_dir.empty());
@@ -299,6 +307,7 @@ TEST_CASE("config: the defaults that the reference names are the defaults") {
     }
     CHECK(listener.idle_timeout == fresh_listener.idle_timeout);
     CHECK(listener.tcp_keepalive == fresh_listener.tcp_keepalive);
+    CHECK(listener.tcp_user_timeout == fresh_listener.tcp_user_timeout);
 
     const ListenerTls& tls = listener.tls;
     const ListenerTls fresh_tls;
@@ -395,10 +404,10 @@ TEST_CASE("config: what no release does yet is unknown") {
     CHECK(errors_after_upstream("[[listener]]\nproxy_protocol = 'off'\ntrusted_proxies = []") ==
           Lines{"t:3:1: listener.proxy_protocol: unknown key; [[listener]] has name, listen, upstream, allow, "
                 "idle_timeout, "
-                "tcp_keepalive, tls",
+                "tcp_keepalive, tcp_user_timeout, tls",
                 "t:4:1: listener.trusted_proxies: unknown key; [[listener]] has name, listen, upstream, allow, "
                 "idle_timeout, "
-                "tcp_keepalive, tls"});
+                "tcp_keepalive, tcp_user_timeout, tls"});
     CHECK(upstream_errors("hosts = 'a'\ntarget_session_attrs = 'primary'") ==
           Lines{"t:3:24: upstream.a.target_session_attrs: expected \"any\", got \"primary\""});
     CHECK(load_text("level = 'info'\nupstream.a.hosts = 'a'", "t").errors.size() == 1);
@@ -513,6 +522,25 @@ TEST_CASE("config: a listener goes to an upstream of the file") {
     CHECK(valid(load_text(two + "upstream = 'bills'", "t")).listeners.at(0).upstream == "bills");
     CHECK(errors_after_upstream("[[listener]]\nupstream = 'b'") ==
           Lines{"t:3:12: listener.upstream: expected \"a\", got \"b\""});
+}
+
+TEST_CASE("config: the log, the audit and the inventory are three files") {
+    const auto errors = [](const std::string& text) {
+        return texts(load_text("[upstream.a]\nhosts = 'a'\n" + text, "t").errors);
+    };
+    CHECK(
+        errors("[audit]\ninventory = 'audit.jsonl'") ==
+        Lines{
+            "t:4:13: audit.inventory: audit.inventory and audit.file are one file, \"audit.jsonl\": each would destroy "
+            "what the other writes"});
+    CHECK(errors("[audit]\nfile = 'x/../inventory.db'").size() == 1);
+    CHECK(errors("[audit]\nfile = '/a/b'\ninventory = '/a/./b'").size() == 1);
+    CHECK(errors("[audit]\nfile = '/a/b'\n[log]\nfile = '/a/b'").size() == 1);
+    CHECK(errors("[runtime]\nstate_dir = '/s'\n[log]\nfile = '/s/audit.jsonl'").size() == 1);
+    CHECK(errors("[audit]\nfile = 'inventory.db'\ninventory = 'postgresql://h/d'").size() == 1);
+    CHECK(errors("[audit]\nfile = '/dev/stdout'\n[log]\nfile = '/dev/stdout'").empty());
+    CHECK(errors("[audit]\nfile = '-'\ninventory = ''\n[log]\nfile = ''").empty());
+    CHECK(errors("[audit]\nfile = ''\ninventory = 'postgresql://h/d'\n[log]\nfile = '/a'").empty());
 }
 
 TEST_CASE("config: listeners have distinct names") {
@@ -684,6 +712,16 @@ TEST_CASE("config: what is done about SCRAM is one of four") {
           Lines{"t:3:9: auth.scram: expected one of auto, passthrough, bridge, terminate, got a boolean"});
     CHECK(errors_after_upstream("[auth]\nscram = ''").size() == 1);
     CHECK(errors_after_upstream("[auth]\npassword = 'x'").size() == 1);
+}
+
+TEST_CASE("config: a CRL that nothing would be looked up in is a mistake") {
+    const Folder folder;
+    const std::string crl = "sslcrl = '" + folder.write("some.crl") + "'";
+    CHECK(
+        upstream_errors("hosts = 'a'\nsslmode = 'require'\n" + crl) ==
+        Lines{"t:4:10: upstream.a.sslcrl: needs sslrootcert: with sslmode \"require\" the server's certificate is not "
+              "verified without it"});
+    CHECK(upstream_errors("hosts = 'a'\nsslmode = 'verify-full'\n" + crl) == Lines{});
 }
 
 TEST_CASE("config: who terminates SCRAM needs users, and nobody else does") {
@@ -871,4 +909,41 @@ TEST_CASE("config: [audit.probe] says what is wrong with it") {
     }
     CHECK(errors_after_upstream("[audit]\ninventory = ''\n[audit.probe]\nenabled = true") ==
           Lines{"t:5:11: audit.probe.enabled: needs audit.inventory: what was done to whom must outlive restarts"});
+}
+
+TEST_CASE("config: a fleet's URL with less than verify-full is warned of") {
+    const auto warnings = [](const std::string& url) {
+        return texts(load_after_upstream("[audit]\ninventory = '" + url + "'").warnings);
+    };
+    CHECK(warnings("postgresql://u@h/d") == Lines{});
+    CHECK(warnings("postgresql://u@h/d?connect_timeout=3&sslmode=verify-full") == Lines{});
+    CHECK(warnings("postgresql://u@h/d?sslmode=prefer&connect_timeout=3") ==
+          Lines{"t:3:13: audit.inventory: sslmode=prefer does not authenticate the server; verify-full, the default, "
+                "does"});
+    CHECK(warnings("postgresql://u@h/d?sslmode=verify-ca") ==
+          Lines{"t:3:13: audit.inventory: sslmode=verify-ca does not check the server's name, only who issued its "
+                "certificate; verify-full, the default, does"});
+}
+
+TEST_CASE("config: a file that holds a password is warned of when others may read it") {
+    const Folder folder;
+    const auto warnings = [&](const std::string& url, std::filesystem::perms mode) {
+        const std::string file =
+            folder.write("t.toml", "upstream.a = {hosts = 'a:1'}\n[audit]\ninventory = '" + url + "'");
+        std::filesystem::permissions(file, mode);
+        return texts(load(file).warnings);
+    };
+    using std::filesystem::perms;
+    const perms secret = perms::owner_read | perms::owner_write;
+    for (const char* const url : {"postgresql://u:p%2Fw@h/d", "postgres://h/d?user=u&password=p"}) {
+        const Lines said = warnings(url, secret | perms::others_read);
+        REQUIRE(said.size() == 1);
+        CHECK(said[0].starts_with(folder.path("t.toml") + ":3:13: audit.inventory: this file holds a password, and has "
+                                                          "group or world access: "));
+        CHECK(said[0].find("p%2Fw") == std::string::npos);
+        CHECK(warnings(url, secret) == Lines{});
+    }
+    for (const char* const url :
+         {"postgresql://u@h:5432/d", "postgresql://[::1]:5432/d", "postgresql:///d?passfile=/p"})
+        CHECK(warnings(url, secret | perms::others_read) == Lines{});
 }

@@ -63,17 +63,21 @@ TEST_CASE("inspect: every file that a key names is found, once, and \"system\" i
     listener.tls.cert_file = file("/a.crt");
     listener.tls.key_file = file("/a.key");
     listener.tls.ca_file = file("/clients.crt");
+    listener.tls.ssl_crl_file = file("/clients.crl");
     listener.tls.certificate.push_back({.cert_file = file("/b.crt"), .key_file = file("/b.key"), .server_names = {}});
     Upstream& upstream = config.upstreams.emplace_back();
     upstream.sslrootcert = {file("system"), file("/roots.pem")};
     upstream.sslrootcert_candidate = {file("/roots.pem"), file("/next.pem")};
+    upstream.sslcrl = file("/roots.crl");
     upstream.sslcert = file("/us.crt");
     upstream.sslkey = file("/us.key");
     config.auth.users_file = file("/users.txt");
+    config.auth.mock_authentication_nonce_file = file("/nonce");
     config.audit.probe.candidate_cert_file = file("/candidate.crt");
     config.audit.probe.candidate_key_file = file("/candidate.key");
     CHECK(files_of(config) == Names{"/a.crt", "/a.key", "/b.crt", "/b.key", "/candidate.crt", "/candidate.key",
-                                    "/clients.crt", "/next.pem", "/roots.pem", "/us.crt", "/us.key", "/users.txt"});
+                                    "/clients.crl", "/clients.crt", "/next.pem", "/nonce", "/roots.crl", "/roots.pem",
+                                    "/us.crt", "/us.key", "/users.txt"});
 }
 
 }  // namespace

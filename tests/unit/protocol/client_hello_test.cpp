@@ -114,7 +114,7 @@ TEST_CASE("OpenSSL's ClientHello for TLS 1.3 is read field by field") {
     const ClientHello hello = parsed(from_hex(openssl_tls13));
     CHECK(hello.version == 0x0304);
     CHECK(hello.sni == "db.example.com");
-    CHECK(hello.alpn == std::vector{"postgresql"s});
+    CHECK(hello.alpn_letters == "pl");
     CHECK(hello.ciphers == std::vector<std::uint16_t>{0x1302, 0x1303, 0x1301, 0xc02c, 0xc030, 0xc02b, 0xc02f, 0xcca9,
                                                       0xcca8, 0xc024, 0xc028, 0xc023, 0xc027, 0x009f, 0x009e, 0x006b,
                                                       0x0067, 0x00ff});
@@ -128,7 +128,7 @@ TEST_CASE("OpenSSL's ClientHello for TLS 1.2 without name and ALPN is read") {
     const ClientHello hello = parsed(from_hex(openssl_tls12));
     CHECK(hello.version == 0x0303);
     CHECK(hello.sni.empty());
-    CHECK(hello.alpn.empty());
+    CHECK(hello.alpn_letters == "00");
     CHECK(hello.ciphers.size() == 15);
     CHECK(hello.extensions == std::vector<std::uint16_t>{11, 10, 35, 22, 23, 13});
 }
@@ -200,8 +200,13 @@ TEST_CASE("a server name shows no control characters and must be a host name") {
     CHECK(parsed(HelloBuilder().extension(0, {0, 9, 0, 0, 200, 'x'}).build()).sni.empty());
 }
 
+TEST_CASE("a server name of 60,000 bytes is not kept") {
+    const std::string sni = parsed(HelloBuilder().server_name(std::string(60'000, 'x')).build()).sni;
+    CHECK(sni == std::string(protocol::max_server_name, 'x'));
+}
+
 TEST_CASE("malformed extensions that the parser looks into cost only what they hold") {
-    CHECK(parsed(HelloBuilder().extension(16, {0, 5, 9, 'x'}).build()).alpn.empty());
+    CHECK(parsed(HelloBuilder().extension(16, {0, 5, 9, 'x'}).build()).alpn_letters == "00");
     CHECK(parsed(HelloBuilder().extension(43, {5, 3}).build()).version == 0x0303);
     CHECK(parsed(HelloBuilder().extension(13, {0}).build()).signature_algorithms.empty());
 }
@@ -211,7 +216,6 @@ TEST_CASE("JA4's published example comes out as published") {
     // are counted and not hashed.
     ClientHello hello{.version = 0x0304,
                       .sni = "example.com",
-                      .alpn = {"h2", "http/1.1"},
                       .alpn_letters = "h2",
                       .ciphers = {0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013,
                                   0xc014, 0x009c, 0x009d, 0x002f, 0x0035},

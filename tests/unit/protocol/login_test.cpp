@@ -202,8 +202,9 @@ void fails_cleanly_at_each_step(const Script& script, const LoginPolicy& policy 
             CHECK(refused.login.next() == Next::denied);
             CHECK(refused.login.server_error().sqlstate == "28P01");
             CHECK(refused.login.denied_at_once() == (i == 0));
-            for (const char type : {'p', 'D', 'T', 'A', 'X', '\0', '\xff'})
+            for (const char type : {'p', 'D', 'T', 'X', '\0', '\xff'})
                 play().refuses(message(type, ""), Fault::server_message);
+            if (!play().login.authenticated()) play().refuses(message('A', ""), Fault::server_message);
             play().refuses(message('R', "\0\0\0"s), Fault::server_message);
             play().refuses(message('R', "\0\0\0\x02"s), Fault::server_message);
             Play oversized = play();
@@ -306,7 +307,7 @@ LoginPolicy terminate(const ScramUser* user, const std::string& end_point = our_
     LoginPolicy terminating = policy(ScramMode::terminate);
     terminating.client_end_point = bytes(end_point);
     terminating.user = user;
-    terminating.user_salt = bytes(salt_of_ada);
+    terminating.user_salt = {.salt = bytes(salt_of_ada)};
     return terminating;
 }
 
@@ -576,6 +577,62 @@ TEST_CASE("a server that never stops talking is refused") {
     Play play{Script()};
     for (int i = 0; i < 16; ++i) CHECK(play.feed(notice) == notice);
     play.refuses(message('N', ""), Fault::server_message_length);
+}
+
+TEST_CASE("behind AuthenticationOk a server may say whatever the protocol allows") {
+    const std::string notice = message('N', std::string(65'531, 'n'));
+    const std::string notification = message('A', "\0\0\0\7channel\0payload\0"s);
+    Play play{Script().server(ok)};
+    for (int i = 0; i < 40; ++i) CHECK(play.feed(notice) == notice);
+    CHECK(play.feed(notification) == notification);
+    for (const char type : {'N', 'A', 'S'}) CHECK(play.login.passes_oversized(type));
+    for (const char type : {'K', 'Z', 'E', 'R', 'D'}) CHECK_FALSE(play.login.passes_oversized(type));
+    CHECK_FALSE(Play{Script()}.login.passes_oversized('N'));
+    CHECK(play.feed(ready) == ready);
+    CHECK(play.login.next() == Next::established);
+}
+
+TEST_CASE("what a client tells in clear is known again, and pieces of it") {
+    const std::string secret = "correct horse battery";
+    const Play play{Script().server(authentication(3)).client(message('p', secret + "\0"s))};
+    for (const std::string& text :
+         {"\"" + secret + "\" is wrong", "got correct hor..."s, "ttery"s, "battery!" + secret})
+        CHECK(play.login.repeats_secret(text) == (text != "ttery"));
+    CHECK_FALSE(play.login.repeats_secret("password authentication failed for user \"ada\""));
+    CHECK_FALSE(play.login.repeats_secret(""));
+
+    const Play shorter{Script().server(authentication(3)).client(message('p', "pw\0"s))};
+    CHECK(shorter.login.repeats_secret("'pw'"));
+    CHECK_FALSE(shorter.login.repeats_secret("p w"));
+    const Play none{Script().server(authentication(3)).client(message('p', "\0"s))};
+    CHECK_FALSE(none.login.repeats_secret("anything"));
+    const Play hashed{Script().server(authentication(5, "salt")).client(message('p', "md5of-something\0"s))};
+    CHECK_FALSE(hashed.login.repeats_secret("md5of-something"));
+}
+
+TEST_CASE("a token is known again, and its absence") {
+    const auto sent = [](const std::string& auth) {
+        return Play{Script()
+                        .server(offer("OAUTHBEARER\0"s))
+                        .client(choice("OAUTHBEARER",
+                                       "n,,\x01"
+                                       "auth=" +
+                                           auth + "\x01\x01"))};
+    };
+    CHECK(sent("").login.oauth_discovery());
+    CHECK_FALSE(sent("").login.repeats_secret("OAUTHBEARER"));
+    const Play token = sent("Bearer abcdefghijklmno");
+    CHECK_FALSE(token.login.oauth_discovery());
+    CHECK(token.login.repeats_secret("no such token: bcdefghi"));
+    CHECK_FALSE(token.login.repeats_secret("OAUTHBEARER: no such Bearer"));
+    const Play later{Script()
+                         .server(offer("OAUTHBEARER\0"s))
+                         .client(choice_alone("OAUTHBEARER"))
+                         .server(authentication(11))
+                         .client(message('p',
+                                         "n,,\x01"
+                                         "auth=\x01\x01"))};
+    CHECK(later.login.oauth_discovery());
 }
 
 TEST_CASE("a login message is limited to what PostgreSQL takes") {

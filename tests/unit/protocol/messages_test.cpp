@@ -208,3 +208,34 @@ TEST_CASE("BackendKeyData holds a key of 4 to 256 bytes") {
     for (const std::size_t size : {0u, 3u, 257u}) CHECK_FALSE(parse(size).has_value());
     CHECK_FALSE(protocol::parse_backend_key_data(as_bytes("\0\0\1"s)).has_value());
 }
+
+TEST_CASE("no ErrorResponse reaches the length beyond which libpq does not read it") {
+    const std::string text(100'000, 'x');
+    const protocol::Buffer message = protocol::serialize(
+        protocol::ErrorResponse{.sqlstate = "57P03", .message = text, .detail = text, .hint = text});
+    CHECK(message.size() < 30'000);
+    const auto error = protocol::parse_error_response(protocol::Bytes(message).subspan(5));
+    CHECK(error.sqlstate == "57P03");
+    CHECK(error.hint.size() > 1'000);
+}
+
+TEST_CASE("a message over the limit may be taken as far as it is here") {
+    std::string bytes = "N";
+    for (const char byte : {'\0', '\0', '\0', '\x20'}) bytes += byte;
+    bytes += std::string(10, 'n');
+    protocol::MessageBuffer buffer(16);
+    buffer.append(protocol::as_bytes(bytes));
+    REQUIRE_FALSE(buffer.next().has_value());
+    REQUIRE(buffer.oversized());
+    const auto beginning = buffer.take_oversized();
+    REQUIRE(beginning.has_value());
+    CHECK(protocol::as_text(beginning->bytes) == bytes);
+    CHECK(beginning->missing == 0x20 - 4 - 10);
+    CHECK_FALSE(buffer.oversized());
+    CHECK(buffer.rest().empty());
+
+    protocol::MessageBuffer broken(16);
+    broken.append(protocol::as_bytes("N\0\0\0\3xyz"s));
+    REQUIRE_FALSE(broken.next().has_value());
+    CHECK_FALSE(broken.take_oversized().has_value());
+}

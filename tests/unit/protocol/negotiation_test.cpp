@@ -207,11 +207,11 @@ TEST_CASE("a StartupMessage in clear starts a plain session and is kept as it ca
 TEST_CASE("the StartupMessage is read to its last byte and not further") {
     Negotiation negotiation(anything);
     negotiation.peeked(0);
-    CHECK(negotiation.wanted() == 8);
-    negotiation.feed(protocol::as_bytes(startup.substr(0, 8)));
+    CHECK(negotiation.wanted() == 4);
+    negotiation.feed(protocol::as_bytes(startup.substr(0, 4)));
     CHECK(negotiation.next() == Next::read);
-    CHECK(negotiation.wanted() == startup.size() - 8);
-    negotiation.feed(protocol::as_bytes(startup.substr(8)));
+    CHECK(negotiation.wanted() == startup.size() - 4);
+    negotiation.feed(protocol::as_bytes(startup.substr(4)));
     CHECK(negotiation.next() == Next::started);
 }
 
@@ -384,10 +384,9 @@ TEST_CASE("a ClientHello within TLS is a packet of impossible length") {
     CHECK_FALSE(talk.negotiation.client_hello_seen());
 }
 
-TEST_CASE("what is no opening packet is refused by its first eight bytes") {
-    for (const std::string& header :
-         {"GET / HT"s, "\0\0\0\x07\0\x03\0\0"s, "\0\0\x27\x15\0\x03\0\0"s, std::string(8, '\0'), std::string(8, '\xff'),
-          "SSH-2.0-"s, "\x15\x03\x01\0\x02\x02\x28\0"s}) {
+TEST_CASE("what is no opening packet is refused by its first four bytes") {
+    for (const std::string& header : {"GET "s, "\0\0\0\x07"s, "\0\0\x27\x15"s, std::string(4, '\0'),
+                                      std::string(4, '\xff'), "SSH-"s, "X\0\0\0"s, "\x15\x03\x01\0"s}) {
         check(Conversation(anything, Script().sends(header)),
               {.next = Next::reject, .kind = "plain", .fault = Fault::startup_length});
     }

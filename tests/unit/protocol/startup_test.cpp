@@ -200,7 +200,8 @@ TEST_CASE("every fault has a label, a SQLSTATE and a sentence of its own") {
     std::vector<std::string_view> labels;
     for (int i = 1; i <= static_cast<int>(Fault::sasl_nothing_left); ++i) {
         const auto fault = static_cast<Fault>(i);
-        CHECK(sqlstate(fault).size() == 5);
+        const bool is_told = fault != Fault::startup_length && fault != Fault::cancel_length;
+        CHECK(sqlstate(fault).size() == (is_told ? 5U : 0U));
         CHECK(sqlstate(fault) != sqlstate(Fault::none));
         CHECK_FALSE(message(fault).empty());
         CHECK(std::find(labels.begin(), labels.end(), label(fault)) == labels.end());

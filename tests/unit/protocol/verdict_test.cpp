@@ -172,6 +172,11 @@ TEST_CASE("ready for the rotation is who accepted the candidate, or accepts anyt
     CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_refused_silently}) == Readiness::unknown);
     CHECK(ready({Evidence::untrusted_refused, Evidence::candidate_accepted, Evidence::candidate_refused}) ==
           Readiness::no);
+    // Who goes on in clear where no TLS is offered may verify where it is.
+    CHECK(ready({Evidence::clear_startup_after_no}) == Readiness::unknown);
+    CHECK(ready({Evidence::clear_startup_after_declined}) == Readiness::unknown);
+    CHECK(ready({Evidence::clear_startup_after_no, Evidence::tls_startup}) == Readiness::unknown);
+    CHECK(ready({Evidence::clear_startup_after_no, Evidence::untrusted_accepted}) == Readiness::yes);
     // Of two programs with one name that may verify, one accepted it.
     CHECK(ready({Evidence::untrusted_accepted, Evidence::untrusted_refused, Evidence::candidate_accepted}) ==
           Readiness::yes);

@@ -12,6 +12,7 @@ using proxy::Encryption;
 using Kind = AttemptFailure::Kind;
 using Next = Attempts::Next;
 
+constexpr auto no_role = "28000";
 const Attempts::TimePoint start{};
 const Attempts::TimePoint deadline = start + 10s;
 
@@ -53,14 +54,31 @@ class Script {
     }
     Script& refuses_the_login() {
         REQUIRE(attempts.next() == Next::log_in);
-        REQUIRE(attempts.may_retry());
-        attempts.refused();
+        REQUIRE(attempts.may_retry(no_role));
+        attempts.refused(no_role, failure(Kind::unreachable, "a", "e"));
         return *this;
     }
     void ends_with_this_login() {
         REQUIRE(attempts.next() == Next::log_in);
-        CHECK_FALSE(attempts.may_retry());
+        CHECK_FALSE(attempts.may_retry(no_role));
         CHECK_FALSE(attempts.closed_unanswered(now));
+    }
+    Script& says_nothing() {
+        REQUIRE(attempts.next() == Next::log_in);
+        attempts.unanswered(failure(Kind::unreachable, "a", "no answer"), now);
+        return *this;
+    }
+    Script& cannot_connect_now() {
+        REQUIRE(attempts.next() == Next::log_in);
+        REQUIRE(attempts.may_retry("57P03"));
+        attempts.refused("57P03", failure(Kind::unreachable, "a", "starting up"));
+        return *this;
+    }
+    Script& is_at(std::size_t host, std::size_t address) {
+        expect_connect(attempts.encryption());
+        CHECK(attempts.host() == host);
+        CHECK(attempts.address() == address);
+        return *this;
     }
     void gives_up() { CHECK(attempts.next() == Next::give_up); }
 
@@ -70,7 +88,12 @@ class Script {
    private:
     void expect_connect(Encryption with) {
         if (attempts.next() == Next::resolve) attempts.resolved(addresses_, now);
-        REQUIRE(attempts.next() == Next::connect);
+        if (attempts.next() == Next::connect) {
+            const std::size_t address = attempts.address();
+            attempts.began();
+            attempts.reached(address);
+        }
+        REQUIRE(attempts.next() == Next::establish);
         REQUIRE(attempts.encryption() == with);
     }
 
@@ -132,11 +155,11 @@ TEST_CASE("hosts and their addresses are tried in order, and anew with the other
         tried.emplace_back(script.attempts.host(), script.attempts.address());
     };
     CHECK(script.attempts.host() == 0);
-    fail(tls_, Kind::unreachable);
-    fail(tls_, Kind::not_accepted);
-    fail(tls_, Kind::unreachable);
-    fail(tls_, Kind::not_accepted);
+    for (int address = 0; address < 2; ++address) {
+        for (const Kind kind : {Kind::unreachable, Kind::not_accepted}) fail(tls_, kind);
+    }
     CHECK(tried == std::vector<std::pair<std::size_t, std::size_t>>{{0, 1}, {1, 0}, {1, 1}, {0, 0}});
+    CHECK(script.attempts.failed_attempts() == 4);
     script.connects(clear);
 }
 
@@ -147,7 +170,8 @@ TEST_CASE("a host without an address is an attempt like any other") {
     CHECK(attempts.host() == 1);
     attempts.resolved(1, start);
     REQUIRE(attempts.next() == Next::connect);
-    attempts.failed(failure(Kind::unreachable, "10.0.0.1:5432", "Connection refused"), start);
+    attempts.began();
+    attempts.not_reached(0, failure(Kind::unreachable, "10.0.0.1:5432", "Connection refused"), start);
     REQUIRE(attempts.next() == Next::give_up);
     CHECK(attempts.errors() == "one:5432: could not translate host name; 10.0.0.1:5432: Connection refused");
     CHECK(attempts.failure().address == "10.0.0.1:5432");
@@ -157,13 +181,17 @@ TEST_CASE("a host without an address is an attempt like any other") {
 TEST_CASE("a refused certificate is what is told of, whatever other addresses said") {
     Attempts attempts({.sslmode = SslMode::verify_full, .hosts = 1, .deadline = deadline});
     attempts.resolved(3, start);
-    attempts.failed(failure(Kind::unreachable, "a", "Connection refused"), start);
+    attempts.began();
+    attempts.not_reached(0, failure(Kind::unreachable, "a", "Connection refused"), start);
+    attempts.began();
+    attempts.reached(1);
     attempts.failed(refused_certificate("b"), start);
-    attempts.failed(failure(Kind::unreachable, "c", "timeout expired"), start);
+    attempts.began();
+    attempts.not_reached(2, failure(Kind::unreachable, "c", "timeout expired"), start);
     REQUIRE(attempts.next() == Next::give_up);
     CHECK(attempts.failure().address == "b");
     CHECK(attempts.failure().reason() == proxy::Reason::server_certificate_rejected);
-    CHECK(attempts.errors() == "a: Connection refused; b: certificate verify failed; c: timeout expired");
+    CHECK(attempts.errors() == "a: Connection refused; b: certificate verify failed (expired); c: timeout expired");
 }
 
 TEST_CASE("no address is tried after the deadline, but every host is asked for") {
@@ -171,8 +199,9 @@ TEST_CASE("no address is tried after the deadline, but every host is asked for")
     script.now = deadline - 1s;
     script.attempts.resolved(2, script.now);
     REQUIRE(script.attempts.next() == Next::connect);
+    script.attempts.began();
     script.now = deadline;
-    script.attempts.failed(failure(Kind::unreachable, "a", "timeout expired"), script.now);
+    script.attempts.not_reached(0, failure(Kind::unreachable, "a", "timeout expired"), script.now);
     REQUIRE(script.attempts.next() == Next::resolve);
     script.attempts.resolved(2, script.now);
     script.gives_up();
@@ -198,7 +227,7 @@ TEST_CASE("a connection that is ready comes first, and its login is never tried 
     SECTION("there is one") {
         attempts.took_prewarmed(true);
         REQUIRE(attempts.next() == Next::log_in);
-        CHECK_FALSE(attempts.may_retry());
+        CHECK_FALSE(attempts.may_retry(no_role));
     }
     SECTION("there is none") {
         attempts.took_prewarmed(false);
@@ -213,8 +242,98 @@ TEST_CASE("a connection whose server had left before it was asked is replaced, o
         REQUIRE(attempts.closed_unanswered(start));
         REQUIRE(attempts.next() == Next::resolve);
         attempts.resolved(1, start);
+        attempts.began();
+        attempts.reached(0);
         REQUIRE(attempts.connected(tls_, "a", start));
         CHECK_FALSE(attempts.closed_unanswered(start));
     }
     SECTION("too late") { CHECK_FALSE(attempts.closed_unanswered(deadline)); }
+}
+
+TEST_CASE("the next address begins beside one that is silent, and the first that is there is used") {
+    Attempts attempts({.sslmode = SslMode::verify_full, .hosts = 1, .deadline = deadline});
+    attempts.resolved(3, start);
+    REQUIRE(attempts.address() == 0);
+    attempts.began();
+    REQUIRE(attempts.next() == Next::wait);
+    REQUIRE(attempts.may_begin_next());
+    attempts.silent(start + 250ms);
+    REQUIRE(attempts.next() == Next::connect);
+    REQUIRE(attempts.address() == 1);
+    attempts.began();
+    REQUIRE(attempts.next() == Next::wait);
+    SECTION("the one that began later") {
+        attempts.reached(1);
+        REQUIRE(attempts.next() == Next::establish);
+        CHECK(attempts.address() == 1);
+        REQUIRE(attempts.connected(tls_, "b", start));
+        CHECK(attempts.failed_attempts() == 1);
+    }
+    SECTION("the one that was slow") {
+        attempts.reached(0);
+        REQUIRE(attempts.next() == Next::establish);
+        CHECK(attempts.address() == 0);
+        CHECK(attempts.failed_attempts() == 0);
+    }
+    SECTION("a failure of one does not wait for the silence of another") {
+        attempts.not_reached(1, failure(Kind::unreachable, "b", "Connection refused"), start);
+        REQUIRE(attempts.next() == Next::connect);
+        CHECK(attempts.address() == 2);
+    }
+    SECTION("the last of them is waited for") {
+        attempts.silent(start + 500ms);
+        attempts.began();
+        CHECK_FALSE(attempts.may_begin_next());
+        attempts.not_reached(1, failure(Kind::unreachable, "b", "timeout expired"), start);
+        attempts.not_reached(0, failure(Kind::unreachable, "a", "timeout expired"), start);
+        CHECK(attempts.next() == Next::wait);
+        attempts.not_reached(2, failure(Kind::unreachable, "c", "timeout expired"), start);
+        CHECK(attempts.next() == Next::give_up);
+    }
+}
+
+TEST_CASE("addresses that were left for a faster one come again when that is of no use") {
+    Attempts attempts({.sslmode = SslMode::verify_full, .hosts = 1, .deadline = deadline});
+    attempts.resolved(3, start);
+    attempts.began();
+    attempts.silent(start + 250ms);
+    attempts.began();
+    attempts.reached(1);
+    attempts.failed(failure(Kind::unreachable, "b", "timeout expired"), start);
+    REQUIRE(attempts.next() == Next::connect);
+    CHECK(attempts.address() == 2);
+    attempts.began();
+    attempts.not_reached(2, failure(Kind::unreachable, "c", "Connection refused"), start);
+    REQUIRE(attempts.next() == Next::connect);
+    CHECK(attempts.address() == 0);
+}
+
+TEST_CASE("a server that does not answer the StartupMessage is left for the next address, then the next host") {
+    Script script(SslMode::prefer, 2, 2);
+    script.connects(tls_).says_nothing().is_at(0, 1);
+    script.connects(tls_).says_nothing().is_at(1, 0);
+    script.connects(tls_).says_nothing().connects(tls_).says_nothing().gives_up();
+    CHECK(script.attempts.errors() == "a: no answer; a: no answer; a: no answer; a: no answer");
+}
+
+TEST_CASE("a server that cannot be connected to now is left for the next host, whose other addresses are the same") {
+    Script script(SslMode::prefer, 2, 2);
+    script.connects(tls_).cannot_connect_now().is_at(1, 0);
+    script.connects(tls_);
+    CHECK_FALSE(script.attempts.may_retry("57P03"));
+    CHECK(script.attempts.failed_attempts() == 1);
+}
+
+TEST_CASE("a connection that was ready and is silent, or whose server cannot be connected to now, is replaced") {
+    Attempts attempts({.sslmode = SslMode::verify_full, .hosts = 2, .prewarmed = true, .deadline = deadline});
+    attempts.took_prewarmed(true);
+    SECTION("silent") { attempts.unanswered({}, start); }
+    SECTION("not now") {
+        REQUIRE(attempts.may_retry("57P03"));
+        attempts.refused("57P03", failure(Kind::unreachable, "a", "starting up"));
+    }
+    REQUIRE(attempts.next() == Next::resolve);
+    CHECK(attempts.host() == 0);
+    CHECK(attempts.errors().empty());
+    CHECK(attempts.failed_attempts() == 1);
 }

@@ -82,6 +82,8 @@ SessionRecord full_record() {
     record.upstream_tls.anchor = "CN=root";
     record.upstream_tls.anchor_file = "root.pem";
     record.upstream_sslmode = "verify-full";
+    record.failed_attempts = 2;
+    record.timings.failed_attempts = 250us;
     record.timings.login = 1500us;
     record.timings.total = 5000us;
     record.bytes_from_client = 10'000'000'000;
@@ -145,6 +147,8 @@ TEST_CASE("connected tells everything that is known") {
                                                             "upstream_not_after",
                                                             "upstream_sslmode",
                                                             "candidate_ok",
+                                                            "upstream_addr_stale",
+                                                            "failed_attempts",
                                                             "timings_us"}));
     CHECK(got.at("usename") == "ada");
     CHECK(got.at("datname") == "shop");
@@ -161,8 +165,11 @@ TEST_CASE("connected tells everything that is known") {
     CHECK(got.at("backend_pid") == 4'000'000'000);
     CHECK(got.at("upstream_issuer") == "CN=root");
     CHECK(got.at("upstream_not_after") == "2023-11-14T22:13:20Z");
-    CHECK(keys(got.at("timings_us").as_object()) ==
-          std::set<std::string>{"negotiation", "client_tls", "resolve", "connect", "upstream_tls", "login", "total"});
+    CHECK(keys(got.at("timings_us").as_object()) == std::set<std::string>{"negotiation", "client_tls", "resolve",
+                                                                          "connect", "upstream_tls", "failed_attempts",
+                                                                          "login", "total"});
+    CHECK(got.at("failed_attempts") == 2);
+    CHECK(got.at("timings_us").at("failed_attempts") == 250);
     CHECK(got.at("timings_us").at("login") == 1500);
 }
 
@@ -238,6 +245,9 @@ TEST_CASE("auth_failed, rejected, upstream_failed and cancel tell their causes")
         e.reason = proxy::Reason::tls_required;
         CHECK(line(e).at("reason") == "tls_required");
         CHECK(line(e).at("sqlstate").is_null());
+        CHECK(line(e).at("looks_like").is_null());
+        e.record.looks_like = protocol::Foreign::http;
+        CHECK(line(e).at("looks_like") == "http");
     }
     SECTION("upstream_failed") {
         Event e = event(EventKind::upstream_failed);
@@ -252,7 +262,10 @@ TEST_CASE("auth_failed, rejected, upstream_failed and cancel tell their causes")
         e.matched = true;
         CHECK(line(e).at("ssl") == true);
         CHECK(line(e).at("matched") == true);
+        CHECK(line(e).at("limited") == false);
         CHECK(line(e).at("error").is_null());
+        e.limited = true;
+        CHECK(line(e).at("limited") == true);
     }
     SECTION("events_dropped") {
         Event e = event(EventKind::events_dropped);

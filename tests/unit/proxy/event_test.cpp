@@ -35,6 +35,12 @@ TEST_CASE("names enter the record as PostgreSQL takes them: 63 bytes, and UTF-8"
     CHECK(record_of(std::string(62, 'n') + "\xc3\xbc", "", "").usename == std::string(62, 'n') + "\\xc3");
 }
 
+TEST_CASE("what a client says of replication is cut as its names are") {
+    SessionRecord record;
+    record.take_names({.version = 196608, .parameters = {{"user", "ada"}, {"replication", std::string(9000, 'r')}}});
+    CHECK(record.replication == std::string(63, 'r'));
+}
+
 TEST_CASE("names that differ within their 63 bytes are two, however long they become as UTF-8") {
     const std::string latin(21, '\xe9');
     CHECK(record_of(latin + "ALICE", "", "").usename != record_of(latin + "BOB", "", "").usename);

@@ -411,6 +411,29 @@ TEST_CASE("what cannot be written is kept, and news waits for it") {
     CHECK(inventory.due() > Inventory::Clock::now() + 30s);  // only to say that we are here
 }
 
+TEST_CASE("while what probes cost cannot be written down, there are none") {
+    const Folder folder;
+    Inventory inventory({.path = folder.file()});
+    proxy::Probes probes;
+    inventory.restore(probes);
+    const auto why_not = [&] {
+        proxy::Probes::Available available;
+        available[config::ProbeKind::untrusted] = true;
+        config::Probe settings;
+        settings.enabled = true;
+        return probes.why_not(settings, available, {}, {})->reason;
+    };
+    CHECK(why_not() == proxy::NotProbed::first_connection);
+    {
+        Sqlite other(folder.file(), Sqlite::Mode::read_write);
+        const proxy::Transaction lock(other);
+        store(inventory, {tls_login()});
+        CHECK(why_not() == proxy::NotProbed::no_inventory);
+    }
+    inventory.flush();
+    CHECK(why_not() == proxy::NotProbed::first_connection);
+}
+
 TEST_CASE("a full disk loses nothing") {
     const Folder folder;
     Inventory inventory({.path = folder.file()});
@@ -526,4 +549,20 @@ TEST_CASE("URLs of databases are shown without their passwords") {
          {"postgresql://u:a@b@h/d", "postgresql://u:a/b@h/d", "postgresql://u:a:b/d", "postgresql://h/d?sslmode"}) {
         CHECK_THROWS_WITH(proxy::PostgresUrl(bad), Catch::Matchers::StartsWith("not a connection URI of PostgreSQL"));
     }
+}
+
+TEST_CASE("URLs of databases are verified in full unless they or the environment say otherwise") {
+    for (const char* const variable : {"PGSSLMODE", "PGSSLROOTCERT", "PGSERVICE"}) ::unsetenv(variable);
+    ::setenv("HOME", "/nonexistent", 1);
+    CHECK(proxy::PostgresUrl("postgresql://h/d").sslmode() == "verify-full");
+    CHECK_FALSE(proxy::PostgresUrl("postgresql://h/d").sslrootcert().empty());
+    CHECK_FALSE(proxy::PostgresUrl("postgresql://h/d?sslmode=verify-full").sslrootcert().empty());
+    CHECK(proxy::PostgresUrl("postgresql://h/d?sslrootcert=/ca").sslrootcert().empty());
+    for (const char* const url : {"postgresql://h/d?sslmode=prefer", "postgresql://h/d?service=fleet"}) {
+        CHECK(proxy::PostgresUrl(url).sslmode().empty());
+        CHECK(proxy::PostgresUrl(url).sslrootcert().empty());
+    }
+    ::setenv("PGSSLMODE", "require", 1);
+    CHECK(proxy::PostgresUrl("postgresql://h/d").sslmode().empty());
+    ::unsetenv("PGSSLMODE");
 }

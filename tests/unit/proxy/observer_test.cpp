@@ -754,6 +754,42 @@ TEST_CASE("probes tell executables of one address apart") {
     CHECK_FALSE(next("/usr/bin/java").has_value());
 }
 
+TEST_CASE("another program in clear ends no probing, also when its process is found a little later") {
+    const auto falls_back = [](const char* found) {
+        Probed world;
+        const auto process = [](const char* exe, bool done) {
+            return std::make_shared<proxy::ProcessOwner>(proxy::Process{.uid = 1, .pid = 2, .exe = exe}, done);
+        };
+        SessionRecord psql = record_of("ada");
+        psql.process = process("/usr/bin/psql", true);
+        Connection first(world, psql);
+        first.begins_tls().observer->choose_probe(world.settings, none);
+        first.starts_in_tls();
+        first.observer.reset();
+        Connection probed(world, psql);
+        CHECK(probed.begins_tls().observer->choose_probe(world.settings, all) == ProbeKind::untrusted);
+        probed.observer->certificate_sent();
+        probed.observer->ended_early({.client_hello_seen = true, .alert = SSL_AD_UNKNOWN_CA});
+        probed.observer.reset();
+
+        SessionRecord clear = record_of("bob");
+        const auto search = process("", false);
+        clear.process = search;
+        Connection other(world, clear);
+        other.starts_in_clear();
+        if (found) search->found(7, found);
+        other.observer.reset();
+
+        world.wait(world.settings.grace);
+        const proxy::Probes::Visitor visitor{.source = psql.origin()};
+        const auto reason = world.probes.why_not(world.settings, all, visitor, world.now.wall);
+        return reason && reason->reason == proxy::NotProbed::falls_back;
+    };
+    CHECK(falls_back("/usr/bin/psql"));
+    CHECK(falls_back(nullptr));
+    CHECK_FALSE(falls_back("/usr/bin/java"));
+}
+
 TEST_CASE("without a probe the record says that the real certificate was shown") {
     Probed world;
     world.settings.enabled = false;

@@ -407,3 +407,94 @@ TEST_CASE_METHOD(Fixture, "a source is known to fall back also when nobody knows
         CHECK(connect(Outcome::refused).has_value());
     }
 }
+
+TEST_CASE_METHOD(Fixture, "nobody is probed while what it costs cannot be written down") {
+    connect(Outcome::accepted);
+    probes.hold_back(true);
+    CHECK_FALSE(choose().has_value());
+    probes.hold_back(false);
+    CHECK(choose() == ProbeKind::untrusted);
+}
+
+TEST_CASE_METHOD(Fixture, "a wall clock that is set renews no budget and uses none up") {
+    Probes::Steady steady{std::chrono::hours(100)};
+    const auto set = [&](std::chrono::hours by) {
+        now += by;
+        steady += 1s;
+        probes.clocks_are(now, steady);
+    };
+    settings.grace = 0s;
+    settings.max_per_client = 1;
+    settings.max_per_hour = 2;
+    const auto other = proxy::ClientOrigin{"orders", "10.0.0.8", ""};
+    const std::chrono::hours years = 24h * 365 * 12;
+
+    SECTION("after a loss, either way") {
+        probes.clocks_are(now, steady);
+        connect(Outcome::accepted);
+        REQUIRE(connect(Outcome::left).has_value());
+        for (const auto by : {years, -years, -years, years}) {
+            set(by);
+            CHECK(why_not() == NotProbed::budget_used_up);
+            steady += settings.cooldown - 1h;
+            now += settings.cooldown - 1h;
+            CHECK(why_not() == NotProbed::budget_used_up);
+            steady -= settings.cooldown - 1h;
+            now -= settings.cooldown - 1h;
+        }
+        steady += settings.cooldown;
+        now += settings.cooldown;
+        CHECK_FALSE(why_not().has_value());
+    }
+    SECTION("of all clients") {
+        settings.max_per_hour = 1;
+        probes.clocks_are(now, steady);
+        connect(Outcome::accepted);
+        ended(other, {std::nullopt, Outcome::accepted, app});
+        REQUIRE(connect(Outcome::left).has_value());
+        set(years);
+        CHECK_FALSE(choose(other).has_value());
+        set(-years);
+        CHECK_FALSE(choose(other).has_value());
+        now += 1h;
+        steady += 1h;
+        CHECK(choose(other).has_value());
+    }
+    SECTION("whoever goes on in clear is known to") {
+        settings.max_per_client = 10;
+        probes.clocks_are(now, steady);
+        connect(Outcome::accepted);
+        REQUIRE(connect(Outcome::left).has_value());
+        set(years);
+        probes.came_in_clear(source, now);
+        CHECK(why_not() == NotProbed::falls_back);
+    }
+    SECTION("whoever comes in clear long after a loss has another reason") {
+        settings.max_per_client = 10;
+        probes.clocks_are(now, steady);
+        connect(Outcome::accepted);
+        REQUIRE(connect(Outcome::left).has_value());
+        now += 1h;
+        steady += 1h;
+        set(-years);
+        probes.came_in_clear(source, now);
+        CHECK(why_not() != NotProbed::falls_back);
+    }
+}
+
+TEST_CASE_METHOD(Fixture, "whoever was repaired is probed anew") {
+    connect(Outcome::accepted);
+    CHECK(connect(Outcome::refused) == ProbeKind::untrusted);
+    now += settings.grace;
+    while (connect(Outcome::refused)) now += settings.grace;
+    CHECK_FALSE(choose().has_value());
+    probes.repaired(source, now);
+    CHECK(connect(Outcome::refused) == ProbeKind::untrusted);
+    const auto told = now;
+    now += settings.grace;
+    probes.repaired(source, told);  // said again, as at every heartbeat
+    CHECK(connect(Outcome::accepted) != ProbeKind::untrusted);
+    proxy::ClientOrigin other = source;
+    other.client_addr = "192.0.2.9";
+    probes.repaired(other, now);  // nobody knows it
+}

@@ -1,14 +1,11 @@
 #include "proxy/record/recorder.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <boost/json.hpp>
 #include <thread>
 
 #include "support/catch.hpp"
 #include "support/folder.hpp"
+#include "support/held_up_file.hpp"
 
 namespace {
 
@@ -18,36 +15,17 @@ using proxy::Inventory;
 using proxy::Recorder;
 using support::content;
 using support::Folder;
+using support::HeldUpFile;
 using support::lines;
 namespace json = boost::json;
 
 Event event(const std::string& text = {}) { return {.kind = EventKind::rejected, .message = text}; }
 
-/// A named pipe as audit file: as long as nobody reads it, whoever writes is held up.
-class HeldUpFile {
-   public:
-    HeldUpFile() {
-        REQUIRE(::mkfifo(path().c_str(), 0600) == 0);
-        reader_ = ::open(path().c_str(), O_RDONLY | O_NONBLOCK);
-    }
-    ~HeldUpFile() { ::close(reader_); }
-    HeldUpFile(const HeldUpFile&) = delete;
-    HeldUpFile& operator=(const HeldUpFile&) = delete;
-
-    std::string path() const { return folder_.file("pipe"); }
-    /// Until the writer has closed its end.
-    std::string read_to_end() const {
-        ::fcntl(reader_, F_SETFL, 0);
-        std::string all, part(65'536, '\0');
-        for (ssize_t n = 0; (n = ::read(reader_, part.data(), part.size())) > 0;)
-            all.append(part, 0, static_cast<std::size_t>(n));
-        return all;
-    }
-
-   private:
-    Folder folder_;
-    int reader_ = -1;
-};
+std::unique_ptr<proxy::InventoryKeeper> kept(const Folder& folder) {
+    const std::string path = folder.file("inventory.db");
+    return std::make_unique<proxy::InventoryKeeper>(proxy::InventoryKeeper::Settings{
+        .path = path, .open = [path] { return std::make_unique<Inventory>(Inventory::Settings{.path = path}); }});
+}
 
 }  // namespace
 
@@ -117,12 +95,18 @@ TEST_CASE("recorder: ends with everything written that was queued") {
     CHECK(lines(text).size() == 2'000);
 }
 
+TEST_CASE("recorder: who does not read holds up the end no longer than asked, and nobody else ever") {
+    const HeldUpFile file;
+    Recorder recorder({.path = file.path()});
+    for (int i = 0; i < 2'000; ++i) recorder.record(event());
+    CHECK_FALSE(recorder.end_within(std::chrono::milliseconds(1)));
+    recorder.record(event("too late"));  // harmless
+}
+
 TEST_CASE("recorder: counts the same, whether there is an audit file and an inventory or not") {
     const Folder folder;
     const bool audit = GENERATE(false, true), inventory = GENERATE(false, true);
-    Recorder recorder(
-        {.path = audit ? folder.file("audit") : ""},
-        inventory ? std::make_unique<Inventory>(Inventory::Settings{.path = folder.file("inventory.db")}) : nullptr);
+    Recorder recorder({.path = audit ? folder.file("audit") : ""}, inventory ? kept(folder) : nullptr);
     for (int i = 0; i < 3; ++i) recorder.record(event());
     recorder.record({.kind = EventKind::started});
     CHECK(recorder.counters()[EventKind::rejected] == 3);
@@ -135,8 +119,7 @@ TEST_CASE("recorder: what the inventory finds to be news is recorded as well") {
     const Folder folder;
     std::uint64_t news = 0;
     {
-        Recorder recorder({.path = folder.file("audit")},
-                          std::make_unique<Inventory>(Inventory::Settings{.path = folder.file("inventory.db")}));
+        Recorder recorder({.path = folder.file("audit")}, kept(folder));
         Event connected{.kind = EventKind::connected};
         connected.record.session = "s";
         connected.record.upstream = "db";

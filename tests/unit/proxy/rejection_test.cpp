@@ -85,11 +85,15 @@ TEST_CASE("a client too many is told which limit is reached") {
 
 TEST_CASE("who comes during the drain, or too late, is told in PostgreSQL's words") {
     const auto ending = proxy::rejection(proxy::Reason::shutting_down).response;
-    CHECK(ending.sqlstate == "57P01");
+    CHECK(ending.sqlstate == "57P03");
     CHECK(ending.message == "pgairlock is shutting down");
     CHECK(ending.hint == "Connect again: another instance or the next one will answer.");
     const auto late = proxy::rejection(proxy::Reason::login_timeout).response;
     CHECK(late.sqlstate == "57014");
     CHECK(late.message == "canceling authentication due to timeout");
     CHECK(late.detail == "The login did not reach ReadyForQuery within client_login_timeout.");
+    const auto silent = proxy::rejection(proxy::Reason::opening_timeout).response;
+    CHECK(silent.sqlstate == "57014");
+    CHECK(silent.message == "canceling authentication due to timeout");
+    CHECK(silent.detail == "The client did not go on within client_opening_timeout.");
 }

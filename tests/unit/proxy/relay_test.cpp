@@ -118,9 +118,10 @@ class Relayed {
         }
     }
 
-    void wait_for_end() {
+    void wait_for_end() { wait(120s); }
+    void wait(std::chrono::milliseconds time) {
         io_.restart();
-        io_.run_for(120s);
+        io_.run_for(time);
     }
 
     bool over() const { return result_.has_value(); }
@@ -170,6 +171,7 @@ class Relayed {
         }
     }
 
+    proxy::Relay& near() { return *relay_; }
     Stream& near_client() { return *near_client_; }
     Stream& near_server() { return *near_server_; }
 
@@ -301,6 +303,42 @@ TEST_CASE("a client that holds its end after the server closed is let go after f
     CHECK(std::chrono::steady_clock::now() - start >= 4900ms);
 }
 
+TEST_CASE("a client that takes nothing of what it is owed is let go after five seconds as well") {
+    Relayed relay;
+    shrink_send_buffer(relay.near_client());
+    relay.start();
+    const bool unread = GENERATE(false, true);
+    // Fits into what the relay receives at once, or not: then the server's end is behind it.
+    relay.server->send(random_bytes(unread ? 500'000 : 50'000));
+    relay.settle();
+    relay.server->close();
+    const auto start = std::chrono::steady_clock::now();
+    relay.wait_for_end();
+    CHECK(relay.result().end == Reason::server_closed);
+    CHECK(std::chrono::steady_clock::now() - start >= 4900ms);
+}
+
+TEST_CASE("a client that is slow gets all that a server said before it closed") {
+    Relayed relay;
+    shrink_send_buffer(relay.near_client());
+    relay.start();
+    const Buffer said = random_bytes(60'000);
+    relay.says(*relay.server, as_text(said));
+    relay.server->close();
+    Buffer heard;
+    const int fd = relay.client->socket().native_handle();
+    for (int i = 0; i < 14 && !relay.over(); ++i) {
+        relay.wait(500ms);
+        std::array<std::uint8_t, 1024> some{};
+        const ssize_t n = ::recv(fd, some.data(), some.size(), 0);
+        if (n > 0) heard.insert(heard.end(), some.begin(), some.begin() + n);
+    }
+    CHECK_FALSE(relay.over());
+    const Buffer rest = relay.hears(*relay.client).bytes;
+    heard.insert(heard.end(), rest.begin(), rest.end());
+    CHECK(heard == said);
+}
+
 TEST_CASE("an end without close_notify is passed on without one") {
     Relayed relay;
     relay.encrypt_client_leg();
@@ -365,8 +403,68 @@ TEST_CASE("a session in which nothing moves ends at its idle timeout") {
     relay.wait_for_end();
     CHECK(std::chrono::steady_clock::now() - start >= 30ms);
     CHECK(relay.result().end == Reason::idle_timeout);
-    CHECK(relay.hears(*relay.client).end != End::open);
+    CHECK(relay.result().told);
+    const auto told = relay.hears(*relay.client);
+    CHECK(told.text().find("57P05") != std::string::npos);
+    CHECK(told.end != End::open);
     CHECK(relay.hears(*relay.server).end != End::open);
+}
+
+TEST_CASE("a session whose client has asked is told nothing at its idle timeout") {
+    Relayed relay;
+    relay.start(30ms);
+    relay.says(*relay.client, "Q");
+    relay.wait_for_end();
+    CHECK(relay.result().end == Reason::idle_timeout);
+    CHECK_FALSE(relay.result().told);
+    CHECK(relay.hears(*relay.client).text().empty());
+}
+
+TEST_CASE("a session that only looks idle is told why it ends once its server has left") {
+    Relayed relay;
+    relay.start();
+    const std::string row("D\0\0\0\5x", 6);
+    std::string answer;
+    for (int i = 0; i < 1000; ++i) answer += row;
+    answer += std::string("Z\0\0\0\5I", 6);
+    relay.says(*relay.client, std::string("Q\0\0\0\5", 6));
+    relay.says(*relay.server, answer);
+    CHECK(relay.hears(*relay.client).text() == answer);
+    CHECK_FALSE(relay.near().farewell(Reason::idle_timeout, true));
+    CHECK(relay.near().dismiss(Reason::idle_timeout, true));
+    CHECK(relay.hears(*relay.server).text() == std::string("Q\0\0\0\5\0X\0\0\0\4", 11));
+    CHECK(relay.hears(*relay.client).text().empty());
+
+    SECTION("that it was is said by its close") {
+        relay.says(*relay.client, std::string("Q\0\0\0\5", 6));  // too late: nobody reads it
+        relay.server->close();
+        relay.settle();
+        const auto told = relay.hears(*relay.client);
+        CHECK(told.text().find("57P05") != std::string::npos);
+        CHECK(told.end != End::open);
+        relay.client->close();
+        relay.wait_for_end();
+        CHECK(relay.result().told);
+    }
+    SECTION("it was not, and its answer ends before it leaves") {
+        relay.says(*relay.server, row + std::string("Z\0\0\0\5I", 6));
+        CHECK(relay.hears(*relay.client).text() == row + std::string("Z\0\0\0\5I", 6));
+        relay.server->close();
+        relay.settle();
+        CHECK(relay.hears(*relay.client).text().find("57P05") != std::string::npos);
+        relay.client->close();
+        relay.wait_for_end();
+    }
+    SECTION("nothing is said within a row that was cut off") {
+        relay.says(*relay.server, row.substr(0, 4));
+        relay.server->close();
+        relay.settle();
+        CHECK(relay.hears(*relay.client).text() == row.substr(0, 4));
+        relay.client->close();
+        relay.wait_for_end();
+        CHECK_FALSE(relay.result().told);
+    }
+    CHECK(relay.result().end != Reason::failed);
 }
 
 TEST_CASE("bytes of either side put off the idle timeout") {

@@ -205,3 +205,27 @@ TEST_CASE("a comparison in JSON has who and what changed") {
     CHECK(has(json, R"("changes":[{"what":"state","from":"in clear","to":"verifying"},)"));
     CHECK_FALSE(has(to_json(report_of({client("app")})), "\"against\""));
 }
+
+TEST_CASE("reports of other times and other proxies are compared with a warning") {
+    const auto caveats = [](const Report& then, const Report& now) { return compare(now, older(then)).caveats; };
+    const auto warned = [](const std::vector<std::string>& all, std::string_view part) {
+        return all.size() == 1 && has(all[0], part);
+    };
+    const Report whole = report_of({client("app")});
+    Report recent = whole;
+    recent.filter.since = start - hour;
+    CHECK(caveats(recent, recent).empty());
+    CHECK(warned(caveats(whole, recent), "who is gone may only have been quiet"));
+    CHECK(warned(caveats(recent, whole), "who is new may have been there before"));
+
+    Report later = whole, ended = whole;
+    later.summary.last_seen = start + day;
+    ended.filter.until = start + hour;
+    CHECK(warned(caveats(later, ended), "ends before the older one"));
+    CHECK(caveats(whole, ended).empty());
+
+    Report two = whole;
+    two.proxies.push_back(proxy_named("b2", "app-2"));
+    CHECK(warned(caveats(two, whole), "this report does not know app-2"));
+    CHECK(warned(caveats(whole, two), "the older report did not know app-2"));
+}

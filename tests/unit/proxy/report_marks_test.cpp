@@ -234,7 +234,7 @@ TEST_CASE("names that were folded are marked as their pattern") {
     MarkRow mark = mark_of(only(before));
     CHECK(mark.who.application_name == "worker #");
     mark.accepted = true;
-    mark.accepted_state = joined_words(complaints(only(before)));
+    set_state(mark, only(before), complaints(only(before)));
     CHECK_FALSE(has_failed(made(inventory(rows, {mark})), FailOn::weak));
 }
 
@@ -274,4 +274,26 @@ TEST_CASE("of marks in several places the newest counts, and says everything") {
     const Report report = make_report({fleets_own, inventory({row}, {older})}, filter);
     CHECK(only(report).note == "seen to");
     CHECK(only(report).excused);
+}
+
+TEST_CASE("what was said of a client whose name looks like a pattern is said of nobody else") {
+    const auto job = [](const std::string& name) {
+        ClientRow row = in_clear("legacy");
+        row.who.application_name = name;
+        return row;
+    };
+    std::vector<ClientRow> all{job("job #")};
+    const MarkRow of_the_one = accepted(all.front());
+    for (int i = 0; i < 20; ++i) all.push_back(job("job " + std::to_string(i)));
+    const Report report = made(inventory(all, {of_the_one}));
+    REQUIRE(report.clients.size() == 1);
+    CHECK_FALSE(report.clients.front().excused);
+    CHECK(has_failed(report, FailOn::weak));
+
+    MarkRow of_all = mark_of(only(report));
+    of_all.accepted = true;
+    set_state(of_all, only(report), complaints(only(report)));
+    CHECK(only(made(inventory(all, {of_all}))).excused);
+    CHECK_FALSE(only(made(inventory({all.front()}, {of_all}))).excused);
+    CHECK(only(made(inventory(all, {of_all}))).accepted->state == complaints(only(report)));
 }

@@ -237,3 +237,22 @@ TEST_CASE("nothing that a client sent reaches the terminal as a command") {
     CHECK_FALSE(has(text, "\x07"));
     CHECK_FALSE(has(text, "\xc2\x9b"));
 }
+
+TEST_CASE("what people said of a client is in the table, also that an acceptance holds no more") {
+    ReportClient noted = client("noted"), over = client("over"), worse = client("worse"), holds = client("holds");
+    noted.note = "moves in May";
+    noted.repaired_at = start;
+    over.accepted = Acceptance{.owner = "ops", .reason = "old", .until = start};
+    worse.accepted = Acceptance{.owner = "ops", .reason = "old", .worse = {"plain", "failing"}};
+    holds.accepted = Acceptance{.owner = "ops", .reason = "old"};
+    holds.excused = true;
+    const std::string text = table(report_of({noted, over, worse, holds}), 0);
+    CHECK(has(text, "noted@db: moves in May; repaired 2024-10-04T00:00:00Z"));
+    CHECK(has(text, "over@db: was accepted by ops until 2024-10-04, which is over"));
+    CHECK(has(text, "worse@db: was accepted by ops, and is worse since: plain,failing"));
+    CHECK_FALSE(has(text, "holds@db: "));
+    const std::string page = to_html(report_of({noted, over, worse, holds}), start);
+    CHECK(has(page, "moves in May; repaired"));
+    CHECK(has(page, "which is over"));
+    CHECK(has(page, "is worse since: plain,failing"));
+}

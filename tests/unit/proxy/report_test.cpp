@@ -117,7 +117,7 @@ TEST_CASE("what each client's evidence means for it") {
          {seen(Evidence::clear_startup_after_no)},
          true,
          Readiness::unknown,
-         Readiness::no,
+         Readiness::unknown,
          true,
          Action::enable_tls},
         {"allow, by its second attempt",
@@ -667,7 +667,7 @@ InventoryRows of_proxy(const std::string& instance, std::vector<ClientRow> clien
 }
 
 TEST_CASE("clients of different hosts are never one, where their address does not tell the host") {
-    for (const char* address : {"127.0.0.1", "::1", "", "127.1.2.3"}) {
+    for (const char* address : {"127.0.0.1", "::1", "", "127.1.2.3", "fe80::1%eth0", "169.254.7.7", "172.17.0.2"}) {
         ClientRow clear = client("billing", {seen(Evidence::clear_startup)}, true);
         ClientRow tls = client("billing", {seen(Evidence::tls_startup, start + hour)});
         clear.who.client_addr = tls.who.client_addr = address;
@@ -792,6 +792,60 @@ TEST_CASE("two proxies with copies of one inventory are told of") {
     CHECK(is_incomplete(running, file(start + hour, start + 2 * hour)));
 }
 
+TEST_CASE("a restored inventory and the one that was moved away are told of, and nobody in either is lost") {
+    const auto file = [](std::vector<ClientRow> clients, Timestamp started) {
+        InventoryRows rows = of_proxy("a", std::move(clients));
+        rows.proxy.started = started;
+        rows.proxy.last_seen = started + hour;
+        return rows;
+    };
+    const ClientRow common = client("app", {seen(Evidence::tls_startup)});
+    ClientRow clear = client("lost", {seen(Evidence::clear_startup)}, true);
+    const InventoryRows backup = file({common}, start), moved = file({common, clear}, start + 2 * hour),
+                        restored = file({common}, start + 5 * hour);
+    for (const auto& both : {std::vector{moved, restored}, std::vector{restored, moved}}) {
+        const Report report = make_report(both, {});
+        CHECK(report.summary.plain == 1);
+        CHECK_FALSE(report.summary.incomplete.empty());
+        CHECK(report.proxies.size() == 1);
+    }
+    CHECK(make_report({moved, backup}, {}).summary.incomplete.empty());
+
+    InventoryRows pruned = restored;
+    pruned.proxy.pruned_before = clear.last_seen + 1;
+    CHECK(make_report({moved, pruned}, {.since = start + 1}).summary.plain == 0);
+    InventoryRows folded = restored;
+    folded.clients = {client("app", {}), client("app", {})};
+    folded.clients[1].who.application_name = "job #";
+    InventoryRows numbered = moved;
+    numbered.clients = {folded.clients[1]};
+    numbered.clients[0].who.application_name = "job 7";
+    CHECK(make_report({numbered, folded}, {}).summary.incomplete.empty());
+}
+
+TEST_CASE("a session that was open when its proxy was last heard of is open still") {
+    constexpr Timestamp minute = hour / 60;
+    const auto weak_since = [&](DayFacts facts, const std::string& mode, Timestamp since, Timestamp now) {
+        ClientRow row = client("app", {seen(Evidence::tls_startup, start + minute)}, false);
+        row.days[20'000].clear();
+        facts.connections = 1;
+        facts.first_seen = start;
+        row.days[20'000][mode] = facts;
+        InventoryRows rows = of_proxy("a", {row});
+        rows.proxy.last_seen = start + minute;
+        const Report report = make_report({rows}, {.since = since, .now = now});
+        return report.summary.weak == 1;
+    };
+    const Timestamp later = start + minute + minute / 2;
+    const DayFacts open{.last_seen = start, .open_until = start + minute}, begun{.last_seen = start + minute + 1},
+        ended{.last_seen = start, .open_until = start + minute - 1};
+    CHECK(weak_since(open, "plain", later, later + 1));
+    CHECK(weak_since(begun, "plain", later, later + 1));
+    CHECK_FALSE(weak_since(ended, "plain", later, later + 1));
+    CHECK_FALSE(weak_since(begun, "TLSv1.3", later, later + 1));
+    CHECK_FALSE(weak_since(open, "plain", start + 2 * hour, start + 3 * hour));  // the proxy is silent
+}
+
 TEST_CASE("a session that is still open is of every range until then") {
     constexpr Timestamp week = 7 * 24 * hour;
     const auto of_the_week_after = [&](const std::string& mode, std::uint64_t weak, Evidence evidence) {
@@ -882,6 +936,30 @@ TEST_CASE("filters choose rows after handshakes found their clients") {
     CHECK(names({.client_addr = "10.0.0.0/8"}) == Names{"?", "app"});
     CHECK(names({.client_addr = "2001:db8::7"}) == Names{"far"});
     CHECK(names({.upstream = "other"}).empty());
+}
+
+TEST_CASE("only loopback and no address at all are known to cross no network") {
+    for (const char* address : {"127.0.0.1", "::1", ""}) CHECK(is_local(address));
+    for (const char* address : {"fe80::1", "169.254.7.7", "172.17.0.2", "10.0.0.1"}) CHECK_FALSE(is_local(address));
+}
+
+TEST_CASE("failures that name nobody may be those of whoever is asked for by name") {
+    const auto rows = inventory({with_ja4(client("app", {seen(Evidence::tls_startup)}), "t13")},
+                                {handshake(seen(Evidence::no_client_hello, start, 3), "", "zz"),
+                                 handshake(seen(Evidence::untrusted_refused, start, 5), "", "zz")});
+    const auto asked = [&](const ReportFilter& filter) { return make_report({rows}, filter).unattributed; };
+    const auto found = asked({.usename = "app"});
+    REQUIRE(found.size() == 1);
+    CHECK(found[0].count == 3);
+    CHECK(found[0].candidates.empty());
+    CHECK(asked({}).empty());
+    CHECK(asked({.client_addr = "10.0.0.0/8"}).empty());  // it has a row of its own there
+    CHECK(asked({.usename = "app", .client_addr = "192.0.2.1"}).empty());
+    CHECK(asked({.since = start + hour, .usename = "app"}).empty());
+    CHECK(has_failed(make_report({inventory({client("app", {seen(Evidence::tls_startup)})},
+                                            {handshake(seen(Evidence::tls_refused, start, 9), "", "zz")})},
+                                 {.usename = "app"}),
+                     FailOn::failing));
 }
 
 TEST_CASE("each client is counted in one of plain, not verifying, verifying and unknown") {

@@ -58,11 +58,37 @@ TEST_CASE("who would not switch to a password is asked first, although it spoke 
 TEST_CASE("who left when it was asked for its password at once had another reason") {
     ScramHabits habits;
     habits.left_offer(ada, start);
-    habits.left_password(ada);
+    habits.left_password(ada, start);
     CHECK_FALSE(habits.wants_password(ada, start));
-    habits.left_password(ada);  // of whom nothing is known
+    habits.left_password(ada, start);  // of whom nothing is known
+    habits.left_offer(ada, start + 11s);
+    CHECK(habits.wants_password(ada, start + 11s));
+}
+
+TEST_CASE("a health check that leaves at every offer does not keep out who insists on SCRAM") {
+    ScramHabits habits;
+    const auto health_check = [&](ScramHabits::Time now) {
+        habits.wants_password(ada, now) ? habits.left_password(ada, now) : habits.left_offer(ada, now);
+    };
+    health_check(start);
+    REQUIRE(habits.wants_password(ada, start + 1s));
+    habits.left_password(ada, start + 1s);  // the application will not give it
+    health_check(start + 2s);
+    CHECK_FALSE(habits.wants_password(ada, start + 3s));
+    habits.spoke(ada, start + 3s);
+    for (auto later = 4s; later < 60s; later += 2s) {
+        health_check(start + later);
+        CHECK_FALSE(habits.wants_password(ada, start + later + 1s));
+    }
+}
+
+TEST_CASE("a driver that gave its password when it was asked is not kept out by a health check either") {
+    ScramHabits habits;
     habits.left_offer(ada, start);
-    CHECK(habits.wants_password(ada, start));
+    habits.gave_password(ada, start + 1s);
+    habits.left_password(ada, start + 2s);  // a check of the same name
+    habits.left_offer(ada, start + 3s);     // the driver
+    CHECK(habits.wants_password(ada, start + 4s));
 }
 
 TEST_CASE("what one program did says nothing of another") {
@@ -74,7 +100,7 @@ TEST_CASE("what one program did says nothing of another") {
         other.*part = "other";
         CHECK_FALSE(habits.wants_password(other, start));
         habits.spoke(other, start);
-        habits.left_password(other);
+        habits.left_password(other, start);
     }
     CHECK(habits.wants_password(ada, start));
 }

@@ -116,15 +116,22 @@ bool is_for_host(const tls::KeyPair& pair, const std::string& host) {
 }
 
 /// Rewrites a leaf of `files` with another end, signed by the authority there.
-void set_end(const tls::IssuedFiles& files, const std::string& cert, std::chrono::hours from_now) {
+enum class Bound { begin, end };
+
+void set_bound(const tls::IssuedFiles& files, const std::string& cert, Bound bound, std::chrono::hours from_now) {
     const tls::KeyPair authority = load(files.ca_cert, files.ca_key);
     std::vector<config::Diagnostic> errors;
     const auto certificates = tls::load_certificates({.path = cert, .origin = {}}, errors);
     X509* const leaf = certificates.at(0).get();
-    X509_gmtime_adj(X509_getm_notAfter(leaf), std::chrono::duration_cast<std::chrono::seconds>(from_now).count());
+    ASN1_TIME* const time = bound == Bound::begin ? X509_getm_notBefore(leaf) : X509_getm_notAfter(leaf);
+    X509_gmtime_adj(time, std::chrono::duration_cast<std::chrono::seconds>(from_now).count());
     REQUIRE(X509_sign(leaf, authority.key.get(), EVP_sha256()) > 0);
     const tls::BioPtr bio(BIO_new_file(cert.c_str(), "w"));
     REQUIRE(PEM_write_bio_X509(bio.get(), leaf) == 1);
+}
+
+void set_end(const tls::IssuedFiles& files, const std::string& cert, std::chrono::hours from_now) {
+    set_bound(files, cert, Bound::end, from_now);
 }
 
 std::string failure(const std::string& dir) {
@@ -140,6 +147,14 @@ std::string failure(const std::string& dir) {
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
+
+TEST_CASE("an authority that was there is not replaced") {
+    const TemporaryFolder folder;
+    CHECK_THROWS_WITH(tls::ensure(folder.path, tls::WithoutAuthority::refuse), Catch::Contains("is gone"));
+    CHECK_FALSE(std::filesystem::exists(folder.path));
+    const std::string before = content(tls::ensure(folder.path).ca_cert);
+    CHECK(content(tls::ensure(folder.path, tls::WithoutAuthority::refuse).ca_cert) == before);
+}
 
 TEST_CASE("the first start gets certificates for localhost that verify") {
     const TemporaryFolder folder;
@@ -335,6 +350,22 @@ TEST_CASE("leaves about to expire are renewed by the same authority for the same
     CHECK(content(files.ca_cert) == ca);
 }
 
+TEST_CASE("leaves of a clock that was ahead are renewed once it is right") {
+    const TemporaryFolder folder;
+    const tls::IssuedFiles files = tls::issue(folder.path, {"db.example.com"});
+    set_bound(files, files.rsa_cert, Bound::begin, 24h * 100);
+    tls::ensure(folder.path);
+    CHECK(facts(files.rsa_cert).not_before < std::chrono::system_clock::now());
+    CHECK(facts(files.rsa_cert).sans == facts(files.ecdsa_cert).sans);
+
+    // Where even the authority is still to come, it may be this clock that is wrong.
+    set_bound(files, files.ca_cert, Bound::begin, 24h * 100);
+    set_bound(files, files.rsa_cert, Bound::begin, 24h * 100);
+    const std::string leaf = content(files.rsa_cert);
+    tls::ensure(folder.path);
+    CHECK(content(files.rsa_cert) == leaf);
+}
+
 TEST_CASE("leaves that cannot be used are replaced at the next start") {
     const IssuedFolder folder;
     const tls::IssuedFiles& files = folder.files;
@@ -360,6 +391,32 @@ TEST_CASE("leaves that cannot be used are replaced at the next start") {
     CHECK(mode_of(files.ecdsa_key) == 0600);
 }
 
+TEST_CASE("keys that others got access to, as the group of a Kubernetes volume does, are closed again and used") {
+    const IssuedFolder folder;
+    const tls::IssuedFiles& files = folder.files;
+    const std::string ca_key = content(files.ca_key);
+    const std::string leaf = content(files.ecdsa_cert);
+    for (const std::string& key : {files.ca_key, files.ecdsa_key, files.rsa_key}) fs::permissions(key, fs::perms(0664));
+    const tls::IssuedFiles again = tls::ensure(folder.path);
+    REQUIRE(again.tightened.size() == 3);
+    CHECK(again.tightened.front() ==
+          files.ca_key + " was open to group or others: its permissions are u=rw (0600) again");
+    for (const std::string& key : {files.ca_key, files.ecdsa_key, files.rsa_key}) CHECK(mode_of(key) == 0600);
+    CHECK(content(files.ca_key) == ca_key);
+    CHECK(content(files.ecdsa_cert) == leaf);
+    CHECK(tls::ensure(folder.path).tightened.empty());
+}
+
+TEST_CASE("a folder of keys where others could put theirs is closed to them again") {
+    const IssuedFolder folder;
+    fs::permissions(folder.path, fs::perms(0777));
+    const tls::IssuedFiles again = tls::ensure(folder.path);
+    REQUIRE(again.tightened.size() == 1);
+    CHECK(again.tightened.front().find(folder.path) != std::string::npos);
+    CHECK(mode_of(folder.path) == 0755);
+    CHECK(tls::ensure(folder.path).tightened.empty());
+}
+
 TEST_CASE("an authority that cannot be used is reported and never overwritten") {
     const IssuedFolder folder;
     const tls::IssuedFiles& files = folder.files;
@@ -368,7 +425,6 @@ TEST_CASE("an authority that cannot be used is reported and never overwritten") 
     SECTION("its key is another's") { overwrite(files.ca_key, content(files.ecdsa_key)); }
     SECTION("its key is garbage") { overwrite(files.ca_key, "garbage"); }
     SECTION("its certificate is garbage") { overwrite(files.ca_cert, "garbage"); }
-    SECTION("its key can be read by the world") { fs::permissions(files.ca_key, fs::perms(0604)); }
     SECTION("it is a leaf") {
         overwrite(files.ca_cert, content(files.ecdsa_cert));
         overwrite(files.ca_key, content(files.ecdsa_key));

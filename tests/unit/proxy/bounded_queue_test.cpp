@@ -1,5 +1,6 @@
-#include "proxy/record/event_queue.hpp"
+#include "proxy/record/bounded_queue.hpp"
 
+#include "proxy/observation/event.hpp"
 #include "support/catch.hpp"
 
 namespace {
@@ -7,7 +8,7 @@ namespace {
 using namespace std::chrono_literals;
 using proxy::Event;
 using proxy::EventKind;
-using proxy::EventQueue;
+using EventQueue = proxy::BoundedQueue<proxy::Event>;
 
 const auto at_once = EventQueue::Clock::time_point{};
 
@@ -15,7 +16,7 @@ Event event(const std::string& text = {}) { return {.kind = EventKind::rejected,
 
 std::vector<std::string> texts(const EventQueue::Batch& batch) {
     std::vector<std::string> out;
-    for (const Event& event : batch.events) out.push_back(event.message);
+    for (const Event& event : batch.items) out.push_back(event.message);
     return out;
 }
 using Texts = std::vector<std::string>;

@@ -1,0 +1,72 @@
+// Which hosts and addresses did not serve lately, so that they are tried last, and the log says so
+// once and not for every client. One that could not be connected to is looked at in the background
+// (HostWatch) until it answers. Whether one serves that took the connection and then did not answer
+// the login is seen by a login alone: it is tried again after a while.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace proxy {
+
+/// Keys are "db.internal:5432" and "10.0.0.1:5432". From any thread.
+class Outages {
+   public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+
+    /// How long one is tried last that only a login can judge.
+    static constexpr std::chrono::seconds memory{30};
+    /// After that one connection tries it, and others see for so long what comes of it.
+    static constexpr std::chrono::seconds trial{10};
+    /// Names move, and addresses with them: the one that failed first makes room.
+    static constexpr std::size_t max_remembered = 1000;
+
+    enum class Seen {
+        connecting,  // it was not reached: whoever connects sees whether it is
+        logging_in,  // it did not answer the login
+    };
+    struct Failure {
+        std::string key;
+        std::string upstream;
+        std::string host;   ///< "db.internal:5432", which may be the key
+        std::string error;  ///< for the log, which gets a line unless it has one already
+        Seen seen = Seen::connecting;
+        /// A TCP connection must not take longer, or it goes on being tried last.
+        std::chrono::microseconds patience = std::chrono::microseconds::max();
+    };
+    void failed(Failure failure, TimePoint now);
+    /// It has answered a login: forgotten, and the log says so.
+    void served(const std::string& key, const std::string& upstream);
+    /// False also for the one caller that is to try it once its time is over.
+    bool tried_last(const std::string& key, TimePoint now);
+
+    struct Outage {
+        std::string key;
+        std::string upstream;
+        std::string host;
+    };
+    /// Those that a connection can judge.
+    std::vector<Outage> to_look_at() const;
+    /// One of those was connected to, which took so long: unless that is too long, as served().
+    void answered(const std::string& key, std::chrono::microseconds took);
+    /// Nobody asks for it any more.
+    void forget(const std::string& key);
+
+   private:
+    struct Remembered {
+        std::string upstream;
+        std::string host;
+        Seen seen;
+        std::chrono::microseconds patience;
+        TimePoint until;  // of those that a login judges
+    };
+
+    mutable std::mutex mutex_;
+    std::map<std::string, Remembered> remembered_;  // and what the log has told of
+};
+
+}  // namespace proxy

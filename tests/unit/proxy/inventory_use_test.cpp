@@ -1,0 +1,45 @@
+#include "proxy/inventory/inventory_use.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/catch.hpp"
+#include "support/folder.hpp"
+
+namespace {
+
+using proxy::InventoryUse;
+using State = InventoryUse::Other::State;
+using support::Folder;
+
+/// What another process sees: the locks are those of a process.
+State seen_by_another(const std::string& inventory) {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(static_cast<int>(InventoryUse(inventory).other().state));
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return static_cast<State>(WEXITSTATUS(status));
+}
+
+}  // namespace
+
+TEST_CASE("inventory use: others see one that serves, drains, or is gone", "[inventory_use]") {
+    const Folder folder;
+    const std::string inventory = folder.file("inventory.db");
+    {
+        InventoryUse use(inventory);
+        CHECK(use.other().state == State::none);
+        CHECK(seen_by_another(inventory) == State::serving);
+        CHECK(use.other().state == State::none);
+        use.draining();
+        CHECK(seen_by_another(inventory) == State::draining);
+    }
+    CHECK(seen_by_another(inventory) == State::none);
+}
+
+TEST_CASE("inventory use: without its file nobody is told anything", "[inventory_use]") {
+    const Folder folder;
+    InventoryUse use(folder.file("missing/inventory.db"));
+    CHECK(use.other().state == State::none);
+    use.draining();
+}

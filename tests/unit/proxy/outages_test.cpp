@@ -1,0 +1,93 @@
+#include "proxy/upstream/outages.hpp"
+
+#include "support/catch.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using proxy::Outages;
+
+using Seen = Outages::Seen;
+
+const Outages::TimePoint start{};
+
+Outages::Failure failure(const std::string& key, Seen seen = Seen::connecting) {
+    return {.key = key, .upstream = "orders", .host = "db:1", .error = "timeout expired", .seen = seen};
+}
+
+std::vector<std::string> looked_at(const Outages& outages) {
+    std::vector<std::string> keys;
+    for (const Outages::Outage& one : outages.to_look_at()) keys.push_back(one.key);
+    return keys;
+}
+
+}  // namespace
+
+TEST_CASE("one that was not reached is tried last until it answers, however long that takes", "[outages]") {
+    Outages outages;
+    CHECK_FALSE(outages.tried_last("a:1", start));
+    outages.failed(failure("a:1"), start);
+    CHECK(outages.tried_last("a:1", start));
+    CHECK(outages.tried_last("a:1", start + std::chrono::hours(24)));
+    CHECK_FALSE(outages.tried_last("b:1", start));
+    CHECK(looked_at(outages) == std::vector<std::string>{"a:1"});
+    SECTION("somebody who looks") {
+        outages.answered("a:1", std::chrono::seconds(5));
+        CHECK_FALSE(outages.tried_last("a:1", start));
+        CHECK(looked_at(outages).empty());
+    }
+    SECTION("or a login") {
+        outages.served("a:1", "orders");
+        CHECK_FALSE(outages.tried_last("a:1", start));
+    }
+    SECTION("unless nobody asks for it any more") {
+        outages.forget("a:1");
+        CHECK_FALSE(outages.tried_last("a:1", start));
+    }
+}
+
+TEST_CASE("one that was too slow is tried last until it is fast", "[outages]") {
+    Outages outages;
+    Outages::Failure slow = failure("a:1");
+    slow.patience = 250ms;
+    outages.failed(slow, start);
+    outages.answered("a:1", 251ms);
+    CHECK(outages.tried_last("a:1", start));
+    outages.answered("a:1", 250ms);
+    CHECK_FALSE(outages.tried_last("a:1", start));
+}
+
+TEST_CASE("one that did not answer a login is tried last for a while, and then by one connection at a time",
+          "[outages]") {
+    Outages outages;
+    outages.failed(failure("a:1", Seen::logging_in), start);
+    CHECK(outages.tried_last("a:1", start));
+    CHECK(outages.tried_last("a:1", start + Outages::memory - 1ms));
+    const auto over = start + Outages::memory;
+    CHECK_FALSE(outages.tried_last("a:1", over));
+    CHECK(outages.tried_last("a:1", over));
+    CHECK_FALSE(outages.tried_last("a:1", over + Outages::trial));
+    SECTION("until it serves") {
+        outages.served("a:1", "orders");
+        CHECK_FALSE(outages.tried_last("a:1", over + 1ms));
+    }
+    SECTION("or fails again") {
+        outages.failed(failure("a:1", Seen::logging_in), over + 1s);
+        CHECK(outages.tried_last("a:1", over + Outages::memory));
+    }
+    SECTION("which who connects to it sees nothing of") {
+        CHECK(looked_at(outages).empty());
+        outages.answered("a:1", 0ms);  // a look that began before
+        CHECK(outages.tried_last("a:1", over));
+    }
+}
+
+TEST_CASE("of very many failures the oldest are forgotten", "[outages]") {
+    Outages outages;
+    for (std::size_t i = 0; i <= Outages::max_remembered; ++i) {
+        outages.failed(failure(std::to_string(i)), start + std::chrono::milliseconds(i));
+    }
+    const auto now = start + std::chrono::milliseconds(Outages::max_remembered);
+    CHECK_FALSE(outages.tried_last("0", now));
+    CHECK(outages.tried_last("1", now));
+}

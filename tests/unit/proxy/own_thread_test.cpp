@@ -1,0 +1,28 @@
+#include "proxy/record/own_thread.hpp"
+
+#include <atomic>
+#include <future>
+#include <memory>
+
+#include "support/catch.hpp"
+
+using proxy::OwnThread;
+using namespace std::chrono_literals;
+
+TEST_CASE("own thread: its end is waited for, and what hangs is left behind") {
+    const auto go_on = std::make_shared<std::promise<void>>();
+    const auto used = std::make_shared<int>(1);
+    {
+        OwnThread thread([waits = go_on->get_future().share(), used] { waits.wait(); });
+        CHECK_FALSE(thread.end_within(1ms));
+        CHECK(OwnThread::left_behind());
+        CHECK(thread.end_within(0ms));  // nothing is there any more to be waited for
+    }
+    CHECK(used.use_count() == 2);  // the work goes on owning what it uses
+    go_on->set_value();
+
+    std::atomic<bool> done = false;
+    OwnThread quick([&] { done = true; });
+    CHECK(quick.end_within(60s));
+    CHECK(done);
+}
