@@ -1,5 +1,7 @@
 #include "protocol/sql_statement.hpp"
 
+#include <algorithm>
+
 namespace protocol {
 
 bool SqlStatement::hides(SqlByte what, std::uint8_t c, SqlSession& session) {
@@ -21,6 +23,22 @@ bool SqlStatement::hides(SqlByte what, std::uint8_t c, SqlSession& session) {
         if (c == ')') encoding_ = false;
     }
     return as_word || as_text;
+}
+
+void SqlStatement::take_run(std::span<std::uint8_t> bytes) noexcept {
+    for (const std::uint8_t c : bytes.first(std::min(bytes.size(), text_.size() - size_))) text_[size_++] = to_lower(c);
+    const bool is_text = token_ != Token::word;
+    if (hide_ == Hide::word || hide_ == Hide::rest || (is_text && hides_all_text())) {
+        std::fill(bytes.begin(), bytes.end(), std::uint8_t{'*'});
+    } else if (is_text) {
+        for (std::uint8_t& c : bytes) {
+            if (scanner_.hides(c)) c = '*';
+        }
+    }
+}
+
+bool SqlStatement::hides_all_text() const noexcept {
+    return content_ == SqlContent::without_literals || (secret_ && !until_);
 }
 
 void SqlStatement::end(SqlSession& session) {
@@ -69,7 +87,7 @@ bool SqlStatement::hides_text(SqlByte what, std::uint8_t c) noexcept {
     }
     if (is_text || (what == SqlByte::quote && token_ == Token::literal)) {
         const bool found = scanner_.hides(c);
-        return what != SqlByte::quote && (found || (secret_ && !until_));
+        return what != SqlByte::quote && (found || hides_all_text());
     }
     return what == SqlByte::unknown || (what == SqlByte::number && secret_);
 }
