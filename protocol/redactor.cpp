@@ -173,7 +173,10 @@ bool Redactor::State::take_header(Side& side, Piece& bytes) {
 
 void Redactor::State::lose(Side& side) {
     side.lost = true;
-    if (&side == &client) facts.client_is_lost();
+    if (&side == &client)
+        facts.client_is_lost();
+    else
+        facts.server_is_lost();
 }
 
 Redactor::Redactor(Payload payload, bool allow_secrets) : state_(std::make_unique<State>(payload, allow_secrets)) {}
