@@ -156,4 +156,6 @@ TEST_CASE("the client_encoding comes from either side, and one that cannot be re
     CHECK(last_blanked_behind_login(Payload::redacted, {{client, sql}}) == read);
     CHECK(last_blanked_behind_login(Payload::redacted,
                                     {{client, query("SET client_encoding TO 'GBK'")}, {client, sql}}) == unread);
+    // What a lost server says of it, nobody hears.
+    CHECK(last_blanked_behind_login(Payload::redacted, {{server, "\0"s}, {client, sql}}) == unread);
 }
