@@ -380,8 +380,7 @@ Stream::Received Stream::receive() {
     const std::size_t got = n > 0 ? static_cast<std::size_t>(n) : 0;
     const bool more = got == receive_size;
     if (!ssl_) {
-        const Received received{
-            .bytes = {io.plain.get(), got}, .end = n == 0 ? End::closed : End::open, .more = more};
+        const Received received{.bytes = {io.plain.get(), got}, .end = n == 0 ? End::closed : End::open, .more = more};
         tell(received);
         return received;
     }
@@ -500,11 +499,15 @@ void Stream::reset() noexcept {
     const linger abort{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
     if (fd_ >= 0) tell(Tap::What::reset);
-    close();
+    close_socket();
 }
 
 void Stream::close() noexcept {
     if (fd_ >= 0) tell(Tap::What::closed);
+    close_socket();
+}
+
+void Stream::close_socket() noexcept {
     boost::system::error_code ignored;
     socket_.close(ignored);
     fd_ = -1;  // the number may belong to another session by the time a pump that was already woken looks

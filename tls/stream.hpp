@@ -169,6 +169,7 @@ class Stream {
     Awaitable<> wait(Direction direction);
     Awaitable<> drain();
     void forget_write_interest() noexcept;
+    void close_socket() noexcept;
     bool send_raw(protocol::Bytes bytes);
     bool send_tls_output();
     std::ptrdiff_t try_read(std::span<std::uint8_t> into);

@@ -3,8 +3,8 @@
 #include <openssl/rand.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <map>
 
@@ -729,10 +729,10 @@ TEST_CASE("a stream that was closed receives and sends nothing") {
 
 namespace {
 
-/// Everything that one stream tells.
+/// Everything that one stream tells, which goes before this.
 struct Heard {
     using What = tls::Tap::What;
-    explicit Heard(Stream& stream, bool keys = false) { stream.set_tap({.tell = tell, .to = this, .keys = keys}); }
+    void watch(Stream& stream, bool keys = false) { stream.set_tap({.tell = tell, .to = this, .keys = keys}); }
 
     static void tell(void* to, Stream& stream, What what, protocol::Bytes bytes) noexcept {
         Heard& heard = *static_cast<Heard*>(to);
@@ -765,8 +765,9 @@ using What = tls::Tap::What;
 
 TEST_CASE("a tap is told what passes during the login and during the relay, in clear and as it was inside TLS") {
     for (const auto& kind : every_kind) {
+        Heard heard;
         Pair pair;
-        Heard heard(*pair.server);
+        heard.watch(*pair.server);
         prepare(pair, kind);
         REQUIRE(pair.result_of(said(*pair.client, "question")));
         REQUIRE(pair.result_of(heard_exactly(*pair.server, 8)));
@@ -789,8 +790,9 @@ TEST_CASE("a tap is told what passes during the login and during the relay, in c
 
 TEST_CASE("a tap is told the records of a handshake that fails, the alert among them") {
     for (const Versions versions : {tls12, tls13}) {
+        Heard heard;
         Pair pair;
-        Heard heard(*pair.server);
+        heard.watch(*pair.server);
         const auto server_side = server_context(versions);
         const auto client_side = client_context(authorities().other.ca_cert);
         pair.handshake(server_side->accept(), client_side->connect("localhost"));
@@ -806,9 +808,10 @@ TEST_CASE("a tap gets a key log only when it asks for one, and no connection get
     for (const Versions versions : {tls12, tls13}) {
         const auto server_side = server_context(versions);
         const auto client_side = client_context(authorities().ours.ca_cert);
+        Heard log, no_log;
         Pair with, without, none;
-        Heard log(*with.server, true);
-        Heard no_log(*without.server);
+        log.watch(*with.server, true);
+        no_log.watch(*without.server);
         with.handshake(server_side->accept(), client_side->connect("db.example.com"));
         without.handshake(server_side->accept(), client_side->connect("db.example.com"));
         none.handshake(server_side->accept(), client_side->connect("db.example.com"));
@@ -829,9 +832,10 @@ TEST_CASE("a tap gets a key log only when it asks for one, and no connection get
 
 TEST_CASE("a tap is told who ended a stream, and how") {
     for (const auto& kind : every_kind) {
+        Heard server, client;
         Pair pair;
-        Heard server(*pair.server);
-        Heard client(*pair.client);
+        server.watch(*pair.server);
+        client.watch(*pair.client);
         prepare(pair, kind);
         pair.relay();
         pair.client->close_send(true);
@@ -847,8 +851,9 @@ TEST_CASE("a tap is told who ended a stream, and how") {
 }
 
 TEST_CASE("a tap that is taken off hears no more") {
+    Heard heard;
     Pair pair;
-    Heard heard(*pair.server);
+    heard.watch(*pair.server);
     pair.server->set_tap({});
     REQUIRE(pair.result_of(said(*pair.server, "unheard")));
     pair.server->close();
