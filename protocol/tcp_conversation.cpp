@@ -9,7 +9,7 @@ namespace protocol {
 namespace {
 
 constexpr std::size_t max_payload = 60'000;  // IPv4's length is 16 bits, and counts the headers
-constexpr std::uint8_t tcp = 6, hops = 64;
+constexpr std::uint8_t tcp_protocol = 6, hops = 64;
 
 // As large as can be: readers take a peer for blocked once nobody acknowledged a window's bytes,
 // and here acknowledgements come only with data of the other side.
@@ -26,7 +26,7 @@ void ip_header(Buffer& out, const Endpoint& from, const Endpoint& to, std::size_
     if (from.v6) {
         writer.u32(0x60000000);
         u16(out, size);
-        writer.u8(tcp);
+        writer.u8(tcp_protocol);
         writer.u8(hops);
     } else {
         writer.u8(0x45);
@@ -34,7 +34,7 @@ void ip_header(Buffer& out, const Endpoint& from, const Endpoint& to, std::size_
         u16(out, size + 20);
         writer.u32(0x00004000);  // not to be fragmented
         writer.u8(hops);
-        writer.u8(tcp);
+        writer.u8(tcp_protocol);
         u16(out, 0);
     }
     writer.bytes(address_bytes(from));
