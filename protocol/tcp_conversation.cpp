@@ -43,8 +43,8 @@ void ip_header(Buffer& out, const Endpoint& from, const Endpoint& to, std::size_
 
 }  // namespace
 
-TcpConversation::TcpConversation(const Endpoint& client, const Endpoint& server)
-    : sides_{Side{.endpoint = client}, Side{.endpoint = server}} {
+TcpConversation::TcpConversation(const Endpoint& client, const Endpoint& server, std::uint32_t first)
+    : sides_{Side{.endpoint = client, .next = first + 1}, Side{.endpoint = server, .next = first + 1}} {
     if (client.v6 == server.v6) return;
     for (Side& side : sides_) side.endpoint = as_v6(side.endpoint);
 }

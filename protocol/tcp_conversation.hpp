@@ -18,7 +18,9 @@ class TcpConversation {
     using Sink = std::function<void(Sender, Bytes packet)>;
 
     /// Of different families: the IPv4 one is written as an IPv6 one (RFC 4291, 2.5.5.2).
-    TcpConversation(const Endpoint& client, const Endpoint& server);
+    /// `first`: the sequence number of both SYNs. Where the same addresses and ports come again, a
+    /// reader takes a SYN with another one for a new conversation.
+    TcpConversation(const Endpoint& client, const Endpoint& server, std::uint32_t first = 0);
 
     /// SYN, SYN and ACK, ACK.
     void open(const Sink& sink);

@@ -41,6 +41,7 @@ class Server {
     tls::Awaitable<> wait_until_drained();
     void end();
     void record(EventKind kind, std::string message);
+    void join_captures();
 
     asio::io_context io_{1};
     ServiceManager manager_;
@@ -50,6 +51,7 @@ class Server {
 
     const std::shared_ptr<Probes> probes_ = std::make_shared<Probes>();  // the recorder's as well, which may hang
     Recorder recorder_;
+    Captures captures_;
     CancelRegistry cancels_;
     CancelMisses cancel_misses_;
     RecentClients recent_clients_;
