@@ -21,7 +21,8 @@ using Target =
                  std::vector<Cidr> Section::*, LogLevel Section::*, LogFormat Section::*, ClientTlsMode Section::*,
                  Trust Section::*, ClientCert Section::*, TlsVersion Section::*, protocol::SslMode Section::*,
                  SslNegotiation Section::*, TargetSessionAttrs Section::*, protocol::ScramMode Section::*,
-                 double Section::*, std::vector<ProbeKind> Section::*, std::vector<TimeWindow> Section::*>;
+                 double Section::*, std::vector<ProbeKind> Section::*, std::vector<TimeWindow> Section::*,
+                 std::vector<unsigned> Section::*>;
 
 /// What is asked of a value beyond its type.
 enum class Rule {
@@ -33,6 +34,7 @@ enum class Rule {
     host_address,    // a host, :5432 unless said otherwise, or a UNIX-domain socket
     server_name,     // a DNS name, "*." allowed in front
     host_name,       // a DNS name or an IP address
+    console_socket,  // "unix:" and a path that libpq finds: .../.s.PGSQL.PORT
     tcp_timer,       // whole seconds that the kernel takes, or 0
 };
 
@@ -58,7 +60,8 @@ struct Section {
     std::vector<std::string_view> tables;  ///< nested ones, by name
 };
 
-/// Defined for Log, Runtime, Listener, ListenerTls, Certificate, Upstream, Auth, Audit and Probe.
+/// Defined for Log, Runtime, Listener, ListenerTls, Certificate, Upstream, Auth, Audit, Probe and
+/// Admin.
 template <class S>
 const Section<S>& section();
 
@@ -80,6 +83,8 @@ template <>
 const Section<Audit>& section();
 template <>
 const Section<Probe>& section();
+template <>
+const Section<Admin>& section();
 
 /// The names of the tables at the top of the file.
 std::span<const std::string_view> top_level_tables() noexcept;
@@ -125,6 +130,7 @@ constexpr std::string_view type_in_words() noexcept {
     if constexpr (std::is_same_v<T, File>) return "a file";
     if constexpr (std::is_same_v<T, std::vector<std::string>>) return "a list of strings";
     if constexpr (std::is_same_v<T, std::vector<File>>) return "a list of files";
+    if constexpr (std::is_same_v<T, std::vector<unsigned>>) return "a list of integers";
     if constexpr (std::is_same_v<T, std::vector<Address>>) return "a list of addresses";
     if constexpr (std::is_same_v<T, std::vector<Cidr>>) return "a list of address ranges";
     return "";
