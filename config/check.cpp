@@ -22,6 +22,7 @@ struct Pair {
 
 void check_pair(const Node& table, Pair pair, Reading& reading);
 void check_client_cert(const Node& table, const ListenerTls& tls, Reading& reading);
+void check_windows(const Node& table, const std::vector<TimeWindow>& windows, Reading& reading);
 void check_versions(const Node& table, TlsVersion min, TlsVersion max, Reading& reading);
 void check_sslmode(const Node& table, const Upstream& upstream, Reading& reading);
 void check_server_name(const Node& table, const Upstream& upstream, Reading& reading);
@@ -104,6 +105,31 @@ void check(const Node& table, const Probe& probe, bool keeps_inventory, Reading&
         reading.error(table.where("kinds"), "nothing to probe with: one of " + join(names<ProbeKind>()));
 }
 
+void check(const Node& table, const Capture& capture, Reading& reading) {
+    if (capture.keylog && !capture.allow_secrets) {
+        reading.error(table.where("keylog"),
+                      "needs allow_secrets = true: whoever has the keys reads passwords and everything else");
+    }
+    if (capture.allow_secrets && !capture.keylog && capture.payload != protocol::Payload::full) {
+        reading.warn(table.where("allow_secrets"), R"(has no effect without payload = "full" or keylog = true)");
+    }
+    if (capture.dir.empty()) reading.error(table.where("dir"), "is required: where the files go");
+    if (capture.max_file_size > capture.max_total_size) {
+        reading.error(table.where(table.find("max_file_size") ? "max_file_size" : "max_total_size"),
+                      "max_file_size is larger than max_total_size");
+    }
+    check_windows(table, capture.windows, reading);
+}
+
+void check_capture_listeners(const Node& table, const Config& config, Reading& reading) {
+    std::vector<std::string_view> known;
+    for (const Listener& listener : config.listeners) known.push_back(listener.name);
+    for (const std::string& name : config.capture.listeners) {
+        if (std::find(known.begin(), known.end(), name) == known.end())
+            reading.error(table.where("listeners"), not_one_of(name, known));
+    }
+}
+
 void check_written_files(const Node& root, const Config& config, Reading& reading) {
     struct Written {
         const char* table;
@@ -180,6 +206,20 @@ void check_client_cert(const Node& table, const ListenerTls& tls, Reading& readi
         reading.warn(table.where("client_cert"),
                      R"("require" asks nothing of plain connections; mode = "require" refuses those)");
     }
+}
+
+/// One that has passed is no mistake, for the file stays as it is; of two that overlap each would
+/// write the same.
+void check_windows(const Node& table, const std::vector<TimeWindow>& windows, Reading& reading) {
+    const auto now = std::chrono::system_clock::now();
+    const bool over =
+        std::all_of(windows.begin(), windows.end(), [&](const TimeWindow& one) { return one.end <= now; });
+    if (!windows.empty() && over) reading.warn(table.where("windows"), "all of them have passed: nothing is captured");
+    std::vector<TimeWindow> sorted = windows;
+    std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
+    const auto overlap =
+        std::adjacent_find(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return b.begin < a.end; });
+    if (overlap != sorted.end()) reading.error(table.where("windows"), "two of them overlap: make them one");
 }
 
 void check_versions(const Node& table, TlsVersion min, TlsVersion max, Reading& reading) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "protocol/probe_kind.hpp"
+#include "protocol/redactor.hpp"
 #include "protocol/scram_mode.hpp"
 #include "protocol/sslmode.hpp"
 
@@ -215,6 +216,27 @@ struct Audit {
     Probe probe;
 };
 
+enum class CaptureTrigger { all, failures };
+
+/// What of the traffic is kept, when, and where.
+struct Capture {
+    std::string dir = "captures";     ///< relative to the state directory
+    std::vector<TimeWindow> windows;  ///< empty: only commands start one
+    CaptureTrigger trigger = CaptureTrigger::all;
+    protocol::Payload payload = protocol::Payload::redacted;
+    std::vector<std::string> listeners;  ///< these five are filters: empty matches everything
+    std::vector<std::string> users;
+    std::vector<std::string> databases;
+    std::vector<std::string> application_names;
+    std::vector<Cidr> client_addrs;
+    std::uint64_t max_file_size = std::uint64_t{256} << 20;  ///< bytes, and so are the next two
+    Duration max_file_age{std::chrono::hours(1)};
+    std::uint64_t max_total_size = std::uint64_t{2} << 30;
+    std::uint64_t min_free_space = std::uint64_t{1} << 30;
+    bool keylog = false;
+    bool allow_secrets = false;
+};
+
 /// How the running proxy is asked and commanded.
 struct Admin {
     std::string console = "unix:console/.s.PGSQL.6434";  ///< a path relative to the state directory; empty: off
@@ -231,6 +253,7 @@ struct Config {
     std::vector<Upstream> upstreams;
     Auth auth;
     Audit audit;
+    Capture capture;
     Admin admin;
 
     /// nullptr when there is none of that name; never for a listener's own upstream.

@@ -325,6 +325,53 @@ const Section<Probe>& section() {
 }
 
 template <>
+const Section<Capture>& section() {
+    static const Section<Capture> it{
+        "[capture]",
+        "Traffic as files that Wireshark opens ([capture.md](capture.md)): in `windows`, and whenever `CAPTURE START` "
+        "asks for it. What runs when these keys change goes on as it began.",
+        {
+            {"dir", &Capture::dir, R"("captures")",
+             "Folder of the files, relative to the state directory. It is made when it is missing, and must be nobody "
+             "else's (0700)."},
+            {"windows", &Capture::windows, "[]",
+             "When capturing starts and stops by itself, as `START/END` in RFC 3339, such as "
+             "`2026-03-01T02:00Z/2026-03-01T04:00Z`. Empty: never."},
+            {"trigger", &Capture::trigger, R"("all")",
+             "`all`: every connection; `failures`: those whose TLS or login failed, on either leg, with what came "
+             "before."},
+            {"payload", &Capture::payload, R"("redacted")",
+             "`headers`: types and lengths of messages; `redacted`: also SQL without its literals; `full`: everything "
+             "but "
+             "secrets. The rest is blanked in place."},
+            {"listeners", &Capture::listeners, "[]", "Only connections to these listeners, by name. Empty: all."},
+            {"users", &Capture::users, "[]", "Only sessions of these users. Empty: all."},
+            {"databases", &Capture::databases, "[]", "Only sessions with these databases. Empty: all."},
+            {"application_names", &Capture::application_names, "[]",
+             "Only sessions that began with one of these. Empty: all."},
+            {"client_addrs", &Capture::client_addrs, "[]",
+             "Only connections from these addresses, as `ADDRESS/BITS` or `ADDRESS`; UNIX-domain sockets have none. "
+             "Empty: all."},
+            {"max_file_size", &Capture::max_file_size, R"("256MiB")",
+             "A file that would become larger is followed by "
+             "another one.",
+             Rule::positive},
+            {"max_file_age", &Capture::max_file_age, R"("1h")", "So is one that is older.", Rule::positive},
+            {"max_total_size", &Capture::max_total_size, R"("2GiB")",
+             "Of all captures in `dir` together: beyond it the oldest file is deleted.", Rule::positive},
+            {"min_free_space", &Capture::min_free_space, R"("1GiB")",
+             "Where the file system of `dir` has less, capturing stops and traffic goes on. `0B`: until it is full."},
+            {"keylog", &Capture::keylog, "false",
+             "Also the TLS records of both legs, and the keys that decrypt them. Needs `allow_secrets`."},
+            {"allow_secrets", &Capture::allow_secrets, "false",
+             "Lets `payload = \"full\"` hold passwords, tokens and cancel keys, and `keylog` TLS keys. Otherwise they "
+             "are blanked whatever `payload` says."},
+        },
+        {}};
+    return it;
+}
+
+template <>
 const Section<Admin>& section() {
     static const Section<Admin> it{
         "[admin]",
@@ -345,7 +392,7 @@ const Section<Admin>& section() {
 
 std::span<const std::string_view> top_level_tables() noexcept {
     static constexpr std::array tables{"log"sv,  "runtime"sv, "listener"sv, "upstream"sv,
-                                       "auth"sv, "audit"sv,   "admin"sv};
+                                       "auth"sv, "audit"sv,   "capture"sv,  "admin"sv};
     return tables;
 }
 
@@ -418,6 +465,18 @@ template <>
 std::span<const std::string_view> names<ProbeKind>() noexcept {
     static const std::array all{to_string(ProbeKind::untrusted), to_string(ProbeKind::wrong_name),
                                 to_string(ProbeKind::candidate)};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<CaptureTrigger>() noexcept {
+    static constexpr std::array all{"all"sv, "failures"sv};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<protocol::Payload>() noexcept {
+    static constexpr std::array all{"headers"sv, "redacted"sv, "full"sv};
     return all;
 }
 

@@ -22,6 +22,7 @@ using Target =
                  Trust Section::*, ClientCert Section::*, TlsVersion Section::*, protocol::SslMode Section::*,
                  SslNegotiation Section::*, TargetSessionAttrs Section::*, protocol::ScramMode Section::*,
                  double Section::*, std::vector<ProbeKind> Section::*, std::vector<TimeWindow> Section::*,
+                 std::uint64_t Section::*, CaptureTrigger Section::*, protocol::Payload Section::*,
                  std::vector<unsigned> Section::*>;
 
 /// What is asked of a value beyond its type.
@@ -60,8 +61,8 @@ struct Section {
     std::vector<std::string_view> tables;  ///< nested ones, by name
 };
 
-/// Defined for Log, Runtime, Listener, ListenerTls, Certificate, Upstream, Auth, Audit, Probe and
-/// Admin.
+/// Defined for Log, Runtime, Listener, ListenerTls, Certificate, Upstream, Auth, Audit, Probe,
+/// Capture and Admin.
 template <class S>
 const Section<S>& section();
 
@@ -83,6 +84,8 @@ template <>
 const Section<Audit>& section();
 template <>
 const Section<Probe>& section();
+template <>
+const Section<Capture>& section();
 template <>
 const Section<Admin>& section();
 
@@ -115,6 +118,10 @@ template <>
 std::span<const std::string_view> names<protocol::ScramMode>() noexcept;
 template <>
 std::span<const std::string_view> names<ProbeKind>() noexcept;
+template <>
+std::span<const std::string_view> names<CaptureTrigger>() noexcept;
+template <>
+std::span<const std::string_view> names<protocol::Payload>() noexcept;
 
 /// The type of a value in words: "a duration", "a list of files". Empty for enumerations, which are
 /// described by their names().
@@ -125,6 +132,7 @@ constexpr std::string_view type_in_words() noexcept {
     if constexpr (std::is_same_v<T, unsigned>) return "an integer";
     if constexpr (std::is_same_v<T, Duration>) return "a duration";
     if constexpr (std::is_same_v<T, double>) return "a number";
+    if constexpr (std::is_same_v<T, std::uint64_t>) return "a size";
     if constexpr (std::is_same_v<T, std::vector<ProbeKind>>) return "a list of kinds";
     if constexpr (std::is_same_v<T, std::vector<TimeWindow>>) return "a list of windows";
     if constexpr (std::is_same_v<T, File>) return "a file";

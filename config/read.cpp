@@ -57,6 +57,11 @@ Loaded read(const Node& root, Reading reading) {
     const Node missing = default_listener(root);
     const Node& listeners = root.gives("listener") ? *root.find("listener") : missing;
     if (is_array_of_tables(listeners, "[[listener]]", reading)) read_listeners(listeners, config, reading);
+    read_table(root, "capture", config.capture, reading);
+    if (const Node* const capture = root.find("capture"); capture && capture->kind == Node::Kind::table) {
+        check(*capture, config.capture, reading);
+        check_capture_listeners(*capture, config, reading);
+    }
     return finish(std::move(config), std::move(reading));
 }
 

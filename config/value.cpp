@@ -71,18 +71,31 @@ void read_value(const Node& node, Rule rule, Duration& into, Reading& reading) {
     into = *duration;
 }
 
+void read_value(const Node& node, Rule rule, std::uint64_t& into, Reading& reading) {
+    const std::string* const text = read_text(node, R"(a size ("512B", "64KiB", "256MiB", "1GiB"))", reading);
+    if (text == nullptr) return;
+    const auto size = parse_size(*text);
+    if (!size) {
+        const auto* form = " is not a size: a whole number and B, KiB, MiB, GiB or TiB, such as \"256MiB\"";
+        return reading.error(node.origin, in_quotes(*text) + form);
+    }
+    if (rule == Rule::positive && *size == 0)
+        return reading.error(node.origin, in_quotes(*text) + " must be more than zero");
+    into = *size;
+}
+
 void read_value(const Node& node, Rule, File& into, Reading& reading) {
     const std::string* const text = read_text(node, type_in_words<File>(), reading);
     if (text == nullptr || text->empty()) return;
     into = read_file(node, reading);
 }
 
-void read_value(const Node& node, Rule, std::vector<std::string>& into, Reading& reading) {
-    // The only list of strings so far holds server names; another rule would go here.
+void read_value(const Node& node, Rule rule, std::vector<std::string>& into, Reading& reading) {
     std::vector<std::string> list;
     for (const Node* const item : read_list(node, type_in_words<std::vector<std::string>>(), reading)) {
         const std::string_view text = item->text;
-        if (!is_dns_name(text.starts_with("*.") ? text.substr(2) : text)) {
+        const std::string_view name = text.starts_with("*.") ? text.substr(2) : text;
+        if (rule == Rule::server_name && !is_dns_name(name)) {
             reading.error(item->origin,
                           in_quotes(text) + R"( is not a DNS name, such as "db.example.com" or "*.example.com")");
         }

@@ -19,6 +19,8 @@ void read_value(const Node& node, Rule rule, std::string& into, Reading& reading
 void read_value(const Node& node, Rule rule, bool& into, Reading& reading);
 void read_value(const Node& node, Rule rule, unsigned& into, Reading& reading);
 void read_value(const Node& node, Rule rule, Duration& into, Reading& reading);
+/// A size in bytes.
+void read_value(const Node& node, Rule rule, std::uint64_t& into, Reading& reading);
 void read_value(const Node& node, Rule rule, File& into, Reading& reading);
 void read_value(const Node& node, Rule rule, std::vector<std::string>& into, Reading& reading);
 void read_value(const Node& node, Rule rule, std::vector<File>& into, Reading& reading);

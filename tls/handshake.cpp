@@ -33,6 +33,11 @@ void on_message(int write, int, int content_type, const void* data, std::size_t 
     notes->client_hello_seen = true;
 }
 
+void on_key_line(const SSL* ssl, const char* line) {
+    const HandshakeNotes* notes = HandshakeNotes::of(ssl);
+    if (notes && notes->on_key) notes->on_key(line);
+}
+
 }  // namespace
 
 HandshakeNotes* HandshakeNotes::of(const SSL* ssl) noexcept {
@@ -42,6 +47,14 @@ HandshakeNotes* HandshakeNotes::of(const SSL* ssl) noexcept {
 void HandshakeNotes::attach(SSL* ssl) noexcept { SSL_set_ex_data(ssl, notes_index(), this); }
 
 void HandshakeNotes::detach(SSL* ssl) noexcept { SSL_set_ex_data(ssl, notes_index(), nullptr); }
+
+/// OpenSSL has this for contexts alone, and spends time and memory on lines that nobody wants: so
+/// it is not in prepare(). Other threads may be using the context; what they see is one pointer,
+/// the old or the new, and every call of this writes the same.
+void HandshakeNotes::log_keys(SSL* ssl) noexcept {
+    SSL_CTX* const context = SSL_get_SSL_CTX(ssl);
+    if (SSL_CTX_get_keylog_callback(context) == nullptr) SSL_CTX_set_keylog_callback(context, on_key_line);
+}
 
 void prepare(SSL_CTX* context) {
     // No resumption: it would skip certificate checks on either leg, and with them what we can

@@ -45,10 +45,14 @@ struct HandshakeNotes {
     std::string refusal;  ///< why a callback of ours ended the handshake; empty: none did
     int alert = -1;       ///< fatal alert received from the peer (RFC 8446, 6); -1: none
     VerifyFailure verify;
+    std::function<void(std::string_view line)> on_key;  ///< given each line of a TLS key log; see log_keys
 
     static HandshakeNotes* of(const SSL* ssl) noexcept;
     void attach(SSL* ssl) noexcept;
     static void detach(SSL* ssl) noexcept;
+    /// From now on the context of `ssl` makes the lines of a key log, for all its connections, and
+    /// those with `on_key` are given theirs.
+    static void log_keys(SSL* ssl) noexcept;
 };
 
 /// How a handshake ended.

@@ -222,8 +222,13 @@ void ListenerContext::configure(SSL_CTX* context, const config::ListenerTls& set
 
 /// OpenSSL calls it whether or not there is a name, and again after a HelloRetryRequest.
 int ListenerContext::on_server_name(SSL* ssl, int*, void* self) {
-    const auto* context = static_cast<const ListenerContext*>(self);
     const HandshakeNotes* notes = HandshakeNotes::of(ssl);
+    const int result = choose_context(ssl, static_cast<const ListenerContext*>(self), notes);
+    if (notes && notes->on_key) HandshakeNotes::log_keys(ssl);
+    return result;
+}
+
+int ListenerContext::choose_context(SSL* ssl, const ListenerContext* context, const HandshakeNotes* notes) {
     const ListenerContext* const other = notes && notes->choose ? notes->choose() : nullptr;
     if (other && other != context) {
         context = other;

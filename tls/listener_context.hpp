@@ -73,6 +73,7 @@ class ListenerContext {
     void configure(SSL_CTX* context, const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors,
                    std::vector<config::Diagnostic>& warnings);
     static int on_server_name(SSL* ssl, int* alert, void* self);
+    static int choose_context(SSL* ssl, const ListenerContext* context, const HandshakeNotes* notes);
 
     std::vector<Group> groups_;  // front(): used when no name matches
     std::vector<Shown> shown_;

@@ -85,6 +85,7 @@ struct StreamBio {
         const ssize_t n = ::recv(stream.fd_, to, size, 0);
         if (n > 0) {
             *got = static_cast<std::size_t>(n);
+            stream.tell(Tap::What::record_received, {reinterpret_cast<const std::uint8_t*>(to), *got});
             return 1;
         }
         if (n == 0) {
@@ -127,7 +128,16 @@ Stream::Stream(Socket socket, Leg leg)
     socket_.native_non_blocking(true);
 }
 
-Stream::~Stream() { when_readable({}); }
+Stream::~Stream() {
+    when_readable({});
+    if (fd_ >= 0) tell(Tap::What::closed);
+}
+
+void Stream::set_tap(const Tap& tap) noexcept {
+    const bool same = tap.tell == tap_.tell && tap.to == tap_.to;
+    tap_ = tap;
+    if (!same) tell(Tap::What::opened);
+}
 
 // --- Login
 
@@ -242,6 +252,10 @@ Awaitable<Handshake> Stream::handshake(SslPtr ssl, bool direct) {
     BIO* const bio = StreamBio::make(this);
     SSL_set_bio(ssl.get(), bio, bio);
     ssl_ = std::move(ssl);
+    if (tap_.keys) {
+        notes_->on_key = [this](std::string_view line) { tell(Tap::What::key, protocol::as_bytes(line)); };
+        HandshakeNotes::log_keys(ssl_.get());
+    }
     try {
         for (;;) {
             ERR_clear_error();  // an older error of this thread would be taken for this call's
@@ -293,7 +307,7 @@ Awaitable<> Stream::drain() {
 std::ptrdiff_t Stream::try_read(std::span<std::uint8_t> into) {
     if (!ssl_) {
         const ssize_t n = ::recv(fd_, into.data(), into.size(), 0);
-        if (n >= 0) return n;
+        if (n >= 0) return told(into.first(static_cast<std::size_t>(n)));
         if (would_block(errno)) return -1;
         read_error_ = errno;
         throw_read_error();
@@ -304,13 +318,19 @@ std::ptrdiff_t Stream::try_read(std::span<std::uint8_t> into) {
     const int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
     send_tls_output();
     switch (error) {
-        case SSL_ERROR_NONE: return static_cast<std::ptrdiff_t>(n);
+        case SSL_ERROR_NONE: return told(into.first(n));
         case SSL_ERROR_WANT_READ: return -1;
-        case SSL_ERROR_ZERO_RETURN: return 0;
+        case SSL_ERROR_ZERO_RETURN: return told({});
         default: break;
     }
-    if (eof_) return 0;
+    if (eof_) return told({});
     throw_read_error();
+}
+
+/// What a read came to, once the tap knows: nothing is the end.
+std::ptrdiff_t Stream::told(Bytes read) {
+    tell(read.empty() ? Tap::What::peer_closed : Tap::What::received, read);
+    return static_cast<std::ptrdiff_t>(read.size());
 }
 
 void Stream::throw_read_error() {
@@ -319,7 +339,10 @@ void Stream::throw_read_error() {
     throw StreamError(leg_, StreamError::Kind::tls, take_openssl_error("TLS error"));
 }
 
-void Stream::throw_reset(const std::string& what) { throw StreamError(leg_, StreamError::Kind::reset, what); }
+void Stream::throw_reset(const std::string& what) {
+    tell(Tap::What::peer_reset);
+    throw StreamError(leg_, StreamError::Kind::reset, what);
+}
 
 // --- Relay
 
@@ -350,13 +373,21 @@ void Stream::forget_write_interest() noexcept {
 Stream::Received Stream::receive() {
     ThreadBuffers& io = buffers();
     const ssize_t n = ssl_ ? ::recv(fd_, io.in.get(), receive_size, 0) : ::recv(fd_, io.plain.get(), receive_size, 0);
-    if (n < 0 && !would_block(errno)) return {.bytes = {}, .end = End::reset, .more = false};
+    if (n < 0 && !would_block(errno)) {
+        tell(Tap::What::peer_reset);
+        return {.bytes = {}, .end = End::reset, .more = false};
+    }
     const std::size_t got = n > 0 ? static_cast<std::size_t>(n) : 0;
     const bool more = got == receive_size;
-    if (!ssl_) return {.bytes = {io.plain.get(), got}, .end = n == 0 ? End::closed : End::open, .more = more};
+    if (!ssl_) {
+        const Received received{.bytes = {io.plain.get(), got}, .end = n == 0 ? End::closed : End::open, .more = more};
+        tell(received);
+        return received;
+    }
 
     // Every record that is complete; the beginning of one that is not stays inside OpenSSL.
     input_ = {io.in.get(), got};
+    if (got > 0) tell(Tap::What::record_received, input_);
     Received received{.bytes = {}, .end = n == 0 ? End::truncated : End::open, .more = more};
     std::size_t total = 0;
     ERR_clear_error();
@@ -373,11 +404,20 @@ Stream::Received Stream::receive() {
     }
     input_ = {};
     received.bytes = {io.plain.get(), total};
+    tell(received);
     send_tls_output();  // an answer to KeyUpdate, an alert
     return received;
 }
 
+void Stream::tell(const Received& received) noexcept {
+    if (tap_.tell == nullptr) [[likely]]
+        return;
+    if (!received.bytes.empty()) tell(Tap::What::received, received.bytes);
+    if (received.end != End::open) tell(Tap::What::peer_closed);
+}
+
 bool Stream::send(Bytes bytes) {
+    if (!send_failed_ && !bytes.empty()) tell(Tap::What::sent, bytes);
     if (!ssl_) return send_raw(bytes);
     ERR_clear_error();
     while (!bytes.empty()) {
@@ -427,6 +467,7 @@ bool Stream::send_raw(Bytes bytes) {
 
 bool Stream::send_tls_output() {
     auto& out = buffers().out;
+    if (!out.empty() && !send_failed_) tell(Tap::What::record_sent, out);
     const bool sent = send_raw(out);
     out.clear();
     return sent;
@@ -449,6 +490,7 @@ bool Stream::close_send(bool clean) {
         SSL_shutdown(ssl_.get());
         send_tls_output();
     }
+    tell(Tap::What::closed);
     fin_pending_ = true;
     return flush();
 }
@@ -456,10 +498,16 @@ bool Stream::close_send(bool clean) {
 void Stream::reset() noexcept {
     const linger abort{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
-    close();
+    if (fd_ >= 0) tell(Tap::What::reset);
+    close_socket();
 }
 
 void Stream::close() noexcept {
+    if (fd_ >= 0) tell(Tap::What::closed);
+    close_socket();
+}
+
+void Stream::close_socket() noexcept {
     boost::system::error_code ignored;
     socket_.close(ignored);
     fd_ = -1;  // the number may belong to another session by the time a pump that was already woken looks

@@ -21,6 +21,7 @@
 #include "protocol/bytes.hpp"
 #include "tls/asio.hpp"
 #include "tls/handshake.hpp"
+#include "tls/tap.hpp"
 
 namespace tls {
 
@@ -74,6 +75,7 @@ class Stream {
     Stream& operator=(const Stream&) = delete;
 
     Socket& socket() noexcept { return socket_; }
+    Leg leg() const noexcept { return leg_; }
     bool encrypted() const noexcept { return ssl_ != nullptr; }
     /// nullptr while in clear.
     SSL* ssl() const noexcept { return ssl_.get(); }
@@ -81,6 +83,10 @@ class Stream {
 
     /// For handshake() as a server: see HandshakeNotes::choose.
     void on_client_hello(std::function<const ListenerContext*()> choose) { notes_->choose = std::move(choose); }
+
+    /// Tells what passes from now on, beginning with Tap::What::opened; an empty one ends that.
+    /// Without one, a read or a write costs one comparison more.
+    void set_tap(const Tap& tap) noexcept;
 
     // --- Login. All of these throw StreamError.
 
@@ -155,12 +161,19 @@ class Stream {
     friend struct StreamBio;
     enum class Direction { read, write };
 
+    void tell(Tap::What what, protocol::Bytes bytes = {}) noexcept {
+        if (tap_.tell != nullptr) [[unlikely]]
+            tap_.tell(tap_.to, *this, what, bytes);
+    }
+    void tell(const Received& received) noexcept;
     Awaitable<> wait(Direction direction);
     Awaitable<> drain();
     void forget_write_interest() noexcept;
+    void close_socket() noexcept;
     bool send_raw(protocol::Bytes bytes);
     bool send_tls_output();
     std::ptrdiff_t try_read(std::span<std::uint8_t> into);
+    std::ptrdiff_t told(protocol::Bytes read);
     [[noreturn]] void throw_read_error();
     [[noreturn]] void throw_reset(const std::string& what);
     Handshake judge(int result);
@@ -178,6 +191,7 @@ class Stream {
     bool send_failed_ = false;
     bool fin_pending_ = false;  // close_send was called before the queue was empty
     const Leg leg_;
+    Tap tap_;
     Deadline which_ = Deadline::login;
     struct Alarm;
     std::shared_ptr<Alarm> alarm_;  // shared with its handler, which may outlive the stream

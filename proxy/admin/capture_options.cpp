@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "config/keys.hpp"
 #include "config/load.hpp"
 #include "config/spelling.hpp"
 
@@ -11,11 +12,7 @@ namespace {
 
 using protocol::ConsoleOption;
 using protocol::ErrorResponse;
-using protocol::Payload;
 using namespace std::string_view_literals;
-
-constexpr std::array payloads{"headers"sv, "redacted"sv, "full"sv};  // in the order of protocol::Payload
-constexpr std::array triggers{"all"sv, "failures"sv};
 
 /// As PostgreSQL reads a boolean.
 constexpr std::array yes{""sv, "true"sv, "on"sv, "1"sv};
@@ -54,17 +51,23 @@ std::string take_size(const std::string& value, CaptureOrder& order) {
     return {};
 }
 
-std::string take_payload(const std::string& value, CaptureOrder& order) {
-    if (!is_one_of(value, payloads)) return config::not_one_of(value, payloads);
-    const auto place = std::find(payloads.begin(), payloads.end(), value) - payloads.begin();
-    order.payload = static_cast<Payload>(place);
+/// A word of the configuration's.
+template <class Enum>
+std::string take_choice(const std::string& value, Enum& into) {
+    const std::span<const std::string_view> words = config::names<Enum>();
+    const auto found = std::find(words.begin(), words.end(), value);
+    if (found == words.end()) return config::not_one_of(value, words);
+    into = static_cast<Enum>(found - words.begin());
     return {};
 }
 
+std::string take_payload(const std::string& value, CaptureOrder& order) { return take_choice(value, order.payload); }
+
 std::string take_trigger(const std::string& value, CaptureOrder& order) {
-    if (!is_one_of(value, triggers)) return config::not_one_of(value, triggers);
-    order.failures_only = value == "failures";
-    return {};
+    auto trigger = config::CaptureTrigger::all;
+    std::string why = take_choice(value, trigger);
+    order.failures_only = trigger == config::CaptureTrigger::failures;
+    return why;
 }
 
 std::string take_keylog(const std::string& value, CaptureOrder& order) {
@@ -191,7 +194,7 @@ std::string options_text(const CaptureOrder& order) {
         for (const std::string& name : names) add(option, quoted(name));
     };
     if (order.lasts) add("FOR", quoted(duration_text(*order.lasts)));
-    add("PAYLOAD", std::string(payloads[static_cast<std::size_t>(order.payload)]));
+    add("PAYLOAD", std::string(config::names<protocol::Payload>()[static_cast<std::size_t>(order.payload)]));
     if (order.failures_only) add("TRIGGER", "failures");
     add_names("LISTENER", order.filter.listeners);
     add_names("USER", order.filter.users);

@@ -399,8 +399,8 @@ TEST_CASE("config: prewarm needs a mode that insists on TLS") {
 }
 
 TEST_CASE("config: what no release does yet is unknown") {
-    CHECK(errors_after_upstream("[capture]") ==
-          Lines{"t:2:2: capture: unknown table; the tables are log, runtime, listener, upstream, auth, audit"});
+    CHECK(errors_after_upstream("[admin]") ==
+          Lines{"t:2:2: admin: unknown table; the tables are log, runtime, listener, upstream, auth, audit, capture"});
     CHECK(errors_after_upstream("[[listener]]\nproxy_protocol = 'off'\ntrusted_proxies = []") ==
           Lines{"t:3:1: listener.proxy_protocol: unknown key; [[listener]] has name, listen, upstream, allow, "
                 "idle_timeout, "
@@ -909,6 +909,65 @@ TEST_CASE("config: [audit.probe] says what is wrong with it") {
     }
     CHECK(errors_after_upstream("[audit]\ninventory = ''\n[audit.probe]\nenabled = true") ==
           Lines{"t:5:11: audit.probe.enabled: needs audit.inventory: what was done to whom must outlive restarts"});
+}
+
+TEST_CASE("config: [capture] is read into its struct") {
+    const Loaded loaded = load_after_upstream(
+        "[capture]\nwindows = ['2199-03-01T02:00Z/2199-03-01T04:00Z']\ntrigger = 'failures'\npayload = 'full'\n"
+        "listeners = ['a']\nusers = ['Jo Doe', 'x']\ndatabases = 'orders'\nclient_addrs = ['10.0.0.0/8']\n"
+        "max_file_size = '64KiB'\nmax_total_size = '1MiB'\nmin_free_space = '0B'\nkeylog = true\n"
+        "allow_secrets = true");
+    REQUIRE(texts(loaded.errors) == Lines{});
+    CHECK(texts(loaded.warnings) == Lines{});
+    const config::Capture& capture = loaded.config->capture;
+    CHECK(capture.windows.size() == 1);
+    CHECK(capture.trigger == config::CaptureTrigger::failures);
+    CHECK(capture.payload == protocol::Payload::full);
+    CHECK(capture.users == Lines{"Jo Doe", "x"});
+    CHECK(capture.databases == Lines{"orders"});
+    CHECK(capture.client_addrs.size() == 1);
+    CHECK(capture.max_file_size == 64 * 1024);
+    CHECK(capture.max_total_size == 1024 * 1024);
+    CHECK(capture.min_free_space == 0);
+    CHECK(capture.dir == "captures");
+}
+
+TEST_CASE("config: without [capture] nothing is captured, and nothing secret ever") {
+    const Loaded loaded = load_after_upstream("");
+    REQUIRE(loaded.config);
+    CHECK(loaded.config->capture.windows.empty());
+    CHECK(loaded.config->capture.payload == protocol::Payload::redacted);
+    CHECK_FALSE(loaded.config->capture.allow_secrets);
+    CHECK_FALSE(loaded.config->capture.keylog);
+}
+
+TEST_CASE("config: [capture] says what is wrong with it") {
+    const auto errors = [](const std::string& text) { return errors_after_upstream("[capture]\n" + text); };
+    const auto warnings = [](const std::string& text) {
+        return texts(load_after_upstream("[capture]\n" + text).warnings);
+    };
+    CHECK(errors("keylog = true") == Lines{"t:3:10: capture.keylog: needs allow_secrets = true: whoever has the keys "
+                                           "reads passwords and everything else"});
+    CHECK(warnings("allow_secrets = true").size() == 1);
+    CHECK(warnings("allow_secrets = true\npayload = 'full'").empty());
+    CHECK(errors("listeners = ['elsewhere']").size() == 1);
+    CHECK(errors("listeners = ['a']").empty());
+    CHECK(errors("dir = ''").size() == 1);
+    CHECK(errors("max_file_size = '3GiB'") ==
+          Lines{"t:3:17: capture.max_file_size: max_file_size is larger than max_total_size"});
+    CHECK(errors("max_file_size = '1 MiB'").size() == 1);
+    CHECK(errors("max_file_size = '0B'") == Lines{"t:3:17: capture.max_file_size: \"0B\" must be more than zero"});
+    CHECK(errors("max_file_size = 5") ==
+          Lines{"t:3:17: capture.max_file_size: expected a size (\"512B\", \"64KiB\", \"256MiB\", \"1GiB\"), got "
+                "an integer"});
+    CHECK(errors("payload = 'all'").size() == 1);
+    CHECK(errors("users = ['']").size() == 1);
+    CHECK(errors("windows = ['2199-03-01T02:00Z/2199-03-01T04:00Z', '2199-03-01T03:00Z/2199-03-01T05:00Z']") ==
+          Lines{"t:3:11: capture.windows: two of them overlap: make them one"});
+    CHECK(errors("windows = ['2199-03-01T02:00Z/2199-03-01T04:00Z', '2199-03-01T04:00Z/2199-03-01T05:00Z']").empty());
+    CHECK(warnings("windows = ['2001-03-01T02:00Z/2001-03-01T04:00Z']") ==
+          Lines{"t:3:11: capture.windows: all of them have passed: nothing is captured"});
+    CHECK(warnings("windows = ['2001-03-01T02:00Z/2001-03-01T04:00Z', '2199-03-01T02:00Z/2199-03-01T04:00Z']").empty());
 }
 
 TEST_CASE("config: a fleet's URL with less than verify-full is warned of") {

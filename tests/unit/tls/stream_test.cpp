@@ -3,8 +3,10 @@
 #include <openssl/rand.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
 
 #include "support/catch.hpp"
 #include "tls/authority.hpp"
@@ -721,4 +723,139 @@ TEST_CASE("a stream that was closed receives and sends nothing") {
         pair.server->close_send(true);
         pair.server->close();
     }
+}
+
+// --- What a tap is told
+
+namespace {
+
+/// Everything that one stream tells, which goes before this.
+struct Heard {
+    using What = tls::Tap::What;
+    void watch(Stream& stream, bool keys = false) { stream.set_tap({.tell = tell, .to = this, .keys = keys}); }
+
+    static void tell(void* to, Stream& stream, What what, protocol::Bytes bytes) noexcept {
+        Heard& heard = *static_cast<Heard*>(to);
+        heard.leg = stream.leg();
+        heard.order.push_back(what);
+        heard.text[what] += as_text(bytes);
+        if (what == What::key) heard.text[what] += '\n';
+    }
+    bool has(What what) const { return std::find(order.begin(), order.end(), what) != order.end(); }
+
+    std::map<What, std::string> text;
+    std::vector<What> order;
+    std::optional<tls::Leg> leg;
+};
+
+tls::Awaitable<bool> said(Stream& stream, std::string text) {
+    co_await stream.write(as_bytes(text));
+    co_return true;
+}
+
+tls::Awaitable<bool> heard_exactly(Stream& stream, std::size_t size) {
+    Buffer bytes(size);
+    const bool whole = co_await stream.read_exactly(bytes);
+    co_return whole;
+}
+
+using What = tls::Tap::What;
+
+}  // namespace
+
+TEST_CASE("a tap is told what passes during the login and during the relay, in clear and as it was inside TLS") {
+    for (const auto& kind : every_kind) {
+        Heard heard;
+        Pair pair;
+        heard.watch(*pair.server);
+        prepare(pair, kind);
+        REQUIRE(pair.result_of(said(*pair.client, "question")));
+        REQUIRE(pair.result_of(heard_exactly(*pair.server, 8)));
+        REQUIRE(pair.result_of(said(*pair.server, "answer")));
+        REQUIRE(pair.result_of(heard_exactly(*pair.client, 6)));
+        pair.relay();
+        pair.client->send(as_bytes("more"));
+        CHECK(text_of(drain(*pair.server)) == "more");
+        pair.server->send(as_bytes("and more"));
+        CHECK(heard.text[What::received] == "questionmore");
+        CHECK(heard.text[What::sent] == "answerand more");
+        CHECK(heard.order.front() == What::opened);
+        CHECK(heard.leg == tls::Leg::client);
+        CHECK(heard.has(What::record_received) == kind.has_value());
+        CHECK(heard.has(What::record_sent) == kind.has_value());
+        for (const What raw : {What::record_received, What::record_sent})
+            CHECK(heard.text[raw].find("question") == std::string::npos);
+    }
+}
+
+TEST_CASE("a tap is told the records of a handshake that fails, the alert among them") {
+    for (const Versions versions : {tls12, tls13}) {
+        Heard heard;
+        Pair pair;
+        heard.watch(*pair.server);
+        const auto server_side = server_context(versions);
+        const auto client_side = client_context(authorities().other.ca_cert);
+        pair.handshake(server_side->accept(), client_side->connect("localhost"));
+        CHECK(heard.text[What::record_received].starts_with("\x16\x03"));  // handshake
+        CHECK(heard.text[What::record_sent].starts_with("\x16\x03"));
+        if (versions.max == tls12.max) CHECK(heard.text[What::record_received].ends_with("\x02\x30"));  // fatal, 48
+        CHECK_FALSE(heard.has(What::received));
+        CHECK_FALSE(heard.has(What::sent));
+    }
+}
+
+TEST_CASE("a tap gets a key log only when it asks for one, and no connection gets another's") {
+    for (const Versions versions : {tls12, tls13}) {
+        const auto server_side = server_context(versions);
+        const auto client_side = client_context(authorities().ours.ca_cert);
+        Heard log, no_log;
+        Pair with, without, none;
+        log.watch(*with.server, true);
+        no_log.watch(*without.server);
+        with.handshake(server_side->accept(), client_side->connect("db.example.com"));
+        without.handshake(server_side->accept(), client_side->connect("db.example.com"));
+        none.handshake(server_side->accept(), client_side->connect("db.example.com"));
+        const std::string& lines = log.text[What::key];
+        CHECK(lines.find(versions.max == tls12.max ? "CLIENT_RANDOM " : "SERVER_TRAFFIC_SECRET_0 ") !=
+              std::string::npos);
+        CHECK(lines.find("\n\n") == std::string::npos);
+        CHECK_FALSE(no_log.has(What::key));
+        std::string random(2 * SSL3_RANDOM_SIZE, '\0');
+        std::array<unsigned char, SSL3_RANDOM_SIZE> bytes{};
+        REQUIRE(SSL_get_client_random(with.server->ssl(), bytes.data(), bytes.size()) == bytes.size());
+        for (std::size_t i = 0; i < bytes.size(); ++i) std::snprintf(&random[2 * i], 3, "%02x", bytes[i]);
+        random.resize(2 * SSL3_RANDOM_SIZE);
+        for (std::size_t at = 0; at < lines.size(); at = lines.find('\n', at) + 1)
+            CHECK(lines.substr(lines.find(' ', at) + 1, random.size()) == random);
+    }
+}
+
+TEST_CASE("a tap is told who ended a stream, and how") {
+    for (const auto& kind : every_kind) {
+        Heard server, client;
+        Pair pair;
+        server.watch(*pair.server);
+        client.watch(*pair.client);
+        prepare(pair, kind);
+        pair.relay();
+        pair.client->close_send(true);
+        drain(*pair.server);
+        CHECK(client.order.back() == What::closed);
+        CHECK(server.has(What::peer_closed));
+        CHECK_FALSE(server.has(What::closed));
+        pair.server->reset();
+        CHECK(server.order.back() == What::reset);
+        drain(*pair.client);
+        CHECK((client.has(What::peer_reset) || client.has(What::peer_closed)));
+    }
+}
+
+TEST_CASE("a tap that is taken off hears no more") {
+    Heard heard;
+    Pair pair;
+    heard.watch(*pair.server);
+    pair.server->set_tap({});
+    REQUIRE(pair.result_of(said(*pair.server, "unheard")));
+    pair.server->close();
+    CHECK(heard.order == std::vector{What::opened});
 }

@@ -1,0 +1,28 @@
+// Raw TLS records for a capture, of one direction: what is no record is blanked where it is, and
+// everything behind it. Whoever says in clear what belongs inside TLS has it in no file.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+namespace protocol {
+
+class RecordBlanker {
+   public:
+    /// `bytes`: what came next, in pieces of any size.
+    void blank(std::span<std::uint8_t> bytes) noexcept;
+    /// No record began where one had to.
+    bool lost() const noexcept { return lost_; }
+
+   private:
+    static constexpr std::size_t header_size = 5;
+    bool is_record() const noexcept;
+
+    std::array<std::uint8_t, header_size> header_{};
+    std::size_t header_length_ = 0;  // as much of the header as has come
+    std::size_t missing_ = 0;        // of the record that has begun
+    bool lost_ = false;
+};
+
+}  // namespace protocol
