@@ -6,6 +6,7 @@
 #include "config/keys.hpp"
 #include "config/load.hpp"
 #include "config/spelling.hpp"
+#include "proxy/admin/console_error.hpp"
 
 namespace proxy {
 namespace {
@@ -15,8 +16,8 @@ using protocol::ErrorResponse;
 using namespace std::string_view_literals;
 
 /// As PostgreSQL reads a boolean.
-constexpr std::array yes{""sv, "true"sv, "on"sv, "1"sv};
-constexpr std::array no{"false"sv, "off"sv, "0"sv};
+constexpr std::array yes_words{""sv, "true"sv, "on"sv, "1"sv};
+constexpr std::array no_words{"false"sv, "off"sv, "0"sv};
 
 template <std::size_t n>
 bool is_one_of(const std::string& value, const std::array<std::string_view, n>& words) {
@@ -71,12 +72,12 @@ std::string take_trigger(const std::string& value, CaptureOrder& order) {
 }
 
 std::string take_keylog(const std::string& value, CaptureOrder& order) {
-    if (!is_one_of(value, yes) && !is_one_of(value, no)) return "expected true or false";
-    order.keylog = is_one_of(value, yes);
+    if (!is_one_of(value, yes_words) && !is_one_of(value, no_words)) return "expected true or false";
+    order.keylog = is_one_of(value, yes_words);
     return {};
 }
 
-constexpr std::array options{
+constexpr std::array known_options{
     CaptureOption{"for", "'30m'", "how long; without it, until CAPTURE STOP", false, take_duration},
     CaptureOption{"payload", "headers | redacted | full", "what is left of queries and rows; redacted unless said",
                   false, take_payload},
@@ -99,23 +100,15 @@ std::string in_upper_case(std::string_view text) {
     return out;
 }
 
-ErrorResponse wrong(const char* sqlstate, std::string message, std::size_t position) {
-    return {.severity = "ERROR",
-            .sqlstate = sqlstate,
-            .message = std::move(message),
-            .detail = {},
-            .hint = {},
-            .position = position};
-}
-
 ErrorResponse unknown_option(const ConsoleOption& option) {
     std::vector<std::string_view> names;
-    for (const CaptureOption& known : options) names.push_back(known.name);
+    for (const CaptureOption& known : known_options) names.push_back(known.name);
     const auto meant = config::nearest(option.name, names);
-    return wrong("42601",
-                 "CAPTURE START has no option " + in_upper_case(option.name) +
-                     (meant ? "; did you mean " + in_upper_case(*meant) + "?" : "") + " (SHOW HELP lists the options)",
-                 option.position);
+    return console_error("42601",
+                         "CAPTURE START has no option " + in_upper_case(option.name) +
+                             (meant ? "; did you mean " + in_upper_case(*meant) + "?" : "") +
+                             " (SHOW HELP lists the options)",
+                         {}, option.position);
 }
 
 /// A name for a file of ours: it names no folder, and hides nothing.
@@ -158,27 +151,29 @@ std::string size_text(std::uint64_t size) {
 
 }  // namespace
 
-std::span<const CaptureOption> capture_options() noexcept { return options; }
+std::span<const CaptureOption> capture_options() noexcept { return known_options; }
 
 std::variant<CaptureOrder, ErrorResponse> capture_order(const protocol::ConsoleStatement& start) {
     CaptureOrder order;
     std::vector<std::string_view> given;
     for (const ConsoleOption& option : start.options) {
-        const auto known = std::find_if(options.begin(), options.end(),
+        const auto known = std::find_if(known_options.begin(), known_options.end(),
                                         [&](const CaptureOption& one) { return one.name == option.name; });
-        if (known == options.end()) return unknown_option(option);
+        if (known == known_options.end()) return unknown_option(option);
         if (!known->repeatable && std::find(given.begin(), given.end(), known->name) != given.end())
-            return wrong("42601", "conflicting or redundant options: " + in_upper_case(option.name), option.position);
+            return console_error("42601", "conflicting or redundant options: " + in_upper_case(option.name), {},
+                                 option.position);
         given.push_back(known->name);
         if (const std::string why = known->take(option.value, order); !why.empty())
-            return wrong("22023", in_upper_case(option.name) + ": " + why, option.position);
+            return console_error("22023", in_upper_case(option.name) + ": " + why, {}, option.position);
     }
     if (start.to == protocol::ConsoleStatement::To::file) {
         if (!is_file_name(start.text)) {
-            return wrong("22023",
-                         "TO takes a name without a folder, of letters, digits, '-', '_' and '.', for a file in "
-                         "capture.dir; pgairlock capture start --write FILE writes anywhere",
-                         start.position);
+            return console_error(
+                "22023",
+                "TO takes a name without a folder, of letters, digits, '-', '_' and '.', for a file in "
+                "capture.dir; pgairlock capture start --write FILE writes anywhere",
+                {}, start.position);
         }
         order.file = start.text;
     }

@@ -14,12 +14,13 @@ namespace proxy {
 namespace {
 
 /// One of a bounded number of places, for as long as it lives.
-class Place {
+class ConsolePlace {
    public:
-    Place(std::shared_ptr<void> owner, unsigned& taken) : owner_(std::move(owner)), taken_(&taken) { ++*taken_; }
-    Place(Place&& other) noexcept : owner_(std::move(other.owner_)), taken_(std::exchange(other.taken_, nullptr)) {}
-    Place& operator=(Place&&) = delete;
-    ~Place() {
+    ConsolePlace(std::shared_ptr<void> owner, unsigned& taken) : owner_(std::move(owner)), taken_(&taken) { ++*taken_; }
+    ConsolePlace(ConsolePlace&& other) noexcept
+        : owner_(std::move(other.owner_)), taken_(std::exchange(other.taken_, nullptr)) {}
+    ConsolePlace& operator=(ConsolePlace&&) = delete;
+    ~ConsolePlace() {
         if (taken_) --*taken_;
     }
 
@@ -50,8 +51,8 @@ std::uint32_t random_key() {
     return device();
 }
 
-tls::Awaitable<> serve(ConsoleSession::Settings settings, tls::Socket socket, Place place) {
-    const Place taken = std::move(place);
+tls::Awaitable<> serve_console(ConsoleSession::Settings settings, tls::Socket socket, ConsolePlace place) {
+    const ConsolePlace taken = std::move(place);
     ConsoleSession session(std::move(settings), std::move(socket));
     co_await session.converse();
 }
@@ -82,11 +83,11 @@ void Console::take(int fd) {
         ::close(fd);
         return;
     }
-    Place place(counts_, settings.refusal ? counts_->refusals : counts_->sessions);
+    ConsolePlace place(counts_, settings.refusal ? counts_->refusals : counts_->sessions);
     tls::Socket socket(executor_);
     socket.assign(asio::generic::stream_protocol(AF_UNIX, 0), fd);
     try {
-        asio::co_spawn(executor_, serve(std::move(settings), std::move(socket), std::move(place)),
+        asio::co_spawn(executor_, serve_console(std::move(settings), std::move(socket), std::move(place)),
                        [](std::exception_ptr failure) {
                            try {
                                if (failure) std::rethrow_exception(failure);

@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "proxy/admin/capture_options.hpp"
+#include "proxy/admin/console_error.hpp"
 #include "proxy/version.hpp"
 
 namespace proxy {
@@ -24,14 +25,6 @@ using Value = std::optional<std::string_view>;
 
 /// Below that of every psql that is still in use, which warns of newer servers.
 constexpr const char* server_version = "14.0";
-
-ErrorResponse error(const char* sqlstate, std::string message, std::string hint = {}) {
-    return {.severity = "ERROR",
-            .sqlstate = sqlstate,
-            .message = std::move(message),
-            .detail = {},
-            .hint = std::move(hint)};
-}
 
 ConsoleAnswer failure(const ErrorResponse& why) {
     ConsoleAnswer answer{.messages = {}, .failed = true};
@@ -73,7 +66,7 @@ constexpr std::array capture_columns{
 
 void append_capture(Buffer& out, const CaptureStatus& capture) {
     const std::string id = std::to_string(capture.id);
-    const std::string options = options_text(capture.order);
+    const std::string ordered = options_text(capture.order);
     const std::string started = time_text(capture.started);
     const std::string until = capture.until ? time_text(*capture.until) : "";
     const std::string sessions = std::to_string(capture.sessions);
@@ -82,7 +75,7 @@ void append_capture(Buffer& out, const CaptureStatus& capture) {
     const std::string dropped = std::to_string(capture.dropped);
     const std::array<Value, capture_columns.size()> values{id,
                                                            capture.by,
-                                                           options,
+                                                           ordered,
                                                            capture.where,
                                                            capture.file.empty() ? Value() : Value(capture.file),
                                                            started,
@@ -112,9 +105,10 @@ ConsoleAnswer start(const ConsoleStatement& statement, const ConsoleAsker& asker
 ConsoleAnswer stop(const ConsoleStatement& statement, const ConsoleAsker& asker, const CaptureControl& captures) {
     std::vector<CaptureStatus> running = captures.status();
     if (!captures.stop(statement.id)) {
-        return failure(statement.id == 0 ? error("42704", "no capture that a command started runs")
-                                         : error("42704", "no capture " + std::to_string(statement.id) + " runs",
-                                                 "CAPTURE STATUS lists those that do."));
+        return failure(statement.id == 0
+                           ? console_error("42704", "no capture that a command started runs")
+                           : console_error("42704", "no capture " + std::to_string(statement.id) + " runs",
+                                           "CAPTURE STATUS lists those that do."));
     }
     if (statement.id != 0) {
         std::erase_if(running, [&](const CaptureStatus& one) { return one.id != statement.id; });
@@ -183,10 +177,9 @@ ConsoleAnswer show(const ConsoleStatement& statement, const ConsoleAsker& asker,
     for (const auto& [name, value] : console_parameters({}, asker)) {
         if (in_lower_case(name) == in_lower_case(statement.text)) return one_value(name, value, "SHOW");
     }
-    ErrorResponse unknown = error(
-        "42704", "there is nothing to show by the name \"" + statement.text + "\" (SHOW HELP lists the commands)");
-    unknown.position = statement.position;
-    return failure(unknown);
+    return failure(console_error(
+        "42704", "there is nothing to show by the name \"" + statement.text + "\" (SHOW HELP lists the commands)", {},
+        statement.position));
 }
 
 /// Whoever asks for nothing gets a row of nothing, as PostgreSQL gives it.
@@ -224,8 +217,8 @@ std::vector<std::pair<std::string, std::string>> console_parameters(const protoc
 std::optional<ErrorResponse> forbidden(const ConsoleStatement& statement, const ConsoleAsker& asker) {
     const bool commands = statement.kind == Kind::capture_start || statement.kind == Kind::capture_stop;
     if (!commands || asker.right == ConsoleRight::command) return std::nullopt;
-    return error("42501", "permission denied: uid " + std::to_string(asker.uid) + " may read, and not command",
-                 "Add " + std::to_string(asker.uid) + " to admin.console_uids in pgairlock's configuration.");
+    return console_error("42501", "permission denied: uid " + std::to_string(asker.uid) + " may read, and not command",
+                         "Add " + std::to_string(asker.uid) + " to admin.console_uids in pgairlock's configuration.");
 }
 
 ConsoleAnswer answer(const ConsoleStatement& statement, const ConsoleAsker& asker, const CaptureControl& captures) {
@@ -257,7 +250,7 @@ std::variant<CaptureStatus, ErrorResponse> start_capture(const ConsoleStatement&
     const std::string by = ordered.by;
     auto started = captures.start(std::move(ordered));
     if (const auto* refused = std::get_if<CaptureRefused>(&started))
-        return error("55000", "the capture was not started: " + refused->why);
+        return console_error("55000", "the capture was not started: " + refused->why);
     auto& status = std::get<CaptureStatus>(started);
     spdlog::info("console: {}: capture {} started: {}", by, status.id, options_text(status.order));
     return std::move(status);

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "proxy/admin/capture_options.hpp"
+#include "proxy/admin/console_error.hpp"
 #include "tls/opening.hpp"
 
 namespace proxy {
@@ -32,12 +33,12 @@ constexpr auto end_poll_interval = 20ms;
 constexpr std::size_t read_size = 8192;
 
 /// A descriptor for work that may never be begun.
-class Descriptor {
+class HandedOver {
    public:
-    explicit Descriptor(int fd) noexcept : fd_(fd) {}
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    ~Descriptor() {
+    explicit HandedOver(int fd) noexcept : fd_(fd) {}
+    HandedOver(const HandedOver&) = delete;
+    HandedOver& operator=(const HandedOver&) = delete;
+    ~HandedOver() {
         if (fd_ >= 0) ::close(fd_);
     }
     explicit operator bool() const noexcept { return fd_ >= 0; }
@@ -62,14 +63,6 @@ class Announced {
     std::shared_ptr<ConsoleState> state_;
     ConsoleState::Key key_;
 };
-
-ErrorResponse error(const char* sqlstate, std::string message, std::string hint = {}) {
-    return {.severity = "ERROR",
-            .sqlstate = sqlstate,
-            .message = std::move(message),
-            .detail = {},
-            .hint = std::move(hint)};
-}
 
 bool to_client(const ConsoleStatement& statement) {
     return statement.kind == Kind::capture_start && statement.to == ConsoleStatement::To::client;
@@ -205,12 +198,12 @@ tls::Awaitable<> ConsoleSession::take(const Message& message) {
         case 'D':
         case 'E':
             skips_to_sync_ = true;
-            fail(error(
+            fail(console_error(
                 "0A000", "the console takes simple queries only",
                 "Psycopg: use a plain cursor; pgjdbc: preferQueryMode=simple; pgx: QueryExecModeSimpleProtocol."));
             break;
         case 'F':
-            fail(error("0A000", "the console has no functions"));
+            fail(console_error("0A000", "the console has no functions"));
             protocol::append_ready_for_query(out_, transaction_);
             break;
         case 'H':
@@ -239,14 +232,14 @@ tls::Awaitable<> ConsoleSession::take_query(std::string_view text) {
 tls::Awaitable<> ConsoleSession::take_statement(const ConsoleStatement& statement, bool is_last) {
     if (take_transaction(statement)) co_return;
     if (transaction_ == TransactionStatus::failed) {
-        fail(error("25P02", "current transaction is aborted, commands ignored until end of transaction block"));
+        fail(console_error("25P02", "current transaction is aborted, commands ignored until end of transaction block"));
         co_return;
     }
     if (to_client(statement)) {
         if (!is_last || transaction_ != TransactionStatus::idle) {
-            fail(error("25001",
-                       "CAPTURE START ... TO STDOUT cannot run inside a transaction block, or before another "
-                       "statement"));
+            fail(console_error("25001",
+                               "CAPTURE START ... TO STDOUT cannot run inside a transaction block, or before another "
+                               "statement"));
             co_return;
         }
         co_await stream_capture(statement);
@@ -257,7 +250,8 @@ tls::Awaitable<> ConsoleSession::take_statement(const ConsoleStatement& statemen
     };
     const auto answered = co_await settings_.commands.run(std::move(work), command_deadline(), waiting_);
     if (!answered) {
-        fail(error("57014", "the command is not done in time, and may still be", "pgairlock's log may say why."));
+        fail(console_error("57014", "the command is not done in time, and may still be",
+                           "pgairlock's log may say why."));
         co_return;
     }
     out_.insert(out_.end(), answered->messages.begin(), answered->messages.end());
@@ -295,8 +289,8 @@ tls::Awaitable<> ConsoleSession::stream_capture(const ConsoleStatement& start) {
         const auto order = capture_order(start);
         if (const auto* why = std::get_if<ErrorResponse>(&order)) wrong = *why;
     }
-    const auto out = std::make_shared<Descriptor>(::fcntl(stream_.socket().native_handle(), F_DUPFD_CLOEXEC, 0));
-    if (!wrong && !*out) wrong = error("53000", "there is no descriptor left for the capture");
+    const auto out = std::make_shared<HandedOver>(::fcntl(stream_.socket().native_handle(), F_DUPFD_CLOEXEC, 0));
+    if (!wrong && !*out) wrong = console_error("53000", "there is no descriptor left for the capture");
     if (wrong) {
         fail(*wrong);
         co_return;

@@ -27,7 +27,7 @@ std::string console_place(const CaptureOptions& options) {
     if (options.config_file.empty()) return console_path(config::Admin{}, state_dir(""));
     const config::Loaded loaded = load_config({.config_file = options.config_file, .flags = {}});
     if (!loaded.config) {
-        print(loaded.errors, {});
+        command::print(loaded.errors, {});
         throw std::runtime_error("the configuration " + options.config_file + " has errors");
     }
     const std::string path = console_path(loaded.config->admin, state_dir(loaded.config->runtime.state_dir));
@@ -122,7 +122,7 @@ void tell_started(const ConsoleTable& started) {
 bool is_usage(const ConsoleError& error) { return error.sqlstate == "42601" || error.sqlstate == "22023"; }
 
 template <class Command>
-int guarded(Command command) {
+int with_console(Command command) {
     try {
         return command();
     } catch (const ConsoleError& error) {
@@ -145,7 +145,7 @@ int stream(const CaptureOptions& options, ConsoleClient& console) {
 }  // namespace
 
 int capture_start(const CaptureOptions& options) {
-    return guarded([&] {
+    return with_console([&] {
         if (options.write && options.write->empty())
             throw std::runtime_error("--write: expected a file, or - for standard output");
         if (options.write == "-" && ::isatty(STDOUT_FILENO) != 0)
@@ -158,7 +158,7 @@ int capture_start(const CaptureOptions& options) {
 }
 
 int capture_stop(const CaptureOptions& options) {
-    return guarded([&] {
+    return with_console([&] {
         ConsoleClient console(console_place(options));
         const ConsoleTable stopped =
             console.query("CAPTURE STOP" + (options.id ? " " + std::to_string(*options.id) : ""));
@@ -176,7 +176,7 @@ int capture_stop(const CaptureOptions& options) {
 }
 
 int capture_status(const CaptureOptions& options) {
-    return guarded([&] {
+    return with_console([&] {
         ConsoleClient console(console_place(options));
         const ConsoleTable running = console.query("CAPTURE STATUS");
         if (options.json) {

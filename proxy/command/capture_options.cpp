@@ -6,7 +6,7 @@
 namespace proxy::command {
 namespace {
 
-constexpr const char* examples = R"(
+constexpr const char* capture_examples = R"(
 Examples:
   pgairlock capture start --for 30m --trigger failures     who fails in the rotation window, and what came before
   pgairlock capture start --for 5m --user billing          one user's sessions; literals and rows are blanked
@@ -18,15 +18,15 @@ Examples:
 
 What is in a file, and what never is: docs/capture.md. The same by SQL: docs/commands.md, "The console".)";
 
-constexpr const char* exit_codes =
+constexpr const char* capture_exit_codes =
     "\nExit: 0 done, 1 no proxy runs there, or it refuses, or nothing is to be stopped, 2 usage error.";
 
-using Command = int (*)(const CaptureOptions& options);
+using CaptureCommand = int (*)(const CaptureOptions& options);
 
-CLI::App* add_command(CLI::App& parent, const char* name, Command run, CaptureOptions& capture) {
+CLI::App* add_capture_command(CLI::App& parent, const char* name, CaptureCommand run, CaptureOptions& capture) {
     CLI::App* command = parent.add_subcommand(name);
     command->callback([&capture, run] { capture.command = run; });
-    command->footer(exit_codes);
+    command->footer(capture_exit_codes);
     CLI::Option* file =
         command->add_option("-c,--config", capture.config_file, "configuration of the proxy: its console");
     command
@@ -37,7 +37,7 @@ CLI::App* add_command(CLI::App& parent, const char* name, Command run, CaptureOp
 }
 
 void add_start(CLI::App& parent, CaptureOptions& capture) {
-    CLI::App* command = add_command(parent, "start", capture_start, capture);
+    CLI::App* command = add_capture_command(parent, "start", capture_start, capture);
     command->description("Start a capture. It says at once where it writes and until when.");
     const auto several = [&](const char* option, std::vector<std::string>& values, const char* what) {
         command->add_option(option, values, what)->allow_extra_args(false);
@@ -68,15 +68,15 @@ void add_capture(CLI::App& app, CaptureOptions& capture) {
         "Record what clients and servers say inside TLS, as pcapng that Wireshark decodes as it is. The proxy "
         "must be running; its console takes the order.");
     command->require_subcommand(1);
-    command->footer(examples);
+    command->footer(capture_examples);
     add_start(*command, capture);
 
-    CLI::App* stop = add_command(*command, "stop", capture_stop, capture);
+    CLI::App* stop = add_capture_command(*command, "stop", capture_stop, capture);
     stop->description("Stop one capture, or all that commands started; those of capture.windows go on.");
     stop->add_option("ID", capture.id, "which one (default: all that commands started)")->check(CLI::PositiveNumber);
     stop->add_flag("--json", capture.json, "print one JSON document");
 
-    CLI::App* status = add_command(*command, "status", capture_status, capture);
+    CLI::App* status = add_capture_command(*command, "status", capture_status, capture);
     status->description("Show the captures that run.");
     status->add_flag("--json", capture.json, "print one JSON document");
 }
