@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 using protocol::ErrorResponse;
 
 const ConsoleAsker root{.uid = 0, .right = ConsoleRight::command};
-const ConsoleAsker reader{.uid = 1234, .right = ConsoleRight::read};
+const ConsoleAsker a_reader{.uid = 1234, .right = ConsoleRight::read};
 
 /// Captures that run nowhere.
 struct Fake {
@@ -89,8 +89,8 @@ TEST_CASE("the console starts a capture and says who asked, what for and until w
     CHECK(started.rows[0] == std::vector<std::string>{"1", "uid 0 (root)", "FOR '30m', PAYLOAD redacted, USER 'x'",
                                                       "/captures", "NULL", "2001-09-09T01:46:40.123Z",
                                                       "2001-09-09T02:16:40.123Z", "0", "0", "0", "0"});
-    CHECK(told("CAPTURE STATUS", reader, fake).rows == started.rows);
-    CHECK(told("SHOW CAPTURES", reader, fake).rows == started.rows);
+    CHECK(told("CAPTURE STATUS", a_reader, fake).rows == started.rows);
+    CHECK(told("SHOW CAPTURES", a_reader, fake).rows == started.rows);
 }
 
 TEST_CASE("the console says why a capture was not started") {
@@ -125,21 +125,21 @@ TEST_CASE("who may read may not command") {
     told("CAPTURE START", root, fake);
     for (const char* const query :
          {"CAPTURE START", "CAPTURE START (BAD) TO STDOUT", "CAPTURE STOP", "CAPTURE STOP 1"}) {
-        const Told refused = told(query, reader, fake);
+        const Told refused = told(query, a_reader, fake);
         CHECK(refused.types == "E");
         CHECK(refused.error->sqlstate == "42501");
         CHECK(refused.error->hint.find("admin.console_uids") != std::string::npos);
     }
     CHECK(fake.running.size() == 1);
     for (const char* const query : {"CAPTURE STATUS", "SHOW CAPTURES", "SHOW VERSION", "SHOW HELP", "SELECT 1"}) {
-        CHECK_FALSE(told(query, reader, fake).error);
+        CHECK_FALSE(told(query, a_reader, fake).error);
     }
 }
 
 TEST_CASE("SHOW HELP names every command and option") {
     Fake fake;
     std::string text;
-    for (const auto& row : told("SHOW HELP", reader, fake).rows) text += row.at(0) + "\n";
+    for (const auto& row : told("SHOW HELP", a_reader, fake).rows) text += row.at(0) + "\n";
     for (const char* const word :
          {"CAPTURE START", "CAPTURE STOP", "CAPTURE STATUS", "SHOW VERSION", "FOR", "PAYLOAD", "TRIGGER", "LISTENER",
           "USER", "DATABASE", "APPLICATION", "CLIENT", "MAX_SIZE", "KEYLOG"}) {
@@ -150,19 +150,19 @@ TEST_CASE("SHOW HELP names every command and option") {
 
 TEST_CASE("SHOW answers for what drivers look at, and names the help for the rest") {
     Fake fake;
-    CHECK(told("SHOW timezone", reader, fake).rows.at(0).at(0) == "UTC");
-    CHECK(told("SHOW \"TimeZone\"", reader, fake).rows.at(0).at(0) == "UTC");
-    CHECK(told("SHOW transaction_isolation", reader, fake).rows.at(0).at(0) == "read committed");
-    const Told unknown = told("SHOW nothing", reader, fake);
+    CHECK(told("SHOW timezone", a_reader, fake).rows.at(0).at(0) == "UTC");
+    CHECK(told("SHOW \"TimeZone\"", a_reader, fake).rows.at(0).at(0) == "UTC");
+    CHECK(told("SHOW transaction_isolation", a_reader, fake).rows.at(0).at(0) == "read committed");
+    const Told unknown = told("SHOW nothing", a_reader, fake);
     CHECK(unknown.error->sqlstate == "42704");
     CHECK(unknown.error->message.find("SHOW HELP") != std::string::npos);
 }
 
 TEST_CASE("whoever asks for nothing is answered, as a sign of life") {
     Fake fake;
-    CHECK(told("SELECT", reader, fake).types == "TDC");
-    CHECK(told("SELECT 1", reader, fake).rows.at(0).at(0) == "1");
-    CHECK(told("SET a = b", reader, fake).tag == "SET");
+    CHECK(told("SELECT", a_reader, fake).types == "TDC");
+    CHECK(told("SELECT 1", a_reader, fake).rows.at(0).at(0) == "1");
+    CHECK(told("SET a = b", a_reader, fake).tag == "SET");
 }
 
 TEST_CASE("root, our own user and those who are named may speak to the console, and nobody else") {
