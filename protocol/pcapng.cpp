@@ -25,14 +25,14 @@ std::string_view fitting(std::string_view text, std::size_t limit = 0xffff) {
 }
 
 /// One block, from its type to the second of its lengths.
-class Block {
+class BlockWriter {
    public:
-    Block(Buffer& out, BlockType type) : out_(out), begin_(out.size()) {
+    BlockWriter(Buffer& out, BlockType type) : out_(out), begin_(out.size()) {
         put(static_cast<std::uint32_t>(type));
         put(std::uint32_t{0});  // its length, filled at the end
     }
-    Block(const Block&) = delete;
-    Block& operator=(const Block&) = delete;
+    BlockWriter(const BlockWriter&) = delete;
+    BlockWriter& operator=(const BlockWriter&) = delete;
 
     /// Nothing may follow. No destructor: memory can be all.
     void end() {
@@ -93,7 +93,7 @@ bool fits_line(std::string_view value) {
 }  // namespace
 
 void append_section(Buffer& out, std::string_view application, std::string_view system, std::string_view comment) {
-    Block block(out, BlockType::section);
+    BlockWriter block(out, BlockType::section);
     block.put(byte_order_magic);
     block.put(std::uint16_t{1});  // version 1.0
     block.put(std::uint16_t{0});
@@ -105,7 +105,7 @@ void append_section(Buffer& out, std::string_view application, std::string_view 
 }
 
 void append_interface(Buffer& out, std::string_view name, std::string_view description) {
-    Block block(out, BlockType::interface);
+    BlockWriter block(out, BlockType::interface);
     block.put(link_type_raw);
     block.put(std::uint16_t{0});
     block.put(std::uint32_t{0});  // packets of any size
@@ -116,7 +116,7 @@ void append_interface(Buffer& out, std::string_view name, std::string_view descr
 }
 
 void append_packet(Buffer& out, const Packet& packet) {
-    Block block(out, BlockType::packet);
+    BlockWriter block(out, BlockType::packet);
     block.put(packet.interface);
     block.time(packet.time);
     block.put(static_cast<std::uint32_t>(packet.bytes.size()));
@@ -133,7 +133,7 @@ void append_packet(Buffer& out, const Packet& packet) {
 }
 
 void append_secrets(Buffer& out, std::string_view lines) {
-    Block block(out, BlockType::secrets);
+    BlockWriter block(out, BlockType::secrets);
     block.put(tls_key_log);
     block.put(static_cast<std::uint32_t>(lines.size()));
     block.put(lines);
@@ -142,25 +142,30 @@ void append_secrets(Buffer& out, std::string_view lines) {
 }
 
 void append_names(Buffer& out, std::span<const Name> names) {
-    Block block(out, BlockType::names);
-    for (const Name& name : names) {
-        const auto endpoint = parse_endpoint(name.address);
-        if (!endpoint || name.name.empty()) continue;
-        const Bytes address = address_bytes(*endpoint);
-        const std::string_view text = fitting(std::string_view(name.name.c_str()), 0xffff - address.size() - 1);
-        block.put(endpoint->v6 ? name_record::v6 : name_record::v4);
-        block.put(static_cast<std::uint16_t>(address.size() + text.size() + 1));
+    BlockWriter block(out, BlockType::names);
+    const auto record = [&](const Endpoint& endpoint, std::string_view name) {
+        const Bytes address = address_bytes(endpoint);
+        name = fitting(name, 0xffff - address.size() - 1);
+        block.put(endpoint.v6 ? name_record::v6 : name_record::v4);
+        block.put(static_cast<std::uint16_t>(address.size() + name.size() + 1));
         block.put(address);
-        block.put(text);
+        block.put(name);
         block.put(std::uint8_t{0});
         block.pad();
+    };
+    for (const Name& name : names) {
+        const auto endpoint = parse_endpoint(name.address);
+        const std::string_view text = name.name.c_str();  // up to a NUL, which would end it
+        if (!endpoint || text.empty()) continue;
+        record(*endpoint, text);
+        if (!endpoint->v6) record(as_v6(*endpoint), text);
     }
     block.put(std::uint32_t{0});  // no more of them
     block.end();
 }
 
 void append_journal_entry(Buffer& out, std::span<const Field> fields) {
-    Block block(out, BlockType::journal);
+    BlockWriter block(out, BlockType::journal);
     for (const Field& field : fields) {
         block.put(field.key);
         if (fits_line(field.value)) {
@@ -177,7 +182,7 @@ void append_journal_entry(Buffer& out, std::span<const Field> fields) {
 }
 
 void append_statistics(Buffer& out, const Statistics& statistics) {
-    Block block(out, BlockType::statistics);
+    BlockWriter block(out, BlockType::statistics);
     block.put(statistics.interface);
     block.time(statistics.time);
     block.option(option::statistics_received, statistics.received);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "protocol/bytes.hpp"
 
@@ -30,14 +31,17 @@ class Redactor {
     Redactor& operator=(Redactor&&) noexcept;
 
     /// The session is behind its login already, and both sides are between two messages. Without
-    /// it, it begins with the client's first byte.
-    void begin_established();
+    /// it, it begins with the client's first byte. `client_encoding`: as far as it is known; where
+    /// it is not, SQL is blanked from its first byte on that is no ASCII.
+    void begin_established(std::string_view client_encoding = {});
     /// From here on what either side says is inside TLS: a startup packet comes anew.
     void tls_began();
 
-    /// `bytes`: what came next from that side, in pieces of any size; blanked where they are.
+    /// `bytes`: what came next from that side, in pieces of any size; blanked where they are. What
+    /// becomes of a byte depends on those before it, never on how they were cut. An answer comes
+    /// behind what it answers.
     void blank(Sender sender, std::span<std::uint8_t> bytes);
-    /// Its framing is lost.
+    /// Its framing is lost: all that it says is blanked.
     bool lost(Sender sender) const noexcept;
 
    private:

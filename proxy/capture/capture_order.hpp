@@ -5,12 +5,23 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/config.hpp"
 #include "protocol/redactor.hpp"
 
 namespace proxy {
+
+/// As in the configuration.
+constexpr std::string_view to_string(protocol::Payload payload) noexcept {
+    switch (payload) {
+        case protocol::Payload::headers: return "headers";
+        case protocol::Payload::redacted: return "redacted";
+        case protocol::Payload::full: return "full";
+    }
+    return "";
+}
 
 /// All that are given must match; an empty list matches everything.
 struct CaptureFilter {

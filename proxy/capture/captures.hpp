@@ -3,32 +3,61 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "config/config.hpp"
 #include "proxy/capture/capture_order.hpp"
+#include "proxy/capture/capture_windows.hpp"
+#include "proxy/capture/running_captures.hpp"
+#include "proxy/capture/session_tap.hpp"
+#include "proxy/observation/event.hpp"
 
 namespace proxy {
 
-class SessionTap;
-
-/// Why a capture was not started, and what to do: for people.
-struct CaptureRefused {
-    std::string why;
-};
-
 class Captures {
    public:
-    // (constructor, settings and on_event: whoever builds it decides)
+    using Settings = RunningCaptures::Settings;
+    using Uses = RunningCaptures::Uses;
 
-    /// From any thread. The files are made before it returns.
-    std::variant<CaptureStatus, CaptureRefused> start(CaptureOrder order);
+    /// `proxy`: its name in audit lines.
+    Captures(Settings settings, Uses uses, std::string proxy);
+    ~Captures() { end(); }
+    Captures(const Captures&) = delete;
+    Captures& operator=(const Captures&) = delete;
+
+    /// From now on the windows of the configuration start and stop captures.
+    void begin();
+    /// Captures that run go on as they began; those of windows that are no more end.
+    void use(Settings settings);
+    /// Ends all of them; whole files are left. What hangs is left behind (OwnThread).
+    void end();
+
+    /// From any thread. The files are made before it returns. Its `stream` is taken over in any
+    /// case.
+    CaptureStarted start(CaptureOrder order);
     /// From any thread. False: no such capture runs. 0: all that commands started.
     bool stop(std::uint64_t id);
     /// From any thread.
     std::vector<CaptureStatus> status() const;
+
+    // --- For sessions, on their threads.
+
+    bool any() const noexcept { return running_->any(); }
+    /// Those that may be about this session, and that it was not asked about before, into `tap`,
+    /// which is made when there is one. True: the session is in a capture more.
+    bool join(std::unique_ptr<SessionTap>& tap, const SessionRecord& record, bool from_start);
+
+   private:
+    const std::shared_ptr<RunningCaptures> running_;  // the threads' as well, which may outlive us
+    std::shared_ptr<CaptureWindows> windows_;         // its thread's as well
+    std::unique_ptr<OwnThread> window_thread_;
+    std::atomic<std::uint64_t> next_session_{1};
+    HeldMemory memory_;
+    const std::string proxy_;
 };
 
 }  // namespace proxy

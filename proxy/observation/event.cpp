@@ -95,6 +95,8 @@ std::string_view label(EventKind kind) noexcept {
         case EventKind::upstream_certificate: return "upstream_certificate";
         case EventKind::client_changed: return "client_changed";
         case EventKind::inventory_failed: return "inventory_failed";
+        case EventKind::capture_started: return "capture_started";
+        case EventKind::capture_stopped: return "capture_stopped";
         case EventKind::events_dropped: return "events_dropped";
     }
     return "";

@@ -107,12 +107,33 @@ enum class EventKind {
     upstream_certificate,
     client_changed,
     inventory_failed,
+    capture_started,
+    capture_stopped,
     events_dropped,
 };
 
 constexpr std::size_t event_kinds = static_cast<std::size_t>(EventKind::events_dropped) + 1;
 
 std::string_view label(EventKind kind) noexcept;
+
+/// What capture_started and capture_stopped are about.
+struct CaptureNote {
+    std::uint64_t id = 0;  ///< of this process
+    std::string by;        ///< who wanted it
+    std::string payload;
+    std::string trigger;
+    std::string filter;  ///< "users=app listeners=legacy"; empty: everything
+    bool keylog = false;
+    bool allow_secrets = false;
+    std::string where;
+    std::optional<std::chrono::system_clock::time_point> until;
+    std::string reason{};  ///< capture_stopped: one word (docs/audit.md), and the rest: what became of it
+    std::uint64_t sessions = 0;
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t dropped = 0;
+    std::uint64_t left_out = 0;
+};
 
 /// One audit line. Which members beyond `kind`, `time` and `record` count depends on the kind
 /// (docs/audit.md).
@@ -131,6 +152,7 @@ struct Event {
     bool matched = false;                   ///< cancel: its key belongs to a live session
     bool limited = false;                   ///< cancel: its key was not looked up, after too many that matched nothing
     std::uint64_t count = 0;                ///< events_dropped
+    std::shared_ptr<const CaptureNote> capture{};  ///< capture_started, capture_stopped
 };
 
 /// What the event holds in memory, in bytes and roughly: itself and its texts, but not what it

@@ -207,6 +207,27 @@ void add_client_changed(json::object& line, const Event& event) {
     line["message"] = text(event.message);
 }
 
+void add_capture(json::object& line, const Event& event) {
+    const CaptureNote& note = *event.capture;
+    line["capture"] = note.id;
+    line["by"] = text(note.by);
+    line["payload"] = note.payload;
+    line["trigger"] = note.trigger;
+    line["filter"] = text(note.filter);
+    line["keylog"] = note.keylog;
+    line["allow_secrets"] = note.allow_secrets;
+    line["where"] = text(note.where);
+    line["until"] = note.until ? json::value(timestamp(*note.until)) : json::value(nullptr);
+    if (event.kind == EventKind::capture_started) return;
+    line["reason"] = note.reason;
+    line["message"] = text(event.message);
+    line["sessions"] = note.sessions;
+    line["packets"] = note.packets;
+    line["bytes"] = note.bytes;
+    line["dropped"] = note.dropped;
+    line["left_out"] = note.left_out;
+}
+
 }  // namespace
 
 std::string to_json(const Event& event, std::string_view proxy) {
@@ -227,6 +248,8 @@ std::string to_json(const Event& event, std::string_view proxy) {
         case EventKind::upstream_certificate: add_certificate(line, event.record); break;
         case EventKind::client_changed: add_client_changed(line, event); break;
         case EventKind::events_dropped: line["count"] = event.count; break;
+        case EventKind::capture_started:
+        case EventKind::capture_stopped: add_capture(line, event); break;
         case EventKind::started:
         case EventKind::stopping:
         case EventKind::reloaded:

@@ -1,0 +1,150 @@
+#include "protocol/sql_statement.hpp"
+
+namespace protocol {
+
+bool SqlStatement::hides(SqlByte what, std::uint8_t c, SqlSession& session) {
+    const Token token = token_of(what, token_);
+    if (token != token_) {
+        end_token(session);
+        token_ = token;
+        size_ = 0;
+        backslash_ = false;
+        if (token == Token::literal || token == Token::comment) scanner_.begin(SecretScanner::Kind::literal);
+    }
+    if (token != Token::none && size_ < text_.size() && what != SqlByte::quote) text_[size_++] = to_lower(c);
+    backslash_ = backslash_ || c == '\\';
+    // Both look at every byte.
+    const bool as_word = hides_as_word(what, c);
+    const bool as_text = hides_text(what, c);
+    if (token == Token::none && what == SqlByte::mark) {
+        if (c == ';') end_statement();
+        if (c == ')') encoding_ = false;
+    }
+    return as_word || as_text;
+}
+
+void SqlStatement::end(SqlSession& session) {
+    end_token(session);
+    end_statement();
+    token_ = Token::none;
+}
+
+void SqlStatement::learn_from(const SqlStatement& other) noexcept {
+    if (other.any_secret_) announce();
+}
+
+/// A literal is one token with the quotes in it.
+SqlStatement::Token SqlStatement::token_of(SqlByte what, Token open) noexcept {
+    switch (what) {
+        case SqlByte::word: return Token::word;
+        case SqlByte::name: return Token::name;
+        case SqlByte::literal: return Token::literal;
+        case SqlByte::comment: return Token::comment;
+        case SqlByte::quote: return open == Token::literal ? open : Token::none;
+        default: return Token::none;
+    }
+}
+
+/// What somebody wrote without quotes, or with the wrong ones, where a password belongs.
+bool SqlStatement::hides_as_word(SqlByte what, std::uint8_t c) noexcept {
+    const bool ends = what == SqlByte::space || (what == SqlByte::mark && c == ';');
+    switch (hide_) {
+        case Hide::nothing: return false;
+        case Hide::rest: return !ends;
+        case Hide::next_word:
+            if (what == SqlByte::mark || what == SqlByte::space) return false;
+            hide_ = Hide::word;
+            break;
+        case Hide::word:
+            if (ends) hide_ = Hide::nothing;
+            break;
+    }
+    return hide_ == Hide::word && what != SqlByte::quote && !(what == SqlByte::mark && c == '"');
+}
+
+bool SqlStatement::hides_text(SqlByte what, std::uint8_t c) noexcept {
+    const bool is_text = what == SqlByte::literal || what == SqlByte::comment;
+    if (content_ == SqlContent::without_literals) {
+        return is_text || what == SqlByte::number || what == SqlByte::unknown;
+    }
+    if (is_text || (what == SqlByte::quote && token_ == Token::literal)) {
+        const bool found = scanner_.hides(c);
+        return what != SqlByte::quote && (found || (secret_ && !until_));
+    }
+    return what == SqlByte::unknown || (what == SqlByte::number && secret_);
+}
+
+void SqlStatement::end_token(SqlSession& session) {
+    const std::string_view text(text_.data(), size_);
+    switch (token_) {
+        case Token::none:
+        case Token::comment: return;
+        case Token::literal:
+            valid_ = until_ = false;
+            if (encoding_) name_encoding(text, session);
+            // set_config('client_encoding', ...); what comes behind it may be a dollar quote's end.
+            else if (text.starts_with("client_encoding"))
+                encoding_ = true;
+            return;
+        case Token::word: break;
+        case Token::name:
+            if (!backslash_) break;
+            // U&"...": nobody knows what it names.
+            announce();
+            if (setting_) session.encoding.named({});
+            break;
+    }
+    end_word(text, session);
+}
+
+void SqlStatement::end_word(std::string_view word, SqlSession& session) {
+    if (encoding_)
+        name_encoding(word, session);
+    else
+        encoding_ = word == "client_encoding" || (word == "names" && head_ == Head::set);
+    until_ = valid_ && word == "until" && role_;
+    valid_ = word == "valid";
+
+    if (head_ == Head::none) {
+        head_ = word == "create"    ? Head::create
+                : word == "alter"   ? Head::alter
+                : word == "set"     ? Head::set
+                : word == "prepare" ? Head::prepare
+                : word == "execute" ? Head::execute
+                                    : Head::other;
+        setting_ = head_ == Head::set;
+    } else if (!second_) {
+        second_ = true;
+        role_ =
+            (head_ == Head::create || head_ == Head::alter) && (word == "role" || word == "user" || word == "group");
+        name_ = hash_of(word);
+        if (head_ == Head::execute && session.names.may_be_secret(name_)) announce();
+    } else if (head_ == Head::alter && word == "set") {
+        setting_ = true;
+    } else if (word == "mapping") {
+        role_ = false;  // CREATE USER MAPPING
+    }
+
+    if (!announces_secret(word)) return;
+    announce();
+    if (head_ == Head::prepare) session.names.prepared(name_, true);
+    if (setting_)
+        hide_ = Hide::rest;
+    else if (role_ && word == "password")
+        hide_ = Hide::next_word;
+}
+
+void SqlStatement::name_encoding(std::string_view text, SqlSession& session) {
+    if (text == "to") return;
+    encoding_ = false;
+    // The default was said at the login.
+    if (text != "default") session.encoding.named(text);
+}
+
+void SqlStatement::end_statement() noexcept {
+    secret_ = second_ = role_ = setting_ = encoding_ = valid_ = until_ = false;
+    head_ = Head::none;
+    hide_ = Hide::nothing;
+}
+
+}  // namespace protocol

@@ -1,0 +1,133 @@
+#include "protocol/text_filter.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "protocol/secret_words.hpp"
+
+namespace protocol {
+namespace {
+
+constexpr auto known_mechanisms =
+    std::to_array<std::string_view>({"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "OAUTHBEARER"});
+constexpr std::size_t longest_mechanism = 20;  // RFC 4422
+constexpr std::size_t longest_tag = 64;        // COMPLETION_TAG_BUFSIZE
+
+// In front of a name in quotes. A value in quotes may have quotes in it: its end is not found.
+constexpr auto kinds_of_names = std::to_array<std::string_view>(
+    {"column",   "constraint", "cursor",    "database", "extension", "function",    "index",
+     "language", "operator",   "parameter", "policy",   "portal",    "publication", "relation",
+     "role",     "schema",     "sequence",  "server",   "slot",      "statement",   "subscription",
+     "table",    "tablespace", "trigger",   "type",     "user",      "view"});
+
+constexpr bool is_capital(std::uint8_t c) { return c >= 'A' && c <= 'Z'; }
+constexpr bool is_digit(std::uint8_t c) { return c >= '0' && c <= '9'; }
+
+}  // namespace
+
+bool SentenceFilter::hides(std::uint8_t c) noexcept {
+    if (c >= 0x80) state_ = State::rest;
+    switch (state_) {
+        case State::words: return hides_in_words(c);
+        case State::quoted:
+            if (c == '"') state_ = State::quote_ended;
+            return c != '"';
+        case State::quote_ended:
+            if (std::string_view(" ,.;:)").find(static_cast<char>(c)) == std::string_view::npos) break;
+            state_ = State::words;
+            return hides_in_words(c);
+        case State::brackets:
+            if (c == ')') state_ = State::words;
+            return c != ')';
+        case State::rest: return true;
+    }
+    state_ = State::rest;  // the quote was not the last one
+    return true;
+}
+
+bool SentenceFilter::hides_in_words(std::uint8_t c) noexcept {
+    const std::uint8_t previous = previous_;
+    previous_ = c;
+    const std::string_view word(word_.data(), size_);
+    if (c == '"') {
+        const bool name = previous == ' ' && std::binary_search(kinds_of_names.begin(), kinds_of_names.end(), word);
+        state_ = name ? State::quoted : State::rest;
+        size_ = 0;
+        return false;
+    }
+    if (c == '\'') state_ = State::rest;
+    if (c == '(') state_ = previous == '=' || word == "key" ? State::rest : State::brackets;
+    const char lower = to_lower(c);
+    if (lower >= 'a' && lower <= 'z') {
+        if (previous == ' ') size_ = 0;
+        if (size_ < word_.size()) word_[size_++] = lower;
+    } else if (c != ' ') {
+        size_ = 0;
+    }
+    return is_digit(c);
+}
+
+void TextFilter::begin(What what) noexcept {
+    what_ = what;
+    rest_ = false;
+    size_ = 0;
+    candidates_ = (1U << known_mechanisms.size()) - 1;
+    if (what == What::secrets) scanner_.begin(SecretScanner::Kind::literal);
+    if (what == What::sentence) sentence_.begin();
+}
+
+void TextFilter::begin_value(std::size_t size) noexcept {
+    begin(What::secrets);
+    scanner_.begin_value(size);
+}
+
+void TextFilter::begin_rows() noexcept {
+    begin(What::secrets);
+    scanner_.begin(SecretScanner::Kind::rows);
+}
+
+void TextFilter::take(std::span<std::uint8_t> text) noexcept {
+    if (what_ == What::keep || text.empty()) return;
+    if (what_ == What::blank) {
+        std::memset(text.data(), '*', text.size());
+        return;
+    }
+    for (std::uint8_t& c : text) {
+        if (hides(c)) c = '*';
+    }
+}
+
+bool TextFilter::is_known_mechanism() const noexcept {
+    for (std::size_t i = 0; i < known_mechanisms.size(); ++i) {
+        if ((candidates_ >> i & 1U) != 0 && known_mechanisms[i].size() == size_) return true;
+    }
+    return false;
+}
+
+bool TextFilter::hides(std::uint8_t c) noexcept {
+    switch (what_) {
+        case What::command_tag:
+            rest_ = rest_ || !(is_capital(c) || is_digit(c) || c == ' ') || ++size_ > longest_tag;
+            break;
+        case What::mechanism: return hides_in_mechanism(c);
+        case What::mechanism_offer:
+            rest_ = rest_ || !(is_capital(c) || is_digit(c) || c == '-' || c == '_') || ++size_ > longest_mechanism;
+            break;
+        case What::sentence: return sentence_.hides(c);
+        case What::secrets: return scanner_.hides(c);
+        case What::keep:
+        case What::blank: break;
+    }
+    return rest_;
+}
+
+bool TextFilter::hides_in_mechanism(std::uint8_t c) noexcept {
+    for (std::size_t i = 0; i < known_mechanisms.size(); ++i) {
+        const std::string_view known = known_mechanisms[i];
+        if (size_ >= known.size() || known[size_] != static_cast<char>(c)) candidates_ &= ~(1U << i);
+    }
+    ++size_;
+    return candidates_ == 0;
+}
+
+}  // namespace protocol

@@ -1,0 +1,126 @@
+// One capture that runs: sessions put finished blocks into its queue, and a thread of its own writes
+// them, where nobody waits for the disk. What finds no room is dropped and counted, in the file too.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+
+#include "protocol/pcapng.hpp"
+#include "proxy/capture/capture_files.hpp"
+#include "proxy/capture/capture_order.hpp"
+#include "proxy/capture/capture_stream.hpp"
+#include "proxy/record/bounded_queue.hpp"
+
+namespace proxy {
+
+/// One leg of one listener in a capture.
+struct CaptureInterface {
+    std::uint32_t number = 0;
+    std::string name;
+    std::string description;
+    std::atomic<std::uint64_t> packets{0};
+    std::atomic<std::uint64_t> dropped{0};
+    std::atomic<std::uint64_t> untold{0};  ///< dropped, and not said in the file so far
+};
+
+/// What waits to be written.
+struct CaptureItem {
+    protocol::Buffer blocks{};  ///< whole ones
+    std::uint32_t packets = 0;
+    std::chrono::system_clock::time_point time{};
+    std::uint64_t session = 0;  ///< set: `secrets` are of its TLS, or it is over
+    std::string secrets{};      ///< lines of a key log; empty: the session needs them no more
+};
+inline std::size_t footprint(const CaptureItem& item) noexcept {
+    return sizeof item + item.blocks.capacity() + item.secrets.capacity();
+}
+
+class Capture {
+   public:
+    static constexpr std::size_t max_queued_bytes = 64 * 1024 * 1024;
+
+    /// Makes its first file. Throws CaptureOver. `queue_bytes`: what waits to be written.
+    Capture(std::uint64_t id, CaptureOrder order, CaptureFiles::Settings files,
+            std::size_t queue_bytes = max_queued_bytes);
+    Capture(const Capture&) = delete;
+    Capture& operator=(const Capture&) = delete;
+
+    // --- From any thread.
+
+    const CaptureOrder& order() const noexcept { return order_; }
+    std::uint64_t id() const noexcept { return id_; }
+    /// Nothing more is taken.
+    bool over() const noexcept { return end_.load(std::memory_order_relaxed) != CaptureEnd::none; }
+    /// What waits is written, and then it ends. The first reason counts.
+    void end(CaptureEnd why) noexcept;
+    CaptureStatus status() const;
+
+    /// The same for the same name. Lives as long as we do.
+    CaptureInterface& interface(const std::string& name, const std::string& description);
+    /// Shown instead of the address.
+    void name(const std::string& address, const std::string& host);
+    /// Numbers for as many packets, the first of them.
+    std::uint64_t packet_ids(std::uint64_t count) noexcept { return next_id_.fetch_add(count); }
+    /// Its interface, and how many were dropped before it, are filled in here. Never waits; never
+    /// throws.
+    void write(CaptureInterface& interface, protocol::pcapng::Packet packet) noexcept;
+    /// Of a session's events: `blocks` are a journal entry.
+    void write_journal(protocol::Buffer blocks) noexcept;
+    /// Lines of a key log, each with its end, in every file from now until `forget_secrets`.
+    void write_secrets(std::uint64_t session, std::string lines) noexcept;
+    void forget_secrets(std::uint64_t session) noexcept;
+    void count_session() noexcept { ++sessions_; }
+    /// It was to be captured, and could not be.
+    void count_left_out() noexcept { ++left_out_; }
+    std::uint64_t left_out() const noexcept { return left_out_; }
+
+    // --- The thread that writes.
+
+    /// Until the end; `why` says more of it than its word. Never throws.
+    CaptureEnd run(std::string& why) noexcept;
+
+   private:
+    using Out = std::variant<CaptureFiles, CaptureStream>;
+
+    void push(CaptureItem item) noexcept;
+    CaptureEnd write_all();
+    void take(CaptureItem& item, protocol::Buffer& chunk);
+    void declare(protocol::Buffer& chunk);
+    void begin_file(protocol::Buffer& chunk);
+    void end_file(protocol::Buffer& chunk);
+    void flush(protocol::Buffer& chunk);
+    std::chrono::steady_clock::time_point due() const;
+    std::uint64_t written() const;
+
+    const std::uint64_t id_;
+    const CaptureOrder order_;
+    const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
+    const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+    std::optional<std::uint64_t> max_size_;
+    std::atomic<CaptureEnd> end_{CaptureEnd::none};
+    BoundedQueue<CaptureItem> queue_;
+    std::atomic<std::uint64_t> next_id_{1};
+    std::atomic<std::uint64_t> sessions_{0}, packets_{0}, bytes_{0}, left_out_{0};
+
+    mutable std::mutex mutex_;
+    std::deque<CaptureInterface> interfaces_;  // stay where they are
+    std::set<std::pair<std::string, std::string>> names_;
+    std::string path_;
+
+    Out out_;  // this and what follows: the writing thread's
+    std::size_t declared_interfaces_ = 0;
+    std::size_t declared_names_ = 0;
+    std::map<std::uint64_t, std::string> secrets_;
+    bool file_has_packets_ = false;
+};
+
+}  // namespace proxy

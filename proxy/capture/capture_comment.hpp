@@ -1,0 +1,29 @@
+// What stands in a capture beside the packets, for people and for `capture read`. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "proxy/observation/event.hpp"
+#include "tls/stream.hpp"
+
+namespace proxy {
+
+struct ConversationFacts {
+    tls::Leg leg{};
+    std::string to;        ///< the true address of its server's end
+    bool records = false;  ///< raw TLS records instead of what they hold
+    bool joined = false;   ///< the session was open before
+};
+
+/// Of a conversation's first packet: "session=... user=... ssl=true ..."; what is not known is left
+/// out.
+std::string opening_comment(const SessionRecord& record, const ConversationFacts& facts);
+
+/// Of the last packet before a failure: which event, why, and what an alert means.
+std::string failure_comment(const Event& event);
+
+/// RFC 8446, 6.2, as what the peer that sent it did not like. Empty: nothing to add to its name.
+std::string_view alert_meaning(int alert) noexcept;
+
+}  // namespace proxy

@@ -1,0 +1,210 @@
+#include "proxy/capture/capture_files.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+namespace proxy {
+namespace {
+
+constexpr std::string_view prefix = "capture-", suffix = ".pcapng";
+/// Others that began in the same second have taken the numbers before.
+constexpr unsigned max_number = 1'000'000;
+
+std::string error_text() { return ::strerrordesc_np(errno); }
+
+/// "20261129T191148Z".
+std::string stamp(std::chrono::system_clock::time_point time) {
+    const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+    std::tm utc{};
+    gmtime_r(&seconds, &utc);
+    char text[32];
+    std::strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &utc);
+    return text;
+}
+
+/// How much of `blocks` are whole ones within `size`: each has its length behind its type.
+std::size_t whole_blocks(protocol::Bytes blocks, std::size_t size) {
+    std::size_t whole = 0;
+    while (whole + 8 <= size) {
+        std::uint32_t length = 0;
+        std::memcpy(&length, blocks.data() + whole + 4, sizeof length);
+        if (length == 0 || length > size - whole) break;
+        whole += length;
+    }
+    return whole;
+}
+
+struct Old {
+    std::string name;
+    std::uint64_t size = 0;
+    timespec changed{};
+};
+
+/// What captures have left in a folder, the oldest first.
+std::vector<Old> captures_in(int folder) {
+    std::vector<Old> found;
+    const int copy = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const std::unique_ptr<DIR, int (*)(DIR*)> entries(copy >= 0 ? ::fdopendir(copy) : nullptr, ::closedir);
+    if (!entries) {
+        if (copy >= 0) ::close(copy);
+        return found;
+    }
+    while (const dirent* entry = ::readdir(entries.get())) {
+        const std::string_view name = entry->d_name;
+        struct stat file {};
+        if (!name.starts_with(prefix) || !name.ends_with(suffix)) continue;
+        if (::fstatat(folder, entry->d_name, &file, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(file.st_mode)) continue;
+        found.push_back({std::string(name), static_cast<std::uint64_t>(file.st_size), file.st_mtim});
+    }
+    std::sort(found.begin(), found.end(), [](const Old& a, const Old& b) {
+        return std::tie(a.changed.tv_sec, a.changed.tv_nsec, a.name) <
+               std::tie(b.changed.tv_sec, b.changed.tv_nsec, b.name);
+    });
+    return found;
+}
+
+/// Whoever writes one holds its lock, in this process or another.
+bool is_being_written(int folder, const std::string& name) {
+    const int fd = ::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return errno != ENOENT;
+    const bool locked = ::flock(fd, LOCK_EX | LOCK_NB) != 0;
+    ::close(fd);
+    return locked;
+}
+
+}  // namespace
+
+CaptureFiles::CaptureFiles(Settings settings, std::chrono::system_clock::time_point started)
+    : settings_(std::move(settings)), stamp_(stamp(started)) {
+    try {
+        open_folder();
+        if (settings_.file.empty()) make_room();
+        open_file();
+        look();
+    } catch (...) {
+        close();
+        throw;
+    }
+}
+
+CaptureFiles::~CaptureFiles() { close(); }
+
+void CaptureFiles::close() noexcept {
+    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+    if (folder_ >= 0) ::close(std::exchange(folder_, -1));
+}
+
+void CaptureFiles::open_folder() {
+    std::string& file = settings_.file;
+    std::filesystem::path dir = settings_.dir;
+    if (!file.empty()) {
+        if (file.front() != '/') file = (dir / file).lexically_normal().string();
+        const bool elsewhere = std::filesystem::path(file).parent_path() != dir.lexically_normal();
+        if (elsewhere) return;  // whoever named it knows that folder
+    }
+    std::error_code error;
+    std::filesystem::create_directories(dir.parent_path(), error);
+    if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST)
+        throw CaptureOver(CaptureEnd::disk, "cannot make the folder " + settings_.dir + ": " + error_text());
+    folder_ = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat status {};
+    if (folder_ < 0 || ::fstat(folder_, &status) != 0)
+        throw CaptureOver(CaptureEnd::disk, "cannot open the folder " + settings_.dir + ": " + error_text() +
+                                                (errno == ENOTDIR || errno == ELOOP ? " (a symbolic link is not followed)" : ""));
+    if (status.st_uid != ::geteuid() || (status.st_mode & 077) != 0)
+        throw CaptureOver(CaptureEnd::disk, "the folder " + settings_.dir +
+                                                " is open to others: it must belong to the user of pgairlock, with "
+                                                "mode 0700 (chmod 700)");
+}
+
+void CaptureFiles::open_file() {
+    constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_APPEND;
+    int fd = -1;
+    if (settings_.file.empty()) {
+        do {
+            ++number_;
+            path_ = settings_.dir + "/" + std::string(prefix) + stamp_ + "-" + std::to_string(number_) +
+                    std::string(suffix);
+            fd = ::openat(folder_, path_.substr(settings_.dir.size() + 1).c_str(), flags, 0600);
+        } while (fd < 0 && errno == EEXIST && number_ < max_number);
+    } else {
+        path_ = settings_.file;
+        fd = ::open(path_.c_str(), flags, 0600);
+    }
+    if (fd < 0) throw CaptureOver(CaptureEnd::disk, "cannot make the file " + path_ + ": " + error_text());
+    ::flock(fd, LOCK_EX | LOCK_NB);
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = fd;
+    size_ = 0;
+    opened_ = Clock::now();
+}
+
+/// Those that nobody writes any more, the oldest first, until one more file is within
+/// max_total_size.
+void CaptureFiles::make_room() const {
+    const std::vector<Old> files = captures_in(folder_);
+    std::uint64_t total = settings_.max_file_size;
+    for (const Old& file : files) total += file.size;
+    for (const Old& file : files) {
+        if (total <= settings_.max_total_size) return;
+        if (is_being_written(folder_, file.name)) continue;
+        if (::unlinkat(folder_, file.name.c_str(), 0) == 0) total -= file.size;
+    }
+}
+
+void CaptureFiles::next_file() {
+    ::flock(fd_, LOCK_UN);  // it may be the one that has to go
+    make_room();
+    open_file();
+}
+
+bool CaptureFiles::wants_next(std::size_t more) const noexcept {
+    if (!settings_.file.empty()) return false;
+    return size_ + more > settings_.max_file_size || Clock::now() - opened_ >= settings_.max_file_age;
+}
+
+void CaptureFiles::look(std::size_t more) const {
+    struct stat file {};
+    if (::fstat(fd_, &file) == 0 && file.st_nlink == 0)
+        throw CaptureOver(CaptureEnd::removed, path_ + " was deleted");
+    struct statvfs system {};
+    if (settings_.min_free_space == 0 || ::fstatvfs(fd_, &system) != 0) return;
+    const std::uint64_t free = std::uint64_t{system.f_bavail} * system.f_frsize;
+    if (free < settings_.min_free_space + more)
+        throw CaptureOver(CaptureEnd::disk, "the file system of " + path_ + " has " + std::to_string(free >> 20) +
+                                                " MiB free, less than min_free_space");
+}
+
+void CaptureFiles::write(protocol::Bytes blocks) {
+    look(blocks.size());
+    std::size_t done = 0;
+    while (done < blocks.size()) {
+        const ssize_t n = ::write(fd_, blocks.data() + done, blocks.size() - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) {
+            const std::string error = error_text();
+            const std::size_t whole = whole_blocks(blocks, done);
+            if (::ftruncate(fd_, static_cast<off_t>(size_ + whole)) == 0) done = whole;
+            size_ += done;
+            written_ += done;
+            throw CaptureOver(CaptureEnd::disk, "cannot write to " + path_ + ": " + error);
+        }
+        done += static_cast<std::size_t>(n);
+    }
+    size_ += done;
+    written_ += done;
+}
+
+}  // namespace proxy

@@ -1,0 +1,87 @@
+#include "proxy/capture/capture_stream.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "protocol/messages.hpp"
+
+namespace proxy {
+namespace {
+
+/// A message's length is 31 bits; a reader takes each as a whole.
+constexpr std::size_t max_copy_data = 1024 * 1024;
+
+protocol::Buffer message(char type, protocol::Bytes body) {
+    protocol::Buffer out;
+    out.reserve(protocol::message_header_size + body.size());
+    protocol::Writer writer(out);
+    writer.u8(static_cast<std::uint8_t>(type));
+    const std::size_t length = writer.begin_length();
+    writer.bytes(body);
+    writer.end_length(length);
+    return out;
+}
+
+}  // namespace
+
+CaptureStream::CaptureStream(int fd, std::chrono::milliseconds patience_of_tests)
+    : fd_(fd), patience_(patience_of_tests) {
+    ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) | O_NONBLOCK);
+}
+
+CaptureStream::~CaptureStream() { ::close(fd_); }
+
+void CaptureStream::write(protocol::Bytes blocks) {
+    while (!blocks.empty()) {
+        const protocol::Bytes part = blocks.first(std::min(blocks.size(), max_copy_data));
+        send(message('d', part));
+        written_ += part.size();
+        blocks = blocks.subspan(part.size());
+    }
+}
+
+void CaptureStream::send(protocol::Bytes bytes) {
+    while (!bytes.empty()) {
+        const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+        if (n > 0) {
+            bytes = bytes.subspan(static_cast<std::size_t>(n));
+            continue;
+        }
+        broken_ = true;
+        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+            throw CaptureOver(CaptureEnd::client, std::string("its client has gone: ") + ::strerrordesc_np(errno));
+        pollfd room{.fd = fd_, .events = POLLOUT, .revents = 0};
+        const int ready = ::poll(&room, 1, static_cast<int>(patience_.count()));
+        if (ready == 0) throw CaptureOver(CaptureEnd::client, "its client takes nothing");
+        broken_ = false;
+    }
+}
+
+/// What it says meanwhile is no more than Terminate.
+void CaptureStream::look() {
+    std::array<std::uint8_t, 256> said{};
+    const ssize_t n = ::read(fd_, said.data(), said.size());
+    if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))) return;
+    if (n < 0 && (errno == EBADF || errno == EINVAL)) return;  // a pipe, which is only written to
+    broken_ = true;
+    throw CaptureOver(CaptureEnd::client, "its client has gone");
+}
+
+void CaptureStream::finish() noexcept {
+    if (broken_) return;
+    try {
+        send(message('c', {}));
+        send(message('C', protocol::as_bytes(std::string_view("COPY\0", 5))));
+        send(message('Z', protocol::as_bytes("I")));
+    } catch (const std::exception&) {
+        // It has all of the capture that it took.
+    }
+}
+
+}  // namespace proxy

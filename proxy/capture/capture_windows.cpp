@@ -1,0 +1,111 @@
+#include "proxy/capture/capture_windows.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <ctime>
+
+namespace proxy {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// The clock may be set.
+constexpr auto longest_wait = 500ms;
+
+std::string text_of(std::chrono::system_clock::time_point time) {
+    const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+    std::tm utc{};
+    gmtime_r(&seconds, &utc);
+    char text[32];
+    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    return text;
+}
+
+}  // namespace
+
+CaptureOrder order_of(const config::Capture& config) {
+    return {.filter = {.listeners = config.listeners,
+                       .users = config.users,
+                       .databases = config.databases,
+                       .application_names = config.application_names,
+                       .client_addrs = config.client_addrs},
+            .payload = config.payload,
+            .failures_only = config.trigger == config::CaptureTrigger::failures,
+            .allow_secrets = config.allow_secrets && config.payload == protocol::Payload::full,
+            .keylog = config.keylog,
+            .lasts = {},
+            .max_size = {},
+            .file = {},
+            .stream = -1,
+            .by = {}};
+}
+
+void CaptureWindows::run() {
+    for (;;) {
+        Time next = Time::max();
+        const Time now = std::chrono::system_clock::now();
+        try {
+            next = turn(now);
+        } catch (const std::exception& error) {
+            spdlog::error("capture windows: {}", error.what());
+        }
+        std::unique_lock lock(mutex_);
+        const auto wait = std::clamp<std::chrono::system_clock::duration>(next - now, 1ms, longest_wait);
+        wake_.wait_for(lock, next == Time::max() ? 1min : wait, [this] { return changed_ || over_; });
+        if (over_) return;
+        if (std::exchange(changed_, false)) refused_.clear();
+    }
+}
+
+void CaptureWindows::changed() {
+    {
+        const std::lock_guard lock(mutex_);
+        changed_ = true;
+    }
+    wake_.notify_one();
+}
+
+void CaptureWindows::end() {
+    {
+        const std::lock_guard lock(mutex_);
+        over_ = true;
+    }
+    wake_.notify_one();
+}
+
+CaptureWindows::Time CaptureWindows::turn(Time now) {
+    const config::Capture config = captures_->settings().config;
+    Time next = Time::max();
+    std::set<Window> open;
+    for (const config::TimeWindow& window : config.windows) {
+        if (window.end <= now) continue;
+        next = std::min(next, window.begin > now ? window.begin : window.end);
+        if (window.begin > now) continue;
+        open.emplace(window.begin, window.end);
+        if (!begun_.contains({window.begin, window.end}) && !refused_.contains({window.begin, window.end}))
+            start(window, config, now);
+    }
+    std::erase_if(begun_, [&](const auto& one) {
+        if (open.contains(one.first)) return false;
+        captures_->stop(one.second, one.first.second <= now ? CaptureEnd::time : CaptureEnd::window);
+        return true;
+    });
+    return next;
+}
+
+void CaptureWindows::start(const config::TimeWindow& window, const config::Capture& config, Time now) {
+    CaptureOrder order = order_of(config);
+    order.by = "window " + text_of(window.begin) + "/" + text_of(window.end);
+    order.lasts = std::chrono::ceil<std::chrono::milliseconds>(window.end - now);
+    const std::string by = order.by;
+    const CaptureStarted started = captures_->start(std::move(order), RunningCaptures::Wanted::by_window);
+    if (const auto* refused = std::get_if<CaptureRefused>(&started)) {
+        refused_.emplace(window.begin, window.end);
+        spdlog::error("capture by {}: not started: {}", by, refused->why);
+    } else {
+        begun_[{window.begin, window.end}] = std::get<CaptureStatus>(started).id;
+    }
+}
+
+}  // namespace proxy

@@ -1,0 +1,47 @@
+// Starts and stops captures by the windows of the configuration. Its thread may wait for a disk.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+
+#include "proxy/capture/running_captures.hpp"
+
+namespace proxy {
+
+class CaptureWindows {
+   public:
+    using Time = std::chrono::system_clock::time_point;
+
+    explicit CaptureWindows(std::shared_ptr<RunningCaptures> captures) : captures_(std::move(captures)) {}
+
+    /// The thread: until end().
+    void run();
+    /// From any thread: the settings of the captures have changed.
+    void changed();
+    void end();
+
+    /// One round: what is due at `now` is started and stopped. When the next round is due.
+    Time turn(Time now);
+
+   private:
+    using Window = std::pair<Time, Time>;
+
+    void start(const config::TimeWindow& window, const config::Capture& config, Time now);
+
+    const std::shared_ptr<RunningCaptures> captures_;
+    std::map<Window, std::uint64_t> begun_;  // which capture; also once that is over
+    std::set<Window> refused_;               // not tried again but for a reload
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    bool changed_ = false;
+    bool over_ = false;
+};
+
+/// What the configuration wants captured.
+CaptureOrder order_of(const config::Capture& config);
+
+}  // namespace proxy

@@ -1,0 +1,74 @@
+#include "proxy/capture/captures.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace proxy {
+namespace {
+
+/// How long the end of the process waits for what is not written yet.
+constexpr std::chrono::seconds farewell{3};
+
+/// What is known of a session before it says anything.
+bool may_be_about(const Capture& capture, const SessionRecord& record) {
+    const CaptureFilter& filter = capture.order().filter;
+    const auto& listeners = filter.listeners;
+    if (!listeners.empty() && std::find(listeners.begin(), listeners.end(), record.listener) == listeners.end())
+        return false;
+    if (filter.client_addrs.empty()) return true;
+    const auto address = protocol::parse_endpoint(record.client_addr);
+    return address && std::any_of(filter.client_addrs.begin(), filter.client_addrs.end(), [&](const config::Cidr& range) {
+               return range.contains(protocol::as_v6(*address).address);
+           });
+}
+
+}  // namespace
+
+Captures::Captures(Settings settings, Uses uses, std::string proxy)
+    : running_(std::make_shared<RunningCaptures>(std::move(settings), std::move(uses))), proxy_(std::move(proxy)) {}
+
+void Captures::begin() {
+    windows_ = std::make_shared<CaptureWindows>(running_);
+    window_thread_ = std::make_unique<OwnThread>([windows = windows_] { windows->run(); });
+}
+
+void Captures::use(Settings settings) {
+    running_->use(std::move(settings));
+    if (windows_) windows_->changed();
+}
+
+void Captures::end() {
+    if (windows_) {
+        windows_->end();
+        window_thread_->end_within(farewell);
+        windows_.reset();
+    }
+    running_->end(farewell);
+}
+
+CaptureStarted Captures::start(CaptureOrder order) {
+    return running_->start(std::move(order), RunningCaptures::Wanted::by_command);
+}
+
+bool Captures::stop(std::uint64_t id) {
+    return id == 0 ? running_->stop_commands() : running_->stop(id, CaptureEnd::stopped);
+}
+
+std::vector<CaptureStatus> Captures::status() const { return running_->status(); }
+
+bool Captures::join(std::unique_ptr<SessionTap>& tap, const SessionRecord& record, bool from_start) {
+    bool joined = false;
+    for (const auto& capture : running_->since(tap ? tap->asked_up_to() : 0)) {
+        if (tap) tap->asked(capture->id());
+        if (!may_be_about(*capture, record)) continue;
+        if (!tap)
+            tap = std::make_unique<SessionTap>(
+                SessionCapture::Session{.record = record, .number = next_session_++, .memory = memory_}, proxy_);
+        tap->join(capture, from_start);
+        tap->asked(capture->id());
+        joined = true;
+    }
+    return joined;
+}
+
+}  // namespace proxy

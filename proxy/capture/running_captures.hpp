@@ -1,0 +1,87 @@
+// The captures that run, each with a thread that writes it, and what is recorded of their beginning
+// and end. From any thread.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "config/config.hpp"
+#include "proxy/capture/capture.hpp"
+#include "proxy/observation/event.hpp"
+#include "proxy/record/own_thread.hpp"
+
+namespace proxy {
+
+/// Why a capture was not started, and what to do: for people.
+struct CaptureRefused {
+    std::string why;
+};
+using CaptureStarted = std::variant<CaptureStatus, CaptureRefused>;
+
+class RunningCaptures : public std::enable_shared_from_this<RunningCaptures> {
+   public:
+    /// Each has a thread and a queue.
+    static constexpr std::size_t max_running = 16;
+
+    /// What of the configuration counts.
+    struct Settings {
+        config::Capture config;
+        std::string state_dir;  ///< what `config.dir` is relative to
+        std::vector<std::string> listeners;
+    };
+    struct Uses {
+        std::function<void(Event&&)> record;  ///< capture_started and capture_stopped
+        std::function<void()> started;        ///< open sessions may join
+    };
+    enum class Wanted { by_command, by_window };
+
+    RunningCaptures(Settings settings, Uses uses) : settings_(std::move(settings)), uses_(std::move(uses)) {}
+
+    void use(Settings settings);
+    Settings settings() const;
+    CaptureStarted start(CaptureOrder order, Wanted wanted);
+    /// False: no such one runs.
+    bool stop(std::uint64_t id, CaptureEnd why);
+    bool stop_commands();
+    bool runs(std::uint64_t id) const;
+    std::vector<CaptureStatus> status() const;
+    /// Those that began later than that one, in their order.
+    std::vector<std::shared_ptr<Capture>> since(std::uint64_t id) const;
+    bool any() const noexcept { return count_.load(std::memory_order_relaxed) > 0; }
+    /// No more begin. What is not written within `patience` is left behind, and said.
+    void end(std::chrono::milliseconds patience);
+
+   private:
+    struct One {
+        std::shared_ptr<Capture> capture;
+        Wanted wanted{};
+    };
+    struct Thread {
+        std::uint64_t id = 0;
+        std::unique_ptr<OwnThread> thread;
+        bool done = false;
+    };
+
+    std::string why_not(const CaptureOrder& order) const;
+    void write(Capture& capture) noexcept;
+    void ended(Capture& capture, CaptureEnd end, const std::string& why) noexcept;
+    void record(Event&& event) noexcept;
+
+    mutable std::mutex mutex_;
+    Settings settings_;
+    std::vector<One> running_;
+    std::list<Thread> threads_;
+    std::uint64_t next_id_ = 1;
+    bool over_ = false;
+    std::atomic<unsigned> count_{0};
+    std::mutex uses_mutex_;  // of what outlives no end()
+    Uses uses_;
+};
+
+}  // namespace proxy

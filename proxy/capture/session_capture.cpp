@@ -1,0 +1,394 @@
+#include "proxy/capture/session_capture.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "proxy/capture/capture_comment.hpp"
+
+namespace proxy {
+namespace {
+
+using protocol::Bytes;
+using tls::Leg;
+namespace pcapng = protocol::pcapng;
+
+/// As TcpConversation cuts them.
+constexpr std::size_t packet_size = 60'000;
+/// The only packet of a client's opening that is this long is one that asks for encryption.
+constexpr std::size_t request_size = 8;
+
+std::size_t at(Leg leg) { return leg == Leg::client ? 0 : 1; }
+std::size_t at(SessionCapture::Sender sender) { return sender == SessionCapture::Sender::client ? 0 : 1; }
+
+SessionCapture::Sender peer(Leg leg) {
+    return leg == Leg::client ? SessionCapture::Sender::client : SessionCapture::Sender::server;
+}
+
+protocol::Redactor::Sender redacted(SessionCapture::Sender sender) {
+    return sender == SessionCapture::Sender::client ? protocol::Redactor::Sender::client
+                                                    : protocol::Redactor::Sender::server;
+}
+
+/// Records of a conversation that is written as well need other addresses: IPv4 as IPv6, IPv6 with
+/// another last byte.
+LegEnds for_records(LegEnds ends) {
+    constexpr std::uint8_t highest_bit = 0x80;
+    if (ends.client.v6 || ends.server.v6) {
+        ends.server = protocol::as_v6(ends.server);
+        ends.server.address.back() ^= highest_bit;
+        return ends;
+    }
+    ends.client = protocol::as_v6(ends.client);
+    ends.server = protocol::as_v6(ends.server);
+    return ends;
+}
+
+std::uint64_t nanoseconds(SessionCapture::Time time) {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count());
+}
+
+bool among(const std::vector<std::string>& list, const std::string& name) {
+    return list.empty() || std::find(list.begin(), list.end(), name) != list.end();
+}
+
+/// A login that came to nothing, whoever wanted it so; a client that only asked how to log in has
+/// what it came for.
+bool has_failed(const Event& event) {
+    switch (event.kind) {
+        case EventKind::tls_failed:
+        case EventKind::auth_failed:
+        case EventKind::rejected:
+        case EventKind::upstream_failed: return true;
+        case EventKind::cancel: return !event.message.empty();
+        default: return false;
+    }
+}
+
+}  // namespace
+
+SessionCapture::SessionCapture(std::shared_ptr<Capture> capture, Session session, bool from_start)
+    : capture_(std::move(capture)),
+      session_(session),
+      state_(from_start ? State::held : State::waiting),
+      joined_(!from_start) {}
+
+SessionCapture::~SessionCapture() {
+    if (has_keys_ && state_ == State::in) capture_->forget_secrets(session_.number);
+    forget_held();
+}
+
+void SessionCapture::leave() noexcept {
+    if (takes()) capture_->count_left_out();
+    state_ = State::out;
+    forget_held();
+}
+
+void SessionCapture::forget_held() noexcept {
+    session_.memory.give_back(std::exchange(held_bytes_, 0));
+    std::vector<Packet>().swap(held_);
+}
+
+SessionCapture::LegState& SessionCapture::leg(Leg which) {
+    auto& leg = legs_[at(which)];
+    if (!leg) leg.emplace(capture_->order());
+    return *leg;
+}
+
+void SessionCapture::enter(const std::array<LegEnds, 2>& ends, Time now) {
+    if (!matches_names() || capture_->order().failures_only) {
+        state_ = State::out;  // its login did not fail
+        return;
+    }
+    state_ = State::in;
+    capture_->count_session();
+    for (const Leg which : {Leg::client, Leg::server}) {
+        opened(which, ends[at(which)], true);
+        emit(which, Content::plain, peer(which), {}, now);
+    }
+    relay_redactor().begin_established();
+}
+
+void SessionCapture::opened(Leg which, const LegEnds& ends, bool encrypted) {
+    if (!takes()) return;
+    auto& leg = legs_[at(which)].emplace(capture_->order());
+    leg.number = next_leg_++;
+    leg.ends = ends;
+    leg.maybe_tls = !encrypted;
+    leg.handshake_done = encrypted;
+}
+
+// --- What is said
+
+void SessionCapture::said(Leg which, Sender sender, Bytes bytes, Time now) {
+    if (!takes()) return;
+    LegState& leg = this->leg(which);
+    protocol::Buffer copy(bytes.begin(), bytes.end());
+    if (leg.maybe_tls && !leg.tls && which == Leg::server && sender == Sender::client && bytes.size() != request_size)
+        end_clear(which);
+    blank(leg, leg.redactor, sender, copy);
+    if (leg.maybe_tls && !leg.tls) {
+        if (!leg.clear.empty() && leg.clear.back().sender == sender) {
+            auto& before = leg.clear.back().bytes;
+            before.insert(before.end(), copy.begin(), copy.end());
+        } else {
+            leg.clear.push_back({sender, now, std::move(copy)});
+        }
+        return;
+    }
+    if (leg.tls && !leg.handshake_done && sender == peer(which)) handshake_done(leg);
+    emit(which, Content::plain, sender, copy, now);
+}
+
+void SessionCapture::came(Leg which, Bytes bytes, protocol::Buffer& scratch, Time now) {
+    if (state_ != State::in) return;
+    scratch.assign(bytes.begin(), bytes.end());
+    const Sender sender = peer(which);
+    blank(leg(which), relay_redactor(), sender, scratch);
+    passing_id_ = capture_->packet_ids((bytes.size() + packet_size - 1) / packet_size);
+    emit(which, Content::plain, sender, scratch, now, passing_id_);
+}
+
+void SessionCapture::passed_on(Leg which, Bytes blanked, Time now) {
+    if (state_ != State::in) return;
+    const Sender sender = which == Leg::client ? Sender::server : Sender::client;
+    emit(which, Content::plain, sender, blanked, now, passing_id_);
+}
+
+void SessionCapture::added(Leg which, Bytes bytes, Time now) {
+    if (state_ != State::in) return;
+    protocol::Buffer copy(bytes.begin(), bytes.end());
+    const Sender sender = which == Leg::client ? Sender::server : Sender::client;
+    blank(leg(which), relay_redactor(), sender, copy);
+    emit(which, Content::plain, sender, copy, now);
+}
+
+void SessionCapture::blank(LegState& of, protocol::Redactor& redactor, Sender sender, std::span<std::uint8_t> bytes) {
+    redactor.blank(redacted(sender), bytes);
+    if (redactor.lost(redacted(sender)) && !std::exchange(of.lost_said[at(sender)], true))
+        comment_ = "framing lost: the rest of this direction is blanked";
+}
+
+void SessionCapture::records(Leg which, Sender sender, Bytes bytes, Time now) {
+    if (!takes()) return;
+    LegState& leg = this->leg(which);
+    if (!leg.tls && !leg.handshake_done) begin_tls(which);
+    if (!leg.tls || (leg.handshake_done && !keeps_records())) return;
+    protocol::Buffer copy(bytes.begin(), bytes.end());
+    leg.blankers[at(sender)].blank(copy);
+    emit(which, Content::records, sender, copy, now);
+}
+
+/// What came before was the way here: it belongs to the records.
+void SessionCapture::begin_tls(Leg which) {
+    LegState& leg = this->leg(which);
+    leg.tls = true;
+    leg.maybe_tls = false;
+    leg.redactor.tls_began();
+    for (const Piece& piece : std::exchange(leg.clear, {}))
+        emit(which, Content::records, piece.sender, piece.bytes, piece.time);
+}
+
+/// It stays in clear.
+void SessionCapture::end_clear(Leg which) {
+    if (!legs_[at(which)]) return;
+    LegState& leg = *legs_[at(which)];
+    leg.maybe_tls = false;
+    for (const Piece& piece : std::exchange(leg.clear, {}))
+        emit(which, Content::plain, piece.sender, piece.bytes, piece.time);
+}
+
+/// Nobody looks at the records of a handshake that went well, unless the session fails later.
+void SessionCapture::handshake_done(LegState& leg) {
+    leg.handshake_done = true;
+    if (keeps_records() || capture_->order().failures_only || state_ != State::held) return;
+    std::erase_if(held_, [&](const Packet& packet) {
+        const bool goes = packet.content == Content::records && packet.leg == leg.number;
+        if (!goes) return false;
+        held_bytes_ -= footprint(packet);
+        session_.memory.give_back(footprint(packet));
+        return true;
+    });
+}
+
+void SessionCapture::key(std::string_view line) {
+    if (!takes() || !keeps_records()) return;
+    has_keys_ = true;
+    if (state_ == State::in) {
+        capture_->write_secrets(session_.number, std::string(line) + '\n');
+    } else {
+        keys_.append(line).append("\n");
+    }
+}
+
+void SessionCapture::ended(Leg which, Sender sender, bool reset, Time now) {
+    if (!takes() || !legs_[at(which)]) return;
+    const LegState& leg = *legs_[at(which)];
+    close(which, Content::plain, sender, reset, now);
+    if (!leg.handshake_done || keeps_records()) close(which, Content::records, sender, reset, now);
+}
+
+// --- Packets
+
+/// As it is at the first session: its servers may be several.
+CaptureInterface& SessionCapture::interface(Leg which) {
+    LegState& leg = this->leg(which);
+    if (leg.interface == nullptr) {
+        const bool is_client = which == Leg::client;
+        const std::string whose = is_client ? "clients of " : "upstream " + session_.record.upstream + ", such as ";
+        leg.interface = &capture_->interface(session_.record.listener + (is_client ? " client leg" : " server leg"),
+                                             whose + leg.ends.to + "; its port is written as 5432");
+    }
+    return *leg.interface;
+}
+
+void SessionCapture::emit(Leg which, Content content, Sender sender, Bytes bytes, Time now,
+                          std::optional<std::uint64_t> first_id) {
+    if (!takes()) return;
+    LegState& leg = this->leg(which);
+    Conversation& conversation = content == Content::plain ? leg.plain : leg.raw;
+    bool first = !conversation.tcp;
+    std::optional<std::uint64_t> id;
+    const protocol::TcpConversation::Sink sink = [&](Sender from, Bytes packet) {
+        Packet made{.time = nanoseconds(now),
+                    .interface = &interface(which),
+                    .direction = from == peer(which) ? pcapng::Direction::inbound : pcapng::Direction::outbound,
+                    .id = id,
+                    .content = content,
+                    .leg = leg.number,
+                    .side = which,
+                    .first = std::exchange(first, false)};
+        if (!made.first) made.comment = std::exchange(comment_, {});
+        made.bytes.assign(packet.begin(), packet.end());
+        take(std::move(made));
+        if (id) ++*id;
+    };
+    if (first) {
+        // Another number for each: the same ports may come again.
+        constexpr std::uint32_t spread = 0x9e3779b1;
+        const auto begin = static_cast<std::uint32_t>(session_.number * 4 + leg.number) * spread;
+        const LegEnds ends = content == Content::plain ? leg.ends : for_records(leg.ends);
+        conversation.tcp.emplace(ends.client, ends.server, begin);
+        conversation.tcp->open(sink);
+    }
+    id = first_id;
+    if (!bytes.empty()) conversation.tcp->data(sender, bytes, sink);
+}
+
+void SessionCapture::close(Leg which, Content content, Sender sender, bool reset, Time now) {
+    LegState& leg = this->leg(which);
+    Conversation& conversation = content == Content::plain ? leg.plain : leg.raw;
+    if (!conversation.tcp || std::exchange(conversation.closed[at(sender)], true)) return;
+    if (reset) conversation.closed = {true, true};
+    Packet made{.time = nanoseconds(now),
+                .interface = &interface(which),
+                .content = content,
+                .leg = leg.number,
+                .side = which};
+    conversation.tcp->close(sender, reset, [&](Sender from, Bytes packet) {
+        made.direction = from == peer(which) ? pcapng::Direction::inbound : pcapng::Direction::outbound;
+        made.bytes.assign(packet.begin(), packet.end());
+        take(made);
+    });
+}
+
+void SessionCapture::take(Packet packet) {
+    if (state_ == State::in) return write(packet);
+    if (state_ != State::held) return;
+    const std::size_t size = footprint(packet);
+    if (held_bytes_ + size > HeldMemory::max_bytes_of_session || !session_.memory.take(size)) {
+        // What is known so far may be enough.
+        if (!named_ || capture_->order().failures_only) return leave();
+        release();
+        if (state_ == State::in) write(packet);
+        return;
+    }
+    held_bytes_ += size;
+    held_.push_back(std::move(packet));
+}
+
+void SessionCapture::write(Packet& packet) {
+    std::vector<std::string> comments;
+    std::optional<pcapng::Process> process;
+    const LegState& leg = *legs_[at(packet.side)];
+    if (packet.first) {
+        const std::string to = leg.number == packet.leg ? leg.ends.to : std::string();
+        comments.push_back(opening_comment(session_.record, {.leg = packet.side,
+                                                             .to = to,
+                                                             .records = packet.content == Content::records,
+                                                             .joined = joined_}));
+        if (session_.record.process && packet.side == Leg::client) {
+            const Process known = session_.record.process->get(std::chrono::milliseconds(0));
+            if (known.pid > 0)
+                process = {.pid = static_cast<std::uint32_t>(known.pid), .thread = static_cast<std::uint32_t>(known.pid)};
+        }
+    }
+    if (!packet.comment.empty()) comments.push_back(std::move(packet.comment));
+    capture_->write(*packet.interface, {.time = packet.time,
+                                        .bytes = packet.bytes,
+                                        .direction = packet.direction,
+                                        .id = packet.id,
+                                        .process = process,
+                                        .comments = comments});
+}
+
+// --- What is known
+
+bool SessionCapture::matches_names() const {
+    const CaptureFilter& filter = capture_->order().filter;
+    const SessionRecord& record = session_.record;
+    return among(filter.users, record.usename) && among(filter.databases, record.datname) &&
+           among(filter.application_names, record.application_name);
+}
+
+void SessionCapture::named() {
+    if (!takes()) return;
+    named_ = true;
+    if (!matches_names()) {
+        state_ = State::out;
+        return forget_held();
+    }
+    LegState& leg = this->leg(Leg::client);
+    if (!leg.tls && leg.maybe_tls) end_clear(Leg::client);
+}
+
+void SessionCapture::settled(const Event& event) {
+    if (!takes()) return;
+    const bool failed = has_failed(event);
+    if (!matches_names() || (capture_->order().failures_only && !failed)) {
+        state_ = State::out;
+        return forget_held();
+    }
+    for (const Leg which : {Leg::client, Leg::server}) {
+        if (legs_[at(which)] && legs_[at(which)]->maybe_tls && !legs_[at(which)]->tls) end_clear(which);
+    }
+    if (failed && state_ == State::held && !held_.empty()) {
+        // On the last record of the leg that it is about, where there is one.
+        const Leg about = event.kind == EventKind::upstream_failed ? Leg::server : Leg::client;
+        const auto last = std::find_if(held_.rbegin(), held_.rend(), [&](const Packet& packet) {
+            return packet.side == about && (packet.content == Content::records || event.kind != EventKind::tls_failed);
+        });
+        (last == held_.rend() ? held_.back() : *last).comment = failure_comment(event);
+    }
+    if (state_ == State::held) release();
+}
+
+/// The capture is about this session: what was held back is written.
+void SessionCapture::release() {
+    if (!matches_names()) {
+        state_ = State::out;
+        return forget_held();
+    }
+    state_ = State::in;
+    capture_->count_session();
+    if (!keys_.empty()) capture_->write_secrets(session_.number, std::exchange(keys_, {}));
+    for (Packet& packet : held_) write(packet);
+    forget_held();
+}
+
+void SessionCapture::journal(Bytes entry) {
+    if (state_ != State::in) return;
+    capture_->write_journal(protocol::Buffer(entry.begin(), entry.end()));
+}
+
+}  // namespace proxy

@@ -1,0 +1,159 @@
+// What the statements of a session say of its secrets, and what the server quotes of them.
+#include "support/redaction.hpp"
+
+namespace {
+
+using namespace std::string_literals;
+using namespace support;
+using protocol::Payload;
+
+std::string query(std::string_view sql) { return message('Q', cstring(sql)); }
+std::string parse(std::string_view name, std::string_view sql) {
+    return message('P', cstring(name) + cstring(sql) + int16(0));
+}
+std::string bind_text(std::string_view name, std::string_view text) {
+    return message('B', '\0' + cstring(name) + int16(0) + int16(1) + value(text) + int16(0));
+}
+std::string row(std::string_view text) { return message('D', int16(1) + value(text)); }
+const std::string ready = message('Z', "I");
+const std::string sync_message = message('S', "");
+
+/// Of one field behind severity and SQLSTATE.
+std::string error(std::string_view sqlstate, std::string_view field) {
+    return message('E', "SERROR\0VERROR\0C"s + cstring(sqlstate) + cstring(field) + '\0');
+}
+std::string left_of_field(Payload payload, std::string_view field, std::string_view sqlstate = "42P01") {
+    const std::string whole = last_blanked_behind_login(payload, {{server, error(sqlstate, field)}});
+    const std::size_t before = error(sqlstate, "").size() - 2;
+    CHECK(whole.substr(0, before) == error(sqlstate, field).substr(0, before));
+    return whole.substr(before, field.size());
+}
+std::string blanked_field(std::string_view field) { return field[0] + std::string(field.size() - 1, '*'); }
+std::string full(const Conversation& conversation) { return last_blanked_behind_login(Payload::full, conversation); }
+
+}  // namespace
+
+TEST_CASE("headers keep severity and SQLSTATE of an error, and no other field") {
+    for (const std::string_view field : {"Mtext", "Dtext", "Htext", "P7", "p7", "qtext", "Wtext", "stext", "ttext",
+                                         "ctext", "dtext", "ntext", "Ftext", "L7", "Rtext"}) {
+        CHECK(left_of_field(Payload::headers, field) == blanked_field(field));
+    }
+    CHECK(left_of_field(Payload::headers, "yes") == "***");
+}
+
+TEST_CASE("redacted keeps names and places of an error, and no values") {
+    for (const std::string_view field : {"stext", "ttext", "ctext", "dtext", "ntext", "Ftext.c", "L7", "Rtext", "P7"}) {
+        CHECK(left_of_field(Payload::redacted, field) == field);
+    }
+    for (const std::string_view field : {"Dtext", "Htext", "p7", "qtext", "Wtext"}) {
+        CHECK(left_of_field(Payload::redacted, field) == blanked_field(field));
+    }
+    CHECK(left_of_field(Payload::redacted, "yes") == "***");
+}
+
+TEST_CASE("an error's sentence is without what it quotes, and without numbers") {
+    const auto left = [](std::string_view sentence, std::string_view sqlstate = "42P01") {
+        return left_of_field(Payload::redacted, "M" + std::string(sentence), sqlstate).substr(1);
+    };
+    CHECK(left("relation \"secret\" does not exist") == "relation \"******\" does not exist");
+    CHECK(left("column \"a\" of relation \"b\" does not exist") == "column \"*\" of relation \"*\" does not exist");
+    CHECK(left("permission denied for table t") == "permission denied for table t");
+    CHECK(left("function f(integer, secret) does not exist") == "function f(***************) does not exist");
+    CHECK(left("bind message supplies 17 parameters") == "bind message supplies ** parameters");
+    CHECK(left("syntax error at or near \"secret\" too\"") == "syntax error at or near \"************");
+    CHECK(left("column \"a\"b secret\" does not exist") == "column \"*\"************************");
+    CHECK(left("value for parameter \"x\": \"secret\"") == "value for parameter \"*\": \"*******");
+    CHECK(left("Key (a)=(secret) exists") == "Key (******************");
+    CHECK(left("it's secret") == "it'********");
+    CHECK(left("la relation \xc2\xab secret \xc2\xbb n'existe pas") == "la relation " + std::string(25, '*'));
+    // Those of values, and those that somebody else wrote.
+    for (const std::string_view sqlstate : {"22P02", "23505", "P0001", "00000", "01000", "ABC12", "4"}) {
+        CHECK(left("balance of bob is low", sqlstate) == std::string(21, '*'));
+    }
+}
+
+TEST_CASE("a notice is like an error") {
+    const std::string notice = message('N', "SNOTICE\0VNOTICE\0C00000\0Msecret\0"s + '\0');
+    CHECK(last_blanked_behind_login(Payload::redacted, {{server, notice}}) ==
+          message('N', "SNOTICE\0VNOTICE\0C00000\0M******\0"s + '\0'));
+}
+
+TEST_CASE("full keeps an error, but what may quote a statement with secrets") {
+    CHECK(left_of_field(Payload::full, "Mrelation \"t\" is no 7") == "Mrelation \"t\" is no 7");
+    CHECK(left_of_field(Payload::full, "DKey (a)=(b) exists") == "DKey (a)=(b) exists");
+    CHECK(left_of_field(Payload::full, "qSELECT 'a'; ALTER ROLE r PASSWORD 'x'") ==
+          "qSELECT 'a'; ALTER ROLE r PASSWORD '*'");
+    CHECK(left_of_field(Payload::full, "WSQL: ALTER ROLE r PASSWORD 'secret'") ==
+          "WSQL: ALTER ROLE r PASSWORD '*******");
+    CHECK(left_of_field(Payload::full, "yes") == "***");
+
+    const std::string answer = error("42601", "Msyntax error at or near \"secret\"");
+    const std::string hidden = error("42601", "M********************************");
+    CHECK(full({{client, query("ALTER ROLE r PASSWORD secret")}, {server, answer}}) == hidden);
+    CHECK(full({{client, query("ALTER ROLE r PASSWORD secret")}, {server, answer + ready}, {server, answer}}) ==
+          answer);
+    // In a pipeline: until all is answered.
+    CHECK(full({{client, parse("", "SELECT 1") + sync_message + parse("", "ALTER ROLE r PASSWORD x")},
+                {server, ready + answer}}) == ready + hidden);
+    CHECK(full({{client, query("SELECT 1") + query("ALTER ROLE r PASSWORD x")}, {server, ready + answer}}) ==
+          ready + hidden);
+}
+
+TEST_CASE("values for a statement with secrets are blanked in full too") {
+    const std::string secret_one = parse("s", "UPDATE users SET password = $1");
+    CHECK(full({{client, secret_one}, {client, bind_text("s", "x")}}) == bind_text("s", "*"));
+    CHECK(full({{client, secret_one}, {client, bind_text("other", "x")}}) == bind_text("other", "x"));
+    CHECK(full({{client, secret_one}, {client, parse("s", "SELECT $1")}, {client, bind_text("s", "x")}}) ==
+          bind_text("s", "x"));
+    CHECK(full({{client, parse("", "ALTER ROLE r PASSWORD $1")}, {client, bind_text("", "x")}}) == bind_text("", "*"));
+    CHECK(full({{client, query("PREPARE p AS UPDATE users SET password = $1")}, {client, bind_text("p", "x")}}) ==
+          bind_text("p", "*"));
+    // Its SQL has no end.
+    CHECK(full({{client, message('P', "s\0SELECT"s)}, {server, error("42601", "Mx")}}) == error("42601", "M*"));
+}
+
+TEST_CASE("verifiers are blanked wherever they are in full") {
+    const std::string md5 = "md50123456789abcdef0123456789abcdef";
+    const std::string scram = "SCRAM-SHA-256$4096:c2FsdA==$a:b";
+    const std::string md5_left = "md5" + std::string(32, '*');
+    const std::string scram_left = "SCRAM-SHA-256$" + std::string(17, '*');
+    CHECK(full({{server, row(md5)}}) == row(md5_left));
+    CHECK(full({{server, row(scram)}}) == row(scram_left));
+    CHECK(full({{client, bind_text("", scram)}}) == bind_text("", scram_left));
+    CHECK(full({{client, bind_text("", md5)}}) == bind_text("", md5_left));
+    CHECK(full({{server, row("md5abc")}}) == row("md5abc"));
+    CHECK(full({{server, row("{user=bob,password=secret}")}}) == row("{user=bob,password=*******"));
+    CHECK(full({{server, row("postgresql://bob:secret@h/d")}}) == row("postgresql://bob:**********"));
+    CHECK(full({{server, row("see http://host:8080/")}}) == row("see http://host:8080/"));
+    const auto copied = [](const std::string& a, const std::string& b, std::string_view rest) {
+        return message('d', "bob\t" + a + "\tx\n") + message('d', "eve\t" + b) + message('d', "\t" + std::string(rest));
+    };
+    CHECK(full({{server, copied(md5, scram, "rest")}}) == copied(md5_left, scram_left, "rest"));
+}
+
+TEST_CASE("rows that are copied in by a statement with secrets are blanked in full too") {
+    const std::string rows = message('d', "bob\tx\n");
+    CHECK(full({{client, query("COPY users (name, password) FROM STDIN")}, {client, rows}}) == message('d', "******"));
+    CHECK(full({{client, query("COPY users (name) FROM STDIN")}, {client, rows}}) == rows);
+}
+
+TEST_CASE("once the client is lost, the server's errors may quote anything") {
+    CHECK(full({{client, "\0"s}, {server, ready + error("42601", "Msecret")}}) == ready + error("42601", "M******"));
+}
+
+TEST_CASE("the client_encoding comes from either side, and one that cannot be read stays so") {
+    const std::string sql = query("SELECT \xc3\xa4, 'a'");
+    const std::string read = query("SELECT \xc3\xa4, '*'");
+    const std::string unread = query("SELECT *******");
+    const auto status = [](std::string_view encoding) {
+        return message('S', cstring("client_encoding") + cstring(encoding));
+    };
+    const auto left = [](const Conversation& conversation) { return last_blanked(Payload::redacted, conversation); };
+    CHECK(left({{client, startup()}, {client, sql}}) == unread);
+    CHECK(left({{client, startup()}, {server, status("UTF8") + ready}, {client, sql}}) == read);
+    CHECK(left({{client, startup()}, {server, status("SJIS") + ready}, {client, sql}}) == unread);
+    CHECK(left({{client, startup("client_encoding\0SJIS\0"s)}, {server, status("UTF8")}, {client, sql}}) == unread);
+    CHECK(last_blanked_behind_login(Payload::redacted, {{client, sql}}) == read);
+    CHECK(last_blanked_behind_login(Payload::redacted,
+                                    {{client, query("SET client_encoding TO 'GBK'")}, {client, sql}}) == unread);
+}
