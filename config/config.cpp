@@ -1,5 +1,7 @@
 #include "config/config.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 
 #include "config/keys.hpp"
@@ -23,6 +25,17 @@ std::string to_string(const Address& address) {
     if (address.kind == Address::Kind::unix_socket) return "unix:" + address.host;
     const bool is_ipv6 = address.host.find(':') != std::string::npos;
     return (is_ipv6 ? "[" + address.host + "]" : address.host) + ":" + std::to_string(address.port);
+}
+
+std::string to_string(const Cidr& range) {
+    constexpr int mapped_bits = 96;
+    constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    const bool is_v4 =
+        range.prefix_length >= mapped_bits && std::equal(mapped.begin(), mapped.end(), range.bytes.begin());
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? &range.bytes[mapped.size()] : range.bytes.data(), text.data(),
+              text.size());
+    return std::string{text.data()} + "/" + std::to_string(range.prefix_length - (is_v4 ? mapped_bits : 0));
 }
 
 std::string_view to_string(ClientTlsMode mode) noexcept {

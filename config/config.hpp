@@ -66,6 +66,9 @@ struct Cidr {
     bool contains(const std::array<std::uint8_t, 16>& address) const noexcept;
 };
 
+/// "10.0.0.0/8", "::1/128".
+std::string to_string(const Cidr& range);
+
 enum class LogLevel { trace, debug, info, warn, error };
 enum class LogFormat { text, json };
 
@@ -234,6 +237,14 @@ struct Capture {
     bool allow_secrets = false;
 };
 
+/// How the running proxy is asked and commanded.
+struct Admin {
+    std::string console = "unix:console/.s.PGSQL.6434";  ///< a path relative to the state directory; empty: off
+    Origin console_origin{};
+    std::vector<unsigned> console_uids;     ///< besides root and our own
+    std::vector<unsigned> console_readers;  ///< may read, but not command
+};
+
 struct Config {
     std::string file;  ///< empty: made from flags
     Log log;
@@ -243,6 +254,7 @@ struct Config {
     Auth auth;
     Audit audit;
     Capture capture;
+    Admin admin;
 
     /// nullptr when there is none of that name; never for a listener's own upstream.
     const Upstream* find_upstream(std::string_view name) const noexcept;

@@ -27,7 +27,8 @@ This listens on 127.0.0.1:6432, offers clients TLS with a certificate generated 
 - **Durations** are strings: a whole number and `ms`, `s`, `m`, `h` or `d` (24 hours), such as `"250ms"` or `"30d"`.
 - **Sizes** are strings: a whole number and `B`, `KiB`, `MiB`, `GiB` or `TiB`.
 - **Lists** of one may be written without brackets: `hosts = "db.example.com"`.
-- **Relative paths** start at the folder of the configuration file, `audit.file` and `capture.dir` at the state directory. `""` means not given.
+- **Relative paths** start at the folder of the configuration file, `audit.file`, `capture.dir` and `admin.console` at the state
+  directory. `""` means not given.
 - **Errors**: an unknown key, a wrong type, an unreadable file or a contradiction is an error. All of them are printed at once, as
   `FILE:LINE:COLUMN: KEY: what would be right`, and the exit code is 2. Warnings have the same form and stop nothing.
 - **A change** of the file is taken up by a reload (SIGHUP, [commands.md](commands.md#reload)), but for keys that need a restart: a
@@ -54,6 +55,7 @@ int main() {
     print_section<config::Audit>();
     print_section<config::Probe>();
     print_section<config::Capture>();
+    print_section<config::Admin>();
     return std::cout.flush() ? 0 : 1;
 }
 

@@ -23,6 +23,7 @@ std::vector<std::string> changes_for_restart(const Config& running, const Config
     add_changes(running.audit, loaded.audit, keys);
     add_changes(running.audit.probe, loaded.audit.probe, keys);
     add_changes(running.capture, loaded.capture, keys);
+    add_changes(running.admin, loaded.admin, keys);
     return keys;
 }
 
@@ -40,6 +41,7 @@ std::vector<std::string> files_of(const Config& config) {
     add_files(config.audit, paths);
     add_files(config.audit.probe, paths);
     add_files(config.capture, paths);
+    add_files(config.admin, paths);
     std::sort(paths.begin(), paths.end());
     paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
     return paths;

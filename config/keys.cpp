@@ -371,9 +371,28 @@ const Section<Capture>& section() {
     return it;
 }
 
+template <>
+const Section<Admin>& section() {
+    static const Section<Admin> it{
+        "[admin]",
+        "How the running proxy is asked and commanded ([commands.md](commands.md#the-console)).",
+        {
+            {"console", &Admin::console, R"("unix:console/.s.PGSQL.6434")",
+             "The console's UNIX-domain socket, for psql and `pgairlock capture`: `unix:` and a path, relative to the "
+             "state directory, that ends with `/.s.PGSQL.PORT`. Empty: off. Whoever connects is told by the kernel: "
+             "root and our own user may command.",
+             Rule::console_socket, TakesEffect::at_restart},
+            {"console_uids", &Admin::console_uids, "[]", "Numbers of further users who may command."},
+            {"console_readers", &Admin::console_readers, "[]",
+             "Numbers of users who may read (`CAPTURE STATUS`, `SHOW`) and not command."},
+        },
+        {}};
+    return it;
+}
+
 std::span<const std::string_view> top_level_tables() noexcept {
     static constexpr std::array tables{"log"sv,  "runtime"sv, "listener"sv, "upstream"sv,
-                                       "auth"sv, "audit"sv,   "capture"sv};
+                                       "auth"sv, "audit"sv,   "capture"sv,  "admin"sv};
     return tables;
 }
 

@@ -22,7 +22,8 @@ using Target =
                  Trust Section::*, ClientCert Section::*, TlsVersion Section::*, protocol::SslMode Section::*,
                  SslNegotiation Section::*, TargetSessionAttrs Section::*, protocol::ScramMode Section::*,
                  double Section::*, std::vector<ProbeKind> Section::*, std::vector<TimeWindow> Section::*,
-                 std::uint64_t Section::*, CaptureTrigger Section::*, protocol::Payload Section::*>;
+                 std::uint64_t Section::*, CaptureTrigger Section::*, protocol::Payload Section::*,
+                 std::vector<unsigned> Section::*>;
 
 /// What is asked of a value beyond its type.
 enum class Rule {
@@ -34,6 +35,7 @@ enum class Rule {
     host_address,    // a host, :5432 unless said otherwise, or a UNIX-domain socket
     server_name,     // a DNS name, "*." allowed in front
     host_name,       // a DNS name or an IP address
+    console_socket,  // "unix:" and a path that libpq finds: .../.s.PGSQL.PORT
     tcp_timer,       // whole seconds that the kernel takes, or 0
 };
 
@@ -59,8 +61,8 @@ struct Section {
     std::vector<std::string_view> tables;  ///< nested ones, by name
 };
 
-/// Defined for Log, Runtime, Listener, ListenerTls, Certificate, Upstream, Auth, Audit, Probe and
-/// Capture.
+/// Defined for Log, Runtime, Listener, ListenerTls, Certificate, Upstream, Auth, Audit, Probe,
+/// Capture and Admin.
 template <class S>
 const Section<S>& section();
 
@@ -84,6 +86,8 @@ template <>
 const Section<Probe>& section();
 template <>
 const Section<Capture>& section();
+template <>
+const Section<Admin>& section();
 
 /// The names of the tables at the top of the file.
 std::span<const std::string_view> top_level_tables() noexcept;
@@ -134,6 +138,7 @@ constexpr std::string_view type_in_words() noexcept {
     if constexpr (std::is_same_v<T, File>) return "a file";
     if constexpr (std::is_same_v<T, std::vector<std::string>>) return "a list of strings";
     if constexpr (std::is_same_v<T, std::vector<File>>) return "a list of files";
+    if constexpr (std::is_same_v<T, std::vector<unsigned>>) return "a list of integers";
     if constexpr (std::is_same_v<T, std::vector<Address>>) return "a list of addresses";
     if constexpr (std::is_same_v<T, std::vector<Cidr>>) return "a list of address ranges";
     return "";

@@ -18,7 +18,7 @@ void read_upstreams(const Node& root, Config& config, Reading& reading);
 Upstream read_upstream(const Node& table, Reading& reading);
 void read_listeners(const Node& listeners, Config& config, Reading& reading);
 Listener read_listener(const Node& table, Reading& reading);
-Origin origin_of_file(const Node& root, std::string_view table);
+Origin origin_of(const Node& root, std::string_view table, std::string_view key);
 ListenerTls read_listener_tls(const Node& table, Reading& reading);
 void connect_to_upstreams(const Node& listeners, Config& config, Reading& reading);
 void name_listeners(std::vector<Listener>& listeners);
@@ -41,15 +41,17 @@ Loaded read(const Node& root, Reading reading) {
         if (std::find(known.begin(), known.end(), child.name) == known.end()) unknown_table(child, reading);
     }
     read_table(root, "log", config.log, reading);
-    config.log.file_origin = origin_of_file(root, "log");
+    config.log.file_origin = origin_of(root, "log", "file");
     read_table(root, "runtime", config.runtime, reading);
     read_table(root, "auth", config.auth, reading);
     if (const Node* const auth = root.find("auth")) check(*auth, config.auth, reading);
     read_table(root, "audit", config.audit, reading);
-    config.audit.file_origin = origin_of_file(root, "audit");
+    config.audit.file_origin = origin_of(root, "audit", "file");
     if (const Node* const audit = root.find("audit")) check(*audit, config.audit, reading);
     check_written_files(root, config, reading);
     read_probe(root, config.audit, reading);
+    read_table(root, "admin", config.admin, reading);
+    config.admin.console_origin = origin_of(root, "admin", "console");
     read_upstreams(root, config, reading);
 
     const Node missing = default_listener(root);
@@ -144,12 +146,12 @@ Listener read_listener(const Node& table, Reading& reading) {
     return listener;
 }
 
-/// Of the key `file` in a table that need not be there.
-Origin origin_of_file(const Node& root, std::string_view table) {
+/// Of a key in a table that need not be there.
+Origin origin_of(const Node& root, std::string_view table, std::string_view key) {
     const Node* const found = root.find(table);
-    const Node* const file = found ? found->find("file") : nullptr;
-    if (file) return file->origin;
-    return {.file = root.origin.file, .line = 0, .column = 0, .key = std::string{table} + ".file"};
+    const Node* const value = found ? found->find(key) : nullptr;
+    if (value) return value->origin;
+    return {.file = root.origin.file, .line = 0, .column = 0, .key = std::string{table} + "." + std::string{key}};
 }
 
 ListenerTls read_listener_tls(const Node& table, Reading& reading) {

@@ -23,8 +23,10 @@ File read_file(const Node& node, Reading& reading);
 std::optional<Address> read_listen_address(const Node& node, Reading& reading);
 std::optional<Address> read_host_address(const Node& node, Reading& reading);
 std::string_view in_words(const Node& node);
+bool is_console_socket(std::string_view text);
 
-constexpr unsigned max_count = 1'000'000;  // more threads or connections than any machine has: a slip of the finger
+constexpr unsigned max_count = 1'000'000;    // more threads or connections than any machine has: a slip of the finger
+constexpr std::int64_t max_id = 0xffffffff;  // (uid_t)-1, which means nobody in particular
 
 }  // namespace
 
@@ -33,6 +35,10 @@ void read_value(const Node& node, Rule rule, std::string& into, Reading& reading
     if (text == nullptr) return;
     if (rule == Rule::host_name && !text->empty() && !is_dns_name(*text) && !is_ip_address(*text)) {
         return reading.error(node.origin, in_quotes(*text) + " is neither a DNS name nor an IP address");
+    }
+    if (rule == Rule::console_socket && !text->empty() && !is_console_socket(*text)) {
+        return reading.error(node.origin, in_quotes(*text) + R"( is not "unix:" and a path that ends with )"
+                                                             R"(/.s.PGSQL.PORT, which is how libpq finds it)");
     }
     into = rule == Rule::path && !text->empty() ? absolute(*text, reading) : *text;
 }
@@ -169,6 +175,23 @@ void read_value(const Node& node, Rule, std::vector<TimeWindow>& into, Reading& 
     into = std::move(list);
 }
 
+void read_value(const Node& node, Rule, std::vector<unsigned>& into, Reading& reading) {
+    const bool is_list = node.kind == Node::Kind::array;
+    const std::span<const Node> items =
+        is_list ? std::span<const Node>(node.children) : std::span<const Node>(&node, 1);
+    std::vector<unsigned> list;
+    for (const Node& item : items) {
+        if (item.kind != Node::Kind::integer) {
+            wrong_type(item, is_list ? "an integer" : type_in_words<std::vector<unsigned>>(), reading);
+        } else if (item.integer < 0 || item.integer >= max_id) {
+            reading.error(item.origin, std::to_string(item.integer) + " is the number of no user");
+        } else {
+            list.push_back(static_cast<unsigned>(item.integer));
+        }
+    }
+    into = std::move(list);
+}
+
 std::optional<std::size_t> read_choice(const Node& node, Rule rule, std::span<const std::string_view> choices,
                                        Reading& reading) {
     const std::size_t first = rule == Rule::not_empty ? 1 : 0;
@@ -279,6 +302,16 @@ std::optional<Address> read_host_address(const Node& node, Reading& reading) {
         return std::nullopt;
     }
     return address;
+}
+
+bool is_console_socket(std::string_view text) {
+    constexpr std::string_view name = ".s.PGSQL.";
+    const std::size_t slash = text.rfind('/');
+    if (!text.starts_with("unix:") || slash == std::string_view::npos) return false;
+    const std::string_view last = text.substr(slash + 1);
+    if (!last.starts_with(name)) return false;
+    const auto port = parse_address("localhost:" + std::string{last.substr(name.size())});
+    return port && port->port > 0;
 }
 
 std::string_view in_words(const Node& node) {

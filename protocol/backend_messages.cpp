@@ -50,6 +50,15 @@ void append_backend_key_data(Buffer& out, std::uint32_t pid, std::uint32_t key) 
     });
 }
 
+void append_negotiate_protocol_version(Buffer& out, std::uint32_t newest_minor,
+                                       std::span<const std::string_view> unknown_options) {
+    append_message(out, 'v', [&](Writer& writer) {
+        writer.u32(newest_minor);
+        writer.u32(static_cast<std::uint32_t>(unknown_options.size()));
+        for (const std::string_view option : unknown_options) writer.cstring(option);
+    });
+}
+
 void append_ready_for_query(Buffer& out, TransactionStatus status) {
     append_message(out, 'Z', [&](Writer& writer) { writer.u8(static_cast<std::uint8_t>(status)); });
 }
@@ -87,11 +96,11 @@ void append_empty_query_response(Buffer& out) {
     append_message(out, 'I', [](Writer&) {});
 }
 
-void append_copy_response(Buffer& out, CopyResponse response) {
-    append_message(out, static_cast<std::uint8_t>(response), [](Writer& writer) {
-        writer.u8(0);  // text, as is its one column
+void append_copy_response(Buffer& out, CopyResponse response, CopyFormat format) {
+    append_message(out, static_cast<std::uint8_t>(response), [&](Writer& writer) {
+        writer.u8(static_cast<std::uint8_t>(format));
         append_u16(writer, 1);
-        append_u16(writer, text_format);
+        append_u16(writer, static_cast<std::size_t>(format));  // of its one column
     });
 }
 

@@ -14,6 +14,11 @@ void append_parameter_status(Buffer& out, std::string_view name, std::string_vie
 /// With a key of four bytes, which every client takes.
 void append_backend_key_data(Buffer& out, std::uint32_t pid, std::uint32_t key);
 
+/// What a client that wants a newer minor version than `newest_minor`, or options ("_pq_...") that
+/// nobody here knows, is told first.
+void append_negotiate_protocol_version(Buffer& out, std::uint32_t newest_minor,
+                                       std::span<const std::string_view> unknown_options);
+
 /// The byte of ReadyForQuery.
 enum class TransactionStatus : std::uint8_t { idle = 'I', open = 'T', failed = 'E' };
 void append_ready_for_query(Buffer& out, TransactionStatus status = TransactionStatus::idle);
@@ -38,8 +43,9 @@ void append_empty_query_response(Buffer& out);
 
 /// The type byte of CopyOutResponse and CopyInResponse.
 enum class CopyResponse : std::uint8_t { out = 'H', in = 'G' };
-/// Text, of one column.
-void append_copy_response(Buffer& out, CopyResponse response);
+enum class CopyFormat : std::uint8_t { text = 0, binary = 1 };
+/// Of one column.
+void append_copy_response(Buffer& out, CopyResponse response, CopyFormat format = CopyFormat::text);
 void append_copy_done(Buffer& out);
 
 void append(Buffer& out, const ErrorResponse& error);

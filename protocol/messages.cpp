@@ -62,6 +62,7 @@ Buffer serialize(const ErrorResponse& error) {
     field(writer, 'M', error.message);
     if (!error.detail.empty()) field(writer, 'D', error.detail);
     if (!error.hint.empty()) field(writer, 'H', error.hint);
+    if (error.position > 0) field(writer, 'P', std::to_string(error.position));
     writer.u8(0);
     writer.end_length(length);
     return out;

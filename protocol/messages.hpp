@@ -57,8 +57,9 @@ struct ErrorResponse {
     std::string severity = "FATAL";
     std::string sqlstate;
     std::string message;
-    std::string detail;  ///< empty: left out
-    std::string hint;    ///< empty: left out
+    std::string detail;        ///< empty: left out
+    std::string hint;          ///< empty: left out
+    std::size_t position = 0;  ///< in the query's text, in characters from 1; 0: left out
 };
 
 Buffer serialize(const ErrorResponse& error);

@@ -17,6 +17,7 @@ constexpr const char* about =
   pgairlock check --upstream HOST:5432 --sslrootcert old-ca.pem --sslrootcert new-ca.pem
   pgairlock report --since 7d
   pgairlock client accept --user legacy --until 2027-03-01 --owner "team billing"
+  pgairlock capture start --for 30m --trigger failures
 )";
 
 constexpr const char* exit_codes =
@@ -164,6 +165,8 @@ int main(int argc, char** argv) {
     const CLI::App* audit_verify_command = add_audit_verify(app, audit_verify);
     proxy::command::ClientOptions client;
     proxy::command::add_client(app, client);
+    proxy::command::CaptureOptions capture;
+    proxy::command::add_capture(app, capture);
 
     CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");
 
@@ -183,6 +186,7 @@ int main(int argc, char** argv) {
     if (report_command->parsed()) return proxy::command::report(report);
     if (audit_verify_command->parsed()) return proxy::command::audit_verify(audit_verify);
     if (client.command) return client.command(client);
+    if (capture.command) return capture.command(capture);
     if (version_command->parsed()) std::fputs(proxy::version_text().c_str(), stdout);
     return proxy::command::exit_ok;
 }

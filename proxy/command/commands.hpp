@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -74,6 +75,26 @@ struct ClientOptions {
     std::string at;      ///< of a repair
 };
 
+/// A capture to be started, stopped or shown. The values are the console's to judge.
+struct CaptureOptions {
+    int (*command)(const CaptureOptions& options) = nullptr;  ///< which of them was given, if any
+    std::string config_file;                                  ///< says where the console is
+    std::string console;                                      ///< its socket
+    std::optional<std::string> lasts;
+    std::optional<std::string> payload;
+    std::optional<std::string> trigger;
+    std::vector<std::string> listeners;
+    std::vector<std::string> users;
+    std::vector<std::string> databases;
+    std::vector<std::string> applications;
+    std::vector<std::string> clients;
+    std::optional<std::string> max_size;
+    std::optional<std::string> write;  ///< "-": standard output; not set: the proxy writes
+    bool keylog = false;
+    std::optional<std::uint64_t> id;  ///< of stop; not set: all
+    bool json = false;
+};
+
 int run(const ConfigOptions& options);
 int check(const CheckOptions& options);
 int gen_cert(const GenCertOptions& options);
@@ -83,6 +104,9 @@ int client_list(const ClientOptions& options);
 int client_accept(const ClientOptions& options);
 int client_note(const ClientOptions& options);
 int client_repaired(const ClientOptions& options);
+int capture_start(const CaptureOptions& options);
+int capture_stop(const CaptureOptions& options);
+int capture_status(const CaptureOptions& options);
 
 /// Loads, and prints errors and warnings to stderr.
 config::Loaded load_config(const ConfigOptions& options);

@@ -1,4 +1,5 @@
-// The command-line options that several commands have, and those of `pgairlock client`.
+// The command-line options that several commands have, and those of `pgairlock client` and
+// `pgairlock capture`.
 #pragma once
 
 #include "proxy/command/commands.hpp"
@@ -14,5 +15,8 @@ void add_clients(CLI::App& command, ClientsOptions& clients);
 
 /// `client`, and the commands below it. `client` must live as long as `app`.
 void add_client(CLI::App& app, ClientOptions& client);
+
+/// `capture`, likewise.
+void add_capture(CLI::App& app, CaptureOptions& capture);
 
 }  // namespace proxy::command

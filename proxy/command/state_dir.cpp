@@ -36,7 +36,8 @@ Need need_of_state_dir(const config::Config& config) {
     if (generates || inside(config.audit.file)) return Need::needed;
     const bool keeps_nonce =
         config.auth.scram == protocol::ScramMode::terminate && !config.auth.mock_authentication_nonce_file;
-    return keeps_nonce || inside(config.audit.inventory) ? Need::of_use : Need::none;
+    const bool has_console = !config.admin.console.empty() && !config.admin.console.starts_with("unix:/");
+    return keeps_nonce || inside(config.audit.inventory) || has_console ? Need::of_use : Need::none;
 }
 
 void create_state_dir(const std::string& path) {

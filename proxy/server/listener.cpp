@@ -72,7 +72,7 @@ void remove_stale_socket(const config::Address& address, const sockaddr_un& name
     ::unlink(name.sun_path);
 }
 
-BoundSocket bind_unix(const config::Address& address) {
+BoundSocket bind_unix(const config::Address& address, mode_t mode) {
     sockaddr_un name{};
     name.sun_family = AF_UNIX;
     if (address.host.size() >= sizeof name.sun_path) fail(address, "the path is too long for a UNIX-domain socket");
@@ -81,8 +81,7 @@ BoundSocket bind_unix(const config::Address& address) {
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) fail(address, std::strerror(errno));
     if (::bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) fail(address, std::strerror(errno), fd);
-    // As PostgreSQL's unix_socket_permissions: the folder's permissions decide who gets in.
-    if (::chmod(name.sun_path, 0777) != 0 || ::listen(fd, backlog) != 0) fail(address, std::strerror(errno), fd);
+    if (::chmod(name.sun_path, mode) != 0 || ::listen(fd, backlog) != 0) fail(address, std::strerror(errno), fd);
     return {.fd = fd, .address = config::to_string(address), .unix_path = address.host};
 }
 
@@ -109,8 +108,8 @@ Peer describe_peer(const sockaddr_storage& storage) {
 
 }  // namespace
 
-BoundSocket bind_listener(const config::Address& address) {
-    return address.kind == config::Address::Kind::unix_socket ? bind_unix(address) : bind_tcp(address);
+BoundSocket bind_listener(const config::Address& address, mode_t mode) {
+    return address.kind == config::Address::Kind::unix_socket ? bind_unix(address, mode) : bind_tcp(address);
 }
 
 Listener::Listener(asio::io_context& io, BoundSocket bound)

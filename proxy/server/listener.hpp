@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include <array>
 #include <cstdint>
@@ -21,8 +22,9 @@ struct BoundSocket {
     std::string unix_path;  ///< ours to remove when it is closed; empty: TCP, or somebody else made it
 };
 
-/// Throws std::runtime_error naming the address and the reason.
-BoundSocket bind_listener(const config::Address& address);
+/// `mode`: of a UNIX-domain socket; without it, as PostgreSQL's unix_socket_permissions, the folder's
+/// permissions decide who gets in. Throws std::runtime_error naming the address and the reason.
+BoundSocket bind_listener(const config::Address& address, mode_t mode = 0777);
 
 /// A peer, as the kernel names it.
 struct Peer {

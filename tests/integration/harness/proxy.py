@@ -13,6 +13,7 @@ from .config import to_toml
 from .waiting import PATIENCE, until
 
 LISTENING = re.compile(r"^(?:.* info )?listening on (\S+) -> (\S+) \((\S+)\)$", re.MULTILINE)
+CONSOLE = "/console/.s.PGSQL.6434"  # in the state directory
 SANITIZER = ("ERROR: AddressSanitizer", "runtime error:", "WARNING: ThreadSanitizer", "LeakSanitizer")
 
 
@@ -99,6 +100,11 @@ class Proxy:
     def port(self) -> int:
         return self.address[1]
 
+    @property
+    def console(self) -> str:
+        """The socket of its console, unless the configuration says otherwise."""
+        return f"{self.state_dir}{CONSOLE}"
+
     # --- what it says
 
     def stdout(self) -> str:
@@ -153,9 +159,11 @@ class Proxy:
         return sorted(found)
 
     def sockets(self) -> int:
-        """Those of clients and servers: beyond the listeners."""
+        """Those of clients and servers: beyond the listeners and the console."""
         netlink = Path(f"/proc/{self.process.pid}/net/netlink").read_text().split("\n")[1:]
         ours = {f"socket:[{line.split()[-1]}]" for line in netlink if line}
+        unix = Path(f"/proc/{self.process.pid}/net/unix").read_text().split("\n")[1:]
+        ours |= {f"socket:[{line.split()[6]}]" for line in unix if line.endswith(CONSOLE)}
         return sum(link.startswith("socket:") and link not in ours for link in self.fds()) - len(self.addresses)
 
 

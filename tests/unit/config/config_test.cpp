@@ -151,6 +151,10 @@ file = "-"
 [auth]
 scram = "terminate"
 users_file = "users.txt"
+[admin]
+console = "unix:/run/pgairlock/.s.PGSQL.6434"
+console_uids = [1000, 1001]
+console_readers = 1002
 )";
 
 }  // namespace
@@ -181,6 +185,10 @@ TEST_CASE("config: every key arrives where it belongs") {
     CHECK(config.auth.users_file.origin.line == 69);
     CHECK(config.auth.users_file.origin.column == 14);
     CHECK(config.auth.users_file.origin.key == "auth.users_file");
+    CHECK(config.admin.console == "unix:/run/pgairlock/.s.PGSQL.6434");
+    CHECK(config.admin.console_origin.line == 71);
+    CHECK(config.admin.console_uids == std::vector<unsigned>{1000, 1001});
+    CHECK(config.admin.console_readers == std::vector<unsigned>{1002});
 
     REQUIRE(config.listeners.size() == 2);
     const Listener& listener = config.listeners[0];
@@ -274,7 +282,7 @@ TEST_CASE("config: the defaults that the reference names are the defaults") {
     const Loaded loaded =
         load_text(defaults<Log>("[log]") + defaults<Runtime>("[runtime]") + defaults<Listener>("[[listener]]") +
                       defaults<ListenerTls>("[listener.tls]") + defaults<Audit>("[audit]") + defaults<Auth>("[auth]") +
-                      defaults<Upstream>("[upstream.a]") + "hosts = 'a'\n",
+                      defaults<Admin>("[admin]") + defaults<Upstream>("[upstream.a]") + "hosts = 'a'\n",
                   "t");
     const Config& config = valid(loaded);
     CHECK(loaded.warnings.empty());
@@ -293,6 +301,9 @@ TEST_CASE("config: the defaults that the reference names are the defaults") {
     CHECK(config.audit.file == fresh.audit.file);
     CHECK(config.auth.scram == fresh.auth.scram);
     CHECK_FALSE(config.auth.users_file);
+    CHECK(config.admin.console == fresh.admin.console);
+    CHECK(config.admin.console_uids.empty());
+    CHECK(config.admin.console_readers.empty());
 
     const Loaded minimal = load_text("[upstream.a]\nhosts = 'a'\n", "t");
     const Listener& listener = config.listeners.at(0);
@@ -399,8 +410,8 @@ TEST_CASE("config: prewarm needs a mode that insists on TLS") {
 }
 
 TEST_CASE("config: what no release does yet is unknown") {
-    CHECK(errors_after_upstream("[admin]") ==
-          Lines{"t:2:2: admin: unknown table; the tables are log, runtime, listener, upstream, auth, audit, capture"});
+    CHECK(errors_after_upstream("[dashboard]") == Lines{"t:2:2: dashboard: unknown table; the tables are log, runtime, "
+                                                        "listener, upstream, auth, audit, capture, admin"});
     CHECK(errors_after_upstream("[[listener]]\nproxy_protocol = 'off'\ntrusted_proxies = []") ==
           Lines{"t:3:1: listener.proxy_protocol: unknown key; [[listener]] has name, listen, upstream, allow, "
                 "idle_timeout, "
@@ -1005,4 +1016,32 @@ TEST_CASE("config: a file that holds a password is warned of when others may rea
     for (const char* const url :
          {"postgresql://u@h:5432/d", "postgresql://[::1]:5432/d", "postgresql:///d?passfile=/p"})
         CHECK(warnings(url, secret | perms::others_read) == Lines{});
+}
+
+TEST_CASE("config: the console is a socket that libpq finds, or off") {
+    const auto errors = [](const std::string& lines) {
+        return texts(load_text("[admin]\n" + lines + "\n[upstream.a]\nhosts = 'a'\n", "t").errors);
+    };
+    for (const char* const console : {"", "unix:/run/x/.s.PGSQL.1", "unix:console/.s.PGSQL.65535"}) {
+        CHECK(errors("console = '" + std::string(console) + "'") == Lines{});
+    }
+    for (const char* const console : {"/run/x/.s.PGSQL.1", "unix:/run/console", "unix:.s.PGSQL.1", "unix:/x/.s.PGSQL.0",
+                                      "unix:/x/.s.PGSQL.65536", "unix:/x/.s.PGSQL.", "127.0.0.1:6434"}) {
+        CHECK(errors("console = '" + std::string(console) + "'") ==
+              Lines{"t:2:11: admin.console: \"" + std::string(console) +
+                    "\" is not \"unix:\" and a path that ends with /.s.PGSQL.PORT, which is how libpq finds it"});
+    }
+    CHECK(errors("console_uids = [-1]") == Lines{"t:2:17: admin.console_uids: -1 is the number of no user"});
+    CHECK(errors("console_uids = [4294967295]") ==
+          Lines{"t:2:17: admin.console_uids: 4294967295 is the number of no user"});
+    CHECK(errors("console_readers = ['alice']") ==
+          Lines{"t:2:20: admin.console_readers: expected an integer, got a string"});
+    CHECK(errors("console_readers = 'alice'") ==
+          Lines{"t:2:19: admin.console_readers: expected a list of integers, got a string"});
+}
+
+TEST_CASE("config: an address range reads as it is written") {
+    for (const char* const range : {"10.0.0.0/8", "0.0.0.0/0", "192.0.2.1/32", "::1/128", "2001:db8::/32", "::/0"}) {
+        CHECK(to_string(*parse_cidr(range)) == range);
+    }
 }

@@ -33,8 +33,9 @@ TEST_CASE("inspect: what only a restart takes up is named by its key") {
     loaded.audit.chain = true;
     loaded.audit.inventory = "other.db";
     loaded.audit.process_owner = false;
+    loaded.admin.console = "";
     CHECK(changes_for_restart({}, loaded) == Names{"runtime.threads", "runtime.state_dir", "audit.file", "audit.chain",
-                                                   "audit.inventory", "audit.process_owner"});
+                                                   "audit.inventory", "audit.process_owner", "admin.console"});
 }
 
 TEST_CASE("inspect: what a reload takes up waits for no restart") {
@@ -44,6 +45,7 @@ TEST_CASE("inspect: what a reload takes up waits for no restart") {
     loaded.runtime.drain_timeout = 1ms;
     loaded.audit.inventory_retention = 1ms;
     loaded.audit.probe.enabled = true;
+    loaded.admin.console_uids = {1};
     loaded.listeners.emplace_back().listen.emplace_back();
     loaded.upstreams.emplace_back();
     CHECK(changes_for_restart({}, loaded).empty());

@@ -33,6 +33,12 @@ TEST_CASE("the messages of a session that begins") {
           message('Z', "E"));
 }
 
+TEST_CASE("a client is told which of its wishes nobody here knows") {
+    const std::vector<std::string_view> unknown{"_pq_.one", "_pq_.two"};
+    CHECK(appended([&](Buffer& out) { protocol::append_negotiate_protocol_version(out, 2, unknown); }) ==
+          message('v', "\0\0\0\x02\0\0\0\x02_pq_.one\0_pq_.two\0"s));
+}
+
 TEST_CASE("the key that is sent is the key that is read") {
     Buffer out;
     protocol::append_backend_key_data(out, 4'000'000'000, 0x01020304);
@@ -77,6 +83,9 @@ TEST_CASE("the messages that end a command, and those around a COPY") {
           message('H', "\0\0\x01\0\0"s));
     CHECK(appended([](Buffer& out) { protocol::append_copy_response(out, protocol::CopyResponse::in); }) ==
           message('G', "\0\0\x01\0\0"s));
+    CHECK(appended([](Buffer& out) {
+              protocol::append_copy_response(out, protocol::CopyResponse::out, protocol::CopyFormat::binary);
+          }) == message('H', "\x01\0\x01\0\x01"s));
     CHECK(appended([](Buffer& out) { protocol::append_copy_done(out); }) == message('c', ""));
 }
 

@@ -87,6 +87,12 @@ TEST_CASE("an ErrorResponse is laid out as the manual says, and empty fields are
     CHECK(as_text(bytes) == "E\0\0\0\x1e"s + "SFATAL\0VFATAL\0C28000\0Mno\0\0"s);
 }
 
+TEST_CASE("an ErrorResponse says where in the query, when that is known") {
+    const Buffer bytes = serialize(ErrorResponse{
+        .severity = "ERROR", .sqlstate = "42601", .message = "no", .detail = {}, .hint = {}, .position = 12});
+    CHECK(as_text(bytes) == "E\0\0\0\x22"s + "SERROR\0VERROR\0C42601\0Mno\0P12\0\0"s);
+}
+
 TEST_CASE("an ErrorResponse survives a round trip") {
     const ErrorResponse sent{
         .severity = "ERROR", .sqlstate = "57P01", .message = "gone", .detail = "why", .hint = "try again"};

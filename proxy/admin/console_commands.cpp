@@ -1,0 +1,259 @@
+#include "proxy/admin/console_commands.hpp"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <ctime>
+
+#include "proxy/admin/capture_options.hpp"
+#include "proxy/admin/console_error.hpp"
+#include "proxy/version.hpp"
+
+namespace proxy {
+namespace {
+
+using protocol::Buffer;
+using protocol::Column;
+using protocol::ColumnType;
+using protocol::ConsoleStatement;
+using protocol::ErrorResponse;
+using Kind = ConsoleStatement::Kind;
+using Value = std::optional<std::string_view>;
+
+/// Below that of every psql that is still in use, which warns of newer servers.
+constexpr const char* server_version = "14.0";
+
+ConsoleAnswer failure(const ErrorResponse& why) {
+    ConsoleAnswer answer{.messages = {}, .failed = true};
+    append(answer.messages, why);
+    return answer;
+}
+
+ConsoleAnswer complete(std::string_view tag) {
+    ConsoleAnswer answer;
+    protocol::append_command_complete(answer.messages, tag);
+    return answer;
+}
+
+/// RFC 3339, UTC, milliseconds.
+std::string time_text(std::chrono::system_clock::time_point time) {
+    const auto since_epoch = std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch());
+    const std::time_t seconds = std::chrono::floor<std::chrono::seconds>(since_epoch).count();
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    std::array<char, 64> text{};
+    const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+    const std::string milliseconds = std::to_string(since_epoch.count() - seconds * 1000);
+    return std::string(text.data(), size) + "." + std::string(3 - milliseconds.size(), '0') + milliseconds + "Z";
+}
+
+constexpr std::array capture_columns{
+    Column{"id", ColumnType::int8},
+    Column{"by"},
+    Column{"options"},
+    Column{"writes_to"},
+    Column{"file"},
+    Column{"started"},
+    Column{"until"},
+    Column{"sessions", ColumnType::int8},
+    Column{"packets", ColumnType::int8},
+    Column{"bytes", ColumnType::int8},
+    Column{"dropped", ColumnType::int8},
+};
+
+void append_capture(Buffer& out, const CaptureStatus& capture) {
+    const std::string id = std::to_string(capture.id);
+    const std::string ordered = options_text(capture.order);
+    const std::string started = time_text(capture.started);
+    const std::string until = capture.until ? time_text(*capture.until) : "";
+    const std::string sessions = std::to_string(capture.sessions);
+    const std::string packets = std::to_string(capture.packets);
+    const std::string bytes = std::to_string(capture.bytes);
+    const std::string dropped = std::to_string(capture.dropped);
+    const std::array<Value, capture_columns.size()> values{id,
+                                                           capture.by,
+                                                           ordered,
+                                                           capture.where,
+                                                           capture.file.empty() ? Value() : Value(capture.file),
+                                                           started,
+                                                           capture.until ? Value(until) : Value(),
+                                                           sessions,
+                                                           packets,
+                                                           bytes,
+                                                           dropped};
+    protocol::append_data_row(out, values);
+}
+
+ConsoleAnswer capture_rows(const std::vector<CaptureStatus>& captures, const char* tag) {
+    ConsoleAnswer answer;
+    protocol::append_row_description(answer.messages, capture_columns);
+    for (const CaptureStatus& capture : captures) append_capture(answer.messages, capture);
+    protocol::append_command_complete(answer.messages, tag);
+    return answer;
+}
+
+ConsoleAnswer start(const ConsoleStatement& statement, const ConsoleAsker& asker, const CaptureControl& captures) {
+    const auto started = start_capture(statement, asker, captures, -1);
+    if (const auto* why = std::get_if<ErrorResponse>(&started)) return failure(*why);
+    return capture_rows({std::get<CaptureStatus>(started)}, "CAPTURE START");
+}
+
+/// Answers with what was stopped, as it was a moment before.
+ConsoleAnswer stop(const ConsoleStatement& statement, const ConsoleAsker& asker, const CaptureControl& captures) {
+    std::vector<CaptureStatus> running = captures.status();
+    if (!captures.stop(statement.id)) {
+        return failure(statement.id == 0
+                           ? console_error("42704", "no capture that a command started runs")
+                           : console_error("42704", "no capture " + std::to_string(statement.id) + " runs",
+                                           "CAPTURE STATUS lists those that do."));
+    }
+    if (statement.id != 0) {
+        std::erase_if(running, [&](const CaptureStatus& one) { return one.id != statement.id; });
+    } else {
+        std::vector<std::uint64_t> left;
+        for (const CaptureStatus& one : captures.status()) left.push_back(one.id);
+        std::erase_if(running, [&](const CaptureStatus& one) {
+            return std::find(left.begin(), left.end(), one.id) != left.end();
+        });
+    }
+    for (const CaptureStatus& one : running)
+        spdlog::info("console: {}: capture {} stopped", user_text(asker.uid), one.id);
+    return capture_rows(running, "CAPTURE STOP");
+}
+
+ConsoleAnswer one_value(std::string_view column, std::string_view value, std::string_view tag) {
+    ConsoleAnswer answer;
+    const Column shown{column};
+    protocol::append_row_description(answer.messages, {&shown, 1});
+    const Value one = value;
+    protocol::append_data_row(answer.messages, {&one, 1});
+    protocol::append_command_complete(answer.messages, tag);
+    return answer;
+}
+
+ConsoleAnswer help() {
+    std::vector<std::pair<std::string, std::string>> rows{
+        {"CAPTURE START [(OPTION, ...)] [TO STDOUT | TO 'file']",
+         "starts a capture: into files in capture.dir, into this connection, or into one file in capture.dir"},
+    };
+    for (const CaptureOption& option : capture_options()) {
+        std::string text = "    ";
+        for (const char c : option.name) text += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+        if (!option.value.empty()) text += " " + std::string(option.value);
+        rows.emplace_back(std::move(text),
+                          std::string(option.meaning) + (option.repeatable ? "; may be repeated" : ""));
+    }
+    rows.emplace_back("CAPTURE STOP [id]", "ends one capture, or all that commands started");
+    rows.emplace_back("CAPTURE STATUS | SHOW CAPTURES", "the captures that run");
+    rows.emplace_back("SHOW VERSION", "which pgairlock this is");
+    rows.emplace_back("SHOW HELP", "this");
+
+    ConsoleAnswer answer;
+    constexpr std::array columns{Column{"command"}, Column{"meaning"}};
+    protocol::append_row_description(answer.messages, columns);
+    for (const auto& [command, meaning] : rows) {
+        const std::array<Value, 2> values{command, meaning};
+        protocol::append_data_row(answer.messages, values);
+    }
+    protocol::append_command_complete(answer.messages, "SHOW");
+    return answer;
+}
+
+std::string in_lower_case(std::string text) {
+    for (char& c : text) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    return text;
+}
+
+ConsoleAnswer show(const ConsoleStatement& statement, const ConsoleAsker& asker, const CaptureControl& captures) {
+    if (statement.text == "help") return help();
+    if (statement.text == "version") return one_value("version", "pgairlock " + version(), "SHOW");
+    if (statement.text == "captures") return capture_rows(captures.status(), "SHOW");
+    if (statement.text == "transaction_isolation") return one_value(statement.text, "read committed", "SHOW");
+    for (const auto& [name, value] : console_parameters({}, asker)) {
+        if (in_lower_case(name) == in_lower_case(statement.text)) return one_value(name, value, "SHOW");
+    }
+    return failure(console_error(
+        "42704", "there is nothing to show by the name \"" + statement.text + "\" (SHOW HELP lists the commands)", {},
+        statement.position));
+}
+
+/// Whoever asks for nothing gets a row of nothing, as PostgreSQL gives it.
+ConsoleAnswer select(const ConsoleStatement& statement) {
+    if (statement.has_text) return one_value("?column?", statement.text, "SELECT 1");
+    ConsoleAnswer answer;
+    protocol::append_row_description(answer.messages, {});
+    protocol::append_data_row(answer.messages, {});
+    protocol::append_command_complete(answer.messages, "SELECT 1");
+    return answer;
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> console_parameters(const protocol::StartupMessage& startup,
+                                                                    const ConsoleAsker& asker) {
+    const bool commands = asker.right == ConsoleRight::command;
+    return {
+        {"server_version", std::string(server_version) + " (pgairlock " + version() + ")"},
+        {"server_encoding", "UTF8"},
+        {"client_encoding", "UTF8"},
+        {"application_name", std::string(startup.find("application_name"))},
+        {"is_superuser", commands ? "on" : "off"},
+        {"session_authorization", std::string(startup.find("user"))},
+        {"DateStyle", "ISO, MDY"},
+        {"IntervalStyle", "postgres"},
+        {"TimeZone", "UTC"},
+        {"integer_datetimes", "on"},
+        {"standard_conforming_strings", "on"},
+        {"default_transaction_read_only", "off"},
+        {"in_hot_standby", "off"},
+    };
+}
+
+std::optional<ErrorResponse> forbidden(const ConsoleStatement& statement, const ConsoleAsker& asker) {
+    const bool commands = statement.kind == Kind::capture_start || statement.kind == Kind::capture_stop;
+    if (!commands || asker.right == ConsoleRight::command) return std::nullopt;
+    return console_error("42501", "permission denied: uid " + std::to_string(asker.uid) + " may read, and not command",
+                         "Add " + std::to_string(asker.uid) + " to admin.console_uids in pgairlock's configuration.");
+}
+
+ConsoleAnswer answer(const ConsoleStatement& statement, const ConsoleAsker& asker, const CaptureControl& captures) {
+    if (const auto why = forbidden(statement, asker)) return failure(*why);
+    switch (statement.kind) {
+        case Kind::capture_start: return start(statement, asker, captures);
+        case Kind::capture_stop: return stop(statement, asker, captures);
+        case Kind::capture_status: return capture_rows(captures.status(), "CAPTURE STATUS");
+        case Kind::show: return show(statement, asker, captures);
+        case Kind::select: return select(statement);
+        case Kind::set:
+        case Kind::begin:
+        case Kind::commit:
+        case Kind::rollback: break;
+    }
+    return complete(statement.text);
+}
+
+std::variant<CaptureStatus, ErrorResponse> start_capture(const ConsoleStatement& start, const ConsoleAsker& asker,
+                                                         const CaptureControl& captures, int stream) {
+    auto order = capture_order(start);
+    if (const auto* why = std::get_if<ErrorResponse>(&order)) {
+        if (stream >= 0) ::close(stream);
+        return *why;
+    }
+    auto& ordered = std::get<CaptureOrder>(order);
+    ordered.stream = stream;
+    ordered.by = user_text(asker.uid);
+    const std::string by = ordered.by;
+    auto started = captures.start(std::move(ordered));
+    if (const auto* refused = std::get_if<CaptureRefused>(&started))
+        return console_error("55000", "the capture was not started: " + refused->why);
+    auto& status = std::get<CaptureStatus>(started);
+    spdlog::info("console: {}: capture {} started: {}", by, status.id, options_text(status.order));
+    return std::move(status);
+}
+
+}  // namespace proxy

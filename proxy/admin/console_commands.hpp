@@ -1,0 +1,55 @@
+// What the console's statements do, and what they are answered with. Slow where captures are: files
+// are made.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "protocol/backend_messages.hpp"
+#include "protocol/console_statement.hpp"
+#include "protocol/startup.hpp"
+#include "proxy/admin/console_peer.hpp"
+#include "proxy/capture/captures.hpp"
+
+namespace proxy {
+
+/// Captures, as the console commands them: from any thread, and as long as a command may take.
+struct CaptureControl {
+    std::function<std::variant<CaptureStatus, CaptureRefused>(CaptureOrder order)> start;
+    std::function<bool(std::uint64_t id)> stop;
+    std::function<std::vector<CaptureStatus>()> status;
+};
+
+/// Who asks.
+struct ConsoleAsker {
+    uid_t uid = 0;
+    ConsoleRight right = ConsoleRight::none;
+};
+
+/// What clients are told about us after their login, and may ask for by SHOW.
+std::vector<std::pair<std::string, std::string>> console_parameters(const protocol::StartupMessage& startup,
+                                                                    const ConsoleAsker& asker);
+
+/// 42501 for what only those may who command; nullopt: go on.
+std::optional<protocol::ErrorResponse> forbidden(const protocol::ConsoleStatement& statement,
+                                                 const ConsoleAsker& asker);
+
+/// Of statements that are no transaction's.
+struct ConsoleAnswer {
+    protocol::Buffer messages;  ///< to CommandComplete, or an ErrorResponse
+    bool failed = false;
+};
+ConsoleAnswer answer(const protocol::ConsoleStatement& statement, const ConsoleAsker& asker,
+                     const CaptureControl& captures);
+
+/// `stream`: a descriptor, taken over, for CAPTURE START ... TO STDOUT; else -1.
+std::variant<CaptureStatus, protocol::ErrorResponse> start_capture(const protocol::ConsoleStatement& start,
+                                                                   const ConsoleAsker& asker,
+                                                                   const CaptureControl& captures, int stream);
+
+}  // namespace proxy

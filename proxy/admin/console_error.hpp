@@ -1,0 +1,22 @@
+// What goes wrong with a statement on the console, as its client is told.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "protocol/messages.hpp"
+
+namespace proxy {
+
+/// `hint`: what to do about it. `position`: in the query's text, as in ErrorResponse; 0: none.
+inline protocol::ErrorResponse console_error(const char* sqlstate, std::string message, std::string hint = {},
+                                             std::size_t position = 0) {
+    return {.severity = "ERROR",
+            .sqlstate = sqlstate,
+            .message = std::move(message),
+            .detail = {},
+            .hint = std::move(hint),
+            .position = position};
+}
+
+}  // namespace proxy

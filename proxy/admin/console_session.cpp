@@ -1,0 +1,370 @@
+#include "proxy/admin/console_session.hpp"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "proxy/admin/capture_options.hpp"
+#include "proxy/admin/console_error.hpp"
+#include "tls/opening.hpp"
+
+namespace proxy {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+using protocol::ConsoleStatement;
+using protocol::ErrorResponse;
+using protocol::Negotiation;
+using protocol::TransactionStatus;
+using Kind = ConsoleStatement::Kind;
+
+/// As client_opening_timeout and, for a client that does not read, its like.
+constexpr auto opening_timeout = 10s;
+constexpr auto write_timeout = 10s;
+/// A command that makes files on a disk that hangs.
+constexpr auto command_timeout = 30s;
+/// Between the ReadyForQuery that ends a stream and the capture's being over.
+constexpr auto end_timeout = 5s;
+constexpr auto end_poll_interval = 20ms;
+constexpr std::size_t read_size = 8192;
+
+/// A descriptor for work that may never be begun.
+class HandedOver {
+   public:
+    explicit HandedOver(int fd) noexcept : fd_(fd) {}
+    HandedOver(const HandedOver&) = delete;
+    HandedOver& operator=(const HandedOver&) = delete;
+    ~HandedOver() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    explicit operator bool() const noexcept { return fd_ >= 0; }
+    int release() noexcept { return std::exchange(fd_, -1); }
+
+   private:
+    int fd_;
+};
+
+/// What is written to whom, for CancelRequests, while it is.
+class Announced {
+   public:
+    Announced(std::shared_ptr<ConsoleState> state, const ConsoleState::Key& key, std::uint64_t id)
+        : state_(std::move(state)), key_(key) {
+        state_->streams[key_] = id;
+    }
+    Announced(const Announced&) = delete;
+    Announced& operator=(const Announced&) = delete;
+    ~Announced() { state_->streams.erase(key_); }
+
+   private:
+    std::shared_ptr<ConsoleState> state_;
+    ConsoleState::Key key_;
+};
+
+bool to_client(const ConsoleStatement& statement) {
+    return statement.kind == Kind::capture_start && statement.to == ConsoleStatement::To::client;
+}
+
+}  // namespace
+
+ConsoleSession::ConsoleSession(Settings settings, tls::Socket socket)
+    : settings_(std::move(settings)),
+      stream_(std::move(socket), tls::Leg::client),
+      waiting_(std::make_shared<tls::Timer>(stream_.socket().get_executor())),
+      in_(read_size) {}
+
+tls::Awaitable<> ConsoleSession::converse() {
+    try {
+        const bool opened = co_await open();
+        if (!opened) co_return;
+        while (!over_) {
+            const auto message = co_await next_message();
+            if (!message) break;
+            co_await take(*message);
+            co_await flush();
+        }
+    } catch (const tls::StreamError& broken) {
+        spdlog::debug("console: {}", broken.what());  // gone, or too slow: nobody to tell
+    }
+}
+
+// --- The opening
+
+/// True: the client is in.
+tls::Awaitable<bool> ConsoleSession::open() {
+    using Stop = tls::Opening::Stop;
+    stream_.set_deadline(Clock::now() + opening_timeout, tls::Deadline::opening);
+    Negotiation negotiation({.tls = false, .direct_tls = false, .tls_required = false});
+    tls::Opening opening = co_await tls::go_on(stream_, negotiation);
+    while (opening.stop == Stop::declining) opening = co_await tls::go_on(stream_, negotiation);
+    switch (opening.stop) {
+        case Stop::started: break;
+        case Stop::cancel:
+            if (!settings_.refusal) co_await cancel(negotiation.cancel_request());
+            co_return false;
+        case Stop::reject: {
+            const protocol::Fault fault = negotiation.fault();
+            if (!protocol::sqlstate(fault).empty())
+                end(std::string(protocol::sqlstate(fault)).c_str(), std::string(protocol::message(fault)).c_str());
+            co_await flush();
+            co_return false;
+        }
+        case Stop::declining:
+        case Stop::start_tls:
+        case Stop::closed: co_return false;
+    }
+    if (settings_.refusal) {
+        protocol::append(out_, *settings_.refusal);
+    } else {
+        welcome(negotiation.startup());
+    }
+    co_await flush();
+    co_return !settings_.refusal;
+}
+
+/// Of whoever reads a capture: it ends as if it had been stopped.
+tls::Awaitable<> ConsoleSession::cancel(const protocol::CancelRequest& request) {
+    if (request.key.size() != sizeof(std::uint32_t)) co_return;
+    const ConsoleState::Key key{.pid = request.pid, .key = protocol::Reader(request.key).u32()};
+    const auto found = settings_.state->streams.find(key);
+    if (found == settings_.state->streams.end()) co_return;
+    co_await stop_capture(found->second);
+}
+
+void ConsoleSession::welcome(const protocol::StartupMessage& startup) {
+    constexpr std::uint32_t newest_minor = 2;  // the same as 3.0 but for keys, which may have four bytes in both
+    std::vector<std::string_view> unknown;
+    for (const auto& [name, value] : startup.parameters) {
+        if (name.starts_with("_pq_.")) unknown.push_back(name);
+    }
+    if ((startup.version & 0xffff) > newest_minor || !unknown.empty())
+        protocol::append_negotiate_protocol_version(out_, newest_minor, unknown);
+    protocol::append_authentication(out_, protocol::AuthenticationCode::ok);
+    for (const auto& [name, value] : console_parameters(startup, settings_.asker))
+        protocol::append_parameter_status(out_, name, value);
+    protocol::append_backend_key_data(out_, settings_.key.pid, settings_.key.key);
+    protocol::append_ready_for_query(out_);
+}
+
+// --- Messages
+
+/// nullopt: the client has gone, or says what is no message.
+tls::Awaitable<std::optional<ConsoleSession::Message>> ConsoleSession::next_message() {
+    if (put_back_) co_return std::exchange(put_back_, std::nullopt);
+    for (;;) {
+        if (const auto frame = framer_.next(unread_))
+            co_return Message{.type = frame->type, .body = std::string(protocol::as_text(frame->body))};
+        if (framer_.broken()) {
+            end("08P01", "not a message that is expected here");
+            co_await flush();
+            co_return std::nullopt;
+        }
+        const std::size_t n = co_await stream_.read_some(in_);
+        if (n == 0) co_return std::nullopt;
+        unread_ = protocol::Bytes(in_).first(n);
+    }
+}
+
+/// A client that does not read has until write_timeout.
+tls::Awaitable<> ConsoleSession::flush() {
+    if (out_.empty()) co_return;
+    stream_.set_deadline(Clock::now() + write_timeout, tls::Deadline::answer);
+    co_await stream_.write(out_);
+    stream_.clear_deadline();
+    out_.clear();
+}
+
+tls::Awaitable<> ConsoleSession::take(const Message& message) {
+    if (message.type == 'X') {
+        over_ = true;
+        co_return;
+    }
+    if (skips_to_sync_ && message.type != 'S') co_return;
+    switch (message.type) {
+        case 'Q':
+            co_await take_query(protocol::Reader(protocol::as_bytes(message.body)).cstring());
+            if (!told_ready_ && !over_) protocol::append_ready_for_query(out_, transaction_);
+            break;
+        case 'S':
+            skips_to_sync_ = false;
+            protocol::append_ready_for_query(out_, transaction_);
+            break;
+        case 'P':
+        case 'B':
+        case 'C':
+        case 'D':
+        case 'E':
+            skips_to_sync_ = true;
+            fail(console_error(
+                "0A000", "the console takes simple queries only",
+                "Psycopg: use a plain cursor; pgjdbc: preferQueryMode=simple; pgx: QueryExecModeSimpleProtocol."));
+            break;
+        case 'F':
+            fail(console_error("0A000", "the console has no functions"));
+            protocol::append_ready_for_query(out_, transaction_);
+            break;
+        case 'H':
+        case 'd':
+        case 'c':
+        case 'f': break;  // of a COPY that is over: to be ignored (PostgreSQL docs, "COPY Operations")
+        default: end("08P01", "not a message that is expected here");
+    }
+}
+
+tls::Awaitable<> ConsoleSession::take_query(std::string_view text) {
+    failed_ = told_ready_ = false;
+    const auto parsed = protocol::parse_console(text);
+    if (const auto* wrong = std::get_if<ErrorResponse>(&parsed)) {
+        fail(*wrong);
+        co_return;
+    }
+    const auto& statements = std::get<std::vector<ConsoleStatement>>(parsed);
+    if (statements.empty()) protocol::append_empty_query_response(out_);
+    for (const ConsoleStatement& statement : statements) {
+        co_await take_statement(statement, &statement == &statements.back());
+        if (failed_ || over_) co_return;
+    }
+}
+
+tls::Awaitable<> ConsoleSession::take_statement(const ConsoleStatement& statement, bool is_last) {
+    if (take_transaction(statement)) co_return;
+    if (transaction_ == TransactionStatus::failed) {
+        fail(console_error("25P02", "current transaction is aborted, commands ignored until end of transaction block"));
+        co_return;
+    }
+    if (to_client(statement)) {
+        if (!is_last || transaction_ != TransactionStatus::idle) {
+            fail(console_error("25001",
+                               "CAPTURE START ... TO STDOUT cannot run inside a transaction block, or before another "
+                               "statement"));
+            co_return;
+        }
+        co_await stream_capture(statement);
+        co_return;
+    }
+    auto work = [statement, asker = settings_.asker, captures = settings_.state->captures] {
+        return answer(statement, asker, captures);
+    };
+    const auto answered = co_await settings_.commands.run(std::move(work), command_deadline(), waiting_);
+    if (!answered) {
+        fail(console_error("57014", "the command is not done in time, and may still be",
+                           "pgairlock's log may say why."));
+        co_return;
+    }
+    out_.insert(out_.end(), answered->messages.begin(), answered->messages.end());
+    if (answered->failed) {
+        failed_ = true;
+        if (transaction_ == TransactionStatus::open) transaction_ = TransactionStatus::failed;
+    }
+}
+
+/// True: it was one of those that begin and end transactions, which drivers like to have and which
+/// mean nothing here.
+bool ConsoleSession::take_transaction(const ConsoleStatement& statement) {
+    switch (statement.kind) {
+        case Kind::begin:
+            if (transaction_ == TransactionStatus::failed) return false;
+            transaction_ = TransactionStatus::open;
+            protocol::append_command_complete(out_, "BEGIN");
+            return true;
+        case Kind::commit:
+        case Kind::rollback: {
+            const bool commits = statement.kind == Kind::commit && transaction_ != TransactionStatus::failed;
+            transaction_ = TransactionStatus::idle;
+            protocol::append_command_complete(out_, commits ? "COMMIT" : "ROLLBACK");
+            return true;
+        }
+        default: return false;
+    }
+}
+
+// --- CAPTURE START ... TO STDOUT
+
+tls::Awaitable<> ConsoleSession::stream_capture(const ConsoleStatement& start) {
+    std::optional<ErrorResponse> wrong = forbidden(start, settings_.asker);
+    if (!wrong) {
+        const auto order = capture_order(start);
+        if (const auto* why = std::get_if<ErrorResponse>(&order)) wrong = *why;
+    }
+    const auto out = std::make_shared<HandedOver>(::fcntl(stream_.socket().native_handle(), F_DUPFD_CLOEXEC, 0));
+    if (!wrong && !*out) wrong = console_error("53000", "there is no descriptor left for the capture");
+    if (wrong) {
+        fail(*wrong);
+        co_return;
+    }
+    // What follows is written by the capture.
+    protocol::append_copy_response(out_, protocol::CopyResponse::out, protocol::CopyFormat::binary);
+    co_await flush();
+    auto work = [start, out, asker = settings_.asker, captures = settings_.state->captures] {
+        return start_capture(start, asker, captures, out->release());
+    };
+    auto started = co_await settings_.commands.run(std::move(work), command_deadline(), waiting_);
+    if (!started) {
+        // It may still begin, and is to find nobody then.
+        ::shutdown(stream_.socket().native_handle(), SHUT_RDWR);
+        over_ = true;
+    } else if (const auto* why = std::get_if<ErrorResponse>(&*started)) {
+        fail(*why);
+    } else {
+        told_ready_ = true;
+        co_await follow_stream(std::get<CaptureStatus>(*started).id);
+    }
+}
+
+/// Until the client goes, which ends the capture, or goes on, which it may once it has ended.
+tls::Awaitable<> ConsoleSession::follow_stream(std::uint64_t id) {
+    const Announced announced(settings_.state, settings_.key, id);
+    std::optional<Message> message;
+    try {
+        message = co_await next_message();
+    } catch (const tls::StreamError&) {
+        message.reset();
+    }
+    const bool stays = message && message->type != 'X';
+    bool ended = false;
+    if (stays) ended = co_await has_ended(id);
+    if (ended) {
+        put_back_ = std::move(message);
+        co_return;
+    }
+    over_ = true;
+    co_await stop_capture(id);
+}
+
+/// The client may know a moment before everybody else.
+tls::Awaitable<bool> ConsoleSession::has_ended(std::uint64_t id) {
+    for (const auto deadline = Clock::now() + end_timeout; Clock::now() < deadline;) {
+        auto work = [captures = settings_.state->captures] { return captures.status(); };
+        const auto running = co_await settings_.commands.run(std::move(work), command_deadline(), waiting_);
+        const auto is_it = [id](const CaptureStatus& one) { return one.id == id; };
+        if (running && std::none_of(running->begin(), running->end(), is_it)) co_return true;
+        waiting_->expires_after(end_poll_interval);
+        co_await waiting_->async_wait(tls::returning());
+    }
+    co_return false;
+}
+
+tls::Awaitable<> ConsoleSession::stop_capture(std::uint64_t id) {
+    auto work = [captures = settings_.state->captures, id] { return captures.stop(id); };
+    co_await settings_.commands.run(std::move(work), command_deadline(), waiting_);
+}
+
+Clock::time_point ConsoleSession::command_deadline() const { return Clock::now() + command_timeout; }
+
+// --- Ends
+
+void ConsoleSession::fail(const ErrorResponse& why) {
+    failed_ = true;
+    protocol::append(out_, why);
+    if (transaction_ == TransactionStatus::open) transaction_ = TransactionStatus::failed;
+}
+
+void ConsoleSession::end(const char* sqlstate, const char* message) {
+    over_ = true;
+    protocol::append(out_, ErrorResponse{.sqlstate = sqlstate, .message = message, .detail = {}, .hint = {}});
+}
+
+}  // namespace proxy

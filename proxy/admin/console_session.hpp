@@ -1,0 +1,72 @@
+// One connection to the console, from its opening to its end.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "protocol/framer.hpp"
+#include "protocol/negotiation.hpp"
+#include "proxy/admin/console.hpp"
+#include "tls/stream.hpp"
+
+namespace proxy {
+
+class ConsoleSession {
+   public:
+    struct Settings {
+        std::shared_ptr<ConsoleState> state;
+        Offload& commands;  ///< where they are done
+        ConsoleAsker asker;
+        ConsoleState::Key key;  ///< of its BackendKeyData
+        /// Set: what the client is told instead of being let in.
+        std::optional<protocol::ErrorResponse> refusal;
+    };
+
+    ConsoleSession(Settings settings, tls::Socket socket);
+
+    /// Ends with the connection, however that ends.
+    tls::Awaitable<> converse();
+
+   private:
+    struct Message {
+        char type = 0;
+        std::string body;
+    };
+
+    tls::Awaitable<bool> open();
+    tls::Awaitable<> cancel(const protocol::CancelRequest& request);
+    void welcome(const protocol::StartupMessage& startup);
+    tls::Awaitable<std::optional<Message>> next_message();
+    tls::Awaitable<> flush();
+
+    tls::Awaitable<> take(const Message& message);
+    tls::Awaitable<> take_query(std::string_view text);
+    tls::Awaitable<> take_statement(const protocol::ConsoleStatement& statement, bool is_last);
+    bool take_transaction(const protocol::ConsoleStatement& statement);
+
+    tls::Awaitable<> stream_capture(const protocol::ConsoleStatement& start);
+    tls::Awaitable<> follow_stream(std::uint64_t id);
+    tls::Awaitable<bool> has_ended(std::uint64_t id);
+    tls::Awaitable<> stop_capture(std::uint64_t id);
+    std::chrono::steady_clock::time_point command_deadline() const;
+
+    void fail(const protocol::ErrorResponse& error);
+    void end(const char* sqlstate, const char* message);
+
+    Settings settings_;
+    tls::Stream stream_;
+    const std::shared_ptr<tls::Timer> waiting_;  // for commands
+    protocol::Framer framer_;
+    std::vector<std::uint8_t> in_;
+    protocol::Bytes unread_;           // of in_
+    std::optional<Message> put_back_;  // came while a capture was written to the client, and is for afterwards
+    protocol::Buffer out_;
+    protocol::TransactionStatus transaction_ = protocol::TransactionStatus::idle;
+    bool skips_to_sync_ = false;
+    bool failed_ = false;      // the query that is being answered
+    bool told_ready_ = false;  // by whoever wrote the capture
+    bool over_ = false;
+};
+
+}  // namespace proxy

@@ -1,0 +1,191 @@
+// `pgairlock capture`: commands for the captures of a running proxy, given through its console.
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <charconv>
+#include <cstdio>
+#include <utility>
+
+#include "protocol/utf8.hpp"
+#include "proxy/admin/console_path.hpp"
+#include "proxy/command/capture_stream.hpp"
+#include "proxy/command/commands.hpp"
+#include "proxy/command/console_client.hpp"
+#include "proxy/command/inventories.hpp"
+#include "proxy/command/state_dir.hpp"
+#include "proxy/report/report_layout.hpp"
+
+namespace proxy::command {
+namespace {
+
+namespace json = boost::json;
+
+/// The socket that was named; else the configuration's; else that of the default state directory.
+/// Throws std::runtime_error.
+std::string console_place(const CaptureOptions& options) {
+    if (!options.console.empty()) return options.console;
+    if (options.config_file.empty()) return console_path(config::Admin{}, state_dir(""));
+    const config::Loaded loaded = load_config({.config_file = options.config_file, .flags = {}});
+    if (!loaded.config) {
+        command::print(loaded.errors, {});
+        throw std::runtime_error("the configuration " + options.config_file + " has errors");
+    }
+    const std::string path = console_path(loaded.config->admin, state_dir(loaded.config->runtime.state_dir));
+    if (path.empty()) throw std::runtime_error("admin.console of " + options.config_file + " is off");
+    return path;
+}
+
+/// As a value of CAPTURE START. A variable of a script that is not set must not mean everything.
+std::string quoted(std::string_view text) {
+    std::string out = "'";
+    for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
+    return out + "'";
+}
+
+std::string start_statement(const CaptureOptions& options) {
+    std::string list;
+    const auto add = [&](const char* name, const std::string& value) {
+        list += (list.empty() ? "" : ", ") + std::string(name) + " " + quoted(value);
+    };
+    const auto add_all = [&](const char* name, const std::vector<std::string>& values) {
+        for (const std::string& value : values) add(name, value);
+    };
+    if (options.lasts) add("FOR", *options.lasts);
+    if (options.payload) add("PAYLOAD", *options.payload);
+    if (options.trigger) add("TRIGGER", *options.trigger);
+    add_all("LISTENER", options.listeners);
+    add_all("USER", options.users);
+    add_all("DATABASE", options.databases);
+    add_all("APPLICATION", options.applications);
+    add_all("CLIENT", options.clients);
+    if (options.max_size) add("MAX_SIZE", *options.max_size);
+    if (options.keylog) list += (list.empty() ? "" : ", ") + std::string("KEYLOG");
+    return "CAPTURE START" + (list.empty() ? "" : " (" + list + ")") + (options.write ? " TO STDOUT" : "");
+}
+
+std::string document(const char* name, const ConsoleTable& table) {
+    json::array captures;
+    for (const auto& row : table.rows) {
+        json::object capture;
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            const auto& [column, is_number] = table.columns[i];
+            std::int64_t number = 0;
+            if (row[i] && is_number) std::from_chars(row[i]->data(), row[i]->data() + row[i]->size(), number);
+            capture[column] = !row[i] ? json::value(nullptr) : is_number ? json::value(number) : json::value(*row[i]);
+        }
+        captures.push_back(std::move(capture));
+    }
+    return protocol::printable_json(json::serialize(json::object{{name, std::move(captures)}})) + "\n";
+}
+
+std::string table_text(const ConsoleTable& table) {
+    // Who and what are the long ones.
+    report::Grid grid{.columns = {{.title = "ID", .right = true},
+                                  {.title = "STARTED"},
+                                  {.title = "UNTIL"},
+                                  {.title = "SESSIONS", .right = true},
+                                  {.title = "PACKETS", .right = true},
+                                  {.title = "BYTES", .right = true},
+                                  {.title = "DROPPED", .right = true},
+                                  {.title = "BY"},
+                                  {.title = "OPTIONS"},
+                                  {.title = "WRITES TO"}},
+                      .rows = {}};
+    constexpr const char* columns[]{"id",    "started", "until", "sessions", "packets",
+                                    "bytes", "dropped", "by",    "options",  "writes_to"};
+    for (std::size_t row = 0; row < table.rows.size(); ++row) {
+        grid.rows.emplace_back();
+        for (const char* const column : columns) {
+            std::string text = protocol::printable(table.value(row, column));
+            if (text.empty() && column == std::string_view("until")) text = "stopped";
+            grid.rows.back().push_back({std::move(text)});
+        }
+    }
+    return report::to_text(std::move(grid), {});
+}
+
+void print_out(const std::string& text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    if (std::fflush(stdout) != 0) throw std::runtime_error("cannot write to standard output");
+}
+
+void tell_started(const ConsoleTable& started) {
+    const std::string id = started.value(0, "id"), until = started.value(0, "until");
+    const std::string where = started.value(0, "writes_to"), file = started.value(0, "file");
+    print_out(protocol::printable("capture " + id + " writes to " + where +
+                                  (file.empty() || file == where ? "" : ", now " + file) +
+                                  (until.empty() ? ", until it is stopped" : ", until " + until)) +
+              "\nend it: pgairlock capture stop " + id + "\n");
+}
+
+/// The console's own words for a statement that is wrong are about an option of ours.
+bool is_usage(const ConsoleError& error) { return error.sqlstate == "42601" || error.sqlstate == "22023"; }
+
+template <class Command>
+int with_console(Command command) {
+    try {
+        return command();
+    } catch (const ConsoleError& error) {
+        print_error(error.what());
+        return is_usage(error) ? exit_usage : exit_failure;
+    } catch (const std::exception& error) {
+        print_error(error.what());
+        return exit_usage;
+    }
+}
+
+int stream(const CaptureOptions& options, ConsoleClient& console) {
+    const std::string& file = *options.write;
+    if (file != "-") std::fprintf(stderr, "capturing into %s; Ctrl-C ends it\n", protocol::printable(file).c_str());
+    const std::size_t bytes = stream_capture(console, start_statement(options), file);
+    if (file != "-") std::fprintf(stderr, "%s: %zu bytes\n", protocol::printable(file).c_str(), bytes);
+    return exit_ok;
+}
+
+}  // namespace
+
+int capture_start(const CaptureOptions& options) {
+    return with_console([&] {
+        if (options.write && options.write->empty())
+            throw std::runtime_error("--write: expected a file, or - for standard output");
+        if (options.write == "-" && ::isatty(STDOUT_FILENO) != 0)
+            throw std::runtime_error("--write -: standard output is a terminal; pipe it: ... | wireshark -k -i -");
+        ConsoleClient console(console_place(options));
+        if (options.write) return stream(options, console);
+        tell_started(console.query(start_statement(options)));
+        return exit_ok;
+    });
+}
+
+int capture_stop(const CaptureOptions& options) {
+    return with_console([&] {
+        ConsoleClient console(console_place(options));
+        const ConsoleTable stopped =
+            console.query("CAPTURE STOP" + (options.id ? " " + std::to_string(*options.id) : ""));
+        std::string text;
+        for (std::size_t row = 0; row < stopped.rows.size(); ++row) {
+            text += protocol::printable("stopped capture " + stopped.value(row, "id") + " to " +
+                                        stopped.value(row, "writes_to") + ": " + stopped.value(row, "sessions") +
+                                        " sessions, " + stopped.value(row, "packets") + " packets, " +
+                                        stopped.value(row, "dropped") + " dropped") +
+                    "\n";
+        }
+        print_out(options.json ? document("stopped", stopped) : text);
+        return exit_ok;
+    });
+}
+
+int capture_status(const CaptureOptions& options) {
+    return with_console([&] {
+        ConsoleClient console(console_place(options));
+        const ConsoleTable running = console.query("CAPTURE STATUS");
+        if (options.json) {
+            print_out(document("captures", running));
+        } else {
+            print_out(running.rows.empty() ? "no capture runs\n" : table_text(running));
+        }
+        return exit_ok;
+    });
+}
+
+}  // namespace proxy::command

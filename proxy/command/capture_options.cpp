@@ -1,0 +1,84 @@
+// The command line of `pgairlock capture`.
+#include <CLI/CLI.hpp>
+
+#include "proxy/command/options.hpp"
+
+namespace proxy::command {
+namespace {
+
+constexpr const char* capture_examples = R"(
+Examples:
+  pgairlock capture start --for 30m --trigger failures     who fails in the rotation window, and what came before
+  pgairlock capture start --for 5m --user billing          one user's sessions; literals and rows are blanked
+  pgairlock capture start --client 10.1.0.0/16 --max-size 1GiB --payload headers
+  pgairlock capture start --write - | wireshark -k -i -    watch, until Wireshark stops or Ctrl-C
+  pgairlock capture start --for 1m --write window.pcapng   into a file of yours, by this command
+  pgairlock capture status
+  pgairlock capture stop 3
+
+What is in a file, and what never is: docs/capture.md. The same by SQL: docs/commands.md, "The console".)";
+
+constexpr const char* capture_exit_codes =
+    "\nExit: 0 done, 1 no proxy runs there, or it refuses, or nothing is to be stopped, 2 usage error.";
+
+using CaptureCommand = int (*)(const CaptureOptions& options);
+
+CLI::App* add_capture_command(CLI::App& parent, const char* name, CaptureCommand run, CaptureOptions& capture) {
+    CLI::App* command = parent.add_subcommand(name);
+    command->callback([&capture, run] { capture.command = run; });
+    command->footer(capture_exit_codes);
+    CLI::Option* file =
+        command->add_option("-c,--config", capture.config_file, "configuration of the proxy: its console");
+    command
+        ->add_option("--console", capture.console,
+                     "the console's socket (default: console/.s.PGSQL.6434 in the state directory, as for run)")
+        ->excludes(file);
+    return command;
+}
+
+void add_start(CLI::App& parent, CaptureOptions& capture) {
+    CLI::App* command = add_capture_command(parent, "start", capture_start, capture);
+    command->description("Start a capture. It says at once where it writes and until when.");
+    const auto several = [&](const char* option, std::vector<std::string>& values, const char* what) {
+        command->add_option(option, values, what)->allow_extra_args(false);
+    };
+    command->add_option("--for", capture.lasts, "how long: 30s, 30m, 2h (default: until capture stop)");
+    command->add_option("--payload", capture.payload,
+                        "headers, redacted (default: literals, values and rows are blanked) or full; secrets never");
+    command->add_option("--trigger", capture.trigger,
+                        "all (default) or failures: only connections whose TLS or login failed");
+    several("--listener", capture.listeners, "only clients of this listener; may be repeated, as the other filters");
+    several("--user", capture.users, "only sessions of this user");
+    several("--database", capture.databases, "only sessions in this database");
+    several("--application", capture.applications, "only sessions with this application_name");
+    several("--client", capture.clients, "only clients from this address or range (10.0.0.0/8)");
+    command->add_option("--max-size", capture.max_size, "end when so much was written: 64MiB, 1GiB");
+    command->add_option("--write", capture.write,
+                        "write the capture here, as a new file, or to standard output (-), until it ends or Ctrl-C; "
+                        "without it the proxy writes into capture.dir");
+    command->add_flag("--keylog", capture.keylog,
+                      "also the raw TLS records and what decrypts them (needs capture.allow_secrets)");
+}
+
+}  // namespace
+
+void add_capture(CLI::App& app, CaptureOptions& capture) {
+    CLI::App* command = app.add_subcommand(
+        "capture",
+        "Record what clients and servers say inside TLS, as pcapng that Wireshark decodes as it is. The proxy "
+        "must be running; its console takes the order.");
+    command->require_subcommand(1);
+    command->footer(capture_examples);
+    add_start(*command, capture);
+
+    CLI::App* stop = add_capture_command(*command, "stop", capture_stop, capture);
+    stop->description("Stop one capture, or all that commands started; those of capture.windows go on.");
+    stop->add_option("ID", capture.id, "which one (default: all that commands started)")->check(CLI::PositiveNumber);
+    stop->add_flag("--json", capture.json, "print one JSON document");
+
+    CLI::App* status = add_capture_command(*command, "status", capture_status, capture);
+    status->description("Show the captures that run.");
+    status->add_flag("--json", capture.json, "print one JSON document");
+}
+
+}  // namespace proxy::command

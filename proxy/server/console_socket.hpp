@@ -1,0 +1,32 @@
+// Where the console is reached: its UNIX-domain socket. Nothing that is wrong with it keeps the
+// proxy from serving.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "proxy/admin/console.hpp"
+#include "proxy/server/listener.hpp"
+
+namespace proxy {
+
+class ConsoleSocket {
+   public:
+    ConsoleSocket(asio::io_context& io, CaptureControl captures);
+    ~ConsoleSocket() { close(); }
+
+    /// What keeps it from being there is logged.
+    void open(const config::Admin& admin, const std::string& state_dir) noexcept;
+    /// Who may do what from now on.
+    void allow(const config::Admin& admin) noexcept;
+    /// To be called before the io_context ends.
+    void close();
+
+   private:
+    asio::io_context& io_;
+    Console console_;
+    std::string path_;  // empty: there is none
+    std::shared_ptr<Listener> socket_;
+};
+
+}  // namespace proxy

@@ -1,0 +1,172 @@
+#include "protocol/console_statement.hpp"
+
+#include "support/catch.hpp"
+
+namespace {
+
+using protocol::ConsoleStatement;
+using protocol::ErrorResponse;
+using protocol::parse_console;
+using Kind = ConsoleStatement::Kind;
+
+std::vector<ConsoleStatement> statements_of(std::string_view query) {
+    const auto parsed = parse_console(query);
+    if (const auto* wrong = std::get_if<ErrorResponse>(&parsed)) FAIL(query << ": " << wrong->message);
+    return std::get<std::vector<ConsoleStatement>>(parsed);
+}
+
+ConsoleStatement statement_of(std::string_view query) {
+    const auto statements = statements_of(query);
+    REQUIRE(statements.size() == 1);
+    return statements.front();
+}
+
+ErrorResponse error_of(std::string_view query) {
+    const auto parsed = parse_console(query);
+    INFO(query);
+    REQUIRE(std::holds_alternative<ErrorResponse>(parsed));
+    const auto& error = std::get<ErrorResponse>(parsed);
+    CHECK(error.severity == "ERROR");
+    CHECK(error.sqlstate == "42601");
+    CHECK(error.message.find("SHOW HELP") != std::string::npos);
+    return error;
+}
+
+/// "FOR=30m USER=app"
+std::string options_of(std::string_view query) {
+    std::string text;
+    for (const auto& option : statement_of(query).options)
+        text += (text.empty() ? "" : " ") + option.name + "=" + option.value;
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("a query of nothing has no statement") {
+    for (const char* const query : {"", "  \n\t", ";", " ; ;; ", "-- only a comment", "/* and /* another */ one */"}) {
+        INFO(query);
+        CHECK(statements_of(query).empty());
+    }
+}
+
+TEST_CASE("keywords are taken in any case, with any space and comment between them") {
+    for (const char* const query :
+         {"CAPTURE STATUS", "capture status", "Capture\n\tSTATUS ;", "/* a */ capture--b\nstatus"}) {
+        CHECK(statement_of(query).kind == Kind::capture_status);
+    }
+}
+
+TEST_CASE("CAPTURE START takes options as COPY does: words, numbers, quoted values, or none") {
+    CHECK(statement_of("CAPTURE START").kind == Kind::capture_start);
+    CHECK(statement_of("CAPTURE START").options.empty());
+    CHECK(options_of(
+              "CAPTURE START (FOR '30m', payload redacted,Trigger failures, USER 'O''Brien', KEYLOG, MAX_SIZE 5)") ==
+          "for=30m payload=redacted trigger=failures user=O'Brien keylog= max_size=5");
+    CHECK(options_of("capture start (user 'a', user 'b')") == "user=a user=b");
+    CHECK(options_of("capture start (user '')") == "user=");
+    CHECK(options_of("capture start (user 'a\\', database 'ü')") == "user=a\\ database=ü");
+}
+
+TEST_CASE("options know where they stand, in characters") {
+    const auto options = statement_of("CAPTURE START (USER 'ü', DATABASE 'x')").options;
+    REQUIRE(options.size() == 2);
+    CHECK(options[0].position == 16);
+    CHECK(options[1].position == 26);
+}
+
+TEST_CASE("CAPTURE START says where to: the folder, the client, or a file") {
+    using To = ConsoleStatement::To;
+    CHECK(statement_of("CAPTURE START").to == To::folder);
+    CHECK(statement_of("CAPTURE START TO STDOUT").to == To::client);
+    CHECK(statement_of("CAPTURE START (KEYLOG) to stdout").to == To::client);
+    const auto file = statement_of("CAPTURE START TO 'window.pcapng'");
+    CHECK(file.to == To::file);
+    CHECK(file.text == "window.pcapng");
+    CHECK(file.position == 18);
+}
+
+TEST_CASE("CAPTURE STOP names one capture by its number, or none") {
+    CHECK(statement_of("CAPTURE STOP").id == 0);
+    CHECK(statement_of("CAPTURE STOP 7;").id == 7);
+    CHECK(statement_of("CAPTURE STOP 18446744073709551615").id == 18446744073709551615U);
+    for (const char* const query : {"CAPTURE STOP 0", "CAPTURE STOP 1.5", "CAPTURE STOP x", "CAPTURE STOP '1'",
+                                    "CAPTURE STOP 18446744073709551616", "CAPTURE STOP 1 2"}) {
+        error_of(query);
+    }
+}
+
+TEST_CASE("SHOW takes a name of any case, or a quoted one as it is") {
+    CHECK(statement_of("show HELP").text == "help");
+    CHECK(statement_of("SHOW \"TimeZone\"").text == "TimeZone");
+    error_of("SHOW");
+    error_of("SHOW 'help'");
+}
+
+TEST_CASE("what drivers say by themselves is taken") {
+    const auto set = statement_of("SET extra_float_digits = 3");
+    CHECK(set.kind == Kind::set);
+    CHECK(set.text == "SET");
+    CHECK(statement_of("DISCARD ALL").text == "DISCARD");
+    CHECK(statement_of("RESET ALL").kind == Kind::set);
+    CHECK(statement_of("BEGIN").kind == Kind::begin);
+    CHECK(statement_of("START TRANSACTION READ ONLY").kind == Kind::begin);
+    CHECK(statement_of("COMMIT").kind == Kind::commit);
+    CHECK(statement_of("END").kind == Kind::commit);
+    CHECK(statement_of("ROLLBACK").kind == Kind::rollback);
+    CHECK(statement_of("SELECT").kind == Kind::select);
+    CHECK_FALSE(statement_of("SELECT").has_text);
+    CHECK(statement_of("SELECT 1").text == "1");
+    CHECK(statement_of("SELECT 'ping'").text == "ping");
+}
+
+TEST_CASE("several statements are separated by semicolons, and a quoted one is none") {
+    const auto statements = statements_of("SET a TO ';'; ;CAPTURE STATUS;SHOW VERSION");
+    REQUIRE(statements.size() == 3);
+    CHECK(statements[0].kind == Kind::set);
+    CHECK(statements[1].kind == Kind::capture_status);
+    CHECK(statements[2].kind == Kind::show);
+    CHECK(statements[2].position == 36);
+}
+
+TEST_CASE("when one statement is wrong none is taken, and the error points at it") {
+    const ErrorResponse error = error_of("CAPTURE START; CAPTURE STRAT");
+    CHECK(error.message.starts_with("syntax error at or near \"STRAT\""));
+    CHECK(error.position == 24);
+}
+
+TEST_CASE("an error points at what is wrong") {
+    const auto place = [](std::string_view query) { return error_of(query).position; };
+    CHECK(place("SELEKT 1") == 1);
+    CHECK(place("  DROP TABLE x") == 3);
+    CHECK(place("CAPTURE") == 8);
+    CHECK(place("CAPTURE START (") == 16);
+    CHECK(place("CAPTURE START ()") == 16);
+    CHECK(place("CAPTURE START (FOR '1m',)") == 25);
+    CHECK(place("CAPTURE START (FOR '1m' USER 'x')") == 25);
+    CHECK(place("CAPTURE START (FOR '1m'") == 24);
+    CHECK(place("CAPTURE START TO") == 17);
+    CHECK(place("CAPTURE START TO stdin") == 18);
+    CHECK(place("CAPTURE STATUS now") == 16);
+    CHECK(place("SELECT 1, 2") == 9);
+    CHECK(place("SELECT version()") == 8);
+    CHECK(place("SHOW HELP (") == 11);
+    CHECK(place("'CAPTURE'") == 1);
+    CHECK(place("SELECT 1a") == 8);
+}
+
+TEST_CASE("what is never closed is an error where it was opened") {
+    const auto error = error_of("CAPTURE START (USER 'x");
+    CHECK(error.message.starts_with("unterminated quoted string"));
+    CHECK(error.position == 21);
+    CHECK(error_of("SHOW \"x").message.starts_with("unterminated quoted identifier"));
+    CHECK(error_of("SHOW HELP /* /* */").message.starts_with("unterminated /* comment"));
+}
+
+TEST_CASE("an unfinished statement is an error whatever byte it ends with") {
+    for (int byte = 0; byte < 256; ++byte) {
+        if (byte == ')') continue;
+        INFO(byte);
+        CHECK(std::holds_alternative<ErrorResponse>(
+            parse_console("CAPTURE START (USER " + std::string(1, static_cast<char>(byte)))));
+    }
+}

@@ -1,0 +1,190 @@
+// What the console answers, with captures that are only written down.
+#include "proxy/admin/console_commands.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "support/catch.hpp"
+#include "support/messages.hpp"
+
+namespace {
+
+using namespace proxy;
+using namespace std::chrono_literals;
+using protocol::ErrorResponse;
+
+const ConsoleAsker root{.uid = 0, .right = ConsoleRight::command};
+const ConsoleAsker a_reader{.uid = 1234, .right = ConsoleRight::read};
+
+/// Captures that run nowhere.
+struct Fake {
+    std::vector<CaptureStatus> running;
+    std::optional<std::string> refusal;
+    std::uint64_t next_id = 1;
+
+    CaptureControl control() {
+        return {.start = [this](CaptureOrder order) -> std::variant<CaptureStatus, CaptureRefused> {
+                    if (refusal) return CaptureRefused{*refusal};
+                    CaptureStatus status;
+                    status.id = next_id++;
+                    status.by = order.by;
+                    status.where = "/captures";
+                    status.order = std::move(order);
+                    status.started = std::chrono::system_clock::time_point(1'000'000'000'123ms);
+                    if (status.order.lasts) status.until = status.started + *status.order.lasts;
+                    running.push_back(status);
+                    return status;
+                },
+                .stop =
+                    [this](std::uint64_t id) {
+                        return std::erase_if(running, [id](const CaptureStatus& one) {
+                                   return id == 0 ? one.by.starts_with("uid ") : one.id == id;
+                               }) > 0;
+                    },
+                .status = [this] { return running; }};
+    }
+};
+
+/// What one statement is answered with: types, rows as texts, and the error.
+struct Told {
+    std::string types;
+    std::vector<std::vector<std::string>> rows;
+    std::optional<ErrorResponse> error;
+    std::string tag;
+};
+
+Told told(const std::string& query, const ConsoleAsker& asker, Fake& fake) {
+    const auto parsed = protocol::parse_console(query);
+    REQUIRE(std::holds_alternative<std::vector<protocol::ConsoleStatement>>(parsed));
+    const ConsoleAnswer answered =
+        answer(std::get<std::vector<protocol::ConsoleStatement>>(parsed).at(0), asker, fake.control());
+    Told told;
+    protocol::MessageBuffer buffer(1 << 20);
+    buffer.append(answered.messages);
+    while (const auto message = buffer.next()) {
+        told.types += message->type;
+        protocol::Reader reader(message->body);
+        if (message->type == 'E') told.error = protocol::parse_error_response(message->body);
+        if (message->type == 'C') told.tag = reader.cstring();
+        if (message->type != 'D') continue;
+        told.rows.emplace_back();
+        for (int left = reader.u16(); left > 0; --left) {
+            const std::uint32_t size = reader.u32();
+            told.rows.back().emplace_back(size == 0xffffffff ? "NULL" : protocol::as_text(reader.take(size)));
+        }
+    }
+    CHECK(answered.failed == told.error.has_value());
+    return told;
+}
+
+}  // namespace
+
+TEST_CASE("the console starts a capture and says who asked, what for and until when") {
+    Fake fake;
+    const Told started = told("CAPTURE START (FOR '30m', USER 'x')", root, fake);
+    CHECK(started.types == "TDC");
+    CHECK(started.tag == "CAPTURE START");
+    REQUIRE(started.rows.size() == 1);
+    CHECK(started.rows[0] == std::vector<std::string>{"1", "uid 0 (root)", "FOR '30m', PAYLOAD redacted, USER 'x'",
+                                                      "/captures", "NULL", "2001-09-09T01:46:40.123Z",
+                                                      "2001-09-09T02:16:40.123Z", "0", "0", "0", "0"});
+    CHECK(told("CAPTURE STATUS", a_reader, fake).rows == started.rows);
+    CHECK(told("SHOW CAPTURES", a_reader, fake).rows == started.rows);
+}
+
+TEST_CASE("the console says why a capture was not started") {
+    Fake fake;
+    fake.refusal = "the disk is full";
+    const Told refused = told("CAPTURE START", root, fake);
+    CHECK(refused.types == "E");
+    CHECK(refused.error->sqlstate == "55000");
+    CHECK(refused.error->message == "the capture was not started: the disk is full");
+}
+
+TEST_CASE("the console stops one capture, or all of commands, and says which") {
+    Fake fake;
+    for (int i = 0; i < 3; ++i) told("CAPTURE START", root, fake);
+    fake.running[1].by = "window 2026-03-01T02:00Z/2026-03-01T04:00Z";
+    const Told one = told("CAPTURE STOP 1", root, fake);
+    CHECK(one.tag == "CAPTURE STOP");
+    REQUIRE(one.rows.size() == 1);
+    CHECK(one.rows[0][0] == "1");
+    const Told again = told("CAPTURE STOP 1", root, fake);
+    CHECK(again.error->sqlstate == "42704");
+    CHECK(again.error->message == "no capture 1 runs");
+    const Told all = told("CAPTURE STOP", root, fake);
+    REQUIRE(all.rows.size() == 1);
+    CHECK(all.rows[0][0] == "3");
+    CHECK(told("CAPTURE STOP", root, fake).error->message == "no capture that a command started runs");
+    CHECK(fake.running.size() == 1);
+}
+
+TEST_CASE("who may read may not command") {
+    Fake fake;
+    told("CAPTURE START", root, fake);
+    for (const char* const query :
+         {"CAPTURE START", "CAPTURE START (BAD) TO STDOUT", "CAPTURE STOP", "CAPTURE STOP 1"}) {
+        const Told refused = told(query, a_reader, fake);
+        CHECK(refused.types == "E");
+        CHECK(refused.error->sqlstate == "42501");
+        CHECK(refused.error->hint.find("admin.console_uids") != std::string::npos);
+    }
+    CHECK(fake.running.size() == 1);
+    for (const char* const query : {"CAPTURE STATUS", "SHOW CAPTURES", "SHOW VERSION", "SHOW HELP", "SELECT 1"}) {
+        CHECK_FALSE(told(query, a_reader, fake).error);
+    }
+}
+
+TEST_CASE("SHOW HELP names every command and option") {
+    Fake fake;
+    std::string text;
+    for (const auto& row : told("SHOW HELP", a_reader, fake).rows) text += row.at(0) + "\n";
+    for (const char* const word :
+         {"CAPTURE START", "CAPTURE STOP", "CAPTURE STATUS", "SHOW VERSION", "FOR", "PAYLOAD", "TRIGGER", "LISTENER",
+          "USER", "DATABASE", "APPLICATION", "CLIENT", "MAX_SIZE", "KEYLOG"}) {
+        INFO(word);
+        CHECK(text.find(word) != std::string::npos);
+    }
+}
+
+TEST_CASE("SHOW answers for what drivers look at, and names the help for the rest") {
+    Fake fake;
+    CHECK(told("SHOW timezone", a_reader, fake).rows.at(0).at(0) == "UTC");
+    CHECK(told("SHOW \"TimeZone\"", a_reader, fake).rows.at(0).at(0) == "UTC");
+    CHECK(told("SHOW transaction_isolation", a_reader, fake).rows.at(0).at(0) == "read committed");
+    const Told unknown = told("SHOW nothing", a_reader, fake);
+    CHECK(unknown.error->sqlstate == "42704");
+    CHECK(unknown.error->message.find("SHOW HELP") != std::string::npos);
+}
+
+TEST_CASE("whoever asks for nothing is answered, as a sign of life") {
+    Fake fake;
+    CHECK(told("SELECT", a_reader, fake).types == "TDC");
+    CHECK(told("SELECT 1", a_reader, fake).rows.at(0).at(0) == "1");
+    CHECK(told("SET a = b", a_reader, fake).tag == "SET");
+}
+
+TEST_CASE("root, our own user and those who are named may speak to the console, and nobody else") {
+    config::Admin admin;
+    admin.console_uids = {70001};
+    admin.console_readers = {70002, 70001};
+    CHECK(right_of(0, admin) == ConsoleRight::command);
+    CHECK(right_of(::geteuid(), admin) == ConsoleRight::command);
+    CHECK(right_of(70001, admin) == ConsoleRight::command);
+    CHECK(right_of(70002, admin) == ConsoleRight::read);
+    CHECK(right_of(70003, admin) == ConsoleRight::none);
+}
+
+TEST_CASE("a descriptor that was handed over is closed when the order is wrong") {
+    Fake fake;
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const auto parsed = protocol::parse_console("CAPTURE START (BAD) TO STDOUT");
+    const auto started =
+        start_capture(std::get<std::vector<protocol::ConsoleStatement>>(parsed).at(0), root, fake.control(), ends[1]);
+    CHECK(std::get<ErrorResponse>(started).sqlstate == "42601");
+    char byte = 0;
+    CHECK(::read(ends[0], &byte, 1) == 0);
+    ::close(ends[0]);
+}
