@@ -1,5 +1,6 @@
 // Blocks of a pcapng file (draft-ietf-opsawg-pcapng), appended to a buffer. Little-endian, time in
-// nanoseconds since 1970, packets that begin with their IP header (LINKTYPE_RAW).
+// nanoseconds since 1970, packets that begin with their IP header (LINKTYPE_RAW). Texts are UTF-8,
+// and end where the format's 16-bit lengths do.
 #pragma once
 
 #include <cstdint>
@@ -27,14 +28,14 @@ struct Process {
 
 struct Packet {
     std::uint32_t interface = 0;
-    std::uint64_t time = 0;  ///< ns since 1970
-    Bytes bytes;             ///< from its IP header on
+    std::uint64_t time = 0;         ///< ns since 1970
+    Bytes bytes = {};               ///< from its IP header on
     std::size_t original_size = 0;  ///< 0: as many as there are
     Direction direction = Direction::inbound;
-    std::optional<std::uint64_t> id;  ///< the same on two interfaces: the same bytes on both legs
-    std::uint64_t dropped = 0;        ///< packets lost before this one, of this interface
-    std::optional<Process> process;
-    std::span<const std::string> comments;
+    std::optional<std::uint64_t> id = {};  ///< the same on two interfaces: the same bytes on both legs
+    std::uint64_t dropped = 0;             ///< packets lost before this one, of this interface
+    std::optional<Process> process = {};
+    std::span<const std::string> comments = {};
 };
 void append_packet(Buffer& out, const Packet& packet);
 
@@ -45,6 +46,7 @@ struct Name {
     std::string address;  ///< IPv4 or IPv6, in text
     std::string name;
 };
+/// What is no address, or has no name, is left out.
 void append_names(Buffer& out, std::span<const Name> names);
 
 struct Field {
@@ -52,7 +54,7 @@ struct Field {
     std::string_view value;
 };
 /// An entry in the journal's export format: values with line feeds and bytes that are no text come
-/// through whole.
+/// through whole. One key is __REALTIME_TIMESTAMP, in us since 1970: readers sort by it.
 void append_journal_entry(Buffer& out, std::span<const Field> fields);
 
 struct Statistics {

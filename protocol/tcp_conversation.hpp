@@ -1,24 +1,15 @@
-// One TCP connection as packets that nobody sent: what two peers said to each other, dressed so that
-// Wireshark shows it as a conversation. Checksums are 0, which readers take for "not computed".
+// One TCP connection as packets that nobody sent: what two peers said to each other, dressed so
+// that Wireshark shows it as a conversation. Checksums are 0: readers take that for "not computed".
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <functional>
-#include <string>
 
 #include "protocol/bytes.hpp"
+#include "protocol/endpoint.hpp"
 
 namespace protocol {
-
-/// An IP address and a port.
-struct Endpoint {
-    std::array<std::uint8_t, 16> address{};  ///< IPv4 in the first four
-    bool v6 = false;
-    std::uint16_t port = 0;
-};
-/// `address`: in text; what is no address (a UNIX-domain socket's path, nothing) is 127.0.0.1.
-Endpoint endpoint(const std::string& address, std::uint16_t port);
 
 class TcpConversation {
    public:
@@ -34,9 +25,9 @@ class TcpConversation {
     /// In as many packets as it takes (60,000 bytes each).
     void data(Sender from, Bytes bytes, const Sink& sink);
     /// Bytes that are not in the file: sequence numbers go on behind them, so that a reader sees
-    /// that they are missing.
+    /// that they are missing (by less than 2^31: TCP cannot tell more).
     void skip(Sender from, std::size_t size);
-    /// FIN, or RST.
+    /// FIN, which the other side answers with its own, or RST, which it does not.
     void close(Sender from, bool reset, const Sink& sink);
 
    private:

@@ -26,12 +26,12 @@ struct CaptureOrder {
     protocol::Payload payload = protocol::Payload::redacted;
     bool failures_only = false;  ///< only connections whose TLS or login failed
     bool allow_secrets = false;
-    bool keylog = false;         ///< raw records of both legs, and what decrypts them
+    bool keylog = false;                             ///< raw records of both legs, and what decrypts them
     std::optional<std::chrono::milliseconds> lasts;  ///< nullopt: until it is stopped
     std::optional<std::uint64_t> max_size;           ///< of all its files together, in bytes; then it ends
     std::string file;                                ///< one file of this name instead of a ring in `capture.dir`
-    int stream = -1;    ///< a descriptor of ours to write to instead, as CopyData messages; taken over
-    std::string by;     ///< who: "window 2026-03-01T02:00Z/...", "uid 1000 (alice)"
+    int stream = -1;  ///< a descriptor of ours to write to instead, as CopyData messages; taken over
+    std::string by;   ///< who: "window 2026-03-01T02:00Z/...", "uid 1000 (alice)"
 };
 
 struct CaptureStatus {

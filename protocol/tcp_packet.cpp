@@ -1,0 +1,78 @@
+#include "protocol/tcp_packet.hpp"
+
+#include <algorithm>
+
+namespace protocol {
+
+namespace {
+
+constexpr std::uint8_t tcp = 6;  // IANA's protocol number
+
+/// What an IP header says of what follows it.
+struct Datagram {
+    TcpPacket packet;
+    Bytes segment;
+    std::size_t size = 0;  // of the segment on the wire
+};
+
+void set_addresses(TcpPacket& packet, Bytes from, Bytes to) {
+    packet.from.v6 = packet.to.v6 = from.size() == 16;
+    std::copy(from.begin(), from.end(), packet.from.address.begin());
+    std::copy(to.begin(), to.end(), packet.to.address.begin());
+}
+
+std::optional<Datagram> decode_v4(Bytes bytes) {
+    Reader reader(bytes);
+    const std::size_t header_size = (reader.u8() & 0x0f) * std::size_t{4};
+    reader.u8();  // type of service
+    const std::size_t size = reader.u16();
+    reader.u16();  // identification
+    const bool fragment = (reader.u16() & 0x3fff) != 0;
+    reader.u8();  // time to live
+    const bool is_tcp = reader.u8() == tcp;
+    reader.u16();  // checksum
+    const Bytes from = reader.take(4), to = reader.take(4);
+    if (!reader.ok() || fragment || !is_tcp || header_size < 20 || size < header_size || bytes.size() < header_size)
+        return std::nullopt;
+    Datagram datagram{.packet = {}, .segment = bytes.subspan(header_size), .size = size - header_size};
+    set_addresses(datagram.packet, from, to);
+    return datagram;
+}
+
+std::optional<Datagram> decode_v6(Bytes bytes) {
+    Reader reader(bytes);
+    reader.u32();  // version, traffic class, flow label
+    const std::size_t size = reader.u16();
+    const bool is_tcp = reader.u8() == tcp;
+    reader.u8();  // hop limit
+    const Bytes from = reader.take(16), to = reader.take(16);
+    if (!reader.ok() || !is_tcp) return std::nullopt;
+    Datagram datagram{.packet = {}, .segment = reader.rest(), .size = size};
+    set_addresses(datagram.packet, from, to);
+    return datagram;
+}
+
+}  // namespace
+
+std::optional<TcpPacket> decode_tcp_packet(Bytes bytes) {
+    const int version = bytes.empty() ? 0 : bytes[0] >> 4;
+    auto datagram = version == 4 ? decode_v4(bytes) : version == 6 ? decode_v6(bytes) : std::nullopt;
+    if (!datagram) return std::nullopt;
+
+    TcpPacket& packet = datagram->packet;
+    // Behind a datagram there may be what the link added to make it long enough.
+    const Bytes segment = datagram->segment.first(std::min(datagram->size, datagram->segment.size()));
+    Reader reader(segment);
+    packet.from.port = reader.u16();
+    packet.to.port = reader.u16();
+    packet.sequence = reader.u32();
+    packet.acknowledged = reader.u32();
+    const std::size_t header_size = (reader.u8() >> 4) * std::size_t{4};
+    packet.flags = reader.u8();
+    if (!reader.ok() || header_size < 20 || header_size > segment.size()) return std::nullopt;
+    packet.payload = segment.subspan(header_size);
+    packet.size = datagram->size - header_size;
+    return std::move(packet);
+}
+
+}  // namespace protocol
