@@ -37,10 +37,8 @@ std::optional<CapturedMessage> CapturedMessages::next(Bytes& bytes) {
 }
 
 CapturedMessage CapturedMessages::end_message() {
-    const CapturedMessage message{.type = opening_ ? '\0' : static_cast<char>(header_[0]),
-                                  .size = size_,
-                                  .body = body_,
-                                  .missing = gap_};
+    const CapturedMessage message{
+        .type = opening_ ? '\0' : static_cast<char>(header_[0]), .size = size_, .body = body_, .missing = gap_};
     header_size_ = 0;
     opening_ = false;
     return message;

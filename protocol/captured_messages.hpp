@@ -1,7 +1,7 @@
 // The messages of one direction of a captured session, as far as its bytes are there. Of a long
-// message the beginning is kept, of rows and of COPY's data nothing, so that it needs no more memory
-// than its longest statement. Where bytes are missing it goes on only when it is known where the next
-// message begins: within a body whose length was read.
+// message the beginning is kept, of rows and of COPY's data nothing, so that it needs no more
+// memory than its longest statement. Where bytes are missing it goes on only when it is known where
+// the next message begins: within a body whose length was read.
 #pragma once
 
 #include <array>
@@ -17,9 +17,9 @@ namespace protocol {
 inline constexpr std::size_t max_captured_body = 16 * 1024;
 
 struct CapturedMessage {
-    char type = '\0';  ///< '\0': one of the opening's, which have none; the body begins with its length then
-    std::size_t size = 0;  ///< of the body on the wire
-    Bytes body;            ///< its beginning; ends with the next call
+    char type = '\0';           ///< '\0': one of the opening's, which have none; the body begins with its length then
+    std::size_t size = 0;       ///< of the body on the wire
+    Bytes body;                 ///< its beginning; ends with the next call
     std::uint64_t missing = 0;  ///< bytes of it that are not in the capture: what is behind them is not in `body`
 };
 

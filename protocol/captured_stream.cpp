@@ -2,6 +2,12 @@
 
 namespace protocol {
 
+void CapturedStream::begin(std::uint32_t sequence) noexcept {
+    if (begun_) return;
+    begun_ = true;
+    next_ = sequence;
+}
+
 CapturedStream::Piece CapturedStream::segment(const CapturedSegment& segment) {
     if (segment.syn) {
         begun_ = true;

@@ -27,6 +27,8 @@ class CapturedStream {
         std::uint64_t missing = 0;  ///< bytes before these
         Bytes bytes;
     };
+    /// The first byte has this sequence number, unless it has begun already.
+    void begin(std::uint32_t sequence) noexcept;
     /// What is new in it: what came before already, as of a file that is read twice, is left out.
     Piece segment(const CapturedSegment& segment);
     /// Anything was seen of it.

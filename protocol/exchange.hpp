@@ -1,6 +1,6 @@
-// Which answer belongs to which request, behind the login: simple queries, pipelines of the extended
-// protocol, COPY, function calls. A server answers in the order in which it was asked, and after an
-// error of the extended protocol goes on behind the next Sync.
+// Which answer belongs to which request, behind the login: simple queries, pipelines of the
+// extended protocol, COPY, function calls. A server answers in the order in which it was asked, and
+// after an error of the extended protocol goes on behind the next Sync.
 #pragma once
 
 #include <deque>

@@ -7,7 +7,8 @@ namespace {
 
 constexpr std::uint8_t tls_handshake_record = 0x16;
 
-/// A length of at most 16 MiB and a code that is one: no message with a type byte begins with a zero.
+/// A length of at most 16 MiB and a code that is one: no message with a type byte begins with a
+/// zero.
 bool is_opening(Bytes bytes) noexcept {
     if (bytes.size() < opening_header_size || bytes[0] != 0 || !opening_packet_size(bytes)) return false;
     const std::uint32_t code = Reader(bytes.subspan(4)).u32();
@@ -27,7 +28,10 @@ std::string lower(std::string_view text) {
 Transcript::Transcript(Sink sink)
     : sink_(std::move(sink)), exchange_([this](CapturedStatement&& statement) { sink_(std::move(statement)); }) {}
 
-void Transcript::begins_here() noexcept { begins_here_ = true; }
+void Transcript::begins_here(std::uint32_t sequence) noexcept {
+    begins_here_ = true;
+    for (Side& side : sides_) side.stream.begin(sequence);
+}
 
 void Transcript::segment(const CapturedSegment& segment) {
     if (segment.syn) begins_here_ = true;
@@ -50,6 +54,7 @@ void Transcript::segment(const CapturedSegment& segment) {
 
 /// From its first bytes.
 void Transcript::recognise(const CapturedSegment& segment) {
+    if (opening_.kind == CapturedOpening::Kind::encrypted) return;
     const Bytes bytes = segment.payload;
     const bool from_client = segment.from == CapturedSide::client;
     const bool hello = from_client && bytes.size() >= 2 && bytes[0] == tls_handshake_record && bytes[1] == 3;

@@ -1,7 +1,7 @@
 // What two peers said to each other, read from the packets of one captured conversation in clear:
 // how the client opened it, the login and its outcome, and then each statement with what became of
-// it. A conversation may begin in the middle and lack bytes anywhere: what cannot be read is said and
-// passed over.
+// it. A conversation may begin in the middle and lack bytes anywhere: what cannot be read is said
+// and passed over.
 #pragma once
 
 #include <array>
@@ -61,9 +61,12 @@ class Transcript {
     Transcript(const Transcript&) = delete;
     Transcript& operator=(const Transcript&) = delete;
 
-    /// The next segment begins with a message, or with the opening: it is the first one that the
-    /// session's capture has. Said before it; otherwise only a SYN, or an opening, says so.
-    void begins_here() noexcept;
+    /// The capture has the session's first segments, whose sequence number is `sequence` on either
+    /// side: they begin with a message, or with the opening. Said before them; otherwise only a
+    /// SYN, or an opening, says so.
+    void begins_here(std::uint32_t sequence) noexcept;
+    /// It holds the records of a TLS connection, and nothing in clear but what led to them.
+    void holds_records() noexcept { opening_.kind = CapturedOpening::Kind::encrypted; }
     void segment(const CapturedSegment& segment);
     /// Nothing more will come: what was not answered is said.
     void end();

@@ -1,8 +1,9 @@
 // Where messages begin again, after bytes are missing in a capture. That bytes look like a message
-// proves nothing, for they may be of a row. So it waits for a whole turn: the server's bytes end like
-// a ReadyForQuery, what the client says next is whole requests and nothing else, and what the server
-// says to that is whole messages up to the last ReadyForQuery that these requests are answered by.
-// Whoever knows that the server has said ReadyForQuery needs no answer to believe the requests.
+// proves nothing, for they may be of a row. So it waits for a whole turn: the server's bytes end
+// like a ReadyForQuery, what the client says next is whole requests and nothing else, and what the
+// server says to that is whole messages up to the last ReadyForQuery that these requests are
+// answered by. Whoever knows that the server has said ReadyForQuery needs no answer to believe the
+// requests.
 #pragma once
 
 #include <vector>

@@ -83,7 +83,9 @@ class Captured {
     static std::string bind(std::string_view portal, std::string_view statement) {
         return message('B', std::string(portal) + '\0' + std::string(statement) + '\0' + std::string(6, '\0'));
     }
-    static std::string execute(std::string_view portal) { return message('E', std::string(portal) + std::string(5, '\0')); }
+    static std::string execute(std::string_view portal) {
+        return message('E', std::string(portal) + std::string(5, '\0'));
+    }
 
     std::vector<std::string> told;
     protocol::Transcript transcript{[this](protocol::CapturedEntry&& entry) { told.push_back(to_text(entry)); }};

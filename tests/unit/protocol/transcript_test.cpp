@@ -18,7 +18,8 @@ const std::string sync_message = message('S', "");
 const std::string parsed = message('1', "");
 const std::string bound = message('2', "");
 
-/// SSLRequest, its answer, SCRAM, a query, a pipeline that fails, COPY in both directions, a farewell.
+/// SSLRequest, its answer, SCRAM, a query, a pipeline that fails, COPY in both directions, a
+/// farewell.
 void converse(Captured& session) {
     using C = Captured;
     session.open();
@@ -34,7 +35,8 @@ void converse(Captured& session) {
                    message('S', std::string("server_version") + '\0' + "15.4" + '\0') + C::ready());
 
     session.client(C::query("begin; select * from t"));
-    session.server(C::complete("BEGIN") + message('T', zeros(2)) + row() + row() + C::complete("SELECT 2") + C::ready('T'));
+    session.server(C::complete("BEGIN") + message('T', zeros(2)) + row() + row() + C::complete("SELECT 2") +
+                   C::ready('T'));
     session.client(C::parse("s1", "select $1") + C::bind("", "s1") + message('D', "P" + zeros(1)) + C::execute("") +
                    C::bind("", "s1") + C::execute("") + sync_message);
     session.server(parsed + bound + message('T', zeros(2)) + row() + C::complete("SELECT 1") + C::error("22012") +
@@ -44,7 +46,8 @@ void converse(Captured& session) {
     session.client(message('d', "1\n2\n") + message('d', std::string(70'000, 'c')) + message('c', ""));
     session.server(message('N', "SNOTICE" + zeros(2)) + C::complete("COPY 2") + C::ready());
     session.client(C::query("copy t to stdout"));
-    session.server(message('H', zeros(3)) + message('d', "1\n") + message('c', "") + C::complete("COPY 1") + C::ready());
+    session.server(message('H', zeros(3)) + message('d', "1\n") + message('c', "") + C::complete("COPY 1") +
+                   C::ready());
     session.client(message('X', ""));
 }
 
@@ -82,15 +85,17 @@ TEST_CASE("a file that is read twice tells everything once") {
     std::vector<std::string> told;
     protocol::Transcript transcript([&](protocol::CapturedEntry&& entry) { told.push_back(support::to_text(entry)); });
     const std::string query = Captured::query("select 1"), answer = Captured::complete("SELECT 1") + Captured::ready();
-    std::uint32_t client = 100, server = 900;
+    std::uint32_t client = 100, server = 100;
     std::uint64_t time = 5;
     for (int i = 0; i < 2; ++i) {
-        segments.push_back({.from = CapturedSide::client, .time = ++time, .sequence = client, .payload = protocol::as_bytes(query)});
-        segments.push_back({.from = CapturedSide::server, .time = ++time, .sequence = server, .payload = protocol::as_bytes(answer)});
+        segments.push_back(
+            {.from = CapturedSide::client, .time = ++time, .sequence = client, .payload = protocol::as_bytes(query)});
+        segments.push_back(
+            {.from = CapturedSide::server, .time = ++time, .sequence = server, .payload = protocol::as_bytes(answer)});
         client += static_cast<std::uint32_t>(query.size());
         server += static_cast<std::uint32_t>(answer.size());
     }
-    transcript.begins_here();
+    transcript.begins_here(100);
     for (int times = 0; times < 2; ++times) {
         for (const auto& segment : segments) transcript.segment(segment);
     }
@@ -99,16 +104,18 @@ TEST_CASE("a file that is read twice tells everything once") {
 
 TEST_CASE("how a login failed is told") {
     Captured refused;
-    refused.open().client(protocol::as_text(protocol::serialize(
-        protocol::StartupMessage{.version = 3 << 16, .parameters = {{"user", "app"}}})));
-    refused.server(message('R', zeros(3) + '\5' + "salt")).client(message('p', "md5")).server(Captured::error("28P01", "FATAL"));
+    refused.open().client(protocol::as_text(
+        protocol::serialize(protocol::StartupMessage{.version = 3 << 16, .parameters = {{"user", "app"}}})));
+    refused.server(message('R', zeros(3) + '\5' + "salt"))
+        .client(message('p', "md5"))
+        .server(Captured::error("28P01", "FATAL"));
     CHECK(refused.transcript.login().outcome == Outcome::refused);
     CHECK(refused.transcript.login().method == "md5");
     CHECK((refused.transcript.login().error && refused.transcript.login().error->sqlstate == "28P01"));
 
     Captured left;
-    left.open().client(protocol::as_text(protocol::serialize(
-        protocol::StartupMessage{.version = 3 << 16, .parameters = {{"user", "app"}}})));
+    left.open().client(protocol::as_text(
+        protocol::serialize(protocol::StartupMessage{.version = 3 << 16, .parameters = {{"user", "app"}}})));
     left.server(message('R', zeros(3) + '\3'));
     CHECK(left.transcript.login().outcome == Outcome::none);
     CHECK((left.transcript.login().asked && !left.transcript.login().answered));
@@ -116,12 +123,16 @@ TEST_CASE("how a login failed is told") {
 
 TEST_CASE("cancel requests and raw TLS are told from sessions") {
     Captured cancel;
-    cancel.open().client(protocol::as_text(protocol::serialize(protocol::CancelRequest{.pid = 4711, .key = {1, 2, 3, 4}})));
+    cancel.open().client(
+        protocol::as_text(protocol::serialize(protocol::CancelRequest{.pid = 4711, .key = {1, 2, 3, 4}})));
     CHECK(cancel.transcript.opening().kind == Kind::cancel);
     CHECK(cancel.transcript.opening().cancelled_pid == 4711);
 
     Captured tls;
-    tls.open().client(protocol::as_text(protocol::serialize(protocol::SSLRequest{}))).server("S").client("\x16\x03\x01rest");
+    tls.open()
+        .client(protocol::as_text(protocol::serialize(protocol::SSLRequest{})))
+        .server("S")
+        .client("\x16\x03\x01rest");
     CHECK(tls.transcript.opening().kind == Kind::encrypted);
 
     Captured direct;
@@ -136,7 +147,8 @@ TEST_CASE("bytes that are missing within one message hide nothing else") {
     const std::string big = row(10'000);
     session.server(big.substr(0, 500)).lose(CapturedSide::server, 9'000).server(big.substr(9'500));
     session.server(Captured::complete("SELECT 1") + Captured::ready());
-    CHECK(session.told == Lines{"gap of server 9000", "query \"select big\" completed [SELECT 1] rows 1 missing 9000 after 3 I"});
+    CHECK(session.told ==
+          Lines{"gap of server 9000", "query \"select big\" completed [SELECT 1] rows 1 missing 9000 after 3 I"});
     CHECK_FALSE(session.transcript.lost(CapturedSide::server));
 }
 
@@ -148,8 +160,8 @@ TEST_CASE("behind lost answers of the server, the next whole question and answer
     session.client(Captured::query("select 2"));
     session.server(row()).server(Captured::complete("SELECT 1") + Captured::ready());
     session.client(Captured::query("select 3")).server(Captured::complete("SELECT 0") + Captured::ready());
-    CHECK(session.told == Lines{"gap of server 100 lost", "query \"select 1\" unanswered rows 1 missing 100", "found behind 29",
-                                "query \"select 2\" completed [SELECT 1] rows 1 after 2 I",
+    CHECK(session.told == Lines{"gap of server 100 lost", "query \"select 1\" unanswered rows 1 missing 100",
+                                "found behind 29", "query \"select 2\" completed [SELECT 1] rows 1 after 2 I",
                                 "query \"select 3\" completed [SELECT 0] after 1 I"});
     CHECK_FALSE(session.transcript.lost(CapturedSide::server));
 }
@@ -157,12 +169,13 @@ TEST_CASE("behind lost answers of the server, the next whole question and answer
 TEST_CASE("rows that look like a ReadyForQuery are not taken for one") {
     Captured session;
     session.log_in().client(Captured::query("select 1")).server(row()).lose(CapturedSide::server, 100);
-    session.server("within a row " + Captured::ready());            // as somebody's data might have it
-    session.client(Captured::query("select 2"));                    // pipelined
+    session.server("within a row " + Captured::ready());  // as somebody's data might have it
+    session.client(Captured::query("select 2"));          // pipelined
     session.server("still within it " + Captured::ready());
     CHECK(session.transcript.lost(CapturedSide::server));
     session.end();
-    CHECK(session.told == Lines{"gap of server 100 lost", "query \"select 1\" unanswered rows 1 missing 100", "query \"select 2\" unanswered"});
+    CHECK(session.told == Lines{"gap of server 100 lost", "query \"select 1\" unanswered rows 1 missing 100",
+                                "query \"select 2\" unanswered"});
 }
 
 TEST_CASE("answers whose requests are missing are told without them") {
@@ -221,14 +234,15 @@ TEST_CASE("pipelines are paired whatever fails in them") {
     session.client(C::parse("", "select 3") + message('H', ""));
     session.server(C::error("42P01"));
     session.client(C::bind("", "") + C::execute("") + sync_message).server(C::ready());
-    session.client(C::parse("", "select 4") + C::bind("p", "") + message('E', std::string("p") + zeros(4) + '\2') + sync_message);
+    session.client(C::parse("", "select 4") + C::bind("p", "") + message('E', std::string("p") + zeros(4) + '\2') +
+                   sync_message);
     session.server(parsed + bound + row() + row() + message('s', "") + C::ready('T'));
     session.client(C::parse("", "") + C::bind("", "") + C::execute("") + sync_message);
     session.server(parsed + bound + message('I', "") + C::ready('T'));
     CHECK(session.told == Lines{"prepare \"selec 1\" failed error 42601 after 1 I", "execute \"selec 1\" skipped I",
                                 "query \"select 2\" completed [SELECT 1] rows 1 after 1 I",
                                 "execute \"insert\" completed [INSERT 0 3] rows 3 after 1 I",
-                                "sync \"\" failed error 23503 after 1 I", "prepare \"select 3\" failed error 42P01 after 1 I",
-                                "execute \"?\" skipped I", "execute \"select 4\" suspended rows 2 after 1 T",
-                                "execute \"\" completed after 1 T"});
+                                "sync \"\" failed error 23503 after 1 I",
+                                "prepare \"select 3\" failed error 42P01 after 1 I", "execute \"?\" skipped I",
+                                "execute \"select 4\" suspended rows 2 after 1 T", "execute \"\" completed after 1 T"});
 }
