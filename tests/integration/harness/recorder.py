@@ -33,15 +33,19 @@ class Recorder:
         for thread in self._threads:
             thread.join(30)
 
-    def write(self, file: CaptureFile, **facts) -> None:
-        """All connections in the order of time, each with its facts and its last audit event."""
+    def write(self, file: CaptureFile, lose=lambda number: False, **facts) -> None:
+        """All connections in the order of time, each with its facts and its last audit event. `lose`: whether what was said there,
+        by its number in its connection, is missing in the file."""
         steps = []
         for number, connection in enumerate(self.connections, 1):
             session = f"recorded-{number}"
             talk = Conversation(file, client=("10.0.0.7", 40000 + number), session=session, **facts)
             steps.append((connection.began, lambda at, talk=talk: talk.open(at)))
-            for at, side, data in connection.said:
-                steps.append((at, lambda at, talk=talk, side=side, data=data: talk.say(at, side, data)))
+            for place, (at, side, data) in enumerate(connection.said):
+                if lose(place):
+                    steps.append((at, lambda at, talk=talk, side=side, data=data: talk.skip(side, len(data))))
+                else:
+                    steps.append((at, lambda at, talk=talk, side=side, data=data: talk.say(at, side, data)))
             if connection.ended:
                 at, side = connection.ended
                 steps.append((at, lambda at, talk=talk, side=side: talk.close(at, side)))
