@@ -163,6 +163,11 @@ int main(int argc, char** argv) {
 
     proxy::command::AuditVerifyOptions audit_verify;
     const CLI::App* audit_verify_command = add_audit_verify(app, audit_verify);
+    CLI::App* capture_command =
+        app.add_subcommand("capture", "Captures of what was said on the wire, inside TLS (docs/capture-read.md).");
+    capture_command->require_subcommand(1);
+    proxy::command::CaptureReadOptions capture_read;
+    const CLI::App* capture_read_command = proxy::command::add_capture_read(*capture_command, capture_read);
     proxy::command::ClientOptions client;
     proxy::command::add_client(app, client);
     proxy::command::CaptureOptions capture;
@@ -185,6 +190,7 @@ int main(int argc, char** argv) {
     if (gen_cert_command->parsed()) return proxy::command::gen_cert(gen_cert);
     if (report_command->parsed()) return proxy::command::report(report);
     if (audit_verify_command->parsed()) return proxy::command::audit_verify(audit_verify);
+    if (capture_read_command->parsed()) return proxy::command::capture_read(capture_read);
     if (client.command) return client.command(client);
     if (capture.command) return capture.command(capture);
     if (version_command->parsed()) std::fputs(proxy::version_text().c_str(), stdout);

@@ -62,6 +62,18 @@ struct AuditVerifyOptions {
     std::vector<std::string> files;  ///< in the order of time: one chain
 };
 
+struct CaptureReadOptions {
+    std::vector<std::string> files;  ///< "-": standard input
+    std::string format = "text";     ///< text or json
+    std::string session;
+    std::string user;
+    std::string database;
+    std::string client;      ///< an address, or a range of them
+    std::string compare_at;  ///< a moment: what was before it, and since
+    bool failed = false;     ///< only sessions whose TLS or login failed
+    bool follow = false;     ///< goes on as the last file grows, until SIGINT
+};
+
 /// What `client list` shows, and what its siblings write.
 struct ClientOptions {
     int (*command)(const ClientOptions& options) = nullptr;  ///< which of them was given, if any
@@ -100,6 +112,7 @@ int check(const CheckOptions& options);
 int gen_cert(const GenCertOptions& options);
 int report(const ReportOptions& options);
 int audit_verify(const AuditVerifyOptions& options);
+int capture_read(const CaptureReadOptions& options);
 int client_list(const ClientOptions& options);
 int client_accept(const ClientOptions& options);
 int client_note(const ClientOptions& options);

@@ -13,6 +13,9 @@ namespace proxy::command {
 /// Whose clients, and which of them.
 void add_clients(CLI::App& command, ClientsOptions& clients);
 
+/// `read`, below `capture`.
+CLI::App* add_capture_read(CLI::App& capture, CaptureReadOptions& read);
+
 /// `client`, and the commands below it. `client` must live as long as `app`.
 void add_client(CLI::App& app, ClientOptions& client);
 

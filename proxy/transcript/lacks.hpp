@@ -1,0 +1,69 @@
+// What captures do not hold, so that nobody takes their silence for an answer.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "protocol/pcapng_reader.hpp"
+#include "proxy/transcript/read_session.hpp"
+
+namespace proxy::transcript {
+
+class Lacks {
+   public:
+    /// In the order of time.
+    void file(const std::string& path);
+    /// Of the last one: bytes of a block that has not ended, why it cannot be read on, blocks that
+    /// were not understood.
+    void end_of_file(std::size_t pending, const std::string& error, std::uint64_t skipped);
+    /// The last one; `why` it is not all there, as of a whole sentence's end.
+    void file_lacks(const std::string& why);
+    void section(const protocol::pcapng::SectionBlock& section);
+    void dropped(const std::string& interface, std::uint64_t packets);
+    void statistics(const std::string& interface, std::uint64_t dropped);
+    void undecoded_packet() { ++undecoded_; }
+    void session_left_out() { ++sessions_left_out_; }
+    void session(const ReadSession& session);
+
+    /// Sentences; empty: nothing is known to be missing.
+    std::vector<std::string> texts() const;
+
+   private:
+    void ring_texts(std::vector<std::string>& out) const;
+    void session_texts(std::vector<std::string>& out) const;
+
+    struct Drops {
+        std::uint64_t in_packets = 0;
+        std::uint64_t in_statistics = 0;
+    };
+    std::vector<std::string> files_lack_;
+    std::string file_;
+    std::map<std::string, std::set<std::uint64_t>> rings_;  // numbers of the files that were given
+    std::map<std::string, Drops> drops_;
+    std::set<std::string> payloads_;
+    std::uint64_t skipped_ = 0;
+    std::uint64_t undecoded_ = 0;
+    std::uint64_t sessions_left_out_ = 0;
+    std::uint64_t in_the_middle_ = 0;
+    std::uint64_t open_ = 0;
+    std::uint64_t with_gaps_ = 0;
+    std::uint64_t missing_bytes_ = 0;
+    std::uint64_t unreadable_sessions_ = 0;
+    std::uint64_t unreadable_bytes_ = 0;
+    std::uint64_t statements_left_out_ = 0;
+    std::uint64_t blanked_ = 0;
+};
+
+/// A ring's file is called capture-START-NUMBER.pcapng.
+struct RingFile {
+    std::string before;  ///< the path up to the number
+    std::uint64_t number = 0;
+
+    std::string path(std::uint64_t other) const;
+};
+std::optional<RingFile> ring_file(const std::string& path);
+
+}  // namespace proxy::transcript

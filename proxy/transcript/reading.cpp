@@ -1,0 +1,351 @@
+#include "proxy/transcript/reading.hpp"
+
+#include <algorithm>
+
+#include "protocol/endpoint.hpp"
+#include "proxy/transcript/conclude.hpp"
+
+namespace proxy::transcript {
+namespace {
+
+namespace pcapng = protocol::pcapng;
+using protocol::CapturedSide;
+
+constexpr std::uint16_t link_type_raw = 101;
+constexpr std::uint16_t postgresql_port = 5432;
+constexpr std::uint64_t second = 1'000'000'000;
+/// Of the capture: audit events come from a thread of their own.
+constexpr std::uint64_t last_event_within = 5 * second;
+constexpr std::size_t max_notes = 20;
+constexpr std::size_t max_note = 500;
+constexpr std::size_t max_events = 200;
+constexpr std::size_t max_recent = 50'000;
+/// Beyond it, those that are left out are not counted any more.
+constexpr std::size_t max_refused = 100'000;
+
+/// IPv4 as such, also where it was written as IPv6.
+protocol::Endpoint unmapped(const protocol::Endpoint& endpoint) {
+    if (!endpoint.v6) return endpoint;
+    protocol::Endpoint v4{.address = {}, .v6 = false, .port = endpoint.port};
+    std::copy_n(endpoint.address.begin() + 12, 4, v4.address.begin());
+    return protocol::as_v6(v4) == endpoint ? v4 : endpoint;
+}
+
+std::string client_name(const std::string& address, int port) { return address + " " + std::to_string(port); }
+
+std::size_t size_of(const protocol::CapturedEntry& entry) {
+    std::size_t size = sizeof entry;
+    const auto* statement = std::get_if<protocol::CapturedStatement>(&entry);
+    if (!statement) return size;
+    size += statement->text.capacity() + statement->name.capacity();
+    for (const std::string& tag : statement->tags) size += sizeof tag + tag.capacity();
+    if (statement->error)
+        size += statement->error->message.size() + statement->error->detail.size() + statement->error->hint.size();
+    return size;
+}
+
+}  // namespace
+
+struct Reading::Live {
+    std::uint64_t number = 0;
+    ReadSession session;
+    std::size_t kept = 0;
+    bool closed = false;  // its connection
+    bool last_event = false;
+    bool closing = false;  // it is in closing_
+    std::uint64_t closing_since = 0;
+    std::vector<Key> conversations;
+    std::string client;  // its name in by_client_
+};
+
+struct Reading::Conversation {
+    LivePointer live;
+    bool server_leg = false;
+    std::unique_ptr<protocol::Transcript> transcript;  // of the client leg
+};
+
+Reading::Reading(ReadFilter filter, Sink sink, ReadingLimits limits)
+    : filter_(std::move(filter)), sink_(std::move(sink)), limits_(limits) {}
+Reading::~Reading() = default;
+
+void Reading::begin_file(const std::string& path) {
+    interfaces_.clear();
+    lacks_.file(path);
+}
+
+void Reading::end_file(const pcapng::BlockReader& reader) {
+    lacks_.end_of_file(reader.pending(), reader.error(), reader.skipped());
+}
+
+void Reading::block(const pcapng::Block& block) {
+    if (const auto* section = std::get_if<pcapng::SectionBlock>(&block)) {
+        interfaces_.clear();
+        lacks_.section(*section);
+    } else if (const auto* interface = std::get_if<pcapng::InterfaceBlock>(&block)) {
+        constexpr std::string_view client_leg = " client leg", server_leg = " server leg";
+        Interface known{.name = interface->name,
+                        .listener = interface->name,
+                        .server_leg = interface->name.ends_with(server_leg),
+                        .readable = interface->link_type == link_type_raw};
+        const bool is_leg = known.server_leg || known.name.ends_with(client_leg);
+        known.listener.resize(is_leg ? known.name.size() - client_leg.size() : 0);
+        interfaces_.push_back(std::move(known));
+    } else if (const auto* packet_block = std::get_if<pcapng::PacketBlock>(&block)) {
+        packet(*packet_block);
+    } else if (const auto* entry = std::get_if<pcapng::JournalBlock>(&block)) {
+        journal(*entry);
+    } else if (const auto* statistics = std::get_if<pcapng::Statistics>(&block)) {
+        if (statistics->interface < interfaces_.size())
+            lacks_.statistics(interfaces_[statistics->interface].name, statistics->dropped);
+    }
+}
+
+void Reading::time_is(std::uint64_t time) {
+    if (first_time_ == 0 || time < first_time_) first_time_ = time;
+    last_time_ = std::max(last_time_, time);
+    while (!closing_.empty() && closing_.front()->closing_since + last_event_within < last_time_)
+        finish(closing_.front());
+}
+
+void Reading::packet(const pcapng::PacketBlock& packet) {
+    if (packet.interface >= interfaces_.size()) return;
+    const Interface& interface = interfaces_[packet.interface];
+    time_is(packet.time);
+    lacks_.dropped(interface.name, packet.dropped);
+    const auto tcp = interface.readable ? protocol::decode_tcp_packet(packet.bytes) : std::nullopt;
+    if (!tcp) {
+        lacks_.undecoded_packet();
+        return;
+    }
+    const bool inbound = packet.direction.value_or(pcapng::Direction::inbound) == pcapng::Direction::inbound;
+    const bool only_one = (tcp->to.port == postgresql_port) != (tcp->from.port == postgresql_port);
+    const bool from_client = only_one ? tcp->to.port == postgresql_port : inbound != interface.server_leg;
+
+    const protocol::Endpoint& client = from_client ? tcp->from : tcp->to;
+    const protocol::Endpoint& server = from_client ? tcp->to : tcp->from;
+    const Key key = (interface.server_leg ? "s" : "c") + protocol::address_text(client) + (client.v6 ? "/" : " ") +
+                    std::to_string(client.port) + " " + protocol::address_text(server) + " " +
+                    std::to_string(server.port);
+    Conversation* conversation = conversation_of(key, *tcp, packet, from_client);
+    if (!conversation) return;
+    Live& live = *conversation->live;
+    live.session.ended = std::max(live.session.ended, packet.time);
+    if (live.session.facts.listener.empty()) live.session.facts.listener = interface.listener;
+    comments(conversation->live, packet);
+    if (conversation->transcript) feed(*conversation, *tcp, packet.time, from_client);
+}
+
+/// The one that goes on, or a new one of a session that is known or begins here. nullptr: there is
+/// no session that it belongs to.
+Reading::Conversation* Reading::conversation_of(const Key& key, const protocol::TcpPacket& tcp,
+                                                const pcapng::PacketBlock& packet, bool from_client) {
+    const bool opens = (tcp.flags & protocol::tcp_flag::syn) && !(tcp.flags & protocol::tcp_flag::ack);
+    const bool server_leg = key.front() == 's';
+    SessionFacts facts;
+    for (const std::string& comment : packet.comments) take_comment(facts, comment);
+
+    if (const auto found = conversations_.find(key); found != conversations_.end()) {
+        const LivePointer live = found->second->live;
+        const std::string& name = live->session.facts.session;
+        const bool another = !facts.session.empty() && !name.empty() && facts.session != name;
+        if (!another && !(opens && live->closed)) return found->second.get();
+        finish(live);  // its port is used again
+    }
+    const protocol::Endpoint client = unmapped(from_client ? tcp.from : tcp.to);
+    const std::string client_text = client_name(protocol::address_text(client), client.port);
+    LivePointer live = session_of(facts, server_leg ? "" : client_text);
+    const bool is_new = !live;
+    if (is_new) {
+        if (server_leg && facts.session.empty()) return nullptr;
+        live = begin_session(key, packet.time);
+        if (!live) return nullptr;
+    }
+    if (!server_leg) {
+        if (live->session.facts.client_addr.empty()) {
+            live->session.facts.client_addr = protocol::address_text(client);
+            live->session.facts.client_port = client.port;
+        }
+        know(live, client_text);
+    }
+    auto conversation = std::make_unique<Conversation>();
+    conversation->live = live;
+    conversation->server_leg = server_leg;
+    if (!server_leg) {
+        conversation->transcript = std::make_unique<protocol::Transcript>(
+            [this, one = live.get()](protocol::CapturedEntry&& entry) { keep(*one, std::move(entry)); });
+        // Ours begin there; in a ring's later files they are further on.
+        if (tcp.sequence <= 1) conversation->transcript->begins_here(1);
+        // The writer's way of keeping them apart from what they hold.
+        const bool mapped = (from_client ? tcp.from : tcp.to).v6 && !client.v6;
+        if (mapped) conversation->transcript->holds_records();
+    }
+    live->conversations.push_back(key);
+    return (conversations_[key] = std::move(conversation)).get();
+}
+
+Reading::LivePointer Reading::session_of(const SessionFacts& facts, const std::string& client) {
+    if (!facts.session.empty()) {
+        if (const auto found = by_session_.find(facts.session); found != by_session_.end()) return found->second;
+    }
+    const auto found = client.empty() ? by_client_.end() : by_client_.find(client);
+    if (found == by_client_.end() || found->second->closed) return nullptr;
+    const std::string& name = found->second->session.facts.session;
+    return facts.session.empty() || name.empty() ? found->second : nullptr;
+}
+
+Reading::LivePointer Reading::begin_session(const Key& key, std::uint64_t time) {
+    if (live_.size() >= limits_.sessions) {
+        if (refused_.size() < max_refused && refused_.insert(key).second) lacks_.session_left_out();
+        return nullptr;
+    }
+    auto live = std::make_shared<Live>();
+    live->session.started = live->session.ended = time;
+    live->number = ++begun_;
+    live_[live->number] = live;
+    return live;
+}
+
+void Reading::know(const LivePointer& live, const std::string& client) {
+    if (!client.empty()) {
+        live->client = client;
+        by_client_[client] = live;
+    }
+    if (!live->session.facts.session.empty()) by_session_[live->session.facts.session] = live;
+}
+
+void Reading::comments(const LivePointer& live, const pcapng::PacketBlock& packet) {
+    ReadSession& session = live->session;
+    for (const std::string& comment : packet.comments) {
+        if (take_comment(session.facts, comment)) {
+            by_session_.try_emplace(session.facts.session, live);
+        } else if (session.notes.size() < max_notes) {
+            session.notes.push_back(comment.substr(0, max_note));
+        }
+    }
+}
+
+void Reading::feed(Conversation& conversation, const protocol::TcpPacket& tcp, std::uint64_t time, bool from_client) {
+    ReadSession& session = conversation.live->session;
+    protocol::Transcript& transcript = *conversation.transcript;
+    const auto has = [&](std::uint8_t flag) { return (tcp.flags & flag) != 0; };
+    transcript.segment({.from = from_client ? CapturedSide::client : CapturedSide::server,
+                        .time = time,
+                        .sequence = tcp.sequence,
+                        .syn = has(protocol::tcp_flag::syn),
+                        .fin = has(protocol::tcp_flag::fin),
+                        .rst = has(protocol::tcp_flag::rst),
+                        .payload = tcp.payload});
+    if (transcript.opening().kind != protocol::CapturedOpening::Kind::encrypted)
+        (from_client ? session.bytes_client : session.bytes_server) += tcp.payload.size();
+    if (transcript.how_it_ended().closed_by) close(conversation.live, time);
+}
+
+void Reading::keep(Live& live, protocol::CapturedEntry&& entry) {
+    if (!filter_.may_match(live.session.facts)) return;
+    count(live.session.totals, entry);
+    const std::size_t size = size_of(entry);
+    if (live.kept + size > limits_.session_kept || kept_ + size > limits_.kept) {
+        ++live.session.entries_left_out;
+        return;
+    }
+    live.kept += size;
+    kept_ += size;
+    live.session.entries.push_back(std::move(entry));
+}
+
+void Reading::journal(const pcapng::JournalBlock& entry) {
+    auto event = parse_event(entry.value("MESSAGE"));
+    if (!event) return;
+    const std::uint64_t time = journal_time(entry);
+    if (time > 0) time_is(time);
+    if (event->facts.session.empty()) event->facts.session = std::string(entry.value("PGAIRLOCK_SESSION"));
+    const std::string& name = event->facts.session;
+    if (name.empty() || event->event == "upstream_certificate") return process_event(*event, time);
+    const std::string client = client_name(event->facts.client_addr, event->facts.client_port);
+    LivePointer live = session_of(event->facts, client);
+    if (!live) {
+        // Who succeeded has packets, unless these were dropped; whoever failed may have none.
+        const bool tells = event->failure || event->event == "cancel";
+        if (!tells || recent_set_.contains(name)) return;
+        live = begin_session(name, time);
+    }
+    if (!live) return;
+    take_event(*live, std::move(*event), time);
+    know(live, "");
+    if (live->last_event) close(live, time);
+}
+
+void Reading::take_event(Live& live, AuditEvent event, std::uint64_t time) {
+    ReadSession& session = live.session;
+    take_facts(session.facts, event.facts);
+    session.ended = std::max(session.ended, time);
+    if (event.failure) {
+        event.failure->time = time;
+        session.failures.push_back(std::move(*event.failure));
+    }
+    if (event.event == "disconnected") {
+        session.end_reason = event.reason;
+        session.end_sqlstate = event.sqlstate;
+    }
+    if (event.event == "cancel") session.opening.kind = protocol::CapturedOpening::Kind::cancel;
+    live.last_event = live.last_event || event.ends_session();
+}
+
+void Reading::process_event(const AuditEvent& event, std::uint64_t time) {
+    events_.push_back({.time = time, .text = event_text(event)});
+    if (events_.size() > max_events) events_.pop_front();
+}
+
+void Reading::close(const LivePointer& live, std::uint64_t time) {
+    live->closed = true;
+    if (live->closing) return;
+    live->closing = true;
+    live->closing_since = time;
+    closing_.push_back(live);
+}
+
+void Reading::finish(const LivePointer& given) {
+    const LivePointer live = given;  // it may be in one of the lists that it leaves
+    ReadSession& session = live->session;
+    for (const Key& key : live->conversations) {
+        const auto found = conversations_.find(key);
+        if (found == conversations_.end() || found->second->live != live) continue;
+        if (found->second->transcript) take_transcript(session, *found->second->transcript);
+        conversations_.erase(found);
+    }
+    const auto forget = [&](auto& map, const std::string& name) {
+        const auto found = map.find(name);
+        if (found != map.end() && found->second == live) map.erase(found);
+    };
+    forget(by_session_, session.facts.session);
+    forget(by_client_, live->client);
+    live_.erase(live->number);
+    std::erase(closing_, live);
+    kept_ -= live->kept;
+    if (!session.facts.session.empty() && recent_set_.insert(session.facts.session).second) {
+        recent_.push_back(session.facts.session);
+        if (recent_.size() > max_recent) {
+            recent_set_.erase(recent_.front());
+            recent_.pop_front();
+        }
+    }
+    conclude(session);
+    if (!filter_.matches(session)) {
+        ++left_aside_;
+        return;
+    }
+    ++handed_over_;
+    lacks_.session(session);
+    sink_(std::move(session));
+}
+
+void Reading::quiet() {
+    while (!closing_.empty()) finish(closing_.front());
+}
+
+void Reading::end() {
+    quiet();
+    while (!live_.empty()) finish(live_.begin()->second);
+}
+
+}  // namespace proxy::transcript

@@ -1,0 +1,155 @@
+#include "proxy/transcript/session_facts.hpp"
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "protocol/utf8.hpp"
+#include "proxy/transcript/failure_words.hpp"
+
+namespace proxy::transcript {
+namespace {
+
+/// Ours are shorter than 4 KiB; a file may have anything.
+constexpr std::size_t max_event = 64 * 1024;
+constexpr std::size_t max_fact = 512;
+
+bool is_truth(std::string_view word) { return word == "true" || word == "on" || word == "yes" || word == "t"; }
+
+std::string string_at(const boost::json::object& line, std::string_view key) {
+    const auto* value = line.if_contains(key);
+    return value && value->is_string() ? std::string(value->get_string()).substr(0, protocol::max_peer_text) : "";
+}
+
+int number_at(const boost::json::object& line, std::string_view key) {
+    const auto* value = line.if_contains(key);
+    return value && value->is_int64() ? static_cast<int>(std::clamp<std::int64_t>(value->get_int64(), -1, 65'535)) : -1;
+}
+
+SessionFacts facts_of(const boost::json::object& line) {
+    SessionFacts facts{.session = string_at(line, "session"),
+                       .listener = string_at(line, "listener"),
+                       .client_addr = string_at(line, "client_addr"),
+                       .client_port = number_at(line, "client_port"),
+                       .user = string_at(line, "usename"),
+                       .database = string_at(line, "datname"),
+                       .application_name = string_at(line, "application_name"),
+                       .ssl = {},
+                       .version = string_at(line, "version"),
+                       .cipher = string_at(line, "cipher"),
+                       .negotiation = string_at(line, "negotiation"),
+                       .sslmode_min = string_at(line, "sslmode_min"),
+                       .sslmode_max = string_at(line, "sslmode_max"),
+                       .verifies = string_at(line, "verifies"),
+                       .auth_method = string_at(line, "auth_method"),
+                       .upstream_addr = string_at(line, "upstream_addr"),
+                       .upstream_version = string_at(line, "upstream_version")};
+    const auto* ssl = line.if_contains("ssl");
+    if (ssl && ssl->is_bool()) facts.ssl = ssl->get_bool();
+    return facts;
+}
+
+std::optional<SessionFailure> failure_of(const AuditEvent& event, const boost::json::object& line) {
+    if (event.event != "tls_failed" && event.event != "auth_failed" && event.event != "rejected" &&
+        event.event != "upstream_failed")
+        return std::nullopt;
+    SessionFailure failure{.event = event.event,
+                           .reason = event.reason,
+                           .sqlstate = event.sqlstate,
+                           .words = {},
+                           .detail = event.event == "auth_failed" ? event.message : string_at(line, "error"),
+                           .time = 0};
+    failure.words = in_words(failure, {.alert = number_at(line, "alert"),
+                                       .verify_error = string_at(line, "verify_error"),
+                                       .looks_like = string_at(line, "looks_like"),
+                                       .certificate_shown = !string_at(line, "certificate_shown").empty(),
+                                       .probe = string_at(line, "probe")});
+    return failure;
+}
+
+}  // namespace
+
+std::map<std::string, std::string> parse_comment(std::string_view comment) {
+    std::map<std::string, std::string> values;
+    while (true) {
+        comment.remove_prefix(std::min(comment.find_first_not_of(' '), comment.size()));
+        const std::size_t equals = comment.find_first_of("= ");
+        if (equals == std::string_view::npos) return values;
+        const std::string key(comment.substr(0, equals));
+        const bool has_value = comment[equals] == '=';
+        comment.remove_prefix(equals + 1);
+        if (!has_value) continue;
+        std::string value;
+        if (comment.starts_with('"')) {
+            std::size_t at = 1;
+            for (; at < comment.size() && comment[at] != '"'; ++at) {
+                if (comment[at] == '\\' && at + 1 < comment.size()) ++at;
+                value += comment[at];
+            }
+            comment.remove_prefix(std::min(at + 1, comment.size()));
+        } else {
+            value = comment.substr(0, comment.find(' '));
+            comment.remove_prefix(value.size());
+        }
+        values.insert_or_assign(key, value.substr(0, max_fact));
+    }
+}
+
+bool take_comment(SessionFacts& facts, std::string_view comment) {
+    if (!comment.starts_with("session=")) return false;
+    const auto values = parse_comment(comment);
+    const auto take = [&](const char* key, std::string& into) {
+        if (const auto found = values.find(key); found != values.end() && !found->second.empty()) into = found->second;
+    };
+    take("session", facts.session);
+    take("user", facts.user);
+    take("database", facts.database);
+    take("application_name", facts.application_name);
+    take("client_addr", facts.client_addr);
+    take("version", facts.version);
+    take("verifies", facts.verifies);
+    if (const auto ssl = values.find("ssl"); ssl != values.end()) facts.ssl = is_truth(ssl->second);
+    if (const auto mode = values.find("sslmode"); mode != values.end()) {
+        const std::size_t dots = mode->second.find("..");
+        facts.sslmode_min = mode->second.substr(0, dots);
+        facts.sslmode_max = dots == std::string::npos ? mode->second : mode->second.substr(dots + 2);
+    }
+    return true;
+}
+
+bool AuditEvent::ends_session() const noexcept {
+    return event == "disconnected" || event == "cancel" || event == "oauth_discovery" || failure;
+}
+
+std::optional<AuditEvent> parse_event(std::string_view line) {
+    if (line.size() > max_event) return std::nullopt;
+    boost::json::error_code error;
+    const boost::json::value value = boost::json::parse({line.data(), line.size()}, error);
+    if (error || !value.is_object()) return std::nullopt;
+    const boost::json::object& object = value.get_object();
+    AuditEvent event{.event = string_at(object, "event"),
+                     .session = string_at(object, "session"),
+                     .message = string_at(object, "message"),
+                     .reason = string_at(object, "reason"),
+                     .sqlstate = string_at(object, "sqlstate"),
+                     .facts = facts_of(object),
+                     .failure = {}};
+    if (event.event.empty()) return std::nullopt;
+    event.failure = failure_of(event, object);
+    return event;
+}
+
+void take_facts(SessionFacts& facts, const SessionFacts& from) {
+    constexpr std::string SessionFacts::*texts[] = {
+        &SessionFacts::session,     &SessionFacts::listener,      &SessionFacts::client_addr,
+        &SessionFacts::user,        &SessionFacts::database,      &SessionFacts::application_name,
+        &SessionFacts::version,     &SessionFacts::cipher,        &SessionFacts::negotiation,
+        &SessionFacts::sslmode_min, &SessionFacts::sslmode_max,   &SessionFacts::verifies,
+        &SessionFacts::auth_method, &SessionFacts::upstream_addr, &SessionFacts::upstream_version};
+    for (const auto text : texts) {
+        if (!(from.*text).empty()) facts.*text = from.*text;
+    }
+    if (from.client_port >= 0) facts.client_port = from.client_port;
+    if (from.ssl) facts.ssl = from.ssl;
+}
+
+}  // namespace proxy::transcript

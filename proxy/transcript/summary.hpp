@@ -1,0 +1,78 @@
+// All sessions together: who connected how, what failed, what was slow.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "proxy/transcript/read_session.hpp"
+
+namespace proxy::transcript {
+
+struct ClientCounts {
+    std::uint64_t connections = 0;  ///< all of the others together, and those that are none of them
+    std::uint64_t plain = 0;        ///< in clear
+    std::uint64_t tls = 0;          ///< handshakes that were completed
+    std::uint64_t tls_failed = 0;
+    std::uint64_t login_failed = 0;     ///< auth_failed
+    std::uint64_t rejected = 0;         ///< by the proxy
+    std::uint64_t upstream_failed = 0;  ///< no server that was acceptable
+    std::uint64_t cancels = 0;          ///< CancelRequests
+
+    std::uint64_t failures() const noexcept { return tls_failed + login_failed + rejected + upstream_failed; }
+    /// Neither failed nor a cancel.
+    std::uint64_t good() const noexcept;
+    void add(const ClientCounts& other) noexcept;
+};
+
+/// One address.
+struct ClientSummary {
+    ClientCounts all;
+    ClientCounts before;  ///< the moment of the comparison
+    ClientCounts since;
+    std::set<std::string> users;  ///< some of them
+    std::string last_failure;     ///< in words
+
+    /// Connected before, and only fails since.
+    bool fails_since() const noexcept { return before.good() > 0 && since.good() == 0 && since.failures() > 0; }
+    /// Connects since, and did before; but fails more often.
+    bool fails_more() const noexcept { return !fails_since() && since.failures() > 0 && before.failures() == 0; }
+};
+
+struct SlowStatement {
+    protocol::CapturedStatement statement;
+    std::string session;
+    std::string user;
+};
+
+class Summary {
+   public:
+    /// ns since 1970: what is compared is what began before it with what began since.
+    explicit Summary(std::optional<std::uint64_t> compare_at = {}) : compare_at_(compare_at) {}
+
+    void add(const ReadSession& session);
+
+    std::optional<std::uint64_t> compare_at() const noexcept { return compare_at_; }
+    const ClientCounts& all() const noexcept { return all_; }
+    const ClientCounts& before() const noexcept { return before_; }
+    const ClientCounts& since() const noexcept { return since_; }
+    const std::map<std::string, ClientSummary>& clients() const noexcept { return clients_; }
+    /// Of clients that are too many to be listed.
+    std::uint64_t others() const noexcept { return others_; }
+    const SessionTotals& totals() const noexcept { return totals_; }
+    const std::vector<SlowStatement>& slowest() const noexcept { return slowest_; }
+
+   private:
+    void add_statements(const ReadSession& session);
+
+    std::optional<std::uint64_t> compare_at_;
+    ClientCounts all_, before_, since_;
+    std::map<std::string, ClientSummary> clients_;
+    std::uint64_t others_ = 0;
+    SessionTotals totals_;
+    std::vector<SlowStatement> slowest_;
+};
+
+}  // namespace proxy::transcript
