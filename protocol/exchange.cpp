@@ -8,7 +8,7 @@
 namespace protocol {
 namespace {
 
-using Kind = CapturedStatement::Kind;
+using StatementKind = CapturedStatement::Kind;
 using Outcome = CapturedStatement::Outcome;
 
 /// Ours. Requests without an answer: a batch of a driver has thousands.
@@ -70,9 +70,9 @@ void Exchange::from_client(const CapturedMessage& message, std::uint64_t time) {
         case 'B': bind(body, request); break;
         case 'E': execute(body, request); break;
         case 'C': close(body); break;
-        case 'F': request.statement.kind = Kind::function_call; break;
-        case 'S': request.statement.kind = Kind::sync; break;
-        default: request.statement.kind = Kind::prepare; break;
+        case 'F': request.statement.kind = StatementKind::function_call; break;
+        case 'S': request.statement.kind = StatementKind::sync; break;
+        default: request.statement.kind = StatementKind::prepare; break;
     }
     if (message.type == 'S') skipping_ = false;
     if (!skipping_) {
@@ -84,7 +84,7 @@ void Exchange::from_client(const CapturedMessage& message, std::uint64_t time) {
 
 void Exchange::parse(Reader body, std::size_t size, Request& request) {
     CapturedStatement& statement = request.statement;
-    statement.kind = Kind::prepare;
+    statement.kind = StatementKind::prepare;
     statement.name = name_of(body);
     const std::size_t before = statement.name.size() + 1;
     const std::string_view text = text_of(body);
@@ -103,7 +103,7 @@ void Exchange::parse(Reader body, std::size_t size, Request& request) {
 
 void Exchange::bind(Reader body, Request& request) {
     CapturedStatement& statement = request.statement;
-    statement.kind = Kind::prepare;
+    statement.kind = StatementKind::prepare;
     const std::string portal = name_of(body);
     statement.name = name_of(body);
     const auto found = prepared_.find(statement.name);
@@ -120,7 +120,7 @@ void Exchange::bind(Reader body, Request& request) {
 
 void Exchange::execute(Reader body, Request& request) {
     CapturedStatement& statement = request.statement;
-    statement.kind = Kind::execute;
+    statement.kind = StatementKind::execute;
     const auto portal = portals_.find(name_of(body));
     statement.text_known = portal != portals_.end() && portal->second.known;
     if (portal == portals_.end()) return;
@@ -143,7 +143,7 @@ Exchange::Request* Exchange::running() noexcept {
 /// What the server answers now, also when its request was not seen.
 Exchange::Request* Exchange::running_or_unknown(std::uint64_t time) {
     if (pending_.empty() && misses_requests_)
-        pending_.push_back({.type = '?', .statement = {.kind = Kind::unknown, .text_known = false, .begun = time}});
+        pending_.push_back({.type = '?', .statement = {.kind = StatementKind::unknown, .text_known = false, .begun = time}});
     if (!pending_.empty() && pending_.front().type == '?') return &pending_.front();
     return running();
 }
