@@ -99,6 +99,7 @@ void SqlStatement::end_token(SqlSession& session) {
         case Token::comment: return;
         case Token::literal:
             valid_ = until_ = false;
+            if (is_key_of_secret(text)) announce();
             if (encoding_) name_encoding(text, session);
             // set_config('client_encoding', ...); what comes behind it may be a dollar quote's end.
             else if (text.starts_with("client_encoding"))
@@ -150,6 +151,12 @@ void SqlStatement::end_word(std::string_view word, SqlSession& session) {
         hide_ = Hide::rest;
     else if (role_ && word == "password")
         hide_ = Hide::next_word;
+}
+
+/// set_config('my.password', ...), json_build_object('token', ...): nothing but a name.
+bool SqlStatement::is_key_of_secret(std::string_view literal) noexcept {
+    const auto is_of_sentence = [](char c) { return c == ' ' || c == ',' || c == '=' || c == ':'; };
+    return is_password_key(literal) && std::none_of(literal.begin(), literal.end(), is_of_sentence);
 }
 
 void SqlStatement::name_encoding(std::string_view text, SqlSession& session) {

@@ -57,6 +57,7 @@ class SqlStatement {
     bool hides_all_text() const noexcept;
     void end_token(SqlSession& session);
     void end_word(std::string_view word, SqlSession& session);
+    static bool is_key_of_secret(std::string_view literal) noexcept;
     void name_encoding(std::string_view text, SqlSession& session);
     void end_statement() noexcept;
     void announce() noexcept { secret_ = any_secret_ = true; }
