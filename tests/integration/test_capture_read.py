@@ -323,6 +323,7 @@ def test_psql_is_read_as_it_spoke(recorder, capture):
 
 def test_psycopg2_is_read_as_it_spoke(recorder, capture, connect):
     connection = connect(("127.0.0.1", recorder.port), "md5_user", password=PASSWORDS["md5_user"])
+    connection.autocommit = False
     with connection.cursor() as cursor:
         cursor.execute("select generate_series(1, %s)", (7,))
         assert len(cursor.fetchall()) == 7
