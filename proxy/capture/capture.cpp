@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/capture/capture_time.hpp"
 #include "proxy/version.hpp"
 
 namespace proxy {
@@ -20,11 +21,6 @@ constexpr std::size_t chunk_size = 256 * 1024;
 constexpr std::size_t max_names = 1'000;
 /// For the names of those that have a file to themselves.
 constexpr std::uint64_t no_limit = 0;
-
-std::uint64_t nanoseconds(std::chrono::system_clock::time_point time) {
-    return static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count());
-}
 
 }  // namespace
 
@@ -49,8 +45,12 @@ void Capture::end(CaptureEnd why) noexcept {
 }
 
 CaptureStatus Capture::status() const {
-    CaptureStatus status{.id = id_, .by = order_.by, .order = order_, .started = started_};
+    CaptureStatus status;
+    status.id = id_;
+    status.by = order_.by;
+    status.order = order_;
     status.order.stream = -1;  // ours alone
+    status.started = started_;
     const auto* files = std::get_if<CaptureFiles>(&out_);
     status.where = files ? files->where() : "client";
     if (order_.lasts) status.until = started_ + *order_.lasts;
@@ -228,7 +228,7 @@ void Capture::declare(protocol::Buffer& chunk) {
 
 void Capture::end_file(protocol::Buffer& chunk) {
     declare(chunk);
-    const std::uint64_t now = nanoseconds(std::chrono::system_clock::now());
+    const std::uint64_t now = capture_time(std::chrono::system_clock::now());
     const std::lock_guard lock(mutex_);
     for (std::uint32_t i = 0; i < interfaces_.size(); ++i) {
         const std::uint64_t dropped = interfaces_[i].dropped;

@@ -1,5 +1,6 @@
-// One capture that runs: sessions put finished blocks into its queue, and a thread of its own writes
-// them, where nobody waits for the disk. What finds no room is dropped and counted, in the file too.
+// One capture that runs: sessions put finished blocks into its queue, and a thread of its own
+// writes them, where nobody waits for the disk. What finds no room is dropped and counted, in the
+// file too.
 #pragma once
 
 #include <atomic>

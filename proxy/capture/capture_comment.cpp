@@ -17,7 +17,7 @@ std::string quoted(std::string_view value) {
     return out + '"';
 }
 
-void add(std::string& comment, std::string_view key, std::string_view value) {
+void append_field(std::string& comment, std::string_view key, std::string_view value) {
     if (value.empty()) return;
     if (!comment.empty()) comment += ' ';
     comment.append(key).append("=").append(quoted(value));
@@ -27,26 +27,26 @@ void add(std::string& comment, std::string_view key, std::string_view value) {
 
 std::string opening_comment(const SessionRecord& record, const ConversationFacts& facts) {
     std::string comment;
-    add(comment, "session", record.session);
-    add(comment, "user", record.usename);
-    add(comment, "database", record.datname);
-    add(comment, "application_name", record.application_name);
-    add(comment, "client_addr", record.client_addr);
-    add(comment, "ssl", record.ssl ? "true" : "false");
-    add(comment, "version", record.client_tls.version);
+    append_field(comment, "session", record.session);
+    append_field(comment, "user", record.usename);
+    append_field(comment, "database", record.datname);
+    append_field(comment, "application_name", record.application_name);
+    append_field(comment, "client_addr", record.client_addr);
+    append_field(comment, "ssl", record.ssl ? "true" : "false");
+    append_field(comment, "version", record.client_tls.version);
     const protocol::SslModeInterval interval = record.sslmode();
-    add(comment, "sslmode",
+    append_field(comment, "sslmode",
         std::string(protocol::to_string(interval.min)) + ".." + std::string(protocol::to_string(interval.max)));
-    add(comment, "verifies", protocol::to_string(interval.verifies()));
-    add(comment, "listener", record.listener);
-    add(comment, "leg", facts.leg == tls::Leg::client ? "client" : "server");
+    append_field(comment, "verifies", protocol::to_string(interval.verifies()));
+    append_field(comment, "listener", record.listener);
+    append_field(comment, "leg", facts.leg == tls::Leg::client ? "client" : "server");
     if (facts.leg == tls::Leg::server) {
-        add(comment, "upstream", record.upstream);
-        add(comment, "upstream_version", record.upstream_tls.version);
+        append_field(comment, "upstream", record.upstream);
+        append_field(comment, "upstream_version", record.upstream_tls.version);
     }
-    add(comment, "to", facts.to);
-    if (facts.records) add(comment, "content", "tls-records");
-    if (facts.joined) add(comment, "joined", "true");
+    append_field(comment, "to", facts.to);
+    if (facts.records) append_field(comment, "content", "tls-records");
+    if (facts.joined) append_field(comment, "joined", "true");
     return comment;
 }
 

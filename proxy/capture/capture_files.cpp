@@ -10,10 +10,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <memory>
+#include <tuple>
+#include <utility>
 #include <vector>
+
+#include "proxy/capture/capture_time.hpp"
 
 namespace proxy {
 namespace {
@@ -22,17 +25,7 @@ constexpr std::string_view prefix = "capture-", suffix = ".pcapng";
 /// Others that began in the same second have taken the numbers before.
 constexpr unsigned max_number = 1'000'000;
 
-std::string error_text() { return ::strerrordesc_np(errno); }
-
-/// "20261129T191148Z".
-std::string stamp(std::chrono::system_clock::time_point time) {
-    const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-    std::tm utc{};
-    gmtime_r(&seconds, &utc);
-    char text[32];
-    std::strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &utc);
-    return text;
-}
+std::string why_failed() { return ::strerrordesc_np(errno); }
 
 /// How much of `blocks` are whole ones within `size`: each has its length behind its type.
 std::size_t whole_blocks(protocol::Bytes blocks, std::size_t size) {
@@ -87,7 +80,7 @@ bool is_being_written(int folder, const std::string& name) {
 }  // namespace
 
 CaptureFiles::CaptureFiles(Settings settings, std::chrono::system_clock::time_point started)
-    : settings_(std::move(settings)), stamp_(stamp(started)) {
+    : settings_(std::move(settings)), stamp_(utc_for_names(started)) {
     try {
         open_folder();
         if (settings_.file.empty()) make_room();
@@ -117,11 +110,11 @@ void CaptureFiles::open_folder() {
     std::error_code error;
     std::filesystem::create_directories(dir.parent_path(), error);
     if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST)
-        throw CaptureOver(CaptureEnd::disk, "cannot make the folder " + settings_.dir + ": " + error_text());
+        throw CaptureOver(CaptureEnd::disk, "cannot make the folder " + settings_.dir + ": " + why_failed());
     folder_ = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat status {};
     if (folder_ < 0 || ::fstat(folder_, &status) != 0)
-        throw CaptureOver(CaptureEnd::disk, "cannot open the folder " + settings_.dir + ": " + error_text() +
+        throw CaptureOver(CaptureEnd::disk, "cannot open the folder " + settings_.dir + ": " + why_failed() +
                                                 (errno == ENOTDIR || errno == ELOOP ? " (a symbolic link is not followed)" : ""));
     if (status.st_uid != ::geteuid() || (status.st_mode & 077) != 0)
         throw CaptureOver(CaptureEnd::disk, "the folder " + settings_.dir +
@@ -143,7 +136,7 @@ void CaptureFiles::open_file() {
         path_ = settings_.file;
         fd = ::open(path_.c_str(), flags, 0600);
     }
-    if (fd < 0) throw CaptureOver(CaptureEnd::disk, "cannot make the file " + path_ + ": " + error_text());
+    if (fd < 0) throw CaptureOver(CaptureEnd::disk, "cannot make the file " + path_ + ": " + why_failed());
     ::flock(fd, LOCK_EX | LOCK_NB);
     if (fd_ >= 0) ::close(fd_);
     fd_ = fd;
@@ -194,7 +187,7 @@ void CaptureFiles::write(protocol::Bytes blocks) {
         const ssize_t n = ::write(fd_, blocks.data() + done, blocks.size() - done);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) {
-            const std::string error = error_text();
+            const std::string error = why_failed();
             const std::size_t whole = whole_blocks(blocks, done);
             if (::ftruncate(fd_, static_cast<off_t>(size_ + whole)) == 0) done = whole;
             size_ += done;

@@ -17,7 +17,7 @@ namespace {
 /// A message's length is 31 bits; a reader takes each as a whole.
 constexpr std::size_t max_copy_data = 1024 * 1024;
 
-protocol::Buffer message(char type, protocol::Bytes body) {
+protocol::Buffer copy_message(char type, protocol::Bytes body) {
     protocol::Buffer out;
     out.reserve(protocol::message_header_size + body.size());
     protocol::Writer writer(out);
@@ -40,7 +40,7 @@ CaptureStream::~CaptureStream() { ::close(fd_); }
 void CaptureStream::write(protocol::Bytes blocks) {
     while (!blocks.empty()) {
         const protocol::Bytes part = blocks.first(std::min(blocks.size(), max_copy_data));
-        send(message('d', part));
+        send(copy_message('d', part));
         written_ += part.size();
         blocks = blocks.subspan(part.size());
     }
@@ -76,9 +76,9 @@ void CaptureStream::look() {
 void CaptureStream::finish() noexcept {
     if (broken_) return;
     try {
-        send(message('c', {}));
-        send(message('C', protocol::as_bytes(std::string_view("COPY\0", 5))));
-        send(message('Z', protocol::as_bytes("I")));
+        send(copy_message('c', {}));
+        send(copy_message('C', protocol::as_bytes(std::string_view("COPY\0", 5))));
+        send(copy_message('Z', protocol::as_bytes("I")));
     } catch (const std::exception&) {
         // It has all of the capture that it took.
     }

@@ -3,7 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <ctime>
+
+#include "proxy/capture/capture_time.hpp"
 
 namespace proxy {
 namespace {
@@ -12,15 +13,6 @@ using namespace std::chrono_literals;
 
 /// The clock may be set.
 constexpr auto longest_wait = 500ms;
-
-std::string text_of(std::chrono::system_clock::time_point time) {
-    const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-    std::tm utc{};
-    gmtime_r(&seconds, &utc);
-    char text[32];
-    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    return text;
-}
 
 }  // namespace
 
@@ -96,7 +88,7 @@ CaptureWindows::Time CaptureWindows::turn(Time now) {
 
 void CaptureWindows::start(const config::TimeWindow& window, const config::Capture& config, Time now) {
     CaptureOrder order = order_of(config);
-    order.by = "window " + text_of(window.begin) + "/" + text_of(window.end);
+    order.by = "window " + utc_text(window.begin) + "/" + utc_text(window.end);
     order.lasts = std::chrono::ceil<std::chrono::milliseconds>(window.end - now);
     const std::string by = order.by;
     const CaptureStarted started = captures_->start(std::move(order), RunningCaptures::Wanted::by_window);

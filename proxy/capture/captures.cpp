@@ -37,12 +37,16 @@ void Captures::use(Settings settings) {
     if (windows_) windows_->changed();
 }
 
+void Captures::stop_windows() {
+    running_->close();
+    if (!windows_) return;
+    windows_->end();
+    window_thread_->end_within(farewell);
+    windows_.reset();
+}
+
 void Captures::end() {
-    if (windows_) {
-        windows_->end();
-        window_thread_->end_within(farewell);
-        windows_.reset();
-    }
+    stop_windows();
     running_->end(farewell);
 }
 

@@ -3,10 +3,8 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "config/config.hpp"
@@ -33,6 +31,8 @@ class Captures {
     void begin();
     /// Captures that run go on as they began; those of windows that are no more end.
     void use(Settings settings);
+    /// No more begin. Sessions may go on.
+    void stop_windows();
     /// Ends all of them; whole files are left. What hangs is left behind (OwnThread).
     void end();
 

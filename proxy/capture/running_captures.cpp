@@ -4,37 +4,28 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <ctime>
 #include <filesystem>
 #include <utility>
 
 #include "protocol/utf8.hpp"
+#include "proxy/capture/capture_time.hpp"
 
 namespace proxy {
 namespace {
 
-void add(std::string& text, std::string_view key, const std::vector<std::string>& values) {
+void list(std::string& text, std::string_view key, const std::vector<std::string>& values) {
     for (const std::string& value : values)
         text += (text.empty() ? "" : " ") + std::string(key) + "=" + protocol::printable(value);
 }
 
-std::string text_of(const CaptureFilter& filter) {
+std::string filter_text(const CaptureFilter& filter) {
     std::string text;
-    add(text, "listener", filter.listeners);
-    add(text, "user", filter.users);
-    add(text, "database", filter.databases);
-    add(text, "application_name", filter.application_names);
+    list(text, "listener", filter.listeners);
+    list(text, "user", filter.users);
+    list(text, "database", filter.databases);
+    list(text, "application_name", filter.application_names);
     if (!filter.client_addrs.empty())
         text += (text.empty() ? "" : " ") + std::string("client_addrs=") + std::to_string(filter.client_addrs.size());
-    return text;
-}
-
-std::string time_text(std::chrono::system_clock::time_point time) {
-    const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-    std::tm utc{};
-    gmtime_r(&seconds, &utc);
-    char text[32];
-    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
     return text;
 }
 
@@ -45,7 +36,7 @@ std::shared_ptr<CaptureNote> note_of(const Capture& capture) {
     note->by = status.by;
     note->payload = to_string(status.order.payload);
     note->trigger = status.order.failures_only ? "failures" : "all";
-    note->filter = text_of(status.order.filter);
+    note->filter = filter_text(status.order.filter);
     note->keylog = status.order.keylog;
     note->allow_secrets = status.order.allow_secrets;
     note->where = status.where;
@@ -120,7 +111,7 @@ CaptureStarted RunningCaptures::start(CaptureOrder order, Wanted wanted) {
     lock.unlock();
 
     spdlog::info("capture {} by {}: started, into {}{}", id, note->by, note->where,
-                 note->until ? ", until " + time_text(*note->until) : "");
+                 note->until ? ", until " + utc_text(*note->until) : "");
     record({.kind = EventKind::capture_started, .capture = note});
     {
         const std::lock_guard uses(uses_mutex_);
@@ -203,12 +194,21 @@ std::vector<std::shared_ptr<Capture>> RunningCaptures::since(std::uint64_t id) c
     return all;
 }
 
-void RunningCaptures::end(std::chrono::milliseconds patience) {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    std::list<Thread> threads;
+void RunningCaptures::close() {
     {
         const std::lock_guard lock(mutex_);
         over_ = true;
+    }
+    const std::lock_guard lock(uses_mutex_);
+    uses_.started = nullptr;
+}
+
+void RunningCaptures::end(std::chrono::milliseconds patience) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    std::list<Thread> threads;
+    close();
+    {
+        const std::lock_guard lock(mutex_);
         for (const One& one : running_) one.capture->end(CaptureEnd::shutdown);
         threads.swap(threads_);
     }

@@ -54,7 +54,9 @@ class RunningCaptures : public std::enable_shared_from_this<RunningCaptures> {
     /// Those that began later than that one, in their order.
     std::vector<std::shared_ptr<Capture>> since(std::uint64_t id) const;
     bool any() const noexcept { return count_.load(std::memory_order_relaxed) > 0; }
-    /// No more begin. What is not written within `patience` is left behind, and said.
+    /// No more begin, from when this returns on.
+    void close();
+    /// All end. What is not written within `patience` is left behind, and said.
     void end(std::chrono::milliseconds patience);
 
    private:

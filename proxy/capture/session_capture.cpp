@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proxy/capture/capture_comment.hpp"
+#include "proxy/capture/capture_time.hpp"
 
 namespace proxy {
 namespace {
@@ -41,11 +42,6 @@ LegEnds for_records(LegEnds ends) {
     ends.client = protocol::as_v6(ends.client);
     ends.server = protocol::as_v6(ends.server);
     return ends;
-}
-
-std::uint64_t nanoseconds(SessionCapture::Time time) {
-    return static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count());
 }
 
 bool among(const std::vector<std::string>& list, const std::string& name) {
@@ -250,7 +246,7 @@ void SessionCapture::emit(Leg which, Content content, Sender sender, Bytes bytes
     bool first = !conversation.tcp;
     std::optional<std::uint64_t> id;
     const protocol::TcpConversation::Sink sink = [&](Sender from, Bytes packet) {
-        Packet made{.time = nanoseconds(now),
+        Packet made{.time = capture_time(now),
                     .interface = &interface(which),
                     .direction = from == peer(which) ? pcapng::Direction::inbound : pcapng::Direction::outbound,
                     .id = id,
@@ -280,7 +276,7 @@ void SessionCapture::close(Leg which, Content content, Sender sender, bool reset
     Conversation& conversation = content == Content::plain ? leg.plain : leg.raw;
     if (!conversation.tcp || std::exchange(conversation.closed[at(sender)], true)) return;
     if (reset) conversation.closed = {true, true};
-    Packet made{.time = nanoseconds(now),
+    Packet made{.time = capture_time(now),
                 .interface = &interface(which),
                 .content = content,
                 .leg = leg.number,

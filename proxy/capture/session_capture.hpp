@@ -105,13 +105,13 @@ class SessionCapture {
         std::uint64_t time = 0;
         CaptureInterface* interface = nullptr;
         protocol::pcapng::Direction direction{};
-        std::optional<std::uint64_t> id;
+        std::optional<std::uint64_t> id{};
         Content content{};
         unsigned leg = 0;       // which of the session's, counted from 0
         tls::Leg side{};
         bool first = false;     // of its conversation
-        std::string comment;
-        protocol::Buffer bytes;
+        std::string comment{};
+        protocol::Buffer bytes{};
     };
     struct Conversation {
         std::optional<protocol::TcpConversation> tcp;

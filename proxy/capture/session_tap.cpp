@@ -21,9 +21,9 @@ constexpr std::uint16_t shown_port = 5432;
 
 /// A side of a socket: an address in text, empty for UNIX-domain sockets.
 struct Side {
-    std::string address;
+    std::string address{};
     std::uint16_t port = 0;
-    std::string text;
+    std::string text{};
 };
 
 Side side_of(const asio::generic::stream_protocol::endpoint& endpoint) {
@@ -139,7 +139,8 @@ void SessionTap::received(Leg leg, Bytes bytes, Time now) {
     passing_ = {bytes.data(), bytes.size(), leg};
 }
 
-/// The relay sends what it has just received, from where it stands: anything else are words of ours.
+/// The relay sends what it has just received, from where it stands: anything else are words of
+/// ours.
 void SessionTap::sent(Leg leg, Bytes bytes, Time now) {
     const Sender ours = leg == Leg::client ? Sender::server : Sender::client;
     if (!between_messages_) return each([&](SessionCapture& one, auto) { one.said(leg, ours, bytes, now); });

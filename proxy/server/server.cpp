@@ -104,7 +104,8 @@ std::unique_ptr<InventoryKeeper> keep_inventory(const config::Config& config, co
 /// Two for a session, one for a client that has not come so far.
 rlim_t needed_descriptors(const config::Runtime& runtime) {
     constexpr rlim_t refused = Admission::max_rejections + Admission::max_strangers;
-    constexpr rlim_t ours = 64 + HostWatch::max_connections;
+    constexpr rlim_t console = Console::max_sessions * 2 + Console::max_refusals;
+    constexpr rlim_t ours = 64 + HostWatch::max_connections + console;
     return rlim_t{runtime.max_connections} * 2 + runtime.max_connections_before_login + refused + ours;
 }
 
@@ -161,6 +162,12 @@ void announce_hidden_processes(const config::Audit& audit) {
         why);
 }
 
+Captures::Settings capture_settings(const config::Config& config, const std::string& state_dir) {
+    Captures::Settings settings{.config = config.capture, .state_dir = state_dir, .listeners = {}};
+    for (const config::Listener& listener : config.listeners) settings.listeners.push_back(listener.name);
+    return settings;
+}
+
 sigset_t our_signals() {
     sigset_t signals;
     sigemptyset(&signals);
@@ -188,6 +195,10 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                  .chained = began_with_.audit.chain ? Chained::yes : Chained::no,
                  .proxy = proxy_name(began_with_.runtime)},
                 keep_inventory(began_with_, state_dir_, probes_)),
+      captures_(capture_settings(began_with_, state_dir_),
+                {.record = [this](Event&& event) { recorder_.record(std::move(event)); },
+                 .started = [this] { join_captures(); }},
+                proxy_name(began_with_.runtime)),
       processes_(began_with_.audit.process_owner),
       key_derivations_(derivation_threads()),
       derivation_turns_(derivation_threads()),
@@ -200,7 +211,8 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                 .resolver = resolver_,
                 .outages = outages_,
                 .key_derivations = key_derivations_,
-                .derivation_turns = derivation_turns_},
+                .derivation_turns = derivation_turns_,
+                .captures = captures_},
       sockets_(
           io_, [this](const auto& route, int fd, const Peer& peer) { accept(route, fd, peer); }, activated_sockets()),
       reload_(io_.get_executor(), services_.phase,
@@ -209,6 +221,9 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                .take = [this](auto next, auto log) { return take(std::move(next), std::move(log)); },
                .record = [this](EventKind kind, std::string message) { record(kind, std::move(message)); },
                .manager = manager_}),
+      console_(io_, {.start = [this](CaptureOrder order) { return captures_.start(std::move(order)); },
+                     .stop = [this](std::uint64_t id) { return captures_.stop(id); },
+                     .status = [this] { return captures_.status(); }}),
       session_prefix_(random_prefix()),
       drain_timer_(io_.get_executor()),
       signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
@@ -237,13 +252,18 @@ void Server::run() {
     announce_probes(*snapshot_);
     announce_hidden_processes(began_with_.audit);
     spawn_lasting(io_.get_executor(), [this] { return watchdog_.run(); });
+    captures_.begin();
+    console_.open(began_with_.admin, state_dir_);
     manager_.ready("serving");
     io_.run();
     block_signals();
+    console_.close();
     resolver_.close();
     key_derivations_.close();
     derivation_turns_.close();
+    captures_.stop_windows();
     workers_.clear();
+    captures_.end();
     spdlog::info("stopped");
 }
 
@@ -332,6 +352,8 @@ std::shared_ptr<LogWriter> Server::take(std::shared_ptr<const Snapshot> next, st
         raise_descriptor_limit(config.runtime);
     snapshot_ = std::move(next);
     recorder_.retain_for(config.audit.inventory_retention);
+    captures_.use(capture_settings(config, state_dir_));
+    console_.allow(config.admin);
     announce(sockets_.use(std::move(sockets)));
     serve_upstreams();
     announce_probes(*snapshot_);
@@ -377,6 +399,11 @@ tls::Awaitable<> Server::wait_until_drained() {
 void Server::end() {
     services_.phase = Phase::ending;
     io_.stop();
+}
+
+/// From any thread: workers come before captures, and go when none begins any more.
+void Server::join_captures() {
+    for (const auto& worker : workers_) worker->join_captures();
 }
 
 void Server::record(EventKind kind, std::string message) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "proxy/server/admission.hpp"
+#include "proxy/server/console_socket.hpp"
 #include "proxy/server/listening_sockets.hpp"
 #include "proxy/server/reload.hpp"
 #include "proxy/server/systemd.hpp"
@@ -41,6 +42,7 @@ class Server {
     tls::Awaitable<> wait_until_drained();
     void end();
     void record(EventKind kind, std::string message);
+    void join_captures();
 
     asio::io_context io_{1};
     ServiceManager manager_;
@@ -50,6 +52,7 @@ class Server {
 
     const std::shared_ptr<Probes> probes_ = std::make_shared<Probes>();  // the recorder's as well, which may hang
     Recorder recorder_;
+    Captures captures_;
     CancelRegistry cancels_;
     CancelMisses cancel_misses_;
     RecentClients recent_clients_;
@@ -67,6 +70,7 @@ class Server {
     Watchdog watchdog_{io_.get_executor(), manager_, workers_};
     ListeningSockets sockets_;
     Reload reload_;
+    ConsoleSocket console_;
 
     const std::string session_prefix_;
     std::uint64_t next_session_ = 1;

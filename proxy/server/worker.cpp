@@ -17,7 +17,7 @@ void each(Session& session, Action action) {
     try {
         action(session);
     } catch (const std::exception& error) {
-        spdlog::log(often("worker", {}), spdlog::level::err, "a session could not be ended: {}", error.what());
+        spdlog::log(often("worker", {}), spdlog::level::err, "a session could not be ended or captured: {}", error.what());
     }
 }
 
@@ -115,6 +115,14 @@ void Worker::failed(Session* session, const std::exception_ptr& failure) {
 
 void Worker::prewarm(std::vector<std::shared_ptr<const UpstreamRoute>> upstreams) {
     asio::post(io_, [this, upstreams = std::move(upstreams)] { prewarm_.serve(upstreams); });
+}
+
+void Worker::join_captures() {
+    asio::post(io_, [this] {
+        for (const auto& [session, running] : sessions_) {
+            if (running.session) each(*session, [](Session& one) { one.join_captures(); });
+        }
+    });
 }
 
 void Worker::end_idle() {

@@ -26,6 +26,8 @@ class Worker {
     void run_session(int fd, int family, Accepted accepted, Admission::Place place);
     /// From any thread: keeps connections to these upstreams ready, and to no others.
     void prewarm(std::vector<std::shared_ptr<const UpstreamRoute>> upstreams);
+    /// From any thread: sessions that are open join captures that have begun.
+    void join_captures();
     /// From any thread: ends the sessions that are idle, outside of a transaction, and tells them
     /// why.
     void end_idle();

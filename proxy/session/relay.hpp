@@ -51,6 +51,8 @@ class Relay {
     bool dismiss(Reason why, bool in_transactions);
 
     RelayResult result() const noexcept;
+    /// It is known that both sides are, with nothing asked.
+    bool is_between_messages() const noexcept { return boundary_.status() != '\0'; }
 
    private:
     struct Side {

@@ -49,6 +49,23 @@ Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::S
                                                    .user_timeout = accepted_.route->settings.tcp_user_timeout});
     observer_.emplace(services_.memories, record_);
     if (accepted_.rejection) observer_->not_admitted();
+    if (services_.captures.any()) [[unlikely]]
+        watch_from_start();
+}
+
+void Session::watch_from_start() {
+    if (!services_.captures.join(tap_, record_, true)) return;
+    client_.set_tap(tap_->tap());
+    connector_.set_tap(tap_->tap());
+}
+
+void Session::join_captures() {
+    if (!relay_ || !services_.captures.any()) return;
+    services_.captures.join(tap_, record_, false);
+    if (!tap_) return;
+    client_.set_tap(tap_->tap());
+    server_->set_tap(tap_->tap());
+    tap_->relay_begins([this] { return relay_->is_between_messages(); });
 }
 
 tls::Awaitable<bool> Session::log_in(AskToLogIn ask) {
@@ -73,6 +90,8 @@ tls::Awaitable<bool> Session::log_in(AskToLogIn ask) {
 void Session::relay(std::function<void()> on_end) {
     server_->clear_deadline();
     relay_.emplace(client_, *server_, boundary_);
+    join_captures();
+    if (tap_) tap_->relay_begins([this] { return relay_->is_between_messages(); });
     relay_->start(accepted_.route->settings.idle_timeout, std::move(on_end));
 }
 
@@ -227,6 +246,7 @@ void Session::record(Event event) {
         warn_of_our_certificate();
     }
     event.record = record_;
+    if (tap_) tap_->record(event);
     services_.recorder.record(std::move(event));
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "protocol/negotiation.hpp"
+#include "proxy/capture/captures.hpp"
 #include "proxy/observation/failed_logins.hpp"
 #include "proxy/observation/observer.hpp"
 #include "proxy/record/recorder.hpp"
@@ -43,6 +44,7 @@ struct Services {
     Outages& outages;
     Offload& key_derivations;
     Turns& derivation_turns;
+    Captures& captures;
     std::atomic<Phase> phase{Phase::starting};
 };
 
@@ -76,6 +78,8 @@ class Session {
     /// Ends the relay when it is idle outside of a transaction, at once or as soon as its server
     /// says that it is.
     void end_if_idle();
+    /// Into captures that have begun since, once it is known where a message ends.
+    void join_captures();
     /// For the audit, once the relay is over.
     void record_disconnected();
     /// Ends the session from outside, on its own thread.
@@ -142,17 +146,19 @@ class Session {
     bool client_hears_messages() const { return !negotiation_ || negotiation_->hears_messages(); }
     /// Records what happened, with everything that is known of the client by now.
     void record(Event event);
+    void watch_from_start();
     void warn_of_our_certificate();
     const UpstreamRoute& upstream() const { return *accepted_.route->upstream; }
 
     Services& services_;
     Prewarm& prewarm_;
     Accepted accepted_;
+    SessionRecord record_;
+    std::unique_ptr<SessionTap> tap_;  // nullptr: in no capture
     tls::Stream client_;
     Connector connector_;
     std::unique_ptr<tls::Stream> server_;
     CancelRegistry::Registration registration_;
-    SessionRecord record_;
     std::optional<Observer> observer_;  // until the login is over
     OpenSessions::Token open_session_;  // one in TLS
     std::chrono::steady_clock::time_point deadline_;

@@ -108,6 +108,10 @@ bool Session::goes_on(const LoginResult& result, const protocol::Login& login, A
 }
 
 void Session::note_server(const Reached& reached) {
+    if (tap_) {
+        server_->set_tap(tap_->tap());  // one that was ready before
+        tap_->server_name(reached.host);
+    }
     record_.upstream_addr = reached.address;
     record_.upstream_ssl = server_->encrypted();
     record_.upstream_prewarmed = reached.prewarmed;

@@ -186,6 +186,7 @@ void Session::took_startup(const Negotiation& negotiation) {
     record_.protocol = protocol::version_text(startup.version);
     record_.timings.negotiation = tls::since(record_.accepted);
     observer_->startup_received(accepted_.route->settings.tls.trust);
+    if (tap_) tap_->named();
 }
 
 void Session::ended_early(const Negotiation& negotiation, const std::string& error, Reason reason) {

@@ -328,6 +328,7 @@ tls::Awaitable<Connector::Attempted> Connector::establish_winner(const UpstreamR
         to.answer_by = from->deadline;
         to.cut_short = from->cut_short;
         stream = std::make_unique<tls::Stream>(std::move(*from->socket), tls::Leg::server);
+        if (tap_.tell != nullptr) stream->set_tap(tap_);
         stream->set_deadline(from->deadline, tls::Deadline::connect);
         connecting_ = stream.get();
         try {

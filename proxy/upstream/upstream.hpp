@@ -70,6 +70,8 @@ class Connector {
 
     Connector(Resolver& resolver, Outages& outages) : resolver_(resolver), outages_(outages) {}
 
+    /// For the streams that it makes from now on.
+    void set_tap(const tls::Tap& tap) noexcept { tap_ = tap; }
     /// Does what `attempts` says until there is a connection to log in through, or nothing else is
     /// left; each address gets connect_timeout, and all together have until `deadline`. Called
     /// again, with the same arguments, when the login says that `attempts` goes on.
@@ -109,6 +111,7 @@ class Connector {
     tls::Stream* connecting_ = nullptr;       // the one that is being established
     std::shared_ptr<tls::Timer> looking_up_;  // while a name is
     std::string aborted_;                     // why; empty: it has not been
+    tls::Tap tap_;
 };
 
 }  // namespace proxy
