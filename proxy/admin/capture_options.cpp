@@ -122,7 +122,7 @@ bool is_file_name(std::string_view name) {
 }
 
 /// As CAPTURE START takes it.
-std::string quoted(std::string_view text) {
+std::string quoted_value(std::string_view text) {
     std::string out = "'";
     for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
     return out + "'";
@@ -186,17 +186,17 @@ std::string options_text(const CaptureOrder& order) {
         text += (text.empty() ? "" : ", ") + std::string(option) + (value.empty() ? "" : " ") + value;
     };
     const auto add_names = [&](std::string_view option, const std::vector<std::string>& names) {
-        for (const std::string& name : names) add(option, quoted(name));
+        for (const std::string& name : names) add(option, quoted_value(name));
     };
-    if (order.lasts) add("FOR", quoted(duration_text(*order.lasts)));
+    if (order.lasts) add("FOR", quoted_value(duration_text(*order.lasts)));
     add("PAYLOAD", std::string(config::names<protocol::Payload>()[static_cast<std::size_t>(order.payload)]));
     if (order.failures_only) add("TRIGGER", "failures");
     add_names("LISTENER", order.filter.listeners);
     add_names("USER", order.filter.users);
     add_names("DATABASE", order.filter.databases);
     add_names("APPLICATION", order.filter.application_names);
-    for (const config::Cidr& range : order.filter.client_addrs) add("CLIENT", quoted(config::to_string(range)));
-    if (order.max_size) add("MAX_SIZE", quoted(size_text(*order.max_size)));
+    for (const config::Cidr& range : order.filter.client_addrs) add("CLIENT", quoted_value(config::to_string(range)));
+    if (order.max_size) add("MAX_SIZE", quoted_value(size_text(*order.max_size)));
     if (order.keylog) add("KEYLOG", "");
     return text;
 }

@@ -5,11 +5,10 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
-#include <ctime>
 
 #include "proxy/admin/capture_options.hpp"
 #include "proxy/admin/console_error.hpp"
+#include "proxy/capture/capture_time.hpp"
 #include "proxy/version.hpp"
 
 namespace proxy {
@@ -38,18 +37,6 @@ ConsoleAnswer complete(std::string_view tag) {
     return answer;
 }
 
-/// RFC 3339, UTC, milliseconds.
-std::string time_text(std::chrono::system_clock::time_point time) {
-    const auto since_epoch = std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch());
-    const std::time_t seconds = std::chrono::floor<std::chrono::seconds>(since_epoch).count();
-    std::tm parts{};
-    gmtime_r(&seconds, &parts);
-    std::array<char, 64> text{};
-    const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
-    const std::string milliseconds = std::to_string(since_epoch.count() - seconds * 1000);
-    return std::string(text.data(), size) + "." + std::string(3 - milliseconds.size(), '0') + milliseconds + "Z";
-}
-
 constexpr std::array capture_columns{
     Column{"id", ColumnType::int8},
     Column{"by"},
@@ -67,8 +54,8 @@ constexpr std::array capture_columns{
 void append_capture(Buffer& out, const CaptureStatus& capture) {
     const std::string id = std::to_string(capture.id);
     const std::string ordered = options_text(capture.order);
-    const std::string started = time_text(capture.started);
-    const std::string until = capture.until ? time_text(*capture.until) : "";
+    const std::string started = utc_text(capture.started);
+    const std::string until = capture.until ? utc_text(*capture.until) : "";
     const std::string sessions = std::to_string(capture.sessions);
     const std::string packets = std::to_string(capture.packets);
     const std::string bytes = std::to_string(capture.bytes);
@@ -103,25 +90,22 @@ ConsoleAnswer start(const ConsoleStatement& statement, const ConsoleAsker& asker
 
 /// Answers with what was stopped, as it was a moment before.
 ConsoleAnswer stop(const ConsoleStatement& statement, const ConsoleAsker& asker, const CaptureControl& captures) {
-    std::vector<CaptureStatus> running = captures.status();
-    if (!captures.stop(statement.id)) {
+    std::vector<CaptureStatus> stopped = captures.status();
+    if (statement.id != 0) std::erase_if(stopped, [&](const CaptureStatus& one) { return one.id != statement.id; });
+    if (!stopped.empty() && !captures.stop(statement.id)) stopped.clear();
+    const std::vector<CaptureStatus> left = captures.status();
+    std::erase_if(stopped, [&](const CaptureStatus& one) {
+        return std::any_of(left.begin(), left.end(), [&](const CaptureStatus& other) { return other.id == one.id; });
+    });
+    if (stopped.empty()) {
         return failure(statement.id == 0
                            ? console_error("42704", "no capture that a command started runs")
                            : console_error("42704", "no capture " + std::to_string(statement.id) + " runs",
                                            "CAPTURE STATUS lists those that do."));
     }
-    if (statement.id != 0) {
-        std::erase_if(running, [&](const CaptureStatus& one) { return one.id != statement.id; });
-    } else {
-        std::vector<std::uint64_t> left;
-        for (const CaptureStatus& one : captures.status()) left.push_back(one.id);
-        std::erase_if(running, [&](const CaptureStatus& one) {
-            return std::find(left.begin(), left.end(), one.id) != left.end();
-        });
-    }
-    for (const CaptureStatus& one : running)
-        spdlog::info("console: {}: capture {} stopped", user_text(asker.uid), one.id);
-    return capture_rows(running, "CAPTURE STOP");
+    const std::string by = user_text(asker.uid);
+    for (const CaptureStatus& one : stopped) spdlog::info("console: {}: capture {} stopped", by, one.id);
+    return capture_rows(stopped, "CAPTURE STOP");
 }
 
 ConsoleAnswer one_value(std::string_view column, std::string_view value, std::string_view tag) {
@@ -247,13 +231,10 @@ std::variant<CaptureStatus, ErrorResponse> start_capture(const ConsoleStatement&
     auto& ordered = std::get<CaptureOrder>(order);
     ordered.stream = stream;
     ordered.by = user_text(asker.uid);
-    const std::string by = ordered.by;
     auto started = captures.start(std::move(ordered));
     if (const auto* refused = std::get_if<CaptureRefused>(&started))
         return console_error("55000", "the capture was not started: " + refused->why);
-    auto& status = std::get<CaptureStatus>(started);
-    spdlog::info("console: {}: capture {} started: {}", by, status.id, options_text(status.order));
-    return std::move(status);
+    return std::get<CaptureStatus>(std::move(started));
 }
 
 }  // namespace proxy

@@ -104,7 +104,8 @@ std::unique_ptr<InventoryKeeper> keep_inventory(const config::Config& config, co
 /// Two for a session, one for a client that has not come so far.
 rlim_t needed_descriptors(const config::Runtime& runtime) {
     constexpr rlim_t refused = Admission::max_rejections + Admission::max_strangers;
-    constexpr rlim_t ours = 64 + HostWatch::max_connections;
+    constexpr rlim_t console = Console::max_sessions * 2 + Console::max_refusals;
+    constexpr rlim_t ours = 64 + HostWatch::max_connections + console;
     return rlim_t{runtime.max_connections} * 2 + runtime.max_connections_before_login + refused + ours;
 }
 
@@ -220,6 +221,9 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                .take = [this](auto next, auto log) { return take(std::move(next), std::move(log)); },
                .record = [this](EventKind kind, std::string message) { record(kind, std::move(message)); },
                .manager = manager_}),
+      console_(io_, {.start = [this](CaptureOrder order) { return captures_.start(std::move(order)); },
+                     .stop = [this](std::uint64_t id) { return captures_.stop(id); },
+                     .status = [this] { return captures_.status(); }}),
       session_prefix_(random_prefix()),
       drain_timer_(io_.get_executor()),
       signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
@@ -249,9 +253,11 @@ void Server::run() {
     announce_hidden_processes(began_with_.audit);
     spawn_lasting(io_.get_executor(), [this] { return watchdog_.run(); });
     captures_.begin();
+    console_.open(began_with_.admin, state_dir_);
     manager_.ready("serving");
     io_.run();
     block_signals();
+    console_.close();
     resolver_.close();
     key_derivations_.close();
     derivation_turns_.close();
@@ -347,6 +353,7 @@ std::shared_ptr<LogWriter> Server::take(std::shared_ptr<const Snapshot> next, st
     snapshot_ = std::move(next);
     recorder_.retain_for(config.audit.inventory_retention);
     captures_.use(capture_settings(config, state_dir_));
+    console_.allow(config.admin);
     announce(sockets_.use(std::move(sockets)));
     serve_upstreams();
     announce_probes(*snapshot_);

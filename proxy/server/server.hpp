@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "proxy/server/admission.hpp"
+#include "proxy/server/console_socket.hpp"
 #include "proxy/server/listening_sockets.hpp"
 #include "proxy/server/reload.hpp"
 #include "proxy/server/systemd.hpp"
@@ -69,6 +70,7 @@ class Server {
     Watchdog watchdog_{io_.get_executor(), manager_, workers_};
     ListeningSockets sockets_;
     Reload reload_;
+    ConsoleSocket console_;
 
     const std::string session_prefix_;
     std::uint64_t next_session_ = 1;
