@@ -11,7 +11,7 @@ namespace {
 using Octets = std::vector<std::uint8_t>;
 
 /// The parts of `text` between `separator`; one, empty, of an empty text.
-std::vector<std::string_view> split(std::string_view text, char separator) {
+std::vector<std::string_view> between(std::string_view text, char separator) {
     std::vector<std::string_view> parts;
     for (;;) {
         const std::size_t end = text.find(separator);
@@ -21,7 +21,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
     }
 }
 
-std::optional<unsigned> number(std::string_view text, int base, std::size_t most_digits) {
+std::optional<unsigned> unsigned_number(std::string_view text, int base, std::size_t most_digits) {
     unsigned value = 0;
     if (text.empty() || text.size() > most_digits) return std::nullopt;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
@@ -29,10 +29,10 @@ std::optional<unsigned> number(std::string_view text, int base, std::size_t most
     return value;
 }
 
-std::optional<Octets> v4(std::string_view text) {
+std::optional<Octets> v4_octets(std::string_view text) {
     Octets octets;
-    for (const std::string_view part : split(text, '.')) {
-        const auto value = number(part, 10, 3);
+    for (const std::string_view part : between(text, '.')) {
+        const auto value = unsigned_number(part, 10, 3);
         // Zeros in front are octal to some and decimal to others.
         if (!value || *value > 255 || (part.size() > 1 && part[0] == '0')) return std::nullopt;
         octets.push_back(static_cast<std::uint8_t>(*value));
@@ -42,18 +42,18 @@ std::optional<Octets> v4(std::string_view text) {
 }
 
 /// What stands on one side of "::"; the end of an address may be an IPv4 one.
-std::optional<Octets> groups(std::string_view text, bool end) {
+std::optional<Octets> v6_groups(std::string_view text, bool end) {
     Octets octets;
     if (text.empty()) return octets;
-    const auto parts = split(text, ':');
+    const auto parts = between(text, ':');
     for (const std::string_view part : parts) {
         if (end && part.data() == parts.back().data() && part.find('.') != std::string_view::npos) {
-            const auto last = v4(part);
+            const auto last = v4_octets(part);
             if (!last) return std::nullopt;
             octets.insert(octets.end(), last->begin(), last->end());
             continue;
         }
-        const auto value = number(part, 16, 4);
+        const auto value = unsigned_number(part, 16, 4);
         if (!value) return std::nullopt;
         octets.push_back(static_cast<std::uint8_t>(*value >> 8));
         octets.push_back(static_cast<std::uint8_t>(*value));
@@ -61,15 +61,15 @@ std::optional<Octets> groups(std::string_view text, bool end) {
     return octets;
 }
 
-std::optional<Octets> v6(std::string_view text) {
+std::optional<Octets> v6_octets(std::string_view text) {
     const std::size_t gap = text.find("::");
     if (gap == std::string_view::npos) {
-        auto all = groups(text, true);
+        auto all = v6_groups(text, true);
         if (!all || all->size() != 16) return std::nullopt;
         return all;
     }
-    auto octets = groups(text.substr(0, gap), false);
-    const auto behind = groups(text.substr(gap + 2), true);
+    auto octets = v6_groups(text.substr(0, gap), false);
+    const auto behind = v6_groups(text.substr(gap + 2), true);
     if (!octets || !behind || octets->size() + behind->size() > 14) return std::nullopt;
     octets->resize(16 - behind->size());
     octets->insert(octets->end(), behind->begin(), behind->end());
@@ -88,7 +88,7 @@ std::string v4_text(Bytes octets) {
 
 std::optional<Endpoint> parse_endpoint(std::string_view address, std::uint16_t port) {
     const bool is_v6 = address.find(':') != std::string_view::npos;
-    const auto octets = is_v6 ? v6(address.substr(0, address.find('%'))) : v4(address);
+    const auto octets = is_v6 ? v6_octets(address.substr(0, address.find('%'))) : v4_octets(address);
     if (!octets) return std::nullopt;
     Endpoint parsed{.v6 = is_v6, .port = port};
     std::copy(octets->begin(), octets->end(), parsed.address.begin());

@@ -143,17 +143,22 @@ void append_secrets(Buffer& out, std::string_view lines) {
 
 void append_names(Buffer& out, std::span<const Name> names) {
     BlockWriter block(out, BlockType::names);
-    for (const Name& name : names) {
-        const auto endpoint = parse_endpoint(name.address);
-        if (!endpoint || name.name.empty()) continue;
-        const Bytes address = address_bytes(*endpoint);
-        const std::string_view text = fitting(std::string_view(name.name.c_str()), 0xffff - address.size() - 1);
-        block.put(endpoint->v6 ? name_record::v6 : name_record::v4);
-        block.put(static_cast<std::uint16_t>(address.size() + text.size() + 1));
+    const auto record = [&](const Endpoint& endpoint, std::string_view name) {
+        const Bytes address = address_bytes(endpoint);
+        name = fitting(name, 0xffff - address.size() - 1);
+        block.put(endpoint.v6 ? name_record::v6 : name_record::v4);
+        block.put(static_cast<std::uint16_t>(address.size() + name.size() + 1));
         block.put(address);
-        block.put(text);
+        block.put(name);
         block.put(std::uint8_t{0});
         block.pad();
+    };
+    for (const Name& name : names) {
+        const auto endpoint = parse_endpoint(name.address);
+        const std::string_view text = name.name.c_str();  // up to a NUL, which would end it
+        if (!endpoint || text.empty()) continue;
+        record(*endpoint, text);
+        if (!endpoint->v6) record(as_v6(*endpoint), text);
     }
     block.put(std::uint32_t{0});  // no more of them
     block.end();

@@ -46,7 +46,8 @@ struct Name {
     std::string address;  ///< IPv4 or IPv6, in text
     std::string name;
 };
-/// What is no address, or has no name, is left out.
+/// What is no address, or has no name, is left out. An IPv4 address has its name also where it is
+/// written as an IPv6 one.
 void append_names(Buffer& out, std::span<const Name> names);
 
 struct Field {

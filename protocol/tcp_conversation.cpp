@@ -8,15 +8,15 @@ namespace protocol {
 
 namespace {
 
-constexpr std::size_t max_payload = 60'000;  // IPv4's length is 16 bits, and counts the headers
-constexpr std::uint8_t tcp = 6, hops = 64;
+constexpr std::size_t max_segment = 60'000;  // IPv4's length is 16 bits, and counts the headers
+constexpr std::uint8_t hop_limit = 64;
 
 // As large as can be: readers take a peer for blocked once nobody acknowledged a window's bytes,
 // and here acknowledgements come only with data of the other side.
-constexpr std::uint16_t window = 0xffff;
+constexpr std::uint16_t receive_window = 0xffff;
 constexpr std::uint8_t window_scale[]{1, 3, 3, 14};  // NOP, then 2^14 (RFC 7323, 2)
 
-void u16(Buffer& out, std::size_t value) {
+void append_u16(Buffer& out, std::size_t value) {
     out.push_back(static_cast<std::uint8_t>(value >> 8));
     out.push_back(static_cast<std::uint8_t>(value));
 }
@@ -25,17 +25,17 @@ void ip_header(Buffer& out, const Endpoint& from, const Endpoint& to, std::size_
     Writer writer(out);
     if (from.v6) {
         writer.u32(0x60000000);
-        u16(out, size);
-        writer.u8(tcp);
-        writer.u8(hops);
+        append_u16(out, size);
+        writer.u8(ip_protocol_tcp);
+        writer.u8(hop_limit);
     } else {
         writer.u8(0x45);
         writer.u8(0);
-        u16(out, size + 20);
+        append_u16(out, size + 20);
         writer.u32(0x00004000);  // not to be fragmented
-        writer.u8(hops);
-        writer.u8(tcp);
-        u16(out, 0);
+        writer.u8(hop_limit);
+        writer.u8(ip_protocol_tcp);
+        append_u16(out, 0);
     }
     writer.bytes(address_bytes(from));
     writer.bytes(address_bytes(to));
@@ -57,7 +57,7 @@ void TcpConversation::open(const Sink& sink) {
 
 void TcpConversation::data(Sender from, Bytes bytes, const Sink& sink) {
     while (!bytes.empty()) {
-        const Bytes payload = bytes.first(std::min(bytes.size(), max_payload));
+        const Bytes payload = bytes.first(std::min(bytes.size(), max_segment));
         bytes = bytes.subspan(payload.size());
         packet(from, bytes.empty() ? tcp_flag::psh | tcp_flag::ack : tcp_flag::ack, payload, sink);
         skip(from, payload.size());
@@ -85,13 +85,13 @@ void TcpConversation::packet(Sender from, std::uint8_t flags, Bytes payload, con
     out.reserve(40 + header_size + payload.size());
     ip_header(out, sender.endpoint, receiver.endpoint, header_size + payload.size());
     Writer writer(out);
-    u16(out, sender.endpoint.port);
-    u16(out, receiver.endpoint.port);
+    append_u16(out, sender.endpoint.port);
+    append_u16(out, receiver.endpoint.port);
     writer.u32(syn ? sender.next - 1 : sender.next);
     writer.u32(ack ? receiver.next : 0);
     writer.u8(static_cast<std::uint8_t>(header_size / 4 << 4));
     writer.u8(flags);
-    u16(out, window);
+    append_u16(out, receive_window);
     writer.u32(0);  // checksum, urgent pointer
     writer.bytes(options);
     writer.bytes(payload);

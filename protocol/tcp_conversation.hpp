@@ -25,7 +25,8 @@ class TcpConversation {
     /// In as many packets as it takes (60,000 bytes each).
     void data(Sender from, Bytes bytes, const Sink& sink);
     /// Bytes that are not in the file: sequence numbers go on behind them, so that a reader sees
-    /// that they are missing (by less than 2^31: TCP cannot tell more).
+    /// that they are missing (by less than 2^31: TCP cannot tell more). What follows has to begin a
+    /// message, or Wireshark finds no other one in this direction.
     void skip(Sender from, std::size_t size);
     /// FIN, which the other side answers with its own, or RST, which it does not.
     void close(Sender from, bool reset, const Sink& sink);

@@ -6,8 +6,6 @@ namespace protocol {
 
 namespace {
 
-constexpr std::uint8_t tcp = 6;  // IANA's protocol number
-
 /// What an IP header says of what follows it.
 struct Datagram {
     TcpPacket packet;
@@ -29,7 +27,7 @@ std::optional<Datagram> decode_v4(Bytes bytes) {
     reader.u16();  // identification
     const bool fragment = (reader.u16() & 0x3fff) != 0;
     reader.u8();  // time to live
-    const bool is_tcp = reader.u8() == tcp;
+    const bool is_tcp = reader.u8() == ip_protocol_tcp;
     reader.u16();  // checksum
     const Bytes from = reader.take(4), to = reader.take(4);
     if (!reader.ok() || fragment || !is_tcp || header_size < 20 || size < header_size || bytes.size() < header_size)
@@ -43,7 +41,7 @@ std::optional<Datagram> decode_v6(Bytes bytes) {
     Reader reader(bytes);
     reader.u32();  // version, traffic class, flow label
     const std::size_t size = reader.u16();
-    const bool is_tcp = reader.u8() == tcp;
+    const bool is_tcp = reader.u8() == ip_protocol_tcp;
     reader.u8();  // hop limit
     const Bytes from = reader.take(16), to = reader.take(16);
     if (!reader.ok() || !is_tcp) return std::nullopt;

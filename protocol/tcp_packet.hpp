@@ -9,6 +9,9 @@
 
 namespace protocol {
 
+/// What an IP header calls TCP (IANA, protocol numbers).
+inline constexpr std::uint8_t ip_protocol_tcp = 6;
+
 /// Bits of a segment's flags (RFC 9293, 3.1).
 namespace tcp_flag {
 inline constexpr std::uint8_t fin = 0x01;

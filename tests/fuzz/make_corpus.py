@@ -163,6 +163,56 @@ FRAMES = {
     "too-long": b"Q\x7f\xff\xff\xff" + b"select",
 }
 
+
+def block(order: str, kind: int, *body: bytes) -> bytes:
+    inside = b"".join(body)
+    length = struct.pack(order + "I", 12 + len(inside))
+    return struct.pack(order + "I", kind) + length + inside + length
+
+
+def padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)
+
+
+def option(order: str, code: int, value: bytes) -> bytes:
+    return struct.pack(order + "HH", code, len(value)) + padded(value)
+
+
+def ip_packet(payload: bytes, v6: bool = False) -> bytes:
+    segment = struct.pack("!HHIIBBHHH", 4711, 5432, 1, 1, 5 << 4, 0x18, 65535, 0, 0) + payload
+    if v6:
+        return struct.pack("!IHBB", 6 << 28, len(segment), 6, 64) + bytes(15) + b"\1" + bytes(15) + b"\2" + segment
+    return struct.pack("!BBHIBBHII", 0x45, 0, 20 + len(segment), 0x4000, 64, 6, 0, 0x7F000001, 0x7F000002) + segment
+
+
+def capture(order: str, v6: bool) -> bytes:
+    """One block of every kind; `order`: of its bytes, as in struct."""
+    packet = ip_packet(message("Q", b"select 1\0"), v6)
+    number = lambda size, value: struct.pack(order + {2: "H", 4: "I", 8: "Q"}[size], value)
+    end = number(4, 0)
+    return b"".join([
+        block(order, 0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1), option(order, 4, b"pgairlock"), option(order, 3, b"Linux"), end),
+        block(order, 1, struct.pack(order + "HHI", 101, 0, 0), option(order, 2, b"client leg"), option(order, 9, b"\x09"), end),
+        block(order, 4, number(2, 1), number(2, 6), padded(b"\x7f\0\0\1a\0"), end),
+        block(order, 10, number(4, 0x544C534B), number(4, 6), padded(b"A 1 2\n")),
+        block(order, 6, struct.pack(order + "IIIII", 0, 0x18EB, 99, len(packet), len(packet)), padded(packet), option(order, 2, number(4, 1)),
+              option(order, 4, number(8, 3)), option(order, 5, number(8, 7)), option(order, 8, number(4, 42) * 2), option(order, 1, b"session=1"), end),
+        block(order, 9, padded(b"__REALTIME_TIMESTAMP=1\nMESSAGE\n\3\0\0\0\0\0\0\0a\nb\n")),
+        block(order, 3, number(4, 1), b"\xff\0\0\0"),
+        block(order, 5, struct.pack(order + "III", 0, 0, 9), option(order, 4, number(8, 1)), option(order, 5, number(8, 2)), end),
+    ])
+
+
+CAPTURES = {
+    "little": capture("<", v6=False),
+    "big": capture(">", v6=True),
+    "both": capture("<", v6=True) + capture(">", v6=False),
+    "cut": capture("<", v6=False)[:-7],
+    "packet": ip_packet(b"hello"),
+    "packet-v6": ip_packet(b"hello", v6=True),
+    "address": b"2001:db8::192.0.2.33",
+}
+
 SEEDS = {
     "fuzz_opening": {
         "plain": b"\0" + PLAIN,
@@ -210,6 +260,7 @@ SEEDS = {
         "tls13-plain": client_hello(ssl.TLSVersion.TLSv1_3, None, []),
         "tls12": client_hello(ssl.TLSVersion.TLSv1_2, "db.example.com", ["h2", "http/1.1"]),
     },
+    "fuzz_capture": {name: b"\x07" + file for name, file in CAPTURES.items()},
     "fuzz_config": {name: text.encode() for name, text in CONFIGS.items()},
 }
 

@@ -108,8 +108,8 @@ Written everything() {
     pcapng::append_interface(out, "anew", "");
     return {.bytes = std::string(as_text(out)),
             .blocks = {"section pgairlock 0.1/Linux [first]", "interface 0 link 101 main client leg/at 10.0.0.1:6432",
-                       "interface 1 link 101 main server leg/", "names 10.0.0.1=db1 2001:db8::1=db2",
-                       "secrets 1414288203 20",
+                       "interface 1 link 101 main server leg/",
+                       "names 10.0.0.1=db1 ::ffff:10.0.0.1=db1 2001:db8::1=db2", "secrets 1414288203 20",
                        "packet on 1 at 1795980000123456789: 01020304 05 of 9 out id 0 dropped 7 process 42/43 "
                        "[session=1] [second]",
                        "packet on 0 at 0:  of 0 in", "journal MESSAGE=<{\"a\":\"=\"}> BINARY=<x\ny\n> E=<>",

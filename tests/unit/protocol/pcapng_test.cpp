@@ -119,10 +119,11 @@ TEST_CASE("names stand behind their addresses, each in a record of its own") {
                                {.address = "2001:db8::1", .name = std::string("db\0x", 4)}};
     pcapng::append_names(out, names);
     CHECK(words(out) ==
-          "04000000 34000000"
+          "04000000 4c000000"
           " 01000800 0a000001 64623100"                             // nrb_record_ipv4
+          " 02001400 00000000 00000000 0000ffff 0a000001 64623100"  // the same as IPv6
           " 02001300 20010db8 00000000 00000000 00000001 64620000"  // nrb_record_ipv6: up to the NUL
-          " 00000000 34000000");                                    // nrb_record_end
+          " 00000000 4c000000");                                    // nrb_record_end
     Buffer none;
     pcapng::append_names(none, {});
     CHECK(words(none) == "04000000 10000000 00000000 10000000");
