@@ -148,7 +148,9 @@ Reading::Conversation* Reading::conversation_of(const protocol::TcpPacket& tcp, 
     }
     if (!place) {
         PlanRules rules = rules_;
-        rules.openings = rules.openings || payload_ != "full";
+        // A CancelRequest is a session of another name: all are looked at so far.
+        const bool wanted = only_.empty() || only_.contains(facts.session);
+        rules.openings = rules.openings || payload_ != "full" || !wanted;
         place = std::make_unique<Conversation>(rules);
         count(session_overhead);
     }
@@ -157,9 +159,7 @@ Reading::Conversation* Reading::conversation_of(const protocol::TcpPacket& tcp, 
 
 void Reading::feed(Conversation& conversation, const protocol::TcpPacket& tcp, std::uint64_t time, bool from_client) {
     const auto has = [&](std::uint8_t flag) { return (tcp.flags & flag) != 0; };
-    const bool wanted = only_.empty() || conversation.facts.session.empty() || only_.contains(conversation.facts.session);
     if (has(protocol::tcp_flag::fin) || has(protocol::tcp_flag::rst)) conversation.closed = true;
-    if (!wanted) return;
     const std::size_t before = conversation.builder.plan().bytes;
     conversation.builder.segment({.from = from_client ? protocol::CapturedSide::client : protocol::CapturedSide::server,
                                   .time = time,
@@ -173,7 +173,8 @@ void Reading::feed(Conversation& conversation, const protocol::TcpPacket& tcp, s
 
 void Reading::session(Conversation& conversation) {
     CapturedSession session{.facts = conversation.facts, .plan = conversation.builder.finish(), .left_out = {}};
-    if (!only_.empty() && !only_.contains(session.facts.session)) return;
+    const bool wanted = only_.empty() || only_.contains(session.facts.session) || session.plan.cancels_pid;
+    if (!wanted) return;
     if (const auto events = events_.find(session.facts.session); events != events_.end())
         merge(session.facts, events->second);
     SessionPlan& plan = session.plan;
@@ -222,7 +223,7 @@ void Reading::place_cancels() {
                 placed = true;
             }
         }
-        if (!placed) ++capture_.cancels_left_out;
+        if (!placed && only_.empty()) ++capture_.cancels_left_out;
     }
     std::erase_if(capture_.sessions, [](const CapturedSession& session) { return session.plan.cancels_pid.has_value(); });
 }

@@ -37,6 +37,7 @@ struct Request {
     std::vector<std::uint8_t> bytes;  ///< whole messages
     Awaited awaited;
     Duration delay{0};  ///< the client's thinking, from then on
+    bool asks = false;  ///< it has the unit's Query or first Sync
 };
 
 struct Statement {

@@ -148,13 +148,15 @@ void PlanBuilder::message(const protocol::Message& message, std::uint64_t time) 
     unit.extended = unit.extended || (message.type != 'Q' && message.type != 'F' && !copies);
     open.copy_ended = message.type == 'c' || message.type == 'f';
     const bool closes = message.type == 'Q' || message.type == 'S' || message.type == 'F';
-    if (closes && !open.closed) {
+    const bool asks = closes && !open.closed;
+    if (asks) {
         open.closed = true;
         unit.asked = time;
     }
     Said said{.request = {.bytes = {message.whole.begin(), message.whole.end()},
                           .awaited = {.unit = plan_.units.size(), .parts = server_.parts()},
-                          .delay = Duration(last_time_ > 0 && time > last_time_ ? time - last_time_ : 0)},
+                          .delay = Duration(last_time_ > 0 && time > last_time_ ? time - last_time_ : 0),
+                          .asks = asks},
               .left_out = why};
     plan_.bytes += message.whole.size() + overhead / 4;
     open.said.push_back(std::move(said));
@@ -265,6 +267,7 @@ void PlanBuilder::close_unit(Open& open) {
             const bool at_once = !requests.empty() && said.request.delay.count() == 0 &&
                                  requests.back().awaited == said.request.awaited;
             if (at_once) {
+                requests.back().asks = requests.back().asks || said.request.asks;
                 requests.back().bytes.insert(requests.back().bytes.end(), said.request.bytes.begin(),
                                              said.request.bytes.end());
             } else {
