@@ -29,7 +29,8 @@ void PlanBuilder::segment(const protocol::CapturedSegment& segment) {
     if (!plan_.cut.empty()) return;
     if (piece.missing > 0) return cut("bytes are missing in the capture");
     if (piece.bytes.empty()) return;
-    segment.from == CapturedSide::client ? from_client(piece.bytes, segment.time) : from_server(piece.bytes, segment.time);
+    if (segment.from == CapturedSide::client) return from_client(piece.bytes, segment.time);
+    from_server(piece.bytes, segment.time);
     last_time_ = segment.time;
 }
 
