@@ -10,6 +10,7 @@ void CapturedStream::begin(std::uint32_t sequence) noexcept {
 
 CapturedStream::Piece CapturedStream::segment(const CapturedSegment& segment) {
     if (segment.syn) {
+        if (time_ > 0 && segment.time <= time_) return {};  // said before
         begun_ = true;
         next_ = segment.sequence + 1;
         time_ = segment.time;

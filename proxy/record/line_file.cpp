@@ -55,13 +55,13 @@ bool ends_in_half_line(int fd, const std::string& path) {
 }
 
 /// What opening has come to; the descriptor is closed by whoever forgets it last.
-struct Attempt {
-    explicit Attempt(std::string p) : path(std::move(p)) {}
-    ~Attempt() {
+struct OpenAttempt {
+    explicit OpenAttempt(std::string p) : path(std::move(p)) {}
+    ~OpenAttempt() {
         if (fd >= 0) ::close(fd);
     }
-    Attempt(const Attempt&) = delete;
-    Attempt& operator=(const Attempt&) = delete;
+    OpenAttempt(const OpenAttempt&) = delete;
+    OpenAttempt& operator=(const OpenAttempt&) = delete;
 
     const std::string path;
     int fd = -1;
@@ -83,7 +83,7 @@ const char* why_not_opened(const std::string& path) {
     return ::strerrordesc_np(error);
 }
 
-void try_to_open(Attempt& attempt) {
+void try_to_open(OpenAttempt& attempt) {
     // O_NONBLOCK: opening a FIFO must not wait for its reader. 0640: it names users and addresses.
     constexpr int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     attempt.fd = ::open(attempt.path.c_str(), flags, 0640);
@@ -139,7 +139,7 @@ Obstacle obstacle_to_writing(const std::string& path, const std::string& made_la
 }
 
 std::string LineFile::open(const std::string& path) {
-    const auto attempt = std::make_shared<Attempt>(path);
+    const auto attempt = std::make_shared<OpenAttempt>(path);
     std::optional<OwnThread> thread;
     try {
         thread.emplace([attempt] { try_to_open(*attempt); });

@@ -22,6 +22,8 @@ std::string payload_text(const std::string& payload) {
     return "payload is " + protocol::printable(payload);
 }
 
+std::string was(std::uint64_t count) { return count == 1 ? "was" : "were"; }
+
 /// "3, 5 to 8"
 std::string ranges(const std::vector<std::uint64_t>& numbers) {
     std::string out;
@@ -142,21 +144,23 @@ std::vector<std::string> Lacks::texts() const {
     std::vector<std::string> out = files_lack_;
     ring_texts(out);
     for (const auto& [interface, drops] : drops_) {
-        out.push_back(counted(std::max(drops.in_packets, drops.in_statistics), "packet") +
-                      " found no room and were dropped (" + protocol::printable(interface) + ")");
+        out.push_back(counted(std::max(drops.in_packets, drops.in_statistics), "packet") + " found no room and " +
+                      was(std::max(drops.in_packets, drops.in_statistics)) + " dropped (" +
+                      protocol::printable(interface) + ")");
     }
     session_texts(out);
     if (sessions_left_out_ > 0)
-        out.push_back(counted(sessions_left_out_, "session") +
-                      " were left out: too many at the same time for this command");
+        out.push_back(counted(sessions_left_out_, "session") + " " + was(sessions_left_out_) +
+                      " left out: too many at the same time for this command");
     if (statements_left_out_ > 0) {
-        out.push_back(counted(statements_left_out_, "statement") +
-                      " are counted but not listed, for lack of memory: ask for one session (--session)");
+        out.push_back(counted(statements_left_out_, "statement") + " " + was(statements_left_out_) +
+                      " counted but not listed, for lack of memory: ask for one session (--session)");
     }
     if (undecoded_ > 0)
-        out.push_back(counted(undecoded_, "packet") + " are no TCP that can be read, and were passed over");
+        out.push_back(counted(undecoded_, "packet") + " " + was(undecoded_) + " passed over: no TCP that can be read");
     if (skipped_ > 0)
-        out.push_back(counted(skipped_, "block") + " of a kind that pgairlock does not write were passed over");
+        out.push_back(counted(skipped_, "block") + " of a kind that pgairlock does not write " + was(skipped_) +
+                      " passed over");
     for (const std::string& payload : payloads_) {
         if (std::string text = payload_text(payload); !text.empty()) out.push_back(std::move(text));
     }

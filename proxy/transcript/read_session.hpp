@@ -35,11 +35,11 @@ struct SessionFacts {
 
 /// Why it came to nothing.
 struct SessionFailure {
-    std::string event;   ///< the audit's: tls_failed, auth_failed, rejected, upstream_failed
-    std::string reason;  ///< the audit's; empty: only the packets say so
-    std::string sqlstate;
-    std::string words;   ///< what that means, a sentence
-    std::string detail;  ///< as the peer or OpenSSL says it
+    std::string event{};   ///< the audit's: tls_failed, auth_failed, rejected, upstream_failed
+    std::string reason{};  ///< the audit's; empty: only the packets say so
+    std::string sqlstate{};
+    std::string words{};   ///< what that means, a sentence
+    std::string detail{};  ///< as the peer or OpenSSL says it
     std::uint64_t time = 0;
 };
 

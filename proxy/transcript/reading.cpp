@@ -20,6 +20,8 @@ constexpr std::size_t max_notes = 20;
 constexpr std::size_t max_note = 500;
 constexpr std::size_t max_events = 200;
 constexpr std::size_t max_recent = 50'000;
+/// Beyond it, those that are left out are not counted any more.
+constexpr std::size_t max_refused = 100'000;
 
 /// IPv4 as such, also where it was written as IPv6.
 protocol::Endpoint unmapped(const protocol::Endpoint& endpoint) {
@@ -45,6 +47,7 @@ std::size_t size_of(const protocol::CapturedEntry& entry) {
 }  // namespace
 
 struct Reading::Live {
+    std::uint64_t number = 0;
     ReadSession session;
     std::size_t kept = 0;
     bool closed = false;  // its connection
@@ -154,7 +157,7 @@ Reading::Conversation* Reading::conversation_of(const Key& key, const protocol::
     const bool is_new = !live;
     if (is_new) {
         if (server_leg && facts.session.empty()) return nullptr;
-        live = begin_session(packet.time);
+        live = begin_session(key, packet.time);
         if (!live) return nullptr;
     }
     if (!server_leg) {
@@ -190,14 +193,15 @@ Reading::LivePointer Reading::session_of(const SessionFacts& facts, const std::s
     return facts.session.empty() || name.empty() ? found->second : nullptr;
 }
 
-Reading::LivePointer Reading::begin_session(std::uint64_t time) {
+Reading::LivePointer Reading::begin_session(const Key& key, std::uint64_t time) {
     if (live_.size() >= limits_.sessions) {
-        lacks_.session_left_out();
+        if (refused_.size() < max_refused && refused_.insert(key).second) lacks_.session_left_out();
         return nullptr;
     }
     auto live = std::make_shared<Live>();
     live->session.started = live->session.ended = time;
-    live_.insert(live);
+    live->number = ++begun_;
+    live_[live->number] = live;
     return live;
 }
 
@@ -263,7 +267,7 @@ void Reading::journal(const pcapng::JournalBlock& entry) {
         // Who succeeded has packets, unless these were dropped; whoever failed may have none.
         const bool tells = event->failure || event->event == "cancel";
         if (!tells || recent_set_.contains(name)) return;
-        live = begin_session(time);
+        live = begin_session(name, time);
     }
     if (!live) return;
     take_event(*live, std::move(*event), time);
@@ -315,7 +319,7 @@ void Reading::finish(const LivePointer& given) {
     };
     forget(by_session_, session.facts.session);
     forget(by_client_, live->client);
-    live_.erase(live);
+    live_.erase(live->number);
     std::erase(closing_, live);
     kept_ -= live->kept;
     if (!session.facts.session.empty() && recent_set_.insert(session.facts.session).second) {
@@ -341,10 +345,7 @@ void Reading::quiet() {
 
 void Reading::end() {
     quiet();
-    std::vector<LivePointer> rest(live_.begin(), live_.end());
-    std::sort(rest.begin(), rest.end(),
-              [](const auto& a, const auto& b) { return a->session.started < b->session.started; });
-    for (const LivePointer& live : rest) finish(live);
+    while (!live_.empty()) finish(live_.begin()->second);
 }
 
 }  // namespace proxy::transcript

@@ -92,7 +92,7 @@ class Reading {
     LivePointer session_of(const SessionFacts& facts, const std::string& client);
     Conversation* conversation_of(const Key& key, const protocol::TcpPacket& tcp,
                                   const protocol::pcapng::PacketBlock& packet, bool from_client);
-    LivePointer begin_session(std::uint64_t time);
+    LivePointer begin_session(const Key& key, std::uint64_t time);
     void comments(const LivePointer& live, const protocol::pcapng::PacketBlock& packet);
     void know(const LivePointer& live, const std::string& client);
     void keep(Live& live, protocol::CapturedEntry&& entry);
@@ -109,12 +109,14 @@ class Reading {
     std::map<Key, std::unique_ptr<Conversation>> conversations_;
     std::map<std::string, LivePointer> by_session_;
     std::map<std::string, LivePointer> by_client_;  // "address port"
-    std::set<LivePointer> live_;
-    std::deque<LivePointer> closing_;  // the oldest first
-    std::deque<std::string> recent_;   // names of sessions that were handed over
+    std::map<std::uint64_t, LivePointer> live_;     // in the order in which they began
+    std::set<Key> refused_;                         // there was no room for them
+    std::deque<LivePointer> closing_;               // the oldest first
+    std::deque<std::string> recent_;                // names of sessions that were handed over
     std::set<std::string> recent_set_;
     std::deque<ProcessEvent> events_;
     std::size_t kept_ = 0;
+    std::uint64_t begun_ = 0;
     std::uint64_t handed_over_ = 0;
     std::uint64_t left_aside_ = 0;
     std::uint64_t first_time_ = 0;

@@ -213,7 +213,41 @@ CAPTURES = {
     "address": b"2001:db8::192.0.2.33",
 }
 
+
+
+def steps(*talk: tuple[str, bytes | int]) -> bytes:
+    """Who says what, in pieces that fuzz_transcript takes; a number: so many bytes are missing."""
+    out = b""
+    for side, what in talk:
+        head = 1 if side == "server" else 0
+        if isinstance(what, int):
+            out += bytes([head | 0x70, what])
+            continue
+        for at in range(0, len(what), 255):
+            out += bytes([head, len(what[at:at + 255])]) + what[at:at + 255]
+    return out
+
+
+READY = message("Z", b"I")
+PIPELINE = (message("P", b"s\0select $1\0\0\0") + message("B", b"p\0s\0" + bytes(6)) + message("D", b"Pp\0") +
+            message("E", b"p\0" + bytes(4)) + message("S"))
+ANSWERS = message("1") + message("2") + message("n") + message("D", bytes(2)) + message("C", b"SELECT 1\0") + READY
+COPIES = [("client", message("Q", b"copy t from stdin\0")), ("server", message("G", bytes(3))),
+          ("client", message("d", b"1\n") + message("c")), ("server", message("C", b"COPY 1\0") + READY)]
+LOGGED_IN = [("client", PLAIN), ("server", authentication(0) + READY)]
+TALKS = {
+    "pipeline": [*LOGGED_IN, ("client", PIPELINE), ("server", ANSWERS), ("client", message("X"))],
+    "error": [*LOGGED_IN, ("client", PIPELINE * 2), ("server", message("1") + error("22012") + READY + ANSWERS)],
+    "copy": [*LOGGED_IN, *COPIES],
+    "ssl": [("client", SSL_REQUEST), ("server", b"S"), *LOGGED_IN, ("client", message("Q", b"select 1\0"))],
+    "refused": [("client", PLAIN), ("server", error("28000"))],
+    "cancel": [("client", CANCEL)],
+    "server-lost": [*LOGGED_IN, ("client", PIPELINE), ("server", 50), ("server", b"rest" + READY), ("client", PIPELINE), ("server", ANSWERS)],
+    "client-lost": [*LOGGED_IN, ("client", 50), ("server", ANSWERS), ("client", PIPELINE), ("server", ANSWERS)],
+}
+
 SEEDS = {
+    "fuzz_transcript": {name + end: first + steps(*talk) for name, talk in TALKS.items() for end, first in (("", b"\1\4"), ("-middle", b"\0\4"))},
     "fuzz_opening": {
         "plain": b"\0" + PLAIN,
         "minor": b"\0" + startup(0x30002, user="ada"),

@@ -1,0 +1,247 @@
+// What `capture read` makes of blocks: sessions, what is missing, text and JSON.
+#include <boost/json.hpp>
+
+#include "protocol/tcp_conversation.hpp"
+#include "proxy/transcript/failure_words.hpp"
+#include "proxy/transcript/summary.hpp"
+#include "proxy/transcript/transcript_json.hpp"
+#include "proxy/transcript/transcript_text.hpp"
+#include "proxy/transcript/words.hpp"
+#include "support/captured.hpp"
+#include "support/catch.hpp"
+
+namespace {
+
+namespace pcapng = protocol::pcapng;
+namespace transcript = proxy::transcript;
+using protocol::TcpConversation;
+using support::Captured;
+using Sender = TcpConversation::Sender;
+
+constexpr std::uint64_t start = 1'772'330'400'000'000'000, ms = 1'000'000;
+
+/// Blocks go straight from conversations to a Reading.
+struct Fed {
+    explicit Fed(transcript::ReadFilter filter = {}, transcript::ReadingLimits limits = {})
+        : reading(
+              std::move(filter), [this](transcript::ReadSession&& session) { take(std::move(session)); }, limits) {
+        begin("capture-20260301T020000Z-1.pcapng");
+    }
+    void begin(const std::string& file) {
+        reading.begin_file(file);
+        reading.block(pcapng::SectionBlock{.application = {}, .system = {}, .comments = {"payload=headers"}});
+        for (const char* leg : {"orders client leg", "orders server leg"})
+            reading.block(pcapng::InterfaceBlock{.number = 0, .link_type = 101, .name = leg, .description = {}});
+    }
+    void take(transcript::ReadSession&& session) {
+        summary.add(session);
+        sessions.push_back(std::move(session));
+    }
+    TcpConversation::Sink sink(std::uint64_t time, std::vector<std::string> comments = {}) {
+        return [this, time, comments](Sender from, protocol::Bytes bytes) mutable {
+            reading.block(pcapng::PacketBlock{
+                .interface = 0,
+                .time = time,
+                .bytes = {bytes.begin(), bytes.end()},
+                .original_size = bytes.size(),
+                .direction = from == Sender::client ? pcapng::Direction::inbound : pcapng::Direction::outbound,
+                .id = {},
+                .process = {},
+                .comments = std::exchange(comments, {})});
+        };
+    }
+    void event(std::uint64_t time, const std::string& line) {
+        reading.block(
+            pcapng::JournalBlock{.fields = {{"__REALTIME_TIMESTAMP", std::to_string(time / 1000)}, {"MESSAGE", line}}});
+    }
+
+    std::vector<transcript::ReadSession> sessions;
+    transcript::Summary summary{start + 1000 * ms};
+    transcript::Reading reading;
+};
+
+struct Talk {
+    Talk(Fed& fed, std::uint64_t time, std::uint16_t port, const std::string& comment)
+        : tcp(protocol::endpoint("10.0.0.7", port), protocol::endpoint("10.0.0.1", 5432)), fed_(fed) {
+        tcp.open(fed.sink(time, comment.empty() ? std::vector<std::string>() : std::vector{comment}));
+    }
+    Talk& say(std::uint64_t time, Sender from, std::string_view bytes) {
+        tcp.data(from, protocol::as_bytes(bytes), fed_.sink(time));
+        return *this;
+    }
+    Talk& log_in(std::uint64_t time) {
+        say(time, Sender::client,
+            protocol::as_text(protocol::serialize(protocol::StartupMessage{
+                .version = 3 << 16, .parameters = {{"user", "app"}, {"database", "orders"}}})));
+        return say(time + ms, Sender::server, support::message('R', std::string(4, '\0')) + Captured::ready());
+    }
+    Talk& close(std::uint64_t time) {
+        tcp.close(Sender::client, false, fed_.sink(time));
+        return *this;
+    }
+    TcpConversation tcp;
+
+   private:
+    Fed& fed_;
+};
+
+bool says(const std::vector<std::string>& texts, std::string_view what) {
+    return std::any_of(texts.begin(), texts.end(), [&](const auto& text) { return text.find(what) != text.npos; });
+}
+
+}  // namespace
+
+TEST_CASE("a session ends with its last event, or a while after its connection") {
+    Fed fed;
+    Talk first(fed, start, 1, "session=s-1 user=app ssl=true version=TLSv1.3");
+    first.log_in(start).close(start + 5 * ms);
+    CHECK(fed.sessions.empty());
+    fed.event(start + 6 * ms, R"({"event":"disconnected","session":"s-1","reason":"client_closed"})");
+    Talk second(fed, start + 4000 * ms, 2, "session=s-2");
+    CHECK(fed.sessions.empty());
+    second.log_in(start + 5500 * ms);
+    REQUIRE(fed.sessions.size() == 1);
+    CHECK(fed.sessions[0].facts.session == "s-1");
+    CHECK(fed.sessions[0].end_reason == "client_closed");
+    fed.reading.end();
+    REQUIRE(fed.sessions.size() == 2);
+    CHECK_FALSE(fed.sessions[1].over);
+    CHECK(says(fed.reading.lacks().texts(), "1 session had not ended"));
+}
+
+TEST_CASE("a client's port that is used again is another session") {
+    Fed fed;
+    Talk(fed, start, 1, "").log_in(start).close(start + ms);
+    Talk(fed, start + 2 * ms, 1, "").log_in(start + 2 * ms).close(start + 3 * ms);
+    Talk(fed, start + 4 * ms, 1, "session=s-3").log_in(start + 4 * ms);
+    Talk(fed, start + 5 * ms, 1, "session=s-4").log_in(start + 5 * ms);
+    fed.reading.end();
+    CHECK(fed.sessions.size() == 4);
+    CHECK(fed.summary.all().connections == 4);
+}
+
+TEST_CASE("what the server leg repeats is not told twice") {
+    Fed fed;
+    Talk talk(fed, start, 1, "session=s-1");
+    talk.log_in(start).say(start + ms, Sender::client, Captured::query("select 1"));
+    TcpConversation leg(protocol::endpoint("10.0.0.1", 40'000), protocol::endpoint("10.0.0.2", 5432));
+    const std::string query = Captured::query("select 1");
+    leg.data(Sender::client, protocol::as_bytes(query), [&](Sender, protocol::Bytes bytes) {
+        fed.reading.block(
+            pcapng::PacketBlock{.interface = 1,
+                                .time = start,
+                                .bytes = {bytes.begin(), bytes.end()},
+                                .original_size = bytes.size(),
+                                .direction = pcapng::Direction::outbound,
+                                .id = {},
+                                .process = {},
+                                .comments = {"session=s-1 user=app", "the server's certificate was refused"}});
+    });
+    fed.reading.end();
+    REQUIRE(fed.sessions.size() == 1);
+    CHECK(fed.sessions[0].totals.statements == 1);
+    CHECK(fed.sessions[0].notes == std::vector<std::string>{"the server's certificate was refused"});
+    CHECK(fed.sessions[0].facts.client_addr == "10.0.0.7");
+}
+
+TEST_CASE("statements beyond the bound are counted and said to be left out") {
+    Fed fed({}, {.sessions = 2, .kept = 1 << 20, .session_kept = 50 * sizeof(protocol::CapturedEntry)});
+    Talk talk(fed, start, 1, "session=s-1");
+    talk.log_in(start);
+    for (unsigned i = 0; i < 100; ++i) {
+        talk.say(start + i * ms, Sender::client, Captured::query("select 1"));
+        talk.say(start + i * ms + i + 1, Sender::server, Captured::error("42601") + Captured::ready());
+    }
+    Talk(fed, start, 2, "");
+    Talk(fed, start, 3, "");  // one too many
+    fed.reading.end();
+    REQUIRE(fed.sessions.size() == 2);
+    const auto& session = fed.sessions[0];
+    CHECK(session.totals.statements == 100);
+    CHECK(session.totals.errors.at("42601").count == 100);
+    CHECK(session.entries.size() + session.entries_left_out == 100);
+    CHECK(session.entries.size() < 60);
+    CHECK(session.totals.slowest.size() == 10);
+    CHECK(transcript::duration(session.totals.slowest.front()) == 100);
+    CHECK(says(fed.reading.lacks().texts(), "counted but not listed"));
+    CHECK(says(fed.reading.lacks().texts(), "1 session was left out"));
+}
+
+TEST_CASE("files that are missing between and before the given ones are named") {
+    Fed fed;
+    fed.begin("/c/capture-20260301T020000Z-4.pcapng");
+    fed.begin("/c/capture-20260301T020000Z-7.pcapng");
+    const auto texts = fed.reading.lacks().texts();
+    CHECK(says(texts, "files 1 to 3 of /c/capture-20260301T020000Z-*.pcapng are not among these"));
+    CHECK(says(texts, "between the files that were given, 5 to 6 of"));
+    CHECK(says(texts, "payload is headers"));
+    CHECK_FALSE(transcript::ring_file("/c/other-1.pcapng"));
+    CHECK_FALSE(transcript::ring_file("/c/capture-.pcapng"));
+    CHECK(transcript::ring_file("capture-20260301T020000Z-12.pcapng")->path(13) ==
+          "capture-20260301T020000Z-13.pcapng");
+}
+
+TEST_CASE("comments are taken apart, and false ones harm nobody") {
+    const auto values =
+        transcript::parse_comment(R"(session=s-1 user="a \"b\" \\ c" empty= none sslmode=allow..require)");
+    CHECK(values.at("user") == R"(a "b" \ c)");
+    CHECK(values.at("empty").empty());
+    CHECK_FALSE(values.contains("none"));
+    transcript::SessionFacts facts;
+    CHECK(transcript::take_comment(facts, "session=s-1 ssl=false sslmode=allow..require"));
+    CHECK((facts.ssl && !*facts.ssl && facts.sslmode_min == "allow" && facts.sslmode_max == "require"));
+    CHECK_FALSE(transcript::take_comment(facts, "alert unknown_ca (48)"));
+    for (const char* broken : {"", "=", "a=\"", "a=\"\\", "\"", "session=", "session=\"x"})
+        transcript::parse_comment(broken);
+    for (const char* broken : {"", "{", "[]", "{\"event\":5}", "{\"event\":\"x\",\"client_port\":1e99}", "\xff"})
+        transcript::parse_event(broken);
+}
+
+TEST_CASE("every alert of a client has its words") {
+    transcript::SessionFailure failure{.event = "tls_failed", .reason = "tls_abandoned"};
+    CHECK(transcript::in_words(failure, {.alert = 48}).find("does not trust the CA") != std::string::npos);
+    CHECK(transcript::in_words(failure, {.certificate_shown = true}).find("had seen the certificate") !=
+          std::string::npos);
+    CHECK(transcript::in_words(failure, {.alert = 255}) == transcript::in_words(failure, {}));
+    failure = {.event = "rejected", .reason = "too_many_connections"};
+    CHECK(transcript::in_words(failure, {}) == "sorry, too many clients already");
+}
+
+TEST_CASE("text and JSON of a session say the same") {
+    Fed fed;
+    Talk talk(fed, start, 1, "session=s-1 client_addr=10.0.0.7 ssl=true");
+    talk.log_in(start);
+    talk.say(start + 10 * ms, Sender::client, Captured::query("select\n\t1"));
+    talk.say(start + 12 * ms, Sender::server,
+             support::message('D', "row") + Captured::complete("SELECT 1") + Captured::ready());
+    talk.close(start + 20 * ms);
+    fed.reading.end();
+    REQUIRE(fed.sessions.size() == 1);
+    const std::string text = transcript::session_text(fed.sessions[0]);
+    CHECK(text.find("    02:00:00.010    2.00 ms  SELECT 1                select 1\n") != std::string::npos);
+    CHECK(text.find("login by trust accepted after 1.00 ms") != std::string::npos);
+    const auto json = boost::json::parse(transcript::session_json(fed.sessions[0])).as_object();
+    const auto& statement = json.at("statements").as_array().at(0).as_object();
+    CHECK(statement.at("text").as_string() == "select\n\t1");
+    CHECK(statement.at("duration_us").to_number<int>() == 2000);
+    CHECK(json.at("login").as_string() == "accepted");
+    CHECK(json.at("opening").as_string() == "session");
+    CHECK(json.at("started").as_string() == "2026-03-01T02:00:00.000000Z");
+    const auto summary = boost::json::parse(transcript::summary_json(fed.summary, fed.reading)).as_object();
+    CHECK(summary.at("before").as_object().at("tls").to_number<int>() == 1);
+    CHECK(summary.at("since").as_object().at("connections").to_number<int>() == 0);
+    CHECK(transcript::summary_text(fed.summary, fed.reading, {}).substr(0, 27) == "Summary: 1 connection from ");
+}
+
+TEST_CASE("numbers and times are written for people") {
+    using namespace transcript;
+    CHECK(duration_text(1'234'567) == "1.23 ms");
+    CHECK(duration_text(12'345'678'900) == "12.3 s");
+    CHECK(duration_text(125'000'000'000) == "2 min 5 s");
+    CHECK(duration_text(9'000'000'000'000) == "2 h 30 min");
+    CHECK(bytes_text(1) == "1 byte");
+    CHECK(bytes_text(70'004) == "70.0 KB");
+    CHECK(one_line("a \n\t b\x1b[2J", 100) == "a b\xef\xbf\xbd[2J");
+    CHECK(one_line("äöü", 2) == "äö…");
+    CHECK(one_line("  ", 5).empty());
+}
