@@ -62,9 +62,25 @@ struct RelayOptions {
     std::string output;  ///< empty: standard output
 };
 
+struct ReplayOptions {
+    std::string version;
+    std::vector<std::string> arguments;  ///< files of one capture, then targets: NAME=CONNINFO
+    Settings defaults;                   ///< for targets that do not say
+    std::vector<std::string> sessions;   ///< empty: all
+    std::string speed = "1";             ///< or "max"
+    unsigned clients = 1;                ///< play each session so many times at once
+    bool writes = false;
+    bool rows_hash = false;
+    bool openings = false;
+    std::string timeout = "60s";
+    std::string format = "table";
+    std::string output;  ///< empty: standard output
+};
+
 int connect(const ConnectOptions& options);
 int serve(const ServeOptions& options);
 int forward(const ForwardOptions& options);
 int relay(const RelayOptions& options);
+int replay_capture(const ReplayOptions& options);
 
 }  // namespace bench

@@ -10,10 +10,12 @@ constexpr const char* about = R"(What a PostgreSQL connection costs, by phase, w
   pgairlock-bench connect 'direct=host=db.example user=app sslrootcert=bundle.pem' 'proxy=host=127.0.0.1 port=6432 user=app sslmode=disable'
   pgairlock-bench serve --listen 127.0.0.1:5555
   pgairlock-bench relay 'direct=host=127.0.0.1 port=5555 sslmode=disable' 'proxy=host=127.0.0.1 port=6432 sslmode=disable' --pid proxy=PID
+  pgairlock-bench replay capture-20261129T191148Z-1.pcapng 'old=host=10.0.0.5' 'new=host=10.0.0.6'
 )";
 
 constexpr const char* exit_codes =
-    "\nExit: 0 done, 1 a connection failed, 2 usage error. Documentation: docs/bench.md.";
+    "\nExit: 0 done, 1 a connection failed or an answer differs, 2 usage error. Documentation: docs/bench.md, "
+    "docs/replay.md.";
 
 constexpr const char* connect_examples = R"(
 A target is NAME=CONNINFO, with libpq's keywords: host, hostaddr, port, user, password, dbname, sslmode (disable, require, verify-ca,
@@ -147,6 +149,40 @@ void add_forward(CLI::App& command, bench::ForwardOptions& options) {
     command.footer("\nExit: 0 ended by SIGTERM or SIGINT, 1 runtime failure, 2 usage error.");
 }
 
+constexpr const char* replay_examples = R"(
+FILE is a capture of pgairlock; several, when it is a ring of files. Statements are played from captures with payload "full" only. Startup
+parameters are as captured, except what a target says itself (user, dbname, application_name); its password is the target's, or PGPASSWORD.
+
+Examples:
+  pgairlock-bench replay capture.pcapng 'old=host=10.0.0.5 sslrootcert=ca.pem' 'new=host=10.0.0.6 sslrootcert=ca.pem' --speed max
+  pgairlock-bench replay capture.pcapng 'copy=host=/run/postgresql user=app dbname=copy' --writes --rows-hash --format json
+
+Exit: 0 the answers are the same, 1 they differ, or not all was played, 2 usage error.)";
+
+void add_replay(CLI::App& command, bench::ReplayOptions& options) {
+    command.add_option("arguments", options.arguments, "FILE... TARGET...: captures, and NAME=CONNINFO, played in turn")
+        ->required();
+    add_default(command, "user", "for targets that name none (default: as captured)", options.defaults);
+    add_default(command, "dbname", "for targets that name none (default: as captured)", options.defaults);
+    add_default(command, "sslmode", "for targets that name none (default: verify-full)", options.defaults);
+    add_default(command, "sslrootcert", "for targets that name none (default, when something is verified: system)",
+                options.defaults);
+    command.add_option("--session", options.sessions, "only this one; may be repeated")->allow_extra_args(false);
+    command.add_option("--speed", options.speed, "1 (default): as captured; N times as fast; max: without waiting");
+    command.add_option("--clients", options.clients, "play each session so many times at once (default: 1)")
+        ->check(CLI::Range(1, 1000));
+    auto* writes = command.add_flag("--writes", options.writes, "play statements that write, too");
+    command.add_flag("--only-select", "read only (the default): statements that may write are left out, and counted")
+        ->excludes(writes);
+    command.add_flag("--rows-hash", options.rows_hash, "compare the rows as well, in any order");
+    command.add_flag("--openings", options.openings, "only how sessions open: TLS, startup parameters, login");
+    command.add_option("--timeout", options.timeout, "the longest wait for a server that says nothing (default: 60s)");
+    command.add_option("--format", options.format, "table (default), json or html")
+        ->check(CLI::IsMember({"table", "json", "html"}));
+    command.add_option("--output", options.output, "write the report to this file");
+    command.footer(replay_examples);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -162,13 +198,19 @@ int main(int argc, char** argv) {
     add_connect(*connect_command, connect);
 
     bench::RelayOptions relay;
+    bench::ReplayOptions replay;
+    replay.version = PGAIRLOCK_VERSION;
     if (const char* password = std::getenv("PGPASSWORD"))
-        connect.defaults["password"] = relay.defaults["password"] = password;
+        connect.defaults["password"] = relay.defaults["password"] = replay.defaults["password"] = password;
     relay.version = PGAIRLOCK_VERSION;
     relay.defaults["user"] = "bench";
     CLI::App* relay_command = app.add_subcommand(
         "relay", "What a relayed byte, a round trip and an idle connection cost, with and without a proxy.");
     add_relay(*relay_command, relay);
+
+    CLI::App* replay_command = app.add_subcommand(
+        "replay", "Play the sessions of a capture to one or more targets, and compare the answers.");
+    add_replay(*replay_command, replay);
 
     bench::ServeOptions serve;
     CLI::App* serve_command = app.add_subcommand(
@@ -188,6 +230,7 @@ int main(int argc, char** argv) {
     }
     if (connect_command->parsed()) return bench::connect(connect);
     if (relay_command->parsed()) return bench::relay(relay);
+    if (replay_command->parsed()) return bench::replay_capture(replay);
     if (serve_command->parsed()) return bench::serve(serve);
     if (forward_command->parsed()) return bench::forward(forward);
     return bench::exit_ok;

@@ -20,9 +20,33 @@ constexpr std::size_t max_message = 0x3fffffff;
 constexpr std::size_t chunk_size = 8192;
 constexpr std::array<std::uint8_t, 5> terminate{'X', 0, 0, 0, 4};
 
-std::runtime_error server_error(const Message& message) {
+ServerError server_error(const Message& message) {
     const protocol::ErrorResponse error = protocol::parse_error_response(message.body);
-    return std::runtime_error(error.severity + " " + error.sqlstate + ": " + error.message);
+    return {error.severity + " " + error.sqlstate + ": " + error.message, error.sqlstate};
+}
+
+/// As an SSL object is told; 0: OpenSSL does not know it.
+int version_number(std::string_view version) {
+    if (version == "TLSv1") return TLS1_VERSION;
+    if (version == "TLSv1.1") return TLS1_1_VERSION;
+    if (version == "TLSv1.2") return TLS1_2_VERSION;
+    return version == "TLSv1.3" ? TLS1_3_VERSION : 0;
+}
+
+void offer_as(const Opening& opening, SSL* ssl) {
+    if (const int version = version_number(opening.tls_version)) {
+        SSL_set_min_proto_version(ssl, version);
+        SSL_set_max_proto_version(ssl, version);
+    }
+    constexpr std::string_view postgresql = "\x0apostgresql";
+    if (opening.alpn) {
+        const std::string_view offered = *opening.alpn ? postgresql : std::string_view();
+        SSL_set_alpn_protos(ssl, protocol::as_bytes(offered).data(), static_cast<unsigned>(offered.size()));
+    }
+    if (opening.server_name) {
+        std::string name = *opening.server_name;
+        SSL_set_tlsext_host_name(ssl, name.empty() ? nullptr : name.data());
+    }
 }
 
 protocol::Buffer query_message(std::string_view sql) {
@@ -42,6 +66,17 @@ Client::Client(const Route& route, Clock::time_point due)
 
 tls::Awaitable<Client> Client::open(const Route& route, Clock::time_point due) {
     Client client(route, due);
+    try {
+        co_await client.establish();
+    } catch (const std::exception& error) {
+        client.fail(error);
+    }
+    co_return client;
+}
+
+tls::Awaitable<Client> Client::open_as(const Route& route, Opening opening) {
+    Client client(route, Clock::now());
+    client.opening_ = std::move(opening);
     try {
         co_await client.establish();
     } catch (const std::exception& error) {
@@ -80,10 +115,11 @@ tls::Awaitable<> Client::close() {
 tls::Awaitable<> Client::establish() {
     co_await connect();
     if (route_->tls()) {
-        if (route_->target().sslnegotiation == config::SslNegotiation::postgres) co_await request_tls();
+        const auto negotiation = opening_.negotiation.value_or(route_->target().sslnegotiation);
+        if (negotiation == config::SslNegotiation::postgres) co_await request_tls();
         co_await start_tls();
     }
-    co_await log_in();
+    if (!opening_.handshake_only) co_await log_in();
     watch_.phases()[Phase::total] = watch_.stop() - due_;
 }
 
@@ -126,6 +162,7 @@ tls::Awaitable<> Client::request_tls() {
 tls::Awaitable<> Client::start_tls() {
     watch_.next(Phase::tls);
     tls::SslPtr ssl = route_->tls()->connect(route_->target().host);
+    offer_as(opening_, ssl.get());
     const tls::Handshake handshake = co_await stream_->handshake(std::move(ssl));
     if (handshake.end == tls::Handshake::End::complete) co_return;
     const tls::VerifyFailure& verify = stream_->notes().verify;
@@ -134,9 +171,13 @@ tls::Awaitable<> Client::start_tls() {
 }
 
 tls::Awaitable<> Client::log_in() {
-    Authentication authentication(route_->target());
+    Target target = route_->target();
+    if (!opening_.user.empty()) target.user = opening_.user;
+    Authentication authentication(target);
     watch_.next(Phase::startup);
-    co_await stream_->write(route_->startup_message());
+    const bool as_target = opening_.startup_message.empty();
+    const protocol::Bytes startup = as_target ? route_->startup_message() : protocol::Bytes(opening_.startup_message);
+    co_await stream_->write(startup);
     while (!authentication.done()) {
         const Message message = co_await read_message();
         if (message.type != 'R') continue;
@@ -165,6 +206,7 @@ tls::Awaitable<> Client::read_to_ready() {
     for (char type = 0; type != 'Z';) {
         const Message message = co_await read_message();
         type = message.type;
+        if (type == 'K') key_ = protocol::parse_backend_key_data(message.body);
     }
 }
 
@@ -175,7 +217,9 @@ void Client::allow_time() {
 }
 
 void Client::fail(const std::exception& error) const {
-    throw std::runtime_error(std::string(to_string(watch_.current())) + ": " + error.what());
+    const std::string what = std::string(to_string(watch_.current())) + ": " + error.what();
+    if (const auto* refusal = dynamic_cast<const ServerError*>(&error)) throw ServerError(what, refusal->sqlstate);
+    throw std::runtime_error(what);
 }
 
 }  // namespace bench

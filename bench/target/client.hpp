@@ -3,7 +3,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "bench/target/phases.hpp"
 #include "bench/target/route.hpp"
@@ -12,12 +16,33 @@
 
 namespace bench {
 
+/// The server's ErrorResponse instead of what was asked for.
+struct ServerError : std::runtime_error {
+    ServerError(const std::string& what, std::string code) : std::runtime_error(what), sqlstate(std::move(code)) {}
+    std::string sqlstate;
+};
+
+/// How another client opened its connection, where that is to be done again. What is empty is as
+/// the target says.
+struct Opening {
+    protocol::Buffer startup_message;
+    std::string user;  ///< the one in it
+    std::string tls_version;  ///< "TLSv1.2": this one and no other
+    std::optional<std::string> server_name;  ///< SNI; empty text: none
+    std::optional<bool> alpn;                ///< whether "postgresql" is offered
+    std::optional<config::SslNegotiation> negotiation;
+    bool handshake_only = false;  ///< no login
+};
+
 class Client {
    public:
     /// Connects and logs in, within the target's connect_timeout. `route` outlives the client.
     /// `due`: when the connection was to begin; total and overall count from there. Throws
     /// std::runtime_error, "PHASE: what went wrong".
     static tls::Awaitable<Client> open(const Route& route, Clock::time_point due);
+
+    /// The same, opened as another client did.
+    static tls::Awaitable<Client> open_as(const Route& route, Opening opening);
 
     /// One simple query, up to its ReadyForQuery; rows are thrown away. Throws as open does.
     tls::Awaitable<> query(std::string_view sql);
@@ -26,6 +51,10 @@ class Client {
 
     tls::Stream& stream() noexcept { return *stream_; }
     const Phases& phases() const noexcept { return watch_.phases(); }
+    /// To cancel with; nullopt: the server gave none.
+    const std::optional<protocol::BackendKeyData>& key() const noexcept { return key_; }
+    /// What the server has said behind the login.
+    protocol::Bytes ahead() const noexcept { return messages_.rest(); }
 
    private:
     Client(const Route& route, Clock::time_point due);
@@ -41,11 +70,13 @@ class Client {
     [[noreturn]] void fail(const std::exception& error) const;
 
     const Route* route_;
+    Opening opening_;
     Clock::time_point due_;
     Stopwatch watch_;
     std::unique_ptr<tls::Stream> stream_;
     protocol::MessageBuffer messages_;
     protocol::Buffer chunk_;
+    std::optional<protocol::BackendKeyData> key_;
 };
 
 }  // namespace bench

@@ -1,0 +1,253 @@
+#include "bench/replay/capture.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <stdexcept>
+
+#include "bench/replay/sql_rules.hpp"
+#include "bench/target/interrupt.hpp"
+#include "protocol/tcp_packet.hpp"
+
+namespace bench::replay {
+namespace {
+
+namespace pcapng = protocol::pcapng;
+
+constexpr std::uint16_t link_type_raw = 101;
+constexpr std::uint16_t postgresql_port = 5432;
+constexpr std::size_t piece = 256 * 1024;
+/// Of a session, beside its plan.
+constexpr std::size_t session_overhead = 2048;
+
+bool is_mapped(const protocol::Endpoint& endpoint) {
+    constexpr std::array<std::uint8_t, 12> prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    return endpoint.v6 && std::equal(prefix.begin(), prefix.end(), endpoint.address.begin());
+}
+
+class Reading {
+   public:
+    Reading(const PlanRules& rules, const std::set<std::string>& only) : rules_(rules), only_(only) {}
+
+    void file(const std::string& path);
+    Capture finish();
+
+   private:
+    struct Conversation {
+        explicit Conversation(const PlanRules& rules) : builder(rules) {}
+        SessionFacts facts;
+        PlanBuilder builder;
+        bool closed = false;
+    };
+
+    void block(const pcapng::Block& block);
+    void packet(const pcapng::PacketBlock& packet);
+    void feed(Conversation& conversation, const protocol::TcpPacket& tcp, std::uint64_t time, bool from_client);
+    Conversation* conversation_of(const protocol::TcpPacket& tcp, const pcapng::PacketBlock& packet, bool from_client);
+    void session(Conversation& conversation);
+    void failures_without_packets();
+    void place_cancels();
+    void count(std::size_t bytes);
+
+    PlanRules rules_;
+    const std::set<std::string>& only_;
+    Capture capture_;
+    std::string payload_;  // of this section
+    std::vector<bool> client_legs_;  // by interface of this section
+    std::map<std::string, std::unique_ptr<Conversation>> conversations_;  // by both ends
+    std::map<std::string, SessionFacts> events_;                          // by session
+    std::size_t bytes_ = 0;
+    std::uint64_t dropped_ = 0;
+    std::uint64_t undecoded_ = 0;
+};
+
+void Reading::count(std::size_t bytes) {
+    bytes_ += bytes;
+    if (bytes_ > max_plans)
+        throw std::runtime_error("what its sessions say takes more than " + std::to_string(max_plans >> 20) +
+                                 " MiB of memory: play some of them at a time, by --session");
+}
+
+void Reading::file(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    if (!in) throw std::runtime_error("cannot read " + path + ": " + std::strerror(errno));
+    pcapng::BlockReader reader;
+    std::vector<char> buffer(piece);
+    while (reader.error().empty() && !interrupted()) {
+        in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+        protocol::Bytes bytes = protocol::as_bytes({buffer.data(), static_cast<std::size_t>(in.gcount())});
+        if (bytes.empty()) break;
+        while (const auto one = reader.next(bytes)) block(*one);
+    }
+    if (interrupted()) throw Interrupted();
+    if (!reader.error().empty() && conversations_.empty() && capture_.payloads.empty())
+        throw std::runtime_error(path + ": " + reader.error());
+    if (!reader.error().empty()) capture_.lacks.push_back(path + " cannot be read to its end: " + reader.error());
+    if (reader.pending() > 0) capture_.lacks.push_back(path + " ends in the middle of a block");
+}
+
+void Reading::block(const pcapng::Block& block) {
+    if (const auto* section = std::get_if<pcapng::SectionBlock>(&block)) {
+        client_legs_.clear();
+        payload_.clear();
+        for (const std::string& comment : section->comments) {
+            if (const std::string payload = payload_of(comment); !payload.empty()) payload_ = payload;
+        }
+        capture_.payloads.insert(payload_);
+    } else if (const auto* interface = std::get_if<pcapng::InterfaceBlock>(&block)) {
+        client_legs_.push_back(interface->link_type == link_type_raw && interface->name.ends_with(" client leg"));
+    } else if (const auto* one = std::get_if<pcapng::PacketBlock>(&block)) {
+        packet(*one);
+    } else if (const auto* entry = std::get_if<pcapng::JournalBlock>(&block)) {
+        const auto facts = facts_of(*entry);
+        if (!facts || (!only_.empty() && !only_.contains(facts->session))) return;
+        const auto [at, is_new] = events_.try_emplace(facts->session);
+        if (is_new) count(session_overhead);
+        merge(at->second, *facts);
+    }
+}
+
+void Reading::packet(const pcapng::PacketBlock& packet) {
+    const bool client_leg = packet.interface < client_legs_.size() && client_legs_[packet.interface];
+    if (!client_leg) return;
+    dropped_ += packet.dropped;
+    const auto tcp = protocol::decode_tcp_packet(packet.bytes);
+    if (!tcp) {
+        ++undecoded_;
+        return;
+    }
+    const bool inbound = packet.direction.value_or(pcapng::Direction::inbound) == pcapng::Direction::inbound;
+    const bool only_one = (tcp->to.port == postgresql_port) != (tcp->from.port == postgresql_port);
+    const bool from_client = only_one ? tcp->to.port == postgresql_port : inbound;
+    Conversation* conversation = conversation_of(*tcp, packet, from_client);
+    if (!conversation) return;
+    for (const std::string& comment : packet.comments) {
+        if (!take_comment(conversation->facts, comment) && comment.starts_with("framing lost"))
+            conversation->builder.cut("what follows was blanked: its framing was lost");
+    }
+    feed(*conversation, *tcp, packet.time, from_client);
+}
+
+Reading::Conversation* Reading::conversation_of(const protocol::TcpPacket& tcp, const pcapng::PacketBlock& packet,
+                                                bool from_client) {
+    const protocol::Endpoint& client = from_client ? tcp.from : tcp.to;
+    const protocol::Endpoint& server = from_client ? tcp.to : tcp.from;
+    SessionFacts facts;
+    for (const std::string& comment : packet.comments) take_comment(facts, comment);
+    if (facts.records || is_mapped(client)) return nullptr;
+    const std::string key = protocol::address_text(client) + " " + std::to_string(client.port) + " " +
+                            protocol::address_text(server) + " " + std::to_string(server.port);
+    auto& place = conversations_[key];
+    const bool opens = (tcp.flags & protocol::tcp_flag::syn) && !(tcp.flags & protocol::tcp_flag::ack);
+    const bool another = place && ((opens && place->closed) || (!facts.session.empty() && !place->facts.session.empty() &&
+                                                                facts.session != place->facts.session));
+    if (another) {
+        session(*place);  // its port is used again
+        place.reset();
+    }
+    if (!place) {
+        PlanRules rules = rules_;
+        // A CancelRequest is a session of another name: all are looked at so far.
+        const bool wanted = only_.empty() || only_.contains(facts.session);
+        rules.openings = rules.openings || payload_ != "full" || !wanted;
+        place = std::make_unique<Conversation>(rules);
+        count(session_overhead);
+    }
+    return place.get();
+}
+
+void Reading::feed(Conversation& conversation, const protocol::TcpPacket& tcp, std::uint64_t time, bool from_client) {
+    const auto has = [&](std::uint8_t flag) { return (tcp.flags & flag) != 0; };
+    if (has(protocol::tcp_flag::fin) || has(protocol::tcp_flag::rst)) conversation.closed = true;
+    const std::size_t before = conversation.builder.plan().bytes;
+    conversation.builder.segment({.from = from_client ? protocol::CapturedSide::client : protocol::CapturedSide::server,
+                                  .time = time,
+                                  .sequence = tcp.sequence,
+                                  .syn = has(protocol::tcp_flag::syn),
+                                  .fin = has(protocol::tcp_flag::fin),
+                                  .rst = has(protocol::tcp_flag::rst),
+                                  .payload = tcp.payload});
+    count(conversation.builder.plan().bytes - before);
+}
+
+void Reading::session(Conversation& conversation) {
+    CapturedSession session{.facts = conversation.facts, .plan = conversation.builder.finish(), .left_out = {}};
+    const bool wanted = only_.empty() || only_.contains(session.facts.session) || session.plan.cancels_pid;
+    if (!wanted) return;
+    if (const auto events = events_.find(session.facts.session); events != events_.end())
+        merge(session.facts, events->second);
+    SessionPlan& plan = session.plan;
+    if (plan.backend_pid == 0) plan.backend_pid = session.facts.backend_pid;
+    if (session.facts.joined) {
+        session.left_out = "was open before the capture began";
+    } else if (!plan.startup && !plan.cancels_pid) {
+        session.left_out = "has no StartupMessage in the capture";
+    } else if (plan.startup && !plan.startup->find("replication").empty()) {
+        session.left_out = "is a replication connection";
+    }
+    capture_.sessions.push_back(std::move(session));
+}
+
+/// TLS that failed: there is nothing in clear.
+void Reading::failures_without_packets() {
+    std::set<std::string> known;
+    for (const CapturedSession& session : capture_.sessions) {
+        if (session.left_out.empty()) known.insert(session.facts.session);
+    }
+    std::erase_if(capture_.sessions, [&](const CapturedSession& session) {
+        const auto found = events_.find(session.facts.session);
+        return !session.left_out.empty() && found != events_.end() && found->second.failed == "tls_failed";
+    });
+    for (const auto& [name, facts] : events_) {
+        if (facts.failed == "tls_failed" && !known.contains(name))
+            capture_.sessions.push_back({.facts = facts, .plan = {}, .left_out = {}});
+    }
+}
+
+/// Each CancelRequest to what it was meant to end.
+void Reading::place_cancels() {
+    for (const CapturedSession& request : capture_.sessions) {
+        if (!request.plan.cancels_pid) continue;
+        bool placed = false;
+        const std::uint64_t at = request.plan.started;
+        for (CapturedSession& session : capture_.sessions) {
+            SessionPlan& plan = session.plan;
+            if (plan.backend_pid != *request.plan.cancels_pid || plan.started > at || plan.ended < at) continue;
+            for (std::size_t i = 0; i < plan.units.size() && !placed; ++i) {
+                const Unit& unit = plan.units[i];
+                const auto since = at - unit.asked;  // wraps where it was asked later
+                if (at < unit.asked || since > static_cast<std::uint64_t>(unit.took.count())) continue;
+                if (unit.requests.empty()) continue;
+                plan.cancels.push_back({.unit = i, .delay = Duration(since)});
+                placed = true;
+            }
+        }
+        if (!placed && only_.empty()) ++capture_.cancels_left_out;
+    }
+    std::erase_if(capture_.sessions, [](const CapturedSession& session) { return session.plan.cancels_pid.has_value(); });
+}
+
+Capture Reading::finish() {
+    for (auto& [key, conversation] : conversations_) session(*conversation);
+    conversations_.clear();
+    failures_without_packets();
+    place_cancels();
+    std::stable_sort(capture_.sessions.begin(), capture_.sessions.end(), [](const auto& a, const auto& b) {
+        return a.plan.started < b.plan.started;
+    });
+    if (dropped_ > 0)
+        capture_.lacks.push_back(std::to_string(dropped_) + " packets were dropped while the capture was written");
+    if (undecoded_ > 0) capture_.lacks.push_back(std::to_string(undecoded_) + " packets are none of TCP");
+    return std::move(capture_);
+}
+
+}  // namespace
+
+Capture read_capture(const std::vector<std::string>& files, const PlanRules& rules, const std::set<std::string>& only) {
+    Reading reading(rules, only);
+    for (const std::string& path : files) reading.file(path);
+    return reading.finish();
+}
+
+}  // namespace bench::replay

@@ -1,0 +1,34 @@
+// Capture files read for replay: their sessions, each with its plan, and what is not in them.
+#pragma once
+
+#include <set>
+
+#include "bench/replay/plan_builder.hpp"
+#include "bench/replay/session_facts.hpp"
+
+namespace bench::replay {
+
+/// Of what sessions say, in memory, all together.
+inline constexpr std::size_t max_plans = std::size_t{1} << 30;
+
+struct CapturedSession {
+    SessionFacts facts;
+    SessionPlan plan;
+    std::string left_out;  ///< why it is not played at all; empty: it is
+};
+
+struct Capture {
+    std::set<std::string> payloads;         ///< of its sections; "" where one does not say
+    std::vector<CapturedSession> sessions;  ///< in the order of their beginnings
+    std::vector<std::string> lacks;         ///< sentences
+    std::uint64_t cancels_left_out = 0;     ///< whose session, or moment in it, is not known or not played
+
+    /// Only then are statements what they were.
+    bool full() const { return payloads.size() == 1 && payloads.contains("full"); }
+};
+
+/// `only`: names of sessions; empty: all. Of captures whose payload is not `full`, and with
+/// `rules.openings`, plans end with the login. Throws std::runtime_error.
+Capture read_capture(const std::vector<std::string>& files, const PlanRules& rules, const std::set<std::string>& only);
+
+}  // namespace bench::replay

@@ -1,0 +1,59 @@
+#include "bench/replay/opening_of.hpp"
+
+namespace bench::replay {
+namespace {
+
+constexpr std::string_view read_only = "-c default_transaction_read_only=on";
+
+bool was_encrypted(const CapturedSession& session) {
+    return session.facts.ssl.value_or(false) || session.facts.failed == "tls_failed";
+}
+
+}  // namespace
+
+Opening opening_of(const ReplayTarget& target, const CapturedSession& session, const PlayRules& rules) {
+    const Target& where = target.route->target();
+    const SessionFacts& facts = session.facts;
+    Opening opening;
+    if (session.plan.startup) {
+        const protocol::StartupMessage& captured = *session.plan.startup;
+        protocol::StartupMessage startup{.version = captured.version, .parameters = {}};
+        opening.user = target.names_user ? where.user : std::string(captured.find("user"));
+        const auto add = [&](const char* name, std::string_view value) {
+            if (!value.empty()) startup.parameters.emplace_back(name, value);
+        };
+        add("user", opening.user);
+        add("database", target.names_database ? where.dbname : captured.database());
+        add("application_name",
+            target.names_application ? std::string_view(where.application_name) : captured.find("application_name"));
+        std::string options(captured.find("options"));
+        if (!rules.writes && !rules.openings) options += (options.empty() ? "" : " ") + std::string(read_only);
+        add("options", options);
+        for (const auto& [name, value] : captured.parameters) {
+            const bool done = name == "user" || name == "database" || name == "application_name" || name == "options";
+            if (!done) startup.parameters.emplace_back(name, value);
+        }
+        opening.startup_message = protocol::serialize(startup);
+    }
+    if (!rules.openings) return opening;
+    opening.handshake_only = !session.plan.startup;
+    opening.tls_version = facts.version;
+    opening.server_name = facts.sni;
+    if (facts.alpn) opening.alpn = !facts.alpn->empty();
+    if (facts.negotiation.ends_with("direct")) opening.negotiation = config::SslNegotiation::direct;
+    if (facts.negotiation.ends_with("sslrequest")) opening.negotiation = config::SslNegotiation::postgres;
+    return opening;
+}
+
+std::string cannot_open(const ReplayTarget& target, const CapturedSession& session, const PlayRules& rules) {
+    if (!rules.openings) return {};
+    const Target& where = target.route->target();
+    const std::string sslmode(protocol::to_string(where.sslmode));
+    if (was_encrypted(session) && !where.encrypts())
+        return "was opened with TLS, and " + where.name + " has sslmode=disable";
+    if (!was_encrypted(session) && where.encrypts())
+        return "was opened in clear, and " + where.name + " has sslmode=" + sslmode;
+    return {};
+}
+
+}  // namespace bench::replay

@@ -1,0 +1,132 @@
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <stdexcept>
+
+#include "bench/commands.hpp"
+#include "bench/replay/replay_report.hpp"
+#include "bench/target/interrupt.hpp"
+#include "config/load.hpp"
+#include "protocol/utf8.hpp"
+
+namespace bench {
+namespace {
+
+using namespace bench::replay;
+
+struct CloseFile {
+    void operator()(std::FILE* file) const noexcept {
+        if (file != stdout) std::fclose(file);
+    }
+};
+
+/// Stands for the captured user, where a target names none.
+constexpr const char* nobody = "captured";
+
+PlayRules make_rules(const ReplayOptions& options) {
+    PlayRules rules{.clients = options.clients,
+                    .writes = options.writes,
+                    .rows = options.rows_hash,
+                    .openings = options.openings};
+    if (options.speed == "max") {
+        rules.speed = 0;
+    } else {
+        char* end = nullptr;
+        rules.speed = std::strtod(options.speed.c_str(), &end);
+        if (options.speed.empty() || *end != '\0' || !(rules.speed >= 0.001 && rules.speed <= 1e6))
+            throw std::invalid_argument("--speed " + options.speed + ": expected a number, such as 2 or 0.5, or max");
+    }
+    const auto timeout = config::parse_duration(options.timeout);
+    if (!timeout || timeout->count() == 0)
+        throw std::invalid_argument("--timeout " + options.timeout +
+                                    ": expected a whole number and ms, s, m, h or d, such as 60s");
+    rules.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(*timeout);
+    return rules;
+}
+
+ReplayTarget make_target(const std::string& text, const Settings& settings) {
+    Settings defaults = settings;
+    defaults.try_emplace("user", nobody);
+    Target target = parse_target(text, defaults);
+    Settings named = parse_conninfo(text.substr(text.find('=') + 1));
+    named.insert(settings.begin(), settings.end());
+    const auto says = [&](const char* keyword) { return named.contains(keyword) && !named[keyword].empty(); };
+    return {.route = std::make_unique<Route>(std::move(target)),
+            .names_user = says("user"),
+            .names_database = says("dbname"),
+            .names_application = says("application_name")};
+}
+
+/// Statements were not written down: asking for what only they have is refused.
+void refuse_statements(const Capture& capture, const ReplayOptions& options) {
+    if (capture.full() || options.openings) return;
+    std::string payload;
+    for (const std::string& one : capture.payloads) payload += (payload.empty() ? "" : ", ") + (one.empty() ? "?" : one);
+    const char* asked = options.writes ? "--writes" : options.rows_hash ? "--rows-hash" : nullptr;
+    if (!asked) return;
+    throw std::invalid_argument(std::string(asked) + " needs a capture with payload=full: in this one, payload=" + payload +
+                                ", SQL, parameters and rows were blanked, and none of it is sent to a server");
+}
+
+std::string formatted(const ReplayReport& report, const std::string& format) {
+    if (format == "json") return to_json(report);
+    return format == "html" ? to_html(report) : to_table(report);
+}
+
+int run(const ReplayOptions& options) {
+    PlayRules rules = make_rules(options);
+    std::vector<std::string> files;
+    std::vector<ReplayTarget> targets;
+    for (const std::string& text : options.arguments) {
+        // A capture may be a ring of files.
+        const bool is_file = targets.empty() && (files.empty() || std::filesystem::exists(text));
+        if (is_file) {
+            files.push_back(text);
+            continue;
+        }
+        targets.push_back(make_target(text, options.defaults));
+    }
+    if (targets.empty()) throw std::invalid_argument("no target: NAME=CONNINFO behind the capture's files");
+    std::unique_ptr<std::FILE, CloseFile> output(options.output.empty() ? stdout : std::fopen(options.output.c_str(), "w"));
+    if (!output) throw std::invalid_argument("--output " + options.output + ": cannot be written");
+    catch_interrupts();
+    Capture capture = read_capture(files, {.writes = options.writes, .hash_rows = options.rows_hash, .openings = options.openings},
+                                   {options.sessions.begin(), options.sessions.end()});
+    if (capture.sessions.empty())
+        throw std::invalid_argument(options.sessions.empty() ? "there is no session of a client in the capture"
+                                                             : "no such session in the capture: --session " +
+                                                                   options.sessions.front());
+    refuse_statements(capture, options);
+    rules.openings = rules.openings || !capture.full();
+    ReplayReport report{.version = options.version,
+                        .files = files,
+                        .rules = rules,
+                        .capture = std::move(capture),
+                        .targets = {},
+                        .interrupted = false};
+    for (const ReplayTarget& target : targets) {
+        if (interrupted()) break;
+        report.targets.push_back(play(target, report.capture, report.rules));
+    }
+    report.interrupted = interrupted();
+    const std::string text = formatted(report, options.format);
+    if (std::fwrite(text.data(), 1, text.size(), output.get()) != text.size() || std::fflush(output.get()) != 0)
+        throw std::runtime_error("the report could not be written");
+    return report.same() ? exit_ok : exit_failure;
+}
+
+}  // namespace
+
+int replay_capture(const ReplayOptions& options) {
+    try {
+        return run(options);
+    } catch (const Interrupted&) {
+        std::fprintf(stderr, "pgairlock-bench replay: interrupted before anything was played\n");
+        return exit_failure;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "pgairlock-bench replay: %s\n", protocol::printable(error.what()).c_str());
+        return exit_usage;
+    }
+}
+
+}  // namespace bench

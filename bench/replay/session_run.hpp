@@ -1,0 +1,42 @@
+// One captured session, played to one target: sends what the client said, when the server has got
+// as far as it had, and compares the answers.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "bench/replay/capture.hpp"
+#include "bench/replay/comparison.hpp"
+#include "bench/target/client.hpp"
+#include "bench/target/histogram.hpp"
+
+namespace bench::replay {
+
+struct PlayRules {
+    double speed = 1;  ///< 0: no waiting at all
+    unsigned clients = 1;
+    std::chrono::milliseconds timeout{60'000};  ///< without any progress while something is waited for
+    bool writes = false;
+    bool rows = false;      ///< compare them by their hash
+    bool openings = false;  ///< nothing behind the login
+};
+
+/// A target, and what its conninfo says itself: the rest is as captured.
+struct ReplayTarget {
+    std::unique_ptr<const Route> route;
+    bool names_user = false;
+    bool names_database = false;
+    bool names_application = false;
+};
+
+/// What it came to beside the answers.
+struct Latency {
+    Histogram captured;  ///< of the same statements
+    Histogram here;
+};
+
+/// Everything outlives the coroutine, which never throws.
+tls::Awaitable<Outcome> play_session(const ReplayTarget& target, const CapturedSession& session,
+                                     const PlayRules& rules, Latency& latency);
+
+}  // namespace bench::replay
