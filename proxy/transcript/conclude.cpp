@@ -71,7 +71,7 @@ void take_transcript(ReadSession& session, protocol::Transcript& transcript) {
     session.unreadable = transcript.unreadable();
     session.rest_unreadable = !only_records && (transcript.lost(protocol::CapturedSide::client) ||
                                                 transcript.lost(protocol::CapturedSide::server));
-    session.in_the_middle = opening.kind == OpeningKind::established;
+    session.in_the_middle = session.in_the_middle || opening.kind == OpeningKind::established;
 }
 
 void conclude(ReadSession& session) {

@@ -77,7 +77,9 @@ void Lacks::section(const protocol::pcapng::SectionBlock& section) {
     for (const std::string& comment : section.comments) {
         const auto values = parse_comment(comment);
         const auto payload = values.find("payload");
-        if (payload != values.end() && payloads_.size() < most) payloads_.insert(payload->second);
+        if (payload != values.end() && payloads_.size() < most)
+            payloads_.insert(payload->second.substr(0, payload->second.find(';')));
+        if (comment.find("failures only") != std::string::npos) failures_only_ = true;
     }
 }
 
@@ -161,6 +163,7 @@ std::vector<std::string> Lacks::texts() const {
     if (skipped_ > 0)
         out.push_back(counted(skipped_, "block") + " of a kind that pgairlock does not write " + was(skipped_) +
                       " passed over");
+    if (failures_only_) out.push_back("only connections that failed were captured (trigger failures)");
     for (const std::string& payload : payloads_) {
         if (std::string text = payload_text(payload); !text.empty()) out.push_back(std::move(text));
     }

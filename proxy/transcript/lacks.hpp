@@ -44,6 +44,7 @@ class Lacks {
     std::map<std::string, std::set<std::uint64_t>> rings_;  // numbers of the files that were given
     std::map<std::string, Drops> drops_;
     std::set<std::string> payloads_;
+    bool failures_only_ = false;
     std::uint64_t skipped_ = 0;
     std::uint64_t undecoded_ = 0;
     std::uint64_t sessions_left_out_ = 0;

@@ -142,7 +142,8 @@ Reading::Conversation* Reading::conversation_of(const Key& key, const protocol::
     const bool opens = (tcp.flags & protocol::tcp_flag::syn) && !(tcp.flags & protocol::tcp_flag::ack);
     const bool server_leg = key.front() == 's';
     SessionFacts facts;
-    for (const std::string& comment : packet.comments) take_comment(facts, comment);
+    ConversationMarks marks;
+    for (const std::string& comment : packet.comments) marks = take_comment(facts, comment).value_or(marks);
 
     if (const auto found = conversations_.find(key); found != conversations_.end()) {
         const LivePointer live = found->second->live;
@@ -161,10 +162,10 @@ Reading::Conversation* Reading::conversation_of(const Key& key, const protocol::
         if (!live) return nullptr;
     }
     if (!server_leg) {
-        if (live->session.facts.client_addr.empty()) {
-            live->session.facts.client_addr = protocol::address_text(client);
-            live->session.facts.client_port = client.port;
-        }
+        // A session's comment says no address when it came through a UNIX-domain socket.
+        SessionFacts& known = live->session.facts;
+        if (known.session.empty() && facts.session.empty()) known.client_addr = protocol::address_text(client);
+        if (!known.client_addr.empty() || !facts.client_addr.empty()) known.client_port = client.port;
         know(live, client_text);
     }
     auto conversation = std::make_unique<Conversation>();
@@ -173,12 +174,12 @@ Reading::Conversation* Reading::conversation_of(const Key& key, const protocol::
     if (!server_leg) {
         conversation->transcript = std::make_unique<protocol::Transcript>(
             [this, one = live.get()](protocol::CapturedEntry&& entry) { keep(*one, std::move(entry)); });
-        // Ours begin there; in a ring's later files they are further on.
-        if (tcp.sequence <= 1) conversation->transcript->begins_here(1);
-        // The writer's way of keeping them apart from what they hold.
+        if (opens) conversation->transcript->begins_here(tcp.sequence + 1);
+        // In a ring's later files only the addresses tell them from what they hold.
         const bool mapped = (from_client ? tcp.from : tcp.to).v6 && !client.v6;
-        if (mapped) conversation->transcript->holds_records();
+        if (mapped || marks.records) conversation->transcript->holds_records();
     }
+    live->session.in_the_middle = live->session.in_the_middle || marks.joined;
     live->conversations.push_back(key);
     return (conversations_[key] = std::move(conversation)).get();
 }

@@ -94,8 +94,8 @@ std::map<std::string, std::string> parse_comment(std::string_view comment) {
     }
 }
 
-bool take_comment(SessionFacts& facts, std::string_view comment) {
-    if (!comment.starts_with("session=")) return false;
+std::optional<ConversationMarks> take_comment(SessionFacts& facts, std::string_view comment) {
+    if (!comment.starts_with("session=")) return std::nullopt;
     const auto values = parse_comment(comment);
     const auto take = [&](const char* key, std::string& into) {
         if (const auto found = values.find(key); found != values.end() && !found->second.empty()) into = found->second;
@@ -107,13 +107,20 @@ bool take_comment(SessionFacts& facts, std::string_view comment) {
     take("client_addr", facts.client_addr);
     take("version", facts.version);
     take("verifies", facts.verifies);
+    take("listener", facts.listener);
+    take("upstream_version", facts.upstream_version);
+    const auto is = [&](const char* key, std::string_view value) {
+        const auto found = values.find(key);
+        return found != values.end() && found->second == value;
+    };
+    if (is("leg", "server")) take("to", facts.upstream_addr);
     if (const auto ssl = values.find("ssl"); ssl != values.end()) facts.ssl = is_truth(ssl->second);
     if (const auto mode = values.find("sslmode"); mode != values.end()) {
         const std::size_t dots = mode->second.find("..");
         facts.sslmode_min = mode->second.substr(0, dots);
         facts.sslmode_max = dots == std::string::npos ? mode->second : mode->second.substr(dots + 2);
     }
-    return true;
+    return ConversationMarks{.records = is("content", "tls-records"), .joined = is("joined", "true")};
 }
 
 bool AuditEvent::ends_session() const noexcept {

@@ -11,8 +11,13 @@ namespace proxy::transcript {
 /// `key=value key="value with spaces"`; within quotes \" and \\ are one character.
 std::map<std::string, std::string> parse_comment(std::string_view comment);
 
-/// False: it is none of a session's first packet.
-bool take_comment(SessionFacts& facts, std::string_view comment);
+/// What a conversation's first packet says of it beside its session.
+struct ConversationMarks {
+    bool records = false;  ///< raw TLS, not what it holds
+    bool joined = false;   ///< the session had begun before the capture
+};
+/// nullopt: it is no comment of a first packet.
+std::optional<ConversationMarks> take_comment(SessionFacts& facts, std::string_view comment);
 
 /// An audit line.
 struct AuditEvent {

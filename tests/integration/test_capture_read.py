@@ -72,7 +72,7 @@ def statements(session) -> list[dict]:
 
 
 def test_a_session_is_told_from_its_comment_to_its_last_event(capture):
-    with capture(comments=["pgairlock capture payload=redacted"]) as file:
+    with capture(comments=["capture 1 by uid 0; payload=redacted"]) as file:
         talk = logged_in(file, application_name="nightly job")
         asks(talk, START + 10 * MS, "select *\n from t", ROW * 3 + complete("SELECT 3"), took=1500 * MS)
         asks(talk, START + 2000 * MS, "selec", messages.error_response("42601", "syntax error", "ERROR"))

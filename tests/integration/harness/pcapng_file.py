@@ -78,11 +78,12 @@ class CaptureFile:
 
 
 class Conversation:
-    """One session on the client leg. What is said goes to `file`, which may be exchanged for the ring's next one."""
+    """One session on the client leg. What is said goes to `file`, which may be exchanged for the ring's next one. `first`: the
+    sequence number of both SYNs."""
 
-    def __init__(self, file: CaptureFile, client=("10.0.0.7", 40001), server=("10.0.0.1", 5432), mapped=False, **facts):
+    def __init__(self, file: CaptureFile, client=("10.0.0.7", 40001), server=("10.0.0.1", 5432), mapped=False, first=4_294_967_000, **facts):
         self.file, self.ends = file, {CLIENT: client, SERVER: server}
-        self.next = {CLIENT: 1, SERVER: 1}
+        self.next = {CLIENT: first + 1, SERVER: first + 1}
         self.mapped = mapped  # raw records: IPv4 written as IPv6
         self.comments = [" ".join(f"{key}={_quoted(value)}" for key, value in facts.items())] if facts else []
 

@@ -29,7 +29,8 @@ struct Fed {
     }
     void begin(const std::string& file) {
         reading.begin_file(file);
-        reading.block(pcapng::SectionBlock{.application = {}, .system = {}, .comments = {"payload=headers"}});
+        reading.block(pcapng::SectionBlock{
+            .application = {}, .system = {}, .comments = {"capture 1 by uid 0; payload=headers; failures only"}});
         for (const char* leg : {"orders client leg", "orders server leg"})
             reading.block(pcapng::InterfaceBlock{.number = 0, .link_type = 101, .name = leg, .description = {}});
     }
@@ -122,7 +123,7 @@ TEST_CASE("a client's port that is used again is another session") {
 
 TEST_CASE("what the server leg repeats is not told twice") {
     Fed fed;
-    Talk talk(fed, start, 1, "session=s-1");
+    Talk talk(fed, start, 1, "session=s-1 client_addr=10.0.0.7");
     talk.log_in(start).say(start + ms, Sender::client, Captured::query("select 1"));
     TcpConversation leg(protocol::endpoint("10.0.0.1", 40'000), protocol::endpoint("10.0.0.2", 5432));
     const std::string query = Captured::query("select 1");
@@ -175,6 +176,7 @@ TEST_CASE("files that are missing between and before the given ones are named") 
     CHECK(says(texts, "files 1 to 3 of /c/capture-20260301T020000Z-*.pcapng are not among these"));
     CHECK(says(texts, "between the files that were given, 5 to 6 of"));
     CHECK(says(texts, "payload is headers"));
+    CHECK(says(texts, "only connections that failed were captured"));
     CHECK_FALSE(transcript::ring_file("/c/other-1.pcapng"));
     CHECK_FALSE(transcript::ring_file("/c/capture-.pcapng"));
     CHECK(transcript::ring_file("capture-20260301T020000Z-12.pcapng")->path(13) ==
@@ -188,7 +190,10 @@ TEST_CASE("comments are taken apart, and false ones harm nobody") {
     CHECK(values.at("empty").empty());
     CHECK_FALSE(values.contains("none"));
     transcript::SessionFacts facts;
-    CHECK(transcript::take_comment(facts, "session=s-1 ssl=false sslmode=allow..require"));
+    const auto marks = transcript::take_comment(
+        facts,
+        "session=s-1 ssl=false sslmode=allow..require leg=server to=10.0.0.2:5432 content=tls-records joined=true");
+    CHECK((marks && marks->records && marks->joined && facts.upstream_addr == "10.0.0.2:5432"));
     CHECK((facts.ssl && !*facts.ssl && facts.sslmode_min == "allow" && facts.sslmode_max == "require"));
     CHECK_FALSE(transcript::take_comment(facts, "alert unknown_ca (48)"));
     for (const char* broken : {"", "=", "a=\"", "a=\"\\", "\"", "session=", "session=\"x"})
