@@ -33,7 +33,7 @@ class SqlLexer {
 
     /// In '...' without a letter in front, where what a backslash means depends on a setting.
     bool in_plain_literal() const noexcept { return state_ == State::literal; }
-    /// Takes bytes that surely belong to the word, literal or comment that the last one belonged to, and
+    /// Takes bytes that surely belong to the same word, literal or comment as the last one, and
     /// says how many.
     std::size_t take_run(std::span<const std::uint8_t> text) noexcept;
     /// From here on a backslash in '...' takes the next byte with it.

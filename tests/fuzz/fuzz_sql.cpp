@@ -1,5 +1,5 @@
-// Blanking SQL: the same whatever pieces it comes in, each byte as it was or a '*', and nothing of a
-// literal or a comment, whatever is in it.
+// Blanking SQL: the same whatever pieces it comes in, each byte as it was or a *, and nothing left
+// of a literal or a comment, whatever is in it.
 #include <algorithm>
 #include <cstdlib>
 #include <string>
