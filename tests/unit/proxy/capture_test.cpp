@@ -84,6 +84,22 @@ TEST_CASE("capture: a file has section, interfaces, packets and statistics") {
     CHECK(capture.status().bytes == std::filesystem::file_size(path));
 }
 
+TEST_CASE("capture: its file is closed when it is over, however long a session still holds on to it") {
+    const Folder folder;
+    Capture capture(1, order(), files(folder));
+    const std::string path = capture.status().file;
+    const auto is_open = [&] {
+        const auto entries = std::filesystem::directory_iterator("/proc/self/fd");
+        return std::any_of(begin(entries), end(entries), [&](const auto& entry) {
+            std::error_code gone;
+            return std::filesystem::read_symlink(entry, gone) == path;
+        });
+    };
+    CHECK(is_open());
+    run_to_end(capture);
+    CHECK_FALSE(is_open());
+}
+
 TEST_CASE("capture: what finds no room is dropped, counted, and told in the file where it is missing") {
     const Folder folder;
     constexpr std::size_t room = 10'000;
