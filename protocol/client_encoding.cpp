@@ -9,7 +9,7 @@ namespace protocol {
 namespace {
 
 // With the aliases of src/common/encnames.c, cleaned as there.
-constexpr auto safe = std::to_array<std::string_view>({
+constexpr auto safe_encodings = std::to_array<std::string_view>({
     "abc",         "alt",         "eucjis2004",  "euccn",       "eucjp",       "euckr",       "euctw",
     "iso88591",    "iso885910",   "iso885913",   "iso885914",   "iso885915",   "iso885916",   "iso88592",
     "iso88593",    "iso88594",    "iso88595",    "iso88596",    "iso88597",    "iso88598",    "iso88599",
@@ -21,12 +21,12 @@ constexpr auto safe = std::to_array<std::string_view>({
     "windows1253", "windows1254", "windows1255", "windows1256", "windows1257", "windows1258", "windows866",
     "windows874",
 });
-constexpr std::size_t longest = 16;
+constexpr std::size_t longest_encoding = 16;
 
 }  // namespace
 
 bool is_ascii_safe(std::string_view client_encoding) noexcept {
-    std::array<char, longest> cleaned;
+    std::array<char, longest_encoding> cleaned;
     std::size_t size = 0;
     for (const char each : client_encoding) {
         const char c = to_lower(static_cast<std::uint8_t>(each));
@@ -34,7 +34,8 @@ bool is_ascii_safe(std::string_view client_encoding) noexcept {
         if (size == cleaned.size()) return false;
         cleaned[size++] = c;
     }
-    return std::find(safe.begin(), safe.end(), std::string_view(cleaned.data(), size)) != safe.end();
+    return std::find(safe_encodings.begin(), safe_encodings.end(), std::string_view(cleaned.data(), size)) !=
+           safe_encodings.end();
 }
 
 void EncodingTrust::named(std::string_view client_encoding) noexcept {

@@ -14,6 +14,7 @@ bool is_ascii_safe(std::string_view client_encoding) noexcept;
 /// What a session has said of its client_encoding.
 class EncodingTrust {
    public:
+    /// "": nobody knows which.
     void named(std::string_view client_encoding) noexcept;
     /// False: from the first byte on that is no ASCII, its text cannot be read. A session that once
     /// named such an encoding stays so: what it says next may have been written before the change.

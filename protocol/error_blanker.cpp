@@ -6,7 +6,7 @@
 namespace protocol {
 namespace {
 
-constexpr bool has(std::string_view letters, char type) { return letters.find(type) != letters.npos; }
+constexpr bool has(std::string_view set, char type) { return set.find(type) != set.npos; }
 
 // Classes of SQLSTATE whose sentences speak of names and states. Left out are those that speak of
 // values (22, 23), and those of functions and of RAISE, who say what they like (00, 01, 38, 39, 44,

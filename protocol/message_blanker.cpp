@@ -15,7 +15,7 @@ constexpr auto harmless_settings = std::to_array<std::string_view>(
      "integer_datetimes", "is_superuser", "scram_iterations", "server_encoding", "server_version",
      "standard_conforming_strings"});
 
-constexpr std::uint32_t null_value = 0xffffffff;
+constexpr std::uint32_t length_of_null = 0xffffffff;
 
 SqlContent content_of(Payload payload) {
     return payload == Payload::full ? SqlContent::without_secrets : SqlContent::without_literals;
@@ -244,7 +244,7 @@ void MessageBlanker::take_value(Bytes& bytes) {
 
 void MessageBlanker::begin_value(std::size_t left) {
     in_value_ = true;
-    value_missing_ = number_ == null_value ? 0 : number_;
+    value_missing_ = number_ == length_of_null ? 0 : number_;
     hidden_ = payload_ != Payload::full || secret_values_ || value_missing_ > left;
     if (!hidden_) text_.begin_value(value_missing_);
     binary_ = type_ == 'D' ? facts_.binary_results : type_ == 'V' || is_next_parameter_binary();

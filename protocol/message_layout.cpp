@@ -4,6 +4,7 @@
 
 namespace protocol {
 namespace {
+namespace layouts {
 
 using enum Item;
 using M = Meaning;
@@ -69,65 +70,68 @@ constexpr Step error[]{{fields}};
 constexpr Step notification[]{{int32}, {text, M::name}, {text, M::data}, end};
 constexpr Step copy_response[]{{int8, M::copy_format}, {repeat16, M::none, 1}, {int16}, end};
 
-std::span<const Step> of_client(char type) noexcept {
+}  // namespace layouts
+
+std::span<const Step> layout_of_client(char type) noexcept {
     switch (type) {
-        case 'Q': return query;
-        case 'P': return parse;
-        case 'B': return bind;
+        case 'Q': return layouts::query;
+        case 'P': return layouts::parse;
+        case 'B': return layouts::bind;
         case 'D':
-        case 'C': return describe_or_close;
-        case 'E': return execute;
-        case 'F': return function_call;
-        case 'd': return copy_data;
-        case 'f': return copy_fail;
-        default: return unknown;  // also those that have no body: Flush, Sync, CopyDone, Terminate
+        case 'C': return layouts::describe_or_close;
+        case 'E': return layouts::execute;
+        case 'F': return layouts::function_call;
+        case 'd': return layouts::copy_data;
+        case 'f': return layouts::copy_fail;
+        default: return layouts::unknown;  // also those that have no body: Flush, Sync, CopyDone, Terminate
     }
 }
 
-std::span<const Step> of_server(char type) noexcept {
+std::span<const Step> layout_of_server(char type) noexcept {
     switch (type) {
-        case 'R': return authentication;
-        case 'v': return negotiate_version;
-        case 'K': return backend_key_data;
-        case 'S': return parameter_status;
-        case 'Z': return ready;
-        case 'T': return row_description;
-        case 't': return parameter_description;
-        case 'D': return data_row;
-        case 'V': return function_response;
-        case 'C': return command_complete;
+        case 'R': return layouts::authentication;
+        case 'v': return layouts::negotiate_version;
+        case 'K': return layouts::backend_key_data;
+        case 'S': return layouts::parameter_status;
+        case 'Z': return layouts::ready;
+        case 'T': return layouts::row_description;
+        case 't': return layouts::parameter_description;
+        case 'D': return layouts::data_row;
+        case 'V': return layouts::function_response;
+        case 'C': return layouts::command_complete;
         case 'E':
-        case 'N': return error;
-        case 'A': return notification;
+        case 'N': return layouts::error;
+        case 'A': return layouts::notification;
         case 'G':
         case 'H':
-        case 'W': return copy_response;
-        case 'd': return copy_data;
-        default: return unknown;
+        case 'W': return layouts::copy_response;
+        case 'd': return layouts::copy_data;
+        default: return layouts::unknown;
     }
 }
 
 }  // namespace
 
 std::span<const Step> layout_of(Redactor::Sender sender, char type) noexcept {
-    return sender == Redactor::Sender::client ? of_client(type) : of_server(type);
+    return sender == Redactor::Sender::client ? layout_of_client(type) : layout_of_server(type);
 }
 
 std::span<const Step> layout_of_answer(std::uint32_t authentication_code) noexcept {
     switch (static_cast<AuthenticationCode>(authentication_code)) {
         case AuthenticationCode::cleartext_password:
-        case AuthenticationCode::md5_password: return password;
-        case AuthenticationCode::sasl_continue: return sasl_response;
-        case AuthenticationCode::sasl: return sasl_initial_response;
-        default: return secret;
+        case AuthenticationCode::md5_password: return layouts::password;
+        case AuthenticationCode::sasl_continue: return layouts::sasl_response;
+        case AuthenticationCode::sasl: return layouts::sasl_initial_response;
+        default: return layouts::secret;
     }
 }
 
 std::span<const Step> layout_of_authentication(std::uint32_t code) noexcept {
-    return static_cast<AuthenticationCode>(code) == AuthenticationCode::sasl ? std::span<const Step>(sasl_offer)
-                                                                             : secret;
+    return static_cast<AuthenticationCode>(code) == AuthenticationCode::sasl
+               ? std::span<const Step>(layouts::sasl_offer)
+               : layouts::secret;
 }
 
-std::span<const Step> layout_of_secret() noexcept { return secret; }
+std::span<const Step> layout_of_secret() noexcept { return layouts::secret; }
 
 }  // namespace protocol

@@ -9,7 +9,7 @@ namespace protocol {
 namespace {
 
 // Parameters whose values say who the client is and how it reads, in lower case and sorted.
-constexpr auto harmless =
+constexpr auto harmless_parameters =
     std::to_array<std::string_view>({"application_name", "client_encoding", "database", "datestyle",
                                      "extra_float_digits", "intervalstyle", "replication", "timezone", "user"});
 
@@ -95,7 +95,7 @@ void OpeningBlanker::begin_value() noexcept {
     const std::string_view name(name_.data(), name_size_);
     is_encoding_ = name == "client_encoding";
     if (is_encoding_) encoding_size_ = 0;  // the last one counts
-    const bool known = std::binary_search(harmless.begin(), harmless.end(), name);
+    const bool known = std::binary_search(harmless_parameters.begin(), harmless_parameters.end(), name);
     const bool shown = known || (payload_ == Payload::full && !is_password_key(name) && name_size_ < name_.size());
     value_.begin(shown ? TextFilter::What::secrets : TextFilter::What::blank);
 }

@@ -13,28 +13,28 @@ namespace {
 using Piece = std::span<std::uint8_t>;
 
 // MaxAllocSize of PostgreSQL: no message is longer, whatever carries it.
-constexpr std::uint32_t max_message = 0x3fffffff;
+constexpr std::uint32_t longest_message = 0x3fffffff;
 
 // Letters, also those that no version has yet, and ParseComplete, BindComplete, CloseComplete.
 constexpr bool is_type(std::uint8_t c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '1' && c <= '3');
 }
 
-/// One side of a session.
-struct Side {
-    Side(Redactor::Sender sender, Payload payload, SessionFacts& facts) : messages(sender, payload, facts) {}
-
-    bool lost = false;
-    std::size_t header_size = 0;  // of the message that has begun
-    std::uint32_t length = 0;     // as its header says
-    std::size_t missing = 0;      // of its body
-    char type = 0;
-    MessageBlanker messages;
-};
-
 }  // namespace
 
 struct Redactor::State {
+    /// One side of a session.
+    struct Side {
+        Side(Sender sender, Payload payload, SessionFacts& facts) : messages(sender, payload, facts) {}
+
+        bool lost = false;
+        std::size_t header_size = 0;  // of the message that has begun
+        std::uint32_t length = 0;     // as its header says
+        std::size_t missing = 0;      // of its body
+        char type = 0;
+        MessageBlanker messages;
+    };
+
     State(Payload content, bool secrets)
         : payload(content),
           allow_secrets(secrets && content == Payload::full),
@@ -155,7 +155,7 @@ bool Redactor::State::take_header(Side& side, Piece& bytes) {
             side.length = 0;
         } else {
             side.length = side.length << 8 | c;
-            const bool too_long = side.header_size == 1 && c > max_message >> 24;
+            const bool too_long = side.header_size == 1 && c > longest_message >> 24;
             const bool too_short = side.header_size == 4 && side.length < 4;
             if (too_long || too_short) {
                 lose(side);
@@ -173,7 +173,10 @@ bool Redactor::State::take_header(Side& side, Piece& bytes) {
 
 void Redactor::State::lose(Side& side) {
     side.lost = true;
-    if (&side == &client) facts.client_is_lost();
+    if (&side == &client)
+        facts.client_is_lost();
+    else
+        facts.server_is_lost();
 }
 
 Redactor::Redactor(Payload payload, bool allow_secrets) : state_(std::make_unique<State>(payload, allow_secrets)) {}
@@ -183,9 +186,10 @@ Redactor& Redactor::operator=(Redactor&&) noexcept = default;
 
 void Redactor::begin_established(std::string_view client_encoding) {
     state_->begin(State::Phase::messages);
-    state_->facts.sql.names.begin_unknown();
     // A statement may be on its way whose beginning nobody saw.
     state_->facts.secret_open = true;
+    // Only `full` shows any value, and names cost memory.
+    if (state_->payload == Payload::full) state_->facts.sql.names.begin_unknown();
     if (!client_encoding.empty()) state_->facts.sql.encoding.named(client_encoding);
 }
 

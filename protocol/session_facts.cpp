@@ -29,4 +29,6 @@ void SessionFacts::client_is_lost() noexcept {
     sql.names.give_up();
 }
 
+void SessionFacts::server_is_lost() noexcept { sql.encoding.named({}); }
+
 }  // namespace protocol

@@ -20,6 +20,8 @@ struct SessionFacts {
     void server_is_ready() noexcept;
     /// Nobody knows any more what the client says.
     void client_is_lost() noexcept;
+    /// Nobody hears any more when client_encoding changes.
+    void server_is_lost() noexcept;
 
    private:
     std::uint64_t awaited_ = 0;  // ReadyForQuery

@@ -1,5 +1,6 @@
 #include "protocol/sql_blanker.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace protocol {
@@ -12,13 +13,23 @@ void SqlBlanker::begin() {
 }
 
 void SqlBlanker::blank(std::span<std::uint8_t> text) {
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        if (unreadable_) {
-            std::memset(text.data() + at, '*', text.size() - at);
-            return;
-        }
-        if (hides(text[at])) text[at] = '*';
+    while (!text.empty()) {
+        const std::size_t run = blank_run(text);
+        if (run == 0 && hides(text[0])) text[0] = '*';
+        text = text.subspan(std::max<std::size_t>(run, 1));
     }
+}
+
+/// As much of the front as need not be looked at byte by byte.
+std::size_t SqlBlanker::blank_run(std::span<std::uint8_t> text) {
+    if (unreadable_) {
+        std::memset(text.data(), '*', text.size());
+        return text.size();
+    }
+    if (ascii_only_ || with_backslashes_ || !main_.statement.takes_run()) return 0;
+    const std::size_t run = main_.lexer.take_run(text);
+    main_.statement.take_run(text.first(run));
+    return run;
 }
 
 void SqlBlanker::end() {

@@ -37,6 +37,7 @@ class SqlBlanker {
     };
 
     bool hides(std::uint8_t c);
+    std::size_t blank_run(std::span<std::uint8_t> text);
 
     SqlContent content_;
     SqlSession& session_;

@@ -24,6 +24,9 @@ constexpr std::array<Class, 256> classes = [] {
 }();
 
 constexpr bool is_newline(std::uint8_t c) { return c == '\n' || c == '\r'; }
+constexpr bool goes_on_in_word(std::uint8_t c) {
+    return classes[c] == Class::letter || classes[c] == Class::digit || c == '$';
+}
 constexpr bool is_e(std::uint8_t c) { return c == 'e' || c == 'E'; }
 
 }  // namespace
@@ -78,14 +81,24 @@ SqlByte SqlLexer::take(std::uint8_t c) noexcept {
     return SqlByte::unknown;
 }
 
-bool SqlLexer::in_literal() const noexcept {
+std::size_t SqlLexer::take_run(std::span<const std::uint8_t> text) noexcept {
+    const auto up_to = [&](auto is_end) {
+        return static_cast<std::size_t>(std::find_if(text.begin(), text.end(), is_end) - text.begin());
+    };
     switch (state_) {
+        case State::word: {
+            const std::size_t size = up_to([](std::uint8_t c) { return !goes_on_in_word(c); });
+            single_e_ = single_e_ && size == 0;
+            return size;
+        }
         case State::literal:
-        case State::escaped:
-        case State::dollar_body:
-        case State::line_comment:
-        case State::block_comment: return true;
-        default: return false;
+        case State::escaped: return up_to([](std::uint8_t c) { return c == '\'' || c == '\\'; });
+        case State::dollar_body: return matching_ ? 0 : up_to([](std::uint8_t c) { return c == '$'; });
+        case State::line_comment: return up_to(is_newline);
+        case State::block_comment:
+            if (previous_ == '*' || previous_ == '/') return 0;
+            return up_to([](std::uint8_t c) { return c == '*' || c == '/'; });
+        default: return 0;
     }
 }
 
@@ -134,7 +147,7 @@ void SqlLexer::close_gap(std::uint8_t c, std::uint8_t previous) noexcept {
 }
 
 SqlByte SqlLexer::take_word(std::uint8_t c) noexcept {
-    if (classes[c] == Class::letter || classes[c] == Class::digit || c == '$') {
+    if (goes_on_in_word(c)) {
         single_e_ = false;
         return SqlByte::word;
     }

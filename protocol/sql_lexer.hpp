@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace protocol {
 
@@ -32,8 +33,9 @@ class SqlLexer {
 
     /// In '...' without a letter in front, where what a backslash means depends on a setting.
     bool in_plain_literal() const noexcept { return state_ == State::literal; }
-    /// In a literal or a comment: what may be read in runs.
-    bool in_literal() const noexcept;
+    /// Takes bytes that surely belong to the same word, literal or comment as the last one, and
+    /// says how many.
+    std::size_t take_run(std::span<const std::uint8_t> text) noexcept;
     /// From here on a backslash in '...' takes the next byte with it.
     void read_backslashes() noexcept { backslashes_ = true; }
     /// Both will say the same of all that is to come, except for backslashes.

@@ -1,5 +1,7 @@
 #include "protocol/sql_statement.hpp"
 
+#include <algorithm>
+
 namespace protocol {
 
 bool SqlStatement::hides(SqlByte what, std::uint8_t c, SqlSession& session) {
@@ -21,6 +23,22 @@ bool SqlStatement::hides(SqlByte what, std::uint8_t c, SqlSession& session) {
         if (c == ')') encoding_ = false;
     }
     return as_word || as_text;
+}
+
+void SqlStatement::take_run(std::span<std::uint8_t> bytes) noexcept {
+    for (const std::uint8_t c : bytes.first(std::min(bytes.size(), text_.size() - size_))) text_[size_++] = to_lower(c);
+    const bool is_text = token_ != Token::word;
+    if (hide_ == Hide::word || hide_ == Hide::rest || (is_text && hides_all_text())) {
+        std::fill(bytes.begin(), bytes.end(), std::uint8_t{'*'});
+    } else if (is_text) {
+        for (std::uint8_t& c : bytes) {
+            if (scanner_.hides(c)) c = '*';
+        }
+    }
+}
+
+bool SqlStatement::hides_all_text() const noexcept {
+    return content_ == SqlContent::without_literals || (secret_ && !until_);
 }
 
 void SqlStatement::end(SqlSession& session) {
@@ -69,7 +87,7 @@ bool SqlStatement::hides_text(SqlByte what, std::uint8_t c) noexcept {
     }
     if (is_text || (what == SqlByte::quote && token_ == Token::literal)) {
         const bool found = scanner_.hides(c);
-        return what != SqlByte::quote && (found || (secret_ && !until_));
+        return what != SqlByte::quote && (found || hides_all_text());
     }
     return what == SqlByte::unknown || (what == SqlByte::number && secret_);
 }
@@ -81,6 +99,7 @@ void SqlStatement::end_token(SqlSession& session) {
         case Token::comment: return;
         case Token::literal:
             valid_ = until_ = false;
+            if (is_key_of_secret(text)) announce();
             if (encoding_) name_encoding(text, session);
             // set_config('client_encoding', ...); what comes behind it may be a dollar quote's end.
             else if (text.starts_with("client_encoding"))
@@ -132,6 +151,12 @@ void SqlStatement::end_word(std::string_view word, SqlSession& session) {
         hide_ = Hide::rest;
     else if (role_ && word == "password")
         hide_ = Hide::next_word;
+}
+
+/// set_config('my.password', ...), json_build_object('token', ...): nothing but a name.
+bool SqlStatement::is_key_of_secret(std::string_view literal) noexcept {
+    const auto is_of_sentence = [](char c) { return c == ' ' || c == ',' || c == '=' || c == ':'; };
+    return is_password_key(literal) && std::none_of(literal.begin(), literal.end(), is_of_sentence);
 }
 
 void SqlStatement::name_encoding(std::string_view text, SqlSession& session) {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "protocol/client_encoding.hpp"
@@ -32,6 +33,12 @@ class SqlStatement {
 
     /// The next byte.
     bool hides(SqlByte what, std::uint8_t c, SqlSession& session);
+    /// More of the word, literal or comment that the last byte belonged to can come at once.
+    bool takes_run() const noexcept {
+        return token_ == Token::word || token_ == Token::literal || token_ == Token::comment;
+    }
+    /// Blanks in it, without any quote.
+    void take_run(std::span<std::uint8_t> bytes) noexcept;
     /// The text has ended.
     void end(SqlSession& session);
     /// What another reading of the same text knows.
@@ -47,8 +54,10 @@ class SqlStatement {
     static Token token_of(SqlByte what, Token open) noexcept;
     bool hides_as_word(SqlByte what, std::uint8_t c) noexcept;
     bool hides_text(SqlByte what, std::uint8_t c) noexcept;
+    bool hides_all_text() const noexcept;
     void end_token(SqlSession& session);
     void end_word(std::string_view word, SqlSession& session);
+    static bool is_key_of_secret(std::string_view literal) noexcept;
     void name_encoding(std::string_view text, SqlSession& session);
     void end_statement() noexcept;
     void announce() noexcept { secret_ = any_secret_ = true; }

@@ -23,7 +23,7 @@ void StatementNames::give_up() noexcept { begin_unknown(); }
 
 void StatementNames::prepared(std::uint64_t name, bool secret) {
     if (secret == unknown_are_secret_) {
-        exceptions_.erase(name);
+        if (secret || name == NameHash().value()) exceptions_.erase(name);
     } else if (exceptions_.size() < max_names) {
         exceptions_.insert(name);
     } else if (secret) {

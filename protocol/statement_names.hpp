@@ -26,6 +26,7 @@ class StatementNames {
     /// From now on all may.
     void give_up() noexcept;
 
+    /// What may be secret stays so, for the server may refuse to prepare a name anew; but not "".
     void prepared(std::uint64_t name, bool secret);
     bool may_be_secret(std::uint64_t name) const noexcept;
 

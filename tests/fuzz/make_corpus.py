@@ -217,7 +217,30 @@ CAPTURES = {
     "address": b"2001:db8::192.0.2.33",
 }
 
+
+def said(sender: int, talk: bytes) -> bytes:
+    """As fuzz_redactor takes it: 0 the client, 1 the server."""
+    return b"".join(bytes([sender, len(talk[at : at + 100])]) + talk[at : at + 100] for at in range(0, len(talk), 100))
+
+
+REDACTED = {
+    "simple": said(0, PLAIN) + said(1, AFTER_OK) + said(0, FRAMES["query"]) + said(1, FRAMES["answer"]),
+    "scram": said(0, PLAIN) + said(1, OFFER) + said(0, sasl_choice(b"SCRAM-SHA-256", b"n,,n=,r=abc")) + said(1, AFTER_OK),
+    "copy": said(1, message("H", b"\0\0\1\0\0") + FRAMES["copy"] + error("22P02", 'invalid input: "x"')),
+    "extended": said(0, message("P", b"s\0select $1, 'x'\0\0\0") + message("B", b"\0s\0\0\0\0\1\0\0\0\1x\0\0") + message("S")),
+    "encrypted": said(0, SSL_REQUEST) + said(1, b"N") + said(0, GSSENC_REQUEST) + said(1, b"G"),
+}
+SQL = {
+    "literals": rb"""SELECT 'it''s', E'it\'s' 'a\', U&'d\0061' UESCAPE '!', B'01', $t$ $ $t $t$, $$ $$, "a""b", 1.5e-3, 0x1F, $1 """,
+    "comments": b"/* a /* b */ c */ SELECT 1 -- x\n, 'a'\n'b'",
+    "secrets": b"ALTER ROLE a PASSWORD 'x' VALID UNTIL 'y'; SELECT dblink('postgresql://a:b@c/'); SET client_encoding = 'SJIS'",
+}
+
 SEEDS = {
+    "fuzz_redactor": {f"{name}-{payload}": bytes([first, 6]) + talk for name, talk in REDACTED.items()
+                      for payload, first in {"headers": 0, "redacted": 1, "full": 2, "later": 0x85}.items()},
+    "fuzz_sql": {f"{name}-{content}": bytes([first, 6]) + sql for name, sql in SQL.items()
+                 for content, first in {"literals": 2, "secrets": 3, "unsafe": 0}.items()},
     "fuzz_opening": {
         "plain": b"\0" + PLAIN,
         "minor": b"\0" + startup(0x30002, user="ada"),

@@ -104,7 +104,10 @@ TEST_CASE("values for a statement with secrets are blanked in full too") {
     CHECK(full({{client, secret_one}, {client, bind_text("s", "x")}}) == bind_text("s", "*"));
     CHECK(full({{client, secret_one}, {client, bind_text("other", "x")}}) == bind_text("other", "x"));
     CHECK(full({{client, secret_one}, {client, parse("s", "SELECT $1")}, {client, bind_text("s", "x")}}) ==
-          bind_text("s", "x"));
+          bind_text("s", "*"));
+    const std::string secret_without_name = parse("", "UPDATE users SET password = $1");
+    CHECK(full({{client, secret_without_name}, {client, parse("", "SELECT $1") + bind_text("", "x")}}) ==
+          parse("", "SELECT $1") + bind_text("", "x"));
     CHECK(full({{client, parse("", "ALTER ROLE r PASSWORD $1")}, {client, bind_text("", "x")}}) == bind_text("", "*"));
     CHECK(full({{client, query("PREPARE p AS UPDATE users SET password = $1")}, {client, bind_text("p", "x")}}) ==
           bind_text("p", "*"));
@@ -156,4 +159,6 @@ TEST_CASE("the client_encoding comes from either side, and one that cannot be re
     CHECK(last_blanked_behind_login(Payload::redacted, {{client, sql}}) == read);
     CHECK(last_blanked_behind_login(Payload::redacted,
                                     {{client, query("SET client_encoding TO 'GBK'")}, {client, sql}}) == unread);
+    // What a lost server says of it, nobody hears.
+    CHECK(last_blanked_behind_login(Payload::redacted, {{server, "\0"s}, {client, sql}}) == unread);
 }

@@ -78,6 +78,9 @@ TEST_CASE("connection strings and verifiers are blanked in any literal from wher
         {"SELECT '{\"password\": \"secret\"}'::json", "SELECT '{\"password\"***********'::json"},
         {"DO $$ BEGIN EXECUTE 'ALTER ROLE a PASSWORD ''secret'''; END $$; SELECT 'x'",
          "DO $$ BEGIN EXECUTE 'ALTER ROLE a PASSWORD '******************; SELECT 'x'"},
+        {"SELECT set_config('my.password', 'x', false), 'y'", "SELECT set_config('my.password', '*', false), '*'"},
+        {"SELECT json_build_object('token', 'x')", "SELECT json_build_object('token', '*')"},
+        {"SELECT 'my password', 'x'", "SELECT 'my password', 'x'"},
         {"SELECT 1 -- password: secret\n, 'x'", "SELECT 1 -- password:*******\n, 'x'"},
         {"SELECT 'a' /* postgres://u:secret@h */", "SELECT 'a' /* postgres://u:**********/"},
     });
@@ -103,11 +106,14 @@ TEST_CASE("prepared statements are remembered up to a number, and beyond it all 
     CHECK(names.may_be_secret(1));
     CHECK_FALSE(names.may_be_secret(2));
     names.prepared(1, false);
-    CHECK_FALSE(names.may_be_secret(1));
-    for (std::uint64_t i = 10; i < 100'000; ++i) names.prepared(i, true);
     CHECK(names.may_be_secret(1));
-    names.prepared(1, false);
-    CHECK_FALSE(names.may_be_secret(1));
+    names.prepared(protocol::hash_of(""), true);
+    names.prepared(protocol::hash_of(""), false);
+    CHECK_FALSE(names.may_be_secret(protocol::hash_of("")));
+    for (std::uint64_t i = 10; i < 100'000; ++i) names.prepared(i, true);
+    CHECK(names.may_be_secret(2));
+    names.prepared(2, false);
+    CHECK_FALSE(names.may_be_secret(2));
 
     protocol::StatementNames unknown;
     unknown.begin_unknown();
