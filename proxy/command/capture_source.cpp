@@ -23,13 +23,13 @@ using Clock = std::chrono::steady_clock;
 
 /// Of a file: the first packet stands behind interfaces, names and secrets.
 constexpr std::size_t look_ahead = 4 << 20;
-constexpr std::size_t piece = 256 << 10;
+constexpr std::size_t piece_size = 256 << 10;
 /// How often a file that grows is looked at.
 constexpr int interval_ms = 250;
 /// After which a session that was closed waits no more for its last event.
 constexpr auto quiet_after = std::chrono::seconds(3);
 
-volatile std::sig_atomic_t interrupt = 0;
+volatile std::sig_atomic_t signal_came = 0;
 
 class Descriptor {
    public:
@@ -85,7 +85,7 @@ std::uint64_t first_time(const std::string& path) {
     Descriptor file(path);
     if (!file.is_file()) return 0;
     pcapng::BlockReader reader;
-    std::vector<std::uint8_t> buffer(piece);
+    std::vector<std::uint8_t> buffer(piece_size);
     for (std::size_t total = 0; total < look_ahead;) {
         const std::size_t size = file.read(buffer, path);
         protocol::Bytes bytes = protocol::Bytes(buffer).first(size);
@@ -147,7 +147,7 @@ class Follower {
     bool caught_up_ = false;
     bool next_was_there_ = false;
     Clock::time_point quiet_since_ = Clock::now();
-    std::vector<std::uint8_t> buffer_ = std::vector<std::uint8_t>(piece);
+    std::vector<std::uint8_t> buffer_ = std::vector<std::uint8_t>(piece_size);
 };
 
 /// For more. False: there will be none.
@@ -194,12 +194,12 @@ bool Follower::file(const std::string& path, bool may_grow) {
 
 void catch_interrupt() {
     struct sigaction action {};
-    action.sa_handler = [](int) { interrupt = 1; };
+    action.sa_handler = [](int) { signal_came = 1; };
     ::sigaction(SIGINT, &action, nullptr);
     ::sigaction(SIGTERM, &action, nullptr);
 }
 
-bool interrupted() noexcept { return interrupt != 0; }
+bool interrupted() noexcept { return signal_came != 0; }
 
 bool read_captures(CaptureSource source, transcript::Reading& reading) {
     const std::vector<std::string> files = in_order(source.files);

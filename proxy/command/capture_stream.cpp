@@ -25,9 +25,9 @@ using Clock = std::chrono::steady_clock;
 constexpr auto end_timeout = 15s;
 
 /// Where it is written to. A file of which nothing was written is removed again.
-class Output {
+class Destination {
    public:
-    explicit Output(std::string file) : file_(std::move(file)) {
+    explicit Destination(std::string file) : file_(std::move(file)) {
         if (file_ == "-") {
             fd_ = STDOUT_FILENO;
         } else {
@@ -37,9 +37,9 @@ class Output {
         struct stat info {};
         has_reader_ = ::fstat(fd_, &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode));
     }
-    Output(const Output&) = delete;
-    Output& operator=(const Output&) = delete;
-    ~Output() {
+    Destination(const Destination&) = delete;
+    Destination& operator=(const Destination&) = delete;
+    ~Destination() {
         if (file_ == "-") return;
         ::close(fd_);
         if (written_ == 0) ::unlink(file_.c_str());
@@ -110,7 +110,7 @@ class Interrupt {
 /// One stream on its way to one output.
 class Transfer {
    public:
-    Transfer(ConsoleClient& console, Output& output) : console_(console), output_(output) {}
+    Transfer(ConsoleClient& console, Destination& output) : console_(console), output_(output) {}
 
     void run() {
         while (!over_) {
@@ -178,7 +178,7 @@ class Transfer {
     }
 
     ConsoleClient& console_;
-    Output& output_;
+    Destination& output_;
     Interrupt interrupt_;
     std::string pending_;
     bool over_ = false;
@@ -190,7 +190,7 @@ class Transfer {
 
 std::size_t stream_capture(ConsoleClient& console, const std::string& sql, const std::string& file) {
     std::signal(SIGPIPE, SIG_IGN);
-    Output output(file);
+    Destination output(file);
     console.begin_stream(sql);
     Transfer(console, output).run();
     output.finish();

@@ -62,6 +62,10 @@ OFFER = authentication(10, b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0")
 AFTER_OK = OK + PARAMETER + KEY + READY
 
 
+def tls_record(kind: int, body: bytes) -> bytes:
+    return struct.pack("!BHH", kind, 0x0303, len(body)) + body
+
+
 def scram(flag: bytes) -> bytes:
     return (
         OFFER
@@ -311,6 +315,11 @@ SEEDS = {
     },
     "fuzz_messages": {name: b"\x07" + talk for name, talk in LOGINS.items()},
     "fuzz_framer": {name: b"\x07" + talk for name, talk in FRAMES.items()},
+    "fuzz_records": {
+        "handshake": b"\0" + tls_record(22, client_hello(ssl.TLSVersion.TLSv1_3, None, [])) + tls_record(20, b"\1") + tls_record(21, b"\2\x30"),
+        "then-in-clear": b"\3" + tls_record(22, b"hello") + message("p", b"secret\0"),
+        "cut": b"\1" + tls_record(23, b"data")[:-2],
+    },
     "fuzz_client_hello": {
         "tls13": client_hello(ssl.TLSVersion.TLSv1_3, "db.example.com", ["postgresql"]),
         "tls13-plain": client_hello(ssl.TLSVersion.TLSv1_3, None, []),

@@ -84,6 +84,22 @@ TEST_CASE("capture: a file has section, interfaces, packets and statistics") {
     CHECK(capture.status().bytes == std::filesystem::file_size(path));
 }
 
+TEST_CASE("capture: its file is closed when it is over, however long a session still holds on to it") {
+    const Folder folder;
+    Capture capture(1, order(), files(folder));
+    const std::string path = capture.status().file;
+    const auto is_open = [&] {
+        const auto entries = std::filesystem::directory_iterator("/proc/self/fd");
+        return std::any_of(begin(entries), end(entries), [&](const auto& entry) {
+            std::error_code gone;
+            return std::filesystem::read_symlink(entry, gone) == path;
+        });
+    };
+    CHECK(is_open());
+    run_to_end(capture);
+    CHECK_FALSE(is_open());
+}
+
 TEST_CASE("capture: what finds no room is dropped, counted, and told in the file where it is missing") {
     const Folder folder;
     constexpr std::size_t room = 10'000;
@@ -184,15 +200,13 @@ TEST_CASE("capture: a client gets it as CopyData, and the end of a COPY") {
     const Folder folder;
     CaptureOrder wanted = order();
     wanted.stream = fds[0];
-    {
-        Capture capture(1, wanted, files(folder));
-        CHECK(capture.status().where == "client");
-        CHECK(capture.status().order.stream == -1);
-        auto& leg = capture.interface("leg", "");
-        const Buffer bytes(100, 'x');
-        capture.write(leg, {.time = now(), .bytes = bytes});
-        CHECK(run_to_end(capture) == CaptureEnd::stopped);
-    }
+    Capture capture(1, wanted, files(folder));
+    CHECK(capture.status().where == "client");
+    CHECK(capture.status().order.stream == -1);
+    auto& leg = capture.interface("leg", "");
+    const Buffer bytes(100, 'x');
+    capture.write(leg, {.time = now(), .bytes = bytes});
+    CHECK(run_to_end(capture) == CaptureEnd::stopped);
     std::string said(100'000, '\0');
     std::size_t size = 0;
     for (ssize_t n = 0; (n = ::read(fds[1], said.data() + size, said.size() - size)) > 0;)
@@ -228,7 +242,7 @@ TEST_CASE("capture: a client that goes, or takes nothing, ends it") {
         CaptureStream stream(fds[0], 30ms);
         const Buffer much(8 * 1024 * 1024, 'x');
         CHECK_THROWS_AS(stream.write(much), CaptureOver);
-        stream.finish();  // in the middle of a message, so it says no more
+        stream.close();  // in the middle of a message, so it says no more
         ::close(fds[1]);
     }
     SECTION("says something first") {
