@@ -93,6 +93,13 @@ void conclude(ReadSession& session) {
     if (session.farewell && session.end_sqlstate.empty()) session.end_sqlstate = session.farewell->sqlstate;
     session.over = session.over || !session.end_reason.empty() || !session.failures.empty() ||
                    session.opening.kind == OpeningKind::cancel;
+    const auto is_tls_failure = [](const SessionFailure& failure) { return failure.event == "tls_failed"; };
+    // Neither in clear nor in TLS: it came to nothing in between.
+    if (std::any_of(session.failures.begin(), session.failures.end(), is_tls_failure)) facts.ssl.reset();
+    for (const SessionFailure& failure : session.failures) {  // the capture's own comment says it once more
+        std::erase_if(session.notes,
+                      [&](const std::string& note) { return note.starts_with(failure.event + " reason="); });
+    }
     if (!session.failures.empty()) return;
     if (auto failure = failure_in_packets(session)) session.failures.push_back(std::move(*failure));
 }
