@@ -132,7 +132,6 @@ bool ReadFilter::matches(const ReadSession& read) const {
         return wanted.empty() || wanted == known;
     };
     if (!fits(session, facts.session) || !fits(user, facts.user) || !fits(database, facts.database)) return false;
-    if (failed && !read.failed()) return false;
     if (!client) return true;
     const auto address = protocol::parse_endpoint(facts.client_addr);
     return address && client->contains(protocol::as_v6(*address).address);
