@@ -32,6 +32,11 @@ std::string_view text_of(Reader& reader) noexcept {
 
 std::string name_of(Reader& reader) { return std::string(text_of(reader).substr(0, max_name)); }
 
+/// Redaction makes all names of one length one.
+bool is_blanked(std::string_view name) noexcept {
+    return !name.empty() && name.find_first_not_of('*') == std::string_view::npos;
+}
+
 /// The last word of "INSERT 0 5", when it is a number.
 std::optional<std::uint64_t> rows_of(std::string_view tag) noexcept {
     const std::size_t space = tag.rfind(' ');
@@ -91,7 +96,7 @@ void Exchange::parse(Reader body, std::size_t size, Request& request) {
     const bool whole = before + text.size() < max_captured_body;
     statement.text = text.substr(0, max_peer_text);
     statement.text_size = whole || size < before ? text.size() : size - before;
-    if (skipping_) return;
+    if (skipping_ || is_blanked(statement.name)) return;
     if (kept_ > max_prepared) {
         prepared_.clear();
         kept_ = 0;
@@ -112,6 +117,7 @@ void Exchange::bind(Reader body, Request& request) {
         statement.text = found->second.text;
         statement.text_size = found->second.size;
     }
+    if (is_blanked(portal)) return;
     if (portals_.size() > max_portals) portals_.clear();
     portals_[portal] = {.statement = statement.name,
                         .text = {.text = statement.text, .size = statement.text_size},

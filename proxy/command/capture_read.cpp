@@ -78,11 +78,7 @@ struct Wanted {
 };
 
 Wanted wanted(const CaptureReadOptions& options) {
-    Wanted out{.filter = {.session = options.session,
-                          .user = options.user,
-                          .database = options.database,
-                          .client = {},
-                          .failed = options.failed},
+    Wanted out{.filter = {.session = options.session, .user = options.user, .database = options.database, .client = {}},
                .compare_at = {}};
     if (!options.client.empty()) {
         out.filter.client = config::parse_cidr(options.client);
@@ -153,8 +149,8 @@ int read_wanted(const CaptureReadOptions& options, const Wanted& what) try {
     Output output(options);
     Summary summary(what.compare_at);
     Reading reading(what.filter, [&](ReadSession&& session) {
-        summary.add(session);
-        output.session(session);
+        summary.add(session);  // also those that succeeded, or it would be no comparison
+        if (session.failed() || !options.failed) output.session(session);
     });
     catch_interrupt();
     CaptureSource source{.files = options.files, .follow = options.follow};

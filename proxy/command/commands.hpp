@@ -70,7 +70,7 @@ struct CaptureReadOptions {
     std::string database;
     std::string client;      ///< an address, or a range of them
     std::string compare_at;  ///< a moment: what was before it, and since
-    bool failed = false;     ///< only sessions whose TLS or login failed
+    bool failed = false;     ///< lists only sessions whose TLS or login failed
     bool follow = false;     ///< goes on as the last file grows, until SIGINT
 };
 

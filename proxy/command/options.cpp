@@ -122,7 +122,9 @@ CLI::App* add_capture_read(CLI::App& capture, CaptureReadOptions& read) {
     command->add_option("--user", read.user, "only sessions of this user");
     command->add_option("--database", read.database, "only sessions in this database");
     command->add_option("--client", read.client, "only sessions from this address, or range of them (10.0.0.0/8)");
-    command->add_flag("--failed", read.failed, "only sessions whose TLS or login failed, or that were turned away");
+    command->add_flag(
+        "--failed", read.failed,
+        "list only sessions whose TLS or login failed, or that were turned away; the summary is about all");
     command->add_option("--compare-at", read.compare_at,
                         "compare what was before this time and since: 2026-03-01T02:00Z, or a duration ago (2h)");
     command->add_flag("--follow", read.follow,

@@ -93,6 +93,13 @@ void conclude(ReadSession& session) {
     if (session.farewell && session.end_sqlstate.empty()) session.end_sqlstate = session.farewell->sqlstate;
     session.over = session.over || !session.end_reason.empty() || !session.failures.empty() ||
                    session.opening.kind == OpeningKind::cancel;
+    const auto is_tls_failure = [](const SessionFailure& failure) { return failure.event == "tls_failed"; };
+    // Neither in clear nor in TLS: it came to nothing in between.
+    if (std::any_of(session.failures.begin(), session.failures.end(), is_tls_failure)) facts.ssl.reset();
+    for (const SessionFailure& failure : session.failures) {  // the capture's own comment says it once more
+        std::erase_if(session.notes,
+                      [&](const std::string& note) { return note.starts_with(failure.event + " reason="); });
+    }
     if (!session.failures.empty()) return;
     if (auto failure = failure_in_packets(session)) session.failures.push_back(std::move(*failure));
 }
@@ -125,7 +132,6 @@ bool ReadFilter::matches(const ReadSession& read) const {
         return wanted.empty() || wanted == known;
     };
     if (!fits(session, facts.session) || !fits(user, facts.user) || !fits(database, facts.database)) return false;
-    if (failed && !read.failed()) return false;
     if (!client) return true;
     const auto address = protocol::parse_endpoint(facts.client_addr);
     return address && client->contains(protocol::as_v6(*address).address);

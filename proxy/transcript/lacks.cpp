@@ -69,7 +69,8 @@ void Lacks::end_of_file(std::size_t pending, const std::string& error, std::uint
 }
 
 void Lacks::file_lacks(const std::string& why) {
-    files_lack_.push_back(protocol::printable(file_) + " " + protocol::printable(why));
+    const std::string name = file_ == "-" ? "standard input" : protocol::printable(file_);
+    files_lack_.push_back(name + " " + protocol::printable(why));
 }
 
 void Lacks::section(const protocol::pcapng::SectionBlock& section) {

@@ -27,7 +27,6 @@ struct ReadFilter {
     std::string user;
     std::string database;
     std::optional<config::Cidr> client;
-    bool failed = false;  ///< only those whose TLS or login failed
 
     bool matches(const ReadSession& session) const;
     /// False: it will not match, whatever else becomes known.

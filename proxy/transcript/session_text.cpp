@@ -43,8 +43,8 @@ std::string what_was_asked(const CapturedStatement& statement) {
     if (statement.kind == CapturedStatement::Kind::function_call) return "(function call)";
     if (statement.kind == CapturedStatement::Kind::sync) return "(at the end of the pipeline)";
     if (!statement.text_known) {
-        return name.empty() ? "(prepared before, text not in the capture)"
-                            : "(prepared as " + name + " before, text not in the capture)";
+        const std::string which = name.empty() ? "a prepared statement" : "prepared statement " + name;
+        return "(" + which + ", whose text is not known here)";
     }
     std::string text = one_line(statement.text, text_width);
     if (statement.text_size > statement.text.size() && !text.ends_with("…")) text += "…";
@@ -59,7 +59,8 @@ std::string entry_text(const CapturedStatement& statement) {
     if (statement.copied_out > 0) out += "  (" + bytes_text(statement.copied_out) + " to the client)";
     if (statement.missing > 0) out += "  (" + counted(statement.missing, "byte") + " missing)";
     out += '\n';
-    if (statement.error && !statement.error->message.empty())
+    // Nobody is the wiser for asterisks.
+    if (statement.error && statement.error->message.find_first_not_of("* ") != std::string::npos)
         out += std::string(31, ' ') + one_line(statement.error->message, text_width) + '\n';
     return out;
 }
@@ -145,7 +146,8 @@ std::string totals_text(const ReadSession& session) {
     if (totals.unanswered > 0) add(std::to_string(totals.unanswered) + " without an answer");
     if (totals.rows > 0) add(counted(totals.rows, "row"));
     if (totals.notices > 0) add(counted(totals.notices, "notice"));
-    add(bytes_text(session.bytes_client) + " from the client, " + bytes_text(session.bytes_server) + " to it");
+    if (session.bytes_client + session.bytes_server > 0)
+        add(bytes_text(session.bytes_client) + " from the client, " + bytes_text(session.bytes_server) + " to it");
     const std::string end = end_words(session);
     const std::uint64_t lasted = session.ended - std::min(session.started, session.ended);
     add(end.empty() ? "still open after " + duration_text(lasted) : end + " after " + duration_text(lasted));

@@ -206,6 +206,7 @@ def test_only_what_was_asked_for_is_shown(capture):
     assert names("--user", "app") == names("--session", "ab-1") == names("--client", "10.0.1.0/24") == ["ab-1"]
     assert names("--failed") == ["ab-2"] and names("--database", "orders") == ["ab-1", "ab-2"]
     assert names("--user", "nobody") == []
+    assert read_json("--failed", file.path)["summary"]["all"]["connections"] == 2  # or there would be nothing to compare
     assert read_json("--user", "app", file.path)["summary"]["sessions_that_do_not_match"] == 1
 
 

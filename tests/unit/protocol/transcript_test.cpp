@@ -246,3 +246,13 @@ TEST_CASE("pipelines are paired whatever fails in them") {
                                 "prepare \"select 3\" failed error 42P01 after 1 I", "execute \"?\" skipped I",
                                 "execute \"select 4\" suspended rows 2 after 1 T", "execute \"\" completed after 1 T"});
 }
+
+TEST_CASE("names that are blanked are not taken for one") {
+    using C = Captured;
+    Captured session;
+    session.log_in();
+    session.client(C::parse("***", "**** *") + C::parse("***", "*****") + C::bind("", "***") + C::execute("") +
+                   sync_message);
+    session.server(parsed + parsed + bound + C::complete("SELECT 1") + C::ready());
+    CHECK(session.told == Lines{"execute \"?\" named *** completed [SELECT 1] rows 1 after 1 I"});
+}
