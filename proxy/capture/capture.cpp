@@ -25,11 +25,7 @@ constexpr std::uint64_t no_limit = 0;
 }  // namespace
 
 Capture::Capture(std::uint64_t id, CaptureOrder order, CaptureFiles::Settings files, std::size_t queue_bytes)
-    : id_(id),
-      order_(std::move(order)),
-      max_size_(order_.max_size),
-      queue_(queue_bytes),
-      out_([&]() -> Out {
+    : id_(id), order_(std::move(order)), max_size_(order_.max_size), queue_(queue_bytes), out_([&]() -> Out {
           if (order_.stream >= 0) return Out(std::in_place_type<CaptureStream>, order_.stream);
           files.file = order_.file;
           return Out(std::in_place_type<CaptureFiles>, files, started_);
@@ -90,9 +86,10 @@ void Capture::write(CaptureInterface& interface, pcapng::Packet packet) noexcept
     packet.dropped = interface.untold.exchange(0);
     bool queued = false;
     try {
-        CaptureItem item{.packets = 1, .time = std::chrono::system_clock::time_point(
-                                           std::chrono::duration_cast<std::chrono::system_clock::duration>(
-                                               std::chrono::nanoseconds(packet.time)))};
+        CaptureItem item{.packets = 1,
+                         .time = std::chrono::system_clock::time_point(
+                             std::chrono::duration_cast<std::chrono::system_clock::duration>(
+                                 std::chrono::nanoseconds(packet.time)))};
         item.blocks.reserve(packet.bytes.size() + 256);
         pcapng::append_packet(item.blocks, packet);
         queued = queue_.push(std::move(item));
@@ -132,6 +129,7 @@ CaptureEnd Capture::run(std::string& why) noexcept {
         why = error.what();
     }
     end(ended);
+    bytes_ = written();
     try {
         // Whatever became of the disk: the last words are short, and no half of them stays.
         protocol::Buffer last;

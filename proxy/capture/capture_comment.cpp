@@ -35,7 +35,8 @@ std::string opening_comment(const SessionRecord& record, const ConversationFacts
     append_field(comment, "ssl", record.ssl ? "true" : "false");
     append_field(comment, "version", record.client_tls.version);
     const protocol::SslModeInterval interval = record.sslmode();
-    append_field(comment, "sslmode",
+    append_field(
+        comment, "sslmode",
         std::string(protocol::to_string(interval.min)) + ".." + std::string(protocol::to_string(interval.max)));
     append_field(comment, "verifies", protocol::to_string(interval.verifies()));
     append_field(comment, "listener", record.listener);

@@ -114,8 +114,9 @@ void CaptureFiles::open_folder() {
     folder_ = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat status {};
     if (folder_ < 0 || ::fstat(folder_, &status) != 0)
-        throw CaptureOver(CaptureEnd::disk, "cannot open the folder " + settings_.dir + ": " + why_failed() +
-                                                (errno == ENOTDIR || errno == ELOOP ? " (a symbolic link is not followed)" : ""));
+        throw CaptureOver(CaptureEnd::disk,
+                          "cannot open the folder " + settings_.dir + ": " + why_failed() +
+                              (errno == ENOTDIR || errno == ELOOP ? " (a symbolic link is not followed)" : ""));
     if (status.st_uid != ::geteuid() || (status.st_mode & 077) != 0)
         throw CaptureOver(CaptureEnd::disk, "the folder " + settings_.dir +
                                                 " is open to others: it must belong to the user of pgairlock, with "
@@ -170,8 +171,7 @@ bool CaptureFiles::wants_next(std::size_t more) const noexcept {
 
 void CaptureFiles::look(std::size_t more) const {
     struct stat file {};
-    if (::fstat(fd_, &file) == 0 && file.st_nlink == 0)
-        throw CaptureOver(CaptureEnd::removed, path_ + " was deleted");
+    if (::fstat(fd_, &file) == 0 && file.st_nlink == 0) throw CaptureOver(CaptureEnd::removed, path_ + " was deleted");
     struct statvfs system {};
     if (settings_.min_free_space == 0 || ::fstatvfs(fd_, &system) != 0) return;
     const std::uint64_t free = std::uint64_t{system.f_bavail} * system.f_frsize;

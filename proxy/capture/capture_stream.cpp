@@ -1,7 +1,7 @@
 #include "proxy/capture/capture_stream.hpp"
 
-#include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -31,9 +31,7 @@ protocol::Buffer copy_message(char type, protocol::Bytes body) {
 }  // namespace
 
 CaptureStream::CaptureStream(int fd, std::chrono::milliseconds patience_of_tests)
-    : fd_(fd), patience_(patience_of_tests) {
-    ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) | O_NONBLOCK);
-}
+    : fd_(fd), patience_(patience_of_tests) {}
 
 CaptureStream::~CaptureStream() { ::close(fd_); }
 
@@ -48,7 +46,7 @@ void CaptureStream::write(protocol::Bytes blocks) {
 
 void CaptureStream::send(protocol::Bytes bytes) {
     while (!bytes.empty()) {
-        const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+        const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n > 0) {
             bytes = bytes.subspan(static_cast<std::size_t>(n));
             continue;
@@ -66,9 +64,8 @@ void CaptureStream::send(protocol::Bytes bytes) {
 /// What it says meanwhile is no more than Terminate.
 void CaptureStream::look() {
     std::array<std::uint8_t, 256> said{};
-    const ssize_t n = ::read(fd_, said.data(), said.size());
+    const ssize_t n = ::recv(fd_, said.data(), said.size(), MSG_DONTWAIT);
     if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))) return;
-    if (n < 0 && (errno == EBADF || errno == EINVAL)) return;  // a pipe, which is only written to
     broken_ = true;
     throw CaptureOver(CaptureEnd::client, "its client has gone");
 }

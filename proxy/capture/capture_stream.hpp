@@ -15,7 +15,7 @@ class CaptureStream {
     /// How long a client may take nothing.
     static constexpr std::chrono::seconds patience{10};
 
-    /// `fd`: behind its CopyOutResponse; ours from now on.
+    /// `fd`: a socket, behind its CopyOutResponse; ours from now on.
     explicit CaptureStream(int fd, std::chrono::milliseconds patience_of_tests = patience);
     ~CaptureStream();
     CaptureStream(const CaptureStream&) = delete;

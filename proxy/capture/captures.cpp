@@ -17,9 +17,9 @@ bool may_be_about(const Capture& capture, const SessionRecord& record) {
         return false;
     if (filter.client_addrs.empty()) return true;
     const auto address = protocol::parse_endpoint(record.client_addr);
-    return address && std::any_of(filter.client_addrs.begin(), filter.client_addrs.end(), [&](const config::Cidr& range) {
-               return range.contains(protocol::as_v6(*address).address);
-           });
+    return address &&
+           std::any_of(filter.client_addrs.begin(), filter.client_addrs.end(),
+                       [&](const config::Cidr& range) { return range.contains(protocol::as_v6(*address).address); });
 }
 
 }  // namespace

@@ -77,7 +77,8 @@ std::string RunningCaptures::why_not(const CaptureOrder& order) const {
 
 CaptureStarted RunningCaptures::start(CaptureOrder order, Wanted wanted) {
     std::unique_lock lock(mutex_);
-    std::erase_if(threads_, [](const Thread& one) { return one.done && one.thread->end_within(std::chrono::seconds(1)); });
+    std::erase_if(threads_,
+                  [](const Thread& one) { return one.done && one.thread->end_within(std::chrono::seconds(1)); });
     const std::string why = why_not(order);
     if (!why.empty()) {
         lock.unlock();
@@ -106,7 +107,8 @@ CaptureStarted RunningCaptures::start(CaptureOrder order, Wanted wanted) {
     if (over_) return CaptureRefused{"the process ends"};
     running_.push_back({capture, wanted});
     threads_.push_back({.id = id, .thread = nullptr});
-    threads_.back().thread = std::make_unique<OwnThread>([self = shared_from_this(), capture] { self->write(*capture); });
+    threads_.back().thread =
+        std::make_unique<OwnThread>([self = shared_from_this(), capture] { self->write(*capture); });
     ++count_;
     lock.unlock();
 
@@ -133,9 +135,9 @@ void RunningCaptures::ended(Capture& capture, CaptureEnd end, const std::string&
         note->reason = label(end);
         const bool in_order = end != CaptureEnd::disk && end != CaptureEnd::removed && end != CaptureEnd::failed;
         spdlog::log(in_order ? spdlog::level::info : spdlog::level::err,
-                    "capture {} by {}: stopped ({}){}{}: {} sessions, {} packets, {} bytes, {} packets dropped", note->id,
-                    note->by, note->reason, why.empty() ? "" : ": ", why, note->sessions, note->packets, note->bytes,
-                    note->dropped);
+                    "capture {} by {}: stopped ({}){}{}: {} sessions, {} packets, {} bytes, {} packets dropped",
+                    note->id, note->by, note->reason, why.empty() ? "" : ": ", why, note->sessions, note->packets,
+                    note->bytes, note->dropped);
         record({.kind = EventKind::capture_stopped, .message = why, .capture = std::move(note)});
     } catch (const std::exception& error) {
         spdlog::error("capture {}: stopped: {}", capture.id(), error.what());
@@ -213,10 +215,12 @@ void RunningCaptures::end(std::chrono::milliseconds patience) {
         threads.swap(threads_);
     }
     for (const Thread& one : threads) {
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
         one.thread->end_within(std::max(left, std::chrono::milliseconds(0)));
     }
-    for (const auto& status : this->status()) spdlog::error("capture {}: what is not written yet is lost: the disk does not answer", status.id);
+    for (const auto& status : this->status())
+        spdlog::error("capture {}: what is not written yet is lost: the disk does not answer", status.id);
     const std::lock_guard lock(uses_mutex_);
     uses_ = {};
 }

@@ -309,14 +309,14 @@ void SessionCapture::write(Packet& packet) {
     const LegState& leg = *legs_[at(packet.side)];
     if (packet.first) {
         const std::string to = leg.number == packet.leg ? leg.ends.to : std::string();
-        comments.push_back(opening_comment(session_.record, {.leg = packet.side,
-                                                             .to = to,
-                                                             .records = packet.content == Content::records,
-                                                             .joined = joined_}));
+        comments.push_back(opening_comment(
+            session_.record,
+            {.leg = packet.side, .to = to, .records = packet.content == Content::records, .joined = joined_}));
         if (session_.record.process && packet.side == Leg::client) {
             const Process known = session_.record.process->get(std::chrono::milliseconds(0));
             if (known.pid > 0)
-                process = {.pid = static_cast<std::uint32_t>(known.pid), .thread = static_cast<std::uint32_t>(known.pid)};
+                process = {.pid = static_cast<std::uint32_t>(known.pid),
+                           .thread = static_cast<std::uint32_t>(known.pid)};
         }
     }
     if (!packet.comment.empty()) comments.push_back(std::move(packet.comment));

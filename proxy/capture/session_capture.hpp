@@ -107,9 +107,9 @@ class SessionCapture {
         protocol::pcapng::Direction direction{};
         std::optional<std::uint64_t> id{};
         Content content{};
-        unsigned leg = 0;       // which of the session's, counted from 0
+        unsigned leg = 0;  // which of the session's, counted from 0
         tls::Leg side{};
-        bool first = false;     // of its conversation
+        bool first = false;  // of its conversation
         std::string comment{};
         protocol::Buffer bytes{};
     };

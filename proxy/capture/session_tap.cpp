@@ -63,8 +63,8 @@ SessionTap::SessionTap(SessionCapture::Session session, std::string proxy)
     : session_(session), proxy_(std::move(proxy)) {}
 
 tls::Tap SessionTap::tap() noexcept {
-    const bool keys = std::any_of(captures_.begin(), captures_.end(),
-                                  [](const auto& one) { return one->capture().order().keylog; });
+    const bool keys =
+        std::any_of(captures_.begin(), captures_.end(), [](const auto& one) { return one->capture().order().keylog; });
     return {.tell = tell, .to = this, .keys = keys};
 }
 
@@ -146,8 +146,8 @@ void SessionTap::sent(Leg leg, Bytes bytes, Time now) {
     if (!between_messages_) return each([&](SessionCapture& one, auto) { one.said(leg, ours, bytes, now); });
     const Passing passing = std::exchange(passing_, {});
     Scratch& blanked = scratch();
-    const bool passed_on = passing.bytes == bytes.data() && passing.size == bytes.size() && passing.from != leg &&
-                           blanked.owner == this;
+    const bool passed_on =
+        passing.bytes == bytes.data() && passing.size == bytes.size() && passing.from != leg && blanked.owner == this;
     each([&](SessionCapture& one, std::size_t i) {
         if (passed_on) {
             one.passed_on(leg, blanked[i], now);
@@ -159,7 +159,8 @@ void SessionTap::sent(Leg leg, Bytes bytes, Time now) {
 }
 
 void SessionTap::let_in() noexcept {
-    const bool anybody = std::any_of(captures_.begin(), captures_.end(), [](const auto& one) { return one->is_waiting(); });
+    const bool anybody =
+        std::any_of(captures_.begin(), captures_.end(), [](const auto& one) { return one->is_waiting(); });
     if (!anybody || !between_messages_ || !between_messages_()) return;
     const Time now = std::chrono::system_clock::now();
     each([&](SessionCapture& one, auto) {
@@ -209,8 +210,8 @@ LegEnds SessionTap::ends_of(tls::Stream& stream) const {
     boost::system::error_code ignored;
     const Side ours = side_of(stream.socket().local_endpoint(ignored));
     const Side peer = side_of(stream.socket().remote_endpoint(ignored));
-    const auto invented = static_cast<std::uint16_t>(first_port + session_.number % ports);
     const bool is_client = stream.leg() == Leg::client;
+    const auto invented = static_cast<std::uint16_t>(first_port + (session_.number * 2 + (is_client ? 0 : 1)) % ports);
     const Side& client = is_client ? peer : ours;
     const Side& server = is_client ? ours : peer;
     return {.client = protocol::endpoint(client.address, client.port != 0 ? client.port : invented),

@@ -208,7 +208,7 @@ void add_client_changed(json::object& line, const Event& event) {
 }
 
 void add_capture(json::object& line, const Event& event) {
-    const CaptureNote& note = *event.capture;
+    const CaptureNote note = event.capture ? *event.capture : CaptureNote();
     line["capture"] = note.id;
     line["by"] = text(note.by);
     line["payload"] = note.payload;

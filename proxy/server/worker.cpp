@@ -17,7 +17,8 @@ void each(Session& session, Action action) {
     try {
         action(session);
     } catch (const std::exception& error) {
-        spdlog::log(often("worker", {}), spdlog::level::err, "a session could not be ended or captured: {}", error.what());
+        spdlog::log(often("worker", {}), spdlog::level::err, "a session could not be ended or captured: {}",
+                    error.what());
     }
 }
 

@@ -305,3 +305,32 @@ TEST_CASE("messages of a server are written as they came, or made UTF-8") {
         CHECK_FALSE(line(e).empty());
     }
 }
+
+TEST_CASE("a capture's beginning and end say who wanted what, and the end what became of it") {
+    auto note = std::make_shared<proxy::CaptureNote>();
+    note->id = 3;
+    note->by = "uid 1000 (alice)";
+    note->payload = "redacted";
+    note->trigger = "failures";
+    note->where = "/state/captures";
+    note->until = noon;
+    Event happened{.kind = EventKind::capture_started};
+    happened.capture = note;
+    const json::object began = line(happened);
+    CHECK(keys(began) == with(in_every_line, {"capture", "by", "payload", "trigger", "filter", "keylog",
+                                              "allow_secrets", "where", "until"}));
+    CHECK(began.at("until") == "2023-11-14T22:13:20.000042Z");
+    CHECK(began.at("filter").is_null());
+    CHECK(began.at("session").is_null());
+    note->reason = "disk";
+    note->dropped = 7;
+    happened.kind = EventKind::capture_stopped;
+    happened.message = "no space left";
+    const json::object over = line(happened);
+    CHECK(keys(over) == with(with(in_every_line, {"capture", "by", "payload", "trigger", "filter", "keylog",
+                                                  "allow_secrets", "where", "until"}),
+                             {"reason", "message", "sessions", "packets", "bytes", "dropped", "left_out"}));
+    CHECK(over.at("reason") == "disk");
+    CHECK(over.at("dropped") == 7);
+    CHECK(over.at("message") == "no space left");
+}

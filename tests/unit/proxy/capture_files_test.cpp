@@ -1,0 +1,191 @@
+#include "proxy/capture/capture_files.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+
+#include "protocol/pcapng.hpp"
+#include "support/capture_file.hpp"
+#include "support/catch.hpp"
+
+namespace {
+
+using proxy::CaptureEnd;
+using proxy::CaptureFiles;
+using proxy::CaptureOver;
+using support::content;
+using support::Folder;
+namespace fs = std::filesystem;
+
+const std::chrono::system_clock::time_point began{std::chrono::seconds(1'796'061'908)};  // 2026-11-30T18:05:08Z
+
+CaptureFiles::Settings settings(const Folder& folder) {
+    return {.dir = folder.file("captures"),
+            .file = {},
+            .max_file_size = 1'000,
+            .max_total_size = 4'000,
+            .min_free_space = 0,
+            .max_file_age = std::chrono::hours(1)};
+}
+
+/// A block of about that size.
+protocol::Buffer block(std::size_t size) {
+    protocol::Buffer out;
+    protocol::pcapng::append_section(out, "test", {}, std::string(size, 'x'));
+    return out;
+}
+
+std::vector<std::string> names(const std::string& dir) {
+    std::vector<std::string> found;
+    for (const auto& entry : fs::directory_iterator(dir)) found.push_back(entry.path().filename());
+    std::sort(found.begin(), found.end());
+    return found;
+}
+
+CaptureEnd why_refused(const CaptureFiles::Settings& settings) {
+    try {
+        const CaptureFiles files(settings, began);
+    } catch (const CaptureOver& over) {
+        return over.end();
+    }
+    return CaptureEnd::none;
+}
+
+mode_t mode(const std::string& path) {
+    struct stat file {};
+    REQUIRE(::lstat(path.c_str(), &file) == 0);
+    return file.st_mode & 0777;
+}
+
+}  // namespace
+
+TEST_CASE("capture files: named by the UTC time of the capture's start, and nobody else's") {
+    const Folder folder;
+    CaptureFiles files(settings(folder), began);
+    CHECK(names(folder.file("captures")) == std::vector<std::string>{"capture-20261130T180508Z-1.pcapng"});
+    CHECK(files.path() == folder.file("captures/capture-20261130T180508Z-1.pcapng"));
+    CHECK(files.where() == folder.file("captures"));
+    CHECK(mode(files.path()) == 0600);
+    CHECK(mode(files.where()) == 0700);
+}
+
+TEST_CASE("capture files: what is there is never written over") {
+    const Folder folder;
+    const CaptureFiles first(settings(folder), began);
+    const CaptureFiles second(settings(folder), began);
+    CHECK(second.path().ends_with("-2.pcapng"));
+    auto named = settings(folder);
+    named.file = folder.file("one.pcapng");
+    const CaptureFiles one(named, began);
+    CHECK(mode(one.path()) == 0600);
+    CHECK(why_refused(named) == CaptureEnd::disk);
+    fs::create_symlink(folder.file("target"), folder.file("link.pcapng"));
+    named.file = folder.file("link.pcapng");
+    CHECK(why_refused(named) == CaptureEnd::disk);
+    CHECK_FALSE(fs::exists(folder.file("target")));
+}
+
+TEST_CASE("capture files: a folder that others may enter, or behind a symbolic link, is refused") {
+    const Folder folder;
+    fs::create_directory(folder.file("open"));
+    ::chmod(folder.file("open").c_str(), 0750);
+    auto wanted = settings(folder);
+    wanted.dir = folder.file("open");
+    CHECK(why_refused(wanted) == CaptureEnd::disk);
+    ::chmod(folder.file("open").c_str(), 0700);
+    CHECK(why_refused(wanted) == CaptureEnd::none);
+    fs::create_symlink(folder.file("open"), folder.file("link"));
+    wanted.dir = folder.file("link");
+    CHECK(why_refused(wanted) == CaptureEnd::disk);
+    wanted.dir = folder.file("open/capture-20261130T180508Z-1.pcapng");  // a file
+    CHECK(why_refused(wanted) == CaptureEnd::disk);
+}
+
+TEST_CASE("capture files: the oldest goes when the ring is full, but none that is written") {
+    const Folder folder;
+    CaptureFiles other(settings(folder), began - std::chrono::hours(1));
+    other.write(block(700));
+    CaptureFiles files(settings(folder), began);
+    for (int i = 0; i < 8; ++i) {
+        files.write(block(700));
+        CHECK(files.wants_next(700));
+        files.next_file();
+        std::uint64_t total = 0;
+        for (const std::string& name : names(files.where())) total += fs::file_size(files.where() + "/" + name);
+        CHECK(total <= 3'000);
+    }
+    const auto left = names(files.where());
+    CHECK(left.size() == 5);
+    CHECK(left.front() == "capture-20261130T170508Z-1.pcapng");
+    CHECK(left[1] == "capture-20261130T180508Z-6.pcapng");
+    CHECK(fs::exists(other.path()));
+}
+
+TEST_CASE("capture files: other files in the folder stay") {
+    const Folder folder;
+    auto small = settings(folder);
+    fs::create_directory(folder.file("captures"));
+    ::chmod(folder.file("captures").c_str(), 0700);
+    for (const char* name : {"mine.pcapng", "capture-x.txt"})
+        std::ofstream(folder.file("captures/" + std::string(name))) << std::string(5'000, 'x');
+    CaptureFiles files(small, began);
+    files.write(block(900));
+    files.next_file();
+    CHECK(fs::exists(folder.file("captures/mine.pcapng")));
+    CHECK(fs::exists(folder.file("captures/capture-x.txt")));
+}
+
+TEST_CASE("capture files: a file that is too old is followed by another one") {
+    const Folder folder;
+    auto now = settings(folder);
+    CHECK_FALSE(CaptureFiles(now, began).wants_next(1));
+    now.max_file_age = std::chrono::milliseconds(0);
+    CHECK(CaptureFiles(now, began).wants_next(1));
+    now.file = folder.file("one.pcapng");
+    CHECK_FALSE(CaptureFiles(now, began).wants_next(100'000));
+}
+
+TEST_CASE("capture files: a disk that takes part of a write keeps whole blocks alone") {
+    const Folder folder;
+    auto wanted = settings(folder);
+    CaptureFiles files(wanted, began);
+    const auto ignored = std::signal(SIGXFSZ, SIG_IGN);
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+    const rlimit limit{.rlim_cur = 1'000, .rlim_max = before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    protocol::Buffer two = block(400);
+    const std::size_t first = two.size();
+    const protocol::Buffer more = block(900);
+    two.insert(two.end(), more.begin(), more.end());
+    CaptureEnd end = CaptureEnd::none;
+    try {
+        files.write(two);
+    } catch (const CaptureOver& over) {
+        end = over.end();
+    }
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, ignored);
+    CHECK(end == CaptureEnd::disk);
+    CHECK(fs::file_size(files.path()) == first);
+    CHECK(files.written() == first);
+    CHECK(support::blocks_of(content(files.path())).size() == 1);
+}
+
+TEST_CASE("capture files: a file that was deleted, or a disk that fills up, ends the capture") {
+    const Folder folder;
+    CaptureFiles files(settings(folder), began);
+    files.look();
+    fs::remove(files.path());
+    CHECK_THROWS_AS(files.look(), CaptureOver);
+    CHECK_THROWS_AS(files.write(block(10)), CaptureOver);
+    auto wanted = settings(folder);
+    wanted.min_free_space = std::uint64_t{1} << 60;
+    CHECK(why_refused(wanted) == CaptureEnd::disk);
+}

@@ -1,0 +1,241 @@
+#include "proxy/capture/capture.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <thread>
+
+#include "support/capture_file.hpp"
+#include "support/catch.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using protocol::as_bytes;
+using protocol::Buffer;
+using proxy::Capture;
+using proxy::CaptureEnd;
+using proxy::CaptureFiles;
+using proxy::CaptureOrder;
+using proxy::CaptureOver;
+using proxy::CaptureStream;
+using support::blocks_of;
+using support::content;
+using support::Folder;
+using support::only;
+namespace pcapng = protocol::pcapng;
+
+CaptureFiles::Settings files(const Folder& folder, std::uint64_t max_file_size = 1 << 20) {
+    return {.dir = folder.file("captures"),
+            .file = {},
+            .max_file_size = max_file_size,
+            .max_total_size = 1 << 24,
+            .min_free_space = 0,
+            .max_file_age = 1h};
+}
+
+CaptureOrder order(std::optional<std::chrono::milliseconds> lasts = {}) {
+    CaptureOrder made;
+    made.lasts = lasts;
+    made.by = "test";
+    return made;
+}
+
+std::uint64_t now() { return static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() / 1ns); }
+
+/// Writes all that was put in, and ends.
+CaptureEnd run_to_end(Capture& capture, CaptureEnd why = CaptureEnd::stopped) {
+    capture.end(why);
+    std::string text;
+    return capture.run(text);
+}
+
+}  // namespace
+
+TEST_CASE("capture: a file has section, interfaces, packets and statistics") {
+    const Folder folder;
+    Capture capture(7, order(), files(folder));
+    auto& client = capture.interface("legacy client leg", "clients");
+    auto& server = capture.interface("legacy server leg", "servers");
+    CHECK(&capture.interface("legacy client leg", "another text") == &client);
+    capture.name("10.0.0.1", "db.example.com");
+    const Buffer bytes(40, 'x');
+    capture.write(client, {.time = now(), .bytes = bytes, .id = 5});
+    capture.write(server, {.time = now(), .bytes = bytes, .direction = pcapng::Direction::outbound, .id = 5});
+    const std::string path = capture.status().file;
+    CHECK(run_to_end(capture) == CaptureEnd::stopped);
+
+    const auto blocks = blocks_of(content(path));
+    const auto interfaces = only<pcapng::InterfaceBlock>(blocks);
+    REQUIRE(interfaces.size() == 2);
+    CHECK(interfaces[1].name == "legacy server leg");
+    const auto packets = only<pcapng::PacketBlock>(blocks);
+    REQUIRE(packets.size() == 2);
+    CHECK(packets[0].interface == 0);
+    CHECK(packets[1].interface == 1);
+    CHECK(packets[0].id == packets[1].id);
+    CHECK(only<pcapng::NamesBlock>(blocks).at(0).names.at(0).name == "db.example.com");
+    const auto statistics = only<pcapng::Statistics>(blocks);
+    REQUIRE(statistics.size() == 2);
+    CHECK(statistics[0].received == 1);
+    CHECK(statistics[0].dropped == 0);
+    CHECK(capture.status().packets == 2);
+    CHECK(capture.status().bytes == std::filesystem::file_size(path));
+}
+
+TEST_CASE("capture: what finds no room is dropped, counted, and told in the file where it is missing") {
+    const Folder folder;
+    constexpr std::size_t room = 10'000;
+    Capture capture(1, order(), files(folder), room);
+    auto& leg = capture.interface("leg", "");
+    const Buffer bytes(1'000, 'x');
+    // Nobody reads the queue: a disk that hangs.
+    for (int i = 0; i < 100; ++i) capture.write(leg, {.time = now(), .bytes = bytes});
+    const std::uint64_t dropped = capture.status().dropped;
+    CHECK(dropped >= 90);
+    CHECK(dropped < 100);
+    std::string why;
+    std::thread writer([&] { capture.run(why); });
+    const auto deadline = std::chrono::steady_clock::now() + 60s;
+    while (capture.status().packets < 100 - dropped && std::chrono::steady_clock::now() < deadline)
+        std::this_thread::sleep_for(1ms);
+    // Room again, but for the first that finds none until the next batch is taken.
+    std::uint64_t told = 0;
+    do {
+        capture.write(leg, {.time = now(), .bytes = bytes});
+        std::this_thread::sleep_for(1ms);
+    } while (capture.status().packets == 100 - dropped && std::chrono::steady_clock::now() < deadline);
+    capture.end(CaptureEnd::stopped);
+    writer.join();
+    const auto blocks = blocks_of(content(capture.status().file));
+    for (const auto& packet : only<pcapng::PacketBlock>(blocks)) told += packet.dropped;
+    CHECK(told >= dropped);
+    CHECK(only<pcapng::Statistics>(blocks).at(0).dropped == capture.status().dropped);
+}
+
+TEST_CASE("capture: every file of a ring begins with what is needed to read it") {
+    const Folder folder;
+    Capture capture(1, order(), files(folder, 5'000));
+    auto& leg = capture.interface("leg", "");
+    capture.name("10.0.0.1", "db");
+    capture.write_secrets(9, "CLIENT_RANDOM 00 11\n");
+    const Buffer bytes(1'000, 'x');
+    for (int i = 0; i < 20; ++i) capture.write(leg, {.time = now(), .bytes = bytes});
+    capture.forget_secrets(9);
+    for (int i = 0; i < 20; ++i) capture.write(leg, {.time = now(), .bytes = bytes});
+    run_to_end(capture);
+    std::size_t packets = 0, with_secrets = 0;
+    std::vector<std::filesystem::path> paths;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.file("captures"))) {
+        CHECK(entry.file_size() <= 5'000);
+        const auto blocks = blocks_of(content(entry.path()));
+        REQUIRE(std::holds_alternative<pcapng::SectionBlock>(blocks.at(0)));
+        CHECK(only<pcapng::InterfaceBlock>(blocks).size() == 1);
+        CHECK(only<pcapng::NamesBlock>(blocks).size() == 1);
+        packets += only<pcapng::PacketBlock>(blocks).size();
+        with_secrets += only<pcapng::SecretsBlock>(blocks).size();
+        paths.push_back(entry.path());
+    }
+    CHECK(packets == 40);
+    CHECK(paths.size() >= 10);
+    CHECK(with_secrets >= 4);
+    CHECK(with_secrets < paths.size());
+}
+
+TEST_CASE("capture: nothing is written that came after its time, however late the disk is") {
+    const Folder folder;
+    Capture capture(1, order(1h), files(folder));
+    auto& leg = capture.interface("leg", "");
+    const Buffer bytes(10, 'x');
+    capture.write(leg, {.time = now(), .bytes = bytes});
+    capture.write(leg, {.time = now() + std::uint64_t{3'700'000'000'000}, .bytes = bytes});
+    run_to_end(capture);
+    CHECK(only<pcapng::PacketBlock>(blocks_of(content(capture.status().file))).size() == 1);
+    Capture over(2, order(0ms), files(folder));
+    std::string why;
+    CHECK(over.run(why) == CaptureEnd::time);
+    CHECK(over.over());
+}
+
+TEST_CASE("capture: max_size ends it") {
+    const Folder folder;
+    CaptureOrder wanted = order();
+    wanted.max_size = 1'000'000;
+    wanted.file = folder.file("captures/one.pcapng");
+    Capture capture(1, wanted, files(folder, 1'000));
+    CHECK(capture.status().where == wanted.file);
+    auto& leg = capture.interface("leg", "");
+    const Buffer bytes(50'000, 'x');
+    for (int i = 0; i < 100; ++i) capture.write(leg, {.time = now(), .bytes = bytes});
+    std::string why;
+    CHECK(capture.run(why) == CaptureEnd::size);
+    CHECK(std::filesystem::file_size(wanted.file) >= 1'000'000);
+    CHECK(std::filesystem::file_size(wanted.file) < 1'500'000);
+    CHECK_FALSE(blocks_of(content(wanted.file)).empty());
+    const std::uint64_t before = capture.status().bytes;
+    capture.write(leg, {.time = now(), .bytes = bytes});  // taken by nobody
+    CHECK(capture.status().bytes == before);
+}
+
+TEST_CASE("capture: a client gets it as CopyData, and the end of a COPY") {
+    std::array<int, 2> fds{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
+    const Folder folder;
+    CaptureOrder wanted = order();
+    wanted.stream = fds[0];
+    {
+        Capture capture(1, wanted, files(folder));
+        CHECK(capture.status().where == "client");
+        CHECK(capture.status().order.stream == -1);
+        auto& leg = capture.interface("leg", "");
+        const Buffer bytes(100, 'x');
+        capture.write(leg, {.time = now(), .bytes = bytes});
+        CHECK(run_to_end(capture) == CaptureEnd::stopped);
+    }
+    std::string said(100'000, '\0');
+    std::size_t size = 0;
+    for (ssize_t n = 0; (n = ::read(fds[1], said.data() + size, said.size() - size)) > 0;)
+        size += static_cast<std::size_t>(n);
+    said.resize(size);
+    ::close(fds[1]);
+    std::string file, types;
+    for (protocol::Reader reader(as_bytes(said)); !reader.rest().empty();) {
+        types += static_cast<char>(reader.u8());
+        const auto body = reader.take(reader.u32() - 4);
+        REQUIRE(reader.ok());
+        if (types.back() == 'd') file += protocol::as_text(body);
+    }
+    CHECK(types.ends_with("cCZ"));
+    CHECK(types.find_first_not_of('d') == types.size() - 3);
+    CHECK(only<pcapng::PacketBlock>(blocks_of(file)).size() == 1);
+    CHECK_FALSE(std::filesystem::exists(folder.file("captures")));
+}
+
+TEST_CASE("capture: a client that goes, or takes nothing, ends it") {
+    std::array<int, 2> fds{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
+    SECTION("goes") {
+        CaptureOrder wanted = order();
+        wanted.stream = fds[0];
+        Capture capture(1, wanted, {});
+        ::close(fds[1]);
+        std::string why;
+        CHECK(capture.run(why) == CaptureEnd::client);
+        CHECK(why.find("gone") != std::string::npos);
+    }
+    SECTION("takes nothing") {
+        CaptureStream stream(fds[0], 30ms);
+        const Buffer much(8 * 1024 * 1024, 'x');
+        CHECK_THROWS_AS(stream.write(much), CaptureOver);
+        stream.finish();  // in the middle of a message, so it says no more
+        ::close(fds[1]);
+    }
+    SECTION("says something first") {
+        CaptureStream stream(fds[0]);
+        REQUIRE(::write(fds[1], "X\0\0\0\4", 5) == 5);
+        stream.look();
+        ::close(fds[1]);
+        CHECK_THROWS_AS(stream.look(), CaptureOver);
+    }
+}

@@ -1,0 +1,267 @@
+#include "proxy/capture/captures.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <mutex>
+#include <thread>
+
+#include "support/capture_file.hpp"
+#include "support/catch.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using proxy::CaptureEnd;
+using proxy::CaptureOrder;
+using proxy::CaptureRefused;
+using proxy::Captures;
+using proxy::CaptureStatus;
+using proxy::CaptureWindows;
+using proxy::Event;
+using proxy::EventKind;
+using proxy::RunningCaptures;
+using support::Folder;
+using Time = std::chrono::system_clock::time_point;
+
+/// What happened, from any thread.
+struct Happened {
+    void record(Event&& event) {
+        const std::lock_guard lock(mutex);
+        events.push_back(std::move(event));
+    }
+    std::vector<Event> all() {
+        const std::lock_guard lock(mutex);
+        return events;
+    }
+    std::vector<Event> wait_for(std::size_t count) {
+        const auto deadline = std::chrono::steady_clock::now() + 60s;
+        while (all().size() < count && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(1ms);
+        REQUIRE(all().size() >= count);
+        return all();
+    }
+
+    std::mutex mutex;
+    std::vector<Event> events;
+    std::atomic<int> started{0};
+};
+
+RunningCaptures::Settings settings(const Folder& folder) {
+    RunningCaptures::Settings made{.config = {}, .state_dir = folder.file("state"), .listeners = {"legacy", "other"}};
+    made.config.min_free_space = 0;
+    return made;
+}
+
+RunningCaptures::Uses uses(Happened& happened) {
+    return {.record = [&](Event&& event) { happened.record(std::move(event)); },
+            .started = [&] { ++happened.started; }};
+}
+
+CaptureOrder order(const std::string& by = "uid 1000 (alice)") {
+    CaptureOrder made;
+    made.by = by;
+    return made;
+}
+
+std::string why(const proxy::CaptureStarted& started) {
+    const auto* refused = std::get_if<CaptureRefused>(&started);
+    return refused ? refused->why : "";
+}
+
+proxy::SessionRecord session(const std::string& listener, const std::string& address) {
+    proxy::SessionRecord record;
+    record.session = "s";
+    record.listener = listener;
+    record.client_addr = address;
+    return record;
+}
+
+}  // namespace
+
+TEST_CASE("captures: one is started, shown and stopped, and both are recorded") {
+    const Folder folder;
+    Happened happened;
+    Captures captures(settings(folder), uses(happened), "here");
+    CHECK_FALSE(captures.any());
+    CaptureOrder wanted = order();
+    wanted.lasts = 1h;
+    wanted.filter.users = {"alice", "bob"};
+    const auto started = captures.start(wanted);
+    REQUIRE(why(started) == "");
+    const CaptureStatus status = std::get<CaptureStatus>(started);
+    CHECK(status.id == 1);
+    CHECK(status.where == folder.file("state/captures"));
+    CHECK(std::filesystem::exists(status.file));
+    CHECK(captures.any());
+    CHECK(happened.started == 1);
+    REQUIRE(captures.status().size() == 1);
+    CHECK(captures.status()[0].by == "uid 1000 (alice)");
+    CHECK(captures.status()[0].until == status.started + 1h);
+    CHECK_FALSE(captures.stop(2));
+    CHECK(captures.stop(1));
+    const auto events = happened.wait_for(2);
+    CHECK(events[0].kind == EventKind::capture_started);
+    CHECK(events[0].capture->filter == "user=alice user=bob");
+    CHECK(events[1].kind == EventKind::capture_stopped);
+    CHECK(events[1].capture->reason == "stopped");
+    const auto deadline = std::chrono::steady_clock::now() + 60s;
+    while (captures.any() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(1ms);
+    CHECK_FALSE(captures.any());
+    CHECK(captures.status().empty());
+    CHECK_FALSE(captures.stop(1));
+    CHECK_FALSE(support::blocks_of(support::content(status.file)).empty());
+}
+
+TEST_CASE("captures: what would hold secrets, or be about nobody, is refused in words that help") {
+    const Folder folder;
+    Happened happened;
+    auto made = settings(folder);
+    Captures captures(made, uses(happened), "here");
+    for (bool CaptureOrder::*secret : {&CaptureOrder::keylog, &CaptureOrder::allow_secrets}) {
+        CaptureOrder wanted = order();
+        wanted.*secret = true;
+        CHECK(why(captures.start(wanted)).find("allow_secrets = true") != std::string::npos);
+    }
+    CaptureOrder wanted = order();
+    wanted.filter.listeners = {"legacy", "elsewhere"};
+    CHECK(why(captures.start(wanted)) == "there is no listener \"elsewhere\"");
+    made.config.min_free_space = std::uint64_t{1} << 60;
+    captures.use(made);
+    CHECK(why(captures.start(order())).find("min_free_space") != std::string::npos);
+    made.config.min_free_space = 0;
+    made.config.allow_secrets = true;
+    captures.use(made);
+    CaptureOrder secret = order();
+    secret.keylog = true;
+    CHECK(why(captures.start(secret)) == "");
+    CHECK(happened.all().size() == 1);
+}
+
+TEST_CASE("captures: a refused one closes the connection that it was to write to") {
+    const Folder folder;
+    Happened happened;
+    Captures captures(settings(folder), uses(happened), "here");
+    std::array<int, 2> fds{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
+    CaptureOrder wanted = order();
+    wanted.stream = fds[0];
+    wanted.keylog = true;
+    CHECK(why(captures.start(wanted)) != "");
+    char byte = 0;
+    CHECK(::read(fds[1], &byte, 1) == 0);
+    ::close(fds[1]);
+}
+
+TEST_CASE("captures: only so many run at a time, and stop(0) ends those of commands") {
+    const Folder folder;
+    Happened happened;
+    Captures captures(settings(folder), uses(happened), "here");
+    for (std::size_t i = 0; i < RunningCaptures::max_running; ++i) REQUIRE(why(captures.start(order())) == "");
+    CHECK(why(captures.start(order())).find("stop one of them") != std::string::npos);
+    CHECK(captures.stop(0));
+    happened.wait_for(2 * RunningCaptures::max_running);
+}
+
+TEST_CASE("captures: the end of the process ends all of them in whole files, and lets none begin") {
+    const Folder folder;
+    Happened happened;
+    Captures captures(settings(folder), uses(happened), "here");
+    const auto started = captures.start(order());
+    captures.end();
+    const auto events = happened.all();
+    REQUIRE(events.size() == 2);
+    CHECK(events[1].capture->reason == "shutdown");
+    CHECK_FALSE(support::blocks_of(support::content(std::get<CaptureStatus>(started).file)).empty());
+    CHECK(why(captures.start(order())) == "the process ends");
+    CHECK(happened.all().size() == 2);
+}
+
+TEST_CASE("captures: a session is asked about each of them once, and joins those that may be about it") {
+    const Folder folder;
+    Happened happened;
+    Captures captures(settings(folder), uses(happened), "here");
+    CaptureOrder near = order();
+    near.filter.listeners = {"legacy"};
+    near.filter.client_addrs = {
+        {.bytes = protocol::as_v6(protocol::endpoint("10.0.0.0", 0)).address, .prefix_length = 104}};
+    captures.start(near);
+    std::unique_ptr<proxy::SessionTap> tap;
+    for (const auto& [listener, address] :
+         {std::pair("other", "10.0.0.1"), std::pair("legacy", "11.0.0.1"), std::pair("legacy", "")}) {
+        const auto record = session(listener, address);
+        CHECK_FALSE(captures.join(tap, record, true));
+        CHECK_FALSE(tap);
+    }
+    const auto record = session("legacy", "10.200.0.1");
+    CHECK(captures.join(tap, record, true));
+    REQUIRE(tap);
+    CHECK_FALSE(captures.join(tap, record, true));
+    captures.start(order());
+    CHECK(captures.join(tap, record, false));
+    CHECK_FALSE(captures.join(tap, record, false));
+    tap.reset();
+}
+
+TEST_CASE("capture windows: each starts one capture at its beginning, and ends it at its end") {
+    const Folder folder;
+    Happened happened;
+    auto made = settings(folder);
+    const Time begin = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+    made.config.windows = {{.begin = begin, .end = begin + 1h}, {.begin = begin + 1h, .end = begin + 2h}};
+    const auto running = std::make_shared<RunningCaptures>(made, uses(happened));
+    CaptureWindows windows(running);
+    CHECK(windows.turn(begin - 1s) == begin);
+    CHECK_FALSE(running->any());
+    CHECK(windows.turn(begin) == begin + 1h);
+    CHECK(windows.turn(begin + 10s) == begin + 1h);
+    REQUIRE(running->status().size() == 1);
+    CHECK(running->status()[0].by.starts_with("window 20"));
+    CHECK(running->status()[0].order.lasts == 1h);
+    CHECK_FALSE(running->stop_commands());
+
+    CHECK(windows.turn(begin + 1h) == begin + 2h);
+    auto events = happened.wait_for(3);
+    CHECK(std::count_if(events.begin(), events.end(), [](const Event& event) {
+              return event.kind == EventKind::capture_stopped && event.capture->reason == "time";
+          }) == 1);
+    CHECK(windows.turn(begin + 2h) == Time::max());
+    happened.wait_for(4);
+    running->end(60s);
+}
+
+TEST_CASE("capture windows: one that is taken out ends its capture; one that stays keeps it") {
+    const Folder folder;
+    Happened happened;
+    auto made = settings(folder);
+    const Time begin = std::chrono::system_clock::now();
+    made.config.windows = {{.begin = begin, .end = begin + 1h}};
+    const auto running = std::make_shared<RunningCaptures>(made, uses(happened));
+    CaptureWindows windows(running);
+    windows.turn(begin);
+    made.config.payload = protocol::Payload::headers;
+    running->use(made);
+    windows.turn(begin + 1s);
+    CHECK(happened.all().size() == 1);
+    made.config.windows.clear();
+    running->use(made);
+    windows.turn(begin + 2s);
+    CHECK(happened.wait_for(2)[1].capture->reason == "window");
+    running->end(60s);
+}
+
+TEST_CASE("capture windows: one whose capture has ended by itself does not begin another one") {
+    const Folder folder;
+    Happened happened;
+    auto made = settings(folder);
+    const Time begin = std::chrono::system_clock::now();
+    made.config.windows = {{.begin = begin, .end = begin + 1h}};
+    const auto running = std::make_shared<RunningCaptures>(made, uses(happened));
+    CaptureWindows windows(running);
+    windows.turn(begin);
+    std::filesystem::remove(running->status().at(0).file);
+    CHECK(happened.wait_for(2)[1].capture->reason == "removed");
+    windows.turn(begin + 1s);
+    CHECK(happened.all().size() == 2);
+    running->end(60s);
+}
