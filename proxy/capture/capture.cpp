@@ -140,7 +140,8 @@ CaptureEnd Capture::run(std::string& why) noexcept {
     } catch (const std::exception&) {
         // The file is whole without them.
     }
-    if (auto* stream = std::get_if<CaptureStream>(&out_)) stream->finish();
+    // Now, for a session that says nothing more holds on to us.
+    std::visit([](auto& out) { out.close(); }, out_);
     return ended;
 }
 

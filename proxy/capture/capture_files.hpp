@@ -44,13 +44,14 @@ class CaptureFiles {
     /// Throws CaptureOver when the file was deleted, or the disk is filling up.
     void look(std::size_t more = 0) const;
 
+    /// Nothing more is written.
+    void close() noexcept;
     std::uint64_t written() const noexcept { return written_; }
 
    private:
     void open_folder();
     void open_file();
     void make_room() const;
-    void close() noexcept;
 
     Settings settings_;
     std::string stamp_;

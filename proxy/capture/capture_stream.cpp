@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "protocol/messages.hpp"
 
@@ -33,7 +34,15 @@ protocol::Buffer copy_message(char type, protocol::Bytes body) {
 CaptureStream::CaptureStream(int fd, std::chrono::milliseconds patience_of_tests)
     : fd_(fd), patience_(patience_of_tests) {}
 
-CaptureStream::~CaptureStream() { ::close(fd_); }
+CaptureStream::~CaptureStream() {
+    if (fd_ >= 0) ::close(fd_);
+}
+
+void CaptureStream::close() noexcept {
+    if (fd_ < 0) return;
+    finish();
+    ::close(std::exchange(fd_, -1));
+}
 
 void CaptureStream::write(protocol::Bytes blocks) {
     while (!blocks.empty()) {

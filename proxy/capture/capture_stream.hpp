@@ -25,14 +25,15 @@ class CaptureStream {
     void write(protocol::Bytes blocks);
     /// Throws CaptureOver when the client has gone.
     void look();
-    /// The end of the COPY, as far as the client still takes it.
-    void finish() noexcept;
+    /// The end of the COPY, as far as the client still takes it, and of the connection.
+    void close() noexcept;
     std::uint64_t written() const noexcept { return written_; }
 
    private:
     void send(protocol::Bytes bytes);
+    void finish() noexcept;
 
-    const int fd_;
+    int fd_;
     const std::chrono::milliseconds patience_;
     std::uint64_t written_ = 0;
     bool broken_ = false;

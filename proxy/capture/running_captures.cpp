@@ -106,15 +106,26 @@ CaptureStarted RunningCaptures::start(CaptureOrder order, Wanted wanted) {
     lock.lock();
     if (over_) return CaptureRefused{"the process ends"};
     running_.push_back({capture, wanted});
-    threads_.push_back({.id = id, .thread = nullptr});
-    threads_.back().thread =
-        std::make_unique<OwnThread>([self = shared_from_this(), capture] { self->write(*capture); });
     ++count_;
     lock.unlock();
 
+    // Before its thread is there, which may end it at once.
     spdlog::info("capture {} by {}: started, into {}{}", id, note->by, note->where,
                  note->until ? ", until " + utc_text(*note->until) : "");
     record({.kind = EventKind::capture_started, .capture = note});
+    try {
+        lock.lock();
+        Thread& thread = threads_.emplace_back();
+        thread.id = id;
+        thread.thread = std::make_unique<OwnThread>([self = shared_from_this(), capture] { self->write(*capture); });
+        lock.unlock();
+    } catch (const std::exception& error) {
+        if (lock) std::erase_if(threads_, [](const Thread& one) { return !one.thread; });
+        if (lock) lock.unlock();
+        capture->end(CaptureEnd::failed);
+        ended(*capture, CaptureEnd::failed, error.what());
+        return CaptureRefused{error.what()};
+    }
     {
         const std::lock_guard uses(uses_mutex_);
         if (uses_.started) uses_.started();

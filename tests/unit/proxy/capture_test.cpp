@@ -184,15 +184,13 @@ TEST_CASE("capture: a client gets it as CopyData, and the end of a COPY") {
     const Folder folder;
     CaptureOrder wanted = order();
     wanted.stream = fds[0];
-    {
-        Capture capture(1, wanted, files(folder));
-        CHECK(capture.status().where == "client");
-        CHECK(capture.status().order.stream == -1);
-        auto& leg = capture.interface("leg", "");
-        const Buffer bytes(100, 'x');
-        capture.write(leg, {.time = now(), .bytes = bytes});
-        CHECK(run_to_end(capture) == CaptureEnd::stopped);
-    }
+    Capture capture(1, wanted, files(folder));
+    CHECK(capture.status().where == "client");
+    CHECK(capture.status().order.stream == -1);
+    auto& leg = capture.interface("leg", "");
+    const Buffer bytes(100, 'x');
+    capture.write(leg, {.time = now(), .bytes = bytes});
+    CHECK(run_to_end(capture) == CaptureEnd::stopped);
     std::string said(100'000, '\0');
     std::size_t size = 0;
     for (ssize_t n = 0; (n = ::read(fds[1], said.data() + size, said.size() - size)) > 0;)
@@ -228,7 +226,7 @@ TEST_CASE("capture: a client that goes, or takes nothing, ends it") {
         CaptureStream stream(fds[0], 30ms);
         const Buffer much(8 * 1024 * 1024, 'x');
         CHECK_THROWS_AS(stream.write(much), CaptureOver);
-        stream.finish();  // in the middle of a message, so it says no more
+        stream.close();  // in the middle of a message, so it says no more
         ::close(fds[1]);
     }
     SECTION("says something first") {
