@@ -221,8 +221,10 @@ ConsoleStatement take_capture(Lexer& lexer) {
     if (lexer.take_word("START")) return take_capture_start(lexer);
     if (lexer.take_word("STATUS")) return {.kind = Kind::capture_status};
     if (!lexer.take_word("STOP")) lexer.fail_here();
-    ConsoleStatement statement{.kind = Kind::capture_stop, .position = lexer.position()};
-    if (!lexer.at_end_of_statement()) statement.id = take_id(lexer);
+    ConsoleStatement statement{.kind = Kind::capture_stop};
+    if (lexer.at_end_of_statement()) return statement;
+    statement.position = lexer.position();
+    statement.id = take_id(lexer);
     return statement;
 }
 

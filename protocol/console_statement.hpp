@@ -44,7 +44,7 @@ struct ConsoleStatement {
     std::string text{};  ///< capture_start: the file's name; show: what, in lower case; set: its first word, in upper
                          ///< case; select: the literal
     bool has_text = false;     ///< select: there is a literal
-    std::size_t position = 0;  ///< of `text`, or of the statement, as in ErrorResponse
+    std::size_t position = 0;  ///< of `text` or `id`, or of the statement, as in ErrorResponse
 };
 
 /// All statements of one query, separated by semicolons; none: an empty query. Or what is wrong

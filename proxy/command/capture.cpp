@@ -104,6 +104,12 @@ std::string table_text(const ConsoleTable& table) {
     return report::to_text(std::move(grid), {});
 }
 
+/// "1 session": of the column "sessions".
+std::string plural(const ConsoleTable& table, std::size_t row, const std::string& noun) {
+    const std::string number = table.value(row, noun + "s");
+    return number + " " + noun + (number == "1" ? "" : "s");
+}
+
 void print_out(const std::string& text) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     if (std::fflush(stdout) != 0) throw std::runtime_error("cannot write to standard output");
@@ -112,8 +118,9 @@ void print_out(const std::string& text) {
 void tell_started(const ConsoleTable& started) {
     const std::string id = started.value(0, "id"), until = started.value(0, "until");
     const std::string where = started.value(0, "writes_to"), file = started.value(0, "file");
+    const bool is_inside = file.starts_with(where + "/");
     print_out(protocol::printable("capture " + id + " writes to " + where +
-                                  (file.empty() || file == where ? "" : ", now " + file) +
+                                  (is_inside ? ", now " + file.substr(where.size() + 1) : "") +
                                   (until.empty() ? ", until it is stopped" : ", until " + until)) +
               "\nend it: pgairlock capture stop " + id + "\n");
 }
@@ -165,9 +172,9 @@ int capture_stop(const CaptureOptions& options) {
         std::string text;
         for (std::size_t row = 0; row < stopped.rows.size(); ++row) {
             text += protocol::printable("stopped capture " + stopped.value(row, "id") + " to " +
-                                        stopped.value(row, "writes_to") + ": " + stopped.value(row, "sessions") +
-                                        " sessions, " + stopped.value(row, "packets") + " packets, " +
-                                        stopped.value(row, "dropped") + " dropped") +
+                                        stopped.value(row, "writes_to") + ": " + plural(stopped, row, "session") +
+                                        ", " + plural(stopped, row, "packet") + ", " + stopped.value(row, "dropped") +
+                                        " dropped") +
                     "\n";
         }
         print_out(options.json ? document("stopped", stopped) : text);

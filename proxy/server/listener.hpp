@@ -22,8 +22,9 @@ struct BoundSocket {
     std::string unix_path;  ///< ours to remove when it is closed; empty: TCP, or somebody else made it
 };
 
-/// `mode`: of a UNIX-domain socket; without it, as PostgreSQL's unix_socket_permissions, the folder's
-/// permissions decide who gets in. Throws std::runtime_error naming the address and the reason.
+/// `mode`: of a UNIX-domain socket; without it the folder's permissions decide who gets in, as with
+/// PostgreSQL's unix_socket_permissions. Throws std::runtime_error naming the address and the
+/// reason.
 BoundSocket bind_listener(const config::Address& address, mode_t mode = 0777);
 
 /// A peer, as the kernel names it.

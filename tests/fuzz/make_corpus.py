@@ -313,6 +313,12 @@ SEEDS = {
                 b':wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="\n',
         "broken": b'"ada\n"ada" secret\nada secret\n"" "x"\n"x" "SCRAM-SHA-256$x"',
     },
+    "fuzz_console": {
+        "start": b"CAPTURE START (FOR '30m', payload redacted, TRIGGER failures, USER 'O''Brien', KEYLOG) TO STDOUT; CAPTURE START TO 'x'",
+        "stop": b"capture stop 7; CAPTURE STOP;CAPTURE STATUS",
+        "drivers": b"SET a TO ';'; SELECT 1; BEGIN; SHOW \"TimeZone\"; START TRANSACTION; SELECT; ROLLBACK -- so",
+        "broken": b"/* /* */ CAPTURE START (USER '\xc3\xbc",
+    },
     "fuzz_messages": {name: b"\x07" + talk for name, talk in LOGINS.items()},
     "fuzz_framer": {name: b"\x07" + talk for name, talk in FRAMES.items()},
     "fuzz_records": {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -335,4 +336,25 @@ def test_wireshark_captures_through_extcap(start, directory):
     assert process.wait(PATIENCE) == 0, process.stderr.read()
     thread.join(PATIENCE)
     assert len(blocks(bytes(received))) > 3
+    until(lambda: not running(proxy))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a folder of extcaps of its own")
+def test_tshark_captures_from_the_interface(start, directory):
+    proxy = start()
+    folders = programs.run(["tshark", "-G", "folders"], check=True).stdout
+    extcaps = next(line.split(":", 1)[1].strip() for line in folders.splitlines() if line.startswith("Extcap path"))
+    ours = directory / "extcap"
+    ours.mkdir()
+    shutil.copy(EXTCAP, ours)
+    tshark = subprocess.Popen(["unshare", "--mount", "sh", "-c", f"mount --bind {ours} {extcaps}; "
+                               "exec tshark -i pgairlock -l -T fields -e pgsql.query"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              env={**os.environ, "PGAIRLOCK": programs.PGAIRLOCK, "STATE_DIRECTORY": str(proxy.state_dir)})
+    until(lambda: running(proxy) or tshark.poll() is not None)
+    assert tshark.poll() is None, tshark.communicate()
+    query_something(proxy)
+    assert any("SELECT ** AS something" in line for line in tshark.stdout)
+    tshark.send_signal(signal.SIGINT)
+    tshark.communicate(timeout=PATIENCE)
     until(lambda: not running(proxy))
