@@ -6,6 +6,7 @@ import re
 import signal
 import ssl
 import struct
+import threading
 from datetime import timedelta
 
 import psycopg2
@@ -526,3 +527,32 @@ def test_a_capture_ends_in_whole_files_while_sessions_are_cut_off(start, client)
     assert stopped["reason"] == "shutdown"
     assert kinds(files(proxy)[0])[-1] == STATISTICS
     assert b"PGAIRLOCK_EVENT=disconnected" in raw(proxy)
+
+
+def test_captures_that_come_and_go_under_load_cost_no_session_anything(start, pg, connect):
+    proxy = start(capture={"min_free_space": "0B"})
+    connect(proxy).cursor().execute("SELECT 1")
+    done = []
+
+    def work(mode, sslmode):
+        """Raises, and is not done, when a transaction fails."""
+        done.append(pg("pgbench", proxy, "-n", "-c", "4", "-t", "400", "-M", mode, "-f", "-", sslmode=sslmode, input="SELECT :client_id + 1;\n"))
+
+    load = [threading.Thread(target=work, args=how) for how in [("simple", "disable"), ("extended", "require"), ("prepared", "require")]]
+    for thread in load:
+        thread.start()
+    rounds = 0
+    while any(thread.is_alive() for thread in load) or rounds < 3:
+        rounds += 1
+        reload(proxy, capture=capture(payload=["full", "redacted", "headers"][rounds % 3]))
+        proxy.events("capture_started", rounds)
+        reload(proxy, capture={"min_free_space": "0B"})
+        proxy.events("capture_stopped", rounds)
+    for thread in load:
+        thread.join()
+    assert len(done) == 3
+    proxy.stop()
+    assert sum(event["sessions"] for event in proxy.events("capture_stopped")) > 0
+    for path in proxy.state_dir.glob("captures/*.pcapng"):
+        assert kinds(path)[0] == SECTION
+        assert tshark(path, "frame.number", filter="_ws.malformed") == []
