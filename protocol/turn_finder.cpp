@@ -26,46 +26,43 @@ void TurnFinder::begin(bool server_is_known) noexcept {
 void TurnFinder::forget(State state) noexcept {
     state_ = state;
     chunks_.clear();
-    question_.clear();
-    answer_.clear();
+    question_ = {};
+    answer_ = {};
 }
 
 void TurnFinder::keep(CapturedSide from, std::uint64_t time, Bytes bytes) {
     chunks_.push_back({.from = from, .time = time, .bytes = {bytes.begin(), bytes.end()}});
-    auto& side = from == CapturedSide::client ? question_ : answer_;
-    side.insert(side.end(), bytes.begin(), bytes.end());
+    Side& side = from == CapturedSide::client ? question_ : answer_;
+    side.bytes.insert(side.bytes.end(), bytes.begin(), bytes.end());
+    side.look(from);
 }
 
-TurnFinder::Walk TurnFinder::walk(CapturedSide from, Bytes bytes) {
-    Walk walk{.valid = true};
-    while (bytes.size() >= message_header_size) {
-        const char type = static_cast<char>(bytes[0]);
-        const std::size_t length = Reader(bytes.subspan(1)).u32();
-        walk.valid = length >= 4 && is_captured_type(from, type, length - 4);
-        if (!walk.valid) return walk;
-        if (length + 1 > bytes.size()) break;
-        bytes = bytes.subspan(length + 1);
-        walk.last = type;
+void TurnFinder::Side::look(CapturedSide from) {
+    while (valid && bytes.size() - seen >= message_header_size) {
+        const Bytes rest = Bytes(bytes).subspan(seen);
+        const char type = static_cast<char>(rest[0]);
+        const std::size_t length = Reader(rest.subspan(1)).u32();
+        valid = length >= 4 && is_captured_type(from, type, length - 4);
+        if (!valid || length + 1 > rest.size()) return;
+        seen += length + 1;
+        last = type;
         const bool ends_turn = from == CapturedSide::client ? type == 'Q' || type == 'S' || type == 'F' : type == 'Z';
-        if (ends_turn) ++walk.turns;
+        if (ends_turn) ++turns;
     }
-    walk.whole = bytes.empty();
-    return walk;
 }
 
 bool TurnFinder::add(CapturedSide from, std::uint64_t time, Bytes bytes) {
     if (bytes.empty()) return false;
     if (from == CapturedSide::client) {
         const bool goes_on = state_ == State::ready || state_ == State::asked;
-        if (!goes_on || question_.size() + bytes.size() > max_turn) {
+        if (!goes_on || question_.bytes.size() + bytes.size() > max_turn) {
             forget(State::nothing);
             return false;
         }
         state_ = State::asked;
         keep(from, time, bytes);
-        const Walk question = walk(from, question_);
-        if (!question.valid) forget(State::nothing);
-        return server_is_known_ && question.valid && question.whole && question.turns > 0;
+        if (!question_.valid) forget(State::nothing);
+        return server_is_known_ && state_ == State::asked && question_.whole() && question_.turns > 0;
     }
     if (server_is_known_) {  // it goes on before the question is whole: that was none
         if (state_ == State::asked) forget(State::nothing);
@@ -73,20 +70,18 @@ bool TurnFinder::add(CapturedSide from, std::uint64_t time, Bytes bytes) {
     }
     const State otherwise = ends_ready(bytes) ? State::ready : State::nothing;
     const bool goes_on = state_ == State::asked || state_ == State::answered;
-    const Walk question = walk(CapturedSide::client, question_);
-    const bool asked = goes_on && question.whole && question.turns > 0;
-    if (!asked || question_.size() + answer_.size() + bytes.size() > max_turn) {
+    const bool asked = goes_on && question_.whole() && question_.turns > 0;
+    if (!asked || question_.bytes.size() + answer_.bytes.size() + bytes.size() > max_turn) {
         forget(otherwise);
         return false;
     }
     state_ = State::answered;
     keep(from, time, bytes);
-    const Walk answer = walk(from, answer_);
-    if (!answer.valid || answer.turns > question.turns) {
+    if (!answer_.valid || answer_.turns > question_.turns) {
         forget(otherwise);
         return false;
     }
-    return answer.whole && answer.last == 'Z' && answer.turns == question.turns;
+    return answer_.whole() && answer_.last == 'Z' && answer_.turns == question_.turns;
 }
 
 }  // namespace protocol

@@ -40,23 +40,26 @@ class TurnFinder {
         asked,     // the client has said something since then
         answered,  // and whole requests were followed by something of the server
     };
-    /// Of whole messages.
-    struct Walk {
-        bool valid = false;  // as far as they go
-        bool whole = false;  // nothing is left over
-        char last = '\0';
-        unsigned turns = 0;  // requests that are answered by a ReadyForQuery, or those
+    /// One side's bytes, whose messages are looked at once, however small the pieces are.
+    struct Side {
+        std::vector<std::uint8_t> bytes{};
+        std::size_t seen = 0;  // of them: whole messages
+        bool valid = true;     // as far as they go
+        char last = '\0';      // type of the last one
+        unsigned turns = 0;    // requests that are answered by a ReadyForQuery, or those
+
+        bool whole() const noexcept { return valid && seen == bytes.size(); }
+        void look(CapturedSide from);
     };
 
     void forget(State state) noexcept;
     void keep(CapturedSide from, std::uint64_t time, Bytes bytes);
-    static Walk walk(CapturedSide from, Bytes bytes);
 
     State state_ = State::nothing;
     bool server_is_known_ = false;
     std::vector<Chunk> chunks_;
-    std::vector<std::uint8_t> question_;
-    std::vector<std::uint8_t> answer_;
+    Side question_;
+    Side answer_;
 };
 
 }  // namespace protocol
