@@ -248,12 +248,12 @@ void Server::run() {
     spawn_lasting(io_.get_executor(), [this] { return reload_.run(); });
     unblock_signals();  // every thread has been made; and whoever hears that we serve may send one
     record(EventKind::started, "pgairlock " + version() + ", " + std::to_string(threads) + " threads");
+    console_.open(began_with_.admin, state_dir_);  // whoever hears that we serve may ask
     announce(sockets_.use(std::move(sockets)));
     announce_probes(*snapshot_);
     announce_hidden_processes(began_with_.audit);
     spawn_lasting(io_.get_executor(), [this] { return watchdog_.run(); });
     captures_.begin();
-    console_.open(began_with_.admin, state_dir_);
     manager_.ready("serving");
     io_.run();
     block_signals();
