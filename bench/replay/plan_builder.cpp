@@ -233,7 +233,7 @@ void PlanBuilder::add_statement(Unit& unit, const std::string& sql, LeftOut why)
 }
 
 void PlanBuilder::answered(std::uint64_t time) {
-    if (open_.empty() || !open_.front().closed) return cut("an answer in it belongs to no request");
+    if (open_.empty() || !open_.front().closed) return cut("bytes are missing in the capture");  // the request
     Open& open = open_.front();
     open.unit.expected = server_.take();
     if (time > open.unit.asked) open.unit.took = Duration(time - open.unit.asked);
