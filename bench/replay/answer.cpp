@@ -57,8 +57,7 @@ std::optional<char> AnswerReader::next(protocol::Bytes& bytes) {
         case 'E': {
             const protocol::ErrorResponse error = protocol::parse_error_response(messages_.body());
             failed_ = true;
-            end_result(error.severity + " " + error.sqlstate + ": " +
-                           protocol::as_utf8(error.message, max_shown_error),
+            end_result(error.severity + " " + error.sqlstate + ": " + protocol::as_utf8(error.message, max_shown_error),
                        error.sqlstate);
             break;
         }
