@@ -70,6 +70,7 @@ struct ReplayOptions {
     std::string speed = "1";             ///< or "max"
     unsigned clients = 1;                ///< play each session so many times at once
     bool writes = false;
+    bool only_select = true;  ///< the same as no `writes`, said aloud
     bool rows_hash = false;
     bool openings = false;
     std::string timeout = "60s";

@@ -160,7 +160,8 @@ Examples:
 Exit: 0 the answers are the same, 1 they differ, or not all was played, 2 usage error.)";
 
 void add_replay(CLI::App& command, bench::ReplayOptions& options) {
-    command.add_option("arguments", options.arguments, "FILE... TARGET...: captures, and NAME=CONNINFO, played in turn")
+    command
+        .add_option("arguments", options.arguments, "FILE... TARGET...: captures, and NAME=CONNINFO, played in turn")
         ->required();
     add_default(command, "user", "for targets that name none (default: as captured)", options.defaults);
     add_default(command, "dbname", "for targets that name none (default: as captured)", options.defaults);
@@ -173,6 +174,9 @@ void add_replay(CLI::App& command, bench::ReplayOptions& options) {
         ->check(CLI::Range(1, 1000));
     auto* writes = command.add_flag("--writes", options.writes, "play statements that write, too");
     command.add_flag_callback("--only-select", [] {}, "read only (the default): statements that may write are left out, and counted")
+    command
+        .add_flag("--only-select", options.only_select,
+                  "read only (the default): statements that may write are left out, and counted")
         ->excludes(writes);
     command.add_flag("--rows-hash", options.rows_hash, "compare the rows as well, in any order");
     command.add_flag("--openings", options.openings, "only how sessions open: TLS, startup parameters, login");
@@ -208,8 +212,8 @@ int main(int argc, char** argv) {
         "relay", "What a relayed byte, a round trip and an idle connection cost, with and without a proxy.");
     add_relay(*relay_command, relay);
 
-    CLI::App* replay_command = app.add_subcommand(
-        "replay", "Play the sessions of a capture to one or more targets, and compare the answers.");
+    CLI::App* replay_command =
+        app.add_subcommand("replay", "Play the sessions of a capture to one or more targets, and compare the answers.");
     add_replay(*replay_command, replay);
 
     bench::ServeOptions serve;

@@ -12,6 +12,9 @@ namespace {
 constexpr std::uint64_t hash_begin = 14695981039346656037U;
 constexpr std::uint64_t hash_prime = 1099511628211U;
 
+/// So many in a row are no accident of binary data; verifiers and most passwords are longer.
+constexpr unsigned blank_stars = 4;
+
 constexpr std::size_t max_shown_error = 200;
 
 bool is_row(char type) { return type == 'D' || type == 'd'; }
@@ -29,8 +32,8 @@ void AnswerReader::piece(char type, protocol::Bytes part) {
     if (!hash_rows_ || !is_row(type)) return;
     for (const std::uint8_t byte : part) {
         row_hash_ = (row_hash_ ^ byte) * hash_prime;
-        result_.blanked = result_.blanked || (star_ && byte == '*');
-        star_ = byte == '*';
+        stars_ = byte == '*' ? stars_ + 1 : 0;
+        result_.blanked = result_.blanked || stars_ == blank_stars;
     }
 }
 
@@ -43,7 +46,7 @@ std::optional<char> AnswerReader::next(protocol::Bytes& bytes) {
         ++result_.rows;
         result_.hash += row_hash_;  // the same in any order: without ORDER BY there is none
         row_hash_ = hash_begin;
-        star_ = false;
+        stars_ = 0;
     } else if (progress.find(*type) != std::string_view::npos) {
         ++parts_;
     }
@@ -54,8 +57,7 @@ std::optional<char> AnswerReader::next(protocol::Bytes& bytes) {
         case 'E': {
             const protocol::ErrorResponse error = protocol::parse_error_response(messages_.body());
             failed_ = true;
-            end_result(error.severity + " " + error.sqlstate + ": " +
-                           protocol::as_utf8(error.message, max_shown_error),
+            end_result(error.severity + " " + error.sqlstate + ": " + protocol::as_utf8(error.message, max_shown_error),
                        error.sqlstate);
             break;
         }

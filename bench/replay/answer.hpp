@@ -56,7 +56,7 @@ class AnswerReader {
     unsigned parts_ = 0;
     bool failed_ = false;
     std::uint64_t row_hash_;
-    bool star_ = false;  // the last byte of the row so far is '*'
+    unsigned stars_ = 0;  // the last bytes of the row so far are so many '*'
 };
 
 }  // namespace bench::replay

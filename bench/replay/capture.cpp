@@ -53,8 +53,8 @@ class Reading {
     PlanRules rules_;
     const std::set<std::string>& only_;
     Capture capture_;
-    std::string payload_;  // of this section
-    std::vector<bool> client_legs_;  // by interface of this section
+    std::string payload_;                                                 // of this section
+    std::vector<bool> client_legs_;                                       // by interface of this section
     std::map<std::string, std::unique_ptr<Conversation>> conversations_;  // by both ends
     std::map<std::string, SessionFacts> events_;                          // by session
     std::size_t bytes_ = 0;
@@ -140,8 +140,9 @@ Reading::Conversation* Reading::conversation_of(const protocol::TcpPacket& tcp, 
                             protocol::address_text(server) + " " + std::to_string(server.port);
     auto& place = conversations_[key];
     const bool opens = (tcp.flags & protocol::tcp_flag::syn) && !(tcp.flags & protocol::tcp_flag::ack);
-    const bool another = place && ((opens && place->closed) || (!facts.session.empty() && !place->facts.session.empty() &&
-                                                                facts.session != place->facts.session));
+    const bool another =
+        place && ((opens && place->closed) ||
+                  (!facts.session.empty() && !place->facts.session.empty() && facts.session != place->facts.session));
     if (another) {
         session(*place);  // its port is used again
         place.reset();
@@ -225,7 +226,8 @@ void Reading::place_cancels() {
         }
         if (!placed && only_.empty()) ++capture_.cancels_left_out;
     }
-    std::erase_if(capture_.sessions, [](const CapturedSession& session) { return session.plan.cancels_pid.has_value(); });
+    std::erase_if(capture_.sessions,
+                  [](const CapturedSession& session) { return session.plan.cancels_pid.has_value(); });
 }
 
 Capture Reading::finish() {
@@ -233,9 +235,8 @@ Capture Reading::finish() {
     conversations_.clear();
     failures_without_packets();
     place_cancels();
-    std::stable_sort(capture_.sessions.begin(), capture_.sessions.end(), [](const auto& a, const auto& b) {
-        return a.plan.started < b.plan.started;
-    });
+    std::stable_sort(capture_.sessions.begin(), capture_.sessions.end(),
+                     [](const auto& a, const auto& b) { return a.plan.started < b.plan.started; });
     if (dropped_ > 0)
         capture_.lacks.push_back(std::to_string(dropped_) + " packets were dropped while the capture was written");
     if (undecoded_ > 0) capture_.lacks.push_back(std::to_string(undecoded_) + " packets are none of TCP");

@@ -85,7 +85,7 @@ void compare(const Unit& unit, const Answer& answer, bool rows, Outcome& outcome
 void compare_login(const SessionPlan& plan, const std::string& captured_failure, const std::string& sqlstate,
                    const std::string& error, Outcome& outcome) {
     const bool refused = plan.login == Login::refused;
-    const std::string was = refused                     ? "refused with " + plan.sqlstate
+    const std::string was = refused                    ? "refused with " + plan.sqlstate
                             : captured_failure.empty() ? "logged in"
                                                        : captured_failure;
     const bool failed_before = refused || !captured_failure.empty();

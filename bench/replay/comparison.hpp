@@ -14,10 +14,10 @@ struct Difference {
 
 /// Of one session that was played once to one target.
 struct Outcome {
-    std::string failure;          ///< why it did not come to its end; empty: it did
-    std::uint32_t played = 0;     ///< statements that were answered
-    std::uint32_t not_played = 0; ///< because of the failure
-    std::uint32_t different = 0;  ///< of those that were answered
+    std::string failure;             ///< why it did not come to its end; empty: it did
+    std::uint32_t played = 0;        ///< statements that were answered
+    std::uint32_t not_played = 0;    ///< because of the failure
+    std::uint32_t different = 0;     ///< of those that were answered
     std::uint32_t rows_unknown = 0;  ///< their rows could not be compared: the capture has blanked some
     std::uint32_t cancels_failed = 0;
     std::optional<Difference> first;

@@ -1,8 +1,9 @@
 // A captured session as what is to be played: its requests, when each may be sent, and what was
 // answered. Pure.
 //
-// A unit is what one ReadyForQuery answers: a Query with what it copies, or messages of the extended
-// protocol up to their Sync. Units are compared, and left out, as a whole or statement by statement.
+// A unit is what one ReadyForQuery answers: a Query with what it copies, or messages of the
+// extended protocol up to their Sync. Units are compared, and left out, as a whole or statement by
+// statement.
 #pragma once
 
 #include <array>
@@ -77,8 +78,8 @@ struct SessionPlan {
     std::vector<Cancel> cancels;
     std::uint32_t statements = 0;
     std::array<std::uint32_t, left_out_kinds> left_out{};  ///< statements, by LeftOut
-    std::string cut;                                       ///< why nothing behind some point can be played; empty: all can
-    std::uint64_t started = 0;                             ///< ns since 1970
+    std::string cut;            ///< why nothing behind some point can be played; empty: all can
+    std::uint64_t started = 0;  ///< ns since 1970
     std::uint64_t ended = 0;
     std::size_t bytes = 0;  ///< of memory, about
 };

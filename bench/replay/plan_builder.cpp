@@ -16,7 +16,16 @@ constexpr std::size_t max_message = 0x3fffffff;
 /// Of a unit or a statement, beside what it says.
 constexpr std::size_t overhead = 256;
 
-std::string beginning(std::string_view sql) { return protocol::as_utf8(sql, max_sql); }
+/// In one line.
+std::string beginning(std::string_view sql) {
+    std::string out;
+    for (const char c : sql.substr(0, 4 * max_sql)) {
+        const bool space = c == ' ' || (c >= '\t' && c <= '\r');
+        if (!space) out += c;
+        if (space && !out.empty() && out.back() != ' ') out += ' ';
+    }
+    return protocol::as_utf8(out, max_sql);
+}
 
 }  // namespace
 
@@ -233,7 +242,7 @@ void PlanBuilder::add_statement(Unit& unit, const std::string& sql, LeftOut why)
 }
 
 void PlanBuilder::answered(std::uint64_t time) {
-    if (open_.empty() || !open_.front().closed) return cut("an answer in it belongs to no request");
+    if (open_.empty() || !open_.front().closed) return cut("bytes are missing in the capture");  // the request
     Open& open = open_.front();
     open.unit.expected = server_.take();
     if (time > open.unit.asked) open.unit.took = Duration(time - open.unit.asked);
@@ -265,8 +274,8 @@ void PlanBuilder::close_unit(Open& open) {
         for (Said& said : open.said) {
             if (said.left_out != LeftOut::no) continue;
             auto& requests = unit.requests;
-            const bool at_once = !requests.empty() && said.request.delay.count() == 0 &&
-                                 requests.back().awaited == said.request.awaited;
+            const bool at_once =
+                !requests.empty() && said.request.delay.count() == 0 && requests.back().awaited == said.request.awaited;
             if (at_once) {
                 requests.back().asks = requests.back().asks || said.request.asks;
                 requests.back().bytes.insert(requests.back().bytes.end(), said.request.bytes.begin(),

@@ -9,8 +9,8 @@
 namespace bench::replay {
 
 struct PlanRules {
-    bool writes = false;             ///< play what may write too
-    bool hash_rows = false;          ///< for Result::hash
+    bool writes = false;     ///< play what may write too
+    bool hash_rows = false;  ///< for Result::hash
     bool openings = false;   ///< only up to the login's end: the rest is not known
 };
 
@@ -43,7 +43,7 @@ class PlanBuilder {
     struct Open {
         Unit unit;
         std::vector<Said> said;
-        bool closed = false;     // its Query or Sync was there
+        bool closed = false;      // its Query or Sync was there
         bool copy_ended = false;  // a Sync may follow that belongs to it
     };
 

@@ -47,7 +47,8 @@ class Lane {
             if (interrupted()) break;
             ++open_;
             into_.begun[i] = true;
-            asio::co_spawn(executor, [this, i] { return play_one(i); }, asio::detached);
+            asio::co_spawn(
+                executor, [this, i] { return play_one(i); }, asio::detached);
         }
         while (open_ > 0) {
             change_->expires_at(Clock::now() + look);
@@ -85,7 +86,8 @@ Played play(const ReplayTarget& target, const Capture& capture, const PlayRules&
     std::vector<std::unique_ptr<Lane>> lanes;
     for (unsigned i = 0; i < rules.clients; ++i) {
         lanes.push_back(std::make_unique<Lane>(target, capture, rules, played));
-        asio::co_spawn(io, [&lane = *lanes.back()] { return lane.play(); }, asio::detached);
+        asio::co_spawn(
+            io, [&lane = *lanes.back()] { return lane.play(); }, asio::detached);
     }
     io.run();
     return played;

@@ -24,10 +24,8 @@ struct CloseFile {
 constexpr const char* nobody = "captured";
 
 PlayRules make_rules(const ReplayOptions& options) {
-    PlayRules rules{.clients = options.clients,
-                    .writes = options.writes,
-                    .rows = options.rows_hash,
-                    .openings = options.openings};
+    PlayRules rules{
+        .clients = options.clients, .writes = options.writes, .rows = options.rows_hash, .openings = options.openings};
     if (options.speed == "max") {
         rules.speed = 0;
     } else {
@@ -61,10 +59,12 @@ ReplayTarget make_target(const std::string& text, const Settings& settings) {
 void refuse_statements(const Capture& capture, const ReplayOptions& options) {
     if (capture.full() || options.openings) return;
     std::string payload;
-    for (const std::string& one : capture.payloads) payload += (payload.empty() ? "" : ", ") + (one.empty() ? "?" : one);
+    for (const std::string& one : capture.payloads)
+        payload += (payload.empty() ? "" : ", ") + (one.empty() ? "?" : one);
     const char* asked = options.writes ? "--writes" : options.rows_hash ? "--rows-hash" : nullptr;
     if (!asked) return;
-    throw std::invalid_argument(std::string(asked) + " needs a capture with payload=full: in this one, payload=" + payload +
+    throw std::invalid_argument(std::string(asked) +
+                                " needs a capture with payload=full: in this one, payload=" + payload +
                                 ", SQL, parameters and rows were blanked, and none of it is sent to a server");
 }
 
@@ -87,15 +87,17 @@ int run(const ReplayOptions& options) {
         targets.push_back(make_target(text, options.defaults));
     }
     if (targets.empty()) throw std::invalid_argument("no target: NAME=CONNINFO behind the capture's files");
-    std::unique_ptr<std::FILE, CloseFile> output(options.output.empty() ? stdout : std::fopen(options.output.c_str(), "w"));
+    std::unique_ptr<std::FILE, CloseFile> output(options.output.empty() ? stdout
+                                                                        : std::fopen(options.output.c_str(), "w"));
     if (!output) throw std::invalid_argument("--output " + options.output + ": cannot be written");
     catch_interrupts();
-    Capture capture = read_capture(files, {.writes = options.writes, .hash_rows = options.rows_hash, .openings = options.openings},
-                                   {options.sessions.begin(), options.sessions.end()});
+    Capture capture =
+        read_capture(files, {.writes = options.writes, .hash_rows = options.rows_hash, .openings = options.openings},
+                     {options.sessions.begin(), options.sessions.end()});
     if (capture.sessions.empty())
-        throw std::invalid_argument(options.sessions.empty() ? "there is no session of a client in the capture"
-                                                             : "no such session in the capture: --session " +
-                                                                   options.sessions.front());
+        throw std::invalid_argument(options.sessions.empty()
+                                        ? "there is no session of a client in the capture"
+                                        : "no such session in the capture: --session " + options.sessions.front());
     refuse_statements(capture, options);
     rules.openings = rules.openings || !capture.full();
     ReplayReport report{.version = options.version,

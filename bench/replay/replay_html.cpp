@@ -40,7 +40,8 @@ std::string target_section(const ReplayReport& report, std::size_t target) {
         const Outcome& outcome = played.outcomes[i];
         const auto verdict = report.verdict(i, target);
         const bool bad = verdict == ReplayReport::Verdict::different;
-        const Difference first = outcome.first.value_or(Difference{.statement = 0, .sql = "", .was = "", .is = outcome.failure});
+        const Difference first =
+            outcome.first.value_or(Difference{.statement = 0, .sql = "", .was = "", .is = outcome.failure});
         out += std::string("<tr") + (bad ? " class=\"bad\">" : ">") + cell(title(report.capture.sessions[i])) +
                cell(to_text(verdict)) + cell(first.statement > 0 ? std::to_string(first.statement) : "") +
                cell(first.sql) + cell(first.was) + cell(first.is) + "</tr>";
@@ -65,8 +66,8 @@ std::string to_html(const ReplayReport& report) {
     const auto rows = latency_rows(report);
     if (!rows.empty()) out += "<h2>Latency in ms</h2>" + heading({"", "answers", "median", "p99", "sum"});
     for (const LatencyRow& row : rows) {
-        out += "<tr>" + cell(row.name) + "<td class=\"n\">" + std::to_string(row.count) + "</td>" + cell(row.median_ms) +
-               cell(row.p99_ms) + cell(row.sum_ms) + "</tr>";
+        out += "<tr>" + cell(row.name) + "<td class=\"n\">" + std::to_string(row.count) + "</td>" +
+               cell(row.median_ms) + cell(row.p99_ms) + cell(row.sum_ms) + "</tr>";
     }
     return out + (rows.empty() ? "" : table_end) + "</body></html>\n";
 }

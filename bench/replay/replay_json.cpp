@@ -74,20 +74,21 @@ std::string to_json(const ReplayReport& report) {
                                        {"left_out", report.count(i, Verdict::left_out)},
                                        {"unlike_first", report.apart(i, 0)}});
     }
-    const json::object document{{"program", "pgairlock-bench"},
-                                {"version", report.version},
-                                {"command", "replay"},
-                                {"left_out", std::move(left_out)},
-                                {"files", std::move(files)},
-                                {"openings", report.rules.openings},
-                                {"writes", report.rules.writes},
-                                {"speed", report.rules.speed > 0 ? json::value(report.rules.speed) : json::value("max")},
-                                {"clients", report.rules.clients},
-                                {"interrupted", report.interrupted},
-                                {"same", report.same()},
-                                {"targets", std::move(targets)},
-                                {"latency", std::move(latency)},
-                                {"sessions", std::move(sessions)}};
+    const json::object document{
+        {"program", "pgairlock-bench"},
+        {"version", report.version},
+        {"command", "replay"},
+        {"left_out", std::move(left_out)},
+        {"files", std::move(files)},
+        {"openings", report.rules.openings},
+        {"writes", report.rules.writes},
+        {"speed", report.rules.speed > 0 ? json::value(report.rules.speed) : json::value("max")},
+        {"clients", report.rules.clients},
+        {"interrupted", report.interrupted},
+        {"same", report.same()},
+        {"targets", std::move(targets)},
+        {"latency", std::move(latency)},
+        {"sessions", std::move(sessions)}};
     return json::serialize(document) + "\n";
 }
 

@@ -42,8 +42,8 @@ ReplayReport::Verdict ReplayReport::verdict(std::size_t session, std::size_t tar
     const Played& played = targets[target];
     const Outcome& outcome = played.outcomes[session];
     const bool was_played = played.begun[session] && outcome.left_out.empty();
-    const bool compared = outcome.played > 0 || outcome.different > 0 || rules.openings ||
-                          capture.sessions[session].plan.statements == 0;
+    const bool compared =
+        outcome.played > 0 || outcome.different > 0 || rules.openings || capture.sessions[session].plan.statements == 0;
     if (was_played && !outcome.same()) return Verdict::different;
     return was_played && compared ? Verdict::same : Verdict::left_out;
 }
@@ -107,7 +107,8 @@ std::vector<std::string> ReplayReport::left_out() const {
     add_counted(out, cut, "", " played in part: ");
     add_counted(out, here, "", " not compared at ");
     if (kind(LeftOut::writes) > 0)
-        out.push_back(std::to_string(kind(LeftOut::writes)) + of_all + " may write and were left out; --writes plays them");
+        out.push_back(std::to_string(kind(LeftOut::writes)) + of_all +
+                      " may write and were left out; --writes plays them");
     if (kind(LeftOut::blanked) > 0)
         out.push_back(std::to_string(kind(LeftOut::blanked)) + of_all +
                       " hold, or may hold, what the capture has blanked, and were left out");
@@ -117,9 +118,11 @@ std::vector<std::string> ReplayReport::left_out() const {
     if (lost > 0) out.push_back(counted(lost, "statement") + " not played, because their session had ended before");
     if (startups > 0) out.push_back(sessions(startups) + " opened without the startup parameters that were blanked");
     if (capture.cancels_left_out > 0)
-        out.push_back(counted(capture.cancels_left_out, "cancel request") + " left out: what they were to end is not played");
+        out.push_back(counted(capture.cancels_left_out, "cancel request") +
+                      " left out: what they were to end is not played");
     if (cancels > 0) out.push_back(counted(cancels, "cancel request") + " could not be sent");
-    if (rows > 0) out.push_back("the rows of " + counted(rows, "answer") + " not compared: the capture has blanked some");
+    if (rows > 0)
+        out.push_back("the rows of " + counted(rows, "answer") + " not compared: the capture has blanked some");
     return out;
 }
 
@@ -151,8 +154,7 @@ std::string title(const CapturedSession& session) {
     const auto known = [](const std::string& text) { return text.empty() ? std::string("?") : text; };
     const auto* startup = session.plan.startup ? &*session.plan.startup : nullptr;
     const std::string user = facts.user.empty() && startup ? std::string(startup->find("user")) : facts.user;
-    const std::string database =
-        facts.database.empty() && startup ? std::string(startup->database()) : facts.database;
+    const std::string database = facts.database.empty() && startup ? std::string(startup->database()) : facts.database;
     const std::string application = facts.application_name.empty() && startup
                                         ? std::string(startup->find("application_name"))
                                         : facts.application_name;

@@ -26,8 +26,8 @@ std::string difference(const Difference& found) {
 std::string session_text(const CapturedSession& session, const Outcome& outcome) {
     std::string out = "  " + title(session) + ": different";
     if (outcome.played > 0)
-        out += " in " + std::to_string(outcome.different) + " of " + std::to_string(outcome.played + outcome.not_played) +
-               " statements";
+        out += " in " + std::to_string(outcome.different) + " of " +
+               std::to_string(outcome.played + outcome.not_played) + " statements";
     if (outcome.first && outcome.first->statement > 0)
         out += ", first in statement " + std::to_string(outcome.first->statement);
     out += "\n";

@@ -90,9 +90,9 @@ std::optional<SessionFacts> facts_of(const protocol::pcapng::JournalBlock& entry
 
 void merge(SessionFacts& into, const SessionFacts& from) {
     constexpr std::string SessionFacts::*texts[] = {
-        &SessionFacts::session,     &SessionFacts::user,        &SessionFacts::database,
+        &SessionFacts::session,          &SessionFacts::user,        &SessionFacts::database,
         &SessionFacts::application_name, &SessionFacts::client_addr, &SessionFacts::version,
-        &SessionFacts::negotiation, &SessionFacts::failed,      &SessionFacts::sqlstate};
+        &SessionFacts::negotiation,      &SessionFacts::failed,      &SessionFacts::sqlstate};
     for (const auto text : texts) {
         if (!(from.*text).empty()) into.*text = from.*text;
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bench/replay/opening_of.hpp"
+#include "bench/replay/own_words.hpp"
 #include "bench/target/interrupt.hpp"
 
 namespace bench::replay {
@@ -10,19 +11,6 @@ namespace {
 
 /// How often a session looks whether it has waited too long, or is to end.
 constexpr std::chrono::milliseconds look{100};
-constexpr std::array<std::uint8_t, 5> terminate{'X', 0, 0, 0, 4};
-constexpr std::array<std::uint8_t, 5> sync_message{'S', 0, 0, 0, 4};
-
-protocol::Buffer copy_fail() {
-    protocol::Buffer out;
-    protocol::Writer writer(out);
-    writer.u8('f');
-    const std::size_t length = writer.begin_length();
-    writer.cstring("the capture has no data for this COPY");
-    writer.end_length(length);
-    return out;
-}
-
 class Run : public std::enable_shared_from_this<Run> {
    public:
     Run(const ReplayTarget& target, const CapturedSession& session, const PlayRules& rules, Latency& latency)
@@ -44,7 +32,7 @@ class Run : public std::enable_shared_from_this<Run> {
     tls::Awaitable<> fail_copy();
     tls::Awaitable<> hear();
     tls::Awaitable<> watch();
-    tls::Awaitable<> cancel(Cancel cancel);
+    tls::Awaitable<> cancel_later(Cancel one);
     void take(protocol::Bytes bytes);
     void answered();
     void skip_left_out();
@@ -59,12 +47,12 @@ class Run : public std::enable_shared_from_this<Run> {
     std::optional<Client> client_;
     std::optional<tls::Timer> change_;  // wakes whoever waits for the server
     Outcome outcome_;
-    std::size_t current_ = 0;      // the unit that is answered next
+    std::size_t current_ = 0;               // the unit that is answered next
     std::vector<Clock::time_point> asked_;  // by unit: when it was
     Clock::time_point progress_{};
-    bool busy_ = false;      // something is waited for
-    bool over_ = false;      // nothing more can be said or heard
-    bool ending_ = false;    // all is said
+    bool busy_ = false;        // something is waited for
+    bool over_ = false;        // nothing more can be said or heard
+    bool ending_ = false;      // all is said
     bool copy_stuck_ = false;  // the server wants data that there is none of
     unsigned others_ = 0;      // coroutines beside play()
 };
@@ -85,8 +73,10 @@ tls::Awaitable<Outcome> Run::play() {
     take(client_->ahead());
     progress_ = Clock::now();
     others_ = 2;
-    asio::co_spawn(executor, [self] { return self->hear(); }, asio::detached);
-    asio::co_spawn(executor, [self] { return self->watch(); }, asio::detached);
+    asio::co_spawn(
+        executor, [self] { return self->hear(); }, asio::detached);
+    asio::co_spawn(
+        executor, [self] { return self->watch(); }, asio::detached);
     co_await say_all();
     while (others_ > 0) {
         change_->expires_at(Clock::now() + look);
@@ -139,7 +129,8 @@ tls::Awaitable<> Run::say_all() {
     co_await wait_for({.unit = units().size(), .parts = 0});
     ending_ = true;
     if (over_) co_return;
-    co_await send(terminate);
+    const protocol::Buffer farewell = terminate();
+    co_await send(farewell);
     client_->stream().close_send(true);
     progress_ = Clock::now();
     busy_ = true;  // until it closes too
@@ -152,7 +143,8 @@ tls::Awaitable<> Run::say(const Request& request, std::size_t unit) {
         for (const Cancel& one : session_.plan.cancels) {
             if (one.unit != unit) continue;
             ++others_;
-            asio::co_spawn(executor, [self = shared_from_this(), one] { return self->cancel(one); }, asio::detached);
+            asio::co_spawn(
+                executor, [self = shared_from_this(), one] { return self->cancel_later(one); }, asio::detached);
         }
     }
     co_await send(request.bytes);
@@ -173,8 +165,8 @@ tls::Awaitable<> Run::send(protocol::Bytes bytes) {
 tls::Awaitable<> Run::wait_for(Awaited awaited) {
     progress_ = Clock::now();
     while (!over_) {
-        const bool far_enough = current_ > awaited.unit || (current_ == awaited.unit && (answers_.parts() >= awaited.parts ||
-                                                                                        answers_.failed()));
+        const bool far_enough = current_ > awaited.unit ||
+                                (current_ == awaited.unit && (answers_.parts() >= awaited.parts || answers_.failed()));
         if (copy_stuck_) co_await fail_copy();
         if (far_enough || over_) break;
         busy_ = true;
@@ -196,12 +188,9 @@ tls::Awaitable<> Run::think(Duration delay) {
     }
 }
 
-/// In the extended protocol a COPY swallows the Sync behind it.
 tls::Awaitable<> Run::fail_copy() {
     copy_stuck_ = false;
-    const bool extended = current_ < units().size() && units()[current_].extended;
-    protocol::Buffer message = copy_fail();
-    if (extended) message.insert(message.end(), sync_message.begin(), sync_message.end());
+    const protocol::Buffer message = refuse_copy(current_ < units().size() && units()[current_].extended);
     co_await send(message);
 }
 
@@ -286,29 +275,18 @@ tls::Awaitable<> Run::watch() {
 }
 
 /// As late as it came in the capture, at any speed: the server needs its time to get there.
-tls::Awaitable<> Run::cancel(Cancel cancel) {
+tls::Awaitable<> Run::cancel_later(Cancel one) {
     const tls::Executor executor = co_await asio::this_coro::executor;
     tls::Timer timer(executor);
-    const auto due = Clock::now() + cancel.delay;
+    const auto due = Clock::now() + one.delay;
     while (!over_ && Clock::now() < due) {
         timer.expires_at(std::min(due, Clock::now() + look));
         co_await timer.async_wait(tls::returning());
     }
     const auto& key = client_->key();
-    bool sent = over_ || current_ > cancel.unit;
-    if (!sent && key) {
-        try {
-            Opening opening;
-            opening.handshake_only = true;
-            Client request = co_await Client::open_as(*target_.route, std::move(opening));
-            const protocol::Buffer message = protocol::serialize(protocol::CancelRequest{.pid = key->pid, .key = key->key});
-            co_await request.stream().write(message);
-            co_await request.stream().ignore_rest();
-            sent = true;
-        } catch (const std::exception&) {
-            sent = false;
-        }
-    }
+    const bool too_late = over_ || current_ > one.unit;
+    bool sent = too_late;
+    if (!too_late && key) sent = co_await cancel(*target_.route, *key);
     if (!sent) ++outcome_.cancels_failed;
     --others_;
     changed();
@@ -316,8 +294,8 @@ tls::Awaitable<> Run::cancel(Cancel cancel) {
 
 }  // namespace
 
-tls::Awaitable<Outcome> play_session(const ReplayTarget& target, const CapturedSession& session,
-                                     const PlayRules& rules, Latency& latency) {
+tls::Awaitable<Outcome> play_session(const ReplayTarget& target, const CapturedSession& session, const PlayRules& rules,
+                                     Latency& latency) {
     if (std::string why = cannot_open(target, session, rules); !why.empty()) {
         Outcome outcome;
         outcome.left_out = std::move(why);

@@ -36,7 +36,7 @@ struct Latency {
 };
 
 /// Everything outlives the coroutine, which never throws.
-tls::Awaitable<Outcome> play_session(const ReplayTarget& target, const CapturedSession& session,
-                                     const PlayRules& rules, Latency& latency);
+tls::Awaitable<Outcome> play_session(const ReplayTarget& target, const CapturedSession& session, const PlayRules& rules,
+                                     Latency& latency);
 
 }  // namespace bench::replay

@@ -114,19 +114,19 @@ struct Words {
 };
 
 constexpr auto readers = std::to_array<std::string_view>(
-    {"select",  "show",    "values",  "table", "with", "begin",   "start",   "commit",  "end",        "rollback",
-     "abort",   "set",     "reset",   "savepoint", "release", "declare", "fetch", "move", "close",   "copy",
-     "explain", "prepare", "execute", "deallocate", "discard", "listen", "unlisten", "lock"});
+    {"select",  "show",    "values",  "table",      "with",    "begin",   "start",    "commit", "end",   "rollback",
+     "abort",   "set",     "reset",   "savepoint",  "release", "declare", "fetch",    "move",   "close", "copy",
+     "explain", "prepare", "execute", "deallocate", "discard", "listen",  "unlisten", "lock"});
 
 /// What writes inside a statement that begins as if it only read. FOR UPDATE is among them.
-constexpr auto writers = std::to_array<std::string_view>({"insert", "update",  "delete", "merge",         "into",
-                                                  "nextval", "setval", "transaction_read_only"});
+constexpr auto writers = std::to_array<std::string_view>(
+    {"insert", "update", "delete", "merge", "into", "nextval", "setval", "transaction_read_only"});
 
 /// Functions that do something which a read-only transaction does not keep them from.
-constexpr auto doers = std::to_array<std::string_view>({
-    "pg_terminate_backend", "pg_cancel_backend", "pg_reload_conf",  "pg_rotate_logfile", "pg_promote",   "pg_switch_",
-    "pg_create_",           "pg_drop_",          "pg_logical_",     "pg_replication_",   "pg_stat_reset", "dblink",
-    "pg_wal_replay_",       "lo_",               "pg_backup_",      "pg_notify"});
+constexpr auto doers = std::to_array<std::string_view>({"pg_terminate_backend", "pg_cancel_backend", "pg_reload_conf",
+                                                        "pg_rotate_logfile", "pg_promote", "pg_switch_", "pg_create_",
+                                                        "pg_drop_", "pg_logical_", "pg_replication_", "pg_stat_reset",
+                                                        "dblink", "pg_wal_replay_", "lo_", "pg_backup_", "pg_notify"});
 
 bool only_reads(const Words& statement) {
     const auto& words = statement.words;
@@ -171,8 +171,8 @@ bool may_write(std::string_view sql) {
 
 bool mentions_secrets(std::string_view sql) {
     const std::string text = lower(sql);
-    constexpr auto words = std::to_array<std::string_view>({"passw", "secret", "token",    "crypt",     "dblink",
-                                                    "connection", "user mapping", "options", "identified"});
+    constexpr auto words = std::to_array<std::string_view>(
+        {"passw", "secret", "token", "crypt", "dblink", "connection", "user mapping", "options", "identified"});
     return std::any_of(words.begin(), words.end(),
                        [&](std::string_view word) { return text.find(word) != std::string::npos; });
 }

@@ -26,8 +26,8 @@ struct ServerError : std::runtime_error {
 /// the target says.
 struct Opening {
     protocol::Buffer startup_message;
-    std::string user;  ///< the one in it
-    std::string tls_version;  ///< "TLSv1.2": this one and no other
+    std::string user;                        ///< the one in it
+    std::string tls_version;                 ///< "TLSv1.2": this one and no other
     std::optional<std::string> server_name;  ///< SNI; empty text: none
     std::optional<bool> alpn;                ///< whether "postgresql" is offered
     std::optional<config::SslNegotiation> negotiation;

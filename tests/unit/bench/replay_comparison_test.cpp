@@ -52,7 +52,8 @@ TEST_CASE("rows are compared when that is asked for, and are not where they were
 }
 
 TEST_CASE("the first difference says which statement, and what was and is") {
-    const Outcome outcome = compared(unit({completed("SELECT 1"), completed("SELECT 2")}, true), {completed("SELECT 1"), failed("42P01")});
+    const Outcome outcome =
+        compared(unit({completed("SELECT 1"), completed("SELECT 2")}, true), {completed("SELECT 1"), failed("42P01")});
     REQUIRE(outcome.first.has_value());
     CHECK(outcome.first->statement == 5);
     CHECK(outcome.first->sql == "select b");
@@ -63,8 +64,10 @@ TEST_CASE("the first difference says which statement, and what was and is") {
 }
 
 TEST_CASE("answers that are missing, or too many, are differences") {
-    CHECK(compared(unit({completed("SELECT 1"), completed("SELECT 2")}, true), {completed("SELECT 1")}).first->is == "nothing");
-    CHECK(compared(unit({completed("SELECT 1")}, true), {completed("SELECT 1"), completed("SELECT 2")}).first->was == "nothing");
+    CHECK(compared(unit({completed("SELECT 1"), completed("SELECT 2")}, true), {completed("SELECT 1")}).first->is ==
+          "nothing");
+    CHECK(compared(unit({completed("SELECT 1")}, true), {completed("SELECT 1"), completed("SELECT 2")}).first->was ==
+          "nothing");
 }
 
 TEST_CASE("a Query with several results is one different statement") {
