@@ -173,7 +173,6 @@ void add_replay(CLI::App& command, bench::ReplayOptions& options) {
     command.add_option("--clients", options.clients, "play each session so many times at once (default: 1)")
         ->check(CLI::Range(1, 1000));
     auto* writes = command.add_flag("--writes", options.writes, "play statements that write, too");
-    command.add_flag_callback("--only-select", [] {}, "read only (the default): statements that may write are left out, and counted")
     command
         .add_flag("--only-select", options.only_select,
                   "read only (the default): statements that may write are left out, and counted")

@@ -149,7 +149,8 @@ Exchange::Request* Exchange::running() noexcept {
 /// What the server answers now, also when its request was not seen.
 Exchange::Request* Exchange::running_or_unknown(std::uint64_t time) {
     if (pending_.empty() && misses_requests_)
-        pending_.push_back({.type = '?', .statement = {.kind = StatementKind::unknown, .text_known = false, .begun = time}});
+        pending_.push_back(
+            {.type = '?', .statement = {.kind = StatementKind::unknown, .text_known = false, .begun = time}});
     if (!pending_.empty() && pending_.front().type == '?') return &pending_.front();
     return running();
 }

@@ -163,15 +163,12 @@ int main(int argc, char** argv) {
 
     proxy::command::AuditVerifyOptions audit_verify;
     const CLI::App* audit_verify_command = add_audit_verify(app, audit_verify);
-    CLI::App* capture_command =
-        app.add_subcommand("capture", "Captures of what was said on the wire, inside TLS (docs/capture-read.md).");
-    capture_command->require_subcommand(1);
-    proxy::command::CaptureReadOptions capture_read;
-    const CLI::App* capture_read_command = proxy::command::add_capture_read(*capture_command, capture_read);
     proxy::command::ClientOptions client;
     proxy::command::add_client(app, client);
     proxy::command::CaptureOptions capture;
-    proxy::command::add_capture(app, capture);
+    CLI::App* capture_command = proxy::command::add_capture(app, capture);
+    proxy::command::CaptureReadOptions capture_read;
+    const CLI::App* capture_read_command = proxy::command::add_capture_read(*capture_command, capture_read);
 
     CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");
 

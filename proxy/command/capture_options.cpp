@@ -21,6 +21,17 @@ What is in a file, and what never is: docs/capture.md. The same by SQL: docs/com
 constexpr const char* capture_exit_codes =
     "\nExit: 0 done, 1 no proxy runs there, or it refuses, or nothing is to be stopped, 2 usage error.";
 
+constexpr const char* capture_read_examples = R"(
+Examples:
+  pgairlock capture read /var/lib/pgairlock/captures/*.pcapng
+  pgairlock capture read --failed --compare-at 2026-03-01T02:00Z captures/*.pcapng
+  pgairlock capture read --session 17a29cbdecd2-3 --format json captures/*.pcapng | jq .sessions[].statements
+  pgairlock capture read --follow captures/capture-20260301T014500Z-1.pcapng
+
+What it shows, and the JSON: docs/capture-read.md.
+
+Exit: 0 read, 1 a file that cannot be read, 2 usage error.)";
+
 using CaptureCommand = int (*)(const CaptureOptions& options);
 
 CLI::App* add_capture_command(CLI::App& parent, const char* name, CaptureCommand run, CaptureOptions& capture) {
@@ -62,7 +73,7 @@ void add_start(CLI::App& parent, CaptureOptions& capture) {
 
 }  // namespace
 
-void add_capture(CLI::App& app, CaptureOptions& capture) {
+CLI::App* add_capture(CLI::App& app, CaptureOptions& capture) {
     CLI::App* command = app.add_subcommand(
         "capture",
         "Record what clients and servers say inside TLS, as pcapng that Wireshark decodes as it is. The proxy "
@@ -79,6 +90,30 @@ void add_capture(CLI::App& app, CaptureOptions& capture) {
     CLI::App* status = add_capture_command(*command, "status", capture_status, capture);
     status->description("Show the captures that run.");
     status->add_flag("--json", capture.json, "print one JSON document");
+    return command;
+}
+
+CLI::App* add_capture_read(CLI::App& capture, CaptureReadOptions& read) {
+    CLI::App* command = capture.add_subcommand(
+        "read",
+        "Show what captures hold, without Wireshark: who connected and how, why handshakes and logins failed, each "
+        "statement with its time and outcome, and a summary. What is missing in them is said first.");
+    command->add_option("FILE", read.files, "capture files (pcapng) of one capture; - is standard input")->required();
+    command->add_option("--format", read.format, "text (default) or json")->check(CLI::IsMember({"text", "json"}));
+    command->add_option("--session", read.session, "only this session, as the audit names it");
+    command->add_option("--user", read.user, "only sessions of this user");
+    command->add_option("--database", read.database, "only sessions in this database");
+    command->add_option("--client", read.client, "only sessions from this address, or range of them (10.0.0.0/8)");
+    command->add_flag(
+        "--failed", read.failed,
+        "list only sessions whose TLS or login failed, or that were turned away; the summary is about all");
+    command->add_option("--compare-at", read.compare_at,
+                        "compare what was before this time and since: 2026-03-01T02:00Z, or a duration ago (2h)");
+    command->add_flag("--follow", read.follow,
+                      "go on as the last file grows, and with the files of its ring that come "
+                      "after it, until Ctrl-C; text only");
+    command->footer(capture_read_examples);
+    return command;
 }
 
 }  // namespace proxy::command

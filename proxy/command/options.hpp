@@ -13,13 +13,11 @@ namespace proxy::command {
 /// Whose clients, and which of them.
 void add_clients(CLI::App& command, ClientsOptions& clients);
 
-/// `read`, below `capture`.
-CLI::App* add_capture_read(CLI::App& capture, CaptureReadOptions& read);
-
 /// `client`, and the commands below it. `client` must live as long as `app`.
 void add_client(CLI::App& app, ClientOptions& client);
 
-/// `capture`, likewise.
-void add_capture(CLI::App& app, CaptureOptions& capture);
+/// `capture`, likewise, without `read`.
+CLI::App* add_capture(CLI::App& app, CaptureOptions& capture);
+CLI::App* add_capture_read(CLI::App& capture, CaptureReadOptions& read);
 
 }  // namespace proxy::command

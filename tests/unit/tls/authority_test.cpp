@@ -150,7 +150,8 @@ bool contains(const std::string& text, const std::string& part) { return text.fi
 
 TEST_CASE("an authority that was there is not replaced") {
     const TemporaryFolder folder;
-    CHECK_THROWS_WITH(tls::ensure(folder.path, tls::WithoutAuthority::refuse), Catch::Matchers::EndsWith("is gone. Put it back; a restart would make another one"));
+    CHECK_THROWS_WITH(tls::ensure(folder.path, tls::WithoutAuthority::refuse),
+                      Catch::Matchers::EndsWith("is gone. Put it back; a restart would make another one"));
     CHECK_FALSE(std::filesystem::exists(folder.path));
     const std::string before = content(tls::ensure(folder.path).ca_cert);
     CHECK(content(tls::ensure(folder.path, tls::WithoutAuthority::refuse).ca_cert) == before);
