@@ -50,15 +50,22 @@ void Captures::end() {
     running_->end(farewell);
 }
 
+// Called on threads that may hang on a dead disk and be left behind: what they use is theirs as well.
+
 CaptureStarted Captures::start(CaptureOrder order) {
-    return running_->start(std::move(order), RunningCaptures::Wanted::by_command);
+    const auto running = running_;
+    return running->start(std::move(order), RunningCaptures::Wanted::by_command);
 }
 
 bool Captures::stop(std::uint64_t id) {
-    return id == 0 ? running_->stop_commands() : running_->stop(id, CaptureEnd::stopped);
+    const auto running = running_;
+    return id == 0 ? running->stop_commands() : running->stop(id, CaptureEnd::stopped);
 }
 
-std::vector<CaptureStatus> Captures::status() const { return running_->status(); }
+std::vector<CaptureStatus> Captures::status() const {
+    const auto running = running_;
+    return running->status();
+}
 
 bool Captures::join(std::unique_ptr<SessionTap>& tap, const SessionRecord& record, bool from_start) {
     bool joined = false;
