@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -38,9 +38,12 @@ CaptureStream::~CaptureStream() {
     if (fd_ >= 0) ::close(fd_);
 }
 
+/// The console has the connection as well, so that it is not over by our closing it, and the client
+/// would wait for the rest of a message.
 void CaptureStream::close() noexcept {
     if (fd_ < 0) return;
     finish();
+    if (broken_) ::shutdown(fd_, SHUT_RDWR);
     ::close(std::exchange(fd_, -1));
 }
 
@@ -70,21 +73,22 @@ void CaptureStream::send(protocol::Bytes bytes) {
     }
 }
 
-/// What it says meanwhile is no more than Terminate.
+/// What it says meanwhile is the console's to read.
 void CaptureStream::look() {
-    std::array<std::uint8_t, 256> said{};
-    const ssize_t n = ::recv(fd_, said.data(), said.size(), MSG_DONTWAIT);
-    if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))) return;
+    pollfd client{.fd = fd_, .events = POLLRDHUP, .revents = 0};
+    if (::poll(&client, 1, 0) <= 0) return;
     broken_ = true;
     throw CaptureOver(CaptureEnd::client, "its client has gone");
 }
 
 void CaptureStream::finish() noexcept {
     if (broken_) return;
+    broken_ = true;
     try {
         send(copy_message('c', {}));
         send(copy_message('C', protocol::as_bytes(std::string_view("COPY\0", 5))));
         send(copy_message('Z', protocol::as_bytes("I")));
+        broken_ = false;
     } catch (const std::exception&) {
         // It has all of the capture that it took.
     }

@@ -25,7 +25,8 @@ class CaptureStream {
     void write(protocol::Bytes blocks);
     /// Throws CaptureOver when the client has gone.
     void look();
-    /// The end of the COPY, as far as the client still takes it, and of the connection.
+    /// The end of the COPY; of the whole connection, for all who have it, when the client does not
+    /// take that.
     void close() noexcept;
     std::uint64_t written() const noexcept { return written_; }
 

@@ -23,6 +23,8 @@ using Clock = std::chrono::steady_clock;
 
 /// For a capture that was asked to end.
 constexpr auto end_timeout = 15s;
+/// After which the proxy gives a capture up.
+constexpr auto proxy_patience = 10s;
 
 /// Where it is written to. A file of which nothing was written is removed again.
 class Destination {
@@ -125,10 +127,24 @@ class Transfer {
     /// Nothing more is taken than what the output gets rid of.
     void take_what_is_there() {
         while (!over_ && pending_.empty()) {
-            ConsoleClient::Piece piece = console_.next_piece();
+            ConsoleClient::Piece piece = next_piece();
             over_ = piece.over;
             if (piece.bytes.empty()) return;
             if (!reader_gone_) pending_ = std::move(piece.bytes);
+            moved_ = Clock::now();
+        }
+    }
+
+    /// The proxy cannot say why it ends a connection that takes nothing.
+    ConsoleClient::Piece next_piece() {
+        try {
+            return console_.next_piece();
+        } catch (const ConsoleError& broken) {
+            if (!broken.sqlstate.empty() || longest_stall_ < proxy_patience) throw;
+            throw ConsoleError("the proxy gave the capture up: nothing was read for " +
+                               std::to_string(proxy_patience.count()) +
+                               " s. What was written until then is there: " + std::to_string(output_.written()) +
+                               " bytes");
         }
     }
 
@@ -158,6 +174,8 @@ class Transfer {
 
     void write() {
         const std::size_t n = output_.write(pending_);
+        longest_stall_ = std::max(longest_stall_, Clock::now() - moved_);
+        moved_ = Clock::now();
         if (n == 0) return lose_reader();
         pending_.erase(0, n);
     }
@@ -181,6 +199,8 @@ class Transfer {
     Destination& output_;
     Interrupt interrupt_;
     std::string pending_;
+    Clock::time_point moved_;  // the last bytes, to us or from us
+    Clock::duration longest_stall_{};
     bool over_ = false;
     bool reader_gone_ = false;
     std::optional<Clock::time_point> deadline_;  // it was asked to end

@@ -246,6 +246,39 @@ def test_a_reader_that_stalls_holds_up_nobody(start):
     until(lambda: not running(proxy))
 
 
+def test_a_reader_that_stalls_for_long_is_told_that_its_capture_was_given_up(start, directory):
+    proxy = start()
+    read, write = os.pipe()
+    with open(directory / "read.pcapng", "wb") as file:
+        reader = subprocess.Popen(programs.with_death_signal(["cat"]), stdin=read, stdout=file)
+    os.close(read)
+    process = streaming(proxy, "--payload", "full", "--write", "-", stdout=write)
+    os.close(write)
+    reader.send_signal(signal.SIGSTOP)
+    with Client(proxy.address) as raw:
+        raw.login()
+        while running(proxy):
+            raw.query("SELECT repeat('x', 100000)")
+    assert proxy.event("capture_stopped")["reason"] == "client"
+    reader.send_signal(signal.SIGCONT)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1 and b"nothing was read for 10 s" in err
+    assert reader.wait(PATIENCE) == 0
+    assert (directory / "read.pcapng").read_bytes().startswith(MAGIC)
+
+
+def test_what_a_client_says_while_a_capture_is_written_to_it_is_answered_behind_it(start, client):
+    proxy = start()
+    raw = client(proxy.console)
+    raw.login("any")
+    raw.send(messages.query("CAPTURE START (FOR '1s') TO STDOUT") + messages.query("SELECT 'ahead'"))
+    assert raw.message()[0] == b"H"
+    raw.send(messages.query("SELECT 'later'"))
+    while raw.message()[0] != b"Z":
+        pass
+    assert [raw.rows(), raw.rows()] == [[[b"ahead"]], [[b"later"]]]
+
+
 def test_the_end_of_the_proxy_is_the_end_of_the_stream(start):
     proxy = start()
     process = streaming(proxy, "--write", "-")

@@ -239,16 +239,25 @@ TEST_CASE("capture: a client that goes, or takes nothing, ends it") {
         CHECK(why.find("gone") != std::string::npos);
     }
     SECTION("takes nothing") {
+        const int of_the_console = ::dup(fds[0]);
         CaptureStream stream(fds[0], 30ms);
         const Buffer much(8 * 1024 * 1024, 'x');
         CHECK_THROWS_AS(stream.write(much), CaptureOver);
         stream.close();  // in the middle of a message, so it says no more
+        std::array<char, 65536> taken{};
+        while (::recv(fds[1], taken.data(), taken.size(), MSG_DONTWAIT) > 0) {
+        }
+        CHECK(::recv(fds[1], taken.data(), taken.size(), MSG_DONTWAIT) == 0);
+        CHECK(::recv(of_the_console, taken.data(), taken.size(), MSG_DONTWAIT) == 0);
+        ::close(of_the_console);
         ::close(fds[1]);
     }
     SECTION("says something first") {
         CaptureStream stream(fds[0]);
         REQUIRE(::write(fds[1], "X\0\0\0\4", 5) == 5);
         stream.look();
+        std::array<char, 8> said{};
+        CHECK(::recv(fds[0], said.data(), said.size(), MSG_DONTWAIT) == 5);  // left for the console
         ::close(fds[1]);
         CHECK_THROWS_AS(stream.look(), CaptureOver);
     }
