@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <exception>
 #include <random>
 
@@ -16,26 +17,30 @@ namespace {
 /// One of a bounded number of places, for as long as it lives.
 class ConsolePlace {
    public:
-    ConsolePlace(std::shared_ptr<void> owner, unsigned& taken) : owner_(std::move(owner)), taken_(&taken) { ++*taken_; }
-    ConsolePlace(ConsolePlace&& other) noexcept
-        : owner_(std::move(other.owner_)), taken_(std::exchange(other.taken_, nullptr)) {}
+    ConsolePlace(std::shared_ptr<ConsolePlaces> places, const ConsolePlaces::Place& place)
+        : places_(std::move(places)), at_(places_->taken.insert(places_->taken.end(), place)) {}
+    ConsolePlace(ConsolePlace&& other) noexcept : places_(std::move(other.places_)), at_(other.at_) {}
     ConsolePlace& operator=(ConsolePlace&&) = delete;
     ~ConsolePlace() {
-        if (taken_) --*taken_;
+        if (places_) places_->taken.erase(at_);
     }
 
    private:
-    std::shared_ptr<void> owner_;  // of the number
-    unsigned* taken_;
+    std::shared_ptr<ConsolePlaces> places_;  // nullptr: moved from
+    std::list<ConsolePlaces::Place>::iterator at_;
 };
+
+template <class Which>
+std::size_t count_of(const ConsolePlaces& places, Which which) {
+    return static_cast<std::size_t>(std::count_if(places.taken.begin(), places.taken.end(), which));
+}
 
 protocol::ErrorResponse fatal(const char* sqlstate, std::string message, std::string hint) {
     return {.sqlstate = sqlstate, .message = std::move(message), .detail = {}, .hint = std::move(hint)};
 }
 
-protocol::ErrorResponse too_many() {
-    return fatal("53300", "too many connections to the console",
-                 "It takes " + std::to_string(Console::max_sessions) + " at a time.");
+protocol::ErrorResponse too_many(const std::string& limit) {
+    return fatal("53300", "too many connections to the console", "It takes " + limit + " at a time.");
 }
 
 protocol::ErrorResponse not_allowed(std::optional<uid_t> uid) {
@@ -64,26 +69,39 @@ Console::Console(tls::Executor executor, CaptureControl captures)
     state_->captures = std::move(captures);
 }
 
+/// nullopt: there is a place.
+std::optional<protocol::ErrorResponse> Console::why_not(std::optional<uid_t> uid, ConsoleRight right) const {
+    using Place = ConsolePlaces::Place;
+    if (right == ConsoleRight::none) return not_allowed(uid);
+    const auto is_in = [](const Place& one) { return one.right != ConsoleRight::none; };
+    const auto is_its_own = [&](const Place& one) { return is_in(one) && one.uid == *uid; };
+    const auto reads = [](const Place& one) { return one.right == ConsoleRight::read; };
+    if (count_of(*places_, is_in) >= max_sessions) return too_many(std::to_string(max_sessions));
+    if (*uid != 0 && *uid != ::geteuid() && count_of(*places_, is_its_own) >= max_of_one_user)
+        return too_many(std::to_string(max_of_one_user) + " of one user");
+    if (right == ConsoleRight::read && count_of(*places_, reads) >= max_readers)
+        return too_many(std::to_string(max_readers) + " of those who may only read");
+    return std::nullopt;
+}
+
 void Console::take(int fd) {
     const std::optional<uid_t> uid = peer_uid(fd);
-    ConsoleSession::Settings settings{.state = state_,
-                                      .commands = commands_,
-                                      .asker = {.uid = uid.value_or(0), .right = ConsoleRight::none},
-                                      .key = {.pid = next_pid_++, .key = random_key()},
-                                      .refusal = {}};
-    if (uid) settings.asker.right = right_of(*uid, admin_);
-    if (settings.asker.right == ConsoleRight::none) {
-        settings.refusal = not_allowed(uid);
+    const ConsoleRight right = uid ? right_of(*uid, admin_) : ConsoleRight::none;
+    if (right == ConsoleRight::none)
         spdlog::log(often("console", "console"), spdlog::level::warn, "console: refused: uid {}",
                     uid ? std::to_string(*uid) : "unknown");
-    } else if (counts_->sessions >= max_sessions) {
-        settings.refusal = too_many();
-    }
-    if (settings.refusal && counts_->refusals >= max_refusals) {
+    ConsoleSession::Settings settings{.state = state_,
+                                      .starts = starts_,
+                                      .commands = commands_,
+                                      .asker = {.uid = uid.value_or(0), .right = right},
+                                      .key = {.pid = next_pid_++, .key = random_key()},
+                                      .refusal = why_not(uid, right)};
+    const auto is_refused = [](const ConsolePlaces::Place& one) { return one.right == ConsoleRight::none; };
+    if (settings.refusal && count_of(*places_, is_refused) >= max_refusals) {
         ::close(fd);
         return;
     }
-    ConsolePlace place(counts_, settings.refusal ? counts_->refusals : counts_->sessions);
+    ConsolePlace place(places_, {.uid = settings.asker.uid, .right = settings.refusal ? ConsoleRight::none : right});
     tls::Socket socket(executor_);
     socket.assign(asio::generic::stream_protocol(AF_UNIX, 0), fd);
     try {

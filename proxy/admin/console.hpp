@@ -6,8 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "config/config.hpp"
 #include "proxy/admin/console_commands.hpp"
@@ -29,15 +31,31 @@ struct ConsoleState {
     std::map<Key, std::uint64_t> streams;
 };
 
+/// Who is connected.
+struct ConsolePlaces {
+    struct Place {
+        uid_t uid = 0;
+        ConsoleRight right = ConsoleRight::none;  ///< none: is told why not
+    };
+    std::list<Place> taken;
+};
+
 class Console {
    public:
-    /// Connections of those who may; and of others, who are told why not.
+    /// Connections of those who may, and of those among them who may only read, so that there is a
+    /// place for who commands; of one user, unless it is root or our own; and of others, who are
+    /// told why not.
     static constexpr unsigned max_sessions = 32;
+    static constexpr unsigned max_readers = 24;
+    static constexpr unsigned max_of_one_user = 8;
     static constexpr unsigned max_refusals = 8;
 
     Console(tls::Executor executor, CaptureControl captures);
     /// No command is waited for any more. To be called before the executor ends.
-    void close() { commands_.close(); }
+    void close() {
+        starts_.close();
+        commands_.close();
+    }
 
     /// Who may do what from now on; sessions go on with what they began with.
     void allow(const config::Admin& admin) { admin_ = admin; }
@@ -45,17 +63,15 @@ class Console {
     void take(int fd);
 
    private:
-    struct Counts {
-        unsigned sessions = 0;
-        unsigned refusals = 0;
-    };
+    std::optional<protocol::ErrorResponse> why_not(std::optional<uid_t> uid, ConsoleRight right) const;
 
     tls::Executor executor_;
     config::Admin admin_;
     std::shared_ptr<ConsoleState> state_;
-    std::shared_ptr<Counts> counts_ = std::make_shared<Counts>();  // sessions end later than we do
+    std::shared_ptr<ConsolePlaces> places_ = std::make_shared<ConsolePlaces>();  // sessions end later than we do
     std::uint32_t next_pid_ = 1;
-    Offload commands_{2};  // one that hangs does not keep the others
+    Offload starts_{2};    // make files, on a disk that may hang
+    Offload commands_{1};  // wait for no disk
 };
 
 }  // namespace proxy

@@ -103,8 +103,8 @@ ConsoleAnswer stop(const ConsoleStatement& statement, const ConsoleAsker& asker,
                            : console_error("42704", "no capture " + std::to_string(statement.id) + " runs",
                                            "CAPTURE STATUS lists those that do."));
     }
-    const std::string by = user_text(asker.uid);
-    for (const CaptureStatus& one : stopped) spdlog::info("console: {}: capture {} stopped", by, one.id);
+    // Whose number that is might have to be asked of a directory, for which nobody waits here.
+    for (const CaptureStatus& one : stopped) spdlog::info("console: uid {}: capture {} stopped", asker.uid, one.id);
     return capture_rows(stopped, "CAPTURE STOP");
 }
 

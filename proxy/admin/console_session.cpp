@@ -81,7 +81,7 @@ tls::Awaitable<> ConsoleSession::converse() {
         const bool opened = co_await open();
         if (!opened) co_return;
         while (!over_) {
-            const auto message = co_await next_message();
+            const auto message = co_await next_message_in_time();
             if (!message) break;
             co_await take(*message);
             co_await flush();
@@ -168,6 +168,25 @@ tls::Awaitable<std::optional<ConsoleSession::Message>> ConsoleSession::next_mess
     }
 }
 
+/// nullopt: as next_message(), or it said nothing for too long, and was told so.
+tls::Awaitable<std::optional<ConsoleSession::Message>> ConsoleSession::next_message_in_time() {
+    stream_.set_deadline(Clock::now() + settings_.idle_timeout, tls::Deadline::answer);
+    std::optional<Message> message;
+    bool is_late = false;
+    try {
+        message = co_await next_message();
+    } catch (const tls::StreamError& error) {
+        is_late = error.kind() == tls::StreamError::Kind::timed_out;
+        if (!is_late) throw;
+    }
+    stream_.clear_deadline();
+    if (is_late) {
+        end("57P05", "terminating connection due to idle-session timeout");
+        co_await flush();
+    }
+    co_return message;
+}
+
 /// A client that does not read has until write_timeout.
 tls::Awaitable<> ConsoleSession::flush() {
     if (out_.empty()) co_return;
@@ -248,7 +267,8 @@ tls::Awaitable<> ConsoleSession::take_statement(const ConsoleStatement& statemen
     auto work = [statement, asker = settings_.asker, captures = settings_.state->captures] {
         return answer(statement, asker, captures);
     };
-    const auto answered = co_await settings_.commands.run(std::move(work), command_deadline(), waiting_);
+    Offload& where = statement.kind == Kind::capture_start ? settings_.starts : settings_.commands;
+    const auto answered = co_await where.run(std::move(work), command_deadline(), waiting_);
     if (!answered) {
         fail(console_error("57014", "the command is not done in time, and may still be",
                            "pgairlock's log may say why."));
@@ -301,7 +321,7 @@ tls::Awaitable<> ConsoleSession::stream_capture(const ConsoleStatement& start) {
     auto work = [start, out, asker = settings_.asker, captures = settings_.state->captures] {
         return start_capture(start, asker, captures, out->release());
     };
-    auto started = co_await settings_.commands.run(std::move(work), command_deadline(), waiting_);
+    auto started = co_await settings_.starts.run(std::move(work), command_deadline(), waiting_);
     if (!started) {
         // It may still begin, and is to find nobody then.
         ::shutdown(stream_.socket().native_handle(), SHUT_RDWR);

@@ -16,11 +16,14 @@ class ConsoleSession {
    public:
     struct Settings {
         std::shared_ptr<ConsoleState> state;
-        Offload& commands;  ///< where they are done
+        Offload& starts;    ///< where captures are started, which may take long
+        Offload& commands;  ///< where the rest is done
         ConsoleAsker asker;
         ConsoleState::Key key;  ///< of its BackendKeyData
         /// Set: what the client is told instead of being let in.
         std::optional<protocol::ErrorResponse> refusal;
+        /// How long a client may say nothing while nothing is done for it.
+        std::chrono::milliseconds idle_timeout = std::chrono::minutes(10);
     };
 
     ConsoleSession(Settings settings, tls::Socket socket);
@@ -38,6 +41,7 @@ class ConsoleSession {
     tls::Awaitable<> cancel(const protocol::CancelRequest& request);
     void welcome(const protocol::StartupMessage& startup);
     tls::Awaitable<std::optional<Message>> next_message();
+    tls::Awaitable<std::optional<Message>> next_message_in_time();
     tls::Awaitable<> flush();
 
     tls::Awaitable<> take(const Message& message);
