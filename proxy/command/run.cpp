@@ -42,6 +42,7 @@ bool prepare_state_dir(const std::string& dir, const config::Config& config) {
         create_state_dir(dir);
         return true;
     } catch (const std::exception& error) {
+        if (need == Need::welcome) return true;
         const bool needed = need == Need::needed;
         std::fprintf(stderr, "%s: %s\n", needed ? "error" : "warning", protocol::printable(error.what()).c_str());
         return !needed;

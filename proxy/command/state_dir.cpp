@@ -37,7 +37,9 @@ Need need_of_state_dir(const config::Config& config) {
     const bool keeps_nonce =
         config.auth.scram == protocol::ScramMode::terminate && !config.auth.mock_authentication_nonce_file;
     const bool has_console = !config.admin.console.empty() && !config.admin.console.starts_with("unix:/");
-    return keeps_nonce || inside(config.audit.inventory) || has_console ? Need::of_use : Need::none;
+    const bool is_default_console = config.admin.console == config::Admin{}.console;
+    if (keeps_nonce || inside(config.audit.inventory) || (has_console && !is_default_console)) return Need::of_use;
+    return has_console ? Need::welcome : Need::none;
 }
 
 void create_state_dir(const std::string& path) {

@@ -12,8 +12,9 @@ namespace proxy::command {
 /// ~/.local/state/pgairlock.
 std::string state_dir(const std::string& configured);
 
-/// Whether anything is kept there: `of_use` is what the proxy can serve without.
-enum class Need { none, of_use, needed };
+/// Whether anything is kept there: `of_use` is what the proxy can serve without; `welcome`: what
+/// nobody asked for.
+enum class Need { none, welcome, of_use, needed };
 Need need_of_state_dir(const config::Config& config);
 
 /// Creates it, with its parents, 0750. Throws std::runtime_error naming it and the reason.

@@ -7,6 +7,7 @@
 
 #include "proxy/admin/console.hpp"
 #include "proxy/server/listener.hpp"
+#include "proxy/upstream/offload.hpp"
 
 namespace proxy {
 
@@ -15,7 +16,7 @@ class ConsoleSocket {
     ConsoleSocket(asio::io_context& io, CaptureControl captures);
     ~ConsoleSocket() { close(); }
 
-    /// What keeps it from being there is logged.
+    /// What keeps it from being there is logged: as an error, unless it is the default one.
     void open(const config::Admin& admin, const std::string& state_dir) noexcept;
     /// Who may do what from now on.
     void allow(const config::Admin& admin) noexcept;
@@ -23,10 +24,14 @@ class ConsoleSocket {
     void close();
 
    private:
+    bool make_folder(const std::string& path, const config::Admin& admin, const std::string& state_dir);
+
     asio::io_context& io_;
     Console console_;
     std::string path_;  // empty: there is none
+    bool is_our_folder_ = false;
     std::shared_ptr<Listener> socket_;
+    Offload files_{1};  // a reload's changes to folder and socket, on a disk that may hang
 };
 
 }  // namespace proxy

@@ -240,6 +240,31 @@ def test_clients_beyond_what_can_be_told_are_closed_at_once_and_nobody_else(star
     assert all(raw.query("SELECT 1") == [[b"1"]] for raw in clients)
 
 
+@pytest.fixture
+def as_nobody(others, client):
+    """A raw client of the console that another user is."""
+    def make():
+        os.seteuid(NOBODY)
+        try:
+            return client(others)
+        finally:
+            os.seteuid(0)
+    return make
+
+
+def test_one_user_takes_eight_places_and_readers_leave_some_for_who_commands(start, others, as_nobody, talk):
+    start(admin={"console": f"unix:{others}", "console_readers": [NOBODY]})
+    readers = [as_nobody() for _ in range(8)]
+    for raw in readers:
+        raw.login("any")
+    late = as_nobody()
+    late.send(messages.startup("any"))
+    told = late.fatal()
+    assert told.sqlstate == "53300"
+    clients = [talk(others) for _ in range(MAX_SESSIONS - 8)]
+    assert all(raw.query("SELECT 1") == [[b"1"]] for raw in clients + readers)
+
+
 # --- who
 
 
@@ -263,12 +288,23 @@ def test_a_reload_says_who_may_from_now_on(start, others):
     proxy = start(admin={"console": f"unix:{others}"})
     assert oct(os.stat(others).st_mode & 0o777) == "0o600"
     assert "Permission denied" in refusal(others, user=NOBODY)
-    os.chmod(os.path.dirname(others), 0o755)
     text = proxy.config_file.read_text()
     proxy.write_config(text + f"console_uids = [{NOBODY}]\n")
     proxy.signal(signal.SIGHUP)
     proxy.event("reloaded")
-    assert "no capture" in refusal(others, "CAPTURE STOP", user=NOBODY)
+    until(lambda: "no capture" in refusal(others, "CAPTURE STOP", user=NOBODY))
+    proxy.write_config(text)
+    proxy.signal(signal.SIGHUP)
+    until(lambda: oct(os.stat(os.path.dirname(others)).st_mode & 0o777) == "0o700" and oct(os.stat(others).st_mode & 0o777) == "0o600")
+    assert "Permission denied" in refusal(others, user=NOBODY)
+
+
+def test_a_folder_that_is_not_ours_is_left_as_it_is_with_a_word_about_it(start, directory):
+    folder = directory / "theirs"
+    folder.mkdir(mode=0o700)
+    proxy = start(admin={"console": f"unix:{folder}/.s.PGSQL.7000", "console_uids": [NOBODY]})
+    proxy.wait_for_log(f"chmod o.x {folder}")
+    assert oct(folder.stat().st_mode & 0o777) == "0o700"
 
 
 def test_the_default_console_is_for_nobody_else(start):
