@@ -241,10 +241,10 @@ def test_clients_beyond_what_can_be_told_are_closed_at_once_and_nobody_else(star
 
 
 @pytest.fixture
-def as_nobody(others, client):
-    """A raw client of the console that another user is."""
-    def make():
-        os.seteuid(NOBODY)
+def as_user(others, client):
+    """A raw client of the console, of another user than ours."""
+    def make(uid):
+        os.seteuid(uid)
         try:
             return client(others)
         finally:
@@ -252,17 +252,20 @@ def as_nobody(others, client):
     return make
 
 
-def test_one_user_takes_eight_places_and_readers_leave_some_for_who_commands(start, others, as_nobody, talk):
-    start(admin={"console": f"unix:{others}", "console_readers": [NOBODY]})
-    readers = [as_nobody() for _ in range(8)]
-    for raw in readers:
-        raw.login("any")
-    late = as_nobody()
-    late.send(messages.startup("any"))
-    told = late.fatal()
-    assert told.sqlstate == "53300"
-    clients = [talk(others) for _ in range(MAX_SESSIONS - 8)]
-    assert all(raw.query("SELECT 1") == [[b"1"]] for raw in clients + readers)
+def test_one_user_takes_eight_places_and_readers_leave_some_for_who_commands(start, others, as_user, talk):
+    users = [NOBODY, 1, 2]
+    start(admin={"console": f"unix:{others}", "console_readers": [*users, 3]})
+    readers = []
+    for uid in users:
+        for _ in range(8):
+            readers.append(as_user(uid))
+            readers[-1].login("any")
+        assert "8 of one user" in refusal(others, user=uid)
+    assert "24 of those who may only read" in refusal(others, user=3)
+    commanders = [talk(others) for _ in range(MAX_SESSIONS - len(readers))]
+    assert all(raw.query("SELECT 1") == [[b"1"]] for raw in commanders + readers)
+    readers[0].close()
+    until(lambda: psql(others, "SELECT 1", check=False).returncode == 0)
 
 
 # --- who
