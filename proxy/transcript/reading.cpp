@@ -160,12 +160,13 @@ Reading::Conversation* Reading::conversation_of(const Key& key, const protocol::
     return (conversations_[key] = std::move(conversation)).get();
 }
 
-Reading::LivePointer Reading::session_of(const SessionFacts& facts, const std::string& client) {
+/// `ended`: it is asked for what stands behind the end of a connection.
+Reading::LivePointer Reading::session_of(const SessionFacts& facts, const std::string& client, bool ended) {
     if (!facts.session.empty()) {
         if (const auto found = by_session_.find(facts.session); found != by_session_.end()) return found->second;
     }
     const auto found = client.empty() ? by_client_.end() : by_client_.find(client);
-    if (found == by_client_.end() || found->second->closed) return nullptr;
+    if (found == by_client_.end() || (found->second->closed && !ended)) return nullptr;
     const std::string& name = found->second->session.facts.session;
     return facts.session.empty() || name.empty() ? found->second : nullptr;
 }
@@ -239,7 +240,7 @@ void Reading::journal(const pcapng::JournalBlock& entry) {
     const std::string& name = event->facts.session;
     if (name.empty() || event->event == "upstream_certificate") return process_event(*event, time);
     const std::string client = client_name(event->facts.client_addr, event->facts.client_port);
-    LivePointer live = session_of(event->facts, client);
+    LivePointer live = session_of(event->facts, client, event->event == "disconnected");
     if (!live) {
         // Who succeeded has packets, unless these were dropped; whoever failed may have none.
         const bool tells = event->failure || event->event == "cancel";

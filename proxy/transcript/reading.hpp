@@ -87,7 +87,7 @@ class Reading {
     void journal(const protocol::pcapng::JournalBlock& entry);
     void process_event(const AuditEvent& event, std::uint64_t time);
     void take_event(Live& live, AuditEvent event, std::uint64_t time);
-    LivePointer session_of(const SessionFacts& facts, const std::string& client);
+    LivePointer session_of(const SessionFacts& facts, const std::string& client, bool ended = false);
     Conversation* conversation_of(const Key& key, const protocol::TcpPacket& tcp,
                                   const protocol::pcapng::PacketBlock& packet, const protocol::CapturedEnds& ends);
     LivePointer begin_session(const Key& key, std::uint64_t time);
