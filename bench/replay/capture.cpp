@@ -2,28 +2,39 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <stdexcept>
 
 #include "bench/replay/sql_rules.hpp"
 #include "bench/target/interrupt.hpp"
-#include "protocol/tcp_packet.hpp"
+#include "protocol/capture_comment.hpp"
+#include "protocol/capture_ring.hpp"
+#include "protocol/captured_leg.hpp"
 
 namespace bench::replay {
 namespace {
 
 namespace pcapng = protocol::pcapng;
 
-constexpr std::uint16_t link_type_raw = 101;
-constexpr std::uint16_t postgresql_port = 5432;
 constexpr std::size_t piece = 256 * 1024;
 /// Of a session, beside its plan.
 constexpr std::size_t session_overhead = 2048;
 
-bool is_mapped(const protocol::Endpoint& endpoint) {
-    constexpr std::array<std::uint8_t, 12> prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    return endpoint.v6 && std::equal(prefix.begin(), prefix.end(), endpoint.address.begin());
+/// ns since 1970; 0: it has no packet, or is no file.
+std::uint64_t first_time(const std::string& path) {
+    std::error_code none;
+    if (!std::filesystem::is_regular_file(path, none)) return 0;  // what is a pipe is opened once
+    std::ifstream in(path, std::ios::binary);
+    protocol::FirstPacket first;
+    std::vector<char> buffer(piece);
+    for (bool more = true; more;) {
+        in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+        const std::string_view text(buffer.data(), static_cast<std::size_t>(in.gcount()));
+        more = !text.empty() && first.look_at(protocol::as_bytes(text));
+    }
+    return first.time();
 }
 
 class Reading {
@@ -44,7 +55,8 @@ class Reading {
     void block(const pcapng::Block& block);
     void packet(const pcapng::PacketBlock& packet);
     void feed(Conversation& conversation, const protocol::TcpPacket& tcp, std::uint64_t time, bool from_client);
-    Conversation* conversation_of(const protocol::TcpPacket& tcp, const pcapng::PacketBlock& packet, bool from_client);
+    Conversation* conversation_of(const protocol::TcpPacket& tcp, const pcapng::PacketBlock& packet,
+                                  const protocol::CapturedEnds& ends);
     void session(Conversation& conversation);
     void failures_without_packets();
     void place_cancels();
@@ -92,11 +104,12 @@ void Reading::block(const pcapng::Block& block) {
         client_legs_.clear();
         payload_.clear();
         for (const std::string& comment : section->comments) {
-            if (const std::string payload = payload_of(comment); !payload.empty()) payload_ = payload;
+            if (const std::string payload = protocol::payload_of(comment); !payload.empty()) payload_ = payload;
         }
         capture_.payloads.insert(payload_);
     } else if (const auto* interface = std::get_if<pcapng::InterfaceBlock>(&block)) {
-        client_legs_.push_back(interface->link_type == link_type_raw && interface->name.ends_with(" client leg"));
+        const protocol::CapturedLeg leg = protocol::captured_leg(*interface);
+        client_legs_.push_back(leg.readable && leg.side == protocol::CapturedLeg::Side::client);
     } else if (const auto* one = std::get_if<pcapng::PacketBlock>(&block)) {
         packet(*one);
     } else if (const auto* entry = std::get_if<pcapng::JournalBlock>(&block)) {
@@ -117,28 +130,22 @@ void Reading::packet(const pcapng::PacketBlock& packet) {
         ++undecoded_;
         return;
     }
-    const bool inbound = packet.direction.value_or(pcapng::Direction::inbound) == pcapng::Direction::inbound;
-    const bool only_one = (tcp->to.port == postgresql_port) != (tcp->from.port == postgresql_port);
-    const bool from_client = only_one ? tcp->to.port == postgresql_port : inbound;
-    Conversation* conversation = conversation_of(*tcp, packet, from_client);
+    const auto ends = protocol::captured_ends(*tcp, packet, protocol::CapturedLeg::Side::client);
+    Conversation* conversation = conversation_of(*tcp, packet, ends);
     if (!conversation) return;
     for (const std::string& comment : packet.comments) {
         if (!take_comment(conversation->facts, comment) && comment.starts_with("framing lost"))
             conversation->builder.cut("what follows was blanked: its framing was lost");
     }
-    feed(*conversation, *tcp, packet.time, from_client);
+    feed(*conversation, *tcp, packet.time, ends.from_client);
 }
 
 Reading::Conversation* Reading::conversation_of(const protocol::TcpPacket& tcp, const pcapng::PacketBlock& packet,
-                                                bool from_client) {
-    const protocol::Endpoint& client = from_client ? tcp.from : tcp.to;
-    const protocol::Endpoint& server = from_client ? tcp.to : tcp.from;
+                                                const protocol::CapturedEnds& ends) {
     SessionFacts facts;
     for (const std::string& comment : packet.comments) take_comment(facts, comment);
-    if (facts.records || is_mapped(client)) return nullptr;
-    const std::string key = protocol::address_text(client) + " " + std::to_string(client.port) + " " +
-                            protocol::address_text(server) + " " + std::to_string(server.port);
-    auto& place = conversations_[key];
+    if (facts.records || ends.mapped()) return nullptr;
+    auto& place = conversations_[ends.key()];
     const bool opens = (tcp.flags & protocol::tcp_flag::syn) && !(tcp.flags & protocol::tcp_flag::ack);
     const bool another =
         place && ((opens && place->closed) ||
@@ -247,7 +254,9 @@ Capture Reading::finish() {
 
 Capture read_capture(const std::vector<std::string>& files, const PlanRules& rules, const std::set<std::string>& only) {
     Reading reading(rules, only);
-    for (const std::string& path : files) reading.file(path);
+    std::vector<protocol::DatedFile> dated;
+    for (const std::string& path : files) dated.push_back({.path = path, .time = first_time(path)});
+    for (const std::string& path : protocol::in_reading_order(dated)) reading.file(path);
     return reading.finish();
 }
 

@@ -11,7 +11,10 @@ constexpr std::size_t max_message = 0x3fffffff;
 }  // namespace
 
 std::optional<char> MessageReader::next(protocol::Bytes& bytes) {
-    if (broken_) bytes = {};
+    if (broken_) {
+        bytes = {};
+        return std::nullopt;
+    }
     if (header_size_ < header_.size()) {
         const protocol::Bytes part = bytes.first(std::min(header_.size() - header_size_, bytes.size()));
         std::copy(part.begin(), part.end(), header_.begin() + static_cast<std::ptrdiff_t>(header_size_));

@@ -48,7 +48,8 @@ class Lane {
             ++open_;
             into_.begun[i] = true;
             asio::co_spawn(
-                executor, [this, i] { return play_one(i); }, asio::detached);
+                executor, [this, i] { return play_one(i); },
+                [this, i](std::exception_ptr thrown) { ended(i, thrown); });
         }
         while (open_ > 0) {
             change_->expires_at(Clock::now() + look);
@@ -60,6 +61,10 @@ class Lane {
     tls::Awaitable<> play_one(std::size_t i) {
         const Outcome outcome = co_await play_session(target_, capture_.sessions[i], rules_, into_.latency);
         into_.outcomes[i].add(outcome);
+    }
+
+    void ended(std::size_t i, std::exception_ptr thrown) {
+        if (thrown) into_.outcomes[i].add({.failure = what_of(thrown), .first = {}, .left_out = {}});
         --open_;
         change_->cancel();
     }
@@ -87,7 +92,10 @@ Played play(const ReplayTarget& target, const Capture& capture, const PlayRules&
     for (unsigned i = 0; i < rules.clients; ++i) {
         lanes.push_back(std::make_unique<Lane>(target, capture, rules, played));
         asio::co_spawn(
-            io, [&lane = *lanes.back()] { return lane.play(); }, asio::detached);
+            io, [&lane = *lanes.back()] { return lane.play(); },
+            [](std::exception_ptr thrown) {
+                if (thrown) std::rethrow_exception(thrown);
+            });
     }
     io.run();
     return played;

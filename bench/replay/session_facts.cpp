@@ -1,7 +1,8 @@
 #include "bench/replay/session_facts.hpp"
 
-#include <algorithm>
 #include <boost/json.hpp>
+
+#include "protocol/capture_comment.hpp"
 
 namespace bench::replay {
 namespace {
@@ -9,28 +10,6 @@ namespace {
 /// Ours are shorter than 4 KiB; a file may have anything.
 constexpr std::size_t max_event = 64 * 1024;
 constexpr std::size_t max_fact = 512;
-
-/// `key=value key="quoted \" value"`: the first pair is taken off. False: there is none.
-bool take_pair(std::string_view& rest, std::string& key, std::string& value) {
-    rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
-    const std::size_t equals = rest.find_first_of("= ");
-    if (equals == std::string_view::npos || rest[equals] != '=') return false;
-    key = rest.substr(0, equals);
-    rest.remove_prefix(equals + 1);
-    value.clear();
-    if (!rest.starts_with('"')) {
-        value = rest.substr(0, rest.find(' '));
-        rest.remove_prefix(value.size());
-        return true;
-    }
-    std::size_t at = 1;
-    for (; at < rest.size() && rest[at] != '"'; ++at) {
-        if (rest[at] == '\\' && at + 1 < rest.size()) ++at;
-        value += rest[at];
-    }
-    rest.remove_prefix(std::min(at + 1, rest.size()));
-    return true;
-}
 
 std::string text_at(const boost::json::object& line, std::string_view key) {
     const auto* value = line.if_contains(key);
@@ -40,21 +19,22 @@ std::string text_at(const boost::json::object& line, std::string_view key) {
 }  // namespace
 
 bool take_comment(SessionFacts& facts, std::string_view comment) {
-    if (!comment.starts_with("session=")) return false;
-    std::string key;
-    std::string value;
-    while (take_pair(comment, key, value)) {
-        value.resize(std::min(value.size(), max_fact));
-        if (key == "session") facts.session = value;
-        if (key == "user") facts.user = value;
-        if (key == "database") facts.database = value;
-        if (key == "application_name") facts.application_name = value;
-        if (key == "client_addr") facts.client_addr = value;
-        if (key == "ssl") facts.ssl = value == "true";
-        if (key == "version") facts.version = value;
-        if (key == "joined") facts.joined = value == "true";
-        if (key == "content") facts.records = value == "tls-records";
-    }
+    const auto said = protocol::parse_conversation_comment(comment);
+    if (!said) return false;
+    merge(facts, {.session = said->session,
+                  .user = said->user,
+                  .database = said->database,
+                  .application_name = said->application_name,
+                  .client_addr = said->client_addr,
+                  .ssl = said->ssl,
+                  .version = said->version,
+                  .negotiation = {},
+                  .sni = {},
+                  .alpn = {},
+                  .failed = {},
+                  .sqlstate = {}});
+    facts.joined = facts.joined || said->joined;
+    facts.records = facts.records || said->records;
     return true;
 }
 
@@ -100,14 +80,6 @@ void merge(SessionFacts& into, const SessionFacts& from) {
     if (from.sni) into.sni = from.sni;
     if (from.alpn) into.alpn = from.alpn;
     if (from.backend_pid != 0) into.backend_pid = from.backend_pid;
-}
-
-std::string payload_of(std::string_view comment) {
-    constexpr std::string_view key = "payload=";
-    const std::size_t at = comment.find(key);
-    if (at == std::string_view::npos) return {};
-    const std::string_view value = comment.substr(at + key.size());
-    return std::string(value.substr(0, value.find_first_of("; ")));
 }
 
 }  // namespace bench::replay

@@ -34,7 +34,5 @@ bool take_comment(SessionFacts& facts, std::string_view comment);
 std::optional<SessionFacts> facts_of(const protocol::pcapng::JournalBlock& entry);
 /// What `from` knows is taken over.
 void merge(SessionFacts& into, const SessionFacts& from);
-/// "full", "redacted", "headers": of a section's comment; empty: it does not say.
-std::string payload_of(std::string_view comment);
 
 }  // namespace bench::replay

@@ -33,10 +33,12 @@ class Run : public std::enable_shared_from_this<Run> {
     tls::Awaitable<> hear();
     tls::Awaitable<> watch();
     tls::Awaitable<> cancel_later(Cancel one);
+    void other_ended(std::exception_ptr thrown);
     void take(protocol::Bytes bytes);
     void answered();
     void skip_left_out();
     void stop(const std::string& why);
+    void fail(const std::string& why);
     void changed() { change_->cancel(); }
 
     const ReplayTarget& target_;
@@ -73,11 +75,16 @@ tls::Awaitable<Outcome> Run::play() {
     take(client_->ahead());
     progress_ = Clock::now();
     others_ = 2;
+    const auto ended = [self](std::exception_ptr thrown) { self->other_ended(thrown); };
     asio::co_spawn(
-        executor, [self] { return self->hear(); }, asio::detached);
+        executor, [self] { return self->hear(); }, ended);
     asio::co_spawn(
-        executor, [self] { return self->watch(); }, asio::detached);
-    co_await say_all();
+        executor, [self] { return self->watch(); }, ended);
+    try {
+        co_await say_all();
+    } catch (const std::exception& error) {
+        fail(error.what());
+    }
     while (others_ > 0) {
         change_->expires_at(Clock::now() + look);
         co_await change_->async_wait(tls::returning());
@@ -143,8 +150,13 @@ tls::Awaitable<> Run::say(const Request& request, std::size_t unit) {
         for (const Cancel& one : session_.plan.cancels) {
             if (one.unit != unit) continue;
             ++others_;
+            const auto self = shared_from_this();
             asio::co_spawn(
-                executor, [self = shared_from_this(), one] { return self->cancel_later(one); }, asio::detached);
+                executor, [self, one] { return self->cancel_later(one); },
+                [self](std::exception_ptr thrown) {
+                    if (thrown) ++self->outcome_.cancels_failed;
+                    self->other_ended(nullptr);
+                });
         }
     }
     co_await send(request.bytes);
@@ -204,6 +216,11 @@ tls::Awaitable<> Run::hear() {
         take(received.bytes);
         if (received.end != tls::End::open) stop("the server closed the connection");
     }
+}
+
+/// However it did: play() waits for all of them.
+void Run::other_ended(std::exception_ptr thrown) {
+    if (thrown) fail(what_of(thrown));
     --others_;
     changed();
 }
@@ -260,6 +277,13 @@ void Run::stop(const std::string& why) {
     }
 }
 
+/// What is no answer of the server: a failure whenever it comes.
+void Run::fail(const std::string& why) {
+    ending_ = false;
+    stop(why);
+    if (outcome_.failure.empty()) outcome_.failure = why;
+}
+
 tls::Awaitable<> Run::watch() {
     const tls::Executor executor = co_await asio::this_coro::executor;
     tls::Timer timer(executor);
@@ -270,8 +294,6 @@ tls::Awaitable<> Run::watch() {
         if (busy_ && Clock::now() - progress_ > rules_.timeout)
             stop("no answer within " + std::to_string(rules_.timeout.count() / 1000) + " s");
     }
-    --others_;
-    changed();
 }
 
 /// As late as it came in the capture, at any speed: the server needs its time to get there.
@@ -288,11 +310,19 @@ tls::Awaitable<> Run::cancel_later(Cancel one) {
     bool sent = too_late;
     if (!too_late && key) sent = co_await cancel(*target_.route, *key);
     if (!sent) ++outcome_.cancels_failed;
-    --others_;
-    changed();
 }
 
 }  // namespace
+
+std::string what_of(std::exception_ptr thrown) {
+    try {
+        std::rethrow_exception(thrown);
+    } catch (const std::exception& error) {
+        return error.what();
+    } catch (...) {
+        return "an error without a name";
+    }
+}
 
 tls::Awaitable<Outcome> play_session(const ReplayTarget& target, const CapturedSession& session, const PlayRules& rules,
                                      Latency& latency) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <exception>
 #include <memory>
 
 #include "bench/replay/capture.hpp"
@@ -35,7 +36,10 @@ struct Latency {
     Histogram here;
 };
 
-/// Everything outlives the coroutine, which never throws.
+/// What a coroutine ended with, in words.
+std::string what_of(std::exception_ptr thrown);
+
+/// Everything outlives the coroutine. What it throws says that the session did not come to its end.
 tls::Awaitable<Outcome> play_session(const ReplayTarget& target, const CapturedSession& session, const PlayRules& rules,
                                      Latency& latency);
 

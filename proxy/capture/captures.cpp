@@ -50,7 +50,7 @@ void Captures::end() {
     running_->end(farewell);
 }
 
-// Called on threads that may hang on a dead disk and be left behind: what they use is theirs as well.
+// Called on threads that may hang on a dead disk and be left behind: what they use is theirs too.
 
 CaptureStarted Captures::start(CaptureOrder order) {
     const auto running = running_;

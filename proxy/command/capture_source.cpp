@@ -15,14 +15,14 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "protocol/capture_ring.hpp"
+
 namespace proxy::command {
 namespace {
 
 namespace pcapng = protocol::pcapng;
 using Clock = std::chrono::steady_clock;
 
-/// Of a file: the first packet stands behind interfaces, names and secrets.
-constexpr std::size_t look_ahead = 4 << 20;
 constexpr std::size_t piece_size = 256 << 10;
 /// How often a file that grows is looked at.
 constexpr int interval_ms = 250;
@@ -72,60 +72,32 @@ class Descriptor {
     bool is_file_ = false;
 };
 
-std::uint64_t time_of(const pcapng::Block& block) {
-    const auto* packet = std::get_if<pcapng::PacketBlock>(&block);
-    return packet ? packet->time : 0;
-}
-
-/// Of its first packet; 0: it has none, or is no file.
+/// 0: it has no packet, or is no file.
 std::uint64_t first_time(const std::string& path) {
     std::error_code none;
     const bool is_pipe = path == "-" || std::filesystem::is_fifo(path, none);  // to be opened once
     if (is_pipe) return 0;
     Descriptor file(path);
     if (!file.is_file()) return 0;
-    pcapng::BlockReader reader;
+    protocol::FirstPacket first;
     std::vector<std::uint8_t> buffer(piece_size);
-    for (std::size_t total = 0; total < look_ahead;) {
+    for (bool more = true; more;) {
         const std::size_t size = file.read(buffer, path);
-        protocol::Bytes bytes = protocol::Bytes(buffer).first(size);
-        while (const auto block = reader.next(bytes)) {
-            if (const std::uint64_t time = time_of(*block); time > 0) return time;
-        }
-        if (total == 0 && !reader.error().empty()) throw std::runtime_error(path + ": " + reader.error());
-        if (size == 0 || !reader.error().empty()) break;
-        total += size;
+        more = size > 0 && first.look_at(protocol::Bytes(buffer).first(size));
     }
-    return 0;
+    if (!first.error().empty()) throw std::runtime_error(path + ": " + first.error());
+    return first.time();
 }
 
 std::vector<std::string> in_order(const std::vector<std::string>& files) {
-    struct Dated {
-        std::string path;
-        std::uint64_t number = 0;
-        std::string ring;
-        std::uint64_t time = 0;
-    };
-    std::vector<Dated> dated;
-    for (const std::string& path : files) {
-        const auto ring = transcript::ring_file(path);
-        dated.push_back({.path = path,
-                         .number = ring ? ring->number : 0,
-                         .ring = ring ? ring->before : "",
-                         .time = first_time(path)});
-    }
-    std::stable_sort(dated.begin(), dated.end(), [](const Dated& a, const Dated& b) {
-        if (!a.ring.empty() && a.ring == b.ring) return a.number < b.number;
-        return a.time < b.time;
-    });
-    std::vector<std::string> out;
-    for (Dated& one : dated) out.push_back(std::move(one.path));
-    return out;
+    std::vector<protocol::DatedFile> dated;
+    for (const std::string& path : files) dated.push_back({.path = path, .time = first_time(path)});
+    return protocol::in_reading_order(dated);
 }
 
 /// The one that the ring goes on with; empty: it is not there.
 std::string next_of_ring(const std::string& path) {
-    const auto ring = transcript::ring_file(path);
+    const auto ring = protocol::ring_file(path);
     if (!ring) return {};
     std::string next = ring->path(ring->number + 1);
     std::error_code none;

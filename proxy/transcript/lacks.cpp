@@ -1,16 +1,15 @@
 #include "proxy/transcript/lacks.hpp"
 
 #include <algorithm>
-#include <charconv>
 
+#include "protocol/capture_comment.hpp"
+#include "protocol/capture_ring.hpp"
 #include "protocol/utf8.hpp"
-#include "proxy/transcript/session_facts.hpp"
 #include "proxy/transcript/words.hpp"
 
 namespace proxy::transcript {
 namespace {
 
-constexpr std::string_view ring_suffix = ".pcapng";
 constexpr std::string_view lost_framing = "framing lost";
 
 std::string payload_text(const std::string& payload) {
@@ -39,24 +38,9 @@ std::string ranges(const std::vector<std::uint64_t>& numbers) {
 
 }  // namespace
 
-std::string RingFile::path(std::uint64_t other) const {
-    return before + std::to_string(other) + std::string(ring_suffix);
-}
-
-std::optional<RingFile> ring_file(const std::string& path) {
-    const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
-    if (!name.starts_with("capture-") || !name.ends_with(ring_suffix)) return std::nullopt;
-    const std::string_view stem = std::string_view(path).substr(0, path.size() - ring_suffix.size());
-    const std::size_t dash = stem.rfind('-');
-    RingFile file{.before = std::string(stem.substr(0, dash + 1))};
-    const auto read = std::from_chars(stem.data() + dash + 1, stem.data() + stem.size(), file.number);
-    const bool is_number = read.ec == std::errc() && read.ptr == stem.data() + stem.size();
-    return is_number && dash + 1 < stem.size() ? std::optional(file) : std::nullopt;
-}
-
 void Lacks::file(const std::string& path) {
     file_ = path;
-    if (const auto ring = ring_file(path)) rings_[ring->before].insert(ring->number);
+    if (const auto ring = protocol::ring_file(path)) rings_[ring->before].insert(ring->number);
 }
 
 void Lacks::end_of_file(std::size_t pending, const std::string& error, std::uint64_t skipped) {
@@ -76,10 +60,8 @@ void Lacks::file_lacks(const std::string& why) {
 void Lacks::section(const protocol::pcapng::SectionBlock& section) {
     constexpr std::size_t most = 10;
     for (const std::string& comment : section.comments) {
-        const auto values = parse_comment(comment);
-        const auto payload = values.find("payload");
-        if (payload != values.end() && payloads_.size() < most)
-            payloads_.insert(payload->second.substr(0, payload->second.find(';')));
+        const std::string payload = protocol::payload_of(comment);
+        if (!payload.empty() && payloads_.size() < most) payloads_.insert(payload);
         if (comment.find("failures only") != std::string::npos) failures_only_ = true;
     }
 }
@@ -109,7 +91,7 @@ void Lacks::session(const ReadSession& session) {
 
 void Lacks::ring_texts(std::vector<std::string>& out) const {
     for (const auto& [before, given] : rings_) {
-        const std::string name = protocol::printable(before) + "*" + std::string(ring_suffix);
+        const std::string name = protocol::printable(before) + "*.pcapng";
         const std::uint64_t first = *given.begin();
         if (first > 1) {
             const std::string which = first == 2 ? "file 1" : "files 1 to " + std::to_string(first - 1);

@@ -58,13 +58,4 @@ class Lacks {
     std::uint64_t blanked_ = 0;
 };
 
-/// A ring's file is called capture-START-NUMBER.pcapng.
-struct RingFile {
-    std::string before;  ///< the path up to the number
-    std::uint64_t number = 0;
-
-    std::string path(std::uint64_t other) const;
-};
-std::optional<RingFile> ring_file(const std::string& path);
-
 }  // namespace proxy::transcript

@@ -11,8 +11,6 @@ namespace {
 namespace pcapng = protocol::pcapng;
 using protocol::CapturedSide;
 
-constexpr std::uint16_t link_type_raw = 101;
-constexpr std::uint16_t postgresql_port = 5432;
 constexpr std::uint64_t second = 1'000'000'000;
 /// Of the capture: audit events come from a thread of their own.
 constexpr std::uint64_t last_event_within = 5 * second;
@@ -22,14 +20,6 @@ constexpr std::size_t max_events = 200;
 constexpr std::size_t max_recent = 50'000;
 /// Beyond it, those that are left out are not counted any more.
 constexpr std::size_t max_refused = 100'000;
-
-/// IPv4 as such, also where it was written as IPv6.
-protocol::Endpoint unmapped(const protocol::Endpoint& endpoint) {
-    if (!endpoint.v6) return endpoint;
-    protocol::Endpoint v4{.address = {}, .v6 = false, .port = endpoint.port};
-    std::copy_n(endpoint.address.begin() + 12, 4, v4.address.begin());
-    return protocol::as_v6(v4) == endpoint ? v4 : endpoint;
-}
 
 std::string client_name(const std::string& address, int port) { return address + " " + std::to_string(port); }
 
@@ -82,14 +72,7 @@ void Reading::block(const pcapng::Block& block) {
         interfaces_.clear();
         lacks_.section(*section);
     } else if (const auto* interface = std::get_if<pcapng::InterfaceBlock>(&block)) {
-        constexpr std::string_view client_leg = " client leg", server_leg = " server leg";
-        Interface known{.name = interface->name,
-                        .listener = interface->name,
-                        .server_leg = interface->name.ends_with(server_leg),
-                        .readable = interface->link_type == link_type_raw};
-        const bool is_leg = known.server_leg || known.name.ends_with(client_leg);
-        known.listener.resize(is_leg ? known.name.size() - client_leg.size() : 0);
-        interfaces_.push_back(std::move(known));
+        interfaces_.push_back({.name = interface->name, .leg = protocol::captured_leg(*interface)});
     } else if (const auto* packet_block = std::get_if<pcapng::PacketBlock>(&block)) {
         packet(*packet_block);
     } else if (const auto* entry = std::get_if<pcapng::JournalBlock>(&block)) {
@@ -112,33 +95,27 @@ void Reading::packet(const pcapng::PacketBlock& packet) {
     const Interface& interface = interfaces_[packet.interface];
     time_is(packet.time);
     lacks_.dropped(interface.name, packet.dropped);
-    const auto tcp = interface.readable ? protocol::decode_tcp_packet(packet.bytes) : std::nullopt;
+    const auto tcp = interface.leg.readable ? protocol::decode_tcp_packet(packet.bytes) : std::nullopt;
     if (!tcp) {
         lacks_.undecoded_packet();
         return;
     }
-    const bool inbound = packet.direction.value_or(pcapng::Direction::inbound) == pcapng::Direction::inbound;
-    const bool only_one = (tcp->to.port == postgresql_port) != (tcp->from.port == postgresql_port);
-    const bool from_client = only_one ? tcp->to.port == postgresql_port : inbound != interface.server_leg;
-
-    const protocol::Endpoint& client = from_client ? tcp->from : tcp->to;
-    const protocol::Endpoint& server = from_client ? tcp->to : tcp->from;
-    const Key key = (interface.server_leg ? "s" : "c") + protocol::address_text(client) + (client.v6 ? "/" : " ") +
-                    std::to_string(client.port) + " " + protocol::address_text(server) + " " +
-                    std::to_string(server.port);
-    Conversation* conversation = conversation_of(key, *tcp, packet, from_client);
+    const bool server_leg = interface.leg.side == protocol::CapturedLeg::Side::server;
+    const protocol::CapturedEnds ends = protocol::captured_ends(*tcp, packet, interface.leg.side);
+    const Key key = (server_leg ? "s" : "c") + ends.key();
+    Conversation* conversation = conversation_of(key, *tcp, packet, ends);
     if (!conversation) return;
     Live& live = *conversation->live;
     live.session.ended = std::max(live.session.ended, packet.time);
-    if (live.session.facts.listener.empty()) live.session.facts.listener = interface.listener;
+    if (live.session.facts.listener.empty()) live.session.facts.listener = interface.leg.listener;
     comments(conversation->live, packet);
-    if (conversation->transcript) feed(*conversation, *tcp, packet.time, from_client);
+    if (conversation->transcript) feed(*conversation, *tcp, packet.time, ends.from_client);
 }
 
 /// The one that goes on, or a new one of a session that is known or begins here. nullptr: there is
 /// no session that it belongs to.
 Reading::Conversation* Reading::conversation_of(const Key& key, const protocol::TcpPacket& tcp,
-                                                const pcapng::PacketBlock& packet, bool from_client) {
+                                                const pcapng::PacketBlock& packet, const protocol::CapturedEnds& ends) {
     const bool opens = (tcp.flags & protocol::tcp_flag::syn) && !(tcp.flags & protocol::tcp_flag::ack);
     const bool server_leg = key.front() == 's';
     SessionFacts facts;
@@ -152,7 +129,7 @@ Reading::Conversation* Reading::conversation_of(const Key& key, const protocol::
         if (!another && !(opens && live->closed)) return found->second.get();
         finish(live);  // its port is used again
     }
-    const protocol::Endpoint client = unmapped(from_client ? tcp.from : tcp.to);
+    const protocol::Endpoint client = protocol::unmapped(ends.client);
     const std::string client_text = client_name(protocol::address_text(client), client.port);
     LivePointer live = session_of(facts, server_leg ? "" : client_text);
     const bool is_new = !live;
@@ -176,20 +153,20 @@ Reading::Conversation* Reading::conversation_of(const Key& key, const protocol::
             [this, one = live.get()](protocol::CapturedEntry&& entry) { keep(*one, std::move(entry)); });
         if (opens) conversation->transcript->begins_here(tcp.sequence + 1);
         // In a ring's later files only the addresses tell them from what they hold.
-        const bool mapped = (from_client ? tcp.from : tcp.to).v6 && !client.v6;
-        if (mapped || marks.records) conversation->transcript->holds_records();
+        if (ends.mapped() || marks.records) conversation->transcript->holds_records();
     }
     live->session.in_the_middle = live->session.in_the_middle || marks.joined;
     live->conversations.push_back(key);
     return (conversations_[key] = std::move(conversation)).get();
 }
 
-Reading::LivePointer Reading::session_of(const SessionFacts& facts, const std::string& client) {
+/// `ended`: it is asked for what stands behind the end of a connection.
+Reading::LivePointer Reading::session_of(const SessionFacts& facts, const std::string& client, bool ended) {
     if (!facts.session.empty()) {
         if (const auto found = by_session_.find(facts.session); found != by_session_.end()) return found->second;
     }
     const auto found = client.empty() ? by_client_.end() : by_client_.find(client);
-    if (found == by_client_.end() || found->second->closed) return nullptr;
+    if (found == by_client_.end() || (found->second->closed && !ended)) return nullptr;
     const std::string& name = found->second->session.facts.session;
     return facts.session.empty() || name.empty() ? found->second : nullptr;
 }
@@ -263,7 +240,7 @@ void Reading::journal(const pcapng::JournalBlock& entry) {
     const std::string& name = event->facts.session;
     if (name.empty() || event->event == "upstream_certificate") return process_event(*event, time);
     const std::string client = client_name(event->facts.client_addr, event->facts.client_port);
-    LivePointer live = session_of(event->facts, client);
+    LivePointer live = session_of(event->facts, client, event->event == "disconnected");
     if (!live) {
         // Who succeeded has packets, unless these were dropped; whoever failed may have none.
         const bool tells = event->failure || event->event == "cancel";

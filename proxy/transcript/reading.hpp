@@ -13,6 +13,7 @@
 #include <string>
 
 #include "config/config.hpp"
+#include "protocol/captured_leg.hpp"
 #include "protocol/pcapng_reader.hpp"
 #include "protocol/tcp_packet.hpp"
 #include "proxy/transcript/lacks.hpp"
@@ -74,9 +75,7 @@ class Reading {
    private:
     struct Interface {
         std::string name;
-        std::string listener;
-        bool server_leg = false;
-        bool readable = false;
+        protocol::CapturedLeg leg;
     };
     struct Conversation;
     struct Live;
@@ -88,9 +87,9 @@ class Reading {
     void journal(const protocol::pcapng::JournalBlock& entry);
     void process_event(const AuditEvent& event, std::uint64_t time);
     void take_event(Live& live, AuditEvent event, std::uint64_t time);
-    LivePointer session_of(const SessionFacts& facts, const std::string& client);
+    LivePointer session_of(const SessionFacts& facts, const std::string& client, bool ended = false);
     Conversation* conversation_of(const Key& key, const protocol::TcpPacket& tcp,
-                                  const protocol::pcapng::PacketBlock& packet, bool from_client);
+                                  const protocol::pcapng::PacketBlock& packet, const protocol::CapturedEnds& ends);
     LivePointer begin_session(const Key& key, std::uint64_t time);
     void comments(const LivePointer& live, const protocol::pcapng::PacketBlock& packet);
     void know(const LivePointer& live, const std::string& client);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "protocol/capture_comment.hpp"
 #include "protocol/utf8.hpp"
 #include "proxy/transcript/failure_words.hpp"
 
@@ -11,9 +12,6 @@ namespace {
 
 /// Ours are shorter than 4 KiB; a file may have anything.
 constexpr std::size_t max_event = 64 * 1024;
-constexpr std::size_t max_fact = 512;
-
-bool is_truth(std::string_view word) { return word == "true" || word == "on" || word == "yes" || word == "t"; }
 
 std::string string_at(const boost::json::object& line, std::string_view key) {
     const auto* value = line.if_contains(key);
@@ -68,59 +66,27 @@ std::optional<SessionFailure> failure_of(const AuditEvent& event, const boost::j
 
 }  // namespace
 
-std::map<std::string, std::string> parse_comment(std::string_view comment) {
-    std::map<std::string, std::string> values;
-    while (true) {
-        comment.remove_prefix(std::min(comment.find_first_not_of(' '), comment.size()));
-        const std::size_t equals = comment.find_first_of("= ");
-        if (equals == std::string_view::npos) return values;
-        const std::string key(comment.substr(0, equals));
-        const bool has_value = comment[equals] == '=';
-        comment.remove_prefix(equals + 1);
-        if (!has_value) continue;
-        std::string value;
-        if (comment.starts_with('"')) {
-            std::size_t at = 1;
-            for (; at < comment.size() && comment[at] != '"'; ++at) {
-                if (comment[at] == '\\' && at + 1 < comment.size()) ++at;
-                value += comment[at];
-            }
-            comment.remove_prefix(std::min(at + 1, comment.size()));
-        } else {
-            value = comment.substr(0, comment.find(' '));
-            comment.remove_prefix(value.size());
-        }
-        values.insert_or_assign(key, value.substr(0, max_fact));
-    }
-}
-
 std::optional<ConversationMarks> take_comment(SessionFacts& facts, std::string_view comment) {
-    if (!comment.starts_with("session=")) return std::nullopt;
-    const auto values = parse_comment(comment);
-    const auto take = [&](const char* key, std::string& into) {
-        if (const auto found = values.find(key); found != values.end() && !found->second.empty()) into = found->second;
-    };
-    take("session", facts.session);
-    take("user", facts.user);
-    take("database", facts.database);
-    take("application_name", facts.application_name);
-    take("client_addr", facts.client_addr);
-    take("version", facts.version);
-    take("verifies", facts.verifies);
-    take("listener", facts.listener);
-    take("upstream_version", facts.upstream_version);
-    const auto is = [&](const char* key, std::string_view value) {
-        const auto found = values.find(key);
-        return found != values.end() && found->second == value;
-    };
-    if (is("leg", "server")) take("to", facts.upstream_addr);
-    if (const auto ssl = values.find("ssl"); ssl != values.end()) facts.ssl = is_truth(ssl->second);
-    if (const auto mode = values.find("sslmode"); mode != values.end()) {
-        const std::size_t dots = mode->second.find("..");
-        facts.sslmode_min = mode->second.substr(0, dots);
-        facts.sslmode_max = dots == std::string::npos ? mode->second : mode->second.substr(dots + 2);
-    }
-    return ConversationMarks{.records = is("content", "tls-records"), .joined = is("joined", "true")};
+    const auto said = protocol::parse_conversation_comment(comment);
+    if (!said) return std::nullopt;
+    take_facts(facts, {.session = said->session,
+                       .listener = said->listener,
+                       .client_addr = said->client_addr,
+                       .client_port = -1,
+                       .user = said->user,
+                       .database = said->database,
+                       .application_name = said->application_name,
+                       .ssl = said->ssl,
+                       .version = said->version,
+                       .cipher = {},
+                       .negotiation = {},
+                       .sslmode_min = said->sslmode_min,
+                       .sslmode_max = said->sslmode_max,
+                       .verifies = said->verifies,
+                       .auth_method = {},
+                       .upstream_addr = said->upstream_addr,
+                       .upstream_version = said->upstream_version});
+    return ConversationMarks{.records = said->records, .joined = said->joined};
 }
 
 bool AuditEvent::ends_session() const noexcept {

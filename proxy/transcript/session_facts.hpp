@@ -8,9 +8,6 @@
 
 namespace proxy::transcript {
 
-/// `key=value key="value with spaces"`; within quotes \" and \\ are one character.
-std::map<std::string, std::string> parse_comment(std::string_view comment);
-
 /// What a conversation's first packet says of it beside its session.
 struct ConversationMarks {
     bool records = false;  ///< raw TLS, not what it holds

@@ -3,43 +3,17 @@
 // are cut into packets.
 #include <cstdlib>
 
+#include "fuzz/steps.hpp"
 #include "support/captured.hpp"
 
 namespace {
 
 using namespace protocol;
+using fuzz::Step;
+using fuzz::steps_of;
 
 void check(bool holds) {
     if (!holds) std::abort();
-}
-
-/// What the input's bytes make of a conversation: a byte that says what comes, its size, and bytes.
-struct Step {
-    CapturedSide from;
-    enum { say, lose, close, begin } what;
-    std::size_t size;
-    Bytes bytes;
-};
-
-std::vector<Step> steps_of(Bytes input) {
-    std::vector<Step> steps;
-    while (input.size() >= 2) {
-        const std::uint8_t head = input[0];
-        Step step{.from = head & 1 ? CapturedSide::server : CapturedSide::client,
-                  .what = (head & 0x70) == 0x70   ? Step::lose
-                          : (head & 0x7e) == 0x6e ? Step::close
-                                                  : Step::say,
-                  .size = input[1],
-                  .bytes = {}};
-        if (head & 0x80) step.size *= 16;
-        input = input.subspan(2);
-        if (step.what == Step::say) {
-            step.bytes = input.first(std::min(step.size, input.size()));
-            input = input.subspan(step.bytes.size());
-        }
-        steps.push_back(step);
-    }
-    return steps;
 }
 
 struct Told {

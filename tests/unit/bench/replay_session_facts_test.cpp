@@ -16,12 +16,6 @@ TEST_CASE("a session's comment is read, quoted values too") {
     CHECK_FALSE(take_comment(facts, "framing lost: the rest of this direction is blanked"));
 }
 
-TEST_CASE("a section says what its capture holds") {
-    CHECK(payload_of("capture 1 by uid 0; payload=full") == "full");
-    CHECK(payload_of("capture 1 by uid 0; payload=redacted; failures only") == "redacted");
-    CHECK(payload_of("something else").empty());
-}
-
 TEST_CASE("audit events say what a comment does not") {
     const auto event = facts_of({.fields = {{"MESSAGE", R"({"event":"connected","session":"a","negotiation":"direct",)"
                                                         R"("sni":"db","alpn":null,"backend_pid":7,"ssl":true})"}}});
