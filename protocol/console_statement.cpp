@@ -272,6 +272,9 @@ std::vector<ConsoleStatement> take_all(std::string_view query) {
         while (lexer.take_symbol(';')) {
         }
         if (lexer.now().kind == Token::Kind::end) return statements;
+        if (statements.size() == max_console_statements) {
+            throw Wrong{"more than " + std::to_string(max_console_statements) + " statements at once", lexer.offset()};
+        }
         const std::size_t position = lexer.position();
         statements.push_back(take_statement(lexer));
         if (!lexer.at_end_of_statement()) lexer.fail_here();

@@ -47,6 +47,9 @@ struct ConsoleStatement {
     std::size_t position = 0;  ///< of `text` or `id`, or of the statement, as in ErrorResponse
 };
 
+/// Of one query: each is looked at on a thread that serves others as well.
+inline constexpr std::size_t max_console_statements = 16;
+
 /// All statements of one query, separated by semicolons; none: an empty query. Or what is wrong
 /// with the first that is: 42601, with its place.
 std::variant<std::vector<ConsoleStatement>, ErrorResponse> parse_console(std::string_view query);

@@ -170,3 +170,12 @@ TEST_CASE("an unfinished statement is an error whatever byte it ends with") {
             parse_console("CAPTURE START (USER " + std::string(1, static_cast<char>(byte)))));
     }
 }
+
+TEST_CASE("so many statements at once are refused at the first that is one too many") {
+    std::string query;
+    for (std::size_t i = 0; i < protocol::max_console_statements; ++i) query += "SET;";
+    CHECK(std::holds_alternative<std::vector<protocol::ConsoleStatement>>(parse_console(query)));
+    const auto error = error_of(query + "SHOW HELP; nonsense");
+    CHECK(error.message.starts_with("more than 16 statements at once"));
+    CHECK(error.position == query.size() + 1);
+}
