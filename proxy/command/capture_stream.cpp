@@ -141,10 +141,9 @@ class Transfer {
             return console_.next_piece();
         } catch (const ConsoleError& broken) {
             if (!broken.sqlstate.empty() || longest_stall_ < proxy_patience) throw;
-            throw ConsoleError("the proxy gave the capture up: nothing was read for " +
-                               std::to_string(proxy_patience.count()) +
-                               " s. What was written until then is there: " + std::to_string(output_.written()) +
-                               " bytes");
+            throw ConsoleError(
+                "the proxy gave the capture up: nothing was read for " + std::to_string(proxy_patience.count()) +
+                " s. What was written until then is there: " + std::to_string(output_.written()) + " bytes");
         }
     }
 

@@ -46,7 +46,8 @@ void let_in(const std::string& path, bool is_our_folder, bool others) {
     if (!others) return;
     for (const std::string& closed : closed_folders(std::filesystem::absolute(path).lexically_normal())) {
         spdlog::warn(
-            "console: those whom [admin] names may not get as far as {}: not everybody may pass {}. Set admin.console to "
+            "console: those whom [admin] names may not get as far as {}: not everybody may pass {}. Set admin.console "
+            "to "
             "a socket elsewhere, or: chmod o+x {}",
             path, closed, closed);
     }
@@ -64,8 +65,9 @@ bool ConsoleSocket::make_folder(const std::string& path, const config::Admin& ad
     const int error = is_our_folder_ ? 0 : errno;
     if (error == EEXIST) {
         struct stat info {};
-        is_our_folder_ = folder.lexically_normal() == (std::filesystem::path(state_dir) / "console").lexically_normal() &&
-                         ::lstat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == ::geteuid();
+        is_our_folder_ =
+            folder.lexically_normal() == (std::filesystem::path(state_dir) / "console").lexically_normal() &&
+            ::lstat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == ::geteuid();
     } else if (error != 0) {
         const std::string why = "cannot make the folder " + folder.string() + ": " + std::strerror(error);
         if (!is_default(admin)) throw std::runtime_error(why);
