@@ -36,7 +36,7 @@ std::string console_place(const CaptureOptions& options) {
 }
 
 /// As a value of CAPTURE START. A variable of a script that is not set must not mean everything.
-std::string quoted(std::string_view text) {
+std::string as_literal(std::string_view text) {
     std::string out = "'";
     for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
     return out + "'";
@@ -45,7 +45,7 @@ std::string quoted(std::string_view text) {
 std::string start_statement(const CaptureOptions& options) {
     std::string list;
     const auto add = [&](const char* name, const std::string& value) {
-        list += (list.empty() ? "" : ", ") + std::string(name) + " " + quoted(value);
+        list += (list.empty() ? "" : ", ") + std::string(name) + " " + as_literal(value);
     };
     const auto add_all = [&](const char* name, const std::vector<std::string>& values) {
         for (const std::string& value : values) add(name, value);
