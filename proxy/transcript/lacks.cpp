@@ -140,8 +140,9 @@ void Lacks::ring_texts(std::vector<std::string>& out) const {
 /// What changes how all the rest is to be read.
 void Lacks::first_texts(std::vector<std::string>& out) const {
     if (has_secrets_)
-        out.push_back("keys are in here (keylog): they decrypt the raw TLS records, passwords as well, which undoes "
-                      "all blanking; keep the files as secret as these");
+        out.push_back(
+            "keys are in here (keylog): they decrypt the raw TLS records, passwords as well, which undoes "
+            "all blanking; keep the files as secret as these");
     if (captures_.size() > 1) {
         std::string text = "these are files of " + counted(captures_.size(), "capture") + " (";
         for (std::size_t i = 0; i < captures_.size(); ++i) text += (i == 0 ? "" : "; ") + captures_[i];
@@ -150,9 +151,8 @@ void Lacks::first_texts(std::vector<std::string>& out) const {
         out.push_back(std::move(text));
     }
     if (nameless_failures_ > 0)
-        out.push_back(counted(nameless_failures_, "connection") +
-                      " failed before user and database were known, and " + was(nameless_failures_) +
-                      " left out by this filter: read without it");
+        out.push_back(counted(nameless_failures_, "connection") + " failed before user and database were known, and " +
+                      was(nameless_failures_) + " left out by this filter: read without it");
 }
 
 /// How the files ended.

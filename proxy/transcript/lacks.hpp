@@ -72,8 +72,8 @@ class Lacks {
     std::uint64_t unreadable_bytes_ = 0;
     std::uint64_t statements_left_out_ = 0;
     std::uint64_t blanked_ = 0;
-    bool has_end_ = false;                      // of the last file
-    std::vector<std::string> without_end_;      // files, some of them
+    bool has_end_ = false;                  // of the last file
+    std::vector<std::string> without_end_;  // files, some of them
     std::uint64_t files_without_end_ = 0;
     std::set<std::string> stopped_;
     std::vector<std::string> captures_;

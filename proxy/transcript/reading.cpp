@@ -127,8 +127,8 @@ void Reading::section(const pcapng::SectionBlock& section) {
     captures_.push_back(std::move(name));
     std::vector<std::string> called;
     for (const CaptureName& one : captures_) {
-        called.push_back(protocol::printable((one.number.empty() ? "one without a number" : one.number) +
-                                             ", payload " + (one.payload.empty() ? "not said" : one.payload)));
+        called.push_back(protocol::printable((one.number.empty() ? "one without a number" : one.number) + ", payload " +
+                                             (one.payload.empty() ? "not said" : one.payload)));
     }
     lacks_.several_captures(called);
 }
@@ -142,8 +142,7 @@ void Reading::time_is(std::uint64_t time) {
     if (first_time_ == 0 || time < first_time_) first_time_ = time;
     last_time_ = std::max(last_time_, time);
     now_ = std::max(now_, time);
-    while (!closing_.empty() && closing_.front()->closing_since + last_event_within < now_)
-        finish(closing_.front());
+    while (!closing_.empty() && closing_.front()->closing_since + last_event_within < now_) finish(closing_.front());
 }
 
 void Reading::packet(const pcapng::PacketBlock& packet) {
@@ -225,7 +224,8 @@ Reading::Conversation* Reading::conversation_of(const Key& key, const protocol::
 
 Reading::LivePointer Reading::session_of(const SessionFacts& facts, const std::string& client) {
     if (!facts.session.empty()) {
-        if (const auto found = by_session_.find(of_capture(facts.session)); found != by_session_.end()) return found->second;
+        if (const auto found = by_session_.find(of_capture(facts.session)); found != by_session_.end())
+            return found->second;
     }
     const auto found = client.empty() ? by_client_.end() : by_client_.find(client);
     if (found == by_client_.end() || found->second->closed) return nullptr;
@@ -304,8 +304,9 @@ void Reading::journal(const pcapng::JournalBlock& entry) {
     if (event->facts.session.empty()) event->facts.session = std::string(entry.value("PGAIRLOCK_SESSION"));
     const std::string& name = event->facts.session;
     if (event->event == "capture_stopped") {
-        lacks_.capture_stopped("the audit says that capture " + (extras.capture ? std::to_string(*extras.capture) : "?") +
-                               " stopped: " + event->reason + (event->message.empty() ? "" : ", " + event->message));
+        lacks_.capture_stopped("the audit says that capture " +
+                               (extras.capture ? std::to_string(*extras.capture) : "?") + " stopped: " + event->reason +
+                               (event->message.empty() ? "" : ", " + event->message));
     }
     if (name.empty() || event->event == "upstream_certificate") return process_event(*event, time);
     const std::string client = of_capture(client_name(event->facts.client_addr, event->facts.client_port));

@@ -30,9 +30,7 @@ struct ReadFilter {
     std::optional<config::Cidr> client;
 
     bool matches(const ReadSession& session) const;
-    bool names_sessions() const noexcept {
-        return client || !session.empty() || !user.empty() || !database.empty();
-    }
+    bool names_sessions() const noexcept { return client || !session.empty() || !user.empty() || !database.empty(); }
     /// It failed before it had the names that are asked for; all else matches.
     bool lacks_names(const ReadSession& session) const;
     /// False: it will not match, whatever else becomes known.
@@ -114,11 +112,11 @@ class Reading {
     ReadingLimits limits_;
     Lacks lacks_;
     std::string path_;
-    std::size_t capture_ = 0;                   // the one that is read, of captures_
+    std::size_t capture_ = 0;  // the one that is read, of captures_
     std::vector<CaptureName> captures_;
-    std::map<std::string, std::size_t> told_;   // by which capture, of sessions that were handed over
-    std::uint64_t now_ = 0;                     // of this capture
-    std::vector<Interface> interfaces_;  // of this section
+    std::map<std::string, std::size_t> told_;  // by which capture, of sessions that were handed over
+    std::uint64_t now_ = 0;                    // of this capture
+    std::vector<Interface> interfaces_;        // of this section
     std::map<Key, std::unique_ptr<Conversation>> conversations_;
     std::map<std::string, LivePointer> by_session_;
     std::map<std::string, LivePointer> by_client_;  // "address port"

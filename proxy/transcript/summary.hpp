@@ -21,7 +21,7 @@ struct ClientCounts {
     std::uint64_t upstream_failed = 0;  ///< no server that was acceptable; among them:
     std::uint64_t server_certificate_refused = 0;
     std::uint64_t server_tls_failed = 0;  ///< TLS to the server came to nothing for another reason
-    std::uint64_t cancels = 0;          ///< CancelRequests
+    std::uint64_t cancels = 0;            ///< CancelRequests
 
     /// No server at all.
     std::uint64_t no_server() const noexcept {

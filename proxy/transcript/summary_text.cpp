@@ -113,9 +113,9 @@ std::string clients_text(const Summary& summary, const report::Layout& layout) {
                               {one_line(key.application_name, 63)},
                               {process_text(key)}};
         for (const Figure& figure : figures) {
-            row.push_back({two ? std::to_string(figure.count(client.before)) + " > " +
-                                     std::to_string(figure.count(client.since))
-                               : std::to_string(figure.count(client.all))});
+            row.push_back(
+                {two ? std::to_string(figure.count(client.before)) + " > " + std::to_string(figure.count(client.since))
+                     : std::to_string(figure.count(client.all))});
         }
         grid.rows.push_back(std::move(row));
     }
@@ -186,9 +186,8 @@ std::string summary_text(const Summary& summary, const Reading& reading, const r
            std::to_string(all.login_failed) + " login, " + std::to_string(all.rejected) + " rejected, " +
            std::to_string(all.server_certificate_refused) + " server certificate refused, " +
            std::to_string(all.server_tls_failed) + " TLS to the server failed, " + std::to_string(all.no_server()) +
-           " no server), " + counted(all.cancels, "cancel request") + "; " +
-           counted(totals.statements, "statement") + ", " + counted(totals.failed, "error") + ", " +
-           counted(totals.rows, "row") + "\n\n";
+           " no server), " + counted(all.cancels, "cancel request") + "; " + counted(totals.statements, "statement") +
+           ", " + counted(totals.failed, "error") + ", " + counted(totals.rows, "row") + "\n\n";
     if (all.connections > 0) out += clients_text(summary, layout);
     return out + slowest_text(summary, layout) + errors_text(summary, layout) + events_text(reading);
 }

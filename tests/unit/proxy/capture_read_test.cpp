@@ -263,10 +263,12 @@ struct Rotation : Fed {
 
     void connects(std::uint64_t time, const std::string& user, const std::string& exe) {
         const std::string name = "s-" + std::to_string(++number_);
-        Talk talk(*this, time, static_cast<std::uint16_t>(number_), "session=" + name + " client_addr=127.0.0.1 user=" + user);
+        Talk talk(*this, time, static_cast<std::uint16_t>(number_),
+                  "session=" + name + " client_addr=127.0.0.1 user=" + user);
         talk.log_in(time).close(time + ms);
-        event(time + ms, audit("disconnected", name, R"("usename":")" + user + R"(","client_process":{"pid":1,"exe":")" +
-                                                         exe + R"(","uid":1000},"reason":"client_closed")"));
+        event(time + ms, audit("disconnected", name,
+                               R"("usename":")" + user + R"(","client_process":{"pid":1,"exe":")" + exe +
+                                   R"(","uid":1000},"reason":"client_closed")"));
     }
     void fails(std::uint64_t time, const std::string& exe) {
         event(time, audit("tls_failed", "s-" + std::to_string(++number_),
@@ -292,8 +294,9 @@ TEST_CASE("a healthy application at the same address hides none that is dead sin
     fed.connects(Rotation::before + 10 * ms, "billing", "/usr/bin/psql");
     fed.fails(Rotation::since + 10 * ms, "/usr/bin/psql");
     const std::string text = fed.text();
-    CHECK(has(text, "127.0.0.1 billing (/usr/bin/psql uid 1000) connected before and only fails since: the client does "
-                    "not trust the CA"));
+    CHECK(has(text,
+              "127.0.0.1 billing (/usr/bin/psql uid 1000) connected before and only fails since: the client does "
+              "not trust the CA"));
     CHECK_FALSE(has(text, "healthy (/usr/bin/java uid 1000) connected"));
     CHECK(fed.summary.clients().size() == 2);
 }
