@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "config/load.hpp"
+#include "proxy/command/capture_groups.hpp"
 #include "proxy/command/capture_source.hpp"
 #include "proxy/command/commands.hpp"
 #include "proxy/command/inventories.hpp"
@@ -119,7 +120,8 @@ class Output {
     /// What is there already, and from now on each session as it ends.
     void go_live(const Reading& reading) {
         told_ = reading.lacks().texts();
-        put(stdout, transcript::incomplete_text(told_));
+        put(stdout, told_.empty() ? "The file grows: what is missing is said at the end.\n\n"
+                                  : transcript::incomplete_text(told_));
         spool_.write(stdout, "");
         std::fflush(stdout);
         live_ = true;
@@ -153,10 +155,20 @@ int read_wanted(const CaptureReadOptions& options, const Wanted& what) try {
         if (session.failed() || !options.failed) output.session(session);
     });
     catch_interrupt();
-    CaptureSource source{.files = options.files, .follow = options.follow};
-    if (options.follow) source.caught_up = [&] { output.go_live(reading); };
-    const bool whole = read_captures(std::move(source), reading);
+    bool whole = true;
+    // Of one that grows, all are read in the order of time: it comes last.
+    const auto groups = options.follow ? std::vector(1, options.files) : by_capture(options.files);
+    for (const auto& files : groups) {
+        if (interrupted()) break;
+        CaptureSource source{.files = files, .follow = options.follow};
+        if (options.follow) source.caught_up = [&] { output.go_live(reading); };
+        whole = read_captures(std::move(source), reading) && whole;
+    }
     output.end(reading, summary);
+    if (!options.follow && whole && reading.sessions() == 0 && what.filter.names_sessions()) {
+        print_error("no session in these files matches (--session, --user, --database, --client)");
+        return exit_usage;
+    }
     return whole ? exit_ok : exit_failure;
 } catch (const std::exception& error) {
     print_error(error.what());

@@ -137,4 +137,12 @@ bool ReadFilter::matches(const ReadSession& read) const {
     return address && client->contains(protocol::as_v6(*address).address);
 }
 
+bool ReadFilter::lacks_names(const ReadSession& read) const {
+    if (!read.failed() || !read.facts.user.empty() || (user.empty() && database.empty())) return false;
+    ReadFilter others = *this;
+    others.user.clear();
+    others.database.clear();
+    return others.matches(read);
+}
+
 }  // namespace proxy::transcript

@@ -62,8 +62,8 @@ std::string server_words(const SessionFailure& failure, const FailureFacts& fact
 
 std::string login_words(const SessionFailure& failure) {
     if (failure.reason == "client_left")
-        return "the client left during the login: it had no password, or was in a hurry";
-    if (failure.sqlstate == "28P01") return "the password is wrong";
+        return "the client left during the login: it had no password, requires channel binding, or was in a hurry";
+    if (failure.sqlstate == "28P01") return "wrong password, no such user, or expired";
     if (failure.sqlstate == "28000") return "this user may not log in like that (pg_hba.conf, or TLS is required)";
     if (failure.sqlstate == "3D000") return "there is no such database";
     if (failure.sqlstate == "53300") return "the server has no free connection";

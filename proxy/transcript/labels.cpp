@@ -1,5 +1,7 @@
 #include "proxy/transcript/labels.hpp"
 
+#include <algorithm>
+
 namespace proxy::transcript {
 
 using protocol::CapturedLogin;
@@ -45,6 +47,9 @@ std::string_view label(CapturedOpening::Kind kind) noexcept {
 
 std::string_view login_label(const ReadSession& session) noexcept {
     if (session.login.outcome == CapturedLogin::Outcome::accepted) return "accepted";
+    const auto has = [&](auto holds) { return std::any_of(session.failures.begin(), session.failures.end(), holds); };
+    // The proxy's own error, for want of a server: nobody has looked at the login.
+    if (has([](const SessionFailure& failure) { return failure.event == "upstream_failed"; })) return "none";
     if (session.login.outcome == CapturedLogin::Outcome::refused) return "refused";
     const bool lost = session.in_the_middle || session.missing_client + session.missing_server > 0;
     return lost ? "not_captured" : "none";
@@ -53,6 +58,12 @@ std::string_view login_label(const ReadSession& session) noexcept {
 std::string end_words(const ReadSession& session) {
     if (session.farewell) return "the server ended it";
     if (session.end.terminated) return "the client took its leave";
+    const auto aborted = [](const SessionFailure& failure) {
+        return failure.event == "tls_failed" && failure.reason == "tls_abandoned";
+    };
+    // Whoever closed first: the handshake was over by then.
+    if (std::any_of(session.failures.begin(), session.failures.end(), aborted))
+        return "the client aborted the TLS handshake";
     if (!session.end.closed_by) return session.over ? "it ended" : "";
     const std::string who = session.end.closed_by == CapturedSide::client ? "the client" : "the server or the proxy";
     return who + (session.end.reset ? " reset the connection" : " closed the connection");

@@ -14,10 +14,11 @@ constexpr std::string_view lost_framing = "framing lost";
 
 std::string payload_text(const std::string& payload) {
     if (payload == "headers")
-        return "payload is headers: SQL, values, rows and texts of errors are blanked (*), sizes and SQLSTATEs are not";
+        return "payload is headers: SQL, values, rows and texts of errors are blanked (*) in the packets, sizes and "
+               "SQLSTATEs are not";
     if (payload == "redacted")
         return "payload is redacted: literals in SQL, values, rows and COPY's data are blanked (*)";
-    if (payload == "full") return {};  // nothing but secrets
+    if (payload == "full") return "payload is full: passwords and keys are blanked (*), nothing else";
     return "payload is " + protocol::printable(payload);
 }
 
@@ -40,11 +41,15 @@ std::string ranges(const std::vector<std::uint64_t>& numbers) {
 
 void Lacks::file(const std::string& path) {
     file_ = path;
+    has_end_ = false;
     if (const auto ring = protocol::ring_file(path)) rings_[ring->before].insert(ring->number);
 }
 
 void Lacks::end_of_file(std::size_t pending, const std::string& error, std::uint64_t skipped) {
     skipped_ += skipped;
+    constexpr std::size_t most = 5;
+    if (!has_end_ && ++files_without_end_ <= most)
+        without_end_.push_back(file_ == "-" ? "standard input" : protocol::printable(file_));
     if (!error.empty()) {
         file_lacks("cannot be read beyond this: " + error);
     } else if (pending > 0) {
@@ -71,9 +76,15 @@ void Lacks::dropped(const std::string& interface, std::uint64_t packets) {
 }
 
 void Lacks::statistics(const std::string& interface, std::uint64_t dropped) {
+    has_end_ = true;
     if (dropped == 0) return;
     std::uint64_t& so_far = drops_[interface].in_statistics;
     so_far = std::max(so_far, dropped);
+}
+
+void Lacks::capture_stopped(const std::string& what) {
+    constexpr std::size_t most = 10;
+    if (stopped_.size() < most) stopped_.insert(protocol::printable(what));
 }
 
 void Lacks::session(const ReadSession& session) {
@@ -108,6 +119,38 @@ void Lacks::ring_texts(std::vector<std::string>& out) const {
     }
 }
 
+/// What changes how all the rest is to be read.
+void Lacks::first_texts(std::vector<std::string>& out) const {
+    if (has_secrets_)
+        out.push_back(
+            "keys are in here (keylog): they decrypt the raw TLS records, passwords as well, which undoes "
+            "all blanking; keep the files as secret as these");
+    if (captures_.size() > 1) {
+        std::string text = "these are files of " + counted(captures_.size(), "capture") + " (";
+        for (std::size_t i = 0; i < captures_.size(); ++i) text += (i == 0 ? "" : "; ") + captures_[i];
+        text += "): each session is counted once, from the one that tells most";
+        if (repeated_ > 0) text += "; " + std::to_string(repeated_) + " stood in another one as well";
+        out.push_back(std::move(text));
+    }
+    if (nameless_failures_ > 0)
+        out.push_back(counted(nameless_failures_, "connection") + " failed before user and database were known, and " +
+                      was(nameless_failures_) + " left out by this filter: read without it");
+}
+
+/// How the files ended.
+void Lacks::end_texts(std::vector<std::string>& out) const {
+    if (files_without_end_ > 0) {
+        std::string which;
+        for (const std::string& name : without_end_) which += (which.empty() ? "" : ", ") + name;
+        if (files_without_end_ > without_end_.size())
+            which += " and " + counted(files_without_end_ - without_end_.size(), "other");
+        out.push_back(which + (files_without_end_ == 1 ? " has" : " have") +
+                      " no closing statistics: still being written, or not ended in order (killed, disk full, "
+                      "removed), or empty; whether packets were dropped at the end is not known");
+    }
+    for (const std::string& what : stopped_) out.push_back(what);
+}
+
 void Lacks::session_texts(std::vector<std::string>& out) const {
     if (with_gaps_ > 0)
         out.push_back(counted(missing_bytes_, "byte") + " of " + counted(with_gaps_, "session") +
@@ -126,8 +169,11 @@ void Lacks::session_texts(std::vector<std::string>& out) const {
 }
 
 std::vector<std::string> Lacks::texts() const {
-    std::vector<std::string> out = files_lack_;
+    std::vector<std::string> out;
+    first_texts(out);
+    out.insert(out.end(), files_lack_.begin(), files_lack_.end());
     ring_texts(out);
+    end_texts(out);
     for (const auto& [interface, drops] : drops_) {
         out.push_back(counted(std::max(drops.in_packets, drops.in_statistics), "packet") + " found no room and " +
                       was(std::max(drops.in_packets, drops.in_statistics)) + " dropped (" +
@@ -148,7 +194,10 @@ std::vector<std::string> Lacks::texts() const {
                       " passed over");
     if (failures_only_) out.push_back("only connections that failed were captured (trigger failures)");
     for (const std::string& payload : payloads_) {
-        if (std::string text = payload_text(payload); !text.empty()) out.push_back(std::move(text));
+        std::string text = payload_text(payload);
+        if (payload == "headers" && events_have_text_)
+            text += "; audit events in the file hold the messages of errors as they were";
+        out.push_back(std::move(text));
     }
     return out;
 }

@@ -24,6 +24,20 @@ class Lacks {
     void section(const protocol::pcapng::SectionBlock& section);
     void dropped(const std::string& interface, std::uint64_t packets);
     void statistics(const std::string& interface, std::uint64_t dropped);
+    /// The last file goes on with a packet or an entry, so that its statistics were not its end.
+    void goes_on() { has_end_ = false; }
+    /// The last file holds keys.
+    void secrets() { has_secrets_ = true; }
+    /// An audit event has the words of an error.
+    void event_has_text() { events_have_text_ = true; }
+    /// As an audit event says it: number and reason of a capture.
+    void capture_stopped(const std::string& what);
+    /// Captures that were read, more than one: how they are called.
+    void several_captures(const std::vector<std::string>& captures) { captures_ = captures; }
+    /// What another capture holds as well, and was told from there.
+    void session_repeated() { ++repeated_; }
+    /// A failure that no filter by name can match, for it had no name yet.
+    void nameless_failure() { ++nameless_failures_; }
     void undecoded_packet() { ++undecoded_; }
     void session_left_out() { ++sessions_left_out_; }
     void session(const ReadSession& session);
@@ -33,6 +47,8 @@ class Lacks {
 
    private:
     void ring_texts(std::vector<std::string>& out) const;
+    void first_texts(std::vector<std::string>& out) const;
+    void end_texts(std::vector<std::string>& out) const;
     void session_texts(std::vector<std::string>& out) const;
 
     struct Drops {
@@ -56,6 +72,15 @@ class Lacks {
     std::uint64_t unreadable_bytes_ = 0;
     std::uint64_t statements_left_out_ = 0;
     std::uint64_t blanked_ = 0;
+    bool has_end_ = false;                  // of the last file
+    std::vector<std::string> without_end_;  // files, some of them
+    std::uint64_t files_without_end_ = 0;
+    std::set<std::string> stopped_;
+    std::vector<std::string> captures_;
+    std::uint64_t repeated_ = 0;
+    std::uint64_t nameless_failures_ = 0;
+    bool has_secrets_ = false;
+    bool events_have_text_ = false;
 };
 
 }  // namespace proxy::transcript

@@ -31,6 +31,8 @@ struct SessionFacts {
     std::string auth_method;
     std::string upstream_addr;
     std::string upstream_version;
+    std::string client_exe{};  ///< of a client on this host
+    std::int64_t client_uid = -1;
 };
 
 /// Why it came to nothing.

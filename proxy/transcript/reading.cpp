@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "protocol/endpoint.hpp"
+#include "protocol/utf8.hpp"
+#include "proxy/transcript/audit_extras.hpp"
 #include "proxy/transcript/conclude.hpp"
 
 namespace proxy::transcript {
@@ -20,6 +22,9 @@ constexpr std::size_t max_events = 200;
 constexpr std::size_t max_recent = 50'000;
 /// Beyond it, those that are left out are not counted any more.
 constexpr std::size_t max_refused = 100'000;
+/// Of all captures; beyond it, other captures' sessions are counted once more.
+constexpr std::size_t max_told = 500'000;
+constexpr std::size_t max_captures = 100;
 
 std::string client_name(const std::string& address, int port) { return address + " " + std::to_string(port); }
 
@@ -38,6 +43,7 @@ std::size_t size_of(const protocol::CapturedEntry& entry) {
 
 struct Reading::Live {
     std::uint64_t number = 0;
+    std::size_t capture = 0;
     ReadSession session;
     std::size_t kept = 0;
     bool closed = false;  // its connection
@@ -60,6 +66,7 @@ Reading::~Reading() = default;
 
 void Reading::begin_file(const std::string& path) {
     interfaces_.clear();
+    path_ = path;
     lacks_.file(path);
 }
 
@@ -69,13 +76,16 @@ void Reading::end_file(const pcapng::BlockReader& reader) {
 
 void Reading::block(const pcapng::Block& block) {
     if (const auto* section = std::get_if<pcapng::SectionBlock>(&block)) {
-        interfaces_.clear();
-        lacks_.section(*section);
+        this->section(*section);
     } else if (const auto* interface = std::get_if<pcapng::InterfaceBlock>(&block)) {
         interfaces_.push_back({.name = interface->name, .leg = protocol::captured_leg(*interface)});
     } else if (const auto* packet_block = std::get_if<pcapng::PacketBlock>(&block)) {
+        lacks_.goes_on();
         packet(*packet_block);
+    } else if (std::holds_alternative<pcapng::SecretsBlock>(block)) {
+        lacks_.secrets();
     } else if (const auto* entry = std::get_if<pcapng::JournalBlock>(&block)) {
+        lacks_.goes_on();
         journal(*entry);
     } else if (const auto* statistics = std::get_if<pcapng::Statistics>(&block)) {
         if (statistics->interface < interfaces_.size())
@@ -83,11 +93,39 @@ void Reading::block(const pcapng::Block& block) {
     }
 }
 
+void Reading::section(const pcapng::SectionBlock& section) {
+    interfaces_.clear();
+    lacks_.section(section);
+    CaptureName name = capture_name(path_, section);
+    const auto known = std::find_if(captures_.begin(), captures_.end(),
+                                    [&](const CaptureName& one) { return one.identity == name.identity; });
+    const std::size_t before = capture_;
+    capture_ = static_cast<std::size_t>(known - captures_.begin());
+    if (capture_ != before) now_ = 0;
+    if (known != captures_.end()) return;
+    if (captures_.size() == max_captures) {
+        capture_ = max_captures - 1;
+        return;
+    }
+    captures_.push_back(std::move(name));
+    std::vector<std::string> called;
+    for (const CaptureName& one : captures_) {
+        called.push_back(protocol::printable((one.number.empty() ? "one without a number" : one.number) + ", payload " +
+                                             (one.payload.empty() ? "not said" : one.payload)));
+    }
+    lacks_.several_captures(called);
+}
+
+/// The same session and the same ports are in every capture of their time.
+std::string Reading::of_capture(const std::string& name) const {
+    return capture_ == 0 ? name : name + "\n" + std::to_string(capture_);
+}
+
 void Reading::time_is(std::uint64_t time) {
     if (first_time_ == 0 || time < first_time_) first_time_ = time;
     last_time_ = std::max(last_time_, time);
-    while (!closing_.empty() && closing_.front()->closing_since + last_event_within < last_time_)
-        finish(closing_.front());
+    now_ = std::max(now_, time);
+    while (!closing_.empty() && closing_.front()->closing_since + last_event_within < now_) finish(closing_.front());
 }
 
 void Reading::packet(const pcapng::PacketBlock& packet) {
@@ -102,7 +140,7 @@ void Reading::packet(const pcapng::PacketBlock& packet) {
     }
     const bool server_leg = interface.leg.side == protocol::CapturedLeg::Side::server;
     const protocol::CapturedEnds ends = protocol::captured_ends(*tcp, packet, interface.leg.side);
-    const Key key = (server_leg ? "s" : "c") + ends.key();
+    const Key key = of_capture((server_leg ? "s" : "c") + ends.key());
     Conversation* conversation = conversation_of(key, *tcp, packet, ends);
     if (!conversation) return;
     Live& live = *conversation->live;
@@ -130,7 +168,7 @@ Reading::Conversation* Reading::conversation_of(const Key& key, const protocol::
         finish(live);  // its port is used again
     }
     const protocol::Endpoint client = protocol::unmapped(ends.client);
-    const std::string client_text = client_name(protocol::address_text(client), client.port);
+    const std::string client_text = of_capture(client_name(protocol::address_text(client), client.port));
     LivePointer live = session_of(facts, server_leg ? "" : client_text);
     const bool is_new = !live;
     if (is_new) {
@@ -163,7 +201,8 @@ Reading::Conversation* Reading::conversation_of(const Key& key, const protocol::
 /// `ended`: it is asked for what stands behind the end of a connection.
 Reading::LivePointer Reading::session_of(const SessionFacts& facts, const std::string& client, bool ended) {
     if (!facts.session.empty()) {
-        if (const auto found = by_session_.find(facts.session); found != by_session_.end()) return found->second;
+        if (const auto found = by_session_.find(of_capture(facts.session)); found != by_session_.end())
+            return found->second;
     }
     const auto found = client.empty() ? by_client_.end() : by_client_.find(client);
     if (found == by_client_.end() || (found->second->closed && !ended)) return nullptr;
@@ -179,6 +218,7 @@ Reading::LivePointer Reading::begin_session(const Key& key, std::uint64_t time) 
     auto live = std::make_shared<Live>();
     live->session.started = live->session.ended = time;
     live->number = ++begun_;
+    live->capture = capture_;
     live_[live->number] = live;
     return live;
 }
@@ -188,14 +228,14 @@ void Reading::know(const LivePointer& live, const std::string& client) {
         live->client = client;
         by_client_[client] = live;
     }
-    if (!live->session.facts.session.empty()) by_session_[live->session.facts.session] = live;
+    if (!live->session.facts.session.empty()) by_session_[of_capture(live->session.facts.session)] = live;
 }
 
 void Reading::comments(const LivePointer& live, const pcapng::PacketBlock& packet) {
     ReadSession& session = live->session;
     for (const std::string& comment : packet.comments) {
         if (take_comment(session.facts, comment)) {
-            by_session_.try_emplace(session.facts.session, live);
+            by_session_.try_emplace(of_capture(session.facts.session), live);
         } else if (session.notes.size() < max_notes) {
             session.notes.push_back(comment.substr(0, max_note));
         }
@@ -234,12 +274,19 @@ void Reading::keep(Live& live, protocol::CapturedEntry&& entry) {
 void Reading::journal(const pcapng::JournalBlock& entry) {
     auto event = parse_event(entry.value("MESSAGE"));
     if (!event) return;
+    const AuditExtras extras = parse_extras(entry.value("MESSAGE"));
+    if (extras.has_text) lacks_.event_has_text();
     const std::uint64_t time = journal_time(entry);
     if (time > 0) time_is(time);
     if (event->facts.session.empty()) event->facts.session = std::string(entry.value("PGAIRLOCK_SESSION"));
     const std::string& name = event->facts.session;
+    if (event->event == "capture_stopped") {
+        lacks_.capture_stopped("the audit says that capture " +
+                               (extras.capture ? std::to_string(*extras.capture) : "?") + " stopped: " + event->reason +
+                               (event->message.empty() ? "" : ", " + event->message));
+    }
     if (name.empty() || event->event == "upstream_certificate") return process_event(*event, time);
-    const std::string client = client_name(event->facts.client_addr, event->facts.client_port);
+    const std::string client = of_capture(client_name(event->facts.client_addr, event->facts.client_port));
     LivePointer live = session_of(event->facts, client, event->event == "disconnected");
     if (!live) {
         // Who succeeded has packets, unless these were dropped; whoever failed may have none.
@@ -249,6 +296,7 @@ void Reading::journal(const pcapng::JournalBlock& entry) {
     }
     if (!live) return;
     take_event(*live, std::move(*event), time);
+    take_process(live->session.facts, extras);
     know(live, "");
     if (live->last_event) close(live, time);
 }
@@ -295,7 +343,8 @@ void Reading::finish(const LivePointer& given) {
         const auto found = map.find(name);
         if (found != map.end() && found->second == live) map.erase(found);
     };
-    forget(by_session_, session.facts.session);
+    const std::string& name = session.facts.session;
+    forget(by_session_, live->capture == 0 ? name : name + "\n" + std::to_string(live->capture));
     forget(by_client_, live->client);
     live_.erase(live->number);
     std::erase(closing_, live);
@@ -308,8 +357,14 @@ void Reading::finish(const LivePointer& given) {
         }
     }
     conclude(session);
+    if (const auto told = told_.find(name); told != told_.end() && told->second != live->capture) {
+        lacks_.session_repeated();
+        return;
+    }
+    if (!name.empty() && told_.size() < max_told) told_.emplace(name, live->capture);
     if (!filter_.matches(session)) {
         ++left_aside_;
+        if (filter_.lacks_names(session)) lacks_.nameless_failure();
         return;
     }
     ++handed_over_;
@@ -324,6 +379,7 @@ void Reading::quiet() {
 void Reading::end() {
     quiet();
     while (!live_.empty()) finish(live_.begin()->second);
+    now_ = 0;
 }
 
 }  // namespace proxy::transcript

@@ -16,6 +16,7 @@
 #include "protocol/captured_leg.hpp"
 #include "protocol/pcapng_reader.hpp"
 #include "protocol/tcp_packet.hpp"
+#include "proxy/transcript/capture_name.hpp"
 #include "proxy/transcript/lacks.hpp"
 #include "proxy/transcript/read_session.hpp"
 #include "proxy/transcript/session_facts.hpp"
@@ -30,6 +31,9 @@ struct ReadFilter {
     std::optional<config::Cidr> client;
 
     bool matches(const ReadSession& session) const;
+    bool names_sessions() const noexcept { return client || !session.empty() || !user.empty() || !database.empty(); }
+    /// It failed before it had the names that are asked for; all else matches.
+    bool lacks_names(const ReadSession& session) const;
     /// False: it will not match, whatever else becomes known.
     bool may_match(const SessionFacts& facts) const;
 };
@@ -61,7 +65,8 @@ class Reading {
     void file_lacks(const std::string& why) { lacks_.file_lacks(why); }
     /// Nothing has come for a while: what waits for its last event waits no more.
     void quiet();
-    /// Nothing more will come.
+    /// Nothing more will come, unless files of another capture do: what was told already is then
+    /// passed over.
     void end();
 
     /// Of the sessions that were handed over, and of the files.
@@ -83,6 +88,8 @@ class Reading {
     /// Both ends, as they stand in the packets, and the leg.
     using Key = std::string;
 
+    void section(const protocol::pcapng::SectionBlock& section);
+    std::string of_capture(const std::string& name) const;
     void packet(const protocol::pcapng::PacketBlock& packet);
     void journal(const protocol::pcapng::JournalBlock& entry);
     void process_event(const AuditEvent& event, std::uint64_t time);
@@ -103,7 +110,12 @@ class Reading {
     Sink sink_;
     ReadingLimits limits_;
     Lacks lacks_;
-    std::vector<Interface> interfaces_;  // of this section
+    std::string path_;
+    std::size_t capture_ = 0;  // the one that is read, of captures_
+    std::vector<CaptureName> captures_;
+    std::map<std::string, std::size_t> told_;  // by which capture, of sessions that were handed over
+    std::uint64_t now_ = 0;                    // of this capture
+    std::vector<Interface> interfaces_;        // of this section
     std::map<Key, std::unique_ptr<Conversation>> conversations_;
     std::map<std::string, LivePointer> by_session_;
     std::map<std::string, LivePointer> by_client_;  // "address port"

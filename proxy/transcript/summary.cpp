@@ -6,7 +6,6 @@ namespace proxy::transcript {
 namespace {
 
 constexpr std::size_t most_clients = 10'000;
-constexpr std::size_t most_users = 5;
 constexpr std::size_t most_slow_of_all = 10;
 constexpr std::size_t most_sqlstates_of_all = 500;
 
@@ -16,6 +15,7 @@ ClientCounts counts_of(const ReadSession& session) {
         counts.cancels = 1;
         return counts;
     }
+    const std::string reason = session.failures.empty() ? "" : session.failures.back().reason;
     const std::string event = session.failures.empty() ? "" : session.failures.back().event;
     if (event == "tls_failed") {
         counts.tls_failed = 1;
@@ -25,6 +25,8 @@ ClientCounts counts_of(const ReadSession& session) {
         counts.rejected = 1;
     } else if (event == "upstream_failed") {
         counts.upstream_failed = 1;
+        if (reason == "server_certificate_rejected") counts.server_certificate_refused = 1;
+        if (reason == "server_not_accepted") counts.server_tls_failed = 1;
     }
     if (session.facts.ssl && event != "tls_failed") ++(*session.facts.ssl ? counts.tls : counts.plain);
     return counts;
@@ -45,7 +47,14 @@ void ClientCounts::add(const ClientCounts& other) noexcept {
     login_failed += other.login_failed;
     rejected += other.rejected;
     upstream_failed += other.upstream_failed;
+    server_certificate_refused += other.server_certificate_refused;
+    server_tls_failed += other.server_tls_failed;
     cancels += other.cancels;
+}
+
+bool ClientSummary::fails_more() const noexcept {
+    if (fails_since() || since.failures() == 0) return false;
+    return before.connections == 0 || since.failures() * before.connections > before.failures() * since.connections;
 }
 
 void Summary::add(const ReadSession& session) {
@@ -55,18 +64,58 @@ void Summary::add(const ReadSession& session) {
     (is_since ? since_ : before_).add(counts);
     add_statements(session);
 
-    const std::string& address = session.facts.client_addr;
-    if (clients_.size() >= most_clients && !clients_.contains(address)) {
+    const SessionFacts& facts = session.facts;
+    ClientKey key{.address = facts.client_addr,
+                  .user = facts.user,
+                  .application_name = facts.application_name,
+                  .exe = facts.client_exe,
+                  .uid = facts.client_uid};
+    if (clients_.size() >= most_clients && !clients_.contains(key)) {
         ++others_;
         return;
     }
-    ClientSummary& client = clients_[address];
+    ClientSummary& client = clients_[std::move(key)];
     client.all.add(counts);
     (is_since ? client.since : client.before).add(counts);
-    if (!session.facts.user.empty() && client.users.size() < most_users) client.users.insert(session.facts.user);
     if (!session.failures.empty()) {
         const SessionFailure& failure = session.failures.back();
         client.last_failure = failure.words.empty() ? failure.detail : failure.words;
+    }
+}
+
+std::map<ClientKey, ClientSummary> Summary::clients() const {
+    std::map<ClientKey, ClientSummary> clients = clients_;
+    for (const auto& [key, client] : clients_) {
+        if (!key.has_name() && client.all.tls_failed > 0) give_to_names(clients, key);
+    }
+    return clients;
+}
+
+/// What failed without a name, to the one that has the same process. Where several have, or only
+/// the address is known, nobody can tell: it stays, and those that are silent since are told so.
+void Summary::give_to_names(std::map<ClientKey, ClientSummary>& clients, const ClientKey& nameless) const {
+    std::vector<ClientSummary*> same;
+    for (auto at = clients.lower_bound({.address = nameless.address});
+         at != clients.end() && at->first.address == nameless.address; ++at) {
+        if (at->first.has_name() && at->first.same_place(nameless)) same.push_back(&at->second);
+    }
+    const ClientSummary failing = clients.at(nameless);
+    // The only one at its address that has gone silent is the one that fails.
+    const auto went_silent = [&](const ClientSummary& client) {
+        return compare_at_ && client.before.good() > 0 && client.since.connections == 0;
+    };
+    if (same.size() == 1 && (!nameless.exe.empty() || went_silent(*same.front()))) {
+        ClientSummary& client = *same.front();
+        client.all.add(failing.all);
+        client.before.add(failing.before);
+        client.since.add(failing.since);
+        client.last_failure = failing.last_failure;
+        clients.erase(nameless);
+        return;
+    }
+    if (failing.since.tls_failed == 0) return;
+    for (ClientSummary* client : same) {
+        if (went_silent(*client)) client->silent_while = failing.last_failure;
     }
 }
 

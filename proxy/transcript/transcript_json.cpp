@@ -126,6 +126,8 @@ json::object counts_json(const ClientCounts& counts) {
             {"login_failed", counts.login_failed},
             {"rejected", counts.rejected},
             {"upstream_failed", counts.upstream_failed},
+            {"server_certificate_refused", counts.server_certificate_refused},
+            {"server_tls_failed", counts.server_tls_failed},
             {"cancels", counts.cancels}};
 }
 
@@ -148,11 +150,18 @@ json::array slowest_json(const Summary& summary) {
 json::array clients_json(const Summary& summary) {
     const bool compares = summary.compare_at().has_value();
     json::array out;
-    for (const auto& [address, client] : summary.clients()) {
-        json::object one{{"client_addr", text_or_null(address)},
-                         {"users", texts_of(client.users)},
+    for (const auto& [key, client] : summary.clients()) {
+        json::array users;
+        if (!key.user.empty()) users.emplace_back(protocol::as_utf8(key.user));
+        json::object one{{"client_addr", text_or_null(key.address)},
+                         {"usename", text_or_null(key.user)},
+                         {"application_name", text_or_null(key.application_name)},
+                         {"client_process", text_or_null(key.exe)},
+                         {"client_uid", key.uid < 0 ? json::value(nullptr) : json::value(key.uid)},
+                         {"users", std::move(users)},
                          {"fails_since", compares && client.fails_since()},
                          {"fails_more", compares && client.fails_more()},
+                         {"silent_since", !client.silent_while.empty()},
                          {"last_failure", text_or_null(client.last_failure)},
                          {"all", counts_json(client.all)}};
         add_comparison(one, compares, client.before, client.since);

@@ -79,6 +79,7 @@ def test_a_session_is_told_from_its_comment_to_its_last_event(capture):
         talk.say(START + 3000 * MS, CLIENT, messages.TERMINATE).close(START + 3001 * MS)
         file.event(START + 3002 * MS, event="disconnected", session="ab-1", usename="app", datname="orders", ssl=True,
                    reason="client_closed", sqlstate=None)
+        file.statistics(START + 3003 * MS, dropped=0)
     done = read(file.path)
     assert done.returncode == 0 and not done.stderr
     lines = done.stdout.splitlines()
@@ -118,10 +119,11 @@ def test_why_handshakes_and_logins_failed_is_said_in_words(capture):
     assert set(by_name) == {"ab-2", "ab-3", "ab-4"}
     assert by_name["ab-2"]["failures"][0]["words"] == "the client does not trust the CA of the certificate that it was shown"
     assert by_name["ab-2"]["opening"] == "tls_records" and by_name["ab-2"]["notes"] == ["alert unknown_ca (48)"]
-    assert by_name["ab-3"]["failures"][0]["words"] == "the password is wrong" and by_name["ab-3"]["auth_method"] == "md5"
+    assert by_name["ab-3"]["failures"][0]["words"] == "wrong password, no such user, or expired" and by_name["ab-3"]["auth_method"] == "md5"
     assert by_name["ab-4"]["failures"][0]["words"].startswith("the server's certificate was refused: certificate has expired")
     assert report["summary"]["all"] == {"connections": 3, "tls": 1, "plain": 1, "tls_failed": 1, "login_failed": 1, "rejected": 0,
-                                        "upstream_failed": 1, "cancels": 0}
+                                        "upstream_failed": 1, "server_certificate_refused": 1, "server_tls_failed": 0, "cancels": 0}
+    assert by_name["ab-2"]["end"] == "the client aborted the TLS handshake"
     text = read(file.path).stdout
     assert "FAILED (tls_failed): the client does not trust the CA" in text and "FAILED (auth_failed, SQLSTATE 28P01)" in text
 
@@ -145,7 +147,24 @@ def test_a_rotation_is_compared_before_and_since(capture):
     assert not whole["fails_since"] and (whole["before"]["tls"], whole["since"]["tls"]) == (1, 1)
     text = read("--compare-at", "2026-03-01T02:01:00Z", file.path).stdout
     assert "Clients, before > since 2026-03-01T02:01:00.000000Z" in text
-    assert "10.0.0.7 connected before and only fails since: the client refused the certificate" in text
+    assert "10.0.0.7 app connected before and only fails since: the client refused the certificate" in text
+
+
+def test_captures_that_ran_side_by_side_are_told_once_from_the_one_that_tells_most(capture):
+    files = []
+    for number, payload in ((1, "headers"), (2, "redacted")):
+        with capture(f"capture-20260301T02000{number}Z-1.pcapng", comments=[f"capture {number} by uid 0; payload={payload}"]) as file:
+            talk = logged_in(file)
+            asks(talk, START + 10 * MS, "select 1" if payload == "redacted" else "********", ROW + complete("SELECT 1"))
+            talk.close(START + 20 * MS)
+            file.statistics(START + 30 * MS, dropped=0)
+            files.append(file.path)
+    for order in (files, files[::-1]):
+        report = read_json(*order)
+        (session,) = report["sessions"]
+        assert [entry["text"] for entry in session["statements"]] == ["select 1"]
+        assert report["summary"]["all"]["connections"] == 1
+        assert report["incomplete"][0].startswith("these are files of 2 captures (2, payload redacted; 1, payload headers)")
 
 
 def test_what_is_missing_is_said_first(capture):
@@ -205,7 +224,9 @@ def test_only_what_was_asked_for_is_shown(capture):
 
     assert names("--user", "app") == names("--session", "ab-1") == names("--client", "10.0.1.0/24") == ["ab-1"]
     assert names("--failed") == ["ab-2"] and names("--database", "orders") == ["ab-1", "ab-2"]
-    assert names("--user", "nobody") == []
+    for nobody in (("--user", "nobody"), ("--session", "nosuch"), ("--client", "10.9.0.0/16")):
+        done = read(*nobody, file.path)
+        assert done.returncode == 2 and "no session in these files matches" in done.stderr
     assert read_json("--failed", file.path)["summary"]["all"]["connections"] == 2  # or there would be nothing to compare
     assert read_json("--user", "app", file.path)["summary"]["sessions_that_do_not_match"] == 1
 
@@ -242,6 +263,7 @@ def test_files_that_cannot_be_read_are_errors(capture, directory):
     for arguments in (("--client", "10.0.0"), ("--compare-at", "noon"), ("--follow", "--format", "json"), ("--format", "xml"), ("-", "-")):
         assert read(*arguments, *([] if arguments[0] == "-" else [file.path])).returncode == 2
     assert read().returncode == 2
+    assert "write 2026-03-01T02:00:00Z for UTC" in read("--compare-at", "2026-03-01T02:00:00", file.path).stderr
 
 
 def test_standard_input_is_a_file_as_well(capture):

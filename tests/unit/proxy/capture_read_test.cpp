@@ -27,10 +27,10 @@ struct Fed {
               std::move(filter), [this](transcript::ReadSession&& session) { take(std::move(session)); }, limits) {
         begin("capture-20260301T020000Z-1.pcapng");
     }
-    void begin(const std::string& file) {
+    void begin(const std::string& file,
+               const std::string& comment = "capture 1 by uid 0; payload=headers; failures only") {
         reading.begin_file(file);
-        reading.block(pcapng::SectionBlock{
-            .application = {}, .system = {}, .comments = {"capture 1 by uid 0; payload=headers; failures only"}});
+        reading.block(pcapng::SectionBlock{.application = {}, .system = {}, .comments = {comment}});
         for (const char* leg : {"orders client leg", "orders server leg"})
             reading.block(pcapng::InterfaceBlock{.number = 0, .link_type = 101, .name = leg, .description = {}});
     }
@@ -238,4 +238,160 @@ TEST_CASE("numbers and times are written for people") {
     CHECK(one_line("a \n\t b\x1b[2J", 100) == "a b\xef\xbf\xbd[2J");
     CHECK(one_line("äöü", 2) == "äö…");
     CHECK(one_line("  ", 5).empty());
+}
+
+namespace {
+
+/// What the audit says when a client connects, or its handshake fails.
+std::string audit(const std::string& event, const std::string& session, const std::string& more) {
+    return R"({"event":")" + event + R"(","session":")" + session + R"(","client_addr":"127.0.0.1",)" + more + "}";
+}
+
+struct Rotation : Fed {
+    static constexpr std::uint64_t before = start, since = start + 2000 * ms;
+
+    void connects(std::uint64_t time, const std::string& user, const std::string& exe) {
+        const std::string name = "s-" + std::to_string(++number_);
+        Talk talk(*this, time, static_cast<std::uint16_t>(number_),
+                  "session=" + name + " client_addr=127.0.0.1 user=" + user);
+        talk.log_in(time).close(time + ms);
+        event(time + ms, audit("disconnected", name,
+                               R"("usename":")" + user + R"(","client_process":{"pid":1,"exe":")" + exe +
+                                   R"(","uid":1000},"reason":"client_closed")"));
+    }
+    void fails(std::uint64_t time, const std::string& exe) {
+        event(time, audit("tls_failed", "s-" + std::to_string(++number_),
+                          R"("alert":48,"reason":"tls_abandoned","client_process":{"pid":1,"exe":")" + exe +
+                              R"(","uid":1000})"));
+    }
+    std::string text() {
+        reading.end();
+        return transcript::summary_text(summary, reading, {});
+    }
+
+   private:
+    unsigned number_ = 0;
+};
+
+bool has(const std::string& text, std::string_view what) { return text.find(what) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("a healthy application at the same address hides none that is dead since the rotation") {
+    Rotation fed;
+    for (const auto time : {Rotation::before, Rotation::since}) fed.connects(time, "healthy", "/usr/bin/java");
+    fed.connects(Rotation::before + 10 * ms, "billing", "/usr/bin/psql");
+    fed.fails(Rotation::since + 10 * ms, "/usr/bin/psql");
+    const std::string text = fed.text();
+    CHECK(has(text,
+              "127.0.0.1 billing (/usr/bin/psql uid 1000) connected before and only fails since: the client does "
+              "not trust the CA"));
+    CHECK_FALSE(has(text, "healthy (/usr/bin/java uid 1000) connected"));
+    CHECK(fed.summary.clients().size() == 2);
+}
+
+TEST_CASE("where several have the process of a failed handshake, it has a row and the silent ones are named") {
+    Rotation fed;
+    fed.connects(Rotation::before, "alive", "/usr/bin/python3");
+    fed.connects(Rotation::since, "alive", "/usr/bin/python3");
+    fed.connects(Rotation::before + 10 * ms, "dead", "/usr/bin/python3");
+    fed.fails(Rotation::since + 10 * ms, "/usr/bin/python3");
+    const std::string text = fed.text();
+    CHECK(has(text, "127.0.0.1 dead (/usr/bin/python3 uid 1000) connected before and not since"));
+    CHECK_FALSE(has(text, "alive (/usr/bin/python3 uid 1000) connected"));
+    CHECK(fed.summary.clients().size() == 3);
+}
+
+TEST_CASE("a client that fails more often since is said to") {
+    Rotation fed;
+    for (unsigned i = 0; i < 3; ++i) {
+        fed.connects(Rotation::before + i * 10 * ms, "app", "/bin/app");
+        fed.connects(Rotation::since + i * 10 * ms, "app", "/bin/app");
+    }
+    fed.fails(Rotation::before + 50 * ms, "/bin/app");
+    for (unsigned i = 0; i < 2; ++i) fed.fails(Rotation::since + (50 + i) * ms, "/bin/app");
+    CHECK(has(fed.text(), "app (/bin/app uid 1000) fails more since, 1 of 4 before and 2 of 5 since"));
+}
+
+TEST_CASE("a refused certificate of the server is no missing server, and no refused login") {
+    Fed fed;
+    Talk talk(fed, start, 1, "session=s-1 client_addr=10.0.0.7");
+    talk.log_in(start - ms);
+    fed.event(start + ms, R"({"event":"upstream_failed","session":"s-1","reason":"server_certificate_rejected"})");
+    fed.event(start + ms, R"({"event":"upstream_failed","session":"s-2","reason":"server_not_accepted"})");
+    fed.event(start + ms, R"({"event":"upstream_failed","session":"s-3","reason":"server_not_reached"})");
+    fed.reading.end();
+    const auto& all = fed.summary.all();
+    CHECK((all.upstream_failed == 3 && all.server_certificate_refused == 1 && all.server_tls_failed == 1));
+    CHECK(all.no_server() == 1);
+    CHECK(has(transcript::summary_text(fed.summary, fed.reading, {}),
+              "1 server certificate refused, 1 TLS to the server failed, 1 no server"));
+    transcript::ReadSession session;
+    session.login.outcome = protocol::CapturedLogin::Outcome::refused;
+    session.failures.push_back({.event = "upstream_failed", .reason = "server_certificate_rejected"});
+    CHECK(has(transcript::session_json(session), R"("login":"none")"));
+}
+
+TEST_CASE("a session of two captures is counted once, and the captures are said first") {
+    Fed fed;
+    fed.begin("/c/capture-20260301T020000Z-1.pcapng", "capture 7 by uid 0; payload=redacted");
+    for (int i = 0; i < 2; ++i) {
+        Talk talk(fed, start, 1, "session=s-1 client_addr=10.0.0.7");
+        talk.log_in(start).say(start + ms, Sender::client, Captured::query("select 1"));
+        talk.close(start + 2 * ms);
+        fed.event(start + 2 * ms, R"({"event":"tls_failed","session":"s-9","reason":"tls_failed"})");
+        fed.reading.end();
+        fed.begin("/c/capture-20260301T020001Z-1.pcapng", "capture 8 by uid 0; payload=headers");
+    }
+    CHECK(fed.sessions.size() == 2);
+    CHECK(fed.summary.all().connections == 2);
+    const auto texts = fed.reading.lacks().texts();
+    CHECK(has(texts.front(), "7, payload redacted; 8, payload headers"));
+    CHECK(has(texts.front(), "each session is counted once"));
+}
+
+TEST_CASE("a file without its end is said to have none") {
+    Fed fed;
+    const pcapng::BlockReader whole;
+    fed.event(start, R"({"event":"capture_stopped","session":null,"capture":3,"reason":"disk","message":"No space"})");
+    fed.reading.end_file(whole);
+    CHECK(says(fed.reading.lacks().texts(), "capture-20260301T020000Z-1.pcapng has no closing statistics"));
+    CHECK(says(fed.reading.lacks().texts(), "capture 3 stopped: disk, No space"));
+    Fed ended;
+    ended.reading.block(pcapng::Statistics{});
+    ended.reading.end_file(whole);
+    CHECK_FALSE(says(ended.reading.lacks().texts(), "no closing statistics"));
+}
+
+TEST_CASE("what is blanked, and what undoes that, is said of every payload") {
+    Fed fed;
+    CHECK_FALSE(says(fed.reading.lacks().texts(), "audit events in the file hold"));
+    fed.event(start, R"({"event":"auth_failed","session":"s-1","sqlstate":"28P01","message":"for user app"})");
+    CHECK(says(fed.reading.lacks().texts(), "audit events in the file hold the messages"));
+    CHECK_FALSE(says(fed.reading.lacks().texts(), "keys are in here"));
+    fed.reading.block(pcapng::SecretsBlock{});
+    CHECK(has(fed.reading.lacks().texts().front(), "keys are in here (keylog)"));
+    Fed full;
+    full.begin("x.pcapng", "capture 1 by uid 0; payload=full");
+    CHECK(says(full.reading.lacks().texts(), "passwords and keys are blanked"));
+}
+
+TEST_CASE("failures that had no name yet are counted where a filter by name leaves them out") {
+    Fed fed({.session = {}, .user = "app", .database = {}, .client = {}});
+    fed.event(start, R"({"event":"tls_failed","session":"s-1","client_addr":"10.0.0.7","reason":"tls_abandoned"})");
+    fed.event(start, R"({"event":"auth_failed","session":"s-2","usename":"other"})");
+    fed.reading.end();
+    CHECK(fed.sessions.empty());
+    CHECK(has(fed.reading.lacks().texts().front(), "1 connection failed before user and database were known"));
+}
+
+TEST_CASE("failures are not told for more than what is known") {
+    using transcript::in_words;
+    CHECK(in_words({.event = "auth_failed", .sqlstate = "28P01"}, {}) == "wrong password, no such user, or expired");
+    CHECK(has(in_words({.event = "auth_failed", .reason = "client_left"}, {}), "requires channel binding"));
+    transcript::ReadSession session;
+    session.over = true;
+    session.end.closed_by = protocol::CapturedSide::server;
+    session.failures.push_back({.event = "tls_failed", .reason = "tls_abandoned"});
+    CHECK(has(transcript::session_text(session), "the client aborted the TLS handshake"));
 }
