@@ -364,7 +364,8 @@ void SessionCapture::settled(const Event& event) {
         const auto last = std::find_if(held_.rbegin(), held_.rend(), [&](const Packet& packet) {
             return packet.side == about && (packet.content == Content::records || event.kind != EventKind::tls_failed);
         });
-        (last == held_.rend() ? held_.back() : *last).comment = failure_comment(event);
+        (last == held_.rend() ? held_.back() : *last).comment = 
+            failure_comment(as_captured(event, capture_->order().payload));
     }
     if (state_ == State::held) release();
 }

@@ -369,3 +369,29 @@ TEST_CASE("capture comments: values that are no single word are quoted, and noth
     CHECK(proxy::alert_meaning(48).find("trust") != std::string::npos);
     CHECK(proxy::alert_meaning(-1).empty());
 }
+
+TEST_CASE("captured session: below full no comment repeats what the server says, which may quote anything") {
+    for (const auto payload : {protocol::Payload::headers, protocol::Payload::redacted, protocol::Payload::full}) {
+        CaptureOrder order;
+        order.payload = payload;
+        Tapped tapped(order);
+        tapped.one->opened(Leg::client, client_ends, false);
+        tapped.client_says(startup_message("alice"));
+        Event denied{
+            .kind = EventKind::auth_failed, .reason = proxy::Reason::server_denied, .message = "no \"secret\""};
+        denied.sqlstate = "22023";
+        tapped.one->settled(denied);
+        const bool full = payload == protocol::Payload::full;
+        CHECK(proxy::as_captured(denied, payload).message == (full ? denied.message : ""));
+        const Packets packets = tapped.written();
+        std::string comments;
+        for (const auto& packet : packets) {
+            for (const std::string& comment : packet.comments) comments += comment + "\n";
+        }
+        CHECK(comments.find("sqlstate=22023") != std::string::npos);
+        CHECK((comments.find("secret") != std::string::npos) == full);
+    }
+    // Words of ours stay.
+    const Event left{.kind = EventKind::auth_failed, .reason = proxy::Reason::client_left, .message = "it left"};
+    CHECK(proxy::as_captured(left, protocol::Payload::headers).message == "it left");
+}
