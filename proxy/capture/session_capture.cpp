@@ -171,7 +171,7 @@ void SessionCapture::records(Leg which, Sender sender, Bytes bytes, Time now) {
     if (!leg.tls && !leg.handshake_done) begin_tls(which);
     if (!leg.tls || (leg.handshake_done && !keeps_records())) return;
     protocol::Buffer copy(bytes.begin(), bytes.end());
-    leg.blankers[at(sender)].blank(copy);
+    leg.blankers[at(sender)].blank(copy, keeps_records());
     emit(which, Content::records, sender, copy, now);
 }
 

@@ -87,7 +87,7 @@ TEST_CASE("of an error's sentence stay PostgreSQL's own words up to the first na
 TEST_CASE("a notice is like an error") {
     const std::string notice = message('N', "SNOTICE\0VNOTICE\0C00000\0M7 secrets\0"s + '\0');
     CHECK(last_blanked_behind_login(Payload::redacted, {{server, notice}}) ==
-          message('N', "SNOTICE\0VNOTICE\0C00000\0M******\0"s + '\0'));
+          message('N', "SNOTICE\0VNOTICE\0C00000\0M*********\0"s + '\0'));
 }
 
 TEST_CASE("full keeps an error, but what may quote a statement with secrets") {
