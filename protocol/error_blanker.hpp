@@ -1,7 +1,8 @@
 // The fields of ErrorResponse and NoticeResponse.
 #pragma once
 
-#include <array>
+#include <cstdint>
+#include <span>
 
 #include "protocol/redactor.hpp"
 #include "protocol/sql_blanker.hpp"
@@ -24,7 +25,6 @@ class ErrorBlanker {
     void begin_field(std::uint8_t& type);
     void take_text(std::span<std::uint8_t> text);
     TextFilter::What what_is_left(char type) const noexcept;
-    bool is_servers_own_sentence() const noexcept;
 
     Payload payload_;
     bool may_quote_secrets_ = false;
@@ -32,8 +32,6 @@ class ErrorBlanker {
     bool ended_ = false;
     bool is_sql_ = false;
     char type_ = 0;
-    std::size_t sqlstate_size_ = 0;
-    std::array<char, 5> sqlstate_{};
     TextFilter text_;
     SqlBlanker sql_;
 };

@@ -1,9 +1,8 @@
 #include "protocol/text_filter.hpp"
 
-#include <algorithm>
+#include <array>
 #include <cstring>
-
-#include "protocol/secret_words.hpp"
+#include <string_view>
 
 namespace protocol {
 namespace {
@@ -13,59 +12,10 @@ constexpr auto known_mechanisms =
 constexpr std::size_t longest_mechanism = 20;  // RFC 4422
 constexpr std::size_t longest_tag = 64;        // COMPLETION_TAG_BUFSIZE
 
-// In front of a name in quotes. A value in quotes may have quotes in it: its end is not found.
-constexpr auto kinds_of_names = std::to_array<std::string_view>(
-    {"column",   "constraint", "cursor",    "database", "extension", "function",    "index",
-     "language", "operator",   "parameter", "policy",   "portal",    "publication", "relation",
-     "role",     "schema",     "sequence",  "server",   "slot",      "statement",   "subscription",
-     "table",    "tablespace", "trigger",   "type",     "user",      "view"});
-
 constexpr bool is_capital(std::uint8_t c) { return c >= 'A' && c <= 'Z'; }
 constexpr bool is_digit(std::uint8_t c) { return c >= '0' && c <= '9'; }
 
 }  // namespace
-
-bool SentenceFilter::hides(std::uint8_t c) noexcept {
-    if (c >= 0x80) state_ = State::rest;
-    switch (state_) {
-        case State::words: return hides_in_words(c);
-        case State::quoted:
-            if (c == '"') state_ = State::quote_ended;
-            return c != '"';
-        case State::quote_ended:
-            if (std::string_view(" ,.;:)").find(static_cast<char>(c)) == std::string_view::npos) break;
-            state_ = State::words;
-            return hides_in_words(c);
-        case State::brackets:
-            if (c == ')') state_ = State::words;
-            return c != ')';
-        case State::rest: return true;
-    }
-    state_ = State::rest;  // the quote was not the last one
-    return true;
-}
-
-bool SentenceFilter::hides_in_words(std::uint8_t c) noexcept {
-    const std::uint8_t previous = previous_;
-    previous_ = c;
-    const std::string_view word(word_.data(), size_);
-    if (c == '"') {
-        const bool name = previous == ' ' && std::binary_search(kinds_of_names.begin(), kinds_of_names.end(), word);
-        state_ = name ? State::quoted : State::rest;
-        size_ = 0;
-        return false;
-    }
-    if (c == '\'') state_ = State::rest;
-    if (c == '(') state_ = previous == '=' || word == "key" ? State::rest : State::brackets;
-    const char lower = to_lower(c);
-    if (lower >= 'a' && lower <= 'z') {
-        if (previous == ' ') size_ = 0;
-        if (size_ < word_.size()) word_[size_++] = lower;
-    } else if (c != ' ') {
-        size_ = 0;
-    }
-    return is_digit(c);
-}
 
 void TextFilter::begin(What what) noexcept {
     what_ = what;

@@ -1,33 +1,14 @@
 // What is left of a text within a message, other than SQL: in place, in pieces of any size.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
 
 #include "protocol/secret_scanner.hpp"
+#include "protocol/sentence_filter.hpp"
 
 namespace protocol {
-
-/// A message of the server's (its field M) in words only: without what stands in quotes or
-/// brackets, and without numbers. Values with quotes of their own, other languages and their
-/// quotes: the rest goes.
-class SentenceFilter {
-   public:
-    void begin() noexcept { *this = SentenceFilter(); }
-    bool hides(std::uint8_t c) noexcept;
-
-   private:
-    enum class State : std::uint8_t { words, quoted, quote_ended, brackets, rest };
-
-    bool hides_in_words(std::uint8_t c) noexcept;
-
-    State state_ = State::words;
-    std::uint8_t previous_ = 0;
-    std::uint8_t size_ = 0;
-    std::array<char, 16> word_{};  // the last one
-};
 
 class TextFilter {
    public:
@@ -37,7 +18,7 @@ class TextFilter {
         command_tag,      // of CommandComplete: as it is, if it looks like one
         mechanism,        // of SASL: as it is, if it is a known one
         mechanism_offer,  // what looks like one
-        sentence,
+        sentence,         // of an error: PostgreSQL's own words
         secrets,  // blank them only
     };
     void begin(What what) noexcept;

@@ -51,6 +51,11 @@ std::string opening_comment(const SessionRecord& record, const ConversationFacts
     return comment;
 }
 
+Event as_captured(Event event, protocol::Payload payload) {
+    if (payload != protocol::Payload::full && event.reason == Reason::server_denied) event.message.clear();
+    return event;
+}
+
 std::string failure_comment(const Event& event) {
     std::string comment(label(event.kind));
     if (event.reason != Reason::none) comment += " reason=" + std::string(label(event.reason));

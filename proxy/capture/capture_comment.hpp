@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "protocol/redactor.hpp"
 #include "proxy/observation/event.hpp"
 #include "tls/stream.hpp"
 
@@ -19,6 +20,10 @@ struct ConversationFacts {
 /// Of a conversation's first packet: "session=... user=... ssl=true ..."; what is not known is left
 /// out.
 std::string opening_comment(const SessionRecord& record, const ConversationFacts& facts);
+
+/// As a capture of this payload may tell it: below `full` without the server's own words, which may
+/// quote anything.
+Event as_captured(Event event, protocol::Payload payload);
 
 /// Of the last packet before a failure: which event, why, and what an alert means.
 std::string failure_comment(const Event& event);

@@ -171,7 +171,7 @@ void SessionCapture::records(Leg which, Sender sender, Bytes bytes, Time now) {
     if (!leg.tls && !leg.handshake_done) begin_tls(which);
     if (!leg.tls || (leg.handshake_done && !keeps_records())) return;
     protocol::Buffer copy(bytes.begin(), bytes.end());
-    leg.blankers[at(sender)].blank(copy);
+    leg.blankers[at(sender)].blank(copy, keeps_records());
     emit(which, Content::records, sender, copy, now);
 }
 
@@ -364,7 +364,8 @@ void SessionCapture::settled(const Event& event) {
         const auto last = std::find_if(held_.rbegin(), held_.rend(), [&](const Packet& packet) {
             return packet.side == about && (packet.content == Content::records || event.kind != EventKind::tls_failed);
         });
-        (last == held_.rend() ? held_.back() : *last).comment = failure_comment(event);
+        (last == held_.rend() ? held_.back() : *last).comment = 
+            failure_comment(as_captured(event, capture_->order().payload));
     }
     if (state_ == State::held) release();
 }

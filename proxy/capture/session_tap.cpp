@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "proxy/capture/capture_comment.hpp"
 #include "proxy/observation/often.hpp"
 #include "proxy/record/event_json.hpp"
 
@@ -38,6 +39,20 @@ Side side_of(const asio::generic::stream_protocol::endpoint& endpoint) {
     const std::string port = ":" + std::to_string(tcp.port());
     const std::string plain = address.to_string();
     return {.address = plain, .port = tcp.port(), .text = (address.is_v6() ? "[" + plain + "]" : plain) + port};
+}
+
+protocol::Buffer journal_entry(const Event& event, const std::string& proxy) {
+    const std::string line = to_json(event, proxy);
+    const std::string time =
+        std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(event.time.time_since_epoch()).count());
+    const std::array<protocol::pcapng::Field, 5> fields{{{"__REALTIME_TIMESTAMP", time},
+                                                         {"MESSAGE", line},
+                                                         {"SYSLOG_IDENTIFIER", "pgairlock"},
+                                                         {"PGAIRLOCK_EVENT", label(event.kind)},
+                                                         {"PGAIRLOCK_SESSION", event.record.session}}};
+    protocol::Buffer entry;
+    protocol::pcapng::append_journal_entry(entry, fields);
+    return entry;
 }
 
 /// What came last, blanked, for each capture of the session that this thread is working for: its
@@ -182,21 +197,9 @@ void SessionTap::server_name(const std::string& host) noexcept {
 void SessionTap::record(const Event& event) noexcept {
     if (captures_.empty()) return;
     each([&](SessionCapture& one, auto) { one.settled(event); });
-    try {
-        const std::string line = to_json(event, proxy_);
-        const std::string time = std::to_string(
-            std::chrono::duration_cast<std::chrono::microseconds>(event.time.time_since_epoch()).count());
-        const std::array<protocol::pcapng::Field, 5> fields{{{"__REALTIME_TIMESTAMP", time},
-                                                             {"MESSAGE", line},
-                                                             {"SYSLOG_IDENTIFIER", "pgairlock"},
-                                                             {"PGAIRLOCK_EVENT", label(event.kind)},
-                                                             {"PGAIRLOCK_SESSION", event.record.session}}};
-        protocol::Buffer entry;
-        protocol::pcapng::append_journal_entry(entry, fields);
-        each([&](SessionCapture& one, auto) { one.journal(entry); });
-    } catch (const std::exception&) {
-        // The audit has it.
-    }
+    each([&](SessionCapture& one, auto) {
+        one.journal(journal_entry(as_captured(event, one.capture().order().payload), proxy_));
+    });
 }
 
 void SessionTap::relay_begins(std::function<bool()> between_messages) noexcept {

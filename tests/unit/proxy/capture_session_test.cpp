@@ -142,15 +142,15 @@ TEST_CASE("captured session: SSLRequest and its answer belong to the records, no
         tapped.one->opened(Leg::client, client_ends, false);
         tapped.client_says(ssl_request());
         tapped.client_hears("S");
-        tapped.client_record(record(22, "hello"));
-        tapped.our_record(record(22, "hello too"));
+        tapped.client_record(record(22, "\1hello"));
+        tapped.our_record(record(22, "\1hello too"));
         if (fails) {
             tapped.client_record(record(21, "\2\x30"));
             tapped.settle(EventKind::tls_failed, "alert unknown_ca (48)", 48);
             const Packets packets = tapped.written();
             CHECK(has_records(packets));
             CHECK(support::payloads(packets) ==
-                  ssl_request() + "S" + record(22, "hello") + record(22, "hello too") + record(21, "\2\x30"));
+                  ssl_request() + "S" + record(22, "\1hello") + record(22, "\1hello too") + record(21, "\2\x30"));
             CHECK(packets.back().comments ==
                   std::vector<std::string>{"tls_failed: alert unknown_ca (48): it does not trust the issuer of the "
                                            "certificate that it was shown"});
@@ -198,7 +198,7 @@ TEST_CASE("captured session: with failures alone, one that succeeds is left out,
         tapped.one->opened(Leg::client, client_ends, false);
         tapped.client_says(ssl_request());
         tapped.client_hears("S");
-        tapped.client_record(record(22, "hello"));
+        tapped.client_record(record(22, "\1hello"));
         tapped.client_says(startup_message("alice"));
         tapped.name("alice");
         tapped.settle(fails ? EventKind::auth_failed : EventKind::connected, "no");
@@ -255,7 +255,7 @@ TEST_CASE("captured session: all of them together hold back no more than is allo
     Tapped tapped;
     REQUIRE(tapped.memory.take(HeldMemory::max_bytes - 100));
     tapped.one->opened(Leg::client, client_ends, false);
-    tapped.client_record(record(22, "hello"));
+    tapped.client_record(record(22, "\1hello"));
     CHECK(tapped.one->is_over());
     CHECK(tapped.capture->left_out() == 1);
 }
@@ -321,7 +321,7 @@ TEST_CASE("captured session: keys are written before the records that they open,
         order.keylog = wanted;
         Tapped tapped(order);
         tapped.one->opened(Leg::client, client_ends, false);
-        tapped.client_record(record(22, "hello"));
+        tapped.client_record(record(22, "\1hello"));
         tapped.one->key("CLIENT_RANDOM 00 11");
         tapped.name("alice");
         tapped.client_says(startup_message("alice"));
@@ -368,4 +368,30 @@ TEST_CASE("capture comments: values that are no single word are quoted, and noth
     CHECK(comment.find("user=") == std::string::npos);
     CHECK(proxy::alert_meaning(48).find("trust") != std::string::npos);
     CHECK(proxy::alert_meaning(-1).empty());
+}
+
+TEST_CASE("captured session: below full no comment repeats what the server says, which may quote anything") {
+    for (const auto payload : {protocol::Payload::headers, protocol::Payload::redacted, protocol::Payload::full}) {
+        CaptureOrder order;
+        order.payload = payload;
+        Tapped tapped(order);
+        tapped.one->opened(Leg::client, client_ends, false);
+        tapped.client_says(startup_message("alice"));
+        Event denied{
+            .kind = EventKind::auth_failed, .reason = proxy::Reason::server_denied, .message = "no \"secret\""};
+        denied.sqlstate = "22023";
+        tapped.one->settled(denied);
+        const bool full = payload == protocol::Payload::full;
+        CHECK(proxy::as_captured(denied, payload).message == (full ? denied.message : ""));
+        const Packets packets = tapped.written();
+        std::string comments;
+        for (const auto& packet : packets) {
+            for (const std::string& comment : packet.comments) comments += comment + "\n";
+        }
+        CHECK(comments.find("sqlstate=22023") != std::string::npos);
+        CHECK((comments.find("secret") != std::string::npos) == full);
+    }
+    // Words of ours stay.
+    const Event left{.kind = EventKind::auth_failed, .reason = proxy::Reason::client_left, .message = "it left"};
+    CHECK(proxy::as_captured(left, protocol::Payload::headers).message == "it left");
 }
