@@ -43,6 +43,7 @@ void Capture::end(CaptureEnd why) noexcept {
 CaptureStatus Capture::status() const {
     CaptureStatus status;
     status.id = id_;
+    status.ending = over();
     status.by = order_.by;
     status.order = order_;
     status.order.stream = -1;  // ours alone
@@ -133,6 +134,14 @@ CaptureEnd Capture::run(std::string& why) noexcept {
     }
     // Now, for a session that says nothing more holds on to us.
     std::visit([](auto& out) { out.close(); }, out_);
+    try {
+        queue_.take(Steady::now());
+        queue_.take(Steady::now());  // what came while the first was taken
+    } catch (const std::exception&) {
+        // It goes with us.
+    }
+    flows_.begin_file();
+    secrets_.clear();
     return ended;
 }
 
