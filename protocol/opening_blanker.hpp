@@ -23,6 +23,8 @@ class OpeningBlanker {
     void blank(std::span<std::uint8_t>& bytes);
     /// It has a length or a code that none may have: the rest was not looked at.
     bool broken() const noexcept { return broken_; }
+    /// It has begun.
+    bool begun() const noexcept { return size_ > 0; }
     /// Once the packet is whole, and until the next byte.
     bool whole() const noexcept { return size_ >= header_size && missing_ == 0 && !broken_; }
     Packet packet() const noexcept { return packet_; }

@@ -45,7 +45,8 @@ struct Redactor::State {
     enum class Phase : std::uint8_t { opening, messages, cancelled };
 
     void begin(Phase first);
-    void blank(Sender sender, Piece bytes);
+    std::size_t blank(Sender sender, Piece bytes);
+    bool is_within(Sender sender, const Side& side) const noexcept;
     void take_opening(Piece& bytes);
     void take_negotiation_answer(Piece& bytes);
     void take_message(Side& side, Piece& bytes);
@@ -73,12 +74,21 @@ void Redactor::State::begin(Phase first) {
     }
 }
 
-void Redactor::State::blank(Sender sender, Piece bytes) {
+/// A message of this side has begun, and goes on.
+bool Redactor::State::is_within(Sender sender, const Side& side) const noexcept {
+    if (side.lost) return false;
+    return sender == Sender::client && phase == Phase::opening ? opening.begun() : side.header_size > 0;
+}
+
+std::size_t Redactor::State::blank(Sender sender, Piece bytes) {
     Side& side = sender == Sender::client ? client : server;
+    const std::size_t size = bytes.size();
+    bool goes_on = is_within(sender, side);
+    std::size_t of_before = goes_on ? size : 0;
     while (!bytes.empty()) {
         if (side.lost) {
             std::memset(bytes.data(), 0, bytes.size());
-            return;
+            break;
         }
         const bool between = side.header_size == 0;
         if (sender == Sender::client && phase == Phase::opening)
@@ -89,7 +99,12 @@ void Redactor::State::blank(Sender sender, Piece bytes) {
             take_negotiation_answer(bytes);
         else
             take_message(side, bytes);
+        if (goes_on && !is_within(sender, side)) {
+            goes_on = false;
+            of_before = size - bytes.size();
+        }
     }
+    return of_before;
 }
 
 void Redactor::State::take_opening(Piece& bytes) {
@@ -195,8 +210,10 @@ void Redactor::begin_established(std::string_view client_encoding) {
 
 void Redactor::tls_began() { state_->begin(State::Phase::opening); }
 
-void Redactor::blank(Sender sender, std::span<std::uint8_t> bytes) {
-    if (!state_->allow_secrets) state_->blank(sender, bytes);
+std::size_t Redactor::blank(Sender sender, std::span<std::uint8_t> bytes) {
+    if (!state_->allow_secrets) return state_->blank(sender, bytes);
+    Buffer copy(bytes.begin(), bytes.end());  // for where messages begin alone
+    return state_->blank(sender, copy);
 }
 
 bool Redactor::lost(Sender sender) const noexcept {

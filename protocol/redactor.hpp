@@ -39,9 +39,10 @@ class Redactor {
 
     /// `bytes`: what came next from that side, in pieces of any size; blanked where they are. What
     /// becomes of a byte depends on those before it, never on how they were cut. An answer comes
-    /// behind what it answers.
-    void blank(Sender sender, std::span<std::uint8_t> bytes);
-    /// Its framing is lost: all that it says is blanked.
+    /// behind what it answers. How many of them, from the first on, belong to a message that had
+    /// begun before: where the framing is lost, none are known to.
+    std::size_t blank(Sender sender, std::span<std::uint8_t> bytes);
+    /// Its framing is lost: all that it says is blanked, where anything is.
     bool lost(Sender sender) const noexcept;
 
    private:

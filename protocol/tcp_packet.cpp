@@ -73,4 +73,21 @@ std::optional<TcpPacket> decode_tcp_packet(Bytes bytes) {
     return std::move(packet);
 }
 
+void leave_out_first(Buffer& bytes, std::size_t count) {
+    const auto packet = decode_tcp_packet(bytes);
+    if (!packet) return;
+    count = std::min(count, packet->payload.size());
+    const auto payload = static_cast<std::size_t>(packet->payload.data() - bytes.data());
+    const bool v6 = bytes[0] >> 4 == 6;
+    const std::size_t sequence_at = (v6 ? 40 : (bytes[0] & 0x0f) * std::size_t{4}) + 4;
+    const std::size_t size_at = v6 ? 4 : 2;
+    const std::size_t size = std::size_t{bytes[size_at]} << 8 | bytes[size_at + 1];
+    bytes[size_at] = static_cast<std::uint8_t>((size - count) >> 8);
+    bytes[size_at + 1] = static_cast<std::uint8_t>(size - count);
+    const std::uint32_t sequence = packet->sequence + static_cast<std::uint32_t>(count);  // modulo 2^32
+    for (std::size_t i = 0; i < 4; ++i) bytes[sequence_at + i] = static_cast<std::uint8_t>(sequence >> (24 - 8 * i));
+    const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(payload);
+    bytes.erase(begin, begin + static_cast<std::ptrdiff_t>(count));
+}
+
 }  // namespace protocol

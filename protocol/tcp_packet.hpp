@@ -35,4 +35,8 @@ struct TcpPacket {
 /// broken.
 std::optional<TcpPacket> decode_tcp_packet(Bytes bytes);
 
+/// The same one as if its payload began `count` bytes later, at most at its end. `bytes`: one that
+/// decode_tcp_packet reads, whole.
+void leave_out_first(Buffer& bytes, std::size_t count);
+
 }  // namespace protocol

@@ -19,7 +19,7 @@ class TextFilter {
         mechanism,        // of SASL: as it is, if it is a known one
         mechanism_offer,  // what looks like one
         sentence,         // of an error: PostgreSQL's own words
-        secrets,  // blank them only
+        secrets,          // blank them only
     };
     void begin(What what) noexcept;
     void begin_value(std::size_t size) noexcept;  ///< `secrets`

@@ -49,6 +49,7 @@ constexpr std::array capture_columns{
     Column{"packets", ColumnType::int8},
     Column{"bytes", ColumnType::int8},
     Column{"dropped", ColumnType::int8},
+    Column{"state"},
 };
 
 void append_capture(Buffer& out, const CaptureStatus& capture) {
@@ -70,7 +71,8 @@ void append_capture(Buffer& out, const CaptureStatus& capture) {
                                                            sessions,
                                                            packets,
                                                            bytes,
-                                                           dropped};
+                                                           dropped,
+                                                           capture.ending ? "ending" : "running"};
     protocol::append_data_row(out, values);
 }
 
@@ -92,10 +94,12 @@ ConsoleAnswer start(const ConsoleStatement& statement, const ConsoleAsker& asker
 ConsoleAnswer stop(const ConsoleStatement& statement, const ConsoleAsker& asker, const CaptureControl& captures) {
     std::vector<CaptureStatus> stopped = captures.status();
     if (statement.id != 0) std::erase_if(stopped, [&](const CaptureStatus& one) { return one.id != statement.id; });
+    std::erase_if(stopped, [&](const CaptureStatus& one) { return one.ending; });
     if (!stopped.empty() && !captures.stop(statement.id)) stopped.clear();
     const std::vector<CaptureStatus> left = captures.status();
     std::erase_if(stopped, [&](const CaptureStatus& one) {
-        return std::any_of(left.begin(), left.end(), [&](const CaptureStatus& other) { return other.id == one.id; });
+        return std::any_of(left.begin(), left.end(),
+                           [&](const CaptureStatus& other) { return other.id == one.id && !other.ending; });
     });
     if (stopped.empty()) {
         return failure(statement.id == 0

@@ -359,7 +359,7 @@ tls::Awaitable<bool> ConsoleSession::has_ended(std::uint64_t id) {
     for (const auto deadline = Clock::now() + end_timeout; Clock::now() < deadline;) {
         auto work = [captures = settings_.state->captures] { return captures.status(); };
         const auto running = co_await settings_.commands.run(std::move(work), command_deadline(), waiting_);
-        const auto is_it = [id](const CaptureStatus& one) { return one.id == id; };
+        const auto is_it = [id](const CaptureStatus& one) { return one.id == id && !one.ending; };
         if (running && std::none_of(running->begin(), running->end(), is_it)) co_return true;
         waiting_->expires_after(end_poll_interval);
         co_await waiting_->async_wait(tls::returning());

@@ -43,6 +43,7 @@ void Capture::end(CaptureEnd why) noexcept {
 CaptureStatus Capture::status() const {
     CaptureStatus status;
     status.id = id_;
+    status.ending = over();
     status.by = order_.by;
     status.order = order_;
     status.order.stream = -1;  // ours alone
@@ -80,27 +81,18 @@ void Capture::push(CaptureItem item) noexcept {
     if (!over()) queue_.push(std::move(item));
 }
 
-void Capture::write(CaptureInterface& interface, pcapng::Packet packet) noexcept {
+void Capture::write(CapturePacket packet) noexcept {
     if (over()) return;
-    packet.interface = interface.number;
-    packet.dropped = interface.untold.exchange(0);
-    bool queued = false;
-    try {
-        CaptureItem item{.packets = 1,
-                         .time = std::chrono::system_clock::time_point(
-                             std::chrono::duration_cast<std::chrono::system_clock::duration>(
-                                 std::chrono::nanoseconds(packet.time)))};
-        item.blocks.reserve(packet.bytes.size() + 256);
-        pcapng::append_packet(item.blocks, packet);
-        queued = queue_.push(std::move(item));
-    } catch (const std::bad_alloc&) {
-        // As when there is no room.
-    }
-    if (queued) {
+    CaptureInterface& interface = *packet.interface;
+    const std::uint64_t dropped = packet.dropped = interface.untold.exchange(0);
+    const std::chrono::nanoseconds time(packet.time);
+    if (queue_.push({.packet = std::move(packet),
+                     .time = std::chrono::system_clock::time_point(
+                         std::chrono::duration_cast<std::chrono::system_clock::duration>(time))})) {
         ++interface.packets;
     } else {
         ++interface.dropped;
-        interface.untold += packet.dropped + 1;
+        interface.untold += dropped + 1;
     }
 }
 
@@ -142,6 +134,14 @@ CaptureEnd Capture::run(std::string& why) noexcept {
     }
     // Now, for a session that says nothing more holds on to us.
     std::visit([](auto& out) { out.close(); }, out_);
+    try {
+        queue_.take(Steady::now());
+        queue_.take(Steady::now());  // what came while the first was taken
+    } catch (const std::exception&) {
+        // It goes with us.
+    }
+    flows_.begin_file();
+    secrets_.clear();
     return ended;
 }
 
@@ -176,7 +176,13 @@ void Capture::take(CaptureItem& item, protocol::Buffer& chunk) {
         secrets_.erase(item.session);
         return;
     }
-    const std::size_t size = item.blocks.size() + item.secrets.size();
+    constexpr std::size_t around = 256;  // a packet's bytes: at most, but for what is told of it
+    std::size_t size = item.blocks.size() + item.secrets.size();
+    if (item.packet) {
+        const CapturePlace& place = item.packet->place;
+        size +=
+            item.packet->bytes.size() + item.packet->comment.size() + (place.whose ? place.whose->size() : 0) + around;
+    }
     auto* const files = std::get_if<CaptureFiles>(&out_);
     if (files && file_has_packets_ && files->wants_next(chunk.size() + size)) {
         end_file(chunk);
@@ -194,15 +200,36 @@ void Capture::take(CaptureItem& item, protocol::Buffer& chunk) {
         pcapng::append_secrets(chunk, item.secrets);
     }
     chunk.insert(chunk.end(), item.blocks.begin(), item.blocks.end());
-    packets_ += item.packets;
+    if (item.packet) append(*item.packet, chunk);
     file_has_packets_ = true;
     if (chunk.size() >= chunk_size) flush(chunk);
+}
+
+/// But for what no reader would understand here.
+void Capture::append(CapturePacket& packet, protocol::Buffer& chunk) {
+    const CaptureFlows::Entry entry = flows_.enter(packet);
+    if (entry.left_out) {
+        --packet.interface->packets;
+        ++packet.interface->dropped;
+        packet.interface->untold += packet.dropped + 1;
+        return;
+    }
+    pcapng::append_packet(chunk, {.interface = packet.interface->number,
+                                  .time = packet.time,
+                                  .bytes = packet.bytes,
+                                  .direction = packet.direction,
+                                  .id = packet.id,
+                                  .dropped = packet.dropped,
+                                  .process = packet.process,
+                                  .comments = entry.comments});
+    ++packets_;
 }
 
 /// What makes a file readable alone.
 void Capture::begin_file(protocol::Buffer& chunk) {
     declared_interfaces_ = declared_names_ = 0;
     file_has_packets_ = false;
+    flows_.begin_file();
     const std::string comment = "capture " + std::to_string(id_) + " by " + order_.by +
                                 "; payload=" + std::string(to_string(order_.payload)) +
                                 (order_.failures_only ? "; failures only" : "");

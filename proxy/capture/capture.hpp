@@ -17,6 +17,7 @@
 
 #include "protocol/pcapng.hpp"
 #include "proxy/capture/capture_files.hpp"
+#include "proxy/capture/capture_flows.hpp"
 #include "proxy/capture/capture_order.hpp"
 #include "proxy/capture/capture_stream.hpp"
 #include "proxy/record/bounded_queue.hpp"
@@ -33,16 +34,39 @@ struct CaptureInterface {
     std::atomic<std::uint64_t> untold{0};  ///< dropped, and not said in the file so far
 };
 
+/// Where a packet stands in its conversation, so that each file, and what follows a gap, begins
+/// where a message does: readers find no other one.
+struct CapturePlace {
+    std::uint64_t conversation = 0;              ///< of the capture, from Capture::conversation(); 0: in none
+    bool from_client = false;                    ///< of its two directions
+    std::size_t of_before = 0;                   ///< its first bytes that belong to a message which began before
+    std::shared_ptr<const std::string> whose{};  ///< told at the conversation's first packet of each file
+};
+
+/// A packet that waits; protocol::pcapng::Packet says what is what.
+struct CapturePacket {
+    CaptureInterface* interface = nullptr;
+    std::uint64_t time = 0;
+    protocol::Buffer bytes{};
+    protocol::pcapng::Direction direction{};
+    std::optional<std::uint64_t> id{};
+    std::uint64_t dropped = 0;
+    std::optional<protocol::pcapng::Process> process{};
+    std::string comment{};
+    CapturePlace place{};
+};
+
 /// What waits to be written.
 struct CaptureItem {
     protocol::Buffer blocks{};  ///< whole ones
-    std::uint32_t packets = 0;
+    std::optional<CapturePacket> packet{};
     std::chrono::system_clock::time_point time{};
     std::uint64_t session = 0;  ///< set: `secrets` are of its TLS, or it is over
     std::string secrets{};      ///< lines of a key log; empty: the session needs them no more
 };
 inline std::size_t footprint(const CaptureItem& item) noexcept {
-    return sizeof item + item.blocks.capacity() + item.secrets.capacity();
+    const std::size_t packet = item.packet ? item.packet->bytes.capacity() + item.packet->comment.capacity() : 0;
+    return sizeof item + item.blocks.capacity() + item.secrets.capacity() + packet;
 }
 
 class Capture {
@@ -71,9 +95,10 @@ class Capture {
     void name(const std::string& address, const std::string& host);
     /// Numbers for as many packets, the first of them.
     std::uint64_t packet_ids(std::uint64_t count) noexcept { return next_id_.fetch_add(count); }
-    /// Its interface, and how many were dropped before it, are filled in here. Never waits; never
-    /// throws.
-    void write(CaptureInterface& interface, protocol::pcapng::Packet packet) noexcept;
+    /// A number for another one.
+    std::uint64_t conversation() noexcept { return next_conversation_.fetch_add(1); }
+    /// How many were dropped before it is filled in here. Never waits; never throws.
+    void write(CapturePacket packet) noexcept;
     /// Of a session's events: `blocks` are a journal entry.
     void write_journal(protocol::Buffer blocks) noexcept;
     /// Lines of a key log, each with its end, in every file from now until `forget_secrets`.
@@ -95,6 +120,7 @@ class Capture {
     void push(CaptureItem item) noexcept;
     CaptureEnd write_all();
     void take(CaptureItem& item, protocol::Buffer& chunk);
+    void append(CapturePacket& packet, protocol::Buffer& chunk);
     void declare(protocol::Buffer& chunk);
     void begin_file(protocol::Buffer& chunk);
     void end_file(protocol::Buffer& chunk);
@@ -109,7 +135,7 @@ class Capture {
     std::optional<std::uint64_t> max_size_;
     std::atomic<CaptureEnd> end_{CaptureEnd::none};
     BoundedQueue<CaptureItem> queue_;
-    std::atomic<std::uint64_t> next_id_{1};
+    std::atomic<std::uint64_t> next_id_{1}, next_conversation_{1};
     std::atomic<std::uint64_t> sessions_{0}, packets_{0}, bytes_{0}, left_out_{0};
 
     mutable std::mutex mutex_;
@@ -122,6 +148,7 @@ class Capture {
     std::size_t declared_names_ = 0;
     std::map<std::uint64_t, std::string> secrets_;
     bool file_has_packets_ = false;
+    CaptureFlows flows_;
 };
 
 }  // namespace proxy

@@ -47,6 +47,7 @@ struct CaptureOrder {
 
 struct CaptureStatus {
     std::uint64_t id = 0;
+    bool ending = false;  ///< it takes nothing more, and what it has taken is being written
     std::string by;
     std::string where;  ///< folder, file, or "client"
     std::string file;   ///< the one that is being written

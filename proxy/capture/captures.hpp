@@ -48,10 +48,14 @@ class Captures {
 
     bool any() const noexcept { return running_->any(); }
     /// Those that may be about this session, and that it was not asked about before, into `tap`,
-    /// which is made when there is one. True: the session is in a capture more.
-    bool join(std::unique_ptr<SessionTap>& tap, const SessionRecord& record, bool from_start);
+    /// which is made when there is one. True: the session is in a capture more. Without memory it
+    /// is in none, and counted as left out.
+    bool join(std::unique_ptr<SessionTap>& tap, const SessionRecord& record, bool from_start) noexcept;
 
    private:
+    bool join(const std::shared_ptr<Capture>& capture, std::unique_ptr<SessionTap>& tap, const SessionRecord& record,
+              bool from_start) noexcept;
+
     const std::shared_ptr<RunningCaptures> running_;  // the threads' as well, which may outlive us
     std::shared_ptr<CaptureWindows> windows_;         // its thread's as well
     std::unique_ptr<OwnThread> window_thread_;

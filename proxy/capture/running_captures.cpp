@@ -140,7 +140,14 @@ void RunningCaptures::write(Capture& capture) noexcept {
     ended(capture, end, why);
 }
 
+/// Once for each, whoever is first: its thread, or the end of the process that waits no longer.
 void RunningCaptures::ended(Capture& capture, CaptureEnd end, const std::string& why) noexcept {
+    {
+        const std::lock_guard lock(mutex_);
+        for (Thread& one : threads_) one.done = one.done || one.id == capture.id();
+        if (std::erase_if(running_, [&](const One& one) { return one.capture->id() == capture.id(); }) == 0) return;
+        --count_;
+    }
     try {
         std::shared_ptr<CaptureNote> note = note_of(capture);
         note->reason = label(end);
@@ -153,11 +160,6 @@ void RunningCaptures::ended(Capture& capture, CaptureEnd end, const std::string&
     } catch (const std::exception& error) {
         spdlog::error("capture {}: stopped: {}", capture.id(), error.what());
     }
-    const std::lock_guard lock(mutex_);
-    const auto before = running_.size();
-    std::erase_if(running_, [&](const One& one) { return one.capture->id() == capture.id(); });
-    if (running_.size() < before) --count_;
-    for (Thread& one : threads_) one.done = one.done || one.id == capture.id();
 }
 
 void RunningCaptures::record(Event&& event) noexcept {
@@ -192,8 +194,14 @@ bool RunningCaptures::runs(std::uint64_t id) const {
 }
 
 std::vector<CaptureStatus> RunningCaptures::status() const {
+    std::vector<std::shared_ptr<Capture>> captures;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const One& one : running_) captures.push_back(one.capture);
+    }
     std::vector<CaptureStatus> all;
-    for (const auto& capture : since(0)) all.push_back(capture->status());
+    for (const auto& capture : captures) all.push_back(capture->status());
+    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
     return all;
 }
 
@@ -230,8 +238,17 @@ void RunningCaptures::end(std::chrono::milliseconds patience) {
             std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
         one.thread->end_within(std::max(left, std::chrono::milliseconds(0)));
     }
-    for (const auto& status : this->status())
-        spdlog::error("capture {}: what is not written yet is lost: the disk does not answer", status.id);
+    std::vector<std::shared_ptr<Capture>> left_behind;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const One& one : running_) left_behind.push_back(one.capture);
+    }
+    for (const auto& capture : left_behind) {
+        const bool to_client = capture->status().where == "client";
+        ended(*capture, to_client ? CaptureEnd::client : CaptureEnd::disk,
+              std::string("what is not written yet is lost: the ") + (to_client ? "client" : "disk") +
+                  " does not answer");
+    }
     const std::lock_guard lock(uses_mutex_);
     uses_ = {};
 }

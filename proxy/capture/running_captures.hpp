@@ -50,6 +50,7 @@ class RunningCaptures : public std::enable_shared_from_this<RunningCaptures> {
     bool stop(std::uint64_t id, CaptureEnd why);
     bool stop_commands();
     bool runs(std::uint64_t id) const;
+    /// Those that end as well, until all of theirs is written.
     std::vector<CaptureStatus> status() const;
     /// Those that began later than that one, in their order.
     std::vector<std::shared_ptr<Capture>> since(std::uint64_t id) const;

@@ -122,47 +122,58 @@ void SessionCapture::said(Leg which, Sender sender, Bytes bytes, Time now) {
     protocol::Buffer copy(bytes.begin(), bytes.end());
     if (leg.maybe_tls && !leg.tls && which == Leg::server && sender == Sender::client && bytes.size() != request_size)
         end_clear(which);
-    blank(leg, leg.redactor, sender, copy);
+    OfBefore of_before = blank(leg, leg.redactor, sender, copy);
     if (leg.maybe_tls && !leg.tls) {
         if (!leg.clear.empty() && leg.clear.back().sender == sender) {
-            auto& before = leg.clear.back().bytes;
-            before.insert(before.end(), copy.begin(), copy.end());
+            // A packet, as long as nobody knows who it is, is short.
+            Piece& before = leg.clear.back();
+            if (!before.of_before.empty() && !of_before.empty() && before.of_before[0] == before.bytes.size())
+                before.of_before[0] += of_before[0];
+            before.bytes.insert(before.bytes.end(), copy.begin(), copy.end());
         } else {
-            leg.clear.push_back({sender, now, std::move(copy)});
+            leg.clear.push_back({sender, now, std::move(copy), std::move(of_before)});
         }
         return;
     }
     if (leg.tls && !leg.handshake_done && sender == peer(which)) handshake_done(leg);
-    emit(which, Content::plain, sender, copy, now);
+    emit(which, Content::plain, sender, copy, now, of_before);
 }
 
 void SessionCapture::came(Leg which, Bytes bytes, protocol::Buffer& scratch, Time now) {
     if (state_ != State::in) return;
     scratch.assign(bytes.begin(), bytes.end());
     const Sender sender = peer(which);
-    blank(leg(which), relay_redactor(), sender, scratch);
+    passing_of_before_ = blank(leg(which), relay_redactor(), sender, scratch);
     passing_id_ = capture_->packet_ids((bytes.size() + packet_size - 1) / packet_size);
-    emit(which, Content::plain, sender, scratch, now, passing_id_);
+    emit(which, Content::plain, sender, scratch, now, passing_of_before_, passing_id_);
 }
 
 void SessionCapture::passed_on(Leg which, Bytes blanked, Time now) {
     if (state_ != State::in) return;
     const Sender sender = which == Leg::client ? Sender::server : Sender::client;
-    emit(which, Content::plain, sender, blanked, now, passing_id_);
+    emit(which, Content::plain, sender, blanked, now, passing_of_before_, passing_id_);
 }
 
 void SessionCapture::added(Leg which, Bytes bytes, Time now) {
     if (state_ != State::in) return;
     protocol::Buffer copy(bytes.begin(), bytes.end());
     const Sender sender = which == Leg::client ? Sender::server : Sender::client;
-    blank(leg(which), relay_redactor(), sender, copy);
-    emit(which, Content::plain, sender, copy, now);
+    const OfBefore of_before = blank(leg(which), relay_redactor(), sender, copy);
+    emit(which, Content::plain, sender, copy, now, of_before);
 }
 
-void SessionCapture::blank(LegState& of, protocol::Redactor& redactor, Sender sender, std::span<std::uint8_t> bytes) {
-    redactor.blank(redacted(sender), bytes);
+SessionCapture::OfBefore SessionCapture::blank(LegState& of, protocol::Redactor& redactor, Sender sender,
+                                               std::span<std::uint8_t> bytes) {
+    OfBefore of_before;
+    while (!bytes.empty()) {
+        const auto part = bytes.first(std::min(bytes.size(), packet_size));
+        of_before.push_back(redactor.blank(redacted(sender), part));
+        bytes = bytes.subspan(part.size());
+    }
     if (redactor.lost(redacted(sender)) && !std::exchange(of.lost_said[at(sender)], true))
-        comment_ = "framing lost: the rest of this direction is blanked";
+        comment_ = capture_->order().allow_secrets ? "framing lost in this direction"
+                                                   : "framing lost: the rest of this direction is blanked";
+    return of_before;
 }
 
 void SessionCapture::records(Leg which, Sender sender, Bytes bytes, Time now) {
@@ -191,7 +202,7 @@ void SessionCapture::end_clear(Leg which) {
     LegState& leg = *legs_[at(which)];
     leg.maybe_tls = false;
     for (const Piece& piece : std::exchange(leg.clear, {}))
-        emit(which, Content::plain, piece.sender, piece.bytes, piece.time);
+        emit(which, Content::plain, piece.sender, piece.bytes, piece.time, piece.of_before);
 }
 
 /// Nobody looks at the records of a handshake that went well, unless the session fails later.
@@ -238,13 +249,15 @@ CaptureInterface& SessionCapture::interface(Leg which) {
     return *leg.interface;
 }
 
-void SessionCapture::emit(Leg which, Content content, Sender sender, Bytes bytes, Time now,
+void SessionCapture::emit(Leg which, Content content, Sender sender, Bytes bytes, Time now, const OfBefore& of_before,
                           std::optional<std::uint64_t> first_id) {
     if (!takes()) return;
     LegState& leg = this->leg(which);
     Conversation& conversation = content == Content::plain ? leg.plain : leg.raw;
     bool first = !conversation.tcp;
     std::optional<std::uint64_t> id;
+    std::size_t number = 0;
+    bool opening = false;
     const protocol::TcpConversation::Sink sink = [&](Sender from, Bytes packet) {
         Packet made{.time = capture_time(now),
                     .interface = &interface(which),
@@ -253,7 +266,9 @@ void SessionCapture::emit(Leg which, Content content, Sender sender, Bytes bytes
                     .content = content,
                     .leg = leg.number,
                     .side = which,
-                    .first = std::exchange(first, false)};
+                    .first = std::exchange(first, false),
+                    .from_client = from == Sender::client};
+        if (!opening && number < of_before.size()) made.of_before = of_before[number++];
         if (!made.first) made.comment = std::exchange(comment_, {});
         made.bytes.assign(packet.begin(), packet.end());
         take(std::move(made));
@@ -265,7 +280,9 @@ void SessionCapture::emit(Leg which, Content content, Sender sender, Bytes bytes
         const auto begin = static_cast<std::uint32_t>(session_.number * 4 + leg.number) * spread;
         const LegEnds ends = content == Content::plain ? leg.ends : for_records(leg.ends);
         conversation.tcp.emplace(ends.client, ends.server, begin);
+        opening = true;
         conversation.tcp->open(sink);
+        opening = false;
     }
     id = first_id;
     if (!bytes.empty()) conversation.tcp->data(sender, bytes, sink);
@@ -283,6 +300,7 @@ void SessionCapture::close(Leg which, Content content, Sender sender, bool reset
                 .side = which};
     conversation.tcp->close(sender, reset, [&](Sender from, Bytes packet) {
         made.direction = from == peer(which) ? pcapng::Direction::inbound : pcapng::Direction::outbound;
+        made.from_client = from == Sender::client;
         made.bytes.assign(packet.begin(), packet.end());
         take(made);
     });
@@ -304,28 +322,33 @@ void SessionCapture::take(Packet packet) {
 }
 
 void SessionCapture::write(Packet& packet) {
-    std::vector<std::string> comments;
     std::optional<pcapng::Process> process;
     const LegState& leg = *legs_[at(packet.side)];
-    if (packet.first) {
+    if (written_.size() <= packet.leg) written_.resize(packet.leg + 1);
+    Written& written = written_[packet.leg][packet.content == Content::plain ? 0 : 1];
+    if (!written.whose) {
         const std::string to = leg.number == packet.leg ? leg.ends.to : std::string();
-        comments.push_back(opening_comment(
+        written.conversation = capture_->conversation();
+        written.whose = std::make_shared<const std::string>(opening_comment(
             session_.record,
             {.leg = packet.side, .to = to, .records = packet.content == Content::records, .joined = joined_}));
-        if (session_.record.process && packet.side == Leg::client) {
-            const Process known = session_.record.process->get(std::chrono::milliseconds(0));
-            if (known.pid > 0)
-                process = {.pid = static_cast<std::uint32_t>(known.pid),
-                           .thread = static_cast<std::uint32_t>(known.pid)};
-        }
     }
-    if (!packet.comment.empty()) comments.push_back(std::move(packet.comment));
-    capture_->write(*packet.interface, {.time = packet.time,
-                                        .bytes = packet.bytes,
-                                        .direction = packet.direction,
-                                        .id = packet.id,
-                                        .process = process,
-                                        .comments = comments});
+    if (packet.first && session_.record.process && packet.side == Leg::client) {
+        const Process known = session_.record.process->get(std::chrono::milliseconds(0));
+        if (known.pid > 0)
+            process = {.pid = static_cast<std::uint32_t>(known.pid), .thread = static_cast<std::uint32_t>(known.pid)};
+    }
+    capture_->write({.interface = packet.interface,
+                     .time = packet.time,
+                     .bytes = std::move(packet.bytes),
+                     .direction = packet.direction,
+                     .id = packet.id,
+                     .process = process,
+                     .comment = std::move(packet.comment),
+                     .place = {.conversation = written.conversation,
+                               .from_client = packet.from_client,
+                               .of_before = packet.of_before,
+                               .whose = written.whose}});
 }
 
 // --- What is known
@@ -364,7 +387,7 @@ void SessionCapture::settled(const Event& event) {
         const auto last = std::find_if(held_.rbegin(), held_.rend(), [&](const Packet& packet) {
             return packet.side == about && (packet.content == Content::records || event.kind != EventKind::tls_failed);
         });
-        (last == held_.rend() ? held_.back() : *last).comment = 
+        (last == held_.rend() ? held_.back() : *last).comment =
             failure_comment(as_captured(event, capture_->order().payload));
     }
     if (state_ == State::held) release();

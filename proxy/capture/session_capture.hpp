@@ -110,9 +110,13 @@ class SessionCapture {
         unsigned leg = 0;  // which of the session's, counted from 0
         tls::Leg side{};
         bool first = false;  // of its conversation
+        std::size_t of_before = 0;
+        bool from_client = false;
         std::string comment{};
         protocol::Buffer bytes{};
     };
+    /// Of each packet of a piece, how many of its first bytes belong to a message that had begun.
+    using OfBefore = std::vector<std::size_t>;
     struct Conversation {
         std::optional<protocol::TcpConversation> tcp;
         std::array<bool, 2> closed{};
@@ -122,6 +126,7 @@ class SessionCapture {
         Sender sender{};
         Time time{};
         protocol::Buffer bytes;
+        OfBefore of_before;
     };
     struct LegState {
         explicit LegState(const CaptureOrder& order) : redactor(order.payload, order.allow_secrets) {}
@@ -146,9 +151,9 @@ class SessionCapture {
     void begin_tls(tls::Leg which);
     void end_clear(tls::Leg which);
     void handshake_done(LegState& leg);
-    void blank(LegState& of, protocol::Redactor& redactor, Sender sender, std::span<std::uint8_t> bytes);
+    OfBefore blank(LegState& of, protocol::Redactor& redactor, Sender sender, std::span<std::uint8_t> bytes);
     void emit(tls::Leg which, Content content, Sender sender, protocol::Bytes bytes, Time now,
-              std::optional<std::uint64_t> first_id = {});
+              const OfBefore& of_before = {}, std::optional<std::uint64_t> first_id = {});
     void close(tls::Leg which, Content content, Sender sender, bool reset, Time now);
     void take(Packet packet);
     void write(Packet& packet);
@@ -163,7 +168,14 @@ class SessionCapture {
     bool named_ = false;
     std::array<std::optional<LegState>, 2> legs_;
     unsigned next_leg_ = 0;
+    /// Of a leg that was, too.
+    struct Written {
+        std::uint64_t conversation = 0;
+        std::shared_ptr<const std::string> whose;
+    };
+    std::vector<std::array<Written, 2>> written_;  // by number of the leg, plain and records
     std::uint64_t passing_id_ = 0;
+    OfBefore passing_of_before_;
     std::string comment_;  // for the next packet
     std::vector<Packet> held_;
     std::size_t held_bytes_ = 0;

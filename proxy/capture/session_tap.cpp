@@ -112,7 +112,8 @@ void SessionTap::tell(void* self, tls::Stream& stream, What what, Bytes bytes) n
 
 void SessionTap::take(tls::Stream& stream, What what, Bytes bytes) {
     // Not between what comes and its passing on: the scratch buffers go by number.
-    if (what != What::sent) std::erase_if(captures_, [](const auto& one) { return one->is_over(); });
+    if (what != What::sent && passing_.bytes == nullptr)
+        std::erase_if(captures_, [](const auto& one) { return one->is_over(); });
     const Leg leg = stream.leg();
     if (what == What::opened) ends_[leg == Leg::client ? 0 : 1] = ends_of(stream);
     if (captures_.empty()) return stream.set_tap({});

@@ -1,7 +1,7 @@
 #include "proxy/transcript/capture_name.hpp"
 
-#include "proxy/transcript/lacks.hpp"
-#include "proxy/transcript/session_facts.hpp"
+#include "protocol/capture_comment.hpp"
+#include "protocol/capture_ring.hpp"
 
 namespace proxy::transcript {
 
@@ -13,7 +13,7 @@ int CaptureName::richness() const noexcept {
 CaptureName capture_name(const std::string& path, const protocol::pcapng::SectionBlock& section) {
     CaptureName name;
     for (const std::string& comment : section.comments) {
-        const auto values = parse_comment(comment);
+        const auto values = protocol::parse_comment(comment);
         const auto payload = values.find("payload");
         if (payload == values.end()) continue;
         name.payload = payload->second.substr(0, payload->second.find(';'));
@@ -24,7 +24,7 @@ CaptureName capture_name(const std::string& path, const protocol::pcapng::Sectio
         name.identity = comment.substr(0, 200);
     }
     // Files of a ring are named after its start; all others are as their writer left them.
-    const auto ring = ring_file(path);
+    const auto ring = protocol::ring_file(path);
     if (ring) name.identity += "\n" + ring->before.substr(ring->before.rfind('/') + 1);
     if (name.identity.empty()) name.identity = path;
     return name;

@@ -412,6 +412,35 @@ def test_every_file_of_a_ring_can_be_read_alone_and_the_oldest_goes(start, clien
     assert numbers == list(range(numbers[0], number + 1))  # sequence numbers go on
 
 
+def test_every_file_of_a_ring_begins_each_direction_with_a_message(start, client):
+    """Rows of several packets: a file ends within one, and the next one goes on behind it."""
+    proxy = start(capture=capture(payload="full", max_file_size="300KiB", max_total_size="64MiB"))
+    started(proxy)
+    with client(proxy) as one:
+        one.login()
+        for number in range(12):
+            one.query("SELECT repeat('r', 200000)")
+            one.query(f"SELECT length('{'q' * 150_000}')")
+            one.query(f"SELECT 'number {number}'")
+    end_of_session(proxy)
+    stop(proxy)
+    seen = set()
+    for path in files(proxy):
+        comments = values(path, "frame.comment")
+        for leg in ["client", "server"]:
+            rows = tshark(path, "pgsql.type", "pgsql.query", "pgsql.val.data", filter=f'pgsql and frame.interface_name == "legacy {leg} leg"')
+            if not rows:
+                continue
+            types = ",".join(row[0] for row in rows).split(",")
+            assert abs(types.count("Simple query") - types.count("Ready for query")) <= 3, (path, leg, types)
+            assert any(f"leg={leg}" in comment and "user=trust_user" in comment for comment in comments), (path, leg)
+            for row in rows:
+                seen |= {(leg, word) for word in row[2].split(",") if bytes.fromhex(word.replace(":", "")).startswith(b"number ")}
+        assert values(path, "frame.number", filter="_ws.malformed") == []
+    assert len(seen) == 24
+    assert len(files(proxy)) > 10
+
+
 def test_after_kill_9_there_are_whole_blocks(start, client):
     proxy = start(capture=capture(payload="full"))
     started(proxy)

@@ -45,7 +45,8 @@ TEST_CASE("redacted keeps the places of an error, and neither values nor what RA
     for (const std::string_view field : {"Ftext.c", "L7", "Rtext", "P7"}) {
         CHECK(left_of_field(Payload::redacted, field) == field);
     }
-    for (const std::string_view field : {"Dtext", "Htext", "p7", "qtext", "Wtext", "stext", "ttext", "ctext", "dtext", "ntext"}) {
+    for (const std::string_view field :
+         {"Dtext", "Htext", "p7", "qtext", "Wtext", "stext", "ttext", "ctext", "dtext", "ntext"}) {
         CHECK(left_of_field(Payload::redacted, field) == blanked_field(field));
     }
     CHECK(left_of_field(Payload::redacted, "yes") == "***");
@@ -56,26 +57,26 @@ TEST_CASE("of an error's sentence stay PostgreSQL's own words up to the first na
         std::string_view shown;
         std::string_view hidden;
     };
-    for (const auto& [shown, hidden] : std::initializer_list<Sentence>{
-             {"relation \"", "secret\" does not exist"},
-             {"column \"", "a\" of relation \"b\" does not exist"},
-             {"permission denied for table ", "t"},
-             {"function ", "f(integer, secret) does not exist"},
-             {"bind message supplies ", "17 parameters"},
-             {"syntax error at or near \"", "secret\" too\""},
-             {"syntax error at end of input", ""},
-             {"syntax error at end of input", " secret"},
-             {"division by zero", ""},
-             {"deadlock detected", ""},
-             {"duplicate key value violates unique constraint \"", "secret\""},
-             {"password authentication failed for user \"", "bob\""},
-             {"canceling statement due to ", "x"},
-             {"canceling statement due to statement timeout", ""},
-             {"ca", "rd of bob is secret"},
-             {"", "Key (a)=(secret) exists"},
-             {"", "\xc2\xab secret \xc2\xbb"},
-             {"r", "\xc3\xa9ponse"},
-             {"", ""}}) {
+    for (const auto& [shown, hidden] :
+         std::initializer_list<Sentence>{{"relation \"", "secret\" does not exist"},
+                                         {"column \"", "a\" of relation \"b\" does not exist"},
+                                         {"permission denied for table ", "t"},
+                                         {"function ", "f(integer, secret) does not exist"},
+                                         {"bind message supplies ", "17 parameters"},
+                                         {"syntax error at or near \"", "secret\" too\""},
+                                         {"syntax error at end of input", ""},
+                                         {"syntax error at end of input", " secret"},
+                                         {"division by zero", ""},
+                                         {"deadlock detected", ""},
+                                         {"duplicate key value violates unique constraint \"", "secret\""},
+                                         {"password authentication failed for user \"", "bob\""},
+                                         {"canceling statement due to ", "x"},
+                                         {"canceling statement due to statement timeout", ""},
+                                         {"ca", "rd of bob is secret"},
+                                         {"", "Key (a)=(secret) exists"},
+                                         {"", "\xc2\xab secret \xc2\xbb"},
+                                         {"r", "\xc3\xa9ponse"},
+                                         {"", ""}}) {
         for (const std::string_view sqlstate : {"42501", "P0001", "22P02", "4"}) {
             const std::string field = "M" + std::string(shown) + std::string(hidden);
             CHECK(left_of_field(Payload::redacted, field, sqlstate) ==

@@ -61,8 +61,9 @@ TEST_CASE("capture: a file has section, interfaces, packets and statistics") {
     CHECK(&capture.interface("legacy client leg", "another text") == &client);
     capture.name("10.0.0.1", "db.example.com");
     const Buffer bytes(40, 'x');
-    capture.write(client, {.time = now(), .bytes = bytes, .id = 5});
-    capture.write(server, {.time = now(), .bytes = bytes, .direction = pcapng::Direction::outbound, .id = 5});
+    capture.write({.interface = &client, .time = now(), .bytes = bytes, .id = 5});
+    capture.write(
+        {.interface = &server, .time = now(), .bytes = bytes, .direction = pcapng::Direction::outbound, .id = 5});
     const std::string path = capture.status().file;
     CHECK(run_to_end(capture) == CaptureEnd::stopped);
 
@@ -107,7 +108,7 @@ TEST_CASE("capture: what finds no room is dropped, counted, and told in the file
     auto& leg = capture.interface("leg", "");
     const Buffer bytes(1'000, 'x');
     // Nobody reads the queue: a disk that hangs.
-    for (int i = 0; i < 100; ++i) capture.write(leg, {.time = now(), .bytes = bytes});
+    for (int i = 0; i < 100; ++i) capture.write({.interface = &leg, .time = now(), .bytes = bytes});
     const std::uint64_t dropped = capture.status().dropped;
     CHECK(dropped >= 90);
     CHECK(dropped < 100);
@@ -119,7 +120,7 @@ TEST_CASE("capture: what finds no room is dropped, counted, and told in the file
     // Room again, but for the first that finds none until the next batch is taken.
     std::uint64_t told = 0;
     do {
-        capture.write(leg, {.time = now(), .bytes = bytes});
+        capture.write({.interface = &leg, .time = now(), .bytes = bytes});
         std::this_thread::sleep_for(1ms);
     } while (capture.status().packets == 100 - dropped && std::chrono::steady_clock::now() < deadline);
     capture.end(CaptureEnd::stopped);
@@ -137,9 +138,9 @@ TEST_CASE("capture: every file of a ring begins with what is needed to read it")
     capture.name("10.0.0.1", "db");
     capture.write_secrets(9, "CLIENT_RANDOM 00 11\n");
     const Buffer bytes(1'000, 'x');
-    for (int i = 0; i < 20; ++i) capture.write(leg, {.time = now(), .bytes = bytes});
+    for (int i = 0; i < 20; ++i) capture.write({.interface = &leg, .time = now(), .bytes = bytes});
     capture.forget_secrets(9);
-    for (int i = 0; i < 20; ++i) capture.write(leg, {.time = now(), .bytes = bytes});
+    for (int i = 0; i < 20; ++i) capture.write({.interface = &leg, .time = now(), .bytes = bytes});
     run_to_end(capture);
     std::size_t packets = 0, with_secrets = 0;
     std::vector<std::filesystem::path> paths;
@@ -164,8 +165,8 @@ TEST_CASE("capture: nothing is written that came after its time, however late th
     Capture capture(1, order(1h), files(folder));
     auto& leg = capture.interface("leg", "");
     const Buffer bytes(10, 'x');
-    capture.write(leg, {.time = now(), .bytes = bytes});
-    capture.write(leg, {.time = now() + std::uint64_t{3'700'000'000'000}, .bytes = bytes});
+    capture.write({.interface = &leg, .time = now(), .bytes = bytes});
+    capture.write({.interface = &leg, .time = now() + std::uint64_t{3'700'000'000'000}, .bytes = bytes});
     run_to_end(capture);
     CHECK(only<pcapng::PacketBlock>(blocks_of(content(capture.status().file))).size() == 1);
     Capture over(2, order(0ms), files(folder));
@@ -183,14 +184,14 @@ TEST_CASE("capture: max_size ends it") {
     CHECK(capture.status().where == wanted.file);
     auto& leg = capture.interface("leg", "");
     const Buffer bytes(50'000, 'x');
-    for (int i = 0; i < 100; ++i) capture.write(leg, {.time = now(), .bytes = bytes});
+    for (int i = 0; i < 100; ++i) capture.write({.interface = &leg, .time = now(), .bytes = bytes});
     std::string why;
     CHECK(capture.run(why) == CaptureEnd::size);
     CHECK(std::filesystem::file_size(wanted.file) >= 1'000'000);
     CHECK(std::filesystem::file_size(wanted.file) < 1'500'000);
     CHECK_FALSE(blocks_of(content(wanted.file)).empty());
     const std::uint64_t before = capture.status().bytes;
-    capture.write(leg, {.time = now(), .bytes = bytes});  // taken by nobody
+    capture.write({.interface = &leg, .time = now(), .bytes = bytes});  // taken by nobody
     CHECK(capture.status().bytes == before);
 }
 
@@ -205,7 +206,7 @@ TEST_CASE("capture: a client gets it as CopyData, and the end of a COPY") {
     CHECK(capture.status().order.stream == -1);
     auto& leg = capture.interface("leg", "");
     const Buffer bytes(100, 'x');
-    capture.write(leg, {.time = now(), .bytes = bytes});
+    capture.write({.interface = &leg, .time = now(), .bytes = bytes});
     CHECK(run_to_end(capture) == CaptureEnd::stopped);
     std::string said(100'000, '\0');
     std::size_t size = 0;

@@ -177,6 +177,31 @@ TEST_CASE("captures: the end of the process ends all of them in whole files, and
     CHECK(happened.all().size() == 2);
 }
 
+TEST_CASE("captures: what is left behind at the end of the process is said, and shown as ending until then") {
+    std::array<int, 2> fds{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
+    const Folder folder;
+    Happened happened;
+    const auto running = std::make_shared<RunningCaptures>(settings(folder), uses(happened));
+    CaptureOrder wanted = order();
+    wanted.stream = fds[0];
+    const auto started = running->start(wanted, RunningCaptures::Wanted::by_command);
+    const auto capture = running->since(0).at(0);
+    auto& leg = capture->interface("leg", "");
+    // Nobody reads: its thread waits for room in the socket.
+    for (int i = 0; i < 100; ++i) capture->write({.interface = &leg, .bytes = protocol::Buffer(100'000, 'x')});
+    CHECK_FALSE(running->status().at(0).ending);
+    CHECK(running->stop(1, CaptureEnd::stopped));
+    REQUIRE(running->status().size() == 1);
+    CHECK(running->status()[0].ending);
+    running->end(10ms);
+    const auto events = happened.all();
+    REQUIRE(events.size() == 2);
+    CHECK(events[1].capture->reason == "client");
+    CHECK(events[1].message.find("lost") != std::string::npos);
+    ::close(fds[1]);
+}
+
 TEST_CASE("captures: a session is asked about each of them once, and joins those that may be about it") {
     const Folder folder;
     Happened happened;

@@ -1,0 +1,42 @@
+// Which bytes of each conversation stand in a file so far. Whoever reads PostgreSQL's protocol in a
+// file of its own, or behind a gap, has to begin with a message: one that he sees the end of alone
+// costs him the rest of that direction. One thread's.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace proxy {
+
+struct CapturePacket;
+
+class CaptureFlows {
+   public:
+    /// Beyond it those that are known are forgotten, and begin anew.
+    static constexpr std::size_t max_conversations = 100'000;
+
+    struct Entry {
+        bool left_out = false;  ///< nothing of the packet has its beginning in this file
+        std::vector<std::string> comments{};
+    };
+
+    /// What is known is of the file before.
+    void begin_file() { conversations_.clear(); }
+    /// The packet comes next: without its first bytes, where their message did not begin in this
+    /// file; and what has to be said of it.
+    Entry enter(CapturePacket& packet);
+
+   private:
+    struct Conversation {
+        std::array<std::optional<std::uint32_t>, 2> next;  // sequence numbers of client and server
+        unsigned ends = 0;                                 // FINs
+    };
+
+    std::map<std::uint64_t, Conversation> conversations_;  // by their numbers
+};
+
+}  // namespace proxy
