@@ -50,7 +50,8 @@ void Captures::end() {
     running_->end(farewell);
 }
 
-// Called on threads that may hang on a dead disk and be left behind: what they use is theirs too.
+// Called on threads that may hang on a dead disk and be left behind: what they use is theirs as
+// well.
 
 CaptureStarted Captures::start(CaptureOrder order) {
     const auto running = running_;
@@ -67,19 +68,33 @@ std::vector<CaptureStatus> Captures::status() const {
     return running->status();
 }
 
-bool Captures::join(std::unique_ptr<SessionTap>& tap, const SessionRecord& record, bool from_start) {
+bool Captures::join(std::unique_ptr<SessionTap>& tap, const SessionRecord& record, bool from_start) noexcept {
     bool joined = false;
-    for (const auto& capture : running_->since(tap ? tap->asked_up_to() : 0)) {
+    try {
+        for (const auto& capture : running_->since(tap ? tap->asked_up_to() : 0))
+            joined = join(capture, tap, record, from_start) || joined;
+    } catch (const std::bad_alloc&) {
+        // Not even the list of them: none of them knows.
+    }
+    return joined;
+}
+
+/// Without memory the session goes on, and is left out.
+bool Captures::join(const std::shared_ptr<Capture>& capture, std::unique_ptr<SessionTap>& tap,
+                    const SessionRecord& record, bool from_start) noexcept {
+    try {
         if (tap) tap->asked(capture->id());
-        if (!may_be_about(*capture, record)) continue;
+        if (!may_be_about(*capture, record)) return false;
         if (!tap)
             tap = std::make_unique<SessionTap>(
                 SessionCapture::Session{.record = record, .number = next_session_++, .memory = memory_}, proxy_);
         tap->join(capture, from_start);
         tap->asked(capture->id());
-        joined = true;
+        return true;
+    } catch (const std::exception&) {
+        capture->count_left_out();
+        return false;
     }
-    return joined;
 }
 
 }  // namespace proxy
