@@ -30,7 +30,7 @@ Examples:
 
 What it shows, and the JSON: docs/capture-read.md.
 
-Exit: 0 read, 1 a file that cannot be read, 2 usage error.)";
+Exit: 0 read, 1 a file that cannot be read, 2 usage error, or no session matches.)";
 
 using CaptureCommand = int (*)(const CaptureOptions& options);
 
@@ -98,7 +98,10 @@ CLI::App* add_capture_read(CLI::App& capture, CaptureReadOptions& read) {
         "read",
         "Show what captures hold, without Wireshark: who connected and how, why handshakes and logins failed, each "
         "statement with its time and outcome, and a summary. What is missing in them is said first.");
-    command->add_option("FILE", read.files, "capture files (pcapng) of one capture; - is standard input")->required();
+    command
+        ->add_option("FILE", read.files,
+                     "capture files (pcapng); of several captures, each session is counted once; - is standard input")
+        ->required();
     command->add_option("--format", read.format, "text (default) or json")->check(CLI::IsMember({"text", "json"}));
     command->add_option("--session", read.session, "only this session, as the audit names it");
     command->add_option("--user", read.user, "only sessions of this user");

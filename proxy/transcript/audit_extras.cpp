@@ -22,7 +22,13 @@ AuditExtras parse_extras(std::string_view line) {
     const boost::json::value value = boost::json::parse({line.data(), line.size()}, error);
     if (error || !value.is_object()) return extras;
     const boost::json::object& object = value.get_object();
-    extras.has_text = has_text(object, "message") || has_text(object, "error");
+    const auto is = [&](std::string_view key, std::string_view word) {
+        const auto* found = object.if_contains(key);
+        return found && found->is_string() && std::string_view(found->get_string()) == word;
+    };
+    // With any other reason the words are the proxy's.
+    const bool is_servers = is("reason", "server_denied") || !has_text(object, "reason");
+    extras.has_text = is("event", "auth_failed") && is_servers && has_text(object, "message");
     if (const auto* capture = object.if_contains("capture"); capture && capture->is_int64())
         extras.capture = static_cast<std::uint64_t>(capture->get_int64());
     const auto* process = object.if_contains("client_process");

@@ -13,7 +13,7 @@ struct AuditExtras {
     std::string client_exe{};                ///< empty: not known
     std::int64_t client_uid = -1;            ///< -1: not known
     std::optional<std::uint64_t> capture{};  ///< capture_started, capture_stopped: its number
-    bool has_text = false;                   ///< an error's or a server's own words, which no payload blanks
+    bool has_text = false;                   ///< the server's own words, which the packets may have blanked
 };
 /// Whatever the line holds, nothing is thrown.
 AuditExtras parse_extras(std::string_view line);

@@ -130,6 +130,7 @@ void Lacks::first_texts(std::vector<std::string>& out) const {
         for (std::size_t i = 0; i < captures_.size(); ++i) text += (i == 0 ? "" : "; ") + captures_[i];
         text += "): each session is counted once, from the one that tells most";
         if (repeated_ > 0) text += "; " + std::to_string(repeated_) + " stood in another one as well";
+        if (repeats_unknown_) text += "; there are too many for this command, and some may be counted twice";
         out.push_back(std::move(text));
     }
     if (nameless_failures_ > 0)

@@ -36,6 +36,8 @@ class Lacks {
     void several_captures(const std::vector<std::string>& captures) { captures_ = captures; }
     /// What another capture holds as well, and was told from there.
     void session_repeated() { ++repeated_; }
+    /// From here on what another capture told is not remembered.
+    void too_many_to_repeat() { repeats_unknown_ = true; }
     /// A failure that no filter by name can match, for it had no name yet.
     void nameless_failure() { ++nameless_failures_; }
     void undecoded_packet() { ++undecoded_; }
@@ -78,6 +80,7 @@ class Lacks {
     std::set<std::string> stopped_;
     std::vector<std::string> captures_;
     std::uint64_t repeated_ = 0;
+    bool repeats_unknown_ = false;
     std::uint64_t nameless_failures_ = 0;
     bool has_secrets_ = false;
     bool events_have_text_ = false;

@@ -361,6 +361,7 @@ void Reading::finish(const LivePointer& given) {
         lacks_.session_repeated();
         return;
     }
+    if (told_.size() == max_told) lacks_.too_many_to_repeat();
     if (!name.empty() && told_.size() < max_told) told_.emplace(name, live->capture);
     if (!filter_.matches(session)) {
         ++left_aside_;

@@ -94,18 +94,21 @@ std::map<ClientKey, ClientSummary> Summary::clients() const {
 /// What failed without a name, to the one that has the same process. Where several have, or only
 /// the address is known, nobody can tell: it stays, and those that are silent since are told so.
 void Summary::give_to_names(std::map<ClientKey, ClientSummary>& clients, const ClientKey& nameless) const {
-    std::vector<ClientSummary*> same;
+    std::vector<ClientSummary*> same, possible;
     for (auto at = clients.lower_bound({.address = nameless.address});
          at != clients.end() && at->first.address == nameless.address; ++at) {
-        if (at->first.has_name() && at->first.same_place(nameless)) same.push_back(&at->second);
+        if (!at->first.has_name()) continue;
+        if (at->first.is_process_of(nameless)) same.push_back(&at->second);
+        if (at->first.may_be(nameless)) possible.push_back(&at->second);
     }
     const ClientSummary failing = clients.at(nameless);
     // The only one at its address that has gone silent is the one that fails.
     const auto went_silent = [&](const ClientSummary& client) {
         return compare_at_ && client.before.good() > 0 && client.since.connections == 0;
     };
-    if (same.size() == 1 && (!nameless.exe.empty() || went_silent(*same.front()))) {
-        ClientSummary& client = *same.front();
+    const bool only_silent = same.empty() && possible.size() == 1 && went_silent(*possible.front());
+    if (same.size() == 1 || only_silent) {
+        ClientSummary& client = *(only_silent ? possible : same).front();
         client.all.add(failing.all);
         client.before.add(failing.before);
         client.since.add(failing.since);
@@ -114,7 +117,7 @@ void Summary::give_to_names(std::map<ClientKey, ClientSummary>& clients, const C
         return;
     }
     if (failing.since.tls_failed == 0) return;
-    for (ClientSummary* client : same) {
+    for (ClientSummary* client : possible) {
         if (went_silent(*client)) client->silent_while = failing.last_failure;
     }
 }

@@ -43,8 +43,13 @@ struct ClientKey {
     std::int64_t uid = -1;
 
     bool has_name() const noexcept { return !user.empty() || !application_name.empty(); }
-    bool same_place(const ClientKey& other) const noexcept {
-        return address == other.address && exe == other.exe && uid == other.uid;
+    bool is_process_of(const ClientKey& other) const noexcept {
+        return address == other.address && !exe.empty() && exe == other.exe && uid == other.uid;
+    }
+    /// As far as is known: a process that is gone may not be.
+    bool may_be(const ClientKey& other) const noexcept {
+        return address == other.address && (exe.empty() || other.exe.empty() || exe == other.exe) &&
+               (uid < 0 || other.uid < 0 || uid == other.uid);
     }
     auto operator<=>(const ClientKey&) const = default;
 };

@@ -302,6 +302,17 @@ TEST_CASE("where several have the process of a failed handshake, it has a row an
     CHECK(fed.summary.clients().size() == 3);
 }
 
+TEST_CASE("a failed handshake of a process that was gone already points to who is silent at its address") {
+    Rotation fed;
+    for (const auto time : {Rotation::before, Rotation::since}) fed.connects(time, "healthy", "/usr/bin/java");
+    fed.connects(Rotation::before + 10 * ms, "nightly", "/usr/bin/psql");
+    fed.event(Rotation::since, audit("tls_failed", "s-100", R"("alert":48,"client_process":null)"));
+    const std::string text = fed.text();
+    CHECK(has(text, "127.0.0.1 nightly (/usr/bin/psql uid 1000) connected before and not since"));
+    CHECK(has(text, "127.0.0.1 was not seen before and fails since, 1 of 1"));
+    CHECK_FALSE(has(text, "healthy (/usr/bin/java uid 1000) connected"));
+}
+
 TEST_CASE("a client that fails more often since is said to") {
     Rotation fed;
     for (unsigned i = 0; i < 3; ++i) {
@@ -365,8 +376,10 @@ TEST_CASE("a file without its end is said to have none") {
 
 TEST_CASE("what is blanked, and what undoes that, is said of every payload") {
     Fed fed;
+    fed.event(start, R"({"event":"auth_failed","session":"s-0","reason":"client_left","message":"it left"})");
+    fed.event(start, R"({"event":"auth_failed","session":"s-0","reason":"server_denied","message":null})");
     CHECK_FALSE(says(fed.reading.lacks().texts(), "audit events in the file hold"));
-    fed.event(start, R"({"event":"auth_failed","session":"s-1","sqlstate":"28P01","message":"for user app"})");
+    fed.event(start, R"({"event":"auth_failed","session":"s-1","reason":"server_denied","message":"for app"})");
     CHECK(says(fed.reading.lacks().texts(), "audit events in the file hold the messages"));
     CHECK_FALSE(says(fed.reading.lacks().texts(), "keys are in here"));
     fed.reading.block(pcapng::SecretsBlock{});
