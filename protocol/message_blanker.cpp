@@ -246,7 +246,7 @@ void MessageBlanker::begin_value(std::size_t left) {
     in_value_ = true;
     value_missing_ = number_ == length_of_null ? 0 : number_;
     hidden_ = payload_ != Payload::full || secret_values_ || value_missing_ > left;
-    if (!hidden_) text_.begin_value(value_missing_);
+    if (!hidden_) text_.begin_value();
     binary_ = type_ == 'D' ? facts_.binary_results : type_ == 'V' || is_next_parameter_binary();
 }
 

@@ -26,9 +26,9 @@ void TextFilter::begin(What what) noexcept {
     if (what == What::sentence) sentence_ = KnownText(known_sentences());
 }
 
-void TextFilter::begin_value(std::size_t size) noexcept {
+void TextFilter::begin_value() noexcept {
     begin(What::secrets);
-    scanner_.begin_value(size);
+    scanner_.begin(SecretScanner::Kind::value);
 }
 
 void TextFilter::begin_rows() noexcept {

@@ -22,8 +22,8 @@ class TextFilter {
         secrets,  // blank them only
     };
     void begin(What what) noexcept;
-    void begin_value(std::size_t size) noexcept;  ///< `secrets`
-    void begin_rows() noexcept;                   ///< `secrets`
+    void begin_value() noexcept;  ///< `secrets`
+    void begin_rows() noexcept;   ///< `secrets`
     void take(std::span<std::uint8_t> text) noexcept;
     /// The text so far is a known mechanism.
     bool is_known_mechanism() const noexcept;
