@@ -111,7 +111,7 @@ void SqlStatement::end_token(SqlSession& session) {
         case Token::comment: return;
         case Token::literal:
             valid_ = until_ = false;
-            // format('... PASSWORD %L', ...), '... PASSWORD ' || ...: what comes behind it goes there.
+            // format('... PASSWORD %L', ...), '... PASSWORD ' || ...: what is behind it goes there.
             if (is_key_of_secret(text) || scanner_.names_password()) announce();
             if (encoding_) name_encoding(text, session);
             // set_config('client_encoding', ...); what comes behind it may be a dollar quote's end.
