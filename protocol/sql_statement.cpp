@@ -55,6 +55,8 @@ void SqlStatement::end(SqlSession& session) {
 
 void SqlStatement::learn_from(const SqlStatement& other) noexcept {
     if (other.any_secret_) announce();
+    assigns_ = assigns_ || other.assigns_;
+    value_ = value_ || other.value_;
 }
 
 /// A literal is one token with the quotes in it.
