@@ -9,10 +9,10 @@ namespace protocol {
 namespace {
 
 // What the server says of itself, and what clients choose from a few words, sorted. Others repeat
-// what a client has said.
+// what a client has said: so does TimeZone, where '<anything>5' is one.
 constexpr auto harmless_settings = std::to_array<std::string_view>(
-    {"DateStyle", "IntervalStyle", "TimeZone", "client_encoding", "default_transaction_read_only", "in_hot_standby",
-     "integer_datetimes", "is_superuser", "scram_iterations", "server_encoding", "server_version",
+    {"DateStyle", "IntervalStyle", "client_encoding", "default_transaction_read_only", "in_hot_standby",
+     "integer_datetimes", "is_superuser", "server_encoding", "server_version",
      "standard_conforming_strings"});
 
 constexpr std::uint32_t length_of_null = 0xffffffff;
@@ -246,7 +246,7 @@ void MessageBlanker::begin_value(std::size_t left) {
     in_value_ = true;
     value_missing_ = number_ == length_of_null ? 0 : number_;
     hidden_ = payload_ != Payload::full || secret_values_ || value_missing_ > left;
-    if (!hidden_) text_.begin_value(value_missing_);
+    if (!hidden_) text_.begin_value();
     binary_ = type_ == 'D' ? facts_.binary_results : type_ == 'V' || is_next_parameter_binary();
 }
 

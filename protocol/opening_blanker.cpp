@@ -8,10 +8,10 @@
 namespace protocol {
 namespace {
 
-// Parameters whose values say who the client is and how it reads, in lower case and sorted.
+// Parameters whose values say who the client is, and how it reads, in lower case and sorted. Any
+// text may stand in the others.
 constexpr auto harmless_parameters =
-    std::to_array<std::string_view>({"application_name", "client_encoding", "database", "datestyle",
-                                     "extra_float_digits", "intervalstyle", "replication", "timezone", "user"});
+    std::to_array<std::string_view>({"application_name", "client_encoding", "database", "replication", "user"});
 
 OpeningBlanker::Packet packet_of(std::uint32_t code, std::uint32_t rest) {
     using enum OpeningBlanker::Packet;

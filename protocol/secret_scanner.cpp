@@ -16,15 +16,11 @@ constexpr bool is_one_of(std::string_view set, std::uint8_t c) { return set.find
 
 void SecretScanner::begin(Kind kind) noexcept {
     kind_ = kind;
-    hidden_ = announced_ = no_md5_ = false;
+    hidden_ = announced_ = names_password_ = false;
+    key_ = Key::none;
     hex_ = true;
     address_ = Address::none;
     word_size_ = 0;
-}
-
-void SecretScanner::begin_value(std::size_t size) noexcept {
-    begin(Kind::value);
-    no_md5_ = size != md5_size;
 }
 
 bool SecretScanner::hides(std::uint8_t c) noexcept {
@@ -45,15 +41,16 @@ bool SecretScanner::take_word(std::uint8_t c) noexcept {
         hex_ = hex_ && lower == std::string_view("md5")[at];
         return false;
     }
-    hex_ = hex_ && !no_md5_ && is_hex(lower);
+    hex_ = hex_ && is_hex(lower);
     return hex_;
 }
 
 void SecretScanner::take_mark(std::uint8_t c) noexcept {
-    const std::string_view word(word_.data(), word_size_);
-    if (word == "scram-sha-256" && c == '$') hidden_ = true;
+    const std::string_view word = this->word();
+    names_password_ = names_password();
+    if (word.ends_with("scram-sha-256") && c == '$') hidden_ = true;
     if (kind_ != Kind::literal) {
-        if (c == '=' && is_password_key(word)) hidden_ = true;
+        if (begins_secret_of_key(c, word)) hidden_ = true;
     } else {
         announced_ = announced_ || (!word.empty() && announces_secret(word));
         if (announced_ && is_one_of("'\"=:$,(", c)) hidden_ = true;
@@ -61,6 +58,20 @@ void SecretScanner::take_mark(std::uint8_t c) noexcept {
     take_address(c, word);
     word_size_ = 0;
     hex_ = true;
+}
+
+bool SecretScanner::begins_secret_of_key(std::uint8_t c, std::string_view word) noexcept {
+    // E'...' and U&'...' are a password as '...' is.
+    const bool prefix = key_ == Key::blank_behind && (word == "e" || word == "u") && is_one_of("'&", c);
+    if (!word.empty() && !prefix) key_ = is_password_key(word) ? Key::ended : Key::none;
+    if (key_ == Key::none) return false;
+    if (is_one_of("=:", c)) return true;
+    if (key_ == Key::blank_behind && is_one_of("'$", c)) return true;
+    if (is_one_of(" \t\r\n", c))
+        key_ = Key::blank_behind;
+    else if (!prefix && !is_one_of("\"'\\", c))
+        key_ = Key::none;
+    return false;
 }
 
 /// What stands behind the user's name in scheme://user:password@host.

@@ -18,23 +18,28 @@ class SecretScanner {
         rows,     // of COPY: the same, and a tab or a newline begins another value
     };
     void begin(Kind kind) noexcept;
-    /// It has a value's length, in bytes: an MD5 verifier has only one.
-    void begin_value(std::size_t size) noexcept;
     /// `c` belongs to a secret.
     bool hides(std::uint8_t c) noexcept;
+    /// The text so far has PASSWORD as a word of its own, as what is made into a statement or a
+    /// connection string has.
+    bool names_password() const noexcept { return names_password_ || word() == "password"; }
 
    private:
     enum class Address : std::uint8_t { none, colon, slash, authority };
-    static constexpr std::size_t md5_size = 35;  // "md5" and 32 hexadecimal digits
+    /// Of a password's key, such as PASSWORD 'x', password = x, "password": "x".
+    enum class Key : std::uint8_t { none, ended, blank_behind };
 
     bool take_word(std::uint8_t c) noexcept;
+    bool begins_secret_of_key(std::uint8_t c, std::string_view word) noexcept;
+    std::string_view word() const noexcept { return {word_.data(), word_size_}; }
     void take_mark(std::uint8_t c) noexcept;
     void take_address(std::uint8_t c, std::string_view scheme) noexcept;
 
     Kind kind_ = Kind::literal;
     bool hidden_ = false;     // the rest
     bool announced_ = false;  // by a word
-    bool no_md5_ = false;
+    bool names_password_ = false;
+    Key key_ = Key::none;
     bool hex_ = true;  // the word is md5 and hexadecimal digits so far
     Address address_ = Address::none;
     std::uint8_t word_size_ = 0;

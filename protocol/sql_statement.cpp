@@ -11,6 +11,7 @@ bool SqlStatement::hides(SqlByte what, std::uint8_t c, SqlSession& session) {
         token_ = token;
         size_ = 0;
         backslash_ = false;
+        if (value_) setting_word_ = KnownText(known_setting_words());
         if (token == Token::literal || token == Token::comment) scanner_.begin(SecretScanner::Kind::literal);
     }
     if (token != Token::none && size_ < text_.size() && what != SqlByte::quote) text_[size_++] = to_lower(c);
@@ -21,6 +22,7 @@ bool SqlStatement::hides(SqlByte what, std::uint8_t c, SqlSession& session) {
     if (token == Token::none && what == SqlByte::mark) {
         if (c == ';') end_statement();
         if (c == ')') encoding_ = false;
+        if (c == '=' && assigns_) value_ = true;
     }
     return as_word || as_text;
 }
@@ -30,6 +32,10 @@ void SqlStatement::take_run(std::span<std::uint8_t> bytes) noexcept {
     const bool is_text = token_ != Token::word;
     if (hide_ == Hide::word || hide_ == Hide::rest || (is_text && hides_all_text())) {
         std::fill(bytes.begin(), bytes.end(), std::uint8_t{'*'});
+    } else if (is_setting_value(SqlByte::word)) {
+        for (std::uint8_t& c : bytes) {
+            if (!is_text && !setting_word_.goes_on(to_lower(c))) c = '*';
+        }
     } else if (is_text) {
         for (std::uint8_t& c : bytes) {
             if (scanner_.hides(c)) c = '*';
@@ -49,6 +55,8 @@ void SqlStatement::end(SqlSession& session) {
 
 void SqlStatement::learn_from(const SqlStatement& other) noexcept {
     if (other.any_secret_) announce();
+    assigns_ = assigns_ || other.assigns_;
+    value_ = value_ || other.value_;
 }
 
 /// A literal is one token with the quotes in it.
@@ -80,9 +88,15 @@ bool SqlStatement::hides_as_word(SqlByte what, std::uint8_t c) noexcept {
     return hide_ == Hide::word && what != SqlByte::quote && !(what == SqlByte::mark && c == '"');
 }
 
+/// A value without quotes is a word, and one in double quotes a name.
+bool SqlStatement::is_setting_value(SqlByte what) const noexcept {
+    return value_ && content_ == SqlContent::without_literals && (what == SqlByte::word || what == SqlByte::name);
+}
+
 bool SqlStatement::hides_text(SqlByte what, std::uint8_t c) noexcept {
     const bool is_text = what == SqlByte::literal || what == SqlByte::comment;
     if (content_ == SqlContent::without_literals) {
+        if (is_setting_value(what)) return !setting_word_.goes_on(to_lower(c));
         return is_text || what == SqlByte::number || what == SqlByte::unknown;
     }
     if (is_text || (what == SqlByte::quote && token_ == Token::literal)) {
@@ -99,7 +113,8 @@ void SqlStatement::end_token(SqlSession& session) {
         case Token::comment: return;
         case Token::literal:
             valid_ = until_ = false;
-            if (is_key_of_secret(text)) announce();
+            // format('... PASSWORD %L', ...), '... PASSWORD ' || ...: what is behind it goes there.
+            if (is_key_of_secret(text) || scanner_.names_password()) announce();
             if (encoding_) name_encoding(text, session);
             // set_config('client_encoding', ...); what comes behind it may be a dollar quote's end.
             else if (text.starts_with("client_encoding"))
@@ -131,18 +146,24 @@ void SqlStatement::end_word(std::string_view word, SqlSession& session) {
                 : word == "prepare" ? Head::prepare
                 : word == "execute" ? Head::execute
                                     : Head::other;
-        setting_ = head_ == Head::set;
+        setting_ = assigns_ = head_ == Head::set;
     } else if (!second_) {
         second_ = true;
         role_ =
             (head_ == Head::create || head_ == Head::alter) && (word == "role" || word == "user" || word == "group");
+        function_ = head_ == Head::create && (word == "function" || word == "procedure" || word == "or");
         name_ = hash_of(word);
         if (head_ == Head::execute && session.names.may_be_secret(name_)) announce();
     } else if (head_ == Head::alter && word == "set") {
-        setting_ = true;
+        setting_ = assigns_ = true;
+    } else if (function_ && word == "set") {
+        assigns_ = true;
     } else if (word == "mapping") {
         role_ = false;  // CREATE USER MAPPING
     }
+
+    // SET TIME ZONE has no TO.
+    value_ = value_ || (assigns_ && (word == "to" || word == "zone"));
 
     if (!announces_secret(word)) return;
     announce();
@@ -168,6 +189,7 @@ void SqlStatement::name_encoding(std::string_view text, SqlSession& session) {
 
 void SqlStatement::end_statement() noexcept {
     secret_ = second_ = role_ = setting_ = encoding_ = valid_ = until_ = false;
+    function_ = assigns_ = value_ = false;
     head_ = Head::none;
     hide_ = Hide::nothing;
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "protocol/client_encoding.hpp"
+#include "protocol/known_text.hpp"
 #include "protocol/secret_scanner.hpp"
 #include "protocol/secret_words.hpp"
 #include "protocol/sql_lexer.hpp"
@@ -59,6 +60,7 @@ class SqlStatement {
     void end_word(std::string_view word, SqlSession& session);
     static bool is_key_of_secret(std::string_view literal) noexcept;
     void name_encoding(std::string_view text, SqlSession& session);
+    bool is_setting_value(SqlByte what) const noexcept;
     void end_statement() noexcept;
     void announce() noexcept { secret_ = any_secret_ = true; }
 
@@ -71,6 +73,9 @@ class SqlStatement {
     bool second_ = false;     // the second word has come
     bool role_ = false;       // CREATE or ALTER ROLE, USER, GROUP
     bool setting_ = false;    // SET, also in ALTER
+    bool function_ = false;   // CREATE FUNCTION or PROCEDURE
+    bool assigns_ = false;    // SET, also in CREATE FUNCTION
+    bool value_ = false;      // behind its = or TO
     bool encoding_ = false;   // the next token is a client_encoding
     bool valid_ = false;      // the last word
     bool until_ = false;      // the last two are VALID UNTIL
@@ -83,6 +88,7 @@ class SqlStatement {
     bool backslash_ = false;
     std::array<char, max_secret_word> text_{};
     SecretScanner scanner_;
+    KnownText setting_word_{known_setting_words()};
 };
 
 }  // namespace protocol

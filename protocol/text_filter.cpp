@@ -23,12 +23,12 @@ void TextFilter::begin(What what) noexcept {
     size_ = 0;
     candidates_ = (1U << known_mechanisms.size()) - 1;
     if (what == What::secrets) scanner_.begin(SecretScanner::Kind::literal);
-    if (what == What::sentence) sentence_.begin();
+    if (what == What::sentence) sentence_ = KnownText(known_sentences());
 }
 
-void TextFilter::begin_value(std::size_t size) noexcept {
+void TextFilter::begin_value() noexcept {
     begin(What::secrets);
-    scanner_.begin_value(size);
+    scanner_.begin(SecretScanner::Kind::value);
 }
 
 void TextFilter::begin_rows() noexcept {
@@ -63,7 +63,7 @@ bool TextFilter::hides(std::uint8_t c) noexcept {
         case What::mechanism_offer:
             rest_ = rest_ || !(is_capital(c) || is_digit(c) || c == '-' || c == '_') || ++size_ > longest_mechanism;
             break;
-        case What::sentence: return sentence_.hides(c);
+        case What::sentence: return !sentence_.goes_on(static_cast<char>(c));
         case What::secrets: return scanner_.hides(c);
         case What::keep:
         case What::blank: break;

@@ -5,8 +5,8 @@
 #include <span>
 #include <string_view>
 
+#include "protocol/known_text.hpp"
 #include "protocol/secret_scanner.hpp"
-#include "protocol/sentence_filter.hpp"
 
 namespace protocol {
 
@@ -22,8 +22,8 @@ class TextFilter {
         secrets,          // blank them only
     };
     void begin(What what) noexcept;
-    void begin_value(std::size_t size) noexcept;  ///< `secrets`
-    void begin_rows() noexcept;                   ///< `secrets`
+    void begin_value() noexcept;  ///< `secrets`
+    void begin_rows() noexcept;   ///< `secrets`
     void take(std::span<std::uint8_t> text) noexcept;
     /// The text so far is a known mechanism.
     bool is_known_mechanism() const noexcept;
@@ -37,7 +37,7 @@ class TextFilter {
     std::size_t size_ = 0;     // so far
     unsigned candidates_ = 0;  // known mechanisms that begin so: one bit each
     SecretScanner scanner_;
-    SentenceFilter sentence_;
+    KnownText sentence_{known_sentences()};
 };
 
 }  // namespace protocol

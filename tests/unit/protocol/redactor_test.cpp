@@ -160,8 +160,13 @@ TEST_CASE("CopyData is blanked in both directions, as text or as binary") {
 }
 
 TEST_CASE("of ParameterStatus stays what the server says of itself") {
-    check_kept(server, message('S', "server_version\00015.4 (Debian)\0"s) + message('S', "client_encoding\0UTF8\0"s) +
-                           message('S', "TimeZone\0Etc/UTC\0"s));
+    check_kept(server, message('S', "server_version\00015.4 (Debian)\0"s) + message('S', "client_encoding\0UTF8\0"s));
+    const Left zone = left(server, message('S', "TimeZone\0<secret>5\0"s));
+    CHECK(zone.headers == message('S', "TimeZone\0*********\0"s));
+    CHECK(zone.redacted == zone.headers);
+    CHECK(zone.full == message('S', "TimeZone\0<secret>5\0"s));
+    CHECK(left(server, message('S', "scram_iterations\0004111\0"s)).redacted ==
+          message('S', "scram_iterations\0****\0"s));
     const Left of = left(server, message('S', "application_name\0secret\0"s));
     CHECK(of.headers == message('S', "application_name\0******\0"s));
     CHECK(of.redacted == of.headers);

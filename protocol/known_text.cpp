@@ -1,13 +1,11 @@
-#include "protocol/sentence_filter.hpp"
+#include "protocol/known_text.hpp"
 
 #include <algorithm>
 #include <array>
-#include <string_view>
 
 namespace protocol {
 namespace {
 
-// PostgreSQL's sentences in English up to their first name or value, sorted.
 constexpr auto sentences = std::to_array<std::string_view>({
     "GSSAPI authentication failed for user \"",
     "INSERT has more expressions than target columns",
@@ -161,17 +159,34 @@ constexpr auto sentences = std::to_array<std::string_view>({
 });
 static_assert(std::is_sorted(sentences.begin(), sentences.end()));
 
+constexpr auto setting_words = std::to_array<std::string_view>({
+    "all", "always", "auto", "base64", "big5", "committed", "content", "ddl", "debug", "debug1", "debug2",
+    "debug3", "debug4", "debug5", "default", "deferrable", "dmy", "document", "error", "escape", "euc_cn",
+    "euc_jp", "euc_kr", "euc_tw", "european", "false", "fatal", "force_custom_plan", "force_generic_plan",
+    "gb18030", "gbk", "german", "gmt", "heap", "hex", "info", "iso", "iso_8601", "johab", "koi8r", "koi8u",
+    "latin1", "latin10", "latin2", "latin3", "latin4", "latin5", "latin6", "latin7", "latin8", "latin9",
+    "local", "log", "logical", "mdy", "minimal", "mod", "no", "none", "not", "notice", "off", "on", "only",
+    "origin", "panic", "partition", "pg_catalog", "pl", "postgres", "postgres_verbose", "public", "read",
+    "regress", "remote_apply", "remote_write", "repeatable", "replica", "safe_encoding", "serializable",
+    "session", "sjis", "sql", "sql_ascii", "sql_standard", "terse", "top", "true", "uhc", "uncommitted",
+    "unicode", "us", "user", "utc", "utf8", "verbose", "warning", "win1250", "win1251", "win1252", "win1253",
+    "win1254", "win1255", "win1256", "win1257", "win1258", "win866", "win874", "write", "yes", "ymd",
+});
+static_assert(std::is_sorted(setting_words.begin(), setting_words.end()));
+
 }  // namespace
 
-const std::size_t SentenceFilter::known_sentences = sentences.size();
+std::span<const std::string_view> known_sentences() noexcept { return sentences; }
+std::span<const std::string_view> known_setting_words() noexcept { return setting_words; }
 
-bool SentenceFilter::hides(std::uint8_t c) noexcept {
-    const char next = static_cast<char>(c);
-    // What has begun alike is sorted by what follows; what has ended comes first.
-    while (first_ < end_ && (sentences[first_].size() <= size_ || sentences[first_][size_] < next)) ++first_;
-    while (first_ < end_ && sentences[end_ - 1][size_] > next) --end_;
+bool KnownText::goes_on(char c) noexcept {
+    // Those that have begun alike are sorted by what follows; one that ends here comes first.
+    const auto is_before = [&](std::string_view each) { return each.size() <= size_ || each[size_] < c; };
+    while (!candidates_.empty() && is_before(candidates_.front())) candidates_ = candidates_.subspan(1);
+    while (!candidates_.empty() && candidates_.back()[size_] > c)
+        candidates_ = candidates_.first(candidates_.size() - 1);
     ++size_;
-    return first_ == end_;
+    return !candidates_.empty();
 }
 
 }  // namespace protocol
