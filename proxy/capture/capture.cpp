@@ -25,7 +25,12 @@ constexpr std::uint64_t no_limit = 0;
 }  // namespace
 
 Capture::Capture(std::uint64_t id, CaptureOrder order, CaptureFiles::Settings files, std::size_t queue_bytes)
-    : id_(id), order_(std::move(order)), max_size_(order_.max_size), queue_(queue_bytes), out_([&]() -> Out {
+    : id_(id),
+      order_(std::move(order)),
+      lasts_(order_.lasts ? order_.lasts->count() : for_ever),
+      max_size_(order_.max_size),
+      queue_(queue_bytes),
+      out_([&]() -> Out {
           if (order_.stream >= 0) return Out(std::in_place_type<CaptureStream>, order_.stream);
           files.file = order_.file;
           return Out(std::in_place_type<CaptureFiles>, files, started_);
@@ -40,6 +45,10 @@ void Capture::end(CaptureEnd why) noexcept {
     queue_.close();
 }
 
+void Capture::end_after(std::chrono::milliseconds from_now) noexcept {
+    lasts_ = std::chrono::duration_cast<std::chrono::milliseconds>(Steady::now() - began_ + from_now).count();
+}
+
 CaptureStatus Capture::status() const {
     CaptureStatus status;
     status.id = id_;
@@ -50,7 +59,10 @@ CaptureStatus Capture::status() const {
     status.started = started_;
     const auto* files = std::get_if<CaptureFiles>(&out_);
     status.where = files ? files->where() : "client";
-    if (order_.lasts) status.until = started_ + *order_.lasts;
+    if (const std::int64_t lasts = lasts_; lasts != for_ever) {
+        status.order.lasts = std::chrono::milliseconds(lasts);
+        status.until = started_ + *status.order.lasts;
+    }
     status.sessions = sessions_;
     status.packets = packets_;
     status.bytes = bytes_;
@@ -85,10 +97,7 @@ void Capture::write(CapturePacket packet) noexcept {
     if (over()) return;
     CaptureInterface& interface = *packet.interface;
     const std::uint64_t dropped = packet.dropped = interface.untold.exchange(0);
-    const std::chrono::nanoseconds time(packet.time);
-    if (queue_.push({.packet = std::move(packet),
-                     .time = std::chrono::system_clock::time_point(
-                         std::chrono::duration_cast<std::chrono::system_clock::duration>(time))})) {
+    if (queue_.push({.packet = std::move(packet), .came = Steady::now()})) {
         ++interface.packets;
     } else {
         ++interface.dropped;
@@ -97,28 +106,57 @@ void Capture::write(CapturePacket packet) noexcept {
 }
 
 void Capture::write_journal(protocol::Buffer blocks) noexcept {
-    push({.blocks = std::move(blocks), .time = std::chrono::system_clock::now()});
+    push({.blocks = std::move(blocks), .came = Steady::now()});
 }
 
-void Capture::write_secrets(std::uint64_t session, std::string lines) noexcept {
-    push({.time = std::chrono::system_clock::now(), .session = session, .secrets = std::move(lines)});
+/// Beside the queue, which may be full: the next block that is written has them before it.
+void Capture::write_secrets(std::uint64_t session, std::string_view lines) noexcept {
+    if (over()) return;
+    try {
+        const std::lock_guard lock(mutex_);
+        if (secrets_size_ + lines.size() <= max_secrets && new_secrets_.size() + lines.size() <= max_secrets) {
+            new_secrets_ += lines;
+            secrets_[session] += lines;
+            secrets_size_ += lines.size();
+            return;
+        }
+    } catch (const std::bad_alloc&) {
+        // As when there is no room.
+    }
+    count_left_out();
 }
 
+/// Behind the packets that need them, where there is room for that.
 void Capture::forget_secrets(std::uint64_t session) noexcept {
-    push({.time = std::chrono::system_clock::now(), .session = session});
+    if (over() || !queue_.push({.forgets = session, .came = Steady::now()})) drop_secrets(session);
+}
+
+void Capture::drop_secrets(std::uint64_t session) noexcept {
+    const std::lock_guard lock(mutex_);
+    const auto found = secrets_.find(session);
+    if (found == secrets_.end()) return;
+    secrets_size_ -= std::min(secrets_size_, found->second.size());
+    secrets_.erase(found);
 }
 
 // --- The thread that writes
 
 CaptureEnd Capture::run(std::string& why) noexcept {
     CaptureEnd ended = CaptureEnd::failed;
+    const auto say = [&why](const char* what) noexcept {
+        try {
+            why = what;
+        } catch (const std::bad_alloc&) {
+            // Its word says enough.
+        }
+    };
     try {
         ended = write_all();
     } catch (const CaptureOver& over) {
         ended = over.end();
-        why = over.what();
+        say(over.what());
     } catch (const std::exception& error) {
-        why = error.what();
+        say(error.what());
     }
     end(ended);
     bytes_ = written();
@@ -141,14 +179,21 @@ CaptureEnd Capture::run(std::string& why) noexcept {
         // It goes with us.
     }
     flows_.begin_file();
+    const std::lock_guard lock(mutex_);
     secrets_.clear();
+    std::string().swap(new_secrets_);
     return ended;
+}
+
+Steady::time_point Capture::deadline() const noexcept {
+    const std::int64_t lasts = lasts_;
+    return lasts == for_ever ? Steady::time_point::max() : began_ + std::chrono::milliseconds(lasts);
 }
 
 /// When the thread has something to do although nothing comes.
 Steady::time_point Capture::due() const {
     const auto next = Steady::now() + look_interval;
-    return order_.lasts ? std::min<Steady::time_point>(next, began_ + *order_.lasts) : next;
+    return std::min(next, deadline());
 }
 
 CaptureEnd Capture::write_all() {
@@ -159,25 +204,29 @@ CaptureEnd Capture::write_all() {
         BoundedQueue<CaptureItem>::Batch batch = queue_.take(due());
         for (CaptureItem& item : batch.items) {
             // What came late, because the disk was: nothing outlives the time that was asked for.
-            if (order_.lasts && item.time > started_ + *order_.lasts) continue;
+            if (item.came > deadline()) {
+                if (item.packet) count_dropped(*item.packet);
+                continue;
+            }
             take(item, chunk);
             item = {};
             if (max_size_ && written() >= *max_size_) return CaptureEnd::size;
         }
         flush(chunk);
         if (batch.closed) return end_;
-        if (order_.lasts && Steady::now() - began_ >= *order_.lasts) return CaptureEnd::time;
+        if (Steady::now() >= deadline()) return CaptureEnd::time;
         std::visit([](auto& out) { out.look(); }, out_);
     }
 }
 
 void Capture::take(CaptureItem& item, protocol::Buffer& chunk) {
-    if (item.session != 0 && item.secrets.empty()) {
-        secrets_.erase(item.session);
-        return;
-    }
     constexpr std::size_t around = 256;  // a packet's bytes: at most, but for what is told of it
-    std::size_t size = item.blocks.size() + item.secrets.size();
+    if (item.forgets != 0) return drop_secrets(item.forgets);
+    std::size_t size = item.blocks.size();
+    {
+        const std::lock_guard lock(mutex_);
+        size += new_secrets_.size();
+    }
     if (item.packet) {
         const CapturePlace& place = item.packet->place;
         size +=
@@ -195,25 +244,23 @@ void Capture::take(CaptureItem& item, protocol::Buffer& chunk) {
         begin_file(chunk);
     }
     declare(chunk);
-    if (item.session != 0) {
-        secrets_[item.session] += item.secrets;
-        pcapng::append_secrets(chunk, item.secrets);
-    }
     chunk.insert(chunk.end(), item.blocks.begin(), item.blocks.end());
     if (item.packet) append(*item.packet, chunk);
     file_has_packets_ = true;
     if (chunk.size() >= chunk_size) flush(chunk);
 }
 
+/// After all.
+void Capture::count_dropped(const CapturePacket& packet) noexcept {
+    --packet.interface->packets;
+    ++packet.interface->dropped;
+    packet.interface->untold += packet.dropped + 1;
+}
+
 /// But for what no reader would understand here.
 void Capture::append(CapturePacket& packet, protocol::Buffer& chunk) {
     const CaptureFlows::Entry entry = flows_.enter(packet);
-    if (entry.left_out) {
-        --packet.interface->packets;
-        ++packet.interface->dropped;
-        packet.interface->untold += packet.dropped + 1;
-        return;
-    }
+    if (entry.left_out) return count_dropped(packet);
     pcapng::append_packet(chunk, {.interface = packet.interface->number,
                                   .time = packet.time,
                                   .bytes = packet.bytes,
@@ -234,17 +281,21 @@ void Capture::begin_file(protocol::Buffer& chunk) {
                                 "; payload=" + std::string(to_string(order_.payload)) +
                                 (order_.failures_only ? "; failures only" : "");
     pcapng::append_section(chunk, "pgairlock " + version(), {}, comment);
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [session, lines] : secrets_) pcapng::append_secrets(chunk, lines);
+    }
     declare(chunk);
-    for (const auto& [session, lines] : secrets_) pcapng::append_secrets(chunk, lines);
 }
 
-/// Interfaces and names that came up since.
+/// Interfaces, names and keys that came up since.
 void Capture::declare(protocol::Buffer& chunk) {
     const std::lock_guard lock(mutex_);
     for (; declared_interfaces_ < interfaces_.size(); ++declared_interfaces_) {
         const CaptureInterface& one = interfaces_[declared_interfaces_];
         pcapng::append_interface(chunk, one.name, one.description);
     }
+    if (!new_secrets_.empty()) pcapng::append_secrets(chunk, std::exchange(new_secrets_, {}));
     if (declared_names_ == names_.size()) return;
     std::vector<pcapng::Name> names;
     for (const auto& [address, host] : names_) names.push_back({address, host});

@@ -60,18 +60,19 @@ struct CapturePacket {
 struct CaptureItem {
     protocol::Buffer blocks{};  ///< whole ones
     std::optional<CapturePacket> packet{};
-    std::chrono::system_clock::time_point time{};
-    std::uint64_t session = 0;  ///< set: `secrets` are of its TLS, or it is over
-    std::string secrets{};      ///< lines of a key log; empty: the session needs them no more
+    std::uint64_t forgets = 0;  ///< a session whose keys no later packet needs
+    std::chrono::steady_clock::time_point came{};
 };
 inline std::size_t footprint(const CaptureItem& item) noexcept {
     const std::size_t packet = item.packet ? item.packet->bytes.capacity() + item.packet->comment.capacity() : 0;
-    return sizeof item + item.blocks.capacity() + item.secrets.capacity() + packet;
+    return sizeof item + item.blocks.capacity() + packet;
 }
 
 class Capture {
    public:
     static constexpr std::size_t max_queued_bytes = 64 * 1024 * 1024;
+    /// Keys of sessions that are open, and that stand at the beginning of each file.
+    static constexpr std::size_t max_secrets = 4 * 1024 * 1024;
 
     /// Makes its first file. Throws CaptureOver. `queue_bytes`: what waits to be written.
     Capture(std::uint64_t id, CaptureOrder order, CaptureFiles::Settings files,
@@ -87,6 +88,8 @@ class Capture {
     bool over() const noexcept { return end_.load(std::memory_order_relaxed) != CaptureEnd::none; }
     /// What waits is written, and then it ends. The first reason counts.
     void end(CaptureEnd why) noexcept;
+    /// Whatever was ordered.
+    void end_after(std::chrono::milliseconds from_now) noexcept;
     CaptureStatus status() const;
 
     /// The same for the same name. Lives as long as we do.
@@ -102,7 +105,8 @@ class Capture {
     /// Of a session's events: `blocks` are a journal entry.
     void write_journal(protocol::Buffer blocks) noexcept;
     /// Lines of a key log, each with its end, in every file from now until `forget_secrets`.
-    void write_secrets(std::uint64_t session, std::string lines) noexcept;
+    /// Without room for them the session counts as left out.
+    void write_secrets(std::uint64_t session, std::string_view lines) noexcept;
     void forget_secrets(std::uint64_t session) noexcept;
     void count_session() noexcept { ++sessions_; }
     /// It was to be captured, and could not be.
@@ -118,13 +122,16 @@ class Capture {
     using Out = std::variant<CaptureFiles, CaptureStream>;
 
     void push(CaptureItem item) noexcept;
+    void drop_secrets(std::uint64_t session) noexcept;
     CaptureEnd write_all();
     void take(CaptureItem& item, protocol::Buffer& chunk);
     void append(CapturePacket& packet, protocol::Buffer& chunk);
+    static void count_dropped(const CapturePacket& packet) noexcept;
     void declare(protocol::Buffer& chunk);
     void begin_file(protocol::Buffer& chunk);
     void end_file(protocol::Buffer& chunk);
     void flush(protocol::Buffer& chunk);
+    std::chrono::steady_clock::time_point deadline() const noexcept;
     std::chrono::steady_clock::time_point due() const;
     std::uint64_t written() const;
 
@@ -132,6 +139,8 @@ class Capture {
     const CaptureOrder order_;
     const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
     const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+    static constexpr std::int64_t for_ever = -1;
+    std::atomic<std::int64_t> lasts_;  // ms since `began_`
     std::optional<std::uint64_t> max_size_;
     std::atomic<CaptureEnd> end_{CaptureEnd::none};
     BoundedQueue<CaptureItem> queue_;
@@ -142,11 +151,13 @@ class Capture {
     std::deque<CaptureInterface> interfaces_;  // stay where they are
     std::set<std::pair<std::string, std::string>> names_;
     std::string path_;
+    std::map<std::uint64_t, std::string> secrets_;  // of sessions that are open, by their numbers
+    std::size_t secrets_size_ = 0;
+    std::string new_secrets_;  // not in the file so far
 
     Out out_;  // this and what follows: the writing thread's
     std::size_t declared_interfaces_ = 0;
     std::size_t declared_names_ = 0;
-    std::map<std::uint64_t, std::string> secrets_;
     bool file_has_packets_ = false;
     CaptureFlows flows_;
 };

@@ -22,8 +22,10 @@ namespace proxy {
 namespace {
 
 constexpr std::string_view prefix = "capture-", suffix = ".pcapng";
-/// Others that began in the same second have taken the numbers before.
-constexpr unsigned max_number = 1'000'000;
+/// How many seconds, from its start on, are tried for a name that no other capture has.
+constexpr int max_stamps = 100'000;
+/// Somebody else may have put files where ours would be.
+constexpr unsigned max_number = 1'000'000'000;
 
 std::string why_failed() { return ::strerrordesc_np(errno); }
 
@@ -68,23 +70,24 @@ std::vector<Old> captures_in(int folder) {
     return found;
 }
 
-/// Whoever writes one holds its lock, in this process or another.
-bool is_being_written(int folder, const std::string& name) {
+/// Whoever writes one holds its lock, in this process or another; we hold it until the file is
+/// gone.
+bool removed_unless_written(int folder, const std::string& name) {
     const int fd = ::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return errno != ENOENT;
-    const bool locked = ::flock(fd, LOCK_EX | LOCK_NB) != 0;
+    if (fd < 0) return errno == ENOENT;
+    const bool removed = ::flock(fd, LOCK_EX | LOCK_NB) == 0 && ::unlinkat(folder, name.c_str(), 0) == 0;
     ::close(fd);
-    return locked;
+    return removed;
 }
 
 }  // namespace
 
 CaptureFiles::CaptureFiles(Settings settings, std::chrono::system_clock::time_point started)
-    : settings_(std::move(settings)), stamp_(utc_for_names(started)) {
+    : settings_(std::move(settings)) {
     try {
         open_folder();
         if (settings_.file.empty()) make_room();
-        open_file();
+        begin_ring(started);
         look();
     } catch (...) {
         close();
@@ -123,26 +126,54 @@ void CaptureFiles::open_folder() {
                                                 "mode 0700 (chmod 700)");
 }
 
-void CaptureFiles::open_file() {
-    constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_APPEND;
-    int fd = -1;
-    if (settings_.file.empty()) {
-        do {
-            ++number_;
-            path_ = settings_.dir + "/" + std::string(prefix) + stamp_ + "-" + std::to_string(number_) +
-                    std::string(suffix);
-            fd = ::openat(folder_, path_.substr(settings_.dir.size() + 1).c_str(), flags, 0600);
-        } while (fd < 0 && errno == EEXIST && number_ < max_number);
-    } else {
-        path_ = settings_.file;
-        fd = ::open(path_.c_str(), flags, 0600);
+/// Its first file. The name is its start's, or, where another capture has that, the next second's
+/// that none has: a reader tells by it which files belong together.
+void CaptureFiles::begin_ring(std::chrono::system_clock::time_point started) {
+    if (!settings_.file.empty()) {
+        if (!open_file()) throw_cannot_make();
+        return;
     }
-    if (fd < 0) throw CaptureOver(CaptureEnd::disk, "cannot make the file " + path_ + ": " + why_failed());
-    ::flock(fd, LOCK_EX | LOCK_NB);
+    const std::vector<Old> others = captures_in(folder_);
+    for (int i = 0; i < max_stamps; ++i) {
+        stamp_ = utc_for_names(started + std::chrono::seconds(i));
+        const std::string name = std::string(prefix) + stamp_ + "-";
+        const bool taken =
+            std::any_of(others.begin(), others.end(), [&](const Old& other) { return other.name.starts_with(name); });
+        if (!taken && open_file()) return;
+        if (!taken && errno != EEXIST) break;
+    }
+    throw_cannot_make();
+}
+
+void CaptureFiles::throw_cannot_make() const {
+    throw CaptureOver(CaptureEnd::disk, "cannot make the file " + path_ + ": " + why_failed());
+}
+
+/// False, with errno: there is none.
+bool CaptureFiles::open_file() {
+    constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_APPEND;
+    const bool ring = settings_.file.empty();
+    path_ = settings_.file;
+    if (ring)
+        path_ = settings_.dir + "/" + std::string(prefix) + stamp_ + "-" + std::to_string(number_ + 1) +
+                std::string(suffix);
+    const int fd = ring ? ::openat(folder_, path_.substr(settings_.dir.size() + 1).c_str(), flags, 0600)
+                        : ::open(path_.c_str(), flags, 0600);
+    if (fd < 0) return false;
+    // Somebody who makes room may hold it for a moment, and then have removed it.
+    while (::flock(fd, LOCK_EX) != 0 && errno == EINTR) {
+    }
+    struct stat file {};
+    if (::fstat(fd, &file) == 0 && file.st_nlink == 0) {
+        ::close(fd);
+        return open_file();
+    }
+    ++number_;
     if (fd_ >= 0) ::close(fd_);
     fd_ = fd;
     size_ = 0;
     opened_ = Clock::now();
+    return true;
 }
 
 /// Those that nobody writes any more, the oldest first, until one more file is within
@@ -153,15 +184,16 @@ void CaptureFiles::make_room() const {
     for (const Old& file : files) total += file.size;
     for (const Old& file : files) {
         if (total <= settings_.max_total_size) return;
-        if (is_being_written(folder_, file.name)) continue;
-        if (::unlinkat(folder_, file.name.c_str(), 0) == 0) total -= file.size;
+        if (removed_unless_written(folder_, file.name)) total -= file.size;
     }
 }
 
 void CaptureFiles::next_file() {
     ::flock(fd_, LOCK_UN);  // it may be the one that has to go
     make_room();
-    open_file();
+    while (!open_file()) {
+        if (errno != EEXIST || ++number_ == max_number) throw_cannot_make();
+    }
 }
 
 bool CaptureFiles::wants_next(std::size_t more) const noexcept {

@@ -50,7 +50,9 @@ class CaptureFiles {
 
    private:
     void open_folder();
-    void open_file();
+    void begin_ring(std::chrono::system_clock::time_point started);
+    bool open_file();
+    [[noreturn]] void throw_cannot_make() const;
     void make_room() const;
 
     Settings settings_;

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "proxy/capture/capture_time.hpp"
 
@@ -69,20 +70,25 @@ void CaptureWindows::end() {
 CaptureWindows::Time CaptureWindows::turn(Time now) {
     const config::Capture config = captures_->settings().config;
     Time next = Time::max();
-    std::set<Window> open;
+    std::map<Time, Time> open;
     for (const config::TimeWindow& window : config.windows) {
         if (window.end <= now) continue;
         next = std::min(next, window.begin > now ? window.begin : window.end);
         if (window.begin > now) continue;
-        open.emplace(window.begin, window.end);
-        if (!begun_.contains({window.begin, window.end}) && !refused_.contains({window.begin, window.end}))
+        Time& end = open[window.begin];
+        end = std::max(end, window.end);
+        if (!begun_.contains(window.begin) && !refused_.contains({window.begin, window.end}))
             start(window, config, now);
     }
     std::erase_if(begun_, [&](const auto& one) {
         if (open.contains(one.first)) return false;
-        captures_->stop(one.second, one.first.second <= now ? CaptureEnd::time : CaptureEnd::window);
+        captures_->stop(one.second.id, one.second.end <= now ? CaptureEnd::time : CaptureEnd::window);
         return true;
     });
+    for (auto& [begin, begun] : begun_) {
+        if (std::exchange(begun.end, open[begin]) != open[begin])
+            captures_->end_after(begun.id, std::chrono::ceil<std::chrono::milliseconds>(begun.end - now));
+    }
     return next;
 }
 
@@ -96,7 +102,7 @@ void CaptureWindows::start(const config::TimeWindow& window, const config::Captu
         refused_.emplace(window.begin, window.end);
         spdlog::error("capture by {}: not started: {}", by, refused->why);
     } else {
-        begun_[{window.begin, window.end}] = std::get<CaptureStatus>(started).id;
+        begun_[window.begin] = {.id = std::get<CaptureStatus>(started).id, .end = window.end};
     }
 }
 

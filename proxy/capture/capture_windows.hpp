@@ -29,12 +29,16 @@ class CaptureWindows {
 
    private:
     using Window = std::pair<Time, Time>;
+    struct Begun {
+        std::uint64_t id = 0;
+        Time end{};
+    };
 
     void start(const config::TimeWindow& window, const config::Capture& config, Time now);
 
     const std::shared_ptr<RunningCaptures> captures_;
-    std::map<Window, std::uint64_t> begun_;  // which capture; also once that is over
-    std::set<Window> refused_;               // not tried again but for a reload
+    std::map<Time, Begun> begun_;  // by the window's begin: which capture; also once that is over
+    std::set<Window> refused_;     // not tried again but for a reload
     std::mutex mutex_;
     std::condition_variable wake_;
     bool changed_ = false;

@@ -99,29 +99,31 @@ CaptureStarted RunningCaptures::start(CaptureOrder order, Wanted wanted) {
     std::shared_ptr<Capture> capture;
     try {
         capture = std::make_shared<Capture>(id, std::move(order), files);
-    } catch (const CaptureOver& refused) {
+    } catch (const std::exception& refused) {
         return CaptureRefused{refused.what()};
     }
-    const std::shared_ptr<CaptureNote> note = note_of(*capture);
-    lock.lock();
-    if (over_) return CaptureRefused{"the process ends"};
-    running_.push_back({capture, wanted});
-    ++count_;
-    lock.unlock();
-
-    // Before its thread is there, which may end it at once.
-    spdlog::info("capture {} by {}: started, into {}{}", id, note->by, note->where,
-                 note->until ? ", until " + utc_text(*note->until) : "");
-    record({.kind = EventKind::capture_started, .capture = note});
+    // From here on it has an end, whatever there is no memory for.
     try {
+        const std::shared_ptr<CaptureNote> note = note_of(*capture);
+        lock.lock();
+        if (over_) return CaptureRefused{"the process ends"};
+        running_.push_back({capture, wanted});
+        ++count_;
+        lock.unlock();
+
+        // Before its thread is there, which may end it at once.
+        spdlog::info("capture {} by {}: started, into {}{}", id, note->by, note->where,
+                     note->until ? ", until " + utc_text(*note->until) : "");
+        record({.kind = EventKind::capture_started, .capture = note});
         lock.lock();
         Thread& thread = threads_.emplace_back();
         thread.id = id;
         thread.thread = std::make_unique<OwnThread>([self = shared_from_this(), capture] { self->write(*capture); });
         lock.unlock();
     } catch (const std::exception& error) {
-        if (lock) std::erase_if(threads_, [](const Thread& one) { return !one.thread; });
-        if (lock) lock.unlock();
+        if (!lock) lock.lock();
+        std::erase_if(threads_, [](const Thread& one) { return !one.thread; });
+        lock.unlock();
         capture->end(CaptureEnd::failed);
         ended(*capture, CaptureEnd::failed, error.what());
         return CaptureRefused{error.what()};
@@ -175,6 +177,15 @@ bool RunningCaptures::stop(std::uint64_t id, CaptureEnd why) {
         return true;
     }
     return false;
+}
+
+void RunningCaptures::end_after(std::uint64_t id, std::chrono::milliseconds from_now) {
+    const std::lock_guard lock(mutex_);
+    for (const One& one : running_) {
+        if (one.capture->id() != id || one.capture->over()) continue;
+        one.capture->end_after(from_now);
+        spdlog::info("capture {}: its end has moved", id);
+    }
 }
 
 bool RunningCaptures::stop_commands() {

@@ -48,6 +48,8 @@ class RunningCaptures : public std::enable_shared_from_this<RunningCaptures> {
     CaptureStarted start(CaptureOrder order, Wanted wanted);
     /// False: no such one runs.
     bool stop(std::uint64_t id, CaptureEnd why);
+    /// Moves the end of one that runs.
+    void end_after(std::uint64_t id, std::chrono::milliseconds from_now);
     bool stop_commands();
     bool runs(std::uint64_t id) const;
     /// Those that end as well, until all of theirs is written.

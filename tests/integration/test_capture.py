@@ -7,13 +7,13 @@ import signal
 import ssl
 import struct
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import psycopg2
 import pytest
 
 from harness import messages, programs
-from harness.capture import (DAY, INTERFACE, JOURNAL, PACKET, SECTION, STATISTICS, blocks, capture, files, kinds, raw, started, tshark,
+from harness.capture import (DAY, INTERFACE, JOURNAL, PACKET, SECTION, STATISTICS, blocks, capture, files, kinds, raw, started, tshark, tshark_program,
                              values, wait_for_bytes, wait_for_event, window)
 from harness.cluster import PASSWORDS, WRONG_PASSWORD
 from harness.config import configuration, to_toml
@@ -173,7 +173,7 @@ def test_copy_of_many_bytes_is_whole(start, connect):
     # Nothing is missing to TCP: no gap, and what came in is what was sent.
     path = files(proxy)[0]
     assert values(path, "tcp.analysis.lost_segment") == values(path, "tcp.analysis.ack_lost_segment") == []
-    follow = programs.run(["tshark", "-n", "-r", path, "-q", "-z", "follow,tcp,ascii,0"]).stdout
+    follow = programs.run([tshark_program(), "-n", "-r", path, "-q", "-z", "follow,tcp,ascii,0"]).stdout
     assert f"29999.{'x' * 100}" in follow  # tshark shows a tab as a dot
 
 
@@ -506,18 +506,23 @@ def test_a_folder_that_is_open_to_others_is_not_written_to(start):
 # --- Windows
 
 def test_a_window_begins_and_ends_a_capture_by_itself(start, client):
-    proxy = start(capture=capture(windows=[window(begin=timedelta(seconds=3), end=timedelta(seconds=9))], payload="full"))
+    """Its beginning, and then its end, are moved to a moment that has not come yet."""
+    proxy = start()
     with client(proxy) as one:
         one.login()
         one.query("SELECT 'before the window'")
         assert files(proxy) == []
+        now = datetime.now(timezone.utc)
+        reload(proxy, capture=capture(windows=[window(begin=timedelta(seconds=2), now=now)], payload="full"))
         event = started(proxy)
         until(lambda: one.query("SELECT 'in the window'") and b"in the window" in raw(proxy), what="a query in the capture")
+        end = datetime.now(timezone.utc) - now + timedelta(seconds=3)
+        reload(proxy, capture=capture(windows=[window(begin=timedelta(seconds=2), end=end, now=now)], payload="full"))
         stopped = proxy.event("capture_stopped")
         one.query("SELECT 'after the window'")
     proxy.event("disconnected")
     assert stopped["reason"] == "time" and stopped["by"] == event["by"]
-    assert stopped["ts"] >= event["until"]
+    assert event["until"] > stopped["ts"] >= stopped["until"] > event["ts"]
     assert b"before the window" not in raw(proxy) and b"after the window" not in raw(proxy)
 
 

@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 
 from harness import messages, programs
+from harness.capture import tshark_program
 from harness.programs import pgairlock
 from harness.waiting import PATIENCE, until
 from harness.wire import Client
@@ -189,7 +190,7 @@ def test_a_file_of_a_capture_that_is_refused_is_not_left(start, directory):
 def test_tshark_reads_what_is_written_to_a_pipe(start):
     proxy = start()
     process = streaming(proxy, "--write", "-")
-    reader = subprocess.Popen(["tshark", "-l", "-r", "-", "-T", "fields", "-e", "pgsql.query"], stdin=process.stdout, stdout=subprocess.PIPE,
+    reader = subprocess.Popen([tshark_program(), "-l", "-r", "-", "-T", "fields", "-e", "pgsql.query"], stdin=process.stdout, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE)
     process.stdout.close()
     query_something(proxy)
@@ -375,7 +376,7 @@ def test_wireshark_captures_through_extcap(start, directory):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a folder of extcaps of its own")
 def test_tshark_captures_from_the_interface(start, directory):
     proxy = start()
-    folders = programs.run(["tshark", "-G", "folders"], check=True).stdout
+    folders = programs.run([tshark_program(), "-G", "folders"], check=True).stdout
     extcaps = next(line.split(":", 1)[1].strip() for line in folders.splitlines() if line.startswith("Extcap path"))
     ours = directory / "extcap"
     ours.mkdir()

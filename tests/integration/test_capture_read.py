@@ -2,13 +2,13 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 
 import pytest
 
 from harness import messages, programs
+from harness.capture import tshark_program
 from harness.cluster import PASSWORDS
 from harness.pcapng_file import CLIENT, SERVER, CaptureFile, Conversation
 from harness.programs import PGAIRLOCK, pgairlock
@@ -402,11 +402,9 @@ def test_whatever_is_dropped_of_a_real_conversation_nothing_is_invented(recorder
 
 
 def test_wireshark_and_we_see_the_same_statements(recorder, capture):
-    if shutil.which("tshark") is None:
-        pytest.skip("tshark is not installed")
     programs.run(["psql", "-X", "-q", "-c", "select 1", "-c", "select 2", "-c", "selec",
                   f"host=127.0.0.1 port={recorder.port} user=trust_user dbname=postgres sslmode=disable gssencmode=disable"], check=False)
     file = capture()
     report = record(recorder, file)
-    shark = programs.run(["tshark", "-r", file.path, "-T", "fields", "-e", "pgsql.query", "-Y", "pgsql.query"]).stdout.split("\n")
+    shark = programs.run([tshark_program(), "-r", file.path, "-T", "fields", "-e", "pgsql.query", "-Y", "pgsql.query"]).stdout.split("\n")
     assert [entry["text"] for session in report["sessions"] for entry in session["statements"]] == [line for line in shark if line]

@@ -1,8 +1,11 @@
 """Captures: windows in the configuration, the files that they leave, and what tshark makes of them."""
 
+import shutil
 import struct
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+
+import pytest
 
 from . import programs
 from .waiting import until
@@ -10,9 +13,9 @@ from .waiting import until
 DAY = timedelta(days=1)
 
 
-def window(begin=-DAY, end=DAY) -> str:
+def window(begin=-DAY, end=DAY, now=None) -> str:
     """From and to, counted from now."""
-    now = datetime.now(timezone.utc)
+    now = now or datetime.now(timezone.utc)
     return f"{now + begin:%Y-%m-%dT%H:%M:%SZ}/{now + end:%Y-%m-%dT%H:%M:%SZ}"
 
 
@@ -23,7 +26,7 @@ def capture(**keys) -> dict:
 
 def files(proxy) -> list[Path]:
     """The oldest first."""
-    return sorted(proxy.state_dir.glob("captures/capture-*.pcapng"), key=lambda path: int(path.stem.rpartition("-")[2]))
+    return sorted(proxy.state_dir.glob("captures/capture-*.pcapng"), key=lambda path: (path.stem.rpartition("-")[0], int(path.stem.rpartition("-")[2])))
 
 
 def started(proxy) -> dict:
@@ -56,9 +59,16 @@ def kinds(path: Path) -> list[int]:
     return [kind for kind, _ in blocks(path.read_bytes())]
 
 
+def tshark_program() -> str:
+    """Without it, the test is skipped."""
+    if shutil.which("tshark") is None:
+        pytest.skip("tshark is not installed: scripts/install-deps test installs it")
+    return "tshark"
+
+
 def tshark(path, *fields, filter=None, options=()) -> list[list[str]]:
     """One row for each packet, without any option that a user would have to know."""
-    command = ["tshark", "-n", "-r", str(path), "-T", "fields", "-E", "separator=\x1f", "-E", "aggregator=\x1e", *options]
+    command = [tshark_program(), "-n", "-r", str(path), "-T", "fields", "-E", "separator=\x1f", "-E", "aggregator=\x1e", *options]
     for field in fields:
         command += ["-e", field]
     if filter:

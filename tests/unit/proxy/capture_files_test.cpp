@@ -78,8 +78,11 @@ TEST_CASE("capture files: named by the UTC time of the capture's start, and nobo
 TEST_CASE("capture files: what is there is never written over") {
     const Folder folder;
     const CaptureFiles first(settings(folder), began);
-    const CaptureFiles second(settings(folder), began);
-    CHECK(second.path().ends_with("-2.pcapng"));
+    CaptureFiles second(settings(folder), began);
+    CHECK(second.path().ends_with("20261130T180509Z-1.pcapng"));  // a ring of its own
+    second.next_file();
+    fs::remove(folder.file("captures/capture-20261130T180509Z-1.pcapng"));
+    CHECK(CaptureFiles(settings(folder), began).path().ends_with("20261130T180510Z-1.pcapng"));
     auto named = settings(folder);
     named.file = folder.file("one.pcapng");
     const CaptureFiles one(named, began);

@@ -166,9 +166,14 @@ TEST_CASE("capture: nothing is written that came after its time, however late th
     auto& leg = capture.interface("leg", "");
     const Buffer bytes(10, 'x');
     capture.write({.interface = &leg, .time = now(), .bytes = bytes});
-    capture.write({.interface = &leg, .time = now() + std::uint64_t{3'700'000'000'000}, .bytes = bytes});
     run_to_end(capture);
     CHECK(only<pcapng::PacketBlock>(blocks_of(content(capture.status().file))).size() == 1);
+    Capture late(3, order(0ms), files(folder));
+    auto& late_leg = late.interface("leg", "");
+    late.write({.interface = &late_leg, .time = now(), .bytes = bytes});
+    run_to_end(late);
+    CHECK(late.status().packets == 0);
+    CHECK(late.status().dropped == 1);
     Capture over(2, order(0ms), files(folder));
     std::string why;
     CHECK(over.run(why) == CaptureEnd::time);

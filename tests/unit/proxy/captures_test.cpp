@@ -275,6 +275,28 @@ TEST_CASE("capture windows: one that is taken out ends its capture; one that sta
     running->end(60s);
 }
 
+TEST_CASE("capture windows: another end of one that is open moves the end of its capture") {
+    const Folder folder;
+    Happened happened;
+    auto made = settings(folder);
+    const Time begin = std::chrono::system_clock::now();
+    made.config.windows = {{.begin = begin, .end = begin + 1h}};
+    const auto running = std::make_shared<RunningCaptures>(made, uses(happened));
+    CaptureWindows windows(running);
+    windows.turn(begin);
+    made.config.windows = {{.begin = begin, .end = begin + 3h}};
+    running->use(made);
+    windows.turn(begin + 1s);
+    CHECK(happened.all().size() == 1);
+    REQUIRE(running->status().size() == 1);
+    CHECK(*running->status()[0].order.lasts > 2h);
+    made.config.windows = {{.begin = begin, .end = begin + 1s + 1ms}};
+    running->use(made);
+    windows.turn(begin + 1s);
+    CHECK(happened.wait_for(2)[1].capture->reason == "time");
+    running->end(60s);
+}
+
 TEST_CASE("capture windows: one whose capture has ended by itself does not begin another one") {
     const Folder folder;
     Happened happened;
