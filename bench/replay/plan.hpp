@@ -69,6 +69,7 @@ enum class Login : std::uint8_t { unknown, accepted, refused };
 struct SessionPlan {
     std::optional<protocol::StartupMessage> startup;  ///< what was blanked of it is not there
     bool startup_blanked = false;                     ///< something was
+    bool startup_guarded = false;                     ///< something was taken out: guarded_settings.hpp
     bool ssl_requested = false;
     std::optional<std::uint32_t> cancels_pid;  ///< it is a CancelRequest and nothing else
     Login login = Login::unknown;
