@@ -30,7 +30,7 @@ Opening opening_of(const ReplayTarget& target, const CapturedSession& session, c
             if (!done) startup.parameters.emplace_back(name, value);
         }
         if (!rules.writes && !rules.openings) {
-            // The last word: PostgreSQL takes parameters in their order, and after all of `options`.
+            // The last word: PostgreSQL takes parameters in their order, and after `options`.
             add("standard_conforming_strings", "on");
             add("default_transaction_read_only", "on");
         }

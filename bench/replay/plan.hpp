@@ -23,8 +23,9 @@ enum class LeftOut : std::uint8_t {
     writes,      // it may write, and nobody said --writes
     blanked,     // it, or what it stands on, holds what the capture has blanked
     unanswered,  // the capture has no answer to it
+    calls,       // it calls functions that may do anything, and nobody said --writes
 };
-inline constexpr std::size_t left_out_kinds = 4;
+inline constexpr std::size_t left_out_kinds = 5;
 
 /// The server has got so far in the capture: a request is sent when it has again.
 struct Awaited {

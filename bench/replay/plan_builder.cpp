@@ -189,7 +189,10 @@ PlanBuilder::Open& PlanBuilder::open_unit(char type) {
 
 LeftOut PlanBuilder::judge(std::string_view sql) const {
     if (looks_blanked(sql)) return LeftOut::blanked;
-    return !rules_.writes && may_write(sql) ? LeftOut::writes : LeftOut::no;
+    if (rules_.writes) return LeftOut::no;
+    const Effect effect = effect_of(sql);
+    if (effect == Effect::reads) return LeftOut::no;
+    return effect == Effect::calls ? LeftOut::calls : LeftOut::writes;
 }
 
 LeftOut PlanBuilder::query(std::string_view sql, Unit& unit) {

@@ -110,6 +110,9 @@ std::vector<std::string> ReplayReport::left_out() const {
     if (kind(LeftOut::writes) > 0)
         out.push_back(std::to_string(kind(LeftOut::writes)) + of_all +
                       " may write and were left out; --writes plays them");
+    if (kind(LeftOut::calls) > 0)
+        out.push_back(std::to_string(kind(LeftOut::calls)) + of_all +
+                      " call functions that are not known to read only, and were left out; --writes plays them");
     if (kind(LeftOut::blanked) > 0)
         out.push_back(std::to_string(kind(LeftOut::blanked)) + of_all +
                       " hold, or may hold, what the capture has blanked, and were left out");
