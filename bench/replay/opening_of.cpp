@@ -3,8 +3,6 @@
 namespace bench::replay {
 namespace {
 
-constexpr std::string_view read_only = "-c default_transaction_read_only=on";
-
 bool was_encrypted(const CapturedSession& session) {
     return session.facts.ssl.value_or(false) || session.facts.failed == "tls_failed";
 }
@@ -26,12 +24,15 @@ Opening opening_of(const ReplayTarget& target, const CapturedSession& session, c
         add("database", target.names_database ? where.dbname : captured.database());
         add("application_name",
             target.names_application ? std::string_view(where.application_name) : captured.find("application_name"));
-        std::string options(captured.find("options"));
-        if (!rules.writes && !rules.openings) options += (options.empty() ? "" : " ") + std::string(read_only);
-        add("options", options);
+        add("options", captured.find("options"));
         for (const auto& [name, value] : captured.parameters) {
             const bool done = name == "user" || name == "database" || name == "application_name" || name == "options";
             if (!done) startup.parameters.emplace_back(name, value);
+        }
+        if (!rules.writes && !rules.openings) {
+            // The last word: PostgreSQL takes parameters in their order, and after `options`.
+            add("standard_conforming_strings", "on");
+            add("default_transaction_read_only", "on");
         }
         opening.startup_message = protocol::serialize(startup);
     }

@@ -23,8 +23,9 @@ enum class LeftOut : std::uint8_t {
     writes,      // it may write, and nobody said --writes
     blanked,     // it, or what it stands on, holds what the capture has blanked
     unanswered,  // the capture has no answer to it
+    calls,       // it calls functions that may do anything, and nobody said --writes
 };
-inline constexpr std::size_t left_out_kinds = 4;
+inline constexpr std::size_t left_out_kinds = 5;
 
 /// The server has got so far in the capture: a request is sent when it has again.
 struct Awaited {
@@ -69,6 +70,7 @@ enum class Login : std::uint8_t { unknown, accepted, refused };
 struct SessionPlan {
     std::optional<protocol::StartupMessage> startup;  ///< what was blanked of it is not there
     bool startup_blanked = false;                     ///< something was
+    bool startup_guarded = false;                     ///< something was taken out: guarded_settings.hpp
     bool ssl_requested = false;
     std::optional<std::uint32_t> cancels_pid;  ///< it is a CancelRequest and nothing else
     Login login = Login::unknown;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bench/replay/guarded_settings.hpp"
 #include "bench/replay/sql_rules.hpp"
 #include "protocol/utf8.hpp"
 
@@ -94,6 +95,7 @@ void PlanBuilder::startup(protocol::StartupMessage message) {
                value_looks_blanked(protocol::as_bytes(parameter.second), true);
     };
     plan_.startup_blanked = std::erase_if(message.parameters, blanked) > 0;
+    if (!rules_.writes && !rules_.openings) plan_.startup_guarded = remove_guarded(message);
     plan_.startup = std::move(message);
 }
 
@@ -187,7 +189,10 @@ PlanBuilder::Open& PlanBuilder::open_unit(char type) {
 
 LeftOut PlanBuilder::judge(std::string_view sql) const {
     if (looks_blanked(sql)) return LeftOut::blanked;
-    return !rules_.writes && may_write(sql) ? LeftOut::writes : LeftOut::no;
+    if (rules_.writes) return LeftOut::no;
+    const Effect effect = effect_of(sql);
+    if (effect == Effect::reads) return LeftOut::no;
+    return effect == Effect::calls ? LeftOut::calls : LeftOut::writes;
 }
 
 LeftOut PlanBuilder::query(std::string_view sql, Unit& unit) {

@@ -1,4 +1,9 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <stdexcept>
@@ -73,6 +78,19 @@ std::string formatted(const ReplayReport& report, const std::string& format) {
     return format == "html" ? to_html(report) : to_table(report);
 }
 
+/// Statements are in a report: nobody else reads it, and it takes no other file's or link's place.
+std::unique_ptr<std::FILE, CloseFile> open_output(const std::string& path) {
+    if (path.empty()) return std::unique_ptr<std::FILE, CloseFile>(stdout);
+    const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    std::unique_ptr<std::FILE, CloseFile> file(descriptor < 0 ? nullptr : ::fdopen(descriptor, "w"));
+    if (file) return file;
+    const int error = errno;
+    if (descriptor >= 0) ::close(descriptor);
+    if (error == EEXIST)
+        throw std::invalid_argument("--output " + path + ": it exists already, and is not overwritten: name a new file");
+    throw std::invalid_argument("--output " + path + ": cannot be written: " + std::strerror(error));
+}
+
 int run(const ReplayOptions& options) {
     PlayRules rules = make_rules(options);
     std::vector<std::string> files;
@@ -87,9 +105,7 @@ int run(const ReplayOptions& options) {
         targets.push_back(make_target(text, options.defaults));
     }
     if (targets.empty()) throw std::invalid_argument("no target: NAME=CONNINFO behind the capture's files");
-    std::unique_ptr<std::FILE, CloseFile> output(options.output.empty() ? stdout
-                                                                        : std::fopen(options.output.c_str(), "w"));
-    if (!output) throw std::invalid_argument("--output " + options.output + ": cannot be written");
+    const auto output = open_output(options.output);
     catch_interrupts();
     Capture capture =
         read_capture(files, {.writes = options.writes, .hash_rows = options.rows_hash, .openings = options.openings},

@@ -42,6 +42,7 @@ json::object session_object(const ReplayReport& report, std::size_t i) {
                      {"statements", session.plan.statements},
                      {"left_out", nullptr},
                      {"writes", left_out(LeftOut::writes)},
+                     {"calls", left_out(LeftOut::calls)},
                      {"blanked", left_out(LeftOut::blanked)},
                      {"unanswered", left_out(LeftOut::unanswered)},
                      {"cut", nullptr},

@@ -82,7 +82,7 @@ std::vector<std::string> ReplayReport::left_out() const {
     out.insert(out.end(), capture.lacks.begin(), capture.lacks.end());
     std::map<std::string, std::uint64_t> whole, cut, here;
     std::array<std::uint64_t, left_out_kinds> statements{};
-    std::uint64_t all = 0, startups = 0, rows = 0, cancels = 0, lost = 0;
+    std::uint64_t all = 0, startups = 0, guarded = 0, rows = 0, cancels = 0, lost = 0;
     for (const CapturedSession& session : capture.sessions) {
         if (!session.left_out.empty()) {
             ++whole[session.left_out];
@@ -90,6 +90,7 @@ std::vector<std::string> ReplayReport::left_out() const {
         }
         if (!session.plan.cut.empty()) ++cut[session.plan.cut];
         startups += session.plan.startup_blanked;
+        guarded += session.plan.startup_guarded;
         all += session.plan.statements;
         for (std::size_t i = 0; i < left_out_kinds; ++i) statements[i] += session.plan.left_out[i];
     }
@@ -109,6 +110,9 @@ std::vector<std::string> ReplayReport::left_out() const {
     if (kind(LeftOut::writes) > 0)
         out.push_back(std::to_string(kind(LeftOut::writes)) + of_all +
                       " may write and were left out; --writes plays them");
+    if (kind(LeftOut::calls) > 0)
+        out.push_back(std::to_string(kind(LeftOut::calls)) + of_all +
+                      " call functions that are not known to read only, and were left out; --writes plays them");
     if (kind(LeftOut::blanked) > 0)
         out.push_back(std::to_string(kind(LeftOut::blanked)) + of_all +
                       " hold, or may hold, what the capture has blanked, and were left out");
@@ -117,6 +121,9 @@ std::vector<std::string> ReplayReport::left_out() const {
                       " have no answer in the capture, and were left out");
     if (lost > 0) out.push_back(counted(lost, "statement") + " not played, because their session had ended before");
     if (startups > 0) out.push_back(sessions(startups) + " opened without the startup parameters that were blanked");
+    if (guarded > 0)
+        out.push_back(sessions(guarded) +
+                      " opened without the startup parameters that could lift the read-only mode, or that are not known");
     if (capture.cancels_left_out > 0)
         out.push_back(counted(capture.cancels_left_out, "cancel request") +
                       " left out: what they were to end is not played");

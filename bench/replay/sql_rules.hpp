@@ -9,9 +9,16 @@
 
 namespace bench::replay {
 
-/// True unless each statement of `sql` is known to read only. Not proof against malice: sessions
-/// are played with default_transaction_read_only=on as well.
-bool may_write(std::string_view sql);
+enum class Effect {
+    reads,
+    calls,   ///< it calls functions that are not known to read only
+    writes,  ///< it may write, or cannot be read
+};
+
+/// Of all statements of `sql`, as a server with standard_conforming_strings=on takes it. A statement
+/// does not name all that runs (views, operators, casts): sessions are played with
+/// default_transaction_read_only=on as well.
+Effect effect_of(std::string_view sql);
 
 /// A literal or name in it has been written over with '*', or what stands in no quotes.
 bool looks_blanked(std::string_view sql);

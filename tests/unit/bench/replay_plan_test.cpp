@@ -218,6 +218,30 @@ TEST_CASE("startup parameters that were blanked are not kept") {
     CHECK(plan.startup->find("DateStyle") == "ISO");
 }
 
+TEST_CASE("startup parameters that lift the read-only mode are not kept, unless writes or nothing is played") {
+    const auto plan = [](PlanRules rules) {
+        Talk talk(rules);
+        talk.log_in({{"user", "app"}, {"default_transaction_read_only", "off"}, {"options", "-c role=a -c a.b=1"}});
+        return talk.plan();
+    };
+    const SessionPlan made = plan({});
+    CHECK(made.startup_guarded);
+    CHECK(made.startup->find("default_transaction_read_only").empty());
+    CHECK(made.startup->find("options") == "-c a.b=1");
+    for (const PlanRules rules : {PlanRules{.writes = true}, PlanRules{.openings = true}}) {
+        CHECK_FALSE(plan(rules).startup_guarded);
+        CHECK(plan(rules).startup->parameters.size() == 3);
+    }
+}
+
+TEST_CASE("a statement that calls an unknown function is left out and counted for it") {
+    Talk talk;
+    talk.log_in().client(Captured::query("select wipe()")).server(Captured::complete("SELECT 1") + Captured::ready());
+    const SessionPlan plan = talk.plan();
+    CHECK(plan.units.at(0).requests.empty());
+    CHECK(plan.left_out[static_cast<std::size_t>(LeftOut::calls)] == 1);
+}
+
 TEST_CASE("of an opening nothing behind the login is kept") {
     Talk talk({.openings = true});
     talk.log_in().client(Captured::query("select '****'")).server(Captured::complete("SELECT 1") + Captured::ready());

@@ -60,14 +60,19 @@ TEST_CASE("a replay is the same when all of it is, and something was compared") 
 TEST_CASE("what was left out is said first") {
     ReplayReport made = report({same(), same()});
     CHECK(to_table(made).starts_with("left out: nothing\n"));
-    made.capture.sessions[0].plan.left_out = {0, 1, 0, 1};
+    made.capture.sessions[0].plan.left_out = {0, 1, 0, 1, 1};
+    made.capture.sessions[0].plan.startup_guarded = true;
     made.capture.sessions[1].left_out = "was open before the capture began";
     made.capture.cancels_left_out = 1;
     made.targets[0].begun[1] = false;
     CHECK(made.left_out() ==
           std::vector<std::string>{"1 session left out: was open before the capture began",
                                    "1 of 2 statements may write and were left out; --writes plays them",
+                                   "1 of 2 statements call functions that are not known to read only, and were left "
+                                   "out; --writes plays them",
                                    "1 of 2 statements have no answer in the capture, and were left out",
+                                   "1 session opened without the startup parameters that could lift the read-only "
+                                   "mode, or that are not known",
                                    "1 cancel request left out: what they were to end is not played"});
     CHECK(to_table(made).starts_with("left out, or not compared:\n  1 session left out: was open"));
     CHECK(to_json(made).find("left_out") < to_json(made).find("sessions"));

@@ -32,7 +32,7 @@ TEST_CASE("statements that only read are known") {
                             "select E'\\'; delete from t'",
                             "/* a /* b */ delete */ select 1"}) {
         INFO(sql);
-        CHECK_FALSE(may_write(sql));
+        CHECK(effect_of(sql) == Effect::reads);
     }
 }
 
@@ -69,7 +69,72 @@ TEST_CASE("what is not known to read only may write") {
                             "select E'\\\\'; delete from t",
                             "select ''''; delete from t --'"}) {
         INFO(sql);
-        CHECK(may_write(sql));
+        CHECK(effect_of(sql) != Effect::reads);
+    }
+}
+
+TEST_CASE("a quoted name is a word as any other, and what cannot be read is left out") {
+    for (const char* sql :
+         {"SET \"default_transaction_read_only\" = off", "set \"Default_Transaction_Read_Only\" to off",
+          "set local \"transaction_read_only\" = off", "SELECT \"set_config\"('transaction_read_only', 'off', true)",
+          "select pg_catalog.\"set_config\"('role', 'a', true)", "select set_config($1, $2, true)",
+          "select set_config('transaction_read' || '_only', 'off', true)",
+          "select set_config(E'transaction_read\\x5fonly', 'off', true)",
+          "set U&\"default_transaction_read\\005fonly\" = off", "select U&\"\\006cower\"('a')", "select u&'a'",
+          "set role a", "set session authorization a", "set local role a", "set standard_conforming_strings = off",
+          "set search_path = a, pg_catalog", "select set_config('search_path', 'a, pg_catalog', false)",
+          "set \"search_path\" to a, \"pg_catalog\"", "-- a\rdelete from t", "select E'a'\n'\\'; delete from t --'",
+          "select E'\x95\\'; delete from t --'", "select 'a", "select \"a", "/* select 1", "select $$a",
+          "explain analyze create table a as select 1", "lock table access, share in exclusive mode"}) {
+        INFO(sql);
+        CHECK(effect_of(sql) == Effect::writes);
+    }
+    for (const char* sql : {"set search_path = pg_catalog, a", "set search_path to \"$user\", public",
+                            "set standard_conforming_strings = on", "select set_config('a.b', 'pg_catalog', false)"}) {
+        INFO(sql);
+        CHECK(effect_of(sql) == Effect::reads);
+    }
+}
+
+TEST_CASE("COPY is played to the client only, whatever stands in its brackets") {
+    for (const char* sql :
+         {"COPY (SELECT x.to stdout FROM (SELECT 1 AS \"to\") x) TO PROGRAM 'cat > f'", "copy t to program 'stdout'",
+          "copy (select 1) to '/tmp/to stdout'", "copy s.to stdout to program 'x'", "copy \"to stdout\" to '/tmp/x'",
+          "copy t from program 'x'", "copy t /* to stdout */ to '/x'", "copy (select 1) to E'stdout'",
+          "copy (select 1) to \"stdout\""}) {
+        INFO(sql);
+        CHECK(effect_of(sql) == Effect::writes);
+    }
+    for (const char* sql : {"copy public.t (a, b) to stdout", "copy (select a.to from a) to stdout with (format csv)"}) {
+        INFO(sql);
+        CHECK(effect_of(sql) == Effect::reads);
+    }
+    CHECK(effect_of("copy (select f(1)) to stdout") == Effect::calls);
+}
+
+TEST_CASE("only functions that are known to read are called") {
+    for (const char* sql :
+         {"SELECT \"pg_terminate_backend\"(pid) from a", "select wipe()", "select wipe /* a */ ()", "select public.lower('a')",
+          "select \"PG_CATALOG\".lower('a')", "select pg_catalog.pg_reload_conf()", "select a.pg_catalog.lower('a')",
+          "select \"LOWER\"('a')", "select \"in\"(1)", "select filter(1)", "select over(1)", "select join(1)",
+          "select operator(1)", "select a operator(s.+) b", "select operator(pg_catalog.*)", "select query_to_xml('a', true, true, '')",
+          "select pg_read_file('a')", "select lower(wipe())", "select 1; select wipe()", "select * from wipe() as t(a)",
+          "prepare p as select wipe()", "execute p(wipe())", "values (wipe())", "select \xe8\xa1\xa8(1)",
+          "explain analyze select wipe()", "select count(*) filter (where wipe())", "select cube(1)", "select treat(1 as t)"}) {
+        INFO(sql);
+        CHECK(effect_of(sql) == Effect::calls);
+    }
+    for (const char* sql :
+         {"select \"lower\"('a'), PG_CATALOG.upper('a'), \"pg_catalog\".\"abs\"(1)", "select count(*) filter (where a)",
+          "select sum(a) over (partition by b)", "select * from generate_series(1, 2) as t(a, b)",
+          "with recursive t(n) as (values (1)) select * from t", "select 'a'::varchar(3), cast('1' as numeric(3, 2))",
+          "select a::pg_catalog.bpchar(3)", "select a in (1) and (b) or exists (select 1)", "execute p(1, 'a')",
+          "prepare p(int) as select $1", "explain (analyze, costs off) select 1", "select array(select 1)",
+          "select c from t left join (a join b on (true)) using (x)", "select a operator(pg_catalog.~) '^(x)$'",
+          "select pg_catalog.format_type(1, 2), pg_catalog.pg_table_is_visible(c.oid)", "select a::character varying(3)",
+          "select percentile_cont(0.5) within group (order by a)", "select a from t group by grouping sets ((a), ())"}) {
+        INFO(sql);
+        CHECK(effect_of(sql) == Effect::reads);
     }
 }
 
