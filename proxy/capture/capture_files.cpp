@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "protocol/capture_ring.hpp"
 #include "proxy/capture/capture_time.hpp"
 
 namespace proxy {
@@ -59,7 +60,7 @@ std::vector<Old> captures_in(int folder) {
     while (const dirent* entry = ::readdir(entries.get())) {
         const std::string_view name = entry->d_name;
         struct stat file {};
-        if (!name.starts_with(prefix) || !name.ends_with(suffix)) continue;
+        if (!name.starts_with(prefix) || !protocol::ring_file(entry->d_name)) continue;  // others were named by people
         if (::fstatat(folder, entry->d_name, &file, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(file.st_mode)) continue;
         found.push_back({std::string(name), static_cast<std::uint64_t>(file.st_size), file.st_mtim});
     }
@@ -104,10 +105,12 @@ void CaptureFiles::close() noexcept {
 
 void CaptureFiles::open_folder() {
     std::string& file = settings_.file;
-    std::filesystem::path dir = settings_.dir;
+    std::filesystem::path dir = std::filesystem::path(settings_.dir).lexically_normal();
+    if (!dir.has_filename()) dir = dir.parent_path();  // "captures/": a link would be followed
+    settings_.dir = dir.string();
     if (!file.empty()) {
         if (file.front() != '/') file = (dir / file).lexically_normal().string();
-        const bool elsewhere = std::filesystem::path(file).parent_path() != dir.lexically_normal();
+        const bool elsewhere = std::filesystem::path(file).parent_path() != dir;
         if (elsewhere) return;  // whoever named it knows that folder
     }
     std::error_code error;

@@ -104,8 +104,13 @@ TEST_CASE("capture files: a folder that others may enter, or behind a symbolic l
     ::chmod(folder.file("open").c_str(), 0700);
     CHECK(why_refused(wanted) == CaptureEnd::none);
     fs::create_symlink(folder.file("open"), folder.file("link"));
-    wanted.dir = folder.file("link");
-    CHECK(why_refused(wanted) == CaptureEnd::disk);
+    for (const char* name : {"link", "link/", "./link//"}) {
+        wanted.dir = folder.file(name);
+        CHECK(why_refused(wanted) == CaptureEnd::disk);
+        wanted.file = "by-name.pcapng";
+        CHECK(why_refused(wanted) == CaptureEnd::disk);
+        wanted.file.clear();
+    }
     wanted.dir = folder.file("open/capture-20261130T180508Z-1.pcapng");  // a file
     CHECK(why_refused(wanted) == CaptureEnd::disk);
 }
@@ -135,13 +140,14 @@ TEST_CASE("capture files: other files in the folder stay") {
     auto small = settings(folder);
     fs::create_directory(folder.file("captures"));
     ::chmod(folder.file("captures").c_str(), 0700);
-    for (const char* name : {"mine.pcapng", "capture-x.txt"})
+    for (const char* name : {"mine.pcapng", "capture-x.txt", "capture-incident0.pcapng"})
         std::ofstream(folder.file("captures/" + std::string(name))) << std::string(5'000, 'x');
     CaptureFiles files(small, began);
     files.write(block(900));
     files.next_file();
     CHECK(fs::exists(folder.file("captures/mine.pcapng")));
     CHECK(fs::exists(folder.file("captures/capture-x.txt")));
+    CHECK(fs::exists(folder.file("captures/capture-incident0.pcapng")));
 }
 
 TEST_CASE("capture files: a file that is too old is followed by another one") {
