@@ -15,8 +15,8 @@ enum class Effect {
     writes,  ///< it may write, or cannot be read
 };
 
-/// Of all statements of `sql`, as a server with standard_conforming_strings=on takes it. A
-/// statement does not name all that runs (views, operators, casts): sessions are played with
+/// Of all statements of `sql`, with standard_conforming_strings=on. A statement
+/// does not name all that runs (views, operators, casts): sessions are played with
 /// default_transaction_read_only=on as well.
 Effect effect_of(std::string_view sql);
 

@@ -253,16 +253,38 @@ def test_writes_are_left_out_unless_asked_for(cluster, tables, environment, capt
     assert report(path, conninfo("same", cluster), "--writes")["sessions"][0]["targets"][0]["played"] == 4
 
 
-def test_a_function_that_writes_meets_a_read_only_session(cluster, environment, captured):
+def test_a_function_that_writes_is_left_out_or_meets_a_read_only_session(cluster, environment, captured):
+    """A view calls it without a name in the statement."""
     cluster.sql("CREATE TABLE replayed (id int); GRANT ALL ON replayed TO PUBLIC; "
-                "CREATE FUNCTION writes() RETURNS int LANGUAGE sql AS 'INSERT INTO replayed VALUES (1) RETURNING id'")
+                "CREATE FUNCTION writes() RETURNS int LANGUAGE sql AS 'INSERT INTO replayed VALUES (1) RETURNING id'; "
+                "CREATE VIEW hidden AS SELECT writes(); GRANT ALL ON hidden TO PUBLIC")
     try:
-        psql(environment, "SELECT writes()")
-        document = report(captured(), conninfo("same", cluster), code=1)
-        assert first_difference(document)["is"].startswith("ERROR 25006")
-        assert cluster.sql("SELECT count(*) FROM replayed") == [(1,)]
+        psql({**environment, "PGOPTIONS": "-c default_transaction_read_only=off"}, "SELECT writes()", "SELECT * FROM hidden",
+             'SET "default_transaction_read_only" = off', "SELECT \"pg_terminate_backend\"(0)",
+             "COPY (SELECT x.to stdout FROM (SELECT 1 AS \"to\") x) TO PROGRAM 'true'", "SHOW default_transaction_read_only", check=False)
+        path = captured()
+        document = report(path, conninfo("same", cluster), code=1)
+        session, = document["sessions"]
+        assert (session["statements"], session["calls"], session["writes"], session["targets"][0]["played"]) == (6, 2, 2, 2)
+        assert first_difference(document)["statement"] == 2 and first_difference(document)["is"].startswith("ERROR 25006")
+        assert "2 of 6 statements call functions that are not known to read only, and were left out; --writes plays them" in document["left_out"]
+        assert any("could lift the read-only mode" in text for text in document["left_out"])
+        assert cluster.sql("SELECT count(*) FROM replayed") == [(2,)]
     finally:
-        cluster.sql("DROP FUNCTION writes; DROP TABLE replayed")
+        cluster.sql("DROP VIEW hidden; DROP FUNCTION writes; DROP TABLE replayed")
+
+
+def test_output_is_a_new_file_of_its_owner(cluster, environment, directory, captured):
+    psql(environment, "SELECT 1")
+    path, output, link = captured(), directory / "report", directory / "link"
+    link.symlink_to(directory / "elsewhere")
+    assert bench(path, conninfo("same", cluster), "--output", output).returncode == 0
+    assert output.stat().st_mode & 0o777 == 0o600
+    before = output.read_text()
+    for taken in (output, link):
+        done = bench(path, conninfo("same", cluster), "--output", taken)
+        assert done.returncode == 2 and "it exists already, and is not overwritten" in done.stderr
+    assert output.read_text() == before and not (directory / "elsewhere").exists()
 
 
 @pytest.mark.parametrize("payload", ["redacted", "headers"])
