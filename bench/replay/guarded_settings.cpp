@@ -64,7 +64,8 @@ std::string without_guarded(std::string_view options, bool& removed) {
             setting = {};
         }
         const std::size_t equals = setting.find('=');
-        if (equals == 0 || equals == setting.npos || !may_be_sent(setting.substr(0, equals), setting.substr(equals + 1))) {
+        if (equals == 0 || equals == setting.npos ||
+            !may_be_sent(setting.substr(0, equals), setting.substr(equals + 1))) {
             removed = true;
             continue;
         }

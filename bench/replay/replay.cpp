@@ -87,7 +87,8 @@ std::unique_ptr<std::FILE, CloseFile> open_output(const std::string& path) {
     const int error = errno;
     if (descriptor >= 0) ::close(descriptor);
     if (error == EEXIST)
-        throw std::invalid_argument("--output " + path + ": it exists already, and is not overwritten: name a new file");
+        throw std::invalid_argument("--output " + path +
+                                    ": it exists already, and is not overwritten: name a new file");
     throw std::invalid_argument("--output " + path + ": cannot be written: " + std::strerror(error));
 }
 

@@ -122,8 +122,9 @@ std::vector<std::string> ReplayReport::left_out() const {
     if (lost > 0) out.push_back(counted(lost, "statement") + " not played, because their session had ended before");
     if (startups > 0) out.push_back(sessions(startups) + " opened without the startup parameters that were blanked");
     if (guarded > 0)
-        out.push_back(sessions(guarded) +
-                      " opened without the startup parameters that could lift the read-only mode, or that are not known");
+        out.push_back(
+            sessions(guarded) +
+            " opened without the startup parameters that could lift the read-only mode, or that are not known");
     if (capture.cancels_left_out > 0)
         out.push_back(counted(capture.cancels_left_out, "cancel request") +
                       " left out: what they were to end is not played");

@@ -37,9 +37,9 @@ class Lexer {
     void number(Token& token);
 
     std::string_view rest_;
-    bool escapes_ = false;         // an E stands before the next quote
-    bool unicode_ = false;         // a U& does
-    bool after_escapes_ = false;   // the last token was an E'...', which a further '...' continues
+    bool escapes_ = false;        // an E stands before the next quote
+    bool unicode_ = false;        // a U& does
+    bool after_escapes_ = false;  // the last token was an E'...', which a further '...' continues
 };
 
 }  // namespace bench::replay

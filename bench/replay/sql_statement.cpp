@@ -26,15 +26,17 @@ constexpr auto writers = std::to_array<Names>({"insert", "update", "delete", "me
 
 /// Reserved: no function has such a name without quotes, and a bracket may follow.
 constexpr auto before_brackets = std::to_array<Names>(
-    {"all",    "and",   "any",   "array", "as",     "asymmetric", "by",      "case",      "distinct", "else",  "except",
-     "exists", "from",  "group", "having", "in",    "intersect",  "lateral", "limit",     "not",      "offset", "on",
-     "only",   "or",    "order", "select", "some",  "symmetric",  "then",    "union",     "using",    "values", "when",
-     "where",  "with",  "fetch", "for",   "to",     "end",        "default", "returning", "between",  "setof"});
+    {"all",      "and",       "any",    "array",  "as",      "asymmetric", "by",      "case",  "cast",
+     "distinct", "else",      "except", "exists", "from",    "group",      "having",  "in",    "intersect",
+     "lateral",  "limit",     "not",    "offset", "on",      "only",       "or",      "order", "select",
+     "some",     "symmetric", "then",   "union",  "using",   "values",     "when",    "where", "with",
+     "fetch",    "for",       "to",     "end",    "default", "returning",  "between", "setof"});
 
 std::string meaning(const Token& token) {
     if (token.kind == Kind::word) return lower(token.text);
     std::string out(token.text);
-    for (std::size_t at = 0; token.kind == Kind::name && (at = out.find("\"\"", at)) != out.npos; ++at) out.erase(at, 1);
+    for (std::size_t at = 0; token.kind == Kind::name && (at = out.find("\"\"", at)) != out.npos; ++at)
+        out.erase(at, 1);
     return out;
 }
 

@@ -36,8 +36,8 @@ TEST_CASE("options keep what is not guarded, in each of their spellings") {
     for (const char* guarded :
          {"-c default_transaction_read_only=off", "-cdefault_transaction_read_only=off",
           "--default-transaction-read-only=off", "--Default_transaction-read_only=off", "-c role=a",
-          "-c session_authorization=a", "-c def\\ault_transaction_read_only=off", "-Ec default_transaction_read_only=off",
-          "-c search_path=public,pg_catalog", "-c", "-c nothing", "-O"}) {
+          "-c session_authorization=a", "-c def\\ault_transaction_read_only=off",
+          "-Ec default_transaction_read_only=off", "-c search_path=public,pg_catalog", "-c", "-c nothing", "-O"}) {
         INFO(guarded);
         CHECK(options_left(guarded).empty());
         CHECK(options_left("-c a.b=1 " + std::string(guarded)) == "-c a.b=1");
@@ -49,14 +49,16 @@ TEST_CASE("a search_path may not put anything before pg_catalog") {
         INFO(path);
         CHECK_FALSE(hides_pg_catalog(path));
     }
-    for (const char* path : {"a, pg_catalog", "a,\"pg_catalog\"", "a, PG_CATALOG", "'a', 'pg_catalog'", "pg_catalogs, pg_catalog"}) {
+    for (const char* path :
+         {"a, pg_catalog", "a,\"pg_catalog\"", "a, PG_CATALOG", "'a', 'pg_catalog'", "pg_catalogs, pg_catalog"}) {
         INFO(path);
         CHECK(hides_pg_catalog(path));
     }
 }
 
 TEST_CASE("the read-only mode is the last word of a startup message") {
-    const ReplayTarget target{.route = std::make_unique<bench::Route>(bench::parse_target("t=host=127.0.0.1 user=u", {}))};
+    const ReplayTarget target{.route =
+                                  std::make_unique<bench::Route>(bench::parse_target("t=host=127.0.0.1 user=u", {}))};
     CapturedSession session;
     session.plan.startup = protocol::StartupMessage{
         .version = 3 << 16, .parameters = {{"user", "a"}, {"options", "-c work_mem=3MB"}, {"DateStyle", "ISO"}}};
@@ -64,7 +66,7 @@ TEST_CASE("the read-only mode is the last word of a startup message") {
         const auto bytes = opening_of(target, session, rules).startup_message;
         return std::get<protocol::StartupMessage>(protocol::parse_opening(bytes)).parameters;
     };
-    const Parameters captured{{"user", "a"}, {"options", "-c work_mem=3MB"}, {"DateStyle", "ISO"}};
+    const Parameters captured{{"user", "a"}, {"database", "a"}, {"options", "-c work_mem=3MB"}, {"DateStyle", "ISO"}};
     Parameters read_only = captured;
     read_only.emplace_back("standard_conforming_strings", "on");
     read_only.emplace_back("default_transaction_read_only", "on");

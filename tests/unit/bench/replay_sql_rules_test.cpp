@@ -74,18 +74,33 @@ TEST_CASE("what is not known to read only may write") {
 }
 
 TEST_CASE("a quoted name is a word as any other, and what cannot be read is left out") {
-    for (const char* sql :
-         {"SET \"default_transaction_read_only\" = off", "set \"Default_Transaction_Read_Only\" to off",
-          "set local \"transaction_read_only\" = off", "SELECT \"set_config\"('transaction_read_only', 'off', true)",
-          "select pg_catalog.\"set_config\"('role', 'a', true)", "select set_config($1, $2, true)",
-          "select set_config('transaction_read' || '_only', 'off', true)",
-          "select set_config(E'transaction_read\\x5fonly', 'off', true)",
-          "set U&\"default_transaction_read\\005fonly\" = off", "select U&\"\\006cower\"('a')", "select u&'a'",
-          "set role a", "set session authorization a", "set local role a", "set standard_conforming_strings = off",
-          "set search_path = a, pg_catalog", "select set_config('search_path', 'a, pg_catalog', false)",
-          "set \"search_path\" to a, \"pg_catalog\"", "-- a\rdelete from t", "select E'a'\n'\\'; delete from t --'",
-          "select E'\x95\\'; delete from t --'", "select 'a", "select \"a", "/* select 1", "select $$a",
-          "explain analyze create table a as select 1", "lock table access, share in exclusive mode"}) {
+    for (const char* sql : {"SET \"default_transaction_read_only\" = off",
+                            "set \"Default_Transaction_Read_Only\" to off",
+                            "set local \"transaction_read_only\" = off",
+                            "SELECT \"set_config\"('transaction_read_only', 'off', true)",
+                            "select pg_catalog.\"set_config\"('role', 'a', true)",
+                            "select set_config($1, $2, true)",
+                            "select set_config('transaction_read' || '_only', 'off', true)",
+                            "select set_config(E'transaction_read\\x5fonly', 'off', true)",
+                            "set U&\"default_transaction_read\\005fonly\" = off",
+                            "select U&\"\\006cower\"('a')",
+                            "select u&'a'",
+                            "set role a",
+                            "set session authorization a",
+                            "set local role a",
+                            "set standard_conforming_strings = off",
+                            "set search_path = a, pg_catalog",
+                            "select set_config('search_path', 'a, pg_catalog', false)",
+                            "set \"search_path\" to a, \"pg_catalog\"",
+                            "-- a\rdelete from t",
+                            "select E'a'\n'\\'; delete from t --'",
+                            "select E'\x95\\'; delete from t --'",
+                            "select 'a",
+                            "select \"a",
+                            "/* select 1",
+                            "select $$a",
+                            "explain analyze create table a as select 1",
+                            "lock table access, share in exclusive mode"}) {
         INFO(sql);
         CHECK(effect_of(sql) == Effect::writes);
     }
@@ -105,7 +120,8 @@ TEST_CASE("COPY is played to the client only, whatever stands in its brackets") 
         INFO(sql);
         CHECK(effect_of(sql) == Effect::writes);
     }
-    for (const char* sql : {"copy public.t (a, b) to stdout", "copy (select a.to from a) to stdout with (format csv)"}) {
+    for (const char* sql :
+         {"copy public.t (a, b) to stdout", "copy (select a.to from a) to stdout with (format csv)"}) {
         INFO(sql);
         CHECK(effect_of(sql) == Effect::reads);
     }
@@ -113,14 +129,34 @@ TEST_CASE("COPY is played to the client only, whatever stands in its brackets") 
 }
 
 TEST_CASE("only functions that are known to read are called") {
-    for (const char* sql :
-         {"SELECT \"pg_terminate_backend\"(pid) from a", "select wipe()", "select wipe /* a */ ()", "select public.lower('a')",
-          "select \"PG_CATALOG\".lower('a')", "select pg_catalog.pg_reload_conf()", "select a.pg_catalog.lower('a')",
-          "select \"LOWER\"('a')", "select \"in\"(1)", "select filter(1)", "select over(1)", "select join(1)",
-          "select operator(1)", "select a operator(s.+) b", "select operator(pg_catalog.*)", "select query_to_xml('a', true, true, '')",
-          "select pg_read_file('a')", "select lower(wipe())", "select 1; select wipe()", "select * from wipe() as t(a)",
-          "prepare p as select wipe()", "execute p(wipe())", "values (wipe())", "select \xe8\xa1\xa8(1)",
-          "explain analyze select wipe()", "select count(*) filter (where wipe())", "select cube(1)", "select treat(1 as t)"}) {
+    for (const char* sql : {"SELECT \"pg_terminate_backend\"(pid) from a",
+                            "select wipe()",
+                            "select wipe /* a */ ()",
+                            "select public.lower('a')",
+                            "select \"PG_CATALOG\".lower('a')",
+                            "select pg_catalog.pg_reload_conf()",
+                            "select a.pg_catalog.lower('a')",
+                            "select \"LOWER\"('a')",
+                            "select \"in\"(1)",
+                            "select filter(1)",
+                            "select over(1)",
+                            "select join(1)",
+                            "select operator(1)",
+                            "select a operator(s.+) b",
+                            "select operator(pg_catalog.*)",
+                            "select query_to_xml('a', true, true, '')",
+                            "select pg_read_file('a')",
+                            "select lower(wipe())",
+                            "select 1; select wipe()",
+                            "select * from wipe() as t(a)",
+                            "prepare p as select wipe()",
+                            "execute p(wipe())",
+                            "values (wipe())",
+                            "select \xe8\xa1\xa8(1)",
+                            "explain analyze select wipe()",
+                            "select count(*) filter (where wipe())",
+                            "select cube(1)",
+                            "select treat(1 as t)"}) {
         INFO(sql);
         CHECK(effect_of(sql) == Effect::calls);
     }
@@ -131,8 +167,9 @@ TEST_CASE("only functions that are known to read are called") {
           "select a::pg_catalog.bpchar(3)", "select a in (1) and (b) or exists (select 1)", "execute p(1, 'a')",
           "prepare p(int) as select $1", "explain (analyze, costs off) select 1", "select array(select 1)",
           "select c from t left join (a join b on (true)) using (x)", "select a operator(pg_catalog.~) '^(x)$'",
-          "select pg_catalog.format_type(1, 2), pg_catalog.pg_table_is_visible(c.oid)", "select a::character varying(3)",
-          "select percentile_cont(0.5) within group (order by a)", "select a from t group by grouping sets ((a), ())"}) {
+          "select pg_catalog.format_type(1, 2), pg_catalog.pg_table_is_visible(c.oid)",
+          "select a::character varying(3)", "select percentile_cont(0.5) within group (order by a)",
+          "select a from t group by grouping sets ((a), ())"}) {
         INFO(sql);
         CHECK(effect_of(sql) == Effect::reads);
     }
