@@ -12,8 +12,7 @@ namespace {
 // what a client has said: so does TimeZone, where '<anything>5' is one.
 constexpr auto harmless_settings = std::to_array<std::string_view>(
     {"DateStyle", "IntervalStyle", "client_encoding", "default_transaction_read_only", "in_hot_standby",
-     "integer_datetimes", "is_superuser", "server_encoding", "server_version",
-     "standard_conforming_strings"});
+     "integer_datetimes", "is_superuser", "server_encoding", "server_version", "standard_conforming_strings"});
 
 constexpr std::uint32_t length_of_null = 0xffffffff;
 

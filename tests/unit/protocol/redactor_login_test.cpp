@@ -28,12 +28,13 @@ std::string said(Redactor& redactor, Sender sender, std::string bytes) {
 }  // namespace
 
 TEST_CASE("a StartupMessage keeps its names, and the values that say who the client is") {
-    const auto packet = [](std::string_view style, std::string_view zone, std::string_view search_path, std::string_view options, std::string_view version) {
+    const auto packet = [](std::string_view style, std::string_view zone, std::string_view search_path,
+                           std::string_view options, std::string_view version) {
         return startup(parameter("database", "orders") + parameter("application_name", "psql") +
                            parameter("client_encoding", "UTF8") + parameter("replication", "database") +
                            parameter("DateStyle", style) + parameter("TimeZone", zone) +
-                           parameter("search_path", search_path) +
-                           parameter("options", options) + parameter("_pq_.x", version),
+                           parameter("search_path", search_path) + parameter("options", options) +
+                           parameter("_pq_.x", version),
                        0x30002);
     };
     const Conversation whole{{client, packet("ISO", "<x>5", "tenant", "-c a=b", "y")}};
