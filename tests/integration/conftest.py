@@ -42,7 +42,7 @@ def pytest_runtest_makereport(item, call):
 
 def pytest_terminal_summary(terminalreporter):
     """What tests measured: no verdict, but what people want to know. And which failed, for scripts/test."""
-    if listed := os.environ.get("PGAIRLOCK_LIST_FAILED"):
+    if listed := os.environ.get("LIST_FAILED_IN"):
         failed = terminalreporter.stats.get("failed", []) + terminalreporter.stats.get("error", [])
         Path(listed).write_text("".join(f"{name}\n" for name in dict.fromkeys(report.nodeid for report in failed)))
     for report in terminalreporter.stats.get("passed", []):
