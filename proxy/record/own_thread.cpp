@@ -1,19 +1,21 @@
 #include "proxy/record/own_thread.hpp"
 
-#include <atomic>
 #include <utility>
 
 namespace proxy {
 namespace {
 
-std::atomic<bool> work_is_left{false};
+std::atomic<int> works_left{0};
 
 }  // namespace
 
 OwnThread::OwnThread(std::function<void()> work) {
     std::packaged_task<void()> task(std::move(work));
     done_ = task.get_future();
-    thread_ = std::thread(std::move(task));
+    thread_ = std::thread([task = std::move(task), stage = stage_]() mutable {
+        task();
+        if (stage->exchange(Stage::ended) == Stage::left_behind) --works_left;
+    });
 }
 
 bool OwnThread::end_within(std::chrono::milliseconds patience) {
@@ -22,11 +24,12 @@ bool OwnThread::end_within(std::chrono::milliseconds patience) {
         thread_.join();
         return true;
     }
+    ++works_left;
+    if (stage_->exchange(Stage::left_behind) == Stage::ended) --works_left;
     thread_.detach();
-    work_is_left = true;
     return false;
 }
 
-bool OwnThread::left_behind() noexcept { return work_is_left; }
+bool OwnThread::left_behind() noexcept { return works_left > 0; }
 
 }  // namespace proxy

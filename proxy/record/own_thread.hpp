@@ -2,9 +2,11 @@
 // that is gone. Whoever started it waits for it as long as it wants, and then does without.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <future>
+#include <memory>
 #include <thread>
 
 namespace proxy {
@@ -21,11 +23,14 @@ class OwnThread {
     /// Waits for the end of the work. False: it goes on, and is left behind.
     bool end_within(std::chrono::milliseconds patience);
 
-    /// Some work was left behind: it uses what exit handlers would take away from it, so the
-    /// process has to end without those (std::_Exit).
+    /// Some work that was left behind goes on: it uses what exit handlers would take away from it,
+    /// so the process has to end without those (std::_Exit).
     static bool left_behind() noexcept;
 
    private:
+    enum class Stage { going_on, left_behind, ended };
+
+    std::shared_ptr<std::atomic<Stage>> stage_ = std::make_shared<std::atomic<Stage>>(Stage::going_on);
     std::future<void> done_;
     std::thread thread_;
 };

@@ -6,9 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <string>
+#include <thread>
 
+#include "proxy/record/own_thread.hpp"
 #include "support/catch.hpp"
 #include "support/folder.hpp"
 
@@ -22,7 +25,12 @@ class HeldUpFile {
         reader_ = ::open(path().c_str(), O_RDONLY | O_NONBLOCK);
         ::fcntl(reader_, F_SETPIPE_SZ, 4096);
     }
-    ~HeldUpFile() { ::close(reader_); }
+    /// Whoever was held up ends now. It is waited for: it must not meet the end of the process.
+    ~HeldUpFile() {
+        ::close(reader_);
+        for (int i = 0; proxy::OwnThread::left_behind() && i < 60'000; ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     HeldUpFile(const HeldUpFile&) = delete;
     HeldUpFile& operator=(const HeldUpFile&) = delete;
 

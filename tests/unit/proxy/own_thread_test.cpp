@@ -3,6 +3,7 @@
 #include <atomic>
 #include <future>
 #include <memory>
+#include <thread>
 
 #include "support/catch.hpp"
 
@@ -20,6 +21,9 @@ TEST_CASE("own thread: its end is waited for, and what hangs is left behind") {
     }
     CHECK(used.use_count() == 2);  // the work goes on owning what it uses
     go_on->set_value();
+    // Once it has ended, it is no reason any more to end without exit handlers.
+    for (int i = 0; OwnThread::left_behind() && i < 60'000; ++i) std::this_thread::sleep_for(1ms);
+    CHECK_FALSE(OwnThread::left_behind());
 
     std::atomic<bool> done = false;
     OwnThread quick([&] { done = true; });
