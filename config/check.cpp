@@ -7,6 +7,8 @@
 
 #include "config/file.hpp"
 #include "config/keys.hpp"
+#include "config/load.hpp"
+#include "config/parse.hpp"
 #include "config/spelling.hpp"
 
 namespace config {
@@ -119,6 +121,17 @@ void check(const Node& table, const Capture& capture, Reading& reading) {
                       "max_file_size is larger than max_total_size");
     }
     check_windows(table, capture.windows, reading);
+}
+
+void check(const Node& table, const Admin& admin, Reading& reading) {
+    const auto address = parse_address(admin.http);
+    if (address && !is_of_this_host(*address) && !admin.http_token_file) {
+        reading.error(table.where("http"), in_quotes(admin.http) +
+                                               " is reached from other hosts: it needs http_token_file, a file with "
+                                               "the token that they send");
+    }
+    if (admin.http.empty() && admin.http_token_file)
+        reading.warn(table.where("http_token_file"), "has no effect without http");
 }
 
 void check_capture_listeners(const Node& table, const Config& config, Reading& reading) {

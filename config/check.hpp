@@ -13,6 +13,7 @@ void check(const Node& table, const Auth& auth, Reading& reading);
 void check(const Node& table, const Audit& audit, Reading& reading);
 void check(const Node& table, const Probe& probe, bool keeps_inventory, Reading& reading);
 
+void check(const Node& table, const Admin& admin, Reading& reading);
 void check(const Node& table, const Capture& capture, Reading& reading);
 /// Its listeners are some of the file's.
 void check_capture_listeners(const Node& table, const Config& config, Reading& reading);

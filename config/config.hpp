@@ -239,6 +239,9 @@ struct Capture {
 
 /// How the running proxy is asked and commanded.
 struct Admin {
+    std::string http;  ///< "127.0.0.1:6433" or "unix:/path"; empty: off
+    Origin http_origin{};
+    File http_token_file;
     std::string console = "unix:console/.s.PGSQL.6434";  ///< a path relative to the state directory; empty: off
     Origin console_origin{};
     std::vector<unsigned> console_uids;     ///< besides root and our own

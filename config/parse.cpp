@@ -160,6 +160,14 @@ std::optional<TimeWindow> parse_time_window(std::string_view text) noexcept {
     return TimeWindow{*begin, *end};
 }
 
+bool is_of_this_host(const Address& address) noexcept {
+    if (address.kind == Address::Kind::unix_socket) return true;
+    const auto listened = parse_cidr(address.host);
+    static const std::array<Cidr, 2> loopback{*parse_cidr("127.0.0.0/8"), *parse_cidr("::1/128")};
+    return listened && std::any_of(loopback.begin(), loopback.end(),
+                                   [&](const Cidr& range) { return range.contains(listened->bytes); });
+}
+
 bool has_control_characters(std::string_view text) noexcept {
     return std::any_of(text.begin(), text.end(), [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; });
 }

@@ -52,6 +52,8 @@ Loaded read(const Node& root, Reading reading) {
     read_probe(root, config.audit, reading);
     read_table(root, "admin", config.admin, reading);
     config.admin.console_origin = origin_of(root, "admin", "console");
+    config.admin.http_origin = origin_of(root, "admin", "http");
+    if (const Node* const admin = root.find("admin")) check(*admin, config.admin, reading);
     read_upstreams(root, config, reading);
 
     const Node missing = default_listener(root);

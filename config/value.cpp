@@ -40,6 +40,7 @@ void read_value(const Node& node, Rule rule, std::string& into, Reading& reading
         return reading.error(node.origin, in_quotes(*text) + R"( is not "unix:" and a path that ends with )"
                                                              R"(/.s.PGSQL.PORT, which is how libpq finds it)");
     }
+    if (rule == Rule::http_address && !text->empty() && !read_listen_address(node, reading)) return;
     into = rule == Rule::path && !text->empty() ? absolute(*text, reading) : *text;
 }
 

@@ -134,6 +134,28 @@ void add_gen_cert(CLI::App& command, proxy::command::GenCertOptions& gen_cert) {
     command.add_option("--state-dir", gen_cert.state_dir, "state directory, when --ca-dir is not given");
 }
 
+CLI::App* add_health(CLI::App& app, proxy::command::HealthOptions& health) {
+    CLI::App* command = app.add_subcommand(
+        "health", "Ask the running proxy how it is, over HTTP ([admin] http), and print one line: for containers.");
+    auto* check = command->add_option("CHECK", health.check,
+                                      "livez (default): every thread answers; startupz: every listener accepts; "
+                                      "readyz: clients are accepted; upstreamz: every upstream serves");
+    check->check(CLI::IsMember({"livez", "startupz", "readyz", "upstreamz"}));
+    const auto add_short = [&](const char* name, const char* stands_for) {
+        command->add_flag_callback(
+            name, [&health, stands_for] { health.check = stands_for; }, std::string("short for ") + stands_for)
+            ->excludes(check);
+    };
+    add_short("--ready", "readyz");
+    add_short("--upstream", "upstreamz");
+    auto* where = command->add_option_group("where");
+    where->add_option("-c,--config", health.config_file, "configuration file of the proxy, whose admin.http says where");
+    where->add_option("--url", health.url, "http://ADDRESS:PORT or unix:PATH");
+    where->require_option(1);
+    command->footer("\nExit: 0 yes, 1 no or no answer, 2 usage or configuration error.");
+    return command;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -170,6 +192,8 @@ int main(int argc, char** argv) {
     proxy::command::CaptureReadOptions capture_read;
     const CLI::App* capture_read_command = proxy::command::add_capture_read(*capture_command, capture_read);
 
+    proxy::command::HealthOptions health;
+    const CLI::App* health_command = add_health(app, health);
     CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");
 
     try {
@@ -188,6 +212,7 @@ int main(int argc, char** argv) {
     if (report_command->parsed()) return proxy::command::report(report);
     if (audit_verify_command->parsed()) return proxy::command::audit_verify(audit_verify);
     if (capture_read_command->parsed()) return proxy::command::capture_read(capture_read);
+    if (health_command->parsed()) return proxy::command::health(health);
     if (client.command) return client.command(client);
     if (capture.command) return capture.command(capture);
     if (version_command->parsed()) std::fputs(proxy::version_text().c_str(), stdout);

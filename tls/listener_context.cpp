@@ -152,6 +152,23 @@ std::vector<std::string> ListenerContext::names() const {
     return all;
 }
 
+std::vector<ListenerContext::Life> ListenerContext::lives() const {
+    std::vector<Life> all;
+    for (const Shown& shown : shown_) {
+        std::string type = "other";
+        switch (EVP_PKEY_get_base_id(X509_get0_pubkey(shown.leaf.get()))) {
+            case EVP_PKEY_EC: type = "ecdsa"; break;
+            case EVP_PKEY_RSA:
+            case EVP_PKEY_RSA_PSS: type = "rsa"; break;
+            case EVP_PKEY_ED25519: type = "ed25519"; break;
+            case EVP_PKEY_ED448: type = "ed448"; break;
+            default: break;
+        }
+        all.push_back({.key_type = std::move(type), .not_after = validity_of(*shown.leaf).not_after});
+    }
+    return all;
+}
+
 bool ListenerContext::issued_by(const X509& authority) const {
     const bool all = std::all_of(shown_.begin(), shown_.end(), [&](const Shown& s) {
         return X509_verify(s.leaf.get(), X509_get0_pubkey(&authority)) == 1;

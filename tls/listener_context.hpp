@@ -2,6 +2,7 @@
 // shared by every connection.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,12 @@ class ListenerContext {
 
     /// All that its certificates are for, as gen-cert takes them.
     std::vector<std::string> names() const;
+    struct Life {
+        std::string key_type;  ///< "ecdsa", "rsa", "ed25519", "ed448", or "other"
+        std::chrono::system_clock::time_point not_after;
+    };
+    /// Of each of its certificates.
+    std::vector<Life> lives() const;
     /// Whether each of its certificates was signed by `authority`.
     bool issued_by(const X509& authority) const;
 

@@ -107,6 +107,13 @@ struct CaptureOptions {
     bool json = false;
 };
 
+/// Which question, and where the running proxy is asked.
+struct HealthOptions {
+    std::string check = "livez";  ///< livez, startupz, readyz or upstreamz
+    std::string config_file;      ///< says where
+    std::string url;              ///< or this
+};
+
 int run(const ConfigOptions& options);
 int check(const CheckOptions& options);
 int gen_cert(const GenCertOptions& options);
@@ -117,6 +124,7 @@ int client_list(const ClientOptions& options);
 int client_accept(const ClientOptions& options);
 int client_note(const ClientOptions& options);
 int client_repaired(const ClientOptions& options);
+int health(const HealthOptions& options);
 int capture_start(const CaptureOptions& options);
 int capture_stop(const CaptureOptions& options);
 int capture_status(const CaptureOptions& options);

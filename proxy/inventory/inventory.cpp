@@ -30,6 +30,12 @@ std::string certificate(const SessionRecord& record) {
     return tls.certificate_id.empty() ? tls.certificate_shown : tls.certificate_shown + " " + tls.certificate_id;
 }
 
+/// pg_isready asks whether somebody answers, and goes: it is nobody's application. One that logs in
+/// has a session like any other, whatever it calls itself.
+bool is_health_check(const Event& event) {
+    return event.kind != EventKind::connected && event.record.application_name == "pg_isready";
+}
+
 std::string mode(const SessionRecord& record) { return record.ssl ? record.client_tls.version : "plain"; }
 
 }  // namespace
@@ -68,7 +74,7 @@ void Inventory::share(std::unique_ptr<Fleet> fleet) { fleet_ = std::move(fleet);
 
 void Inventory::absorb(const Event& event) {
     const bool failed_handshake = event.kind == EventKind::tls_failed;
-    const bool named = !event.record.usename.empty() &&
+    const bool named = !event.record.usename.empty() && !is_health_check(event) &&
                        (event.kind == EventKind::connected || event.kind == EventKind::auth_failed ||
                         event.kind == EventKind::rejected || event.kind == EventKind::upstream_failed);
     if (event.kind == EventKind::disconnected) return absorb_end(event);

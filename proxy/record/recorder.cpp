@@ -43,6 +43,7 @@ class Recorder::Writing {
     }
 
     EventCounters counters;
+    EventMetrics metrics;
     BoundedQueue<Event> queue;
 
    private:
@@ -62,6 +63,7 @@ Recorder::Recorder(AuditFile::Settings audit, std::unique_ptr<InventoryKeeper> i
 
 void Recorder::record(Event&& event) noexcept {
     writing_->counters.count(event.kind);
+    writing_->metrics.count(event);
     const bool queued = writing_->queue.push(std::move(event));
     if (!queued) writing_->counters.count_dropped();
 }
@@ -71,6 +73,8 @@ void Recorder::retain_for(std::chrono::milliseconds retention) { writing_->retai
 void Recorder::reopen() { writing_->queue.ask_reopen(); }
 
 const EventCounters& Recorder::counters() const noexcept { return writing_->counters; }
+
+EventMetrics& Recorder::metrics() noexcept { return writing_->metrics; }
 
 bool Recorder::end_within(std::chrono::milliseconds patience) {
     writing_->queue.close();

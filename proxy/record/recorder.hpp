@@ -1,5 +1,6 @@
 // The one door for everything that happens: record(event). Who learns of it is named here, one
-// member each: the counters, the audit file and the inventory. A new one is a member and a line.
+// member each: the counters, the metrics, the audit file and the inventory. A new one is a member
+// and a line.
 #pragma once
 
 #include <chrono>
@@ -7,6 +8,7 @@
 #include <string>
 
 #include "proxy/inventory/inventory_keeper.hpp"
+#include "proxy/metrics/event_metrics.hpp"
 #include "proxy/record/audit_file.hpp"
 #include "proxy/record/bounded_queue.hpp"
 #include "proxy/record/event_counters.hpp"
@@ -39,6 +41,8 @@ class Recorder {
     void reopen();
     /// Every event that was ever recorded, also those that were dropped.
     const EventCounters& counters() const noexcept;
+    /// The same by listener and upstream.
+    EventMetrics& metrics() noexcept;
 
     /// No more events are recorded, and those that wait are written. False: not within `patience`;
     /// the process has to end by std::_Exit (OwnThread).

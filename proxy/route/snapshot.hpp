@@ -49,6 +49,7 @@ struct Snapshot {
         config;  ///< as written: without the paths of generated certificates, so that a reload may renew those
     std::vector<std::shared_ptr<const ListenerRoute>> listeners;  ///< in the order of config.listeners
     std::vector<std::shared_ptr<const UpstreamRoute>> upstreams;  ///< in the order of config.upstreams
+    std::string http_token;                                       ///< of http_token_file; empty: none
     bool has_own_authority = false;                               ///< a listener shows a certificate of the private CA
 };
 

@@ -46,6 +46,11 @@ unsigned Admission::present() const {
     return present_;
 }
 
+bool Admission::is_full(const config::Runtime& limits) const {
+    const std::lock_guard lock(mutex_);
+    return all_.served >= limits.max_connections || all_.before_login >= limits.max_connections_before_login;
+}
+
 std::optional<Rejection> Admission::too_many_before_login(const config::Runtime& limits, const Address& address) const {
     const unsigned most = limits.max_connections_before_login;
     if (all_.before_login >= most) return too_many_connections("max_connections_before_login");

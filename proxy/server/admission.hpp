@@ -39,6 +39,8 @@ class Admission {
     unsigned served() const;
     /// All that are not over.
     unsigned present() const;
+    /// The next one would be refused, wherever it came from.
+    bool is_full(const config::Runtime& limits) const;
 
    private:
     enum class Kind : std::uint8_t {

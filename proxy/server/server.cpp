@@ -105,7 +105,7 @@ std::unique_ptr<InventoryKeeper> keep_inventory(const config::Config& config, co
 rlim_t needed_descriptors(const config::Runtime& runtime) {
     constexpr rlim_t refused = Admission::max_rejections + Admission::max_strangers;
     constexpr rlim_t console = Console::max_sessions * 2 + Console::max_refusals;
-    constexpr rlim_t ours = 64 + HostWatch::max_connections + console;
+    constexpr rlim_t ours = 64 + HostWatch::max_connections + console + HttpServer::max_connections;
     return rlim_t{runtime.max_connections} * 2 + runtime.max_connections_before_login + refused + ours;
 }
 
@@ -224,6 +224,12 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       console_(io_, {.start = [this](CaptureOrder order) { return captures_.start(std::move(order)); },
                      .stop = [this](std::uint64_t id) { return captures_.stop(id); },
                      .status = [this] { return captures_.status(); }}),
+      http_({.metrics = {.recorder = recorder_, .captures = captures_, .outages = outages_, .workers = workers_},
+             .phase = services_.phase,
+             .admission = admission_,
+             .resolver = resolver_,
+             .outages = outages_,
+             .control = io_}),
       session_prefix_(random_prefix()),
       drain_timer_(io_.get_executor()),
       signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
@@ -242,6 +248,8 @@ void Server::run() {
     const unsigned threads = thread_count(runtime);
     for (unsigned i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(services_));
     services_.phase = Phase::serving;
+    name_in_metrics();
+    http_.open(snapshot_);
     serve_upstreams();
     spawn_lasting(io_.get_executor(), [this] { return host_watch_.run(); });
     spawn_lasting(io_.get_executor(), [this] { return handle_signals(); });
@@ -250,6 +258,7 @@ void Server::run() {
     record(EventKind::started, "pgairlock " + version() + ", " + std::to_string(threads) + " threads");
     console_.open(began_with_.admin, state_dir_);  // whoever hears that we serve may ask
     announce(sockets_.use(std::move(sockets)));
+    http_.started();
     announce_probes(*snapshot_);
     announce_hidden_processes(began_with_.audit);
     spawn_lasting(io_.get_executor(), [this] { return watchdog_.run(); });
@@ -258,6 +267,7 @@ void Server::run() {
     io_.run();
     block_signals();
     console_.close();
+    http_.close();
     resolver_.close();
     key_derivations_.close();
     derivation_turns_.close();
@@ -354,6 +364,8 @@ std::shared_ptr<LogWriter> Server::take(std::shared_ptr<const Snapshot> next, st
     recorder_.retain_for(config.audit.inventory_retention);
     captures_.use(capture_settings(config, state_dir_));
     console_.allow(config.admin);
+    name_in_metrics();
+    http_.use(snapshot_);
     announce(sockets_.use(std::move(sockets)));
     serve_upstreams();
     announce_probes(*snapshot_);
@@ -367,6 +379,15 @@ void Server::serve_upstreams() {
     if (services_.phase == Phase::serving) wanted = snapshot_->upstreams;
     for (const auto& worker : workers_) worker->prewarm(wanted);
     host_watch_.serve(wanted);
+}
+
+/// So that a rate begins at zero, and not with the first event.
+void Server::name_in_metrics() {
+    std::vector<std::string> listeners, upstreams;
+    for (const auto& route : snapshot_->listeners) listeners.push_back(route->settings.name);
+    for (const auto& route : snapshot_->upstreams) upstreams.push_back(route->settings.name);
+    recorder_.metrics().serve(listeners, upstreams);
+    for (const auto& worker : workers_) worker->name_in_metrics(listeners);
 }
 
 void Server::begin_drain() {

@@ -7,6 +7,7 @@
 
 #include "proxy/server/admission.hpp"
 #include "proxy/server/console_socket.hpp"
+#include "proxy/server/http_service.hpp"
 #include "proxy/server/listening_sockets.hpp"
 #include "proxy/server/reload.hpp"
 #include "proxy/server/systemd.hpp"
@@ -38,6 +39,7 @@ class Server {
     tls::Awaitable<> handle_signals();
     std::shared_ptr<LogWriter> take(std::shared_ptr<const Snapshot> next, std::unique_ptr<LogWriter> log);
     void serve_upstreams();
+    void name_in_metrics();
     void begin_drain();
     tls::Awaitable<> wait_until_drained();
     void end();
@@ -71,6 +73,7 @@ class Server {
     ListeningSockets sockets_;
     Reload reload_;
     ConsoleSocket console_;
+    HttpService http_;
 
     const std::string session_prefix_;
     std::uint64_t next_session_ = 1;

@@ -72,15 +72,16 @@ void Worker::begin(int fd, int family, Accepted accepted, Seat seat) {
         return spdlog::log(often("worker", accepted.route->settings.name), spdlog::level::err,
                            "cannot take over a connection: {}", error.what());
     }
+    RelayMeter& meter = relay_meters_.of(accepted.route->settings.name);
     auto session = std::make_unique<Session>(services_, prewarm_, std::move(accepted), std::move(*socket));
     Session* const key = session.get();
-    asio::co_spawn(io_.get_executor(), drive(std::move(session), std::move(seat)),
+    asio::co_spawn(io_.get_executor(), drive(std::move(session), meter, std::move(seat)),
                    [this, key](const std::exception_ptr& failure) {
                        if (failure) failed(key, failure);
                    });
 }
 
-tls::Awaitable<> Worker::drive(std::unique_ptr<Session> session, Seat seat) {
+tls::Awaitable<> Worker::drive(std::unique_ptr<Session> session, RelayMeter& meter, Seat seat) {
     Session* const key = session.get();
     Running& running = sessions_[key];  // stays where it is, whatever else the map takes
     running.seat = std::move(seat);
@@ -96,7 +97,7 @@ tls::Awaitable<> Worker::drive(std::unique_ptr<Session> session, Seat seat) {
     running.seat.place.logged_in();
     running.session = std::move(session);
     listed.release();
-    key->relay([this, key] { relayed(key); });
+    key->relay(meter, [this, key] { relayed(key); });
 }
 
 /// The relay is over.

@@ -8,6 +8,8 @@
 #include <thread>
 #include <unordered_map>
 
+#include "proxy/metrics/meters.hpp"
+#include "proxy/metrics/named_slots.hpp"
 #include "proxy/server/admission.hpp"
 #include "proxy/server/watchdog.hpp"
 #include "proxy/session/session.hpp"
@@ -35,7 +37,17 @@ class Worker {
     void abort_all(Reason reason);
     /// From the thread that accepts. False: what the thread was asked before is still not answered.
     bool answers() { return pulse_.answers(); }
+    /// From any thread: asks this one whether it still comes round.
+    Pulse pulse() { return Pulse(io_); }
     unsigned load() const noexcept { return load_.load(std::memory_order_relaxed); }
+    /// From any thread: these listeners are told from now on, also before they have a session.
+    void name_in_metrics(const std::vector<std::string>& listeners) {
+        for (const std::string& name : listeners) relay_meters_.of(name);
+    }
+    /// By listener.
+    const NamedSlots<RelayMeter>& relay_meters() const noexcept { return relay_meters_; }
+    /// By upstream.
+    const NamedSlots<PrewarmMeter>& prewarm_meters() const noexcept { return prewarm_.meters(); }
 
    private:
     struct LeaveLoad {
@@ -57,7 +69,7 @@ class Worker {
 
     void run();
     void begin(int fd, int family, Accepted accepted, Seat seat);
-    tls::Awaitable<> drive(std::unique_ptr<Session> session, Seat seat);
+    tls::Awaitable<> drive(std::unique_ptr<Session> session, RelayMeter& meter, Seat seat);
     void relayed(Session* session);
     void failed(Session* session, const std::exception_ptr& failure);
 
@@ -65,6 +77,7 @@ class Worker {
     asio::io_context io_{1};
     asio::executor_work_guard<tls::Executor> keep_running_;
     Prewarm prewarm_;
+    NamedSlots<RelayMeter> relay_meters_;
     std::unordered_map<Session*, Running> sessions_;
     std::atomic<unsigned> load_{0};
     Pulse pulse_{io_};

@@ -41,9 +41,10 @@ struct Relay::Behind {
     int looks_in_vain = 0;
 };
 
-Relay::Relay(tls::Stream& client, tls::Stream& server, const protocol::Boundary& boundary)
+Relay::Relay(tls::Stream& client, tls::Stream& server, const protocol::Boundary& boundary, RelayMeter* meter)
     : client_{client, server_, 0, Reason::client_closed, Reason::client_reset, Reason::client_tls_error},
       server_{server, client_, 0, Reason::server_closed, Reason::server_reset, Reason::server_tls_error},
+      meter_(meter),
       timer_(client.socket().get_executor()),
       boundary_(boundary) {}
 
@@ -87,6 +88,7 @@ void Relay::pump(Side& from) {
 bool Relay::pass_on(Side& from, protocol::Bytes bytes) {
     if (&from == &client_ && dismissed_) return true;  // behind Terminate nobody reads it
     from.bytes += bytes.size();
+    if (meter_) RelayMeter::add(&from == &client_ ? meter_->from_client : meter_->from_server, bytes.size());
     if (&from == &server_) {
         boundary_.from_server(bytes);
     } else {

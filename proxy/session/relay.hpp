@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "protocol/boundary.hpp"
+#include "proxy/metrics/meters.hpp"
 #include "proxy/observation/reason.hpp"
 #include "tls/stream.hpp"
 
@@ -31,8 +32,9 @@ struct RelayResult {
 class Relay {
    public:
     /// The streams outlive it and are used by nobody else, but for close().
-    /// `boundary`: as the login has left it.
-    Relay(tls::Stream& client, tls::Stream& server, const protocol::Boundary& boundary = {});
+    /// `boundary`: as the login has left it. `meter`: the thread's; nullptr: nobody counts.
+    Relay(tls::Stream& client, tls::Stream& server, const protocol::Boundary& boundary = {},
+          RelayMeter* meter = nullptr);
     ~Relay();
 
     /// Until both directions have ended: then calls `on_end`, later than this returns and on the
@@ -85,6 +87,7 @@ class Relay {
 
     Side client_;
     Side server_;
+    RelayMeter* const meter_;
     std::chrono::milliseconds idle_timeout_{0};
     std::uint64_t bytes_at_timer_ = 0;
     tls::Timer timer_;  // idle timeout, and once the server has closed how long the client may linger

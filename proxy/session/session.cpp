@@ -87,9 +87,9 @@ tls::Awaitable<bool> Session::log_in(AskToLogIn ask) {
     co_return phase_ == Phase::established;
 }
 
-void Session::relay(std::function<void()> on_end) {
+void Session::relay(RelayMeter& meter, std::function<void()> on_end) {
     server_->clear_deadline();
-    relay_.emplace(client_, *server_, boundary_);
+    relay_.emplace(client_, *server_, boundary_, &meter);
     join_captures();
     if (tap_) tap_->relay_begins([this] { return relay_->is_between_messages(); });
     relay_->start(accepted_.route->settings.idle_timeout, std::move(on_end));

@@ -73,8 +73,8 @@ class Session {
     /// Everything up to ReadyForQuery. False: the session is over and reported. Never throws.
     tls::Awaitable<bool> log_in(AskToLogIn ask);
     /// Everything after, without a coroutine: `on_end` is called when it is over, and may destroy
-    /// the session.
-    void relay(std::function<void()> on_end);
+    /// the session. `meter`: its thread's, of its listener.
+    void relay(RelayMeter& meter, std::function<void()> on_end);
     /// Ends the relay when it is idle outside of a transaction, at once or as soon as its server
     /// says that it is.
     void end_if_idle();

@@ -8,13 +8,11 @@
 #include <set>
 
 #include "proxy/observation/often.hpp"
+#include "proxy/upstream/leaving.hpp"
 #include "proxy/upstream/upstream.hpp"
 
 namespace proxy {
 namespace {
-
-/// What a server has to close its side after ours.
-constexpr std::chrono::seconds leaving_time{2};
 
 /// A server that is asked for TLS says whether it lives, and PostgreSQL logs nothing when its
 /// client leaves after the handshake. So those that are logged in to in clear are asked as well,
@@ -36,17 +34,6 @@ std::shared_ptr<const UpstreamRoute> to_be_asked(const std::shared_ptr<const Ups
 std::chrono::milliseconds jittered(std::chrono::milliseconds time) {
     static thread_local std::minstd_rand random{std::random_device{}()};
     return time * std::uniform_int_distribution<int>(75, 125)(random) / 100;
-}
-
-/// Closes our side and waits for the server's close: a reset would be a line in its log.
-tls::Awaitable<> leave(tls::Stream& stream) {
-    stream.set_deadline(HostWatch::Clock::now() + leaving_time, tls::Deadline::linger);
-    stream.close_send(true);
-    try {
-        co_await stream.ignore_rest();
-    } catch (const tls::StreamError&) {
-        // It has answered, and that is what was asked.
-    }
 }
 
 }  // namespace

@@ -49,6 +49,14 @@ std::vector<Outages::Outage> Outages::to_look_at() const {
     return outages;
 }
 
+std::vector<Outages::Outage> Outages::all() const {
+    std::vector<Outage> outages;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, one] : remembered_)
+        outages.push_back({.key = key, .upstream = one.upstream, .host = one.host});
+    return outages;
+}
+
 void Outages::answered(const std::string& key, std::chrono::microseconds took) {
     const std::lock_guard lock(mutex_);
     const auto known = remembered_.find(key);

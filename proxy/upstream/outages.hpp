@@ -51,6 +51,8 @@ class Outages {
     };
     /// Those that a connection can judge.
     std::vector<Outage> to_look_at() const;
+    /// All that did not serve lately.
+    std::vector<Outage> all() const;
     /// One of those was connected to, which took so long: unless that is too long, as served().
     void answered(const std::string& key, std::chrono::microseconds took);
     /// Nobody asks for it any more.

@@ -35,8 +35,15 @@ struct Prewarm::Pool {
         Clock::time_point made;
     };
 
-    Pool(tls::Executor executor, Resolver& r, Outages& o, std::shared_ptr<const UpstreamRoute> u)
-        : resolver(r), outages(o), upstream(std::move(u)), changed(executor) {}
+    Pool(tls::Executor executor, Resolver& r, Outages& o, std::shared_ptr<const UpstreamRoute> u, PrewarmMeter& m)
+        : resolver(r), outages(o), upstream(std::move(u)), meter(m), changed(executor) {
+        meter.wanted = upstream->settings.prewarm;
+    }
+
+    /// Once stopped, the meter may be another pool's, or gone.
+    void tell() const {
+        if (!stopped) meter.ready = static_cast<unsigned>(ready.size());
+    }
 
     const config::Upstream& settings() const { return upstream->settings; }
 
@@ -51,6 +58,7 @@ struct Prewarm::Pool {
             at_once = at_once || (left && now - one.made < first_pause);
             return old || left;
         });
+        tell();
         return at_once;
     }
 
@@ -67,6 +75,7 @@ struct Prewarm::Pool {
             auto& made = std::get<VerifiedConnection>(connected);
             set_options(made.stream->socket().native_handle(), while_idle);
             if (!stopped) ready.push_back({.connection = std::move(made), .made = Clock::now()});
+            tell();
             co_return std::nullopt;
         } catch (const std::exception& error) {
             connecting = nullptr;
@@ -84,8 +93,10 @@ struct Prewarm::Pool {
     }
 
     void stop() {
-        stopped = true;
         ready.clear();
+        tell();
+        meter.wanted = 0;
+        stopped = true;
         changed.cancel();
         if (connecting) connecting->abort("not wanted any more");
     }
@@ -103,6 +114,7 @@ struct Prewarm::Pool {
     Resolver& resolver;
     Outages& outages;
     const std::shared_ptr<const UpstreamRoute> upstream;
+    PrewarmMeter& meter;
     tls::Timer changed;               // cancelled when there is something to do
     std::deque<Ready> ready;          // the oldest first
     Connector* connecting = nullptr;  // while one is made
@@ -120,7 +132,8 @@ void Prewarm::serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& ups
     pools_.clear();
     for (const auto& upstream : upstreams) {
         if (upstream->settings.prewarm == 0) continue;
-        auto pool = std::make_shared<Pool>(executor_, resolver_, outages_, upstream);
+        auto pool =
+            std::make_shared<Pool>(executor_, resolver_, outages_, upstream, meters_.of(upstream->settings.name));
         spawn_lasting(executor_, [pool] { return keep_filled(pool); });
         pools_.emplace(upstream.get(), std::move(pool));
     }
@@ -135,6 +148,7 @@ std::optional<VerifiedConnection> Prewarm::take(const UpstreamRoute& upstream) {
     if (pool.ready.empty()) return std::nullopt;
     VerifiedConnection connection = std::move(pool.ready.front().connection);
     pool.ready.pop_front();
+    pool.tell();
     Reached& reached = connection.reached;
     reached.prewarmed = true;
     reached.resolve = reached.connect = reached.tls_time = 0us;
@@ -150,6 +164,7 @@ void Prewarm::distrust(const UpstreamRoute& upstream, const std::string& address
     if (found == pools_.end()) return;
     std::erase_if(found->second->ready,
                   [&](const Pool::Ready& one) { return one.connection.reached.address == address; });
+    found->second->tell();
     found->second->changed.cancel();
 }
 

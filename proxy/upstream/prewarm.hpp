@@ -8,6 +8,8 @@
 #include <optional>
 #include <vector>
 
+#include "proxy/metrics/meters.hpp"
+#include "proxy/metrics/named_slots.hpp"
 #include "proxy/route/snapshot.hpp"
 #include "proxy/upstream/resolver.hpp"
 #include "proxy/upstream/upstream.hpp"
@@ -28,6 +30,8 @@ class Prewarm {
     std::optional<VerifiedConnection> take(const UpstreamRoute& upstream);
     /// One to this address did not answer: those that are left to it would not either.
     void distrust(const UpstreamRoute& upstream, const std::string& address);
+    /// From any thread: how many there are, by upstream.
+    const NamedSlots<PrewarmMeter>& meters() const noexcept { return meters_; }
 
    private:
     struct Pool;
@@ -36,6 +40,7 @@ class Prewarm {
     tls::Executor executor_;
     Resolver& resolver_;
     Outages& outages_;
+    NamedSlots<PrewarmMeter> meters_;  // outlives the pools that count, whose coroutines end with the executor
     std::map<const UpstreamRoute*, std::shared_ptr<Pool>> pools_;
 };
 

@@ -1,0 +1,102 @@
+#include "proxy/http/http_guard.hpp"
+
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "config/parse.hpp"
+#include "tls/certificates.hpp"
+
+namespace proxy {
+namespace {
+
+std::string in_lower_case(std::string_view text) {
+    std::string lower(text);
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    return lower;
+}
+
+bool is_port(std::string_view text) {
+    unsigned port = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+    return error == std::errc() && end == text.data() + text.size() && port <= 65535;
+}
+
+/// "localhost" of "localhost:6433", "::1" of "[::1]:6433"; nullopt: neither of the kind.
+std::optional<std::string_view> without_port(std::string_view host) {
+    if (host.starts_with('[')) {
+        const std::size_t end = host.find(']');
+        if (end == std::string_view::npos) return std::nullopt;
+        const std::string_view rest = host.substr(end + 1);
+        if (!rest.empty() && !(rest.front() == ':' && is_port(rest.substr(1)))) return std::nullopt;
+        const std::string_view address = host.substr(1, end - 1);
+        if (address.find(':') == std::string_view::npos || !config::is_ip_address(address)) return std::nullopt;
+        return address;
+    }
+    const std::size_t colon = host.find(':');
+    if (colon == std::string_view::npos) return host;
+    return is_port(host.substr(colon + 1)) ? std::optional(host.substr(0, colon)) : std::nullopt;
+}
+
+/// Says by its time nothing of how much was right.
+bool is_same_secret(std::string_view a, std::string_view b) {
+    const std::string x = tls::sha256_hex(a.data(), a.size()), y = tls::sha256_hex(b.data(), b.size());
+    return CRYPTO_memcmp(x.data(), y.data(), x.size()) == 0;
+}
+
+}  // namespace
+
+HttpResponse http_text(unsigned status, std::string line) {
+    HttpResponse response{.status = status, .body = std::move(line)};
+    response.body += '\n';
+    return response;
+}
+
+bool is_health_path(std::string_view path) noexcept {
+    constexpr std::array paths{"/livez", "/startupz", "/readyz", "/upstreamz"};
+    return std::find(paths.begin(), paths.end(), path) != paths.end();
+}
+
+bool is_our_host(std::string_view host, const HttpGuard& guard) {
+    const auto name = without_port(host);
+    if (!name || name->empty()) return false;
+    if (config::is_ip_address(*name)) return true;
+    std::string ours = in_lower_case(*name);
+    if (ours.ends_with('.')) ours.pop_back();
+    return ours == "localhost" || guard.names.contains(ours);
+}
+
+bool is_authorized(const HttpRequest& request, const HttpGuard& guard) {
+    if (guard.token.empty()) return !guard.needs_token;
+    constexpr std::string_view scheme = "bearer ";
+    if (in_lower_case(request.authorization).substr(0, scheme.size()) != scheme) return false;
+    return is_same_secret(std::string_view(request.authorization).substr(scheme.size()), guard.token);
+}
+
+std::optional<HttpResponse> refused_request(const HttpRequest& request, const HttpGuard& guard) {
+    HttpResponse refusal;
+    // No browser speaks HTTP/1.0 without Host, and port checks do.
+    if (request.hosts.size() != 1 && !(request.hosts.empty() && request.version < 11)) {
+        refusal = http_text(400, "a request has one Host");
+    } else if (!request.hosts.empty() && !is_our_host(request.hosts.front(), guard)) {
+        refusal = http_text(421, "that Host is no name of ours: use an address, or runtime.name");
+    } else if (request.method != "GET" && request.method != "HEAD") {
+        refusal = http_text(405, "GET and HEAD only");
+        refusal.headers.emplace_back("Allow", "GET, HEAD");
+    } else if (request.has_body) {
+        refusal = http_text(400, "GET has no body here");
+    } else if (!is_health_path(request.path) && !is_authorized(request, guard)) {
+        refusal = http_text(401, "the token of admin.http_token_file is needed");
+        refusal.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"pgairlock\"");
+        return refusal;  // and may be asked again, with it
+    } else {
+        return std::nullopt;
+    }
+    refusal.close = true;
+    return refusal;
+}
+
+}  // namespace proxy

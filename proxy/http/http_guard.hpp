@@ -1,0 +1,32 @@
+// Who may ask what over HTTP, before anything is answered. Pure.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "proxy/http/http_message.hpp"
+
+namespace proxy {
+
+struct HttpGuard {
+    std::set<std::string> names;  ///< what we are called, in lower case, besides addresses and localhost
+    std::string token;            ///< empty: none is set
+    bool needs_token = false;     ///< what is no health check is for nobody without it, even if none is set
+};
+
+/// Health checks are for everybody who gets as far as our socket.
+bool is_health_path(std::string_view path) noexcept;
+
+/// A page of somebody else's that a browser was led to under a name that now leads to us (DNS
+/// rebinding) has that name in Host. Addresses are nobody's name.
+bool is_our_host(std::string_view host, const HttpGuard& guard);
+
+/// It has the token, or none is needed.
+bool is_authorized(const HttpRequest& request, const HttpGuard& guard);
+
+/// nullopt: it may ask. Else why not.
+std::optional<HttpResponse> refused_request(const HttpRequest& request, const HttpGuard& guard);
+
+}  // namespace proxy

@@ -1,0 +1,233 @@
+#include "proxy/http/http_server.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/status.hpp>
+#include <optional>
+#include <string>
+
+#include "proxy/observation/often.hpp"
+
+namespace proxy {
+namespace {
+
+namespace http = boost::beast::http;
+using Clock = std::chrono::steady_clock;
+using Parser = http::request_parser<http::empty_body>;
+
+/// What is left unread at a close would be answered with a reset, which overtakes our answer.
+constexpr std::chrono::seconds http_linger_time{1};
+constexpr std::size_t max_lingering = 64 * 1024;
+
+std::string head_of(const HttpResponse& response, bool keeps_open) {
+    const auto reason = http::obsolete_reason(static_cast<http::status>(response.status));
+    std::string head = "HTTP/1.1 " + std::to_string(response.status) + " " + std::string(reason) + "\r\n";
+    const auto add = [&](const std::string& name, const std::string& value) { head += name + ": " + value + "\r\n"; };
+    add("Content-Type", response.content_type);
+    add("Content-Length", std::to_string(response.body.size()));
+    add("Cache-Control", "no-store");
+    add("X-Content-Type-Options", "nosniff");
+    add("Connection", keeps_open ? "keep-alive" : "close");
+    for (const auto& [name, value] : response.headers) add(name, value);
+    return head + "\r\n";
+}
+
+HttpRequest request_of(const Parser& parser) {
+    const auto& message = parser.get();
+    HttpRequest request{.method = std::string(message.method_string()),
+                        .path = std::string(message.target().substr(0, message.target().find('?'))),
+                        .version = message.version(),
+                        .authorization = std::string(message[http::field::authorization]),
+                        .accept = {}};
+    const auto [first, last] = message.equal_range(http::field::host);
+    for (auto host = first; host != last; ++host) request.hosts.emplace_back(host->value());
+    // A list may come in several headers (RFC 9110, 5.3).
+    const auto [accept, accept_end] = message.equal_range(http::field::accept);
+    for (auto one = accept; one != accept_end; ++one)
+        request.accept += (request.accept.empty() ? "" : ",") + std::string(one->value());
+    const auto length = parser.content_length();
+    request.has_body = parser.chunked() || (length && *length > 0);
+    return request;
+}
+
+}  // namespace
+
+struct HttpServer::Connection {
+    Connection(tls::Executor executor, int fd, int family) : socket(executor), timer(executor) {
+        socket.assign(asio::generic::stream_protocol(family, 0), fd);
+    }
+
+    void set_deadline(Clock::duration after) { timer.expires_after(after); }
+    void end() {
+        boost::system::error_code ignored;
+        over = true;
+        socket.close(ignored);
+        timer.cancel();
+    }
+
+    tls::Awaitable<bool> read();
+    tls::Awaitable<std::optional<HttpResponse>> read_request(Parser& parser);
+    tls::Awaitable<bool> send(const HttpResponse& response, bool with_body, bool keeps_open);
+    tls::Awaitable<> linger();
+
+    tls::Socket socket;
+    tls::Timer timer;  // its expiry is the deadline of whatever is waited for
+    std::string received;
+    bool over = false;
+    bool waits = true;  // for the other side to ask something
+    Clock::time_point since = Clock::now();
+};
+
+HttpServer::HttpServer(tls::Executor executor, Answer answer)
+    : executor_(std::move(executor)), answer_(std::move(answer)) {}
+
+void HttpServer::close() {
+    for (const auto& one : connections_) {
+        if (const auto connection = one.lock()) connection->end();
+    }
+    connections_.clear();
+}
+
+/// False: all are being answered.
+bool HttpServer::make_room() {
+    std::erase_if(connections_, [](const auto& one) { return one.expired() || one.lock()->over; });
+    if (connections_.size() < max_connections) return true;
+    auto oldest = connections_.end();
+    for (auto one = connections_.begin(); one != connections_.end(); ++one) {
+        const auto connection = one->lock();
+        if (!connection->waits) continue;
+        if (oldest == connections_.end() || connection->since < oldest->lock()->since) oldest = one;
+    }
+    if (oldest == connections_.end()) return false;
+    oldest->lock()->end();
+    connections_.erase(oldest);
+    return true;
+}
+
+void HttpServer::take(int fd, int family) {
+    const auto connection = std::make_shared<Connection>(executor_, fd, family);
+    if (!make_room()) return;  // closes it
+    connections_.push_back(connection);
+    connection->set_deadline(header_time);
+    const auto ended = [connection](const std::exception_ptr& failure) {
+        connection->end();
+        if (!failure) return;
+        try {
+            std::rethrow_exception(failure);
+        } catch (const std::exception& error) {
+            spdlog::log(often("http", {}), spdlog::level::err, "http: {}", error.what());
+        }
+    };
+    try {
+        asio::co_spawn(executor_, keep_time(connection), asio::detached);
+        asio::co_spawn(executor_, serve(connection, answer_), ended);
+    } catch (const std::bad_alloc&) {
+        connection->end();  // which closes the descriptor: it is not the caller's any more
+        spdlog::log(often("http", {}), spdlog::level::err, "http: out of memory");
+    }
+}
+
+/// Ends the connection at its deadline, whatever is waited for then.
+tls::Awaitable<> HttpServer::keep_time(std::shared_ptr<Connection> connection) {
+    while (!connection->over) {
+        const auto [moved] = co_await connection->timer.async_wait(tls::returning());
+        if (!moved && connection->timer.expiry() <= Clock::now()) connection->end();
+    }
+}
+
+tls::Awaitable<> HttpServer::serve(std::shared_ptr<Connection> connection, Answer answer) {
+    for (;;) {
+        Parser parser;
+        parser.header_limit(max_header_size);
+        std::optional<HttpResponse> refusal = co_await connection->read_request(parser);
+        if (connection->over) co_return;
+        connection->waits = false;
+        connection->set_deadline(answer_time);
+        HttpResponse response;
+        bool with_body = true;
+        if (refusal) {
+            response = std::move(*refusal);
+        } else {
+            const HttpRequest request = request_of(parser);
+            with_body = request.method != "HEAD";
+            response = co_await answer(request);
+        }
+        const bool keeps_open = !response.close && parser.keep_alive();
+        connection->set_deadline(write_time);
+        const bool sent = co_await connection->send(response, with_body, keeps_open);
+        if (!sent || connection->over) co_return;
+        if (!keeps_open) {
+            co_await connection->linger();
+            co_return;
+        }
+        connection->waits = true;
+        connection->since = Clock::now();
+        connection->set_deadline(connection->received.empty() ? Clock::duration(idle_time) : header_time);
+    }
+}
+
+/// False: the other side has gone.
+tls::Awaitable<bool> HttpServer::Connection::read() {
+    std::array<char, 4096> piece;
+    const auto [error, n] = co_await socket.async_read_some(asio::buffer(piece), tls::returning());
+    if (error || over) {
+        end();
+        co_return false;
+    }
+    received.append(piece.data(), n);
+    co_return true;
+}
+
+/// What is to be answered at once, when it is no request. Then, or when the connection is over,
+/// `parser` has none.
+tls::Awaitable<std::optional<HttpResponse>> HttpServer::Connection::read_request(Parser& parser) {
+    bool begun = !received.empty();
+    const auto unreadable = [](unsigned status, const char* why) {
+        HttpResponse response = http_text(status, why);
+        response.close = true;
+        return response;
+    };
+    for (;;) {
+        if (!received.empty()) {
+            if (!begun) set_deadline(header_time);
+            begun = true;
+            boost::system::error_code error;
+            const std::size_t taken = parser.put(asio::buffer(received), error);
+            received.erase(0, taken);
+            if (parser.is_header_done()) co_return std::nullopt;
+            const bool too_large = error == http::error::header_limit || received.size() > max_header_size;
+            if (too_large) co_return unreadable(431, "the request's header is too large");
+            if (error && error != http::error::need_more) co_return unreadable(400, "this is no request");
+        }
+        const bool more = co_await read();
+        if (!more) co_return std::nullopt;
+    }
+}
+
+tls::Awaitable<bool> HttpServer::Connection::send(const HttpResponse& response, bool with_body, bool keeps_open) {
+    std::string bytes = head_of(response, keeps_open);
+    if (with_body) bytes += response.body;
+    const auto [error, n] = co_await asio::async_write(socket, asio::buffer(bytes), tls::returning());
+    co_return !error;
+}
+
+tls::Awaitable<> HttpServer::Connection::linger() {
+    boost::system::error_code ignored;
+    socket.shutdown(tls::Socket::shutdown_send, ignored);
+    set_deadline(http_linger_time);
+    waits = true;  // and may make room
+    std::size_t passed = 0;
+    std::array<char, 4096> piece;
+    while (passed < max_lingering) {
+        const auto [error, n] = co_await socket.async_read_some(asio::buffer(piece), tls::returning());
+        if (error || over) co_return;
+        passed += n;
+    }
+}
+
+}  // namespace proxy

@@ -1,0 +1,52 @@
+// HTTP/1.1 on one thread: connections, their bounds and deadlines. What is answered is decided
+// elsewhere; the bytes of requests are read by Boost.Beast's parser.
+//
+// A request that does not become whole leaves no trace: port checks connect and go.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <list>
+#include <memory>
+
+#include "proxy/http/http_message.hpp"
+#include "tls/asio.hpp"
+
+namespace proxy {
+
+class HttpServer {
+   public:
+    /// Prometheus, probes and a few people have one each. Whoever comes when all are taken gets the
+    /// place of the one that has said nothing for longest.
+    static constexpr std::size_t max_connections = 64;
+    static constexpr std::size_t max_header_size = 8 * 1024;
+    /// From the first byte of a request to its last, and for a connection's first byte.
+    static constexpr std::chrono::seconds header_time{5};
+    /// Between two requests of one connection. Longer than scrapes are usually apart.
+    static constexpr std::chrono::seconds idle_time{75};
+    static constexpr std::chrono::seconds answer_time{20};
+    static constexpr std::chrono::seconds write_time{10};
+
+    using Answer = std::function<tls::Awaitable<HttpResponse>(const HttpRequest& request)>;
+
+    /// All on the executor's thread.
+    HttpServer(tls::Executor executor, Answer answer);
+    ~HttpServer() { close(); }
+
+    /// Takes an accepted connection over, unless it throws.
+    void take(int fd, int family);
+    void close();
+
+   private:
+    struct Connection;
+
+    bool make_room();
+    static tls::Awaitable<> keep_time(std::shared_ptr<Connection> connection);
+    static tls::Awaitable<> serve(std::shared_ptr<Connection> connection, Answer answer);
+
+    tls::Executor executor_;
+    Answer answer_;
+    std::list<std::weak_ptr<Connection>> connections_;
+};
+
+}  // namespace proxy

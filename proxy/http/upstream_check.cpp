@@ -1,0 +1,125 @@
+#include "proxy/http/upstream_check.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include "proxy/observation/often.hpp"
+#include "proxy/upstream/leaving.hpp"
+#include "proxy/upstream/upstream.hpp"
+
+namespace proxy {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds look_interval_of_askers{20};
+
+std::string seconds_ago(UpstreamCheck::Clock::time_point when) {
+    const auto age = std::chrono::duration_cast<std::chrono::seconds>(UpstreamCheck::Clock::now() - when);
+    return std::to_string(std::max<long long>(0, age.count())) + " s ago";
+}
+
+}  // namespace
+
+/// One connection, and what came of it.
+struct UpstreamCheck::Visit {
+    Visit(Resolver& resolver, Outages& outages, std::shared_ptr<const UpstreamRoute> route)
+        : upstream(std::move(route)), connector(resolver, outages) {}
+
+    const std::shared_ptr<const UpstreamRoute> upstream;
+    Connector connector;
+    const Steady::time_point began = Steady::now();
+    bool over = false;
+    std::optional<Clock::time_point> served;
+    std::string error;  // when it did not
+};
+
+UpstreamCheck::UpstreamCheck(tls::Executor executor, Resolver& resolver, Outages& outages, LastServed last_served)
+    : executor_(std::move(executor)), resolver_(resolver), outages_(outages), last_served_(std::move(last_served)) {}
+
+void UpstreamCheck::close() {
+    for (const auto& [name, visit] : visits_) visit->connector.abort("not wanted any more");
+    visits_.clear();
+}
+
+tls::Awaitable<std::vector<UpstreamCheck::Result>> UpstreamCheck::ask(
+    std::vector<std::shared_ptr<const UpstreamRoute>> upstreams) {
+    std::vector<std::shared_ptr<Visit>> awaited;
+    for (const auto& upstream : upstreams) {
+        if (!is_fresh(*upstream)) awaited.push_back(visit(upstream));
+    }
+    const auto enough = Steady::now() + patience + std::chrono::seconds(1);
+    tls::Timer timer(executor_);
+    for (const auto& one : awaited) {
+        while (!one->over && Steady::now() < enough) {
+            timer.expires_after(look_interval_of_askers);
+            co_await timer.async_wait(tls::returning());
+        }
+    }
+    std::vector<Result> results;
+    for (const auto& upstream : upstreams) results.push_back(result(*upstream));
+    co_return results;
+}
+
+/// The one under way, or of the last half minute; else a new one. An upstream whose configuration
+/// has changed is another one.
+std::shared_ptr<UpstreamCheck::Visit> UpstreamCheck::visit(const std::shared_ptr<const UpstreamRoute>& upstream) {
+    std::shared_ptr<Visit>& last = visits_[upstream->settings.name];
+    const bool is_due = !last || last->upstream != upstream || (last->over && Steady::now() - last->began >= interval);
+    if (!is_due) return last;
+    if (last) last->connector.abort("not wanted any more");
+    last = std::make_shared<Visit>(resolver_, outages_, upstream);
+    asio::co_spawn(executor_, connect(last), [visit = last](const std::exception_ptr& failure) {
+        visit->over = true;
+        if (!failure) return;
+        try {
+            std::rethrow_exception(failure);
+        } catch (const std::exception& error) {
+            visit->error = error.what();
+            spdlog::log(often("upstream check", {}), spdlog::level::err, "an upstream could not be checked: {}",
+                        error.what());
+        }
+    });
+    return last;
+}
+
+tls::Awaitable<> UpstreamCheck::connect(std::shared_ptr<Visit> visit) {
+    const config::Upstream& settings = visit->upstream->settings;
+    const auto deadline = Steady::now() + patience;
+    Attempts attempts({.sslmode = settings.sslmode, .hosts = settings.hosts.size(), .deadline = deadline});
+    Connected connected = co_await visit->connector.connect(attempts, *visit->upstream, deadline);
+    if (const auto* failure = std::get_if<UpstreamFailure>(&connected)) {
+        visit->error = failure->verify_error.empty() ? failure->error : "certificate refused: " + failure->verify_error;
+        co_return;
+    }
+    visit->served = Clock::now();
+    visit->over = true;  // what follows is not waited for
+    const std::unique_ptr<tls::Stream> stream = std::move(std::get<VerifiedConnection>(connected).stream);
+    co_await leave(*stream);
+}
+
+bool UpstreamCheck::is_fresh(const UpstreamRoute& upstream) const { return result(upstream).ok; }
+
+UpstreamCheck::Result UpstreamCheck::result(const UpstreamRoute& upstream) const {
+    Result result{.upstream = upstream.settings.name, .text = {}};
+    std::optional<Clock::time_point> served = last_served_(upstream);
+    std::string error;
+    const auto found = visits_.find(upstream.settings.name);
+    if (found != visits_.end() && found->second->upstream.get() == &upstream) {
+        const Visit& last = *found->second;
+        if (last.served && (!served || *last.served > *served)) served = last.served;
+        error = !last.over ? "no answer yet" : last.error;
+    }
+    result.ok = served && Clock::now() - *served < interval;
+    if (result.ok) {
+        const bool verifies = upstream.settings.sslmode >= protocol::SslMode::verify_ca;
+        result.text = (verifies ? "verified "
+                                : "reached, and not verified by sslmode=" +
+                                      std::string(protocol::to_string(upstream.settings.sslmode)) + ", ") +
+                      seconds_ago(*served);
+    } else {
+        result.text = error.empty() ? "not reached" : error;
+    }
+    return result;
+}
+
+}  // namespace proxy

@@ -1,0 +1,60 @@
+// Whether servers answer, for /upstreamz: by what logins have seen lately; where there were none,
+// by a connection of our own, one in half a minute at most, whoever and how many ask.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proxy/route/snapshot.hpp"
+#include "proxy/upstream/outages.hpp"
+#include "proxy/upstream/resolver.hpp"
+#include "tls/asio.hpp"
+
+namespace proxy {
+
+/// All on one thread.
+class UpstreamCheck {
+   public:
+    using Clock = std::chrono::system_clock;
+
+    /// How old an answer may be, and how far apart connections of ours are.
+    static constexpr std::chrono::seconds interval{30};
+    /// For one connection, all addresses together.
+    static constexpr std::chrono::seconds patience{10};
+
+    /// When an upstream last served somebody; nullopt: never, or not as its sslmode demands now.
+    using LastServed = std::function<std::optional<Clock::time_point>(const UpstreamRoute& upstream)>;
+
+    UpstreamCheck(tls::Executor executor, Resolver& resolver, Outages& outages, LastServed last_served);
+    ~UpstreamCheck() { close(); }
+
+    struct Result {
+        std::string upstream;
+        bool ok = false;
+        std::string text;  ///< for people: why, or why not
+    };
+    tls::Awaitable<std::vector<Result>> ask(std::vector<std::shared_ptr<const UpstreamRoute>> upstreams);
+    /// Connections under way are given up.
+    void close();
+
+   private:
+    struct Visit;
+
+    std::shared_ptr<Visit> visit(const std::shared_ptr<const UpstreamRoute>& upstream);
+    static tls::Awaitable<> connect(std::shared_ptr<Visit> visit);
+    Result result(const UpstreamRoute& upstream) const;
+    bool is_fresh(const UpstreamRoute& upstream) const;
+
+    tls::Executor executor_;
+    Resolver& resolver_;
+    Outages& outages_;
+    LastServed last_served_;
+    std::map<std::string, std::shared_ptr<Visit>> visits_;  // the last one of each upstream
+};
+
+}  // namespace proxy

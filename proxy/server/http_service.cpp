@@ -1,0 +1,180 @@
+#include "proxy/server/http_service.hpp"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <future>
+
+#include "config/load.hpp"
+#include "config/parse.hpp"
+#include "proxy/observation/often.hpp"
+
+namespace proxy {
+namespace {
+
+std::string lower_case_name(std::string name) {
+    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return name;
+}
+
+/// What others may call this proxy: the host's name, its own, and those that its certificates are
+/// for.
+std::set<std::string> our_names(const Snapshot& snapshot) {
+    std::set<std::string> names;
+    const auto add = [&](const std::string& name) {
+        if (config::is_dns_name(name)) names.insert(lower_case_name(name));
+    };
+    char host[HOST_NAME_MAX + 1] = {};
+    if (::gethostname(host, HOST_NAME_MAX) == 0) add(host);
+    add(snapshot.config.runtime.name);
+    for (const auto& route : snapshot.listeners) {
+        if (!route->tls) continue;
+        for (const std::string& name : route->tls->names()) add(name);
+    }
+    return names;
+}
+
+}  // namespace
+
+void Liveness::watch(std::vector<Pulse> pulses) {
+    threads_.clear();
+    for (Pulse& pulse : pulses) threads_.push_back({.pulse = std::move(pulse)});
+}
+
+std::size_t Liveness::silent(Clock::time_point now) {
+    std::size_t silent = 0;
+    for (Thread& thread : threads_) {
+        if (thread.pulse.answers()) {
+            thread.asked = now;
+        } else if (now - thread.asked >= patience) {
+            ++silent;
+        }
+    }
+    return silent;
+}
+
+HttpService::HttpService(Sources sources)
+    : sources_(sources),
+      page_(sources.metrics),
+      upstreams_(io_.get_executor(), sources.resolver, sources.outages,
+                 [this](const UpstreamRoute& upstream) {
+                     return sources_.metrics.recorder.metrics().last_served(
+                         upstream.settings.name, upstream.settings.sslmode >= protocol::SslMode::verify_ca);
+                 }),
+      server_(io_.get_executor(), [this](const HttpRequest& request) { return answer(request); }) {}
+
+void HttpService::open(std::shared_ptr<const Snapshot> snapshot) noexcept {
+    try {
+        const config::Admin admin = snapshot->config.admin;
+        const auto address = config::parse_address(admin.http);
+        if (!address) return;
+        needs_token_ = !config::is_of_this_host(*address);
+        use(std::move(snapshot));
+        std::vector<Pulse> pulses{Pulse(sources_.control)};
+        for (const auto& worker : sources_.metrics.workers) pulses.push_back(worker->pulse());
+        liveness_.watch(std::move(pulses));
+        config::Address bound = *address;
+        bound.origin = admin.http_origin;
+        // Only a file that says so lets others in.
+        socket_ = std::make_shared<Listener>(io_, bind_listener(bound, 0600));
+        socket_->serve([this](int fd, const Peer& peer) { server_.take(fd, peer.family); });
+        thread_ = std::thread([this] { run(); });
+        spdlog::info("http at {}", socket_->address());
+    } catch (const std::exception& error) {
+        spdlog::error("no http: {}", error.what());
+        socket_.reset();
+    }
+}
+
+void HttpService::use(std::shared_ptr<const Snapshot> snapshot) {
+    auto next = std::make_shared<State>();
+    next->guard = {.names = our_names(*snapshot), .token = snapshot->http_token, .needs_token = needs_token_};
+    next->snapshot = std::move(snapshot);
+    const std::lock_guard lock(mutex_);
+    state_ = std::move(next);
+}
+
+std::shared_ptr<const HttpService::State> HttpService::state() const {
+    const std::lock_guard lock(mutex_);
+    return state_;
+}
+
+/// What a handler throws has cost its connection: the others go on.
+void HttpService::run() {
+    for (;;) {
+        try {
+            io_.run();
+            return;
+        } catch (const std::exception& error) {
+            spdlog::log(often("http", {}), spdlog::level::err, "http: {}", error.what());
+        }
+    }
+}
+
+void HttpService::close() {
+    if (!thread_.joinable()) return;
+    // Where the sockets are used; what is left of them ends with the io_context.
+    asio::post(io_, [this] {
+        socket_->stop();
+        upstreams_.close();
+        server_.close();
+        asio::post(io_, [this] { io_.stop(); });
+    });
+    thread_.join();
+    socket_.reset();
+}
+
+tls::Awaitable<HttpResponse> HttpService::answer(const HttpRequest& request) {
+    const std::shared_ptr<const State> now = state();
+    if (auto refusal = refused_request(request, now->guard)) co_return std::move(*refusal);
+    if (request.path == "/metrics") co_return metrics(*now, request);
+    if (request.path == "/livez") co_return livez();
+    if (request.path == "/startupz") {
+        if (started_) co_return http_text(200, "ok: every listener accepts");
+        co_return http_text(503, "starting");
+    }
+    if (request.path == "/readyz") co_return readyz(*now);
+    if (request.path == "/upstreamz") {
+        HttpResponse response = co_await upstreamz(now, is_authorized(request, now->guard));
+        co_return response;
+    }
+    co_return http_text(404, "there are /metrics, /livez, /startupz, /readyz and /upstreamz");
+}
+
+HttpResponse HttpService::livez() {
+    const std::size_t silent = liveness_.silent(Liveness::Clock::now());
+    if (silent == 0) return http_text(200, "ok");
+    return http_text(503, std::to_string(silent) + " threads do not answer");
+}
+
+HttpResponse HttpService::readyz(const State& state) const {
+    if (sources_.phase.load() >= Phase::draining) return http_text(503, "draining");
+    if (!started_) return http_text(503, "starting");
+    if (sources_.admission.is_full(state.snapshot->config.runtime))
+        return http_text(503, "full: max_connections or max_connections_before_login is reached");
+    return http_text(200, "ok: clients are accepted");
+}
+
+/// `in_detail`: whoever asks may know what the configuration says.
+tls::Awaitable<HttpResponse> HttpService::upstreamz(std::shared_ptr<const State> state, bool in_detail) {
+    const std::vector<UpstreamCheck::Result> results = co_await upstreams_.ask(state->snapshot->upstreams);
+    const auto failed = std::count_if(results.begin(), results.end(), [](const auto& one) { return !one.ok; });
+    std::string text = failed == 0 ? "ok: every upstream serves"
+                                   : std::to_string(failed) + " of " + std::to_string(results.size()) +
+                                         " upstreams have not served within 30 s";
+    for (const auto& result : results) {
+        if (in_detail) text += "\n" + result.upstream + ": " + (result.ok ? "" : "not verified: ") + result.text;
+    }
+    co_return http_text(failed == 0 ? 200 : 503, std::move(text));
+}
+
+HttpResponse HttpService::metrics(const State& state, const HttpRequest& request) {
+    const Exposition::Format format = accepted_format(request.accept);
+    return {.status = 200,
+            .content_type = std::string(Exposition::content_type(format)),
+            .body = page_.text(*state.snapshot, format)};
+}
+
+}  // namespace proxy

@@ -1,0 +1,97 @@
+// Metrics and health checks over HTTP ([admin] http), on a thread that serves no session. Nothing
+// that is wrong with it keeps the proxy from serving.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "proxy/http/http_guard.hpp"
+#include "proxy/http/http_server.hpp"
+#include "proxy/http/upstream_check.hpp"
+#include "proxy/server/admission.hpp"
+#include "proxy/server/listener.hpp"
+#include "proxy/server/metrics_page.hpp"
+#include "proxy/server/watchdog.hpp"
+#include "proxy/session/phase.hpp"
+
+namespace proxy {
+
+/// Whether threads come round, by being asked now and then.
+class Liveness {
+   public:
+    using Clock = std::chrono::steady_clock;
+
+    /// A thread that has not answered for so long hangs.
+    static constexpr std::chrono::seconds patience{30};
+
+    void watch(std::vector<Pulse> pulses);
+    /// How many hang. Each call asks those that have answered.
+    std::size_t silent(Clock::time_point now);
+
+   private:
+    struct Thread {
+        Pulse pulse;
+        Clock::time_point asked{};
+    };
+    std::vector<Thread> threads_;
+};
+
+class HttpService {
+   public:
+    /// All of it outlives us.
+    struct Sources {
+        MetricsPage::Sources metrics;
+        const std::atomic<Phase>& phase;
+        const Admission& admission;
+        Resolver& resolver;
+        Outages& outages;
+        asio::io_context& control;  ///< of the thread that accepts
+    };
+
+    explicit HttpService(Sources sources);
+    ~HttpService() { close(); }
+
+    /// Binds, and answers from then on. What keeps it from that is logged. The workers are there.
+    void open(std::shared_ptr<const Snapshot> snapshot) noexcept;
+    /// From now on this configuration is asked about.
+    void use(std::shared_ptr<const Snapshot> snapshot);
+    /// Every listener accepts.
+    void started() noexcept { started_ = true; }
+    /// Before the workers end.
+    void close();
+
+   private:
+    /// What a reload replaces.
+    struct State {
+        std::shared_ptr<const Snapshot> snapshot;
+        HttpGuard guard;
+    };
+
+    void run();
+    std::shared_ptr<const State> state() const;
+    tls::Awaitable<HttpResponse> answer(const HttpRequest& request);
+    HttpResponse livez();
+    HttpResponse readyz(const State& state) const;
+    tls::Awaitable<HttpResponse> upstreamz(std::shared_ptr<const State> state, bool in_detail);
+    HttpResponse metrics(const State& state, const HttpRequest& request);
+
+    Sources sources_;
+    MetricsPage page_;
+    Liveness liveness_;
+    std::atomic<bool> started_{false};
+    bool needs_token_ = false;
+    mutable std::mutex mutex_;
+    std::shared_ptr<const State> state_;
+    asio::io_context io_{1};
+    UpstreamCheck upstreams_;
+    HttpServer server_;
+    std::shared_ptr<Listener> socket_;
+    std::thread thread_;
+};
+
+}  // namespace proxy

@@ -1,0 +1,44 @@
+// What is exported at one moment: every metric of proxy/metrics, gathered from those that count.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/capture/captures.hpp"
+#include "proxy/metrics/exposition.hpp"
+#include "proxy/record/recorder.hpp"
+#include "proxy/route/snapshot.hpp"
+#include "proxy/server/worker.hpp"
+#include "proxy/upstream/outages.hpp"
+
+namespace proxy {
+
+class MetricsPage {
+   public:
+    /// All of it outlives us.
+    struct Sources {
+        Recorder& recorder;
+        const Captures& captures;
+        const Outages& outages;
+        const std::vector<std::unique_ptr<Worker>>& workers;
+    };
+
+    explicit MetricsPage(Sources sources) : sources_(sources) {}
+
+    /// From one thread. Waits for no session and no disk.
+    std::string text(const Snapshot& snapshot, Exposition::Format format);
+
+   private:
+    void tell_listeners(Exposition& out, const Snapshot& snapshot, const EventMetrics::Numbers& numbers) const;
+    void tell_relay(Exposition& out) const;
+    void tell_upstreams(Exposition& out, const EventMetrics::Numbers& numbers) const;
+    void tell_prewarm(Exposition& out) const;
+    void tell_records(Exposition& out, const EventMetrics::Numbers& numbers);
+    void tell_process(Exposition& out) const;
+
+    Sources sources_;
+    std::uint64_t capture_bytes_ = 0, capture_dropped_ = 0;  // told before: a counter never falls
+};
+
+}  // namespace proxy
