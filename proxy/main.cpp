@@ -142,14 +142,16 @@ CLI::App* add_health(CLI::App& app, proxy::command::HealthOptions& health) {
                                       "readyz: clients are accepted; upstreamz: every upstream serves");
     check->check(CLI::IsMember({"livez", "startupz", "readyz", "upstreamz"}));
     const auto add_short = [&](const char* name, const char* stands_for) {
-        command->add_flag_callback(
-            name, [&health, stands_for] { health.check = stands_for; }, std::string("short for ") + stands_for)
+        command
+            ->add_flag_callback(
+                name, [&health, stands_for] { health.check = stands_for; }, std::string("short for ") + stands_for)
             ->excludes(check);
     };
     add_short("--ready", "readyz");
     add_short("--upstream", "upstreamz");
     auto* where = command->add_option_group("where");
-    where->add_option("-c,--config", health.config_file, "configuration file of the proxy, whose admin.http says where");
+    where->add_option("-c,--config", health.config_file,
+                      "configuration file of the proxy, whose admin.http says where");
     where->add_option("--url", health.url, "http://ADDRESS:PORT or unix:PATH");
     where->require_option(1);
     command->footer("\nExit: 0 yes, 1 no or no answer, 2 usage or configuration error.");

@@ -1,4 +1,4 @@
-// `pgairlock health`: asks the running proxy over HTTP how it is. For containers, which have no curl.
+// `pgairlock health`: asks the running proxy over HTTP how it is. For containers without curl.
 #include <boost/asio/connect.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -40,8 +40,7 @@ config::Address address_of_url(std::string url) {
     if (url.starts_with("localhost:")) url.replace(0, std::string_view("localhost").size(), "127.0.0.1");
     const auto address = config::parse_address(url);
     boost::system::error_code not_an_address;
-    if (address && address->kind == config::Address::Kind::tcp)
-        asio::ip::make_address(address->host, not_an_address);
+    if (address && address->kind == config::Address::Kind::tcp) asio::ip::make_address(address->host, not_an_address);
     if (!address || not_an_address || (address->kind == config::Address::Kind::tcp && address->port == 0))
         throw HealthUsage("\"" + url + "\" is no place to ask: http://127.0.0.1:6433, or unix:/path");
     return *address;
@@ -64,8 +63,7 @@ config::Address address_of_config(const std::string& file) {
 }
 
 asio::generic::stream_protocol::endpoint endpoint_of(const config::Address& address) {
-    if (address.kind == config::Address::Kind::unix_socket)
-        return asio::local::stream_protocol::endpoint(address.host);
+    if (address.kind == config::Address::Kind::unix_socket) return asio::local::stream_protocol::endpoint(address.host);
     return asio::ip::tcp::endpoint(asio::ip::make_address(address.host), address.port);
 }
 

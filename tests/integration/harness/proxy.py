@@ -105,6 +105,11 @@ class Proxy:
         """The socket of its console, unless the configuration says otherwise."""
         return f"{self.state_dir}{CONSOLE}"
 
+    @property
+    def http(self):
+        """Where it answers over HTTP, once it does: as `address`."""
+        return _address(self.wait_for_log(r"http at \S+").split()[-1])
+
     # --- what it says
 
     def stdout(self) -> str:

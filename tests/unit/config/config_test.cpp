@@ -1040,6 +1040,35 @@ TEST_CASE("config: the console is a socket that libpq finds, or off") {
           Lines{"t:2:19: admin.console_readers: expected a list of integers, got a string"});
 }
 
+TEST_CASE("config: http is one address of this host, or has a token") {
+    const Folder folder;
+    const std::string token = folder.write("token", "0123456789abcdef");
+    const auto load = [](const std::string& lines) {
+        return load_text("[admin]\n" + lines + "\n[upstream.a]\nhosts = 'a'\n", "t");
+    };
+    for (const char* const http : {"", "127.0.0.1:6433", "127.8.9.10:0", "[::1]:6433", "unix:/run/pgairlock/http"}) {
+        INFO(http);
+        CHECK(texts(load("http = '" + std::string(http) + "'").errors) == Lines{});
+    }
+    for (const char* const http :
+         {"6433", "localhost:6433", "127.0.0.1", "unix:", "http://127.0.0.1:6433", "127.0.0.1:65536"}) {
+        const Lines errors = texts(load("http = '" + std::string(http) + "'").errors);
+        REQUIRE(errors.size() == 1);
+        CHECK(
+            errors[0].starts_with("t:2:8: admin.http: \"" + std::string(http) + "\" is not an address to listen on: "));
+    }
+    for (const char* const http :
+         {"0.0.0.0:6433", "[::]:6433", "10.0.0.1:6433", "[::ffff:10.0.0.1]:1", "[fe80::1%eth0]:1"}) {
+        const std::string lines = "http = '" + std::string(http) + "'";
+        CHECK(texts(load(lines).errors) ==
+              Lines{"t:2:8: admin.http: \"" + std::string(http) +
+                    "\" is reached from other hosts: it needs http_token_file, a file with the token that they send"});
+        CHECK(texts(load(lines + "\nhttp_token_file = '" + token + "'").errors) == Lines{});
+    }
+    CHECK(texts(load("http_token_file = '" + token + "'").warnings) ==
+          Lines{"t:2:19: admin.http_token_file: has no effect without http"});
+}
+
 TEST_CASE("config: an address range reads as it is written") {
     for (const char* const range : {"10.0.0.0/8", "0.0.0.0/0", "192.0.2.1/32", "::1/128", "2001:db8::/32", "::/0"}) {
         CHECK(to_string(*parse_cidr(range)) == range);

@@ -135,6 +135,22 @@ TEST_CASE("connections of one client are one row, by what they were") {
     CHECK(integer(folder, "SELECT count(*) FROM fingerprints WHERE sni = 'db.example.com'") == 1);
 }
 
+TEST_CASE("a health check that does not log in is no client") {
+    const Folder folder;
+    Inventory inventory({.path = folder.file()});
+    Event check = event(EventKind::auth_failed, {Evidence::clear_startup});
+    check.record.application_name = "pg_isready";
+    Event unreached = check, refused = check, connected = check;
+    unreached.kind = EventKind::upstream_failed;
+    refused.kind = EventKind::rejected;
+    store(inventory, {check, unreached, refused});
+    CHECK(integer(folder, "SELECT count(*) FROM clients") == 0);
+    CHECK(integer(folder, "SELECT count(*) FROM days") == 0);
+    connected.kind = EventKind::connected;  // it has a session, whatever it calls itself
+    store(inventory, {connected});
+    CHECK(integer(folder, "SELECT connections FROM clients WHERE application_name = 'pg_isready'") == 1);
+}
+
 TEST_CASE("a refused login makes no connection, and a session without a name no client") {
     const Folder folder;
     Inventory inventory({.path = folder.file()});

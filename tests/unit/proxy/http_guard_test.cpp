@@ -1,0 +1,113 @@
+#include "proxy/http/http_guard.hpp"
+
+#include "support/catch.hpp"
+
+using namespace proxy;
+
+namespace {
+
+HttpRequest asking(const std::string& path) {
+    return {.method = "GET", .path = path, .version = 11, .hosts = {"localhost"}, .authorization = {}, .accept = {}};
+}
+
+unsigned status(const HttpRequest& request, const HttpGuard& guard) {
+    const auto refusal = refused_request(request, guard);
+    return refusal ? refusal->status : 200;
+}
+
+const HttpGuard open_guard{.names = {"db-proxy", "proxy.example.com"}, .token = {}, .needs_token = false};
+
+}  // namespace
+
+TEST_CASE("addresses, localhost and our names are ours, whatever their port and case") {
+    for (const char* host : {"localhost", "LOCALHOST:6433", "127.0.0.1", "10.0.0.7:80", "[::1]", "[fe80::1]:6433",
+                             "db-proxy", "Proxy.Example.COM:6433", "proxy.example.com."}) {
+        INFO(host);
+        CHECK(is_our_host(host, open_guard));
+    }
+}
+
+TEST_CASE("no other name is ours, however it begins or ends") {
+    for (const char* host : {"",
+                             ":80",
+                             "example.com",
+                             "localhost.evil.example",
+                             "evil-localhost",
+                             "127.0.0.1.evil.example",
+                             "2130706433",
+                             "0x7f000001",
+                             "[localhost]",
+                             "[127.0.0.1]",
+                             "[::1",
+                             "::1",
+                             "[::1]x",
+                             "[::1]:x",
+                             "localhost:",
+                             "localhost:99999",
+                             "localhost:80:80",
+                             "user@localhost",
+                             "localhost/",
+                             "proxy.example.com.evil.example",
+                             "localhost "}) {
+        INFO(host);
+        CHECK_FALSE(is_our_host(host, open_guard));
+    }
+}
+
+TEST_CASE("a request has one Host, and only one of HTTP/1.0 may have none") {
+    HttpRequest request = asking("/livez");
+    CHECK(status(request, open_guard) == 200);
+    request.hosts = {"localhost", "localhost"};
+    CHECK(status(request, open_guard) == 400);
+    request.hosts = {};
+    CHECK(status(request, open_guard) == 400);
+    request.version = 10;
+    CHECK(status(request, open_guard) == 200);
+    request.hosts = {"evil.example"};
+    CHECK(status(request, open_guard) == 421);
+}
+
+TEST_CASE("whoever asks for more than to look is refused before anything is done") {
+    HttpRequest request = asking("/livez");
+    request.method = "HEAD";
+    CHECK(status(request, open_guard) == 200);
+    for (const char* method : {"POST", "PUT", "get", "", "DELETE"}) {
+        request.method = method;
+        const auto refusal = refused_request(request, open_guard);
+        REQUIRE(refusal);
+        CHECK(refusal->status == 405);
+        CHECK(refusal->close);
+    }
+    request.method = "GET";
+    request.has_body = true;
+    CHECK(status(request, open_guard) == 400);
+}
+
+TEST_CASE("without the token only health checks are answered") {
+    const HttpGuard guard{.names = {}, .token = "0123456789abcdef", .needs_token = true};
+    for (const char* path : {"/livez", "/startupz", "/readyz", "/upstreamz"}) CHECK(status(asking(path), guard) == 200);
+    for (const char* path : {"/metrics", "/", "", "/livez/", "/livez/../metrics", "/LIVEZ", "/api/sessions.json"}) {
+        INFO(path);
+        CHECK(status(asking(path), guard) == 401);
+    }
+    HttpRequest request = asking("/metrics");
+    for (const char* header : {"Bearer 0123456789abcdef", "bearer 0123456789abcdef"}) {
+        request.authorization = header;
+        CHECK(status(request, guard) == 200);
+    }
+    for (const char* header : {"Bearer 0123456789abcde", "Bearer 0123456789abcdeF", "Bearer  0123456789abcdef",
+                               "Bearer", "Bearer ", "0123456789abcdef", "Basic 0123456789abcdef"}) {
+        INFO(header);
+        request.authorization = header;
+        CHECK(status(request, guard) == 401);
+    }
+}
+
+TEST_CASE("beyond loopback a token that is not set is one that nobody has") {
+    const HttpGuard guard{.names = {}, .token = {}, .needs_token = true};
+    HttpRequest request = asking("/metrics");
+    CHECK(status(request, guard) == 401);
+    request.authorization = "Bearer ";
+    CHECK(status(request, guard) == 401);
+    CHECK(status(asking("/readyz"), guard) == 200);
+}
