@@ -9,6 +9,7 @@
 #include "proxy/metrics/exposition.hpp"
 #include "proxy/record/recorder.hpp"
 #include "proxy/route/snapshot.hpp"
+#include "proxy/server/client_census.hpp"
 #include "proxy/server/worker.hpp"
 #include "proxy/upstream/outages.hpp"
 
@@ -27,7 +28,8 @@ class MetricsPage {
     explicit MetricsPage(Sources sources) : sources_(sources) {}
 
     /// From one thread. Waits for no session and no disk.
-    std::string text(const Snapshot& snapshot, Exposition::Format format);
+    /// `census`: nullptr: there is no inventory.
+    std::string text(const Snapshot& snapshot, const ClientCensus* census, Exposition::Format format);
 
    private:
     void tell_listeners(Exposition& out, const Snapshot& snapshot, const EventMetrics::Numbers& numbers) const;
