@@ -1,6 +1,7 @@
 #include "proxy/http/http_server.hpp"
 
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -110,9 +111,13 @@ bool HttpServer::make_room() {
 }
 
 void HttpServer::take(int fd, int family) {
+    if (!make_room()) {
+        ::close(fd);
+        return;
+    }
+    auto& place = connections_.emplace_back();  // expired, should the next line throw
     const auto connection = std::make_shared<Connection>(executor_, fd, family);
-    if (!make_room()) return;  // closes it
-    connections_.push_back(connection);
+    place = connection;
     connection->set_deadline(header_time);
     const auto ended = [connection](const std::exception_ptr& failure) {
         connection->end();
