@@ -30,11 +30,17 @@ std::string certificate(const SessionRecord& record) {
     return tls.certificate_id.empty() ? tls.certificate_shown : tls.certificate_shown + " " + tls.certificate_id;
 }
 
-/// pg_isready asks whether somebody answers, and goes: it is nobody's application. One that logs in
-/// has a session like any other, whatever it calls itself.
-bool is_health_check(const Event& event) {
-    return event.kind != EventKind::connected && event.record.application_name == "pg_isready";
-}
+/// pg_isready asks whether somebody answers, and goes: it is nobody's application. Where it need
+/// not prove who it is, or knows the password, it logs in before it goes: then its end shows
+/// whether it was one.
+bool is_health_check(const Event& event) { return event.record.application_name == "pg_isready"; }
+
+/// More than come in a minute; those beyond are clients at once.
+constexpr std::size_t max_held_checks = 1'000;
+/// Whoever stays so long is none.
+constexpr auto longest_check = 10s;
+/// Terminate (PostgreSQL docs, "Message Formats"): all that a health check says after its login.
+constexpr std::uint64_t terminate_size = 5;
 
 std::string mode(const SessionRecord& record) { return record.ssl ? record.client_tls.version : "plain"; }
 
@@ -73,13 +79,44 @@ void Inventory::retain_for(std::chrono::milliseconds retention) {
 void Inventory::share(std::unique_ptr<Fleet> fleet) { fleet_ = std::move(fleet); }
 
 void Inventory::absorb(const Event& event) {
+    if (event.kind == EventKind::disconnected) {
+        decide_check(event);
+        return absorb_end(event);
+    }
+    const bool may_be_check = event.kind == EventKind::connected && is_health_check(event);
+    if (may_be_check && checks_.size() < max_held_checks) {
+        checks_.insert_or_assign(event.record.session, HeldCheck{.login = event, .since = Clock::now()});
+    } else {
+        absorb_now(event);
+    }
+}
+
+/// One that has said something after its login was a client. What its server showed is news in any
+/// case.
+void Inventory::decide_check(const Event& end) {
+    const auto held = checks_.extract(end.record.session);
+    if (held.empty()) return;
+    const Event& login = held.mapped().login;
+    if (end.record.bytes_from_client > terminate_size || login.record.probe_end) return absorb_now(login);
+    absorb_certificate(login);
+    changes_.oldest = std::min(changes_.oldest, to_timestamp(login.time));
+}
+
+void Inventory::decide_long_checks() {
+    for (auto check = checks_.begin(); check != checks_.end();) {
+        const bool is_long = Clock::now() - check->second.since >= longest_check;
+        if (is_long) absorb_now(check->second.login);
+        check = is_long ? checks_.erase(check) : std::next(check);
+    }
+}
+
+void Inventory::absorb_now(const Event& event) {
     const bool failed_handshake = event.kind == EventKind::tls_failed;
-    const bool named = !event.record.usename.empty() && !is_health_check(event) &&
-                       (event.kind == EventKind::connected || event.kind == EventKind::auth_failed ||
-                        event.kind == EventKind::rejected || event.kind == EventKind::upstream_failed);
-    if (event.kind == EventKind::disconnected) return absorb_end(event);
-    // The end of a session has its record too, and was counted at its beginning.
-    const bool probed = event.record.probe_end && event.kind != EventKind::disconnected;
+    const bool failed = event.kind == EventKind::auth_failed || event.kind == EventKind::rejected ||
+                        event.kind == EventKind::upstream_failed;
+    const bool named =
+        !event.record.usename.empty() && (event.kind == EventKind::connected || (failed && !is_health_check(event)));
+    const bool probed = event.record.probe_end.has_value();
     if (!failed_handshake && !named && !probed) return;
     const ClientOrigin from = event.record.origin();  // the audit has waited for the search already
     if (failed_handshake) {
@@ -253,6 +290,7 @@ std::vector<Event> Inventory::flush() {
     std::vector<Event> news;
     const bool beats = Clock::now() >= next_heartbeat_ || events_lost_ > 0;
     const Timestamp now = to_timestamp(std::chrono::system_clock::now());
+    if (beats) decide_long_checks();
     if (beats) extend_open_sessions(now);  // before the writing: this may be the last
     try {
         if (changes_.rows > 0) {

@@ -69,6 +69,15 @@ class Inventory {
         std::pair<std::int64_t, std::string> day;                          // of its login, and mode
     };
 
+    /// One that may be a health check, until its end, or until it has stayed for long.
+    struct HeldCheck {
+        Event login;
+        Clock::time_point since;
+    };
+
+    void absorb_now(const Event& event);
+    void decide_check(const Event& end);
+    void decide_long_checks();
     template <class Map>
     typename Map::mapped_type* row(Map& map, typename Map::key_type key);
     void absorb_client(const Event& event, const ClientIdentity& who);
@@ -98,6 +107,7 @@ class Inventory {
     Probes* probes_ = nullptr;  // to be told whether it is written down what they cost
     InventoryChanges changes_;
     std::unordered_map<std::string, OpenSession> open_;  // by session
+    std::unordered_map<std::string, HeldCheck> checks_;  // likewise
     std::uint64_t dropped_ = 0;                          // rows that had no room in `changes_`
     std::uint64_t events_lost_ = 0;                      // not yet in the file
     std::uint64_t forgotten_ = 0;                        // rows that had to make room for others, as far as it was told

@@ -180,24 +180,28 @@ def test_the_command_needs_http_to_be_configured(start):
 def test_no_health_check_becomes_a_client(start):
     """Of those who came, one was an application."""
     proxy = start(admin=ADMIN)
-    for user in ("scram_user", "md5_user"):
-        ready = programs.run([programs.postgres_bin() / "pg_isready", "-t", str(PATIENCE)], env=client_environment(proxy, user, "prefer"), check=False)
-        assert "accepting connections" in ready.stdout, ready
+    for user in ("scram_user", "md5_user", "trust_user"):
+        for password in ({}, {"PGPASSWORD": ""}):  # with one it logs in
+            ready = programs.run([programs.postgres_bin() / "pg_isready", "-t", str(PATIENCE)],
+                                 env=client_environment(proxy, user, "prefer") | password, check=False)
+            assert "accepting connections" in ready.stdout, ready
     for _ in range(3):
         socket.create_connection(proxy.address).close()
     for path in PATHS:
         assert ask(proxy.http, path)[0] == 200
     assert health("--ready", "--url", "http://127.0.0.1:%d" % proxy.http[1]).returncode == 0
-    proxy.events("auth_failed", 2)
+    proxy.events("auth_failed", 2, application_name="pg_isready")
+    proxy.events("disconnected", 4, application_name="pg_isready")
     connect(proxy, application_name="application").close()
-    proxy.event("connected")
     until(lambda: ("application", 1, 0) in clients_of(proxy), what="the application is in the inventory")
     assert clients_of(proxy) == [("application", 1, 0)]
 
 
-def test_one_that_logs_in_is_a_client_whatever_it_calls_itself(start):
+def test_one_that_asks_something_is_a_client_whatever_it_calls_itself(start):
     proxy = start()
-    connect(proxy, application_name="pg_isready").close()
+    session = connect(proxy, application_name="pg_isready")
+    session.cursor().execute("SELECT 1")
+    session.close()
     until(lambda: clients_of(proxy) == [("pg_isready", 1, 0)], what="it is in the inventory")
 
 

@@ -303,7 +303,7 @@ def test_openmetrics_when_asked_for_with_the_session_behind_a_login(start):
     assert len(families) == len(set(families))
     _, headers, body = ask(proxy.http, "/metrics", Accept="text/plain")
     assert headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert "EOF" not in body and "session" not in body
+    assert "# EOF" not in body and "{session=" not in body and session not in body
 
 
 def test_no_name_from_the_wire_becomes_a_label(start):

@@ -135,20 +135,52 @@ TEST_CASE("connections of one client are one row, by what they were") {
     CHECK(integer(folder, "SELECT count(*) FROM fingerprints WHERE sni = 'db.example.com'") == 1);
 }
 
-TEST_CASE("a health check that does not log in is no client") {
+TEST_CASE("a health check is no client, whether it logs in or not") {
     const Folder folder;
     Inventory inventory({.path = folder.file()});
     Event check = event(EventKind::auth_failed, {Evidence::clear_startup});
     check.record.application_name = "pg_isready";
-    Event unreached = check, refused = check, connected = check;
+    Event unreached = check, refused = check, login = check, end = check;
     unreached.kind = EventKind::upstream_failed;
     refused.kind = EventKind::rejected;
-    store(inventory, {check, unreached, refused});
+    login.kind = EventKind::connected;
+    show(login, "aa", "10.0.0.2:5432");
+    end.kind = EventKind::disconnected;
+    end.record.bytes_from_client = 5;  // Terminate
+    CHECK(store(inventory, {check, unreached, refused, login}).empty());
+    store(inventory, {end});
     CHECK(integer(folder, "SELECT count(*) FROM clients") == 0);
     CHECK(integer(folder, "SELECT count(*) FROM days") == 0);
-    connected.kind = EventKind::connected;  // it has a session, whatever it calls itself
-    store(inventory, {connected});
+    CHECK(integer(folder, "SELECT count(*) FROM upstream_certificates") == 1);  // a server's, whoever asked
+}
+
+TEST_CASE("what calls itself a health check and says something after its login is a client") {
+    const Folder folder;
+    Inventory inventory({.path = folder.file()});
+    Event login = event(EventKind::connected, {Evidence::clear_startup});
+    login.record.application_name = "pg_isready";
+    login.record.session = "one";
+    Event end = login;
+    end.kind = EventKind::disconnected;
+    end.record.bytes_from_client = 6;
+    store(inventory, {login});
+    CHECK(integer(folder, "SELECT count(*) FROM clients") == 0);  // it is not known yet
+    store(inventory, {end});
     CHECK(integer(folder, "SELECT connections FROM clients WHERE application_name = 'pg_isready'") == 1);
+    CHECK(integer(folder, "SELECT plain FROM clients") == 1);
+}
+
+TEST_CASE("of very many that call themselves health checks none is forgotten") {
+    const Folder folder;
+    Inventory inventory({.path = folder.file()});
+    Event login = event(EventKind::connected, {Evidence::clear_startup});
+    login.record.application_name = "pg_isready";
+    for (int i = 0; i < 1'003; ++i) {
+        login.record.session = std::to_string(i);
+        inventory.absorb(login);
+    }
+    inventory.flush();
+    CHECK(integer(folder, "SELECT connections FROM clients") == 3);
 }
 
 TEST_CASE("a refused login makes no connection, and a session without a name no client") {
