@@ -12,7 +12,7 @@
 namespace proxy {
 namespace {
 
-std::string in_lower_case(std::string_view text) {
+std::string lower_cased(std::string_view text) {
     std::string lower(text);
     std::transform(lower.begin(), lower.end(), lower.begin(),
                    [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
@@ -64,7 +64,7 @@ bool is_our_host(std::string_view host, const HttpGuard& guard) {
     const auto name = without_port(host);
     if (!name || name->empty()) return false;
     if (config::is_ip_address(*name)) return true;
-    std::string ours = in_lower_case(*name);
+    std::string ours = lower_cased(*name);
     if (ours.ends_with('.')) ours.pop_back();
     return ours == "localhost" || guard.names.contains(ours);
 }
@@ -72,7 +72,7 @@ bool is_our_host(std::string_view host, const HttpGuard& guard) {
 bool is_authorized(const HttpRequest& request, const HttpGuard& guard) {
     if (guard.token.empty()) return !guard.needs_token;
     constexpr std::string_view scheme = "bearer ";
-    if (in_lower_case(request.authorization).substr(0, scheme.size()) != scheme) return false;
+    if (lower_cased(request.authorization).substr(0, scheme.size()) != scheme) return false;
     return is_same_secret(std::string_view(request.authorization).substr(scheme.size()), guard.token);
 }
 

@@ -19,7 +19,7 @@ namespace {
 
 namespace http = boost::beast::http;
 using Clock = std::chrono::steady_clock;
-using Parser = http::request_parser<http::empty_body>;
+using RequestParser = http::request_parser<http::empty_body>;
 
 /// What is left unread at a close would be answered with a reset, which overtakes our answer.
 constexpr std::chrono::seconds http_linger_time{1};
@@ -38,7 +38,7 @@ std::string head_of(const HttpResponse& response, bool keeps_open) {
     return head + "\r\n";
 }
 
-HttpRequest request_of(const Parser& parser) {
+HttpRequest request_of(const RequestParser& parser) {
     const auto& message = parser.get();
     HttpRequest request{.method = std::string(message.method_string()),
                         .path = std::string(message.target().substr(0, message.target().find('?'))),
@@ -72,7 +72,7 @@ struct HttpServer::Connection {
     }
 
     tls::Awaitable<bool> read();
-    tls::Awaitable<std::optional<HttpResponse>> read_request(Parser& parser);
+    tls::Awaitable<std::optional<HttpResponse>> read_request(RequestParser& parser);
     tls::Awaitable<bool> send(const HttpResponse& response, bool with_body, bool keeps_open);
     tls::Awaitable<> linger();
 
@@ -147,7 +147,7 @@ tls::Awaitable<> HttpServer::keep_time(std::shared_ptr<Connection> connection) {
 
 tls::Awaitable<> HttpServer::serve(std::shared_ptr<Connection> connection, Answer answer) {
     for (;;) {
-        Parser parser;
+        RequestParser parser;
         parser.header_limit(max_header_size);
         std::optional<HttpResponse> refusal = co_await connection->read_request(parser);
         if (connection->over) co_return;
@@ -190,7 +190,7 @@ tls::Awaitable<bool> HttpServer::Connection::read() {
 
 /// What is to be answered at once, when it is no request. Then, or when the connection is over,
 /// `parser` has none.
-tls::Awaitable<std::optional<HttpResponse>> HttpServer::Connection::read_request(Parser& parser) {
+tls::Awaitable<std::optional<HttpResponse>> HttpServer::Connection::read_request(RequestParser& parser) {
     bool begun = !received.empty();
     const auto unreadable = [](unsigned status, const char* why) {
         HttpResponse response = http_text(status, why);
