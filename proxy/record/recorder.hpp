@@ -44,9 +44,6 @@ class Recorder {
     /// The same by listener and upstream.
     EventMetrics& metrics() noexcept;
 
-    /// The inventory's file; empty: none is wanted.
-    const std::string& inventory_path() const noexcept { return inventory_path_; }
-
     /// No more events are recorded, and those that wait are written. False: not within `patience`;
     /// the process has to end by std::_Exit (OwnThread).
     bool end_within(std::chrono::milliseconds patience);

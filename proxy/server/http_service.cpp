@@ -80,8 +80,6 @@ void HttpService::open(std::shared_ptr<const Snapshot> snapshot) noexcept {
         // Only a file that says so lets others in.
         socket_ = std::make_shared<Listener>(io_, bind_listener(bound, 0600));
         socket_->serve([this](int fd, const Peer& peer) { server_.take(fd, peer.family); });
-        const std::string& inventory = sources_.metrics.recorder.inventory_path();
-        if (!inventory.empty()) census_ = std::make_unique<ClientCensus>(inventory);
         thread_ = std::thread([this] { run(); });
         spdlog::info("http at {}", socket_->address());
     } catch (const std::exception& error) {
@@ -126,7 +124,6 @@ void HttpService::close() {
     });
     thread_.join();
     socket_.reset();
-    census_.reset();
 }
 
 tls::Awaitable<HttpResponse> HttpService::answer(const HttpRequest& request) {
@@ -177,7 +174,7 @@ HttpResponse HttpService::metrics(const State& state, const HttpRequest& request
     const Exposition::Format format = accepted_format(request.accept);
     return {.status = 200,
             .content_type = std::string(Exposition::content_type(format)),
-            .body = page_.text(*state.snapshot, census_.get(), format)};
+            .body = page_.text(*state.snapshot, format)};
 }
 
 }  // namespace proxy

@@ -91,7 +91,6 @@ class HttpService {
     UpstreamCheck upstreams_;
     HttpServer server_;
     std::shared_ptr<Listener> socket_;
-    std::unique_ptr<ClientCensus> census_;  // nullptr: there is no inventory
     std::thread thread_;
 };
 

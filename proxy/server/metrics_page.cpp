@@ -55,37 +55,15 @@ void tell_certificates(Exposition& out, const Snapshot& snapshot) {
     }
 }
 
-/// Of upstreams that are served: what others had a week ago is nobody's task.
-void tell_clients(Exposition& out, const Snapshot& snapshot, const ClientCensus* census) {
-    const std::shared_ptr<const ClientCensus::Numbers> counted = census ? census->numbers() : nullptr;
-    std::map<std::string, ClientNumbers> clients;
-    if (counted && !counted->empty()) {
-        for (const auto& upstream : snapshot.upstreams) {
-            const auto found = counted->find(upstream->settings.name);
-            clients[upstream->settings.name] = found == counted->end() ? ClientNumbers{} : found->second;
-        }
-    }
-    out.begin(Metric::clients);
-    for (const auto& [upstream, numbers] : clients) {
-        out.sample({upstream, "plain"}, numbers.plain);
-        out.sample({upstream, "tls_not_verifying"}, numbers.tls_not_verifying);
-        out.sample({upstream, "verifying"}, numbers.verifying);
-        out.sample({upstream, "unknown"}, numbers.unknown);
-    }
-    out.begin(Metric::clients_not_ready);
-    for (const auto& [upstream, numbers] : clients) out.sample({upstream}, numbers.not_ready);
-}
-
 }  // namespace
 
-std::string MetricsPage::text(const Snapshot& snapshot, const ClientCensus* census, Exposition::Format format) {
+std::string MetricsPage::text(const Snapshot& snapshot, Exposition::Format format) {
     Exposition out(format);
     const EventMetrics::Numbers numbers = sources_.recorder.metrics().numbers();
     tell_listeners(out, snapshot, numbers);
     tell_relay(out);
     tell_upstreams(out, numbers);
     tell_certificates(out, snapshot);
-    tell_clients(out, snapshot, census);
     tell_prewarm(out);
     tell_records(out, numbers);
     tell_process(out);

@@ -9,7 +9,6 @@
 #include "proxy/metrics/exposition.hpp"
 #include "proxy/record/recorder.hpp"
 #include "proxy/route/snapshot.hpp"
-#include "proxy/server/client_census.hpp"
 #include "proxy/server/worker.hpp"
 #include "proxy/upstream/outages.hpp"
 
@@ -28,8 +27,7 @@ class MetricsPage {
     explicit MetricsPage(Sources sources) : sources_(sources) {}
 
     /// From one thread. Waits for no session and no disk.
-    /// `census`: nullptr: there is no inventory.
-    std::string text(const Snapshot& snapshot, const ClientCensus* census, Exposition::Format format);
+    std::string text(const Snapshot& snapshot, Exposition::Format format);
 
    private:
     void tell_listeners(Exposition& out, const Snapshot& snapshot, const EventMetrics::Numbers& numbers) const;

@@ -3,7 +3,6 @@
 import re
 import shutil
 import signal
-import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -29,11 +28,6 @@ def connect(proxy, sslmode="disable", user="trust_user", password=None, **more):
 def console(proxy, statement):
     folder, _, port = proxy.console.rpartition("/.s.PGSQL.")
     programs.run([programs.postgres_bin() / "psql", "-X", "-At", "-h", folder, "-p", port, "-c", statement, "pgairlock"])
-
-
-def count_of_clients(inventory: Path) -> int:
-    with sqlite3.connect(f"file:{inventory}?mode=ro", uri=True) as connection:
-        return connection.execute("SELECT count(*) FROM clients").fetchone()[0]
 
 
 def documented() -> dict[str, str]:
@@ -228,23 +222,6 @@ def test_while_draining_metrics_go_on(start):
     assert ask(where, "/livez")[0] == 200
     held.close()
     proxy.expect_exit(0)
-
-
-def test_clients_of_the_inventory_are_told_by_what_they_are(start, directory):
-    """They are counted at the start, and then once a minute."""
-    place = {"runtime": {"state_dir": str(directory / "kept")}}
-    first = start(admin=ADMIN, **place)
-    for application in ("one", "two"):
-        connect(first, application_name=application).close()
-    connect(first, "require", application_name="three").close()
-    inventory = directory / "kept/inventory.db"
-    until(lambda: count_of_clients(inventory) == 3, what="the inventory has them")
-    first.stop()
-    again = start(admin=ADMIN, **place)
-    until(lambda: scrape(again).of("clients"), what="they are counted")
-    now = scrape(again)
-    assert (now("clients", upstream="orders", state="plain"), now("clients", upstream="orders")) == (2, 3)
-    assert now("clients_not_ready", upstream="orders") in (0, 1)  # whether the one in TLS verifies is not known
 
 
 # --- form
