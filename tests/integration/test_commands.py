@@ -153,7 +153,7 @@ def test_roots_key_may_be_readable_by_its_group_as_in_postgresql(directory, pki,
     ({"upstream": {"sslcert": "CERT"}}, "sslkey"),
     ({"upstream": {"sslnegotiation": "direct", "sslmode": "prefer"}}, "sslnegotiation"),
     ({"upstream": {"target_session_attrs": "read-write"}}, "target_session_attrs"),
-    ({"admin": {"http": "127.0.0.1:6433"}}, "admin"),
+    ({"admin": {"http": "0.0.0.0:6433"}}, "http_token_file"),
 ])
 def test_contradictions_and_unusable_files_are_configuration_errors(directory, pki, config_file, tables, word):
     (directory / "empty").touch()
