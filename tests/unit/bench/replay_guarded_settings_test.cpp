@@ -45,12 +45,14 @@ TEST_CASE("options keep what is not guarded, in each of their spellings") {
 }
 
 TEST_CASE("a search_path may not put anything before pg_catalog") {
-    for (const char* path : {"", "a", "\"$user\", public", "pg_catalog", "pg_catalog, a", "\"pg_catalog\",a", "''"}) {
+    for (const char* path :
+         {"", "a", "\"$user\", public", "pg_catalog", "pg_catalog, a", "\"pg_catalog\",a", "''", " PG_CATALOG ,a"}) {
         INFO(path);
         CHECK_FALSE(hides_pg_catalog(path));
     }
-    for (const char* path :
-         {"a, pg_catalog", "a,\"pg_catalog\"", "a, PG_CATALOG", "'a', 'pg_catalog'", "pg_catalogs, pg_catalog"}) {
+    for (const char* path : {"a, pg_catalog", "a,\"pg_catalog\"", "a, PG_CATALOG", "'a', 'pg_catalog'",
+                             "pg_catalogs, pg_catalog", "\"PG_CATALOG\", a, pg_catalog", "\"pg_catalog \",a,pg_catalog",
+                             "\"pg-catalog\", a, pg_catalog", "\"pg_catalog\"\",x\", a, pg_catalog", "\"pg_catalog"}) {
         INFO(path);
         CHECK(hides_pg_catalog(path));
     }
