@@ -1,5 +1,5 @@
-// What of a client's messages may be played: each by what it says, and by what it stands on, such as
-// the Bind of a prepared INSERT. Pure.
+// What of a client's messages may be played: each by what it says, and by what it stands on, such
+// as the Bind of a prepared INSERT. Pure.
 #pragma once
 
 #include <map>

@@ -1,5 +1,5 @@
-// What a replay without --writes takes SQL for: whatever stands before or behind it, a statement that
-// writes is seen, and what reads beside what reads still reads.
+// What a replay without --writes takes SQL for: whatever stands before or behind it, a statement
+// that writes is seen, and what reads beside what reads still reads.
 #include <cstdlib>
 #include <string>
 
