@@ -4,8 +4,11 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
+import struct
 import subprocess
+import threading
 import time
 from html.parser import HTMLParser
 from pathlib import Path
@@ -490,25 +493,57 @@ def test_openings_with_tls_as_it_was(cluster, pki, directory):
     assert "certificate verify failed" in first_difference(document)["is"]
 
 
-def client_hello() -> bytes:
-    """A ClientHello of Python's OpenSSL, with its record's header."""
+def client_hello(group=None) -> bytes:
+    """A ClientHello of Python's OpenSSL, with its record's header. `group`: the only one that it offers."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if group:
+        context.set_ecdh_curve(group)
     sent = ssl.MemoryBIO()
     with pytest.raises(ssl.SSLWantReadError):
         context.wrap_bio(ssl.MemoryBIO(), sent).do_handshake()
     return sent.read()
 
 
-def test_a_client_that_refused_the_certificate(cluster, clear_cluster, pki, directory):
-    """What it trusts is in no capture: neither the same nor different, unless no certificate is shown at all."""
-    path = directory / "capture.pcapng"
+def refused_certificate(path, hello: bytes) -> Path:
+    """A capture of a client that said `hello` and did not trust the certificate."""
     with CaptureFile(path, comments=["payload=headers"]) as file:
         talk = Conversation(file, mapped=True, session="a-1", content="tls-records").open(START)
-        talk.say(START + MS, CLIENT, messages.SSL_REQUEST).say(START + 2 * MS, SERVER, b"S").say(START + 3 * MS, CLIENT, client_hello())
+        talk.say(START + MS, CLIENT, messages.SSL_REQUEST).say(START + 2 * MS, SERVER, b"S").say(START + 3 * MS, CLIENT, hello)
         talk.close(START + 4 * MS)
         file.event(START + 5 * MS, event="tls_failed", session="a-1", alert=48, negotiation="sslrequest", sni=None,
                    certificate_shown="/server.crt", error="alert unknown_ca (48)", reason="tls_abandoned")
+    return path
+
+
+def test_the_groups_of_a_captured_client_are_offered_again(directory):
+    """To a server that hears a ClientHello and closes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        heard = []
+
+        def serve():
+            for _ in range(2):
+                with listener.accept()[0] as connection:
+                    connection.recv(8, socket.MSG_WAITALL)
+                    connection.sendall(b"S")
+                    header = connection.recv(5, socket.MSG_WAITALL)
+                    heard.append(connection.recv(int.from_bytes(header[3:], "big"), socket.MSG_WAITALL))
+
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
+        target = f"fake=host=127.0.0.1 port={listener.getsockname()[1]} sslmode=require"
+        for group, number in (("secp384r1", 24), ("prime256v1", 23)):
+            path = refused_certificate(directory / f"{group}.pcapng", client_hello(group))
+            document = report(path, target, "--openings", code=1)
+            assert document["sessions"][0]["targets"][0]["tls_left_out"] == []
+            only_this_group = struct.pack("!HHHH", 10, 4, 2, number)
+            assert only_this_group in client_hello(group) and only_this_group in heard[-1]
+        server.join(PATIENCE)
+
+
+def test_a_client_that_refused_the_certificate(cluster, clear_cluster, pki, directory):
+    """What it trusts is in no capture: neither the same nor different, unless no certificate is shown at all."""
+    path = refused_certificate(directory / "capture.pcapng", client_hello())
     said = "its client refused the handshake (alert unknown_ca (48)), and what a client trusts is not in a capture: that cannot be replayed"
     for ca in (pki.new.cert, pki.old.cert):
         document = report(path, conninfo("secure", cluster, sslmode="verify-full", sslrootcert=ca), "--openings", code=1)
