@@ -140,10 +140,12 @@ bool HelloReader::read() {
         rest = rest.subspan(ssl_request_size);
     }
     std::vector<std::uint8_t> handshake;  // what the records carry
-    while (rest.size() >= record_header_size) {
+    bool ended = false;                   // by another record
+    while (!rest.empty() && !ended) {
+        ended = rest[0] != handshake_record;
+        if (ended || rest.size() < record_header_size) break;
         Reader header(rest);
-        if (header.u8() != handshake_record) return true;
-        header.u16();  // version
+        header.take(3);  // type and version
         const std::size_t size = header.u16();
         const Bytes body = header.rest().first(std::min(size, header.rest().size()));
         handshake.insert(handshake.end(), body.begin(), body.end());
@@ -151,12 +153,11 @@ bool HelloReader::read() {
         if (body.size() < size) break;
     }
     if (!handshake.empty() && handshake[0] != client_hello) return true;
-    if (handshake.size() < 4) return !rest.empty() && rest[0] != handshake_record;
     Reader message{Bytes(handshake)};
     message.u8();
     const std::size_t high = message.u8();
     const std::size_t size = (high << 16) + message.u16();
-    if (message.rest().size() < size) return false;
+    if (!message.ok() || message.rest().size() < size) return ended;
     offer_ = read_hello(Reader(message.take(size)));
     return true;
 }

@@ -287,7 +287,9 @@ SEEDS = {
     "fuzz_sql": {f"{name}-{content}": bytes([first, 6]) + sql for name, sql in SQL.items()
                  for content, first in {"literals": 2, "secrets": 3, "unsafe": 0}.items()},
     "fuzz_transcript": {name + end: first + steps(*talk) for name, talk in TALKS.items() for end, first in (("", b"\1\4"), ("-middle", b"\0\4"))},
-    "fuzz_replay": {name: b"\6\4" + steps(*talk) for name, talk in TALKS.items()},
+    "fuzz_replay": {name: b"\6\4" + steps(*talk) for name, talk in TALKS.items()} | {
+        "hello": b"\0\4" + SSL_REQUEST + tls_record(22, client_hello(ssl.TLSVersion.TLSv1_3, None, [])) +
+                 tls_record(21, b"\2\x30")},
     "fuzz_effect": {name: sql.encode() for name, sql in EFFECTS.items()},
     "fuzz_opening": {
         "plain": b"\0" + PLAIN,
