@@ -227,6 +227,8 @@ void add_capture(json::object& line, const Event& event) {
     line["dropped"] = note.dropped;
     line["left_out"] = note.left_out;
     line["not_entered"] = note.not_entered;
+    line["files_removed"] = note.files_removed;
+    line["stopped_by"] = text(note.stopped_by);
 }
 
 }  // namespace
