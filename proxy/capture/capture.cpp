@@ -179,6 +179,7 @@ CaptureEnd Capture::run(std::string& why) noexcept {
         broken = CaptureEnd::failed;
         say(error.what());
     }
+    if (broken == CaptureEnd::client && Steady::now() >= deadline()) broken = CaptureEnd::time;
     if (broken != CaptureEnd::none) end(broken);
     if (why.empty()) say(why_not_all_.c_str());
     // A client that goes once it is over anyway is not why.

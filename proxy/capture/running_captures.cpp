@@ -138,6 +138,8 @@ CaptureStarted RunningCaptures::start(CaptureOrder order, Wanted wanted, OwnedDe
         std::erase_if(threads_, [](const Thread& one) { return !one.thread; });
         lock.unlock();
         capture->end(CaptureEnd::failed);
+        std::string same;
+        capture->run(same);  // sessions may have it already: what it writes to is closed
         ended(*capture, CaptureEnd::failed, error.what());
         return CaptureRefused{error.what()};
     }

@@ -59,7 +59,7 @@ TEST_CASE("captures without memory: what is written by a session is in the file,
         std::string why;
         CHECK(capture.run(why) == CaptureEnd::stopped);
         CHECK(capture.status().packets + capture.status().dropped == 10);
-        CHECK(capture.status().packets >= 8);
+        if (!any_failed) CHECK(capture.status().packets == 10);
     }
     CHECK_FALSE(any_failed);
 }
