@@ -62,7 +62,7 @@ void Capture::end(CaptureEnd why, std::string by) noexcept {
 }
 
 void Capture::end_after(std::chrono::milliseconds from_now) noexcept {
-    lasts_ = std::chrono::duration_cast<std::chrono::milliseconds>(Steady::now() - began_ + from_now).count();
+    lasts_ = std::chrono::ceil<std::chrono::milliseconds>(Steady::now() - began_ + from_now).count();
 }
 
 CaptureStatus Capture::status() const {
