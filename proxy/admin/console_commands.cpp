@@ -63,16 +63,16 @@ constexpr std::array capture_columns{
 bool runs(const CaptureStatus& capture) { return capture.state == CaptureState::running; }
 
 /// NULL for what is not known.
-class Row {
+class CaptureRow {
    public:
-    Row& text(std::string value) {
+    CaptureRow& text(std::string value) {
         values_.push_back(value.empty() ? std::nullopt : std::optional(std::move(value)));
         return *this;
     }
-    Row& time(const std::optional<std::chrono::system_clock::time_point>& value) {
+    CaptureRow& time(const std::optional<std::chrono::system_clock::time_point>& value) {
         return text(value ? utc_text(*value) : "");
     }
-    Row& number(std::uint64_t value) { return text(std::to_string(value)); }
+    CaptureRow& number(std::uint64_t value) { return text(std::to_string(value)); }
 
     void append_to(Buffer& out) const {
         const std::vector<Value> values(values_.begin(), values_.end());
@@ -85,7 +85,7 @@ class Row {
 
 void append_capture(Buffer& out, const CaptureStatus& capture) {
     const bool has_begun = capture.id != 0;
-    Row row;
+    CaptureRow row;
     row.text(has_begun ? std::to_string(capture.id) : "").text(std::string(to_string(capture.state)));
     row.text(capture.by).text(options_text(capture.order)).text(capture.where).text(capture.file);
     row.time(capture.started).time(has_begun ? std::optional(capture.started) : std::nullopt).time(capture.until);

@@ -23,7 +23,7 @@
 namespace proxy {
 namespace {
 
-std::string why_not() { return ::strerrordesc_np(errno); }
+std::string errno_text() { return ::strerrordesc_np(errno); }
 
 struct Found {
     std::string name;
@@ -84,7 +84,7 @@ std::string obstacle_within(const std::string& dir, const struct stat& folder) {
         return dir + " belongs to uid " + std::to_string(folder.st_uid) + ", and pgairlock runs as uid " +
                std::to_string(::geteuid()) + " here: it must belong to pgairlock's user (chown)";
     if ((folder.st_mode & 077) != 0) return dir + " is open to others: chmod 700 " + dir;
-    if (::access(dir.c_str(), W_OK | X_OK) != 0) return dir + " cannot be written to: " + why_not();
+    if (::access(dir.c_str(), W_OK | X_OK) != 0) return dir + " cannot be written to: " + errno_text();
     return {};
 }
 
@@ -131,7 +131,7 @@ std::string CaptureFolder::obstacle(const std::string& dir, std::uint64_t min_fr
     if (::lstat(there.c_str(), &folder) == 0) {
         if (std::string why = obstacle_within(there.string(), folder); !why.empty()) return why;
     } else if (errno != ENOENT) {
-        return there.string() + " cannot be looked at: " + why_not();
+        return there.string() + " cannot be looked at: " + errno_text();
     } else {
         // It is made, with those above it.
         do {
