@@ -52,7 +52,12 @@ CaptureFiles::CaptureFiles(Settings settings, std::chrono::system_clock::time_po
         if (!use_->has_room(1, settings_.max_total_size)) throw CaptureOver(CaptureEnd::size, why_full());
     }
     begin_ring(started);
-    look();
+    try {
+        look();
+    } catch (const CaptureOver&) {
+        ::unlink(path_.c_str());  // nothing is in it
+        throw;
+    }
 }
 
 void CaptureFiles::close() noexcept {

@@ -197,6 +197,7 @@ TEST_CASE("capture files: a file that was deleted, or a disk that fills up, ends
     auto wanted = settings(folder);
     wanted.min_free_space = std::uint64_t{1} << 60;
     CHECK(why_refused(wanted) == CaptureEnd::disk);
+    CHECK(names(folder.file("captures")).empty());
 }
 
 TEST_CASE("capture files: files that are being written count as what they are, and one ring's own oldest goes for it") {
