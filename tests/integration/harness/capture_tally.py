@@ -7,8 +7,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from .capture import PACKET, SECTION, STATISTICS
-
+SECTION, PACKET, STATISTICS = 0x0A0D0D0A, 6, 5  # types of blocks
 LONGEST_PACKET = 60_000  # of a conversation's bytes
 SEQUENCES = 1 << 32
 FIN, SYN, ACK = 1, 2, 16
@@ -42,6 +41,8 @@ class Tally:
         self.bytes = 0            # of all blocks
         self.told = 0             # packets that are dropped, by the counts at those that follow
         self.statistics: dict[int, tuple[int, int]] = {}  # received and dropped, of the file that ended last
+        self.numbered: dict[int, int] = {}  # packets by interface that passed both legs as they were: those have a number, from 1 on
+        self.numbers = 0          # the highest of them
         self.begun = 0            # conversations of which the first packet is there
         self.headless = 0         # and of which it is not
         self.gaps = 0
@@ -77,6 +78,9 @@ class Tally:
                 comments += data[option + 4:option + 4 + value]
             elif code == 4:
                 dropped = struct.unpack_from("<Q", data, option + 4)[0]
+            elif code == 5:
+                self.numbered[interface] = self.numbered.get(interface, 0) + 1
+                self.numbers = max(self.numbers, struct.unpack_from("<Q", data, option + 4)[0])
             option += 4 + (value + 3) // 4 * 4
         self.told += dropped
         head = at + 28
@@ -114,6 +118,11 @@ class Tally:
             option += 4 + (value + 3) // 4 * 4
         self.statistics[interface] = counts.get(4, 0), counts.get(5, 0)
 
+    @property
+    def numbers_missing(self) -> int:
+        """Of both legs, up to the highest that is there."""
+        return sum(self.numbers - count for count in self.numbered.values())
+
     def faults(self, stopped: dict) -> list[str]:
         """Where what the capture said at its end (`capture_stopped`) is not what is in it."""
         received, dropped = (sum(counts) for counts in zip(*self.statistics.values())) if self.statistics else (0, 0)
@@ -131,6 +140,8 @@ class Tally:
             found.append(f"the packets tell {self.told} dropped ones, the statistics {dropped}")
         if self.least_missing > dropped:
             found.append(f"the gaps had at least {self.least_missing} packets, {dropped} were counted as dropped")
+        if self.numbers_missing > dropped:
+            found.append(f"{self.numbers_missing} packets are missing by their numbers, {dropped} were counted as dropped")
         if self.headless and not dropped:
             found.append(f"{self.headless} conversations have no beginning, and nothing was dropped")
         return found
@@ -138,7 +149,7 @@ class Tally:
     def figures(self) -> str:
         dropped = sum(count for _, count in self.statistics.values())
         return (f"{self.packets} packets and {self.bytes / 2**20:.0f} MiB captured, {dropped} packets dropped "
-                f"({100 * dropped / max(self.packets + dropped, 1):.1f} %), {self.gaps} gaps")
+                f"({100 * dropped / max(self.packets + dropped, 1):.1f} %; {self.numbers_missing} by the packets' numbers), {self.gaps} gaps")
 
 
 class Reader(threading.Thread):
@@ -155,6 +166,9 @@ class Reader(threading.Thread):
             self.count()
         except BaseException as error:  # noqa: BLE001: it is raised again
             self.error = error
+
+    def take_all(self) -> None:
+        """As fast as it comes, from now on."""
 
     def finish(self) -> None:
         """Once the capture is at its end."""
