@@ -12,7 +12,6 @@ import os
 import re
 import resource
 import shutil
-import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -62,6 +61,7 @@ def scenarios(options, root: Path, running: ExitStack):
     from harness.capture_tally import Tally
     from harness.cluster import Cluster, make_template
     from harness.config import configuration
+    from harness.null_server import NullServer
     from harness.pki import Pki
     from harness.proxy import Proxy
 
@@ -90,20 +90,11 @@ def scenarios(options, root: Path, running: ExitStack):
                                heavy.copy_through(proxy, outcome, options.copy_mb << 20, tally, capture), False)
         if "connect" in options.only:
             with ExitStack() as served:
-                host = null_server(heavy.BENCH, root, pki, served)
-                yield from through(f"{options.rate} connections per second", host, payload, lambda proxy, outcome, tally, capture:
+                server = NullServer(heavy.BENCH, root, pki.server)
+                served.callback(server.stop)
+                yield from through(f"{options.rate} connections per second", server.host, payload, lambda proxy, outcome, tally, capture:
                                    heavy.connect_through(proxy, outcome, tally, capture, rate=options.rate, seconds=options.seconds,
                                                          clients=options.clients), True)
-
-
-def null_server(bench: Path, root: Path, pki, running: ExitStack) -> str:
-    """As in upstream.hosts."""
-    command = ["setpriv", "--pdeathsig", "KILL", "--", str(bench), "serve", "--listen", "127.0.0.1:0", "--cert-file", str(pki.server.cert),
-               "--key-file", str(pki.server.key)]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    running.callback(process.wait)
-    running.callback(process.terminate)
-    return re.fullmatch(r"listening on (\S+)\n", process.stdout.readline())[1]
 
 
 def reported(name: str, outcome) -> bool:
