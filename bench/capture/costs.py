@@ -208,11 +208,12 @@ def table(results: Results) -> str:
         ratios = {kind: statistics.median(one / off for one, off in zip(values[kind], values["off"])) for kind in KINDS}
         lines.append(f"{'  / off':{width}}" + "".join(f"{ratios[kind]:>26.2f}" for kind in KINDS))
     lines.append("\ncaptured, over all rounds: MiB, packets, and how many more were dropped")
-    for load, kinds in results.held.items():
-        lines.append(f"{load:{width}}" + "".join(
-            f"{held.bytes / 2**20:,.0f} MiB {held.packets:,} -{held.dropped:,}".rjust(32 if kind == "full, keylog" else 26) if KINDS[kind] else " " * 26
-            for kind, held in ((kind, kinds[kind]) for kind in KINDS)))
+    lines += [f"{load:{width}}" + "".join(f"{said(kinds[kind]):>26}" for kind in KINDS) for load, kinds in results.held.items()]
     return "\n".join(lines)
+
+
+def said(held: Held) -> str:
+    return f"{held.bytes / 2**20:,.0f} {held.packets:,} -{held.dropped:,}" if held.packets else ""
 
 
 def spread(values: list[float], digits: int) -> str:

@@ -157,8 +157,8 @@ def copy_out(address, size: int, then=lambda ask: None) -> tuple[int, bool]:
     lines = size // LINE
     filler = "x" * (LINE - 13)
     statement = f"COPY (SELECT lpad(i::text, 12, '0') || '{filler}' FROM (SELECT generate_series(1, {lines}) AS i) s) TO STDOUT"
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C", "PGHOST": address[0], "PGPORT": str(address[1]), "PGUSER": "trust_user",
-                   "PGDATABASE": "postgres", "PGSSLMODE": "require", "PGGSSENCMODE": "disable"}
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C", "PGHOST": address[0], "PGPORT": str(address[1]),
+                   "PGUSER": "trust_user", "PGDATABASE": "postgres", "PGSSLMODE": "require", "PGGSSENCMODE": "disable"}
     command = programs.with_death_signal([str(programs.postgres_bin() / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"])
     came, right, rest = 0, True, filler.encode() + b"\n"
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
@@ -199,17 +199,20 @@ def copy_through(proxy: Proxy, outcome: Outcome, size: int, tally: Tally, captur
         until(lambda: _sessions(proxy) == 2, what="the end of the session in the audit")
         session = proxy.events("disconnected")[-1]
     expected = size // LINE * LINE
-    outcome.figures.insert(0, f"COPY: {came / 2**30:.2f} GiB in {seconds:.1f} s ({came / MIB / max(seconds, 0.001):.0f} MiB/s), {'the right ones' if right else 'NOT the right ones'}")
+    outcome.figures.insert(0, f"COPY: {came / 2**30:.2f} GiB in {seconds:.1f} s ({came / MIB / max(seconds, 0.001):.0f} MiB/s), "
+                              f"{'the right ones' if right else 'NOT the right ones'}")
     outcome.check(came == expected and right, f"{came} bytes came, {expected} were expected, and they are {'' if right else 'not '}the same")
     memory.judge(outcome, QUEUE + SLACK)
-    outcome.check(tally.numbers_missing == outcome.dropped, f"{tally.numbers_missing} packets are missing by their numbers, {outcome.dropped} were counted as dropped")
+    outcome.check(tally.numbers_missing == outcome.dropped,
+                  f"{tally.numbers_missing} packets are missing by their numbers, {outcome.dropped} were counted as dropped")
     # Sequence numbers go on over what is missing: at their end they tell how much has passed, and the audit has counted it too.
     by_server = [flow for (_, source, _), flow in tally.flows.items() if source == 5432]
     outcome.check(len(by_server) == 2, f"{len(by_server)} conversations are in the capture: the client leg's and the server leg's are expected")
     for flow in by_server:
         beyond = (flow.passed - session["bytes_from_server"]) % SEQUENCES
         outcome.check(flow.ended, "the end of a conversation is not in the capture")
-        outcome.check(beyond < LOGIN, f"by sequence numbers {flow.passed} bytes came from the server, by the audit {session['bytes_from_server']} and a login")
+        outcome.check(beyond < LOGIN,
+                      f"by sequence numbers {flow.passed} bytes came from the server, by the audit {session['bytes_from_server']} and a login")
 
 
 # --- Connections
