@@ -44,6 +44,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=int, default=2000, metavar="N", help="connections a second, if the machine can (2000)")
     parser.add_argument("--seconds", type=int, default=60, metavar="N", help="of connections (60)")
     parser.add_argument("--clients", type=int, default=100, metavar="N", help="connections at a time (100)")
+    parser.add_argument("--query-kb", type=int, default=16, metavar="KIB", help="size of each one's query, so that a slow reader misses some (16)")
     parser.add_argument("--payloads", default="redacted,full", metavar="P[,...]", help="headers, redacted, full (redacted,full)")
     parser.add_argument("--only", default="copy,connect", metavar="LOAD[,...]", help="(copy,connect)")
     parser.add_argument("--pgairlock", type=Path, default=REPOSITORY / "build/proxy/pgairlock", metavar="FILE",
@@ -93,8 +94,8 @@ def scenarios(options, root: Path, running: ExitStack):
                 server = NullServer(heavy.BENCH, root, pki.server)
                 served.callback(server.stop)
                 yield from through(f"{options.rate} connections per second", server.host, payload, lambda proxy, outcome, tally, capture:
-                                   heavy.connect_through(proxy, outcome, tally, capture, rate=options.rate, seconds=options.seconds,
-                                                         clients=options.clients), True)
+                                   heavy.connect_through(proxy, outcome, tally, capture, "--rate", options.rate, "--duration", f"{options.seconds}s",
+                                                         clients=options.clients, query_size=options.query_kb << 10), True)
 
 
 def reported(name: str, outcome) -> bool:

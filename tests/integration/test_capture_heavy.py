@@ -37,16 +37,28 @@ def test_what_a_slow_reader_does_not_take_of_a_copy_is_dropped_and_counted_and_t
     assert outcome.dropped > 0
 
 
-@pytest.mark.parametrize("kind", [into_ring, to_slow_reader])
-def test_many_connections_are_in_a_capture_or_counted(start, outcome, directory, pki, kind):
-    server = NullServer(BENCH, directory, pki.server)
-    try:
-        proxy = start([server.host], capture=RING)
-        tally = Tally(short_sessions=True)
-        connect_through(proxy, outcome, tally, kind(proxy, outcome, tally=tally), rate=500, seconds=2, clients=20)
-        assert not outcome.faults
-    finally:
-        server.stop()
+@pytest.fixture
+def null_server(directory, pki):
+    made = NullServer(BENCH, directory, pki.server)
+    yield made
+    made.stop()
+
+
+def test_of_many_connections_each_packet_is_in_a_ring_or_counted(start, outcome, null_server):
+    proxy = start([null_server.host], capture=RING)
+    tally = Tally(short_sessions=True)
+    connect_through(proxy, outcome, tally, into_ring(proxy, outcome, tally=tally), "--connections", 400, clients=20)
+    assert not outcome.faults
+
+
+def test_what_a_slow_reader_does_not_take_of_many_connections_is_dropped_and_counted(start, outcome, null_server):
+    proxy = start([null_server.host], capture={**RING, "allow_secrets": True})
+    tally = Tally(short_sessions=True)
+    capture = to_slow_reader(proxy, outcome, "--payload", "full", "--keylog", tally=tally)
+    # Both legs, each with its records, have nearly twice what the queue holds.
+    connect_through(proxy, outcome, tally, capture, "--connections", 700, clients=20, query_size=45 << 10, keylog=True)
+    assert not outcome.faults
+    assert outcome.dropped > 0
 
 
 def test_one_packet_that_is_taken_out_of_a_capture_is_missed(start, client):

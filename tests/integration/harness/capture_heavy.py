@@ -206,7 +206,7 @@ def copy_through(proxy: Proxy, outcome: Outcome, size: int, tally: Tally, captur
     outcome.check(tally.numbers_missing == outcome.dropped,
                   f"{tally.numbers_missing} packets are missing by their numbers, {outcome.dropped} were counted as dropped")
     # Sequence numbers go on over what is missing: at their end they tell how much has passed, and the audit has counted it too.
-    by_server = [flow for (_, source, _), flow in tally.flows.items() if source == 5432]
+    by_server = [flow for (_, _, source, _), flow in tally.flows.items() if source == 5432]
     outcome.check(len(by_server) == 2, f"{len(by_server)} conversations are in the capture: the client leg's and the server leg's are expected")
     for flow in by_server:
         beyond = (flow.passed - session["bytes_from_server"]) % SEQUENCES
@@ -226,33 +226,33 @@ class Connections:
     text: str
 
 
-def connect(address, *, rate: int, seconds: int, clients=100) -> Connections:
-    """Opens and closes connections, `rate` a second if the machine can."""
+def connect(address, *load, clients=100, query_size=LINE) -> Connections:
+    """Opens and closes connections, each with one query of that many bytes. `load`: pgairlock-bench connect's options, how many."""
     target = f"proxy=host={address[0]} port={address[1]} user=trust_user dbname=postgres sslmode=require"
-    command = [BENCH, "connect", target, "--rate", rate, "--duration", f"{seconds}s", "--clients", clients, "--threads", os.cpu_count() or 1,
-               "--repetitions", 1, "--format", "json"]
-    done = programs.run(command, check=False, timeout=seconds + 4 * PATIENCE)
+    command = [BENCH, "connect", target, *load, "--clients", clients, "--threads", min(os.cpu_count() or 1, clients), "--repetitions", 1,
+               "--query", f"SELECT 1 /*{'x' * query_size}*/", "--format", "json"]
+    done = programs.run(command, check=False, timeout=1200)
     assert done.returncode in (0, 1), done.stderr
     found = json.loads(done.stdout)["targets"][0]
     total = found["phases"]["total"]
-    text = (f"connections: {found['connections']} ended well ({found['rate']:.0f} a second of {rate} wanted), {found['failed']} failed, "
+    text = (f"connections: {found['connections']} ended well ({found['rate']:.0f} a second), {found['failed']} failed, "
             f"{found['unstarted']} were due and not begun; p50 {total['p50_us'] / 1000:.1f} ms, p99 {total['p99_us'] / 1000:.1f} ms")
     return Connections(found["connections"], found["failed"], found["rate"], text)
 
 
-def connect_through(proxy: Proxy, outcome: Outcome, tally: Tally, capture, *, rate: int, seconds: int, clients=100) -> None:
-    """As many connections as come, while `capture` is there."""
-    before = connect(proxy.address, rate=rate, seconds=1, clients=clients).made + 1  # one is tried first
+def connect_through(proxy: Proxy, outcome: Outcome, tally: Tally, capture, *load, clients=100, query_size=LINE, keylog=False) -> None:
+    """Connections while `capture` is there. `load` and what follows are connect()'s; `keylog`: each leg's records are captured as well."""
+    before = connect(proxy.address, "--connections", 4 * clients, clients=clients, query_size=query_size).made + 1  # one is tried first
     until(lambda: _sessions(proxy) >= before, what="the end of every session in the audit")
     memory = Memory(proxy)
     with capture as running:
-        done = connect(proxy.address, rate=rate, seconds=seconds, clients=clients)
+        done = connect(proxy.address, *load, clients=clients, query_size=query_size)
         until(lambda: _sessions(proxy) - before > done.made, what="the end of every session in the audit")
         sessions = done.made + 1
 
         def ask() -> None:
             nonlocal sessions
-            sessions += connect(proxy.address, rate=100, seconds=1, clients=1).made + 1
+            sessions += connect(proxy.address, "--connections", 1, clients=1).made + 1
         running.catch_up(ask)
         until(lambda: _sessions(proxy) - before >= sessions, what="the end of every session in the audit")
     outcome.figures.insert(0, done.text)
@@ -261,9 +261,10 @@ def connect_through(proxy: Proxy, outcome: Outcome, tally: Tally, capture, *, ra
     stopped = proxy.events("capture_stopped")[-1]
     outcome.check(stopped["sessions"] + stopped["left_out"] == sessions,
                   f"{sessions} sessions were made; the capture had {stopped['sessions']} and left {stopped['left_out']} out")
-    outcome.check(tally.begun <= 2 * sessions, f"{tally.begun} conversations for {sessions} sessions")
-    outcome.check(tally.begun == 2 * sessions or outcome.dropped > 0, f"{tally.begun} conversations for {sessions} sessions, and nothing was dropped")
-    absent = max(2 * sessions - tally.begun - tally.headless, 0)
+    conversations = sessions * (4 if keylog else 2)
+    outcome.check(tally.begun <= conversations, f"{tally.begun} conversations for {sessions} sessions")
+    outcome.check(tally.begun == conversations or outcome.dropped > 0, f"{tally.begun} conversations for {sessions} sessions, and nothing was dropped")
+    absent = max(conversations - tally.begun - tally.headless, 0)
     # Such a conversation had its three packets of TCP's beginning, and two of its end, at least.
     outcome.check(5 * absent + tally.least_missing <= outcome.dropped,
                   f"{absent} conversations are missing as a whole, and {outcome.dropped} packets were counted as dropped")

@@ -36,7 +36,7 @@ class Tally:
 
     def __init__(self, *, short_sessions=False):
         self.short_sessions = short_sessions
-        self.flows: dict[tuple, Flow] = {}  # by interface and both ports, sender's first
+        self.flows: dict[tuple, Flow] = {}  # by interface, size of the IP header (records have IPv6's), and both ports, sender's first
         self.packets = 0
         self.bytes = 0            # of all blocks
         self.told = 0             # packets that are dropped, by the counts at those that follow
@@ -86,7 +86,7 @@ class Tally:
         head = at + 28
         head_size = 20 if data[head] >> 4 == 4 else 40
         source, target, sequence, _, offset, flags = struct.unpack_from("!HHIIBB", data, head + head_size)
-        self._segment((interface, source, target), sequence, flags, length - head_size - (offset >> 4) * 4, comments)
+        self._segment((interface, head_size, source, target), sequence, flags, length - head_size - (offset >> 4) * 4, comments)
 
     def _segment(self, key, sequence, flags, payload, comments) -> None:
         after = (sequence + payload + bool(flags & (SYN | FIN))) % SEQUENCES
