@@ -263,7 +263,8 @@ def connect_through(proxy: Proxy, outcome: Outcome, tally: Tally, capture, *load
                   f"{sessions} sessions were made; the capture had {stopped['sessions']} and left {stopped['left_out']} out")
     conversations = sessions * (4 if keylog else 2)
     outcome.check(tally.begun <= conversations, f"{tally.begun} conversations for {sessions} sessions")
-    outcome.check(tally.begun == conversations or outcome.dropped > 0, f"{tally.begun} conversations for {sessions} sessions, and nothing was dropped")
+    outcome.check(tally.begun == conversations or outcome.dropped > 0,
+                  f"{tally.begun} conversations for {sessions} sessions, and nothing was dropped")
     absent = max(conversations - tally.begun - tally.headless, 0)
     # Such a conversation had its three packets of TCP's beginning, and two of its end, at least.
     outcome.check(5 * absent + tally.least_missing <= outcome.dropped,
