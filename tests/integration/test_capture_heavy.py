@@ -12,28 +12,34 @@ pytestmark = pytest.mark.skipif(programs.sanitized(), reason="the sanitizers' bu
 
 
 @pytest.fixture
-def outcome(request):
-    """Of the test: what must hold does, and what was measured is shown."""
-    outcome = Outcome()
-    yield outcome
-    request.node.user_properties.append(("figures", f"{request.node.name}: {'; '.join(outcome.figures)}"))
+def outcome():
+    return Outcome()
 
 
-def test_a_copy_into_a_ring_keeps_the_bounds_of_memory_and_disk(start, outcome):
+@pytest.fixture
+def holds(outcome, record_property):
+    """Asserts that it does, and shows what was measured."""
+    def judge():
+        assert not outcome.faults, outcome.figures
+        record_property("figures", "; ".join(outcome.figures))
+    return judge
+
+
+def test_a_copy_into_a_ring_keeps_the_bounds_of_memory_and_disk(start, outcome, holds):
     proxy = start(capture=RING)
     tally = Tally()
     copy_through(proxy, outcome, 160 * MIB, tally, into_ring(proxy, outcome, "--payload", "redacted", tally=tally))
-    assert not outcome.faults
+    holds()
     # Both legs together are more than the ring may have.
     assert tally.bytes > MAX_TOTAL or outcome.dropped > 0
 
 
 @pytest.mark.parametrize("payload", ["redacted", "full"])
-def test_what_a_slow_reader_does_not_take_of_a_copy_is_dropped_and_counted_and_the_client_has_all(start, outcome, payload):
+def test_what_a_slow_reader_does_not_take_of_a_copy_is_dropped_and_counted_and_the_client_has_all(start, outcome, holds, payload):
     proxy = start(capture=RING)
     tally = Tally()
     copy_through(proxy, outcome, 64 * MIB, tally, to_slow_reader(proxy, outcome, "--payload", payload, tally=tally))
-    assert not outcome.faults
+    holds()
     assert outcome.dropped > 0
 
 
@@ -44,20 +50,20 @@ def null_server(directory, pki):
     made.stop()
 
 
-def test_of_many_connections_each_packet_is_in_a_ring_or_counted(start, outcome, null_server):
+def test_of_many_connections_each_packet_is_in_a_ring_or_counted(start, outcome, holds, null_server):
     proxy = start([null_server.host], capture=RING)
     tally = Tally(short_sessions=True)
     connect_through(proxy, outcome, tally, into_ring(proxy, outcome, tally=tally), "--connections", 400, clients=20)
-    assert not outcome.faults
+    holds()
 
 
-def test_what_a_slow_reader_does_not_take_of_many_connections_is_dropped_and_counted(start, outcome, null_server):
+def test_what_a_slow_reader_does_not_take_of_many_connections_is_dropped_and_counted(start, outcome, holds, null_server):
     proxy = start([null_server.host], capture={**RING, "allow_secrets": True})
     tally = Tally(short_sessions=True)
     capture = to_slow_reader(proxy, outcome, "--payload", "full", "--keylog", tally=tally)
     # Both legs, each with its records, have nearly twice what the queue holds.
     connect_through(proxy, outcome, tally, capture, "--connections", 700, clients=20, query_size=45 << 10, keylog=True)
-    assert not outcome.faults
+    holds()
     assert outcome.dropped > 0
 
 

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-SECTION, PACKET, STATISTICS = 0x0A0D0D0A, 6, 5  # types of blocks
+SECTION, PACKET, STATISTICS, JOURNAL = 0x0A0D0D0A, 6, 5, 9  # types of blocks
 LONGEST_PACKET = 60_000  # of a conversation's bytes
 SEQUENCES = 1 << 32
 FIN, SYN, ACK = 1, 2, 16
@@ -39,6 +39,7 @@ class Tally:
         self.flows: dict[tuple, Flow] = {}  # by interface, size of the IP header (records have IPv6's), and both ports, sender's first
         self.packets = 0
         self.bytes = 0            # of all blocks
+        self.events = 0           # of the audit
         self.told = 0             # packets that are dropped, by the counts at those that follow
         self.statistics: dict[int, tuple[int, int]] = {}  # received and dropped, of the file that ended last
         self.numbered: dict[int, int] = {}  # packets by interface that passed both legs as they were: those have a number, from 1 on
@@ -61,6 +62,8 @@ class Tally:
                 self._packet(data, at, size)
             elif kind == STATISTICS:
                 self._statistics(data, at, size)
+            elif kind == JOURNAL:
+                self.events += 1
             elif kind == SECTION:
                 self.statistics = {}
             self.bytes += size
@@ -149,7 +152,8 @@ class Tally:
     def figures(self) -> str:
         dropped = sum(count for _, count in self.statistics.values())
         return (f"{self.packets} packets and {self.bytes / 2**20:.0f} MiB captured, {dropped} packets dropped "
-                f"({100 * dropped / max(self.packets + dropped, 1):.1f} %; {self.numbers_missing} by the packets' numbers), {self.gaps} gaps")
+                f"({100 * dropped / max(self.packets + dropped, 1):.1f} %; {self.numbers_missing} by the packets' numbers), {self.gaps} gaps, "
+                f"{self.events} events")
 
 
 class Reader(threading.Thread):
