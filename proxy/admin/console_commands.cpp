@@ -49,6 +49,8 @@ constexpr std::array capture_columns{
     Column{"packets", ColumnType::int8},
     Column{"bytes", ColumnType::int8},
     Column{"dropped", ColumnType::int8},
+    Column{"left_out", ColumnType::int8},
+    Column{"not_entered", ColumnType::int8},
     Column{"state"},
 };
 
@@ -61,6 +63,8 @@ void append_capture(Buffer& out, const CaptureStatus& capture) {
     const std::string packets = std::to_string(capture.packets);
     const std::string bytes = std::to_string(capture.bytes);
     const std::string dropped = std::to_string(capture.dropped);
+    const std::string left_out = std::to_string(capture.left_out);
+    const std::string not_entered = std::to_string(capture.not_entered);
     const std::array<Value, capture_columns.size()> values{id,
                                                            capture.by,
                                                            ordered,
@@ -72,6 +76,8 @@ void append_capture(Buffer& out, const CaptureStatus& capture) {
                                                            packets,
                                                            bytes,
                                                            dropped,
+                                                           left_out,
+                                                           not_entered,
                                                            capture.ending ? "ending" : "running"};
     protocol::append_data_row(out, values);
 }

@@ -66,6 +66,8 @@ CaptureStatus Capture::status() const {
     status.sessions = sessions_;
     status.packets = packets_;
     status.bytes = bytes_;
+    status.left_out = sessions_left_out;
+    status.not_entered = sessions_not_entered;
     const std::lock_guard lock(mutex_);
     status.file = path_;
     for (const CaptureInterface& one : interfaces_) status.dropped += one.dropped;

@@ -110,8 +110,12 @@ class Capture {
     void forget_secrets(std::uint64_t session) noexcept;
     void count_session() noexcept { ++sessions_; }
     /// It was to be captured, and could not be.
-    void count_left_out() noexcept { ++left_out_; }
-    std::uint64_t left_out() const noexcept { return left_out_; }
+    void count_left_out() noexcept { ++sessions_left_out; }
+    std::uint64_t left_out() const noexcept { return sessions_left_out; }
+
+    /// What sessions themselves count, from any thread; shown in status() and told at the end.
+    std::atomic<std::uint64_t> sessions_left_out{0};     ///< were to be in it, or were, and are not, or not wholly
+    std::atomic<std::uint64_t> sessions_not_entered{0};  ///< were open before, and never could enter
 
     // --- The thread that writes.
 
@@ -145,7 +149,7 @@ class Capture {
     std::atomic<CaptureEnd> end_{CaptureEnd::none};
     BoundedQueue<CaptureItem> queue_;
     std::atomic<std::uint64_t> next_id_{1}, next_conversation_{1};
-    std::atomic<std::uint64_t> sessions_{0}, packets_{0}, bytes_{0}, left_out_{0};
+    std::atomic<std::uint64_t> sessions_{0}, packets_{0}, bytes_{0};
 
     mutable std::mutex mutex_;
     std::deque<CaptureInterface> interfaces_;  // stay where they are

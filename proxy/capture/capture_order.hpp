@@ -56,8 +56,10 @@ struct CaptureStatus {
     std::optional<std::chrono::system_clock::time_point> until;
     std::uint64_t sessions = 0;
     std::uint64_t packets = 0;
-    std::uint64_t bytes = 0;    ///< written
-    std::uint64_t dropped = 0;  ///< packets that found no room
+    std::uint64_t bytes = 0;     ///< written
+    std::uint64_t dropped = 0;   ///< packets that found no room
+    std::uint64_t left_out = 0;  ///< sessions, as Capture counts them
+    std::uint64_t not_entered = 0;
 };
 
 }  // namespace proxy

@@ -45,7 +45,8 @@ std::shared_ptr<CaptureNote> note_of(const Capture& capture) {
     note->packets = status.packets;
     note->bytes = status.bytes;
     note->dropped = status.dropped;
-    note->left_out = capture.left_out();
+    note->left_out = status.left_out;
+    note->not_entered = status.not_entered;
     return note;
 }
 

@@ -132,7 +132,8 @@ struct CaptureNote {
     std::uint64_t packets = 0;
     std::uint64_t bytes = 0;
     std::uint64_t dropped = 0;
-    std::uint64_t left_out = 0;
+    std::uint64_t left_out = 0;     ///< sessions that were to be in it, and are not
+    std::uint64_t not_entered = 0;  ///< sessions that were open before, and never could enter
 };
 
 /// One audit line. Which members beyond `kind`, `time` and `record` count depends on the kind

@@ -226,6 +226,7 @@ void add_capture(json::object& line, const Event& event) {
     line["bytes"] = note.bytes;
     line["dropped"] = note.dropped;
     line["left_out"] = note.left_out;
+    line["not_entered"] = note.not_entered;
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ TEST_CASE("the console starts a capture and says who asked, what for and until w
     REQUIRE(started.rows.size() == 1);
     CHECK(started.rows[0] == std::vector<std::string>{"1", "uid 0 (root)", "FOR '30m', PAYLOAD redacted, USER 'x'",
                                                       "/captures", "NULL", "2001-09-09T01:46:40Z",
-                                                      "2001-09-09T02:16:40Z", "0", "0", "0", "0", "running"});
+                                                      "2001-09-09T02:16:40Z", "0", "0", "0", "0", "0", "0", "running"});
     CHECK(told("CAPTURE STATUS", a_reader, fake).rows == started.rows);
     CHECK(told("SHOW CAPTURES", a_reader, fake).rows == started.rows);
 }
