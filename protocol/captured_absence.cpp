@@ -33,8 +33,7 @@ constexpr AbsenceWords words_of(Absence absence) noexcept {
                     "open before the capture, and never in it: not seen between two messages since (the client asks "
                     "the next thing before it has an answer, or the last answer has not ended)"};
         case Absence::joined:
-            return {AbsenceKind::part, "joined",
-                    "began before: how they opened and logged in is not in the capture"};
+            return {AbsenceKind::part, "joined", "began before: how they opened and logged in is not in the capture"};
         case Absence::prewarmed:
             return {AbsenceKind::part, "prewarmed",
                     "the server's connection was there before the session (prewarm): its TLS handshake is not in the "
@@ -79,12 +78,14 @@ std::string_view label(AbsenceKind kind) noexcept {
 }
 
 std::optional<Absence> absence_of_label(std::string_view word) noexcept {
-    const auto found = std::find_if(all_absences.begin(), all_absences.end(), [&](Absence one) { return label(one) == word; });
+    const auto found =
+        std::find_if(all_absences.begin(), all_absences.end(), [&](Absence one) { return label(one) == word; });
     return found == all_absences.end() ? std::nullopt : std::optional(*found);
 }
 
 std::optional<Absence> absence_of_comment(std::string_view comment) noexcept {
-    const auto found = std::find_if(all_absences.begin(), all_absences.end(), [&](Absence one) { return sentence(one) == comment; });
+    const auto found =
+        std::find_if(all_absences.begin(), all_absences.end(), [&](Absence one) { return sentence(one) == comment; });
     return found == all_absences.end() ? std::nullopt : std::optional(*found);
 }
 

@@ -42,9 +42,9 @@ protocol::Buffer journal_blocks(const JournalEntry& entry) {
 
 protocol::Buffer event_entry(const Event& event, const std::string& proxy) {
     return journal_blocks({.time = event.time,
-                      .event = label(event.kind),
-                      .session = event.record.session,
-                      .line = to_json(event, proxy)});
+                           .event = label(event.kind),
+                           .session = event.record.session,
+                           .line = to_json(event, proxy)});
 }
 
 protocol::Buffer absence_entry(const SessionRecord& record, protocol::Absence why, std::uint64_t capture) {
@@ -60,9 +60,8 @@ protocol::Buffer absence_entry(const SessionRecord& record, protocol::Absence wh
                       {"reason", protocol::label(why)},
                       {"message", protocol::sentence(why)}};
     if (!record.usename.empty()) line["ssl"] = record.ssl;
-    return journal_blocks({.event = absence_event,
-                      .session = record.session,
-                      .line = protocol::printable_json(json::serialize(line))});
+    return journal_blocks(
+        {.event = absence_event, .session = record.session, .line = protocol::printable_json(json::serialize(line))});
 }
 
 protocol::Buffer absences_entry(const AbsentSessions& sessions, std::uint64_t capture) {

@@ -281,12 +281,12 @@ void SessionCapture::write(Packet& packet) {
     Written& written = leg.written[packet.content == Content::plain ? 0 : 1];
     if (!written.whose) {
         written.conversation = capture_->conversation();
-        written.whose =
-            std::make_shared<const std::string>(opening_comment(session_.record, {.leg = packet.side,
-                                                                                  .to = leg.to,
-                                                                                  .records = packet.content == Content::records,
-                                                                                  .joined = joined_,
-                                                                                  .prewarmed = leg.prewarmed}));
+        written.whose = std::make_shared<const std::string>(
+            opening_comment(session_.record, {.leg = packet.side,
+                                              .to = leg.to,
+                                              .records = packet.content == Content::records,
+                                              .joined = joined_,
+                                              .prewarmed = leg.prewarmed}));
     }
     if (packet.first && session_.record.process && packet.side == Leg::client) {
         const Process known = session_.record.process->get(std::chrono::milliseconds(0));

@@ -1,5 +1,5 @@
-// Sessions that captures say they do not have, of which each has an entry of its own where there was
-// room for it, and the end of each file says how many there are.
+// Sessions that captures say they do not have: each has an entry of its own where there was room
+// for it, and the end of each file says how many there are.
 #pragma once
 
 #include <map>

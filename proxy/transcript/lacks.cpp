@@ -152,8 +152,8 @@ void Lacks::end_texts(std::vector<std::string>& out) const {
         for (const std::string& name : without_end_) which += (which.empty() ? "" : ", ") + name;
         if (files_without_end_ > without_end_.size())
             which += " and " + counted(files_without_end_ - without_end_.size(), "other");
-        out.push_back(which + (files_without_end_ == 1 ? " has" : " have") +
-                      " " + std::string(sentence(Absence::file_not_closed)));
+        out.push_back(which + (files_without_end_ == 1 ? " has" : " have") + " " +
+                      std::string(sentence(Absence::file_not_closed)));
     }
     for (const std::string& what : stopped_) out.push_back(what);
 }

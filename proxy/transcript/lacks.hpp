@@ -88,7 +88,7 @@ class Lacks {
     std::uint64_t statements_left_out_ = 0;
     std::map<protocol::Absence, std::uint64_t> parts_;  // of sessions, as the capture itself says
     AbsentSessions absent_;
-    std::vector<std::string> goes_on_;  // files that were not given
+    std::vector<std::string> goes_on_;      // files that were not given
     bool has_end_ = false;                  // of the last file
     std::vector<std::string> without_end_;  // files, some of them
     std::uint64_t files_without_end_ = 0;

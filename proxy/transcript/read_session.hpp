@@ -90,7 +90,7 @@ struct ReadSession {
     bool rest_unreadable = false;
     std::uint64_t bytes_client = 0;  ///< in the capture, in clear
     std::uint64_t bytes_server = 0;
-    std::vector<std::string> notes;  ///< other comments: alerts, what was blanked
+    std::vector<std::string> notes;        ///< other comments: alerts, what was blanked
     std::set<protocol::Absence> absences;  ///< what of it is not in the capture, as the capture itself says
 
     bool failed() const noexcept { return !failures.empty(); }

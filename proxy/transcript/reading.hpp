@@ -72,8 +72,8 @@ class Reading {
     /// passed over.
     void end();
 
-    /// Nothing more will come at all: sessions that their captures do not have are handed over, unless
-    /// another one has them.
+    /// Nothing more will come at all: sessions that their captures do not have are handed over,
+    /// unless another one has them.
     void end_of_all();
 
     /// Of the sessions that were handed over, and of the files.
@@ -123,8 +123,8 @@ class Reading {
     std::size_t capture_ = 0;  // the one that is read, of captures_
     std::vector<CaptureName> captures_;
     ToldSessions told_;
-    std::uint64_t now_ = 0;                    // of this capture
-    std::vector<Interface> interfaces_;        // of this section
+    std::uint64_t now_ = 0;              // of this capture
+    std::vector<Interface> interfaces_;  // of this section
     std::map<Key, std::unique_ptr<Conversation>> conversations_;
     std::map<std::string, LivePointer> by_session_;
     std::map<std::string, LivePointer> by_client_;  // "address port"

@@ -1,4 +1,5 @@
-// Reading: the entries between the packets, which are audit events and what a capture says of itself.
+// Reading: the entries between the packets, which are audit events and what a capture says of
+// itself.
 #include <algorithm>
 
 #include "proxy/transcript/conclude.hpp"

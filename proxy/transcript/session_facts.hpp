@@ -10,8 +10,8 @@ namespace proxy::transcript {
 
 /// What a conversation's first packet says of it beside its session.
 struct ConversationMarks {
-    bool records = false;  ///< raw TLS, not what it holds
-    bool joined = false;   ///< the session had begun before the capture
+    bool records = false;    ///< raw TLS, not what it holds
+    bool joined = false;     ///< the session had begun before the capture
     bool prewarmed = false;  ///< the server's connection was there before the session
 };
 /// nullopt: it is no comment of a first packet.
@@ -31,7 +31,7 @@ struct AuditEvent {
     std::string reason;
     std::string sqlstate;
     SessionFacts facts;
-    std::optional<SessionFailure> failure;  ///< tls_failed, auth_failed, rejected, upstream_failed
+    std::optional<SessionFailure> failure;       ///< tls_failed, auth_failed, rejected, upstream_failed
     std::optional<std::uint64_t> capture{};      ///< capture_started, capture_stopped: its number
     std::optional<protocol::Absence> absence{};  ///< capture_absence: why its session is not in the capture
     std::optional<AbsentCount> absent{};         ///< capture_absence of no session: how many there are so far

@@ -183,8 +183,8 @@ json::array clients_json(const Summary& summary) {
 std::string incomplete_json(const std::vector<std::string>& lacks) { return serialized(texts_of(lacks)); }
 
 std::string absent_json(const AbsentCount& count) {
-    return serialized({{label(protocol::AbsenceKind::left_out), count.left_out},
-                       {label(protocol::AbsenceKind::not_entered), count.not_entered}});
+    return serialized(json::object{{label(protocol::AbsenceKind::left_out), count.left_out},
+                                   {label(protocol::AbsenceKind::not_entered), count.not_entered}});
 }
 
 std::string session_json(const ReadSession& session) {

@@ -42,13 +42,15 @@ struct Flow {
         return *this;
     }
     const CaptureFlows::Entry& last() const { return entries.back(); }
-    std::string payload() const { return std::string(protocol::as_text(protocol::decode_tcp_packet(packet.bytes)->payload)); }
+    std::string payload() const {
+        return std::string(protocol::as_text(protocol::decode_tcp_packet(packet.bytes)->payload));
+    }
 
     CaptureFlows& flows;
     TcpConversation tcp{protocol::endpoint("10.0.0.7", 40'000), protocol::endpoint("10.0.0.1", 5432)};
     std::uint64_t conversation;
     std::shared_ptr<const std::string> whose;
-    std::string comment;  // of the next packet
+    std::string comment;   // of the next packet
     CapturePacket packet;  // the last one
     std::vector<CaptureFlows::Entry> entries;
 };
@@ -94,7 +96,9 @@ TEST_CASE("capture flows: the rest of a message goes on in its file, and is left
     CHECK(flow.last().comments.empty());
 }
 
-TEST_CASE("capture flows: a packet within a message that began in the file before is left out whole, and nobody knows it yet") {
+TEST_CASE(
+    "capture flows: a packet within a message that began in the file before is left out whole, and nobody knows it "
+    "yet") {
     CaptureFlows flows;
     Flow flow(flows);
     flow.open().say(Sender::server, "begins");
@@ -148,7 +152,8 @@ TEST_CASE("capture flows: what is over is forgotten, and a number that comes aga
     }
 }
 
-TEST_CASE("capture flows: beyond the bound those that are known begin anew, and nothing false is said of their records") {
+TEST_CASE(
+    "capture flows: beyond the bound those that are known begin anew, and nothing false is said of their records") {
     CaptureFlows flows;
     Flow first(flows, 1, "session=s-1 leg=client content=tls-records");
     first.open();
