@@ -82,6 +82,7 @@ void Boundary::from_client(Bytes bytes) noexcept {
     if (looks_done_ && ready_ != '\0') begin_anew();
     const bool ends_in_request = count_requests(bytes);
     if (lost_) {
+        if (unanswered_ > 1) pipelines_ = true;
         framed_ = false;
         missing_ = 0;
     }
