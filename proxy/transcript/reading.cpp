@@ -12,9 +12,8 @@ namespace {
 namespace pcapng = protocol::pcapng;
 using protocol::CapturedSide;
 
-constexpr std::uint64_t second = 1'000'000'000;
-/// Of the capture: audit events come from a thread of their own.
-constexpr std::uint64_t last_event_within = 5 * second;
+/// Of the capture, in ns: audit events come from a thread of their own.
+constexpr std::uint64_t last_event_within = 5'000'000'000;
 constexpr std::size_t max_notes = 20;
 constexpr std::size_t max_note = 500;
 constexpr std::size_t max_captures = 100;

@@ -12,7 +12,7 @@ constexpr std::size_t max_events = 200;
 
 }  // namespace
 
-void Reading::journal(const pcapng::JournalBlock& entry) {
+void Reading::journal(const protocol::pcapng::JournalBlock& entry) {
     auto event = parse_event(entry.value("MESSAGE"));
     if (!event) return;
     if (event->has_servers_words) lacks_.event_has_text();

@@ -108,7 +108,7 @@ struct Tapped {
     }
     /// As a session does: what it was, and then its line in the file.
     void record(EventKind kind) {
-        const Event event{.kind = kind, .message = "why", .record = facts};
+        const Event event{.kind = kind, .record = facts, .message = "why"};
         one->settled(event);
         one->journal(proxy::event_entry(event, ""));
     }
