@@ -101,7 +101,7 @@ void SessionCapture::release() {
     forget_held();
 }
 
-void SessionCapture::journal(Bytes entry) {
+void SessionCapture::journal(protocol::Bytes entry) {
     const bool is_told = state_ == State::in || state_ == State::absent || (state_ == State::waiting && wait_told_);
     if (!is_told) return;
     capture_->write_journal(protocol::Buffer(entry.begin(), entry.end()));
