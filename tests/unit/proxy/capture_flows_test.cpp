@@ -18,8 +18,9 @@ using Texts = std::vector<std::string>;
 
 /// A conversation whose packets are put into flows, or lost before they come there.
 struct Flow {
-    explicit Flow(CaptureFlows& into, std::uint64_t number = 1, const std::string& comment = "session=s-1 leg=client")
-        : flows(into), conversation(number), whose(std::make_shared<const std::string>(comment)) {}
+    explicit Flow(CaptureFlows& into, std::uint64_t number = 1,
+                  const std::string& whose_it_is = "session=s-1 leg=client")
+        : flows(into), conversation(number), whose(std::make_shared<const std::string>(whose_it_is)) {}
 
     TcpConversation::Sink sink(std::size_t of_before = 0, bool lost = false) {
         return [this, of_before, lost](Sender from, protocol::Bytes bytes) {
