@@ -28,10 +28,11 @@ constexpr AbsenceWords words_of(Absence absence) noexcept {
         case Absence::login_begun_before:
             return {AbsenceKind::not_entered, "login_begun_before",
                     "not in the capture but for how the login ended, which had begun before"};
-        case Absence::never_entered:
-            return {AbsenceKind::not_entered, "never_entered",
-                    "open before the capture, and never in it: not seen between two messages since (the client asks "
-                    "the next thing before it has an answer, or the last answer has not ended)"};
+        case Absence::not_entered:
+            return {
+                AbsenceKind::not_entered, "not_entered",
+                "open before the capture, and not in it so far: not seen between two messages since (the client asks "
+                "the next thing before it has an answer, or the last answer has not ended)"};
         case Absence::joined:
             return {AbsenceKind::part, "joined", "began before: how they opened and logged in is not in the capture"};
         case Absence::prewarmed:

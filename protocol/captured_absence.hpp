@@ -14,7 +14,7 @@ enum class Absence : std::uint8_t {
     opening_too_large,  // it said more than is held back, before it was known whether it matches
     no_memory,
     login_begun_before,  // its login had begun when the capture did, and came to nothing
-    never_entered,       // it was open before, and was not seen between two messages since
+    not_entered,         // it was open before, and has not been seen between two messages since
     // A part of it.
     joined,               // it was open before
     prewarmed,            // the server's connection was there before the session

@@ -132,7 +132,7 @@ void SessionCapture::wait() {
     }
     wait_told_ = true;
     ++capture_->sessions_not_entered;
-    capture_->write_journal(absence_entry(session_.record, Absence::never_entered, capture_->id()));
+    capture_->write_journal(absence_entry(session_.record, Absence::not_entered, capture_->id()));
 }
 
 void SessionCapture::leave(Absence why) noexcept {

@@ -79,7 +79,7 @@ std::vector<std::string> AbsentSessions::texts() const {
                       " left out of the capture, or not whole in it, without an entry in these files that says which");
     if (more.not_entered > 0)
         out.push_back(counted(more.not_entered, "session") +
-                      " open before the capture, and never in it, without an entry in these files that says which");
+                      " open before the capture, and not in it, without an entry in these files that says which");
     return out;
 }
 

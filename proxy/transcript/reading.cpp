@@ -105,7 +105,7 @@ void Reading::packet(const pcapng::PacketBlock& packet) {
     if (!conversation) return;
     Live& live = *conversation->live;
     live.session.ended = std::max(live.session.ended, packet.time);
-    if (live.session.absences.erase(protocol::Absence::never_entered) > 0) lacks_.entered(capture_, live.session.facts);
+    if (live.session.absences.erase(protocol::Absence::not_entered) > 0) lacks_.entered(capture_, live.session.facts);
     if (live.session.facts.listener.empty()) live.session.facts.listener = interface.leg.listener;
     comments(conversation->live, packet);
     if (conversation->transcript) feed(*conversation, *tcp, packet.time, ends.from_client);

@@ -72,7 +72,7 @@ def test_a_client_of_which_nobody_knows_what_it_waits_for_is_counted_and_named(s
     reload(proxy, capture=capture(payload="full"))
     started(proxy)
     name = next(event["session"] for event in proxy.events("connected", 2) if event["usename"] == "md5_user")
-    wait_for_bytes(proxy, b"never_entered")
+    wait_for_bytes(proxy, b"not_entered")
     one.query("SELECT 'never in it'")
     idle.query("SELECT 'idle before'")
     wait_for_bytes(proxy, b"idle before")
@@ -82,15 +82,15 @@ def test_a_client_of_which_nobody_knows_what_it_waits_for_is_counted_and_named(s
     assert b"never in it" not in raw(proxy)
     told = read(proxy)
     assert told["absent_sessions"] == {"left_out": 0, "not_entered": 1}
-    assert told["incomplete"][0].startswith("1 session open before the capture, and never in it")
-    (absent,) = [session for session in told["sessions"] if session["absences"] == ["never_entered"]]
+    assert told["incomplete"][0].startswith("1 session open before the capture, and not in it so far")
+    (absent,) = [session for session in told["sessions"] if session["absences"] == ["not_entered"]]
     assert (absent["session"], absent["usename"], absent["application_name"], absent["end_reason"]) == \
         (name, "md5_user", "asks ahead", "client_closed")
     assert absent["login"] == "not_captured" and absent["statements"] == []
-    assert text(proxy).splitlines()[1].startswith("  - 1 session open before the capture, and never in it")
+    assert text(proxy).splitlines()[1].startswith("  - 1 session open before the capture, and not in it so far")
     # Also where somebody asks for others, and finds none.
     said = text(proxy, "--user", "nobody", code=2)
-    assert said.splitlines()[1].startswith("  - 1 session open before the capture, and never in it")
+    assert said.splitlines()[1].startswith("  - 1 session open before the capture, and not in it so far")
     assert "1 session that the capture was about is not in it" in said.splitlines()[-1]
 
 

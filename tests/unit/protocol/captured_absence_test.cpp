@@ -26,7 +26,7 @@ TEST_CASE("every way in which something is not in a capture has a label and a se
 TEST_CASE("sessions of which nothing is in a capture are counted as the audit counts them") {
     CHECK(label(kind(Absence::opening_too_large)) == "left_out");
     CHECK(label(kind(Absence::no_memory)) == "left_out");
-    CHECK(label(kind(Absence::never_entered)) == "not_entered");
+    CHECK(label(kind(Absence::not_entered)) == "not_entered");
     CHECK(label(kind(Absence::login_begun_before)) == "not_entered");
     for (const Absence absence : {Absence::joined, Absence::prewarmed, Absence::dropped, Absence::framing_lost})
         CHECK(kind(absence) == AbsenceKind::part);

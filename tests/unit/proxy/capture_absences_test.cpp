@@ -54,7 +54,7 @@ void end(Fed& fed) {
 }  // namespace
 
 TEST_CASE("read: a session that was left out is named, and said first of all") {
-    for (const Absence why : {Absence::opening_too_large, Absence::no_memory, Absence::never_entered}) {
+    for (const Absence why : {Absence::opening_too_large, Absence::no_memory, Absence::not_entered}) {
         Fed fed;
         Talk(fed, start, 1, "session=s-1").log_in(start).close(start + ms);
         fed.reading.block(absence("s-2", why));
@@ -89,14 +89,14 @@ TEST_CASE("read: how a login ended that had begun before is told with its failur
 
 TEST_CASE("read: a session that enters later is not told as one that never did") {
     Fed fed;
-    fed.reading.block(absence("s-1", Absence::never_entered));
+    fed.reading.block(absence("s-1", Absence::not_entered));
     fed.reading.block(totals(0, 1));  // the end of a file
     fed.begin("capture-20260301T020000Z-2.pcapng");
     Talk(fed, start, 1, "session=s-1 joined=true").close(start + ms);
-    fed.reading.block(absence("s-2", Absence::never_entered));
+    fed.reading.block(absence("s-2", Absence::not_entered));
     fed.reading.block(totals(0, 1));
     end(fed);
-    CHECK(first_text(fed) == "1 session " + std::string(sentence(Absence::never_entered)));
+    CHECK(first_text(fed) == "1 session " + std::string(sentence(Absence::not_entered)));
     REQUIRE(fed.sessions.size() == 2);
     CHECK(fed.sessions[0].absences == std::set<Absence>{Absence::joined});
     CHECK(says(fed.reading.lacks().texts(), "1 session " + std::string(sentence(Absence::joined))));

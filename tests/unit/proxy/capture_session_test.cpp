@@ -323,7 +323,7 @@ TEST_CASE("captured session: one that cannot enter is counted and named until it
         CHECK(tapped.capture->sessions_not_entered == (enters ? 0 : 1));
         tapped.record(EventKind::disconnected);
         CHECK(tapped.written().empty() == !enters);
-        CHECK(tapped.absences == std::vector<std::string>{"s-1 never_entered"});
+        CHECK(tapped.absences == std::vector<std::string>{"s-1 not_entered"});
         CHECK(tapped.events == std::vector<std::string>{"disconnected"});
         CHECK(tapped.totals.empty() == enters);
         CHECK(tapped.capture->sessions_not_entered == (enters ? 0 : 1));
