@@ -39,8 +39,7 @@ constexpr AbsenceWords words_of(Absence absence) noexcept {
             return {AbsenceKind::part, "prewarmed",
                     "the server's connection was there before the session (prewarm): its TLS handshake is not in the "
                     "capture"};
-        case Absence::dropped:
-            return {AbsenceKind::part, "dropped", "packets are missing, which found no room and were dropped"};
+        case Absence::dropped: return {AbsenceKind::part, "dropped", "found no room"};
         case Absence::message_begun:
             return {AbsenceKind::part, "message_begun",
                     "the message before this one is left out: its beginning is not in this file"};

@@ -38,7 +38,7 @@ AbsenceKind kind(Absence absence) noexcept;
 std::string_view label(Absence absence) noexcept;
 /// As the audit counts sessions: `left_out`, `not_entered`; others are not counted.
 std::string_view label(AbsenceKind kind) noexcept;
-/// For people, behind "3 sessions" as well as alone.
+/// For people, behind "3 sessions" (`dropped`: "3 packets") as well as alone.
 std::string_view sentence(Absence absence) noexcept;
 
 std::optional<Absence> absence_of_label(std::string_view label) noexcept;

@@ -186,7 +186,8 @@ std::vector<std::string> Lacks::texts() const {
     ring_texts(out);
     end_texts(out);
     for (const auto& [interface, drops] : drops_) {
-        out.push_back(counted(std::max(drops.in_packets, drops.in_statistics), "packet") + " found no room and " +
+        out.push_back(counted(std::max(drops.in_packets, drops.in_statistics), "packet") + " " +
+                      std::string(sentence(Absence::dropped)) + " and " +
                       was(std::max(drops.in_packets, drops.in_statistics)) + " dropped (" +
                       protocol::printable(interface) + ")");
     }
