@@ -84,7 +84,8 @@ TEST_CASE("a row that ends in what looks like a ReadyForQuery is a row") {
         Talk on = talk;
         CHECK(on.server(data.substr(looks_ready) + data.substr(0, looks_ready)).status() == '\0');
         CHECK(on.client(query).status() == '\0');
-        CHECK(on.server(data.substr(looks_ready) + answer).status() == 'I');
+        CHECK(on.server(data.substr(looks_ready) + answer).status() == '\0');  // the second one is not answered
+        CHECK(on.server(answer).status() == 'I');
     }
     SECTION("also when nobody knows any more where messages begin") {
         Talk lost;
