@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/capture/capture_entry.hpp"
 #include "proxy/capture/capture_time.hpp"
 #include "proxy/version.hpp"
 
@@ -400,6 +401,9 @@ void Capture::declare(protocol::Buffer& chunk) {
 
 void Capture::end_file(protocol::Buffer& chunk) {
     declare(chunk);
+    const protocol::Buffer absent =
+        absences_entry({.left_out = sessions_left_out, .not_entered = sessions_not_entered}, id_);
+    chunk.insert(chunk.end(), absent.begin(), absent.end());
     const std::uint64_t now = capture_time(std::chrono::system_clock::now());
     const std::lock_guard lock(mutex_);
     for (std::uint32_t i = 0; i < interfaces_.size(); ++i) {
