@@ -110,8 +110,8 @@ void Lacks::ring_texts(std::vector<std::string>& out) const {
         const std::uint64_t first = *given.begin();
         if (first > 1) {
             const std::string which = first == 2 ? "file 1" : "files 1 to " + std::to_string(first - 1);
-            out.push_back(which + " of " + name +
-                          " are not among these: " + std::string(sentence(Absence::ring_file_gone)));
+            out.push_back(which + " of " + name + (first == 2 ? " is" : " are") +
+                          " not among these: " + std::string(sentence(Absence::ring_file_gone)));
         }
         std::vector<std::uint64_t> gone;
         constexpr std::size_t most = 1000;

@@ -199,7 +199,7 @@ TEST_CASE("read: a ring that does not begin with its first file, has gaps, or go
         end(fed);
         return fed.reading.lacks().texts();
     };
-    CHECK(says(texts({2, 3}, ""), "file 1 of /c/capture-20260301T030000Z-*.pcapng are not among these"));
+    CHECK(says(texts({2, 3}, ""), "file 1 of /c/capture-20260301T030000Z-*.pcapng is not among these"));
     CHECK(says(texts({1, 3}, ""), "2 of /c/capture-20260301T030000Z-*.pcapng are missing"));
     CHECK(says(texts({1, 2}, "/c/capture-20260301T030000Z-3.pcapng"), "the ring goes on with /c/"));
     CHECK_FALSE(says(texts({1, 2}, ""), "20260301T030000Z"));
