@@ -53,6 +53,7 @@ constexpr std::array capture_columns{
     Column{"dropped", ColumnType::int8},
     Column{"left_out", ColumnType::int8},
     Column{"not_entered", ColumnType::int8},
+    Column{"entries_dropped", ColumnType::int8},
     Column{"files_removed", ColumnType::int8},
     Column{"reason"},
     Column{"message"},
@@ -90,8 +91,9 @@ void append_capture(Buffer& out, const CaptureStatus& capture) {
     row.text(capture.by).text(options_text(capture.order)).text(capture.where).text(capture.file);
     row.time(capture.started).time(has_begun ? std::optional(capture.started) : std::nullopt).time(capture.until);
     row.time(capture.ended);
-    for (const std::uint64_t count : {capture.sessions, capture.packets, capture.bytes, capture.dropped,
-                                      capture.left_out, capture.not_entered, capture.files_removed})
+    for (const std::uint64_t count :
+         {capture.sessions, capture.packets, capture.bytes, capture.dropped, capture.left_out, capture.not_entered,
+          capture.entries_dropped, capture.files_removed})
         row.number(count);
     row.text(capture.reason).text(capture.message).text(capture.stopped_by).text(capture.warning);
     row.append_to(out);

@@ -16,6 +16,7 @@ namespace pcapng = protocol::pcapng;
 
 /// How often the disk, the file and the client are looked at, whatever comes.
 constexpr auto look_interval = 500ms;
+constexpr auto gathering = 20ms;
 /// One write has about this much.
 constexpr std::size_t chunk_size = 256 * 1024;
 /// Hosts have few addresses.
@@ -84,6 +85,7 @@ CaptureStatus Capture::status() const {
     status.bytes = bytes_;
     status.left_out = sessions_left_out;
     status.not_entered = sessions_not_entered;
+    status.entries_dropped = entries_dropped_;
     status.files_removed = files_removed_;
     status.warning = warning_of(order_.filter);
     const std::lock_guard lock(mutex_);
@@ -110,10 +112,6 @@ void Capture::name(const std::string& address, const std::string& host) {
     if (names_.size() < max_names) names_.emplace(address, host);
 }
 
-void Capture::push(CaptureItem item) noexcept {
-    if (!over()) queue_.push(std::move(item));
-}
-
 void Capture::write(CapturePacket packet) noexcept {
     if (over()) return;
     CaptureInterface& interface = *packet.interface;
@@ -127,7 +125,7 @@ void Capture::write(CapturePacket packet) noexcept {
 }
 
 void Capture::write_journal(protocol::Buffer blocks) noexcept {
-    push({.blocks = std::move(blocks), .came = Steady::now()});
+    if (!over() && !queue_.push({.blocks = std::move(blocks), .came = Steady::now()})) ++entries_dropped_;
 }
 
 /// Beside the queue, which may be full: the next block that is written has them before it.
@@ -237,7 +235,8 @@ void Capture::write_all() {
     begin_file(chunk);
     flush(chunk);
     for (;;) {
-        BoundedQueue<CaptureItem>::Batch batch = queue_.take(due());
+        // Together: a thread that is woken for each packet costs more than the packets.
+        BoundedQueue<CaptureItem>::Batch batch = queue_.take(due(), gathering);
         write_batch(batch, chunk);
         flush(chunk);
         if (batch.closed) return;
@@ -272,7 +271,11 @@ void Capture::write_batch(BoundedQueue<CaptureItem>::Batch& batch, protocol::Buf
 }
 
 void Capture::drop(CaptureItem& item) noexcept {
-    if (item.packet) count_dropped(*item.packet);
+    if (item.packet) {
+        count_dropped(*item.packet);
+    } else if (!item.blocks.empty()) {
+        ++entries_dropped_;
+    }
     item = {};
 }
 
@@ -401,8 +404,8 @@ void Capture::declare(protocol::Buffer& chunk) {
 
 void Capture::end_file(protocol::Buffer& chunk) {
     declare(chunk);
-    const protocol::Buffer absent =
-        absences_entry({.left_out = sessions_left_out, .not_entered = sessions_not_entered}, id_);
+    const protocol::Buffer absent = absences_entry(
+        {.left_out = sessions_left_out, .not_entered = sessions_not_entered, .entries = entries_dropped_}, id_);
     chunk.insert(chunk.end(), absent.begin(), absent.end());
     const std::uint64_t now = capture_time(std::chrono::system_clock::now());
     const std::lock_guard lock(mutex_);

@@ -113,7 +113,7 @@ class Capture {
     std::uint64_t conversation() noexcept { return next_conversation_.fetch_add(1); }
     /// How many were dropped before it is filled in here. Never waits; never throws.
     void write(CapturePacket packet) noexcept;
-    /// Of a session's events: `blocks` are a journal entry.
+    /// Of a session's events: `blocks` are a journal entry. Without room it is counted.
     void write_journal(protocol::Buffer blocks) noexcept;
     /// Lines of a key log, each with its end, in every file from now until `forget_secrets`.
     /// Without room for them the session counts as left out.
@@ -136,7 +136,6 @@ class Capture {
    private:
     using Out = std::variant<CaptureFiles, CaptureStream>;
 
-    void push(CaptureItem item) noexcept;
     void drop_secrets(std::uint64_t session) noexcept;
     void write_all();
     void write_batch(BoundedQueue<CaptureItem>::Batch& batch, protocol::Buffer& chunk);
@@ -146,8 +145,8 @@ class Capture {
     void append(CapturePacket& packet, protocol::Buffer& chunk);
     static void count_dropped(const CapturePacket& packet) noexcept;
     static void count_dropped(CaptureInterface& interface, std::uint64_t also_untold) noexcept;
-    static void drop(CaptureItem& item) noexcept;
-    static void drop_all(BoundedQueue<CaptureItem>::Batch& batch) noexcept;
+    void drop(CaptureItem& item) noexcept;
+    void drop_all(BoundedQueue<CaptureItem>::Batch& batch) noexcept;
     void drop_what_waits() noexcept;
     void declare(protocol::Buffer& chunk);
     void begin_file(protocol::Buffer& chunk);
@@ -171,7 +170,7 @@ class Capture {
     std::atomic<CaptureEnd> end_{CaptureEnd::none};
     BoundedQueue<CaptureItem> queue_;
     std::atomic<std::uint64_t> next_id_{1}, next_conversation_{1};
-    std::atomic<std::uint64_t> sessions_{0}, packets_{0}, bytes_{0}, files_removed_{0};
+    std::atomic<std::uint64_t> sessions_{0}, packets_{0}, bytes_{0}, files_removed_{0}, entries_dropped_{0};
 
     mutable std::mutex mutex_;
     std::deque<CaptureInterface> interfaces_;  // stay where they are

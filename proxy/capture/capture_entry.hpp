@@ -17,12 +17,13 @@ protocol::Buffer event_entry(const Event& event, const std::string& proxy);
 /// A session that is not in capture number `capture`, though it is to hold it: who, and why.
 protocol::Buffer absence_entry(const SessionRecord& record, protocol::Absence why, std::uint64_t capture);
 
-/// How many sessions are not in a capture so far: of such whose own entry found no room as well.
+/// What is not in a capture so far: sessions, also such whose own entry found no room; and entries.
 struct AbsentSessions {
     std::uint64_t left_out = 0;
     std::uint64_t not_entered = 0;
+    std::uint64_t entries = 0;
 };
-/// For the end of a file. Empty where nobody is absent.
+/// For the end of a file. Empty where nothing is absent.
 protocol::Buffer absences_entry(const AbsentSessions& sessions, std::uint64_t capture);
 
 }  // namespace proxy

@@ -88,8 +88,9 @@ struct CaptureStatus {
     std::uint64_t dropped = 0;   ///< packets that found no room
     std::uint64_t left_out = 0;  ///< sessions, as Capture counts them
     std::uint64_t not_entered = 0;
-    std::uint64_t files_removed = 0;  ///< by it, for max_total_size
-    std::string warning;              ///< what nobody may expect of its filter; empty: nothing
+    std::uint64_t entries_dropped = 0;  ///< audit events of sessions that found no room
+    std::uint64_t files_removed = 0;    ///< by it, for max_total_size
+    std::string warning;                ///< what nobody may expect of its filter; empty: nothing
 
     // Once it is over.
     std::optional<std::chrono::system_clock::time_point> ended;

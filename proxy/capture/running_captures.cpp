@@ -45,6 +45,7 @@ std::shared_ptr<CaptureNote> note_of(const CaptureStatus& status) {
     note->dropped = status.dropped;
     note->left_out = status.left_out;
     note->not_entered = status.not_entered;
+    note->entries_dropped = status.entries_dropped;
     note->files_removed = status.files_removed;
     note->reason = status.reason;
     note->stopped_by = status.stopped_by;
@@ -175,11 +176,12 @@ void RunningCaptures::ended(Capture& capture, CaptureEnd end, const std::string&
     try {
         std::shared_ptr<CaptureNote> note = note_of(last ? *last : last_status(capture, end, why));
         const std::string by = note->stopped_by == note->reason ? "" : " by " + note->stopped_by;
-        spdlog::log(is_failure(end) ? spdlog::level::err : spdlog::level::info,
-                    "capture {} by {}: stopped ({}{}){}{}: {} sessions, {} packets, {} bytes, {} packets dropped, {} "
-                    "sessions left out, {} older files removed",
-                    note->id, note->by, note->reason, by, why.empty() ? "" : ": ", why, note->sessions, note->packets,
-                    note->bytes, note->dropped, note->left_out, note->files_removed);
+        spdlog::log(
+            is_failure(end) ? spdlog::level::err : spdlog::level::info,
+            "capture {} by {}: stopped ({}{}){}{}: {} sessions, {} packets, {} bytes, {} packets and {} audit events "
+            "dropped, {} sessions left out, {} not entered, {} older files removed",
+            note->id, note->by, note->reason, by, why.empty() ? "" : ": ", why, note->sessions, note->packets,
+            note->bytes, note->dropped, note->entries_dropped, note->left_out, note->not_entered, note->files_removed);
         record({.kind = EventKind::capture_stopped, .message = why, .capture = std::move(note)});
     } catch (const std::exception& error) {
         spdlog::error("capture {}: stopped: {}", capture.id(), error.what());

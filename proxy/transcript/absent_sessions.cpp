@@ -37,7 +37,9 @@ void AbsentSessions::told_elsewhere(std::size_t capture, const std::string& sess
 /// Files come in their order: who has not entered may do so later.
 void AbsentSessions::so_far(std::size_t capture, const AbsentCount& count) {
     AbsentCount& said = captures_[capture].said;
-    said = {.left_out = std::max(said.left_out, count.left_out), .not_entered = count.not_entered};
+    said = {.left_out = std::max(said.left_out, count.left_out),
+            .not_entered = count.not_entered,
+            .entries = std::max(said.entries, count.entries)};
 }
 
 AbsentCount AbsentSessions::nameless(const OfCapture& capture) {
@@ -65,6 +67,7 @@ std::vector<std::string> AbsentSessions::texts() const {
     std::map<protocol::Absence, std::uint64_t> by_absence;
     AbsentCount more;
     for (const auto& [number, capture] : captures_) {
+        more.entries += capture.said.entries;
         for (const auto& [session, one] : capture.named) {
             if (!one.elsewhere) ++by_absence[one.why];
         }
@@ -80,6 +83,11 @@ std::vector<std::string> AbsentSessions::texts() const {
     if (more.not_entered > 0)
         out.push_back(counted(more.not_entered, "session") +
                       " open before the capture, and not in it, without an entry in these files that says which");
+    if (more.entries > 0)
+        out.push_back(
+            counted(more.entries, "audit event") +
+            " found no room in the capture: how sessions were opened, or why they failed, may be missing; the "
+            "audit has it");
     return out;
 }
 

@@ -141,7 +141,9 @@ std::optional<AuditEvent> parse_event(std::string_view line) {
     event.absence = protocol::absence_of_label(event.reason);
     const auto left_out = count_at(object, label(protocol::AbsenceKind::left_out));
     const auto not_entered = count_at(object, label(protocol::AbsenceKind::not_entered));
-    if (left_out && not_entered) event.absent = {.left_out = *left_out, .not_entered = *not_entered};
+    const auto entries = count_at(object, "entries_dropped");
+    if (left_out && not_entered)
+        event.absent = {.left_out = *left_out, .not_entered = *not_entered, .entries = entries.value_or(0)};
     return event;
 }
 

@@ -17,10 +17,11 @@ struct ConversationMarks {
 /// nullopt: it is no comment of a first packet.
 std::optional<ConversationMarks> take_comment(SessionFacts& facts, std::string_view comment);
 
-/// How many sessions a capture says are not in it.
+/// How many sessions, and entries of others, a capture says are not in it.
 struct AbsentCount {
     std::uint64_t left_out = 0;
     std::uint64_t not_entered = 0;
+    std::uint64_t entries = 0;
 };
 
 /// An audit line, or one of the capture's own (proxy/capture/capture_entry.hpp).

@@ -39,8 +39,9 @@ pcapng::Block absence(const std::string& session, Absence why, const std::string
     return support::blocks_of(std::string(protocol::as_text(section())) + std::string(protocol::as_text(entry))).back();
 }
 
-pcapng::Block totals(std::uint64_t left_out, std::uint64_t not_entered) {
-    const protocol::Buffer entry = proxy::absences_entry({.left_out = left_out, .not_entered = not_entered}, 1);
+pcapng::Block totals(std::uint64_t left_out, std::uint64_t not_entered, std::uint64_t entries = 0) {
+    const protocol::Buffer entry =
+        proxy::absences_entry({.left_out = left_out, .not_entered = not_entered, .entries = entries}, 1);
     return support::blocks_of(std::string(protocol::as_text(section())) + std::string(protocol::as_text(entry))).back();
 }
 
@@ -112,6 +113,15 @@ TEST_CASE("read: what the ends of files count is said, also where no entry names
     CHECK(texts[1].starts_with("2 sessions left out of the capture"));
     CHECK(texts[2].starts_with("2 sessions open before the capture"));
     CHECK(transcript::absent_json(fed.reading.lacks().absent_sessions()) == R"({"left_out":3,"not_entered":2})");
+}
+
+TEST_CASE("read: audit events that found no room in the capture are said to be missing") {
+    Fed fed;
+    fed.reading.block(totals(0, 0, 3));
+    fed.begin("capture-20260301T020000Z-2.pcapng");
+    fed.reading.block(totals(0, 0, 5));  // the same capture: so far
+    end(fed);
+    CHECK(first_text(fed).starts_with("5 audit events found no room in the capture"));
 }
 
 TEST_CASE("read: a session that one capture lacks is told from another one, and is not missing") {

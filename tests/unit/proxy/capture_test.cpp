@@ -136,6 +136,22 @@ TEST_CASE("capture: what finds no room is dropped, counted, and told in the file
     CHECK(only<pcapng::Statistics>(blocks).at(0).dropped == capture.status().dropped);
 }
 
+TEST_CASE("capture: an audit event that finds no room is counted, here and at the file's end") {
+    const Folder folder;
+    Capture capture(1, order(), files(folder), {}, {.queue_bytes = 10'000});
+    capture.interface("leg", "");
+    for (int i = 0; i < 100; ++i) capture.write_journal(Buffer(1'000, 'x'));
+    const std::uint64_t dropped = capture.status().entries_dropped;
+    CHECK(dropped >= 90);
+    CHECK(dropped < 100);
+    capture.end(CaptureEnd::disk);  // the rest cannot be written either
+    std::string why;
+    capture.run(why);
+    capture.write_journal(Buffer(1'000, 'x'));  // nobody wants it any more
+    CHECK(capture.status().entries_dropped >= dropped);
+    CHECK(capture.status().dropped == 0);
+}
+
 TEST_CASE("capture: every file of a ring begins with what is needed to read it") {
     const Folder folder;
     Capture capture(1, order(), files(folder, 5'000));

@@ -106,6 +106,7 @@ TEST_CASE("the console starts a capture and says who asked, what for and until w
                                                       "0",
                                                       "0",
                                                       "0",
+                                                      "0",
                                                       "NULL",
                                                       "NULL",
                                                       "NULL",
@@ -246,9 +247,9 @@ TEST_CASE("captures that are planned or over are shown with what is known of the
     CHECK(second[0] == "9");
     CHECK(second[1] == "failed");
     CHECK(second[9] == "2001-09-09T02:46:40Z");
-    CHECK(second[16] == "3");
-    CHECK(second[17] == "disk");
-    CHECK(second[18] == "no space left");
+    CHECK(second[17] == "3");
+    CHECK(second[18] == "disk");
+    CHECK(second[19] == "no space left");
     CHECK(told("CAPTURE STOP 9", root, fake).error->message == "no capture 9 runs");
     CHECK(told("CAPTURE STOP", root, fake).error);
     CHECK(fake.running.size() == 2);
