@@ -66,6 +66,7 @@ struct ReplayOptions {
     std::string version;
     std::vector<std::string> arguments;  ///< files of one capture, then targets: NAME=CONNINFO
     Settings defaults;                   ///< for targets that do not say
+    std::string passfile;                ///< empty: PGPASSFILE's, or ~/.pgpass
     std::vector<std::string> sessions;   ///< empty: all
     std::string speed = "1";             ///< or "max"
     unsigned clients = 1;                ///< play each session so many times at once

@@ -151,13 +151,14 @@ void add_forward(CLI::App& command, bench::ForwardOptions& options) {
 
 constexpr const char* replay_examples = R"(
 FILE is a capture of pgairlock; several, when it is a ring of files. Statements are played from captures with payload "full" only. Startup
-parameters are as captured, except what a target says itself (user, dbname, application_name); its password is the target's, or PGPASSWORD.
+parameters are as captured, except what a target says itself (user, dbname, application_name); its password is the target's, or the one in the
+password file for this host, port, database and user, or PGPASSWORD.
 
 Examples:
   pgairlock-bench replay capture.pcapng 'old=host=10.0.0.5 sslrootcert=ca.pem' 'new=host=10.0.0.6 sslrootcert=ca.pem' --speed max
   pgairlock-bench replay capture.pcapng 'copy=host=/run/postgresql user=app dbname=copy' --writes --rows-hash --format json
 
-Exit: 0 the answers are the same, 1 they differ, or not all was played, 2 usage error.)";
+Exit: 0 the answers are the same, 1 they differ, or not all could be played, 2 usage error.)";
 
 void add_replay(CLI::App& command, bench::ReplayOptions& options) {
     command
@@ -168,6 +169,9 @@ void add_replay(CLI::App& command, bench::ReplayOptions& options) {
     add_default(command, "sslmode", "for targets that name none (default: verify-full)", options.defaults);
     add_default(command, "sslrootcert", "for targets that name none (default, when something is verified: system)",
                 options.defaults);
+    command.add_option(
+        "--passfile", options.passfile,
+        "passwords by host, port, database and user, as libpq reads them (default: PGPASSFILE, or ~/.pgpass)");
     command.add_option("--session", options.sessions, "only this one; may be repeated")->allow_extra_args(false);
     command.add_option("--speed", options.speed, "1 (default): as captured; N times as fast; max: without waiting");
     command.add_option("--clients", options.clients, "play each session so many times at once (default: 1)")

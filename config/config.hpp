@@ -220,7 +220,8 @@ enum class CaptureTrigger { all, failures };
 
 /// What of the traffic is kept, when, and where.
 struct Capture {
-    std::string dir = "captures";     ///< relative to the state directory
+    std::string dir = "captures";  ///< relative to the state directory
+    Origin dir_origin{};
     std::vector<TimeWindow> windows;  ///< empty: only commands start one
     CaptureTrigger trigger = CaptureTrigger::all;
     protocol::Payload payload = protocol::Payload::redacted;

@@ -358,7 +358,10 @@ const Section<Capture>& section() {
              Rule::positive},
             {"max_file_age", &Capture::max_file_age, R"("1h")", "So is one that is older.", Rule::positive},
             {"max_total_size", &Capture::max_total_size, R"("2GiB")",
-             "Of all captures in `dir` together: beyond it the oldest file is deleted.", Rule::positive},
+             "Of all capture files in `dir` together, also of those that are being written. Beyond it the oldest of a "
+             "ring is deleted, whichever capture made it; a file that somebody named counts, and stays. A capture for "
+             "which that leaves no room ends.",
+             Rule::positive},
             {"min_free_space", &Capture::min_free_space, R"("1GiB")",
              "Where the file system of `dir` has less, capturing stops and traffic goes on. `0B`: until it is full."},
             {"keylog", &Capture::keylog, "false",

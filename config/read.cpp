@@ -60,6 +60,7 @@ Loaded read(const Node& root, Reading reading) {
     const Node& listeners = root.gives("listener") ? *root.find("listener") : missing;
     if (is_array_of_tables(listeners, "[[listener]]", reading)) read_listeners(listeners, config, reading);
     read_table(root, "capture", config.capture, reading);
+    config.capture.dir_origin = origin_of(root, "capture", "dir");
     if (const Node* const capture = root.find("capture"); capture && capture->kind == Node::Kind::table) {
         check(*capture, config.capture, reading);
         check_capture_listeners(*capture, config, reading);

@@ -55,7 +55,8 @@ bool looks_done(Bytes bytes) noexcept {
 
 /// The type of the last of the messages that `bytes` begins with, which is taken off, and so is the
 /// beginning of one more; `missing`: the rest of that. '\0': there are too many, or none.
-char last_type(Bytes& bytes, std::size_t& missing, bool& only_unasked) noexcept {
+/// `turns`: how many of them are a ReadyForQuery.
+char last_type(Bytes& bytes, std::size_t& missing, bool& only_unasked, std::uint32_t& turns) noexcept {
     char type = '\0';
     for (int messages = 0; !bytes.empty(); ++messages) {
         if (bytes.size() < message_header_size || messages == max_messages) return '\0';
@@ -64,6 +65,7 @@ char last_type(Bytes& bytes, std::size_t& missing, bool& only_unasked) noexcept 
         const std::uint8_t kind = types[bytes[0]];
         if (size < message_header_size || (kind & of_server) == 0) return '\0';
         only_unasked = only_unasked && (kind & unasked) != 0;
+        if (type == 'Z') ++turns;
         const std::size_t here = std::min(size, bytes.size());
         missing = size - here;
         bytes = bytes.subspan(here);
@@ -80,6 +82,7 @@ void Boundary::from_client(Bytes bytes) noexcept {
     if (looks_done_ && ready_ != '\0') begin_anew();
     const bool ends_in_request = count_requests(bytes);
     if (lost_) {
+        if (unanswered_ > 1) pipelines_ = true;
         framed_ = false;
         missing_ = 0;
     }
@@ -133,7 +136,7 @@ void Boundary::take_header(Bytes header) noexcept {
     lost_ = (types[header[0]] & of_client) == 0 || size < message_header_size || size > max_message;
     client_missing_ = lost_ ? 0 : size - message_header_size;
     if (lost_) pipelines_ = true;  // it may have asked anything
-    if (is_request(client_type_) && std::exchange(asked_one_, true)) pipelines_ = true;
+    if (is_request(client_type_) && ++unanswered_ > 1 && !framed_) pipelines_ = true;
 }
 
 void Boundary::from_server(Bytes bytes) noexcept {
@@ -141,13 +144,14 @@ void Boundary::from_server(Bytes bytes) noexcept {
     const char status = ready_status(bytes);
     if (framed_) {
         framed_ = follow(bytes, status);
+        if (!framed_ && unanswered_ > 1) pipelines_ = true;
     } else if (asked_ && status != '\0') {
         framed_ = follow(bytes, status) && status_ != '\0';
         if (!framed_) missing_ = 0;
     }
     ready_ = bytes.size() < ready_size ? ready_in_pieces(bytes) : status;
     if (bytes.size() >= ready_size) std::memcpy(end_.data(), bytes.data() + bytes.size() - ready_size, ready_size);
-    if (ready_ != '\0') asked_one_ = false;
+    if (ready_ != '\0' && !framed_) unanswered_ = 0;
     asked_ = false;
 }
 
@@ -167,11 +171,14 @@ bool Boundary::follow(Bytes bytes, char ready) noexcept {
     bytes = bytes.subspan(rest);
     if (bytes.empty()) return true;
     bool only_unasked = !goes_on;
-    const char type = last_type(bytes, missing_, only_unasked);
+    std::uint32_t turns = 0;
+    const char type = last_type(bytes, missing_, only_unasked, turns);
     if (type == '\0') {
         missing_ = 0;
         return false;
     }
+    if (turns > unanswered_) pipelines_ = true;
+    unanswered_ -= std::min(turns, unanswered_);
     if (missing_ == 0 && type == 'Z') status_ = ready;
     if (missing_ == 0 && only_unasked) status_ = before;
     return true;

@@ -7,10 +7,12 @@
 // read that looked like a ReadyForQuery was answered by one read with whole requests, and this by
 // one read with whole messages up to a ReadyForQuery.
 //
-// A client that asked the next thing before it had the answer to the last one may do so at any
-// time: between two answers its server is at work. Of such a client nothing is said any more. For
-// that its requests are counted, however many messages a read has, but for the rows of a COPY:
-// where there are many of those, it is found again behind the answer to what ended in CopyDone.
+// A client may ask the next thing before it has the answer to the last one: between two answers its
+// server is at work. So its requests are counted, however many messages a read has, and the
+// server's ReadyForQuery as long as its headers are followed: all are answered where as many have
+// come. Where a client asks ahead and the headers were given up, or what comes does not add up,
+// nothing is said of it any more. Requests are not counted among the rows of a COPY: where there
+// are many of those, the client is found again behind the answer to what ended in CopyDone.
 //
 // Where nothing is known the session may still look as if it were between two messages. Then a
 // message of ours may go to the server, behind whole messages of the client: it is read when all of
@@ -32,12 +34,12 @@ class Boundary {
 
     /// As in ReadyForQuery: 'I' outside of a transaction, 'T' in one, 'E' in one that has failed.
     /// '\0': not known to be between two messages.
-    char status() const noexcept { return pipelines_ || lost_ ? '\0' : status_; }
+    char status() const noexcept { return pipelines_ || lost_ || unanswered_ > 0 ? '\0' : status_; }
     /// The same for how it looks, which may be wrong. '\0' as well while the client is within a
     /// message of its own, or nobody knows whether it is.
     char apparent_status() const noexcept {
         const bool whole = lost_ ? looks_done_ : client_missing_ == 0 && client_header_size_ == 0;
-        return whole && !pipelines_ ? ready_ : '\0';
+        return whole && !pipelines_ && unanswered_ == 0 ? ready_ : '\0';
     }
 
    private:
@@ -59,11 +61,11 @@ class Boundary {
     std::uint8_t client_header_size_ = 0;  // as much of the header as has come; 0 once it is whole
     char client_type_ = '\0';              // of the client's message that has begun
     std::size_t client_missing_ = 0;       // of that
-    bool asked_one_ = false;               // it is not answered yet, as far as it is known
-    bool pipelines_ = false;
-    bool lost_ = false;        // where the client's messages begin is not known
-    bool looks_done_ = false;  // then: its last bytes are those of a CopyDone or Sync
-    bool asked_ = false;       // since then one read with whole requests has come, and nothing else
+    std::uint32_t unanswered_ = 0;         // requests; where framed_ is false one at most
+    bool pipelines_ = false;               // it asks ahead, and nobody knows how many are unanswered
+    bool lost_ = false;                    // where the client's messages begin is not known
+    bool looks_done_ = false;              // then: its last bytes are those of a CopyDone or Sync
+    bool asked_ = false;                   // since then one read with whole requests has come, and nothing else
 };
 
 }  // namespace protocol

@@ -62,7 +62,8 @@ std::optional<ConversationComment> parse_conversation_comment(std::string_view c
                             .upstream_addr = value("leg") == "server" ? value("to") : "",
                             .upstream_version = value("upstream_version"),
                             .records = value("content") == "tls-records",
-                            .joined = is_truth(value("joined"))};
+                            .joined = is_truth(value("joined")),
+                            .prewarmed = is_truth(value("prewarmed"))};
     if (values.contains("ssl")) out.ssl = is_truth(value("ssl"));
     const std::string mode = value("sslmode");
     const std::size_t dots = mode.find("..");

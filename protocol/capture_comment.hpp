@@ -28,8 +28,9 @@ struct ConversationComment {
     std::string listener;
     std::string upstream_addr;  ///< of a server leg
     std::string upstream_version;
-    bool records = false;  ///< raw TLS, not what it holds
-    bool joined = false;   ///< the session had begun before the capture
+    bool records = false;    ///< raw TLS, not what it holds
+    bool joined = false;     ///< the session had begun before the capture
+    bool prewarmed = false;  ///< the server's connection was there before the session
 };
 /// nullopt: it is no comment of a first packet.
 std::optional<ConversationComment> parse_conversation_comment(std::string_view comment);

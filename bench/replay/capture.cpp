@@ -7,6 +7,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "bench/replay/handshake_records.hpp"
 #include "bench/replay/sql_rules.hpp"
 #include "bench/target/interrupt.hpp"
 #include "protocol/capture_comment.hpp"
@@ -55,8 +56,8 @@ class Reading {
     void block(const pcapng::Block& block);
     void packet(const pcapng::PacketBlock& packet);
     void feed(Conversation& conversation, const protocol::TcpPacket& tcp, std::uint64_t time, bool from_client);
-    Conversation* conversation_of(const protocol::TcpPacket& tcp, const pcapng::PacketBlock& packet,
-                                  const protocol::CapturedEnds& ends);
+    Conversation* conversation_of(const protocol::TcpPacket& tcp, const protocol::CapturedEnds& ends,
+                                  const SessionFacts& facts);
     void session(Conversation& conversation);
     void failures_without_packets();
     void place_cancels();
@@ -68,7 +69,8 @@ class Reading {
     std::string payload_;                                                 // of this section
     std::vector<bool> client_legs_;                                       // by interface of this section
     std::map<std::string, std::unique_ptr<Conversation>> conversations_;  // by both ends
-    std::map<std::string, SessionFacts> events_;                          // by session
+    HandshakeRecords records_;
+    std::map<std::string, SessionFacts> events_;  // by session
     std::size_t bytes_ = 0;
     std::uint64_t dropped_ = 0;
     std::uint64_t undecoded_ = 0;
@@ -131,8 +133,11 @@ void Reading::packet(const pcapng::PacketBlock& packet) {
         return;
     }
     const auto ends = protocol::captured_ends(*tcp, packet, protocol::CapturedLeg::Side::client);
-    Conversation* conversation = conversation_of(*tcp, packet, ends);
-    if (!conversation) return;
+    SessionFacts facts;
+    for (const std::string& comment : packet.comments) take_comment(facts, comment);
+    const std::size_t before = records_.bytes();
+    if (records_.take(*tcp, packet.time, ends, facts)) return count(records_.bytes() - before);
+    Conversation* conversation = conversation_of(*tcp, ends, facts);
     for (const std::string& comment : packet.comments) {
         if (!take_comment(conversation->facts, comment) && comment.starts_with("framing lost"))
             conversation->builder.cut("what follows was blanked: its framing was lost");
@@ -140,11 +145,8 @@ void Reading::packet(const pcapng::PacketBlock& packet) {
     feed(*conversation, *tcp, packet.time, ends.from_client);
 }
 
-Reading::Conversation* Reading::conversation_of(const protocol::TcpPacket& tcp, const pcapng::PacketBlock& packet,
-                                                const protocol::CapturedEnds& ends) {
-    SessionFacts facts;
-    for (const std::string& comment : packet.comments) take_comment(facts, comment);
-    if (facts.records || ends.mapped()) return nullptr;
+Reading::Conversation* Reading::conversation_of(const protocol::TcpPacket& tcp, const protocol::CapturedEnds& ends,
+                                                const SessionFacts& facts) {
     auto& place = conversations_[ends.key()];
     const bool opens = (tcp.flags & protocol::tcp_flag::syn) && !(tcp.flags & protocol::tcp_flag::ack);
     const bool another =
@@ -180,7 +182,8 @@ void Reading::feed(Conversation& conversation, const protocol::TcpPacket& tcp, s
 }
 
 void Reading::session(Conversation& conversation) {
-    CapturedSession session{.facts = conversation.facts, .plan = conversation.builder.finish(), .left_out = {}};
+    CapturedSession session{
+        .facts = conversation.facts, .plan = conversation.builder.finish(), .offer = {}, .left_out = {}};
     const bool wanted = only_.empty() || only_.contains(session.facts.session) || session.plan.cancels_pid;
     if (!wanted) return;
     if (const auto events = events_.find(session.facts.session); events != events_.end())
@@ -209,7 +212,7 @@ void Reading::failures_without_packets() {
     });
     for (const auto& [name, facts] : events_) {
         if (facts.failed == "tls_failed" && !known.contains(name))
-            capture_.sessions.push_back({.facts = facts, .plan = {}, .left_out = {}});
+            capture_.sessions.push_back({.facts = facts, .plan = {}, .offer = {}, .left_out = {}});
     }
 }
 
@@ -242,6 +245,7 @@ Capture Reading::finish() {
     conversations_.clear();
     failures_without_packets();
     place_cancels();
+    for (CapturedSession& session : capture_.sessions) session.offer = records_.offer_of(session.facts.session);
     std::stable_sort(capture_.sessions.begin(), capture_.sessions.end(),
                      [](const auto& a, const auto& b) { return a.plan.started < b.plan.started; });
     if (dropped_ > 0)

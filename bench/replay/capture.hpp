@@ -5,6 +5,7 @@
 
 #include "bench/replay/plan_builder.hpp"
 #include "bench/replay/session_facts.hpp"
+#include "bench/replay/tls_offer.hpp"
 
 namespace bench::replay {
 
@@ -14,7 +15,8 @@ inline constexpr std::size_t max_plans = std::size_t{1} << 30;
 struct CapturedSession {
     SessionFacts facts;
     SessionPlan plan;
-    std::string left_out;  ///< why it is not played at all; empty: it is
+    std::optional<TlsOffer> offer;  ///< of its ClientHello, where that is in the capture
+    std::string left_out;           ///< why it is not played at all; empty: it is
 };
 
 struct Capture {

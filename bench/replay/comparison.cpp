@@ -48,6 +48,12 @@ void Outcome::add(const Outcome& other) {
     if (!first) first = other.first;
     if (failure.empty()) failure = other.failure;
     if (left_out.empty()) left_out = other.left_out;
+    if (not_played_as.empty()) {
+        not_played_as = other.not_played_as;
+        why_not_played = other.why_not_played;
+    }
+    if (tls_left_out.empty()) tls_left_out = other.tls_left_out;
+    own_groups = own_groups || other.own_groups;
     if (digest == 0) digest = other.digest;
 }
 
@@ -80,22 +86,6 @@ void compare(const Unit& unit, const Answer& answer, bool rows, Outcome& outcome
                     std::string("transaction state ") + answer.transaction);
     }
     outcome.played += static_cast<std::uint32_t>(statements.size());
-}
-
-void compare_login(const SessionPlan& plan, const std::string& captured_failure, const std::string& sqlstate,
-                   const std::string& error, Outcome& outcome) {
-    const bool refused = plan.login == Login::refused;
-    const std::string was = refused                    ? "refused with " + plan.sqlstate
-                            : captured_failure.empty() ? "logged in"
-                                                       : captured_failure;
-    const bool failed_before = refused || !captured_failure.empty();
-    if (plan.login == Login::unknown && captured_failure.empty()) {
-        outcome.left_out = "what became of its login is not in the capture";
-    } else if (refused && plan.sqlstate.starts_with("28")) {
-        outcome.left_out = "its client was refused for who it was, which is not done again";
-    } else if (failed_before == error.empty() || (refused && plan.sqlstate != sqlstate)) {
-        outcome.differs({.statement = 0, .sql = "", .was = was, .is = error.empty() ? "logged in" : error});
-    }
 }
 
 }  // namespace bench::replay

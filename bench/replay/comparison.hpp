@@ -21,10 +21,14 @@ struct Outcome {
     std::uint32_t rows_unknown = 0;  ///< their rows could not be compared: the capture has blanked some
     std::uint32_t cancels_failed = 0;
     std::optional<Difference> first;
-    std::uint64_t digest = 0;  ///< of all that is different: equal where two targets differ in the same way
-    std::string left_out;      ///< why it was not played to this target
+    std::uint64_t digest = 0;    ///< of all that is different: equal where two targets differ in the same way
+    std::string left_out;        ///< why it was not played to this target, or cannot be compared
+    std::string not_played_as;   ///< it could not be opened: why in words, the same for all of a kind
+    std::string why_not_played;  ///< and what was said to this one
+    std::vector<std::string> tls_left_out;  ///< of the key exchange that it had offered: tls_offer.hpp
+    bool own_groups = false;                ///< what it had offered is not in the capture
 
-    bool same() const { return failure.empty() && different == 0 && left_out.empty(); }
+    bool same() const { return failure.empty() && different == 0 && left_out.empty() && not_played_as.empty(); }
     void differs(Difference difference);
     /// Another one of the same session.
     void add(const Outcome& other);
@@ -32,10 +36,5 @@ struct Outcome {
 
 /// Adds what the answer to `unit` came to.
 void compare(const Unit& unit, const Answer& answer, bool rows, Outcome& outcome);
-
-/// What is to be opened was captured as `plan`; it came to `sqlstate` and `error`, which are empty
-/// for success.
-void compare_login(const SessionPlan& plan, const std::string& captured_failure, const std::string& sqlstate,
-                   const std::string& error, Outcome& outcome);
 
 }  // namespace bench::replay

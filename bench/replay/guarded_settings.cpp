@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "bench/replay/sql_lexer.hpp"
+
 namespace bench::replay {
 namespace {
 
@@ -46,6 +48,25 @@ std::string escaped(std::string_view word) {
     return out;
 }
 
+constexpr std::string_view pg_catalog = "pg_catalog";
+
+/// As SplitIdentifierString() reads it: quoted as it stands there, otherwise in any case.
+bool begins_with_pg_catalog(std::string_view search_path) {
+    const auto skip_space = [&] {
+        while (!search_path.empty() && is_space(search_path.front())) search_path.remove_prefix(1);
+    };
+    skip_space();
+    const bool quoted = search_path.starts_with('"');
+    if (quoted) search_path.remove_prefix(1);
+    const std::string_view name = search_path.substr(0, pg_catalog.size());
+    if (quoted ? name != pg_catalog : lower(name) != pg_catalog) return false;
+    search_path.remove_prefix(name.size());
+    if (quoted && !search_path.starts_with('"')) return false;
+    if (quoted) search_path.remove_prefix(1);
+    skip_space();
+    return search_path.empty() || search_path.front() == ',';
+}
+
 bool may_be_sent(std::string_view name, std::string_view value) {
     return !is_guarded(name) && (plain_name(name) != "search_path" || !hides_pg_catalog(value));
 }
@@ -79,17 +100,14 @@ std::string without_guarded(std::string_view options, bool& removed) {
 bool is_guarded(std::string_view name) {
     constexpr auto guarded = std::to_array<std::string_view>(
         {"default_transaction_read_only", "transaction_read_only", "session_authorization", "role",
-         "standard_conforming_strings", "session_preload_libraries", "local_preload_libraries",
-         "dynamic_library_path"});
+         "standard_conforming_strings", "session_preload_libraries", "local_preload_libraries", "dynamic_library_path",
+         "zero_damaged_pages"});
     return std::find(guarded.begin(), guarded.end(), plain_name(name)) != guarded.end();
 }
 
+/// Loosely for what it may name, exactly for what may stand first: "PG_CATALOG" is another schema.
 bool hides_pg_catalog(std::string_view search_path) {
-    std::string path = plain_name(search_path);
-    std::erase_if(path, [](char c) { return c == '"' || c == '\''; });
-    const std::size_t at = path.find("pg_catalog");
-    const bool first = at == 0 && (path.size() == 10 || path[10] == ',');
-    return at != path.npos && !first;
+    return plain_name(search_path).find(pg_catalog) != std::string::npos && !begins_with_pg_catalog(search_path);
 }
 
 bool remove_guarded(protocol::StartupMessage& startup) {

@@ -8,10 +8,12 @@
 namespace bench::replay {
 
 /// Whether the setting `name`, in any spelling, could lift the read-only mode, change who runs the
-/// statements, load a library, or let sql_rules.hpp take a text for something else.
+/// statements, load a library, let a read change a page, or let sql_rules.hpp take a text for
+/// something else.
 bool is_guarded(std::string_view name);
 
-/// Whether a search_path names pg_catalog behind something else: without being named it is first.
+/// Whether a search_path, as set_config() takes it, may name pg_catalog behind something else:
+/// without being named it is first.
 bool hides_pg_catalog(std::string_view search_path);
 
 /// Takes what is guarded out of a startup message, and out of its `options`. True: there was some.

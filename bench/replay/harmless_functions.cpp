@@ -7,7 +7,7 @@ namespace {
 
 // Not here, though they look so: what runs SQL that it is given (query_to_xml, ts_rewrite), reads
 // files (pg_read_file), moves sequences (nextval), signals, writes WAL (pg_logical_emit_message),
-// takes an xid (txid_current), and large objects.
+// takes an xid (txid_current), large objects, and advisory locks, for which others would wait.
 constexpr std::string_view harmless =
     // Aggregates and window functions
     "any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count covar_pop covar_samp cume_dist "
@@ -67,10 +67,8 @@ constexpr std::string_view harmless =
     "pg_snapshot_xmin pg_trigger_depth pg_wal_lsn_diff pg_walfile_name pg_walfile_name_offset "
     "pg_xact_commit_timestamp session_user txid_current_if_assigned txid_current_snapshot txid_snapshot_xip "
     "txid_snapshot_xmax txid_snapshot_xmin user version "
-    // Waiting and locking: it ends with the session
-    "pg_advisory_lock pg_advisory_lock_shared pg_advisory_unlock pg_advisory_unlock_all pg_advisory_unlock_shared "
-    "pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_sleep pg_sleep_for pg_sleep_until pg_try_advisory_lock "
-    "pg_try_advisory_lock_shared pg_try_advisory_xact_lock pg_try_advisory_xact_lock_shared "
+    // Waiting: it ends with the session
+    "pg_sleep pg_sleep_for pg_sleep_until "
     // The catalog, as psql, pg_dump and drivers ask
     "acldefault aclexplode booleq col_description format_type has_any_column_privilege "
     "has_column_privilege has_database_privilege has_foreign_data_wrapper_privilege has_function_privilege "

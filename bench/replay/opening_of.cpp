@@ -35,10 +35,17 @@ Opening opening_of(const ReplayTarget& target, const CapturedSession& session, c
             add("default_transaction_read_only", "on");
         }
         opening.startup_message = protocol::serialize(startup);
+        const std::string_view database = startup.find("database");
+        opening.password = find_password(target.passwords, password_for(where, database, opening.user));
     }
     if (!rules.openings) return opening;
     opening.handshake_only = !session.plan.startup;
     opening.tls_version = facts.version;
+    if (const auto groups = groups_of(target, session, rules)) {
+        opening.groups = groups->list;
+        opening.tls_lowest = session.offer->lowest;
+        opening.tls_highest = session.offer->highest;
+    }
     opening.server_name = facts.sni;
     if (facts.alpn) opening.alpn = !facts.alpn->empty();
     if (facts.negotiation.ends_with("direct")) opening.negotiation = config::SslNegotiation::direct;
@@ -46,14 +53,24 @@ Opening opening_of(const ReplayTarget& target, const CapturedSession& session, c
     return opening;
 }
 
+std::optional<GroupsAgain> groups_of(const ReplayTarget& target, const CapturedSession& session,
+                                     const PlayRules& rules) {
+    const bool again = rules.openings && target.route->target().encrypts() && session.offer;
+    if (!again) return std::nullopt;
+    return groups_again(*session.offer, target.groups);
+}
+
 std::string cannot_open(const ReplayTarget& target, const CapturedSession& session, const PlayRules& rules) {
-    if (!rules.openings) return {};
+    if (!rules.openings) return session.plan.startup ? "" : "its TLS failed: that is played by --openings";
     const Target& where = target.route->target();
     const std::string sslmode(protocol::to_string(where.sslmode));
     if (was_encrypted(session) && !where.encrypts())
         return "was opened with TLS, and " + where.name + " has sslmode=disable";
     if (!was_encrypted(session) && where.encrypts())
         return "was opened in clear, and " + where.name + " has sslmode=" + sslmode;
+    const auto groups = groups_of(target, session, rules);
+    if (groups && groups->list.empty() && !session.offer->groups.empty())
+        return "this OpenSSL has none of the TLS groups that it had offered";
     return {};
 }
 

@@ -9,6 +9,11 @@ namespace bench::replay {
 /// does. Of openings also TLS as the captured client had it.
 Opening opening_of(const ReplayTarget& target, const CapturedSession& session, const PlayRules& rules);
 
+/// What its ClientHello had offered for the key exchange, as it is offered again. nullopt: that is
+/// not in the capture, or not asked for.
+std::optional<GroupsAgain> groups_of(const ReplayTarget& target, const CapturedSession& session,
+                                     const PlayRules& rules);
+
 /// Why it cannot be opened as it was; empty: it can.
 std::string cannot_open(const ReplayTarget& target, const CapturedSession& session, const PlayRules& rules);
 

@@ -4,7 +4,6 @@
 
 #include "bench/replay/guarded_settings.hpp"
 #include "bench/replay/sql_rules.hpp"
-#include "protocol/utf8.hpp"
 
 namespace bench::replay {
 namespace {
@@ -12,25 +11,14 @@ namespace {
 using protocol::Bytes;
 using protocol::CapturedSide;
 
-constexpr std::size_t max_sql = 80;
 constexpr std::size_t max_message = 0x3fffffff;
 /// Of a unit or a statement, beside what it says.
 constexpr std::size_t overhead = 256;
 
-/// In one line.
-std::string beginning(std::string_view sql) {
-    std::string out;
-    for (const char c : sql.substr(0, 4 * max_sql)) {
-        const bool space = c == ' ' || (c >= '\t' && c <= '\r');
-        if (!space) out += c;
-        if (space && !out.empty() && out.back() != ' ') out += ' ';
-    }
-    return protocol::as_utf8(out, max_sql);
-}
-
 }  // namespace
 
-PlanBuilder::PlanBuilder(PlanRules rules) : rules_(rules), client_(max_message), server_(rules.hash_rows) {}
+PlanBuilder::PlanBuilder(PlanRules rules)
+    : rules_(rules), judge_(rules.writes), client_(max_message), server_(rules.hash_rows) {}
 
 void PlanBuilder::segment(const protocol::CapturedSegment& segment) {
     if (plan_.started == 0) plan_.started = segment.time;
@@ -136,12 +124,25 @@ void PlanBuilder::message(const protocol::Message& message, std::uint64_t time) 
     const bool copies = message.type == 'd' || message.type == 'c' || message.type == 'f';
     LeftOut why = LeftOut::no;
     switch (message.type) {
-        case 'Q': why = query(protocol::Reader(body).cstring(), unit); break;
-        case 'P': why = parse(body); break;
-        case 'B': why = bind(body); break;
+        case 'Q': {
+            const std::string_view sql = protocol::Reader(body).cstring();
+            why = judge_.query(sql);
+            add_statement(unit, beginning_of(sql), why);
+            break;
+        }
+        case 'P':
+            why = judge_.parse(body);
+            plan_.bytes += overhead;
+            break;
+        case 'B': why = judge_.bind(body); break;
         case 'D':
-        case 'C': why = named(body); break;
-        case 'E': why = execute(body, unit); break;
+        case 'C': why = judge_.named(body); break;
+        case 'E': {
+            std::string sql;
+            why = judge_.execute(body, sql);
+            add_statement(unit, sql, why);
+            break;
+        }
         case 'F':
             why = rules_.writes ? LeftOut::no : LeftOut::writes;
             add_statement(unit, "a function call", why);
@@ -185,60 +186,6 @@ PlanBuilder::Open& PlanBuilder::open_unit(char type) {
     open_.emplace_back();
     plan_.bytes += overhead;
     return open_.back();
-}
-
-LeftOut PlanBuilder::judge(std::string_view sql) const {
-    if (looks_blanked(sql)) return LeftOut::blanked;
-    if (rules_.writes) return LeftOut::no;
-    const Effect effect = effect_of(sql);
-    if (effect == Effect::reads) return LeftOut::no;
-    return effect == Effect::calls ? LeftOut::calls : LeftOut::writes;
-}
-
-LeftOut PlanBuilder::query(std::string_view sql, Unit& unit) {
-    const LeftOut why = judge(sql);
-    add_statement(unit, beginning(sql), why);
-    return why;
-}
-
-LeftOut PlanBuilder::parse(protocol::Reader body) {
-    std::string name(body.cstring());
-    const std::string_view sql = body.cstring();
-    const LeftOut why = judge(sql);
-    plan_.bytes += overhead;
-    statements_.insert_or_assign(
-        std::move(name), Prepared{.sql = beginning(sql), .left_out = why, .by_a_secret = mentions_secrets(sql)});
-    return why;
-}
-
-LeftOut PlanBuilder::bind(protocol::Reader body) {
-    std::string portal(body.cstring());
-    const auto found = statements_.find(body.cstring());
-    Prepared prepared = found == statements_.end() ? Prepared() : found->second;
-    body.take(std::size_t{2} * body.u16());
-    for (unsigned left = body.u16(); left > 0 && body.ok(); --left) {
-        const std::uint32_t size = body.u32();
-        if (size == 0xffffffff) continue;  // NULL
-        if (value_looks_blanked(body.take(size), prepared.by_a_secret) && prepared.left_out == LeftOut::no)
-            prepared.left_out = LeftOut::blanked;
-    }
-    const LeftOut why = prepared.left_out;
-    portals_.insert_or_assign(std::move(portal), std::move(prepared));
-    return why;
-}
-
-/// Describe or Close: of a statement or a portal.
-LeftOut PlanBuilder::named(protocol::Reader body) const {
-    const auto& names = body.u8() == 'S' ? statements_ : portals_;
-    const auto found = names.find(body.cstring());
-    return found == names.end() ? LeftOut::no : found->second.left_out;
-}
-
-LeftOut PlanBuilder::execute(protocol::Reader body, Unit& unit) {
-    const auto found = portals_.find(body.cstring());
-    const Prepared prepared = found == portals_.end() ? Prepared() : found->second;
-    add_statement(unit, prepared.sql, prepared.left_out);
-    return prepared.left_out;
 }
 
 void PlanBuilder::add_statement(Unit& unit, const std::string& sql, LeftOut why) {

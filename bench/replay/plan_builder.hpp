@@ -1,9 +1,8 @@
 // Makes a SessionPlan out of the packets of one conversation in clear. Pure.
 #pragma once
 
-#include <map>
-
 #include "bench/replay/plan.hpp"
+#include "bench/replay/statement_judge.hpp"
 #include "protocol/captured_stream.hpp"
 
 namespace bench::replay {
@@ -29,12 +28,6 @@ class PlanBuilder {
     const SessionPlan& plan() const noexcept { return plan_; }
 
    private:
-    /// What a name of the extended protocol stands for.
-    struct Prepared {
-        std::string sql;  // its beginning
-        LeftOut left_out = LeftOut::no;
-        bool by_a_secret = false;
-    };
     struct Said {
         Request request;
         LeftOut left_out = LeftOut::no;
@@ -52,12 +45,6 @@ class PlanBuilder {
     void opening(protocol::Bytes packet);
     void startup(protocol::StartupMessage message);
     void message(const protocol::Message& message, std::uint64_t time);
-    LeftOut parse(protocol::Reader body);
-    LeftOut bind(protocol::Reader body);
-    LeftOut named(protocol::Reader body) const;
-    LeftOut execute(protocol::Reader body, Unit& unit);
-    LeftOut query(std::string_view sql, Unit& unit);
-    LeftOut judge(std::string_view sql) const;
     void add_statement(Unit& unit, const std::string& sql, LeftOut why);
     Open& open_unit(char type);
     void server_message(char type, std::uint64_t time);
@@ -65,6 +52,7 @@ class PlanBuilder {
     void close_unit(Open& open);
 
     PlanRules rules_;
+    StatementJudge judge_;
     SessionPlan plan_;
     std::array<protocol::CapturedStream, 2> streams_;
     std::vector<std::uint8_t> opening_;  // of a packet without a type byte
@@ -73,8 +61,6 @@ class PlanBuilder {
     bool logged_in_ = false;
     protocol::MessageBuffer client_;
     AnswerReader server_;
-    std::map<std::string, Prepared, std::less<>> statements_;
-    std::map<std::string, Prepared, std::less<>> portals_;
     std::vector<Open> open_;  // units from plan_.units.size() on
     std::uint64_t last_time_ = 0;
 };

@@ -64,7 +64,11 @@ class Lane {
     }
 
     void ended(std::size_t i, std::exception_ptr thrown) {
-        if (thrown) into_.outcomes[i].add({.failure = what_of(thrown), .first = {}, .left_out = {}});
+        if (thrown) {
+            Outcome failed;
+            failed.failure = what_of(thrown);
+            into_.outcomes[i].add(failed);
+        }
         --open_;
         change_->cancel();
     }

@@ -1,14 +1,18 @@
 #include <fcntl.h>
+#include <pwd.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <memory>
 #include <stdexcept>
 
 #include "bench/commands.hpp"
+#include "bench/replay/openssl_groups.hpp"
 #include "bench/replay/replay_report.hpp"
 #include "bench/target/interrupt.hpp"
 #include "config/load.hpp"
@@ -47,17 +51,46 @@ PlayRules make_rules(const ReplayOptions& options) {
     return rules;
 }
 
-ReplayTarget make_target(const std::string& text, const Settings& settings) {
+/// As libpq looks for it; empty: nowhere.
+std::string passfile_path(const ReplayOptions& options) {
+    const auto variable = [](const char* name) {
+        const char* value = std::getenv(name);
+        return std::string(value ? value : "");
+    };
+    if (!options.passfile.empty()) return options.passfile;
+    if (std::string path = variable("PGPASSFILE"); !path.empty()) return path;
+    std::string home = variable("HOME");
+    if (home.empty()) {
+        passwd entry{}, *found = nullptr;
+        std::array<char, 4096> buffer{};
+        if (::getpwuid_r(::geteuid(), &entry, buffer.data(), buffer.size(), &found) == 0 && found) home = found->pw_dir;
+    }
+    return home.empty() ? "" : home + "/.pgpass";
+}
+
+std::string read_passwords(const ReplayOptions& options) {
+    const std::string path = passfile_path(options);
+    if (path.empty()) return {};
+    Passfile file = read_passfile(path);
+    if (!file.warning.empty())
+        std::fprintf(stderr, "pgairlock-bench replay: WARNING: %s\n", protocol::printable(file.warning).c_str());
+    return std::move(file.text);
+}
+
+ReplayTarget make_target(const std::string& text, const Settings& settings, const std::string& passwords) {
     Settings defaults = settings;
     defaults.try_emplace("user", nobody);
     Target target = parse_target(text, defaults);
     Settings named = parse_conninfo(text.substr(text.find('=') + 1));
+    const bool has_password = !named["password"].empty();
     named.insert(settings.begin(), settings.end());
     const auto says = [&](const char* keyword) { return named.contains(keyword) && !named[keyword].empty(); };
     return {.route = std::make_unique<Route>(std::move(target)),
             .names_user = says("user"),
             .names_database = says("dbname"),
-            .names_application = says("application_name")};
+            .names_application = says("application_name"),
+            .passwords = has_password ? std::string() : passwords,
+            .groups = openssl_groups()};
 }
 
 /// Statements were not written down: asking for what only they have is refused.
@@ -96,6 +129,7 @@ int run(const ReplayOptions& options) {
     PlayRules rules = make_rules(options);
     std::vector<std::string> files;
     std::vector<ReplayTarget> targets;
+    const std::string passwords = read_passwords(options);
     for (const std::string& text : options.arguments) {
         // A capture may be a ring of files.
         const bool is_file = targets.empty() && (files.empty() || std::filesystem::exists(text));
@@ -103,7 +137,7 @@ int run(const ReplayOptions& options) {
             files.push_back(text);
             continue;
         }
-        targets.push_back(make_target(text, options.defaults));
+        targets.push_back(make_target(text, options.defaults, passwords));
     }
     if (targets.empty()) throw std::invalid_argument("no target: NAME=CONNINFO behind the capture's files");
     const auto output = open_output(options.output);

@@ -39,9 +39,13 @@ std::string target_section(const ReplayReport& report, std::size_t target) {
     for (std::size_t i = 0; i < played.outcomes.size(); ++i) {
         const Outcome& outcome = played.outcomes[i];
         const auto verdict = report.verdict(i, target);
-        const bool bad = verdict == ReplayReport::Verdict::different;
-        const Difference first =
-            outcome.first.value_or(Difference{.statement = 0, .sql = "", .was = "", .is = outcome.failure});
+        const bool not_played = verdict == ReplayReport::Verdict::not_played;
+        const bool bad = not_played || verdict == ReplayReport::Verdict::different;
+        const Difference first = outcome.first.value_or(
+            Difference{.statement = 0,
+                       .sql = "",
+                       .was = "",
+                       .is = not_played ? outcome.not_played_as + ": " + outcome.why_not_played : outcome.failure});
         out += std::string("<tr") + (bad ? " class=\"bad\">" : ">") + cell(title(report.capture.sessions[i])) +
                cell(to_text(verdict)) + cell(first.statement > 0 ? std::to_string(first.statement) : "") +
                cell(first.sql) + cell(first.was) + cell(first.is) + "</tr>";

@@ -14,13 +14,19 @@ double rounded(double value) { return std::round(value * 1000) / 1000; }
 
 json::object outcome_object(const ReplayReport& report, std::size_t session, std::size_t target) {
     const Outcome& outcome = report.targets[target].outcomes[session];
+    json::array tls_left_out;
+    for (const std::string& text : outcome.tls_left_out) tls_left_out.push_back(json::string(text));
     json::object out{{"target", report.targets[target].name},
                      {"verdict", to_text(report.verdict(session, target))},
                      {"played", outcome.played},
                      {"not_played", outcome.not_played},
                      {"different", outcome.different},
+                     {"why_not_played", nullptr},
+                     {"tls_left_out", std::move(tls_left_out)},
                      {"failure", nullptr},
                      {"first_difference", nullptr}};
+    if (!outcome.not_played_as.empty())
+        out["why_not_played"] = outcome.not_played_as + ": " + protocol::printable(outcome.why_not_played);
     if (!outcome.failure.empty()) out["failure"] = protocol::printable(outcome.failure);
     if (outcome.first) {
         out["first_difference"] = json::object{{"statement", outcome.first->statement},
@@ -73,6 +79,7 @@ std::string to_json(const ReplayReport& report) {
                                        {"same", report.count(i, Verdict::same)},
                                        {"different", report.count(i, Verdict::different)},
                                        {"left_out", report.count(i, Verdict::left_out)},
+                                       {"not_played", report.count(i, Verdict::not_played)},
                                        {"unlike_first", report.apart(i, 0)}});
     }
     const json::object document{

@@ -36,12 +36,46 @@ std::string what_is_blanked(const std::string& payload) {
     return "what, it does not say,";
 }
 
+bool is_compared(ReplayReport::Verdict verdict) {
+    return verdict == ReplayReport::Verdict::same || verdict == ReplayReport::Verdict::different;
+}
+
+/// What of the targets' side keeps sessions, or parts of them, from being played or compared.
+struct OfTargets {
+    std::map<std::string, std::uint64_t> not_played, left_out, groups;  // sessions, by target and reason
+    std::uint64_t rows = 0, cancels = 0, lost = 0, own_groups = 0;
+};
+
+OfTargets of_targets(const std::vector<Played>& targets) {
+    OfTargets out;
+    for (const Played& target : targets) {
+        for (const Outcome& outcome : target.outcomes) {
+            if (!outcome.not_played_as.empty()) ++out.not_played[target.name + ": " + outcome.not_played_as];
+            if (!outcome.left_out.empty()) ++out.left_out[target.name + ": " + outcome.left_out];
+            if (!outcome.tls_left_out.empty()) ++out.groups[target.name + ": " + in_one_line(outcome.tls_left_out)];
+            out.rows += outcome.rows_unknown;
+            out.cancels += outcome.cancels_failed;
+            out.lost += outcome.not_played;
+            out.own_groups += outcome.own_groups;
+        }
+    }
+    return out;
+}
+
 }  // namespace
+
+std::string in_one_line(const std::vector<std::string>& texts) {
+    std::string out;
+    for (const std::string& text : texts) out += (out.empty() ? "" : ", ") + text;
+    return out;
+}
 
 ReplayReport::Verdict ReplayReport::verdict(std::size_t session, std::size_t target) const {
     const Played& played = targets[target];
     const Outcome& outcome = played.outcomes[session];
     const bool was_played = played.begun[session] && outcome.left_out.empty();
+    const bool not_opened = !outcome.not_played_as.empty() && outcome.different == 0;
+    if (played.begun[session] && not_opened) return Verdict::not_played;
     const bool compared =
         outcome.played > 0 || outcome.different > 0 || rules.openings || capture.sessions[session].plan.statements == 0;
     if (was_played && !outcome.same()) return Verdict::different;
@@ -57,7 +91,8 @@ std::size_t ReplayReport::count(std::size_t target, Verdict wanted) const {
 bool ReplayReport::same() const {
     if (interrupted || targets.empty()) return false;
     for (std::size_t i = 0; i < targets.size(); ++i) {
-        if (count(i, Verdict::different) > 0 || count(i, Verdict::same) == 0) return false;
+        const bool all = count(i, Verdict::different) + count(i, Verdict::not_played) == 0;
+        if (!all || count(i, Verdict::same) == 0) return false;
     }
     return true;
 }
@@ -65,7 +100,7 @@ bool ReplayReport::same() const {
 std::size_t ReplayReport::apart(std::size_t target, std::size_t other) const {
     std::size_t count = 0;
     for (std::size_t i = 0; i < capture.sessions.size(); ++i) {
-        const bool both = verdict(i, target) != Verdict::left_out && verdict(i, other) != Verdict::left_out;
+        const bool both = is_compared(verdict(i, target)) && is_compared(verdict(i, other));
         count += both && targets[target].outcomes[i].digest != targets[other].outcomes[i].digest;
     }
     return count;
@@ -74,15 +109,17 @@ std::size_t ReplayReport::apart(std::size_t target, std::size_t other) const {
 std::vector<std::string> ReplayReport::left_out() const {
     std::vector<std::string> out;
     if (interrupted) out.push_back("the replay was interrupted: what had not ended was not compared");
+    const OfTargets here = of_targets(targets);
+    add_counted(out, here.not_played, "", " not played at ");
     for (const std::string& payload : capture.payloads) {
         if (payload == "full") continue;
         out.push_back("payload=" + (payload.empty() ? "?" : payload) + ": " + what_is_blanked(payload) +
                       " were blanked in this capture, so no statement is played: only how sessions open");
     }
     out.insert(out.end(), capture.lacks.begin(), capture.lacks.end());
-    std::map<std::string, std::uint64_t> whole, cut, here;
+    std::map<std::string, std::uint64_t> whole, cut;
     std::array<std::uint64_t, left_out_kinds> statements{};
-    std::uint64_t all = 0, startups = 0, guarded = 0, rows = 0, cancels = 0, lost = 0;
+    std::uint64_t all = 0, startups = 0, guarded = 0;
     for (const CapturedSession& session : capture.sessions) {
         if (!session.left_out.empty()) {
             ++whole[session.left_out];
@@ -94,19 +131,15 @@ std::vector<std::string> ReplayReport::left_out() const {
         all += session.plan.statements;
         for (std::size_t i = 0; i < left_out_kinds; ++i) statements[i] += session.plan.left_out[i];
     }
-    for (const Played& target : targets) {
-        for (const Outcome& outcome : target.outcomes) {
-            if (!outcome.left_out.empty()) ++here[target.name + ": " + outcome.left_out];
-            rows += outcome.rows_unknown;
-            cancels += outcome.cancels_failed;
-            lost += outcome.not_played;
-        }
-    }
     const auto kind = [&](LeftOut why) { return statements[static_cast<std::size_t>(why)]; };
     const std::string of_all = " of " + counted(all, "statement");
     add_counted(out, whole, "", " left out: ");
     add_counted(out, cut, "", " played in part: ");
-    add_counted(out, here, "", " not compared at ");
+    add_counted(out, here.left_out, "", " not compared at ");
+    add_counted(out, here.groups, "", " opened without what had been offered for the key exchange, at ");
+    if (here.own_groups > 0)
+        out.push_back(counted(here.own_groups, "opening") +
+                      " with the TLS groups of this OpenSSL: what clients had offered is not in the capture");
     if (kind(LeftOut::writes) > 0)
         out.push_back(std::to_string(kind(LeftOut::writes)) + of_all +
                       " may write and were left out; --writes plays them");
@@ -119,7 +152,8 @@ std::vector<std::string> ReplayReport::left_out() const {
     if (kind(LeftOut::unanswered) > 0)
         out.push_back(std::to_string(kind(LeftOut::unanswered)) + of_all +
                       " have no answer in the capture, and were left out");
-    if (lost > 0) out.push_back(counted(lost, "statement") + " not played, because their session had ended before");
+    if (here.lost > 0)
+        out.push_back(counted(here.lost, "statement") + " not played, because their session had ended before");
     if (startups > 0) out.push_back(sessions(startups) + " opened without the startup parameters that were blanked");
     if (guarded > 0)
         out.push_back(
@@ -128,9 +162,9 @@ std::vector<std::string> ReplayReport::left_out() const {
     if (capture.cancels_left_out > 0)
         out.push_back(counted(capture.cancels_left_out, "cancel request") +
                       " left out: what they were to end is not played");
-    if (cancels > 0) out.push_back(counted(cancels, "cancel request") + " could not be sent");
-    if (rows > 0)
-        out.push_back("the rows of " + counted(rows, "answer") + " not compared: the capture has blanked some");
+    if (here.cancels > 0) out.push_back(counted(here.cancels, "cancel request") + " could not be sent");
+    if (here.rows > 0)
+        out.push_back("the rows of " + counted(here.rows, "answer") + " not compared: the capture has blanked some");
     return out;
 }
 
@@ -153,6 +187,7 @@ std::string to_text(ReplayReport::Verdict verdict) {
     switch (verdict) {
         case ReplayReport::Verdict::same: return "same";
         case ReplayReport::Verdict::different: return "different";
+        case ReplayReport::Verdict::not_played: return "not played";
         default: return "left out";
     }
 }
@@ -177,9 +212,11 @@ std::string summary(const ReplayReport& report, std::size_t target) {
         played += outcome.played;
         different += outcome.different;
     }
-    std::string out = sessions(report.count(target, Verdict::same)) + " same, " +
-                      std::to_string(report.count(target, Verdict::different)) + " different, " +
-                      std::to_string(report.count(target, Verdict::left_out)) + " left out";
+    const std::size_t not_played = report.count(target, Verdict::not_played);
+    std::string out = not_played > 0 ? sessions(not_played) + " not played; " : "";
+    out += sessions(report.count(target, Verdict::same)) + " same, " +
+           std::to_string(report.count(target, Verdict::different)) + " different, " +
+           std::to_string(report.count(target, Verdict::left_out)) + " left out";
     if (!report.rules.openings)
         out += "; " + counted(played, "statement") + " answered, " + std::to_string(different) + " different";
     return out;

@@ -14,7 +14,8 @@ struct ReplayReport {
     std::vector<Played> targets;
     bool interrupted = false;
 
-    enum class Verdict { same, different, left_out };
+    /// not_played: it could not be opened.
+    enum class Verdict { same, different, left_out, not_played };
     /// Of a session at a target.
     Verdict verdict(std::size_t session, std::size_t target) const;
     std::size_t count(std::size_t target, Verdict verdict) const;
@@ -30,6 +31,8 @@ struct ReplayReport {
 };
 
 std::string to_text(ReplayReport::Verdict verdict);
+/// With commas.
+std::string in_one_line(const std::vector<std::string>& texts);
 /// "session N (app on shop, psql)".
 std::string title(const CapturedSession& session);
 /// "2 sessions same, ...".

@@ -35,6 +35,34 @@ std::string session_text(const CapturedSession& session, const Outcome& outcome)
     return out + "    " + protocol::printable(outcome.failure) + "\n";
 }
 
+/// One that is not played, or whose TLS is not as it was; empty: neither.
+std::string opening_text(const CapturedSession& session, const Outcome& outcome) {
+    std::string out;
+    if (!outcome.not_played_as.empty())
+        out += "  " + title(session) + ": not played: " + outcome.not_played_as + "\n    " +
+               protocol::printable(outcome.why_not_played) + "\n";
+    if (!outcome.tls_left_out.empty())
+        out += "  " + title(session) + ": opened without " + in_one_line(outcome.tls_left_out) + "\n";
+    return out;
+}
+
+/// Lines of at most so many sessions.
+template <typename Text>
+std::string session_lines(std::size_t sessions, const Text& text_of) {
+    std::string out;
+    std::size_t shown = 0, all = 0;
+    for (std::size_t i = 0; i < sessions; ++i) {
+        const std::string text = text_of(i);
+        if (text.empty()) continue;
+        if (++all <= most_sessions) {
+            out += text;
+            ++shown;
+        }
+    }
+    if (all > shown) out += "  and " + std::to_string(all - shown) + " more: --format json has all\n";
+    return out;
+}
+
 }  // namespace
 
 std::string to_table(const ReplayReport& report) {
@@ -47,14 +75,13 @@ std::string to_table(const ReplayReport& report) {
     for (std::size_t i = 0; i < report.targets.size(); ++i) {
         const Played& target = report.targets[i];
         out += "\n" + target.name + " (" + protocol::printable(target.address) + "): " + summary(report, i) + "\n";
-        std::size_t shown = 0;
-        for (std::size_t j = 0; j < target.outcomes.size() && shown < most_sessions; ++j) {
-            if (report.verdict(j, i) != Verdict::different) continue;
-            out += session_text(report.capture.sessions[j], target.outcomes[j]);
-            ++shown;
-        }
-        const std::size_t all = report.count(i, Verdict::different);
-        if (all > shown) out += "  and " + std::to_string(all - shown) + " more: --format json has all\n";
+        out += session_lines(target.outcomes.size(), [&](std::size_t j) {
+            return opening_text(report.capture.sessions[j], target.outcomes[j]);
+        });
+        out += session_lines(target.outcomes.size(), [&](std::size_t j) {
+            const bool differs = report.verdict(j, i) == Verdict::different;
+            return differs ? session_text(report.capture.sessions[j], target.outcomes[j]) : std::string();
+        });
         if (i > 0)
             out += "  answered unlike " + report.targets[0].name + ": " + std::to_string(report.apart(i, 0)) + "\n";
     }

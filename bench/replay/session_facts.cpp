@@ -32,7 +32,9 @@ bool take_comment(SessionFacts& facts, std::string_view comment) {
                   .sni = {},
                   .alpn = {},
                   .failed = {},
-                  .sqlstate = {}});
+                  .sqlstate = {},
+                  .reason = {},
+                  .error = {}});
     facts.joined = facts.joined || said->joined;
     facts.records = facts.records || said->records;
     return true;
@@ -64,21 +66,28 @@ std::optional<SessionFacts> facts_of(const protocol::pcapng::JournalBlock& entry
     if (event == "tls_failed" || event == "auth_failed" || event == "rejected" || event == "upstream_failed") {
         facts.failed = event;
         facts.sqlstate = text_at(line, "sqlstate");
+        facts.reason = text_at(line, "reason");
+        facts.error = text_at(line, "error");
+        const auto* alert = line.if_contains("alert");
+        facts.alert = alert && alert->is_int64();
+        facts.certificate_shown = !text_at(line, "certificate_shown").empty();
     }
     return facts;
 }
 
 void merge(SessionFacts& into, const SessionFacts& from) {
     constexpr std::string SessionFacts::*texts[] = {
-        &SessionFacts::session,          &SessionFacts::user,        &SessionFacts::database,
-        &SessionFacts::application_name, &SessionFacts::client_addr, &SessionFacts::version,
-        &SessionFacts::negotiation,      &SessionFacts::failed,      &SessionFacts::sqlstate};
+        &SessionFacts::session,     &SessionFacts::user,    &SessionFacts::database,    &SessionFacts::application_name,
+        &SessionFacts::client_addr, &SessionFacts::version, &SessionFacts::negotiation, &SessionFacts::failed,
+        &SessionFacts::sqlstate,    &SessionFacts::reason,  &SessionFacts::error};
     for (const auto text : texts) {
         if (!(from.*text).empty()) into.*text = from.*text;
     }
     if (from.ssl) into.ssl = from.ssl;
     if (from.sni) into.sni = from.sni;
     if (from.alpn) into.alpn = from.alpn;
+    into.alert = into.alert || from.alert;
+    into.certificate_shown = into.certificate_shown || from.certificate_shown;
     if (from.backend_pid != 0) into.backend_pid = from.backend_pid;
 }
 

@@ -24,6 +24,10 @@ struct SessionFacts {
     std::uint32_t backend_pid = 0;
     std::string failed;    ///< the event: tls_failed, auth_failed, rejected, upstream_failed
     std::string sqlstate;  ///< of that
+    std::string reason;    ///< of tls_failed: tls_abandoned (by the client) or tls_failed (by the proxy)
+    std::string error;     ///< of tls_failed, in words: "alert unknown_ca (48)"
+    bool alert = false;    ///< the client sent one that was fatal
+    bool certificate_shown = false;
     bool joined = false;   ///< the session was open before its capture began
     bool records = false;  ///< of a conversation: it holds the records of TLS
 };

@@ -8,6 +8,7 @@
 
 #include "bench/replay/capture.hpp"
 #include "bench/replay/comparison.hpp"
+#include "bench/replay/passfile.hpp"
 #include "bench/target/client.hpp"
 #include "bench/target/histogram.hpp"
 
@@ -28,6 +29,8 @@ struct ReplayTarget {
     bool names_user = false;
     bool names_database = false;
     bool names_application = false;
+    std::string passwords{};  ///< a password file; what is not in it has the target's password
+    KnownGroups groups{};     ///< that TLS may offer
 };
 
 /// What it came to beside the answers.

@@ -3,34 +3,45 @@
 #include <algorithm>
 #include <array>
 #include <string>
-
-#include "bench/replay/sql_statement.hpp"
+#include <utility>
 
 namespace bench::replay {
 namespace {
 
 bool has_stars(std::string_view text) { return text.find("**") != std::string_view::npos; }
 
+template <typename Take>
+void each_statement(std::string_view sql, const Take& take) {
+    Lexer lexer(sql);
+    SqlStatement statement;
+    for (Token token; lexer.next(token);) {
+        if (!token.is(";")) {
+            statement.add(token);
+            continue;
+        }
+        take(statement);
+        statement = {};
+    }
+    take(statement);
+}
+
 }  // namespace
 
 Effect effect_of(std::string_view sql) {
-    Lexer lexer(sql);
-    SqlStatement statement;
     Effect effect = Effect::reads;
-    const auto end_statement = [&] {
+    each_statement(sql, [&](const SqlStatement& statement) {
         if (!statement.only_reads()) effect = Effect::writes;
         if (effect == Effect::reads && statement.calls_unknown()) effect = Effect::calls;
-        statement = {};
-    };
-    for (Token token; lexer.next(token);) {
-        if (token.is(";")) {
-            end_statement();
-        } else {
-            statement.add(token);
-        }
-    }
-    end_statement();
+    });
     return effect;
+}
+
+std::vector<SqlName> names_in(std::string_view sql) {
+    std::vector<SqlName> out;
+    each_statement(sql, [&](const SqlStatement& statement) {
+        if (auto name = statement.name()) out.push_back(std::move(*name));
+    });
+    return out;
 }
 
 bool mentions_secrets(std::string_view sql) {

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
+#include "bench/replay/sql_statement.hpp"
 #include "protocol/bytes.hpp"
 
 namespace bench::replay {
@@ -19,6 +21,9 @@ enum class Effect {
 /// does not name all that runs (views, operators, casts): sessions are played with
 /// default_transaction_read_only=on as well.
 Effect effect_of(std::string_view sql);
+
+/// The prepared statements and cursors that `sql` names, in their order.
+std::vector<SqlName> names_in(std::string_view sql);
 
 /// A literal or name in it has been written over with '*', or what stands in no quotes.
 bool looks_blanked(std::string_view sql);

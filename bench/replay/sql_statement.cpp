@@ -26,11 +26,10 @@ constexpr auto writers = std::to_array<Names>({"insert", "update", "delete", "me
 
 /// Reserved: no function has such a name without quotes, and a bracket may follow.
 constexpr auto before_brackets = std::to_array<Names>(
-    {"all",      "and",       "any",    "array",  "as",      "asymmetric", "by",      "case",  "cast",
-     "distinct", "else",      "except", "exists", "from",    "group",      "having",  "in",    "intersect",
-     "lateral",  "limit",     "not",    "offset", "on",      "only",       "or",      "order", "select",
-     "some",     "symmetric", "then",   "union",  "using",   "values",     "when",    "where", "with",
-     "fetch",    "for",       "to",     "end",    "default", "returning",  "between", "setof"});
+    {"all",    "and",  "any",   "array",  "as",   "asymmetric", "case",    "cast",      "distinct", "else",   "except",
+     "exists", "from", "group", "having", "in",   "intersect",  "lateral", "limit",     "not",      "offset", "on",
+     "only",   "or",   "order", "select", "some", "symmetric",  "then",    "union",     "using",    "values", "when",
+     "where",  "with", "fetch", "for",    "to",   "end",        "default", "returning", "between",  "setof"});
 
 std::string meaning(const Token& token) {
     if (token.kind == Kind::word) return lower(token.text);
@@ -38,6 +37,15 @@ std::string meaning(const Token& token) {
     for (std::size_t at = 0; token.kind == Kind::name && (at = out.find("\"\"", at)) != out.npos; ++at)
         out.erase(at, 1);
     return out;
+}
+
+/// In a search_path each token that is quoted, in whatever quotes, is one name.
+std::string as_schema(const Token& token) {
+    if (token.kind == Kind::name) return '"' + std::string(token.text) + '"';
+    if (token.kind != Kind::literal) return std::string(token.text);
+    std::string out = "\"";
+    for (const char c : token.text) out += c == '"' ? "\"\"" : std::string(1, c);
+    return out + '"';
 }
 
 bool is_plain_literal(const Token& token) { return token.kind == Kind::literal && !token.escapes; }
@@ -99,21 +107,32 @@ bool SqlStatement::only_reads() const {
     if (has("prepared") || has("prepare", "transaction")) return false;  // COMMIT PREPARED
     if (verb == "explain" && has("refresh")) return false;
     if (verb == "set") return reads_only_set(begin + 1);
+    if (verb == "reset" && names_guarded(begin + 1)) return false;
     if (verb == "copy" && !copies_to_client()) return false;
     if (verb == "lock") return locks_for_reading();
     return reads_only_set_config();
 }
 
-/// SET [SESSION | LOCAL] name = value. What is guarded may stand nowhere in it, quoted or not.
+/// What is guarded may stand nowhere, quoted or not. (RESET transaction_read_only makes a
+/// transaction one that writes, before PostgreSQL 16.)
+bool SqlStatement::names_guarded(std::size_t begin) const {
+    for (std::size_t i = begin; i < tokens_.size(); ++i) {
+        if (is_guarded(at(i).text) || is(i, "authorization")) return true;
+    }
+    return false;
+}
+
+/// SET [SESSION | LOCAL] name = value.
 bool SqlStatement::reads_only_set(std::size_t begin) const {
     if (is(begin, "session") || is(begin, "local")) ++begin;
     const bool strings = lower(at(begin).text) == "standard_conforming_strings";
     const bool on = at(begin + 2).text == "on" && tokens_.size() == begin + 3;
     if (strings) return on;
+    if (names_guarded(begin)) return false;
     std::string value;
     for (std::size_t i = begin; i < tokens_.size(); ++i) {
-        if (is_guarded(at(i).text) || is(i, "authorization") || at(i).token.escapes) return false;
-        if (i > begin + 1) value += at(i).text;
+        if (at(i).token.escapes) return false;
+        if (i > begin + 1) value += as_schema(at(i).token);
     }
     return lower(at(begin).text) != "search_path" || !hides_pg_catalog(value);
 }
@@ -148,6 +167,27 @@ bool SqlStatement::locks_for_reading() const {
     return end > 5 && is(end - 4, "in") && is(end - 3, "access") && is(end - 2, "share") && is(end - 1, "mode");
 }
 
+std::optional<SqlName> SqlStatement::name() const {
+    using Of = SqlName::Of;
+    using Role = SqlName::Role;
+    const std::size_t verb = first_word();
+    std::size_t runs = verb;
+    if (is(verb, "explain")) {
+        while (runs < tokens_.size() && !is(runs, "execute")) ++runs;
+    }
+    const auto named = [&](std::size_t i, Of of, Role role) -> std::optional<SqlName> {
+        if (!is_name(i)) return std::nullopt;
+        return SqlName{.of = of, .role = role, .name = at(i).text};
+    };
+    if (is(verb, "prepare")) return named(verb + 1, Of::prepared, Role::made);
+    if (is(runs, "execute")) return named(runs + 1, Of::prepared, Role::run);
+    if (is(verb, "deallocate")) return named(tokens_.size() - 1, Of::prepared, Role::ended);
+    if (is(verb, "declare")) return named(verb + 1, Of::cursor, Role::made);
+    if (is(verb, "fetch") || is(verb, "move")) return named(tokens_.size() - 1, Of::cursor, Role::run);
+    if (is(verb, "close")) return named(tokens_.size() - 1, Of::cursor, Role::ended);
+    return std::nullopt;
+}
+
 bool SqlStatement::calls_unknown() const {
     for (std::size_t i = 1; i < tokens_.size(); ++i) {
         if (is_sign(i, "(") && calls_unknown_at(i)) return true;
@@ -173,7 +213,8 @@ bool SqlStatement::calls_unknown_at(std::size_t bracket) const {
     if (keyword && among(before_brackets, name)) return false;
     if (keyword && (name == "over" || name == "filter") && begin > 0 && is_sign(begin - 1, ")")) return false;
     if (keyword && name == "sets" && before(1, "grouping")) return false;
-    if (keyword && (name == "rollup" || name == "cube") && before(1, "by")) return false;
+    if (keyword && name == "by" && (before(1, "group") || before(1, "order") || before(1, "partition"))) return false;
+    if (keyword && (name == "rollup" || name == "cube") && before(1, "by") && before(2, "group")) return false;
     if (keyword && name == "varying" && (before(1, "character") || before(1, "char") || before(1, "bit"))) return false;
     if (keyword && name == "join") {
         for (const char* kind : {"left", "right", "full", "inner", "outer", "cross"}) {

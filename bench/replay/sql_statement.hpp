@@ -1,12 +1,23 @@
 // One statement of SQL as its tokens, and the questions that tell what it may do. Pure.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "bench/replay/sql_lexer.hpp"
 
 namespace bench::replay {
+
+/// A prepared statement or a cursor that a statement names.
+struct SqlName {
+    enum class Of { prepared, cursor };
+    enum class Role { made, run, ended };
+
+    Of of = Of::prepared;
+    Role role = Role::made;
+    std::string name;
+};
 
 class SqlStatement {
    public:
@@ -17,6 +28,8 @@ class SqlStatement {
     bool only_reads() const;
     /// It calls what is not in harmless_functions.hpp, or in a schema that is not pg_catalog.
     bool calls_unknown() const;
+    /// PREPARE, EXECUTE, DEALLOCATE, DECLARE, FETCH, MOVE and CLOSE have one.
+    std::optional<SqlName> name() const;
 
    private:
     struct Part {
@@ -33,6 +46,7 @@ class SqlStatement {
     bool has(std::string_view keyword) const;
     bool has(std::string_view first, std::string_view second) const;
     std::size_t first_word() const;
+    bool names_guarded(std::size_t begin) const;
     bool reads_only_set(std::size_t begin) const;
     bool reads_only_set_config() const;
     bool copies_to_client() const;

@@ -20,6 +20,30 @@ constexpr std::size_t max_message = 0x3fffffff;
 constexpr std::size_t chunk_size = 8192;
 constexpr std::array<std::uint8_t, 5> terminate{'X', 0, 0, 0, 4};
 
+/// The server's ErrorResponse instead of what was asked for.
+struct ServerError : std::runtime_error {
+    ServerError(const std::string& what, std::string code) : std::runtime_error(what), sqlstate(std::move(code)) {}
+    std::string sqlstate;
+};
+
+/// We do not trust the server.
+struct CertificateRefused : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// What the server asks for cannot be answered.
+struct CannotLogIn : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+protocol::Buffer answer_to(Authentication& authentication, protocol::Bytes message) {
+    try {
+        return authentication.answer(message);
+    } catch (const std::exception& error) {
+        throw CannotLogIn(error.what());
+    }
+}
+
 ServerError server_error(const Message& message) {
     const protocol::ErrorResponse error = protocol::parse_error_response(message.body);
     return {error.severity + " " + error.sqlstate + ": " + error.message, error.sqlstate};
@@ -37,7 +61,12 @@ void offer_as(const Opening& opening, SSL* ssl) {
     if (const int version = version_number(opening.tls_version)) {
         SSL_set_min_proto_version(ssl, version);
         SSL_set_max_proto_version(ssl, version);
+    } else {
+        if (opening.tls_lowest != 0) SSL_set_min_proto_version(ssl, opening.tls_lowest);
+        if (opening.tls_highest != 0) SSL_set_max_proto_version(ssl, opening.tls_highest);
     }
+    if (!opening.groups.empty() && SSL_set1_groups_list(ssl, opening.groups.c_str()) != 1)
+        throw std::runtime_error("OpenSSL refuses the groups " + opening.groups);
     constexpr std::string_view postgresql = "\x0apostgresql";
     if (opening.alpn) {
         const std::string_view offered = *opening.alpn ? postgresql : std::string_view();
@@ -166,13 +195,14 @@ tls::Awaitable<> Client::start_tls() {
     const tls::Handshake handshake = co_await stream_->handshake(std::move(ssl));
     if (handshake.end == tls::Handshake::End::complete) co_return;
     const tls::VerifyFailure& verify = stream_->notes().verify;
-    throw std::runtime_error(verify.code == X509_V_OK ? handshake.error
-                                                      : "certificate verify failed: " + verify.reason);
+    if (verify.code == X509_V_OK) throw std::runtime_error(handshake.error);
+    throw CertificateRefused("certificate verify failed: " + verify.reason);
 }
 
 tls::Awaitable<> Client::log_in() {
     Target target = route_->target();
     if (!opening_.user.empty()) target.user = opening_.user;
+    if (!opening_.password.empty()) target.password = opening_.password;
     Authentication authentication(target);
     watch_.next(Phase::startup);
     const bool as_target = opening_.startup_message.empty();
@@ -182,7 +212,7 @@ tls::Awaitable<> Client::log_in() {
         const Message message = co_await read_message();
         if (message.type != 'R') continue;
         if (watch_.current() == Phase::startup) watch_.next(Phase::authentication);
-        const protocol::Buffer answer = authentication.answer(message.body);
+        const protocol::Buffer answer = answer_to(authentication, message.body);
         if (!answer.empty()) co_await stream_->write(answer);
     }
     co_await read_to_ready();
@@ -217,9 +247,11 @@ void Client::allow_time() {
 }
 
 void Client::fail(const std::exception& error) const {
-    const std::string what = std::string(to_string(watch_.current())) + ": " + error.what();
-    if (const auto* refusal = dynamic_cast<const ServerError*>(&error)) throw ServerError(what, refusal->sqlstate);
-    throw std::runtime_error(what);
+    PhaseError out(std::string(to_string(watch_.current())) + ": " + error.what(), watch_.current());
+    if (const auto* refusal = dynamic_cast<const ServerError*>(&error)) out.sqlstate = refusal->sqlstate;
+    out.certificate_refused = dynamic_cast<const CertificateRefused*>(&error) != nullptr;
+    out.cannot_log_in = dynamic_cast<const CannotLogIn*>(&error) != nullptr;
+    throw out;
 }
 
 }  // namespace bench

@@ -16,18 +16,25 @@
 
 namespace bench {
 
-/// The server's ErrorResponse instead of what was asked for.
-struct ServerError : std::runtime_error {
-    ServerError(const std::string& what, std::string code) : std::runtime_error(what), sqlstate(std::move(code)) {}
-    std::string sqlstate;
+/// What did not come to its end: "PHASE: what went wrong".
+struct PhaseError : std::runtime_error {
+    PhaseError(const std::string& what, Phase in) : std::runtime_error(what), phase(in) {}
+    Phase phase;
+    std::string sqlstate;              ///< of the server's ErrorResponse; empty: there was none
+    bool certificate_refused = false;  ///< by us
+    bool cannot_log_in = false;        ///< we have no password, or no such method, or it was not proved
 };
 
 /// How another client opened its connection, where that is to be done again. What is empty is as
 /// the target says.
 struct Opening {
     protocol::Buffer startup_message;
-    std::string user;                        ///< the one in it
-    std::string tls_version;                 ///< "TLSv1.2": this one and no other
+    std::string user;              ///< the one in it
+    std::string password;          ///< of that user
+    std::string tls_version;       ///< "TLSv1.2": this one and no other
+    std::uint16_t tls_lowest = 0;  ///< versions as on the wire, where tls_version is empty; 0: not said
+    std::uint16_t tls_highest = 0;
+    std::string groups;                      ///< as SSL_set1_groups_list() takes them
     std::optional<std::string> server_name;  ///< SNI; empty text: none
     std::optional<bool> alpn;                ///< whether "postgresql" is offered
     std::optional<config::SslNegotiation> negotiation;
@@ -38,7 +45,7 @@ class Client {
    public:
     /// Connects and logs in, within the target's connect_timeout. `route` outlives the client.
     /// `due`: when the connection was to begin; total and overall count from there. Throws
-    /// std::runtime_error, "PHASE: what went wrong".
+    /// PhaseError.
     static tls::Awaitable<Client> open(const Route& route, Clock::time_point due);
 
     /// The same, opened as another client did.

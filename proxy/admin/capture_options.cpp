@@ -48,6 +48,8 @@ std::string take_duration(const std::string& value, CaptureOrder& order) {
 std::string take_size(const std::string& value, CaptureOrder& order) {
     const auto size = config::parse_size(value);
     if (!size || *size == 0) return "expected a size ('64MiB', '1GiB')";
+    if (*size < CaptureOrder::smallest_max_size)
+        return "at least 64KiB: with less, what stands at the beginning of every file leaves no room for a session";
     order.max_size = *size;
     return {};
 }

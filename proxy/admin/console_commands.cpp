@@ -1,7 +1,6 @@
 #include "proxy/admin/console_commands.hpp"
 
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -39,41 +38,65 @@ ConsoleAnswer complete(std::string_view tag) {
 
 constexpr std::array capture_columns{
     Column{"id", ColumnType::int8},
+    Column{"state"},
     Column{"by"},
     Column{"options"},
     Column{"writes_to"},
     Column{"file"},
+    Column{"from"},
     Column{"started"},
     Column{"until"},
+    Column{"ended"},
     Column{"sessions", ColumnType::int8},
     Column{"packets", ColumnType::int8},
     Column{"bytes", ColumnType::int8},
     Column{"dropped", ColumnType::int8},
-    Column{"state"},
+    Column{"left_out", ColumnType::int8},
+    Column{"not_entered", ColumnType::int8},
+    Column{"entries_dropped", ColumnType::int8},
+    Column{"files_removed", ColumnType::int8},
+    Column{"reason"},
+    Column{"message"},
+    Column{"stopped_by"},
+    Column{"warning"},
+};
+
+bool runs(const CaptureStatus& capture) { return capture.state == CaptureState::running; }
+
+/// NULL for what is not known.
+class CaptureRow {
+   public:
+    CaptureRow& text(std::string value) {
+        values_.push_back(value.empty() ? std::nullopt : std::optional(std::move(value)));
+        return *this;
+    }
+    CaptureRow& time(const std::optional<std::chrono::system_clock::time_point>& value) {
+        return text(value ? utc_text(*value) : "");
+    }
+    CaptureRow& number(std::uint64_t value) { return text(std::to_string(value)); }
+
+    void append_to(Buffer& out) const {
+        const std::vector<Value> values(values_.begin(), values_.end());
+        protocol::append_data_row(out, values);
+    }
+
+   private:
+    std::vector<std::optional<std::string>> values_;
 };
 
 void append_capture(Buffer& out, const CaptureStatus& capture) {
-    const std::string id = std::to_string(capture.id);
-    const std::string ordered = options_text(capture.order);
-    const std::string started = utc_text(capture.started);
-    const std::string until = capture.until ? utc_text(*capture.until) : "";
-    const std::string sessions = std::to_string(capture.sessions);
-    const std::string packets = std::to_string(capture.packets);
-    const std::string bytes = std::to_string(capture.bytes);
-    const std::string dropped = std::to_string(capture.dropped);
-    const std::array<Value, capture_columns.size()> values{id,
-                                                           capture.by,
-                                                           ordered,
-                                                           capture.where,
-                                                           capture.file.empty() ? Value() : Value(capture.file),
-                                                           started,
-                                                           capture.until ? Value(until) : Value(),
-                                                           sessions,
-                                                           packets,
-                                                           bytes,
-                                                           dropped,
-                                                           capture.ending ? "ending" : "running"};
-    protocol::append_data_row(out, values);
+    const bool has_begun = capture.id != 0;
+    CaptureRow row;
+    row.text(has_begun ? std::to_string(capture.id) : "").text(std::string(to_string(capture.state)));
+    row.text(capture.by).text(options_text(capture.order)).text(capture.where).text(capture.file);
+    row.time(capture.started).time(has_begun ? std::optional(capture.started) : std::nullopt).time(capture.until);
+    row.time(capture.ended);
+    for (const std::uint64_t count :
+         {capture.sessions, capture.packets, capture.bytes, capture.dropped, capture.left_out, capture.not_entered,
+          capture.entries_dropped, capture.files_removed})
+        row.number(count);
+    row.text(capture.reason).text(capture.message).text(capture.stopped_by).text(capture.warning);
+    row.append_to(out);
 }
 
 ConsoleAnswer capture_rows(const std::vector<CaptureStatus>& captures, const char* tag) {
@@ -85,21 +108,27 @@ ConsoleAnswer capture_rows(const std::vector<CaptureStatus>& captures, const cha
 }
 
 ConsoleAnswer start(const ConsoleStatement& statement, const ConsoleAsker& asker, const CaptureControl& captures) {
-    const auto started = start_capture(statement, asker, captures, -1);
+    const auto started = start_capture(statement, asker, captures);
     if (const auto* why = std::get_if<ErrorResponse>(&started)) return failure(*why);
-    return capture_rows({std::get<CaptureStatus>(started)}, "CAPTURE START");
+    ConsoleAnswer answer;
+    append_warning(answer.messages, statement);
+    const ConsoleAnswer rows = capture_rows({std::get<CaptureStatus>(started)}, "CAPTURE START");
+    answer.messages.insert(answer.messages.end(), rows.messages.begin(), rows.messages.end());
+    return answer;
 }
 
 /// Answers with what was stopped, as it was a moment before.
 ConsoleAnswer stop(const ConsoleStatement& statement, const ConsoleAsker& asker, const CaptureControl& captures) {
     std::vector<CaptureStatus> stopped = captures.status();
     if (statement.id != 0) std::erase_if(stopped, [&](const CaptureStatus& one) { return one.id != statement.id; });
-    std::erase_if(stopped, [&](const CaptureStatus& one) { return one.ending; });
-    if (!stopped.empty() && !captures.stop(statement.id)) stopped.clear();
+    std::erase_if(stopped, [&](const CaptureStatus& one) { return !runs(one); });
+    // Whose number that is might have to be asked of a directory, for which nobody waits here.
+    const std::string by = "uid " + std::to_string(asker.uid);
+    if (!stopped.empty() && !captures.stop(statement.id, by)) stopped.clear();
     const std::vector<CaptureStatus> left = captures.status();
     std::erase_if(stopped, [&](const CaptureStatus& one) {
         return std::any_of(left.begin(), left.end(),
-                           [&](const CaptureStatus& other) { return other.id == one.id && !other.ending; });
+                           [&](const CaptureStatus& other) { return other.id == one.id && runs(other); });
     });
     if (stopped.empty()) {
         return failure(statement.id == 0
@@ -107,8 +136,7 @@ ConsoleAnswer stop(const ConsoleStatement& statement, const ConsoleAsker& asker,
                            : console_error("42704", "no capture " + std::to_string(statement.id) + " runs",
                                            "CAPTURE STATUS lists those that do."));
     }
-    // Whose number that is might have to be asked of a directory, for which nobody waits here.
-    for (const CaptureStatus& one : stopped) spdlog::info("console: uid {}: capture {} stopped", asker.uid, one.id);
+    for (const CaptureStatus& one : stopped) spdlog::info("console: {}: capture {} stopped", by, one.id);
     return capture_rows(stopped, "CAPTURE STOP");
 }
 
@@ -135,7 +163,8 @@ ConsoleAnswer help() {
                           std::string(option.meaning) + (option.repeatable ? "; may be repeated" : ""));
     }
     rows.emplace_back("CAPTURE STOP [id]", "ends one capture, or all that commands started");
-    rows.emplace_back("CAPTURE STATUS | SHOW CAPTURES", "the captures that run");
+    rows.emplace_back("CAPTURE STATUS | SHOW CAPTURES",
+                      "the captures that run, those that windows will start, and the last that are over");
     rows.emplace_back("SHOW VERSION", "which pgairlock this is");
     rows.emplace_back("SHOW HELP", "this");
 
@@ -225,17 +254,27 @@ ConsoleAnswer answer(const ConsoleStatement& statement, const ConsoleAsker& aske
     return complete(statement.text);
 }
 
+void append_warning(Buffer& out, const ConsoleStatement& start) {
+    const auto order = capture_order(start);
+    const auto* ordered = std::get_if<CaptureOrder>(&order);
+    const std::string warning = ordered ? warning_of(ordered->filter) : "";
+    if (warning.empty()) return;
+    // A NoticeResponse is an ErrorResponse with another type.
+    const std::size_t at = out.size();
+    protocol::append(
+        out,
+        ErrorResponse{
+            .severity = "WARNING", .sqlstate = "01000", .message = warning, .detail = {}, .hint = {}, .position = 0});
+    out[at] = 'N';
+}
+
 std::variant<CaptureStatus, ErrorResponse> start_capture(const ConsoleStatement& start, const ConsoleAsker& asker,
-                                                         const CaptureControl& captures, int stream) {
+                                                         const CaptureControl& captures, OwnedDescriptor client) {
     auto order = capture_order(start);
-    if (const auto* why = std::get_if<ErrorResponse>(&order)) {
-        if (stream >= 0) ::close(stream);
-        return *why;
-    }
+    if (const auto* why = std::get_if<ErrorResponse>(&order)) return *why;
     auto& ordered = std::get<CaptureOrder>(order);
-    ordered.stream = stream;
     ordered.by = user_text(asker.uid);
-    auto started = captures.start(std::move(ordered));
+    auto started = captures.start(std::move(ordered), std::move(client));
     if (const auto* refused = std::get_if<CaptureRefused>(&started))
         return console_error("55000", "the capture was not started: " + refused->why);
     return std::get<CaptureStatus>(std::move(started));

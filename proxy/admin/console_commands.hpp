@@ -20,8 +20,8 @@ namespace proxy {
 
 /// Captures, as the console commands them: from any thread, and as long as a command may take.
 struct CaptureControl {
-    std::function<std::variant<CaptureStatus, CaptureRefused>(CaptureOrder order)> start;
-    std::function<bool(std::uint64_t id)> stop;
+    std::function<std::variant<CaptureStatus, CaptureRefused>(CaptureOrder order, OwnedDescriptor client)> start;
+    std::function<bool(std::uint64_t id, const std::string& by)> stop;
     std::function<std::vector<CaptureStatus>()> status;
 };
 
@@ -47,9 +47,13 @@ struct ConsoleAnswer {
 ConsoleAnswer answer(const protocol::ConsoleStatement& statement, const ConsoleAsker& asker,
                      const CaptureControl& captures);
 
-/// `stream`: a descriptor, taken over, for CAPTURE START ... TO STDOUT; else -1.
+/// `client`: its socket, for CAPTURE START ... TO STDOUT; else none.
 std::variant<CaptureStatus, protocol::ErrorResponse> start_capture(const protocol::ConsoleStatement& start,
                                                                    const ConsoleAsker& asker,
-                                                                   const CaptureControl& captures, int stream);
+                                                                   const CaptureControl& captures,
+                                                                   OwnedDescriptor client = {});
+/// As a NoticeResponse: what `start` leaves out although its client may not expect it. Nothing is
+/// appended when there is none, or the statement is wrong.
+void append_warning(protocol::Buffer& out, const protocol::ConsoleStatement& start);
 
 }  // namespace proxy

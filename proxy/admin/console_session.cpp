@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -31,22 +30,6 @@ constexpr auto command_timeout = 30s;
 constexpr auto end_timeout = 5s;
 constexpr auto end_poll_interval = 20ms;
 constexpr std::size_t read_size = 8192;
-
-/// A descriptor for work that may never be begun.
-class HandedOver {
-   public:
-    explicit HandedOver(int fd) noexcept : fd_(fd) {}
-    HandedOver(const HandedOver&) = delete;
-    HandedOver& operator=(const HandedOver&) = delete;
-    ~HandedOver() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    explicit operator bool() const noexcept { return fd_ >= 0; }
-    int release() noexcept { return std::exchange(fd_, -1); }
-
-   private:
-    int fd_;
-};
 
 /// What is written to whom, for CancelRequests, while it is.
 class Announced {
@@ -309,17 +292,19 @@ tls::Awaitable<> ConsoleSession::stream_capture(const ConsoleStatement& start) {
         const auto order = capture_order(start);
         if (const auto* why = std::get_if<ErrorResponse>(&order)) wrong = *why;
     }
-    const auto out = std::make_shared<HandedOver>(::fcntl(stream_.socket().native_handle(), F_DUPFD_CLOEXEC, 0));
+    // Shared, for work that may be copied, or never begun.
+    const auto out = std::make_shared<OwnedDescriptor>(::fcntl(stream_.socket().native_handle(), F_DUPFD_CLOEXEC, 0));
     if (!wrong && !*out) wrong = console_error("53000", "there is no descriptor left for the capture");
     if (wrong) {
         fail(*wrong);
         co_return;
     }
+    append_warning(out_, start);
     // What follows is written by the capture.
     protocol::append_copy_response(out_, protocol::CopyResponse::out, protocol::CopyFormat::binary);
     co_await flush();
     auto work = [start, out, asker = settings_.asker, captures = settings_.state->captures] {
-        return start_capture(start, asker, captures, out->release());
+        return start_capture(start, asker, captures, std::move(*out));
     };
     auto started = co_await settings_.starts.run(std::move(work), command_deadline(), waiting_);
     if (!started) {
@@ -359,7 +344,9 @@ tls::Awaitable<bool> ConsoleSession::has_ended(std::uint64_t id) {
     for (const auto deadline = Clock::now() + end_timeout; Clock::now() < deadline;) {
         auto work = [captures = settings_.state->captures] { return captures.status(); };
         const auto running = co_await settings_.commands.run(std::move(work), command_deadline(), waiting_);
-        const auto is_it = [id](const CaptureStatus& one) { return one.id == id && !one.ending; };
+        const auto is_it = [id](const CaptureStatus& one) {
+            return one.id == id && one.state == CaptureState::running;
+        };
         if (running && std::none_of(running->begin(), running->end(), is_it)) co_return true;
         waiting_->expires_after(end_poll_interval);
         co_await waiting_->async_wait(tls::returning());
@@ -368,7 +355,8 @@ tls::Awaitable<bool> ConsoleSession::has_ended(std::uint64_t id) {
 }
 
 tls::Awaitable<> ConsoleSession::stop_capture(std::uint64_t id) {
-    auto work = [captures = settings_.state->captures, id] { return captures.stop(id); };
+    const std::string by = "uid " + std::to_string(settings_.asker.uid);
+    auto work = [captures = settings_.state->captures, id, by] { return captures.stop(id, by); };
     co_await settings_.commands.run(std::move(work), command_deadline(), waiting_);
 }
 

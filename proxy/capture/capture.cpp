@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/capture/capture_entry.hpp"
 #include "proxy/capture/capture_time.hpp"
 #include "proxy/version.hpp"
 
@@ -15,6 +16,7 @@ namespace pcapng = protocol::pcapng;
 
 /// How often the disk, the file and the client are looked at, whatever comes.
 constexpr auto look_interval = 500ms;
+constexpr auto gathering = 20ms;
 /// One write has about this much.
 constexpr std::size_t chunk_size = 256 * 1024;
 /// Hosts have few addresses.
@@ -24,38 +26,53 @@ constexpr std::uint64_t no_limit = 0;
 
 }  // namespace
 
-Capture::Capture(std::uint64_t id, CaptureOrder order, CaptureFiles::Settings files, std::size_t queue_bytes)
+Capture::Capture(std::uint64_t id, CaptureOrder order, CaptureFiles::Settings files, OwnedDescriptor client,
+                 CaptureLimits limits)
     : id_(id),
       order_(std::move(order)),
       lasts_(order_.lasts ? order_.lasts->count() : for_ever),
+      drain_(limits.drain),
       max_size_(order_.max_size),
-      queue_(queue_bytes),
+      queue_(limits.queue_bytes),
       out_([&]() -> Out {
-          if (order_.stream >= 0) return Out(std::in_place_type<CaptureStream>, order_.stream);
+          if (client) return Out(std::in_place_type<CaptureStream>, std::move(client), [this] { return given_up(); });
           files.file = order_.file;
           return Out(std::in_place_type<CaptureFiles>, files, started_);
       }()) {
     if (!order_.file.empty() && !max_size_ && files.max_total_size != no_limit) max_size_ = files.max_total_size;
-    if (const auto* made = std::get_if<CaptureFiles>(&out_)) path_ = made->path();
+    if (const auto* made = std::get_if<CaptureFiles>(&out_)) {
+        path_ = made->path();
+        files_removed_ = made->removed();
+    }
 }
 
-void Capture::end(CaptureEnd why) noexcept {
-    auto none = CaptureEnd::none;
-    end_.compare_exchange_strong(none, why);
+void Capture::end(CaptureEnd why, std::string by) noexcept {
+    const auto patience = why == CaptureEnd::shutdown ? std::min(drain_, drain_of_shutdown) : drain_;
+    const std::int64_t at =
+        std::chrono::duration_cast<std::chrono::milliseconds>(Steady::now() - began_ + patience).count();
+    for (std::int64_t before = given_up_; before == for_ever || at < before;) {
+        if (given_up_.compare_exchange_weak(before, at)) break;
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        if (end_ == CaptureEnd::none) {
+            stopped_by_ = std::move(by);
+            end_ = why;
+        }
+    }
     queue_.close();
 }
 
 void Capture::end_after(std::chrono::milliseconds from_now) noexcept {
-    lasts_ = std::chrono::duration_cast<std::chrono::milliseconds>(Steady::now() - began_ + from_now).count();
+    lasts_ = std::chrono::ceil<std::chrono::milliseconds>(Steady::now() - began_ + from_now).count();
 }
 
 CaptureStatus Capture::status() const {
     CaptureStatus status;
     status.id = id_;
-    status.ending = over();
+    status.state = over() ? CaptureState::ending : CaptureState::running;
     status.by = order_.by;
     status.order = order_;
-    status.order.stream = -1;  // ours alone
     status.started = started_;
     const auto* files = std::get_if<CaptureFiles>(&out_);
     status.where = files ? files->where() : "client";
@@ -66,8 +83,14 @@ CaptureStatus Capture::status() const {
     status.sessions = sessions_;
     status.packets = packets_;
     status.bytes = bytes_;
+    status.left_out = sessions_left_out;
+    status.not_entered = sessions_not_entered;
+    status.entries_dropped = entries_dropped_;
+    status.files_removed = files_removed_;
+    status.warning = warning_of(order_.filter);
     const std::lock_guard lock(mutex_);
     status.file = path_;
+    status.stopped_by = stopped_by_;
     for (const CaptureInterface& one : interfaces_) status.dropped += one.dropped;
     return status;
 }
@@ -89,10 +112,6 @@ void Capture::name(const std::string& address, const std::string& host) {
     if (names_.size() < max_names) names_.emplace(address, host);
 }
 
-void Capture::push(CaptureItem item) noexcept {
-    if (!over()) queue_.push(std::move(item));
-}
-
 void Capture::write(CapturePacket packet) noexcept {
     if (over()) return;
     CaptureInterface& interface = *packet.interface;
@@ -106,7 +125,7 @@ void Capture::write(CapturePacket packet) noexcept {
 }
 
 void Capture::write_journal(protocol::Buffer blocks) noexcept {
-    push({.blocks = std::move(blocks), .came = Steady::now()});
+    if (!over() && !queue_.push({.blocks = std::move(blocks), .came = Steady::now()})) ++entries_dropped_;
 }
 
 /// Beside the queue, which may be full: the next block that is written has them before it.
@@ -142,7 +161,7 @@ void Capture::drop_secrets(std::uint64_t session) noexcept {
 // --- The thread that writes
 
 CaptureEnd Capture::run(std::string& why) noexcept {
-    CaptureEnd ended = CaptureEnd::failed;
+    CaptureEnd broken = CaptureEnd::none;
     const auto say = [&why](const char* what) noexcept {
         try {
             why = what;
@@ -151,38 +170,45 @@ CaptureEnd Capture::run(std::string& why) noexcept {
         }
     };
     try {
-        ended = write_all();
+        write_all();
     } catch (const CaptureOver& over) {
-        ended = over.end();
+        broken = over.end();
         say(over.what());
     } catch (const std::exception& error) {
+        broken = CaptureEnd::failed;
         say(error.what());
     }
-    end(ended);
+    if (broken == CaptureEnd::client && Steady::now() >= deadline()) broken = CaptureEnd::time;
+    if (broken != CaptureEnd::none) end(broken);
+    if (why.empty()) say(why_not_all_.c_str());
+    // A client that goes once it is over anyway is not why.
+    const CaptureEnd ended = is_failure(broken) ? broken : end_.load();
+    settle(0);
+    drop_what_waits();
     bytes_ = written();
-    try {
-        // Whatever became of the disk: the last words are short, and no half of them stays.
-        protocol::Buffer last;
-        if (ended != CaptureEnd::removed && ended != CaptureEnd::disk) {
-            end_file(last);
-            flush(last);
-        }
-    } catch (const std::exception&) {
-        // The file is whole without them.
-    }
+    write_last(ended);
     // Now, for a session that says nothing more holds on to us.
     std::visit([](auto& out) { out.close(); }, out_);
-    try {
-        queue_.take(Steady::now());
-        queue_.take(Steady::now());  // what came while the first was taken
-    } catch (const std::exception&) {
-        // It goes with us.
-    }
+    drop_what_waits();
     flows_.begin_file();
     const std::lock_guard lock(mutex_);
     secrets_.clear();
     std::string().swap(new_secrets_);
     return ended;
+}
+
+/// Whatever became of the disk: the last words are short, and no half of them stays.
+void Capture::write_last(CaptureEnd ended) noexcept {
+    if (ended == CaptureEnd::removed || ended == CaptureEnd::disk) return;
+    // Without its beginning, they would be no file.
+    if (std::visit([](const auto& out) { return out.is_empty(); }, out_)) return;
+    try {
+        protocol::Buffer last;
+        end_file(last);
+        flush(last);
+    } catch (const std::exception&) {
+        // The file is whole without them.
+    }
 }
 
 Steady::time_point Capture::deadline() const noexcept {
@@ -196,26 +222,76 @@ Steady::time_point Capture::due() const {
     return std::min(next, deadline());
 }
 
-CaptureEnd Capture::write_all() {
+/// Of what waits; not before it is over.
+Steady::time_point Capture::given_up() const noexcept {
+    const std::int64_t at = given_up_;
+    const auto last = deadline();
+    const auto by_time = last == Steady::time_point::max() ? last : last + drain_;
+    return at == for_ever ? by_time : std::min(by_time, began_ + std::chrono::milliseconds(at));
+}
+
+void Capture::write_all() {
     protocol::Buffer chunk;
     begin_file(chunk);
     flush(chunk);
     for (;;) {
-        BoundedQueue<CaptureItem>::Batch batch = queue_.take(due());
+        // Together: a thread that is woken for each packet costs more than the packets.
+        BoundedQueue<CaptureItem>::Batch batch = queue_.take(due(), gathering);
+        write_batch(batch, chunk);
+        flush(chunk);
+        if (batch.closed) return;
+        if (Steady::now() >= deadline()) end(CaptureEnd::time);  // what came until now is in the next batch
+        std::visit([](auto& out) { out.look(); }, out_);
+    }
+}
+
+/// What is not written of it is dropped, and counted, also when this throws.
+void Capture::write_batch(BoundedQueue<CaptureItem>::Batch& batch, protocol::Buffer& chunk) {
+    try {
         for (CaptureItem& item : batch.items) {
-            // What came late, because the disk was: nothing outlives the time that was asked for.
-            if (item.came > deadline()) {
-                if (item.packet) count_dropped(*item.packet);
+            if (!full_ && Steady::now() >= given_up()) {
+                full_ = true;
+                why_not_all_ = "what was not written in time after its end is dropped";
+            }
+            // What came after the time that was asked for, because the disk was late, as well.
+            if (full_ || item.came > deadline()) {
+                drop(item);
                 continue;
             }
             take(item, chunk);
             item = {};
-            if (max_size_ && written() >= *max_size_) return CaptureEnd::size;
+            if (!max_size_ || written() + chunk.size() < *max_size_) continue;
+            full_ = true;
+            end(CaptureEnd::size);
         }
-        flush(chunk);
-        if (batch.closed) return end_;
-        if (Steady::now() >= deadline()) return CaptureEnd::time;
-        std::visit([](auto& out) { out.look(); }, out_);
+    } catch (...) {
+        drop_all(batch);
+        throw;
+    }
+}
+
+void Capture::drop(CaptureItem& item) noexcept {
+    if (item.packet) {
+        count_dropped(*item.packet);
+    } else if (!item.blocks.empty()) {
+        ++entries_dropped_;
+    }
+    item = {};
+}
+
+void Capture::drop_all(BoundedQueue<CaptureItem>::Batch& batch) noexcept {
+    for (CaptureItem& item : batch.items) drop(item);
+}
+
+void Capture::drop_what_waits() noexcept {
+    try {
+        // What comes meanwhile as well; and the queue is told that there is nothing left of it.
+        for (int i = 0; i < 2; ++i) {
+            BoundedQueue<CaptureItem>::Batch batch = queue_.take(Steady::now());
+            drop_all(batch);
+        }
+    } catch (const std::exception&) {
+        // It goes with us.
     }
 }
 
@@ -233,43 +309,66 @@ void Capture::take(CaptureItem& item, protocol::Buffer& chunk) {
             item.packet->bytes.size() + item.packet->comment.size() + (place.whose ? place.whose->size() : 0) + around;
     }
     auto* const files = std::get_if<CaptureFiles>(&out_);
-    if (files && file_has_packets_ && files->wants_next(chunk.size() + size)) {
-        end_file(chunk);
-        flush(chunk);
-        files->next_file();
-        {
-            const std::lock_guard lock(mutex_);
-            path_ = files->path();
-        }
-        begin_file(chunk);
-    }
+    if (files && file_has_packets_ && !make_place(*files, size, chunk)) return drop(item);
     declare(chunk);
     chunk.insert(chunk.end(), item.blocks.begin(), item.blocks.end());
     if (item.packet) append(*item.packet, chunk);
+    item.packet.reset();  // counted, whatever becomes of the chunk
     file_has_packets_ = true;
     if (chunk.size() >= chunk_size) flush(chunk);
 }
 
-/// After all.
-void Capture::count_dropped(const CapturePacket& packet) noexcept {
-    --packet.interface->packets;
-    ++packet.interface->dropped;
-    packet.interface->untold += packet.dropped + 1;
+/// For `size` bytes behind the chunk: in the next file, if not in this one. False: nowhere.
+bool Capture::make_place(CaptureFiles& files, std::size_t size, protocol::Buffer& chunk) {
+    const CaptureFiles::Room room = files.room_for(chunk.size() + size);
+    if (room == CaptureFiles::Room::nowhere) {
+        why_not_all_ = files.why_full();
+        full_ = true;
+        end(CaptureEnd::size);
+    } else if (room == CaptureFiles::Room::in_next_file) {
+        end_file(chunk);
+        flush(chunk);
+        files.next_file();
+        {
+            const std::lock_guard lock(mutex_);
+            path_ = files.path();
+        }
+        begin_file(chunk);
+    }
+    files_removed_ = files.removed();
+    return room != CaptureFiles::Room::nowhere;
 }
 
-/// But for what no reader would understand here.
+/// After all.
+void Capture::count_dropped(const CapturePacket& packet) noexcept { count_dropped(*packet.interface, packet.dropped); }
+
+/// `also_untold`: those that the packet was to tell of.
+void Capture::count_dropped(CaptureInterface& interface, std::uint64_t also_untold) noexcept {
+    --interface.packets;
+    ++interface.dropped;
+    interface.untold += also_untold + 1;
+}
+
+/// But for what no reader would understand here, and what there is no memory for.
 void Capture::append(CapturePacket& packet, protocol::Buffer& chunk) {
-    const CaptureFlows::Entry entry = flows_.enter(packet);
-    if (entry.left_out) return count_dropped(packet);
-    pcapng::append_packet(chunk, {.interface = packet.interface->number,
-                                  .time = packet.time,
-                                  .bytes = packet.bytes,
-                                  .direction = packet.direction,
-                                  .id = packet.id,
-                                  .dropped = packet.dropped,
-                                  .process = packet.process,
-                                  .comments = entry.comments});
-    ++packets_;
+    const std::size_t whole = chunk.size();
+    try {
+        const CaptureFlows::Entry entry = flows_.enter(packet);
+        if (entry.left_out) return count_dropped(packet);
+        pcapng::append_packet(chunk, {.interface = packet.interface->number,
+                                      .time = packet.time,
+                                      .bytes = packet.bytes,
+                                      .direction = packet.direction,
+                                      .id = packet.id,
+                                      .dropped = packet.dropped,
+                                      .process = packet.process,
+                                      .comments = entry.comments});
+        in_chunk_.push_back({packet.interface, chunk.size(), packet.dropped});
+    } catch (const std::bad_alloc&) {
+        chunk.resize(whole);
+        flows_.begin_file();  // it has noted what is not written
+        count_dropped(packet);
+    }
 }
 
 /// What makes a file readable alone.
@@ -305,6 +404,9 @@ void Capture::declare(protocol::Buffer& chunk) {
 
 void Capture::end_file(protocol::Buffer& chunk) {
     declare(chunk);
+    const protocol::Buffer absent = absences_entry(
+        {.left_out = sessions_left_out, .not_entered = sessions_not_entered, .entries = entries_dropped_}, id_);
+    chunk.insert(chunk.end(), absent.begin(), absent.end());
     const std::uint64_t now = capture_time(std::chrono::system_clock::now());
     const std::lock_guard lock(mutex_);
     for (std::uint32_t i = 0; i < interfaces_.size(); ++i) {
@@ -316,9 +418,28 @@ void Capture::end_file(protocol::Buffer& chunk) {
 
 void Capture::flush(protocol::Buffer& chunk) {
     if (chunk.empty()) return;
-    std::visit([&](auto& out) { out.write(chunk); }, out_);
+    const std::uint64_t before = written();
+    try {
+        std::visit([&](auto& out) { out.write(chunk); }, out_);
+    } catch (...) {
+        settle(written() - before);
+        throw;
+    }
+    settle(chunk.size());
     bytes_ = written();
     chunk.clear();
+}
+
+/// Of the chunk's packets, those count as captured that are within its first bytes, and no others.
+void Capture::settle(std::uint64_t done) noexcept {
+    for (const InChunk& one : in_chunk_) {
+        if (one.end <= done) {
+            ++packets_;
+        } else {
+            count_dropped(*one.interface, one.untold);
+        }
+    }
+    in_chunk_.clear();
 }
 
 std::uint64_t Capture::written() const {

@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "protocol/pcapng.hpp"
 #include "proxy/capture/capture_files.hpp"
@@ -68,15 +69,24 @@ inline std::size_t footprint(const CaptureItem& item) noexcept {
     return sizeof item + item.blocks.capacity() + packet;
 }
 
+struct CaptureLimits {
+    std::size_t queue_bytes = 64 * 1024 * 1024;  ///< what waits to be written
+    /// How long, from its end on, what was captured before may still be written; then it is
+    /// dropped, and counted.
+    std::chrono::milliseconds drain{5000};
+};
+
 class Capture {
    public:
-    static constexpr std::size_t max_queued_bytes = 64 * 1024 * 1024;
+    /// With the end of the process, there is less time than that.
+    static constexpr std::chrono::milliseconds drain_of_shutdown{2000};
     /// Keys of sessions that are open, and that stand at the beginning of each file.
     static constexpr std::size_t max_secrets = 4 * 1024 * 1024;
 
-    /// Makes its first file. Throws CaptureOver. `queue_bytes`: what waits to be written.
-    Capture(std::uint64_t id, CaptureOrder order, CaptureFiles::Settings files,
-            std::size_t queue_bytes = max_queued_bytes);
+    /// Makes its first file, unless `client` is there to write to: a socket behind its
+    /// CopyOutResponse. Throws CaptureOver.
+    Capture(std::uint64_t id, CaptureOrder order, CaptureFiles::Settings files, OwnedDescriptor client = {},
+            CaptureLimits limits = {});
     Capture(const Capture&) = delete;
     Capture& operator=(const Capture&) = delete;
 
@@ -86,8 +96,9 @@ class Capture {
     std::uint64_t id() const noexcept { return id_; }
     /// Nothing more is taken.
     bool over() const noexcept { return end_.load(std::memory_order_relaxed) != CaptureEnd::none; }
-    /// What waits is written, and then it ends. The first reason counts.
-    void end(CaptureEnd why) noexcept;
+    /// What waits is written, as far as it can be soon, and then it ends. The first reason counts.
+    /// `by`: who wanted that; empty: nobody, but the reason.
+    void end(CaptureEnd why, std::string by = {}) noexcept;
     /// Whatever was ordered.
     void end_after(std::chrono::milliseconds from_now) noexcept;
     CaptureStatus status() const;
@@ -102,7 +113,7 @@ class Capture {
     std::uint64_t conversation() noexcept { return next_conversation_.fetch_add(1); }
     /// How many were dropped before it is filled in here. Never waits; never throws.
     void write(CapturePacket packet) noexcept;
-    /// Of a session's events: `blocks` are a journal entry.
+    /// Of a session's events: `blocks` are a journal entry. Without room it is counted.
     void write_journal(protocol::Buffer blocks) noexcept;
     /// Lines of a key log, each with its end, in every file from now until `forget_secrets`.
     /// Without room for them the session counts as left out.
@@ -110,8 +121,12 @@ class Capture {
     void forget_secrets(std::uint64_t session) noexcept;
     void count_session() noexcept { ++sessions_; }
     /// It was to be captured, and could not be.
-    void count_left_out() noexcept { ++left_out_; }
-    std::uint64_t left_out() const noexcept { return left_out_; }
+    void count_left_out() noexcept { ++sessions_left_out; }
+    std::uint64_t left_out() const noexcept { return sessions_left_out; }
+
+    /// What sessions themselves count, from any thread; shown in status() and told at the end.
+    std::atomic<std::uint64_t> sessions_left_out{0};     ///< were to be in it, or were, and are not, or not wholly
+    std::atomic<std::uint64_t> sessions_not_entered{0};  ///< were open before, and never could enter
 
     // --- The thread that writes.
 
@@ -121,17 +136,25 @@ class Capture {
    private:
     using Out = std::variant<CaptureFiles, CaptureStream>;
 
-    void push(CaptureItem item) noexcept;
     void drop_secrets(std::uint64_t session) noexcept;
-    CaptureEnd write_all();
+    void write_all();
+    void write_batch(BoundedQueue<CaptureItem>::Batch& batch, protocol::Buffer& chunk);
+    void write_last(CaptureEnd ended) noexcept;
     void take(CaptureItem& item, protocol::Buffer& chunk);
+    bool make_place(CaptureFiles& files, std::size_t size, protocol::Buffer& chunk);
     void append(CapturePacket& packet, protocol::Buffer& chunk);
     static void count_dropped(const CapturePacket& packet) noexcept;
+    static void count_dropped(CaptureInterface& interface, std::uint64_t also_untold) noexcept;
+    void drop(CaptureItem& item) noexcept;
+    void drop_all(BoundedQueue<CaptureItem>::Batch& batch) noexcept;
+    void drop_what_waits() noexcept;
     void declare(protocol::Buffer& chunk);
     void begin_file(protocol::Buffer& chunk);
     void end_file(protocol::Buffer& chunk);
     void flush(protocol::Buffer& chunk);
+    void settle(std::uint64_t done) noexcept;
     std::chrono::steady_clock::time_point deadline() const noexcept;
+    std::chrono::steady_clock::time_point given_up() const noexcept;
     std::chrono::steady_clock::time_point due() const;
     std::uint64_t written() const;
 
@@ -140,17 +163,20 @@ class Capture {
     const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
     const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
     static constexpr std::int64_t for_ever = -1;
-    std::atomic<std::int64_t> lasts_;  // ms since `began_`
+    std::atomic<std::int64_t> lasts_;               // ms since `began_`
+    std::atomic<std::int64_t> given_up_{for_ever};  // likewise: what waits then, once it is over
+    const std::chrono::milliseconds drain_;
     std::optional<std::uint64_t> max_size_;
     std::atomic<CaptureEnd> end_{CaptureEnd::none};
     BoundedQueue<CaptureItem> queue_;
     std::atomic<std::uint64_t> next_id_{1}, next_conversation_{1};
-    std::atomic<std::uint64_t> sessions_{0}, packets_{0}, bytes_{0}, left_out_{0};
+    std::atomic<std::uint64_t> sessions_{0}, packets_{0}, bytes_{0}, files_removed_{0}, entries_dropped_{0};
 
     mutable std::mutex mutex_;
     std::deque<CaptureInterface> interfaces_;  // stay where they are
     std::set<std::pair<std::string, std::string>> names_;
     std::string path_;
+    std::string stopped_by_;
     std::map<std::uint64_t, std::string> secrets_;  // of sessions that are open, by their numbers
     std::size_t secrets_size_ = 0;
     std::string new_secrets_;  // not in the file so far
@@ -159,6 +185,14 @@ class Capture {
     std::size_t declared_interfaces_ = 0;
     std::size_t declared_names_ = 0;
     bool file_has_packets_ = false;
+    bool full_ = false;  // nothing more is written
+    std::string why_not_all_;
+    struct InChunk {
+        CaptureInterface* interface = nullptr;
+        std::size_t end = 0;       // of its block, in the chunk
+        std::uint64_t untold = 0;  // dropped before, and said in it
+    };
+    std::vector<InChunk> in_chunk_;  // packets that are not written yet
     CaptureFlows flows_;
 };
 

@@ -1,5 +1,6 @@
 #include "proxy/capture/capture_comment.hpp"
 
+#include "protocol/captured_absence.hpp"
 #include "protocol/utf8.hpp"
 
 namespace proxy {
@@ -47,7 +48,8 @@ std::string opening_comment(const SessionRecord& record, const ConversationFacts
     }
     append_field(comment, "to", facts.to);
     if (facts.records) append_field(comment, "content", "tls-records");
-    if (facts.joined) append_field(comment, "joined", "true");
+    if (facts.joined) append_field(comment, label(protocol::Absence::joined), "true");
+    if (facts.prewarmed) append_field(comment, label(protocol::Absence::prewarmed), "true");
     return comment;
 }
 

@@ -12,9 +12,10 @@ namespace proxy {
 
 struct ConversationFacts {
     tls::Leg leg{};
-    std::string to;        ///< the true address of its server's end
-    bool records = false;  ///< raw TLS records instead of what they hold
-    bool joined = false;   ///< the session was open before
+    std::string to;          ///< the true address of its server's end
+    bool records = false;    ///< raw TLS records instead of what they hold
+    bool joined = false;     ///< the session was open before
+    bool prewarmed = false;  ///< the connection to the server was open, and in TLS, before the session
 };
 
 /// Of a conversation's first packet: "session=... user=... ssl=true ..."; what is not known is left

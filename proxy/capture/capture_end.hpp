@@ -21,6 +21,11 @@ enum class CaptureEnd : std::uint8_t {
     failed,    // our own: out of memory
 };
 
+/// By what nobody asked for: what was captured may not be whole.
+constexpr bool is_failure(CaptureEnd end) noexcept {
+    return end == CaptureEnd::disk || end == CaptureEnd::removed || end == CaptureEnd::failed;
+}
+
 /// The audit's `reason`: never changed.
 constexpr std::string_view label(CaptureEnd end) noexcept {
     switch (end) {

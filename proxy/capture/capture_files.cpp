@@ -1,7 +1,7 @@
 #include "proxy/capture/capture_files.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -11,18 +11,16 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <memory>
-#include <tuple>
 #include <utility>
 #include <vector>
 
-#include "protocol/capture_ring.hpp"
 #include "proxy/capture/capture_time.hpp"
 
 namespace proxy {
 namespace {
 
-constexpr std::string_view prefix = "capture-", suffix = ".pcapng";
+/// A ring whose file is a smaller part of max_total_size than this one does without the next.
+constexpr std::uint64_t smallest_part = 64;
 /// How many seconds, from its start on, are tried for a name that no other capture has.
 constexpr int max_stamps = 100'000;
 /// Somebody else may have put files where ours would be.
@@ -42,65 +40,29 @@ std::size_t whole_blocks(protocol::Bytes blocks, std::size_t size) {
     return whole;
 }
 
-struct Old {
-    std::string name;
-    std::uint64_t size = 0;
-    timespec changed{};
-};
-
-/// What captures have left in a folder, the oldest first.
-std::vector<Old> captures_in(int folder) {
-    std::vector<Old> found;
-    const int copy = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const std::unique_ptr<DIR, int (*)(DIR*)> entries(copy >= 0 ? ::fdopendir(copy) : nullptr, ::closedir);
-    if (!entries) {
-        if (copy >= 0) ::close(copy);
-        return found;
-    }
-    while (const dirent* entry = ::readdir(entries.get())) {
-        const std::string_view name = entry->d_name;
-        struct stat file {};
-        if (!name.starts_with(prefix) || !protocol::ring_file(entry->d_name)) continue;  // others were named by people
-        if (::fstatat(folder, entry->d_name, &file, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(file.st_mode)) continue;
-        found.push_back({std::string(name), static_cast<std::uint64_t>(file.st_size), file.st_mtim});
-    }
-    std::sort(found.begin(), found.end(), [](const Old& a, const Old& b) {
-        return std::tie(a.changed.tv_sec, a.changed.tv_nsec, a.name) <
-               std::tie(b.changed.tv_sec, b.changed.tv_nsec, b.name);
-    });
-    return found;
-}
-
-/// Whoever writes one holds its lock, in this process or another; we hold it until the file is
-/// gone.
-bool removed_unless_written(int folder, const std::string& name) {
-    const int fd = ::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return errno == ENOENT;
-    const bool removed = ::flock(fd, LOCK_EX | LOCK_NB) == 0 && ::unlinkat(folder, name.c_str(), 0) == 0;
-    ::close(fd);
-    return removed;
-}
-
 }  // namespace
 
 CaptureFiles::CaptureFiles(Settings settings, std::chrono::system_clock::time_point started)
     : settings_(std::move(settings)) {
+    open_folder();
+    if (folder_ && settings_.max_total_size > 0) {
+        use_ = CaptureFolder::of(folder_.get());
+        // A ring's next file has room at once; one that somebody named finds it as it grows.
+        make_room(settings_.file.empty() ? settings_.max_file_size : 1);
+        if (!use_->has_room(1, settings_.max_total_size)) throw CaptureOver(CaptureEnd::size, why_full());
+    }
+    begin_ring(started);
     try {
-        open_folder();
-        if (settings_.file.empty()) make_room();
-        begin_ring(started);
         look();
-    } catch (...) {
-        close();
+    } catch (const CaptureOver&) {
+        ::unlink(path_.c_str());  // nothing is in it
         throw;
     }
 }
 
-CaptureFiles::~CaptureFiles() { close(); }
-
 void CaptureFiles::close() noexcept {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-    if (folder_ >= 0) ::close(std::exchange(folder_, -1));
+    fd_.close();
+    folder_.close();
 }
 
 void CaptureFiles::open_folder() {
@@ -117,9 +79,9 @@ void CaptureFiles::open_folder() {
     std::filesystem::create_directories(dir.parent_path(), error);
     if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST)
         throw CaptureOver(CaptureEnd::disk, "cannot make the folder " + settings_.dir + ": " + why_failed());
-    folder_ = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    folder_ = OwnedDescriptor(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     struct stat status {};
-    if (folder_ < 0 || ::fstat(folder_, &status) != 0)
+    if (!folder_ || ::fstat(folder_.get(), &status) != 0)
         throw CaptureOver(CaptureEnd::disk,
                           "cannot open the folder " + settings_.dir + ": " + why_failed() +
                               (errno == ENOTDIR || errno == ELOOP ? " (a symbolic link is not followed)" : ""));
@@ -136,12 +98,12 @@ void CaptureFiles::begin_ring(std::chrono::system_clock::time_point started) {
         if (!open_file()) throw_cannot_make();
         return;
     }
-    const std::vector<Old> others = captures_in(folder_);
+    const std::vector<std::string> others = CaptureFolder::ring_files(folder_.get());
     for (int i = 0; i < max_stamps; ++i) {
         stamp_ = utc_for_names(started + std::chrono::seconds(i));
-        const std::string name = std::string(prefix) + stamp_ + "-";
-        const bool taken =
-            std::any_of(others.begin(), others.end(), [&](const Old& other) { return other.name.starts_with(name); });
+        const std::string name = std::string(capture_file_prefix) + stamp_ + "-";
+        const bool taken = std::any_of(others.begin(), others.end(),
+                                       [&](const std::string& other) { return other.starts_with(name); });
         if (!taken && open_file()) return;
         if (!taken && errno != EEXIST) break;
     }
@@ -158,45 +120,56 @@ bool CaptureFiles::open_file() {
     const bool ring = settings_.file.empty();
     path_ = settings_.file;
     if (ring)
-        path_ = settings_.dir + "/" + std::string(prefix) + stamp_ + "-" + std::to_string(number_ + 1) +
-                std::string(suffix);
-    const int fd = ring ? ::openat(folder_, path_.substr(settings_.dir.size() + 1).c_str(), flags, 0600)
-                        : ::open(path_.c_str(), flags, 0600);
-    if (fd < 0) return false;
+        path_ = settings_.dir + "/" + capture_file_prefix + stamp_ + "-" + std::to_string(number_ + 1) +
+                capture_file_suffix;
+    OwnedDescriptor made(ring ? ::openat(folder_.get(), path_.substr(settings_.dir.size() + 1).c_str(), flags, 0600)
+                              : ::open(path_.c_str(), flags, 0600));
+    if (!made) return false;
     // Somebody who makes room may hold it for a moment, and then have removed it.
-    while (::flock(fd, LOCK_EX) != 0 && errno == EINTR) {
+    while (::flock(made.get(), LOCK_EX) != 0 && errno == EINTR) {
     }
     struct stat file {};
-    if (::fstat(fd, &file) == 0 && file.st_nlink == 0) {
-        ::close(fd);
+    if (::fstat(made.get(), &file) == 0 && file.st_nlink == 0) {
+        made.close();
         return open_file();
     }
     ++number_;
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = fd;
+    fd_ = std::move(made);
     size_ = 0;
     opened_ = Clock::now();
     return true;
 }
 
-/// Those that nobody writes any more, the oldest first, until one more file is within
-/// max_total_size.
-void CaptureFiles::make_room() const {
-    const std::vector<Old> files = captures_in(folder_);
-    std::uint64_t total = settings_.max_file_size;
-    for (const Old& file : files) total += file.size;
-    for (const Old& file : files) {
-        if (total <= settings_.max_total_size) return;
-        if (removed_unless_written(folder_, file.name)) total -= file.size;
-    }
+/// `more` bytes within max_total_size. False: there is no room.
+bool CaptureFiles::make_room(std::uint64_t more) {
+    std::vector<CaptureFolder::Removed> gone;
+    const bool has_room = use_->make_room(folder_.get(), more, settings_.max_total_size, gone);
+    removed_ += gone.size();
+    for (const CaptureFolder::Removed& one : gone)
+        spdlog::info("captures: removed {}/{}, {} bytes: the oldest beyond max_total_size", settings_.dir, one.name,
+                     one.size);
+    return has_room;
 }
 
 void CaptureFiles::next_file() {
-    ::flock(fd_, LOCK_UN);  // it may be the one that has to go
-    make_room();
+    ::flock(fd_.get(), LOCK_UN);  // it may be the one that has to go
+    if (use_) make_room(settings_.max_file_size);
     while (!open_file()) {
         if (errno != EEXIST || ++number_ == max_number) throw_cannot_make();
     }
+}
+
+CaptureFiles::Room CaptureFiles::room_for(std::size_t more) {
+    if (wants_next(more)) return Room::in_next_file;
+    if (!use_ || use_->has_room(more, settings_.max_total_size) || make_room(more)) return Room::here;
+    // What this ring itself has written is the oldest that can go.
+    const bool has_enough = size_ + more >= settings_.max_total_size / smallest_part;
+    return settings_.file.empty() && has_enough ? Room::in_next_file : Room::nowhere;
+}
+
+std::string CaptureFiles::why_full() const {
+    return "max_total_size of " + settings_.dir +
+           " is used up by files that are being written or that somebody named: move them away, or stop a capture";
 }
 
 bool CaptureFiles::wants_next(std::size_t more) const noexcept {
@@ -206,9 +179,10 @@ bool CaptureFiles::wants_next(std::size_t more) const noexcept {
 
 void CaptureFiles::look(std::size_t more) const {
     struct stat file {};
-    if (::fstat(fd_, &file) == 0 && file.st_nlink == 0) throw CaptureOver(CaptureEnd::removed, path_ + " was deleted");
+    if (::fstat(fd_.get(), &file) == 0 && file.st_nlink == 0)
+        throw CaptureOver(CaptureEnd::removed, path_ + " was deleted");
     struct statvfs system {};
-    if (settings_.min_free_space == 0 || ::fstatvfs(fd_, &system) != 0) return;
+    if (settings_.min_free_space == 0 || ::fstatvfs(fd_.get(), &system) != 0) return;
     const std::uint64_t free = std::uint64_t{system.f_bavail} * system.f_frsize;
     if (free < settings_.min_free_space + more)
         throw CaptureOver(CaptureEnd::disk, "the file system of " + path_ + " has " + std::to_string(free >> 20) +
@@ -219,20 +193,24 @@ void CaptureFiles::write(protocol::Bytes blocks) {
     look(blocks.size());
     std::size_t done = 0;
     while (done < blocks.size()) {
-        const ssize_t n = ::write(fd_, blocks.data() + done, blocks.size() - done);
+        const ssize_t n = ::write(fd_.get(), blocks.data() + done, blocks.size() - done);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) {
             const std::string error = why_failed();
             const std::size_t whole = whole_blocks(blocks, done);
-            if (::ftruncate(fd_, static_cast<off_t>(size_ + whole)) == 0) done = whole;
-            size_ += done;
-            written_ += done;
+            if (::ftruncate(fd_.get(), static_cast<off_t>(size_ + whole)) == 0) done = whole;
+            count(done);
             throw CaptureOver(CaptureEnd::disk, "cannot write to " + path_ + ": " + error);
         }
         done += static_cast<std::size_t>(n);
     }
-    size_ += done;
-    written_ += done;
+    count(done);
+}
+
+void CaptureFiles::count(std::size_t bytes) noexcept {
+    size_ += bytes;
+    written_ += bytes;
+    if (use_) use_->wrote(bytes);
 }
 
 }  // namespace proxy

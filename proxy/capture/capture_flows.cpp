@@ -2,18 +2,27 @@
 
 #include <algorithm>
 
+#include "protocol/capture_comment.hpp"
+#include "protocol/captured_absence.hpp"
 #include "protocol/tcp_packet.hpp"
 #include "proxy/capture/capture.hpp"
 
 namespace proxy {
+
+void CaptureFlows::begin_file() {
+    conversations_.clear();
+    has_forgotten_ = false;
+}
 
 CaptureFlows::Entry CaptureFlows::enter(CapturePacket& packet) {
     Entry entry;
     const CapturePlace& place = packet.place;
     const auto tcp = place.conversation == 0 ? std::nullopt : protocol::decode_tcp_packet(packet.bytes);
     if (tcp) {
-        if (conversations_.size() >= max_conversations && !conversations_.contains(place.conversation))
+        if (conversations_.size() >= max_conversations && !conversations_.contains(place.conversation)) {
             conversations_.clear();
+            has_forgotten_ = true;
+        }
         auto [found, is_new] = conversations_.try_emplace(place.conversation);
         std::optional<std::uint32_t>& next = found->second.next[place.from_client ? 0 : 1];
         const std::size_t missing = next == tcp->sequence ? 0 : std::min(place.of_before, tcp->payload.size());
@@ -24,9 +33,14 @@ CaptureFlows::Entry CaptureFlows::enter(CapturePacket& packet) {
             return entry;
         }
         next = tcp->sequence + static_cast<std::uint32_t>(tcp->payload.size() + (syn || fin ? 1 : 0));
-        if (is_new && place.whose) entry.comments.push_back(*place.whose);
+        if (is_new && place.whose) {
+            entry.comments.push_back(*place.whose);
+            const auto said = protocol::parse_conversation_comment(*place.whose);
+            if (said && said->records && !syn && !has_forgotten_)
+                entry.comments.emplace_back(sentence(protocol::Absence::records_go_on));
+        }
         if (missing > 0) {
-            entry.comments.push_back("the message before this one is left out: its beginning is not in this file");
+            entry.comments.emplace_back(sentence(protocol::Absence::message_begun));
             protocol::leave_out_first(packet.bytes, missing);
         }
         if (fin) ++found->second.ends;

@@ -25,7 +25,7 @@ class CaptureFlows {
     };
 
     /// What is known is of the file before.
-    void begin_file() { conversations_.clear(); }
+    void begin_file();
     /// The packet comes next: without its first bytes, where their message did not begin in this
     /// file; and what has to be said of it.
     Entry enter(CapturePacket& packet);
@@ -37,6 +37,7 @@ class CaptureFlows {
     };
 
     std::map<std::uint64_t, Conversation> conversations_;  // by their numbers
+    bool has_forgotten_ = false;                           // of this file: one that is new may not be
 };
 
 }  // namespace proxy

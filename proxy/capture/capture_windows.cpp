@@ -15,6 +15,10 @@ using namespace std::chrono_literals;
 /// The clock may be set.
 constexpr auto longest_wait = 500ms;
 
+std::string by_of(const config::TimeWindow& window) {
+    return "window " + utc_text(window.begin) + "/" + utc_text(window.end);
+}
+
 }  // namespace
 
 CaptureOrder order_of(const config::Capture& config) {
@@ -30,16 +34,42 @@ CaptureOrder order_of(const config::Capture& config) {
             .lasts = {},
             .max_size = {},
             .file = {},
-            .stream = -1,
             .by = {}};
+}
+
+std::vector<CaptureStatus> planned_captures(const RunningCaptures::Settings& settings,
+                                            std::chrono::system_clock::time_point now) {
+    std::vector<CaptureStatus> planned;
+    for (const config::TimeWindow& window : settings.config.windows) {
+        if (window.begin <= now) continue;
+        CaptureStatus status;
+        status.state = CaptureState::planned;
+        status.order = order_of(settings.config);
+        status.by = by_of(window);
+        status.where = RunningCaptures::dir(settings);
+        status.started = window.begin;
+        status.until = window.end;
+        status.warning = warning_of(status.order.filter);
+        planned.push_back(std::move(status));
+    }
+    std::stable_sort(planned.begin(), planned.end(),
+                     [](const auto& a, const auto& b) { return a.started < b.started; });
+    return planned;
 }
 
 void CaptureWindows::run() {
     for (;;) {
         Time next = Time::max();
         const Time now = std::chrono::system_clock::now();
+        bool changed = false;
+        {
+            const std::lock_guard lock(mutex_);
+            changed = std::exchange(changed_, false);
+        }
         try {
+            if (changed) refused_.clear();
             next = turn(now);
+            if (changed) look_ahead(now);
         } catch (const std::exception& error) {
             spdlog::error("capture windows: {}", error.what());
         }
@@ -47,7 +77,6 @@ void CaptureWindows::run() {
         const auto wait = std::clamp<std::chrono::system_clock::duration>(next - now, 1ms, longest_wait);
         wake_.wait_for(lock, next == Time::max() ? 1min : wait, [this] { return changed_ || over_; });
         if (over_) return;
-        if (std::exchange(changed_, false)) refused_.clear();
     }
 }
 
@@ -94,16 +123,27 @@ CaptureWindows::Time CaptureWindows::turn(Time now) {
 
 void CaptureWindows::start(const config::TimeWindow& window, const config::Capture& config, Time now) {
     CaptureOrder order = order_of(config);
-    order.by = "window " + utc_text(window.begin) + "/" + utc_text(window.end);
+    order.by = by_of(window);
     order.lasts = std::chrono::ceil<std::chrono::milliseconds>(window.end - now);
-    const std::string by = order.by;
-    const CaptureStarted started = captures_->start(std::move(order), RunningCaptures::Wanted::by_window);
+    const CaptureStarted started = captures_->start(order, RunningCaptures::Wanted::by_window);
     if (const auto* refused = std::get_if<CaptureRefused>(&started)) {
         refused_.emplace(window.begin, window.end);
-        spdlog::error("capture by {}: not started: {}", by, refused->why);
+        spdlog::error("capture by {}: not started: {}. It is tried again after a reload", order.by, refused->why);
+        captures_->failed_to_start(std::move(order), refused->why);
     } else {
         begun_[window.begin] = {.id = std::get<CaptureStatus>(started).id, .end = window.end};
     }
+}
+
+/// What would keep the next window from being captured is said while it can still be mended.
+void CaptureWindows::look_ahead(Time now) const {
+    const RunningCaptures::Settings settings = captures_->settings();
+    const std::vector<CaptureStatus> planned = planned_captures(settings, now);
+    if (planned.empty()) return;
+    const std::string why = CaptureFolder::obstacle(planned.front().where, settings.config.min_free_space);
+    if (why.empty()) return;
+    spdlog::warn("capture by {}: will not start as things are: {}", planned.front().by,
+                 config::to_string({.origin = settings.config.dir_origin, .message = why}));
 }
 
 }  // namespace proxy

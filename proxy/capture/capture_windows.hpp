@@ -35,15 +35,20 @@ class CaptureWindows {
     };
 
     void start(const config::TimeWindow& window, const config::Capture& config, Time now);
+    void look_ahead(Time now) const;
 
     const std::shared_ptr<RunningCaptures> captures_;
     std::map<Time, Begun> begun_;  // by the window's begin: which capture; also once that is over
     std::set<Window> refused_;     // not tried again but for a reload
     std::mutex mutex_;
     std::condition_variable wake_;
-    bool changed_ = false;
+    bool changed_ = true;  // since look_ahead()
     bool over_ = false;
 };
+
+/// What the windows that are to open after `now` will start, the next one first.
+std::vector<CaptureStatus> planned_captures(const RunningCaptures::Settings& settings,
+                                            std::chrono::system_clock::time_point now);
 
 /// What the configuration wants captured.
 CaptureOrder order_of(const config::Capture& config);

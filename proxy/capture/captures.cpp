@@ -53,19 +53,25 @@ void Captures::end() {
 // Called on threads that may hang on a dead disk and be left behind: what they use is theirs as
 // well.
 
-CaptureStarted Captures::start(CaptureOrder order) {
+CaptureStarted Captures::start(CaptureOrder order, OwnedDescriptor client) {
     const auto running = running_;
-    return running->start(std::move(order), RunningCaptures::Wanted::by_command);
+    return running->start(std::move(order), RunningCaptures::Wanted::by_command, std::move(client));
 }
 
-bool Captures::stop(std::uint64_t id) {
+bool Captures::stop(std::uint64_t id, std::string by) {
     const auto running = running_;
-    return id == 0 ? running->stop_commands() : running->stop(id, CaptureEnd::stopped);
+    return id == 0 ? running->stop_commands(by) : running->stop(id, CaptureEnd::stopped, std::move(by));
 }
 
 std::vector<CaptureStatus> Captures::status() const {
     const auto running = running_;
-    return running->status();
+    std::vector<CaptureStatus> all = running->status();
+    if (!running->closed()) {
+        for (CaptureStatus& one : planned_captures(running->settings(), std::chrono::system_clock::now()))
+            all.push_back(std::move(one));
+    }
+    for (CaptureStatus& one : running->past()) all.push_back(std::move(one));
+    return all;
 }
 
 bool Captures::join(std::unique_ptr<SessionTap>& tap, const SessionRecord& record, bool from_start) noexcept {

@@ -36,12 +36,14 @@ class Captures {
     /// Ends all of them; whole files are left. What hangs is left behind (OwnThread).
     void end();
 
-    /// From any thread. The files are made before it returns. Its `stream` is taken over in any
-    /// case.
-    CaptureStarted start(CaptureOrder order);
-    /// From any thread. False: no such capture runs. 0: all that commands started.
-    bool stop(std::uint64_t id);
-    /// From any thread.
+    /// From any thread. The files are made before it returns. `client`: a socket to write to
+    /// instead, behind its CopyOutResponse.
+    CaptureStarted start(CaptureOrder order, OwnedDescriptor client = {});
+    /// From any thread. False: no such capture runs. 0: all that commands started. `by`: who wants
+    /// that.
+    bool stop(std::uint64_t id, std::string by = {});
+    /// From any thread. Those that run or end, those that windows will start, and the last that
+    /// are over.
     std::vector<CaptureStatus> status() const;
 
     // --- For sessions, on their threads.

@@ -1,7 +1,6 @@
 #include "proxy/capture/running_captures.hpp"
 
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -29,8 +28,7 @@ std::string filter_text(const CaptureFilter& filter) {
     return text;
 }
 
-std::shared_ptr<CaptureNote> note_of(const Capture& capture) {
-    const CaptureStatus status = capture.status();
+std::shared_ptr<CaptureNote> note_of(const CaptureStatus& status) {
     auto note = std::make_shared<CaptureNote>();
     note->id = status.id;
     note->by = status.by;
@@ -45,8 +43,23 @@ std::shared_ptr<CaptureNote> note_of(const Capture& capture) {
     note->packets = status.packets;
     note->bytes = status.bytes;
     note->dropped = status.dropped;
-    note->left_out = capture.left_out();
+    note->left_out = status.left_out;
+    note->not_entered = status.not_entered;
+    note->entries_dropped = status.entries_dropped;
+    note->files_removed = status.files_removed;
+    note->reason = status.reason;
+    note->stopped_by = status.stopped_by;
     return note;
+}
+
+CaptureStatus last_status(const Capture& capture, CaptureEnd end, const std::string& why) {
+    CaptureStatus status = capture.status();
+    status.state = is_failure(end) ? CaptureState::failed : CaptureState::ended;
+    status.ended = std::chrono::system_clock::now();
+    status.reason = label(end);
+    status.message = why;
+    if (status.stopped_by.empty()) status.stopped_by = status.reason;
+    return status;
 }
 
 }  // namespace
@@ -75,19 +88,18 @@ std::string RunningCaptures::why_not(const CaptureOrder& order) const {
     return {};
 }
 
-CaptureStarted RunningCaptures::start(CaptureOrder order, Wanted wanted) {
+std::string RunningCaptures::dir(const Settings& settings) {
+    return (std::filesystem::path(settings.state_dir) / settings.config.dir).lexically_normal().string();
+}
+
+CaptureStarted RunningCaptures::start(CaptureOrder order, Wanted wanted, OwnedDescriptor client) {
     std::unique_lock lock(mutex_);
     std::erase_if(threads_,
                   [](const Thread& one) { return one.done && one.thread->end_within(std::chrono::seconds(1)); });
     const std::string why = why_not(order);
-    if (!why.empty()) {
-        lock.unlock();
-        if (order.stream >= 0) ::close(order.stream);
-        return CaptureRefused{why};
-    }
+    if (!why.empty()) return CaptureRefused{why};
     const config::Capture& config = settings_.config;
-    const std::filesystem::path dir = std::filesystem::path(settings_.state_dir) / config.dir;
-    const CaptureFiles::Settings files{.dir = dir.lexically_normal().string(),
+    const CaptureFiles::Settings files{.dir = dir(settings_),
                                        .file = {},
                                        .max_file_size = config.max_file_size,
                                        .max_total_size = config.max_total_size,
@@ -98,13 +110,14 @@ CaptureStarted RunningCaptures::start(CaptureOrder order, Wanted wanted) {
 
     std::shared_ptr<Capture> capture;
     try {
-        capture = std::make_shared<Capture>(id, std::move(order), files);
+        capture = std::make_shared<Capture>(id, std::move(order), files, std::move(client));
     } catch (const std::exception& refused) {
         return CaptureRefused{refused.what()};
     }
     // From here on it has an end, whatever there is no memory for.
     try {
-        const std::shared_ptr<CaptureNote> note = note_of(*capture);
+        const CaptureStatus status = capture->status();
+        const std::shared_ptr<CaptureNote> note = note_of(status);
         lock.lock();
         if (over_) return CaptureRefused{"the process ends"};
         running_.push_back({capture, wanted});
@@ -114,6 +127,7 @@ CaptureStarted RunningCaptures::start(CaptureOrder order, Wanted wanted) {
         // Before its thread is there, which may end it at once.
         spdlog::info("capture {} by {}: started, into {}{}", id, note->by, note->where,
                      note->until ? ", until " + utc_text(*note->until) : "");
+        if (!status.warning.empty()) spdlog::warn("capture {} by {}: {}", id, note->by, status.warning);
         record({.kind = EventKind::capture_started, .capture = note});
         lock.lock();
         Thread& thread = threads_.emplace_back();
@@ -125,6 +139,8 @@ CaptureStarted RunningCaptures::start(CaptureOrder order, Wanted wanted) {
         std::erase_if(threads_, [](const Thread& one) { return !one.thread; });
         lock.unlock();
         capture->end(CaptureEnd::failed);
+        std::string same;
+        capture->run(same);  // sessions may have it already: what it writes to is closed
         ended(*capture, CaptureEnd::failed, error.what());
         return CaptureRefused{error.what()};
     }
@@ -144,20 +160,28 @@ void RunningCaptures::write(Capture& capture) noexcept {
 
 /// Once for each, whoever is first: its thread, or the end of the process that waits no longer.
 void RunningCaptures::ended(Capture& capture, CaptureEnd end, const std::string& why) noexcept {
+    std::optional<CaptureStatus> last;
+    try {
+        last = last_status(capture, end, why);
+    } catch (const std::bad_alloc&) {
+        // It is over all the same.
+    }
     {
         const std::lock_guard lock(mutex_);
         for (Thread& one : threads_) one.done = one.done || one.id == capture.id();
         if (std::erase_if(running_, [&](const One& one) { return one.capture->id() == capture.id(); }) == 0) return;
         --count_;
+        if (last) remember(*last);
     }
     try {
-        std::shared_ptr<CaptureNote> note = note_of(capture);
-        note->reason = label(end);
-        const bool in_order = end != CaptureEnd::disk && end != CaptureEnd::removed && end != CaptureEnd::failed;
-        spdlog::log(in_order ? spdlog::level::info : spdlog::level::err,
-                    "capture {} by {}: stopped ({}){}{}: {} sessions, {} packets, {} bytes, {} packets dropped",
-                    note->id, note->by, note->reason, why.empty() ? "" : ": ", why, note->sessions, note->packets,
-                    note->bytes, note->dropped);
+        std::shared_ptr<CaptureNote> note = note_of(last ? *last : last_status(capture, end, why));
+        const std::string by = note->stopped_by == note->reason ? "" : " by " + note->stopped_by;
+        spdlog::log(
+            is_failure(end) ? spdlog::level::err : spdlog::level::info,
+            "capture {} by {}: stopped ({}{}){}{}: {} sessions, {} packets, {} bytes, {} packets and {} audit events "
+            "dropped, {} sessions left out, {} not entered, {} older files removed",
+            note->id, note->by, note->reason, by, why.empty() ? "" : ": ", why, note->sessions, note->packets,
+            note->bytes, note->dropped, note->entries_dropped, note->left_out, note->not_entered, note->files_removed);
         record({.kind = EventKind::capture_stopped, .message = why, .capture = std::move(note)});
     } catch (const std::exception& error) {
         spdlog::error("capture {}: stopped: {}", capture.id(), error.what());
@@ -169,11 +193,45 @@ void RunningCaptures::record(Event&& event) noexcept {
     if (uses_.record) uses_.record(std::move(event));
 }
 
-bool RunningCaptures::stop(std::uint64_t id, CaptureEnd why) {
+/// Under the lock. Without memory it is not shown.
+void RunningCaptures::remember(const CaptureStatus& status) noexcept {
+    try {
+        past_.push_back(status);
+        if (past_.size() > max_shown) past_.pop_front();
+    } catch (const std::bad_alloc&) {
+        spdlog::warn("capture {}: over, and not shown any more: out of memory", status.id);
+    }
+}
+
+void RunningCaptures::failed_to_start(CaptureOrder order, const std::string& why) {
+    CaptureStatus status;
+    status.state = CaptureState::failed;
+    status.by = order.by;
+    status.where = dir(settings());
+    status.order = std::move(order);
+    status.started = std::chrono::system_clock::now();
+    status.ended = status.started;
+    status.warning = warning_of(status.order.filter);
+    status.message = "not started: " + why;
+    const std::lock_guard lock(mutex_);
+    remember(status);
+}
+
+std::vector<CaptureStatus> RunningCaptures::past() const {
+    const std::lock_guard lock(mutex_);
+    return {past_.begin(), past_.end()};
+}
+
+bool RunningCaptures::closed() const {
+    const std::lock_guard lock(mutex_);
+    return over_;
+}
+
+bool RunningCaptures::stop(std::uint64_t id, CaptureEnd why, std::string by) {
     const std::lock_guard lock(mutex_);
     for (const One& one : running_) {
         if (one.capture->id() != id) continue;
-        one.capture->end(why);
+        one.capture->end(why, std::move(by));
         return true;
     }
     return false;
@@ -188,12 +246,12 @@ void RunningCaptures::end_after(std::uint64_t id, std::chrono::milliseconds from
     }
 }
 
-bool RunningCaptures::stop_commands() {
+bool RunningCaptures::stop_commands(const std::string& by) {
     const std::lock_guard lock(mutex_);
     bool any = false;
     for (const One& one : running_) {
         if (one.wanted != Wanted::by_command) continue;
-        one.capture->end(CaptureEnd::stopped);
+        one.capture->end(CaptureEnd::stopped, by);
         any = true;
     }
     return any;

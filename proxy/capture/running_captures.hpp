@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
@@ -28,6 +29,8 @@ class RunningCaptures : public std::enable_shared_from_this<RunningCaptures> {
    public:
     /// Each has a thread and a queue.
     static constexpr std::size_t max_running = 16;
+    /// Of those that are over, so many of the last are still shown.
+    static constexpr std::size_t max_shown = 20;
 
     /// What of the configuration counts.
     struct Settings {
@@ -45,15 +48,24 @@ class RunningCaptures : public std::enable_shared_from_this<RunningCaptures> {
 
     void use(Settings settings);
     Settings settings() const;
-    CaptureStarted start(CaptureOrder order, Wanted wanted);
-    /// False: no such one runs.
-    bool stop(std::uint64_t id, CaptureEnd why);
+    /// `client`: a socket to write to instead of files, behind its CopyOutResponse.
+    CaptureStarted start(CaptureOrder order, Wanted wanted, OwnedDescriptor client = {});
+    /// False: no such one runs. `by`: who wants that; empty: nobody, but the reason.
+    bool stop(std::uint64_t id, CaptureEnd why, std::string by = {});
     /// Moves the end of one that runs.
     void end_after(std::uint64_t id, std::chrono::milliseconds from_now);
-    bool stop_commands();
+    bool stop_commands(const std::string& by);
     bool runs(std::uint64_t id) const;
     /// Those that end as well, until all of theirs is written.
     std::vector<CaptureStatus> status() const;
+    /// The last that are over, or were to begin by a window and could not, in that order.
+    std::vector<CaptureStatus> past() const;
+    /// One that was to begin by itself, and could not.
+    void failed_to_start(CaptureOrder order, const std::string& why);
+    /// None begins any more.
+    bool closed() const;
+    /// Where captures go that name no file. Absolute.
+    static std::string dir(const Settings& settings);
     /// Those that began later than that one, in their order.
     std::vector<std::shared_ptr<Capture>> since(std::uint64_t id) const;
     bool any() const noexcept { return count_.load(std::memory_order_relaxed) > 0; }
@@ -76,11 +88,13 @@ class RunningCaptures : public std::enable_shared_from_this<RunningCaptures> {
     std::string why_not(const CaptureOrder& order) const;
     void write(Capture& capture) noexcept;
     void ended(Capture& capture, CaptureEnd end, const std::string& why) noexcept;
+    void remember(const CaptureStatus& status) noexcept;
     void record(Event&& event) noexcept;
 
     mutable std::mutex mutex_;
     Settings settings_;
     std::vector<One> running_;
+    std::deque<CaptureStatus> past_;
     std::list<Thread> threads_;
     std::uint64_t next_id_ = 1;
     bool over_ = false;

@@ -18,13 +18,6 @@ constexpr std::size_t packet_size = 60'000;
 /// The only packet of a client's opening that is this long is one that asks for encryption.
 constexpr std::size_t request_size = 8;
 
-std::size_t at(Leg leg) { return leg == Leg::client ? 0 : 1; }
-std::size_t at(SessionCapture::Sender sender) { return sender == SessionCapture::Sender::client ? 0 : 1; }
-
-SessionCapture::Sender peer(Leg leg) {
-    return leg == Leg::client ? SessionCapture::Sender::client : SessionCapture::Sender::server;
-}
-
 protocol::Redactor::Sender redacted(SessionCapture::Sender sender) {
     return sender == SessionCapture::Sender::client ? protocol::Redactor::Sender::client
                                                     : protocol::Redactor::Sender::server;
@@ -44,23 +37,6 @@ LegEnds for_records(LegEnds ends) {
     return ends;
 }
 
-bool among(const std::vector<std::string>& list, const std::string& name) {
-    return list.empty() || std::find(list.begin(), list.end(), name) != list.end();
-}
-
-/// A login that came to nothing, whoever wanted it so; a client that only asked how to log in has
-/// what it came for.
-bool has_failed(const Event& event) {
-    switch (event.kind) {
-        case EventKind::tls_failed:
-        case EventKind::auth_failed:
-        case EventKind::rejected:
-        case EventKind::upstream_failed: return true;
-        case EventKind::cancel: return !event.message.empty();
-        default: return false;
-    }
-}
-
 }  // namespace
 
 SessionCapture::SessionCapture(std::shared_ptr<Capture> capture, Session session, bool from_start)
@@ -70,19 +46,9 @@ SessionCapture::SessionCapture(std::shared_ptr<Capture> capture, Session session
       joined_(!from_start) {}
 
 SessionCapture::~SessionCapture() {
-    if (has_keys_ && state_ == State::in) capture_->forget_secrets(session_.number);
+    if (has_keys_ && (state_ == State::in || state_ == State::absent)) capture_->forget_secrets(session_.number);
+    if (state_ == State::lost && is_wanted(false)) be_absent(why_lost_);
     forget_held();
-}
-
-void SessionCapture::leave() noexcept {
-    if (takes()) capture_->count_left_out();
-    state_ = State::out;
-    forget_held();
-}
-
-void SessionCapture::forget_held() noexcept {
-    session_.memory.give_back(std::exchange(held_bytes_, 0));
-    std::vector<Packet>().swap(held_);
 }
 
 SessionCapture::LegState& SessionCapture::leg(Leg which) {
@@ -91,24 +57,11 @@ SessionCapture::LegState& SessionCapture::leg(Leg which) {
     return *leg;
 }
 
-void SessionCapture::enter(const std::array<LegEnds, 2>& ends, Time now) {
-    if (!matches_names() || capture_->order().failures_only) {
-        state_ = State::out;  // its login did not fail
-        return;
-    }
-    state_ = State::in;
-    capture_->count_session();
-    for (const Leg which : {Leg::client, Leg::server}) {
-        opened(which, ends[at(which)], true);
-        emit(which, Content::plain, peer(which), {}, now);
-    }
-    relay_redactor().begin_established();
-}
-
 void SessionCapture::opened(Leg which, const LegEnds& ends, bool encrypted) {
     if (!takes()) return;
     auto& leg = legs_[at(which)].emplace(capture_->order());
-    leg.number = next_leg_++;
+    leg.number = static_cast<unsigned>(led_.size());
+    led_.push_back({.to = ends.to, .prewarmed = encrypted && which == Leg::server && !joined_});
     leg.ends = ends;
     leg.maybe_tls = !encrypted;
     leg.handshake_done = encrypted;
@@ -171,8 +124,8 @@ SessionCapture::OfBefore SessionCapture::blank(LegState& of, protocol::Redactor&
         bytes = bytes.subspan(part.size());
     }
     if (redactor.lost(redacted(sender)) && !std::exchange(of.lost_said[at(sender)], true))
-        comment_ = capture_->order().allow_secrets ? "framing lost in this direction"
-                                                   : "framing lost: the rest of this direction is blanked";
+        comment_ = protocol::sentence(capture_->order().allow_secrets ? protocol::Absence::framing_lost_unseen
+                                                                      : protocol::Absence::framing_lost);
     return of_before;
 }
 
@@ -312,7 +265,7 @@ void SessionCapture::take(Packet packet) {
     const std::size_t size = footprint(packet);
     if (held_bytes_ + size > HeldMemory::max_bytes_of_session || !session_.memory.take(size)) {
         // What is known so far may be enough.
-        if (!named_ || capture_->order().failures_only) return leave();
+        if (!named_ || capture_->order().failures_only) return leave(protocol::Absence::opening_too_large);
         release();
         if (state_ == State::in) write(packet);
         return;
@@ -323,15 +276,17 @@ void SessionCapture::take(Packet packet) {
 
 void SessionCapture::write(Packet& packet) {
     std::optional<pcapng::Process> process;
-    const LegState& leg = *legs_[at(packet.side)];
-    if (written_.size() <= packet.leg) written_.resize(packet.leg + 1);
-    Written& written = written_[packet.leg][packet.content == Content::plain ? 0 : 1];
+    if (led_.size() <= packet.leg) led_.resize(packet.leg + 1);
+    Led& leg = led_[packet.leg];
+    Written& written = leg.written[packet.content == Content::plain ? 0 : 1];
     if (!written.whose) {
-        const std::string to = leg.number == packet.leg ? leg.ends.to : std::string();
         written.conversation = capture_->conversation();
-        written.whose = std::make_shared<const std::string>(opening_comment(
-            session_.record,
-            {.leg = packet.side, .to = to, .records = packet.content == Content::records, .joined = joined_}));
+        written.whose = std::make_shared<const std::string>(
+            opening_comment(session_.record, {.leg = packet.side,
+                                              .to = leg.to,
+                                              .records = packet.content == Content::records,
+                                              .joined = joined_,
+                                              .prewarmed = leg.prewarmed}));
     }
     if (packet.first && session_.record.process && packet.side == Leg::client) {
         const Process known = session_.record.process->get(std::chrono::milliseconds(0));
@@ -349,66 +304,6 @@ void SessionCapture::write(Packet& packet) {
                                .from_client = packet.from_client,
                                .of_before = packet.of_before,
                                .whose = written.whose}});
-}
-
-// --- What is known
-
-bool SessionCapture::matches_names() const {
-    const CaptureFilter& filter = capture_->order().filter;
-    const SessionRecord& record = session_.record;
-    return among(filter.users, record.usename) && among(filter.databases, record.datname) &&
-           among(filter.application_names, record.application_name);
-}
-
-void SessionCapture::named() {
-    if (!takes()) return;
-    named_ = true;
-    if (!matches_names()) {
-        state_ = State::out;
-        return forget_held();
-    }
-    LegState& leg = this->leg(Leg::client);
-    if (!leg.tls && leg.maybe_tls) end_clear(Leg::client);
-}
-
-void SessionCapture::settled(const Event& event) {
-    if (!takes()) return;
-    const bool failed = has_failed(event);
-    if (!matches_names() || (capture_->order().failures_only && !failed)) {
-        state_ = State::out;
-        return forget_held();
-    }
-    for (const Leg which : {Leg::client, Leg::server}) {
-        if (legs_[at(which)] && legs_[at(which)]->maybe_tls && !legs_[at(which)]->tls) end_clear(which);
-    }
-    if (failed && state_ == State::held && !held_.empty()) {
-        // On the last record of the leg that it is about, where there is one.
-        const Leg about = event.kind == EventKind::upstream_failed ? Leg::server : Leg::client;
-        const auto last = std::find_if(held_.rbegin(), held_.rend(), [&](const Packet& packet) {
-            return packet.side == about && (packet.content == Content::records || event.kind != EventKind::tls_failed);
-        });
-        (last == held_.rend() ? held_.back() : *last).comment =
-            failure_comment(as_captured(event, capture_->order().payload));
-    }
-    if (state_ == State::held) release();
-}
-
-/// The capture is about this session: what was held back is written.
-void SessionCapture::release() {
-    if (!matches_names()) {
-        state_ = State::out;
-        return forget_held();
-    }
-    state_ = State::in;
-    capture_->count_session();
-    if (!keys_.empty()) capture_->write_secrets(session_.number, std::exchange(keys_, {}));
-    for (Packet& packet : held_) write(packet);
-    forget_held();
-}
-
-void SessionCapture::journal(Bytes entry) {
-    if (state_ != State::in) return;
-    capture_->write_journal(protocol::Buffer(entry.begin(), entry.end()));
 }
 
 }  // namespace proxy

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/captured_absence.hpp"
 #include "protocol/record_blanker.hpp"
 #include "protocol/redactor.hpp"
 #include "protocol/tcp_conversation.hpp"
@@ -66,6 +67,9 @@ class SessionCapture {
     /// It is to enter when its session is between two messages.
     bool is_waiting() const noexcept { return state_ == State::waiting; }
     void enter(const std::array<LegEnds, 2>& ends, Time now);
+    /// It cannot enter now, and may never be able to: until then it counts as not entered, and the
+    /// capture says who it is.
+    void wait();
 
     // --- What happens. `sender`: of the two ends of that leg.
 
@@ -90,14 +94,17 @@ class SessionCapture {
     /// The login is over: `event` says how. Decides what was held back for it.
     void settled(const Event& event);
     void journal(protocol::Bytes entry);
-    /// It cannot go on, for lack of memory.
-    void leave() noexcept;
+    /// It cannot go on. Where it is not known so far whether the capture is about the session, it
+    /// counts as left out once that is known.
+    void leave(protocol::Absence why) noexcept;
 
    private:
     enum class State {
         held,     // until the outcome of its login is known
         in,       // written
         waiting,  // until it is between two messages
+        lost,     // nothing is held back any more; until it is known whether that matters
+        absent,   // it matters: the capture says so, and has its events alone
         out,
     };
     enum class Content { plain, records };
@@ -142,6 +149,9 @@ class SessionCapture {
         bool handshake_done = false;
         Conversation plain, raw;
     };
+    static std::size_t at(tls::Leg leg) noexcept { return leg == tls::Leg::client ? 0 : 1; }
+    static std::size_t at(Sender sender) noexcept { return sender == Sender::client ? 0 : 1; }
+    static Sender peer(tls::Leg leg) noexcept { return leg == tls::Leg::client ? Sender::client : Sender::server; }
     static std::size_t footprint(const Packet& packet) { return sizeof packet + packet.bytes.capacity(); }
     LegState& leg(tls::Leg which);
     CaptureInterface& interface(tls::Leg which);
@@ -159,6 +169,9 @@ class SessionCapture {
     void write(Packet& packet);
     void release();
     bool matches_names() const;
+    /// Of a session whose login ended so: whether the capture is to hold it.
+    bool is_wanted(bool failed) const { return matches_names() && (failed || !capture_->order().failures_only); }
+    void be_absent(protocol::Absence why) noexcept;
     void forget_held() noexcept;
 
     const std::shared_ptr<Capture> capture_;
@@ -166,14 +179,20 @@ class SessionCapture {
     State state_;
     const bool joined_;
     bool named_ = false;
+    bool wait_told_ = false;
+    protocol::Absence why_lost_ = protocol::Absence::opening_too_large;
     std::array<std::optional<LegState>, 2> legs_;
-    unsigned next_leg_ = 0;
-    /// Of a leg that was, too.
     struct Written {
         std::uint64_t conversation = 0;
         std::shared_ptr<const std::string> whose;
     };
-    std::vector<std::array<Written, 2>> written_;  // by number of the leg, plain and records
+    /// Of a leg that was, too.
+    struct Led {
+        std::string to;
+        bool prewarmed = false;
+        std::array<Written, 2> written{};  // plain and records
+    };
+    std::vector<Led> led_;  // by number of the leg
     std::uint64_t passing_id_ = 0;
     OfBefore passing_of_before_;
     std::string comment_;  // for the next packet

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "proxy/capture/capture_comment.hpp"
+#include "proxy/capture/capture_entry.hpp"
 #include "proxy/observation/often.hpp"
-#include "proxy/record/event_json.hpp"
 
 namespace proxy {
 namespace {
@@ -39,20 +39,6 @@ Side side_of(const asio::generic::stream_protocol::endpoint& endpoint) {
     const std::string port = ":" + std::to_string(tcp.port());
     const std::string plain = address.to_string();
     return {.address = plain, .port = tcp.port(), .text = (address.is_v6() ? "[" + plain + "]" : plain) + port};
-}
-
-protocol::Buffer journal_entry(const Event& event, const std::string& proxy) {
-    const std::string line = to_json(event, proxy);
-    const std::string time =
-        std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(event.time.time_since_epoch()).count());
-    const std::array<protocol::pcapng::Field, 5> fields{{{"__REALTIME_TIMESTAMP", time},
-                                                         {"MESSAGE", line},
-                                                         {"SYSLOG_IDENTIFIER", "pgairlock"},
-                                                         {"PGAIRLOCK_EVENT", label(event.kind)},
-                                                         {"PGAIRLOCK_SESSION", event.record.session}}};
-    protocol::Buffer entry;
-    protocol::pcapng::append_journal_entry(entry, fields);
-    return entry;
 }
 
 /// What came last, blanked, for each capture of the session that this thread is working for: its
@@ -94,7 +80,7 @@ void SessionTap::each(Action action) noexcept {
         try {
             action(*captures_[i], i);
         } catch (const std::exception& error) {
-            captures_[i]->leave();
+            captures_[i]->leave(protocol::Absence::no_memory);
             spdlog::log(often("capture", session_.record.listener), spdlog::level::err,
                         "a session is left out of capture {}: {}", captures_[i]->capture().id(), error.what());
         }
@@ -106,7 +92,7 @@ void SessionTap::tell(void* self, tls::Stream& stream, What what, Bytes bytes) n
     try {
         tap.take(stream, what, bytes);
     } catch (const std::exception&) {
-        for (const auto& one : tap.captures_) one->leave();
+        for (const auto& one : tap.captures_) one->leave(protocol::Absence::no_memory);
     }
 }
 
@@ -199,13 +185,14 @@ void SessionTap::record(const Event& event) noexcept {
     if (captures_.empty()) return;
     each([&](SessionCapture& one, auto) { one.settled(event); });
     each([&](SessionCapture& one, auto) {
-        one.journal(journal_entry(as_captured(event, one.capture().order().payload), proxy_));
+        one.journal(event_entry(as_captured(event, one.capture().order().payload), proxy_));
     });
 }
 
 void SessionTap::relay_begins(std::function<bool()> between_messages) noexcept {
     between_messages_ = std::move(between_messages);
     let_in();
+    each([](SessionCapture& one, auto) { one.wait(); });
 }
 
 /// UNIX-domain sockets have neither addresses nor ports: loopback, and a port of the session's own.

@@ -1,6 +1,7 @@
 // `pgairlock capture`: commands for the captures of a running proxy, given through its console.
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <charconv>
 #include <cstdio>
@@ -78,28 +79,44 @@ std::string document(const char* name, const ConsoleTable& table) {
     return protocol::printable_json(json::serialize(json::object{{name, std::move(captures)}})) + "\n";
 }
 
+/// How long it goes on, or went on.
+std::string end_text(const ConsoleTable& table, std::size_t row) {
+    const std::string ended = table.value(row, "ended"), until = table.value(row, "until");
+    return !ended.empty() ? ended : until.empty() ? "until stop" : until;
+}
+
+/// Why it is over: "disk: no space left", "stopped by uid 0".
+std::string why_text(const ConsoleTable& table, std::size_t row) {
+    const std::string reason = table.value(row, "reason"), by = table.value(row, "stopped_by");
+    const std::string message = table.value(row, "message");
+    if (reason.empty()) return message;
+    return reason + (by == reason ? "" : " by " + by) + (message.empty() ? "" : ": " + message);
+}
+
 std::string table_text(const ConsoleTable& table) {
     // Who and what are the long ones.
     report::Grid grid{.columns = {{.title = "ID", .right = true},
-                                  {.title = "STARTED"},
+                                  {.title = "STATE"},
+                                  {.title = "FROM"},
                                   {.title = "UNTIL"},
                                   {.title = "SESSIONS", .right = true},
                                   {.title = "PACKETS", .right = true},
                                   {.title = "BYTES", .right = true},
                                   {.title = "DROPPED", .right = true},
+                                  {.title = "LEFT OUT", .right = true},
                                   {.title = "BY"},
                                   {.title = "OPTIONS"},
-                                  {.title = "WRITES TO"}},
+                                  {.title = "WRITES TO"},
+                                  {.title = "WHY ENDED"}},
                       .rows = {}};
-    constexpr const char* columns[]{"id",    "started", "until", "sessions", "packets",
-                                    "bytes", "dropped", "by",    "options",  "writes_to"};
     for (std::size_t row = 0; row < table.rows.size(); ++row) {
+        const auto value = [&](const char* column) { return table.value(row, column); };
         grid.rows.emplace_back();
-        for (const char* const column : columns) {
-            std::string text = protocol::printable(table.value(row, column));
-            if (text.empty() && column == std::string_view("until")) text = "stopped";
-            grid.rows.back().push_back({std::move(text)});
-        }
+        for (const std::string& text :
+             {value("id"), value("state"), value("from"), end_text(table, row), value("sessions"), value("packets"),
+              value("bytes"), value("dropped"), value("left_out"), value("by"), value("options"), value("writes_to"),
+              why_text(table, row)})
+            grid.rows.back().push_back({protocol::printable(text)});
     }
     return report::to_text(std::move(grid), {});
 }
@@ -115,25 +132,43 @@ void print_out(const std::string& text) {
     if (std::fflush(stdout) != 0) throw std::runtime_error("cannot write to standard output");
 }
 
-void tell_started(const ConsoleTable& started) {
-    const std::string id = started.value(0, "id"), until = started.value(0, "until");
-    const std::string where = started.value(0, "writes_to"), file = started.value(0, "file");
-    const bool is_inside = file.starts_with(where + "/");
-    print_out(protocol::printable("capture " + id + " writes to " + where +
-                                  (is_inside ? ", now " + file.substr(where.size() + 1) : "") +
-                                  (until.empty() ? ", until it is stopped" : ", until " + until)) +
-              "\nend it: pgairlock capture stop " + id + "\n");
+/// The command that ends it, from the same place.
+std::string stop_command(const CaptureOptions& options, const std::string& id) {
+    return "pgairlock capture stop " + id + (options.console.empty() ? "" : " --console " + options.console) +
+           (options.config_file.empty() ? "" : " --config " + options.config_file);
 }
 
-/// The console's own words for a statement that is wrong are about an option of ours.
+void tell_started(const ConsoleTable& started, const CaptureOptions& options) {
+    const std::string id = started.value(0, "id"), until = started.value(0, "until");
+    std::string text;
+    for (const std::string& line :
+         {"capture " + id + " writes to " + started.value(0, "writes_to"), "file:    " + started.value(0, "file"),
+          "until:   " + (until.empty() ? "stop" : until), "options: " + started.value(0, "options"),
+          "end it:  " + stop_command(options, id)})
+        text += protocol::printable(line) + "\n";
+    print_out(text);
+}
+
+/// A statement that is wrong has a wrong option of ours.
 bool is_usage(const ConsoleError& error) { return error.sqlstate == "42601" || error.sqlstate == "22023"; }
+
+/// "MAX_SIZE: expected a size" is about our --max-size.
+std::string in_our_words(const std::string& error) {
+    const auto is_of_name = [](char c) { return (c >= 'A' && c <= 'Z') || c == '_'; };
+    const std::size_t end = error.find(": ");
+    if (end == 0 || end == std::string::npos || !std::all_of(error.begin(), error.begin() + end, is_of_name))
+        return error;
+    std::string option = "--" + error.substr(0, end);
+    for (char& c : option) c = c == '_' ? '-' : is_of_name(c) ? static_cast<char>(c - 'A' + 'a') : c;
+    return option + error.substr(end);
+}
 
 template <class Command>
 int with_console(Command command) {
     try {
         return command();
     } catch (const ConsoleError& error) {
-        print_error(error.what());
+        print_error(is_usage(error) ? in_our_words(error.what()) : error.what());
         return is_usage(error) ? exit_usage : exit_failure;
     } catch (const std::exception& error) {
         print_error(error.what());
@@ -157,9 +192,17 @@ int capture_start(const CaptureOptions& options) {
             throw std::runtime_error("--write: expected a file, or - for standard output");
         if (options.write == "-" && ::isatty(STDOUT_FILENO) != 0)
             throw std::runtime_error("--write -: standard output is a terminal; pipe it: ... | wireshark -k -i -");
+        if (options.write && options.json)
+            throw std::runtime_error("--json: says nothing of a capture that --write writes");
         ConsoleClient console(console_place(options));
+        console.on_notice = [](const std::string& text) { print_harmless("warning: " + text + "\n"); };
         if (options.write) return stream(options, console);
-        tell_started(console.query(start_statement(options)));
+        const ConsoleTable started = console.query(start_statement(options));
+        if (options.json) {
+            print_out(document("started", started));
+        } else {
+            tell_started(started, options);
+        }
         return exit_ok;
     });
 }
@@ -185,11 +228,11 @@ int capture_stop(const CaptureOptions& options) {
 int capture_status(const CaptureOptions& options) {
     return with_console([&] {
         ConsoleClient console(console_place(options));
-        const ConsoleTable running = console.query("CAPTURE STATUS");
+        const ConsoleTable captures = console.query("CAPTURE STATUS");
         if (options.json) {
-            print_out(document("captures", running));
+            print_out(document("captures", captures));
         } else {
-            print_out(running.rows.empty() ? "no capture runs\n" : table_text(running));
+            print_out(captures.rows.empty() ? "no capture runs, is planned, or has run\n" : table_text(captures));
         }
         return exit_ok;
     });

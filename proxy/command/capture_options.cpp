@@ -63,10 +63,11 @@ void add_start(CLI::App& parent, CaptureOptions& capture) {
     several("--database", capture.databases, "only sessions in this database");
     several("--application", capture.applications, "only sessions with this application_name");
     several("--client", capture.clients, "only clients from this address or range (10.0.0.0/8)");
-    command->add_option("--max-size", capture.max_size, "end when so much was written: 64MiB, 1GiB");
+    command->add_option("--max-size", capture.max_size, "end when so much was written: 64MiB, 1GiB (64KiB at least)");
     command->add_option("--write", capture.write,
                         "write the capture here, as a new file, or to standard output (-), until it ends or Ctrl-C; "
                         "without it the proxy writes into capture.dir");
+    command->add_flag("--json", capture.json, "print one JSON document");
     command->add_flag("--keylog", capture.keylog,
                       "also the raw TLS records and what decrypts them (needs capture.allow_secrets)");
 }
@@ -88,7 +89,7 @@ CLI::App* add_capture(CLI::App& app, CaptureOptions& capture) {
     stop->add_flag("--json", capture.json, "print one JSON document");
 
     CLI::App* status = add_capture_command(*command, "status", capture_status, capture);
-    status->description("Show the captures that run.");
+    status->description("Show the captures that run, those that windows will start, and the last that are over.");
     status->add_flag("--json", capture.json, "print one JSON document");
     return command;
 }

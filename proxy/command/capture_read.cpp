@@ -16,6 +16,7 @@
 #include "proxy/transcript/summary.hpp"
 #include "proxy/transcript/transcript_json.hpp"
 #include "proxy/transcript/transcript_text.hpp"
+#include "proxy/transcript/words.hpp"
 
 namespace proxy::command {
 namespace {
@@ -129,7 +130,8 @@ class Output {
     void end(const Reading& reading, const Summary& summary) {
         const std::vector<std::string> lacks = reading.lacks().texts();
         if (json_) {
-            put(stdout, "{\"incomplete\":" + transcript::incomplete_json(lacks) + ",\n\"sessions\":[");
+            put(stdout, "{\"incomplete\":" + transcript::incomplete_json(lacks) + ",\n\"absent_sessions\":" +
+                            transcript::absent_json(reading.lacks().absent_sessions()) + ",\n\"sessions\":[");
             spool_.write(stdout, ",\n");
             put(stdout, "],\n\"summary\":" + transcript::summary_json(summary, reading) + "}\n");
         } else {
@@ -164,9 +166,15 @@ int read_wanted(const CaptureReadOptions& options, const Wanted& what) try {
         if (options.follow) source.caught_up = [&] { output.go_live(reading); };
         whole = read_captures(std::move(source), reading) && whole;
     }
+    reading.end_of_all();
     output.end(reading, summary);
     if (!options.follow && whole && reading.sessions() == 0 && what.filter.names_sessions()) {
-        print_error("no session in these files matches (--session, --user, --database, --client)");
+        const transcript::AbsentCount absent = reading.lacks().absent_sessions();
+        const std::uint64_t others = absent.left_out + absent.not_entered;
+        print_error("no session in these files matches (--session, --user, --database, --client)" +
+                    (others == 0 ? std::string()
+                                 : "; " + transcript::counted(others, "session") +
+                                       " that the capture was about is not in it, or not whole: see above"));
         return exit_usage;
     }
     return whole ? exit_ok : exit_failure;

@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <stdexcept>
 #include <system_error>
 
@@ -104,6 +105,20 @@ std::string next_of_ring(const std::string& path) {
     return std::filesystem::exists(next, none) ? next : std::string();
 }
 
+/// Of each ring the last one that was given, where another one is beside it.
+void tell_ring_goes_on(const std::vector<std::string>& files, transcript::Reading& reading) {
+    std::map<std::string, std::uint64_t> last;
+    for (const std::string& path : files) {
+        const auto ring = protocol::ring_file(path);
+        if (ring) last[ring->before] = std::max(last[ring->before], ring->number);
+    }
+    for (const auto& [before, number] : last) {
+        const protocol::RingFile ring{.before = before, .number = number};
+        const std::string next = next_of_ring(ring.path(number));
+        if (!next.empty()) reading.ring_goes_on(next);
+    }
+}
+
 class Follower {
    public:
     Follower(CaptureSource& source, transcript::Reading& reading) : source_(source), reading_(reading) {}
@@ -184,6 +199,7 @@ bool read_captures(CaptureSource source, transcript::Reading& reading) {
         for (std::string next = next_of_ring(files[i]); !next.empty() && !interrupted(); next = next_of_ring(next))
             whole = follower.file(next, true) && whole;
     }
+    if (!source.follow) tell_ring_goes_on(files, reading);
     reading.end();
     return whole;
 }

@@ -25,6 +25,8 @@ using Clock = std::chrono::steady_clock;
 constexpr auto end_timeout = 15s;
 /// After which the proxy gives a capture up.
 constexpr auto proxy_patience = 10s;
+/// Nothing was read for so long: then the proxy may have ended the capture without waiting for us.
+constexpr auto slow = 1s;
 
 /// Where it is written to. A file of which nothing was written is removed again.
 class Destination {
@@ -140,10 +142,15 @@ class Transfer {
         try {
             return console_.next_piece();
         } catch (const ConsoleError& broken) {
-            if (!broken.sqlstate.empty() || longest_stall_ < proxy_patience) throw;
-            throw ConsoleError(
-                "the proxy gave the capture up: nothing was read for " + std::to_string(proxy_patience.count()) +
-                " s. What was written until then is there: " + std::to_string(output_.written()) + " bytes");
+            if (!broken.sqlstate.empty()) throw;
+            const std::string why =
+                longest_stall_ >= proxy_patience ? "the proxy gave the capture up: nothing was read for " +
+                                                       std::to_string(proxy_patience.count()) + " s"
+                : longest_stall_ >= slow
+                    ? "the capture is over, and the proxy waits only a few seconds for what was not read yet"
+                    : std::string("the capture broke off: ") + broken.what();
+            throw ConsoleError(why + ". What was written until then is there: " + std::to_string(output_.written()) +
+                               " bytes");
         }
     }
 

@@ -127,8 +127,13 @@ ConsoleClient::ConsoleClient(std::string path) : path_(absolute_path(std::move(p
     if (!connection_) throw ConsoleError("out of memory");
     if (PQstatus(connection_.get()) != CONNECTION_OK)
         throw ConsoleError(why_unreachable(path_, one_line(PQerrorMessage(connection_.get()))));
-    PQsetNoticeProcessor(
-        connection_.get(), [](void*, const char*) {}, nullptr);  // its default is stderr
+    PQsetNoticeReceiver(connection_.get(), take_notice, this);
+}
+
+void ConsoleClient::take_notice(void* self, const pg_result* notice) {
+    const char* const text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+    const auto& told = static_cast<ConsoleClient*>(self)->on_notice;
+    if (text && told) told(text);
 }
 
 ConsoleTable ConsoleClient::query(const std::string& sql) {

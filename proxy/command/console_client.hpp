@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -10,6 +11,7 @@
 #include <vector>
 
 struct pg_conn;
+struct pg_result;
 
 namespace proxy::command {
 
@@ -36,6 +38,11 @@ class ConsoleClient {
    public:
     /// `path`: of the socket, or of its folder; "unix:" may stand in front. Throws ConsoleError.
     explicit ConsoleClient(std::string path);
+    ConsoleClient(const ConsoleClient&) = delete;
+    ConsoleClient& operator=(const ConsoleClient&) = delete;
+
+    /// What the console warns of, as it comes.
+    std::function<void(const std::string& text)> on_notice;
 
     const std::string& path() const noexcept { return path_; }
 
@@ -57,6 +64,7 @@ class ConsoleClient {
     void cancel();
 
    private:
+    static void take_notice(void* self, const pg_result* notice);
     void send(const std::string& sql);
     void wait_for_answer(std::chrono::steady_clock::time_point deadline);
     [[noreturn]] void fail() const;

@@ -1,9 +1,27 @@
 #include "proxy/command/written_files.hpp"
 
+#include <algorithm>
+
+#include "proxy/capture/capture_windows.hpp"
 #include "proxy/record/audit_file.hpp"
 #include "proxy/record/line_file.hpp"
 
 namespace proxy::command {
+
+namespace {
+
+/// No reason not to serve, nor before a window that nobody has planned.
+void look_at_capture_folder(const config::Capture& config, const std::string& state_dir,
+                            std::vector<config::Diagnostic>& warnings) {
+    const RunningCaptures::Settings settings{.config = config, .state_dir = state_dir, .listeners = {}};
+    const auto now = std::chrono::system_clock::now();
+    const auto is_to_come = [&](const config::TimeWindow& window) { return window.end > now; };
+    if (std::none_of(config.windows.begin(), config.windows.end(), is_to_come)) return;
+    const std::string why = CaptureFolder::obstacle(RunningCaptures::dir(settings), config.min_free_space);
+    if (!why.empty()) warnings.push_back({config.dir_origin, "capture.windows will not be captured: " + why});
+}
+
+}  // namespace
 
 void look_at_written_files(const config::Config& config, const std::string& state_dir,
                            std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings) {
@@ -16,6 +34,7 @@ void look_at_written_files(const config::Config& config, const std::string& stat
     };
     look(config.log.file, config.log.file_origin, "log file");
     look(audit_path(config.audit, state_dir), config.audit.file_origin, "audit file");
+    look_at_capture_folder(config.capture, state_dir, warnings);
 }
 
 }  // namespace proxy::command

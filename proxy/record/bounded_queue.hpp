@@ -27,19 +27,20 @@ class BoundedQueue {
     /// tells of all that were dropped.
     bool push(Item&& item) noexcept {
         const std::size_t size = footprint(item);
-        bool first = false;
+        bool wakes = false;
         bool room = false;
         {
             const std::lock_guard lock(mutex_);
-            first = !anything();
+            const bool waited = !anything(), gathered = !urgent();
             room = dropped_ == 0 && waiting_bytes_ + taken_bytes_ + size <= max_bytes_ && append(std::move(item));
             if (room) {
                 waiting_bytes_ += size;
             } else {
                 ++dropped_;
             }
+            wakes = waited || (gathered && urgent());
         }
-        if (first) wake_.notify_one();
+        if (wakes) wake_.notify_one();
         return room;
     }
     /// From any thread: the reader is to reopen its file once it has written what came before.
@@ -53,9 +54,10 @@ class BoundedQueue {
         bool reopen = false;
         bool closed = false;
     };
-    /// Waits until there is something to do, or until `due` (max(): for ever). The batch taken
-    /// before counts as written from now on.
-    Batch take(Clock::time_point due) {
+    /// Waits until there is something to do, or until `due` (max(): for ever), and then for more of
+    /// it for as long as `gathering`, unless it is much already. The batch taken before counts as
+    /// written from now on.
+    Batch take(Clock::time_point due, Clock::duration gathering = {}) {
         Batch batch;  // first: it takes memory, and without any nothing has happened
         std::unique_lock lock(mutex_);
         taken_bytes_ = 0;
@@ -65,6 +67,8 @@ class BoundedQueue {
         } else {
             wake_.wait_until(lock, due, [this] { return anything(); });
         }
+        if (gathering > Clock::duration::zero() && anything())
+            wake_.wait_for(lock, gathering, [this] { return urgent(); });
         taken_bytes_ = std::exchange(waiting_bytes_, 0);
         batch.items.swap(items_);
         taken_ = batch.items.size();
@@ -81,6 +85,7 @@ class BoundedQueue {
     }
 
    private:
+    bool urgent() const noexcept { return waiting_bytes_ >= max_bytes_ / 4 || dropped_ > 0 || reopen_ || closed_; }
     bool anything() const noexcept { return !items_.empty() || dropped_ > 0 || reopen_ || closed_; }
 
     /// Without memory there is no room either.

@@ -226,6 +226,10 @@ void add_capture(json::object& line, const Event& event) {
     line["bytes"] = note.bytes;
     line["dropped"] = note.dropped;
     line["left_out"] = note.left_out;
+    line["not_entered"] = note.not_entered;
+    line["entries_dropped"] = note.entries_dropped;
+    line["files_removed"] = note.files_removed;
+    line["stopped_by"] = text(note.stopped_by);
 }
 
 }  // namespace

@@ -221,8 +221,11 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                .take = [this](auto next, auto log) { return take(std::move(next), std::move(log)); },
                .record = [this](EventKind kind, std::string message) { record(kind, std::move(message)); },
                .manager = manager_}),
-      console_(io_, {.start = [this](CaptureOrder order) { return captures_.start(std::move(order)); },
-                     .stop = [this](std::uint64_t id) { return captures_.stop(id); },
+      console_(io_, {.start =
+                         [this](CaptureOrder order, OwnedDescriptor client) {
+                             return captures_.start(std::move(order), std::move(client));
+                         },
+                     .stop = [this](std::uint64_t id, const std::string& by) { return captures_.stop(id, by); },
                      .status = [this] { return captures_.status(); }}),
       http_({.metrics = {.recorder = recorder_, .captures = captures_, .outages = outages_, .workers = workers_},
              .phase = services_.phase,

@@ -246,6 +246,9 @@ void Session::record(Event event) {
         warn_of_our_certificate();
     }
     event.record = record_;
+    // What began during the login does not have it, and is told how it ended.
+    if (!relay_ && services_.captures.any()) [[unlikely]]
+        services_.captures.join(tap_, record_, false);
     if (tap_) tap_->record(event);
     services_.recorder.record(std::move(event));
 }

@@ -51,7 +51,7 @@ std::string_view login_label(const ReadSession& session) noexcept {
     // The proxy's own error, for want of a server: nobody has looked at the login.
     if (has([](const SessionFailure& failure) { return failure.event == "upstream_failed"; })) return "none";
     if (session.login.outcome == CapturedLogin::Outcome::refused) return "refused";
-    const bool lost = session.in_the_middle || session.missing_client + session.missing_server > 0;
+    const bool lost = session.in_the_middle || session.absent() || session.missing_client + session.missing_server > 0;
     return lost ? "not_captured" : "none";
 }
 

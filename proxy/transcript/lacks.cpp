@@ -10,7 +10,7 @@
 namespace proxy::transcript {
 namespace {
 
-constexpr std::string_view lost_framing = "framing lost";
+using protocol::Absence;
 
 std::string payload_text(const std::string& payload) {
     if (payload == "headers")
@@ -82,6 +82,11 @@ void Lacks::statistics(const std::string& interface, std::uint64_t dropped) {
     so_far = std::max(so_far, dropped);
 }
 
+void Lacks::ring_goes_on(const std::string& path) {
+    constexpr std::size_t most = 10;
+    if (goes_on_.size() < most) goes_on_.push_back(path);
+}
+
 void Lacks::capture_stopped(const std::string& what) {
     constexpr std::size_t most = 10;
     if (stopped_.size() < most) stopped_.insert(protocol::printable(what));
@@ -96,8 +101,7 @@ void Lacks::session(const ReadSession& session) {
     if (session.unreadable > 0) ++unreadable_sessions_;
     unreadable_bytes_ += session.unreadable;
     statements_left_out_ += session.entries_left_out;
-    const auto says_lost = [](const std::string& note) { return note.find(lost_framing) != std::string::npos; };
-    if (std::any_of(session.notes.begin(), session.notes.end(), says_lost)) ++blanked_;
+    for (const Absence absence : session.absences) ++parts_[absence];
 }
 
 void Lacks::ring_texts(std::vector<std::string>& out) const {
@@ -106,8 +110,8 @@ void Lacks::ring_texts(std::vector<std::string>& out) const {
         const std::uint64_t first = *given.begin();
         if (first > 1) {
             const std::string which = first == 2 ? "file 1" : "files 1 to " + std::to_string(first - 1);
-            out.push_back(which + " of " + name +
-                          " are not among these: the ring has removed them, or they were not given");
+            out.push_back(which + " of " + name + (first == 2 ? " is" : " are") +
+                          " not among these: " + std::string(sentence(Absence::ring_file_gone)));
         }
         std::vector<std::uint64_t> gone;
         constexpr std::size_t most = 1000;
@@ -115,8 +119,11 @@ void Lacks::ring_texts(std::vector<std::string>& out) const {
             for (std::uint64_t n = *it + 1; n < *std::next(it) && gone.size() < most; ++n) gone.push_back(n);
         }
         if (!gone.empty())
-            out.push_back("between the files that were given, " + ranges(gone) + " of " + name + " are missing");
+            out.push_back("between the files that were given, " + ranges(gone) + " of " + name +
+                          " are missing: " + std::string(sentence(Absence::ring_file_gone)));
     }
+    for (const std::string& path : goes_on_)
+        out.push_back("the ring goes on with " + protocol::printable(path) + ", which was not given");
 }
 
 /// What changes how all the rest is to be read.
@@ -145,9 +152,8 @@ void Lacks::end_texts(std::vector<std::string>& out) const {
         for (const std::string& name : without_end_) which += (which.empty() ? "" : ", ") + name;
         if (files_without_end_ > without_end_.size())
             which += " and " + counted(files_without_end_ - without_end_.size(), "other");
-        out.push_back(which + (files_without_end_ == 1 ? " has" : " have") +
-                      " no closing statistics: still being written, or not ended in order (killed, disk full, "
-                      "removed), or empty; whether packets were dropped at the end is not known");
+        out.push_back(which + (files_without_end_ == 1 ? " has" : " have") + " " +
+                      std::string(sentence(Absence::file_not_closed)));
     }
     for (const std::string& what : stopped_) out.push_back(what);
 }
@@ -161,22 +167,27 @@ void Lacks::session_texts(std::vector<std::string>& out) const {
                       " cannot be read: where the next message begins is not known");
     }
     if (in_the_middle_ > 0)
-        out.push_back(counted(in_the_middle_, "session") +
-                      " began before: how they opened and logged in is not in the capture");
+        out.push_back(counted(in_the_middle_, "session") + " " + std::string(sentence(Absence::joined)));
     if (open_ > 0)
         out.push_back(counted(open_, "session") + " had not ended: what they said later is not in the capture");
-    if (blanked_ > 0)
-        out.push_back("of " + counted(blanked_, "session") + " the capture lost the framing, and blanked the rest");
+    for (const auto& [absence, sessions] : parts_) {
+        // Of a handshake that went well, other captures have nothing anyway.
+        const bool matters = absence != Absence::prewarmed || has_secrets_ || failures_only_;
+        const bool is_said = protocol::kind(absence) != protocol::AbsenceKind::part || absence == Absence::joined;
+        if (matters && !is_said)
+            out.push_back("of " + counted(sessions, "session") + ": " + std::string(sentence(absence)));
+    }
 }
 
 std::vector<std::string> Lacks::texts() const {
-    std::vector<std::string> out;
+    std::vector<std::string> out = absent_.texts();
     first_texts(out);
     out.insert(out.end(), files_lack_.begin(), files_lack_.end());
     ring_texts(out);
     end_texts(out);
     for (const auto& [interface, drops] : drops_) {
-        out.push_back(counted(std::max(drops.in_packets, drops.in_statistics), "packet") + " found no room and " +
+        out.push_back(counted(std::max(drops.in_packets, drops.in_statistics), "packet") + " " +
+                      std::string(sentence(Absence::dropped)) + " and " +
                       was(std::max(drops.in_packets, drops.in_statistics)) + " dropped (" +
                       protocol::printable(interface) + ")");
     }

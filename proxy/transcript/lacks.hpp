@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "protocol/pcapng_reader.hpp"
+#include "proxy/transcript/absent_sessions.hpp"
 #include "proxy/transcript/read_session.hpp"
 
 namespace proxy::transcript {
@@ -32,6 +33,18 @@ class Lacks {
     void event_has_text() { events_have_text_ = true; }
     /// As an audit event says it: number and reason of a capture.
     void capture_stopped(const std::string& what);
+    /// `capture`: a number for each that is read. False: that was known.
+    bool absent(std::size_t capture, const SessionFacts& who, protocol::Absence why) {
+        return absent_.add(capture, who.session, why);
+    }
+    /// It is in the capture after all, from here on; or in another one.
+    void entered(std::size_t capture, const SessionFacts& who) { absent_.entered(capture, who.session); }
+    void told_elsewhere(std::size_t capture, const SessionFacts& who) { absent_.told_elsewhere(capture, who.session); }
+    void absent_so_far(std::size_t capture, const AbsentCount& count) { absent_.so_far(capture, count); }
+    /// In all captures, and of no filter.
+    AbsentCount absent_sessions() const { return absent_.count(); }
+    /// A ring goes on with this file.
+    void ring_goes_on(const std::string& path);
     /// Captures that were read, more than one: how they are called.
     void several_captures(const std::vector<std::string>& captures) { captures_ = captures; }
     /// What another capture holds as well, and was told from there.
@@ -73,7 +86,9 @@ class Lacks {
     std::uint64_t unreadable_sessions_ = 0;
     std::uint64_t unreadable_bytes_ = 0;
     std::uint64_t statements_left_out_ = 0;
-    std::uint64_t blanked_ = 0;
+    std::map<protocol::Absence, std::uint64_t> parts_;  // of sessions, as the capture itself says
+    AbsentSessions absent_;
+    std::vector<std::string> goes_on_;      // files that were not given
     bool has_end_ = false;                  // of the last file
     std::vector<std::string> without_end_;  // files, some of them
     std::uint64_t files_without_end_ = 0;

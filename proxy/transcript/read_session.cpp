@@ -17,6 +17,13 @@ std::uint64_t duration(const CapturedStatement& statement) noexcept {
     return known ? statement.ended - statement.begun : 0;
 }
 
+bool ReadSession::absent() const noexcept {
+    return std::any_of(absences.begin(), absences.end(), [](protocol::Absence why) {
+        return protocol::kind(why) == protocol::AbsenceKind::left_out ||
+               protocol::kind(why) == protocol::AbsenceKind::not_entered;
+    });
+}
+
 void keep_slowest(std::vector<CapturedStatement>& slowest, const CapturedStatement& statement) {
     const std::uint64_t took = duration(statement);
     if (took == 0 || (slowest.size() >= most_slow && duration(slowest.back()) >= took)) return;

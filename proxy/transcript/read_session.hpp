@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "protocol/captured_absence.hpp"
 #include "protocol/transcript.hpp"
 
 namespace proxy::transcript {
@@ -33,6 +35,7 @@ struct SessionFacts {
     std::string upstream_version;
     std::string client_exe{};  ///< of a client on this host
     std::int64_t client_uid = -1;
+    std::optional<bool> upstream_prewarmed{};  ///< its connection was there before the session
 };
 
 /// Why it came to nothing.
@@ -87,9 +90,12 @@ struct ReadSession {
     bool rest_unreadable = false;
     std::uint64_t bytes_client = 0;  ///< in the capture, in clear
     std::uint64_t bytes_server = 0;
-    std::vector<std::string> notes;  ///< other comments: alerts, what was blanked
+    std::vector<std::string> notes;        ///< other comments: alerts, what was blanked
+    std::set<protocol::Absence> absences;  ///< what of it is not in the capture, as the capture itself says
 
     bool failed() const noexcept { return !failures.empty(); }
+    /// The capture has its events alone, or had to give it up.
+    bool absent() const noexcept;
 };
 
 /// Counts what it was, and keeps it among the slowest if it is one.

@@ -4,8 +4,7 @@
 
 #include "protocol/endpoint.hpp"
 #include "protocol/utf8.hpp"
-#include "proxy/transcript/audit_extras.hpp"
-#include "proxy/transcript/conclude.hpp"
+#include "proxy/transcript/live_session.hpp"
 
 namespace proxy::transcript {
 namespace {
@@ -13,52 +12,13 @@ namespace {
 namespace pcapng = protocol::pcapng;
 using protocol::CapturedSide;
 
-constexpr std::uint64_t second = 1'000'000'000;
-/// Of the capture: audit events come from a thread of their own.
-constexpr std::uint64_t last_event_within = 5 * second;
+/// Of the capture, in ns: audit events come from a thread of their own.
+constexpr std::uint64_t last_event_within = 5'000'000'000;
 constexpr std::size_t max_notes = 20;
 constexpr std::size_t max_note = 500;
-constexpr std::size_t max_events = 200;
-constexpr std::size_t max_recent = 50'000;
-/// Beyond it, those that are left out are not counted any more.
-constexpr std::size_t max_refused = 100'000;
-/// Of all captures; beyond it, other captures' sessions are counted once more.
-constexpr std::size_t max_told = 500'000;
 constexpr std::size_t max_captures = 100;
 
-std::string client_name(const std::string& address, int port) { return address + " " + std::to_string(port); }
-
-std::size_t size_of(const protocol::CapturedEntry& entry) {
-    std::size_t size = sizeof entry;
-    const auto* statement = std::get_if<protocol::CapturedStatement>(&entry);
-    if (!statement) return size;
-    size += statement->text.capacity() + statement->name.capacity();
-    for (const std::string& tag : statement->tags) size += sizeof tag + tag.capacity();
-    if (statement->error)
-        size += statement->error->message.size() + statement->error->detail.size() + statement->error->hint.size();
-    return size;
-}
-
 }  // namespace
-
-struct Reading::Live {
-    std::uint64_t number = 0;
-    std::size_t capture = 0;
-    ReadSession session;
-    std::size_t kept = 0;
-    bool closed = false;  // its connection
-    bool last_event = false;
-    bool closing = false;  // it is in closing_
-    std::uint64_t closing_since = 0;
-    std::vector<Key> conversations;
-    std::string client;  // its name in by_client_
-};
-
-struct Reading::Conversation {
-    LivePointer live;
-    bool server_leg = false;
-    std::unique_ptr<protocol::Transcript> transcript;  // of the client leg
-};
 
 Reading::Reading(ReadFilter filter, Sink sink, ReadingLimits limits)
     : filter_(std::move(filter)), sink_(std::move(sink)), limits_(limits) {}
@@ -145,6 +105,7 @@ void Reading::packet(const pcapng::PacketBlock& packet) {
     if (!conversation) return;
     Live& live = *conversation->live;
     live.session.ended = std::max(live.session.ended, packet.time);
+    if (live.session.absences.erase(protocol::Absence::not_entered) > 0) lacks_.entered(capture_, live.session.facts);
     if (live.session.facts.listener.empty()) live.session.facts.listener = interface.leg.listener;
     comments(conversation->live, packet);
     if (conversation->transcript) feed(*conversation, *tcp, packet.time, ends.from_client);
@@ -194,46 +155,16 @@ Reading::Conversation* Reading::conversation_of(const Key& key, const protocol::
         if (ends.mapped() || marks.records) conversation->transcript->holds_records();
     }
     live->session.in_the_middle = live->session.in_the_middle || marks.joined;
+    if (marks.joined) live->session.absences.insert(protocol::Absence::joined);
+    if (marks.prewarmed) live->session.absences.insert(protocol::Absence::prewarmed);
     live->conversations.push_back(key);
     return (conversations_[key] = std::move(conversation)).get();
-}
-
-/// `ended`: it is asked for what stands behind the end of a connection.
-Reading::LivePointer Reading::session_of(const SessionFacts& facts, const std::string& client, bool ended) {
-    if (!facts.session.empty()) {
-        if (const auto found = by_session_.find(of_capture(facts.session)); found != by_session_.end())
-            return found->second;
-    }
-    const auto found = client.empty() ? by_client_.end() : by_client_.find(client);
-    if (found == by_client_.end() || (found->second->closed && !ended)) return nullptr;
-    const std::string& name = found->second->session.facts.session;
-    return facts.session.empty() || name.empty() ? found->second : nullptr;
-}
-
-Reading::LivePointer Reading::begin_session(const Key& key, std::uint64_t time) {
-    if (live_.size() >= limits_.sessions) {
-        if (refused_.size() < max_refused && refused_.insert(key).second) lacks_.session_left_out();
-        return nullptr;
-    }
-    auto live = std::make_shared<Live>();
-    live->session.started = live->session.ended = time;
-    live->number = ++begun_;
-    live->capture = capture_;
-    live_[live->number] = live;
-    return live;
-}
-
-void Reading::know(const LivePointer& live, const std::string& client) {
-    if (!client.empty()) {
-        live->client = client;
-        by_client_[client] = live;
-    }
-    if (!live->session.facts.session.empty()) by_session_[of_capture(live->session.facts.session)] = live;
 }
 
 void Reading::comments(const LivePointer& live, const pcapng::PacketBlock& packet) {
     ReadSession& session = live->session;
     for (const std::string& comment : packet.comments) {
+        if (const auto absence = protocol::absence_of_comment(comment)) session.absences.insert(*absence);
         if (take_comment(session.facts, comment)) {
             by_session_.try_emplace(of_capture(session.facts.session), live);
         } else if (session.notes.size() < max_notes) {
@@ -256,131 +187,6 @@ void Reading::feed(Conversation& conversation, const protocol::TcpPacket& tcp, s
     if (transcript.opening().kind != protocol::CapturedOpening::Kind::encrypted)
         (from_client ? session.bytes_client : session.bytes_server) += tcp.payload.size();
     if (transcript.how_it_ended().closed_by) close(conversation.live, time);
-}
-
-void Reading::keep(Live& live, protocol::CapturedEntry&& entry) {
-    if (!filter_.may_match(live.session.facts)) return;
-    count(live.session.totals, entry);
-    const std::size_t size = size_of(entry);
-    if (live.kept + size > limits_.session_kept || kept_ + size > limits_.kept) {
-        ++live.session.entries_left_out;
-        return;
-    }
-    live.kept += size;
-    kept_ += size;
-    live.session.entries.push_back(std::move(entry));
-}
-
-void Reading::journal(const pcapng::JournalBlock& entry) {
-    auto event = parse_event(entry.value("MESSAGE"));
-    if (!event) return;
-    const AuditExtras extras = parse_extras(entry.value("MESSAGE"));
-    if (extras.has_text) lacks_.event_has_text();
-    const std::uint64_t time = journal_time(entry);
-    if (time > 0) time_is(time);
-    if (event->facts.session.empty()) event->facts.session = std::string(entry.value("PGAIRLOCK_SESSION"));
-    const std::string& name = event->facts.session;
-    if (event->event == "capture_stopped") {
-        lacks_.capture_stopped("the audit says that capture " +
-                               (extras.capture ? std::to_string(*extras.capture) : "?") + " stopped: " + event->reason +
-                               (event->message.empty() ? "" : ", " + event->message));
-    }
-    if (name.empty() || event->event == "upstream_certificate") return process_event(*event, time);
-    const std::string client = of_capture(client_name(event->facts.client_addr, event->facts.client_port));
-    LivePointer live = session_of(event->facts, client, event->event == "disconnected");
-    if (!live) {
-        // Who succeeded has packets, unless these were dropped; whoever failed may have none.
-        const bool tells = event->failure || event->event == "cancel";
-        if (!tells || recent_set_.contains(name)) return;
-        live = begin_session(name, time);
-    }
-    if (!live) return;
-    take_event(*live, std::move(*event), time);
-    take_process(live->session.facts, extras);
-    know(live, "");
-    if (live->last_event) close(live, time);
-}
-
-void Reading::take_event(Live& live, AuditEvent event, std::uint64_t time) {
-    ReadSession& session = live.session;
-    take_facts(session.facts, event.facts);
-    session.ended = std::max(session.ended, time);
-    if (event.failure) {
-        event.failure->time = time;
-        session.failures.push_back(std::move(*event.failure));
-    }
-    if (event.event == "disconnected") {
-        session.end_reason = event.reason;
-        session.end_sqlstate = event.sqlstate;
-    }
-    if (event.event == "cancel") session.opening.kind = protocol::CapturedOpening::Kind::cancel;
-    live.last_event = live.last_event || event.ends_session();
-}
-
-void Reading::process_event(const AuditEvent& event, std::uint64_t time) {
-    events_.push_back({.time = time, .text = event_text(event)});
-    if (events_.size() > max_events) events_.pop_front();
-}
-
-void Reading::close(const LivePointer& live, std::uint64_t time) {
-    live->closed = true;
-    if (live->closing) return;
-    live->closing = true;
-    live->closing_since = time;
-    closing_.push_back(live);
-}
-
-void Reading::finish(const LivePointer& given) {
-    const LivePointer live = given;  // it may be in one of the lists that it leaves
-    ReadSession& session = live->session;
-    for (const Key& key : live->conversations) {
-        const auto found = conversations_.find(key);
-        if (found == conversations_.end() || found->second->live != live) continue;
-        if (found->second->transcript) take_transcript(session, *found->second->transcript);
-        conversations_.erase(found);
-    }
-    const auto forget = [&](auto& map, const std::string& name) {
-        const auto found = map.find(name);
-        if (found != map.end() && found->second == live) map.erase(found);
-    };
-    const std::string& name = session.facts.session;
-    forget(by_session_, live->capture == 0 ? name : name + "\n" + std::to_string(live->capture));
-    forget(by_client_, live->client);
-    live_.erase(live->number);
-    std::erase(closing_, live);
-    kept_ -= live->kept;
-    if (!session.facts.session.empty() && recent_set_.insert(session.facts.session).second) {
-        recent_.push_back(session.facts.session);
-        if (recent_.size() > max_recent) {
-            recent_set_.erase(recent_.front());
-            recent_.pop_front();
-        }
-    }
-    conclude(session);
-    if (const auto told = told_.find(name); told != told_.end() && told->second != live->capture) {
-        lacks_.session_repeated();
-        return;
-    }
-    if (told_.size() == max_told) lacks_.too_many_to_repeat();
-    if (!name.empty() && told_.size() < max_told) told_.emplace(name, live->capture);
-    if (!filter_.matches(session)) {
-        ++left_aside_;
-        if (filter_.lacks_names(session)) lacks_.nameless_failure();
-        return;
-    }
-    ++handed_over_;
-    lacks_.session(session);
-    sink_(std::move(session));
-}
-
-void Reading::quiet() {
-    while (!closing_.empty()) finish(closing_.front());
-}
-
-void Reading::end() {
-    quiet();
-    while (!live_.empty()) finish(live_.begin()->second);
-    now_ = 0;
 }
 
 }  // namespace proxy::transcript

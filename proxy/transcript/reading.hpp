@@ -20,6 +20,7 @@
 #include "proxy/transcript/lacks.hpp"
 #include "proxy/transcript/read_session.hpp"
 #include "proxy/transcript/session_facts.hpp"
+#include "proxy/transcript/told_sessions.hpp"
 
 namespace proxy::transcript {
 
@@ -61,6 +62,8 @@ class Reading {
     void begin_file(const std::string& path);
     void block(const protocol::pcapng::Block& block);
     void end_file(const protocol::pcapng::BlockReader& reader);
+    /// A ring goes on with this file, which was not given.
+    void ring_goes_on(const std::string& path) { lacks_.ring_goes_on(path); }
     /// Of the last one.
     void file_lacks(const std::string& why) { lacks_.file_lacks(why); }
     /// Nothing has come for a while: what waits for its last event waits no more.
@@ -68,6 +71,10 @@ class Reading {
     /// Nothing more will come, unless files of another capture do: what was told already is then
     /// passed over.
     void end();
+
+    /// Nothing more will come at all: sessions that their captures do not have are handed over,
+    /// unless another one has them.
+    void end_of_all();
 
     /// Of the sessions that were handed over, and of the files.
     const Lacks& lacks() const noexcept { return lacks_; }
@@ -92,6 +99,7 @@ class Reading {
     std::string of_capture(const std::string& name) const;
     void packet(const protocol::pcapng::PacketBlock& packet);
     void journal(const protocol::pcapng::JournalBlock& entry);
+    void absence(const AuditEvent& event, std::uint64_t time);
     void process_event(const AuditEvent& event, std::uint64_t time);
     void take_event(Live& live, AuditEvent event, std::uint64_t time);
     LivePointer session_of(const SessionFacts& facts, const std::string& client, bool ended = false);
@@ -104,6 +112,7 @@ class Reading {
     void feed(Conversation& conversation, const protocol::TcpPacket& tcp, std::uint64_t time, bool from_client);
     void close(const LivePointer& live, std::uint64_t time);
     void finish(const LivePointer& live);
+    void hand_over(Live& live);
     void time_is(std::uint64_t time);
 
     ReadFilter filter_;
@@ -113,17 +122,16 @@ class Reading {
     std::string path_;
     std::size_t capture_ = 0;  // the one that is read, of captures_
     std::vector<CaptureName> captures_;
-    std::map<std::string, std::size_t> told_;  // by which capture, of sessions that were handed over
-    std::uint64_t now_ = 0;                    // of this capture
-    std::vector<Interface> interfaces_;        // of this section
+    ToldSessions told_;
+    std::uint64_t now_ = 0;              // of this capture
+    std::vector<Interface> interfaces_;  // of this section
     std::map<Key, std::unique_ptr<Conversation>> conversations_;
     std::map<std::string, LivePointer> by_session_;
     std::map<std::string, LivePointer> by_client_;  // "address port"
     std::map<std::uint64_t, LivePointer> live_;     // in the order in which they began
     std::set<Key> refused_;                         // there was no room for them
     std::deque<LivePointer> closing_;               // the oldest first
-    std::deque<std::string> recent_;                // names of sessions that were handed over
-    std::set<std::string> recent_set_;
+    std::vector<Live> absent_;                      // over, and of no capture that was read so far
     std::deque<ProcessEvent> events_;
     std::size_t kept_ = 0;
     std::uint64_t begun_ = 0;

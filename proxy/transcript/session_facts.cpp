@@ -23,6 +23,26 @@ int number_at(const boost::json::object& line, std::string_view key) {
     return value && value->is_int64() ? static_cast<int>(std::clamp<std::int64_t>(value->get_int64(), -1, 65'535)) : -1;
 }
 
+std::optional<std::uint64_t> count_at(const boost::json::object& line, std::string_view key) {
+    const auto* value = line.if_contains(key);
+    if (!value || !value->is_int64() || value->get_int64() < 0) return std::nullopt;
+    return static_cast<std::uint64_t>(value->get_int64());
+}
+
+std::optional<bool> truth_at(const boost::json::object& line, std::string_view key) {
+    const auto* value = line.if_contains(key);
+    return value && value->is_bool() ? std::optional(value->get_bool()) : std::nullopt;
+}
+
+void take_process(SessionFacts& facts, const boost::json::object& line) {
+    constexpr std::size_t max_exe = 512;
+    const auto* process = line.if_contains("client_process");
+    if (!process || !process->is_object()) return;
+    facts.client_exe = string_at(process->get_object(), "exe").substr(0, max_exe);
+    const auto uid = count_at(process->get_object(), "uid");
+    if (uid && *uid <= 0xffff'ffff) facts.client_uid = static_cast<std::int64_t>(*uid);
+}
+
 SessionFacts facts_of(const boost::json::object& line) {
     SessionFacts facts{.session = string_at(line, "session"),
                        .listener = string_at(line, "listener"),
@@ -31,7 +51,7 @@ SessionFacts facts_of(const boost::json::object& line) {
                        .user = string_at(line, "usename"),
                        .database = string_at(line, "datname"),
                        .application_name = string_at(line, "application_name"),
-                       .ssl = {},
+                       .ssl = truth_at(line, "ssl"),
                        .version = string_at(line, "version"),
                        .cipher = string_at(line, "cipher"),
                        .negotiation = string_at(line, "negotiation"),
@@ -41,9 +61,15 @@ SessionFacts facts_of(const boost::json::object& line) {
                        .auth_method = string_at(line, "auth_method"),
                        .upstream_addr = string_at(line, "upstream_addr"),
                        .upstream_version = string_at(line, "upstream_version")};
-    const auto* ssl = line.if_contains("ssl");
-    if (ssl && ssl->is_bool()) facts.ssl = ssl->get_bool();
+    facts.upstream_prewarmed = truth_at(line, "upstream_prewarmed");
+    take_process(facts, line);
     return facts;
+}
+
+/// With any other reason the words are the proxy's.
+bool has_servers_words(const AuditEvent& event) {
+    const bool is_servers = event.reason == "server_denied" || event.reason.empty();
+    return event.event == "auth_failed" && is_servers && !event.message.empty();
 }
 
 std::optional<SessionFailure> failure_of(const AuditEvent& event, const boost::json::object& line) {
@@ -86,7 +112,8 @@ std::optional<ConversationMarks> take_comment(SessionFacts& facts, std::string_v
                        .auth_method = {},
                        .upstream_addr = said->upstream_addr,
                        .upstream_version = said->upstream_version});
-    return ConversationMarks{.records = said->records, .joined = said->joined};
+    if (said->prewarmed) facts.upstream_prewarmed = true;
+    return ConversationMarks{.records = said->records, .joined = said->joined, .prewarmed = said->prewarmed};
 }
 
 bool AuditEvent::ends_session() const noexcept {
@@ -108,6 +135,15 @@ std::optional<AuditEvent> parse_event(std::string_view line) {
                      .failure = {}};
     if (event.event.empty()) return std::nullopt;
     event.failure = failure_of(event, object);
+    event.capture = count_at(object, "capture");
+    event.has_servers_words = has_servers_words(event);
+    if (event.event != "capture_absence") return event;
+    event.absence = protocol::absence_of_label(event.reason);
+    const auto left_out = count_at(object, label(protocol::AbsenceKind::left_out));
+    const auto not_entered = count_at(object, label(protocol::AbsenceKind::not_entered));
+    const auto entries = count_at(object, "entries_dropped");
+    if (left_out && not_entered)
+        event.absent = {.left_out = *left_out, .not_entered = *not_entered, .entries = entries.value_or(0)};
     return event;
 }
 
@@ -123,6 +159,9 @@ void take_facts(SessionFacts& facts, const SessionFacts& from) {
     }
     if (from.client_port >= 0) facts.client_port = from.client_port;
     if (from.ssl) facts.ssl = from.ssl;
+    if (!from.client_exe.empty()) facts.client_exe = from.client_exe;
+    if (from.client_uid >= 0) facts.client_uid = from.client_uid;
+    if (from.upstream_prewarmed) facts.upstream_prewarmed = from.upstream_prewarmed;
 }
 
 }  // namespace proxy::transcript

@@ -10,13 +10,21 @@ namespace proxy::transcript {
 
 /// What a conversation's first packet says of it beside its session.
 struct ConversationMarks {
-    bool records = false;  ///< raw TLS, not what it holds
-    bool joined = false;   ///< the session had begun before the capture
+    bool records = false;    ///< raw TLS, not what it holds
+    bool joined = false;     ///< the session had begun before the capture
+    bool prewarmed = false;  ///< the server's connection was there before the session
 };
 /// nullopt: it is no comment of a first packet.
 std::optional<ConversationMarks> take_comment(SessionFacts& facts, std::string_view comment);
 
-/// An audit line.
+/// How many sessions, and entries of others, a capture says are not in it.
+struct AbsentCount {
+    std::uint64_t left_out = 0;
+    std::uint64_t not_entered = 0;
+    std::uint64_t entries = 0;
+};
+
+/// An audit line, or one of the capture's own (proxy/capture/capture_entry.hpp).
 struct AuditEvent {
     std::string event;
     std::string session;
@@ -24,7 +32,11 @@ struct AuditEvent {
     std::string reason;
     std::string sqlstate;
     SessionFacts facts;
-    std::optional<SessionFailure> failure;  ///< tls_failed, auth_failed, rejected, upstream_failed
+    std::optional<SessionFailure> failure;       ///< tls_failed, auth_failed, rejected, upstream_failed
+    std::optional<std::uint64_t> capture{};      ///< capture_started, capture_stopped: its number
+    std::optional<protocol::Absence> absence{};  ///< capture_absence: why its session is not in the capture
+    std::optional<AbsentCount> absent{};         ///< capture_absence of no session: how many there are so far
+    bool has_servers_words = false;              ///< which the packets may have blanked
 
     /// Nothing more happens to its session.
     bool ends_session() const noexcept;

@@ -106,13 +106,19 @@ std::string how_text(const ReadSession& session) {
     if (!facts.verifies.empty()) add("verifies: " + one_line(facts.verifies, 20));
     if (!facts.upstream_addr.empty()) {
         add("server " + one_line(facts.upstream_addr, 80) +
-            (facts.upstream_version.empty() ? "" : " by " + one_line(facts.upstream_version, 20)));
+            (facts.upstream_version.empty() ? "" : " by " + one_line(facts.upstream_version, 20)) +
+            (facts.upstream_prewarmed.value_or(false) ? " (its handshake was before: prewarm)" : ""));
     }
     return out.empty() ? out : "  " + out + '\n';
 }
 
 std::string login_text(const ReadSession& session) {
-    if (session.in_the_middle) return "  began before the capture\n";
+    std::string absent;
+    for (const protocol::Absence why : session.absences) {
+        if (protocol::kind(why) != protocol::AbsenceKind::part) absent += "  " + std::string(sentence(why)) + '\n';
+    }
+    if (!absent.empty() && session.opening.kind == protocol::CapturedOpening::Kind::unknown) return absent;
+    if (session.in_the_middle) return absent + "  began before the capture\n";
     const std::string method =
         session.facts.auth_method.empty() ? "" : " by " + one_line(session.facts.auth_method, 40);
     if (session.login.outcome == protocol::CapturedLogin::Outcome::accepted) {

@@ -89,6 +89,12 @@ json::array failures_json(const ReadSession& session) {
     return out;
 }
 
+json::array absences_json(const ReadSession& session) {
+    json::array out;
+    for (const protocol::Absence absence : session.absences) out.emplace_back(label(absence));
+    return out;
+}
+
 json::object totals_json(const SessionTotals& totals) {
     json::object errors;
     for (const auto& [sqlstate, error] : totals.errors)
@@ -115,7 +121,9 @@ void add_identity_json(json::object& out, const ReadSession& session) {
                 {"sslmode_max", text_or_null(facts.sslmode_max)},
                 {"verifies", text_or_null(facts.verifies)},
                 {"upstream_addr", text_or_null(facts.upstream_addr)},
-                {"upstream_version", text_or_null(facts.upstream_version)}});
+                {"upstream_version", text_or_null(facts.upstream_version)},
+                {"upstream_prewarmed",
+                 facts.upstream_prewarmed ? json::value(*facts.upstream_prewarmed) : json::value(nullptr)}});
 }
 
 json::object counts_json(const ClientCounts& counts) {
@@ -174,6 +182,11 @@ json::array clients_json(const Summary& summary) {
 
 std::string incomplete_json(const std::vector<std::string>& lacks) { return serialized(texts_of(lacks)); }
 
+std::string absent_json(const AbsentCount& count) {
+    return serialized(json::object{{label(protocol::AbsenceKind::left_out), count.left_out},
+                                   {label(protocol::AbsenceKind::not_entered), count.not_entered}});
+}
+
 std::string session_json(const ReadSession& session) {
     json::object out;
     add_identity_json(out, session);
@@ -191,6 +204,7 @@ std::string session_json(const ReadSession& session) {
                 {"server_version", text_or_null(session.login.server_version)},
                 {"failures", failures_json(session)},
                 {"notes", texts_of(session.notes)},
+                {"absences", absences_json(session)},
                 {"end", text_or_null(end_words(session))},
                 {"end_reason", text_or_null(session.end_reason)},
                 {"end_sqlstate", text_or_null(session.end_sqlstate)},

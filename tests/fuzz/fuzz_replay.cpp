@@ -1,10 +1,11 @@
-// Plans of captured conversations, and the messages that are compared: whatever is said, and
-// whatever of it is missing, what is planned was said by the client; and while nothing is missing,
-// it is the same however the bytes are cut into packets.
+// Plans of captured conversations, the messages that are compared, and ClientHellos: whatever is
+// said, and whatever of it is missing, what is planned was said by the client; and while nothing is
+// missing, it is the same however the bytes are cut into packets.
 #include <cstdlib>
 
 #include "bench/replay/message_reader.hpp"
 #include "bench/replay/plan_builder.hpp"
+#include "bench/replay/tls_offer.hpp"
 #include "fuzz/steps.hpp"
 
 namespace {
@@ -80,6 +81,14 @@ Messages messages_of(Bytes input, std::size_t piece) {
     return out;
 }
 
+std::optional<TlsOffer> offer_of(Bytes input, std::size_t piece) {
+    HelloReader reader;
+    for (bool more = true; more && !input.empty(); input = input.subspan(std::min(piece, input.size())))
+        more = reader.take(input.first(std::min(piece, input.size())));
+    if (reader.offer()) groups_again(*reader.offer(), {.has = [](const std::string&) { return true; }});
+    return reader.offer();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -94,6 +103,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const SessionPlan whole = plan_of(steps, rules, 1 << 20);
     const SessionPlan cut = plan_of(steps, rules, piece);
     if (!loses) compare(whole, cut);
+    check(offer_of(input, 1 << 20) == offer_of(input, piece));
     check(messages_of(input, 1 << 20) == messages_of(input, piece));
     return 0;
 }

@@ -207,6 +207,19 @@ def capture(order: str, v6: bool) -> bytes:
     ])
 
 
+EFFECTS = {
+    "read": "SELECT count(*) FILTER (WHERE a), 'x'::varchar(3) FROM t LEFT JOIN (u) USING (b) GROUP BY CUBE (c); SHOW all",
+    "quotes": "select E'a\\'' , $q$;delete$q$, \"a\"\"b\", U&'\\0041' /* /* ; */ */ -- ;\n, 1.5e-3, b'01'",
+    "with": "WITH a AS (DELETE FROM t RETURNING 1) SELECT 1 FROM a",
+    "copy": "COPY (SELECT x.to stdout FROM (SELECT 1 AS \"to\") x) TO PROGRAM 'true'",
+    "set": "SET LOCAL search_path = \"pg_catalog \", a, pg_catalog; SELECT set_config('role', 'a', true)",
+    "reset": "BEGIN; RESET transaction_read_only",
+    "prepared": "PREPARE p (int) AS SELECT $1; EXPLAIN ANALYZE EXECUTE p(1); DEALLOCATE p",
+    "cursor": "DECLARE c CURSOR WITH HOLD FOR SELECT pg_catalog.lower('A'); FETCH 10 FROM c; CLOSE c",
+    "lock": "LOCK TABLE ONLY t IN ACCESS SHARE MODE; SELECT 1 FOR NO KEY UPDATE",
+    "encoding": "SET NAMES 'SJIS'; SELECT '\u8868', \u8868(1) OPERATOR(pg_catalog.+) by(1)",
+}
+
 CAPTURES = {
     "little": capture("<", v6=False),
     "big": capture(">", v6=True),
@@ -274,7 +287,10 @@ SEEDS = {
     "fuzz_sql": {f"{name}-{content}": bytes([first, 6]) + sql for name, sql in SQL.items()
                  for content, first in {"literals": 2, "secrets": 3, "unsafe": 0}.items()},
     "fuzz_transcript": {name + end: first + steps(*talk) for name, talk in TALKS.items() for end, first in (("", b"\1\4"), ("-middle", b"\0\4"))},
-    "fuzz_replay": {name: b"\6\4" + steps(*talk) for name, talk in TALKS.items()},
+    "fuzz_replay": {name: b"\6\4" + steps(*talk) for name, talk in TALKS.items()} | {
+        "hello": b"\0\4" + SSL_REQUEST + tls_record(22, client_hello(ssl.TLSVersion.TLSv1_3, None, [])) +
+                 tls_record(21, b"\2\x30")},
+    "fuzz_effect": {name: sql.encode() for name, sql in EFFECTS.items()},
     "fuzz_opening": {
         "plain": b"\0" + PLAIN,
         "minor": b"\0" + startup(0x30002, user="ada"),

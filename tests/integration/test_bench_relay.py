@@ -18,6 +18,7 @@ import pytest
 
 from harness import messages, programs
 from harness.cluster import PASSWORDS, WRONG_PASSWORD
+from harness.null_server import NullServer
 from harness.waiting import PATIENCE, until
 from harness.wire import tls_context
 
@@ -25,28 +26,10 @@ BENCH = Path(programs.PGAIRLOCK).parents[1] / "bench/pgairlock-bench"
 pytestmark = pytest.mark.skipif(programs.sanitized(), reason="the sanitizers' builds are of the proxy")
 
 
-class Serve:
-    """The null backend as a process."""
-
-    def __init__(self, directory: Path, *arguments):
-        self.out, self.err = directory / "serve.out", directory / "serve.err"
-        with open(self.out, "wb") as out, open(self.err, "wb") as err:
-            command = [str(BENCH), "serve", "--listen", "127.0.0.1:0", *map(str, arguments)]
-            self.process = subprocess.Popen(programs.with_death_signal(command), stdin=subprocess.DEVNULL, stdout=out, stderr=err)
-        found = until(lambda: re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", self.out.read_text()), what="the null backend")
-        self.address = "127.0.0.1", int(found[1])
-        self.host = f"127.0.0.1:{found[1]}"
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(PATIENCE) == 0, self.err.read_text()
-        assert self.err.read_text() == ""
-
-
 @pytest.fixture
 def serve(directory, pki):
     """With the certificate that `start` verifies."""
-    made = Serve(directory, "--cert-file", pki.server.cert, "--key-file", pki.server.key)
+    made = NullServer(BENCH, directory, pki.server)
     yield made
     made.stop()
 
@@ -54,7 +37,7 @@ def serve(directory, pki):
 @pytest.fixture
 def clear_serve(directory):
     (directory / "clear").mkdir()
-    made = Serve(directory / "clear")
+    made = NullServer(BENCH, directory / "clear")
     yield made
     made.stop()
 

@@ -4,7 +4,11 @@ import json
 import os
 import re
 import signal
+import socket
+import ssl
+import struct
 import subprocess
+import threading
 import time
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +17,7 @@ import psycopg2
 import pytest
 
 from harness import messages, programs
+from harness.cluster import PASSWORDS
 from harness.pcapng_file import CLIENT, SERVER, CaptureFile, Conversation
 from harness.recorder import Recorder
 from harness.waiting import PATIENCE, until
@@ -37,8 +42,8 @@ def conninfo(name, cluster, **settings) -> str:
     return f"{name}=" + " ".join(f"{key}='{value}'" for key, value in settings.items())
 
 
-def report(*arguments, code=0) -> dict:
-    done = bench(*arguments, "--format", "json")
+def report(*arguments, code=0, **options) -> dict:
+    done = bench(*arguments, "--format", "json", **options)
     assert done.returncode == code, done.stdout + done.stderr
     return json.loads(done.stdout)
 
@@ -166,7 +171,10 @@ def test_sessions_that_were_open_side_by_side(cluster, environment, recorder, ca
     first.close()
     assert waiting.wait(PATIENCE) == 0
     second.close()
-    assert report(captured(), conninfo("same", cluster))["targets"][0]["same"] == 3
+    path = captured()
+    assert report(path, conninfo("same", cluster), "--writes")["targets"][0]["same"] == 3
+    # Others might wait for it: without --writes no such lock is taken.
+    assert [session["calls"] for session in report(path, conninfo("same", cluster))["sessions"]] == [1, 0, 1]
 
 
 # --- Where it differs
@@ -186,6 +194,26 @@ def test_a_missing_table_is_said(cluster, clear_cluster, tables, environment, ca
     assert done.returncode == 1
     assert "different in 1 of 3 statements, first in statement 2\n    SELECT count(*) FROM pgbench_branches\n    was SELECT 1\n" \
         in done.stdout
+
+
+def test_pgbench_and_a_missing_table(cluster, clear_cluster, tables, environment, captured):
+    programs.run([programs.postgres_bin() / "pgbench", "-n", "-S", "-c", "2", "-t", "5"], env=environment)
+    document = report(captured(), conninfo("old", cluster), conninfo("new", clear_cluster), "--speed", "max", code=1)
+    old, new = document["targets"]
+    assert old["different"] == 0 and old["same"] == len(document["sessions"]) and new["different"] >= 2
+    found = [first_difference(document, session, 1) for session in range(len(document["sessions"]))]
+    assert all("pgbench_" in one["sql"] and "ERROR 42P01" in one["is"] for one in found if one)
+
+
+def test_pg_dump_and_a_missing_table(cluster, tables, environment, captured):
+    """The table is dropped behind the dump: all other OIDs are what they were."""
+    programs.run([programs.postgres_bin() / "pg_dump", "-t", "pgbench_*", "-f", os.devnull], env=environment)
+    path = captured()
+    assert report(path, conninfo("same", cluster), "--speed", "max")["targets"][0]["same"] == 1
+    cluster.sql("DROP TABLE pgbench_tellers")
+    found = first_difference(report(path, conninfo("new", cluster), "--speed", "max", code=1))
+    assert found["statement"] > 1 and found["sql"].startswith("SELECT c.oid")
+    assert (found["was"].split()[:2], found["is"].split()[:2]) == (["SELECT", "4"], ["SELECT", "3"])
 
 
 def test_copy_into_a_missing_table(cluster, clear_cluster, tables, environment, captured):
@@ -219,13 +247,56 @@ def test_rows_are_compared_by_their_hash(cluster, clear_cluster, environment, ca
     assert found["was"].startswith("SELECT 1, rows hash ") and found["is"].startswith("SELECT 1, rows hash ")
 
 
-def test_a_server_that_does_not_let_in(cluster, environment, captured):
+@pytest.mark.parametrize("settings, said, why", [
+    ({"dbname": "nowhere"}, "no such database (3D000)", 'FATAL 3D000: database "nowhere" does not exist'),
+    ({"user": "nobody_is_this"}, "not let in: no such user, or not from here (28000)", "FATAL 28000: "),
+    ({"user": "scram_user", "password": "wrong"}, "wrong password, or no such user (28P01)",
+     'FATAL 28P01: password authentication failed for user "scram_user"'),
+    ({"user": "scram_user"}, "the server cannot be given what it asks for", "the server asks for a password"),
+    ({"port": 1}, "no connection", "Connection refused"),
+])
+def test_a_server_that_does_not_let_in(cluster, environment, captured, settings, said, why):
     psql(environment, "SELECT 1")
-    document = report(captured(), conninfo("other", cluster, dbname="nowhere"), code=1)
-    assert first_difference(document)["was"] == "logged in"
-    assert first_difference(document)["is"].endswith(': FATAL 3D000: database "nowhere" does not exist')
-    assert document["sessions"][0]["targets"][0]["not_played"] == 1
-    assert "1 statement not played, because their session had ended before" in document["left_out"]
+    path = captured()
+    document = report(path, conninfo("other", cluster, **settings), code=1)
+    assert (document["targets"][0]["not_played"], document["targets"][0]["different"], document["targets"][0]["same"]) == (1, 0, 0)
+    played = document["sessions"][0]["targets"][0]
+    assert played["verdict"] == "not played" and played["not_played"] == 1 and played["first_difference"] is None
+    assert played["why_not_played"].startswith(said) and why in played["why_not_played"]
+    assert document["left_out"][0] == f"1 session not played at other: {said}"
+    done = bench(path, conninfo("other", cluster, **settings))
+    assert "): 1 session not played; 0 sessions same, 0 different, 0 left out" in done.stdout
+
+
+def passwords(directory, cluster, *lines) -> Path:
+    host, port = cluster.address
+    path = directory / "passwords"
+    path.write_text("# of a test\n" + "".join(f"{host}:{port}:{line}\n" for line in lines))
+    path.chmod(0o600)
+    return path
+
+
+def test_each_user_has_its_own_password(cluster, environment, directory, captured):
+    """Two users are captured; the file has their passwords, and what is not in it has PGPASSWORD."""
+    for user in ("scram_user", "md5_user"):
+        psql({**environment, "PGUSER": user, "PGPASSWORD": PASSWORDS[user]}, "SELECT 1")
+    path = captured()
+    others = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    both = passwords(directory, cluster, f"postgres:scram_user:{PASSWORDS['scram_user']}", f"*:md5_user:{PASSWORDS['md5_user']}")
+    assert report(path, conninfo("same", cluster), "--passfile", both, env=others)["targets"][0]["same"] == 2
+    assert report(path, conninfo("same", cluster), env={**others, "PGPASSFILE": both})["targets"][0]["same"] == 2
+    (directory / ".pgpass").write_text(both.read_text())
+    (directory / ".pgpass").chmod(0o600)
+    assert report(path, conninfo("same", cluster), env={**others, "HOME": directory})["targets"][0]["same"] == 2
+    one = passwords(directory, cluster, f"postgres:scram_user:{PASSWORDS['scram_user']}", "elsewhere:md5_user:wrong")
+    rest = {**others, "PGPASSWORD": PASSWORDS["md5_user"]}
+    assert report(path, conninfo("same", cluster), "--passfile", one, env=rest)["targets"][0]["same"] == 2
+    document = report(path, conninfo("same", cluster), "--passfile", one, env={**others, "PGPASSWORD": "wrong"}, code=1)
+    assert [session["targets"][0]["verdict"] for session in document["sessions"]] == ["same", "not played"]
+    one.chmod(0o640)
+    done = bench(path, conninfo("same", cluster), "--passfile", one, env=rest)
+    assert done.returncode == 1 and "1 session not played; 1 session same" in done.stdout
+    assert f'WARNING: password file "{one}" has group or world access; permissions should be u=rw (0600) or less' in done.stderr
 
 
 def test_a_server_that_says_nothing(cluster, clear_cluster, environment, captured):
@@ -233,7 +304,7 @@ def test_a_server_that_says_nothing(cluster, clear_cluster, environment, capture
     psql(environment, "SELECT 1 FROM pg_sleep(0)", "SELECT pg_advisory_lock(4712)")
     holder = clear_cluster.admin()
     holder.cursor().execute("SELECT pg_advisory_lock(4712)")
-    document = report(captured(), conninfo("other", clear_cluster), "--timeout", "1s", code=1)
+    document = report(captured(), conninfo("other", clear_cluster), "--writes", "--timeout", "1s", code=1)
     holder.close()
     assert first_difference(document)["is"] == "no answer within 1 s"
     assert first_difference(document)["statement"] == 2
@@ -272,6 +343,27 @@ def test_a_function_that_writes_is_left_out_or_meets_a_read_only_session(cluster
         assert cluster.sql("SELECT count(*) FROM replayed") == [(2,)]
     finally:
         cluster.sql("DROP VIEW hidden; DROP FUNCTION writes; DROP TABLE replayed")
+
+
+def test_a_reset_does_not_lift_the_read_only_mode(cluster, environment, captured):
+    """Before PostgreSQL 16 RESET transaction_read_only would, for the transaction that it stands in."""
+    cluster.sql("CREATE TABLE replayed (id int); GRANT ALL ON replayed TO PUBLIC; "
+                "CREATE FUNCTION writes() RETURNS int LANGUAGE sql AS 'INSERT INTO replayed VALUES (1) RETURNING id'; "
+                "CREATE VIEW hidden AS SELECT writes(); GRANT ALL ON hidden TO PUBLIC")
+    try:
+        psql(environment, "BEGIN", "RESET transaction_read_only", "SELECT * FROM hidden", "COMMIT")
+        document = report(captured(), conninfo("same", cluster), code=1)
+        assert document["sessions"][0]["writes"] == 1
+        assert first_difference(document)["statement"] == 3 and first_difference(document)["is"].startswith("ERROR 25006")
+        assert cluster.sql("SELECT count(*) FROM replayed") == [(1,)]
+    finally:
+        cluster.sql("DROP VIEW hidden; DROP FUNCTION writes; DROP TABLE replayed")
+
+
+def test_what_stands_on_what_was_left_out_is_left_out_with_it(cluster, environment, captured):
+    psql(environment, "PREPARE w AS SELECT nextval('pg_catalog.nowhere')", "EXECUTE w", "DEALLOCATE w", "SELECT 1", check=False)
+    document = report(captured(), conninfo("same", cluster))
+    assert (document["sessions"][0]["calls"], document["sessions"][0]["targets"][0]["played"]) == (3, 1)
 
 
 def test_output_is_a_new_file_of_its_owner(cluster, environment, directory, captured):
@@ -401,12 +493,75 @@ def test_openings_with_tls_as_it_was(cluster, pki, directory):
     assert "certificate verify failed" in first_difference(document)["is"]
 
 
+def client_hello(group=None) -> bytes:
+    """A ClientHello of Python's OpenSSL, with its record's header. `group`: the only one that it offers."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if group:
+        context.set_ecdh_curve(group)
+    sent = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), sent).do_handshake()
+    return sent.read()
+
+
+def refused_certificate(path, hello: bytes) -> Path:
+    """A capture of a client that said `hello` and did not trust the certificate."""
+    with CaptureFile(path, comments=["payload=headers"]) as file:
+        talk = Conversation(file, mapped=True, session="a-1", content="tls-records").open(START)
+        talk.say(START + MS, CLIENT, messages.SSL_REQUEST).say(START + 2 * MS, SERVER, b"S").say(START + 3 * MS, CLIENT, hello)
+        talk.close(START + 4 * MS)
+        file.event(START + 5 * MS, event="tls_failed", session="a-1", alert=48, negotiation="sslrequest", sni=None,
+                   certificate_shown="/server.crt", error="alert unknown_ca (48)", reason="tls_abandoned")
+    return path
+
+
+def test_the_groups_of_a_captured_client_are_offered_again(directory):
+    """To a server that hears a ClientHello and closes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        heard = []
+
+        def serve():
+            for _ in range(2):
+                with listener.accept()[0] as connection:
+                    connection.recv(8, socket.MSG_WAITALL)
+                    connection.sendall(b"S")
+                    header = connection.recv(5, socket.MSG_WAITALL)
+                    heard.append(connection.recv(int.from_bytes(header[3:], "big"), socket.MSG_WAITALL))
+
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
+        target = f"fake=host=127.0.0.1 port={listener.getsockname()[1]} sslmode=require"
+        for group, number in (("secp384r1", 24), ("prime256v1", 23)):
+            path = refused_certificate(directory / f"{group}.pcapng", client_hello(group))
+            document = report(path, target, "--openings", code=1)
+            assert document["sessions"][0]["targets"][0]["tls_left_out"] == []
+            only_this_group = struct.pack("!HHHH", 10, 4, 2, number)
+            assert only_this_group in client_hello(group) and only_this_group in heard[-1]
+        server.join(PATIENCE)
+
+
+def test_a_client_that_refused_the_certificate(cluster, clear_cluster, pki, directory):
+    """What it trusts is in no capture: neither the same nor different, unless no certificate is shown at all."""
+    path = refused_certificate(directory / "capture.pcapng", client_hello())
+    said = "its client refused the handshake (alert unknown_ca (48)), and what a client trusts is not in a capture: that cannot be replayed"
+    for ca in (pki.new.cert, pki.old.cert):
+        document = report(path, conninfo("secure", cluster, sslmode="verify-full", sslrootcert=ca), "--openings", code=1)
+        assert (document["targets"][0]["left_out"], document["targets"][0]["different"], document["targets"][0]["same"]) == (1, 0, 0)
+        assert f"1 session not compared at secure: {said}" in document["left_out"]
+        assert not any("groups of this OpenSSL" in text for text in document["left_out"])
+    document = report(path, conninfo("clear", clear_cluster, sslmode="require"), "--openings", code=1)
+    assert first_difference(document)["was"] == "the certificate was shown, and the client left: alert unknown_ca (48)"
+    assert "does not support TLS" in first_difference(document)["is"]
+
+
 def test_an_interrupt_ends_with_a_report(cluster, environment, captured):
     psql(environment, "SELECT 1", "SELECT pg_advisory_lock(4713)")
     path = captured()
     holder = cluster.admin()
     holder.cursor().execute("SELECT pg_advisory_lock(4713)")
-    running = subprocess.Popen([BENCH, "replay", path, conninfo("same", cluster), "--format", "json"], stdout=subprocess.PIPE, text=True)
+    running = subprocess.Popen([BENCH, "replay", path, conninfo("same", cluster), "--writes", "--format", "json"],
+                               stdout=subprocess.PIPE, text=True)
     until(lambda: cluster.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
     running.send_signal(signal.SIGINT)
     out, _ = running.communicate(timeout=PATIENCE)

@@ -503,6 +503,30 @@ def test_a_folder_that_is_open_to_others_is_not_written_to(start):
     assert files(proxy) == []
 
 
+def test_files_that_go_for_max_total_size_are_told_and_named_ones_count_and_stay(start, client):
+    proxy = start(capture=capture(payload="full", max_file_size="64KiB", max_total_size="512KiB"))
+    started(proxy)
+    with client(proxy) as one, client(proxy.console) as console:
+        console.login("any")
+        one.login()
+        console.query("CAPTURE START (PAYLOAD full, MAX_SIZE '128KiB') TO 'incident.pcapng'")
+        for _ in range(40):
+            one.query(f"SELECT '{'w' * 20_000}'")
+        assert proxy.event("capture_stopped")["reason"] == "size"
+
+        def removed():
+            one.query(f"SELECT '{'w' * 20_000}'")
+            return "captures: removed " in proxy.log()
+        until(removed)
+    folder = proxy.state_dir / "captures"
+    assert (folder / "incident.pcapng").stat().st_size >= 128 << 10
+    proxy.signal(signal.SIGTERM)
+    proxy.expect_exit(0)
+    stopped = proxy.events("capture_stopped", 2)[-1]
+    assert stopped["files_removed"] > 0
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 512 << 10
+
+
 # --- Windows
 
 def test_a_window_begins_and_ends_a_capture_by_itself(start, client):

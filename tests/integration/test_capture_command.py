@@ -7,12 +7,13 @@ import signal
 import struct
 import subprocess
 import threading
+from datetime import timedelta
 
 import psycopg2
 import pytest
 
 from harness import messages, programs
-from harness.capture import tshark_program
+from harness.capture import tshark_program, window
 from harness.programs import pgairlock
 from harness.waiting import PATIENCE, until
 from harness.wire import Client
@@ -33,8 +34,12 @@ def capture(proxy, verb, *arguments, code=0, **options):
     return done
 
 
-def running(proxy):
+def shown(proxy):
     return json.loads(capture(proxy, "status", "--json").stdout)["captures"]
+
+
+def running(proxy):
+    return [one for one in shown(proxy) if one["state"] in ("running", "ending")]
 
 
 def streaming(proxy, *arguments, stdout=subprocess.PIPE):
@@ -76,21 +81,28 @@ def query_something(proxy):
 def test_a_capture_is_started_shown_and_stopped(start):
     proxy = start()
     started = capture(proxy, "start", "--for", "1h", "--user", "trust_user", "--client", "127.0.0.0/8").stdout
-    assert started.startswith(f"capture 1 writes to {proxy.state_dir}/captures") and "until 20" in started
-    assert "pgairlock capture stop 1" in started
-    shown = running(proxy)
-    assert len(shown) == 1 and shown[0]["id"] == 1
-    assert shown[0]["options"] == "FOR '1h', PAYLOAD redacted, USER 'trust_user', CLIENT '127.0.0.0/8'"
-    assert shown[0]["by"].startswith(f"uid {os.getuid()}")
-    assert proxy.event("capture_started")["by"] == shown[0]["by"]
+    lines = started.splitlines()
+    assert lines[0] == f"capture 1 writes to {proxy.state_dir}/captures"
+    assert [line.partition(":")[0] for line in lines[1:]] == ["file", "until", "options", "end it"]
+    assert lines[2].split()[1].startswith("20") and lines[4].endswith(f"pgairlock capture stop 1 --console {proxy.console}")
+    [one] = shown(proxy)
+    assert (one["id"], one["state"], one["ended"], one["from"]) == (1, "running", None, one["started"])
+    assert one["options"] == "FOR '1h', PAYLOAD redacted, USER 'trust_user', CLIENT '127.0.0.0/8'"
+    assert one["by"].startswith(f"uid {os.getuid()}")
+    assert proxy.event("capture_started")["by"] == one["by"]
     query_something(proxy)
     until(lambda: running(proxy)[0]["packets"] > 0)
     table = capture(proxy, "status").stdout.splitlines()
-    assert table[0].split()[:3] == ["ID", "STARTED", "UNTIL"] and len(table) == 2
+    assert table[0].split()[:4] == ["ID", "STATE", "FROM", "UNTIL"] and len(table) == 2
+    assert table[1].split()[:2] == ["1", "running"]
     stopped = json.loads(capture(proxy, "stop", "1", "--json").stdout)["stopped"]
     assert [one["id"] for one in stopped] == [1]
-    assert capture(proxy, "status").stdout == "no capture runs\n"
-    proxy.event("capture_stopped")
+    stopped = proxy.event("capture_stopped")
+    assert (stopped["reason"], stopped["stopped_by"], stopped["files_removed"]) == ("stopped", f"uid {os.getuid()}", 0)
+    until(lambda: not running(proxy))
+    [one] = shown(proxy)
+    assert (one["state"], one["reason"], one["stopped_by"], one["packets"]) == ("ended", "stopped", stopped["stopped_by"], stopped["packets"])
+    assert f"stopped by uid {os.getuid()}" in capture(proxy, "status").stdout
     files = list((proxy.state_dir / "captures").iterdir())
     assert len(files) == 1 and files[0].read_bytes().startswith(MAGIC)
     assert files[0].stat().st_mode & 0o777 == 0o600
@@ -125,14 +137,46 @@ def test_into_one_file_of_a_name(start):
     until(lambda: path.exists() and blocks(path.read_bytes()))
 
 
+def test_a_capture_without_an_end_says_so_and_as_json(start):
+    proxy = start()
+    [started] = json.loads(capture(proxy, "start", "--json").stdout)["started"]
+    assert (started["id"], started["until"], started["warning"]) == (1, None, None)
+    assert "until stop" in capture(proxy, "status").stdout
+    assert "--write" in capture(proxy, "start", "--json", "--write", "x.pcapng", code=2).stderr
+
+
+def test_a_filter_that_leaves_failures_of_tls_out_is_warned_of(start, directory):
+    proxy = start()
+    assert "warning: connections whose TLS fails are left out" in capture(proxy, "start", "--user", "app").stderr
+    assert capture(proxy, "start", "--listener", "legacy").stderr == ""
+    capture(proxy, "stop")
+    process = streaming(proxy, "--database", "x", "--for", "1s", "--write", str(directory / "x.pcapng"))
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0 and b"warning: connections whose TLS fails are left out" in err
+    proxy.wait_for_log("capture 1 by uid .*: connections whose TLS fails are left out")
+
+
+def test_windows_that_are_to_open_are_shown_and_what_is_in_their_way_is_said_before(start):
+    begin, end = timedelta(hours=1), timedelta(hours=2)
+    proxy = start(capture={"windows": [window(begin, end)], "min_free_space": "1000TiB"})
+    [planned] = shown(proxy)
+    assert (planned["id"], planned["state"], planned["started"]) == (None, "planned", None)
+    assert planned["from"] < planned["until"] and planned["by"].startswith("window ")
+    assert capture(proxy, "status").stdout.splitlines()[1].split()[0] == "planned"
+    proxy.wait_for_log("capture by window .*: will not start as things are: .*capture.dir: .*min_free_space")
+    checked = pgairlock("check", "--offline", "--config", str(proxy.config_file))
+    assert checked.returncode == 0 and "capture.dir" in checked.stderr and "min_free_space" in checked.stderr
+
+
 # --- what is refused
 
 
 def test_wrong_options_are_usage_errors(start):
     proxy = start()
     for arguments, word in ([("--payload", "all"), "redacted"], [("--for", "soon"), "30m"], [("--client", "here"), "10.0.0.0/8"],
-                            [("--user", ""), "leave the option out"], [("--max-size", "big"), "1GiB"]):
-        assert word in capture(proxy, "start", *arguments, code=2).stderr
+                            [("--user", ""), "leave the option out"], [("--max-size", "big"), "1GiB"], [("--max-size", "10B"), "at least 64KiB"]):
+        said = capture(proxy, "start", *arguments, code=2).stderr
+        assert word in said and said.startswith(f"error: {arguments[0]}: ")
     assert capture(proxy, "stop", "nine", code=2).stderr
     assert "no capture 9 runs" in capture(proxy, "stop", "9", code=1).stderr
     assert not running(proxy)
@@ -150,7 +194,7 @@ def test_nobody_to_ask_is_said_with_what_to_do(directory):
 def test_a_configuration_says_where_the_console_is(start):
     proxy = start()
     done = pgairlock("capture", "status", "--config", str(proxy.config_file))
-    assert (done.returncode, done.stdout) == (0, "no capture runs\n")
+    assert (done.returncode, done.stdout) == (0, "no capture runs, is planned, or has run\n")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
@@ -268,6 +312,34 @@ def test_a_reader_that_stalls_for_long_is_told_that_its_capture_was_given_up(sta
     assert (directory / "read.pcapng").read_bytes().startswith(MAGIC)
 
 
+def test_a_stopped_capture_whose_client_takes_a_byte_now_and_then_is_over_soon(start, client):
+    proxy = start()
+    raw = client(proxy.console)
+    raw.login("any")
+    raw.send(messages.query("CAPTURE START (PAYLOAD full) TO STDOUT"))
+    assert raw.message()[0] == b"H"
+    with Client(proxy.address) as one:
+        one.login()
+        for _ in range(30):
+            one.query("SELECT repeat('x', 100000)")
+    capture(proxy, "stop")
+    stopping = threading.Event()
+
+    def drip():
+        while not stopping.wait(0.05):
+            raw.sock.recv(1)
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        stopped = proxy.event("capture_stopped")
+    finally:
+        stopping.set()
+        thread.join()
+    assert (stopped["reason"], stopped["stopped_by"]) == ("stopped", f"uid {os.getuid()}")
+    assert "too slow" in stopped["message"] and stopped["dropped"] > 0
+    assert not running(proxy)
+
+
 def test_what_a_client_says_while_a_capture_is_written_to_it_is_answered_behind_it(start, client):
     proxy = start()
     raw = client(proxy.console)
@@ -377,7 +449,8 @@ def test_wireshark_captures_through_extcap(start, directory):
 def test_tshark_captures_from_the_interface(start, directory):
     proxy = start()
     folders = programs.run([tshark_program(), "-G", "folders"], check=True).stdout
-    extcaps = next(line.split(":", 1)[1].strip() for line in folders.splitlines() if line.startswith("Extcap path"))
+    # "Extcap path"; since 4.2 there is a personal one before it, which need not exist.
+    extcaps = [line.split(":", 1)[1].strip() for line in folders.splitlines() if "extcap path" in line.split(":")[0].lower()][-1]
     ours = directory / "extcap"
     ours.mkdir()
     shutil.copy(EXTCAP, ours)

@@ -193,3 +193,26 @@ def test_a_ring_is_played_in_its_own_order(start, client, cluster):
     paths, said, _ = ring(start, client)
     session, = replay(*sorted(paths, key=str), conninfo("same", cluster) + f" password='{PASSWORDS['scram_user']}'", "--speed", "max")["sessions"]
     assert session["targets"][0]["played"] == session["statements"] == len(said)
+
+
+@replays
+def test_a_client_that_refuses_the_certificate_is_opened_again_with_its_groups(start, client, cluster, pki):
+    """Its ClientHello is in the records; what it trusts is not, so that its refusal is compared with nothing."""
+    proxy = start(capture=capture(payload="full"))
+    started(proxy)
+    bad = client(proxy)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        bad.negotiate("sslrequest", tls_context(ca=pki.old.cert))
+    bad.close()
+    wait_for_event(proxy, "tls_failed", proxy.event("tls_failed")["session"])
+    paths = whole(proxy)
+    host, port = cluster.address
+    secure = f"secure=host='{host}' port='{port}' sslmode='verify-full' sslrootcert='{pki.new.cert}'"
+    document = replay(*paths, secure, "--openings", code=1)
+    session, = document["sessions"]
+    opened = session["targets"][0]
+    assert (opened["verdict"], opened["different"], opened["tls_left_out"]) == ("left out", 0, [])
+    assert any("its client refused the handshake (alert unknown_ca (48))" in text for text in document["left_out"])
+    assert not any("groups of this OpenSSL" in text for text in document["left_out"])  # its own were offered
+    document = replay(*paths, conninfo("clear", cluster), code=1)
+    assert document["left_out"] == ["1 session not compared at clear: its TLS failed: that is played by --openings"]

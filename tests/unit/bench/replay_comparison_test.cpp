@@ -89,23 +89,3 @@ TEST_CASE("two targets that differ in the same way have the same digest") {
     CHECK(compared(was, {failed("42P01")}).digest != compared(was, {completed("SELECT 2")}).digest);
     CHECK(compared(was, {completed("SELECT 1")}).digest == 0);
 }
-
-TEST_CASE("logins are compared, but for those that were refused for who they were") {
-    const auto login = [](Login was, const std::string& code, const std::string& now, const std::string& error) {
-        SessionPlan plan;
-        plan.login = was;
-        plan.sqlstate = code;
-        Outcome outcome;
-        compare_login(plan, "", now, error, outcome);
-        return outcome;
-    };
-    CHECK(login(Login::accepted, "", "", "").same());
-    const Outcome refused = login(Login::accepted, "", "3D000", "startup: FATAL 3D000: no database");
-    REQUIRE(refused.first.has_value());
-    CHECK(refused.first->was == "logged in");
-    CHECK(refused.first->is == "startup: FATAL 3D000: no database");
-    CHECK(login(Login::refused, "3D000", "3D000", "startup: FATAL 3D000: no database").same());
-    CHECK(login(Login::refused, "3D000", "", "").first->was == "refused with 3D000");
-    CHECK_FALSE(login(Login::refused, "28P01", "", "").left_out.empty());
-    CHECK_FALSE(login(Login::unknown, "", "", "").left_out.empty());
-}

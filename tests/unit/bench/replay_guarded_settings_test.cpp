@@ -45,12 +45,14 @@ TEST_CASE("options keep what is not guarded, in each of their spellings") {
 }
 
 TEST_CASE("a search_path may not put anything before pg_catalog") {
-    for (const char* path : {"", "a", "\"$user\", public", "pg_catalog", "pg_catalog, a", "\"pg_catalog\",a", "''"}) {
+    for (const char* path :
+         {"", "a", "\"$user\", public", "pg_catalog", "pg_catalog, a", "\"pg_catalog\",a", "''", " PG_CATALOG ,a"}) {
         INFO(path);
         CHECK_FALSE(hides_pg_catalog(path));
     }
-    for (const char* path :
-         {"a, pg_catalog", "a,\"pg_catalog\"", "a, PG_CATALOG", "'a', 'pg_catalog'", "pg_catalogs, pg_catalog"}) {
+    for (const char* path : {"a, pg_catalog", "a,\"pg_catalog\"", "a, PG_CATALOG", "'a', 'pg_catalog'",
+                             "pg_catalogs, pg_catalog", "\"PG_CATALOG\", a, pg_catalog", "\"pg_catalog \",a,pg_catalog",
+                             "\"pg-catalog\", a, pg_catalog", "\"pg_catalog\"\",x\", a, pg_catalog", "\"pg_catalog"}) {
         INFO(path);
         CHECK(hides_pg_catalog(path));
     }
@@ -73,4 +75,42 @@ TEST_CASE("the read-only mode is the last word of a startup message") {
     CHECK(said({}) == read_only);
     CHECK(said({.writes = true}) == captured);
     CHECK(said({.openings = true}) == captured);
+}
+
+TEST_CASE("each session has the password of its user and database, unless the target names one") {
+    ReplayTarget target{.route =
+                            std::make_unique<bench::Route>(bench::parse_target("t=host=127.0.0.1 port=1 user=u", {}))};
+    target.passwords = "127.0.0.1:1:shop:ada:one\n127.0.0.1:1:*:bob:two\n";
+    const auto password = [&](const std::string& user, const std::string& database) {
+        CapturedSession session;
+        session.plan.startup =
+            protocol::StartupMessage{.version = 3 << 16, .parameters = {{"user", user}, {"database", database}}};
+        return opening_of(target, session, {}).password;
+    };
+    CHECK(password("ada", "shop") == "one");
+    CHECK(password("ada", "other").empty());
+    CHECK(password("bob", "other") == "two");
+    target.names_user = true;  // u
+    CHECK(password("ada", "shop").empty());
+}
+
+TEST_CASE(
+    "an opening offers the groups and versions of its ClientHello, and is left out where OpenSSL has none of them") {
+    ReplayTarget target{
+        .route = std::make_unique<bench::Route>(bench::parse_target("t=host=127.0.0.1 user=u sslmode=require", {}))};
+    target.groups.has = [](const std::string& name) { return name == "X25519" || name == "P-256"; };
+    CapturedSession session;
+    session.facts.failed = "tls_failed";
+    session.offer = TlsOffer{.lowest = 0x0302, .highest = 0x0303, .groups = {0x0a0a, 29, 23}, .key_shares = {29}};
+    const PlayRules openings{.openings = true};
+    const bench::Opening opening = opening_of(target, session, openings);
+    CHECK(opening.groups == "X25519:P-256");
+    CHECK(opening.tls_lowest == 0x0302);
+    CHECK(opening.tls_highest == 0x0303);
+    CHECK(opening.handshake_only);
+    CHECK(groups_of(target, session, openings)->left_out == std::vector<std::string>{"GREASE"});
+    CHECK(cannot_open(target, session, openings).empty());
+    session.offer->groups = {4588};
+    CHECK(cannot_open(target, session, openings) == "this OpenSSL has none of the TLS groups that it had offered");
+    CHECK(cannot_open(target, session, {}) == "its TLS failed: that is played by --openings");
 }

@@ -281,3 +281,39 @@ TEST_CASE("the hash of rows is the same in any order, and unknown where some are
     CHECK_FALSE(hash(a + b).blanked);
     CHECK(hash(a + blank).blanked);
 }
+
+TEST_CASE("what stands on a statement or cursor of SQL that was left out is left out with it") {
+    Talk talk;
+    talk.log_in();
+    const auto played = [&](const std::string& sql) {
+        talk.client(Captured::query(sql)).server(Captured::complete("X") + Captured::ready());
+    };
+    for (const char* sql :
+         {"prepare w as insert into t values (1)", "execute w", "explain analyze execute w", "deallocate w",
+          "declare c cursor for select f()", "fetch all from c", "close c", "execute of_another_session"})
+        played(sql);
+    for (const char* sql : {"prepare r as select 1", "execute r", "deallocate prepare r", "deallocate all",
+                            "declare c cursor for select 1", "fetch all from c", "close c"})
+        played(sql);
+    const SessionPlan plan = talk.plan();
+    REQUIRE(plan.units.size() == 15);
+    for (std::size_t i = 0; i < plan.units.size(); ++i) {
+        INFO(i);
+        CHECK(plan.units[i].requests.empty() == (i < 8));
+    }
+}
+
+TEST_CASE("a Bind of what this session has not prepared is not sent, unless writes are asked for") {
+    for (const bool writes : {false, true}) {
+        Talk talk({.writes = writes});
+        talk.log_in().client(Captured::bind("", "of_another_session") + Captured::execute("") + end_of_unit());
+        talk.server(message('2', "") + Captured::complete("SELECT 1") + Captured::ready());
+        CHECK(talk.plan().units.at(0).requests.empty() == !writes);
+    }
+    Talk talk;
+    talk.log_in().client(Captured::query("prepare r as select 1"));
+    talk.server(Captured::complete("PREPARE") + Captured::ready());
+    talk.client(Captured::bind("", "r") + Captured::execute("") + end_of_unit());
+    talk.server(message('2', "") + Captured::complete("SELECT 1") + Captured::ready());
+    CHECK_FALSE(talk.plan().units.at(1).requests.empty());
+}

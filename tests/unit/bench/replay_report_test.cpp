@@ -8,7 +8,7 @@ using Verdict = ReplayReport::Verdict;
 namespace {
 
 CapturedSession session(const std::string& name, std::uint32_t statements = 2) {
-    CapturedSession made{.facts = {}, .plan = {}, .left_out = {}};
+    CapturedSession made{.facts = {}, .plan = {}, .offer = {}, .left_out = {}};
     made.facts.session = name;
     made.facts.user = "app";
     made.facts.database = "shop";
@@ -101,4 +101,51 @@ TEST_CASE("a capture that has blanks says so before all else") {
     ReplayReport made = report({same()});
     made.capture.payloads = {"redacted"};
     CHECK(made.left_out().at(0).starts_with("payload=redacted: literals, parameters and rows were blanked"));
+}
+
+TEST_CASE("sessions that could not be opened are a class of their own, and are told first") {
+    Outcome refused;
+    refused.not_played_as = "wrong password, or no such user (28P01)";
+    refused.why_not_played = "authentication: FATAL 28P01: password authentication failed for user \"app\"";
+    refused.not_played = 2;
+    ReplayReport made = report({same(), refused, refused, different()});
+    CHECK(made.verdict(1, 0) == Verdict::not_played);
+    CHECK(made.count(0, Verdict::not_played) == 2);
+    CHECK(made.count(0, Verdict::same) == 1);
+    CHECK(made.count(0, Verdict::different) == 1);
+    CHECK_FALSE(report({same(), refused}).same());
+    CHECK(made.left_out().at(0) == "2 sessions not played at old: wrong password, or no such user (28P01)");
+    CHECK(summary(made, 0).starts_with("2 sessions not played; 1 session same, 1 different, 0 left out"));
+    CHECK(has(to_table(made),
+              "session s2 (app on shop): not played: wrong password, or no such user (28P01)\n"
+              "    authentication: FATAL 28P01: "));
+    CHECK(has(to_json(made), "\"verdict\":\"not played\""));
+    CHECK(has(to_json(made), "\"not_played\":2,\"unlike_first\""));
+    CHECK(has(to_html(made), "not played"));
+    made.targets.push_back(made.targets[0]);
+    made.targets[1].outcomes[1] = same();
+    CHECK(made.apart(1, 0) == 0);  // one of them was not played: there is nothing to compare
+}
+
+TEST_CASE("a session of several clients of which one could not be opened is not the same") {
+    Outcome both = same(), refused;
+    refused.not_played_as = "too many connections (53300)";
+    both.add(refused);
+    CHECK(report({both}).verdict(0, 0) == Verdict::not_played);
+}
+
+TEST_CASE("what of the key exchange is not offered again is told for each opening, and counted") {
+    Outcome outcome = same();
+    outcome.tls_left_out = {"GREASE", "X25519MLKEM768"};
+    Outcome own = same();
+    own.own_groups = true;
+    ReplayReport made = report({outcome, outcome, own});
+    made.rules.openings = true;
+    CHECK(made.left_out() ==
+          std::vector<std::string>{
+              "2 sessions opened without what had been offered for the key exchange, at old: GREASE, X25519MLKEM768",
+              "1 opening with the TLS groups of this OpenSSL: what clients had offered is not in the capture"});
+    CHECK(has(to_table(made), "  session s2 (app on shop): opened without GREASE, X25519MLKEM768\n"));
+    CHECK(has(to_json(made), "\"tls_left_out\":[\"GREASE\",\"X25519MLKEM768\"]"));
+    CHECK(made.same());
 }

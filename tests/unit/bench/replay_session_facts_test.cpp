@@ -31,3 +31,20 @@ TEST_CASE("audit events say what a comment does not") {
     CHECK_FALSE(facts_of({.fields = {{"MESSAGE", "{broken"}}}).has_value());
     CHECK(facts_of({.fields = {{"MESSAGE", R"({"event":"tls_failed","session":"a"})"}}})->failed == "tls_failed");
 }
+
+TEST_CASE("of TLS that failed an event says who ended it, and whether a certificate was shown") {
+    const auto event = facts_of(
+        {.fields = {{"MESSAGE", R"x({"event":"tls_failed","session":"a","alert":48,"certificate_shown":"/c.crt",)x"
+                                R"x("error":"alert unknown_ca (48)","reason":"tls_abandoned"})x"}}});
+    REQUIRE(event.has_value());
+    SessionFacts facts;
+    merge(facts, *event);
+    CHECK(facts.reason == "tls_abandoned");
+    CHECK(facts.error == "alert unknown_ca (48)");
+    CHECK(facts.alert);
+    CHECK(facts.certificate_shown);
+    const auto none = facts_of({.fields = {{"MESSAGE", R"x({"event":"tls_failed","session":"a","alert":null,)x"
+                                                       R"x("certificate_shown":null})x"}}});
+    CHECK_FALSE(none->alert);
+    CHECK_FALSE(none->certificate_shown);
+}

@@ -175,6 +175,93 @@ TEST_CASE("only functions that are known to read are called") {
     }
 }
 
+TEST_CASE("what lifts the read-only mode by its reset, or by another name of a schema, is left out") {
+    for (const char* sql :
+         {"reset transaction_read_only", "RESET \"Transaction_Read_Only\"", "reset role", "reset session authorization",
+          "set search_path = \"pg_catalog \", a, pg_catalog", "set search_path = \"PG_CATALOG\", a, pg_catalog",
+          "set search_path = \"pg-catalog\", a, pg_catalog", "set search_path = \"a\"\"\", a, pg_catalog",
+          "set search_path = 'pg_catalog, a', pg_catalog",
+          "select set_config('search_path', '\"PG_CATALOG\", a, pg_catalog', false)",
+          "select set_config('search_path', '\"pg_catalog \", a, pg_catalog', false)", "set zero_damaged_pages = on"}) {
+        INFO(sql);
+        CHECK(effect_of(sql) == Effect::writes);
+    }
+    for (const char* sql :
+         {"reset all", "reset work_mem", "set search_path = PG_Catalog, a", "set search_path = \"pg_catalog\", pg_temp",
+          "set search_path = \"my schema\", public", "select set_config('search_path', ' PG_CATALOG , a', false)"}) {
+        INFO(sql);
+        CHECK(effect_of(sql) == Effect::reads);
+    }
+}
+
+TEST_CASE("a word that may be a function's name is a keyword only where the grammar has one") {
+    for (const char* sql : {"select by(1)", "select 1 order by cube(1)", "select 1 order by rollup(1)",
+                            "select sum(a) over (partition by cube(1))", "select pg_catalog.by(1)"}) {
+        INFO(sql);
+        CHECK(effect_of(sql) == Effect::calls);
+    }
+    for (const char* sql : {"select 1 group by (a)", "select 1 order by (a)", "select sum(a) over (partition by (a))",
+                            "select 1 group by cube (a, b)", "select 1 group by rollup(a)"}) {
+        INFO(sql);
+        CHECK(effect_of(sql) == Effect::reads);
+    }
+}
+
+TEST_CASE("what others on the server would notice is not called") {
+    for (const char* sql : {"select pg_advisory_lock(1)",
+                            "select pg_try_advisory_xact_lock_shared(1, 2)",
+                            "select pg_advisory_unlock_all()",
+                            "select nextval('s')",
+                            "select setval('s', 1)",
+                            "select lo_create(0)",
+                            "select lo_export(1, '/tmp/x')",
+                            "select lo_from_bytea(0, '')",
+                            "select dblink('a', 'b')",
+                            "select dblink_connect('a')",
+                            "select pg_cancel_backend(1)",
+                            "select pg_terminate_backend(1)",
+                            "select pg_notify('a', 'b')",
+                            "select pg_switch_wal()",
+                            "select pg_logical_emit_message(true, 'a', 'b')",
+                            "select pg_stat_reset()",
+                            "select pg_create_restore_point('a')",
+                            "select txid_current()",
+                            "select pg_rotate_logfile()",
+                            "select pg_replication_slot_advance('a', '0/0')",
+                            "select setseed(0.5)",
+                            "select pg_export_snapshot()",
+                            "select pg_ls_dir('/')",
+                            "select lastval()",
+                            "select cursor_to_xml('c', 1, true, true, '')",
+                            "select ts_stat('select 1')"}) {
+        INFO(sql);
+        CHECK(effect_of(sql) == Effect::calls);
+    }
+    for (const char* sql : {"select 1 for no key update",
+                            "select 1 for update of t nowait",
+                            "select 1 for share skip locked",
+                            "explain (analyze) with a as (delete from t returning 1) select 1",
+                            "call p(1)",
+                            "explain analyze refresh materialized view v",
+                            "copy (delete from t returning 1) to stdout",
+                            "declare c cursor for delete from t",
+                            "set session characteristics as transaction read write",
+                            "begin isolation level serializable, read/**/write",
+                            "start transaction read write",
+                            "commit; set transaction read write",
+                            "move 1 from c; update t set a = 1 where current of c",
+                            "alter role a set default_transaction_read_only = off",
+                            "security label on table t is 'a'",
+                            "load 'x'",
+                            "checkpoint",
+                            "refresh materialized view v",
+                            "cluster",
+                            "reindex table t"}) {
+        INFO(sql);
+        CHECK(effect_of(sql) == Effect::writes);
+    }
+}
+
 TEST_CASE("what looks blanked is told from stars that mean something") {
     for (const char* sql : {"select count(*) from t", "select 2 * 3", "/***** a *****/ select 1", "select '*'",
                             "select a.*, b.*", "select x ~ '^.*$'", "-- ****\nselect 1"}) {

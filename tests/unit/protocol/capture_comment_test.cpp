@@ -21,7 +21,8 @@ TEST_CASE("a first packet's comment says what its conversation is") {
         "content=tls-records a word joined=true");
     REQUIRE(said.has_value());
     CHECK((said->session == "s-1" && said->user == "u" && said->version == "TLSv1.3"));
-    CHECK((said->ssl == std::optional(true) && said->records && said->joined));
+    CHECK((said->ssl == std::optional(true) && said->records && said->joined && !said->prewarmed));
+    CHECK(parse_conversation_comment("session=s-1 leg=server prewarmed=true")->prewarmed);
     CHECK((said->sslmode_min == "allow" && said->sslmode_max == "require" && said->upstream_addr == "10.0.0.2:5432"));
     CHECK(parse_conversation_comment("session=s-1 leg=client to=10.0.0.2:5432")->upstream_addr.empty());
     CHECK_FALSE(parse_conversation_comment("session=s-1")->ssl.has_value());

@@ -1,5 +1,7 @@
 #include "proxy/record/bounded_queue.hpp"
 
+#include <thread>
+
 #include "proxy/observation/event.hpp"
 #include "support/catch.hpp"
 
@@ -100,4 +102,30 @@ TEST_CASE("the queue: a reopening and the end are told with what came before the
     CHECK(texts(last) == Texts{"last"});
     CHECK_FALSE(last.reopen);
     CHECK(last.closed);
+}
+
+TEST_CASE("the queue: what comes soon after something is taken with it, much is taken at once") {
+    EventQueue queue(1'000'000);
+    EventQueue::Batch batch;
+    REQUIRE(queue.push(event("a")));
+    std::thread reader([&] { batch = queue.take(EventQueue::Clock::time_point::max(), 1h); });
+    CHECK(queue.push(event("b")));
+    SECTION("a quarter of the room") {
+        const std::string large(250'000, 'x');
+        CHECK(queue.push(event(large)));
+        reader.join();
+        CHECK(texts(batch) == Texts{"a", "b", large});
+    }
+    SECTION("the end") {
+        queue.close();
+        reader.join();
+        CHECK(texts(batch) == Texts{"a", "b"});
+        CHECK(batch.closed);
+    }
+    SECTION("what finds no room") {
+        CHECK_FALSE(queue.push(event(std::string(1'000'000, 'x'))));
+        reader.join();
+        CHECK(texts(batch) == Texts{"a", "b"});
+        CHECK(batch.dropped == 1);
+    }
 }

@@ -197,4 +197,77 @@ TEST_CASE("capture files: a file that was deleted, or a disk that fills up, ends
     auto wanted = settings(folder);
     wanted.min_free_space = std::uint64_t{1} << 60;
     CHECK(why_refused(wanted) == CaptureEnd::disk);
+    CHECK(names(folder.file("captures")).empty());
+}
+
+TEST_CASE("capture files: files that are being written count as what they are, and one ring's own oldest goes for it") {
+    const Folder folder;
+    auto wanted = settings(folder);
+    wanted.max_file_size = 3'000;
+    CaptureFiles first(wanted, began), second(wanted, began);
+    std::uint64_t most = 0;
+    for (int i = 0; i < 40; ++i) {
+        for (CaptureFiles* files : {&first, &second}) {
+            const auto more = block(300);
+            const auto room = files->room_for(more.size());
+            CHECK(room != CaptureFiles::Room::nowhere);
+            if (room == CaptureFiles::Room::in_next_file) files->next_file();
+            files->write(more);
+            std::uint64_t total = 0;
+            for (const std::string& name : names(files->where())) total += fs::file_size(files->where() + "/" + name);
+            most = std::max(most, total);
+        }
+    }
+    CHECK(most <= wanted.max_total_size);
+    CHECK(most > wanted.max_total_size / 2);
+    CHECK(first.removed() + second.removed() > 0);
+}
+
+TEST_CASE("capture files: one that somebody named counts, is never removed, and may leave no room") {
+    const Folder folder;
+    auto wanted = settings(folder);
+    {
+        auto by_name = wanted;
+        by_name.file = "incident.pcapng";
+        CaptureFiles named(by_name, began);
+        protocol::Buffer much;
+        protocol::pcapng::append_section(much, "pgairlock 1.0", {}, std::string(2'500, 'x'));
+        named.write(much);
+    }
+    CaptureFiles ring(wanted, began);
+    for (int i = 0; i < 5; ++i) {
+        ring.write(block(900));
+        ring.next_file();
+        std::uint64_t total = 0;
+        for (const std::string& name : names(ring.where())) total += fs::file_size(ring.where() + "/" + name);
+        CHECK(total <= wanted.max_total_size);
+    }
+    CHECK(fs::exists(folder.file("captures/incident.pcapng")));
+    CHECK(ring.removed() == 5);
+    wanted.max_total_size = 2'000;
+    CHECK(why_refused(wanted) == CaptureEnd::size);
+    CHECK(fs::exists(folder.file("captures/incident.pcapng")));
+}
+
+TEST_CASE("capture files: what would be in the way is told without making anything") {
+    const Folder folder;
+    const auto obstacle = [&](const std::string& name, std::uint64_t min_free = 0) {
+        return proxy::CaptureFolder::obstacle(folder.file(name), min_free);
+    };
+    CHECK(obstacle("captures") == "");
+    CHECK(obstacle("not/there/yet") == "");
+    CHECK_FALSE(fs::exists(folder.file("captures")));
+    CHECK_FALSE(fs::exists(folder.file("not")));
+    fs::create_directory(folder.file("open"));
+    ::chmod(folder.file("open").c_str(), 0755);
+    CHECK(obstacle("open").find("chmod 700") != std::string::npos);
+    ::chmod(folder.file("open").c_str(), 0700);
+    CHECK(obstacle("open") == "");
+    CHECK(obstacle("open", std::uint64_t{1} << 60).find("min_free_space") != std::string::npos);
+    CHECK(obstacle("captures", std::uint64_t{1} << 60).find("min_free_space") != std::string::npos);
+    fs::create_symlink(folder.file("open"), folder.file("link"));
+    CHECK(obstacle("link").find("symbolic link") != std::string::npos);
+    std::ofstream(folder.file("file")) << "x";
+    CHECK(obstacle("file").find("no folder") != std::string::npos);
+    CHECK(obstacle("file/captures") != "");
 }

@@ -1,8 +1,10 @@
 // A session in a capture: what is held back, what is written, and what is in no file.
+#include <boost/json.hpp>
 #include <map>
 
 #include "protocol/startup.hpp"
 #include "proxy/capture/capture_comment.hpp"
+#include "proxy/capture/capture_entry.hpp"
 #include "proxy/capture/session_capture.hpp"
 #include "support/capture_file.hpp"
 #include "support/catch.hpp"
@@ -91,8 +93,29 @@ struct Tapped {
         capture->end(CaptureEnd::stopped);
         std::string why;
         capture->run(why);
-        return only<protocol::pcapng::PacketBlock>(support::blocks_of(support::content(capture->status().file)));
+        const auto blocks = support::blocks_of(support::content(capture->status().file));
+        for (const auto& entry : only<protocol::pcapng::JournalBlock>(blocks)) {
+            const std::string event(entry.value("PGAIRLOCK_EVENT"));
+            const auto line = boost::json::parse(entry.value("MESSAGE")).as_object();
+            const auto* reason = line.if_contains("reason");
+            if (event == "capture_absence" && reason)
+                absences.push_back(std::string(entry.value("PGAIRLOCK_SESSION")) + " " +
+                                   std::string(reason->as_string()));
+            if (event == "capture_absence" && !reason) totals = boost::json::serialize(line);
+            if (event != "capture_absence") events.push_back(event);
+        }
+        return only<protocol::pcapng::PacketBlock>(blocks);
     }
+    /// As a session does: what it was, and then its line in the file.
+    void record(EventKind kind) {
+        const Event event{.kind = kind, .record = facts, .message = "why"};
+        one->settled(event);
+        one->journal(proxy::event_entry(event, ""));
+    }
+
+    std::vector<std::string> absences;  // in the file, as "session label"
+    std::vector<std::string> events;
+    std::string totals;  // at the end of the file
 
     const Folder folder;
     HeldMemory memory;
@@ -222,19 +245,144 @@ TEST_CASE("captured session: another user's is forgotten as soon as the name is 
     CHECK(tapped.capture->left_out() == 0);
 }
 
-TEST_CASE("captured session: one that says too much before it is known is left out and counted") {
-    CaptureOrder order;
-    order.failures_only = true;
-    Tapped tapped(order);
+TEST_CASE("captured session: one that says too much before it is known is left out, counted, and named in the file") {
+    for (const bool fails : {true, false}) {
+        CaptureOrder order;
+        order.failures_only = true;
+        Tapped tapped(order);
+        tapped.one->opened(Leg::client, client_ends, false);
+        tapped.name("alice");
+        tapped.client_says(startup_message("alice"));
+        const std::string much = message('N', std::string(40'000, '\0'));
+        for (int i = 0; i < 10; ++i) tapped.client_hears(much);
+        CHECK(tapped.memory.take(HeldMemory::max_bytes));
+        tapped.memory.give_back(HeldMemory::max_bytes);
+        CHECK(tapped.capture->left_out() == 0);  // nobody knows so far whether it is to be there
+        tapped.record(fails ? EventKind::auth_failed : EventKind::connected);
+        CHECK(tapped.one->is_over() == !fails);
+        CHECK(tapped.capture->left_out() == (fails ? 1 : 0));
+        CHECK(tapped.written().empty());
+        using Texts = std::vector<std::string>;
+        CHECK(tapped.absences == (fails ? Texts{"s-1 opening_too_large"} : Texts{}));
+        CHECK(tapped.events == (fails ? Texts{"auth_failed"} : Texts{}));
+        CHECK(tapped.totals.empty() == !fails);
+        if (fails)
+            CHECK(tapped.totals ==
+                  R"({"event":"capture_absence","capture":1,"left_out":1,"not_entered":0,"entries_dropped":0})");
+    }
+}
+
+TEST_CASE("captured session: an opening of many tiny pieces is left out and named as a large one is") {
+    Tapped tapped(order_for("alice"));
     tapped.one->opened(Leg::client, client_ends, false);
-    tapped.name("alice");
-    tapped.client_says(startup_message("alice"));
-    const std::string much = message('N', std::string(40'000, '\0'));
-    for (int i = 0; i < 10; ++i) tapped.client_hears(much);
-    CHECK(tapped.one->is_over());
+    tapped.client_record(record(22, "\1hello"));
+    for (int i = 0; i < 3000; ++i) tapped.client_record(std::string(1, '\1'));
+    CHECK(tapped.capture->left_out() == 0);
+    tapped.facts.usename = "alice";
+    tapped.one->named();
+    tapped.record(EventKind::connected);
+    tapped.record(EventKind::disconnected);
     CHECK(tapped.capture->left_out() == 1);
-    CHECK(tapped.memory.take(HeldMemory::max_bytes));
     CHECK(tapped.written().empty());
+    CHECK(tapped.absences == std::vector<std::string>{"s-1 opening_too_large"});
+    CHECK(tapped.events == std::vector<std::string>{"connected", "disconnected"});
+}
+
+TEST_CASE("captured session: one that says too much and is another user's is not missing") {
+    Tapped tapped(order_for("bob"));
+    tapped.one->opened(Leg::client, client_ends, false);
+    tapped.client_record(record(22, "\1hello"));
+    for (int i = 0; i < 3000; ++i) tapped.client_record(std::string(1, '\1'));
+    tapped.name("alice");
+    CHECK(tapped.one->is_over());
+    CHECK(tapped.capture->left_out() == 0);
+    tapped.written();
+    CHECK(tapped.absences.empty());
+}
+
+TEST_CASE("captured session: without memory it is left out from there on, and the file says so") {
+    Tapped tapped;
+    tapped.one->opened(Leg::client, client_ends, false);
+    tapped.client_says(startup_message("alice"));
+    tapped.name("alice");
+    tapped.settle(EventKind::connected);
+    tapped.one->leave(protocol::Absence::no_memory);
+    tapped.client_hears(ready);
+    CHECK(tapped.capture->left_out() == 1);
+    CHECK(support::payloads(tapped.written()) == startup_message("alice"));
+    CHECK(tapped.absences == std::vector<std::string>{"s-1 no_memory"});
+}
+
+TEST_CASE("captured session: one that cannot enter is counted and named until it does") {
+    for (const bool enters : {false, true}) {
+        Tapped tapped({}, false);
+        tapped.facts.usename = "alice";
+        tapped.one->wait();
+        tapped.one->wait();
+        CHECK(tapped.capture->sessions_not_entered == 1);
+        CHECK(tapped.one->is_waiting());
+        if (enters) tapped.one->enter({client_ends, server_ends}, {});
+        CHECK(tapped.capture->sessions_not_entered == (enters ? 0 : 1));
+        tapped.record(EventKind::disconnected);
+        CHECK(tapped.written().empty() == !enters);
+        CHECK(tapped.absences == std::vector<std::string>{"s-1 not_entered"});
+        CHECK(tapped.events == std::vector<std::string>{"disconnected"});
+        CHECK(tapped.totals.empty() == enters);
+        CHECK(tapped.capture->sessions_not_entered == (enters ? 0 : 1));
+    }
+}
+
+TEST_CASE("captured session: one that cannot enter, and is not to, is not missing") {
+    CaptureOrder failures;
+    failures.failures_only = true;
+    for (const CaptureOrder& order : {failures, order_for("bob")}) {
+        Tapped tapped(order, false);
+        tapped.facts.usename = "alice";
+        tapped.one->wait();
+        CHECK(tapped.one->is_over());
+        CHECK(tapped.capture->sessions_not_entered == 0);
+        tapped.written();
+        CHECK(tapped.absences.empty());
+    }
+}
+
+TEST_CASE("captured session: a login that had begun before and failed is in the file as its event alone") {
+    CaptureOrder failures;
+    failures.failures_only = true;
+    for (const EventKind how : {EventKind::auth_failed, EventKind::tls_failed, EventKind::upstream_failed}) {
+        Tapped tapped(failures, false);
+        tapped.record(how);
+        CHECK(tapped.capture->sessions_not_entered == 1);
+        CHECK(tapped.written().empty());
+        CHECK(tapped.absences == std::vector<std::string>{"s-1 login_begun_before"});
+        CHECK(tapped.events == std::vector<std::string>{std::string(label(how))});
+    }
+    Tapped connects({}, false);
+    connects.record(EventKind::connected);
+    CHECK(connects.one->is_waiting());
+    CHECK(connects.capture->sessions_not_entered == 0);
+}
+
+TEST_CASE("captured session: a server's connection that was there before is said to be, and no other one") {
+    for (const bool ready_before : {false, true}) {
+        CaptureOrder order;
+        order.failures_only = true;
+        Tapped tapped(order);
+        tapped.one->opened(Leg::client, client_ends, false);
+        tapped.client_says(startup_message("alice"));
+        tapped.name("alice");
+        tapped.one->opened(Leg::server, server_ends, ready_before);
+        tapped.one->said(Leg::server, Sender::client, as_bytes(startup_message("alice")), {});
+        tapped.settle(EventKind::auth_failed);
+        std::string of_client, of_server;
+        for (const auto& packet : tapped.written()) {
+            for (const std::string& comment : packet.comments)
+                (comment.find(" leg=server") != std::string::npos ? of_server : of_client) += comment + "\n";
+        }
+        CHECK(of_server.starts_with("session=s-1"));
+        CHECK((of_server.find(" prewarmed=true") != std::string::npos) == ready_before);
+        CHECK(of_client.find("prewarmed") == std::string::npos);
+    }
 }
 
 TEST_CASE("captured session: without a question left to answer, one that says too much is written at once") {
@@ -256,8 +404,10 @@ TEST_CASE("captured session: all of them together hold back no more than is allo
     REQUIRE(tapped.memory.take(HeldMemory::max_bytes - 100));
     tapped.one->opened(Leg::client, client_ends, false);
     tapped.client_record(record(22, "\1hello"));
-    CHECK(tapped.one->is_over());
+    tapped.client_record(record(22, "\1more"));
+    tapped.settle(EventKind::tls_failed);
     CHECK(tapped.capture->left_out() == 1);
+    CHECK(tapped.written().empty());
 }
 
 TEST_CASE("captured session: in the relay both legs have the same blanked bytes under the same number") {

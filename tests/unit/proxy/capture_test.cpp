@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <list>
 #include <thread>
 
 #include "support/capture_file.hpp"
@@ -20,6 +22,7 @@ using proxy::CaptureFiles;
 using proxy::CaptureOrder;
 using proxy::CaptureOver;
 using proxy::CaptureStream;
+using proxy::OwnedDescriptor;
 using support::blocks_of;
 using support::content;
 using support::Folder;
@@ -43,6 +46,8 @@ CaptureOrder order(std::optional<std::chrono::milliseconds> lasts = {}) {
 }
 
 std::uint64_t now() { return static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() / 1ns); }
+
+std::chrono::steady_clock::time_point never() { return std::chrono::steady_clock::time_point::max(); }
 
 /// Writes all that was put in, and ends.
 CaptureEnd run_to_end(Capture& capture, CaptureEnd why = CaptureEnd::stopped) {
@@ -104,7 +109,7 @@ TEST_CASE("capture: its file is closed when it is over, however long a session s
 TEST_CASE("capture: what finds no room is dropped, counted, and told in the file where it is missing") {
     const Folder folder;
     constexpr std::size_t room = 10'000;
-    Capture capture(1, order(), files(folder), room);
+    Capture capture(1, order(), files(folder), {}, {.queue_bytes = room});
     auto& leg = capture.interface("leg", "");
     const Buffer bytes(1'000, 'x');
     // Nobody reads the queue: a disk that hangs.
@@ -129,6 +134,22 @@ TEST_CASE("capture: what finds no room is dropped, counted, and told in the file
     for (const auto& packet : only<pcapng::PacketBlock>(blocks)) told += packet.dropped;
     CHECK(told >= dropped);
     CHECK(only<pcapng::Statistics>(blocks).at(0).dropped == capture.status().dropped);
+}
+
+TEST_CASE("capture: an audit event that finds no room is counted, here and at the file's end") {
+    const Folder folder;
+    Capture capture(1, order(), files(folder), {}, {.queue_bytes = 10'000});
+    capture.interface("leg", "");
+    for (int i = 0; i < 100; ++i) capture.write_journal(Buffer(1'000, 'x'));
+    const std::uint64_t dropped = capture.status().entries_dropped;
+    CHECK(dropped >= 90);
+    CHECK(dropped < 100);
+    capture.end(CaptureEnd::disk);  // the rest cannot be written either
+    std::string why;
+    capture.run(why);
+    capture.write_journal(Buffer(1'000, 'x'));  // nobody wants it any more
+    CHECK(capture.status().entries_dropped >= dropped);
+    CHECK(capture.status().dropped == 0);
 }
 
 TEST_CASE("capture: every file of a ring begins with what is needed to read it") {
@@ -195,6 +216,8 @@ TEST_CASE("capture: max_size ends it") {
     CHECK(std::filesystem::file_size(wanted.file) >= 1'000'000);
     CHECK(std::filesystem::file_size(wanted.file) < 1'500'000);
     CHECK_FALSE(blocks_of(content(wanted.file)).empty());
+    CHECK(capture.status().packets == only<pcapng::PacketBlock>(blocks_of(content(wanted.file))).size());
+    CHECK(capture.status().packets + capture.status().dropped == 100);  // the rest came before the end
     const std::uint64_t before = capture.status().bytes;
     capture.write({.interface = &leg, .time = now(), .bytes = bytes});  // taken by nobody
     CHECK(capture.status().bytes == before);
@@ -204,11 +227,8 @@ TEST_CASE("capture: a client gets it as CopyData, and the end of a COPY") {
     std::array<int, 2> fds{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
     const Folder folder;
-    CaptureOrder wanted = order();
-    wanted.stream = fds[0];
-    Capture capture(1, wanted, files(folder));
+    Capture capture(1, order(), files(folder), OwnedDescriptor(fds[0]));
     CHECK(capture.status().where == "client");
-    CHECK(capture.status().order.stream == -1);
     auto& leg = capture.interface("leg", "");
     const Buffer bytes(100, 'x');
     capture.write({.interface = &leg, .time = now(), .bytes = bytes});
@@ -236,9 +256,7 @@ TEST_CASE("capture: a client that goes, or takes nothing, ends it") {
     std::array<int, 2> fds{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
     SECTION("goes") {
-        CaptureOrder wanted = order();
-        wanted.stream = fds[0];
-        Capture capture(1, wanted, {});
+        Capture capture(1, order(), {}, OwnedDescriptor(fds[0]));
         ::close(fds[1]);
         std::string why;
         CHECK(capture.run(why) == CaptureEnd::client);
@@ -246,7 +264,7 @@ TEST_CASE("capture: a client that goes, or takes nothing, ends it") {
     }
     SECTION("takes nothing") {
         const int of_the_console = ::dup(fds[0]);
-        CaptureStream stream(fds[0], 30ms);
+        CaptureStream stream(OwnedDescriptor{fds[0]}, never, 30ms);
         const Buffer much(8 * 1024 * 1024, 'x');
         CHECK_THROWS_AS(stream.write(much), CaptureOver);
         stream.close();  // in the middle of a message, so it says no more
@@ -259,7 +277,7 @@ TEST_CASE("capture: a client that goes, or takes nothing, ends it") {
         ::close(fds[1]);
     }
     SECTION("says something first") {
-        CaptureStream stream(fds[0]);
+        CaptureStream stream(OwnedDescriptor{fds[0]}, never);
         REQUIRE(::write(fds[1], "X\0\0\0\4", 5) == 5);
         stream.look();
         std::array<char, 8> said{};
@@ -267,4 +285,181 @@ TEST_CASE("capture: a client that goes, or takes nothing, ends it") {
         ::close(fds[1]);
         CHECK_THROWS_AS(stream.look(), CaptureOver);
     }
+}
+
+namespace {
+
+/// A capture that is written to a client, by a thread of its own.
+struct Streamed {
+    explicit Streamed(std::chrono::milliseconds drain) {
+        std::array<int, 2> fds{};
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
+        client = OwnedDescriptor(fds[1]);
+        of_the_console = OwnedDescriptor(::dup(fds[0]));
+        capture = std::make_unique<Capture>(1, order(), CaptureFiles::Settings{}, OwnedDescriptor(fds[0]),
+                                            proxy::CaptureLimits{.drain = drain});
+        leg = &capture->interface("leg", "");
+        writer = std::thread([this] {
+            end = capture->run(why);
+            over = true;
+        });
+        // Its beginning is sent: it waits for what comes.
+        while (capture->status().bytes == 0 && before_deadline()) std::this_thread::sleep_for(1ms);
+    }
+    ~Streamed() {
+        client.close();
+        if (writer.joinable()) writer.join();
+    }
+
+    void put(int packets) {
+        const Buffer bytes(100'000, 'x');
+        for (int i = 0; i < packets; ++i) capture->write({.interface = leg, .time = now(), .bytes = bytes});
+    }
+    bool before_deadline() const { return std::chrono::steady_clock::now() < deadline; }
+    /// What the client has not taken so far, to the end of the COPY or of the connection.
+    std::string rest() {
+        std::string all;
+        std::array<char, 65536> some{};
+        while (before_deadline()) {
+            const ssize_t n = ::recv(client.get(), some.data(), some.size(), MSG_DONTWAIT);
+            if (n > 0) all.append(some.data(), static_cast<std::size_t>(n));
+            if (n == 0 || (n < 0 && over)) break;
+            if (n < 0) std::this_thread::sleep_for(1ms);
+        }
+        return all;
+    }
+
+    const std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::now() + 60s;
+    OwnedDescriptor client, of_the_console;
+    std::unique_ptr<Capture> capture;
+    proxy::CaptureInterface* leg = nullptr;
+    std::string why;
+    CaptureEnd end = CaptureEnd::none;
+    std::atomic<bool> over{false};
+    std::thread writer;
+};
+
+std::size_t packets_in(const std::string& copy) {
+    std::string file;
+    for (protocol::Reader reader(as_bytes(copy)); !reader.rest().empty();) {
+        const char type = static_cast<char>(reader.u8());
+        const auto body = reader.take(reader.u32() - 4);
+        if (!reader.ok()) break;
+        if (type == 'd') file += protocol::as_text(body);
+    }
+    return only<pcapng::PacketBlock>(blocks_of(file)).size();
+}
+
+}  // namespace
+
+TEST_CASE("capture: what came before its time was over is written, although its client was late") {
+    Streamed streamed(60s);
+    streamed.put(20);  // more than the socket takes: the thread waits within these
+    streamed.put(20);
+    streamed.capture->end_after(0ms);
+    const std::string copy = streamed.rest();
+    streamed.writer.join();
+    CHECK(streamed.end == CaptureEnd::time);
+    CHECK(packets_in(copy) == 40);
+    CHECK(streamed.capture->status().packets == 40);
+    CHECK(streamed.capture->status().dropped == 0);
+}
+
+TEST_CASE("capture: a client that takes a byte now and then does not keep one that is over from its end") {
+    for (const bool by_time : {false, true}) {
+        Streamed streamed(300ms);
+        streamed.put(40);
+        if (by_time) {
+            streamed.capture->end_after(0ms);
+        } else {
+            streamed.capture->end(CaptureEnd::stopped, "uid 7");
+        }
+        const auto taking = std::chrono::steady_clock::now();
+        char byte = 0;
+        while (!streamed.over && streamed.before_deadline()) {
+            ::recv(streamed.client.get(), &byte, 1, MSG_DONTWAIT);
+            std::this_thread::sleep_for(1ms);
+        }
+        CHECK(streamed.over);
+        CHECK(std::chrono::steady_clock::now() - taking >= 300ms);
+        const std::string copy = streamed.rest();
+        streamed.writer.join();
+        CHECK(streamed.end == (by_time ? CaptureEnd::time : CaptureEnd::stopped));
+        CHECK(streamed.why.find("too slow") != std::string::npos);
+        CHECK(copy.size() < 4'000'000);
+        const proxy::CaptureStatus status = streamed.capture->status();
+        CHECK(status.dropped > 0);
+        CHECK(status.packets + status.dropped == 40);
+        CHECK(status.stopped_by == (by_time ? "" : "uid 7"));
+        // Of the console as well: its session sees the end of the connection.
+        char left = 0;
+        CHECK(::recv(streamed.of_the_console.get(), &left, 1, MSG_DONTWAIT) == 0);
+    }
+}
+
+TEST_CASE("capture: what a client that goes has not got is counted as dropped") {
+    Streamed streamed(60s);
+    streamed.put(40);
+    streamed.client.close();
+    streamed.writer.join();
+    CHECK(streamed.end == CaptureEnd::client);
+    const proxy::CaptureStatus status = streamed.capture->status();
+    CHECK(status.packets + status.dropped == 40);
+    CHECK(status.dropped > 30);
+}
+
+TEST_CASE("capture: a ring that is full says how many older files it removed") {
+    const Folder folder;
+    CaptureFiles::Settings small = files(folder, 5'000);
+    small.max_total_size = 20'000;
+    Capture capture(1, order(), small);
+    auto& leg = capture.interface("leg", "");
+    for (int i = 0; i < 40; ++i) capture.write({.interface = &leg, .time = now(), .bytes = Buffer(1'000, 'x')});
+    CHECK(run_to_end(capture) == CaptureEnd::stopped);
+    std::uint64_t total = 0, left = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(small.dir)) {
+        total += entry.file_size();
+        ++left;
+    }
+    CHECK(total <= 20'000);
+    const std::string last = capture.status().file;
+    const std::uint64_t made = std::stoul(last.substr(last.rfind('-') + 1));
+    CHECK(made > left);
+    CHECK(capture.status().files_removed == made - left);
+}
+
+TEST_CASE("capture: captures that share a folder stay within max_total_size together, and none fails for that") {
+    const Folder folder;
+    CaptureFiles::Settings small = files(folder, 10'000);
+    small.max_total_size = 20'000;
+    std::list<Capture> captures;
+    for (std::uint64_t id = 1; id <= 4; ++id) captures.emplace_back(id, order(), small);
+    for (Capture& capture : captures) {
+        auto& leg = capture.interface("leg", "");
+        for (int i = 0; i < 30; ++i) capture.write({.interface = &leg, .time = now(), .bytes = Buffer(1'000, 'x')});
+        CHECK(run_to_end(capture) == CaptureEnd::stopped);
+        std::uint64_t total = 0;
+        for (const auto& entry : std::filesystem::directory_iterator(small.dir)) total += entry.file_size();
+        CHECK(total <= 20'000);
+        CHECK(capture.status().packets == 30);
+    }
+}
+
+TEST_CASE("capture: one into a file of a name ends when that takes all of max_total_size, and says why") {
+    const Folder folder;
+    CaptureFiles::Settings small = files(folder, 5'000);
+    small.max_total_size = 20'000;
+    CaptureOrder wanted = order();
+    wanted.file = "incident.pcapng";
+    Capture capture(1, wanted, small);
+    auto& leg = capture.interface("leg", "");
+    for (int i = 0; i < 40; ++i) capture.write({.interface = &leg, .time = now(), .bytes = Buffer(1'000, 'x')});
+    std::string why;
+    CHECK(capture.run(why) == CaptureEnd::size);
+    CHECK(why.find("max_total_size") != std::string::npos);
+    CHECK(std::filesystem::file_size(small.dir + "/incident.pcapng") <= 20'200);
+    CHECK(capture.status().packets + capture.status().dropped == 40);
+    small.max_total_size = 10'000;
+    CHECK_THROWS_AS(Capture(2, order(), small), CaptureOver);
+    CHECK(std::filesystem::exists(small.dir + "/incident.pcapng"));
 }

@@ -17,10 +17,12 @@ using proxy::CaptureEnd;
 using proxy::CaptureOrder;
 using proxy::CaptureRefused;
 using proxy::Captures;
+using proxy::CaptureState;
 using proxy::CaptureStatus;
 using proxy::CaptureWindows;
 using proxy::Event;
 using proxy::EventKind;
+using proxy::OwnedDescriptor;
 using proxy::RunningCaptures;
 using support::Folder;
 using Time = std::chrono::system_clock::time_point;
@@ -99,16 +101,21 @@ TEST_CASE("captures: one is started, shown and stopped, and both are recorded") 
     CHECK(captures.status()[0].by == "uid 1000 (alice)");
     CHECK(captures.status()[0].until == status.started + 1h);
     CHECK_FALSE(captures.stop(2));
-    CHECK(captures.stop(1));
+    CHECK(captures.stop(1, "uid 7"));
     const auto events = happened.wait_for(2);
     CHECK(events[0].kind == EventKind::capture_started);
     CHECK(events[0].capture->filter == "user=alice user=bob");
     CHECK(events[1].kind == EventKind::capture_stopped);
     CHECK(events[1].capture->reason == "stopped");
+    CHECK(events[1].capture->stopped_by == "uid 7");
     const auto deadline = std::chrono::steady_clock::now() + 60s;
     while (captures.any() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(1ms);
     CHECK_FALSE(captures.any());
-    CHECK(captures.status().empty());
+    REQUIRE(captures.status().size() == 1);
+    CHECK(captures.status()[0].state == CaptureState::ended);
+    CHECK(captures.status()[0].reason == "stopped");
+    CHECK(captures.status()[0].stopped_by == "uid 7");
+    CHECK(captures.status()[0].ended >= status.started);
     CHECK_FALSE(captures.stop(1));
     CHECK_FALSE(support::blocks_of(support::content(status.file)).empty());
 }
@@ -145,9 +152,8 @@ TEST_CASE("captures: a refused one closes the connection that it was to write to
     std::array<int, 2> fds{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
     CaptureOrder wanted = order();
-    wanted.stream = fds[0];
     wanted.keylog = true;
-    CHECK(why(captures.start(wanted)) != "");
+    CHECK(why(captures.start(wanted, OwnedDescriptor(fds[0]))) != "");
     char byte = 0;
     CHECK(::read(fds[1], &byte, 1) == 0);
     ::close(fds[1]);
@@ -183,17 +189,15 @@ TEST_CASE("captures: what is left behind at the end of the process is said, and 
     const Folder folder;
     Happened happened;
     const auto running = std::make_shared<RunningCaptures>(settings(folder), uses(happened));
-    CaptureOrder wanted = order();
-    wanted.stream = fds[0];
-    const auto started = running->start(wanted, RunningCaptures::Wanted::by_command);
+    const auto started = running->start(order(), RunningCaptures::Wanted::by_command, OwnedDescriptor(fds[0]));
     const auto capture = running->since(0).at(0);
     auto& leg = capture->interface("leg", "");
     // Nobody reads: its thread waits for room in the socket.
     for (int i = 0; i < 100; ++i) capture->write({.interface = &leg, .bytes = protocol::Buffer(100'000, 'x')});
-    CHECK_FALSE(running->status().at(0).ending);
+    CHECK(running->status().at(0).state == CaptureState::running);
     CHECK(running->stop(1, CaptureEnd::stopped));
     REQUIRE(running->status().size() == 1);
-    CHECK(running->status()[0].ending);
+    CHECK(running->status()[0].state == CaptureState::ending);
     running->end(10ms);
     const auto events = happened.all();
     REQUIRE(events.size() == 2);
@@ -243,7 +247,7 @@ TEST_CASE("capture windows: each starts one capture at its beginning, and ends i
     REQUIRE(running->status().size() == 1);
     CHECK(running->status()[0].by.starts_with("window 20"));
     CHECK(running->status()[0].order.lasts == 1h);
-    CHECK_FALSE(running->stop_commands());
+    CHECK_FALSE(running->stop_commands("uid 7"));
 
     CHECK(windows.turn(begin + 1h) == begin + 2h);
     auto events = happened.wait_for(3);
@@ -311,4 +315,90 @@ TEST_CASE("capture windows: one whose capture has ended by itself does not begin
     windows.turn(begin + 1s);
     CHECK(happened.all().size() == 2);
     running->end(60s);
+}
+
+TEST_CASE("captures: windows that are to open are shown as planned, in their order, until the process ends") {
+    const Folder folder;
+    Happened happened;
+    auto made = settings(folder);
+    const Time now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+    made.config.windows = {{.begin = now + 3h, .end = now + 4h},
+                           {.begin = now + 1h, .end = now + 2h},
+                           {.begin = now - 2h, .end = now - 1h}};
+    made.config.users = {"app"};
+    Captures captures(made, uses(happened), "here");
+    const auto planned = captures.status();
+    REQUIRE(planned.size() == 2);
+    CHECK(planned[0].state == CaptureState::planned);
+    CHECK(planned[0].id == 0);
+    CHECK(planned[0].started == now + 1h);
+    CHECK(planned[0].until == now + 2h);
+    CHECK(planned[0].by.starts_with("window "));
+    CHECK(planned[0].where == folder.file("state/captures"));
+    CHECK(planned[0].warning.find("TLS") != std::string::npos);
+    CHECK(planned[1].started == now + 3h);
+    captures.start(order());
+    REQUIRE(captures.status().size() == 3);
+    CHECK(captures.status()[0].state == CaptureState::running);
+    captures.end();
+    REQUIRE(captures.status().size() == 1);
+    CHECK(captures.status()[0].reason == "shutdown");
+}
+
+TEST_CASE("captures: the last that are over are shown, and so many of them alone") {
+    const Folder folder;
+    Happened happened;
+    Captures captures(settings(folder), uses(happened), "here");
+    constexpr std::size_t more = RunningCaptures::max_shown + 3;
+    for (std::size_t i = 1; i <= more; ++i) {
+        REQUIRE(why(captures.start(order())) == "");
+        CHECK(captures.stop(i));
+        happened.wait_for(2 * i);
+    }
+    const auto past = captures.status();
+    REQUIRE(past.size() == RunningCaptures::max_shown);
+    CHECK(past.front().id == 4);
+    CHECK(past.back().id == more);
+    CHECK(past.back().state == CaptureState::ended);
+}
+
+TEST_CASE("captures: one whose file was deleted is shown as failed, and so is a window that could not begin") {
+    const Folder folder;
+    Happened happened;
+    auto made = settings(folder);
+    const auto running = std::make_shared<RunningCaptures>(made, uses(happened));
+    CaptureWindows windows(running);
+    running->start(order(), RunningCaptures::Wanted::by_command);
+    std::filesystem::remove(running->status().at(0).file);
+    happened.wait_for(2);
+    const Time begin = std::chrono::system_clock::now();
+    made.config.windows = {{.begin = begin, .end = begin + 1h}};
+    made.config.min_free_space = std::uint64_t{1} << 60;
+    running->use(made);
+    windows.turn(begin);
+    windows.turn(begin + 1s);
+    const auto past = running->past();
+    REQUIRE(past.size() == 2);
+    CHECK(past[0].state == CaptureState::failed);
+    CHECK(past[0].reason == "removed");
+    CHECK(past[1].state == CaptureState::failed);
+    CHECK(past[1].id == 0);
+    CHECK(past[1].by.starts_with("window "));
+    CHECK(past[1].message.find("min_free_space") != std::string::npos);
+    running->end(60s);
+}
+
+TEST_CASE("captures: a filter by what is known after the login alone is warned of, one by listener is not") {
+    const Folder folder;
+    Happened happened;
+    Captures captures(settings(folder), uses(happened), "here");
+    for (auto proxy::CaptureFilter::*names :
+         {&proxy::CaptureFilter::users, &proxy::CaptureFilter::databases, &proxy::CaptureFilter::application_names}) {
+        CaptureOrder wanted = order();
+        (wanted.filter.*names) = {"x"};
+        CHECK(std::get<CaptureStatus>(captures.start(wanted)).warning.find("TLS fails") != std::string::npos);
+    }
+    CaptureOrder wanted = order();
+    wanted.filter.listeners = {"legacy"};
+    CHECK(std::get<CaptureStatus>(captures.start(wanted)).warning.empty());
 }

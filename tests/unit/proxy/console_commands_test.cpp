@@ -22,9 +22,10 @@ struct Fake {
     std::vector<CaptureStatus> running;
     std::optional<std::string> refusal;
     std::uint64_t next_id = 1;
+    std::string stopped_by;
 
     CaptureControl control() {
-        return {.start = [this](CaptureOrder order) -> std::variant<CaptureStatus, CaptureRefused> {
+        return {.start = [this](CaptureOrder order, OwnedDescriptor) -> std::variant<CaptureStatus, CaptureRefused> {
                     if (refusal) return CaptureRefused{*refusal};
                     CaptureStatus status;
                     status.id = next_id++;
@@ -32,12 +33,14 @@ struct Fake {
                     status.where = "/captures";
                     status.order = std::move(order);
                     status.started = std::chrono::system_clock::time_point(1'000'000'000s);
+                    status.warning = warning_of(status.order.filter);
                     if (status.order.lasts) status.until = status.started + *status.order.lasts;
                     running.push_back(status);
                     return status;
                 },
                 .stop =
-                    [this](std::uint64_t id) {
+                    [this](std::uint64_t id, const std::string& by) {
+                        stopped_by = by;
                         return std::erase_if(running, [id](const CaptureStatus& one) {
                                    return id == 0 ? one.by.starts_with("uid ") : one.id == id;
                                }) > 0;
@@ -82,13 +85,32 @@ Told told(const std::string& query, const ConsoleAsker& asker, Fake& fake) {
 
 TEST_CASE("the console starts a capture and says who asked, what for and until when") {
     Fake fake;
-    const Told started = told("CAPTURE START (FOR '30m', USER 'x')", root, fake);
+    const Told started = told("CAPTURE START (FOR '30m', LISTENER 'x')", root, fake);
     CHECK(started.types == "TDC");
     CHECK(started.tag == "CAPTURE START");
     REQUIRE(started.rows.size() == 1);
-    CHECK(started.rows[0] == std::vector<std::string>{"1", "uid 0 (root)", "FOR '30m', PAYLOAD redacted, USER 'x'",
-                                                      "/captures", "NULL", "2001-09-09T01:46:40Z",
-                                                      "2001-09-09T02:16:40Z", "0", "0", "0", "0", "running"});
+    CHECK(started.rows[0] == std::vector<std::string>{"1",
+                                                      "running",
+                                                      "uid 0 (root)",
+                                                      "FOR '30m', PAYLOAD redacted, LISTENER 'x'",
+                                                      "/captures",
+                                                      "NULL",
+                                                      "2001-09-09T01:46:40Z",
+                                                      "2001-09-09T01:46:40Z",
+                                                      "2001-09-09T02:16:40Z",
+                                                      "NULL",
+                                                      "0",
+                                                      "0",
+                                                      "0",
+                                                      "0",
+                                                      "0",
+                                                      "0",
+                                                      "0",
+                                                      "0",
+                                                      "NULL",
+                                                      "NULL",
+                                                      "NULL",
+                                                      "NULL"});
     CHECK(told("CAPTURE STATUS", a_reader, fake).rows == started.rows);
     CHECK(told("SHOW CAPTURES", a_reader, fake).rows == started.rows);
 }
@@ -110,6 +132,7 @@ TEST_CASE("the console stops one capture, or all of commands, and says which") {
     CHECK(one.tag == "CAPTURE STOP");
     REQUIRE(one.rows.size() == 1);
     CHECK(one.rows[0][0] == "1");
+    CHECK(fake.stopped_by == "uid 0");
     const Told again = told("CAPTURE STOP 1", root, fake);
     CHECK(again.error->sqlstate == "42704");
     CHECK(again.error->message == "no capture 1 runs");
@@ -181,10 +204,53 @@ TEST_CASE("a descriptor that was handed over is closed when the order is wrong")
     int ends[2];
     REQUIRE(::pipe(ends) == 0);
     const auto parsed = protocol::parse_console("CAPTURE START (BAD) TO STDOUT");
-    const auto started =
-        start_capture(std::get<std::vector<protocol::ConsoleStatement>>(parsed).at(0), root, fake.control(), ends[1]);
+    const auto started = start_capture(std::get<std::vector<protocol::ConsoleStatement>>(parsed).at(0), root,
+                                       fake.control(), OwnedDescriptor(ends[1]));
     CHECK(std::get<ErrorResponse>(started).sqlstate == "42601");
     char byte = 0;
     CHECK(::read(ends[0], &byte, 1) == 0);
     ::close(ends[0]);
+}
+
+TEST_CASE("whoever filters by what a failed TLS handshake does not tell is warned of it") {
+    Fake fake;
+    for (const char* const query : {"CAPTURE START (USER 'x')", "CAPTURE START (DATABASE 'x', LISTENER 'y')"}) {
+        const Told started = told(query, root, fake);
+        CHECK(started.types == "NTDC");
+        CHECK(started.rows.at(0).back().find("TLS fails") != std::string::npos);
+    }
+}
+
+TEST_CASE("captures that are planned or over are shown with what is known of them, and not stopped") {
+    Fake fake;
+    CaptureStatus planned, over;
+    planned.state = CaptureState::planned;
+    planned.by = "window w";
+    planned.started = std::chrono::system_clock::time_point(1'000'000'000s);
+    planned.until = planned.started + 1h;
+    over.id = 9;
+    over.state = CaptureState::failed;
+    over.reason = "disk";
+    over.message = "no space left";
+    over.stopped_by = "disk";
+    over.files_removed = 3;
+    over.ended = planned.until;
+    fake.running = {planned, over};
+    const Told shown = told("CAPTURE STATUS", a_reader, fake);
+    REQUIRE(shown.rows.size() == 2);
+    const auto& first = shown.rows[0];
+    CHECK(first[0] == "NULL");
+    CHECK(first[1] == "planned");
+    CHECK(first[6] == "2001-09-09T01:46:40Z");
+    CHECK(first[7] == "NULL");
+    const auto& second = shown.rows[1];
+    CHECK(second[0] == "9");
+    CHECK(second[1] == "failed");
+    CHECK(second[9] == "2001-09-09T02:46:40Z");
+    CHECK(second[17] == "3");
+    CHECK(second[18] == "disk");
+    CHECK(second[19] == "no space left");
+    CHECK(told("CAPTURE STOP 9", root, fake).error->message == "no capture 9 runs");
+    CHECK(told("CAPTURE STOP", root, fake).error);
+    CHECK(fake.running.size() == 2);
 }

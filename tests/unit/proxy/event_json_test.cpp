@@ -324,13 +324,18 @@ TEST_CASE("a capture's beginning and end say who wanted what, and the end what b
     CHECK(began.at("session").is_null());
     note->reason = "disk";
     note->dropped = 7;
+    note->files_removed = 2;
+    note->stopped_by = "uid 1000 (alice)";
     happened.kind = EventKind::capture_stopped;
     happened.message = "no space left";
     const json::object over = line(happened);
     CHECK(keys(over) == with(with(in_every_line, {"capture", "by", "payload", "trigger", "filter", "keylog",
                                                   "allow_secrets", "where", "until"}),
-                             {"reason", "message", "sessions", "packets", "bytes", "dropped", "left_out"}));
+                             {"reason", "message", "sessions", "packets", "bytes", "dropped", "left_out", "not_entered",
+                              "entries_dropped", "files_removed", "stopped_by"}));
     CHECK(over.at("reason") == "disk");
     CHECK(over.at("dropped") == 7);
+    CHECK(over.at("files_removed") == 2);
+    CHECK(over.at("stopped_by") == "uid 1000 (alice)");
     CHECK(over.at("message") == "no space left");
 }

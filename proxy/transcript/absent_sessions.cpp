@@ -1,0 +1,94 @@
+#include "proxy/transcript/absent_sessions.hpp"
+
+#include <algorithm>
+
+#include "proxy/transcript/words.hpp"
+
+namespace proxy::transcript {
+namespace {
+
+/// Beyond it they are counted as far as the ends of files do.
+constexpr std::size_t max_named = 200'000;
+
+std::uint64_t& of_kind(AbsentCount& count, protocol::Absence why) {
+    return protocol::kind(why) == protocol::AbsenceKind::left_out ? count.left_out : count.not_entered;
+}
+
+}  // namespace
+
+bool AbsentSessions::add(std::size_t capture, const std::string& session, protocol::Absence why) {
+    OfCapture& of = captures_[capture];
+    if (named_ >= max_named) return false;
+    const bool is_news = of.named.try_emplace(session, Named{.why = why}).second;
+    if (is_news) ++named_;
+    return is_news;
+}
+
+void AbsentSessions::entered(std::size_t capture, const std::string& session) {
+    named_ -= captures_[capture].named.erase(session);
+}
+
+void AbsentSessions::told_elsewhere(std::size_t capture, const std::string& session) {
+    auto& named = captures_[capture].named;
+    const auto found = named.find(session);
+    if (found != named.end()) found->second.elsewhere = true;
+}
+
+/// Files come in their order: who has not entered may do so later.
+void AbsentSessions::so_far(std::size_t capture, const AbsentCount& count) {
+    AbsentCount& said = captures_[capture].said;
+    said = {.left_out = std::max(said.left_out, count.left_out),
+            .not_entered = count.not_entered,
+            .entries = std::max(said.entries, count.entries)};
+}
+
+AbsentCount AbsentSessions::nameless(const OfCapture& capture) {
+    AbsentCount named;
+    for (const auto& [session, one] : capture.named) ++of_kind(named, one.why);
+    return {.left_out = capture.said.left_out - std::min(capture.said.left_out, named.left_out),
+            .not_entered = capture.said.not_entered - std::min(capture.said.not_entered, named.not_entered)};
+}
+
+AbsentCount AbsentSessions::count() const {
+    AbsentCount all;
+    for (const auto& [number, capture] : captures_) {
+        const AbsentCount more = nameless(capture);
+        all.left_out += more.left_out;
+        all.not_entered += more.not_entered;
+        for (const auto& [session, one] : capture.named) {
+            if (!one.elsewhere) ++of_kind(all, one.why);
+        }
+    }
+    return all;
+}
+
+std::vector<std::string> AbsentSessions::texts() const {
+    std::vector<std::string> out;
+    std::map<protocol::Absence, std::uint64_t> by_absence;
+    AbsentCount more;
+    for (const auto& [number, capture] : captures_) {
+        more.entries += capture.said.entries;
+        for (const auto& [session, one] : capture.named) {
+            if (!one.elsewhere) ++by_absence[one.why];
+        }
+        const AbsentCount nameless_here = nameless(capture);
+        more.left_out += nameless_here.left_out;
+        more.not_entered += nameless_here.not_entered;
+    }
+    for (const auto& [why, sessions] : by_absence)
+        out.push_back(counted(sessions, "session") + " " + std::string(sentence(why)));
+    if (more.left_out > 0)
+        out.push_back(counted(more.left_out, "session") +
+                      " left out of the capture, or not whole in it, without an entry in these files that says which");
+    if (more.not_entered > 0)
+        out.push_back(counted(more.not_entered, "session") +
+                      " open before the capture, and not in it, without an entry in these files that says which");
+    if (more.entries > 0)
+        out.push_back(
+            counted(more.entries, "audit event") +
+            " found no room in the capture: how sessions were opened, or why they failed, may be missing; the "
+            "audit has it");
+    return out;
+}
+
+}  // namespace proxy::transcript
