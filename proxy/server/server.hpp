@@ -55,6 +55,7 @@ class Server {
     Captures captures_;
     CancelRegistry cancels_;
     CancelMisses cancel_misses_;
+    LiveSessions sessions_;
     RecentClients recent_clients_;
     ScramHabits scram_habits_;
     FailedLogins failed_logins_;

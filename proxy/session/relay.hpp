@@ -6,6 +6,7 @@
 // frames: three kilobytes of them (docs/performance.md).
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -14,6 +15,7 @@
 
 #include "protocol/boundary.hpp"
 #include "proxy/observation/reason.hpp"
+#include "proxy/session/live_sessions.hpp"
 #include "tls/stream.hpp"
 
 namespace proxy {
@@ -31,8 +33,9 @@ struct RelayResult {
 class Relay {
    public:
     /// The streams outlive it and are used by nobody else, but for close().
-    /// `boundary`: as the login has left it.
-    Relay(tls::Stream& client, tls::Stream& server, const protocol::Boundary& boundary = {});
+    /// `boundary`: as the login has left it. `figures`: where it counts; nullptr: for itself.
+    Relay(tls::Stream& client, tls::Stream& server, const protocol::Boundary& boundary = {},
+          std::shared_ptr<RelayFigures> figures = nullptr);
     ~Relay();
 
     /// Until both directions have ended: then calls `on_end`, later than this returns and on the
@@ -58,12 +61,13 @@ class Relay {
     struct Side {
         tls::Stream& stream;
         Side& other;
-        std::uint64_t bytes = 0;  // received from it
+        std::atomic<std::uint64_t>& bytes;  // received from it; this thread's alone to write
         Reason closed, reset, tls_error;
         bool over = false;  // nothing more will come from it
     };
     using Step = void (Relay::*)(Side&);
 
+    static std::uint64_t count(const Side& side) noexcept { return side.bytes.load(std::memory_order_relaxed); }
     void pump(Side& from);
     void flush(Side& from);
     bool sent(Side& from);
@@ -83,6 +87,7 @@ class Relay {
     void client_is_behind();
     void watch_client();
 
+    const std::shared_ptr<RelayFigures> figures_;
     Side client_;
     Side server_;
     std::chrono::milliseconds idle_timeout_{0};
