@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <thread>
 
 namespace proxy {
@@ -43,11 +44,13 @@ class Recorder::Writing {
     }
 
     EventCounters counters;
+    RecentEvents recent;
     BoundedQueue<Event> queue;
 
    private:
     bool write_batch();
     void write_followup(Event event);
+    void remember(std::deque<Event>& events);
     void update_inventory(const BoundedQueue<Event>::Batch& batch);
 
     const std::size_t queue_bytes_;
@@ -71,6 +74,8 @@ void Recorder::retain_for(std::chrono::milliseconds retention) { writing_->retai
 void Recorder::reopen() { writing_->queue.ask_reopen(); }
 
 const EventCounters& Recorder::counters() const noexcept { return writing_->counters; }
+
+const RecentEvents& Recorder::recent() const noexcept { return writing_->recent; }
 
 bool Recorder::end_within(std::chrono::milliseconds patience) {
     writing_->queue.close();
@@ -104,7 +109,7 @@ void Recorder::Writing::write_down() {
 /// False: others follow.
 bool Recorder::Writing::write_batch() {
     const auto due = inventory_ ? inventory_->due() : BoundedQueue<Event>::Clock::time_point::max();
-    const BoundedQueue<Event>::Batch batch = queue.take(due);
+    BoundedQueue<Event>::Batch batch = queue.take(due);
     wait_for_processes(batch.items);
     for (const Event& event : batch.items) audit_file_->add(event);
     audit_file_->flush();
@@ -116,7 +121,18 @@ bool Recorder::Writing::write_batch() {
     }
     if (batch.reopen) audit_file_->reopen();
     if (inventory_) update_inventory(batch);
+    remember(batch.items);
     return batch.closed;
+}
+
+/// They are nobody else's any more.
+void Recorder::Writing::remember(std::deque<Event>& events) {
+    const std::size_t skipped = events.size() - std::min(events.size(), RecentEvents::max_events);
+    try {
+        for (std::size_t i = skipped; i < events.size(); ++i) recent.add(std::move(events[i]));
+    } catch (const std::bad_alloc&) {
+        // Nothing is lost but the memory of it.
+    }
 }
 
 /// An event that follows from others. It does not pass the queue: it is told where it belongs, and
@@ -125,6 +141,7 @@ void Recorder::Writing::write_followup(Event event) {
     counters.count(event.kind);
     audit_file_->add(event);
     audit_file_->flush();
+    recent.add(std::move(event));
 }
 
 /// Called after the audit lines are written, so that a slow inventory disk does not delay them.

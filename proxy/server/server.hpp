@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/admin/relations.hpp"
 #include "proxy/server/admission.hpp"
 #include "proxy/server/console_socket.hpp"
 #include "proxy/server/listening_sockets.hpp"
@@ -38,6 +39,10 @@ class Server {
     tls::Awaitable<> handle_signals();
     std::shared_ptr<LogWriter> take(std::shared_ptr<const Snapshot> next, std::unique_ptr<LogWriter> log);
     void serve_upstreams();
+    ConsoleServices console_services();
+    ProcessControl process_control();
+    tls::Awaitable<> leave(bool at_once);
+    void drain();
     void begin_drain();
     tls::Awaitable<> wait_until_drained();
     void end();
@@ -71,6 +76,8 @@ class Server {
     Watchdog watchdog_{io_.get_executor(), manager_, workers_};
     ListeningSockets sockets_;
     Reload reload_;
+    RunningConfig running_config_;
+    std::vector<Relation> relations_;  // what is asked of on the console
     ConsoleSocket console_;
 
     const std::string session_prefix_;

@@ -97,7 +97,7 @@ void Relay::pump(Side& from) {
 }
 
 bool Relay::pass_on(Side& from, protocol::Bytes bytes) {
-    if (&from == &client_ && dismissed_) return true;  // behind Terminate nobody reads it
+    if (&from == &client_ && dismissed_) return true;                         // behind Terminate nobody reads it
     from.bytes.store(count(from) + bytes.size(), std::memory_order_relaxed);  // nobody else adds to it
     if (&from == &server_) {
         boundary_.from_server(bytes);

@@ -120,11 +120,11 @@ void Session::record_disconnected() {
     record_.bytes_from_server = result.bytes_from_server;
     const Reason reason = aborted_.value_or(result.end);
     const std::string told = result.told ? proxy::farewell(reason).sqlstate : "";
-    live_.end(reason, told);
     record({.kind = EventKind::disconnected,
             .reason = reason,
             .sqlstate = told,
             .duration = tls::since(record_.accepted)});
+    live_.end(reason, told);
 }
 
 void Session::end_if_idle() {
