@@ -22,9 +22,18 @@ void append_u16(Writer& writer, std::size_t value) {
 std::uint16_t size_of(ColumnType type) noexcept {
     switch (type) {
         case ColumnType::boolean: return 1;
-        case ColumnType::int8: return 8;
-        case ColumnType::int4: return 4;
-        case ColumnType::text: break;
+        case ColumnType::int2: return 2;
+        case ColumnType::int4:
+        case ColumnType::oid:
+        case ColumnType::xid: return 4;
+        case ColumnType::int8:
+        case ColumnType::float8:
+        case ColumnType::timestamptz: return 8;
+        case ColumnType::interval: return 16;
+        case ColumnType::name: return 64;
+        case ColumnType::text:
+        case ColumnType::inet:
+        case ColumnType::numeric: break;
     }
     return 0xffff;
 }
@@ -75,6 +84,17 @@ void append_row_description(Buffer& out, std::span<const Column> columns) {
             writer.u32(no_modifier);
             append_u16(writer, text_format);
         }
+    });
+}
+
+void append(Buffer& out, Step step) {
+    append_message(out, static_cast<std::uint8_t>(step), [](Writer&) {});
+}
+
+void append_parameter_description(Buffer& out, std::span<const std::uint32_t> oids) {
+    append_message(out, 't', [&](Writer& writer) {
+        append_u16(writer, oids.size());
+        for (const std::uint32_t oid : oids) writer.u32(oid);
     });
 }
 

@@ -24,7 +24,21 @@ enum class TransactionStatus : std::uint8_t { idle = 'I', open = 'T', failed = '
 void append_ready_for_query(Buffer& out, TransactionStatus status = TransactionStatus::idle);
 
 /// OIDs of pg_type.
-enum class ColumnType : std::uint32_t { boolean = 16, int8 = 20, int4 = 23, text = 25 };
+enum class ColumnType : std::uint32_t {
+    boolean = 16,
+    name = 19,
+    int8 = 20,
+    int2 = 21,
+    int4 = 23,
+    text = 25,
+    oid = 26,
+    xid = 28,
+    float8 = 701,
+    inet = 869,
+    timestamptz = 1184,
+    interval = 1186,
+    numeric = 1700,
+};
 
 /// Of a result that is no table's; its values are sent as text.
 struct Column {
@@ -34,6 +48,17 @@ struct Column {
 
 /// At most 65535 columns, and so many values.
 void append_row_description(Buffer& out, std::span<const Column> columns);
+/// ParseComplete, BindComplete, CloseComplete, NoData, PortalSuspended: messages without a body.
+enum class Step : std::uint8_t {
+    parse_complete = '1',
+    bind_complete = '2',
+    close_complete = '3',
+    no_data = 'n',
+    portal_suspended = 's',
+};
+void append(Buffer& out, Step step);
+/// `oids`: of the types of a prepared statement's parameters; at most 65535.
+void append_parameter_description(Buffer& out, std::span<const std::uint32_t> oids);
 /// nullopt: NULL.
 void append_data_row(Buffer& out, std::span<const std::optional<std::string_view>> values);
 /// `tag`: "SELECT 1".

@@ -81,6 +81,11 @@ class Lexer {
     void skip_statement() {
         while (!at_end_of_statement()) advance();
     }
+    /// From `begin` on to the end of the statement, which is skipped.
+    std::string text_from(std::size_t begin) {
+        skip_statement();
+        return std::string(query_.substr(begin, begin_ - begin));
+    }
 
     [[noreturn]] void fail_here() const {
         if (now_.kind == Token::Kind::end) throw Wrong{"syntax error at end of input", begin_};
@@ -99,6 +104,7 @@ class Lexer {
             now_.value = to_upper(now_.text);
         } else if (is_digit(c)) {
             take_while(Token::Kind::number, [](char d) { return is_digit(d) || d == '.'; });
+            take_exponent();
             if (at_ < query_.size() && begins_word(query_[at_]))
                 throw Wrong{"trailing junk after numeric literal at or near \"" + std::string(now_.text) + "\"",
                             begin_};
@@ -108,6 +114,18 @@ class Lexer {
             now_.kind = Token::Kind::symbol;
             now_.text = query_.substr(at_++, 1);
         }
+    }
+
+    /// "e-5", when a number goes on like that.
+    void take_exponent() {
+        std::size_t end = at_;
+        if (end == query_.size() || (query_[end] | 0x20) != 'e') return;
+        ++end;
+        if (end < query_.size() && (query_[end] == '+' || query_[end] == '-')) ++end;
+        if (end == query_.size() || !is_digit(query_[end])) return;
+        while (end < query_.size() && is_digit(query_[end])) ++end;
+        at_ = end;
+        now_.text = query_.substr(begin_, at_ - begin_);
     }
 
     template <class Belongs>
@@ -230,18 +248,36 @@ ConsoleStatement take_capture(Lexer& lexer) {
 
 ConsoleStatement take_show(Lexer& lexer) {
     ConsoleStatement statement{.kind = Kind::show, .position = lexer.position()};
+    if (lexer.take_word("TRANSACTION")) {
+        if (!lexer.take_word("ISOLATION") || !lexer.take_word("LEVEL")) lexer.fail_here();
+        statement.text = "transaction_isolation";
+        return statement;
+    }
     const bool is_quoted = lexer.now().kind == Token::Kind::quoted_name;
     if (lexer.now().kind != Token::Kind::word && !is_quoted) lexer.fail_here();
     statement.text = is_quoted ? lexer.take().value : to_lower(lexer.take().text);
     return statement;
 }
 
-ConsoleStatement take_select(Lexer& lexer) {
+/// A sign of life is answered without SQL.
+ConsoleStatement take_select(Lexer& lexer, std::size_t begin) {
     ConsoleStatement statement{.kind = Kind::select};
-    const bool is_literal = lexer.now().kind == Token::Kind::string || lexer.now().kind == Token::Kind::number;
-    if (!is_literal) return statement;
-    statement.has_text = true;
-    statement.text = value_of(lexer.take());
+    if (lexer.at_end_of_statement()) return statement;
+    if (lexer.now().kind == Token::Kind::string || lexer.now().kind == Token::Kind::number) {
+        statement.has_text = true;
+        statement.text = value_of(lexer.take());
+        if (lexer.at_end_of_statement()) return statement;
+    }
+    return {.kind = Kind::sql, .text = lexer.text_from(begin)};
+}
+
+ConsoleStatement take_kill(Lexer& lexer) {
+    ConsoleStatement statement{.kind = Kind::kill, .position = lexer.position()};
+    if (lexer.now().kind == Token::Kind::string) {
+        statement.text = lexer.take().value;
+    } else {
+        statement.id = take_id(lexer);
+    }
     return statement;
 }
 
@@ -251,13 +287,21 @@ ConsoleStatement take_statement(Lexer& lexer) {
     const Token first = lexer.take();
     if (first.value == "CAPTURE") return take_capture(lexer);
     if (first.value == "SHOW") return take_show(lexer);
-    if (first.value == "SELECT") return take_select(lexer);
+    if (first.value == "SELECT") return take_select(lexer, offset);
+    for (const std::string_view word : {"WITH", "VALUES", "TABLE"}) {
+        if (first.value == word) return {.kind = Kind::sql, .text = lexer.text_from(offset)};
+    }
+    if (first.value == "KILL") return take_kill(lexer);
+    if (first.value == "RELOAD") return {.kind = Kind::reload};
+    if (first.value == "DRAIN") return {.kind = Kind::drain};
+    if (first.value == "SHUTDOWN") return {.kind = Kind::shutdown};
+    if (first.value == "UPGRADE") return {.kind = Kind::upgrade};
     // What stands behind these words says nothing here.
     const auto skipped = [&](Kind kind) {
         lexer.skip_statement();
         return ConsoleStatement{.kind = kind, .text = first.value};
     };
-    for (const std::string_view word : {"SET", "RESET", "DISCARD", "DEALLOCATE"}) {
+    for (const std::string_view word : {"SET", "RESET", "DISCARD", "DEALLOCATE", "CLOSE", "UNLISTEN"}) {
         if (first.value == word) return skipped(Kind::set);
     }
     if (first.value == "BEGIN" || (first.value == "START" && lexer.is_word("TRANSACTION"))) return skipped(Kind::begin);

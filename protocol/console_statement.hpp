@@ -1,5 +1,6 @@
 // What is said on the console: its few statements, in PostgreSQL's style. Keywords in any case,
-// values 'quoted' as in SQL or as plain words, options as those of COPY:
+// values 'quoted' as in SQL or as plain words, options as those of COPY. Questions in SQL are
+// found, and not understood:
 //
 //     CAPTURE START (FOR '30m', TRIGGER failures, CLIENT '10.0.0.0/8') TO STDOUT
 //
@@ -29,10 +30,16 @@ struct ConsoleStatement {
         capture_stop,
         capture_status,
         show,
-        set,       // SET, RESET, DISCARD, DEALLOCATE: what drivers say for themselves, and is of no effect here
-        select,    // of nothing, or of one literal: whether anybody is there
-        begin,     // BEGIN, START TRANSACTION
-        commit,    // COMMIT, END
+        sql,   // a question: SELECT, WITH, VALUES, TABLE
+        kill,  // KILL 'session' | pid
+        reload,
+        drain,
+        shutdown,
+        upgrade,
+        set,     // SET, RESET, DISCARD, DEALLOCATE, CLOSE, UNLISTEN: what drivers say for themselves, of no effect here
+        select,  // of nothing, or of one literal: whether anybody is there
+        begin,   // BEGIN, START TRANSACTION
+        commit,  // COMMIT, END
         rollback,  // ROLLBACK, ABORT
     };
     enum class To { folder, client, file };
@@ -40,9 +47,10 @@ struct ConsoleStatement {
     Kind kind{};
     std::vector<ConsoleOption> options{};  ///< capture_start
     To to = To::folder;                    ///< capture_start
-    std::uint64_t id = 0;                  ///< capture_stop; 0: none was named
+    std::uint64_t id = 0;                  ///< capture_stop; 0: none was named. kill: the pid; 0: `text` is the session
     std::string text{};  ///< capture_start: the file's name; show: what, in lower case; set: its first word, in upper
-                         ///< case; select: the literal
+                         ///< case; select: the literal; kill: the session; sql: the statement as it
+                         ///< was written
     bool has_text = false;     ///< select: there is a literal
     std::size_t position = 0;  ///< of `text` or `id`, or of the statement, as in ErrorResponse
 };

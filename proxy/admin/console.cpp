@@ -64,9 +64,9 @@ tls::Awaitable<> serve_console(ConsoleSession::Settings settings, tls::Socket so
 
 }  // namespace
 
-Console::Console(tls::Executor executor, CaptureControl captures)
+Console::Console(tls::Executor executor, ConsoleServices services)
     : executor_(std::move(executor)), state_(std::make_shared<ConsoleState>()) {
-    state_->captures = std::move(captures);
+    state_->services = std::move(services);
 }
 
 /// nullopt: there is a place.
@@ -93,6 +93,8 @@ void Console::take(int fd) {
     ConsoleSession::Settings settings{.state = state_,
                                       .starts = starts_,
                                       .commands = commands_,
+                                      .queries = queries_,
+                                      .disk_queries = disk_queries_,
                                       .asker = {.uid = uid.value_or(0), .right = right},
                                       .key = {.pid = next_pid_++, .key = random_key()},
                                       .refusal = why_not(uid, right)};

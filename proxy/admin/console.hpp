@@ -12,7 +12,7 @@
 #include <optional>
 
 #include "config/config.hpp"
-#include "proxy/admin/console_commands.hpp"
+#include "proxy/admin/console_services.hpp"
 #include "proxy/upstream/offload.hpp"
 #include "tls/asio.hpp"
 
@@ -20,7 +20,7 @@ namespace proxy {
 
 /// What its sessions have in common.
 struct ConsoleState {
-    CaptureControl captures;
+    ConsoleServices services;
 
     /// Which capture writes to which session: what a CancelRequest with that session's key ends.
     struct Key {
@@ -50,11 +50,13 @@ class Console {
     static constexpr unsigned max_of_one_user = 8;
     static constexpr unsigned max_refusals = 8;
 
-    Console(tls::Executor executor, CaptureControl captures);
+    Console(tls::Executor executor, ConsoleServices services);
     /// No command is waited for any more. To be called before the executor ends.
     void close() {
         starts_.close();
         commands_.close();
+        queries_.close();
+        disk_queries_.close();
     }
 
     /// Who may do what from now on; sessions go on with what they began with.
@@ -72,6 +74,8 @@ class Console {
     std::uint32_t next_pid_ = 1;
     Offload starts_{2};    // make files, on a disk that may hang
     Offload commands_{1};  // wait for no disk
+    Offload queries_{1};   // nor do these, and take some seconds at most
+    Offload disk_queries_{1};
 };
 
 }  // namespace proxy

@@ -7,6 +7,7 @@
 
 #include "proxy/admin/capture_options.hpp"
 #include "proxy/admin/console_error.hpp"
+#include "proxy/admin/console_show.hpp"
 #include "proxy/capture/capture_time.hpp"
 #include "proxy/version.hpp"
 
@@ -150,6 +151,13 @@ ConsoleAnswer one_value(std::string_view column, std::string_view value, std::st
     return answer;
 }
 
+/// "SHOW CLIENTS".
+std::string shown_command(std::string_view name) {
+    std::string text = "SHOW ";
+    for (const char c : name) text += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    return text;
+}
+
 ConsoleAnswer help() {
     std::vector<std::pair<std::string, std::string>> rows{
         {"CAPTURE START [(OPTION, ...)] [TO STDOUT | TO 'file']",
@@ -165,6 +173,14 @@ ConsoleAnswer help() {
     rows.emplace_back("CAPTURE STOP [id]", "ends one capture, or all that commands started");
     rows.emplace_back("CAPTURE STATUS | SHOW CAPTURES",
                       "the captures that run, those that windows will start, and the last that are over");
+    rows.emplace_back("SELECT ... | WITH ... | VALUES ...",
+                      "SQL over pg_stat_activity, pg_stat_ssl, open_sessions, sessions, clients, evidence, handshakes, "
+                      "upstream_certificates, events, stats, config");
+    for (const ConsoleView& view : console_views()) rows.emplace_back(shown_command(view.name), view.meaning);
+    rows.emplace_back("KILL 'session' | pid", "ends one session");
+    rows.emplace_back("RELOAD", "reads the configuration anew, as SIGHUP does");
+    rows.emplace_back("DRAIN", "accepts nobody more, and ends the process after the last session, as SIGTERM does");
+    rows.emplace_back("SHUTDOWN", "ends every session, and the process, now");
     rows.emplace_back("SHOW VERSION", "which pgairlock this is");
     rows.emplace_back("SHOW HELP", "this");
 
@@ -190,6 +206,7 @@ ConsoleAnswer show(const ConsoleStatement& statement, const ConsoleAsker& asker,
     if (statement.text == "help") return help();
     if (statement.text == "version") return one_value("version", "pgairlock " + version(), "SHOW");
     if (statement.text == "captures") return capture_rows(captures.status(), "SHOW");
+    if (statement.text == "search_path") return one_value(statement.text, "public", "SHOW");
     if (statement.text == "transaction_isolation") return one_value(statement.text, "read committed", "SHOW");
     for (const auto& [name, value] : console_parameters({}, asker)) {
         if (in_lower_case(name) == in_lower_case(statement.text)) return one_value(name, value, "SHOW");
@@ -197,6 +214,28 @@ ConsoleAnswer show(const ConsoleStatement& statement, const ConsoleAsker& asker,
     return failure(console_error(
         "42704", "there is nothing to show by the name \"" + statement.text + "\" (SHOW HELP lists the commands)", {},
         statement.position));
+}
+
+/// The rights: what of the statements is more than reading.
+bool is_command(Kind kind) {
+    switch (kind) {
+        case Kind::capture_start:
+        case Kind::capture_stop:
+        case Kind::kill:
+        case Kind::reload:
+        case Kind::drain:
+        case Kind::shutdown:
+        case Kind::upgrade: return true;
+        case Kind::capture_status:
+        case Kind::show:
+        case Kind::sql:
+        case Kind::select:
+        case Kind::set:
+        case Kind::begin:
+        case Kind::commit:
+        case Kind::rollback: break;
+    }
+    return false;
 }
 
 /// Whoever asks for nothing gets a row of nothing, as PostgreSQL gives it.
@@ -232,8 +271,7 @@ std::vector<std::pair<std::string, std::string>> console_parameters(const protoc
 }
 
 std::optional<ErrorResponse> forbidden(const ConsoleStatement& statement, const ConsoleAsker& asker) {
-    const bool commands = statement.kind == Kind::capture_start || statement.kind == Kind::capture_stop;
-    if (!commands || asker.right == ConsoleRight::command) return std::nullopt;
+    if (!is_command(statement.kind) || asker.right == ConsoleRight::command) return std::nullopt;
     return console_error("42501", "permission denied: uid " + std::to_string(asker.uid) + " may read, and not command",
                          "Add " + std::to_string(asker.uid) + " to admin.console_uids in pgairlock's configuration.");
 }
@@ -246,6 +284,12 @@ ConsoleAnswer answer(const ConsoleStatement& statement, const ConsoleAsker& aske
         case Kind::capture_status: return capture_rows(captures.status(), "CAPTURE STATUS");
         case Kind::show: return show(statement, asker, captures);
         case Kind::select: return select(statement);
+        case Kind::sql:
+        case Kind::kill:
+        case Kind::reload:
+        case Kind::drain:
+        case Kind::shutdown:
+        case Kind::upgrade: return failure(console_error("0A000", "that is answered by a running proxy alone"));
         case Kind::set:
         case Kind::begin:
         case Kind::commit:

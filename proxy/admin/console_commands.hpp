@@ -29,6 +29,7 @@ struct CaptureControl {
 struct ConsoleAsker {
     uid_t uid = 0;
     ConsoleRight right = ConsoleRight::none;
+    std::string user{};  ///< as it calls itself, which says nothing about its rights
 };
 
 /// What clients are told about us after their login, and may ask for by SHOW.

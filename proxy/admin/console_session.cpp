@@ -47,6 +47,9 @@ class Announced {
     ConsoleState::Key key_;
 };
 
+/// DISCARD: what was prepared is forgotten.
+bool discards(const ConsoleStatement& statement) { return statement.kind == Kind::set && statement.text == "DISCARD"; }
+
 bool to_client(const ConsoleStatement& statement) {
     return statement.kind == Kind::capture_start && statement.to == ConsoleStatement::To::client;
 }
@@ -125,6 +128,7 @@ void ConsoleSession::welcome(const protocol::StartupMessage& startup) {
     }
     if ((startup.version & 0xffff) > newest_minor || !unknown.empty())
         protocol::append_negotiate_protocol_version(out_, newest_minor, unknown);
+    settings_.asker.user = std::string(startup.find("user"));
     protocol::append_authentication(out_, protocol::AuthenticationCode::ok);
     for (const auto& [name, value] : console_parameters(startup, settings_.asker))
         protocol::append_parameter_status(out_, name, value);
@@ -192,18 +196,14 @@ tls::Awaitable<> ConsoleSession::take(const Message& message) {
             break;
         case 'S':
             skips_to_sync_ = false;
+            if (transaction_ == TransactionStatus::idle) portals_.close_portals();
             protocol::append_ready_for_query(out_, transaction_);
             break;
         case 'P':
         case 'B':
         case 'C':
         case 'D':
-        case 'E':
-            skips_to_sync_ = true;
-            fail(console_error(
-                "0A000", "the console takes simple queries only",
-                "Psycopg: use a plain cursor; pgjdbc: preferQueryMode=simple; pgx: QueryExecModeSimpleProtocol."));
-            break;
+        case 'E': co_await take_extended(message); break;
         case 'F':
             fail(console_error("0A000", "the console has no functions"));
             protocol::append_ready_for_query(out_, transaction_);
@@ -228,15 +228,13 @@ tls::Awaitable<> ConsoleSession::take_query(std::string_view text) {
     for (const ConsoleStatement& statement : statements) {
         co_await take_statement(statement, &statement == &statements.back());
         if (failed_ || over_) co_return;
+        co_await flush();  // what is large does not wait for what comes next
     }
 }
 
 tls::Awaitable<> ConsoleSession::take_statement(const ConsoleStatement& statement, bool is_last) {
     if (take_transaction(statement)) co_return;
-    if (transaction_ == TransactionStatus::failed) {
-        fail(console_error("25P02", "current transaction is aborted, commands ignored until end of transaction block"));
-        co_return;
-    }
+    if (!may_run()) co_return;
     if (to_client(statement)) {
         if (!is_last || transaction_ != TransactionStatus::idle) {
             fail(console_error("25001",
@@ -247,21 +245,38 @@ tls::Awaitable<> ConsoleSession::take_statement(const ConsoleStatement& statemen
         co_await stream_capture(statement);
         co_return;
     }
-    auto work = [statement, asker = settings_.asker, captures = settings_.state->captures] {
-        return answer(statement, asker, captures);
+    auto work = [statement, asker = settings_.asker, state = settings_.state] {
+        return answer(statement, {}, asker, state->services);
     };
-    Offload& where = statement.kind == Kind::capture_start ? settings_.starts : settings_.commands;
-    const auto answered = co_await where.run(std::move(work), command_deadline(), waiting_);
-    if (!answered) {
-        fail(console_error("57014", "the command is not done in time, and may still be",
-                           "pgairlock's log may say why."));
-        co_return;
-    }
+    const std::optional<ConsoleAnswer> answered = co_await work_on(statement, std::move(work));
+    if (!answered) co_return;
     out_.insert(out_.end(), answered->messages.begin(), answered->messages.end());
+    if (discards(statement)) portals_.forget_all();
     if (answered->failed) {
         failed_ = true;
         if (transaction_ == TransactionStatus::open) transaction_ = TransactionStatus::failed;
     }
+}
+
+bool ConsoleSession::may_run() {
+    if (transaction_ != TransactionStatus::failed) return true;
+    fail(console_error("25P02", "current transaction is aborted, commands ignored until end of transaction block"));
+    return false;
+}
+
+/// nullopt: it was not done in time, and the client is told so.
+template <class Work>
+tls::Awaitable<std::optional<ConsoleAnswer>> ConsoleSession::work_on(const ConsoleStatement& statement, Work work) {
+    const bool disk = waits_for_disk(statement, settings_.state->services);
+    const bool is_query = statement.kind == Kind::sql || statement.kind == Kind::show;
+    Offload& where =
+        is_query ? (disk ? settings_.disk_queries : settings_.queries) : (disk ? settings_.starts : settings_.commands);
+    std::optional<ConsoleAnswer> answered = co_await where.run(std::move(work), command_deadline(), waiting_);
+    if (!answered) {
+        fail(console_error("57014", "the command is not done in time, and may still be",
+                           "pgairlock's log may say why."));
+    }
+    co_return std::move(answered);
 }
 
 /// True: it was one of those that begin and end transactions, which drivers like to have and which
@@ -284,6 +299,121 @@ bool ConsoleSession::take_transaction(const ConsoleStatement& statement) {
     }
 }
 
+// --- The extended protocol
+
+tls::Awaitable<> ConsoleSession::take_extended(const Message& message) {
+    failed_ = told_ready_ = false;
+    ConsolePortals::Error wrong;
+    switch (message.type) {
+        case 'P':
+            wrong = portals_.parse(message.body, [this](const ConsoleStatement& statement) {
+                return parameter_types(statement, settings_.state->services);
+            });
+            if (!wrong) protocol::append(out_, protocol::Step::parse_complete);
+            break;
+        case 'B':
+            wrong = portals_.bind(message.body);
+            if (!wrong) protocol::append(out_, protocol::Step::bind_complete);
+            break;
+        case 'C':
+            wrong = portals_.close(message.body);
+            if (!wrong) protocol::append(out_, protocol::Step::close_complete);
+            break;
+        case 'D': co_await take_describe(message.body); break;
+        default: co_await take_execute(message.body);
+    }
+    if (wrong) fail_to_sync(*wrong);
+}
+
+tls::Awaitable<> ConsoleSession::take_describe(std::string_view body) {
+    protocol::Reader reader(protocol::as_bytes(body));
+    const bool is_portal = reader.u8() == 'P';
+    const std::string name(reader.cstring());
+    PreparedStatement* const prepared = is_portal ? nullptr : portals_.statement(name);
+    Portal* const portal = is_portal ? portals_.portal(name) : nullptr;
+    if (!prepared && !portal) {
+        fail_to_sync(is_portal ? console_error("34000", "portal \"" + name + "\" does not exist")
+                               : console_error("26000", "prepared statement \"" + name + "\" does not exist"));
+        co_return;
+    }
+    if (prepared) protocol::append_parameter_description(out_, prepared->parameter_types);
+    const std::optional<ConsoleStatement> statement = prepared ? prepared->statement : portal->statement;
+    if (!statement) {
+        protocol::append(out_, protocol::Step::no_data);
+        co_return;
+    }
+    auto work = [statement = *statement, asker = settings_.asker, state = settings_.state] {
+        return describe(statement, asker, state->services);
+    };
+    const std::optional<ConsoleAnswer> described = co_await work_on(*statement, std::move(work));
+    if (!described || described->failed) {
+        if (described) out_.insert(out_.end(), described->messages.begin(), described->messages.end());
+        fail_to_sync_silently();
+        co_return;
+    }
+    const protocol::Bytes messages(described->messages);
+    if (prepared) {
+        prepared->column_types = column_types(messages);
+        out_.insert(out_.end(), messages.begin(), messages.end());
+    } else {
+        portal->column_types = column_types(messages);
+        append_description(out_, messages, *portal);
+    }
+}
+
+tls::Awaitable<> ConsoleSession::take_execute(std::string_view body) {
+    protocol::Reader reader(protocol::as_bytes(body));
+    const std::string name(reader.cstring());
+    const std::uint32_t max_rows = reader.u32();
+    Portal* const portal = portals_.portal(name);
+    if (!portal) {
+        fail_to_sync(console_error("34000", "portal \"" + name + "\" does not exist"));
+        co_return;
+    }
+    if (!portal->statement) {
+        protocol::append_empty_query_response(out_);
+        co_return;
+    }
+    if (take_transaction(*portal->statement)) co_return;
+    if (!may_run()) {
+        fail_to_sync_silently();
+        co_return;
+    }
+    if (to_client(*portal->statement)) {
+        fail_to_sync(console_error("0A000", "CAPTURE START ... TO STDOUT is for the simple protocol"));
+        co_return;
+    }
+    if (!portal->answer && portals_.waiting_bytes() > ConsolePortals::max_waiting) {
+        fail_to_sync(console_error("53200", "too many results wait to be fetched"));
+        co_return;
+    }
+    if (!portal->answer) {
+        auto work = [statement = *portal->statement, parameters = portal->parameters, asker = settings_.asker,
+                     state = settings_.state] { return answer(statement, parameters, asker, state->services); };
+        std::optional<ConsoleAnswer> answered = co_await work_on(*portal->statement, std::move(work));
+        if (!answered) {
+            fail_to_sync_silently();
+            co_return;
+        }
+        portal->answer = std::move(answered->messages);
+        if (portal->column_types.empty()) portal->column_types = column_types(*portal->answer);
+    }
+    const bool forgets = discards(*portal->statement);
+    if (!append_rows(out_, *portal, max_rows)) fail_to_sync_silently();
+    if (forgets) portals_.forget_all();
+}
+
+/// The client has been told why.
+void ConsoleSession::fail_to_sync_silently() {
+    failed_ = skips_to_sync_ = true;
+    if (transaction_ == TransactionStatus::open) transaction_ = TransactionStatus::failed;
+}
+
+void ConsoleSession::fail_to_sync(const ErrorResponse& why) {
+    skips_to_sync_ = true;
+    fail(why);
+}
+
 // --- CAPTURE START ... TO STDOUT
 
 tls::Awaitable<> ConsoleSession::stream_capture(const ConsoleStatement& start) {
@@ -303,7 +433,7 @@ tls::Awaitable<> ConsoleSession::stream_capture(const ConsoleStatement& start) {
     // What follows is written by the capture.
     protocol::append_copy_response(out_, protocol::CopyResponse::out, protocol::CopyFormat::binary);
     co_await flush();
-    auto work = [start, out, asker = settings_.asker, captures = settings_.state->captures] {
+    auto work = [start, out, asker = settings_.asker, captures = settings_.state->services.captures] {
         return start_capture(start, asker, captures, std::move(*out));
     };
     auto started = co_await settings_.starts.run(std::move(work), command_deadline(), waiting_);
@@ -342,7 +472,7 @@ tls::Awaitable<> ConsoleSession::follow_stream(std::uint64_t id) {
 /// The client may know a moment before everybody else.
 tls::Awaitable<bool> ConsoleSession::has_ended(std::uint64_t id) {
     for (const auto deadline = Clock::now() + end_timeout; Clock::now() < deadline;) {
-        auto work = [captures = settings_.state->captures] { return captures.status(); };
+        auto work = [captures = settings_.state->services.captures] { return captures.status(); };
         const auto running = co_await settings_.commands.run(std::move(work), command_deadline(), waiting_);
         const auto is_it = [id](const CaptureStatus& one) {
             return one.id == id && one.state == CaptureState::running;
@@ -356,7 +486,7 @@ tls::Awaitable<bool> ConsoleSession::has_ended(std::uint64_t id) {
 
 tls::Awaitable<> ConsoleSession::stop_capture(std::uint64_t id) {
     const std::string by = "uid " + std::to_string(settings_.asker.uid);
-    auto work = [captures = settings_.state->captures, id, by] { return captures.stop(id, by); };
+    auto work = [captures = settings_.state->services.captures, id, by] { return captures.stop(id, by); };
     co_await settings_.commands.run(std::move(work), command_deadline(), waiting_);
 }
 

@@ -8,6 +8,7 @@
 #include "protocol/framer.hpp"
 #include "protocol/negotiation.hpp"
 #include "proxy/admin/console.hpp"
+#include "proxy/admin/console_portals.hpp"
 #include "tls/stream.hpp"
 
 namespace proxy {
@@ -16,8 +17,10 @@ class ConsoleSession {
    public:
     struct Settings {
         std::shared_ptr<ConsoleState> state;
-        Offload& starts;    ///< where captures are started, which may take long
-        Offload& commands;  ///< where the rest is done
+        Offload& starts;        ///< where captures are started, which may take long
+        Offload& commands;      ///< where the rest is done
+        Offload& queries;       ///< where SQL is answered
+        Offload& disk_queries;  ///< where SQL is answered that reads the inventory
         ConsoleAsker asker;
         ConsoleState::Key key;  ///< of its BackendKeyData
         /// Set: what the client is told instead of being let in.
@@ -48,6 +51,15 @@ class ConsoleSession {
     tls::Awaitable<> take_query(std::string_view text);
     tls::Awaitable<> take_statement(const protocol::ConsoleStatement& statement, bool is_last);
     bool take_transaction(const protocol::ConsoleStatement& statement);
+    template <class Work>
+    tls::Awaitable<std::optional<ConsoleAnswer>> work_on(const protocol::ConsoleStatement& statement, Work work);
+    bool may_run();
+
+    tls::Awaitable<> take_extended(const Message& message);
+    tls::Awaitable<> take_describe(std::string_view body);
+    tls::Awaitable<> take_execute(std::string_view body);
+    void fail_to_sync(const protocol::ErrorResponse& why);
+    void fail_to_sync_silently();
 
     tls::Awaitable<> stream_capture(const protocol::ConsoleStatement& start);
     tls::Awaitable<> follow_stream(std::uint64_t id);
@@ -67,6 +79,7 @@ class ConsoleSession {
     std::optional<Message> put_back_;  // came while a capture was written to the client, and is for afterwards
     protocol::Buffer out_;
     protocol::TransactionStatus transaction_ = protocol::TransactionStatus::idle;
+    ConsolePortals portals_;
     bool skips_to_sync_ = false;
     bool failed_ = false;      // the query that is being answered
     bool told_ready_ = false;  // by whoever wrote the capture

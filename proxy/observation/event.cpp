@@ -97,13 +97,15 @@ std::string_view label(EventKind kind) noexcept {
         case EventKind::inventory_failed: return "inventory_failed";
         case EventKind::capture_started: return "capture_started";
         case EventKind::capture_stopped: return "capture_stopped";
+        case EventKind::console_command: return "console_command";
         case EventKind::events_dropped: return "events_dropped";
     }
     return "";
 }
 
 std::size_t footprint(const Event& event) noexcept {
-    return sizeof event + heap(event.record) + heap(event.sqlstate) + heap(event.message) + heap(event.verify_error);
+    return sizeof event + heap(event.record) + heap(event.sqlstate) + heap(event.message) + heap(event.verify_error) +
+           heap(event.by);
 }
 
 }  // namespace proxy

@@ -109,6 +109,7 @@ enum class EventKind {
     inventory_failed,
     capture_started,
     capture_stopped,
+    console_command,
     events_dropped,
 };
 
@@ -148,7 +149,9 @@ struct Event {
     Reason reason = Reason::none;  ///< why a client or a connection was turned away or ended
     std::string sqlstate{};
     std::string message{};                  ///< for people: auth_failed, oauth_discovery, tls_failed, upstream_failed,
-                                            ///< reload_failed, started, inventory_failed
+                                            ///< reload_failed, started, inventory_failed,
+                                            ///< console_command
+    std::string by{};                       ///< console_command: who gave it
     std::string verify_error{};             ///< upstream_failed: the check that failed
     int alert = -1;                         ///< tls_failed
     std::chrono::microseconds duration{0};  ///< disconnected: since accept

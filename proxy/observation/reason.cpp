@@ -77,6 +77,8 @@ Row row(Reason reason) noexcept {
         case Reason::server_tls_error: return {"server_tls_error", "", "the TLS connection to the server broke"};
         // As PostgreSQL's idle_session_timeout.
         case Reason::idle_timeout: return {"idle_timeout", "57P05", "no byte in either direction for idle_timeout"};
+        // As pg_terminate_backend().
+        case Reason::killed: return {"killed", "57P01", "ended on the console"};
         case Reason::failed: return {"failed", "XX000", "pgairlock could not go on"};
     }
     return {"none", "", ""};

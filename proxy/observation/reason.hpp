@@ -70,6 +70,7 @@ enum class Reason : std::uint8_t {
     client_tls_error,
     server_tls_error,
     idle_timeout,
+    killed,  // by KILL on the console
     failed,  // our own: out of memory
 };
 

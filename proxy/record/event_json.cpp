@@ -251,6 +251,10 @@ std::string to_json(const Event& event, std::string_view proxy) {
         case EventKind::cancel: add_cancel(line, event); break;
         case EventKind::upstream_certificate: add_certificate(line, event.record); break;
         case EventKind::client_changed: add_client_changed(line, event); break;
+        case EventKind::console_command:
+            line["by"] = text(event.by);
+            line["message"] = text(event.message);
+            break;
         case EventKind::events_dropped: line["count"] = event.count; break;
         case EventKind::capture_started:
         case EventKind::capture_stopped: add_capture(line, event); break;

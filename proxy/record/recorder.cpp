@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <thread>
 
 namespace proxy {
@@ -44,11 +45,13 @@ class Recorder::Writing {
 
     EventCounters counters;
     EventMetrics metrics;
+    RecentEvents recent;
     BoundedQueue<Event> queue;
 
    private:
     bool write_batch();
     void write_followup(Event event);
+    void remember(std::deque<Event>& events);
     void update_inventory(const BoundedQueue<Event>::Batch& batch);
 
     const std::size_t queue_bytes_;
@@ -75,6 +78,7 @@ void Recorder::reopen() { writing_->queue.ask_reopen(); }
 const EventCounters& Recorder::counters() const noexcept { return writing_->counters; }
 
 EventMetrics& Recorder::metrics() noexcept { return writing_->metrics; }
+const RecentEvents& Recorder::recent() const noexcept { return writing_->recent; }
 
 bool Recorder::end_within(std::chrono::milliseconds patience) {
     writing_->queue.close();
@@ -108,7 +112,7 @@ void Recorder::Writing::write_down() {
 /// False: others follow.
 bool Recorder::Writing::write_batch() {
     const auto due = inventory_ ? inventory_->due() : BoundedQueue<Event>::Clock::time_point::max();
-    const BoundedQueue<Event>::Batch batch = queue.take(due);
+    BoundedQueue<Event>::Batch batch = queue.take(due);
     wait_for_processes(batch.items);
     for (const Event& event : batch.items) audit_file_->add(event);
     audit_file_->flush();
@@ -120,7 +124,18 @@ bool Recorder::Writing::write_batch() {
     }
     if (batch.reopen) audit_file_->reopen();
     if (inventory_) update_inventory(batch);
+    remember(batch.items);
     return batch.closed;
+}
+
+/// They are nobody else's any more.
+void Recorder::Writing::remember(std::deque<Event>& events) {
+    const std::size_t skipped = events.size() - std::min(events.size(), RecentEvents::max_events);
+    try {
+        for (std::size_t i = skipped; i < events.size(); ++i) recent.add(std::move(events[i]));
+    } catch (const std::bad_alloc&) {
+        // Nothing is lost but the memory of it.
+    }
 }
 
 /// An event that follows from others. It does not pass the queue: it is told where it belongs, and
@@ -129,6 +144,7 @@ void Recorder::Writing::write_followup(Event event) {
     counters.count(event.kind);
     audit_file_->add(event);
     audit_file_->flush();
+    recent.add(std::move(event));
 }
 
 /// Called after the audit lines are written, so that a slow inventory disk does not delay them.

@@ -13,6 +13,7 @@
 #include "proxy/record/bounded_queue.hpp"
 #include "proxy/record/event_counters.hpp"
 #include "proxy/record/own_thread.hpp"
+#include "proxy/record/recent_events.hpp"
 
 namespace proxy {
 
@@ -43,6 +44,10 @@ class Recorder {
     const EventCounters& counters() const noexcept;
     /// The same by listener and upstream.
     EventMetrics& metrics() noexcept;
+    /// The last that were written down.
+    const RecentEvents& recent() const noexcept;
+    /// Its file, whether it can be read or not; empty: there is none.
+    const std::string& inventory_path() const noexcept { return inventory_path_; }
 
     /// No more events are recorded, and those that wait are written. False: not within `patience`;
     /// the process has to end by std::_Exit (OwnThread).

@@ -55,8 +55,8 @@ void let_in(const std::string& path, bool is_our_folder, bool others) {
 
 }  // namespace
 
-ConsoleSocket::ConsoleSocket(asio::io_context& io, CaptureControl captures)
-    : io_(io), console_(io.get_executor(), std::move(captures)) {}
+ConsoleSocket::ConsoleSocket(asio::io_context& io, ConsoleServices services)
+    : io_(io), console_(io.get_executor(), std::move(services)) {}
 
 /// False: the default console has no place, and nobody asked for it.
 bool ConsoleSocket::make_folder(const std::string& path, const config::Admin& admin, const std::string& state_dir) {

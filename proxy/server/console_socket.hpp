@@ -13,7 +13,7 @@ namespace proxy {
 
 class ConsoleSocket {
    public:
-    ConsoleSocket(asio::io_context& io, CaptureControl captures);
+    ConsoleSocket(asio::io_context& io, ConsoleServices services);
     ~ConsoleSocket() { close(); }
 
     /// What keeps it from being there is logged: as an error, unless it is the default one.

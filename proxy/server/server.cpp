@@ -24,6 +24,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto drain_poll_interval = 50ms;
+/// Between an order on the console to leave and obeying it.
+constexpr auto time_to_tell = 100ms;
 /// In the last fifth of drain_timeout sessions are ended as soon as they are idle, so that few are
 /// left to be cut off in their work.
 constexpr int last_call_part = 5;
@@ -205,6 +207,7 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       services_{.recorder = recorder_,
                 .cancels = cancels_,
                 .cancel_misses = cancel_misses_,
+                .sessions = sessions_,
                 .processes = processes_,
                 .memories = {.recent_clients = recent_clients_, .scram_habits = scram_habits_, .probes = *probes_},
                 .failed_logins = failed_logins_,
@@ -221,12 +224,8 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                .take = [this](auto next, auto log) { return take(std::move(next), std::move(log)); },
                .record = [this](EventKind kind, std::string message) { record(kind, std::move(message)); },
                .manager = manager_}),
-      console_(io_, {.start =
-                         [this](CaptureOrder order, OwnedDescriptor client) {
-                             return captures_.start(std::move(order), std::move(client));
-                         },
-                     .stop = [this](std::uint64_t id, const std::string& by) { return captures_.stop(id, by); },
-                     .status = [this] { return captures_.status(); }}),
+      relations_(console_relations({.sessions = sessions_, .recorder = recorder_, .config = running_config_})),
+      console_(io_, console_services()),
       http_({.metrics = {.recorder = recorder_, .captures = captures_, .outages = outages_, .workers = workers_},
              .phase = services_.phase,
              .admission = admission_,
@@ -236,6 +235,7 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       session_prefix_(random_prefix()),
       drain_timer_(io_.get_executor()),
       signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
+    running_config_.use(snapshot_);
     signals_.add(SIGUSR1);
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of its write, as a full disk is
@@ -343,14 +343,58 @@ tls::Awaitable<> Server::handle_signals() {
                     end();
                     co_return;
                 }
-                try {
-                    begin_drain();
-                } catch (const std::bad_alloc& lack) {
-                    spdlog::error("draining: {}", lack.what());  // what was not told is not told
-                }
-                spawn_lasting(io_.get_executor(), [this] { return wait_until_drained(); });
+                drain();
         }
     }
+}
+
+void Server::drain() {
+    try {
+        begin_drain();
+    } catch (const std::bad_alloc& lack) {
+        spdlog::error("draining: {}", lack.what());  // what was not told is not told
+    }
+    spawn_lasting(io_.get_executor(), [this] { return wait_until_drained(); });
+}
+
+// --- What the console asks for, on threads of its own
+
+ConsoleServices Server::console_services() {
+    return {.captures = {.start =
+                             [this](CaptureOrder order, OwnedDescriptor client) {
+                                 return captures_.start(std::move(order), std::move(client));
+                             },
+                         .stop = [this](std::uint64_t id, const std::string& by) { return captures_.stop(id, by); },
+                         .status = [this] { return captures_.status(); }},
+            .process = process_control(),
+            .sessions = &sessions_,
+            .sql = std::make_shared<const SqlDatabase>(relations_, recorder_.inventory_path())};
+}
+
+ProcessControl Server::process_control() {
+    return {
+        .reload = [this] { asio::post(io_, [this] { reload_.request(); }); },
+        .drain =
+            [this] { asio::post(io_, [this] { spawn_lasting(io_.get_executor(), [this] { return leave(false); }); }); },
+        .shutdown =
+            [this] { asio::post(io_, [this] { spawn_lasting(io_.get_executor(), [this] { return leave(true); }); }); },
+        .kill =
+            [this](const std::string& session) {
+                asio::post(io_, [this, session] {
+                    for (const auto& worker : workers_) worker->end_session(session, Reason::killed);
+                });
+            },
+        .record = [this](Event&& event) { recorder_.record(std::move(event)); },
+        .phase = [this] { return services_.phase.load(); }};
+}
+
+/// Whoever ordered it is told so first.
+tls::Awaitable<> Server::leave(bool at_once) {
+    tls::Timer told(io_.get_executor());
+    told.expires_after(time_to_tell);
+    co_await told.async_wait(tls::returning());
+    if (services_.phase == Phase::serving) drain();
+    if (at_once) end();
 }
 
 /// From now on `next` is what new clients meet. What can fail comes first, and undoes itself.
@@ -364,6 +408,7 @@ std::shared_ptr<LogWriter> Server::take(std::shared_ptr<const Snapshot> next, st
     if (needed_descriptors(config.runtime) != needed_descriptors(snapshot_->config.runtime))
         raise_descriptor_limit(config.runtime);
     snapshot_ = std::move(next);
+    running_config_.use(snapshot_);
     recorder_.retain_for(config.audit.inventory_retention);
     captures_.use(capture_settings(config, state_dir_));
     console_.allow(config.admin);

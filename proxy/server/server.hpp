@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/admin/relations.hpp"
 #include "proxy/server/admission.hpp"
 #include "proxy/server/console_socket.hpp"
 #include "proxy/server/http_service.hpp"
@@ -40,6 +41,10 @@ class Server {
     std::shared_ptr<LogWriter> take(std::shared_ptr<const Snapshot> next, std::unique_ptr<LogWriter> log);
     void serve_upstreams();
     void name_in_metrics();
+    ConsoleServices console_services();
+    ProcessControl process_control();
+    tls::Awaitable<> leave(bool at_once);
+    void drain();
     void begin_drain();
     tls::Awaitable<> wait_until_drained();
     void end();
@@ -57,6 +62,7 @@ class Server {
     Captures captures_;
     CancelRegistry cancels_;
     CancelMisses cancel_misses_;
+    LiveSessions sessions_;
     RecentClients recent_clients_;
     ScramHabits scram_habits_;
     FailedLogins failed_logins_;
@@ -72,6 +78,8 @@ class Server {
     Watchdog watchdog_{io_.get_executor(), manager_, workers_};
     ListeningSockets sockets_;
     Reload reload_;
+    RunningConfig running_config_;
+    std::vector<Relation> relations_;  // what is asked of on the console
     ConsoleSocket console_;
     HttpService http_;
 

@@ -133,6 +133,15 @@ void Worker::end_idle() {
     });
 }
 
+void Worker::end_session(std::string name, Reason reason) {
+    asio::post(io_, [this, name = std::move(name), reason] {
+        for (const auto& [session, running] : sessions_) {
+            if (!running.session || session->name() != name) continue;
+            return each(*session, [reason](Session& one) { one.abort(reason); });
+        }
+    });
+}
+
 void Worker::abort_all(Reason reason) {
     asio::post(io_, [this, reason] {
         for (const auto& [session, running] : sessions_) each(*session, [&](Session& one) { one.abort(reason); });

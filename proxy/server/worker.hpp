@@ -33,6 +33,8 @@ class Worker {
     /// From any thread: ends the sessions that are idle, outside of a transaction, and tells them
     /// why.
     void end_idle();
+    /// From any thread: ends the session of that name, if it is relayed here.
+    void end_session(std::string name, Reason reason);
     /// From any thread: ends every session.
     void abort_all(Reason reason);
     /// From the thread that accepts. False: what the thread was asked before is still not answered.

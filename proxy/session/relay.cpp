@@ -28,7 +28,7 @@ struct Relay::Behind {
     /// A server that has closed is not waiting for the client any more. A client that goes on
     /// taking what it is owed may go on; one that takes nothing is let go as if it had it all.
     bool in_vain(const tls::Stream& client, const Side& server) {
-        const bool takes = server.bytes != received || client.untaken() < untaken;
+        const bool takes = count(server) != received || client.untaken() < untaken;
         const bool server_left = server.over || server.stream.peer_has_left();
         looks_in_vain = takes || !server_left ? 0 : looks_in_vain + 1;
         return looks_in_vain * look_interval >= linger_after_server;
@@ -41,9 +41,21 @@ struct Relay::Behind {
     int looks_in_vain = 0;
 };
 
-Relay::Relay(tls::Stream& client, tls::Stream& server, const protocol::Boundary& boundary, RelayMeter* meter)
-    : client_{client, server_, 0, Reason::client_closed, Reason::client_reset, Reason::client_tls_error},
-      server_{server, client_, 0, Reason::server_closed, Reason::server_reset, Reason::server_tls_error},
+Relay::Relay(tls::Stream& client, tls::Stream& server, const protocol::Boundary& boundary,
+             std::shared_ptr<RelayFigures> figures, RelayMeter* meter)
+    : figures_(figures ? std::move(figures) : std::make_shared<RelayFigures>()),
+      client_{client,
+              server_,
+              figures_->from_client,
+              Reason::client_closed,
+              Reason::client_reset,
+              Reason::client_tls_error},
+      server_{server,
+              client_,
+              figures_->from_server,
+              Reason::server_closed,
+              Reason::server_reset,
+              Reason::server_tls_error},
       meter_(meter),
       timer_(client.socket().get_executor()),
       boundary_(boundary) {}
@@ -62,7 +74,7 @@ void Relay::start(std::chrono::milliseconds idle_timeout, std::function<void()> 
 }
 
 RelayResult Relay::result() const noexcept {
-    return {.end = end_, .bytes_from_client = client_.bytes, .bytes_from_server = server_.bytes, .told = told_};
+    return {.end = end_, .bytes_from_client = count(client_), .bytes_from_server = count(server_), .told = told_};
 }
 
 // --- One direction
@@ -86,14 +98,15 @@ void Relay::pump(Side& from) {
 }
 
 bool Relay::pass_on(Side& from, protocol::Bytes bytes) {
-    if (&from == &client_ && dismissed_) return true;  // behind Terminate nobody reads it
-    from.bytes += bytes.size();
+    if (&from == &client_ && dismissed_) return true;                         // behind Terminate nobody reads it
+    from.bytes.store(count(from) + bytes.size(), std::memory_order_relaxed);  // nobody else adds to it
     if (meter_) RelayMeter::add(&from == &client_ ? meter_->from_client : meter_->from_server, bytes.size());
     if (&from == &server_) {
         boundary_.from_server(bytes);
     } else {
         boundary_.from_client(bytes);
     }
+    figures_->status.store(boundary_.status(), std::memory_order_relaxed);
     return bytes.empty() || from.other.stream.send(bytes);
 }
 
@@ -215,7 +228,7 @@ void Relay::end_if_over() {
 }
 
 void Relay::set_timer(std::chrono::milliseconds after) {
-    bytes_at_timer_ = client_.bytes + server_.bytes;
+    bytes_at_timer_ = count(client_) + count(server_);
     timer_.expires_after(after);
     timer_.async_wait([this](boost::system::error_code cancelled) {
         --timer_waits_;
@@ -228,7 +241,7 @@ void Relay::set_timer(std::chrono::milliseconds after) {
 
 void Relay::timed_out(Side& client) {
     if (lingering_) return client.stream.close();
-    const bool moved = bytes_at_timer_ != client_.bytes + server_.bytes;
+    const bool moved = bytes_at_timer_ != count(client_) + count(server_);
     if (moved) return set_timer(dismissed_ ? linger_after_server : idle_timeout_);
     if (told_) return set_timer(linger_after_server);  // it has yet to take what came before
     if (farewell(Reason::idle_timeout, true)) return;
@@ -252,7 +265,7 @@ void Relay::client_is_behind() {
 
 void Relay::watch_client() {
     behind_->watching = true;
-    behind_->received = server_.bytes;
+    behind_->received = count(server_);
     behind_->untaken = client_.stream.untaken();
     behind_->timer.expires_after(look_interval);
     behind_->timer.async_wait([this](boost::system::error_code cancelled) {

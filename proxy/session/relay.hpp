@@ -6,6 +6,7 @@
 // frames: three kilobytes of them (docs/performance.md).
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -15,6 +16,7 @@
 #include "protocol/boundary.hpp"
 #include "proxy/metrics/meters.hpp"
 #include "proxy/observation/reason.hpp"
+#include "proxy/session/live_sessions.hpp"
 #include "tls/stream.hpp"
 
 namespace proxy {
@@ -32,9 +34,10 @@ struct RelayResult {
 class Relay {
    public:
     /// The streams outlive it and are used by nobody else, but for close().
-    /// `boundary`: as the login has left it. `meter`: the thread's; nullptr: nobody counts.
+    /// `boundary`: as the login has left it. `figures`: where it counts; nullptr: for itself.
+    /// `meter`: the thread's; nullptr: nobody counts.
     Relay(tls::Stream& client, tls::Stream& server, const protocol::Boundary& boundary = {},
-          RelayMeter* meter = nullptr);
+          std::shared_ptr<RelayFigures> figures = nullptr, RelayMeter* meter = nullptr);
     ~Relay();
 
     /// Until both directions have ended: then calls `on_end`, later than this returns and on the
@@ -60,12 +63,13 @@ class Relay {
     struct Side {
         tls::Stream& stream;
         Side& other;
-        std::uint64_t bytes = 0;  // received from it
+        std::atomic<std::uint64_t>& bytes;  // received from it; this thread's alone to write
         Reason closed, reset, tls_error;
         bool over = false;  // nothing more will come from it
     };
     using Step = void (Relay::*)(Side&);
 
+    static std::uint64_t count(const Side& side) noexcept { return side.bytes.load(std::memory_order_relaxed); }
     void pump(Side& from);
     void flush(Side& from);
     bool sent(Side& from);
@@ -85,6 +89,7 @@ class Relay {
     void client_is_behind();
     void watch_client();
 
+    const std::shared_ptr<RelayFigures> figures_;
     Side client_;
     Side server_;
     RelayMeter* const meter_;

@@ -89,7 +89,7 @@ tls::Awaitable<bool> Session::log_in(AskToLogIn ask) {
 
 void Session::relay(RelayMeter& meter, std::function<void()> on_end) {
     server_->clear_deadline();
-    relay_.emplace(client_, *server_, boundary_, &meter);
+    relay_.emplace(client_, *server_, boundary_, live_.figures(), &meter);
     join_captures();
     if (tap_) tap_->relay_begins([this] { return relay_->is_between_messages(); });
     relay_->start(accepted_.route->settings.idle_timeout, std::move(on_end));
@@ -119,10 +119,12 @@ void Session::record_disconnected() {
     record_.bytes_from_client = result.bytes_from_client;
     record_.bytes_from_server = result.bytes_from_server;
     const Reason reason = aborted_.value_or(result.end);
+    const std::string told = result.told ? proxy::farewell(reason).sqlstate : "";
     record({.kind = EventKind::disconnected,
             .reason = reason,
-            .sqlstate = result.told ? proxy::farewell(reason).sqlstate : "",
+            .sqlstate = told,
             .duration = tls::since(record_.accepted)});
+    live_.end(reason, told);
 }
 
 void Session::end_if_idle() {

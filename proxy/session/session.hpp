@@ -19,6 +19,7 @@
 #include "proxy/session/cancel.hpp"
 #include "proxy/session/cancel_misses.hpp"
 #include "proxy/session/cancel_registry.hpp"
+#include "proxy/session/live_sessions.hpp"
 #include "proxy/session/phase.hpp"
 #include "proxy/session/rejection.hpp"
 #include "proxy/session/relay.hpp"
@@ -37,6 +38,7 @@ struct Services {
     Recorder& recorder;
     CancelRegistry& cancels;
     CancelMisses& cancel_misses;
+    LiveSessions& sessions;
     ProcessOwners& processes;
     Memories memories;
     FailedLogins& failed_logins;
@@ -78,6 +80,7 @@ class Session {
     /// Ends the relay when it is idle outside of a transaction, at once or as soon as its server
     /// says that it is.
     void end_if_idle();
+    const std::string& name() const noexcept { return accepted_.session; }
     /// Into captures that have begun since, once it is known where a message ends.
     void join_captures();
     /// For the audit, once the relay is over.
@@ -161,6 +164,7 @@ class Session {
     CancelRegistry::Registration registration_;
     std::optional<Observer> observer_;  // until the login is over
     OpenSessions::Token open_session_;  // one in TLS
+    LiveSessions::Entry live_;          // once it is logged in
     std::chrono::steady_clock::time_point deadline_;
     std::unique_ptr<protocol::Negotiation> negotiation_;
     std::unique_ptr<protocol::MessageBuffer> from_client_;  // behind the StartupMessage, until the login is over

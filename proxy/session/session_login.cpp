@@ -329,6 +329,7 @@ void Session::established(const protocol::Login& login) {
     record_.timings.total = tls::since(record_.accepted);
     if (const auto& key = login.key()) record_.backend_pid = key->pid;
     record({.kind = EventKind::connected});
+    live_ = services_.sessions.add(record_);
     spdlog::debug("{} {}: {} connected to {} as {} at {}", record_.session, record_.client_addr,
                   record_.ssl ? "TLS" : "clear", record_.datname, record_.usename, record_.upstream_addr);
 }

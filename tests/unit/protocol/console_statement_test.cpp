@@ -147,8 +147,6 @@ TEST_CASE("an error points at what is wrong") {
     CHECK(place("CAPTURE START TO") == 17);
     CHECK(place("CAPTURE START TO stdin") == 18);
     CHECK(place("CAPTURE STATUS now") == 16);
-    CHECK(place("SELECT 1, 2") == 9);
-    CHECK(place("SELECT version()") == 8);
     CHECK(place("SHOW HELP (") == 11);
     CHECK(place("'CAPTURE'") == 1);
     CHECK(place("SELECT 1a") == 8);
@@ -178,4 +176,33 @@ TEST_CASE("so many statements at once are refused at the first that is one too m
     const auto error = error_of(query + "SHOW HELP; nonsense");
     CHECK(error.message.starts_with("more than 16 statements at once"));
     CHECK(error.position == query.size() + 1);
+}
+
+TEST_CASE("questions in SQL are found with their text, whatever is in them") {
+    const auto statements =
+        statements_of("SELECT 1, ';' /* ; */ FROM \"a;b\"; WITH x AS (SELECT 2) SELECT * FROM x ;VALUES (1.5e-3)");
+    REQUIRE(statements.size() == 3);
+    for (const auto& statement : statements) CHECK(statement.kind == Kind::sql);
+    CHECK(statements[0].text == "SELECT 1, ';' /* ; */ FROM \"a;b\"");
+    CHECK(statements[1].text == "WITH x AS (SELECT 2) SELECT * FROM x ");
+    CHECK(statements[2].text == "VALUES (1.5e-3)");
+    CHECK(statements[1].position == 35);
+    CHECK(statement_of("SELECT version()").text == "SELECT version()");
+    CHECK(statement_of("TABLE sessions").kind == Kind::sql);
+    CHECK(statement_of("SELECT a::text FROM t WHERE b = $1").text == "SELECT a::text FROM t WHERE b = $1");
+    CHECK(statement_of("SELECT 1").kind == Kind::select);
+}
+
+TEST_CASE("commands to the process are words of their own") {
+    CHECK(statement_of("RELOAD").kind == Kind::reload);
+    CHECK(statement_of("drain;").kind == Kind::drain);
+    CHECK(statement_of("SHUTDOWN").kind == Kind::shutdown);
+    CHECK(statement_of("UPGRADE").kind == Kind::upgrade);
+    CHECK(statement_of("KILL 'a-1'").text == "a-1");
+    CHECK(statement_of("KILL 42").id == 42);
+    for (const char* const wrong : {"KILL", "KILL 0", "KILL a", "KILL 1 2", "RELOAD now", "SHUTDOWN 1"})
+        error_of(wrong);
+    CHECK(statement_of("SHOW TRANSACTION ISOLATION LEVEL").text == "transaction_isolation");
+    CHECK(statement_of("CLOSE ALL").kind == Kind::set);
+    CHECK(statement_of("UNLISTEN *").kind == Kind::set);
 }

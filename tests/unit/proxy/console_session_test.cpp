@@ -57,15 +57,16 @@ TEST_CASE("console: captures that a dead disk does not let begin keep nobody fro
     const auto answer = disk_answers.get_future().share();
     asio::io_context io;
     std::atomic<int> starting = 0;
-    proxy::Console console(io.get_executor(),
-                           {.start = [&starting, answer](const proxy::CaptureOrder&, proxy::OwnedDescriptor)
-                                -> std::variant<proxy::CaptureStatus, proxy::CaptureRefused> {
-                                ++starting;
-                                answer.wait();
-                                return proxy::CaptureRefused{"the disk is dead"};
-                            },
-                            .stop = [](std::uint64_t, const std::string&) { return false; },
-                            .status = [] { return std::vector<proxy::CaptureStatus>(); }});
+    proxy::Console console(
+        io.get_executor(),
+        {.captures = {.start = [&starting, answer](const proxy::CaptureOrder&, proxy::OwnedDescriptor)
+                          -> std::variant<proxy::CaptureStatus, proxy::CaptureRefused> {
+                          ++starting;
+                          answer.wait();
+                          return proxy::CaptureRefused{"the disk is dead"};
+                      },
+                      .stop = [](std::uint64_t, const std::string&) { return false; },
+                      .status = [] { return std::vector<proxy::CaptureStatus>(); }}});
     std::array<Client, 3> clients;
     for (Client& client : clients) {
         console.take(client.fds[0]);
@@ -95,6 +96,8 @@ TEST_CASE("console: a client that says nothing is told so and let go", "[console
     proxy::ConsoleSession session({.state = std::make_shared<proxy::ConsoleState>(),
                                    .starts = offload,
                                    .commands = offload,
+                                   .queries = offload,
+                                   .disk_queries = offload,
                                    .asker = {.uid = 0, .right = proxy::ConsoleRight::command},
                                    .key = {.pid = 1, .key = 2},
                                    .refusal = {},

@@ -267,6 +267,13 @@ TEST_CASE("auth_failed, rejected, upstream_failed and cancel tell their causes")
         e.limited = true;
         CHECK(line(e).at("limited") == true);
     }
+    SECTION("console_command") {
+        Event e = event(EventKind::console_command);
+        e.by = "uid 0 (root)";
+        e.message = "RELOAD";
+        CHECK(line(e).at("by") == "uid 0 (root)");
+        CHECK(line(e).at("message") == "RELOAD");
+    }
     SECTION("events_dropped") {
         Event e = event(EventKind::events_dropped);
         e.count = 17;
