@@ -37,7 +37,7 @@ std::map<std::string, std::string> parse_comment(std::string_view comment) {
         const std::string key(comment.substr(0, equals));
         const bool has_value = comment[equals] == '=';
         comment.remove_prefix(equals + 1);
-        if (has_value) values.insert_or_assign(key, take_value(comment).substr(0, max_value));
+        if (has_value) values.try_emplace(key, take_value(comment).substr(0, max_value));
     }
 }
 
@@ -76,6 +76,12 @@ std::string payload_of(std::string_view comment) {
     const auto values = parse_comment(comment);
     const auto found = values.find("payload");
     return found == values.end() ? std::string() : found->second.substr(0, found->second.find(';'));
+}
+
+std::string filter_of(std::string_view comment) {
+    constexpr std::string_view before = "; sessions of ";
+    const std::size_t at = comment.find(before);
+    return at == std::string_view::npos ? std::string() : std::string(comment.substr(at + before.size(), max_value));
 }
 
 }  // namespace protocol

@@ -10,7 +10,7 @@
 namespace protocol {
 
 /// `key=value key="value with spaces"`; within quotes \" and \\ are one character. Words without a
-/// value are left out, and values are cut at 512 bytes.
+/// value are left out, values are cut at 512 bytes, and the first of a key counts.
 std::map<std::string, std::string> parse_comment(std::string_view comment);
 
 /// A conversation, out of its first packet's comment. Empty: it does not say.
@@ -37,5 +37,7 @@ std::optional<ConversationComment> parse_conversation_comment(std::string_view c
 
 /// "full", "redacted", "headers": of a section's comment; empty: it does not say.
 std::string payload_of(std::string_view comment);
+/// "user=app database=orders": of a section's comment, which sessions were wanted; empty: all.
+std::string filter_of(std::string_view comment);
 
 }  // namespace protocol

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proxy/capture/capture_entry.hpp"
+#include "proxy/capture/capture_filter.hpp"
 #include "proxy/capture/capture_time.hpp"
 #include "proxy/version.hpp"
 
@@ -376,9 +377,10 @@ void Capture::begin_file(protocol::Buffer& chunk) {
     declared_interfaces_ = declared_names_ = 0;
     file_has_packets_ = false;
     flows_.begin_file();
-    const std::string comment = "capture " + std::to_string(id_) + " by " + order_.by +
-                                "; payload=" + std::string(to_string(order_.payload)) +
-                                (order_.failures_only ? "; failures only" : "");
+    const std::string only = filter_text(order_.filter);
+    const std::string comment =
+        "capture " + std::to_string(id_) + " by " + order_.by + "; payload=" + std::string(to_string(order_.payload)) +
+        (order_.failures_only ? "; failures only" : "") + (only.empty() ? "" : "; sessions of " + only);
     pcapng::append_section(chunk, "pgairlock " + version(), {}, comment);
     {
         const std::lock_guard lock(mutex_);

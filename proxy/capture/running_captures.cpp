@@ -7,26 +7,11 @@
 #include <utility>
 
 #include "protocol/utf8.hpp"
+#include "proxy/capture/capture_filter.hpp"
 #include "proxy/capture/capture_time.hpp"
 
 namespace proxy {
 namespace {
-
-void list(std::string& text, std::string_view key, const std::vector<std::string>& values) {
-    for (const std::string& value : values)
-        text += (text.empty() ? "" : " ") + std::string(key) + "=" + protocol::printable(value);
-}
-
-std::string filter_text(const CaptureFilter& filter) {
-    std::string text;
-    list(text, "listener", filter.listeners);
-    list(text, "user", filter.users);
-    list(text, "database", filter.databases);
-    list(text, "application_name", filter.application_names);
-    if (!filter.client_addrs.empty())
-        text += (text.empty() ? "" : " ") + std::string("client_addrs=") + std::to_string(filter.client_addrs.size());
-    return text;
-}
 
 std::shared_ptr<CaptureNote> note_of(const CaptureStatus& status) {
     auto note = std::make_shared<CaptureNote>();

@@ -19,6 +19,8 @@ void look_at_capture_folder(const config::Capture& config, const std::string& st
     if (std::none_of(config.windows.begin(), config.windows.end(), is_to_come)) return;
     const std::string why = CaptureFolder::obstacle(RunningCaptures::dir(settings), config.min_free_space);
     if (!why.empty()) warnings.push_back({config.dir_origin, "capture.windows will not be captured: " + why});
+    const std::string left_out = warning_of(order_of(config).filter);
+    if (!left_out.empty()) warnings.push_back({config.dir_origin, "capture.windows: " + left_out});
 }
 
 }  // namespace

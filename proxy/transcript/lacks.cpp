@@ -68,6 +68,8 @@ void Lacks::section(const protocol::pcapng::SectionBlock& section) {
         const std::string payload = protocol::payload_of(comment);
         if (!payload.empty() && payloads_.size() < most) payloads_.insert(payload);
         if (comment.find("failures only") != std::string::npos) failures_only_ = true;
+        const std::string only = protocol::filter_of(comment);
+        if (!only.empty() && filters_.size() < most) filters_.insert(only);
     }
 }
 
@@ -126,8 +128,21 @@ void Lacks::ring_texts(std::vector<std::string>& out) const {
         out.push_back("the ring goes on with " + protocol::printable(path) + ", which was not given");
 }
 
+void Lacks::filter_texts(std::vector<std::string>& out) const {
+    for (const std::string& only : filters_) {
+        std::string text = "only sessions of " + protocol::printable(only) + " were captured";
+        for (const std::string_view key : {"user=", "database=", "application_name="}) {
+            if (only.find(key) == std::string::npos) continue;
+            text += ": whoever failed before that was known, as in TLS, is not in the capture";
+            break;
+        }
+        out.push_back(std::move(text));
+    }
+}
+
 /// What changes how all the rest is to be read.
 void Lacks::first_texts(std::vector<std::string>& out) const {
+    filter_texts(out);
     if (has_secrets_)
         out.push_back(
             "keys are in here (keylog): they decrypt the raw TLS records, passwords as well, which undoes "

@@ -62,6 +62,7 @@ class Lacks {
 
    private:
     void ring_texts(std::vector<std::string>& out) const;
+    void filter_texts(std::vector<std::string>& out) const;
     void first_texts(std::vector<std::string>& out) const;
     void end_texts(std::vector<std::string>& out) const;
     void session_texts(std::vector<std::string>& out) const;
@@ -76,6 +77,7 @@ class Lacks {
     std::map<std::string, Drops> drops_;
     std::set<std::string> payloads_;
     bool failures_only_ = false;
+    std::set<std::string> filters_;
     std::uint64_t skipped_ = 0;
     std::uint64_t undecoded_ = 0;
     std::uint64_t sessions_left_out_ = 0;

@@ -32,5 +32,9 @@ TEST_CASE("a first packet's comment says what its conversation is") {
 TEST_CASE("a section says what its capture holds") {
     CHECK(payload_of("capture 1 by uid 0; payload=full") == "full");
     CHECK(payload_of("capture 1 by uid 0; payload=redacted; failures only") == "redacted");
+    CHECK(payload_of("capture 1 by uid 0; payload=redacted; sessions of user=x payload=full") == "redacted");
+    CHECK(filter_of("capture 1 by uid 0; payload=full; failures only; sessions of user=a listener=b") ==
+          "user=a listener=b");
+    CHECK(filter_of("capture 1 by uid 0; payload=full").empty());
     CHECK(payload_of("something else").empty());
 }

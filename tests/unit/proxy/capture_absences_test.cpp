@@ -228,3 +228,16 @@ TEST_CASE("read: false words about absences harm nobody") {
     CHECK(fed.sessions.empty());
     CHECK(transcript::absent_json(fed.reading.lacks().absent_sessions()) == R"({"left_out":0,"not_entered":0})");
 }
+
+TEST_CASE("read: what a capture was filtered by is said first, and whom that leaves out") {
+    Fed fed;
+    pcapng::SectionBlock section;
+    section.comments = {"capture 1 by uid 0; payload=full; sessions of listener=legacy"};
+    fed.reading.block(section);
+    section.comments = {"capture 2 by uid 0; payload=full; sessions of user=billing"};
+    fed.reading.block(section);
+    end(fed);
+    const Texts texts = fed.reading.lacks().texts();
+    CHECK(texts[0] == "only sessions of listener=legacy were captured");
+    CHECK(texts[1].starts_with("only sessions of user=billing were captured: whoever failed before that was known"));
+}
