@@ -56,7 +56,8 @@ void ErrorBlanker::take_text(std::span<std::uint8_t> text) {
 
 TextFilter::What ErrorBlanker::what_is_left(char type) const noexcept {
     using enum TextFilter::What;
-    if (has("SVC", type)) return keep;
+    if (type == 'C') return sqlstate;
+    if (has("SV", type)) return payload_ == Payload::full ? keep : severity;
     switch (payload_) {
         case Payload::headers: return blank;
         case Payload::redacted:

@@ -64,6 +64,7 @@ void MessageBlanker::blank(Bytes bytes) {
                 break;
         }
         missing_ -= before - bytes.size();
+        if (announced_) check_count();
     }
 }
 
@@ -86,7 +87,7 @@ void MessageBlanker::go_on_with(std::span<const Step> steps) noexcept {
     steps_ = steps;
     at_ = repeat_ = 0;
     repeat_end_ = 0;
-    in_item_ = in_value_ = false;
+    in_item_ = in_value_ = announced_ = false;
     number_size_ = 0;
     number_ = 0;
 }
@@ -106,9 +107,44 @@ void MessageBlanker::take_number(Bytes& bytes, std::size_t width) {
     while (!bytes.empty() && number_size_ < width) {
         number_ = number_ << 8 | bytes[0];
         ++number_size_;
+        // What is neither text nor binary is no format, but something else in its place.
+        if (is_format()) bytes[0] &= number_size_ == width ? 1 : 0;
         bytes = bytes.subspan(1);
     }
     if (number_size_ == width) end_number();
+}
+
+bool MessageBlanker::is_format() const noexcept {
+    if (payload_ == Payload::full) return false;
+    const Meaning is = meaning();
+    return is == Meaning::parameter_format || is == Meaning::result_format || is == Meaning::column_format ||
+           is == Meaning::copy_format || is == Meaning::copy_column_format;
+}
+
+/// Of a message that is not as long as its counts say nobody knows what stands where.
+void MessageBlanker::check_count() noexcept {
+    announced_ = false;
+    std::size_t least = 0;
+    bool is_fixed = true;
+    for (const Step& step : steps_.subspan(repeat_begin_, repeat_end_ - repeat_begin_)) {
+        switch (step.item) {
+            case Item::int8: least += 1; break;
+            case Item::int16: least += 2; break;
+            case Item::int32: least += 4; break;
+            case Item::text:
+                least += 1;
+                is_fixed = false;
+                break;
+            case Item::value:
+                least += 4;
+                is_fixed = false;
+                break;
+            default: is_fixed = false; break;
+        }
+    }
+    const bool is_last = steps_[repeat_end_].item == Item::rest;
+    const bool fits = is_fixed && is_last ? repeat_ * least == missing_ : repeat_ * least <= missing_;
+    if (!fits) go_on_with(layout_of_secret());
 }
 
 void MessageBlanker::end_number() {
@@ -137,6 +173,7 @@ void MessageBlanker::end_number() {
     repeat_ = times;
     repeat_begin_ = at_;
     repeat_end_ = at_ + step.steps;
+    announced_ = payload_ != Payload::full;
 }
 
 void MessageBlanker::take_text(Bytes& bytes) {

@@ -31,6 +31,8 @@ class MessageBlanker {
     void end_item();
     void take_number(Bytes& bytes, std::size_t width);
     void end_number();
+    bool is_format() const noexcept;
+    void check_count() noexcept;
     void take_text(Bytes& bytes);
     void begin_text();
     void end_text();
@@ -54,6 +56,7 @@ class MessageBlanker {
     std::size_t at_ = 0;
     std::size_t repeat_ = 0;  // how often the steps are still to come
     std::size_t repeat_begin_ = 0, repeat_end_ = 0;
+    bool announced_ = false;  // just now, how often
 
     // The item.
     bool in_item_ = false;  // it has begun

@@ -68,7 +68,7 @@ constexpr Step function_response[]{{value, M::data}, end};
 constexpr Step command_complete[]{{text, M::command_tag}, end};
 constexpr Step error[]{{fields}};
 constexpr Step notification[]{{int32}, {text, M::name}, {text, M::data}, end};
-constexpr Step copy_response[]{{int8, M::copy_format}, {repeat16, M::none, 1}, {int16}, end};
+constexpr Step copy_response[]{{int8, M::copy_format}, {repeat16, M::none, 1}, {int16, M::copy_column_format}, end};
 
 }  // namespace layouts
 

@@ -42,6 +42,7 @@ enum class Meaning : std::uint8_t {
     result_format,
     column_format,
     copy_format,
+    copy_column_format,
 };
 
 struct Step {

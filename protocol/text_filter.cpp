@@ -11,6 +11,8 @@ constexpr auto known_mechanisms =
     std::to_array<std::string_view>({"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "OAUTHBEARER"});
 constexpr std::size_t longest_mechanism = 20;  // RFC 4422
 constexpr std::size_t longest_tag = 64;        // COMPLETION_TAG_BUFSIZE
+constexpr std::size_t longest_severity = 10;
+constexpr std::size_t sqlstate_size = 5;
 
 constexpr bool is_capital(std::uint8_t c) { return c >= 'A' && c <= 'Z'; }
 constexpr bool is_digit(std::uint8_t c) { return c >= '0' && c <= '9'; }
@@ -63,6 +65,8 @@ bool TextFilter::hides(std::uint8_t c) noexcept {
         case What::mechanism_offer:
             rest_ = rest_ || !(is_capital(c) || is_digit(c) || c == '-' || c == '_') || ++size_ > longest_mechanism;
             break;
+        case What::severity: rest_ = rest_ || !is_capital(c) || ++size_ > longest_severity; break;
+        case What::sqlstate: rest_ = rest_ || !(is_capital(c) || is_digit(c)) || ++size_ > sqlstate_size; break;
         case What::sentence: return !sentence_.goes_on(static_cast<char>(c));
         case What::secrets: return scanner_.hides(c);
         case What::keep:

@@ -19,6 +19,8 @@ class TextFilter {
         mechanism,        // of SASL: as it is, if it is a known one
         mechanism_offer,  // what looks like one
         sentence,         // of an error: PostgreSQL's own words
+        severity,         // of an error: capital letters
+        sqlstate,         // five digits and capital letters
         secrets,          // blank them only
     };
     void begin(What what) noexcept;

@@ -6,6 +6,7 @@
 #include "config/keys.hpp"
 #include "config/load.hpp"
 #include "config/spelling.hpp"
+#include "protocol/capture_ring.hpp"
 #include "proxy/admin/console_error.hpp"
 
 namespace proxy {
@@ -177,6 +178,11 @@ std::variant<CaptureOrder, ErrorResponse> capture_order(const protocol::ConsoleS
                 "capture.dir; pgairlock capture start --write FILE writes anywhere",
                 {}, start.position);
         }
+        // They come and go as the ring wants it.
+        if (protocol::ring_file(start.text))
+            return console_error(
+                "22023", "capture-START-N.pcapng are the names of files that a ring removes: choose another one", {},
+                start.position);
         order.file = start.text;
     }
     return order;

@@ -193,3 +193,48 @@ TEST_CASE("with secrets allowed nothing is blanked") {
     not_full.blank(client, bytes_of(text, 0, text.size()));
     CHECK(text.find("anything") == std::string::npos);
 }
+
+TEST_CASE("a message that is not as long as its counts say shows nothing of what they cover") {
+    const std::string secret = "HUNTER2HUNTER2";
+    const std::string name(1, '\0'), zeros(secret.size(), '\0');
+    struct Case {
+        Sender from;
+        char type;
+        std::string before;
+    };
+    for (const Payload payload : {Payload::headers, Payload::redacted}) {
+        for (const Case& one :
+             {Case{client, 'B', name + name + int16(0x7fff)},             // formats
+              Case{client, 'B', name + name + int16(0) + int16(0x7fff)},  // parameters
+              Case{client, 'P', name + name + int16(0xff)},               // types
+              Case{client, 'P', name + name + int16(1)},                  // more than it says
+              Case{client, 'F', int32(1) + int16(0x7fff)}, Case{server, 't', int16(0xff)}, Case{server, 't', int16(2)},
+              Case{server, 'T', int16(0x7fff)}, Case{server, 'D', int16(0x7fff)},
+              Case{server, 'H', name + int16(0x7fff)}, Case{server, 'G', name + int16(1)}}) {
+            const std::string shown =
+                last_blanked_behind_login(payload, {{one.from, message(one.type, one.before + secret)}});
+            CAPTURE(one.type, payload);
+            CHECK(shown == message(one.type, one.before + zeros));
+        }
+    }
+}
+
+TEST_CASE("what stands in place of formats and is none is not shown") {
+    const std::string name(1, '\0');
+    const std::string formats = "HUNTER2HUNTER2";
+    const std::string bind = message('B', name + name + int16(7) + formats + int16(0) + int16(0));
+    for (const Payload payload : {Payload::headers, Payload::redacted}) {
+        const std::string shown = last_blanked_behind_login(payload, {{client, bind}});
+        CHECK(shown.size() == bind.size());
+        CHECK(shown.find("HU") == std::string::npos);
+        CHECK(shown.find('R') == std::string::npos);
+    }
+}
+
+TEST_CASE("below full an error's SQLSTATE and severity are such, or not shown") {
+    const std::string fields = "SHUNTER2 it is\0VERROR\0CHUNTER2HUNTER2\0\0"s;
+    for (const Payload payload : {Payload::headers, Payload::redacted}) {
+        CHECK(last_blanked_behind_login(payload, {{server, message('E', fields)}}) ==
+              message('E', "SHUNTER*******\0VERROR\0CHUNTE*********\0\0"s));
+    }
+}

@@ -103,6 +103,8 @@ TEST_CASE("TO takes the name of a file, and no way out of the folder") {
         CHECK(error_of("CAPTURE START TO '" + std::string(name) + "'").sqlstate == "22023");
     }
     CHECK(error_of("CAPTURE START TO '" + std::string(201, 'a') + "'").position == 18);
+    // A ring would take it for one of its own.
+    CHECK(error_of("CAPTURE START TO 'capture-20250101T000000Z-1.pcapng'").sqlstate == "22023");
 }
 
 TEST_CASE("what an order says of itself gives the same order again") {
