@@ -180,9 +180,10 @@ void CaptureLacks::file_texts(std::vector<std::string>& out) const {
             if (number > next) gone.emplace_back(next, number - 1);
             next = number + 1;
         }
-        if (!gone.empty())
-            out.push_back("files " + ranges(gone) + " of " + before +
-                          "*.pcapng are not among these: " + std::string(sentence(Absence::ring_file_gone)));
+        if (gone.empty()) continue;
+        const bool one = gone.size() == 1 && gone[0].first == gone[0].second;
+        out.push_back((one ? "file " : "files ") + ranges(gone) + " of " + before + "*.pcapng " + (one ? "is" : "are") +
+                      " not among these: " + std::string(sentence(Absence::ring_file_gone)));
     }
     for (const std::string& path : goes_on_) out.push_back("the ring goes on with " + path + ", which was not given");
     for (const std::string& path : unfinished_)
