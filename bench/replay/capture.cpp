@@ -4,9 +4,11 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <stdexcept>
 
+#include "bench/replay/capture_lacks.hpp"
 #include "bench/replay/handshake_records.hpp"
 #include "bench/replay/sql_rules.hpp"
 #include "bench/target/interrupt.hpp"
@@ -38,11 +40,30 @@ std::uint64_t first_time(const std::string& path) {
     return first.time();
 }
 
+/// Files with which rings go on behind the last that was given.
+std::vector<std::string> not_given_after(const std::vector<std::string>& files) {
+    std::map<std::string, protocol::RingFile> last;
+    for (const std::string& path : files) {
+        const auto ring = protocol::ring_file(path);
+        if (!ring) continue;
+        const auto [at, is_new] = last.try_emplace(ring->before, *ring);
+        if (!is_new && ring->number > at->second.number) at->second = *ring;
+    }
+    std::vector<std::string> out;
+    for (const auto& [before, ring] : last) {
+        std::error_code none;
+        std::string next = ring.path(ring.number + 1);
+        if (std::filesystem::exists(next, none)) out.push_back(std::move(next));
+    }
+    return out;
+}
+
 class Reading {
    public:
     Reading(const PlanRules& rules, const std::set<std::string>& only) : rules_(rules), only_(only) {}
 
     void file(const std::string& path);
+    void ring_goes_on(const std::string& path) { lacks_.ring_goes_on(path); }
     Capture finish();
 
    private:
@@ -70,9 +91,9 @@ class Reading {
     std::vector<bool> client_legs_;                                       // by interface of this section
     std::map<std::string, std::unique_ptr<Conversation>> conversations_;  // by both ends
     HandshakeRecords records_;
+    CaptureLacks lacks_;
     std::map<std::string, SessionFacts> events_;  // by session
     std::size_t bytes_ = 0;
-    std::uint64_t dropped_ = 0;
     std::uint64_t undecoded_ = 0;
 };
 
@@ -86,6 +107,7 @@ void Reading::count(std::size_t bytes) {
 void Reading::file(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
     if (!in) throw std::runtime_error("cannot read " + path + ": " + std::strerror(errno));
+    lacks_.file(path);
     pcapng::BlockReader reader;
     std::vector<char> buffer(piece);
     while (reader.error().empty() && !interrupted()) {
@@ -97,11 +119,11 @@ void Reading::file(const std::string& path) {
     if (interrupted()) throw Interrupted();
     if (!reader.error().empty() && conversations_.empty() && capture_.payloads.empty())
         throw std::runtime_error(path + ": " + reader.error());
-    if (!reader.error().empty()) capture_.lacks.push_back(path + " cannot be read to its end: " + reader.error());
-    if (reader.pending() > 0) capture_.lacks.push_back(path + " ends in the middle of a block");
+    lacks_.end_of_file(reader);
 }
 
 void Reading::block(const pcapng::Block& block) {
+    lacks_.block(block);
     if (const auto* section = std::get_if<pcapng::SectionBlock>(&block)) {
         client_legs_.clear();
         payload_.clear();
@@ -126,7 +148,6 @@ void Reading::block(const pcapng::Block& block) {
 void Reading::packet(const pcapng::PacketBlock& packet) {
     const bool client_leg = packet.interface < client_legs_.size() && client_legs_[packet.interface];
     if (!client_leg) return;
-    dropped_ += packet.dropped;
     const auto tcp = protocol::decode_tcp_packet(packet.bytes);
     if (!tcp) {
         ++undecoded_;
@@ -135,6 +156,7 @@ void Reading::packet(const pcapng::PacketBlock& packet) {
     const auto ends = protocol::captured_ends(*tcp, packet, protocol::CapturedLeg::Side::client);
     SessionFacts facts;
     for (const std::string& comment : packet.comments) take_comment(facts, comment);
+    if (!facts.session.empty()) lacks_.has_session(facts.session);
     const std::size_t before = records_.bytes();
     if (records_.take(*tcp, packet.time, ends, facts)) return count(records_.bytes() - before);
     Conversation* conversation = conversation_of(*tcp, ends, facts);
@@ -248,8 +270,7 @@ Capture Reading::finish() {
     for (CapturedSession& session : capture_.sessions) session.offer = records_.offer_of(session.facts.session);
     std::stable_sort(capture_.sessions.begin(), capture_.sessions.end(),
                      [](const auto& a, const auto& b) { return a.plan.started < b.plan.started; });
-    if (dropped_ > 0)
-        capture_.lacks.push_back(std::to_string(dropped_) + " packets were dropped while the capture was written");
+    capture_.lacks = lacks_.texts(only_);
     if (undecoded_ > 0) capture_.lacks.push_back(std::to_string(undecoded_) + " packets are none of TCP");
     return std::move(capture_);
 }
@@ -260,7 +281,9 @@ Capture read_capture(const std::vector<std::string>& files, const PlanRules& rul
     Reading reading(rules, only);
     std::vector<protocol::DatedFile> dated;
     for (const std::string& path : files) dated.push_back({.path = path, .time = first_time(path)});
-    for (const std::string& path : protocol::in_reading_order(dated)) reading.file(path);
+    const std::vector<std::string> ordered = protocol::in_reading_order(dated);
+    for (const std::string& path : ordered) reading.file(path);
+    for (const std::string& path : not_given_after(ordered)) reading.ring_goes_on(path);
     return reading.finish();
 }
 

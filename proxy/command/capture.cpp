@@ -9,6 +9,7 @@
 
 #include "protocol/utf8.hpp"
 #include "proxy/admin/console_path.hpp"
+#include "proxy/command/capture_missing.hpp"
 #include "proxy/command/capture_stream.hpp"
 #include "proxy/command/commands.hpp"
 #include "proxy/command/console_client.hpp"
@@ -102,8 +103,7 @@ std::string table_text(const ConsoleTable& table) {
                                   {.title = "SESSIONS", .right = true},
                                   {.title = "PACKETS", .right = true},
                                   {.title = "BYTES", .right = true},
-                                  {.title = "DROPPED", .right = true},
-                                  {.title = "LEFT OUT", .right = true},
+                                  {.title = "MISSING"},
                                   {.title = "BY"},
                                   {.title = "OPTIONS"},
                                   {.title = "WRITES TO"},
@@ -112,10 +112,9 @@ std::string table_text(const ConsoleTable& table) {
     for (std::size_t row = 0; row < table.rows.size(); ++row) {
         const auto value = [&](const char* column) { return table.value(row, column); };
         grid.rows.emplace_back();
-        for (const std::string& text :
-             {value("id"), value("state"), value("from"), end_text(table, row), value("sessions"), value("packets"),
-              value("bytes"), value("dropped"), value("left_out"), value("by"), value("options"), value("writes_to"),
-              why_text(table, row)})
+        for (const std::string& text : {value("id"), value("state"), value("from"), end_text(table, row),
+                                        value("sessions"), value("packets"), value("bytes"), missing_text(table, row),
+                                        value("by"), value("options"), value("writes_to"), why_text(table, row)})
             grid.rows.back().push_back({protocol::printable(text)});
     }
     return report::to_text(std::move(grid), {});
@@ -214,11 +213,11 @@ int capture_stop(const CaptureOptions& options) {
             console.query("CAPTURE STOP" + (options.id ? " " + std::to_string(*options.id) : ""));
         std::string text;
         for (std::size_t row = 0; row < stopped.rows.size(); ++row) {
-            text += protocol::printable("stopped capture " + stopped.value(row, "id") + " to " +
-                                        stopped.value(row, "writes_to") + ": " + plural(stopped, row, "session") +
-                                        ", " + plural(stopped, row, "packet") + ", " + stopped.value(row, "dropped") +
-                                        " dropped") +
-                    "\n";
+            text +=
+                protocol::printable("stopped capture " + stopped.value(row, "id") + " to " +
+                                    stopped.value(row, "writes_to") + ": " + plural(stopped, row, "session") + ", " +
+                                    plural(stopped, row, "packet") + "; missing: " + missing_text(stopped, row)) +
+                "\n";
         }
         print_out(options.json ? document("stopped", stopped) : text);
         return exit_ok;

@@ -1,7 +1,9 @@
 #include "proxy/transcript/absent_sessions.hpp"
 
 #include <algorithm>
+#include <utility>
 
+#include "protocol/utf8.hpp"
 #include "proxy/transcript/words.hpp"
 
 namespace proxy::transcript {
@@ -9,17 +11,28 @@ namespace {
 
 /// Beyond it they are counted as far as the ends of files do.
 constexpr std::size_t max_named = 200'000;
-
-std::uint64_t& of_kind(AbsentCount& count, protocol::Absence why) {
-    return protocol::kind(why) == protocol::AbsenceKind::left_out ? count.left_out : count.not_entered;
-}
+constexpr std::size_t max_word = 100;
+constexpr std::size_t max_words = 10;
 
 }  // namespace
 
+std::uint64_t& AbsentSessions::of_kind(AbsentCount& count, const Named& named) {
+    const bool entered_not = named.why && protocol::kind(*named.why) == protocol::AbsenceKind::not_entered;
+    return entered_not ? count.not_entered : count.left_out;
+}
+
 bool AbsentSessions::add(std::size_t capture, const std::string& session, protocol::Absence why) {
+    return add(capture, session, Named{.why = why});
+}
+
+bool AbsentSessions::add(std::size_t capture, const std::string& session, const std::string& word) {
+    return add(capture, session, Named{.why = {}, .word = word.substr(0, max_word)});
+}
+
+bool AbsentSessions::add(std::size_t capture, const std::string& session, Named&& named) {
     OfCapture& of = captures_[capture];
     if (named_ >= max_named) return false;
-    const bool is_news = of.named.try_emplace(session, Named{.why = why}).second;
+    const bool is_news = of.named.try_emplace(session, std::move(named)).second;
     if (is_news) ++named_;
     return is_news;
 }
@@ -44,7 +57,7 @@ void AbsentSessions::so_far(std::size_t capture, const AbsentCount& count) {
 
 AbsentCount AbsentSessions::nameless(const OfCapture& capture) {
     AbsentCount named;
-    for (const auto& [session, one] : capture.named) ++of_kind(named, one.why);
+    for (const auto& [session, one] : capture.named) ++of_kind(named, one);
     return {.left_out = capture.said.left_out - std::min(capture.said.left_out, named.left_out),
             .not_entered = capture.said.not_entered - std::min(capture.said.not_entered, named.not_entered)};
 }
@@ -56,7 +69,7 @@ AbsentCount AbsentSessions::count() const {
         all.left_out += more.left_out;
         all.not_entered += more.not_entered;
         for (const auto& [session, one] : capture.named) {
-            if (!one.elsewhere) ++of_kind(all, one.why);
+            if (!one.elsewhere) ++of_kind(all, one);
         }
     }
     return all;
@@ -65,11 +78,14 @@ AbsentCount AbsentSessions::count() const {
 std::vector<std::string> AbsentSessions::texts() const {
     std::vector<std::string> out;
     std::map<protocol::Absence, std::uint64_t> by_absence;
+    std::map<std::string, std::uint64_t> by_word;
     AbsentCount more;
     for (const auto& [number, capture] : captures_) {
         more.entries += capture.said.entries;
         for (const auto& [session, one] : capture.named) {
-            if (!one.elsewhere) ++by_absence[one.why];
+            if (one.elsewhere) continue;
+            const bool is_room = by_word.size() < max_words || by_word.contains(one.word);
+            ++(one.why ? by_absence[*one.why] : by_word[is_room ? one.word : "other words"]);
         }
         const AbsentCount nameless_here = nameless(capture);
         more.left_out += nameless_here.left_out;
@@ -77,6 +93,9 @@ std::vector<std::string> AbsentSessions::texts() const {
     }
     for (const auto& [why, sessions] : by_absence)
         out.push_back(counted(sessions, "session") + " " + std::string(sentence(why)));
+    for (const auto& [word, sessions] : by_word)
+        out.push_back(counted(sessions, "session") + " absent for a reason that this version does not know (" +
+                      protocol::printable(word) + ")");
     if (more.left_out > 0)
         out.push_back(counted(more.left_out, "session") +
                       " left out of the capture, or not whole in it, without an entry in these files that says which");

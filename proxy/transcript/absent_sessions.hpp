@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ class AbsentSessions {
    public:
     /// False: that was known.
     bool add(std::size_t capture, const std::string& session, protocol::Absence why);
+    /// `word`: a reason that this version does not know. It counts as left out.
+    bool add(std::size_t capture, const std::string& session, const std::string& word);
     /// It is there from here on.
     void entered(std::size_t capture, const std::string& session);
     /// Another capture has it.
@@ -28,9 +31,12 @@ class AbsentSessions {
 
    private:
     struct Named {
-        protocol::Absence why{};
+        std::optional<protocol::Absence> why{};
+        std::string word{};  // where that is not known
         bool elsewhere = false;
     };
+    bool add(std::size_t capture, const std::string& session, Named&& named);
+    static std::uint64_t& of_kind(AbsentCount& count, const Named& named);
     struct OfCapture {
         std::map<std::string, Named> named;
         AbsentCount said;

@@ -5,6 +5,7 @@
 
 namespace proxy::transcript {
 
+/// A payload that this version does not know may be anything: those that it knows go first.
 int CaptureName::richness() const noexcept {
     const int of_payload = payload == "full" ? 3 : payload == "redacted" ? 2 : payload == "headers" ? 1 : 0;
     return 2 * of_payload + (failures_only ? 0 : 1);
@@ -23,10 +24,10 @@ CaptureName capture_name(const std::string& path, const protocol::pcapng::Sectio
             name.number = comment.substr(before.size(), comment.find(' ', before.size()) - before.size());
         name.identity = comment.substr(0, 200);
     }
-    // Files of a ring are named after its start; all others are as their writer left them.
+    // Files of a ring are named after its start. All others are captures of their own: numbers
+    // begin anew with every process, so that two that have nothing in common may say the same.
     const auto ring = protocol::ring_file(path);
-    if (ring) name.identity += "\n" + ring->before.substr(ring->before.rfind('/') + 1);
-    if (name.identity.empty()) name.identity = path;
+    name.identity += "\n" + (ring ? ring->before.substr(ring->before.rfind('/') + 1) : path);
     return name;
 }
 

@@ -5,6 +5,7 @@
 #include "protocol/capture_comment.hpp"
 #include "protocol/capture_ring.hpp"
 #include "protocol/utf8.hpp"
+#include "proxy/transcript/capture_name.hpp"
 #include "proxy/transcript/words.hpp"
 
 namespace proxy::transcript {
@@ -19,7 +20,8 @@ std::string payload_text(const std::string& payload) {
     if (payload == "redacted")
         return "payload is redacted: literals in SQL, values, rows and COPY's data are blanked (*)";
     if (payload == "full") return "payload is full: passwords and keys are blanked (*), nothing else";
-    return "payload is " + protocol::printable(payload);
+    return "payload is " + protocol::printable(payload) +
+           ", which this version does not know: what is blanked in the packets, and how, is not known";
 }
 
 std::string was(std::uint64_t count) { return count == 1 ? "was" : "were"; }
@@ -41,6 +43,7 @@ std::string ranges(const std::vector<std::uint64_t>& numbers) {
 
 void Lacks::file(const std::string& path) {
     file_ = path;
+    capture_ = capture_name(path, {}).identity;
     has_end_ = false;
     if (const auto ring = protocol::ring_file(path)) rings_[ring->before].insert(ring->number);
 }
@@ -64,6 +67,7 @@ void Lacks::file_lacks(const std::string& why) {
 
 void Lacks::section(const protocol::pcapng::SectionBlock& section) {
     constexpr std::size_t most = 10;
+    capture_ = capture_name(file_, section).identity;
     for (const std::string& comment : section.comments) {
         const std::string payload = protocol::payload_of(comment);
         if (!payload.empty() && payloads_.size() < most) payloads_.insert(payload);
@@ -74,13 +78,19 @@ void Lacks::section(const protocol::pcapng::SectionBlock& section) {
 }
 
 void Lacks::dropped(const std::string& interface, std::uint64_t packets) {
-    if (packets > 0) drops_[interface].in_packets += packets;
+    if (packets > 0) drops_[{capture_, interface}].in_packets += packets;
+}
+
+void Lacks::capture(const std::string& name) {
+    constexpr std::size_t most = 20;
+    ++captures_;
+    if (capture_names_.size() < most) capture_names_.push_back(name);
 }
 
 void Lacks::statistics(const std::string& interface, std::uint64_t dropped) {
     has_end_ = true;
     if (dropped == 0) return;
-    std::uint64_t& so_far = drops_[interface].in_statistics;
+    std::uint64_t& so_far = drops_[{capture_, interface}].in_statistics;
     so_far = std::max(so_far, dropped);
 }
 
@@ -147,14 +157,19 @@ void Lacks::first_texts(std::vector<std::string>& out) const {
         out.push_back(
             "keys are in here (keylog): they decrypt the raw TLS records, passwords as well, which undoes "
             "all blanking; keep the files as secret as these");
-    if (captures_.size() > 1) {
-        std::string text = "these are files of " + counted(captures_.size(), "capture") + " (";
-        for (std::size_t i = 0; i < captures_.size(); ++i) text += (i == 0 ? "" : "; ") + captures_[i];
+    if (captures_ > 1) {
+        std::string text = "these are files of " + counted(captures_, "capture") + " (";
+        for (std::size_t i = 0; i < capture_names_.size(); ++i) text += (i == 0 ? "" : "; ") + capture_names_[i];
+        if (captures_ > capture_names_.size()) text += "; and " + counted(captures_ - capture_names_.size(), "other");
         text += "): each session is counted once, from the one that tells most";
         if (repeated_ > 0) text += "; " + std::to_string(repeated_) + " stood in another one as well";
         if (repeats_unknown_) text += "; there are too many for this command, and some may be counted twice";
         out.push_back(std::move(text));
     }
+    if (captures_unknown_)
+        out.push_back(
+            "there are too many captures for this command: the last ones are taken for one, and what is "
+            "absent from them is not counted in full; read fewer at a time");
     if (nameless_failures_ > 0)
         out.push_back(counted(nameless_failures_, "connection") + " failed before user and database were known, and " +
                       was(nameless_failures_) + " left out by this filter: read without it");
@@ -200,11 +215,11 @@ std::vector<std::string> Lacks::texts() const {
     out.insert(out.end(), files_lack_.begin(), files_lack_.end());
     ring_texts(out);
     end_texts(out);
-    for (const auto& [interface, drops] : drops_) {
-        out.push_back(counted(std::max(drops.in_packets, drops.in_statistics), "packet") + " " +
-                      std::string(sentence(Absence::dropped)) + " and " +
-                      was(std::max(drops.in_packets, drops.in_statistics)) + " dropped (" +
-                      protocol::printable(interface) + ")");
+    std::map<std::string, std::uint64_t> dropped;
+    for (const auto& [place, drops] : drops_) dropped[place.second] += std::max(drops.in_packets, drops.in_statistics);
+    for (const auto& [interface, packets] : dropped) {
+        out.push_back(counted(packets, "packet") + " " + std::string(sentence(Absence::dropped)) + " and " +
+                      was(packets) + " dropped (" + protocol::printable(interface) + ")");
     }
     session_texts(out);
     if (sessions_left_out_ > 0)

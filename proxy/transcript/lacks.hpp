@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "protocol/pcapng_reader.hpp"
@@ -37,6 +38,10 @@ class Lacks {
     bool absent(std::size_t capture, const SessionFacts& who, protocol::Absence why) {
         return absent_.add(capture, who.session, why);
     }
+    /// `word`: a reason that only a later version knows.
+    bool absent(std::size_t capture, const SessionFacts& who, const std::string& word) {
+        return absent_.add(capture, who.session, word);
+    }
     /// It is in the capture after all, from here on; or in another one.
     void entered(std::size_t capture, const SessionFacts& who) { absent_.entered(capture, who.session); }
     void told_elsewhere(std::size_t capture, const SessionFacts& who) { absent_.told_elsewhere(capture, who.session); }
@@ -45,8 +50,10 @@ class Lacks {
     AbsentCount absent_sessions() const { return absent_.count(); }
     /// A ring goes on with this file.
     void ring_goes_on(const std::string& path);
-    /// Captures that were read, more than one: how they are called.
-    void several_captures(const std::vector<std::string>& captures) { captures_ = captures; }
+    /// One more is read: how it is called.
+    void capture(const std::string& name);
+    /// From here on captures count as one.
+    void too_many_captures() { captures_unknown_ = true; }
     /// What another capture holds as well, and was told from there.
     void session_repeated() { ++repeated_; }
     /// From here on what another capture told is not remembered.
@@ -73,8 +80,9 @@ class Lacks {
     };
     std::vector<std::string> files_lack_;
     std::string file_;
-    std::map<std::string, std::set<std::uint64_t>> rings_;  // numbers of the files that were given
-    std::map<std::string, Drops> drops_;
+    std::string capture_;                                         // which the last file is of
+    std::map<std::string, std::set<std::uint64_t>> rings_;        // numbers of the files that were given
+    std::map<std::pair<std::string, std::string>, Drops> drops_;  // by capture and interface
     std::set<std::string> payloads_;
     bool failures_only_ = false;
     std::set<std::string> filters_;
@@ -95,7 +103,9 @@ class Lacks {
     std::vector<std::string> without_end_;  // files, some of them
     std::uint64_t files_without_end_ = 0;
     std::set<std::string> stopped_;
-    std::vector<std::string> captures_;
+    std::uint64_t captures_ = 0;
+    std::vector<std::string> capture_names_;  // some of them
+    bool captures_unknown_ = false;
     std::uint64_t repeated_ = 0;
     bool repeats_unknown_ = false;
     std::uint64_t nameless_failures_ = 0;

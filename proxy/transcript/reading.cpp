@@ -16,7 +16,7 @@ using protocol::CapturedSide;
 constexpr std::uint64_t last_event_within = 5'000'000'000;
 constexpr std::size_t max_notes = 20;
 constexpr std::size_t max_note = 500;
-constexpr std::size_t max_captures = 100;
+constexpr std::size_t max_captures = 1000;
 
 }  // namespace
 
@@ -65,15 +65,12 @@ void Reading::section(const pcapng::SectionBlock& section) {
     if (known != captures_.end()) return;
     if (captures_.size() == max_captures) {
         capture_ = max_captures - 1;
+        lacks_.too_many_captures();
         return;
     }
+    lacks_.capture(protocol::printable((name.number.empty() ? "one without a number" : name.number) + ", payload " +
+                                       (name.payload.empty() ? "not said" : name.payload)));
     captures_.push_back(std::move(name));
-    std::vector<std::string> called;
-    for (const CaptureName& one : captures_) {
-        called.push_back(protocol::printable((one.number.empty() ? "one without a number" : one.number) + ", payload " +
-                                             (one.payload.empty() ? "not said" : one.payload)));
-    }
-    lacks_.several_captures(called);
 }
 
 /// The same session and the same ports are in every capture of their time.

@@ -100,6 +100,7 @@ class Reading {
     void packet(const protocol::pcapng::PacketBlock& packet);
     void journal(const protocol::pcapng::JournalBlock& entry);
     void absence(const AuditEvent& event, std::uint64_t time);
+    void unknown_absence(const AuditEvent& event);
     void process_event(const AuditEvent& event, std::uint64_t time);
     void take_event(Live& live, AuditEvent event, std::uint64_t time);
     LivePointer session_of(const SessionFacts& facts, const std::string& client, bool ended = false);

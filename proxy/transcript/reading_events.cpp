@@ -22,6 +22,7 @@ void Reading::journal(const protocol::pcapng::JournalBlock& entry) {
     const std::string& name = event->facts.session;
     if (event->absent) return lacks_.absent_so_far(capture_, *event->absent);
     if (event->absence) return absence(*event, time);
+    if (!event->unknown_absence.empty()) return unknown_absence(*event);
     if (event->event == "capture_stopped") {
         lacks_.capture_stopped("the audit says that capture " +
                                (event->capture ? std::to_string(*event->capture) : "?") + " stopped: " + event->reason +
@@ -58,6 +59,13 @@ void Reading::absence(const AuditEvent& event, std::uint64_t time) {
     live->session.ended = std::max(live->session.ended, time);
     live->session.absences.insert(*event.absence);
     know(live, "");
+}
+
+/// Of a later version's capture: nothing is known but that the session is absent.
+void Reading::unknown_absence(const AuditEvent& event) {
+    if (event.facts.session.empty()) return;
+    const bool is_news = lacks_.absent(capture_, event.facts, event.unknown_absence);
+    if (is_news && told_.recently(event.facts.session)) lacks_.told_elsewhere(capture_, event.facts);
 }
 
 void Reading::take_event(Live& live, AuditEvent event, std::uint64_t time) {

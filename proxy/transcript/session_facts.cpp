@@ -142,8 +142,9 @@ std::optional<AuditEvent> parse_event(std::string_view line) {
     const auto left_out = count_at(object, label(protocol::AbsenceKind::left_out));
     const auto not_entered = count_at(object, label(protocol::AbsenceKind::not_entered));
     const auto entries = count_at(object, "entries_dropped");
-    if (left_out && not_entered)
-        event.absent = {.left_out = *left_out, .not_entered = *not_entered, .entries = entries.value_or(0)};
+    const bool counts = left_out && not_entered;
+    if (!event.absence && !counts) event.unknown_absence = event.reason.empty() ? "none given" : event.reason;
+    if (counts) event.absent = {.left_out = *left_out, .not_entered = *not_entered, .entries = entries.value_or(0)};
     return event;
 }
 

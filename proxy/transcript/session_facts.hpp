@@ -35,6 +35,7 @@ struct AuditEvent {
     std::optional<SessionFailure> failure;       ///< tls_failed, auth_failed, rejected, upstream_failed
     std::optional<std::uint64_t> capture{};      ///< capture_started, capture_stopped: its number
     std::optional<protocol::Absence> absence{};  ///< capture_absence: why its session is not in the capture
+    std::string unknown_absence{};               ///< the same, in a word that is not known here
     std::optional<AbsentCount> absent{};         ///< capture_absence of no session: how many there are so far
     bool has_servers_words = false;              ///< which the packets may have blanked
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from harness import messages, programs
+from harness import messages, pcapng_file, programs
 from harness.cluster import PASSWORDS
-from harness.pcapng_file import CLIENT, SERVER, CaptureFile, Conversation
+from harness.pcapng_file import CLIENT, SERVER, Conversation
 from harness.recorder import Recorder
 from harness.waiting import PATIENCE, until
 
@@ -30,6 +30,15 @@ MS = 1_000_000
 READY = messages.READY_FOR_QUERY
 CANCEL_REQUEST = b"\x04\xd2\x16\x2e"
 KEY_DATA = re.compile(rb"K\0\0\0\x0c(....)....", re.S)
+
+
+class CaptureFile(pcapng_file.CaptureFile):
+    """One that is closed in order."""
+    dropped = 0
+
+    def close(self) -> None:
+        self.statistics(START, self.dropped)
+        super().close()
 
 
 def bench(*arguments, **options) -> subprocess.CompletedProcess:
@@ -413,6 +422,26 @@ def test_what_is_missing_in_the_capture_is_said(cluster, environment, captured):
     assert document["sessions"][0]["cut"] == "bytes are missing in the capture"
     assert "1 session played in part: bytes are missing in the capture" in document["left_out"]
     assert document["sessions"][0]["targets"][0]["played"] < 3
+
+
+def test_what_the_capture_says_that_it_lacks_is_said_first(cluster, directory):
+    path = directory / "capture-20260301T020000Z-2.pcapng"
+    with CaptureFile(path, comments=["payload=full"]) as file:
+        talk = logged_in(file)
+        asks(talk, 100, "SELECT 1", messages.message(b"D", b"\0\1\0\0\0\1x") + complete("SELECT 1"))
+        talk.close(START + 300 * MS)
+        file.event(START, event="capture_absence", capture=1, session="a-9", reason="no_memory")
+        file.event(START, event="capture_absence", capture=1, session=None, left_out=3, not_entered=1, entries_dropped=0)
+        file.dropped = 40
+    done = bench(path, conninfo("same", cluster))
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = ["not in the capture: 1 session left out for lack of memory",
+            "not in the capture, or not whole: 2 sessions left out, without an entry in these files that says which",
+            "not in the capture: 1 session open before it, without an entry in these files that says which",
+            "40 packets were dropped while the capture was written (orders client leg)",
+            f"file 1 of {directory}/capture-20260301T020000Z-*.pcapng is not among these: the ring has removed them, or they were not given"]
+    assert done.stdout.startswith("left out, or not compared:\n  " + "\n  ".join(said) + "\n\n")
+    assert report(path, conninfo("same", cluster))["left_out"] == said
 
 
 def test_a_session_that_had_begun_before(cluster, directory):

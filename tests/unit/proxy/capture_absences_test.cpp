@@ -115,6 +115,50 @@ TEST_CASE("read: what the ends of files count is said, also where no entry names
     CHECK(transcript::absent_json(fed.reading.lacks().absent_sessions()) == R"({"left_out":3,"not_entered":2})");
 }
 
+TEST_CASE("read: a session that is absent for a reason of a later version is said to be") {
+    Fed fed;
+    const std::string entry = R"({"event":"capture_absence","capture":1,"session":"s-9","reason":"eaten_by_moths"})";
+    fed.event(start, entry);
+    fed.event(start, entry);
+    fed.reading.block(totals(1, 0));
+    end(fed);
+    CHECK(first_text(fed) == "1 session absent for a reason that this version does not know (eaten_by_moths)");
+    CHECK(transcript::absent_json(fed.reading.lacks().absent_sessions()) == R"({"left_out":1,"not_entered":0})");
+}
+
+TEST_CASE("read: files by name are captures of their own, whatever numbers and comments they share") {
+    const std::string comment = "capture 1 by uid 0 (root); payload=redacted";
+    Fed fed({}, {}, comment);
+    const auto file = [&](const char* name, std::uint64_t dropped, std::uint64_t left_out, std::uint64_t not_entered) {
+        fed.begin(name, comment);
+        if (left_out + not_entered > 0) fed.reading.block(totals(left_out, not_entered));
+        fed.reading.block(pcapng::Statistics{.interface = 0, .time = start, .received = 0, .dropped = dropped});
+        fed.reading.end();
+    };
+    file("/a/named.pcapng", 100, 0, 7);
+    file("/b/named.pcapng", 50, 1, 0);
+    // The files of one ring count on.
+    file("/c/capture-20260301T020000Z-1.pcapng", 1, 0, 0);
+    file("/c/capture-20260301T020000Z-2.pcapng", 2, 0, 0);
+    end(fed);
+    const Texts texts = fed.reading.lacks().texts();
+    CHECK(texts[0].starts_with("1 session left out of the capture"));
+    CHECK(texts[1].starts_with("7 sessions open before the capture"));
+    CHECK(says(texts, "these are files of 3 captures"));
+    CHECK(says(texts, "152 packets found no room and were dropped (orders client leg)"));
+}
+
+TEST_CASE("read: a payload that only a later version knows is said to be unknown, and known ones tell the sessions") {
+    Fed fed;
+    fed.begin("x.pcapng", "capture 1 by uid 0; payload=sampled");
+    CHECK(says(fed.reading.lacks().texts(), "payload is sampled, which this version does not know"));
+    const auto richness = [](const std::string& payload) {
+        const pcapng::SectionBlock section{.application = {}, .system = {}, .comments = {"payload=" + payload}};
+        return transcript::capture_name("x.pcapng", section).richness();
+    };
+    CHECK(richness("sampled") < richness("headers"));
+}
+
 TEST_CASE("read: audit events that found no room in the capture are said to be missing") {
     Fed fed;
     fed.reading.block(totals(0, 0, 3));
@@ -226,7 +270,8 @@ TEST_CASE("read: false words about absences harm nobody") {
         fed.event(start, line);
     end(fed);
     CHECK(fed.sessions.empty());
-    CHECK(transcript::absent_json(fed.reading.lacks().absent_sessions()) == R"({"left_out":0,"not_entered":0})");
+    CHECK(first_text(fed) == "1 session absent for a reason that this version does not know (x)");
+    CHECK(transcript::absent_json(fed.reading.lacks().absent_sessions()) == R"({"left_out":1,"not_entered":0})");
 }
 
 TEST_CASE("read: what a capture was filtered by is said first, and whom that leaves out") {
