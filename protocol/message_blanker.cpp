@@ -145,7 +145,7 @@ void MessageBlanker::take_text(Bytes& bytes) {
     const Bytes part = bytes.first(static_cast<std::size_t>(end - bytes.begin()));
     const Meaning is = meaning();
     for (const std::uint8_t c : part) {
-        if (is == Meaning::statement)
+        if (is == Meaning::statement || is == Meaning::portal)
             hash_.add(c);
         else if (is != Meaning::setting_name && is != Meaning::setting)
             break;
@@ -168,7 +168,8 @@ void MessageBlanker::begin_text() {
     const TextFilter::What name = payload_ == Payload::headers ? blank : keep;
     const TextFilter::What data = payload_ == Payload::full ? secrets : blank;
     switch (meaning()) {
-        case Meaning::statement: hash_ = {}; [[fallthrough]];
+        case Meaning::statement:
+        case Meaning::portal: hash_ = {}; [[fallthrough]];
         case Meaning::name: return text_.begin(name);
         case Meaning::sql: in_sql_ = payload_ != Payload::headers; return in_sql_ ? sql_.begin() : text_.begin(blank);
         case Meaning::command_tag: return text_.begin(command_tag);
@@ -198,14 +199,23 @@ void MessageBlanker::end_text() {
     switch (meaning()) {
         case Meaning::statement:
             statement_ = hash_.value();
-            if (type_ == 'B') secret_values_ = facts_.sql.names.may_be_secret(statement_);
+            if (type_ == 'B') {
+                secret_values_ = facts_.sql.names.may_be_secret(statement_);
+                facts_.portals.prepared(portal_, secret_values_);
+            }
             facts_.secret_open = facts_.secret_open || secret_values_;
+            break;
+        case Meaning::portal:
+            portal_ = hash_.value();
+            if (type_ == 'E' && facts_.portals.may_be_secret(portal_)) facts_.secret_open = true;
             break;
         case Meaning::sql:
             if (!in_sql_) break;
             sql_.end();
             in_sql_ = false;
             if (sql_.may_hold_secrets()) facts_.secret_open = true;
+            // Any number of PREPAREs.
+            if (type_ == 'Q' && sql_.is_unreadable()) facts_.sql.names.give_up();
             if (type_ == 'P') facts_.sql.names.prepared(statement_, sql_.may_hold_secrets());
             break;
         case Meaning::mechanism:

@@ -70,6 +70,7 @@ class MessageBlanker {
 
     // The message.
     std::uint64_t statement_ = 0;
+    std::uint64_t portal_ = 0;
     bool secret_values_ = false;
     std::size_t formats_ = 0;           // so many parameters have one
     std::uint64_t binary_formats_ = 0;  // of the first 64, a bit each
