@@ -24,6 +24,8 @@ bool SqlStatement::hides(SqlByte what, std::uint8_t c, SqlSession& session) {
         if (c == ';') end_statement(session);
         if (c == ')') encoding_ = false;
         if (c == '=' && assigns_) value_ = true;
+        // Of an extension, or of nobody.
+        if (c == '.' && assigns_) free_ = true;
     }
     return as_word || as_text;
 }
@@ -35,7 +37,7 @@ void SqlStatement::take_run(std::span<std::uint8_t> bytes) noexcept {
         std::fill(bytes.begin(), bytes.end(), std::uint8_t{'*'});
     } else if (is_setting_value(SqlByte::word)) {
         for (std::uint8_t& c : bytes) {
-            if (!is_text && !setting_word_.goes_on(to_lower(c))) c = '*';
+            if (!is_text && hides_in_setting(c)) c = '*';
         }
     } else if (is_text) {
         for (std::uint8_t& c : bytes) {
@@ -66,6 +68,7 @@ void SqlStatement::learn_from(const SqlStatement& other) noexcept {
     if (other.any_secret_) announce();
     assigns_ = assigns_ || other.assigns_;
     value_ = value_ || other.value_;
+    free_ = free_ || other.free_;
 }
 
 void SqlStatement::cannot_be_read(SqlSession& session) noexcept {
@@ -107,10 +110,13 @@ bool SqlStatement::is_setting_value(SqlByte what) const noexcept {
     return value_ && content_ == SqlContent::without_literals && (what == SqlByte::word || what == SqlByte::name);
 }
 
+/// The first letters of a known word stay, whatever the rest is.
+bool SqlStatement::hides_in_setting(std::uint8_t c) noexcept { return free_ || !setting_word_.goes_on(to_lower(c)); }
+
 bool SqlStatement::hides_text(SqlByte what, std::uint8_t c) noexcept {
     const bool is_text = what == SqlByte::literal || what == SqlByte::comment;
     if (content_ == SqlContent::without_literals) {
-        if (is_setting_value(what)) return !setting_word_.goes_on(to_lower(c));
+        if (is_setting_value(what)) return hides_in_setting(c);
         return is_text || what == SqlByte::number || what == SqlByte::unknown;
     }
     if (is_text || (what == SqlByte::quote && token_ == Token::literal)) {
@@ -192,6 +198,7 @@ void SqlStatement::end_word(std::string_view word, SqlSession& session) {
     }
     if (odd_name_ && head_ != Head::prepare) announce();
 
+    free_ = free_ || (assigns_ && word == "application_name");
     // SET TIME ZONE has no TO.
     value_ = value_ || (assigns_ && (word == "to" || word == "zone"));
 
@@ -233,7 +240,7 @@ void SqlStatement::end_statement(SqlSession& session) {
     }
     execute_ = in_name_ = odd_name_ = false;
     secret_ = second_ = role_ = setting_ = encoding_ = valid_ = until_ = false;
-    function_ = assigns_ = value_ = false;
+    function_ = assigns_ = value_ = free_ = false;
     head_ = Head::none;
     hide_ = Hide::nothing;
 }

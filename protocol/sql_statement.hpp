@@ -64,6 +64,7 @@ class SqlStatement {
     void end_word(std::string_view word, SqlSession& session);
     static bool is_key_of_secret(std::string_view literal) noexcept;
     void name_encoding(std::string_view text, SqlSession& session);
+    bool hides_in_setting(std::uint8_t c) noexcept;
     bool is_setting_value(SqlByte what) const noexcept;
     void be_puzzled(SqlSession& session);
     void take_name(std::string_view word) noexcept;
@@ -82,6 +83,7 @@ class SqlStatement {
     bool function_ = false;   // CREATE FUNCTION or PROCEDURE
     bool assigns_ = false;    // SET, also in CREATE FUNCTION
     bool value_ = false;      // behind its = or TO
+    bool free_ = false;       // that may be any text
     bool encoding_ = false;   // the next token is a client_encoding
     bool valid_ = false;      // the last word
     bool until_ = false;      // the last two are VALID UNTIL
