@@ -12,7 +12,7 @@ namespace {
 // What the files of captures say in these very words: changing a sentence, or a label, takes from
 // `capture read` what it knows in the files that are there already, for it knows a comment by its
 // whole text. A new absence is added here; none of these is ever changed.
-struct Written {
+struct PinnedWords {
     std::string_view label;
     std::string_view sentence;
 };
@@ -20,7 +20,7 @@ struct Written {
 // To forget one is a warning in the code, and an error here.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wswitch"
-Written written(Absence absence) {
+PinnedWords pinned(Absence absence) {
     switch (absence) {
         case Absence::opening_too_large:
             return {"opening_too_large",
@@ -59,8 +59,8 @@ Written written(Absence absence) {
 
 TEST_CASE("the words in which files say what is missing are those that were always written") {
     for (const Absence absence : absences()) {
-        CHECK(label(absence) == written(absence).label);
-        CHECK(sentence(absence) == written(absence).sentence);
+        CHECK(label(absence) == pinned(absence).label);
+        CHECK(sentence(absence) == pinned(absence).sentence);
     }
 }
 
@@ -69,7 +69,7 @@ TEST_CASE("no way in which something is not in a capture is left out of their li
         const auto absence = static_cast<Absence>(i);
         const auto listed = std::count(absences().begin(), absences().end(), absence);
         INFO(i << ' ' << label(absence));
-        CHECK(listed == (written(absence).sentence.empty() ? 0 : 1));
+        CHECK(listed == (pinned(absence).sentence.empty() ? 0 : 1));
         CHECK(listed == (label(absence).empty() ? 0 : 1));
     }
 }
