@@ -239,6 +239,7 @@ void SqlStatement::end_statement(SqlSession& session) {
             session.names.prepared(name_, true);
     }
     execute_ = in_name_ = odd_name_ = false;
+    name_ = 0;
     secret_ = second_ = role_ = setting_ = encoding_ = valid_ = until_ = false;
     function_ = assigns_ = value_ = free_ = false;
     head_ = Head::none;
