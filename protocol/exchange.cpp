@@ -15,7 +15,7 @@ using Outcome = CapturedStatement::Outcome;
 constexpr std::size_t max_pending = 20'000;
 /// Ours. Statements that wait for their ReadyForQuery.
 constexpr std::size_t max_done = 1'000;
-/// Ours. Texts of prepared statements, in bytes.
+/// Ours. Names and texts of prepared statements, in bytes: beyond it, all are forgotten.
 constexpr std::size_t max_prepared = 4 * 1024 * 1024;
 constexpr std::size_t max_portals = 1'000;
 constexpr std::size_t max_tags = 20;
@@ -35,6 +35,11 @@ std::string name_of(Reader& reader) { return std::string(text_of(reader).substr(
 /// Redaction makes all names of one length one.
 bool is_blanked(std::string_view name) noexcept {
     return !name.empty() && name.find_first_not_of('*') == std::string_view::npos;
+}
+
+/// What a prepared statement costs, with what the map needs for it.
+std::size_t memory_of(const std::string& name, const std::string& text) noexcept {
+    return name.size() + text.size() + 128;
 }
 
 /// The last word of "INSERT 0 5", when it is a number.
@@ -97,13 +102,25 @@ void Exchange::parse(Reader body, std::size_t size, Request& request) {
     statement.text = text.substr(0, max_peer_text);
     statement.text_size = whole || size < before ? text.size() : size - before;
     if (skipping_ || is_blanked(statement.name)) return;
+    keep(statement);
+}
+
+void Exchange::keep(const CapturedStatement& statement) {
+    forget(statement.name);
     if (kept_ > max_prepared) {
         prepared_.clear();
         kept_ = 0;
     }
     const auto [it, is_new] =
-        prepared_.insert_or_assign(statement.name, Prepared{.text = statement.text, .size = statement.text_size});
-    kept_ += it->second.text.size() + (is_new ? it->first.size() : 0);
+        prepared_.emplace(statement.name, Prepared{.text = statement.text, .size = statement.text_size});
+    kept_ += memory_of(it->first, it->second.text);
+}
+
+void Exchange::forget(const std::string& name) {
+    const auto found = prepared_.find(name);
+    if (found == prepared_.end()) return;
+    kept_ -= memory_of(found->first, found->second.text);
+    prepared_.erase(found);
 }
 
 void Exchange::bind(Reader body, Request& request) {
@@ -139,7 +156,10 @@ void Exchange::close(Reader body) {
     const char what = static_cast<char>(body.u8());
     const std::string name = name_of(body);
     if (skipping_) return;
-    (what == 'S' ? prepared_.erase(name) : portals_.erase(name));
+    if (what == 'S')
+        forget(name);
+    else
+        portals_.erase(name);
 }
 
 Exchange::Request* Exchange::running() noexcept {
@@ -240,7 +260,7 @@ void Exchange::error(const CapturedMessage& message, std::uint64_t time) {
     request.statement.error = std::move(error);
     request.statement.outcome = Outcome::failed;
     request.statement.ended = time;
-    if (request.type == 'P') prepared_.erase(request.statement.name);
+    if (request.type == 'P') forget(request.statement.name);
     const bool extended = !ends_turn(request.type) && request.type != '?';
     if (!ends_turn(request.type)) pop(time);
     if (extended) skip_to_sync();
@@ -251,7 +271,7 @@ void Exchange::skip_to_sync() {
     while (!pending_.empty() && pending_.front().type != 'S') {
         Request request = std::move(pending_.front());
         pending_.pop_front();
-        if (request.type == 'P') prepared_.erase(request.statement.name);
+        if (request.type == 'P') forget(request.statement.name);
         if (is_statement(request.type)) end(std::move(request), Outcome::skipped, 0);
     }
     skipping_ = pending_.empty();

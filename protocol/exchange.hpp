@@ -57,6 +57,8 @@ class Exchange {
     };
 
     void parse(Reader body, std::size_t size, Request& request);
+    void keep(const CapturedStatement& statement);
+    void forget(const std::string& name);
     void bind(Reader body, Request& request);
     void execute(Reader body, Request& request);
     void close(Reader body);
@@ -76,7 +78,7 @@ class Exchange {
     std::deque<CapturedStatement> done_;  // wait for ReadyForQuery to say how the transaction is
     std::map<std::string, Prepared> prepared_;
     std::map<std::string, Portal> portals_;
-    std::size_t kept_ = 0;  // bytes of prepared_
+    std::size_t kept_ = 0;  // memory of prepared_
     bool skipping_ = false;
     bool misses_requests_ = false;
     bool overflowed_ = false;

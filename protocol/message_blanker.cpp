@@ -16,17 +16,23 @@ constexpr auto harmless_settings = std::to_array<std::string_view>(
 
 constexpr std::uint32_t length_of_null = 0xffffffff;
 
-SqlContent content_of(Payload payload) {
-    return payload == Payload::full ? SqlContent::without_secrets : SqlContent::without_literals;
-}
-
 }  // namespace
+
+MessageBlanker::Shown MessageBlanker::shown_in(Payload payload) noexcept {
+    // No default: another payload is decided upon here.
+    switch (payload) {
+        case Payload::headers: return {};
+        case Payload::redacted: return {.names = true, .sql = true};
+        case Payload::full: return {.names = true, .sql = true, .data = true, .content = SqlContent::without_secrets};
+    }
+    return {};
+}
 
 MessageBlanker::MessageBlanker(Redactor::Sender sender, Payload payload, SessionFacts& facts) noexcept
     : sender_(sender),
-      payload_(payload),
+      shown_(shown_in(payload)),
       facts_(facts),
-      sql_(content_of(payload), facts.sql),
+      sql_(shown_.content, facts.sql),
       error_(payload, facts.sql) {}
 
 void MessageBlanker::begin(char type, std::size_t size) {
@@ -182,7 +188,7 @@ void MessageBlanker::take_text(Bytes& bytes) {
     const Bytes part = bytes.first(static_cast<std::size_t>(end - bytes.begin()));
     const Meaning is = meaning();
     for (const std::uint8_t c : part) {
-        if (is == Meaning::statement)
+        if (is == Meaning::statement || is == Meaning::portal)
             hash_.add(c);
         else if (is != Meaning::setting_name && is != Meaning::setting)
             break;
@@ -202,12 +208,13 @@ void MessageBlanker::take_text(Bytes& bytes) {
 void MessageBlanker::begin_text() {
     using enum TextFilter::What;
     in_item_ = true;
-    const TextFilter::What name = payload_ == Payload::headers ? blank : keep;
-    const TextFilter::What data = payload_ == Payload::full ? secrets : blank;
+    const TextFilter::What name = shown_.names ? keep : blank;
+    const TextFilter::What data = shown_.data ? secrets : blank;
     switch (meaning()) {
-        case Meaning::statement: hash_ = {}; [[fallthrough]];
+        case Meaning::statement:
+        case Meaning::portal: hash_ = {}; [[fallthrough]];
         case Meaning::name: return text_.begin(name);
-        case Meaning::sql: in_sql_ = payload_ != Payload::headers; return in_sql_ ? sql_.begin() : text_.begin(blank);
+        case Meaning::sql: in_sql_ = shown_.sql; return in_sql_ ? sql_.begin() : text_.begin(blank);
         case Meaning::command_tag: return text_.begin(command_tag);
         case Meaning::mechanism: return text_.begin(mechanism);
         case Meaning::mechanism_offer: return text_.begin(mechanism_offer);
@@ -224,7 +231,7 @@ void MessageBlanker::begin_setting() noexcept {
     std::transform(name.begin(), name.end(), lower.begin(),
                    [](char c) { return to_lower(static_cast<std::uint8_t>(c)); });
     const bool secret = announces_secret({lower.data(), setting_size_});
-    const bool shown = harmless || (payload_ == Payload::full && !secret);
+    const bool shown = harmless || (shown_.data && !secret);
     text_.begin(shown ? TextFilter::What::secrets : TextFilter::What::blank);
     // What follows is kept for its meaning to us.
     is_encoding_ = name == "client_encoding";
@@ -235,14 +242,23 @@ void MessageBlanker::end_text() {
     switch (meaning()) {
         case Meaning::statement:
             statement_ = hash_.value();
-            if (type_ == 'B') secret_values_ = facts_.sql.names.may_be_secret(statement_);
+            if (type_ == 'B') {
+                secret_values_ = facts_.sql.names.may_be_secret(statement_);
+                facts_.portals.prepared(portal_, secret_values_);
+            }
             facts_.secret_open = facts_.secret_open || secret_values_;
+            break;
+        case Meaning::portal:
+            portal_ = hash_.value();
+            if (type_ == 'E' && facts_.portals.may_be_secret(portal_)) facts_.secret_open = true;
             break;
         case Meaning::sql:
             if (!in_sql_) break;
             sql_.end();
             in_sql_ = false;
             if (sql_.may_hold_secrets()) facts_.secret_open = true;
+            // Any number of PREPAREs.
+            if (type_ == 'Q' && sql_.is_unreadable()) facts_.sql.names.give_up();
             if (type_ == 'P') facts_.sql.names.prepared(statement_, sql_.may_hold_secrets());
             break;
         case Meaning::mechanism:
@@ -281,7 +297,7 @@ void MessageBlanker::take_value(Bytes& bytes) {
 void MessageBlanker::begin_value(std::size_t left) {
     in_value_ = true;
     value_missing_ = number_ == length_of_null ? 0 : number_;
-    hidden_ = payload_ != Payload::full || secret_values_ || value_missing_ > left;
+    hidden_ = !shown_.data || secret_values_ || value_missing_ > left;
     if (!hidden_) text_.begin_value();
     binary_ = type_ == 'D' ? facts_.binary_results : type_ == 'V' || is_next_parameter_binary();
 }
@@ -314,7 +330,7 @@ void MessageBlanker::take_rest(Bytes bytes) {
 void MessageBlanker::begin_rest() {
     in_item_ = true;
     const bool from_client = sender_ == Redactor::Sender::client;
-    hidden_ = payload_ != Payload::full || (from_client && facts_.secret_open);
+    hidden_ = !shown_.data || (from_client && facts_.secret_open);
     binary_ = facts_.binary_copy;
     if (meaning() == Meaning::rows && !goes_on_) rows_.begin_rows();
 }

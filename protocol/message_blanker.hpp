@@ -26,6 +26,15 @@ class MessageBlanker {
    private:
     using Bytes = std::span<std::uint8_t>;
 
+    /// Of a message.
+    struct Shown {
+        bool names = false;
+        bool sql = false;   // with this content
+        bool data = false;  // but secrets
+        SqlContent content = SqlContent::without_literals;
+    };
+    static Shown shown_in(Payload payload) noexcept;
+
     void next_step() noexcept;
     void go_on_with(std::span<const Step> steps) noexcept;
     void end_item();
@@ -46,7 +55,7 @@ class MessageBlanker {
     Meaning meaning() const noexcept { return steps_[at_].meaning; }
 
     Redactor::Sender sender_;
-    Payload payload_;
+    Shown shown_;
     SessionFacts& facts_;
 
     // Where we are.
@@ -73,6 +82,7 @@ class MessageBlanker {
 
     // The message.
     std::uint64_t statement_ = 0;
+    std::uint64_t portal_ = 0;
     bool secret_values_ = false;
     std::size_t formats_ = 0;           // so many parameters have one
     std::uint64_t binary_formats_ = 0;  // of the first 64, a bit each

@@ -18,7 +18,7 @@ constexpr Step sasl_response[]{{rest, M::secret_text}};
 // Of the client.
 constexpr Step query[]{{text, M::sql}, end};
 constexpr Step parse[]{{text, M::statement}, {text, M::sql}, {repeat16, M::none, 1}, {int32}, end};
-constexpr Step bind[]{{text, M::name},
+constexpr Step bind[]{{text, M::portal},
                       {text, M::statement},
                       {repeat16, M::none, 1},
                       {int16, M::parameter_format},
@@ -28,7 +28,7 @@ constexpr Step bind[]{{text, M::name},
                       {int16, M::result_format},
                       end};
 constexpr Step describe_or_close[]{{int8}, {text, M::name}, end};
-constexpr Step execute[]{{text, M::name}, {int32}, end};
+constexpr Step execute[]{{text, M::portal}, {int32}, end};
 constexpr Step function_call[]{{int32},
                                {repeat16, M::none, 1},
                                {int16, M::parameter_format},

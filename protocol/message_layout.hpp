@@ -24,7 +24,8 @@ enum class Item : std::uint8_t {
 /// What a number, a text or bytes are.
 enum class Meaning : std::uint8_t {
     none,       // of a number: nothing to us. Of the rest: nobody knows
-    name,       // of a column, a portal, a channel: no value
+    name,       // of a column, a channel: no value
+    portal,     // the name of one
     statement,  // the name of a prepared statement
     sql,
     data,  // of people

@@ -203,8 +203,7 @@ void Redactor::begin_established(std::string_view client_encoding) {
     state_->begin(State::Phase::messages);
     // A statement may be on its way whose beginning nobody saw.
     state_->facts.secret_open = true;
-    // Only `full` shows any value, and names cost memory.
-    if (state_->payload == Payload::full) state_->facts.sql.names.begin_unknown();
+    state_->facts.names_are_unknown();
     if (!client_encoding.empty()) state_->facts.sql.encoding.named(client_encoding);
 }
 

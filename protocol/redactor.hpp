@@ -16,7 +16,7 @@ namespace protocol {
 
 /// What a capture holds of a session (docs/capture.md).
 enum class Payload : std::uint8_t {
-    headers,   // types and lengths, names of the startup packet, parameters, command tags, SQLSTATEs
+    headers,   // types and numbers, names of the startup packet, parameters, command tags, SQLSTATEs
     redacted,  // also SQL without its literals, and names of columns
     full,      // everything but secrets
 };

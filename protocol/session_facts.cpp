@@ -9,6 +9,8 @@ void SessionFacts::client_sent(char type) noexcept {
         case 'S':
             ++awaited_;
             unsynced_ = false;
+            sql.names.synced();
+            portals.synced();
             break;
         case 'P':
         case 'B':
@@ -26,7 +28,12 @@ void SessionFacts::server_is_ready() noexcept {
 
 void SessionFacts::client_is_lost() noexcept {
     lost_ = secret_open = true;
+    names_are_unknown();
+}
+
+void SessionFacts::names_are_unknown() noexcept {
     sql.names.give_up();
+    portals.give_up();
 }
 
 void SessionFacts::server_is_lost() noexcept { sql.encoding.named({}); }

@@ -9,6 +9,7 @@ namespace protocol {
 
 struct SessionFacts {
     SqlSession sql;
+    StatementNames portals;            ///< of statements that may hold secrets
     std::uint32_t authentication = 0;  ///< the server's last code
     bool binary_results = false;       ///< some column of the rows that come
     bool binary_copy = false;
@@ -17,6 +18,8 @@ struct SessionFacts {
     bool secret_open = false;
 
     void client_sent(char type) noexcept;
+    /// What was prepared and bound before, nobody saw.
+    void names_are_unknown() noexcept;
     void server_is_ready() noexcept;
     /// Nobody knows any more what the client says.
     void client_is_lost() noexcept;

@@ -33,6 +33,7 @@ std::size_t SqlBlanker::blank_run(std::span<std::uint8_t> text) {
 }
 
 void SqlBlanker::end() {
+    if (unreadable_) main_.statement.cannot_be_read(session_);
     main_.statement.end(session_);
     if (with_backslashes_) with_backslashes_->statement.end(session_);
 }
@@ -54,7 +55,8 @@ bool SqlBlanker::hides(std::uint8_t c) {
     const bool hidden = main_.hides(c, session_);
     if (!with_backslashes_) return hidden;
     const bool also_hidden = with_backslashes_->hides(c, session_);
-    if (main_.lexer.agrees_with(with_backslashes_->lexer)) {
+    if (main_.lexer.agrees_with(with_backslashes_->lexer) &&
+        main_.statement.agrees_with(with_backslashes_->statement)) {
         main_.statement.learn_from(with_backslashes_->statement);
         with_backslashes_.reset();
     }

@@ -26,6 +26,8 @@ class SqlBlanker {
     void end();
     /// Of the text so far: a word announced a secret, or it could not be read.
     bool may_hold_secrets() const noexcept;
+    /// From some byte on.
+    bool is_unreadable() const noexcept { return unreadable_; }
 
    private:
     struct Reading {

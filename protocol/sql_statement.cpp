@@ -1,6 +1,7 @@
 #include "protocol/sql_statement.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace protocol {
 
@@ -20,9 +21,11 @@ bool SqlStatement::hides(SqlByte what, std::uint8_t c, SqlSession& session) {
     const bool as_word = hides_as_word(what, c);
     const bool as_text = hides_text(what, c);
     if (token == Token::none && what == SqlByte::mark) {
-        if (c == ';') end_statement();
+        if (c == ';') end_statement(session);
         if (c == ')') encoding_ = false;
         if (c == '=' && assigns_) value_ = true;
+        // Of an extension, or of nobody.
+        if (c == '.' && assigns_) free_ = true;
     }
     return as_word || as_text;
 }
@@ -34,7 +37,7 @@ void SqlStatement::take_run(std::span<std::uint8_t> bytes) noexcept {
         std::fill(bytes.begin(), bytes.end(), std::uint8_t{'*'});
     } else if (is_setting_value(SqlByte::word)) {
         for (std::uint8_t& c : bytes) {
-            if (!is_text && !setting_word_.goes_on(to_lower(c))) c = '*';
+            if (!is_text && hides_in_setting(c)) c = '*';
         }
     } else if (is_text) {
         for (std::uint8_t& c : bytes) {
@@ -49,14 +52,28 @@ bool SqlStatement::hides_all_text() const noexcept {
 
 void SqlStatement::end(SqlSession& session) {
     end_token(session);
-    end_statement();
+    end_statement(session);
     token_ = Token::none;
+}
+
+bool SqlStatement::agrees_with(const SqlStatement& other) const noexcept {
+    const auto place = [](const SqlStatement& one) {
+        return std::tie(one.head_, one.second_, one.role_, one.setting_, one.function_, one.encoding_, one.valid_,
+                        one.until_, one.execute_, one.in_name_, one.odd_name_, one.name_, one.hide_);
+    };
+    return place(*this) == place(other);
 }
 
 void SqlStatement::learn_from(const SqlStatement& other) noexcept {
     if (other.any_secret_) announce();
     assigns_ = assigns_ || other.assigns_;
     value_ = value_ || other.value_;
+    free_ = free_ || other.free_;
+}
+
+void SqlStatement::cannot_be_read(SqlSession& session) noexcept {
+    announce();
+    if (head_ == Head::none || (head_ == Head::prepare && !second_)) session.names.give_up();
 }
 
 /// A literal is one token with the quotes in it.
@@ -93,10 +110,13 @@ bool SqlStatement::is_setting_value(SqlByte what) const noexcept {
     return value_ && content_ == SqlContent::without_literals && (what == SqlByte::word || what == SqlByte::name);
 }
 
+/// The first letters of a known word stay, whatever the rest is.
+bool SqlStatement::hides_in_setting(std::uint8_t c) noexcept { return free_ || !setting_word_.goes_on(to_lower(c)); }
+
 bool SqlStatement::hides_text(SqlByte what, std::uint8_t c) noexcept {
     const bool is_text = what == SqlByte::literal || what == SqlByte::comment;
     if (content_ == SqlContent::without_literals) {
-        if (is_setting_value(what)) return !setting_word_.goes_on(to_lower(c));
+        if (is_setting_value(what)) return hides_in_setting(c);
         return is_text || what == SqlByte::number || what == SqlByte::unknown;
     }
     if (is_text || (what == SqlByte::quote && token_ == Token::literal)) {
@@ -120,15 +140,21 @@ void SqlStatement::end_token(SqlSession& session) {
             else if (text.starts_with("client_encoding"))
                 encoding_ = true;
             return;
-        case Token::word: break;
+        case Token::word:
+            if (text == "uescape") be_puzzled(session);
+            break;
         case Token::name:
-            if (!backslash_) break;
-            // U&"...": nobody knows what it names.
-            announce();
-            if (setting_) session.encoding.named({});
+            if (backslash_) be_puzzled(session);
             break;
     }
     end_word(text, session);
+}
+
+/// U&"...": nobody knows what it names.
+void SqlStatement::be_puzzled(SqlSession& session) {
+    announce();
+    odd_name_ = true;
+    if (setting_) session.encoding.named({});
 }
 
 void SqlStatement::end_word(std::string_view word, SqlSession& session) {
@@ -136,6 +162,11 @@ void SqlStatement::end_word(std::string_view word, SqlSession& session) {
         name_encoding(word, session);
     else
         encoding_ = word == "client_encoding" || (word == "names" && head_ == Head::set);
+    const bool executes = execute_;
+    execute_ = token_ == Token::word && word == "execute";
+    // "a""b" comes as two.
+    if (in_name_ && token_ == Token::name) odd_name_ = true;
+    in_name_ = false;
     until_ = valid_ && word == "until" && role_;
     valid_ = word == "valid";
 
@@ -144,7 +175,6 @@ void SqlStatement::end_word(std::string_view word, SqlSession& session) {
                 : word == "alter"   ? Head::alter
                 : word == "set"     ? Head::set
                 : word == "prepare" ? Head::prepare
-                : word == "execute" ? Head::execute
                                     : Head::other;
         setting_ = assigns_ = head_ == Head::set;
     } else if (!second_) {
@@ -152,8 +182,7 @@ void SqlStatement::end_word(std::string_view word, SqlSession& session) {
         role_ =
             (head_ == Head::create || head_ == Head::alter) && (word == "role" || word == "user" || word == "group");
         function_ = head_ == Head::create && (word == "function" || word == "procedure" || word == "or");
-        name_ = hash_of(word);
-        if (head_ == Head::execute && session.names.may_be_secret(name_)) announce();
+        if (head_ == Head::prepare) take_name(word);
     } else if (head_ == Head::alter && word == "set") {
         setting_ = assigns_ = true;
     } else if (function_ && word == "set") {
@@ -162,12 +191,19 @@ void SqlStatement::end_word(std::string_view word, SqlSession& session) {
         role_ = false;  // CREATE USER MAPPING
     }
 
+    // Also in EXPLAIN and CREATE TABLE AS.
+    if (executes) {
+        take_name(word);
+        if (session.names.may_be_secret(name_)) announce();
+    }
+    if (odd_name_ && head_ != Head::prepare) announce();
+
+    free_ = free_ || (assigns_ && word == "application_name");
     // SET TIME ZONE has no TO.
     value_ = value_ || (assigns_ && (word == "to" || word == "zone"));
 
     if (!announces_secret(word)) return;
     announce();
-    if (head_ == Head::prepare) session.names.prepared(name_, true);
     if (setting_)
         hide_ = Hide::rest;
     else if (role_ && word == "password")
@@ -187,9 +223,25 @@ void SqlStatement::name_encoding(std::string_view text, SqlSession& session) {
     if (text != "default") session.encoding.named(text);
 }
 
-void SqlStatement::end_statement() noexcept {
+void SqlStatement::take_name(std::string_view word) noexcept {
+    name_ = hash_of(word);
+    in_name_ = token_ == Token::name || word == "u";  // "..." or U&"..."
+    // What the server may fold or cut in another way.
+    const auto is_beyond_ascii = [](char c) { return static_cast<std::uint8_t>(c) >= 0x80; };
+    odd_name_ = odd_name_ || std::any_of(word.begin(), word.end(), is_beyond_ascii);
+}
+
+void SqlStatement::end_statement(SqlSession& session) {
+    if (head_ == Head::prepare && secret_) {
+        if (odd_name_)
+            session.names.give_up();
+        else
+            session.names.prepared(name_, true);
+    }
+    execute_ = in_name_ = odd_name_ = false;
+    name_ = 0;
     secret_ = second_ = role_ = setting_ = encoding_ = valid_ = until_ = false;
-    function_ = assigns_ = value_ = false;
+    function_ = assigns_ = value_ = free_ = false;
     head_ = Head::none;
     hide_ = Hide::nothing;
 }

@@ -40,8 +40,12 @@ class SqlStatement {
     }
     /// Blanks in it, without any quote.
     void take_run(std::span<std::uint8_t> bytes) noexcept;
+    /// Nor what follows.
+    void cannot_be_read(SqlSession& session) noexcept;
     /// The text has ended.
     void end(SqlSession& session);
+    /// Both readings are in the same place of the same statement, but for what one can learn.
+    bool agrees_with(const SqlStatement& other) const noexcept;
     /// What another reading of the same text knows.
     void learn_from(const SqlStatement& other) noexcept;
     /// Any of its statements has a word that announces a secret.
@@ -49,7 +53,7 @@ class SqlStatement {
 
    private:
     enum class Token : std::uint8_t { none, word, name, literal, comment };
-    enum class Head : std::uint8_t { none, create, alter, set, prepare, execute, other };
+    enum class Head : std::uint8_t { none, create, alter, set, prepare, other };
     enum class Hide : std::uint8_t { nothing, next_word, word, rest };
 
     static Token token_of(SqlByte what, Token open) noexcept;
@@ -60,8 +64,11 @@ class SqlStatement {
     void end_word(std::string_view word, SqlSession& session);
     static bool is_key_of_secret(std::string_view literal) noexcept;
     void name_encoding(std::string_view text, SqlSession& session);
+    bool hides_in_setting(std::uint8_t c) noexcept;
     bool is_setting_value(SqlByte what) const noexcept;
-    void end_statement() noexcept;
+    void be_puzzled(SqlSession& session);
+    void take_name(std::string_view word) noexcept;
+    void end_statement(SqlSession& session);
     void announce() noexcept { secret_ = any_secret_ = true; }
 
     SqlContent content_;
@@ -76,10 +83,14 @@ class SqlStatement {
     bool function_ = false;   // CREATE FUNCTION or PROCEDURE
     bool assigns_ = false;    // SET, also in CREATE FUNCTION
     bool value_ = false;      // behind its = or TO
+    bool free_ = false;       // that may be any text
     bool encoding_ = false;   // the next token is a client_encoding
     bool valid_ = false;      // the last word
     bool until_ = false;      // the last two are VALID UNTIL
-    std::uint64_t name_ = 0;  // of PREPARE
+    bool execute_ = false;    // the last word
+    bool in_name_ = false;    // the last word was a name of PREPARE or EXECUTE, and may go on
+    bool odd_name_ = false;   // such a name was none of those that can be told here
+    std::uint64_t name_ = 0;  // of PREPARE or EXECUTE
     Hide hide_ = Hide::nothing;
 
     // Of the token: its beginning, in lower case.

@@ -5,6 +5,8 @@
 namespace protocol {
 
 void NameHash::add(std::uint8_t c) noexcept {
+    if (size_ == max_name) return;
+    ++size_;
     value_ = (value_ ^ static_cast<std::uint8_t>(to_lower(c))) * 0x100000001b3;
 }
 
@@ -14,25 +16,27 @@ std::uint64_t hash_of(std::string_view name) noexcept {
     return hash.value();
 }
 
-void StatementNames::begin_unknown() noexcept {
-    exceptions_.clear();
-    unknown_are_secret_ = true;
+void StatementNames::give_up() noexcept {
+    secrets_.clear();
+    all_ = unnamed_ = true;
+    replaced_ = false;
 }
 
-void StatementNames::give_up() noexcept { begin_unknown(); }
-
 void StatementNames::prepared(std::uint64_t name, bool secret) {
-    if (secret == unknown_are_secret_) {
-        if (secret || name == NameHash().value()) exceptions_.erase(name);
-    } else if (exceptions_.size() < max_names) {
-        exceptions_.insert(name);
-    } else if (secret) {
-        give_up();
+    if (name == NameHash().value()) {
+        unnamed_ = unnamed_ || secret;
+        replaced_ = !secret;
+    } else if (secret && !all_) {
+        if (secrets_.size() < max_names)
+            secrets_.insert(name);
+        else
+            give_up();
     }
 }
 
 bool StatementNames::may_be_secret(std::uint64_t name) const noexcept {
-    return exceptions_.contains(name) != unknown_are_secret_;
+    if (name == NameHash().value()) return unnamed_ && !replaced_;
+    return all_ || secrets_.contains(name);
 }
 
 }  // namespace protocol

@@ -128,6 +128,66 @@ TEST_CASE("values for a statement with secrets are blanked in full too") {
     CHECK(full({{client, message('P', "s\0SELECT"s)}, {server, error("42601", "Mx")}}) == error("42601", "M*"));
 }
 
+TEST_CASE("the server may not have heard that a statement without a name was replaced: behind Sync it may be secret") {
+    const std::string secret_one = parse("", "UPDATE users SET password = $1") + sync_message;
+    // All behind the error is skipped, up to Sync.
+    const std::string skipped = bind_text("none", "x") + parse("", "SELECT $1");
+    CHECK(full({{client, secret_one}, {client, skipped + sync_message}, {client, bind_text("", "x")}}) ==
+          bind_text("", "*"));
+    // That one is meant for the harmless statement.
+    CHECK(full({{client, secret_one}, {client, skipped + bind_text("", "x")}}) == skipped + bind_text("", "x"));
+    const std::string harmless_one = parse("", "SELECT $1") + sync_message;
+    CHECK(full({{client, harmless_one}, {client, bind_text("", "x")}}) == bind_text("", "x"));
+}
+
+TEST_CASE("a name is that of a statement with secrets however it is written") {
+    const auto is_secret = [](std::string_view sql, std::string_view name) {
+        return full({{client, query(sql)}, {client, bind_text(name, "x")}}) == bind_text(name, "*");
+    };
+    CHECK(is_secret("PREPARE p AS SELECT set_config('my.password', $1, false)", "p"));
+    CHECK(is_secret("PREPARE \"a\"\"b\" AS UPDATE users SET password = $1", "a\"b"));
+    CHECK(is_secret("PREPARE U&\"\\0070\" AS UPDATE users SET password = $1", "p"));
+    CHECK(is_secret("PREPARE U&\"!0070\" UESCAPE '!' AS UPDATE users SET password = $1", "p"));
+    CHECK(is_secret("PREPARE \xc3\x84 AS UPDATE users SET password = $1", "\xc3\xa4"));
+    CHECK(is_secret("PREPARE P AS UPDATE users SET password = $1; DEALLOCATE p; DISCARD ALL", "p"));
+    const std::string longest(63, 'n');
+    CHECK(is_secret("PREPARE " + longest + "m AS UPDATE users SET password = $1", longest));
+    CHECK_FALSE(is_secret("PREPARE p AS UPDATE users SET password = $1", "q"));
+    CHECK_FALSE(is_secret("PREPARE \"a\"\"b\" AS SELECT $1", "p"));
+    // Only where a backslash quotes in '...'.
+    CHECK(is_secret("SELECT '\\', '; PREPARE p AS UPDATE users SET password = $1 --'\n; SELECT 1", "p"));
+    CHECK(is_secret("SELECT '\\', '; --'\n PREPARE p AS UPDATE users SET password = $1", "p"));
+    // The name or what stands before it cannot be read.
+    const auto in_unknown_encoding = [](const std::string& sql) {
+        return last_blanked(Payload::full, {{client, startup()}, {client, sql}, {client, bind_text("p", "x")}});
+    };
+    CHECK(in_unknown_encoding(query("SELECT '\xc3\xa4'; PREPARE p AS UPDATE users SET password = $1")) ==
+          bind_text("p", "*"));
+    CHECK(in_unknown_encoding(parse("", "/* \xc3\xa4 */ PREPARE p AS UPDATE users SET password = $1")) ==
+          bind_text("p", "*"));
+    CHECK(in_unknown_encoding(parse("", "SELECT '\xc3\xa4'")) == bind_text("p", "x"));
+}
+
+TEST_CASE("errors are blanked when a portal of a statement with secrets is executed, also behind Sync") {
+    const std::string answer = error("22P02", "Msecret");
+    const std::string hidden = error("22P02", "M******");
+    const auto bound = [](std::string_view portal, std::string_view sql) {
+        return Conversation{
+            {client, parse("", sql) + message('B', cstring(portal) + cstring("") + int16(0) + int16(0) + int16(0)) +
+                         sync_message},
+            {server, ready}};
+    };
+    const auto left = [&](Conversation conversation, std::string_view portal) {
+        conversation.push_back({client, message('E', cstring(portal) + int32(0)) + sync_message});
+        conversation.push_back({server, answer});
+        return full(conversation);
+    };
+    CHECK(left(bound("p", "UPDATE users SET password = 'a'"), "p") == hidden);
+    CHECK(left(bound("", "UPDATE users SET password = 'a'"), "") == hidden);
+    CHECK(left(bound("p", "UPDATE users SET password = 'a'"), "q") == answer);
+    CHECK(left(bound("p", "SELECT 1"), "p") == answer);
+}
+
 TEST_CASE("verifiers are blanked wherever they are in full") {
     const std::string md5 = "md50123456789abcdef0123456789abcdef";
     const std::string scram = "SCRAM-SHA-256$4096:c2FsdA==$a:b";

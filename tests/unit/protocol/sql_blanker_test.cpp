@@ -207,7 +207,15 @@ TEST_CASE("of a setting's value without quotes stay words that PostgreSQL knows"
         CHECK(left(sql) == sql);
     }
     CHECK(left("SET my.x = zecret; SELECT a") == "SET my.x = ******; SELECT a");
-    CHECK(left("SET my.x TO on_secret") == "SET my.x TO on*******");
+    CHECK(left("SET x TO on_secret") == "SET x TO on*******");
+    // What may be any text, and what is none of PostgreSQL's own: not even as a known word begins.
+    CHECK(left("SET my.x TO on_secret") == "SET my.x TO *********");
+    CHECK(left("SET LOCAL \"my\".\"x\" = foo, true; SET jit = on") ==
+          "SET LOCAL \"my\".\"x\" = ***, ****; SET jit = on");
+    CHECK(left("SET application_name = local_secret") == "SET application_name = ************");
+    CHECK(left("ALTER ROLE bob SET my.x TO on") == "ALTER ROLE bob SET my.x TO **");
+    CHECK(left("CREATE FUNCTION s.f() RETURNS int SET my.x = on") == "CREATE FUNCTION s.f() RETURNS int SET my.x = **");
+    CHECK(left("ALTER ROLE bob IN DATABASE d SET jit TO on") == "ALTER ROLE bob IN DATABASE d SET jit TO on");
     CHECK(left("SET my.x TO \"zecret\", zecret.zecret") == "SET my.x TO \"******\", ******.******");
     CHECK(left("SET TIME ZONE zecret") == "SET TIME ZONE ******");
     CHECK(left("ALTER ROLE bob IN DATABASE d SET my.x TO zecret") == "ALTER ROLE bob IN DATABASE d SET my.x TO ******");

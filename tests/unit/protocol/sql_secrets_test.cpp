@@ -115,15 +115,46 @@ TEST_CASE("prepared statements are remembered up to a number, and beyond it all 
     names.prepared(protocol::hash_of(""), true);
     names.prepared(protocol::hash_of(""), false);
     CHECK_FALSE(names.may_be_secret(protocol::hash_of("")));
+    names.synced();
+    CHECK(names.may_be_secret(protocol::hash_of("")));
     for (std::uint64_t i = 10; i < 100'000; ++i) names.prepared(i, true);
     CHECK(names.may_be_secret(2));
     names.prepared(2, false);
-    CHECK_FALSE(names.may_be_secret(2));
+    CHECK(names.may_be_secret(2));
+}
 
-    protocol::StatementNames unknown;
-    unknown.begin_unknown();
-    CHECK(unknown.may_be_secret(1));
-    for (std::uint64_t i = 0; i < 100'000; ++i) unknown.prepared(i, false);
-    CHECK_FALSE(unknown.may_be_secret(1));
-    CHECK(unknown.may_be_secret(99'999));
+TEST_CASE("once statements were prepared unseen, a named one may be secret, whatever is asked for since") {
+    protocol::StatementNames names;
+    names.give_up();
+    for (const std::string_view name : {"", "foo", "Foo"}) CHECK(names.may_be_secret(protocol::hash_of(name)));
+    for (const std::string_view name : {"", "foo"}) names.prepared(protocol::hash_of(name), false);
+    for (const std::string_view name : {"foo", "Foo"}) CHECK(names.may_be_secret(protocol::hash_of(name)));
+    CHECK_FALSE(names.may_be_secret(protocol::hash_of("")));
+    names.prepared(protocol::hash_of(""), true);
+    CHECK(names.may_be_secret(protocol::hash_of("")));
+}
+
+TEST_CASE("names are one where the server has one: by their first 63 bytes") {
+    const std::string name(63, 'a');
+    CHECK(protocol::hash_of(name + "b") == protocol::hash_of(name + "cd"));
+    CHECK(protocol::hash_of(name) == protocol::hash_of(name + "b"));
+    CHECK(protocol::hash_of(name.substr(1)) != protocol::hash_of(name));
+}
+
+TEST_CASE("EXECUTE of a statement with secrets has them too, wherever it stands") {
+    const std::string prepare = "PREPARE a AS INSERT INTO users (password) VALUES ($1); ";
+    for (const std::string_view before : {"EXPLAIN ANALYZE ", "EXPLAIN (ANALYZE) ", "CREATE TABLE t AS ", ""}) {
+        const std::string execute = prepare + std::string(before);
+        CHECK(without_secrets(execute + "EXECUTE a('x')") == execute + "EXECUTE a('*')");
+        CHECK(without_secrets(execute + "EXECUTE b('x')") == execute + "EXECUTE b('x')");
+    }
+    // By a literal, and by a name of which nobody knows what it names.
+    CHECK(without_secrets("PREPARE a AS SELECT set_config('my.password', $1, false); EXECUTE a('x')") ==
+          "PREPARE a AS SELECT set_config('my.password', $1, false); EXECUTE a('*')");
+    CHECK(without_secrets("EXECUTE \"a\"\"b\"('x')") == "EXECUTE \"a\"\"b\"('*')");
+    CHECK(without_secrets("EXECUTE U&\"!0070\"('x')") == "EXECUTE U&\"!0070\"('*')");
+    CHECK(without_secrets("UPDATE t SET U&\"!0070wd\" UESCAPE '!' = 'x'") ==
+          "UPDATE t SET U&\"!0070wd\" UESCAPE '*' = '*'");
+    CHECK(without_secrets("EXECUTE \xc3\xa4('x')") == "EXECUTE \xc3\xa4('*')");
+    CHECK(without_secrets("EXECUTE \"a\"('x')") == "EXECUTE \"a\"('x')");
 }
