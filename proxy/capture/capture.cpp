@@ -63,6 +63,10 @@ void Capture::end(CaptureEnd why, std::string by) noexcept {
     queue_.close();
 }
 
+void Capture::discard() noexcept {
+    if (auto* const files = std::get_if<CaptureFiles>(&out_)) files->remove_empty();
+}
+
 void Capture::end_after(std::chrono::milliseconds from_now) noexcept {
     lasts_ = std::chrono::ceil<std::chrono::milliseconds>(Steady::now() - began_ + from_now).count();
 }

@@ -94,6 +94,10 @@ class Capture {
 
     const CaptureOrder& order() const noexcept { return order_; }
     std::uint64_t id() const noexcept { return id_; }
+    /// Its number, before anybody else has it.
+    void number(std::uint64_t id) noexcept { id_ = id; }
+    /// It does not begin after all: its file, which is empty, goes. Before anybody else has it.
+    void discard() noexcept;
     /// Nothing more is taken.
     bool over() const noexcept { return end_.load(std::memory_order_relaxed) != CaptureEnd::none; }
     /// What waits is written, as far as it can be soon, and then it ends. The first reason counts.
@@ -158,7 +162,7 @@ class Capture {
     std::chrono::steady_clock::time_point due() const;
     std::uint64_t written() const;
 
-    const std::uint64_t id_;
+    std::uint64_t id_;
     const CaptureOrder order_;
     const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
     const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
