@@ -47,6 +47,7 @@ std::shared_ptr<CaptureNote> note_of(const CaptureStatus& status) {
     note->left_out = status.left_out;
     note->not_entered = status.not_entered;
     note->entries_dropped = status.entries_dropped;
+    note->rests = status.rests;
     note->files_removed = status.files_removed;
     note->reason = status.reason;
     note->stopped_by = status.stopped_by;
