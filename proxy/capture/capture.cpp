@@ -348,8 +348,8 @@ void Capture::take(CaptureItem& item, protocol::Buffer& chunk) {
     }
     if (item.packet) {
         const CapturePlace& place = item.packet->place;
-        size +=
-            item.packet->bytes.size() + item.packet->comment.size() + item.packet->failure.size() + (place.whose ? place.whose->size() : 0) + around;
+        size += item.packet->bytes.size() + item.packet->comment.size() + item.packet->failure.size() +
+                (place.whose ? place.whose->size() : 0) + around;
     }
     auto* const files = std::get_if<CaptureFiles>(&out_);
     if (files && file_has_packets_ && !make_place(*files, size, chunk)) return drop(item);
@@ -459,8 +459,8 @@ void Capture::end_file(protocol::Buffer& chunk) {
     declare(chunk);
     const std::uint64_t now = capture_time(std::chrono::system_clock::now());
     const std::lock_guard lock(mutex_);
-    const protocol::Buffer absent = absences_entry(
-        {.left_out = sessions_left_out, .not_entered = not_entered(), .entries = entries_dropped_}, id_);
+    const protocol::Buffer absent =
+        absences_entry({.left_out = sessions_left_out, .not_entered = not_entered(), .entries = entries_dropped_}, id_);
     chunk.insert(chunk.end(), absent.begin(), absent.end());
     for (std::uint32_t i = 0; i < interfaces_.size(); ++i) {
         const std::uint64_t dropped = interfaces_[i].dropped;

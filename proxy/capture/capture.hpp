@@ -68,9 +68,9 @@ struct CaptureItem {
     std::chrono::steady_clock::time_point came{};
 };
 inline std::size_t footprint(const CaptureItem& item) noexcept {
-    const std::size_t packet = item.packet ? item.packet->bytes.capacity() + item.packet->comment.capacity() +
-                                                 item.packet->failure.capacity()
-                                           : 0;
+    const std::size_t packet =
+        item.packet ? item.packet->bytes.capacity() + item.packet->comment.capacity() + item.packet->failure.capacity()
+                    : 0;
     return sizeof item + item.blocks.capacity() + packet;
 }
 
@@ -197,7 +197,7 @@ class Capture {
     std::map<std::uint64_t, std::string> secrets_;  // of sessions that are open, by their numbers
     std::size_t secrets_size_ = 0;
     std::map<std::uint64_t, SessionRecord> logins_;  // under way, by numbers of sessions; once over: as it was then
-    std::string new_secrets_;  // not in the file so far
+    std::string new_secrets_;                        // not in the file so far
 
     Out out_;  // this and what follows: the writing thread's
     std::size_t declared_interfaces_ = 0;
