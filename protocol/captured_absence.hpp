@@ -15,6 +15,7 @@ enum class Absence : std::uint8_t {
     no_memory,
     login_begun_before,  // its login had begun when the capture did, and came to nothing
     not_entered,         // it was open before, and has not been seen between two messages since
+    login_outlived,      // its login had not ended when the capture did
     // A part of it.
     joined,               // it was open before
     prewarmed,            // the server's connection was there before the session

@@ -22,6 +22,8 @@ constexpr auto gathering = 20ms;
 constexpr std::size_t chunk_size = 256 * 1024;
 /// Hosts have few addresses.
 constexpr std::size_t max_names = 1'000;
+/// Bytes of entries about sessions at the end: the count there tells of those that find no room.
+constexpr std::size_t max_last_entries = 64 * 1024;
 /// For the names of those that have a file to themselves.
 constexpr std::uint64_t no_limit = 0;
 
@@ -64,6 +66,10 @@ void Capture::end(CaptureEnd why, std::string by) noexcept {
     queue_.close();
 }
 
+void Capture::discard() noexcept {
+    if (auto* const files = std::get_if<CaptureFiles>(&out_)) files->remove_empty();
+}
+
 void Capture::end_after(std::chrono::milliseconds from_now) noexcept {
     lasts_ = std::chrono::ceil<std::chrono::milliseconds>(Steady::now() - began_ + from_now).count();
 }
@@ -85,14 +91,17 @@ CaptureStatus Capture::status() const {
     status.packets = packets_;
     status.bytes = bytes_;
     status.left_out = sessions_left_out;
-    status.not_entered = sessions_not_entered;
     status.entries_dropped = entries_dropped_;
     status.files_removed = files_removed_;
     status.warning = warning_of(order_.filter);
     const std::lock_guard lock(mutex_);
     status.file = path_;
     status.stopped_by = stopped_by_;
-    for (const CaptureInterface& one : interfaces_) status.dropped += one.dropped;
+    status.not_entered = not_entered();
+    for (const CaptureInterface& one : interfaces_) {
+        status.dropped += one.dropped;
+        status.rests += one.rests;
+    }
     return status;
 }
 
@@ -117,12 +126,8 @@ void Capture::write(CapturePacket packet) noexcept {
     if (over()) return;
     CaptureInterface& interface = *packet.interface;
     const std::uint64_t dropped = packet.dropped = interface.untold.exchange(0);
-    if (queue_.push({.packet = std::move(packet), .came = Steady::now()})) {
-        ++interface.packets;
-    } else {
-        ++interface.dropped;
-        interface.untold += dropped + 1;
-    }
+    ++interface.packets;  // first: the thread that writes may take it back before this one goes on
+    if (!queue_.push({.packet = std::move(packet), .came = Steady::now()})) count_dropped(interface, dropped);
 }
 
 void Capture::write_journal(protocol::Buffer blocks) noexcept {
@@ -130,20 +135,20 @@ void Capture::write_journal(protocol::Buffer blocks) noexcept {
 }
 
 /// Beside the queue, which may be full: the next block that is written has them before it.
-void Capture::write_secrets(std::uint64_t session, std::string_view lines) noexcept {
-    if (over()) return;
+bool Capture::write_secrets(std::uint64_t session, std::string_view lines) noexcept {
+    if (over()) return true;
     try {
         const std::lock_guard lock(mutex_);
         if (secrets_size_ + lines.size() <= max_secrets && new_secrets_.size() + lines.size() <= max_secrets) {
             new_secrets_ += lines;
             secrets_[session] += lines;
             secrets_size_ += lines.size();
-            return;
+            return true;
         }
     } catch (const std::bad_alloc&) {
         // As when there is no room.
     }
-    count_left_out();
+    return false;
 }
 
 /// Behind the packets that need them, where there is room for that.
@@ -158,6 +163,31 @@ void Capture::drop_secrets(std::uint64_t session) noexcept {
     secrets_size_ -= std::min(secrets_size_, found->second.size());
     secrets_.erase(found);
 }
+
+void Capture::login_begins(std::uint64_t session, const SessionRecord& record) {
+    // Who it is, as far as that is known. The record itself changes meanwhile.
+    SessionRecord who;
+    who.session = record.session;
+    who.listener = record.listener;
+    who.client_addr = record.client_addr;
+    who.client_port = record.client_port;
+    who.usename = record.usename;
+    who.datname = record.datname;
+    who.application_name = record.application_name;
+    who.ssl = record.ssl;
+    const std::lock_guard lock(mutex_);
+    if (!over()) logins_.insert_or_assign(session, std::move(who));
+}
+
+bool Capture::login_ended(std::uint64_t session) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (over()) return !logins_.contains(session);
+    logins_.erase(session);
+    return true;
+}
+
+/// Under the lock.
+std::uint64_t Capture::not_entered() const noexcept { return sessions_not_entered + (over() ? logins_.size() : 0); }
 
 // --- The thread that writes
 
@@ -205,10 +235,23 @@ void Capture::write_last(CaptureEnd ended) noexcept {
     if (std::visit([](const auto& out) { return out.is_empty(); }, out_)) return;
     try {
         protocol::Buffer last;
+        name_outlived(last);
         end_file(last);
         flush(last);
     } catch (const std::exception&) {
         // The file is whole without them.
+    }
+}
+
+/// As many of those whose login has not ended as there is room for.
+void Capture::name_outlived(protocol::Buffer& chunk) {
+    auto* const files = std::get_if<CaptureFiles>(&out_);
+    const std::lock_guard lock(mutex_);
+    for (const auto& [session, record] : logins_) {
+        const protocol::Buffer entry = absence_entry(record, protocol::Absence::login_outlived, id_);
+        const std::size_t size = chunk.size() + entry.size();
+        if (size > max_last_entries || (files && files->room_for(size) != CaptureFiles::Room::here)) return;
+        chunk.insert(chunk.end(), entry.begin(), entry.end());
     }
 }
 
@@ -306,15 +349,18 @@ void Capture::take(CaptureItem& item, protocol::Buffer& chunk) {
     }
     if (item.packet) {
         const CapturePlace& place = item.packet->place;
-        size +=
-            item.packet->bytes.size() + item.packet->comment.size() + (place.whose ? place.whose->size() : 0) + around;
+        size += item.packet->bytes.size() + item.packet->comment.size() + item.packet->failure.size() +
+                (place.whose ? place.whose->size() : 0) + around;
     }
     auto* const files = std::get_if<CaptureFiles>(&out_);
     if (files && file_has_packets_ && !make_place(*files, size, chunk)) return drop(item);
     declare(chunk);
-    chunk.insert(chunk.end(), item.blocks.begin(), item.blocks.end());
+    if (!item.blocks.empty()) {
+        chunk.insert(chunk.end(), item.blocks.begin(), item.blocks.end());
+        in_chunk_.push_back({.end = chunk.size()});
+    }
     if (item.packet) append(*item.packet, chunk);
-    item.packet.reset();  // counted, whatever becomes of the chunk
+    item = {};  // counted, whatever becomes of the chunk
     file_has_packets_ = true;
     if (chunk.size() >= chunk_size) flush(chunk);
 }
@@ -350,12 +396,19 @@ void Capture::count_dropped(CaptureInterface& interface, std::uint64_t also_unto
     interface.untold += also_untold + 1;
 }
 
+/// Not for lack of room: a reader who began with it would be lost. A later packet says so.
+void Capture::count_rest(const CapturePacket& packet) noexcept {
+    --packet.interface->packets;
+    ++packet.interface->rests;
+    packet.interface->untold += packet.dropped;
+}
+
 /// But for what no reader would understand here, and what there is no memory for.
 void Capture::append(CapturePacket& packet, protocol::Buffer& chunk) {
     const std::size_t whole = chunk.size();
     try {
         const CaptureFlows::Entry entry = flows_.enter(packet);
-        if (entry.left_out) return count_dropped(packet);
+        if (entry.left_out) return count_rest(packet);
         pcapng::append_packet(chunk, {.interface = packet.interface->number,
                                       .time = packet.time,
                                       .bytes = packet.bytes,
@@ -406,15 +459,15 @@ void Capture::declare(protocol::Buffer& chunk) {
 
 void Capture::end_file(protocol::Buffer& chunk) {
     declare(chunk);
-    const protocol::Buffer absent = absences_entry(
-        {.left_out = sessions_left_out, .not_entered = sessions_not_entered, .entries = entries_dropped_}, id_);
-    chunk.insert(chunk.end(), absent.begin(), absent.end());
     const std::uint64_t now = capture_time(std::chrono::system_clock::now());
     const std::lock_guard lock(mutex_);
+    const protocol::Buffer absent =
+        absences_entry({.left_out = sessions_left_out, .not_entered = not_entered(), .entries = entries_dropped_}, id_);
+    chunk.insert(chunk.end(), absent.begin(), absent.end());
     for (std::uint32_t i = 0; i < interfaces_.size(); ++i) {
         const std::uint64_t dropped = interfaces_[i].dropped;
-        pcapng::append_statistics(
-            chunk, {.interface = i, .time = now, .received = interfaces_[i].packets + dropped, .dropped = dropped});
+        const std::uint64_t received = interfaces_[i].packets + interfaces_[i].rests + dropped;
+        pcapng::append_statistics(chunk, {.interface = i, .time = now, .received = received, .dropped = dropped});
     }
 }
 
@@ -432,10 +485,12 @@ void Capture::flush(protocol::Buffer& chunk) {
     chunk.clear();
 }
 
-/// Of the chunk's packets, those count as captured that are within its first bytes, and no others.
+/// Of what is in the chunk, that counts as captured which is within its first bytes, and no more.
 void Capture::settle(std::uint64_t done) noexcept {
     for (const InChunk& one : in_chunk_) {
-        if (one.end <= done) {
+        if (one.interface == nullptr) {
+            if (one.end > done) ++entries_dropped_;
+        } else if (one.end <= done) {
             ++packets_;
         } else {
             count_dropped(*one.interface, one.untold);

@@ -21,6 +21,7 @@
 #include "proxy/capture/capture_flows.hpp"
 #include "proxy/capture/capture_order.hpp"
 #include "proxy/capture/capture_stream.hpp"
+#include "proxy/observation/event.hpp"
 #include "proxy/record/bounded_queue.hpp"
 
 namespace proxy {
@@ -32,6 +33,7 @@ struct CaptureInterface {
     std::string description;
     std::atomic<std::uint64_t> packets{0};
     std::atomic<std::uint64_t> dropped{0};
+    std::atomic<std::uint64_t> rests{0};   ///< of messages whose beginning is not in their file: left out
     std::atomic<std::uint64_t> untold{0};  ///< dropped, and not said in the file so far
 };
 
@@ -54,6 +56,7 @@ struct CapturePacket {
     std::uint64_t dropped = 0;
     std::optional<protocol::pcapng::Process> process{};
     std::string comment{};
+    std::string failure{};  ///< of the login that ends behind it: another comment
     CapturePlace place{};
 };
 
@@ -65,7 +68,9 @@ struct CaptureItem {
     std::chrono::steady_clock::time_point came{};
 };
 inline std::size_t footprint(const CaptureItem& item) noexcept {
-    const std::size_t packet = item.packet ? item.packet->bytes.capacity() + item.packet->comment.capacity() : 0;
+    const std::size_t packet =
+        item.packet ? item.packet->bytes.capacity() + item.packet->comment.capacity() + item.packet->failure.capacity()
+                    : 0;
     return sizeof item + item.blocks.capacity() + packet;
 }
 
@@ -94,6 +99,10 @@ class Capture {
 
     const CaptureOrder& order() const noexcept { return order_; }
     std::uint64_t id() const noexcept { return id_; }
+    /// Its number, before anybody else has it.
+    void number(std::uint64_t id) noexcept { id_ = id; }
+    /// It does not begin after all: its file, which is empty, goes. Before anybody else has it.
+    void discard() noexcept;
     /// Nothing more is taken.
     bool over() const noexcept { return end_.load(std::memory_order_relaxed) != CaptureEnd::none; }
     /// What waits is written, as far as it can be soon, and then it ends. The first reason counts.
@@ -116,17 +125,22 @@ class Capture {
     /// Of a session's events: `blocks` are a journal entry. Without room it is counted.
     void write_journal(protocol::Buffer blocks) noexcept;
     /// Lines of a key log, each with its end, in every file from now until `forget_secrets`.
-    /// Without room for them the session counts as left out.
-    void write_secrets(std::uint64_t session, std::string_view lines) noexcept;
+    /// False: there is no room for them.
+    bool write_secrets(std::uint64_t session, std::string_view lines) noexcept;
     void forget_secrets(std::uint64_t session) noexcept;
     void count_session() noexcept { ++sessions_; }
+    /// Of this session (its number) it is not known so far whether the capture is to hold it.
+    /// Again: it has names now.
+    void login_begins(std::uint64_t session, const SessionRecord& record);
+    /// Now it is known. False: the capture ended before, and counts the session as not entered.
+    bool login_ended(std::uint64_t session) noexcept;
     /// It was to be captured, and could not be.
     void count_left_out() noexcept { ++sessions_left_out; }
     std::uint64_t left_out() const noexcept { return sessions_left_out; }
 
     /// What sessions themselves count, from any thread; shown in status() and told at the end.
     std::atomic<std::uint64_t> sessions_left_out{0};     ///< were to be in it, or were, and are not, or not wholly
-    std::atomic<std::uint64_t> sessions_not_entered{0};  ///< were open before, and never could enter
+    std::atomic<std::uint64_t> sessions_not_entered{0};  ///< were open before, and have not entered so far
 
     // --- The thread that writes.
 
@@ -140,10 +154,12 @@ class Capture {
     void write_all();
     void write_batch(BoundedQueue<CaptureItem>::Batch& batch, protocol::Buffer& chunk);
     void write_last(CaptureEnd ended) noexcept;
+    void name_outlived(protocol::Buffer& chunk);
     void take(CaptureItem& item, protocol::Buffer& chunk);
     bool make_place(CaptureFiles& files, std::size_t size, protocol::Buffer& chunk);
     void append(CapturePacket& packet, protocol::Buffer& chunk);
     static void count_dropped(const CapturePacket& packet) noexcept;
+    static void count_rest(const CapturePacket& packet) noexcept;
     static void count_dropped(CaptureInterface& interface, std::uint64_t also_untold) noexcept;
     void drop(CaptureItem& item) noexcept;
     void drop_all(BoundedQueue<CaptureItem>::Batch& batch) noexcept;
@@ -157,8 +173,9 @@ class Capture {
     std::chrono::steady_clock::time_point given_up() const noexcept;
     std::chrono::steady_clock::time_point due() const;
     std::uint64_t written() const;
+    std::uint64_t not_entered() const noexcept;
 
-    const std::uint64_t id_;
+    std::uint64_t id_;
     const CaptureOrder order_;
     const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
     const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
@@ -179,7 +196,8 @@ class Capture {
     std::string stopped_by_;
     std::map<std::uint64_t, std::string> secrets_;  // of sessions that are open, by their numbers
     std::size_t secrets_size_ = 0;
-    std::string new_secrets_;  // not in the file so far
+    std::map<std::uint64_t, SessionRecord> logins_;  // under way, by numbers of sessions; once over: as it was then
+    std::string new_secrets_;                        // not in the file so far
 
     Out out_;  // this and what follows: the writing thread's
     std::size_t declared_interfaces_ = 0;
@@ -188,11 +206,11 @@ class Capture {
     bool full_ = false;  // nothing more is written
     std::string why_not_all_;
     struct InChunk {
-        CaptureInterface* interface = nullptr;
-        std::size_t end = 0;       // of its block, in the chunk
-        std::uint64_t untold = 0;  // dropped before, and said in it
+        CaptureInterface* interface = nullptr;  // nullptr: a session's entry
+        std::size_t end = 0;                    // of its block, in the chunk
+        std::uint64_t untold = 0;               // dropped before, and said in it
     };
-    std::vector<InChunk> in_chunk_;  // packets that are not written yet
+    std::vector<InChunk> in_chunk_;  // not written yet
     CaptureFlows flows_;
 };
 

@@ -55,9 +55,15 @@ CaptureFiles::CaptureFiles(Settings settings, std::chrono::system_clock::time_po
     try {
         look();
     } catch (const CaptureOver&) {
-        ::unlink(path_.c_str());  // nothing is in it
+        remove_empty();
         throw;
     }
+}
+
+/// Unless it is gone already: another one may have its name.
+void CaptureFiles::remove_empty() noexcept {
+    struct stat file {};
+    if (fd_ && size_ == 0 && ::fstat(fd_.get(), &file) == 0 && file.st_nlink > 0) ::unlink(path_.c_str());
 }
 
 void CaptureFiles::close() noexcept {

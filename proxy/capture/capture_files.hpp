@@ -51,6 +51,8 @@ class CaptureFiles {
     /// Throws CaptureOver when the file was deleted, or the disk is filling up.
     void look(std::size_t more = 0) const;
 
+    /// A file in which nothing is goes.
+    void remove_empty() noexcept;
     /// Nothing more is written.
     void close() noexcept;
     std::uint64_t written() const noexcept { return written_; }

@@ -33,7 +33,9 @@ class CaptureFlows {
    private:
     struct Conversation {
         std::array<std::optional<std::uint32_t>, 2> next;  // sequence numbers of client and server
+        std::array<bool, 2> untold_rest{};                 // left out whole since
         unsigned ends = 0;                                 // FINs
+        bool is_introduced = false;                        // who it is has been said
     };
 
     std::map<std::uint64_t, Conversation> conversations_;  // by their numbers

@@ -68,12 +68,16 @@ std::vector<Found> captures_in(int folder, bool also_named) {
     return found;
 }
 
+enum class Removal { by_us, gone_before, not_now };
+
 /// Whoever writes one holds its lock, in this process or another; we hold it until the file is
 /// gone.
-bool removed_unless_written(int folder, const std::string& name) {
+Removal remove_unless_written(int folder, const std::string& name) {
     const OwnedDescriptor file(::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-    if (!file) return errno == ENOENT;
-    return ::flock(file.get(), LOCK_EX | LOCK_NB) == 0 && ::unlinkat(folder, name.c_str(), 0) == 0;
+    if (!file) return errno == ENOENT ? Removal::gone_before : Removal::not_now;
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return Removal::not_now;
+    if (::unlinkat(folder, name.c_str(), 0) == 0) return Removal::by_us;
+    return errno == ENOENT ? Removal::gone_before : Removal::not_now;
 }
 
 /// It is there.
@@ -105,16 +109,21 @@ std::shared_ptr<CaptureFolder> CaptureFolder::of(int folder) {
 
 bool CaptureFolder::make_room(int folder, std::uint64_t more, std::uint64_t max_total, std::vector<Removed>& removed) {
     const std::lock_guard lock(mutex_);
+    const std::uint64_t before = total_;
     std::uint64_t total = 0;
     const std::vector<Found> files = captures_in(folder, true);
     for (const Found& file : files) total += file.size;
     for (const Found& file : files) {
         if (total + more <= max_total) break;
-        if (!file.of_ring || !removed_unless_written(folder, file.name)) continue;
+        if (!file.of_ring) continue;
+        const Removal removal = remove_unless_written(folder, file.name);
+        if (removal == Removal::not_now) continue;
         total -= file.size;
-        removed.push_back({file.name, file.size});
+        if (removal == Removal::by_us) removed.push_back({file.name, file.size});
     }
-    total_ = total;
+    // With what was written meanwhile. What of it the look has seen counts twice until the next
+    // one, which comes the earlier for that.
+    total_ += total - before;
     return total + more <= max_total;
 }
 

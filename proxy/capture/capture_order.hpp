@@ -86,6 +86,7 @@ struct CaptureStatus {
     std::uint64_t packets = 0;
     std::uint64_t bytes = 0;     ///< written
     std::uint64_t dropped = 0;   ///< packets that found no room
+    std::uint64_t rests = 0;     ///< packets within messages whose beginning is not in their file
     std::uint64_t left_out = 0;  ///< sessions, as Capture counts them
     std::uint64_t not_entered = 0;
     std::uint64_t entries_dropped = 0;  ///< audit events of sessions that found no room

@@ -125,13 +125,22 @@ void CaptureWindows::start(const config::TimeWindow& window, const config::Captu
     CaptureOrder order = order_of(config);
     order.by = by_of(window);
     order.lasts = std::chrono::ceil<std::chrono::milliseconds>(window.end - now);
-    const CaptureStarted started = captures_->start(order, RunningCaptures::Wanted::by_window);
+    // First its place, for which there may be no memory: one that runs is not started again.
+    const auto begun = begun_.try_emplace(window.begin, Begun{.id = 0, .end = window.end}).first;
+    CaptureStarted started;
+    try {
+        started = captures_->start(order, RunningCaptures::Wanted::by_window);
+    } catch (...) {
+        begun_.erase(begun);
+        throw;
+    }
     if (const auto* refused = std::get_if<CaptureRefused>(&started)) {
+        begun_.erase(begun);
         refused_.emplace(window.begin, window.end);
         spdlog::error("capture by {}: not started: {}. It is tried again after a reload", order.by, refused->why);
         captures_->failed_to_start(std::move(order), refused->why);
     } else {
-        begun_[window.begin] = {.id = std::get<CaptureStatus>(started).id, .end = window.end};
+        begun->second.id = std::get<CaptureStatus>(started).id;
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <utility>
 
 #include "protocol/utf8.hpp"
@@ -31,6 +32,7 @@ std::shared_ptr<CaptureNote> note_of(const CaptureStatus& status) {
     note->left_out = status.left_out;
     note->not_entered = status.not_entered;
     note->entries_dropped = status.entries_dropped;
+    note->rests = status.rests;
     note->files_removed = status.files_removed;
     note->reason = status.reason;
     note->stopped_by = status.stopped_by;
@@ -77,63 +79,96 @@ std::string RunningCaptures::dir(const Settings& settings) {
     return (std::filesystem::path(settings.state_dir) / settings.config.dir).lexically_normal().string();
 }
 
-CaptureStarted RunningCaptures::start(CaptureOrder order, Wanted wanted, OwnedDescriptor client) {
-    std::unique_lock lock(mutex_);
-    std::erase_if(threads_,
-                  [](const Thread& one) { return one.done && one.thread->end_within(std::chrono::seconds(1)); });
-    const std::string why = why_not(order);
-    if (!why.empty()) return CaptureRefused{why};
-    const config::Capture& config = settings_.config;
-    const CaptureFiles::Settings files{.dir = dir(settings_),
-                                       .file = {},
-                                       .max_file_size = config.max_file_size,
-                                       .max_total_size = config.max_total_size,
-                                       .min_free_space = config.min_free_space,
-                                       .max_file_age = config.max_file_age};
-    const std::uint64_t id = next_id_++;
-    lock.unlock();  // the disk may take its time
+/// Those of captures that are over. They may have a last line to write, so not under the lock.
+void RunningCaptures::forget_finished_threads() {
+    std::list<Thread> finished;
+    {
+        const std::lock_guard lock(mutex_);
+        for (auto one = threads_.begin(); one != threads_.end();) {
+            const auto next = std::next(one);
+            if (one->done && one->thread) finished.splice(finished.end(), threads_, one);
+            one = next;
+        }
+    }
+    for (const Thread& one : finished) one.thread->end_within(std::chrono::seconds(1));
+}
 
+/// Sessions are asked about it from now on. Its number is given out here, under the same lock, and
+/// what spoke against it is asked again: others may have begun meanwhile. Empty: it has begun.
+std::string RunningCaptures::publish(const std::shared_ptr<Capture>& capture, Wanted wanted) {
+    const std::lock_guard lock(mutex_);
+    std::string why = why_not(capture->order());
+    if (!why.empty()) return why;
+    capture->number(next_id_);
+    running_.push_back({capture, wanted});
+    ++next_id_;
+    ++count_;
+    return why;
+}
+
+CaptureStarted RunningCaptures::start(CaptureOrder order, Wanted wanted, OwnedDescriptor client) {
+    forget_finished_threads();
+    CaptureFiles::Settings files;
+    {
+        const std::lock_guard lock(mutex_);
+        const std::string why = why_not(order);
+        if (!why.empty()) return CaptureRefused{why};
+        const config::Capture& config = settings_.config;
+        files = {.dir = dir(settings_),
+                 .file = {},
+                 .max_file_size = config.max_file_size,
+                 .max_total_size = config.max_total_size,
+                 .min_free_space = config.min_free_space,
+                 .max_file_age = config.max_file_age};
+    }
+    // The disk may take its time.
     std::shared_ptr<Capture> capture;
+    CaptureStatus status;
+    std::shared_ptr<CaptureNote> note;
     try {
-        capture = std::make_shared<Capture>(id, std::move(order), files, std::move(client));
+        constexpr std::uint64_t none_yet = 0;
+        capture = std::make_shared<Capture>(none_yet, std::move(order), files, std::move(client));
+        status = capture->status();
+        note = note_of(status);
+        if (const std::string why = publish(capture, wanted); !why.empty()) {
+            capture->discard();
+            return CaptureRefused{why};
+        }
     } catch (const std::exception& refused) {
+        if (capture) capture->discard();
         return CaptureRefused{refused.what()};
     }
     // From here on it has an end, whatever there is no memory for.
+    const std::uint64_t id = status.id = note->id = capture->id();
     try {
-        const CaptureStatus status = capture->status();
-        const std::shared_ptr<CaptureNote> note = note_of(status);
-        lock.lock();
-        if (over_) return CaptureRefused{"the process ends"};
-        running_.push_back({capture, wanted});
-        ++count_;
-        lock.unlock();
-
         // Before its thread is there, which may end it at once.
         spdlog::info("capture {} by {}: started, into {}{}", id, note->by, note->where,
                      note->until ? ", until " + utc_text(*note->until) : "");
         if (!status.warning.empty()) spdlog::warn("capture {} by {}: {}", id, note->by, status.warning);
         record({.kind = EventKind::capture_started, .capture = note});
-        lock.lock();
+        const std::lock_guard lock(mutex_);
         Thread& thread = threads_.emplace_back();
         thread.id = id;
         thread.thread = std::make_unique<OwnThread>([self = shared_from_this(), capture] { self->write(*capture); });
-        lock.unlock();
     } catch (const std::exception& error) {
-        if (!lock) lock.lock();
-        std::erase_if(threads_, [](const Thread& one) { return !one.thread; });
-        lock.unlock();
+        {
+            const std::lock_guard lock(mutex_);
+            std::erase_if(threads_, [](const Thread& one) { return !one.thread; });
+        }
         capture->end(CaptureEnd::failed);
         std::string same;
         capture->run(same);  // sessions may have it already: what it writes to is closed
         ended(*capture, CaptureEnd::failed, error.what());
         return CaptureRefused{error.what()};
     }
-    {
+    try {
         const std::lock_guard uses(uses_mutex_);
         if (uses_.started) uses_.started();
+    } catch (const std::exception& error) {
+        // It runs all the same: nobody may start it again.
+        spdlog::error("capture {}: sessions that were open before may not enter: {}", id, error.what());
     }
-    return capture->status();
+    return status;
 }
 
 /// The thread of a capture.

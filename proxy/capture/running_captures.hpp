@@ -66,7 +66,7 @@ class RunningCaptures : public std::enable_shared_from_this<RunningCaptures> {
     bool closed() const;
     /// Where captures go that name no file. Absolute.
     static std::string dir(const Settings& settings);
-    /// Those that began later than that one, in their order.
+    /// Those that began later than that one, in their order: none appears later with a lower id.
     std::vector<std::shared_ptr<Capture>> since(std::uint64_t id) const;
     bool any() const noexcept { return count_.load(std::memory_order_relaxed) > 0; }
     /// No more begin, from when this returns on.
@@ -86,6 +86,8 @@ class RunningCaptures : public std::enable_shared_from_this<RunningCaptures> {
     };
 
     std::string why_not(const CaptureOrder& order) const;
+    std::string publish(const std::shared_ptr<Capture>& capture, Wanted wanted);
+    void forget_finished_threads();
     void write(Capture& capture) noexcept;
     void ended(Capture& capture, CaptureEnd end, const std::string& why) noexcept;
     void remember(const CaptureStatus& status) noexcept;

@@ -43,9 +43,16 @@ SessionCapture::SessionCapture(std::shared_ptr<Capture> capture, Session session
     : capture_(std::move(capture)),
       session_(session),
       state_(from_start ? State::held : State::waiting),
-      joined_(!from_start) {}
+      joined_(!from_start) {
+    // Who has a name already can be told from those that the capture is not about.
+    if (session_.record.usename.empty() || matches_names()) {
+        capture_->login_begins(session_.number, session_.record);
+        undecided_ = true;
+    }
+}
 
 SessionCapture::~SessionCapture() {
+    decided();
     if (has_keys_ && (state_ == State::in || state_ == State::absent)) capture_->forget_secrets(session_.number);
     if (state_ == State::lost && is_wanted(false)) be_absent(why_lost_);
     forget_held();
@@ -175,7 +182,7 @@ void SessionCapture::key(std::string_view line) {
     if (!takes() || !keeps_records()) return;
     has_keys_ = true;
     if (state_ == State::in) {
-        capture_->write_secrets(session_.number, std::string(line) + '\n');
+        write_keys(std::string(line) + '\n');
     } else {
         keys_.append(line).append("\n");
     }
@@ -300,6 +307,7 @@ void SessionCapture::write(Packet& packet) {
                      .id = packet.id,
                      .process = process,
                      .comment = std::move(packet.comment),
+                     .failure = std::move(packet.failure),
                      .place = {.conversation = written.conversation,
                                .from_client = packet.from_client,
                                .of_before = packet.of_before,

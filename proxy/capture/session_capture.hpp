@@ -120,6 +120,7 @@ class SessionCapture {
         std::size_t of_before = 0;
         bool from_client = false;
         std::string comment{};
+        std::string failure{};  // of the login that ends behind it
         protocol::Buffer bytes{};
     };
     /// Of each packet of a piece, how many of its first bytes belong to a message that had begun.
@@ -171,6 +172,8 @@ class SessionCapture {
     bool matches_names() const;
     /// Of a session whose login ended so: whether the capture is to hold it.
     bool is_wanted(bool failed) const { return matches_names() && (failed || !capture_->order().failures_only); }
+    bool decided() noexcept;
+    void write_keys(std::string_view lines) noexcept;
     void be_absent(protocol::Absence why) noexcept;
     void forget_held() noexcept;
 
@@ -180,6 +183,8 @@ class SessionCapture {
     const bool joined_;
     bool named_ = false;
     bool wait_told_ = false;
+    bool undecided_ = false;  // the capture knows of its login, which has not ended
+    bool keys_missing_ = false;
     protocol::Absence why_lost_ = protocol::Absence::opening_too_large;
     std::array<std::optional<LegState>, 2> legs_;
     struct Written {

@@ -43,14 +43,25 @@ bool SessionCapture::matches_names() const {
            among(filter.application_names, record.application_name);
 }
 
+/// Whether the capture is about the session: what follows from it comes behind this. False: the
+/// capture ended first, and counts the session for that.
+bool SessionCapture::decided() noexcept {
+    if (!std::exchange(undecided_, false) || capture_->login_ended(session_.number)) return true;
+    state_ = State::out;
+    forget_held();
+    return false;
+}
+
 void SessionCapture::named() {
-    if (!takes() && state_ != State::lost) return;
+    if (!takes() && state_ != State::lost && state_ != State::waiting) return;
     named_ = true;
     if (!matches_names()) {
+        decided();
         state_ = State::out;
         return forget_held();
     }
-    if (state_ == State::lost) return;
+    if (undecided_) capture_->login_begins(session_.number, session_.record);
+    if (!takes()) return;
     LegState& leg = this->leg(Leg::client);
     if (!leg.tls && leg.maybe_tls) end_clear(Leg::client);
 }
@@ -60,6 +71,7 @@ void SessionCapture::settled(const Event& event) {
     // It joins with its last event.
     const bool began_before = state_ == State::waiting && !wait_told_ && is_end_of_login(event);
     if (state_ == State::lost || began_before) {
+        if (!decided()) return;
         if (!is_wanted(failed)) {
             state_ = State::out;
         } else {
@@ -67,7 +79,7 @@ void SessionCapture::settled(const Event& event) {
         }
         return;
     }
-    if (!takes()) return;
+    if (!takes() || !decided()) return;
     if (!is_wanted(failed)) {
         state_ = State::out;
         return forget_held();
@@ -82,7 +94,7 @@ void SessionCapture::settled(const Event& event) {
         const auto last = std::find_if(held_.rbegin(), held_.rend(), [&](const Packet& packet) {
             return packet.side == about && (packet.content == Content::records || event.kind != EventKind::tls_failed);
         });
-        (last == held_.rend() ? held_.back() : *last).comment =
+        (last == held_.rend() ? held_.back() : *last).failure =
             failure_comment(as_captured(event, capture_->order().payload));
     }
     if (state_ == State::held) release();
@@ -90,15 +102,22 @@ void SessionCapture::settled(const Event& event) {
 
 /// The capture is about this session: what was held back is written.
 void SessionCapture::release() {
+    if (!decided()) return;
     if (!matches_names()) {
         state_ = State::out;
         return forget_held();
     }
     state_ = State::in;
     capture_->count_session();
-    if (!keys_.empty()) capture_->write_secrets(session_.number, std::exchange(keys_, {}));
+    if (!keys_.empty()) write_keys(std::exchange(keys_, {}));
     for (Packet& packet : held_) write(packet);
     forget_held();
+}
+
+/// Without room for them the session counts as left out: once.
+void SessionCapture::write_keys(std::string_view lines) noexcept {
+    if (!capture_->write_secrets(session_.number, lines) && !std::exchange(keys_missing_, true))
+        capture_->count_left_out();
 }
 
 void SessionCapture::journal(protocol::Bytes entry) {
@@ -110,6 +129,7 @@ void SessionCapture::journal(protocol::Bytes entry) {
 // --- What is not in the capture
 
 void SessionCapture::enter(const std::array<LegEnds, 2>& ends, Time now) {
+    if (!decided()) return;
     if (!is_wanted(false)) {
         state_ = State::out;
         return;
@@ -125,7 +145,7 @@ void SessionCapture::enter(const std::array<LegEnds, 2>& ends, Time now) {
 }
 
 void SessionCapture::wait() {
-    if (state_ != State::waiting || wait_told_) return;
+    if (state_ != State::waiting || wait_told_ || !decided()) return;
     if (!is_wanted(false)) {
         state_ = State::out;
         return;
@@ -145,8 +165,11 @@ void SessionCapture::leave(Absence why) noexcept {
 
 void SessionCapture::be_absent(Absence why) noexcept {
     state_ = State::absent;
-    ++(protocol::kind(why) == protocol::AbsenceKind::left_out ? capture_->sessions_left_out
-                                                              : capture_->sessions_not_entered);
+    if (protocol::kind(why) != protocol::AbsenceKind::left_out) {
+        ++capture_->sessions_not_entered;
+    } else if (!keys_missing_) {
+        ++capture_->sessions_left_out;
+    }
     try {
         capture_->write_journal(absence_entry(session_.record, why, capture_->id()));
     } catch (const std::exception&) {

@@ -133,11 +133,13 @@ struct CaptureNote {
     std::uint64_t packets = 0;
     std::uint64_t bytes = 0;
     std::uint64_t dropped = 0;
-    std::uint64_t left_out = 0;         ///< sessions that were to be in it, and are not
-    std::uint64_t files_removed = 0;    ///< by it, for max_total_size
-    std::string stopped_by{};           ///< a user of this host, or the reason
-    std::uint64_t not_entered = 0;      ///< sessions that were open before, and never could enter
+    std::uint64_t left_out = 0;       ///< sessions that were to be in it, and are not
+    std::uint64_t files_removed = 0;  ///< by it, for max_total_size
+    std::string stopped_by{};         ///< a user of this host, or the reason
+    std::uint64_t not_entered =
+        0;  ///< sessions that were open before, and have not entered; or whose login outlived it
     std::uint64_t entries_dropped = 0;  ///< audit events of its sessions that found no room in it
+    std::uint64_t rests = 0;            ///< packets within messages whose beginning is not in their file: left out
 };
 
 /// One audit line. Which members beyond `kind`, `time` and `record` count depends on the kind

@@ -228,6 +228,7 @@ void add_capture(json::object& line, const Event& event) {
     line["left_out"] = note.left_out;
     line["not_entered"] = note.not_entered;
     line["entries_dropped"] = note.entries_dropped;
+    line["rests"] = note.rests;
     line["files_removed"] = note.files_removed;
     line["stopped_by"] = text(note.stopped_by);
 }

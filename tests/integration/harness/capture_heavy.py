@@ -35,6 +35,7 @@ class Outcome:
     figures: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     dropped: int = 0
+    rests: int = 0  # packets that are left out because their message began in a file before, or in a gap
 
     def check(self, holds: bool, otherwise: str) -> None:
         if not holds:
@@ -132,8 +133,9 @@ def _stop(proxy: Proxy, number: int) -> dict:
 
 
 def _judge(outcome: Outcome, tally: Tally, stopped: dict) -> None:
-    outcome.dropped = stopped["dropped"]
-    outcome.figures.append(f"capture: {tally.figures()}; {stopped['sessions']} sessions, {stopped['left_out']} left out")
+    outcome.dropped, outcome.rests = stopped["dropped"], stopped["rests"]
+    outcome.figures.append(f"capture: {tally.figures()}; {stopped['sessions']} sessions, {stopped['left_out']} left out, "
+                           f"{stopped['rests']} packets of messages without a beginning")
     outcome.faults += tally.faults(stopped)
     outcome.check(stopped["reason"] == "stopped", f"the capture ended by itself: {stopped['reason']}, {stopped['message']}")
 
@@ -203,8 +205,8 @@ def copy_through(proxy: Proxy, outcome: Outcome, size: int, tally: Tally, captur
                               f"{'the right ones' if right else 'NOT the right ones'}")
     outcome.check(came == expected and right, f"{came} bytes came, {expected} were expected, and they are {'' if right else 'not '}the same")
     memory.judge(outcome, QUEUE + SLACK)
-    outcome.check(tally.numbers_missing == outcome.dropped,
-                  f"{tally.numbers_missing} packets are missing by their numbers, {outcome.dropped} were counted as dropped")
+    outcome.check(tally.numbers_missing == outcome.dropped + outcome.rests,
+                  f"{tally.numbers_missing} packets are missing by their numbers, {outcome.dropped} were counted as dropped, {outcome.rests} as rests")
     # Sequence numbers go on over what is missing: at their end they tell how much has passed, and the audit has counted it too.
     by_server = [flow for (_, _, source, _), flow in tally.flows.items() if source == 5432]
     outcome.check(len(by_server) == 2, f"{len(by_server)} conversations are in the capture: the client leg's and the server leg's are expected")

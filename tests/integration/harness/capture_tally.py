@@ -136,16 +136,17 @@ class Tally:
             found.append(f"{self.bytes} bytes are in the files, {stopped['bytes']} were written by its own count")
         if dropped != stopped["dropped"]:
             found.append(f"the last file's statistics tell {dropped} dropped packets, capture_stopped {stopped['dropped']}")
-        if received != self.packets + dropped:
-            found.append(f"of {received} packets {self.packets} are in the files and {dropped} were counted as dropped: "
-                         f"{received - self.packets - dropped} are lost without a word")
+        rests = stopped["rests"]
+        if received != self.packets + dropped + rests:
+            found.append(f"of {received} packets {self.packets} are in the files, {dropped} were counted as dropped and {rests} as rests of "
+                         f"messages: {received - self.packets - dropped - rests} are lost without a word")
         if self.told > dropped:
             found.append(f"the packets tell {self.told} dropped ones, the statistics {dropped}")
         if self.least_missing > dropped:
             found.append(f"the gaps had at least {self.least_missing} packets, {dropped} were counted as dropped")
-        if self.numbers_missing > dropped:
-            found.append(f"{self.numbers_missing} packets are missing by their numbers, {dropped} were counted as dropped")
-        if self.headless and not dropped:
+        if self.numbers_missing > dropped + rests:
+            found.append(f"{self.numbers_missing} packets are missing by their numbers, {dropped} were counted as dropped, {rests} as rests")
+        if self.headless and not dropped + rests:
             found.append(f"{self.headless} conversations have no beginning, and nothing was dropped")
         return found
 

@@ -96,6 +96,7 @@ TEST_CASE("sessions of which nothing is in a capture are counted as the audit co
     CHECK(label(kind(Absence::no_memory)) == "left_out");
     CHECK(label(kind(Absence::not_entered)) == "not_entered");
     CHECK(label(kind(Absence::login_begun_before)) == "not_entered");
+    CHECK(label(kind(Absence::login_outlived)) == "not_entered");
     for (const Absence absence : {Absence::joined, Absence::prewarmed, Absence::dropped, Absence::framing_lost})
         CHECK(kind(absence) == AbsenceKind::part);
 }

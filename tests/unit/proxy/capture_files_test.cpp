@@ -2,13 +2,16 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <filesystem>
+#include <thread>
 
 #include "protocol/pcapng.hpp"
 #include "support/capture_file.hpp"
@@ -270,4 +273,55 @@ TEST_CASE("capture files: what would be in the way is told without making anythi
     std::ofstream(folder.file("file")) << "x";
     CHECK(obstacle("file").find("no folder") != std::string::npos);
     CHECK(obstacle("file/captures") != "");
+}
+
+namespace {
+
+/// Files that somebody named: each is opened when the folder is looked at, which takes a while.
+void put_named_files(const std::string& dir, int count) {
+    fs::create_directories(dir);
+    fs::permissions(dir, fs::perms::owner_all);
+    for (int i = 0; i < count; ++i)
+        proxy::OwnedDescriptor(
+            ::open((dir + "/named-" + std::to_string(i)).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+}
+
+}  // namespace
+
+TEST_CASE("capture files: what others write while one looks at the folder still counts") {
+    const Folder folder;
+    const std::string dir = folder.file("captures");
+    put_named_files(dir, 2'000);
+    const proxy::OwnedDescriptor opened(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const proxy::OwnedDescriptor watch(::inotify_init1(IN_CLOEXEC));
+    REQUIRE(::inotify_add_watch(watch.get(), dir.c_str(), IN_CLOSE_NOWRITE) >= 0);
+    proxy::CaptureFolder shared;
+    constexpr std::uint64_t written = 500'000;
+    std::vector<proxy::CaptureFolder::Removed> removed;
+    std::thread looking([&] { shared.make_room(opened.get(), 1, 1 << 30, removed); });
+    std::array<char, 4'096> event{};
+    REQUIRE(::read(watch.get(), event.data(), event.size()) > 0);  // it has seen one of them
+    shared.wrote(written);
+    looking.join();
+    CHECK_FALSE(shared.has_room(1, written));
+    CHECK(shared.has_room(1, written + 1));
+}
+
+TEST_CASE("capture files: what several remove at the same time counts for one of them") {
+    const Folder folder;
+    const std::string dir = folder.file("captures");
+    fs::create_directories(dir);
+    constexpr int count = 2'000;
+    for (int i = 0; i < count; ++i)
+        proxy::OwnedDescriptor(::open((dir + "/capture-20261130T180508Z-" + std::to_string(i + 1) + ".pcapng").c_str(),
+                                      O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    const proxy::OwnedDescriptor opened(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    std::array<proxy::CaptureFolder, 2> processes;  // each has its own
+    std::array<std::vector<proxy::CaptureFolder::Removed>, 2> removed;
+    std::thread other([&] { processes[1].make_room(opened.get(), 2, 1, removed[1]); });
+    processes[0].make_room(opened.get(), 2, 1, removed[0]);
+    other.join();
+    for (auto& process : processes) process.make_room(opened.get(), 2, 1, removed[0]);
+    CHECK(names(dir).empty());
+    CHECK(removed[0].size() + removed[1].size() == count);
 }

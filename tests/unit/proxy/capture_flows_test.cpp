@@ -113,6 +113,18 @@ TEST_CASE(
     CHECK(flow.last().comments == Texts{*flow.whose, cut});
 }
 
+TEST_CASE("capture flows: what was left out whole is told at the next packet, although that begins with a message") {
+    CaptureFlows flows;
+    Flow flow(flows);
+    flow.open().say(Sender::server, "begins");
+    flows.begin_file();
+    flow.say(Sender::server, "its end", 7).say(Sender::client, "asks").say(Sender::server, "next");
+    CHECK(flow.payload() == "next");
+    CHECK(flow.last().comments == Texts{cut});
+    flow.say(Sender::server, "last");
+    CHECK(flow.last().comments.empty());
+}
+
 TEST_CASE("capture flows: behind a gap the rest of a message is left out, of that direction alone") {
     CaptureFlows flows;
     Flow flow(flows);

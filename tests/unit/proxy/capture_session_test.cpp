@@ -363,6 +363,86 @@ TEST_CASE("captured session: a login that had begun before and failed is in the 
     CHECK(connects.capture->sessions_not_entered == 0);
 }
 
+TEST_CASE("captured session: a login that has not ended when the capture does is counted and named") {
+    enum class Was { held, lost, begun_before };
+    for (const Was was : {Was::held, Was::lost, Was::begun_before}) {
+        CaptureOrder failures;
+        failures.failures_only = was == Was::lost;
+        Tapped tapped(failures, was != Was::begun_before);
+        tapped.one->opened(Leg::client, client_ends, false);
+        tapped.client_says(startup_message("alice"));
+        tapped.name("alice");
+        if (was == Was::lost) tapped.one->leave(protocol::Absence::opening_too_large);
+        CHECK(tapped.capture->status().not_entered == 0);  // it may end yet
+        tapped.capture->end(CaptureEnd::time);
+        CHECK(tapped.capture->status().not_entered == 1);
+        tapped.settle(EventKind::connected);  // too late
+        CHECK(tapped.one->is_over());
+        CHECK(tapped.written().empty());
+        CHECK(tapped.absences == std::vector<std::string>{"s-1 login_outlived"});
+        CHECK(tapped.totals ==
+              R"({"event":"capture_absence","capture":1,"left_out":0,"not_entered":1,"entries_dropped":0})");
+        CHECK(tapped.capture->status().not_entered == 1);
+        CHECK(tapped.capture->status().sessions == 0);
+        CHECK(tapped.memory.take(HeldMemory::max_bytes));
+    }
+}
+
+TEST_CASE("captured session: a login that has ended, or is not the capture's, does not outlive it") {
+    for (const std::string whose : {"alice", "bob"}) {
+        for (const bool from_start : {true, false}) {
+            Tapped tapped(order_for(whose), from_start);
+            tapped.one->opened(Leg::client, client_ends, false);
+            tapped.client_says(startup_message("alice"));
+            tapped.name("alice");
+            tapped.settle(EventKind::connected);
+            if (!from_start) tapped.one->enter({client_ends, server_ends}, {});
+            tapped.capture->end(CaptureEnd::stopped);
+            CHECK(tapped.capture->status().not_entered == 0);
+            CHECK(tapped.capture->status().sessions == (whose == "alice" ? 1 : 0));
+            tapped.written();
+            CHECK(tapped.absences.empty());
+            CHECK(tapped.totals.empty());
+        }
+    }
+    Tapped gone;
+    gone.one->opened(Leg::client, client_ends, false);
+    gone.one.reset();  // before its capture
+    gone.capture->end(CaptureEnd::stopped);
+    CHECK(gone.capture->status().not_entered == 0);
+}
+
+TEST_CASE("captured session: where framing is lost in a login that fails, the file says both") {
+    Tapped tapped;
+    tapped.one->opened(Leg::client, client_ends, false);
+    tapped.client_says(startup_message("alice"));
+    tapped.name("alice");
+    tapped.client_says("\1garbage garbage garbage");
+    tapped.settle(EventKind::rejected, "no such thing");
+    std::vector<std::string> last;
+    for (const auto& packet : tapped.written()) {
+        if (!packet.comments.empty()) last = packet.comments;
+    }
+    REQUIRE(last.size() == 2);
+    CHECK(last[0] == sentence(protocol::Absence::framing_lost));
+    CHECK(last[1] == "rejected: no such thing");
+}
+
+TEST_CASE("captured session: without room for its keys it is left out once, however many there are") {
+    CaptureOrder order;
+    order.keylog = true;
+    Tapped tapped(order);
+    tapped.one->opened(Leg::client, client_ends, true);
+    tapped.client_says(startup_message("alice"));
+    tapped.name("alice");
+    tapped.settle(EventKind::connected);
+    CHECK(tapped.capture->write_secrets(99, std::string(Capture::max_secrets, 'x')));
+    for (int i = 0; i < 5; ++i) tapped.one->key("CLIENT_RANDOM 00 11");
+    CHECK(tapped.capture->left_out() == 1);
+    tapped.one->leave(protocol::Absence::no_memory);
+    CHECK(tapped.capture->left_out() == 1);
+}
+
 TEST_CASE("captured session: a server's connection that was there before is said to be, and no other one") {
     for (const bool ready_before : {false, true}) {
         CaptureOrder order;

@@ -8,6 +8,7 @@
 #include <list>
 #include <thread>
 
+#include "protocol/tcp_conversation.hpp"
 #include "support/capture_file.hpp"
 #include "support/catch.hpp"
 
@@ -150,6 +151,45 @@ TEST_CASE("capture: an audit event that finds no room is counted, here and at th
     capture.write_journal(Buffer(1'000, 'x'));  // nobody wants it any more
     CHECK(capture.status().entries_dropped >= dropped);
     CHECK(capture.status().dropped == 0);
+}
+
+TEST_CASE("capture: an audit event in what the disk did not take is counted, and so are the packets") {
+    const Folder folder;
+    CaptureFiles::Settings settings = files(folder);
+    Capture capture(1, order(), settings);
+    auto& leg = capture.interface("leg", "");
+    capture.write({.interface = &leg, .time = now(), .bytes = Buffer(100, 'x')});
+    capture.write_journal(Buffer(100, 'x'));
+    capture.write_journal(Buffer(100, 'x'));
+    std::filesystem::remove(capture.status().file);  // the next write fails
+    CHECK(run_to_end(capture) == CaptureEnd::removed);
+    CHECK(capture.status().packets == 0);
+    CHECK(capture.status().dropped == 1);
+    CHECK(capture.status().entries_dropped == 2);
+}
+
+TEST_CASE("capture: the rest of a message that began in the file before is not dropped for lack of room") {
+    const Folder folder;
+    Capture capture(1, order(), files(folder));
+    auto& leg = capture.interface("leg", "");
+    const auto put = [&](std::size_t of_before, std::uint32_t at, std::size_t size) {
+        proxy::CapturePacket packet{.interface = &leg, .time = now()};
+        protocol::TcpConversation tcp(protocol::endpoint("10.0.0.1", 4000), protocol::endpoint("10.0.0.2", 5432), at);
+        tcp.data(protocol::TcpConversation::Sender::client, Buffer(size, 'x'),
+                 [&](auto, protocol::Bytes bytes) { packet.bytes.assign(bytes.begin(), bytes.end()); });
+        packet.place = {.conversation = 1, .from_client = true, .of_before = of_before};
+        capture.write(std::move(packet));
+    };
+    put(10, 100, 10);  // nothing of it begins here
+    put(0, 500, 10);
+    run_to_end(capture);
+    const auto status = capture.status();
+    CHECK(status.packets == 1);
+    CHECK(status.dropped == 0);
+    CHECK(status.rests == 1);
+    const auto statistics = only<pcapng::Statistics>(blocks_of(content(status.file)));
+    CHECK(statistics.at(0).received == 2);
+    CHECK(statistics.at(0).dropped == 0);
 }
 
 TEST_CASE("capture: every file of a ring begins with what is needed to read it") {

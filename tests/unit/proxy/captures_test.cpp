@@ -1,10 +1,14 @@
 #include "proxy/capture/captures.hpp"
 
+#include <fcntl.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
+#include <condition_variable>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "support/capture_file.hpp"
@@ -77,6 +81,30 @@ proxy::SessionRecord session(const std::string& listener, const std::string& add
     record.listener = listener;
     record.client_addr = address;
     return record;
+}
+
+/// A folder that takes a while to look at, and tells when somebody does.
+struct SlowFolder {
+    explicit SlowFolder(const std::string& dir) {
+        std::filesystem::create_directories(dir);
+        std::filesystem::permissions(dir, std::filesystem::perms::owner_all);
+        for (int i = 0; i < 2'000; ++i)
+            OwnedDescriptor(
+                ::open((dir + "/named-" + std::to_string(i)).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+        REQUIRE(::inotify_add_watch(watch.get(), dir.c_str(), IN_CLOSE_NOWRITE) >= 0);
+    }
+    void wait_for_a_look() const {
+        std::array<char, 4'096> event{};
+        REQUIRE(::read(watch.get(), event.data(), event.size()) > 0);
+    }
+    OwnedDescriptor watch{::inotify_init1(IN_CLOEXEC)};
+};
+
+std::size_t rings_in(const std::string& dir) {
+    const auto entries = std::filesystem::directory_iterator(dir);
+    return static_cast<std::size_t>(std::count_if(begin(entries), end(entries), [](const auto& entry) {
+        return entry.path().filename().string().starts_with("capture-");
+    }));
 }
 
 }  // namespace
@@ -167,6 +195,94 @@ TEST_CASE("captures: only so many run at a time, and stop(0) ends those of comma
     CHECK(why(captures.start(order())).find("stop one of them") != std::string::npos);
     CHECK(captures.stop(0));
     happened.wait_for(2 * RunningCaptures::max_running);
+}
+
+TEST_CASE("captures: one that begins later has a higher number, however long the disk took before") {
+    const Folder folder;
+    Happened happened;
+    const auto running = std::make_shared<RunningCaptures>(settings(folder), uses(happened));
+    const SlowFolder slow(folder.file("state/captures"));
+    std::thread first([&] { running->start(order("slow"), RunningCaptures::Wanted::by_command); });
+    slow.wait_for_a_look();
+    std::array<int, 2> fds{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
+    running->start(order("quick"), RunningCaptures::Wanted::by_command, OwnedDescriptor(fds[0]));
+    // A session that comes now is asked about what runs, and later about what began since.
+    std::set<std::uint64_t> asked;
+    for (const auto& capture : running->since(0)) asked.insert(capture->id());
+    REQUIRE_FALSE(asked.empty());
+    first.join();
+    for (const auto& capture : running->since(*asked.rbegin())) asked.insert(capture->id());
+    CHECK(asked == std::set<std::uint64_t>{1, 2});
+    running->end(60s);
+    ::close(fds[1]);
+}
+
+TEST_CASE("captures: of many that begin at once no more run than may, and the others leave no file") {
+    const Folder folder;
+    Happened happened;
+    const auto running = std::make_shared<RunningCaptures>(settings(folder), uses(happened));
+    const SlowFolder slow(folder.file("state/captures"));
+    constexpr std::size_t tries = RunningCaptures::max_running + 8;
+    std::vector<std::thread> starters;
+    std::atomic<std::size_t> refused{0};
+    for (std::size_t i = 0; i < tries; ++i) {
+        starters.emplace_back([&] {
+            const auto started = running->start(order(), RunningCaptures::Wanted::by_command);
+            if (why(started).find("stop one of them") != std::string::npos) ++refused;
+        });
+    }
+    for (std::thread& starter : starters) starter.join();
+    CHECK(refused == tries - RunningCaptures::max_running);
+    CHECK(running->status().size() == RunningCaptures::max_running);
+    CHECK(rings_in(folder.file("state/captures")) == RunningCaptures::max_running);
+    running->end(60s);
+}
+
+TEST_CASE("captures: sessions are not kept waiting by one that is over and still being recorded") {
+    const Folder folder;
+    std::mutex mutex;
+    std::condition_variable released;
+    bool is_recorded = false, may_go_on = false;
+    RunningCaptures::Uses hanging;
+    hanging.record = [&](Event&& event) {
+        if (event.kind != EventKind::capture_stopped) return;
+        std::unique_lock lock(mutex);
+        is_recorded = true;
+        released.notify_all();
+        released.wait_for(lock, 60s, [&] { return may_go_on; });
+    };
+    const auto running = std::make_shared<RunningCaptures>(settings(folder), hanging);
+    running->start(order(), RunningCaptures::Wanted::by_command);
+    running->stop(1, CaptureEnd::stopped);
+    {
+        std::unique_lock lock(mutex);
+        REQUIRE(released.wait_for(lock, 60s, [&] { return is_recorded; }));
+    }
+    // It waits a second for that thread, and then leaves it behind.
+    std::atomic<bool> goes{false};
+    std::thread next([&] {
+        goes = true;
+        running->start(order(), RunningCaptures::Wanted::by_command);
+    });
+    while (!goes) std::this_thread::sleep_for(1ms);
+    const auto deadline = std::chrono::steady_clock::now() + 60s;
+    int answers = 0;
+    while (!proxy::OwnThread::left_behind() && std::chrono::steady_clock::now() < deadline) {
+        running->since(0);
+        ++answers;
+        std::this_thread::sleep_for(1ms);
+    }
+    CHECK(answers > 50);  // as often as it was asked, and not only once the wait was over
+    {
+        const std::lock_guard lock(mutex);
+        may_go_on = true;
+    }
+    released.notify_all();
+    next.join();
+    running->end(60s);
+    while (proxy::OwnThread::left_behind() && std::chrono::steady_clock::now() < deadline)
+        std::this_thread::sleep_for(1ms);
 }
 
 TEST_CASE("captures: the end of the process ends all of them in whole files, and lets none begin") {
@@ -314,6 +430,27 @@ TEST_CASE("capture windows: one whose capture has ended by itself does not begin
     CHECK(happened.wait_for(2)[1].capture->reason == "removed");
     windows.turn(begin + 1s);
     CHECK(happened.all().size() == 2);
+    running->end(60s);
+}
+
+TEST_CASE("capture windows: one whose capture runs is not started again, whatever fails behind that") {
+    const Folder folder;
+    Happened happened;
+    auto made = settings(folder);
+    const Time begin = std::chrono::system_clock::now();
+    made.config.windows = {{.begin = begin, .end = begin + 1h}};
+    auto failing = uses(happened);
+    failing.started = [] { throw std::bad_alloc(); };
+    const auto running = std::make_shared<RunningCaptures>(made, failing);
+    CaptureWindows windows(running);
+    for (int i = 0; i < 3; ++i) {
+        try {
+            windows.turn(begin);
+        } catch (const std::exception&) {
+            // Its thread logs that, and takes the next turn.
+        }
+    }
+    CHECK(running->status().size() == 1);
     running->end(60s);
 }
 

@@ -339,7 +339,7 @@ TEST_CASE("a capture's beginning and end say who wanted what, and the end what b
     CHECK(keys(over) == with(with(in_every_line, {"capture", "by", "payload", "trigger", "filter", "keylog",
                                                   "allow_secrets", "where", "until"}),
                              {"reason", "message", "sessions", "packets", "bytes", "dropped", "left_out", "not_entered",
-                              "entries_dropped", "files_removed", "stopped_by"}));
+                              "entries_dropped", "rests", "files_removed", "stopped_by"}));
     CHECK(over.at("reason") == "disk");
     CHECK(over.at("dropped") == 7);
     CHECK(over.at("files_removed") == 2);
