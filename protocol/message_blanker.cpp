@@ -121,7 +121,7 @@ void MessageBlanker::take_number(Bytes& bytes, std::size_t width) {
 }
 
 bool MessageBlanker::is_format() const noexcept {
-    if (payload_ == Payload::full) return false;
+    if (shown_.data) return false;
     const Meaning is = meaning();
     return is == Meaning::parameter_format || is == Meaning::result_format || is == Meaning::column_format ||
            is == Meaning::copy_format || is == Meaning::copy_column_format;
@@ -179,7 +179,7 @@ void MessageBlanker::end_number() {
     repeat_ = times;
     repeat_begin_ = at_;
     repeat_end_ = at_ + step.steps;
-    announced_ = payload_ != Payload::full;
+    announced_ = !shown_.data;
 }
 
 void MessageBlanker::take_text(Bytes& bytes) {

@@ -236,7 +236,7 @@ void Capture::write_last(CaptureEnd ended) noexcept {
     try {
         protocol::Buffer last;
         name_outlived(last);
-        end_file(last);
+        end_file(last, false);
         flush(last);
     } catch (const std::exception&) {
         // The file is whole without them.
@@ -373,7 +373,7 @@ bool Capture::make_place(CaptureFiles& files, std::size_t size, protocol::Buffer
         full_ = true;
         end(CaptureEnd::size);
     } else if (room == CaptureFiles::Room::in_next_file) {
-        end_file(chunk);
+        end_file(chunk, true);
         flush(chunk);
         files.next_file();
         {
@@ -457,12 +457,13 @@ void Capture::declare(protocol::Buffer& chunk) {
     declared_names_ = names_.size();
 }
 
-void Capture::end_file(protocol::Buffer& chunk) {
+void Capture::end_file(protocol::Buffer& chunk, bool goes_on) {
     declare(chunk);
     const std::uint64_t now = capture_time(std::chrono::system_clock::now());
     const std::lock_guard lock(mutex_);
-    const protocol::Buffer absent =
-        absences_entry({.left_out = sessions_left_out, .not_entered = not_entered(), .entries = entries_dropped_}, id_);
+    const protocol::Buffer absent = absences_entry(
+        {.left_out = sessions_left_out, .not_entered = not_entered(), .entries = entries_dropped_, .goes_on = goes_on},
+        id_);
     chunk.insert(chunk.end(), absent.begin(), absent.end());
     for (std::uint32_t i = 0; i < interfaces_.size(); ++i) {
         const std::uint64_t dropped = interfaces_[i].dropped;

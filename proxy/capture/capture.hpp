@@ -166,7 +166,7 @@ class Capture {
     void drop_what_waits() noexcept;
     void declare(protocol::Buffer& chunk);
     void begin_file(protocol::Buffer& chunk);
-    void end_file(protocol::Buffer& chunk);
+    void end_file(protocol::Buffer& chunk, bool goes_on);
     void flush(protocol::Buffer& chunk);
     void settle(std::uint64_t done) noexcept;
     std::chrono::steady_clock::time_point deadline() const noexcept;

@@ -65,12 +65,13 @@ protocol::Buffer absence_entry(const SessionRecord& record, protocol::Absence wh
 }
 
 protocol::Buffer absences_entry(const AbsentSessions& sessions, std::uint64_t capture) {
-    if (sessions.left_out == 0 && sessions.not_entered == 0 && sessions.entries == 0) return {};
-    const json::object line{{"event", absence_event},
-                            {"capture", capture},
-                            {label(protocol::AbsenceKind::left_out), sessions.left_out},
-                            {label(protocol::AbsenceKind::not_entered), sessions.not_entered},
-                            {"entries_dropped", sessions.entries}};
+    if (sessions.left_out == 0 && sessions.not_entered == 0 && sessions.entries == 0 && !sessions.goes_on) return {};
+    json::object line{{"event", absence_event},
+                      {"capture", capture},
+                      {label(protocol::AbsenceKind::left_out), sessions.left_out},
+                      {label(protocol::AbsenceKind::not_entered), sessions.not_entered},
+                      {"entries_dropped", sessions.entries}};
+    if (sessions.goes_on) line["goes_on"] = true;
     return journal_blocks({.event = absence_event, .session = {}, .line = json::serialize(line)});
 }
 

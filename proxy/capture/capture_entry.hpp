@@ -22,8 +22,10 @@ struct AbsentSessions {
     std::uint64_t left_out = 0;
     std::uint64_t not_entered = 0;
     std::uint64_t entries = 0;
+    bool goes_on = false;  ///< in another file
 };
-/// For the end of a file. Empty where nothing is absent.
+/// For the end of a file. Empty where nothing is absent, and the capture
+/// does not go on.
 protocol::Buffer absences_entry(const AbsentSessions& sessions, std::uint64_t capture);
 
 }  // namespace proxy

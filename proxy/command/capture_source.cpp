@@ -30,12 +30,18 @@ constexpr int interval_ms = 250;
 /// After which a session that was closed waits no more for its last event.
 constexpr auto quiet_after = std::chrono::seconds(3);
 
+/// It may have been removed since its name was known, as rings do with their oldest.
+struct CannotOpen : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 volatile std::sig_atomic_t signal_came = 0;
 
 class Descriptor {
    public:
     explicit Descriptor(const std::string& path)
         : fd_(path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+        if (fd_ < 0 && errno == ENOENT) throw CannotOpen("cannot read " + path + ": " + std::strerror(ENOENT));
         if (fd_ < 0) fail(path);
         struct stat status {};
         if (::fstat(fd_, &status) != 0) fail(path);
@@ -92,7 +98,14 @@ std::uint64_t first_time(const std::string& path) {
 
 std::vector<std::string> in_order(const std::vector<std::string>& files) {
     std::vector<protocol::DatedFile> dated;
-    for (const std::string& path : files) dated.push_back({.path = path, .time = first_time(path)});
+    for (const std::string& path : files) {
+        try {
+            dated.push_back({.path = path, .time = first_time(path)});
+        } catch (const CannotOpen&) {
+            if (files.size() == 1) throw;
+            dated.push_back({.path = path, .time = 0});
+        }
+    }
     return protocol::in_reading_order(dated);
 }
 
@@ -194,7 +207,13 @@ bool read_captures(CaptureSource source, transcript::Reading& reading) {
     bool whole = true;
     for (std::size_t i = 0; i < files.size() && !interrupted(); ++i) {
         const bool last = i + 1 == files.size();
-        whole = follower.file(files[i], source.follow && last) && whole;
+        try {
+            whole = follower.file(files[i], source.follow && last) && whole;
+        } catch (const CannotOpen&) {
+            if (files.size() == 1) throw;
+            reading.cannot_open(files[i], std::strerror(ENOENT));
+            whole = false;
+        }
         if (!last || !source.follow) continue;
         for (std::string next = next_of_ring(files[i]); !next.empty() && !interrupted(); next = next_of_ring(next))
             whole = follower.file(next, true) && whole;

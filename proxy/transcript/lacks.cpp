@@ -44,13 +44,24 @@ std::string ranges(const std::vector<std::uint64_t>& numbers) {
 void Lacks::file(const std::string& path) {
     file_ = path;
     capture_ = capture_name(path, {}).identity;
-    has_end_ = false;
+    has_end_ = followed_ = false;
     if (const auto ring = protocol::ring_file(path)) rings_[ring->before].insert(ring->number);
+}
+
+void Lacks::cannot_open(const std::string& path, const std::string& why) {
+    files_lack_.push_back(protocol::printable(path) + " cannot be read: " + why);
 }
 
 void Lacks::end_of_file(std::size_t pending, const std::string& error, std::uint64_t skipped) {
     skipped_ += skipped;
     constexpr std::size_t most = 5;
+    if (followed_) {
+        if (const auto ring = protocol::ring_file(file_)) {
+            ring_followed_[ring->before] = std::max(ring_followed_[ring->before], ring->number);
+        } else if (others_followed_.size() < most) {
+            others_followed_.insert(file_ == "-" ? "standard input" : protocol::printable(file_));
+        }
+    }
     if (!has_end_ && ++files_without_end_ <= most)
         without_end_.push_back(file_ == "-" ? "standard input" : protocol::printable(file_));
     if (!error.empty()) {
@@ -134,6 +145,15 @@ void Lacks::ring_texts(std::vector<std::string>& out) const {
             out.push_back("between the files that were given, " + ranges(gone) + " of " + name +
                           " are missing: " + std::string(sentence(Absence::ring_file_gone)));
     }
+    for (const auto& [before, number] : ring_followed_) {
+        const bool is_beside = std::any_of(goes_on_.begin(), goes_on_.end(),
+                                           [&](const std::string& path) { return path.starts_with(before); });
+        if (number == *rings_.at(before).rbegin() && !is_beside)
+            out.push_back("the ring " + protocol::printable(before) + "*.pcapng goes on behind file " +
+                          std::to_string(number) + ": " + std::string(sentence(Absence::ring_file_gone)));
+    }
+    for (const std::string& name : others_followed_)
+        out.push_back(name + " was one file of a ring, and others of it came behind: they are not known by its name");
     for (const std::string& path : goes_on_)
         out.push_back("the ring goes on with " + protocol::printable(path) + ", which was not given");
 }

@@ -16,6 +16,8 @@ namespace proxy::transcript {
 
 class Lacks {
    public:
+    /// One that was given cannot be opened: why.
+    void cannot_open(const std::string& path, const std::string& why);
     /// In the order of time.
     void file(const std::string& path);
     /// Of the last one: bytes of a block that has not ended, why it cannot be read on, blocks that
@@ -45,7 +47,11 @@ class Lacks {
     /// It is in the capture after all, from here on; or in another one.
     void entered(std::size_t capture, const SessionFacts& who) { absent_.entered(capture, who.session); }
     void told_elsewhere(std::size_t capture, const SessionFacts& who) { absent_.told_elsewhere(capture, who.session); }
-    void absent_so_far(std::size_t capture, const AbsentCount& count) { absent_.so_far(capture, count); }
+    /// As the end of the last file says.
+    void absent_so_far(std::size_t capture, const AbsentCount& count) {
+        absent_.so_far(capture, count);
+        followed_ = count.goes_on;
+    }
     /// In all captures, and of no filter.
     AbsentCount absent_sessions() const { return absent_.count(); }
     /// A ring goes on with this file.
@@ -98,9 +104,12 @@ class Lacks {
     std::uint64_t statements_left_out_ = 0;
     std::map<protocol::Absence, std::uint64_t> parts_;  // of sessions, as the capture itself says
     AbsentSessions absent_;
-    std::vector<std::string> goes_on_;      // files that were not given
-    bool has_end_ = false;                  // of the last file
-    std::vector<std::string> without_end_;  // files, some of them
+    std::vector<std::string> goes_on_;                    // files that were not given
+    bool followed_ = false;                               // the last file says that another one follows it
+    std::map<std::string, std::uint64_t> ring_followed_;  // the last that say so, by ring
+    std::set<std::string> others_followed_;               // files of no ring by their names
+    bool has_end_ = false;                                // of the last file
+    std::vector<std::string> without_end_;                // files, some of them
     std::uint64_t files_without_end_ = 0;
     std::set<std::string> stopped_;
     std::uint64_t captures_ = 0;

@@ -62,6 +62,8 @@ class Reading {
     void begin_file(const std::string& path);
     void block(const protocol::pcapng::Block& block);
     void end_file(const protocol::pcapng::BlockReader& reader);
+    /// One of the files, and why.
+    void cannot_open(const std::string& path, const std::string& why) { lacks_.cannot_open(path, why); }
     /// A ring goes on with this file, which was not given.
     void ring_goes_on(const std::string& path) { lacks_.ring_goes_on(path); }
     /// Of the last one.

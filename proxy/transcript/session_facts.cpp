@@ -144,7 +144,12 @@ std::optional<AuditEvent> parse_event(std::string_view line) {
     const auto entries = count_at(object, "entries_dropped");
     const bool counts = left_out && not_entered;
     if (!event.absence && !counts) event.unknown_absence = event.reason.empty() ? "none given" : event.reason;
-    if (counts) event.absent = {.left_out = *left_out, .not_entered = *not_entered, .entries = entries.value_or(0)};
+    const auto* const goes_on = object.if_contains("goes_on");
+    if (counts)
+        event.absent = {.left_out = *left_out,
+                        .not_entered = *not_entered,
+                        .entries = entries.value_or(0),
+                        .goes_on = goes_on && goes_on->is_bool() && goes_on->get_bool()};
     return event;
 }
 

@@ -22,6 +22,7 @@ struct AbsentCount {
     std::uint64_t left_out = 0;
     std::uint64_t not_entered = 0;
     std::uint64_t entries = 0;
+    bool goes_on = false;  ///< in another file
 };
 
 /// An audit line, or one of the capture's own (proxy/capture/capture_entry.hpp).

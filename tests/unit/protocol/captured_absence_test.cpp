@@ -33,6 +33,10 @@ PinnedWords pinned(Absence absence) {
             return {"not_entered",
                     "open before the capture, and not in it so far: not seen between two messages since (the client "
                     "asks the next thing before it has an answer, or the last answer has not ended)"};
+        case Absence::login_outlived:
+            return {"login_outlived",
+                    "not in the capture: the login had not ended when the capture did, so what was said until then was "
+                    "still held back"};
         case Absence::joined: return {"joined", "began before: how they opened and logged in is not in the capture"};
         case Absence::prewarmed:
             return {"prewarmed",

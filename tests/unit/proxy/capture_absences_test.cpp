@@ -286,3 +286,23 @@ TEST_CASE("read: what a capture was filtered by is said first, and whom that lea
     CHECK(texts[0] == "only sessions of listener=legacy were captured");
     CHECK(texts[1].starts_with("only sessions of user=billing were captured: whoever failed before that was known"));
 }
+
+TEST_CASE("read: the last file that was given says when it was not the last one") {
+    const auto followed = [](std::uint64_t number, bool goes_on) {
+        Fed fed;
+        fed.begin("capture-20260301T020000Z-" + std::to_string(number) + ".pcapng");
+        if (goes_on) {
+            const protocol::Buffer entry = proxy::absences_entry({.goes_on = true}, 1);
+            fed.reading.block(
+                support::blocks_of(std::string(protocol::as_text(section())) + std::string(protocol::as_text(entry)))
+                    .back());
+        }
+        fed.reading.end_file({});
+        end(fed);
+        return fed.reading.lacks().texts();
+    };
+    CHECK(says(followed(1, true),
+               "the ring capture-20260301T020000Z-*.pcapng goes on behind file 1: the ring has removed "
+               "them, or they were not given"));
+    for (const std::string& text : followed(1, false)) CHECK(text.find("goes on") == std::string::npos);
+}
