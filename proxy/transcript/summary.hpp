@@ -67,6 +67,8 @@ struct ClientSummary {
     bool fails_since() const noexcept { return before.good() > 0 && since.good() == 0 && since.failures() > 0; }
     /// A greater part of its connections than before, or it was not seen before.
     bool fails_more() const noexcept;
+    /// Had TLS before, and connects in clear since, as `prefer` does when it refuses a certificate.
+    bool falls_to_clear() const noexcept { return before.tls > 0 && before.plain == 0 && since.plain > 0; }
 };
 
 struct SlowStatement {

@@ -35,7 +35,7 @@ std::string client_text(const ClientKey& key) {
 int urgency(const ClientSummary& client) {
     if (client.fails_since()) return 3;
     if (!client.silent_while.empty()) return 2;
-    return client.fails_more() ? 1 : 0;
+    return client.fails_more() || client.falls_to_clear() ? 1 : 0;
 }
 
 /// The one that lost its connection first, then whoever fails most.
@@ -62,6 +62,10 @@ std::string change_text(const ClientSummary& client) {
         return "connected before and not since, while clients without a name fail TLS from the same place; probably "
                "this one: " +
                one_line(client.silent_while, 300);
+    }
+    if (client.falls_to_clear()) {
+        return "had TLS before and connects in clear text since, " + counted(client.since.plain, "time") +
+               ": it may refuse the certificate, and go on without";
     }
     if (!client.fails_more()) return {};
     if (client.before.connections == 0) return "was not seen before and fails since, " + share(client.since) + why;
@@ -123,6 +127,11 @@ std::string clients_text(const Summary& summary, const report::Layout& layout) {
     out += to_text(std::move(grid), layout);
     const std::uint64_t more = clients.size() - std::min(clients.size(), most) + summary.others();
     if (more > 0) out += "and " + counted(more, "other") + "\n";
+    const bool is_all_before = summary.since().connections == 0, is_all_since = summary.before().connections == 0;
+    if (two && is_all_before != is_all_since) {
+        out += std::string("Nothing here began ") + (is_all_before ? "since" : "before") +
+               " that moment: nothing is compared. Is the day right, and the zone?\n";
+    }
     if (two) out += changes_text(clients);
     return out + "\n";
 }

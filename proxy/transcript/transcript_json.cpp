@@ -169,6 +169,7 @@ json::array clients_json(const Summary& summary) {
                          {"users", std::move(users)},
                          {"fails_since", compares && client.fails_since()},
                          {"fails_more", compares && client.fails_more()},
+                         {"falls_to_clear", compares && client.falls_to_clear()},
                          {"silent_since", !client.silent_while.empty()},
                          {"last_failure", text_or_null(client.last_failure)},
                          {"all", counts_json(client.all)}};

@@ -181,10 +181,10 @@ std::string audit(const std::string& event, const std::string& session, const st
 struct Rotation : Fed {
     static constexpr std::uint64_t before = start, since = start + 2000 * ms;
 
-    void connects(std::uint64_t time, const std::string& user, const std::string& exe) {
+    void connects(std::uint64_t time, const std::string& user, const std::string& exe, const std::string& more = {}) {
         const std::string name = "s-" + std::to_string(++number_);
         Talk talk(*this, time, static_cast<std::uint16_t>(number_),
-                  "session=" + name + " client_addr=127.0.0.1 user=" + user);
+                  "session=" + name + " client_addr=127.0.0.1 user=" + user + more);
         talk.log_in(time).close(time + ms);
         event(time + ms, audit("disconnected", name,
                                R"("usename":")" + user + R"(","client_process":{"pid":1,"exe":")" + exe +
@@ -338,4 +338,29 @@ TEST_CASE("failures are not told for more than what is known") {
     session.end.closed_by = protocol::CapturedSide::server;
     session.failures.push_back({.event = "tls_failed", .reason = "tls_abandoned"});
     CHECK(has(transcript::session_text(session), "the client aborted the TLS handshake"));
+}
+
+TEST_CASE("who had TLS and goes on in clear since the rotation is said") {
+    Rotation fed;
+    for (const auto time : {Rotation::before, Rotation::since}) {
+        fed.connects(time, "steady", "/usr/bin/java", " ssl=true");
+        fed.connects(time + 10 * ms, "plain", "/usr/bin/perl", " ssl=false");
+    }
+    fed.connects(Rotation::before + 20 * ms, "prefers", "/usr/bin/psql", " ssl=true");
+    fed.connects(Rotation::since + 20 * ms, "prefers", "/usr/bin/psql", " ssl=false");
+    const std::string text = fed.text();
+    CHECK(has(text,
+              "127.0.0.1 prefers (/usr/bin/psql uid 1000) had TLS before and connects in clear text since, 1 time"));
+    CHECK_FALSE(has(text, "steady (/usr/bin/java uid 1000) had TLS"));
+    CHECK_FALSE(has(text, "plain (/usr/bin/perl uid 1000) had TLS"));
+    CHECK_FALSE(has(text, "nothing is compared"));
+}
+
+TEST_CASE("a moment at which nothing divides is said to compare nothing") {
+    for (const auto time : {Rotation::before, Rotation::since}) {
+        Rotation fed;
+        fed.connects(time, "only", "/usr/bin/java");
+        CHECK(has(fed.text(), time == Rotation::before ? "Nothing here began since that moment: nothing is compared"
+                                                       : "Nothing here began before that moment: nothing is compared"));
+    }
 }
