@@ -336,7 +336,8 @@ def test_a_stopped_capture_whose_client_takes_a_byte_now_and_then_is_over_soon(s
         stopping.set()
         thread.join()
     assert (stopped["reason"], stopped["stopped_by"]) == ("stopped", f"uid {os.getuid()}")
-    assert "too slow" in stopped["message"] and stopped["dropped"] > 0
+    # A byte that the client takes need not make room for another one.
+    assert any(why in stopped["message"] for why in ("too slow", "takes nothing")) and stopped["dropped"] > 0
     assert not running(proxy)
 
 
