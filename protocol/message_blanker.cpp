@@ -121,7 +121,6 @@ void MessageBlanker::take_number(Bytes& bytes, std::size_t width) {
 }
 
 bool MessageBlanker::is_format() const noexcept {
-    if (shown_.data) return false;
     const Meaning is = meaning();
     return is == Meaning::parameter_format || is == Meaning::result_format || is == Meaning::column_format ||
            is == Meaning::copy_format || is == Meaning::copy_column_format;
@@ -179,7 +178,7 @@ void MessageBlanker::end_number() {
     repeat_ = times;
     repeat_begin_ = at_;
     repeat_end_ = at_ + step.steps;
-    announced_ = !shown_.data;
+    announced_ = true;
 }
 
 void MessageBlanker::take_text(Bytes& bytes) {

@@ -78,7 +78,7 @@ std::shared_ptr<RelayFigures> LiveSessions::Entry::figures() const {
     return session_ ? std::shared_ptr<RelayFigures>(session_, &session_->figures) : nullptr;
 }
 
-void LiveSessions::Entry::end(Reason reason, std::string sqlstate) {
+void LiveSessions::Entry::end(Reason reason, std::string sqlstate) noexcept try {
     if (!all_) return;
     const RelayFigures& figures = session_->figures;
     auto ended = std::make_shared<EndedSession>(EndedSession{
@@ -91,6 +91,8 @@ void LiveSessions::Entry::end(Reason reason, std::string sqlstate) {
     });
     std::exchange(all_, nullptr)->remove(id_, std::move(ended));
     session_.reset();
+} catch (const std::bad_alloc&) {
+    leave();  // it is over, and not among those that are remembered
 }
 
 void LiveSessions::Entry::leave() noexcept {

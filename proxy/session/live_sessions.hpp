@@ -132,7 +132,7 @@ class LiveSessions {
         /// Where its relay counts; nullptr: it is not here.
         std::shared_ptr<RelayFigures> figures() const;
         /// From now on it is among those that have ended.
-        void end(Reason reason, std::string sqlstate);
+        void end(Reason reason, std::string sqlstate) noexcept;
 
        private:
         void leave() noexcept;

@@ -202,7 +202,7 @@ TEST_CASE("a message that is not as long as its counts say shows nothing of what
         char type;
         std::string before;
     };
-    for (const Payload payload : {Payload::headers, Payload::redacted}) {
+    for (const Payload payload : {Payload::headers, Payload::redacted, Payload::full}) {
         for (const Case& one :
              {Case{client, 'B', name + name + int16(0x7fff)},             // formats
               Case{client, 'B', name + name + int16(0) + int16(0x7fff)},  // parameters
@@ -223,7 +223,7 @@ TEST_CASE("what stands in place of formats and is none is not shown") {
     const std::string name(1, '\0');
     const std::string formats = "HUNTER2HUNTER2";
     const std::string bind = message('B', name + name + int16(7) + formats + int16(0) + int16(0));
-    for (const Payload payload : {Payload::headers, Payload::redacted}) {
+    for (const Payload payload : {Payload::headers, Payload::redacted, Payload::full}) {
         const std::string shown = last_blanked_behind_login(payload, {{client, bind}});
         CHECK(shown.size() == bind.size());
         CHECK(shown.find("HU") == std::string::npos);
