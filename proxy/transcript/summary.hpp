@@ -69,9 +69,7 @@ struct ClientSummary {
         return before.good() > 0 && since.connections == 0 && !only_in_clear;
     }
     /// Connected before in clear alone, and is not there since.
-    bool left_in_clear() const noexcept {
-        return before.good() > 0 && since.connections == 0 && !may_have_lost_tls();
-    }
+    bool left_in_clear() const noexcept { return before.good() > 0 && since.connections == 0 && !may_have_lost_tls(); }
     /// Connected before, and only fails since.
     bool fails_since() const noexcept { return before.good() > 0 && since.good() == 0 && since.failures() > 0; }
     /// A greater part of its connections than before, or it was not seen before.

@@ -436,9 +436,9 @@ def test_what_the_capture_says_that_it_lacks_is_said_first(cluster, directory):
     done = bench(path, conninfo("same", cluster))
     assert done.returncode == 0, done.stdout + done.stderr
     said = ["not in the capture: 1 session left out for lack of memory",
-            "not in the capture, or not whole: 2 sessions left out, without an entry in these files that says which",
-            "not in the capture: 1 session open before it, without an entry in these files that says which",
-            "40 packets were dropped while the capture was written (orders client leg)",
+            "not in the capture: 2 sessions left out of the capture, or not whole in it, without an entry in these files that says which",
+            "not in the capture: 1 session open before the capture, and not in it, without an entry in these files that says which",
+            "40 packets found no room and were dropped (orders client leg)",
             f"file 1 of {directory}/capture-20260301T020000Z-*.pcapng is not among these: the ring has removed them, or they were not given"]
     assert done.stdout.startswith("left out, or not compared:\n  " + "\n  ".join(said) + "\n\n")
     assert report(path, conninfo("same", cluster))["left_out"] == said
