@@ -126,6 +126,18 @@ bool take(std::string_view& text, char expected) noexcept {
     return true;
 }
 
+/// ".5", as the audit and a capture write it: up to nine digits.
+std::optional<std::chrono::nanoseconds> take_fraction(std::string_view& text) noexcept {
+    if (!take(text, '.')) return std::nullopt;
+    std::int64_t value = 0;
+    std::size_t digits = 0;
+    for (; !text.empty() && is_digit(text.front()) && digits < 9; ++digits, text.remove_prefix(1))
+        value = value * 10 + (text.front() - '0');
+    if (digits == 0) return std::nullopt;
+    for (std::size_t i = digits; i < 9; ++i) value *= 10;
+    return std::chrono::nanoseconds(value);
+}
+
 }  // namespace
 
 std::optional<std::chrono::system_clock::time_point> parse_time(std::string_view text) noexcept {
@@ -137,10 +149,14 @@ std::optional<std::chrono::system_clock::time_point> parse_time(std::string_view
     const auto minute = hour && take(text, ':') ? take_number(text, 2, 0, 59) : std::nullopt;
     if (!minute) return std::nullopt;
     std::optional<int> second = 0;
-    if (take(text, ':')) second = take_number(text, 2, 0, 59);
+    std::optional<nanoseconds> fraction = nanoseconds(0);
+    if (take(text, ':')) {
+        second = take_number(text, 2, 0, 59);
+        if (text.starts_with('.')) fraction = take_fraction(text);
+    }
     const year_month_day date{year{*y}, month{static_cast<unsigned>(*m)}, day{static_cast<unsigned>(*d)}};
-    if (!second || !date.ok()) return std::nullopt;
-    const auto local = sys_days{date} + hours{*hour} + minutes{*minute} + seconds{*second};
+    if (!second || !fraction || !date.ok()) return std::nullopt;
+    const auto local = sys_days{date} + hours{*hour} + minutes{*minute} + seconds{*second} + *fraction;
     if (text == "Z" || text == "z") return local;
     const bool west = text.starts_with('-');
     if (!take(text, '+') && !take(text, '-')) return std::nullopt;

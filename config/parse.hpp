@@ -18,7 +18,7 @@ bool is_ip_address(std::string_view text) noexcept;
 /// Loopback, or a UNIX-domain socket: nobody on another host reaches what listens there.
 bool is_of_this_host(const Address& address) noexcept;
 
-/// RFC 3339, seconds may be left out: "2026-03-01T02:00Z", "2026-03-01T02:00:00+01:00".
+/// RFC 3339, seconds may be left out: "2026-03-01T02:00Z", "2026-03-01T02:00:00.25+01:00".
 std::optional<std::chrono::system_clock::time_point> parse_time(std::string_view text) noexcept;
 
 /// "START/END", the later last.

@@ -8,6 +8,7 @@ namespace {
 
 std::size_t edit_distance(std::string_view a, std::string_view b);
 char lower(char c) noexcept;
+std::optional<std::string_view> only_longer(std::string_view word, std::span<const std::string_view> known);
 
 }  // namespace
 
@@ -23,13 +24,15 @@ std::optional<std::string_view> nearest(std::string_view word, std::span<const s
     if (word.size() > 100) return std::nullopt;
     std::optional<std::string_view> best;
     std::size_t least = 2 + word.size() / 5;  // one slip, and another for every five letters
+    const std::optional<std::string_view> longer = only_longer(word, known);
+    if (longer) least = 2;  // "crl_file" is nearer to "ca_file" by its letters, and means "ssl_crl_file"
     for (const std::string_view candidate : known) {
         const std::size_t distance = edit_distance(word, candidate);
         if (candidate.empty() || distance >= least) continue;
         best = candidate;
         least = distance;
     }
-    return best;
+    return best ? best : longer;
 }
 
 std::string join(std::span<const std::string_view> words) {
@@ -63,6 +66,20 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
         }
     }
     return rows[a.size()][b.size()];
+}
+
+/// The only one of which `word` is the beginning or the end, at an underscore.
+std::optional<std::string_view> only_longer(std::string_view word, std::span<const std::string_view> known) {
+    std::optional<std::string_view> found;
+    for (const std::string_view candidate : known) {
+        if (word.empty() || candidate.size() <= word.size() + 1) continue;
+        const bool is_end = candidate.ends_with(word) && candidate[candidate.size() - word.size() - 1] == '_';
+        const bool is_beginning = candidate.starts_with(word) && candidate[word.size()] == '_';
+        if (!is_end && !is_beginning) continue;
+        if (found) return std::nullopt;
+        found = candidate;
+    }
+    return found;
 }
 
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }

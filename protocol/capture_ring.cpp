@@ -12,6 +12,21 @@ constexpr std::string_view ring_suffix = ".pcapng";
 /// Of a file: the first packet stands behind interfaces, names and secrets.
 constexpr std::size_t look_ahead = 4 << 20;
 
+std::vector<DatedFile> each_once(const std::vector<DatedFile>& files) {
+    std::vector<DatedFile> out;
+    std::map<std::pair<std::uint64_t, std::uint64_t>, std::size_t> known;
+    for (const DatedFile& file : files) {
+        const auto [place, is_new] =
+            file.file ? known.try_emplace(*file.file, out.size()) : std::pair(known.end(), true);
+        if (is_new) {
+            out.push_back(file);
+        } else if (!ring_file(out[place->second].path) && ring_file(file.path)) {
+            out[place->second].path = file.path;
+        }
+    }
+    return out;
+}
+
 }  // namespace
 
 std::string RingFile::path(std::uint64_t other) const {
@@ -29,7 +44,7 @@ std::optional<RingFile> ring_file(const std::string& path) {
     return is_number && dash + 1 < stem.size() ? std::optional(file) : std::nullopt;
 }
 
-std::vector<std::string> in_reading_order(const std::vector<DatedFile>& files) {
+std::vector<std::string> in_reading_order(const std::vector<DatedFile>& given) {
     struct Group {
         std::uint64_t time = 0;
         std::size_t place = 0;  // of its first file, as given
@@ -39,6 +54,7 @@ std::vector<std::string> in_reading_order(const std::vector<DatedFile>& files) {
         std::uint64_t number = 0;
         const std::string* path = nullptr;
     };
+    const std::vector<DatedFile> files = each_once(given);
     std::vector<Group> groups;
     std::vector<Placed> placed;
     std::map<std::string, std::size_t> rings;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "protocol/pcapng_reader.hpp"
@@ -23,10 +24,12 @@ std::optional<RingFile> ring_file(const std::string& path);
 struct DatedFile {
     std::string path;
     std::uint64_t time = 0;  ///< of its first packet, ns since 1970; 0: it has none
+    /// Which file it is, whatever it is called: device and inode; nullopt: it can be none twice.
+    std::optional<std::pair<std::uint64_t, std::uint64_t>> file{};
 };
 /// Rings, and files of no ring, by their first packets; within a ring by number. What is equal in
-/// both stays as it was given.
-std::vector<std::string> in_reading_order(const std::vector<DatedFile>& files);
+/// both stays as it was given. Each file once: by its name in a ring, or as it was given first.
+std::vector<std::string> in_reading_order(const std::vector<DatedFile>& given);
 
 /// Looks for a file's first packet, in bytes from its beginning on.
 class FirstPacket {

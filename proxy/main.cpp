@@ -64,7 +64,13 @@ CLI::App* add_check(CLI::App& app, proxy::command::CheckOptions& check) {
         "whether its certificate verifies.");
     command->footer("\nExit: 0 every configured verification holds, 1 one does not, 2 usage or configuration error.");
     add_source(*command, check.source);
-    command->add_flag("--offline", check.offline, "stop after validation");
+    CLI::Option* offline = command->add_flag("--offline", check.offline, "stop after validation");
+    command
+        ->add_option_function<std::string>(
+            "--fail-on", [&check](const std::string&) { check.fail_on_candidate = true; },
+            "candidate: exit 1 also where sslrootcert_candidate alone would not verify what an address shows")
+        ->check(CLI::IsMember({"candidate"}))
+        ->excludes(offline);
     command->add_flag("--json", check.json, "print one JSON document");
     return command;
 }

@@ -100,6 +100,23 @@ IssuedFiles ensure(const std::string& dir, WithoutAuthority without) {
     return issued;
 }
 
+std::string obstacle_to_ensure(const std::string& dir) {
+    try {
+        const IssuedFiles files = files_in(dir);
+        const bool has_cert = exists(files.ca_cert), has_key = exists(files.ca_key);
+        if (!has_cert && !has_key) return {};
+        if (has_cert && has_key) {
+            struct stat key {};
+            const bool is_ours = ::stat(files.ca_key.c_str(), &key) == 0 && key.st_uid == ::geteuid();
+            if (!is_ours || usable(files)) return {};
+        }
+        load_authority(files);
+    } catch (const std::exception& error) {
+        return error.what();
+    }
+    return {};
+}
+
 Authority load_authority(const std::string& dir) { return load_authority(files_in(dir)); }
 
 // --- What is there ---

@@ -38,6 +38,10 @@ enum class WithoutAuthority {
 /// what to do, when an existing CA cannot be used; a CA is never overwritten.
 IssuedFiles ensure(const std::string& dir, WithoutAuthority without = WithoutAuthority::make_one);
 
+/// Why ensure(dir) could not work, as far as reading shows; empty: nothing is known. What only the
+/// owner of the files can see is left out for others.
+std::string obstacle_to_ensure(const std::string& dir);
+
 /// The CA of `dir`, to issue more. Throws std::runtime_error, saying what to do, when it is not
 /// there or cannot be used.
 Authority load_authority(const std::string& dir);

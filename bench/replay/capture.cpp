@@ -1,5 +1,7 @@
 #include "bench/replay/capture.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
@@ -7,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <stdexcept>
+#include <tuple>
 
 #include "bench/replay/capture_lacks.hpp"
 #include "bench/replay/handshake_records.hpp"
@@ -25,10 +28,12 @@ constexpr std::size_t piece = 256 * 1024;
 /// Of a session, beside its plan.
 constexpr std::size_t session_overhead = 2048;
 
-/// ns since 1970; 0: it has no packet, or is no file.
-std::uint64_t first_time(const std::string& path) {
-    std::error_code none;
-    if (!std::filesystem::is_regular_file(path, none)) return 0;  // what is a pipe is opened once
+protocol::DatedFile dated_file(const std::string& path) {
+    protocol::DatedFile dated{.path = path};
+    struct stat status {};
+    const bool is_file = ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+    if (!is_file) return dated;  // what is a pipe is opened once
+    dated.file = {status.st_dev, status.st_ino};
     std::ifstream in(path, std::ios::binary);
     protocol::FirstPacket first;
     std::vector<char> buffer(piece);
@@ -37,7 +42,21 @@ std::uint64_t first_time(const std::string& path) {
         const std::string_view text(buffer.data(), static_cast<std::size_t>(in.gcount()));
         more = !text.empty() && first.look_at(protocol::as_bytes(text));
     }
-    return first.time();
+    dated.time = first.time();
+    return dated;
+}
+
+/// A folder stands for the capture files in it.
+std::vector<std::string> files_of(const std::string& path) {
+    std::error_code none;
+    if (!std::filesystem::is_directory(path, none)) return {path};
+    std::vector<std::string> out;
+    for (const auto& entry : std::filesystem::directory_iterator(path)) {
+        if (entry.path().extension() == ".pcapng") out.push_back(entry.path().string());
+    }
+    if (out.empty()) throw std::runtime_error(path + ": there is no file in it whose name ends in .pcapng");
+    std::sort(out.begin(), out.end());
+    return out;
 }
 
 /// Files with which rings go on behind the last that was given.
@@ -71,6 +90,7 @@ class Reading {
         explicit Conversation(const PlanRules& rules) : builder(rules) {}
         SessionFacts facts;
         PlanBuilder builder;
+        bool openings = false;  // of its section
         bool closed = false;
     };
 
@@ -80,6 +100,7 @@ class Reading {
     Conversation* conversation_of(const protocol::TcpPacket& tcp, const protocol::CapturedEnds& ends,
                                   const SessionFacts& facts);
     void session(Conversation& conversation);
+    void each_once();
     void failures_without_packets();
     void place_cancels();
     void count(std::size_t bytes);
@@ -89,10 +110,11 @@ class Reading {
     Capture capture_;
     std::string payload_;                                                 // of this section
     std::vector<bool> client_legs_;                                       // by interface of this section
-    std::map<std::string, std::unique_ptr<Conversation>> conversations_;  // by both ends
+    std::map<std::string, std::unique_ptr<Conversation>> conversations_;  // by capture and both ends
     HandshakeRecords records_;
     CaptureLacks lacks_;
     std::map<std::string, SessionFacts> events_;  // by session
+    std::set<std::string> blanked_events_;        // sessions whose events stand beside blanked statements
     std::size_t bytes_ = 0;
     std::uint64_t undecoded_ = 0;
 };
@@ -142,6 +164,7 @@ void Reading::block(const pcapng::Block& block) {
         const auto [at, is_new] = events_.try_emplace(facts->session);
         if (is_new) count(session_overhead);
         merge(at->second, *facts);
+        if (payload_ != "full") blanked_events_.insert(facts->session);
     }
 }
 
@@ -169,7 +192,8 @@ void Reading::packet(const pcapng::PacketBlock& packet) {
 
 Reading::Conversation* Reading::conversation_of(const protocol::TcpPacket& tcp, const protocol::CapturedEnds& ends,
                                                 const SessionFacts& facts) {
-    auto& place = conversations_[ends.key()];
+    // Captures that ran side by side have the same conversations.
+    auto& place = conversations_[lacks_.capture_name() + "\n" + ends.key()];
     const bool opens = (tcp.flags & protocol::tcp_flag::syn) && !(tcp.flags & protocol::tcp_flag::ack);
     const bool another =
         place && ((opens && place->closed) ||
@@ -184,6 +208,7 @@ Reading::Conversation* Reading::conversation_of(const protocol::TcpPacket& tcp, 
         const bool wanted = only_.empty() || only_.contains(facts.session);
         rules.openings = rules.openings || payload_ != "full" || !wanted;
         place = std::make_unique<Conversation>(rules);
+        place->openings = payload_ != "full";
         count(session_overhead);
     }
     return place.get();
@@ -204,8 +229,11 @@ void Reading::feed(Conversation& conversation, const protocol::TcpPacket& tcp, s
 }
 
 void Reading::session(Conversation& conversation) {
-    CapturedSession session{
-        .facts = conversation.facts, .plan = conversation.builder.finish(), .offer = {}, .left_out = {}};
+    CapturedSession session{.facts = conversation.facts,
+                            .plan = conversation.builder.finish(),
+                            .offer = {},
+                            .left_out = {},
+                            .openings = conversation.openings};
     const bool wanted = only_.empty() || only_.contains(session.facts.session) || session.plan.cancels_pid;
     if (!wanted) return;
     if (const auto events = events_.find(session.facts.session); events != events_.end())
@@ -234,8 +262,35 @@ void Reading::failures_without_packets() {
     });
     for (const auto& [name, facts] : events_) {
         if (facts.failed == "tls_failed" && !known.contains(name))
-            capture_.sessions.push_back({.facts = facts, .plan = {}, .offer = {}, .left_out = {}});
+            capture_.sessions.push_back(
+                {.facts = facts, .plan = {}, .offer = {}, .left_out = {}, .openings = blanked_events_.contains(name)});
     }
+}
+
+/// What several captures hold is played once, from the one that tells most.
+void Reading::each_once() {
+    const auto worth = [](const CapturedSession& session) {
+        return std::tuple(session.left_out.empty(), !session.openings, session.plan.cut.empty(),
+                          session.plan.units.size());
+    };
+    std::map<std::string, std::size_t> best;
+    std::set<std::string> several;
+    for (std::size_t i = 0; i < capture_.sessions.size(); ++i) {
+        const std::string& name = capture_.sessions[i].facts.session;
+        if (name.empty()) continue;
+        const auto [at, is_new] = best.try_emplace(name, i);
+        if (is_new) continue;
+        several.insert(name);
+        if (worth(capture_.sessions[i]) > worth(capture_.sessions[at->second])) at->second = i;
+    }
+    if (several.empty()) return;
+    std::vector<CapturedSession> kept;
+    for (std::size_t i = 0; i < capture_.sessions.size(); ++i) {
+        const std::string& name = capture_.sessions[i].facts.session;
+        if (name.empty() || best.at(name) == i) kept.push_back(std::move(capture_.sessions[i]));
+    }
+    capture_.sessions = std::move(kept);
+    capture_.repeated = several.size();
 }
 
 /// Each CancelRequest to what it was meant to end.
@@ -265,6 +320,7 @@ void Reading::place_cancels() {
 Capture Reading::finish() {
     for (auto& [key, conversation] : conversations_) session(*conversation);
     conversations_.clear();
+    each_once();
     failures_without_packets();
     place_cancels();
     for (CapturedSession& session : capture_.sessions) session.offer = records_.offer_of(session.facts.session);
@@ -280,7 +336,9 @@ Capture Reading::finish() {
 Capture read_capture(const std::vector<std::string>& files, const PlanRules& rules, const std::set<std::string>& only) {
     Reading reading(rules, only);
     std::vector<protocol::DatedFile> dated;
-    for (const std::string& path : files) dated.push_back({.path = path, .time = first_time(path)});
+    for (const std::string& given : files) {
+        for (const std::string& path : files_of(given)) dated.push_back(dated_file(path));
+    }
     const std::vector<std::string> ordered = protocol::in_reading_order(dated);
     for (const std::string& path : ordered) reading.file(path);
     for (const std::string& path : not_given_after(ordered)) reading.ring_goes_on(path);

@@ -2,23 +2,16 @@
 // out, files that are not there. `same` is said of what is in them and of nothing else. Pure.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "protocol/absent_sessions.hpp"
+#include "protocol/captured_files.hpp"
 #include "protocol/pcapng_reader.hpp"
 
 namespace bench::replay {
-
-/// How many a capture says are not in it.
-struct AbsentCount {
-    std::uint64_t left_out = 0;
-    std::uint64_t not_entered = 0;
-    std::uint64_t entries = 0;  ///< audit events
-};
 
 class CaptureLacks {
    public:
@@ -27,42 +20,26 @@ class CaptureLacks {
     void block(const protocol::pcapng::Block& block);
     void end_of_file(const protocol::pcapng::BlockReader& reader);
     /// The file's capture has this session, or a part of it, from here on.
-    void has_session(const std::string& session);
+    void has_session(const std::string& session) { absent_.entered(capture_, session); }
     /// A ring goes on with this file, which was not given.
-    void ring_goes_on(const std::string& path) { goes_on_.push_back(path); }
+    void ring_goes_on(const std::string& path) { files_.ring_goes_on(path); }
+    /// Of the last file: files of a ring have the same.
+    const std::string& capture_name() const noexcept { return name_; }
 
     /// Sentences; empty: nothing is known to be missing. `only`: names of the sessions that matter;
     /// empty: all.
     std::vector<std::string> texts(const std::set<std::string>& only) const;
 
    private:
-    struct OfCapture {
-        std::map<std::string, std::string> absent;  // sessions that have an entry: why
-        AbsentCount said;                           // by the end of its last file
-    };
-    struct Drops {
-        std::uint64_t in_packets = 0;
-        std::uint64_t in_statistics = 0;  // of the whole capture so far
-    };
-
     void entry(const protocol::pcapng::JournalBlock& entry);
     const std::string& interface_name(std::uint32_t number) const;
-    void absent_texts(std::vector<std::string>& out, const std::set<std::string>& only) const;
-    void drop_texts(std::vector<std::string>& out) const;
-    void file_texts(std::vector<std::string>& out) const;
 
-    std::string path_;
-    std::string capture_;                  // which the file is of
-    std::vector<std::string> interfaces_;  // of this section
-    bool has_end_ = false;                 // the last file, so far
-    std::map<std::string, OfCapture> captures_;
-    std::map<std::pair<std::string, std::string>, Drops> drops_;  // by capture and interface
-    std::map<std::string, std::set<std::uint64_t>> rings_;        // numbers of the files that were given
-    std::vector<std::string> goes_on_;
-    std::vector<std::string> unfinished_;  // files
-    std::vector<std::string> cut_;         // sentences
-    std::uint64_t skipped_ = 0;            // blocks
-    std::size_t named_ = 0;
+    std::string name_;
+    std::size_t capture_ = 0;                      // which the file is of
+    std::map<std::string, std::size_t> captures_;  // numbers, by name
+    std::vector<std::string> interfaces_;          // of this section
+    protocol::CapturedFiles files_;
+    protocol::AbsentSessions absent_;
     bool failures_only_ = false;
 };
 

@@ -1,10 +1,18 @@
 #include "bench/replay/opening_of.hpp"
 
+#include "bench/replay/passfile.hpp"
+
 namespace bench::replay {
 namespace {
 
 bool was_encrypted(const CapturedSession& session) {
     return session.facts.ssl.value_or(false) || session.facts.failed == "tls_failed";
+}
+
+std::string password_places(const ReplayTarget& target, const PasswordFor& wanted) {
+    const std::string file = target.passfile.empty() ? "--passfile" : target.passfile;
+    return "password=... in the conninfo, a line of the password file (" + file + ") for " + line_for(wanted) +
+           ", or PGPASSWORD";
 }
 
 }  // namespace
@@ -36,7 +44,9 @@ Opening opening_of(const ReplayTarget& target, const CapturedSession& session, c
         }
         opening.startup_message = protocol::serialize(startup);
         const std::string_view database = startup.find("database");
-        opening.password = find_password(target.passwords, password_for(where, database, opening.user));
+        const PasswordFor wanted = password_for(where, database, opening.user);
+        opening.password = find_password(target.passwords, wanted);
+        opening.password_places = password_places(target, wanted);
     }
     if (!rules.openings) return opening;
     opening.handshake_only = !session.plan.startup;

@@ -52,6 +52,16 @@ PasswordFor password_for(const Target& target, std::string_view database, std::s
             .user = std::string(user)};
 }
 
+std::string line_for(const PasswordFor& wanted) {
+    const auto escaped = [](const std::string& field) {
+        std::string out;
+        for (const char c : field) out += c == ':' || c == '\\' ? std::string("\\") + c : std::string(1, c);
+        return out;
+    };
+    return escaped(wanted.host) + ":" + std::to_string(wanted.port) + ":" + escaped(wanted.database) + ":" +
+           escaped(wanted.user);
+}
+
 std::string find_password(std::string_view file, const PasswordFor& wanted) {
     const std::string port = std::to_string(wanted.port);
     if (wanted.database.empty() || wanted.user.empty()) return {};

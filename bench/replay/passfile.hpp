@@ -19,6 +19,9 @@ struct PasswordFor {
 };
 PasswordFor password_for(const Target& target, std::string_view database, std::string_view user);
 
+/// The beginning of the line that would name it: "host:port:database:user".
+std::string line_for(const PasswordFor& wanted);
+
 /// Of the first line of `file` that matches, its colons and backslashes unescaped; empty: there is
 /// none.
 std::string find_password(std::string_view file, const PasswordFor& wanted);

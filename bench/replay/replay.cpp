@@ -68,16 +68,22 @@ std::string passfile_path(const ReplayOptions& options) {
     return home.empty() ? "" : home + "/.pgpass";
 }
 
-std::string read_passwords(const ReplayOptions& options) {
-    const std::string path = passfile_path(options);
-    if (path.empty()) return {};
-    Passfile file = read_passfile(path);
+struct Passwords {
+    std::string path;
+    std::string text;
+};
+
+Passwords read_passwords(const ReplayOptions& options) {
+    Passwords out{.path = passfile_path(options), .text = {}};
+    if (out.path.empty()) return out;
+    Passfile file = read_passfile(out.path);
     if (!file.warning.empty())
         std::fprintf(stderr, "pgairlock-bench replay: WARNING: %s\n", protocol::printable(file.warning).c_str());
-    return std::move(file.text);
+    out.text = std::move(file.text);
+    return out;
 }
 
-ReplayTarget make_target(const std::string& text, const Settings& settings, const std::string& passwords) {
+ReplayTarget make_target(const std::string& text, const Settings& settings, const Passwords& passwords) {
     Settings defaults = settings;
     defaults.try_emplace("user", nobody);
     Target target = parse_target(text, defaults);
@@ -89,13 +95,14 @@ ReplayTarget make_target(const std::string& text, const Settings& settings, cons
             .names_user = says("user"),
             .names_database = says("dbname"),
             .names_application = says("application_name"),
-            .passwords = has_password ? std::string() : passwords,
+            .passwords = has_password ? std::string() : passwords.text,
+            .passfile = passwords.path,
             .groups = openssl_groups()};
 }
 
 /// Statements were not written down: asking for what only they have is refused.
 void refuse_statements(const Capture& capture, const ReplayOptions& options) {
-    if (capture.full() || options.openings) return;
+    if (!capture.only_openings() || options.openings) return;
     std::string payload;
     for (const std::string& one : capture.payloads)
         payload += (payload.empty() ? "" : ", ") + (one.empty() ? "?" : one);
@@ -129,7 +136,7 @@ int run(const ReplayOptions& options) {
     PlayRules rules = make_rules(options);
     std::vector<std::string> files;
     std::vector<ReplayTarget> targets;
-    const std::string passwords = read_passwords(options);
+    const Passwords passwords = read_passwords(options);
     for (const std::string& text : options.arguments) {
         // A capture may be a ring of files.
         const bool is_file = targets.empty() && (files.empty() || std::filesystem::exists(text));
@@ -150,7 +157,7 @@ int run(const ReplayOptions& options) {
                                         ? "there is no session of a client in the capture"
                                         : "no such session in the capture: --session " + options.sessions.front());
     refuse_statements(capture, options);
-    rules.openings = rules.openings || !capture.full();
+    rules.openings = rules.openings || capture.only_openings();
     ReplayReport report{.version = options.version,
                         .files = files,
                         .rules = rules,

@@ -46,6 +46,7 @@ json::object session_object(const ReplayReport& report, std::size_t i) {
     json::object out{{"session", protocol::printable(session.facts.session)},
                      {"title", title(session)},
                      {"statements", session.plan.statements},
+                     {"openings", report.rules.openings || session.openings},
                      {"left_out", nullptr},
                      {"writes", left_out(LeftOut::writes)},
                      {"calls", left_out(LeftOut::calls)},

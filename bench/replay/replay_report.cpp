@@ -76,8 +76,8 @@ ReplayReport::Verdict ReplayReport::verdict(std::size_t session, std::size_t tar
     const bool was_played = played.begun[session] && outcome.left_out.empty();
     const bool not_opened = !outcome.not_played_as.empty() && outcome.different == 0;
     if (played.begun[session] && not_opened) return Verdict::not_played;
-    const bool compared =
-        outcome.played > 0 || outcome.different > 0 || rules.openings || capture.sessions[session].plan.statements == 0;
+    const bool compared = outcome.played > 0 || outcome.different > 0 || rules.openings ||
+                          capture.sessions[session].openings || capture.sessions[session].plan.statements == 0;
     if (was_played && !outcome.same()) return Verdict::different;
     return was_played && compared ? Verdict::same : Verdict::left_out;
 }
@@ -113,9 +113,15 @@ std::vector<std::string> ReplayReport::left_out() const {
     add_counted(out, here.not_played, "", " not played at ");
     for (const std::string& payload : capture.payloads) {
         if (payload == "full") continue;
+        // Beside a capture that is full, some sessions are played as a whole.
         out.push_back("payload=" + (payload.empty() ? "?" : payload) + ": " + what_is_blanked(payload) +
-                      " were blanked in this capture, so no statement is played: only how sessions open");
+                      " were blanked in this capture, so no statement" +
+                      (rules.openings ? "" : " of a session that is only in it") +
+                      " is played: only how sessions open");
     }
+    if (capture.repeated > 0)
+        out.push_back(sessions(capture.repeated) + " in several of these captures: " +
+                      (capture.repeated == 1 ? "it is" : "each is") + " played once, from the one that tells most");
     out.insert(out.end(), capture.lacks.begin(), capture.lacks.end());
     std::map<std::string, std::uint64_t> whole, cut;
     std::array<std::uint64_t, left_out_kinds> statements{};

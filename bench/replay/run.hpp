@@ -42,7 +42,7 @@ class Run : public std::enable_shared_from_this<Run> {
 
     const ReplayTarget& target_;
     const CapturedSession& session_;
-    const PlayRules& rules_;
+    const PlayRules rules_;  // of this session
     Latency& latency_;
     AnswerReader answers_;
     std::optional<Client> client_;

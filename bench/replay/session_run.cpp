@@ -90,12 +90,14 @@ std::string what_of(std::exception_ptr thrown) {
 
 tls::Awaitable<Outcome> play_session(const ReplayTarget& target, const CapturedSession& session, const PlayRules& rules,
                                      Latency& latency) {
-    if (std::string why = cannot_open(target, session, rules); !why.empty()) {
+    PlayRules own = rules;
+    own.openings = rules.openings || session.openings;
+    if (std::string why = cannot_open(target, session, own); !why.empty()) {
         Outcome outcome;
         outcome.left_out = std::move(why);
         co_return outcome;
     }
-    const auto run = std::make_shared<Run>(target, session, rules, latency);
+    const auto run = std::make_shared<Run>(target, session, own, latency);
     co_return co_await run->play();
 }
 

@@ -30,6 +30,7 @@ struct ReplayTarget {
     bool names_database = false;
     bool names_application = false;
     std::string passwords{};  ///< a password file; what is not in it has the target's password
+    std::string passfile{};   ///< its path; empty: there is no place for one
     KnownGroups groups{};     ///< that TLS may offer
 };
 

@@ -108,8 +108,10 @@ Buffer Authentication::continue_scram(std::string_view data) {
 }
 
 void Authentication::require_password() const {
-    if (target_.password.empty())
-        throw std::runtime_error("the server asks for a password: password=... in the conninfo, or PGPASSWORD");
+    if (!target_.password.empty()) return;
+    constexpr std::string_view usual = "password=... in the conninfo, or PGPASSWORD";
+    throw std::runtime_error("the server asks for a password: " +
+                             std::string(password_places_.empty() ? usual : password_places_));
 }
 
 }  // namespace bench

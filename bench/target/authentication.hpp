@@ -12,7 +12,10 @@ namespace bench {
 
 class Authentication {
    public:
-    explicit Authentication(const Target& target) noexcept : target_(target) {}
+    /// `password_places`: where a password may be said, for the error that there is none; empty: in
+    /// the conninfo or PGPASSWORD.
+    explicit Authentication(const Target& target, std::string_view password_places = {}) noexcept
+        : target_(target), password_places_(password_places) {}
 
     /// `body`: of an Authentication message. Empty: there is nothing to say. Throws
     /// std::runtime_error when it cannot be answered.
@@ -28,6 +31,7 @@ class Authentication {
     void require_password() const;
 
     const Target& target_;
+    std::string_view password_places_;
     std::optional<protocol::ScramClient> scram_;
     bool server_proved_ = false;  // that it knows the password too
     bool done_ = false;

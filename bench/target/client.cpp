@@ -203,7 +203,7 @@ tls::Awaitable<> Client::log_in() {
     Target target = route_->target();
     if (!opening_.user.empty()) target.user = opening_.user;
     if (!opening_.password.empty()) target.password = opening_.password;
-    Authentication authentication(target);
+    Authentication authentication(target, opening_.password_places);
     watch_.next(Phase::startup);
     const bool as_target = opening_.startup_message.empty();
     const protocol::Bytes startup = as_target ? route_->startup_message() : protocol::Bytes(opening_.startup_message);

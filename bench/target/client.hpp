@@ -31,6 +31,7 @@ struct Opening {
     protocol::Buffer startup_message;
     std::string user;              ///< the one in it
     std::string password;          ///< of that user
+    std::string password_places;   ///< where another one may be said; empty: as of a target
     std::string tls_version;       ///< "TLSv1.2": this one and no other
     std::uint16_t tls_lowest = 0;  ///< versions as on the wire, where tls_version is empty; 0: not said
     std::uint16_t tls_highest = 0;

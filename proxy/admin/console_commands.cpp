@@ -118,6 +118,24 @@ ConsoleAnswer start(const ConsoleStatement& statement, const ConsoleAsker& asker
     return answer;
 }
 
+/// One that ends runs no more, but is not over either.
+ErrorResponse nothing_to_stop(std::uint64_t id, const std::vector<CaptureStatus>& captures) {
+    std::string ending;
+    for (const CaptureStatus& one : captures) {
+        if (one.state != CaptureState::ending || (id != 0 && one.id != id)) continue;
+        ending += (ending.empty() ? "" : ", ") + std::to_string(one.id);
+    }
+    const std::string number = std::to_string(id);
+    if (id != 0 && !ending.empty())
+        return console_error("42704", "capture " + number + " is ending already",
+                             "What it holds is still written, for some seconds at most; CAPTURE STATUS shows it.");
+    if (id != 0) return console_error("42704", "no capture " + number + " runs", "CAPTURE STATUS lists those that do.");
+    if (!ending.empty())
+        return console_error("42704", "no capture that a command started runs",
+                             "What is ending already, and still written for some seconds at most: " + ending + ".");
+    return console_error("42704", "no capture that a command started runs");
+}
+
 /// Answers with what was stopped, as it was a moment before.
 ConsoleAnswer stop(const ConsoleStatement& statement, const ConsoleAsker& asker, const CaptureControl& captures) {
     std::vector<CaptureStatus> stopped = captures.status();
@@ -131,12 +149,7 @@ ConsoleAnswer stop(const ConsoleStatement& statement, const ConsoleAsker& asker,
         return std::any_of(left.begin(), left.end(),
                            [&](const CaptureStatus& other) { return other.id == one.id && runs(other); });
     });
-    if (stopped.empty()) {
-        return failure(statement.id == 0
-                           ? console_error("42704", "no capture that a command started runs")
-                           : console_error("42704", "no capture " + std::to_string(statement.id) + " runs",
-                                           "CAPTURE STATUS lists those that do."));
-    }
+    if (stopped.empty()) return failure(nothing_to_stop(statement.id, left));
     for (const CaptureStatus& one : stopped) spdlog::info("console: {}: capture {} stopped", by, one.id);
     return capture_rows(stopped, "CAPTURE STOP");
 }

@@ -29,7 +29,4 @@ Event as_captured(Event event, protocol::Payload payload);
 /// Of the last packet before a failure: which event, why, and what an alert means.
 std::string failure_comment(const Event& event);
 
-/// RFC 8446, 6.2, as what the peer that sent it did not like. Empty: nothing to add to its name.
-std::string_view alert_meaning(int alert) noexcept;
-
 }  // namespace proxy

@@ -9,47 +9,10 @@
 
 #include "protocol/utf8.hpp"
 #include "proxy/capture/capture_filter.hpp"
+#include "proxy/capture/capture_note.hpp"
 #include "proxy/capture/capture_time.hpp"
 
 namespace proxy {
-namespace {
-
-std::shared_ptr<CaptureNote> note_of(const CaptureStatus& status) {
-    auto note = std::make_shared<CaptureNote>();
-    note->id = status.id;
-    note->by = status.by;
-    note->payload = to_string(status.order.payload);
-    note->trigger = status.order.failures_only ? "failures" : "all";
-    note->filter = filter_text(status.order.filter);
-    note->keylog = status.order.keylog;
-    note->allow_secrets = status.order.allow_secrets;
-    note->where = status.where;
-    note->until = status.until;
-    note->sessions = status.sessions;
-    note->packets = status.packets;
-    note->bytes = status.bytes;
-    note->dropped = status.dropped;
-    note->left_out = status.left_out;
-    note->not_entered = status.not_entered;
-    note->entries_dropped = status.entries_dropped;
-    note->rests = status.rests;
-    note->files_removed = status.files_removed;
-    note->reason = status.reason;
-    note->stopped_by = status.stopped_by;
-    return note;
-}
-
-CaptureStatus last_status(const Capture& capture, CaptureEnd end, const std::string& why) {
-    CaptureStatus status = capture.status();
-    status.state = is_failure(end) ? CaptureState::failed : CaptureState::ended;
-    status.ended = std::chrono::system_clock::now();
-    status.reason = label(end);
-    status.message = why;
-    if (status.stopped_by.empty()) status.stopped_by = status.reason;
-    return status;
-}
-
-}  // namespace
 
 void RunningCaptures::use(Settings settings) {
     const std::lock_guard lock(mutex_);
@@ -178,51 +141,6 @@ void RunningCaptures::write(Capture& capture) noexcept {
     ended(capture, end, why);
 }
 
-/// Once for each, whoever is first: its thread, or the end of the process that waits no longer.
-void RunningCaptures::ended(Capture& capture, CaptureEnd end, const std::string& why) noexcept {
-    std::optional<CaptureStatus> last;
-    try {
-        last = last_status(capture, end, why);
-    } catch (const std::bad_alloc&) {
-        // It is over all the same.
-    }
-    {
-        const std::lock_guard lock(mutex_);
-        for (Thread& one : threads_) one.done = one.done || one.id == capture.id();
-        if (std::erase_if(running_, [&](const One& one) { return one.capture->id() == capture.id(); }) == 0) return;
-        --count_;
-        if (last) remember(*last);
-    }
-    try {
-        std::shared_ptr<CaptureNote> note = note_of(last ? *last : last_status(capture, end, why));
-        const std::string by = note->stopped_by == note->reason ? "" : " by " + note->stopped_by;
-        spdlog::log(
-            is_failure(end) ? spdlog::level::err : spdlog::level::info,
-            "capture {} by {}: stopped ({}{}){}{}: {} sessions, {} packets, {} bytes, {} packets and {} audit events "
-            "dropped, {} sessions left out, {} not entered, {} older files removed",
-            note->id, note->by, note->reason, by, why.empty() ? "" : ": ", why, note->sessions, note->packets,
-            note->bytes, note->dropped, note->entries_dropped, note->left_out, note->not_entered, note->files_removed);
-        record({.kind = EventKind::capture_stopped, .message = why, .capture = std::move(note)});
-    } catch (const std::exception& error) {
-        spdlog::error("capture {}: stopped: {}", capture.id(), error.what());
-    }
-}
-
-void RunningCaptures::record(Event&& event) noexcept {
-    const std::lock_guard lock(uses_mutex_);
-    if (uses_.record) uses_.record(std::move(event));
-}
-
-/// Under the lock. Without memory it is not shown.
-void RunningCaptures::remember(const CaptureStatus& status) noexcept {
-    try {
-        past_.push_back(status);
-        if (past_.size() > max_shown) past_.pop_front();
-    } catch (const std::bad_alloc&) {
-        spdlog::warn("capture {}: over, and not shown any more: out of memory", status.id);
-    }
-}
-
 void RunningCaptures::failed_to_start(CaptureOrder order, const std::string& why) {
     CaptureStatus status;
     status.state = CaptureState::failed;
@@ -302,44 +220,6 @@ std::vector<std::shared_ptr<Capture>> RunningCaptures::since(std::uint64_t id) c
     }
     std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a->id() < b->id(); });
     return all;
-}
-
-void RunningCaptures::close() {
-    {
-        const std::lock_guard lock(mutex_);
-        over_ = true;
-    }
-    const std::lock_guard lock(uses_mutex_);
-    uses_.started = nullptr;
-}
-
-void RunningCaptures::end(std::chrono::milliseconds patience) {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    std::list<Thread> threads;
-    close();
-    {
-        const std::lock_guard lock(mutex_);
-        for (const One& one : running_) one.capture->end(CaptureEnd::shutdown);
-        threads.swap(threads_);
-    }
-    for (const Thread& one : threads) {
-        const auto left =
-            std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-        one.thread->end_within(std::max(left, std::chrono::milliseconds(0)));
-    }
-    std::vector<std::shared_ptr<Capture>> left_behind;
-    {
-        const std::lock_guard lock(mutex_);
-        for (const One& one : running_) left_behind.push_back(one.capture);
-    }
-    for (const auto& capture : left_behind) {
-        const bool to_client = capture->status().where == "client";
-        ended(*capture, to_client ? CaptureEnd::client : CaptureEnd::disk,
-              std::string("what is not written yet is lost: the ") + (to_client ? "client" : "disk") +
-                  " does not answer");
-    }
-    const std::lock_guard lock(uses_mutex_);
-    uses_ = {};
 }
 
 }  // namespace proxy

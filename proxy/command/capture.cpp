@@ -177,8 +177,10 @@ int with_console(Command command) {
 
 int stream(const CaptureOptions& options, ConsoleClient& console) {
     const std::string& file = *options.write;
-    if (file != "-") std::fprintf(stderr, "capturing into %s; Ctrl-C ends it\n", protocol::printable(file).c_str());
-    const std::size_t bytes = stream_capture(console, start_statement(options), file);
+    const auto tell = [&] {
+        if (file != "-") std::fprintf(stderr, "capturing into %s; Ctrl-C ends it\n", protocol::printable(file).c_str());
+    };
+    const std::size_t bytes = stream_capture(console, start_statement(options), file, tell);
     if (file != "-") std::fprintf(stderr, "%s: %zu bytes\n", protocol::printable(file).c_str(), bytes);
     return exit_ok;
 }

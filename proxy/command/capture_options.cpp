@@ -1,6 +1,8 @@
 // The command line of `pgairlock capture`.
 #include <CLI/CLI.hpp>
+#include <charconv>
 
+#include "protocol/utf8.hpp"
 #include "proxy/command/options.hpp"
 
 namespace proxy::command {
@@ -33,6 +35,14 @@ What it shows, and the JSON: docs/capture-read.md.
 Exit: 0 read, 1 a file that cannot be read, 2 usage error, or no session matches.)";
 
 using CaptureCommand = int (*)(const CaptureOptions& options);
+
+/// Empty: it is the number of one.
+std::string why_no_capture_number(const std::string& text) {
+    std::uint64_t number = 0;
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (read.ec == std::errc() && read.ptr == text.data() + text.size() && number > 0) return {};
+    return "expected the number of a capture, as capture status lists them, not \"" + protocol::printable(text) + "\"";
+}
 
 CLI::App* add_capture_command(CLI::App& parent, const char* name, CaptureCommand run, CaptureOptions& capture) {
     CLI::App* command = parent.add_subcommand(name);
@@ -85,7 +95,7 @@ CLI::App* add_capture(CLI::App& app, CaptureOptions& capture) {
 
     CLI::App* stop = add_capture_command(*command, "stop", capture_stop, capture);
     stop->description("Stop one capture, or all that commands started; those of capture.windows go on.");
-    stop->add_option("ID", capture.id, "which one (default: all that commands started)")->check(CLI::PositiveNumber);
+    stop->add_option("ID", capture.id, "which one (default: all that commands started)")->check(&why_no_capture_number);
     stop->add_flag("--json", capture.json, "print one JSON document");
 
     CLI::App* status = add_capture_command(*command, "status", capture_status, capture);

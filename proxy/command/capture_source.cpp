@@ -50,6 +50,7 @@ class Descriptor {
             fail(path);
         }
         is_file_ = S_ISREG(status.st_mode);
+        which_ = {status.st_dev, status.st_ino};
     }
     ~Descriptor() {
         if (fd_ > STDIN_FILENO) ::close(fd_);
@@ -61,6 +62,8 @@ class Descriptor {
         throw std::runtime_error("cannot read " + path + ": " + std::strerror(errno));
     }
     bool is_file() const noexcept { return is_file_; }
+    /// Device and inode.
+    std::pair<std::uint64_t, std::uint64_t> which() const noexcept { return which_; }
     /// Waits for it at most so long where it is no file.
     bool readable_within(int milliseconds) const {
         pollfd waits{.fd = fd_, .events = POLLIN, .revents = 0};
@@ -77,15 +80,17 @@ class Descriptor {
    private:
     int fd_;
     bool is_file_ = false;
+    std::pair<std::uint64_t, std::uint64_t> which_{};
 };
 
-/// 0: it has no packet, or is no file.
-std::uint64_t first_time(const std::string& path) {
+protocol::DatedFile dated_file(const std::string& path) {
+    protocol::DatedFile dated{.path = path};
     std::error_code none;
     const bool is_pipe = path == "-" || std::filesystem::is_fifo(path, none);  // to be opened once
-    if (is_pipe) return 0;
+    if (is_pipe) return dated;
     Descriptor file(path);
-    if (!file.is_file()) return 0;
+    if (!file.is_file()) return dated;
+    dated.file = file.which();
     protocol::FirstPacket first;
     std::vector<std::uint8_t> buffer(piece_size);
     for (bool more = true; more;) {
@@ -93,17 +98,18 @@ std::uint64_t first_time(const std::string& path) {
         more = size > 0 && first.look_at(protocol::Bytes(buffer).first(size));
     }
     if (!first.error().empty()) throw std::runtime_error(path + ": " + first.error());
-    return first.time();
+    dated.time = first.time();
+    return dated;
 }
 
 std::vector<std::string> in_order(const std::vector<std::string>& files) {
     std::vector<protocol::DatedFile> dated;
     for (const std::string& path : files) {
         try {
-            dated.push_back({.path = path, .time = first_time(path)});
+            dated.push_back(dated_file(path));
         } catch (const CannotOpen&) {
             if (files.size() == 1) throw;
-            dated.push_back({.path = path, .time = 0});
+            dated.push_back({.path = path});
         }
     }
     return protocol::in_reading_order(dated);

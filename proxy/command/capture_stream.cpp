@@ -214,10 +214,12 @@ class Transfer {
 
 }  // namespace
 
-std::size_t stream_capture(ConsoleClient& console, const std::string& sql, const std::string& file) {
+std::size_t stream_capture(ConsoleClient& console, const std::string& sql, const std::string& file,
+                           const std::function<void()>& begun) {
     std::signal(SIGPIPE, SIG_IGN);
     Destination output(file);
     console.begin_stream(sql);
+    begun();
     Transfer(console, output).run();
     output.finish();
     return output.written();

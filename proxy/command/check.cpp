@@ -5,146 +5,15 @@
 #include <cstdio>
 
 #include "protocol/utf8.hpp"
+#include "proxy/command/check_addresses.hpp"
 #include "proxy/command/commands.hpp"
 #include "proxy/command/state_dir.hpp"
 #include "proxy/command/written_files.hpp"
-#include "proxy/route/snapshot.hpp"
-#include "proxy/upstream/upstream.hpp"
 
 namespace proxy::command {
 namespace {
 
 namespace json = boost::json;
-
-/// What one address showed, judged against one CA file.
-struct Verdict {
-    std::string ca_file;
-    bool chain_ok = false;
-    bool name_ok = false;
-    std::string chain;  ///< "ok", or why not
-    std::string name;   ///< "ok", or why not
-    std::string anchor;
-    bool holds = false;  ///< all that the configured sslmode demands
-};
-
-struct AddressResult {
-    std::string upstream;
-    std::string host;
-    std::string address;
-    protocol::SslMode sslmode{};
-    std::string error;  ///< set: no TLS connection
-    std::string version;
-    std::string cipher;
-    std::shared_ptr<const tls::CertificateFacts> leaf;
-    std::vector<Verdict> verdicts;
-    bool holds = false;  ///< with all CA files together, as a session would see it
-};
-
-/// The same upstream with one CA file, or with none so that anything is accepted and can be shown.
-UpstreamRoute variant(const config::Upstream& settings, protocol::SslMode sslmode, std::vector<config::File> anchors) {
-    UpstreamRoute route;
-    route.settings = settings;
-    route.settings.sslmode = sslmode;
-    route.settings.sslrootcert = std::move(anchors);
-    std::vector<config::Diagnostic> ignored;
-    route.tls = std::make_unique<const tls::UpstreamContext>(route.settings, ignored, ignored);
-    return route;
-}
-
-/// "ok", or why there is no such connection.
-std::string outcome(const Connected& connected) {
-    const auto* failure = std::get_if<UpstreamFailure>(&connected);
-    if (!failure) return "ok";
-    return failure->verify_error.empty() ? failure->error : failure->verify_error;
-}
-
-tls::Awaitable<Verdict> judge(Connector& connector, const config::Upstream& settings, const Reached& seen,
-                              const config::File& anchor) {
-    using protocol::SslMode;
-    Verdict verdict{.ca_file = anchor.path, .chain = {}, .name = {}, .anchor = {}};
-    const auto attempt = [&](SslMode mode) { return variant(settings, mode, {anchor}); };
-    const UpstreamRoute chain_route = attempt(SslMode::verify_ca);
-    const Connected chain = co_await connector.connect_address(chain_route, seen.endpoint, seen.host, Encryption::tls);
-    verdict.chain = outcome(chain);
-    verdict.name = "not checked: the chain does not verify";
-    if (const auto* made = std::get_if<VerifiedConnection>(&chain)) {
-        verdict.chain_ok = true;
-        verdict.anchor = made->reached.tls.anchor;
-        const UpstreamRoute full_route = attempt(SslMode::verify_full);
-        const Connected full =
-            co_await connector.connect_address(full_route, seen.endpoint, seen.host, Encryption::tls);
-        verdict.name_ok = std::holds_alternative<VerifiedConnection>(full);
-        verdict.name = outcome(full);
-    }
-    const SslMode mode = settings.sslmode;
-    verdict.holds = mode < SslMode::verify_ca || (verdict.chain_ok && (mode == SslMode::verify_ca || verdict.name_ok));
-    co_return verdict;
-}
-
-tls::Awaitable<AddressResult> check_address(Connector& connector, const UpstreamRoute& route,
-                                            const config::Address& host,
-                                            asio::generic::stream_protocol::endpoint endpoint) {
-    const config::Upstream& settings = route.settings;
-    AddressResult result{.upstream = settings.name,
-                         .host = host.host,
-                         .address = to_string(endpoint),
-                         .sslmode = settings.sslmode,
-                         .error = {},
-                         .version = {},
-                         .cipher = {},
-                         .leaf = nullptr,
-                         .verdicts = {}};
-    const bool encrypted = settings.sslmode != protocol::SslMode::disable;
-    const UpstreamRoute looking =
-        encrypted ? variant(settings, protocol::SslMode::require, {}) : UpstreamRoute{settings, nullptr};
-    const Encryption encryption = encrypted ? Encryption::tls : Encryption::clear;
-    const Connected looked = co_await connector.connect_address(looking, endpoint, host.host, encryption);
-    if (const auto* failure = std::get_if<UpstreamFailure>(&looked)) {
-        result.error = failure->error;
-        co_return result;
-    }
-    const Reached& seen = std::get<VerifiedConnection>(looked).reached;
-    result.version = seen.tls.version;
-    result.cipher = seen.tls.cipher;
-    result.leaf = seen.tls.leaf;
-    if (encrypted) {
-        auto anchors = settings.sslrootcert;
-        if (anchors.empty() && settings.sslmode == protocol::SslMode::verify_full)
-            anchors.push_back({.path = "system", .origin = {}});
-        for (const config::File& anchor : anchors) {
-            Verdict verdict = co_await judge(connector, settings, seen, anchor);
-            result.verdicts.push_back(std::move(verdict));
-        }
-    }
-    const Connected real = co_await connector.connect_address(route, endpoint, host.host, encryption);
-    const auto* failure = std::get_if<UpstreamFailure>(&real);
-    result.holds = !failure;
-    if (failure && result.verdicts.empty()) result.error = failure->error;
-    co_return result;
-}
-
-tls::Awaitable<> check_upstream(Resolver& resolver, const UpstreamRoute& route, std::vector<AddressResult>& results) {
-    Outages outages;
-    Connector connector(resolver, outages);
-    const tls::Executor executor = co_await asio::this_coro::executor;
-    const auto waiting = std::make_shared<tls::Timer>(executor);
-    for (const config::Address& host : route.settings.hosts) {
-        const auto deadline = std::chrono::steady_clock::now() + route.settings.connect_timeout;
-        const Resolved resolved = co_await resolver.resolve(host, deadline, waiting);
-        if (resolved.endpoints.empty()) {
-            AddressResult result{};
-            result.upstream = route.settings.name;
-            result.host = host.host;
-            result.sslmode = route.settings.sslmode;
-            result.error = resolved.error;
-            results.push_back(std::move(result));
-        }
-        for (const auto& endpoint : resolved.endpoints) {
-            AddressResult result = co_await check_address(connector, route, host, endpoint);
-            results.push_back(std::move(result));
-        }
-    }
-}
 
 std::string joined(const std::vector<std::string>& items) {
     std::string out;
@@ -170,6 +39,11 @@ void print_text(const AddressResult& result, bool ok) {
         std::printf("    hostname:  %s\n", verdict.name.c_str());
         if (!verdict.anchor.empty()) std::printf("    anchor:    %s\n", verdict.anchor.c_str());
         std::printf("    alone:     %s\n", verdict.holds ? "suffices" : "does not suffice");
+    }
+    if (result.candidate) {
+        const CandidateVerdict& verdict = *result.candidate;
+        const std::string why = (verdict.judged ? "refused because: " : "not judged: ") + verdict.reason;
+        std::printf("  candidate: %s\n", verdict.ok ? "ok" : protocol::printable(why).c_str());
     }
 }
 
@@ -204,7 +78,28 @@ json::object to_json(const AddressResult& result) {
                             {"ok", verdict.holds}});
     }
     out["ca_files"] = std::move(verdicts);
+    out["candidate"] = nullptr;
+    if (result.candidate) {
+        const CandidateVerdict& verdict = *result.candidate;
+        json::object candidate{{"ok", verdict.ok}, {"judged", verdict.judged}, {"reason", nullptr}};
+        if (!verdict.ok) candidate["reason"] = protocol::printable(verdict.reason);
+        out["candidate"] = std::move(candidate);
+    }
     return out;
+}
+
+/// Of all addresses that have one; nullopt: none is configured.
+std::optional<bool> candidates_hold(const std::vector<AddressResult>& results) {
+    std::optional<bool> ok;
+    for (const AddressResult& result : results) {
+        if (result.candidate) ok = ok.value_or(true) && result.candidate->ok;
+    }
+    return ok;
+}
+
+bool has_candidate(const config::Config& config) {
+    return std::any_of(config.upstreams.begin(), config.upstreams.end(),
+                       [](const config::Upstream& one) { return !one.sslrootcert_candidate.empty(); });
 }
 
 /// Every CA file of `check --upstream ... --sslrootcert A --sslrootcert B` is a question of its
@@ -221,20 +116,29 @@ int check(const CheckOptions& options) {
     config::Loaded loaded = load_config(options.source);
     print(loaded.errors, loaded.warnings);
     if (!loaded.config) return exit_usage;
+    if (options.fail_on_candidate && !has_candidate(*loaded.config)) {
+        std::fprintf(stderr, "error: --fail-on candidate: no upstream has sslrootcert_candidate\n");
+        return exit_usage;
+    }
     const bool from_flags = options.source.config_file.empty();
+    const std::string dir = state_dir(loaded.config->runtime.state_dir);
+    std::vector<config::Diagnostic> errors, warnings;
+    look_at_written_files(*loaded.config, dir, errors, warnings);
     // A check leaves no traces: it generates no certificate where none is configured.
     for (config::Listener& listener : loaded.config->listeners) {
         if (!listener.tls.cert_file && listener.tls.certificate.empty())
             listener.tls.mode = config::ClientTlsMode::disable;
     }
-    const std::string dir = state_dir(loaded.config->runtime.state_dir);
     LoadedSnapshot snapshot = load_snapshot(*loaded.config, {.path = dir, .writable = false});
-    look_at_written_files(*loaded.config, dir, snapshot.errors, snapshot.warnings);
+    snapshot.errors.insert(snapshot.errors.end(), errors.begin(), errors.end());
+    snapshot.warnings.insert(snapshot.warnings.end(), warnings.begin(), warnings.end());
     print(snapshot.errors, snapshot.warnings);
     if (!snapshot.errors.empty()) return exit_usage;
     if (options.offline) {
         if (options.json) {
-            std::printf("%s\n", json::serialize(json::object{{"ok", true}, {"upstreams", json::array{}}}).c_str());
+            std::printf("%s\n", json::serialize(
+                                    json::object{{"ok", true}, {"candidate_ok", nullptr}, {"upstreams", json::array{}}})
+                                    .c_str());
         } else {
             std::printf("configuration is valid\n");
         }
@@ -251,14 +155,18 @@ int check(const CheckOptions& options) {
     }
     const bool ok = !results.empty() &&
                     std::all_of(results.begin(), results.end(), [&](const auto& r) { return holds(r, from_flags); });
+    const std::optional<bool> candidate_ok = candidates_hold(results);
     if (options.json) {
         json::array upstreams;
         for (const AddressResult& result : results) upstreams.push_back(to_json(result));
-        std::printf("%s\n", json::serialize(json::object{{"ok", ok}, {"upstreams", std::move(upstreams)}}).c_str());
+        json::object document{{"ok", ok}, {"candidate_ok", nullptr}, {"upstreams", std::move(upstreams)}};
+        if (candidate_ok) document["candidate_ok"] = *candidate_ok;
+        std::printf("%s\n", json::serialize(document).c_str());
     } else {
         for (const AddressResult& result : results) print_text(result, holds(result, from_flags));
     }
-    return ok ? exit_ok : exit_failure;
+    const bool fails = !ok || (options.fail_on_candidate && !candidate_ok.value_or(false));
+    return fails ? exit_failure : exit_ok;
 }
 
 }  // namespace proxy::command

@@ -26,6 +26,7 @@ struct CheckOptions {
     ConfigOptions source;
     bool offline = false;
     bool json = false;
+    bool fail_on_candidate = false;  ///< exit 1 also when sslrootcert_candidate alone would not do
 };
 
 struct GenCertOptions {

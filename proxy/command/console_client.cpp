@@ -42,9 +42,15 @@ std::string absolute_path(std::string path) {
     constexpr std::string_view scheme = "unix:";
     if (path.starts_with(scheme)) path.erase(0, scheme.size());
     path = std::filesystem::absolute(path).lexically_normal().string();
+    // What is no socket by its name is a folder, also where it cannot be looked into: that one may
+    // not, or that it is not there, is then said of the connection.
+    const std::filesystem::path given(path);
     std::error_code none;
-    if (std::filesystem::is_directory(path, none)) path = (std::filesystem::path(path) / ".s.PGSQL.6434").string();
-    return path;
+    using Type = std::filesystem::file_type;
+    const Type type = std::filesystem::status(given, none).type();
+    const bool is_unseen = type == Type::none || type == Type::not_found;
+    const bool is_socket = given.filename().string().starts_with(socket_name);
+    return type == Type::directory || (is_unseen && !is_socket) ? (given / ".s.PGSQL.6434").string() : path;
 }
 
 /// errno of a connection to it; 0: there is somebody.

@@ -1,4 +1,4 @@
-// Whether the files that pgairlock would write to can be opened, for `pgairlock check`.
+// Whether what pgairlock would write to, make and listen on can be, for `pgairlock check`.
 #pragma once
 
 #include <string>
@@ -8,9 +8,10 @@
 
 namespace proxy::command {
 
-/// Looks at log.file and audit.file, and where capture.windows are to come at capture.dir, without
-/// making or opening anything. What may only be this
-/// user's lack of permission is a warning: the service may have another one.
+/// Looks at log.file and audit.file, the inventory, the private CA, the folders of UNIX-domain
+/// sockets, and where capture.windows are to come at capture.dir, without making or changing
+/// anything. What may only be this user's lack of permission is a warning: the service may have
+/// another one. So is what pgairlock can run without.
 void look_at_written_files(const config::Config& config, const std::string& state_dir,
                            std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings);
 

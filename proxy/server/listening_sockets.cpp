@@ -1,10 +1,14 @@
 #include "proxy/server/listening_sockets.hpp"
 
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
 
 #include "proxy/upstream/resolver.hpp"
 
@@ -58,32 +62,48 @@ ListeningSockets::Prepared ListeningSockets::use(Prepared prepared) {
     for (const std::shared_ptr<Open>& open : before) {
         if (is_in(open_, open)) continue;
         open->socket->stop();
-        spdlog::info("no longer listening on {}: its sessions go on", open->socket->address());
+        if (inherited_.contains(open->configured)) {
+            spdlog::warn(
+                "no longer listening on {}: its sessions go on. The service manager, which passed it, still listens: "
+                "who connects waits for nobody until its socket unit is changed too",
+                open->socket->address());
+        } else {
+            spdlog::info("no longer listening on {}: its sessions go on", open->socket->address());
+        }
     }
-    close_what_is_not_named();
+    if (before.empty()) close_what_is_not_named();
     return opened;
 }
 
 void ListeningSockets::stop() {
     for (const std::shared_ptr<Open>& open : open_) open->socket->stop();
     open_.clear();
+    for (const auto& [address, fd] : inherited_) ::close(fd);
+    inherited_.clear();
 }
 
 BoundSocket ListeningSockets::inherit_or_bind(const config::Address& address) {
     const auto found = inherited_.find(config::to_string(address));
     if (found == inherited_.end()) return bind_listener(address);
+    // Ours stays: a reload that removes the address may be followed by one that names it again, and
+    // one that fails changes nothing.
+    const int fd = ::fcntl(found->second, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        throw std::runtime_error("cannot listen on " + config::to_string(address) + ": " + std::strerror(errno));
     // A path that somebody else made is not ours to remove.
-    BoundSocket socket{.fd = found->second, .address = found->first, .unix_path = {}};
-    inherited_.erase(found);
-    return socket;
+    return {.fd = fd, .address = found->first, .unix_path = {}};
 }
 
 void ListeningSockets::close_what_is_not_named() {
-    for (const auto& [address, fd] : inherited_) {
+    std::erase_if(inherited_, [&](const auto& one) {
+        const auto& [address, fd] = one;
+        const bool is_named = std::any_of(open_.begin(), open_.end(),
+                                          [&, name = address](const auto& open) { return open->configured == name; });
+        if (is_named) return false;
         spdlog::warn("socket activation passed {}, which no listener names: closed", address);
         ::close(fd);
-    }
-    inherited_.clear();
+        return true;
+    });
 }
 
 }  // namespace proxy

@@ -45,7 +45,7 @@ class ListeningSockets {
 
     asio::io_context& io_;
     const OnAccept on_accept_;
-    std::map<std::string, int> inherited_;  // by address: those that no listener has taken
+    std::map<std::string, int> inherited_;  // by address; what serves is a duplicate
     Prepared open_;
 };
 

@@ -19,7 +19,4 @@ struct FailureFacts {
 /// A sentence without its full stop; empty: there is nothing to say beyond the detail.
 std::string in_words(const SessionFailure& failure, const FailureFacts& facts);
 
-/// What a client means by a fatal alert (RFC 8446, section 6); empty: no such alert.
-std::string_view alert_meaning(int alert) noexcept;
-
 }  // namespace proxy::transcript

@@ -8,28 +8,32 @@
 #include <utility>
 #include <vector>
 
+#include "protocol/absent_sessions.hpp"
+#include "protocol/captured_files.hpp"
 #include "protocol/pcapng_reader.hpp"
-#include "proxy/transcript/absent_sessions.hpp"
 #include "proxy/transcript/read_session.hpp"
+#include "proxy/transcript/session_facts.hpp"
 
 namespace proxy::transcript {
 
 class Lacks {
    public:
     /// One that was given cannot be opened: why.
-    void cannot_open(const std::string& path, const std::string& why);
+    void cannot_open(const std::string& path, const std::string& why) { files_.cannot_open(path, why); }
     /// In the order of time.
     void file(const std::string& path);
     /// Of the last one: bytes of a block that has not ended, why it cannot be read on, blocks that
     /// were not understood.
-    void end_of_file(std::size_t pending, const std::string& error, std::uint64_t skipped);
+    void end_of_file(std::size_t pending, const std::string& error, std::uint64_t skipped) {
+        files_.end_of_file(pending, error, skipped);
+    }
     /// The last one; `why` it is not all there, as of a whole sentence's end.
-    void file_lacks(const std::string& why);
+    void file_lacks(const std::string& why) { files_.file_lacks(why); }
     void section(const protocol::pcapng::SectionBlock& section);
-    void dropped(const std::string& interface, std::uint64_t packets);
-    void statistics(const std::string& interface, std::uint64_t dropped);
+    void dropped(const std::string& interface, std::uint64_t packets) { files_.dropped(interface, packets); }
+    void statistics(const std::string& interface, std::uint64_t dropped) { files_.statistics(interface, dropped); }
     /// The last file goes on with a packet or an entry, so that its statistics were not its end.
-    void goes_on() { has_end_ = false; }
+    void goes_on() { files_.goes_on(); }
     /// The last file holds keys.
     void secrets() { has_secrets_ = true; }
     /// An audit event has the words of an error.
@@ -50,12 +54,12 @@ class Lacks {
     /// As the end of the last file says.
     void absent_so_far(std::size_t capture, const AbsentCount& count) {
         absent_.so_far(capture, count);
-        followed_ = count.goes_on;
+        files_.followed(count.goes_on);
     }
     /// In all captures, and of no filter.
     AbsentCount absent_sessions() const { return absent_.count(); }
     /// A ring goes on with this file.
-    void ring_goes_on(const std::string& path);
+    void ring_goes_on(const std::string& path) { files_.ring_goes_on(path); }
     /// One more is read: how it is called.
     void capture(const std::string& name);
     /// From here on captures count as one.
@@ -74,25 +78,14 @@ class Lacks {
     std::vector<std::string> texts() const;
 
    private:
-    void ring_texts(std::vector<std::string>& out) const;
     void filter_texts(std::vector<std::string>& out) const;
     void first_texts(std::vector<std::string>& out) const;
-    void end_texts(std::vector<std::string>& out) const;
     void session_texts(std::vector<std::string>& out) const;
 
-    struct Drops {
-        std::uint64_t in_packets = 0;
-        std::uint64_t in_statistics = 0;
-    };
-    std::vector<std::string> files_lack_;
-    std::string file_;
-    std::string capture_;                                         // which the last file is of
-    std::map<std::string, std::set<std::uint64_t>> rings_;        // numbers of the files that were given
-    std::map<std::pair<std::string, std::string>, Drops> drops_;  // by capture and interface
+    protocol::CapturedFiles files_;
     std::set<std::string> payloads_;
     bool failures_only_ = false;
     std::set<std::string> filters_;
-    std::uint64_t skipped_ = 0;
     std::uint64_t undecoded_ = 0;
     std::uint64_t sessions_left_out_ = 0;
     std::uint64_t in_the_middle_ = 0;
@@ -103,14 +96,7 @@ class Lacks {
     std::uint64_t unreadable_bytes_ = 0;
     std::uint64_t statements_left_out_ = 0;
     std::map<protocol::Absence, std::uint64_t> parts_;  // of sessions, as the capture itself says
-    AbsentSessions absent_;
-    std::vector<std::string> goes_on_;                    // files that were not given
-    bool followed_ = false;                               // the last file says that another one follows it
-    std::map<std::string, std::uint64_t> ring_followed_;  // the last that say so, by ring
-    std::set<std::string> others_followed_;               // files of no ring by their names
-    bool has_end_ = false;                                // of the last file
-    std::vector<std::string> without_end_;                // files, some of them
-    std::uint64_t files_without_end_ = 0;
+    protocol::AbsentSessions absent_;
     std::set<std::string> stopped_;
     std::uint64_t captures_ = 0;
     std::vector<std::string> capture_names_;  // some of them

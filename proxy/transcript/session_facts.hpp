@@ -4,9 +4,12 @@
 
 #include <string_view>
 
+#include "protocol/absent_sessions.hpp"
 #include "proxy/transcript/read_session.hpp"
 
 namespace proxy::transcript {
+
+using protocol::AbsentCount;
 
 /// What a conversation's first packet says of it beside its session.
 struct ConversationMarks {
@@ -16,14 +19,6 @@ struct ConversationMarks {
 };
 /// nullopt: it is no comment of a first packet.
 std::optional<ConversationMarks> take_comment(SessionFacts& facts, std::string_view comment);
-
-/// How many sessions, and entries of others, a capture says are not in it.
-struct AbsentCount {
-    std::uint64_t left_out = 0;
-    std::uint64_t not_entered = 0;
-    std::uint64_t entries = 0;
-    bool goes_on = false;  ///< in another file
-};
 
 /// An audit line, or one of the capture's own (proxy/capture/capture_entry.hpp).
 struct AuditEvent {

@@ -98,14 +98,13 @@ void Summary::give_to_names(std::map<ClientKey, ClientSummary>& clients, const C
     for (auto at = clients.lower_bound({.address = nameless.address});
          at != clients.end() && at->first.address == nameless.address; ++at) {
         if (!at->first.has_name()) continue;
-        if (at->first.is_process_of(nameless)) same.push_back(&at->second);
+        const bool blameless = compare_at_ && at->second.left_in_clear();
+        if (at->first.is_process_of(nameless) && !blameless) same.push_back(&at->second);
         if (at->first.may_be(nameless)) possible.push_back(&at->second);
     }
     const ClientSummary failing = clients.at(nameless);
     // The only one at its address that has gone silent is the one that fails.
-    const auto went_silent = [&](const ClientSummary& client) {
-        return compare_at_ && client.before.good() > 0 && client.since.connections == 0;
-    };
+    const auto went_silent = [&](const ClientSummary& client) { return compare_at_ && client.may_have_lost_tls(); };
     const bool only_silent = same.empty() && possible.size() == 1 && went_silent(*possible.front());
     if (same.size() == 1 || only_silent) {
         ClientSummary& client = *(only_silent ? possible : same).front();

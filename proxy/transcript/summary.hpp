@@ -63,6 +63,13 @@ struct ClientSummary {
     /// process or address: probably this one. In words, how that one failed.
     std::string silent_while{};
 
+    /// Went silent since, and may be one that fails TLS: what was only ever in clear is not.
+    bool may_have_lost_tls() const noexcept {
+        const bool only_in_clear = before.tls == 0 && before.tls_failed == 0 && before.plain >= before.good();
+        return before.good() > 0 && since.connections == 0 && !only_in_clear;
+    }
+    /// Connected before in clear alone, and is not there since.
+    bool left_in_clear() const noexcept { return before.good() > 0 && since.connections == 0 && !may_have_lost_tls(); }
     /// Connected before, and only fails since.
     bool fails_since() const noexcept { return before.good() > 0 && since.good() == 0 && since.failures() > 0; }
     /// A greater part of its connections than before, or it was not seen before.

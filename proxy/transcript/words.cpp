@@ -34,10 +34,6 @@ std::string padded(std::uint64_t number, std::size_t digits) {
 
 }  // namespace
 
-std::string counted(std::uint64_t count, std::string_view noun) {
-    return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
-}
-
 std::string time_text(std::uint64_t time) {
     return formatted(time, "%Y-%m-%dT%H:%M:%S.") + padded(time % second / 1000, 6) + "Z";
 }

@@ -5,10 +5,12 @@
 #include <string>
 #include <string_view>
 
+#include "protocol/counted.hpp"
+
 namespace proxy::transcript {
 
-/// "1 session", "2 sessions".
-std::string counted(std::uint64_t count, std::string_view noun);
+using protocol::counted;
+
 /// "2026-03-01T02:00:00.123456Z", from ns since 1970.
 std::string time_text(std::uint64_t time);
 /// "02:00:00.123"

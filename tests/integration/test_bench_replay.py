@@ -404,6 +404,38 @@ def test_a_capture_with_blanks_is_refused_for_statements(cluster, environment, c
     assert cluster.log_file.read_text(errors="replace").count("nobody_says_this") == before
 
 
+def test_beside_a_full_capture_a_redacted_one_is_played_as_openings_and_the_other_whole(cluster, directory):
+    """Two captures that ran side by side: one session is in both, one only where its statements were blanked."""
+    files = []
+    for payload, sessions in (("redacted", ("a-1", "a-2")), ("full", ("a-1",))):
+        path = directory / f"{payload}.pcapng"
+        with CaptureFile(path, comments=[f"capture 1 by uid 0; payload={payload}"]) as file:
+            for number, session in enumerate(sessions):
+                talk = Conversation(file, session=session, client=("10.0.0.7", 4000 + number)).open(START)
+                talk.say(START + MS, CLIENT, messages.startup("trust_user", "postgres"))
+                talk.say(START + 2 * MS, SERVER, messages.AUTHENTICATION_OK + READY)
+                asks(talk, 100, "SELECT 1" if payload == "full" else "SELECT *", messages.message(b"D", b"\0\1\0\0\0\1x") + complete("SELECT 1"))
+                talk.close(START + 300 * MS)
+        files.append(path)
+    for given in (files, files[::-1], [directory], [directory, *files], [files[0], files[1], f"{directory}/./full.pcapng"]):
+        document = report(*given, conninfo("same", cluster))
+        told = {session["session"]: (session["openings"], session["statements"], session["targets"][0]["verdict"])
+                for session in document["sessions"]}
+        assert told == {"a-1": (False, 1, "same"), "a-2": (True, 0, "same")}, given
+        assert any(line.startswith("1 session in several of these captures: it is played once") for line in document["left_out"])
+    assert not report(*files, conninfo("same", cluster), "--openings")["sessions"][0]["statements"]
+
+
+def test_without_a_password_the_advice_names_the_file_and_the_line_that_it_lacks(cluster, environment, directory, captured):
+    psql(environment, "SELECT 1")
+    host, port = cluster.address
+    others = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    file = passwords(directory, cluster, "elsewhere:scram_user:wrong")
+    document = report(captured(), conninfo("same", cluster, user="scram_user"), "--passfile", file, env=others, code=1)
+    why = document["sessions"][0]["targets"][0]["why_not_played"]
+    assert f"a line of the password file ({file}) for {host}:{port}:postgres:scram_user, or PGPASSWORD" in why
+
+
 def test_blanked_statements_are_not_sent(cluster, directory):
     path = directory / "capture.pcapng"
     with CaptureFile(path, comments=["payload=full"]) as file:
@@ -436,9 +468,9 @@ def test_what_the_capture_says_that_it_lacks_is_said_first(cluster, directory):
     done = bench(path, conninfo("same", cluster))
     assert done.returncode == 0, done.stdout + done.stderr
     said = ["not in the capture: 1 session left out for lack of memory",
-            "not in the capture, or not whole: 2 sessions left out, without an entry in these files that says which",
-            "not in the capture: 1 session open before it, without an entry in these files that says which",
-            "40 packets were dropped while the capture was written (orders client leg)",
+            "not in the capture: 2 sessions left out of the capture, or not whole in it, without an entry in these files that says which",
+            "not in the capture: 1 session open before the capture, and not in it, without an entry in these files that says which",
+            "40 packets found no room and were dropped (orders client leg)",
             f"file 1 of {directory}/capture-20260301T020000Z-*.pcapng is not among these: the ring has removed them, or they were not given"]
     assert done.stdout.startswith("left out, or not compared:\n  " + "\n  ".join(said) + "\n\n")
     assert report(path, conninfo("same", cluster))["left_out"] == said

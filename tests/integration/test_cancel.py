@@ -161,7 +161,7 @@ def test_a_cancel_request_gets_no_answer(start, client):
 def test_a_server_that_is_slow_to_close_has_got_it_all_the_same(start, client, fake, pki, how):
     """Longer than connect_timeout and than client_login_timeout, which end nothing but the wait."""
     server = fake(answering_cancel(pki, lambda peer: peer.until_closed()))
-    proxy = start([server.host], runtime={"client_login_timeout": "2s"}, upstream={"connect_timeout": "500ms"})
+    proxy = start([server.host], runtime={"client_login_timeout": "5s"}, upstream={"connect_timeout": "3s"})
     raw = cancel(client, proxy, client(proxy).login(), how)
     raw.expect_closed()
     assert_one_cancel(proxy, server)
@@ -215,7 +215,7 @@ def test_the_end_of_a_drain_reaches_a_cancel_that_is_still_connecting(start, cli
 def test_a_cancel_request_that_was_not_delivered_says_why(start, client, fake, pki, failure):
     does = {"closes": lambda peer: None, "resets": reset, "hangs": lambda peer: peer.until_closed()}[failure]
     server = fake(answering_cancel(pki, reset, before_tls=does))
-    proxy = start([server.host], upstream={"connect_timeout": "500ms"})
+    proxy = start([server.host], upstream={"connect_timeout": "3s"})
     raw = cancel(client, proxy, client(proxy).login(), "plain")
     raw.expect_closed()
     event = the_only_end(proxy, raw)

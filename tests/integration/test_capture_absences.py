@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -165,7 +166,8 @@ def test_a_connection_that_was_ready_before_has_its_handshake_nowhere_and_says_s
     assert tshark(path, "frame.number", filter="tls.handshake.type == 1 && frame.interface_name == \"legacy client leg\"")
 
 
-def test_a_ring_whose_first_files_are_gone_or_not_given_is_never_whole(start, client):
+def written_ring(start, client) -> list[Path]:
+    """Of a proxy that has ended: four files, closed in order."""
     proxy = start(capture=capture(payload="full", max_file_size="64KiB", max_total_size="64MiB"))
     started(proxy)
     with client(proxy) as one:
@@ -177,16 +179,72 @@ def test_a_ring_whose_first_files_are_gone_or_not_given_is_never_whole(start, cl
     event = proxy.events("disconnected")[-1]
     wait_for_event(proxy, "disconnected", event["session"])
     stop(proxy)
-    ring = files(proxy)
+    return files(proxy)
 
-    def incomplete(*given) -> str:
-        done = pgairlock("capture", "read", "--format", "json", *given)
-        assert done.returncode == 0, done.stderr
-        return "\n".join(json.loads(done.stdout)["incomplete"])
 
+def incomplete(*given) -> str:
+    done = pgairlock("capture", "read", "--format", "json", *given)
+    assert done.returncode == 0, done.stderr
+    return "\n".join(json.loads(done.stdout)["incomplete"])
+
+
+def test_a_ring_whose_first_files_are_gone_or_not_given_is_never_whole(start, client):
+    ring = written_ring(start, client)
     assert "not given" not in incomplete(*ring)
     assert "file 1 of" in incomplete(*ring[1:])
     assert "3 of " in incomplete(ring[0], ring[1], *ring[3:])
     assert f"the ring goes on with {ring[2]}, which was not given" in incomplete(*ring[:2])
     ring[0].unlink()
     assert "the ring has removed them, or they were not given" in incomplete(*ring[1:])
+
+
+def test_a_ring_whose_last_file_is_gone_is_never_whole(start, client):
+    """There is nothing beside the others that shows it: each file says whether another one follows."""
+    ring = written_ring(start, client)
+    assert "goes on behind" not in incomplete(*ring)
+    ring[-1].unlink()
+    last = len(ring) - 1
+    assert f"goes on behind file {last}: the ring has removed them, or they were not given" in incomplete(*ring[:-1])
+    alone = ring[-2].rename(ring[-2].with_name("mine.pcapng"))
+    assert "mine.pcapng was one file of a ring, and others of it came behind" in incomplete(alone)
+
+
+def test_a_capture_with_a_filter_says_whom_it_leaves_out(start, client):
+    proxy = start(capture=capture(payload="full", users=["trust_user"], client_addrs=["127.0.0.0/8"]))
+    started(proxy)
+    for user in ("trust_user", "md5_user"):
+        with client(proxy) as one:
+            one.login(user)
+            assert one.query("SELECT 1")
+    proxy.event("disconnected", usename="md5_user")
+    stop(proxy)
+    told = read(proxy)
+    assert [session["usename"] for session in told["sessions"]] == ["trust_user"]
+    (said,) = [line for line in told["incomplete"] if line.startswith("only sessions of ")]
+    assert said.startswith("only sessions of user=trust_user client_addr=127.0.0.0/8 were captured: whoever failed before that was known")
+    assert said in text(proxy)
+
+
+def test_who_falls_back_to_clear_text_in_a_rotation_is_named(start, pg, pki):
+    """libpq's prefer with a root certificate: it verifies, and goes on in clear when it does not like what it sees."""
+    proxy = start(capture=capture(payload="redacted"))
+    started(proxy)
+
+    def connects(ca, tls: bool) -> dict:
+        def ended() -> list[dict]:
+            return [event for event in proxy.all_events() if event["event"] == "disconnected"]
+        seen = len(ended())
+        pg("psql", proxy, "-X", "-q", "-c", "SELECT 1", sslmode="prefer", sslrootcert=ca.cert, host="localhost")
+        event = until(lambda: ended()[seen:], what="the end of the session")[-1]
+        assert event["ssl"] is tls
+        return event
+
+    before = connects(pki.front, tls=True)
+    since = connects(pki.old, tls=False)
+    refused = proxy.event("tls_failed")
+    assert before["ts"] < refused["ts"] < since["ts"]
+    stop(proxy)
+    said = text(proxy, "--compare-at", refused["ts"])
+    assert "had TLS before and connects in clear text since, 1 time: it may refuse the certificate, and go on without" in said
+    (one,) = [entry for entry in read(proxy, "--compare-at", refused["ts"])["summary"]["clients"] if entry["since"]["plain"]]
+    assert (one["before"]["tls"], one["before"]["plain"], one["since"]["tls"], one["since"]["plain"]) == (1, 0, 0, 1)

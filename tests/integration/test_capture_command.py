@@ -177,7 +177,9 @@ def test_wrong_options_are_usage_errors(start):
                             [("--user", ""), "leave the option out"], [("--max-size", "big"), "1GiB"], [("--max-size", "10B"), "at least 64KiB"]):
         said = capture(proxy, "start", *arguments, code=2).stderr
         assert word in said and said.startswith(f"error: {arguments[0]}: ")
-    assert capture(proxy, "stop", "nine", code=2).stderr
+    for number in ("nine", "0", "-1", "99999999999999999999", "1x"):
+        said = capture(proxy, "stop", "--", number, code=2).stderr
+        assert f'expected the number of a capture, as capture status lists them, not "{number}"' in said
     assert "no capture 9 runs" in capture(proxy, "stop", "9", code=1).stderr
     assert not running(proxy)
 
@@ -189,6 +191,11 @@ def test_nobody_to_ask_is_said_with_what_to_do(directory):
     assert f"nobody listens on {missing}: is pgairlock running with [admin] console?" in done.stderr
     done = pgairlock("capture", "status", env={**os.environ, "STATE_DIRECTORY": str(directory)})
     assert done.returncode == 1 and f"{directory}/console/.s.PGSQL.6434" in done.stderr
+    done = pgairlock("capture", "status", "--console", str(directory / "no folder"))
+    assert done.returncode == 1 and f"nobody listens on {directory}/no folder/.s.PGSQL.6434: is pgairlock running" in done.stderr
+    (directory / "a file").touch()
+    done = pgairlock("capture", "status", "--console", str(directory / "a file"))
+    assert done.returncode == 1 and "is no console: its name is .s.PGSQL.PORT" in done.stderr
 
 
 def test_a_configuration_says_where_the_console_is(start):
@@ -200,10 +207,11 @@ def test_a_configuration_says_where_the_console_is(start):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
 def test_a_user_who_may_not_is_told_whose_permission_is_lacking(start):
     proxy = start()
-    done = programs.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--",
-                         programs.PGAIRLOCK, "capture", "status", "--console", proxy.console], check=False)
-    assert done.returncode == 1
-    assert "permission denied" in done.stderr and "admin.console_uids" in done.stderr
+    for named in (proxy.console, os.path.dirname(proxy.console)):
+        done = programs.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--",
+                             programs.PGAIRLOCK, "capture", "status", "--console", named], check=False)
+        assert done.returncode == 1
+        assert "permission denied" in done.stderr and "admin.console_uids" in done.stderr
 
 
 # --- to the client
@@ -227,7 +235,8 @@ def test_a_file_of_the_caller_is_new_and_private(start, directory):
 
 def test_a_file_of_a_capture_that_is_refused_is_not_left(start, directory):
     proxy = start()
-    capture(proxy, "start", "--write", "refused.pcapng", "--payload", "all", code=2)
+    said = capture(proxy, "start", "--write", "refused.pcapng", "--payload", "all", code=2).stderr
+    assert "capturing into" not in said
     assert not (directory / "refused.pcapng").exists()
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sqlite3
 import stat
 
 import pytest
@@ -253,6 +254,80 @@ def test_check_looks_at_every_host(config_file, cluster):
     done = pgairlock("check", "--config", config_file([cluster.host, "127.0.0.1:1"]))
     assert done.returncode == 1
     assert cluster.host in done.stdout and "127.0.0.1:1" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("candidate, ok, why", [("new", True, None), ("old", False, "unable to get local issuer certificate")])
+def test_check_says_what_the_candidate_would_come_to(config_file, cluster, pki, candidate, ok, why):
+    file = config_file([cluster.host], upstream={"sslrootcert_candidate": [str(getattr(pki, candidate).cert)]})
+    done = pgairlock("check", "--config", file)
+    assert done.returncode == 0, done.stdout + done.stderr  # never enforced
+    assert ("  candidate: ok\n" if ok else f"  candidate: refused because: {why}\n") in done.stdout
+    document = json.loads(pgairlock("check", "--json", "--config", file).stdout)
+    assert document["candidate_ok"] is ok
+    assert document["upstreams"][0]["candidate"] == {"ok": ok, "judged": True, "reason": why}
+    assert pgairlock("check", "--fail-on", "candidate", "--config", file).returncode == (0 if ok else 1)
+
+
+def test_a_candidate_that_nobody_could_judge_is_not_ready(config_file, cluster, pki):
+    file = config_file([cluster.host, "127.0.0.1:1"], upstream={"sslrootcert_candidate": [str(pki.new.cert)]})
+    done = pgairlock("check", "--config", file)
+    assert "  candidate: ok\n" in done.stdout and "  candidate: not judged: there was no TLS connection\n" in done.stdout
+    assert json.loads(pgairlock("check", "--json", "--config", file).stdout)["candidate_ok"] is False
+
+
+def test_without_a_candidate_nothing_can_fail_on_it(config_file, cluster):
+    done = pgairlock("check", "--json", "--config", config_file([cluster.host]))
+    assert json.loads(done.stdout)["candidate_ok"] is None and json.loads(done.stdout)["upstreams"][0]["candidate"] is None
+    done = pgairlock("check", "--fail-on", "candidate", "--config", config_file([cluster.host]))
+    assert done.returncode == 2 and "no upstream has sslrootcert_candidate" in done.stderr
+
+
+# --- check: what run would trip over
+
+
+def both(config, code=2) -> str:
+    """What `check` says about it, with the exit code. Where that is an error, `run` stops as well."""
+    if code:
+        assert pgairlock("run", "--config", config).returncode != 0
+    done = pgairlock("check", "--offline", "--config", config)
+    assert done.returncode == code, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("missing", ["ca.key", "ca.crt"])
+def test_a_private_ca_of_which_half_is_gone(config_file, directory, missing):
+    assert pgairlock("gen-cert", "--state-dir", directory / "state", "--host", "db.internal").returncode == 0
+    file = config_file(["127.0.0.1:1"], tls={"cert_file": None, "key_file": None})
+    assert pgairlock("check", "--offline", "--config", file).returncode == 0
+    (directory / "state/tls" / missing).unlink()
+    said = both(file)
+    assert re.search(r"pgairlock\.toml:\d+:\d+: .*no cert_file is given and none could be generated: the certificate authority of ", said)
+    assert missing in said
+    assert not (directory / "state/tls" / missing).exists()
+
+
+def test_a_socket_whose_folder_is_missing_or_whose_place_is_taken(config_file, directory):
+    said = both(config_file(["127.0.0.1:1"], listener={"listen": [f"unix:{directory}/missing/.s.PGSQL.6432"]}))
+    assert re.search(rf"pgairlock\.toml:\d+:\d+: listener\.listen: cannot listen on unix:{directory}/missing/.*: No such file or directory", said)
+    (directory / "taken").touch()
+    assert "the file exists and is no socket" in both(config_file(["127.0.0.1:1"], listener={"listen": [f"unix:{directory}/taken"]}))
+    both(config_file(["127.0.0.1:1"], listener={"listen": [f"unix:{directory}/.s.PGSQL.6432"]}), code=0)
+    # A service manager makes what is below /run.
+    said = both(config_file(["127.0.0.1:1"], listener={"listen": ["unix:/run/pgairlock-not-yet/.s.PGSQL.6432"]}), code=0)
+    assert "warning: " in said and "No such file or directory" in said
+
+
+def test_an_inventory_that_cannot_be_used_is_warned_of(config_file, directory):
+    def said(inventory) -> str:
+        return both(config_file(["127.0.0.1:1"], audit={"inventory": str(inventory)}), code=0)
+    (directory / "text.db").write_text("no database")
+    sqlite3.connect(directory / "newer.db").executescript("PRAGMA user_version = 200")
+    assert said(directory / "new.db") == said("inventory.db") == ""
+    assert f"warning: audit.inventory: cannot use {directory}/text.db: it is no SQLite database" in said(directory / "text.db")
+    assert "made by a newer pgairlock (its version is 200" in said(directory / "newer.db")
+    assert "No such file or directory" in said(directory / "missing/inventory.db")
+    assert "Is a directory" in said(directory)
+    assert not (directory / "new.db").exists()
 
 
 # --- gen-cert

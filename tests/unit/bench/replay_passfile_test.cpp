@@ -56,6 +56,12 @@ TEST_CASE("the host is the one that the conninfo names, and localhost for libpq'
     CHECK(host("host=/srv/sockets") == "/srv/sockets");
 }
 
+TEST_CASE("the line that would name a password is one that does") {
+    const PasswordFor wanted{.host = "::1", .port = 6432, .database = "a:b", .user = "c\\d"};
+    CHECK(line_for(wanted) == "\\:\\:1:6432:a\\:b:c\\\\d");
+    CHECK(find_password(line_for(wanted) + ":secret\n", wanted) == "secret");
+}
+
 TEST_CASE("a password file that others may read is refused with a warning, and none is no fault") {
     const support::Folder folder;
     const std::string path = folder.file("pgpass");

@@ -103,6 +103,20 @@ TEST_CASE("a capture that has blanks says so before all else") {
     CHECK(made.left_out().at(0).starts_with("payload=redacted: literals, parameters and rows were blanked"));
 }
 
+TEST_CASE("beside a full capture, a session that is blanked is opened and compared, and the others are played") {
+    ReplayReport made = report({same(), Outcome()});
+    made.capture.payloads = {"full", "redacted"};
+    made.capture.sessions[1].openings = true;
+    made.capture.repeated = 2;
+    CHECK(made.verdict(1, 0) == Verdict::same);
+    CHECK(made.left_out().at(0).ends_with(
+        "no statement of a session that is only in it is played: only how sessions open"));
+    CHECK(made.left_out().at(1) ==
+          "2 sessions in several of these captures: each is played once, from the one that "
+          "tells most");
+    CHECK(has(to_json(made), "\"statements\":2,\"openings\":true"));
+}
+
 TEST_CASE("sessions that could not be opened are a class of their own, and are told first") {
     Outcome refused;
     refused.not_played_as = "wrong password, or no such user (28P01)";

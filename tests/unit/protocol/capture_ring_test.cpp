@@ -42,6 +42,16 @@ TEST_CASE("files of no ring come by time, and as given where that is the same") 
     CHECK(in_reading_order({}).empty());
 }
 
+TEST_CASE("a file that is given twice is read once, by its name in a ring") {
+    CHECK(in_reading_order({{.path = "a", .time = 1, .file = {{1, 7}}},
+                            {.path = "./a", .time = 1, .file = {{1, 7}}},
+                            {.path = "b", .time = 1, .file = {{2, 7}}}}) == Paths{"a", "b"});
+    CHECK(in_reading_order({{.path = "link", .time = 1, .file = {{1, 7}}},
+                            {.path = "capture-a-1.pcapng", .time = 1, .file = {{1, 7}}},
+                            {.path = "other link", .time = 1, .file = {{1, 7}}}}) == Paths{"capture-a-1.pcapng"});
+    CHECK(in_reading_order({{.path = "-"}, {.path = "-"}}) == Paths{"-", "-"});
+}
+
 TEST_CASE("what is no capture is said when its beginning is looked at") {
     FirstPacket first;
     const std::string text(64, 'x');

@@ -233,6 +233,42 @@ TEST_CASE("where several have the process of a failed handshake, it has a row an
     CHECK(fed.summary.clients().size() == 3);
 }
 
+TEST_CASE("who was only ever in clear is silent since, and blamed for no failed handshake") {
+    const std::string in_clear = " ssl=false";
+    SECTION("of a process that is known to be its own") {
+        Rotation fed;
+        fed.connects(Rotation::before, "nightly", "/usr/bin/python3", in_clear);
+        fed.fails(Rotation::since + 10 * ms, "/usr/bin/python3");
+        const std::string text = fed.text();
+        CHECK_FALSE(has(text, "nightly (/usr/bin/python3 uid 1000) connected"));
+        CHECK(fed.summary.clients().size() == 2);
+    }
+    SECTION("of a process that is not known") {
+        Rotation fed;
+        fed.connects(Rotation::before, "nightly", "/usr/bin/python3", in_clear);
+        fed.fails(Rotation::since + 10 * ms, "");
+        const std::string text = fed.text();
+        CHECK_FALSE(has(text, "nightly (/usr/bin/python3 uid 1000) connected"));
+        CHECK(fed.summary.clients().size() == 2);
+    }
+    SECTION("beside one that had TLS, which may be it") {
+        Rotation fed;
+        fed.connects(Rotation::before, "nightly", "/usr/bin/python3", in_clear);
+        fed.connects(Rotation::before + 10 * ms, "billing", "/usr/bin/java", " ssl=true");
+        fed.fails(Rotation::since + 10 * ms, "");
+        const std::string text = fed.text();
+        CHECK_FALSE(has(text, "nightly (/usr/bin/python3 uid 1000) connected"));
+        CHECK(has(text, "127.0.0.1 billing (/usr/bin/java uid 1000) connected before and not since"));
+    }
+    SECTION("who had both is named") {
+        Rotation fed;
+        fed.connects(Rotation::before, "both", "/usr/bin/python3", in_clear);
+        fed.connects(Rotation::before + 10 * ms, "both", "/usr/bin/python3", " ssl=true");
+        fed.fails(Rotation::since + 10 * ms, "/usr/bin/python3");
+        CHECK(has(fed.text(), "127.0.0.1 both (/usr/bin/python3 uid 1000) connected before and only fails since"));
+    }
+}
+
 TEST_CASE("a failed handshake of a process that was gone already points to who is silent at its address") {
     Rotation fed;
     for (const auto time : {Rotation::before, Rotation::since}) fed.connects(time, "healthy", "/usr/bin/java");

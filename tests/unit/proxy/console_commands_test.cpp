@@ -221,6 +221,21 @@ TEST_CASE("whoever filters by what a failed TLS handshake does not tell is warne
     }
 }
 
+TEST_CASE("who stops a capture that is ending already is told so, and not that there is none") {
+    Fake fake;
+    for (int i = 0; i < 2; ++i) told("CAPTURE START", root, fake);
+    for (CaptureStatus& one : fake.running) one.state = CaptureState::ending;
+    const Told one = told("CAPTURE STOP 2", root, fake);
+    REQUIRE(one.error);
+    CHECK(one.error->sqlstate == "42704");
+    CHECK(one.error->message == "capture 2 is ending already");
+    const Told all = told("CAPTURE STOP", root, fake);
+    REQUIRE(all.error);
+    CHECK(all.error->message == "no capture that a command started runs");
+    CHECK(all.error->hint == "What is ending already, and still written for some seconds at most: 1, 2.");
+    CHECK(told("CAPTURE STOP 9", root, fake).error->message == "no capture 9 runs");
+}
+
 TEST_CASE("captures that are planned or over are shown with what is known of them, and not stopped") {
     Fake fake;
     CaptureStatus planned, over;

@@ -147,6 +147,35 @@ TEST_CASE("listening sockets: an inherited one is used, and its path is left to 
     CHECK(f.exists("1"));
 }
 
+TEST_CASE("listening sockets: an inherited one that a reload has removed can be named again") {
+    Fixture f;
+    const int service_managers = f.bind("1");
+    ListeningSockets sockets(f.io, f.on_accept, {::dup(service_managers)});
+    sockets.use(sockets.prepare(f.snapshot("a", {"1", "2"})));
+    sockets.use(sockets.prepare(f.snapshot("a", {"2"})));
+    f.settle();
+    CHECK(f.connect("1"));
+    f.settle();
+    CHECK(f.accepted.empty());  // it waits in the service manager's socket
+    CHECK(sockets.use(sockets.prepare(f.snapshot("again", {"1", "2"}))).size() == 1);
+    f.settle();
+    CHECK(f.accepted == std::vector<std::string>{"again"});
+    ::close(service_managers);
+}
+
+TEST_CASE("listening sockets: an inherited one is still there after another could not be bound") {
+    Fixture f;
+    const int service_managers = f.bind("1"), stranger = f.bind("taken");
+    ListeningSockets sockets(f.io, f.on_accept, {::dup(service_managers)});
+    CHECK_THROWS_AS(sockets.prepare(f.snapshot("a", {"1", "taken"})), std::runtime_error);
+    sockets.use(sockets.prepare(f.snapshot("a", {"1"})));
+    f.connect("1");
+    f.settle();
+    CHECK(f.accepted == std::vector<std::string>{"a"});
+    ::close(service_managers);
+    ::close(stranger);
+}
+
 TEST_CASE("listening sockets: an inherited one that no listener names is closed") {
     Fixture f;
     ListeningSockets sockets(f.io, f.on_accept, {f.bind("other")});

@@ -1,12 +1,12 @@
-#include "proxy/transcript/absent_sessions.hpp"
+#include "protocol/absent_sessions.hpp"
 
 #include <algorithm>
 #include <utility>
 
+#include "protocol/counted.hpp"
 #include "protocol/utf8.hpp"
-#include "proxy/transcript/words.hpp"
 
-namespace proxy::transcript {
+namespace protocol {
 namespace {
 
 /// Beyond it they are counted as far as the ends of files do.
@@ -17,11 +17,11 @@ constexpr std::size_t max_words = 10;
 }  // namespace
 
 std::uint64_t& AbsentSessions::of_kind(AbsentCount& count, const Named& named) {
-    const bool entered_not = named.why && protocol::kind(*named.why) == protocol::AbsenceKind::not_entered;
+    const bool entered_not = named.why && kind(*named.why) == AbsenceKind::not_entered;
     return entered_not ? count.not_entered : count.left_out;
 }
 
-bool AbsentSessions::add(std::size_t capture, const std::string& session, protocol::Absence why) {
+bool AbsentSessions::add(std::size_t capture, const std::string& session, Absence why) {
     return add(capture, session, Named{.why = why});
 }
 
@@ -38,7 +38,11 @@ bool AbsentSessions::add(std::size_t capture, const std::string& session, Named&
 }
 
 void AbsentSessions::entered(std::size_t capture, const std::string& session) {
-    named_ -= captures_[capture].named.erase(session);
+    auto& named = captures_[capture].named;
+    const auto found = named.find(session);
+    if (found == named.end() || found->second.why != Absence::not_entered) return;
+    named.erase(found);
+    --named_;
 }
 
 void AbsentSessions::told_elsewhere(std::size_t capture, const std::string& session) {
@@ -75,15 +79,15 @@ AbsentCount AbsentSessions::count() const {
     return all;
 }
 
-std::vector<std::string> AbsentSessions::texts() const {
+std::vector<std::string> AbsentSessions::texts(const std::set<std::string>& only) const {
     std::vector<std::string> out;
-    std::map<protocol::Absence, std::uint64_t> by_absence;
+    std::map<Absence, std::uint64_t> by_absence;
     std::map<std::string, std::uint64_t> by_word;
     AbsentCount more;
     for (const auto& [number, capture] : captures_) {
         more.entries += capture.said.entries;
         for (const auto& [session, one] : capture.named) {
-            if (one.elsewhere) continue;
+            if (one.elsewhere || (!only.empty() && !only.contains(session))) continue;
             const bool is_room = by_word.size() < max_words || by_word.contains(one.word);
             ++(one.why ? by_absence[*one.why] : by_word[is_room ? one.word : "other words"]);
         }
@@ -95,7 +99,7 @@ std::vector<std::string> AbsentSessions::texts() const {
         out.push_back(counted(sessions, "session") + " " + std::string(sentence(why)));
     for (const auto& [word, sessions] : by_word)
         out.push_back(counted(sessions, "session") + " absent for a reason that this version does not know (" +
-                      protocol::printable(word) + ")");
+                      printable(word) + ")");
     if (more.left_out > 0)
         out.push_back(counted(more.left_out, "session") +
                       " left out of the capture, or not whole in it, without an entry in these files that says which");
@@ -110,4 +114,4 @@ std::vector<std::string> AbsentSessions::texts() const {
     return out;
 }
 
-}  // namespace proxy::transcript
+}  // namespace protocol
