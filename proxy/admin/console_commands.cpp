@@ -7,6 +7,7 @@
 
 #include "proxy/admin/capture_options.hpp"
 #include "proxy/admin/console_error.hpp"
+#include "proxy/admin/console_settings.hpp"
 #include "proxy/admin/console_show.hpp"
 #include "proxy/capture/capture_time.hpp"
 #include "proxy/version.hpp"
@@ -207,6 +208,8 @@ ConsoleAnswer show(const ConsoleStatement& statement, const ConsoleAsker& asker,
     if (statement.text == "version") return one_value("version", "pgairlock " + version(), "SHOW");
     if (statement.text == "captures") return capture_rows(captures.status(), "SHOW");
     if (statement.text == "search_path") return one_value(statement.text, "public", "SHOW");
+    if (statement.text == "statement_timeout")
+        return one_value(statement.text, timeout_text(asker.statement_timeout), "SHOW");
     if (statement.text == "transaction_isolation") return one_value(statement.text, "read committed", "SHOW");
     for (const auto& [name, value] : console_parameters({}, asker)) {
         if (in_lower_case(name) == in_lower_case(statement.text)) return one_value(name, value, "SHOW");

@@ -2,7 +2,9 @@
 // are made.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +16,7 @@
 #include "protocol/console_statement.hpp"
 #include "protocol/startup.hpp"
 #include "proxy/admin/console_peer.hpp"
+#include "proxy/admin/console_results.hpp"
 #include "proxy/capture/captures.hpp"
 
 namespace proxy {
@@ -30,6 +33,7 @@ struct ConsoleAsker {
     uid_t uid = 0;
     ConsoleRight right = ConsoleRight::none;
     std::string user{};  ///< as it calls itself, which says nothing about its rights
+    std::chrono::milliseconds statement_timeout{0};
 };
 
 /// What clients are told about us after their login, and may ask for by SHOW.
@@ -44,6 +48,7 @@ std::optional<protocol::ErrorResponse> forbidden(const protocol::ConsoleStatemen
 struct ConsoleAnswer {
     protocol::Buffer messages;  ///< to CommandComplete, or an ErrorResponse
     bool failed = false;
+    std::shared_ptr<ResultShare> share{};  ///< lives as long as `messages` do; nullptr: of what is small
 };
 ConsoleAnswer answer(const protocol::ConsoleStatement& statement, const ConsoleAsker& asker,
                      const CaptureControl& captures);
