@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "config/spelling.hpp"
 #include "proxy/admin/capture_options.hpp"
 #include "proxy/admin/console_error.hpp"
 #include "proxy/admin/console_settings.hpp"
@@ -214,9 +215,12 @@ ConsoleAnswer show(const ConsoleStatement& statement, const ConsoleAsker& asker,
     for (const auto& [name, value] : console_parameters({}, asker)) {
         if (in_lower_case(name) == in_lower_case(statement.text)) return one_value(name, value, "SHOW");
     }
+    std::vector<std::string_view> known{"help", "version", "captures"};
+    for (const ConsoleView& view : console_views()) known.push_back(view.name);
+    const auto meant = config::nearest(statement.text, known);
     return failure(console_error(
-        "42704", "there is nothing to show by the name \"" + statement.text + "\" (SHOW HELP lists the commands)", {},
-        statement.position));
+        "42704", "there is nothing to show by the name \"" + statement.text + "\" (SHOW HELP lists the commands)",
+        meant ? "Perhaps you meant " + shown_command(*meant) + "." : "", statement.position));
 }
 
 /// The rights: what of the statements is more than reading.
