@@ -264,7 +264,10 @@ ConsoleStatement take_select(Lexer& lexer, std::size_t begin) {
     ConsoleStatement statement{.kind = Kind::select};
     if (lexer.at_end_of_statement()) return statement;
     if (lexer.now().kind == Token::Kind::string || lexer.now().kind == Token::Kind::number) {
+        const bool is_whole = lexer.now().kind == Token::Kind::number && lexer.now().text.size() < 10 &&
+                              lexer.now().text.find_first_not_of("0123456789") == std::string_view::npos;
         statement.has_text = true;
+        statement.id = is_whole ? 1 : 0;
         statement.text = value_of(lexer.take());
         if (lexer.at_end_of_statement()) return statement;
     }
@@ -281,8 +284,8 @@ ConsoleStatement take_kill(Lexer& lexer) {
     return statement;
 }
 
-/// SET [SESSION | LOCAL] name { = | TO } value, RESET name, DISCARD ALL. Whatever is said otherwise is
-/// skipped.
+/// SET [SESSION | LOCAL] name { = | TO } value, RESET name, DISCARD ALL. Whatever is said otherwise
+/// is skipped.
 ConsoleStatement take_set(Lexer& lexer, const std::string& first) {
     ConsoleStatement statement{.kind = Kind::set, .text = first};
     if (first == "SET" && lexer.take_word("LOCAL")) {

@@ -143,9 +143,10 @@ ConsoleAnswer stop(const ConsoleStatement& statement, const ConsoleAsker& asker,
     return capture_rows(stopped, "CAPTURE STOP");
 }
 
-ConsoleAnswer one_value(std::string_view column, std::string_view value, std::string_view tag) {
+ConsoleAnswer one_value(std::string_view column, std::string_view value, std::string_view tag,
+                        ColumnType type = ColumnType::text) {
     ConsoleAnswer answer;
-    const Column shown{column};
+    const Column shown{column, type};
     protocol::append_row_description(answer.messages, {&shown, 1});
     const Value one = value;
     protocol::append_data_row(answer.messages, {&one, 1});
@@ -208,11 +209,7 @@ ConsoleAnswer show(const ConsoleStatement& statement, const ConsoleAsker& asker,
     if (statement.text == "help") return help();
     if (statement.text == "version") return one_value("version", "pgairlock " + version(), "SHOW");
     if (statement.text == "captures") return capture_rows(captures.status(), "SHOW");
-    if (statement.text == "search_path") return one_value(statement.text, "public", "SHOW");
-    if (statement.text == "statement_timeout")
-        return one_value(statement.text, timeout_text(asker.statement_timeout), "SHOW");
-    if (statement.text == "transaction_isolation") return one_value(statement.text, "read committed", "SHOW");
-    for (const auto& [name, value] : console_parameters({}, asker)) {
+    for (const auto& [name, value] : shown_settings(asker)) {
         if (in_lower_case(name) == in_lower_case(statement.text)) return one_value(name, value, "SHOW");
     }
     std::vector<std::string_view> known{"help", "version", "captures"};
@@ -247,7 +244,9 @@ bool is_command(Kind kind) {
 
 /// Whoever asks for nothing gets a row of nothing, as PostgreSQL gives it.
 ConsoleAnswer select(const ConsoleStatement& statement) {
-    if (statement.has_text) return one_value("?column?", statement.text, "SELECT 1");
+    if (statement.has_text)
+        return one_value("?column?", statement.text, "SELECT 1",
+                         statement.id == 1 ? ColumnType::int4 : ColumnType::text);
     ConsoleAnswer answer;
     protocol::append_row_description(answer.messages, {});
     protocol::append_data_row(answer.messages, {});
@@ -275,6 +274,15 @@ std::vector<std::pair<std::string, std::string>> console_parameters(const protoc
         {"default_transaction_read_only", "off"},
         {"in_hot_standby", "off"},
     };
+}
+
+std::vector<std::pair<std::string, std::string>> shown_settings(const ConsoleAsker& asker) {
+    auto settings = console_parameters({}, asker);
+    settings.emplace_back("search_path", "public");
+    settings.emplace_back("server_version_num", "140000");
+    settings.emplace_back("statement_timeout", timeout_text(asker.statement_timeout));
+    settings.emplace_back("transaction_isolation", "read committed");
+    return settings;
 }
 
 std::optional<ErrorResponse> forbidden(const ConsoleStatement& statement, const ConsoleAsker& asker) {

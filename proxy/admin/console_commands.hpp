@@ -40,6 +40,9 @@ struct ConsoleAsker {
 std::vector<std::pair<std::string, std::string>> console_parameters(const protocol::StartupMessage& startup,
                                                                     const ConsoleAsker& asker);
 
+/// Those and the others that SHOW name, pg_settings and current_setting() tell.
+std::vector<std::pair<std::string, std::string>> shown_settings(const ConsoleAsker& asker);
+
 /// 42501 for what only those may who command; nullopt: go on.
 std::optional<protocol::ErrorResponse> forbidden(const protocol::ConsoleStatement& statement,
                                                  const ConsoleAsker& asker);

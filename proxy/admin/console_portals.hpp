@@ -92,8 +92,8 @@ void append_description(protocol::Buffer& out, protocol::Bytes messages, const P
 
 /// How far an Execute has been answered.
 enum class Sent { all, failed, part };
-/// Appends what an Execute is answered with: rows of the portal's answer, at most `rows_left` (which
-/// is counted down), up to PortalSuspended, CommandComplete or an ErrorResponse (`failed`). `part`:
+/// Appends what an Execute is answered with: rows of the portal's answer, at most `rows_left`
+/// (counted down), up to PortalSuspended, CommandComplete or an ErrorResponse (`failed`). `part`:
 /// there are so many bytes in `out` that they should go first.
 Sent append_rows(protocol::Buffer& out, Portal& portal, std::uint64_t& rows_left);
 

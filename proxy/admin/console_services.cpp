@@ -68,12 +68,9 @@ ConsoleAnswer answer(const ConsoleStatement& statement, const ConsoleRun& run, c
                      const ConsoleServices& services) {
     if (const auto why = forbidden(statement, asker)) return error_alone(*why);
     if (const auto sql = sql_of(statement, services))
-        return rows({.text = *sql,
-                     .parameters = run.parameters,
-                     .user = asker.user,
-                     .stop = run.stop,
-                     .share = run.share},
-                    statement, services);
+        return rows(
+            {.text = *sql, .parameters = run.parameters, .user = asker.user, .stop = run.stop, .share = run.share},
+            statement, services);
     if (services.sessions) {
         if (auto obeyed = obey(statement, asker, services.process, *services.sessions)) return std::move(*obeyed);
     }

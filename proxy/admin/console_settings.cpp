@@ -75,10 +75,9 @@ std::optional<protocol::ErrorResponse> ConsoleSettings::apply(const protocol::Co
         const bool is_default = option.value == "default" || statement.text != "SET";
         const std::optional<milliseconds> value = is_default ? at_begin_ : parse_timeout(option.value);
         if (!value)
-            return console_error("22023",
-                                 "invalid value for parameter \"" + std::string(name) + "\": \"" + option.value + "\"",
-                                 "Valid units for this parameter are \"ms\", \"s\", \"min\", \"h\", and \"d\".",
-                                 option.position);
+            return console_error(
+                "22023", "invalid value for parameter \"" + std::string(name) + "\": \"" + option.value + "\"",
+                "Valid units for this parameter are \"ms\", \"s\", \"min\", \"h\", and \"d\".", option.position);
         if (statement.id == 0) {
             timeout_ = *value;
             local_.reset();

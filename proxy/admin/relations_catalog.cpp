@@ -50,45 +50,57 @@ constexpr std::array empty_catalogs{
     Catalog{"pg_am", "oid amname:name amhandler amtype"},
     Catalog{"pg_attrdef", "oid adrelid adnum:int2 adbin:text"},
     Catalog{"pg_auth_members", "roleid member grantor admin_option:bool"},
-    Catalog{"pg_collation", "oid collname:name collnamespace collowner collprovider:text collisdeterministic:bool "
-                            "collencoding:int4 collcollate:text collctype:text"},
-    Catalog{"pg_constraint", "oid conname:name connamespace contype:text condeferrable:bool condeferred:bool "
-                             "convalidated:bool conrelid contypid conindid conparentid confrelid conkey:text "
-                             "confkey:text confupdtype:text confdeltype:text confmatchtype:text conislocal:bool "
-                             "connoinherit:bool conbin:text"},
+    Catalog{"pg_collation",
+            "oid collname:name collnamespace collowner collprovider:text collisdeterministic:bool "
+            "collencoding:int4 collcollate:text collctype:text"},
+    Catalog{"pg_constraint",
+            "oid conname:name connamespace contype:text condeferrable:bool condeferred:bool "
+            "convalidated:bool conrelid contypid conindid conparentid confrelid conkey:text "
+            "confkey:text confupdtype:text confdeltype:text confmatchtype:text conislocal:bool "
+            "connoinherit:bool conbin:text"},
     Catalog{"pg_depend", "classid objid objsubid:int4 refclassid refobjid refobjsubid:int4 deptype:text"},
     Catalog{"pg_description", "objoid classoid objsubid:int4 description:text"},
     Catalog{"pg_enum", "oid enumtypid enumsortorder:float8 enumlabel:name"},
     Catalog{"pg_event_trigger", "oid evtname:name evtevent:name evtowner evtfoid evtenabled:text evttags:text"},
     Catalog{"pg_extension", "oid extname:name extowner extnamespace extrelocatable:bool extversion:text"},
     Catalog{"pg_foreign_data_wrapper", "oid fdwname:name fdwowner fdwhandler fdwvalidator fdwacl:text fdwoptions:text"},
-    Catalog{"pg_foreign_server", "oid srvname:name srvowner srvfdw srvtype:text srvversion:text srvacl:text "
-                                 "srvoptions:text"},
+    Catalog{"pg_foreign_server",
+            "oid srvname:name srvowner srvfdw srvtype:text srvversion:text srvacl:text "
+            "srvoptions:text"},
     Catalog{"pg_foreign_table", "ftrelid ftserver ftoptions:text"},
-    Catalog{"pg_index", "indexrelid indrelid indnatts:int2 indisunique:bool indisprimary:bool indisexclusion:bool "
-                        "indisclustered:bool indisvalid:bool indkey:text indpred:text"},
+    Catalog{"pg_index",
+            "indexrelid indrelid indnatts:int2 indisunique:bool indisprimary:bool indisexclusion:bool "
+            "indisclustered:bool indisvalid:bool indkey:text indpred:text"},
     Catalog{"pg_inherits", "inhrelid inhparent inhseqno:int4"},
-    Catalog{"pg_language", "oid lanname:name lanowner lanispl:bool lanpltrusted:bool lanplcallfoid laninline "
-                           "lanvalidator lanacl:text"},
-    Catalog{"pg_matviews", "schemaname:name matviewname:name matviewowner:name tablespace:name hasindexes:bool "
-                           "ispopulated:bool definition:text"},
-    Catalog{"pg_policy", "oid polname:name polrelid polcmd:text polpermissive:bool polroles:text polqual:text "
-                         "polwithcheck:text"},
-    Catalog{"pg_proc", "oid proname:name pronamespace proowner prolang provariadic prokind:text prosecdef:bool "
-                       "proleakproof:bool proisstrict:bool proretset:bool provolatile:text proparallel:text "
-                       "pronargs:int2 pronargdefaults:int2 prorettype proargtypes:text proargnames:text prosrc:text "
-                       "proacl:text"},
-    Catalog{"pg_publication", "oid pubname:name pubowner puballtables:bool pubinsert:bool pubupdate:bool "
-                              "pubdelete:bool pubtruncate:bool pubviaroot:bool"},
+    Catalog{"pg_language",
+            "oid lanname:name lanowner lanispl:bool lanpltrusted:bool lanplcallfoid laninline "
+            "lanvalidator lanacl:text"},
+    Catalog{"pg_matviews",
+            "schemaname:name matviewname:name matviewowner:name tablespace:name hasindexes:bool "
+            "ispopulated:bool definition:text"},
+    Catalog{"pg_policy",
+            "oid polname:name polrelid polcmd:text polpermissive:bool polroles:text polqual:text "
+            "polwithcheck:text"},
+    Catalog{"pg_proc",
+            "oid proname:name pronamespace proowner prolang provariadic prokind:text prosecdef:bool "
+            "proleakproof:bool proisstrict:bool proretset:bool provolatile:text proparallel:text "
+            "pronargs:int2 pronargdefaults:int2 prorettype proargtypes:text proargnames:text prosrc:text "
+            "proacl:text"},
+    Catalog{"pg_publication",
+            "oid pubname:name pubowner puballtables:bool pubinsert:bool pubupdate:bool "
+            "pubdelete:bool pubtruncate:bool pubviaroot:bool"},
     Catalog{"pg_rewrite", "oid rulename:name ev_class ev_type:text ev_enabled:text is_instead:bool"},
     Catalog{"pg_shdescription", "objoid classoid description:text"},
-    Catalog{"pg_statistic_ext", "oid stxrelid stxname:name stxnamespace stxowner stxstattarget:int4 stxkeys:text "
-                                "stxkind:text"},
+    Catalog{"pg_statistic_ext",
+            "oid stxrelid stxname:name stxnamespace stxowner stxstattarget:int4 stxkeys:text "
+            "stxkind:text"},
     Catalog{"pg_subscription", "oid subdbid subname:name subowner subenabled:bool"},
-    Catalog{"pg_tables", "schemaname:name tablename:name tableowner:name tablespace:name hasindexes:bool hasrules:bool "
-                         "hastriggers:bool rowsecurity:bool"},
-    Catalog{"pg_trigger", "oid tgrelid tgparentid tgname:name tgfoid tgtype:int2 tgenabled:text tgisinternal:bool "
-                          "tgconstrrelid tgconstrindid tgconstraint"},
+    Catalog{"pg_tables",
+            "schemaname:name tablename:name tableowner:name tablespace:name hasindexes:bool hasrules:bool "
+            "hastriggers:bool rowsecurity:bool"},
+    Catalog{"pg_trigger",
+            "oid tgrelid tgparentid tgname:name tgfoid tgtype:int2 tgenabled:text tgisinternal:bool "
+            "tgconstrrelid tgconstrindid tgconstraint"},
 };
 
 /// pg_type of what columns have.
@@ -99,12 +111,18 @@ struct Type {
     std::string_view category;
 };
 constexpr std::array types{
-    Type{ColumnType::boolean, "bool", 1, "B"},        Type{ColumnType::name, "name", 64, "S"},
-    Type{ColumnType::int8, "int8", 8, "N"},           Type{ColumnType::int2, "int2", 2, "N"},
-    Type{ColumnType::int4, "int4", 4, "N"},           Type{ColumnType::text, "text", -1, "S"},
-    Type{ColumnType::oid, "oid", 4, "N"},             Type{ColumnType::xid, "xid", 4, "U"},
-    Type{ColumnType::float8, "float8", 8, "N"},       Type{ColumnType::inet, "inet", -1, "I"},
-    Type{ColumnType::interval, "interval", 16, "T"},  Type{ColumnType::numeric, "numeric", -1, "N"},
+    Type{ColumnType::boolean, "bool", 1, "B"},
+    Type{ColumnType::name, "name", 64, "S"},
+    Type{ColumnType::int8, "int8", 8, "N"},
+    Type{ColumnType::int2, "int2", 2, "N"},
+    Type{ColumnType::int4, "int4", 4, "N"},
+    Type{ColumnType::text, "text", -1, "S"},
+    Type{ColumnType::oid, "oid", 4, "N"},
+    Type{ColumnType::xid, "xid", 4, "U"},
+    Type{ColumnType::float8, "float8", 8, "N"},
+    Type{ColumnType::inet, "inet", -1, "I"},
+    Type{ColumnType::interval, "interval", 16, "T"},
+    Type{ColumnType::numeric, "numeric", -1, "N"},
     Type{ColumnType::timestamptz, "timestamptz", 8, "D"},
 };
 
@@ -124,10 +142,16 @@ Rows class_rows(const std::vector<Listed>& listed) {
     for (const Listed& one : listed) {
         const auto count = static_cast<std::int64_t>(one.columns.size());
         const auto oid = first_oid + static_cast<std::int64_t>(rows.size());
-        rows.push_back({number(oid), text(one.name), number(public_namespace), number(0), number(0), number(owner),
-                        number(0), number(0), number(0), number(0), number(0), number(0), number(0), number(0),
-                        number(0), text("p"), text("v"), number(count), number(0), number(0), number(0), number(0),
-                        number(0), number(0), number(1), text("n"), number(0), null, null, null});
+        rows.push_back({number(oid), text(one.name), number(public_namespace),
+                        number(0),   number(0),      number(owner),
+                        number(0),   number(0),      number(0),
+                        number(0),   number(0),      number(0),
+                        number(0),   number(0),      number(0),
+                        text("p"),   text("v"),      number(count),
+                        number(0),   number(0),      number(0),
+                        number(0),   number(0),      number(0),
+                        number(1),   text("n"),      number(0),
+                        null,        null,           null});
     }
     return rows;
 }
@@ -143,10 +167,26 @@ Rows attribute_rows(const std::vector<Listed>& listed) {
     for (std::size_t i = 0; i < listed.size(); ++i) {
         std::int64_t position = 0;
         for (const RelationColumn& column : listed[i].columns) {
-            rows.push_back({number(first_oid + static_cast<std::int64_t>(i)), text(column.name),
-                            number(static_cast<std::int64_t>(column.type)), number(-1), number(length_of(column.type)),
-                            number(++position), number(-1), text("x"), text(""), number(0), number(0), text(""),
-                            text(""), number(0), number(1), number(0), number(0), null, null, null});
+            rows.push_back({number(first_oid + static_cast<std::int64_t>(i)),
+                            text(column.name),
+                            number(static_cast<std::int64_t>(column.type)),
+                            number(-1),
+                            number(length_of(column.type)),
+                            number(++position),
+                            number(-1),
+                            text("x"),
+                            text(""),
+                            number(0),
+                            number(0),
+                            text(""),
+                            text(""),
+                            number(0),
+                            number(1),
+                            number(0),
+                            number(0),
+                            null,
+                            null,
+                            null});
         }
     }
     return rows;
@@ -179,12 +219,11 @@ Rows setting_rows() {
                         text("internal"), text("string"), text("default"), null, null, null, text(value), text(value),
                         null, null, number(0)});
     };
-    for (const auto& [name, value] : console_parameters({}, {})) {
-        const bool of_a_client = name == "application_name" || name == "session_authorization" || name == "is_superuser";
+    for (const auto& [name, value] : shown_settings({})) {
+        const bool of_a_client = name == "application_name" || name == "session_authorization" ||
+                                 name == "is_superuser" || name == "statement_timeout";
         if (!of_a_client) add(name, value);
     }
-    add("search_path", "public");
-    add("transaction_isolation", "read committed");
     return rows;
 }
 constexpr std::string_view setting_columns =

@@ -1,5 +1,6 @@
 #include "proxy/admin/sql_columns.hpp"
 
+#include <algorithm>
 #include <string_view>
 
 namespace proxy {
@@ -113,10 +114,18 @@ class Describing {
         return false;
     }
 
+    /// Unless another SELECT gives the same column something larger.
+    bool is_int4(const SqlToken& number) const {
+        const bool is_small = number.value.empty() && number.text.size() < 10 &&
+                              number.text.find_first_not_of("0123456789") == std::string::npos;
+        return is_small && std::none_of(in_.begin(), in_.end(), [](const SqlToken& one) { return one.is("union"); });
+    }
+
     std::optional<ColumnType> type_of(std::size_t begin, std::size_t end, int within = 0) const {
         if (begin >= end || within > max_nested) return std::nullopt;
         if (is_name_alone(begin, end)) return names_.type(in_[end - 1].value);
-        if (end - begin == 1 && in_[begin].kind == Kind::number) return type_named(in_[begin].value);
+        if (end - begin == 1 && in_[begin].kind == Kind::number)
+            return is_int4(in_[begin]) ? ColumnType::int4 : type_named(in_[begin].value);
         int depth = 0;
         bool in_brackets = is(begin, "(");
         for (std::size_t i = begin; i < end; ++i) {

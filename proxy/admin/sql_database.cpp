@@ -46,6 +46,7 @@ void bind(sqlite3_stmt* statement, int index, const std::optional<std::string>& 
 std::optional<ColumnType> declared(const char* type) {
     if (!type) return std::nullopt;
     const std::string_view whole = type;
+    if (whole == "numeric") return ColumnType::numeric;  // and not what a cast makes of it
     return type_named(whole.substr(0, whole.find(' ')));
 }
 

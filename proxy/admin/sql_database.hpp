@@ -56,7 +56,7 @@ class SqlDatabase {
     std::variant<SqlResult, protocol::ErrorResponse> run(const SqlQuery& query, const SqlLimits& limits = {}) const;
     /// The columns alone. Types of expressions are those of their first row, if one comes at once.
     std::variant<SqlResult, protocol::ErrorResponse> describe(const std::string& sql,
-                                                               std::shared_ptr<const std::atomic<bool>> stop = {}) const;
+                                                              std::shared_ptr<const std::atomic<bool>> stop = {}) const;
     /// What rewrite_sql() says of it; for whoever describes a statement without running it.
     RewrittenSql rewrite(const std::string& sql) const;
     /// Whether it waits for the inventory's disk.

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/admin/console_commands.hpp"
 #include "proxy/admin/sql_connection.hpp"
 #include "proxy/version.hpp"
 
@@ -174,9 +175,7 @@ void concat(sqlite3_context* context, int count, sqlite3_value** values) {
 }
 
 /// Of an array as a text, which is empty here or NULL.
-void first_argument(sqlite3_context* context, int, sqlite3_value** values) {
-    sqlite3_result_value(context, values[0]);
-}
+void first_argument(sqlite3_context* context, int, sqlite3_value** values) { sqlite3_result_value(context, values[0]); }
 
 /// As it is written in SQL.
 template <char quote>
@@ -192,16 +191,33 @@ void quoted(sqlite3_context* context, int, sqlite3_value** values) {
     give(context, text + quote);
 }
 
+/// Of what all clients are told alike.
+void current_setting(sqlite3_context* context, int, sqlite3_value** values) {
+    const std::string_view wanted = text_of(values[0]);
+    for (const auto& [name, value] : shown_settings({})) {
+        if (name == wanted && name != "statement_timeout") return give(context, value);
+    }
+}
+
 struct TypeText {
     std::int64_t oid;
     std::string_view name;
 };
 /// PostgreSQL's names of them, as psql shows them.
 constexpr std::array type_texts{
-    TypeText{16, "boolean"},        TypeText{19, "name"},   TypeText{20, "bigint"}, TypeText{21, "smallint"},
-    TypeText{23, "integer"},        TypeText{25, "text"},   TypeText{26, "oid"},    TypeText{28, "xid"},
-    TypeText{701, "double precision"}, TypeText{869, "inet"}, TypeText{1184, "timestamp with time zone"},
-    TypeText{1186, "interval"},     TypeText{1700, "numeric"},
+    TypeText{16, "boolean"},
+    TypeText{19, "name"},
+    TypeText{20, "bigint"},
+    TypeText{21, "smallint"},
+    TypeText{23, "integer"},
+    TypeText{25, "text"},
+    TypeText{26, "oid"},
+    TypeText{28, "xid"},
+    TypeText{701, "double precision"},
+    TypeText{869, "inet"},
+    TypeText{1184, "timestamp with time zone"},
+    TypeText{1186, "interval"},
+    TypeText{1700, "numeric"},
 };
 void format_type(sqlite3_context* context, int, sqlite3_value** values) {
     if (is_null(values[0])) return;
@@ -285,6 +301,8 @@ constexpr std::array functions{
     Function{"has_table_privilege", 2, yes},
     Function{"has_table_privilege", 3, yes},
     Function{"has_tablespace_privilege", 2, yes},
+    Function{"current_setting", 1, current_setting},
+    Function{"current_setting", 2, current_setting},
     Function{"pg_my_temp_schema", 0, zero},
     Function{"pg_is_other_temp_schema", 1, zero},
     Function{"inet_server_addr", 0, nothing},

@@ -17,6 +17,7 @@ class Translating {
         translate_words();
         translate_arrays();
         name_values();
+        empty_unnest();
         return std::move(in_);
     }
 
@@ -66,7 +67,8 @@ class Translating {
     void translate_arrays() {
         for (int left = max_arrays; left > 0; --left) {
             std::size_t begin = 0;
-            while (begin < in_.size() && !(is(begin, "array") && is(begin + 1, "(") && is(begin + 2, "select"))) ++begin;
+            while (begin < in_.size() && !(is(begin, "array") && is(begin + 1, "(") && is(begin + 2, "select")))
+                ++begin;
             if (begin == in_.size()) return;
             std::size_t from = begin + 3;
             while (from < in_.size() && !is(from, "from") && !is(from, ")"))
@@ -120,6 +122,25 @@ class Translating {
             kept.push_back(sql_word("LIKE"));
         } else {
             kept.push_back(op);
+        }
+    }
+
+    /// FROM unnest(...) [AS] x: arrays are NULL here, of which nothing comes.
+    void empty_unnest() {
+        static const Tokens empty = sql_tokens("(SELECT NULL AS");
+        static const Tokens end = sql_tokens("WHERE 0)");
+        for (std::size_t i = 0; i + 1 < in_.size(); ++i) {
+            if (!is(i, "unnest") || !is(i + 1, "(")) continue;
+            const std::size_t after = end_of_brackets(i + 1);
+            const std::size_t alias = is(after, "as") ? after + 1 : after;
+            if (!at(alias) || !in_[alias].is_name()) continue;
+            Tokens made = empty;
+            made.push_back(in_[alias]);
+            made.insert(made.end(), end.begin(), end.end());
+            const auto begin = in_.begin() + static_cast<std::ptrdiff_t>(i);
+            in_.erase(begin, in_.begin() + static_cast<std::ptrdiff_t>(after));
+            in_.insert(in_.begin() + static_cast<std::ptrdiff_t>(i), made.begin(), made.end());
+            return;  // a second one is hardly ever there
         }
     }
 

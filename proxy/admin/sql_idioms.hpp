@@ -1,6 +1,6 @@
-// What PostgreSQL's users and psql write and SQLite does not read, and can be said otherwise without
-// knowing any column: ILIKE, regular expressions, OPERATOR(...), COLLATE, current_user, arrays of
-// subqueries, names of VALUES' columns. Pure.
+// What PostgreSQL's users and psql write and SQLite does not read, and can be said otherwise
+// without knowing any column: ILIKE, regular expressions, OPERATOR(...), COLLATE, current_user,
+// arrays of subqueries, names of VALUES' columns. Pure.
 #pragma once
 
 #include <vector>
