@@ -2,19 +2,17 @@
 // are made.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
 #include "protocol/backend_messages.hpp"
 #include "protocol/console_statement.hpp"
-#include "protocol/startup.hpp"
+#include "proxy/admin/console_parameters.hpp"
 #include "proxy/admin/console_peer.hpp"
 #include "proxy/admin/console_results.hpp"
 #include "proxy/capture/captures.hpp"
@@ -27,21 +25,6 @@ struct CaptureControl {
     std::function<bool(std::uint64_t id, const std::string& by)> stop;
     std::function<std::vector<CaptureStatus>()> status;
 };
-
-/// Who asks.
-struct ConsoleAsker {
-    uid_t uid = 0;
-    ConsoleRight right = ConsoleRight::none;
-    std::string user{};  ///< as it calls itself, which says nothing about its rights
-    std::chrono::milliseconds statement_timeout{0};
-};
-
-/// What clients are told about us after their login, and may ask for by SHOW.
-std::vector<std::pair<std::string, std::string>> console_parameters(const protocol::StartupMessage& startup,
-                                                                    const ConsoleAsker& asker);
-
-/// Those and the others that SHOW name, pg_settings and current_setting() tell.
-std::vector<std::pair<std::string, std::string>> shown_settings(const ConsoleAsker& asker);
 
 /// 42501 for what only those may who command; nullopt: go on.
 std::optional<protocol::ErrorResponse> forbidden(const protocol::ConsoleStatement& statement,

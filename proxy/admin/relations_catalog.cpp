@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-#include "proxy/admin/console_commands.hpp"
+#include "proxy/admin/console_parameters.hpp"
 #include "proxy/admin/relations.hpp"
 #include "proxy/admin/sql_rewrite.hpp"
 
@@ -20,12 +20,12 @@ using namespace std::string_view_literals;
 constexpr std::int64_t public_namespace = 2200;
 constexpr std::int64_t catalog_namespace = 11;
 constexpr std::int64_t first_oid = 16384;
-constexpr std::int64_t owner = 10;
+constexpr std::int64_t owner_oid = 10;
 constexpr std::int64_t default_tablespace = 1663;
 
 Cell number(std::int64_t value) { return value; }
 Cell text(std::string_view value) { return std::string(value); }
-const Cell null;
+const Cell no_cell;
 
 /// "oid relname:name" : columns and their types; oid, unless something else is said.
 std::vector<RelationColumn> columns(std::string_view list) {
@@ -110,7 +110,7 @@ struct Type {
     std::int64_t length;
     std::string_view category;
 };
-constexpr std::array types{
+constexpr std::array shown_types{
     Type{ColumnType::boolean, "bool", 1, "B"},
     Type{ColumnType::name, "name", 64, "S"},
     Type{ColumnType::int8, "int8", 8, "N"},
@@ -127,8 +127,9 @@ constexpr std::array types{
 };
 
 std::int64_t length_of(ColumnType type) {
-    const auto found = std::find_if(types.begin(), types.end(), [&](const Type& one) { return one.oid == type; });
-    return found == types.end() ? -1 : found->length;
+    const auto found =
+        std::find_if(shown_types.begin(), shown_types.end(), [&](const Type& one) { return one.oid == type; });
+    return found == shown_types.end() ? -1 : found->length;
 }
 
 /// What is a relation to those who ask: not the catalog itself.
@@ -143,7 +144,7 @@ Rows class_rows(const std::vector<Listed>& listed) {
         const auto count = static_cast<std::int64_t>(one.columns.size());
         const auto oid = first_oid + static_cast<std::int64_t>(rows.size());
         rows.push_back({number(oid), text(one.name), number(public_namespace),
-                        number(0),   number(0),      number(owner),
+                        number(0),   number(0),      number(owner_oid),
                         number(0),   number(0),      number(0),
                         number(0),   number(0),      number(0),
                         number(0),   number(0),      number(0),
@@ -151,7 +152,7 @@ Rows class_rows(const std::vector<Listed>& listed) {
                         number(0),   number(0),      number(0),
                         number(0),   number(0),      number(0),
                         number(1),   text("n"),      number(0),
-                        null,        null,           null});
+                        no_cell,     no_cell,        no_cell});
     }
     return rows;
 }
@@ -184,9 +185,9 @@ Rows attribute_rows(const std::vector<Listed>& listed) {
                             number(1),
                             number(0),
                             number(0),
-                            null,
-                            null,
-                            null});
+                            no_cell,
+                            no_cell,
+                            no_cell});
         }
     }
     return rows;
@@ -198,11 +199,11 @@ constexpr std::string_view attribute_columns =
 
 Rows type_rows() {
     Rows rows;
-    for (const Type& type : types) {
+    for (const Type& type : shown_types) {
         rows.push_back({number(static_cast<std::int64_t>(type.oid)), text(type.name), number(catalog_namespace),
-                        number(owner), number(type.length), text("b"), text(type.category), number(1), text(","),
-                        number(0), number(0), number(0), number(0), number(0), number(-1), number(0), number(0), null,
-                        null});
+                        number(owner_oid), number(type.length), text("b"), text(type.category), number(1), text(","),
+                        number(0), number(0), number(0), number(0), number(0), number(-1), number(0), number(0),
+                        no_cell, no_cell});
     }
     return rows;
 }
@@ -215,9 +216,9 @@ constexpr std::string_view type_columns =
 Rows setting_rows() {
     Rows rows;
     const auto add = [&rows](std::string_view name, std::string_view value) {
-        rows.push_back({text(name), text(value), null, text("pgairlock"), text("of the console"), null,
-                        text("internal"), text("string"), text("default"), null, null, null, text(value), text(value),
-                        null, null, number(0)});
+        rows.push_back({text(name), text(value), no_cell, text("pgairlock"), text("of the console"), no_cell,
+                        text("internal"), text("string"), text("default"), no_cell, no_cell, no_cell, text(value),
+                        text(value), no_cell, no_cell, number(0)});
     };
     for (const auto& [name, value] : shown_settings({})) {
         const bool of_a_client = name == "application_name" || name == "session_authorization" ||
@@ -246,25 +247,25 @@ std::vector<Relation> catalog_relations(const std::vector<Relation>& others) {
         fixed("pg_attribute", attribute_columns, attribute_rows(listed)),
         fixed("pg_type", type_columns, type_rows()),
         fixed("pg_namespace", "oid nspname:name nspowner nspacl:text",
-              {{number(public_namespace), text("public"), number(owner), null},
-               {number(catalog_namespace), text("pg_catalog"), number(owner), null}}),
+              {{number(public_namespace), text("public"), number(owner_oid), no_cell},
+               {number(catalog_namespace), text("pg_catalog"), number(owner_oid), no_cell}}),
         fixed("pg_database",
               "oid datname:name datdba encoding:int4 datcollate:name datctype:name datistemplate:bool "
               "datallowconn:bool datconnlimit:int4 dattablespace datacl:text",
-              {{number(1), text("pgairlock"), number(owner), number(6), text("C"), text("C"), number(0), number(1),
-                number(-1), number(default_tablespace), null}}),
+              {{number(1), text("pgairlock"), number(owner_oid), number(6), text("C"), text("C"), number(0), number(1),
+                number(-1), number(default_tablespace), no_cell}}),
         fixed("pg_tablespace", "oid spcname:name spcowner spcacl:text spcoptions:text",
-              {{number(default_tablespace), text("pg_default"), number(owner), null, null}}),
+              {{number(default_tablespace), text("pg_default"), number(owner_oid), no_cell, no_cell}}),
         fixed("pg_roles",
               "oid rolname:name rolsuper:bool rolinherit:bool rolcreaterole:bool rolcreatedb:bool rolcanlogin:bool "
               "rolreplication:bool rolconnlimit:int4 rolpassword:text rolvaliduntil:timestamptz rolbypassrls:bool "
               "rolconfig:text",
-              {{number(owner), text("pgairlock"), number(0), number(1), number(0), number(0), number(1), number(0),
-                number(-1), null, null, number(0), null}}),
+              {{number(owner_oid), text("pgairlock"), number(0), number(1), number(0), number(0), number(1), number(0),
+                number(-1), no_cell, no_cell, number(0), no_cell}}),
         fixed("pg_settings", setting_columns, setting_rows()),
     };
     Rows views;
-    for (const Listed& one : listed) views.push_back({text("public"), text(one.name), text("pgairlock"), null});
+    for (const Listed& one : listed) views.push_back({text("public"), text(one.name), text("pgairlock"), no_cell});
     made.push_back(fixed("pg_views", "schemaname:name viewname:name viewowner:name definition:text", std::move(views)));
     for (const Catalog& catalog : empty_catalogs) made.push_back(fixed(catalog.name, catalog.columns, {}));
     return made;

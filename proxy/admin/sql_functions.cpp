@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "proxy/admin/console_commands.hpp"
+#include "proxy/admin/console_parameters.hpp"
 #include "proxy/admin/sql_connection.hpp"
 #include "proxy/version.hpp"
 
