@@ -72,6 +72,8 @@ def test_psql_describes_every_relation_with_types_that_it_really_has(start):
         described = cursor.fetchall()
         cursor.execute(f"SELECT * FROM {name} LIMIT 0")
         assert described == [(column.name, column.type_code) for column in cursor.description], name
+        cursor.execute(f"SELECT {', '.join(column for column, _ in described)} FROM {name} LIMIT 0")
+        assert described == [(column.name, column.type_code) for column in cursor.description], name
         shown = psql(proxy, f"\\d {name}", f"\\d+ {name}").stdout
         assert shown.count(f'View "public.{name}"') == 2 and "???" not in shown
     connection.close()
