@@ -19,7 +19,7 @@ TEST_CASE("catalog: a column's name has one type in all relations, and no relati
     for (const proxy::InventoryView& view : proxy::inventory_views()) look(view.name, view.columns);
 }
 
-TEST_CASE("catalog: each row has as many values as its relation has columns") {
+TEST_CASE("catalog: each value is of its column's kind") {
     const proxy::Relation of_ours{.name = "ours", .columns = {{"pid", protocol::ColumnType::int4}}, .rows = {}};
     for (const proxy::Relation& relation : proxy::catalog_relations({of_ours})) {
         INFO(relation.name);
