@@ -42,7 +42,11 @@ bool is_ours(const std::string& host) {
     return false;
 }
 
-bool is_address(const std::string& host) { return host.find_first_not_of("0123456789abcdef.:[]") == host.npos; }
+/// A zone behind '%' is of this machine, and no name either.
+bool is_address(const std::string& host) {
+    const std::string address = host.starts_with('[') ? host.substr(0, host.find('%')) : host;
+    return address.find_first_not_of("0123456789abcdef.:[]") == address.npos;
+}
 
 }  // namespace
 

@@ -358,6 +358,7 @@ SEEDS = {
         "name": b"\0PROXY.example.com.:6433\0\0text/plain;q=0.5, application/openmetrics-text; version=1.0.0",
         "token": b"\3[::1]:80\0bEaReR 0123456789abcdef\0*/*",
         "wrong": b"\1proxy.example.com.evil.test\0Basic 0123456789abcdef\0application/openmetrics-text;q=2",
+        "zone": b"\x03[::%lo]:80\0\0",
         "two-hosts": b"\x0c127.0.0.1\0\0",
     },
     "fuzz_messages": {name: b"\x07" + talk for name, talk in LOGINS.items()},
