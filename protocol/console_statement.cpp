@@ -264,7 +264,10 @@ ConsoleStatement take_select(Lexer& lexer, std::size_t begin) {
     ConsoleStatement statement{.kind = Kind::select};
     if (lexer.at_end_of_statement()) return statement;
     if (lexer.now().kind == Token::Kind::string || lexer.now().kind == Token::Kind::number) {
+        const bool is_whole = lexer.now().kind == Token::Kind::number && lexer.now().text.size() < 10 &&
+                              lexer.now().text.find_first_not_of("0123456789") == std::string_view::npos;
         statement.has_text = true;
+        statement.id = is_whole ? 1 : 0;
         statement.text = value_of(lexer.take());
         if (lexer.at_end_of_statement()) return statement;
     }
@@ -278,6 +281,31 @@ ConsoleStatement take_kill(Lexer& lexer) {
     } else {
         statement.id = take_id(lexer);
     }
+    return statement;
+}
+
+/// SET [SESSION | LOCAL] name { = | TO } value, RESET name, DISCARD ALL. Whatever is said otherwise
+/// is skipped.
+ConsoleStatement take_set(Lexer& lexer, const std::string& first) {
+    ConsoleStatement statement{.kind = Kind::set, .text = first};
+    if (first == "SET" && lexer.take_word("LOCAL")) {
+        statement.id = 1;
+    } else if (first == "SET") {
+        lexer.take_word("SESSION");
+    }
+    if (lexer.now().kind == Token::Kind::word) {
+        ConsoleOption option{.name = to_lower(lexer.take().text), .value = {}, .position = 0};
+        const bool has_value = first == "SET" && (lexer.take_symbol('=') || lexer.take_word("TO"));
+        option.position = lexer.position();
+        if (has_value && lexer.take_symbol('-')) option.value = "-";
+        if (has_value && is_value(lexer.now())) {
+            const bool is_word = lexer.now().kind == Token::Kind::word;
+            const std::string value = value_of(lexer.take());
+            option.value += is_word ? to_lower(value) : value;
+        }
+        if (has_value || first != "SET") statement.options.push_back(std::move(option));
+    }
+    lexer.skip_statement();
     return statement;
 }
 
@@ -301,7 +329,8 @@ ConsoleStatement take_statement(Lexer& lexer) {
         lexer.skip_statement();
         return ConsoleStatement{.kind = kind, .text = first.value};
     };
-    for (const std::string_view word : {"SET", "RESET", "DISCARD", "DEALLOCATE", "CLOSE", "UNLISTEN"}) {
+    if (first.value == "SET" || first.value == "RESET" || first.value == "DISCARD") return take_set(lexer, first.value);
+    for (const std::string_view word : {"DEALLOCATE", "CLOSE", "UNLISTEN"}) {
         if (first.value == word) return skipped(Kind::set);
     }
     if (first.value == "BEGIN" || (first.value == "START" && lexer.is_word("TRANSACTION"))) return skipped(Kind::begin);

@@ -45,12 +45,14 @@ struct ConsoleStatement {
     enum class To { folder, client, file };
 
     Kind kind{};
-    std::vector<ConsoleOption> options{};  ///< capture_start
+    std::vector<ConsoleOption> options{};  ///< capture_start; set: the name and its value, words in lower case
     To to = To::folder;                    ///< capture_start
-    std::uint64_t id = 0;                  ///< capture_stop; 0: none was named. kill: the pid; 0: `text` is the session
-    std::string text{};  ///< capture_start: the file's name; show: what, in lower case; set: its first word, in upper
-                         ///< case; select: the literal; kill: the session; sql: the statement as it
-                         ///< was written
+    /// capture_stop; 0: none was named. kill: the pid; 0: `text` is the session. set: 1: SET LOCAL.
+    /// select: 1: `text` is an int4.
+    std::uint64_t id = 0;
+    /// capture_start: the file's name; show: what, in lower case; set: its first word, in upper
+    /// case; select: the literal; kill: the session; sql: the statement as it was written.
+    std::string text{};
     bool has_text = false;     ///< select: there is a literal
     std::size_t position = 0;  ///< of `text` or `id`, or of the statement, as in ErrorResponse
 };

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "config/config.hpp"
+#include "proxy/admin/console_running.hpp"
 #include "proxy/admin/console_services.hpp"
 #include "proxy/upstream/offload.hpp"
 #include "tls/asio.hpp"
@@ -22,13 +23,17 @@ namespace proxy {
 struct ConsoleState {
     ConsoleServices services;
 
-    /// Which capture writes to which session: what a CancelRequest with that session's key ends.
+    std::shared_ptr<ResultStock> results = std::make_shared<ResultStock>();
+
+    /// What a CancelRequest with a session's key ends: the capture that writes to it, or the
+    /// question that is answered for it.
     struct Key {
         std::uint32_t pid = 0;
         std::uint32_t key = 0;
         auto operator<=>(const Key&) const = default;
     };
     std::map<Key, std::uint64_t> streams;
+    std::map<Key, std::shared_ptr<RunningQuery>> queries;
 };
 
 /// Who is connected.

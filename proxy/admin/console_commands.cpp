@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "config/spelling.hpp"
 #include "proxy/admin/capture_options.hpp"
 #include "proxy/admin/console_error.hpp"
 #include "proxy/admin/console_show.hpp"
@@ -21,9 +22,6 @@ using protocol::ConsoleStatement;
 using protocol::ErrorResponse;
 using Kind = ConsoleStatement::Kind;
 using Value = std::optional<std::string_view>;
-
-/// Below that of every psql that is still in use, which warns of newer servers.
-constexpr const char* server_version = "14.0";
 
 ConsoleAnswer failure(const ErrorResponse& why) {
     ConsoleAnswer answer{.messages = {}, .failed = true};
@@ -154,9 +152,10 @@ ConsoleAnswer stop(const ConsoleStatement& statement, const ConsoleAsker& asker,
     return capture_rows(stopped, "CAPTURE STOP");
 }
 
-ConsoleAnswer one_value(std::string_view column, std::string_view value, std::string_view tag) {
+ConsoleAnswer one_value(std::string_view column, std::string_view value, std::string_view tag,
+                        ColumnType type = ColumnType::text) {
     ConsoleAnswer answer;
-    const Column shown{column};
+    const Column shown{column, type};
     protocol::append_row_description(answer.messages, {&shown, 1});
     const Value one = value;
     protocol::append_data_row(answer.messages, {&one, 1});
@@ -219,14 +218,15 @@ ConsoleAnswer show(const ConsoleStatement& statement, const ConsoleAsker& asker,
     if (statement.text == "help") return help();
     if (statement.text == "version") return one_value("version", "pgairlock " + version(), "SHOW");
     if (statement.text == "captures") return capture_rows(captures.status(), "SHOW");
-    if (statement.text == "search_path") return one_value(statement.text, "public", "SHOW");
-    if (statement.text == "transaction_isolation") return one_value(statement.text, "read committed", "SHOW");
-    for (const auto& [name, value] : console_parameters({}, asker)) {
+    for (const auto& [name, value] : shown_settings(asker)) {
         if (in_lower_case(name) == in_lower_case(statement.text)) return one_value(name, value, "SHOW");
     }
+    std::vector<std::string_view> known{"help", "version", "captures"};
+    for (const ConsoleView& view : console_views()) known.push_back(view.name);
+    const auto meant = config::nearest(statement.text, known);
     return failure(console_error(
-        "42704", "there is nothing to show by the name \"" + statement.text + "\" (SHOW HELP lists the commands)", {},
-        statement.position));
+        "42704", "there is nothing to show by the name \"" + statement.text + "\" (SHOW HELP lists the commands)",
+        meant ? "Perhaps you meant " + shown_command(*meant) + "." : "", statement.position));
 }
 
 /// The rights: what of the statements is more than reading.
@@ -253,7 +253,9 @@ bool is_command(Kind kind) {
 
 /// Whoever asks for nothing gets a row of nothing, as PostgreSQL gives it.
 ConsoleAnswer select(const ConsoleStatement& statement) {
-    if (statement.has_text) return one_value("?column?", statement.text, "SELECT 1");
+    if (statement.has_text)
+        return one_value("?column?", statement.text, "SELECT 1",
+                         statement.id == 1 ? ColumnType::int4 : ColumnType::text);
     ConsoleAnswer answer;
     protocol::append_row_description(answer.messages, {});
     protocol::append_data_row(answer.messages, {});
@@ -262,26 +264,6 @@ ConsoleAnswer select(const ConsoleStatement& statement) {
 }
 
 }  // namespace
-
-std::vector<std::pair<std::string, std::string>> console_parameters(const protocol::StartupMessage& startup,
-                                                                    const ConsoleAsker& asker) {
-    const bool commands = asker.right == ConsoleRight::command;
-    return {
-        {"server_version", std::string(server_version) + " (pgairlock " + version() + ")"},
-        {"server_encoding", "UTF8"},
-        {"client_encoding", "UTF8"},
-        {"application_name", std::string(startup.find("application_name"))},
-        {"is_superuser", commands ? "on" : "off"},
-        {"session_authorization", std::string(startup.find("user"))},
-        {"DateStyle", "ISO, MDY"},
-        {"IntervalStyle", "postgres"},
-        {"TimeZone", "UTC"},
-        {"integer_datetimes", "on"},
-        {"standard_conforming_strings", "on"},
-        {"default_transaction_read_only", "off"},
-        {"in_hot_standby", "off"},
-    };
-}
 
 std::optional<ErrorResponse> forbidden(const ConsoleStatement& statement, const ConsoleAsker& asker) {
     if (!is_command(statement.kind) || asker.right == ConsoleRight::command) return std::nullopt;

@@ -3,17 +3,18 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
 #include "protocol/backend_messages.hpp"
 #include "protocol/console_statement.hpp"
-#include "protocol/startup.hpp"
+#include "proxy/admin/console_parameters.hpp"
 #include "proxy/admin/console_peer.hpp"
+#include "proxy/admin/console_results.hpp"
 #include "proxy/capture/captures.hpp"
 
 namespace proxy {
@@ -25,17 +26,6 @@ struct CaptureControl {
     std::function<std::vector<CaptureStatus>()> status;
 };
 
-/// Who asks.
-struct ConsoleAsker {
-    uid_t uid = 0;
-    ConsoleRight right = ConsoleRight::none;
-    std::string user{};  ///< as it calls itself, which says nothing about its rights
-};
-
-/// What clients are told about us after their login, and may ask for by SHOW.
-std::vector<std::pair<std::string, std::string>> console_parameters(const protocol::StartupMessage& startup,
-                                                                    const ConsoleAsker& asker);
-
 /// 42501 for what only those may who command; nullopt: go on.
 std::optional<protocol::ErrorResponse> forbidden(const protocol::ConsoleStatement& statement,
                                                  const ConsoleAsker& asker);
@@ -44,6 +34,7 @@ std::optional<protocol::ErrorResponse> forbidden(const protocol::ConsoleStatemen
 struct ConsoleAnswer {
     protocol::Buffer messages;  ///< to CommandComplete, or an ErrorResponse
     bool failed = false;
+    std::shared_ptr<ResultShare> share{};  ///< lives as long as `messages` do; nullptr: of what is small
 };
 ConsoleAnswer answer(const protocol::ConsoleStatement& statement, const ConsoleAsker& asker,
                      const CaptureControl& captures);

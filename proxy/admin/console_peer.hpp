@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -17,6 +18,14 @@ std::optional<uid_t> peer_uid(int fd) noexcept;
 
 /// Root, our own user and `console_uids` command; `console_readers` read.
 ConsoleRight right_of(uid_t uid, const config::Admin& admin) noexcept;
+
+/// Who asks.
+struct ConsoleAsker {
+    uid_t uid = 0;
+    ConsoleRight right = ConsoleRight::none;
+    std::string user{};  ///< as it calls itself, which says nothing about its rights
+    std::chrono::milliseconds statement_timeout{0};
+};
 
 /// "uid 1000 (alice)", or "uid 1000" when nobody knows the name. Looks it up, which may take long.
 std::string user_text(uid_t uid);

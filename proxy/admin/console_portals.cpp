@@ -14,6 +14,7 @@ using protocol::Reader;
 
 constexpr std::uint32_t null_value = 0xffffffff;
 constexpr std::uint16_t binary_format = 1;
+constexpr std::size_t enough_to_send = 256 * 1024;
 
 ErrorResponse malformed(const char* message) {
     return console_error("08P01", std::string("invalid ") + message + " message");
@@ -54,6 +55,7 @@ void set_u32(Buffer& out, std::size_t at, std::size_t value) {
 bool keep_end(Portal& portal) {
     Buffer end(portal.answer->begin() + static_cast<std::ptrdiff_t>(portal.sent), portal.answer->end());
     portal.answer = std::move(end);
+    portal.share.reset();
     portal.sent = 0;
     return portal.answer->front() == 'C';
 }
@@ -163,7 +165,8 @@ ConsolePortals::Error ConsolePortals::bind(std::string_view body) {
                   .formats = {},
                   .column_types = prepared->column_types,
                   .answer = {},
-                  .sent = 0};
+                  .sent = 0,
+                  .share = {}};
     for (std::size_t i = 0; i < count && reader.ok(); ++i) {
         const std::uint32_t size = reader.u32();
         if (size == null_value) {
@@ -244,31 +247,33 @@ void append_description(Buffer& out, Bytes messages, const Portal& portal) {
     }
 }
 
-bool append_rows(Buffer& out, Portal& portal, std::uint32_t max_rows) {
+Sent append_rows(Buffer& out, Portal& portal, std::uint64_t& rows_left) {
     const Bytes messages(*portal.answer);
     const bool binary = has_binary(portal);
-    for (std::uint32_t rows = 0; portal.sent < messages.size();) {
+    while (portal.sent < messages.size()) {
         const Whole message = message_at(messages, portal.sent);
         if (message.type == 'D') {
-            if (max_rows > 0 && rows++ == max_rows) {
+            if (out.size() > enough_to_send) return Sent::part;
+            if (rows_left == 0) {
                 append(out, protocol::Step::portal_suspended);
-                return true;
+                return Sent::all;
             }
+            --rows_left;
             const std::size_t begin = out.size();
             if (!binary) {
                 out.insert(out.end(), message.all.begin(), message.all.end());
             } else if (!append_row(out, message.body, portal)) {
                 out.resize(begin);
                 append(out, console_error("0A000", "a value has no binary form here", "Ask for results as text."));
-                return false;
+                return Sent::failed;
             }
         } else if (message.type != 'T') {
             out.insert(out.end(), message.all.begin(), message.all.end());
-            if (message.type == 'C' || message.type == 'E') return keep_end(portal);
+            if (message.type == 'C' || message.type == 'E') return keep_end(portal) ? Sent::all : Sent::failed;
         }
         portal.sent += message.all.size();
     }
-    return true;
+    return Sent::all;
 }
 
 }  // namespace proxy

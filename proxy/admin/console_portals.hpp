@@ -5,12 +5,14 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "protocol/backend_messages.hpp"
 #include "protocol/console_statement.hpp"
+#include "proxy/admin/console_results.hpp"
 
 namespace proxy {
 
@@ -31,6 +33,7 @@ struct Portal {
     std::vector<protocol::ColumnType> column_types;
     std::optional<protocol::Buffer> answer;  ///< once it was run
     std::size_t sent = 0;                    ///< of it
+    std::shared_ptr<ResultShare> share;      ///< of the answer
 };
 
 class ConsolePortals {
@@ -87,8 +90,11 @@ std::vector<protocol::ColumnType> column_types(protocol::Bytes messages);
 /// A RowDescription with the formats that a portal has; what is none is copied.
 void append_description(protocol::Buffer& out, protocol::Bytes messages, const Portal& portal);
 
-/// Appends what an Execute is answered with: rows of the portal's answer, at most `max_rows` (0:
-/// all), up to PortalSuspended, CommandComplete or an ErrorResponse. False: the latter.
-bool append_rows(protocol::Buffer& out, Portal& portal, std::uint32_t max_rows);
+/// How far an Execute has been answered.
+enum class Sent { all, failed, part };
+/// Appends what an Execute is answered with: rows of the portal's answer, at most `rows_left`
+/// (counted down), up to PortalSuspended, CommandComplete or an ErrorResponse (`failed`). `part`:
+/// there are so many bytes in `out` that they should go first.
+Sent append_rows(protocol::Buffer& out, Portal& portal, std::uint64_t& rows_left);
 
 }  // namespace proxy

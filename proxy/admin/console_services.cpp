@@ -35,10 +35,13 @@ void append_columns(protocol::Buffer& out, const SqlResult& result) {
 ConsoleAnswer rows(const SqlQuery& query, const ConsoleStatement& statement, const ConsoleServices& services) {
     auto ran = services.sql->run(query);
     if (const auto* why = std::get_if<ErrorResponse>(&ran)) return error_alone(*why);
-    const auto& result = std::get<SqlResult>(ran);
+    auto& result = std::get<SqlResult>(ran);
     ConsoleAnswer answer;
-    append_columns(answer.messages, result);
-    answer.messages.insert(answer.messages.end(), result.rows.begin(), result.rows.end());
+    protocol::Buffer columns;
+    append_columns(columns, result);
+    answer.messages = std::move(result.rows);  // large, so that there is but one of them
+    answer.messages.insert(answer.messages.begin(), columns.begin(), columns.end());
+    answer.share = query.share;
     protocol::append_command_complete(answer.messages,
                                       statement.kind == Kind::show ? "SHOW" : "SELECT " + std::to_string(result.count));
     return answer;
@@ -61,20 +64,23 @@ ConsoleAnswer description_in(const ConsoleAnswer& answered) {
 
 }  // namespace
 
-ConsoleAnswer answer(const ConsoleStatement& statement, const ConsoleParameters& parameters, const ConsoleAsker& asker,
+ConsoleAnswer answer(const ConsoleStatement& statement, const ConsoleRun& run, const ConsoleAsker& asker,
                      const ConsoleServices& services) {
     if (const auto why = forbidden(statement, asker)) return error_alone(*why);
     if (const auto sql = sql_of(statement, services))
-        return rows({.text = *sql, .parameters = parameters, .user = asker.user}, statement, services);
+        return rows(
+            {.text = *sql, .parameters = run.parameters, .user = asker.user, .stop = run.stop, .share = run.share},
+            statement, services);
     if (services.sessions) {
         if (auto obeyed = obey(statement, asker, services.process, *services.sessions)) return std::move(*obeyed);
     }
     return answer(statement, asker, services.captures);
 }
 
-ConsoleAnswer describe(const ConsoleStatement& statement, const ConsoleAsker& asker, const ConsoleServices& services) {
+ConsoleAnswer describe(const ConsoleStatement& statement, const ConsoleStop& stop, const ConsoleAsker& asker,
+                       const ConsoleServices& services) {
     if (const auto sql = sql_of(statement, services)) {
-        auto described = services.sql->describe(*sql);
+        auto described = services.sql->describe(*sql, stop);
         if (const auto* why = std::get_if<ErrorResponse>(&described)) return error_alone(*why);
         ConsoleAnswer answer;
         append_columns(answer.messages, std::get<SqlResult>(described));

@@ -1,6 +1,7 @@
 // All that the console answers from and by: captures, SQL, the process itself.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,13 +24,23 @@ struct ConsoleServices {
     std::shared_ptr<const SqlDatabase> sql{};
 };
 
+/// true: nobody waits for the answer any more. nullptr: somebody always does.
+using ConsoleStop = std::shared_ptr<std::atomic<bool>>;
+
+/// What a statement is run with, besides who asks.
+struct ConsoleRun {
+    ConsoleParameters parameters{};
+    ConsoleStop stop{};
+    std::shared_ptr<ResultShare> share{};  ///< nullptr: the answer is counted by nobody
+};
+
 /// What a statement is answered with that is no transaction's. Slow.
-ConsoleAnswer answer(const protocol::ConsoleStatement& statement, const ConsoleParameters& parameters,
-                     const ConsoleAsker& asker, const ConsoleServices& services);
+ConsoleAnswer answer(const protocol::ConsoleStatement& statement, const ConsoleRun& run, const ConsoleAsker& asker,
+                     const ConsoleServices& services);
 
 /// Of the columns that it would give: a RowDescription, or NoData. An ErrorResponse where it could
 /// not be answered at all. Changes nothing.
-ConsoleAnswer describe(const protocol::ConsoleStatement& statement, const ConsoleAsker& asker,
+ConsoleAnswer describe(const protocol::ConsoleStatement& statement, const ConsoleStop& stop, const ConsoleAsker& asker,
                        const ConsoleServices& services);
 
 /// Of the types of its parameters.

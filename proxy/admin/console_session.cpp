@@ -1,12 +1,9 @@
 #include "proxy/admin/console_session.hpp"
 
-#include <fcntl.h>
 #include <spdlog/spdlog.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 
-#include "proxy/admin/capture_options.hpp"
 #include "proxy/admin/console_error.hpp"
 #include "tls/opening.hpp"
 
@@ -24,37 +21,49 @@ using Kind = ConsoleStatement::Kind;
 /// As client_opening_timeout and, for a client that does not read, its like.
 constexpr auto opening_timeout = 10s;
 constexpr auto write_timeout = 10s;
+/// A client that reads slowly: how long it may hold its result.
+constexpr auto result_timeout = 60s;
 /// A command that makes files on a disk that hangs.
 constexpr auto command_timeout = 30s;
-/// Between the ReadyForQuery that ends a stream and the capture's being over.
-constexpr auto end_timeout = 5s;
-constexpr auto end_poll_interval = 20ms;
 constexpr std::size_t read_size = 8192;
+/// What is written at a time, so that a client that reads slowly is told from one that does not.
+constexpr std::size_t write_size = 256 * 1024;
+/// Beyond that, what was written is not kept to be written over.
+constexpr std::size_t max_kept = 64 * 1024;
 
-/// What is written to whom, for CancelRequests, while it is.
-class Announced {
+/// A question while it is answered: a CancelRequest ends it, and so does its client by leaving.
+class Interruptible {
    public:
-    Announced(std::shared_ptr<ConsoleState> state, const ConsoleState::Key& key, std::uint64_t id)
-        : state_(std::move(state)), key_(key) {
-        state_->streams[key_] = id;
+    Interruptible(std::shared_ptr<ConsoleState> state, const ConsoleState::Key& key, tls::Socket& socket,
+                  const std::shared_ptr<RunningQuery>& running)
+        : state_(std::move(state)), key_(key), socket_(socket) {
+        state_->queries[key_] = running;
+        // Nobody reads meanwhile. That the peer has gone, and not only said its last, is a hang-up.
+        socket_.async_wait(tls::Socket::wait_error, [running](const boost::system::error_code& error) {
+            if (!error) running->interrupt(RunningQuery::End::client_left);
+        });
     }
-    Announced(const Announced&) = delete;
-    Announced& operator=(const Announced&) = delete;
-    ~Announced() { state_->streams.erase(key_); }
+    Interruptible(const Interruptible&) = delete;
+    Interruptible& operator=(const Interruptible&) = delete;
+    ~Interruptible() {
+        state_->queries.erase(key_);
+        boost::system::error_code ignored;
+        socket_.cancel(ignored);
+    }
 
    private:
-    std::shared_ptr<ConsoleState> state_;
-    ConsoleState::Key key_;
+    const std::shared_ptr<ConsoleState> state_;
+    const ConsoleState::Key key_;
+    tls::Socket& socket_;
 };
 
-/// DISCARD: what was prepared is forgotten.
+}  // namespace
+
 bool discards(const ConsoleStatement& statement) { return statement.kind == Kind::set && statement.text == "DISCARD"; }
 
-bool to_client(const ConsoleStatement& statement) {
+bool streams_to_client(const ConsoleStatement& statement) {
     return statement.kind == Kind::capture_start && statement.to == ConsoleStatement::To::client;
 }
-
-}  // namespace
 
 ConsoleSession::ConsoleSession(Settings settings, tls::Socket socket)
     : settings_(std::move(settings)),
@@ -89,7 +98,8 @@ tls::Awaitable<bool> ConsoleSession::open() {
     switch (opening.stop) {
         case Stop::started: break;
         case Stop::cancel:
-            if (!settings_.refusal) co_await cancel(negotiation.cancel_request());
+            // Also where all places are taken: it may be what makes one free.
+            if (settings_.asker.right != ConsoleRight::none) co_await cancel(negotiation.cancel_request());
             co_return false;
         case Stop::reject: {
             const protocol::Fault fault = negotiation.fault();
@@ -111,10 +121,12 @@ tls::Awaitable<bool> ConsoleSession::open() {
     co_return !settings_.refusal;
 }
 
-/// Of whoever reads a capture: it ends as if it had been stopped.
+/// A question ends with 57014; a capture that its client reads, as if it had been stopped.
 tls::Awaitable<> ConsoleSession::cancel(const protocol::CancelRequest& request) {
     if (request.key.size() != sizeof(std::uint32_t)) co_return;
     const ConsoleState::Key key{.pid = request.pid, .key = protocol::Reader(request.key).u32()};
+    if (const auto asked = settings_.state->queries.find(key); asked != settings_.state->queries.end())
+        asked->second->interrupt(RunningQuery::End::cancelled);
     const auto found = settings_.state->streams.find(key);
     if (found == settings_.state->streams.end()) co_return;
     co_await stop_capture(found->second);
@@ -129,6 +141,8 @@ void ConsoleSession::welcome(const protocol::StartupMessage& startup) {
     if ((startup.version & 0xffff) > newest_minor || !unknown.empty())
         protocol::append_negotiate_protocol_version(out_, newest_minor, unknown);
     settings_.asker.user = std::string(startup.find("user"));
+    client_settings_.begin(startup);
+    settings_.asker.statement_timeout = client_settings_.statement_timeout();
     protocol::append_authentication(out_, protocol::AuthenticationCode::ok);
     for (const auto& [name, value] : console_parameters(startup, settings_.asker))
         protocol::append_parameter_status(out_, name, value);
@@ -174,13 +188,19 @@ tls::Awaitable<std::optional<ConsoleSession::Message>> ConsoleSession::next_mess
     co_return message;
 }
 
-/// A client that does not read has until write_timeout.
+/// A client that does not read has until write_timeout, one that reads until result_timeout.
 tls::Awaitable<> ConsoleSession::flush() {
-    if (out_.empty()) co_return;
-    stream_.set_deadline(Clock::now() + write_timeout, tls::Deadline::answer);
-    co_await stream_.write(out_);
-    stream_.clear_deadline();
+    const auto end = Clock::now() + result_timeout;
+    for (protocol::Bytes rest(out_); !rest.empty();) {
+        const protocol::Bytes part = rest.first(std::min(rest.size(), write_size));
+        stream_.set_deadline(std::min(Clock::now() + write_timeout, end), tls::Deadline::answer);
+        co_await stream_.write(part);
+        stream_.clear_deadline();
+        rest = rest.subspan(part.size());
+    }
+    if (out_.capacity() > max_kept) out_ = protocol::Buffer();
     out_.clear();
+    shares_.clear();
 }
 
 tls::Awaitable<> ConsoleSession::take(const Message& message) {
@@ -235,7 +255,11 @@ tls::Awaitable<> ConsoleSession::take_query(std::string_view text) {
 tls::Awaitable<> ConsoleSession::take_statement(const ConsoleStatement& statement, bool is_last) {
     if (take_transaction(statement)) co_return;
     if (!may_run()) co_return;
-    if (to_client(statement)) {
+    if (const auto wrong = apply_setting(statement)) {
+        fail(*wrong);
+        co_return;
+    }
+    if (streams_to_client(statement)) {
         if (!is_last || transaction_ != TransactionStatus::idle) {
             fail(console_error("25001",
                                "CAPTURE START ... TO STDOUT cannot run inside a transaction block, or before another "
@@ -245,12 +269,13 @@ tls::Awaitable<> ConsoleSession::take_statement(const ConsoleStatement& statemen
         co_await stream_capture(statement);
         co_return;
     }
-    auto work = [statement, asker = settings_.asker, state = settings_.state] {
-        return answer(statement, {}, asker, state->services);
+    const ConsoleRun run = new_run();
+    auto work = [statement, run, asker = settings_.asker, state = settings_.state] {
+        return answer(statement, run, asker, state->services);
     };
-    const std::optional<ConsoleAnswer> answered = co_await work_on(statement, std::move(work));
+    std::optional<ConsoleAnswer> answered = co_await work_on(statement, run, std::move(work));
     if (!answered) co_return;
-    out_.insert(out_.end(), answered->messages.begin(), answered->messages.end());
+    append(std::move(*answered));
     if (discards(statement)) portals_.forget_all();
     if (answered->failed) {
         failed_ = true;
@@ -264,19 +289,59 @@ bool ConsoleSession::may_run() {
     return false;
 }
 
-/// nullopt: it was not done in time, and the client is told so.
-template <class Work>
-tls::Awaitable<std::optional<ConsoleAnswer>> ConsoleSession::work_on(const ConsoleStatement& statement, Work work) {
-    const bool disk = waits_for_disk(statement, settings_.state->services);
-    const bool is_query = statement.kind == Kind::sql || statement.kind == Kind::show;
-    Offload& where =
-        is_query ? (disk ? settings_.disk_queries : settings_.queries) : (disk ? settings_.starts : settings_.commands);
-    std::optional<ConsoleAnswer> answered = co_await where.run(std::move(work), command_deadline(), waiting_);
-    if (!answered) {
-        fail(console_error("57014", "the command is not done in time, and may still be",
-                           "pgairlock's log may say why."));
+std::optional<ErrorResponse> ConsoleSession::apply_setting(const ConsoleStatement& statement) {
+    if (statement.kind != Kind::set) return std::nullopt;
+    auto wrong = client_settings_.apply(statement, transaction_ != TransactionStatus::idle);
+    settings_.asker.statement_timeout = client_settings_.statement_timeout();
+    return wrong;
+}
+
+ConsoleRun ConsoleSession::new_run() const {
+    return {.parameters = {},
+            .stop = std::make_shared<std::atomic<bool>>(false),
+            .share = std::make_shared<ResultShare>(settings_.state->results, settings_.asker.uid)};
+}
+
+void ConsoleSession::append(ConsoleAnswer answer) {
+    if (out_.empty()) {
+        out_ = std::move(answer.messages);  // large, so that there is but one of them
+    } else {
+        out_.insert(out_.end(), answer.messages.begin(), answer.messages.end());
     }
-    co_return std::move(answered);
+    if (answer.share) shares_.push_back(std::move(answer.share));
+}
+
+tls::Awaitable<std::optional<ConsoleAnswer>> ConsoleSession::work_on(const ConsoleStatement& statement,
+                                                                     const ConsoleRun& run,
+                                                                     std::function<ConsoleAnswer()> work) {
+    const bool disk = waits_for_disk(statement, settings_.state->services);
+    if (statement.kind != Kind::sql && statement.kind != Kind::show) {
+        Offload& where = disk ? settings_.starts : settings_.commands;
+        std::optional<ConsoleAnswer> done = co_await where.run(std::move(work), command_deadline(), waiting_);
+        if (!done)
+            fail(console_error("57014", "the command is not done in time, and may still be",
+                               "pgairlock's log may say why."));
+        co_return std::move(done);
+    }
+    const auto running = std::make_shared<RunningQuery>(run.stop, waiting_);
+    const Interruptible interruptible(settings_.state, settings_.key, stream_.socket(), running);
+    const auto timeout = settings_.asker.statement_timeout;
+    const bool has_timeout = timeout.count() > 0 && timeout < command_timeout;
+    const auto deadline = has_timeout ? Clock::now() + timeout : command_deadline();
+    Offload& where = disk ? settings_.disk_queries : settings_.queries;
+    std::optional<ConsoleAnswer> answered = co_await where.run(std::move(work), deadline, waiting_);
+    if (answered) co_return std::move(answered);
+    run.stop->store(true, std::memory_order_relaxed);
+    if (running->end() == RunningQuery::End::client_left) {
+        over_ = true;
+    } else if (running->end() == RunningQuery::End::cancelled) {
+        fail(console_error("57014", "canceling statement due to user request"));
+    } else if (has_timeout && Clock::now() >= deadline) {
+        fail(console_error("57014", "canceling statement due to statement timeout"));
+    } else {
+        fail(console_error("57014", "the answer is not there in time", "pgairlock's log may say why."));
+    }
+    co_return std::nullopt;
 }
 
 /// True: it was one of those that begin and end transactions, which drivers like to have and which
@@ -292,202 +357,13 @@ bool ConsoleSession::take_transaction(const ConsoleStatement& statement) {
         case Kind::rollback: {
             const bool commits = statement.kind == Kind::commit && transaction_ != TransactionStatus::failed;
             transaction_ = TransactionStatus::idle;
+            client_settings_.end_transaction();
+            settings_.asker.statement_timeout = client_settings_.statement_timeout();
             protocol::append_command_complete(out_, commits ? "COMMIT" : "ROLLBACK");
             return true;
         }
         default: return false;
     }
-}
-
-// --- The extended protocol
-
-tls::Awaitable<> ConsoleSession::take_extended(const Message& message) {
-    failed_ = told_ready_ = false;
-    ConsolePortals::Error wrong;
-    switch (message.type) {
-        case 'P':
-            wrong = portals_.parse(message.body, [this](const ConsoleStatement& statement) {
-                return parameter_types(statement, settings_.state->services);
-            });
-            if (!wrong) protocol::append(out_, protocol::Step::parse_complete);
-            break;
-        case 'B':
-            wrong = portals_.bind(message.body);
-            if (!wrong) protocol::append(out_, protocol::Step::bind_complete);
-            break;
-        case 'C':
-            wrong = portals_.close(message.body);
-            if (!wrong) protocol::append(out_, protocol::Step::close_complete);
-            break;
-        case 'D': co_await take_describe(message.body); break;
-        default: co_await take_execute(message.body);
-    }
-    if (wrong) fail_to_sync(*wrong);
-}
-
-tls::Awaitable<> ConsoleSession::take_describe(std::string_view body) {
-    protocol::Reader reader(protocol::as_bytes(body));
-    const bool is_portal = reader.u8() == 'P';
-    const std::string name(reader.cstring());
-    PreparedStatement* const prepared = is_portal ? nullptr : portals_.statement(name);
-    Portal* const portal = is_portal ? portals_.portal(name) : nullptr;
-    if (!prepared && !portal) {
-        fail_to_sync(is_portal ? console_error("34000", "portal \"" + name + "\" does not exist")
-                               : console_error("26000", "prepared statement \"" + name + "\" does not exist"));
-        co_return;
-    }
-    if (prepared) protocol::append_parameter_description(out_, prepared->parameter_types);
-    const std::optional<ConsoleStatement> statement = prepared ? prepared->statement : portal->statement;
-    if (!statement) {
-        protocol::append(out_, protocol::Step::no_data);
-        co_return;
-    }
-    auto work = [statement = *statement, asker = settings_.asker, state = settings_.state] {
-        return describe(statement, asker, state->services);
-    };
-    const std::optional<ConsoleAnswer> described = co_await work_on(*statement, std::move(work));
-    if (!described || described->failed) {
-        if (described) out_.insert(out_.end(), described->messages.begin(), described->messages.end());
-        fail_to_sync_silently();
-        co_return;
-    }
-    const protocol::Bytes messages(described->messages);
-    if (prepared) {
-        prepared->column_types = column_types(messages);
-        out_.insert(out_.end(), messages.begin(), messages.end());
-    } else {
-        portal->column_types = column_types(messages);
-        append_description(out_, messages, *portal);
-    }
-}
-
-tls::Awaitable<> ConsoleSession::take_execute(std::string_view body) {
-    protocol::Reader reader(protocol::as_bytes(body));
-    const std::string name(reader.cstring());
-    const std::uint32_t max_rows = reader.u32();
-    Portal* const portal = portals_.portal(name);
-    if (!portal) {
-        fail_to_sync(console_error("34000", "portal \"" + name + "\" does not exist"));
-        co_return;
-    }
-    if (!portal->statement) {
-        protocol::append_empty_query_response(out_);
-        co_return;
-    }
-    if (take_transaction(*portal->statement)) co_return;
-    if (!may_run()) {
-        fail_to_sync_silently();
-        co_return;
-    }
-    if (to_client(*portal->statement)) {
-        fail_to_sync(console_error("0A000", "CAPTURE START ... TO STDOUT is for the simple protocol"));
-        co_return;
-    }
-    if (!portal->answer && portals_.waiting_bytes() > ConsolePortals::max_waiting) {
-        fail_to_sync(console_error("53200", "too many results wait to be fetched"));
-        co_return;
-    }
-    if (!portal->answer) {
-        auto work = [statement = *portal->statement, parameters = portal->parameters, asker = settings_.asker,
-                     state = settings_.state] { return answer(statement, parameters, asker, state->services); };
-        std::optional<ConsoleAnswer> answered = co_await work_on(*portal->statement, std::move(work));
-        if (!answered) {
-            fail_to_sync_silently();
-            co_return;
-        }
-        portal->answer = std::move(answered->messages);
-        if (portal->column_types.empty()) portal->column_types = column_types(*portal->answer);
-    }
-    const bool forgets = discards(*portal->statement);
-    if (!append_rows(out_, *portal, max_rows)) fail_to_sync_silently();
-    if (forgets) portals_.forget_all();
-}
-
-/// The client has been told why.
-void ConsoleSession::fail_to_sync_silently() {
-    failed_ = skips_to_sync_ = true;
-    if (transaction_ == TransactionStatus::open) transaction_ = TransactionStatus::failed;
-}
-
-void ConsoleSession::fail_to_sync(const ErrorResponse& why) {
-    skips_to_sync_ = true;
-    fail(why);
-}
-
-// --- CAPTURE START ... TO STDOUT
-
-tls::Awaitable<> ConsoleSession::stream_capture(const ConsoleStatement& start) {
-    std::optional<ErrorResponse> wrong = forbidden(start, settings_.asker);
-    if (!wrong) {
-        const auto order = capture_order(start);
-        if (const auto* why = std::get_if<ErrorResponse>(&order)) wrong = *why;
-    }
-    // Shared, for work that may be copied, or never begun.
-    const auto out = std::make_shared<OwnedDescriptor>(::fcntl(stream_.socket().native_handle(), F_DUPFD_CLOEXEC, 0));
-    if (!wrong && !*out) wrong = console_error("53000", "there is no descriptor left for the capture");
-    if (wrong) {
-        fail(*wrong);
-        co_return;
-    }
-    append_warning(out_, start);
-    // What follows is written by the capture.
-    protocol::append_copy_response(out_, protocol::CopyResponse::out, protocol::CopyFormat::binary);
-    co_await flush();
-    auto work = [start, out, asker = settings_.asker, captures = settings_.state->services.captures] {
-        return start_capture(start, asker, captures, std::move(*out));
-    };
-    auto started = co_await settings_.starts.run(std::move(work), command_deadline(), waiting_);
-    if (!started) {
-        // It may still begin, and is to find nobody then.
-        ::shutdown(stream_.socket().native_handle(), SHUT_RDWR);
-        over_ = true;
-    } else if (const auto* why = std::get_if<ErrorResponse>(&*started)) {
-        fail(*why);
-    } else {
-        told_ready_ = true;
-        co_await follow_stream(std::get<CaptureStatus>(*started).id);
-    }
-}
-
-/// Until the client goes, which ends the capture, or goes on, which it may once it has ended.
-tls::Awaitable<> ConsoleSession::follow_stream(std::uint64_t id) {
-    const Announced announced(settings_.state, settings_.key, id);
-    std::optional<Message> message;
-    try {
-        message = co_await next_message();
-    } catch (const tls::StreamError&) {
-        message.reset();
-    }
-    const bool stays = message && message->type != 'X';
-    bool ended = false;
-    if (stays) ended = co_await has_ended(id);
-    if (ended) {
-        put_back_ = std::move(message);
-        co_return;
-    }
-    over_ = true;
-    co_await stop_capture(id);
-}
-
-/// The client may know a moment before everybody else.
-tls::Awaitable<bool> ConsoleSession::has_ended(std::uint64_t id) {
-    for (const auto deadline = Clock::now() + end_timeout; Clock::now() < deadline;) {
-        auto work = [captures = settings_.state->services.captures] { return captures.status(); };
-        const auto running = co_await settings_.commands.run(std::move(work), command_deadline(), waiting_);
-        const auto is_it = [id](const CaptureStatus& one) {
-            return one.id == id && one.state == CaptureState::running;
-        };
-        if (running && std::none_of(running->begin(), running->end(), is_it)) co_return true;
-        waiting_->expires_after(end_poll_interval);
-        co_await waiting_->async_wait(tls::returning());
-    }
-    co_return false;
-}
-
-tls::Awaitable<> ConsoleSession::stop_capture(std::uint64_t id) {
-    const std::string by = "uid " + std::to_string(settings_.asker.uid);
-    auto work = [captures = settings_.state->services.captures, id, by] { return captures.stop(id, by); };
-    co_await settings_.commands.run(std::move(work), command_deadline(), waiting_);
 }
 
 Clock::time_point ConsoleSession::command_deadline() const { return Clock::now() + command_timeout; }

@@ -1,14 +1,18 @@
-// One connection to the console, from its opening to its end.
+// One connection to the console, from its opening to its end. The extended protocol is in
+// console_extended.cpp, captures that are streamed in console_stream.cpp.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "protocol/framer.hpp"
 #include "protocol/negotiation.hpp"
 #include "proxy/admin/console.hpp"
 #include "proxy/admin/console_portals.hpp"
+#include "proxy/admin/console_settings.hpp"
 #include "tls/stream.hpp"
 
 namespace proxy {
@@ -51,13 +55,18 @@ class ConsoleSession {
     tls::Awaitable<> take_query(std::string_view text);
     tls::Awaitable<> take_statement(const protocol::ConsoleStatement& statement, bool is_last);
     bool take_transaction(const protocol::ConsoleStatement& statement);
-    template <class Work>
-    tls::Awaitable<std::optional<ConsoleAnswer>> work_on(const protocol::ConsoleStatement& statement, Work work);
+    std::optional<protocol::ErrorResponse> apply_setting(const protocol::ConsoleStatement& statement);
+    ConsoleRun new_run() const;
+    /// nullopt: it was not done in time, or interrupted, and the client is told so.
+    tls::Awaitable<std::optional<ConsoleAnswer>> work_on(const protocol::ConsoleStatement& statement,
+                                                         const ConsoleRun& run, std::function<ConsoleAnswer()> work);
+    void append(ConsoleAnswer answer);
     bool may_run();
 
     tls::Awaitable<> take_extended(const Message& message);
     tls::Awaitable<> take_describe(std::string_view body);
     tls::Awaitable<> take_execute(std::string_view body);
+    tls::Awaitable<bool> run_portal(Portal& portal);
     void fail_to_sync(const protocol::ErrorResponse& why);
     void fail_to_sync_silently();
 
@@ -78,6 +87,8 @@ class ConsoleSession {
     protocol::Bytes unread_;           // of in_
     std::optional<Message> put_back_;  // came while a capture was written to the client, and is for afterwards
     protocol::Buffer out_;
+    std::vector<std::shared_ptr<ResultShare>> shares_;  // of results in out_
+    ConsoleSettings client_settings_;
     protocol::TransactionStatus transaction_ = protocol::TransactionStatus::idle;
     ConsolePortals portals_;
     bool skips_to_sync_ = false;
@@ -85,5 +96,10 @@ class ConsoleSession {
     bool told_ready_ = false;  // by whoever wrote the capture
     bool over_ = false;
 };
+
+/// DISCARD: what was prepared is forgotten.
+bool discards(const protocol::ConsoleStatement& statement);
+/// CAPTURE START ... TO STDOUT.
+bool streams_to_client(const protocol::ConsoleStatement& statement);
 
 }  // namespace proxy

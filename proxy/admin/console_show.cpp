@@ -6,8 +6,9 @@
 namespace proxy {
 namespace {
 
-// What a proxy that does not look into sessions cannot know, such as how many queries there were,
-// is NULL and never 0.
+// PgBouncer's columns in its order, and what is ours behind them. What a proxy that does not look
+// into sessions cannot know, such as how many queries there were, is never 0: it is NaN where tools
+// add numbers up, which would stumble over NULL, and NULL elsewhere.
 constexpr std::array views{
     ConsoleView{"clients", "open sessions, by their clients",
                 R"(SELECT 'C' AS type, usename AS "user", datname AS "database",
@@ -40,30 +41,43 @@ UNION ALL SELECT 'free_clients', 0
 UNION ALL SELECT 'used_clients', count(*) FROM open_sessions
 UNION ALL SELECT 'login_clients', 0
 UNION ALL SELECT 'free_servers', 0
-UNION ALL SELECT 'used_servers', count(*) FROM open_sessions)"},
+UNION ALL SELECT 'used_servers', count(*) FROM open_sessions
+UNION ALL SELECT 'dns_names', 0
+UNION ALL SELECT 'dns_zones', 0
+UNION ALL SELECT 'dns_queries', 0
+UNION ALL SELECT 'dns_pending', 0)"},
+    ConsoleView{"users", "users who have open sessions",
+                R"(SELECT DISTINCT usename AS name, 'session' AS pool_mode FROM open_sessions ORDER BY 1)"},
     ConsoleView{"stats", "sessions and bytes by upstream, since the start",
-                R"(SELECT upstream AS "database", NULL AS total_xact_count, NULL AS total_query_count,
-  bytes_from_client AS total_received, bytes_from_server AS total_sent, NULL AS total_xact_time, 
-  NULL AS total_query_time,
-  NULL AS total_wait_time, NULL AS avg_xact_count, NULL AS avg_query_count, NULL AS avg_recv, NULL AS avg_sent,
-  NULL AS avg_xact_time, NULL AS avg_query_time, NULL AS avg_wait_time, connections AS total_connections
+                R"(SELECT upstream AS "database", float8 'NaN' AS total_xact_count, float8 'NaN' AS total_query_count,
+  bytes_from_client AS total_received, bytes_from_server AS total_sent, float8 'NaN' AS total_xact_time,
+  float8 'NaN' AS total_query_time, float8 'NaN' AS total_wait_time, float8 'NaN' AS avg_xact_count,
+  float8 'NaN' AS avg_query_count, float8 'NaN' AS avg_recv, float8 'NaN' AS avg_sent, float8 'NaN' AS avg_xact_time,
+  float8 'NaN' AS avg_query_time, float8 'NaN' AS avg_wait_time, float8 'NaN' AS total_requests,
+  connections AS total_connections
 FROM upstream_totals)"},
     ConsoleView{"stats_totals", "the same, with PgBouncer's other names",
-                R"(SELECT upstream AS "database", NULL AS xact_count, NULL AS query_count, bytes_from_client 
-  AS bytes_received,
-  bytes_from_server AS bytes_sent, NULL AS xact_time, NULL AS query_time, NULL AS wait_time, connections
+                R"(SELECT upstream AS "database", float8 'NaN' AS xact_count, float8 'NaN' AS query_count,
+  bytes_from_client AS bytes_received, bytes_from_server AS bytes_sent, float8 'NaN' AS xact_time,
+  float8 'NaN' AS query_time, float8 'NaN' AS wait_time, connections
 FROM upstream_totals)"},
-    ConsoleView{"databases", "upstreams and their hosts",
-                R"(SELECT h.upstream AS name, h.host, h.port, NULL AS "database", NULL AS force_user, 0 AS pool_size,
-  0 AS min_pool_size, 0 AS reserve_pool, 'session' AS pool_mode,
-  (SELECT setting FROM config WHERE key = 'runtime.max_connections') AS max_connections,
+    ConsoleView{"totals", "the same, of all upstreams together",
+                R"(SELECT 'total_received' AS name, sum(bytes_from_client) AS value FROM upstream_totals
+UNION ALL SELECT 'total_sent', sum(bytes_from_server) FROM upstream_totals
+UNION ALL SELECT 'total_connections', sum(connections) FROM upstream_totals)"},
+    ConsoleView{"databases", "upstreams, each with all its hosts",
+                R"(SELECT h.upstream AS name, group_concat(h.host, ',') AS host,
+  CASE WHEN min(h.port) = max(h.port) THEN h.port END AS port, h.upstream AS "database", NULL AS force_user,
+  0 AS pool_size, 0 AS min_pool_size, 0 AS reserve_pool, 'session' AS pool_mode,
+  CAST((SELECT setting FROM config WHERE key = 'runtime.max_connections') AS INTEGER) AS max_connections,
   (SELECT count(*) FROM open_sessions o WHERE o.upstream = h.upstream) AS current_connections, 0 AS paused,
-  0 AS disabled,
-  h.sslmode
-FROM hosts h)"},
+  0 AS disabled, min(h.sslmode) AS sslmode
+FROM hosts h GROUP BY h.upstream)"},
     ConsoleView{"config", "every configuration key with its value",
                 R"(SELECT key, setting AS value, default_value AS "default",
   CASE WHEN reloadable THEN 'yes' ELSE 'no' END AS changeable FROM config)"},
+    ConsoleView{"all", "what drivers ask for by SHOW name",
+                R"(SELECT name, setting, short_desc AS description FROM pg_settings ORDER BY lower(name))"},
     ConsoleView{"certificates", "what servers have shown, from the inventory",
                 R"(SELECT upstream, upstream_addr, subject, issuer, anchor, not_before, not_after,
   (not_after - now()) / 86400000000 AS days_left, first_seen, last_seen, candidate_ok, sha256

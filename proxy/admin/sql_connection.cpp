@@ -86,10 +86,11 @@ bool is_inventory_table(std::string_view name) {
 }  // namespace
 
 SqlConnection::SqlConnection(const std::vector<Relation>& relations, const std::string& inventory,
-                             const SqlLimits& limits, std::string user)
+                             const SqlLimits& limits, const SqlQuery& query)
     : relations_(relations),
       limits_(limits),
-      user_(std::move(user)),
+      user_(query.user),
+      stop_(query.stop),
       deadline_(std::chrono::steady_clock::now() + limits.time) {
     try {
         open(inventory);
@@ -175,7 +176,7 @@ bool SqlConnection::may_read(std::string_view table, const char* view) const {
 
 bool SqlConnection::is_over() const noexcept {
     const auto used = sqlite3_memory_used() - memory_before_;
-    return std::chrono::steady_clock::now() >= deadline_ ||
+    return (stop_ && stop_->load(std::memory_order_relaxed)) || std::chrono::steady_clock::now() >= deadline_ ||
            (used > 0 && static_cast<std::size_t>(used) > limits_.memory);
 }
 

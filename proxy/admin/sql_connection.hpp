@@ -19,9 +19,9 @@ struct SqlFailure {
 
 class SqlConnection {
    public:
-    /// `inventory`: empty: none. Throws SqlFailure.
+    /// `inventory`: empty: none. `query`: who asks, and when it is to end. Throws SqlFailure.
     SqlConnection(const std::vector<Relation>& relations, const std::string& inventory, const SqlLimits& limits,
-                  std::string user);
+                  const SqlQuery& query);
     SqlConnection(const SqlConnection&) = delete;
     SqlConnection& operator=(const SqlConnection&) = delete;
     ~SqlConnection();
@@ -53,6 +53,7 @@ class SqlConnection {
     const std::vector<Relation>& relations_;
     const SqlLimits limits_;
     const std::string user_;
+    const std::shared_ptr<const std::atomic<bool>> stop_;
     const std::chrono::steady_clock::time_point deadline_;
     std::int64_t memory_before_ = 0;
     std::string unknown_;  // what a statement wanted to read, and may not: to it, that is not there

@@ -46,14 +46,16 @@ void bind(sqlite3_stmt* statement, int index, const std::optional<std::string>& 
 std::optional<ColumnType> declared(const char* type) {
     if (!type) return std::nullopt;
     const std::string_view whole = type;
+    if (whole == "numeric") return ColumnType::numeric;  // and not what a cast makes of it
     return type_named(whole.substr(0, whole.find(' ')));
 }
 
 /// One result on its way.
 class Reading {
    public:
-    Reading(SqlConnection& connection, SqlConnection::Statement statement, const SqlLimits& limits)
-        : connection_(connection), statement_(std::move(statement)), limits_(limits) {}
+    /// `share`: nullptr: nobody counts.
+    Reading(SqlConnection& connection, SqlConnection::Statement statement, const SqlLimits& limits, ResultShare* share)
+        : connection_(connection), statement_(std::move(statement)), limits_(limits), share_(share) {}
 
     /// `type_of`: of a column by its name.
     SqlResult result(const RewrittenSql& sql,
@@ -108,6 +110,10 @@ class Reading {
         for (std::size_t i = 0; i < types_.size(); ++i) texts_.push_back(text(static_cast<int>(i)));
         for (const auto& text : texts_) values_.push_back(text ? std::optional<std::string_view>(*text) : std::nullopt);
         protocol::append_data_row(result_.rows, values_);
+        if (share_ && !share_->cover(result_.rows.capacity())) {
+            throw SqlFailure{console_error("53200", "the results of all clients of the console take too much memory",
+                                           "Ask again, or for less of it: WHERE, LIMIT.")};
+        }
     }
 
     std::optional<std::string> text(int i) {
@@ -146,6 +152,7 @@ class Reading {
     SqlConnection& connection_;
     SqlConnection::Statement statement_;
     const SqlLimits& limits_;
+    ResultShare* const share_;
     SqlResult result_;
     std::vector<std::optional<ColumnType>> types_;
     std::vector<Seen> seen_;
@@ -191,9 +198,10 @@ bool SqlDatabase::reads_inventory(const RewrittenSql& sql) const {
     });
 }
 
-std::variant<SqlResult, protocol::ErrorResponse> SqlDatabase::describe(const std::string& sql) const {
+std::variant<SqlResult, protocol::ErrorResponse> SqlDatabase::describe(
+    const std::string& sql, std::shared_ptr<const std::atomic<bool>> stop) const {
     const SqlLimits limits;
-    return answer({.text = sql}, limits, true);
+    return answer({.text = sql, .stop = std::move(stop)}, limits, true);
 }
 
 std::variant<SqlResult, protocol::ErrorResponse> SqlDatabase::run(const SqlQuery& query,
@@ -212,7 +220,7 @@ std::variant<SqlResult, protocol::ErrorResponse> SqlDatabase::answer(const SqlQu
         const bool inventory = reads_inventory(sql);
         if (inventory && inventory_.empty())
             return console_error("57P03", "there is no inventory: audit.inventory is empty");
-        SqlConnection connection(relations_, inventory ? inventory_ : std::string(), limits, query.user);
+        SqlConnection connection(relations_, inventory ? inventory_ : std::string(), limits, query);
         auto statement = connection.prepare(sql.text);
         for (std::size_t i = 0; i < std::min(query.parameters.size(), sql.parameters.size()); ++i) {
             const std::string name = "$" + std::to_string(i + 1);
@@ -220,7 +228,7 @@ std::variant<SqlResult, protocol::ErrorResponse> SqlDatabase::answer(const SqlQu
             if (index > 0) bind(statement.get(), index, query.parameters[i], sql.parameters[i]);
         }
         const auto type = [this](std::string_view column) { return type_of(column); };
-        Reading reading(connection, std::move(statement), limits);
+        Reading reading(connection, std::move(statement), limits, query.share.get());
         return description_only ? reading.description(sql, type) : reading.result(sql, type);
     } catch (const SqlFailure& failure) {
         return failure.error;

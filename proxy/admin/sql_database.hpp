@@ -3,14 +3,17 @@
 // no session.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "protocol/messages.hpp"
+#include "proxy/admin/console_results.hpp"
 #include "proxy/admin/relation.hpp"
 #include "proxy/admin/sql_rewrite.hpp"
 
@@ -28,6 +31,9 @@ struct SqlQuery {
     /// Of $1, $2, ..., as texts; nullopt: NULL. Fewer than there are: the others are NULL.
     std::vector<std::optional<std::string>> parameters{};
     std::string user{};  ///< what current_user is
+    /// true: it is to end. nullptr: it may go on.
+    std::shared_ptr<const std::atomic<bool>> stop{};
+    std::shared_ptr<ResultShare> share{};  ///< of its result; nullptr: nobody counts
 };
 
 struct SqlColumn {
@@ -49,7 +55,8 @@ class SqlDatabase {
     /// From several threads at a time.
     std::variant<SqlResult, protocol::ErrorResponse> run(const SqlQuery& query, const SqlLimits& limits = {}) const;
     /// The columns alone. Types of expressions are those of their first row, if one comes at once.
-    std::variant<SqlResult, protocol::ErrorResponse> describe(const std::string& sql) const;
+    std::variant<SqlResult, protocol::ErrorResponse> describe(const std::string& sql,
+                                                              std::shared_ptr<const std::atomic<bool>> stop = {}) const;
     /// What rewrite_sql() says of it; for whoever describes a statement without running it.
     RewrittenSql rewrite(const std::string& sql) const;
     /// Whether it waits for the inventory's disk.

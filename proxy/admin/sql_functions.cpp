@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <string>
 #include <string_view>
 
+#include "proxy/admin/console_parameters.hpp"
 #include "proxy/admin/sql_connection.hpp"
 #include "proxy/version.hpp"
 
@@ -172,6 +174,59 @@ void concat(sqlite3_context* context, int count, sqlite3_value** values) {
     give(context, text);
 }
 
+/// Of an array as a text, which is empty here or NULL.
+void first_argument(sqlite3_context* context, int, sqlite3_value** values) { sqlite3_result_value(context, values[0]); }
+
+/// As it is written in SQL.
+template <char quote>
+void quoted(sqlite3_context* context, int, sqlite3_value** values) {
+    if (is_null(values[0])) return;
+    const std::string_view value = text_of(values[0]);
+    const auto is_plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
+    if (quote == '"' && !value.empty() && !(value[0] >= '0' && value[0] <= '9') &&
+        std::all_of(value.begin(), value.end(), is_plain))
+        return give(context, value);
+    std::string text(1, quote);
+    for (const char c : value) text.append(c == quote ? 2 : 1, c);
+    give(context, text + quote);
+}
+
+/// Of what all clients are told alike.
+void current_setting(sqlite3_context* context, int, sqlite3_value** values) {
+    const std::string_view wanted = text_of(values[0]);
+    for (const auto& [name, value] : shown_settings({})) {
+        if (name == wanted && name != "statement_timeout") return give(context, value);
+    }
+}
+
+struct TypeText {
+    std::int64_t oid;
+    std::string_view name;
+};
+/// PostgreSQL's names of them, as psql shows them.
+constexpr std::array type_texts{
+    TypeText{16, "boolean"},
+    TypeText{19, "name"},
+    TypeText{20, "bigint"},
+    TypeText{21, "smallint"},
+    TypeText{23, "integer"},
+    TypeText{25, "text"},
+    TypeText{26, "oid"},
+    TypeText{28, "xid"},
+    TypeText{701, "double precision"},
+    TypeText{869, "inet"},
+    TypeText{1184, "timestamp with time zone"},
+    TypeText{1186, "interval"},
+    TypeText{1700, "numeric"},
+};
+void format_type(sqlite3_context* context, int, sqlite3_value** values) {
+    if (is_null(values[0])) return;
+    const std::int64_t oid = sqlite3_value_int64(values[0]);
+    const auto found =
+        std::find_if(type_texts.begin(), type_texts.end(), [oid](const TypeText& one) { return one.oid == oid; });
+    give(context, found == type_texts.end() ? "???" : found->name);
+}
+
 struct Function {
     const char* name;
     int arguments;  ///< -1: any number
@@ -205,6 +260,55 @@ constexpr std::array functions{
     Function{"obj_description", 2, nothing},
     Function{"col_description", 2, nothing},
     Function{"shobj_description", 2, nothing},
+    Function{"array_to_string", 2, first_argument},
+    Function{"array_to_string", 3, first_argument},
+    Function{"array_length", 2, nothing},
+    Function{"array_upper", 2, nothing},
+    Function{"quote_ident", 1, quoted<'"'>},
+    Function{"quote_literal", 1, quoted<'\''>},
+    Function{"format_type", 2, format_type},
+    Function{"pg_get_expr", 2, nothing},
+    Function{"pg_get_expr", 3, nothing},
+    Function{"pg_get_viewdef", 1, nothing},
+    Function{"pg_get_viewdef", 2, nothing},
+    Function{"pg_get_function_result", 1, nothing},
+    Function{"pg_get_function_arguments", 1, nothing},
+    Function{"pg_get_function_identity_arguments", 1, nothing},
+    Function{"pg_get_constraintdef", 1, nothing},
+    Function{"pg_get_constraintdef", 2, nothing},
+    Function{"pg_get_indexdef", 1, nothing},
+    Function{"pg_get_indexdef", 3, nothing},
+    Function{"pg_get_ruledef", 1, nothing},
+    Function{"pg_get_ruledef", 2, nothing},
+    Function{"pg_get_triggerdef", 1, nothing},
+    Function{"pg_get_triggerdef", 2, nothing},
+    Function{"pg_get_partkeydef", 1, nothing},
+    Function{"pg_size_pretty", 1, nothing},
+    Function{"pg_table_size", 1, nothing},
+    Function{"pg_relation_size", 1, nothing},
+    Function{"pg_total_relation_size", 1, nothing},
+    Function{"pg_database_size", 1, nothing},
+    Function{"pg_tablespace_size", 1, nothing},
+    Function{"pg_tablespace_location", 1, nothing},
+    Function{"pg_opclass_is_visible", 1, yes},
+    Function{"pg_operator_is_visible", 1, yes},
+    Function{"pg_collation_is_visible", 1, yes},
+    Function{"pg_statistics_obj_is_visible", 1, yes},
+    Function{"has_database_privilege", 2, yes},
+    Function{"has_database_privilege", 3, yes},
+    Function{"has_schema_privilege", 2, yes},
+    Function{"has_schema_privilege", 3, yes},
+    Function{"has_table_privilege", 2, yes},
+    Function{"has_table_privilege", 3, yes},
+    Function{"has_tablespace_privilege", 2, yes},
+    Function{"current_setting", 1, current_setting},
+    Function{"current_setting", 2, current_setting},
+    Function{"pg_my_temp_schema", 0, zero},
+    Function{"pg_is_other_temp_schema", 1, zero},
+    Function{"inet_server_addr", 0, nothing},
+    Function{"inet_server_port", 0, nothing},
+    Function{"inet_client_addr", 0, nothing},
+    Function{"inet_client_port", 0, nothing},
 };
 
 bool equal(std::string_view a, std::string_view b) {

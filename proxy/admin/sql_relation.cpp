@@ -22,8 +22,8 @@ std::string_view declared_type(ColumnType type) {
         case ColumnType::xid: return "xid int";
         case ColumnType::timestamptz: return "timestamptz int";
         case ColumnType::interval: return "interval int";
-        case ColumnType::float8:
-        case ColumnType::numeric: return "float8";
+        case ColumnType::float8: return "float8";
+        case ColumnType::numeric: return "numeric";
         case ColumnType::inet: return "inet text";
         case ColumnType::name: return "name text";
         case ColumnType::text: break;

@@ -5,6 +5,8 @@
 #include <charconv>
 
 #include "protocol/console_value.hpp"
+#include "proxy/admin/sql_columns.hpp"
+#include "proxy/admin/sql_idioms.hpp"
 #include "proxy/admin/sql_tokens.hpp"
 
 namespace proxy {
@@ -19,8 +21,6 @@ using namespace std::string_view_literals;
 constexpr std::size_t max_parameters = 100;
 /// Each takes as long as the statement is.
 constexpr int max_casts = 100;
-/// Of expressions whose type is looked for.
-constexpr int max_nested = 20;
 
 struct TypeName {
     std::string_view name;
@@ -81,6 +81,11 @@ bool is_comparison(const SqlToken& token) {
 /// A time or a length of time that stands as a literal, as the number that it is here.
 std::optional<SqlToken> as_number(const SqlToken& literal, ColumnType type) {
     if (literal.kind != Kind::string) return std::nullopt;
+    if (type == ColumnType::float8 && literal.value == "NaN") {  // SQLite has none: a text, to be sent as it is
+        SqlToken token = sql_number("'NaN'");
+        token.value = "float8";
+        return token;
+    }
     std::optional<std::int64_t> number;
     if (type == ColumnType::timestamptz) number = protocol::parse_timestamp(literal.value);
     if (type == ColumnType::interval) number = protocol::parse_interval(literal.value);
@@ -96,11 +101,13 @@ class Rewriting {
 
     RewrittenSql result() {
         drop_schemas();
-        translate_words();
+        translate_idioms(in_);
         translate_casts();
         translate_literals();
         find_parameters();
-        describe_columns();
+        SqlColumns columns = sql_columns(in_, names_);
+        out_.types = std::move(columns.types);
+        out_.names = std::move(columns.names);
         out_.text = sql_text(in_);
         return std::move(out_);
     }
@@ -154,53 +161,6 @@ class Rewriting {
     void note_relation(const std::string& name) {
         if (std::find(out_.relations.begin(), out_.relations.end(), name) == out_.relations.end())
             out_.relations.push_back(name);
-    }
-
-    void translate_words() {
-        Tokens kept;
-        for (std::size_t i = 0; i < in_.size(); ++i) {
-            const SqlToken& token = in_[i];
-            const bool is_called = is(i + 1, "(");
-            const bool is_qualified = i > 0 && in_[i - 1].is(".");
-            if (token.is("operator") && is_called && at(i + 3) && is(i + 3, ")")) {
-                push_operator(kept, in_[i + 2]);
-                i += 3;
-            } else if (token.is("collate") && at(i + 1)) {
-                ++i;  // there is one collation, the plain one
-            } else if (token.is("ilike")) {
-                kept.push_back(sql_word("MATCH"));
-            } else if (token.kind == Kind::symbol) {
-                push_operator(kept, token);
-            } else if (token.is("e") && at(i + 1) && in_[i + 1].kind == Kind::string &&
-                       in_[i + 1].text.find('\\') == std::string::npos) {
-                continue;  // E'...' that needs none
-            } else if (!is_called && !is_qualified &&
-                       (token.is("current_user") || token.is("session_user") || token.is("current_catalog") ||
-                        token.is("current_schema") || token.is("current_timestamp"))) {
-                kept.push_back(sql_word(token.is("current_timestamp") ? "now" : token.text));
-                kept.push_back(sql_symbol("("));
-                kept.push_back(sql_symbol(")"));
-            } else {
-                kept.push_back(token);
-            }
-        }
-        in_ = std::move(kept);
-    }
-
-    static void push_operator(Tokens& kept, const SqlToken& op) {
-        if (op.text == "~") {
-            kept.push_back(sql_word("REGEXP"));
-        } else if (op.text == "!~") {
-            kept.push_back(sql_word("NOT"));
-            kept.push_back(sql_word("REGEXP"));
-        } else if (op.text == "~~") {
-            kept.push_back(sql_word("LIKE"));
-        } else if (op.text == "!~~") {
-            kept.push_back(sql_word("NOT"));
-            kept.push_back(sql_word("LIKE"));
-        } else {
-            kept.push_back(op);
-        }
     }
 
     /// x::type is CAST(x AS type); timestamptz '...' and interval '...' are numbers.
@@ -329,120 +289,6 @@ class Rewriting {
             const bool is_texty = type == ColumnType::name || type == ColumnType::inet;
             out_.parameters.push_back(is_texty ? ColumnType::text : type.value_or(ColumnType::text));
         }
-    }
-
-    /// What stands between the outer SELECT and its FROM, cut at the commas.
-    void describe_columns() {
-        std::size_t i = 0;
-        int depth = 0;
-        for (; i < in_.size(); ++i) {  // behind WITH ...
-            if (in_[i].is("(")) ++depth;
-            if (in_[i].is(")")) --depth;
-            if (depth == 0 && in_[i].is("select")) break;
-        }
-        if (is(i + 1, "distinct") || is(i + 1, "all")) ++i;
-        std::size_t begin = ++i;
-        for (; i <= in_.size(); ++i) {
-            const bool ends =
-                i == in_.size() ||
-                (depth == 0 && (in_[i].is("from") || in_[i].is("union") || in_[i].is("where") || in_[i].is("order") ||
-                                in_[i].is("limit") || in_[i].is("except") || in_[i].is("intersect") || in_[i].is(";")));
-            if (ends || (depth == 0 && in_[i].is(","))) {
-                if (begin >= in_.size() || i == begin) break;
-                if (!describe(begin, i)) break;  // "*", whose columns are known by their names
-                begin = i + 1;
-            }
-            if (ends) return;
-            if (in_[i].is("(")) ++depth;
-            if (in_[i].is(")")) --depth;
-        }
-        out_.types.clear();
-        out_.names.clear();
-    }
-
-    /// False: nobody knows how many columns it is.
-    bool describe(std::size_t begin, std::size_t end) {
-        if (is(end - 1, "*") && (end - begin == 1 || is(end - 2, "."))) return false;
-        bool has_name = false;
-        if (end - begin >= 3 && is(end - 2, "as")) {
-            end -= 2;
-            has_name = true;
-        } else if (end - begin >= 2 && in_[end - 1].is_name() && !is(end - 2, ".") && !is(end - 1, "end") &&
-                   !is(end - 1, "null") && !is(end - 1, "true") && !is(end - 1, "false") &&
-                   (in_[end - 2].is(")") || in_[end - 2].kind != Kind::symbol)) {
-            --end;
-            has_name = true;
-        }
-        out_.types.push_back(type_of(begin, end));
-        out_.names.push_back(has_name ? "" : name_of_expression(begin, end));
-        return true;
-    }
-
-    /// As PostgreSQL names a column: by the function, or by what is cast.
-    std::string name_of_expression(std::size_t begin, std::size_t end) const {
-        if (is(begin, "cast") && is(begin + 1, "(") && at(begin + 2)) {
-            const SqlToken* inner = at(begin + 2);
-            std::size_t i = begin + 2;
-            while (is(i + 1, ".")) i += 2;
-            if (inner->is_name() && is(i + 1, "as")) return in_[i].value;
-            if (inner->is_name() && is(i + 1, "(")) return in_[i].value;
-            return is(end - 2, "integer") ? "int4" : is(end - 2, "real") ? "float8" : "text";
-        }
-        if (is_name_alone(begin, end)) return {};
-        if (is_call(begin, end)) return in_[begin].value;
-        if (is(begin, "case")) return "case";
-        return "?column?";
-    }
-
-    bool is_name_alone(std::size_t begin, std::size_t end) const {
-        for (std::size_t i = begin; i < end; ++i) {
-            if ((i - begin) % 2 == 0 ? !in_[i].is_name() : !in_[i].is(".")) return false;
-        }
-        return !is(begin, "null") && !is(begin, "true") && !is(begin, "false");
-    }
-
-    /// All of it: f(...).
-    bool is_call(std::size_t begin, std::size_t end) const {
-        if (end - begin < 3 || !in_[begin].is_name() || !is(begin + 1, "(") || !is(end - 1, ")")) return false;
-        int depth = 0;
-        for (std::size_t i = begin + 1; i < end; ++i) {
-            if (in_[i].is("(")) ++depth;
-            if (in_[i].is(")") && --depth == 0) return i == end - 1;
-        }
-        return false;
-    }
-
-    std::optional<ColumnType> type_of(std::size_t begin, std::size_t end, int within = 0) const {
-        if (begin >= end || within > max_nested) return std::nullopt;
-        if (is_name_alone(begin, end)) return names_.type(in_[end - 1].value);
-        if (end - begin == 1 && in_[begin].kind == Kind::number) return type_named(in_[begin].value);
-        int depth = 0;
-        bool in_brackets = is(begin, "(");
-        for (std::size_t i = begin; i < end; ++i) {
-            if (in_[i].is("(")) ++depth;
-            if (in_[i].is(")")) --depth;
-            if (depth == 0 && i + 1 < end) in_brackets = false;
-            if (depth == 0 && i > begin && (in_[i].is("-") || in_[i].is("+")))
-                return difference(type_of(begin, i, within + 1), type_of(i + 1, end, within + 1));
-        }
-        if (in_brackets) return type_of(begin + 1, end - 1, within + 1);
-        if (!is_call(begin, end)) return std::nullopt;
-        if (is(begin, "now") || is(begin, "clock_timestamp") || is(begin, "current_timestamp"))
-            return ColumnType::timestamptz;
-        if (is(begin, "count")) return ColumnType::int8;
-        if (is(begin, "cast")) return std::nullopt;
-        for (const std::string_view same : {"max"sv, "min"sv, "coalesce"sv, "nullif"sv}) {
-            if (is(begin, same) && column_from(begin + 2)) return column_from(begin + 2);
-        }
-        if (is(begin, "age")) return ColumnType::interval;
-        return std::nullopt;
-    }
-
-    /// Of times and their differences.
-    static std::optional<ColumnType> difference(std::optional<ColumnType> left, std::optional<ColumnType> right) {
-        if (left == ColumnType::timestamptz) return right == left ? ColumnType::interval : ColumnType::timestamptz;
-        if (left == ColumnType::interval) return right == ColumnType::timestamptz ? right : left;
-        return std::nullopt;
     }
 
     Tokens in_;

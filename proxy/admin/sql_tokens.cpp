@@ -72,6 +72,7 @@ class Cutter {
 
     SqlToken next() {
         const char c = rest_.front();
+        if ((c == 'e' || c == 'E') && rest_.substr(1).starts_with('\'')) return escaped();
         if (begins_word(c)) return word();
         if (is_digit(c) || (c == '.' && rest_.size() > 1 && is_digit(rest_[1]))) return number();
         if (c == '$' && rest_.size() > 1 && is_digit(rest_[1])) return parameter();
@@ -120,6 +121,36 @@ class Cutter {
         }
         token.text = take(n + 1);
         return token;
+    }
+
+    /// E'...\n...', as a text without escapes.
+    SqlToken escaped() {
+        SqlToken token{.kind = Kind::string, .text = "'", .value = {}};
+        rest_.remove_prefix(2);
+        while (!rest_.empty()) {
+            const bool is_double = rest_.starts_with("''");
+            if (rest_.front() == '\'' && !is_double) break;
+            const bool is_escaped = rest_.front() == '\\' && rest_.size() > 1;
+            if (is_double || is_escaped) rest_.remove_prefix(1);
+            token.value += is_escaped ? unescaped(rest_.front()) : rest_.front();
+            rest_.remove_prefix(1);
+        }
+        if (!rest_.empty()) rest_.remove_prefix(1);
+        for (const char c : token.value) token.text += c == '\'' ? std::string("''") : std::string(1, c);
+        token.text += '\'';
+        return token;
+    }
+
+    /// Codes of characters, such as \x41, are not known: PostgreSQL's users hardly write them.
+    static char unescaped(char c) {
+        switch (c) {
+            case 'b': return '\b';
+            case 'f': return '\f';
+            case 'n': return '\n';
+            case 'r': return '\r';
+            case 't': return '\t';
+            default: return c;
+        }
     }
 
     std::string_view rest_;

@@ -16,10 +16,11 @@ void check_statements(const std::vector<ConsoleStatement>& statements, std::stri
     for (const ConsoleStatement& statement : statements) {
         check(statement.position > last && statement.position <= query.size());
         last = statement.position;
-        check(statement.options.empty() || statement.kind == ConsoleStatement::Kind::capture_start);
+        const bool sets = statement.kind == ConsoleStatement::Kind::set;
+        check(statement.options.empty() || sets || statement.kind == ConsoleStatement::Kind::capture_start);
         std::size_t at = 0;
         for (const auto& option : statement.options) {
-            check(!option.name.empty() && option.position > at && option.position <= query.size());
+            check(!option.name.empty() && option.position > at && option.position <= query.size() + (sets ? 1 : 0));
             at = option.position;
             for (const char c : option.name) check(c < 'A' || c > 'Z');
         }

@@ -336,6 +336,31 @@ SEEDS = {
         "drivers": b"SET a TO ';'; SELECT 1; BEGIN; SHOW \"TimeZone\"; START TRANSACTION; SELECT; ROLLBACK -- so",
         "broken": b"/* /* */ CAPTURE START (USER '\xc3\xbc",
     },
+    "fuzz_sql_rewrite": {
+        "aws": b"select datname, usename, ssl from pg_stat_ssl inner join pg_stat_activity on pg_stat_ssl.pid = pg_stat_activity.pid where ssl is true",
+        "casts": b"SELECT pid::text, '2026-11-01'::timestamptz, interval '5 minutes', float8 'NaN', $1::int4 FROM sessions WHERE backend_start > '2026-11-01'",
+        "psql": b"SELECT c.relname, E'a\\n' FROM pg_catalog.pg_class c WHERE c.relname OPERATOR(pg_catalog.~) '^(a.*)$' COLLATE pg_catalog.default",
+        "arrays": b"SELECT ARRAY(SELECT usename FROM sessions) FROM pg_catalog.unnest(a) x",
+        "gdesc": b"SELECT name, tp FROM (VALUES ('n', '19'::oid), ('o', 5)) s(name, tp)",
+        "with": b"WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x LIMIT 9) SELECT count(*), max(pid) FROM x JOIN sessions ON n = pid",
+        "writes": b"WITH x AS (SELECT 1) DELETE FROM sessions", "attach": b"ATTACH 'x' AS y", "pragma": b"PRAGMA user_version = 1",
+        "functions": b"SELECT load_extension('x'), readfile('y'), current_user, quote_ident(usename), age(backend_start) FROM sessions",
+    },
+    "fuzz_console_portals": {
+        name: b"".join(kind + struct.pack(">H", len(body)) + body for kind, body in talk)
+        for name, talk in {
+            "text": [(b"P", b"s\0SELECT a\0\0\0"), (b"B", b"p\0s\0\0\0\0\0\0\0"), (b"E", b"p\0\2"), (b"E", b"p\0\7"), (b"C", b"Pp\0"), (b"C", b"Ss\0")],
+            "binary": [(b"P", b"\0SELECT $1\0\0\1\0\0\0\x17"), (b"B", b"\0\0\0\1\0\1\0\1\0\0\0\4\0\0\0\7\0\1\0\1"), (b"E", b"\0\7")],
+            "broken": [(b"P", b"\0SELECT"), (b"B", b"\0s\0\0\0\x7f\xff\0\0"), (b"X", b"")],
+        }.items()
+    },
+    "fuzz_http": {
+        "name": b"\0PROXY.example.com.:6433\0\0text/plain;q=0.5, application/openmetrics-text; version=1.0.0",
+        "token": b"\3[::1]:80\0bEaReR 0123456789abcdef\0*/*",
+        "wrong": b"\1proxy.example.com.evil.test\0Basic 0123456789abcdef\0application/openmetrics-text;q=2",
+        "zone": b"\x03[::%lo]:80\0\0",
+        "two-hosts": b"\x0c127.0.0.1\0\0",
+    },
     "fuzz_messages": {name: b"\x07" + talk for name, talk in LOGINS.items()},
     "fuzz_framer": {name: b"\x07" + talk for name, talk in FRAMES.items()},
     "fuzz_records": {

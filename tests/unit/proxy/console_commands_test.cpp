@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
@@ -268,4 +269,35 @@ TEST_CASE("captures that are planned or over are shown with what is known of the
     CHECK(told("CAPTURE STOP 9", root, fake).error->message == "no capture 9 runs");
     CHECK(told("CAPTURE STOP", root, fake).error);
     CHECK(fake.running.size() == 2);
+}
+
+TEST_CASE("console: each kind of statement has its right, and those who may only read are told 42501") {
+    using Kind = protocol::ConsoleStatement::Kind;
+    const std::map<Kind, ConsoleRight> needs{
+        {Kind::capture_start, ConsoleRight::command},
+        {Kind::capture_stop, ConsoleRight::command},
+        {Kind::capture_status, ConsoleRight::read},
+        {Kind::show, ConsoleRight::read},
+        {Kind::sql, ConsoleRight::read},
+        {Kind::kill, ConsoleRight::command},
+        {Kind::reload, ConsoleRight::command},
+        {Kind::drain, ConsoleRight::command},
+        {Kind::shutdown, ConsoleRight::command},
+        {Kind::upgrade, ConsoleRight::command},
+        {Kind::set, ConsoleRight::read},
+        {Kind::select, ConsoleRight::read},
+        {Kind::begin, ConsoleRight::read},
+        {Kind::commit, ConsoleRight::read},
+        {Kind::rollback, ConsoleRight::read},
+    };
+    for (int number = 0; number <= static_cast<int>(Kind::rollback); ++number) {
+        const auto kind = static_cast<Kind>(number);
+        INFO("kind " << number);
+        REQUIRE(needs.count(kind) == 1);
+        const protocol::ConsoleStatement statement{.kind = kind};
+        CHECK_FALSE(forbidden(statement, root));
+        const auto refused = forbidden(statement, a_reader);
+        CHECK(refused.has_value() == (needs.at(kind) == ConsoleRight::command));
+        if (refused) CHECK(refused->sqlstate == "42501");
+    }
 }

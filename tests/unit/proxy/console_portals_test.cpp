@@ -33,7 +33,8 @@ Buffer answer() {
 
 std::string executed(Portal& portal, std::uint32_t max_rows = 0) {
     Buffer out;
-    append_rows(out, portal, max_rows);
+    std::uint64_t rows = max_rows == 0 ? ~std::uint64_t{0} : max_rows;
+    append_rows(out, portal, rows);
     return std::string(protocol::as_text(out));
 }
 

@@ -123,3 +123,42 @@ TEST_CASE("what is cut off anywhere is read to its end") {
           "SELECT FROM", "OPERATOR(", "COLLATE", "SELECT -", "SELECT a -", "as"})
         CHECK_NOTHROW(rewritten(odd));
 }
+
+TEST_CASE("E'...' is a text without its escapes") {
+    CHECK(text("SELECT E'a\\nb', e'it\\'s', E'x''y', E'pg\\\\_%' FROM t") ==
+          "SELECT 'a\nb' , 'it''s' , 'x''y' , 'pg\\_%' FROM t");
+    CHECK(text("SELECT e, E FROM t") == "SELECT e , E FROM t");
+    CHECK(text("SELECT E'open\\") == "SELECT 'open\\'");
+    CHECK(text("SELECT E'") == "SELECT ''");
+}
+
+TEST_CASE("columns of VALUES that are named get their names in a subquery") {
+    CHECK(text("SELECT a, b FROM (VALUES (1, (2)), (3, 4)) s(a, b)") ==
+          "SELECT a , b FROM ( SELECT column1 AS a , column2 AS b FROM ( VALUES ( 1 , ( 2 ) ) , ( 3 , 4 ) ) ) s");
+    CHECK(text("SELECT * FROM (VALUES (1)) AS s (\"A\") WHERE 1") ==
+          "SELECT * FROM ( SELECT column1 AS \"A\" FROM ( VALUES ( 1 ) ) ) AS s WHERE 1");
+    for (const char* other :
+         {"SELECT ( VALUES ( 1 ) )", "SELECT * FROM ( VALUES ( 1 ) ) s", "SELECT * FROM ( VALUES ( 1",
+          "SELECT * FROM ( VALUES ( 1 ) ) s (", "SELECT * FROM ( VALUES ( 1 ) ) s ( a"})
+        CHECK(text(other) == other);
+}
+
+TEST_CASE("an array of a subquery is a text, and nothing comes of arrays") {
+    CHECK(text("SELECT ARRAY(SELECT f(a, (b)) FROM t)") ==
+          "SELECT ( SELECT '{' || coalesce ( group_concat ( f ( a , ( b ) ) ) , '' ) || '}' FROM t )");
+    CHECK(text("SELECT x FROM unnest(a) AS x") == "SELECT x FROM ( SELECT NULL AS x WHERE 0 ) AS x");
+    CHECK(text("SELECT ARRAY(SELECT a") == "SELECT ( SELECT '{' || coalesce ( group_concat ( a ) , '' ) || '}'");
+    CHECK(text("SELECT unnest(a)") == "SELECT unnest ( a )");
+}
+
+TEST_CASE("NaN is a float8 that stays a text") {
+    CHECK(text("SELECT float8 'NaN' AS n") == "SELECT 'NaN' AS n");
+    CHECK(rewritten("SELECT 'NaN'::float8").types == std::vector<std::optional<ColumnType>>{ColumnType::float8});
+    CHECK(text("SELECT 'NaN'") == "SELECT 'NaN'");
+}
+
+TEST_CASE("a small whole number is an int4, unless another SELECT might give more") {
+    using Types = std::vector<std::optional<ColumnType>>;
+    CHECK(rewritten("SELECT 1, 1.5, 1234567890").types == Types{ColumnType::int4, std::nullopt, std::nullopt});
+    CHECK(rewritten("SELECT 1 UNION SELECT 5000000000").types == Types{std::nullopt});
+}

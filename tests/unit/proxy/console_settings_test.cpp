@@ -1,0 +1,102 @@
+#include "proxy/admin/console_settings.hpp"
+
+#include "support/catch.hpp"
+
+using namespace std::chrono_literals;
+using protocol::ConsoleStatement;
+using proxy::ConsoleSettings;
+
+namespace {
+
+ConsoleStatement statement(const std::string& sql) {
+    const auto parsed = protocol::parse_console(sql);
+    REQUIRE(std::holds_alternative<std::vector<ConsoleStatement>>(parsed));
+    return std::get<std::vector<ConsoleStatement>>(parsed).front();
+}
+
+protocol::StartupMessage with(const std::string& name, const std::string& value) {
+    protocol::StartupMessage startup;
+    startup.parameters.emplace_back(name, value);
+    return startup;
+}
+
+}  // namespace
+
+TEST_CASE("console settings: times have PostgreSQL's units, and are milliseconds without one", "[console]") {
+    using proxy::parse_timeout;
+    CHECK(parse_timeout("1500") == 1500ms);
+    CHECK(parse_timeout("5s") == 5s);
+    CHECK(parse_timeout(" 2 min ") == 2min);
+    CHECK(parse_timeout("1h") == 1h);
+    CHECK(parse_timeout("1d") == 24h);
+    CHECK(parse_timeout("7ms") == 7ms);
+    CHECK(parse_timeout("0") == 0ms);
+    CHECK(parse_timeout("2147483647") == 2147483647ms);
+    for (const char* wrong : {"", "s", "-1", "2147483648", "99999999999999999999", "25d", "5 seconds", "5S", "1.5s"})
+        CHECK_FALSE(parse_timeout(wrong));
+}
+
+TEST_CASE("console settings: a time is shown in its largest unit", "[console]") {
+    using proxy::timeout_text;
+    CHECK(timeout_text(0ms) == "0");
+    CHECK(timeout_text(1500ms) == "1500ms");
+    CHECK(timeout_text(5s) == "5s");
+    CHECK(timeout_text(120s) == "2min");
+    CHECK(timeout_text(24h) == "1d");
+}
+
+TEST_CASE("console settings: SET, SET LOCAL, RESET and DISCARD of statement_timeout", "[console]") {
+    ConsoleSettings settings;
+    settings.begin(with("options", "-c work_mem=1 -c statement_timeout=3s"));
+    CHECK(settings.statement_timeout() == 3s);
+    const auto apply = [&](const char* sql, bool in_transaction = false) {
+        return settings.apply(statement(sql), in_transaction);
+    };
+    CHECK_FALSE(apply("SET statement_timeout = '200ms'"));
+    CHECK(settings.statement_timeout() == 200ms);
+    CHECK_FALSE(apply("SET LOCAL statement_timeout TO 100", true));
+    CHECK(settings.statement_timeout() == 100ms);
+    settings.end_transaction();
+    CHECK(settings.statement_timeout() == 200ms);
+    CHECK_FALSE(apply("SET LOCAL statement_timeout TO 100"));
+    CHECK(settings.statement_timeout() == 200ms);
+    CHECK_FALSE(apply("set session STATEMENT_TIMEOUT to default"));
+    CHECK(settings.statement_timeout() == 3s);
+    CHECK_FALSE(apply("SET statement_timeout = 0"));
+    CHECK(settings.statement_timeout() == 0s);
+    CHECK_FALSE(apply("RESET statement_timeout"));
+    CHECK(settings.statement_timeout() == 3s);
+    for (const char* all : {"RESET ALL", "DISCARD ALL"}) {
+        CHECK_FALSE(apply("SET statement_timeout = 1"));
+        CHECK_FALSE(apply(all));
+        CHECK(settings.statement_timeout() == 3s);
+    }
+    CHECK_FALSE(apply("SET application_name = 'statement_timeout'"));
+    CHECK_FALSE(apply("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"));
+    CHECK(settings.statement_timeout() == 3s);
+}
+
+TEST_CASE("console settings: a value that is none is 22023 with its place, and changes nothing", "[console]") {
+    ConsoleSettings settings;
+    for (const char* wrong :
+         {"SET statement_timeout = soon", "SET statement_timeout = -1", "SET statement_timeout TO ''"}) {
+        const auto told = settings.apply(statement(wrong), false);
+        REQUIRE(told);
+        CHECK(told->sqlstate == "22023");
+        CHECK(told->position > 20);
+    }
+    CHECK(settings.statement_timeout() == 0s);
+}
+
+TEST_CASE("console settings: what a StartupMessage has", "[console]") {
+    for (const auto& [name, value] : {std::pair{"statement_timeout", "4s"},
+                                      {"options", "-cstatement_timeout=4000"},
+                                      {"options", "--statement_timeout=4s -c a=b"}}) {
+        ConsoleSettings settings;
+        settings.begin(with(name, value));
+        CHECK(settings.statement_timeout() == 4s);
+    }
+    ConsoleSettings settings;
+    settings.begin(with("options", "-c statement_timeout=never"));
+    CHECK(settings.statement_timeout() == 0s);
+}
