@@ -62,6 +62,12 @@ std::span<const MetricInfo> all_metrics() {
          gauge,
          {"upstream", "address"},
          "Whether a server served when it was needed last: 1, or 0 while it is tried last because it did not."},
+        {M::upstream_host_role,
+         "pgairlock_upstream_host_role",
+         gauge,
+         {"upstream", "address", "role"},
+         "Whether this is the role that a server reported at the last login that got so far: 1 for one of them, for "
+         "servers seen within an hour."},
         {M::server_certificate_not_after,
          "pgairlock_server_certificate_not_after_timestamp_seconds",
          gauge,

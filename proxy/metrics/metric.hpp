@@ -27,6 +27,7 @@ enum class Metric : std::uint8_t {
     upstream_connections_total,
     upstream_certificate_not_after,
     upstream_host_up,
+    upstream_host_role,
     server_certificate_not_after,
     prewarm_connections,
     audit_events_total,

@@ -11,6 +11,7 @@
 #include "protocol/auth_bridge.hpp"
 #include "protocol/evidence.hpp"
 #include "protocol/foreign.hpp"
+#include "protocol/host_role.hpp"
 #include "protocol/startup.hpp"
 #include "proxy/observation/client_identity.hpp"
 #include "proxy/observation/not_probed.hpp"
@@ -73,6 +74,7 @@ struct SessionRecord {
     unsigned failed_attempts = 0;      ///< addresses that were tried before the one that served, and did not
     tls::ServerTls upstream_tls;
     std::string upstream_sslmode;
+    protocol::HostRole upstream_role = protocol::HostRole::unknown;  ///< as the server reported it at this login
 
     Timings timings;
     std::uint64_t bytes_from_client = 0;

@@ -26,6 +26,10 @@ std::string timestamp(std::chrono::system_clock::time_point time) {
     return whole;
 }
 
+json::value role_or_null(protocol::HostRole role) {
+    return role == protocol::HostRole::unknown ? json::value(nullptr) : json::value(protocol::to_string(role));
+}
+
 json::value why(const Event& event) {
     return event.reason == Reason::none ? json::value(nullptr) : json::value(label(event.reason));
 }
@@ -126,6 +130,7 @@ void add_connected(json::object& line, const SessionRecord& record) {
     add_authentication(line, record);
     line["backend_pid"] = record.backend_pid;
     add_upstream(line, record);
+    line["upstream_role"] = role_or_null(record.upstream_role);
     line["upstream_addr_stale"] = record.upstream_addr_stale;
     line["failed_attempts"] = record.failed_attempts;
     line["timings_us"] = timings(record.timings);

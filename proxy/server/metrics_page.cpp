@@ -12,6 +12,7 @@
 namespace proxy {
 namespace {
 
+using protocol::HostRole;
 using protocol::Verifies;
 
 constexpr bool is_between(Reason reason, Reason first, Reason last) { return reason >= first && reason <= last; }
@@ -151,6 +152,13 @@ void MetricsPage::tell_upstreams(Exposition& out, const EventMetrics::Numbers& n
     for (const auto& [name, upstream] : numbers.upstreams) {
         for (const auto& [address, one] : upstream.addresses) {
             if (!down.contains({name, address})) out.sample({name, address}, std::uint64_t{1});
+        }
+    }
+    out.begin(Metric::upstream_host_role);
+    for (const auto& [name, upstream] : numbers.upstreams) {
+        for (const auto& [address, one] : upstream.addresses) {
+            for (const auto role : {HostRole::primary, HostRole::standby, HostRole::unknown})
+                out.sample({name, address, protocol::to_string(role)}, std::uint64_t{role == one.role ? 1U : 0U});
         }
     }
 }
