@@ -255,9 +255,12 @@ def test_a_fleets_inventory_answers_every_question_of_the_dashboard(start, fleet
     assert inventory.number("Clients", upstream=("billing",)) == 0
 
     # One that is silent, a certificate that ends, and what was long ago.
+    one.stop()
+    two.stop()
     fleet_database.sql(f"UPDATE pgairlock.proxies SET last_seen = last_seen - {DAY} WHERE name = 'two'")
     fleet_database.sql(f"UPDATE pgairlock.upstream_certificates SET not_after = {time.time_ns() // 1000 + 29 * DAY}")
     fleet_database.sql(f"UPDATE pgairlock.clients SET last_seen = last_seen - {9 * DAY} WHERE application_name = 'plain'")
+    fleet_database.sql(f"UPDATE pgairlock.days SET open_until = open_until - {9 * DAY} WHERE open_until > 0")
     assert inventory.number("Proxies that are silent") == 1
     assert inventory.number("Certificates with 30 days or less") == 1
     assert inventory.number("Clients") == 3
