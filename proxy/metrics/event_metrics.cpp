@@ -96,6 +96,9 @@ void count_in(EventMetrics::Numbers& numbers, const Event& event) {
             ++numbers.listeners[record.listener].login_failures[index(event.reason)];
             ++numbers.upstreams[record.upstream].failures[index(event.reason)];
             break;
+        case EventKind::upstream_certificate:
+            ++numbers.upstreams[record.upstream].certificates[static_cast<std::size_t>(ca_change(event))];
+            break;
         case EventKind::capture_stopped:
             if (!event.capture) break;
             numbers.capture_bytes += event.capture->bytes;
@@ -119,6 +122,7 @@ void ListenerNumbers::add(const ListenerNumbers& other) {
 void UpstreamNumbers::add(const UpstreamNumbers& other) {
     add_each(found, other.found);
     add_each(failures, other.failures);
+    add_each(certificates, other.certificates);
     for (const auto& [name, address] : other.addresses) merge_address(addresses[name], address);
 }
 

@@ -51,7 +51,8 @@ struct UpstreamNumbers {
 
     std::array<std::uint64_t, 3> found{};  ///< by Found
     std::array<std::uint64_t, reasons> failures{};
-    std::map<std::string, AddressNumbers> addresses;  ///< "10.0.0.1:5432"
+    std::array<std::uint64_t, ca_changes> certificates{};  ///< by CaChange: that were not known before
+    std::map<std::string, AddressNumbers> addresses;       ///< "10.0.0.1:5432"
 
     void add(const UpstreamNumbers& other);
 };

@@ -57,6 +57,12 @@ std::span<const MetricInfo> all_metrics() {
          gauge,
          {"upstream", "address"},
          "When the certificate ends that a server showed last, for servers seen within an hour."},
+        {M::upstream_certificate_changes_total,
+         "pgairlock_upstream_certificate_changes_total",
+         counter,
+         {"upstream", "ca"},
+         "Certificates that the inventory did not know at a server's address, by the CA of the one that it showed "
+         "before: the same, another, or there was none."},
         {M::upstream_host_up,
          "pgairlock_upstream_host_up",
          gauge,

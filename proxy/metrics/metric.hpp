@@ -26,6 +26,7 @@ enum class Metric : std::uint8_t {
     relay_bytes_total,
     upstream_connections_total,
     upstream_certificate_not_after,
+    upstream_certificate_changes_total,
     upstream_host_up,
     upstream_host_role,
     server_certificate_not_after,

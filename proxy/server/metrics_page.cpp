@@ -140,6 +140,11 @@ void MetricsPage::tell_upstreams(Exposition& out, const EventMetrics::Numbers& n
             if (one.not_after != AddressNumbers::Time{}) out.sample({name, address}, unix_seconds(one.not_after));
         }
     }
+    out.begin(Metric::upstream_certificate_changes_total);
+    for (const auto& [name, upstream] : numbers.upstreams) {
+        for (std::size_t i = 0; i < ca_changes; ++i)
+            out.sample({name, to_string(static_cast<CaChange>(i))}, upstream.certificates[i]);
+    }
     out.begin(Metric::upstream_host_up);
     std::set<std::pair<std::string, std::string>> down;
     std::map<std::string, std::size_t> told;

@@ -295,6 +295,21 @@ TEST_CASE("a server's role is forgotten after an hour, also while it goes on ref
     CHECK(left.served == now);
 }
 
+TEST_CASE("certificates that were not known count by the CA that there was before") {
+    EventMetrics metrics;
+    Event event = event_of(EventKind::upstream_certificate);
+    tls::CertificateFacts leaf;
+    leaf.issuer = "CN=new";
+    event.record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(std::move(leaf));
+    metrics.count(event);
+    event.issuer_before = "CN=new";
+    metrics.count(event);
+    event.issuer_before = "CN=old";
+    metrics.count(event);
+    metrics.count(event);
+    CHECK(metrics.numbers().upstreams.at("orders").certificates == std::array<std::uint64_t, ca_changes>{1, 1, 2});
+}
+
 TEST_CASE("the last reload is what counts") {
     EventMetrics metrics;
     metrics.count({.kind = EventKind::reload_failed});
