@@ -42,6 +42,7 @@ METRICS = {  # digits, and how it is called
     "p50": (2, "as fast as they go: p50 ms"),
     "p99": (2, "as fast as they go: p99 ms"),
     "cpu": (1, "as fast as they go: proxy CPU us/query"),
+    "paced-rate": (0, "paced: queries/s"),
     "paced-p50": (2, "paced: p50 ms"),
     "paced-p99": (2, "paced: p99 ms"),
     "paced-cores": (2, "paced: cores of the proxy"),
@@ -117,20 +118,35 @@ def as_fast_as_they_go(subject: Subject, options) -> dict[str, float]:
 
 
 def paced(subject: Subject, options) -> dict[str, float]:
-    """pgbench, whose latencies count from when a query was due."""
+    """pgbench, whose latencies count from when a query was due; without the second in which all are connected, and the last."""
     with tempfile.TemporaryDirectory(dir=subject.directory) as logs:
         script = Path(logs) / "select"
         script.write_text("SELECT 1\n")
-        before, begun = subject.proxy.cpu_seconds(), time.monotonic()
-        run([postgres_bin() / "pgbench", "-n", "-f", script, "-c", str(options.sessions), "-j", "1", "-R", str(options.rate), "-T", str(options.seconds), "-l",
-             f"--log-prefix={logs}/log"], cwd="/",
-            env={"PATH": "/usr/bin:/bin", "HOME": logs, "PGHOST": "127.0.0.1", "PGPORT": str(subject.port), "PGUSER": "bench", "PGDATABASE": "bench",
-                 "PGSSLMODE": "require", "PGGSSENCMODE": "disable"})
-        cores = (subject.proxy.cpu_seconds() - before) / (time.monotonic() - begun)
-        lines = [line.split() for file in Path(logs).glob("log.*") for line in file.read_text().splitlines()]
-    begin = min(int(fields[4]) for fields in lines)  # the first second warms up
-    took = [int(fields[2]) / 1e3 for fields in lines if int(fields[4]) > begin]
-    return {"paced-p50": statistics.median(took), "paced-p99": statistics.quantiles(took, n=100)[98], "paced-cores": cores}
+        command = [postgres_bin() / "pgbench", "-n", "-f", script, "-c", options.sessions, "-j", 1, "-R", options.rate, "-T", 3600, "-l", f"--log-prefix={logs}/log"]
+        pgbench = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", env={
+            "PATH": "/usr/bin:/bin", "HOME": logs, "PGHOST": "127.0.0.1", "PGPORT": str(subject.port), "PGUSER": "bench", "PGDATABASE": "bench",
+            "PGSSLMODE": "require", "PGGSSENCMODE": "disable"})
+        try:
+            while not (log := log_lines(logs)):
+                if pgbench.poll() is not None:
+                    raise RuntimeError(f"pgbench: exit {pgbench.returncode}")
+                time.sleep(0.1)
+            before, begun = subject.proxy.cpu_seconds(), time.monotonic()
+            time.sleep(options.seconds + 2)
+            cores = (subject.proxy.cpu_seconds() - before) / (time.monotonic() - begun)
+        finally:
+            pgbench.kill()
+            pgbench.wait()
+        log = log_lines(logs)
+    seconds = [int(fields[4]) for fields in log]
+    took = [int(fields[2]) / 1e3 for fields, second in zip(log, seconds) if min(seconds) < second < max(seconds)]
+    return {"paced-rate": len(took) / (max(seconds) - min(seconds) - 1), "paced-p50": statistics.median(took),
+            "paced-p99": statistics.quantiles(took, n=100)[98], "paced-cores": cores}
+
+
+def log_lines(folder: str) -> list[list[str]]:
+    """Whole ones: the rest is in pgbench's buffer."""
+    return [line.split() for file in Path(folder).glob("log.*") for line in file.read_text().rpartition("\n")[0].splitlines()]
 
 
 def main() -> None:

@@ -63,7 +63,7 @@ def ask(watch: Watch, folder: str, port: str) -> None:
     connection.autocommit = True
     cursor = connection.cursor()
     cursor.execute(QUESTION)
-    watch.rows = len(cursor.fetchall())
+    watch.rows = max(watch.rows, len(cursor.fetchall()))
     connection.close()
     watch.note("question", begun)
 
