@@ -13,7 +13,7 @@ import pytest
 from harness import programs
 from harness.cluster import PASSWORDS
 from harness.http import ask, scrape
-from harness.prometheus import Prometheus
+from harness.prometheus import RULES, Prometheus
 from harness.waiting import PATIENCE, until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -274,6 +274,49 @@ def test_prometheus_scrapes_it_with_the_rules_loaded_and_keeps_exemplars(start, 
                       what="exemplars")
         assert {exemplar["labels"]["session"] for series in found for exemplar in series["exemplars"]} <= sessions
         assert not prometheus.api("targets")["activeTargets"][0]["lastError"]
+
+
+def test_a_minute_of_real_traffic_raises_the_alerts_that_it_should_and_no_other(start, directory, pki):
+    """Scraped every second; each alert has its cause, and the causes come one after the other."""
+    proxy = start(admin=ADMIN)
+    with Prometheus(directory, proxy) as prometheus:
+        def raised(*names):
+            until(lambda: set(names) <= prometheus.firing(), what=f"{names} among {prometheus.firing()}")
+            assert prometheus.firing() == set(names)
+
+        connect(proxy, "require").close()
+        proxy.event("upstream_certificate")
+        raised("PgairlockUpstreamCertificateChanged")  # it had not been seen before
+        connect(proxy).close()
+        raised("PgairlockUpstreamCertificateChanged", "PgairlockClientsInClear", "PgairlockClientChanged")  # the same client came with TLS before
+        with pytest.raises(psycopg2.OperationalError):
+            connect(proxy, "verify-full", sslrootcert=str(pki.people.cert))
+        good = proxy.config_file.read_text()
+        proxy.write_config("nonsense = 1\n")
+        proxy.signal(signal.SIGHUP)
+        proxy.events("reload_failed")
+        expected = {"PgairlockUpstreamCertificateChanged", "PgairlockClientsInClear", "PgairlockClientChanged", "PgairlockCertificateRefused"}
+        raised(*expected, "PgairlockReloadFailed")
+        proxy.write_config(good)
+        proxy.signal(signal.SIGHUP)
+        proxy.events("reloaded")
+        until(lambda: prometheus.firing() == expected, what="the reload's alert has ended")
+        until(lambda: prometheus.value('count_over_time(up{job="pgairlock"}[5m])') >= 60, what="sixty scrapes")
+        assert prometheus.value('min_over_time(up{job="pgairlock"}[5m])') == 1
+        assert prometheus.value('max_over_time(scrape_duration_seconds{job="pgairlock"}[5m])') < 10
+        assert prometheus.firing() == expected
+        assert all(rule["health"] == "ok" for rule in prometheus.api("rules")["groups"][0]["rules"])
+
+
+def test_each_alert_rule_has_cases_in_which_it_comes_and_in_which_it_does_not():
+    rules = re.findall(r"alert: (\w+)", RULES.read_text())
+    cases = RULES.with_name("pgairlock.rules.test.yml").read_text()
+    assert len(rules) == len(set(rules)) > 15
+    well = cases.partition("- name: one that is well alerts nobody")[2].partition("\n  - name:")[0]
+    for rule in rules:
+        assert rule in cases, f"{rule} never comes"
+    for expression in re.findall(r"pgairlock_[a-z_]+|process_[a-z]+_fds|up(?=\{)", RULES.read_text()):
+        assert expression in well, f"nobody says that {expression} may be well"
 
 
 def test_alert_rules_speak_of_metrics_that_there_are():
