@@ -40,8 +40,10 @@ void Login::from_server(const Message& message, LoginOutput& out) {
             pass(message, out.to_client);
             next_ = Next::established;
             return;
-        case 'N':  // NoticeResponse
         case 'S':  // ParameterStatus
+            if (const HostRole role = told_role(message.body); role != HostRole::unknown) host_role_ = role;
+            return pass(message, out.to_client);
+        case 'N':  // NoticeResponse
         case 'v':  // NegotiateProtocolVersion
             return pass(message, out.to_client);
         case 'A':  // NotificationResponse: of a login trigger, say; there are none for nobody

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "protocol/auth_bridge.hpp"
+#include "protocol/host_role.hpp"
 #include "protocol/messages.hpp"
 #include "protocol/scram.hpp"
 #include "protocol/scram_mode.hpp"
@@ -99,6 +100,8 @@ class Login {
     /// away.
     bool asking_password() const noexcept { return expected_ == Expected::password; }
     bool authenticated() const noexcept { return authenticated_; }
+    /// What the server reported last of itself.
+    HostRole host_role() const noexcept { return host_role_; }
     /// The server has said something.
     bool answered() const noexcept { return server_messages_ > 0; }
     /// No message but an ErrorResponse came: the login may be tried again another way (sslmode
@@ -159,6 +162,7 @@ class Login {
     std::string mechanism_;  // the client's choice
     std::string auth_method_;
     AuthBridge auth_bridge_ = AuthBridge::none;
+    HostRole host_role_ = HostRole::unknown;
 
     std::optional<ScramServer> scram_server_;  // towards the client
     std::optional<ScramClient> scram_client_;  // towards the server

@@ -194,6 +194,9 @@ void InventoryStore::prepare() {
         "ja4 = ? AND sni = ? AND evidence = ? AND certificate = ?");
     find_certificate_ =
         db_.prepare("SELECT 1 FROM upstream_certificates WHERE upstream = ? AND upstream_addr = ? AND sha256 = ?");
+    find_issuer_ = db_.prepare(
+        "SELECT issuer, anchor FROM upstream_certificates WHERE upstream = ? "
+        "ORDER BY upstream_addr = ? DESC, last_seen DESC LIMIT 1");
 
     // On the right of SET a bare name is the row that is there.
     put_client_ = db_.prepare(R"sql(
@@ -420,6 +423,12 @@ void InventoryStore::write(const CertificateKey& key, const CertificateChange& c
     const bool known = find_certificate_.with(key.upstream, key.upstream_addr, key.sha256).step();
     find_certificate_.reset();
     const tls::CertificateFacts& leaf = *change.leaf;
+    std::string issuer_before, anchor_before;
+    if (!known && find_issuer_.with(key.upstream, key.upstream_addr).step()) {
+        issuer_before = find_issuer_.text(0);
+        anchor_before = find_issuer_.text(1);
+    }
+    find_issuer_.reset();
     std::optional<Timestamp> since;
     if (change.candidate_ok) since = change.candidate_since;
     put_certificate_
@@ -436,6 +445,8 @@ void InventoryStore::write(const CertificateKey& key, const CertificateChange& c
     event.record.upstream_tls.leaf = change.leaf;
     event.record.upstream_tls.anchor = change.anchor;
     event.record.upstream_tls.candidate_ok = change.candidate_ok;
+    event.issuer_before = std::move(issuer_before);
+    event.anchor_before = std::move(anchor_before);
 }
 
 void InventoryStore::write(const ProbeKey& key, const ProbeChange& change) {

@@ -94,7 +94,7 @@ class InventoryStore {
     std::map<std::int64_t, Timestamp> told_;     // clients whose change was told, and when
     std::map<std::int64_t, Timestamp> telling_;  // the same, of a transaction that is not yet committed
 
-    Statement find_client_, count_names_, find_evidence_, find_handshake_, find_certificate_;
+    Statement find_client_, count_names_, find_evidence_, find_handshake_, find_certificate_, find_issuer_;
     Statement put_client_, put_evidence_, put_fingerprint_, put_day_, extend_day_, put_handshake_, put_certificate_,
         put_probe_;
 };

@@ -32,6 +32,26 @@ void note_address(UpstreamNumbers& upstream, const Event& event) {
     address.served = event.time;
     address.verified = !record.upstream_tls.anchor.empty();
     address.not_after = record.upstream_tls.leaf ? record.upstream_tls.leaf->not_after : AddressNumbers::Time{};
+    // A login that the server refused says nothing of its role; one that succeeded without a word
+    // about it says that it does not report one.
+    if (record.upstream_role == protocol::HostRole::unknown && event.kind != EventKind::connected) return;
+    address.role = record.upstream_role;
+    address.role_seen = event.time;
+}
+
+/// `ours` becomes what both parts know: what was seen last.
+void merge_address(AddressNumbers& ours, const AddressNumbers& other) {
+    const AddressNumbers& told = other.role_seen > ours.role_seen ? other : ours;
+    const auto role = told.role;
+    const auto role_seen = told.role_seen;
+    if (other.served > ours.served) ours = other;
+    ours.role = role;
+    ours.role_seen = role_seen;
+}
+
+void forget_what_is_old(UpstreamNumbers& upstream, AddressNumbers::Time now) {
+    forget_old_addresses(upstream, now);
+    for (auto& [name, address] : upstream.addresses) address.forget_old_role(now);
 }
 
 /// A server was reached, whatever it said of the login.
@@ -76,6 +96,9 @@ void count_in(EventMetrics::Numbers& numbers, const Event& event) {
             ++numbers.listeners[record.listener].login_failures[index(event.reason)];
             ++numbers.upstreams[record.upstream].failures[index(event.reason)];
             break;
+        case EventKind::upstream_certificate:
+            ++numbers.upstreams[record.upstream].certificates[static_cast<std::size_t>(ca_change(event))];
+            break;
         case EventKind::capture_stopped:
             if (!event.capture) break;
             numbers.capture_bytes += event.capture->bytes;
@@ -99,10 +122,14 @@ void ListenerNumbers::add(const ListenerNumbers& other) {
 void UpstreamNumbers::add(const UpstreamNumbers& other) {
     add_each(found, other.found);
     add_each(failures, other.failures);
-    for (const auto& [name, address] : other.addresses) {
-        AddressNumbers& ours = addresses[name];
-        if (address.served > ours.served) ours = address;
-    }
+    add_each(certificates, other.certificates);
+    for (const auto& [name, address] : other.addresses) merge_address(addresses[name], address);
+}
+
+void AddressNumbers::forget_old_role(Time now) noexcept {
+    if (now - role_seen <= UpstreamNumbers::address_memory) return;
+    role = protocol::HostRole::unknown;
+    role_seen = {};
 }
 
 void EventMetrics::serve(const std::vector<std::string>& listeners, const std::vector<std::string>& upstreams) {
@@ -135,8 +162,20 @@ EventMetrics::Numbers EventMetrics::numbers() const {
         sum.capture_dropped += part.numbers.capture_dropped;
     }
     const auto now = std::chrono::system_clock::now();
-    for (auto& [name, upstream] : sum.upstreams) forget_old_addresses(upstream, now);
+    for (auto& [name, upstream] : sum.upstreams) forget_what_is_old(upstream, now);
     return sum;
+}
+
+std::map<std::string, AddressNumbers> EventMetrics::addresses(const std::string& upstream) const {
+    UpstreamNumbers sum;
+    for (const Part& part : parts_) {
+        const std::lock_guard lock(part.mutex);
+        const auto found = part.numbers.upstreams.find(upstream);
+        if (found == part.numbers.upstreams.end()) continue;
+        for (const auto& [name, address] : found->second.addresses) merge_address(sum.addresses[name], address);
+    }
+    forget_what_is_old(sum, std::chrono::system_clock::now());
+    return std::move(sum.addresses);
 }
 
 std::optional<AddressNumbers::Time> EventMetrics::last_served(const std::string& upstream, bool verified) const {

@@ -33,9 +33,13 @@ struct ListenerNumbers {
 struct AddressNumbers {
     using Time = std::chrono::system_clock::time_point;
 
-    Time served{};          ///< when it served a login last
-    bool verified = false;  ///< its certificate was, then
-    Time not_after{};       ///< of its certificate; the epoch: it showed none
+    Time served{};                                          ///< when it served a login last
+    bool verified = false;                                  ///< its certificate was, then
+    Time not_after{};                                       ///< of its certificate; the epoch: it showed none
+    protocol::HostRole role = protocol::HostRole::unknown;  ///< unknown: it does not report one, or nobody got so far
+    Time role_seen{};  ///< when a login last got so far, whatever it was told; the epoch: none did
+
+    void forget_old_role(Time now) noexcept;
 };
 
 struct UpstreamNumbers {
@@ -47,7 +51,8 @@ struct UpstreamNumbers {
 
     std::array<std::uint64_t, 3> found{};  ///< by Found
     std::array<std::uint64_t, reasons> failures{};
-    std::map<std::string, AddressNumbers> addresses;  ///< "10.0.0.1:5432"
+    std::array<std::uint64_t, ca_changes> certificates{};  ///< by CaChange: that were not known before
+    std::map<std::string, AddressNumbers> addresses;       ///< "10.0.0.1:5432"
 
     void add(const UpstreamNumbers& other);
 };
@@ -69,6 +74,9 @@ class EventMetrics {
 
     /// From any thread. Waits for no more than one event's count.
     Numbers numbers() const;
+    /// What is known of each address of this upstream ("10.0.0.1:5432") that served within
+    /// address_memory. From any thread; waits for no more than one event's count.
+    std::map<std::string, AddressNumbers> addresses(const std::string& upstream) const;
     /// When a server of this upstream served last; `verified`: one whose certificate was. nullopt:
     /// not within address_memory.
     std::optional<AddressNumbers::Time> last_served(const std::string& upstream, bool verified) const;

@@ -1,8 +1,10 @@
 #include "proxy/metrics/process_numbers.hpp"
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -37,13 +39,29 @@ double boot_time() {
     return seconds;
 }
 
-std::optional<std::uint64_t> count_descriptors() {
+/// One by one: with 10,000 sessions some 20 ms, and more than all other metrics together.
+std::optional<std::uint64_t> listed_descriptors() {
     std::error_code error;
     std::uint64_t count = 0;
     for (std::filesystem::directory_iterator at("/proc/self/fd", error), end; !error && at != end; at.increment(error))
         ++count;
     if (error || count == 0) return std::nullopt;
     return count - 1;  // the one that reads them
+}
+
+/// Linux has the number as the folder's size since 6.2, which costs nothing. Before, it is counted
+/// once a second at most, however many ask.
+std::optional<std::uint64_t> count_descriptors() {
+    struct stat folder {};
+    if (::stat("/proc/self/fd", &folder) == 0 && folder.st_size > 0) return std::uint64_t(folder.st_size);
+    using Clock = std::chrono::steady_clock;
+    static thread_local std::optional<std::uint64_t> count;
+    static thread_local Clock::time_point counted{};
+    if (const auto now = Clock::now(); !count || now - counted >= std::chrono::seconds(1)) {
+        count = listed_descriptors();
+        counted = now;
+    }
+    return count;
 }
 
 }  // namespace
@@ -58,8 +76,8 @@ ProcessNumbers process_numbers() {
         numbers.cpu_seconds = (std::stod(fields[utime]) + std::stod(fields[stime])) * tick;
         numbers.virtual_bytes = std::stoull(fields[vsize]);
         numbers.resident_bytes = std::stoull(fields[rss]) * page;
-        if (const double boot = boot_time(); boot > 0)
-            numbers.started_seconds = boot + std::stod(fields[starttime]) * tick;
+        static const double boot = boot_time();
+        if (boot > 0) numbers.started_seconds = boot + std::stod(fields[starttime]) * tick;
     }
     numbers.open_fds = count_descriptors();
     rlimit limit{};

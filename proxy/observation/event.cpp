@@ -103,9 +103,27 @@ std::string_view label(EventKind kind) noexcept {
     return "";
 }
 
+std::string_view to_string(CaChange change) noexcept {
+    switch (change) {
+        case CaChange::first: return "first";
+        case CaChange::same: return "same";
+        case CaChange::other: return "other";
+    }
+    return "";
+}
+
+/// The anchor of a chain that was not verified is not known, which is no other one.
+CaChange ca_change(const Event& event) noexcept {
+    const tls::ServerTls& now = event.record.upstream_tls;
+    if (event.issuer_before.empty()) return CaChange::first;
+    const bool other_issuer = !now.leaf || now.leaf->issuer != event.issuer_before;
+    const bool other_anchor = !now.anchor.empty() && !event.anchor_before.empty() && now.anchor != event.anchor_before;
+    return other_issuer || other_anchor ? CaChange::other : CaChange::same;
+}
+
 std::size_t footprint(const Event& event) noexcept {
     return sizeof event + heap(event.record) + heap(event.sqlstate) + heap(event.message) + heap(event.verify_error) +
-           heap(event.by);
+           heap(event.by) + heap(event.issuer_before) + heap(event.anchor_before);
 }
 
 }  // namespace proxy

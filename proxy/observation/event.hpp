@@ -11,6 +11,7 @@
 #include "protocol/auth_bridge.hpp"
 #include "protocol/evidence.hpp"
 #include "protocol/foreign.hpp"
+#include "protocol/host_role.hpp"
 #include "protocol/startup.hpp"
 #include "proxy/observation/client_identity.hpp"
 #include "proxy/observation/not_probed.hpp"
@@ -73,6 +74,7 @@ struct SessionRecord {
     unsigned failed_attempts = 0;      ///< addresses that were tried before the one that served, and did not
     tls::ServerTls upstream_tls;
     std::string upstream_sslmode;
+    protocol::HostRole upstream_role = protocol::HostRole::unknown;  ///< as the server reported it at this login
 
     Timings timings;
     std::uint64_t bytes_from_client = 0;
@@ -161,8 +163,22 @@ struct Event {
     bool matched = false;                   ///< cancel: its key belongs to a live session
     bool limited = false;                   ///< cancel: its key was not looked up, after too many that matched nothing
     std::uint64_t count = 0;                ///< events_dropped
+    std::string issuer_before{};  ///< upstream_certificate: of the one that this address showed last, or else this
+                                  ///< upstream; empty: there was none
+    std::string anchor_before{};  ///< the same; empty also where that chain was not verified
     std::shared_ptr<const CaptureNote> capture{};  ///< capture_started, capture_stopped
 };
+
+/// What a certificate that a server address did not show before says of its CA.
+enum class CaChange { first, same, other };
+
+inline constexpr std::size_t ca_changes = static_cast<std::size_t>(CaChange::other) + 1;
+
+/// "first" (nothing is known of that upstream), "same", "other".
+std::string_view to_string(CaChange change) noexcept;
+
+/// Of an upstream_certificate.
+CaChange ca_change(const Event& event) noexcept;
 
 /// What the event holds in memory, in bytes and roughly: itself and its texts, but not what it
 /// shares with others, such as the facts of a server certificate.

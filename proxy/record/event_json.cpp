@@ -26,6 +26,10 @@ std::string timestamp(std::chrono::system_clock::time_point time) {
     return whole;
 }
 
+json::value role_or_null(protocol::HostRole role) {
+    return role == protocol::HostRole::unknown ? json::value(nullptr) : json::value(protocol::to_string(role));
+}
+
 json::value why(const Event& event) {
     return event.reason == Reason::none ? json::value(nullptr) : json::value(label(event.reason));
 }
@@ -126,12 +130,14 @@ void add_connected(json::object& line, const SessionRecord& record) {
     add_authentication(line, record);
     line["backend_pid"] = record.backend_pid;
     add_upstream(line, record);
+    line["upstream_role"] = role_or_null(record.upstream_role);
     line["upstream_addr_stale"] = record.upstream_addr_stale;
     line["failed_attempts"] = record.failed_attempts;
     line["timings_us"] = timings(record.timings);
 }
 
-void add_certificate(json::object& line, const SessionRecord& record) {
+void add_certificate(json::object& line, const Event& event) {
+    const SessionRecord& record = event.record;
     const tls::ServerTls& tls = record.upstream_tls;
     line["upstream_addr"] = text(record.upstream_addr);
     line["subject"] = text(tls.leaf->subject);
@@ -144,6 +150,8 @@ void add_certificate(json::object& line, const SessionRecord& record) {
     line["not_before"] = tls::to_rfc3339(tls.leaf->not_before);
     line["not_after"] = tls::to_rfc3339(tls.leaf->not_after);
     line["candidate_ok"] = tls.candidate_ok ? json::value(*tls.candidate_ok) : json::value(nullptr);
+    line["issuer_before"] = text(event.issuer_before);
+    line["anchor_before"] = text(event.anchor_before);
 }
 
 void add_disconnected(json::object& line, const Event& event) {
@@ -250,7 +258,7 @@ std::string to_json(const Event& event, std::string_view proxy) {
         case EventKind::rejected: add_rejected(line, event); break;
         case EventKind::upstream_failed: add_upstream_failed(line, event); break;
         case EventKind::cancel: add_cancel(line, event); break;
-        case EventKind::upstream_certificate: add_certificate(line, event.record); break;
+        case EventKind::upstream_certificate: add_certificate(line, event); break;
         case EventKind::client_changed: add_client_changed(line, event); break;
         case EventKind::console_command:
             line["by"] = text(event.by);

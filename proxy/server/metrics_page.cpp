@@ -12,6 +12,7 @@
 namespace proxy {
 namespace {
 
+using protocol::HostRole;
 using protocol::Verifies;
 
 constexpr bool is_between(Reason reason, Reason first, Reason last) { return reason >= first && reason <= last; }
@@ -139,6 +140,11 @@ void MetricsPage::tell_upstreams(Exposition& out, const EventMetrics::Numbers& n
             if (one.not_after != AddressNumbers::Time{}) out.sample({name, address}, unix_seconds(one.not_after));
         }
     }
+    out.begin(Metric::upstream_certificate_changes_total);
+    for (const auto& [name, upstream] : numbers.upstreams) {
+        for (std::size_t i = 0; i < ca_changes; ++i)
+            out.sample({name, to_string(static_cast<CaChange>(i))}, upstream.certificates[i]);
+    }
     out.begin(Metric::upstream_host_up);
     std::set<std::pair<std::string, std::string>> down;
     std::map<std::string, std::size_t> told;
@@ -151,6 +157,13 @@ void MetricsPage::tell_upstreams(Exposition& out, const EventMetrics::Numbers& n
     for (const auto& [name, upstream] : numbers.upstreams) {
         for (const auto& [address, one] : upstream.addresses) {
             if (!down.contains({name, address})) out.sample({name, address}, std::uint64_t{1});
+        }
+    }
+    out.begin(Metric::upstream_host_role);
+    for (const auto& [name, upstream] : numbers.upstreams) {
+        for (const auto& [address, one] : upstream.addresses) {
+            for (const auto role : {HostRole::primary, HostRole::standby, HostRole::unknown})
+                out.sample({name, address, protocol::to_string(role)}, std::uint64_t{role == one.role ? 1U : 0U});
         }
     }
 }

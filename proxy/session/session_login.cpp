@@ -81,6 +81,7 @@ tls::Awaitable<bool> Session::log_in_through(VerifiedConnection connection, Atte
     record_.auth_method = login.auth_method();
     record_.auth_bridge = login.auth_bridge();
     record_.gs2_flag = login.channel_binding();
+    record_.upstream_role = login.host_role();
     if (accepted_.route->auth->scram == protocol::ScramMode::automatic) {
         observer_->scram_ended(
             {.left = result.end == LoginEnd::client_closed || login.fault() == protocol::Fault::client_message,

@@ -15,7 +15,9 @@ import pytest
 from harness import messages, programs, secrets
 from harness.config import configuration
 from harness.fake_upstream import accepting, server_context
+from harness.http import scrape
 from harness.messages import ErrorResponse
+from harness.pki import HERE
 from harness.waiting import PATIENCE, until
 from harness.wire import Client, tls_context
 
@@ -167,6 +169,23 @@ def test_an_upstream_certificate_is_news_once_per_address(start, client, fake, p
     log_in(proxy)
     assert [event["upstream_addr"] for event in proxy.events("upstream_certificate", 2)] == [first.host, second.host]
     assert [row["count"] for row in rows(proxy.state_dir, "SELECT count FROM upstream_certificates ORDER BY first_seen")] == [3, 1]
+
+
+def test_a_certificate_of_another_ca_is_told_with_the_one_before(start, client, fake, pki):
+    """By the address, or else by the upstream: whoever fails over meets another address."""
+    old = pki.leaf(pki.old, "server.old", HERE)
+    first, second = fake(accepting(server_context(old))), fake(accepting(server_context(pki.server)))
+    proxy = start([first.host, second.host], upstream={"sslrootcert": [str(pki.old.cert), str(pki.new.cert)]}, admin={"http": "127.0.0.1:0"})
+    log_in(proxy)
+    event = proxy.event("upstream_certificate")
+    assert (event["issuer"], event["issuer_before"], event["anchor_before"]) == ("CN=Test Old CA", None, None)
+    first.close()
+    log_in(proxy)
+    event = proxy.events("upstream_certificate", 2)[1]
+    assert (event["upstream_addr"], event["issuer"], event["anchor"]) == (second.host, "CN=Test New CA", "CN=Test New CA")
+    assert (event["issuer_before"], event["anchor_before"]) == ("CN=Test Old CA", "CN=Test Old CA")
+    changes = scrape(proxy).of("upstream_certificate_changes_total", upstream="orders")
+    assert {labels["ca"]: value for labels, value in changes} == {"first": 1, "same": 0, "other": 1}
 
 
 def test_names_that_are_no_utf8_and_long_ones_are_stored_readably(start, client, fake, pki):

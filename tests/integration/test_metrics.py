@@ -1,13 +1,10 @@
 """Metrics over HTTP: that they are true, by a load whose truth is known; their form, by promtool; and that docs/metrics.md has them all."""
 
-import json
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
-import urllib.parse
 from pathlib import Path
 
 import psycopg2
@@ -16,6 +13,7 @@ import pytest
 from harness import programs
 from harness.cluster import PASSWORDS
 from harness.http import ask, scrape
+from harness.prometheus import RULES, Prometheus
 from harness.waiting import PATIENCE, until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -259,53 +257,66 @@ def test_the_alert_rules_and_the_scrape_configuration_are_what_promtool_takes():
 
 def test_prometheus_scrapes_it_with_the_rules_loaded_and_keeps_exemplars(start, directory):
     """The real one, which asks for OpenMetrics; its numbers are those of what happened."""
-    if shutil.which("prometheus") is None:
-        pytest.skip("prometheus is not installed")
     proxy = start(admin=ADMIN)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        web = probe.getsockname()
-    rules = REPOSITORY / "deploy/prometheus/pgairlock.rules.yml"
-    (directory / "prometheus.yml").write_text(
-        "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
-        f"rule_files: ['{rules}']\n"
-        f"scrape_configs: [{{job_name: pgairlock, static_configs: [{{targets: ['127.0.0.1:{proxy.http[1]}']}}]}}]\n")
-    with open(directory / "prometheus.log", "wb") as log:
-        process = subprocess.Popen(
-            programs.with_death_signal(["prometheus", f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={directory}/tsdb",
-                                        f"--web.listen-address={web[0]}:{web[1]}", "--enable-feature=exemplar-storage"]),
-            stdout=log, stderr=subprocess.STDOUT)
-
-    def api(path, **parameters):
-        try:
-            return json.loads(ask(web, f"/api/v1/{path}?{urllib.parse.urlencode(parameters)}")[2])["data"]
-        except (OSError, ValueError):
-            return None  # it has not begun to listen
-
-    def value(query):
-        found = (api("query", query=query) or {}).get("result")
-        return float(found[0]["value"][1]) if found else None
-
-    try:
-        until(lambda: value('up{job="pgairlock"}') == 1, what="Prometheus has scraped")
+    with Prometheus(directory, proxy) as prometheus:
         for _ in range(3):
             connect(proxy).close()
         connect(proxy, "require").close()
-        until(lambda: value("sum(pgairlock_client_connections_total)") == 4, what="the logins have been scraped")
-        assert value('sum(pgairlock_client_connections_total{ssl="false"})') == 3
-        assert value("sum(pgairlock_login_seconds_count)") == 4
-        until(lambda: value('ALERTS{alertname="PgairlockClientsInClear",alertstate="firing"}') == 1, what="the alert about them")
-        groups = api("rules")["groups"]
+        until(lambda: prometheus.value("sum(pgairlock_client_connections_total)") == 4, what="the logins have been scraped")
+        assert prometheus.value('sum(pgairlock_client_connections_total{ssl="false"})') == 3
+        assert prometheus.value("sum(pgairlock_login_seconds_count)") == 4
+        until(lambda: "PgairlockClientsInClear" in prometheus.firing(), what="the alert about them")
+        groups = prometheus.api("rules")["groups"]
         assert [group["name"] for group in groups] == ["pgairlock"]
         assert {rule["health"] for rule in groups[0]["rules"]} <= {"ok", "unknown"}
         sessions = {event["session"] for event in proxy.events("connected", 4)}
-        found = until(lambda: api("query_exemplars", query="pgairlock_login_seconds_bucket", start=time.time() - 600, end=time.time() + 60),
+        found = until(lambda: prometheus.api("query_exemplars", query="pgairlock_login_seconds_bucket", start=time.time() - 600, end=time.time() + 60),
                       what="exemplars")
         assert {exemplar["labels"]["session"] for series in found for exemplar in series["exemplars"]} <= sessions
-        assert not api("targets")["activeTargets"][0]["lastError"]
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
+        assert not prometheus.api("targets")["activeTargets"][0]["lastError"]
+
+
+def test_a_minute_of_real_traffic_raises_the_alerts_that_it_should_and_no_other(start, directory, pki):
+    """Scraped every second; each alert has its cause, and the causes come one after the other."""
+    proxy = start(admin=ADMIN)
+    with Prometheus(directory, proxy) as prometheus:
+        def raised(*names):
+            until(lambda: set(names) <= prometheus.firing(), what=f"{names} among {prometheus.firing()}")
+            assert prometheus.firing() == set(names)
+
+        connect(proxy, "require").close()
+        proxy.event("upstream_certificate")
+        raised("PgairlockUpstreamCertificateChanged")  # it had not been seen before
+        connect(proxy).close()
+        raised("PgairlockUpstreamCertificateChanged", "PgairlockClientsInClear", "PgairlockClientChanged")  # the same client came with TLS before
+        with pytest.raises(psycopg2.OperationalError):
+            connect(proxy, "verify-full", sslrootcert=str(pki.people.cert))
+        good = proxy.config_file.read_text()
+        proxy.write_config("nonsense = 1\n")
+        proxy.signal(signal.SIGHUP)
+        proxy.events("reload_failed")
+        expected = {"PgairlockUpstreamCertificateChanged", "PgairlockClientsInClear", "PgairlockClientChanged", "PgairlockCertificateRefused"}
+        raised(*expected, "PgairlockReloadFailed")
+        proxy.write_config(good)
+        proxy.signal(signal.SIGHUP)
+        proxy.events("reloaded")
+        until(lambda: prometheus.firing() == expected, what="the reload's alert has ended")
+        until(lambda: prometheus.value('count_over_time(up{job="pgairlock"}[5m])') >= 60, what="sixty scrapes")
+        assert prometheus.value('min_over_time(up{job="pgairlock"}[5m])') == 1
+        assert prometheus.value('max_over_time(scrape_duration_seconds{job="pgairlock"}[5m])') < 10
+        assert prometheus.firing() == expected
+        assert all(rule["health"] == "ok" for rule in prometheus.api("rules")["groups"][0]["rules"])
+
+
+def test_each_alert_rule_has_cases_in_which_it_comes_and_in_which_it_does_not():
+    rules = re.findall(r"alert: (\w+)", RULES.read_text())
+    cases = RULES.with_name("pgairlock.rules.test.yml").read_text()
+    assert len(rules) == len(set(rules)) > 15
+    well = cases.partition("- name: one that is well alerts nobody")[2].partition("\n  - name:")[0]
+    for rule in rules:
+        assert rule in cases, f"{rule} never comes"
+    for expression in re.findall(r"pgairlock_[a-z_]+|process_[a-z]+_fds|up(?=\{)", RULES.read_text()):
+        assert expression in well, f"nobody says that {expression} may be well"
 
 
 def test_alert_rules_speak_of_metrics_that_there_are():

@@ -23,6 +23,7 @@ WRONG_PASSWORD = "Secret-wrong-aa41be"
 
 HBA = """
 local   all         all                       trust
+local   replication postgres                  trust
 host    all         trust_user    all         trust
 host    all         md5_user      all         md5
 host    all         password_user all         password
@@ -96,6 +97,24 @@ class Cluster:
                 self.sql(ROLES)
                 return self
         raise AssertionError(self.log_file.read_text())
+
+    def standby(self, directory: Path) -> "Cluster":
+        """A hot standby of this one, started: it takes what is written here as it comes, until it is promoted."""
+        made = Cluster.__new__(Cluster)
+        made.directory, made.data, made.log_file, made.process = directory, directory / "data", directory / "log", None
+        directory.mkdir()
+        programs.give_to_postgres(directory)
+        programs.run([*programs.unprivileged(), programs.postgres_bin() / "pg_basebackup", "-D", made.data, "-h", self.directory, "-p", str(self.port),
+                      "-U", "postgres", "-R", "-X", "stream", "-c", "fast", "--no-sync"], cwd="/")
+        with open(made.data / "postgresql.conf", "a", encoding="utf-8") as file:
+            file.write(f"unix_socket_directories = '{directory}'\n")
+        made.port = _free_port()
+        made.start_again()
+        return made
+
+    def promote(self) -> None:
+        """Until it has become a primary."""
+        assert self.sql("SELECT pg_promote(wait_seconds => %s)", PATIENCE) == [(True,)]
 
     def start_again(self) -> None:
         """On the same port, after stop()."""

@@ -373,6 +373,21 @@ TEST_CASE("a trusted client is logged in without a question") {
     CHECK(play.login.channel_binding() == 0);
 }
 
+TEST_CASE("what a server reports of its role at a login is passed on and remembered, the last word of it") {
+    const auto told = [](const std::string& value) { return message('S', "in_hot_standby\0"s + value + "\0"s); };
+    const Script trusted = Script().server(ok).server(parameter);
+    const auto role_after = [](const Script& script) {
+        return check_established(script, "cert/trust").login.host_role();
+    };
+    CHECK(role_after(Script(trusted).server(ready)) == protocol::HostRole::unknown);
+    CHECK(role_after(Script(trusted).server(told("on")).server(ready)) == protocol::HostRole::standby);
+    CHECK(role_after(Script(trusted).server(told("off")).server(key).server(ready)) == protocol::HostRole::primary);
+    CHECK(role_after(Script(trusted).server(told("on")).server(told("off")).server(ready)) ==
+          protocol::HostRole::primary);
+    CHECK(role_after(Script(trusted).server(told("on")).server(told("perhaps")).server(ready)) ==
+          protocol::HostRole::standby);
+}
+
 TEST_CASE("passwords in clear and as MD5 pass through") {
     check_established(Script().server(authentication(3)).client(message('p', "secret\0"s)).server(ok).server(ready),
                       "password");

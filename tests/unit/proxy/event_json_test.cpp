@@ -66,6 +66,7 @@ SessionRecord full_record() {
     record.auth_method = "scram-sha-256";
     record.auth_bridge = protocol::AuthBridge::cleartext;
     record.gs2_flag = 'y';
+    record.upstream_role = protocol::HostRole::standby;
     record.backend_pid = 4'000'000'000;
     record.upstream_addr = "10.0.0.2:5432";
     record.upstream_ssl = true;
@@ -147,9 +148,11 @@ TEST_CASE("connected tells everything that is known") {
                                                             "upstream_not_after",
                                                             "upstream_sslmode",
                                                             "candidate_ok",
+                                                            "upstream_role",
                                                             "upstream_addr_stale",
                                                             "failed_attempts",
                                                             "timings_us"}));
+    CHECK(got.at("upstream_role") == "standby");
     CHECK(got.at("usename") == "ada");
     CHECK(got.at("datname") == "shop");
     CHECK(got.at("ssl") == true);

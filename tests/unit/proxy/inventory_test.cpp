@@ -406,6 +406,48 @@ TEST_CASE("a server certificate is news once at each address") {
     CHECK(text(folder, "SELECT sans FROM upstream_certificates") == "DNS:db,IP:10.0.0.2");
 }
 
+TEST_CASE("a new certificate's news say which CA its address had before, or else its upstream") {
+    const Folder folder;
+    const auto shown = [](const std::string& sha256, const std::string& address, const std::string& issuer,
+                          const std::string& anchor, std::chrono::seconds later) {
+        Event event = tls_login();
+        show(event, sha256, address);
+        event.time += later;
+        event.record.upstream_tls.anchor = anchor;
+        auto leaf = *event.record.upstream_tls.leaf;
+        leaf.issuer = issuer;
+        event.record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(std::move(leaf));
+        return event;
+    };
+    const auto news = [&](const Event& event) {
+        Inventory inventory({.path = folder.file()});  // each time anew: a restart forgets nothing
+        const auto all = store(inventory, {event});
+        REQUIRE(all.size() == 1);
+        return all.front();
+    };
+    using proxy::CaChange;
+    const Event first = news(shown("a1", "10.0.0.2:5432", "CN=old", "CN=old root", 0s));
+    CHECK(ca_change(first) == CaChange::first);
+    CHECK(first.issuer_before.empty());
+    const Event renewed = news(shown("a2", "10.0.0.2:5432", "CN=old", "CN=old root", 1s));
+    CHECK(ca_change(renewed) == CaChange::same);
+    CHECK(renewed.issuer_before == "CN=old");
+    CHECK(renewed.anchor_before == "CN=old root");
+    CHECK(ca_change(news(shown("a3", "10.0.0.2:5432", "CN=new", "CN=old root", 2s))) == CaChange::other);
+    CHECK(ca_change(news(shown("a4", "10.0.0.2:5432", "CN=new", "CN=new root", 3s))) == CaChange::other);
+    // An address that is new is held against what the upstream showed last.
+    CHECK(ca_change(news(shown("b1", "10.0.0.3:5432", "CN=new", "CN=new root", 4s))) == CaChange::same);
+    CHECK(ca_change(news(shown("c1", "10.0.0.4:5432", "CN=old", "CN=old root", 5s))) == CaChange::other);
+    // One that is known is held against its own, whatever others have shown since.
+    CHECK(ca_change(news(shown("b2", "10.0.0.3:5432", "CN=new", "CN=new root", 6s))) == CaChange::same);
+    // Chains that are not verified have no anchor, and that is no other one.
+    CHECK(ca_change(news(shown("b3", "10.0.0.3:5432", "CN=new", "", 7s))) == CaChange::same);
+    CHECK(ca_change(news(shown("b4", "10.0.0.3:5432", "CN=new", "CN=new root", 8s))) == CaChange::same);
+    Event elsewhere = shown("d1", "10.0.0.2:5432", "CN=new", "CN=new root", 9s);
+    elsewhere.record.upstream = "billing";
+    CHECK(ca_change(news(elsewhere)) == CaChange::first);
+}
+
 TEST_CASE("since when the candidate bundle suffices is when it first did") {
     const Folder folder;
     Inventory inventory({.path = folder.file()});

@@ -241,6 +241,75 @@ TEST_CASE("addresses of an upstream are bounded, and old ones make room") {
     CHECK(addresses.contains("10.0.1.1:5432"));
 }
 
+TEST_CASE("a server's role is what it reported last, and a login that it refused says nothing of it") {
+    using protocol::HostRole;
+    EventMetrics metrics;
+    Event event = connected_in_clear();
+    const auto now = event.time;
+    const auto address = [&] { return metrics.addresses("orders").at("10.0.0.1:5432"); };
+    event.record.upstream_role = HostRole::standby;
+    metrics.count(event);
+    CHECK(address().role == HostRole::standby);
+    CHECK(address().role_seen == now);
+
+    Event refused = event;
+    refused.kind = EventKind::auth_failed;
+    refused.reason = Reason::server_denied;
+    refused.record.upstream_role = HostRole::unknown;
+    refused.time = now + 1s;
+    metrics.count(refused);
+    CHECK(address().role == HostRole::standby);
+    CHECK(address().role_seen == now);
+    CHECK(address().served == now + 1s);
+
+    // Counted by another thread: the later word wins, whoever counted it.
+    event.record.upstream_role = HostRole::primary;
+    event.time = now + 2s;
+    std::thread([&] { metrics.count(event); }).join();
+    CHECK(address().role == HostRole::primary);
+    CHECK(metrics.numbers().upstreams.at("orders").addresses.at("10.0.0.1:5432").role == HostRole::primary);
+
+    event.record.upstream_role = HostRole::unknown;
+    event.time = now + 3s;
+    metrics.count(event);
+    CHECK(address().role == HostRole::unknown);
+    CHECK(address().role_seen == now + 3s);
+    CHECK(metrics.addresses("others").empty());
+}
+
+TEST_CASE("a server's role is forgotten after an hour, also while it goes on refusing logins") {
+    EventMetrics metrics;
+    Event event = connected_in_clear();
+    const auto now = event.time;
+    event.record.upstream_role = protocol::HostRole::primary;
+    event.time = now - UpstreamNumbers::address_memory - 1min;
+    metrics.count(event);
+    CHECK(metrics.addresses("orders").empty());
+    event.kind = EventKind::auth_failed;
+    event.record.upstream_role = protocol::HostRole::unknown;
+    event.time = now;
+    metrics.count(event);
+    const AddressNumbers left = metrics.addresses("orders").at("10.0.0.1:5432");
+    CHECK(left.role == protocol::HostRole::unknown);
+    CHECK(left.role_seen == AddressNumbers::Time{});
+    CHECK(left.served == now);
+}
+
+TEST_CASE("certificates that were not known count by the CA that there was before") {
+    EventMetrics metrics;
+    Event event = event_of(EventKind::upstream_certificate);
+    tls::CertificateFacts leaf;
+    leaf.issuer = "CN=new";
+    event.record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(std::move(leaf));
+    metrics.count(event);
+    event.issuer_before = "CN=new";
+    metrics.count(event);
+    event.issuer_before = "CN=old";
+    metrics.count(event);
+    metrics.count(event);
+    CHECK(metrics.numbers().upstreams.at("orders").certificates == std::array<std::uint64_t, ca_changes>{1, 1, 2});
+}
+
 TEST_CASE("the last reload is what counts") {
     EventMetrics metrics;
     metrics.count({.kind = EventKind::reload_failed});

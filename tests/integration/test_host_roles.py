@@ -1,0 +1,91 @@
+"""Which server is the primary, by what logins are told of it: in the audit and as a metric, through a promotion."""
+
+import pytest
+from psycopg2 import OperationalError
+
+from harness.cluster import WRONG_PASSWORD, Cluster
+from harness.fake_upstream import accepting
+from harness.http import scrape
+from harness.waiting import until
+
+ADMIN = {"http": "127.0.0.1:0"}
+
+
+def roles(proxy, address) -> dict[str, float]:
+    return {labels["role"]: value for labels, value in scrape(proxy).of("upstream_host_role", upstream="orders", address=address)}
+
+
+def only(role) -> dict[str, float]:
+    return {name: float(name == role) for name in ("primary", "standby", "unknown")}
+
+
+@pytest.fixture
+def pair(directory, template, pki):
+    """A primary and its standby."""
+    primary = Cluster(directory / "primary", template, pki.server, pki.people.cert).start()
+    standby = None
+    try:
+        standby = primary.standby(directory / "standby")
+        yield primary, standby
+    finally:
+        for cluster in (standby, primary):
+            if cluster:
+                cluster.stop()
+
+
+@pytest.mark.parametrize("sslmode", ["disable", "require"])
+def test_a_promotion_is_seen_at_the_next_login(start, connect, pair, sslmode):
+    primary, standby = pair
+    to_primary, to_standby = start([primary.host], admin=ADMIN), start([standby.host], admin=ADMIN)
+    assert roles(to_standby, standby.host) == {}  # nobody has asked it
+    connect(to_primary, sslmode=sslmode).close()
+    stays = connect(to_standby, sslmode=sslmode)
+    assert roles(to_primary, primary.host) == only("primary")
+    assert roles(to_standby, standby.host) == only("standby")
+    assert to_primary.event("connected")["upstream_role"] == "primary"
+    assert to_standby.event("connected")["upstream_role"] == "standby"
+
+    standby.promote()
+    # The session that was there is told, and is not what we look at.
+    with stays.cursor() as cursor:
+        cursor.execute("SELECT pg_is_in_recovery()")
+        assert cursor.fetchone() == (False,)
+    assert roles(to_standby, standby.host) == only("standby")
+    connect(to_standby, sslmode=sslmode).close()
+    assert roles(to_standby, standby.host) == only("primary")
+    assert [event["upstream_role"] for event in to_standby.events("connected", 2)] == ["standby", "primary"]
+
+
+def test_a_refused_login_tells_nothing_and_changes_nothing(start, connect, pair):
+    _, standby = pair
+    proxy = start([standby.host], admin=ADMIN)
+    with pytest.raises(OperationalError):
+        connect(proxy, "scram_user", password=WRONG_PASSWORD)
+    until(lambda: roles(proxy, standby.host) == only("unknown"), what="the address, without a role")
+    connect(proxy, "scram_user").close()
+    assert roles(proxy, standby.host) == only("standby")
+    with pytest.raises(OperationalError):
+        connect(proxy, "scram_user", password=WRONG_PASSWORD)
+    proxy.events("auth_failed", 2)
+    assert roles(proxy, standby.host) == only("standby")
+
+
+def test_a_server_that_reports_none_has_none(start, client, fake, server_tls):
+    """As PostgreSQL before 14."""
+    server = fake(accepting(server_tls))
+    proxy = start([server.host], admin=ADMIN)
+    client(proxy).login()
+    assert proxy.event("connected")["upstream_role"] is None
+    assert roles(proxy, server.host) == only("unknown")
+
+
+def test_a_connection_that_was_ready_and_a_replication_login_are_told_as_well(start, connect, client, pair):
+    """Connections of `prewarm` log in with the client; a walsender reports itself too."""
+    _, standby = pair
+    proxy = start([standby.host], admin=ADMIN, runtime={"threads": 1}, upstream={"prewarm": 1})
+    until(lambda: scrape(proxy)("prewarm_connections", state="ready") == 1, what="one is ready")
+    connect(proxy).close()
+    first = proxy.event("connected")
+    assert (first["upstream_prewarmed"], first["upstream_role"]) == (True, "standby")
+    client(proxy).login("repl_user", replication="true")
+    assert proxy.events("connected", 2)[1]["upstream_role"] == "standby"
