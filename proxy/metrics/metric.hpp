@@ -28,6 +28,8 @@ enum class Metric : std::uint8_t {
     upstream_certificate_not_after,
     upstream_host_up,
     server_certificate_not_after,
+    clients,
+    clients_not_ready,
     prewarm_connections,
     audit_events_total,
     audit_events_dropped_total,

@@ -7,6 +7,7 @@
 #include "protocol/utf8.hpp"
 #include "proxy/report/report.hpp"
 #include "proxy/report/report_against.hpp"
+#include "proxy/report/report_json.hpp"
 
 namespace proxy::report {
 namespace {
@@ -366,7 +367,7 @@ constexpr auto columns = std::to_array<Column>({
 
 }  // namespace
 
-std::string to_json(const Report& report) {
+json::object to_object(const Report& report) {
     json::array clients;
     for (const ReportClient& client : report.clients) clients.push_back(to_json(report, client));
     json::array proxies;
@@ -382,7 +383,11 @@ std::string to_json(const Report& report) {
                           {"unattributed_failures", std::move(unattributed)},
                           {"upstream_certificates", std::move(certificates)}};
     if (report.against) document["against"] = to_json(*report.against);
-    return protocol::printable_json(json::serialize(document)) + "\n";
+    return document;
+}
+
+std::string to_json(const Report& report) {
+    return protocol::printable_json(json::serialize(to_object(report))) + "\n";
 }
 
 std::string to_csv(const Report& report) {
