@@ -177,7 +177,8 @@ CLI::App* add_dashboard(CLI::App& app, proxy::command::DashboardOptions& dashboa
         "Serve a web page about the clients, proxies and certificates of inventories, such as a fleet's, until SIGINT "
         "or SIGTERM.");
     proxy::command::add_inventories(*command, dashboard.clients);
-    command->add_option("--listen", dashboard.listen, "ADDR:PORT (127.0.0.1:6440) or unix:PATH to serve at")->required();
+    command->add_option("--listen", dashboard.listen, "ADDR:PORT (127.0.0.1:6440) or unix:PATH to serve at")
+        ->required();
     command->add_option("--token-file", dashboard.token_file,
                         "file with the token that whoever asks must send; needed where other hosts can ask");
     command->footer(dashboard_examples);

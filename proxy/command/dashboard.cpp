@@ -1,6 +1,4 @@
 // `pgairlock dashboard`: the web page over inventories, without a proxy behind it.
-#include "proxy/dashboard/dashboard_site.hpp"
-
 #include <unistd.h>
 
 #include <boost/asio/signal_set.hpp>
@@ -15,6 +13,7 @@
 #include "config/parse.hpp"
 #include "proxy/command/commands.hpp"
 #include "proxy/command/inventories.hpp"
+#include "proxy/dashboard/dashboard_site.hpp"
 #include "proxy/http/http_guard.hpp"
 #include "proxy/http/http_server.hpp"
 #include "proxy/inventory/postgres.hpp"
@@ -98,8 +97,7 @@ void serve(std::vector<dashboard::InventoryPlace> places, const config::Address&
                                   std::make_shared<dashboard::Survey>(dashboard::Survey::Settings{
                                       .places = std::move(places), .running = nullptr, .counts = false}),
                                   nullptr);
-    HttpServer server(io.get_executor(),
-                      [&](const HttpRequest& request) { return answer(site, guard, request); });
+    HttpServer server(io.get_executor(), [&](const HttpRequest& request) { return answer(site, guard, request); });
     const auto socket = std::make_shared<Listener>(io, bind_listener(address, 0600));
     asio::basic_signal_set<tls::Executor> signals(io.get_executor(), SIGINT, SIGTERM);
     signals.async_wait([&](boost::system::error_code, int) {

@@ -39,16 +39,17 @@ json::value server_certificates(const Snapshot* running, SystemTime now) {
             const tls::CertificateFacts& facts = certificates[i];
             json::array sans;
             for (const std::string& san : facts.sans) sans.push_back(name(san));
-            all.push_back({{"listener", name(route->settings.name)},
-                           {"key_type", lives[i].key_type},
-                           {"subject", text(facts.subject)},
-                           {"sans", std::move(sans)},
-                           {"issuer", text(facts.issuer)},
-                           {"not_before", time(facts.not_before)},
-                           {"not_after", time(facts.not_after)},
-                           {"days_left", days_left(facts.not_after, now)},
-                           {"generated", is_generated},
-                           {"trust", route->settings.tls.trust == config::Trust::distributed ? "distributed" : "undistributed"}});
+            all.push_back(
+                {{"listener", name(route->settings.name)},
+                 {"key_type", lives[i].key_type},
+                 {"subject", text(facts.subject)},
+                 {"sans", std::move(sans)},
+                 {"issuer", text(facts.issuer)},
+                 {"not_before", time(facts.not_before)},
+                 {"not_after", time(facts.not_after)},
+                 {"days_left", days_left(facts.not_after, now)},
+                 {"generated", is_generated},
+                 {"trust", route->settings.tls.trust == config::Trust::distributed ? "distributed" : "undistributed"}});
         }
     }
     return all;

@@ -116,16 +116,15 @@ json::array proxies_array(const report::Report& report) {
     json::array all;
     for (const report::ReportProxy& proxy : report.proxies) {
         const ProxyRow& row = proxy.row;
-        all.push_back(
-            {{"name", name(proxy.name)},
-             {"id", row.id},
-             {"version", text(row.version)},
-             {"started", time(row.started)},
-             {"last_seen", time(row.last_seen)},
-             {"silent_s", proxy.silent > 0 ? json::value(proxy.silent / 1'000'000) : json::value(nullptr)},
-             {"listeners", text(row.listeners)},
-             {"events_dropped", row.events_dropped},
-             {"rows_left_out", row.rows_left_out}});
+        all.push_back({{"name", name(proxy.name)},
+                       {"id", row.id},
+                       {"version", text(row.version)},
+                       {"started", time(row.started)},
+                       {"last_seen", time(row.last_seen)},
+                       {"silent_s", proxy.silent > 0 ? json::value(proxy.silent / 1'000'000) : json::value(nullptr)},
+                       {"listeners", text(row.listeners)},
+                       {"events_dropped", row.events_dropped},
+                       {"rows_left_out", row.rows_left_out}});
     }
     return all;
 }

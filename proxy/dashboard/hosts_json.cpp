@@ -16,9 +16,7 @@ using Server = std::pair<std::string, std::string>;
 /// Of all upstreams.
 struct Known {
     explicit Known(const LiveSource& source)
-        : numbers(source.recorder.metrics().numbers()),
-          outages(source.outages.all()),
-          prewarmed(source.prewarmed()) {
+        : numbers(source.recorder.metrics().numbers()), outages(source.outages.all()), prewarmed(source.prewarmed()) {
         for (const auto& session : source.sessions.open()) {
             ++sessions[{std::string(session->facts.text(SessionText::upstream)),
                         std::string(session->facts.text(SessionText::upstream_addr))}];
@@ -83,7 +81,9 @@ class HostRows {
         json::object told{{"upstream", name(route_.settings.name)},
                           {"host", host ? name(*host) : json::value(nullptr)},
                           {"address", address ? name(*address) : json::value(nullptr)},
-                          {"up", outage ? json::value(false) : known ? json::value(true) : json::value(nullptr)},
+                          {"up", outage  ? json::value(false)
+                                 : known ? json::value(true)
+                                         : json::value(nullptr)},
                           {"since", outage ? time(outage->since) : json::value(nullptr)},
                           {"error", outage ? text(outage->error) : json::value(nullptr)},
                           {"sslmode", protocol::to_string(route_.settings.sslmode)}};

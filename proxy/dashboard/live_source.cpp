@@ -22,9 +22,7 @@ std::string_view word_of(Phase phase) {
     return "draining";
 }
 
-std::uint64_t sum_of(const auto& counts) {
-    return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
-}
+std::uint64_t sum_of(const auto& counts) { return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}); }
 
 /// It writes, or is to.
 bool is_under_way(const CaptureStatus& capture) {
@@ -56,9 +54,12 @@ NowSample sample(const LiveSource& source) {
 }
 
 json::object proxy_object(const LiveSource& source, std::string_view id) {
-    return {{"name", text(source.name)},           {"id", text(id)},
-            {"version", version()},                {"started", time(source.started)},
-            {"pid", static_cast<std::int64_t>(::getpid())}, {"phase", word_of(source.phase.load())},
+    return {{"name", text(source.name)},
+            {"id", text(id)},
+            {"version", version()},
+            {"started", time(source.started)},
+            {"pid", static_cast<std::int64_t>(::getpid())},
+            {"phase", word_of(source.phase.load())},
             {"state_dir", text(source.state_dir)}};
 }
 
@@ -134,10 +135,10 @@ std::vector<Warning> live_warnings(const LiveSource& source, SystemTime now) {
     }
     for (const CaptureStatus& capture : source.captures.status()) {
         if (!is_under_way(capture) || !(capture.order.allow_secrets || capture.order.keylog)) continue;
-        warnings.push_back({.what = "capture_with_secrets",
-                            .text = "capture " + std::to_string(capture.id) + " by " + capture.by +
-                                    " writes what may be secret",
-                            .since = capture.started});
+        warnings.push_back(
+            {.what = "capture_with_secrets",
+             .text = "capture " + std::to_string(capture.id) + " by " + capture.by + " writes what may be secret",
+             .since = capture.started});
     }
     return warnings;
 }

@@ -1,5 +1,5 @@
-// What the running proxy says of itself: counters, hosts, captures, warnings. Nothing here waits for
-// a session, a server or a disk.
+// What the running proxy says of itself: counters, hosts, captures, warnings. Nothing here waits
+// for a session, a server or a disk.
 #pragma once
 
 #include <atomic>

@@ -32,8 +32,8 @@ Listener all(const NowSample& sample) {
     return sum;
 }
 
-/// What so many of them took at most, in milliseconds. Null: nobody knows, for it is beyond the last
-/// bound.
+/// What so many of them took at most, in milliseconds. Null: nobody knows, for it is beyond the
+/// last bound.
 json::value at_most(const std::array<std::uint64_t, Histogram::buckets>& counts, std::uint64_t total, double part) {
     const auto rank = static_cast<std::uint64_t>(std::ceil(static_cast<double>(total) * part));
     std::uint64_t passed = 0;

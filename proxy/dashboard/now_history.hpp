@@ -21,7 +21,7 @@ struct NowSample {
     struct Listener {
         std::uint64_t open = 0;
         std::uint64_t logins = 0;
-        std::uint64_t failures = 0;  ///< refused, failed TLS handshakes, failed logins
+        std::uint64_t failures = 0;                      ///< refused, failed TLS handshakes, failed logins
         std::uint64_t from_client = 0, from_server = 0;  ///< bytes
     };
 
@@ -41,8 +41,8 @@ class NowHistory {
 
     /// In the order of time.
     void add(NowSample sample);
-    /// `whole`: all points; else the newest. Without a sample, of nothing. A rate is null as long as
-    /// there is only one.
+    /// `whole`: all points; else the newest. Without a sample, of nothing. A rate is null as long
+    /// as there is only one.
     boost::json::object now(bool whole) const;
 
    private:

@@ -46,12 +46,12 @@ struct Versioned {
 /// What one look came to.
 struct Findings {
     Versioned clients, certificates, rotation;
-    std::optional<Week> week;           ///< nullopt: not known
-    bool current = false;               ///< every inventory could be read just now
-    boost::json::array proxies;         ///< as in the overview
-    std::vector<std::string> unknown;   ///< sentences
+    std::optional<Week> week;          ///< nullopt: not known
+    bool current = false;              ///< every inventory could be read just now
+    boost::json::array proxies;        ///< as in the overview
+    std::vector<std::string> unknown;  ///< sentences
     std::vector<Warning> warnings;
-    std::string why_none;               ///< why there is no text of clients; empty: there is one
+    std::string why_none;  ///< why there is no text of clients; empty: there is one
 };
 
 class Survey {

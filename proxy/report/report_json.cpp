@@ -1,4 +1,6 @@
 // The report for programs: JSON and CSV. Both have every value in full.
+#include "proxy/report/report_json.hpp"
+
 #include <algorithm>
 #include <array>
 #include <boost/algorithm/string/join.hpp>
@@ -7,7 +9,6 @@
 #include "protocol/utf8.hpp"
 #include "proxy/report/report.hpp"
 #include "proxy/report/report_against.hpp"
-#include "proxy/report/report_json.hpp"
 
 namespace proxy::report {
 namespace {

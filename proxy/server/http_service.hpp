@@ -1,5 +1,5 @@
-// Metrics, health checks and the dashboard over HTTP ([admin] http), on a thread that serves no session. Nothing
-// that is wrong with it keeps the proxy from serving.
+// Metrics, health checks and the dashboard over HTTP ([admin] http), on a thread that serves no
+// session. Nothing that is wrong with it keeps the proxy from serving.
 #pragma once
 
 #include <atomic>

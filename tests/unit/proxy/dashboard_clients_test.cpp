@@ -35,15 +35,15 @@ ClientRow seen(const std::string& user, const std::map<int, std::string>& modes)
         row.last_seen = std::max(row.last_seen, on * day + 2 * hour);
         ++row.connections;
         if (mode == "plain") ++row.plain;
-        row.evidence.push_back({.label = std::string(protocol::label(mode == "plain" ? protocol::Evidence::clear_startup
-                                                                                      : protocol::Evidence::tls_startup)),
-                                .evidence = mode == "plain" ? protocol::Evidence::clear_startup
-                                                            : protocol::Evidence::tls_startup,
-                                .certificate = {},
-                                .first_seen = on * day + hour,
-                                .last_seen = on * day + 2 * hour,
-                                .count = 1,
-                                .session = {}});
+        row.evidence.push_back(
+            {.label = std::string(protocol::label(mode == "plain" ? protocol::Evidence::clear_startup
+                                                                  : protocol::Evidence::tls_startup)),
+             .evidence = mode == "plain" ? protocol::Evidence::clear_startup : protocol::Evidence::tls_startup,
+             .certificate = {},
+             .first_seen = on * day + hour,
+             .last_seen = on * day + 2 * hour,
+             .count = 1,
+             .session = {}});
     }
     return row;
 }
@@ -60,7 +60,9 @@ report::ReportClient only(const ClientRow& row) {
     return report.clients.front();
 }
 
-std::string trend(const std::map<int, std::string>& modes) { return std::string(trend_of(only(seen("app", modes)), now)); }
+std::string trend(const std::map<int, std::string>& modes) {
+    return std::string(trend_of(only(seen("app", modes)), now));
+}
 
 double number(const json::value& value) { return value.to_number<double>(); }
 
@@ -127,8 +129,8 @@ TEST_CASE("sessions that are open now are told with their client") {
 }
 
 TEST_CASE("a week's clients by upstream are those of its summary") {
-    const auto rows = inventory({seen("app", {{1, "plain"}}), seen("billing", {{1, "TLSv1.3"}}),
-                                 seen("old", {{20, "plain"}})});
+    const auto rows =
+        inventory({seen("app", {{1, "plain"}}), seen("billing", {{1, "TLSv1.3"}}), seen("old", {{20, "plain"}})});
     const Week week = week_of(rows, now);
     const UpstreamClients& orders = week.by_upstream.at("orders");
     CHECK(week.summary.clients == 2);

@@ -207,10 +207,12 @@ TEST_CASE("streams never take all places: the seventeenth is refused, and others
         Asker next(server);
         next.ask("/events");
         again.clear();
-        return runs_until(io, [&] {
-            next.take(again);
-            return has(again, "data: {}") || has(again, "503");
-        }) && has(again, "data: {}");
+        return runs_until(io,
+                          [&] {
+                              next.take(again);
+                              return has(again, "data: {}") || has(again, "503");
+                          }) &&
+               has(again, "data: {}");
     }));
     CHECK_FALSE(streams.empty());
     streams.end();
