@@ -27,8 +27,8 @@ struct NowSample {
 
     SystemTime time;
     std::chrono::steady_clock::time_point at;
-    SessionCounts sessions;
-    std::map<std::string, Listener> listeners;
+    SessionCounts sessions{};
+    std::map<std::string, Listener> listeners{};
     std::array<std::uint64_t, Histogram::buckets> logins_by_time{};
 };
 

@@ -26,7 +26,8 @@ DayFacts connections(std::int64_t on, std::uint64_t count = 1) {
 /// One client of an inventory; `modes`: by how many days ago.
 ClientRow seen(const std::string& user, const std::map<int, std::string>& modes) {
     ClientRow row;
-    row.who = {{.upstream = "orders", .client_addr = "10.0.0.1"}, {.usename = user, .datname = "shop"}};
+    row.who = {{.upstream = "orders", .client_addr = "10.0.0.1", .client_exe = ""},
+               {.usename = user, .datname = "shop", .application_name = ""}};
     row.first_seen = now;
     for (const auto& [ago, mode] : modes) {
         const std::int64_t on = 20'000 - ago;
@@ -49,7 +50,9 @@ ClientRow seen(const std::string& user, const std::map<int, std::string>& modes)
 }
 
 std::vector<InventoryRows> inventory(std::vector<ClientRow> clients) {
-    InventoryRows rows{.instance = "a1", .proxy = {.id = "a1", .name = "app-1", .last_seen = now}};
+    InventoryRows rows;
+    rows.instance = "a1";
+    rows.proxy = {.id = "a1", .name = "app-1", .last_seen = now};
     rows.clients = std::move(clients);
     return {rows};
 }
@@ -214,7 +217,7 @@ TEST_CASE("what is wrong is told once, the worst first") {
 
 TEST_CASE("an inventory that goes away is as it was, and that is said") {
     bool is_away = false;
-    InventoryPlaces places({{[&] {
+    InventoryPlaces places({{.read = [&] {
         if (is_away) throw std::runtime_error("cannot connect to the inventory:\n  refused");
         return inventory({seen("app", {{1, "plain"}})});
     }}});
@@ -233,7 +236,7 @@ TEST_CASE("an inventory that goes away is as it was, and that is said") {
 }
 
 TEST_CASE("of an inventory that was never read nothing is known") {
-    InventoryPlaces places({{[]() -> std::vector<InventoryRows> { throw std::runtime_error("away"); }}});
+    InventoryPlaces places({{.read = []() -> std::vector<InventoryRows> { throw std::runtime_error("away"); }}});
     const auto reading = places.read(to_time(now));
     CHECK_FALSE(reading.known);
     CHECK(reading.unread.at(0).starts_with("away; nothing of it is known"));

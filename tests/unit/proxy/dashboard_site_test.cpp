@@ -18,9 +18,12 @@ namespace {
 
 std::vector<InventoryRows> inventory() {
     const Timestamp now = to_timestamp(std::chrono::system_clock::now());
-    InventoryRows rows{.instance = "a1", .proxy = {.id = "a1", .name = "app-1", .last_seen = now}};
+    InventoryRows rows;
+    rows.instance = "a1";
+    rows.proxy = {.id = "a1", .name = "app-1", .last_seen = now};
     ClientRow row;
-    row.who = {{.upstream = "orders", .client_addr = "10.0.0.1"}, {.usename = "<b>x</b>", .datname = "shop"}};
+    row.who = {{.upstream = "orders", .client_addr = "10.0.0.1", .client_exe = ""},
+               {.usename = "<b>x</b>", .datname = "shop", .application_name = ""}};
     row.first_seen = row.last_seen = now - 1'000'000;
     row.connections = row.plain = 1;
     row.days[now / day_length]["plain"] = {.connections = 1, .first_seen = row.first_seen, .last_seen = row.last_seen};
