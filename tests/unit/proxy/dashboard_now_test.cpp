@@ -4,6 +4,7 @@
 #include "proxy/dashboard/event_streams.hpp"
 #include "proxy/dashboard/now_history.hpp"
 #include "proxy/dashboard/sessions_json.hpp"
+#include "proxy/record/recent_events.hpp"
 #include "support/catch.hpp"
 
 using namespace proxy;
@@ -170,4 +171,25 @@ TEST_CASE("a session is written part by part, and all of it in the end") {
 TEST_CASE("an event is one block, with its number when it has one") {
     CHECK(event_text("versions", "{}") == "event: versions\ndata: {}\n\n");
     CHECK(event_text("audit", "{\"a\":1}", 7) == "id: 7\nevent: audit\ndata: {\"a\":1}\n\n");
+}
+
+TEST_CASE("events behind a number are told once each, and those that are gone are missing at the front") {
+    RecentEvents recent;
+    CHECK(recent.behind(0).events.empty());
+    const auto add = [&](const std::string& message) { recent.add({.kind = EventKind::started, .message = message}); };
+    add("1");
+    add("2");
+    auto later = recent.behind(0);
+    CHECK(later.first == 1);
+    REQUIRE(later.events.size() == 2);
+    CHECK(later.events[1]->message == "2");
+    later = recent.behind(1);
+    CHECK(later.first == 2);
+    CHECK(later.events.size() == 1);
+    CHECK(recent.behind(2).events.empty());
+    CHECK(recent.behind(99).events.empty());
+    for (std::size_t i = 0; i < RecentEvents::max_events; ++i) add("more");
+    later = recent.behind(1);
+    CHECK(later.first == 3);
+    CHECK(later.events.size() == RecentEvents::max_events);
 }
