@@ -43,6 +43,18 @@ HttpResponse json_refusal(unsigned status, const std::string& why) {
     return response;
 }
 
+/// While somebody makes what others want too.
+class Making {
+   public:
+    explicit Making(std::shared_ptr<bool> on) : on_(std::move(on)) { *on_ = true; }
+    ~Making() { *on_ = false; }
+    Making(const Making&) = delete;
+    Making& operator=(const Making&) = delete;
+
+   private:
+    std::shared_ptr<bool> on_;
+};
+
 std::uint64_t microseconds(SystemTime time) { return static_cast<std::uint64_t>(to_timestamp(time)); }
 
 }  // namespace
@@ -147,16 +159,11 @@ HttpResponse DashboardSite::surveyed(const Versioned Findings::*which) {
 
 /// A part at a time, so that others are answered meanwhile.
 tls::Awaitable<HttpResponse> DashboardSite::sessions() {
-    while (making_sessions_) {
+    while (*making_sessions_) {
         tls::Timer later(executor_, a_moment);
         co_await later.async_wait(tls::returning());
     }
     if (sessions_text_ && Clock::now() - sessions_made_ < sessions_age) co_return json_answer(sessions_text_);
-    struct Making {
-        explicit Making(bool& on) : making(on) { making = true; }
-        ~Making() { making = false; }
-        bool& making;
-    };
     const Making making(making_sessions_);
     SessionsJson made(live_->sessions.open(), std::chrono::system_clock::now());
     while (made.write_some()) co_await asio::post(executor_, asio::use_awaitable_t<tls::Executor>());
@@ -231,6 +238,7 @@ void DashboardSite::say_versions() {
     std::string said = json::serialize(versions());
     if (said == versions_said_) return;
     streams_.say(event_text("versions", said));
+    if (!live_) streams_.say(event_text("now", overview_text(false)));  // what is new is in it, and is not waited for
     versions_said_ = std::move(said);
 }
 

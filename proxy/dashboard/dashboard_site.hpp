@@ -75,7 +75,8 @@ class DashboardSite {
 
     Shared sessions_text_;
     Clock::time_point sessions_made_{};
-    bool making_sessions_ = false;
+    /// Of the coroutine's as well, which is destroyed with its io_context, after us.
+    const std::shared_ptr<bool> making_sessions_ = std::make_shared<bool>(false);
 };
 
 }  // namespace proxy::dashboard
