@@ -105,4 +105,5 @@ class EventStream:
                 return name, data, number
 
     def close(self):
+        self.answer.close()
         self.connection.close()
