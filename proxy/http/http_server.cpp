@@ -24,6 +24,8 @@ using RequestParser = http::request_parser<http::empty_body>;
 /// What is left unread at a close would be answered with a reset, which overtakes our answer.
 constexpr std::chrono::seconds http_linger_time{1};
 constexpr std::size_t max_lingering = 64 * 1024;
+/// What the kernel keeps of a stream that is not read: it would take megabytes.
+constexpr int max_kernel_bytes = 128 * 1024;
 
 /// One of the places for answers that go on.
 class StreamPlace {
@@ -197,6 +199,8 @@ tls::Awaitable<> HttpServer::serve(std::shared_ptr<Connection> connection, Answe
         if (streams_on) {
             const StreamPlace place(std::move(streams));
             connection->stream = std::move(response.stream);
+            boost::system::error_code as_it_is;
+            connection->socket.set_option(asio::socket_base::send_buffer_size(max_kernel_bytes), as_it_is);
             asio::co_spawn(connection->socket.get_executor(), watch(connection), asio::detached);
             co_await connection->send_stream();
             co_return;
