@@ -57,11 +57,12 @@ class Asker {
 template <class Done>
 bool runs_until(asio::io_context& io, const Done& done) {
     const auto end = std::chrono::steady_clock::now() + 20s;
-    while (!done() && std::chrono::steady_clock::now() < end) {
+    for (;;) {
+        if (done()) return true;
+        if (std::chrono::steady_clock::now() > end) return false;
         io.restart();
         io.run_for(5ms);
     }
-    return done();
 }
 
 struct Server {
