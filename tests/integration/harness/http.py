@@ -23,12 +23,15 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 def ask(address, path, method="GET", **headers):
-    """(status, headers in lower case, body). `address`: (host, port), or the path of a UNIX-domain socket."""
+    """(status, headers in lower case, those of one name joined, body). `address`: (host, port), or the path of a UNIX-domain socket."""
     connection = UnixConnection(address) if isinstance(address, str) else http.client.HTTPConnection(*address, timeout=PATIENCE)
     try:
         connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         answer = connection.getresponse()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode()
+        fields = {}
+        for name, value in answer.getheaders():
+            fields[name.lower()] = ", ".join([*([fields[name.lower()]] if name.lower() in fields else []), value])
+        return answer.status, fields, answer.read().decode()
     finally:
         connection.close()
 
