@@ -9,10 +9,7 @@ namespace json = boost::json;
 
 json::value upstream_certificates(const report::Report* report, SystemTime now) {
     if (!report) return nullptr;
-    // Of the certificates alone: clients may be thousands.
-    report::Report certificates;
-    certificates.upstream_certificates = report->upstream_certificates;
-    json::array all = std::move(report::to_object(certificates).at("upstream_certificates").as_array());
+    json::array all = report::certificates_array(*report);
     for (std::size_t i = 0; i < all.size(); ++i) {
         json::object& one = all[i].as_object();
         one["days_left"] = days_left(to_time(report->upstream_certificates[i].row.not_after), now);

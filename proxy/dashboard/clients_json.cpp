@@ -94,22 +94,17 @@ std::string_view trend_of(const ReportClient& client, Timestamp now) {
     return *last > *before ? "better" : "worse";
 }
 
-json::object clients_object(const report::Report& report, const OpenSessions* open, Timestamp now) {
-    json::object whole = report::to_object(report);
+std::string clients_text(const report::Report& report, const OpenSessions* open, Timestamp now) {
     const Counted counted(open ? *open : OpenSessions{});
     std::set<std::string> keys;
-    json::array& clients = whole.at("clients").as_array();
-    for (std::size_t i = 0; i < report.clients.size(); ++i) {
-        const ReportClient& client = report.clients[i];
+    return report::json_text(report, [&](const ReportClient& client, json::object& said) {
         std::string key = key_of(client);
         for (int more = 2; !keys.insert(key).second; ++more) key = key_of(client) + "-" + std::to_string(more);
-        json::object& object = clients[i].as_object();
-        object["key"] = key;
-        object["explain"] = report::explain(client.action);
-        object["trend"] = text(trend_of(client, now));
-        object["sessions_open"] = open ? json::value(counted.of(client)) : json::value(nullptr);
-    }
-    return whole;
+        said["key"] = key;
+        said["explain"] = report::explain(client.action);
+        said["trend"] = text(trend_of(client, now));
+        said["sessions_open"] = open ? json::value(counted.of(client)) : json::value(nullptr);
+    });
 }
 
 json::array proxies_array(const report::Report& report) {

@@ -28,7 +28,7 @@ std::string_view trend_of(const report::ReportClient& client, Timestamp now);
 
 /// The report as `pgairlock report --format json` writes it, and of each client `key`, `explain`,
 /// `trend` and `sessions_open`. `open`: nullptr: nobody knows, as in a fleet.
-boost::json::object clients_object(const report::Report& report, const OpenSessions* open, Timestamp now);
+std::string clients_text(const report::Report& report, const OpenSessions* open, Timestamp now);
 
 /// As "proxies" of the overview.
 boost::json::array proxies_array(const report::Report& report);

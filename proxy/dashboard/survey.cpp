@@ -14,13 +14,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// The texts may have the same words for long: only another one is a new version.
-void replace(Versioned& old, std::string& said, std::string object, SystemTime when) {
-    if (object != said || !old.text) {
-        ++old.version;
-        said = std::move(object);
-    }
-    old.text = generated(when, said);
+/// The same may be said for long: only something else is a new version. `object`: without the time
+/// in front (generated()).
+void replace(Versioned& old, const std::string& object, SystemTime when) {
+    const bool is_same = old.text && std::string_view(*old.text).ends_with(std::string_view(object).substr(1));
+    if (!is_same) ++old.version;
+    old.text = generated(when, object);
 }
 
 }  // namespace
@@ -139,8 +138,7 @@ class Survey::Work {
             take(next, *report, now);
             if (for_somebody) {
                 const OpenSessions open = running_ ? running_->sessions() : OpenSessions{};
-                replace(next.clients, clients_said_,
-                        serialized(clients_object(*report, running_ ? &open : nullptr, to_timestamp(reading.oldest))),
+                replace(next.clients, clients_text(*report, running_ ? &open : nullptr, to_timestamp(reading.oldest)),
                         reading.oldest);
                 next.why_none.clear();
             }
@@ -150,13 +148,12 @@ class Survey::Work {
             next.unknown.push_back("clients: " + next.why_none);
         }
         const auto snapshot = running_ ? running_->snapshot() : nullptr;
-        replace(next.certificates, certificates_said_,
-                serialized(certificates_object(report ? &*report : nullptr, snapshot.get(), now)), now);
+        replace(next.certificates, serialized(certificates_object(report ? &*report : nullptr, snapshot.get(), now)),
+                now);
         publish(next);
         if (!for_somebody || !reading.known || (next.rotation.text && Clock::now() < next_rotation_)) return;
         const auto began = Clock::now();
-        replace(next.rotation, rotation_said_, rotation_text(reading.rows, to_timestamp(reading.oldest)),
-                reading.oldest);
+        replace(next.rotation, rotation_text(reading.rows, to_timestamp(reading.oldest)), reading.oldest);
         of_rotation = std::max<Clock::duration>(Clock::now() - began, Clock::duration(1));
         publish(std::move(next));
     }
@@ -179,7 +176,6 @@ class Survey::Work {
     const std::shared_ptr<RunningProxy> running_;
     const bool counts_;
     Clock::time_point next_look_{}, next_count_{}, next_rotation_{};
-    std::string clients_said_, certificates_said_, rotation_said_;
 
     mutable std::mutex mutex_;
     std::condition_variable news_;
