@@ -381,12 +381,13 @@ const Section<Admin>& section() {
         "How the running proxy is asked and commanded ([commands.md](commands.md#the-console)).",
         {
             {"http", &Admin::http, R"("")",
-             "Where metrics and health checks are asked for over HTTP: an IP address and a port, such as "
-             "`127.0.0.1:6433`, or `unix:/path` ([operate.md](operate.md)). Empty: off. Beyond loopback it needs "
-             "`http_token_file`.",
+             "Where metrics, health checks and the [dashboard](dashboard.md) are asked for over HTTP: an IP address "
+             "and a port, such as `127.0.0.1:6433`, or `unix:/path` ([operate.md](operate.md)). Empty: off. Beyond "
+             "loopback it needs `http_token_file`.",
              Rule::http_address, TakesEffect::at_restart},
             {"http_token_file", &Admin::http_token_file, R"("")",
-             "File with the token without which only health checks are answered (`Authorization: Bearer TOKEN`). "
+             "File with the token without which only health checks are answered (`Authorization: Bearer TOKEN`, or "
+             "Basic with the token as the password, which browsers ask for). "
              "Refused when group or others may read it, as private keys are; reloaded when it changes."},
             {"console", &Admin::console, R"("unix:console/.s.PGSQL.6434")",
              "The console's UNIX-domain socket, for psql and `pgairlock capture`: `unix:` and a path, relative to the "

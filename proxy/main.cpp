@@ -18,6 +18,7 @@ constexpr const char* about =
   pgairlock report --since 7d
   pgairlock client accept --user legacy --until 2027-03-01 --owner "team billing"
   pgairlock capture start --for 30m --trigger failures
+  pgairlock dashboard --inventory postgresql://pgairlock@db.internal/fleet --listen 127.0.0.1:6440
 )";
 
 constexpr const char* exit_codes =
@@ -164,6 +165,32 @@ CLI::App* add_health(CLI::App& app, proxy::command::HealthOptions& health) {
     return command;
 }
 
+constexpr const char* dashboard_examples = R"(
+Examples:
+  pgairlock dashboard --inventory postgresql://pgairlock@db.internal/fleet --listen 127.0.0.1:6440
+  pgairlock dashboard --inventory postgresql://pgairlock@db.internal/fleet --listen 0.0.0.0:6440 --token-file /etc/pgairlock/token
+  pgairlock dashboard --state-dir app1/ --state-dir app2/ --listen unix:/run/pgairlock/dashboard.sock
+
+A running proxy has its own dashboard, with its sessions and events: admin.http of its configuration. The token is a line
+of 16 to 1024 characters; a browser asks for it as a password, for any user name. While a database is away the page says
+so, and shows what it knew last. What the page and its JSON say: docs/dashboard.md.
+
+Exit: 0 ended by SIGINT or SIGTERM, 1 the address cannot be used, 2 usage error or no such inventory.)";
+
+CLI::App* add_dashboard(CLI::App& app, proxy::command::DashboardOptions& dashboard) {
+    CLI::App* command = app.add_subcommand(
+        "dashboard",
+        "Serve a web page about the clients, proxies and certificates of inventories, such as a fleet's, until SIGINT "
+        "or SIGTERM.");
+    proxy::command::add_inventories(*command, dashboard.clients);
+    command->add_option("--listen", dashboard.listen, "ADDR:PORT (127.0.0.1:6440) or unix:PATH to serve at")
+        ->required();
+    command->add_option("--token-file", dashboard.token_file,
+                        "file with the token that whoever asks must send; needed where other hosts can ask");
+    command->footer(dashboard_examples);
+    return command;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -202,6 +229,8 @@ int main(int argc, char** argv) {
 
     proxy::command::HealthOptions health;
     const CLI::App* health_command = add_health(app, health);
+    proxy::command::DashboardOptions dashboard;
+    const CLI::App* dashboard_command = add_dashboard(app, dashboard);
     CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");
 
     try {
@@ -221,6 +250,7 @@ int main(int argc, char** argv) {
     if (audit_verify_command->parsed()) return proxy::command::audit_verify(audit_verify);
     if (capture_read_command->parsed()) return proxy::command::capture_read(capture_read);
     if (health_command->parsed()) return proxy::command::health(health);
+    if (dashboard_command->parsed()) return proxy::command::dashboard(dashboard);
     if (client.command) return client.command(client);
     if (capture.command) return capture.command(capture);
     if (version_command->parsed()) std::fputs(proxy::version_text().c_str(), stdout);

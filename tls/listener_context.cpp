@@ -169,6 +169,12 @@ std::vector<ListenerContext::Life> ListenerContext::lives() const {
     return all;
 }
 
+std::vector<CertificateFacts> ListenerContext::certificates() const {
+    std::vector<CertificateFacts> all;
+    for (const Shown& shown : shown_) all.push_back(tls::describe(*shown.leaf));
+    return all;
+}
+
 bool ListenerContext::issued_by(const X509& authority) const {
     const bool all = std::all_of(shown_.begin(), shown_.end(), [&](const Shown& s) {
         return X509_verify(s.leaf.get(), X509_get0_pubkey(&authority)) == 1;

@@ -116,7 +116,9 @@ void UpstreamContext::load_anchors(const config::Upstream& settings, std::vector
         const auto certificates = load_certificates(file, errors);
         for (const X509Ptr& certificate : certificates) {
             X509_STORE_add_cert(SSL_CTX_get_cert_store(context_.get()), certificate.get());
-            anchors_[digest(*certificate)] = {tls::describe(*certificate).subject, file.path};
+            CertificateFacts facts = tls::describe(*certificate);
+            known_anchors_.push_back({file.path, facts.subject, facts.not_after, false});
+            anchors_[digest(*certificate)] = {std::move(facts.subject), file.path};
             if (X509_cmp_current_time(X509_get0_notAfter(certificate.get())) < 0) ++expired;
         }
         if (expired > 0) {
@@ -138,8 +140,11 @@ void UpstreamContext::load_candidate(const config::Upstream& settings, std::vect
             load_system_store(context.get());
             continue;
         }
-        for (const X509Ptr& certificate : load_certificates(file, errors))
+        for (const X509Ptr& certificate : load_certificates(file, errors)) {
             X509_STORE_add_cert(anchors, certificate.get());
+            const CertificateFacts facts = tls::describe(*certificate);
+            known_anchors_.push_back({file.path, facts.subject, facts.not_after, true});
+        }
     }
     std::vector<config::Diagnostic> known;  // from where it is enforced
     add_revocations(anchors, settings.sslcrl, known, known);

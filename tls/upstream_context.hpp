@@ -44,6 +44,15 @@ class UpstreamContext {
     /// "new-ca.pem, system": for messages.
     const std::string& anchor_files() const noexcept { return anchor_files_; }
 
+    struct KnownAnchor {
+        std::string file;
+        std::string subject;
+        std::chrono::system_clock::time_point not_after;
+        bool candidate = false;  ///< of sslrootcert_candidate
+    };
+    /// All that files have; not those of the system, which are many.
+    const std::vector<KnownAnchor>& known_anchors() const noexcept { return known_anchors_; }
+
    private:
     void load_anchors(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
                       std::vector<config::Diagnostic>& warnings);
@@ -62,6 +71,7 @@ class UpstreamContext {
     bool verifies_name_;
     std::string server_name_;
     std::string anchor_files_;
+    std::vector<KnownAnchor> known_anchors_;
     std::map<std::string, Anchor> anchors_;  // by SHA-256
 
     // Describing a certificate takes tens of microseconds and an upstream shows few: remembered by

@@ -100,7 +100,7 @@ std::vector<std::string> CaptureLacks::texts(const std::set<std::string>& only) 
     for (const std::string& text : absent_.texts(only)) out.push_back("not in the capture: " + text);
     for (const auto& texts : {files_.drop_texts(), files_.file_texts(), files_.block_texts()})
         out.insert(out.end(), texts.begin(), texts.end());
-    if (failures_only_) out.push_back("only connections that failed were captured (trigger failures)");
+    if (failures_only_) out.emplace_back("only connections that failed were captured (trigger failures)");
     return out;
 }
 

@@ -108,6 +108,13 @@ struct CaptureOptions {
     bool json = false;
 };
 
+/// The dashboard over inventories, without a proxy.
+struct DashboardOptions {
+    ClientsOptions clients;  ///< which inventories; nothing is left out of them
+    std::string listen;      ///< "127.0.0.1:6440", or "unix:PATH"
+    std::string token_file;
+};
+
 /// Which question, and where the running proxy is asked.
 struct HealthOptions {
     std::string check = "livez";  ///< livez, startupz, readyz or upstreamz
@@ -126,6 +133,7 @@ int client_accept(const ClientOptions& options);
 int client_note(const ClientOptions& options);
 int client_repaired(const ClientOptions& options);
 int health(const HealthOptions& options);
+int dashboard(const DashboardOptions& options);
 int capture_start(const CaptureOptions& options);
 int capture_stop(const CaptureOptions& options);
 int capture_status(const CaptureOptions& options);

@@ -1,9 +1,7 @@
 #include "proxy/command/inventories.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <filesystem>
 #include <set>
 #include <stdexcept>
 
@@ -11,7 +9,6 @@
 #include "config/spelling.hpp"
 #include "protocol/utf8.hpp"
 #include "proxy/command/state_dir.hpp"
-#include "proxy/inventory/inventory_keeper.hpp"
 #include "proxy/inventory/postgres.hpp"
 
 namespace proxy::command {
@@ -24,15 +21,6 @@ std::string configured_inventory(const std::string& file) {
     if (inventory.empty()) throw std::runtime_error("audit.inventory of " + file + " is off");
     if (PostgresUrl::is_one(inventory) || inventory.front() == '/') return inventory;
     return state_dir(loaded.config->runtime.state_dir) + "/" + inventory;
-}
-
-/// Its proxy runs, or ran at last, without being able to write there.
-void tell_of_gap(const std::string& file, ProxyRow& proxy) {
-    std::error_code none;
-    const auto since = std::filesystem::last_write_time(gap_marker(file), none);
-    if (none) return;
-    ++proxy.unclean_ends;
-    proxy.last_loss = std::max(proxy.last_loss, to_timestamp(std::chrono::file_clock::to_sys(since)));
 }
 
 struct Named {

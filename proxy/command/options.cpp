@@ -50,7 +50,7 @@ CLI::App* add_change(CLI::App& parent, const char* name, Command run, ClientOpti
 
 }  // namespace
 
-void add_clients(CLI::App& command, ClientsOptions& clients) {
+void add_inventories(CLI::App& command, ClientsOptions& clients) {
     command.add_option("-c,--config", clients.config_file, "configuration of a proxy: its inventory");
     command
         .add_option("--state-dir", clients.state_dirs,
@@ -61,6 +61,10 @@ void add_clients(CLI::App& command, ClientsOptions& clients) {
             "--inventory", clients.inventories,
             "postgresql://... as in audit.inventory, or an inventory.db file; may be repeated. Inventories are merged")
         ->allow_extra_args(false);
+}
+
+void add_clients(CLI::App& command, ClientsOptions& clients) {
+    add_inventories(command, clients);
     const auto filter = [&](const char* option, std::string& value, const char* what) {
         return command.add_option(option, value, what)->check(not_empty);
     };

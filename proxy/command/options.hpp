@@ -10,6 +10,9 @@ class App;
 
 namespace proxy::command {
 
+/// Which inventories.
+void add_inventories(CLI::App& command, ClientsOptions& clients);
+
 /// Whose clients, and which of them.
 void add_clients(CLI::App& command, ClientsOptions& clients);
 

@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "config/parse.hpp"
+#include "protocol/base64.hpp"
 #include "tls/certificates.hpp"
 
 namespace proxy {
@@ -47,6 +48,22 @@ bool is_same_secret(std::string_view a, std::string_view b) {
     return CRYPTO_memcmp(x.data(), y.data(), x.size()) == 0;
 }
 
+/// What was given as the token: by programs as Bearer (RFC 6750), by browsers, which ask people, as
+/// the password of Basic (RFC 7617), whoever the user is.
+std::optional<std::string> token_of(std::string_view authorization) {
+    const std::size_t space = std::min(authorization.find(' '), authorization.size());
+    const std::string scheme = lower_cased(authorization.substr(0, space));
+    std::string_view rest = authorization.substr(std::min(space + 1, authorization.size()));
+    if (scheme == "bearer") return std::string(rest);
+    if (scheme != "basic") return std::nullopt;
+    while (rest.starts_with(' ')) rest.remove_prefix(1);
+    const auto decoded = protocol::base64_decode(rest);
+    if (!decoded) return std::nullopt;
+    const std::string pair(decoded->begin(), decoded->end());
+    const std::size_t colon = pair.find(':');
+    return colon == std::string::npos ? std::nullopt : std::optional(pair.substr(colon + 1));
+}
+
 }  // namespace
 
 HttpResponse http_text(unsigned status, std::string line) {
@@ -71,9 +88,8 @@ bool is_our_host(std::string_view host, const HttpGuard& guard) {
 
 bool is_authorized(const HttpRequest& request, const HttpGuard& guard) {
     if (guard.token.empty()) return !guard.needs_token;
-    constexpr std::string_view scheme = "bearer ";
-    if (lower_cased(request.authorization).substr(0, scheme.size()) != scheme) return false;
-    return is_same_secret(std::string_view(request.authorization).substr(scheme.size()), guard.token);
+    const auto given = token_of(request.authorization);
+    return given && is_same_secret(*given, guard.token);
 }
 
 std::optional<HttpResponse> refused_request(const HttpRequest& request, const HttpGuard& guard) {
@@ -89,8 +105,9 @@ std::optional<HttpResponse> refused_request(const HttpRequest& request, const Ht
     } else if (request.has_body) {
         refusal = http_text(400, "GET has no body here");
     } else if (!is_health_path(request.path) && !is_authorized(request, guard)) {
-        refusal = http_text(401, "the token of admin.http_token_file is needed");
+        refusal = http_text(401, guard.token_hint);
         refusal.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"pgairlock\"");
+        refusal.headers.emplace_back("WWW-Authenticate", "Basic realm=\"pgairlock\", charset=\"UTF-8\"");
         return refusal;  // and may be asked again, with it
     } else {
         return std::nullopt;

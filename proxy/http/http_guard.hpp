@@ -14,6 +14,7 @@ struct HttpGuard {
     std::set<std::string> names;  ///< what we are called, in lower case, besides addresses and localhost
     std::string token;            ///< empty: none is set
     bool needs_token = false;     ///< what is no health check is for nobody without it, even if none is set
+    std::string token_hint = "the token of admin.http_token_file is needed";
 };
 
 /// Health checks are for everybody who gets as far as our socket.
@@ -23,7 +24,7 @@ bool is_health_path(std::string_view path) noexcept;
 /// rebinding) has that name in Host. Addresses are nobody's name.
 bool is_our_host(std::string_view host, const HttpGuard& guard);
 
-/// It has the token, or none is needed.
+/// It has the token, as Bearer or as the password of Basic, or none is needed.
 bool is_authorized(const HttpRequest& request, const HttpGuard& guard);
 
 /// nullopt: it may ask. Else why not.

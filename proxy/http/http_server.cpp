@@ -24,13 +24,28 @@ using RequestParser = http::request_parser<http::empty_body>;
 /// What is left unread at a close would be answered with a reset, which overtakes our answer.
 constexpr std::chrono::seconds http_linger_time{1};
 constexpr std::size_t max_lingering = 64 * 1024;
+/// What the kernel keeps of a stream that is not read: it would take megabytes.
+constexpr int max_kernel_bytes = 128 * 1024;
+
+/// One of the places for answers that go on.
+class StreamPlace {
+   public:
+    explicit StreamPlace(std::shared_ptr<std::size_t> taken) : taken_(std::move(taken)) { ++*taken_; }
+    ~StreamPlace() { --*taken_; }
+    StreamPlace(const StreamPlace&) = delete;
+    StreamPlace& operator=(const StreamPlace&) = delete;
+
+   private:
+    std::shared_ptr<std::size_t> taken_;
+};
 
 std::string head_of(const HttpResponse& response, bool keeps_open) {
     const auto reason = http::obsolete_reason(static_cast<http::status>(response.status));
     std::string head = "HTTP/1.1 " + std::to_string(response.status) + " " + std::string(reason) + "\r\n";
     const auto add = [&](const std::string& name, const std::string& value) { head += name + ": " + value + "\r\n"; };
     add("Content-Type", response.content_type);
-    add("Content-Length", std::to_string(response.body.size()));
+    // A stream ends with its connection.
+    if (!response.stream) add("Content-Length", std::to_string(response.content().size()));
     add("Cache-Control", "no-store");
     add("X-Content-Type-Options", "nosniff");
     add("Connection", keeps_open ? "keep-alive" : "close");
@@ -40,11 +55,15 @@ std::string head_of(const HttpResponse& response, bool keeps_open) {
 
 HttpRequest request_of(const RequestParser& parser) {
     const auto& message = parser.get();
+    const auto target = message.target();
+    const std::size_t question = std::min(target.find('?'), target.size());
     HttpRequest request{.method = std::string(message.method_string()),
-                        .path = std::string(message.target().substr(0, message.target().find('?'))),
+                        .path = std::string(target.substr(0, question)),
                         .version = message.version(),
                         .authorization = std::string(message[http::field::authorization]),
-                        .accept = {}};
+                        .accept = {},
+                        .query = std::string(target.substr(std::min(question + 1, target.size()))),
+                        .last_event_id = std::string(message["Last-Event-ID"])};
     const auto [first, last] = message.equal_range(http::field::host);
     for (auto host = first; host != last; ++host) request.hosts.emplace_back(host->value());
     // A list may come in several headers (RFC 9110, 5.3).
@@ -67,6 +86,7 @@ struct HttpServer::Connection {
     void end() {
         boost::system::error_code ignored;
         over = true;
+        if (stream) stream->end();
         socket.close(ignored);
         timer.cancel();
     }
@@ -74,11 +94,14 @@ struct HttpServer::Connection {
     tls::Awaitable<bool> read();
     tls::Awaitable<std::optional<HttpResponse>> read_request(RequestParser& parser);
     tls::Awaitable<bool> send(const HttpResponse& response, bool with_body, bool keeps_open);
+    tls::Awaitable<bool> write(const std::string& bytes, Clock::time_point latest);
+    tls::Awaitable<> send_stream();
     tls::Awaitable<> linger();
 
     tls::Socket socket;
     tls::Timer timer;  // its expiry is the deadline of whatever is waited for
     std::string received;
+    std::shared_ptr<HttpStream> stream;  // that is being sent
     bool over = false;
     bool waits = true;  // for the other side to ask something
     Clock::time_point since = Clock::now();
@@ -130,7 +153,7 @@ void HttpServer::take(int fd, int family) {
     };
     try {
         asio::co_spawn(executor_, keep_time(connection), asio::detached);
-        asio::co_spawn(executor_, serve(connection, answer_), ended);
+        asio::co_spawn(executor_, serve(connection, answer_, streams_), ended);
     } catch (const std::bad_alloc&) {
         connection->end();  // which closes the descriptor: it is not the caller's any more
         spdlog::log(often("http", {}), spdlog::level::err, "http: out of memory");
@@ -145,7 +168,8 @@ tls::Awaitable<> HttpServer::keep_time(std::shared_ptr<Connection> connection) {
     }
 }
 
-tls::Awaitable<> HttpServer::serve(std::shared_ptr<Connection> connection, Answer answer) {
+tls::Awaitable<> HttpServer::serve(std::shared_ptr<Connection> connection, Answer answer,
+                                   std::shared_ptr<std::size_t> streams) {
     for (;;) {
         RequestParser parser;
         parser.header_limit(max_header_size);
@@ -162,10 +186,25 @@ tls::Awaitable<> HttpServer::serve(std::shared_ptr<Connection> connection, Answe
             with_body = request.method != "HEAD";
             response = co_await answer(request);
         }
-        const bool keeps_open = !response.close && parser.keep_alive();
-        connection->set_deadline(write_time);
+        if (connection->over) co_return;
+        if (response.stream && with_body && *streams >= max_streams) {
+            response.stream->end();
+            response = http_text(503, "too many streams are read already");
+            response.headers.emplace_back("Retry-After", "10");
+        }
+        const bool streams_on = response.stream && with_body;
+        const bool keeps_open = !response.close && !streams_on && parser.keep_alive();
         const bool sent = co_await connection->send(response, with_body, keeps_open);
         if (!sent || connection->over) co_return;
+        if (streams_on) {
+            const StreamPlace place(std::move(streams));
+            connection->stream = std::move(response.stream);
+            boost::system::error_code as_it_is;
+            connection->socket.set_option(asio::socket_base::send_buffer_size(max_kernel_bytes), as_it_is);
+            asio::co_spawn(connection->socket.get_executor(), watch(connection), asio::detached);
+            co_await connection->send_stream();
+            co_return;
+        }
         if (!keeps_open) {
             co_await connection->linger();
             co_return;
@@ -174,6 +213,18 @@ tls::Awaitable<> HttpServer::serve(std::shared_ptr<Connection> connection, Answe
         connection->since = Clock::now();
         connection->set_deadline(connection->received.empty() ? Clock::duration(idle_time) : header_time);
     }
+}
+
+/// Notices that whoever reads a stream has gone. What it says meanwhile is nobody's.
+tls::Awaitable<> HttpServer::watch(std::shared_ptr<Connection> connection) {
+    std::size_t passed = 0;
+    std::array<char, 4096> piece;
+    while (!connection->over && passed < max_lingering) {
+        const auto [error, n] = co_await connection->socket.async_read_some(asio::buffer(piece), tls::returning());
+        if (error) break;
+        passed += n;
+    }
+    connection->end();
 }
 
 /// False: the other side has gone.
@@ -215,10 +266,38 @@ tls::Awaitable<std::optional<HttpResponse>> HttpServer::Connection::read_request
 }
 
 tls::Awaitable<bool> HttpServer::Connection::send(const HttpResponse& response, bool with_body, bool keeps_open) {
-    std::string bytes = head_of(response, keeps_open);
-    if (with_body) bytes += response.body;
-    const auto [error, n] = co_await asio::async_write(socket, asio::buffer(bytes), tls::returning());
-    co_return !error;
+    const Clock::time_point latest = Clock::now() + body_time;
+    std::string head = head_of(response, keeps_open);
+    const bool has_body = with_body && !response.stream;
+    // Of most answers one packet.
+    const bool fits = has_body && response.content().size() <= piece;
+    if (fits) head += response.content();
+    bool sent = co_await write(head, latest);
+    if (sent && has_body && !fits) sent = co_await write(response.content(), latest);
+    co_return sent;
+}
+
+/// Each piece has its deadline, and all of it `latest`.
+tls::Awaitable<bool> HttpServer::Connection::write(const std::string& bytes, Clock::time_point latest) {
+    for (std::size_t at = 0; at < bytes.size(); at += piece) {
+        timer.expires_at(std::min(Clock::now() + write_time, latest));
+        const auto part = asio::buffer(bytes.data() + at, std::min(piece, bytes.size() - at));
+        const auto [error, n] = co_await asio::async_write(socket, part, tls::returning());
+        if (error || over) co_return false;
+    }
+    co_return true;
+}
+
+/// Until it is over, or its reader does not take it.
+tls::Awaitable<> HttpServer::Connection::send_stream() {
+    const auto going_on = stream;
+    for (bool sent = true; sent;) {
+        timer.expires_at(Clock::time_point::max());  // it may be silent for as long as it likes
+        const HttpStream::Piece said = co_await going_on->next();
+        if (!said) break;
+        sent = co_await write(*said, Clock::time_point::max());
+    }
+    end();
 }
 
 tls::Awaitable<> HttpServer::Connection::linger() {

@@ -25,7 +25,12 @@ class HttpServer {
     /// Between two requests of one connection. Longer than scrapes are usually apart.
     static constexpr std::chrono::seconds idle_time{75};
     static constexpr std::chrono::seconds answer_time{20};
+    /// For the next `piece` bytes of an answer to be taken, and for all of one that has an end.
     static constexpr std::chrono::seconds write_time{10};
+    static constexpr std::chrono::seconds body_time{60};
+    static constexpr std::size_t piece = 64 * 1024;
+    /// Answers that go on (HttpStream): never all places.
+    static constexpr std::size_t max_streams = 16;
 
     using Answer = std::function<tls::Awaitable<HttpResponse>(const HttpRequest& request)>;
 
@@ -42,11 +47,14 @@ class HttpServer {
 
     bool make_room();
     static tls::Awaitable<> keep_time(std::shared_ptr<Connection> connection);
-    static tls::Awaitable<> serve(std::shared_ptr<Connection> connection, Answer answer);
+    static tls::Awaitable<> serve(std::shared_ptr<Connection> connection, Answer answer,
+                                  std::shared_ptr<std::size_t> streams);
+    static tls::Awaitable<> watch(std::shared_ptr<Connection> connection);
 
     tls::Executor executor_;
     Answer answer_;
     std::list<std::weak_ptr<Connection>> connections_;
+    const std::shared_ptr<std::size_t> streams_ = std::make_shared<std::size_t>(0);  // how many go on
 };
 
 }  // namespace proxy

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <filesystem>
 #include <stdexcept>
 
+#include "proxy/inventory/inventory_keeper.hpp"
 #include "proxy/inventory/inventory_schema.hpp"
 #include "proxy/inventory/inventory_source.hpp"
 #include "proxy/inventory/postgres.hpp"
@@ -249,8 +251,8 @@ class Reader {
     std::map<std::string, std::map<std::int64_t, ClientRow>> clients_;
 };
 
-std::unique_ptr<InventorySource> open(const std::string& where) {
-    if (PostgresUrl::is_one(where)) return open_fleet(where);
+/// Throws, unless there is a file.
+void look_for(const std::string& where) {
     const fs::path file(where);
     std::error_code error;
     if (!fs::exists(file, error)) {
@@ -260,7 +262,21 @@ std::unique_ptr<InventorySource> open(const std::string& where) {
              "; name the proxy's own with --state-dir DIR, or its audit.inventory with --inventory URL");
     }
     if (!fs::is_regular_file(file, error)) fail(where + " is not an inventory: not a file");
-    return open_file(file);
+}
+
+std::vector<InventoryRows> rows_of(InventorySource& source) {
+    const auto version = source.version();
+    if (!version) {
+        fail(source.name() +
+             " has no inventory in it: no table \"clients\". A proxy creates it when it starts; is audit.inventory of "
+             "your configuration "
+             "the same?");
+    }
+    if (*version > inventory_version) {
+        fail(source.name() + " was written by a newer pgairlock (tables of version " + std::to_string(*version) +
+             ", this program knows " + std::to_string(inventory_version) + "); use the newer one's report");
+    }
+    return Reader(source, *version).read();
 }
 
 }  // namespace
@@ -268,19 +284,22 @@ std::unique_ptr<InventorySource> open(const std::string& where) {
 std::string inventory_file(const std::string& state_dir) { return (fs::path(state_dir) / "inventory.db").string(); }
 
 std::vector<InventoryRows> read_inventories(const std::string& where) {
-    const auto source = open(where);
-    const auto version = source->version();
-    if (!version) {
-        fail(source->name() +
-             " has no inventory in it: no table \"clients\". A proxy creates it when it starts; is audit.inventory of "
-             "your configuration "
-             "the same?");
-    }
-    if (*version > inventory_version) {
-        fail(source->name() + " was written by a newer pgairlock (tables of version " + std::to_string(*version) +
-             ", this program knows " + std::to_string(inventory_version) + "); use the newer one's report");
-    }
-    return Reader(*source, *version).read();
+    if (PostgresUrl::is_one(where)) return rows_of(*open_fleet(where));
+    look_for(where);
+    return rows_of(*open_file(where));
+}
+
+std::vector<InventoryRows> read_own_inventory(const std::string& file) {
+    look_for(file);
+    return rows_of(*open_own_file(file));
+}
+
+void tell_of_gap(const std::string& file, ProxyRow& proxy) {
+    std::error_code none;
+    const auto since = fs::last_write_time(gap_marker(file), none);
+    if (none) return;
+    ++proxy.unclean_ends;
+    proxy.last_loss = std::max(proxy.last_loss, to_timestamp(std::chrono::file_clock::to_sys(since)));
 }
 
 }  // namespace proxy

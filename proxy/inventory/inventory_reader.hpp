@@ -155,4 +155,11 @@ std::string inventory_file(const std::string& state_dir);
 /// InventoryRows per proxy. Throws std::runtime_error that says what was looked at and what to do.
 std::vector<InventoryRows> read_inventories(const std::string& where);
 
+/// The file that this process itself keeps (open_own_file). Throws the same.
+std::vector<InventoryRows> read_own_inventory(const std::string& file);
+
+/// Of a file's proxy: it runs, or ran at last, without being able to write there. To be said
+/// wherever its inventory is taken for all that there is.
+void tell_of_gap(const std::string& file, ProxyRow& proxy);
+
 }  // namespace proxy

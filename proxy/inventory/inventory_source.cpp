@@ -36,8 +36,11 @@ class TemporaryFolder {
 
 class FileSource final : public InventorySource {
    public:
-    explicit FileSource(const fs::path& file) : file_(file) {
+    enum class Whose { any, own };
+
+    FileSource(const fs::path& file, Whose whose) : file_(file) {
         if (is_readable(file, Sqlite::Mode::read_only)) return;
+        if (whose == Whose::own) refuse(reason_);
         // In WAL mode even a reader wants to create a file beside the database, which it cannot in
         // a read-only folder.
         fs::path log = file;
@@ -143,7 +146,13 @@ class FleetSource final : public InventorySource {
 
 }  // namespace
 
-std::unique_ptr<InventorySource> open_file(const fs::path& file) { return std::make_unique<FileSource>(file); }
+std::unique_ptr<InventorySource> open_file(const fs::path& file) {
+    return std::make_unique<FileSource>(file, FileSource::Whose::any);
+}
+
+std::unique_ptr<InventorySource> open_own_file(const fs::path& file) {
+    return std::make_unique<FileSource>(file, FileSource::Whose::own);
+}
 
 std::unique_ptr<InventorySource> open_fleet(const std::string& url) { return std::make_unique<FleetSource>(url); }
 

@@ -31,6 +31,11 @@ class InventorySource {
 /// A file that exists, whether its proxy runs or not; nothing is written beside it that stays.
 std::unique_ptr<InventorySource> open_file(const std::filesystem::path& file);
 
+/// The file that this process itself keeps: by SQLite alone. Who closes a descriptor of it that is
+/// not SQLite's takes away the locks of fcntl(2) that SQLite has on it for the whole process, and
+/// that is what copying it would do.
+std::unique_ptr<InventorySource> open_own_file(const std::filesystem::path& file);
+
 /// postgresql://...
 std::unique_ptr<InventorySource> open_fleet(const std::string& url);
 

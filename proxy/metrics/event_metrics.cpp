@@ -32,6 +32,12 @@ void note_address(UpstreamNumbers& upstream, const Event& event) {
     address.served = event.time;
     address.verified = !record.upstream_tls.anchor.empty();
     address.not_after = record.upstream_tls.leaf ? record.upstream_tls.leaf->not_after : AddressNumbers::Time{};
+    // Into the memory of the login before, which is mostly the same.
+    address.version = record.upstream_tls.version;
+    address.cipher = record.upstream_tls.cipher;
+    address.anchor = record.upstream_tls.anchor;
+    address.leaf = record.upstream_tls.leaf;
+    address.candidate_ok = record.upstream_tls.candidate_ok;
     // A login that the server refused says nothing of its role; one that succeeded without a word
     // about it says that it does not report one.
     if (record.upstream_role == protocol::HostRole::unknown && event.kind != EventKind::connected) return;

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -36,6 +37,11 @@ struct AddressNumbers {
     Time served{};                                          ///< when it served a login last
     bool verified = false;                                  ///< its certificate was, then
     Time not_after{};                                       ///< of its certificate; the epoch: it showed none
+    std::string version{};  ///< of TLS; empty: it served in clear
+    std::string cipher{};
+    std::string anchor{};  ///< subject of the root that it was verified by
+    std::shared_ptr<const tls::CertificateFacts> leaf{};
+    std::optional<bool> candidate_ok{};
     protocol::HostRole role = protocol::HostRole::unknown;  ///< unknown: it does not report one, or nobody got so far
     Time role_seen{};  ///< when a login last got so far, whatever it was told; the epoch: none did
 

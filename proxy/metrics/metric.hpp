@@ -30,6 +30,8 @@ enum class Metric : std::uint8_t {
     upstream_host_up,
     upstream_host_role,
     server_certificate_not_after,
+    clients,
+    clients_not_ready,
     prewarm_connections,
     audit_events_total,
     audit_events_dropped_total,

@@ -1,4 +1,6 @@
 // The report for programs: JSON and CSV. Both have every value in full.
+#include "proxy/report/report_json.hpp"
+
 #include <algorithm>
 #include <array>
 #include <boost/algorithm/string/join.hpp>
@@ -366,24 +368,34 @@ constexpr auto columns = std::to_array<Column>({
 
 }  // namespace
 
-std::string to_json(const Report& report) {
-    json::array clients;
-    for (const ReportClient& client : report.clients) clients.push_back(to_json(report, client));
+json::array certificates_array(const Report& report) {
+    json::array certificates;
+    for (const ReportCertificate& certificate : report.upstream_certificates)
+        certificates.push_back(to_json(certificate));
+    return certificates;
+}
+
+std::string json_text(const Report& report, const AddToClient& add) {
     json::array proxies;
     for (const ReportProxy& proxy : report.proxies) proxies.push_back(to_json(proxy));
     json::array unattributed;
     for (const Unattributed& one : report.unattributed) unattributed.push_back(to_json(one));
-    json::array certificates;
-    for (const ReportCertificate& certificate : report.upstream_certificates)
-        certificates.push_back(to_json(certificate));
-    json::object document{{"summary", summary(report)},
-                          {"proxies", std::move(proxies)},
-                          {"clients", std::move(clients)},
-                          {"unattributed_failures", std::move(unattributed)},
-                          {"upstream_certificates", std::move(certificates)}};
-    if (report.against) document["against"] = to_json(*report.against);
-    return protocol::printable_json(json::serialize(document)) + "\n";
+    const auto serialized = [](const json::value& value) { return protocol::printable_json(json::serialize(value)); };
+    std::string text =
+        "{\"summary\":" + serialized(summary(report)) + ",\"proxies\":" + serialized(proxies) + ",\"clients\":[";
+    for (const ReportClient& client : report.clients) {
+        json::object said = to_json(report, client);
+        if (add) add(client, said);
+        if (&client != &report.clients.front()) text += ',';
+        text += serialized(said);
+    }
+    text += "],\"unattributed_failures\":" + serialized(unattributed) +
+            ",\"upstream_certificates\":" + serialized(certificates_array(report));
+    if (report.against) text += ",\"against\":" + serialized(to_json(*report.against));
+    return text + "}";
 }
+
+std::string to_json(const Report& report) { return json_text(report, {}) + "\n"; }
 
 std::string to_csv(const Report& report) {
     std::vector<std::string> cells;

@@ -63,6 +63,10 @@ struct LoadedSnapshot {
 /// generated one of `state_dir`, which is made now if there is none.
 LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir);
 
+/// The token that those who ask over HTTP send: a line, which may end with a line break. Without a
+/// file, and with an error: empty.
+std::string load_http_token(const config::File& file, std::vector<config::Diagnostic>& errors);
+
 /// The files a snapshot was made of (certificates, keys, CA files, users_file), for whoever watches
 /// them.
 std::vector<std::string> files_of(const Snapshot& snapshot);

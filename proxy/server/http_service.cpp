@@ -56,9 +56,9 @@ std::size_t Liveness::silent(Clock::time_point now) {
 }
 
 HttpService::HttpService(Sources sources)
-    : sources_(sources),
-      page_(sources.metrics),
-      upstreams_(io_.get_executor(), sources.resolver, sources.outages,
+    : sources_(std::move(sources)),
+      page_(sources_.metrics),
+      upstreams_(io_.get_executor(), sources_.resolver, sources_.outages,
                  [this](const UpstreamRoute& upstream) {
                      return sources_.metrics.recorder.metrics().last_served(
                          upstream.settings.name, upstream.settings.sslmode >= protocol::SslMode::verify_ca);
@@ -79,6 +79,7 @@ void HttpService::open(std::shared_ptr<const Snapshot> snapshot) noexcept {
         bound.origin = admin.http_origin;
         // Only a file that says so lets others in.
         socket_ = std::make_shared<Listener>(io_, bind_listener(bound, 0600));
+        open_dashboard();
         socket_->serve([this](int fd, const Peer& peer) { server_.take(fd, peer.family); });
         thread_ = std::thread([this] { run(); });
         spdlog::info("http at {}", socket_->address());
@@ -88,7 +89,39 @@ void HttpService::open(std::shared_ptr<const Snapshot> snapshot) noexcept {
     }
 }
 
+void HttpService::open_dashboard() {
+    running_ = std::make_shared<dashboard::RunningProxy>(sources_.sessions);
+    running_->use(state()->snapshot);
+    dashboard::Survey::Settings survey{.places = {}, .running = running_, .counts = false};
+    const std::string inventory = sources_.metrics.recorder.inventory_path();
+    if (!inventory.empty()) {
+        survey.counts = true;
+        survey.places.push_back({[inventory] {
+            std::vector<InventoryRows> all = read_own_inventory(inventory);
+            for (InventoryRows& one : all) tell_of_gap(inventory, one.proxy);
+            return all;
+        }});
+    }
+    const auto& workers = sources_.metrics.workers;
+    auto live = std::make_unique<dashboard::LiveSource>(
+        dashboard::LiveSource{.recorder = sources_.metrics.recorder,
+                              .sessions = sources_.sessions,
+                              .captures = sources_.metrics.captures,
+                              .outages = sources_.outages,
+                              .phase = sources_.phase,
+                              .relayed = [&workers] { return relayed_bytes(workers); },
+                              .prewarmed = [&workers] { return prewarmed_connections(workers); },
+                              .running = [this] { return state()->snapshot; },
+                              .name = sources_.name,
+                              .state_dir = sources_.state_dir,
+                              .started = std::chrono::system_clock::now()});
+    dashboard_ = std::make_unique<dashboard::DashboardSite>(
+        io_.get_executor(), std::make_shared<dashboard::Survey>(std::move(survey)), std::move(live));
+    dashboard_->begin();
+}
+
 void HttpService::use(std::shared_ptr<const Snapshot> snapshot) {
+    if (running_) running_->use(snapshot);
     auto next = std::make_shared<State>();
     next->guard = {.names = our_names(*snapshot), .token = snapshot->http_token, .needs_token = needs_token_};
     next->snapshot = std::move(snapshot);
@@ -119,11 +152,14 @@ void HttpService::close() {
     asio::post(io_, [this] {
         socket_->stop();
         upstreams_.close();
+        dashboard_->close();
         server_.close();
         asio::post(io_, [this] { io_.stop(); });
     });
     thread_.join();
     socket_.reset();
+    running_->end();
+    dashboard_.reset();
 }
 
 tls::Awaitable<HttpResponse> HttpService::answer(const HttpRequest& request) {
@@ -140,7 +176,9 @@ tls::Awaitable<HttpResponse> HttpService::answer(const HttpRequest& request) {
         HttpResponse response = co_await upstreamz(now, is_authorized(request, now->guard));
         co_return response;
     }
-    co_return http_text(404, "there are /metrics, /livez, /startupz, /readyz and /upstreamz");
+    std::optional<HttpResponse> response = co_await dashboard_->answer(request);
+    if (response) co_return std::move(*response);
+    co_return http_text(404, "there are /, /api/, /metrics, /livez, /startupz, /readyz and /upstreamz");
 }
 
 HttpResponse HttpService::livez() {
@@ -174,7 +212,7 @@ HttpResponse HttpService::metrics(const State& state, const HttpRequest& request
     const Exposition::Format format = accepted_format(request.accept);
     return {.status = 200,
             .content_type = std::string(Exposition::content_type(format)),
-            .body = page_.text(*state.snapshot, format)};
+            .body = page_.text(*state.snapshot, dashboard_->week(), format)};
 }
 
 }  // namespace proxy

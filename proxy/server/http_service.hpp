@@ -1,5 +1,5 @@
-// Metrics and health checks over HTTP ([admin] http), on a thread that serves no session. Nothing
-// that is wrong with it keeps the proxy from serving.
+// Metrics, health checks and the dashboard over HTTP ([admin] http), on a thread that serves no
+// session. Nothing that is wrong with it keeps the proxy from serving.
 #pragma once
 
 #include <atomic>
@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "proxy/dashboard/dashboard_site.hpp"
 #include "proxy/http/http_guard.hpp"
 #include "proxy/http/http_server.hpp"
 #include "proxy/http/upstream_check.hpp"
@@ -51,6 +52,9 @@ class HttpService {
         Resolver& resolver;
         Outages& outages;
         asio::io_context& control;  ///< of the thread that accepts
+        const LiveSessions& sessions;
+        std::string name;  ///< as in audit lines
+        std::string state_dir;
     };
 
     explicit HttpService(Sources sources);
@@ -79,6 +83,7 @@ class HttpService {
     HttpResponse readyz(const State& state) const;
     tls::Awaitable<HttpResponse> upstreamz(std::shared_ptr<const State> state, bool in_detail);
     HttpResponse metrics(const State& state, const HttpRequest& request);
+    void open_dashboard();
 
     Sources sources_;
     MetricsPage page_;
@@ -91,6 +96,8 @@ class HttpService {
     UpstreamCheck upstreams_;
     HttpServer server_;
     std::shared_ptr<Listener> socket_;
+    std::shared_ptr<dashboard::RunningProxy> running_;  // the dashboard's thread's as well, which may outlive us
+    std::unique_ptr<dashboard::DashboardSite> dashboard_;
     std::thread thread_;
 };
 

@@ -56,15 +56,63 @@ void tell_certificates(Exposition& out, const Snapshot& snapshot) {
     }
 }
 
+/// Of upstreams that are served: what others had a week ago is nobody's task.
+void tell_clients(Exposition& out, const Snapshot& snapshot, const std::optional<dashboard::Week>& week) {
+    std::map<std::string, dashboard::UpstreamClients> clients;
+    if (week) {
+        for (const auto& upstream : snapshot.upstreams) {
+            const auto found = week->by_upstream.find(upstream->settings.name);
+            clients[upstream->settings.name] =
+                found == week->by_upstream.end() ? dashboard::UpstreamClients{} : found->second;
+        }
+    }
+    out.begin(Metric::clients);
+    for (const auto& [upstream, numbers] : clients) {
+        out.sample({upstream, "plain"}, numbers.plain);
+        out.sample({upstream, "tls_not_verifying"}, numbers.tls_not_verifying);
+        out.sample({upstream, "verifying"}, numbers.verifying);
+        out.sample({upstream, "unknown"}, numbers.unknown);
+    }
+    out.begin(Metric::clients_not_ready);
+    for (const auto& [upstream, numbers] : clients) out.sample({upstream}, numbers.not_ready);
+}
+
 }  // namespace
 
-std::string MetricsPage::text(const Snapshot& snapshot, Exposition::Format format) {
+std::map<std::string, dashboard::RelayedBytes> relayed_bytes(const std::vector<std::unique_ptr<Worker>>& workers) {
+    std::map<std::string, dashboard::RelayedBytes> sums;
+    for (const auto& worker : workers) {
+        worker->relay_meters().for_each([&](const std::string& listener, const RelayMeter& meter) {
+            dashboard::RelayedBytes& sum = sums[listener];
+            sum.from_client += meter.from_client.load(std::memory_order_relaxed);
+            sum.from_server += meter.from_server.load(std::memory_order_relaxed);
+        });
+    }
+    return sums;
+}
+
+std::map<std::string, dashboard::PrewarmedConnections> prewarmed_connections(
+    const std::vector<std::unique_ptr<Worker>>& workers) {
+    std::map<std::string, dashboard::PrewarmedConnections> sums;
+    for (const auto& worker : workers) {
+        worker->prewarm_meters().for_each([&](const std::string& upstream, const PrewarmMeter& meter) {
+            dashboard::PrewarmedConnections& sum = sums[upstream];
+            sum.ready += meter.ready.load(std::memory_order_relaxed);
+            sum.wanted += meter.wanted.load(std::memory_order_relaxed);
+        });
+    }
+    return sums;
+}
+
+std::string MetricsPage::text(const Snapshot& snapshot, const std::optional<dashboard::Week>& clients,
+                              Exposition::Format format) {
     Exposition out(format);
     const EventMetrics::Numbers numbers = sources_.recorder.metrics().numbers();
     tell_listeners(out, snapshot, numbers);
     tell_relay(out);
     tell_upstreams(out, numbers);
     tell_certificates(out, snapshot);
+    tell_clients(out, snapshot, clients);
     tell_prewarm(out);
     tell_records(out, numbers);
     tell_process(out);
@@ -108,19 +156,8 @@ void MetricsPage::tell_listeners(Exposition& out, const Snapshot& snapshot,
 }
 
 void MetricsPage::tell_relay(Exposition& out) const {
-    struct Bytes {
-        std::uint64_t from_client = 0, from_server = 0;
-    };
-    std::map<std::string, Bytes> sums;
-    for (const auto& worker : sources_.workers) {
-        worker->relay_meters().for_each([&](const std::string& listener, const RelayMeter& meter) {
-            Bytes& sum = sums[listener];
-            sum.from_client += meter.from_client.load(std::memory_order_relaxed);
-            sum.from_server += meter.from_server.load(std::memory_order_relaxed);
-        });
-    }
     out.begin(Metric::relay_bytes_total);
-    for (const auto& [listener, bytes] : sums) {
+    for (const auto& [listener, bytes] : relayed_bytes(sources_.workers)) {
         out.sample({listener, "from_client"}, bytes.from_client);
         out.sample({listener, "from_server"}, bytes.from_server);
     }
@@ -169,19 +206,8 @@ void MetricsPage::tell_upstreams(Exposition& out, const EventMetrics::Numbers& n
 }
 
 void MetricsPage::tell_prewarm(Exposition& out) const {
-    struct Connections {
-        std::uint64_t ready = 0, wanted = 0;
-    };
-    std::map<std::string, Connections> sums;
-    for (const auto& worker : sources_.workers) {
-        worker->prewarm_meters().for_each([&](const std::string& upstream, const PrewarmMeter& meter) {
-            Connections& sum = sums[upstream];
-            sum.ready += meter.ready.load(std::memory_order_relaxed);
-            sum.wanted += meter.wanted.load(std::memory_order_relaxed);
-        });
-    }
     out.begin(Metric::prewarm_connections);
-    for (const auto& [upstream, connections] : sums) {
+    for (const auto& [upstream, connections] : prewarmed_connections(sources_.workers)) {
         out.sample({upstream, "ready"}, connections.ready);
         out.sample({upstream, "wanted"}, connections.wanted);
     }

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "proxy/capture/captures.hpp"
+#include "proxy/dashboard/clients_json.hpp"
+#include "proxy/dashboard/live_source.hpp"
 #include "proxy/metrics/exposition.hpp"
 #include "proxy/record/recorder.hpp"
 #include "proxy/route/snapshot.hpp"
@@ -13,6 +15,12 @@
 #include "proxy/upstream/outages.hpp"
 
 namespace proxy {
+
+/// By listener, of all workers.
+std::map<std::string, dashboard::RelayedBytes> relayed_bytes(const std::vector<std::unique_ptr<Worker>>& workers);
+/// By upstream, likewise.
+std::map<std::string, dashboard::PrewarmedConnections> prewarmed_connections(
+    const std::vector<std::unique_ptr<Worker>>& workers);
 
 class MetricsPage {
    public:
@@ -26,8 +34,9 @@ class MetricsPage {
 
     explicit MetricsPage(Sources sources) : sources_(sources) {}
 
-    /// From one thread. Waits for no session and no disk.
-    std::string text(const Snapshot& snapshot, Exposition::Format format);
+    /// From one thread. Waits for no session and no disk. `clients`: nullopt: not known.
+    std::string text(const Snapshot& snapshot, const std::optional<dashboard::Week>& clients,
+                     Exposition::Format format);
 
    private:
     void tell_listeners(Exposition& out, const Snapshot& snapshot, const EventMetrics::Numbers& numbers) const;

@@ -19,6 +19,18 @@ std::string joined_labels(const std::vector<protocol::Evidence>& evidence) {
     return text;
 }
 
+SessionMode mode_of(const SessionRecord& record) {
+    if (!record.ssl) return SessionMode::plain;
+    switch (record.sslmode().verifies()) {
+        case protocol::Verifies::yes: return SessionMode::verifying;
+        case protocol::Verifies::no: return SessionMode::tls_not_verifying;
+        case protocol::Verifies::unknown: break;
+    }
+    return SessionMode::unknown;
+}
+
+constexpr std::size_t index(SessionMode mode) noexcept { return static_cast<std::size_t>(mode); }
+
 std::size_t footprint(const EndedSession& ended) noexcept {
     return sizeof ended + ended.facts.footprint() - sizeof ended.facts + ended.sqlstate.capacity();
 }
@@ -29,6 +41,7 @@ SessionFacts::SessionFacts(const SessionRecord& record, Time now)
     : client_port(record.client_port),
       client_uid(record.process ? std::int64_t{record.process->get(std::chrono::milliseconds(0)).uid} : -1),
       ssl(record.ssl),
+      mode(mode_of(record)),
       weak(record.weak()),
       upstream_ssl(record.upstream_ssl),
       bits(record.client_tls.bits),
@@ -106,6 +119,8 @@ LiveSessions::Entry LiveSessions::add(const SessionRecord& record, SessionFacts:
     session->facts.pid = static_cast<int>(id % std::numeric_limits<int>::max()) + 1;
     open_.emplace_hint(open_.end(), id, session);
     ++totals_[record.upstream].sessions;
+    ++counts_.by_mode[index(session->facts.mode)];
+    ++counts_.changes;
     return {this, id, std::move(session)};
 }
 
@@ -116,6 +131,8 @@ void LiveSessions::remove(std::uint64_t id, std::shared_ptr<const EndedSession> 
     if (found == open_.end()) return;
     gone = std::move(found->second);
     open_.erase(found);
+    --counts_.by_mode[index(gone->facts.mode)];
+    ++counts_.changes;
     const auto totals = totals_.find(gone->facts.text(SessionText::upstream));
     if (totals != totals_.end()) {
         totals->second.bytes_from_client += gone->figures.from_client.load(std::memory_order_relaxed);
@@ -174,6 +191,11 @@ std::map<std::string, UpstreamTotals, std::less<>> LiveSessions::totals() const 
         of.bytes_from_server += session->figures.from_server.load(std::memory_order_relaxed);
     }
     return all;
+}
+
+SessionCounts LiveSessions::counts() const {
+    const std::lock_guard lock(mutex_);
+    return counts_;
 }
 
 std::size_t LiveSessions::count() const {

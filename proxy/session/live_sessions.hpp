@@ -53,6 +53,10 @@ enum class SessionText : std::uint8_t {
 };
 inline constexpr std::size_t session_texts = static_cast<std::size_t>(SessionText::upstream_cipher) + 1;
 
+/// How far its client is from what is wanted of all: by this open sessions are counted.
+enum class SessionMode : std::uint8_t { plain, tls_not_verifying, verifying, unknown };
+inline constexpr std::size_t session_modes = static_cast<std::size_t>(SessionMode::unknown) + 1;
+
 /// What is known of a session once it is logged in: its texts in one, because there are many.
 class SessionFacts {
    public:
@@ -69,6 +73,7 @@ class SessionFacts {
     int client_port = -1;
     std::int64_t client_uid = -1;  ///< -1: not of this host, or not known
     bool ssl = false;
+    SessionMode mode = SessionMode::unknown;
     bool weak = false;
     bool upstream_ssl = false;
     int bits = 0;
@@ -101,6 +106,14 @@ struct UpstreamTotals {
     std::uint64_t sessions = 0;  ///< that logged in
     std::uint64_t bytes_from_client = 0;
     std::uint64_t bytes_from_server = 0;
+};
+
+/// Of those that are open.
+struct SessionCounts {
+    std::array<std::uint64_t, session_modes> by_mode{};
+    std::uint64_t changes = 0;  ///< logins and ends so far: as long as it is the same, so are the sessions
+
+    std::uint64_t total() const noexcept { return by_mode[0] + by_mode[1] + by_mode[2] + by_mode[3]; }
 };
 
 /// From any thread.
@@ -151,6 +164,8 @@ class LiveSessions {
     /// By upstream.
     std::map<std::string, UpstreamTotals, std::less<>> totals() const;
     std::size_t count() const;
+    /// Takes as long for many as for few.
+    SessionCounts counts() const;
 
    private:
     void remove(std::uint64_t id, std::shared_ptr<const EndedSession> ended) noexcept;
@@ -159,6 +174,7 @@ class LiveSessions {
     const std::size_t max_ended_bytes_;
     mutable std::mutex mutex_;
     std::uint64_t next_id_ = 1;
+    SessionCounts counts_;
     std::map<std::uint64_t, std::shared_ptr<const LiveSession>> open_;
     std::deque<std::shared_ptr<const EndedSession>> ended_;
     std::uint64_t forgotten_ = 0;  // how many were in front of ended_

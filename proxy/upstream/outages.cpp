@@ -9,7 +9,9 @@ namespace proxy {
 
 void Outages::failed(Failure failure, TimePoint now) {
     const std::lock_guard lock(mutex_);
-    const bool told = remembered_.contains(failure.key);
+    const auto known = remembered_.find(failure.key);
+    const bool told = known != remembered_.end();
+    const auto since = told ? known->second.since : std::chrono::system_clock::now();
     if (!told) {
         spdlog::warn("upstream \"{}\": {} does not serve: {}; it is tried last {}", failure.upstream, failure.key,
                      failure.error,
@@ -18,6 +20,8 @@ void Outages::failed(Failure failure, TimePoint now) {
     }
     remembered_.insert_or_assign(std::move(failure.key), Remembered{.upstream = std::move(failure.upstream),
                                                                     .host = std::move(failure.host),
+                                                                    .error = std::move(failure.error),
+                                                                    .since = since,
                                                                     .seen = failure.seen,
                                                                     .patience = failure.patience,
                                                                     .until = now + memory});
@@ -53,7 +57,8 @@ std::vector<Outages::Outage> Outages::all() const {
     std::vector<Outage> outages;
     const std::lock_guard lock(mutex_);
     for (const auto& [key, one] : remembered_)
-        outages.push_back({.key = key, .upstream = one.upstream, .host = one.host});
+        outages.push_back(
+            {.key = key, .upstream = one.upstream, .host = one.host, .error = one.error, .since = one.since});
     return outages;
 }
 

@@ -48,10 +48,12 @@ class Outages {
         std::string key;
         std::string upstream;
         std::string host;
+        std::string error{};  ///< what it failed with last
+        std::chrono::system_clock::time_point since{};
     };
     /// Those that a connection can judge.
     std::vector<Outage> to_look_at() const;
-    /// All that did not serve lately.
+    /// All that did not serve lately, with all that is known of that.
     std::vector<Outage> all() const;
     /// One of those was connected to, which took so long: unless that is too long, as served().
     void answered(const std::string& key, std::chrono::microseconds took);
@@ -62,6 +64,8 @@ class Outages {
     struct Remembered {
         std::string upstream;
         std::string host;
+        std::string error;
+        std::chrono::system_clock::time_point since;
         Seen seen;
         std::chrono::microseconds patience;
         TimePoint until;  // of those that a login judges

@@ -347,7 +347,7 @@ def test_with_a_token_health_is_open_and_the_rest_is_not(start, token_file):
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}, {"Authorization": "Bearer "},
                         {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": TOKEN}):
             status, answer, body = ask(where, path, **headers)
-            assert status == 401 and answer["www-authenticate"].startswith("Bearer") and "pgairlock_" not in body, (path, headers)
+            assert status == 401 and answer["www-authenticate"].startswith("Bearer") and ", Basic" in answer["www-authenticate"] and "pgairlock_" not in body, (path, headers)
     assert ask(where, "/metrics", Authorization=f"bearer {TOKEN}")[0] == 200
     assert ask(where, "/nowhere", Authorization=f"Bearer {TOKEN}")[0] == 404
     assert TOKEN not in proxy.log()

@@ -1,6 +1,7 @@
 """What a proxy says over HTTP ([admin] http): answers, and its metrics as numbers."""
 
 import http.client
+import json
 import re
 import socket
 
@@ -22,12 +23,15 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 def ask(address, path, method="GET", **headers):
-    """(status, headers in lower case, body). `address`: (host, port), or the path of a UNIX-domain socket."""
+    """(status, headers in lower case, those of one name joined, body). `address`: (host, port), or the path of a UNIX-domain socket."""
     connection = UnixConnection(address) if isinstance(address, str) else http.client.HTTPConnection(*address, timeout=PATIENCE)
     try:
         connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         answer = connection.getresponse()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode()
+        fields = {}
+        for name, value in answer.getheaders():
+            fields[name.lower()] = ", ".join([*([fields[name.lower()]] if name.lower() in fields else []), value])
+        return answer.status, fields, answer.read().decode()
     finally:
         connection.close()
 
@@ -73,3 +77,36 @@ def scrape(proxy, **headers) -> Metrics:
     status, _, body = ask(proxy.http, "/metrics", **headers)
     assert status == 200, body
     return Metrics(body)
+
+
+class EventStream:
+    """Server-sent events (/api/events), as they come. Lines of comment are counted."""
+
+    def __init__(self, address, path="/api/events", **headers):
+        self.connection = UnixConnection(address) if isinstance(address, str) else http.client.HTTPConnection(*address, timeout=PATIENCE)
+        self.connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        self.answer = self.connection.getresponse()
+        self.status = self.answer.status
+        self.comments = 0
+
+    def next(self, event=None):
+        """(event, data as JSON, id or None): the next one, or the next of that name."""
+        while True:
+            name, data, number = None, None, None
+            while (line := self.answer.readline().decode().rstrip("\n")) or name is None:
+                assert not (line == "" and self.answer.isclosed()), "the stream is over"
+                if line.startswith(":"):
+                    self.comments += 1
+                key, _, value = line.partition(": ")
+                if key == "event":
+                    name = value
+                elif key == "data":
+                    data = json.loads(value)
+                elif key == "id":
+                    number = int(value)
+            if event in (None, name):
+                return name, data, number
+
+    def close(self):
+        self.answer.close()
+        self.connection.close()

@@ -1,5 +1,6 @@
 #include "proxy/http/http_guard.hpp"
 
+#include "protocol/base64.hpp"
 #include "support/catch.hpp"
 
 using namespace proxy;
@@ -110,4 +111,31 @@ TEST_CASE("beyond loopback a token that is not set is one that nobody has") {
     request.authorization = "Bearer ";
     CHECK(status(request, guard) == 401);
     CHECK(status(asking("/readyz"), guard) == 200);
+}
+
+TEST_CASE("a browser sends the token as a password, and is asked for it") {
+    const HttpGuard guard{.names = {}, .token = "0123456789abcdef", .needs_token = true};
+    const auto refusal = refused_request(asking("/"), guard);
+    REQUIRE(refusal);
+    std::vector<std::string> challenges;
+    for (const auto& [name, value] : refusal->headers) {
+        if (name == "WWW-Authenticate") challenges.push_back(value.substr(0, value.find(' ')));
+    }
+    CHECK(challenges == std::vector<std::string>{"Bearer", "Basic"});
+    HttpRequest request = asking("/");
+    const auto basic = [&](const std::string& pair) {
+        const protocol::Buffer bytes(pair.begin(), pair.end());
+        request.authorization = "Basic " + protocol::base64_encode(bytes);
+        return status(request, guard);
+    };
+    for (const char* pair : {":0123456789abcdef", "admin:0123456789abcdef"}) CHECK(basic(pair) == 200);
+    for (const char* pair : {"0123456789abcdef", "0123456789abcdef:", "admin:0123456789abcdef ", "a:b:0123456789abcdef",
+                             "admin:0123456789ABCDEF", ":", ""}) {
+        INFO(pair);
+        CHECK(basic(pair) == 401);
+    }
+    request.authorization = "Basic !!!!";
+    CHECK(status(request, guard) == 401);
+    request.authorization = "Digest 0123456789abcdef";
+    CHECK(status(request, guard) == 401);
 }

@@ -91,3 +91,17 @@ TEST_CASE("of very many failures the oldest are forgotten", "[outages]") {
     CHECK_FALSE(outages.tried_last("0", now));
     CHECK(outages.tried_last("1", now));
 }
+
+TEST_CASE("an outage is told with the first time and the last error of it", "[outages]") {
+    Outages outages;
+    auto first = failure("a:1");
+    first.error = "Connection refused";
+    outages.failed(first, start);
+    const auto since = outages.all().at(0).since;
+    CHECK(since != std::chrono::system_clock::time_point{});
+    auto second = failure("a:1");
+    second.error = "No route to host";
+    outages.failed(second, start + 5s);
+    CHECK(outages.all().at(0).error == "No route to host");
+    CHECK(outages.all().at(0).since == since);
+}

@@ -1,0 +1,141 @@
+// /api/hosts.json: every host of every upstream, and the addresses that were found behind it.
+#include <optional>
+#include <set>
+
+#include "config/parse.hpp"
+#include "proxy/dashboard/live_source.hpp"
+
+namespace proxy::dashboard {
+namespace {
+
+namespace json = boost::json;
+
+/// Upstream and address.
+using Server = std::pair<std::string, std::string>;
+
+/// Of all upstreams.
+struct Known {
+    explicit Known(const LiveSource& source)
+        : numbers(source.recorder.metrics().numbers()), outages(source.outages.all()), prewarmed(source.prewarmed()) {
+        for (const auto& session : source.sessions.open()) {
+            ++sessions[{std::string(session->facts.text(SessionText::upstream)),
+                        std::string(session->facts.text(SessionText::upstream_addr))}];
+        }
+    }
+
+    const EventMetrics::Numbers numbers;
+    const std::vector<Outages::Outage> outages;
+    const std::map<std::string, PrewarmedConnections> prewarmed;
+    std::map<Server, std::uint64_t> sessions;
+};
+
+/// Of one upstream.
+class HostRows {
+   public:
+    HostRows(const Known& known, const UpstreamRoute& route, SystemTime now)
+        : now_(now), route_(route), sessions_(known.sessions) {
+        const auto found = known.numbers.upstreams.find(route.settings.name);
+        if (found != known.numbers.upstreams.end()) addresses_ = found->second.addresses;
+        for (const Outages::Outage& outage : known.outages) {
+            if (outage.upstream == route.settings.name) outages_.push_back(outage);
+        }
+        const auto connections = known.prewarmed.find(route.settings.name);
+        if (connections != known.prewarmed.end()) prewarmed_ = connections->second;
+    }
+
+    void add_to(json::array& all) {
+        for (const config::Address& host : route_.settings.hosts) add_host(all, host);
+        // Which of several names leads to an address is not known: the connection has forgotten it.
+        for (const auto& [address, one] : addresses_) {
+            if (!told_.contains(address)) all.push_back(row(std::nullopt, address));
+        }
+    }
+
+   private:
+    void add_host(json::array& all, const config::Address& host) {
+        const std::string key = to_string(host);
+        const bool is_address = host.kind == config::Address::Kind::unix_socket || config::is_ip_address(host.host);
+        if (is_address) {
+            all.push_back(row(key, key));
+            return;
+        }
+        std::set<std::string> behind;
+        for (const auto& outage : outages_) {
+            if (outage.host == key && outage.key != key) behind.insert(outage.key);
+        }
+        if (route_.settings.hosts.size() == 1) {
+            for (const auto& [address, one] : addresses_) behind.insert(address);
+        }
+        for (const std::string& address : behind) all.push_back(row(key, address));
+        if (behind.empty()) all.push_back(row(key, std::nullopt));
+    }
+
+    json::object row(const std::optional<std::string>& host, const std::optional<std::string>& address) {
+        if (address) told_.insert(*address);
+        const auto found = address ? addresses_.find(*address) : addresses_.end();
+        const AddressNumbers* const known = found == addresses_.end() ? nullptr : &found->second;
+        const Outages::Outage* outage = nullptr;
+        for (const Outages::Outage& one : outages_) {
+            if ((address && one.key == *address) || (host && one.key == *host)) outage = &one;
+        }
+        json::object told{{"upstream", name(route_.settings.name)},
+                          {"host", host ? name(*host) : json::value(nullptr)},
+                          {"address", address ? name(*address) : json::value(nullptr)},
+                          {"up", outage  ? json::value(false)
+                                 : known ? json::value(true)
+                                         : json::value(nullptr)},
+                          {"since", outage ? time(outage->since) : json::value(nullptr)},
+                          {"error", outage ? text(outage->error) : json::value(nullptr)},
+                          {"sslmode", protocol::to_string(route_.settings.sslmode)}};
+        add_role(told, known);
+        told["last_served"] = known ? time(known->served) : json::value(nullptr);
+        add_tls(told, known);
+        told["prewarm_ready"] = prewarmed_.ready;
+        told["prewarm_wanted"] = prewarmed_.wanted;
+        const auto open = address ? sessions_.find({route_.settings.name, *address}) : sessions_.end();
+        told["sessions"] = open == sessions_.end() ? 0 : open->second;
+        return told;
+    }
+
+    /// As logins were told it; null: none was, or not within the last hour.
+    void add_role(json::object& told, const AddressNumbers* known) const {
+        AddressNumbers now = known ? *known : AddressNumbers{};
+        now.forget_old_role(now_);
+        const bool tells = now.role != protocol::HostRole::unknown;
+        told["role"] = tells ? json::value(protocol::to_string(now.role)) : json::value(nullptr);
+        told["role_seen"] = tells ? time(now.role_seen) : json::value(nullptr);
+    }
+
+    void add_tls(json::object& told, const AddressNumbers* known) const {
+        const bool has_tls = known && !known->version.empty();
+        told["verified"] = known ? json::value(known->verified) : json::value(nullptr);
+        told["version"] = has_tls ? text(known->version) : json::value(nullptr);
+        told["cipher"] = has_tls ? text(known->cipher) : json::value(nullptr);
+        told["subject"] = known && known->leaf ? text(known->leaf->subject) : json::value(nullptr);
+        told["not_after"] = has_tls ? time(known->not_after) : json::value(nullptr);
+        told["days_left"] = has_tls ? days_left(known->not_after, now_) : json::value(nullptr);
+        told["anchor"] = has_tls ? text(known->anchor) : json::value(nullptr);
+        told["candidate_ok"] = known && known->candidate_ok ? json::value(*known->candidate_ok) : json::value(nullptr);
+    }
+
+    const SystemTime now_;
+    const UpstreamRoute& route_;
+    std::map<std::string, AddressNumbers> addresses_;
+    std::vector<Outages::Outage> outages_;
+    PrewarmedConnections prewarmed_;
+    const std::map<Server, std::uint64_t>& sessions_;
+    std::set<std::string> told_;
+};
+
+}  // namespace
+
+json::object hosts_object(const LiveSource& source, SystemTime now) {
+    json::array all;
+    if (const auto running = source.running()) {
+        const Known known(source);
+        for (const auto& route : running->upstreams) HostRows(known, *route, now).add_to(all);
+    }
+    return {{"hosts", std::move(all)}};
+}
+
+}  // namespace proxy::dashboard

@@ -1,0 +1,36 @@
+#include "proxy/dashboard/inventory_places.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "tls/certificates.hpp"
+
+namespace proxy::dashboard {
+
+InventoryPlaces::InventoryPlaces(std::vector<InventoryPlace> places) {
+    for (InventoryPlace& place : places) places_.push_back({.place = std::move(place), .rows = {}});
+}
+
+InventoryPlaces::Reading InventoryPlaces::read(SystemTime now) {
+    Reading reading;
+    for (Known& one : places_) {
+        try {
+            one.rows = one.place.read();
+            one.read = now;
+        } catch (const std::exception& error) {
+            std::string why = error.what();
+            std::replace(why.begin(), why.end(), '\n', ' ');
+            const std::string of_then = one.read == SystemTime{}
+                                            ? "nothing of it is known"
+                                            : "what is shown of it is of " + tls::to_rfc3339(one.read);
+            reading.unread.push_back(why + "; " + of_then + "; tried at " + tls::to_rfc3339(now));
+        }
+        if (one.read == SystemTime{}) continue;
+        reading.oldest = reading.known ? std::min(reading.oldest, one.read) : one.read;
+        reading.known = true;
+        reading.rows.insert(reading.rows.end(), one.rows.begin(), one.rows.end());
+    }
+    return reading;
+}
+
+}  // namespace proxy::dashboard

@@ -1,0 +1,41 @@
+// The inventories that the dashboard is about, each read anew now and then. One that cannot be read
+// is as it was when it last could, and that is said.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "proxy/dashboard/json_parts.hpp"
+#include "proxy/inventory/inventory_reader.hpp"
+
+namespace proxy::dashboard {
+
+struct InventoryPlace {
+    /// Throws std::runtime_error that names what was looked at, without a password. May take long.
+    std::function<std::vector<InventoryRows>()> read;
+};
+
+class InventoryPlaces {
+   public:
+    explicit InventoryPlaces(std::vector<InventoryPlace> places);
+
+    struct Reading {
+        std::vector<InventoryRows> rows;
+        std::vector<std::string> unread;  ///< a sentence for each that could not be read now
+        bool known = false;               ///< of one at least there is something, be it old
+        SystemTime oldest{};              ///< when what is oldest of it was read
+    };
+    Reading read(SystemTime now);
+    std::size_t size() const noexcept { return places_.size(); }
+
+   private:
+    struct Known {
+        InventoryPlace place;
+        std::vector<InventoryRows> rows;
+        SystemTime read{};  // the epoch: never
+    };
+    std::vector<Known> places_;
+};
+
+}  // namespace proxy::dashboard

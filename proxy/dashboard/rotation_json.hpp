@@ -1,0 +1,19 @@
+// How far the rotation of the certificate authority is: day by day how many clients are ready for
+// it, and who moved when. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "proxy/report/report.hpp"
+
+namespace proxy::dashboard {
+
+inline constexpr int rotation_days = 30;
+inline constexpr std::size_t max_moves = 300;
+inline constexpr std::size_t max_not_ready = 100;
+
+/// Without its `generated`. Makes a report for each day that anything is known of.
+std::string rotation_text(const std::vector<InventoryRows>& inventories, Timestamp now);
+
+}  // namespace proxy::dashboard

@@ -1,0 +1,35 @@
+// /api/sessions.json: the sessions that are open. In parts, for there may be thousands.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/dashboard/json_parts.hpp"
+#include "proxy/session/live_sessions.hpp"
+
+namespace proxy::dashboard {
+
+class SessionsJson {
+   public:
+    static constexpr std::size_t max_sessions = 10'000;
+    /// How many are written at a time: a fraction of a millisecond to a few.
+    static constexpr std::size_t part = 128;
+
+    /// `most`: smaller for tests. When some must be left out, those that are not weak are.
+    SessionsJson(std::vector<std::shared_ptr<const LiveSession>> sessions, SystemTime now,
+                 std::size_t most = max_sessions);
+
+    /// Writes some more of them. False: that was all.
+    bool write_some();
+    /// Once all are written.
+    Shared finish();
+
+   private:
+    std::vector<std::shared_ptr<const LiveSession>> sessions_;
+    std::size_t written_ = 0;
+    std::string text_;
+};
+
+}  // namespace proxy::dashboard

@@ -1,0 +1,93 @@
+// What inventories say, read and made into texts by a thread of its own: the disk may hang, and a
+// report of thousands of clients takes its time. Whoever serves takes what is finished.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proxy/dashboard/clients_json.hpp"
+#include "proxy/dashboard/inventory_places.hpp"
+#include "proxy/dashboard/json_parts.hpp"
+#include "proxy/dashboard/warning.hpp"
+#include "proxy/record/own_thread.hpp"
+#include "proxy/route/snapshot.hpp"
+
+namespace proxy::dashboard {
+
+/// What the thread sees of the running proxy, which may end before it.
+class RunningProxy {
+   public:
+    explicit RunningProxy(const LiveSessions& sessions) : sessions_(&sessions) {}
+
+    void use(std::shared_ptr<const Snapshot> snapshot);
+    std::shared_ptr<const Snapshot> snapshot() const;
+    /// Nothing once it has ended.
+    OpenSessions sessions() const;
+    /// From now on the sessions are not looked at any more.
+    void end();
+
+   private:
+    mutable std::mutex mutex_;
+    const LiveSessions* sessions_;
+    std::shared_ptr<const Snapshot> snapshot_;
+};
+
+/// A text, and how often it has changed.
+struct Versioned {
+    Shared text;  ///< nullptr: there was none so far
+    std::uint64_t version = 0;
+};
+
+/// What one look came to.
+struct Findings {
+    Versioned clients, certificates, rotation;
+    std::optional<Week> week;          ///< nullopt: not known
+    bool current = false;              ///< every inventory could be read just now
+    boost::json::array proxies;        ///< as in the overview
+    std::vector<std::string> unknown;  ///< sentences
+    std::vector<Warning> warnings;
+    std::string why_none;  ///< why there is no text of clients; empty: there is one
+};
+
+class Survey {
+   public:
+    /// How long after somebody asked texts are kept up to date.
+    static constexpr std::chrono::seconds interest{60};
+    /// Between two looks while somebody asks; more where they take long.
+    static constexpr std::chrono::seconds pause{5};
+    /// Between two counts of clients for metrics, and of days for the rotation.
+    static constexpr std::chrono::seconds count_pause{60};
+    /// Of the thread's time the dashboard takes a part of so many.
+    static constexpr int share = 20;
+    /// The end of the process waits for a look under way no longer.
+    static constexpr std::chrono::milliseconds patience{200};
+
+    struct Settings {
+        std::vector<InventoryPlace> places;     ///< none: there is no inventory
+        std::shared_ptr<RunningProxy> running;  ///< nullptr: a fleet
+        bool counts = false;                    ///< also when nobody asks, for metrics
+    };
+
+    explicit Survey(Settings settings);
+    ~Survey();
+
+    /// Somebody asks.
+    void wanted();
+    /// The last one; never nullptr.
+    std::shared_ptr<const Findings> findings() const;
+    /// Since when a look has been going on; nullopt: none is under way.
+    std::optional<SystemTime> looking_since() const;
+
+   private:
+    class Work;
+
+    const std::shared_ptr<Work> work_;  // the thread's as well, which may outlive us
+    OwnThread thread_;
+};
+
+}  // namespace proxy::dashboard

@@ -1,0 +1,60 @@
+#include "proxy/dashboard/warning.hpp"
+
+#include "tls/certificates.hpp"
+
+namespace proxy::dashboard {
+
+boost::json::array warnings_array(const std::vector<Warning>& warnings) {
+    boost::json::array all;
+    for (const bool critical : {true, false}) {
+        for (const Warning& one : warnings) {
+            if (one.critical != critical) continue;
+            all.push_back({{"severity", critical ? "critical" : "warning"},
+                           {"what", one.what},
+                           {"text", name(one.text)},
+                           {"since", time(one.since)}});
+        }
+    }
+    return all;
+}
+
+void warn_of_end(std::vector<Warning>& warnings, const std::string& whose, SystemTime end, SystemTime now) {
+    if (end == SystemTime{} || end - now > expiring) return;
+    warnings.push_back({.critical = end - now <= expiring_soon,
+                        .what = "certificate_expiring",
+                        .text = whose + (end <= now ? " ended at " : " ends at ") + tls::to_rfc3339(end)});
+}
+
+std::vector<Warning> warnings_of(const report::Report& report, SystemTime now) {
+    std::vector<Warning> warnings;
+    for (const report::ReportProxy& proxy : report.proxies) {
+        if (proxy.silent > 0) {
+            warnings.push_back({.critical = true,
+                                .what = "proxy_silent",
+                                .text = "the proxy " + proxy.name + " has not been heard of for " +
+                                        report::duration_text(proxy.silent),
+                                .since = to_time(proxy.row.last_seen)});
+        }
+        if (proxy.row.events_dropped > 0) {
+            warnings.push_back({.what = "events_dropped",
+                                .text = "the proxy " + proxy.name + " lost " +
+                                        report::plural(proxy.row.events_dropped, "event") +
+                                        ": what they said is in no report",
+                                .since = to_time(proxy.row.last_loss)});
+        }
+    }
+    for (const report::ReportCertificate& one : report.upstream_certificates) {
+        if (!one.current) continue;
+        warn_of_end(warnings, "the certificate that " + one.row.upstream_addr + " (" + one.row.upstream + ") shows",
+                    to_time(one.row.not_after), now);
+        if (one.row.candidate_ok && !*one.row.candidate_ok) {
+            warnings.push_back({.what = "candidate_refuses",
+                                .text = "sslrootcert_candidate would refuse the certificate that " +
+                                        one.row.upstream_addr + " (" + one.row.upstream + ") shows",
+                                .since = to_time(one.row.candidate_since.value_or(0))});
+        }
+    }
+    return warnings;
+}
+
+}  // namespace proxy::dashboard

@@ -1,0 +1,34 @@
+// What somebody has to look at, in a sentence.
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proxy/dashboard/json_parts.hpp"
+#include "proxy/report/report.hpp"
+
+namespace proxy::dashboard {
+
+struct Warning {
+    bool critical = false;
+    std::string what;  ///< one word of a closed list (docs/dashboard.md)
+    std::string text;
+    std::optional<SystemTime> since{};
+};
+
+/// A certificate that ends within so long is one.
+inline constexpr std::chrono::hours expiring{30 * 24};
+/// And critical within so long.
+inline constexpr std::chrono::hours expiring_soon{7 * 24};
+
+boost::json::array warnings_array(const std::vector<Warning>& warnings);
+
+/// Of a certificate, unless it lasts; `whose`: "the certificate of 10.0.0.1:5432".
+void warn_of_end(std::vector<Warning>& warnings, const std::string& whose, SystemTime end, SystemTime now);
+
+/// What an inventory says: proxies that are silent or lost events, certificates of servers.
+std::vector<Warning> warnings_of(const report::Report& report, SystemTime now);
+
+}  // namespace proxy::dashboard
