@@ -44,9 +44,10 @@ class Page:
             self.close()
             raise
 
-    def open(self, path: Path) -> "Page":
+    def open(self, where: Path | str) -> "Page":
+        """A file, or a URL."""
         self.loaded = False
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=where if isinstance(where, str) else where.as_uri())
         while not self.loaded:
             self._receive()
         return self
@@ -56,8 +57,53 @@ class Page:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def screenshot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]))
+    def until(self, expression: str, *, timeout: float = 90):
+        """The first true value of an expression, whatever the page does meanwhile."""
+        end = time.monotonic() + timeout
+        while True:
+            value = self.evaluate(expression)
+            if value:
+                return value
+            assert time.monotonic() < end, f"{expression}: not within {timeout} s; the page says:\n{self.evaluate('document.body.innerText')}"
+            time.sleep(0.02)
+
+    def viewport(self, width: int, height: int = 900) -> None:
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def scheme(self, name: str) -> None:
+        """"light" or "dark", as the reader's system would have it."""
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+
+    def press(self, key: str, *, shift: bool = False) -> None:
+        """A key by its name ("Tab", "Enter", "ArrowDown") or the character that it writes."""
+        codes = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowUp": 38, "ArrowDown": 40}
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        event = {"key": key, "windowsVirtualKeyCode": codes.get(key, ord(key.upper()) if len(key) == 1 else 0), "modifiers": 8 if shift else 0}
+        self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **event, **({"text": text} if text else {}))
+        self.call("Input.dispatchKeyEvent", type="keyUp", **event)
+
+    def write(self, text: str) -> None:
+        for character in text:
+            self.press(character)
+
+    def click(self, selector: str) -> None:
+        """With the mouse, in the middle of the element."""
+        x, y = self.evaluate(f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center'}}); "
+                             "const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()")
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def accessible(self) -> list[dict]:
+        """What a screen reader is told, in order: role, name, and the properties that are set."""
+        nodes = self.call("Accessibility.getFullAXTree")["nodes"]
+        return [{"role": node["role"]["value"], "name": node.get("name", {}).get("value", "")}
+                | {p["name"]: p["value"].get("value") for p in node.get("properties", [])} for node in nodes if not node["ignored"]]
+
+    def screenshot(self, path: Path, *, height: int | None = None) -> None:
+        """All of the page, or as much as `height` allows."""
+        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], height or size["height"]), "scale": 1}
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)["data"]))
 
     def call(self, method: str, **params):
         self.next_id += 1
