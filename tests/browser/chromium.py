@@ -26,6 +26,7 @@ class Page:
         self.buffer = b""
         self.next_id = 0
         self.session = None
+        self.credentials = None
         ours, theirs = os.pipe(), os.pipe()
         self.to, self.answers = ours[1], theirs[0]
         # The protocol is spoken on descriptors 3 and 4.
@@ -52,23 +53,31 @@ class Page:
             self._receive()
         return self
 
+    def log_in(self, username: str, password: str) -> None:
+        """What to answer where a server asks for a name and a password."""
+        self.credentials = {"response": "ProvideCredentials", "username": username, "password": password}
+        self.call("Fetch.enable", handleAuthRequests=True)
+
+    def log_out(self) -> None:
+        self.credentials = None
+        self.call("Fetch.disable")
+
     def evaluate(self, expression: str):
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def until(self, expression: str, *, timeout: float = 90):
-        """The first true value of an expression, whatever the page does meanwhile."""
+    def until(self, expression: str, *, timeout: float = 15) -> None:
+        """Waits for an expression to become true."""
         end = time.monotonic() + timeout
-        while True:
-            value = self.evaluate(expression)
-            if value:
-                return value
+        while not self.evaluate(f"Boolean({expression})"):
             assert time.monotonic() < end, f"{expression}: not within {timeout} s; the page says:\n{self.evaluate('document.body.innerText')}"
             time.sleep(0.02)
 
     def viewport(self, width: int, height: int = 900) -> None:
+        """Scroll bars take no room, as on a phone."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.call("Emulation.setScrollbarsHidden", hidden=True)
 
     def scheme(self, name: str) -> None:
         """"light" or "dark", as the reader's system would have it."""
@@ -105,12 +114,16 @@ class Page:
         clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], height or size["height"]), "scale": 1}
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)["data"]))
 
-    def call(self, method: str, **params):
+    def _send(self, method: str, **params) -> dict:
         self.next_id += 1
         message = {"id": self.next_id, "method": method, "params": params}
         if self.session:
             message["sessionId"] = self.session
         os.write(self.to, json.dumps(message).encode() + b"\0")
+        return message
+
+    def call(self, method: str, **params):
+        message = self._send(method, **params)
         while True:
             answer = self._receive()
             if answer.get("id") == message["id"]:
@@ -133,6 +146,10 @@ class Page:
                 self.complaints.append(message["params"])
             case "Runtime.consoleAPICalled":
                 self.complaints.append(message["params"]["args"])
+            case "Fetch.authRequired":
+                self._send("Fetch.continueWithAuth", requestId=message["params"]["requestId"], authChallengeResponse=self.credentials)
+            case "Fetch.requestPaused":
+                self._send("Fetch.continueRequest", requestId=message["params"]["requestId"])
             case "Network.requestWillBeSent":
                 self.requests.append(message["params"]["request"]["url"])
         return message

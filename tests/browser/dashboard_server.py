@@ -73,7 +73,7 @@ def client(number: int, **values) -> dict:
         "application_name": None if fails else application, "names": {"count": 1, "examples": []},
         "connections": connections, "plain": plain, "weak_tls": 0, "bridged": 0, "auth_failed": 0, "auth_failures": 0, "failures": 96 if fails else number % 3,
         "possible_failures": 0, "last_failure": seen if fails else None, "failing": fails, "auth_method": None if fails else "scram-sha-256", "version": version,
-        "modes": modes, "days": [{"day": day(ago), "modes": {name: max(1, count // 6) for name, count in modes.items()}, "failures": 0} for ago in range(5, -1, -1)],
+        "modes": modes, "days": [{"day": day(ago), "modes": {name: max(1, count // 6) for name, count in modes.items()}, "failures": 16 if fails else 0} for ago in range(5, -1, -1)],
         "first_seen": at(days=9), "last_seen": seen, "sslmode_min": mode[0], "sslmode_max": mode[1], "verifies": verifies, "state": state,
         "weak": verifies == "no", "mixed": state == "mixed", "changed": False, "changed_at": None, "falls_back": state == "falls back",
         "breaks_on_force_ssl": force_ssl, "breaks_on_ca_rotation": rotation, "action": action, "accepted": None, "note": None, "repaired_at": None,
@@ -305,7 +305,9 @@ class Server:
         self.readers = []
         self.http = None
         self.port = port
+        self.speaks = True
         self.come_back()
+        threading.Thread(target=self.go_on, daemon=True).start()
 
     @property
     def url(self) -> str:
@@ -320,6 +322,16 @@ class Server:
     def go_away(self) -> None:
         self.http.shutdown()
         self.http.server_close()
+        self.drop_readers()
+
+    def go_on(self) -> None:
+        """A proxy is never silent; its figures stay as they are unless a test says otherwise."""
+        while not threading.Event().wait(1):
+            if self.speaks:
+                with self.lock:
+                    self.say(self.message("now", self.world.overview(whole=False)))
+
+    def drop_readers(self) -> None:
         with self.lock:
             for reader in self.readers:
                 reader.put(None)

@@ -26,7 +26,7 @@ function sessions(c) {
   return [number(c.sessions_open), " ", h("a", { href: `#now?${new URLSearchParams({ text: words })}` }, "show them")];
 }
 
-function facts(c) {
+function facts(c, now) {
   const rows = [
     ["Open sessions", sessions(c)],
     ["Verifies", c.verifies],
@@ -34,7 +34,7 @@ function facts(c) {
     ["TLS", c.version ?? "none"],
     ["Login by", c.auth_method ?? UNKNOWN],
     ["First seen", time(c.first_seen)],
-    ["Last seen", time(c.last_seen)],
+    ["Last seen", [time(c.last_seen), small(ago(c.last_seen, now))]],
     ["Last failure", c.last_failure ? time(c.last_failure) : "none seen"],
     c.possible_failures > 0 && ["Perhaps its failures", `${number(c.possible_failures)}: its own or another client's`],
     ["Upstream", name(c.upstream)],
@@ -63,7 +63,7 @@ function days(c) {
   if (all.length === 0) return h("p", { class: "faint" }, "None.");
   return [
     inner("Days", head("Day", "Connections by mode", "Failures"), h("tbody", null, all.slice(0, DAYS).map((d) =>
-      row([d.day], [Object.keys(d.modes).length === 0 ? "none" : Object.entries(d.modes).map(([mode, count], i) => [i > 0 && ", ", h("span", { class: mode === "plain" ? "bad" : null }, `${number(count)} ${mode === "plain" ? "in clear" : mode}`)])], [number(d.failures), "number"])))),
+      row([d.day, "session"], [Object.keys(d.modes).length === 0 ? "none" : Object.entries(d.modes).map(([mode, count], i) => [i > 0 && ", ", h("span", { class: mode === "plain" ? "bad" : null }, `${number(count)} ${mode === "plain" ? "in clear" : mode}`)])], [number(d.failures), "number"])))),
     all.length > DAYS && h("p", { class: "faint" }, `${plural(all.length - DAYS, "day")} before these are not shown here.`),
   ];
 }
@@ -81,6 +81,6 @@ export function details(c, { generated }) {
     h("div", { class: "todo" }, h("h4", null, "What to do: ", h("b", null, c.action)), h("p", null, `${c.explain}.`),
       c.not_probed && c.action === "probe" && h("p", null, "Not probed: ", name(c.not_probed), "."), decisions(c)),
     h("div", { class: "halves" },
-      h("div", null, h("h4", null, "Evidence"), evidence(c), probes(c)),
-      h("div", null, h("h4", null, "What is known", small(` last seen ${ago(c.last_seen, generated)}`)), facts(c), h("h4", null, "Days"), days(c))));
+      h("div", null, h("h4", null, "Evidence"), evidence(c), probes(c), h("h4", null, "Days"), days(c)),
+      h("div", null, h("h4", null, "What is known"), facts(c, generated))));
 }

@@ -26,8 +26,11 @@ let hidden = null;
 let process = null; // which run of the proxy the events' numbers belong to
 let seen = new Set();
 
+/** Beside the page; without the name and password that its own address may hold. */
+const beside = (path) => new URL(path, location.origin + location.pathname);
+
 async function get(path) {
-  const answer = await fetch(path, { cache: "no-cache" });
+  const answer = await fetch(beside(path), { cache: "no-cache" });
   if (answer.ok) return answer.json();
   const error = new Error(answer.status === 503 ? await reason(answer) : `the answer was ${answer.status}`);
   error.status = answer.status;
@@ -142,7 +145,7 @@ function open() {
   close();
   clearTimeout(retry);
   heard = performance.now();
-  stream = new EventSource("api/events");
+  stream = new EventSource(beside("api/events"));
   const on = (kind, take) =>
     stream.addEventListener(kind, (message) => {
       found();

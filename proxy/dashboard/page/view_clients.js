@@ -31,7 +31,7 @@ function client_cell(c, open) {
 }
 
 const state_cell = (c) => [
-  h("span", { class: state_class(c.state) }, c.state),
+  h("span", { class: c.failing || c.breaks_on_ca_rotation === "yes" ? null : state_class(c.state) }, c.state), // no green beside what is bad
   c.weak && small(h("b", { class: "bad" }, "weak")),
   c.failing && small(h("b", { class: "bad" }, "fails")),
   excused(c) && small(`accepted${c.accepted.owner ? " by " : ""}`, c.accepted.owner && name(c.accepted.owner)),
@@ -43,14 +43,14 @@ function columns_of(data, open) {
   const order = action_order(data);
   return [
     { id: "client", title: "Client", class: "who", value: (c) => c.client_addr ?? "local", cell: (c) => client_cell(c, open.has(c.key)) },
-    { id: "user", title: "User@database", class: "who", value: (c) => (c.usename === null ? null : `${c.usename}@${c.datname}`), cell: (c) => [who(c), c.application_name && small(name(c.application_name))] },
+    { id: "user", title: "User@database", class: "user", value: (c) => (c.usename === null ? null : `${c.usename}@${c.datname}`), cell: (c) => [who(c), c.application_name && small(name(c.application_name))] },
     several_upstreams(data) && { id: "upstream", title: "Upstream", value: (c) => c.upstream, cell: (c) => name(c.upstream) },
     seen_by_several(data) && { id: "proxy", title: "Proxy", value: (c) => c.proxy, cell: (c) => c.proxy && name(c.proxy) },
-    { id: "state", title: "State", value: (c) => STATES.indexOf(c.state), cell: state_cell },
-    { id: "trend", title: "Trend", value: (c) => ["worse", "new", "same", "better"].indexOf(c.trend), cell: (c) => trend(c.trend) },
+    { id: "state", title: "State", class: "word", value: (c) => STATES.indexOf(c.state), cell: state_cell },
+    { id: "trend", title: "Trend", class: "word", value: (c) => ["worse", "new", "same", "better"].indexOf(c.trend), cell: (c) => trend(c.trend) },
     { id: "force_ssl", title: "Breaks on force_ssl", value: (c) => ["yes", "unknown", "no"].indexOf(c.breaks_on_force_ssl), cell: (c) => answer(c.breaks_on_force_ssl, "yes", "no") },
     { id: "rotation", title: "Breaks on CA rotation", value: (c) => ["yes", "unknown", "no"].indexOf(c.breaks_on_ca_rotation), cell: (c) => answer(c.breaks_on_ca_rotation, "yes", "no") },
-    { id: "action", title: "Action", value: (c) => order.get(c.action), cell: (c) => [c.action, c.action === "probe" && c.not_probed && small("not probed: ", c.not_probed)] },
+    { id: "action", title: "Action", class: "action", value: (c) => order.get(c.action), cell: (c) => [c.action, c.action === "probe" && c.not_probed && small("not probed: ", c.not_probed)] },
     { id: "connections", title: "Connections", class: "number", value: (c) => c.connections, cell: (c) => [number(c.connections), c.plain > 0 && small(h("span", { class: "bad" }, `${number(c.plain)} in clear`))] },
     { id: "failures", title: "Failures", class: "number", value: (c) => c.failures, cell: (c) => number(c.failures) },
     { id: "open", title: "Open now", class: "number", value: (c) => c.sessions_open, cell: (c) => number(c.sessions_open) },

@@ -64,7 +64,7 @@ const badness = (s) => RANK[mode_of(s)] * 2 + (s.weak ? 0 : 1);
 const session_columns = (generated) => [
   { id: "client", title: "Client", class: "long", value: (s) => s.client_addr, cell: (s) => [s.client_addr ? name(s.client_port > 0 ? `${s.client_addr}:${s.client_port}` : s.client_addr) : "local", small(s.session)] },
   { id: "user", title: "User@database", class: "who", value: (s) => `${s.usename}@${s.datname}`, cell: (s) => [who(s), s.application_name && small(name(s.application_name))] },
-  { id: "state", title: "State", value: badness, cell: (s) => [h("span", { class: MODE_CLASS[mode_of(s)] }, MODE_WORD[mode_of(s)]), s.weak && small(h("b", { class: "bad" }, "weak")), s.version && small(s.version)] },
+  { id: "state", title: "State", class: "word", value: badness, cell: (s) => [h("span", { class: MODE_CLASS[mode_of(s)] }, MODE_WORD[mode_of(s)]), s.weak && small(h("b", { class: "bad" }, "weak")), s.version && small(s.version)] },
   { id: "sslmode", title: "sslmode", cell: (s) => sslmode(s.sslmode_min, s.sslmode_max) },
   { id: "listener", title: "Listener", value: (s) => s.listener, cell: (s) => name(s.listener) },
   { id: "server", title: "Server", class: "who", value: (s) => s.upstream_addr, cell: (s) => [name(s.upstream_addr ?? s.upstream ?? UNKNOWN), small(s.upstream_ssl === false ? h("b", { class: "bad" }, "in clear") : s.upstream_version ?? UNKNOWN)] },

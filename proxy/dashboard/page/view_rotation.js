@@ -38,7 +38,7 @@ function burn_down({ days }) {
 const LAST = [
   { id: "client", title: "Client", cell: (c) => h("a", { href: `#clients?${new URLSearchParams({ open: c.key, text: [c.client_addr, c.usename, c.datname].filter(Boolean).join(" ") })}` }, name(c.client_addr ?? "local")) },
   { id: "user", title: "User@database", cell: (c) => [who(c), c.application_name && small(name(c.application_name))] },
-  { id: "state", title: "State", cell: (c) => h("span", { class: state_class(c.state) }, c.state) },
+  { id: "state", title: "State", cell: (c) => h("span", { class: c.state === "verifying" ? null : state_class(c.state) }, c.state) },
   { id: "breaks", title: "Breaks on CA rotation", cell: (c) => answer(c.breaks_on_ca_rotation, "yes", "no") },
   { id: "action", title: "Action", cell: (c) => [h("b", null, c.action), small(c.explain)] },
   { id: "seen", title: "Last seen", cell: (c) => time(c.last_seen) },
