@@ -190,8 +190,10 @@ class World:
         addresses = ["10.1.0.1:5432", "10.1.0.2:5432", "10.1.0.3:5432"] if self.clients else []
         upstream = [certificate(a, NEW, current=True, first=at(days=5, hours=n), last=at(minutes=1)) for n, a in enumerate(addresses[:2])]
         upstream += [certificate(a, OLD, current=a == addresses[2], first=at(days=9), last=at(days=5)) for a in addresses]
+        if self.fleet:
+            return {"generated": self.time(), "upstream": upstream, "server": None, "anchors": None}
         server = [{"listener": "legacy", "key_type": kind, "subject": "CN=localhost", "sans": ["DNS:localhost", "IP:127.0.0.1"], "issuer": "CN=pgairlock CA app-1", "not_before": at(days=353),
-                   "not_after": at(days=-12), "days_left": 12.4, "generated": True, "trust": "/var/lib/pgairlock/tls/ca.crt"} for kind in ("ecdsa", "rsa")]
+                   "not_after": at(days=-12), "days_left": 12.4, "generated": True, "trust": "distributed"} for kind in ("ecdsa", "rsa")]
         anchors = [{"upstream": "orders", "file": "/etc/pgairlock/global-bundle.pem", "subject": s, "not_after": at(days=-left), "days_left": left + 0.5, "candidate": s == NEW} for s, left in ((OLD, 265), (NEW, 12000))]
         return {"generated": self.time(), "upstream": upstream, "server": server, "anchors": anchors if self.clients else []}
 
@@ -233,9 +235,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, status: int, content: bytes, kind: str, **headers) -> None:
         self.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": len(content), "Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer",
-                            "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}.items() | headers.items():
-            self.send_header(name.replace("_", "-"), str(value))
+        for name, value in ({"Content-Type": kind, "Content-Length": len(content), "Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer",
+                            "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"} | headers).items():
+            for one in value if isinstance(value, list) else [value]:
+                self.send_header(name.replace("_", "-"), str(one))
         self.end_headers()
         self.wfile.write(content)
 
@@ -245,7 +248,7 @@ class Handler(BaseHTTPRequestHandler):
         with owner.lock:
             owner.asked.append(path)
         if not self.allowed():
-            return self.answer(401, b"token needed\n", "text/plain", WWW_Authenticate='Bearer, Basic realm="pgairlock"')
+            return self.answer(401, b"token needed\n", "text/plain", WWW_Authenticate=["Bearer", 'Basic realm="pgairlock"'])
         if path == "/api/events":
             return self.stream()
         if path.startswith("/api/"):
@@ -260,6 +263,8 @@ class Handler(BaseHTTPRequestHandler):
         with owner.lock:
             if name in owner.unready:
                 return self.answer(503, json.dumps({"error": owner.unready[name]}).encode(), "application/json", Retry_After=1)
+            if owner.world.fleet and name in ("sessions", "hosts"):
+                return self.answer(404, b'{"error": "a fleet has none"}', "application/json")
             made = owner.world.overview() if name == "overview" else getattr(owner.world, f"{name}_json")()
         self.answer(200, json.dumps(made).encode(), "application/json")
 

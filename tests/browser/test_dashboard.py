@@ -255,6 +255,33 @@ def test_the_rotation_shows_a_picture_its_table_and_who_is_left(open_at):
     assert page.evaluate("location.hash").startswith("#clients?open=")
 
 
+def test_who_moved_may_be_no_more_ready_than_before(open_at):
+    world = World(20)
+    made = world.rotation_json()
+    made["moves"] = [{"t": at(hours=1), "what": "client", "client": "web@orders from 10.0.0.1", "key": "k1", "from": "verifying", "to": "verifying", "rotation_from": "unknown", "rotation_to": "breaks"},
+                     {"t": at(hours=2), "what": "client", "client": "new@orders from 10.0.0.2", "key": "k2", "from": None, "to": "in clear", "rotation_from": None, "rotation_to": "unknown"}]
+    world.rotation_json = lambda: made
+    page, _ = open_at(world, "#rotation")
+    ready(page)
+    assert page.evaluate("[...document.querySelectorAll('.moves li')].map(l => l.innerText.slice(17))") == [
+        "client web@orders from 10.0.0.1: CA rotation unknown → breaks", "client new@orders from 10.0.0.2: new: in clear, CA rotation new: unknown"]
+
+
+def test_what_nobody_could_count_yet_is_not_known(open_at):
+    world = World(20)
+    made = world.overview
+    def young(whole=True):
+        overview = made(whole)
+        overview["now"] |= {"logins_per_s": None, "failures_per_s": None, "login_ms": {"p50": 8.0, "p95": 16.0, "p99": None, "of": 3}}
+        overview["now"]["history"] = [point | {"logins_per_s": None, "failures_per_s": None} for point in overview["now"]["history"]]
+        return overview
+    world.overview = young
+    page, _ = open_at(world)
+    ready(page)
+    panels = text(page, ".panels")
+    assert "not known logins" in panels and "not known failures" in panels and "more than 60 s" in panels
+
+
 def test_captures_say_what_they_lose_and_what_secrets_they_hold(open_at):
     world = World(20)
     world.captures[0] |= {"dropped": 7, "keylog": True}
@@ -270,7 +297,8 @@ def test_a_fleet_has_proxies_and_no_sessions(open_at):
     assert text(page, "[data-key=proxies] h3") == "Proxies: 2, 1 silent"
     assert rows(page, 1, "[data-key=proxies] table")[0] == "silent for 2 days"
     assert "knows no open sessions" in text(page, "#view")
-    for view in ("captures", "events"):
+    assert text(page, "#view").find("could not be renewed") == -1 and fetched(server, "sessions") == 0
+    for view in ("servers", "captures", "events"):
         page.evaluate(f"location.hash = '#{view}'")
         page.until("document.querySelector('#view').innerText.includes(\"A fleet's inventory\")")
 
@@ -356,7 +384,7 @@ def test_what_is_being_written_into_the_filter_stays(open_at):
     page.evaluate("document.querySelector('[data-bind=text]').focus()")
     page.write("meta")
     with server.lock:
-        world.clients.append(client(42, usename="metadata"))
+        world.clients.append(client(41, usename="metadata"))
         server.tell("clients")
     page.until("document.querySelector('#view').innerText.includes('metadata@orders')")
     page.write("base")
@@ -407,6 +435,13 @@ def test_a_thousand_events_are_kept_and_few_of_them_are_in_the_document(open_at)
     page.until("document.querySelector('.event')?.innerText.includes('user1099@')")
     assert page.evaluate("document.querySelectorAll('.event').length") == 200
     assert text(page, "#view .count") == "200 shown, of 1,000 that this page has heard of"
+
+
+def test_events_that_were_not_sent_are_a_row_of_their_own(open_at):
+    page, server = open_at(World(20), "#events")
+    ready(page)
+    server.say(server.message("left_out", {"events": 1303}))
+    page.until("document.querySelector('.event')?.innerText.includes('1,303 events before this were not sent to this page')")
 
 
 # The proxy goes away
@@ -537,7 +572,7 @@ def test_every_view_has_its_address_and_unknown_ones_lead_to_the_first(open_at):
     page, _ = open_at(World(20), "#nonsense")
     ready(page)
     assert text(page, "[aria-current=page]") == "Now"
-    for view in VIEWS:
+    for view in (*VIEWS[1:], "now"):
         page.evaluate(f"document.querySelector('#views a[href=\"#{view}\"]').click()")
         page.until(f"location.hash === '#{view}'")
         ready(page)
@@ -546,7 +581,7 @@ def test_every_view_has_its_address_and_unknown_ones_lead_to_the_first(open_at):
         assert page.evaluate("document.activeElement.id") == "view-title"
         assert page.evaluate("document.title").lower().startswith(view)
     page.evaluate("history.back()")
-    page.until("document.querySelector('#view-title').textContent === 'Captures'")
+    page.until("document.querySelector('#view-title').textContent === 'Events'")
 
 
 def test_words_and_kinds_filter_and_the_address_keeps_them(open_at):

@@ -150,6 +150,12 @@ function input(event) {
 
 document.addEventListener("click", click);
 document.addEventListener("input", input);
+
+/** A row that was wanted no more while it had the focus goes with it. */
+document.addEventListener("focusout", ({ target }) => {
+  const row = target.closest?.("[data-left]");
+  setTimeout(() => row && !row.contains(document.activeElement) && row.remove());
+});
 document.addEventListener("submit", (event) => event.preventDefault());
 addEventListener("hashchange", route);
 route();

@@ -9,6 +9,8 @@ const AGAIN = 2000; // ms
 
 export const SOURCES = ["sessions", "clients", "certificates", "hosts", "rotation"];
 
+const NOT_OF_A_FLEET = new Set(["sessions", "hosts"]); // only a running proxy knows them
+
 export const store = {
   overview: null,
   history: [],
@@ -25,6 +27,7 @@ let retry = null;
 let hidden = null;
 let process = null; // which run of the proxy the events' numbers belong to
 let seen = new Set();
+let unnumbered = 0;
 
 /** Beside the page; without the name and password that its own address may hold. */
 const beside = (path) => new URL(path, location.origin + location.pathname);
@@ -48,6 +51,7 @@ async function reason(answer) {
 /** Fetches what is shown and was said to have changed; never two of the same at once. */
 function refresh(name) {
   const source = store.sources[name];
+  if (!store.overview || (store.overview.kind === "fleet" && NOT_OF_A_FLEET.has(name))) return;
   if (!shown.has(name) || source.busy || source.timer || (source.data && source.version === source.wanted)) return;
   const wait = Math.max(0, source.next - performance.now());
   source.timer = setTimeout(() => load(name, source), wait);
@@ -106,7 +110,7 @@ function take_versions(versions) {
 function take_event(id, event) {
   if (id && seen.has(id)) return;
   if (id) seen.add(id);
-  store.events = [{ key: `${process} ${id || store.events.length}`, ...event }, ...store.events].slice(0, EVENTS_KEPT);
+  store.events = [{ key: `${process} ${id || `without ${++unnumbered}`}`, ...event }, ...store.events].slice(0, EVENTS_KEPT);
 }
 
 function lose(why) {
@@ -129,6 +133,10 @@ function found() {
 async function ask_why() {
   try {
     take_overview(await get("api/overview.json"));
+    for (const name of shown) {
+      store.sources[name].version = -1; // nobody says what has changed
+      refresh(name);
+    }
     lose("it has no place for one more page that is kept up to date. The figures above are new, those below of then");
   } catch (error) {
     lose(error.status === 401 ? "it asks for a token: reload this page" : error.status ? error.message : "");
@@ -154,6 +162,7 @@ function open() {
     });
   on("now", take_overview);
   on("versions", take_versions);
+  on("left_out", ({ events }) => take_event("", { event: "left_out", ts: store.overview?.generated ?? null, count: events }));
   on("audit", (event, id) => take_event(id, event));
   stream.onerror = () => {
     lose("");

@@ -32,7 +32,7 @@ export function moves_of(certificates) {
 }
 
 function last_move({ data }) {
-  if (!data) return tile({ id: "moved", figure: UNKNOWN, css: "doubt word", text: "when a server's certificate last moved" });
+  if (!data?.upstream) return tile({ id: "moved", figure: UNKNOWN, css: "doubt word", text: "when a server's certificate last moved" });
   const addresses = moves_of(data.upstream);
   const moved = addresses.filter((a) => a.at).sort((a, b) => (a.at < b.at ? 1 : -1));
   const text = "server certificate last moved to another CA";
@@ -45,9 +45,9 @@ function last_move({ data }) {
 function next_end({ data }) {
   if (!data) return tile({ id: "ends", figure: UNKNOWN, css: "doubt word", text: "which certificate ends next" });
   const all = [
-    ...data.upstream.filter((c) => c.current).map((c) => ({ ...c, of: ["server ", name(c.upstream_addr)] })),
-    ...data.server.map((c) => ({ ...c, of: ["listener ", name(c.listener)] })),
-    ...data.anchors.map((c) => ({ ...c, of: [c.candidate ? "candidate " : "anchor ", short_names([c.subject])(c.subject)] })),
+    ...(data.upstream ?? []).filter((c) => c.current).map((c) => ({ ...c, of: ["server ", name(c.upstream_addr)] })),
+    ...(data.server ?? []).map((c) => ({ ...c, of: ["listener ", name(c.listener)] })),
+    ...(data.anchors ?? []).map((c) => ({ ...c, of: [c.candidate ? "candidate " : "anchor ", short_names([c.subject])(c.subject)] })),
   ].filter((c) => c.days_left !== null && c.days_left !== undefined).sort((a, b) => a.days_left - b.days_left);
   if (all.length === 0) return tile({ id: "ends", figure: UNKNOWN, css: "doubt word", text: "which certificate ends next", to: "#servers" });
   return tile({ id: "ends", figure: days_left(all[0].days_left), css: "word", text: ["of the next certificate to end: ", all[0].of], more: time(all[0].not_after), to: "#servers" });

@@ -6,7 +6,7 @@ import { clock, number, small, time, who } from "./words.js";
 
 const SHOWN = 200; // in the document at once
 
-const BAD = new Set(["tls_failed", "auth_failed", "rejected", "upstream_failed", "reload_failed", "inventory_failed", "events_dropped"]);
+const BAD = new Set(["tls_failed", "auth_failed", "rejected", "upstream_failed", "reload_failed", "inventory_failed", "events_dropped", "left_out"]);
 const DOUBT = new Set(["client_changed", "upstream_certificate", "stopping", "console_command", "capture_started"]);
 
 let paused = null; // the events as they were when the reader stopped them
@@ -15,7 +15,7 @@ const css_of = (event) => (BAD.has(event) ? "bad" : DOUBT.has(event) ? "doubt" :
 
 /** What is told about it in one line; the whole of it unfolds. */
 function gist(e) {
-  return [e.reason, e.message, e.error, e.count !== undefined && e.event === "events_dropped" && `${number(e.count)} lost`, e.event === "connected" && (e.ssl ? e.version : "in clear text"), e.subject, e.by]
+  return [e.reason, e.message, e.error, e.count !== undefined && e.event === "events_dropped" && `${number(e.count)} lost`, e.event === "left_out" && `${number(e.count)} events before this were not sent to this page: the audit has them`, e.event === "connected" && (e.ssl ? e.version : "in clear text"), e.subject, e.by]
     .filter(Boolean).map((text, i) => [i > 0 && " · ", name(text)]);
 }
 

@@ -33,7 +33,8 @@ function rates(now, history) {
     line_chart(history, lines, "Logins and failures per second over the last 5 minutes"));
 }
 
-const at_most = (ms) => (ms === null || ms === undefined ? UNKNOWN : `${ms < 10 ? Number(ms.toFixed(1)) : number(ms)} ms`);
+/** Beyond the last bound it is not known how much. */
+const at_most = (ms) => (ms === null || ms === undefined ? "more than 60 s" : `${ms < 10 ? Number(ms.toFixed(1)) : number(ms)} ms`);
 
 function login_times({ login_ms }) {
   const of = login_ms?.of ?? 0;

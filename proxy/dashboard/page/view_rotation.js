@@ -55,11 +55,22 @@ function last_not_ready({ last_not_ready: keys, days }, clients) {
   ];
 }
 
+const READINESS = { ready: "good", unknown: "doubt", breaks: "bad" };
+
+/** The state, whether it is ready, or both. */
+function changed(m) {
+  const from_to = (what, from, to, css) => [what, from ? [h("span", { class: css(from) }, from), " → "] : "new: ", h("b", { class: css(to) }, to)];
+  const parts = [];
+  if (m.from !== m.to) parts.push(from_to("", m.from, m.to, state_class));
+  if (m.rotation_to && m.rotation_from !== m.rotation_to) parts.push(from_to("CA rotation ", m.rotation_from, m.rotation_to, (word) => READINESS[word]));
+  return parts.map((part, i) => [i > 0 && ", ", part]);
+}
+
 function move(m, called) {
   const what = m.what === "server"
     ? ["server ", name(m.upstream_addr), " of ", name(m.upstream), " showed a certificate of ", h("b", null, called(m.to)), m.from ? [" instead of ", called(m.from)] : " for the first time"]
-    : ["client ", name(m.client), ": ", m.from ? [h("span", { class: state_class(m.from) }, m.from), " → "] : "new: ", h("b", { class: state_class(m.to) }, m.to)];
-  return h("li", { "data-key": `${m.t} ${m.key ?? m.upstream_addr} ${m.to}` }, time(m.t), " ", what);
+    : ["client ", name(m.client), ": ", changed(m)];
+  return h("li", { "data-key": `${m.t} ${m.key ?? m.upstream_addr} ${m.to} ${m.rotation_to}` }, time(m.t), " ", what);
 }
 
 function moves({ moves: all, left_out }) {

@@ -27,7 +27,7 @@ const candidate = (ok) => (ok === null || ok === undefined ? h("span", { class: 
 const prewarm = (host) => (host.prewarm_wanted > 0 ? `${number(host.prewarm_ready)} of ${number(host.prewarm_wanted)}` : host.prewarm_wanted === 0 ? "off" : UNKNOWN);
 
 const host_columns = (generated, called) => [
-  { id: "host", title: "Host", class: "long", cell: (x) => [name(x.host), small(x.address ? name(x.address) : "address not known"), small(name(x.upstream))] },
+  { id: "host", title: "Host", class: "long", cell: (x) => [x.host ? name(x.host) : h("span", { class: "faint" }, "one of several names"), small(x.address ? name(x.address) : "address not known"), small(name(x.upstream))] },
   { id: "up", title: "Up", class: "long", cell: (x) => up(x, generated) },
   { id: "role", title: "Role", cell: (x) => (x.role ? [x.role, small(`seen ${ago(x.role_seen, generated)}`)] : h("span", { class: "doubt" }, UNKNOWN)) },
   { id: "verified", title: "TLS", cell: verified },
@@ -47,7 +47,7 @@ function hosts({ data }) {
 }
 
 function chain(certificate, called) {
-  if (!certificate.chain) return h("span", { class: "faint" }, "chain not known");
+  if (!certificate.chain) return null;
   const steps = certificate.chain.map((c) => h("li", null, h("b", null, called(c.subject)), small("issued by ", called(c.issuer)), small("ends ", time(c.not_after)), small(h("code", null, c.sha256))));
   return h("details", null, h("summary", null, `chain of ${number(certificate.chain.length)}`), h("ol", null, steps));
 }
@@ -62,7 +62,7 @@ const shown_columns = (called) => [
   { id: "candidate", title: "Candidate CA alone", class: "long", cell: (c) => [candidate(c.candidate_ok), c.candidate_since && small("since ", time(c.candidate_since))] },
 ];
 
-function shown({ upstream }, called) {
+function shown(upstream, called) {
   const rows = [...upstream].sort((a, b) => Number(b.current) - Number(a.current) || (a.days_left ?? 0) - (b.days_left ?? 0));
   return rows.length === 0 ? h("p", { class: "faint" }, "None was seen.")
     : table({ label: "Certificates that servers showed", columns: shown_columns(called), rows, key: (c) => `${c.upstream} ${c.upstream_addr} ${c.sha256}`, kind: "cards", attributes: (c) => ({ class: c.current ? null : "faint" }) });
@@ -73,7 +73,7 @@ const own_columns = (called) => [
   { id: "subject", title: "Subject", cell: (c) => [called(c.subject), c.sans?.length > 0 && small(name(c.sans.join(", ")))] },
   { id: "issuer", title: "Issuer", cell: (c) => [called(c.issuer), small(c.generated ? "made by pgairlock" : "from cert_file")] },
   { id: "ends", title: "Ends", cell: (c) => [days_left(c.days_left), small(time(c.not_after))] },
-  { id: "trust", title: "Clients trust", cell: (c) => name(c.trust ?? UNKNOWN) },
+  { id: "trust", title: "Its CA, to clients", cell: (c) => name(c.trust ?? UNKNOWN) },
 ];
 
 const anchor_columns = (called) => [
@@ -86,12 +86,13 @@ const anchor_columns = (called) => [
 function certificates({ data }, keep) {
   if (!data) return [h("p", { class: "faint" }, "Asking…")];
   return [keep("certificates", [data], () => {
-    const called = short_names([...data.upstream.flatMap((c) => [c.subject, c.issuer, c.anchor, ...(c.chain ?? []).flatMap((x) => [x.subject, x.issuer])]),
-      ...data.server.flatMap((c) => [c.subject, c.issuer]), ...data.anchors.map((a) => a.subject)]);
+    const [upstream, server, anchors] = [data.upstream ?? [], data.server ?? [], data.anchors ?? []]; // null: not known
+    const called = short_names([...upstream.flatMap((c) => [c.subject, c.issuer, c.anchor, ...(c.chain ?? []).flatMap((x) => [x.subject, x.issuer])]),
+      ...server.flatMap((c) => [c.subject, c.issuer]), ...anchors.map((a) => a.subject)]);
     return h("div", null,
-      h("h3", null, "Certificates that servers showed"), shown(data, called),
-      data.server.length > 0 && [h("h3", null, "Certificates that pgairlock shows to clients"), table({ label: "Certificates that pgairlock shows", columns: own_columns(called), rows: soonest(data.server), key: (c) => `${c.listener} ${c.key_type}`, kind: "cards" })],
-      data.anchors.length > 0 && [h("h3", null, "Anchors: what the servers are verified by"), table({ label: "Anchors", columns: anchor_columns(called), rows: soonest(data.anchors), key: (a) => `${a.upstream} ${a.file} ${a.subject} ${a.candidate}`, kind: "cards" })]);
+      h("h3", null, "Certificates that servers showed"), data.upstream ? shown(upstream, called) : h("p", { class: "doubt" }, "Not known: there is no inventory."),
+      server.length > 0 && [h("h3", null, "Certificates that pgairlock shows to clients"), table({ label: "Certificates that pgairlock shows", columns: own_columns(called), rows: soonest(server), key: (c) => `${c.listener} ${c.key_type}`, kind: "cards" })],
+      anchors.length > 0 && [h("h3", null, "Anchors: what the servers are verified by"), table({ label: "Anchors", columns: anchor_columns(called), rows: soonest(anchors), key: (a) => `${a.upstream} ${a.file} ${a.subject} ${a.candidate}`, kind: "cards" })]);
   })];
 }
 
@@ -100,6 +101,11 @@ export default {
   title: "Servers",
   needs: ["hosts", "certificates"],
   render(store, query, keep) {
-    return [h("h3", null, "Hosts, worst first"), hosts(store.sources.hosts), certificates(store.sources.certificates, keep)];
+    const fleet = store.overview.kind === "fleet";
+    return [
+      h("h3", null, "Hosts, worst first"),
+      fleet ? h("p", { class: "faint" }, "A fleet's inventory does not know which hosts are up: each proxy's own dashboard does.") : hosts(store.sources.hosts),
+      certificates(store.sources.certificates, keep),
+    ];
   },
 };
