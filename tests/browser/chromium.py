@@ -58,6 +58,10 @@ class Page:
         self.credentials = {"response": "ProvideCredentials", "username": username, "password": password}
         self.call("Fetch.enable", handleAuthRequests=True)
 
+    def cancel_log_in(self) -> None:
+        """The reader who is asked closes the browser's dialogue."""
+        self.credentials = {"response": "CancelAuth"}
+
     def log_out(self) -> None:
         self.credentials = None
         self.call("Fetch.disable")

@@ -559,7 +559,7 @@ def test_a_token_is_asked_for_by_the_browser_and_serves_page_data_and_stream(ope
         page, server = open_at(World(20), "#clients", token="a-token-of-some-length")
         page.until("document.querySelectorAll('table.clients > tbody > tr').length === 20")
         server.token = "another-token"
-        browser.log_out()
+        browser.cancel_log_in()
         server.drop_readers()
         page.until("document.querySelector('#banner').innerText.includes('it asks for a token: reload this page')")
     finally:
