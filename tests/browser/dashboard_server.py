@@ -122,7 +122,7 @@ def session(number: int, **values) -> dict:
             "cipher": None if plain else "TLS_AES_256_GCM_SHA384", "negotiation": "plain" if plain else "sslrequest", "sslmode_min": "disable" if plain else "allow",
             "sslmode_max": "allow" if plain else "verify-full", "verifies": "no" if plain else kind[0], "weak": kind[0] in ("plain", "no"), "evidence": [], "auth_method": "scram-sha-256",
             "upstream_addr": f"10.1.0.{1 + number % 3}:5432", "upstream_ssl": True, "upstream_version": "TLSv1.3", "backend_start": at(minutes=number % 90, seconds=7),
-            "state": ["active", "idle", "idle in transaction"][number % 3], "bytes_from_client": 1900 * number, "bytes_from_server": 66000 * number} | values
+            "state": ["active", "idle", "idle in transaction"][number % 3], "bytes_from_client": 1900 + 1700 * number, "bytes_from_server": 66000 + 51000 * number} | values
 
 
 class World:
@@ -166,10 +166,13 @@ class World:
 
     def overview(self, whole: bool = True) -> dict:
         busy = bool(self.clients)
+        point = self.point(self.tick) if busy else {"logins_per_s": 0.0, "failures_per_s": 0.0}
+        open_at = {name: sum(1 for s in self.sessions if s["listener"] == name) for name in ("legacy", "tls")}
         now = None if self.fleet else {
-            "sessions": self.modes(), "logins_per_s": self.point(self.tick)["logins_per_s"] if busy else 0.0, "failures_per_s": self.point(self.tick)["failures_per_s"] if busy else 0.0,
-            "by_listener": [{"listener": "legacy", "sessions": 8, "logins_per_s": 3.2, "failures_per_s": 0.4, "bytes_from_client_per_s": 18_500, "bytes_from_server_per_s": 1_240_000},
-                            {"listener": "tls", "sessions": 32, "logins_per_s": 11.5, "failures_per_s": 0.0, "bytes_from_client_per_s": 91_000, "bytes_from_server_per_s": 4_800_000}],
+            "sessions": self.modes(), "logins_per_s": point["logins_per_s"], "failures_per_s": point["failures_per_s"],
+            "by_listener": [
+                {"listener": "legacy", "sessions": open_at["legacy"], "logins_per_s": point["logins_per_s"] / 4, "failures_per_s": point["failures_per_s"], "bytes_from_client_per_s": 18_500, "bytes_from_server_per_s": 1_240_000},
+                {"listener": "tls", "sessions": open_at["tls"], "logins_per_s": point["logins_per_s"] * 3 / 4, "failures_per_s": 0.0, "bytes_from_client_per_s": 91_000, "bytes_from_server_per_s": 4_800_000}] if busy else [],
             "login_ms": {"p50": 8.0, "p95": 16.0, "p99": 64.0, "of": 873} if busy else {"p50": None, "p95": None, "p99": None, "of": 0},
             "history": [self.point(n) for n in (range(self.tick - 149, self.tick + 1) if whole else (self.tick,))] if busy else []}
         s = summary(self.clients)

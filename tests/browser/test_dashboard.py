@@ -93,6 +93,7 @@ def test_without_any_client_nothing_is_praised_and_no_unknown_is_a_zero(open_at)
     assert "No login in the last 60 seconds, so it is not known." in text(page, "#view")
     assert "no server's certificate was seen" in text(page, ".tiles")
     assert page.evaluate("document.querySelectorAll('.tiles .good').length") == 0
+    assert text(page, ".tile") == "0\nweak: clear text, no verification, old TLS\nno client was seen"
     page.evaluate("location.hash = '#clients'")
     page.until("document.querySelector('#view').innerText.includes('No client was seen yet.')")
     page.evaluate("location.hash = '#rotation'")

@@ -13,7 +13,7 @@ function tile({ id, figure, css, text, more, to }) {
 function count(id, counts, what, css, text, to) {
   const value = counts?.[what];
   if (value === null || value === undefined) return tile({ id, figure: UNKNOWN, css: "doubt word", text, to });
-  return tile({ id, figure: number(value), css: value > 0 ? css : "faint", text, more: `of ${plural(counts.total, "client")} known`, to });
+  return tile({ id, figure: number(value), css: value > 0 ? css : "faint", text, more: counts.total > 0 ? `of ${plural(counts.total, "client")} known` : "no client was seen", to });
 }
 
 /** Of each server address: its certificate of now, and the one of another CA that was before it. */

@@ -59,7 +59,7 @@ const shown_columns = (called) => [
   { id: "anchor", title: "Anchor", cell: (c) => called(c.anchor) },
   { id: "ends", title: "Ends", cell: (c) => [days_left(c.days_left), small(time(c.not_after))] },
   { id: "first", title: "Shown", class: "long", cell: (c) => [c.current ? h("b", null, "now") : h("span", { class: "faint" }, "replaced"), small("first ", time(c.first_seen)), small("last ", time(c.last_seen))] },
-  { id: "candidate", title: "Candidate CA alone", class: "long", cell: (c) => [candidate(c.candidate_ok), c.candidate_since && small("since ", time(c.candidate_since))] },
+  { id: "candidate", title: "Candidate CA alone", class: "long", cell: (c) => [c.current ? candidate(c.candidate_ok) : candidate(c.candidate_ok).textContent, c.candidate_since && small("since ", time(c.candidate_since))] },
 ];
 
 function shown(upstream, called) {
