@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """The dashboard's page and the API under it, without a proxy: the files as they are in the tree, the data of a scripted world.
 
 `python3 tests/browser/dashboard_server.py [--clients N] [--fleet] [--port PORT]` serves it to look at.
