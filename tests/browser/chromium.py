@@ -10,6 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+PATIENCE = 90  # seconds: what a machine with much else to do may take for anything that a page is waited for
+
 
 def executable() -> str | None:
     return shutil.which("chromium")
@@ -71,7 +73,7 @@ class Page:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def until(self, expression: str, *, timeout: float = 15) -> None:
+    def until(self, expression: str, *, timeout: float = PATIENCE) -> None:
         """Waits for an expression to become true."""
         end = time.monotonic() + timeout
         while not self.evaluate(f"Boolean({expression})"):

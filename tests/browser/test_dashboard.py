@@ -399,11 +399,18 @@ def test_the_live_region_says_nothing_every_two_seconds(open_at):
     page.evaluate("window.said = []; for (const id of ['status', 'banner']) new MutationObserver(() => said.push(document.getElementById(id).innerText))"
                   ".observe(document.getElementById(id), {childList: true, subtree: true, characterData: true})")
     shown = text(page, "#pulse")
+    with server.lock:
+        server.world.warnings[0]["text"] = "app-2 is silent for 3 days"  # is no new one
     for _ in range(5):
         server.now()
     page.until(f"document.querySelector('#pulse').innerText !== {json.dumps(shown)}")
     server.tell("sessions", "certificates")
+    page.until("document.querySelector('#missing').innerText.includes('silent for 3 days')")
     assert page.evaluate("said") == []
+    with server.lock:
+        server.world.warnings.append({"severity": "critical", "what": "host_down", "text": "the server 10.1.0.3:5432 of orders does not serve", "since": None})
+        server.now()
+    page.until("document.querySelector('#status').innerText === 'Critical: the server 10.1.0.3:5432 of orders does not serve'")
 
 
 def test_events_arrive_filter_and_pause(open_at):
@@ -546,6 +553,11 @@ def test_where_there_is_no_place_for_one_more_the_page_says_so_and_asks_by_itsel
     with server.lock:
         world.sessions.append(session(900))
     page.until("document.querySelector('.big').textContent === '41'")
+    page.evaluate("window.said = 0; new MutationObserver(() => ++said).observe(document.getElementById('banner'), {childList: true, subtree: true, characterData: true})")
+    asked = fetched(server, "overview")
+    while fetched(server, "overview") < asked + 2:
+        page.evaluate("1")
+    assert page.evaluate("said") == 0  # it is not told again each time
     server.most_readers = 16
     page.until("document.querySelector('#banner').innerText === ''")
     page.requests.clear()
@@ -651,7 +663,7 @@ def test_everything_is_reached_by_keyboard(open_at):
         page.press("Tab", shift=True)
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.press("Enter")
-    ready(page)
+    page.until("document.querySelector('.unfold')")
     assert page.evaluate("document.activeElement.id") == "view-title"
     reached = []
     while not page.evaluate("document.activeElement.matches('.unfold')"):

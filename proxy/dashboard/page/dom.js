@@ -7,6 +7,8 @@ const DRAWN = new Set(["svg", "g", "path", "line", "rect"]);
 // What could turn text round, hide, or look like other spaces; a blank is none of it.
 const ODD = /[\p{C}\p{Zl}\p{Zp}\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\u115f\u1160\u3164\uffa0\u2800\u034f]/u;
 
+const READ_ALOUD = new Set(["title", "aria-label"]); // attributes that are shown to people
+
 const code_point = (character) => "U+" + character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
 
 /** What is written, control characters and the like as `U+202E`: for attributes. */
@@ -43,7 +45,8 @@ export function h(tag, attributes, ...children) {
   const element = DRAWN.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (value === null || value === undefined || value === false) continue;
-    element.setAttribute(name, value === true ? "" : visible(String(value)));
+    const text = value === true ? "" : String(value);
+    element.setAttribute(name, READ_ALOUD.has(name) ? visible(text) : text);
   }
   for (const child of children.flat(Infinity)) {
     if (child === null || child === undefined || child === false) continue;
@@ -140,6 +143,7 @@ export function fill(parent, wanted) {
     let match = null;
     if (key !== null) {
       match = keyed.get(key) ?? null;
+      keyed.delete(key);
       if (match && node.nodeName !== "X-KEEP" && !alike(match, node)) match = null;
     } else if (next && key_of(next) === null && alike(next, node)) {
       match = next;

@@ -33,6 +33,16 @@ function say(text) {
   if ($("status").textContent !== text) $("status").textContent = text;
 }
 
+let criticals = null; // those that were said; their numbers may grow
+
+/** A critical warning that was not there before is said at once; the first ones stand where reading begins. */
+function say_new_warnings() {
+  const now = new Map((store.overview?.warnings ?? []).filter((w) => w.severity === "critical").map((w) => [w.text.replace(/[\d.]+/g, "#"), w.text]));
+  const fresh = criticals && [...now].filter(([kind]) => !criticals.has(kind)).map(([, text]) => text);
+  if (fresh?.length > 0) say(`Critical: ${fresh.join("; ")}`);
+  if (store.overview) criticals = new Set(now.keys());
+}
+
 function header() {
   const { overview, lost } = store;
   const proxy = overview?.proxy;
@@ -40,14 +50,15 @@ function header() {
     ? [name(proxy.name), " ", h("span", { class: "faint" }, `${proxy.version ?? ""}, started `, time(proxy.started)), proxy.phase !== "serving" && h("strong", { class: "doubt" }, ` ${proxy.phase}`)]
     : ["a fleet ", h("span", { class: "faint" }, `of ${number(overview.proxies?.length)} proxies`)];
   fill($("who"), [who].flat().filter(Boolean).map((part) => (part instanceof Node ? part : document.createTextNode(part))));
-  const pulse = !overview ? "connecting" : lost ? "not connected" : "live";
+  const pulse = !overview ? "connecting" : lost?.polled ? "not live" : lost ? "not connected" : "live";
   fill($("pulse"), [h("span", { class: lost ? "bad" : overview ? "good" : "doubt" }, pulse), overview && h("span", { class: "faint" }, ` ${clock(overview.generated)} UTC`)]);
 }
 
 function banner() {
   const { lost } = store;
-  $("content").classList.toggle("then", lost !== null);
+  $("content").classList.toggle("then", lost !== null && !lost.polled);
   if (!lost) return fill($("banner"), []);
+  if (lost.polled) return fill($("banner"), [h("p", null, "There is no place for one more page that is kept up to date: this one asks every few seconds, and hears of no events.")]);
   const since = lost.since ? `Not connected since ${clock(lost.since)} UTC; what is below is of then` : "Not connected: nothing is known yet";
   return fill($("banner"), [h("p", null, since, lost.why ? ` (${lost.why}).` : ".", " It is tried again and again.")]);
 }
@@ -67,11 +78,12 @@ function render() {
   frame = null;
   header();
   banner();
+  say_new_warnings();
   fill($("missing"), above(store));
   const parts = store.overview ? view.render(store, query, remembered) : [h("p", { class: "faint" }, store.lost ? "" : "Asking…")];
   fill($("view"), [h("h2", { id: "view-title", tabindex: "-1" }, view.title), sources_of(view), parts]);
   const whose = store.overview?.proxy?.name ?? (store.overview ? "fleet" : "");
-  const title = `${store.lost ? "(not connected) " : ""}${view.title} – pgairlock ${whose}`;
+  const title = `${store.lost && !store.lost.polled ? "(not connected) " : ""}${view.title} – pgairlock ${whose}`;
   if (document.title !== title) document.title = title;
 }
 

@@ -15,7 +15,7 @@ export const store = {
   overview: null,
   history: [],
   events: [], // the newest first
-  lost: null, // {since, why}: not connected
+  lost: null, // {since, why, polled}: no stream; `polled`: asked for again and again instead
   sources: Object.fromEntries(SOURCES.map((name) => [name, { data: null, error: null, version: -1, wanted: 0, busy: false, next: 0, timer: null }])),
 };
 
@@ -113,9 +113,10 @@ function take_event(id, event) {
   store.events = [{ key: `${process} ${id || `without ${++unnumbered}`}`, ...event }, ...store.events].slice(0, EVENTS_KEPT);
 }
 
-function lose(why) {
-  if (store.lost?.why === why) return;
-  store.lost = { since: store.lost?.since ?? store.overview?.generated ?? null, why };
+/** The page says it once: who listens to it is not told again each time that it was tried in vain. */
+function lose(why, polled = false) {
+  if (store.lost && store.lost.why === why && store.lost.polled === polled) return;
+  store.lost = { since: store.lost?.since ?? store.overview?.generated ?? null, why, polled };
   changed();
 }
 
@@ -137,7 +138,7 @@ async function ask_why() {
       store.sources[name].version = -1; // nobody says what has changed
       refresh(name);
     }
-    lose("it has no place for one more page that is kept up to date. The figures above are new, those below of then");
+    lose("", true);
   } catch (error) {
     lose(error.status === 401 ? "it asks for a token: reload this page" : error.status ? error.message : "");
   }
@@ -165,7 +166,7 @@ function open() {
   on("left_out", ({ events }) => take_event("", { event: "left_out", ts: store.overview?.generated ?? null, count: events }));
   on("audit", (event, id) => take_event(id, event));
   stream.onerror = () => {
-    lose("");
+    if (!store.lost) lose("");
     if (stream?.readyState === EventSource.CONNECTING) return; // the browser tries again by itself
     close();
     ask_why();
