@@ -26,7 +26,7 @@ function item(e, now) {
   return h("li", { "data-key": key, class: "event" },
     h("details", null,
       h("summary", null, when(e.ts, now), " ", h("b", { class: css_of(e.event) }, e.event), " ",
-        e.usename !== undefined && e.usename !== null && [who(e), " "], e.client_addr && ["from ", name(e.client_addr), " "], small(gist(e)), e.weak && small(h("b", { class: "bad" }, " weak"))),
+        e.usename !== undefined && e.usename !== null && [who(e), " ", e.application_name && [small(name(e.application_name)), " "]], e.client_addr && ["from ", name(e.client_addr), " "], small(gist(e)), e.weak && small(h("b", { class: "bad" }, " weak"))),
       h("pre", null, JSON.stringify(line, null, 1))));
 }
 
