@@ -763,6 +763,7 @@ def test_no_page_is_wider_than_its_window(open_at, width, view):
     assert page.evaluate(f"[...document.querySelectorAll('#view *')].filter(e => e.getBoundingClientRect().right > {width} + 1 && !e.closest('.scroll, .unseen'))"
                          ".map(e => e.outerHTML.slice(0, 200))") == []
     if width == 390:
+        assert page.evaluate("document.querySelector('#views ul').scrollWidth <= document.querySelector('#views ul').clientWidth")
         assert page.evaluate("[...document.querySelectorAll('.scroll:has(> .cards)')].every(s => s.scrollWidth <= s.clientWidth)")
 
 

@@ -17,7 +17,7 @@ export function share_bar(parts, label) {
 
 export const swatch = (css) => h("svg", { class: "swatch", viewBox: "0 0 10 10", "aria-hidden": "true" }, h("rect", { class: css, width: 10, height: 10 }));
 
-const STEPS = [1, 2, 5];
+const STEPS = [1, 2, 3, 5];
 
 /** The next round number. */
 export function ceiling(value) {

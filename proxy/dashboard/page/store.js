@@ -89,10 +89,20 @@ function add_point(point) {
   store.history = [...store.history.filter((p) => Date.parse(p.t) >= oldest), point];
 }
 
+function doubt_all() {
+  for (const source of Object.values(store.sources)) {
+    source.version = -1;
+    source.next = 0;
+  }
+}
+
 function take_overview(overview) {
   const run = overview.proxy ? `${overview.proxy.id} ${overview.proxy.started}` : "fleet";
   if (process !== run) {
-    if (process !== null) store.history = [];
+    if (process !== null) {
+      store.history = [];
+      doubt_all(); // this one counts its versions anew
+    }
     process = run;
     seen = new Set();
   }
@@ -124,10 +134,7 @@ function found() {
   heard = performance.now();
   if (!store.lost) return;
   store.lost = null;
-  for (const source of Object.values(store.sources)) {
-    source.version = -1; // whatever was said meanwhile was not heard
-    source.next = 0;
-  }
+  doubt_all(); // whatever was said meanwhile was not heard
 }
 
 /** A stream that cannot be had tells no reason; an ordinary question does. */

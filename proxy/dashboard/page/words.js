@@ -85,7 +85,7 @@ export function sslmode(min, max) {
 }
 
 export function who(client) {
-  return known(client.usename) ? [name(client.usename), "@", name(client.datname ?? "")] : h("span", { class: "faint" }, "(not known)");
+  return known(client.usename) ? [name(client.usename), h("wbr"), "@", name(client.datname ?? "")] : h("span", { class: "faint" }, "(not known)");
 }
 
 export const program = (path) => (path ? path.slice(path.lastIndexOf("/") + 1) : "");
