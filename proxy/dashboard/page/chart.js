@@ -12,10 +12,19 @@ export function share_bar(parts, label) {
     x += width;
     return rect;
   });
-  return h("svg", { class: "share", viewBox: "0 0 1000 10", preserveAspectRatio: "none", role: "img", "aria-label": label }, rects);
+  return h(
+    "svg",
+    { class: "share", viewBox: "0 0 1000 10", preserveAspectRatio: "none", role: "img", "aria-label": label },
+    rects,
+  );
 }
 
-export const swatch = (css) => h("svg", { class: "swatch", viewBox: "0 0 10 10", "aria-hidden": "true" }, h("rect", { class: css, width: 10, height: 10 }));
+export const swatch = (css) =>
+  h(
+    "svg",
+    { class: "swatch", viewBox: "0 0 10 10", "aria-hidden": "true" },
+    h("rect", { class: css, width: 10, height: 10 }),
+  );
 
 const STEPS = [1, 2, 3, 5];
 
@@ -33,19 +42,33 @@ export function line_chart(points, lines, label) {
   const most = ceiling(Math.max(1, ...points.flatMap((point) => lines.map((line) => line.of(point) ?? 0))));
   const path = (line) => {
     let before = -Infinity;
-    return points.filter((point) => line.of(point) !== null).map((point) => {
-      const t = Date.parse(point.t);
-      const move = t - before > gap ? "M" : "L";
-      before = t;
-      return `${move}${(width * (1 - (end - t) / span)).toFixed(1)} ${(height * (1 - line.of(point) / most)).toFixed(1)}`;
-    }).join("");
+    return points
+      .filter((point) => line.of(point) !== null)
+      .map((point) => {
+        const t = Date.parse(point.t);
+        const move = t - before > gap ? "M" : "L";
+        before = t;
+        const [x, y] = [width * (1 - (end - t) / span), height * (1 - line.of(point) / most)];
+        return `${move}${x.toFixed(1)} ${y.toFixed(1)}`;
+      })
+      .join("");
   };
-  return h("div", { class: "chart" },
-    h("span", { class: "top" }, most), h("span", { class: "bottom" }, 0),
-    h("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": label },
-      [0, 0.5, 1].map((share) => h("line", { class: "axis", x1: 0, x2: width, y1: height * share, y2: height * share })),
-      lines.map((line) => h("path", { class: line.css, d: path(line) }))),
-    h("span", { class: "left" }, "5 minutes ago"), h("span", { class: "right" }, "now"));
+  return h(
+    "div",
+    { class: "chart" },
+    h("span", { class: "top" }, most),
+    h("span", { class: "bottom" }, 0),
+    h(
+      "svg",
+      { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": label },
+      [0, 0.5, 1].map((share) =>
+        h("line", { class: "axis", x1: 0, x2: width, y1: height * share, y2: height * share }),
+      ),
+      lines.map((line) => h("path", { class: line.css, d: path(line) })),
+    ),
+    h("span", { class: "left" }, "5 minutes ago"),
+    h("span", { class: "right" }, "now"),
+  );
 }
 
 const ROOM = 15; // days above whose bars a number still fits
@@ -60,14 +83,33 @@ export function day_bars(days, bands, above, label) {
     return bands.map((band) => {
       const part = (height * band.of(day)) / most;
       y -= part;
-      return part > 0 && h("rect", { class: band.css, x: i * step + 2, y: y.toFixed(1), width: step - 4, height: part.toFixed(1) });
+      return (
+        part > 0 &&
+        h("rect", { class: band.css, x: i * step + 2, y: y.toFixed(1), width: step - 4, height: part.toFixed(1) })
+      );
     });
   });
   const numbers = [...days.map(above), ...Array(Math.max(0, 7 - days.length)).fill("")];
-  return h("div", { class: "chart days" },
-    days.length <= ROOM && h("span", { class: "numbers", "aria-hidden": "true" }, numbers.map((text) => h("span", null, text))),
-    h("span", { class: "top" }, most), h("span", { class: "bottom" }, 0),
-    h("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": label },
-      [0, 0.5, 1].map((share) => h("line", { class: "axis", x1: 0, x2: width, y1: height * share, y2: height * share })), bars),
-    h("span", { class: "left" }, days[0]?.day ?? ""), h("span", { class: "right" }, days.length > 1 ? days.at(-1).day : ""));
+  return h(
+    "div",
+    { class: "chart days" },
+    days.length <= ROOM &&
+      h(
+        "span",
+        { class: "numbers", "aria-hidden": "true" },
+        numbers.map((text) => h("span", null, text)),
+      ),
+    h("span", { class: "top" }, most),
+    h("span", { class: "bottom" }, 0),
+    h(
+      "svg",
+      { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": label },
+      [0, 0.5, 1].map((share) =>
+        h("line", { class: "axis", x1: 0, x2: width, y1: height * share, y2: height * share }),
+      ),
+      bars,
+    ),
+    h("span", { class: "left" }, days[0]?.day ?? ""),
+    h("span", { class: "right" }, days.length > 1 ? days.at(-1).day : ""),
+  );
 }

@@ -77,7 +77,7 @@ export function memory() {
 
 const key_of = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.getAttribute("data-key") : null);
 const alike = (a, b) => a.nodeName === b.nodeName && a.namespaceURI === b.namespaceURI;
-const has_focus = (node) => node !== document.activeElement ? node.contains(document.activeElement) : true;
+const has_focus = (node) => (node !== document.activeElement ? node.contains(document.activeElement) : true);
 
 function morph_attributes(old, fresh) {
   for (const { name: attribute } of [...old.attributes]) {

@@ -37,7 +37,11 @@ let criticals = null; // those that were said; their numbers may grow
 
 /** A critical warning that was not there before is said at once; the first ones stand where reading begins. */
 function say_new_warnings() {
-  const now = new Map((store.overview?.warnings ?? []).filter((w) => w.severity === "critical").map((w) => [w.text.replace(/[\d.]+/g, "#"), w.text]));
+  const now = new Map(
+    (store.overview?.warnings ?? [])
+      .filter((w) => w.severity === "critical")
+      .map((w) => [w.text.replace(/[\d.]+/g, "#"), w.text]),
+  );
   const fresh = criticals && [...now].filter(([kind]) => !criticals.has(kind)).map(([, text]) => text);
   if (fresh?.length > 0) say(`Critical: ${fresh.join("; ")}`);
   if (store.overview) criticals = new Set(now.keys());
@@ -46,32 +50,79 @@ function say_new_warnings() {
 function header() {
   const { overview, lost } = store;
   const proxy = overview?.proxy;
-  const who = !overview ? "" : proxy
-    ? [name(proxy.name), " ", h("span", { class: "faint" }, `${proxy.version ?? ""}, started `, time(proxy.started)), proxy.phase !== "serving" && h("strong", { class: "doubt" }, ` ${proxy.phase}`)]
-    : ["a fleet ", h("span", { class: "faint" }, `of ${number(overview.proxies?.length)} proxies`)];
-  fill($("who"), [who].flat().filter(Boolean).map((part) => (part instanceof Node ? part : document.createTextNode(part))));
+  const who = !overview
+    ? ""
+    : proxy
+      ? [
+          name(proxy.name),
+          " ",
+          h("span", { class: "faint" }, `${proxy.version ?? ""}, started `, time(proxy.started)),
+          proxy.phase !== "serving" && h("strong", { class: "doubt" }, ` ${proxy.phase}`),
+        ]
+      : ["a fleet ", h("span", { class: "faint" }, `of ${number(overview.proxies?.length)} proxies`)];
+  fill(
+    $("who"),
+    [who]
+      .flat()
+      .filter(Boolean)
+      .map((part) => (part instanceof Node ? part : document.createTextNode(part))),
+  );
   const pulse = !overview ? "connecting" : lost?.polled ? "not live" : lost ? "not connected" : "live";
-  fill($("pulse"), [h("span", { class: lost ? "bad" : overview ? "good" : "doubt" }, pulse), overview && h("span", { class: "faint" }, ` ${clock(overview.generated)} UTC`)]);
+  fill($("pulse"), [
+    h("span", { class: lost ? "bad" : overview ? "good" : "doubt" }, pulse),
+    overview && h("span", { class: "faint" }, ` ${clock(overview.generated)} UTC`),
+  ]);
 }
 
 function banner() {
   const { lost } = store;
   $("content").classList.toggle("then", lost !== null && !lost.polled);
   if (!lost) return fill($("banner"), []);
-  if (lost.polled) return fill($("banner"), [h("p", null, "There is no place for one more page that is kept up to date: this one asks every few seconds, and hears of no events.")]);
-  const since = lost.since ? `Not connected since ${clock(lost.since)} UTC; what is below is of then` : "Not connected: nothing is known yet";
+  if (lost.polled)
+    return fill($("banner"), [
+      h(
+        "p",
+        null,
+        "There is no place for one more page that is kept up to date: ",
+        "this one asks every few seconds, and hears of no events.",
+      ),
+    ]);
+  const since = lost.since
+    ? `Not connected since ${clock(lost.since)} UTC; what is below is of then`
+    : "Not connected: nothing is known yet";
   return fill($("banner"), [h("p", null, since, lost.why ? ` (${lost.why}).` : ".", " It is tried again and again.")]);
 }
 
 function navigation() {
-  fill($("views"), [h("ul", null, VIEWS.map((v) => h("li", { "data-key": v.id }, h("a", { href: `#${v.id}`, "aria-current": v === view ? "page" : null }, v.title))))]);
+  fill($("views"), [
+    h(
+      "ul",
+      null,
+      VIEWS.map((v) =>
+        h(
+          "li",
+          { "data-key": v.id },
+          h("a", { href: `#${v.id}`, "aria-current": v === view ? "page" : null }, v.title),
+        ),
+      ),
+    ),
+  ]);
 }
 
 /** Which of what the view needs is not there, or could not be renewed. */
 function sources_of(v) {
-  return v.needs.map((source) => [source, store.sources[source]]).filter(([, { error }]) => error).map(([source, { data, error }]) =>
-    h("p", { class: "doubt", "data-key": `error ${source}` },
-      data ? `The ${source} below are of ${data.generated ? clock(data.generated) : "before"} and could not be renewed: ${error}.` : `The ${source} are not there yet: ${error}.`));
+  return v.needs
+    .map((source) => [source, store.sources[source]])
+    .filter(([, { error }]) => error)
+    .map(([source, { data, error }]) =>
+      h(
+        "p",
+        { class: "doubt", "data-key": `error ${source}` },
+        data
+          ? `The ${source} below are of ${clock(data.generated)} and could not be renewed: ${error}.`
+          : `The ${source} are not there yet: ${error}.`,
+      ),
+    );
 }
 
 function render() {
@@ -80,7 +131,9 @@ function render() {
   banner();
   say_new_warnings();
   fill($("missing"), above(store));
-  const parts = store.overview ? view.render(store, query, remembered) : [h("p", { class: "faint" }, store.lost ? "" : "Asking…")];
+  const parts = store.overview
+    ? view.render(store, query, remembered)
+    : [h("p", { class: "faint" }, store.lost ? "" : "Asking…")];
   fill($("view"), [h("h2", { id: "view-title", tabindex: "-1" }, view.title), sources_of(view), parts]);
   const whose = store.overview?.proxy?.name ?? (store.overview ? "fleet" : "");
   const title = `${store.lost && !store.lost.polled ? "(not connected) " : ""}${view.title} – pgairlock ${whose}`;
@@ -106,11 +159,14 @@ function set(changes, said) {
   }
   render();
   clearTimeout(typing);
-  typing = setTimeout(() => {
-    const text = query.toString();
-    history.replaceState(null, "", `#${view.id}${text ? `?${text}` : ""}`);
-    if (said) say($("view").querySelector(".count")?.textContent ?? "");
-  }, said ? QUIET : 0);
+  typing = setTimeout(
+    () => {
+      const text = query.toString();
+      history.replaceState(null, "", `#${view.id}${text ? `?${text}` : ""}`);
+      if (said) say($("view").querySelector(".count")?.textContent ?? "");
+    },
+    said ? QUIET : 0,
+  );
 }
 
 function route() {
@@ -136,7 +192,8 @@ function route() {
 const ACTIONS = {
   skip: () => $("content").focus(),
   sort: (id) => set({ sort: next_sort(query.get("sort"), id), page: null }),
-  page: (to, element) => element.getAttribute("aria-disabled") !== "true" && set({ page: to === "1" ? null : to }, true),
+  page: (to, element) =>
+    element.getAttribute("aria-disabled") !== "true" && set({ page: to === "1" ? null : to }, true),
   toggle: (key) => {
     const open = query.getAll("open");
     query.delete("open");

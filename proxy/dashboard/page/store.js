@@ -16,7 +16,12 @@ export const store = {
   history: [],
   events: [], // the newest first
   lost: null, // {since, why, polled}: no stream; `polled`: asked for again and again instead
-  sources: Object.fromEntries(SOURCES.map((name) => [name, { data: null, error: null, version: -1, wanted: 0, busy: false, next: 0, timer: null }])),
+  sources: Object.fromEntries(
+    SOURCES.map((name) => [
+      name,
+      { data: null, error: null, version: -1, wanted: 0, busy: false, next: 0, timer: null },
+    ]),
+  ),
 };
 
 let changed = () => {};
@@ -120,7 +125,10 @@ function take_versions(versions) {
 function take_event(id, event) {
   if (id && seen.has(id)) return;
   if (id) seen.add(id);
-  store.events = [{ key: `${process} ${id || `without ${++unnumbered}`}`, ...event }, ...store.events].slice(0, EVENTS_KEPT);
+  store.events = [{ key: `${process} ${id || `without ${++unnumbered}`}`, ...event }, ...store.events].slice(
+    0,
+    EVENTS_KEPT,
+  );
 }
 
 /** The page says it once: who listens to it is not told again each time that it was tried in vain. */
@@ -170,7 +178,9 @@ function open() {
     });
   on("now", take_overview);
   on("versions", take_versions);
-  on("left_out", ({ events }) => take_event("", { event: "left_out", ts: store.overview?.generated ?? null, count: events }));
+  on("left_out", ({ events }) =>
+    take_event("", { event: "left_out", ts: store.overview?.generated ?? null, count: events }),
+  );
   on("audit", (event, id) => take_event(id, event));
   stream.onerror = () => {
     if (!store.lost) lose("");

@@ -42,7 +42,8 @@ export function clock(text) {
 export const minute = (text) => `${text.slice(0, 10)} ${text.slice(11, 16)}`;
 
 /** A point in time, in full where it is pointed at. */
-export const time = (text, shown = minute) => (text ? h("time", { datetime: text, title: text }, shown(text)) : UNKNOWN);
+export const time = (text, shown = minute) =>
+  text ? h("time", { datetime: text, title: text }, shown(text)) : UNKNOWN;
 
 /** How long, in the report's words. */
 export function duration(seconds) {
@@ -66,14 +67,26 @@ export function ago(text, now) {
 /** The first answer: good, bad, or not known; colour only repeats the word. */
 export function answer(word, bad, good) {
   if (!known(word)) return h("span", { class: "doubt" }, UNKNOWN);
-  return h("span", { class: word === "unknown" ? "doubt" : word === bad ? "bad" : word === good ? "good" : null }, word);
+  return h(
+    "span",
+    { class: word === "unknown" ? "doubt" : word === bad ? "bad" : word === good ? "good" : null },
+    word,
+  );
 }
 
-const STATE_CLASS = { "in clear": "bad", "falls back": "bad", mixed: "bad", "not verifying": "bad", unknown: "doubt", verifying: "good" };
+const STATE_CLASS = {
+  "in clear": "bad",
+  "falls back": "bad",
+  mixed: "bad",
+  "not verifying": "bad",
+  unknown: "doubt",
+  verifying: "good",
+};
 export const state_class = (state) => STATE_CLASS[state] ?? "doubt";
 
 const TREND_CLASS = { better: "good", worse: "bad", new: "doubt" };
-export const trend = (word) => (word ? h("span", { class: TREND_CLASS[word] }, word) : h("span", { class: "faint" }, UNKNOWN));
+export const trend = (word) =>
+  word ? h("span", { class: TREND_CLASS[word] }, word) : h("span", { class: "faint" }, UNKNOWN);
 
 /** libpq's modes that the evidence leaves open. */
 export function sslmode(min, max) {
@@ -85,7 +98,9 @@ export function sslmode(min, max) {
 }
 
 export function who(client) {
-  return known(client.usename) ? [name(client.usename), h("wbr"), "@", name(client.datname ?? "")] : h("span", { class: "faint" }, "(not known)");
+  return known(client.usename)
+    ? [name(client.usename), h("wbr"), "@", name(client.datname ?? "")]
+    : h("span", { class: "faint" }, "(not known)");
 }
 
 export const program = (path) => (path ? path.slice(path.lastIndexOf("/") + 1) : "");
