@@ -13,3 +13,5 @@ _fixtures = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_fixtures)
 root, pki, template, cluster, directory = _fixtures.root, _fixtures.pki, _fixtures.template, _fixtures.cluster, _fixtures.directory
 run_proxy, start, connect = _fixtures.run_proxy, _fixtures.start, _fixtures.connect
+
+from dashboard_page import browser, open_at  # noqa: E402, F401

@@ -9,24 +9,15 @@ import psycopg2
 import pytest
 
 import chromium
+from dashboard_page import ATTACK
 from harness import programs
 from harness.inventory import DAY, Inventory
 from harness.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(not chromium.executable(), reason="no chromium: apt-get install chromium")
 
-ATTACK = "<img src=x onerror=\"document.title='owned'\">"
-VIEWS = ["now", "clients", "servers", "rotation", "captures", "events"]
 EXPECTED = ("net::ERR_", "status of 503")  # what Chromium itself says of a server that is away, and of one that has no report yet
 TOKEN = "0123456789abcdef0123456789abcdef"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    page = chromium.Page(deadline=1800)
-    page.viewport(1280)
-    yield page
-    page.close()
 
 
 @pytest.fixture
@@ -49,7 +40,8 @@ def url(address) -> str:
 def shows(page, view: str, *texts: str) -> None:
     page.evaluate(f"location.hash = '#{view}'")
     for text in texts:
-        page.until(f"document.querySelector('#view-title')?.textContent.toLowerCase() === '{view.partition('?')[0]}' && document.querySelector('#view').innerText.includes({json.dumps(text)})")
+        page.until(f"document.querySelector('#view-title')?.textContent.toLowerCase() === '{view}' && "
+                   f"document.querySelector('#view').innerText.includes({json.dumps(text)})")
 
 
 def test_a_running_proxys_dashboard_shows_it_and_follows_it(page, start, connect):
@@ -88,7 +80,8 @@ def test_a_proxy_that_goes_away_is_said_and_the_next_at_its_place_is_found(page,
     page.until("document.querySelector('#banner').innerText.startsWith('Not connected since ')")
     again = start(admin={"http": f"{address[0]}:{address[1]}"}, runtime={"name": "second"})
     connect(again)
-    page.until("document.querySelector('#banner').innerText === '' && document.querySelector('#who').innerText.startsWith('second') && document.querySelector('.big').textContent === '1'")
+    page.until("document.querySelector('#banner').innerText === '' && document.querySelector('#who').innerText.startsWith('second') && "
+               "document.querySelector('.big').textContent === '1'")
 
 
 def test_a_token_is_the_password_that_the_browser_asks_for(page, start, directory):
