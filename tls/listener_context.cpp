@@ -152,6 +152,12 @@ std::vector<std::string> ListenerContext::names() const {
     return all;
 }
 
+std::vector<CertificateFacts> ListenerContext::certificates() const {
+    std::vector<CertificateFacts> all;
+    for (const Shown& shown : shown_) all.push_back(tls::describe(*shown.leaf));
+    return all;
+}
+
 std::vector<ListenerContext::Life> ListenerContext::lives() const {
     std::vector<Life> all;
     for (const Shown& shown : shown_) {

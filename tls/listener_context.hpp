@@ -56,6 +56,8 @@ class ListenerContext {
     };
     /// Of each of its certificates.
     std::vector<Life> lives() const;
+    /// The leaves themselves.
+    std::vector<CertificateFacts> certificates() const;
     /// Whether each of its certificates was signed by `authority`.
     bool issued_by(const X509& authority) const;
 

@@ -110,6 +110,8 @@ enum class EventKind {
     capture_started,
     capture_stopped,
     console_command,
+    new_weak_client,
+    certificate_expiring,
     events_dropped,
 };
 
@@ -152,6 +154,7 @@ struct Event {
     std::string sqlstate{};
     std::string message{};                  ///< for people: auth_failed, oauth_discovery, tls_failed, upstream_failed,
                                             ///< reload_failed, started, inventory_failed,
+                                            ///< certificate_expiring, client_changed,
                                             ///< console_command
     std::string by{};                       ///< console_command: who gave it
     std::string verify_error{};             ///< upstream_failed: the check that failed
@@ -161,6 +164,7 @@ struct Event {
     bool matched = false;                   ///< cancel: its key belongs to a live session
     bool limited = false;                   ///< cancel: its key was not looked up, after too many that matched nothing
     std::uint64_t count = 0;                ///< events_dropped
+    bool weaker = false;                    ///< client_changed: what it does now is less than what it did
     std::shared_ptr<const CaptureNote> capture{};  ///< capture_started, capture_stopped
 };
 

@@ -40,21 +40,6 @@ std::shared_ptr<const AuthRoute> load_auth(const config::Auth& settings, const S
     return route;
 }
 
-/// A line, which may end with a line break.
-std::string load_http_token(const config::File& file, LoadedSnapshot& loaded) {
-    constexpr std::size_t shortest = 16, longest = 1024;
-    if (!file) return {};
-    const auto bytes = config::read_file(file, config::FileKind::secret, loaded.errors);
-    if (!bytes) return {};
-    std::string token(protocol::as_text(*bytes));
-    while (token.ends_with('\n') || token.ends_with('\r')) token.pop_back();
-    const bool is_printable = std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 127; });
-    if (!is_printable || token.size() < shortest || token.size() > longest)
-        loaded.errors.push_back(
-            {file.origin, "\"" + file.path + "\" holds no token: one line of 16 to 1024 characters without blanks"});
-    return token;
-}
-
 }  // namespace
 
 const protocol::ScramUser* AuthRoute::find(const std::string& name) const noexcept {
@@ -72,7 +57,9 @@ LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir) {
     auto snapshot = std::make_shared<Snapshot>();
     std::map<std::string, std::shared_ptr<const UpstreamRoute>> upstreams;
     const std::shared_ptr<const AuthRoute> auth = load_auth(config.auth, state_dir, loaded);
-    snapshot->http_token = load_http_token(config.admin.http_token_file, loaded);
+    constexpr std::size_t shortest_token = 16;
+    snapshot->http_token = load_secret_line(config.admin.http_token_file, shortest_token, loaded.errors);
+    for (const config::Alert& settings : config.alerts) snapshot->alerts.push_back(load_alert(settings, loaded.errors));
     for (const config::Upstream& settings : config.upstreams) {
         auto route = std::make_shared<UpstreamRoute>();
         route->settings = settings;
