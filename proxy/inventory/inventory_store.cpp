@@ -9,7 +9,6 @@
 #include <cstring>
 #include <random>
 
-#include "protocol/verdict.hpp"
 #include "proxy/inventory/inventory_schema.hpp"
 #include "proxy/inventory/name_pattern.hpp"
 

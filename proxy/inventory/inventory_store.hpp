@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/verdict.hpp"
 #include "proxy/inventory/inventory_changes.hpp"
 #include "proxy/inventory/sqlite.hpp"
 #include "proxy/observation/probe.hpp"
