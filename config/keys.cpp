@@ -13,7 +13,7 @@ const Section<Log>& section() {
         "Messages for operators.",
         {
             {"level", &Log::level, R"("info")", "The least severe messages that are written."},
-            {"format", &Log::format, R"("text")", "Lines for people, or one JSON object a line."},
+            {"format", &Log::format, R"("text")", "Lines for people, or one JSON object a line, with `session`, `client` and `listener` where it is about one."},
             {"file", &Log::file, R"("")", "Where messages go; reopened on SIGUSR1. Empty: standard error.", Rule::path},
         },
         {}};

@@ -44,7 +44,8 @@ SslPtr WebContext::connect(const std::string& host) const {
     in6_addr address{};
     const bool is_ip = inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
     X509_VERIFY_PARAM* const param = SSL_get0_param(ssl.get());
-    // Names are taken from the SAN alone, and a wildcard stands for one whole label (RFC 6125, 6.4).
+    // Names are taken from the SAN alone, and a wildcard stands for one whole label (RFC 6125,
+    // 6.4).
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     // RFC 6066, section 3: no IP addresses in SNI.
     const bool named = is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) == 1

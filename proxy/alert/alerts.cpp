@@ -27,7 +27,8 @@ void Alerts::use(const std::vector<std::shared_ptr<const AlertRoute>>& routes) {
                 .name = route->settings.name, .folder = folder_ + "/" + route->settings.name, .proxy = proxy_});
         sender->use(route);
     }
-    // Its thread stays, for it may be in the middle of something, and come back with the next reload.
+    // Its thread stays, for it may be in the middle of something, and come back with the next
+    // reload.
     for (const auto& [name, sender] : senders_) {
         const bool is_used = std::any_of(routes.begin(), routes.end(),
                                          [&](const auto& route) { return route->settings.name == name; });
