@@ -151,7 +151,8 @@ void check(const Node& table, const Alert& alert, const Config& config, Reading&
     const auto wants = [&](AlertKind kind) {
         return std::find(alert.on.begin(), alert.on.end(), kind) != alert.on.end();
     };
-    if (!table.gives("on")) reading.error(table.where("on"), "is required: one or several of " + join(names<AlertKind>()));
+    if (!table.gives("on"))
+        reading.error(table.where("on"), "is required: one or several of " + join(names<AlertKind>()));
     const bool has_inventory = !config.audit.inventory.empty();
     for (const AlertKind kind : {AlertKind::new_weak_client, AlertKind::client_changed, AlertKind::client_weakened}) {
         if (wants(kind) && !has_inventory)
@@ -160,9 +161,11 @@ void check(const Node& table, const Alert& alert, const Config& config, Reading&
     }
     if (wants(AlertKind::certificate_expiring) && config.audit.expiry_warning.count() == 0)
         reading.error(table.where("on"), R"("certificate_expiring" needs audit.expiry_warning)");
-    const auto ways = std::count_if(ways_to_tell.begin(), ways_to_tell.end(),
-                                    [&](std::string_view key) { return table.gives(key); });
-    if (ways != 1) reading.error(table.where(ways == 0 ? "webhook" : "command"), "exactly one is needed of webhook, webhook_file and command");
+    const auto ways =
+        std::count_if(ways_to_tell.begin(), ways_to_tell.end(), [&](std::string_view key) { return table.gives(key); });
+    if (ways != 1)
+        reading.error(table.where(ways == 0 ? "webhook" : "command"),
+                      "exactly one is needed of webhook, webhook_file and command");
     if (!alert.command.empty()) check_command(table, alert.command.front(), reading);
     for (const std::string_view key : {"token_file", "sslrootcert"}) {
         if (table.gives(key) && table.gives("command"))
@@ -176,7 +179,8 @@ void check(const Node& table, const Alert& alert, const Config& config, Reading&
 
 void check_distinct(const std::vector<Alert>& alerts, Reading& reading) {
     for (auto alert = alerts.begin(); alert != alerts.end(); ++alert) {
-        const bool taken = std::any_of(alerts.begin(), alert, [&](const Alert& one) { return one.name == alert->name; });
+        const bool taken =
+            std::any_of(alerts.begin(), alert, [&](const Alert& one) { return one.name == alert->name; });
         if (!taken) continue;
         Origin origin = alert->origin;
         origin.key += ".name";
@@ -250,7 +254,8 @@ namespace {
 
 void check_command(const Node& table, const std::string& program, Reading& reading) {
     if (!program.starts_with('/'))
-        return reading.error(table.where("command"), in_quotes(program) + " is not an absolute path: no shell looks for it");
+        return reading.error(table.where("command"),
+                             in_quotes(program) + " is not an absolute path: no shell looks for it");
     struct stat status {};
     if (::stat(program.c_str(), &status) != 0)
         return reading.error(table.where("command"), in_quotes(program) + ": " + std::strerror(errno));

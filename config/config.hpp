@@ -210,10 +210,9 @@ struct Audit {
     Duration inventory_retention{
         std::chrono::hours(24 * 400)};  ///< clients and days not seen for so long are forgotten
     Duration consistent_after{
-        std::chrono::hours(24 * 30)};      ///< a client that was seen otherwise for so long was changed
-    std::string application_name_pattern;  ///< a regular expression; empty: none
-    Duration expiry_warning{
-        std::chrono::hours(24 * 30)};  ///< a certificate that ends within it is told of; 0: none is
+        std::chrono::hours(24 * 30)};                      ///< a client that was seen otherwise for so long was changed
+    std::string application_name_pattern;                  ///< a regular expression; empty: none
+    Duration expiry_warning{std::chrono::hours(24 * 30)};  ///< a certificate that ends within it is told of; 0: none is
     bool process_owner = true;
     Probe probe;
 };
@@ -280,9 +279,9 @@ struct Alert {
     File webhook_file;    ///< holds that URL instead
     std::vector<std::string> command;
     AlertTemplate form = AlertTemplate::json;
-    File template_file;             ///< instead of `form`
-    File token_file;                ///< Authorization: Bearer
-    std::vector<File> sslrootcert;  ///< path "system": the operating system's; empty: those
+    File template_file;                  ///< instead of `form`
+    File token_file;                     ///< Authorization: Bearer
+    std::vector<File> sslrootcert;       ///< path "system": the operating system's; empty: those
     std::vector<std::string> listeners;  ///< these two are filters: empty matches everything
     std::vector<std::string> upstreams;
     Duration group_wait{5'000};

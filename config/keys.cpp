@@ -13,7 +13,9 @@ const Section<Log>& section() {
         "Messages for operators.",
         {
             {"level", &Log::level, R"("info")", "The least severe messages that are written."},
-            {"format", &Log::format, R"("text")", "Lines for people, or one JSON object a line, with `session`, `client` and `listener` where it is about one."},
+            {"format", &Log::format, R"("text")",
+             "Lines for people, or one JSON object a line, with `session`, `client` and `listener` where it is about "
+             "one."},
             {"file", &Log::file, R"("")", "Where messages go; reopened on SIGUSR1. Empty: standard error.", Rule::path},
         },
         {}};
@@ -455,8 +457,8 @@ const Section<Alert>& section() {
 }
 
 std::span<const std::string_view> top_level_tables() noexcept {
-    static constexpr std::array tables{"log"sv,  "runtime"sv, "listener"sv, "upstream"sv,
-                                       "auth"sv, "audit"sv,   "capture"sv,  "admin"sv,   "alert"sv};
+    static constexpr std::array tables{"log"sv,   "runtime"sv, "listener"sv, "upstream"sv, "auth"sv,
+                                       "audit"sv, "capture"sv, "admin"sv,    "alert"sv};
     return tables;
 }
 
@@ -546,11 +548,21 @@ std::span<const std::string_view> names<protocol::Payload>() noexcept {
 
 template <>
 std::span<const std::string_view> names<AlertKind>() noexcept {
-    static constexpr std::array all{"new_weak_client"sv,      "client_changed"sv,       "client_weakened"sv,
-                                    "certificate_expiring"sv, "upstream_certificate"sv, "upstream_unverified"sv,
-                                    "upstream_failed"sv,      "reload_failed"sv,        "events_dropped"sv,
-                                    "inventory_failed"sv,     "capture_started"sv,      "capture_stopped"sv,
-                                    "console_command"sv,      "started"sv,              "stopping"sv};
+    static constexpr std::array all{"new_weak_client"sv,
+                                    "client_changed"sv,
+                                    "client_weakened"sv,
+                                    "certificate_expiring"sv,
+                                    "upstream_certificate"sv,
+                                    "upstream_unverified"sv,
+                                    "upstream_failed"sv,
+                                    "reload_failed"sv,
+                                    "events_dropped"sv,
+                                    "inventory_failed"sv,
+                                    "capture_started"sv,
+                                    "capture_stopped"sv,
+                                    "console_command"sv,
+                                    "started"sv,
+                                    "stopping"sv};
     static_assert(all.size() == static_cast<std::size_t>(AlertKind::stopping) + 1);
     return all;
 }

@@ -172,7 +172,9 @@ bool is_of_this_host(const Address& address) noexcept {
 bool is_plain_name(std::string_view text) noexcept {
     constexpr std::size_t longest = 63;
     const auto is_word = [](unsigned char c) { return std::isalnum(c) != 0; };
-    const auto is_allowed = [&](char c) { return is_word(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.'; };
+    const auto is_allowed = [&](char c) {
+        return is_word(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.';
+    };
     return !text.empty() && text.size() <= longest && is_word(static_cast<unsigned char>(text.front())) &&
            std::all_of(text.begin(), text.end(), is_allowed);
 }

@@ -45,8 +45,9 @@ void read_value(const Node& node, Rule rule, std::string& into, Reading& reading
         if (const auto url = parse_web_url(*text); !url.url) return reading.error(node.origin, url.error);
     }
     if (rule == Rule::plain_name && !text->empty() && !is_plain_name(*text)) {
-        return reading.error(node.origin, in_quotes(*text) + " is not a name of at most 63 letters, digits, '-', '_' "
-                                                             "and '.', the first of them a letter or a digit");
+        return reading.error(node.origin, in_quotes(*text) +
+                                              " is not a name of at most 63 letters, digits, '-', '_' "
+                                              "and '.', the first of them a letter or a digit");
     }
     if (rule == Rule::http_address && !text->empty() && !read_listen_address(node, reading)) return;
     into = rule == Rule::path && !text->empty() ? absolute(*text, reading) : *text;

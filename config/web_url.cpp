@@ -38,15 +38,18 @@ ParsedWebUrl parse_web_url(std::string_view text) {
     if (!url.target.starts_with('/')) url.target.insert(0, "/");
     if (authority.find('@') != std::string_view::npos)
         return failed("has a user or a password in front of its host, which is not sent: use token_file");
-    const bool has_port = authority.find(':', authority.starts_with('[') ? authority.find(']') : 0) != std::string_view::npos;
-    const auto address = parse_address(has_port ? std::string(authority) : std::string(authority) + (url.tls ? ":443" : ":80"));
+    const bool has_port =
+        authority.find(':', authority.starts_with('[') ? authority.find(']') : 0) != std::string_view::npos;
+    const auto address =
+        parse_address(has_port ? std::string(authority) : std::string(authority) + (url.tls ? ":443" : ":80"));
     if (!address || address->kind != Address::Kind::tcp || address->port == 0 ||
         !(is_dns_name(address->host) || is_ip_address(address->host)))
         return failed("names no host: https://HOST/PATH, or https://HOST:PORT/PATH");
     url.host = address->host;
     url.port = address->port;
     if (!url.tls && !is_own_host(url))
-        return failed("would send in clear text to " + url.host + ": http:// is for this host alone (localhost), use https://");
+        return failed("would send in clear text to " + url.host +
+                      ": http:// is for this host alone (localhost), use https://");
     return {.url = std::move(url), .error = {}};
 }
 

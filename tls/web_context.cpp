@@ -42,7 +42,8 @@ SslPtr WebContext::connect(const std::string& host) const {
     if (!ssl) throw std::runtime_error(take_openssl_error("SSL_new failed"));
     SSL_set_connect_state(ssl.get());
     in6_addr address{};
-    const bool is_ip = inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
+    const bool is_ip =
+        inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
     X509_VERIFY_PARAM* const param = SSL_get0_param(ssl.get());
     // Names are taken from the SAN alone, and a wildcard stands for one whole label (RFC 6125,
     // 6.4).

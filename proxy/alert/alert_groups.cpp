@@ -18,7 +18,8 @@ bool names(const std::vector<std::string>& filter, const std::string& name) {
 
 bool AlertGroups::notice(const Event& event, const config::Alert& settings, const std::string& proxy,
                          Clock::time_point now) {
-    if (!names(settings.listeners, event.record.listener) || !names(settings.upstreams, event.record.upstream)) return false;
+    if (!names(settings.listeners, event.record.listener) || !names(settings.upstreams, event.record.upstream))
+        return false;
     const bool had_changed = changed_;
     for (const config::AlertKind kind : settings.on) {
         const bool begins = concerns(kind, event);

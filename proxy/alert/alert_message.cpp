@@ -97,7 +97,8 @@ AlertMessage message_of(const json::object& kept) {
     const auto kind = std::find(kinds.begin(), kinds.end(), text_of(kept.at("kind")));
     if (kind == kinds.end()) throw std::out_of_range("kind");
     AlertMessage message{.id = text_of(kept.at("id")), .kind = static_cast<config::AlertKind>(kind - kinds.begin())};
-    message.status = text_of(kept.at("status")) == to_string(AlertStatus::resolved) ? AlertStatus::resolved : AlertStatus::firing;
+    message.status =
+        text_of(kept.at("status")) == to_string(AlertStatus::resolved) ? AlertStatus::resolved : AlertStatus::firing;
     message.upstream = text_of(kept.at("upstream"));
     message.count = kept.at("count").to_number<std::uint64_t>();
     message.first_at = time_of(kept.at("first_at"));
@@ -121,7 +122,8 @@ std::string alert_text(const AlertMessage& message) {
         if (one.count > 1) text += " (" + std::to_string(one.count) + " times)";
         told += one.count;
     }
-    if (!message.shown.empty() && message.count > told) text += "\n... and " + std::to_string(message.count - told) + " more";
+    if (!message.shown.empty() && message.count > told)
+        text += "\n... and " + std::to_string(message.count - told) + " more";
     return text;
 }
 

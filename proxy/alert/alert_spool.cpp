@@ -74,7 +74,9 @@ std::string AlertSpool::keep(const AlertMessage& message) {
     };
     if (!std::exchange(made_, true)) make_folder();
     const std::string path = path_of(message.id), half = path + ".new";
-    const auto create = [&] { return ::open(half.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600); };
+    const auto create = [&] {
+        return ::open(half.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    };
     int fd = create();
     if (fd < 0 && errno == ENOENT) {  // somebody has removed the folder
         make_folder();

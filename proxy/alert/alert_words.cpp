@@ -32,10 +32,8 @@ Words words_of(AlertKind kind) noexcept {
                     "the server is verified again"};
         case AlertKind::upstream_failed:
             return {"a login found no server", "logins found no server", "logins find a server again"};
-        case AlertKind::reload_failed:
-            return {"a reload failed", "reloads failed", "the configuration was reloaded"};
-        case AlertKind::events_dropped:
-            return {"audit events were dropped", "times audit events were dropped", ""};
+        case AlertKind::reload_failed: return {"a reload failed", "reloads failed", "the configuration was reloaded"};
+        case AlertKind::events_dropped: return {"audit events were dropped", "times audit events were dropped", ""};
         case AlertKind::inventory_failed: return {"the inventory has a gap", "gaps in the inventory", ""};
         case AlertKind::capture_started: return {"a capture was started", "captures were started", ""};
         case AlertKind::capture_stopped: return {"a capture stopped", "captures stopped", ""};
@@ -72,7 +70,8 @@ std::string server_text(const SessionRecord& record) {
 
 std::string certificate_text(const Event& event) {
     const auto& leaf = event.record.upstream_tls.leaf;
-    const std::string who = event.record.upstream.empty() ? "listener " + event.record.listener : server_text(event.record);
+    const std::string who =
+        event.record.upstream.empty() ? "listener " + event.record.listener : server_text(event.record);
     if (!leaf) return who;
     return who + ": " + leaf->subject + ", issued by " + leaf->issuer + ", until " + tls::to_rfc3339(leaf->not_after);
 }

@@ -14,7 +14,8 @@ Alerts::~Alerts() {
     for (const auto& [name, sender] : senders_) sender->close();
     for (const auto& [name, sender] : senders_) {
         const auto left = deadline - std::chrono::steady_clock::now();
-        sender->end_within(std::max(std::chrono::duration_cast<std::chrono::milliseconds>(left), std::chrono::milliseconds(0)));
+        sender->end_within(
+            std::max(std::chrono::duration_cast<std::chrono::milliseconds>(left), std::chrono::milliseconds(0)));
     }
 }
 
@@ -30,8 +31,8 @@ void Alerts::use(const std::vector<std::shared_ptr<const AlertRoute>>& routes) {
     // Its thread stays, for it may be in the middle of something, and come back with the next
     // reload.
     for (const auto& [name, sender] : senders_) {
-        const bool is_used = std::any_of(routes.begin(), routes.end(),
-                                         [&](const auto& route) { return route->settings.name == name; });
+        const bool is_used =
+            std::any_of(routes.begin(), routes.end(), [&](const auto& route) { return route->settings.name == name; });
         if (!is_used) sender->use(nullptr);
     }
 }

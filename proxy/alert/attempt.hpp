@@ -30,7 +30,7 @@ struct AttemptResult {
         refused,  // it never will
     };
     End end = End::failed;
-    std::string what{};                                 ///< for people, without a secret: "HTTP 500", "connection refused"
+    std::string what{};  ///< for people, without a secret: "HTTP 500", "connection refused"
     std::optional<std::chrono::seconds> retry_after{};  ///< the receiver asks for that
 };
 

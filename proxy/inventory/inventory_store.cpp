@@ -402,7 +402,9 @@ std::vector<protocol::Observation> InventoryStore::stored_evidence(std::int64_t 
 void InventoryStore::weak_news(std::int64_t id, const ClientIdentity& key, const ClientChange& change,
                                std::vector<Event>& news) {
     if (change.connections == 0) return;
-    const auto verifies = [](std::vector<protocol::Observation> all) { return protocol::judge(std::move(all)).verifies; };
+    const auto verifies = [](std::vector<protocol::Observation> all) {
+        return protocol::judge(std::move(all)).verifies;
+    };
     std::vector<protocol::Observation> stored;
     if (id != 0) {
         find_weakness_.with(id).step();

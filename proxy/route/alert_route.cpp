@@ -53,7 +53,8 @@ std::shared_ptr<const AlertRoute> load_alert(const config::Alert& settings, std:
     auto route = std::make_shared<AlertRoute>();
     route->settings = settings;
     if (settings.command.empty()) load_url(*route, errors);
-    if (route->url && route->url->tls) route->tls = std::make_unique<const tls::WebContext>(settings.sslrootcert, errors);
+    if (route->url && route->url->tls)
+        route->tls = std::make_unique<const tls::WebContext>(settings.sslrootcert, errors);
     route->token = load_secret_line(settings.token_file, 1, errors);
     load_template(*route, errors);
     return route;

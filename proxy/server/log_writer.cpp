@@ -119,7 +119,9 @@ class LogWriter::Writing {
 
 LogWriter::Writing::Writing(const config::Log& settings, std::size_t queue_bytes)
     : queue(queue_bytes), path_(settings.file) {
-    formatter_.add_flag<Message>('*', settings.format).add_flag<About>('~', line_).set_pattern(pattern_of(settings.format));
+    formatter_.add_flag<Message>('*', settings.format)
+        .add_flag<About>('~', line_)
+        .set_pattern(pattern_of(settings.format));
     if (path_.empty()) {
         file_.use(STDERR_FILENO);
     } else if (const std::string error = file_.open(path_); !error.empty()) {

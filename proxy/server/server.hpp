@@ -61,7 +61,7 @@ class Server {
     const std::string state_dir_;
 
     const std::shared_ptr<Probes> probes_ = std::make_shared<Probes>();  // the recorder's as well, which may hang
-    const std::shared_ptr<Alerts> alerts_;  // likewise
+    const std::shared_ptr<Alerts> alerts_;                               // likewise
     Recorder recorder_;
     Captures captures_;
     CancelRegistry cancels_;

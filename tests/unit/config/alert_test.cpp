@@ -34,10 +34,12 @@ TEST_CASE("alert: defaults, and words in the order of the file") {
 }
 
 TEST_CASE("alert: mistakes are located, and say what was meant") {
-    CHECK(error_of(hook + R"(on = ["new_weak_clients"])").find("/x.toml:5:7: alert.on: \"new_weak_clients\" is not one of") == 0);
+    CHECK(error_of(hook + R"(on = ["new_weak_clients"])")
+              .find("/x.toml:5:7: alert.on: \"new_weak_clients\" is not one of") == 0);
     CHECK(error_of(hook + R"(on = ["new_weak_clients"])").ends_with("did you mean \"new_weak_client\"?"));
     CHECK(error_of(hook).find("alert.on: is required") != std::string::npos);
-    CHECK(error_of("on = \"started\"").find("exactly one is needed of webhook, webhook_file and command") != std::string::npos);
+    CHECK(error_of("on = \"started\"").find("exactly one is needed of webhook, webhook_file and command") !=
+          std::string::npos);
     CHECK(error_of("on = \"started\"\ncommand = \"/bin/true\"\n" + hook).find("exactly one") != std::string::npos);
     CHECK(error_of("on = \"started\"\ncommand = \"true\"").find("not an absolute path") != std::string::npos);
     CHECK(error_of("on = \"started\"\ncommand = \"/no/such\"").find("No such file") != std::string::npos);
@@ -55,12 +57,14 @@ TEST_CASE("alert: who knows no clients knows no new ones") {
 }
 
 TEST_CASE("alert: a URL is verified TLS or of this host, and no error repeats it") {
-    for (const char* const good : {"https://h.example/x?y=z", "https://h.example", "https://h.example:8443/",
-                                   "https://[2001:db8::1]/", "http://127.0.0.1:9000/x", "http://[::1]/", "http://localhost/x"})
+    for (const char* const good :
+         {"https://h.example/x?y=z", "https://h.example", "https://h.example:8443/", "https://[2001:db8::1]/",
+          "http://127.0.0.1:9000/x", "http://[::1]/", "http://localhost/x"})
         CHECK(config::parse_web_url(good).url);
-    for (const std::string bad : {"http://h.example/hush", "ftp://h.example/hush", "hush", "https://", "https:///hush",
-                                  "https://u:hush@h.example/", "https://h.example/hu sh", "https://h.example:0/hush",
-                                  "https://h.example:99999/hush", "http://10.0.0.1/hush", "https://h.example/hush\r\nX: y"}) {
+    for (const std::string bad :
+         {"http://h.example/hush", "ftp://h.example/hush", "hush", "https://", "https:///hush",
+          "https://u:hush@h.example/", "https://h.example/hu sh", "https://h.example:0/hush",
+          "https://h.example:99999/hush", "http://10.0.0.1/hush", "https://h.example/hush\r\nX: y"}) {
         const auto parsed = config::parse_web_url(bad);
         CHECK_FALSE(parsed.url);
         CHECK_FALSE(parsed.error.empty());

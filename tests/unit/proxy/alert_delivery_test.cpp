@@ -1,11 +1,10 @@
 // Programs that are told of something.
-#include "proxy/alert/child_process.hpp"
-
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <csignal>
 
+#include "proxy/alert/child_process.hpp"
 #include "support/catch.hpp"
 #include "support/folder.hpp"
 
@@ -19,9 +18,10 @@ using End = proxy::AttemptResult::End;
 const std::atomic<bool> never{false};
 
 AttemptResult shell(const std::string& script, std::string input = {}, Attempt::Clock::duration patience = 60s) {
-    return proxy::run_child(
-        {.command = {"/bin/sh", "-c", script}, .environment = {"PATH=/usr/bin:/bin", "KNOWN=yes"}, .input = std::move(input)},
-        {.deadline = Attempt::Clock::now() + patience, .stop = never});
+    return proxy::run_child({.command = {"/bin/sh", "-c", script},
+                             .environment = {"PATH=/usr/bin:/bin", "KNOWN=yes"},
+                             .input = std::move(input)},
+                            {.deadline = Attempt::Clock::now() + patience, .stop = never});
 }
 
 bool is_running(int pid) { return ::kill(pid, 0) == 0; }
