@@ -189,9 +189,9 @@ TEST_CASE("alerts: a server that is verified again is told once it stays so; a r
 TEST_CASE("alerts: every kind has words, and those that end say so") {
     for (std::size_t i = 0; i < config::names<AlertKind>().size(); ++i) {
         const auto kind = static_cast<AlertKind>(i);
-        CHECK_FALSE(alert_title(kind, AlertStatus::firing, 1).empty());
-        CHECK(alert_title(kind, AlertStatus::firing, 2).starts_with("2 "));
-        CHECK(can_end(kind) == !alert_title(kind, AlertStatus::resolved, 1).empty());
+        CHECK_FALSE(proxy::alert_title(kind, AlertStatus::firing, 1).empty());
+        CHECK(proxy::alert_title(kind, AlertStatus::firing, 2).starts_with("2 "));
+        CHECK(proxy::can_end(kind) == !proxy::alert_title(kind, AlertStatus::resolved, 1).empty());
     }
 }
 
