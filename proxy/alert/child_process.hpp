@@ -15,7 +15,7 @@ struct ChildOrder {
     std::string input;
 };
 
-/// Exit code 0: sent. Everything else may work later. `what` holds the first line that it wrote, if
+/// SIGPIPE has to be ignored, for it may read nothing. Exit code 0: sent. Everything else may work later. `what` holds the first line that it wrote, if
 /// it failed.
 AttemptResult run_child(const ChildOrder& order, const Attempt& attempt);
 

@@ -18,6 +18,7 @@ using End = proxy::AttemptResult::End;
 const std::atomic<bool> never{false};
 
 AttemptResult shell(const std::string& script, std::string input = {}, Attempt::Clock::duration patience = 60s) {
+    std::signal(SIGPIPE, SIG_IGN);  // as in the program
     return proxy::run_child({.command = {"/bin/sh", "-c", script},
                              .environment = {"PATH=/usr/bin:/bin", "KNOWN=yes"},
                              .input = std::move(input)},
