@@ -15,6 +15,7 @@
 #include <charconv>
 #include <cstring>
 #include <ctime>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -234,6 +235,7 @@ AttemptResult read_answer(Peer& peer) {
     for (;;) {
         http::response_parser<http::empty_body> parser;
         parser.header_limit(max_head);
+        parser.body_limit(std::numeric_limits<std::uint64_t>::max());  // it is not read
         while (!parser.is_header_done()) {
             boost::system::error_code error;
             const std::size_t used = received.empty() ? 0 : parser.put(boost::asio::buffer(received), error);
