@@ -15,8 +15,8 @@ struct ChildOrder {
     std::string input;
 };
 
-/// SIGPIPE has to be ignored, for it may read nothing. Exit code 0: sent. Everything else may work later. `what` holds the first line that it wrote, if
-/// it failed.
+/// SIGPIPE has to be ignored, for it may read nothing. Exit code 0: sent. Everything else may work
+/// later; then `what` holds the first line that it wrote.
 AttemptResult run_child(const ChildOrder& order, const Attempt& attempt);
 
 }  // namespace proxy

@@ -9,7 +9,8 @@
 
 namespace proxy {
 
-/// SIGPIPE has to be ignored. `id`: sent as Idempotency-Key, by which a receiver knows what it has had.
+/// SIGPIPE has to be ignored. `id`: sent as Idempotency-Key, by which a receiver knows what it has
+/// had.
 AttemptResult post(const AlertRoute& route, const std::string& body, const std::string& id, const Attempt& attempt);
 
 }  // namespace proxy

@@ -44,7 +44,8 @@ TEST_CASE("alert: mistakes are located, and say what was meant") {
     CHECK(error_of("on = \"started\"\ncommand = \"true\"").find("not an absolute path") != std::string::npos);
     CHECK(error_of("on = \"started\"\ncommand = \"/no/such\"").find("No such file") != std::string::npos);
     CHECK(error_of("on = \"started\"\ncommand = \"/etc/passwd\"").find("execute") != std::string::npos);
-    CHECK(error_of("on = \"started\"\nlisteners = [\"x\"]\n" + hook).find("expected \"orders\", got \"x\"") != std::string::npos);
+    CHECK(error_of("on = \"started\"\nlisteners = [\"x\"]\n" + hook).find("expected \"orders\", got \"x\"") !=
+          std::string::npos);
     CHECK(error_of("on = \"started\"\nname = \"../x\"\n" + hook).find("is not a name") != std::string::npos);
     CHECK(error_of("on = \"started\"\ncommand = \"/bin/true\"").starts_with("none"));
 }
