@@ -1,6 +1,12 @@
 #include "config/check.hpp"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <regex>
@@ -22,6 +28,13 @@ struct Pair {
     std::string_view key;
 };
 
+constexpr std::array ways_to_tell{std::string_view("webhook"), std::string_view("webhook_file"),
+                                  std::string_view("command")};
+
+void check_command(const Node& table, const std::string& program, Reading& reading);
+template <class Named>
+void check_known(const Node& table, std::string_view key, const std::vector<std::string>& names,
+                 const std::vector<Named>& known, Reading& reading);
 void check_pair(const Node& table, Pair pair, Reading& reading);
 void check_client_cert(const Node& table, const ListenerTls& tls, Reading& reading);
 void check_windows(const Node& table, const std::vector<TimeWindow>& windows, Reading& reading);
@@ -134,6 +147,47 @@ void check(const Node& table, const Admin& admin, Reading& reading) {
         reading.warn(table.where("http_token_file"), "has no effect without http");
 }
 
+void check(const Node& table, const Alert& alert, const Config& config, Reading& reading) {
+    const auto wants = [&](AlertKind kind) {
+        return std::find(alert.on.begin(), alert.on.end(), kind) != alert.on.end();
+    };
+    if (!table.gives("on"))
+        reading.error(table.where("on"), "is required: one or several of " + join(names<AlertKind>()));
+    const bool has_inventory = !config.audit.inventory.empty();
+    for (const AlertKind kind : {AlertKind::new_weak_client, AlertKind::client_changed, AlertKind::client_weakened}) {
+        if (wants(kind) && !has_inventory)
+            reading.error(table.where("on"), in_quotes(names<AlertKind>()[static_cast<std::size_t>(kind)]) +
+                                                 " needs audit.inventory: whoever knows no clients knows no new ones");
+    }
+    if (wants(AlertKind::certificate_expiring) && config.audit.expiry_warning.count() == 0)
+        reading.error(table.where("on"), R"("certificate_expiring" needs audit.expiry_warning)");
+    const auto ways =
+        std::count_if(ways_to_tell.begin(), ways_to_tell.end(), [&](std::string_view key) { return table.gives(key); });
+    if (ways != 1)
+        reading.error(table.where(ways == 0 ? "webhook" : "command"),
+                      "exactly one is needed of webhook, webhook_file and command");
+    if (!alert.command.empty()) check_command(table, alert.command.front(), reading);
+    for (const std::string_view key : {"token_file", "sslrootcert"}) {
+        if (table.gives(key) && table.gives("command"))
+            reading.error(table.where(key), "is for a webhook, and has no effect on a command");
+    }
+    if (table.gives("template_file") && table.find("template"))
+        reading.error(table.where("template"), "has no effect beside template_file");
+    check_known(table, "listeners", alert.listeners, config.listeners, reading);
+    check_known(table, "upstreams", alert.upstreams, config.upstreams, reading);
+}
+
+void check_distinct(const std::vector<Alert>& alerts, Reading& reading) {
+    for (auto alert = alerts.begin(); alert != alerts.end(); ++alert) {
+        const bool taken =
+            std::any_of(alerts.begin(), alert, [&](const Alert& one) { return one.name == alert->name; });
+        if (!taken) continue;
+        Origin origin = alert->origin;
+        origin.key += ".name";
+        reading.error(origin, in_quotes(alert->name) + " is the name of an earlier alert; names must differ");
+    }
+}
+
 void check_capture_listeners(const Node& table, const Config& config, Reading& reading) {
     std::vector<std::string_view> known;
     for (const Listener& listener : config.listeners) known.push_back(listener.name);
@@ -197,6 +251,28 @@ void check_distinct(const std::vector<Listener>& listeners, Reading& reading) {
 }
 
 namespace {
+
+void check_command(const Node& table, const std::string& program, Reading& reading) {
+    if (!program.starts_with('/'))
+        return reading.error(table.where("command"),
+                             in_quotes(program) + " is not an absolute path: no shell looks for it");
+    struct stat status {};
+    if (::stat(program.c_str(), &status) != 0)
+        return reading.error(table.where("command"), in_quotes(program) + ": " + std::strerror(errno));
+    if (!S_ISREG(status.st_mode) || ::access(program.c_str(), X_OK) != 0)
+        reading.error(table.where("command"), in_quotes(program) + " is no file that we may execute");
+}
+
+template <class Named>
+void check_known(const Node& table, std::string_view key, const std::vector<std::string>& names,
+                 const std::vector<Named>& known, Reading& reading) {
+    std::vector<std::string_view> words;
+    for (const Named& one : known) words.push_back(one.name);
+    for (const std::string& name : names) {
+        if (std::find(words.begin(), words.end(), name) == words.end())
+            reading.error(table.where(key), not_one_of(name, words));
+    }
+}
 
 void check_pair(const Node& table, Pair pair, Reading& reading) {
     if (table.gives(pair.certificate) == table.gives(pair.key)) return;

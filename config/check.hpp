@@ -18,6 +18,10 @@ void check(const Node& table, const Capture& capture, Reading& reading);
 /// Its listeners are some of the file's.
 void check_capture_listeners(const Node& table, const Config& config, Reading& reading);
 
+void check(const Node& table, const Alert& alert, const Config& config, Reading& reading);
+/// No two alerts of one name.
+void check_distinct(const std::vector<Alert>& alerts, Reading& reading);
+
 /// The log, the audit and the inventory are three files.
 void check_written_files(const Node& root, const Config& config, Reading& reading);
 

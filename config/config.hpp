@@ -210,8 +210,9 @@ struct Audit {
     Duration inventory_retention{
         std::chrono::hours(24 * 400)};  ///< clients and days not seen for so long are forgotten
     Duration consistent_after{
-        std::chrono::hours(24 * 30)};      ///< a client that was seen otherwise for so long was changed
-    std::string application_name_pattern;  ///< a regular expression; empty: none
+        std::chrono::hours(24 * 30)};                      ///< a client that was seen otherwise for so long was changed
+    std::string application_name_pattern;                  ///< a regular expression; empty: none
+    Duration expiry_warning{std::chrono::hours(24 * 30)};  ///< a certificate that ends within it is told of; 0: none is
     bool process_owner = true;
     Probe probe;
 };
@@ -249,6 +250,47 @@ struct Admin {
     std::vector<unsigned> console_readers;  ///< may read, but not command
 };
 
+/// What a message may be sent about. The words are those of audit events where there is one.
+enum class AlertKind {
+    new_weak_client,
+    client_changed,
+    client_weakened,  // client_changed, and for the worse
+    certificate_expiring,
+    upstream_certificate,
+    upstream_unverified,  // upstream_failed, because of the certificate
+    upstream_failed,
+    reload_failed,
+    events_dropped,
+    inventory_failed,
+    capture_started,
+    capture_stopped,
+    console_command,
+    started,
+    stopping,
+};
+
+enum class AlertTemplate { json, slack };
+
+/// Whom to tell of what, as soon as it happens.
+struct Alert {
+    std::string name;
+    std::vector<AlertKind> on;
+    std::string webhook;  ///< a URL, parts of which are secret (web_url.hpp)
+    File webhook_file;    ///< holds that URL instead
+    std::vector<std::string> command;
+    AlertTemplate form = AlertTemplate::json;
+    File template_file;                  ///< instead of `form`
+    File token_file;                     ///< Authorization: Bearer
+    std::vector<File> sslrootcert;       ///< path "system": the operating system's; empty: those
+    std::vector<std::string> listeners;  ///< these two are filters: empty matches everything
+    std::vector<std::string> upstreams;
+    Duration group_wait{5'000};
+    Duration group_interval{300'000};
+    Duration timeout{10'000};  ///< of one attempt
+    bool send_resolved = true;
+    Origin origin;
+};
+
 struct Config {
     std::string file;  ///< empty: made from flags
     Log log;
@@ -259,6 +301,7 @@ struct Config {
     Audit audit;
     Capture capture;
     Admin admin;
+    std::vector<Alert> alerts;
 
     /// nullptr when there is none of that name; never for a listener's own upstream.
     const Upstream* find_upstream(std::string_view name) const noexcept;

@@ -56,6 +56,7 @@ int main() {
     print_section<config::Probe>();
     print_section<config::Capture>();
     print_section<config::Admin>();
+    print_section<config::Alert>();
     return std::cout.flush() ? 0 : 1;
 }
 

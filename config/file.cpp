@@ -44,7 +44,7 @@ std::string permission_fault(const struct stat& status) {
 std::string fault_of(const struct stat& status, FileKind kind) {
     if (!S_ISREG(status.st_mode)) return "is not a regular file";
     if (status.st_size > max_file_size) return "is larger than 16 MiB, which none needs to be";
-    const bool is_public = kind == FileKind::certificate || kind == FileKind::revocation_list;
+    const bool is_public = kind == FileKind::certificate || kind == FileKind::revocation_list || kind == FileKind::text;
     return is_public ? std::string() : permission_fault(status);
 }
 
@@ -68,6 +68,7 @@ std::string quoted(const File& file, FileKind kind) {
     switch (kind) {
         case FileKind::certificate: return "certificate file \"" + file.path + "\"";
         case FileKind::revocation_list: return "CRL file \"" + file.path + "\"";
+        case FileKind::text: return "file \"" + file.path + "\"";
         case FileKind::private_key: return "private key file \"" + file.path + "\"";
         case FileKind::users: return "users file \"" + file.path + "\"";
         case FileKind::secret: return "secret file \"" + file.path + "\"";

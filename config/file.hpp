@@ -9,9 +9,10 @@
 
 namespace config {
 
-/// `certificate`, `revocation_list`: anyone may read them. The others: refused when group or others
-/// may, by PostgreSQL's rule (0600 or less when owned by us, 0640 or less when owned by root).
-enum class FileKind { certificate, revocation_list, private_key, users, secret };
+/// `certificate`, `revocation_list`, `text`: anyone may read them. The others: refused when group
+/// or others may, by PostgreSQL's rule (0600 or less when owned by us, 0640 or less when owned by
+/// root).
+enum class FileKind { certificate, revocation_list, text, private_key, users, secret };
 
 /// 'private key file "/etc/x.key"', for messages.
 std::string quoted(const File& file, FileKind kind);

@@ -15,7 +15,8 @@ void add_files(const S& table, std::vector<std::string>& paths);
 }  // namespace
 
 std::vector<std::string> changes_for_restart(const Config& running, const Config& loaded) {
-    // Listeners and upstreams come and go with a reload: none of their keys waits for a restart.
+    // Listeners, upstreams and alerts come and go with a reload: none of their keys waits for a
+    // restart.
     std::vector<std::string> keys;
     add_changes(running.log, loaded.log, keys);
     add_changes(running.runtime, loaded.runtime, keys);
@@ -42,6 +43,7 @@ std::vector<std::string> files_of(const Config& config) {
     add_files(config.audit.probe, paths);
     add_files(config.capture, paths);
     add_files(config.admin, paths);
+    for (const Alert& alert : config.alerts) add_files(alert, paths);
     std::sort(paths.begin(), paths.end());
     paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
     return paths;

@@ -13,7 +13,9 @@ const Section<Log>& section() {
         "Messages for operators.",
         {
             {"level", &Log::level, R"("info")", "The least severe messages that are written."},
-            {"format", &Log::format, R"("text")", "Lines for people, or one JSON object a line."},
+            {"format", &Log::format, R"("text")",
+             "Lines for people, or one JSON object a line, with `session`, `client` and `listener` where it is about "
+             "one."},
             {"file", &Log::file, R"("")", "Where messages go; reopened on SIGUSR1. Empty: standard error.", Rule::path},
         },
         {}};
@@ -282,6 +284,9 @@ const Section<Audit>& section() {
              "A regular expression (ECMAScript): what it matches in an application_name becomes `*` in the inventory, "
              "so that names that never repeat are one client. The audit file has them as they are.",
              Rule::none, TakesEffect::at_restart},
+            {"expiry_warning", &Audit::expiry_warning, R"("30d")",
+             "A certificate that ends within this time, a server's or one of our own, is told of once a day: in the "
+             "log, as `certificate_expiring` in the audit, and by `[[alert]]`. `0s`: none is."},
             {"process_owner", &Audit::process_owner, "true",
              "Find out process, executable and user of clients on this host.", Rule::none, TakesEffect::at_restart},
         },
@@ -402,9 +407,59 @@ const Section<Admin>& section() {
     return it;
 }
 
+template <>
+const Section<Alert>& section() {
+    static const Section<Alert> it{
+        "[[alert]]",
+        "Whom to tell of what, as soon as it happens ([alerts.md](alerts.md)): by HTTP, or by a program of yours. The "
+        "table may be repeated.",
+        {
+            {"name", &Alert::name, R"("")",
+             "Its name in messages, log and metrics: letters, digits, `-`, `_`, `.`. Empty: `alert-N`.",
+             Rule::plain_name},
+            {"on", &Alert::on, "",
+             "What to tell of: `new_weak_client`, `client_changed`, `client_weakened`, `certificate_expiring`, "
+             "`upstream_certificate`, `upstream_unverified`, `upstream_failed`, `reload_failed`, `events_dropped`, "
+             "`inventory_failed`, `capture_started`, `capture_stopped`, `console_command`, `started`, `stopping`."},
+            {"webhook", &Alert::webhook, R"("")",
+             "URL that messages are sent to by POST. `https://` is verified in full; `http://` only to this host "
+             "itself. No redirect is followed. Only scheme and host of it are ever shown.",
+             Rule::web_url},
+            {"webhook_file", &Alert::webhook_file, R"("")",
+             "File with that URL instead, refused when group or others may read it; reloaded when it changes."},
+            {"command", &Alert::command, "[]",
+             "Program to run instead, by its absolute path, and its arguments; it is given the message on standard "
+             "input. No shell is in between."},
+            {"template", &Alert::form, R"("json")",
+             "What is sent: `json`, pgairlock's own, or `slack`, which Mattermost and others understand too."},
+            {"template_file", &Alert::template_file, R"("")",
+             "File with JSON of your own instead, in which `{title}` and other words stand for what happened."},
+            {"token_file", &Alert::token_file, R"("")",
+             "File with a token for the webhook (`Authorization: Bearer TOKEN`), refused when group or others may read "
+             "it; reloaded when it changes."},
+            {"sslrootcert", &Alert::sslrootcert, R"(["system"])",
+             "CA certificates, PEM, that the webhook's certificate is verified against, or `system`; reloaded when "
+             "they change."},
+            {"listeners", &Alert::listeners, "[]",
+             "Only of what happens at these listeners, by name, and of what is about none. Empty: all."},
+            {"upstreams", &Alert::upstreams, "[]",
+             "Only of what happens with these upstreams, by name, and of what is about none. Empty: all."},
+            {"group_wait", &Alert::group_wait, R"("5s")",
+             "How long the first of a kind waits for others, which are told with it."},
+            {"group_interval", &Alert::group_interval, R"("5m")",
+             "Between two messages of one kind about one upstream: what happens meanwhile is told together."},
+            {"timeout", &Alert::timeout, R"("10s")", "For one attempt, from looking up the name to the answer's head.",
+             Rule::positive},
+            {"send_resolved", &Alert::send_resolved, "true",
+             "Tell also of the end of `reload_failed`, `upstream_unverified` and `upstream_failed`."},
+        },
+        {}};
+    return it;
+}
+
 std::span<const std::string_view> top_level_tables() noexcept {
-    static constexpr std::array tables{"log"sv,  "runtime"sv, "listener"sv, "upstream"sv,
-                                       "auth"sv, "audit"sv,   "capture"sv,  "admin"sv};
+    static constexpr std::array tables{"log"sv,   "runtime"sv, "listener"sv, "upstream"sv, "auth"sv,
+                                       "audit"sv, "capture"sv, "admin"sv,    "alert"sv};
     return tables;
 }
 
@@ -489,6 +544,33 @@ std::span<const std::string_view> names<CaptureTrigger>() noexcept {
 template <>
 std::span<const std::string_view> names<protocol::Payload>() noexcept {
     static constexpr std::array all{"headers"sv, "redacted"sv, "full"sv};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<AlertKind>() noexcept {
+    static constexpr std::array all{"new_weak_client"sv,
+                                    "client_changed"sv,
+                                    "client_weakened"sv,
+                                    "certificate_expiring"sv,
+                                    "upstream_certificate"sv,
+                                    "upstream_unverified"sv,
+                                    "upstream_failed"sv,
+                                    "reload_failed"sv,
+                                    "events_dropped"sv,
+                                    "inventory_failed"sv,
+                                    "capture_started"sv,
+                                    "capture_stopped"sv,
+                                    "console_command"sv,
+                                    "started"sv,
+                                    "stopping"sv};
+    static_assert(all.size() == static_cast<std::size_t>(AlertKind::stopping) + 1);
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<AlertTemplate>() noexcept {
+    static constexpr std::array all{"json"sv, "slack"sv};
     return all;
 }
 

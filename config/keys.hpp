@@ -23,7 +23,7 @@ using Target =
                  SslNegotiation Section::*, TargetSessionAttrs Section::*, protocol::ScramMode Section::*,
                  double Section::*, std::vector<ProbeKind> Section::*, std::vector<TimeWindow> Section::*,
                  std::uint64_t Section::*, CaptureTrigger Section::*, protocol::Payload Section::*,
-                 std::vector<unsigned> Section::*>;
+                 std::vector<unsigned> Section::*, std::vector<AlertKind> Section::*, AlertTemplate Section::*>;
 
 /// What is asked of a value beyond its type.
 enum class Rule {
@@ -38,6 +38,8 @@ enum class Rule {
     http_address,    // an IP address with a port, or a UNIX-domain socket: one of them
     console_socket,  // "unix:" and a path that libpq finds: .../.s.PGSQL.PORT
     tcp_timer,       // whole seconds that the kernel takes, or 0
+    web_url,         // http or https; most of it is secret (web_url.hpp)
+    plain_name,      // letters, digits, '-', '_' and '.': also the name of a folder
 };
 
 /// When a changed value takes effect.
@@ -63,7 +65,7 @@ struct Section {
 };
 
 /// Defined for Log, Runtime, Listener, ListenerTls, Certificate, Upstream, Auth, Audit, Probe,
-/// Capture and Admin.
+/// Capture, Admin and Alert.
 template <class S>
 const Section<S>& section();
 
@@ -89,6 +91,8 @@ template <>
 const Section<Capture>& section();
 template <>
 const Section<Admin>& section();
+template <>
+const Section<Alert>& section();
 
 /// The names of the tables at the top of the file.
 std::span<const std::string_view> top_level_tables() noexcept;
@@ -123,6 +127,10 @@ template <>
 std::span<const std::string_view> names<CaptureTrigger>() noexcept;
 template <>
 std::span<const std::string_view> names<protocol::Payload>() noexcept;
+template <>
+std::span<const std::string_view> names<AlertKind>() noexcept;
+template <>
+std::span<const std::string_view> names<AlertTemplate>() noexcept;
 
 /// The type of a value in words: "a duration", "a list of files". Empty for enumerations, which are
 /// described by their names().
@@ -135,6 +143,7 @@ constexpr std::string_view type_in_words() noexcept {
     if constexpr (std::is_same_v<T, double>) return "a number";
     if constexpr (std::is_same_v<T, std::uint64_t>) return "a size";
     if constexpr (std::is_same_v<T, std::vector<ProbeKind>>) return "a list of kinds";
+    if constexpr (std::is_same_v<T, std::vector<AlertKind>>) return "a list of words";
     if constexpr (std::is_same_v<T, std::vector<TimeWindow>>) return "a list of windows";
     if constexpr (std::is_same_v<T, File>) return "a file";
     if constexpr (std::is_same_v<T, std::vector<std::string>>) return "a list of strings";

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <limits>
 #include <span>
@@ -182,6 +183,16 @@ bool is_of_this_host(const Address& address) noexcept {
     static const std::array<Cidr, 2> loopback{*parse_cidr("127.0.0.0/8"), *parse_cidr("::1/128")};
     return listened && std::any_of(loopback.begin(), loopback.end(),
                                    [&](const Cidr& range) { return range.contains(listened->bytes); });
+}
+
+bool is_plain_name(std::string_view text) noexcept {
+    constexpr std::size_t longest = 63;
+    const auto is_word = [](unsigned char c) { return std::isalnum(c) != 0; };
+    const auto is_allowed = [&](char c) {
+        return is_word(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.';
+    };
+    return !text.empty() && text.size() <= longest && is_word(static_cast<unsigned char>(text.front())) &&
+           std::all_of(text.begin(), text.end(), is_allowed);
 }
 
 bool has_control_characters(std::string_view text) noexcept {

@@ -24,6 +24,9 @@ std::optional<std::chrono::system_clock::time_point> parse_time(std::string_view
 /// "START/END", the later last.
 std::optional<TimeWindow> parse_time_window(std::string_view text) noexcept;
 
+/// At most 63 letters, digits, '-', '_' and '.', the first of them a letter or a digit.
+bool is_plain_name(std::string_view text) noexcept;
+
 bool has_control_characters(std::string_view text) noexcept;
 
 }  // namespace config

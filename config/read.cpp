@@ -20,6 +20,7 @@ void read_listeners(const Node& listeners, Config& config, Reading& reading);
 Listener read_listener(const Node& table, Reading& reading);
 Origin origin_of(const Node& root, std::string_view table, std::string_view key);
 ListenerTls read_listener_tls(const Node& table, Reading& reading);
+void read_alerts(const Node& root, Config& config, Reading& reading);
 void connect_to_upstreams(const Node& listeners, Config& config, Reading& reading);
 void name_listeners(std::vector<Listener>& listeners);
 template <class S>
@@ -65,6 +66,7 @@ Loaded read(const Node& root, Reading reading) {
         check(*capture, config.capture, reading);
         check_capture_listeners(*capture, config, reading);
     }
+    read_alerts(root, config, reading);
     return finish(std::move(config), std::move(reading));
 }
 
@@ -173,6 +175,20 @@ ListenerTls read_listener_tls(const Node& table, Reading& reading) {
         tls.certificate.push_back(std::move(certificate));
     }
     return tls;
+}
+
+void read_alerts(const Node& root, Config& config, Reading& reading) {
+    const Node* const alerts = root.find("alert");
+    if (alerts == nullptr || !is_array_of_tables(*alerts, "[[alert]]", reading)) return;
+    for (const Node& table : alerts->children) {
+        Alert alert;
+        alert.origin = table.origin;
+        read_keys(table, alert, reading);
+        if (alert.name.empty()) alert.name = "alert-" + std::to_string(config.alerts.size() + 1);
+        check(table, alert, config, reading);
+        config.alerts.push_back(std::move(alert));
+    }
+    check_distinct(config.alerts, reading);
 }
 
 /// Every listener's upstream is one of the file's, afterwards, or an error says so.

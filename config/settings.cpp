@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "config/keys.hpp"
+#include "config/web_url.hpp"
 
 namespace config {
 namespace {
@@ -64,6 +65,7 @@ template <class S>
 void add(std::vector<Setting>& all, const std::string& table, const S& section_values) {
     for (const Key<S>& key : section<S>().keys) {
         std::string value = std::visit([&](auto member) { return text_of(section_values.*member); }, key.target);
+        if (key.rule == Rule::web_url && !value.empty()) value = shown_web_url(value);
         all.push_back({.key = table + "." + std::string(key.name),
                        .value = std::move(value),
                        .default_value = std::string(key.default_value),
@@ -90,6 +92,7 @@ std::vector<Setting> settings(const Config& config) {
     add(all, "audit.probe", config.audit.probe);
     add(all, "capture", config.capture);
     add(all, "admin", config.admin);
+    for (const Alert& alert : config.alerts) add(all, "alert." + alert.name, alert);
     return all;
 }
 

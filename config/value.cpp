@@ -11,6 +11,7 @@
 #include "config/load.hpp"
 #include "config/parse.hpp"
 #include "config/spelling.hpp"
+#include "config/web_url.hpp"
 
 namespace config {
 namespace {
@@ -39,6 +40,14 @@ void read_value(const Node& node, Rule rule, std::string& into, Reading& reading
     if (rule == Rule::console_socket && !text->empty() && !is_console_socket(*text)) {
         return reading.error(node.origin, in_quotes(*text) + R"( is not "unix:" and a path that ends with )"
                                                              R"(/.s.PGSQL.PORT, which is how libpq finds it)");
+    }
+    if (rule == Rule::web_url && !text->empty()) {
+        if (const auto url = parse_web_url(*text); !url.url) return reading.error(node.origin, url.error);
+    }
+    if (rule == Rule::plain_name && !text->empty() && !is_plain_name(*text)) {
+        return reading.error(node.origin, in_quotes(*text) +
+                                              " is not a name of at most 63 letters, digits, '-', '_' "
+                                              "and '.', the first of them a letter or a digit");
     }
     if (rule == Rule::http_address && !text->empty() && !read_listen_address(node, reading)) return;
     into = rule == Rule::path && !text->empty() ? absolute(*text, reading) : *text;
@@ -157,6 +166,15 @@ void read_value(const Node& node, Rule, std::vector<ProbeKind>& into, Reading& r
     for (const Node* const item : read_list(node, type_in_words<std::vector<ProbeKind>>(), reading)) {
         if (const auto choice = read_choice(*item, Rule::none, names<ProbeKind>(), reading))
             list.push_back(static_cast<ProbeKind>(*choice));
+    }
+    into = std::move(list);
+}
+
+void read_value(const Node& node, Rule, std::vector<AlertKind>& into, Reading& reading) {
+    std::vector<AlertKind> list;
+    for (const Node* const item : read_list(node, type_in_words<std::vector<AlertKind>>(), reading)) {
+        if (const auto choice = read_choice(*item, Rule::none, names<AlertKind>(), reading))
+            list.push_back(static_cast<AlertKind>(*choice));
     }
     into = std::move(list);
 }

@@ -31,6 +31,7 @@ void read_value(const Node& node, Rule rule, double& into, Reading& reading);
 void read_value(const Node& node, Rule rule, std::vector<ProbeKind>& into, Reading& reading);
 void read_value(const Node& node, Rule rule, std::vector<TimeWindow>& into, Reading& reading);
 void read_value(const Node& node, Rule rule, std::vector<unsigned>& into, Reading& reading);
+void read_value(const Node& node, Rule rule, std::vector<AlertKind>& into, Reading& reading);
 
 /// The place of a word among the choices.
 std::optional<std::size_t> read_choice(const Node& node, Rule rule, std::span<const std::string_view> choices,

@@ -191,6 +191,17 @@ CLI::App* add_dashboard(CLI::App& app, proxy::command::DashboardOptions& dashboa
     return command;
 }
 
+CLI::App* add_alert_test(CLI::App& app, proxy::command::AlertTestOptions& test) {
+    CLI::App* alert = app.add_subcommand("alert", "What can be done with alerts ([[alert]]).");
+    alert->require_subcommand(1);
+    CLI::App* command = alert->add_subcommand(
+        "test", "Send a message that says it is a test through every [[alert]], and say what was answered.");
+    command->add_option("-c,--config", test.config_file, "configuration file of the proxy")->required();
+    command->add_option("--on", test.on, "only those that are told of this, such as new_weak_client");
+    command->footer("\nExit: 0 all were sent, 1 one was not, 2 usage or configuration error.");
+    return command;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -227,6 +238,8 @@ int main(int argc, char** argv) {
     proxy::command::CaptureReadOptions capture_read;
     const CLI::App* capture_read_command = proxy::command::add_capture_read(*capture_command, capture_read);
 
+    proxy::command::AlertTestOptions alert_test;
+    const CLI::App* alert_test_command = add_alert_test(app, alert_test);
     proxy::command::HealthOptions health;
     const CLI::App* health_command = add_health(app, health);
     proxy::command::DashboardOptions dashboard;
@@ -249,6 +262,7 @@ int main(int argc, char** argv) {
     if (report_command->parsed()) return proxy::command::report(report);
     if (audit_verify_command->parsed()) return proxy::command::audit_verify(audit_verify);
     if (capture_read_command->parsed()) return proxy::command::capture_read(capture_read);
+    if (alert_test_command->parsed()) return proxy::command::alert_test(alert_test);
     if (health_command->parsed()) return proxy::command::health(health);
     if (dashboard_command->parsed()) return proxy::command::dashboard(dashboard);
     if (client.command) return client.command(client);

@@ -24,14 +24,6 @@ bool is_ip_address(const std::string& host) {
     return inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
 }
 
-/// Debian keeps all roots in one file beside the hashed folder: read it once, rather than folder
-/// entries within handshakes.
-void load_system_store(SSL_CTX* context) {
-    const std::string bundle = std::string(X509_get_default_cert_dir()) + "/ca-certificates.crt";
-    if (SSL_CTX_load_verify_file(context, bundle.c_str()) != 1) SSL_CTX_set_default_verify_paths(context);
-    ERR_clear_error();
-}
-
 }  // namespace
 
 UpstreamContext::UpstreamContext(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,

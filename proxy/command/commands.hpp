@@ -75,6 +75,11 @@ struct CaptureReadOptions {
     bool follow = false;     ///< goes on as the last file grows, until SIGINT
 };
 
+struct AlertTestOptions {
+    std::string config_file;
+    std::string on;  ///< only those that are told of it; empty: all
+};
+
 /// What `client list` shows, and what its siblings write.
 struct ClientOptions {
     int (*command)(const ClientOptions& options) = nullptr;  ///< which of them was given, if any
@@ -132,6 +137,7 @@ int client_list(const ClientOptions& options);
 int client_accept(const ClientOptions& options);
 int client_note(const ClientOptions& options);
 int client_repaired(const ClientOptions& options);
+int alert_test(const AlertTestOptions& options);
 int health(const HealthOptions& options);
 int dashboard(const DashboardOptions& options);
 int capture_start(const CaptureOptions& options);

@@ -38,7 +38,9 @@ Need need_of_state_dir(const config::Config& config) {
         config.auth.scram == protocol::ScramMode::terminate && !config.auth.mock_authentication_nonce_file;
     const bool has_console = !config.admin.console.empty() && !config.admin.console.starts_with("unix:/");
     const bool is_default_console = config.admin.console == config::Admin{}.console;
-    if (keeps_nonce || inside(config.audit.inventory) || (has_console && !is_default_console)) return Need::of_use;
+    const bool keeps_alerts = !config.alerts.empty();
+    if (keeps_nonce || keeps_alerts || inside(config.audit.inventory) || (has_console && !is_default_console))
+        return Need::of_use;
     return has_console ? Need::welcome : Need::none;
 }
 

@@ -9,7 +9,6 @@
 #include <cstring>
 #include <random>
 
-#include "protocol/verdict.hpp"
 #include "proxy/inventory/inventory_schema.hpp"
 #include "proxy/inventory/name_pattern.hpp"
 
@@ -61,6 +60,29 @@ std::string comma_separated(const std::vector<std::string>& names) {
     std::string out;
     for (const std::string& name : names) out += (out.empty() ? "" : ",") + name;
     return out;
+}
+
+std::vector<protocol::Observation> with_new(std::vector<protocol::Observation> stored, const ClientChange& change) {
+    for (const auto& [which, seen] : change.evidence) {
+        stored.push_back(
+            {.evidence = which.first, .first_seen = seen.first, .last_seen = seen.last, .count = seen.count});
+    }
+    return stored;
+}
+
+Event event_about(EventKind kind, const ClientIdentity& key, const ClientChange& change) {
+    Event event{.kind = kind};
+    event.record.session = change.seen.session;
+    event.record.listener = change.listener;
+    event.record.upstream = key.upstream;
+    event.record.client_addr = key.client_addr;
+    event.record.process = change.process;
+    event.record.usename = key.usename;
+    event.record.datname = key.datname;
+    event.record.application_name = key.application_name;
+    event.record.client_tls.version = change.version;
+    event.record.ssl = !change.version.empty();
+    return event;
 }
 
 /// What was known before: the evidence stored, or when all of it is new, all but the newest.
@@ -185,6 +207,7 @@ void InventoryStore::prepare() {
     find_client_ = db_.prepare(
         "SELECT id FROM clients WHERE upstream = ? AND client_addr = ? AND client_exe = ? AND client_uid = ? AND "
         "usename = ? AND datname = ? AND application_name = ?");
+    find_weakness_ = db_.prepare("SELECT plain > 0 OR weak_tls > 0 FROM clients WHERE id = ?");
     count_names_ = db_.prepare(
         "SELECT count(*) FROM clients WHERE upstream = ? AND client_addr = ? AND client_exe = ? AND client_uid = ? AND "
         "usename = ? AND datname = ?");
@@ -283,6 +306,7 @@ void InventoryStore::write(const ClientIdentity& key, const ClientChange& change
     const bool known = known_id != 0;
     if (!known && clients_ >= max_clients) make_room_for_a_client();
     if (known) changed_news(known_id, who, change, news);
+    weak_news(known_id, who, change, news);
     put_client_.with(who.upstream, who.client_addr, who.client_exe, who.client_uid, who.usename, who.datname,
                      who.application_name, change.listener, change.seen.first, change.seen.last, change.connections,
                      change.plain, change.weak_tls, change.bridged, change.auth_failed, change.failures,
@@ -363,9 +387,7 @@ void InventoryStore::forgot(std::int64_t rows) {
         .run();
 }
 
-/// Called before the evidence of `change` is stored.
-bool InventoryStore::changed_news(std::int64_t id, const ClientIdentity& key, const ClientChange& change,
-                                  std::vector<Event>& news) {
+std::vector<protocol::Observation> InventoryStore::stored_evidence(std::int64_t id) {
     std::vector<protocol::Observation> stored;
     for (find_evidence_.with(id); find_evidence_.step();) {
         const auto evidence = protocol::parse_evidence(find_evidence_.text(0));
@@ -375,10 +397,37 @@ bool InventoryStore::changed_news(std::int64_t id, const ClientIdentity& key, co
                           .last_seen = find_evidence_.integer(2),
                           .count = static_cast<std::uint64_t>(find_evidence_.integer(3))});
     }
-    std::vector<protocol::Observation> all = stored;
-    for (const auto& [which, seen] : change.evidence) {
-        all.push_back({.evidence = which.first, .first_seen = seen.first, .last_seen = seen.last, .count = seen.count});
+    return stored;
+}
+
+/// Called before `change` is stored. One that logged in weak, and that nobody knew, or nobody knew
+/// as weak. `id` 0: not known.
+void InventoryStore::weak_news(std::int64_t id, const ClientIdentity& key, const ClientChange& change,
+                               std::vector<Event>& news) {
+    if (change.connections == 0) return;
+    const auto verifies = [](std::vector<protocol::Observation> all) {
+        return protocol::judge(std::move(all)).verifies;
+    };
+    std::vector<protocol::Observation> stored;
+    if (id != 0) {
+        find_weakness_.with(id).step();
+        const bool was_weak = find_weakness_.integer(0) != 0;
+        find_weakness_.reset();
+        if (was_weak) return;
+        stored = stored_evidence(id);
+        if (!stored.empty() && verifies(stored) == protocol::Verifies::no) return;
     }
+    const bool is_weak = change.plain > 0 || change.weak_tls > 0;
+    if (!is_weak && verifies(with_new(std::move(stored), change)) != protocol::Verifies::no) return;
+    Event& event = news.emplace_back(event_about(EventKind::new_weak_client, key, change));
+    for (const auto& [which, seen] : change.evidence) event.record.evidence.push_back(which.first);
+}
+
+/// Called before the evidence of `change` is stored.
+bool InventoryStore::changed_news(std::int64_t id, const ClientIdentity& key, const ClientChange& change,
+                                  std::vector<Event>& news) {
+    std::vector<protocol::Observation> stored = stored_evidence(id);
+    std::vector<protocol::Observation> all = with_new(stored, change);
     const protocol::Verdict now = protocol::judge(all);
     if (!now.mixed) return false;
     const protocol::Verdict before = former(std::move(stored), std::move(all));
@@ -387,17 +436,8 @@ bool InventoryStore::changed_news(std::int64_t id, const ClientIdentity& key, co
     if (told != told_.end() && change.seen.last < told->second + tell_again_after) return false;
     telling_[id] = change.seen.last;
 
-    Event& event = news.emplace_back(Event{.kind = EventKind::client_changed});
-    event.record.session = change.seen.session;
-    event.record.listener = change.listener;
-    event.record.upstream = key.upstream;
-    event.record.client_addr = key.client_addr;
-    event.record.process = change.process;
-    event.record.usename = key.usename;
-    event.record.datname = key.datname;
-    event.record.application_name = key.application_name;
-    event.record.client_tls.version = change.version;
-    event.record.ssl = !change.version.empty();
+    Event& event = news.emplace_back(event_about(EventKind::client_changed, key, change));
+    event.weaker = now.newest.max < before.newest.max;
     for (const auto& [which, seen] : change.evidence) {
         if (intersect(protocol::proves(which.first), now.newest)) event.record.evidence.push_back(which.first);
     }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/verdict.hpp"
 #include "proxy/inventory/inventory_changes.hpp"
 #include "proxy/inventory/sqlite.hpp"
 #include "proxy/observation/probe.hpp"
@@ -40,7 +41,7 @@ class InventoryStore {
     InventoryStore(const std::string& path, const ProxyFacts& proxy);
 
     /// All of it in one transaction, or nothing (SqliteError). Gives what is news:
-    /// upstream_certificate, client_changed.
+    /// upstream_certificate, client_changed, new_weak_client.
     std::vector<Event> write(const InventoryChanges& changes);
     struct Pruned {
         std::int64_t rows = 0;
@@ -82,6 +83,8 @@ class InventoryStore {
     void forgot(std::int64_t rows);
     void write(const ClientIdentity& key, const ClientChange& change, std::vector<Event>& news);
     bool changed_news(std::int64_t id, const ClientIdentity& key, const ClientChange& change, std::vector<Event>& news);
+    void weak_news(std::int64_t id, const ClientIdentity& key, const ClientChange& change, std::vector<Event>& news);
+    std::vector<protocol::Observation> stored_evidence(std::int64_t id);
     void write(const HandshakeKey& key, const HandshakeChange& change);
     void write(const CertificateKey& key, const CertificateChange& change, std::vector<Event>& news);
     void write(const ProbeKey& key, const ProbeChange& change);
@@ -94,7 +97,8 @@ class InventoryStore {
     std::map<std::int64_t, Timestamp> told_;     // clients whose change was told, and when
     std::map<std::int64_t, Timestamp> telling_;  // the same, of a transaction that is not yet committed
 
-    Statement find_client_, count_names_, find_evidence_, find_handshake_, find_certificate_, find_issuer_;
+    Statement find_client_, find_weakness_, count_names_, find_evidence_, find_handshake_, find_certificate_,
+        find_issuer_;
     Statement put_client_, put_evidence_, put_fingerprint_, put_day_, extend_day_, put_handshake_, put_certificate_,
         put_probe_;
 };

@@ -34,9 +34,9 @@ struct ListenerNumbers {
 struct AddressNumbers {
     using Time = std::chrono::system_clock::time_point;
 
-    Time served{};                                          ///< when it served a login last
-    bool verified = false;                                  ///< its certificate was, then
-    Time not_after{};                                       ///< of its certificate; the epoch: it showed none
+    Time served{};          ///< when it served a login last
+    bool verified = false;  ///< its certificate was, then
+    Time not_after{};       ///< of its certificate; the epoch: it showed none
     std::string version{};  ///< of TLS; empty: it served in clear
     std::string cipher{};
     std::string anchor{};  ///< subject of the root that it was verified by

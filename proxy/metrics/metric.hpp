@@ -37,6 +37,8 @@ enum class Metric : std::uint8_t {
     audit_events_dropped_total,
     capture_bytes_total,
     capture_dropped_total,
+    alerts_total,
+    alerts_waiting,
     reloads_total,
     config_last_reload_successful,
     build_info,

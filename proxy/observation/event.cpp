@@ -98,6 +98,8 @@ std::string_view label(EventKind kind) noexcept {
         case EventKind::capture_started: return "capture_started";
         case EventKind::capture_stopped: return "capture_stopped";
         case EventKind::console_command: return "console_command";
+        case EventKind::new_weak_client: return "new_weak_client";
+        case EventKind::certificate_expiring: return "certificate_expiring";
         case EventKind::events_dropped: return "events_dropped";
     }
     return "";

@@ -112,6 +112,8 @@ enum class EventKind {
     capture_started,
     capture_stopped,
     console_command,
+    new_weak_client,
+    certificate_expiring,
     events_dropped,
 };
 
@@ -154,6 +156,7 @@ struct Event {
     std::string sqlstate{};
     std::string message{};                  ///< for people: auth_failed, oauth_discovery, tls_failed, upstream_failed,
                                             ///< reload_failed, started, inventory_failed,
+                                            ///< certificate_expiring, client_changed,
                                             ///< console_command
     std::string by{};                       ///< console_command: who gave it
     std::string verify_error{};             ///< upstream_failed: the check that failed
@@ -166,6 +169,7 @@ struct Event {
     std::string issuer_before{};  ///< upstream_certificate: of the one that this address showed last, or else this
                                   ///< upstream; empty: there was none
     std::string anchor_before{};  ///< the same; empty also where that chain was not verified
+    bool weaker = false;          ///< client_changed: what it does now is less than what it did
     std::shared_ptr<const CaptureNote> capture{};  ///< capture_started, capture_stopped
 };
 

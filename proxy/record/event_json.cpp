@@ -212,6 +212,24 @@ void add_cancel(json::object& line, const Event& event) {
 void add_client_changed(json::object& line, const Event& event) {
     add_identity(line, event.record);
     add_verdict(line, event.record);
+    line["weaker"] = event.weaker;
+    line["message"] = text(event.message);
+}
+
+void add_new_weak_client(json::object& line, const Event& event) {
+    add_identity(line, event.record);
+    add_verdict(line, event.record);
+}
+
+/// A server's, or one that we show ourselves: then it has no upstream_addr.
+void add_expiring(json::object& line, const Event& event) {
+    const auto& leaf = event.record.upstream_tls.leaf;
+    line["upstream_addr"] = text(event.record.upstream_addr);
+    line["subject"] = text(leaf ? leaf->subject : "");
+    line["issuer"] = text(leaf ? leaf->issuer : "");
+    line["serial"] = text(leaf ? leaf->serial : "");
+    line["sha256"] = text(leaf ? leaf->sha256 : "");
+    line["not_after"] = text(leaf ? tls::to_rfc3339(leaf->not_after) : "");
     line["message"] = text(event.message);
 }
 
@@ -260,6 +278,8 @@ std::string to_json(const Event& event, std::string_view proxy) {
         case EventKind::cancel: add_cancel(line, event); break;
         case EventKind::upstream_certificate: add_certificate(line, event); break;
         case EventKind::client_changed: add_client_changed(line, event); break;
+        case EventKind::new_weak_client: add_new_weak_client(line, event); break;
+        case EventKind::certificate_expiring: add_expiring(line, event); break;
         case EventKind::console_command:
             line["by"] = text(event.by);
             line["message"] = text(event.message);

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <atomic>
 #include <thread>
 
 namespace proxy {
@@ -31,11 +32,13 @@ constexpr auto patience_of_marker = 1s;
 /// What the thread works with.
 class Recorder::Writing {
    public:
-    Writing(AuditFile::Settings audit, std::unique_ptr<InventoryKeeper> inventory, std::size_t queue_bytes)
+    Writing(AuditFile::Settings audit, std::unique_ptr<InventoryKeeper> inventory, std::size_t queue_bytes,
+            Listener listener)
         : queue(queue_bytes),
           queue_bytes_(queue_bytes),
           audit_file_(std::in_place, std::move(audit)),
-          inventory_(std::move(inventory)) {}
+          inventory_(std::move(inventory)),
+          listener_(std::move(listener)) {}
 
     /// The thread: until the queue is closed and empty.
     void write_down();
@@ -47,21 +50,27 @@ class Recorder::Writing {
     EventMetrics metrics;
     RecentEvents recent;
     BoundedQueue<Event> queue;
+    std::atomic<std::chrono::milliseconds> expiry_warning{std::chrono::milliseconds(0)};
 
    private:
     bool write_batch();
     void write_followup(Event event);
+    void warn_of_expiry(const Event& event);
+    void tell(const Event& event);
     void remember(std::deque<Event>& events);
     void update_inventory(const BoundedQueue<Event>::Batch& batch);
 
     const std::size_t queue_bytes_;
     std::optional<AuditFile> audit_file_;         // this and the inventory: the thread's
     std::unique_ptr<InventoryKeeper> inventory_;  // nullptr: none is wanted
+    Listener listener_;
+    ExpiryWarnings expiries_;
 };
 
-Recorder::Recorder(AuditFile::Settings audit, std::unique_ptr<InventoryKeeper> inventory, std::size_t queue_bytes)
+Recorder::Recorder(AuditFile::Settings audit, std::unique_ptr<InventoryKeeper> inventory, std::size_t queue_bytes,
+                   Listener listener)
     : inventory_path_(inventory ? inventory->path() : ""),
-      writing_(std::make_shared<Writing>(std::move(audit), std::move(inventory), queue_bytes)),
+      writing_(std::make_shared<Writing>(std::move(audit), std::move(inventory), queue_bytes, std::move(listener))),
       thread_([writing = writing_] { writing->write_down(); }) {}
 
 void Recorder::record(Event&& event) noexcept {
@@ -72,6 +81,8 @@ void Recorder::record(Event&& event) noexcept {
 }
 
 void Recorder::retain_for(std::chrono::milliseconds retention) { writing_->retain_for(retention); }
+
+void Recorder::warn_of_expiry(std::chrono::milliseconds warning) { writing_->expiry_warning = warning; }
 
 void Recorder::reopen() { writing_->queue.ask_reopen(); }
 
@@ -107,6 +118,7 @@ void Recorder::Writing::write_down() {
     // Here, because each of them may hang in its last words.
     audit_file_.reset();
     inventory_.reset();
+    listener_ = nullptr;
 }
 
 /// False: others follow.
@@ -116,6 +128,8 @@ bool Recorder::Writing::write_batch() {
     wait_for_processes(batch.items);
     for (const Event& event : batch.items) audit_file_->add(event);
     audit_file_->flush();
+    for (const Event& event : batch.items) tell(event);
+    for (const Event& event : batch.items) warn_of_expiry(event);
     if (batch.dropped > 0) {
         spdlog::error("audit: {} events dropped: the queue of {} MiB was full", batch.dropped,
                       queue_bytes_ / (1024 * 1024));
@@ -144,7 +158,29 @@ void Recorder::Writing::write_followup(Event event) {
     counters.count(event.kind);
     audit_file_->add(event);
     audit_file_->flush();
+    tell(event);
     recent.add(std::move(event));
+}
+
+void Recorder::Writing::tell(const Event& event) {
+    if (listener_) listener_(event);
+}
+
+/// Of the server that a login went to.
+void Recorder::Writing::warn_of_expiry(const Event& event) {
+    const auto& leaf = event.record.upstream_tls.leaf;
+    if (event.kind != EventKind::connected || !leaf) return;
+    const auto now = std::chrono::system_clock::now();
+    const std::string which = event.record.upstream + " " + leaf->sha256;
+    if (!expiries_.is_due(which, leaf->not_after, now, expiry_warning)) return;
+    Event warning{.kind = EventKind::certificate_expiring,
+                  .message = "the certificate of a server " + expiry_text(leaf->not_after, now)};
+    warning.record.upstream = event.record.upstream;
+    warning.record.upstream_addr = event.record.upstream_addr;
+    warning.record.upstream_tls.leaf = leaf;
+    spdlog::warn("upstream \"{}\": {} {}: {}", event.record.upstream, event.record.upstream_addr, leaf->subject,
+                 warning.message);
+    write_followup(std::move(warning));
 }
 
 /// Called after the audit lines are written, so that a slow inventory disk does not delay them.

@@ -1,9 +1,10 @@
 // The one door for everything that happens: record(event). Who learns of it is named here, one
-// member each: the counters, the metrics, the audit file and the inventory. A new one is a member
-// and a line.
+// member each: the counters, the metrics, the audit file, the inventory, and whoever sends alerts.
+// A new one is a member and a line.
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -12,6 +13,7 @@
 #include "proxy/record/audit_file.hpp"
 #include "proxy/record/bounded_queue.hpp"
 #include "proxy/record/event_counters.hpp"
+#include "proxy/record/expiry_warnings.hpp"
 #include "proxy/record/own_thread.hpp"
 #include "proxy/record/recent_events.hpp"
 
@@ -27,9 +29,13 @@ class Recorder {
     /// farewell (Fleet). Whoever does not read its pipe until then goes without the rest.
     static constexpr std::chrono::seconds farewell{6};
 
+    /// Told of each event once it is written down, on the recorder's thread, which may outlive us.
+    /// Waits for nothing, and throws nothing.
+    using Listener = std::function<void(const Event&)>;
+
     /// Throws CannotOpen. `inventory`: nullptr: none. `queue_bytes`: what waits to be written.
     explicit Recorder(AuditFile::Settings audit, std::unique_ptr<InventoryKeeper> inventory = nullptr,
-                      std::size_t queue_bytes = max_queued_bytes);
+                      std::size_t queue_bytes = max_queued_bytes, Listener listener = nullptr);
     /// Waits for `farewell` at most.
     ~Recorder() { end_within(farewell); }
 
@@ -38,6 +44,9 @@ class Recorder {
     void record(Event&& event) noexcept;
     /// What the inventory has not seen for so long is forgotten; zero: never. From any thread.
     void retain_for(std::chrono::milliseconds retention);
+    /// Certificates of servers that end within `warning` are told of once a day
+    /// (certificate_expiring); zero: none is. From any thread.
+    void warn_of_expiry(std::chrono::milliseconds warning);
     /// Opens the audit file anew, after it was renamed (SIGUSR1).
     void reopen();
     /// Every event that was ever recorded, also those that were dropped.

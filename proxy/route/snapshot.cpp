@@ -54,16 +54,7 @@ bool ListenerRoute::allows(const std::array<std::uint8_t, 16>& address) const no
 
 std::string load_http_token(const config::File& file, std::vector<config::Diagnostic>& errors) {
     constexpr std::size_t shortest = 16, longest = 1024;
-    if (!file) return {};
-    const auto bytes = config::read_file(file, config::FileKind::secret, errors);
-    if (!bytes) return {};
-    std::string token(protocol::as_text(*bytes));
-    while (token.ends_with('\n') || token.ends_with('\r')) token.pop_back();
-    const bool is_printable = std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 127; });
-    if (!is_printable || token.size() < shortest || token.size() > longest)
-        errors.push_back(
-            {file.origin, "\"" + file.path + "\" holds no token: one line of 16 to 1024 characters without blanks"});
-    return token;
+    return load_secret_line(file, {.shortest = shortest, .longest = longest}, errors);
 }
 
 LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir) {
@@ -72,6 +63,7 @@ LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir) {
     std::map<std::string, std::shared_ptr<const UpstreamRoute>> upstreams;
     const std::shared_ptr<const AuthRoute> auth = load_auth(config.auth, state_dir, loaded);
     snapshot->http_token = load_http_token(config.admin.http_token_file, loaded.errors);
+    for (const config::Alert& settings : config.alerts) snapshot->alerts.push_back(load_alert(settings, loaded.errors));
     for (const config::Upstream& settings : config.upstreams) {
         auto route = std::make_shared<UpstreamRoute>();
         route->settings = settings;

@@ -9,6 +9,7 @@
 
 #include "config/config.hpp"
 #include "config/users.hpp"
+#include "proxy/route/alert_route.hpp"
 #include "proxy/route/mock_salts.hpp"
 #include "proxy/route/probe_certificates.hpp"
 #include "tls/listener_context.hpp"
@@ -49,6 +50,7 @@ struct Snapshot {
         config;  ///< as written: without the paths of generated certificates, so that a reload may renew those
     std::vector<std::shared_ptr<const ListenerRoute>> listeners;  ///< in the order of config.listeners
     std::vector<std::shared_ptr<const UpstreamRoute>> upstreams;  ///< in the order of config.upstreams
+    std::vector<std::shared_ptr<const AlertRoute>> alerts;        ///< in the order of config.alerts
     std::string http_token;                                       ///< of http_token_file; empty: none
     bool has_own_authority = false;                               ///< a listener shows a certificate of the private CA
 };

@@ -6,6 +6,8 @@
 #include <mutex>
 #include <utility>
 
+#include "proxy/observation/session_log.hpp"
+
 namespace proxy {
 namespace {
 
@@ -19,6 +21,8 @@ class Outlet final : public spdlog::sinks::sink {
     void log(const spdlog::details::log_msg& message) override {
         LogLine line{.level = message.level, .time = message.time, .text = {}};
         line.text.assign(message.payload.data(), message.payload.size());
+        if (const SessionRecord* const about = LogSubject::current())
+            line.subject = {.session = about->session, .client = about->client_addr, .listener = about->listener};
         const std::shared_ptr<LogWriter> to = writer();
         if (message.source.empty()) return to->write(std::move(line));
         to->write(std::move(line), {.name = message.source.filename, .listener = message.source.funcname});

@@ -42,8 +42,33 @@ class Message : public spdlog::custom_flag_formatter {
     config::LogFormat as_;
 };
 
+/// The session that a line is about, as fields of its own.
+class About : public spdlog::custom_flag_formatter {
+   public:
+    /// `line`: where the one that is written just now can be seen.
+    explicit About(const LogLine* const& line) : line_(line) {}
+    void format(const spdlog::details::log_msg&, const std::tm&, spdlog::memory_buf_t& out) override {
+        if (!line_ || !line_->subject) return;
+        const auto& [session, client, listener] = *line_->subject;
+        add(R"(,"session":)", session, out);
+        add(R"(,"client":)", client, out);
+        add(R"(,"listener":)", listener, out);
+    }
+    std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<About>(line_); }
+
+   private:
+    static void add(std::string_view name, const std::string& value, spdlog::memory_buf_t& out) {
+        const std::string text =
+            value.empty() ? "null" : boost::json::serialize(boost::json::string(protocol::printable(value)));
+        out.append(name.data(), name.data() + name.size());
+        out.append(text.data(), text.data() + text.size());
+    }
+
+    const LogLine* const& line_;
+};
+
 const char* pattern_of(config::LogFormat format) {
-    return format == config::LogFormat::json ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":%*})"
+    return format == config::LogFormat::json ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l"%~,"message":%*})"
                                              : "%Y-%m-%dT%H:%M:%S.%eZ %l %*";
 }
 
@@ -83,6 +108,7 @@ class LogWriter::Writing {
 
     const std::string path_;  // empty: standard error
     LineFile file_;
+    const LogLine* line_ = nullptr;  // that is being formatted
     spdlog::pattern_formatter formatter_{spdlog::pattern_time_type::utc};
     std::string buffer_;                         // whole lines
     std::uint64_t lost_ = 0;                     // not yet told
@@ -93,7 +119,9 @@ class LogWriter::Writing {
 
 LogWriter::Writing::Writing(const config::Log& settings, std::size_t queue_bytes)
     : queue(queue_bytes), path_(settings.file) {
-    formatter_.add_flag<Message>('*', settings.format).set_pattern(pattern_of(settings.format));
+    formatter_.add_flag<Message>('*', settings.format)
+        .add_flag<About>('~', line_)
+        .set_pattern(pattern_of(settings.format));
     if (path_.empty()) {
         file_.use(STDERR_FILENO);
     } else if (const std::string error = file_.open(path_); !error.empty()) {
@@ -154,6 +182,7 @@ void LogWriter::Writing::add(const LogLine& line) {
         case LogLine::To::log: break;
     }
     spdlog::memory_buf_t text;
+    line_ = &line;
     formatter_.format(spdlog::details::log_msg(line.time, spdlog::source_loc{}, "", line.level, line.text), text);
     buffer_.append(text.data(), text.size());
     if (buffer_.size() >= max_at_once) flush();

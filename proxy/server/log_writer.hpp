@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "config/config.hpp"
@@ -24,8 +25,19 @@ struct LogLine {
     spdlog::level::level_enum level = spdlog::level::info;
     spdlog::log_clock::time_point time = spdlog::log_clock::now();
     std::string text;
+    /// The session that it is about, for lines in JSON.
+    struct Subject {
+        std::string session;
+        std::string client;  ///< its address; empty: of a UNIX-domain socket
+        std::string listener;
+    };
+    std::optional<Subject> subject{};
 };
-inline std::size_t footprint(const LogLine& line) noexcept { return sizeof line + line.text.size(); }
+inline std::size_t footprint(const LogLine& line) noexcept {
+    const auto& subject = line.subject;
+    return sizeof line + line.text.size() +
+           (subject ? subject->session.size() + subject->client.size() + subject->listener.size() : 0);
+}
 
 class LogWriter {
    public:

@@ -236,6 +236,7 @@ void MetricsPage::tell_records(Exposition& out, const EventMetrics::Numbers& num
     out.begin(Metric::capture_dropped_total);
     out.sample({}, capture_dropped_);
 
+    tell_alerts(out);
     out.begin(Metric::reloads_total);
     out.sample({"success"}, events[EventKind::reloaded]);
     out.sample({"failure"}, events[EventKind::reload_failed]);
@@ -243,6 +244,18 @@ void MetricsPage::tell_records(Exposition& out, const EventMetrics::Numbers& num
     out.sample({}, std::uint64_t{sources_.recorder.metrics().last_reload_succeeded() ? 1U : 0U});
     out.begin(Metric::build_info);
     out.sample({version(), OpenSSL_version(OPENSSL_VERSION_STRING)}, std::uint64_t{1});
+}
+
+void MetricsPage::tell_alerts(Exposition& out) const {
+    const std::map<std::string, AlertNumbers> all = sources_.alerts.numbers();
+    out.begin(Metric::alerts_total);
+    for (const auto& [name, numbers] : all) {
+        out.sample({name, "sent"}, numbers.sent);
+        out.sample({name, "failed"}, numbers.failed);
+        out.sample({name, "dropped"}, numbers.dropped);
+    }
+    out.begin(Metric::alerts_waiting);
+    for (const auto& [name, numbers] : all) out.sample({name}, numbers.waiting);
 }
 
 void MetricsPage::tell_process(Exposition& out) const {

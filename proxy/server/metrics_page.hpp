@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/alert/alerts.hpp"
 #include "proxy/capture/captures.hpp"
 #include "proxy/dashboard/clients_json.hpp"
 #include "proxy/dashboard/live_source.hpp"
@@ -30,6 +31,7 @@ class MetricsPage {
         const Captures& captures;
         const Outages& outages;
         const std::vector<std::unique_ptr<Worker>>& workers;
+        const Alerts& alerts;
     };
 
     explicit MetricsPage(Sources sources) : sources_(sources) {}
@@ -44,6 +46,7 @@ class MetricsPage {
     void tell_upstreams(Exposition& out, const EventMetrics::Numbers& numbers) const;
     void tell_prewarm(Exposition& out) const;
     void tell_records(Exposition& out, const EventMetrics::Numbers& numbers);
+    void tell_alerts(Exposition& out) const;
     void tell_process(Exposition& out) const;
 
     Sources sources_;

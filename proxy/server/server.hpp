@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "proxy/admin/relations.hpp"
+#include "proxy/alert/alerts.hpp"
 #include "proxy/server/admission.hpp"
 #include "proxy/server/console_socket.hpp"
 #include "proxy/server/http_service.hpp"
@@ -41,6 +42,8 @@ class Server {
     std::shared_ptr<LogWriter> take(std::shared_ptr<const Snapshot> next, std::unique_ptr<LogWriter> log);
     void serve_upstreams();
     void name_in_metrics();
+    tls::Awaitable<> watch_own_certificates();
+    void warn_of_own_expiry();
     ConsoleServices console_services();
     ProcessControl process_control();
     tls::Awaitable<> leave(bool at_once);
@@ -58,6 +61,7 @@ class Server {
     const std::string state_dir_;
 
     const std::shared_ptr<Probes> probes_ = std::make_shared<Probes>();  // the recorder's as well, which may hang
+    const std::shared_ptr<Alerts> alerts_;                               // likewise
     Recorder recorder_;
     Captures captures_;
     CancelRegistry cancels_;
@@ -79,6 +83,8 @@ class Server {
     ListeningSockets sockets_;
     Reload reload_;
     RunningConfig running_config_;
+    ExpiryWarnings own_expiries_;
+    tls::Timer own_expiry_timer_;
     std::vector<Relation> relations_;  // what is asked of on the console
     ConsoleSocket console_;
     HttpService http_;

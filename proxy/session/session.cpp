@@ -6,6 +6,7 @@
 #include <array>
 
 #include "proxy/observation/often.hpp"
+#include "proxy/observation/session_log.hpp"
 #include "proxy/upstream/socket_options.hpp"
 
 namespace proxy {
@@ -75,11 +76,10 @@ tls::Awaitable<bool> Session::log_in(AskToLogIn ask) {
     } catch (const tls::StreamError& error) {
         if (error.kind() == tls::StreamError::Kind::timed_out)
             late = error.passed() == tls::Deadline::opening ? Reason::opening_timeout : Reason::login_timeout;
-        spdlog::debug("{} {}: {}", record_.session, record_.client_addr, error.what());
+        log_about(record_, {}, spdlog::level::debug, "{}", error.what());
     } catch (const std::exception& error) {
         late = Reason::failed;
-        spdlog::log(often(Reason::failed, record_.listener), spdlog::level::err, "{} {}: {}", record_.session,
-                    record_.client_addr, error.what());
+        log_about(record_, often(Reason::failed, record_.listener), spdlog::level::err, "{}", error.what());
     }
     if (late && !aborted_ && phase_ == Phase::login) co_await reject_late(*late);
     observer_.reset();
@@ -100,7 +100,7 @@ tls::Awaitable<> Session::reject_late(Reason reason) {
     try {
         co_await reject(why);
     } catch (const std::exception& error) {
-        spdlog::debug("{} {}: {}", record_.session, record_.client_addr, error.what());
+        log_about(record_, {}, spdlog::level::debug, "{}", error.what());
     }
 }
 
@@ -181,18 +181,16 @@ tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request)
     const bool limited = !certain && !services_.cancel_misses.may_ask(accepted_.address_group, now);
     if (limited) target.reset();
     if (!target && !limited && services_.cancel_misses.missed(accepted_.address_group, now))
-        spdlog::warn(
-            "{} {}: too many cancel requests that match no session: for now only those for sessions of this "
-            "address are obeyed without a limit",
-            record_.session, record_.client_addr);
+        log_about(record_, {}, spdlog::level::warn,
+                  "too many cancel requests that match no session: for now only those for sessions of this address are "
+                  "obeyed without a limit");
     std::string error;
     if (target) {
         record_.upstream_addr = target->address;
         error = co_await deliver_cancel(connector_, *target, request, server_);
         if (!error.empty()) {
-            spdlog::log(often("cancel", record_.listener), spdlog::level::err,
-                        "{} {}: cancel request not delivered to {}: {}", record_.session, record_.client_addr,
-                        target->address, error);
+            log_about(record_, often("cancel", record_.listener), spdlog::level::err,
+                      "cancel request not delivered to {}: {}", target->address, error);
         }
     }
     record_end({.kind = EventKind::cancel,
@@ -208,9 +206,8 @@ tls::Awaitable<> Session::reject(const Rejection& rejection) {
     record_end({.kind = EventKind::rejected, .reason = rejection.reason, .sqlstate = rejection.response.sqlstate});
     const std::string_view hint = record_.looks_like ? protocol::hint(*record_.looks_like) : std::string_view();
     const std::string& detail = rejection.response.detail;  // which of the limits it was, say
-    spdlog::log(often(rejection.reason, record_.listener), spdlog::level::warn, "{} {}: refused: {}{}{}{}{}",
-                record_.session, record_.client_addr, rejection.response.message, detail.empty() ? "" : ": ", detail,
-                hint.empty() ? "" : ": ", hint);
+    log_about(record_, often(rejection.reason, record_.listener), spdlog::level::warn, "refused: {}{}{}{}{}",
+              rejection.response.message, detail.empty() ? "" : ": ", detail, hint.empty() ? "" : ": ", hint);
     co_await send_error(rejection.response);
 }
 
@@ -261,11 +258,11 @@ void Session::warn_of_our_certificate() {
     if (certificate.empty()) return;
     const bool certain = std::find(record_.evidence.begin(), record_.evidence.end(),
                                    protocol::Evidence::clear_startup_after_refusal) != record_.evidence.end();
-    spdlog::log(
-        often("certificate_refused", record_.listener), spdlog::level::warn,
-        "{} {}: {} in clear text just after it refused our certificate {}: it does not trust it. Connected to the "
+    log_about(
+        record_, often("certificate_refused", record_.listener), spdlog::level::warn,
+        "{} in clear text just after it refused our certificate {}: it does not trust it. Connected to the "
         "server directly it may have TLS. Give it the CA of that certificate, or set cert_file to one that it trusts",
-        record_.session, record_.client_addr, certain ? "went on" : "a client came (the same, it seems)", certificate);
+        certain ? "went on" : "a client came (the same, it seems)", certificate);
 }
 
 }  // namespace proxy

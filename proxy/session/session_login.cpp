@@ -3,6 +3,7 @@
 
 #include "protocol/utf8.hpp"
 #include "proxy/observation/often.hpp"
+#include "proxy/observation/session_log.hpp"
 #include "proxy/session/client_watch.hpp"
 #include "proxy/session/session.hpp"
 #include "tls/scram_crypto.hpp"
@@ -228,8 +229,7 @@ tls::Awaitable<> Session::report_server_closed(const std::string& how) {
     const std::string error = std::string(sentence(Reason::server_left)) + (how.empty() ? "" : ": " + how);
     record_end(
         {.kind = EventKind::upstream_failed, .reason = Reason::server_left, .sqlstate = state, .message = error});
-    spdlog::log(often(Reason::server_left, record_.listener), spdlog::level::err, "{} {}: {} during login",
-                record_.session, record_.client_addr, error);
+    log_about(record_, often(Reason::server_left, record_.listener), spdlog::level::err, "{} during login", error);
     const protocol::ErrorResponse response{
         .severity = "FATAL", .sqlstate = state, .message = error, .detail = "During login.", .hint = {}};
     co_await send_error(response);
@@ -242,9 +242,8 @@ tls::Awaitable<> Session::report_unreached(const UpstreamFailure& failure) {
                 .sqlstate = failure.response.sqlstate,
                 .message = failure.error,
                 .verify_error = failure.verify_error});
-    spdlog::log(often(failure.reason, record_.listener), spdlog::level::err, "{} {}: {}{}{}", record_.session,
-                record_.client_addr, failure.response.message, failure.response.detail.empty() ? "" : ": ",
-                failure.response.detail);
+    log_about(record_, often(failure.reason, record_.listener), spdlog::level::err, "{}{}{}", failure.response.message,
+              failure.response.detail.empty() ? "" : ": ", failure.response.detail);
     co_await send_error(failure.response);
 }
 
@@ -297,7 +296,7 @@ tls::Awaitable<> Session::record_login_fault(const protocol::Login& login) {
         {.kind = EventKind::auth_failed, .reason = why.reason, .sqlstate = why.response.sqlstate, .message = told});
     const auto kind =
         login.knows_user() ? often(why.reason, record_.listener) : often("unknown_user", record_.listener);
-    spdlog::log(kind, spdlog::level::warn, "{} {}: login refused: {}", record_.session, record_.client_addr, told);
+    log_about(record_, kind, spdlog::level::warn, "login refused: {}", told);
     server_.reset();
     if (why.reason == Reason::password_failed) co_await delay_refusal();
     if (aborted_) co_return;
@@ -331,8 +330,8 @@ void Session::established(const protocol::Login& login) {
     if (const auto& key = login.key()) record_.backend_pid = key->pid;
     record({.kind = EventKind::connected});
     live_ = services_.sessions.add(record_);
-    spdlog::debug("{} {}: {} connected to {} as {} at {}", record_.session, record_.client_addr,
-                  record_.ssl ? "TLS" : "clear", record_.datname, record_.usename, record_.upstream_addr);
+    log_about(record_, {}, spdlog::level::debug, "{} connected to {} as {} at {}", record_.ssl ? "TLS" : "clear",
+              record_.datname, record_.usename, record_.upstream_addr);
 }
 
 }  // namespace proxy

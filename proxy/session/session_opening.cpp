@@ -4,6 +4,7 @@
 #include <array>
 
 #include "proxy/observation/often.hpp"
+#include "proxy/observation/session_log.hpp"
 #include "proxy/session/session.hpp"
 #include "proxy/upstream/socket_options.hpp"
 #include "tls/opening.hpp"
@@ -198,8 +199,7 @@ void Session::ended_early(const Negotiation& negotiation, const std::string& err
     if (!observer_->ended_early(end)) return;
     record_.negotiation = negotiation.kind();
     record_end({.kind = EventKind::tls_failed, .reason = reason, .message = error, .alert = end.alert});
-    spdlog::log(often(reason, record_.listener), spdlog::level::warn, "{} {}: {}: {}", record_.session,
-                record_.client_addr, sentence(reason), error);
+    log_about(record_, often(reason, record_.listener), spdlog::level::warn, "{}: {}", sentence(reason), error);
 }
 
 }  // namespace proxy

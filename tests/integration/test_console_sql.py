@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
@@ -402,7 +403,8 @@ def test_reload_is_obeyed_and_written_down(start):
     proxy = start()
     psql(proxy.console, "RELOAD")
     proxy.event("reloaded")
-    assert [event["message"] for event in proxy.events("console_command", 1)] == ["RELOAD"]
+    command = proxy.event("console_command")
+    assert command["message"] == "RELOAD" and re.match(rf"uid {os.geteuid()}( |$)", command["by"])
 
 
 def test_drain_lets_sessions_end_and_then_ends_the_process(start, client):
@@ -417,7 +419,8 @@ def test_drain_lets_sessions_end_and_then_ends_the_process(start, client):
     raw.send(messages.TERMINATE)
     raw.close()
     proxy.expect_exit(0)
-    assert proxy.event("console_command")["message"] == "DRAIN"
+    command = proxy.event("console_command")
+    assert command["message"] == "DRAIN" and re.match(rf"uid {os.geteuid()}( |$)", command["by"])
 
 
 def test_shutdown_ends_everything_at_once(start, client):

@@ -1,6 +1,7 @@
 """The log: whoever reads it or not, sessions and signals go on. The same for the audit, which is written in the same way."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ import time
 
 import pytest
 
-from harness import programs
+from harness import messages, programs
 from harness.config import configuration, to_toml
 from harness.waiting import until
 
@@ -212,3 +213,23 @@ def test_lines_that_strangers_cause_are_summed_up(start, client):
 
     until(lambda: lines() + left_out() == count, what="every one of them, written or counted")
     assert lines() <= time.monotonic() - begin + 1
+
+
+def test_in_json_a_line_about_a_session_has_its_fields(start, client, connect):
+    proxy = start(log={"format": "json", "level": "debug"}, tls={"mode": "require"})
+    with client(proxy) as raw:
+        raw.send(messages.startup())
+        assert raw.fatal().sqlstate == "28000"
+    refused = proxy.event("rejected")
+    connect(proxy, sslmode="require")
+    connected = proxy.event("connected")
+
+    def line_of(event):
+        found = [line for line in map(json.loads, proxy.log().splitlines()) if line.get("session") == event["session"]]
+        return found and found[0]
+
+    for event, level, text in ((refused, "warning", "refused: "), (connected, "debug", "TLS connected to postgres as trust_user")):
+        line = until(lambda event=event: line_of(event), what=f"a line about {event['session']}")
+        assert (line["client"], line["listener"], line["level"]) == ("127.0.0.1", "legacy", level)
+        assert line["message"].startswith(f"{event['session']} 127.0.0.1: {text}")
+    assert all("session" not in line for line in map(json.loads, proxy.log().splitlines()) if "listening on" in line["message"])

@@ -411,7 +411,7 @@ TEST_CASE("config: prewarm needs a mode that insists on TLS") {
 
 TEST_CASE("config: what no release does yet is unknown") {
     CHECK(errors_after_upstream("[dashboard]") == Lines{"t:2:2: dashboard: unknown table; the tables are log, runtime, "
-                                                        "listener, upstream, auth, audit, capture, admin"});
+                                                        "listener, upstream, auth, audit, capture, admin, alert"});
     CHECK(errors_after_upstream("[[listener]]\nproxy_protocol = 'off'\ntrusted_proxies = []") ==
           Lines{"t:3:1: listener.proxy_protocol: unknown key; [[listener]] has name, listen, upstream, allow, "
                 "idle_timeout, "

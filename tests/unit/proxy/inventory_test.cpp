@@ -469,7 +469,7 @@ TEST_CASE("since when the candidate bundle suffices is when it first did") {
 TEST_CASE("a client that contradicts what it did before is news, once a day at most") {
     const Folder folder;
     Inventory inventory({.path = folder.file()});
-    CHECK(store(inventory, {tls_login(noon, Evidence::tls_startup_undistributed)}).empty());
+    CHECK(store(inventory, {tls_login(noon, Evidence::tls_startup_undistributed)}).size() == 1);  // new and weak
     CHECK(store(inventory, {tls_login(noon + 1s, Evidence::tls_startup_undistributed)}).empty());
     const auto news = store(inventory, {tls_login(noon + 2s, Evidence::untrusted_accepted),
                                         event(EventKind::connected, {Evidence::clear_startup}, noon + 3s),
@@ -481,6 +481,53 @@ TEST_CASE("a client that contradicts what it did before is news, once a day at m
     CHECK(store(inventory, {event(EventKind::connected, {Evidence::clear_startup}, noon + 5s)}).empty());
     CHECK(store(inventory, {event(EventKind::connected, {Evidence::closed_after_no}, noon + 6s)}).empty());
     CHECK(store(inventory, {event(EventKind::connected, {Evidence::clear_startup}, noon + 25h)}).size() == 1);
+}
+
+TEST_CASE("a client that nobody knew, or nobody knew as weak, is news once when it logs in weak") {
+    const Folder folder;
+    Inventory inventory({.path = folder.file()});
+    CHECK(store(inventory, {tls_login()}).empty());
+    Event weak = event(EventKind::connected, {Evidence::clear_startup}, noon + 1s);
+    weak.record.session = "s2";
+    auto news = store(inventory, {weak});
+    std::erase_if(news, [](const Event& e) { return e.kind != EventKind::new_weak_client; });
+    REQUIRE(news.size() == 1);  // known, and not as weak
+    CHECK(news[0].record.session == "s2");
+    CHECK(news[0].record.usename == "ada");
+    CHECK(news[0].record.listener == "main");
+    CHECK_FALSE(news[0].record.ssl);
+    CHECK(store(inventory, {weak}).empty());
+
+    Event other = event(EventKind::connected, {Evidence::clear_startup}, noon + 2s);
+    other.record.usename = "grace";
+    CHECK(store(inventory, {other}).size() == 1);  // not known at all
+    CHECK(store(inventory, {other}).empty());
+
+    Event old = tls_login(noon + 3s);
+    old.record.usename = "barbara";
+    old.record.client_tls.weak = true;
+    CHECK(store(inventory, {old}).size() == 1);
+
+    Event refused = event(EventKind::rejected, {Evidence::clear_startup}, noon + 4s);
+    refused.record.usename = "eve";
+    CHECK(store(inventory, {refused}).empty());  // it has not got in
+}
+
+TEST_CASE("a client that changed says whether it became weaker") {
+    const Folder folder;
+    Inventory inventory({.path = folder.file()});
+    const auto changes = [&](const Event& e) {
+        auto news = store(inventory, {e});
+        std::erase_if(news, [](const Event& one) { return one.kind != EventKind::client_changed; });
+        return news;
+    };
+    CHECK(changes(tls_login(noon, Evidence::untrusted_refused)).empty());
+    const auto worse = changes(tls_login(noon + 1s, Evidence::untrusted_accepted));
+    REQUIRE(worse.size() == 1);
+    CHECK(worse[0].weaker);
+    const auto better = changes(tls_login(noon + 25h, Evidence::untrusted_refused));
+    REQUIRE(better.size() == 1);
+    CHECK_FALSE(better[0].weaker);
 }
 
 TEST_CASE("what cannot be written is kept, and news waits for it") {

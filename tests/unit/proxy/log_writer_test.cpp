@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <boost/json.hpp>
 #include <thread>
 
 #include "support/catch.hpp"
@@ -155,4 +156,36 @@ TEST_CASE("log writer: a full disk leaves no half line, and the loss is said onc
     CHECK(messages(content(folder.file("old"))) == Messages{"info first"});
     CHECK(messages(content(settings.file)) == Messages{"info after", "error log: 2 lines lost: " + settings.file +
                                                                          " could not be written: File too large"});
+}
+
+TEST_CASE("log writer: in JSON, and only there, a line about a session has its fields") {
+    for (const auto format : {config::LogFormat::json, config::LogFormat::text}) {
+        const Folder folder;
+        config::Log settings;
+        settings.file = folder.file("log");
+        settings.format = format;
+        LogWriter writer(settings);
+        LogLine about = line("s-1 10.0.0.1: refused");
+        about.subject = {.session = "s-1", .client = "10.0.0.1", .listener = "the \"old\" one"};
+        writer.write(std::move(about));
+        LogLine local = line("s-2 : refused");
+        local.subject = {.session = "s-2", .client = "", .listener = "main"};
+        writer.write(std::move(local));
+        writer.write(line("reloaded"));
+        REQUIRE(writer.end_within(60s));
+        const std::string text = content(settings.file);
+        if (format == config::LogFormat::text) {
+            CHECK(messages(text) == Messages{"info s-1 10.0.0.1: refused", "info s-2 : refused", "info reloaded"});
+            continue;
+        }
+        const Messages written = lines(text);
+        REQUIRE(written.size() == 3);
+        const auto first = boost::json::parse(written[0]).as_object();
+        CHECK(first.at("session") == "s-1");
+        CHECK(first.at("client") == "10.0.0.1");
+        CHECK(first.at("listener") == "the \"old\" one");
+        CHECK(first.at("message") == "s-1 10.0.0.1: refused");
+        CHECK(boost::json::parse(written[1]).at("client").is_null());
+        CHECK_FALSE(boost::json::parse(written[2]).as_object().contains("session"));
+    }
 }

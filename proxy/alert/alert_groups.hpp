@@ -1,0 +1,60 @@
+// What has happened and is not yet a message: grouped, so that a storm of one kind is one message
+// with a number. Its size has a limit by itself: few kinds, the upstreams of the configuration, and
+// of each group a few lines. Pure: when it is comes as an argument.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "proxy/alert/alert_message.hpp"
+
+namespace proxy {
+
+class AlertGroups {
+   public:
+    using Clock = std::chrono::steady_clock;
+
+    /// `next_id`: another one each time.
+    explicit AlertGroups(std::function<std::string()> next_id) : next_id_(std::move(next_id)) {}
+
+    /// True: somebody should look at due() again. `proxy`: for the audit's lines.
+    bool notice(const Event& event, const config::Alert& settings, const std::string& proxy, Clock::time_point now);
+
+    struct Taken {
+        std::vector<AlertMessage> changed;  ///< to be kept, and still growing
+        std::vector<AlertMessage> ready;    ///< complete: to be kept and sent
+    };
+    /// What has changed since, and at most `room` that are complete; `all`: they are by now.
+    Taken take(Clock::time_point now, std::size_t room, bool all = false);
+    /// When the next is complete; max(): none is begun.
+    Clock::time_point due() const noexcept;
+    bool has_changed() const noexcept { return changed_; }
+    bool empty() const noexcept { return groups_.empty(); }
+
+   private:
+    struct Key {
+        config::AlertKind kind{};
+        std::string upstream;
+        AlertStatus status{};
+        auto operator<=>(const Key&) const = default;
+    };
+    struct Group {
+        AlertMessage message;
+        Clock::time_point due;
+        bool changed = true;
+    };
+
+    void add(const Key& key, const Event& event, const config::Alert& settings, const std::string& proxy,
+             Clock::time_point now);
+
+    const std::function<std::string()> next_id_;
+    std::map<Key, Group> groups_;
+    std::map<Key, Clock::time_point> sent_;    // when the last message was complete
+    std::map<Key, Clock::time_point> firing_;  // of what can end: when it was last seen
+    bool changed_ = false;
+};
+
+}  // namespace proxy

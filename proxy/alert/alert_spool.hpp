@@ -1,0 +1,38 @@
+// Messages on the disk until they are sent, one file each: they outlive the process. A file is
+// written beside its name and then given it, so none is ever half there. One thread's.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "proxy/alert/alert_message.hpp"
+
+namespace proxy {
+
+class AlertSpool {
+   public:
+    /// Some 160 KiB is the longest: ten audit lines.
+    static constexpr std::size_t max_messages = 256;
+
+    /// `folder`: made, with its parents but the state directory, when there is something to keep.
+    explicit AlertSpool(std::string folder) : folder_(std::move(folder)) {}
+
+    struct Found {
+        std::vector<AlertMessage> messages;  ///< in the order of time
+        std::size_t damaged = 0;             ///< and removed
+    };
+    /// What is there from before. Beyond max_messages nothing is read.
+    Found load();
+    /// In the place of what was kept of that id. Empty: it is there for good; otherwise why not.
+    std::string keep(const AlertMessage& message);
+    void forget(const std::string& id);
+
+   private:
+    std::string path_of(const std::string& id) const { return folder_ + "/" + id + ".json"; }
+
+    const std::string folder_;
+    bool made_ = false;
+};
+
+}  // namespace proxy

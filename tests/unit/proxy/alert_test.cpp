@@ -1,0 +1,285 @@
+// Alerts without a network: words, forms, groups, and what is kept on the disk.
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <boost/json.hpp>
+#include <csignal>
+#include <fstream>
+
+#include "config/keys.hpp"
+#include "proxy/alert/alert_groups.hpp"
+#include "proxy/alert/alert_spool.hpp"
+#include "proxy/record/expiry_warnings.hpp"
+#include "support/catch.hpp"
+#include "support/folder.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using config::AlertKind;
+using proxy::AlertGroups;
+using proxy::AlertMessage;
+using proxy::AlertRoute;
+using proxy::AlertSpool;
+using proxy::AlertStatus;
+using proxy::AlertTemplate;
+using proxy::Event;
+using proxy::EventKind;
+
+const std::string hostile = "\"}],\\ <!channel> \x1b[2J\n&";
+
+Event weak_client(const std::string& user) {
+    Event event{.kind = EventKind::new_weak_client};
+    event.record.session = "s-1";
+    event.record.listener = "legacy";
+    event.record.upstream = "orders";
+    event.record.client_addr = "10.0.0.7";
+    event.record.usename = user;
+    event.record.datname = "shop";
+    return event;
+}
+
+AlertMessage message_of(const std::string& user) {
+    AlertMessage message{.id = "id-1", .kind = AlertKind::new_weak_client, .upstream = "orders"};
+    const Event event = weak_client(user);
+    message.add(alert_line(message.kind, event), event.time, [] { return std::string(R"({"event":"x"})"); });
+    return message;
+}
+
+AlertRoute route_with(const std::string& own_form) {
+    AlertRoute route;
+    route.settings.name = "page";
+    if (!own_form.empty()) route.own_form = AlertTemplate(own_form);
+    return route;
+}
+
+config::Alert settings_for(std::vector<AlertKind> kinds) {
+    config::Alert settings;
+    settings.on = std::move(kinds);
+    settings.group_wait = 5s;
+    settings.group_interval = 60s;
+    return settings;
+}
+
+struct Groups : AlertGroups {
+    Groups() : AlertGroups([next = 0]() mutable { return "id-" + std::to_string(++next); }) {}
+};
+
+}  // namespace
+
+TEST_CASE("alerts: our own form is JSON whatever clients call themselves") {
+    const std::string body = alert_body(message_of(hostile), route_with(""), "host \"a\"");
+    const auto json = boost::json::parse(body).as_object();
+    CHECK(json.at("kind") == "new_weak_client");
+    CHECK(json.at("status") == "firing");
+    CHECK(json.at("title") == "a new weak client (upstream orders)");
+    CHECK(json.at("count") == 1);
+    CHECK(json.at("proxy") == "host \"a\"");
+    CHECK(json.at("events").as_array().size() == 1);
+    const std::string text(json.at("text").as_string());
+    CHECK(text.find('\x1b') == std::string::npos);
+    CHECK(text.find('\n') == std::string::npos);  // nobody adds a line
+}
+
+TEST_CASE("alerts: in Slack's form no name mentions a channel or becomes a link") {
+    AlertRoute route = route_with("");
+    route.settings.form = config::AlertTemplate::slack;
+    const auto json = boost::json::parse(alert_body(message_of(hostile), route, "here")).as_object();
+    REQUIRE(json.size() == 1);
+    const std::string text(json.at("text").as_string());
+    CHECK(text.find_first_of("<>") == std::string::npos);
+    CHECK(text.find("&lt;!channel&gt;") != std::string::npos);
+    CHECK(text.find("here: a new weak client") == 0);
+}
+
+TEST_CASE("alerts: words of a template are escaped where they stand") {
+    const AlertRoute route = route_with(
+        R"({"summary": "{title}: {text}", "n": {count}, "all": {events}, "dedup": "{id}", "not a word": "{}"})");
+    const auto json = boost::json::parse(alert_body(message_of(hostile), route, "here")).as_object();
+    CHECK(json.at("dedup") == "id-1");
+    CHECK(json.at("n") == 1);
+    CHECK(json.at("not a word") == "{}");
+    CHECK(json.at("all").as_array().at(0).at("event") == "x");
+}
+
+TEST_CASE("alerts: a template with an unknown word, or with one where it is no JSON, is refused") {
+    CHECK_THROWS_WITH(AlertTemplate(R"({"a": "{titel}"})"), Catch::Matchers::Contains("did you mean \"title\"?"));
+    CHECK_THROWS_WITH(AlertTemplate(R"({"a": {title}})"), Catch::Matchers::Contains("is no JSON"));
+    CHECK_THROWS_WITH(AlertTemplate(R"({"a": "{events}"})"), Catch::Matchers::Contains("is no JSON"));
+    CHECK_THROWS(AlertTemplate("plain text"));
+}
+
+TEST_CASE("alerts: a storm is one message with a number, and the first of them by name") {
+    Groups groups;
+    const config::Alert settings = settings_for({AlertKind::new_weak_client});
+    const auto begin = AlertGroups::Clock::now();
+    for (int i = 0; i < 10'000; ++i) groups.notice(weak_client("user" + std::to_string(i)), settings, "here", begin);
+    CHECK(groups.due() == begin + 5s);
+    CHECK(groups.take(begin + 4s, 10).ready.empty());
+    const auto taken = groups.take(begin + 5s, 10);
+    REQUIRE(taken.ready.size() == 1);
+    const AlertMessage& message = taken.ready.front();
+    CHECK(message.count == 10'000);
+    CHECK(message.shown.size() == AlertMessage::max_shown);
+    const std::string text = alert_text(message);
+    CHECK(text.find("user9@shop") != std::string::npos);
+    CHECK(text.find("... and 9990 more") != std::string::npos);
+    CHECK(alert_title(message.kind, message.status, message.count) == "10000 new weak clients");
+}
+
+TEST_CASE("alerts: the next message of a kind waits for group_interval; another upstream's does not") {
+    Groups groups;
+    const config::Alert settings = settings_for({AlertKind::new_weak_client});
+    const auto begin = AlertGroups::Clock::now();
+    groups.notice(weak_client("a"), settings, "", begin);
+    REQUIRE(groups.take(begin + 5s, 10).ready.size() == 1);
+    groups.notice(weak_client("b"), settings, "", begin + 6s);
+    CHECK(groups.due() == begin + 65s);
+    Event other = weak_client("c");
+    other.record.upstream = "reports";
+    groups.notice(other, settings, "", begin + 6s);
+    CHECK(groups.due() == begin + 11s);
+}
+
+TEST_CASE("alerts: what there is no room for stays together until there is") {
+    Groups groups;
+    const config::Alert settings = settings_for({AlertKind::new_weak_client});
+    const auto begin = AlertGroups::Clock::now();
+    groups.notice(weak_client("a"), settings, "", begin);
+    CHECK(groups.take(begin + 10s, 0).ready.empty());
+    groups.notice(weak_client("b"), settings, "", begin + 20s);
+    const auto taken = groups.take(begin + 30s, 1);
+    REQUIRE(taken.ready.size() == 1);
+    CHECK(taken.ready.front().count == 2);
+}
+
+TEST_CASE("alerts: filters leave out what is about others, and keep what is about none") {
+    Groups groups;
+    config::Alert settings = settings_for({AlertKind::new_weak_client, AlertKind::reload_failed});
+    settings.listeners = {"reporting"};
+    CHECK_FALSE(groups.notice(weak_client("a"), settings, "", {}));
+    CHECK(groups.notice({.kind = EventKind::reload_failed, .message = "no"}, settings, "", {}));
+}
+
+TEST_CASE("alerts: a server that is verified again is told once it stays so; a reload at once") {
+    Groups groups;
+    const config::Alert settings = settings_for({AlertKind::upstream_unverified, AlertKind::reload_failed});
+    const auto begin = AlertGroups::Clock::now();
+    Event failed{.kind = EventKind::upstream_failed, .verify_error = "self-signed certificate"};
+    failed.record.upstream = "orders";
+    Event works{.kind = EventKind::connected};
+    works.record.upstream = "orders";
+    groups.notice(works, settings, "", begin);
+    CHECK(groups.empty());
+    groups.notice(failed, settings, "", begin);
+    REQUIRE(groups.take(begin + 5s, 10).ready.size() == 1);
+    groups.notice(works, settings, "", begin + 10s);  // another of its addresses, perhaps
+    CHECK(groups.empty());
+    groups.notice(works, settings, "", begin + 61s);
+    auto taken = groups.take(begin + 70s, 10);
+    REQUIRE(taken.ready.size() == 1);
+    CHECK(taken.ready.front().status == AlertStatus::resolved);
+    groups.notice(works, settings, "", begin + 200s);
+    CHECK(groups.empty());  // once
+    groups.notice({.kind = EventKind::reload_failed, .message = "no"}, settings, "", begin);
+    groups.notice({.kind = EventKind::reloaded, .message = "SIGHUP"}, settings, "", begin + 1s);
+    CHECK(groups.take(begin + 20s, 10).ready.size() == 2);
+}
+
+TEST_CASE("alerts: every kind has words, and those that end say so") {
+    for (std::size_t i = 0; i < config::names<AlertKind>().size(); ++i) {
+        const auto kind = static_cast<AlertKind>(i);
+        CHECK_FALSE(proxy::alert_title(kind, AlertStatus::firing, 1).empty());
+        CHECK(proxy::alert_title(kind, AlertStatus::firing, 2).starts_with("2 "));
+        CHECK(proxy::can_end(kind) == !proxy::alert_title(kind, AlertStatus::resolved, 1).empty());
+    }
+}
+
+// --- on the disk
+
+TEST_CASE("alert spool: what is kept is there after a restart, oldest first, for us alone") {
+    const support::Folder folder;
+    const std::string path = folder.file("alerts") + "/page";
+    AlertMessage first = message_of(hostile), second = message_of("b");
+    first.id = "z";
+    second.id = "a";
+    second.first_at += 1s;
+    {
+        AlertSpool spool(path);
+        CHECK(spool.load().messages.empty());
+        CHECK(spool.keep(second).empty());
+        CHECK(spool.keep(first).empty());
+        first.count = 7;
+        CHECK(spool.keep(first).empty());  // in its place
+    }
+    const auto found = AlertSpool(path).load();
+    REQUIRE(found.messages.size() == 2);
+    CHECK(found.damaged == 0);
+    CHECK(found.messages[0].id == "z");
+    CHECK(found.messages[0].count == 7);
+    CHECK(found.messages[0].shown[0].line == first.shown[0].line);
+    CHECK(found.messages[0].shown[0].event == R"({"event":"x"})");
+    struct stat status {};
+    REQUIRE(::stat((path + "/z.json").c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0600);
+    REQUIRE(::stat(path.c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0700);
+}
+
+TEST_CASE("alert spool: a file that is not whole is counted and removed, wherever it ends") {
+    const support::Folder folder;
+    const std::string whole = to_spool(message_of("a"));
+    AlertSpool spool(folder.file("page"));
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+        REQUIRE(spool.keep(message_of("a")).empty());
+        std::ofstream(folder.file("page/id-1.json"), std::ios::trunc) << whole.substr(0, size);
+        const auto found = spool.load();
+        CHECK(found.messages.empty());
+        CHECK(found.damaged == 1);
+        CHECK_FALSE(std::filesystem::exists(folder.file("page/id-1.json")));
+    }
+}
+
+TEST_CASE("alert spool: a disk that takes nothing is said, and what was kept before stays") {
+    const support::Folder folder;
+    AlertSpool spool(folder.file("page"));
+    REQUIRE(spool.keep(message_of("a")).empty());
+    AlertMessage larger = message_of("a");
+    larger.count = 2;
+    rlimit before{};
+    ::getrlimit(RLIMIT_FSIZE, &before);
+    auto* const handler = std::signal(SIGXFSZ, SIG_IGN);
+    rlimit none = before;
+    none.rlim_cur = 10;
+    ::setrlimit(RLIMIT_FSIZE, &none);
+    const std::string why = spool.keep(larger);
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, handler);
+    CHECK_FALSE(why.empty());
+    const auto found = spool.load();
+    REQUIRE(found.messages.size() == 1);
+    CHECK(found.messages[0].count == 1);
+    CHECK(found.damaged == 0);
+}
+
+TEST_CASE("alert spool: a folder that cannot be made is said") {
+    const support::Folder folder;
+    std::ofstream(folder.file("alerts")) << "a file";
+    CHECK_FALSE(AlertSpool(folder.file("alerts") + "/page").keep(message_of("a")).empty());
+}
+
+TEST_CASE("expiry warnings: once a day for each certificate that is near its end or beyond it") {
+    proxy::ExpiryWarnings warnings;
+    const proxy::ExpiryWarnings::Time now{std::chrono::hours(24 * 20'000)};
+    const auto month = std::chrono::milliseconds(std::chrono::hours(24 * 30));
+    CHECK_FALSE(warnings.is_due("a", now + 24h * 31, now, month));
+    CHECK(warnings.is_due("a", now + 24h * 29, now, month));
+    CHECK_FALSE(warnings.is_due("a", now + 24h * 29, now + 23h, month));
+    CHECK(warnings.is_due("b", now - 1h, now, month));
+    CHECK(warnings.is_due("a", now + 24h * 29, now + 24h, month));
+    CHECK(warnings.is_due("a", now + 24h * 29, now, month));  // the clock was set back
+    CHECK_FALSE(warnings.is_due("c", now, now, 0ms));
+    CHECK(proxy::expiry_text(now + 24h * 12 + 1h, now).starts_with("ends in 12 days, on 20"));
+    CHECK(proxy::expiry_text(now + 1h, now).starts_with("ends within a day, on "));
+    CHECK(proxy::expiry_text(now - 1h, now).starts_with("has ended on "));
+}

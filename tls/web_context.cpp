@@ -1,0 +1,59 @@
+#include "tls/web_context.hpp"
+
+#include <arpa/inet.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include <new>
+#include <stdexcept>
+
+#include "tls/settings.hpp"
+
+namespace tls {
+namespace {
+
+/// In ALPN's wire form: a length and the name.
+constexpr unsigned char alpn_http[] = "\x08http/1.1";
+
+}  // namespace
+
+WebContext::WebContext(const std::vector<config::File>& anchors, std::vector<config::Diagnostic>& errors)
+    : context_(SSL_CTX_new(TLS_client_method())) {
+    if (!context_) throw std::bad_alloc();
+    SSL_CTX_set_min_proto_version(context_.get(), TLS1_2_VERSION);
+    SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, nullptr);
+    SSL_CTX_set_mode(context_.get(), SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_alpn_protos(context_.get(), alpn_http, sizeof alpn_http - 1);
+    if (anchors.empty()) load_system_store(context_.get());
+    for (const config::File& file : anchors) {
+        if (file.path == "system") {
+            load_system_store(context_.get());
+            continue;
+        }
+        for (const X509Ptr& certificate : load_certificates(file, errors))
+            X509_STORE_add_cert(SSL_CTX_get_cert_store(context_.get()), certificate.get());
+    }
+    ERR_clear_error();
+}
+
+SslPtr WebContext::connect(const std::string& host) const {
+    SslPtr ssl(SSL_new(context_.get()));
+    if (!ssl) throw std::runtime_error(take_openssl_error("SSL_new failed"));
+    SSL_set_connect_state(ssl.get());
+    in6_addr address{};
+    const bool is_ip =
+        inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
+    X509_VERIFY_PARAM* const param = SSL_get0_param(ssl.get());
+    // Names are taken from the SAN alone, and a wildcard stands for one whole label (RFC 6125,
+    // 6.4).
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    // RFC 6066, section 3: no IP addresses in SNI.
+    const bool named = is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) == 1
+                             : X509_VERIFY_PARAM_set1_host(param, host.c_str(), 0) == 1 &&
+                                   SSL_set_tlsext_host_name(ssl.get(), host.c_str()) == 1;
+    if (!named) throw std::runtime_error("not a usable server name: " + host);
+    return ssl;
+}
+
+}  // namespace tls

@@ -1,0 +1,27 @@
+// TLS towards a web server, as its client: always verified in full, chain and name. Immutable;
+// shared by every connection.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "tls/handshake.hpp"
+
+namespace tls {
+
+class WebContext {
+   public:
+    /// `anchors`: PEM files, or "system"; none: "system". Problems go to `errors`; the result is
+    /// usable only when none was added.
+    WebContext(const std::vector<config::File>& anchors, std::vector<config::Diagnostic>& errors);
+
+    /// For a handshake with the server at `host`, a name or an IP address. Throws
+    /// std::runtime_error when OpenSSL refuses the name.
+    SslPtr connect(const std::string& host) const;
+
+   private:
+    SslCtxPtr context_;
+};
+
+}  // namespace tls
