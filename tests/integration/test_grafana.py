@@ -127,7 +127,8 @@ def expanded(expression: str) -> str:
 
 
 def test_prometheus_answers_every_question_of_the_dashboard_with_a_series(start, directory, connect):
-    proxies = [start(admin={"http": "127.0.0.1:0"}, upstream={"prewarm": 1}, runtime={"threads": 1}) for _ in range(2)]
+    alert = {"name": "page", "on": ["reload_failed"], "command": ["/bin/true"]}
+    proxies = [start(admin={"http": "127.0.0.1:0"}, upstream={"prewarm": 1}, runtime={"threads": 1}, alert=[alert]) for _ in range(2)]
     with Prometheus(directory, *proxies) as prometheus:
         def traffic_was_scraped():
             for proxy in proxies:
