@@ -54,10 +54,9 @@ std::optional<std::uint64_t> listed_descriptors() {
 std::optional<std::uint64_t> count_descriptors() {
     struct stat folder {};
     if (::stat("/proc/self/fd", &folder) == 0 && folder.st_size > 0) return std::uint64_t(folder.st_size);
-    using Clock = std::chrono::steady_clock;
     static thread_local std::optional<std::uint64_t> count;
-    static thread_local Clock::time_point counted{};
-    if (const auto now = Clock::now(); !count || now - counted >= std::chrono::seconds(1)) {
+    static thread_local std::chrono::steady_clock::time_point counted{};
+    if (const auto now = std::chrono::steady_clock::now(); !count || now - counted >= std::chrono::seconds(1)) {
         count = listed_descriptors();
         counted = now;
     }
