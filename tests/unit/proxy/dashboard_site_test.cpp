@@ -111,7 +111,7 @@ TEST_CASE("the page comes with a policy that lets nothing in from elsewhere") {
     const HttpResponse page = ask(io, *site, "/");
     CHECK(page.status == 200);
     CHECK(page.content_type == "text/html; charset=utf-8");
-    CHECK(page.body.starts_with("<!doctype html>"));
+    CHECK(page.body.starts_with("<!DOCTYPE html>"));
     CHECK(header(page, "Content-Security-Policy").starts_with("default-src 'none'; script-src 'self';"));
     CHECK(header(page, "Content-Security-Policy").find("unsafe") == std::string::npos);
     CHECK(header(page, "Referrer-Policy") == "no-referrer");

@@ -49,6 +49,7 @@ Event login() {
     event.record.session = "s";
     event.record.upstream = "db";
     event.record.usename = "ada";
+    event.record.ssl = true;  // a client in clear would be news
     return event;
 }
 

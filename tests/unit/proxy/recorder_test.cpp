@@ -124,6 +124,7 @@ TEST_CASE("recorder: what the inventory finds to be news is recorded as well") {
         connected.record.session = "s";
         connected.record.upstream = "db";
         connected.record.usename = "ada";
+        connected.record.ssl = true;  // a client in clear would be news as well
         connected.record.upstream_addr = "10.0.0.2:5432";
         connected.record.upstream_tls.leaf =
             std::make_shared<const tls::CertificateFacts>(tls::CertificateFacts{.subject = "CN=db",
