@@ -63,9 +63,12 @@ struct LoadedSnapshot {
 /// generated one of `state_dir`, which is made now if there is none.
 LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir);
 
-/// The files a snapshot was made of (certificates, keys, CA files, users_file), for whoever watches
-/// them.
+/// The files a snapshot was made of (certificates, keys, CA files, users_file; of "system" its
+/// files, not its folders), for whoever watches them.
 std::vector<std::string> files_of(const Snapshot& snapshot);
+
+/// What each file of certificates holds, once, in the order of the configuration; "system" as well.
+std::vector<tls::Bundle> bundles_of(const Snapshot& snapshot);
 
 /// "listening on ADDRESS -> UPSTREAM (SSLMODE)" without the address: shown on start and on reload.
 std::string target_text(const ListenerRoute& route);
