@@ -44,6 +44,17 @@ std::optional<TextLine> find_begin(LineReader lines, std::string_view label) {
     return std::nullopt;
 }
 
+/// For OpenSSL base64 ends with a dash, and what follows up to the END line is nothing: of two
+/// blocks without the END line between them the second is lost.
+void find_swallowed(LineReader block, std::vector<PemFinding>& findings) {
+    const std::optional<TextLine> first = block.next();
+    while (const std::optional<TextLine> line = block.next()) {
+        if (line->text.starts_with(begin))
+            findings.push_back({line->number, "is passed over: the block before it (line " +
+                                                  std::to_string(first->number) + ") has no END line"});
+    }
+}
+
 /// Why what begins with the line `first` is no block, in words; `reason` is OpenSSL's.
 std::string why_broken(LineReader lines, const std::string& reason) {
     const std::optional<TextLine> first = lines.next();
@@ -80,6 +91,9 @@ PemBlocks divide(protocol::Bytes file) {
         const std::optional<TextLine> first = find_begin(rest, label);
         const std::size_t at = first ? first->offset : rest.offset();
         find_leftovers(rest.until(at), result.skipped);
+        LineReader block = rest.until(behind);
+        block.skip_to(at);
+        find_swallowed(block, result.skipped);
         result.blocks.push_back({label, file.subspan(at, behind - at), first ? first->number : rest.number()});
         rest.skip_to(behind);
     }

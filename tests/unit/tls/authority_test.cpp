@@ -80,7 +80,9 @@ mode_t mode_of(const std::string& path) {
 
 tls::KeyPair load(const std::string& cert, const std::string& key) {
     std::vector<config::Diagnostic> errors;
-    tls::KeyPair pair = tls::load_key_pair({.cert_file = {.path = cert, .origin = {}}, .key_file = {.path = key, .origin = {}}, .server_names = {}}, errors, errors);
+    tls::KeyPair pair = tls::load_key_pair(
+        {.cert_file = {.path = cert, .origin = {}}, .key_file = {.path = key, .origin = {}}, .server_names = {}},
+        errors, errors);
     for (const auto& error : errors) FAIL_CHECK(error.message);
     REQUIRE(pair.leaf);
     return pair;
