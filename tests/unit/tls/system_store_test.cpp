@@ -47,17 +47,20 @@ bool is_found(const std::vector<tls::PemCertificate>& among, const X509Ptr& cert
     });
 }
 
-/// Whether OpenSSL, asked as libpq asks it, verifies a self-signed certificate.
-bool openssl_trusts(const X509Ptr& certificate) {
+/// Whether OpenSSL, asked as libpq asks it, has it among the certificates of its name.
+bool openssl_finds(const X509Ptr& certificate) {
     SSL_CTX* const context = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_default_verify_paths(context);
     X509_STORE_CTX* const verification = X509_STORE_CTX_new();
     X509_STORE_CTX_init(verification, SSL_CTX_get_cert_store(context), certificate.get(), nullptr);
-    const bool ok = X509_verify_cert(verification) == 1;
+    STACK_OF(X509)* const found = X509_STORE_CTX_get1_certs(verification, X509_get_subject_name(certificate.get()));
+    bool is = false;
+    for (int i = 0; i < sk_X509_num(found); ++i) is |= X509_cmp(sk_X509_value(found, i), certificate.get()) == 0;
+    sk_X509_pop_free(found, X509_free);
     X509_STORE_CTX_free(verification);
     SSL_CTX_free(context);
     ERR_clear_error();
-    return ok;
+    return is;
 }
 
 }  // namespace
@@ -93,7 +96,7 @@ TEST_CASE("system means to us what it means to OpenSSL, by SSL_CERT_FILE and SSL
         CHECK(store.certificates.size() == one.count);
         CHECK(store.problems.size() == (one.file == file.path ? 0 : 1));
         for (const X509Ptr* certificate : {&in_file, &in_first, &in_second, &behind_gap, &misnamed})
-            CHECK(is_found(store.certificates, *certificate) == openssl_trusts(*certificate));
+            CHECK(is_found(store.certificates, *certificate) == openssl_finds(*certificate));
         CHECK(tls::system_store_files().size() == (one.file == file.path ? 1U : 0U));
     }
     CHECK(ERR_peek_error() == 0);
