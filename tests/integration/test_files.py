@@ -396,3 +396,21 @@ def test_a_file_of_crls_is_read_in_every_shape(pki, directory, config_file):
         path.write_bytes(content)
         done = pgairlock("check", "--offline", "--config", config_file(["localhost:1"], upstream={"sslcrl": str(path)}))
         assert done.returncode == code and said in done.stderr and (said or not done.stderr), (content[:60], done.stderr)
+
+
+def test_where_libpq_is_more_lenient_with_crls_or_stricter_with_chains(pki, directory, check, cluster):
+    """The table of differences in docs/files.md."""
+    people = pki.leaf(pki.people, "cert_user")
+    both = directory / "crl-and-ca.pem"
+    both.write_bytes(pki.revocations(pki.new).read_bytes() + pki.new.cert.read_bytes())
+    reversed_chain = pki.bundle("reversed.pem", pki.people, people)
+    for program in clients():
+        assert psql(program, cluster, pki.new.cert, sslcrl="/nowhere.crl").returncode == 0
+        assert psql(program, cluster, pki.old.cert).returncode != 0
+        assert psql(program, cluster, pki.old.cert, sslcrl=both).returncode == 0
+        done = psql(program, cluster, pki.new.cert, user="cert_user", sslcert=reversed_chain, sslkey=people.key)
+        assert done.returncode != 0 and "key values mismatch" in done.stderr
+        der = directory / "person.der"
+        openssl("pkey", "-in", people.key, "-outform", "DER", "-out", der)
+        der.chmod(0o600)
+        assert psql(program, cluster, pki.new.cert, user="cert_user", sslcert=people.cert, sslkey=der).returncode == 0
