@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "config/file.hpp"
@@ -143,24 +144,23 @@ LoadedBundle load_anchors(const config::File& file, Diagnostics& errors, Diagnos
 }
 
 std::vector<std::string> ambiguous_names(const std::vector<NamedAnchor>& anchors) {
+    std::map<unsigned long, std::vector<const NamedAnchor*>> by_name;
+    for (const NamedAnchor& anchor : anchors) {
+        if (!has_expired(*anchor.certificate))
+            by_name[X509_NAME_hash_ex(X509_get_subject_name(anchor.certificate), nullptr, nullptr, nullptr)].push_back(
+                &anchor);
+    }
     std::vector<std::string> sentences;
-    std::set<const X509*> told;
-    for (const NamedAnchor& first : anchors) {
-        if (told.contains(first.certificate) || has_expired(*first.certificate)) continue;
+    for (const auto& [name, same_name] : by_name) {
         std::string places;
-        for (const NamedAnchor& other : anchors) {
-            if (other.certificate == first.certificate || has_expired(*other.certificate)) continue;
-            const bool same_name =
-                X509_NAME_cmp(X509_get_subject_name(first.certificate), X509_get_subject_name(other.certificate)) == 0;
-            if (!same_name ||
-                EVP_PKEY_eq(X509_get0_pubkey(first.certificate), X509_get0_pubkey(other.certificate)) == 1)
-                continue;
-            places += " and " + other.where;
-            told.insert(other.certificate);
+        for (const NamedAnchor* other : same_name) {
+            const bool same_key = EVP_PKEY_eq(X509_get0_pubkey(same_name.front()->certificate),
+                                              X509_get0_pubkey(other->certificate)) == 1;
+            if (!same_key) places += " and " + other->where;
         }
         if (places.empty()) continue;
-        sentences.push_back(describe(*first.certificate).subject + " stands with different keys in " + first.where +
-                            places +
+        sentences.push_back(describe(*same_name.front()->certificate).subject + " stands with different keys in " +
+                            same_name.front()->where + places +
                             ": a certificate that does not name its issuer's key (authority key identifier) is held "
                             "against one of them alone, so that those of the other are refused (certificate signature "
                             "failure)");

@@ -21,9 +21,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-constexpr char prompt[] = "Enter PEM pass phrase:";
+constexpr char pem_prompt[] = "Enter PEM pass phrase:";
 /// OpenSSL's own limit, as PostgreSQL's.
-constexpr std::size_t longest = 1024;
+constexpr std::size_t longest_pass_phrase = 1024;
 
 std::string text_of_errno(int error) { return std::generic_category().message(error); }
 
@@ -32,7 +32,7 @@ std::string with_prompt(const std::string& command) {
     std::string result;
     for (std::size_t i = 0; i < command.size(); ++i) {
         const char next = command[i] == '%' && i + 1 < command.size() ? command[i + 1] : '\0';
-        if (next == 'p') result += prompt;
+        if (next == 'p') result += pem_prompt;
         if (next == '%') result += '%';
         if (next == 'p' || next == '%') {
             ++i;
@@ -81,7 +81,7 @@ bool read_output(int from, protocol::Buffer& output, Clock::time_point until) {
         const ssize_t n = ::read(from, part.data(), part.size());
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) break;
-        const std::size_t room = 2 * longest - std::min(output.size(), 2 * longest);
+        const std::size_t room = 2 * longest_pass_phrase - std::min(output.size(), 2 * longest_pass_phrase);
         output.insert(output.end(), part.begin(),
                       part.begin() + static_cast<std::ptrdiff_t>(std::min(room, static_cast<std::size_t>(n))));
     }
@@ -135,7 +135,8 @@ PassPhrase ask_passphrase(const std::string& command, std::chrono::milliseconds 
     result.text.erase(line_end, result.text.end());
     while (!result.text.empty() && result.text.back() == '\r') result.text.pop_back();
     if (result.error.empty() && result.text.empty()) result.error = "wrote no line";
-    if (result.error.empty() && result.text.size() >= longest) result.error = "wrote a line of 1024 bytes or more";
+    if (result.error.empty() && result.text.size() >= longest_pass_phrase)
+        result.error = "wrote a line of 1024 bytes or more";
     if (!result.error.empty()) result.text.clear();
     return result;
 }

@@ -13,9 +13,9 @@
 namespace tls {
 namespace {
 
-constexpr std::string_view begin = "-----BEGIN ";
-constexpr std::string_view end = "-----END ";
-constexpr std::string_view dashes = "-----";
+constexpr std::string_view begin_marker = "-----BEGIN ";
+constexpr std::string_view end_marker = "-----END ";
+constexpr std::string_view five_dashes = "-----";
 
 /// One block as OpenSSL reads it. False: there is no other, or it is broken; the error queue says.
 bool next_block(BIO* bio, std::string& label) {
@@ -36,9 +36,11 @@ bool next_block(BIO* bio, std::string& label) {
 std::optional<TextLine> find_begin(LineReader lines, std::string_view label) {
     while (const std::optional<TextLine> line = lines.next()) {
         const std::string_view text = without_trailing_blanks(line->text);
-        const bool begins = text.starts_with(begin) && text.ends_with(dashes) && text.size() > begin.size();
+        const bool begins =
+            text.starts_with(begin_marker) && text.ends_with(five_dashes) && text.size() > begin_marker.size();
         const std::string_view found =
-            begins ? text.substr(begin.size(), text.size() - begin.size() - dashes.size()) : std::string_view();
+            begins ? text.substr(begin_marker.size(), text.size() - begin_marker.size() - five_dashes.size())
+                   : std::string_view();
         if (begins && (label.empty() || found == label)) return line;
     }
     return std::nullopt;
@@ -49,7 +51,7 @@ std::optional<TextLine> find_begin(LineReader lines, std::string_view label) {
 void find_swallowed(LineReader block, std::vector<PemFinding>& findings) {
     const std::optional<TextLine> first = block.next();
     while (const std::optional<TextLine> line = block.next()) {
-        if (line->text.starts_with(begin))
+        if (line->text.starts_with(begin_marker))
             findings.push_back({line->number, "is passed over: the block before it (line " +
                                                   std::to_string(first->number) + ") has no END line"});
     }
@@ -58,16 +60,16 @@ void find_swallowed(LineReader block, std::vector<PemFinding>& findings) {
 /// Why what begins with the line `first` is no block, in words; `reason` is OpenSSL's.
 std::string why_broken(LineReader lines, const std::string& reason) {
     const std::optional<TextLine> first = lines.next();
-    const std::string_view label = without_trailing_blanks(first->text).substr(begin.size());
+    const std::string_view label = without_trailing_blanks(first->text).substr(begin_marker.size());
     while (const std::optional<TextLine> line = lines.next()) {
         const std::string at = " (line " + std::to_string(line->number) + ")";
         const std::string_view text = without_trailing_blanks(line->text);
-        if (text.starts_with(begin)) return "has no END line before the next one begins" + at;
-        if (text.find(end) == std::string_view::npos) continue;
+        if (text.starts_with(begin_marker)) return "has no END line before the next one begins" + at;
+        if (text.find(end_marker) == std::string_view::npos) continue;
         if (text.find("BEGIN ") != std::string_view::npos)
             return "the line break between its END and the next BEGIN is missing" + at;
-        if (text == std::string(end) + std::string(label)) return "its contents are broken: " + reason;
-        return "its END line is not exactly " + std::string(end) + std::string(label) + at;
+        if (text == std::string(end_marker) + std::string(label)) return "its contents are broken: " + reason;
+        return "its END line is not exactly " + std::string(end_marker) + std::string(label) + at;
     }
     return "the file ends within it: it was cut off";
 }

@@ -10,7 +10,7 @@ namespace tls {
 namespace {
 
 constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
-constexpr std::string_view blanks = " \t\r\f\v";
+constexpr std::string_view blank_characters = " \t\r\f\v";
 
 bool is_letter_or_digit(char c) noexcept {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
@@ -27,7 +27,7 @@ std::string upper_case(std::string_view text) {
 }
 
 std::string_view without_leading_blanks(std::string_view text) noexcept {
-    text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
+    text.remove_prefix(std::min(text.find_first_not_of(blank_characters), text.size()));
     return text;
 }
 
@@ -56,7 +56,7 @@ std::optional<std::size_t> marker(std::string_view line, std::string_view word) 
 std::string why_no_begin(std::string_view line, std::size_t at) {
     if (line.find("\\n") != std::string_view::npos) return "its line breaks are written as \\n";
     if (line.find('\r') < line.size() - 1) return "its lines end with carriage returns alone";
-    if (blanks.find(line.front()) != std::string_view::npos) return "the line is indented";
+    if (blank_characters.find(line.front()) != std::string_view::npos) return "the line is indented";
     if (line.front() == '"' || line.front() == '\'') return "the line begins with a quotation mark";
     const std::size_t before = std::min(line.find_first_not_of('-'), line.size());
     if (before == at && at != 5) return std::to_string(at) + " dashes stand before BEGIN, not five";
@@ -70,7 +70,8 @@ std::string why_no_begin(std::string_view line, std::size_t at) {
 /// Text has none of these, in whatever encoding without zeros.
 bool is_binary(std::string_view line) noexcept {
     return std::any_of(line.begin(), line.end(), [](char c) {
-        return static_cast<unsigned char>(c) < 0x20 && blanks.find(c) == std::string_view::npos && c != '\x1a';
+        return static_cast<unsigned char>(c) < 0x20 && blank_characters.find(c) == std::string_view::npos &&
+               c != '\x1a';
     });
 }
 

@@ -49,7 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::uint8_t* behind = data;
     int last = 0;
     for (const tls::PemBlock& block : blocks.blocks) {
-        check(block.line > last && block.line <= lines);
+        check(block.line >= last && block.line >= 1 && block.line <= lines);
         check(block.text.data() >= behind && block.text.data() + block.text.size() <= data + size);
         behind = block.text.data() + block.text.size();
         last = block.line;
