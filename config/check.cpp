@@ -52,6 +52,8 @@ std::string setting(std::string_view key, std::string_view value);
 
 void check(const Node& table, const ListenerTls& tls, Reading& reading) {
     check_pair(table, {"cert_file", "key_file"}, reading);
+    if (table.gives("ssl_passphrase_command") && !table.gives("key_file") && tls.certificate.empty())
+        reading.warn(table.where("ssl_passphrase_command"), "has no effect without key_file");
     check_client_cert(table, tls, reading);
     check_versions(table, tls.ssl_min_protocol_version, tls.ssl_max_protocol_version, reading);
     if (tls.ssl_min_protocol_version < TlsVersion::v1_2 && !tls.legacy) {
@@ -77,6 +79,8 @@ void check(const Node& table, const Upstream& upstream, Reading& reading) {
     check_sslmode(table, upstream, reading);
     check_server_name(table, upstream, reading);
     check_pair(table, {"sslcert", "sslkey"}, reading);
+    if (table.gives("ssl_passphrase_command") && !table.gives("sslkey"))
+        reading.warn(table.where("ssl_passphrase_command"), "has no effect without sslkey");
     check_versions(table, upstream.ssl_min_protocol_version, upstream.ssl_max_protocol_version, reading);
     if (upstream.ssl_min_protocol_version < TlsVersion::v1_2) {
         reading.warn(table.where("ssl_min_protocol_version"), in_quotes(to_string(upstream.ssl_min_protocol_version)) +

@@ -104,6 +104,7 @@ std::string_view to_string(TlsVersion version) noexcept;
 struct Certificate {
     File cert_file;
     File key_file;
+    std::string ssl_passphrase_command{};   ///< empty: that of the listener
     std::vector<std::string> server_names;  ///< empty: any
 };
 
@@ -112,6 +113,7 @@ struct ListenerTls {
     bool direct = true;
     File cert_file;  ///< empty, and no certificate table: one is generated in the state directory
     File key_file;
+    std::string ssl_passphrase_command;  ///< of every encrypted key of this listener that has none of its own
     Trust trust = Trust::distributed;
     File ca_file;
     File ssl_crl_file;  ///< empty: no client certificate is looked up
@@ -155,6 +157,7 @@ struct Upstream {
     SslNegotiation sslnegotiation = SslNegotiation::postgres;
     File sslcert;
     File sslkey;
+    std::string ssl_passphrase_command;  ///< empty: sslkey is not encrypted
     std::string ssl_ciphers;
     std::string ssl_tls13_ciphers;
     std::string ssl_groups = "P-256:X25519:P-384";

@@ -114,7 +114,12 @@ const Section<ListenerTls>& section() {
             {"cert_file", &ListenerTls::cert_file, R"("")",
              "Certificate chain, PEM; reloaded when it changes. Empty: one is generated in the state directory."},
             {"key_file", &ListenerTls::key_file, R"("")",
-             "Its private key, PEM, not encrypted; refused when group or others may read it."},
+             "Its private key, PEM; refused when group or others may read it. Encrypted: see "
+             "`ssl_passphrase_command`."},
+            {"ssl_passphrase_command", &ListenerTls::ssl_passphrase_command, R"("")",
+             "As in PostgreSQL: a command for the shell whose first line of output is the pass phrase of an encrypted "
+             "key; `%p` becomes a prompt. Run at start and at each reload, for at most 20 s, without input.",
+             Rule::command},
             {"trust", &ListenerTls::trust, R"("distributed")",
              "`distributed`: verifying clients are expected to trust the certificate; `undistributed`: nobody was "
              "given its CA, "
@@ -154,6 +159,8 @@ const Section<Certificate>& section() {
         {
             {"cert_file", &Certificate::cert_file, "", "As in `[listener.tls]`."},
             {"key_file", &Certificate::key_file, "", "As in `[listener.tls]`."},
+            {"ssl_passphrase_command", &Certificate::ssl_passphrase_command, R"("")",
+             "As in `[listener.tls]`, whose command is used when there is none here.", Rule::command},
             {"server_names", &Certificate::server_names, "[]",
              "Names (SNI) that it is shown for; `*.` may stand in front. Empty: any.", Rule::server_name},
         },
@@ -174,7 +181,8 @@ const Section<Upstream>& section() {
              Rule::host_address},
             {"sslmode", &Upstream::sslmode, R"("verify-full")", "As in libpq."},
             {"sslrootcert", &Upstream::sslrootcert, "[]",
-             "CA certificates, PEM, that the server is verified against, or `system`; reloaded when they change. "
+             "CA certificates, PEM ([files.md](files.md)), that the server is verified against, or `system`; reloaded "
+             "when they change. "
              "Empty: `system` "
              "for "
              "`verify-full`."},
@@ -189,7 +197,10 @@ const Section<Upstream>& section() {
              "`direct` starts with TLS at once; PostgreSQL 17 and later."},
             {"sslcert", &Upstream::sslcert, R"("")", "Client certificate for the server, PEM."},
             {"sslkey", &Upstream::sslkey, R"("")",
-             "Its private key, PEM, not encrypted; refused when group or others may read it."},
+             "Its private key, PEM; refused when group or others may read it. Encrypted: see "
+             "`ssl_passphrase_command`."},
+            {"ssl_passphrase_command", &Upstream::ssl_passphrase_command, R"("")",
+             "As in `[listener.tls]`, for `sslkey`; in the place of libpq's `sslpassword`.", Rule::command},
             {"ssl_ciphers", &Upstream::ssl_ciphers, R"("")",
              "Cipher list up to TLS 1.2, in OpenSSL's syntax. Empty: OpenSSL's."},
             {"ssl_tls13_ciphers", &Upstream::ssl_tls13_ciphers, R"("")", "Cipher suites of TLS 1.3. Empty: OpenSSL's."},

@@ -37,6 +37,7 @@ enum class Rule {
     host_name,       // a DNS name or an IP address
     http_address,    // an IP address with a port, or a UNIX-domain socket: one of them
     console_socket,  // "unix:" and a path that libpq finds: .../.s.PGSQL.PORT
+    command,         // for a shell: may hold a secret, and is shown to nobody
     tcp_timer,       // whole seconds that the kernel takes, or 0
     web_url,         // http or https; most of it is secret (web_url.hpp)
     plain_name,      // letters, digits, '-', '_' and '.': also the name of a folder

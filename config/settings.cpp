@@ -66,6 +66,7 @@ void add(std::vector<Setting>& all, const std::string& table, const S& section_v
     for (const Key<S>& key : section<S>().keys) {
         std::string value = std::visit([&](auto member) { return text_of(section_values.*member); }, key.target);
         if (key.rule == Rule::web_url && !value.empty()) value = shown_web_url(value);
+        if (key.rule == Rule::command && !value.empty()) value = "...";  // "echo secret"
         all.push_back({.key = table + "." + std::string(key.name),
                        .value = std::move(value),
                        .default_value = std::string(key.default_value),

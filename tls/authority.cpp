@@ -27,6 +27,7 @@
 
 #include "tls/certificates.hpp"
 #include "tls/issuing.hpp"
+#include "tls/key_pair.hpp"
 #include "tls/own_permissions.hpp"
 
 namespace tls {
@@ -126,6 +127,9 @@ namespace {
 bool good_leaf(const std::string& cert, const std::string& key, const Authority& authority);
 
 config::File file_at(const std::string& path) { return {.path = path, .origin = {}}; }
+config::Certificate own_pair(const std::string& cert, const std::string& key) {
+    return {.cert_file = file_at(cert), .key_file = file_at(key), .ssl_passphrase_command = {}, .server_names = {}};
+}
 
 IssuedFiles files_in(const std::string& dir) {
     const auto path = [&](const char* name) { return (fs::path(dir) / name).string(); };
@@ -142,7 +146,7 @@ IssuedFiles files_in(const std::string& dir) {
 bool usable(const IssuedFiles& files) {
     if (!exists(files.ca_cert) || !exists(files.ca_key)) return false;
     std::vector<config::Diagnostic> ignored;
-    std::vector<X509Ptr> certificates = load_certificates(file_at(files.ca_cert), ignored);
+    std::vector<X509Ptr> certificates = load_certificates(file_at(files.ca_cert), ignored, ignored);
     if (certificates.empty()) return false;
     const Authority authority{.certificate = std::move(certificates.front()), .key = nullptr};
     return good_leaf(files.ecdsa_cert, files.ecdsa_key, authority) &&
@@ -160,7 +164,7 @@ bool is_timely(X509& leaf, X509& authority) {
 
 bool good_leaf(const std::string& cert, const std::string& key, const Authority& authority) {
     std::vector<config::Diagnostic> ignored;
-    const KeyPair pair = load_key_pair(file_at(cert), file_at(key), ignored);
+    const KeyPair pair = load_key_pair(own_pair(cert, key), ignored, ignored);
     if (!pair.leaf || !is_timely(*pair.leaf, *authority.certificate)) return false;
     const bool issued_here = X509_verify(pair.leaf.get(), X509_get0_pubkey(authority.certificate.get())) == 1;
     ERR_clear_error();
@@ -177,7 +181,7 @@ Names names_of_previous(const IssuedFiles& files) {
     Names names;
     std::vector<config::Diagnostic> ignored;
     for (const std::string& path : {files.ecdsa_cert, files.rsa_cert}) {
-        const std::vector<X509Ptr> certificates = load_certificates(file_at(path), ignored);
+        const std::vector<X509Ptr> certificates = load_certificates(file_at(path), ignored, ignored);
         if (certificates.empty()) continue;
         for (const std::string& san : describe(*certificates.front()).sans) {
             if (std::optional<std::string> name = canonical_name(san.substr(san.find(':') + 1)))
@@ -217,7 +221,8 @@ std::string fault_of(const Authority& authority) {
 /// Never replaces an authority, however broken: clients may have been told to trust it.
 Authority load_authority(const IssuedFiles& files) {
     std::vector<config::Diagnostic> errors;
-    KeyPair pair = load_key_pair(file_at(files.ca_cert), file_at(files.ca_key), errors);
+    std::vector<config::Diagnostic> ignored;  // nobody else writes these files
+    KeyPair pair = load_key_pair(own_pair(files.ca_cert, files.ca_key), errors, ignored);
     Authority authority{.certificate = std::move(pair.leaf), .key = std::move(pair.key)};
     std::string faults = authority.certificate ? fault_of(authority) : "";
     for (const config::Diagnostic& error : errors) faults += (faults.empty() ? "" : "; ") + error.message;

@@ -5,14 +5,12 @@
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <ctime>
-#include <iterator>
 #include <new>
 #include <optional>
 #include <stdexcept>
@@ -20,20 +18,14 @@
 #include <system_error>
 #include <utility>
 
-#include "config/file.hpp"
 #include "protocol/utf8.hpp"
 #include "tls/scram_crypto.hpp"
 
 namespace tls {
 namespace {
 
-using config::FileKind;
-using Errors = std::vector<config::Diagnostic>;
 using TimePoint = std::chrono::system_clock::time_point;
 
-std::vector<X509Ptr> parse_certificates(protocol::Bytes pem, const config::File& file, Errors& errors);
-KeyPtr parse_private_key(protocol::Bytes pem, const config::File& file, Errors& errors);
-std::string mismatch(const std::vector<X509Ptr>& certificates, EVP_PKEY& key);
 std::string to_text(const X509_NAME* name);
 std::vector<std::string> subject_alternative_names(const X509& certificate);
 std::string serial_hex(const X509& certificate);
@@ -82,32 +74,6 @@ std::string digest(const X509& certificate) {
     return {reinterpret_cast<const char*>(bytes.data()), size};
 }
 
-KeyPair load_key_pair(const config::File& cert_file, const config::File& key_file, Errors& errors) {
-    // Both files are read before any verdict, so that the operator sees everything that is wrong at
-    // once.
-    std::vector<X509Ptr> certificates = load_certificates(cert_file, errors);
-    const auto pem = config::read_file(key_file, FileKind::private_key, errors);
-    KeyPtr key = pem ? parse_private_key(*pem, key_file, errors) : nullptr;
-    if (certificates.empty() || !key) return {};
-
-    if (const std::string fault = mismatch(certificates, *key); !fault.empty()) {
-        errors.push_back({key_file.origin, config::quoted(key_file, FileKind::private_key) + " does not match " +
-                                               config::quoted(cert_file, FileKind::certificate) + ": " + fault});
-        return {};
-    }
-    KeyPair pair;
-    pair.leaf = std::move(certificates.front());
-    pair.chain.assign(std::make_move_iterator(certificates.begin() + 1), std::make_move_iterator(certificates.end()));
-    pair.key = std::move(key);
-    return pair;
-}
-
-std::vector<X509Ptr> load_certificates(const config::File& file, Errors& errors) {
-    const auto pem = config::read_file(file, FileKind::certificate, errors);
-    if (!pem) return {};
-    return parse_certificates(*pem, file, errors);
-}
-
 std::string sha256_hex(const void* data, std::size_t size) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
     unsigned int length = 0;
@@ -144,79 +110,6 @@ std::string take_openssl_error(std::string_view fallback) {
 }
 
 namespace {
-
-// --- PEM ---
-
-BioPtr open_memory(protocol::Bytes contents) {
-    BioPtr bio(contents.empty() ? BIO_new(BIO_s_mem())
-                                : BIO_new_mem_buf(contents.data(), static_cast<int>(contents.size())));
-    if (!bio) throw std::bad_alloc();
-    return bio;
-}
-
-/// In place of OpenSSL's default, which asks on the terminal and would stop the program there.
-/// `asked` may be null.
-int refuse_password(char*, int, int, void* asked) {
-    if (asked != nullptr) *static_cast<bool*>(asked) = true;
-    return -1;
-}
-
-std::vector<X509Ptr> parse_certificates(protocol::Bytes pem, const config::File& file, Errors& errors) {
-    const BioPtr bio = open_memory(pem);
-    std::vector<X509Ptr> certificates;
-    ERR_clear_error();
-    while (X509Ptr certificate{PEM_read_bio_X509(bio.get(), nullptr, refuse_password, nullptr)}) {
-        certificates.push_back(std::move(certificate));
-    }
-    // The end of the file is reported as an error as well; anything else is a broken certificate,
-    // which must not go unnoticed.
-    const unsigned long last = ERR_peek_last_error();
-    const bool at_end = ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
-    const std::string reason = take_openssl_error("not a certificate");
-    if (at_end && !certificates.empty()) return certificates;
-
-    std::string message = config::quoted(file, FileKind::certificate);
-    if (at_end) {
-        message +=
-            " holds no certificate in PEM format (-----BEGIN CERTIFICATE-----); convert a DER file with openssl x509";
-    } else {
-        message += ": certificate " + std::to_string(certificates.size() + 1) + " in it is broken: " + reason;
-    }
-    errors.push_back({file.origin, message});
-    return {};
-}
-
-KeyPtr parse_private_key(protocol::Bytes pem, const config::File& file, Errors& errors) {
-    const BioPtr bio = open_memory(pem);
-    bool asked_for_password = false;
-    ERR_clear_error();
-    KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, refuse_password, &asked_for_password));
-    const std::string reason = take_openssl_error("not a private key");
-    if (key) return key;
-
-    const std::string name = config::quoted(file, FileKind::private_key);
-    if (asked_for_password) {
-        errors.push_back({file.origin, name + ": encrypted keys are not supported: decrypt it with openssl pkey"});
-    } else {
-        errors.push_back(
-            {file.origin,
-             name + " holds no usable private key in PEM format (-----BEGIN PRIVATE KEY-----): " + reason});
-    }
-    return nullptr;
-}
-
-/// Why `key` is not the key of the first certificate; empty when it is.
-std::string mismatch(const std::vector<X509Ptr>& certificates, EVP_PKEY& key) {
-    std::size_t index = 0;
-    while (index < certificates.size() && X509_check_private_key(certificates[index].get(), &key) != 1) ++index;
-    ERR_clear_error();
-    if (index == 0) return {};
-    if (index == certificates.size()) return "the first certificate of the file must have been issued for this key";
-    return "it is the key of certificate " + std::to_string(index + 1) +
-           " of the file, which must come first, before its issuers";
-}
-
-// --- Facts ---
 
 std::string printable(std::string_view text);
 std::optional<std::string> to_text(const GENERAL_NAME& name);

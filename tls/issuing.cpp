@@ -14,6 +14,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "tls/certificates.hpp"
+
 namespace tls {
 namespace {
 

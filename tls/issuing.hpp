@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tls/certificates.hpp"
+#include "tls/key_pair.hpp"
 
 namespace tls {
 

@@ -57,16 +57,19 @@ int on_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size, const 
     return notes && notes->direct ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
 }
 
-void require_client_certificate(SSL_CTX* context, const config::ListenerTls& settings,
-                                std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings) {
-    if (settings.client_cert == config::ClientCert::disable) return;
-    for (const X509Ptr& ca : load_certificates(settings.ca_file, errors)) {
-        X509_STORE_add_cert(SSL_CTX_get_cert_store(context), ca.get());
-        SSL_CTX_add_client_CA(context, ca.get());
+void trust(const LoadedBundle& loaded, SSL_CTX* context) {
+    for (const PemCertificate& one : loaded.certificates) {
+        X509_STORE_add_cert(SSL_CTX_get_cert_store(context), one.certificate.get());
+        SSL_CTX_add_client_CA(context, one.certificate.get());
     }
-    add_revocations(SSL_CTX_get_cert_store(context), settings.ssl_crl_file, errors, warnings);
-    const int strict = settings.client_cert == config::ClientCert::require ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | strict, note_verify_failure);
+}
+
+void warn_of_ambiguous(const LoadedBundle& loaded, const config::File& file,
+                       std::vector<config::Diagnostic>& warnings) {
+    std::vector<NamedAnchor> named;
+    for (const PemCertificate& one : loaded.certificates)
+        named.push_back({one.certificate.get(), file.path + " line " + std::to_string(one.line)});
+    for (const std::string& sentence : ambiguous_names(named)) warnings.push_back({file.origin, sentence});
 }
 
 }  // namespace
@@ -75,8 +78,13 @@ ListenerContext::ListenerContext(const config::ListenerTls& settings, std::vecto
                                  std::vector<config::Diagnostic>& warnings) {
     std::vector<config::Certificate> certificates = settings.certificate;
     if (settings.cert_file) {
-        certificates.insert(certificates.begin(),
-                            {.cert_file = settings.cert_file, .key_file = settings.key_file, .server_names = {}});
+        certificates.insert(certificates.begin(), {.cert_file = settings.cert_file,
+                                                   .key_file = settings.key_file,
+                                                   .ssl_passphrase_command = {},
+                                                   .server_names = {}});
+    }
+    for (config::Certificate& one : certificates) {
+        if (one.ssl_passphrase_command.empty()) one.ssl_passphrase_command = settings.ssl_passphrase_command;
     }
     // Those for any name make the first group: it serves clients that send no name, or an unknown
     // one.
@@ -193,8 +201,10 @@ SSL_CTX* ListenerContext::group_for(const std::vector<std::string>& server_names
 
 void ListenerContext::add_certificate(const config::Certificate& certificate, std::vector<config::Diagnostic>& errors,
                                       std::vector<config::Diagnostic>& warnings) {
-    KeyPair pair = load_key_pair(certificate.cert_file, certificate.key_file, errors);
+    LoadedKeyPair loaded = load_key_pair_and_facts(certificate, errors, warnings);
+    KeyPair pair = std::move(loaded.pair);
     if (!pair.leaf) return;
+    bundles_.push_back(std::move(loaded.bundle));
     if (X509_cmp_current_time(X509_get0_notAfter(pair.leaf.get())) < 0) {
         warnings.push_back(
             {certificate.cert_file.origin, "certificate " + certificate.cert_file.path + " has expired"});
@@ -221,6 +231,20 @@ void ListenerContext::use(SSL_CTX* context, KeyPair pair, const std::string& nam
     constexpr std::size_t enough_to_tell_apart = 16;
     std::string id = tls::describe(*pair.leaf).sha256.substr(0, enough_to_tell_apart);
     shown_.push_back({std::move(pair.leaf), name, std::move(end_point), std::move(id)});
+}
+
+void ListenerContext::require_client_certificate(SSL_CTX* context, const config::ListenerTls& settings,
+                                                 std::vector<config::Diagnostic>& errors,
+                                                 std::vector<config::Diagnostic>& warnings) {
+    if (settings.client_cert == config::ClientCert::disable) return;
+    const LoadedBundle loaded = load_anchors(settings.ca_file, errors, warnings);
+    trust(loaded, context);
+    warn_of_ambiguous(loaded, settings.ca_file, warnings);
+    const bool is_first = context == groups_.front().context.get();
+    if (is_first && !loaded.certificates.empty()) bundles_.push_back(loaded.bundle);
+    add_revocations(SSL_CTX_get_cert_store(context), settings.ssl_crl_file, errors, warnings);
+    const int strict = settings.client_cert == config::ClientCert::require ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | strict, note_verify_failure);
 }
 
 void ListenerContext::configure(SSL_CTX* context, const config::ListenerTls& settings,

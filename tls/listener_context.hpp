@@ -8,6 +8,7 @@
 
 #include "config/config.hpp"
 #include "tls/handshake.hpp"
+#include "tls/key_pair.hpp"
 
 namespace tls {
 
@@ -48,6 +49,8 @@ class ListenerContext {
     /// tls-server-end-point of the same certificate, for SCRAM-SHA-256-PLUS; empty: it has none.
     protocol::Buffer end_point(SSL* ssl) const;
 
+    /// What its files of certificates hold: its own, and ca_file.
+    const std::vector<Bundle>& bundles() const noexcept { return bundles_; }
     /// All that its certificates are for, as gen-cert takes them.
     std::vector<std::string> names() const;
     struct Life {
@@ -79,6 +82,8 @@ class ListenerContext {
                          std::vector<config::Diagnostic>& warnings);
     void use(SSL_CTX* context, KeyPair pair, const std::string& name, const config::Origin& origin,
              std::vector<config::Diagnostic>& errors);
+    void require_client_certificate(SSL_CTX* context, const config::ListenerTls& settings,
+                                    std::vector<config::Diagnostic>& errors, std::vector<config::Diagnostic>& warnings);
     void configure(SSL_CTX* context, const config::ListenerTls& settings, std::vector<config::Diagnostic>& errors,
                    std::vector<config::Diagnostic>& warnings);
     static int on_server_name(SSL* ssl, int* alert, void* self);
@@ -86,6 +91,7 @@ class ListenerContext {
 
     std::vector<Group> groups_;  // front(): used when no name matches
     std::vector<Shown> shown_;
+    std::vector<Bundle> bundles_;
 };
 
 }  // namespace tls

@@ -1,19 +1,14 @@
 #include "tls/revocation.hpp"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 
 #include <new>
 
 #include "config/file.hpp"
+#include "tls/pem.hpp"
 
 namespace tls {
 namespace {
-
-struct FreeCrl {
-    void operator()(X509_CRL* p) const noexcept { X509_CRL_free(p); }
-};
-using CrlPtr = std::unique_ptr<X509_CRL, FreeCrl>;
 
 std::string issuer_of(const X509_CRL& crl) {
     const BioPtr text(BIO_new(BIO_s_mem()));
@@ -36,25 +31,29 @@ void add_revocations(X509_STORE* store, const config::File& file, std::vector<co
     if (!file) return;
     const auto text = config::read_file(file, config::FileKind::revocation_list, errors);
     if (!text) return;
-    const std::string name = config::quoted(file, config::FileKind::revocation_list);
-    const std::string_view bytes = protocol::as_text(*text);
-    const BioPtr pem(BIO_new_mem_buf(bytes.empty() ? "" : bytes.data(), static_cast<int>(bytes.size())));
-    if (!pem) throw std::bad_alloc();
-    int found = 0;
-    while (const CrlPtr crl{PEM_read_bio_X509_CRL(pem.get(), nullptr, nullptr, nullptr)}) {
-        ++found;
-        X509_STORE_add_crl(store, crl.get());
-        if (has_expired(*crl)) {
-            warnings.push_back({file.origin, name + ": the CRL of " + issuer_of(*crl) +
+    const std::string name = config::quoted(file, config::FileKind::revocation_list) + " ";
+    const PemContents contents = read_pem(*text);
+    for (const PemFinding& finding : contents.skipped) warnings.push_back({file.origin, name + to_string(finding)});
+    for (const PemCrl& one : contents.crls) {
+        X509_STORE_add_crl(store, one.crl.get());
+        if (has_expired(*one.crl)) {
+            warnings.push_back({file.origin, name + "line " + std::to_string(one.line) + ": the CRL of " +
+                                                 issuer_of(*one.crl) +
                                                  " has expired: every certificate of that CA is refused"});
         }
     }
-    // What ends the loop is the end of the file, or something in it that is broken.
-    const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
-    if (!at_end) errors.push_back({file.origin, name + ": CRL number " + std::to_string(found + 1) + " is broken"});
-    if (at_end && found == 0)
-        errors.push_back({file.origin, name + " holds no CRL in PEM format (-----BEGIN X509 CRL-----); convert a DER "
-                                              "file with openssl crl"});
+    if (contents.broken) {
+        errors.push_back({file.origin, name + to_string(*contents.broken)});
+    } else if (contents.crls.empty()) {
+        const bool is_pem = !contents.certificates.empty() || !contents.keys.empty() || !contents.others.empty();
+        errors.push_back({file.origin, name + (is_pem ? why_none(contents, file.path, PemWanted::revocation_list)
+                                                      : why_no_pem(*text, file.path, PemWanted::revocation_list))});
+    } else if (!contents.certificates.empty()) {
+        // libpq would trust them.
+        warnings.push_back({file.origin, name + "line " + std::to_string(contents.certificates.front().line) +
+                                             ": certificates are not trusted from here, only from files of "
+                                             "certificates"});
+    }
     ERR_clear_error();
     X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 }

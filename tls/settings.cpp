@@ -44,14 +44,6 @@ void apply(const Settings& settings, SSL_CTX* context, std::vector<config::Diagn
         check(SSL_CTX_set1_groups_list(context, settings.groups.c_str()), "ssl_groups", settings.groups);
 }
 
-/// Debian keeps all roots in one file beside the hashed folder: read it once, rather than folder
-/// entries within handshakes.
-void load_system_store(SSL_CTX* context) {
-    const std::string bundle = std::string(X509_get_default_cert_dir()) + "/ca-certificates.crt";
-    if (SSL_CTX_load_verify_file(context, bundle.c_str()) != 1) SSL_CTX_set_default_verify_paths(context);
-    ERR_clear_error();
-}
-
 int note_verify_failure(int ok, X509_STORE_CTX* store) {
     if (ok) return 1;
     const auto* ssl = static_cast<const SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));

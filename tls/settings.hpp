@@ -24,9 +24,6 @@ struct Settings {
 /// Values that OpenSSL does not know become errors that name the key.
 void apply(const Settings& settings, SSL_CTX* context, std::vector<config::Diagnostic>& errors);
 
-/// The operating system's trust anchors, from now on.
-void load_system_store(SSL_CTX* context);
-
 /// An SSL_verify_cb that changes no verdict and notes the first failure in the connection's
 /// HandshakeNotes.
 int note_verify_failure(int ok, X509_STORE_CTX* store);

@@ -7,13 +7,14 @@
 #include <new>
 #include <stdexcept>
 
+#include "tls/key_pair.hpp"
 #include "tls/revocation.hpp"
 #include "tls/settings.hpp"
+#include "tls/system_store.hpp"
 
 namespace tls {
 namespace {
 
-constexpr std::string_view system_store = "system";
 /// In ALPN's wire form: a length and the name.
 constexpr unsigned char alpn_postgresql[] = "\x0apostgresql";
 /// More leaves than any upstream shows between two reloads.
@@ -22,6 +23,22 @@ constexpr std::size_t max_remembered_leaves = 256;
 bool is_ip_address(const std::string& host) {
     in6_addr address{};
     return inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
+}
+
+/// All `files` as one store, as libpq would have them in one file. Names that are ambiguous within
+/// them are warned of.
+std::vector<LoadedBundle> load_all_anchors(const std::vector<config::File>& files,
+                                           std::vector<config::Diagnostic>& errors,
+                                           std::vector<config::Diagnostic>& warnings) {
+    std::vector<LoadedBundle> all;
+    std::vector<NamedAnchor> named;
+    for (const config::File& file : files) all.push_back(load_anchors(file, errors, warnings));
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        for (const PemCertificate& one : all[i].certificates)
+            named.push_back({one.certificate.get(), files[i].path + " line " + std::to_string(one.line)});
+    }
+    for (const std::string& sentence : ambiguous_names(named)) warnings.push_back({files.front().origin, sentence});
+    return all;
 }
 
 }  // namespace
@@ -50,8 +67,8 @@ UpstreamContext::UpstreamContext(const config::Upstream& settings, std::vector<c
         add_revocations(SSL_CTX_get_cert_store(context_.get()), settings.sslcrl, errors, warnings);
         SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, note_verify_failure);
     }
-    load_own_certificate(settings, errors);
-    load_candidate(settings, errors);
+    load_own_certificate(settings, errors, warnings);
+    load_candidate(settings, errors, warnings);
 }
 
 SslPtr UpstreamContext::connect(const std::string& host) const {
@@ -98,57 +115,52 @@ void UpstreamContext::load_anchors(const config::Upstream& settings, std::vector
                                    std::vector<config::Diagnostic>& warnings) {
     auto files = settings.sslrootcert;
     if (files.empty()) files.push_back({.path = std::string(system_store), .origin = settings.origin});
-    for (const config::File& file : files) {
-        anchor_files_ += (anchor_files_.empty() ? "" : ", ") + file.path;
-        if (file.path == system_store) {
-            load_system_store(context_.get());
-            continue;
+    for (const config::File& file : files) anchor_files_ += (anchor_files_.empty() ? "" : ", ") + file.path;
+    for (const LoadedBundle& loaded : load_all_anchors(files, errors, warnings)) {
+        for (const PemCertificate& one : loaded.certificates) {
+            X509_STORE_add_cert(SSL_CTX_get_cert_store(context_.get()), one.certificate.get());
+            anchors_[digest(*one.certificate)] = {know_anchor(loaded.bundle, *one.certificate, false),
+                                                  loaded.bundle.path};
         }
-        std::size_t expired = 0;
-        const auto certificates = load_certificates(file, errors);
-        for (const X509Ptr& certificate : certificates) {
-            X509_STORE_add_cert(SSL_CTX_get_cert_store(context_.get()), certificate.get());
-            CertificateFacts facts = tls::describe(*certificate);
-            known_anchors_.push_back({file.path, facts.subject, facts.not_after, false});
-            anchors_[digest(*certificate)] = {std::move(facts.subject), file.path};
-            if (X509_cmp_current_time(X509_get0_notAfter(certificate.get())) < 0) ++expired;
-        }
-        if (expired > 0) {
-            warnings.push_back({file.origin, std::to_string(expired) + " of " + std::to_string(certificates.size()) +
-                                                 " certificates in " + file.path +
-                                                 " have expired; the others are used"});
-        }
+        bundles_.push_back(loaded.bundle);
     }
 }
 
-void UpstreamContext::load_candidate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors) {
+void UpstreamContext::load_candidate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
+                                     std::vector<config::Diagnostic>& warnings) {
     if (settings.sslrootcert_candidate.empty()) return;
-    // In a context, so that "system" is read here as where it will be enforced.
-    const SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
-    if (!context) throw std::bad_alloc();
-    X509_STORE* const anchors = SSL_CTX_get_cert_store(context.get());
-    for (const config::File& file : settings.sslrootcert_candidate) {
-        if (file.path == system_store) {
-            load_system_store(context.get());
-            continue;
+    StorePtr anchors(X509_STORE_new());
+    if (!anchors) throw std::bad_alloc();
+    for (const LoadedBundle& loaded : load_all_anchors(settings.sslrootcert_candidate, errors, warnings)) {
+        for (const PemCertificate& one : loaded.certificates) {
+            X509_STORE_add_cert(anchors.get(), one.certificate.get());
+            know_anchor(loaded.bundle, *one.certificate, true);
         }
-        for (const X509Ptr& certificate : load_certificates(file, errors)) {
-            X509_STORE_add_cert(anchors, certificate.get());
-            const CertificateFacts facts = tls::describe(*certificate);
-            known_anchors_.push_back({file.path, facts.subject, facts.not_after, true});
-        }
+        bundles_.push_back(loaded.bundle);
     }
     std::vector<config::Diagnostic> known;  // from where it is enforced
-    add_revocations(anchors, settings.sslcrl, known, known);
+    add_revocations(anchors.get(), settings.sslcrl, known, known);
     ERR_clear_error();
-    X509_STORE_up_ref(anchors);
-    rehearsal_.emplace(StorePtr(anchors));
+    rehearsal_.emplace(std::move(anchors));
 }
 
-void UpstreamContext::load_own_certificate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors) {
+std::string UpstreamContext::know_anchor(const Bundle& bundle, const X509& anchor, bool candidate) {
+    CertificateFacts facts = tls::describe(anchor);
+    if (bundle.path != system_store) known_anchors_.push_back({bundle.path, facts.subject, facts.not_after, candidate});
+    return std::move(facts.subject);
+}
+
+void UpstreamContext::load_own_certificate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
+                                           std::vector<config::Diagnostic>& warnings) {
     if (!settings.sslcert) return;
-    const KeyPair pair = load_key_pair(settings.sslcert, settings.sslkey, errors);
+    const config::Certificate files{.cert_file = settings.sslcert,
+                                    .key_file = settings.sslkey,
+                                    .ssl_passphrase_command = settings.ssl_passphrase_command,
+                                    .server_names = {}};
+    const LoadedKeyPair loaded = load_key_pair_and_facts(files, errors, warnings);
+    const KeyPair& pair = loaded.pair;
     if (!pair.leaf) return;
+    bundles_.push_back(loaded.bundle);
     if (SSL_CTX_use_certificate(context_.get(), pair.leaf.get()) != 1 ||
         SSL_CTX_use_PrivateKey(context_.get(), pair.key.get()) != 1) {
         errors.push_back({settings.sslcert.origin, settings.sslcert.path + ": " + take_openssl_error("not usable")});

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "tls/bundle.hpp"
 #include "tls/handshake.hpp"
 #include "tls/rehearsal.hpp"
 
@@ -43,6 +44,8 @@ class UpstreamContext {
 
     /// "new-ca.pem, system": for messages.
     const std::string& anchor_files() const noexcept { return anchor_files_; }
+    /// What its files of certificates hold: anchors, candidates, and its own.
+    const std::vector<Bundle>& bundles() const noexcept { return bundles_; }
 
     struct KnownAnchor {
         std::string file;
@@ -56,8 +59,12 @@ class UpstreamContext {
    private:
     void load_anchors(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
                       std::vector<config::Diagnostic>& warnings);
-    void load_own_certificate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors);
-    void load_candidate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors);
+    void load_own_certificate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
+                              std::vector<config::Diagnostic>& warnings);
+    void load_candidate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
+                        std::vector<config::Diagnostic>& warnings);
+    /// Its subject.
+    std::string know_anchor(const Bundle& bundle, const X509& anchor, bool candidate);
     std::shared_ptr<const CertificateFacts> known(const X509& leaf) const;
 
     struct Anchor {
@@ -72,6 +79,7 @@ class UpstreamContext {
     std::string server_name_;
     std::string anchor_files_;
     std::vector<KnownAnchor> known_anchors_;
+    std::vector<Bundle> bundles_;
     std::map<std::string, Anchor> anchors_;  // by SHA-256
 
     // Describing a certificate takes tens of microseconds and an upstream shows few: remembered by

@@ -7,6 +7,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "tls/bundle.hpp"
 #include "tls/settings.hpp"
 
 namespace tls {
@@ -17,7 +18,8 @@ constexpr unsigned char alpn_http[] = "\x08http/1.1";
 
 }  // namespace
 
-WebContext::WebContext(const std::vector<config::File>& anchors, std::vector<config::Diagnostic>& errors)
+WebContext::WebContext(const std::vector<config::File>& anchors, std::vector<config::Diagnostic>& errors,
+                       std::vector<config::Diagnostic>& warnings)
     : context_(SSL_CTX_new(TLS_client_method())) {
     if (!context_) throw std::bad_alloc();
     SSL_CTX_set_min_proto_version(context_.get(), TLS1_2_VERSION);
@@ -25,14 +27,9 @@ WebContext::WebContext(const std::vector<config::File>& anchors, std::vector<con
     SSL_CTX_set_mode(context_.get(), SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_OFF);
     SSL_CTX_set_alpn_protos(context_.get(), alpn_http, sizeof alpn_http - 1);
-    if (anchors.empty()) load_system_store(context_.get());
     for (const config::File& file : anchors) {
-        if (file.path == "system") {
-            load_system_store(context_.get());
-            continue;
-        }
-        for (const X509Ptr& certificate : load_certificates(file, errors))
-            X509_STORE_add_cert(SSL_CTX_get_cert_store(context_.get()), certificate.get());
+        for (const PemCertificate& one : load_anchors(file, errors, warnings).certificates)
+            X509_STORE_add_cert(SSL_CTX_get_cert_store(context_.get()), one.certificate.get());
     }
     ERR_clear_error();
 }

@@ -12,9 +12,10 @@ namespace tls {
 
 class WebContext {
    public:
-    /// `anchors`: PEM files, or "system"; none: "system". Problems go to `errors`; the result is
-    /// usable only when none was added.
-    WebContext(const std::vector<config::File>& anchors, std::vector<config::Diagnostic>& errors);
+    /// `anchors`: PEM files, or "system". Problems go to `errors` and `warnings`; the result is usable
+    /// only when no error was added.
+    WebContext(const std::vector<config::File>& anchors, std::vector<config::Diagnostic>& errors,
+               std::vector<config::Diagnostic>& warnings);
 
     /// For a handshake with the server at `host`, a name or an IP address. Throws
     /// std::runtime_error when OpenSSL refuses the name.

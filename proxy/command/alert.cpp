@@ -39,9 +39,9 @@ bool try_one(const AlertRoute& route, std::optional<config::AlertKind> kind, con
 /// nullopt: there are errors, which were printed.
 std::optional<Routes> load_alerts(const config::Config& config) {
     Routes routes;
-    std::vector<config::Diagnostic> errors;
-    for (const config::Alert& settings : config.alerts) routes.push_back(load_alert(settings, errors));
-    print(errors, {});
+    std::vector<config::Diagnostic> errors, warnings;
+    for (const config::Alert& settings : config.alerts) routes.push_back(load_alert(settings, errors, warnings));
+    print(errors, warnings);
     return errors.empty() ? std::optional(std::move(routes)) : std::nullopt;
 }
 

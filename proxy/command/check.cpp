@@ -47,6 +47,22 @@ void print_text(const AddressResult& result, bool ok) {
     }
 }
 
+/// What each file of certificates holds.
+json::array to_json(const std::vector<tls::Bundle>& bundles) {
+    json::array files;
+    for (const tls::Bundle& bundle : bundles) {
+        json::value next = nullptr;
+        if (bundle.next_expiry) next = tls::to_rfc3339(*bundle.next_expiry);
+        files.push_back({{"path", bundle.path},
+                         {"certificates", bundle.certificates},
+                         {"repeated", bundle.repeated},
+                         {"expired", bundle.expired},
+                         {"next_expiry", std::move(next)},
+                         {"next_subject", bundle.next_subject}});
+    }
+    return files;
+}
+
 json::object to_json(const AddressResult& result) {
     json::object out{{"upstream", result.upstream},
                      {"host", result.host},
@@ -134,11 +150,16 @@ int check(const CheckOptions& options) {
     snapshot.warnings.insert(snapshot.warnings.end(), warnings.begin(), warnings.end());
     print(snapshot.errors, snapshot.warnings);
     if (!snapshot.errors.empty()) return exit_usage;
+    const std::vector<tls::Bundle> bundles = bundles_of(*snapshot.snapshot);
+    if (!options.json) {
+        for (const tls::Bundle& bundle : bundles)
+            std::printf("certificates in %s\n", protocol::printable(to_string(bundle)).c_str());
+    }
     if (options.offline) {
         if (options.json) {
-            std::printf("%s\n", json::serialize(
-                                    json::object{{"ok", true}, {"candidate_ok", nullptr}, {"upstreams", json::array{}}})
-                                    .c_str());
+            const json::object out{
+                {"ok", true}, {"candidate_ok", nullptr}, {"files", to_json(bundles)}, {"upstreams", json::array{}}};
+            std::printf("%s\n", json::serialize(out).c_str());
         } else {
             std::printf("configuration is valid\n");
         }
@@ -159,7 +180,8 @@ int check(const CheckOptions& options) {
     if (options.json) {
         json::array upstreams;
         for (const AddressResult& result : results) upstreams.push_back(to_json(result));
-        json::object document{{"ok", ok}, {"candidate_ok", nullptr}, {"upstreams", std::move(upstreams)}};
+        json::object document{
+            {"ok", ok}, {"candidate_ok", nullptr}, {"files", to_json(bundles)}, {"upstreams", std::move(upstreams)}};
         if (candidate_ok) document["candidate_ok"] = *candidate_ok;
         std::printf("%s\n", json::serialize(document).c_str());
     } else {

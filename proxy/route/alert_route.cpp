@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "config/file.hpp"
+#include "tls/system_store.hpp"
 
 namespace proxy {
 
@@ -49,12 +50,16 @@ void load_template(AlertRoute& route, std::vector<config::Diagnostic>& errors) {
 
 }  // namespace
 
-std::shared_ptr<const AlertRoute> load_alert(const config::Alert& settings, std::vector<config::Diagnostic>& errors) {
+std::shared_ptr<const AlertRoute> load_alert(const config::Alert& settings, std::vector<config::Diagnostic>& errors,
+                                             std::vector<config::Diagnostic>& warnings) {
     auto route = std::make_shared<AlertRoute>();
     route->settings = settings;
     if (settings.command.empty()) load_url(*route, errors);
-    if (route->url && route->url->tls)
-        route->tls = std::make_unique<const tls::WebContext>(settings.sslrootcert, errors);
+    if (route->url && route->url->tls) {
+        auto anchors = settings.sslrootcert;
+        if (anchors.empty()) anchors.push_back({.path = std::string(tls::system_store), .origin = settings.origin});
+        route->tls = std::make_unique<const tls::WebContext>(anchors, errors, warnings);
+    }
     route->token = load_secret_line(settings.token_file, {}, errors);
     load_template(*route, errors);
     return route;

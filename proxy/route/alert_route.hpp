@@ -34,6 +34,7 @@ struct LineLimits {
 /// added.
 std::string load_secret_line(const config::File& file, LineLimits limits, std::vector<config::Diagnostic>& errors);
 
-std::shared_ptr<const AlertRoute> load_alert(const config::Alert& settings, std::vector<config::Diagnostic>& errors);
+std::shared_ptr<const AlertRoute> load_alert(const config::Alert& settings, std::vector<config::Diagnostic>& errors,
+                                             std::vector<config::Diagnostic>& warnings);
 
 }  // namespace proxy

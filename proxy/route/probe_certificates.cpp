@@ -62,7 +62,11 @@ ProbeContexts load_probes(const config::Probe& settings, const config::ListenerT
             case ProbeKind::wrong_name: pairs = wrong_name_leaves(settings, real, state_dir, warnings); break;
             case ProbeKind::candidate:
                 if (!settings.candidate_cert_file) break;
-                pairs.push_back(tls::load_key_pair(settings.candidate_cert_file, settings.candidate_key_file, errors));
+                pairs.push_back(tls::load_key_pair({.cert_file = settings.candidate_cert_file,
+                                                    .key_file = settings.candidate_key_file,
+                                                    .ssl_passphrase_command = listener.ssl_passphrase_command,
+                                                    .server_names = {}},
+                                                   errors, warnings));
                 if (!pairs.back().leaf) pairs.clear();
                 break;
         }

@@ -6,6 +6,7 @@
 #include "config/file.hpp"
 #include "config/inspect.hpp"
 #include "tls/authority.hpp"
+#include "tls/system_store.hpp"
 
 namespace proxy {
 namespace {
@@ -19,8 +20,10 @@ void use_generated_certificate(config::ListenerTls& tls, const StateDir& state_d
         const auto file = [&](const std::string& path) { return config::File{.path = path, .origin = tls.origin}; };
         tls.cert_file = file(files.ecdsa_cert);
         tls.key_file = file(files.ecdsa_key);
-        tls.certificate.push_back(
-            {.cert_file = file(files.rsa_cert), .key_file = file(files.rsa_key), .server_names = {}});
+        tls.certificate.push_back({.cert_file = file(files.rsa_cert),
+                                   .key_file = file(files.rsa_key),
+                                   .ssl_passphrase_command = {},
+                                   .server_names = {}});
     } catch (const std::exception& error) {
         loaded.errors.push_back(
             {tls.origin, std::string("no cert_file is given and none could be generated: ") + error.what()});
@@ -63,7 +66,8 @@ LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir) {
     std::map<std::string, std::shared_ptr<const UpstreamRoute>> upstreams;
     const std::shared_ptr<const AuthRoute> auth = load_auth(config.auth, state_dir, loaded);
     snapshot->http_token = load_http_token(config.admin.http_token_file, loaded.errors);
-    for (const config::Alert& settings : config.alerts) snapshot->alerts.push_back(load_alert(settings, loaded.errors));
+    for (const config::Alert& settings : config.alerts)
+        snapshot->alerts.push_back(load_alert(settings, loaded.errors, loaded.warnings));
     for (const config::Upstream& settings : config.upstreams) {
         auto route = std::make_shared<UpstreamRoute>();
         route->settings = settings;
@@ -105,7 +109,34 @@ std::vector<std::string> files_of(const Snapshot& snapshot) {
     // The listeners as they were loaded: with the paths of generated certificates.
     config::Config loaded = snapshot.config;
     for (std::size_t i = 0; i < snapshot.listeners.size(); ++i) loaded.listeners[i] = snapshot.listeners[i]->settings;
-    return config::files_of(loaded);
+    std::vector<std::string> files = config::files_of(loaded);
+    const std::vector<tls::Bundle> bundles = bundles_of(snapshot);
+    const bool uses_system = std::any_of(bundles.begin(), bundles.end(),
+                                         [](const tls::Bundle& bundle) { return bundle.path == tls::system_store; });
+    if (uses_system) {
+        for (std::string& file : tls::system_store_files()) files.push_back(std::move(file));
+        std::sort(files.begin(), files.end());
+        files.erase(std::unique(files.begin(), files.end()), files.end());
+    }
+    return files;
+}
+
+std::vector<tls::Bundle> bundles_of(const Snapshot& snapshot) {
+    std::vector<tls::Bundle> all;
+    const auto add = [&](const std::vector<tls::Bundle>& bundles) {
+        for (const tls::Bundle& bundle : bundles) {
+            const bool known =
+                std::any_of(all.begin(), all.end(), [&](const tls::Bundle& one) { return one.path == bundle.path; });
+            if (!known) all.push_back(bundle);
+        }
+    };
+    for (const auto& listener : snapshot.listeners) {
+        if (listener->tls) add(listener->tls->bundles());
+    }
+    for (const auto& upstream : snapshot.upstreams) {
+        if (upstream->tls) add(upstream->tls->bundles());
+    }
+    return all;
 }
 
 std::string target_text(const ListenerRoute& route) {

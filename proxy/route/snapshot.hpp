@@ -69,9 +69,12 @@ LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir);
 /// file, and with an error: empty.
 std::string load_http_token(const config::File& file, std::vector<config::Diagnostic>& errors);
 
-/// The files a snapshot was made of (certificates, keys, CA files, users_file), for whoever watches
-/// them.
+/// The files a snapshot was made of (certificates, keys, CA files, users_file; of "system" its
+/// files, not its folders), for whoever watches them.
 std::vector<std::string> files_of(const Snapshot& snapshot);
+
+/// What each file of certificates holds, once, in the order of the configuration; "system" as well.
+std::vector<tls::Bundle> bundles_of(const Snapshot& snapshot);
 
 /// "listening on ADDRESS -> UPSTREAM (SSLMODE)" without the address: shown on start and on reload.
 std::string target_text(const ListenerRoute& route);

@@ -134,6 +134,10 @@ unsigned thread_count(const config::Runtime& runtime) {
 unsigned derivation_threads() { return std::max(1U, std::thread::hardware_concurrency() / 2); }
 
 /// Probes cost clients connections: nobody should have to guess why.
+void announce_certificates(const Snapshot& snapshot) {
+    for (const tls::Bundle& bundle : bundles_of(snapshot)) spdlog::info("certificates in {}", to_string(bundle));
+}
+
 void announce_probes(const Snapshot& snapshot) {
     const config::Probe& probe = snapshot.config.audit.probe;
     if (!probe.enabled) return;
@@ -276,6 +280,7 @@ void Server::run() {
     console_.open(began_with_.admin, state_dir_);  // whoever hears that we serve may ask
     announce(sockets_.use(std::move(sockets)));
     http_.started();
+    announce_certificates(*snapshot_);
     announce_probes(*snapshot_);
     announce_hidden_processes(began_with_.audit);
     spawn_lasting(io_.get_executor(), [this] { return watchdog_.run(); });
@@ -432,6 +437,7 @@ std::shared_ptr<LogWriter> Server::take(std::shared_ptr<const Snapshot> next, st
     http_.use(snapshot_);
     announce(sockets_.use(std::move(sockets)));
     serve_upstreams();
+    announce_certificates(*snapshot_);
     announce_probes(*snapshot_);
     own_expiry_timer_.cancel();
     return replaced;

@@ -281,6 +281,67 @@ TALKS = {
     "client-lost": [*LOGGED_IN, ("client", 50), ("server", ANSWERS), ("client", PIPELINE), ("server", ANSWERS)],
 }
 
+# Of an authority "a" that exists nowhere else.
+CERTIFICATE, TRUSTED, CRL, PKCS7, KEY = (text.encode() for text in (
+    """-----BEGIN CERTIFICATE-----
+MIIBbjCCARWgAwIBAgIUJ44D/3Tlcyysg9iV0j67oxuOQZAwCgYIKoZIzj0EAwIw
+DDEKMAgGA1UEAwwBYTAgFw0yNjExMzAwMzQyNDVaGA8yMTI2MTEwNjAzNDI0NVow
+DDEKMAgGA1UEAwwBYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABJqYv3Mvuyy4
+UaRQEcRn5iyWxioKq3o/z45cTS+PGTJvjDMCk4OwkDAMYa+NEMJ/3dlDCqDwzn+w
+dC6MN0aMabqjUzBRMB0GA1UdDgQWBBS6fDY9Wp4nnk0XMczWZSGAp57ryjAfBgNV
+HSMEGDAWgBS6fDY9Wp4nnk0XMczWZSGAp57ryjAPBgNVHRMBAf8EBTADAQH/MAoG
+CCqGSM49BAMCA0cAMEQCIC90aHNRVYbuxnUmY2KnbrP+jQaVZNGTweJsy/VeEpn/
+AiAXA8xY8xRGLbM02aA1GvPrB++hBx4YBligUbmiYnidew==
+-----END CERTIFICATE-----
+""",
+    """-----BEGIN TRUSTED CERTIFICATE-----
+MIIBbjCCARWgAwIBAgIUJ44D/3Tlcyysg9iV0j67oxuOQZAwCgYIKoZIzj0EAwIw
+DDEKMAgGA1UEAwwBYTAgFw0yNjExMzAwMzQyNDVaGA8yMTI2MTEwNjAzNDI0NVow
+DDEKMAgGA1UEAwwBYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABJqYv3Mvuyy4
+UaRQEcRn5iyWxioKq3o/z45cTS+PGTJvjDMCk4OwkDAMYa+NEMJ/3dlDCqDwzn+w
+dC6MN0aMabqjUzBRMB0GA1UdDgQWBBS6fDY9Wp4nnk0XMczWZSGAp57ryjAfBgNV
+HSMEGDAWgBS6fDY9Wp4nnk0XMczWZSGAp57ryjAPBgNVHRMBAf8EBTADAQH/MAoG
+CCqGSM49BAMCA0cAMEQCIC90aHNRVYbuxnUmY2KnbrP+jQaVZNGTweJsy/VeEpn/
+AiAXA8xY8xRGLbM02aA1GvPrB++hBx4YBligUbmiYnidezAMoAoGCCsGAQUFBwMB
+-----END TRUSTED CERTIFICATE-----
+""",
+    """-----BEGIN X509 CRL-----
+MIGRMDowCgYIKoZIzj0EAwIwDDEKMAgGA1UEAwwBYRcNMjYxMTMwMDM0MjQ1WhgP
+MjEyNjExMDYwMzQyNDVaMAoGCCqGSM49BAMCA0cAMEQCIE9FiO3w90QDwhluHlir
+4B/YjvgXbVnWnbwxg0Acyi4wAiBloGRlKHP/0w1q7LFRImPk6WTioYz9+k75xale
+qviusQ==
+-----END X509 CRL-----
+""",
+    """-----BEGIN PKCS7-----
+MIIBnQYJKoZIhvcNAQcCoIIBjjCCAYoCAQExADALBgkqhkiG9w0BBwGgggFyMIIB
+bjCCARWgAwIBAgIUJ44D/3Tlcyysg9iV0j67oxuOQZAwCgYIKoZIzj0EAwIwDDEK
+MAgGA1UEAwwBYTAgFw0yNjExMzAwMzQyNDVaGA8yMTI2MTEwNjAzNDI0NVowDDEK
+MAgGA1UEAwwBYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABJqYv3Mvuyy4UaRQ
+EcRn5iyWxioKq3o/z45cTS+PGTJvjDMCk4OwkDAMYa+NEMJ/3dlDCqDwzn+wdC6M
+N0aMabqjUzBRMB0GA1UdDgQWBBS6fDY9Wp4nnk0XMczWZSGAp57ryjAfBgNVHSME
+GDAWgBS6fDY9Wp4nnk0XMczWZSGAp57ryjAPBgNVHRMBAf8EBTADAQH/MAoGCCqG
+SM49BAMCA0cAMEQCIC90aHNRVYbuxnUmY2KnbrP+jQaVZNGTweJsy/VeEpn/AiAX
+A8xY8xRGLbM02aA1GvPrB++hBx4YBligUbmiYnidezEA
+-----END PKCS7-----
+""",
+    """-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEIKs3zvVyL4kENgLECGhK6Yn/XQZ1dsMsXmtUNyG4zzjOoAoGCCqGSM49
+AwEHoUQDQgAEmpi/cy+7LLhRpFARxGfmLJbGKgqrej/PjlxNL48ZMm+MMwKTg7CQ
+MAxhr40Qwn/d2UMKoPDOf7B0Low3Roxpug==
+-----END EC PRIVATE KEY-----
+""",
+))
+PEM_FILES = {
+    "certificates": b"\xef\xbb\xbf# one\r\n" + CERTIFICATE.replace(b"\n", b"\r\n") + TRUSTED,
+    "all": CERTIFICATE + KEY + CRL + PKCS7,
+    "passed-over": CERTIFICATE + b"  " + CERTIFICATE.replace(b"\n", b"\n  ") + b'"' + CRL + CERTIFICATE[1:] + KEY[40:],
+    "broken": CERTIFICATE + CRL.rstrip() + CERTIFICATE,
+    "cut": CERTIFICATE + CERTIFICATE[:200],
+    "without-end": CERTIFICATE.replace(b"-----END CERTIFICATE-----\n", b"") + CRL + CERTIFICATE,
+    "utf16": CERTIFICATE.decode().encode("utf-16"),
+    "der": ssl.PEM_cert_to_DER_cert(CERTIFICATE.decode()),
+}
+
 SEEDS = {
     "fuzz_redactor": {f"{name}-{payload}": bytes([first, 6]) + talk for name, talk in REDACTED.items()
                       for payload, first in {"headers": 0, "redacted": 1, "full": 2, "later": 0x85}.items()},
@@ -375,6 +436,7 @@ SEEDS = {
     },
     "fuzz_capture": {name: b"\x07" + file for name, file in CAPTURES.items()},
     "fuzz_config": {name: text.encode() for name, text in CONFIGS.items()},
+    "fuzz_pem": PEM_FILES,
 }
 
 for target, seeds in SEEDS.items():

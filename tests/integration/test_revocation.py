@@ -72,7 +72,7 @@ def test_a_revoked_client_certificate_is_refused_until_the_crl_says_otherwise(st
 
 @pytest.mark.parametrize("content, said", [
     (b"", 'CRL file "{path}" holds no CRL in PEM format'), (None, 'cannot read "{path}"'),
-    (b"-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n", 'CRL file "{path}": CRL number 1 is broken')])
+    (b"-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n", 'CRL file "{path}" line 1: CRL 1 of the file is broken')])
 def test_a_file_without_a_crl_is_a_configuration_error(pki, directory, content, said):
     path = directory / "some.crl"
     if content is not None:

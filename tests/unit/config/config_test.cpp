@@ -772,6 +772,14 @@ TEST_CASE("config: an upstream that could be somebody else is warned about") {
             "t:3:28: upstream.a.ssl_min_protocol_version: \"TLSv1\" lets a server use TLS below 1.2, which is broken"});
 }
 
+TEST_CASE("config: a pass phrase for no key is warned about") {
+    const Loaded loaded = load_upstream("hosts = 'a'\nssl_passphrase_command = 'echo secret'");
+    CHECK(valid(loaded).upstreams.at(0).ssl_passphrase_command == "echo secret");
+    CHECK(texts(loaded.warnings) == Lines{"t:3:26: upstream.a.ssl_passphrase_command: has no effect without sslkey"});
+    CHECK(texts(load_upstream("hosts = 'a'\n[[listener]]\n[listener.tls]\nssl_passphrase_command = 'true'").warnings) ==
+          Lines{"t:5:26: listener.tls.ssl_passphrase_command: has no effect without key_file"});
+}
+
 TEST_CASE("config: flags are a short form of a file") {
     const Folder folder;
     const std::string ca = folder.write("ca.crt");

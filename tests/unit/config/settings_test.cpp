@@ -67,3 +67,14 @@ TEST_CASE("settings: each says its default, and whether a reload takes it up") {
         }
     }
 }
+
+TEST_CASE("settings: a command that may hold a secret is not shown, only that there is one") {
+    config::Config config;
+    config.listeners.emplace_back().name = "main";
+    config.upstreams.emplace_back().name = "orders";
+    CHECK(value_of(config::settings(config), "listener.main.tls.ssl_passphrase_command").empty());
+    config.listeners[0].tls.ssl_passphrase_command = "echo secret";
+    config.upstreams[0].ssl_passphrase_command = "echo secret";
+    CHECK(value_of(config::settings(config), "listener.main.tls.ssl_passphrase_command") == "...");
+    CHECK(value_of(config::settings(config), "upstream.orders.ssl_passphrase_command") == "...");
+}

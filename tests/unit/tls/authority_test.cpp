@@ -16,7 +16,9 @@
 #include <thread>
 
 #include "support/catch.hpp"
+#include "tls/bundle.hpp"
 #include "tls/certificates.hpp"
+#include "tls/key_pair.hpp"
 
 namespace {
 
@@ -78,7 +80,9 @@ mode_t mode_of(const std::string& path) {
 
 tls::KeyPair load(const std::string& cert, const std::string& key) {
     std::vector<config::Diagnostic> errors;
-    tls::KeyPair pair = tls::load_key_pair({.path = cert, .origin = {}}, {.path = key, .origin = {}}, errors);
+    tls::KeyPair pair = tls::load_key_pair(
+        {.cert_file = {.path = cert, .origin = {}}, .key_file = {.path = key, .origin = {}}, .server_names = {}},
+        errors, errors);
     for (const auto& error : errors) FAIL_CHECK(error.message);
     REQUIRE(pair.leaf);
     return pair;
@@ -86,7 +90,7 @@ tls::KeyPair load(const std::string& cert, const std::string& key) {
 
 tls::CertificateFacts facts(const std::string& cert) {
     std::vector<config::Diagnostic> errors;
-    const auto certificates = tls::load_certificates({.path = cert, .origin = {}}, errors);
+    const auto certificates = tls::load_certificates({.path = cert, .origin = {}}, errors, errors);
     REQUIRE(certificates.size() == 1);
     return tls::describe(*certificates[0]);
 }
@@ -95,8 +99,8 @@ tls::CertificateFacts facts(const std::string& cert) {
 /// standard.
 int verdict(const std::string& leaf, const std::string& ca) {
     std::vector<config::Diagnostic> errors;
-    const auto leaves = tls::load_certificates({.path = leaf, .origin = {}}, errors);
-    const auto anchors = tls::load_certificates({.path = ca, .origin = {}}, errors);
+    const auto leaves = tls::load_certificates({.path = leaf, .origin = {}}, errors, errors);
+    const auto anchors = tls::load_certificates({.path = ca, .origin = {}}, errors, errors);
     REQUIRE(leaves.size() == 1);
     REQUIRE(anchors.size() == 1);
     X509_STORE* const store = X509_STORE_new();
@@ -121,7 +125,7 @@ enum class Bound { begin, end };
 void set_bound(const tls::IssuedFiles& files, const std::string& cert, Bound bound, std::chrono::hours from_now) {
     const tls::KeyPair authority = load(files.ca_cert, files.ca_key);
     std::vector<config::Diagnostic> errors;
-    const auto certificates = tls::load_certificates({.path = cert, .origin = {}}, errors);
+    const auto certificates = tls::load_certificates({.path = cert, .origin = {}}, errors, errors);
     X509* const leaf = certificates.at(0).get();
     ASN1_TIME* const time = bound == Bound::begin ? X509_getm_notBefore(leaf) : X509_getm_notAfter(leaf);
     X509_gmtime_adj(time, std::chrono::duration_cast<std::chrono::seconds>(from_now).count());
