@@ -9,6 +9,7 @@
 #include "tls/revocation.hpp"
 #include "tls/scram_crypto.hpp"
 #include "tls/settings.hpp"
+#include "tls/verify_failure.hpp"
 
 namespace tls {
 namespace {

@@ -44,18 +44,4 @@ void apply(const Settings& settings, SSL_CTX* context, std::vector<config::Diagn
         check(SSL_CTX_set1_groups_list(context, settings.groups.c_str()), "ssl_groups", settings.groups);
 }
 
-int note_verify_failure(int ok, X509_STORE_CTX* store) {
-    if (ok) return 1;
-    const auto* ssl = static_cast<const SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
-    HandshakeNotes* notes = ssl ? HandshakeNotes::of(ssl) : nullptr;
-    if (!notes || notes->verify.code != X509_V_OK) return 0;
-    VerifyFailure& failure = notes->verify;
-    failure.code = X509_STORE_CTX_get_error(store);
-    failure.depth = X509_STORE_CTX_get_error_depth(store);
-    failure.reason = X509_verify_cert_error_string(failure.code);
-    if (const X509* current = X509_STORE_CTX_get_current_cert(store)) failure.certificate = describe(*current).subject;
-    if (const X509* leaf = X509_STORE_CTX_get0_cert(store)) failure.leaf = describe(*leaf);
-    return 0;
-}
-
 }  // namespace tls

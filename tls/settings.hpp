@@ -1,5 +1,4 @@
-// Protocol versions, ciphers and groups, which both legs set in the same words; and the
-// verification callback that both use.
+// Protocol versions, ciphers and groups, which both legs set in the same words.
 #pragma once
 
 #include <string>
@@ -23,9 +22,5 @@ struct Settings {
 
 /// Values that OpenSSL does not know become errors that name the key.
 void apply(const Settings& settings, SSL_CTX* context, std::vector<config::Diagnostic>& errors);
-
-/// An SSL_verify_cb that changes no verdict and notes the first failure in the connection's
-/// HandshakeNotes.
-int note_verify_failure(int ok, X509_STORE_CTX* store);
 
 }  // namespace tls

@@ -9,6 +9,7 @@
 
 #include "tls/revocation.hpp"
 #include "tls/settings.hpp"
+#include "tls/verify_failure.hpp"
 
 namespace tls {
 namespace {
@@ -66,7 +67,7 @@ SslPtr UpstreamContext::connect(const std::string& host) const {
     SslPtr ssl(SSL_new(context_.get()));
     if (!ssl) throw std::runtime_error(take_openssl_error("SSL_new failed"));
     SSL_set_connect_state(ssl.get());
-    const std::string& name = server_name_.empty() ? host : server_name_;
+    const std::string& name = demanded_name(host);
     const bool is_ip = is_ip_address(name);
     // RFC 6066, section 3: no IP addresses in SNI.
     if (!is_ip && SSL_set_tlsext_host_name(ssl.get(), name.c_str()) != 1)

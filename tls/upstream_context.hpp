@@ -41,6 +41,10 @@ class UpstreamContext {
     /// `now`: at which the rehearsal is held.
     ServerTls describe(SSL* ssl, std::chrono::system_clock::time_point now = std::chrono::system_clock::now()) const;
 
+    /// What the certificate of the server at `host` has to be for.
+    const std::string& demanded_name(const std::string& host) const noexcept {
+        return server_name_.empty() ? host : server_name_;
+    }
     /// "new-ca.pem, system": for messages.
     const std::string& anchor_files() const noexcept { return anchor_files_; }
 

@@ -24,6 +24,7 @@ struct Verdict {
     std::string chain;  ///< "ok", or why not
     std::string name;   ///< "ok", or why not
     std::string anchor;
+    tls::Advice advice;  ///< when either is not ok
     bool holds = false;  ///< all that the configured sslmode demands
 };
 
@@ -32,7 +33,8 @@ struct AddressResult {
     std::string host;
     std::string address;
     protocol::SslMode sslmode{};
-    std::string error;  ///< set: no TLS connection
+    std::string error;   ///< set: no TLS connection
+    tls::Advice advice;  ///< about `error`; often nothing
     std::string version;
     std::string cipher;
     std::shared_ptr<const tls::CertificateFacts> leaf;
@@ -58,15 +60,21 @@ std::string outcome(const Connected& connected) {
     return failure->verify_error.empty() ? failure->error : failure->verify_error;
 }
 
+tls::Advice advice_of(const Connected& connected) {
+    const auto* failure = std::get_if<UpstreamFailure>(&connected);
+    return failure ? failure->advice : tls::Advice();
+}
+
 tls::Awaitable<Verdict> judge(Connector& connector, const config::Upstream& settings, const Reached& seen,
                               const config::File& anchor) {
     using protocol::SslMode;
-    Verdict verdict{.ca_file = anchor.path, .chain = {}, .name = {}, .anchor = {}};
+    Verdict verdict{.ca_file = anchor.path, .chain = {}, .name = {}, .anchor = {}, .advice = {}};
     const auto attempt = [&](SslMode mode) { return variant(settings, mode, {anchor}); };
     const UpstreamRoute chain_route = attempt(SslMode::verify_ca);
     const Connected chain = co_await connector.connect_address(chain_route, seen.endpoint, seen.host, Encryption::tls);
     verdict.chain = outcome(chain);
     verdict.name = "not checked: the chain does not verify";
+    verdict.advice = advice_of(chain);
     if (const auto* made = std::get_if<VerifiedConnection>(&chain)) {
         verdict.chain_ok = true;
         verdict.anchor = made->reached.tls.anchor;
@@ -75,6 +83,7 @@ tls::Awaitable<Verdict> judge(Connector& connector, const config::Upstream& sett
             co_await connector.connect_address(full_route, seen.endpoint, seen.host, Encryption::tls);
         verdict.name_ok = std::holds_alternative<VerifiedConnection>(full);
         verdict.name = outcome(full);
+        verdict.advice = advice_of(full);
     }
     const SslMode mode = settings.sslmode;
     verdict.holds = mode < SslMode::verify_ca || (verdict.chain_ok && (mode == SslMode::verify_ca || verdict.name_ok));
@@ -90,6 +99,7 @@ tls::Awaitable<AddressResult> check_address(Connector& connector, const Upstream
                          .address = to_string(endpoint),
                          .sslmode = settings.sslmode,
                          .error = {},
+                         .advice = {},
                          .version = {},
                          .cipher = {},
                          .leaf = nullptr,
@@ -101,6 +111,7 @@ tls::Awaitable<AddressResult> check_address(Connector& connector, const Upstream
     const Connected looked = co_await connector.connect_address(looking, endpoint, host.host, encryption);
     if (const auto* failure = std::get_if<UpstreamFailure>(&looked)) {
         result.error = failure->error;
+        result.advice = failure->advice;
         co_return result;
     }
     const Reached& seen = std::get<VerifiedConnection>(looked).reached;
@@ -119,7 +130,10 @@ tls::Awaitable<AddressResult> check_address(Connector& connector, const Upstream
     const Connected real = co_await connector.connect_address(route, endpoint, host.host, encryption);
     const auto* failure = std::get_if<UpstreamFailure>(&real);
     result.holds = !failure;
-    if (failure && result.verdicts.empty()) result.error = failure->error;
+    if (failure && result.verdicts.empty()) {
+        result.error = failure->error;
+        result.advice = failure->advice;
+    }
     co_return result;
 }
 
@@ -152,11 +166,18 @@ std::string joined(const std::vector<std::string>& items) {
     return out;
 }
 
+void print(const char* indent, const tls::Advice& advice) {
+    if (!advice.sentence.empty())
+        std::printf("%scause:     %s\n", indent, protocol::printable(advice.sentence).c_str());
+    if (!advice.hint.empty()) std::printf("%shint:      %s\n", indent, protocol::printable(advice.hint).c_str());
+}
+
 void print_text(const AddressResult& result, bool ok) {
     std::printf("upstream %s: %s at %s, sslmode=%s: %s\n", result.upstream.c_str(), result.host.c_str(),
                 result.address.empty() ? "no address" : result.address.c_str(),
                 std::string(protocol::to_string(result.sslmode)).c_str(), ok ? "OK" : "FAILED");
     if (!result.error.empty()) std::printf("  error:    %s\n", protocol::printable(result.error).c_str());
+    print("  ", result.advice);
     if (!result.version.empty()) std::printf("  TLS:      %s, %s\n", result.version.c_str(), result.cipher.c_str());
     if (result.leaf) {
         std::printf("  leaf:     %s\n", result.leaf->subject.c_str());
@@ -168,10 +189,13 @@ void print_text(const AddressResult& result, bool ok) {
         std::printf("  CA file:  %s\n", verdict.ca_file.c_str());
         std::printf("    chain:     %s\n", verdict.chain.c_str());
         std::printf("    hostname:  %s\n", verdict.name.c_str());
+        print("    ", verdict.advice);
         if (!verdict.anchor.empty()) std::printf("    anchor:    %s\n", verdict.anchor.c_str());
         std::printf("    alone:     %s\n", verdict.holds ? "suffices" : "does not suffice");
     }
 }
+
+json::value or_null(const std::string& text) { return text.empty() ? json::value(nullptr) : json::value(text); }
 
 json::object to_json(const AddressResult& result) {
     json::object out{{"upstream", result.upstream},
@@ -179,7 +203,9 @@ json::object to_json(const AddressResult& result) {
                      {"address", result.address},
                      {"sslmode", protocol::to_string(result.sslmode)},
                      {"ok", result.holds},
-                     {"error", result.error.empty() ? json::value(nullptr) : json::value(result.error)},
+                     {"error", or_null(result.error)},
+                     {"cause", or_null(result.advice.sentence)},
+                     {"hint", or_null(result.advice.hint)},
                      {"version", result.version},
                      {"cipher", result.cipher}};
     if (result.leaf) {
@@ -201,6 +227,8 @@ json::object to_json(const AddressResult& result) {
                             {"hostname_ok", verdict.name_ok},
                             {"hostname", verdict.name},
                             {"anchor", verdict.anchor},
+                            {"cause", or_null(verdict.advice.sentence)},
+                            {"hint", or_null(verdict.advice.hint)},
                             {"ok", verdict.holds}});
     }
     out["ca_files"] = std::move(verdicts);

@@ -241,9 +241,9 @@ tls::Awaitable<> Session::report_unreached(const UpstreamFailure& failure) {
                 .sqlstate = failure.response.sqlstate,
                 .message = failure.error,
                 .verify_error = failure.verify_error});
-    spdlog::log(often(failure.reason, record_.listener), spdlog::level::err, "{} {}: {}{}{}", record_.session,
+    spdlog::log(often(failure.reason, record_.listener), spdlog::level::err, "{} {}: {}{}{}{}{}", record_.session,
                 record_.client_addr, failure.response.message, failure.response.detail.empty() ? "" : ": ",
-                failure.response.detail);
+                failure.response.detail, failure.response.hint.empty() ? "" : " Hint: ", failure.response.hint);
     co_await send_error(failure.response);
 }
 
