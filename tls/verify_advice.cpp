@@ -238,13 +238,17 @@ std::string quoted(const std::vector<std::string>& items) {
 
 }  // namespace
 
-Advice advise(const VerifyFailure& failure, const Demanded& demanded, std::chrono::system_clock::time_point now) {
-    const auto& rows = table();
-    const auto row = std::find_if(rows.begin(), rows.end(), [&](const Cause& cause) {
+const Cause* cause_of(const VerifyFailure& failure, const Demanded& demanded) {
+    for (const Cause& cause : table()) {
         const bool is_its_code = std::find(cause.codes.begin(), cause.codes.end(), failure.code) != cause.codes.end();
-        return is_its_code && (cause.when == nullptr || cause.when(failure, demanded));
-    });
-    if (row == rows.end()) return {};
+        if (is_its_code && (cause.when == nullptr || cause.when(failure, demanded))) return &cause;
+    }
+    return nullptr;
+}
+
+Advice advise(const VerifyFailure& failure, const Demanded& demanded, std::chrono::system_clock::time_point now) {
+    const Cause* const cause = cause_of(failure, demanded);
+    if (!cause) return {};
     const Words words = {
         {"anchors", demanded.anchors},
         {"asked", demanded.name},
@@ -261,7 +265,7 @@ Advice advise(const VerifyFailure& failure, const Demanded& demanded, std::chron
         {"sha256", failure.leaf.sha256},
         {"signature", failure.signature},
     };
-    return {.sentence = filled(row->sentence, words), .hint = filled(row->hint, words)};
+    return {.sentence = filled(cause->sentence, words), .hint = filled(cause->hint, words)};
 }
 
 Advice advise_alert(int alert, const std::string& sent_name) {

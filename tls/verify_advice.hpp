@@ -42,6 +42,8 @@ struct Cause {
     std::string_view hint;
 };
 std::span<const Cause> causes();
+/// The row that is about it; nullptr: none is.
+const Cause* cause_of(const VerifyFailure& failure, const Demanded& demanded);
 
 /// The same for alerts, by whether a name was sent.
 struct AlertCause {
