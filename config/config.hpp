@@ -157,7 +157,7 @@ struct Upstream {
     File sslkey;
     std::string ssl_ciphers;
     std::string ssl_tls13_ciphers;
-    std::string ssl_groups = "P-256:X25519:P-384";
+    std::string ssl_groups = "P-256:?X25519MLKEM768:X25519:P-384:P-521:X448";
     std::string ssl_server_name;
     TlsVersion ssl_min_protocol_version = TlsVersion::v1_2;
     TlsVersion ssl_max_protocol_version = TlsVersion::unset;

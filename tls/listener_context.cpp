@@ -6,6 +6,7 @@
 #include <cctype>
 #include <cstring>
 
+#include "tls/groups.hpp"
 #include "tls/revocation.hpp"
 #include "tls/scram_crypto.hpp"
 #include "tls/settings.hpp"
@@ -111,6 +112,7 @@ ClientTls ListenerContext::describe(SSL* ssl) const {
     facts.version = SSL_get_version(ssl);
     const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
     facts.cipher = SSL_CIPHER_get_name(cipher);
+    facts.group = group_of(ssl);
     facts.bits = SSL_CIPHER_get_bits(cipher, nullptr);
     const unsigned char* alpn = nullptr;
     unsigned alpn_size = 0;

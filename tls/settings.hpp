@@ -14,7 +14,8 @@ struct Settings {
     config::TlsVersion max = config::TlsVersion::unset;
     std::string ciphers;        ///< TLS 1.2 and below, OpenSSL's syntax; empty: OpenSSL's default
     std::string tls13_ciphers;  ///< empty: OpenSSL's default
-    std::string groups;         ///< empty: OpenSSL's default
+    std::string groups;         ///< as in tls/groups.hpp; empty: OpenSSL's default
+    bool is_client = false;     ///< a client's groups say also of which a key share is sent
     bool legacy = false;        ///< OpenSSL's security level 0
     std::string section;        ///< for error messages
     config::Origin origin;

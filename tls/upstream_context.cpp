@@ -19,6 +19,8 @@ constexpr std::string_view system_store = "system";
 constexpr unsigned char alpn_postgresql[] = "\x0apostgresql";
 /// More leaves than any upstream shows between two reloads.
 constexpr std::size_t max_remembered_leaves = 256;
+/// And than it has addresses.
+constexpr std::size_t max_remembered_addresses = 256;
 
 bool is_ip_address(const std::string& host) {
     in6_addr address{};
@@ -49,10 +51,12 @@ UpstreamContext::UpstreamContext(const config::Upstream& settings, std::vector<c
            .ciphers = settings.ssl_ciphers,
            .tls13_ciphers = settings.ssl_tls13_ciphers,
            .groups = settings.ssl_groups,
+           .is_client = true,
            .legacy = false,
            .section = "upstream." + settings.name,
            .origin = settings.origin},
           context_.get(), errors);
+    if (errors.empty() && !settings.ssl_groups.empty()) groups_.emplace(settings.ssl_groups);
     SSL_CTX_set_alpn_protos(context_.get(), alpn_postgresql, sizeof alpn_postgresql - 1);
     if (verifies_chain_) {
         load_anchors(settings, errors, warnings);
@@ -63,10 +67,12 @@ UpstreamContext::UpstreamContext(const config::Upstream& settings, std::vector<c
     load_candidate(settings, errors);
 }
 
-SslPtr UpstreamContext::connect(const std::string& host) const {
+SslPtr UpstreamContext::connect(const std::string& host, const std::string& address) const {
     SslPtr ssl(SSL_new(context_.get()));
     if (!ssl) throw std::runtime_error(take_openssl_error("SSL_new failed"));
     SSL_set_connect_state(ssl.get());
+    if (const std::string group = remembered_group(address); !group.empty())
+        SSL_set1_groups_list(ssl.get(), groups_->for_client_of(group).c_str());
     const std::string& name = demanded_name(host);
     const bool is_ip = is_ip_address(name);
     // RFC 6066, section 3: no IP addresses in SNI.
@@ -89,6 +95,7 @@ ServerTls UpstreamContext::describe(SSL* ssl, std::chrono::system_clock::time_po
     ServerTls facts;
     facts.version = SSL_get_version(ssl);
     facts.cipher = SSL_get_cipher_name(ssl);
+    facts.group = group_of(ssl);
     if (X509* leaf = SSL_get0_peer_certificate(ssl)) {
         facts.leaf = known(*leaf);
         if (rehearsal_) facts.candidate_ok = rehearsal_->judge(ssl, now);
@@ -158,6 +165,28 @@ void UpstreamContext::load_own_certificate(const config::Upstream& settings, std
         errors.push_back({settings.sslcert.origin, settings.sslcert.path + ": " + take_openssl_error("not usable")});
     }
     for (const X509Ptr& intermediate : pair.chain) SSL_CTX_add1_chain_cert(context_.get(), intermediate.get());
+}
+
+std::string UpstreamContext::remembered_group(const std::string& address) const {
+    if (!groups_ || address.empty()) return {};
+    const std::lock_guard lock(mutex_);
+    const auto found = chosen_groups_.find(address);
+    return found == chosen_groups_.end() ? std::string() : found->second;
+}
+
+/// Nothing need be remembered of a server that takes the share that every ClientHello has; that it
+/// took another one before is forgotten then.
+void UpstreamContext::remember_group(const std::string& address, SSL* ssl) const {
+    if (!groups_ || address.empty() || SSL_version(ssl) < TLS1_3_VERSION) return;
+    const std::string group = group_of(ssl);
+    const bool is_usual = group.empty() || groups_->sends_share_of(group);
+    const std::lock_guard lock(mutex_);
+    if (is_usual) {
+        chosen_groups_.erase(address);
+        return;
+    }
+    if (chosen_groups_.size() >= max_remembered_addresses) chosen_groups_.clear();
+    chosen_groups_[address] = group;
 }
 
 std::shared_ptr<const CertificateFacts> UpstreamContext::known(const X509& leaf) const {

@@ -67,8 +67,9 @@ tls::Advice advice_about(const tls::Stream& stream, const UpstreamRoute& route, 
 }
 
 tls::Awaitable<std::optional<AttemptFailure>> start_tls(tls::Stream& stream, const UpstreamRoute& route,
-                                                        const std::string& host) {
-    tls::SslPtr ssl = route.tls->connect(host);
+                                                        const Reached& to) {
+    const std::string& host = to.host;
+    tls::SslPtr ssl = route.tls->connect(host, to.address);
     const tls::Handshake handshake = co_await stream.handshake(std::move(ssl));
     if (handshake.end != tls::Handshake::End::complete) {
         const bool timed_out = handshake.end == tls::Handshake::End::timed_out;
@@ -103,9 +104,10 @@ tls::Awaitable<std::optional<AttemptFailure>> establish(tls::Stream& stream, con
         co_return AttemptFailure{Kind::not_accepted, "server does not support TLS, but sslmode=" +
                                                          std::string(protocol::to_string(mode)) + " requires it"};
     }
-    auto failure = co_await start_tls(stream, route, to.host);
+    auto failure = co_await start_tls(stream, route, to);
     if (failure) co_return failure;
     to.tls = route.tls->describe(stream.ssl());
+    route.tls->remember_group(to.address, stream.ssl());
     to.tls_time = tls::since(tls_start);
     co_return std::nullopt;
 }

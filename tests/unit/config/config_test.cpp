@@ -275,7 +275,7 @@ TEST_CASE("config: a file with one host is enough") {
     CHECK(listener.tls.mode == ClientTlsMode::allow);
     CHECK(config.upstreams[0].sslmode == SslMode::verify_full);
     CHECK(config.upstreams[0].sslrootcert.empty());
-    CHECK(config.upstreams[0].ssl_groups == "P-256:X25519:P-384");
+    CHECK(config.upstreams[0].ssl_groups == "P-256:?X25519MLKEM768:X25519:P-384:P-521:X448");
 }
 
 TEST_CASE("config: the defaults that the reference names are the defaults") {
