@@ -198,6 +198,10 @@ const Section<Upstream>& section() {
              "that chooses another gets its share at once the next time. Empty: the default."},
             {"ssl_server_name", &Upstream::ssl_server_name, R"("")",
              "Name to send (SNI) and to verify instead of the host's, for private DNS and tunnels.", Rule::host_name},
+            {"ssl_sni", &Upstream::ssl_sni, R"("")",
+             "Name to send (SNI) instead of the one that is verified, for servers and balancers that choose by it; "
+             "`off` sends none, as libpq's `sslsni=0`. Empty: the verified name.",
+             Rule::sni},
             {"ssl_min_protocol_version", &Upstream::ssl_min_protocol_version, R"("TLSv1.2")", "Lowest TLS version.",
              Rule::not_empty},
             {"ssl_max_protocol_version", &Upstream::ssl_max_protocol_version, R"("")",

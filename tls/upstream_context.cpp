@@ -1,12 +1,12 @@
 #include "tls/upstream_context.hpp"
 
-#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 #include <new>
 #include <stdexcept>
 
+#include "protocol/server_name.hpp"
 #include "tls/revocation.hpp"
 #include "tls/settings.hpp"
 #include "tls/verify_failure.hpp"
@@ -21,11 +21,6 @@ constexpr unsigned char alpn_postgresql[] = "\x0apostgresql";
 constexpr std::size_t max_remembered_leaves = 256;
 /// And than it has addresses.
 constexpr std::size_t max_remembered_addresses = 256;
-
-bool is_ip_address(const std::string& host) {
-    in6_addr address{};
-    return inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
-}
 
 /// Debian keeps all roots in one file beside the hashed folder: read it once, rather than folder
 /// entries within handshakes.
@@ -44,7 +39,8 @@ UpstreamContext::UpstreamContext(const config::Upstream& settings, std::vector<c
       // modes verify nothing.
       verifies_chain_(settings.sslmode >= protocol::SslMode::verify_ca || !settings.sslrootcert.empty()),
       verifies_name_(settings.sslmode == protocol::SslMode::verify_full),
-      server_name_(settings.ssl_server_name) {
+      server_name_(settings.ssl_server_name),
+      sni_(settings.ssl_sni) {
     prepare(context_.get());
     apply({.min = settings.ssl_min_protocol_version,
            .max = settings.ssl_max_protocol_version,
@@ -73,20 +69,26 @@ SslPtr UpstreamContext::connect(const std::string& host, const std::string& addr
     SSL_set_connect_state(ssl.get());
     if (const std::string group = remembered_group(address); !group.empty())
         SSL_set1_groups_list(ssl.get(), groups_->for_client_of(group).c_str());
-    const std::string& name = demanded_name(host);
-    const bool is_ip = is_ip_address(name);
-    // RFC 6066, section 3: no IP addresses in SNI.
-    if (!is_ip && SSL_set_tlsext_host_name(ssl.get(), name.c_str()) != 1)
-        throw std::runtime_error("not a usable server name: " + name);
+    const std::string& demanded = demanded_name(host);
+    const auto name = protocol::ServerName::parse(demanded);
+    const auto must = [&](long ok) {
+        if (ok != 1) throw std::runtime_error("not a usable server name: " + demanded);
+    };
+    if (const std::string sni = sni_for(demanded); !sni.empty()) must(SSL_set_tlsext_host_name(ssl.get(), sni.c_str()));
     if (verifies_name_) {
         X509_VERIFY_PARAM* param = SSL_get0_param(ssl.get());
         // Names are taken from the SAN alone, and a wildcard stands for one whole label (RFC 6125,
         // 6.4).
         X509_VERIFY_PARAM_set_hostflags(param,
                                         X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        const int ok = is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, name.c_str())
-                             : X509_VERIFY_PARAM_set1_host(param, name.c_str(), 0);
-        if (ok != 1) throw std::runtime_error("not a usable server name: " + name);
+        if (name && name->is_address()) {
+            must(X509_VERIFY_PARAM_set1_ip(param, name->address().data(), name->address().size()));
+        } else {
+            const std::string& text = name ? name->text() : demanded;
+            must(X509_VERIFY_PARAM_set1_host(param, text.c_str(), 0));
+            // Some certificates spell the same name with the root's dot.
+            must(X509_VERIFY_PARAM_add1_host(param, (text + ".").c_str(), 0));
+        }
     }
     return ssl;
 }
@@ -165,6 +167,15 @@ void UpstreamContext::load_own_certificate(const config::Upstream& settings, std
         errors.push_back({settings.sslcert.origin, settings.sslcert.path + ": " + take_openssl_error("not usable")});
     }
     for (const X509Ptr& intermediate : pair.chain) SSL_CTX_add1_chain_cert(context_.get(), intermediate.get());
+}
+
+/// RFC 6066, section 3: no addresses, and no dot at the end.
+std::string UpstreamContext::sni_for(const std::string& demanded) const {
+    if (sni_ == config::sni_off) return {};
+    const std::string& name = sni_.empty() ? demanded : sni_;
+    const auto parsed = protocol::ServerName::parse(name);
+    if (!parsed) return name;
+    return parsed->is_address() ? std::string() : parsed->text();
 }
 
 std::string UpstreamContext::remembered_group(const std::string& address) const {

@@ -60,6 +60,7 @@ class UpstreamContext {
     void load_own_certificate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors);
     void load_candidate(const config::Upstream& settings, std::vector<config::Diagnostic>& errors);
     std::shared_ptr<const CertificateFacts> known(const X509& leaf) const;
+    std::string sni_for(const std::string& demanded) const;
     std::string remembered_group(const std::string& address) const;
 
     struct Anchor {
@@ -73,6 +74,7 @@ class UpstreamContext {
     bool verifies_chain_;
     bool verifies_name_;
     std::string server_name_;
+    std::string sni_;
     std::string anchor_files_;
     std::map<std::string, Anchor> anchors_;  // by SHA-256
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <map>
 
-#include "config/parse.hpp"
+#include "protocol/server_name.hpp"
 
 namespace tls {
 namespace {
@@ -26,7 +26,8 @@ bool has_common_name_alone(const VerifyFailure& failure, const Demanded&) {
 }
 bool has_no_name(const VerifyFailure& failure, const Demanded&) { return failure.leaf.sans.empty(); }
 bool is_about_an_address(const VerifyFailure&, const Demanded& demanded) {
-    return config::is_ip_address(demanded.name);
+    const auto name = protocol::ServerName::parse(demanded.name);
+    return name && name->is_address();
 }
 
 const std::vector<Cause>& table() {
@@ -200,11 +201,11 @@ const std::vector<Cause>& table() {
 constexpr AlertCause alerts[] = {
     {SSL_AD_UNRECOGNIZED_NAME, true,
      R"(The server has no certificate for the name "{sent_name}" that it was sent (SNI).)",
-     "Send a name that the server knows: set ssl_server_name to it, or connect to it. PostgreSQL 19 has its names in "
-     "pg_hosts.conf."},
+     "Send a name that the server knows: set ssl_sni to it, or ssl_server_name if its certificate is for that name as "
+     "well. PostgreSQL 19 has its names in pg_hosts.conf."},
     {SSL_AD_UNRECOGNIZED_NAME, false, "The server wants a name (SNI), and none was sent.",
-     "Connect by a name that the server knows, or set ssl_server_name to it: an address is never sent. PostgreSQL 19 "
-     "has its names in pg_hosts.conf."},
+     "Connect by a name that the server knows, or set ssl_sni to it: an address is never sent. PostgreSQL 19 has its "
+     "names in pg_hosts.conf."},
 };
 
 using Words = std::map<std::string_view, std::string>;
