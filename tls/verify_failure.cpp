@@ -13,7 +13,7 @@ namespace {
 
 using IssuerAnchor = VerifyFailure::IssuerAnchor;
 
-struct Free {
+struct FreeCertificates {
     void operator()(STACK_OF(X509) * p) const noexcept { sk_X509_pop_free(p, X509_free); }
 };
 
@@ -32,7 +32,7 @@ std::string key_of(const X509& certificate) {
     return std::string(type) + ", " + std::to_string(EVP_PKEY_get_bits(key)) + " bits";
 }
 
-using Certificates = std::unique_ptr<STACK_OF(X509), Free>;
+using Certificates = std::unique_ptr<STACK_OF(X509), FreeCertificates>;
 
 bool is_anchor(X509_STORE_CTX* store, const X509& certificate) {
     const Certificates named(X509_STORE_CTX_get1_certs(store, X509_get_subject_name(&certificate)));
