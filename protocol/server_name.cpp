@@ -9,16 +9,18 @@
 namespace protocol {
 namespace {
 
-constexpr std::size_t max_name = 253;  // RFC 1035, 2.3.4, without the length octets
-constexpr std::size_t max_label = 63;
+constexpr std::size_t max_dns_name = 253;  // RFC 1035, 2.3.4, without the length octets
+constexpr std::size_t max_dns_label = 63;
 constexpr std::size_t max_zone = 15;  // an interface's name
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-bool is_of_a_label(char c) { return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || c == '-' || c == '_'; }
+bool is_decimal(char c) { return c >= '0' && c <= '9'; }
+char lower_ascii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+bool is_of_a_label(char c) {
+    return is_decimal(c) || (lower_ascii(c) >= 'a' && lower_ascii(c) <= 'z') || c == '-' || c == '_';
+}
 
-bool is_label(std::string_view label) {
-    return !label.empty() && label.size() <= max_label && label.front() != '-' && label.back() != '-' &&
+bool is_dns_label(std::string_view label) {
+    return !label.empty() && label.size() <= max_dns_label && label.front() != '-' && label.back() != '-' &&
            std::all_of(label.begin(), label.end(), is_of_a_label);
 }
 
@@ -29,14 +31,14 @@ bool is_zone(std::string_view zone) {
 
 /// `name`: without the root's dot.
 bool is_dns_name(std::string_view name) {
-    if (name.empty() || name.size() > max_name) return false;
+    if (name.empty() || name.size() > max_dns_name) return false;
     for (;;) {
         const std::size_t dot = name.find('.');
         const std::string_view label = name.substr(0, dot);
-        if (!is_label(label)) return false;
+        if (!is_dns_label(label)) return false;
         // A last label of digits alone makes it an IPv4 address with a mistake in it, which no
         // resolver looks up as a name.
-        if (dot == std::string_view::npos) return !std::all_of(label.begin(), label.end(), is_digit);
+        if (dot == std::string_view::npos) return !std::all_of(label.begin(), label.end(), is_decimal);
         name.remove_prefix(dot + 1);
     }
 }
@@ -45,9 +47,9 @@ std::string_view without_root(std::string_view name) {
     return name.ends_with('.') ? name.substr(0, name.size() - 1) : name;
 }
 
-std::string lowered(std::string_view text) {
+std::string in_lower_case(std::string_view text) {
     std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(), lower);
+    std::transform(out.begin(), out.end(), out.begin(), lower_ascii);
     return out;
 }
 
@@ -71,7 +73,7 @@ std::optional<Points> code_points(std::string_view text) {
 
 /// Of the scripts that have capitals and are likely in names: Latin, Greek, Cyrillic.
 std::uint32_t lower_point(std::uint32_t c) {
-    if (c < 0x80) return static_cast<std::uint8_t>(lower(static_cast<char>(c)));
+    if (c < 0x80) return static_cast<std::uint8_t>(lower_ascii(static_cast<char>(c)));
     if (c >= 0xc0 && c <= 0xde && c != 0xd7) return c + 0x20;
     const bool pairs_begin_odd = (c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e);
     if (c >= 0x100 && c <= 0x17f && c != 0x130 && c != 0x131 && c != 0x138 && c != 0x149 && c != 0x178 && c != 0x17f)
@@ -140,12 +142,12 @@ std::optional<ServerName> ServerName::parse(std::string_view text) {
     }
     const std::string_view name = without_root(text);
     if (!is_dns_name(name)) return std::nullopt;
-    return ServerName(lowered(name), std::nullopt);
+    return ServerName(in_lower_case(name), std::nullopt);
 }
 
 bool names_match(std::string_view pattern, std::string_view name) {
-    const std::string wanted = lowered(without_root(pattern));
-    const std::string asked = lowered(without_root(name));
+    const std::string wanted = in_lower_case(without_root(pattern));
+    const std::string asked = in_lower_case(without_root(name));
     if (!wanted.starts_with("*.")) return wanted == asked;
     const std::size_t dot = asked.find('.');
     return dot != std::string::npos && dot > 0 && asked.substr(dot) == wanted.substr(1);
@@ -153,7 +155,7 @@ bool names_match(std::string_view pattern, std::string_view name) {
 
 std::optional<std::string> in_a_labels(std::string_view name) {
     auto points = code_points(name);
-    if (!points || points->size() > max_name) return std::nullopt;
+    if (!points || points->size() > max_dns_name) return std::nullopt;
     bool plain = true;
     for (std::uint32_t& c : *points) {
         // Marks that stand alone, and forms that stand for several letters: for tables of Unicode.
