@@ -21,6 +21,7 @@ CA = "basicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign, cR
 LEAF = "basicConstraints = CA:FALSE\nextendedKeyUsage = serverAuth\n"
 NAMES = f"subjectAltName = {','.join(HERE)}\n"
 KEY_ID = "authorityKeyIdentifier = keyid:always\n"
+NO_KEY_ID = "authorityKeyIdentifier = none\n"
 VERIFY_FAILED = "certificate verify failed"
 CONNECTS = None
 
@@ -73,7 +74,7 @@ def make_kinds(pki) -> dict[str, Kind]:
         "unknown root, which is sent": Kind(pki.leaf(other, "server.x", HERE), "self-signed certificate in certificate chain",
                                             'ends at the root "CN=Test Unknown CA"', "not from this connection", sent=(other,)),
         "self-signed": Kind(lone, "self-signed certificate", "issued by no authority but itself, and is not in", "compare SHA-256 [0-9a-f]{64} "),
-        "same name, other key": Kind(pki.odd(namesake, "server.x", LEAF + NAMES), "certificate signature failure",
+        "same name, other key": Kind(pki.odd(namesake, "server.x", LEAF + NAMES + NO_KEY_ID), "certificate signature failure",
                                      f'"CN={root.name}" is in \\S+, but with another key', "made anew", libpq="EVP lib|signature failure"),
         "same name, other key, with key identifiers": Kind(pki.odd(namesake, "server.x", LEAF + NAMES + KEY_ID), missing,
                                                            f'"CN={root.name}" is in \\S+, but with another key', "made anew"),
