@@ -196,7 +196,7 @@ void UpstreamContext::remember_group(const std::string& address, SSL* ssl) const
         chosen_groups_.erase(address);
         return;
     }
-    if (chosen_groups_.size() >= max_remembered_addresses) chosen_groups_.clear();
+    if (chosen_groups_.size() >= max_remembered_addresses && !chosen_groups_.contains(address)) chosen_groups_.clear();
     chosen_groups_[address] = group;
 }
 
