@@ -166,10 +166,13 @@ std::string joined(const std::vector<std::string>& items) {
     return out;
 }
 
-void print_advice(const char* indent, const tls::Advice& advice) {
-    if (!advice.sentence.empty())
-        std::printf("%scause:     %s\n", indent, protocol::printable(advice.sentence).c_str());
-    if (!advice.hint.empty()) std::printf("%shint:      %s\n", indent, protocol::printable(advice.hint).c_str());
+/// In lines like those around: `width` is that of their labels.
+void print_advice(const char* indent, int width, const tls::Advice& advice) {
+    const auto line = [&](const char* label, const std::string& text) {
+        if (!text.empty()) std::printf("%s%-*s%s\n", indent, width, label, protocol::printable(text).c_str());
+    };
+    line("cause:", advice.sentence);
+    line("hint:", advice.hint);
 }
 
 void print_text(const AddressResult& result, bool ok) {
@@ -177,7 +180,7 @@ void print_text(const AddressResult& result, bool ok) {
                 result.address.empty() ? "no address" : result.address.c_str(),
                 std::string(protocol::to_string(result.sslmode)).c_str(), ok ? "OK" : "FAILED");
     if (!result.error.empty()) std::printf("  error:    %s\n", protocol::printable(result.error).c_str());
-    print_advice("  ", result.advice);
+    print_advice("  ", 10, result.advice);
     if (!result.version.empty()) std::printf("  TLS:      %s, %s\n", result.version.c_str(), result.cipher.c_str());
     if (result.leaf) {
         std::printf("  leaf:     %s\n", result.leaf->subject.c_str());
@@ -189,7 +192,7 @@ void print_text(const AddressResult& result, bool ok) {
         std::printf("  CA file:  %s\n", verdict.ca_file.c_str());
         std::printf("    chain:     %s\n", verdict.chain.c_str());
         std::printf("    hostname:  %s\n", verdict.name.c_str());
-        print_advice("    ", verdict.advice);
+        print_advice("    ", 11, verdict.advice);
         if (!verdict.anchor.empty()) std::printf("    anchor:    %s\n", verdict.anchor.c_str());
         std::printf("    alone:     %s\n", verdict.holds ? "suffices" : "does not suffice");
     }
