@@ -52,6 +52,8 @@ std::optional<std::string> canonical_name(const std::string& host) {
     const bool has_star = host.starts_with("*.");
     const auto name = protocol::ServerName::parse(has_star ? std::string_view(host).substr(2) : host);
     if (!name || (has_star && name->is_address())) return std::nullopt;
+    // A zone is an interface of whoever connects: no certificate is for one.
+    if (host.find('%') != std::string::npos) return std::nullopt;
     return (has_star ? "*." : "") + name->text();
 }
 
