@@ -145,6 +145,8 @@ enum class SslNegotiation { postgres, direct };
 /// do.
 enum class TargetSessionAttrs { any };
 
+inline constexpr std::string_view sni_off = "off";
+
 struct Upstream {
     std::string name;
     std::vector<Address> hosts;
@@ -160,8 +162,9 @@ struct Upstream {
     std::string ssl_passphrase_command;  ///< empty: sslkey is not encrypted
     std::string ssl_ciphers;
     std::string ssl_tls13_ciphers;
-    std::string ssl_groups = "P-256:X25519:P-384";
+    std::string ssl_groups = "P-256:?X25519MLKEM768:X25519:P-384:P-521:X448";
     std::string ssl_server_name;
+    std::string ssl_sni;  ///< empty: the name that is verified; sni_off: none
     TlsVersion ssl_min_protocol_version = TlsVersion::v1_2;
     TlsVersion ssl_max_protocol_version = TlsVersion::unset;
     TargetSessionAttrs target_session_attrs = TargetSessionAttrs::any;

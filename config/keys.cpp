@@ -142,7 +142,8 @@ const Section<ListenerTls>& section() {
             {"ssl_tls13_ciphers", &ListenerTls::ssl_tls13_ciphers, R"("")",
              "Cipher suites of TLS 1.3. Empty: OpenSSL's."},
             {"ssl_groups", &ListenerTls::ssl_groups, R"("")",
-             "Key exchange groups, separated by colons. Empty: OpenSSL's."},
+             "Key exchange groups, separated by colons; those with `?` are left out where OpenSSL does not have them. "
+             "Empty: OpenSSL's."},
             {"legacy", &ListenerTls::legacy, "false",
              "Lower OpenSSL's security level on this leg only, for very old clients; audited as weak."},
         },
@@ -204,12 +205,16 @@ const Section<Upstream>& section() {
             {"ssl_ciphers", &Upstream::ssl_ciphers, R"("")",
              "Cipher list up to TLS 1.2, in OpenSSL's syntax. Empty: OpenSSL's."},
             {"ssl_tls13_ciphers", &Upstream::ssl_tls13_ciphers, R"("")", "Cipher suites of TLS 1.3. Empty: OpenSSL's."},
-            {"ssl_groups", &Upstream::ssl_groups, R"("P-256:X25519:P-384")",
-             "Key exchange groups. P-256 comes first because it is PostgreSQL's own, which saves a HelloRetryRequest. "
-             "Empty: the "
-             "default."},
+            {"ssl_groups", &Upstream::ssl_groups, R"("P-256:?X25519MLKEM768:X25519:P-384:P-521:X448")",
+             "Key exchange groups. A key share of the first, or of those with `*`, is sent at once; those with `?` are "
+             "left out where OpenSSL does not have them. P-256 comes first because it is PostgreSQL's own. A server "
+             "that chooses another gets its share at once the next time. Empty: the default."},
             {"ssl_server_name", &Upstream::ssl_server_name, R"("")",
              "Name to send (SNI) and to verify instead of the host's, for private DNS and tunnels.", Rule::host_name},
+            {"ssl_sni", &Upstream::ssl_sni, R"("")",
+             "Name to send (SNI) instead of the one that is verified, for servers and balancers that choose by it; "
+             "`off` sends none, as libpq's `sslsni=0`. Empty: the verified name.",
+             Rule::sni},
             {"ssl_min_protocol_version", &Upstream::ssl_min_protocol_version, R"("TLSv1.2")", "Lowest TLS version.",
              Rule::not_empty},
             {"ssl_max_protocol_version", &Upstream::ssl_max_protocol_version, R"("")",

@@ -35,6 +35,7 @@ enum class Rule {
     host_address,    // a host, :5432 unless said otherwise, or a UNIX-domain socket
     server_name,     // a DNS name, "*." allowed in front
     host_name,       // a DNS name or an IP address
+    sni,             // a DNS name, or "off"
     http_address,    // an IP address with a port, or a UNIX-domain socket: one of them
     console_socket,  // "unix:" and a path that libpq finds: .../.s.PGSQL.PORT
     command,         // for a shell: may hold a secret, and is shown to nobody

@@ -11,6 +11,7 @@
 #include <span>
 
 #include "config/load.hpp"
+#include "protocol/server_name.hpp"
 
 namespace config {
 namespace {
@@ -25,9 +26,7 @@ std::optional<Number> parse_number(std::string_view text, Number max);
 std::optional<std::uint64_t> parse_quantity(std::string_view text, std::span<const Unit> units, std::uint64_t max);
 std::optional<Address> parse_socket_path(std::string_view path);
 bool parse_ip(int family, std::string_view text, void* bytes) noexcept;
-bool is_label(std::string_view label) noexcept;
 bool is_digit(char c) noexcept;
-bool is_name_character(char c) noexcept;
 
 constexpr std::array<Unit, 5> durations{
     {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 24 * 3'600'000}}};
@@ -63,9 +62,7 @@ std::optional<Address> parse_address(std::string_view text) {
     const bool is_ipv6 = host.find(':') != std::string_view::npos;
     if (in_brackets != is_ipv6) return std::nullopt;
 
-    // A fully qualified name may end in a dot.
-    const bool is_name = is_dns_name(host.ends_with('.') ? host.substr(0, host.size() - 1) : host);
-    if (!is_name && !is_ip_address(host)) return std::nullopt;
+    if (!protocol::ServerName::parse(host)) return std::nullopt;
     return Address{.kind = Address::Kind::tcp, .host = std::string{host}, .port = *port, .origin = {}};
 }
 
@@ -85,25 +82,14 @@ std::optional<Cidr> parse_cidr(std::string_view text) {
     return cidr;
 }
 
-bool is_dns_name(std::string_view text) noexcept {
-    if (text.empty() || text.size() > 253) return false;  // RFC 1035, 2.3.4, without the length octets
-    const bool has_dot = text.find('.') != std::string_view::npos;
-    std::string_view rest = text;
-    for (;;) {
-        const auto dot = rest.find('.');
-        const std::string_view label = rest.substr(0, dot);
-        if (!is_label(label)) return false;
-        if (dot == std::string_view::npos) return !has_dot || !std::all_of(label.begin(), label.end(), is_digit);
-        rest.remove_prefix(dot + 1);
-    }
+bool is_dns_name(std::string_view text) {
+    const auto name = protocol::ServerName::parse(text);
+    return name && !name->is_address();
 }
 
-bool is_ip_address(std::string_view text) noexcept {
-    std::array<std::uint8_t, 16> ignored;
-    if (parse_ip(AF_INET, text, ignored.data())) return true;
-    const auto zone = text.find('%');
-    if (zone != std::string_view::npos && !is_label(text.substr(zone + 1))) return false;
-    return parse_ip(AF_INET6, text.substr(0, zone), ignored.data());
+bool is_ip_address(std::string_view text) {
+    const auto name = protocol::ServerName::parse(text);
+    return name && name->is_address();
 }
 
 namespace {
@@ -237,16 +223,7 @@ bool parse_ip(int family, std::string_view text, void* bytes) noexcept {
     return inet_pton(family, terminated.data(), bytes) == 1;
 }
 
-bool is_label(std::string_view label) noexcept {
-    return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
-           std::all_of(label.begin(), label.end(), is_name_character);
-}
-
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-
-bool is_name_character(char c) noexcept {
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
-}
 
 }  // namespace
 }  // namespace config

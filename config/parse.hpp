@@ -8,12 +8,9 @@
 
 namespace config {
 
-/// Letters, digits, '-' and, as in practice, '_', in labels joined by dots. Something like
-/// 10.0.0.256 is not one.
-bool is_dns_name(std::string_view text) noexcept;
-
-/// IPv4, or IPv6 without brackets, with an optional zone (fe80::1%eth0).
-bool is_ip_address(std::string_view text) noexcept;
+// As protocol::ServerName has them.
+bool is_dns_name(std::string_view text);
+bool is_ip_address(std::string_view text);
 
 /// Loopback, or a UNIX-domain socket: nobody on another host reaches what listens there.
 bool is_of_this_host(const Address& address) noexcept;

@@ -12,6 +12,7 @@
 #include "config/parse.hpp"
 #include "config/spelling.hpp"
 #include "config/web_url.hpp"
+#include "protocol/server_name.hpp"
 
 namespace config {
 namespace {
@@ -26,6 +27,8 @@ std::optional<Address> read_host_address(const Node& node, Reading& reading);
 std::string_view in_words(const Node& node);
 bool is_console_socket(std::string_view text);
 
+std::string a_label_hint(std::string_view name);
+
 constexpr unsigned max_count = 1'000'000;    // more threads or connections than any machine has: a slip of the finger
 constexpr std::int64_t max_id = 0xffffffff;  // (uid_t)-1, which means nobody in particular
 
@@ -35,7 +38,11 @@ void read_value(const Node& node, Rule rule, std::string& into, Reading& reading
     const std::string* const text = read_text(node, type_in_words<std::string>(), reading);
     if (text == nullptr) return;
     if (rule == Rule::host_name && !text->empty() && !is_dns_name(*text) && !is_ip_address(*text)) {
-        return reading.error(node.origin, in_quotes(*text) + " is neither a DNS name nor an IP address");
+        return reading.error(node.origin,
+                             in_quotes(*text) + " is neither a DNS name nor an IP address" + a_label_hint(*text));
+    }
+    if (rule == Rule::sni && !text->empty() && *text != sni_off && !is_dns_name(*text)) {
+        return reading.error(node.origin, in_quotes(*text) + R"( is not a DNS name, nor "off")" + a_label_hint(*text));
     }
     if (rule == Rule::console_socket && !text->empty() && !is_console_socket(*text)) {
         return reading.error(node.origin, in_quotes(*text) + R"( is not "unix:" and a path that ends with )"
@@ -106,8 +113,9 @@ void read_value(const Node& node, Rule rule, std::vector<std::string>& into, Rea
         const std::string_view text = item->text;
         const std::string_view name = text.starts_with("*.") ? text.substr(2) : text;
         if (rule == Rule::server_name && !is_dns_name(name)) {
-            reading.error(item->origin,
-                          in_quotes(text) + R"( is not a DNS name, such as "db.example.com" or "*.example.com")");
+            reading.error(item->origin, in_quotes(text) +
+                                            R"( is not a DNS name, such as "db.example.com" or "*.example.com")" +
+                                            a_label_hint(text));
         }
         list.emplace_back(text);
     }
@@ -285,6 +293,14 @@ std::optional<std::string> why_not_timer(Duration duration, Rule rule) {
     return " is not a number of whole seconds up to 32767, which is what TCP takes";
 }
 
+/// Names in other letters are not converted: what is written here should be what DNS, certificates
+/// and logs have.
+std::string a_label_hint(std::string_view name) {
+    const bool has_star = name.starts_with("*.");
+    const auto in_dns = protocol::in_a_labels(has_star ? name.substr(2) : name);
+    return in_dns ? "; write \"" + std::string(has_star ? "*." : "") + *in_dns + "\"" : "";
+}
+
 /// The file is in the result even when it cannot be read, so that no later rule takes it for not
 /// given.
 File read_file(const Node& node, Reading& reading) {
@@ -313,7 +329,8 @@ std::optional<Address> read_host_address(const Node& node, Reading& reading) {
         reading.error(node.origin,
                       in_quotes(text) +
                           R"( is not a host: HOST:PORT, such as "db.example.com:5432" or "[::1]:5432", or )"
-                          R"("unix:/path" of at most 107 bytes)");
+                          R"("unix:/path" of at most 107 bytes)" +
+                          a_label_hint(text.substr(0, text.rfind(':'))));
         return std::nullopt;
     }
     if (address->kind == Address::Kind::tcp && address->port == 0) {

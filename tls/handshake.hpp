@@ -11,6 +11,7 @@
 
 #include "protocol/client_hello.hpp"
 #include "tls/certificates.hpp"
+#include "tls/verify_failure.hpp"
 
 namespace tls {
 
@@ -22,15 +23,6 @@ using SslPtr = std::unique_ptr<SSL, SslDeleter>;
 using SslCtxPtr = std::unique_ptr<SSL_CTX, SslDeleter>;
 
 class ListenerContext;
-
-/// Why the peer's certificate was not accepted.
-struct VerifyFailure {
-    int code = X509_V_OK;     ///< X509_V_ERR_...; X509_V_OK: it was accepted, or not looked at
-    int depth = 0;            ///< 0: the leaf
-    std::string reason;       ///< OpenSSL's text
-    std::string certificate;  ///< subject of the certificate that failed
-    CertificateFacts leaf;
-};
 
 /// One handshake's notes. Reachable from the SSL by `of`, for as long as the Stream keeps it.
 struct HandshakeNotes {

@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "protocol/server_name.hpp"
 #include "tls/certificates.hpp"
 
 namespace tls {
@@ -29,12 +30,6 @@ constexpr auto leaf_lifetime = std::chrono::days(825);
 constexpr auto backdating = 5min;
 /// ub-common-name, RFC 5280 appendix A.1.
 constexpr std::size_t max_common_name = 64;
-/// RFC 1035 section 2.3.4, in text form.
-constexpr std::size_t max_dns_name = 253;
-constexpr std::size_t max_dns_label = 63;
-
-std::optional<std::string> canonical_address(const std::string& host);
-bool is_dns_name(std::string_view name);
 
 void require(bool done, std::string_view what) {
     if (!done) throw std::runtime_error(std::string(what) + ": " + take_openssl_error("no reason given"));
@@ -55,14 +50,12 @@ Owned<GENERAL_NAME> general_name(const std::string& name);
 // --- Names
 
 std::optional<std::string> canonical_name(const std::string& host) {
-    if (std::optional<std::string> address = canonical_address(host)) return address;
-    std::string name = host;
-    for (char& c : name) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    if (!name.empty() && name.back() == '.') name.pop_back();  // certificates hold the name without the root's dot
-    if (!is_dns_name(name)) return std::nullopt;
-    return name;
+    const bool has_star = host.starts_with("*.");
+    const auto name = protocol::ServerName::parse(has_star ? std::string_view(host).substr(2) : host);
+    if (!name || (has_star && name->is_address())) return std::nullopt;
+    // A zone is an interface of whoever connects: no certificate is for one.
+    if (host.find('%') != std::string::npos) return std::nullopt;
+    return (has_star ? "*." : "") + name->text();
 }
 
 /// Adds localhost; drops what is there twice.
@@ -136,38 +129,6 @@ KeyPair new_leaf(const Authority& authority, const Names& names, LeafKey kind) {
 
 namespace {
 
-/// An address has many spellings ("::1", "0:0::1"), of which certificates know one.
-std::optional<std::string> canonical_address(const std::string& host) {
-    std::array<unsigned char, sizeof(in6_addr)> bytes;
-    std::array<char, INET6_ADDRSTRLEN> text;
-    for (const int family : {AF_INET, AF_INET6}) {
-        if (host.find('\0') == std::string::npos && ::inet_pton(family, host.c_str(), bytes.data()) == 1) {
-            return ::inet_ntop(family, bytes.data(), text.data(), text.size());
-        }
-    }
-    return std::nullopt;
-}
-
-bool is_label(std::string_view label) {
-    const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; };
-    return !label.empty() && label.size() <= max_dns_label && std::all_of(label.begin(), label.end(), fits) &&
-           label.front() != '-' && label.back() != '-';
-}
-
-/// In lower case. The underscore is for the service names of Docker Compose. A last label of digits
-/// only would be an IPv4 address with a mistake in it, which no client looks up.
-bool is_dns_name(std::string_view name) {
-    if (name.size() > max_dns_name) return false;
-    if (name.substr(0, 2) == "*.") name.remove_prefix(2);
-    for (;;) {
-        const std::size_t dot = name.find('.');
-        const std::string_view label = name.substr(0, dot);
-        if (!is_label(label)) return false;
-        if (dot == std::string_view::npos) return label.find_first_not_of("0123456789") != std::string_view::npos;
-        name.remove_prefix(dot + 1);
-    }
-}
-
 X509Ptr new_certificate(EVP_PKEY& key, TimePoint not_before, TimePoint not_after) {
     X509Ptr certificate(X509_new());
     if (!certificate) throw std::bad_alloc();
@@ -221,7 +182,8 @@ void add_alternative_names(X509& certificate, const Names& names) {
 Owned<GENERAL_NAME> general_name(const std::string& name) {
     Owned<GENERAL_NAME> entry(GENERAL_NAME_new());
     if (!entry) throw std::bad_alloc();
-    if (canonical_address(name)) {
+    const auto parsed = protocol::ServerName::parse(name);
+    if (parsed && parsed->is_address()) {
         Owned<ASN1_STRING> address(a2i_IPADDRESS(name.c_str()));
         require(address != nullptr, "cannot encode an address");
         GENERAL_NAME_set0_value(entry.get(), GEN_IPADD, address.release());

@@ -3,29 +3,18 @@
 #include <openssl/err.h>
 
 #include <algorithm>
-#include <cctype>
-#include <cstring>
 
+#include "protocol/server_name.hpp"
+#include "tls/groups.hpp"
 #include "tls/revocation.hpp"
 #include "tls/scram_crypto.hpp"
 #include "tls/settings.hpp"
+#include "tls/verify_failure.hpp"
 
 namespace tls {
 namespace {
 
 constexpr std::string_view alpn_postgresql = "postgresql";
-
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
-/// "*.example.com" stands for exactly one label, as in certificates (RFC 6125, 6.4.3).
-bool matches(std::string_view pattern, std::string_view name) {
-    if (!pattern.starts_with("*.")) return equals_ignoring_case(pattern, name);
-    const std::size_t dot = name.find('.');
-    return dot != std::string_view::npos && dot > 0 && equals_ignoring_case(pattern.substr(1), name.substr(dot));
-}
 
 int on_client_hello(SSL* ssl, int* alert, void*) {
     HandshakeNotes* notes = HandshakeNotes::of(ssl);
@@ -118,6 +107,7 @@ ClientTls ListenerContext::describe(SSL* ssl) const {
     facts.version = SSL_get_version(ssl);
     const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
     facts.cipher = SSL_CIPHER_get_name(cipher);
+    facts.group = group_of(ssl);
     facts.bits = SSL_CIPHER_get_bits(cipher, nullptr);
     const unsigned char* alpn = nullptr;
     unsigned alpn_size = 0;
@@ -286,7 +276,7 @@ int ListenerContext::choose_context(SSL* ssl, const ListenerContext* context, co
     for (const Group& group : context->groups_) {
         const auto& names = group.server_names;
         if (std::any_of(names.begin(), names.end(),
-                        [&](const std::string& pattern) { return matches(pattern, name); })) {
+                        [&](const std::string& pattern) { return protocol::names_match(pattern, name); })) {
             SSL_set_SSL_CTX(ssl, group.context.get());
             return SSL_TLSEXT_ERR_OK;
         }

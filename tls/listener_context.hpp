@@ -16,6 +16,7 @@ namespace tls {
 struct ClientTls {
     std::string version;  ///< "TLSv1.3"
     std::string cipher;   ///< the negotiated one
+    std::string group;    ///< of the key exchange, as in ssl_groups; empty: it had none
     int bits = 0;
     std::string alpn;               ///< the negotiated one
     std::string client_dn;          ///< RFC 2253 subject of the client's certificate

@@ -2,6 +2,10 @@
 
 #include <openssl/err.h>
 
+#include <stdexcept>
+
+#include "tls/groups.hpp"
+
 namespace tls {
 namespace {
 
@@ -14,6 +18,21 @@ int version_number(config::TlsVersion version) {
         case config::TlsVersion::unset: break;
     }
     return 0;  // OpenSSL: no bound
+}
+
+void set_groups(const Settings& settings, SSL_CTX* context, std::vector<config::Diagnostic>& errors) {
+    std::string why;
+    try {
+        const Groups groups(settings.groups);
+        const std::string list = settings.is_client ? groups.for_client() : groups.for_server();
+        if (SSL_CTX_set1_groups_list(context, list.c_str()) != 1) why = take_openssl_error("unknown value");
+    } catch (const std::invalid_argument& unknown) {
+        why = unknown.what();
+    }
+    if (why.empty()) return;
+    config::Origin origin = settings.origin;
+    origin.key = settings.section + ".ssl_groups";
+    errors.push_back({origin, "OpenSSL does not accept \"" + settings.groups + "\": " + why});
 }
 
 }  // namespace
@@ -40,22 +59,7 @@ void apply(const Settings& settings, SSL_CTX* context, std::vector<config::Diagn
         check(SSL_CTX_set_ciphersuites(context, settings.tls13_ciphers.c_str()), "ssl_tls13_ciphers",
               settings.tls13_ciphers);
     }
-    if (!settings.groups.empty())
-        check(SSL_CTX_set1_groups_list(context, settings.groups.c_str()), "ssl_groups", settings.groups);
-}
-
-int note_verify_failure(int ok, X509_STORE_CTX* store) {
-    if (ok) return 1;
-    const auto* ssl = static_cast<const SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
-    HandshakeNotes* notes = ssl ? HandshakeNotes::of(ssl) : nullptr;
-    if (!notes || notes->verify.code != X509_V_OK) return 0;
-    VerifyFailure& failure = notes->verify;
-    failure.code = X509_STORE_CTX_get_error(store);
-    failure.depth = X509_STORE_CTX_get_error_depth(store);
-    failure.reason = X509_verify_cert_error_string(failure.code);
-    if (const X509* current = X509_STORE_CTX_get_current_cert(store)) failure.certificate = describe(*current).subject;
-    if (const X509* leaf = X509_STORE_CTX_get0_cert(store)) failure.leaf = describe(*leaf);
-    return 0;
+    if (!settings.groups.empty()) set_groups(settings, context, errors);
 }
 
 }  // namespace tls

@@ -1,5 +1,4 @@
-// Protocol versions, ciphers and groups, which both legs set in the same words; and the
-// verification callback that both use.
+// Protocol versions, ciphers and groups, which both legs set in the same words.
 #pragma once
 
 #include <string>
@@ -15,7 +14,8 @@ struct Settings {
     config::TlsVersion max = config::TlsVersion::unset;
     std::string ciphers;        ///< TLS 1.2 and below, OpenSSL's syntax; empty: OpenSSL's default
     std::string tls13_ciphers;  ///< empty: OpenSSL's default
-    std::string groups;         ///< empty: OpenSSL's default
+    std::string groups;         ///< as in tls/groups.hpp; empty: OpenSSL's default
+    bool is_client = false;     ///< a client's groups say also of which a key share is sent
     bool legacy = false;        ///< OpenSSL's security level 0
     std::string section;        ///< for error messages
     config::Origin origin;
@@ -23,9 +23,5 @@ struct Settings {
 
 /// Values that OpenSSL does not know become errors that name the key.
 void apply(const Settings& settings, SSL_CTX* context, std::vector<config::Diagnostic>& errors);
-
-/// An SSL_verify_cb that changes no verdict and notes the first failure in the connection's
-/// HandshakeNotes.
-int note_verify_failure(int ok, X509_STORE_CTX* store);
 
 }  // namespace tls

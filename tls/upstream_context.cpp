@@ -1,16 +1,17 @@
 #include "tls/upstream_context.hpp"
 
-#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 #include <new>
 #include <stdexcept>
 
+#include "protocol/server_name.hpp"
 #include "tls/key_pair.hpp"
 #include "tls/revocation.hpp"
 #include "tls/settings.hpp"
 #include "tls/system_store.hpp"
+#include "tls/verify_failure.hpp"
 
 namespace tls {
 namespace {
@@ -19,11 +20,8 @@ namespace {
 constexpr unsigned char alpn_postgresql[] = "\x0apostgresql";
 /// More leaves than any upstream shows between two reloads.
 constexpr std::size_t max_remembered_leaves = 256;
-
-bool is_ip_address(const std::string& host) {
-    in6_addr address{};
-    return inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
-}
+/// And than it has addresses.
+constexpr std::size_t max_remembered_addresses = 256;
 
 /// All `files` as one store, as libpq would have them in one file. Names that are ambiguous within
 /// them are warned of.
@@ -50,17 +48,20 @@ UpstreamContext::UpstreamContext(const config::Upstream& settings, std::vector<c
       // modes verify nothing.
       verifies_chain_(settings.sslmode >= protocol::SslMode::verify_ca || !settings.sslrootcert.empty()),
       verifies_name_(settings.sslmode == protocol::SslMode::verify_full),
-      server_name_(settings.ssl_server_name) {
+      server_name_(settings.ssl_server_name),
+      sni_(settings.ssl_sni) {
     prepare(context_.get());
     apply({.min = settings.ssl_min_protocol_version,
            .max = settings.ssl_max_protocol_version,
            .ciphers = settings.ssl_ciphers,
            .tls13_ciphers = settings.ssl_tls13_ciphers,
            .groups = settings.ssl_groups,
+           .is_client = true,
            .legacy = false,
            .section = "upstream." + settings.name,
            .origin = settings.origin},
           context_.get(), errors);
+    if (errors.empty() && !settings.ssl_groups.empty()) groups_.emplace(settings.ssl_groups);
     SSL_CTX_set_alpn_protos(context_.get(), alpn_postgresql, sizeof alpn_postgresql - 1);
     if (verifies_chain_) {
         load_anchors(settings, errors, warnings);
@@ -71,24 +72,32 @@ UpstreamContext::UpstreamContext(const config::Upstream& settings, std::vector<c
     load_candidate(settings, errors, warnings);
 }
 
-SslPtr UpstreamContext::connect(const std::string& host) const {
+SslPtr UpstreamContext::connect(const std::string& host, const std::string& address) const {
     SslPtr ssl(SSL_new(context_.get()));
     if (!ssl) throw std::runtime_error(take_openssl_error("SSL_new failed"));
     SSL_set_connect_state(ssl.get());
-    const std::string& name = server_name_.empty() ? host : server_name_;
-    const bool is_ip = is_ip_address(name);
-    // RFC 6066, section 3: no IP addresses in SNI.
-    if (!is_ip && SSL_set_tlsext_host_name(ssl.get(), name.c_str()) != 1)
-        throw std::runtime_error("not a usable server name: " + name);
+    if (const std::string group = remembered_group(address); !group.empty())
+        SSL_set1_groups_list(ssl.get(), groups_->for_client_of(group).c_str());
+    const std::string& demanded = demanded_name(host);
+    const auto name = protocol::ServerName::parse(demanded);
+    const auto must = [&](long ok) {
+        if (ok != 1) throw std::runtime_error("not a usable server name: " + demanded);
+    };
+    if (const std::string sni = sni_for(demanded); !sni.empty()) must(SSL_set_tlsext_host_name(ssl.get(), sni.c_str()));
     if (verifies_name_) {
         X509_VERIFY_PARAM* param = SSL_get0_param(ssl.get());
         // Names are taken from the SAN alone, and a wildcard stands for one whole label (RFC 6125,
         // 6.4).
         X509_VERIFY_PARAM_set_hostflags(param,
                                         X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        const int ok = is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, name.c_str())
-                             : X509_VERIFY_PARAM_set1_host(param, name.c_str(), 0);
-        if (ok != 1) throw std::runtime_error("not a usable server name: " + name);
+        if (name && name->is_address()) {
+            must(X509_VERIFY_PARAM_set1_ip(param, name->address().data(), name->address().size()));
+        } else {
+            const std::string& text = name ? name->text() : demanded;
+            must(X509_VERIFY_PARAM_set1_host(param, text.c_str(), 0));
+            // Some certificates spell the same name with the root's dot.
+            must(X509_VERIFY_PARAM_add1_host(param, (text + ".").c_str(), 0));
+        }
     }
     return ssl;
 }
@@ -97,6 +106,7 @@ ServerTls UpstreamContext::describe(SSL* ssl, std::chrono::system_clock::time_po
     ServerTls facts;
     facts.version = SSL_get_version(ssl);
     facts.cipher = SSL_get_cipher_name(ssl);
+    facts.group = group_of(ssl);
     if (X509* leaf = SSL_get0_peer_certificate(ssl)) {
         facts.leaf = known(*leaf);
         if (rehearsal_) facts.candidate_ok = rehearsal_->judge(ssl, now);
@@ -166,6 +176,37 @@ void UpstreamContext::load_own_certificate(const config::Upstream& settings, std
         errors.push_back({settings.sslcert.origin, settings.sslcert.path + ": " + take_openssl_error("not usable")});
     }
     for (const X509Ptr& intermediate : pair.chain) SSL_CTX_add1_chain_cert(context_.get(), intermediate.get());
+}
+
+/// RFC 6066, section 3: no addresses, and no dot at the end.
+std::string UpstreamContext::sni_for(const std::string& demanded) const {
+    if (sni_ == config::sni_off) return {};
+    const std::string& name = sni_.empty() ? demanded : sni_;
+    const auto parsed = protocol::ServerName::parse(name);
+    if (!parsed) return name;
+    return parsed->is_address() ? std::string() : parsed->text();
+}
+
+std::string UpstreamContext::remembered_group(const std::string& address) const {
+    if (!groups_ || address.empty()) return {};
+    const std::lock_guard lock(mutex_);
+    const auto found = chosen_groups_.find(address);
+    return found == chosen_groups_.end() ? std::string() : found->second;
+}
+
+/// Nothing need be remembered of a server that takes the share that every ClientHello has; that it
+/// took another one before is forgotten then.
+void UpstreamContext::remember_group(const std::string& address, SSL* ssl) const {
+    if (!groups_ || address.empty() || SSL_version(ssl) < TLS1_3_VERSION) return;
+    const std::string group = group_of(ssl);
+    const bool is_usual = group.empty() || groups_->sends_share_of(group);
+    const std::lock_guard lock(mutex_);
+    if (is_usual) {
+        chosen_groups_.erase(address);
+        return;
+    }
+    if (chosen_groups_.size() >= max_remembered_addresses && !chosen_groups_.contains(address)) chosen_groups_.clear();
+    chosen_groups_[address] = group;
 }
 
 std::shared_ptr<const CertificateFacts> UpstreamContext::known(const X509& leaf) const {

@@ -1,5 +1,5 @@
 // The server leg towards one upstream: trust anchors loaded once, and the checks of its sslmode.
-// Immutable; shared by every connection.
+// Shared by every connection; immutable, but for what it remembers of servers.
 #pragma once
 
 #include <chrono>
@@ -12,6 +12,7 @@
 
 #include "config/config.hpp"
 #include "tls/bundle.hpp"
+#include "tls/groups.hpp"
 #include "tls/handshake.hpp"
 #include "tls/rehearsal.hpp"
 
@@ -21,6 +22,7 @@ namespace tls {
 struct ServerTls {
     std::string version;
     std::string cipher;
+    std::string group;  ///< of the key exchange, as in ssl_groups; empty: it had none
     std::shared_ptr<const CertificateFacts> leaf;
     std::string anchor;       ///< subject of the trust anchor; empty when the chain was not verified
     std::string anchor_file;  ///< the sslrootcert file it came from, or "system"
@@ -37,11 +39,19 @@ class UpstreamContext {
                     std::vector<config::Diagnostic>& warnings);
 
     /// For Stream::handshake with the server at `host`, its chain and name checked as sslmode says.
-    /// Throws std::runtime_error when OpenSSL refuses the name.
-    SslPtr connect(const std::string& host) const;
+    /// Throws std::runtime_error when OpenSSL refuses the name. `address`: what is connected to, by
+    /// which its key exchange group is remembered; empty: it is not.
+    SslPtr connect(const std::string& host, const std::string& address = {}) const;
+    /// After a handshake with `address`: which group the server chose, so that the next ClientHello
+    /// has a key share of it and the server need not ask for one (RFC 8446, 4.1.4).
+    void remember_group(const std::string& address, SSL* ssl) const;
     /// `now`: at which the rehearsal is held.
     ServerTls describe(SSL* ssl, std::chrono::system_clock::time_point now = std::chrono::system_clock::now()) const;
 
+    /// What the certificate of the server at `host` has to be for.
+    const std::string& demanded_name(const std::string& host) const noexcept {
+        return server_name_.empty() ? host : server_name_;
+    }
     /// "new-ca.pem, system": for messages.
     const std::string& anchor_files() const noexcept { return anchor_files_; }
     /// What its files of certificates hold: anchors, candidates, and its own.
@@ -66,6 +76,8 @@ class UpstreamContext {
     /// Its subject.
     std::string know_anchor(const Bundle& bundle, const X509& anchor, bool candidate);
     std::shared_ptr<const CertificateFacts> known(const X509& leaf) const;
+    std::string sni_for(const std::string& demanded) const;
+    std::string remembered_group(const std::string& address) const;
 
     struct Anchor {
         std::string subject;
@@ -73,10 +85,12 @@ class UpstreamContext {
     };
 
     SslCtxPtr context_;
+    std::optional<Groups> groups_;  // nullopt: OpenSSL's default
     std::optional<Rehearsal> rehearsal_;
     bool verifies_chain_;
     bool verifies_name_;
     std::string server_name_;
+    std::string sni_;
     std::string anchor_files_;
     std::vector<KnownAnchor> known_anchors_;
     std::vector<Bundle> bundles_;
@@ -86,6 +100,7 @@ class UpstreamContext {
     // SHA-256. Only what depends on the certificate's own bytes and nothing else may be kept so.
     mutable std::mutex mutex_;
     mutable std::map<std::string, std::shared_ptr<const CertificateFacts>> known_;
+    mutable std::map<std::string, std::string> chosen_groups_;  // by address; see remember_group
 };
 
 }  // namespace tls

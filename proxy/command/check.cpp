@@ -21,11 +21,21 @@ std::string joined(const std::vector<std::string>& items) {
     return out;
 }
 
+/// In lines like those around: `width` is that of their labels.
+void print_advice(const char* indent, int width, const tls::Advice& advice) {
+    const auto line = [&](const char* label, const std::string& text) {
+        if (!text.empty()) std::printf("%s%-*s%s\n", indent, width, label, protocol::printable(text).c_str());
+    };
+    line("cause:", advice.sentence);
+    line("hint:", advice.hint);
+}
+
 void print_text(const AddressResult& result, bool ok) {
     std::printf("upstream %s: %s at %s, sslmode=%s: %s\n", result.upstream.c_str(), result.host.c_str(),
                 result.address.empty() ? "no address" : result.address.c_str(),
                 std::string(protocol::to_string(result.sslmode)).c_str(), ok ? "OK" : "FAILED");
     if (!result.error.empty()) std::printf("  error:    %s\n", protocol::printable(result.error).c_str());
+    print_advice("  ", 10, result.advice);
     if (!result.version.empty()) std::printf("  TLS:      %s, %s\n", result.version.c_str(), result.cipher.c_str());
     if (result.leaf) {
         std::printf("  leaf:     %s\n", result.leaf->subject.c_str());
@@ -37,6 +47,7 @@ void print_text(const AddressResult& result, bool ok) {
         std::printf("  CA file:  %s\n", verdict.ca_file.c_str());
         std::printf("    chain:     %s\n", verdict.chain.c_str());
         std::printf("    hostname:  %s\n", verdict.name.c_str());
+        print_advice("    ", 11, verdict.advice);
         if (!verdict.anchor.empty()) std::printf("    anchor:    %s\n", verdict.anchor.c_str());
         std::printf("    alone:     %s\n", verdict.holds ? "suffices" : "does not suffice");
     }
@@ -63,13 +74,17 @@ json::array to_json(const std::vector<tls::Bundle>& bundles) {
     return files;
 }
 
+json::value or_null(const std::string& text) { return text.empty() ? json::value(nullptr) : json::value(text); }
+
 json::object to_json(const AddressResult& result) {
     json::object out{{"upstream", result.upstream},
                      {"host", result.host},
                      {"address", result.address},
                      {"sslmode", protocol::to_string(result.sslmode)},
                      {"ok", result.holds},
-                     {"error", result.error.empty() ? json::value(nullptr) : json::value(result.error)},
+                     {"error", or_null(result.error)},
+                     {"cause", or_null(result.advice.sentence)},
+                     {"hint", or_null(result.advice.hint)},
                      {"version", result.version},
                      {"cipher", result.cipher}};
     if (result.leaf) {
@@ -91,6 +106,8 @@ json::object to_json(const AddressResult& result) {
                             {"hostname_ok", verdict.name_ok},
                             {"hostname", verdict.name},
                             {"anchor", verdict.anchor},
+                            {"cause", or_null(verdict.advice.sentence)},
+                            {"hint", or_null(verdict.advice.hint)},
                             {"ok", verdict.holds}});
     }
     out["ca_files"] = std::move(verdicts);

@@ -27,6 +27,11 @@ std::string outcome(const Connected& connected) {
     return failure->verify_error.empty() ? failure->error : failure->verify_error;
 }
 
+tls::Advice advice_of(const Connected& connected) {
+    const auto* failure = std::get_if<UpstreamFailure>(&connected);
+    return failure ? failure->advice : tls::Advice();
+}
+
 tls::Awaitable<Verdict> judge(Connector& connector, const config::Upstream& settings, const Reached& seen,
                               const config::File& anchor) {
     using protocol::SslMode;
@@ -36,6 +41,7 @@ tls::Awaitable<Verdict> judge(Connector& connector, const config::Upstream& sett
     const Connected chain = co_await connector.connect_address(chain_route, seen.endpoint, seen.host, Encryption::tls);
     verdict.chain = outcome(chain);
     verdict.name = "not checked: the chain does not verify";
+    verdict.advice = advice_of(chain);
     if (const auto* made = std::get_if<VerifiedConnection>(&chain)) {
         verdict.chain_ok = true;
         verdict.anchor = made->reached.tls.anchor;
@@ -44,6 +50,7 @@ tls::Awaitable<Verdict> judge(Connector& connector, const config::Upstream& sett
             co_await connector.connect_address(full_route, seen.endpoint, seen.host, Encryption::tls);
         verdict.name_ok = std::holds_alternative<VerifiedConnection>(full);
         verdict.name = outcome(full);
+        verdict.advice = advice_of(full);
     }
     const SslMode mode = settings.sslmode;
     verdict.holds = mode < SslMode::verify_ca || (verdict.chain_ok && (mode == SslMode::verify_ca || verdict.name_ok));
@@ -79,6 +86,7 @@ tls::Awaitable<AddressResult> check_address(Connector& connector, const Upstream
     const Connected looked = co_await connector.connect_address(looking, endpoint, host.host, encryption);
     if (const auto* failure = std::get_if<UpstreamFailure>(&looked)) {
         result.error = failure->error;
+        result.advice = failure->advice;
         co_return result;
     }
     const Reached& seen = std::get<VerifiedConnection>(looked).reached;
@@ -99,7 +107,10 @@ tls::Awaitable<AddressResult> check_address(Connector& connector, const Upstream
     const Connected real = co_await connector.connect_address(route, endpoint, host.host, encryption);
     const auto* failure = std::get_if<UpstreamFailure>(&real);
     result.holds = !failure;
-    if (failure && result.verdicts.empty()) result.error = failure->error;
+    if (failure && result.verdicts.empty()) {
+        result.error = failure->error;
+        result.advice = failure->advice;
+    }
     co_return result;
 }
 

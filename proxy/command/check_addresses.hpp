@@ -20,6 +20,7 @@ struct Verdict {
     std::string chain;  ///< "ok", or why not
     std::string name;   ///< "ok", or why not
     std::string anchor;
+    tls::Advice advice{};  ///< when either is not ok
     bool holds = false;  ///< all that the configured sslmode demands
 };
 
@@ -35,7 +36,8 @@ struct AddressResult {
     std::string host;
     std::string address;
     protocol::SslMode sslmode{};
-    std::string error;  ///< set: no TLS connection
+    std::string error;     ///< set: no TLS connection
+    tls::Advice advice{};  ///< about `error`; often nothing
     std::string version;
     std::string cipher;
     std::shared_ptr<const tls::CertificateFacts> leaf;

@@ -26,6 +26,7 @@ std::size_t heap(const SessionRecord& r) noexcept {
                                     &r.negotiation,
                                     &r.client_tls.version,
                                     &r.client_tls.cipher,
+                                    &r.client_tls.group,
                                     &r.client_tls.alpn,
                                     &r.client_tls.client_dn,
                                     &r.client_tls.certificate_shown,
@@ -36,6 +37,7 @@ std::size_t heap(const SessionRecord& r) noexcept {
                                     &r.upstream_addr,
                                     &r.upstream_tls.version,
                                     &r.upstream_tls.cipher,
+                                    &r.upstream_tls.group,
                                     &r.upstream_tls.anchor,
                                     &r.upstream_tls.anchor_file,
                                     &r.upstream_sslmode})

@@ -92,6 +92,7 @@ void add_upstream(json::object& line, const SessionRecord& record) {
     line["upstream_prewarmed"] = record.upstream_prewarmed;
     line["upstream_version"] = text(tls.version);
     line["upstream_cipher"] = text(tls.cipher);
+    line["upstream_group"] = text(tls.group);
     line["upstream_issuer"] = text(tls.leaf ? tls.leaf->issuer : "");
     line["upstream_anchor"] = text(tls.anchor);
     line["upstream_anchor_file"] = text(tls.anchor_file);
@@ -122,6 +123,7 @@ void add_connected(json::object& line, const SessionRecord& record) {
     line["replication"] = text(record.replication);
     line["protocol"] = text(record.protocol);
     line["bits"] = record.ssl ? json::value(record.client_tls.bits) : json::value(nullptr);
+    line["group"] = text(record.client_tls.group);
     line["alpn"] = text(record.client_tls.alpn);
     line["resumed"] = record.client_tls.resumed;
     add_hello(line, record);

@@ -16,6 +16,7 @@
 #include "protocol/sslmode.hpp"
 #include "proxy/observation/reason.hpp"
 #include "tls/handshake.hpp"
+#include "tls/verify_advice.hpp"
 
 namespace proxy {
 
@@ -34,6 +35,7 @@ struct AttemptFailure {
     Kind kind = Kind::unreachable;
     std::string error;
     std::optional<tls::VerifyFailure> verify{};  ///< set when a certificate was refused
+    tls::Advice advice{};                        ///< what is known of the cause; often nothing
     std::string host{};
     std::string address{};
     bool is_ours = false;   ///< we had no descriptor, no memory or no time: it says nothing of the server

@@ -55,13 +55,26 @@ tls::Awaitable<std::optional<AttemptFailure>> request_tls(tls::Stream& stream, b
                                                      : "server sent an invalid response to SSLRequest"};
 }
 
+/// Of a handshake that failed.
+tls::Advice advice_about(const tls::Stream& stream, const UpstreamRoute& route, const std::string& host) {
+    const tls::HandshakeNotes& notes = stream.notes();
+    if (notes.verify.code != X509_V_OK) {
+        return tls::advise(notes.verify, {.name = route.tls->demanded_name(host), .anchors = route.tls->anchor_files()},
+                           std::chrono::system_clock::now());
+    }
+    const char* const sent_name = SSL_get_servername(stream.ssl(), TLSEXT_NAMETYPE_host_name);
+    return tls::advise_alert(notes.alert, sent_name ? sent_name : "");
+}
+
 tls::Awaitable<std::optional<AttemptFailure>> start_tls(tls::Stream& stream, const UpstreamRoute& route,
-                                                        const std::string& host) {
-    tls::SslPtr ssl = route.tls->connect(host);
+                                                        const Reached& to) {
+    const std::string& host = to.host;
+    tls::SslPtr ssl = route.tls->connect(host, to.address);
     const tls::Handshake handshake = co_await stream.handshake(std::move(ssl));
     if (handshake.end != tls::Handshake::End::complete) {
         const bool timed_out = handshake.end == tls::Handshake::End::timed_out;
         AttemptFailure failure{timed_out ? Kind::unreachable : Kind::not_accepted, handshake.error};
+        failure.advice = advice_about(stream, route, host);
         if (stream.notes().verify.code != X509_V_OK) failure.verify = stream.notes().verify;
         co_return failure;
     }
@@ -91,41 +104,29 @@ tls::Awaitable<std::optional<AttemptFailure>> establish(tls::Stream& stream, con
         co_return AttemptFailure{Kind::not_accepted, "server does not support TLS, but sslmode=" +
                                                          std::string(protocol::to_string(mode)) + " requires it"};
     }
-    auto failure = co_await start_tls(stream, route, to.host);
+    auto failure = co_await start_tls(stream, route, to);
     if (failure) co_return failure;
     to.tls = route.tls->describe(stream.ssl());
+    route.tls->remember_group(to.address, stream.ssl());
     to.tls_time = tls::since(tls_start);
     co_return std::nullopt;
 }
 
 /// Why a server's certificate was refused, in the words an operator needs.
-std::string verify_detail(const tls::VerifyFailure& verify, const UpstreamRoute& route) {
-    const bool name = verify.code == X509_V_ERR_HOSTNAME_MISMATCH || verify.code == X509_V_ERR_IP_ADDRESS_MISMATCH;
-    std::string sans;
+std::string verify_detail(const AttemptFailure& failure, const UpstreamRoute& route) {
+    const tls::VerifyFailure& verify = *failure.verify;
+    std::string sans, sent;
     for (const std::string& san : tls::first_names(verify.leaf.sans)) sans += (sans.empty() ? "" : ", ") + san;
-    std::string detail =
-        std::string(name ? "Host name check" : "Certificate chain check") + " failed: " + verify.reason;
-    if (!name && verify.depth > 0) detail += " (at \"" + verify.certificate + "\")";
-    return detail + ". Server certificate: subject \"" + verify.leaf.subject + "\", issuer \"" + verify.leaf.issuer +
-           "\", expires " + tls::to_rfc3339(verify.leaf.not_after) + ", names " + (sans.empty() ? "none" : sans) +
+    for (const std::string& subject : verify.sent) sent += (sent.empty() ? "\"" : ", \"") + subject + "\"";
+    const std::string sentence = failure.advice.sentence.empty()
+                                     ? "OpenSSL says of \"" + verify.certificate + "\", at depth " +
+                                           std::to_string(verify.depth) + ": " + verify.reason + "."
+                                     : failure.advice.sentence;
+    return sentence + " Server certificate: subject \"" + verify.leaf.subject + "\", issuer \"" + verify.leaf.issuer +
+           "\", valid from " + tls::to_rfc3339(verify.leaf.not_before) + " until " +
+           tls::to_rfc3339(verify.leaf.not_after) + ", names " + (sans.empty() ? "none" : sans) + ". Sent: " + sent +
            ". Verified against: " + route.tls->anchor_files() +
            (route.settings.sslcrl ? "; CRLs: " + route.settings.sslcrl.path : "") + ".";
-}
-
-std::string verify_hint(const tls::VerifyFailure& verify) {
-    switch (verify.code) {
-        case X509_V_ERR_HOSTNAME_MISMATCH:
-        case X509_V_ERR_IP_ADDRESS_MISMATCH:
-            return "Connect to one of the certificate's names, or set ssl_server_name to one of them.";
-        case X509_V_ERR_CERT_REVOKED:
-            return "Its authority has taken the certificate back: give the server another one.";
-        case X509_V_ERR_UNABLE_TO_GET_CRL:
-            return "With sslcrl, every certificate authority of the chain needs a CRL in that file.";
-        case X509_V_ERR_CRL_HAS_EXPIRED:
-        case X509_V_ERR_CRL_NOT_YET_VALID: return "Put a CRL that is valid now into the file of sslcrl.";
-        case X509_V_ERR_CERT_HAS_EXPIRED: return "The server's certificate must be renewed.";
-        default: return "Add the certificate authority that issued the server's certificate to sslrootcert.";
-    }
 }
 
 UpstreamFailure describe_failure(const AttemptFailure& worst, const UpstreamRoute& route, std::string all_errors) {
@@ -143,9 +144,12 @@ UpstreamFailure describe_failure(const AttemptFailure& worst, const UpstreamRout
         failure.verify_error = worst.verify->reason;
         failure.response.message = std::string(sentence(failure.reason)) + " \"" + route.settings.name + "\" (" +
                                    worst.host + ", " + worst.address + ") was refused: " + worst.verify->reason;
-        failure.response.detail = verify_detail(*worst.verify, route);
-        failure.response.hint = verify_hint(*worst.verify);
+        failure.response.detail = verify_detail(worst, route);
+    } else {
+        failure.response.detail = worst.advice.sentence;
     }
+    failure.response.hint = worst.advice.hint;
+    failure.advice = worst.advice;
     return failure;
 }
 

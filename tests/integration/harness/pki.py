@@ -28,6 +28,8 @@ basicConstraints = CA:FALSE
 extendedKeyUsage = serverAuth, clientAuth
 subjectKeyIdentifier = hash
 {names}
+[odd]
+{odd}
 [req]
 distinguished_name = dn
 [dn]
@@ -67,11 +69,15 @@ class Pki:
         """`days`: first and last, counted from now. `signature`: options of `openssl ca`, such as ("-md", "sha384")."""
         return self._issue(name, "leaf", issuer, sans, days, key, signature)
 
+    def odd(self, issuer: Certificate | None, name: str, extensions: str, *, days=(-1, 365), key="ec", signature=()) -> Certificate:
+        """What nobody should issue: `extensions` are lines of an OpenSSL configuration, and all that it gets."""
+        return self._issue(name, "odd", issuer, (), days, key, signature, extensions)
+
     def revocations(self, issuer: Certificate, *revoked: Certificate) -> Path:
         """A CRL of `issuer`, which names these."""
         stem = self.directory / f"crl{len(list(self.directory.glob('crl*.crl'))):02}"
         (config, index, crl) = (stem.with_suffix(suffix) for suffix in (".conf", ".index", ".crl"))
-        config.write_text(CONFIG.format(directory=self.directory, names="").replace(f"{self.directory}/index", str(index)))
+        config.write_text(CONFIG.format(directory=self.directory, names="", odd="").replace(f"{self.directory}/index", str(index)))
         lines = []
         for one in revoked:
             serial = _openssl("x509", "-noout", "-serial", "-in", one.cert).strip().partition("=")[2]
@@ -85,16 +91,17 @@ class Pki:
         path.write_text("".join(certificate.cert.read_text() for certificate in certificates))
         return path
 
-    def _issue(self, name, kind, issuer, sans, days, key, signature=()) -> Certificate:
+    def _issue(self, name, kind, issuer, sans, days, key, signature=(), odd="") -> Certificate:
         stem = f"{len(list(self.directory.glob('*.key'))):02}-" + name.replace(" ", "-").replace("*", "star")
         key_file, cert_file, request = (self.directory / f"{stem}.{suffix}" for suffix in ("key", "crt", "csr"))
         config = self.directory / f"{stem}.conf"
         names = f"subjectAltName = {','.join(sans)}" if sans else ""
-        config.write_text(CONFIG.format(directory=self.directory, names=names))
+        config.write_text(CONFIG.format(directory=self.directory, names=names, odd=odd))
         (self.directory / "index").touch()
         algorithm = {
             "ec": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
             "rsa": ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+            "weak": ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"],
             "ed25519": ["-algorithm", "ED25519"],
         }[key]
         _openssl("genpkey", *algorithm, "-out", key_file)

@@ -275,7 +275,7 @@ TEST_CASE("config: a file with one host is enough") {
     CHECK(listener.tls.mode == ClientTlsMode::allow);
     CHECK(config.upstreams[0].sslmode == SslMode::verify_full);
     CHECK(config.upstreams[0].sslrootcert.empty());
-    CHECK(config.upstreams[0].ssl_groups == "P-256:X25519:P-384");
+    CHECK(config.upstreams[0].ssl_groups == "P-256:?X25519MLKEM768:X25519:P-384:P-521:X448");
 }
 
 TEST_CASE("config: the defaults that the reference names are the defaults") {
@@ -615,7 +615,7 @@ TEST_CASE("config: rules of the client leg") {
     }
     SECTION("server names are DNS names") {
         CHECK(errors("[[listener.tls.certificate]]\ncert_file = " + file + "\nkey_file = " + file +
-                     "\nserver_names = ['*', 'a.*.b', 'ok', '*.ok', 'a b', '10.0.0.1', 'x.']")
+                     "\nserver_names = ['*', 'a.*.b', 'ok', '*.ok', 'a b', '10.0.0.1', 'x.', 'x..']")
                   .size() == 5);
     }
     SECTION("client certificates need a CA") {
@@ -685,9 +685,30 @@ TEST_CASE("config: rules of the upstream leg are libpq's") {
     SECTION("a server name is a DNS name or an address") {
         CHECK(errors("ssl_server_name = 'a b'") ==
               Lines{"t:3:19: upstream.a.ssl_server_name: \"a b\" is neither a DNS name nor an IP address"});
-        for (const char* const name : {"db.example.com", "10.0.0.1", "::1"}) {
+        for (const char* const name : {"db.example.com", "db.example.com.", "10.0.0.1", "::1", "fe80::1%eth0"}) {
             CHECK(errors("ssl_server_name = '" + std::string{name} + "'") == Lines{});
         }
+    }
+    SECTION("a name to send is a DNS name, or off") {
+        CHECK(errors("ssl_sni = '10.0.0.1'") ==
+              Lines{"t:3:11: upstream.a.ssl_sni: \"10.0.0.1\" is not a DNS name, nor \"off\""});
+        for (const char* const name : {"", "off", "db.example.com", "db.example.com."})
+            CHECK(errors("ssl_sni = '" + std::string{name} + "'") == Lines{});
+        CHECK(load_upstream("hosts = 'a'\nssl_sni = 'b'").config->upstreams.at(0).ssl_sni == "b");
+        CHECK(errors("sslsni = '0'").at(0).find("did you mean \"ssl_sni\"?") != std::string::npos);
+    }
+    SECTION("a name in other letters is refused with what DNS has for it") {
+        const std::string name =
+            "b\xc3\xbc"
+            "cher.example";
+        const auto says = [&](const std::string& toml) {
+            const Lines all = upstream_errors(toml);
+            return all.size() == 1 && all[0].ends_with("; write \"xn--bcher-kva.example\"");
+        };
+        CHECK(says("hosts = '" + name + "'"));
+        CHECK(says("hosts = '" + name + ":5432'"));
+        CHECK(says("hosts = 'a'\nssl_server_name = '" + name + "'"));
+        CHECK(says("hosts = 'a'\nssl_sni = '" + name + "'"));
     }
     SECTION("a socket has no name to verify") {
         CHECK(upstream_errors("hosts = ['a', 'unix:/x']") ==

@@ -22,8 +22,7 @@ AttemptFailure failure(Kind kind, const std::string& address, const std::string&
 
 AttemptFailure refused_certificate(const std::string& address) {
     AttemptFailure refused = failure(Kind::not_accepted, address, "certificate verify failed");
-    refused.verify = tls::VerifyFailure{
-        .code = X509_V_ERR_CERT_HAS_EXPIRED, .depth = 0, .reason = "expired", .certificate = {}, .leaf = {}};
+    refused.verify = tls::VerifyFailure{.code = X509_V_ERR_CERT_HAS_EXPIRED, .reason = "expired"};
     return refused;
 }
 

@@ -53,6 +53,7 @@ SessionRecord full_record() {
     record.ssl = true;
     record.client_tls = {.version = "TLSv1.3",
                          .cipher = "TLS_AES_256_GCM_SHA384",
+                         .group = "X25519",
                          .bits = 256,
                          .alpn = "postgresql",
                          .client_dn = "CN=ada",
@@ -72,6 +73,7 @@ SessionRecord full_record() {
     record.upstream_ssl = true;
     record.upstream_tls.version = "TLSv1.3";
     record.upstream_tls.cipher = "TLS_AES_128_GCM_SHA256";
+    record.upstream_tls.group = "P-256";
     record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(tls::CertificateFacts{.subject = "CN=db",
                                                                                                    .issuer = "CN=root",
                                                                                                    .sans = {},
@@ -121,6 +123,7 @@ TEST_CASE("connected tells everything that is known") {
     CHECK(keys(got) == with(with(in_every_line, identity), {"replication",
                                                             "protocol",
                                                             "bits",
+                                                            "group",
                                                             "alpn",
                                                             "resumed",
                                                             "sni",
@@ -142,6 +145,7 @@ TEST_CASE("connected tells everything that is known") {
                                                             "upstream_prewarmed",
                                                             "upstream_version",
                                                             "upstream_cipher",
+                                                            "upstream_group",
                                                             "upstream_issuer",
                                                             "upstream_anchor",
                                                             "upstream_anchor_file",
@@ -157,6 +161,8 @@ TEST_CASE("connected tells everything that is known") {
     CHECK(got.at("datname") == "shop");
     CHECK(got.at("ssl") == true);
     CHECK(got.at("bits") == 256);
+    CHECK(got.at("group") == "X25519");
+    CHECK(got.at("upstream_group") == "P-256");
     CHECK(got.at("replication").is_null());
     CHECK(got.at("evidence") == json::array({"tls_startup", "client_certificate"}));
     CHECK(got.at("sslmode_min") == "allow");
@@ -180,8 +186,8 @@ TEST_CASE("what is not known is null, and not empty") {
     Event bare{.kind = EventKind::connected};
     const json::object got = line(bare);
     for (const char* key : {"session", "client_addr", "client_port", "datname", "usename", "application_name",
-                            "version", "cipher", "bits", "alpn", "sni", "ja4", "client_dn", "auth_method", "gs2_flag",
-                            "upstream_version", "upstream_not_after"}) {
+                            "version", "cipher", "bits", "group", "alpn", "sni", "ja4", "client_dn", "auth_method",
+                            "gs2_flag", "upstream_version", "upstream_group", "upstream_not_after"}) {
         CHECK(got.at(key).is_null());
     }
     CHECK(got.at("evidence") == json::array());
