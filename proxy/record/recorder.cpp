@@ -156,6 +156,7 @@ void Recorder::Writing::remember(std::deque<Event>& events) {
 /// never dropped.
 void Recorder::Writing::write_followup(Event event) {
     counters.count(event.kind);
+    metrics.count(event);
     audit_file_->add(event);
     audit_file_->flush();
     tell(event);

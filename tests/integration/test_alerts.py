@@ -59,7 +59,7 @@ def test_a_new_weak_client_is_told_once_over_verified_tls(start, webhook, web, t
     assert (message["kind"], message["status"], message["alert"], message["proxy"]) == ("new_weak_client", "firing", "page", "here")
     assert message["title"] == "a new weak client (upstream orders)" and "in clear text" in message["text"]
     event = proxy.event("new_weak_client")
-    assert message["events"] == [event] and event["verifies"] == "unknown" and event["ssl"] is False
+    assert message["events"] == [event] and event["verifies"] == "no" and event["ssl"] is False
     headers, _ = receiver.requests[0]
     assert headers["Content-Type"] == "application/json" and headers["Idempotency-Key"] == f'"{message["id"]}"'
     client(proxy).login()  # known by now
