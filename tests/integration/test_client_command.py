@@ -68,7 +68,8 @@ def made(directory):
 
 
 def test_an_accepted_client_does_not_fail_a_report_until_it_becomes_worse(start):
-    proxy = start()
+    # On a busy machine the process is sometimes not found in time, and the same name is two clients.
+    proxy = start(audit={"process_owner": False})
     here = ("--state-dir", proxy.state_dir)
     connect(proxy, "legacy")
     assert is_weak(*here)
