@@ -272,7 +272,7 @@ std::optional<std::string> why_not_timer(Duration duration, Rule rule) {
 File read_file(const Node& node, Reading& reading) {
     File file{absolute(node.text, reading), node.origin};
     if (const auto why = why_unreadable(file.path))
-        reading.error(node.origin, "cannot read " + in_quotes(file.path) + ": " + *why);
+        reading.error_that_may_pass(node.origin, "cannot read " + in_quotes(file.path) + ": " + *why);
     return file;
 }
 

@@ -164,6 +164,20 @@ CLI::App* add_health(CLI::App& app, proxy::command::HealthOptions& health) {
     return command;
 }
 
+CLI::App* add_reload(CLI::App& app, proxy::command::ReloadOptions& reload) {
+    CLI::App* command = app.add_subcommand(
+        "reload", "Have the running proxy read its configuration and files anew, and wait for the outcome.");
+    auto* file = command->add_option("-c,--config", reload.config_file, "configuration of the proxy: its console");
+    command
+        ->add_option("--console", reload.console,
+                     "the console's socket (default: console/.s.PGSQL.6434 in the state directory, as for run)")
+        ->excludes(file);
+    command->footer(
+        "\nExit: 0 reloaded, 1 it failed, and the last good configuration goes on, or no proxy runs there; 2 usage "
+        "error.");
+    return command;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -202,6 +216,8 @@ int main(int argc, char** argv) {
 
     proxy::command::HealthOptions health;
     const CLI::App* health_command = add_health(app, health);
+    proxy::command::ReloadOptions reload;
+    const CLI::App* reload_command = add_reload(app, reload);
     CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");
 
     try {
@@ -221,6 +237,7 @@ int main(int argc, char** argv) {
     if (audit_verify_command->parsed()) return proxy::command::audit_verify(audit_verify);
     if (capture_read_command->parsed()) return proxy::command::capture_read(capture_read);
     if (health_command->parsed()) return proxy::command::health(health);
+    if (reload_command->parsed()) return proxy::command::reload(reload);
     if (client.command) return client.command(client);
     if (capture.command) return capture.command(capture);
     if (version_command->parsed()) std::fputs(proxy::version_text().c_str(), stdout);

@@ -14,7 +14,11 @@ namespace {
 /// one that it understands.
 void use_generated_certificate(config::ListenerTls& tls, const StateDir& state_dir, LoadedSnapshot& loaded) {
     try {
+        // What is read here may be replaced here.
+        const config::FilesRead apart(config::FilesRead::Outer::apart);
         const tls::IssuedFiles files = tls::ensure(state_dir.path + "/tls", state_dir.without_authority);
+        if (!files.doubt.empty()) loaded.warnings.push_back({tls.origin, files.doubt});
+        loaded.made.insert(loaded.made.end(), files.made.begin(), files.made.end());
         for (const std::string& what : files.tightened) loaded.warnings.push_back({tls.origin, what});
         const auto file = [&](const std::string& path) { return config::File{.path = path, .origin = tls.origin}; };
         tls.cert_file = file(files.ecdsa_cert);
@@ -55,6 +59,40 @@ std::string load_http_token(const config::File& file, LoadedSnapshot& loaded) {
     return token;
 }
 
+bool uses_system_store(const config::Upstream& settings) {
+    const auto is_system = [](const config::File& file) { return file.path == "system"; };
+    return std::any_of(settings.sslrootcert.begin(), settings.sslrootcert.end(), is_system) ||
+           std::any_of(settings.sslrootcert_candidate.begin(), settings.sslrootcert_candidate.end(), is_system) ||
+           (settings.sslrootcert.empty() && settings.sslmode == protocol::SslMode::verify_full);
+}
+
+std::shared_ptr<const UpstreamRoute> load_upstream(const config::Upstream& settings, const Running& running,
+                                                   LoadedSnapshot& loaded) {
+    auto route = std::make_shared<UpstreamRoute>();
+    route->settings = settings;
+    if (settings.sslmode != protocol::SslMode::disable) {
+        const config::FilesRead files;
+        route->tls = std::make_unique<const tls::UpstreamContext>(settings, loaded.errors, loaded.warnings);
+        route->files = files.states();
+    }
+    if (!running.snapshot || (uses_system_store(settings) && !running.keeps_system_store)) return route;
+    const auto& known = running.snapshot->upstreams;
+    const auto same = std::find_if(known.begin(), known.end(), [&](const auto& other) {
+        return config::is_same(other->settings, settings) && config::hold_the_same(other->files, route->files);
+    });
+    return same == known.end() ? route : *same;
+}
+
+/// What was read of those that are watched.
+config::FileStates watched(const Snapshot& snapshot, const config::FileStates& read) {
+    config::FileStates states;
+    for (const std::string& path : files_of(snapshot)) {
+        const auto found = read.find(path);
+        if (found != read.end()) states.insert(*found);
+    }
+    return states;
+}
+
 }  // namespace
 
 const protocol::ScramUser* AuthRoute::find(const std::string& name) const noexcept {
@@ -67,18 +105,15 @@ bool ListenerRoute::allows(const std::array<std::uint8_t, 16>& address) const no
                        [&](const config::Cidr& range) { return range.contains(address); });
 }
 
-LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir) {
+LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir, const Running& running) {
     LoadedSnapshot loaded;
+    const config::FilesRead files;
     auto snapshot = std::make_shared<Snapshot>();
     std::map<std::string, std::shared_ptr<const UpstreamRoute>> upstreams;
     const std::shared_ptr<const AuthRoute> auth = load_auth(config.auth, state_dir, loaded);
     snapshot->http_token = load_http_token(config.admin.http_token_file, loaded);
     for (const config::Upstream& settings : config.upstreams) {
-        auto route = std::make_shared<UpstreamRoute>();
-        route->settings = settings;
-        if (settings.sslmode != protocol::SslMode::disable) {
-            route->tls = std::make_unique<const tls::UpstreamContext>(settings, loaded.errors, loaded.warnings);
-        }
+        auto route = load_upstream(settings, running, loaded);
         snapshot->upstreams.push_back(route);
         upstreams[settings.name] = std::move(route);
     }
@@ -106,6 +141,7 @@ LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir) {
         snapshot->listeners.push_back(std::move(route));
     }
     snapshot->config = std::move(config);
+    snapshot->files = watched(*snapshot, files.states());
     if (loaded.errors.empty()) loaded.snapshot = std::move(snapshot);
     return loaded;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "config/file.hpp"
 #include "config/users.hpp"
 #include "proxy/route/mock_salts.hpp"
 #include "proxy/route/probe_certificates.hpp"
@@ -20,6 +21,7 @@ namespace proxy {
 struct UpstreamRoute {
     config::Upstream settings;
     std::unique_ptr<const tls::UpstreamContext> tls;  ///< nullptr: sslmode disable
+    config::FileStates files{};                       ///< what `tls` was made of, without the system's CAs
 };
 
 /// How logins are authenticated ([auth]).
@@ -51,17 +53,26 @@ struct Snapshot {
     std::vector<std::shared_ptr<const UpstreamRoute>> upstreams;  ///< in the order of config.upstreams
     std::string http_token;                                       ///< of http_token_file; empty: none
     bool has_own_authority = false;                               ///< a listener shows a certificate of the private CA
+    config::FileStates files;                                     ///< as they were read for this, of files_of()
 };
 
 struct LoadedSnapshot {
     std::shared_ptr<const Snapshot> snapshot;  ///< set exactly when `errors` is empty
     std::vector<config::Diagnostic> errors;
     std::vector<config::Diagnostic> warnings;
+    std::vector<std::string> made{};  ///< sentences about certificates that were made for this
+};
+
+/// What a reload goes on with: an upstream whose settings and files are the same keeps its route,
+/// and with it the connections that were made for it and what its TLS context remembers.
+struct Running {
+    const Snapshot* snapshot = nullptr;  ///< nullptr: this is the start
+    bool keeps_system_store = false;     ///< false: the operating system's CAs are read anew
 };
 
 /// Loads every certificate, key, CA file and users_file. A listener without a certificate gets the
 /// generated one of `state_dir`, which is made now if there is none.
-LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir);
+LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir, const Running& running = {});
 
 /// The files a snapshot was made of (certificates, keys, CA files, users_file), for whoever watches
 /// them.
