@@ -5,6 +5,7 @@
 
 #include "config/file.hpp"
 #include "config/inspect.hpp"
+#include "proxy/route/listen_names.hpp"
 #include "tls/authority.hpp"
 
 namespace proxy {
@@ -126,6 +127,7 @@ LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir, c
         }
         auto route = std::make_shared<ListenerRoute>();
         route->settings = settings;
+        route->settings.listen = resolve_listen(settings.listen, loaded.errors);
         route->upstream = upstreams.at(settings.upstream);
         route->auth = auth;
         route->probe = config.audit.probe;
