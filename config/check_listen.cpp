@@ -85,9 +85,8 @@ void check_names(const std::vector<Listener>& listeners, Reading& reading) {
 }
 
 void add(const Address& address, const std::string& what, std::vector<Bound>& bound, Reading& reading) {
-    const auto earlier = std::find_if(bound.begin(), bound.end(), [&](const Bound& other) {
-        return exclude_each_other(address, other.address);
-    });
+    const auto earlier = std::find_if(bound.begin(), bound.end(),
+                                      [&](const Bound& other) { return exclude_each_other(address, other.address); });
     if (earlier == bound.end()) return bound.push_back({address, what});
     const std::string same = to_string(address), other = to_string(earlier->address);
     reading.error(address.origin, in_quotes(same) + " is listened on already, by " + earlier->what +

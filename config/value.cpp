@@ -26,7 +26,7 @@ std::optional<Address> read_host_address(const Node& node, Reading& reading);
 std::string_view in_words(const Node& node);
 bool is_console_socket(std::string_view text);
 
-constexpr unsigned max_count = 1'000'000;    // more threads or connections than any machine has: a slip of the finger
+constexpr unsigned max_count = 1'000'000;  // more threads or connections than any machine has: a slip of the finger
 constexpr unsigned max_threads = 1024;
 constexpr unsigned max_prewarm = 1000;       // each is a process of the server
 constexpr std::int64_t max_id = 0xffffffff;  // (uid_t)-1, which means nobody in particular
@@ -316,7 +316,8 @@ std::optional<Address> read_host_address(const Node& node, Reading& reading) {
     std::error_code none;
     if (text.starts_with('/') && std::filesystem::is_directory(text, none)) {
         const std::string socket = "unix:" + (std::filesystem::path(text) / ".s.PGSQL.5432").string();
-        reading.error(node.origin, in_quotes(text) + " is a folder: write the socket in it, such as " + in_quotes(socket));
+        reading.error(node.origin,
+                      in_quotes(text) + " is a folder: write the socket in it, such as " + in_quotes(socket));
         return std::nullopt;
     }
     auto address = parse_address(lacks_port ? text + ":5432" : is_ip_address(text) ? "[" + text + "]:5432" : text);

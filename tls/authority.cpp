@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -235,8 +234,10 @@ std::vector<std::string> what_was_made(const IssuedFiles& files) {
 bool is_volatile(const std::string& dir) {
     struct statfs status {};
     if (::statfs(dir.c_str(), &status) != 0) return false;
+    // statfs(2)
+    constexpr unsigned long tmpfs = 0x01021994, ramfs = 0x858458f6, overlayfs = 0x794c7630;
     const auto type = static_cast<unsigned long>(status.f_type);
-    return type == TMPFS_MAGIC || type == RAMFS_MAGIC || type == OVERLAYFS_SUPER_MAGIC;
+    return type == tmpfs || type == ramfs || type == overlayfs;
 }
 
 /// Why an existing authority cannot issue; empty when it can.

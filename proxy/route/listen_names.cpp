@@ -52,7 +52,8 @@ std::vector<Address> addresses_of(const Address& name, std::vector<config::Diagn
         if (::getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) != 0)
             continue;
         Address address{.kind = Address::Kind::tcp, .host = text, .port = name.port, .origin = name.origin};
-        const bool is_known = std::any_of(all.begin(), all.end(), [&](const Address& a) { return a.host == address.host; });
+        const bool is_known =
+            std::any_of(all.begin(), all.end(), [&](const Address& a) { return a.host == address.host; });
         if (is_known) continue;
         if (is_here(*found)) here.push_back(address);
         all.push_back(std::move(address));

@@ -50,7 +50,8 @@ std::string proxy_name(const config::Runtime& runtime) {
 
 /// Both streams go to one place, where each line would stand twice.
 bool has_one_output() {
-    struct stat out {}, err {};
+    struct stat out {
+    }, err{};
     return ::fstat(STDOUT_FILENO, &out) == 0 && ::fstat(STDERR_FILENO, &err) == 0 && out.st_dev == err.st_dev &&
            out.st_ino == err.st_ino;
 }
@@ -406,7 +407,8 @@ ProcessControl Server::process_control() {
 std::string Server::reload_and_wait() {
     const auto outcome = std::make_shared<std::promise<std::string>>();
     auto answer = outcome->get_future();
-    asio::post(io_, [this, outcome] { reload_.request([outcome](const std::string& why) { outcome->set_value(why); }); });
+    asio::post(io_,
+               [this, outcome] { reload_.request([outcome](const std::string& why) { outcome->set_value(why); }); });
     const auto deadline = std::chrono::steady_clock::now() + reload_patience;
     while (answer.wait_for(phase_poll_interval) != std::future_status::ready) {
         if (services_.phase != Phase::serving) return "the process drains";
