@@ -1,7 +1,5 @@
 #include "config/check_listen.hpp"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -103,9 +101,6 @@ bool covers_everything(const std::vector<Cidr>& allow) {
 /// What libpq makes of host=FOLDER port=PORT.
 void check_unix(const Address& address, Reading& reading) {
     const std::filesystem::path path(address.host);
-    std::error_code none;
-    if (!std::filesystem::is_directory(path.parent_path(), none))
-        reading.warn(address.origin, "the folder of " + in_quotes(to_string(address)) + " is not there");
     if (!path.filename().string().starts_with(".s.PGSQL."))
         reading.warn(address.origin, in_quotes(to_string(address)) +
                                          " is not found by libpq, whose sockets are FOLDER/.s.PGSQL.PORT, such as " +
