@@ -415,17 +415,47 @@ def renewed(pki):
     return pki.leaf(pki.front, "proxy.renewed", HERE)
 
 
-def test_what_changes_while_the_proxy_starts_is_not_lost(run_proxy, client, pki, files, renewed):
-    """Whenever that is: some of these come after the file was read, and before anybody waits for a change."""
-    config = configuration(pki, ["127.0.0.1:1"], tls=files.tls)
-    for step in range(12):
-        files.install(pki.proxy)
-        proxy = run_proxy(config, wait=False)
-        time.sleep(0.01 + step * 0.01)
-        files.install(renewed)
-        proxy.wait_until_listening()
-        until(lambda: presented(client, pki, proxy) == serial_of(renewed), interval=0.2, what=f"step {step}")
-        proxy.stop()
+HELD = r"""
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Asked for once the files have been read, and before anybody waits for a change of them. */
+int getrlimit(__rlimit_resource_t resource, struct rlimit* limit) {
+    if (resource == RLIMIT_NOFILE) {
+        close(open(getenv("HELD_AT"), O_CREAT | O_WRONLY, 0600));
+        while (access(getenv("HELD_UNTIL"), F_OK) != 0) usleep(10000);
+    }
+    return (int)syscall(SYS_prlimit64, 0, resource, NULL, limit);
+}
+int getrlimit64(__rlimit_resource_t resource, struct rlimit64* limit) { return getrlimit(resource, (struct rlimit*)limit); }
+"""
+
+
+@pytest.fixture
+def held(directory):
+    """Environment of a proxy that stands still between its reading and its serving, where it is, and what lets it go on."""
+    if not shutil.which("cc"):
+        pytest.skip("no compiler")
+    (directory / "held.c").write_text(HELD)
+    run(["cc", "-std=gnu11", "-shared", "-fPIC", "-o", directory / "held.so", directory / "held.c"])
+    at, until_there = directory / "held.at", directory / "held.until"
+    sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    return {"LD_PRELOAD": str(directory / "held.so"), "HELD_AT": str(at), "HELD_UNTIL": str(until_there),
+            "ASAN_OPTIONS": sanitizer.lstrip(":")}, at, until_there
+
+
+def test_what_changes_while_the_proxy_starts_is_not_lost(run_proxy, client, pki, files, renewed, held):
+    environment, at, until_there = held
+    proxy = run_proxy(configuration(pki, ["127.0.0.1:1"], tls=files.tls), wait=False, environment=environment)
+    until(at.exists, what="it has read its files")
+    files.install(renewed)
+    until_there.touch()
+    proxy.wait_until_listening()
+    until(lambda: presented(client, pki, proxy) == serial_of(renewed), interval=0.2)
 
 
 def test_a_key_whose_permissions_come_after_it_is_taken(start, client, pki, files, renewed):
