@@ -205,8 +205,10 @@ void Reload::succeed(const Attempt& attempt) {
 bool Reload::fail(const std::vector<config::Diagnostic>& errors, const Attempt& attempt) {
     std::string why;
     for (const config::Diagnostic& error : errors) why += (why.empty() ? "" : "; ") + to_string(error);
-    const bool begins = !attempt.failing || attempt.cause == Cause::asked;
-    const bool is_news = begins || attempt.failing->why != why;
+    // What a SIGHUP has brought to light is seen again by those who watch the file.
+    const bool is_known = configuration_ && configuration_->why == why;
+    const bool begins = attempt.cause == Cause::asked || (!attempt.failing && !is_known);
+    const bool is_news = begins || (attempt.failing && attempt.failing->why != why);
     if (!attempt.failing)
         attempt.failing = Failing{.why = {}, .attempts = 0, .since = std::chrono::system_clock::now(), .next = {}};
     Failing& failing = *attempt.failing;
