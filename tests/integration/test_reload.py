@@ -461,10 +461,10 @@ def test_what_changes_while_the_proxy_starts_is_not_lost(run_proxy, client, pki,
 def test_a_key_whose_permissions_come_after_it_is_taken(start, client, pki, files, renewed):
     """As cp and chmod do it."""
     proxy = start(["127.0.0.1:1"], tls=files.tls)
-    shutil.copy(renewed.cert, files.cert)
     files.key.chmod(0o644)
-    shutil.copy(renewed.key, files.key)
-    proxy.wait_for_log("reload failed.*tried again every 3 s: .*has group or world access")
+    shutil.copyfile(renewed.cert, files.cert)
+    shutil.copyfile(renewed.key, files.key)
+    proxy.wait_for_log("reload failed.*has group or world access")
     files.key.chmod(0o600)
     until(lambda: presented(client, pki, proxy) == serial_of(renewed), interval=0.2)
     assert re.search(r"reloaded: .* has changed, after \d+ failed attempts? since 20\S+Z", proxy.log())
