@@ -40,7 +40,7 @@ TEST_CASE("config: sockets that the kernel would not bind beside each other are 
         CHECK(errors_of(listening(addresses))[0].find("is listened on already, by line 4") != std::string::npos);
     }
     CHECK(errors_of(listening("'127.0.0.1:1', '0.0.0.0:1'")) ==
-          Lines{"t:4:27: listener.listen: \"0.0.0.0:1\" is listened on already, by line 4: \"127.0.0.1:1\""});
+          Lines{"t:4:26: listener.listen: \"0.0.0.0:1\" is listened on already, by line 4: \"127.0.0.1:1\""});
 }
 
 TEST_CASE("config: sockets that stand beside each other are taken") {
