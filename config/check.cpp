@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <map>
 #include <regex>
+#include <thread>
 
 #include "config/file.hpp"
 #include "config/keys.hpp"
@@ -107,7 +107,12 @@ void check(const Node& table, const Audit& audit, Reading& reading) {
         reading.error(table.where("application_name_pattern"),
                       in_quotes(audit.application_name_pattern) + " is no regular expression: " + error.what());
     }
-    if (audit.inventory.find("://") != std::string::npos) check_fleet(table, audit.inventory, reading);
+    const bool is_url = audit.inventory.find("://") != std::string::npos;
+    const bool is_fleet = audit.inventory.starts_with("postgresql://") || audit.inventory.starts_with("postgres://");
+    if (is_url && !is_fleet)
+        reading.error(table.where("inventory"),
+                      in_quotes(audit.inventory) + " is neither a file nor a URL that begins with postgresql://");
+    if (is_fleet) check_fleet(table, audit.inventory, reading);
 }
 
 void check(const Node& table, const Probe& probe, bool keeps_inventory, Reading& reading) {
@@ -201,6 +206,21 @@ void check_capture_listeners(const Node& table, const Config& config, Reading& r
     }
 }
 
+void check_prewarm(const Node& root, const Config& config, Reading& reading) {
+    constexpr unsigned many = 100;
+    const Node* const tables = root.find("upstream");
+    const unsigned threads =
+        config.runtime.threads > 0 ? config.runtime.threads : std::max(1U, std::thread::hardware_concurrency());
+    for (const Upstream& upstream : config.upstreams) {
+        const Node* const table = tables ? tables->find(upstream.name) : nullptr;
+        if (!table || upstream.prewarm * threads <= many) continue;
+        reading.warn(table->where("prewarm"), std::to_string(upstream.prewarm) + " for each of " +
+                                                  std::to_string(threads) + " threads are " +
+                                                  std::to_string(upstream.prewarm * threads) +
+                                                  " connections, each of which is a process of the server");
+    }
+}
+
 void check_written_files(const Node& root, const Config& config, Reading& reading) {
     struct Written {
         const char* table;
@@ -231,26 +251,6 @@ void check_written_files(const Node& root, const Config& config, Reading& readin
                       std::string(file->table) + "." + file->key + " and " + earlier->table + "." + earlier->key +
                           " are one file, " + in_quotes(file->path.string()) +
                           ": each would destroy what the other writes");
-    }
-}
-
-void check_distinct(const std::vector<Listener>& listeners, Reading& reading) {
-    std::map<std::string, Origin> names, addresses;
-    for (const Listener& listener : listeners) {
-        Origin name_origin = listener.origin;
-        name_origin.key += ".name";
-        if (!names.emplace(listener.name, name_origin).second) {
-            reading.error(name_origin,
-                          in_quotes(listener.name) + " is the name of an earlier listener; names must differ");
-        }
-        for (const Address& address : listener.listen) {
-            // The kernel chooses another port for each 0.
-            if (address.kind == Address::Kind::tcp && address.port == 0) continue;
-            const auto [earlier, is_new] = addresses.emplace(to_string(address), address.origin);
-            if (is_new) continue;
-            reading.error(address.origin, in_quotes(to_string(address)) + " is listened on already, by line " +
-                                              std::to_string(earlier->second.line));
-        }
     }
 }
 

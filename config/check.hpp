@@ -25,7 +25,7 @@ void check_distinct(const std::vector<Alert>& alerts, Reading& reading);
 /// The log, the audit and the inventory are three files.
 void check_written_files(const Node& root, const Config& config, Reading& reading);
 
-/// No two listeners of one name or on one address.
-void check_distinct(const std::vector<Listener>& listeners, Reading& reading);
+/// Upstreams whose ready connections would be very many.
+void check_prewarm(const Node& root, const Config& config, Reading& reading);
 
 }  // namespace config

@@ -31,6 +31,7 @@ struct Origin {
 struct Diagnostic {
     Origin origin;
     std::string message;
+    bool may_pass = false;  ///< a file that may be there, and readable, a moment later
 };
 
 /// "pgairlock.toml:12:13: listener.tls.mode: ..." or "--sslmode: ..." ; parts that are not known

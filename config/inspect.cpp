@@ -74,6 +74,13 @@ std::string name_of_table() {
 }
 
 template <class S>
+bool has_same_keys(const S& a, const S& b) {
+    return std::all_of(section<S>().keys.begin(), section<S>().keys.end(), [&](const Key<S>& key) {
+        return std::visit([&](auto member) { return is_same(a.*member, b.*member); }, key.target);
+    });
+}
+
+template <class S>
 void add_changes(const S& running, const S& loaded, std::vector<std::string>& keys) {
     for (const Key<S>& key : section<S>().keys) {
         if (key.takes_effect == TakesEffect::on_reload) continue;
@@ -100,4 +107,7 @@ void add_files(const S& table, std::vector<std::string>& paths) {
 }
 
 }  // namespace
+
+bool is_same(const Upstream& a, const Upstream& b) { return a.name == b.name && has_same_keys(a, b); }
+
 }  // namespace config

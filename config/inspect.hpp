@@ -16,4 +16,7 @@ std::vector<std::string> changes_for_restart(const Config& running, const Config
 /// The paths of all files that keys name, each once, sorted; without "system".
 std::vector<std::string> files_of(const Config& config);
 
+/// Whether both say the same of a server, wherever in their files.
+bool is_same(const Upstream& a, const Upstream& b);
+
 }  // namespace config

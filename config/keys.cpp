@@ -28,7 +28,7 @@ const Section<Runtime>& section() {
         "[runtime]",
         "The process as a whole.",
         {
-            {"threads", &Runtime::threads, "0", "Worker threads; 0: one per core.", Rule::none,
+            {"threads", &Runtime::threads, "0", "Worker threads; 0: one per core.", Rule::threads,
              TakesEffect::at_restart},
             {"max_connections", &Runtime::max_connections, "10000",
              "Clients that log in or have, at a time; beyond it clients get FATAL 53300 `too_many_connections`. Others "
@@ -76,7 +76,10 @@ const Section<Listener>& section() {
             {"name", &Listener::name, R"("")",
              "Its name in logs and audit events. Empty: the upstream's name, or `listener-N` when that is taken."},
             {"listen", &Listener::listen, R"(["127.0.0.1:6432"])",
-             "IP addresses with a port, and `unix:/path`. One that goes away takes no new clients; its sessions go on.",
+             "IP addresses or names with a port, `*` with a port (every IPv4 and every IPv6 address), and "
+             "`unix:/path`; `[::]` is every IPv6 address and no other. A name is looked up at the start and at each "
+             "reload, and stands for all of its addresses. One that goes away takes no new clients; its sessions go "
+             "on.",
              Rule::listen_address},
             {"upstream", &Listener::upstream, R"("")",
              "Name of the `[upstream.NAME]` that its connections go to. May be left out when there is exactly one."},
@@ -226,7 +229,8 @@ const Section<Upstream>& section() {
             {"prewarm", &Upstream::prewarm, "0",
              "TLS connections to the server that each thread keeps ready, so that a client need not wait for them. "
              "They occupy no slot of "
-             "`max_connections`, but a process each."},
+             "`max_connections`, but a process each. At most 1000.",
+             Rule::prewarm},
             {"prewarm_max_age", &Upstream::prewarm_max_age, R"("30s")",
              "How long one is kept; then it is closed and made anew. The server's `authentication_timeout` (60 s) runs "
              "meanwhile, and the "

@@ -30,8 +30,10 @@ enum class Rule {
     none,
     path,            // made absolute; need not exist yet
     positive,        // more than zero
+    threads,         // at most 1024
+    prewarm,         // at most 1000
     not_empty,       // "" is not among the choices
-    listen_address,  // an IP address with a port, or a UNIX-domain socket
+    listen_address,  // an IP address, a name or "*", with a port, or a UNIX-domain socket
     host_address,    // a host, :5432 unless said otherwise, or a UNIX-domain socket
     server_name,     // a DNS name, "*." allowed in front
     host_name,       // a DNS name or an IP address

@@ -58,6 +58,9 @@ struct Reading {
     std::vector<Diagnostic> warnings{};
 
     void error(Origin origin, std::string message) { errors.push_back({std::move(origin), std::move(message)}); }
+    void error_that_may_pass(Origin origin, std::string message) {
+        errors.push_back({.origin = std::move(origin), .message = std::move(message), .may_pass = true});
+    }
     void warn(Origin origin, std::string message) { warnings.push_back({std::move(origin), std::move(message)}); }
 };
 

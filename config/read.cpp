@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "config/check.hpp"
+#include "config/check_listen.hpp"
 #include "config/keys.hpp"
 #include "config/parse.hpp"
 #include "config/spelling.hpp"
@@ -67,6 +68,8 @@ Loaded read(const Node& root, Reading reading) {
         check_capture_listeners(*capture, config, reading);
     }
     read_alerts(root, config, reading);
+    check_sockets(config, reading);
+    check_prewarm(root, config, reading);
     return finish(std::move(config), std::move(reading));
 }
 
@@ -127,7 +130,6 @@ void read_listeners(const Node& listeners, Config& config, Reading& reading) {
     for (const Node& table : listeners.children) config.listeners.push_back(read_listener(table, reading));
     connect_to_upstreams(listeners, config, reading);
     name_listeners(config.listeners);
-    check_distinct(config.listeners, reading);
 }
 
 Listener read_listener(const Node& table, Reading& reading) {
@@ -148,6 +150,7 @@ Listener read_listener(const Node& table, Reading& reading) {
     const Node* const tls = table.find("tls");
     if (tls != nullptr && tls->kind != Node::Kind::table) wrong_type(*tls, "a table, [listener.tls]", reading);
     if (tls != nullptr && tls->kind == Node::Kind::table) listener.tls = read_listener_tls(*tls, reading);
+    check_doors(table, listener, reading);
     return listener;
 }
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 
 #include "config/load.hpp"
 #include "config/parse.hpp"
@@ -22,14 +23,16 @@ std::vector<const Node*> read_list(const Node& node, std::string_view expected, 
 std::string absolute(const std::string& path, const Reading& reading);
 std::optional<std::string> why_not_timer(Duration duration, Rule rule);
 File read_file(const Node& node, Reading& reading);
-std::optional<Address> read_listen_address(const Node& node, Reading& reading);
+std::optional<Address> read_listen_address(const Node& node, Rule rule, Reading& reading);
 std::optional<Address> read_host_address(const Node& node, Reading& reading);
 std::string_view in_words(const Node& node);
 bool is_console_socket(std::string_view text);
 
 std::string a_label_hint(std::string_view name);
 
-constexpr unsigned max_count = 1'000'000;    // more threads or connections than any machine has: a slip of the finger
+constexpr unsigned max_count = 1'000'000;  // more threads or connections than any machine has: a slip of the finger
+constexpr unsigned max_threads = 1024;
+constexpr unsigned max_prewarm = 1000;       // each is a process of the server
 constexpr std::int64_t max_id = 0xffffffff;  // (uid_t)-1, which means nobody in particular
 
 }  // namespace
@@ -56,7 +59,7 @@ void read_value(const Node& node, Rule rule, std::string& into, Reading& reading
                                               " is not a name of at most 63 letters, digits, '-', '_' "
                                               "and '.', the first of them a letter or a digit");
     }
-    if (rule == Rule::http_address && !text->empty() && !read_listen_address(node, reading)) return;
+    if (rule == Rule::http_address && !text->empty() && !read_listen_address(node, rule, reading)) return;
     into = rule == Rule::path && !text->empty() ? absolute(*text, reading) : *text;
 }
 
@@ -68,9 +71,10 @@ void read_value(const Node& node, Rule, bool& into, Reading& reading) {
 void read_value(const Node& node, Rule rule, unsigned& into, Reading& reading) {
     if (node.kind != Node::Kind::integer) return wrong_type(node, type_in_words<unsigned>(), reading);
     const std::int64_t min = rule == Rule::positive ? 1 : 0;
-    if (node.integer < min || node.integer > max_count) {
+    const unsigned max = rule == Rule::threads ? max_threads : rule == Rule::prewarm ? max_prewarm : max_count;
+    if (node.integer < min || node.integer > max) {
         return reading.error(node.origin, std::to_string(node.integer) + " is not between " + std::to_string(min) +
-                                              " and " + std::to_string(max_count));
+                                              " and " + std::to_string(max));
     }
     into = static_cast<unsigned>(node.integer);
 }
@@ -139,7 +143,7 @@ void read_value(const Node& node, Rule rule, std::vector<Address>& into, Reading
     }
     std::vector<Address> list;
     for (const Node* const item : read_list(node, type_in_words<std::vector<Address>>(), reading)) {
-        auto address = is_listen ? read_listen_address(*item, reading) : read_host_address(*item, reading);
+        auto address = is_listen ? read_listen_address(*item, rule, reading) : read_host_address(*item, reading);
         if (!address) continue;
         address->origin = item->origin;
         list.push_back(std::move(*address));
@@ -306,24 +310,50 @@ std::string a_label_hint(std::string_view name) {
 File read_file(const Node& node, Reading& reading) {
     File file{absolute(node.text, reading), node.origin};
     if (const auto why = why_unreadable(file.path))
-        reading.error(node.origin, "cannot read " + in_quotes(file.path) + ": " + *why);
+        reading.error_that_may_pass(node.origin, "cannot read " + in_quotes(file.path) + ": " + *why);
     return file;
 }
 
-std::optional<Address> read_listen_address(const Node& node, Reading& reading) {
-    const auto address = parse_address(node.text);
-    // A name could stand for several addresses, and for others tomorrow.
-    if (address && (address->kind == Address::Kind::unix_socket || is_ip_address(address->host))) return address;
-    reading.error(node.origin, in_quotes(node.text) +
-                                   R"( is not an address to listen on: an IP address and a port, such as )"
-                                   R"("127.0.0.1:6432" or "[::1]:6432", or "unix:/path" of at most 107 bytes)");
-    return std::nullopt;
+/// Empty: it may be one.
+std::string why_no_socket(const Address& address) {
+    std::error_code none;
+    if (address.kind != Address::Kind::unix_socket || !std::filesystem::is_directory(address.host, none)) return {};
+    const std::string socket = "unix:" + (std::filesystem::path(address.host) / ".s.PGSQL.5432").string();
+    return " is a folder: write the socket in it, such as " + in_quotes(socket);
+}
+
+std::optional<Address> read_listen_address(const Node& node, Rule rule, Reading& reading) {
+    constexpr std::string_view every_address = "*:";
+    auto address = parse_address(node.text);
+    if (rule == Rule::listen_address && node.text.starts_with(every_address)) {
+        address = parse_address("localhost:" + node.text.substr(every_address.size()));
+        if (address) address->host = "*";
+    }
+    const bool may_be_name = rule == Rule::listen_address;  // looked up when it is listened on
+    if (!address || (address->kind == Address::Kind::tcp && !may_be_name && !is_ip_address(address->host))) {
+        reading.error(node.origin, in_quotes(node.text) +
+                                       R"( is not an address to listen on: an IP address and a port, such as )"
+                                       R"("127.0.0.1:6432" or "[::1]:6432", or "unix:/path" of at most 107 bytes)");
+        return std::nullopt;
+    }
+    if (const std::string why = why_no_socket(*address); !why.empty()) {
+        reading.error(node.origin, in_quotes(node.text) + why);
+        return std::nullopt;
+    }
+    return address;
 }
 
 std::optional<Address> read_host_address(const Node& node, Reading& reading) {
     const std::string& text = node.text;
     const bool has_brackets = text.starts_with('[') && text.ends_with(']');
     const bool lacks_port = text.find(':') == std::string::npos || has_brackets;
+    std::error_code none;
+    if (text.starts_with('/') && std::filesystem::is_directory(text, none)) {
+        const std::string socket = "unix:" + (std::filesystem::path(text) / ".s.PGSQL.5432").string();
+        reading.error(node.origin,
+                      in_quotes(text) + " is a folder: write the socket in it, such as " + in_quotes(socket));
+        return std::nullopt;
+    }
     auto address = parse_address(lacks_port ? text + ":5432" : is_ip_address(text) ? "[" + text + "]:5432" : text);
     if (!address) {
         reading.error(node.origin,
@@ -331,6 +361,10 @@ std::optional<Address> read_host_address(const Node& node, Reading& reading) {
                           R"( is not a host: HOST:PORT, such as "db.example.com:5432" or "[::1]:5432", or )"
                           R"("unix:/path" of at most 107 bytes)" +
                           a_label_hint(text.substr(0, text.rfind(':'))));
+        return std::nullopt;
+    }
+    if (const std::string why = why_no_socket(*address); !why.empty()) {
+        reading.error(node.origin, in_quotes(text) + why);
         return std::nullopt;
     }
     if (address->kind == Address::Kind::tcp && address->port == 0) {

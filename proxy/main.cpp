@@ -202,6 +202,20 @@ CLI::App* add_alert_test(CLI::App& app, proxy::command::AlertTestOptions& test) 
     return command;
 }
 
+CLI::App* add_reload(CLI::App& app, proxy::command::ReloadOptions& reload) {
+    CLI::App* command = app.add_subcommand(
+        "reload", "Have the running proxy read its configuration and files anew, and wait for the outcome.");
+    auto* file = command->add_option("-c,--config", reload.config_file, "configuration of the proxy: its console");
+    command
+        ->add_option("--console", reload.console,
+                     "the console's socket (default: console/.s.PGSQL.6434 in the state directory, as for run)")
+        ->excludes(file);
+    command->footer(
+        "\nExit: 0 reloaded, 1 it failed, and the last good configuration goes on, or no proxy runs there; 2 usage "
+        "error.");
+    return command;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -244,6 +258,8 @@ int main(int argc, char** argv) {
     const CLI::App* health_command = add_health(app, health);
     proxy::command::DashboardOptions dashboard;
     const CLI::App* dashboard_command = add_dashboard(app, dashboard);
+    proxy::command::ReloadOptions reload;
+    const CLI::App* reload_command = add_reload(app, reload);
     CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");
 
     try {
@@ -265,6 +281,7 @@ int main(int argc, char** argv) {
     if (alert_test_command->parsed()) return proxy::command::alert_test(alert_test);
     if (health_command->parsed()) return proxy::command::health(health);
     if (dashboard_command->parsed()) return proxy::command::dashboard(dashboard);
+    if (reload_command->parsed()) return proxy::command::reload(reload);
     if (client.command) return client.command(client);
     if (capture.command) return capture.command(capture);
     if (version_command->parsed()) std::fputs(proxy::version_text().c_str(), stdout);

@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -72,6 +73,8 @@ void make_directory(const fs::path& dir);
 Names names_of_previous(const IssuedFiles& files);
 Authority load_authority(const IssuedFiles& files);
 IssuedFiles issue_locked(const std::string& dir, const Names& names);
+std::vector<std::string> what_was_made(const IssuedFiles& files);
+bool is_volatile(const std::string& dir);
 
 }  // namespace
 
@@ -98,8 +101,15 @@ IssuedFiles ensure(const std::string& dir, WithoutAuthority without) {
     if (usable(files)) return files;  // another process was first
     IssuedFiles issued = issue_locked(dir, names_of_previous(files));
     issued.tightened = std::move(files.tightened);
+    issued.made = what_was_made(issued);
+    if (issued.ca_created && is_volatile(dir))
+        issued.doubt = "the certificate authority was made in \"" + dir +
+                       "\", on a file system that may not outlive this machine or container: then the next start "
+                       "makes another one, which clients do not know. Keep the state directory on a volume";
     return issued;
 }
+
+bool is_renewal_due(const std::string& dir) { return !usable(files_in(dir)); }
 
 std::string obstacle_to_ensure(const std::string& dir) {
     try {
@@ -208,6 +218,30 @@ IssuedFiles issue_locked(const std::string& dir, const Names& names) {
     write_pair(files.ecdsa_cert, *ecdsa.leaf, files.ecdsa_key, *ecdsa.key);
     write_pair(files.rsa_cert, *rsa.leaf, files.rsa_key, *rsa.key);
     return files;
+}
+
+std::vector<std::string> what_was_made(const IssuedFiles& files) {
+    std::vector<std::string> made;
+    if (files.ca_created)
+        made.push_back("made a certificate authority: clients that verify this proxy need " + files.ca_cert);
+    std::vector<config::Diagnostic> ignored;
+    for (const std::string& path : {files.ecdsa_cert, files.rsa_cert}) {
+        const std::vector<X509Ptr> certificates = load_certificates(file_at(path), ignored);
+        if (certificates.empty()) continue;
+        made.push_back((files.ca_created ? "made " : "renewed ") + path + ": valid until " +
+                       to_rfc3339(describe(*certificates.front()).not_after));
+    }
+    return made;
+}
+
+/// Memory, or the top layer of a container.
+bool is_volatile(const std::string& dir) {
+    struct statfs status {};
+    if (::statfs(dir.c_str(), &status) != 0) return false;
+    // statfs(2)
+    constexpr unsigned long tmpfs = 0x01021994, ramfs = 0x858458f6, overlayfs = 0x794c7630;
+    const auto type = static_cast<unsigned long>(status.f_type);
+    return type == tmpfs || type == ramfs || type == overlayfs;
 }
 
 /// Why an existing authority cannot issue; empty when it can.

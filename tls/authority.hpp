@@ -16,6 +16,8 @@ struct IssuedFiles {
     std::string rsa_cert, rsa_key;
     bool ca_created = false;               ///< false: an existing CA was used
     std::vector<std::string> tightened{};  ///< sentences about keys to which others had access
+    std::vector<std::string> made{};       ///< sentences about what ensure() made: a CA, certificates
+    std::string doubt{};                   ///< about a CA that was made where nothing lasts
 };
 
 /// Creates `dir` (0700) and a CA in it if there is none, and writes new leaves (ECDSA P-256 and
@@ -37,6 +39,9 @@ enum class WithoutAuthority {
 /// are issued anew under the same CA, for the names they held. Throws std::runtime_error, saying
 /// what to do, when an existing CA cannot be used; a CA is never overwritten.
 IssuedFiles ensure(const std::string& dir, WithoutAuthority without = WithoutAuthority::make_one);
+
+/// Whether ensure(dir) would issue new certificates now.
+bool is_renewal_due(const std::string& dir);
 
 /// Why ensure(dir) could not work, as far as reading shows; empty: nothing is known. What only the
 /// owner of the files can see is left out for others.

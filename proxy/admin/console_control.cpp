@@ -57,7 +57,9 @@ std::optional<ConsoleAnswer> obey(const ConsoleStatement& statement, const Conso
             if (control.phase() != Phase::serving)
                 return refused(console_error("55000", "nothing is reloaded while the process drains"));
             write_down("RELOAD", asker, control);
-            control.reload();
+            if (const std::string why = control.reload(); !why.empty())
+                return refused(console_error("55000", "the reload failed: " + why,
+                                             "The last good configuration goes on, and the reload is tried again."));
             return done("RELOAD");
         case Kind::drain:
             if (control.phase() != Phase::serving) return refused(console_error("55000", "the process drains already"));

@@ -12,11 +12,11 @@
 
 namespace proxy {
 
-/// What obeys. From any thread; each returns at once, before it has been obeyed.
+/// What obeys. From any thread; each but `reload` returns at once, before it has been obeyed.
 struct ProcessControl {
-    std::function<void()> reload;
-    std::function<void()> drain;     ///< as the first SIGTERM
-    std::function<void()> shutdown;  ///< as the second
+    std::function<std::string()> reload;  ///< waits for the outcome, for some seconds; empty, or why not
+    std::function<void()> drain;          ///< as the first SIGTERM
+    std::function<void()> shutdown;       ///< as the second
     std::function<void(const std::string& session)> kill;
     std::function<void(Event&& event)> record;
     std::function<Phase()> phase;

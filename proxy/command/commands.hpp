@@ -127,6 +127,12 @@ struct HealthOptions {
     std::string url;              ///< or this
 };
 
+/// Which proxy is to reload.
+struct ReloadOptions {
+    std::string config_file;  ///< says where the console is
+    std::string console;      ///< its socket
+};
+
 int run(const ConfigOptions& options);
 int check(const CheckOptions& options);
 int gen_cert(const GenCertOptions& options);
@@ -140,6 +146,7 @@ int client_repaired(const ClientOptions& options);
 int alert_test(const AlertTestOptions& options);
 int health(const HealthOptions& options);
 int dashboard(const DashboardOptions& options);
+int reload(const ReloadOptions& options);
 int capture_start(const CaptureOptions& options);
 int capture_stop(const CaptureOptions& options);
 int capture_status(const CaptureOptions& options);

@@ -1,5 +1,8 @@
+#include <openssl/crypto.h>
+#include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -12,11 +15,20 @@
 #include "proxy/server/log.hpp"
 #include "proxy/server/server.hpp"
 #include "proxy/upstream/offload.hpp"
+#include "proxy/version.hpp"
 
 namespace proxy::command {
 namespace {
 
 int serve(const ConfigOptions& options, config::Config config);
+
+/// Files that are not there yet are no mistake that only a hand mends: whoever supervises this is
+/// to try again.
+int code_of(const std::vector<config::Diagnostic>& errors) {
+    const bool may_pass =
+        std::all_of(errors.begin(), errors.end(), [](const config::Diagnostic& error) { return error.may_pass; });
+    return may_pass ? exit_failure : exit_usage;
+}
 
 }  // namespace
 
@@ -60,7 +72,7 @@ int run(const ConfigOptions& options) {
     }
     config::Loaded loaded = load_config(options);
     print(loaded.errors, loaded.warnings);
-    if (!loaded.config) return exit_usage;
+    if (!loaded.config) return code_of(loaded.errors);
     block_signals();
     const int code = serve(options, std::move(*loaded.config));
     end_log();
@@ -94,10 +106,14 @@ int serve(const ConfigOptions& options, config::Config config) {
         if (!prepare_state_dir(dir, config)) return exit_usage;
         set_up_log(config.log);
         has_log = true;
+        const std::string file = config.file.empty() ? "the command line" : config.file;
+        spdlog::info("pgairlock {}, OpenSSL {}, configuration {}, state directory {}", version(),
+                     OpenSSL_version(OPENSSL_VERSION_STRING), file, dir);
         opened = config.audit.file_origin;
         LoadedSnapshot snapshot = load_snapshot(std::move(config), {.path = dir});
         print(snapshot.errors, snapshot.warnings);
-        if (!snapshot.snapshot) return exit_usage;
+        for (const std::string& what : snapshot.made) spdlog::info("{}", what);
+        if (!snapshot.snapshot) return code_of(snapshot.errors);
         Server server(std::move(snapshot.snapshot), dir, [options] { return load_config(options); });
         server.run();
         return exit_ok;

@@ -5,6 +5,7 @@
 
 #include "config/file.hpp"
 #include "config/inspect.hpp"
+#include "proxy/route/listen_names.hpp"
 #include "tls/authority.hpp"
 #include "tls/system_store.hpp"
 
@@ -15,7 +16,11 @@ namespace {
 /// one that it understands.
 void use_generated_certificate(config::ListenerTls& tls, const StateDir& state_dir, LoadedSnapshot& loaded) {
     try {
+        // What is read here may be replaced here.
+        const config::FilesRead apart(config::FilesRead::Outer::apart);
         const tls::IssuedFiles files = tls::ensure(state_dir.path + "/tls", state_dir.without_authority);
+        if (!files.doubt.empty()) loaded.warnings.push_back({tls.origin, files.doubt});
+        loaded.made.insert(loaded.made.end(), files.made.begin(), files.made.end());
         for (const std::string& what : files.tightened) loaded.warnings.push_back({tls.origin, what});
         const auto file = [&](const std::string& path) { return config::File{.path = path, .origin = tls.origin}; };
         tls.cert_file = file(files.ecdsa_cert);
@@ -43,6 +48,33 @@ std::shared_ptr<const AuthRoute> load_auth(const config::Auth& settings, const S
     return route;
 }
 
+std::shared_ptr<const UpstreamRoute> load_upstream(const config::Upstream& settings, const Snapshot* running,
+                                                   LoadedSnapshot& loaded) {
+    auto route = std::make_shared<UpstreamRoute>();
+    route->settings = settings;
+    if (settings.sslmode != protocol::SslMode::disable) {
+        const config::FilesRead files;
+        route->tls = std::make_unique<const tls::UpstreamContext>(settings, loaded.errors, loaded.warnings);
+        route->files = files.states();
+    }
+    if (!running) return route;
+    const auto& known = running->upstreams;
+    const auto same = std::find_if(known.begin(), known.end(), [&](const auto& other) {
+        return config::is_same(other->settings, settings) && config::hold_the_same(other->files, route->files);
+    });
+    return same == known.end() ? route : *same;
+}
+
+/// What was read of those that are watched.
+config::FileStates watched(const Snapshot& snapshot, const config::FileStates& read) {
+    config::FileStates states;
+    for (const std::string& path : files_of(snapshot)) {
+        const auto found = read.find(path);
+        if (found != read.end()) states.insert(*found);
+    }
+    return states;
+}
+
 }  // namespace
 
 const protocol::ScramUser* AuthRoute::find(const std::string& name) const noexcept {
@@ -60,8 +92,9 @@ std::string load_http_token(const config::File& file, std::vector<config::Diagno
     return load_secret_line(file, {.shortest = shortest, .longest = longest}, errors);
 }
 
-LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir) {
+LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir, const Snapshot* running) {
     LoadedSnapshot loaded;
+    const config::FilesRead files;
     auto snapshot = std::make_shared<Snapshot>();
     std::map<std::string, std::shared_ptr<const UpstreamRoute>> upstreams;
     const std::shared_ptr<const AuthRoute> auth = load_auth(config.auth, state_dir, loaded);
@@ -69,11 +102,7 @@ LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir) {
     for (const config::Alert& settings : config.alerts)
         snapshot->alerts.push_back(load_alert(settings, loaded.errors, loaded.warnings));
     for (const config::Upstream& settings : config.upstreams) {
-        auto route = std::make_shared<UpstreamRoute>();
-        route->settings = settings;
-        if (settings.sslmode != protocol::SslMode::disable) {
-            route->tls = std::make_unique<const tls::UpstreamContext>(settings, loaded.errors, loaded.warnings);
-        }
+        auto route = load_upstream(settings, running, loaded);
         snapshot->upstreams.push_back(route);
         upstreams[settings.name] = std::move(route);
     }
@@ -86,6 +115,7 @@ LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir) {
         }
         auto route = std::make_shared<ListenerRoute>();
         route->settings = settings;
+        route->settings.listen = resolve_listen(settings.listen, loaded.errors);
         route->upstream = upstreams.at(settings.upstream);
         route->auth = auth;
         route->probe = config.audit.probe;
@@ -101,6 +131,7 @@ LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir) {
         snapshot->listeners.push_back(std::move(route));
     }
     snapshot->config = std::move(config);
+    snapshot->files = watched(*snapshot, files.states());
     if (loaded.errors.empty()) loaded.snapshot = std::move(snapshot);
     return loaded;
 }

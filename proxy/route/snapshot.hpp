@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "config/file.hpp"
 #include "config/users.hpp"
 #include "proxy/route/alert_route.hpp"
 #include "proxy/route/mock_salts.hpp"
@@ -21,6 +22,7 @@ namespace proxy {
 struct UpstreamRoute {
     config::Upstream settings;
     std::unique_ptr<const tls::UpstreamContext> tls;  ///< nullptr: sslmode disable
+    config::FileStates files{};                       ///< what `tls` was made of, without the system's CAs
 };
 
 /// How logins are authenticated ([auth]).
@@ -53,17 +55,21 @@ struct Snapshot {
     std::vector<std::shared_ptr<const AlertRoute>> alerts;        ///< in the order of config.alerts
     std::string http_token;                                       ///< of http_token_file; empty: none
     bool has_own_authority = false;                               ///< a listener shows a certificate of the private CA
+    config::FileStates files;                                     ///< as they were read for this, of files_of()
 };
 
 struct LoadedSnapshot {
     std::shared_ptr<const Snapshot> snapshot;  ///< set exactly when `errors` is empty
     std::vector<config::Diagnostic> errors;
     std::vector<config::Diagnostic> warnings;
+    std::vector<std::string> made{};  ///< sentences about certificates that were made for this
 };
 
 /// Loads every certificate, key, CA file and users_file. A listener without a certificate gets the
-/// generated one of `state_dir`, which is made now if there is none.
-LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir);
+/// generated one of `state_dir`, which is made now if there is none. Of `running` (nullptr: this is
+/// the start) an upstream whose settings and files are the same keeps its route, and with it the
+/// connections that were made for it and what its TLS context remembers.
+LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir, const Snapshot* running = nullptr);
 
 /// The token that those who ask over HTTP send: a line, which may end with a line break. Without a
 /// file, and with an error: empty.

@@ -1,43 +1,27 @@
 #include "proxy/server/file_watch.hpp"
 
-#include <sys/stat.h>
-
-#include "config/file.hpp"
-#include "tls/certificates.hpp"
+#include <utility>
 
 namespace proxy {
-namespace {
 
-std::string stamp_of(const std::string& path) {
-    struct stat info {};
-    if (::stat(path.c_str(), &info) != 0) return "missing";
-    return std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino) + ":" + std::to_string(info.st_size) + ":" +
-           std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec);
-}
-
-/// Of what cannot be read: why.
-std::string content_of(const std::string& path) {
-    std::vector<config::Diagnostic> errors;
-    const auto bytes = config::read_file({.path = path, .origin = {}}, config::FileKind::certificate, errors);
-    return bytes ? tls::sha256_hex(bytes->data(), bytes->size()) : errors.front().message;
-}
-
-}  // namespace
-
-FileWatch::FileWatch(const std::vector<std::string>& files) {
-    for (const std::string& path : files) files_[path] = {.stamp = stamp_of(path), .content = content_of(path)};
+FileWatch::FileWatch(const std::vector<std::string>& files, const config::FileStates& read) {
+    for (const std::string& path : files) {
+        const auto found = read.find(path);
+        files_[path] = found == read.end() ? std::nullopt : std::optional(found->second);
+    }
 }
 
 bool FileWatch::changed() {
     bool moved = false;
     for (auto& [path, seen] : files_) {
-        std::string stamp = stamp_of(path);
-        if (stamp == seen.stamp) continue;
-        seen.stamp = std::move(stamp);
-        std::string content = content_of(path);
-        if (content == seen.content) continue;
-        seen.content = std::move(content);
-        moved = true;
+        if (!seen) {
+            seen = config::look_at_file(path, config::FileKind::certificate);
+            continue;
+        }
+        if (config::file_stamp(path) == seen->stamp) continue;
+        config::FileState now = config::look_at_file(path, seen->kind);
+        moved = moved || now.content != seen->content;
+        seen = std::move(now);
     }
     if (moved) {
         pending_ = true;

@@ -3,15 +3,19 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "config/file.hpp"
 
 namespace proxy {
 
 class FileWatch {
    public:
-    /// Begins with what the files hold now.
-    explicit FileWatch(const std::vector<std::string>& files);
+    /// Begins with what was `read` of them: what changed while they were loaded is a change. With
+    /// those of which nothing was read, at the first look.
+    FileWatch(const std::vector<std::string>& files, const config::FileStates& read);
 
     /// To be called about once a second. True once when the content of any file differs from what
     /// was last reported, and has not moved since the call before, so that a certificate and its
@@ -19,12 +23,7 @@ class FileWatch {
     bool changed();
 
    private:
-    struct Seen {
-        std::string stamp;    // inode, size, modification time: cheap to look at
-        std::string content;  // SHA-256
-    };
-
-    std::map<std::string, Seen> files_;
+    std::map<std::string, std::optional<config::FileState>> files_;  // as last seen
     bool pending_ = false;
 };
 

@@ -45,14 +45,15 @@ BoundSocket bind_tcp(const config::Address& address) {
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV;  // nobody waits for a name server here
     addrinfo* found = nullptr;
-    const char* host = address.host.empty() || address.host == "*" ? nullptr : address.host.c_str();
-    if (const int error = getaddrinfo(host, std::to_string(address.port).c_str(), &hints, &found))
+    if (const int error = getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found))
         fail(address, gai_strerror(error));
     const std::unique_ptr<addrinfo, void (*)(addrinfo*)> guard(found, freeaddrinfo);
     const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) fail(address, std::strerror(errno));
     const int on = 1;
     ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    // Whoever says [::] means IPv6: 0.0.0.0 has an address of its own, which may stand beside it.
+    if (found->ai_family == AF_INET6) ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (::bind(fd, found->ai_addr, found->ai_addrlen) != 0 || ::listen(fd, backlog) != 0)
         fail(address, std::strerror(errno), fd);
     return {.fd = fd, .address = local_address(fd), .unix_path = {}};

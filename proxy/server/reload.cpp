@@ -6,11 +6,17 @@
 
 #include "proxy/record/line_file.hpp"
 #include "proxy/server/log.hpp"
+#include "tls/authority.hpp"
+#include "tls/certificates.hpp"
 
 namespace proxy {
 namespace {
 
 constexpr auto watch_interval = std::chrono::seconds(1);
+/// Of what has failed.
+constexpr auto retry_interval = std::chrono::seconds(3);
+/// Between two looks at how long generated certificates are valid.
+constexpr auto renewal_interval = std::chrono::hours(1);
 /// Of a log that another one has replaced.
 constexpr auto replaced_log_patience = std::chrono::seconds(2);
 
@@ -42,7 +48,8 @@ Reload::Loaded Reload::load_all(const ConfigSource& source, const std::string& s
         config::Loaded read = source();
         if (read.config) {
             static_cast<LoadedSnapshot&>(loaded) =
-                load_snapshot(std::move(*read.config), {.path = state_dir, .without_authority = without});
+                load_snapshot(std::move(*read.config), {.path = state_dir, .without_authority = without},
+                              &running);
             if (loaded.snapshot) open_log(loaded, running.config.log);
         } else {
             loaded.errors = std::move(read.errors);
@@ -65,8 +72,8 @@ auto Reload::on_thread(Work work) {
 
 void Reload::begin(std::shared_ptr<const Snapshot> running) {
     running_ = std::move(running);
-    watched_ = files_of(*running_);
-    watch_ = std::make_shared<FileWatch>(watched_);
+    watch_ = std::make_shared<FileWatch>(files_of(*running_), running_->files);
+    looked_for_renewal_ = std::chrono::system_clock::now();
 }
 
 tls::Awaitable<> Reload::run() {
@@ -77,16 +84,19 @@ tls::Awaitable<> Reload::run() {
         }
         if (is_over()) co_return;
         if (std::exchange(requested_, false)) {
-            co_await reload_all();
+            co_await reload_all(Cause::asked);
+        } else if (configuration_ && configuration_->is_due()) {
+            co_await reload_all(Cause::again);
         } else {
             co_await reload_changed_files();
         }
     }
 }
 
-void Reload::request() {
+void Reload::request(Outcome outcome) {
     if (is_over()) return spdlog::info("SIGHUP while draining: nothing is reloaded");
     if (reading_) spdlog::info("SIGHUP while a reload is going on: another one follows it");
+    if (outcome) asked_.push_back(std::move(outcome));
     requested_ = true;
     pause_.cancel();
 }
@@ -96,38 +106,54 @@ void Reload::wake() {
     if (waiting_) waiting_->cancel();
 }
 
-tls::Awaitable<> Reload::reload_all() {
-    uses_.manager.reloading();
-    reading_ = true;
+tls::Awaitable<> Reload::reload_all(Cause cause) {
+    const std::vector<Outcome> asked = cause == Cause::asked ? std::exchange(asked_, {}) : std::vector<Outcome>();
+    if (cause == Cause::asked) uses_.manager.reloading();
+    reading_ = cause == Cause::asked;
     auto work = [source = uses_.source, state_dir = uses_.state_dir, running = running_] {
         return load_all(source, state_dir, *running);
     };
     auto loaded = co_await on_thread(std::move(work));
     reading_ = false;
     if (is_over()) co_return;
+    const Attempt attempt{"SIGHUP", configuration_, cause};
     if (loaded) {
-        if (finish(std::move(*loaded), "SIGHUP", refused_configuration_)) refused_files_.clear();
+        if (finish(std::move(*loaded), attempt)) files_.reset();
     } else {
-        fail({diagnostic(running_->config.file, "it could not be read")}, refused_configuration_);
+        fail({diagnostic(running_->config.file, "it could not be read")}, attempt);
     }
-    uses_.manager.ready(status());
-    if (files_of(*running_) != watched_) co_await reload_changed_files();
+    if (cause == Cause::asked) {
+        uses_.manager.ready(status());
+    } else {
+        uses_.manager.status(status());
+    }
+    for (const Outcome& outcome : asked) outcome(configuration_ ? configuration_->why : "");
+}
+
+/// Once an hour by the wall clock, which also goes on while a machine sleeps.
+bool Reload::is_renewal_looked_for() {
+    const auto now = std::chrono::system_clock::now();
+    if (!running_->has_own_authority || std::chrono::abs(now - looked_for_renewal_) < renewal_interval) return false;
+    looked_for_renewal_ = now;
+    return true;
 }
 
 tls::Awaitable<> Reload::reload_changed_files() {
-    const std::vector<std::string> files = files_of(*running_);
-    if (files != watched_) {
-        watched_ = files;
-        watch_ = nullptr;  // others: what they hold now is where it begins
-    }
     struct Look {
-        std::shared_ptr<FileWatch> watch;
-        std::optional<Loaded> loaded;  // when there was a change
+        std::string why;
+        std::optional<Loaded> loaded;  // when there was a reason
     };
-    auto work = [watch = watch_, files, running = running_, state_dir = uses_.state_dir] {
+    const bool again = files_ && files_->is_due();
+    auto work = [watch = watch_, again, renewal = is_renewal_looked_for(), running = running_,
+                 state_dir = uses_.state_dir] {
         Look seen;
-        seen.watch = watch ? watch : std::make_shared<FileWatch>(files);
-        if (!seen.watch->changed()) return seen;
+        if (watch->changed() || again) {
+            seen.why = "a certificate, key, CA or users file has changed";
+        } else if (renewal && tls::is_renewal_due(state_dir + "/tls")) {
+            seen.why = "generated certificates end soon";
+        } else {
+            return seen;
+        }
         const ConfigSource same = [&] {
             return config::Loaded{.config = running->config, .errors = {}, .warnings = {}};
         };
@@ -135,42 +161,70 @@ tls::Awaitable<> Reload::reload_changed_files() {
         return seen;
     };
     auto look = co_await on_thread(std::move(work));
-    if (is_over() || !look) co_return;
-    watch_ = std::move(look->watch);
-    if (!look->loaded) co_return;
-    finish(std::move(*look->loaded), "a certificate, key, CA or users file has changed", refused_files_);
+    if (is_over() || !look || !look->loaded) co_return;
+    finish(std::move(*look->loaded), {look->why, files_, Cause::again});
     uses_.manager.status(status());
 }
 
-bool Reload::finish(Loaded loaded, const std::string& why, std::string& refused) {
-    for (const config::Diagnostic& warning : loaded.warnings) spdlog::warn("{}", to_string(warning));
-    if (!loaded.snapshot) return fail(loaded.errors, refused);
+bool Reload::finish(Loaded loaded, const Attempt& attempt) {
+    // Those of an attempt that failed were told with the first.
+    const bool is_told = loaded.snapshot || !attempt.failing || attempt.cause == Cause::asked;
+    for (const config::Diagnostic& warning : loaded.warnings) {
+        if (is_told) spdlog::warn("{}", to_string(warning));
+    }
+    for (const std::string& what : loaded.made) spdlog::info("{}", what);
+    if (!loaded.snapshot) return fail(loaded.errors, attempt);
     std::shared_ptr<LogWriter> replaced;
     try {
         replaced = uses_.take(loaded.snapshot, std::move(loaded.log));
     } catch (const std::exception& error) {
-        return fail({diagnostic({}, error.what())}, refused);  // which says where
+        return fail({diagnostic({}, error.what())}, attempt);  // which says where
     }
     running_ = std::move(loaded.snapshot);
-    refused.clear();
-    spdlog::info("reloaded: {}", why);
-    uses_.record(EventKind::reloaded, why);
+    watch_ = std::make_shared<FileWatch>(files_of(*running_), running_->files);
+    succeed(attempt);
     end_on_thread(std::move(replaced));
     return true;
 }
 
-bool Reload::fail(const std::vector<config::Diagnostic>& errors, std::string& refused) {
-    refused.clear();
-    for (const config::Diagnostic& error : errors) refused += (refused.empty() ? "" : "; ") + to_string(error);
-    spdlog::error("reload failed, the last good configuration goes on: {}", refused);
-    uses_.record(EventKind::reload_failed, refused);
+void Reload::succeed(const Attempt& attempt) {
+    std::string text = attempt.why;
+    if (attempt.failing) {
+        const std::string attempts = attempt.failing->attempts == 1 ? " failed attempt" : " failed attempts";
+        text += ", after " + std::to_string(attempt.failing->attempts) + attempts + " since " +
+                tls::to_rfc3339(attempt.failing->since);
+    }
+    attempt.failing.reset();
+    spdlog::info("reloaded: {}", text);
+    uses_.record(EventKind::reloaded, text);
+}
+
+/// Said when it begins and whenever it is for another reason; written down when it begins, and when
+/// somebody has asked.
+bool Reload::fail(const std::vector<config::Diagnostic>& errors, const Attempt& attempt) {
+    std::string why;
+    for (const config::Diagnostic& error : errors) why += (why.empty() ? "" : "; ") + to_string(error);
+    // What a SIGHUP has brought to light is seen again by those who watch the file.
+    const bool is_known = configuration_ && configuration_->why == why;
+    const bool begins = attempt.cause == Cause::asked || (!attempt.failing && !is_known);
+    const bool is_news = begins || (attempt.failing && attempt.failing->why != why);
+    if (!attempt.failing)
+        attempt.failing = Failing{.why = {}, .attempts = 0, .since = std::chrono::system_clock::now(), .next = {}};
+    Failing& failing = *attempt.failing;
+    failing.why = std::move(why);
+    ++failing.attempts;
+    failing.next = std::chrono::steady_clock::now() + retry_interval;
+    if (is_news)
+        spdlog::error("reload failed, the last good configuration goes on, and it is tried again every {} s: {}",
+                      retry_interval.count(), failing.why);
+    if (begins) uses_.record(EventKind::reload_failed, failing.why);
     return false;
 }
 
 /// A configuration that was refused is not mended by a certificate that is renewed.
 std::string Reload::status() const {
-    const std::string& refused = refused_configuration_.empty() ? refused_files_ : refused_configuration_;
-    return refused.empty() ? "serving" : "serving with the last good configuration: the reload failed: " + refused;
+    const std::optional<Failing>& failing = configuration_ ? configuration_ : files_;
+    return !failing ? "serving" : "serving with the last good configuration: the reload failed: " + failing->why;
 }
 
 /// Its last lines may take a moment, which nobody waits for here.

@@ -1,11 +1,15 @@
-// Takes up what has changed while the process serves: the configuration on SIGHUP, and files that
-// it names by themselves. Reading happens on a thread of its own, where a file that hangs holds up
-// nobody; the result is handed over on the thread that accepts, whole or not at all.
+// Takes up what has changed while the process serves: the configuration on SIGHUP, files that it
+// names by themselves, and generated certificates whose end comes near. Reading happens on a thread
+// of its own, where a file that hangs holds up nobody; the result is handed over on the thread that
+// accepts, whole or not at all. What failed is tried again until it succeeds, so that nothing is
+// lost to a moment in which a file was not there, or there were no descriptors.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,13 +43,16 @@ class Reload {
     /// Takes up nothing unless `phase` is serving.
     Reload(tls::Executor executor, const std::atomic<Phase>& phase, Uses uses);
 
-    /// Before anybody is served: what `running` was loaded from is how the files look now. What is
-    /// changed later is seen, however soon.
+    /// `why` not; empty: it was reloaded.
+    using Outcome = std::function<void(const std::string& why)>;
+
+    /// What is changed after `running` was read is seen, however soon.
     void begin(std::shared_ptr<const Snapshot> running);
     /// As long as the process serves.
     tls::Awaitable<> run();
     /// The configuration is read anew: at once, or once more after the reading that is going on.
-    void request();
+    /// `outcome` is called once, unless the process ends before.
+    void request(Outcome outcome = {});
     /// The phase has changed. A reading that is going on is left to itself.
     void wake();
 
@@ -55,14 +62,32 @@ class Reload {
         std::unique_ptr<LogWriter> log;
     };
 
+    /// That of the configuration, or of files, since it failed for the first time.
+    struct Failing {
+        std::string why;  // of the last attempt
+        unsigned attempts = 0;
+        std::chrono::system_clock::time_point since;
+        std::chrono::steady_clock::time_point next;  // attempt
+
+        bool is_due() const { return std::chrono::steady_clock::now() >= next; }
+    };
+    enum class Cause { asked, again };
+    struct Attempt {
+        std::string why;
+        std::optional<Failing>& failing;  // of what it is one
+        Cause cause;
+    };
+
     static void open_log(Loaded& loaded, const config::Log& running);
     static Loaded load_all(const ConfigSource& source, const std::string& state_dir, const Snapshot& running);
-    tls::Awaitable<> reload_all();
+    tls::Awaitable<> reload_all(Cause cause);
     tls::Awaitable<> reload_changed_files();
+    bool is_renewal_looked_for();
     template <class Work>
     auto on_thread(Work work);
-    bool finish(Loaded loaded, const std::string& why, std::string& refused);
-    bool fail(const std::vector<config::Diagnostic>& errors, std::string& refused);
+    bool finish(Loaded loaded, const Attempt& attempt);
+    bool fail(const std::vector<config::Diagnostic>& errors, const Attempt& attempt);
+    void succeed(const Attempt& attempt);
     std::string status() const;
     void end_on_thread(std::shared_ptr<LogWriter> replaced);
     bool is_over() const noexcept { return phase_ != Phase::serving; }
@@ -71,12 +96,13 @@ class Reload {
     const std::atomic<Phase>& phase_;
     const Uses uses_;
     std::shared_ptr<const Snapshot> running_;
-    std::vector<std::string> watched_;
-    std::shared_ptr<FileWatch> watch_;     // used by one piece of work at a time
-    std::shared_ptr<tls::Timer> waiting_;  // for the thread's result
-    tls::Timer pause_;                     // until files are looked at again
-    std::string refused_configuration_;    // why, if the last SIGHUP failed
-    std::string refused_files_;            // likewise for files that have changed
+    std::shared_ptr<FileWatch> watch_;      // used by one piece of work at a time
+    std::shared_ptr<tls::Timer> waiting_;   // for the thread's result
+    tls::Timer pause_;                      // until files are looked at again
+    std::optional<Failing> configuration_;  // since a SIGHUP failed
+    std::optional<Failing> files_;          // since files that have changed did
+    std::chrono::system_clock::time_point looked_for_renewal_{};
+    std::vector<Outcome> asked_;  // by those whose reload has not begun
     bool requested_ = false;
     bool reading_ = false;
     Offload thread_{1};  // last: ends first

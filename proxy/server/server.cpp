@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <future>
 #include <random>
 
 #include "config/inspect.hpp"
@@ -27,6 +29,9 @@ constexpr auto drain_poll_interval = 50ms;
 constexpr auto expiry_interval = 1h;
 /// Between an order on the console to leave and obeying it.
 constexpr auto time_to_tell = 100ms;
+/// Of whoever ordered a reload on the console.
+constexpr auto reload_patience = 10s;
+constexpr auto phase_poll_interval = 100ms;
 /// In the last fifth of drain_timeout sessions are ended as soon as they are idle, so that few are
 /// left to be cut off in their work.
 constexpr int last_call_part = 5;
@@ -42,6 +47,14 @@ std::string proxy_name(const config::Runtime& runtime) {
     if (!runtime.name.empty()) return runtime.name;
     char name[HOST_NAME_MAX + 1] = {};
     return ::gethostname(name, HOST_NAME_MAX) == 0 ? name : "";
+}
+
+/// Both streams go to one place, where each line would stand twice.
+bool has_one_output() {
+    struct stat out {
+    }, err{};
+    return ::fstat(STDOUT_FILENO, &out) == 0 && ::fstat(STDERR_FILENO, &err) == 0 && out.st_dev == err.st_dev &&
+           out.st_ino == err.st_ino;
 }
 
 /// "legacy 127.0.0.1:6432, reporting 10.0.0.1:6432".
@@ -302,8 +315,10 @@ void Server::run() {
 void Server::announce(const ListeningSockets::Prepared& opened) {
     for (const auto& open : opened) {
         const std::string line = "listening on " + open->socket->address() + " -> " + target_text(*open->route);
-        spdlog::info(line);
-        if (began_with_.audit.file != "-") print_line(LogLine::To::standard_output, line);
+        const bool is_printed = began_with_.audit.file != "-";
+        const bool is_in_log = !is_printed || !snapshot_->config.log.file.empty() || !has_one_output();
+        if (is_in_log) spdlog::info(line);
+        if (is_printed) print_line(LogLine::To::standard_output, line);
     }
 }
 
@@ -392,7 +407,7 @@ ConsoleServices Server::console_services() {
 
 ProcessControl Server::process_control() {
     return {
-        .reload = [this] { asio::post(io_, [this] { reload_.request(); }); },
+        .reload = [this] { return reload_and_wait(); },
         .drain =
             [this] { asio::post(io_, [this] { spawn_lasting(io_.get_executor(), [this] { return leave(false); }); }); },
         .shutdown =
@@ -405,6 +420,20 @@ ProcessControl Server::process_control() {
             },
         .record = [this](Event&& event) { recorder_.record(std::move(event)); },
         .phase = [this] { return services_.phase.load(); }};
+}
+
+/// On the thread of whoever asked. What comes later than that is in the log.
+std::string Server::reload_and_wait() {
+    const auto outcome = std::make_shared<std::promise<std::string>>();
+    auto answer = outcome->get_future();
+    asio::post(io_,
+               [this, outcome] { reload_.request([outcome](const std::string& why) { outcome->set_value(why); }); });
+    const auto deadline = std::chrono::steady_clock::now() + reload_patience;
+    while (answer.wait_for(phase_poll_interval) != std::future_status::ready) {
+        if (services_.phase != Phase::serving) return "the process drains";
+        if (std::chrono::steady_clock::now() >= deadline) return "it takes longer than 10 s; the log says how it ends";
+    }
+    return answer.get();
 }
 
 /// Whoever ordered it is told so first.

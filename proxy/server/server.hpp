@@ -46,6 +46,7 @@ class Server {
     void warn_of_own_expiry();
     ConsoleServices console_services();
     ProcessControl process_control();
+    std::string reload_and_wait();
     tls::Awaitable<> leave(bool at_once);
     void drain();
     void begin_drain();

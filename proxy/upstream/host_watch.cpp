@@ -6,6 +6,7 @@
 #include <list>
 #include <random>
 #include <set>
+#include <utility>
 
 #include "proxy/observation/often.hpp"
 #include "proxy/upstream/leaving.hpp"
@@ -76,12 +77,21 @@ HostWatch::HostWatch(tls::Executor executor, Resolver& resolver, Outages& outage
 HostWatch::~HostWatch() { serve({}); }
 
 void HostWatch::serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams) {
-    for (const auto& [key, looked] : looked_) {
-        if (const auto look = looked.look.lock()) look->stop();
+    const auto before = std::exchange(upstreams_, {});
+    const auto stays = [&](const std::string& name, const std::shared_ptr<const UpstreamRoute>& route) {
+        const auto known = before.find(name);
+        return known != before.end() && known->second.route == route;
+    };
+    for (const auto& route : upstreams) {
+        const std::string& name = route->settings.name;
+        upstreams_[name] = stays(name, route) ? before.at(name) : Upstream{.route = route, .asked = nullptr};
     }
-    looked_.clear();
-    upstreams_.clear();
-    for (const auto& route : upstreams) upstreams_[route->settings.name] = {.route = route, .asked = nullptr};
+    std::erase_if(looked_, [&](const auto& one) {
+        const std::string& name = one.first.first;
+        if (upstreams_.contains(name) && stays(name, upstreams_.at(name).route)) return false;
+        if (const auto look = one.second.look.lock()) look->stop();
+        return true;
+    });
 }
 
 tls::Awaitable<> HostWatch::run() {

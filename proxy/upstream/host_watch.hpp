@@ -34,7 +34,7 @@ class HostWatch {
     ~HostWatch();
 
     /// From now on hosts of these upstreams only, and of none when there are none. What is under
-    /// way is given up.
+    /// way for a route that is not among them is given up.
     void serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams);
     /// As long as the io_context runs.
     tls::Awaitable<> run();

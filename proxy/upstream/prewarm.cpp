@@ -128,10 +128,13 @@ Prewarm::Prewarm(tls::Executor executor, Resolver& resolver, Outages& outages)
 Prewarm::~Prewarm() { serve({}); }
 
 void Prewarm::serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams) {
-    for (auto& [key, pool] : pools_) pool->stop();
-    pools_.clear();
+    std::erase_if(pools_, [&](const auto& one) {
+        const bool stays = std::find(upstreams.begin(), upstreams.end(), one.second->upstream) != upstreams.end();
+        if (!stays) one.second->stop();
+        return !stays;
+    });
     for (const auto& upstream : upstreams) {
-        if (upstream->settings.prewarm == 0) continue;
+        if (upstream->settings.prewarm == 0 || pools_.contains(upstream.get())) continue;
         auto pool =
             std::make_shared<Pool>(executor_, resolver_, outages_, upstream, meters_.of(upstream->settings.name));
         spawn_lasting(executor_, [pool] { return keep_filled(pool); });

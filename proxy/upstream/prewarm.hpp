@@ -22,8 +22,8 @@ class Prewarm {
     Prewarm(tls::Executor executor, Resolver& resolver, Outages& outages);
     ~Prewarm();
 
-    /// From now on for these upstreams only. Connections made by another configuration are closed:
-    /// its trust anchors may be others.
+    /// From now on for these upstreams only. Connections of a route that is not among them are
+    /// closed, as their trust anchors may be others; those of one that stays, stay.
     void serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams);
     /// A connection as of Connector::connect that cost no time; nullopt: none is ready. The server
     /// may close it at any moment all the same.

@@ -55,7 +55,7 @@ def start(start):
 ])
 def test_flag_y_is_answered_with_the_question_for_the_password(start, client, directory, listen, how):
     proxy = start(listener={"listen": [f"unix:{directory}/.s.PGSQL.6432" if listen == "unix:" else listen]})
-    raw = client(("127.0.0.1", proxy.port) if listen == "[::]:0" else proxy).negotiate(how)
+    raw = client(("::1", proxy.port) if listen == "[::]:0" else proxy).negotiate(how)
     login = raw.login("scram_user", gs2="y")
     assert (login.mechanisms, login.asked) == ([PLAIN], [SASL, CLEARTEXT, OK])
     assert raw.query(TLS_UPSTREAM) == [[b"scram_user", b"t"]]

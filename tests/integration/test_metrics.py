@@ -172,8 +172,7 @@ def test_reloads_are_counted_and_the_socket_stays(start):
     now = scrape(proxy)
     assert (now("config_last_reload_successful"), now("reloads_total", result="failure"), now("reloads_total", result="success")) == (0, 1, 0)
     proxy.write_config(good.replace('name = "legacy"', 'name = "renamed"'))
-    proxy.signal(signal.SIGHUP)
-    proxy.events("reloaded")
+    proxy.events("reloaded")  # what has failed is tried again
     now = scrape(proxy)
     assert (now("config_last_reload_successful"), now("reloads_total", result="failure"), now("reloads_total", result="success")) == (1, 1, 1)
     assert now("client_connections_total", listener="renamed") == 0

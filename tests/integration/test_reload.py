@@ -1,20 +1,25 @@
 """Reloading: certificates, keys, CA files and configuration are swapped whole or not at all; sessions never notice."""
 
 import contextlib
+import hashlib
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
 import sqlite3
+import time
 
 import pytest
 
+from harness.clock import DAY, Clock
 from harness.config import configuration
 from harness.fake_upstream import accepting, server_context
 from harness.messages import ErrorResponse
 from harness.pki import HERE
+from harness.programs import pgairlock, run
 from harness.waiting import until
 from harness.wire import tls_context
 
@@ -267,8 +272,8 @@ def test_a_listen_address_that_cannot_be_bound_changes_nothing(run_proxy, client
         address = "127.0.0.1:%d" % taken.getsockname()[1]
         config = configuration(pki, ["127.0.0.1:1"], listener={"listen": ["127.0.0.2:0", address]})
         reload(proxy, config, "reload_failed")
-    proxy.wait_for_log(f"reload failed.*cannot listen on {address}")
-    client(proxy).login()
+        proxy.wait_for_log(f"reload failed.*cannot listen on {address}")
+        client(proxy).login()
 
 
 def test_a_listener_that_changes_its_name_keeps_its_socket(run_proxy, client, pki, cluster):
@@ -390,3 +395,227 @@ def test_live_tls_sessions_survive_many_reloads(start, client, pki, files):
         proxy.signal(signal.SIGHUP)
         proxy.events("reloaded", number + 1)
         assert session.query("SELECT repeat('r', 100000)")[0][0] == b"r" * 100_000
+
+
+# --- nothing is lost
+
+
+def presented(client, pki, proxy) -> str:
+    """The certificate that a new client sees, whatever is behind the proxy."""
+    return client(proxy).negotiate("sslrequest", tls_context(ca=pki.front.cert)).tls.getpeercert()["serialNumber"]
+
+
+def serial_of(certificate) -> str:
+    said = run(["openssl", "x509", "-in", certificate.cert, "-noout", "-serial"]).stdout
+    return said.strip().removeprefix("serial=")
+
+
+@pytest.fixture
+def renewed(pki):
+    return pki.leaf(pki.front, "proxy.renewed", HERE)
+
+
+HELD = r"""
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Asked for once the files have been read, and before anybody waits for a change of them. */
+int getrlimit(__rlimit_resource_t resource, struct rlimit* limit) {
+    if (resource == RLIMIT_NOFILE) {
+        close(open(getenv("HELD_AT"), O_CREAT | O_WRONLY, 0600));
+        while (access(getenv("HELD_UNTIL"), F_OK) != 0) usleep(10000);
+    }
+    return (int)syscall(SYS_prlimit64, 0, resource, NULL, limit);
+}
+int getrlimit64(__rlimit_resource_t resource, struct rlimit64* limit) { return getrlimit(resource, (struct rlimit*)limit); }
+"""
+
+
+@pytest.fixture
+def held(directory):
+    """Environment of a proxy that stands still between its reading and its serving, where it is, and what lets it go on."""
+    if not shutil.which("cc"):
+        pytest.skip("no compiler")
+    (directory / "held.c").write_text(HELD)
+    run(["cc", "-std=gnu11", "-shared", "-fPIC", "-o", directory / "held.so", directory / "held.c"])
+    at, until_there = directory / "held.at", directory / "held.until"
+    sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    return {"LD_PRELOAD": str(directory / "held.so"), "HELD_AT": str(at), "HELD_UNTIL": str(until_there),
+            "ASAN_OPTIONS": sanitizer.lstrip(":")}, at, until_there
+
+
+def test_what_changes_while_the_proxy_starts_is_not_lost(run_proxy, client, pki, files, renewed, held):
+    environment, at, until_there = held
+    proxy = run_proxy(configuration(pki, ["127.0.0.1:1"], tls=files.tls), wait=False, environment=environment)
+    until(at.exists, what="it has read its files")
+    files.install(renewed)
+    until_there.touch()
+    proxy.wait_until_listening()
+    until(lambda: presented(client, pki, proxy) == serial_of(renewed), interval=0.2)
+
+
+def test_a_key_whose_permissions_come_after_it_is_taken(start, client, pki, files, renewed):
+    """As cp and chmod do it."""
+    proxy = start(["127.0.0.1:1"], tls=files.tls)
+    files.key.chmod(0o644)
+    shutil.copyfile(renewed.cert, files.cert)
+    shutil.copyfile(renewed.key, files.key)
+    proxy.wait_for_log("reload failed.*has group or world access")
+    files.key.chmod(0o600)
+    until(lambda: presented(client, pki, proxy) == serial_of(renewed), interval=0.2)
+    assert re.search(r"reloaded: .* has changed, after \d+ failed attempts? since 20\S+Z", proxy.log())
+
+
+def test_a_lack_of_descriptors_is_waited_out(start, client, pki, files, renewed):
+    proxy = start(["127.0.0.1:1"], tls=files.tls)
+    presented(client, pki, proxy)
+    before = resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    files.install(renewed)
+    proxy.wait_for_log("reload failed.*Too many open files")
+    resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, before)
+    until(lambda: presented(client, pki, proxy) == serial_of(renewed), interval=0.2)
+
+
+def test_a_ca_file_that_becomes_readable_later_is_taken(run_proxy, pki, directory):
+    bundle = directory / "bundle.pem"
+    shutil.copy(pki.new.cert, bundle)
+    # Root reads everything, unless it cannot.
+    wrapper = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    proxy = run_proxy(configuration(pki, ["127.0.0.1:1"], upstream={"sslrootcert": [str(bundle)]}), wrapper=wrapper)
+    bundle.write_text(pki.old.cert.read_text() + pki.new.cert.read_text())
+    bundle.chmod(0)
+    proxy.wait_for_log("reload failed.*Permission denied")
+    bundle.chmod(0o644)
+    proxy.events("reloaded")
+
+
+def test_files_of_a_new_configuration_may_come_after_its_sighup(run_proxy, client, pki, files, directory, renewed):
+    config = configuration(pki, ["127.0.0.1:1"], tls=files.tls)
+    proxy = run_proxy(config)
+    late = directory / "late"
+    reload(proxy, {**config, "listener": [{**config["listener"][0], "tls": {
+        "cert_file": str(late / "tls.crt"), "key_file": str(late / "tls.key")}}]}, "reload_failed")
+    proxy.wait_for_log(r"reload failed.*late/tls\.crt.*No such file")
+    mounted = directory / "mounted"
+    mounted.mkdir()
+    shutil.copy(renewed.cert, mounted / "tls.crt")
+    shutil.copy(renewed.key, mounted / "tls.key")
+    os.rename(mounted, late)
+    until(lambda: presented(client, pki, proxy) == serial_of(renewed), interval=0.2)
+    assert "reloaded: SIGHUP, after " in proxy.log()
+
+
+def test_a_folder_that_another_one_replaces_is_followed(start, client, pki, directory, renewed):
+    for name, certificate in (("live", pki.proxy), ("next", renewed)):
+        (directory / name).mkdir()
+        shutil.copy(certificate.cert, directory / name / "tls.crt")
+        shutil.copy(certificate.key, directory / name / "tls.key")
+    proxy = start(["127.0.0.1:1"], tls={"cert_file": str(directory / "live/tls.crt"), "key_file": str(directory / "live/tls.key")})
+    os.rename(directory / "live", directory / "before")
+    proxy.events("reload_failed")
+    os.rename(directory / "next", directory / "live")
+    until(lambda: presented(client, pki, proxy) == serial_of(renewed), interval=0.2)
+
+
+def test_a_failure_that_lasts_is_said_and_counted_once_and_so_is_its_end(start, client, pki, files, renewed):
+    proxy = start(["127.0.0.1:1"], tls=files.tls)
+    os.rename(files.cert, f"{files.cert}.away")
+    proxy.events("reload_failed")
+    time.sleep(7)  # two attempts more, which come every 3 s
+    files.cert.write_text("nothing\n")
+    until(lambda: proxy.log().count("reload failed") == 2, what="the text of another reason")
+    files.install(renewed)
+    proxy.events("reloaded")
+    attempts = re.search(r"after (\d+) failed attempts since", proxy.log())
+    assert int(attempts.group(1)) >= 4  # and that with the other text
+    assert [event["event"] for event in proxy.all_events() if event["event"].startswith("reload")] == ["reload_failed", "reloaded"]
+    assert len(re.findall("reload failed", proxy.log())) == 2
+
+
+# --- what a reload leaves alone
+
+
+def test_connections_that_are_ready_stay_when_nothing_of_their_upstream_changes(run_proxy, client, pki, files, fake, renewed, directory):
+    server = fake(accepting(server_context(pki.server)))
+    bundle = directory / "bundle.pem"
+    shutil.copy(pki.new.cert, bundle)
+    config = configuration(pki, [server.host], tls=files.tls, runtime={"threads": 1}, upstream={
+        "prewarm": 2, "prewarm_max_age": "600s", "sslrootcert": [str(bundle)]})
+    proxy = run_proxy(config)
+    until(lambda: len(server.peers) == 2, what="two are ready")
+    files.install(renewed)
+    proxy.events("reloaded", 1)
+    proxy.config_file.write_text("# Every line is another one now.\n\n" + proxy.config_file.read_text())
+    proxy.signal(signal.SIGHUP)
+    proxy.events("reloaded", 2)
+    client(proxy).negotiate("sslrequest").login()
+    assert proxy.event("connected")["upstream_prewarmed"]
+    until(lambda: len(server.peers) >= 3, what="one that takes its place")
+    assert len(server.peers) == 3
+    bundle.write_text(pki.old.cert.read_text() + pki.new.cert.read_text())
+    proxy.events("reloaded", 3)
+    until(lambda: len(server.peers) == 5, what="two that trust as the file says now")
+
+
+def test_generated_certificates_are_renewed_before_they_end(run_proxy, pki, client, directory):
+    clock = Clock(directory)
+    proxy = run_proxy(configuration(pki, ["127.0.0.1:1"], tls={"cert_file": None, "key_file": None}), environment=clock.environment)
+    proxy.wait_for_log(r"made a certificate authority: .*tls/ca\.crt")
+
+    def shown() -> str:
+        der = client(proxy).negotiate("sslrequest").tls.getpeercert(binary_form=True)
+        return hashlib.sha256(der).hexdigest()
+
+    before = shown()
+    clock.set(810 * DAY)
+    proxy.wait_for_log(r"renewed \S*/tls/server-ecdsa\.crt: valid until 20")
+    proxy.wait_for_log("reloaded: generated certificates end soon")
+    assert shown() != before
+
+
+# --- the command
+
+
+def test_pgairlock_reload_waits_for_the_outcome(run_proxy, pki):
+    good = configuration(pki, ["127.0.0.1:1"])
+    proxy = run_proxy(good)
+    for where in (["--config", proxy.config_file], ["--console", proxy.console]):
+        done = pgairlock("reload", *where)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "reloaded\n", "")
+    assert len([event for event in proxy.all_events() if event["event"] == "reloaded"]) == 2
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "127.0.0.1:%d" % taken.getsockname()[1]
+        proxy.write_config(configuration(pki, ["127.0.0.1:1"], listener={"listen": [address]}))
+        done = pgairlock("reload", "--config", proxy.config_file)
+        assert done.returncode == 1
+        assert f"the reload failed: {proxy.config_file}:" in done.stderr and f"cannot listen on {address}" in done.stderr
+    proxy.write_config("nonsense = ")
+    done = pgairlock("reload", "--console", proxy.console)
+    assert done.returncode == 1 and "the reload failed: " in done.stderr
+
+
+def test_pgairlock_reload_without_a_proxy_fails(directory):
+    done = pgairlock("reload", "--console", directory / "nobody/.s.PGSQL.6434")
+    assert done.returncode == 1 and "nobody listens on" in done.stderr
+
+
+# --- the start
+
+
+def test_a_start_without_its_files_is_one_to_be_tried_again(run_proxy, pki, directory):
+    """systemd starts it anew, unless it ends with 2: a secret may be mounted a second later."""
+    config = configuration(pki, ["127.0.0.1:1"], tls={"cert_file": str(directory / "late.crt"), "key_file": str(directory / "late.key")})
+    run_proxy(config, wait=False).expect_exit(1)
+    config["log"] = {"level": "perhaps"}
+    run_proxy(config, wait=False).expect_exit(2)
+    assert pgairlock("check", "--offline", "--config", directory / "proxy0/pgairlock.toml").returncode == 2
+
+
+def test_the_start_says_what_it_is_and_where(run_proxy, pki):
+    proxy = run_proxy(configuration(pki, ["127.0.0.1:1"]))
+    proxy.wait_for_log(rf"pgairlock \d\S*, OpenSSL 3\.\S+, configuration {proxy.config_file}, state directory {proxy.state_dir}")

@@ -355,6 +355,24 @@ TEST_CASE("leaves about to expire are renewed by the same authority for the same
     CHECK(content(files.ca_cert) == ca);
 }
 
+TEST_CASE("what is made is said, and whether a renewal is due") {
+    const TemporaryFolder folder;
+    const tls::IssuedFiles first = tls::ensure(folder.path);
+    REQUIRE(first.made.size() == 3);
+    CHECK(first.made[0] == "made a certificate authority: clients that verify this proxy need " + first.ca_cert);
+    CHECK(contains(first.made[1], "made " + first.ecdsa_cert + ": valid until 20"));
+    CHECK(contains(first.made[2], "made " + first.rsa_cert + ": valid until 20"));
+    CHECK_FALSE(tls::is_renewal_due(folder.path));
+    CHECK(tls::ensure(folder.path).made.empty());
+
+    set_end(first, first.rsa_cert, 24h * 29);
+    CHECK(tls::is_renewal_due(folder.path));
+    const tls::IssuedFiles renewed = tls::ensure(folder.path);
+    REQUIRE(renewed.made.size() == 2);
+    CHECK(contains(renewed.made[1], "renewed " + first.rsa_cert + ": valid until 20"));
+    CHECK_FALSE(tls::is_renewal_due(folder.path));
+}
+
 TEST_CASE("leaves of a clock that was ahead are renewed once it is right") {
     const TemporaryFolder folder;
     const tls::IssuedFiles files = tls::issue(folder.path, {"db.example.com"});
