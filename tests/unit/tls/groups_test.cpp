@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "config/config.hpp"
 #include "support/catch.hpp"
 #include "tls/handshake.hpp"
 
