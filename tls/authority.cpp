@@ -226,7 +226,7 @@ std::vector<std::string> what_was_made(const IssuedFiles& files) {
         made.push_back("made a certificate authority: clients that verify this proxy need " + files.ca_cert);
     std::vector<config::Diagnostic> ignored;
     for (const std::string& path : {files.ecdsa_cert, files.rsa_cert}) {
-        const std::vector<X509Ptr> certificates = load_certificates(file_at(path), ignored);
+        const std::vector<X509Ptr> certificates = load_certificates(file_at(path), ignored, ignored);
         if (certificates.empty()) continue;
         made.push_back((files.ca_created ? "made " : "renewed ") + path + ": valid until " +
                        to_rfc3339(describe(*certificates.front()).not_after));
