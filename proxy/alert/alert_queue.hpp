@@ -1,5 +1,5 @@
 // Messages that are complete and wait to be sent, the oldest first, each with its age. The age does
-// not follow a clock that somebody sets: it is the time here, and for what a former process has left
+// not follow a clock that somebody sets: it is the time here, and for what a former process left
 // what the clock says of it, up to a limit. Pure: when it is comes as an argument.
 #pragma once
 
