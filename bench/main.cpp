@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdlib>
 
 #include "bench/commands.hpp"
@@ -193,6 +194,7 @@ void add_replay(CLI::App& command, bench::ReplayOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    std::signal(SIGCHLD, SIG_DFL);  // as in the proxy: ssl_passphrase_command
     CLI::App app{about, "pgairlock-bench"};
     app.footer(exit_codes);
     app.require_subcommand(1);

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <sstream>
 
@@ -219,6 +220,7 @@ CLI::App* add_reload(CLI::App& app, proxy::command::ReloadOptions& reload) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    std::signal(SIGCHLD, SIG_DFL);  // ignored by whoever started us, no program's end could be known
     CLI::App app{about, "pgairlock"};
     app.footer(exit_codes);
     app.require_subcommand(1);

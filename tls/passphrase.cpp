@@ -2,18 +2,18 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
+#include <optional>
+#include <span>
 #include <system_error>
 #include <thread>
 
-extern char** environ;  // NOLINT: POSIX
+#include "tls/owned_descriptor.hpp"
+#include "tls/program.hpp"
 
 namespace tls {
 namespace {
@@ -24,6 +24,7 @@ using namespace std::chrono_literals;
 constexpr char pem_prompt[] = "Enter PEM pass phrase:";
 /// OpenSSL's own limit, as PostgreSQL's.
 constexpr std::size_t longest_pass_phrase = 1024;
+constexpr std::size_t longest_output = 2 * longest_pass_phrase;
 
 std::string text_of_errno(int error) { return std::generic_category().message(error); }
 
@@ -43,101 +44,80 @@ std::string with_prompt(const std::string& command) {
     return result;
 }
 
-/// A shell in a process group of its own, with nothing of ours but standard error. 0: it could not
-/// be started; `error` says why.
-pid_t start_shell(const std::string& command, int output, std::string& error) {
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attributes);
-    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&files, output, STDOUT_FILENO);
-    sigset_t none;
-    sigset_t all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &all);  // we ignore some, and block others
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    std::string shell = "sh", option = "-c", text = command;
-    const std::array<char*, 4> arguments{shell.data(), option.data(), text.data(), nullptr};
-    pid_t pid = 0;
-    const int failed = posix_spawn(&pid, "/bin/sh", &files, &attributes, arguments.data(), environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&files);
-    if (failed == 0) return pid;
-    error = "cannot be started: " + text_of_errno(failed);
-    return 0;
-}
-
 /// All that it writes, up to what is needed to see that it is too much. False: `until` has passed.
 bool read_output(int from, protocol::Buffer& output, Clock::time_point until) {
     std::array<std::uint8_t, 512> part;
-    while (true) {
+    bool complete = false;
+    while (!complete) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
         pollfd waiting{.fd = from, .events = POLLIN, .revents = 0};
-        if (left <= 0ms || ::poll(&waiting, 1, static_cast<int>(left.count())) == 0) return false;
+        if (left <= 0ms || ::poll(&waiting, 1, static_cast<int>(left.count())) == 0) break;
         const ssize_t n = ::read(from, part.data(), part.size());
         if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) break;
-        const std::size_t room = 2 * longest_pass_phrase - std::min(output.size(), 2 * longest_pass_phrase);
+        complete = n <= 0;
+        if (complete) continue;
+        const std::size_t room = longest_output - std::min(output.size(), longest_output);
         output.insert(output.end(), part.begin(),
                       part.begin() + static_cast<std::ptrdiff_t>(std::min(room, static_cast<std::size_t>(n))));
     }
     protocol::wipe(part);
-    return true;
+    return complete;
 }
 
-/// Its exit status; -1: `until` has passed.
-int wait_for(pid_t pid, Clock::time_point until) {
-    int status = 0;
+/// nullopt: `until` has passed.
+std::optional<Program::End> wait_for(Program& program, Clock::time_point until) {
     while (true) {
-        const pid_t ended = ::waitpid(pid, &status, WNOHANG);
-        if (ended == pid || (ended < 0 && errno != EINTR)) return status;
-        if (Clock::now() >= until) return -1;
+        const auto end = program.ended();
+        if (end || Clock::now() >= until) return end;
         std::this_thread::sleep_for(5ms);
     }
 }
 
-std::string fault_of(int status) {
-    if (WIFSIGNALED(status)) return "was ended by signal " + std::to_string(WTERMSIG(status));
-    if (WEXITSTATUS(status) != 0) return "exited with code " + std::to_string(WEXITSTATUS(status));
-    return {};
+std::string fault_of(const Program::End& end) {
+    if (end.is_success()) return {};
+    if (end.exit_code) return "exited with code " + std::to_string(*end.exit_code);
+    if (end.signal > 0) return "was ended by signal " + std::to_string(end.signal);
+    return "ended, and nobody knows how (SIGCHLD is ignored)";
+}
+
+/// What is wrong with how it ran; empty: nothing.
+std::string run(const std::string& command, protocol::Buffer& output, std::chrono::milliseconds timeout) {
+    const auto until = Clock::now() + timeout;
+    std::array<int, 2> pipe{};
+    if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return "cannot be started: " + text_of_errno(errno);
+    const OwnedDescriptor reading(pipe[0]);
+    OwnedDescriptor writing(pipe[1]);
+    try {
+        // Of our own, it has standard error and, as PostgreSQL's, the environment and the folder.
+        Program program({.command = {"/bin/sh", "-c", with_prompt(command)}, .output = writing.get()});
+        writing.close();
+        const bool complete = read_output(reading.get(), output, until);
+        const auto end = complete ? wait_for(program, until) : std::nullopt;
+        return end ? fault_of(*end) : "took longer than " + std::to_string(timeout.count()) + " ms";
+    } catch (const std::system_error& error) {
+        return "cannot be started: " + text_of_errno(error.code().value());
+    }
+}
+
+/// Without what stands behind the first `size` bytes, which vector would leave in memory.
+void cut(protocol::Buffer& text, std::size_t size) {
+    protocol::wipe(std::span(text).subspan(size));
+    text.resize(size);
 }
 
 }  // namespace
 
 PassPhrase ask_passphrase(const std::string& command, std::chrono::milliseconds timeout) {
-    const auto until = Clock::now() + timeout;
     PassPhrase result;
-    std::array<int, 2> pipe{};
-    if (::pipe2(pipe.data(), O_CLOEXEC) != 0) {
-        result.error = "cannot be started: " + text_of_errno(errno);
-        return result;
-    }
-    const pid_t pid = start_shell(with_prompt(command), pipe[1], result.error);
-    ::close(pipe[1]);
-    if (pid > 0) {
-        const bool complete = read_output(pipe[0], result.text, until);
-        const int status = complete ? wait_for(pid, until) : -1;
-        if (status == -1) {
-            ::kill(-pid, SIGKILL);
-            while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-            }
-            result.error = "took longer than " + std::to_string(timeout.count()) + " ms";
-        } else {
-            result.error = fault_of(status);
-        }
-    }
-    ::close(pipe[0]);
-    const auto line_end = std::find_if(result.text.begin(), result.text.end(), [](auto c) { return c == '\n'; });
-    result.text.erase(line_end, result.text.end());
+    result.text.reserve(longest_output);  // no copy stays behind where it would have grown
+    result.error = run(command, result.text, timeout);
+    const auto line_end = std::find(result.text.begin(), result.text.end(), '\n');
+    cut(result.text, static_cast<std::size_t>(line_end - result.text.begin()));
     while (!result.text.empty() && result.text.back() == '\r') result.text.pop_back();
     if (result.error.empty() && result.text.empty()) result.error = "wrote no line";
     if (result.error.empty() && result.text.size() >= longest_pass_phrase)
         result.error = "wrote a line of 1024 bytes or more";
-    if (!result.error.empty()) result.text.clear();
+    if (!result.error.empty()) cut(result.text, 0);
     return result;
 }
 

@@ -1,7 +1,9 @@
 #include "proxy/alert/alert_delivery.hpp"
 
 #include <algorithm>
+#include <new>
 
+#include "protocol/utf8.hpp"
 #include "proxy/alert/child_process.hpp"
 #include "proxy/alert/web_post.hpp"
 
@@ -30,8 +32,10 @@ AttemptResult deliver(const AlertMessage& message, const AlertRoute& route, cons
         return run_child(
             {.command = route.settings.command, .environment = environment_of(message, route), .input = body + "\n"},
             attempt);
-    } catch (const std::exception&) {
+    } catch (const std::bad_alloc&) {
         return {.what = "out of memory"};
+    } catch (const std::exception& error) {
+        return {.what = protocol::printable(error.what())};
     }
 }
 

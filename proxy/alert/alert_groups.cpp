@@ -1,6 +1,8 @@
 #include "proxy/alert/alert_groups.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "proxy/record/event_json.hpp"
 
@@ -27,6 +29,7 @@ bool AlertGroups::notice(const Event& event, const config::Alert& settings, cons
         if (!begins && !may_end) continue;
         const Key key{.kind = kind, .upstream = event.record.upstream, .status = AlertStatus::firing};
         if (begins) {
+            withdraw_end(key);
             add(key, event, settings, proxy, now);
             if (firing_.size() >= max_remembered) firing_.clear();
             if (can_end(kind)) firing_[key] = now;
@@ -36,8 +39,12 @@ bool AlertGroups::notice(const Event& event, const config::Alert& settings, cons
             // Of several addresses one may serve and another not: not at the first success.
             const bool is_one_thing = kind == config::AlertKind::reload_failed;
             if (!is_one_thing && now - firing->second < settings.group_interval) continue;
+            const Key end{.kind = kind, .upstream = key.upstream, .status = AlertStatus::resolved};
+            add(end, event, settings, proxy, now);
             firing_.erase(firing);
-            add({.kind = kind, .upstream = key.upstream, .status = AlertStatus::resolved}, event, settings, proxy, now);
+            // What began is told before its end, and does not keep the end waiting.
+            if (const auto begun = groups_.find(key); begun != groups_.end())
+                begun->second.due = std::min(begun->second.due, groups_.at(end).due);
         }
     }
     return changed_ && !had_changed;
@@ -64,20 +71,37 @@ void AlertGroups::add(const Key& key, const Event& event, const config::Alert& s
     changed_ = true;
 }
 
+/// It goes on: an end that nobody was told of was none.
+void AlertGroups::withdraw_end(const Key& begun) {
+    const auto end = groups_.find({.kind = begun.kind, .upstream = begun.upstream, .status = AlertStatus::resolved});
+    if (end == groups_.end()) return;
+    withdrawn_.push_back(end->second.message.id);
+    groups_.erase(end);
+    changed_ = true;
+}
+
+/// What needs memory comes first: nothing is taken that could not be handed over.
 AlertGroups::Taken AlertGroups::take(Clock::time_point now, std::size_t room, bool all) {
     Taken taken;
-    for (auto at = groups_.begin(); at != groups_.end();) {
-        auto& [key, group] = *at;
-        if ((all || group.due <= now) && taken.ready.size() < room) {
+    taken.ready.reserve(std::min(room, groups_.size()));
+    std::size_t ready = 0;
+    // In the order of keys: of one thing the beginning before the end.
+    for (auto& [key, group] : groups_) {
+        group.taken = (all || group.due <= now) && ready < room;
+        if (group.taken) {
             if (sent_.size() >= max_remembered) sent_.clear();
             sent_[key] = now;
-            taken.ready.push_back(std::move(group.message));
-            at = groups_.erase(at);
-            continue;
+            ++ready;
+        } else if (group.changed) {
+            taken.changed.push_back(group.message);
         }
-        if (std::exchange(group.changed, false)) taken.changed.push_back(group.message);
-        ++at;
     }
+    for (auto at = groups_.begin(); at != groups_.end();) {
+        at->second.changed = false;
+        if (at->second.taken) taken.ready.push_back(std::move(at->second.message));
+        at = at->second.taken ? groups_.erase(at) : std::next(at);
+    }
+    taken.withdrawn = std::exchange(withdrawn_, {});
     changed_ = false;
     return taken;
 }

@@ -25,9 +25,11 @@ class AlertGroups {
 
     struct Taken {
         std::vector<AlertMessage> changed;  ///< to be kept, and still growing
-        std::vector<AlertMessage> ready;    ///< complete: to be kept and sent
+        std::vector<AlertMessage> ready;    ///< complete: to be kept and sent, in this order
+        std::vector<std::string> withdrawn;  ///< ids of what was perhaps kept, and is not told
     };
-    /// What has changed since, and at most `room` that are complete; `all`: they are by now.
+    /// What has changed since, and at most `room` that are complete; `all`: they are by now. Of one
+    /// thing never the end before its beginning. When it throws, all of it is still there.
     Taken take(Clock::time_point now, std::size_t room, bool all = false);
     /// When the next is complete; max(): none is begun.
     Clock::time_point due() const noexcept;
@@ -45,15 +47,18 @@ class AlertGroups {
         AlertMessage message;
         Clock::time_point due;
         bool changed = true;
+        bool taken = false;
     };
 
     void add(const Key& key, const Event& event, const config::Alert& settings, const std::string& proxy,
              Clock::time_point now);
+    void withdraw_end(const Key& begun);
 
     const std::function<std::string()> next_id_;
     std::map<Key, Group> groups_;
     std::map<Key, Clock::time_point> sent_;    // when the last message was complete
     std::map<Key, Clock::time_point> firing_;  // of what can end: when it was last seen
+    std::vector<std::string> withdrawn_;
     bool changed_ = false;
 };
 

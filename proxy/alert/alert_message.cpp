@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <new>
 
 #include "config/keys.hpp"
 #include "protocol/utf8.hpp"
@@ -27,9 +28,17 @@ std::string whole_title(const AlertMessage& message) {
     return protocol::printable(title);
 }
 
+/// The same for what begins, goes on and ends, so that a pager closes what it opened; what never
+/// ends is another one each time.
+std::string key_of(const AlertMessage& message, const std::string& alert, const std::string& proxy) {
+    const std::string kind(to_string(message.kind));
+    return proxy + "/" + alert + "/" + kind + "/" + (can_end(message.kind) ? message.upstream : message.id);
+}
+
 std::string own_body(const AlertMessage& message, const std::string& alert, const std::string& proxy) {
     const json::object head{{"version", format_version},
                             {"id", message.id},
+                            {"key", key_of(message, alert, proxy)},
                             {"alert", alert},
                             {"kind", to_string(message.kind)},
                             {"status", to_string(message.status)},
@@ -68,6 +77,8 @@ std::string slack_body(const AlertMessage& message, const std::string& proxy) {
 AlertTemplate::Value value_of(std::string_view word, const AlertMessage& message, const std::string& alert,
                               const std::string& proxy) {
     if (word == "id") return {.text = message.id};
+    if (word == "key") return {.text = key_of(message, alert, proxy)};
+    if (word == "action") return {.text = message.status == AlertStatus::resolved ? "resolve" : "trigger"};
     if (word == "alert") return {.text = alert};
     if (word == "kind") return {.text = std::string(to_string(message.kind))};
     if (word == "status") return {.text = std::string(to_string(message.status))};
@@ -164,6 +175,8 @@ std::optional<AlertMessage> from_spool(std::string_view text) {
     text.remove_suffix(1);
     try {
         return message_of(json::parse(text).as_object());
+    } catch (const std::bad_alloc&) {
+        throw;  // which says nothing about the text
     } catch (const std::exception&) {
         return std::nullopt;
     }

@@ -62,7 +62,7 @@ std::string alert_text(const AlertMessage& message);
 /// What is sent, as JSON. `proxy`: who sends it.
 std::string alert_body(const AlertMessage& message, const AlertRoute& route, const std::string& proxy);
 
-/// As it is kept; from_spool(): nullopt: it is not whole.
+/// As it is kept; from_spool(): nullopt: it is not whole. Throws std::bad_alloc.
 std::string to_spool(const AlertMessage& message);
 std::optional<AlertMessage> from_spool(std::string_view text);
 

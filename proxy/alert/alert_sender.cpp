@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstdio>
-#include <deque>
 #include <mutex>
 #include <random>
 #include <thread>
 
 #include "proxy/alert/alert_delivery.hpp"
 #include "proxy/alert/alert_groups.hpp"
+#include "proxy/alert/alert_queue.hpp"
 #include "proxy/alert/alert_spool.hpp"
 
 namespace proxy {
@@ -28,14 +28,18 @@ constexpr auto longest_pause = std::chrono::duration_cast<Clock::duration>(5min)
 constexpr auto rest = 100ms;
 
 /// Unique over restarts: receivers know by it what they have had.
-std::function<std::string()> ids() {
+std::string random_prefix() {
     std::random_device device;
     char prefix[20];
-    std::snprintf(prefix, sizeof prefix, "%08x%08x", device(), device());
-    return [prefix = std::string(prefix), next = std::uint64_t{1}]() mutable {
-        char text[40];
-        std::snprintf(text, sizeof text, "%s-%06llu", prefix.c_str(), static_cast<unsigned long long>(next++));
-        return std::string(text);
+    std::snprintf(prefix, sizeof prefix, "%08x%08x-", device(), device());
+    return prefix;
+}
+
+std::function<std::string()> ids(std::string prefix) {
+    return [prefix = std::move(prefix), next = std::uint64_t{1}]() mutable {
+        char number[24];
+        std::snprintf(number, sizeof number, "%06llu", static_cast<unsigned long long>(next++));
+        return prefix + number;
     };
 }
 
@@ -50,6 +54,8 @@ class AlertSender::Work {
     void run();
     void use(std::shared_ptr<const AlertRoute> route);
     void notice(const Event& event);
+    /// There was no memory for something that happened.
+    void count_lost() noexcept { ++dropped_; }
     void close();
     AlertNumbers numbers() const noexcept {
         return {.sent = sent_, .failed = failed_, .dropped = dropped_, .waiting = waiting_};
@@ -57,6 +63,7 @@ class AlertSender::Work {
 
    private:
     void load();
+    void count_waiting() noexcept { waiting_ = messages_.size() + left_ + unread_; }
     bool work();
     std::shared_ptr<const AlertRoute> wait();
     void take(bool all);
@@ -73,13 +80,18 @@ class AlertSender::Work {
     std::shared_ptr<const AlertRoute> route_;
     bool fresh_route_ = false;  // what failed before may work with it
     bool closed_ = false;
-    AlertGroups groups_{ids()};  // with the mutex
+    const std::string prefix_ = random_prefix();
+    AlertGroups groups_{ids(prefix_)};  // with the mutex
     std::atomic<bool> stop_{false};
     std::atomic<std::uint64_t> sent_{0}, failed_{0}, dropped_{0}, waiting_{0};
 
     // The thread's.
     AlertSpool spool_;
-    std::deque<AlertMessage> messages_;  // complete, the oldest first
+    AlertQueue messages_;
+    std::vector<AlertMessage> ready_;  // on their way there
+    std::size_t left_ = 0, unread_ = 0;  // on the disk, of a former process: without room, not readable
+    Clock::time_point next_load_{};    // max(): all that was there has been read
+    std::string unreadable_;           // why, as it was told last
     Clock::time_point next_keep_{};
     Clock::time_point next_attempt_{};
     Clock::duration pause_ = first_pause;
@@ -100,7 +112,7 @@ void AlertSender::notice(const Event& event) noexcept {
     try {
         work_->notice(event);
     } catch (const std::exception&) {
-        // Nor could it be said. The audit has it.
+        work_->count_lost();  // no more could be said; the audit has it
     }
 }
 
@@ -132,10 +144,8 @@ void AlertSender::Work::close() {
 }
 
 void AlertSender::Work::run() {
-    bool loaded = false;
     for (bool closed = false; !closed;) {
         try {
-            if (!std::exchange(loaded, true)) load();
             closed = work();
         } catch (const std::exception& error) {
             spdlog::error("alert \"{}\": {}", settings_.name, error.what());
@@ -144,16 +154,28 @@ void AlertSender::Work::run() {
     }
 }
 
+/// What a former process has left, as far as there is room; the rest when some were sent.
 void AlertSender::Work::load() {
-    AlertSpool::Found found = spool_.load();
-    messages_.assign(std::make_move_iterator(found.messages.begin()), std::make_move_iterator(found.messages.end()));
-    waiting_ = messages_.size();
+    next_load_ = Clock::now() + longest_pause;
+    const std::string& ours = prefix_;
+    AlertSpool::Found found =
+        spool_.load(AlertSpool::max_messages - std::min(AlertSpool::max_messages, messages_.size()),
+                    [&](const std::string& id) { return id.starts_with(ours) || messages_.has(id); });
+    const std::size_t count = found.messages.size();
+    messages_.insert(std::move(found.messages), Clock::now(), std::chrono::system_clock::now());
+    left_ = found.left;
+    unread_ = found.unread;
+    count_waiting();
     dropped_ += found.damaged;
+    if (found.error.empty() && left_ + unread_ == 0) next_load_ = Clock::time_point::max();
     if (found.damaged > 0)
         spdlog::error("alert \"{}\": {} messages in {} were damaged, and are lost", settings_.name, found.damaged,
                       settings_.folder);
-    if (!messages_.empty())
-        spdlog::info("alert \"{}\": {} messages wait from before the start", settings_.name, messages_.size());
+    if (!found.error.empty() && found.error != unreadable_)
+        spdlog::error("alert \"{}\": messages in {} cannot be read: {}; tried again later", settings_.name,
+                      settings_.folder, found.error);
+    unreadable_ = found.error;
+    if (count > 0) spdlog::info("alert \"{}\": {} messages wait from before the start", settings_.name, count);
 }
 
 /// True: that was the last.
@@ -166,6 +188,7 @@ bool AlertSender::Work::work() {
     }
     take(closed);
     drop_old();
+    if (route && !closed && Clock::now() >= next_load_) load();
     if (!closed) {
         if (route && !messages_.empty() && Clock::now() >= next_attempt_) send_one(*route, Clock::time_point::max());
         return false;
@@ -184,6 +207,8 @@ std::shared_ptr<const AlertRoute> AlertSender::Work::wait() {
         if (messages_.size() < AlertSpool::max_messages) first = groups_.due();
         if (groups_.has_changed()) first = std::min(first, next_keep_);
         if (route_ && !messages_.empty()) first = std::min(first, next_attempt_);
+        if (route_) first = std::min(first, next_load_);
+        if (!ready_.empty()) first = {};
         return first;
     };
     while (!closed_ && !fresh_route_) {
@@ -204,23 +229,30 @@ std::shared_ptr<const AlertRoute> AlertSender::Work::wait() {
 void AlertSender::Work::take(bool all) {
     const std::size_t room = AlertSpool::max_messages - std::min(AlertSpool::max_messages, messages_.size());
     AlertGroups::Taken taken;
-    {
+    if (ready_.empty()) {
         const std::lock_guard lock(mutex_);
         const auto now = Clock::now();
         if (!all && groups_.due() > now && (!groups_.has_changed() || now < next_keep_)) return;
         taken = groups_.take(now, room, all);
+        ready_ = std::move(taken.ready);
+        next_keep_ = now + keep_interval;
     }
-    next_keep_ = Clock::now() + keep_interval;
+    for (const std::string& id : taken.withdrawn) spool_.forget(id);
     for (const AlertMessage& message : taken.changed) keep(message);
-    for (AlertMessage& message : taken.ready) {
-        keep(message);
-        messages_.push_back(std::move(message));
+    for (; !ready_.empty(); ready_.erase(ready_.begin())) {
+        keep(ready_.front());
+        messages_.push(std::move(ready_.front()), Clock::now());
     }
-    waiting_ = messages_.size();
+    count_waiting();
 }
 
 void AlertSender::Work::keep(const AlertMessage& message) {
-    const std::string why = spool_.keep(message);
+    std::string why;
+    try {
+        why = spool_.keep(message);
+    } catch (const std::bad_alloc&) {
+        why = "no memory";  // it is sent all the same
+    }
     if (why.empty()) {
         unkept_ = false;
     } else if (!std::exchange(unkept_, true)) {
@@ -271,17 +303,19 @@ void AlertSender::Work::pause(const AttemptResult& result) {
 void AlertSender::Work::forget_first() {
     spool_.forget(messages_.front().id);
     messages_.pop_front();
-    waiting_ = messages_.size();
+    count_waiting();
+    if (left_ > 0 && messages_.size() <= AlertSpool::max_messages / 2) next_load_ = {};
 }
 
 void AlertSender::Work::drop_old() {
-    const auto oldest = std::chrono::system_clock::now() - longest_wait;
     std::size_t dropped = 0;
-    for (; !messages_.empty() && messages_.front().last_at < oldest; ++dropped) forget_first();
+    for (std::string id; !(id = messages_.drop_one(Clock::now())).empty(); ++dropped) spool_.forget(id);
     if (dropped == 0) return;
     dropped_ += dropped;
+    count_waiting();
+    if (left_ > 0) next_load_ = {};
     spdlog::error("alert \"{}\": {} messages are given up: nobody took them for {} h", settings_.name, dropped,
-                  longest_wait.count());
+                  AlertQueue::longest_wait.count());
 }
 
 }  // namespace proxy

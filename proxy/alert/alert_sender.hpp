@@ -24,8 +24,6 @@ struct AlertNumbers {
 
 class AlertSender {
    public:
-    /// Older messages are given up: nobody needs to be woken by them.
-    static constexpr std::chrono::hours longest_wait{24};
     /// What the end of the process gives to sending what is due.
     static constexpr std::chrono::seconds farewell{2};
 

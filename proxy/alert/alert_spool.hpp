@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,10 +21,14 @@ class AlertSpool {
 
     struct Found {
         std::vector<AlertMessage> messages;  ///< in the order of time
-        std::size_t damaged = 0;             ///< and removed
+        std::size_t damaged = 0;             ///< read whole, no messages, and removed
+        std::size_t unread = 0;              ///< files that cannot be read now; they stay
+        std::size_t left = 0;                ///< files beyond `room`; they stay
+        std::string error{};                 ///< set: why the folder, or one of `unread`, cannot be read
     };
-    /// What is there from before. Beyond max_messages nothing is read.
-    Found load();
+    /// What is there from before, at most `room` messages, the oldest files first; those that
+    /// `is_known` says yes to are left out. Throws std::bad_alloc, and has removed nothing then.
+    Found load(std::size_t room = max_messages, const std::function<bool(const std::string& id)>& is_known = {});
     /// In the place of what was kept of that id. Empty: it is there for good; otherwise why not.
     std::string keep(const AlertMessage& message);
     void forget(const std::string& id);

@@ -19,14 +19,25 @@ Alerts::~Alerts() {
     }
 }
 
-void Alerts::use(const std::vector<std::shared_ptr<const AlertRoute>>& routes) {
+Alerts::Prepared Alerts::prepare(const std::vector<std::shared_ptr<const AlertRoute>>& routes) const {
     const std::lock_guard lock(mutex_);
+    Prepared fresh;
     for (const auto& route : routes) {
-        std::unique_ptr<AlertSender>& sender = senders_[route->settings.name];
-        if (!sender)
-            sender = std::make_unique<AlertSender>(AlertSender::Settings{
-                .name = route->settings.name, .folder = folder_ + "/" + route->settings.name, .proxy = proxy_});
-        sender->use(route);
+        const std::string& name = route->settings.name;
+        if (senders_.contains(name) || fresh.contains(name)) continue;
+        auto sender = std::make_unique<AlertSender>(
+            AlertSender::Settings{.name = name, .folder = folder_ + "/" + name, .proxy = proxy_});
+        fresh.emplace(name, std::move(sender));
+    }
+    return fresh;
+}
+
+void Alerts::use(const std::vector<std::shared_ptr<const AlertRoute>>& routes, Prepared fresh) noexcept {
+    const std::lock_guard lock(mutex_);
+    senders_.merge(fresh);
+    for (const auto& route : routes) {
+        const auto sender = senders_.find(route->settings.name);
+        if (sender != senders_.end()) sender->second->use(route);
     }
     // Its thread stays, for it may be in the middle of something, and come back with the next
     // reload.

@@ -19,8 +19,13 @@ class Alerts {
     /// Waits a little longer than AlertSender::farewell, for all together.
     ~Alerts();
 
-    /// These are told from now on; one of the same name goes on with what waits.
-    void use(const std::vector<std::shared_ptr<const AlertRoute>>& routes);
+    /// What these need and is not there yet: threads, which tell nothing so far. Throws when one
+    /// cannot be started; then, or when nobody uses them, nothing has changed.
+    using Prepared = std::map<std::string, std::unique_ptr<AlertSender>>;
+    Prepared prepare(const std::vector<std::shared_ptr<const AlertRoute>>& routes) const;
+    /// These are told from now on; one of the same name goes on with what waits. `fresh`: prepared
+    /// for the same.
+    void use(const std::vector<std::shared_ptr<const AlertRoute>>& routes, Prepared fresh) noexcept;
     void notice(const Event& event) noexcept;
 
     /// By name; those of a former configuration go on being counted.

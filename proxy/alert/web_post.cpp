@@ -34,6 +34,8 @@ using namespace std::chrono_literals;
 constexpr std::size_t max_head = 16 * 1024;
 /// No receiver is obeyed for longer.
 constexpr std::chrono::seconds longest_retry_after = 1h;
+/// Before the next attempt, where somebody has to do something first.
+constexpr std::chrono::seconds until_mended = 5min;
 
 struct PostError : std::runtime_error {
     using std::runtime_error::runtime_error;
@@ -216,15 +218,19 @@ std::optional<std::chrono::seconds> retry_after(std::string_view value) {
     return std::clamp(std::chrono::seconds(seconds), std::chrono::seconds(0), longest_retry_after);
 }
 
+/// Final is only what is said about the message itself. The rest is about us (a token that has run
+/// out) or the receiver (a path that is away during an update), and somebody can mend it.
 AttemptResult judge(unsigned status, std::string_view later) {
+    constexpr std::array about_the_message{400U, 413U, 415U, 422U};
     AttemptResult result{.what = "HTTP " + std::to_string(status)};
-    const bool may_work_later = status == 408 || status == 425 || status == 429 || status >= 500;
+    const bool may_work_soon = status == 408 || status == 425 || status == 429 || status >= 500;
     if (status >= 200 && status < 300) {
         result.end = AttemptResult::End::sent;
-    } else if (may_work_later) {
-        result.retry_after = retry_after(later);
-    } else {
+    } else if (std::find(about_the_message.begin(), about_the_message.end(), status) != about_the_message.end()) {
         result.end = AttemptResult::End::refused;
+    } else {
+        result.retry_after = retry_after(later);
+        if (!may_work_soon) result.retry_after = std::max(result.retry_after.value_or(0s), until_mended);
         if (status < 400) result.what += ", a redirect, which is not followed";
     }
     return result;

@@ -1,32 +1,10 @@
-// A descriptor that is closed once, whoever has it in the end.
+// The descriptor that is closed once, by the name that it has here.
 #pragma once
 
-#include <unistd.h>
-
-#include <utility>
+#include "tls/owned_descriptor.hpp"
 
 namespace proxy {
 
-class OwnedDescriptor {
-   public:
-    OwnedDescriptor() = default;
-    /// `fd`: ours from now on; below zero: none.
-    explicit OwnedDescriptor(int fd) noexcept : fd_(fd) {}
-    OwnedDescriptor(OwnedDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    OwnedDescriptor& operator=(OwnedDescriptor&& other) noexcept {
-        std::swap(fd_, other.fd_);
-        return *this;
-    }
-    ~OwnedDescriptor() { close(); }
-
-    explicit operator bool() const noexcept { return fd_ >= 0; }
-    int get() const noexcept { return fd_; }
-    void close() noexcept {
-        if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-    }
-
-   private:
-    int fd_ = -1;
-};
+using OwnedDescriptor = tls::OwnedDescriptor;
 
 }  // namespace proxy

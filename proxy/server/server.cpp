@@ -264,7 +264,7 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       drain_timer_(io_.get_executor()),
       signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
     running_config_.use(snapshot_);
-    alerts_->use(snapshot_->alerts);
+    alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));
     recorder_.warn_of_expiry(began_with_.audit.expiry_warning);
     signals_.add(SIGUSR1);
     std::signal(SIGPIPE, SIG_IGN);
@@ -448,6 +448,7 @@ tls::Awaitable<> Server::leave(bool at_once) {
 /// From now on `next` is what new clients meet. What can fail comes first, and undoes itself.
 std::shared_ptr<LogWriter> Server::take(std::shared_ptr<const Snapshot> next, std::unique_ptr<LogWriter> log) {
     auto sockets = sockets_.prepare(*next);
+    auto alert_senders = alerts_->prepare(next->alerts);
     const config::Config& config = next->config;
     std::shared_ptr<LogWriter> replaced = change_log(config.log, std::move(log));
     for (const std::string& key : changes_for_restart(began_with_, config)) {
@@ -459,7 +460,7 @@ std::shared_ptr<LogWriter> Server::take(std::shared_ptr<const Snapshot> next, st
     running_config_.use(snapshot_);
     recorder_.retain_for(config.audit.inventory_retention);
     recorder_.warn_of_expiry(config.audit.expiry_warning);
-    alerts_->use(snapshot_->alerts);
+    alerts_->use(snapshot_->alerts, std::move(alert_senders));
     captures_.use(capture_settings(config, state_dir_));
     console_.allow(config.admin);
     name_in_metrics();

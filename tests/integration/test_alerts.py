@@ -174,15 +174,26 @@ def test_a_receiver_that_asks_to_wait_is_obeyed(start, webhook, web, to, client)
     assert proxy
 
 
-@pytest.mark.parametrize("answer", [400, 404, (302, {"Location": "https://localhost/elsewhere"})])
+@pytest.mark.parametrize("answer", [400, 413, 422])
 def test_what_is_refused_for_good_is_not_sent_again(start, webhook, web, to, client, connect, answer):
     receiver = webhook(web, answers=[answer])
     proxy = start(alert=[to(receiver)], admin=ADMIN)
     client(proxy).login()
-    proxy.wait_for_log(r"refuses message \S+, which is given up: HTTP [34]")
+    proxy.wait_for_log(r"refuses message \S+, which is given up: HTTP 4")
     connect(proxy, application_name="another")
     assert len({message["id"] for message in receiver.messages(2)}) == 2
     assert scrape(proxy)("alerts_total", result="dropped") == 1
+
+
+@pytest.mark.parametrize("answer", [401, 403, 404, (302, {"Location": "https://localhost/elsewhere"})])
+def test_what_somebody_can_mend_keeps_its_messages_and_a_reload_sends_them(start, webhook, web, to, client, answer):
+    receiver = webhook(web, answers=[answer])
+    proxy = start(alert=[to(receiver)], admin=ADMIN)
+    client(proxy).login()
+    proxy.wait_for_log(r"does not take messages: HTTP [34]")
+    assert scrape(proxy)("alerts_total", result="dropped") == 0
+    proxy.signal(signal.SIGHUP)
+    assert len({message["id"] for message in receiver.messages(2)}) == 1
 
 
 def test_a_receiver_that_hangs_or_never_ends_holds_up_nobody(start, webhook, web, to, client):

@@ -82,3 +82,11 @@ TEST_CASE("child process: it ends when the proxy does") {
                                          {.deadline = Attempt::Clock::now() + 600s, .stop = stop});
     CHECK(result.what == "ended");
 }
+
+TEST_CASE("child process: where SIGCHLD is ignored, it has ended all the same, and is not said to have gone well") {
+    auto* const before = std::signal(SIGCHLD, SIG_IGN);
+    const auto result = shell("exit 0");
+    std::signal(SIGCHLD, before);
+    CHECK(result.end == End::failed);
+    CHECK(result.what == "ended, and nobody knows how");
+}

@@ -8,6 +8,7 @@
 
 #include "config/keys.hpp"
 #include "proxy/alert/alert_groups.hpp"
+#include "proxy/alert/alert_queue.hpp"
 #include "proxy/alert/alert_spool.hpp"
 #include "proxy/record/expiry_warnings.hpp"
 #include "support/catch.hpp"
@@ -186,6 +187,68 @@ TEST_CASE("alerts: a server that is verified again is told once it stays so; a r
     CHECK(groups.take(begin + 20s, 10).ready.size() == 2);
 }
 
+TEST_CASE("alerts: an end is never told before what it ends, and no end of what goes on") {
+    Groups groups;
+    config::Alert settings = settings_for({AlertKind::reload_failed});
+    settings.group_interval = 300s;
+    const auto begin = AlertGroups::Clock::now();
+    const auto fails = [&](auto at) {
+        groups.notice({.kind = EventKind::reload_failed, .message = "no"}, settings, "", begin + at);
+    };
+    const auto works = [&](auto at) { groups.notice({.kind = EventKind::reloaded}, settings, "", begin + at); };
+    fails(0s);
+    REQUIRE(groups.take(begin + 5s, 10).ready.size() == 1);
+    fails(60s);  // held back by group_interval
+    works(90s);
+    const auto taken = groups.take(begin + 95s, 10);
+    REQUIRE(taken.ready.size() == 2);
+    CHECK(taken.ready[0].status == AlertStatus::firing);
+    CHECK(taken.ready[1].status == AlertStatus::resolved);
+    fails(100s);
+    works(110s);
+    const auto grows = groups.take(begin + 111s, 10);
+    CHECK(grows.ready.empty());
+    REQUIRE(grows.changed.size() == 2);  // kept, so what is withdrawn has to be removed
+    fails(120s);
+    const auto last = groups.take(begin + 1000s, 10);
+    REQUIRE(last.ready.size() == 1);
+    CHECK(last.ready[0].status == AlertStatus::firing);
+    CHECK(last.ready[0].count == 2);
+    CHECK(last.withdrawn == std::vector<std::string>{grows.changed[1].id});
+}
+
+TEST_CASE("alerts: a pager closes by the key and the action what it has opened by them") {
+    const AlertRoute route = route_with(R"({"a": "{action}", "k": "{key}"})");
+    AlertMessage begun{.id = "id-1", .kind = AlertKind::upstream_failed, .upstream = "orders"};
+    AlertMessage end{.id = "id-2", .kind = AlertKind::upstream_failed, .status = AlertStatus::resolved};
+    end.upstream = "orders";
+    CHECK(alert_body(begun, route, "app1") == R"({"a": "trigger", "k": "app1/page/upstream_failed/orders"})");
+    CHECK(alert_body(end, route, "app1") == R"({"a": "resolve", "k": "app1/page/upstream_failed/orders"})");
+    begun.kind = AlertKind::new_weak_client;  // never ends: the next is not taken for the same
+    CHECK(alert_body(begun, route, "app1") == R"({"a": "trigger", "k": "app1/page/new_weak_client/id-1"})");
+}
+
+TEST_CASE("alerts: a message is as old as it has waited, wherever somebody sets the clock") {
+    proxy::AlertQueue queue;
+    const auto now = proxy::AlertQueue::Clock::now();
+    const AlertMessage::Time today = std::chrono::system_clock::now();
+    AlertMessage recent = message_of("a"), old = message_of("b"), ahead = message_of("c"), fresh = message_of("d");
+    recent.id = "recent", old.id = "old", ahead.id = "ahead", fresh.id = "fresh";
+    recent.last_at = today - 2h, old.last_at = today - 24h * 100, ahead.last_at = today + 24h * 100;
+    queue.insert({recent, old, ahead}, now, today);
+    fresh.last_at = today - 24h * 100;  // the clock was set ahead since
+    queue.push(std::move(fresh), now);
+    CHECK(queue.drop_one(now).empty());
+    CHECK(queue.drop_one(now + 59min).empty());
+    CHECK(queue.drop_one(now + 61min) == "old");
+    CHECK(queue.drop_one(now + 21h).empty());
+    CHECK(queue.drop_one(now + 23h) == "recent");
+    CHECK(queue.size() == 2);
+    CHECK_FALSE(queue.drop_one(now + 25h).empty());
+    CHECK_FALSE(queue.drop_one(now + 25h).empty());
+    CHECK(queue.empty());
+}
+
 TEST_CASE("alerts: every kind has words, and those that end say so") {
     for (std::size_t i = 0; i < config::names<AlertKind>().size(); ++i) {
         const auto kind = static_cast<AlertKind>(i);
@@ -266,6 +329,43 @@ TEST_CASE("alert spool: a folder that cannot be made is said") {
     const support::Folder folder;
     std::ofstream(folder.file("alerts")) << "a file";
     CHECK_FALSE(AlertSpool(folder.file("alerts") + "/page").keep(message_of("a")).empty());
+}
+
+TEST_CASE("alert spool: what cannot be read now stays, and is said") {
+    const support::Folder folder;
+    AlertSpool spool(folder.file("page"));
+    REQUIRE(spool.keep(message_of("a")).empty());
+    std::filesystem::create_symlink(folder.file("away"), folder.file("page/id-2.json"));
+    const auto found = spool.load();
+    CHECK(found.messages.size() == 1);
+    CHECK(found.damaged == 0);
+    CHECK(found.unread == 1);
+    CHECK_FALSE(found.error.empty());
+    CHECK(std::filesystem::is_symlink(folder.file("page/id-2.json")));
+    std::ofstream(folder.file("file")) << "no folder";
+    CHECK_FALSE(AlertSpool(folder.file("file")).load().error.empty());
+    CHECK(AlertSpool(folder.file("never made")).load().error.empty());
+}
+
+TEST_CASE("alert spool: beyond the room the oldest are loaded, and the rest later") {
+    const support::Folder folder;
+    AlertSpool spool(folder.file("page"));
+    const auto now = std::filesystem::file_time_type::clock::now();
+    for (int i = 0; i < 5; ++i) {
+        AlertMessage message = message_of("a");
+        message.id = "id-" + std::to_string(9 - i);
+        message.first_at += std::chrono::seconds(i);
+        REQUIRE(spool.keep(message).empty());
+        std::filesystem::last_write_time(folder.file("page/" + message.id + ".json"), now - 1h + std::chrono::seconds(i));
+    }
+    const auto found = spool.load(2);
+    REQUIRE(found.messages.size() == 2);
+    CHECK(found.messages[0].id == "id-9");
+    CHECK(found.messages[1].id == "id-8");
+    CHECK(found.left == 3);
+    const auto rest = spool.load(10, [](const std::string& id) { return id >= "id-8"; });
+    CHECK(rest.messages.size() == 3);
+    CHECK(rest.left == 0);
 }
 
 TEST_CASE("expiry warnings: once a day for each certificate that is near its end or beyond it") {

@@ -1,6 +1,10 @@
 #include "tls/passphrase.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <csignal>
+#include <cstdlib>
 #include <thread>
 
 #include "support/catch.hpp"
@@ -43,6 +47,23 @@ TEST_CASE("a command that gives no pass phrase says why, and nothing of itself")
 
 TEST_CASE("a command that asks somebody finds nobody") {
     CHECK(text_of("read answer; echo \"got $answer\"") == "got ");
+}
+
+TEST_CASE("a command whose exit code nobody knows gives no pass phrase") {
+    auto* const before = std::signal(SIGCHLD, SIG_IGN);
+    const tls::PassPhrase given = tls::ask_passphrase("echo secret; exit 7");
+    std::signal(SIGCHLD, before);
+    CHECK(given.text.empty());
+    CHECK(given.error == "ended, and nobody knows how (SIGCHLD is ignored)");
+}
+
+TEST_CASE("a command has our environment, and no descriptor of ours") {
+    const int ours = ::open("/dev/null", O_RDONLY);  // on purpose without O_CLOEXEC
+    ::setenv("PGAIRLOCK_TEST_WORD", "known", 1);
+    const std::string command = "[ -e /proc/$$/fd/" + std::to_string(ours) + " ] || echo $PGAIRLOCK_TEST_WORD";
+    CHECK(text_of(command) == "known");
+    ::unsetenv("PGAIRLOCK_TEST_WORD");
+    ::close(ours);
 }
 
 TEST_CASE("a command that does not end is ended, with its children, whether it writes or not") {
