@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <new>
 #include <stdexcept>
 
 #include "tls/certificates.hpp"
@@ -18,6 +19,8 @@ InventoryPlaces::Reading InventoryPlaces::read(SystemTime now) {
         try {
             one.rows = one.place.read();
             one.read = now;
+        } catch (const std::bad_alloc&) {
+            throw;  // says nothing of the inventory
         } catch (const std::exception& error) {
             std::string why = error.what();
             std::replace(why.begin(), why.end(), '\n', ' ');

@@ -26,11 +26,11 @@ class InventoryPlaces {
         bool known = false;               ///< rows of one at least are here, be they old
         SystemTime oldest{};              ///< when what is oldest of it was read
     };
-    /// What was kept (keep()) is in it, and is kept no more.
+    /// What was kept (keep()) is in it, and is kept no more. Throws std::bad_alloc.
     Reading read(SystemTime now);
     /// Takes back what was read, so that one of several that cannot be read next time is as it was.
-    /// Of a single one nothing is kept: its rows take memory that sessions may need, and what was made
-    /// of them is there.
+    /// Of a single one nothing is kept: its rows take memory that sessions may need, and what was
+    /// made of them is there.
     void keep(Reading reading);
     std::size_t size() const noexcept { return places_.size(); }
 

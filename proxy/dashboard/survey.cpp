@@ -302,7 +302,8 @@ class Survey::Work {
         return !next.rotation.text || Clock::now() >= next_rotation_;
     }
 
-    /// `before`: as it was when the look began. A text that it has not renewed may be forgotten by now.
+    /// `before`: as it was when the look began. A text that it has not renewed may be forgotten by
+    /// now.
     void publish(Findings next, const Findings& before) {
         auto made = std::make_shared<Findings>(std::move(next));
         const std::lock_guard lock(mutex_);

@@ -26,8 +26,8 @@ inline constexpr std::chrono::hours expiring_soon{7 * 24};
 
 boost::json::array warnings_array(const std::vector<Warning>& warnings);
 
-/// Of a certificate, unless it lasts; `whose`: "the certificate of 10.0.0.1:5432". One that has ended
-/// is told of whatever `within` is.
+/// Of a certificate, unless it lasts; `whose`: "the certificate of 10.0.0.1:5432". One that has
+/// ended is told of whatever `within` is.
 void warn_of_end(std::vector<Warning>& warnings, const std::string& whose, SystemTime end, SystemTime now,
                  std::chrono::milliseconds within = expiring);
 
