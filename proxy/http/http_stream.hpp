@@ -15,8 +15,8 @@ class HttpStream {
    public:
     using Piece = std::shared_ptr<const std::string>;
 
-    /// What may wait for one reader behind the piece that is sent next, in bytes: behind that it has
-    /// stopped reading.
+    /// What may wait for one reader behind the piece that is sent next, in bytes: behind that it
+    /// has stopped reading.
     static constexpr std::size_t max_waiting = 1024 * 1024;
 
     explicit HttpStream(tls::Executor executor) : news_(executor, tls::Timer::time_point::max()) {}
