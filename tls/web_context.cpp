@@ -1,12 +1,12 @@
 #include "tls/web_context.hpp"
 
-#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 #include <new>
 #include <stdexcept>
 
+#include "protocol/server_name.hpp"
 #include "tls/bundle.hpp"
 #include "tls/settings.hpp"
 
@@ -38,17 +38,17 @@ SslPtr WebContext::connect(const std::string& host) const {
     SslPtr ssl(SSL_new(context_.get()));
     if (!ssl) throw std::runtime_error(take_openssl_error("SSL_new failed"));
     SSL_set_connect_state(ssl.get());
-    in6_addr address{};
-    const bool is_ip =
-        inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
+    const auto name = protocol::ServerName::parse(host);
+    if (!name) throw std::runtime_error("not a usable server name: " + host);
+    const std::string& text = name->text();
     X509_VERIFY_PARAM* const param = SSL_get0_param(ssl.get());
     // Names are taken from the SAN alone, and a wildcard stands for one whole label (RFC 6125,
     // 6.4).
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     // RFC 6066, section 3: no IP addresses in SNI.
-    const bool named = is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) == 1
-                             : X509_VERIFY_PARAM_set1_host(param, host.c_str(), 0) == 1 &&
-                                   SSL_set_tlsext_host_name(ssl.get(), host.c_str()) == 1;
+    const bool named = name->is_address() ? X509_VERIFY_PARAM_set1_ip_asc(param, text.c_str()) == 1
+                                          : X509_VERIFY_PARAM_set1_host(param, text.c_str(), 0) == 1 &&
+                                                SSL_set_tlsext_host_name(ssl.get(), text.c_str()) == 1;
     if (!named) throw std::runtime_error("not a usable server name: " + host);
     return ssl;
 }

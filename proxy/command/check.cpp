@@ -187,7 +187,10 @@ int check(const CheckOptions& options) {
     Resolver resolver;
     std::vector<AddressResult> results;
     for (const auto& route : snapshot.snapshot->upstreams) {
-        asio::co_spawn(io.get_executor(), check_upstream(resolver, *route, results), asio::detached);
+        asio::co_spawn(io.get_executor(), check_upstream(resolver, *route, results),
+                       [](const std::exception_ptr& failure) {
+                           if (failure) std::rethrow_exception(failure);
+                       });
         io.run();
         io.restart();
     }

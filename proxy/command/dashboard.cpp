@@ -74,11 +74,7 @@ HttpGuard guard_of(std::string token, bool needs_token) {
     HttpGuard guard{.names = {}, .token = std::move(token), .needs_token = needs_token};
     guard.token_hint = "the token of --token-file is needed";
     char host[HOST_NAME_MAX + 1] = {};
-    if (::gethostname(host, HOST_NAME_MAX) == 0 && config::is_dns_name(host)) {
-        std::string name(host);
-        for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-        guard.names.insert(std::move(name));
-    }
+    if (::gethostname(host, HOST_NAME_MAX) == 0) add_host_name(guard.names, host);
     return guard;
 }
 

@@ -125,7 +125,10 @@ json::array proxies_array(const report::Report& report) {
 }
 
 Week week_of(const std::vector<InventoryRows>& inventories, Timestamp now) {
-    const report::Report report = report::make_report(inventories, {.since = now - Week::length, .now = now});
+    return week_of(report::make_report(inventories, {.since = now - Week::length, .now = now}), now);
+}
+
+Week week_of(const report::Report& report, Timestamp now) {
     Week week{.until = now, .summary = report.summary, .not_ready = 0, .by_upstream = {}};
     for (const ReportClient& client : report.clients) {
         UpstreamClients& upstream = week.by_upstream[client.row.who.upstream];

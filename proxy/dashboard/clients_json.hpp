@@ -52,6 +52,8 @@ struct Week {
     std::map<std::string, UpstreamClients> by_upstream;
 };
 
+/// Of a report since a week before `now`.
+Week week_of(const report::Report& report, Timestamp now);
 Week week_of(const std::vector<InventoryRows>& inventories, Timestamp now);
 /// As "clients" of the overview.
 boost::json::object week_object(const Week& week);

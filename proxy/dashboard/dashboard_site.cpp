@@ -105,8 +105,7 @@ void DashboardSite::tick() {
 }
 
 std::optional<Week> DashboardSite::week() const {
-    const auto findings = survey_->findings();
-    return findings->current ? findings->week : std::nullopt;
+    return survey_->week();
 }
 
 // --- What is answered
@@ -180,6 +179,8 @@ std::vector<std::string> DashboardSite::unknown(const Findings& findings) const 
     if (since && std::chrono::system_clock::now() - *since > long_look) {
         sentences.insert(sentences.begin(), "the inventory has been read since " + tls::to_rfc3339(*since) +
                                                 ", and that is not done: what is shown of clients is older");
+    } else if (const std::string why = survey_->why_old(); !why.empty()) {
+        sentences.insert(sentences.begin(), why);
     }
     return sentences;
 }
@@ -244,20 +245,22 @@ void DashboardSite::say_versions() {
 
 std::string DashboardSite::events_behind(std::uint64_t number, std::size_t most, std::uint64_t& last) const {
     const RecentEvents::Later later = live_->recorder.recent().behind(number);
-    std::uint64_t next = later.first;
-    std::size_t skipped = later.events.size() - std::min(later.events.size(), most);
-    const std::uint64_t left_out = later.first - number - 1 + skipped;
-    std::string text;
-    if (left_out > 0 && !later.events.empty())
-        text = event_text("left_out", json::serialize(json::object{{"events", left_out}}));
-    for (const auto& event : later.events) {
-        if (skipped > 0) {
-            --skipped;
-        } else {
-            text += event_text("audit", to_json(*event, live_->name), first_number_ + next);
-        }
-        last = next++;
+    if (later.events.empty()) return {};
+    std::uint64_t next = later.first + later.events.size();
+    last = next - 1;
+    // From the newest back, as many as are to be told at once.
+    std::vector<std::string> told;
+    std::size_t bytes = 0;
+    for (auto event = later.events.rbegin(); event != later.events.rend() && told.size() < most; ++event) {
+        std::string one = event_text("audit", to_json(**event, live_->name), first_number_ + --next);
+        bytes += one.size();
+        if (bytes > max_event_bytes) break;
+        told.push_back(std::move(one));
     }
+    std::string text;
+    const std::uint64_t left_out = last - number - told.size();
+    if (left_out > 0) text = event_text("left_out", json::serialize(json::object{{"events", left_out}}));
+    for (auto one = told.rbegin(); one != told.rend(); ++one) text += *one;
     return text;
 }
 

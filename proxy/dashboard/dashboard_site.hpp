@@ -26,6 +26,8 @@ class DashboardSite {
     static constexpr std::size_t first_events = 100;
     /// And at most at once later: what is more, is left out, and that is told.
     static constexpr std::size_t max_events = 200;
+    /// Nor are they told at once in more bytes than this: half of what may wait for a reader.
+    static constexpr std::size_t max_event_bytes = HttpStream::max_waiting / 2;
     /// An answer about sessions serves all who ask within so long.
     static constexpr std::chrono::seconds sessions_age{1};
 
@@ -56,7 +58,7 @@ class DashboardSite {
     HttpResponse surveyed(const Versioned Findings::*which);
     tls::Awaitable<HttpResponse> sessions();
     HttpResponse events(const HttpRequest& request);
-    /// The events behind that number, as text, and the number of the last.
+    /// The last `most` of the events behind that number, as text, and the number of the last one.
     std::string events_behind(std::uint64_t number, std::size_t most, std::uint64_t& last) const;
 
     tls::Executor executor_;

@@ -130,7 +130,7 @@ std::vector<Warning> live_warnings(const LiveSource& source, SystemTime now) {
             if (!route->tls) continue;
             for (const auto& life : route->tls->lives())
                 warn_of_end(warnings, "the " + life.key_type + " certificate of listener " + route->settings.name,
-                            life.not_after, now);
+                            life.not_after, now, running->config.audit.expiry_warning);
         }
     }
     for (const CaptureStatus& capture : source.captures.status()) {

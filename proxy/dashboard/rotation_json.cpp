@@ -146,10 +146,14 @@ std::int64_t first_day(const std::vector<InventoryRows>& inventories, std::int64
 
 }  // namespace
 
-std::string rotation_text(const std::vector<InventoryRows>& inventories, Timestamp now) {
+std::string rotation_text(const std::vector<InventoryRows>& inventories, Timestamp now,
+                          const std::function<bool()>& is_over) {
     const std::int64_t today = now / day_length;
     Days days(inventories, now);
-    for (std::int64_t day = first_day(inventories, today); day <= today; ++day) days.add(day);
+    for (std::int64_t day = first_day(inventories, today); day <= today; ++day) {
+        if (is_over()) return {};
+        days.add(day);
+    }
 
     std::vector<Move>& moves = days.moves();
     add_server_moves(days.last(), moves);

@@ -54,34 +54,54 @@ struct Findings {
     std::string why_none;  ///< why there is no text of clients; empty: there is one
 };
 
+/// How often a Survey looks. Tests shorten it.
+struct SurveyPace {
+    /// How long after somebody asked texts are kept up to date. Later they are freed.
+    std::chrono::milliseconds interest{60'000};
+    /// Between two looks while somebody asks; more where they take long.
+    std::chrono::milliseconds pause{5'000};
+    /// Between two counts of clients for metrics, and of days for the rotation.
+    std::chrono::milliseconds count_pause{60'000};
+    /// A look that takes longer hangs; and numbers are too old when the next look is overdue by so
+    /// much.
+    std::chrono::milliseconds hanging{180'000};
+    /// After one that failed for want of memory or the like.
+    std::chrono::milliseconds rest{1'000};
+};
+
 class Survey {
    public:
-    /// How long after somebody asked texts are kept up to date.
-    static constexpr std::chrono::seconds interest{60};
-    /// Between two looks while somebody asks; more where they take long.
-    static constexpr std::chrono::seconds pause{5};
-    /// Between two counts of clients for metrics, and of days for the rotation.
-    static constexpr std::chrono::seconds count_pause{60};
     /// Of the thread's time the dashboard takes a part of so many.
     static constexpr int share = 20;
     /// The end of the process waits for a look under way no longer.
     static constexpr std::chrono::milliseconds patience{200};
+    /// More clients are not shown and not counted: their rows, and what is made of them, would take
+    /// gigabytes in a process that carries sessions.
+    static constexpr std::size_t max_clients = 50'000;
+    /// Between two looks at an inventory of more.
+    static constexpr std::chrono::hours crowded_pause{1};
 
     struct Settings {
         std::vector<InventoryPlace> places;     ///< none: there is no inventory
         std::shared_ptr<RunningProxy> running;  ///< nullptr: a fleet
         bool counts = false;                    ///< also when nobody asks, for metrics
+        std::size_t max_clients = Survey::max_clients;
+        SurveyPace pace{};
     };
 
     explicit Survey(Settings settings);
     ~Survey();
 
-    /// Somebody asks.
+    /// Somebody asks. When nobody has for long, what was made for others before is none.
     void wanted();
     /// The last one; never nullptr.
     std::shared_ptr<const Findings> findings() const;
     /// Since when a look has been going on; nullopt: none is under way.
     std::optional<SystemTime> looking_since() const;
+    /// Clients as they were counted last; nullopt: not known, or too old to be said.
+    std::optional<Week> week() const;
+    /// Why what is found is old, in a sentence; empty: it is not.
+    std::string why_old() const;
 
    private:
     class Work;

@@ -18,14 +18,15 @@ boost::json::array warnings_array(const std::vector<Warning>& warnings) {
     return all;
 }
 
-void warn_of_end(std::vector<Warning>& warnings, const std::string& whose, SystemTime end, SystemTime now) {
-    if (end == SystemTime{} || end - now > expiring) return;
+void warn_of_end(std::vector<Warning>& warnings, const std::string& whose, SystemTime end, SystemTime now,
+                 std::chrono::milliseconds within) {
+    if (end == SystemTime{} || (end > now && end - now > within)) return;
     warnings.push_back({.critical = end - now <= expiring_soon,
                         .what = "certificate_expiring",
                         .text = whose + (end <= now ? " ended at " : " ends at ") + tls::to_rfc3339(end)});
 }
 
-std::vector<Warning> warnings_of(const report::Report& report, SystemTime now) {
+std::vector<Warning> warnings_of(const report::Report& report, SystemTime now, std::chrono::milliseconds within) {
     std::vector<Warning> warnings;
     for (const report::ReportProxy& proxy : report.proxies) {
         if (proxy.silent > 0) {
@@ -46,7 +47,7 @@ std::vector<Warning> warnings_of(const report::Report& report, SystemTime now) {
     for (const report::ReportCertificate& one : report.upstream_certificates) {
         if (!one.current) continue;
         warn_of_end(warnings, "the certificate that " + one.row.upstream_addr + " (" + one.row.upstream + ") shows",
-                    to_time(one.row.not_after), now);
+                    to_time(one.row.not_after), now, within);
         if (one.row.candidate_ok && !*one.row.candidate_ok) {
             warnings.push_back({.what = "candidate_refuses",
                                 .text = "sslrootcert_candidate would refuse the certificate that " +

@@ -18,17 +18,21 @@ struct Warning {
     std::optional<SystemTime> since{};
 };
 
-/// A certificate that ends within so long is one.
-inline constexpr std::chrono::hours expiring{30 * 24};
+/// A certificate that ends within so long is one, where no audit.expiry_warning says otherwise: the
+/// page and the alert agree.
+inline constexpr std::chrono::milliseconds expiring = std::chrono::hours(30 * 24);
 /// And critical within so long.
 inline constexpr std::chrono::hours expiring_soon{7 * 24};
 
 boost::json::array warnings_array(const std::vector<Warning>& warnings);
 
-/// Of a certificate, unless it lasts; `whose`: "the certificate of 10.0.0.1:5432".
-void warn_of_end(std::vector<Warning>& warnings, const std::string& whose, SystemTime end, SystemTime now);
+/// Of a certificate, unless it lasts; `whose`: "the certificate of 10.0.0.1:5432". One that has
+/// ended is told of whatever `within` is.
+void warn_of_end(std::vector<Warning>& warnings, const std::string& whose, SystemTime end, SystemTime now,
+                 std::chrono::milliseconds within = expiring);
 
 /// What an inventory says: proxies that are silent or lost events, certificates of servers.
-std::vector<Warning> warnings_of(const report::Report& report, SystemTime now);
+std::vector<Warning> warnings_of(const report::Report& report, SystemTime now,
+                                 std::chrono::milliseconds within = expiring);
 
 }  // namespace proxy::dashboard

@@ -77,6 +77,10 @@ bool is_health_path(std::string_view path) noexcept {
     return std::find(paths.begin(), paths.end(), path) != paths.end();
 }
 
+void add_host_name(std::set<std::string>& names, std::string_view name) {
+    if (config::is_dns_name(name)) names.insert(lower_cased(name));
+}
+
 bool is_our_host(std::string_view host, const HttpGuard& guard) {
     const auto name = without_port(host);
     if (!name || name->empty()) return false;

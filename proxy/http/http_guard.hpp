@@ -17,6 +17,9 @@ struct HttpGuard {
     std::string token_hint = "the token of admin.http_token_file is needed";
 };
 
+/// Among `names` of a guard; what is no DNS name is none.
+void add_host_name(std::set<std::string>& names, std::string_view name);
+
 /// Health checks are for everybody who gets as far as our socket.
 bool is_health_path(std::string_view path) noexcept;
 

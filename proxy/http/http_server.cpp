@@ -133,6 +133,19 @@ bool HttpServer::make_room() {
     return true;
 }
 
+/// What ends one of its coroutines, ends the connection.
+auto HttpServer::ended(std::shared_ptr<Connection> connection) {
+    return [connection = std::move(connection)](const std::exception_ptr& failure) {
+        connection->end();
+        if (!failure) return;
+        try {
+            std::rethrow_exception(failure);
+        } catch (const std::exception& error) {
+            spdlog::log(often("http", {}), spdlog::level::err, "http: {}", error.what());
+        }
+    };
+}
+
 void HttpServer::take(int fd, int family) {
     if (!make_room()) {
         ::close(fd);
@@ -142,18 +155,9 @@ void HttpServer::take(int fd, int family) {
     const auto connection = std::make_shared<Connection>(executor_, fd, family);
     place = connection;
     connection->set_deadline(header_time);
-    const auto ended = [connection](const std::exception_ptr& failure) {
-        connection->end();
-        if (!failure) return;
-        try {
-            std::rethrow_exception(failure);
-        } catch (const std::exception& error) {
-            spdlog::log(often("http", {}), spdlog::level::err, "http: {}", error.what());
-        }
-    };
     try {
-        asio::co_spawn(executor_, keep_time(connection), asio::detached);
-        asio::co_spawn(executor_, serve(connection, answer_, streams_), ended);
+        asio::co_spawn(executor_, keep_time(connection), ended(connection));
+        asio::co_spawn(executor_, serve(connection, answer_, streams_), ended(connection));
     } catch (const std::bad_alloc&) {
         connection->end();  // which closes the descriptor: it is not the caller's any more
         spdlog::log(often("http", {}), spdlog::level::err, "http: out of memory");
@@ -201,7 +205,7 @@ tls::Awaitable<> HttpServer::serve(std::shared_ptr<Connection> connection, Answe
             connection->stream = std::move(response.stream);
             boost::system::error_code as_it_is;
             connection->socket.set_option(asio::socket_base::send_buffer_size(max_kernel_bytes), as_it_is);
-            asio::co_spawn(connection->socket.get_executor(), watch(connection), asio::detached);
+            asio::co_spawn(connection->socket.get_executor(), watch(connection), ended(connection));
             co_await connection->send_stream();
             co_return;
         }

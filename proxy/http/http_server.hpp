@@ -46,6 +46,7 @@ class HttpServer {
     struct Connection;
 
     bool make_room();
+    static auto ended(std::shared_ptr<Connection> connection);
     static tls::Awaitable<> keep_time(std::shared_ptr<Connection> connection);
     static tls::Awaitable<> serve(std::shared_ptr<Connection> connection, Answer answer,
                                   std::shared_ptr<std::size_t> streams);

@@ -4,7 +4,8 @@ namespace proxy {
 
 void HttpStream::say(Piece piece) {
     if (over_ || piece->empty()) return;
-    bytes_ += piece->size();
+    // The one that is sent next says nothing about its reader.
+    if (!waiting_.empty()) bytes_ += piece->size();
     if (bytes_ > max_waiting) {
         end();
         return;
@@ -25,7 +26,7 @@ tls::Awaitable<HttpStream::Piece> HttpStream::next() {
     if (over_) co_return nullptr;
     Piece piece = std::move(waiting_.front());
     waiting_.pop_front();
-    bytes_ -= piece->size();
+    if (!waiting_.empty()) bytes_ -= waiting_.front()->size();
     co_return piece;
 }
 

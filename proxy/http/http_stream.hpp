@@ -15,7 +15,8 @@ class HttpStream {
    public:
     using Piece = std::shared_ptr<const std::string>;
 
-    /// What may wait for one reader, in bytes: behind that it has stopped reading.
+    /// What may wait for one reader behind the piece that is sent next, in bytes: behind that it
+    /// has stopped reading.
     static constexpr std::size_t max_waiting = 1024 * 1024;
 
     explicit HttpStream(tls::Executor executor) : news_(executor, tls::Timer::time_point::max()) {}
@@ -32,7 +33,7 @@ class HttpStream {
 
    private:
     std::deque<Piece> waiting_;
-    std::size_t bytes_ = 0;
+    std::size_t bytes_ = 0;  // of those that wait, without the first
     bool over_ = false;
     tls::Timer news_;  // cancelled when there is something new
 };

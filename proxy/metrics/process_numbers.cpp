@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -75,7 +76,8 @@ ProcessNumbers process_numbers() {
         numbers.cpu_seconds = (std::stod(fields[utime]) + std::stod(fields[stime])) * tick;
         numbers.virtual_bytes = std::stoull(fields[vsize]);
         numbers.resident_bytes = std::stoull(fields[rss]) * page;
-        static const double boot = boot_time();
+        static std::atomic<double> boot{0};
+        if (boot == 0) boot = boot_time();  // once it could be read it stays
         if (boot > 0) numbers.started_seconds = boot + std::stod(fields[starttime]) * tick;
     }
     numbers.open_fds = count_descriptors();

@@ -14,24 +14,16 @@
 namespace proxy {
 namespace {
 
-std::string lower_case_name(std::string name) {
-    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    return name;
-}
-
 /// What others may call this proxy: the host's name, its own, and those that its certificates are
 /// for.
 std::set<std::string> our_names(const Snapshot& snapshot) {
     std::set<std::string> names;
-    const auto add = [&](const std::string& name) {
-        if (config::is_dns_name(name)) names.insert(lower_case_name(name));
-    };
     char host[HOST_NAME_MAX + 1] = {};
-    if (::gethostname(host, HOST_NAME_MAX) == 0) add(host);
-    add(snapshot.config.runtime.name);
+    if (::gethostname(host, HOST_NAME_MAX) == 0) add_host_name(names, host);
+    add_host_name(names, snapshot.config.runtime.name);
     for (const auto& route : snapshot.listeners) {
         if (!route->tls) continue;
-        for (const std::string& name : route->tls->names()) add(name);
+        for (const std::string& name : route->tls->names()) add_host_name(names, name);
     }
     return names;
 }
@@ -85,7 +77,10 @@ void HttpService::open(std::shared_ptr<const Snapshot> snapshot) noexcept {
         spdlog::info("http at {}", socket_->address());
     } catch (const std::exception& error) {
         spdlog::error("no http: {}", error.what());
+        // Nobody can ask: nothing is counted for anybody, and no socket is left that accepts.
+        if (socket_) socket_->stop();
         socket_.reset();
+        end_dashboard();
     }
 }
 
@@ -158,7 +153,13 @@ void HttpService::close() {
     });
     thread_.join();
     socket_.reset();
-    running_->end();
+    end_dashboard();
+}
+
+/// The survey's thread may outlive us: it sees no session any more.
+void HttpService::end_dashboard() noexcept {
+    if (dashboard_) dashboard_->close();
+    if (running_) running_->end();
     dashboard_.reset();
 }
 

@@ -84,6 +84,7 @@ class HttpService {
     tls::Awaitable<HttpResponse> upstreamz(std::shared_ptr<const State> state, bool in_detail);
     HttpResponse metrics(const State& state, const HttpRequest& request);
     void open_dashboard();
+    void end_dashboard() noexcept;
 
     Sources sources_;
     MetricsPage page_;

@@ -1,0 +1,211 @@
+// The thread that looks at inventories: what is said when it hangs, fails, or has nobody to look
+// for.
+#include "proxy/dashboard/survey.hpp"
+
+#include <future>
+#include <new>
+#include <thread>
+
+#include "proxy/http/http_stream.hpp"
+#include "support/catch.hpp"
+
+using namespace proxy;
+using namespace proxy::dashboard;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::vector<InventoryRows> inventory(int clients = 1) {
+    const Timestamp now = to_timestamp(std::chrono::system_clock::now());
+    InventoryRows rows;
+    rows.instance = "a1";
+    rows.proxy = {.id = "a1", .name = "app-1", .last_seen = now};
+    for (int i = 0; i < clients; ++i) {
+        ClientRow row;
+        row.who = {{.upstream = "orders", .client_addr = "10.0.0." + std::to_string(i), .client_exe = ""},
+                   {.usename = "u", .datname = "shop", .application_name = ""}};
+        row.first_seen = row.last_seen = now - 1'000'000;
+        row.connections = row.plain = 1;
+        row.days[now / day_length]["plain"] = {
+            .connections = 1, .first_seen = row.first_seen, .last_seen = row.last_seen};
+        rows.clients.push_back(row);
+    }
+    return {rows};
+}
+
+/// Waits for it.
+bool becomes(const std::function<bool()>& so) {
+    const auto end = std::chrono::steady_clock::now() + 20s;
+    while (!so() && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(2ms);
+    return so();
+}
+
+/// Looks as fast as it can, and takes for hanging what takes 100 ms.
+constexpr SurveyPace fast{.interest = 20s, .pause = 5ms, .count_pause = 5ms, .hanging = 100ms, .rest = 5ms};
+
+Survey::Settings settings(std::function<std::vector<InventoryRows>()> read, const SurveyPace& pace) {
+    Survey::Settings made{.places = {}, .running = nullptr, .counts = true};
+    made.places.push_back({std::move(read)});
+    made.pace = pace;
+    return made;
+}
+
+}  // namespace
+
+TEST_CASE("while a look hangs clients are not known to metrics, and that is said") {
+    auto gate = std::make_shared<std::promise<void>>();
+    auto reads = std::make_shared<std::atomic<int>>(0);
+    {
+        Survey survey(settings(
+            [opened = gate->get_future().share(), reads] {
+                if (++*reads == 2) opened.wait();
+                return inventory();
+            },
+            fast));
+        REQUIRE(becomes([&] { return survey.findings()->week.has_value(); }));
+        CHECK(becomes([&] { return *reads == 2 && !survey.week(); }));
+        CHECK_FALSE(survey.why_old().empty());
+        gate->set_value();
+        CHECK(becomes([&] { return survey.week().has_value(); }));
+    }
+    CHECK(becomes([] { return !OwnThread::left_behind(); }));
+}
+
+TEST_CASE("a look that fails for want of memory is followed by others, and its numbers are none") {
+    auto poor = std::make_shared<std::atomic<bool>>(false);
+    auto reads = std::make_shared<std::atomic<int>>(0);
+    Survey survey(settings(
+        [poor, reads] {
+            ++*reads;
+            if (*poor) throw std::bad_alloc();
+            return inventory();
+        },
+        fast));
+    REQUIRE(becomes([&] { return survey.week().has_value(); }));
+    *poor = true;
+    CHECK(becomes([&] { return !survey.week(); }));
+    const int before = *reads;
+    CHECK(becomes([&] { return *reads > before + 2; }));
+    CHECK(survey.why_old().find("could not be counted") != std::string::npos);
+    *poor = false;
+    CHECK(becomes([&] { return survey.week().has_value(); }));
+}
+
+TEST_CASE("whoever comes first does not wait for the pace of metrics") {
+    SurveyPace pace = fast;
+    pace.count_pause = 1h;
+    pace.hanging = 1h;
+    Survey survey(settings([] { return inventory(); }, pace));
+    REQUIRE(becomes([&] { return survey.week().has_value(); }));
+    CHECK_FALSE(survey.findings()->clients.text);
+    survey.wanted();
+    CHECK(becomes([&] { return survey.findings()->clients.text != nullptr; }));
+}
+
+TEST_CASE("texts that nobody has asked for of late are freed, and whoever comes later gets no old ones") {
+    SurveyPace pace = fast;
+    pace.interest = 50ms;
+    Survey survey(settings([] { return inventory(); }, pace));
+    survey.wanted();
+    REQUIRE(becomes([&] { return survey.findings()->clients.text != nullptr; }));
+    const std::uint64_t version = survey.findings()->clients.version;
+    CHECK(becomes([&] {
+        const auto found = survey.findings();
+        return !found->clients.text && !found->certificates.text && !found->rotation.text;
+    }));
+    CHECK_FALSE(survey.findings()->why_none.empty());
+    survey.wanted();
+    CHECK(becomes([&] { return survey.findings()->clients.version > version; }));
+}
+
+TEST_CASE("an old text is none also when the thread hangs and cannot free it") {
+    auto gate = std::make_shared<std::promise<void>>();
+    auto hangs = std::make_shared<std::atomic<bool>>(false);
+    auto is_hung = std::make_shared<std::atomic<bool>>(false);
+    SurveyPace pace = fast;
+    pace.interest = 300ms;
+    {
+        Survey survey(settings(
+            [opened = gate->get_future().share(), hangs, is_hung]() -> std::vector<InventoryRows> {
+                if (*hangs) {
+                    *is_hung = true;
+                    opened.wait();
+                    throw std::runtime_error("the disk was away");
+                }
+                return inventory();
+            },
+            pace));
+        CHECK(becomes([&] {
+            survey.wanted();
+            if (!survey.findings()->rotation.text) return false;
+            *hangs = true;
+            return is_hung->load();
+        }));
+        REQUIRE(survey.findings()->clients.text);
+        CHECK(becomes([&] {
+            std::this_thread::sleep_for(400ms);
+            survey.wanted();
+            return !survey.findings()->clients.text;
+        }));
+        gate->set_value();
+        CHECK(becomes([&] { return !survey.findings()->current; }));
+        CHECK_FALSE(survey.findings()->clients.text);
+    }
+    CHECK(becomes([] { return !OwnThread::left_behind(); }));
+}
+
+TEST_CASE("too many clients are neither shown nor counted, and that is said") {
+    auto clients = std::make_shared<std::atomic<int>>(3);
+    Survey::Settings made = settings([clients] { return inventory(*clients); }, fast);
+    made.max_clients = 2;
+    Survey survey(std::move(made));
+    survey.wanted();
+    REQUIRE(becomes([&] { return survey.findings()->why_none.find("too many") != std::string::npos; }));
+    CHECK_FALSE(survey.week());
+    CHECK_FALSE(survey.findings()->clients.text);
+    CHECK(survey.findings()->unknown.front().find("pgairlock report") != std::string::npos);
+}
+
+TEST_CASE("of several inventories one that cannot be read is as it was, of a single one no rows are kept") {
+    bool away = false;
+    const auto first = [&]() -> std::vector<InventoryRows> {
+        if (away) throw std::runtime_error("away");
+        return inventory(2);
+    };
+    const SystemTime now = std::chrono::system_clock::now();
+    for (const bool several : {true, false}) {
+        away = false;
+        std::vector<InventoryPlace> all{{first}};
+        if (several) all.push_back({[] { return inventory(1); }});
+        InventoryPlaces places(std::move(all));
+        places.keep(places.read(now));
+        away = true;
+        const auto reading = places.read(now + 1s);
+        CHECK(reading.unread.size() == 1);
+        CHECK(reading.known == several);
+        CHECK(reading.rows.size() == (several ? 2 : 0));
+        if (several) CHECK(reading.rows.front().clients.size() == 2);
+    }
+}
+
+TEST_CASE("a piece that is sent next may be large, and what waits behind it is bounded") {
+    asio::io_context io{1};
+    HttpStream stream(io.get_executor());
+    stream.say(std::string(HttpStream::max_waiting + 1, 'x'));
+    CHECK_FALSE(stream.over());
+    stream.say(std::string(HttpStream::max_waiting, 'x'));
+    CHECK_FALSE(stream.over());
+    SECTION("whoever does not read is given up") {
+        stream.say("x");
+        CHECK(stream.over());
+    }
+    SECTION("whoever reads has room again") {
+        asio::co_spawn(
+            io, [&]() -> tls::Awaitable<> { co_await stream.next(); }, [](const std::exception_ptr&) {});
+        io.run();
+        stream.say(std::string(HttpStream::max_waiting, 'x'));
+        CHECK_FALSE(stream.over());
+        stream.say("x");
+        CHECK(stream.over());
+    }
+}
