@@ -57,6 +57,8 @@ struct UpstreamNumbers {
 
     std::array<std::uint64_t, 3> found{};  ///< by Found
     std::array<std::uint64_t, reasons> failures{};
+    AddressNumbers::Time failed{};  ///< when a login last found no server that it could use; the epoch: none did
+    std::string failure{};          ///< why
     std::array<std::uint64_t, ca_changes> certificates{};  ///< by CaChange: that were not known before
     std::map<std::string, AddressNumbers> addresses;       ///< "10.0.0.1:5432"
 
@@ -86,6 +88,13 @@ class EventMetrics {
     /// When a server of this upstream served last; `verified`: one whose certificate was. nullopt:
     /// not within address_memory.
     std::optional<AddressNumbers::Time> last_served(const std::string& upstream, bool verified) const;
+    struct LastFailure {
+        AddressNumbers::Time time;
+        std::string error;
+    };
+    /// When a login of this upstream found no server last, and why. nullopt: none did since the
+    /// start.
+    std::optional<LastFailure> last_failure(const std::string& upstream) const;
     bool last_reload_succeeded() const noexcept { return last_reload_succeeded_; }
 
    private:

@@ -225,6 +225,26 @@ TEST_CASE("failures count by reason, and an alert that nobody knows is other") {
     CHECK(numbers.upstreams.at("orders").found[UpstreamNumbers::clear] == 0);  // no server was reached
 }
 
+TEST_CASE("the last login that found no server is remembered with its reason, whoever counted it") {
+    EventMetrics metrics;
+    CHECK_FALSE(metrics.last_failure("orders"));
+    Event refused = event_of(EventKind::upstream_failed);
+    refused.reason = Reason::server_certificate_rejected;
+    refused.verify_error = "self-signed certificate";
+    metrics.count(refused);
+    REQUIRE(metrics.last_failure("orders"));
+    CHECK(metrics.last_failure("orders")->time == refused.time);
+    CHECK(metrics.last_failure("orders")->error == "certificate refused: self-signed certificate");
+    Event unreached = event_of(EventKind::upstream_failed);
+    unreached.message = "Connection refused";
+    unreached.time = refused.time + 1s;
+    std::thread([&] { metrics.count(unreached); }).join();
+    metrics.count(refused);
+    CHECK(metrics.last_failure("orders")->error == "Connection refused");
+    CHECK(metrics.numbers().upstreams.at("orders").failed == unreached.time);
+    CHECK_FALSE(metrics.last_failure("others"));
+}
+
 TEST_CASE("addresses of an upstream are bounded, and old ones make room") {
     EventMetrics metrics;
     Event event = connected_in_clear();
