@@ -124,10 +124,13 @@ json::array prewarm_array(const LiveSource& source) {
 
 std::vector<Warning> live_warnings(const LiveSource& source, SystemTime now) {
     std::vector<Warning> warnings;
+    const EventMetrics::Numbers numbers = source.recorder.metrics().numbers();
     if (!source.recorder.metrics().last_reload_succeeded()) {
         warnings.push_back({.critical = true,
                             .what = "reload_failed",
-                            .text = "the last reload failed: what runs is older than the configuration's file"});
+                            .text = "the last reload failed, what runs is older than the configuration's file: " +
+                                    numbers.reload.error,
+                            .since = numbers.reload.time});
     }
     if (const std::uint64_t dropped = source.recorder.counters().dropped(); dropped > 0) {
         warnings.push_back({.critical = true,
@@ -136,7 +139,6 @@ std::vector<Warning> live_warnings(const LiveSource& source, SystemTime now) {
                                     " of this process were lost: the audit and the inventory do not have them"});
     }
     const std::vector<Outages::Outage> outages = outages_of_today(source);
-    const EventMetrics::Numbers numbers = source.recorder.metrics().numbers();
     for (const auto& [name, upstream] : numbers.upstreams) {
         for (const auto& [address, one] : upstream.addresses) {
             const bool is_down = std::any_of(outages.begin(), outages.end(), [&](const Outages::Outage& outage) {

@@ -39,9 +39,15 @@ OpenSessions RunningProxy::sessions() const {
     return sessions_ ? sessions_->open() : OpenSessions{};
 }
 
+std::vector<Outages::Outage> RunningProxy::outages() const {
+    const std::lock_guard lock(mutex_);
+    return outages_ ? outages_->all() : std::vector<Outages::Outage>{};
+}
+
 void RunningProxy::end() {
     const std::lock_guard lock(mutex_);
     sessions_ = nullptr;
+    outages_ = nullptr;
 }
 
 /// What the thread works with.
@@ -134,7 +140,10 @@ class Survey::Work {
         std::optional<report::Report> report;
         if (reading.known) {
             next.week = week_of(reading.rows, to_timestamp(reading.oldest));
-            report = report::make_report(reading.rows, {.now = to_timestamp(now)});
+            // Who could not be read has not been silent: how long it was is known of the last reading.
+            const SystemTime told = reading.unread.empty() ? now : reading.oldest;
+            report = report::make_report(reading.rows, {.now = to_timestamp(told)});
+            if (running_) shows_no_more(*report, running_->outages());
             take(next, *report, now);
             if (for_somebody) {
                 const OpenSessions open = running_ ? running_->sessions() : OpenSessions{};

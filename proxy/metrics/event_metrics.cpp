@@ -112,6 +112,7 @@ void count_in(EventMetrics::Numbers& numbers, const Event& event) {
         case EventKind::upstream_certificate:
             ++numbers.upstreams[record.upstream].certificates[static_cast<std::size_t>(ca_change(event))];
             break;
+        case EventKind::reload_failed: numbers.reload = {.time = event.time, .error = event.message}; break;
         case EventKind::capture_stopped:
             if (!event.capture) break;
             numbers.capture_bytes += event.capture->bytes;
@@ -177,6 +178,7 @@ EventMetrics::Numbers EventMetrics::numbers() const {
         sum.server_handshakes.add(part.numbers.server_handshakes);
         sum.capture_bytes += part.numbers.capture_bytes;
         sum.capture_dropped += part.numbers.capture_dropped;
+        if (part.numbers.reload.time > sum.reload.time) sum.reload = part.numbers.reload;
     }
     const auto now = std::chrono::system_clock::now();
     for (auto& [name, upstream] : sum.upstreams) forget_what_is_old(upstream, now);

@@ -67,11 +67,18 @@ struct UpstreamNumbers {
 
 class EventMetrics {
    public:
+    /// What came to nothing, when and why.
+    struct LastFailure {
+        AddressNumbers::Time time{};  ///< the epoch: nothing did
+        std::string error{};
+    };
+
     struct Numbers {
         std::map<std::string, ListenerNumbers> listeners;
         std::map<std::string, UpstreamNumbers> upstreams;
         Histogram client_handshakes, server_handshakes;
         std::uint64_t capture_bytes = 0, capture_dropped = 0;  ///< of captures that are over
+        LastFailure reload;                                    ///< the last that failed, be it mended since
     };
 
     /// These are told from now on, also before anything has happened there.
@@ -88,10 +95,6 @@ class EventMetrics {
     /// When a server of this upstream served last; `verified`: one whose certificate was. nullopt:
     /// not within address_memory.
     std::optional<AddressNumbers::Time> last_served(const std::string& upstream, bool verified) const;
-    struct LastFailure {
-        AddressNumbers::Time time;
-        std::string error;
-    };
     /// When a login of this upstream found no server last, and why. nullopt: none did since the
     /// start.
     std::optional<LastFailure> last_failure(const std::string& upstream) const;

@@ -97,7 +97,7 @@ void HttpService::open(std::shared_ptr<const Snapshot> snapshot) noexcept {
 }
 
 void HttpService::open_dashboard() {
-    running_ = std::make_shared<dashboard::RunningProxy>(sources_.sessions);
+    running_ = std::make_shared<dashboard::RunningProxy>(sources_.sessions, sources_.outages);
     running_->use(state()->snapshot);
     dashboard::Survey::Settings survey{.places = {}, .running = running_, .counts = false};
     const std::string inventory = sources_.metrics.recorder.inventory_path();

@@ -338,6 +338,18 @@ TEST_CASE("the last reload is what counts") {
     CHECK(metrics.last_reload_succeeded());
 }
 
+TEST_CASE("the last reload that failed is known with its reason and time") {
+    EventMetrics metrics;
+    CHECK(metrics.numbers().reload.error.empty());
+    Event failed{.kind = EventKind::reload_failed, .message = "pgairlock.toml:3: unknown key"};
+    metrics.count(failed);
+    CHECK(metrics.numbers().reload.error == "pgairlock.toml:3: unknown key");
+    CHECK(metrics.numbers().reload.time == failed.time);
+    Event later{.kind = EventKind::reload_failed, .time = failed.time + 1s, .message = "key.pem: missing"};
+    std::thread([&] { metrics.count(later); }).join();
+    CHECK(metrics.numbers().reload.error == "key.pem: missing");
+}
+
 TEST_CASE("nothing that many threads count is lost while somebody reads") {
     EventMetrics metrics;
     constexpr int threads = 8, events = 2000;
