@@ -26,7 +26,7 @@ Words words_of(AlertKind kind) noexcept {
         case AlertKind::certificate_expiring:
             return {"a certificate is near its end", "certificates are near their end", ""};
         case AlertKind::upstream_certificate:
-            return {"a server shows another certificate", "times a server shows another certificate", ""};
+            return {"a server shows a new certificate", "times a server shows a new certificate", ""};
         case AlertKind::upstream_unverified:
             return {"a server could not be verified", "times a server could not be verified",
                     "the server is verified again"};
@@ -76,6 +76,15 @@ std::string certificate_text(const Event& event) {
     return who + ": " + leaf->subject + ", issued by " + leaf->issuer + ", until " + tls::to_rfc3339(leaf->not_after);
 }
 
+std::string ca_text(const Event& event) {
+    switch (ca_change(event)) {
+        case CaChange::first: return "; no other one of this upstream is known";
+        case CaChange::same: return "; from the same CA as the one before";
+        case CaChange::other: break;
+    }
+    return "; from another CA than the one before, which was issued by " + or_what(event.issuer_before, "?");
+}
+
 std::string capture_text(const Event& event) {
     if (!event.capture) return event.message;
     const CaptureNote& note = *event.capture;
@@ -91,7 +100,7 @@ std::string text_of(AlertKind kind, const Event& event) {
         case AlertKind::client_changed:
         case AlertKind::client_weakened: return client_text(record) + ": " + event.message;
         case AlertKind::certificate_expiring: return certificate_text(event) + ": " + event.message;
-        case AlertKind::upstream_certificate: return certificate_text(event);
+        case AlertKind::upstream_certificate: return certificate_text(event) + ca_text(event);
         case AlertKind::upstream_unverified:
         case AlertKind::upstream_failed:
             return server_text(record) + ": " + or_what(event.verify_error, or_what(event.message, "failed"));
