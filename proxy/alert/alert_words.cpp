@@ -68,6 +68,14 @@ std::string server_text(const SessionRecord& record) {
     return record.upstream + (record.upstream_addr.empty() ? "" : " at " + record.upstream_addr);
 }
 
+/// Messages of attempts begin with their address: it is told once.
+std::string failure_text(const Event& event) {
+    const SessionRecord& record = event.record;
+    const std::string why = or_what(event.verify_error, or_what(event.message, "failed"));
+    const bool has_address = !record.upstream_addr.empty() && why.starts_with(record.upstream_addr + ": ");
+    return (has_address ? record.upstream : server_text(record)) + ": " + why;
+}
+
 std::string certificate_text(const Event& event) {
     const auto& leaf = event.record.upstream_tls.leaf;
     const std::string who =
@@ -103,7 +111,7 @@ std::string text_of(AlertKind kind, const Event& event) {
         case AlertKind::upstream_certificate: return certificate_text(event) + ca_text(event);
         case AlertKind::upstream_unverified:
         case AlertKind::upstream_failed:
-            return server_text(record) + ": " + or_what(event.verify_error, or_what(event.message, "failed"));
+            return failure_text(event);
         case AlertKind::events_dropped: return std::to_string(event.count) + " events are not in the audit";
         case AlertKind::capture_started:
         case AlertKind::capture_stopped: return capture_text(event);

@@ -140,7 +140,7 @@ class Survey::Work {
         std::optional<report::Report> report;
         if (reading.known) {
             next.week = week_of(reading.rows, to_timestamp(reading.oldest));
-            // Who could not be read has not been silent: how long it was is known of the last reading.
+            // How long a proxy has been silent is not known beyond the last reading.
             const SystemTime told = reading.unread.empty() ? now : reading.oldest;
             report = report::make_report(reading.rows, {.now = to_timestamp(told)});
             if (running_) shows_no_more(*report, running_->outages());

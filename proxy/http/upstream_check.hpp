@@ -1,6 +1,6 @@
-// Whether servers answer, for /upstreamz: by what logins have seen lately; where there were none, or
-// the last one failed, by a connection of our own, one in half a minute at most, whoever asks and
-// how often. The newest outcome counts.
+// Whether servers answer, for /upstreamz: by what logins have seen lately; where there were none,
+// or the last one failed, by a connection of our own, one in half a minute at most, whoever and how
+// many ask. The newest outcome counts.
 #pragma once
 
 #include <chrono>

@@ -213,6 +213,15 @@ TEST_CASE("alerts: a server's new certificate is told with the CA that there was
           std::string::npos);
 }
 
+TEST_CASE("alerts: the address of a server that was not reached is told once") {
+    Event event{.kind = EventKind::upstream_failed, .message = "127.0.0.1:1: Connection refused"};
+    event.record.upstream = "orders";
+    event.record.upstream_addr = "127.0.0.1:1";
+    CHECK(proxy::alert_line(AlertKind::upstream_failed, event) == "orders: 127.0.0.1:1: Connection refused");
+    event.message = "timeout expired";
+    CHECK(proxy::alert_line(AlertKind::upstream_failed, event) == "orders at 127.0.0.1:1: timeout expired");
+}
+
 // --- on the disk
 
 TEST_CASE("alert spool: what is kept is there after a restart, oldest first, for us alone") {
