@@ -28,8 +28,8 @@ void warn_of_end(std::vector<Warning>& warnings, const std::string& whose, Syste
 void shows_no_more(report::Report& report, const std::vector<Outages::Outage>& outages) {
     for (report::ReportCertificate& one : report.upstream_certificates) {
         for (const Outages::Outage& outage : outages) {
-            if (!outage.verify_error.empty() && outage.upstream == one.row.upstream && outage.key == one.row.upstream_addr)
-                one.current = false;
+            const bool is_its = outage.upstream == one.row.upstream && outage.key == one.row.upstream_addr;
+            if (is_its && !outage.verify_error.empty()) one.current = false;
         }
     }
 }
