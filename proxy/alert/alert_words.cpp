@@ -26,7 +26,7 @@ Words words_of(AlertKind kind) noexcept {
         case AlertKind::certificate_expiring:
             return {"a certificate is near its end", "certificates are near their end", ""};
         case AlertKind::upstream_certificate:
-            return {"a server shows another certificate", "times a server shows another certificate", ""};
+            return {"a server shows a new certificate", "times a server shows a new certificate", ""};
         case AlertKind::upstream_unverified:
             return {"a server could not be verified", "times a server could not be verified",
                     "the server is verified again"};
@@ -68,12 +68,29 @@ std::string server_text(const SessionRecord& record) {
     return record.upstream + (record.upstream_addr.empty() ? "" : " at " + record.upstream_addr);
 }
 
+/// Messages of attempts begin with their address: it is told once.
+std::string failure_text(const Event& event) {
+    const SessionRecord& record = event.record;
+    const std::string why = or_what(event.verify_error, or_what(event.message, "failed"));
+    const bool has_address = !record.upstream_addr.empty() && why.starts_with(record.upstream_addr + ": ");
+    return (has_address ? record.upstream : server_text(record)) + ": " + why;
+}
+
 std::string certificate_text(const Event& event) {
     const auto& leaf = event.record.upstream_tls.leaf;
     const std::string who =
         event.record.upstream.empty() ? "listener " + event.record.listener : server_text(event.record);
     if (!leaf) return who;
     return who + ": " + leaf->subject + ", issued by " + leaf->issuer + ", until " + tls::to_rfc3339(leaf->not_after);
+}
+
+std::string ca_text(const Event& event) {
+    switch (ca_change(event)) {
+        case CaChange::first: return "; no other one of this upstream is known";
+        case CaChange::same: return "; from the same CA as the one before";
+        case CaChange::other: break;
+    }
+    return "; from another CA than the one before, which was issued by " + or_what(event.issuer_before, "?");
 }
 
 std::string capture_text(const Event& event) {
@@ -91,10 +108,10 @@ std::string text_of(AlertKind kind, const Event& event) {
         case AlertKind::client_changed:
         case AlertKind::client_weakened: return client_text(record) + ": " + event.message;
         case AlertKind::certificate_expiring: return certificate_text(event) + ": " + event.message;
-        case AlertKind::upstream_certificate: return certificate_text(event);
+        case AlertKind::upstream_certificate: return certificate_text(event) + ca_text(event);
         case AlertKind::upstream_unverified:
         case AlertKind::upstream_failed:
-            return server_text(record) + ": " + or_what(event.verify_error, or_what(event.message, "failed"));
+            return failure_text(event);
         case AlertKind::events_dropped: return std::to_string(event.count) + " events are not in the audit";
         case AlertKind::capture_started:
         case AlertKind::capture_stopped: return capture_text(event);

@@ -89,7 +89,12 @@ class HostRows {
                           {"sslmode", protocol::to_string(route_.settings.sslmode)}};
         add_role(told, known);
         told["last_served"] = known ? time(known->served) : json::value(nullptr);
-        add_tls(told, known);
+        if (outage && outage->leaf) {
+            add_refused(told, *outage->leaf);
+        } else {
+            add_tls(told, known);
+            if (outage && !outage->verify_error.empty()) told["verified"] = false;
+        }
         told["prewarm_ready"] = prewarmed_.ready;
         told["prewarm_wanted"] = prewarmed_.wanted;
         const auto open = address ? sessions_.find({route_.settings.name, *address}) : sessions_.end();
@@ -104,6 +109,15 @@ class HostRows {
         const bool tells = now.role != protocol::HostRole::unknown;
         told["role"] = tells ? json::value(protocol::to_string(now.role)) : json::value(nullptr);
         told["role_seen"] = tells ? time(now.role_seen) : json::value(nullptr);
+    }
+
+    /// What it shows now, and not what it showed when it was accepted.
+    void add_refused(json::object& told, const tls::CertificateFacts& leaf) const {
+        told["verified"] = false;
+        for (const char* unknown : {"version", "cipher", "anchor", "candidate_ok"}) told[unknown] = nullptr;
+        told["subject"] = text(leaf.subject);
+        told["not_after"] = time(leaf.not_after);
+        told["days_left"] = days_left(leaf.not_after, now_);
     }
 
     void add_tls(json::object& told, const AddressNumbers* known) const {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "proxy/capture/capture_filter.hpp"
@@ -30,7 +31,31 @@ bool is_under_way(const CaptureStatus& capture) {
            capture.state == CaptureState::planned;
 }
 
+/// Those of upstreams that are served.
+std::vector<Outages::Outage> outages_of_today(const LiveSource& source) {
+    std::vector<Outages::Outage> outages = source.outages.all();
+    const auto running = source.running();
+    if (!running) return outages;
+    std::erase_if(outages, [&](const Outages::Outage& outage) {
+        return std::none_of(running->upstreams.begin(), running->upstreams.end(),
+                            [&](const auto& route) { return route->settings.name == outage.upstream; });
+    });
+    return outages;
+}
+
 }  // namespace
+
+/// One cause, one warning: a server whose certificate is refused does not serve because of it.
+Warning warning_of(const Outages::Outage& outage) {
+    const bool is_refused = !outage.verify_error.empty();
+    const std::string server = "the server " + outage.key + " of " + outage.upstream;
+    return {.critical = true,
+            .what = is_refused ? "upstream_unverified" : "host_down",
+            .text = is_refused ? server + " shows a certificate that is refused, and nobody is let in to it: " +
+                                     outage.verify_error
+                               : server + " does not serve: " + outage.error,
+            .since = outage.since};
+}
 
 NowSample sample(const LiveSource& source) {
     NowSample sample{.time = std::chrono::system_clock::now(),
@@ -99,10 +124,13 @@ json::array prewarm_array(const LiveSource& source) {
 
 std::vector<Warning> live_warnings(const LiveSource& source, SystemTime now) {
     std::vector<Warning> warnings;
+    const EventMetrics::Numbers numbers = source.recorder.metrics().numbers();
     if (!source.recorder.metrics().last_reload_succeeded()) {
         warnings.push_back({.critical = true,
                             .what = "reload_failed",
-                            .text = "the last reload failed: what runs is older than the configuration's file"});
+                            .text = "the last reload failed, what runs is older than the configuration's file: " +
+                                    numbers.reload.error,
+                            .since = numbers.reload.time});
     }
     if (const std::uint64_t dropped = source.recorder.counters().dropped(); dropped > 0) {
         warnings.push_back({.critical = true,
@@ -110,21 +138,20 @@ std::vector<Warning> live_warnings(const LiveSource& source, SystemTime now) {
                             .text = report::plural(dropped, "event") +
                                     " of this process were lost: the audit and the inventory do not have them"});
     }
-    const EventMetrics::Numbers numbers = source.recorder.metrics().numbers();
+    const std::vector<Outages::Outage> outages = outages_of_today(source);
     for (const auto& [name, upstream] : numbers.upstreams) {
         for (const auto& [address, one] : upstream.addresses) {
-            if (!one.verified) {
+            const bool is_down = std::any_of(outages.begin(), outages.end(), [&](const Outages::Outage& outage) {
+                return outage.upstream == name && outage.key == address;
+            });
+            if (!one.verified && !is_down) {
                 warnings.push_back({.what = "upstream_unverified",
                                     .text = "the server " + address + " of " + name +
                                             " was not verified when it was last used: nobody knows who it is"});
             }
         }
     }
-    for (const Outages::Outage& outage : source.outages.all()) {
-        warnings.push_back({.critical = true,
-                            .what = "host_down",
-                            .text = "the server " + outage.key + " of " + outage.upstream + " does not serve"});
-    }
+    for (const Outages::Outage& outage : outages) warnings.push_back(warning_of(outage));
     if (const auto running = source.running()) {
         for (const auto& route : running->listeners) {
             if (!route->tls) continue;

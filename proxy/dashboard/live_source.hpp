@@ -52,6 +52,9 @@ NowSample sample(const LiveSource& source);
 boost::json::object proxy_object(const LiveSource& source, std::string_view id);
 boost::json::array captures_array(const LiveSource& source);
 boost::json::array prewarm_array(const LiveSource& source);
+/// Of a server that does not serve: host_down, or upstream_unverified where its certificate is
+/// refused.
+Warning warning_of(const Outages::Outage& outage);
 std::vector<Warning> live_warnings(const LiveSource& source, SystemTime now);
 
 /// /api/hosts.json, without its `generated`.

@@ -41,9 +41,15 @@ OpenSessions RunningProxy::sessions() const {
     return sessions_ ? sessions_->open() : OpenSessions{};
 }
 
+std::vector<Outages::Outage> RunningProxy::outages() const {
+    const std::lock_guard lock(mutex_);
+    return outages_ ? outages_->all() : std::vector<Outages::Outage>{};
+}
+
 void RunningProxy::end() {
     const std::lock_guard lock(mutex_);
     sessions_ = nullptr;
+    outages_ = nullptr;
 }
 
 /// What the thread works with.
@@ -272,7 +278,10 @@ class Survey::Work {
     }
 
     void show(Findings& next, const InventoryPlaces::Reading& reading, SystemTime now) {
-        const report::Report report = report::make_report(reading.rows, {.now = to_timestamp(now)});
+        // How long a proxy has been silent is not known beyond the last reading.
+        const SystemTime told = reading.unread.empty() ? now : reading.oldest;
+        report::Report report = report::make_report(reading.rows, {.now = to_timestamp(told)});
+        if (running_) shows_no_more(report, running_->outages());
         // It says all that the one of the week said, and not that nothing is known from before it.
         next.unknown.resize(reading.unread.size());
         next.warnings.erase(next.warnings.end() - static_cast<std::ptrdiff_t>(of_report_.size()), next.warnings.end());

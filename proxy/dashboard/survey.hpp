@@ -22,18 +22,21 @@ namespace proxy::dashboard {
 /// What the thread sees of the running proxy, which may end before it.
 class RunningProxy {
    public:
-    explicit RunningProxy(const LiveSessions& sessions) : sessions_(&sessions) {}
+    RunningProxy(const LiveSessions& sessions, const Outages& outages) : sessions_(&sessions), outages_(&outages) {}
 
     void use(std::shared_ptr<const Snapshot> snapshot);
     std::shared_ptr<const Snapshot> snapshot() const;
     /// Nothing once it has ended.
     OpenSessions sessions() const;
-    /// From now on the sessions are not looked at any more.
+    /// Servers that do not serve now. Nothing once it has ended.
+    std::vector<Outages::Outage> outages() const;
+    /// From now on the sessions and servers are not looked at any more.
     void end();
 
    private:
     mutable std::mutex mutex_;
     const LiveSessions* sessions_;
+    const Outages* outages_;
     std::shared_ptr<const Snapshot> snapshot_;
 };
 

@@ -26,6 +26,15 @@ void warn_of_end(std::vector<Warning>& warnings, const std::string& whose, Syste
                         .text = whose + (end <= now ? " ended at " : " ends at ") + tls::to_rfc3339(end)});
 }
 
+void shows_no_more(report::Report& report, const std::vector<Outages::Outage>& outages) {
+    for (report::ReportCertificate& one : report.upstream_certificates) {
+        for (const Outages::Outage& outage : outages) {
+            const bool is_its = outage.upstream == one.row.upstream && outage.key == one.row.upstream_addr;
+            if (is_its && !outage.verify_error.empty()) one.current = false;
+        }
+    }
+}
+
 std::vector<Warning> warnings_of(const report::Report& report, SystemTime now, std::chrono::milliseconds within) {
     std::vector<Warning> warnings;
     for (const report::ReportProxy& proxy : report.proxies) {

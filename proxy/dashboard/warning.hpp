@@ -8,6 +8,7 @@
 
 #include "proxy/dashboard/json_parts.hpp"
 #include "proxy/report/report.hpp"
+#include "proxy/upstream/outages.hpp"
 
 namespace proxy::dashboard {
 
@@ -30,6 +31,9 @@ boost::json::array warnings_array(const std::vector<Warning>& warnings);
 /// ended is told of whatever `within` is.
 void warn_of_end(std::vector<Warning>& warnings, const std::string& whose, SystemTime end, SystemTime now,
                  std::chrono::milliseconds within = expiring);
+
+/// A server whose certificate is refused now does not show what it showed when it was accepted.
+void shows_no_more(report::Report& report, const std::vector<Outages::Outage>& outages);
 
 /// What an inventory says: proxies that are silent or lost events, certificates of servers.
 std::vector<Warning> warnings_of(const report::Report& report, SystemTime now,

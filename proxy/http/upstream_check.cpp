@@ -31,10 +31,11 @@ struct UpstreamCheck::Visit {
     bool over = false;
     std::optional<Clock::time_point> served;
     std::string error;  // when it did not
+    Clock::time_point ended{};  // when that was
 };
 
-UpstreamCheck::UpstreamCheck(tls::Executor executor, Resolver& resolver, Outages& outages, LastServed last_served)
-    : executor_(std::move(executor)), resolver_(resolver), outages_(outages), last_served_(std::move(last_served)) {}
+UpstreamCheck::UpstreamCheck(tls::Executor executor, Resolver& resolver, Outages& outages, AskLogins logins)
+    : executor_(std::move(executor)), resolver_(resolver), outages_(outages), logins_(std::move(logins)) {}
 
 void UpstreamCheck::close() {
     for (const auto& [name, visit] : visits_) visit->connector.abort("not wanted any more");
@@ -70,6 +71,7 @@ std::shared_ptr<UpstreamCheck::Visit> UpstreamCheck::visit(const std::shared_ptr
     last = std::make_shared<Visit>(resolver_, outages_, upstream);
     asio::co_spawn(executor_, connect(last), [visit = last](const std::exception_ptr& failure) {
         visit->over = true;
+        visit->ended = Clock::now();
         if (!failure) return;
         try {
             std::rethrow_exception(failure);
@@ -101,15 +103,20 @@ bool UpstreamCheck::is_fresh(const UpstreamRoute& upstream) const { return resul
 
 UpstreamCheck::Result UpstreamCheck::result(const UpstreamRoute& upstream) const {
     Result result{.upstream = upstream.settings.name, .text = {}};
-    std::optional<Clock::time_point> served = last_served_(upstream);
-    std::string error;
+    auto [served, failed, error] = logins_(upstream);
     const auto found = visits_.find(upstream.settings.name);
     if (found != visits_.end() && found->second->upstream.get() == &upstream) {
         const Visit& last = *found->second;
         if (last.served && (!served || *last.served > *served)) served = last.served;
-        error = !last.over ? "no answer yet" : last.error;
+        if (!last.over) {
+            if (!failed) error = "no answer yet";
+        } else if (!last.served && (!failed || last.ended >= *failed)) {
+            failed = last.ended;
+            error = last.error;
+        }
     }
-    result.ok = served && Clock::now() - *served < interval;
+    const bool failed_since = served && failed && *failed >= *served;
+    result.ok = served && !failed_since && Clock::now() - *served < interval;
     if (result.ok) {
         const bool verifies = upstream.settings.sslmode >= protocol::SslMode::verify_ca;
         result.text = (verifies ? "verified "
@@ -118,6 +125,7 @@ UpstreamCheck::Result UpstreamCheck::result(const UpstreamRoute& upstream) const
                       seconds_ago(*served);
     } else {
         result.text = error.empty() ? "not reached" : error;
+        if (failed && !error.empty()) result.text += ", " + seconds_ago(*failed);
     }
     return result;
 }

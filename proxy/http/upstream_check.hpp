@@ -1,5 +1,6 @@
 // Whether servers answer, for /upstreamz: by what logins have seen lately; where there were none,
-// by a connection of our own, one in half a minute at most, whoever and how many ask.
+// or the last one failed, by a connection of our own, one in half a minute at most, whoever and how
+// many ask. The newest outcome counts.
 #pragma once
 
 #include <chrono>
@@ -27,10 +28,15 @@ class UpstreamCheck {
     /// For one connection, all addresses together.
     static constexpr std::chrono::seconds patience{10};
 
-    /// When an upstream last served somebody; nullopt: never, or not as its sslmode demands now.
-    using LastServed = std::function<std::optional<Clock::time_point>(const UpstreamRoute& upstream)>;
+    /// What the logins of an upstream have come to.
+    struct Logins {
+        std::optional<Clock::time_point> served{};  ///< nullopt: never, or not as its sslmode demands now
+        std::optional<Clock::time_point> failed{};  ///< the last that found no server; nullopt: none did
+        std::string error{};                        ///< of that one
+    };
+    using AskLogins = std::function<Logins(const UpstreamRoute& upstream)>;
 
-    UpstreamCheck(tls::Executor executor, Resolver& resolver, Outages& outages, LastServed last_served);
+    UpstreamCheck(tls::Executor executor, Resolver& resolver, Outages& outages, AskLogins logins);
     ~UpstreamCheck() { close(); }
 
     struct Result {
@@ -53,7 +59,7 @@ class UpstreamCheck {
     tls::Executor executor_;
     Resolver& resolver_;
     Outages& outages_;
-    LastServed last_served_;
+    AskLogins logins_;
     std::map<std::string, std::shared_ptr<Visit>> visits_;  // the last one of each upstream
 };
 

@@ -71,6 +71,13 @@ void count_server(UpstreamNumbers& upstream, const Event& event) {
     note_address(upstream, event);
 }
 
+void count_failure(UpstreamNumbers& upstream, const Event& event) {
+    ++upstream.failures[index(event.reason)];
+    upstream.failed = event.time;
+    upstream.failure =
+        event.verify_error.empty() ? event.message : "certificate refused: " + event.verify_error;
+}
+
 void count_connected(EventMetrics::Numbers& numbers, const Event& event) {
     const SessionRecord& record = event.record;
     ListenerNumbers& listener = numbers.listeners[record.listener];
@@ -100,11 +107,12 @@ void count_in(EventMetrics::Numbers& numbers, const Event& event) {
         case EventKind::oauth_discovery: count_server(numbers.upstreams[record.upstream], event); break;
         case EventKind::upstream_failed:
             ++numbers.listeners[record.listener].login_failures[index(event.reason)];
-            ++numbers.upstreams[record.upstream].failures[index(event.reason)];
+            count_failure(numbers.upstreams[record.upstream], event);
             break;
         case EventKind::upstream_certificate:
             ++numbers.upstreams[record.upstream].certificates[static_cast<std::size_t>(ca_change(event))];
             break;
+        case EventKind::reload_failed: numbers.reload = {.time = event.time, .error = event.message}; break;
         case EventKind::capture_stopped:
             if (!event.capture) break;
             numbers.capture_bytes += event.capture->bytes;
@@ -129,6 +137,10 @@ void UpstreamNumbers::add(const UpstreamNumbers& other) {
     add_each(found, other.found);
     add_each(failures, other.failures);
     add_each(certificates, other.certificates);
+    if (other.failed > failed) {
+        failed = other.failed;
+        failure = other.failure;
+    }
     for (const auto& [name, address] : other.addresses) merge_address(addresses[name], address);
 }
 
@@ -166,6 +178,7 @@ EventMetrics::Numbers EventMetrics::numbers() const {
         sum.server_handshakes.add(part.numbers.server_handshakes);
         sum.capture_bytes += part.numbers.capture_bytes;
         sum.capture_dropped += part.numbers.capture_dropped;
+        if (part.numbers.reload.time > sum.reload.time) sum.reload = part.numbers.reload;
     }
     const auto now = std::chrono::system_clock::now();
     for (auto& [name, upstream] : sum.upstreams) forget_what_is_old(upstream, now);
@@ -193,6 +206,18 @@ std::optional<AddressNumbers::Time> EventMetrics::last_served(const std::string&
         for (const auto& [name, address] : found->second.addresses) {
             if ((address.verified || !verified) && (!last || address.served > *last)) last = address.served;
         }
+    }
+    return last;
+}
+
+std::optional<EventMetrics::LastFailure> EventMetrics::last_failure(const std::string& upstream) const {
+    std::optional<LastFailure> last;
+    for (const Part& part : parts_) {
+        const std::lock_guard lock(part.mutex);
+        const auto found = part.numbers.upstreams.find(upstream);
+        if (found == part.numbers.upstreams.end() || found->second.failed == AddressNumbers::Time{}) continue;
+        if (!last || found->second.failed > last->time)
+            last = LastFailure{.time = found->second.failed, .error = found->second.failure};
     }
     return last;
 }

@@ -57,6 +57,8 @@ struct UpstreamNumbers {
 
     std::array<std::uint64_t, 3> found{};  ///< by Found
     std::array<std::uint64_t, reasons> failures{};
+    AddressNumbers::Time failed{};  ///< when a login last found no server that it could use; the epoch: none did
+    std::string failure{};          ///< why
     std::array<std::uint64_t, ca_changes> certificates{};  ///< by CaChange: that were not known before
     std::map<std::string, AddressNumbers> addresses;       ///< "10.0.0.1:5432"
 
@@ -65,11 +67,18 @@ struct UpstreamNumbers {
 
 class EventMetrics {
    public:
+    /// What came to nothing, when and why.
+    struct LastFailure {
+        AddressNumbers::Time time{};  ///< the epoch: nothing did
+        std::string error{};
+    };
+
     struct Numbers {
         std::map<std::string, ListenerNumbers> listeners;
         std::map<std::string, UpstreamNumbers> upstreams;
         Histogram client_handshakes, server_handshakes;
         std::uint64_t capture_bytes = 0, capture_dropped = 0;  ///< of captures that are over
+        LastFailure reload;                                    ///< the last that failed, be it mended since
     };
 
     /// These are told from now on, also before anything has happened there.
@@ -86,6 +95,9 @@ class EventMetrics {
     /// When a server of this upstream served last; `verified`: one whose certificate was. nullopt:
     /// not within address_memory.
     std::optional<AddressNumbers::Time> last_served(const std::string& upstream, bool verified) const;
+    /// When a login of this upstream found no server last, and why. nullopt: none did since the
+    /// start.
+    std::optional<LastFailure> last_failure(const std::string& upstream) const;
     bool last_reload_succeeded() const noexcept { return last_reload_succeeded_; }
 
    private:

@@ -67,7 +67,8 @@ std::span<const MetricInfo> all_metrics() {
          "pgairlock_upstream_host_up",
          gauge,
          {"upstream", "address"},
-         "Whether a server served when it was needed last: 1, or 0 while it is tried last because it did not."},
+         "Whether a server served when it was needed last: 1, or 0 until it does again, "
+         "also while its certificate is refused."},
         {M::upstream_host_role,
          "pgairlock_upstream_host_role",
          gauge,

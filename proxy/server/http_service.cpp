@@ -52,8 +52,15 @@ HttpService::HttpService(Sources sources)
       page_(sources_.metrics),
       upstreams_(io_.get_executor(), sources_.resolver, sources_.outages,
                  [this](const UpstreamRoute& upstream) {
-                     return sources_.metrics.recorder.metrics().last_served(
-                         upstream.settings.name, upstream.settings.sslmode >= protocol::SslMode::verify_ca);
+                     const EventMetrics& events = sources_.metrics.recorder.metrics();
+                     UpstreamCheck::Logins logins{
+                         .served = events.last_served(upstream.settings.name,
+                                                      upstream.settings.sslmode >= protocol::SslMode::verify_ca)};
+                     if (auto failure = events.last_failure(upstream.settings.name)) {
+                         logins.failed = failure->time;
+                         logins.error = std::move(failure->error);
+                     }
+                     return logins;
                  }),
       server_(io_.get_executor(), [this](const HttpRequest& request) { return answer(request); }) {}
 
@@ -85,7 +92,7 @@ void HttpService::open(std::shared_ptr<const Snapshot> snapshot) noexcept {
 }
 
 void HttpService::open_dashboard() {
-    running_ = std::make_shared<dashboard::RunningProxy>(sources_.sessions);
+    running_ = std::make_shared<dashboard::RunningProxy>(sources_.sessions, sources_.outages);
     running_->use(state()->snapshot);
     dashboard::Survey::Settings survey{.places = {}, .running = running_, .counts = false};
     const std::string inventory = sources_.metrics.recorder.inventory_path();

@@ -171,9 +171,17 @@ void MetricsPage::tell_upstreams(Exposition& out, const EventMetrics::Numbers& n
         out.sample({name, "clear"}, upstream.found[UpstreamNumbers::clear]);
         tell_reasons(out, name, upstream.failures, is_server_failure);
     }
+    const std::vector<Outages::Outage> outages = sources_.outages.all();
+    std::set<std::pair<std::string, std::string>> refused;
     out.begin(Metric::upstream_certificate_not_after);
+    for (const Outages::Outage& one : outages) {
+        if (!one.leaf || !numbers.upstreams.contains(one.upstream)) continue;
+        refused.emplace(one.upstream, one.key);
+        out.sample({one.upstream, one.key}, unix_seconds(one.leaf->not_after));
+    }
     for (const auto& [name, upstream] : numbers.upstreams) {
         for (const auto& [address, one] : upstream.addresses) {
+            if (refused.contains({name, address})) continue;
             if (one.not_after != AddressNumbers::Time{}) out.sample({name, address}, unix_seconds(one.not_after));
         }
     }
@@ -185,7 +193,7 @@ void MetricsPage::tell_upstreams(Exposition& out, const EventMetrics::Numbers& n
     out.begin(Metric::upstream_host_up);
     std::set<std::pair<std::string, std::string>> down;
     std::map<std::string, std::size_t> told;
-    for (const Outages::Outage& outage : sources_.outages.all()) {
+    for (const Outages::Outage& outage : outages) {
         if (!numbers.upstreams.contains(outage.upstream) || ++told[outage.upstream] > UpstreamNumbers::max_addresses)
             continue;
         down.emplace(outage.upstream, outage.key);

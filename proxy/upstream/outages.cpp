@@ -9,6 +9,7 @@ namespace proxy {
 
 void Outages::failed(Failure failure, TimePoint now) {
     const std::lock_guard lock(mutex_);
+    refused_.erase({failure.upstream, failure.key});
     const auto known = remembered_.find(failure.key);
     const bool told = known != remembered_.end();
     const auto since = told ? known->second.since : std::chrono::system_clock::now();
@@ -32,7 +33,27 @@ void Outages::failed(Failure failure, TimePoint now) {
 
 void Outages::served(const std::string& key, const std::string& upstream) {
     const std::lock_guard lock(mutex_);
-    if (remembered_.erase(key) > 0) spdlog::info("upstream \"{}\": {} serves again", upstream, key);
+    const bool was_refused = refused_.erase({upstream, key}) > 0;
+    const bool was_silent = remembered_.erase(key) > 0;
+    if (was_refused || was_silent) spdlog::info("upstream \"{}\": {} serves again", upstream, key);
+}
+
+/// Who was refused tells the log of it, in more words than we have.
+void Outages::refused(Refusal refusal) {
+    const std::lock_guard lock(mutex_);
+    const auto now = std::chrono::system_clock::now();
+    std::pair<std::string, std::string> where{refusal.upstream, refusal.key};
+    const auto known = refused_.find(where);
+    const auto since = known == refused_.end() ? now : known->second.since;
+    refused_.insert_or_assign(std::move(where), Refused{.what = std::move(refusal), .since = since, .last = now});
+    if (refused_.size() <= max_remembered) return;
+    const auto earlier = [](const auto& a, const auto& b) { return a.second.last < b.second.last; };
+    refused_.erase(std::min_element(refused_.begin(), refused_.end(), earlier));
+}
+
+void Outages::accepted(const std::string& key, const std::string& upstream) {
+    const std::lock_guard lock(mutex_);
+    if (refused_.erase({upstream, key}) > 0) spdlog::info("upstream \"{}\": {} is accepted again", upstream, key);
 }
 
 bool Outages::tried_last(const std::string& key, TimePoint now) {
@@ -56,9 +77,21 @@ std::vector<Outages::Outage> Outages::to_look_at() const {
 std::vector<Outages::Outage> Outages::all() const {
     std::vector<Outage> outages;
     const std::lock_guard lock(mutex_);
-    for (const auto& [key, one] : remembered_)
+    for (const auto& [key, one] : remembered_) {
+        // It was reached since.
+        if (refused_.contains({one.upstream, key})) continue;
         outages.push_back(
             {.key = key, .upstream = one.upstream, .host = one.host, .error = one.error, .since = one.since});
+    }
+    for (const auto& [where, one] : refused_) {
+        outages.push_back({.key = one.what.key,
+                           .upstream = one.what.upstream,
+                           .host = one.what.host,
+                           .error = one.what.error,
+                           .since = one.since,
+                           .verify_error = one.what.verify_error,
+                           .leaf = one.what.leaf});
+    }
     return outages;
 }
 
@@ -75,6 +108,7 @@ void Outages::answered(const std::string& key, std::chrono::microseconds took) {
 void Outages::forget(const std::string& key) {
     const std::lock_guard lock(mutex_);
     remembered_.erase(key);
+    std::erase_if(refused_, [&](const auto& one) { return one.second.what.key == key; });
 }
 
 }  // namespace proxy

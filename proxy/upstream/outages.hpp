@@ -1,15 +1,21 @@
 // Which hosts and addresses did not serve lately, so that they are tried last, and the log says so
 // once and not for every client. One that could not be connected to is looked at in the background
 // (HostWatch) until it answers. Whether one serves that took the connection and then did not answer
-// the login is seen by a login alone: it is tried again after a while.
+// the login is seen by a login alone: it is tried again after a while. One that answers, but not as
+// sslmode demands (its certificate is refused), keeps its turn: that costs no time. It does not
+// serve either, and that is told until it is accepted.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "tls/certificates.hpp"
 
 namespace proxy {
 
@@ -44,16 +50,31 @@ class Outages {
     /// False also for the one caller that is to try it once its time is over.
     bool tried_last(const std::string& key, TimePoint now);
 
+    /// It was reached, and not accepted.
+    struct Refusal {
+        std::string key;
+        std::string upstream;  ///< another one may accept the same address
+        std::string host;
+        std::string error;
+        std::string verify_error{};  ///< OpenSSL's word for what is wrong with its certificate; empty: it is not that
+        std::shared_ptr<const tls::CertificateFacts> leaf{};  ///< that certificate
+    };
+    void refused(Refusal refusal);
+    /// It was connected to, and is what sslmode demands.
+    void accepted(const std::string& key, const std::string& upstream);
+
     struct Outage {
         std::string key;
         std::string upstream;
         std::string host;
         std::string error{};  ///< what it failed with last
         std::chrono::system_clock::time_point since{};
+        std::string verify_error{};                           ///< as in Refusal
+        std::shared_ptr<const tls::CertificateFacts> leaf{};  ///< as in Refusal
     };
     /// Those that a connection can judge.
     std::vector<Outage> to_look_at() const;
-    /// All that did not serve lately, with all that is known of that.
+    /// All that did not serve lately, each once, with what it failed with last.
     std::vector<Outage> all() const;
     /// One of those was connected to, which took so long: unless that is too long, as served().
     void answered(const std::string& key, std::chrono::microseconds took);
@@ -71,8 +92,15 @@ class Outages {
         TimePoint until;  // of those that a login judges
     };
 
+    struct Refused {
+        Refusal what;
+        std::chrono::system_clock::time_point since;
+        std::chrono::system_clock::time_point last;
+    };
+
     mutable std::mutex mutex_;
     std::map<std::string, Remembered> remembered_;  // and what the log has told of
+    std::map<std::pair<std::string, std::string>, Refused> refused_;  // by upstream and key
 };
 
 }  // namespace proxy

@@ -350,7 +350,10 @@ tls::Awaitable<Connector::Attempted> Connector::establish_winner(const UpstreamR
     }
     if (failure && to.cut_short && failure->kind == Kind::unreachable) failure->is_ours = true;
     if (!aborted_.empty()) failure = AttemptFailure{Kind::unreachable, aborted_};
-    if (!failure) co_return VerifiedConnection(std::move(stream), std::move(to));
+    if (!failure) {
+        outages_.accepted(to.address, route.settings.name);
+        co_return VerifiedConnection(std::move(stream), std::move(to));
+    }
     failure->host = std::move(to.host);
     failure->address = std::move(to.address);
     co_return std::move(*failure);
@@ -384,6 +387,16 @@ void Connector::failed(const Attempts& attempts, const UpstreamRoute& route, Att
     const bool refused = failure.kind != Kind::unreachable;
     const auto now = Clock::now();
     if (unreachable) outages_.failed(outage, now);
+    if (failure.kind != Kind::unreachable) {
+        Outages::Refusal refusal{
+            .key = outage.key, .upstream = outage.upstream, .host = host, .error = failure.error};
+        if (failure.verify) {
+            refusal.error = "certificate refused: " + failure.verify->reason;
+            refusal.verify_error = failure.verify->reason;
+            refusal.leaf = std::make_shared<const tls::CertificateFacts>(failure.verify->leaf);
+        }
+        outages_.refused(std::move(refusal));
+    }
     report(std::move(failure));
     // The next host may serve everybody for months: that this one does not must be told.
     if (refused && attempts.next() == Attempts::Next::resolve)

@@ -258,6 +258,33 @@ TEST_CASE("alerts: every kind has words, and those that end say so") {
     }
 }
 
+TEST_CASE("alerts: a server's new certificate is told with the CA that there was before, or that there was none") {
+    tls::CertificateFacts facts;
+    facts.subject = "CN=db";
+    facts.issuer = "CN=New CA";
+    Event event{.kind = EventKind::upstream_certificate};
+    event.record.upstream = "orders";
+    event.record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(facts);
+    const auto line = [&] { return proxy::alert_line(AlertKind::upstream_certificate, event); };
+    CHECK(line().ends_with("; no other one of this upstream is known"));
+    event.issuer_before = "CN=Old CA";
+    CHECK(line().find("issued by CN=New CA") != std::string::npos);
+    CHECK(line().ends_with("; from another CA than the one before, which was issued by CN=Old CA"));
+    event.issuer_before = facts.issuer;
+    CHECK(line().ends_with("; from the same CA as the one before"));
+    CHECK(proxy::alert_title(AlertKind::upstream_certificate, AlertStatus::firing, 1).find("another") ==
+          std::string::npos);
+}
+
+TEST_CASE("alerts: the address of a server that was not reached is told once") {
+    Event event{.kind = EventKind::upstream_failed, .message = "127.0.0.1:1: Connection refused"};
+    event.record.upstream = "orders";
+    event.record.upstream_addr = "127.0.0.1:1";
+    CHECK(proxy::alert_line(AlertKind::upstream_failed, event) == "orders: 127.0.0.1:1: Connection refused");
+    event.message = "timeout expired";
+    CHECK(proxy::alert_line(AlertKind::upstream_failed, event) == "orders at 127.0.0.1:1: timeout expired");
+}
+
 // --- on the disk
 
 TEST_CASE("alert spool: what is kept is there after a restart, oldest first, for us alone") {

@@ -225,6 +225,26 @@ TEST_CASE("failures count by reason, and an alert that nobody knows is other") {
     CHECK(numbers.upstreams.at("orders").found[UpstreamNumbers::clear] == 0);  // no server was reached
 }
 
+TEST_CASE("the last login that found no server is remembered with its reason, whoever counted it") {
+    EventMetrics metrics;
+    CHECK_FALSE(metrics.last_failure("orders"));
+    Event refused = event_of(EventKind::upstream_failed);
+    refused.reason = Reason::server_certificate_rejected;
+    refused.verify_error = "self-signed certificate";
+    metrics.count(refused);
+    REQUIRE(metrics.last_failure("orders"));
+    CHECK(metrics.last_failure("orders")->time == refused.time);
+    CHECK(metrics.last_failure("orders")->error == "certificate refused: self-signed certificate");
+    Event unreached = event_of(EventKind::upstream_failed);
+    unreached.message = "Connection refused";
+    unreached.time = refused.time + 1s;
+    std::thread([&] { metrics.count(unreached); }).join();
+    metrics.count(refused);
+    CHECK(metrics.last_failure("orders")->error == "Connection refused");
+    CHECK(metrics.numbers().upstreams.at("orders").failed == unreached.time);
+    CHECK_FALSE(metrics.last_failure("others"));
+}
+
 TEST_CASE("addresses of an upstream are bounded, and old ones make room") {
     EventMetrics metrics;
     Event event = connected_in_clear();
@@ -316,6 +336,18 @@ TEST_CASE("the last reload is what counts") {
     CHECK_FALSE(metrics.last_reload_succeeded());
     metrics.count({.kind = EventKind::reloaded});
     CHECK(metrics.last_reload_succeeded());
+}
+
+TEST_CASE("the last reload that failed is known with its reason and time") {
+    EventMetrics metrics;
+    CHECK(metrics.numbers().reload.error.empty());
+    Event failed{.kind = EventKind::reload_failed, .message = "pgairlock.toml:3: unknown key"};
+    metrics.count(failed);
+    CHECK(metrics.numbers().reload.error == "pgairlock.toml:3: unknown key");
+    CHECK(metrics.numbers().reload.time == failed.time);
+    Event later{.kind = EventKind::reload_failed, .time = failed.time + 1s, .message = "key.pem: missing"};
+    std::thread([&] { metrics.count(later); }).join();
+    CHECK(metrics.numbers().reload.error == "key.pem: missing");
 }
 
 TEST_CASE("nothing that many threads count is lost while somebody reads") {

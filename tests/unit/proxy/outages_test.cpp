@@ -105,3 +105,46 @@ TEST_CASE("an outage is told with the first time and the last error of it", "[ou
     CHECK(outages.all().at(0).error == "No route to host");
     CHECK(outages.all().at(0).since == since);
 }
+
+TEST_CASE("one whose certificate is refused does not serve, keeps its turn, and is down until accepted", "[outages]") {
+    Outages outages;
+    const auto leaf = std::make_shared<const tls::CertificateFacts>();
+    outages.refused({.key = "a:1",
+                     .upstream = "orders",
+                     .host = "db:1",
+                     .error = "certificate refused: certificate has expired",
+                     .verify_error = "certificate has expired",
+                     .leaf = leaf});
+    CHECK_FALSE(outages.tried_last("a:1", start));
+    CHECK(outages.to_look_at().empty());
+    REQUIRE(outages.all().size() == 1);
+    CHECK(outages.all().front().verify_error == "certificate has expired");
+    CHECK(outages.all().front().leaf == leaf);
+    SECTION("by a connection of this upstream") { outages.accepted("a:1", "orders"); }
+    SECTION("or a login of it") { outages.served("a:1", "orders"); }
+    SECTION("another upstream trusts another authority") {
+        outages.accepted("a:1", "billing");
+        outages.served("a:1", "billing");
+        CHECK(outages.all().size() == 1);
+        return;
+    }
+    CHECK(outages.all().empty());
+}
+
+TEST_CASE("of a server that fails in more ways than one the newest is told, once", "[outages]") {
+    Outages outages;
+    outages.failed(failure("a:1"), start);
+    outages.refused({.key = "a:1", .upstream = "orders", .host = "db:1", .error = "refused"});
+    REQUIRE(outages.all().size() == 1);
+    CHECK(outages.all().front().error == "refused");
+    outages.failed(failure("a:1"), start);
+    REQUIRE(outages.all().size() == 1);
+    CHECK(outages.all().front().error == "timeout expired");
+}
+
+TEST_CASE("of very many refusals the oldest are forgotten", "[outages]") {
+    Outages outages;
+    for (std::size_t i = 0; i <= Outages::max_remembered; ++i)
+        outages.refused({.key = std::to_string(i) + ":1", .upstream = "orders", .host = "db:1", .error = "refused"});
+    CHECK(outages.all().size() == Outages::max_remembered);
+}
