@@ -108,7 +108,7 @@ std::vector<Warning> live_warnings(const LiveSource& source, SystemTime now) {
         warnings.push_back({.critical = true,
                             .what = "events_dropped",
                             .text = report::plural(dropped, "event") +
-                                    " of this process were lost: the audit and the inventory do not have them"});
+                                    " of this process were lost: the audit does not have them, nor perhaps the inventory"});
     }
     const EventMetrics::Numbers numbers = source.recorder.metrics().numbers();
     for (const auto& [name, upstream] : numbers.upstreams) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <thread>
+#include <utility>
 
 namespace proxy {
 namespace {
@@ -26,6 +27,9 @@ void wait_for_processes(const std::deque<Event>& events) {
 /// After an error that is none of a disk's: without memory, others may give some back meanwhile.
 constexpr auto rest = 100ms;
 constexpr auto patience_of_marker = 1s;
+
+/// Clients can cause losses as often as they like.
+constexpr auto loss_interval = 1s;
 
 }  // namespace
 
@@ -55,6 +59,7 @@ class Recorder::Writing {
    private:
     bool write_batch();
     void write_followup(Event event);
+    void tell_lost_by_file(bool all);
     void warn_of_expiry(const Event& event);
     void tell(const Event& event);
     void remember(std::deque<Event>& events);
@@ -65,6 +70,8 @@ class Recorder::Writing {
     std::unique_ptr<InventoryKeeper> inventory_;  // nullptr: none is wanted
     Listener listener_;
     ExpiryWarnings expiries_;
+    std::uint64_t untold_losses_ = 0;  // of the audit file
+    BoundedQueue<Event>::Clock::time_point next_loss_{};
 };
 
 Recorder::Recorder(AuditFile::Settings audit, std::unique_ptr<InventoryKeeper> inventory, std::size_t queue_bytes,
@@ -123,7 +130,8 @@ void Recorder::Writing::write_down() {
 
 /// False: others follow.
 bool Recorder::Writing::write_batch() {
-    const auto due = inventory_ ? inventory_->due() : BoundedQueue<Event>::Clock::time_point::max();
+    auto due = inventory_ ? inventory_->due() : BoundedQueue<Event>::Clock::time_point::max();
+    if (untold_losses_ > 0) due = std::min(due, next_loss_);
     BoundedQueue<Event>::Batch batch = queue.take(due);
     wait_for_processes(batch.items);
     for (const Event& event : batch.items) audit_file_->add(event);
@@ -137,7 +145,9 @@ bool Recorder::Writing::write_batch() {
         if (inventory_) inventory_->lost(batch.dropped);
     }
     if (batch.reopen) audit_file_->reopen();
+    tell_lost_by_file(batch.closed);
     if (inventory_) update_inventory(batch);
+    tell_lost_by_file(batch.closed);  // of what the inventory has found to be news
     remember(batch.items);
     return batch.closed;
 }
@@ -159,6 +169,23 @@ void Recorder::Writing::write_followup(Event event) {
     metrics.count(event);
     audit_file_->add(event);
     audit_file_->flush();
+    tell(event);
+    recent.add(std::move(event));
+}
+
+/// To everybody but the file itself, which says it once it takes lines again: that may be never.
+void Recorder::Writing::tell_lost_by_file(bool all) {
+    if (const std::uint64_t lost = audit_file_->take_lost(); lost > 0) {
+        counters.count_dropped(lost);
+        if (inventory_) inventory_->lost(lost);
+        untold_losses_ += lost;
+    }
+    const auto now = BoundedQueue<Event>::Clock::now();
+    if (untold_losses_ == 0 || (now < next_loss_ && !all)) return;
+    next_loss_ = now + loss_interval;
+    Event event{.kind = EventKind::events_dropped, .count = std::exchange(untold_losses_, 0)};
+    counters.count(event.kind);
+    metrics.count(event);
     tell(event);
     recent.add(std::move(event));
 }

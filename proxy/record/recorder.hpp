@@ -40,7 +40,8 @@ class Recorder {
     ~Recorder() { end_within(farewell); }
 
     /// From any thread; never waits for I/O. When the queue is full the event is counted instead,
-    /// and the count is itself logged and recorded as events_dropped once there is room.
+    /// and the count is itself logged and recorded as events_dropped once there is room. Events that
+    /// the file does not take are counted and told the same way.
     void record(Event&& event) noexcept;
     /// What the inventory has not seen for so long is forgotten; zero: never. From any thread.
     void retain_for(std::chrono::milliseconds retention);
