@@ -110,6 +110,12 @@ std::vector<Warning> live_warnings(const LiveSource& source, SystemTime now) {
                             .text = report::plural(dropped, "event") +
                                     " of this process were lost: the audit does not have them, nor perhaps the inventory"});
     }
+    if (const auto unwritten = source.recorder.unwritten()) {
+        warnings.push_back({.critical = true,
+                            .what = "inventory_unwritten",
+                            .text = to_text(*unwritten),
+                            .since = unwritten->since});
+    }
     const EventMetrics::Numbers numbers = source.recorder.metrics().numbers();
     for (const auto& [name, upstream] : numbers.upstreams) {
         for (const auto& [address, one] : upstream.addresses) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -42,10 +43,16 @@ class Recorder::Writing {
           queue_bytes_(queue_bytes),
           audit_file_(std::in_place, std::move(audit)),
           inventory_(std::move(inventory)),
-          listener_(std::move(listener)) {}
+          listener_(std::move(listener)) {
+        look_for_unwritten();
+    }
 
     /// The thread: until the queue is closed and empty.
     void write_down();
+    std::optional<Unwritten> unwritten() const {
+        const std::lock_guard lock(unwritten_mutex_);
+        return unwritten_;
+    }
     void retain_for(std::chrono::milliseconds retention) {
         if (inventory_) inventory_->retain_for(retention);
     }
@@ -64,12 +71,15 @@ class Recorder::Writing {
     void tell(const Event& event);
     void remember(std::deque<Event>& events);
     void update_inventory(const BoundedQueue<Event>::Batch& batch);
+    void look_for_unwritten();
 
     const std::size_t queue_bytes_;
     std::optional<AuditFile> audit_file_;         // this and the inventory: the thread's
     std::unique_ptr<InventoryKeeper> inventory_;  // nullptr: none is wanted
     Listener listener_;
     ExpiryWarnings expiries_;
+    mutable std::mutex unwritten_mutex_;
+    std::optional<Unwritten> unwritten_;
     std::uint64_t untold_losses_ = 0;  // of the audit file
     BoundedQueue<Event>::Clock::time_point next_loss_{};
 };
@@ -97,6 +107,7 @@ const EventCounters& Recorder::counters() const noexcept { return writing_->coun
 
 EventMetrics& Recorder::metrics() noexcept { return writing_->metrics; }
 const RecentEvents& Recorder::recent() const noexcept { return writing_->recent; }
+std::optional<Unwritten> Recorder::unwritten() const { return writing_->unwritten(); }
 
 bool Recorder::end_within(std::chrono::milliseconds patience) {
     writing_->queue.close();
@@ -147,9 +158,16 @@ bool Recorder::Writing::write_batch() {
     if (batch.reopen) audit_file_->reopen();
     tell_lost_by_file(batch.closed);
     if (inventory_) update_inventory(batch);
+    look_for_unwritten();
     tell_lost_by_file(batch.closed);  // of what the inventory has found to be news
     remember(batch.items);
     return batch.closed;
+}
+
+void Recorder::Writing::look_for_unwritten() {
+    const std::optional<Unwritten> now = inventory_ ? inventory_->unwritten() : std::nullopt;
+    const std::lock_guard lock(unwritten_mutex_);
+    unwritten_ = now;
 }
 
 /// They are nobody else's any more.
