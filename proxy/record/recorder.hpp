@@ -57,7 +57,7 @@ class Recorder {
     EventMetrics& metrics() noexcept;
     /// The last that were written down.
     const RecentEvents& recent() const noexcept;
-    /// What the inventory's file does not have, for longer than writing takes; nullopt: all is in it.
+    /// What the inventory's file does not have, for longer than writing takes; nullopt: it has all.
     /// From any thread.
     std::optional<Unwritten> unwritten() const;
     /// Its file, whether it can be read or not; empty: there is none.
