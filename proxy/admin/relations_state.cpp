@@ -30,6 +30,8 @@ RelationRows counters(const ConsoleSources& sources) {
         rows.push_back({Cell("events_" + std::string(label(kind))), counted_cell(counted[kind])});
     }
     rows.push_back({Cell(std::string("events_lost")), counted_cell(counted.dropped())});
+    const Unwritten unwritten = sources.recorder.unwritten().value_or(Unwritten{});
+    rows.push_back({Cell(std::string("inventory_unwritten")), counted_cell(unwritten.rows + unwritten.events)});
     return rows_of(std::move(rows));
 }
 

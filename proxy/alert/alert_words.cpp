@@ -34,7 +34,7 @@ Words words_of(AlertKind kind) noexcept {
             return {"a login found no server", "logins found no server", "logins find a server again"};
         case AlertKind::reload_failed: return {"a reload failed", "reloads failed", "the configuration was reloaded"};
         case AlertKind::events_dropped: return {"audit events were dropped", "times audit events were dropped", ""};
-        case AlertKind::inventory_failed: return {"the inventory has a gap", "gaps in the inventory", ""};
+        case AlertKind::inventory_failed: return {"the inventory is not complete", "times the inventory was not complete", ""};
         case AlertKind::capture_started: return {"a capture was started", "captures were started", ""};
         case AlertKind::capture_stopped: return {"a capture stopped", "captures stopped", ""};
         case AlertKind::console_command: return {"a command on the console", "commands on the console", ""};

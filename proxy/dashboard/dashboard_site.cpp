@@ -105,6 +105,7 @@ void DashboardSite::tick() {
 }
 
 std::optional<Week> DashboardSite::week() const {
+    if (live_ && live_->recorder.unwritten()) return std::nullopt;
     return survey_->week();
 }
 
@@ -175,6 +176,8 @@ tls::Awaitable<HttpResponse> DashboardSite::sessions() {
 
 std::vector<std::string> DashboardSite::unknown(const Findings& findings) const {
     std::vector<std::string> sentences = findings.unknown;
+    if (const auto unwritten = live_ ? live_->recorder.unwritten() : std::nullopt)
+        sentences.insert(sentences.begin(), to_text(*unwritten));
     const auto since = survey_->looking_since();
     if (since && std::chrono::system_clock::now() - *since > long_look) {
         sentences.insert(sentences.begin(), "the inventory has been read since " + tls::to_rfc3339(*since) +

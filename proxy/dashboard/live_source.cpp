@@ -136,7 +136,13 @@ std::vector<Warning> live_warnings(const LiveSource& source, SystemTime now) {
         warnings.push_back({.critical = true,
                             .what = "events_dropped",
                             .text = report::plural(dropped, "event") +
-                                    " of this process were lost: the audit and the inventory do not have them"});
+                                    " of this process were lost: the audit does not have them, nor perhaps the inventory"});
+    }
+    if (const auto unwritten = source.recorder.unwritten()) {
+        warnings.push_back({.critical = true,
+                            .what = "inventory_unwritten",
+                            .text = to_text(*unwritten),
+                            .since = unwritten->since});
     }
     const std::vector<Outages::Outage> outages = outages_of_today(source);
     for (const auto& [name, upstream] : numbers.upstreams) {

@@ -49,7 +49,7 @@ std::vector<Warning> warnings_of(const report::Report& report, SystemTime now, s
             warnings.push_back({.what = "events_dropped",
                                 .text = "the proxy " + proxy.name + " lost " +
                                         report::plural(proxy.row.events_dropped, "event") +
-                                        ": what they said is in no report",
+                                        ": what they said may be in no report",
                                 .since = to_time(proxy.row.last_loss)});
         }
     }

@@ -290,6 +290,10 @@ std::vector<Event> Inventory::flush() {
     std::vector<Event> news;
     const bool beats = Clock::now() >= next_heartbeat_ || events_lost_ > 0;
     const Timestamp now = to_timestamp(std::chrono::system_clock::now());
+    if (store_.is_overwritten()) {
+        failed(NotSqlite("somebody has written over it"));
+        return news;
+    }
     if (beats) decide_long_checks();
     if (beats) extend_open_sessions(now);  // before the writing: this may be the last
     try {
@@ -298,12 +302,28 @@ std::vector<Event> Inventory::flush() {
             stored();
         }
     } catch (const SqliteError& error) {
-        failed(error.what());
-        return {};
+        failed(error);
+        tell_unwritten(news);
+        return news;
     }
     if (beats || events_lost_ > 0) heartbeat(now);
     if (Clock::now() >= next_prune_ || retention_.load() != pruned_for_) prune();
+    tell_unwritten(news);
     return news;
+}
+
+std::optional<Unwritten> Inventory::unwritten() const {
+    if (!failing_ || Clock::now() - *failing_ < patience) return std::nullopt;
+    return Unwritten{.since = failing_since_, .rows = changes_.rows};
+}
+
+void Inventory::tell_unwritten(std::vector<Event>& news) {
+    const std::optional<Unwritten> waiting = unwritten();
+    if (!waiting || std::exchange(unwritten_told_, true)) return;
+    news.push_back({.kind = EventKind::inventory_failed,
+                    .message = protocol::printable("the inventory " + path_ + " cannot be written: " + why_failing_ +
+                                                   "; " + to_text(*waiting))});
+    spdlog::error("{}", news.back().message);
 }
 
 void Inventory::stored() {
@@ -331,14 +351,24 @@ void Inventory::stored() {
 }
 
 void Inventory::goes_well() {
-    if (std::exchange(failing_, false)) spdlog::info("inventory: {} can be written again", path_);
+    if (std::exchange(failing_, std::nullopt)) spdlog::info("inventory: {} can be written again", path_);
+    unwritten_told_ = false;
     if (probes_) probes_->hold_back(false);
 }
 
-void Inventory::failed(const char* why) {
+void Inventory::failed(const SqliteError& error) {
     if (probes_) probes_->hold_back(true);
     next_flush_ = Clock::now() + retry_interval;
-    if (!std::exchange(failing_, true)) spdlog::error("inventory: cannot write {}: {}; kept in memory", path_, why);
+    why_failing_ = error.what();
+    if (dynamic_cast<const NotSqlite*>(&error) || dynamic_cast<const DamagedSqlite*>(&error)) {
+        damage_ = why_failing_;
+        return;
+    }
+    if (!failing_) {
+        failing_ = Clock::now();
+        failing_since_ = std::chrono::system_clock::now();
+        spdlog::error("inventory: cannot write {}: {}; kept in memory", path_, why_failing_);
+    }
     if (dropped_ > 0 && !std::exchange(lost_rows_told_, true)) {
         spdlog::error("inventory: {} rows wait to be written: what is new is lost from now on", changes_.rows);
     }
@@ -355,7 +385,7 @@ void Inventory::heartbeat(Timestamp now) {
         tell_fleet(now);
         goes_well();
     } catch (const SqliteError& error) {
-        failed(error.what());
+        failed(error);
         next_heartbeat_ = next_flush_;
     }
 }

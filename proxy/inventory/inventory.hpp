@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "proxy/inventory/inventory_store.hpp"
+#include "proxy/inventory/unwritten.hpp"
 
 namespace proxy {
 
@@ -58,7 +59,14 @@ class Inventory {
     }
     /// Stores what was absorbed, and gives what is news for the audit. Never throws: what cannot be
     /// stored is kept, within limits, and tried again.
+    /// inventory_failed is among it, once, when nothing could be stored for as long as `patience`.
     std::vector<Event> flush();
+    /// How long it may take to store something before that is told.
+    static constexpr std::chrono::seconds patience{10};
+    /// What waits, when nothing could be stored for as long as that.
+    std::optional<Unwritten> unwritten() const;
+    /// Why this file can be used no more; empty: it can.
+    const std::string& damage() const noexcept { return damage_; }
 
    private:
     /// In clear or with weak TLS, which it is until its end: that may be weeks after its login.
@@ -92,7 +100,8 @@ class Inventory {
     void absorb_handshake(const Event& event, const ClientOrigin& from);
     void absorb_probe(const Event& event, const ClientOrigin& from);
     void stored();
-    void failed(const char* why);
+    void failed(const SqliteError& error);
+    void tell_unwritten(std::vector<Event>& news);
     void goes_well();
     void heartbeat(Timestamp now);
     void prune();
@@ -111,7 +120,11 @@ class Inventory {
     std::uint64_t dropped_ = 0;                          // rows that had no room in `changes_`
     std::uint64_t events_lost_ = 0;                      // not yet in the file
     std::uint64_t forgotten_ = 0;                        // rows that had to make room for others, as far as it was told
-    bool failing_ = false;                               // log the change, not each attempt
+    std::optional<Clock::time_point> failing_;           // since when; log the change, not each attempt
+    std::chrono::system_clock::time_point failing_since_{};  // the same by the wall's clock
+    std::string why_failing_;
+    bool unwritten_told_ = false;
+    std::string damage_;
     bool lost_rows_told_ = false;
     Clock::time_point next_flush_{};
     Clock::time_point next_heartbeat_{};

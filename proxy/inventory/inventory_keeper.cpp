@@ -110,7 +110,19 @@ std::vector<Event> InventoryKeeper::flush() {
         inventory_->retain_for(retention);
     }
     for (Event& event : inventory_->flush()) news.push_back(std::move(event));
+    if (inventory_->damage().empty()) return news;
+    has_gap_ = true;
+    const std::string why = inventory_->damage();
+    inventory_.reset();
+    tell("the inventory " + settings_.path + " was damaged while it was in use, and is opened anew: " + why);
+    try_to_open();
+    for (Event& event : std::exchange(news_, {})) news.push_back(std::move(event));
     return news;
+}
+
+std::optional<Unwritten> InventoryKeeper::unwritten() const {
+    if (inventory_) return inventory_->unwritten();
+    return Unwritten{.since = unavailable_since_, .events = left_out_};
 }
 
 void InventoryKeeper::try_to_open() {
@@ -173,6 +185,7 @@ void InventoryKeeper::unavailable(const std::string& why) {
     inventory_.reset();
     next_attempt_ = Clock::now() + attempt_interval;
     if (std::exchange(told_, true)) return;
+    unavailable_since_ = std::chrono::system_clock::now();
     has_gap_ = true;
     leave_gap_marker(settings_.path);
     settings_.use(nullptr);

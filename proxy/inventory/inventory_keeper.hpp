@@ -7,6 +7,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,8 @@ class InventoryKeeper {
     void lost(std::uint64_t events);
     Clock::time_point due() const noexcept;
     std::vector<Event> flush();
+    /// What the file does not have, for longer than writing takes.
+    std::optional<Unwritten> unwritten() const;
 
    private:
     void try_to_open();
@@ -59,6 +62,7 @@ class InventoryKeeper {
     std::unique_ptr<Inventory> inventory_;  // nullptr: there is none for now
     std::uint64_t left_out_ = 0;            // events, while there was none
     bool told_ = false;
+    std::chrono::system_clock::time_point unavailable_since_{};
     bool has_gap_ = false;
     FileId file_{};                                                                    // of what is open
     std::atomic<std::chrono::milliseconds> retention_{std::chrono::milliseconds(-1)};  // negative: as it was opened

@@ -101,6 +101,7 @@ InventoryStore::InventoryStore(const std::string& path, const ProxyFacts& proxy)
     create_or_check();
     introduce(proxy);
     prepare();
+    beginning_ = db_.beginning();
 } catch (const NotSqlite& error) {
     throw DamagedInventory("cannot open inventory " + path + ": " + error.what(), false);
 } catch (const DamagedSqlite& error) {

@@ -65,6 +65,9 @@ class InventoryStore {
     /// Tells of clients that people repaired since (`pgairlock client repaired`).
     void tell_repairs(Probes& probes);
 
+    /// Somebody has written something else over it, or made it shorter than its header.
+    bool is_overwritten() { return !beginning_.empty() && db_.beginning() != beginning_; }
+
     /// A random name of this file.
     const std::string& instance() const noexcept { return instance_; }
     /// Rows that had to make room for others since the start.
@@ -90,6 +93,7 @@ class InventoryStore {
     void write(const ProbeKey& key, const ProbeChange& change);
 
     Sqlite db_;
+    std::string beginning_;  // of the file, once it is made
     std::string instance_;
     std::int64_t clients_ = 0;  // rows: tables that strangers can fill have a limit
     std::int64_t handshakes_ = 0;

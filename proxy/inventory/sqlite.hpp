@@ -85,6 +85,9 @@ class Sqlite {
 
     void exec(const std::string& sql);
     Statement prepare(std::string_view sql) { return {db_.get(), sql}; }
+    /// The first 16 bytes of the file, the same in all of SQLite's, as the disk has them now; none,
+    /// when it is shorter or cannot be read.
+    std::string beginning();
     /// The first column of the first row.
     std::int64_t integer(std::string_view sql);
     std::string text(std::string_view sql);

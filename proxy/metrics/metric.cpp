@@ -105,7 +105,7 @@ std::span<const MetricInfo> all_metrics() {
          "pgairlock_audit_events_dropped_total",
          counter,
          {},
-         "Audit events that found no room in the queue, and are in no file."},
+         "Audit events that found no room in the queue, or that the audit file did not take, as on a full disk."},
         {M::capture_bytes_total, "pgairlock_capture_bytes_total", counter, {}, "Bytes that captures have written."},
         {M::capture_dropped_total,
          "pgairlock_capture_dropped_total",

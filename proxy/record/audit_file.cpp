@@ -67,15 +67,27 @@ AuditFile::~AuditFile() {
 void AuditFile::add(const Event& event) {
     if (!file_.is_open()) return;
     ++added_;
+    if (event.kind == EventKind::events_dropped) {  // alone: when it is lost, so is what it says
+        write_out();
+        waiting_.told = event.count;
+    } else {
+        ++waiting_.events;
+    }
     try {
         std::string line = to_json(event, proxy_);
         if (chain_) line = chain_->link(std::move(line));
         line += '\n';
         buffer_ += line;
     } catch (const std::bad_alloc&) {
-        lost(1, ENOMEM);
+        if (event.kind == EventKind::events_dropped) {
+            lost({.told = std::exchange(waiting_.told, 0)}, ENOMEM);
+        } else {
+            --waiting_.events;
+            lost({.events = 1}, ENOMEM);
+        }
     }
-    if (buffer_.size() >= max_buffered) write_out();
+    const bool is_alone = event.kind == EventKind::events_dropped;
+    if (is_alone || buffer_.size() >= max_buffered) write_out();
 }
 
 void AuditFile::flush() {
@@ -85,13 +97,14 @@ void AuditFile::flush() {
     if (lost_ == 0 || std::exchange(losing_, false)) return;
     // Lines are taken again: the first that can be says how many were not.
     spdlog::info("audit: {} can be written again: {} events were lost", path_, lost_);
-    const std::size_t missing = std::exchange(lost_, 0);
+    const std::uint64_t missing = std::exchange(lost_, 0);
     told_ = 0;
     add({.kind = EventKind::events_dropped, .count = missing});
-    write_out();
     added_ = 0;
-    if (std::exchange(losing_, false)) lost_ = told_ = missing;  // this line was no event
+    if (std::exchange(losing_, false)) told_ = lost_;
 }
+
+std::uint64_t AuditFile::take_lost() noexcept { return std::exchange(newly_lost_, 0); }
 
 /// Clients can cause it as often as they like.
 void AuditFile::tell_lost() {
@@ -102,20 +115,22 @@ void AuditFile::tell_lost() {
     told_ = lost_;
 }
 
-/// Nobody would read what is written to it.
-void AuditFile::replace_removed() {
-    if (!file_.is_removed()) return;
+/// Nobody would read what is written to it. False: it is removed, and there is none in its place.
+bool AuditFile::replace_removed() {
+    if (!file_.is_removed()) return true;
     const auto now = std::chrono::steady_clock::now();
-    if (now < next_open_) return;
+    if (now < next_open_) return false;
     next_open_ = now + std::chrono::seconds(1);
     const std::string error = open();
     if (error.empty()) {
         removal_told_ = false;
         if (file_.is_torn() && chain_) chain_->begin("half a line");
-        return spdlog::error("audit: {} was removed while it was in use: it is begun anew", path_);
+        spdlog::error("audit: {} was removed while it was in use: it is begun anew", path_);
+        return true;
     }
     if (!std::exchange(removal_told_, true))
         spdlog::error("audit: {} was removed while it was in use, and cannot be opened: {}", path_, error);
+    return false;
 }
 
 void AuditFile::reopen() {
@@ -146,14 +161,19 @@ void AuditFile::continue_chain() {
 }
 
 void AuditFile::write_out() {
-    replace_removed();
-    const std::size_t left = file_.append(buffer_);
-    if (left > 0) lost(left, file_.error());
+    const Lines waiting = std::exchange(waiting_, {});
+    if (!replace_removed()) {
+        if (!buffer_.empty()) lost(waiting, ENOENT);
+    } else if (const std::size_t left = file_.append(buffer_); left > 0) {
+        lost(waiting.told > 0 ? waiting : Lines{.events = left}, file_.error());
+    }
     buffer_.clear();
 }
 
-void AuditFile::lost(std::size_t lines, int error) noexcept {
-    lost_ += lines;
+/// What a lost line about losses has told was counted when that was lost.
+void AuditFile::lost(Lines lines, int error) noexcept {
+    lost_ += lines.events + lines.told;
+    newly_lost_ += lines.events;
     losing_ = true;
     error_ = error;
     if (chain_) chain_->begin("lost lines");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -37,28 +38,39 @@ class AuditFile {
     /// Hands every line to the kernel. Lines that it does not take are lost and logged; the next
     /// ones are tried anew.
     void flush();
+    /// Events that were lost since this was asked last. The file itself says so once it takes lines
+    /// again, in one events_dropped; whoever asks tells everybody else.
+    std::uint64_t take_lost() noexcept;
     /// Opens the path anew, after the file was renamed. When that fails, the file that is open goes
     /// on being used.
     void reopen();
 
    private:
+    /// Of the buffer: either events, or one line that says how many were lost.
+    struct Lines {
+        std::uint64_t events = 0;
+        std::uint64_t told = 0;
+    };
+
     std::string open();
-    void replace_removed();
+    bool replace_removed();
     void tell_lost();
     void continue_chain();
-    void lost(std::size_t lines, int error) noexcept;
+    void lost(Lines lines, int error) noexcept;
     void write_out();
 
     const std::string path_;
     const std::string proxy_;
     LineFile file_;
     std::optional<AuditChain> chain_;
-    std::string buffer_;     // whole lines
-    std::size_t added_ = 0;  // lines since the last flush
-    std::size_t lost_ = 0;   // that could not be written, since the file took all
-    std::size_t told_ = 0;   // of them, in the log
-    bool losing_ = false;    // in what is being written now
-    int error_ = 0;          // why
+    std::string buffer_;            // whole lines
+    Lines waiting_;                 // what they are
+    std::size_t added_ = 0;         // lines since the last flush
+    std::uint64_t lost_ = 0;        // events that are not in the file, since it took all
+    std::uint64_t told_ = 0;        // of them, in the log
+    std::uint64_t newly_lost_ = 0;  // not yet taken
+    bool losing_ = false;           // in what is being written now
+    int error_ = 0;                 // why
     bool removal_told_ = false;
     std::chrono::steady_clock::time_point next_tell_{};
     std::chrono::steady_clock::time_point next_open_{};  // of one that was removed

@@ -1,5 +1,5 @@
 // How often each kind of event happened since the start. Counted where an event is recorded, before
-// the queue: what the queue has no room for is counted all the same.
+// the queue: what the queue or the file has no room for is counted too.
 #pragma once
 
 #include <array>
@@ -14,8 +14,8 @@ namespace proxy {
 class EventCounters {
    public:
     void count(EventKind kind) noexcept { increment(counts_[static_cast<std::size_t>(kind)]); }
-    /// An event that was counted above, and then had no room in the queue.
-    void count_dropped() noexcept { increment(dropped_); }
+    /// Events that were counted above, and then had no room in the queue, or in the audit file.
+    void count_dropped(std::uint64_t events = 1) noexcept { dropped_.fetch_add(events, std::memory_order_relaxed); }
 
     std::uint64_t operator[](EventKind kind) const noexcept {
         return counts_[static_cast<std::size_t>(kind)].load(std::memory_order_relaxed);

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <thread>
+#include <utility>
 
 namespace proxy {
 namespace {
@@ -27,6 +29,9 @@ void wait_for_processes(const std::deque<Event>& events) {
 constexpr auto rest = 100ms;
 constexpr auto patience_of_marker = 1s;
 
+/// Clients can cause losses as often as they like.
+constexpr auto loss_interval = 1s;
+
 }  // namespace
 
 /// What the thread works with.
@@ -38,10 +43,16 @@ class Recorder::Writing {
           queue_bytes_(queue_bytes),
           audit_file_(std::in_place, std::move(audit)),
           inventory_(std::move(inventory)),
-          listener_(std::move(listener)) {}
+          listener_(std::move(listener)) {
+        look_for_unwritten();
+    }
 
     /// The thread: until the queue is closed and empty.
     void write_down();
+    std::optional<Unwritten> unwritten() const {
+        const std::lock_guard lock(unwritten_mutex_);
+        return unwritten_;
+    }
     void retain_for(std::chrono::milliseconds retention) {
         if (inventory_) inventory_->retain_for(retention);
     }
@@ -55,16 +66,22 @@ class Recorder::Writing {
    private:
     bool write_batch();
     void write_followup(Event event);
+    void tell_lost_by_file(bool all);
     void warn_of_expiry(const Event& event);
     void tell(const Event& event);
     void remember(std::deque<Event>& events);
     void update_inventory(const BoundedQueue<Event>::Batch& batch);
+    void look_for_unwritten();
 
     const std::size_t queue_bytes_;
     std::optional<AuditFile> audit_file_;         // this and the inventory: the thread's
     std::unique_ptr<InventoryKeeper> inventory_;  // nullptr: none is wanted
     Listener listener_;
     ExpiryWarnings expiries_;
+    mutable std::mutex unwritten_mutex_;
+    std::optional<Unwritten> unwritten_;
+    std::uint64_t untold_losses_ = 0;  // of the audit file
+    BoundedQueue<Event>::Clock::time_point next_loss_{};
 };
 
 Recorder::Recorder(AuditFile::Settings audit, std::unique_ptr<InventoryKeeper> inventory, std::size_t queue_bytes,
@@ -90,6 +107,7 @@ const EventCounters& Recorder::counters() const noexcept { return writing_->coun
 
 EventMetrics& Recorder::metrics() noexcept { return writing_->metrics; }
 const RecentEvents& Recorder::recent() const noexcept { return writing_->recent; }
+std::optional<Unwritten> Recorder::unwritten() const { return writing_->unwritten(); }
 
 bool Recorder::end_within(std::chrono::milliseconds patience) {
     writing_->queue.close();
@@ -123,7 +141,8 @@ void Recorder::Writing::write_down() {
 
 /// False: others follow.
 bool Recorder::Writing::write_batch() {
-    const auto due = inventory_ ? inventory_->due() : BoundedQueue<Event>::Clock::time_point::max();
+    auto due = inventory_ ? inventory_->due() : BoundedQueue<Event>::Clock::time_point::max();
+    if (untold_losses_ > 0) due = std::min(due, next_loss_);
     BoundedQueue<Event>::Batch batch = queue.take(due);
     wait_for_processes(batch.items);
     for (const Event& event : batch.items) audit_file_->add(event);
@@ -137,9 +156,18 @@ bool Recorder::Writing::write_batch() {
         if (inventory_) inventory_->lost(batch.dropped);
     }
     if (batch.reopen) audit_file_->reopen();
+    tell_lost_by_file(batch.closed);
     if (inventory_) update_inventory(batch);
+    look_for_unwritten();
+    tell_lost_by_file(batch.closed);  // of what the inventory has found to be news
     remember(batch.items);
     return batch.closed;
+}
+
+void Recorder::Writing::look_for_unwritten() {
+    const std::optional<Unwritten> now = inventory_ ? inventory_->unwritten() : std::nullopt;
+    const std::lock_guard lock(unwritten_mutex_);
+    unwritten_ = now;
 }
 
 /// They are nobody else's any more.
@@ -159,6 +187,23 @@ void Recorder::Writing::write_followup(Event event) {
     metrics.count(event);
     audit_file_->add(event);
     audit_file_->flush();
+    tell(event);
+    recent.add(std::move(event));
+}
+
+/// To everybody but the file itself, which says it once it takes lines again: that may be never.
+void Recorder::Writing::tell_lost_by_file(bool all) {
+    if (const std::uint64_t lost = audit_file_->take_lost(); lost > 0) {
+        counters.count_dropped(lost);
+        if (inventory_) inventory_->lost(lost);
+        untold_losses_ += lost;
+    }
+    const auto now = BoundedQueue<Event>::Clock::now();
+    if (untold_losses_ == 0 || (now < next_loss_ && !all)) return;
+    next_loss_ = now + loss_interval;
+    Event event{.kind = EventKind::events_dropped, .count = std::exchange(untold_losses_, 0)};
+    counters.count(event.kind);
+    metrics.count(event);
     tell(event);
     recent.add(std::move(event));
 }

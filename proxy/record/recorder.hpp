@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "proxy/inventory/inventory_keeper.hpp"
@@ -40,7 +41,8 @@ class Recorder {
     ~Recorder() { end_within(farewell); }
 
     /// From any thread; never waits for I/O. When the queue is full the event is counted instead,
-    /// and the count is itself logged and recorded as events_dropped once there is room.
+    /// and the count is itself logged and recorded as events_dropped once there is room. Events
+    /// that the file does not take are counted and told the same way.
     void record(Event&& event) noexcept;
     /// What the inventory has not seen for so long is forgotten; zero: never. From any thread.
     void retain_for(std::chrono::milliseconds retention);
@@ -55,6 +57,9 @@ class Recorder {
     EventMetrics& metrics() noexcept;
     /// The last that were written down.
     const RecentEvents& recent() const noexcept;
+    /// What the inventory's file does not have, for longer than writing takes; nullopt: it has all.
+    /// From any thread.
+    std::optional<Unwritten> unwritten() const;
     /// Its file, whether it can be read or not; empty: there is none.
     const std::string& inventory_path() const noexcept { return inventory_path_; }
 

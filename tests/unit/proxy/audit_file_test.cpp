@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "proxy/record/event_json.hpp"
 #include "support/catch.hpp"
 #include "support/folder.hpp"
+#include "support/full_disk.hpp"
 
 namespace {
 
@@ -22,29 +22,10 @@ using proxy::Event;
 using proxy::EventKind;
 using support::content;
 using support::Folder;
+using support::FullDisk;
 using support::lines;
 
 Event event(const std::string& text) { return {.kind = EventKind::reload_failed, .message = text}; }
-
-/// No file of this process grows beyond `bytes` meanwhile, as on a full disk.
-class FullDisk {
-   public:
-    explicit FullDisk(rlim_t bytes) {
-        std::signal(SIGXFSZ, SIG_IGN);
-        ::getrlimit(RLIMIT_FSIZE, &before_);
-        const rlimit limit{bytes, before_.rlim_max};
-        ::setrlimit(RLIMIT_FSIZE, &limit);
-    }
-    ~FullDisk() {
-        ::setrlimit(RLIMIT_FSIZE, &before_);
-        std::signal(SIGXFSZ, SIG_DFL);
-    }
-    FullDisk(const FullDisk&) = delete;
-    FullDisk& operator=(const FullDisk&) = delete;
-
-   private:
-    rlimit before_{};
-};
 
 }  // namespace
 
@@ -152,6 +133,33 @@ TEST_CASE("audit file: one that was removed is begun anew, and one that was rena
         CHECK_FALSE(std::filesystem::exists(path));
         CHECK(lines(content(folder.file("audit.1"))) == std::vector{to_json(first)});
     }
+}
+
+TEST_CASE("audit file: what comes while one that was removed cannot be made again is lost, and told") {
+    const Folder folder;
+    const std::string path = folder.file("inner/audit");
+    std::filesystem::create_directory(folder.file("inner"));
+    AuditFile file({.path = path});
+    file.add(event("kept until it is removed"));
+    file.flush();
+    CHECK(file.take_lost() == 0);
+    std::filesystem::remove_all(folder.file("inner"));
+    file.add(event("nowhere"));
+    file.add(event("nowhere"));
+    file.flush();
+    CHECK(file.take_lost() == 2);
+    CHECK(file.take_lost() == 0);
+    std::filesystem::create_directory(folder.file("inner"));
+    for (int tries = 0; tries < 600 && !std::filesystem::exists(path); ++tries) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        file.flush();
+    }
+    file.add(event("after"));
+    file.flush();
+    const auto said = lines(content(path));
+    REQUIRE(said.size() == 2);
+    CHECK(said[1].find(R"("count":2)") != std::string::npos);
+    CHECK(file.take_lost() == 0);
 }
 
 TEST_CASE("audit file: half a line that a killed proxy left is ended, and costs no other") {

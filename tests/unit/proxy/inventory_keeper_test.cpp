@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <thread>
 
 #include "support/catch.hpp"
@@ -190,4 +191,73 @@ TEST_CASE("an inventory that becomes usable while the proxy runs is used, and to
     kept->flush();
     CHECK(integer(path, "SELECT events_dropped FROM proxies") == 1);
     CHECK(integer(path, "SELECT connections FROM clients") == 1);
+}
+
+TEST_CASE("an inventory that cannot be written for long is told once, with what waits, until it can") {
+    const Folder folder;
+    const std::string path = folder.file("inventory.db");
+    Kept kept(path);
+    std::string told;
+    CHECK_FALSE(kept->unwritten());
+    const auto flush_until = [&](const std::function<bool()>& done) {
+        for (int tries = 0; tries < 600 && !done(); ++tries) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(100));
+            told += kept.told();
+        }
+        return done();
+    };
+    {
+        Sqlite other(path, Sqlite::Mode::read_write);
+        const proxy::Transaction lock(other);
+        kept->absorb(login());
+        told += kept.told();
+        CHECK_FALSE(kept->unwritten());  // others may hold it for a moment
+        const auto began = std::chrono::steady_clock::now();
+        REQUIRE(flush_until([&] { return !told.empty(); }));
+        CHECK(std::chrono::steady_clock::now() - began >= Inventory::patience - std::chrono::seconds(1));
+        CHECK(contains(told, "the inventory " + path + " cannot be written: database is locked"));
+        const auto unwritten = kept->unwritten();
+        REQUIRE(unwritten);
+        CHECK(unwritten->rows > 0);
+        CHECK(contains(told, to_text(*unwritten)));
+        CHECK(kept.told().empty());  // once
+    }
+    CHECK(flush_until([&] { return !kept->unwritten(); }));
+    CHECK(integer(path, "SELECT connections FROM clients") == 1);
+}
+
+TEST_CASE("while there is no inventory it is told since when, and how much it misses") {
+    const Folder folder;
+    Kept kept(folder.file("missing/inventory.db"));
+    kept->absorb(login());
+    const auto unwritten = kept->unwritten();
+    REQUIRE(unwritten);
+    CHECK(unwritten->events == 1);
+    CHECK(std::chrono::system_clock::now() - unwritten->since < std::chrono::minutes(1));
+    CHECK(contains(to_text(*unwritten), "without 1 event, in no report"));
+}
+
+TEST_CASE("an inventory that somebody writes over while it is in use is noticed at the next flush") {
+    const Folder folder;
+    const std::string path = folder.file("inventory.db");
+    const Kept kept(path);
+    for (int i = 0; i < 20; ++i) {
+        Event one = login();
+        one.record.usename += std::to_string(i);
+        kept->absorb(one);
+    }
+    CHECK(kept->flush().empty());
+    {
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        SECTION("with other bytes") { file.write(std::string(fs::file_size(path), '\x5a').data(), static_cast<std::streamsize>(fs::file_size(path))); }
+        SECTION("by nothing") { fs::resize_file(path, 0); }
+    }
+    kept->absorb(login());
+    const std::string told = kept.told();
+    CHECK(contains(told, "the inventory " + path + " was damaged while it was in use"));
+    CHECK(kept.in_use());
+    kept->absorb(login());
+    CHECK(kept.told().empty());
+    CHECK(integer(path, "SELECT count(*) FROM clients WHERE usename = 'ada'") == 1);
+    CHECK(integer(path, "SELECT unclean_ends > 0 AND last_loss > 0 FROM proxies") == 1);
 }

@@ -1,10 +1,12 @@
 #include "proxy/record/recorder.hpp"
 
+#include <atomic>
 #include <boost/json.hpp>
 #include <thread>
 
 #include "support/catch.hpp"
 #include "support/folder.hpp"
+#include "support/full_disk.hpp"
 #include "support/held_up_file.hpp"
 
 namespace {
@@ -143,6 +145,90 @@ TEST_CASE("recorder: what the inventory finds to be news is recorded as well") {
     const auto written = lines(content(folder.file("audit")));
     REQUIRE(written.size() == 2);
     CHECK(json::parse(written[1]).at("event") == "upstream_certificate");
+}
+
+namespace {
+
+bool comes(const std::function<bool()>& condition) {
+    for (int tries = 0; tries < 600 && !condition(); ++tries) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    return condition();
+}
+
+/// Of the lines of that kind, the sum of their counts.
+std::int64_t told_in(const std::string& path) {
+    std::int64_t sum = 0;
+    for (const std::string& line : lines(content(path))) {
+        const json::value said = json::parse(line);
+        if (said.at("event") == "events_dropped") sum += said.at("count").as_int64();
+    }
+    return sum;
+}
+
+}  // namespace
+
+TEST_CASE("recorder: what the audit file did not take is counted and told as what the queue dropped") {
+    const Folder folder;
+    const std::string audit = folder.file("audit");
+    std::atomic<std::uint64_t> alerted{0}, written{0};
+    {
+        Recorder recorder({.path = audit}, kept(folder), Recorder::max_queued_bytes, [&](const Event& told) {
+            if (told.kind == EventKind::events_dropped) alerted += told.count;
+            if (told.kind == EventKind::rejected) ++written;
+        });
+        {
+            const support::FullDisk full(0);
+            recorder.record(event());
+            recorder.record(event());
+            // While the disk is full: nobody knows whether it ever has room again.
+            CHECK(comes([&] { return alerted == 2; }));
+            CHECK(recorder.counters().dropped() == 2);
+            CHECK(recorder.counters()[EventKind::events_dropped] >= 1);
+            CHECK(written == 2);
+        }
+        const std::uint64_t told = recorder.counters()[EventKind::events_dropped];
+        recorder.record(event());
+        CHECK(comes([&] { return told_in(audit) == 2; }));
+        CHECK(recorder.counters().dropped() == 2);
+        CHECK(recorder.counters()[EventKind::events_dropped] == told);  // the line in the file is no other event
+        CHECK(alerted == 2);
+    }
+    const std::string inventory = folder.file("inventory.db");
+    CHECK(proxy::Sqlite(inventory, proxy::Sqlite::Mode::read_only)
+              .integer("SELECT events_dropped FROM proxies WHERE last_loss > 0") == 2);
+}
+
+TEST_CASE("recorder: what the audit file did not take of the last events is told as well") {
+    const Folder folder;
+    std::uint64_t alerted = 0;
+    auto recorder = std::make_unique<Recorder>(proxy::AuditFile::Settings{.path = folder.file("audit")}, nullptr,
+                                               Recorder::max_queued_bytes, [&](const Event& told) {
+                                                   if (told.kind == EventKind::events_dropped) alerted += told.count;
+                                               });
+    const support::FullDisk full(0);
+    for (int i = 0; i < 5; ++i) recorder->record(event());
+    recorder.reset();
+    CHECK(alerted == 5);
+}
+
+TEST_CASE("recorder: how many the queue dropped is told by a file that first did not take the line about them") {
+    const Folder folder;
+    const std::string audit = folder.file("audit");
+    std::uint64_t dropped = 0;
+    {
+        Recorder recorder({.path = audit}, nullptr, 4 * sizeof(Event));
+        {
+            const support::FullDisk full(0);
+            for (int i = 0; i < 1'000; ++i) recorder.record(event());
+            CHECK(comes([&] { return recorder.counters()[EventKind::events_dropped] >= 1; }));
+        }
+        CHECK(comes([&] {
+            recorder.record(event());
+            return told_in(audit) > 0;
+        }));
+        recorder.end_within(Recorder::farewell);
+        dropped = recorder.counters().dropped();
+    }
+    CHECK(told_in(audit) == static_cast<std::int64_t>(dropped));
 }
 
 TEST_CASE("recorder: an audit file that cannot be opened is an error at the start") {
