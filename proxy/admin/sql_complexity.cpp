@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace proxy {
 namespace {
@@ -17,12 +18,8 @@ class WithQueries {
     /// How often queries of WITH are prepared, all together; `max_with_copies` + 1: more.
     std::size_t copies() {
         std::size_t all = 0;
-        for (auto& [name, query] : queries_) all = std::min(all + weight(query), most);
-        std::size_t named = 0;
-        for (std::size_t i = 0; i < in_.size(); ++i) {
-            if (const auto found = named_at(i)) named = std::min(named + weight(*found), most);
-        }
-        return std::max(all, named);
+        for (Query* const named : named_outside_) all = std::min(all + weight(*named), most);
+        return all;
     }
 
    private:
@@ -37,7 +34,7 @@ class WithQueries {
     bool is(std::size_t i, std::string_view what) const { return i < in_.size() && in_[i].is(what); }
 
     Query* named_at(std::size_t i) {
-        if (!is_name(in_[i]) || is(i + 1, ".")) return nullptr;
+        if (!is_name(in_[i]) || is(i + 1, ".") || definitions_.contains(i)) return nullptr;
         const auto found = queries_.find(lower(in_[i].value));
         return found == queries_.end() ? nullptr : &found->second;
     }
@@ -72,6 +69,7 @@ class WithQueries {
             const std::size_t body = body_at(i + 1);
             if (body == 0) continue;
             if (is_name(in_[name])) {
+                definitions_.insert(name);
                 bodies[body] = lower(in_[name].value);
             } else {
                 has_odd_names_ = true;
@@ -86,8 +84,9 @@ class WithQueries {
                                                       : within.empty() ? nullptr : within.back());
             } else if (in_[i].is(")")) {
                 if (!within.empty()) within.pop_back();
-            } else if (Query* const named = within.empty() || !within.back() ? nullptr : named_at(i)) {
-                within.back()->names.push_back(named);
+            } else if (Query* const named = named_at(i)) {
+                const bool is_within = !within.empty() && within.back();
+                (is_within ? within.back()->names : named_outside_).push_back(named);
             }
         }
     }
@@ -106,6 +105,8 @@ class WithQueries {
 
     const std::vector<SqlToken>& in_;
     std::map<std::string, Query> queries_;
+    std::set<std::size_t> definitions_;   // tokens that name a query as it is made
+    std::vector<Query*> named_outside_;   // by what is no query of WITH
     bool has_odd_names_ = false;
 };
 
