@@ -28,7 +28,7 @@ class UpstreamCheck {
     static constexpr std::chrono::seconds patience{10};
     /// Who may wait for that. Others wait for a second, and as many as HttpServer has places; the
     /// next are told at once what is known.
-    static constexpr std::size_t max_waiting = 8;
+    static constexpr std::size_t max_waiting = 32;
     static constexpr std::size_t max_waiting_shortly = 64;
 
     /// When an upstream last served somebody; nullopt: never, or not as its sslmode demands now.
