@@ -90,11 +90,12 @@ void Console::take(int fd) {
     if (right == ConsoleRight::none)
         spdlog::log(often("console", "console"), spdlog::level::warn, "console: refused: uid {}",
                     uid ? std::to_string(*uid) : "unknown");
+    const bool reads = right == ConsoleRight::read;
     ConsoleSession::Settings settings{.state = state_,
                                       .starts = starts_,
                                       .commands = commands_,
-                                      .queries = queries_,
-                                      .disk_queries = disk_queries_,
+                                      .queries = reads ? reader_queries_ : queries_,
+                                      .disk_queries = reads ? reader_disk_queries_ : disk_queries_,
                                       .asker = {.uid = uid.value_or(0), .right = right},
                                       .key = {.pid = next_pid_++, .key = random_key()},
                                       .refusal = why_not(uid, right)};

@@ -62,6 +62,8 @@ class Console {
         commands_.close();
         queries_.close();
         disk_queries_.close();
+        reader_queries_.close();
+        reader_disk_queries_.close();
     }
 
     /// Who may do what from now on; sessions go on with what they began with.
@@ -81,6 +83,8 @@ class Console {
     Offload commands_{1};  // wait for no disk
     Offload queries_{1};   // nor do these, and take some seconds at most
     Offload disk_queries_{1};
+    Offload reader_queries_{1};  // of those who may only read: whoever commands does not wait for them
+    Offload reader_disk_queries_{1};
 };
 
 }  // namespace proxy

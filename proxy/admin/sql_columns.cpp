@@ -12,6 +12,7 @@ using namespace std::string_view_literals;
 
 /// Of expressions whose type is looked for.
 constexpr int max_nested = 20;
+constexpr std::size_t max_columns = 500;
 
 class Describing {
    public:
@@ -51,6 +52,7 @@ class Describing {
                                 in_[i].is("limit") || in_[i].is("except") || in_[i].is("intersect") || in_[i].is(";")));
             if (ends || (depth == 0 && in_[i].is(","))) {
                 if (begin >= in_.size() || i == begin) break;
+                if (out_.names.size() == max_columns) break;  // SQLite will refuse it
                 if (!describe(begin, i)) break;  // "*", whose columns are known by their names
                 begin = i + 1;
             }
@@ -116,9 +118,8 @@ class Describing {
 
     /// Unless another SELECT gives the same column something larger.
     bool is_int4(const SqlToken& number) const {
-        const bool is_small = number.value.empty() && number.text.size() < 10 &&
-                              number.text.find_first_not_of("0123456789") == std::string::npos;
-        return is_small && std::none_of(in_.begin(), in_.end(), [](const SqlToken& one) { return one.is("union"); });
+        return !has_union_ && number.value.empty() && number.text.size() < 10 &&
+               number.text.find_first_not_of("0123456789") == std::string::npos;
     }
 
     std::optional<ColumnType> type_of(std::size_t begin, std::size_t end, int within = 0) const {
@@ -157,6 +158,7 @@ class Describing {
 
     const std::vector<SqlToken>& in_;
     const SqlNames& names_;
+    const bool has_union_ = std::any_of(in_.begin(), in_.end(), [](const SqlToken& one) { return one.is("union"); });
     SqlColumns out_;
 };
 

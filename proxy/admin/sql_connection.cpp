@@ -10,7 +10,8 @@ namespace proxy {
 namespace {
 
 /// How often it is looked whether a statement has taken too much: in steps of SQLite's machine.
-constexpr int steps_between_looks = 1000;
+/// Each may be a function of a text of max_sql_text.
+constexpr int steps_between_looks = 100;
 constexpr int busy_timeout_ms = 250;
 
 /// Of what goes wrong in SQLite, as PostgreSQL says it.
@@ -64,8 +65,8 @@ struct Limit {
     int value;
 };
 constexpr std::array statement_limits{
-    Limit{SQLITE_LIMIT_LENGTH, 256 * 1024},  // instr() and its like take the square of it
-    Limit{SQLITE_LIMIT_SQL_LENGTH, 256 * 1024},
+    Limit{SQLITE_LIMIT_LENGTH, max_sql_text},
+    Limit{SQLITE_LIMIT_SQL_LENGTH, max_sql_text},
     Limit{SQLITE_LIMIT_COLUMN, 500},
     Limit{SQLITE_LIMIT_EXPR_DEPTH, 200},
     Limit{SQLITE_LIMIT_COMPOUND_SELECT, 50},
@@ -153,6 +154,7 @@ void SqlConnection::restrict_to_reading() {
 
 int SqlConnection::authorize(int action, const char* first, const char* second, const char* view) {
     if (declares_sql_relation()) return SQLITE_OK;
+    if (is_over()) return SQLITE_DENY;  // preparing asks here and nowhere else
     switch (action) {
         case SQLITE_SELECT:
         case SQLITE_RECURSIVE: return SQLITE_OK;
@@ -193,8 +195,12 @@ void SqlConnection::fail() const {
 SqlConnection::Statement SqlConnection::prepare(const std::string& sql) {
     sqlite3_stmt* made = nullptr;
     const char* rest = nullptr;
-    if (sqlite3_prepare_v2(db_, sql.data(), static_cast<int>(sql.size()), &made, &rest) != SQLITE_OK) fail();
+    if (sqlite3_prepare_v2(db_, sql.data(), static_cast<int>(sql.size()), &made, &rest) != SQLITE_OK) {
+        if (is_over()) throw SqlFailure{translated("", SQLITE_INTERRUPT)};
+        fail();
+    }
     Statement statement(made);
+    if (is_over()) throw SqlFailure{translated("", SQLITE_INTERRUPT)};
     if (!made) throw SqlFailure{console_error("42601", "syntax error at end of input")};
     if (!sqlite3_stmt_readonly(made)) throw SqlFailure{translated("", SQLITE_AUTH)};
     return statement;

@@ -37,6 +37,8 @@ class SqlConnection {
 
     /// What its functions ask for.
     const std::string& user() const noexcept { return user_; }
+    /// It has taken too long or too much, or nobody waits for it: whatever may be long looks.
+    bool is_over() const noexcept;
 
    private:
     void open(const std::string& inventory);
@@ -47,7 +49,6 @@ class SqlConnection {
     [[noreturn]] void fail() const;
     int authorize(int action, const char* first, const char* second, const char* view);
     bool may_read(std::string_view table, const char* view) const;
-    bool is_over() const noexcept;
 
     sqlite3* db_ = nullptr;
     const std::vector<Relation>& relations_;
@@ -58,6 +59,9 @@ class SqlConnection {
     std::int64_t memory_before_ = 0;
     std::string unknown_;  // what a statement wanted to read, and may not: to it, that is not there
 };
+
+/// Bytes of a text or a statement: what goes over one once takes less than a millisecond.
+inline constexpr std::size_t max_sql_text = 256 * 1024;
 
 /// now(), version(), LIKE, ILIKE, psql's regular expressions, and what drivers call.
 void add_sql_functions(sqlite3* db, const SqlConnection& connection);

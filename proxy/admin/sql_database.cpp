@@ -215,6 +215,7 @@ std::variant<SqlResult, protocol::ErrorResponse> SqlDatabase::answer(const SqlQu
         const RewrittenSql sql = rewrite(query.text);
         if (sql.too_long)
             return console_error("54000", "the statement is longer than " + std::to_string(max_sql >> 10) + " KiB");
+        if (!sql.too_complex.empty()) return console_error("54001", "the statement is too complex: " + sql.too_complex);
         if (!sql.unknown_relation.empty())
             return console_error("42P01", "relation \"" + sql.unknown_relation + "\" does not exist");
         const bool inventory = reads_inventory(sql);

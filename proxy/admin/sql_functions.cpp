@@ -1,6 +1,6 @@
 // What SQL on the console may call: a few of SQLite's own functions, PostgreSQL's that are cheap,
-// and those that drivers and psql call. LIKE and the like are ours: SQLite's takes for ever on some
-// patterns.
+// and those that drivers and psql call. LIKE, instr(), replace() and trim() are ours: SQLite's take
+// for ever on some arguments, in one step, within which it does not ask whether it is to end.
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -9,6 +9,7 @@
 
 #include "proxy/admin/console_parameters.hpp"
 #include "proxy/admin/sql_connection.hpp"
+#include "proxy/admin/sql_texts.hpp"
 #include "proxy/version.hpp"
 
 namespace proxy {
@@ -18,12 +19,7 @@ using namespace std::string_view_literals;
 
 /// None of SQLite's touches a file, a setting or the clock of another time zone.
 constexpr std::array allowed{
-    "abs"sv,         "avg"sv,        "coalesce"sv,     "count"sv,        "cume_dist"sv, "date"sv,   "dense_rank"sv,
-    "first_value"sv, "format"sv,     "group_concat"sv, "ifnull"sv,       "iif"sv,       "instr"sv,  "lag"sv,
-    "last_value"sv,  "lead"sv,       "length"sv,       "lower"sv,        "ltrim"sv,     "max"sv,    "min"sv,
-    "nth_value"sv,   "ntile"sv,      "nullif"sv,       "percent_rank"sv, "printf"sv,    "rank"sv,   "replace"sv,
-    "round"sv,       "row_number"sv, "rtrim"sv,        "sign"sv,         "strftime"sv,  "substr"sv, "substring"sv,
-    "sum"sv,         "total"sv,      "trim"sv,         "typeof"sv,       "upper"sv};
+    "abs"sv, "avg"sv, "coalesce"sv, "count"sv, "cume_dist"sv, "date"sv, "dense_rank"sv, "first_value"sv, "format"sv, "group_concat"sv, "ifnull"sv, "iif"sv, "lag"sv, "last_value"sv, "lead"sv, "length"sv, "lower"sv, "max"sv, "min"sv, "nth_value"sv, "ntile"sv, "nullif"sv, "percent_rank"sv, "printf"sv, "rank"sv, "round"sv, "row_number"sv, "sign"sv, "strftime"sv, "substr"sv, "substring"sv, "sum"sv, "total"sv, "typeof"sv, "upper"sv};
 
 std::string_view text_of(sqlite3_value* value) {
     const auto* const bytes = reinterpret_cast<const char*>(sqlite3_value_text(value));
@@ -88,8 +84,16 @@ std::optional<std::vector<Part>> psql_pattern(std::string_view pattern) {
     return parts;
 }
 
-/// In at most as many steps as the one is long times the other.
-bool matches(std::string_view text, const std::vector<Part>& pattern, bool any_case) {
+constexpr unsigned steps_between_looks = 4096;
+
+const SqlConnection& connection_of(sqlite3_context* context) {
+    return *static_cast<const SqlConnection*>(sqlite3_user_data(context));
+}
+
+/// In at most as many steps as the one is long times the other. nullopt: the statement is to end.
+std::optional<bool> matches(const SqlConnection& connection, std::string_view text, const std::vector<Part>& pattern,
+                            bool any_case) {
+    unsigned steps = 0;
     std::size_t t = 0;
     std::size_t p = 0;
     std::optional<std::size_t> star;  // the last that takes any number, and where it began to
@@ -99,6 +103,7 @@ bool matches(std::string_view text, const std::vector<Part>& pattern, bool any_c
         return part.kind == Part::Kind::byte && (any_case ? lower(part.byte) == lower(c) : part.byte == c);
     };
     while (t < text.size()) {
+        if (++steps % steps_between_looks == 0 && connection.is_over()) return std::nullopt;
         if (p < pattern.size() && pattern[p].kind == Part::Kind::many) {
             star = p++;
             star_text = t;
@@ -116,6 +121,12 @@ bool matches(std::string_view text, const std::vector<Part>& pattern, bool any_c
     return p == pattern.size();
 }
 
+void give_match(sqlite3_context* context, std::string_view text, const std::vector<Part>& pattern, bool any_case) {
+    const auto matched = matches(connection_of(context), text, pattern, any_case);
+    if (!matched) return sqlite3_result_error_code(context, SQLITE_INTERRUPT);
+    sqlite3_result_int(context, *matched ? 1 : 0);
+}
+
 constexpr std::size_t max_pattern = 1000;
 
 /// SQLite gives the pattern first: LIKE, and ILIKE, which stands as MATCH.
@@ -126,7 +137,7 @@ void like(sqlite3_context* context, int count, sqlite3_value** values) {
     if (pattern.size() > max_pattern) return sqlite3_result_error_toobig(context);
     const std::string_view escape = count > 2 ? text_of(values[2]) : "\\";
     const auto parts = like_pattern(pattern, escape.empty() ? '\0' : escape.front());
-    sqlite3_result_int(context, matches(text_of(values[1]), parts, any_case) ? 1 : 0);
+    give_match(context, text_of(values[1]), parts, any_case);
 }
 
 void regexp(sqlite3_context* context, int, sqlite3_value** values) {
@@ -136,7 +147,7 @@ void regexp(sqlite3_context* context, int, sqlite3_value** values) {
     const auto parts = psql_pattern(pattern);
     if (!parts)
         return sqlite3_result_error(context, "the console's regular expressions are literals, \".\" and \".*\"", -1);
-    sqlite3_result_int(context, matches(text_of(values[1]), *parts, false) ? 1 : 0);
+    give_match(context, text_of(values[1]), *parts, false);
 }
 
 void now(sqlite3_context* context, int, sqlite3_value**) {
@@ -151,7 +162,7 @@ void version_text(sqlite3_context* context, int, sqlite3_value**) {
 void database_name(sqlite3_context* context, int, sqlite3_value**) { give(context, "pgairlock"); }
 void schema_name(sqlite3_context* context, int, sqlite3_value**) { give(context, "public"); }
 void user_name(sqlite3_context* context, int, sqlite3_value**) {
-    give(context, static_cast<const SqlConnection*>(sqlite3_user_data(context))->user());
+    give(context, connection_of(context).user());
 }
 void owner_name(sqlite3_context* context, int, sqlite3_value**) { give(context, "pgairlock"); }
 void yes(sqlite3_context* context, int, sqlite3_value**) { sqlite3_result_int(context, 1); }
@@ -170,8 +181,29 @@ void age(sqlite3_context* context, int count, sqlite3_value** values) {
 
 void concat(sqlite3_context* context, int count, sqlite3_value** values) {
     std::string text;
-    for (int i = 0; i < count; ++i) text += text_of(values[i]);
+    for (int i = 0; i < count; ++i) {
+        text += text_of(values[i]);
+        if (text.size() > max_sql_text) return sqlite3_result_error_toobig(context);
+    }
     give(context, text);
+}
+
+void instr(sqlite3_context* context, int, sqlite3_value** values) {
+    if (is_null(values[0]) || is_null(values[1])) return;
+    sqlite3_result_int64(context, static_cast<std::int64_t>(place_of(text_of(values[1]), text_of(values[0]))));
+}
+
+void replace(sqlite3_context* context, int, sqlite3_value** values) {
+    if (is_null(values[0]) || is_null(values[1]) || is_null(values[2])) return;
+    const auto text = replaced(text_of(values[0]), text_of(values[1]), text_of(values[2]), max_sql_text);
+    if (!text) return sqlite3_result_error_toobig(context);
+    give(context, *text);
+}
+
+template <bool from_begin, bool from_end>
+void trim(sqlite3_context* context, int count, sqlite3_value** values) {
+    if (is_null(values[0]) || (count > 1 && is_null(values[1]))) return;
+    give(context, trimmed(text_of(values[0]), count > 1 ? text_of(values[1]) : " ", from_begin, from_end));
 }
 
 /// Of an array as a text, which is empty here or NULL.
@@ -242,6 +274,14 @@ constexpr std::array functions{
     Function{"age", 1, age},
     Function{"age", 2, age},
     Function{"concat", -1, concat},
+    Function{"instr", 2, instr},
+    Function{"replace", 3, replace},
+    Function{"trim", 1, trim<true, true>},
+    Function{"trim", 2, trim<true, true>},
+    Function{"ltrim", 1, trim<true, false>},
+    Function{"ltrim", 2, trim<true, false>},
+    Function{"rtrim", 1, trim<false, true>},
+    Function{"rtrim", 2, trim<false, true>},
     Function{"version", 0, version_text},
     Function{"current_database", 0, database_name},
     Function{"current_catalog", 0, database_name},

@@ -8,6 +8,8 @@ using Tokens = std::vector<SqlToken>;
 
 /// Each takes as long as the statement is.
 constexpr int max_arrays = 20;
+/// The end of each is looked for to the end of the statement.
+constexpr int max_looked_at = 20;
 
 class Translating {
    public:
@@ -84,8 +86,10 @@ class Translating {
     /// (VALUES ...) [AS] s (a, b), as psql's \gdesc asks for types, has its columns named in a
     /// subquery here.
     void name_values() {
-        for (std::size_t i = 0; i + 1 < in_.size(); ++i) {
+        int left = max_looked_at;
+        for (std::size_t i = 0; i + 1 < in_.size() && left > 0; ++i) {
             if (!is(i, "(") || !is(i + 1, "values")) continue;
+            --left;
             const std::size_t end = end_of_brackets(i);
             const std::size_t alias = is(end, "as") ? end + 1 : end;
             if (!at(alias) || !in_[alias].is_name() || !is(alias + 1, "(")) continue;
@@ -129,8 +133,10 @@ class Translating {
     void empty_unnest() {
         static const Tokens empty = sql_tokens("(SELECT NULL AS");
         static const Tokens end = sql_tokens("WHERE 0)");
-        for (std::size_t i = 0; i + 1 < in_.size(); ++i) {
+        int left = max_looked_at;
+        for (std::size_t i = 0; i + 1 < in_.size() && left > 0; ++i) {
             if (!is(i, "unnest") || !is(i + 1, "(")) continue;
+            --left;
             const std::size_t after = end_of_brackets(i + 1);
             const std::size_t alias = is(after, "as") ? after + 1 : after;
             if (!at(alias) || !in_[alias].is_name()) continue;

@@ -6,6 +6,7 @@
 
 #include "protocol/console_value.hpp"
 #include "proxy/admin/sql_columns.hpp"
+#include "proxy/admin/sql_complexity.hpp"
 #include "proxy/admin/sql_idioms.hpp"
 #include "proxy/admin/sql_tokens.hpp"
 
@@ -308,7 +309,9 @@ std::optional<ColumnType> type_named(std::string_view name) {
 
 RewrittenSql rewrite_sql(std::string_view sql, const SqlNames& names) {
     if (sql.size() > max_sql) return {.text = {}, .too_long = true};
-    return Rewriting(sql_tokens(sql), names).result();
+    auto tokens = sql_tokens(sql);
+    if (auto why = too_complex(tokens); !why.empty()) return {.text = {}, .too_complex = std::move(why)};
+    return Rewriting(std::move(tokens), names).result();
 }
 
 }  // namespace proxy

@@ -33,6 +33,7 @@ struct RewrittenSql {
     std::string unknown_relation{};
     std::vector<std::string> relations{};  ///< that are named, each once
     bool too_long = false;
+    std::string too_complex{};  ///< what makes it so, for people; empty: it is not
 };
 
 /// A longer statement is not looked at, and `too_long`: it would take too long.

@@ -103,7 +103,7 @@ void serve(std::vector<dashboard::InventoryPlace> places, const config::Address&
         io.stop();
     });
     site.begin();
-    socket->serve([&](int fd, const Peer& peer) { server.take(fd, peer.family); });
+    socket->serve([&](int fd, const Peer& peer) { server.take(fd, peer.family, peer.address); });
     std::printf("dashboard at %s\n", socket->address().c_str());
     std::fflush(stdout);
     for (;;) {

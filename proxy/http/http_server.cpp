@@ -9,8 +9,10 @@
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/status.hpp>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "proxy/observation/often.hpp"
 
@@ -78,7 +80,8 @@ HttpRequest request_of(const RequestParser& parser) {
 }  // namespace
 
 struct HttpServer::Connection {
-    Connection(tls::Executor executor, int fd, int family) : socket(executor), timer(executor) {
+    Connection(tls::Executor executor, int fd, int family, std::string peer)
+        : socket(executor), timer(executor), address(std::move(peer)) {
         socket.assign(asio::generic::stream_protocol(family, 0), fd);
     }
 
@@ -102,9 +105,19 @@ struct HttpServer::Connection {
     tls::Timer timer;  // its expiry is the deadline of whatever is waited for
     std::string received;
     std::shared_ptr<HttpStream> stream;  // that is being sent
+    /// Who gives its place to others: the least first.
+    enum class Place { silent, reads_nothing, is_answered, streams };
+    Place place(Clock::time_point now) const {
+        if (waits) return Place::silent;
+        if (wrote && now - *wrote >= slow_write_time) return Place::reads_nothing;
+        return stream ? Place::streams : Place::is_answered;
+    }
+
+    const std::string address;
     bool over = false;
     bool waits = true;  // for the other side to ask something
     Clock::time_point since = Clock::now();
+    std::optional<Clock::time_point> wrote;  // when the last piece, which is not taken yet, was begun
 };
 
 HttpServer::HttpServer(tls::Executor executor, Answer answer)
@@ -117,20 +130,31 @@ void HttpServer::close() {
     connections_.clear();
 }
 
-/// False: all are being answered.
-bool HttpServer::make_room() {
-    std::erase_if(connections_, [](const auto& one) { return one.expired() || one.lock()->over; });
-    if (connections_.size() < max_connections) return true;
-    auto oldest = connections_.end();
-    for (auto one = connections_.begin(); one != connections_.end(); ++one) {
-        const auto connection = one->lock();
-        if (!connection->waits) continue;
-        if (oldest == connections_.end() || connection->since < oldest->lock()->since) oldest = one;
+/// That has more than half of the places; empty: none has.
+std::string HttpServer::crowded_address() const {
+    std::map<std::string, std::size_t> counts;
+    for (const auto& one : connections_) {
+        const auto connection = one.lock();
+        if (connection && ++counts[connection->address] > max_connections / 2) return connection->address;
     }
-    if (oldest == connections_.end()) return false;
-    oldest->lock()->end();
-    connections_.erase(oldest);
-    return true;
+    return {};
+}
+
+/// Whoever came last is the youngest of its kind, and so never the one that goes.
+void HttpServer::make_room() {
+    std::erase_if(connections_, [](const auto& one) { return one.expired() || one.lock()->over; });
+    if (connections_.size() < max_connections) return;
+    const std::string crowded = crowded_address();
+    const auto now = Clock::now();
+    std::shared_ptr<Connection> first;
+    for (const auto& one : connections_) {
+        const auto connection = one.lock();
+        if (!crowded.empty() && connection->address != crowded) continue;
+        const auto rank = [&](const Connection& of) { return std::pair(of.place(now), of.since); };
+        if (!first || rank(*connection) < rank(*first)) first = connection;
+    }
+    if (first) first->end();
+    std::erase_if(connections_, [](const auto& one) { return one.expired() || one.lock()->over; });
 }
 
 /// What ends one of its coroutines, ends the connection.
@@ -146,13 +170,10 @@ auto HttpServer::ended(std::shared_ptr<Connection> connection) {
     };
 }
 
-void HttpServer::take(int fd, int family) {
-    if (!make_room()) {
-        ::close(fd);
-        return;
-    }
+void HttpServer::take(int fd, int family, std::string address) {
+    make_room();
     auto& place = connections_.emplace_back();  // expired, should the next line throw
-    const auto connection = std::make_shared<Connection>(executor_, fd, family);
+    const auto connection = std::make_shared<Connection>(executor_, fd, family, std::move(address));
     place = connection;
     connection->set_deadline(header_time);
     try {
@@ -180,6 +201,7 @@ tls::Awaitable<> HttpServer::serve(std::shared_ptr<Connection> connection, Answe
         std::optional<HttpResponse> refusal = co_await connection->read_request(parser);
         if (connection->over) co_return;
         connection->waits = false;
+        connection->since = Clock::now();
         connection->set_deadline(answer_time);
         HttpResponse response;
         bool with_body = true;
@@ -259,7 +281,14 @@ tls::Awaitable<std::optional<HttpResponse>> HttpServer::Connection::read_request
             boost::system::error_code error;
             const std::size_t taken = parser.put(asio::buffer(received), error);
             received.erase(0, taken);
-            if (parser.is_header_done()) co_return std::nullopt;
+            if (parser.is_header_done()) {
+                // What follows would be read as the next request, if this one's end is not known
+                // (RFC 9112, 6.1).
+                const auto& headers = parser.get();
+                if (headers.find(http::field::transfer_encoding) != headers.end())
+                    co_return unreadable(501, "no Transfer-Encoding is understood");
+                co_return std::nullopt;
+            }
             const bool too_large = error == http::error::header_limit || received.size() > max_header_size;
             if (too_large) co_return unreadable(431, "the request's header is too large");
             if (error && error != http::error::need_more) co_return unreadable(400, "this is no request");
@@ -286,7 +315,9 @@ tls::Awaitable<bool> HttpServer::Connection::write(const std::string& bytes, Clo
     for (std::size_t at = 0; at < bytes.size(); at += piece) {
         timer.expires_at(std::min(Clock::now() + write_time, latest));
         const auto part = asio::buffer(bytes.data() + at, std::min(piece, bytes.size() - at));
+        wrote = Clock::now();
         const auto [error, n] = co_await asio::async_write(socket, part, tls::returning());
+        wrote.reset();
         if (error || over) co_return false;
     }
     co_return true;

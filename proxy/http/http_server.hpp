@@ -8,6 +8,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <string>
 
 #include "proxy/http/http_message.hpp"
 #include "tls/asio.hpp"
@@ -17,7 +18,9 @@ namespace proxy {
 class HttpServer {
    public:
     /// Prometheus, probes and a few people have one each. Whoever comes when all are taken gets the
-    /// place of the one that has said nothing for longest.
+    /// place of another, so that nobody keeps health checks from being answered: of an address that
+    /// has more than half of them, if there is one; of those the one that has said nothing for
+    /// longest, else one that reads nothing, else that is answered for longest, and a stream last.
     static constexpr std::size_t max_connections = 64;
     static constexpr std::size_t max_header_size = 8 * 1024;
     /// From the first byte of a request to its last, and for a connection's first byte.
@@ -28,6 +31,8 @@ class HttpServer {
     /// For the next `piece` bytes of an answer to be taken, and for all of one that has an end.
     static constexpr std::chrono::seconds write_time{10};
     static constexpr std::chrono::seconds body_time{60};
+    /// Who takes nothing of an answer for so long gives its place to whoever comes.
+    static constexpr std::chrono::seconds slow_write_time{2};
     static constexpr std::size_t piece = 64 * 1024;
     /// Answers that go on (HttpStream): never all places.
     static constexpr std::size_t max_streams = 16;
@@ -39,13 +44,15 @@ class HttpServer {
     ~HttpServer() { close(); }
 
     /// Takes an accepted connection over, unless it throws.
-    void take(int fd, int family);
+    /// `address`: of the peer; empty: it has none.
+    void take(int fd, int family, std::string address = {});
     void close();
 
    private:
     struct Connection;
 
-    bool make_room();
+    void make_room();
+    std::string crowded_address() const;
     static auto ended(std::shared_ptr<Connection> connection);
     static tls::Awaitable<> keep_time(std::shared_ptr<Connection> connection);
     static tls::Awaitable<> serve(std::shared_ptr<Connection> connection, Answer answer,

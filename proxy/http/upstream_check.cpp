@@ -13,6 +13,25 @@ using Steady = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds look_interval_of_askers{20};
 
+/// One of those that wait for a connection of ours, which may outlive what it is counted for.
+class Waiting {
+   public:
+    explicit Waiting(std::shared_ptr<std::size_t> all) : all_(std::move(all)), before_((*all_)++) {}
+    ~Waiting() { --*all_; }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+
+    std::chrono::seconds patience() const {
+        if (before_ < UpstreamCheck::max_waiting) return UpstreamCheck::patience + std::chrono::seconds(1);
+        const bool may_wait = before_ < UpstreamCheck::max_waiting + UpstreamCheck::max_waiting_shortly;
+        return std::chrono::seconds(may_wait ? 1 : 0);
+    }
+
+   private:
+    const std::shared_ptr<std::size_t> all_;
+    const std::size_t before_;
+};
+
 std::string seconds_ago(UpstreamCheck::Clock::time_point when) {
     const auto age = std::chrono::duration_cast<std::chrono::seconds>(UpstreamCheck::Clock::now() - when);
     return std::to_string(std::max<long long>(0, age.count())) + " s ago";
@@ -48,7 +67,8 @@ tls::Awaitable<std::vector<UpstreamCheck::Result>> UpstreamCheck::ask(
     for (const auto& upstream : upstreams) {
         if (!is_fresh(*upstream)) awaited.push_back(visit(upstream));
     }
-    const auto enough = Steady::now() + patience + std::chrono::seconds(1);
+    const Waiting waiting(waiting_);
+    const auto enough = Steady::now() + waiting.patience();
     tls::Timer timer(executor_);
     for (const auto& one : awaited) {
         while (!one->over && Steady::now() < enough) {

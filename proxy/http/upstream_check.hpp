@@ -27,6 +27,10 @@ class UpstreamCheck {
     static constexpr std::chrono::seconds interval{30};
     /// For one connection, all addresses together.
     static constexpr std::chrono::seconds patience{10};
+    /// Who may wait for that. Others wait for a second, and as many as HttpServer has places; the
+    /// next are told at once what is known.
+    static constexpr std::size_t max_waiting = 32;
+    static constexpr std::size_t max_waiting_shortly = 64;
 
     /// What the logins of an upstream have come to.
     struct Logins {
@@ -60,6 +64,7 @@ class UpstreamCheck {
     Resolver& resolver_;
     Outages& outages_;
     AskLogins logins_;
+    const std::shared_ptr<std::size_t> waiting_ = std::make_shared<std::size_t>(0);
     std::map<std::string, std::shared_ptr<Visit>> visits_;  // the last one of each upstream
 };
 

@@ -86,6 +86,7 @@ void ConsoleSocket::open(const config::Admin& admin, const std::string& state_di
             .kind = config::Address::Kind::unix_socket, .host = path, .port = 0, .origin = admin.console_origin};
         socket_ = std::make_shared<Listener>(io_, bind_listener(address, mode_of(admin)));
         let_in(path, is_our_folder_, has_others(admin));
+        socket_->keep_spares(spare_descriptors);
         socket_->serve([this](int fd, const Peer&) { console_.take(fd); });
         path_ = path;
         spdlog::info("console at {}", path);

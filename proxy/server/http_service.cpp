@@ -79,7 +79,8 @@ void HttpService::open(std::shared_ptr<const Snapshot> snapshot) noexcept {
         // Only a file that says so lets others in.
         socket_ = std::make_shared<Listener>(io_, bind_listener(bound, 0600));
         open_dashboard();
-        socket_->serve([this](int fd, const Peer& peer) { server_.take(fd, peer.family); });
+        socket_->keep_spares(spare_descriptors);
+        socket_->serve([this](int fd, const Peer& peer) { server_.take(fd, peer.family, peer.address); });
         thread_ = std::thread([this] { run(); });
         spdlog::info("http at {}", socket_->address());
     } catch (const std::exception& error) {

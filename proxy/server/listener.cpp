@@ -1,13 +1,16 @@
 #include "proxy/server/listener.hpp"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
@@ -86,6 +89,17 @@ BoundSocket bind_unix(const config::Address& address, mode_t mode) {
     return {.fd = fd, .address = config::to_string(address), .unix_path = address.host};
 }
 
+/// Whether fewer than `count` descriptors are free, or than an eighth of all. The kernel gives the
+/// lowest number first.
+bool are_nearly_taken(std::size_t count) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return false;
+    const int next = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    if (next < 0) return errno == EMFILE;
+    ::close(next);
+    return static_cast<rlim_t>(next) + std::min<rlim_t>(count, limit.rlim_cur / 8) >= limit.rlim_cur;
+}
+
 Peer describe_peer(const sockaddr_storage& storage) {
     Peer peer{.family = storage.ss_family, .address = {}, .port = -1, .bytes = {}};
     char text[INET6_ADDRSTRLEN] = "";
@@ -131,6 +145,9 @@ void Listener::stop() {
     stopped_ = true;
     boost::system::error_code ignored;
     socket_.close(ignored);
+    for (const int spare : spares_) ::close(spare);
+    spares_.clear();
+    wanted_spares_ = 0;
     backoff_.cancel();
     if (!bound_.unix_path.empty()) ::unlink(bound_.unix_path.c_str());
 }
@@ -147,12 +164,41 @@ tls::Awaitable<> Listener::accept_loop(std::shared_ptr<Listener> self) {
     }
 }
 
+void Listener::keep_spares(std::size_t count) {
+    wanted_spares_ = count;
+    spares_.reserve(count);
+    fill_spares();
+}
+
+void Listener::fill_spares() noexcept {
+    while (spares_.size() < wanted_spares_) {
+        const int fd = ::fcntl(bound_.fd, F_DUPFD_CLOEXEC, 0);
+        if (fd < 0) return;
+        spares_.push_back(fd);  // there is memory for it
+    }
+}
+
+/// As accept4(2).
+int Listener::accept_one(sockaddr_storage& from) {
+    if (leaves_ > 0 && are_nearly_taken(leaves_)) {
+        errno = EMFILE;
+        return -1;
+    }
+    for (;;) {
+        socklen_t size = sizeof from;
+        const int fd = ::accept4(bound_.fd, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0 || errno != EMFILE || spares_.empty()) return fd;
+        ::close(spares_.back());  // others of this process may take it first: then the next one
+        spares_.pop_back();
+    }
+}
+
 /// False: something is wrong that is not about one connection, and a wait may help.
 bool Listener::accept_some() {
+    fill_spares();
     for (int i = 0; i < max_in_a_row; ++i) {
         sockaddr_storage storage{};
-        socklen_t size = sizeof storage;
-        const int fd = ::accept4(bound_.fd, reinterpret_cast<sockaddr*>(&storage), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        const int fd = accept_one(storage);
         if (fd >= 0) {
             if (!hand_on(fd, storage)) return false;
             continue;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "config/config.hpp"
 #include "tls/asio.hpp"
@@ -27,6 +28,12 @@ struct BoundSocket {
 /// reason.
 BoundSocket bind_listener(const config::Address& address, mode_t mode = 0777);
 
+/// Of those listeners by which a proxy without descriptors is asked and commanded: each connection
+/// there takes one, and is soon over.
+inline constexpr std::size_t spare_descriptors = 8;
+/// What clients leave free for them, and for what commands do.
+inline constexpr std::size_t left_descriptors = 32;
+
 /// A peer, as the kernel names it.
 struct Peer {
     int family = 0;
@@ -44,6 +51,12 @@ class Listener : public std::enable_shared_from_this<Listener> {
     ~Listener();
 
     const std::string& address() const noexcept { return bound_.address; }
+    /// Nothing is accepted while fewer descriptors than these are free, or than an eighth of the
+    /// process's limit if that is less: they are for listeners that keep spares.
+    void leave_descriptors(std::size_t count) noexcept { leaves_ = count; }
+    /// Keeps so many descriptors to accept with when the process has none left. They are taken back
+    /// as others become free.
+    void keep_spares(std::size_t count);
     /// From now on connections go to `on_accept`; again: to another one.
     void serve(OnAccept on_accept);
     /// No more connections; those in the kernel's queue are reset by the close.
@@ -52,12 +65,17 @@ class Listener : public std::enable_shared_from_this<Listener> {
    private:
     static tls::Awaitable<> accept_loop(std::shared_ptr<Listener> self);
     bool accept_some();
+    int accept_one(sockaddr_storage& from);
+    void fill_spares() noexcept;
     bool hand_on(int fd, const sockaddr_storage& from) noexcept;
 
     BoundSocket bound_;
     asio::basic_stream_socket<asio::generic::stream_protocol, tls::Executor> socket_;  // only to wait for readability
     tls::Timer backoff_;
     OnAccept on_accept_;
+    std::size_t leaves_ = 0;
+    std::size_t wanted_spares_ = 0;
+    std::vector<int> spares_;
     bool stopped_ = false;
 };
 

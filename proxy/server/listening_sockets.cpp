@@ -55,6 +55,7 @@ ListeningSockets::Prepared ListeningSockets::use(Prepared prepared) {
     };
     Prepared opened;
     for (const std::shared_ptr<Open>& open : open_) {
+        open->socket->leave_descriptors(left_descriptors);
         // Those that stay as well: their route is the new snapshot's.
         open->socket->serve([this, open = open.get()](int fd, const Peer& peer) { on_accept_(open->route, fd, peer); });
         if (!is_in(before, open)) opened.push_back(open);

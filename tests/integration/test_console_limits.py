@@ -194,6 +194,18 @@ def test_statement_timeout_is_kept_for_the_session_the_transaction_and_from_the_
     with_options.close()
 
 
+def test_a_function_that_is_long_in_itself_ends_with_its_statement(start):
+    """One LIKE of 250 million steps, for each of a thousand rows."""
+    proxy = start()
+    like = "printf('%.*c', 250000, 'a') LIKE ('%' || printf('%.*c', 998, 'a') || 'b')"
+    with connected(proxy, options="-c statement_timeout=300ms") as connection:
+        rows = "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x WHERE n < 1000)"
+        with pytest.raises(psycopg2.errors.QueryCanceled):
+            one(connection, f"{rows} SELECT sum({like}) FROM x")
+        assert one(connection, "SET statement_timeout = '30s'; SELECT 1") == 1
+    assert proxy.process.poll() is None
+
+
 def test_a_client_that_leaves_takes_its_question_with_it(start, talk):
     """Were the four questions answered to their ends of 10 s, one after the other, the fifth would be told that it took too long."""
     proxy = start()

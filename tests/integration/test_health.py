@@ -310,6 +310,48 @@ def test_a_slow_request_is_ended_and_keeps_nobody_out(start):
     assert time.monotonic() - began < PATIENCE
 
 
+def asks_and_reads_nothing(connection):
+    """As often as the proxy takes it."""
+    connection.setblocking(False)
+    try:
+        while True:
+            connection.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
+    except BlockingIOError:
+        pass
+
+
+def asks_what_hangs(connection):
+    connection.sendall(b"GET /upstreamz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+
+@pytest.mark.parametrize("attack", [asks_what_hangs, asks_and_reads_nothing])
+def test_whoever_takes_all_places_keeps_no_probe_from_being_answered(start, attack):
+    """The database takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as hangs:
+        proxy = start([f"127.0.0.1:{hangs.getsockname()[1]}"], admin=ADMIN)
+        crowd = []
+        for _ in range(MAX_CONNECTIONS + 8):
+            connection = socket.create_connection(proxy.http, timeout=PATIENCE)
+            try:
+                attack(connection)
+            except OSError:
+                pass  # its place is somebody else's already
+            crowd.append(connection)
+        for path in ("/livez", "/readyz") * 15:
+            assert ask(proxy.http, path)[0] == 200
+            time.sleep(0.1)
+        for connection in crowd:
+            connection.close()
+
+
+@pytest.mark.parametrize("coding", ["chunked", "xchunked", "identity"])
+def test_what_follows_a_body_that_is_not_understood_is_no_request(start, coding):
+    proxy = start(admin=ADMIN)
+    hidden = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    answer = exchange(proxy.http, f"GET /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: {coding}\r\n\r\n{hidden}".encode())
+    assert answer.startswith(b"HTTP/1.1 501 ") and answer.count(b"HTTP/1.1") == 1
+
+
 def test_one_byte_at_a_time_does_not_stretch_the_deadline(start):
     proxy = start(admin=ADMIN)
     with socket.create_connection(proxy.http, timeout=PATIENCE) as connection:

@@ -32,6 +32,12 @@ class Asker {
         const std::string request = method + " " + path + " HTTP/1.1\r\nHost: localhost\r\n" + more + "\r\n";
         REQUIRE(::send(fd_, request.data(), request.size(), 0) == static_cast<ssize_t>(request.size()));
     }
+    /// Asks as often as the other side takes it, and reads nothing.
+    void fill(const std::string& path) {
+        const std::string request = "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        while (::send(fd_, request.data(), request.size(), 0) == static_cast<ssize_t>(request.size())) {
+        }
+    }
     /// What is there.
     void take(std::string& into) {
         char piece[65536];
@@ -221,4 +227,55 @@ TEST_CASE("streams never take all places: the seventeenth is refused, and others
         readers[0]->take(got[0]);
         return readers[0]->over;
     }));
+}
+
+TEST_CASE("whoever fills all places keeps nobody from being answered") {
+    asio::io_context io{1};
+    HttpServer server(io.get_executor(), [&](const HttpRequest& request) -> tls::Awaitable<HttpResponse> {
+        tls::Timer timer(io.get_executor());
+        timer.expires_after(1h);
+        if (request.path == "/hangs") co_await timer.async_wait(tls::returning());
+        co_return http_text(200, "alive");
+    });
+    const bool reads_nothing = GENERATE(false, true);
+    std::vector<std::unique_ptr<Asker>> crowd;
+    for (std::size_t i = 0; i < HttpServer::max_connections; ++i) {
+        crowd.push_back(std::make_unique<Asker>(server));
+        if (reads_nothing) {
+            crowd.back()->fill("/livez");
+        } else {
+            crowd.back()->ask("/hangs");
+        }
+        io.restart();
+        io.run_for(2ms);
+    }
+    for (int i = 0; i < 3; ++i) {
+        Asker probe(server);
+        probe.ask("/livez");
+        std::string answer;
+        CHECK(runs_until(io, [&] {
+            probe.take(answer);
+            return has(answer, "alive") || probe.over;
+        }));
+        CHECK(has(answer, "alive"));
+    }
+}
+
+TEST_CASE("a Transfer-Encoding is refused, and what follows is no request") {
+    for (const char* const coding : {"chunked", "xchunked", "identity", "gzip, chunked"}) {
+        CAPTURE(coding);
+        Server one;
+        one.response = http_text(200, "answered");
+        Asker asker(one.server);
+        asker.ask("/livez", "GET",
+                  "Transfer-Encoding: " + std::string(coding) + "\r\n\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\n");
+        std::string answer;
+        CHECK(runs_until(one.io, [&] {
+            asker.take(answer);
+            return asker.over;
+        }));
+        CHECK((has(answer, "HTTP/1.1 501") || has(answer, "HTTP/1.1 400")));
+        CHECK(has(answer, "Connection: close"));
+        CHECK_FALSE(has(answer, "answered"));
+    }
 }

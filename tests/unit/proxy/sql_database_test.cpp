@@ -222,3 +222,59 @@ TEST_CASE("SQL: a description has the columns, without the rows") {
     CHECK(result.columns[2].name == "t");
     CHECK(std::get<ErrorResponse>(database.describe("SELECT x FROM people")).sqlstate == "42703");
 }
+
+TEST_CASE("SQL: a function that is long within one step ends with the statement's time") {
+    const std::string text(250'000, 'a');
+    const std::string wanted(998, 'a');
+    const auto ended = [&](const std::string& sql, std::vector<std::optional<std::string>> values) {
+        return told({.text = sql, .parameters = std::move(values)}, {.time = 20ms}).sqlstate;
+    };
+    // Of 250 million steps of their own: an answer says that nobody looked at the time meanwhile.
+    for (const char* const op : {"LIKE", "ILIKE"}) {
+        CAPTURE(op);
+        CHECK(ended("SELECT $1 " + std::string(op) + " $2", {text, "%" + wanted + "b"}) == "57014");
+    }
+    CHECK(ended("SELECT $1 ~ $2", {text, wanted + "b"}) == "57014");
+    const auto stop = std::make_shared<std::atomic<bool>>(true);  // nobody waits any more
+    CHECK(told({.text = "SELECT 1", .parameters = {}, .user = {}, .stop = stop}).sqlstate == "57014");
+}
+
+TEST_CASE("SQL: instr, replace and trim answer as SQLite's do") {
+    CHECK(told("SELECT instr('häuser', 'user'), instr('abc', 'x'), instr('abc', ''), instr(NULL, 'a')").rows ==
+          Rows{{"3", "0", "1", "NULL"}});
+    CHECK(told("SELECT instr('aaab', 'aab'), instr('abababac', 'abac'), instr(12345, 34)").rows ==
+          Rows{{"2", "5", "3"}});
+    CHECK(told("SELECT replace('aaa', 'aa', 'b'), replace('abc', '', 'x'), replace('abc', 'b', ''), "
+               "replace('a', 'a', NULL)")
+              .rows == Rows{{"ba", "abc", "ac", "NULL"}});
+    CHECK(told("SELECT trim('  a '), ltrim('xxaxx', 'x'), rtrim('aää', 'ä'), trim('äxä', 'yä'), trim('aa', 'a'), "
+               "trim('a', ''), trim(NULL)")
+              .rows == Rows{{"a", "axx", "a", "x", "", "a", "NULL"}});
+    CHECK(told({.text = "SELECT replace($1, 'a', 'aaaa')", .parameters = {std::string(100'000, 'a')}}).sqlstate ==
+          "54000");
+}
+
+TEST_CASE("SQL: what would take long to prepare is refused before") {
+    std::string doubled = "WITH c0 AS (SELECT 1 AS x)";
+    std::string backwards = "WITH ";
+    for (int i = 1; i < 40; ++i) {
+        const std::string before = "c" + std::to_string(i - 1);
+        const std::string query = "c" + std::to_string(i) + " AS NOT MATERIALIZED (SELECT a.x FROM " + before +
+                                  " a, \"" + before + "\" b)";
+        doubled += ", " + query;
+        backwards.insert(5, query + ", ");
+    }
+    CHECK(told({.text = doubled + " SELECT count(*) FROM c39"}).sqlstate == "54001");
+    CHECK(told({.text = backwards + "c0 AS (SELECT 1 AS x) SELECT count(*) FROM c39"}).sqlstate == "54001");
+    CHECK(told("WITH `a` AS (SELECT 1) SELECT * FROM `a`").sqlstate == "54001");
+    std::string windows = "SELECT 1";
+    for (int i = 0; i < 100; ++i) windows += ", sum(id) OVER (ORDER BY id + " + std::to_string(i) + ")";
+    CHECK(told({.text = windows + " FROM people"}).sqlstate == "54001");
+    std::string chain = "WITH c0(x) AS (SELECT 1)";
+    for (int i = 1; i < 30; ++i)
+        chain += ", c" + std::to_string(i) + "(x) AS (SELECT x + 1 FROM c" + std::to_string(i - 1) + ")";
+    CHECK(told({.text = chain + " SELECT x FROM c29"}).rows == Rows{{"30"}});
+    std::string columns = "SELECT 1";
+    for (int i = 0; i < 10'000; ++i) columns += ",1";
+    CHECK(told({.text = columns}).sqlstate == "54000");
+}
