@@ -12,8 +12,8 @@ namespace tls {
 
 class WebContext {
    public:
-    /// `anchors`: PEM files, or "system". Problems go to `errors` and `warnings`; the result is usable
-    /// only when no error was added.
+    /// `anchors`: PEM files, or "system". Problems go to `errors` and `warnings`; the result is
+    /// usable only when no error was added.
     WebContext(const std::vector<config::File>& anchors, std::vector<config::Diagnostic>& errors,
                std::vector<config::Diagnostic>& warnings);
 
