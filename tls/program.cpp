@@ -70,8 +70,7 @@ class Spawn {
 }  // namespace
 
 Program::Program(const ProgramOrder& order) {
-    if (const int error = Spawn().run(order, pid_); error != 0)
-        throw std::system_error(error, std::generic_category());
+    if (const int error = Spawn().run(order, pid_); error != 0) throw std::system_error(error, std::generic_category());
 }
 
 std::optional<Program::End> Program::ended() noexcept {

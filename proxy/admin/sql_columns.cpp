@@ -53,7 +53,7 @@ class Describing {
             if (ends || (depth == 0 && in_[i].is(","))) {
                 if (begin >= in_.size() || i == begin) break;
                 if (out_.names.size() == max_columns) break;  // SQLite will refuse it
-                if (!describe(begin, i)) break;  // "*", whose columns are known by their names
+                if (!describe(begin, i)) break;               // "*", whose columns are known by their names
                 begin = i + 1;
             }
             if (ends) return;

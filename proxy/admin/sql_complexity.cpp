@@ -81,7 +81,8 @@ class WithQueries {
             if (in_[i].is("(")) {
                 const auto body = bodies.find(i);
                 within.push_back(body != bodies.end() ? &queries_[body->second]
-                                                      : within.empty() ? nullptr : within.back());
+                                 : within.empty()     ? nullptr
+                                                      : within.back());
             } else if (in_[i].is(")")) {
                 if (!within.empty()) within.pop_back();
             } else if (Query* const named = named_at(i)) {
@@ -105,8 +106,8 @@ class WithQueries {
 
     const std::vector<SqlToken>& in_;
     std::map<std::string, Query> queries_;
-    std::set<std::size_t> definitions_;   // tokens that name a query as it is made
-    std::vector<Query*> named_outside_;   // by what is no query of WITH
+    std::set<std::size_t> definitions_;  // tokens that name a query as it is made
+    std::vector<Query*> named_outside_;  // by what is no query of WITH
     bool has_odd_names_ = false;
 };
 

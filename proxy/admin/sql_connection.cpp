@@ -65,16 +65,11 @@ struct Limit {
     int value;
 };
 constexpr std::array statement_limits{
-    Limit{SQLITE_LIMIT_LENGTH, max_sql_text},
-    Limit{SQLITE_LIMIT_SQL_LENGTH, max_sql_text},
-    Limit{SQLITE_LIMIT_COLUMN, 500},
-    Limit{SQLITE_LIMIT_EXPR_DEPTH, 200},
-    Limit{SQLITE_LIMIT_COMPOUND_SELECT, 50},
-    Limit{SQLITE_LIMIT_VDBE_OP, 250'000},
-    Limit{SQLITE_LIMIT_FUNCTION_ARG, 50},
-    Limit{SQLITE_LIMIT_ATTACHED, 0},
-    Limit{SQLITE_LIMIT_VARIABLE_NUMBER, 100},
-    Limit{SQLITE_LIMIT_WORKER_THREADS, 0},
+    Limit{SQLITE_LIMIT_LENGTH, max_sql_text}, Limit{SQLITE_LIMIT_SQL_LENGTH, max_sql_text},
+    Limit{SQLITE_LIMIT_COLUMN, 500},          Limit{SQLITE_LIMIT_EXPR_DEPTH, 200},
+    Limit{SQLITE_LIMIT_COMPOUND_SELECT, 50},  Limit{SQLITE_LIMIT_VDBE_OP, 250'000},
+    Limit{SQLITE_LIMIT_FUNCTION_ARG, 50},     Limit{SQLITE_LIMIT_ATTACHED, 0},
+    Limit{SQLITE_LIMIT_VARIABLE_NUMBER, 100}, Limit{SQLITE_LIMIT_WORKER_THREADS, 0},
 };
 
 bool is_inventory_table(std::string_view name) {

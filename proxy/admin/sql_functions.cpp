@@ -19,7 +19,11 @@ using namespace std::string_view_literals;
 
 /// None of SQLite's touches a file, a setting or the clock of another time zone.
 constexpr std::array allowed{
-    "abs"sv, "avg"sv, "coalesce"sv, "count"sv, "cume_dist"sv, "date"sv, "dense_rank"sv, "first_value"sv, "format"sv, "group_concat"sv, "ifnull"sv, "iif"sv, "lag"sv, "last_value"sv, "lead"sv, "length"sv, "lower"sv, "max"sv, "min"sv, "nth_value"sv, "ntile"sv, "nullif"sv, "percent_rank"sv, "printf"sv, "rank"sv, "round"sv, "row_number"sv, "sign"sv, "strftime"sv, "substr"sv, "substring"sv, "sum"sv, "total"sv, "typeof"sv, "upper"sv};
+    "abs"sv,         "avg"sv,          "coalesce"sv,     "count"sv,  "cume_dist"sv, "date"sv,       "dense_rank"sv,
+    "first_value"sv, "format"sv,       "group_concat"sv, "ifnull"sv, "iif"sv,       "lag"sv,        "last_value"sv,
+    "lead"sv,        "length"sv,       "lower"sv,        "max"sv,    "min"sv,       "nth_value"sv,  "ntile"sv,
+    "nullif"sv,      "percent_rank"sv, "printf"sv,       "rank"sv,   "round"sv,     "row_number"sv, "sign"sv,
+    "strftime"sv,    "substr"sv,       "substring"sv,    "sum"sv,    "total"sv,     "typeof"sv,     "upper"sv};
 
 std::string_view text_of(sqlite3_value* value) {
     const auto* const bytes = reinterpret_cast<const char*>(sqlite3_value_text(value));
@@ -161,9 +165,7 @@ void version_text(sqlite3_context* context, int, sqlite3_value**) {
 
 void database_name(sqlite3_context* context, int, sqlite3_value**) { give(context, "pgairlock"); }
 void schema_name(sqlite3_context* context, int, sqlite3_value**) { give(context, "public"); }
-void user_name(sqlite3_context* context, int, sqlite3_value**) {
-    give(context, connection_of(context).user());
-}
+void user_name(sqlite3_context* context, int, sqlite3_value**) { give(context, connection_of(context).user()); }
 void owner_name(sqlite3_context* context, int, sqlite3_value**) { give(context, "pgairlock"); }
 void yes(sqlite3_context* context, int, sqlite3_value**) { sqlite3_result_int(context, 1); }
 void nothing(sqlite3_context*, int, sqlite3_value**) {}

@@ -24,8 +24,8 @@ class AlertGroups {
     bool notice(const Event& event, const config::Alert& settings, const std::string& proxy, Clock::time_point now);
 
     struct Taken {
-        std::vector<AlertMessage> changed;  ///< to be kept, and still growing
-        std::vector<AlertMessage> ready;    ///< complete: to be kept and sent, in this order
+        std::vector<AlertMessage> changed;   ///< to be kept, and still growing
+        std::vector<AlertMessage> ready;     ///< complete: to be kept and sent, in this order
         std::vector<std::string> withdrawn;  ///< ids of what was perhaps kept, and is not told
     };
     /// What has changed since, and at most `room` that are complete; `all`: they are by now. Of one

@@ -21,8 +21,8 @@ void AlertQueue::insert(std::vector<AlertMessage>&& messages, Clock::time_point 
 }
 
 std::string AlertQueue::drop_one(Clock::time_point now) {
-    const auto old =
-        std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting& one) { return now - one.since > longest_wait; });
+    const auto old = std::find_if(waiting_.begin(), waiting_.end(),
+                                  [&](const Waiting& one) { return now - one.since > longest_wait; });
     if (old == waiting_.end()) return {};
     std::string id = std::move(old->message.id);
     waiting_.erase(old);

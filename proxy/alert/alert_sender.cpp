@@ -88,10 +88,10 @@ class AlertSender::Work {
     // The thread's.
     AlertSpool spool_;
     AlertQueue messages_;
-    std::vector<AlertMessage> ready_;  // on their way there
+    std::vector<AlertMessage> ready_;    // on their way there
     std::size_t left_ = 0, unread_ = 0;  // on the disk, of a former process: without room, not readable
-    Clock::time_point next_load_{};    // max(): all that was there has been read
-    std::string unreadable_;           // why, as it was told last
+    Clock::time_point next_load_{};      // max(): all that was there has been read
+    std::string unreadable_;             // why, as it was told last
     Clock::time_point next_keep_{};
     Clock::time_point next_attempt_{};
     Clock::duration pause_ = first_pause;

@@ -34,7 +34,8 @@ Words words_of(AlertKind kind) noexcept {
             return {"a login found no server", "logins found no server", "logins find a server again"};
         case AlertKind::reload_failed: return {"a reload failed", "reloads failed", "the configuration was reloaded"};
         case AlertKind::events_dropped: return {"audit events were dropped", "times audit events were dropped", ""};
-        case AlertKind::inventory_failed: return {"the inventory is not complete", "times the inventory was not complete", ""};
+        case AlertKind::inventory_failed:
+            return {"the inventory is not complete", "times the inventory was not complete", ""};
         case AlertKind::capture_started: return {"a capture was started", "captures were started", ""};
         case AlertKind::capture_stopped: return {"a capture stopped", "captures stopped", ""};
         case AlertKind::console_command: return {"a command on the console", "commands on the console", ""};
@@ -110,8 +111,7 @@ std::string text_of(AlertKind kind, const Event& event) {
         case AlertKind::certificate_expiring: return certificate_text(event) + ": " + event.message;
         case AlertKind::upstream_certificate: return certificate_text(event) + ca_text(event);
         case AlertKind::upstream_unverified:
-        case AlertKind::upstream_failed:
-            return failure_text(event);
+        case AlertKind::upstream_failed: return failure_text(event);
         case AlertKind::events_dropped: return std::to_string(event.count) + " events are not in the audit";
         case AlertKind::capture_started:
         case AlertKind::capture_stopped: return capture_text(event);

@@ -21,7 +21,7 @@ struct Verdict {
     std::string name;   ///< "ok", or why not
     std::string anchor;
     tls::Advice advice{};  ///< when either is not ok
-    bool holds = false;  ///< all that the configured sslmode demands
+    bool holds = false;    ///< all that the configured sslmode demands
 };
 
 /// What a rotation would come to, once its CA files are the only ones. Names do not depend on them.

@@ -133,16 +133,15 @@ std::vector<Warning> live_warnings(const LiveSource& source, SystemTime now) {
                             .since = numbers.reload.time});
     }
     if (const std::uint64_t dropped = source.recorder.counters().dropped(); dropped > 0) {
-        warnings.push_back({.critical = true,
-                            .what = "events_dropped",
-                            .text = report::plural(dropped, "event") +
-                                    " of this process were lost: the audit does not have them, nor perhaps the inventory"});
+        warnings.push_back(
+            {.critical = true,
+             .what = "events_dropped",
+             .text = report::plural(dropped, "event") +
+                     " of this process were lost: the audit does not have them, nor perhaps the inventory"});
     }
     if (const auto unwritten = source.recorder.unwritten()) {
-        warnings.push_back({.critical = true,
-                            .what = "inventory_unwritten",
-                            .text = to_text(*unwritten),
-                            .since = unwritten->since});
+        warnings.push_back(
+            {.critical = true, .what = "inventory_unwritten", .text = to_text(*unwritten), .since = unwritten->since});
     }
     const std::vector<Outages::Outage> outages = outages_of_today(source);
     for (const auto& [name, upstream] : numbers.upstreams) {

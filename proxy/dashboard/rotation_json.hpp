@@ -16,7 +16,8 @@ inline constexpr std::size_t max_not_ready = 100;
 
 /// Without its `generated`. Makes a report for each day that anything is known of. `is_over`, asked
 /// between two days: nobody wants it any more; then it is empty.
-std::string rotation_text(const std::vector<InventoryRows>& inventories, Timestamp now,
-                          const std::function<bool()>& is_over = [] { return false; });
+std::string rotation_text(
+    const std::vector<InventoryRows>& inventories, Timestamp now,
+    const std::function<bool()>& is_over = [] { return false; });
 
 }  // namespace proxy::dashboard

@@ -234,8 +234,8 @@ class Survey::Work {
         } else {
             if (next.why_none.empty() && !next.clients.text) next.why_none = "not counted yet";
             if (!next.why_none.empty()) {
-                next.why_none = places_.size() == 0 ? no_inventory
-                                                    : "the inventory cannot be read: " + reading.unread.front();
+                next.why_none =
+                    places_.size() == 0 ? no_inventory : "the inventory cannot be read: " + reading.unread.front();
                 next.unknown.push_back("clients: " + next.why_none);
             }
             if (for_somebody) certify(next, nullptr, now);
@@ -270,8 +270,7 @@ class Survey::Work {
     /// The report of the week alone, which is gone before another one is made.
     void count(Findings& next, const InventoryPlaces::Reading& reading, SystemTime now) {
         const Timestamp until = to_timestamp(reading.oldest);
-        const report::Report report =
-            report::make_report(reading.rows, {.since = until - Week::length, .now = until});
+        const report::Report report = report::make_report(reading.rows, {.since = until - Week::length, .now = until});
         next.week = week_of(report, until);
         if (!next.clients.text) next.why_none = "not counted yet";
         take(next, report, now);
@@ -287,8 +286,8 @@ class Survey::Work {
         next.warnings.erase(next.warnings.end() - static_cast<std::ptrdiff_t>(of_report_.size()), next.warnings.end());
         take(next, report, now);
         const OpenSessions open = running_ ? running_->sessions() : OpenSessions{};
-        replace(next.clients,
-                clients_text(report, running_ ? &open : nullptr, to_timestamp(reading.oldest)), reading.oldest);
+        replace(next.clients, clients_text(report, running_ ? &open : nullptr, to_timestamp(reading.oldest)),
+                reading.oldest);
         next.why_none.clear();
         certify(next, &report, now);
     }

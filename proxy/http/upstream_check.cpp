@@ -49,7 +49,7 @@ struct UpstreamCheck::Visit {
     const Steady::time_point began = Steady::now();
     bool over = false;
     std::optional<Clock::time_point> served;
-    std::string error;  // when it did not
+    std::string error;          // when it did not
     Clock::time_point ended{};  // when that was
 };
 

@@ -74,8 +74,7 @@ void count_server(UpstreamNumbers& upstream, const Event& event) {
 void count_failure(UpstreamNumbers& upstream, const Event& event) {
     ++upstream.failures[index(event.reason)];
     upstream.failed = event.time;
-    upstream.failure =
-        event.verify_error.empty() ? event.message : "certificate refused: " + event.verify_error;
+    upstream.failure = event.verify_error.empty() ? event.message : "certificate refused: " + event.verify_error;
 }
 
 void count_connected(EventMetrics::Numbers& numbers, const Event& event) {

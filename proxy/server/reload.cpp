@@ -48,8 +48,7 @@ Reload::Loaded Reload::load_all(const ConfigSource& source, const std::string& s
         config::Loaded read = source();
         if (read.config) {
             static_cast<LoadedSnapshot&>(loaded) =
-                load_snapshot(std::move(*read.config), {.path = state_dir, .without_authority = without},
-                              &running);
+                load_snapshot(std::move(*read.config), {.path = state_dir, .without_authority = without}, &running);
             if (loaded.snapshot) open_log(loaded, running.config.log);
         } else {
             loaded.errors = std::move(read.errors);

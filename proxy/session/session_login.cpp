@@ -242,8 +242,8 @@ tls::Awaitable<> Session::report_unreached(const UpstreamFailure& failure) {
                 .sqlstate = failure.response.sqlstate,
                 .message = failure.error,
                 .verify_error = failure.verify_error});
-    log_about(record_, often(failure.reason, record_.listener), spdlog::level::err, "{}{}{}{}{}", failure.response.message,
-              failure.response.detail.empty() ? "" : ": ", failure.response.detail,
+    log_about(record_, often(failure.reason, record_.listener), spdlog::level::err, "{}{}{}{}{}",
+              failure.response.message, failure.response.detail.empty() ? "" : ": ", failure.response.detail,
               failure.response.hint.empty() ? "" : " Hint: ", failure.response.hint);
     co_await send_error(failure.response);
 }

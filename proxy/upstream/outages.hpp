@@ -99,7 +99,7 @@ class Outages {
     };
 
     mutable std::mutex mutex_;
-    std::map<std::string, Remembered> remembered_;  // and what the log has told of
+    std::map<std::string, Remembered> remembered_;                    // and what the log has told of
     std::map<std::pair<std::string, std::string>, Refused> refused_;  // by upstream and key
 };
 

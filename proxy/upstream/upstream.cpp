@@ -388,8 +388,7 @@ void Connector::failed(const Attempts& attempts, const UpstreamRoute& route, Att
     const auto now = Clock::now();
     if (unreachable) outages_.failed(outage, now);
     if (failure.kind != Kind::unreachable) {
-        Outages::Refusal refusal{
-            .key = outage.key, .upstream = outage.upstream, .host = host, .error = failure.error};
+        Outages::Refusal refusal{.key = outage.key, .upstream = outage.upstream, .host = host, .error = failure.error};
         if (failure.verify) {
             refusal.error = "certificate refused: " + failure.verify->reason;
             refusal.verify_error = failure.verify->reason;

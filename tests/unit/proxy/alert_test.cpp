@@ -383,7 +383,8 @@ TEST_CASE("alert spool: beyond the room the oldest are loaded, and the rest late
         message.id = "id-" + std::to_string(9 - i);
         message.first_at += std::chrono::seconds(i);
         REQUIRE(spool.keep(message).empty());
-        std::filesystem::last_write_time(folder.file("page/" + message.id + ".json"), now - 1h + std::chrono::seconds(i));
+        std::filesystem::last_write_time(folder.file("page/" + message.id + ".json"),
+                                         now - 1h + std::chrono::seconds(i));
     }
     const auto found = spool.load(2);
     REQUIRE(found.messages.size() == 2);

@@ -216,10 +216,13 @@ TEST_CASE("what is wrong is told once, the worst first") {
 
 TEST_CASE("one of several inventories that goes away is as it was, and that is said") {
     bool is_away = false;
-    InventoryPlaces places({{.read = [&] {
-        if (is_away) throw std::runtime_error("cannot connect to the inventory:\n  refused");
-        return inventory({seen("app", {{1, "plain"}})});
-    }}, {.read = [] { return std::vector<InventoryRows>{}; }}});
+    InventoryPlaces places({{.read =
+                                 [&] {
+                                     if (is_away)
+                                         throw std::runtime_error("cannot connect to the inventory:\n  refused");
+                                     return inventory({seen("app", {{1, "plain"}})});
+                                 }},
+                            {.read = [] { return std::vector<InventoryRows>{}; }}});
     const SystemTime then = to_time(now);
     auto before = places.read(then);
     CHECK(before.known);

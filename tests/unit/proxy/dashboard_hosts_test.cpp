@@ -15,8 +15,9 @@ TEST_CASE("a certificate is not the current one of a server that shows another, 
     }
     report.upstream_certificates[0].row.upstream_addr = "10.0.0.1:5432";
     report.upstream_certificates[1].row.upstream_addr = "10.0.0.2:5432";
-    dashboard::shows_no_more(report, {{.key = "10.0.0.1:5432", .upstream = "orders", .host = "", .verify_error = "expired"},
-                                      {.key = "10.0.0.2:5432", .upstream = "orders", .host = "", .error = "timeout"}});
+    dashboard::shows_no_more(report,
+                             {{.key = "10.0.0.1:5432", .upstream = "orders", .host = "", .verify_error = "expired"},
+                              {.key = "10.0.0.2:5432", .upstream = "orders", .host = "", .error = "timeout"}});
     CHECK_FALSE(report.upstream_certificates[0].current);
     CHECK(report.upstream_certificates[1].current);
     const auto warnings = dashboard::warnings_of(report, std::chrono::system_clock::time_point{});

@@ -1,11 +1,10 @@
 // The thread that looks at inventories: what is said when it hangs, fails, or has nobody to look
 // for.
-#include "proxy/dashboard/survey.hpp"
-
 #include <future>
 #include <new>
 #include <thread>
 
+#include "proxy/dashboard/survey.hpp"
 #include "proxy/http/http_stream.hpp"
 #include "support/catch.hpp"
 

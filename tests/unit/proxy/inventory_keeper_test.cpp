@@ -249,7 +249,10 @@ TEST_CASE("an inventory that somebody writes over while it is in use is noticed 
     CHECK(kept->flush().empty());
     {
         std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-        SECTION("with other bytes") { file.write(std::string(fs::file_size(path), '\x5a').data(), static_cast<std::streamsize>(fs::file_size(path))); }
+        SECTION("with other bytes") {
+            file.write(std::string(fs::file_size(path), '\x5a').data(),
+                       static_cast<std::streamsize>(fs::file_size(path)));
+        }
         SECTION("by nothing") { fs::resize_file(path, 0); }
     }
     kept->absorb(login());

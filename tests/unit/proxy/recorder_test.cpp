@@ -150,7 +150,8 @@ TEST_CASE("recorder: what the inventory finds to be news is recorded as well") {
 namespace {
 
 bool comes(const std::function<bool()>& condition) {
-    for (int tries = 0; tries < 600 && !condition(); ++tries) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    for (int tries = 0; tries < 600 && !condition(); ++tries)
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
     return condition();
 }
 

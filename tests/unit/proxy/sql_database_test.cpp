@@ -259,8 +259,8 @@ TEST_CASE("SQL: what would take long to prepare is refused before") {
     std::string backwards = "WITH ";
     for (int i = 1; i < 40; ++i) {
         const std::string before = "c" + std::to_string(i - 1);
-        const std::string query = "c" + std::to_string(i) + " AS NOT MATERIALIZED (SELECT a.x FROM " + before +
-                                  " a, \"" + before + "\" b)";
+        const std::string query =
+            "c" + std::to_string(i) + " AS NOT MATERIALIZED (SELECT a.x FROM " + before + " a, \"" + before + "\" b)";
         doubled += ", " + query;
         backwards.insert(5, query + ", ");
     }
