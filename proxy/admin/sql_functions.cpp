@@ -88,7 +88,7 @@ std::optional<std::vector<Part>> psql_pattern(std::string_view pattern) {
     return parts;
 }
 
-constexpr unsigned steps_between_looks = 4096;
+constexpr unsigned characters_between_looks = 4096;
 
 const SqlConnection& connection_of(sqlite3_context* context) {
     return *static_cast<const SqlConnection*>(sqlite3_user_data(context));
@@ -107,7 +107,7 @@ std::optional<bool> matches(const SqlConnection& connection, std::string_view te
         return part.kind == Part::Kind::byte && (any_case ? lower(part.byte) == lower(c) : part.byte == c);
     };
     while (t < text.size()) {
-        if (++steps % steps_between_looks == 0 && connection.is_over()) return std::nullopt;
+        if (++steps % characters_between_looks == 0 && connection.is_over()) return std::nullopt;
         if (p < pattern.size() && pattern[p].kind == Part::Kind::many) {
             star = p++;
             star_text = t;

@@ -211,8 +211,8 @@ std::optional<std::chrono::seconds> retry_after(std::string_view value) {
     if (error != std::errc() || end != value.data() + value.size()) {
         std::tm date{};
         const std::string text(value);
-        const char* const rest = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date);
-        if (!rest || *rest != '\0') return std::nullopt;
+        const char* const behind = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date);
+        if (!behind || *behind != '\0') return std::nullopt;
         seconds = ::timegm(&date) - std::time(nullptr);
     }
     return std::clamp(std::chrono::seconds(seconds), std::chrono::seconds(0), longest_retry_after);
