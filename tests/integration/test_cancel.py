@@ -286,7 +286,7 @@ def assert_one_cancel(proxy, server, raw=None):
     cancels = [event for event in events if event["event"] == "cancel"]
     assert len(cancels) == 1, events
     assert (cancels[0]["matched"], cancels[0]["error"], cancels[0]["upstream_addr"]) == (True, None, server.host)
-    assert not [event for event in events if event["event"] not in ("cancel", "connected", "disconnected", "started", "stopping", "upstream_certificate")]
+    assert not [event for event in events if event["event"] not in ("cancel", "connected", "disconnected", "started", "stopping", "upstream_certificate", "new_weak_client")]
 
 
 def cancel(client, proxy, login, how, chunk=None):

@@ -202,6 +202,7 @@ def test_a_function_that_is_long_in_itself_ends_with_its_statement(start):
         rows = "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x WHERE n < 1000)"
         with pytest.raises(psycopg2.errors.QueryCanceled):
             one(connection, f"{rows} SELECT sum({like}) FROM x")
+        connection.rollback()
         assert one(connection, "SET statement_timeout = '30s'; SELECT 1") == 1
     assert proxy.process.poll() is None
 

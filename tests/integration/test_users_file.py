@@ -612,7 +612,7 @@ def config_file(directory, pki):
 
 def test_check_reads_the_file_without_connecting(config_file, users):
     done = pgairlock("check", "--offline", "--config", config_file({"scram": "terminate", "users_file": users({"scram_user": SECRET})}))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "configuration is valid\n", "")
+    assert (done.returncode, done.stdout.splitlines()[-1], done.stderr) == (0, "configuration is valid", "")
 
 
 @pytest.mark.parametrize("command", [["check", "--offline"], ["run"]], ids=" ".join)

@@ -16,6 +16,7 @@ from harness.config import configuration, to_toml
 from harness.fake_upstream import accepting
 from harness.pki import HERE
 from harness.programs import pgairlock
+from harness.waiting import until
 
 CA = "basicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign, cRLSign\nsubjectKeyIdentifier = hash\n"
 LEAF = "basicConstraints = CA:FALSE\nextendedKeyUsage = serverAuth\n"
@@ -155,7 +156,7 @@ def test_each_kind_of_refused_certificate_has_its_own_cause_and_hint(start, fake
     assert "Sent: " + ", ".join(f'"CN={one.name}"' for one in (kind.certificate, *kind.sent)) + ". Verified against: " in text
     assert proxy.event("upstream_failed")["verify_error"] == kind.reason
     # The log says the same.
-    assert re.search(rf"{kind.cause}.* Hint: .*{kind.hint}", proxy.log())
+    until(lambda: re.search(rf"{kind.cause}.* Hint: .*{kind.hint}", proxy.log()), what="the log's line")
     # So does check, in text and as JSON.
     file = directory / "check.toml"
     file.write_text(to_toml(configuration(pki, [host], upstream={"sslrootcert": [str(anchors)]})))
@@ -235,7 +236,7 @@ def test_a_name_that_the_server_refuses_by_alert_has_its_own_sentence(start, fak
     proxy = start([f"{host}:{server.port}"])
     text = refused(connect, proxy)
     assert "alert unrecognized_name (112)" in text and cause in text and hint in text
-    assert cause in proxy.log()
+    until(lambda: cause in proxy.log(), what="the log's line")
     file = directory / "check.toml"
     file.write_text(to_toml(configuration(pki, [f"{host}:{server.port}"])))
     assert cause in pgairlock("check", "--config", file).stdout
