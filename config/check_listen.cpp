@@ -13,7 +13,7 @@
 namespace config {
 namespace {
 
-constexpr int mapped_bits = 96;
+constexpr int ipv4_prefix = 96;  // of IPv4-mapped addresses
 constexpr std::string_view every_address = "*";
 
 /// One that is bound, and who says so.
@@ -35,7 +35,7 @@ bool is_v4(const std::array<std::uint8_t, 16>& bytes) {
 }
 
 bool is_any(const std::array<std::uint8_t, 16>& bytes) {
-    const auto begin = bytes.begin() + (is_v4(bytes) ? mapped_bits / 8 : 0);
+    const auto begin = bytes.begin() + (is_v4(bytes) ? ipv4_prefix / 8 : 0);
     return std::all_of(begin, bytes.end(), [](std::uint8_t byte) { return byte == 0; });
 }
 
@@ -94,7 +94,7 @@ void add(const Address& address, const std::string& what, std::vector<Bound>& bo
 bool covers_everything(const std::vector<Cidr>& allow) {
     return std::any_of(allow.begin(), allow.end(), [](const Cidr& range) {
         // Half of all addresses is no network either.
-        return is_v4(range.bytes) ? range.prefix_length <= mapped_bits + 1 : range.prefix_length <= 1;
+        return is_v4(range.bytes) ? range.prefix_length <= ipv4_prefix + 1 : range.prefix_length <= 1;
     });
 }
 

@@ -96,8 +96,9 @@ void CapturedFiles::ring_texts(std::vector<std::string>& out) const {
                           " are missing: " + std::string(sentence(Absence::ring_file_gone)));
     }
     for (const auto& [before, number] : ring_followed_) {
-        const bool is_beside = std::any_of(goes_on_.begin(), goes_on_.end(),
-                                           [&](const std::string& path) { return path.starts_with(before); });
+        const bool is_beside =
+            std::any_of(goes_on_.begin(), goes_on_.end(),
+                        [&before = before](const std::string& path) { return path.starts_with(before); });
         if (number == *rings_.at(before).rbegin() && !is_beside)
             out.push_back("the ring " + printable(before) + "*.pcapng goes on behind file " + std::to_string(number) +
                           ": " + std::string(sentence(Absence::ring_file_gone)));

@@ -212,7 +212,7 @@ void UpstreamContext::remember_group(const std::string& address, SSL* ssl) const
 std::shared_ptr<const CertificateFacts> UpstreamContext::known(const X509& leaf) const {
     const std::string key = digest(leaf);
     const std::lock_guard lock(mutex_);
-    if (known_.size() >= max_remembered_leaves) known_.clear();
+    if (known_.size() >= max_remembered_leaves && !known_.contains(key)) known_.clear();
     std::shared_ptr<const CertificateFacts>& facts = known_[key];
     if (!facts) facts = std::make_shared<const CertificateFacts>(tls::describe(leaf));
     return facts;

@@ -42,8 +42,8 @@ void Alerts::use(const std::vector<std::shared_ptr<const AlertRoute>>& routes, P
     // Its thread stays, for it may be in the middle of something, and come back with the next
     // reload.
     for (const auto& [name, sender] : senders_) {
-        const bool is_used =
-            std::any_of(routes.begin(), routes.end(), [&](const auto& route) { return route->settings.name == name; });
+        const bool is_used = std::any_of(routes.begin(), routes.end(),
+                                         [&name = name](const auto& route) { return route->settings.name == name; });
         if (!is_used) sender->use(nullptr);
     }
 }

@@ -146,9 +146,10 @@ std::vector<Warning> live_warnings(const LiveSource& source, SystemTime now) {
     const std::vector<Outages::Outage> outages = outages_of_today(source);
     for (const auto& [name, upstream] : numbers.upstreams) {
         for (const auto& [address, one] : upstream.addresses) {
-            const bool is_down = std::any_of(outages.begin(), outages.end(), [&](const Outages::Outage& outage) {
-                return outage.upstream == name && outage.key == address;
-            });
+            const bool is_down = std::any_of(outages.begin(), outages.end(),
+                                             [&name = name, &address = address](const Outages::Outage& outage) {
+                                                 return outage.upstream == name && outage.key == address;
+                                             });
             if (!one.verified && !is_down) {
                 warnings.push_back({.what = "upstream_unverified",
                                     .text = "the server " + address + " of " + name +

@@ -200,7 +200,7 @@ class Survey::Work {
         const Clock::duration least = is_crowded_ ? Clock::duration(crowded_pause) : Clock::duration::zero();
         if (for_somebody || is_crowded_) next_look_ = after(std::max<Clock::duration>(pace_.pause, least), took.look);
         next_count_ = after(std::max<Clock::duration>(pace_.count_pause, least), took.look);
-        if (took.rotation > Clock::duration::zero()) next_rotation_ = after(pace_.count_pause, took.rotation);
+        if (took.rotation > Clock::duration::zero()) next_rotation_ = after(pace_.rotation_pause, took.rotation);
         failed_ = failed;
         if (failed) {
             next_count_ = std::min(next_count_, after(pace_.rest, took.look));

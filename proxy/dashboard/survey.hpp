@@ -63,8 +63,10 @@ struct SurveyPace {
     std::chrono::milliseconds interest{60'000};
     /// Between two looks while somebody asks; more where they take long.
     std::chrono::milliseconds pause{5'000};
-    /// Between two counts of clients for metrics, and of days for the rotation.
-    std::chrono::milliseconds count_pause{60'000};
+    /// Between two counts of clients for metrics; more where they take long.
+    std::chrono::milliseconds count_pause{10'000};
+    /// Between two counts of the rotation's days, while somebody asks.
+    std::chrono::milliseconds rotation_pause{60'000};
     /// A look that takes longer hangs; and numbers are too old when the next look is overdue by so
     /// much.
     std::chrono::milliseconds hanging{180'000};

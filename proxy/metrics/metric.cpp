@@ -85,7 +85,8 @@ std::span<const MetricInfo> all_metrics() {
          gauge,
          {"upstream", "state"},
          "Clients of the inventory's last 7 days, as the report counts them: plain (at least sometimes), "
-         "tls_not_verifying, verifying or unknown. Counted each minute; absent while that is not known."},
+         "tls_not_verifying, verifying or unknown. Counted every ten seconds, or less often when there are many; "
+         "absent while that is not known."},
         {M::clients_not_ready,
          "pgairlock_clients_not_ready",
          gauge,

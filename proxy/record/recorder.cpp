@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace proxy {
 namespace {
@@ -67,10 +68,10 @@ class Recorder::Writing {
     bool write_batch();
     void write_followup(Event event);
     void tell_lost_by_file(bool all);
-    void warn_of_expiry(const Event& event);
+    void warn_of_expiry(const Event& event, std::vector<Event>& warnings);
     void tell(const Event& event);
     void remember(std::deque<Event>& events);
-    void update_inventory(const BoundedQueue<Event>::Batch& batch);
+    void absorb(const BoundedQueue<Event>::Batch& batch);
     void look_for_unwritten();
 
     const std::size_t queue_bytes_;
@@ -147,20 +148,25 @@ bool Recorder::Writing::write_batch() {
     wait_for_processes(batch.items);
     for (const Event& event : batch.items) audit_file_->add(event);
     audit_file_->flush();
+    // Before anything that may fail: what it does not learn now, no report will have.
+    if (inventory_) absorb(batch);
     for (const Event& event : batch.items) tell(event);
-    for (const Event& event : batch.items) warn_of_expiry(event);
+    std::vector<Event> followups;
+    for (const Event& event : batch.items) warn_of_expiry(event, followups);
+    remember(batch.items);  // in the audit's order: what follows from them stands behind them
     if (batch.dropped > 0) {
         spdlog::error("audit: {} events dropped: the queue of {} MiB was full", batch.dropped,
                       queue_bytes_ / (1024 * 1024));
         write_followup({.kind = EventKind::events_dropped, .count = batch.dropped});
-        if (inventory_) inventory_->lost(batch.dropped);
     }
+    for (Event& event : followups) write_followup(std::move(event));
     if (batch.reopen) audit_file_->reopen();
     tell_lost_by_file(batch.closed);
-    if (inventory_) update_inventory(batch);
+    if (inventory_ && (batch.closed || InventoryKeeper::Clock::now() >= inventory_->due())) {
+        for (Event& event : inventory_->flush()) write_followup(std::move(event));
+    }
     look_for_unwritten();
     tell_lost_by_file(batch.closed);  // of what the inventory has found to be news
-    remember(batch.items);
     return batch.closed;
 }
 
@@ -180,15 +186,19 @@ void Recorder::Writing::remember(std::deque<Event>& events) {
     }
 }
 
-/// An event that follows from others. It does not pass the queue: it is told where it belongs, and
-/// never dropped.
+/// An event that follows from others. It does not pass the queue: it is told where it belongs. For
+/// lack of memory it is lost alone, and counted.
 void Recorder::Writing::write_followup(Event event) {
     counters.count(event.kind);
-    metrics.count(event);
-    audit_file_->add(event);
-    audit_file_->flush();
-    tell(event);
-    recent.add(std::move(event));
+    try {
+        metrics.count(event);
+        audit_file_->add(event);
+        audit_file_->flush();
+        tell(event);
+        recent.add(std::move(event));
+    } catch (const std::bad_alloc&) {
+        counters.count_dropped();
+    }
 }
 
 /// To everybody but the file itself, which says it once it takes lines again: that may be never.
@@ -213,7 +223,7 @@ void Recorder::Writing::tell(const Event& event) {
 }
 
 /// Of the server that a login went to.
-void Recorder::Writing::warn_of_expiry(const Event& event) {
+void Recorder::Writing::warn_of_expiry(const Event& event, std::vector<Event>& warnings) try {
     const auto& leaf = event.record.upstream_tls.leaf;
     if (event.kind != EventKind::connected || !leaf) return;
     const auto now = std::chrono::system_clock::now();
@@ -226,11 +236,14 @@ void Recorder::Writing::warn_of_expiry(const Event& event) {
     warning.record.upstream_tls.leaf = leaf;
     spdlog::warn("upstream \"{}\": {} {}: {}", event.record.upstream, event.record.upstream_addr, leaf->subject,
                  warning.message);
-    write_followup(std::move(warning));
+    warnings.push_back(std::move(warning));
+} catch (const std::bad_alloc&) {
+    counters.count_dropped();
 }
 
-/// Called after the audit lines are written, so that a slow inventory disk does not delay them.
-void Recorder::Writing::update_inventory(const BoundedQueue<Event>::Batch& batch) {
+/// In memory; the disk comes after the audit's lines, so that a slow one does not delay them.
+void Recorder::Writing::absorb(const BoundedQueue<Event>::Batch& batch) {
+    if (batch.dropped > 0) inventory_->lost(batch.dropped);
     for (const Event& event : batch.items) {
         try {
             inventory_->absorb(event);
@@ -238,8 +251,6 @@ void Recorder::Writing::update_inventory(const BoundedQueue<Event>::Batch& batch
             inventory_->lost(1);
         }
     }
-    if (!batch.closed && InventoryKeeper::Clock::now() < inventory_->due()) return;
-    for (Event& event : inventory_->flush()) write_followup(std::move(event));
 }
 
 }  // namespace proxy

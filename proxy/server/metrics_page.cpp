@@ -134,7 +134,7 @@ void MetricsPage::tell_listeners(Exposition& out, const Snapshot& snapshot,
     for (const auto& [name, listener] : numbers.listeners) {
         // One that a reload has taken away is told until its last session is over.
         const bool is_served = std::any_of(snapshot.listeners.begin(), snapshot.listeners.end(),
-                                           [&](const auto& route) { return route->settings.name == name; });
+                                           [&name = name](const auto& route) { return route->settings.name == name; });
         if (is_served || listener.open > 0)
             out.sample({name}, static_cast<std::uint64_t>(std::max<std::int64_t>(0, listener.open)));
     }

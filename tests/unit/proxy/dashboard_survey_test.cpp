@@ -40,7 +40,8 @@ bool becomes(const std::function<bool()>& so) {
 }
 
 /// Looks as fast as it can, and takes for hanging what takes 100 ms.
-constexpr SurveyPace fast{.interest = 20s, .pause = 5ms, .count_pause = 5ms, .hanging = 100ms, .rest = 5ms};
+constexpr SurveyPace fast{
+    .interest = 20s, .pause = 5ms, .count_pause = 5ms, .rotation_pause = 5ms, .hanging = 100ms, .rest = 5ms};
 
 Survey::Settings settings(std::function<std::vector<InventoryRows>()> read, const SurveyPace& pace) {
     Survey::Settings made{.places = {}, .running = nullptr, .counts = true};

@@ -117,42 +117,32 @@ TEST_CASE("recorder: counts the same, whether there is an audit file and an inve
     CHECK(recorder.counters().dropped() == 0);
 }
 
-TEST_CASE("recorder: what the inventory finds to be news is recorded as well") {
-    const Folder folder;
-    std::uint64_t news = 0;
-    {
-        Recorder recorder({.path = folder.file("audit")}, kept(folder));
-        Event connected{.kind = EventKind::connected};
-        connected.record.session = "s";
-        connected.record.upstream = "db";
-        connected.record.usename = "ada";
-        connected.record.ssl = true;  // a client in clear would be news as well
-        connected.record.upstream_addr = "10.0.0.2:5432";
-        connected.record.upstream_tls.leaf =
-            std::make_shared<const tls::CertificateFacts>(tls::CertificateFacts{.subject = "CN=db",
-                                                                                .issuer = "CN=root",
-                                                                                .sans = {},
-                                                                                .serial = "1",
-                                                                                .sha256 = "2",
-                                                                                .end_point = {},
-                                                                                .not_before = {},
-                                                                                .not_after = {}});
-        recorder.record(std::move(connected));
-        for (int tries = 0; tries < 600 && (news = recorder.counters()[EventKind::upstream_certificate]) == 0; ++tries)
-            std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-    CHECK(news == 1);
-    const auto written = lines(content(folder.file("audit")));
-    REQUIRE(written.size() == 2);
-    CHECK(json::parse(written[1]).at("event") == "upstream_certificate");
-}
-
 namespace {
 
 bool comes(const std::function<bool()>& condition) {
     for (int tries = 0; tries < 600 && !condition(); ++tries)
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
     return condition();
+}
+
+/// A login to a server that was not known, and whose certificate ends tomorrow.
+Event first_login() {
+    Event connected{.kind = EventKind::connected};
+    connected.record.session = "s";
+    connected.record.upstream = "db";
+    connected.record.usename = "ada";
+    connected.record.ssl = true;  // a client in clear would be news as well
+    connected.record.upstream_addr = "10.0.0.2:5432";
+    connected.record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(
+        tls::CertificateFacts{.subject = "CN=db",
+                              .issuer = "CN=root",
+                              .sans = {},
+                              .serial = "1",
+                              .sha256 = "2",
+                              .end_point = {},
+                              .not_before = {},
+                              .not_after = std::chrono::system_clock::now() + std::chrono::hours(24)});
+    return connected;
 }
 
 /// Of the lines of that kind, the sum of their counts.
@@ -166,6 +156,40 @@ std::int64_t told_in(const std::string& path) {
 }
 
 }  // namespace
+
+TEST_CASE("recorder: what the inventory finds to be news is recorded as well, and counted in metrics") {
+    const Folder folder;
+    {
+        Recorder recorder({.path = folder.file("audit")}, kept(folder));
+        recorder.metrics().serve({}, {"db"});
+        recorder.record(first_login());
+        CHECK(comes([&] { return recorder.counters()[EventKind::upstream_certificate] == 1; }));
+        CHECK(comes([&] {
+            const auto& counted = recorder.metrics().numbers().upstreams.at("db").certificates;
+            return counted[static_cast<std::size_t>(proxy::CaChange::first)] == 1;
+        }));
+    }
+    const auto written = lines(content(folder.file("audit")));
+    REQUIRE(written.size() == 2);
+    CHECK(json::parse(written[1]).at("event") == "upstream_certificate");
+}
+
+TEST_CASE("recorder: what follows from an event is shown behind it, as in the audit") {
+    const Folder folder;
+    std::vector<EventKind> shown;
+    {
+        Recorder recorder({.path = folder.file("audit")}, kept(folder));
+        recorder.warn_of_expiry(std::chrono::hours(48));
+        recorder.record(first_login());
+        CHECK(comes([&] { return recorder.recent().all().size() == 3; }));
+        for (const auto& one : recorder.recent().all()) shown.push_back(one->kind);
+    }
+    CHECK(shown == std::vector{EventKind::connected, EventKind::certificate_expiring, EventKind::upstream_certificate});
+    const auto written = lines(content(folder.file("audit")));
+    REQUIRE(written.size() == shown.size());
+    for (std::size_t i = 0; i < shown.size(); ++i)
+        CHECK(json::parse(written[i]).at("event").as_string() == proxy::label(shown[i]));
+}
 
 TEST_CASE("recorder: what the audit file did not take is counted and told as what the queue dropped") {
     const Folder folder;
