@@ -160,8 +160,11 @@ CLI::App* add_health(CLI::App& app, proxy::command::HealthOptions& health) {
     auto* where = command->add_option_group("where");
     where->add_option("-c,--config", health.config_file,
                       "configuration file of the proxy, whose admin.http says where");
-    where->add_option("--url", health.url, "http://ADDRESS:PORT or unix:PATH");
+    auto* url = where->add_option("--url", health.url, "http://ADDRESS:PORT or unix:PATH");
     where->require_option(1);
+    command
+        ->add_option("--token-file", health.token_file, "with --url: file with the token, for the reasons of upstreamz")
+        ->needs(url);
     command->footer("\nExit: 0 yes, 1 no or no answer, 2 usage or configuration error.");
     return command;
 }

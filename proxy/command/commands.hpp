@@ -125,6 +125,7 @@ struct HealthOptions {
     std::string check = "livez";  ///< livez, startupz, readyz or upstreamz
     std::string config_file;      ///< says where
     std::string url;              ///< or this
+    std::string token_file;       ///< with a URL: what lets us have reasons
 };
 
 /// Which proxy is to reload.

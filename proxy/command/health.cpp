@@ -1,4 +1,5 @@
 // `pgairlock health`: asks the running proxy over HTTP how it is. For containers without curl.
+#include <boost/algorithm/string/replace.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -13,6 +14,7 @@
 #include "protocol/utf8.hpp"
 #include "proxy/command/commands.hpp"
 #include "proxy/http/http_server.hpp"
+#include "proxy/route/snapshot.hpp"
 #include "tls/asio.hpp"
 
 namespace proxy::command {
@@ -42,12 +44,27 @@ config::Address address_of_url(std::string url) {
     boost::system::error_code not_an_address;
     if (address && address->kind == config::Address::Kind::tcp) asio::ip::make_address(address->host, not_an_address);
     if (!address || not_an_address || (address->kind == config::Address::Kind::tcp && address->port == 0))
-        throw HealthUsage("\"" + url + "\" is no place to ask: http://127.0.0.1:6433, or unix:/path");
+        throw HealthUsage("\"" + url +
+                          "\" is no place to ask: an address or localhost, as in http://127.0.0.1:6433, or unix:/path");
     return *address;
 }
 
+/// Whom to ask, and what lets us.
+struct Place {
+    config::Address address;
+    std::string token;  ///< empty: none
+};
+
+/// Of a file that is none: none. Throws HealthUsage.
+std::string token_of(const config::File& file) {
+    std::vector<config::Diagnostic> errors;
+    std::string token = load_http_token(file, errors);
+    if (errors.empty()) return token;
+    throw HealthUsage(errors.front().message);
+}
+
 /// Where a proxy with this configuration answers. Throws HealthUsage.
-config::Address address_of_config(const std::string& file) {
+Place place_of_config(const std::string& file) {
     const config::Loaded loaded = load_config({.config_file = file, .flags = {}});
     if (!loaded.config) {
         print(loaded.errors, {});
@@ -59,7 +76,9 @@ config::Address address_of_config(const std::string& file) {
     // It listens on all addresses, so it is reached on this host's own.
     if (address.host == "0.0.0.0") address.host = "127.0.0.1";
     if (address.host == "::") address.host = "::1";
-    return address;
+    // Whoever may not read it is told yes or no all the same, without the reasons.
+    std::vector<config::Diagnostic> ignored;
+    return {std::move(address), load_http_token(loaded.config->admin.http_token_file, ignored)};
 }
 
 asio::generic::stream_protocol::endpoint endpoint_of(const config::Address& address) {
@@ -68,12 +87,14 @@ asio::generic::stream_protocol::endpoint endpoint_of(const config::Address& addr
 }
 
 /// Throws boost::system::system_error.
-tls::Awaitable<> ask_health(const config::Address& address, std::string path, std::optional<Health>& answer) {
+tls::Awaitable<> ask_health(const Place& place, std::string path, std::optional<Health>& answer) {
     namespace http = boost::beast::http;
     const auto wait = asio::use_awaitable_t<tls::Executor>();
     tls::Socket socket(co_await asio::this_coro::executor);
-    co_await socket.async_connect(endpoint_of(address), wait);
-    const std::string request = "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    co_await socket.async_connect(endpoint_of(place.address), wait);
+    const std::string authorization = place.token.empty() ? "" : "Authorization: Bearer " + place.token + "\r\n";
+    const std::string request =
+        "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n" + authorization + "Connection: close\r\n\r\n";
     co_await asio::async_write(socket, asio::buffer(request), wait);
     boost::beast::flat_buffer buffer;
     http::response_parser<http::string_body> parser;
@@ -83,17 +104,22 @@ tls::Awaitable<> ask_health(const config::Address& address, std::string path, st
 }
 
 /// Throws std::runtime_error.
-Health health_at(const config::Address& address, const std::string& path) {
+Health health_at(const Place& place, const std::string& path) {
+    namespace http = boost::beast::http;
+    const config::Address& address = place.address;
     asio::io_context io{1};
     std::optional<Health> answer;
     std::exception_ptr failure;
-    asio::co_spawn(io.get_executor(), ask_health(address, path, answer),
+    asio::co_spawn(io.get_executor(), ask_health(place, path, answer),
                    [&](const std::exception_ptr& error) { failure = error; });
     io.run_for(health_patience);
     try {
         if (failure) std::rethrow_exception(failure);
     } catch (const boost::system::system_error& error) {
-        throw std::runtime_error("no answer at " + config::to_string(address) + ": " + error.code().message());
+        const bool is_other = error.code() == http::error::end_of_stream || error.code() == http::error::bad_version ||
+                              error.code() == http::error::partial_message;
+        throw std::runtime_error("no answer at " + config::to_string(address) + ": " + error.code().message() +
+                                 (is_other ? "; is that admin.http, and not a listener?" : ""));
     }
     if (!answer)
         throw std::runtime_error("no answer at " + config::to_string(address) + " within " +
@@ -105,12 +131,13 @@ Health health_at(const config::Address& address, const std::string& path) {
 
 int health(const HealthOptions& options) {
     try {
-        const config::Address address =
-            options.url.empty() ? address_of_config(options.config_file) : address_of_url(options.url);
-        Health answer = health_at(address, "/" + options.check);
+        const Place place = options.url.empty() ? place_of_config(options.config_file)
+                                                : Place{address_of_url(options.url),
+                                                        token_of({.path = options.token_file, .origin = {}})};
+        Health answer = health_at(place, "/" + options.check);
         while (answer.body.ends_with('\n')) answer.body.pop_back();
-        for (char& c : answer.body) c = c == '\n' ? ';' : c;
-        std::printf("%s: %s\n", options.check.c_str(), protocol::printable(answer.body).c_str());
+        const std::string line = boost::algorithm::replace_all_copy(answer.body, "\n", "; ");
+        std::printf("%s: %s\n", options.check.c_str(), protocol::printable(line).c_str());
         return answer.status == 200 ? exit_ok : exit_failure;
     } catch (const HealthUsage& error) {
         std::fprintf(stderr, "error: %s\n", protocol::printable(error.what()).c_str());

@@ -178,6 +178,8 @@ std::vector<std::string> DashboardSite::unknown(const Findings& findings) const 
     std::vector<std::string> sentences = findings.unknown;
     if (const auto unwritten = live_ ? live_->recorder.unwritten() : std::nullopt)
         sentences.insert(sentences.begin(), to_text(*unwritten));
+    if (const auto unshared = live_ ? live_->recorder.unshared() : std::nullopt)
+        sentences.push_back(to_text(*unshared));
     const auto since = survey_->looking_since();
     if (since && std::chrono::system_clock::now() - *since > long_look) {
         sentences.insert(sentences.begin(), "the inventory has been read since " + tls::to_rfc3339(*since) +

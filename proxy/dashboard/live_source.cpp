@@ -143,6 +143,8 @@ std::vector<Warning> live_warnings(const LiveSource& source, SystemTime now) {
         warnings.push_back(
             {.critical = true, .what = "inventory_unwritten", .text = to_text(*unwritten), .since = unwritten->since});
     }
+    if (const auto unshared = source.recorder.unshared())
+        warnings.push_back({.what = "inventory_unshared", .text = to_text(*unshared), .since = unshared->since});
     const std::vector<Outages::Outage> outages = outages_of_today(source);
     for (const auto& [name, upstream] : numbers.upstreams) {
         for (const auto& [address, one] : upstream.addresses) {

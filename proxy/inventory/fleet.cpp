@@ -147,7 +147,17 @@ void Fleet::try_to_copy(std::int64_t since) {
     }
 }
 
+std::optional<Unshared> Fleet::unshared() {
+    const std::lock_guard lock(mutex_);
+    if (!unshared_ || std::chrono::system_clock::now() - unshared_->since < patience) return std::nullopt;
+    return unshared_;
+}
+
 void Fleet::succeeded() {
+    {
+        const std::lock_guard lock(mutex_);
+        unshared_.reset();
+    }
     pause_ = writing_interval;
     if (std::exchange(failing_, false) || !told_) spdlog::info("inventory: shared in {}", url_.shown());
     told_ = true;
@@ -160,6 +170,12 @@ void Fleet::failed(std::int64_t since, const std::string& why) {
     next_prune_ = {};  // rolled back, perhaps
     changed(since);
     pause_ = std::min<std::chrono::seconds>(failing_ ? pause_ * 2 : writing_interval, longest_pause);
+    {
+        const std::lock_guard lock(mutex_);
+        if (!unshared_)
+            unshared_ = Unshared{.since = std::chrono::system_clock::now(), .where = url_.shown(), .why = {}};
+        unshared_->why = why;
+    }
     if (!std::exchange(failing_, true))
         spdlog::error("inventory: cannot be shared in {}, kept in {}: {}", url_.shown(), settings_.file, why);
 }

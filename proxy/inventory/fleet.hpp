@@ -10,16 +10,21 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "proxy/inventory/postgres.hpp"
 #include "proxy/inventory/sqlite.hpp"
+#include "proxy/inventory/unwritten.hpp"
 
 namespace proxy {
 
 class Fleet {
    public:
+    /// Longer than a restart of the database takes.
+    static constexpr std::chrono::seconds patience{10};
+
     struct Settings {
         std::string url;
         std::string file;                        ///< the inventory's
@@ -35,6 +40,9 @@ class Fleet {
     /// Rows last seen at or after `since` have changed; 0: all may have, and some are gone. From
     /// any thread.
     void changed(std::int64_t since);
+
+    /// Since when nothing could be sent; nullopt: it could within `patience`. From any thread.
+    std::optional<Unshared> unshared();
 
     /// Another retention, from any thread: taken up with the next copy.
     void retain_for(std::chrono::milliseconds retention) { retention_ = retention; }
@@ -64,6 +72,7 @@ class Fleet {
     std::int64_t changed_since_ = 0;  // all: what a former run has left unsent is not known
     bool stop_ = false;
     Clock::time_point give_up_at_ = Clock::time_point::max();
+    std::optional<Unshared> unshared_;  // since the first failure
 
     // The thread's own.
     std::unique_ptr<Postgres> database_;

@@ -309,6 +309,7 @@ std::vector<Event> Inventory::flush() {
     if (beats || events_lost_ > 0) heartbeat(now);
     if (Clock::now() >= next_prune_ || retention_.load() != pruned_for_) prune();
     tell_unwritten(news);
+    tell_unshared(news);
     return news;
 }
 
@@ -324,6 +325,18 @@ void Inventory::tell_unwritten(std::vector<Event>& news) {
                     .message = protocol::printable("the inventory " + path_ + " cannot be written: " + why_failing_ +
                                                    "; " + to_text(*waiting))});
     spdlog::error("{}", news.back().message);
+}
+
+std::optional<Unshared> Inventory::unshared() const { return fleet_ ? fleet_->unshared() : std::nullopt; }
+
+/// The log was told by whoever tried.
+void Inventory::tell_unshared(std::vector<Event>& news) {
+    const std::optional<Unshared> waiting = unshared();
+    if (!waiting) {
+        unshared_told_ = false;
+    } else if (!std::exchange(unshared_told_, true)) {
+        news.push_back({.kind = EventKind::inventory_failed, .message = protocol::printable(to_text(*waiting))});
+    }
 }
 
 void Inventory::stored() {

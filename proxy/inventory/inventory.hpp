@@ -65,6 +65,8 @@ class Inventory {
     static constexpr std::chrono::seconds patience{10};
     /// What waits, when nothing could be stored for as long as that.
     std::optional<Unwritten> unwritten() const;
+    /// What the fleet's database does not have; nullopt: it has all, or there is none.
+    std::optional<Unshared> unshared() const;
     /// Why this file can be used no more; empty: it can.
     const std::string& damage() const noexcept { return damage_; }
 
@@ -102,6 +104,7 @@ class Inventory {
     void stored();
     void failed(const SqliteError& error);
     void tell_unwritten(std::vector<Event>& news);
+    void tell_unshared(std::vector<Event>& news);
     void goes_well();
     void heartbeat(Timestamp now);
     void prune();
@@ -124,6 +127,7 @@ class Inventory {
     std::chrono::system_clock::time_point failing_since_{};  // the same by the wall's clock
     std::string why_failing_;
     bool unwritten_told_ = false;
+    bool unshared_told_ = false;
     std::string damage_;
     bool lost_rows_told_ = false;
     Clock::time_point next_flush_{};

@@ -47,6 +47,7 @@ class InventoryKeeper {
     std::vector<Event> flush();
     /// What the file does not have, for longer than writing takes.
     std::optional<Unwritten> unwritten() const;
+    std::optional<Unshared> unshared() const { return inventory_ ? inventory_->unshared() : std::nullopt; }
 
    private:
     void try_to_open();

@@ -13,4 +13,9 @@ std::string to_text(const Unwritten& unwritten) {
            (waits ? ", kept in memory" : ", in no report");
 }
 
+std::string to_text(const Unshared& unshared) {
+    return "the inventory has not been shared in " + unshared.where + " since " + tls::to_rfc3339(unshared.since) +
+           ", and whoever looks there does not see what this proxy has seen since: " + unshared.why;
+}
+
 }  // namespace proxy

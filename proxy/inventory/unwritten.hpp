@@ -13,7 +13,16 @@ struct Unwritten {
     std::uint64_t events = 0;  ///< that no row was made of, as there is no file
 };
 
+/// What a fleet's database does not have, because it cannot be reached or refuses it. The file has
+/// it, and sends it later.
+struct Unshared {
+    std::chrono::system_clock::time_point since;
+    std::string where;
+    std::string why;
+};
+
 /// In a sentence, for people.
 std::string to_text(const Unwritten& unwritten);
+std::string to_text(const Unshared& unshared);
 
 }  // namespace proxy

@@ -54,6 +54,10 @@ class Recorder::Writing {
         const std::lock_guard lock(unwritten_mutex_);
         return unwritten_;
     }
+    std::optional<Unshared> unshared() const {
+        const std::lock_guard lock(unwritten_mutex_);
+        return unshared_;
+    }
     void retain_for(std::chrono::milliseconds retention) {
         if (inventory_) inventory_->retain_for(retention);
     }
@@ -81,6 +85,7 @@ class Recorder::Writing {
     ExpiryWarnings expiries_;
     mutable std::mutex unwritten_mutex_;
     std::optional<Unwritten> unwritten_;
+    std::optional<Unshared> unshared_;
     std::uint64_t untold_losses_ = 0;  // of the audit file
     BoundedQueue<Event>::Clock::time_point next_loss_{};
 };
@@ -109,6 +114,7 @@ const EventCounters& Recorder::counters() const noexcept { return writing_->coun
 EventMetrics& Recorder::metrics() noexcept { return writing_->metrics; }
 const RecentEvents& Recorder::recent() const noexcept { return writing_->recent; }
 std::optional<Unwritten> Recorder::unwritten() const { return writing_->unwritten(); }
+std::optional<Unshared> Recorder::unshared() const { return writing_->unshared(); }
 
 bool Recorder::end_within(std::chrono::milliseconds patience) {
     writing_->queue.close();
@@ -171,9 +177,11 @@ bool Recorder::Writing::write_batch() {
 }
 
 void Recorder::Writing::look_for_unwritten() {
-    const std::optional<Unwritten> now = inventory_ ? inventory_->unwritten() : std::nullopt;
+    auto unwritten = inventory_ ? inventory_->unwritten() : std::nullopt;
+    auto unshared = inventory_ ? inventory_->unshared() : std::nullopt;
     const std::lock_guard lock(unwritten_mutex_);
-    unwritten_ = now;
+    unwritten_.swap(unwritten);
+    unshared_.swap(unshared);
 }
 
 /// They are nobody else's any more.

@@ -60,6 +60,9 @@ class Recorder {
     /// What the inventory's file does not have, for longer than writing takes; nullopt: it has all.
     /// From any thread.
     std::optional<Unwritten> unwritten() const;
+    /// What the fleet's database does not have; nullopt: it has all, or there is none. From any
+    /// thread.
+    std::optional<Unshared> unshared() const;
     /// Its file, whether it can be read or not; empty: there is none.
     const std::string& inventory_path() const noexcept { return inventory_path_; }
 

@@ -378,3 +378,20 @@ def test_the_generated_files_serve_clients(directory, start, client):
     proxy = start(tls={"cert_file": str(made / "server-ecdsa.crt"), "key_file": str(made / "server-ecdsa.key"), "certificate": [
         {"cert_file": str(made / "server-rsa.crt"), "key_file": str(made / "server-rsa.key")}]})
     client(proxy).negotiate("sslrequest", tls_context(ca=made / "ca.crt")).login()
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["as it is", "with every commented line"])
+def test_the_shipped_configuration_is_valid(directory, pki, opened):
+    text = (programs.REPOSITORY / "deploy/pgairlock.toml").read_text()
+    if opened:
+        text = re.sub(r"^# (?=\[|[a-z_]+ = )", "", text, flags=re.MULTILINE)
+        assert text.count("[admin]") == text.count("[capture]") == 1
+    (directory / "global-bundle.pem").write_bytes(pki.new.cert.read_bytes())
+    for name, path, mode in (("server.crt", pki.proxy.cert, 0o644), ("server.key", pki.proxy.key, 0o600)):
+        (directory / name).write_bytes(path.read_bytes())
+        (directory / name).chmod(mode)
+    (directory / "http.token").write_text("0123456789abcdef\n")
+    (directory / "http.token").chmod(0o600)
+    (directory / "pgairlock.toml").write_text(text)
+    done = pgairlock("check", "--offline", "--config", directory / "pgairlock.toml", "--state-dir", directory / "state")
+    assert done.returncode == 0, done.stderr

@@ -1,5 +1,6 @@
 """Health checks: over HTTP, by `pgairlock health`, by pg_isready and by port checks; what strangers may do to all that."""
 
+import re
 import signal
 import socket
 import sqlite3
@@ -149,6 +150,26 @@ def test_the_command_asks_by_configuration_or_url(start, run_proxy, directory, p
     import stat
     from pathlib import Path
     assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
+
+
+def test_with_the_token_the_command_has_the_reasons(start, token_file):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    proxy = start(["127.0.0.1:1"], admin={"http": f"127.0.0.1:{port}", "http_token_file": str(token_file)})
+    url = f"http://127.0.0.1:{port}"
+    assert "Connection refused" not in health("upstreamz", "--url", url).stdout
+    for arguments in (("--url", url, "--token-file", str(token_file)), ("--config", str(proxy.config_file))):
+        assert re.search(r"30 s; orders: .*Connection refused", health("upstreamz", *arguments).stdout), arguments
+    assert health("upstreamz", "--url", url, "--token-file", "/nowhere").returncode == 2
+    token_file.chmod(0o000)  # whoever may not read it: its reasons are lost, and not its answer
+    assert health("livez", "--config", str(proxy.config_file)).stdout == "livez: ok\n"
+
+
+def test_the_command_says_that_a_listener_is_no_http(start):
+    proxy = start()
+    done = health("--url", "http://127.0.0.1:%d" % proxy.address[1])
+    assert done.returncode == 1 and "is that admin.http, and not a listener?" in done.stdout, done
 
 
 def test_the_command_says_no_by_its_exit_code(start):

@@ -47,6 +47,20 @@ def test_events_that_a_full_disk_cost_are_told_everywhere_while_it_is_full(start
     receiver.close()
 
 
+def test_an_inventory_that_cannot_be_shared_is_told_everywhere_until_it_can(start, connect, fleet_database):
+    fleet_database.stop()
+    proxy = start(admin=ADMIN, audit={"inventory": fleet_database.url})
+    connect(proxy).close()
+    assert "has not been shared in postgresql://" in proxy.event("inventory_failed")["message"]
+    overview = get(proxy.http, "/api/overview.json")
+    assert any("whoever looks there does not see" in sentence for sentence in overview["unknown"])
+    assert any(one["what"] == "inventory_unshared" and one["since"] for one in overview["warnings"])
+    fleet_database.start()
+    proxy.wait_for_log("inventory: shared in")
+    connect(proxy).close()
+    until(lambda: not any(one["what"] == "inventory_unshared" for one in get(proxy.http, "/api/overview.json")["warnings"]), what="it is over")
+
+
 def test_an_inventory_that_cannot_be_written_is_told_everywhere_until_it_can(start, connect, pki):
     receiver = receiver_of(pki)
     proxy = start(admin=ADMIN, alert=[alert(pki, receiver, "inventory_failed")])
