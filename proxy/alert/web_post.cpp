@@ -160,6 +160,8 @@ class Peer {
     /// 0: the other side has closed.
     std::size_t read(char* into, std::size_t size) {
         while (true) {
+            // Also of one that never pauses.
+            if (attempt_.stop || attempt_.is_over()) throw PostError("no answer in time");
             ERR_clear_error();
             const auto n = ssl_ ? SSL_read(ssl_.get(), into, static_cast<int>(size))
                                 : static_cast<int>(::recv(fd_.get(), into, size, 0));
