@@ -45,7 +45,10 @@ PemContents read_pem(protocol::Bytes file) {
         };
         ERR_clear_error();
         if (is_certificate(block.label)) {
-            X509Ptr read(PEM_read_bio_X509_AUX(reader_of(block).get(), nullptr, no_pass_phrase, nullptr));
+            // Only what calls itself trusted has more behind the certificate: of others OpenSSL
+            // does not look at that, and so libpq does not.
+            const auto read_one = block.label == PEM_STRING_X509_TRUSTED ? PEM_read_bio_X509_AUX : PEM_read_bio_X509;
+            X509Ptr read(read_one(reader_of(block).get(), nullptr, no_pass_phrase, nullptr));
             if (!read) {
                 refuse("certificate " + std::to_string(contents.certificates.size() + 1) + " of the file");
                 break;

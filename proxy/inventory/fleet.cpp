@@ -170,14 +170,16 @@ void Fleet::failed(std::int64_t since, const std::string& why) {
     next_prune_ = {};  // rolled back, perhaps
     changed(since);
     pause_ = std::min<std::chrono::seconds>(failing_ ? pause_ * 2 : writing_interval, longest_pause);
+    bool news = false;
     {
         const std::lock_guard lock(mutex_);
         if (!unshared_)
             unshared_ = Unshared{.since = std::chrono::system_clock::now(), .where = url_.shown(), .why = {}};
-        unshared_->why = why;
+        // "Connection refused" that has become "permission denied" is another thing to mend.
+        news = std::exchange(unshared_->why, why) != why;
     }
-    if (!std::exchange(failing_, true))
-        spdlog::error("inventory: cannot be shared in {}, kept in {}: {}", url_.shown(), settings_.file, why);
+    failing_ = true;
+    if (news) spdlog::error("inventory: cannot be shared in {}, kept in {}: {}", url_.shown(), settings_.file, why);
 }
 
 void Fleet::create_or_check(Postgres& database) {

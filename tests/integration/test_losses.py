@@ -48,14 +48,17 @@ def test_events_that_a_full_disk_cost_are_told_everywhere_while_it_is_full(start
 
 
 def test_an_inventory_that_cannot_be_shared_is_told_everywhere_until_it_can(start, connect, fleet_database):
-    fleet_database.stop()
+    fleet_database.sql("REVOKE ALL ON SCHEMA pgairlock FROM pgairlock; ALTER SCHEMA pgairlock OWNER TO postgres")
+    fleet_database.cluster.shut_down()
     proxy = start(admin=ADMIN, audit={"inventory": fleet_database.url})
     connect(proxy).close()
     assert "has not been shared in postgresql://" in proxy.event("inventory_failed")["message"]
     overview = get(proxy.http, "/api/overview.json")
     assert any("whoever looks there does not see" in sentence for sentence in overview["unknown"])
     assert any(one["what"] == "inventory_unshared" and one["since"] for one in overview["warnings"])
-    fleet_database.start()
+    fleet_database.start_again()
+    proxy.wait_for_log("cannot be shared in .*: .*permission denied for schema pgairlock")
+    fleet_database.sql("ALTER SCHEMA pgairlock OWNER TO pgairlock")
     proxy.wait_for_log("inventory: shared in")
     connect(proxy).close()
     until(lambda: not any(one["what"] == "inventory_unshared" for one in get(proxy.http, "/api/overview.json")["warnings"]), what="it is over")

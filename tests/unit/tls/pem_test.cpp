@@ -159,6 +159,22 @@ TEST_CASE("trust settings of a TRUSTED CERTIFICATE are kept") {
           X509_TRUST_REJECTED);
 }
 
+TEST_CASE("bytes behind a certificate in its block are no reason to refuse it, as to OpenSSL") {
+    const X509Ptr root = certificate_for(new_key(), {.common_name = "root", .is_ca = true});
+    unsigned char* der = nullptr;
+    const int size = i2d_X509(root.get(), &der);
+    std::string more(reinterpret_cast<const char*>(der), static_cast<std::size_t>(size));
+    OPENSSL_free(der);
+    more += "more";
+    const std::string file = pem_of([&](BIO* bio) {
+        return PEM_write_bio(bio, PEM_STRING_X509, "", reinterpret_cast<const unsigned char*>(more.data()),
+                             static_cast<long>(more.size()));
+    });
+    const TemporaryFolder folder;
+    CHECK(loaded_by_openssl(folder.write("bundle", file)) == 1);
+    CHECK(tls::read_pem(protocol::as_bytes(file)).certificates.size() == 1);
+}
+
 TEST_CASE("what a file holds comes with its line") {
     const X509Ptr root = certificate_for(new_key());
     const std::string file = "# a\n\n" + pem(new_key()) + pem(root) +
