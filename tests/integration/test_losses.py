@@ -48,7 +48,7 @@ def test_events_that_a_full_disk_cost_are_told_everywhere_while_it_is_full(start
 
 
 def test_an_inventory_that_cannot_be_shared_is_told_everywhere_until_it_can(start, connect, fleet_database):
-    fleet_database.sql("REVOKE ALL ON SCHEMA pgairlock FROM pgairlock; ALTER SCHEMA pgairlock OWNER TO postgres")
+    fleet_database.sql("ALTER SCHEMA pgairlock OWNER TO postgres")
     fleet_database.cluster.shut_down()
     proxy = start(admin=ADMIN, audit={"inventory": fleet_database.url})
     connect(proxy).close()
