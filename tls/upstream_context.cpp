@@ -157,7 +157,8 @@ void UpstreamContext::load_candidate(const config::Upstream& settings, std::vect
 
 std::string UpstreamContext::know_anchor(const Bundle& bundle, const X509& anchor, bool candidate) {
     CertificateFacts facts = tls::describe(anchor);
-    if (bundle.path != system_store) known_anchors_.push_back({bundle.path, facts.subject, facts.not_after, candidate});
+    if (bundle.path != system_store)
+        known_anchors_.push_back({bundle.path, facts.subject, facts.not_after, candidate, key_sha256(anchor)});
     return std::move(facts.subject);
 }
 

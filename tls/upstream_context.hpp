@@ -67,6 +67,7 @@ class UpstreamContext {
         std::string subject;
         std::chrono::system_clock::time_point not_after;
         bool candidate = false;  ///< of sslrootcert_candidate
+        std::string key_sha256{};
     };
     /// All that files have; not those of the system, which are many.
     const std::vector<KnownAnchor>& known_anchors() const noexcept { return known_anchors_; }
