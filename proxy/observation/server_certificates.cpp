@@ -23,6 +23,11 @@ std::string authority(const ShownCertificate& shown) {
     return text + "not verified)";
 }
 
+/// Of one leaf: what its own bytes say is the same in any case.
+bool is_as_before(const ShownCertificate& before, const tls::ServerTls& now) {
+    return before.anchor == now.anchor && before.anchor_key_sha256 == now.anchor_key_sha256;
+}
+
 }  // namespace
 
 /// False: it is known, or there is none. What an older inventory has is a name without a key: the
@@ -41,11 +46,14 @@ bool ServerCertificates::add_anchor(Known& known, const ShownCertificate& shown)
 
 std::optional<Event> ServerCertificates::learn(const Event& login) {
     const SessionRecord& record = login.record;
-    if (!record.upstream_tls.leaf) return std::nullopt;
+    const tls::ServerTls& tls = record.upstream_tls;
+    if (!tls.leaf) return std::nullopt;
+    const Key key{record.upstream, record.upstream_addr, tls.leaf->sha256};
+    Known* const known = known_.find(key);
+    if (known && is_as_before(*known->shown, tls)) return std::nullopt;  // nearly always
     const auto shown = std::make_shared<const ShownCertificate>(shown_certificate(record));
-    const Key key{shown->upstream, shown->upstream_addr, shown->sha256};
     std::shared_ptr<const ShownCertificate> before;
-    if (Known* const known = known_.find(key)) {
+    if (known) {
         const bool was_verified = !known->anchors.empty();
         const bool is_new = add_anchor(*known, *shown);
         before = std::exchange(known->shown, shown);

@@ -14,7 +14,8 @@ std::string candidate(const ReportCertificate& certificate) {
 /// Its CN; all of it where it is pointed at.
 std::string authority_cell(const std::string& subject, const std::map<std::string, std::string>& called,
                            const std::string& key = {}) {
-    return "<td title=\"" + escaped(subject) + "\">" + escaped(called.at(subject)) + small(key) + "</td>";
+    return "<td title=\"" + escaped(subject) + "\">" + escaped(called.at(subject)) +
+           (key.empty() ? "" : "<small>" + escaped(key) + "</small>") + "</td>";
 }
 
 std::string changes(const Difference& difference) {
