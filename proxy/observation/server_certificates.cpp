@@ -56,7 +56,9 @@ std::optional<Event> ServerCertificates::learn(const Event& login) {
     if (known) {
         const bool was_verified = !known->anchors.empty();
         const bool is_new = add_anchor(*known, *shown);
-        before = std::exchange(known->shown, shown);
+        before = known->shown;
+        // What verified it is kept where nobody does for a while.
+        if (!shown->anchor.empty() || before->anchor.empty()) known->shown = shown;
         // A chain that nobody had verified had no anchor, which is no other one.
         if (!is_new || !was_verified) return std::nullopt;
     } else {
