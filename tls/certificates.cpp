@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdio>
 #include <ctime>
+#include <memory>
 #include <new>
 #include <optional>
 #include <stdexcept>
@@ -30,8 +31,13 @@ std::string to_text(const X509_NAME* name);
 std::vector<std::string> subject_alternative_names(const X509& certificate);
 std::string serial_hex(const X509& certificate);
 std::string fingerprint(const X509& certificate);
+std::string issuer_key_id(const X509& certificate);
 TimePoint to_time_point(const ASN1_TIME* time);
 std::string to_hex(const unsigned char* bytes, std::size_t size);
+
+struct FreeOpenssl {
+    void operator()(unsigned char* p) const noexcept { OPENSSL_free(p); }
+};
 
 }  // namespace
 
@@ -45,6 +51,7 @@ CertificateFacts describe(const X509& certificate) {
         .end_point = end_point_hash(certificate),
         .not_before = to_time_point(X509_get0_notBefore(&certificate)),
         .not_after = to_time_point(X509_get0_notAfter(&certificate)),
+        .issuer_key_id = issuer_key_id(certificate),
     };
 }
 
@@ -72,6 +79,14 @@ std::string digest(const X509& certificate) {
     if (X509_digest(&certificate, EVP_sha256(), bytes.data(), &size) != 1)
         throw std::runtime_error(take_openssl_error("SHA-256 is not available"));
     return {reinterpret_cast<const char*>(bytes.data()), size};
+}
+
+std::string key_sha256(const X509& certificate) {
+    unsigned char* der = nullptr;
+    const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(&certificate), &der);
+    const std::unique_ptr<unsigned char, FreeOpenssl> owned(der);
+    if (size < 0) throw std::runtime_error(take_openssl_error("unreadable public key"));
+    return sha256_hex(der, static_cast<std::size_t>(size));
 }
 
 std::string sha256_hex(const void* data, std::size_t size) {
@@ -204,6 +219,17 @@ std::string serial_hex(const X509& certificate) {
 std::string fingerprint(const X509& certificate) {
     const std::string bytes = digest(certificate);
     return to_hex(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+}
+
+/// An identifier is a hash of some 20 bytes; whoever writes more there means nobody well.
+std::string issuer_key_id(const X509& certificate) {
+    constexpr std::size_t max_size = 64;
+    // OpenSSL has read it together with the certificate, or has not: it takes no const.
+    const ASN1_OCTET_STRING* const id = X509_get0_authority_key_id(const_cast<X509*>(&certificate));
+    ERR_clear_error();  // a malformed extension: reported as none
+    if (!id) return {};
+    const auto size = static_cast<std::size_t>(ASN1_STRING_length(id));
+    return to_hex(ASN1_STRING_get0_data(id), std::min(size, max_size));
 }
 
 /// A date that cannot be read becomes 1970, long expired. One beyond the clock's range (9999-12-31

@@ -22,6 +22,9 @@ struct CertificateFacts {
     protocol::Buffer end_point;     ///< its tls-server-end-point hash; empty: has none (tls/scram_crypto.hpp)
     std::chrono::system_clock::time_point not_before;
     std::chrono::system_clock::time_point not_after;
+    /// By which its issuer tells its own keys apart (RFC 5280, 4.2.1.1), lower-case hex; empty: it
+    /// does not say.
+    std::string issuer_key_id{};
 };
 
 CertificateFacts describe(const X509& certificate);
@@ -39,6 +42,12 @@ Validity validity_of(const X509& certificate);
 
 /// SHA-256 of its DER form, 32 bytes: by this certificates are told apart.
 std::string digest(const X509& certificate);
+
+/// SHA-256 of its public key with its algorithm (SubjectPublicKeyInfo), lower-case hex: by this
+/// authorities are told apart. One that is renewed or cross-signed has another certificate and the
+/// same key: whoever trusts the older one verifies what it issues. One of the same name with
+/// another key is another authority.
+std::string key_sha256(const X509& certificate);
 
 /// SHA-256 as lower-case hex.
 std::string sha256_hex(const void* data, std::size_t size);

@@ -40,7 +40,7 @@ void verify_as_in_a_handshake(X509_STORE_CTX* verification, SSL* ssl) {
 
 }  // namespace
 
-Rehearsal::Rehearsal(StorePtr anchors) : anchors_(std::move(anchors)) {
+Rehearsal::Rehearsal(StorePtr anchors) : anchors_(std::move(anchors)), answers_(max_remembered) {
     const std::unique_ptr<STACK_OF(X509), Free> all(X509_STORE_get1_all_certs(anchors_.get()));
     for (int i = 0; i < sk_X509_num(all.get()); ++i) {
         const Validity validity = validity_of(*sk_X509_value(all.get(), i));
@@ -56,15 +56,13 @@ bool Rehearsal::judge(SSL* ssl, TimePoint now) const {
     const std::string key = question(ssl, chain);
     {
         const std::lock_guard lock(mutex_);
-        const auto found = answers_.find(key);
+        const Answer* const found = answers_.find(key);
         // A clock that was set back is no reason to believe an answer of the future.
-        const bool holds = found != answers_.end() && found->second.since <= now && now < found->second.until;
-        if (holds) return found->second.ok;
+        if (found && found->since <= now && now < found->until) return found->ok;
     }
     const Answer answer = verify(ssl, now);
     const std::lock_guard lock(mutex_);
-    if (answers_.size() >= max_remembered) answers_.clear();
-    answers_[key] = answer;
+    answers_.put(key, answer);
     return answer.ok;
 }
 

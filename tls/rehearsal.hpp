@@ -5,12 +5,12 @@
 #include <openssl/ssl.h>
 
 #include <chrono>
-#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "tls/certificates.hpp"
+#include "tls/recently_used.hpp"
 
 namespace tls {
 
@@ -43,7 +43,7 @@ class Rehearsal {
     std::vector<TimePoint> turns_;  // when a certificate among the anchors begins or ceases to be valid; sorted
 
     mutable std::mutex mutex_;
-    mutable std::map<std::string, Answer> answers_;  // by security level and the digests of the whole chain
+    mutable RecentlyUsed<std::string, Answer> answers_;  // by security level and the digests of the whole chain
 };
 
 }  // namespace tls

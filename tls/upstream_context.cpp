@@ -18,9 +18,7 @@ namespace {
 
 /// In ALPN's wire form: a length and the name.
 constexpr unsigned char alpn_postgresql[] = "\x0apostgresql";
-/// More leaves than any upstream shows between two reloads.
-constexpr std::size_t max_remembered_leaves = 256;
-/// And than it has addresses.
+/// More than an upstream has addresses.
 constexpr std::size_t max_remembered_addresses = 256;
 
 /// All `files` as one store, as libpq would have them in one file. Names that are ambiguous within
@@ -49,7 +47,9 @@ UpstreamContext::UpstreamContext(const config::Upstream& settings, std::vector<c
       verifies_chain_(settings.sslmode >= protocol::SslMode::verify_ca || !settings.sslrootcert.empty()),
       verifies_name_(settings.sslmode == protocol::SslMode::verify_full),
       server_name_(settings.ssl_server_name),
-      sni_(settings.ssl_sni) {
+      sni_(settings.ssl_sni),
+      known_(max_remembered_leaves),
+      chosen_groups_(max_remembered_addresses) {
     prepare(context_.get());
     apply({.min = settings.ssl_min_protocol_version,
            .max = settings.ssl_max_protocol_version,
@@ -117,6 +117,7 @@ ServerTls UpstreamContext::describe(SSL* ssl, std::chrono::system_clock::time_po
         const auto known = anchors_.find(digest(*anchor));
         facts.anchor = known != anchors_.end() ? known->second.subject : tls::describe(*anchor).subject;
         facts.anchor_file = known != anchors_.end() ? known->second.file : std::string(system_store);
+        facts.anchor_key_sha256 = known != anchors_.end() ? known->second.key_sha256 : key_sha256(*anchor);
     }
     return facts;
 }
@@ -130,7 +131,7 @@ void UpstreamContext::load_anchors(const config::Upstream& settings, std::vector
         for (const PemCertificate& one : loaded.certificates) {
             X509_STORE_add_cert(SSL_CTX_get_cert_store(context_.get()), one.certificate.get());
             anchors_[digest(*one.certificate)] = {know_anchor(loaded.bundle, *one.certificate, false),
-                                                  loaded.bundle.path};
+                                                  loaded.bundle.path, key_sha256(*one.certificate)};
         }
         bundles_.push_back(loaded.bundle);
     }
@@ -156,7 +157,8 @@ void UpstreamContext::load_candidate(const config::Upstream& settings, std::vect
 
 std::string UpstreamContext::know_anchor(const Bundle& bundle, const X509& anchor, bool candidate) {
     CertificateFacts facts = tls::describe(anchor);
-    if (bundle.path != system_store) known_anchors_.push_back({bundle.path, facts.subject, facts.not_after, candidate});
+    if (bundle.path != system_store)
+        known_anchors_.push_back({bundle.path, facts.subject, facts.not_after, candidate, key_sha256(anchor)});
     return std::move(facts.subject);
 }
 
@@ -190,8 +192,8 @@ std::string UpstreamContext::sni_for(const std::string& demanded) const {
 std::string UpstreamContext::remembered_group(const std::string& address) const {
     if (!groups_ || address.empty()) return {};
     const std::lock_guard lock(mutex_);
-    const auto found = chosen_groups_.find(address);
-    return found == chosen_groups_.end() ? std::string() : found->second;
+    const std::string* const found = chosen_groups_.find(address);
+    return found ? *found : std::string();
 }
 
 /// Nothing need be remembered of a server that takes the share that every ClientHello has; that it
@@ -205,17 +207,14 @@ void UpstreamContext::remember_group(const std::string& address, SSL* ssl) const
         chosen_groups_.erase(address);
         return;
     }
-    if (chosen_groups_.size() >= max_remembered_addresses && !chosen_groups_.contains(address)) chosen_groups_.clear();
-    chosen_groups_[address] = group;
+    chosen_groups_.put(address, group);
 }
 
 std::shared_ptr<const CertificateFacts> UpstreamContext::known(const X509& leaf) const {
     const std::string key = digest(leaf);
     const std::lock_guard lock(mutex_);
-    if (known_.size() >= max_remembered_leaves && !known_.contains(key)) known_.clear();
-    std::shared_ptr<const CertificateFacts>& facts = known_[key];
-    if (!facts) facts = std::make_shared<const CertificateFacts>(tls::describe(leaf));
-    return facts;
+    if (const auto* const facts = known_.find(key)) return *facts;
+    return known_.put(key, std::make_shared<const CertificateFacts>(tls::describe(leaf)));
 }
 
 }  // namespace tls

@@ -14,6 +14,7 @@
 #include "tls/bundle.hpp"
 #include "tls/groups.hpp"
 #include "tls/handshake.hpp"
+#include "tls/recently_used.hpp"
 #include "tls/rehearsal.hpp"
 
 namespace tls {
@@ -24,14 +25,18 @@ struct ServerTls {
     std::string cipher;
     std::string group;  ///< of the key exchange, as in ssl_groups; empty: it had none
     std::shared_ptr<const CertificateFacts> leaf;
-    std::string anchor;       ///< subject of the trust anchor; empty when the chain was not verified
-    std::string anchor_file;  ///< the sslrootcert file it came from, or "system"
+    std::string anchor;             ///< subject of the trust anchor; empty when the chain was not verified
+    std::string anchor_file;        ///< the sslrootcert file it came from, or "system"
+    std::string anchor_key_sha256;  ///< key_sha256 of the anchor; empty as `anchor` is
     std::optional<bool>
         candidate_ok;  ///< whether sslrootcert_candidate alone would have verified the chain; nullopt: none is given
 };
 
 class UpstreamContext {
    public:
+    /// More leaves than most upstreams show between two reloads.
+    static constexpr std::size_t max_remembered_leaves = 256;
+
     /// Loads everything that `settings` names. Problems go to `errors`; the result is usable only
     /// when none was added. Expired roots in a bundle are normal and only warned about, in one line
     /// per file.
@@ -62,6 +67,7 @@ class UpstreamContext {
         std::string subject;
         std::chrono::system_clock::time_point not_after;
         bool candidate = false;  ///< of sslrootcert_candidate
+        std::string key_sha256{};
     };
     /// All that files have; not those of the system, which are many.
     const std::vector<KnownAnchor>& known_anchors() const noexcept { return known_anchors_; }
@@ -82,6 +88,7 @@ class UpstreamContext {
     struct Anchor {
         std::string subject;
         std::string file;
+        std::string key_sha256;
     };
 
     SslCtxPtr context_;
@@ -99,8 +106,8 @@ class UpstreamContext {
     // Describing a certificate takes tens of microseconds and an upstream shows few: remembered by
     // SHA-256. Only what depends on the certificate's own bytes and nothing else may be kept so.
     mutable std::mutex mutex_;
-    mutable std::map<std::string, std::shared_ptr<const CertificateFacts>> known_;
-    mutable std::map<std::string, std::string> chosen_groups_;  // by address; see remember_group
+    mutable RecentlyUsed<std::string, std::shared_ptr<const CertificateFacts>> known_;
+    mutable RecentlyUsed<std::string, std::string> chosen_groups_;  // by address; see remember_group
 };
 
 }  // namespace tls

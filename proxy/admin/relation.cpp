@@ -34,11 +34,13 @@ const std::vector<InventoryView>& inventory_views() {
           {"last_failure", ColumnType::timestamptz},
           {"not_probed"},
           {"auth_method"},
-          {"version"}},
+          {"version"},
+          {"groups"}},
          "SELECT id, upstream, nullif(client_addr, ''), nullif(client_exe, ''), nullif(client_uid, -1), usename, "
          "datname, "
          "application_name, listener, first_seen, last_seen, connections, plain, weak_tls, auth_failed, failures, "
-         "nullif(last_failure, 0), nullif(not_probed, ''), nullif(auth_method, ''), nullif(version, '') "
+         "nullif(last_failure, 0), nullif(not_probed, ''), nullif(auth_method, ''), nullif(version, ''), "
+         "nullif(groups, '') "
          "FROM main.clients"},
         {"evidence",
          {{"client", ColumnType::int8},
@@ -82,9 +84,13 @@ const std::vector<InventoryView>& inventory_views() {
           {"last_seen", ColumnType::timestamptz},
           {"count", ColumnType::int8},
           {"candidate_ok", ColumnType::boolean},
-          {"candidate_since", ColumnType::timestamptz}},
+          {"candidate_since", ColumnType::timestamptz},
+          {"issuer_key_id"},
+          {"anchor_key_sha256"},
+          {"groups"}},
          "SELECT upstream, upstream_addr, sha256, subject, sans, issuer, nullif(anchor, ''), serial, not_before, "
-         "not_after, first_seen, last_seen, count, candidate_ok, candidate_since FROM main.upstream_certificates"},
+         "not_after, first_seen, last_seen, count, candidate_ok, candidate_since, nullif(issuer_key_id, ''), "
+         "nullif(anchor_key_sha256, ''), nullif(groups, '') FROM main.upstream_certificates"},
     };
     return views;
 }

@@ -91,7 +91,15 @@ std::string ca_text(const Event& event) {
         case CaChange::same: return "; from the same CA as the one before";
         case CaChange::other: break;
     }
-    return "; from another CA than the one before, which was issued by " + or_what(event.issuer_before, "?");
+    const ShownCertificate before = event.shown_before ? *event.shown_before : ShownCertificate{};
+    const ShownCertificate now = shown_certificate(event.record);
+    if (before.sha256 == now.sha256 && before.upstream_addr == now.upstream_addr)
+        return "; the certificate of before, verified by another CA than then, which was " +
+               or_what(before.anchor, "?");
+    if (before.issuer == now.issuer && (before.anchor.empty() || now.anchor.empty() || before.anchor == now.anchor))
+        return "; from another CA than the one before: of the same name, with another key";
+    return "; from another CA than the one before, which was issued by " + or_what(before.issuer, "?") +
+           (before.anchor.empty() ? "" : ", under " + before.anchor);
 }
 
 std::string capture_text(const Event& event) {

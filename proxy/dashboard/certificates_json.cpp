@@ -63,7 +63,8 @@ json::value anchors(const Snapshot* running, SystemTime now) {
                            {"subject", text(anchor.subject)},
                            {"not_after", time(anchor.not_after)},
                            {"days_left", days_left(anchor.not_after, now)},
-                           {"candidate", anchor.candidate}});
+                           {"candidate", anchor.candidate},
+                           {"key_sha256", anchor.key_sha256}});
         }
     }
     return all;

@@ -115,7 +115,11 @@ class Days {
     std::vector<Move> moves_;
 };
 
-/// Servers that show a certificate of another issuer than before.
+proxy::Authority authority(const UpstreamCertificateRow& row) {
+    return {row.issuer, row.issuer_key_id, row.anchor, row.anchor_key_sha256};
+}
+
+/// Servers that show a certificate of another CA than before.
 void add_server_moves(const Report& report, std::vector<Move>& moves) {
     std::map<std::pair<std::string, std::string>, std::vector<const UpstreamCertificateRow*>> by_address;
     for (const report::ReportCertificate& one : report.upstream_certificates)
@@ -124,14 +128,18 @@ void add_server_moves(const Report& report, std::vector<Move>& moves) {
         std::sort(shown.begin(), shown.end(),
                   [](const auto* a, const auto* b) { return a->first_seen < b->first_seen; });
         for (std::size_t i = 1; i < shown.size(); ++i) {
-            if (shown[i]->issuer == shown[i - 1]->issuer) continue;
+            if (!is_other_ca(authority(*shown[i - 1]), authority(*shown[i]))) continue;
             moves.push_back({shown[i]->first_seen,
                              {{"t", time(shown[i]->first_seen)},
                               {"what", "server"},
                               {"upstream", name(address.first)},
                               {"upstream_addr", name(address.second)},
                               {"from", text(shown[i - 1]->issuer)},
-                              {"to", text(shown[i]->issuer)}}});
+                              {"to", text(shown[i]->issuer)},
+                              {"from_anchor", text(shown[i - 1]->anchor)},
+                              {"to_anchor", text(shown[i]->anchor)},
+                              {"from_key", text(shown[i - 1]->anchor_key_sha256)},
+                              {"to_key", text(shown[i]->anchor_key_sha256)}}});
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <span>
 #include <vector>
 
 #include "proxy/inventory/fleet_schema.hpp"
@@ -207,13 +208,14 @@ void Fleet::take_over(Postgres& database) {
     const std::string version = found.empty() ? "?" : found[0][0];
     const std::string ours = std::to_string(inventory_version);
     if (version == ours) return;
-    if (version == "1") {
-        for (const std::string_view statement : fleet_from_1) database.exec(std::string(statement));
-    } else if (version == "2") {
-        for (const std::string_view statement : fleet_from_2) database.exec(std::string(statement));
-    } else {
+    if (version != "1" && version != "2" && version != "3")
         throw PostgresError("the schema pgairlock is of version " + version + ", this program knows " + ours);
-    }
+    const auto run = [&](std::span<const std::string_view> statements) {
+        for (const std::string_view statement : statements) database.exec(std::string(statement));
+    };
+    if (version == "1") run(fleet_from_1);
+    if (version == "2") run(fleet_from_2);
+    run(fleet_from_3);
     database.exec("UPDATE pgairlock.meta SET value = $1 WHERE proxy = '' AND key = 'version'", {ours});
 }
 

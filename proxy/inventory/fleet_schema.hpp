@@ -30,7 +30,7 @@ inline constexpr std::string_view fleet_schema[] = {
   listener text NOT NULL, first_seen bigint NOT NULL, last_seen bigint NOT NULL,
   connections bigint NOT NULL, plain bigint NOT NULL, weak_tls bigint NOT NULL, bridged bigint NOT NULL, auth_failed bigint NOT NULL,
   failures bigint NOT NULL, last_failure bigint NOT NULL, not_probed text NOT NULL,
-  auth_method text NOT NULL, version text NOT NULL,
+  auth_method text NOT NULL, version text NOT NULL, groups text NOT NULL,
   PRIMARY KEY (proxy, id)))sql",
     R"sql(CREATE TABLE pgairlock.evidence (
   proxy text, client bigint, evidence text, certificate text,
@@ -58,6 +58,7 @@ inline constexpr std::string_view fleet_schema[] = {
   subject text NOT NULL, sans text NOT NULL, issuer text NOT NULL, anchor text NOT NULL, serial text NOT NULL,
   not_before bigint NOT NULL, not_after bigint NOT NULL, first_seen bigint NOT NULL, last_seen bigint NOT NULL, count bigint NOT NULL,
   candidate_ok bigint, candidate_since bigint,
+  issuer_key_id text NOT NULL, anchor_key_sha256 text NOT NULL, groups text NOT NULL,
   PRIMARY KEY (proxy, upstream, upstream_addr, sha256)))sql",
     R"sql(CREATE TABLE pgairlock.probes (
   proxy text, upstream text, client_addr text, client_exe text, client_uid bigint, kind text,
@@ -67,7 +68,7 @@ inline constexpr std::string_view fleet_schema[] = {
     fleet_marks,
 };
 
-/// From version 1: what it did not count is not known, and said to be 0. A proxy of an older
+/// From version 1 to 3: what it did not count is not known, and said to be 0. A proxy of an older
 /// version writes to this database no more then: it keeps its rows, and sends them once it was
 /// updated.
 inline constexpr std::string_view fleet_from_1[] = {
@@ -92,11 +93,18 @@ inline constexpr std::string_view fleet_from_1[] = {
     fleet_marks,
 };
 
-/// From version 2.
+/// From version 2 to 3.
 inline constexpr std::string_view fleet_from_2[] = {
     "ALTER TABLE pgairlock.days ADD open_until bigint NOT NULL DEFAULT 0",
     "ALTER TABLE pgairlock.proxies ADD ended bigint NOT NULL DEFAULT 1, "
     "ADD unclean_ends bigint NOT NULL DEFAULT 0",
+};
+
+/// From version 3: which keys there were, nobody has written down.
+inline constexpr std::string_view fleet_from_3[] = {
+    "ALTER TABLE pgairlock.clients ADD groups text NOT NULL DEFAULT ''",
+    "ALTER TABLE pgairlock.upstream_certificates ADD issuer_key_id text NOT NULL DEFAULT '', "
+    "ADD anchor_key_sha256 text NOT NULL DEFAULT '', ADD groups text NOT NULL DEFAULT ''",
 };
 
 }  // namespace proxy

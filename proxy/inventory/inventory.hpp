@@ -1,6 +1,6 @@
 // The durable inventory: every client ever seen, what it was seen to do, and the certificates that
-// servers showed. Aggregates in memory and stores increments in batches, so that what a connection
-// costs does not depend on the disk. One thread's; belongs to the audit.
+// servers showed. What events say is aggregated in memory (learning.hpp) and stored in batches, so
+// that what a connection costs does not depend on the disk. One thread's; belongs to the audit.
 #pragma once
 
 #include <algorithm>
@@ -8,20 +8,18 @@
 #include <chrono>
 #include <memory>
 #include <optional>
-#include <regex>
 #include <string>
-#include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "proxy/inventory/inventory_store.hpp"
+#include "proxy/inventory/learning.hpp"
 #include "proxy/inventory/unwritten.hpp"
+#include "proxy/observation/server_certificates.hpp"
 
 namespace proxy {
 
 class Fleet;
 
-/// More methods than most classes have: one for each thing that an event may say.
 class Inventory {
    public:
     using Clock = std::chrono::steady_clock;
@@ -44,6 +42,10 @@ class Inventory {
     /// What probing did before the start.
     void restore(Probes& probes);
     const std::string& instance() const noexcept { return store_.instance(); }
+    /// What servers have shown, as far as it is stored, the oldest first.
+    std::vector<ShownCertificate> known_certificates() {
+        return store_.last_certificates(ServerCertificates::max_remembered);
+    }
 
     /// Takes what the event says about clients, servers and probes. No I/O.
     void absorb(const Event& event);
@@ -54,7 +56,7 @@ class Inventory {
     /// When flush() is to be called next: when there is something to store, and every minute, to
     /// say that we are here.
     Clock::time_point due() const noexcept {
-        const bool waiting = changes_.rows > 0 || events_lost_ > 0 || retention_.load() != pruned_for_;
+        const bool waiting = learning_.changes().rows > 0 || events_lost_ > 0 || retention_.load() != pruned_for_;
         return waiting ? std::min(next_flush_, next_heartbeat_) : next_heartbeat_;
     }
     /// Stores what was absorbed, and gives what is news for the audit. Never throws: what cannot be
@@ -71,36 +73,6 @@ class Inventory {
     const std::string& damage() const noexcept { return damage_; }
 
    private:
-    /// In clear or with weak TLS, which it is until its end: that may be weeks after its login.
-    struct OpenSession {
-        ClientIdentity who;
-        std::string listener;
-        std::vector<std::pair<protocol::Evidence, std::string>> evidence;  // of clear text alone; and the certificate
-        std::pair<std::int64_t, std::string> day;                          // of its login, and mode
-    };
-
-    /// One that may be a health check, until its end, or until it has stayed for long.
-    struct HeldCheck {
-        Event login;
-        Clock::time_point since;
-    };
-
-    void absorb_now(const Event& event);
-    void decide_check(const Event& end);
-    void decide_long_checks();
-    template <class Map>
-    typename Map::mapped_type* row(Map& map, typename Map::key_type key);
-    void absorb_client(const Event& event, const ClientIdentity& who);
-    void absorb_connection(const Event& event, ClientChange& client);
-    void absorb_failure(const Event& event, ClientChange& client);
-    void absorb_end(const Event& event);
-    void absorb_open(const Event& event, const ClientIdentity& who);
-    void extend(const std::string& session, const OpenSession& open, Timestamp time);
-    void extend_open_sessions(Timestamp now);
-    ClientNames stored_names(const SessionRecord& record) const;
-    void absorb_certificate(const Event& event);
-    void absorb_handshake(const Event& event, const ClientOrigin& from);
-    void absorb_probe(const Event& event, const ClientOrigin& from);
     void stored();
     void failed(const SqliteError& error);
     void tell_unwritten(std::vector<Event>& news);
@@ -112,18 +84,14 @@ class Inventory {
     void tell_fleet(Timestamp since);
 
     const std::string path_;
-    const std::optional<std::regex> name_pattern_;
     std::atomic<std::chrono::milliseconds> retention_;
     std::chrono::milliseconds pruned_for_{-1};  // the retention that was last obeyed
     InventoryStore store_;
-    Probes* probes_ = nullptr;  // to be told whether it is written down what they cost
-    InventoryChanges changes_;
-    std::unordered_map<std::string, OpenSession> open_;  // by session
-    std::unordered_map<std::string, HeldCheck> checks_;  // likewise
-    std::uint64_t dropped_ = 0;                          // rows that had no room in `changes_`
-    std::uint64_t events_lost_ = 0;                      // not yet in the file
-    std::uint64_t forgotten_ = 0;                        // rows that had to make room for others, as far as it was told
-    std::optional<Clock::time_point> failing_;           // since when; log the change, not each attempt
+    Learning learning_;
+    Probes* probes_ = nullptr;                  // to be told whether it is written down what they cost
+    std::uint64_t events_lost_ = 0;             // not yet in the file
+    std::uint64_t forgotten_ = 0;               // rows that had to make room for others, as far as it was told
+    std::optional<Clock::time_point> failing_;  // since when; log the change, not each attempt
     std::chrono::system_clock::time_point failing_since_{};  // the same by the wall's clock
     std::string why_failing_;
     bool unwritten_told_ = false;

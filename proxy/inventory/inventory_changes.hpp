@@ -1,5 +1,5 @@
 // What the inventory has learnt and not yet stored: rows of proxy/inventory/inventory_schema.hpp as
-// increments. Plain data, filled by inventory.cpp, stored by inventory_store.cpp.
+// increments. Plain data, filled by learning.cpp, stored by inventory_store.cpp.
 #pragma once
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include <string>
 #include <tuple>
 
+#include "proxy/inventory/key_exchange_groups.hpp"
 #include "proxy/inventory/timestamp.hpp"
 #include "proxy/observation/event.hpp"
 
@@ -55,6 +56,7 @@ struct ClientChange {
     std::shared_ptr<const ProcessOwner> process;
     std::uint64_t connections = 0, plain = 0, weak_tls = 0, bridged = 0, auth_failed = 0, failures = 0;
     Timestamp last_failure = 0;
+    KeyExchangeGroups groups;
     std::map<std::pair<protocol::Evidence, std::string>, Seen> evidence;    ///< by kind and certificate shown
     std::map<std::pair<std::string, std::string>, Timestamp> fingerprints;  ///< by ja4 and SNI: last seen
     std::map<std::pair<std::int64_t, std::string>, DayChange> days;         ///< by day and mode
@@ -81,7 +83,8 @@ struct CertificateKey {
 struct CertificateChange {
     Seen seen;
     std::shared_ptr<const tls::CertificateFacts> leaf;
-    std::string anchor, listener;
+    std::string anchor, anchor_key_sha256;
+    KeyExchangeGroups groups;
     std::optional<bool> candidate_ok;
     Timestamp candidate_since = 0;  ///< since when candidate_ok has its value, going by these changes alone
 };

@@ -141,6 +141,7 @@ void InventoryKeeper::try_to_open() {
 
 void InventoryKeeper::open() {
     inventory_ = settings_.open();
+    known_certificates_ = inventory_->known_certificates();
     file_ = file_id(settings_.path).value_or(FileId());
     std::error_code error;
     if (has_gap_ || fs::exists(gap_marker(settings_.path), error)) inventory_->has_gap();

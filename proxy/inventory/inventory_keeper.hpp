@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proxy/inventory/file_id.hpp"
@@ -47,6 +48,9 @@ class InventoryKeeper {
     std::vector<Event> flush();
     /// What the file does not have, for longer than writing takes.
     std::optional<Unwritten> unwritten() const;
+    /// The certificates of servers that a file knew when it was opened, the oldest first; each
+    /// once.
+    std::vector<ShownCertificate> take_known_certificates() { return std::exchange(known_certificates_, {}); }
     std::optional<Unshared> unshared() const { return inventory_ ? inventory_->unshared() : std::nullopt; }
 
    private:
@@ -70,6 +74,7 @@ class InventoryKeeper {
     std::chrono::milliseconds obeyed_{-1};
     Clock::time_point next_attempt_{};
     std::vector<Event> news_;
+    std::vector<ShownCertificate> known_certificates_;
 };
 
 }  // namespace proxy

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "protocol/evidence.hpp"
+#include "proxy/inventory/key_exchange_groups.hpp"
 #include "proxy/inventory/timestamp.hpp"
 #include "proxy/observation/client_identity.hpp"
 
@@ -60,6 +61,7 @@ struct ClientRow {
     std::string not_probed;  ///< in words
     std::string auth_method;
     std::string version;
+    KeyExchangeGroups groups;  ///< of its TLS
     std::vector<EvidenceRow> evidence;
     std::vector<std::string> ja4;  ///< fingerprints of its handshakes
     Days days;
@@ -95,6 +97,9 @@ struct UpstreamCertificateRow {
     std::uint64_t count = 0;
     std::optional<bool> candidate_ok;
     std::optional<Timestamp> candidate_since;
+    std::string issuer_key_id{};      ///< empty: the certificate does not name it, or it was seen before version 4
+    std::string anchor_key_sha256{};  ///< empty: the chain was not verified, or before version 4
+    KeyExchangeGroups groups{};
 };
 
 struct ProbeRow {

@@ -1,5 +1,5 @@
 // The tables of the inventory, in SQLite (one proxy's) and in PostgreSQL (a fleet's). Times are
-// microseconds since 1970, UTC; 0: never. Empty texts: not known. inventory_store.cpp writes the
+// microseconds since 1970, UTC; 0: never. Empty texts: not known. stored_*.cpp write the
 // first, fleet.cpp copies it to the second, inventory_reader.cpp reads both.
 //
 // In a fleet's database every table has the column `proxy` in front of its primary key: the
@@ -12,8 +12,8 @@
 namespace proxy {
 
 /// 1: up to 0.1; 2: uid in a client's identity, failures, facts by day, proxies, marks; 3: sessions
-/// that stay open, ends without a farewell.
-inline constexpr int inventory_version = 3;
+/// that stay open, ends without a farewell; 4: the keys of authorities, groups of key exchange.
+inline constexpr int inventory_version = 4;
 
 inline constexpr std::string_view inventory_schema = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;  -- instance: a random name of this file
@@ -35,6 +35,7 @@ CREATE TABLE clients (
   last_failure INTEGER NOT NULL,
   not_probed TEXT NOT NULL,        -- why its last connection was not probed
   auth_method TEXT NOT NULL, version TEXT NOT NULL,  -- of the last connection
+  groups TEXT NOT NULL,            -- of the key exchange of its TLS, comma-separated, the last one first
   UNIQUE (upstream, client_addr, client_exe, client_uid, usename, datname, application_name)
 );
 
@@ -84,6 +85,9 @@ CREATE TABLE upstream_certificates (
   first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, count INTEGER NOT NULL,
   candidate_ok INTEGER,            -- 1: sslrootcert_candidate alone would do; NULL: there was none
   candidate_since INTEGER,         -- since when candidate_ok has its value
+  issuer_key_id TEXT NOT NULL,     -- by which its issuer tells its own keys apart; empty: it does not say
+  anchor_key_sha256 TEXT NOT NULL, -- of the anchor's SubjectPublicKeyInfo; empty: not verified, or seen before version 4
+  groups TEXT NOT NULL,            -- of the key exchange with it, comma-separated, the last one first
   PRIMARY KEY (upstream, upstream_addr, sha256)
 ) WITHOUT ROWID;
 
@@ -144,7 +148,7 @@ inline constexpr std::string_view inventory_from_1_after = R"sql(
 INSERT INTO meta SELECT * FROM old_meta;
 INSERT INTO clients SELECT id, upstream, client_addr, client_exe, coalesce(client_uid, -1), usename, datname, application_name, listener,
   first_seen, last_seen, connections, plain, weak_tls, bridged, auth_failed, auth_failed, iif(auth_failed > 0, last_seen, 0), '',
-  auth_method, version FROM old_clients;
+  auth_method, version, '' FROM old_clients;
 INSERT INTO evidence SELECT * FROM old_evidence;
 INSERT INTO fingerprints SELECT * FROM old_fingerprints;
 INSERT INTO handshakes SELECT upstream, client_addr, client_exe, -1, ja4, sni, evidence, certificate, listener, first_seen, last_seen,
@@ -153,7 +157,7 @@ INSERT INTO days SELECT d.day, d.client, d.mode, d.connections,
   iif(d.mode IN ('SSLv3', 'TLSv1', 'TLSv1.1') OR d.mode = 'TLSv1.2' AND c.weak_tls > 0, d.connections, 0), min(c.bridged, d.connections),
   0, 0, max(d.day * 86400000000, c.first_seen), min((d.day + 1) * 86400000000 - 1, c.last_seen), 0
   FROM old_days d JOIN old_clients c ON c.id = d.client;
-INSERT INTO upstream_certificates SELECT * FROM old_upstream_certificates;
+INSERT INTO upstream_certificates SELECT *, '', '', '' FROM old_upstream_certificates;
 INSERT INTO probes SELECT upstream, client_addr, client_exe, -1, kind, shown, accepted, refused, last_shown, last_refused FROM old_probes;
 DROP TABLE old_evidence;
 DROP TABLE old_fingerprints;
@@ -170,6 +174,14 @@ inline constexpr std::string_view inventory_from_2 = R"sql(
 ALTER TABLE days ADD open_until INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE proxies ADD ended INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE proxies ADD unclean_ends INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+/// From version 3. Which keys there were, nobody has written down.
+inline constexpr std::string_view inventory_from_3 = R"sql(
+ALTER TABLE clients ADD groups TEXT NOT NULL DEFAULT '';
+ALTER TABLE upstream_certificates ADD issuer_key_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE upstream_certificates ADD anchor_key_sha256 TEXT NOT NULL DEFAULT '';
+ALTER TABLE upstream_certificates ADD groups TEXT NOT NULL DEFAULT '';
 )sql";
 
 }  // namespace proxy

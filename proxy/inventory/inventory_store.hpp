@@ -2,14 +2,16 @@
 // reader never waits (WAL).
 #pragma once
 
-#include <map>
+#include <chrono>
 #include <string>
 #include <vector>
 
-#include "protocol/verdict.hpp"
 #include "proxy/inventory/inventory_changes.hpp"
-#include "proxy/inventory/sqlite.hpp"
-#include "proxy/observation/probe.hpp"
+#include "proxy/inventory/inventory_file.hpp"
+#include "proxy/inventory/stored_certificates.hpp"
+#include "proxy/inventory/stored_clients.hpp"
+#include "proxy/inventory/stored_handshakes.hpp"
+#include "proxy/inventory/stored_probes.hpp"
 
 namespace proxy {
 
@@ -21,27 +23,15 @@ struct ProxyFacts {
     std::chrono::microseconds consistent_after{0};
 };
 
-/// Nothing can be read from it any more, or not everything.
-class DamagedInventory : public std::runtime_error {
-   public:
-    DamagedInventory(const std::string& what, bool is_sqlite) : std::runtime_error(what), is_sqlite_(is_sqlite) {}
-    /// False: it may be anything that somebody has put there.
-    bool is_sqlite() const noexcept { return is_sqlite_; }
-
-   private:
-    bool is_sqlite_;
-};
-
-/// More methods than most classes have: one for each thing that is written, so that only this class
-/// knows the tables.
+/// Each table is written by a unit of its own (stored_*.hpp), all in one transaction by this one,
+/// which itself writes who the proxy is, and forgets what is old.
 class InventoryStore {
    public:
-    /// Opens or creates it. Throws DamagedInventory, or else std::runtime_error, with the file and
-    /// what is wrong with it.
+    /// Opens or creates it. Throws as InventoryFile does.
     InventoryStore(const std::string& path, const ProxyFacts& proxy);
 
     /// All of it in one transaction, or nothing (SqliteError). Gives what is news:
-    /// upstream_certificate, client_changed, new_weak_client.
+    /// client_changed, new_weak_client.
     std::vector<Event> write(const InventoryChanges& changes);
     struct Pruned {
         std::int64_t rows = 0;
@@ -61,50 +51,27 @@ class InventoryStore {
     void checkpoint();
 
     /// What probing did before: its budgets outlive restarts.
-    void restore(Probes& probes);
+    void restore(Probes& probes) { probes_.restore(probes); }
     /// Tells of clients that people repaired since (`pgairlock client repaired`).
-    void tell_repairs(Probes& probes);
+    void tell_repairs(Probes& probes) { probes_.tell_repairs(probes); }
+    /// What servers showed, the `most` that were seen last, the oldest of them first.
+    std::vector<ShownCertificate> last_certificates(std::size_t most) { return certificates_.last_shown(most); }
 
-    /// Somebody has written something else over it, or made it shorter than its header.
-    bool is_overwritten() { return !beginning_.empty() && db_.beginning() != beginning_; }
-
-    /// A random name of this file.
-    const std::string& instance() const noexcept { return instance_; }
+    bool is_overwritten() { return file_.is_overwritten(); }
+    const std::string& instance() const noexcept { return file_.instance(); }
     /// Rows that had to make room for others since the start.
-    std::uint64_t forgotten() const noexcept { return forgotten_; }
+    std::uint64_t forgotten() const noexcept { return forgotten_.total(); }
 
    private:
-    void create_or_check();
-    void check_own();
-    void take_over(Timestamp version);
     void introduce(const ProxyFacts& proxy);
-    void prepare();
-    std::int64_t find_client(const ClientIdentity& who);
-    ClientNames stored_names(const ClientIdentity& key);
-    void make_room_for_a_client();
-    void make_room_for_a_handshake();
-    void forgot(std::int64_t rows);
-    void write(const ClientIdentity& key, const ClientChange& change, std::vector<Event>& news);
-    bool changed_news(std::int64_t id, const ClientIdentity& key, const ClientChange& change, std::vector<Event>& news);
-    void weak_news(std::int64_t id, const ClientIdentity& key, const ClientChange& change, std::vector<Event>& news);
-    std::vector<protocol::Observation> stored_evidence(std::int64_t id);
-    void write(const HandshakeKey& key, const HandshakeChange& change);
-    void write(const CertificateKey& key, const CertificateChange& change, std::vector<Event>& news);
-    void write(const ProbeKey& key, const ProbeChange& change);
 
-    Sqlite db_;
-    std::string beginning_;  // of the file, once it is made
-    std::string instance_;
-    std::int64_t clients_ = 0;  // rows: tables that strangers can fill have a limit
-    std::int64_t handshakes_ = 0;
-    std::uint64_t forgotten_ = 0;
-    std::map<std::int64_t, Timestamp> told_;     // clients whose change was told, and when
-    std::map<std::int64_t, Timestamp> telling_;  // the same, of a transaction that is not yet committed
-
-    Statement find_client_, find_weakness_, count_names_, find_evidence_, find_handshake_, find_certificate_,
-        find_issuer_;
-    Statement put_client_, put_evidence_, put_fingerprint_, put_day_, extend_day_, put_handshake_, put_certificate_,
-        put_probe_;
+    InventoryFile file_;
+    Sqlite& db_;
+    ForgottenRows forgotten_;
+    StoredClients clients_;
+    StoredHandshakes handshakes_;
+    StoredCertificates certificates_;
+    StoredProbes probes_;
 };
 
 }  // namespace proxy

@@ -61,8 +61,8 @@ std::span<const MetricInfo> all_metrics() {
          "pgairlock_upstream_certificate_changes_total",
          counter,
          {"upstream", "ca"},
-         "Certificates that the inventory did not know at a server's address, by the CA of the one that it showed "
-         "before: the same, another, or there was none."},
+         "Certificates that were not known at a server's address, and known ones that another CA verifies, by the CA "
+         "of the one that it showed before: the same, another, or there was none."},
         {M::upstream_host_up,
          "pgairlock_upstream_host_up",
          gauge,

@@ -40,6 +40,7 @@ std::size_t heap(const SessionRecord& r) noexcept {
                                     &r.upstream_tls.group,
                                     &r.upstream_tls.anchor,
                                     &r.upstream_tls.anchor_file,
+                                    &r.upstream_tls.anchor_key_sha256,
                                     &r.upstream_sslmode})
         bytes += heap(*text);
     return bytes;
@@ -116,18 +117,36 @@ std::string_view to_string(CaChange change) noexcept {
     return "";
 }
 
-/// The anchor of a chain that was not verified is not known, which is no other one.
+ShownCertificate shown_certificate(const SessionRecord& record) {
+    const tls::ServerTls& tls = record.upstream_tls;
+    return {.upstream = record.upstream,
+            .upstream_addr = record.upstream_addr,
+            .sha256 = tls.leaf ? tls.leaf->sha256 : "",
+            .issuer = tls.leaf ? tls.leaf->issuer : "",
+            .issuer_key_id = tls.leaf ? tls.leaf->issuer_key_id : "",
+            .anchor = tls.anchor,
+            .anchor_key_sha256 = tls.anchor_key_sha256};
+}
+
+bool is_other_ca(const Authority& before, const Authority& now) noexcept {
+    const auto differ = [](std::string_view a, std::string_view b) { return !a.empty() && !b.empty() && a != b; };
+    return before.issuer != now.issuer || differ(before.issuer_key_id, now.issuer_key_id) ||
+           differ(before.anchor, now.anchor) || differ(before.anchor_key_sha256, now.anchor_key_sha256);
+}
+
 CaChange ca_change(const Event& event) noexcept {
+    if (!event.shown_before) return CaChange::first;
+    const ShownCertificate& before = *event.shown_before;
     const tls::ServerTls& now = event.record.upstream_tls;
-    if (event.issuer_before.empty()) return CaChange::first;
-    const bool other_issuer = !now.leaf || now.leaf->issuer != event.issuer_before;
-    const bool other_anchor = !now.anchor.empty() && !event.anchor_before.empty() && now.anchor != event.anchor_before;
-    return other_issuer || other_anchor ? CaChange::other : CaChange::same;
+    if (!now.leaf) return CaChange::other;
+    const bool is_other = is_other_ca({before.issuer, before.issuer_key_id, before.anchor, before.anchor_key_sha256},
+                                      {now.leaf->issuer, now.leaf->issuer_key_id, now.anchor, now.anchor_key_sha256});
+    return is_other ? CaChange::other : CaChange::same;
 }
 
 std::size_t footprint(const Event& event) noexcept {
     return sizeof event + heap(event.record) + heap(event.sqlstate) + heap(event.message) + heap(event.verify_error) +
-           heap(event.by) + heap(event.issuer_before) + heap(event.anchor_before);
+           heap(event.by);
 }
 
 }  // namespace proxy

@@ -146,6 +146,34 @@ struct CaptureNote {
     std::uint64_t rests = 0;            ///< packets within messages whose beginning is not in their file: left out
 };
 
+/// What tells a server's certificate from others, and its authority from others: by their keys, as
+/// far as these are known, since two may have one name.
+struct ShownCertificate {
+    std::string upstream;
+    std::string upstream_addr;
+    std::string sha256;
+    std::string issuer;
+    std::string issuer_key_id;      ///< empty: the certificate does not name it
+    std::string anchor;             ///< empty: the chain was not verified
+    std::string anchor_key_sha256;  ///< empty also where an older version saw it
+};
+
+/// Of a record whose upstream_tls has a leaf; without one, of a certificate with empty names.
+ShownCertificate shown_certificate(const SessionRecord& record);
+
+/// Who vouches for a certificate, as ShownCertificate has it.
+struct Authority {
+    std::string_view issuer;
+    std::string_view issuer_key_id;
+    std::string_view anchor;
+    std::string_view anchor_key_sha256;
+};
+
+/// Whether whoever trusts the one need not trust the other: another name, or another key. One that
+/// is renewed or cross-signed under its name and key is the same. What is not known of either, such
+/// as the anchor of a chain that was not verified, makes no difference.
+bool is_other_ca(const Authority& before, const Authority& now) noexcept;
+
 /// One audit line. Which members beyond `kind`, `time` and `record` count depends on the kind
 /// (docs/audit.md).
 struct Event {
@@ -166,14 +194,14 @@ struct Event {
     bool matched = false;                   ///< cancel: its key belongs to a live session
     bool limited = false;                   ///< cancel: its key was not looked up, after too many that matched nothing
     std::uint64_t count = 0;                ///< events_dropped
-    std::string issuer_before{};  ///< upstream_certificate: of the one that this address showed last, or else this
-                                  ///< upstream; empty: there was none
-    std::string anchor_before{};  ///< the same; empty also where that chain was not verified
-    bool weaker = false;          ///< client_changed: what it does now is less than what it did
+    /// upstream_certificate: the one that this address showed last, or else this upstream; nullptr:
+    /// none is known.
+    std::shared_ptr<const ShownCertificate> shown_before{};
+    bool weaker = false;                           ///< client_changed: what it does now is less than what it did
     std::shared_ptr<const CaptureNote> capture{};  ///< capture_started, capture_stopped
 };
 
-/// What a certificate that a server address did not show before says of its CA.
+/// What a certificate that is news says of its CA (is_other_ca).
 enum class CaChange { first, same, other };
 
 inline constexpr std::size_t ca_changes = static_cast<std::size_t>(CaChange::other) + 1;

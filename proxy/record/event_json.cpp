@@ -96,6 +96,7 @@ void add_upstream(json::object& line, const SessionRecord& record) {
     line["upstream_issuer"] = text(tls.leaf ? tls.leaf->issuer : "");
     line["upstream_anchor"] = text(tls.anchor);
     line["upstream_anchor_file"] = text(tls.anchor_file);
+    line["upstream_anchor_key_sha256"] = text(tls.anchor_key_sha256);
     line["upstream_not_after"] = text(tls.leaf ? tls::to_rfc3339(tls.leaf->not_after) : "");
     line["upstream_sslmode"] = text(record.upstream_sslmode);
     line["candidate_ok"] = tls.candidate_ok ? json::value(*tls.candidate_ok) : json::value(nullptr);
@@ -152,8 +153,17 @@ void add_certificate(json::object& line, const Event& event) {
     line["not_before"] = tls::to_rfc3339(tls.leaf->not_before);
     line["not_after"] = tls::to_rfc3339(tls.leaf->not_after);
     line["candidate_ok"] = tls.candidate_ok ? json::value(*tls.candidate_ok) : json::value(nullptr);
-    line["issuer_before"] = text(event.issuer_before);
-    line["anchor_before"] = text(event.anchor_before);
+    line["issuer_key_id"] = text(tls.leaf->issuer_key_id);
+    line["anchor_key_sha256"] = text(tls.anchor_key_sha256);
+    line["group"] = text(tls.group);
+    line["ca"] = to_string(ca_change(event));
+    const ShownCertificate before = event.shown_before ? *event.shown_before : ShownCertificate{};
+    line["issuer_before"] = text(before.issuer);
+    line["anchor_before"] = text(before.anchor);
+    line["issuer_key_id_before"] = text(before.issuer_key_id);
+    line["anchor_key_sha256_before"] = text(before.anchor_key_sha256);
+    line["sha256_before"] = text(before.sha256);
+    line["upstream_addr_before"] = text(before.upstream_addr);
 }
 
 void add_disconnected(json::object& line, const Event& event) {

@@ -45,6 +45,7 @@ class Recorder::Writing {
           audit_file_(std::in_place, std::move(audit)),
           inventory_(std::move(inventory)),
           listener_(std::move(listener)) {
+        restore_certificates();
         look_for_unwritten();
     }
 
@@ -73,6 +74,8 @@ class Recorder::Writing {
     void write_followup(Event event);
     void tell_lost_by_file(bool all);
     void warn_of_expiry(const Event& event, std::vector<Event>& warnings);
+    void learn_certificate(const Event& event, std::vector<Event>& news);
+    void restore_certificates();
     void tell(const Event& event);
     void remember(std::deque<Event>& events);
     void absorb(const BoundedQueue<Event>::Batch& batch);
@@ -83,6 +86,7 @@ class Recorder::Writing {
     std::unique_ptr<InventoryKeeper> inventory_;  // nullptr: none is wanted
     Listener listener_;
     ExpiryWarnings expiries_;
+    ServerCertificates certificates_;
     mutable std::mutex unwritten_mutex_;
     std::optional<Unwritten> unwritten_;
     std::optional<Unshared> unshared_;
@@ -158,7 +162,10 @@ bool Recorder::Writing::write_batch() {
     if (inventory_) absorb(batch);
     for (const Event& event : batch.items) tell(event);
     std::vector<Event> followups;
-    for (const Event& event : batch.items) warn_of_expiry(event, followups);
+    for (const Event& event : batch.items) {
+        warn_of_expiry(event, followups);
+        learn_certificate(event, followups);
+    }
     remember(batch.items);  // in the audit's order: what follows from them stands behind them
     if (batch.dropped > 0) {
         spdlog::error("audit: {} events dropped: the queue of {} MiB was full", batch.dropped,
@@ -170,6 +177,7 @@ bool Recorder::Writing::write_batch() {
     tell_lost_by_file(batch.closed);
     if (inventory_ && (batch.closed || InventoryKeeper::Clock::now() >= inventory_->due())) {
         for (Event& event : inventory_->flush()) write_followup(std::move(event));
+        restore_certificates();
     }
     look_for_unwritten();
     tell_lost_by_file(batch.closed);  // of what the inventory has found to be news
@@ -247,6 +255,25 @@ void Recorder::Writing::warn_of_expiry(const Event& event, std::vector<Event>& w
     warnings.push_back(std::move(warning));
 } catch (const std::bad_alloc&) {
     counters.count_dropped();
+}
+
+/// With an inventory or without one: what it knows was restored.
+void Recorder::Writing::learn_certificate(const Event& event, std::vector<Event>& news) try {
+    if (event.kind != EventKind::connected) return;
+    std::optional<Event> learnt = certificates_.learn(event);
+    if (!learnt) return;
+    spdlog::info("upstream \"{}\" {}: {}", event.record.upstream, event.record.upstream_addr,
+                 certificate_news(*learnt));
+    news.push_back(std::move(*learnt));
+} catch (const std::bad_alloc&) {
+    counters.count_dropped();
+}
+
+/// Whenever an inventory has been opened: at the start, or later.
+void Recorder::Writing::restore_certificates() try {
+    if (inventory_) certificates_.restore(inventory_->take_known_certificates());
+} catch (const std::bad_alloc&) {
+    // What was known is news once more.
 }
 
 /// In memory; the disk comes after the audit's lines, so that a slow one does not delay them.

@@ -11,6 +11,7 @@
 
 #include "proxy/inventory/inventory_keeper.hpp"
 #include "proxy/metrics/event_metrics.hpp"
+#include "proxy/observation/server_certificates.hpp"
 #include "proxy/record/audit_file.hpp"
 #include "proxy/record/bounded_queue.hpp"
 #include "proxy/record/event_counters.hpp"

@@ -380,6 +380,16 @@ std::vector<std::pair<std::string, std::string>> restrictions(const ReportFilter
 std::string common_name(std::string_view subject);
 /// By subject what is enough to tell it from the others: its CN, or all of it.
 std::map<std::string, std::string> short_names(const std::vector<std::string>& subjects);
+/// By anchor, of the report's server certificates: what its name does not tell. "key 1a2b3c4d"
+/// where another one of that name has another key; else empty.
+class AnchorKeys {
+   public:
+    explicit AnchorKeys(const Report& report);
+    std::string of(const UpstreamCertificateRow& row) const;
+
+   private:
+    std::map<std::string, std::set<std::string>> by_name_;
+};
 /// "prefer", "<= allow", ">= verify-ca", "require..verify-ca", "unknown".
 std::string interval_text(protocol::SslModeInterval interval);
 

@@ -98,7 +98,7 @@ std::string mode_cell(const ReportClient& client) {
     return "<td data-value=\"" +
            std::to_string(static_cast<int>(client.sslmode.min) * 10 + static_cast<int>(client.sslmode.max)) + "\">" +
            escaped(interval_text(client.sslmode)) + small(client.changed_at > 0 ? "changed" : "") +
-           small(client.row.version) + "</td>";
+           small(client.row.version) + small(client.row.groups.empty() ? "" : client.row.groups.front()) + "</td>";
 }
 
 std::string accepted_cell(const ReportClient& client) {

@@ -12,8 +12,10 @@ std::string candidate(const ReportCertificate& certificate) {
 }
 
 /// Its CN; all of it where it is pointed at.
-std::string authority_cell(const std::string& subject, const std::map<std::string, std::string>& called) {
-    return "<td title=\"" + escaped(subject) + "\">" + escaped(called.at(subject)) + "</td>";
+std::string authority_cell(const std::string& subject, const std::map<std::string, std::string>& called,
+                           const std::string& key = {}) {
+    return "<td title=\"" + escaped(subject) + "\">" + escaped(called.at(subject)) +
+           (key.empty() ? "" : "<small>" + escaped(key) + "</small>") + "</td>";
 }
 
 std::string changes(const Difference& difference) {
@@ -116,6 +118,7 @@ std::string certificates(const Report& report) {
         authorities.push_back(certificate.row.anchor);
     }
     const auto called = short_names(authorities);
+    const AnchorKeys keys(report);
     std::string out =
         "<h2>Certificates of the servers</h2><div class=\"scroll\"><table class=\"sortable\" id=\"certificates\">" +
         head({{"Upstream"},
@@ -132,7 +135,7 @@ std::string certificates(const Report& report) {
         const UpstreamCertificateRow& row = certificate.row;
         out += std::string("<tr") + (certificate.current ? "" : " class=\"faint\"") + ">" + cell(row.upstream) +
                cell(row.upstream_addr) + cell(row.subject) + authority_cell(row.issuer, called) +
-               authority_cell(row.anchor, called) + time_cell(row.not_after) + time_cell(row.first_seen) +
+               authority_cell(row.anchor, called, keys.of(row)) + time_cell(row.not_after) + time_cell(row.first_seen) +
                time_cell(row.last_seen) + cell(candidate(certificate)) + "</tr>\n";
     }
     return out + "</tbody></table></div>\n";

@@ -20,6 +20,12 @@ json::value text(std::string_view value) {
     return value.empty() ? json::value(nullptr) : json::value(protocol::as_utf8(value));
 }
 
+json::array text_array(const std::vector<std::string>& values) {
+    json::array out;
+    for (const std::string& value : values) out.emplace_back(protocol::as_utf8(value));
+    return out;
+}
+
 json::value time(Timestamp value) { return value == 0 ? json::value(nullptr) : json::value(time_text(value)); }
 
 /// A name that was read from a StartupMessage is never null, even when it is empty.
@@ -145,6 +151,7 @@ json::object to_json(const Report& report, const ReportClient& client) {
                 {"failing", client.failing},
                 {"auth_method", text(row.auth_method)},
                 {"version", text(row.version)},
+                {"groups", text_array(row.groups)},
                 {"modes", std::move(by_mode)},
                 {"days", days(client)},
                 {"first_seen", time(row.first_seen)},
@@ -198,7 +205,10 @@ json::object to_json(const ReportCertificate& certificate) {
             {"last_seen", time(row.last_seen)},
             {"connections", row.count},
             {"candidate_ok", row.candidate_ok ? json::value(*row.candidate_ok) : json::value(nullptr)},
-            {"candidate_since", time(row.candidate_since.value_or(0))}};
+            {"candidate_since", time(row.candidate_since.value_or(0))},
+            {"issuer_key_id", text(row.issuer_key_id)},
+            {"anchor_key_sha256", text(row.anchor_key_sha256)},
+            {"groups", text_array(row.groups)}};
 }
 
 json::object summary(const Report& report) {
@@ -364,6 +374,7 @@ constexpr auto columns = std::to_array<Column>({
     {"not_probed", [](const ReportClient& c) { return c.row.not_probed; }},
     {"worse_than_accepted", [](const ReportClient& c) { return c.accepted ? join(c.accepted->worse, " ") : ""; }},
     {"state", [](const ReportClient& c) { return word(state_of(c)); }},
+    {"groups", [](const ReportClient& c) { return join(c.row.groups, " "); }},
 });
 
 }  // namespace

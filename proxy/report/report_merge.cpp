@@ -38,6 +38,16 @@ void add_certificate(UpstreamCertificateRow& into, const UpstreamCertificateRow&
         into.candidate_ok = from.candidate_ok;
         into.candidate_since = from.candidate_since;
     }
+    const bool is_newer = from.last_seen > into.last_seen;
+    // A proxy that does not verify the chain, or is of an older version, knows less of it.
+    if (!from.anchor_key_sha256.empty() && (is_newer || into.anchor_key_sha256.empty())) {
+        into.anchor = from.anchor;
+        into.anchor_key_sha256 = from.anchor_key_sha256;
+    } else if (into.anchor.empty()) {
+        into.anchor = from.anchor;
+    }
+    if (into.issuer_key_id.empty()) into.issuer_key_id = from.issuer_key_id;
+    into.groups = is_newer ? merged_groups(from.groups, into.groups) : merged_groups(into.groups, from.groups);
     merge_times(into, from);
     into.count += from.count;
 }
@@ -200,6 +210,8 @@ bool is_of_one_host(const std::string& address) {
 }
 
 void add_client(ClientRow& into, const ClientRow& from) {
+    into.groups = from.last_seen > into.last_seen ? merged_groups(from.groups, into.groups)
+                                                  : merged_groups(into.groups, from.groups);
     if (from.last_seen > into.last_seen) {
         into.listener = from.listener;
         into.auth_method = from.auth_method;

@@ -68,4 +68,17 @@ std::map<std::string, std::string> short_names(const std::vector<std::string>& s
     return out;
 }
 
+AnchorKeys::AnchorKeys(const Report& report) {
+    for (const ReportCertificate& one : report.upstream_certificates) {
+        if (!one.row.anchor_key_sha256.empty()) by_name_[one.row.anchor].insert(one.row.anchor_key_sha256);
+    }
+}
+
+std::string AnchorKeys::of(const UpstreamCertificateRow& row) const {
+    constexpr std::size_t enough = 8;  // to see that two differ
+    const auto keys = by_name_.find(row.anchor);
+    if (row.anchor_key_sha256.empty() || keys == by_name_.end() || keys->second.size() < 2) return "";
+    return "key " + row.anchor_key_sha256.substr(0, enough);
+}
+
 }  // namespace proxy::report

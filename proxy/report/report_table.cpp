@@ -111,6 +111,7 @@ struct Shown {
     bool upstream = false;
     bool proxy = false;
     bool failures = false;
+    bool groups = false;
     bool users = false;  ///< of the operating system: clients differ in nothing else
 };
 
@@ -130,6 +131,7 @@ Shown shown(const Report& report) {
         out.users |= users.try_emplace(std::move(anybody), who.client_uid).first->second != who.client_uid;
         out.application |= !who.application_name.empty();
         out.failures |= client.failures() > 0;
+        out.groups |= !client.row.groups.empty();
     }
     out.upstream = upstreams.size() > 1;
     return out;
@@ -156,7 +158,8 @@ Cell mode(const ReportClient& client) {
 }
 
 /// Of those that were accepted, also who answers for it, and until when.
-Grid clients(const Report& report, bool accepted, Timestamp now) {
+/// `options.width` 0: what there is no room for otherwise is shown as well.
+Grid clients(const Report& report, bool accepted, const TableOptions& options) {
     const Shown shows = shown(report);
     Grid grid;
     bool titled = false;
@@ -177,8 +180,9 @@ Grid clients(const Report& report, bool accepted, Timestamp now) {
         add(true, {.title = "CONNS", .right = true}, {short_number(row.connections)});
         add(shows.failures, {.title = "FAILED", .right = true},
             {short_number(client.failures()), client.failing ? red : nullptr});
-        add(true, {.title = "SEEN", .right = true}, {age(row.last_seen, now)});
+        add(true, {.title = "SEEN", .right = true}, {age(row.last_seen, options.now)});
         add(true, {.title = "SSLMODE"}, mode(client));
+        add(shows.groups && options.width == 0, {.title = "GROUP"}, {printable(groups_text(row.groups))});
         add(true, {.title = "VERIFIES"}, answer(protocol::to_string(client.verifies), "no"));
         add(true, {.title = "force_ssl", .narrow = "ssl", .above = "BREAKS ON:"},
             answer(protocol::to_string(client.breaks_on_force_ssl), "yes"));
@@ -196,7 +200,7 @@ Grid clients(const Report& report, bool accepted, Timestamp now) {
 }
 
 std::string accepted(const Report& report, const TableOptions& options, const Layout& layout) {
-    const Grid grid = clients(report, true, options.now);
+    const Grid grid = clients(report, true, options);
     if (grid.rows.empty()) return "";
     return "\n" + coloured("Accepted as they are", bold, layout) + "\n" + to_text(grid, layout);
 }
@@ -206,7 +210,7 @@ std::string accepted(const Report& report, const TableOptions& options, const La
 std::string to_table(const Report& report, const TableOptions& options) {
     const Layout layout{.colours = options.colours, .width = options.width};
     std::string out = coverage(report, layout) + summary(report, layout);
-    if (const Grid grid = clients(report, false, options.now); !grid.rows.empty()) out += "\n" + to_text(grid, layout);
+    if (const Grid grid = clients(report, false, options); !grid.rows.empty()) out += "\n" + to_text(grid, layout);
     out += accepted(report, options, layout);
     for (const std::string& part :
          {what_people_said(report, layout), failures_of_several(report, layout), not_probed(report, layout),

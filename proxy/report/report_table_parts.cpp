@@ -25,6 +25,8 @@ Cell candidate(const ReportCertificate& certificate) {
     return {(*row.candidate_ok ? "suffices" : "fails") + since, *row.candidate_ok ? green : red};
 }
 
+std::string spaced(const std::string& text) { return text.empty() ? "" : " " + text; }
+
 std::string changes(const Difference& difference) {
     std::string out;
     for (const Change& change : difference.changes)
@@ -142,6 +144,7 @@ std::string certificates(const Report& report, const TableOptions& options) {
         authorities.push_back(certificate.row.anchor);
     }
     const auto called = short_names(authorities);
+    const AnchorKeys keys(report);
     Grid grid{.columns = {{.title = "UPSTREAM", .shrinks = true},
                           {.title = "ADDRESS", .shrinks = true},
                           {.title = "ISSUER", .shrinks = true, .distinct = true},
@@ -154,7 +157,7 @@ std::string certificates(const Report& report, const TableOptions& options) {
         std::vector<Cell> cells{{printable(row.upstream)},
                                 {printable(row.upstream_addr)},
                                 {printable(called.at(row.issuer))},
-                                {printable(called.at(row.anchor))},
+                                {printable(called.at(row.anchor) + spaced(keys.of(row)))},
                                 {time_text(row.not_after).substr(0, 10),
                                  row.not_after <= options.now && certificate.current ? red : nullptr},
                                 {time_text(row.first_seen).substr(0, 10)},

@@ -79,14 +79,32 @@ def test_a_file_of_version_2_is_read_and_taken_over(directory, start):
     assert rows(state, "SELECT unclean_ends, ended > 1 AS ended FROM proxies") == [{"unclean_ends": 0, "ended": 1}]
 
 
-@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_version_3_is_read_and_taken_over_with_keys_and_groups_from_then_on(directory, start, pki):
+    state = old_file(directory / "third", 3)
+    before = report(state)
+    assert [(client["connections"], client["groups"]) for client in before["clients"]] == [(1, []), (2, [])]
+    assert [(one["anchor_key_sha256"], one["groups"]) for one in before["upstream_certificates"]] == [(None, [])]
+    proxy = start(runtime={"state_dir": str(state)})
+    with Client(proxy.address) as raw:
+        raw.negotiate("sslrequest").login(application_name="new")
+    until(lambda: total(state) == 4)
+    proxy.stop()
+    after = report(state)
+    assert answers(before).items() <= answers(after).items()
+    assert after["summary"]["incomplete"] == before["summary"]["incomplete"] == []
+    assert [len(client["groups"]) for client in after["clients"] if client["application_name"] == "new"] == [1]
+    assert {bool(one["anchor_key_sha256"]) for one in after["upstream_certificates"]} == {True, False}
+    assert rows(state, "PRAGMA user_version") == [{"user_version": 4}]
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_database_is_taken_over_by_the_first_proxy(directory, start, fleet_database, version):
     state = old_file(directory / "old", version)
     file = sqlite3.connect(state / "inventory.db")
     instance = file.execute("SELECT value FROM meta WHERE key = 'instance'").fetchone()[0]
     with psycopg2.connect(fleet_database.url) as database, database.cursor() as cursor:
         cursor.execute((DATA / f"fleet-version-{version}.sql").read_text())
-        for table in ("clients", "evidence", "fingerprints", "days", "handshakes", "upstream_certificates", "probes", "proxies")[:6 + version]:
+        for table in ("clients", "evidence", "fingerprints", "days", "handshakes", "upstream_certificates", "probes", "proxies")[:6 + min(version, 2)]:
             for row in file.execute(f"SELECT * FROM {table}"):
                 names = [column[1] for column in file.execute(f"PRAGMA table_info({table})")]
                 cursor.execute(f"INSERT INTO pgairlock.{table} (proxy, {', '.join(names)}) VALUES (%s{', %s' * len(names)})", (instance, *row))
@@ -98,4 +116,5 @@ def test_a_database_is_taken_over_by_the_first_proxy(directory, start, fleet_dat
         raw.login(application_name="new")
     until(lambda: ("127.0.0.1", "trust_user", "new") in answers(report(fleet_database.url)))
     assert before.items() <= answers(report(fleet_database.url)).items()
-    assert fleet_database.sql("SELECT value FROM pgairlock.meta WHERE key = 'version'") == [("3",)]
+    assert fleet_database.sql("SELECT value FROM pgairlock.meta WHERE key = 'version'") == [("4",)]
+    assert fleet_database.sql("SELECT count(*) FROM pgairlock.upstream_certificates WHERE anchor_key_sha256 <> '' AND groups <> ''") == [(1,)]

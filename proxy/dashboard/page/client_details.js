@@ -42,6 +42,7 @@ function facts(c, now) {
     ["Verifies", c.verifies],
     ["sslmode", sslmode(c.sslmode_min, c.sslmode_max)],
     ["TLS", c.version ?? "none"],
+    c.groups?.length > 0 && ["Key exchange", c.groups.join(", ")],
     ["Login by", c.auth_method ?? UNKNOWN],
     ["First seen", time(c.first_seen)],
     ["Last seen", [time(c.last_seen), small(ago(c.last_seen, now))]],

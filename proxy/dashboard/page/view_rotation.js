@@ -133,6 +133,13 @@ function changed(m) {
   return parts.map((part, i) => [i > 0 && ", ", part]);
 }
 
+// Two of one name are told apart by what vouches for them, and by its key.
+function authority(m, side, called) {
+  if (m.from !== m.to) return called(m[side]);
+  const [anchor, key] = [m[`${side}_anchor`], m[`${side}_key`]];
+  return [called(m[side]), anchor && [" under ", called(anchor)], key && ` (key ${key.slice(0, 8)})`];
+}
+
 function move(m, called) {
   const what =
     m.what === "server"
@@ -142,8 +149,8 @@ function move(m, called) {
           " of ",
           name(m.upstream),
           " showed a certificate of ",
-          h("b", null, called(m.to)),
-          m.from ? [" instead of ", called(m.from)] : " for the first time",
+          h("b", null, authority(m, "to", called)),
+          m.from ? [" instead of ", authority(m, "from", called)] : " for the first time",
         ]
       : ["client ", name(m.client), ": ", changed(m)];
   return h("li", { "data-key": `${m.t} ${m.key ?? m.upstream_addr} ${m.to} ${m.rotation_to}` }, time(m.t), " ", what);
@@ -151,7 +158,9 @@ function move(m, called) {
 
 function moves({ moves: all, left_out }) {
   if (all.length === 0) return h("p", { class: "faint" }, "Nobody has moved since the inventory began.");
-  const called = short_names(all.filter((m) => m.what === "server").flatMap((m) => [m.from, m.to]));
+  const called = short_names(
+    all.filter((m) => m.what === "server").flatMap((m) => [m.from, m.to, m.from_anchor, m.to_anchor]),
+  );
   const newest_first = [...all].sort((a, b) => (a.t < b.t ? 1 : -1));
   return [
     h(

@@ -106,7 +106,17 @@ function chain(certificate, called) {
   return h("details", null, h("summary", null, `chain of ${number(certificate.chain.length)}`), h("ol", null, steps));
 }
 
-const shown_columns = (called) => [
+/** By anchor: what its name does not tell, where several have it. */
+function keys_of(rows) {
+  const by_name = new Map();
+  for (const c of rows) {
+    if (c.anchor_key_sha256) by_name.set(c.anchor, (by_name.get(c.anchor) ?? new Set()).add(c.anchor_key_sha256));
+  }
+  return (c) =>
+    c.anchor_key_sha256 && by_name.get(c.anchor).size > 1 && small(`key ${c.anchor_key_sha256.slice(0, 8)}`);
+}
+
+const shown_columns = (called, key) => [
   { id: "address", title: "Address", class: "who", cell: (c) => [name(c.upstream_addr), small(name(c.upstream))] },
   {
     id: "subject",
@@ -118,7 +128,7 @@ const shown_columns = (called) => [
     ],
   },
   { id: "issuer", title: "Issuer", cell: (c) => called(c.issuer) },
-  { id: "anchor", title: "Anchor", cell: (c) => called(c.anchor) },
+  { id: "anchor", title: "Anchor", cell: (c) => [called(c.anchor), key(c)] },
   { id: "ends", title: "Ends", cell: (c) => [days_left(c.days_left), small(time(c.not_after))] },
   {
     id: "first",
@@ -149,7 +159,7 @@ function shown(upstream, called) {
     ? h("p", { class: "faint" }, "None was seen.")
     : table({
         label: "Certificates that servers showed",
-        columns: shown_columns(called),
+        columns: shown_columns(called, keys_of(rows)),
         rows,
         key: (c) => `${c.upstream} ${c.upstream_addr} ${c.sha256}`,
         kind: "cards",
@@ -217,7 +227,7 @@ function certificates({ data }, keep) {
             label: "Anchors",
             columns: anchor_columns(called),
             rows: soonest(anchors),
-            key: (a) => `${a.upstream} ${a.file} ${a.subject} ${a.candidate}`,
+            key: (a) => `${a.upstream} ${a.file} ${a.subject} ${a.key_sha256} ${a.candidate}`,
             kind: "cards",
           }),
         ],

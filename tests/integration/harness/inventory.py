@@ -61,7 +61,7 @@ class Inventory:
         row = {"upstream": "orders", "client_addr": "10.0.0.1", "client_exe": "", "usename": usename, "datname": "orders",
                "application_name": "", "client_uid": -1, "listener": "legacy", "connections": connections, "plain": plain, "weak_tls": 0,
                "bridged": 0, "auth_failed": 0, "failures": 0, "last_failure": 0, "not_probed": "", "auth_method": "scram-sha-256",
-               "version": "" if mode == "plain" else mode, **times} | values
+               "version": "" if mode == "plain" else mode, "groups": "", **times} | values
         client = self.insert("clients", **row)
         for piece in evidence:
             piece = {"evidence": piece} if isinstance(piece, str) else piece
@@ -86,7 +86,7 @@ class Inventory:
             "upstream": "orders", "upstream_addr": upstream_addr, "sha256": "ab" * 32, "subject": "CN=orders.internal",
             "sans": "DNS:orders.internal,IP:10.1.0.1", "issuer": "CN=Example RDS Root 2019", "anchor": "CN=Example RDS Root 2019", "serial": "01",
             "not_before": micros("2024-01-01T00:00:00"), "not_after": micros("2099-01-01T00:00:00"), "count": 7, "candidate_ok": None,
-            "candidate_since": None} | self.times(first, last) | values))
+            "candidate_since": None, "issuer_key_id": "", "anchor_key_sha256": "", "groups": ""} | self.times(first, last) | values))
 
     def probe(self, kind, *, shown, accepted=0, refused=0, **values) -> None:
         self.insert("probes", **({"upstream": "orders", "client_addr": "10.0.0.1", "client_exe": "", "client_uid": -1, "kind": kind, "shown": shown,

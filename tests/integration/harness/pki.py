@@ -65,6 +65,15 @@ class Pki:
         """A root, or an intermediate under `issuer`."""
         return self._issue(name, "root", issuer, (), days, key)
 
+    def certified_again(self, authority: Certificate, issuer: Certificate | None = None) -> Certificate:
+        """The same name and key in another certificate: renewed, or cross-signed by `issuer`."""
+        made = authority.cert.with_name(f"{len(list(self.directory.glob('*.crt'))):02}-again-{authority.cert.name}")
+        signer = ["-cert", issuer.cert, "-keyfile", issuer.key] if issuer else ["-selfsign", "-keyfile", authority.key]
+        _openssl("ca", "-batch", "-notext", "-config", authority.cert.with_suffix(".conf"), *signer, "-extensions", "root", "-days", "300",
+                 "-in", authority.cert.with_suffix(".csr"), "-out", made)
+        end = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=300)
+        return Certificate(authority.name, made, authority.key, (issuer or authority).name, end)
+
     def leaf(self, issuer: Certificate, name: str, sans=(), *, days=(-1, 365), key="ec", signature=()) -> Certificate:
         """`days`: first and last, counted from now. `signature`: options of `openssl ca`, such as ("-md", "sha384")."""
         return self._issue(name, "leaf", issuer, sans, days, key, signature)

@@ -267,11 +267,28 @@ TEST_CASE("alerts: a server's new certificate is told with the CA that there was
     event.record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(facts);
     const auto line = [&] { return proxy::alert_line(AlertKind::upstream_certificate, event); };
     CHECK(line().ends_with("; no other one of this upstream is known"));
-    event.issuer_before = "CN=Old CA";
+    const auto before = [&](const std::string& issuer, const std::string& key) {
+        proxy::ShownCertificate shown{};
+        shown.issuer = issuer;
+        shown.anchor = key.empty() ? "" : "CN=Root";
+        shown.anchor_key_sha256 = key;
+        event.shown_before = std::make_shared<const proxy::ShownCertificate>(shown);
+        event.record.upstream_tls.anchor = shown.anchor;
+        event.record.upstream_tls.anchor_key_sha256 = key;
+    };
+    event.record.upstream_tls.leaf = [&] {
+        facts.sha256 = "new";
+        return std::make_shared<const tls::CertificateFacts>(facts);
+    }();
+    before("CN=Old CA", "");
     CHECK(line().find("issued by CN=New CA") != std::string::npos);
     CHECK(line().ends_with("; from another CA than the one before, which was issued by CN=Old CA"));
-    event.issuer_before = facts.issuer;
+    before("CN=Old CA", "aa");
+    CHECK(line().ends_with("; from another CA than the one before, which was issued by CN=Old CA, under CN=Root"));
+    before(facts.issuer, "aa");
     CHECK(line().ends_with("; from the same CA as the one before"));
+    event.record.upstream_tls.anchor_key_sha256 = "bb";
+    CHECK(line().ends_with("; from another CA than the one before: of the same name, with another key"));
     CHECK(proxy::alert_title(AlertKind::upstream_certificate, AlertStatus::firing, 1).find("another") ==
           std::string::npos);
 }

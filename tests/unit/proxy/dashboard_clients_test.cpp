@@ -198,6 +198,29 @@ TEST_CASE("a server that shows another issuer's certificate has moved") {
     CHECK(move.at("t").as_string() == report::time_text(now - 2 * day));
 }
 
+TEST_CASE("a server that shows another key of the same name has moved, and which keys they are is said") {
+    auto rows = inventory({});
+    for (const char* key : {"aa", "bb", "bb"}) {
+        UpstreamCertificateRow row;
+        row.upstream = "orders";
+        row.upstream_addr = "10.0.0.9:5432";
+        row.sha256 = std::to_string(rows[0].upstream_certificates.size());
+        row.issuer = row.anchor = "CN=Root";
+        row.anchor_key_sha256 = key;
+        row.first_seen = row.last_seen = now - 5 * day + static_cast<Timestamp>(rows[0].upstream_certificates.size());
+        row.not_after = now + 400 * day;
+        row.count = 1;
+        rows[0].upstream_certificates.push_back(row);
+    }
+    const json::value told = json::parse(rotation_text(rows, now));
+    REQUIRE(told.at("moves").as_array().size() == 1);
+    const json::object& move = told.at("moves").at(0).as_object();
+    CHECK(move.at("from").as_string() == "CN=Root");
+    CHECK(move.at("to").as_string() == "CN=Root");
+    CHECK(move.at("from_key").as_string() == "aa");
+    CHECK(move.at("to_key").as_string() == "bb");
+}
+
 TEST_CASE("what is wrong is told once, the worst first") {
     const SystemTime then = to_time(now);
     std::vector<Warning> warnings;

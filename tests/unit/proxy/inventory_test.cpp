@@ -389,63 +389,70 @@ TEST_CASE("a proxy says who it is, that it is here, and what it has lost") {
     CHECK(integer(folder, "SELECT events_dropped FROM proxies") == 3);
 }
 
-TEST_CASE("a server certificate is news once at each address") {
+TEST_CASE("a server certificate has a row at each address, with the keys behind it and the groups it was met with") {
     const Folder folder;
     Inventory inventory({.path = folder.file()});
     Event first = tls_login();
     show(first, "aa", "10.0.0.2:5432", false);
-    const auto news = store(inventory, {first, first});
-    REQUIRE(news.size() == 1);
-    CHECK(news[0].kind == EventKind::upstream_certificate);
-    CHECK(news[0].record.upstream_addr == "10.0.0.2:5432");
-    CHECK(news[0].record.upstream_tls.leaf->sha256 == "aa");
-    CHECK(store(inventory, {first}).empty());
+    first.record.upstream_tls.anchor_key_sha256 = "0011";
+    first.record.upstream_tls.group = "P-256";
+    Event second = first;
+    second.time += 1s;
+    second.record.upstream_tls.group = "X25519";
+    CHECK(store(inventory, {second, first}).empty());  // it is news by ServerCertificates
     Event elsewhere = first;
     elsewhere.record.upstream_addr = "10.0.0.3:5432";
-    CHECK(store(inventory, {elsewhere}).size() == 1);
+    store(inventory, {elsewhere});
+    Event later = first;
+    later.time += 2s;
+    later.record.upstream_tls.group = "P-384";
+    store(inventory, {later});
+    CHECK(integer(folder, "SELECT count(*) FROM upstream_certificates") == 2);
     CHECK(text(folder, "SELECT sans FROM upstream_certificates") == "DNS:db,IP:10.0.0.2");
+    CHECK(text(folder, "SELECT anchor_key_sha256 FROM upstream_certificates") == "0011");
+    CHECK(text(folder, "SELECT groups FROM upstream_certificates WHERE upstream_addr LIKE '%2:5432'") ==
+          "P-384,X25519,P-256");
 }
 
-TEST_CASE("a new certificate's news say which CA its address had before, or else its upstream") {
+TEST_CASE("what servers have shown is known after a restart, the oldest first") {
     const Folder folder;
-    const auto shown = [](const std::string& sha256, const std::string& address, const std::string& issuer,
-                          const std::string& anchor, std::chrono::seconds later) {
-        Event event = tls_login();
-        show(event, sha256, address);
-        event.time += later;
-        event.record.upstream_tls.anchor = anchor;
-        auto leaf = *event.record.upstream_tls.leaf;
-        leaf.issuer = issuer;
-        event.record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(std::move(leaf));
+    const auto shown = [](const std::string& sha256, std::chrono::seconds when, const std::string& key) {
+        Event event = tls_login(noon + when);
+        show(event, sha256, "10.0.0.2:5432");
+        event.record.upstream_tls.anchor_key_sha256 = key;
         return event;
     };
-    const auto news = [&](const Event& event) {
-        Inventory inventory({.path = folder.file()});  // each time anew: a restart forgets nothing
-        const auto all = store(inventory, {event});
-        REQUIRE(all.size() == 1);
-        return all.front();
+    {
+        Inventory inventory({.path = folder.file()});
+        store(inventory, {shown("b", 2s, "2"), shown("a", 1s, "1"), shown("c", 3s, "3")});
+        store(inventory, {shown("a", 4s, "4")});
+    }
+    Inventory again({.path = folder.file()});
+    const auto known = again.known_certificates();
+    REQUIRE(known.size() == 3);
+    CHECK(known[0].sha256 == "b");
+    CHECK(known[1].sha256 == "c");
+    CHECK(known[2].sha256 == "a");
+    CHECK(known[2].upstream == "db");
+    CHECK(known[2].upstream_addr == "10.0.0.2:5432");
+    CHECK(known[2].issuer == "CN=root");
+    CHECK(known[2].anchor == "CN=root");
+    CHECK(known[2].anchor_key_sha256 == "4");
+}
+
+TEST_CASE("the groups of a client's key exchanges are kept, the last one first") {
+    const Folder folder;
+    Inventory inventory({.path = folder.file()});
+    const auto with = [](const std::string& group, std::chrono::seconds when) {
+        Event event = tls_login(noon + when);
+        event.record.client_tls.group = group;
+        return event;
     };
-    using proxy::CaChange;
-    const Event first = news(shown("a1", "10.0.0.2:5432", "CN=old", "CN=old root", 0s));
-    CHECK(ca_change(first) == CaChange::first);
-    CHECK(first.issuer_before.empty());
-    const Event renewed = news(shown("a2", "10.0.0.2:5432", "CN=old", "CN=old root", 1s));
-    CHECK(ca_change(renewed) == CaChange::same);
-    CHECK(renewed.issuer_before == "CN=old");
-    CHECK(renewed.anchor_before == "CN=old root");
-    CHECK(ca_change(news(shown("a3", "10.0.0.2:5432", "CN=new", "CN=old root", 2s))) == CaChange::other);
-    CHECK(ca_change(news(shown("a4", "10.0.0.2:5432", "CN=new", "CN=new root", 3s))) == CaChange::other);
-    // An address that is new is held against what the upstream showed last.
-    CHECK(ca_change(news(shown("b1", "10.0.0.3:5432", "CN=new", "CN=new root", 4s))) == CaChange::same);
-    CHECK(ca_change(news(shown("c1", "10.0.0.4:5432", "CN=old", "CN=old root", 5s))) == CaChange::other);
-    // One that is known is held against its own, whatever others have shown since.
-    CHECK(ca_change(news(shown("b2", "10.0.0.3:5432", "CN=new", "CN=new root", 6s))) == CaChange::same);
-    // Chains that are not verified have no anchor, and that is no other one.
-    CHECK(ca_change(news(shown("b3", "10.0.0.3:5432", "CN=new", "", 7s))) == CaChange::same);
-    CHECK(ca_change(news(shown("b4", "10.0.0.3:5432", "CN=new", "CN=new root", 8s))) == CaChange::same);
-    Event elsewhere = shown("d1", "10.0.0.2:5432", "CN=new", "CN=new root", 9s);
-    elsewhere.record.upstream = "billing";
-    CHECK(ca_change(news(elsewhere)) == CaChange::first);
+    store(inventory, {with("P-256", 2s), with("X25519", 1s)});
+    CHECK(text(folder, "SELECT groups FROM clients") == "P-256,X25519");
+    store(inventory, {with("", 3s)});  // RSA's own exchange, or in clear
+    store(inventory, {with("X25519MLKEM768", 4s)});
+    CHECK(text(folder, "SELECT groups FROM clients") == "X25519MLKEM768,P-256,X25519");
 }
 
 TEST_CASE("since when the candidate bundle suffices is when it first did") {

@@ -322,9 +322,14 @@ TEST_CASE("certificates that were not known count by the CA that there was befor
     leaf.issuer = "CN=new";
     event.record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(std::move(leaf));
     metrics.count(event);
-    event.issuer_before = "CN=new";
+    const auto before = [&](const std::string& issuer) {
+        proxy::ShownCertificate shown{};
+        shown.issuer = issuer;
+        event.shown_before = std::make_shared<const proxy::ShownCertificate>(shown);
+    };
+    before("CN=new");
     metrics.count(event);
-    event.issuer_before = "CN=old";
+    before("CN=old");
     metrics.count(event);
     metrics.count(event);
     CHECK(metrics.numbers().upstreams.at("orders").certificates == std::array<std::uint64_t, ca_changes>{1, 1, 2});

@@ -174,6 +174,36 @@ TEST_CASE("recorder: what the inventory finds to be news is recorded as well, an
     CHECK(json::parse(written[1]).at("event") == "upstream_certificate");
 }
 
+TEST_CASE("recorder: a server's certificate is news without an inventory as well") {
+    const Folder folder;
+    {
+        Recorder recorder({.path = folder.file("audit")});
+        for (int i = 0; i < 3; ++i) recorder.record(first_login());
+        Event elsewhere = first_login();
+        elsewhere.record.upstream_addr = "10.0.0.3:5432";
+        recorder.record(std::move(elsewhere));
+    }
+    std::vector<std::string> shown_by;
+    for (const std::string& line : lines(content(folder.file("audit")))) {
+        const json::value said = json::parse(line);
+        if (said.at("event") == "upstream_certificate")
+            shown_by.emplace_back(said.at("upstream_addr").as_string().c_str());
+    }
+    CHECK(shown_by == std::vector<std::string>{"10.0.0.2:5432", "10.0.0.3:5432"});
+}
+
+TEST_CASE("recorder: a server's certificate that the inventory knew before the start is no news") {
+    const Folder folder;
+    for (int start = 0; start < 2; ++start) {
+        Recorder recorder({.path = folder.file("audit")}, kept(folder));
+        recorder.record(first_login());
+    }
+    int told = 0;
+    for (const std::string& line : lines(content(folder.file("audit"))))
+        told += json::parse(line).at("event") == "upstream_certificate" ? 1 : 0;
+    CHECK(told == 1);
+}
+
 TEST_CASE("recorder: what follows from an event is shown behind it, as in the audit") {
     const Folder folder;
     std::vector<EventKind> shown;

@@ -106,6 +106,22 @@ TEST_CASE("a page names authorities by their CN, and has the rest of them at han
     CHECK(count(page(report), "<td title=\"CN=Root,O=&quot;Old&quot;\">Root</td>") == 2);
 }
 
+TEST_CASE("a page shows the last group of a client's key exchange, and keys of authorities that share a name") {
+    ReportClient modern = client("app");
+    modern.row.groups = {"X25519MLKEM768", "P-256"};
+    Report report = report_of({modern});
+    for (const char* const key : {"0123456789", "9876543210"}) {
+        UpstreamCertificateRow row;
+        row.issuer = row.anchor = "CN=Root";
+        row.anchor_key_sha256 = key;
+        report.upstream_certificates.push_back({.row = row, .current = true});
+    }
+    const std::string text = page(report);
+    CHECK(has(text, "<small>X25519MLKEM768</small>"));
+    CHECK(has(text, "<small>key 01234567</small>"));
+    CHECK(has(text, "<small>key 98765432</small>"));
+}
+
 TEST_CASE("a page shows what changed since an older report") {
     Report report = report_of({client("app")});
     CHECK_FALSE(has(page(report), "id=\"against\""));

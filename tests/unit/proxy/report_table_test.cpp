@@ -196,6 +196,28 @@ TEST_CASE("old and new authority are never printed alike, however narrow the ter
     }
 }
 
+TEST_CASE("authorities of one name and different keys are told apart by their keys") {
+    Report report = report_of({});
+    report.upstream_certificates = {certificate("CN=Root", "1"), certificate("CN=Root", "2"),
+                                    certificate("CN=Other", "3")};
+    const char* const keys[] = {"0123456789abcdef", "fedcba9876543210", "0123456789abcdef"};
+    for (std::size_t i = 0; i < 3; ++i) report.upstream_certificates[i].row.anchor_key_sha256 = keys[i];
+    const std::string text = table(report);
+    CHECK(has(text, "  Root key 01234567  "));
+    CHECK(has(text, "  Root key fedcba98  "));
+    CHECK_FALSE(has(text, "Other key"));
+}
+
+TEST_CASE("groups of the key exchange are shown where there is room for everything") {
+    ReportClient modern = client("app");
+    modern.row.groups = {"X25519MLKEM768", "P-256"};
+    const Report report = report_of({modern, client("in clear")});
+    CHECK(has(table(report, 0), "  GROUP"));
+    CHECK(has(table(report, 0), "  X25519MLKEM768,P-256  "));
+    CHECK_FALSE(has(table(report, 200), "GROUP"));
+    CHECK_FALSE(has(table(report_of({client("in clear")}), 0), "GROUP"));
+}
+
 TEST_CASE("names are cut only where they do not fit") {
     ReportClient wide = client(std::string(63, 'u'));
     wide.row.who.datname = std::string(63, 'd');

@@ -1018,6 +1018,54 @@ TEST_CASE("a server's certificates: the current one, and since when the candidat
     CHECK_FALSE(report.upstream_certificates[1].current);
 }
 
+TEST_CASE("of a certificate that several proxies saw, the keys are known as soon as one of them knows them") {
+    UpstreamCertificateRow unverified{};
+    unverified.upstream = "orders";
+    unverified.upstream_addr = "10.1.0.1:5432";
+    unverified.sha256 = "ab";
+    unverified.first_seen = start;
+    unverified.last_seen = start + 3 * day;
+    unverified.groups = {"P-256"};
+    UpstreamCertificateRow before = unverified, after = unverified;
+    before.anchor = after.anchor = "CN=Root";
+    before.anchor_key_sha256 = "old";
+    before.issuer_key_id = "01";
+    before.last_seen = start + day;
+    before.groups = {"X25519"};
+    after.anchor_key_sha256 = "new";
+    after.last_seen = start + 2 * day;
+    after.groups = {"X25519MLKEM768"};
+    std::vector<InventoryRows> each(3);
+    each[0].upstream_certificates = {unverified};
+    each[1].upstream_certificates = {before};
+    each[2].upstream_certificates = {after};
+    const UpstreamCertificateRow row = make_report(each, {}).upstream_certificates.at(0).row;
+    CHECK(row.anchor == "CN=Root");
+    CHECK_FALSE(row.anchor_key_sha256.empty());
+    CHECK(row.issuer_key_id == "01");
+    CHECK(row.groups == KeyExchangeGroups{"P-256", "X25519", "X25519MLKEM768"});
+    // Of two that verified it, the later one is believed.
+    std::swap(each[0], each[2]);
+    CHECK(make_report(each, {}).upstream_certificates.at(0).row.anchor_key_sha256 == "new");
+}
+
+TEST_CASE("the groups of a client that several proxies saw are all of them, the last one first") {
+    std::vector<InventoryRows> each(2);
+    for (std::size_t i = 0; i < 2; ++i) {
+        ClientRow row = client("app", {seen(Evidence::tls_startup, start, 3)});
+        row.who.client_addr = "10.0.0.1";
+        row.last_seen = start + static_cast<Timestamp>(i) * day;
+        row.groups = i == 0 ? KeyExchangeGroups{"P-256", "X25519"} : KeyExchangeGroups{"X25519MLKEM768", "P-256"};
+        each[i].instance = std::to_string(i);
+        each[i].clients = {row};
+    }
+    const Report report = make_report(each, {});
+    REQUIRE(report.clients.size() == 1);
+    CHECK(report.clients[0].row.groups == KeyExchangeGroups{"X25519MLKEM768", "P-256", "X25519"});
+    std::swap(each[0], each[1]);
+    CHECK(make_report(each, {}).clients[0].row.groups == KeyExchangeGroups{"X25519MLKEM768", "P-256", "X25519"});
+}
+
 TEST_CASE("intervals are written as short as they can be") {
     CHECK(interval_text({}) == "unknown");
     CHECK(interval_text({SslMode::prefer, SslMode::prefer}) == "prefer");

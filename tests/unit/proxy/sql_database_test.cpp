@@ -195,12 +195,14 @@ TEST_CASE("SQL: the inventory is read through its views, and its lack is told") 
     REQUIRE(sqlite3_exec(
                 db,
                 "INSERT INTO upstream_certificates VALUES ('u', '10.0.0.1:5432', 'ab', 'CN=x', '', 'CN=ca', '', '1', "
-                "0, 86400000000, 0, 0, 1, NULL, NULL)",
+                "0, 86400000000, 0, 0, 1, NULL, NULL, '', 'cd', 'X25519,P-256')",
                 nullptr, nullptr, nullptr) == SQLITE_OK);
     sqlite3_close(db);
     const auto ask = [&](const char* sql) { return told({.text = sql}, {}, file.string()); };
     CHECK(ask("SELECT issuer, not_after, anchor, candidate_ok FROM upstream_certificates").rows ==
           Rows{{"CN=ca", "1970-01-02 00:00:00+00", "NULL", "NULL"}});
+    CHECK(ask("SELECT issuer_key_id, anchor_key_sha256, groups FROM upstream_certificates").rows ==
+          Rows{{"NULL", "cd", "X25519,P-256"}});
     CHECK(ask("SELECT * FROM clients").rows.empty());
     CHECK(ask("SELECT count(*) FROM evidence e JOIN clients c ON c.id = e.client").rows == Rows{{"0"}});
     CHECK(ask("SELECT kind FROM handshakes, probes").sqlstate == "42P01");

@@ -37,6 +37,40 @@ TEST_CASE("a certificate is described") {
     CHECK(facts({}).sans.empty());
 }
 
+TEST_CASE("an authority's key has one digest, whatever else its certificates say") {
+    const KeyPtr key = new_key();
+    const X509Ptr one = certificate_for(key, {.common_name = "one"});
+    const X509Ptr other = certificate_for(key, {.common_name = "other", .not_after = "20310101000000Z"});
+    unsigned char* der = nullptr;
+    const int size = i2d_PUBKEY(key.get(), &der);
+    CHECK(tls::key_sha256(*one) == tls::sha256_hex(der, static_cast<std::size_t>(size)));
+    OPENSSL_free(der);
+    CHECK(tls::key_sha256(*other) == tls::key_sha256(*one));
+    CHECK(tls::key_sha256(*certificate_for(new_key(), {.common_name = "one"})) != tls::key_sha256(*one));
+}
+
+TEST_CASE("which of its keys an issuer has used is said where the certificate says it") {
+    const auto key_id = [](std::vector<std::uint8_t> extension) {
+        const KeyPtr key = new_key();
+        const X509Ptr certificate = certificate_for(key);
+        const tls::Owned<ASN1_OCTET_STRING> value(ASN1_OCTET_STRING_new());
+        ASN1_OCTET_STRING_set(value.get(), extension.data(), static_cast<int>(extension.size()));
+        const tls::Owned<X509_EXTENSION> made(
+            X509_EXTENSION_create_by_NID(nullptr, NID_authority_key_identifier, 0, value.get()));
+        REQUIRE(X509_add_ext(certificate.get(), made.get(), -1) == 1);
+        REQUIRE(X509_sign(certificate.get(), key.get(), EVP_sha256()) > 0);
+        return tls::describe(*certificate).issuer_key_id;
+    };
+    CHECK(key_id({0x30, 5, 0x80, 3, 0xab, 0x0c, 0xff}) == "ab0cff");
+    CHECK(key_id({0x30, 2, 0x80, 0}).empty());
+    CHECK(key_id({0x30, 5, 0x80, 3, 0xab}).empty());  // malformed
+    CHECK(ERR_peek_error() == 0);
+    std::vector<std::uint8_t> longest{0x30, 0x81, 0x83, 0x80, 0x81, 0x80};
+    longest.resize(longest.size() + 0x80, 0x11);
+    CHECK(key_id(longest).size() == 128);
+    CHECK(facts({}).issuer_key_id.empty());
+}
+
 TEST_CASE("names keep UTF-8 and cannot carry control characters") {
     CHECK(facts({.common_name = "Jürgen 世界 😀"}).subject == "CN=Jürgen 世界 😀");
     CHECK(facts({.common_name = "J\xfcrgen", .name_type = V_ASN1_T61STRING}).subject == "CN=Jürgen");
