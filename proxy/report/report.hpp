@@ -238,6 +238,7 @@ struct Report {
     std::vector<Unattributed> unattributed;
     std::vector<ReportCertificate> upstream_certificates;
     std::optional<Comparison> against{};
+    Timestamp consistent_after = 0;  ///< of all proxies together, as evaluate() takes it
 };
 
 Report make_report(const std::vector<InventoryRows>& inventories, const ReportFilter& filter);
@@ -275,7 +276,7 @@ Knowledge merge(const std::vector<InventoryRows>& inventories, Timestamp now = 0
 /// many.
 void fold_names(std::vector<ClientRow>& clients);
 
-/// Two rows become one.
+/// Two rows become one, whose evidence is to be united once all are added (unite()).
 void add_client(ClientRow& into, const ClientRow& from);
 
 /// Of whoever comes from there what is in clear crosses no network: loopback, and no address.
@@ -285,16 +286,16 @@ bool is_local(const std::string& address);
 /// Docker's default bridge (172.17.0.0/16).
 bool is_of_one_host(const std::string& address);
 
-/// To what is of the same kind, or as a new kind.
-void add_evidence(std::vector<EvidenceRow>& all, const EvidenceRow& row);
+/// What is of one kind becomes one row, in the place of the first.
+void unite(std::vector<EvidenceRow>& rows);
 
 struct Joined {
     std::vector<ReportClient> clients;
     std::vector<Unattributed> unattributed;
 };
 
-/// Gives each handshake to its client: known for certain, `possible` for several, or a row of its
-/// own.
+/// Gives each handshake to its client: known for certain, `possible` for several (by kind, with the
+/// certificate that was shown last), or a row of its own.
 Joined join(const InventoryRows& inventory);
 
 /// What probing cost somebody is no failure.
@@ -306,7 +307,8 @@ struct Range {
 };
 
 /// Drops what was not seen in it, and counts anew. Where it is not certain that something was seen
-/// in it, bad news stay and good news go. False: nothing is left.
+/// in it, bad news stay and good news go. False: nothing is left. Until an earlier time it may be
+/// restricted again, and is then as if only that had been asked for.
 bool restrict_to(ReportClient& client, const Range& range);
 
 /// Rows that differ only in other dimensions become one; without dimensions none do. To be

@@ -214,7 +214,7 @@ void add_client(ClientRow& into, const ClientRow& from) {
     into.auth_failed += from.auth_failed;
     into.failures += from.failures;
     into.last_failure = std::max(into.last_failure, from.last_failure);
-    for (const EvidenceRow& row : from.evidence) add_evidence(into.evidence, row);
+    into.evidence.insert(into.evidence.end(), from.evidence.begin(), from.evidence.end());
     into.ja4.insert(into.ja4.end(), from.ja4.begin(), from.ja4.end());
     into.proxies.insert(from.proxies.begin(), from.proxies.end());
     into.names.insert(into.names.end(), from.names.begin(), from.names.end());
@@ -242,23 +242,31 @@ void fold_names(std::vector<ClientRow>& clients) {
             add_client(first, clients[*i]);
             gone[*i] = true;
         }
+        unite(first.evidence);
         first.who = who;
     }
     std::size_t i = 0;
     std::erase_if(clients, [&](const ClientRow&) { return gone[i++]; });
 }
 
-void add_evidence(std::vector<EvidenceRow>& all, const EvidenceRow& row) {
-    const auto same = std::find_if(all.begin(), all.end(), [&](const EvidenceRow& other) {
-        return other.label == row.label && other.certificate == row.certificate && other.possible == row.possible;
-    });
-    if (same == all.end()) {
-        all.push_back(row);
-        return;
+void unite(std::vector<EvidenceRow>& rows) {
+    if (rows.size() < 2) return;
+    std::map<std::tuple<std::string_view, std::string_view, bool>, std::size_t> kinds;
+    std::vector<EvidenceRow> united;
+    united.reserve(rows.size());  // the keys are parts of it
+    for (EvidenceRow& row : rows) {
+        const auto found = kinds.find({row.label, row.certificate, row.possible});
+        if (found == kinds.end()) {
+            const EvidenceRow& kind = united.emplace_back(std::move(row));
+            kinds.try_emplace({kind.label, kind.certificate, kind.possible}, united.size() - 1);
+            continue;
+        }
+        EvidenceRow& kind = united[found->second];
+        if (row.last_seen >= kind.last_seen) kind.session = row.session;
+        merge_times(kind, row);
+        kind.count += row.count;
     }
-    if (row.last_seen >= same->last_seen) same->session = row.session;
-    merge_times(*same, row);
-    same->count += row.count;
+    rows = std::move(united);
 }
 
 Knowledge merge(const std::vector<InventoryRows>& inventories, Timestamp now) {
@@ -297,6 +305,7 @@ Knowledge merge(const std::vector<InventoryRows>& inventories, Timestamp now) {
         }
     }
     merged.clients = values(clients);
+    for (ClientRow& client : merged.clients) unite(client.evidence);
     merged.handshakes = values(handshakes);
     merged.upstream_certificates = values(certificates);
     merged.probes = values(probes);
