@@ -82,9 +82,13 @@ tls::Awaitable<HttpResponse> answer(dashboard::DashboardSite& site, const HttpGu
                                     const HttpRequest& request) {
     if (auto refusal = refused_request(request, guard)) co_return std::move(*refusal);
     if (request.path == "/livez") co_return http_text(200, "ok");
+    if (request.path == "/readyz") {
+        HttpResponse readiness = co_await site.readyz();
+        co_return readiness;
+    }
     std::optional<HttpResponse> response = co_await site.answer(request);
     if (response) co_return std::move(*response);
-    co_return http_text(404, "there are /, /api/ and /livez");
+    co_return http_text(404, "there are /, /api/, /livez and /readyz");
 }
 
 void serve(std::vector<dashboard::InventoryPlace> places, const config::Address& address, const HttpGuard& guard) {

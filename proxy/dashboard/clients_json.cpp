@@ -101,7 +101,7 @@ std::string clients_text(const report::Report& report, const OpenSessions* open,
         std::string key = key_of(client);
         for (int more = 2; !keys.insert(key).second; ++more) key = key_of(client) + "-" + std::to_string(more);
         said["key"] = key;
-        said["explain"] = report::explain(client.action);
+        said["explain"] = report::explain(client);
         said["trend"] = text(trend_of(client, now));
         said["sessions_open"] = open ? json::value(counted.of(client)) : json::value(nullptr);
     });

@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <charconv>
 
+#include "proxy/dashboard/answers.hpp"
 #include "proxy/dashboard/page_files.hpp"
 #include "proxy/dashboard/sessions_json.hpp"
 #include "proxy/record/event_json.hpp"
@@ -18,30 +19,6 @@ namespace json = boost::json;
 constexpr std::chrono::seconds long_look{30};
 /// Between two looks whether somebody else has finished.
 constexpr std::chrono::milliseconds a_moment{20};
-
-constexpr std::string_view content_policy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-void add_policy(HttpResponse& response) {
-    response.headers.emplace_back("Content-Security-Policy", content_policy);
-    response.headers.emplace_back("Referrer-Policy", "no-referrer");
-    response.headers.emplace_back("Cross-Origin-Resource-Policy", "same-origin");
-}
-
-HttpResponse json_answer(Shared text) {
-    HttpResponse response{.status = 200, .content_type = "application/json; charset=utf-8", .body = {}};
-    response.shared_body = std::move(text);
-    return response;
-}
-
-HttpResponse json_refusal(unsigned status, const std::string& why) {
-    HttpResponse response{.status = status,
-                          .content_type = "application/json; charset=utf-8",
-                          .body = serialized(json::object{{"error", name(why)}})};
-    if (status == 503) response.headers.emplace_back("Retry-After", "1");
-    return response;
-}
 
 /// While somebody makes what others want too.
 class Making {
@@ -95,6 +72,7 @@ void DashboardSite::tick() {
         return true;
     };
     if (live_ && is_due(sampled_, NowHistory::interval)) history_.add(sample(*live_));
+    if (now - sessions_made_ > sessions_kept) sessions_text_.reset();
     if (streams_.empty()) return;
     survey_->wanted();
     if (live_) say_events();
@@ -122,7 +100,12 @@ tls::Awaitable<std::optional<HttpResponse>> DashboardSite::answer(const HttpRequ
     } else if (path == "/api/overview.json") {
         response = json_answer(std::make_shared<const std::string>(overview_text(true)));
     } else if (path == "/api/sessions.json") {
-        response = co_await sessions();
+        const auto most = wanted_sessions(request.query);
+        if (most) {
+            response = co_await sessions(*most);
+        } else {
+            response = json_refusal(400, "most: a number from 1 to " + std::to_string(SessionsJson::max_sessions));
+        }
     } else if (path == "/api/clients.json") {
         response = surveyed(&Findings::clients);
     } else if (path == "/api/certificates.json") {
@@ -158,18 +141,31 @@ HttpResponse DashboardSite::surveyed(const Versioned Findings::*which) {
 }
 
 /// A part at a time, so that others are answered meanwhile.
-tls::Awaitable<HttpResponse> DashboardSite::sessions() {
+tls::Awaitable<HttpResponse> DashboardSite::sessions(std::size_t most) {
     while (*making_sessions_) {
         tls::Timer later(executor_, a_moment);
         co_await later.async_wait(tls::returning());
     }
-    if (sessions_text_ && Clock::now() - sessions_made_ < sessions_age) co_return json_answer(sessions_text_);
+    if (sessions_text_ && sessions_most_ == most && Clock::now() - sessions_made_ < sessions_age)
+        co_return json_answer(sessions_text_);
     const Making making(making_sessions_);
-    SessionsJson made(live_->sessions.open(), std::chrono::system_clock::now());
+    SessionsJson made(live_->sessions.open(), std::chrono::system_clock::now(), most);
     while (made.write_some()) co_await asio::post(executor_, asio::use_awaitable_t<tls::Executor>());
     sessions_text_ = made.finish();
+    sessions_most_ = most;
     sessions_made_ = Clock::now();
     co_return json_answer(sessions_text_);
+}
+
+tls::Awaitable<HttpResponse> DashboardSite::readyz() {
+    const auto end = Clock::now() + readiness_wait;
+    for (;;) {
+        const Survey::Readiness readiness = survey_->check();
+        if (readiness.why_not.empty()) co_return http_text(200, "ok: the inventory answers");
+        if (!readiness.is_at_it || Clock::now() >= end) co_return http_text(503, readiness.why_not);
+        tls::Timer later(executor_, a_moment);
+        co_await later.async_wait(tls::returning());
+    }
 }
 
 // --- The overview

@@ -30,6 +30,10 @@ class DashboardSite {
     static constexpr std::size_t max_event_bytes = HttpStream::max_waiting / 2;
     /// An answer about sessions serves all who ask within so long.
     static constexpr std::chrono::seconds sessions_age{1};
+    /// Nobody has asked for it within so long: it may be 10 MB.
+    static constexpr std::chrono::seconds sessions_kept{10};
+    /// Whether inventories answer is waited for no longer, where that is known soon.
+    static constexpr std::chrono::seconds readiness_wait{3};
 
     /// `live`: nullptr: a fleet.
     DashboardSite(tls::Executor executor, std::shared_ptr<Survey> survey, std::unique_ptr<LiveSource> live);
@@ -40,6 +44,8 @@ class DashboardSite {
 
     /// nullopt: no path of ours.
     tls::Awaitable<std::optional<HttpResponse>> answer(const HttpRequest& request);
+    /// /readyz of a fleet: whether inventories answer. Nobody is told which they are.
+    tls::Awaitable<HttpResponse> readyz();
     /// What metrics are told of clients; nullopt: not known now.
     std::optional<Week> week() const;
 
@@ -56,7 +62,7 @@ class DashboardSite {
     std::vector<std::string> unknown(const Findings& findings) const;
     boost::json::object versions();
     HttpResponse surveyed(const Versioned Findings::*which);
-    tls::Awaitable<HttpResponse> sessions();
+    tls::Awaitable<HttpResponse> sessions(std::size_t most);
     HttpResponse events(const HttpRequest& request);
     /// The last `most` of the events behind that number, as text, and the number of the last one.
     std::string events_behind(std::uint64_t number, std::size_t most, std::uint64_t& last) const;
@@ -75,7 +81,8 @@ class DashboardSite {
     std::string hosts_said_, versions_said_;
     std::uint64_t hosts_version_ = 0;
 
-    Shared sessions_text_;
+    Shared sessions_text_;  // nullptr: none, or freed
+    std::size_t sessions_most_ = 0;
     Clock::time_point sessions_made_{};
     /// Of the coroutine's as well, which is destroyed with its io_context, after us.
     const std::shared_ptr<bool> making_sessions_ = std::make_shared<bool>(false);

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <map>
+#include <vector>
 
 #include "proxy/dashboard/clients_json.hpp"
 #include "proxy/dashboard/json_parts.hpp"
+#include "proxy/observation/event.hpp"
 
 namespace proxy::dashboard {
 namespace {
@@ -14,14 +16,23 @@ using protocol::Readiness;
 using report::Report;
 using report::ReportClient;
 
-struct Move {
-    Timestamp time = 0;
-    json::object told;
+/// How a client stands at the end of a day.
+struct Standing {
+    report::State state{};
+    Readiness breaks{};
+
+    bool operator==(const Standing&) const = default;
 };
 
-struct Standing {
-    report::State state;
-    Readiness breaks;
+Standing standing_of(const ReportClient& client) { return {report::state_of(client), client.breaks_on_ca_rotation}; }
+
+/// Of a client, or of a server: thousands may be found, and few are told.
+struct Move {
+    Timestamp time = 0;
+    const ReportClient* client = nullptr;
+    Standing before{}, after{};
+    const UpstreamCertificateRow* shown = nullptr;  // by a server, and what it had shown until then
+    const UpstreamCertificateRow* earlier = nullptr;
 };
 
 /// "yes" of breaking is "breaks".
@@ -57,61 +68,67 @@ Timestamp first_of_day(const ReportClient& client, std::int64_t day, Timestamp e
     return first < end ? first : any;
 }
 
+struct DayCount {
+    std::uint64_t clients = 0;
+    std::uint64_t unknown = 0;
+    std::uint64_t breaks = 0;
+    std::uint64_t in_clear = 0;
+
+    void add(const ReportClient& client) {
+        ++clients;
+        unknown += client.breaks_on_ca_rotation == Readiness::unknown ? 1 : 0;
+        breaks += client.breaks_on_ca_rotation == Readiness::yes ? 1 : 0;
+        in_clear += client.plain ? 1 : 0;
+    }
+};
+
+json::object told(std::int64_t day, const DayCount& of) {
+    const std::uint64_t not_ready = of.unknown + of.breaks;
+    return {{"day", report::day_text(day)}, {"clients", of.clients}, {"ready", of.clients - not_ready},
+            {"not_ready", not_ready},       {"unknown", of.unknown}, {"breaks", of.breaks},
+            {"in_clear", of.in_clear}};
+}
+
+/// What reports until the end of each day say of every client, without making them: one client
+/// after the other is led back in time, from the report of now.
 class Days {
    public:
-    explicit Days(const std::vector<InventoryRows>& inventories, Timestamp now)
-        : inventories_(inventories), now_(now) {}
-
-    void add(std::int64_t day) {
-        const Timestamp end = std::min((day + 1) * day_length - 1, now_);
-        report::ReportFilter filter{.now = now_};
-        if (end < now_) filter.until = end;
-        last_ = report::make_report(inventories_, filter);
-        const report::ReportSummary& of = last_.summary;
-        const std::uint64_t not_ready = of.breaks_on_ca_rotation + of.breaks_on_ca_rotation_unknown;
-        told_.push_back({{"day", report::day_text(day)},
-                         {"clients", of.clients},
-                         {"ready", of.clients - not_ready},
-                         {"not_ready", not_ready},
-                         {"unknown", of.breaks_on_ca_rotation_unknown},
-                         {"breaks", of.breaks_on_ca_rotation},
-                         {"in_clear", of.plain}});
-        compare(day, end);
+    Days(std::int64_t first, const Report& report, Timestamp now)
+        : first_(first), today_(now / day_length), now_(now), consistent_after_(report.consistent_after) {
+        counts_.resize(static_cast<std::size_t>(today_ - first_ + 1));
     }
 
-    json::array told() { return std::move(told_); }
-    const Report& last() const { return last_; }
+    /// As it is in the report; afterwards it is as it was at the end of the first day, or before.
+    void add(ReportClient& client) {
+        Standing later;
+        Timestamp moved = 0;  // when it came to stand so, if it did on that day
+        for (std::int64_t day = today_; day >= first_; --day) {
+            const Timestamp end = std::min((day + 1) * day_length - 1, now_);
+            if (end < now_) {
+                if (!report::restrict_to(client, {.since = 0, .until = end})) return;
+                report::evaluate(client, consistent_after_);
+            }
+            counts_[static_cast<std::size_t>(day - first_)].add(client);
+            const Standing then = standing_of(client);
+            if (day < today_ && then != later)
+                moves_.push_back({.time = moved, .client = &client, .before = then, .after = later});
+            later = then;
+            moved = first_of_day(client, day, end);
+        }
+    }
+
+    json::array told() const {
+        json::array all;
+        for (std::size_t i = 0; i < counts_.size(); ++i)
+            all.push_back(dashboard::told(first_ + static_cast<std::int64_t>(i), counts_[i]));
+        return all;
+    }
     std::vector<Move>& moves() { return moves_; }
 
    private:
-    void compare(std::int64_t day, Timestamp end) {
-        std::map<std::string, Standing> standing;
-        for (const ReportClient& client : last_.clients) {
-            const std::string key = key_of(client);
-            const Standing now{report::state_of(client), client.breaks_on_ca_rotation};
-            standing.emplace(key, now);
-            const auto before = standing_.find(key);
-            if (before == standing_.end()) continue;
-            if (before->second.state == now.state && before->second.breaks == now.breaks) continue;
-            const Timestamp when = first_of_day(client, day, end);
-            moves_.push_back({when,
-                              {{"t", time(when)},
-                               {"what", "client"},
-                               {"client", name(who(client))},
-                               {"key", key},
-                               {"from", report::to_string(before->second.state)},
-                               {"to", report::to_string(now.state)},
-                               {"rotation_from", readiness_word(before->second.breaks)},
-                               {"rotation_to", readiness_word(now.breaks)}}});
-        }
-        standing_ = std::move(standing);
-    }
-
-    const std::vector<InventoryRows>& inventories_;
-    const Timestamp now_;
-    json::array told_;
-    Report last_;
-    std::map<std::string, Standing> standing_;
+    const std::int64_t first_, today_;
+    const Timestamp now_, consistent_after_;
+    std::vector<DayCount> counts_;
     std::vector<Move> moves_;
 };
 
@@ -129,19 +146,32 @@ void add_server_moves(const Report& report, std::vector<Move>& moves) {
                   [](const auto* a, const auto* b) { return a->first_seen < b->first_seen; });
         for (std::size_t i = 1; i < shown.size(); ++i) {
             if (!is_other_ca(authority(*shown[i - 1]), authority(*shown[i]))) continue;
-            moves.push_back({shown[i]->first_seen,
-                             {{"t", time(shown[i]->first_seen)},
-                              {"what", "server"},
-                              {"upstream", name(address.first)},
-                              {"upstream_addr", name(address.second)},
-                              {"from", text(shown[i - 1]->issuer)},
-                              {"to", text(shown[i]->issuer)},
-                              {"from_anchor", text(shown[i - 1]->anchor)},
-                              {"to_anchor", text(shown[i]->anchor)},
-                              {"from_key", text(shown[i - 1]->anchor_key_sha256)},
-                              {"to_key", text(shown[i]->anchor_key_sha256)}}});
+            moves.push_back({.time = shown[i]->first_seen, .shown = shown[i], .earlier = shown[i - 1]});
         }
     }
+}
+
+json::object told(const Move& move) {
+    if (move.shown) {
+        return {{"t", time(move.time)},
+                {"what", "server"},
+                {"upstream", name(move.shown->upstream)},
+                {"upstream_addr", name(move.shown->upstream_addr)},
+                {"from", text(move.earlier->issuer)},
+                {"to", text(move.shown->issuer)},
+                {"from_anchor", text(move.earlier->anchor)},
+                {"to_anchor", text(move.shown->anchor)},
+                {"from_key", text(move.earlier->anchor_key_sha256)},
+                {"to_key", text(move.shown->anchor_key_sha256)}};
+    }
+    return {{"t", time(move.time)},
+            {"what", "client"},
+            {"client", name(who(*move.client))},
+            {"key", key_of(*move.client)},
+            {"from", report::to_string(move.before.state)},
+            {"to", report::to_string(move.after.state)},
+            {"rotation_from", readiness_word(move.before.breaks)},
+            {"rotation_to", readiness_word(move.after.breaks)}};
 }
 
 std::int64_t first_day(const std::vector<InventoryRows>& inventories, std::int64_t today) {
@@ -156,28 +186,28 @@ std::int64_t first_day(const std::vector<InventoryRows>& inventories, std::int64
 
 std::string rotation_text(const std::vector<InventoryRows>& inventories, Timestamp now,
                           const std::function<bool()>& is_over) {
-    const std::int64_t today = now / day_length;
-    Days days(inventories, now);
-    for (std::int64_t day = first_day(inventories, today); day <= today; ++day) {
-        if (is_over()) return {};
-        days.add(day);
-    }
-
-    std::vector<Move>& moves = days.moves();
-    add_server_moves(days.last(), moves);
-    std::stable_sort(moves.begin(), moves.end(), [](const Move& a, const Move& b) { return a.time > b.time; });
-    const std::size_t left_out = moves.size() - std::min(moves.size(), max_moves);
-    moves.resize(moves.size() - left_out);
-    json::array told;
-    for (Move& move : moves) told.push_back(std::move(move.told));
-
+    Report report = report::make_report(inventories, {.now = now});
     json::array not_ready;
-    for (const ReportClient& client : days.last().clients) {
+    for (const ReportClient& client : report.clients) {
         if (client.breaks_on_ca_rotation != Readiness::no && not_ready.size() < max_not_ready)
             not_ready.emplace_back(key_of(client));
     }
+
+    Days days(first_day(inventories, now / day_length), report, now);
+    for (ReportClient& client : report.clients) {
+        if (is_over()) return {};
+        days.add(client);
+    }
+
+    std::vector<Move>& moves = days.moves();
+    add_server_moves(report, moves);
+    std::stable_sort(moves.begin(), moves.end(), [](const Move& a, const Move& b) { return a.time > b.time; });
+    const std::size_t left_out = moves.size() - std::min(moves.size(), max_moves);
+    moves.resize(moves.size() - left_out);
+    json::array moved;
+    for (const Move& move : moves) moved.push_back(told(move));
     return serialized(json::object{{"days", days.told()},
-                                   {"moves", std::move(told)},
+                                   {"moves", std::move(moved)},
                                    {"left_out", left_out},
                                    {"last_not_ready", std::move(not_ready)}});
 }

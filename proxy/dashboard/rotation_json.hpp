@@ -14,8 +14,9 @@ inline constexpr int rotation_days = 30;
 inline constexpr std::size_t max_moves = 300;
 inline constexpr std::size_t max_not_ready = 100;
 
-/// Without its `generated`. Makes a report for each day that anything is known of. `is_over`, asked
-/// between two days: nobody wants it any more; then it is empty.
+/// Without its `generated`. Each day has the numbers of a report until its end. Moves of one moment
+/// are in the order of today's report. `is_over`, asked between two clients: nobody wants it any
+/// more; then it is empty.
 std::string rotation_text(
     const std::vector<InventoryRows>& inventories, Timestamp now,
     const std::function<bool()>& is_over = [] { return false; });

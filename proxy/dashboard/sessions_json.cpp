@@ -1,6 +1,7 @@
 #include "proxy/dashboard/sessions_json.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 namespace proxy::dashboard {
 namespace {
@@ -82,5 +83,19 @@ bool SessionsJson::write_some() {
 }
 
 Shared SessionsJson::finish() { return std::make_shared<const std::string>(std::move(text_) + "]}"); }
+
+std::optional<std::size_t> wanted_sessions(std::string_view query) {
+    constexpr std::string_view name = "most=";
+    std::size_t most = SessionsJson::max_sessions;
+    while (!query.empty()) {
+        const std::string_view one = query.substr(0, query.find('&'));
+        query.remove_prefix(std::min(one.size() + 1, query.size()));
+        if (!one.starts_with(name)) continue;
+        const auto [end, error] = std::from_chars(one.data() + name.size(), one.data() + one.size(), most);
+        const bool is_number = error == std::errc() && end == one.data() + one.size();
+        if (!is_number || most == 0 || most > SessionsJson::max_sessions) return std::nullopt;
+    }
+    return most;
+}
 
 }  // namespace proxy::dashboard

@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proxy/dashboard/json_parts.hpp"
@@ -17,7 +19,7 @@ class SessionsJson {
     /// How many are written at a time: a fraction of a millisecond to a few.
     static constexpr std::size_t part = 128;
 
-    /// `most`: smaller for tests. When some must be left out, those that are not weak are.
+    /// `most`: of them. When some must be left out, those that are not weak are.
     SessionsJson(std::vector<std::shared_ptr<const LiveSession>> sessions, SystemTime now,
                  std::size_t most = max_sessions);
 
@@ -31,5 +33,9 @@ class SessionsJson {
     std::size_t written_ = 0;
     std::string text_;
 };
+
+/// How many `query` asks for, as `most=500`: without it as many as there are, up to the bound.
+/// nullopt: no number from 1 to the bound.
+std::optional<std::size_t> wanted_sessions(std::string_view query);
 
 }  // namespace proxy::dashboard

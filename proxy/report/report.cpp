@@ -246,7 +246,8 @@ Report make_report(const std::vector<InventoryRows>& inventories, const ReportFi
     std::erase_if(report.clients, [&](ReportClient& client) { return !restrict_to(client, range); });
     const std::set<ClientOrigin> probed = origins(report.clients);
     for (ReportClient& client : report.clients) client.local = is_local(client.row.who.client_addr);
-    conclude(report.clients, filter, consistent_after(knowledge.proxies));
+    report.consistent_after = consistent_after(knowledge.proxies);
+    conclude(report.clients, filter, report.consistent_after);
     std::stable_sort(report.clients.begin(), report.clients.end(), is_worse);
 
     ReportSummary& summary = report.summary;

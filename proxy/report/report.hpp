@@ -1,9 +1,9 @@
 // The migration report: one row per client of what inventories know about it, what that means, and
 // what to do (docs/report.md). Pure: no I/O and no clock. report_merge.cpp makes one inventory of
-// several, report_join.cpp gives failed handshakes to clients, report_marks.cpp knows what people
-// decided, report_conclude.cpp draws the conclusions, report_missing.cpp says what is not known,
-// report.cpp puts it together, report_against.cpp compares with an older report,
-// report_words.cpp has the words, and each format files of its own.
+// several (report_distinct.cpp, report_add.cpp), report_join.cpp gives failed handshakes to
+// clients, report_marks.cpp knows what people decided, report_conclude.cpp draws the conclusions,
+// report_missing.cpp says what is not known, report.cpp puts it together, report_against.cpp
+// compares with an older report, report_words.cpp has the words, and each format files of its own.
 #pragma once
 
 #include <cstdint>
@@ -52,6 +52,11 @@ enum class Action {
     split,                 // comes in clear and with TLS: two programs or two settings share one name
     fix_root_certificate,  // cannot connect by TLS: no root certificate, or one that does not know the certificate of
                            // today
+    fix_tls,               // its handshakes come to nothing for another reason: nothing in common, its own certificate
+    offer_tls,             // insists on TLS, which its listener does not offer
+    fix_login,             // its logins are refused: the password, the user, the database
+    let_in,                // its logins end before they are answered: refused by this proxy, or no server was there
+    ask_its_owner,         // leaves without a word, so that only its own log knows why
     update_trust_store,    // verifies, and refused the candidate
     verify_the_server,     // would accept an impostor
     upgrade_tls,           // TLS below 1.2, or a cipher that only `legacy` allows
@@ -64,6 +69,9 @@ inline constexpr int action_count = static_cast<int>(Action::none) + 1;
 std::string_view to_string(Action action) noexcept;
 /// One sentence for whoever has to do it.
 std::string_view explain(Action action) noexcept;
+struct ReportClient;
+/// The same of one client, with what failed last; printable.
+std::string explain(const ReportClient& client);
 
 /// What connections ran over, by what should go away first.
 enum class Mode { clear, old_tls, tls12, tls13, other };
@@ -95,6 +103,14 @@ struct ProbeCost {
     bool shared = false;  ///< counted by address and executable, which other clients have as well
 };
 
+/// What failed last of a client that cannot log in.
+struct LastFailure {
+    std::string what;       ///< "login refused", "login not answered", or the handshake's evidence
+    Timestamp time = 0;     ///< 0: not known
+    std::string error{};    ///< of a handshake; of a login the audit has it
+    std::string session{};  ///< to be looked up there; empty: not known
+};
+
 /// Somebody decided that a client may stay as it is.
 struct Acceptance {
     std::string owner;
@@ -122,6 +138,7 @@ struct ReportClient {
     protocol::Readiness breaks_on_force_ssl = protocol::Readiness::unknown;
     protocol::Readiness breaks_on_ca_rotation = protocol::Readiness::unknown;
     Action action = Action::none;
+    std::optional<LastFailure> last_failed{};  ///< of those that cannot connect or log in, for all that is known
     std::vector<ProbeCost> probes;
     std::string error;                     ///< of its last failed handshake
     std::uint64_t failed_handshakes = 0;   ///< without those that probing cost it; row.failures are the others
@@ -238,6 +255,7 @@ struct Report {
     std::vector<Unattributed> unattributed;
     std::vector<ReportCertificate> upstream_certificates;
     std::optional<Comparison> against{};
+    Timestamp consistent_after = 0;  ///< of all proxies together, as evaluate() takes it
 };
 
 Report make_report(const std::vector<InventoryRows>& inventories, const ReportFilter& filter);
@@ -275,7 +293,7 @@ Knowledge merge(const std::vector<InventoryRows>& inventories, Timestamp now = 0
 /// many.
 void fold_names(std::vector<ClientRow>& clients);
 
-/// Two rows become one.
+/// Two rows become one, whose evidence is to be united once all are added (unite()).
 void add_client(ClientRow& into, const ClientRow& from);
 
 /// Of whoever comes from there what is in clear crosses no network: loopback, and no address.
@@ -285,16 +303,16 @@ bool is_local(const std::string& address);
 /// Docker's default bridge (172.17.0.0/16).
 bool is_of_one_host(const std::string& address);
 
-/// To what is of the same kind, or as a new kind.
-void add_evidence(std::vector<EvidenceRow>& all, const EvidenceRow& row);
+/// What is of one kind becomes one row, in the place of the first.
+void unite(std::vector<EvidenceRow>& rows);
 
 struct Joined {
     std::vector<ReportClient> clients;
     std::vector<Unattributed> unattributed;
 };
 
-/// Gives each handshake to its client: known for certain, `possible` for several, or a row of its
-/// own.
+/// Gives each handshake to its client: known for certain, `possible` for several (by kind, with the
+/// certificate that was shown last), or a row of its own.
 Joined join(const InventoryRows& inventory);
 
 /// What probing cost somebody is no failure.
@@ -306,7 +324,8 @@ struct Range {
 };
 
 /// Drops what was not seen in it, and counts anew. Where it is not certain that something was seen
-/// in it, bad news stay and good news go. False: nothing is left.
+/// in it, bad news stay and good news go. False: nothing is left. Until an earlier time it may be
+/// restricted again, and is then as if only that had been asked for.
 bool restrict_to(ReportClient& client, const Range& range);
 
 /// Rows that differ only in other dimensions become one; without dimensions none do. To be
@@ -372,6 +391,9 @@ State state_of(const ReportClient& client);
 std::string enumerated(const std::vector<std::string>& names, std::size_t most);
 /// "may be those of a@b and 3 others", of printable text.
 std::string whose(const Unattributed& one, std::size_t most);
+/// "login refused, session 17a29cbdecd2-1 of the audit", "tls_refused: alert unknown_ca (48)":
+/// printable; without its time.
+std::string failure_text(const LastFailure& failure);
 /// What people said of it that still matters, but for an acceptance that holds; printable.
 std::vector<std::string> decisions(const ReportClient& client);
 /// What the report was restricted to besides time, as options: "user", "billing". Empty: nothing.

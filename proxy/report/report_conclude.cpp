@@ -1,6 +1,7 @@
 // What follows from what was seen of one client: the facts of its connections decide, and evidence
 // about its settings only adds.
 #include <algorithm>
+#include <optional>
 
 #include "proxy/report/report.hpp"
 
@@ -131,19 +132,6 @@ bool is_plain(const Facts& facts, const LastSeen& last) {
     return last.clear > 0 && !only_tried;
 }
 
-Action choose(const ReportClient& client, const Facts& facts, const LastSeen& last) {
-    if (client.falls_back) return last.refused > 0 ? Action::trust_our_ca : Action::repair_fallback;
-    if (client.plain && client.mixed) return Action::split;
-    if (client.plain) return Action::enable_tls;
-    if (last.broken_trust > last.tls) return Action::fix_root_certificate;
-    if (client.breaks_on_ca_rotation == Readiness::yes) return Action::update_trust_store;
-    if (client.verifies == Verifies::no) return Action::verify_the_server;
-    if (facts.weak_tls > 0) return Action::upgrade_tls;
-    if (client.verifies == Verifies::unknown || client.breaks_on_ca_rotation == Readiness::unknown)
-        return Action::probe;
-    return Action::none;
-}
-
 /// Evidence that comes from handshakes alone. What probing cost a client is no failure of its own.
 bool is_failed_handshake(const EvidenceRow& row) {
     if (!row.evidence) return false;
@@ -184,6 +172,79 @@ bool is_failing(const ReportClient& client, const Facts& facts, const LastSeen& 
     return since >= failures_that_count;
 }
 
+/// Of what was refused or answered by nobody once the names were known the audit has the reason.
+LastFailure failed_login(const ClientRow& row) {
+    LastFailure out{.what = "login not answered", .time = row.last_failure, .session = {}};
+    for (auto day = row.days.rbegin(); day != row.days.rend(); ++day) {
+        std::uint64_t failures = 0, refused = 0;
+        for (const auto& [mode, counted] : day->second) {
+            failures += counted.failures;
+            refused += counted.auth_failed;
+        }
+        if (failures == 0) continue;
+        if (refused > 0) out.what = "login refused";
+        break;
+    }
+    // What it was seen with last is that login, unless an older kind was seen since.
+    Timestamp last = 0;
+    for (const EvidenceRow& evidence : row.evidence) {
+        if (evidence.possible || is_failed_handshake(evidence) || evidence.last_seen < last) continue;
+        last = evidence.last_seen;
+        out.session = evidence.session;
+    }
+    return out;
+}
+
+struct Failed {
+    LastFailure told;
+    Action action{};
+};
+
+Action action_about(const EvidenceRow& handshake) {
+    const protocol::Facts& facts = protocol::facts(protocol::amounts_to(*handshake.evidence, handshake.count));
+    if (facts.side == Side::refused || handshake.evidence == Evidence::no_client_hello)
+        return Action::fix_root_certificate;
+    if (facts.side == Side::left_silently) return Action::ask_its_owner;
+    return handshake.evidence == Evidence::closed_after_no ? Action::offer_tls : Action::fix_tls;
+}
+
+/// What failed last, and what to do about it; nullopt: nothing is known to have failed. Of
+/// somebody who has no name also what may have been another's: nobody else is asked about it.
+std::optional<Failed> what_failed(const ReportClient& client, const LastSeen& seen, Timestamp after) {
+    const EvidenceRow* handshake = nullptr;
+    for (const EvidenceRow& row : client.row.evidence) {
+        if (!is_failed_handshake(row) || row.last_seen <= after || (row.possible && client.known)) continue;
+        if (!handshake || row.last_seen >= handshake->last_seen) handshake = &row;
+    }
+    // Whoever cannot even connect does not come to a login.
+    const bool connects = seen.broken_trust <= seen.tls;
+    if (client.row.last_failure > (handshake ? handshake->last_seen : after) && (connects || !handshake)) {
+        Failed out{.told = failed_login(client.row)};
+        out.action = out.told.what == "login refused" ? Action::fix_login : Action::let_in;
+        return out;
+    }
+    if (!handshake) return std::nullopt;
+    return Failed{.told = {.what = handshake->label,
+                           .time = handshake->last_seen,
+                           .error = client.error,
+                           .session = handshake->session},
+                  .action = action_about(*handshake)};
+}
+
+Action choose(const ReportClient& client, const Facts& facts, const LastSeen& last,
+              const std::optional<Failed>& failed) {
+    if (client.falls_back) return last.refused > 0 ? Action::trust_our_ca : Action::repair_fallback;
+    if (client.plain && client.mixed) return Action::split;
+    if (client.plain) return Action::enable_tls;
+    if (failed) return failed->action;
+    if (client.breaks_on_ca_rotation == Readiness::yes) return Action::update_trust_store;
+    if (client.verifies == Verifies::no) return Action::verify_the_server;
+    if (facts.weak_tls > 0) return Action::upgrade_tls;
+    if (client.verifies == Verifies::unknown || client.breaks_on_ca_rotation == Readiness::unknown)
+        return Action::probe;
+    return Action::none;
+}
+
 }  // namespace
 
 void evaluate(ReportClient& client, Timestamp consistent_after) {
@@ -216,7 +277,10 @@ void evaluate(ReportClient& client, Timestamp consistent_after) {
     client.failing = is_failing(client, facts, last);
     client.breaks_on_force_ssl = breaks_on_force_ssl(client, last);
     client.breaks_on_ca_rotation = breaks_on_ca_rotation(verdict);
-    client.action = choose(client, facts, last);
+    const bool fails = client.failing || !client.known || last.broken_trust > last.tls;
+    const auto failed = fails ? what_failed(client, last, after) : std::nullopt;
+    client.last_failed = failed ? std::optional(failed->told) : std::nullopt;
+    client.action = choose(client, facts, last, failed);
 }
 
 }  // namespace proxy::report

@@ -61,7 +61,10 @@ void group(std::vector<ReportClient>& clients, const std::vector<Dimension>& by)
         }
     }
     clients.clear();
-    for (auto& [key, client] : groups) clients.push_back(std::move(client));
+    for (auto& [key, client] : groups) {
+        unite(client.row.evidence);
+        clients.push_back(std::move(client));
+    }
 }
 
 }  // namespace proxy::report

@@ -23,11 +23,11 @@ std::string source_hash(std::string_view source) {
 
 /// Which proxies, which time, which clients: a page that is mailed must say so itself.
 std::string covered(const Report& report) {
-    constexpr std::size_t most_names = 4;
+    constexpr std::size_t most_listed = 4;
     std::string out;
     if (report.proxies.empty()) {
         out = "no proxy";
-    } else if (report.proxies.size() > most_names) {
+    } else if (report.proxies.size() > most_listed) {
         out = number(report.proxies.size()) + " proxies";
     } else {
         for (const ReportProxy& proxy : report.proxies) out += (out.empty() ? "" : ", ") + proxy.name;

@@ -91,7 +91,8 @@ std::string action_cell(const ReportClient& client) {
     const bool says_why = client.action == Action::probe && !client.row.not_probed.empty();
     return "<td data-value=\"" + std::to_string(static_cast<int>(client.action)) + "\">" +
            std::string(to_string(client.action)) +
-           (says_why ? small("not probed: " + client.row.not_probed) : std::string()) + "</td>";
+           (says_why ? small("not probed: " + client.row.not_probed) : std::string()) +
+           (client.last_failed ? small("failed last: " + failure_text(*client.last_failed)) : std::string()) + "</td>";
 }
 
 std::string mode_cell(const ReportClient& client) {

@@ -1,26 +1,35 @@
-// Whose a handshake was that came to no StartupMessage, and what probing cost whom.
+// Whose a handshake was that came to no StartupMessage, and what probing cost whom. Work grows with
+// the rows of both tables, and not with their product: strangers can fill both, and behind one
+// address there may be thousands (docs/inventory.md).
 #include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
-#include <tuple>
 
 #include "proxy/report/report.hpp"
+#include "proxy/report/report_fallbacks.hpp"
 
 namespace proxy::report {
 namespace {
 
 using protocol::Evidence;
 
-/// When a client first accepted the certificate that was refused; nullopt: never.
-std::optional<Timestamp> first_accepted(const EvidenceRow& handshake, const ClientRow& client) {
-    std::optional<Timestamp> first;
-    if (!handshake.evidence || !protocol::facts(*handshake.evidence).perhaps_anothers) return first;
+/// When each certificate was first accepted.
+using Accepted = std::map<std::string, Timestamp>;
+
+void add_accepted(Accepted& accepted, const ClientRow& client) {
     for (const EvidenceRow& row : client.evidence) {
-        if (row.evidence != Evidence::tls_startup || row.certificate != handshake.certificate) continue;
-        first = std::min(first.value_or(row.first_seen), row.first_seen);
+        if (row.evidence != Evidence::tls_startup) continue;
+        const auto [at, is_new] = accepted.try_emplace(row.certificate, row.first_seen);
+        at->second = std::min(at->second, row.first_seen);
     }
-    return first;
+}
+
+/// When the certificate that was refused was first accepted; nullopt: never.
+std::optional<Timestamp> first_accepted(const EvidenceRow& handshake, const Accepted& accepted) {
+    if (!handshake.evidence || !protocol::facts(*handshake.evidence).perhaps_anothers) return std::nullopt;
+    const auto found = accepted.find(handshake.certificate);
+    return found == accepted.end() ? std::nullopt : std::optional(found->second);
 }
 
 /// Whoever was only ever seen in clear, and not after a failure, was not seen to try TLS at all.
@@ -47,14 +56,8 @@ Trace trace(const HandshakeRow& handshake) {
     return {anybodys(handshake.from), handshake.from.client_exe.empty() ? handshake.ja4 : ""};
 }
 
-/// Unless both are known, and differ.
-bool may_be_one_user(const ClientOrigin& a, const ClientOrigin& b) {
-    return a.client_uid < 0 || b.client_uid < 0 || a.client_uid == b.client_uid;
-}
-
 bool is_anybodys(const Trace& trace) { return trace.from.client_exe.empty() && trace.ja4.empty(); }
 
-/// Looked up, not searched: strangers can fill both tables (docs/inventory.md).
 std::map<Trace, std::vector<std::size_t>> by_trace(const std::vector<ClientRow>& clients) {
     std::map<Trace, std::vector<std::size_t>> out;
     for (std::size_t i = 0; i < clients.size(); ++i) {
@@ -71,70 +74,6 @@ std::map<Trace, std::vector<std::size_t>> by_trace(const std::vector<ClientRow>&
     return out;
 }
 
-bool has_seen(const ClientRow& client, Evidence evidence) {
-    return std::any_of(client.evidence.begin(), client.evidence.end(),
-                       [&](const EvidenceRow& row) { return row.evidence == evidence; });
-}
-
-/// A client that falls back to clear text comes within seconds. The rest of the minute is for the
-/// clocks of two proxies that differ, and for connections that are recorded when they end.
-constexpr Timestamp fallback_time = 60'000'000;
-
-/// A client connected in clear shortly after somebody at its address had failed with TLS: it, or
-/// another.
-struct Fallback {
-    std::size_t client;
-    const ClientOrigin* from;
-    bool after_no;  // it was told that there is no TLS
-    Timestamp first_seen;
-    Timestamp last_seen;
-};
-
-/// By upstream, host and address.
-using Fallbacks = std::map<std::tuple<std::string, std::string, std::string>, std::vector<Fallback>>;
-
-auto place(const ClientOrigin& origin) { return std::tuple(origin.upstream, origin.seen_by, origin.client_addr); }
-
-Fallbacks fallbacks(const std::vector<ClientRow>& clients) {
-    Fallbacks out;
-    for (std::size_t i = 0; i < clients.size(); ++i) {
-        const ClientIdentity& who = clients[i].who;
-        // Whoever came in clear also when nobody had failed before does not fall back: that is how
-        // it connects. But on this host it may have been another program with the same names.
-        const bool from_this_host = who.client_uid >= 0;
-        if (!from_this_host && has_seen(clients[i], Evidence::clear_startup)) continue;
-        for (const EvidenceRow& row : clients[i].evidence) {
-            const bool after_no = row.evidence == Evidence::clear_startup_after_declined;
-            if (!after_no && row.evidence != Evidence::clear_startup_after_tls &&
-                row.evidence != Evidence::clear_startup_after_refusal &&
-                row.evidence != Evidence::clear_startup_after_tls_login)
-                continue;
-            out[place(who)].push_back({i, &who, after_no, row.first_seen, row.last_seen});
-        }
-    }
-    return out;
-}
-
-/// Whether another client than `owners` connected in clear shortly after this handshake. Then the
-/// handshake may have been that client's, which does not insist on TLS. It cannot be found among
-/// the owners when its executable was not found, or when it was never seen with TLS.
-bool another_may_have_gone_on(const Fallbacks& fallbacks, const std::vector<std::size_t>& owners,
-                              const HandshakeRow& handshake) {
-    const auto there = fallbacks.find(place(handshake.from));
-    if (there == fallbacks.end()) return false;
-    const bool after_no = handshake.evidence.evidence == Evidence::closed_after_no;
-    const EvidenceRow& failed = handshake.evidence;
-    return std::any_of(there->second.begin(), there->second.end(), [&](const Fallback& fallback) {
-        const bool is_another_program = !may_be_one_user(handshake.from, *fallback.from) ||
-                                        (!handshake.from.client_exe.empty() && !fallback.from->client_exe.empty() &&
-                                         handshake.from.client_exe != fallback.from->client_exe);
-        const bool at_the_time = fallback.first_seen <= failed.last_seen + fallback_time &&
-                                 failed.first_seen <= fallback.last_seen + fallback_time;
-        return fallback.after_no == after_no && at_the_time && !is_another_program &&
-               !std::binary_search(owners.begin(), owners.end(), fallback.client);
-    });
-}
-
 void extend_presence(ClientRow& client, const EvidenceRow& row) {
     client.first_seen = std::min(client.first_seen, row.first_seen);
     client.last_seen = std::max(client.last_seen, row.last_seen);
@@ -145,7 +84,7 @@ bool lost_to_a_probe(const EvidenceRow& row) { return row.evidence && protocol::
 void attribute(const HandshakeRow& handshake, ReportClient& client, bool possible) {
     EvidenceRow row = handshake.evidence;
     row.possible = possible;
-    add_evidence(client.row.evidence, row);
+    client.row.evidence.push_back(row);
     if (possible) return;
     if (lost_to_a_probe(row)) return extend_presence(client.row, row);
     if (row.last_seen >= client.row.last_failure) client.error = handshake.error;
@@ -206,21 +145,135 @@ void attach_probes(std::vector<ReportClient>& clients, const std::vector<ProbeRo
     }
 }
 
-/// Where somebody refuses the certificate that the only known client accepts, there is another
-/// program that never logs in: what else is refused there may be that one's.
-std::set<Trace> shared_with_others(const InventoryRows& inventory,
-                                   const std::map<Trace, std::vector<std::size_t>>& known) {
-    std::set<Trace> shared;
-    for (const HandshakeRow& handshake : inventory.handshakes) {
-        const auto found = known.find(trace(handshake));
-        if (found == known.end()) continue;
-        for (const std::size_t i : found->second) {
-            const auto accepted = first_accepted(handshake.evidence, inventory.clients[i]);
-            if (accepted && *accepted <= handshake.evidence.last_seen) shared.insert(found->first);
+/// Handshakes of one origin that left the same traces: whoever made one may have made all.
+struct Alike {
+    Trace left;
+    ClientOrigin from;
+    std::vector<const HandshakeRow*> handshakes{};
+};
+
+std::vector<Alike> alike(const std::vector<HandshakeRow>& handshakes) {
+    std::map<std::pair<Trace, std::int64_t>, std::size_t> places;
+    std::vector<Alike> out;
+    for (const HandshakeRow& handshake : handshakes) {
+        Trace left = trace(handshake);
+        const auto [at, is_new] = places.try_emplace({left, handshake.from.client_uid}, out.size());
+        if (is_new) out.push_back({.left = std::move(left), .from = handshake.from});
+        out[at->second].handshakes.push_back(&handshake);
+    }
+    return out;
+}
+
+/// What is said of each of many is said once for each kind, with the certificate that was shown
+/// last: of handshakes that prove nothing about anybody nobody needs more.
+std::vector<EvidenceRow> by_kind(const std::vector<const HandshakeRow*>& handshakes) {
+    std::map<std::string, EvidenceRow> kinds;
+    for (const HandshakeRow* handshake : handshakes) {
+        const EvidenceRow& row = handshake->evidence;
+        const auto [at, is_new] = kinds.try_emplace(row.label, row);
+        if (is_new) continue;
+        EvidenceRow& kind = at->second;
+        if (row.last_seen >= kind.last_seen) {
+            kind.certificate = row.certificate;
+            kind.session = row.session;
+        }
+        kind.first_seen = std::min(kind.first_seen, row.first_seen);
+        kind.last_seen = std::max(kind.last_seen, row.last_seen);
+        kind.count += row.count;
+    }
+    std::vector<EvidenceRow> out;
+    for (auto& [label, row] : kinds) {
+        row.possible = true;
+        out.push_back(std::move(row));
+    }
+    return out;
+}
+
+/// Gives handshakes to clients.
+class Attribution {
+   public:
+    Attribution(const InventoryRows& inventory, std::vector<ReportClient>& clients)
+        : rows_(inventory.clients), clients_(clients), known_(by_trace(rows_)), in_clear_(rows_) {
+        const std::vector<Alike> handshakes = alike(inventory.handshakes);
+        find_shared(handshakes);
+        for (const Alike& one : handshakes) add(one);
+    }
+
+    void finish(std::vector<Unattributed>& unattributed) {
+        for (auto& [from, one] : unattributed_) unattributed.push_back(std::move(one));
+        for (auto& [key, client] : strangers_) clients_.push_back(std::move(client));
+        for (ReportClient& client : clients_) unite(client.row.evidence);
+    }
+
+   private:
+    /// Where somebody refuses the certificate that the only known client accepts, there is another
+    /// program that never logs in: what else is refused there may be that one's.
+    void find_shared(const std::vector<Alike>& handshakes) {
+        std::map<Trace, Accepted> by_clients;
+        for (const Alike& alike : handshakes) {
+            const auto found = known_.find(alike.left);
+            if (found == known_.end()) continue;
+            const auto [accepted, is_new] = by_clients.try_emplace(alike.left);
+            for (const std::size_t i : found->second) {
+                if (is_new) add_accepted(accepted->second, rows_[i]);
+            }
+            for (const HandshakeRow* handshake : alike.handshakes) {
+                const auto first = first_accepted(handshake->evidence, accepted->second);
+                if (first && *first <= handshake->evidence.last_seen) shared_.insert(alike.left);
+            }
         }
     }
-    return shared;
-}
+
+    void add(const Alike& alike) {
+        const auto found = is_anybodys(alike.left) ? known_.end() : known_.find(alike.left);
+        std::vector<std::size_t> owners = found == known_.end() ? std::vector<std::size_t>() : found->second;
+        std::erase_if(owners, [&](std::size_t i) { return !may_be_one_user(alike.from, rows_[i].who); });
+        if (owners.empty()) return add_strangers(alike);
+        owners.size() == 1 ? add_to_one(alike, owners) : add_to_several(alike, owners);
+    }
+
+    void add_strangers(const Alike& alike) {
+        const bool shared = shared_.contains(alike.left);
+        for (const HandshakeRow* handshake : alike.handshakes) {
+            add_stranger(strangers_, *handshake,
+                         shared || in_clear_.another_may_have_gone_on(*handshake, std::nullopt));
+        }
+    }
+
+    void add_to_one(const Alike& alike, const std::vector<std::size_t>& owners) {
+        const std::size_t owner = owners.front();
+        const bool shared = shared_.contains(alike.left);
+        const bool is_in_clear = never_tried_tls(rows_[owner]);
+        Accepted by_owner;
+        add_accepted(by_owner, rows_[owner]);
+        for (const HandshakeRow* handshake : alike.handshakes) {
+            // Whoever accepts a certificate does not refuse it: another did, or it was repaired
+            // since.
+            const bool possible = shared || is_in_clear || first_accepted(handshake->evidence, by_owner) ||
+                                  in_clear_.another_may_have_gone_on(*handshake, owner);
+            attribute(*handshake, clients_[owner], possible);
+            if (possible) add_unattributed(unattributed_, *handshake, owners, clients_);
+        }
+    }
+
+    void add_to_several(const Alike& alike, const std::vector<std::size_t>& owners) {
+        const std::vector<EvidenceRow> kinds = by_kind(alike.handshakes);
+        for (const std::size_t owner : owners) {
+            auto& evidence = clients_[owner].row.evidence;
+            evidence.insert(evidence.end(), kinds.begin(), kinds.end());
+        }
+        for (const HandshakeRow* handshake : alike.handshakes)
+            add_unattributed(unattributed_, *handshake, owners, clients_);
+    }
+
+    const std::vector<ClientRow>& rows_;  // before anything was added
+    std::vector<ReportClient>& clients_;
+    const std::map<Trace, std::vector<std::size_t>> known_;
+    const Fallbacks in_clear_;
+    std::set<Trace> shared_;
+    Strangers strangers_;
+    std::map<ClientOrigin, Unattributed> unattributed_;
+};
 
 }  // namespace
 
@@ -234,36 +287,10 @@ void add_failure(Unattributed& into, const EvidenceRow& row) {
 
 Joined join(const InventoryRows& inventory) {
     Joined joined;
-    std::vector<ReportClient>& clients = joined.clients;
-    for (const ClientRow& row : inventory.clients) clients.emplace_back().row = row;
-    const auto known = by_trace(inventory.clients);
-    const Fallbacks in_clear = fallbacks(inventory.clients);
-    const std::set<Trace> shared = shared_with_others(inventory, known);
-    Strangers strangers;
-    std::map<ClientOrigin, Unattributed> unattributed;
-    for (const HandshakeRow& handshake : inventory.handshakes) {
-        const Trace left = trace(handshake);
-        const auto found = is_anybodys(left) ? known.end() : known.find(left);
-        std::vector<std::size_t> owners = found == known.end() ? std::vector<std::size_t>() : found->second;
-        std::erase_if(owners, [&](std::size_t i) { return !may_be_one_user(handshake.from, clients[i].row.who); });
-        const bool possible =
-            owners.size() > 1 || shared.contains(left) || another_may_have_gone_on(in_clear, owners, handshake);
-        if (owners.empty()) add_stranger(strangers, handshake, possible);
-        bool attributed = owners.empty();
-        for (const std::size_t index : owners) {
-            ReportClient& client = clients[index];
-            // Whoever accepts a certificate does not refuse it: another did, or it was repaired
-            // since.
-            const bool not_known = first_accepted(handshake.evidence, inventory.clients[index]) ||
-                                   never_tried_tls(inventory.clients[index]);
-            attribute(handshake, client, possible || not_known);
-            attributed |= !possible && !not_known;
-        }
-        if (!attributed) add_unattributed(unattributed, handshake, owners, clients);
-    }
-    for (auto& [from, one] : unattributed) joined.unattributed.push_back(std::move(one));
-    for (auto& [key, client] : strangers) clients.push_back(std::move(client));
-    attach_probes(clients, inventory.probes);
+    for (const ClientRow& row : inventory.clients) joined.clients.emplace_back().row = row;
+    Attribution attribution(inventory, joined.clients);
+    attribution.finish(joined.unattributed);
+    attach_probes(joined.clients, inventory.probes);
     return joined;
 }
 

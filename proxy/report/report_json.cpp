@@ -1,184 +1,18 @@
-// The report for programs: JSON and CSV. Both have every value in full.
+// The report for programs: its JSON, whose clients are those of report_json_client.cpp.
 #include "proxy/report/report_json.hpp"
 
-#include <algorithm>
-#include <array>
-#include <boost/algorithm/string/join.hpp>
 #include <boost/json.hpp>
 
-#include "protocol/utf8.hpp"
-#include "proxy/report/report.hpp"
 #include "proxy/report/report_against.hpp"
+#include "proxy/report/report_json_parts.hpp"
 
 namespace proxy::report {
 namespace {
 
 namespace json = boost::json;
-using boost::algorithm::join;
-
-json::value text(std::string_view value) {
-    return value.empty() ? json::value(nullptr) : json::value(protocol::as_utf8(value));
-}
-
-json::array text_array(const std::vector<std::string>& values) {
-    json::array out;
-    for (const std::string& value : values) out.emplace_back(protocol::as_utf8(value));
-    return out;
-}
-
-json::value time(Timestamp value) { return value == 0 ? json::value(nullptr) : json::value(time_text(value)); }
-
-/// A name that was read from a StartupMessage is never null, even when it is empty.
-json::value name(const ReportClient& client, std::string_view value) {
-    return client.known ? json::value(protocol::as_utf8(value)) : json::value(nullptr);
-}
-
-json::object to_json(const ProbeCost& cost) {
-    return {{"kind", cost.kind},
-            {"shown", cost.shown},
-            {"accepted", cost.accepted},
-            {"refused", cost.refused},
-            {"last_shown", time(cost.last_shown)}};
-}
-
-json::object to_json(const EvidenceRow& row) {
-    return {{"evidence", row.label},
-            {"certificate", text(row.certificate)},
-            {"first_seen", time(row.first_seen)},
-            {"last_seen", time(row.last_seen)},
-            {"count", row.count},
-            {"session", text(row.session)},
-            {"possible", row.possible}};
-}
-
-std::map<std::string, std::uint64_t> modes(const ReportClient& client) {
-    std::map<std::string, std::uint64_t> out;
-    for (const auto& [day, by_mode] : client.row.days) {
-        for (const auto& [mode, facts] : by_mode) {
-            if (facts.connections > 0) out[mode] += facts.connections;
-        }
-    }
-    return out;
-}
-
-json::array days(const ReportClient& client) {
-    json::array out;
-    for (const auto& [day, by_mode] : client.row.days) {
-        json::object modes;
-        std::uint64_t failures = 0;
-        for (const auto& [mode, facts] : by_mode) {
-            if (facts.connections > 0) modes[mode] = facts.connections;
-            failures += facts.failures;
-        }
-        out.push_back({{"day", day_text(day)}, {"modes", std::move(modes)}, {"failures", failures}});
-    }
-    return out;
-}
-
-json::array strings(const auto& texts) {
-    json::array out;
-    for (const std::string& one : texts) out.emplace_back(protocol::as_utf8(one));
-    return out;
-}
-
-json::value accepted(const ReportClient& client) {
-    if (!client.accepted) return nullptr;
-    const Acceptance& accepted = *client.accepted;
-    return {{"owner", text(accepted.owner)},    {"reason", text(accepted.reason)},  {"until", time(accepted.until)},
-            {"state", strings(accepted.state)}, {"worse", strings(accepted.worse)}, {"excused", client.excused}};
-}
-
-/// Examples: there may be thousands.
-json::object names(const ReportClient& client) {
-    constexpr std::size_t most_examples = 5;
-    const auto& all = client.row.names;
-    const std::vector<std::string> examples(all.begin(),
-                                            all.begin() + static_cast<long>(std::min(all.size(), most_examples)));
-    return {{"count", std::max<std::size_t>(all.size(), 1)}, {"examples", strings(examples)}};
-}
-
-std::vector<std::string> labels(const ReportClient& client, bool possible) {
-    std::vector<std::string> out;
-    for (const EvidenceRow& row : client.row.evidence) {
-        if (row.possible == possible && std::find(out.begin(), out.end(), row.label) == out.end())
-            out.push_back(row.label);
-    }
-    return out;
-}
-
-json::object identity(const Report& report, const ReportClient& client) {
-    const ClientRow& row = client.row;
-    const std::vector<std::string> seen_by = proxies_of(report, client);
-    return {{"proxy", text(join(seen_by, ", "))},
-            {"proxies", strings(seen_by)},
-            {"host", row.who.seen_by.empty() ? json::value(nullptr) : text(join(seen_by, ", "))},
-            {"source", "seen"},
-            {"upstream", protocol::as_utf8(row.who.upstream)},
-            {"listener", text(row.listener)},
-            {"client_addr", text(row.who.client_addr)},
-            {"client_process", text(row.who.client_exe)},
-            {"client_uid", row.who.client_uid >= 0 ? json::value(row.who.client_uid) : json::value(nullptr)},
-            {"usename", name(client, row.who.usename)},
-            {"datname", name(client, row.who.datname)},
-            {"application_name", name(client, row.who.application_name)},
-            {"names", names(client)}};
-}
-
-json::object to_json(const Report& report, const ReportClient& client) {
-    const ClientRow& row = client.row;
-    json::object by_mode;
-    for (const auto& [mode, connections] : modes(client)) by_mode[mode] = connections;
-    json::array evidence;
-    for (const std::string& label : labels(client, false)) evidence.emplace_back(label);
-    json::array detail;
-    for (const EvidenceRow& piece : row.evidence) detail.push_back(to_json(piece));
-    json::array probes;
-    for (const ProbeCost& cost : client.probes) {
-        json::object probe = to_json(cost);
-        probe["shared"] = cost.shared;
-        probes.push_back(std::move(probe));
-    }
-    json::object out = identity(report, client);
-    out.insert({{"connections", row.connections},
-                {"plain", row.plain},
-                {"weak_tls", row.weak_tls},
-                {"bridged", row.bridged},
-                {"auth_failed", row.auth_failed},
-                {"auth_failures", row.auth_failed},
-                {"failures", client.failures()},
-                {"possible_failures", client.perhaps_failed},
-                {"last_failure", time(row.last_failure)},
-                {"failing", client.failing},
-                {"auth_method", text(row.auth_method)},
-                {"version", text(row.version)},
-                {"groups", text_array(row.groups)},
-                {"modes", std::move(by_mode)},
-                {"days", days(client)},
-                {"first_seen", time(row.first_seen)},
-                {"last_seen", time(row.last_seen)},
-                {"sslmode_min", protocol::to_string(client.sslmode.min)},
-                {"sslmode_max", protocol::to_string(client.sslmode.max)},
-                {"verifies", protocol::to_string(client.verifies)},
-                {"state", to_string(state_of(client))},
-                {"weak", client.weak},
-                {"mixed", client.mixed},
-                {"changed", client.changed_at > 0},
-                {"changed_at", time(client.changed_at)},
-                {"falls_back", client.falls_back},
-                {"breaks_on_force_ssl", protocol::to_string(client.breaks_on_force_ssl)},
-                {"breaks_on_ca_rotation", protocol::to_string(client.breaks_on_ca_rotation)},
-                {"action", to_string(client.action)},
-                {"accepted", accepted(client)},
-                {"note", text(client.note)},
-                {"repaired_at", time(client.repaired_at)},
-                {"decided_at", time(client.marked_at)},
-                {"not_probed", text(row.not_probed)},
-                {"evidence", std::move(evidence)},
-                {"evidence_detail", std::move(detail)},
-                {"probes", std::move(probes)},
-                {"error", text(client.error)}});
-    return out;
-}
+using json_parts::strings;
+using json_parts::text;
+using json_parts::time;
 
 json::object to_json(const ReportCertificate& certificate) {
     const UpstreamCertificateRow& row = certificate.row;
@@ -208,7 +42,7 @@ json::object to_json(const ReportCertificate& certificate) {
             {"candidate_since", time(row.candidate_since.value_or(0))},
             {"issuer_key_id", text(row.issuer_key_id)},
             {"anchor_key_sha256", text(row.anchor_key_sha256)},
-            {"groups", text_array(row.groups)}};
+            {"groups", strings(row.groups)}};
 }
 
 json::object summary(const Report& report) {
@@ -216,7 +50,7 @@ json::object summary(const Report& report) {
     json::object actions;
     for (const auto& [action, clients] : from.actions) actions[to_string(action)] = clients;
     json::array probes;
-    for (const auto& [kind, cost] : from.probes) probes.push_back(to_json(cost));
+    for (const auto& [kind, cost] : from.probes) probes.push_back(json_parts::probe(cost));
     json::array days;
     for (const auto& [day, by_mode] : from.days) {
         json::object modes;
@@ -291,92 +125,6 @@ json::object to_json(const Unattributed& one) {
             {"candidates", std::move(candidates)}};
 }
 
-/// RFC 4180, and nothing that a spreadsheet takes for a formula or a terminal for a command: names
-/// come from the wire.
-std::string cell(std::string_view value) {
-    std::string safe;
-    if (!value.empty() && std::string_view("=+-@\t\r\n").find(value.front()) != std::string_view::npos) safe = "'";
-    safe += printable(value);
-    if (safe.find_first_of(",\"\r\n") == std::string::npos && !safe.starts_with(' ') && !safe.ends_with(' '))
-        return safe;
-    std::string quoted = "\"";
-    for (const char c : safe) {
-        quoted += c;
-        if (c == '"') quoted += c;
-    }
-    return quoted + "\"";
-}
-
-std::string line(const std::vector<std::string>& cells) {
-    std::string out;
-    for (const std::string& value : cells) out += (out.empty() ? "" : ",") + cell(value);
-    return out + "\r\n";
-}
-
-std::string truth(bool value) { return value ? "true" : "false"; }
-
-template <class Enum>
-std::string word(Enum value) {
-    return std::string(to_string(value));
-}
-
-/// Empty: never.
-std::string time_cell(Timestamp value) { return value == 0 ? "" : time_text(value); }
-
-struct Column {
-    const char* name;
-    std::string (*value)(const ReportClient& client);
-};
-
-constexpr auto columns = std::to_array<Column>({
-    {"upstream", [](const ReportClient& c) { return c.row.who.upstream; }},
-    {"client_addr", [](const ReportClient& c) { return c.row.who.client_addr; }},
-    {"client_process", [](const ReportClient& c) { return c.row.who.client_exe; }},
-    {"usename", [](const ReportClient& c) { return c.row.who.usename; }},
-    {"datname", [](const ReportClient& c) { return c.row.who.datname; }},
-    {"application_name", [](const ReportClient& c) { return c.row.who.application_name; }},
-    {"connections", [](const ReportClient& c) { return std::to_string(c.row.connections); }},
-    {"plain", [](const ReportClient& c) { return std::to_string(c.row.plain); }},
-    {"weak_tls", [](const ReportClient& c) { return std::to_string(c.row.weak_tls); }},
-    {"bridged", [](const ReportClient& c) { return std::to_string(c.row.bridged); }},
-    {"auth_failed", [](const ReportClient& c) { return std::to_string(c.row.auth_failed); }},
-    {"auth_method", [](const ReportClient& c) { return c.row.auth_method; }},
-    {"version", [](const ReportClient& c) { return c.row.version; }},
-    {"first_seen", [](const ReportClient& c) { return time_text(c.row.first_seen); }},
-    {"last_seen", [](const ReportClient& c) { return time_text(c.row.last_seen); }},
-    {"sslmode_min", [](const ReportClient& c) { return word(c.sslmode.min); }},
-    {"sslmode_max", [](const ReportClient& c) { return word(c.sslmode.max); }},
-    {"verifies", [](const ReportClient& c) { return word(c.verifies); }},
-    {"weak", [](const ReportClient& c) { return truth(c.weak); }},
-    {"changed", [](const ReportClient& c) { return truth(c.changed_at > 0); }},
-    {"falls_back", [](const ReportClient& c) { return truth(c.falls_back); }},
-    {"breaks_on_force_ssl", [](const ReportClient& c) { return word(c.breaks_on_force_ssl); }},
-    {"breaks_on_ca_rotation", [](const ReportClient& c) { return word(c.breaks_on_ca_rotation); }},
-    {"action", [](const ReportClient& c) { return word(c.action); }},
-    {"evidence", [](const ReportClient& c) { return join(labels(c, false), " "); }},
-    {"evidence_possible", [](const ReportClient& c) { return join(labels(c, true), " "); }},
-    {"error", [](const ReportClient& c) { return c.error; }},
-    {"client_uid",
-     [](const ReportClient& c) { return c.row.who.client_uid < 0 ? "" : std::to_string(c.row.who.client_uid); }},
-    {"failures", [](const ReportClient& c) { return std::to_string(c.failures()); }},
-    {"auth_failures", [](const ReportClient& c) { return std::to_string(c.row.auth_failed); }},
-    {"possible_failures", [](const ReportClient& c) { return std::to_string(c.perhaps_failed); }},
-    {"last_failure", [](const ReportClient& c) { return time_cell(c.row.last_failure); }},
-    {"failing", [](const ReportClient& c) { return truth(c.failing); }},
-    {"mixed", [](const ReportClient& c) { return truth(c.mixed); }},
-    {"names", [](const ReportClient& c) { return std::to_string(std::max<std::size_t>(c.row.names.size(), 1)); }},
-    {"accepted", [](const ReportClient& c) { return truth(c.excused); }},
-    {"accepted_until", [](const ReportClient& c) { return c.accepted ? time_cell(c.accepted->until) : ""; }},
-    {"owner", [](const ReportClient& c) { return c.accepted ? c.accepted->owner : ""; }},
-    {"reason", [](const ReportClient& c) { return c.accepted ? c.accepted->reason : ""; }},
-    {"note", [](const ReportClient& c) { return c.note; }},
-    {"repaired_at", [](const ReportClient& c) { return time_cell(c.repaired_at); }},
-    {"not_probed", [](const ReportClient& c) { return c.row.not_probed; }},
-    {"worse_than_accepted", [](const ReportClient& c) { return c.accepted ? join(c.accepted->worse, " ") : ""; }},
-    {"state", [](const ReportClient& c) { return word(state_of(c)); }},
-    {"groups", [](const ReportClient& c) { return join(c.row.groups, " "); }},
-});
-
 }  // namespace
 
 json::array certificates_array(const Report& report) {
@@ -395,7 +143,7 @@ std::string json_text(const Report& report, const AddToClient& add) {
     std::string text =
         "{\"summary\":" + serialized(summary(report)) + ",\"proxies\":" + serialized(proxies) + ",\"clients\":[";
     for (const ReportClient& client : report.clients) {
-        json::object said = to_json(report, client);
+        json::object said = json_parts::client(report, client);
         if (add) add(client, said);
         if (&client != &report.clients.front()) text += ',';
         text += serialized(said);
@@ -407,19 +155,5 @@ std::string json_text(const Report& report, const AddToClient& add) {
 }
 
 std::string to_json(const Report& report) { return json_text(report, {}) + "\n"; }
-
-std::string to_csv(const Report& report) {
-    std::vector<std::string> cells;
-    for (const Column& column : columns) cells.emplace_back(column.name);
-    cells.emplace_back("proxy");
-    std::string out = line(cells);
-    for (const ReportClient& client : report.clients) {
-        cells.clear();
-        for (const Column& column : columns) cells.push_back(column.value(client));
-        cells.push_back(join(proxies_of(report, client), ", "));
-        out += line(cells);
-    }
-    return out;
-}
 
 }  // namespace proxy::report

@@ -1,32 +1,14 @@
-// From several inventories to one, and from several rows to one client.
+// From several inventories to one. report_distinct.cpp knows which of them are the same knowledge,
+// report_add.cpp how two rows become one.
 #include <algorithm>
 #include <set>
 #include <tuple>
 
-#include "proxy/inventory/name_pattern.hpp"
-#include "proxy/report/report.hpp"
+#include "proxy/inventory/key_exchange_groups.hpp"
+#include "proxy/report/report_rows.hpp"
 
 namespace proxy::report {
 namespace {
-
-template <class Row, class Other>
-void merge_times(Row& into, const Other& from) {
-    into.first_seen = std::min(into.first_seen, from.first_seen);
-    into.last_seen = std::max(into.last_seen, from.last_seen);
-}
-
-void add_facts(DayFacts& into, const DayFacts& from) {
-    into.connections += from.connections;
-    into.weak_tls += from.weak_tls;
-    into.bridged += from.bridged;
-    into.failures += from.failures;
-    into.auth_failed += from.auth_failed;
-    into.open_until = std::max(into.open_until, from.open_until);
-    merge_times(into, from);
-}
-
-/// Names of which fewer differ in a number alone are those of programs: app1, app2.
-constexpr std::size_t most_numbered_names = 8;
 
 void add_certificate(UpstreamCertificateRow& into, const UpstreamCertificateRow& from) {
     if (into.candidate_ok == from.candidate_ok) {
@@ -58,69 +40,6 @@ void add_probe(ProbeRow& into, const ProbeRow& from) {
     into.refused += from.refused;
     into.last_shown = std::max(into.last_shown, from.last_shown);
     into.last_refused = std::max(into.last_refused, from.last_refused);
-}
-
-Timestamp newest(const InventoryRows& inventory) {
-    Timestamp newest = inventory.proxy.last_seen;
-    for (const ClientRow& client : inventory.clients) newest = std::max(newest, client.last_seen);
-    for (const HandshakeRow& handshake : inventory.handshakes) newest = std::max(newest, handshake.evidence.last_seen);
-    return newest;
-}
-
-/// One that was in use at the same time as the other: a copy of a file knows nothing of a later
-/// start.
-bool are_of_two_proxies(const ProxyRow& one, const ProxyRow& other) {
-    return one.started != other.started &&
-           std::max(one.started, other.started) < std::min(one.last_seen, other.last_seen);
-}
-
-/// What an earlier copy of a file knows, the later one knows as well, but for what was forgotten.
-bool knows_more(const InventoryRows& older, const InventoryRows& newer) {
-    if (older.proxy.rows_left_out != newer.proxy.rows_left_out) return false;
-    std::map<ClientIdentity, Timestamp> known;
-    for (const ClientRow& client : newer.clients) {
-        ClientIdentity who = client.who;
-        who.application_name = name_pattern(who.application_name);  // a name may have been folded since
-        Timestamp& last = known[std::move(who)];
-        last = std::max(last, client.last_seen);
-    }
-    return std::any_of(older.clients.begin(), older.clients.end(), [&](const ClientRow& client) {
-        if (client.last_seen < newer.proxy.pruned_before) return false;
-        ClientIdentity who = client.who;
-        who.application_name = name_pattern(who.application_name);
-        const auto found = known.find(who);
-        return found == known.end() || found->second < client.last_seen;
-    });
-}
-
-bool went_apart(const InventoryRows& one, const InventoryRows& other) {
-    const bool is_newer = newest(one) >= newest(other);
-    return are_of_two_proxies(one.proxy, other.proxy) || (is_newer ? knows_more(other, one) : knows_more(one, other));
-}
-
-/// A proxy's file and a fleet's copy of it are the same knowledge: the newer is taken, nothing is
-/// counted twice. Copies that went apart count both, since each knows what the other does not:
-/// `apart` has their proxies' names.
-std::vector<const InventoryRows*> distinct(const std::vector<InventoryRows>& inventories,
-                                           std::set<std::string>& apart) {
-    std::vector<const InventoryRows*> out;
-    for (const InventoryRows& inventory : inventories) {
-        const bool only_marks = inventory.instance.empty() && inventory.clients.empty() && !inventory.marks.empty();
-        if (only_marks) continue;
-        bool is_new = true;
-        for (const InventoryRows*& other : out) {
-            if (inventory.instance.empty() || other->instance != inventory.instance) continue;
-            if (went_apart(inventory, *other)) {
-                apart.insert({inventory.proxy.name, other->proxy.name});
-                continue;
-            }
-            if (newest(inventory) >= newest(*other)) other = &inventory;
-            is_new = false;
-            break;
-        }
-        if (is_new) out.push_back(&inventory);
-    }
-    return out;
 }
 
 /// In clear or with weak TLS: of others nothing is kept while they are open.
@@ -209,70 +128,6 @@ bool is_of_one_host(const std::string& address) {
                                             [&](std::string_view start) { return address.starts_with(start); });
 }
 
-void add_client(ClientRow& into, const ClientRow& from) {
-    into.groups = from.last_seen > into.last_seen ? merged_groups(from.groups, into.groups)
-                                                  : merged_groups(into.groups, from.groups);
-    if (from.last_seen > into.last_seen) {
-        into.listener = from.listener;
-        into.auth_method = from.auth_method;
-        into.version = from.version;
-        into.not_probed = from.not_probed;
-    }
-    merge_times(into, from);
-    into.connections += from.connections;
-    into.plain += from.plain;
-    into.weak_tls += from.weak_tls;
-    into.bridged += from.bridged;
-    into.auth_failed += from.auth_failed;
-    into.failures += from.failures;
-    into.last_failure = std::max(into.last_failure, from.last_failure);
-    for (const EvidenceRow& row : from.evidence) add_evidence(into.evidence, row);
-    into.ja4.insert(into.ja4.end(), from.ja4.begin(), from.ja4.end());
-    into.proxies.insert(from.proxies.begin(), from.proxies.end());
-    into.names.insert(into.names.end(), from.names.begin(), from.names.end());
-    for (const auto& [day, modes] : from.days) {
-        for (const auto& [mode, facts] : modes) {
-            const auto [there, is_new] = into.days[day].try_emplace(mode, facts);
-            if (!is_new) add_facts(there->second, facts);
-        }
-    }
-}
-
-void fold_names(std::vector<ClientRow>& clients) {
-    std::map<ClientIdentity, std::vector<std::size_t>> by_pattern;
-    const auto pattern = [](ClientIdentity who) {
-        who.application_name = name_pattern(who.application_name);
-        return who;
-    };
-    for (std::size_t i = 0; i < clients.size(); ++i) by_pattern[pattern(clients[i].who)].push_back(i);
-    std::vector<bool> gone(clients.size());
-    for (const auto& [who, rows] : by_pattern) {
-        if (rows.size() <= most_numbered_names) continue;
-        ClientRow& first = clients[rows.front()];
-        for (const std::size_t i : rows) clients[i].names = {clients[i].who.application_name};
-        for (auto i = rows.begin() + 1; i != rows.end(); ++i) {
-            add_client(first, clients[*i]);
-            gone[*i] = true;
-        }
-        first.who = who;
-    }
-    std::size_t i = 0;
-    std::erase_if(clients, [&](const ClientRow&) { return gone[i++]; });
-}
-
-void add_evidence(std::vector<EvidenceRow>& all, const EvidenceRow& row) {
-    const auto same = std::find_if(all.begin(), all.end(), [&](const EvidenceRow& other) {
-        return other.label == row.label && other.certificate == row.certificate && other.possible == row.possible;
-    });
-    if (same == all.end()) {
-        all.push_back(row);
-        return;
-    }
-    if (row.last_seen >= same->last_seen) same->session = row.session;
-    merge_times(*same, row);
-    same->count += row.count;
-}
-
 Knowledge merge(const std::vector<InventoryRows>& inventories, Timestamp now) {
     std::map<ClientIdentity, ClientRow> clients;
     std::map<ClientIdentity, MarkRow> marks;
@@ -309,6 +164,7 @@ Knowledge merge(const std::vector<InventoryRows>& inventories, Timestamp now) {
         }
     }
     merged.clients = values(clients);
+    for (ClientRow& client : merged.clients) unite(client.evidence);
     merged.handshakes = values(handshakes);
     merged.upstream_certificates = values(certificates);
     merged.probes = values(probes);

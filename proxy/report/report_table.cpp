@@ -213,8 +213,8 @@ std::string to_table(const Report& report, const TableOptions& options) {
     if (const Grid grid = clients(report, false, options); !grid.rows.empty()) out += "\n" + to_text(grid, layout);
     out += accepted(report, options, layout);
     for (const std::string& part :
-         {what_people_said(report, layout), failures_of_several(report, layout), not_probed(report, layout),
-          comparison(report, layout), certificates(report, options)}) {
+         {what_people_said(report, layout), failures_of_several(report, layout), last_failures(report, layout),
+          not_probed(report, layout), comparison(report, layout), certificates(report, options)}) {
         if (!part.empty()) out += "\n" + part;
     }
     if (!report.clients.empty()) out += "\n" + explanations(report, layout);

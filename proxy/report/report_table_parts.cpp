@@ -114,6 +114,25 @@ std::string not_probed(const Report& report, const Layout& layout) {
     return out;
 }
 
+std::string last_failures(const Report& report, const Layout& layout) {
+    std::map<std::string, std::vector<const ReportClient*>> by_reason;
+    for (const ReportClient& client : report.clients) {
+        if (!client.last_failed) continue;
+        LastFailure reason = *client.last_failed;
+        reason.session.clear();  // each has its own
+        by_reason[failure_text(reason)].push_back(&client);
+    }
+    std::string out;
+    for (const auto& [reason, clients] : by_reason) {
+        std::vector<std::string> names;
+        for (const ReportClient* client : clients) names.push_back(name(*client));
+        // Of one there is room to say where to look.
+        const std::string why = clients.size() == 1 ? failure_text(*clients.front()->last_failed) : reason;
+        out += paragraph("failed last: " + why + ": " + enumerated(names, most_names), 0, 2, layout);
+    }
+    return out;
+}
+
 std::string comparison(const Report& report, const Layout& layout) {
     if (!report.against) return "";
     const Comparison& against = *report.against;

@@ -58,6 +58,11 @@ std::string_view to_string(Action action) noexcept {
         case Action::repair_fallback: return "repair fallback";
         case Action::split: return "split";
         case Action::fix_root_certificate: return "fix root certificate";
+        case Action::fix_tls: return "fix TLS";
+        case Action::offer_tls: return "offer TLS";
+        case Action::fix_login: return "fix login";
+        case Action::let_in: return "let in";
+        case Action::ask_its_owner: return "ask its owner";
         case Action::update_trust_store: return "update trust store";
         case Action::verify_the_server: return "verify the server";
         case Action::upgrade_tls: return "upgrade TLS";
@@ -118,6 +123,18 @@ std::string_view explain(Action action) noexcept {
             return "sslmode=prefer: goes on in clear text when TLS or the login over it fails; set verify-full";
         case Action::fix_root_certificate:
             return "fails today: has no root certificate, or one that does not know the certificate it is shown";
+        case Action::fix_tls:
+            return "fails today: no TLS version or cipher in common, or its own certificate is missing or refused";
+        case Action::offer_tls:
+            return "insists on TLS, and its listener has none: give the listener a certificate ([listener.tls] mode)";
+        case Action::fix_login:
+            return "fails today: its logins are refused or given up: see to its password, user, database and "
+                   "pg_hba.conf";
+        case Action::let_in:
+            return "fails today: refused by this proxy (allow, TLS or a certificate required, limits), or no server "
+                   "serves";
+        case Action::ask_its_owner:
+            return "leaves without a word at the certificate, which it may refuse: only its own log says why";
         case Action::update_trust_store:
             return "verifies, and refused the candidate: give it the new CA before the rotation";
         case Action::verify_the_server:
@@ -128,6 +145,21 @@ std::string_view explain(Action action) noexcept {
         case Action::none: return "nothing to do";
     }
     return "";
+}
+
+std::string explain(const ReportClient& client) {
+    std::string out(explain(client.action));
+    if (!client.last_failed) return out;
+    out += "; it failed last";
+    if (client.last_failed->time > 0) out += " at " + time_text(client.last_failed->time);
+    return out + ": " + failure_text(*client.last_failed);
+}
+
+std::string failure_text(const LastFailure& failure) {
+    std::string out = failure.what;
+    if (!failure.error.empty()) out += ": " + failure.error;
+    if (failure.error.empty() && !failure.session.empty()) out += ", session " + failure.session + " of the audit";
+    return printable(out);
 }
 
 std::string time_text(Timestamp time) {

@@ -12,6 +12,7 @@ import queue
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from dashboard_world import World
 
@@ -42,29 +43,31 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def do_GET(self):
-        path = self.path.partition("?")[0]
+        path, _, query = self.path.partition("?")
         owner = self.server.owner
         with owner.lock:
             owner.asked.append(path)
+            owner.queries.append(self.path)
         if not self.allowed():
             return self.answer(401, b"token needed\n", "text/plain", WWW_Authenticate=["Bearer", 'Basic realm="pgairlock"'])
         if path == "/api/events":
             return self.stream()
         if path.startswith("/api/"):
-            return self.api(path[5:].removesuffix(".json"))
+            return self.api(path[5:].removesuffix(".json"), dict(parse_qsl(query)))
         file = PAGE / ("index.html" if path == "/" else path[1:])
         if "/" in path[1:] or not file.is_file():
             return self.answer(404, b"no such page\n", "text/plain")
         self.answer(200, file.read_bytes(), TYPES[file.suffix])
 
-    def api(self, name: str) -> None:
+    def api(self, name: str, asked: dict) -> None:
         owner = self.server.owner
         with owner.lock:
             if name in owner.unready:
                 return self.answer(503, json.dumps({"error": owner.unready[name]}).encode(), "application/json", Retry_After=1)
             if owner.world.fleet and name in ("sessions", "hosts"):
                 return self.answer(404, b'{"error": "a fleet has none"}', "application/json")
-            made = owner.world.overview() if name == "overview" else getattr(owner.world, f"{name}_json")()
+            most = {"most": int(asked["most"])} if name == "sessions" and "most" in asked else {}
+            made = owner.world.overview() if name == "overview" else getattr(owner.world, f"{name}_json")(**most)
         self.answer(200, json.dumps(made).encode(), "application/json")
 
     def stream(self) -> None:
@@ -103,6 +106,7 @@ class Server:
         self.world = world
         self.token = token
         self.asked = []
+        self.queries = []
         self.unready = {}  # name of an answer: why it is a 503
         self.most_readers = 16
         self.lock = threading.RLock()

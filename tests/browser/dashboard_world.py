@@ -193,8 +193,9 @@ class World:
                 | {name: s[name] for name in ("plain", "tls_not_verifying", "verifying", "unknown", "weak", "failing", "accepted")},
                 "captures": [] if self.fleet else self.captures, "prewarm": [{"upstream": "orders", "ready": 4, "wanted": 4}]}
 
-    def sessions_json(self) -> dict:
-        return {"generated": self.time(), "total": len(self.sessions), "left_out": 0, "sessions": self.sessions}
+    def sessions_json(self, most: int = 10_000) -> dict:
+        told = self.sessions if len(self.sessions) <= most else sorted(self.sessions, key=lambda s: not s["weak"])[:most]
+        return {"generated": self.time(), "total": len(self.sessions), "left_out": len(self.sessions) - len(told), "sessions": told}
 
     def clients_json(self) -> dict:
         return {"generated": self.time(), "summary": summary(self.clients), "proxies": self.proxies, "clients": self.clients,

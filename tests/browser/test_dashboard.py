@@ -84,6 +84,16 @@ def test_sessions_come_worst_first_and_filter(open_at):
     assert all(row == "stock@orders" for row in rows(page, 1, "#view [data-key='session table'] table"))
 
 
+def test_of_ten_thousand_sessions_a_thousand_are_listed_and_that_is_said_first(open_at):
+    page, server = open_at(World(20, sessions=10_000))
+    ready(page)
+    shown = text(page, "#view [data-key='session table']")
+    assert shown.startswith("10,000 open, 1,000 listed: weak ones first.")
+    assert text(page, "#view [data-key='session table'] .count") == "1 to 100 of 1,000 sessions"
+    assert len(rows(page, 2, "#view [data-key='session table'] table")) == 100
+    assert "/api/sessions.json?most=1000" in server.queries
+
+
 def test_clients_come_in_the_reports_order(open_at):
     world = World(20)
     world.clients[0]["accepted"] = {"owner": "erp team", "reason": "goes away", "until": at(days=-80), "state": ["plain"], "worse": [], "excused": True}

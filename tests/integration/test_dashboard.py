@@ -327,6 +327,18 @@ def test_a_reader_does_not_hold_up_the_end(start, stream):
     proxy.expect_exit(0)
 
 
+def test_fewer_sessions_are_listed_where_fewer_are_asked_for(start, connect):
+    proxy = start(admin=ADMIN)
+    connections = [connect(proxy, application_name=f"one {number}") for number in range(5)]
+    told = wait_for(proxy.http, "/api/sessions.json?most=3", lambda one: one["total"] == 5)
+    assert (told["left_out"], len(told["sessions"])) == (2, 3)
+    assert len(get(proxy.http, "/api/sessions.json")["sessions"]) == 5  # what was made for others is not it
+    for wrong in ("0", "10001", "x"):
+        assert ask(proxy.http, f"/api/sessions.json?most={wrong}")[0] == 400
+    for connection in connections:
+        connection.close()
+
+
 def test_reading_the_inventory_takes_no_lock_of_its_writer_away(start, connect):
     """SQLite's locks are the process's: closing any descriptor of the file would drop them."""
     proxy = start(admin=ADMIN)
@@ -364,8 +376,11 @@ def test_a_fleet_is_told_by_its_database_and_an_outage_is_said(run_proxy, pki, c
     for path in ("/api/sessions.json", "/api/hosts.json"):
         assert ask(address, path)[0] == 404
     assert ask(address, "/")[0] == 200 and ask(address, "/livez")[0] == 200
+    until(lambda: ask(address, "/readyz")[0] == 200, what="it is ready")
 
     fleet_database.cluster.stop()
+    until(lambda: ask(address, "/readyz")[0] == 503, what="that the database is away is told")
+    assert ask(address, "/livez")[0] == 200
     away = wait_for(address, "/api/overview.json", lambda one: any("cannot connect" in sentence for sentence in one["unknown"]))
     assert "what is shown of it is of 20" in away["unknown"][0]
     assert any(warning["what"] == "inventory_unread" for warning in away["warnings"])
@@ -374,6 +389,7 @@ def test_a_fleet_is_told_by_its_database_and_an_outage_is_said(run_proxy, pki, c
     assert "Secret" not in json.dumps(away)
     fleet_database.start_again()
     wait_for(address, "/api/overview.json", lambda one: not any("cannot connect" in sentence for sentence in one["unknown"]))
+    until(lambda: ask(address, "/readyz")[0] == 200, what="it is ready again")
     reader = stream(address)
     assert reader.next()[1]["kind"] == "fleet" and reader.next()[0] == "versions"
 
@@ -382,6 +398,10 @@ def test_a_fleets_dashboard_says_that_its_database_was_never_there(dashboard):
     address = dashboard("--inventory", "postgresql://u:Secret-never-77a1@127.0.0.1:1/nowhere?sslmode=disable")
     overview = wait_for(address, "/api/overview.json", lambda one: any("cannot connect" in sentence for sentence in one["unknown"]))
     assert overview["clients"] is None and "nothing of it is known" in overview["unknown"][0]
+    status, _, why = ask(address, "/readyz")
+    assert status == 503 and "did not answer" in why and "127.0.0.1" not in why
+    asked = programs.pgairlock("health", "readyz", "--url", f"http://{address[0]}:{address[1]}")
+    assert asked.returncode == 1 and "did not answer" in asked.stdout + asked.stderr
     assert "Secret-never" not in json.dumps(overview)
     assert ask(address, "/api/clients.json")[0] == 503
 
@@ -405,6 +425,7 @@ def test_beyond_this_host_a_token_is_needed_and_the_fix_is_told(dashboard, direc
     address = dashboard("--state-dir", inventory, "--token-file", token_file(directory), listen="0.0.0.0:0")
     local = ("127.0.0.1", address[1])
     assert ask(local, "/api/overview.json")[0] == 401
+    until(lambda: ask(local, "/readyz")[0] == 200, what="it is ready, and says so without a token")
     assert get(local, "/api/overview.json", Authorization=basic(TOKEN))["kind"] == "fleet"
 
 

@@ -29,8 +29,8 @@ TABLES = ("clients", "evidence", "fingerprints", "days", "handshakes", "upstream
 SEEN = re.compile(r"now|\d+m")
 # Of each client, in the order of the report, what the table says but for when it was seen.
 CLIENTS = """
-127.0.0.1  billing@postgres     typo      app-5   0  3  >= allow         ?   no  ?   probe
-127.0.0.1  ghost@postgres       leaver    app-5   0  2  >= allow         ?   no  ?   probe
+127.0.0.1  billing@postgres     typo      app-5   0  3  >= allow         ?   no  ?   fix login
+127.0.0.1  ghost@postgres       leaver    app-5   0  2  >= allow         ?   no  ?   fix login
 127.0.0.1  billing@postgres     ledger    app-1   5  0  <= allow         no  ?   no  enable TLS
 127.0.0.1  trust_user@postgres  importer  app-3   5  0  3 of 5 in clear  no  ?   ?   split
 127.0.0.1  trust_user@postgres  worker #  app-5  20  0  >= allow         ?   no  ?   probe
@@ -256,7 +256,7 @@ def check_json(fleet):
         "connections": 38, "failures": 5}
     assert {name: summary[name] for name in counts} == counts
     assert are(summary["incomplete"], FUTURE) and summary["filters"] == {}
-    assert summary["actions"] == {"enable TLS": 1, "split": 1, "probe": 6}
+    assert summary["actions"] == {"enable TLS": 1, "split": 1, "fix login": 2, "probe": 4}
     assert [(proxy["name"], proxy["silent"]) for proxy in told["proxies"]] == [(name, name == "app-5") for name in NAMES]
     clients = {(client["application_name"], client["proxy"]): client for client in told["clients"]}
     assert list(clients) == [(row[2], row[3]) for row in expected()]
@@ -270,6 +270,7 @@ def check_json(fleet):
     for name, failures in (("typo", 3), ("leaver", 2)):
         client = clients[name, "app-5"]
         assert (client["failing"], client["failures"], client["auth_failures"], client["connections"]) == (True, failures, failures, 0)
+        assert (client["failure"]["what"], client["failure"]["time"]) == ("login refused", client["last_failure"]) and client["failure"]["session"]
     names = clients["worker #", "app-5"]["names"]
     assert names["count"] == 20 and set(names["examples"]) <= {f"worker {number}" for number in range(20)} and names["examples"]
     assert clients["archive", "app-4"]["first_seen"] > clients["ledger", "app-1"]["last_seen"]

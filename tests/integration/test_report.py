@@ -24,8 +24,8 @@ from harness.waiting import until
 
 SCALE = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 ANSWERS = {"yes", "no", "unknown"}
-ACTIONS = ["enable TLS", "trust our CA", "repair fallback", "split", "fix root certificate", "update trust store", "verify the server", "upgrade TLS", "probe",
-           "none"]
+ACTIONS = ["enable TLS", "trust our CA", "repair fallback", "split", "fix root certificate", "fix TLS", "offer TLS", "fix login", "let in",
+           "ask its owner", "update trust store", "verify the server", "upgrade TLS", "probe", "none"]
 ATTACK = "<script>alert('x')</script>&\"'"
 
 
@@ -102,10 +102,25 @@ def test_json_has_the_fields_of_the_contract(inventory):
 def test_each_action_is_given_and_the_worst_comes_first(inventory):
     clients = report(fill(inventory()))["clients"]
     assert [client["failing"] for client in clients[:3]] == [True, True, False]  # before all others
-    assert [client["action"] for client in clients] == ["fix root certificate"] * 2 + [action for action in ACTIONS if action != "fix root certificate"]
+    assert [client["action"] for client in clients] == ["fix root certificate"] * 2 + [
+        action for action in ACTIONS if action not in ("fix root certificate", "fix TLS", "offer TLS", "fix login", "let in", "ask its owner")]
     assert {client["usename"]: client["action"] for client in clients} == {
         "plain": "enable TLS", "untrusting": "trust our CA", "prefer": "repair fallback", "both": "split", "broken": "fix root certificate", None: "fix root certificate",
         "stale": "update trust store", "blind": "verify the server", "old": "upgrade TLS", "mystery": "probe", "good": "none"}
+
+
+def test_what_failed_last_of_those_that_cannot_log_in_and_what_to_do(inventory):
+    one = inventory()
+    late = one.start + HOUR
+    for number, (user, failures, refused) in enumerate((("typo", 3, 3), ("shut_out", 2, 0))):
+        one.client(user, "tls_startup", client_addr=f"10.0.1.{number}", connections=0, failures=failures, auth_failed=refused, last_failure=late)
+    for number, evidence in enumerate(("tls_not_agreed", "closed_after_no", "tls_refused_silently")):
+        one.handshake(evidence, client_addr=f"10.0.2.{number}", ja4=f"t{number}", count=1)
+    told = {client["client_addr"]: (client["action"], client["failure"]["what"]) for client in report(one)["clients"]}
+    assert told == {"10.0.1.0": ("fix login", "login refused"), "10.0.1.1": ("let in", "login not answered"), "10.0.2.0": ("fix TLS", "tls_not_agreed"),
+                    "10.0.2.1": ("offer TLS", "closed_after_no"), "10.0.2.2": ("ask its owner", "tls_refused_silently")}
+    table = pgairlock("report", "--state-dir", one.directory, check=True).stdout
+    assert "failed last: login refused" in table and "failed last: tls_not_agreed: alert unknown_ca (48)" in table
 
 
 def test_the_summary_counts(inventory):

@@ -3,7 +3,7 @@
 
 import { h, name } from "./dom.js";
 import { choice, field, form, matcher, page_of, pager, sorted, table } from "./table.js";
-import { ago, bytes, number, plural, small, sslmode, time, UNKNOWN, who } from "./words.js";
+import { ago, bytes, number, small, sslmode, time, UNKNOWN, who } from "./words.js";
 
 const mode_of = (s) =>
   s.ssl === false
@@ -110,8 +110,8 @@ function session_table(data, query) {
       h(
         "p",
         { class: "doubt" },
-        `${plural(data.left_out, "session")} left out of this list: it has the first ${number(data.sessions.length)} `,
-        `of ${number(data.total)}, weak ones first.`,
+        h("b", null, `${number(data.total)} open, ${number(data.sessions.length)} listed`),
+        ": weak ones first. Filter and order are of these alone; open_sessions on the console has all.",
       ),
     pager(page, matching.length, data.sessions.length, "sessions"),
     rows.length > 0 &&

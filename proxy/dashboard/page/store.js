@@ -7,6 +7,9 @@ const EVENTS_KEPT = 1000;
 const HIDDEN_FOR = 30000; // ms after which a page that nobody sees gives its place at the proxy to others
 const AGAIN = 2000; // ms
 
+const MOST_SESSIONS = 1000; // of thousands: what is left out is said, and the console has it
+const ASKED_WITH = { sessions: `?most=${MOST_SESSIONS}` };
+
 export const SOURCES = ["sessions", "clients", "certificates", "hosts", "rotation"];
 
 const NOT_OF_A_FLEET = new Set(["sessions", "hosts"]); // only a running proxy knows them
@@ -68,7 +71,7 @@ async function load(name, source) {
   const started = performance.now();
   const version = source.wanted;
   try {
-    source.data = await get(`api/${name}.json`);
+    source.data = await get(`api/${name}.json${ASKED_WITH[name] ?? ""}`);
     source.version = version;
     source.error = null;
   } catch (error) {

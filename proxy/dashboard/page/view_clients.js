@@ -110,7 +110,11 @@ function columns_of(data, open) {
       title: "Action",
       class: "action",
       value: (c) => order.get(c.action),
-      cell: (c) => [c.action, c.action === "probe" && c.not_probed && small("not probed: ", c.not_probed)],
+      cell: (c) => [
+        c.action,
+        c.action === "probe" && c.not_probed && small("not probed: ", c.not_probed),
+        c.failure && small("failed last: ", name(c.failure.error ?? c.failure.what)),
+      ],
     },
     {
       id: "connections",

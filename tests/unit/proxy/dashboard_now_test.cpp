@@ -152,6 +152,37 @@ TEST_CASE("when sessions are left out, those in clear are not") {
     CHECK(told.at("sessions").at(0).at("weak").as_bool());
 }
 
+TEST_CASE("how many sessions are wanted is a number up to the bound, or all of them") {
+    CHECK(wanted_sessions("") == SessionsJson::max_sessions);
+    CHECK(wanted_sessions("most=1000") == 1000);
+    CHECK(wanted_sessions("x=1&most=1&y") == 1);
+    CHECK(wanted_sessions("most=10000") == SessionsJson::max_sessions);
+    CHECK(wanted_sessions("least=5") == SessionsJson::max_sessions);
+    for (const char* wrong :
+         {"most=", "most=0", "most=10001", "most=-1", "most=1e3", "most=5 ", "most=99999999999999999999"})
+        CHECK_FALSE(wanted_sessions(wrong));
+}
+
+TEST_CASE("of ten thousand sessions no more are written than are wanted, and all weak ones are among them") {
+    LiveSessions live;
+    std::vector<LiveSessions::Entry> entries;
+    for (int i = 0; i < 10'000; ++i) entries.push_back(live.add(record("s-" + std::to_string(i), i % 20 != 0)));
+    std::size_t parts = 0;
+    SessionsJson made(live.open(), noon, 1'000);
+    do ++parts;
+    while (made.write_some());
+    CHECK(parts == (1'000 + SessionsJson::part - 1) / SessionsJson::part);  // the work is that of those alone
+    const Shared text = made.finish();
+    const json::value told = json::parse(*text);
+    CHECK(number(told.at("total")) == 10'000);
+    CHECK(number(told.at("left_out")) == 9'000);
+    const json::array& sessions = told.at("sessions").as_array();
+    REQUIRE(sessions.size() == 1'000);
+    CHECK(std::count_if(sessions.begin(), sessions.end(),
+                        [](const json::value& one) { return one.at("weak").as_bool(); }) == 500);
+    CHECK(text->size() < 1'000 * 1'024);
+}
+
 TEST_CASE("a session is written part by part, and all of it in the end") {
     LiveSessions live;
     std::vector<LiveSessions::Entry> entries;

@@ -209,3 +209,44 @@ TEST_CASE("a piece that is sent next may be large, and what waits behind it is b
         CHECK(stream.over());
     }
 }
+
+TEST_CASE("whoever asks whether a fleet's inventory answers has it looked at, and no texts made") {
+    auto away = std::make_shared<std::atomic<bool>>(false);
+    Survey::Settings made = settings(
+        [away] {
+            if (*away) throw std::runtime_error("cannot connect to the inventory");
+            return inventory();
+        },
+        fast);
+    made.counts = false;
+    Survey survey(std::move(made));
+    const Survey::Readiness first = survey.check();
+    CHECK_FALSE(first.why_not.empty());
+    CHECK(first.is_at_it);
+    CHECK(becomes([&] { return survey.check().why_not.empty(); }));
+    CHECK_FALSE(survey.findings()->clients.text);
+    *away = true;
+    CHECK(becomes([&] { return survey.check().why_not.find("did not answer") != std::string::npos; }));
+    *away = false;
+    CHECK(becomes([&] { return survey.check().why_not.empty(); }));
+}
+
+TEST_CASE("while a look hangs it is not known that inventories answer") {
+    auto gate = std::make_shared<std::promise<void>>();
+    auto reads = std::make_shared<std::atomic<int>>(0);
+    {
+        SurveyPace pace = fast;
+        pace.answering = 50ms;
+        Survey survey(settings(
+            [opened = gate->get_future().share(), reads] {
+                if (++*reads == 2) opened.wait();
+                return inventory();
+            },
+            pace));
+        CHECK(becomes(
+            [&] { return *reads == 2 && survey.check().why_not.find("not come to an end") != std::string::npos; }));
+        gate->set_value();
+        CHECK(becomes([&] { return survey.check().why_not.empty(); }));
+    }
+    CHECK(becomes([] { return !OwnThread::left_behind(); }));
+}

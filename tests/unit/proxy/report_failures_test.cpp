@@ -1,0 +1,198 @@
+// Clients that cannot connect or log in: what failed last, and what to do about each kind of it.
+#include <boost/json.hpp>
+#include <set>
+
+#include "report_fixture.hpp"
+#include "support/catch.hpp"
+
+using namespace proxy;
+using namespace proxy::report;
+using protocol::Evidence;
+using report_fixture::day;
+using report_fixture::has;
+using report_fixture::hour;
+using report_fixture::start;
+
+namespace {
+
+EvidenceRow seen(Evidence evidence, Timestamp when, const std::string& session = {}, std::uint64_t count = 1) {
+    return {.label = std::string(protocol::label(evidence)),
+            .evidence = evidence,
+            .certificate = "real",
+            .first_seen = when,
+            .last_seen = when,
+            .count = count,
+            .session = session};
+}
+
+/// One that came through TLS and never logged in.
+ClientRow failed_login(std::uint64_t refused, std::uint64_t failures, Timestamp when = start) {
+    ClientRow row;
+    row.who = {{.upstream = "orders", .client_addr = "10.0.0.1", .client_exe = ""},
+               {.usename = "app", .datname = "db", .application_name = ""}};
+    row.first_seen = row.last_seen = row.last_failure = when;
+    row.auth_failed = refused;
+    row.failures = failures;
+    row.days[when / day]["TLSv1.3"] = {
+        .failures = failures, .auth_failed = refused, .first_seen = when, .last_seen = when};
+    row.evidence.push_back(seen(Evidence::tls_startup, when, "17a2-9"));
+    return row;
+}
+
+HandshakeRow failed_handshake(Evidence evidence, const std::string& error, Timestamp when = start,
+                              std::uint64_t count = 1) {
+    return {.from = {.upstream = "orders", .client_addr = "10.0.0.1", .client_exe = ""},
+            .ja4 = "t13",
+            .listener = "l",
+            .error = error,
+            .evidence = seen(evidence, when, "17a2-3", count)};
+}
+
+Report made(std::vector<ClientRow> clients, std::vector<HandshakeRow> handshakes = {}) {
+    InventoryRows rows;
+    rows.clients = std::move(clients);
+    rows.handshakes = std::move(handshakes);
+    return make_report({rows}, {});
+}
+
+ReportClient only(std::vector<ClientRow> clients, std::vector<HandshakeRow> handshakes = {}) {
+    const Report report = made(std::move(clients), std::move(handshakes));
+    REQUIRE(report.clients.size() == 1);
+    return report.clients.front();
+}
+
+}  // namespace
+
+TEST_CASE("whoever was never seen but in failed handshakes is told what to do about the last one") {
+    struct Case {
+        Evidence evidence;
+        std::uint64_t count;
+        Action action;
+    };
+    for (const Case& expected : std::vector<Case>{{Evidence::tls_refused, 1, Action::fix_root_certificate},
+                                                  {Evidence::tls_refused_silently, 2, Action::fix_root_certificate},
+                                                  {Evidence::no_client_hello, 1, Action::fix_root_certificate},
+                                                  {Evidence::tls_refused_silently, 1, Action::ask_its_owner},
+                                                  {Evidence::tls_not_agreed, 1, Action::fix_tls},
+                                                  {Evidence::closed_after_no, 1, Action::offer_tls}}) {
+        INFO(protocol::label(expected.evidence) << " " << expected.count);
+        const ReportClient client = only({}, {failed_handshake(expected.evidence, "its error", start, expected.count)});
+        CHECK(to_string(client.action) == to_string(expected.action));
+        REQUIRE(client.last_failed);
+        CHECK(client.last_failed->what == protocol::label(expected.evidence));
+        CHECK(client.last_failed->error == "its error");
+        CHECK(client.last_failed->time == start);
+        CHECK(client.last_failed->session == "17a2-3");
+        CHECK(explain(client) == std::string(explain(expected.action)) + "; it failed last at " + time_text(start) +
+                                     ": " + std::string(protocol::label(expected.evidence)) + ": its error");
+    }
+}
+
+TEST_CASE("the newest of several failures decides what to do") {
+    const ReportClient client =
+        only({}, {failed_handshake(Evidence::tls_refused, "unknown ca", start),
+                  failed_handshake(Evidence::tls_not_agreed, "no shared cipher", start + hour)});
+    CHECK(client.action == Action::fix_tls);
+    CHECK(client.last_failed->error == "no shared cipher");
+}
+
+TEST_CASE("a client whose logins are refused has a login to be mended, and its session in the audit") {
+    const ReportClient client = only({failed_login(3, 3)});
+    CHECK(client.failing);
+    CHECK(client.action == Action::fix_login);
+    REQUIRE(client.last_failed);
+    CHECK(client.last_failed->what == "login refused");
+    CHECK(client.last_failed->time == start);
+    CHECK(client.last_failed->session == "17a2-9");
+    CHECK(has(explain(client), "login refused, session 17a2-9 of the audit"));
+}
+
+TEST_CASE("a client that this proxy or an absent server keeps out is to be let in") {
+    const ReportClient client = only({failed_login(0, 2)});
+    CHECK(client.action == Action::let_in);
+    CHECK(client.last_failed->what == "login not answered");
+}
+
+TEST_CASE("of logins and handshakes that failed the later kind decides") {
+    ClientRow row = failed_login(1, 1);
+    row.ja4 = {"t13"};
+    CHECK(only({row}, {failed_handshake(Evidence::closed_after_no, "left", start - hour)}).action == Action::fix_login);
+    HandshakeRow nothing_in_common = failed_handshake(Evidence::tls_not_agreed, "no shared cipher", start + hour);
+    nothing_in_common.evidence.certificate.clear();  // it came to none
+    CHECK(only({row}, {nothing_in_common}).action == Action::fix_tls);
+}
+
+TEST_CASE("a client that logged in once and no longer does is told the same") {
+    ClientRow row = failed_login(3, 3, start + 2 * day);
+    row.first_seen = start;
+    row.connections = 5;
+    row.days[start / day]["TLSv1.3"] = {.connections = 5, .first_seen = start, .last_seen = start};
+    const ReportClient client = only({row});
+    CHECK(client.failing);
+    CHECK(client.action == Action::fix_login);
+    CHECK(client.last_failed->time == start + 2 * day);
+
+    row.days[(start + 2 * day) / day]["TLSv1.3"].failures = row.failures = 1;  // a slip
+    CHECK(only({row}).action == Action::probe);
+    CHECK_FALSE(only({row}).last_failed);
+}
+
+TEST_CASE("clear text is to be ended first, whether its logins succeed or not") {
+    ClientRow row = failed_login(2, 2);
+    row.evidence = {seen(Evidence::clear_startup, start, "17a2-9")};
+    row.days[start / day] = {{"plain", row.days[start / day]["TLSv1.3"]}};
+    const ReportClient client = only({row});
+    CHECK(client.action == Action::enable_tls);
+    REQUIRE(client.last_failed);
+    CHECK(has(explain(client), "login refused"));
+}
+
+TEST_CASE("what was lost to a probe is no failure to be mended") {
+    const ReportClient client = only({}, {failed_handshake(Evidence::untrusted_refused, "unknown ca")});
+    CHECK(client.action == Action::probe);
+    CHECK_FALSE(client.last_failed);
+}
+
+TEST_CASE("what failed before a repair is nothing to be mended") {
+    ReportClient client;
+    client.row = failed_login(2, 2);
+    client.repaired_at = start + 1;
+    evaluate(client);
+    CHECK(client.action == Action::probe);
+    CHECK_FALSE(client.last_failed);
+}
+
+TEST_CASE("every format says what failed last") {
+    const Report report =
+        made({failed_login(3, 3)}, {failed_handshake(Evidence::tls_refused, "alert unknown_ca (48)")});
+    const std::string told = report_fixture::table(report, 0);
+    CHECK(has(told, "failed last: login refused, session 17a2-9 of the audit: app@db"));
+    CHECK(has(told, "failed last: tls_refused: alert unknown_ca (48): 10.0.0.1 (not known)"));
+    CHECK(has(told, "fix login"));
+    const std::string page = to_html(report, start);
+    CHECK(has(page, "failed last: login refused, session 17a2-9 of the audit"));
+    CHECK(has(to_csv(report), "\"login refused, session 17a2-9 of the audit\""));
+    const auto document = boost::json::parse(to_json(report));
+    bool login = false;
+    for (const auto& client : document.at("clients").as_array()) {
+        const auto& failure = client.at("failure").as_object();
+        if (failure.at("what").as_string() != "login refused") continue;
+        login = true;
+        CHECK(failure.at("time").as_string() == time_text(start));
+        CHECK(failure.at("error").is_null());
+        CHECK(failure.at("session").as_string() == "17a2-9");
+    }
+    CHECK(login);
+}
+
+TEST_CASE("every action has a word and a sentence of its own") {
+    std::set<std::string_view> words, sentences;
+    for (int i = 0; i < action_count; ++i) {
+        words.insert(to_string(static_cast<Action>(i)));
+        sentences.insert(explain(static_cast<Action>(i)));
+    }
+    CHECK(words.size() == static_cast<std::size_t>(action_count));
+    CHECK(sentences.size() == static_cast<std::size_t>(action_count));
+    CHECK_FALSE(words.contains(""));
+    CHECK_FALSE(sentences.contains(""));
+}
