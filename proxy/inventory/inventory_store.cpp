@@ -291,7 +291,7 @@ std::vector<Event> InventoryStore::write(const InventoryChanges& changes) {
         for (const auto& [key, change] : changes.certificates) write(key, change, news);
         for (const auto& [key, change] : changes.probes) write(key, change);
         transaction.commit();
-    } catch (const SqliteError&) {
+    } catch (const std::exception&) {  // also for lack of memory: it is written anew
         clients_ = clients;
         handshakes_ = handshakes;
         throw;

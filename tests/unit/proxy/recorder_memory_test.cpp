@@ -1,0 +1,139 @@
+// What the recorder does when it finds no memory for one allocation, whichever that is: what it was
+// about is lost, counted and told; nothing else is.
+#include <atomic>
+#include <boost/json.hpp>
+#include <thread>
+
+#include "proxy/record/recorder.hpp"
+#include "support/catch.hpp"
+#include "support/folder.hpp"
+#include "support/no_memory.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using proxy::Event;
+using proxy::EventKind;
+using proxy::Inventory;
+using proxy::Recorder;
+namespace json = boost::json;
+
+constexpr std::uint64_t logins = 4;
+
+Event login_of(const std::string& user) {
+    Event connected{.kind = EventKind::connected};
+    connected.record.session = "session-of-" + user;
+    connected.record.listener = "legacy";
+    connected.record.upstream = "a-database-of-many";
+    connected.record.usename = user;
+    connected.record.upstream_addr = "10.0.0.2:5432";
+    connected.record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(
+        tls::CertificateFacts{.subject = "CN=db",
+                              .issuer = "CN=root",
+                              .sans = {},
+                              .serial = "1",
+                              .sha256 = "2",
+                              .end_point = {},
+                              .not_before = {},
+                              .not_after = std::chrono::system_clock::now() + 24h});
+    return connected;
+}
+
+/// Of the recorder's thread, on which it is told of events and at last destroyed.
+struct Ear {
+    struct Heard {
+        std::atomic<std::uint64_t> logins{0};
+        std::atomic<bool> armed{false}, failed{false};
+    };
+
+    Ear(std::size_t allocations, std::shared_ptr<Heard> heard) : after(allocations), told(std::move(heard)) {}
+    ~Ear() {
+        if (memory) told->failed = memory->failed();
+    }
+    void hear(const Event& event) {
+        if (event.kind == EventKind::started) {
+            memory.emplace(after);
+            told->armed = true;
+        }
+        if (event.kind == EventKind::connected) ++told->logins;
+    }
+
+    const std::size_t after;
+    const std::shared_ptr<Heard> told;
+    std::optional<support::NoMemory> memory;
+};
+
+bool comes_true(const std::function<bool()>& condition) {
+    for (int tries = 0; tries < 30'000 && !condition(); ++tries) std::this_thread::sleep_for(1ms);
+    return condition();
+}
+
+struct Written {
+    std::uint64_t lines = 0;  // of events other than events_dropped
+    std::uint64_t told = 0;   // as lost
+};
+
+Written written_to(const std::string& path) {
+    Written all;
+    for (const std::string& line : support::lines(support::content(path))) {
+        const json::value said = json::parse(line);
+        if (said.at("event") == "events_dropped") {
+            all.told += said.at("count").to_number<std::uint64_t>();
+        } else {
+            ++all.lines;
+        }
+    }
+    return all;
+}
+
+/// Without memory once, after so many allocations behind the first event. False: there were fewer.
+bool goes_on_without(std::size_t allocations) {
+    CAPTURE(allocations);
+    const support::Folder folder;
+    const std::string inventory = folder.file("inventory.db"), audit = folder.file("audit");
+    const auto heard = std::make_shared<Ear::Heard>();
+    std::uint64_t recorded = 0, dropped = 0;
+    {
+        auto ear = std::make_shared<Ear>(allocations, heard);
+        Recorder recorder(
+            {.path = audit, .chained = proxy::Chained::yes},
+            std::make_unique<proxy::InventoryKeeper>(proxy::InventoryKeeper::Settings{
+                .path = inventory,
+                .open = [inventory] { return std::make_unique<Inventory>(Inventory::Settings{.path = inventory}); }}),
+            Recorder::max_queued_bytes, [ear](const Event& event) { ear->hear(event); });
+        ear.reset();  // the last is the recorder's
+        recorder.warn_of_expiry(48h);
+        recorder.record({.kind = EventKind::started, .message = "the first"});
+        REQUIRE(comes_true([&] { return heard->armed.load(); }));
+        std::filesystem::rename(audit, audit + ".1");
+        recorder.reopen();
+        for (std::uint64_t i = 0; i < logins; ++i) recorder.record(login_of("somebody-" + std::to_string(i)));
+        CHECK(comes_true([&] { return heard->logins == logins; }));
+        // What the inventory finds to be news: that it was written.
+        CHECK(comes_true([&] { return recorder.counters()[EventKind::new_weak_client] == logins; }));
+        CHECK(comes_true([&] { return std::filesystem::exists(audit); }));
+        REQUIRE(recorder.end_within(60s));
+        for (std::size_t kind = 0; kind < proxy::event_kinds; ++kind) {
+            if (static_cast<EventKind>(kind) != EventKind::events_dropped)
+                recorded += recorder.counters()[static_cast<EventKind>(kind)];
+        }
+        dropped = recorder.counters().dropped();
+    }
+    const Written before = written_to(audit + ".1"), after = written_to(audit);
+    CHECK(dropped <= 1);
+    CHECK(before.lines + after.lines + dropped >= recorded);
+    CHECK(before.lines + after.lines >= recorded - 1);
+    const proxy::Sqlite db(inventory, proxy::Sqlite::Mode::read_only);
+    CHECK(db.integer("SELECT sum(connections) FROM clients") + db.integer("SELECT sum(events_dropped) FROM proxies") >=
+          static_cast<std::int64_t>(logins));
+    CHECK(db.integer("SELECT count(*) FROM clients") >= static_cast<std::int64_t>(logins) - 1);
+    return heard->failed;
+}
+
+}  // namespace
+
+TEST_CASE("recorder: whichever allocation fails, what it was about is lost alone, and counted") {
+    std::size_t allocations = 0;
+    while (goes_on_without(allocations)) ++allocations;
+    CHECK(allocations > 100);
+}
