@@ -108,8 +108,10 @@ std::vector<Event> InventoryKeeper::flush() {
         obeyed_ = retention;
         inventory_->retain_for(retention);
     }
-    // Whatever fails, what was news before is still to be told.
-    for (Event& event : inventory_->flush()) news_.push_back(std::move(event));
+    std::vector<Event> news = inventory_->flush();  // when it throws, what was news before is still to be told
+    // It is stored, and will be nobody's news again: mostly no memory is needed to hand it on.
+    if (news_.empty()) news_.swap(news);
+    for (Event& event : news) news_.push_back(std::move(event));
     if (inventory_->damage().empty()) return std::exchange(news_, {});
     has_gap_ = true;
     const std::string why = inventory_->damage();

@@ -86,12 +86,20 @@ Written written_to(const std::string& path) {
     return all;
 }
 
-/// Without memory once, after so many allocations behind the first event. False: there were fewer.
-bool goes_on_without(std::size_t allocations) {
-    CAPTURE(allocations);
+/// What came of it, where memory failed once.
+struct Outcome {
+    bool failed = false;  // false: there were fewer allocations
+    std::string wrong;    // what was not as it should be
+};
+
+Outcome without_memory(std::size_t allocations) {
     const support::Folder folder;
     const std::string inventory = folder.file("inventory.db"), audit = folder.file("audit");
     const auto heard = std::make_shared<Ear::Heard>();
+    Outcome outcome;
+    const auto expect = [&](bool is_so, const std::string& what) {
+        if (!is_so) outcome.wrong += what + "; ";
+    };
     std::uint64_t recorded = 0, dropped = 0;
     {
         auto ear = std::make_shared<Ear>(allocations, heard);
@@ -104,36 +112,51 @@ bool goes_on_without(std::size_t allocations) {
         ear.reset();  // the last is the recorder's
         recorder.warn_of_expiry(48h);
         recorder.record({.kind = EventKind::started, .message = "the first"});
-        REQUIRE(comes_true([&] { return heard->armed.load(); }));
+        expect(comes_true([&] { return heard->armed.load(); }), "nothing was told");
         std::filesystem::rename(audit, audit + ".1");
         recorder.reopen();
         for (std::uint64_t i = 0; i < logins; ++i) recorder.record(login_of("somebody-" + std::to_string(i)));
-        CHECK(comes_true([&] { return heard->logins == logins; }));
-        // What the inventory finds to be news: that it was written.
-        CHECK(comes_true([&] { return recorder.counters()[EventKind::new_weak_client] == logins; }));
-        CHECK(comes_true([&] { return std::filesystem::exists(audit); }));
-        REQUIRE(recorder.end_within(60s));
+        expect(comes_true([&] { return heard->logins == logins; }), "not every login was told");
+        expect(comes_true([&] { return recorder.counters()[EventKind::new_weak_client] == logins; }),
+               "the inventory was not written, or its news not told");
+        expect(comes_true([&] { return std::filesystem::exists(audit); }), "the audit was not opened anew");
+        expect(recorder.end_within(60s), "it does not end");
         for (std::size_t kind = 0; kind < proxy::event_kinds; ++kind) {
             if (static_cast<EventKind>(kind) != EventKind::events_dropped)
                 recorded += recorder.counters()[static_cast<EventKind>(kind)];
         }
         dropped = recorder.counters().dropped();
     }
-    const Written before = written_to(audit + ".1"), after = written_to(audit);
-    CHECK(dropped <= 1);
-    CHECK(before.lines + after.lines + dropped >= recorded);
-    CHECK(before.lines + after.lines >= recorded - 1);
-    const proxy::Sqlite db(inventory, proxy::Sqlite::Mode::read_only);
-    CHECK(db.integer("SELECT sum(connections) FROM clients") + db.integer("SELECT sum(events_dropped) FROM proxies") >=
-          static_cast<std::int64_t>(logins));
-    CHECK(db.integer("SELECT count(*) FROM clients") >= static_cast<std::int64_t>(logins) - 1);
-    return heard->failed;
+    const std::uint64_t lines = written_to(audit + ".1").lines + written_to(audit).lines;
+    expect(dropped <= 1, "more than one was dropped");
+    expect(lines + dropped >= recorded, "some are lost without a word");
+    expect(lines + 1 >= recorded, "more than one is not in the audit");
+    proxy::Sqlite db(inventory, proxy::Sqlite::Mode::read_only);
+    const auto known = static_cast<std::uint64_t>(db.integer("SELECT sum(connections) FROM clients"));
+    const auto lost = static_cast<std::uint64_t>(db.integer("SELECT sum(events_dropped) FROM proxies"));
+    expect(known + lost >= logins, "the inventory lacks some, and does not say so");
+    expect(known + 1 >= logins, "the inventory lacks more than one");
+    outcome.failed = heard->failed;
+    return outcome;
 }
 
 }  // namespace
 
 TEST_CASE("recorder: whichever allocation fails, what it was about is lost alone, and counted") {
+    constexpr std::size_t at_once = 32;  // each mostly waits
     std::size_t allocations = 0;
-    while (goes_on_without(allocations)) ++allocations;
+    for (bool failed = true; failed; allocations += at_once) {
+        std::vector<Outcome> outcomes(at_once);
+        std::vector<std::thread> threads;
+        for (std::size_t i = 0; i < at_once; ++i)
+            threads.emplace_back([&, i] { outcomes[i] = without_memory(allocations + i); });
+        for (std::thread& thread : threads) thread.join();
+        for (std::size_t i = 0; i < at_once; ++i) {
+            CAPTURE(allocations + i);
+            CHECK(outcomes[i].wrong.empty());
+            if (!outcomes[i].wrong.empty()) WARN(outcomes[i].wrong);
+        }
+        failed = outcomes.back().failed;
+    }
     CHECK(allocations > 100);
 }
