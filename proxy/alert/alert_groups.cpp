@@ -46,8 +46,9 @@ void AlertGroups::begin(const Key& key, const Now& now) {
     message.add(line, now.event.time, [&] { return to_json(now.event, now.proxy); });
     if (!can_end(key.kind)) return;
     if (firing_.size() >= max_remembered && !firing_.contains(key)) firing_.clear();
-    Firing& firing = firing_.try_emplace(key, Firing{.began = now.time, .seen = now.time, .since = now.event.time, .last = {}})
-                         .first->second;
+    Firing& firing =
+        firing_.try_emplace(key, Firing{.began = now.time, .seen = now.time, .since = now.event.time, .last = {}})
+            .first->second;
     firing.seen = now.time;
     firing.last_at = now.event.time;
     ++firing.count;

@@ -188,12 +188,12 @@ std::string alert_body(const AlertMessage& message, const AlertRoute& route, con
 
 std::string to_spool(const AlertMessage& message) {
     json::object head{{"id", message.id},
-                            {"kind", to_string(message.kind)},
-                            {"status", to_string(message.status)},
-                            {"upstream", message.upstream},
-                            {"count", message.count},
-                            {"first_at", microseconds(message.first_at)},
-                            {"last_at", microseconds(message.last_at)}};
+                      {"kind", to_string(message.kind)},
+                      {"status", to_string(message.status)},
+                      {"upstream", message.upstream},
+                      {"count", message.count},
+                      {"first_at", microseconds(message.first_at)},
+                      {"last_at", microseconds(message.last_at)}};
     if (message.since) head["since"] = microseconds(*message.since);
     std::string text = json::serialize(head);
     text.pop_back();

@@ -152,8 +152,8 @@ void Recorder::Writing::write_down() {
     listener_ = nullptr;
 }
 
-/// What one of them cannot do costs no other: whoever is told of a batch is told of all of it. True:
-/// it was done.
+/// What one of them cannot do costs no other: whoever is told of a batch is told of all of it.
+/// True: it was done.
 template <class Step>
 bool Recorder::Writing::alone(Step step) {
     try {

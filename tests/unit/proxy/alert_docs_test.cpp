@@ -127,8 +127,9 @@ config::Alert chat(AlertKind kind) {
 
 /// What is sent of that, laid out as in the page, with some members of the audit's lines.
 std::string laid_out(const AlertMessage& message) {
-    constexpr std::array shown_of_events{"ts",      "event", "session", "listener", "upstream", "usename", "subject",
-                                         "message", "error", "count",   "capture",  "by",       "reason",  "verify_error"};
+    constexpr std::array shown_of_events{"ts",      "event",   "session", "listener",    "upstream",
+                                         "usename", "subject", "message", "error",       "count",
+                                         "capture", "by",      "reason",  "verify_error"};
     proxy::AlertRoute route;
     route.settings = chat(message.kind);
     const json::object body = json::parse(alert_body(message, route, "app1")).as_object();
@@ -224,8 +225,8 @@ TEST_CASE("docs/alerts.md: what is sent of an end, and of a test, is what it say
     const auto messages = told(kind, {sample(kind), works});
     REQUIRE(messages.size() == 2);
     const std::string end = laid_out(messages.back());
-    const std::string test = laid_out(
-        proxy::test_message("test-1f6b02c493de87a5", {AlertKind::new_weak_client, AlertKind::certificate_expiring}, at_night));
+    const std::string test = laid_out(proxy::test_message(
+        "test-1f6b02c493de87a5", {AlertKind::new_weak_client, AlertKind::certificate_expiring}, at_night));
     CAPTURE(end, test);
     CHECK(page.find(end) != std::string::npos);
     CHECK(page.find(test) != std::string::npos);

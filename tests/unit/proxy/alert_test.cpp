@@ -102,9 +102,10 @@ TEST_CASE("alerts: Slack is told how long it took to come together, and of nobod
     AlertMessage message = message_of("a");
     message.first_at = AlertMessage::Time(std::chrono::seconds(1'764'000'000));
     message.last_at = message.first_at + 4s;
-    CHECK(boost::json::parse(alert_body(message, route, "")).at("text") ==
-          "*[FIRING] a new weak client (upstream orders)*\n```a@shop from 10.0.0.7 at listener legacy, in clear text```\n"
-          "2025-11-24T16:00:00Z to 2025-11-24T16:00:04Z");
+    CHECK(
+        boost::json::parse(alert_body(message, route, "")).at("text") ==
+        "*[FIRING] a new weak client (upstream orders)*\n```a@shop from 10.0.0.7 at listener legacy, in clear text```\n"
+        "2025-11-24T16:00:00Z to 2025-11-24T16:00:04Z");
 }
 
 TEST_CASE("alerts: words of a template are escaped where they stand") {
@@ -242,7 +243,8 @@ TEST_CASE("alerts: an end that is taken back goes on since it began") {
     const auto begin = AlertGroups::Clock::now();
     const AlertMessage::Time clock = std::chrono::system_clock::now();
     const auto fails = [&](auto at) {
-        groups.notice({.kind = EventKind::reload_failed, .time = clock + at, .message = "no"}, settings, "", begin + at);
+        groups.notice({.kind = EventKind::reload_failed, .time = clock + at, .message = "no"}, settings, "",
+                      begin + at);
     };
     fails(0s);
     REQUIRE(groups.take(begin + 5s, 10).ready.size() == 1);
