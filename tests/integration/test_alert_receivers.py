@@ -135,16 +135,16 @@ def test_what_cannot_be_used_is_refused_at_the_start_and_at_a_reload(start, run_
              "command": {"name": "page", "on": "new_weak_client", "command": [str(junk)], **AT_ONCE}}[wrong]
     named = str(directory / "missing") if wrong == "no ca" else str(junk)
     bad = configuration(pki, [cluster.host], alert=[alert])
+    bad["runtime"]["state_dir"] = str(directory / "state")
     file = directory / "bad.toml"
     file.write_text(to_toml(bad))
-    refused = programs.pgairlock("run", "--config", str(file), "--state-dir", str(directory / "state"))
+    refused = programs.pgairlock("run", "--config", str(file))
     assert refused.returncode == 2 and named in refused.stderr and "alert" in refused.stderr, refused
 
     proxy = start(alert=[to(receiver)])
     connect(proxy, application_name="before").close()
     receiver.messages(1)
     good = proxy.config_file.read_text()
-    bad["runtime"]["state_dir"] = str(proxy.state_dir)
     proxy.config_file.write_text(good[:good.index("[[alert]]")] + to_toml({"alert": [alert]}))
     proxy.signal(signal.SIGHUP)
     assert named in proxy.event("reload_failed")["message"]
