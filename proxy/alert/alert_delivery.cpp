@@ -16,7 +16,7 @@ std::vector<std::string> environment_of(const AlertMessage& message, const Alert
             "LANG=C.UTF-8",
             "PGAIRLOCK_ALERT=" + route.settings.name,
             "PGAIRLOCK_ALERT_ID=" + message.id,
-            "PGAIRLOCK_ALERT_KIND=" + std::string(to_string(message.kind)),
+            "PGAIRLOCK_ALERT_KIND=" + std::string(kind_word(message)),
             "PGAIRLOCK_ALERT_STATUS=" + std::string(to_string(message.status))};
 }
 

@@ -23,59 +23,95 @@ bool AlertGroups::notice(const Event& event, const config::Alert& settings, cons
     if (!names(settings.listeners, event.record.listener) || !names(settings.upstreams, event.record.upstream))
         return false;
     const bool had_changed = changed_;
+    const Now noticed{.event = event, .settings = settings, .proxy = proxy, .time = now};
     for (const config::AlertKind kind : settings.on) {
-        const bool begins = concerns(kind, event);
-        const bool may_end = !begins && !firing_.empty() && settings.send_resolved && ends(kind, event);
-        if (!begins && !may_end) continue;
         const Key key{.kind = kind, .upstream = event.record.upstream, .status = AlertStatus::firing};
-        if (begins) {
-            withdraw_end(key);
-            add(key, event, settings, proxy, now);
-            if (firing_.size() >= max_remembered) firing_.clear();
-            if (can_end(kind)) firing_[key] = now;
-        } else {
-            const auto firing = firing_.find(key);
-            if (firing == firing_.end()) continue;
-            // Of several addresses one may serve and another not: not at the first success.
-            const bool is_one_thing = kind == config::AlertKind::reload_failed;
-            if (!is_one_thing && now - firing->second < settings.group_interval) continue;
-            const Key end{.kind = kind, .upstream = key.upstream, .status = AlertStatus::resolved};
-            add(end, event, settings, proxy, now);
-            firing_.erase(firing);
-            // What began is told before its end, and does not keep the end waiting.
-            if (const auto begun = groups_.find(key); begun != groups_.end())
-                begun->second.due = std::min(begun->second.due, groups_.at(end).due);
+        if (concerns(kind, event)) {
+            if (is_told_by_another(kind, settings.on, event)) {
+                go_on(key, noticed);
+            } else {
+                begin(key, noticed);
+            }
+        } else if (settings.send_resolved && !firing_.empty() && ends(kind, event)) {
+            end(key, noticed);
         }
     }
     return changed_ && !had_changed;
 }
 
-void AlertGroups::add(const Key& key, const Event& event, const config::Alert& settings, const std::string& proxy,
-                      Clock::time_point now) {
+void AlertGroups::begin(const Key& key, const Now& now) {
+    go_on(key, now);
+    const std::string line = alert_line(key.kind, now.event);
+    AlertMessage& message = group(key, now).message;
+    message.add(line, now.event.time, [&] { return to_json(now.event, now.proxy); });
+    if (!can_end(key.kind)) return;
+    if (firing_.size() >= max_remembered && !firing_.contains(key)) firing_.clear();
+    Firing& firing =
+        firing_.try_emplace(key, Firing{.began = now.time, .seen = now.time, .since = now.event.time, .last = {}})
+            .first->second;
+    firing.seen = now.time;
+    firing.last_at = now.event.time;
+    ++firing.count;
+    firing.last = line;
+    message.since = firing.since;
+}
+
+/// Also where another word tells of it: what is going on has not ended.
+void AlertGroups::go_on(const Key& key, const Now& now) {
+    withdraw_end(key);
+    if (const auto firing = firing_.find(key); firing != firing_.end()) firing->second.seen = now.time;
+}
+
+void AlertGroups::end(const Key& key, const Now& now) {
+    const auto firing = firing_.find(key);
+    if (firing == firing_.end()) return;
+    // Of several addresses one may serve and another not: not at the first success.
+    const bool is_one_thing = key.kind == config::AlertKind::reload_failed;
+    if (!is_one_thing && now.time - firing->second.seen < now.settings.group_interval) return;
+    std::vector<AlertMessage::Shown> lines = told_of_end(firing->second, now.time);
+    Group& over = group({.kind = key.kind, .upstream = key.upstream, .status = AlertStatus::resolved}, now);
+    over.message.count = firing->second.count;
+    over.message.since = firing->second.since;
+    over.message.first_at = over.message.last_at = now.event.time;
+    over.message.shown = std::move(lines);
+    over.over = std::move(firing->second);
+    firing_.erase(firing);
+    // What began is told before its end, and does not keep the end waiting.
+    if (const auto begun = groups_.find(key); begun != groups_.end())
+        begun->second.due = std::min(begun->second.due, over.due);
+}
+
+/// What it was, since when, and for how long: whoever reads it need not look for the beginning.
+std::vector<AlertMessage::Shown> AlertGroups::told_of_end(const Firing& was, Clock::time_point now) {
+    std::string when = "firing since " + tls::to_rfc3339(was.since) + ", for " + how_long(now - was.began);
+    if (was.count > 1) {
+        when += ": " + std::to_string(was.count) + " times, the last at " + tls::to_rfc3339(was.last_at);
+    }
+    return {{.line = "the last was: " + was.last}, {.line = std::move(when)}};
+}
+
+/// The one that grows, or another that begins.
+AlertGroups::Group& AlertGroups::group(const Key& key, const Now& now) {
     auto group = groups_.find(key);
     if (group == groups_.end()) {
         AlertMessage message{.id = next_id_(), .kind = key.kind, .status = key.status, .upstream = key.upstream};
-        auto due = now + settings.group_wait;
+        auto due = now.time + now.settings.group_wait;
         if (const auto sent = sent_.find(key); sent != sent_.end())
-            due = std::max(due, sent->second + settings.group_interval);
+            due = std::max(due, sent->second + now.settings.group_interval);
         group = groups_.emplace(key, Group{.message = std::move(message), .due = due}).first;
-    }
-    const std::string line = key.status == AlertStatus::resolved ? std::string() : alert_line(key.kind, event);
-    if (line.empty()) {
-        group->second.message.last_at = event.time;
-        if (group->second.message.count++ == 0) group->second.message.first_at = event.time;
-    } else {
-        group->second.message.add(line, event.time, [&] { return to_json(event, proxy); });
     }
     group->second.changed = true;
     changed_ = true;
+    return group->second;
 }
 
 /// It goes on: an end that nobody was told of was none.
 void AlertGroups::withdraw_end(const Key& begun) {
     const auto end = groups_.find({.kind = begun.kind, .upstream = begun.upstream, .status = AlertStatus::resolved});
     if (end == groups_.end()) return;
-    withdrawn_.push_back(end->second.message.id);
+    withdrawn_.reserve(withdrawn_.size() + 1);
+    firing_[begun] = std::move(end->second.over);
+    withdrawn_.push_back(std::move(end->second.message.id));
     groups_.erase(end);
     changed_ = true;
 }

@@ -43,21 +43,41 @@ class AlertGroups {
         AlertStatus status{};
         auto operator<=>(const Key&) const = default;
     };
+    /// Something that can end, and has not: over all of its messages.
+    struct Firing {
+        Clock::time_point began{};
+        Clock::time_point seen{};
+        AlertMessage::Time since{};
+        AlertMessage::Time last_at{};
+        std::uint64_t count = 0;
+        std::string last{};  ///< what it was, in one line
+    };
     struct Group {
         AlertMessage message;
         Clock::time_point due;
+        Firing over{};  ///< of an end: what it ends
         bool changed = true;
         bool taken = false;
     };
+    /// What notice() was called with.
+    struct Now {
+        const Event& event;
+        const config::Alert& settings;
+        const std::string& proxy;
+        Clock::time_point time;
+    };
 
-    void add(const Key& key, const Event& event, const config::Alert& settings, const std::string& proxy,
-             Clock::time_point now);
+    void begin(const Key& key, const Now& now);
+    void go_on(const Key& key, const Now& now);
+    void end(const Key& key, const Now& now);
+    static std::vector<AlertMessage::Shown> told_of_end(const Firing& was, Clock::time_point now);
+    Group& group(const Key& key, const Now& now);
     void withdraw_end(const Key& begun);
 
     const std::function<std::string()> next_id_;
     std::map<Key, Group> groups_;
-    std::map<Key, Clock::time_point> sent_;    // when the last message was complete
-    std::map<Key, Clock::time_point> firing_;  // of what can end: when it was last seen
+    std::map<Key, Clock::time_point> sent_;  // when the last message was complete
+    std::map<Key, Firing> firing_;
     std::vector<std::string> withdrawn_;
     bool changed_ = false;
 };

@@ -18,8 +18,14 @@ json::value or_null(const std::string& text) { return text.empty() ? json::value
 
 std::string events_of(const AlertMessage& message) {
     std::string all = "[";
-    for (const AlertMessage::Shown& one : message.shown) all += (all.size() > 1 ? "," : "") + one.event;
+    for (const AlertMessage::Shown& one : message.shown) {
+        if (!one.event.empty()) all += (all.size() > 1 ? "," : "") + one.event;
+    }
     return all + "]";
+}
+
+std::string since_of(const AlertMessage& message) {
+    return message.since ? tls::to_rfc3339(*message.since) : std::string();
 }
 
 std::string whole_title(const AlertMessage& message) {
@@ -31,8 +37,9 @@ std::string whole_title(const AlertMessage& message) {
 /// The same for what begins, goes on and ends, so that a pager closes what it opened; what never
 /// ends is another one each time.
 std::string key_of(const AlertMessage& message, const std::string& alert, const std::string& proxy) {
-    const std::string kind(to_string(message.kind));
-    return proxy + "/" + alert + "/" + kind + "/" + (can_end(message.kind) ? message.upstream : message.id);
+    const bool is_one_thing = can_end(message.kind) && message.status != AlertStatus::test;
+    return proxy + "/" + alert + "/" + std::string(kind_word(message)) + "/" +
+           (is_one_thing ? message.upstream : message.id);
 }
 
 std::string own_body(const AlertMessage& message, const std::string& alert, const std::string& proxy) {
@@ -40,13 +47,14 @@ std::string own_body(const AlertMessage& message, const std::string& alert, cons
                             {"id", message.id},
                             {"key", key_of(message, alert, proxy)},
                             {"alert", alert},
-                            {"kind", to_string(message.kind)},
+                            {"kind", kind_word(message)},
                             {"status", to_string(message.status)},
                             {"proxy", or_null(proxy)},
                             {"title", whole_title(message)},
                             {"text", alert_text(message)},
                             {"upstream", or_null(message.upstream)},
                             {"count", message.count},
+                            {"since", or_null(since_of(message))},
                             {"first_at", tls::to_rfc3339(message.first_at)},
                             {"last_at", tls::to_rfc3339(message.last_at)}};
     std::string body = json::serialize(head);
@@ -54,7 +62,8 @@ std::string own_body(const AlertMessage& message, const std::string& alert, cons
     return body + ",\"events\":" + events_of(message) + "}";
 }
 
-/// Slack's own three characters: nobody's name calls a whole channel (<!channel>) or is a link.
+/// Slack's own three characters: nobody's name calls a whole channel (<!channel>) or is a link. A
+/// backtick would end the block in which nothing is made bold, or a link, either.
 std::string slack_escaped(std::string_view text) {
     std::string out;
     for (const char c : text) {
@@ -62,16 +71,26 @@ std::string slack_escaped(std::string_view text) {
             case '&': out += "&amp;"; break;
             case '<': out += "&lt;"; break;
             case '>': out += "&gt;"; break;
+            case '`': out += '\''; break;
             default: out += c;
         }
     }
     return out;
 }
 
+/// "2026-11-30T02:00:00Z to 2026-11-30T02:00:04Z", or one of them.
+std::string when(const AlertMessage& message) {
+    const std::string first = tls::to_rfc3339(message.first_at), last = tls::to_rfc3339(message.last_at);
+    return first == last ? first : first + " to " + last;
+}
+
 std::string slack_body(const AlertMessage& message, const std::string& proxy) {
-    std::string text = slack_escaped(proxy + ": " + whole_title(message));
-    if (const std::string lines = alert_text(message); !lines.empty()) text += "\n" + slack_escaped(lines);
-    return json::serialize(json::object{{"text", text}});
+    std::string status(to_string(message.status));
+    for (char& c : status) c = static_cast<char>(c - 'a' + 'A');
+    const std::string who = proxy.empty() ? "" : proxy + ": ";
+    std::string text = "*[" + status + "] " + slack_escaped(who + whole_title(message)) + "*";
+    if (const std::string lines = alert_text(message); !lines.empty()) text += "\n```" + slack_escaped(lines) + "```";
+    return json::serialize(json::object{{"text", text + "\n" + when(message)}});
 }
 
 AlertTemplate::Value value_of(std::string_view word, const AlertMessage& message, const std::string& alert,
@@ -80,13 +99,14 @@ AlertTemplate::Value value_of(std::string_view word, const AlertMessage& message
     if (word == "key") return {.text = key_of(message, alert, proxy)};
     if (word == "action") return {.text = message.status == AlertStatus::resolved ? "resolve" : "trigger"};
     if (word == "alert") return {.text = alert};
-    if (word == "kind") return {.text = std::string(to_string(message.kind))};
+    if (word == "kind") return {.text = std::string(kind_word(message))};
     if (word == "status") return {.text = std::string(to_string(message.status))};
     if (word == "proxy") return {.text = proxy};
     if (word == "title") return {.text = whole_title(message)};
     if (word == "text") return {.text = alert_text(message)};
     if (word == "upstream") return {.text = message.upstream};
     if (word == "count") return {.text = std::to_string(message.count), .is_json = true};
+    if (word == "since") return {.text = since_of(message)};
     if (word == "first_at") return {.text = tls::to_rfc3339(message.first_at)};
     if (word == "last_at") return {.text = tls::to_rfc3339(message.last_at)};
     return {.text = events_of(message), .is_json = true};
@@ -114,16 +134,31 @@ AlertMessage message_of(const json::object& kept) {
     message.count = kept.at("count").to_number<std::uint64_t>();
     message.first_at = time_of(kept.at("first_at"));
     message.last_at = time_of(kept.at("last_at"));
+    // Not in what an older version has left.
+    if (const json::value* const since = kept.if_contains("since")) message.since = time_of(*since);
     for (const json::value& one : kept.at("shown").as_array()) {
         const json::object& shown = one.as_object();
+        const json::value* const event = shown.if_contains("event");
         message.shown.push_back({.line = text_of(shown.at("line")),
-                                 .event = json::serialize(shown.at("event")),
+                                 .event = event ? json::serialize(*event) : std::string(),
                                  .count = shown.at("count").to_number<std::uint64_t>()});
     }
     return message;
 }
 
 }  // namespace
+
+AlertMessage test_message(std::string id, const std::vector<config::AlertKind>& on, AlertMessage::Time now) {
+    AlertMessage message{.id = std::move(id), .status = AlertStatus::test, .first_at = now, .last_at = now};
+    std::string words;
+    for (const config::AlertKind kind : on) words += (words.empty() ? "" : ", ") + std::string(to_string(kind));
+    message.shown = {{.line = "sent by pgairlock alert test; this alert tells of: " + words}};
+    return message;
+}
+
+std::string_view kind_word(const AlertMessage& message) noexcept {
+    return message.status == AlertStatus::test ? to_string(message.status) : to_string(message.kind);
+}
 
 std::string alert_text(const AlertMessage& message) {
     std::string text;
@@ -133,7 +168,7 @@ std::string alert_text(const AlertMessage& message) {
         if (one.count > 1) text += " (" + std::to_string(one.count) + " times)";
         told += one.count;
     }
-    if (!message.shown.empty() && message.count > told)
+    if (message.status == AlertStatus::firing && !message.shown.empty() && message.count > told)
         text += "\n... and " + std::to_string(message.count - told) + " more";
     return text;
 }
@@ -152,20 +187,21 @@ std::string alert_body(const AlertMessage& message, const AlertRoute& route, con
 }
 
 std::string to_spool(const AlertMessage& message) {
-    const json::object head{{"id", message.id},
-                            {"kind", to_string(message.kind)},
-                            {"status", to_string(message.status)},
-                            {"upstream", message.upstream},
-                            {"count", message.count},
-                            {"first_at", microseconds(message.first_at)},
-                            {"last_at", microseconds(message.last_at)}};
+    json::object head{{"id", message.id},
+                      {"kind", to_string(message.kind)},
+                      {"status", to_string(message.status)},
+                      {"upstream", message.upstream},
+                      {"count", message.count},
+                      {"first_at", microseconds(message.first_at)},
+                      {"last_at", microseconds(message.last_at)}};
+    if (message.since) head["since"] = microseconds(*message.since);
     std::string text = json::serialize(head);
     text.pop_back();
     text += ",\"shown\":[";
     for (std::size_t i = 0; i < message.shown.size(); ++i) {
         const AlertMessage::Shown& one = message.shown[i];
         text += (i > 0 ? "," : "") + std::string("{\"line\":") + json::serialize(json::string(one.line)) +
-                ",\"count\":" + std::to_string(one.count) + ",\"event\":" + one.event + "}";
+                ",\"count\":" + std::to_string(one.count) + (one.event.empty() ? "" : ",\"event\":" + one.event) + "}";
     }
     return text + "]}\n";
 }

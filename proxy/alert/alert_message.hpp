@@ -23,7 +23,7 @@ struct AlertMessage {
 
     struct Shown {
         std::string line;
-        std::string event;  ///< its audit line, or "null"
+        std::string event{};  ///< its audit line; "null": too long; empty: it is about no event
         std::uint64_t count = 1;
     };
 
@@ -34,6 +34,7 @@ struct AlertMessage {
     std::uint64_t count = 0;
     Time first_at{};
     Time last_at{};
+    std::optional<Time> since{};  ///< it has been going on since, over several messages; nullopt: it never ends
     std::vector<Shown> shown{};
 
     /// One more of it. `event_line`: only asked for when it is shown.
@@ -55,6 +56,12 @@ void AlertMessage::add(std::string line, Time time, EventLine event_line) {
     if (event.size() > max_event) event = "null";
     shown.push_back({.line = std::move(line), .event = std::move(event)});
 }
+
+/// That nothing has happened, for whoever wants to see whether messages arrive.
+AlertMessage test_message(std::string id, const std::vector<config::AlertKind>& on, AlertMessage::Time now);
+
+/// The word that receivers tell it by: of its kind, or "test".
+std::string_view kind_word(const AlertMessage& message) noexcept;
 
 /// Several lines for people, without the title.
 std::string alert_text(const AlertMessage& message);

@@ -9,10 +9,9 @@
 #include <random>
 #include <thread>
 
+#include "proxy/alert/alert_backlog.hpp"
 #include "proxy/alert/alert_delivery.hpp"
 #include "proxy/alert/alert_groups.hpp"
-#include "proxy/alert/alert_queue.hpp"
-#include "proxy/alert/alert_spool.hpp"
 
 namespace proxy {
 namespace {
@@ -48,7 +47,8 @@ std::function<std::string()> ids(std::string prefix) {
 /// What the thread works with.
 class AlertSender::Work {
    public:
-    explicit Work(Settings settings) : settings_(std::move(settings)), spool_(settings_.folder) {}
+    explicit Work(Settings settings)
+        : settings_(std::move(settings)), backlog_(settings_.name, settings_.folder, prefix_) {}
 
     /// The thread: until it is closed, and what is left is kept.
     void run();
@@ -63,11 +63,10 @@ class AlertSender::Work {
 
    private:
     void load();
-    void count_waiting() noexcept { waiting_ = messages_.size() + left_ + unread_; }
+    void count_waiting() noexcept { waiting_ = backlog_.size(); }
     bool work();
     std::shared_ptr<const AlertRoute> wait();
     void take(bool all);
-    void keep(const AlertMessage& message);
     void send_one(const AlertRoute& route, Clock::time_point deadline);
     void judge(const AttemptResult& result, const std::string& to);
     void pause(const AttemptResult& result);
@@ -86,17 +85,12 @@ class AlertSender::Work {
     std::atomic<std::uint64_t> sent_{0}, failed_{0}, dropped_{0}, waiting_{0};
 
     // The thread's.
-    AlertSpool spool_;
-    AlertQueue messages_;
-    std::vector<AlertMessage> ready_;    // on their way there
-    std::size_t left_ = 0, unread_ = 0;  // on the disk, of a former process: without room, not readable
-    Clock::time_point next_load_{};      // max(): all that was there has been read
-    std::string unreadable_;             // why, as it was told last
+    AlertBacklog backlog_;
+    std::vector<AlertMessage> ready_;  // on their way there
     Clock::time_point next_keep_{};
     Clock::time_point next_attempt_{};
     Clock::duration pause_ = first_pause;
     std::string failing_;  // why, as it was told last; empty: it goes well
-    bool unkept_ = false;  // told that the disk takes nothing
 };
 
 AlertSender::AlertSender(Settings settings)
@@ -154,28 +148,9 @@ void AlertSender::Work::run() {
     }
 }
 
-/// What a former process has left, as far as there is room; the rest when some were sent.
 void AlertSender::Work::load() {
-    next_load_ = Clock::now() + longest_pause;
-    const std::string& ours = prefix_;
-    AlertSpool::Found found =
-        spool_.load(AlertSpool::max_messages - std::min(AlertSpool::max_messages, messages_.size()),
-                    [&](const std::string& id) { return id.starts_with(ours) || messages_.has(id); });
-    const std::size_t count = found.messages.size();
-    messages_.insert(std::move(found.messages), Clock::now(), std::chrono::system_clock::now());
-    left_ = found.left;
-    unread_ = found.unread;
+    dropped_ += backlog_.load();
     count_waiting();
-    dropped_ += found.damaged;
-    if (found.error.empty() && left_ + unread_ == 0) next_load_ = Clock::time_point::max();
-    if (found.damaged > 0)
-        spdlog::error("alert \"{}\": {} messages in {} were damaged, and are lost", settings_.name, found.damaged,
-                      settings_.folder);
-    if (!found.error.empty() && found.error != unreadable_)
-        spdlog::error("alert \"{}\": messages in {} cannot be read: {}; tried again later", settings_.name,
-                      settings_.folder, found.error);
-    unreadable_ = found.error;
-    if (count > 0) spdlog::info("alert \"{}\": {} messages wait from before the start", settings_.name, count);
 }
 
 /// True: that was the last.
@@ -188,15 +163,15 @@ bool AlertSender::Work::work() {
     }
     take(closed);
     drop_old();
-    if (route && !closed && Clock::now() >= next_load_) load();
+    if (route && !closed && Clock::now() >= backlog_.next_load()) load();
     if (!closed) {
-        if (route && !messages_.empty() && Clock::now() >= next_attempt_) send_one(*route, Clock::time_point::max());
+        if (route && !backlog_.empty() && Clock::now() >= next_attempt_) send_one(*route, Clock::time_point::max());
         return false;
     }
     // The last words, such as that we are stopping. Whoever did not listen before is not told.
     stop_ = false;
     const auto deadline = Clock::now() + farewell;
-    while (route && !messages_.empty() && failing_.empty() && Clock::now() < deadline) send_one(*route, deadline);
+    while (route && !backlog_.empty() && failing_.empty() && Clock::now() < deadline) send_one(*route, deadline);
     return true;
 }
 
@@ -204,10 +179,10 @@ std::shared_ptr<const AlertRoute> AlertSender::Work::wait() {
     std::unique_lock lock(mutex_);
     const auto due = [&] {
         auto first = Clock::time_point::max();
-        if (messages_.size() < AlertSpool::max_messages) first = groups_.due();
+        if (backlog_.room() > 0) first = groups_.due();
         if (groups_.has_changed()) first = std::min(first, next_keep_);
-        if (route_ && !messages_.empty()) first = std::min(first, next_attempt_);
-        if (route_) first = std::min(first, next_load_);
+        if (route_ && !backlog_.empty()) first = std::min(first, next_attempt_);
+        if (route_) first = std::min(first, backlog_.next_load());
         if (!ready_.empty()) first = {};
         return first;
     };
@@ -227,42 +202,26 @@ std::shared_ptr<const AlertRoute> AlertSender::Work::wait() {
 /// Where the disk is full of them, what happens next stays together until there is room: counted,
 /// and not lost.
 void AlertSender::Work::take(bool all) {
-    const std::size_t room = AlertSpool::max_messages - std::min(AlertSpool::max_messages, messages_.size());
     AlertGroups::Taken taken;
     if (ready_.empty()) {
         const std::lock_guard lock(mutex_);
         const auto now = Clock::now();
         if (!all && groups_.due() > now && (!groups_.has_changed() || now < next_keep_)) return;
-        taken = groups_.take(now, room, all);
+        taken = groups_.take(now, backlog_.room(), all);
         ready_ = std::move(taken.ready);
         next_keep_ = now + keep_interval;
     }
-    for (const std::string& id : taken.withdrawn) spool_.forget(id);
-    for (const AlertMessage& message : taken.changed) keep(message);
+    for (const std::string& id : taken.withdrawn) backlog_.forget(id);
+    for (const AlertMessage& message : taken.changed) backlog_.keep(message);
     for (; !ready_.empty(); ready_.erase(ready_.begin())) {
-        keep(ready_.front());
-        messages_.push(std::move(ready_.front()), Clock::now());
+        backlog_.keep(ready_.front());
+        backlog_.push(std::move(ready_.front()));
     }
     count_waiting();
 }
 
-void AlertSender::Work::keep(const AlertMessage& message) {
-    std::string why;
-    try {
-        why = spool_.keep(message);
-    } catch (const std::bad_alloc&) {
-        why = "no memory";  // it is sent all the same
-    }
-    if (why.empty()) {
-        unkept_ = false;
-    } else if (!std::exchange(unkept_, true)) {
-        spdlog::error("alert \"{}\": messages cannot be kept in {}: {}; a restart would lose them", settings_.name,
-                      settings_.folder, why);
-    }
-}
-
 void AlertSender::Work::send_one(const AlertRoute& route, Clock::time_point deadline) {
-    const AttemptResult result = deliver(messages_.front(), route, settings_.proxy, deadline, stop_);
+    const AttemptResult result = deliver(backlog_.front(), route, settings_.proxy, deadline, stop_);
     if (stop_ && result.end != AttemptResult::End::sent) return;  // cut off, which is no failure of its own
     judge(result, route.shown());
 }
@@ -280,7 +239,7 @@ void AlertSender::Work::judge(const AttemptResult& result, const std::string& to
             ++failed_;
             ++dropped_;
             spdlog::error("alert \"{}\": {} refuses message {}, which is given up: {}", settings_.name, to,
-                          messages_.front().id, result.what);
+                          backlog_.front().id, result.what);
             return forget_first();
         case AttemptResult::End::failed: break;
     }
@@ -301,21 +260,15 @@ void AlertSender::Work::pause(const AttemptResult& result) {
 }
 
 void AlertSender::Work::forget_first() {
-    spool_.forget(messages_.front().id);
-    messages_.pop_front();
+    backlog_.pop_front();
     count_waiting();
-    if (left_ > 0 && messages_.size() <= AlertSpool::max_messages / 2) next_load_ = {};
 }
 
 void AlertSender::Work::drop_old() {
-    std::size_t dropped = 0;
-    for (std::string id; !(id = messages_.drop_one(Clock::now())).empty(); ++dropped) spool_.forget(id);
+    const std::size_t dropped = backlog_.drop_old();
     if (dropped == 0) return;
     dropped_ += dropped;
     count_waiting();
-    if (left_ > 0) next_load_ = {};
-    spdlog::error("alert \"{}\": {} messages are given up: nobody took them for {} h", settings_.name, dropped,
-                  AlertQueue::longest_wait.count());
 }
 
 }  // namespace proxy

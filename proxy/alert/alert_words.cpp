@@ -1,5 +1,8 @@
 #include "proxy/alert/alert_words.hpp"
 
+#include <algorithm>
+#include <optional>
+
 #include "config/keys.hpp"
 #include "protocol/utf8.hpp"
 #include "proxy/record/expiry_warnings.hpp"
@@ -8,6 +11,15 @@ namespace proxy {
 namespace {
 
 using config::AlertKind;
+
+/// Of what `kind` tells, the part that has a word of its own.
+std::optional<AlertKind> narrower(AlertKind kind) noexcept {
+    switch (kind) {
+        case AlertKind::client_changed: return AlertKind::client_weakened;
+        case AlertKind::upstream_failed: return AlertKind::upstream_unverified;
+        default: return std::nullopt;
+    }
+}
 
 /// Errors of a whole configuration are long.
 constexpr std::size_t max_line = 500;
@@ -178,6 +190,11 @@ bool ends(AlertKind kind, const Event& event) noexcept {
     }
 }
 
+bool is_told_by_another(AlertKind kind, const std::vector<AlertKind>& all, const Event& event) noexcept {
+    const auto other = narrower(kind);
+    return other && std::find(all.begin(), all.end(), *other) != all.end() && concerns(*other, event);
+}
+
 bool can_end(AlertKind kind) noexcept { return !words_of(kind).over.empty(); }
 
 std::string alert_line(AlertKind kind, const Event& event) {
@@ -186,9 +203,22 @@ std::string alert_line(AlertKind kind, const Event& event) {
 
 std::string alert_title(AlertKind kind, AlertStatus status, std::uint64_t count) {
     const Words words = words_of(kind);
-    if (status == AlertStatus::test) return "a test: " + std::string(words.one);
+    if (status == AlertStatus::test) return "a test: nothing has happened";
     if (status == AlertStatus::resolved) return std::string(words.over);
     return count == 1 ? std::string(words.one) : std::to_string(count) + " " + std::string(words.many);
+}
+
+std::string how_long(std::chrono::steady_clock::duration time) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time).count();
+    const auto minutes = seconds / 60, hours = minutes / 60;
+    const auto both = [](auto large, const char* unit, auto small, const char* smaller) {
+        return std::to_string(large) + unit + (small > 0 ? " " + std::to_string(small) + smaller : std::string());
+    };
+    if (seconds < 1) return "less than a second";
+    if (minutes < 1) return std::to_string(seconds) + " s";
+    if (hours < 1) return both(minutes, " min", seconds % 60, " s");
+    if (hours < 24) return both(hours, " h", minutes % 60, " min");
+    return both(hours / 24, " d", hours % 24, " h");
 }
 
 }  // namespace proxy

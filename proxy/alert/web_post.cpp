@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <openssl/err.h>
+#include <openssl/sslerr.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -166,12 +167,19 @@ class Peer {
             const auto n = ssl_ ? SSL_read(ssl_.get(), into, static_cast<int>(size))
                                 : static_cast<int>(::recv(fd_.get(), into, size, 0));
             if (n > 0) return static_cast<std::size_t>(n);
-            if (ssl_ ? SSL_get_error(ssl_.get(), n) == SSL_ERROR_ZERO_RETURN : n == 0) return 0;
+            if (ssl_ ? has_closed(n) : n == 0) return 0;
             wait_after(n, "answer", POLLIN);
         }
     }
 
    private:
+    /// With a word or without: whether an answer is whole is told by HTTP.
+    bool has_closed(int result) const {
+        const int error = SSL_get_error(ssl_.get(), result);
+        return error == SSL_ERROR_ZERO_RETURN ||
+               (error == SSL_ERROR_SSL && ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING);
+    }
+
     /// Until a call that gave `result` can be made again. Throws when it never can.
     void wait_after(int result, const char* what, short events = POLLIN) {
         if (!ssl_) {

@@ -10,26 +10,20 @@
 #include "protocol/utf8.hpp"
 #include "proxy/alert/alert_delivery.hpp"
 #include "proxy/command/commands.hpp"
+#include "proxy/route/proxy_name.hpp"
 
 namespace proxy::command {
 namespace {
 
 using Routes = std::vector<std::shared_ptr<const AlertRoute>>;
 
-AlertMessage test_message(const AlertRoute& route, std::optional<config::AlertKind> kind) {
+bool try_one(const AlertRoute& route, const std::string& proxy) {
+    static const std::atomic<bool> never{false};
     std::random_device device;
     char id[40];
     std::snprintf(id, sizeof id, "test-%08x%08x", device(), device());
-    AlertMessage message{.id = id, .kind = kind.value_or(route.settings.on.front()), .status = AlertStatus::test};
-    message.add("this is a test by pgairlock alert test: nothing has happened", std::chrono::system_clock::now(),
-                [] { return std::string("null"); });
-    return message;
-}
-
-bool try_one(const AlertRoute& route, std::optional<config::AlertKind> kind, const std::string& proxy) {
-    static const std::atomic<bool> never{false};
-    const AttemptResult result =
-        deliver(test_message(route, kind), route, proxy, Attempt::Clock::time_point::max(), never);
+    const AlertMessage message = test_message(id, route.settings.on, std::chrono::system_clock::now());
+    const AttemptResult result = deliver(message, route, proxy, Attempt::Clock::time_point::max(), never);
     const bool sent = result.end == AttemptResult::End::sent;
     std::printf("%s: %s: %s: %s\n", route.settings.name.c_str(), protocol::printable(route.shown()).c_str(),
                 sent ? "sent" : "FAILED", protocol::printable(result.what).c_str());
@@ -71,7 +65,7 @@ int alert_test(const AlertTestOptions& options) {
     }
     std::signal(SIGPIPE, SIG_IGN);
     bool all_sent = true;
-    for (const auto& route : *routes) all_sent = try_one(*route, kind, loaded.config->runtime.name) && all_sent;
+    for (const auto& route : *routes) all_sent = try_one(*route, proxy_name(loaded.config->runtime)) && all_sent;
     return all_sent ? exit_ok : exit_failure;
 }
 

@@ -39,7 +39,7 @@ Inventory::~Inventory() {
         const Timestamp now = to_timestamp(std::chrono::system_clock::now());
         store_.ended(now);
         tell_fleet(now);
-    } catch (const SqliteError& error) {
+    } catch (const std::exception& error) {
         spdlog::error("inventory: cannot write to {} that this is its end: {}", path_, error.what());
     }
 }
@@ -73,20 +73,26 @@ std::vector<Event> Inventory::flush() {
     }
     if (beats) learning_.decide_long_checks();
     if (beats) learning_.extend_open_sessions(now);  // before the writing: this may be the last
+    bool is_stored = false;
     try {
         if (learning_.changes().rows > 0) {
             news = store_.write(learning_.changes());
-            stored();
+            is_stored = true;
         }
     } catch (const SqliteError& error) {
         failed(error);
         tell_unwritten(news);
         return news;
     }
-    if (beats || events_lost_ > 0) heartbeat(now);
-    if (Clock::now() >= next_prune_ || retention_.load() != pruned_for_) prune();
-    tell_unwritten(news);
-    tell_unshared(news);
+    try {
+        if (is_stored) stored();
+        if (beats || events_lost_ > 0) heartbeat(now);
+        if (Clock::now() >= next_prune_ || retention_.load() != pruned_for_) prune();
+        tell_unwritten(news);
+        tell_unshared(news);
+    } catch (const std::bad_alloc&) {
+        spdlog::error("inventory: out of memory");  // the next time; the news is told now
+    }
     return news;
 }
 

@@ -103,21 +103,22 @@ std::vector<Event> InventoryKeeper::flush() {
     }
     notice_removal();
     if (!inventory_ && Clock::now() >= next_attempt_) try_to_open();
-    std::vector<Event> news = std::exchange(news_, {});
-    if (!inventory_) return news;
+    if (!inventory_) return std::exchange(news_, {});
     if (const auto retention = retention_.load(); retention != obeyed_) {
         obeyed_ = retention;
         inventory_->retain_for(retention);
     }
-    for (Event& event : inventory_->flush()) news.push_back(std::move(event));
-    if (inventory_->damage().empty()) return news;
+    std::vector<Event> news = inventory_->flush();  // when it throws, what was news before is still to be told
+    // It is stored, and will be nobody's news again: mostly no memory is needed to hand it on.
+    if (news_.empty()) news_.swap(news);
+    for (Event& event : news) news_.push_back(std::move(event));
+    if (inventory_->damage().empty()) return std::exchange(news_, {});
     has_gap_ = true;
     const std::string why = inventory_->damage();
     inventory_.reset();
     tell("the inventory " + settings_.path + " was damaged while it was in use, and is opened anew: " + why);
     try_to_open();
-    for (Event& event : std::exchange(news_, {})) news.push_back(std::move(event));
-    return news;
+    return std::exchange(news_, {});
 }
 
 std::optional<Unwritten> InventoryKeeper::unwritten() const {

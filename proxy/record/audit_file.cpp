@@ -78,7 +78,7 @@ void AuditFile::add(const Event& event) {
         if (chain_) line = chain_->link(std::move(line));
         line += '\n';
         buffer_ += line;
-    } catch (const std::bad_alloc&) {
+    } catch (const std::exception&) {  // there is no memory, and for nothing else
         if (event.kind == EventKind::events_dropped) {
             lost({.told = std::exchange(waiting_.told, 0)}, ENOMEM);
         } else {
@@ -121,7 +121,12 @@ bool AuditFile::replace_removed() {
     const auto now = std::chrono::steady_clock::now();
     if (now < next_open_) return false;
     next_open_ = now + std::chrono::seconds(1);
-    const std::string error = open();
+    std::string error;
+    try {
+        error = open();
+    } catch (const std::bad_alloc&) {
+        return false;  // the next time, perhaps
+    }
     if (error.empty()) {
         removal_told_ = false;
         if (file_.is_torn() && chain_) chain_->begin("half a line");

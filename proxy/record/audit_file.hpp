@@ -33,7 +33,8 @@ class AuditFile {
     AuditFile(const AuditFile&) = delete;
     AuditFile& operator=(const AuditFile&) = delete;
 
-    /// Puts the event's line behind those that wait for flush(). Without memory for it, it is lost.
+    /// Puts the event's line behind those that wait for flush(). Without memory for it, it is lost,
+    /// and counted as such: neither of these throws.
     void add(const Event& event);
     /// Hands every line to the kernel. Lines that it does not take are lost and logged; the next
     /// ones are tried anew.
@@ -42,7 +43,7 @@ class AuditFile {
     /// again, in one events_dropped; whoever asks tells everybody else.
     std::uint64_t take_lost() noexcept;
     /// Opens the path anew, after the file was renamed. When that fails, the file that is open goes
-    /// on being used.
+    /// on being used. Throws std::bad_alloc, and has done nothing then.
     void reopen();
 
    private:

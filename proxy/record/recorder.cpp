@@ -71,6 +71,8 @@ class Recorder::Writing {
 
    private:
     bool write_batch();
+    template <class Step>
+    bool alone(Step step);
     void write_followup(Event event);
     void tell_lost_by_file(bool all);
     void warn_of_expiry(const Event& event, std::vector<Event>& warnings);
@@ -78,6 +80,7 @@ class Recorder::Writing {
     void restore_certificates();
     void tell(const Event& event);
     void remember(std::deque<Event>& events);
+    void remember(Event&& event);
     void absorb(const BoundedQueue<Event>::Batch& batch);
     void look_for_unwritten();
 
@@ -90,6 +93,8 @@ class Recorder::Writing {
     mutable std::mutex unwritten_mutex_;
     std::optional<Unwritten> unwritten_;
     std::optional<Unshared> unshared_;
+    bool reopens_ = false;             // as it was asked to, and has not yet
+    bool rests_ = false;               // something failed that may work in a moment
     std::uint64_t untold_losses_ = 0;  // of the audit file
     BoundedQueue<Event>::Clock::time_point next_loss_{};
 };
@@ -139,10 +144,11 @@ void Recorder::Writing::write_down() {
     for (bool closed = false; !closed;) {
         try {
             closed = write_batch();
-        } catch (const std::exception& error) {
-            spdlog::error("audit: events may be lost: {}", error.what());
-            std::this_thread::sleep_for(rest);
+        } catch (const std::exception& error) {  // nothing was taken
+            spdlog::error("audit: {}", error.what());
+            rests_ = true;
         }
+        if (std::exchange(rests_, false) && !closed) std::this_thread::sleep_for(rest);
     }
     // Here, because each of them may hang in its last words.
     audit_file_.reset();
@@ -150,12 +156,27 @@ void Recorder::Writing::write_down() {
     listener_ = nullptr;
 }
 
+/// What one of them cannot do costs no other: whoever is told of a batch is told of all of it.
+/// True: it was done.
+template <class Step>
+bool Recorder::Writing::alone(Step step) {
+    try {
+        step();
+        return true;
+    } catch (const std::exception& error) {
+        spdlog::error("audit: {}", error.what());
+        rests_ = true;
+        return false;
+    }
+}
+
 /// False: others follow.
 bool Recorder::Writing::write_batch() {
     auto due = inventory_ ? inventory_->due() : BoundedQueue<Event>::Clock::time_point::max();
     if (untold_losses_ > 0) due = std::min(due, next_loss_);
+    if (reopens_) due = {};
     BoundedQueue<Event>::Batch batch = queue.take(due);
-    wait_for_processes(batch.items);
+    alone([&] { wait_for_processes(batch.items); });
     for (const Event& event : batch.items) audit_file_->add(event);
     audit_file_->flush();
     // Before anything that may fail: what it does not learn now, no report will have.
@@ -173,13 +194,16 @@ bool Recorder::Writing::write_batch() {
         write_followup({.kind = EventKind::events_dropped, .count = batch.dropped});
     }
     for (Event& event : followups) write_followup(std::move(event));
-    if (batch.reopen) audit_file_->reopen();
+    reopens_ = reopens_ || batch.reopen;
+    if (reopens_) reopens_ = !alone([&] { audit_file_->reopen(); });
     tell_lost_by_file(batch.closed);
     if (inventory_ && (batch.closed || InventoryKeeper::Clock::now() >= inventory_->due())) {
-        for (Event& event : inventory_->flush()) write_followup(std::move(event));
+        alone([&] {
+            for (Event& event : inventory_->flush()) write_followup(std::move(event));
+        });
         restore_certificates();
     }
-    look_for_unwritten();
+    alone([&] { look_for_unwritten(); });
     tell_lost_by_file(batch.closed);  // of what the inventory has found to be news
     return batch.closed;
 }
@@ -195,26 +219,23 @@ void Recorder::Writing::look_for_unwritten() {
 /// They are nobody else's any more.
 void Recorder::Writing::remember(std::deque<Event>& events) {
     const std::size_t skipped = events.size() - std::min(events.size(), RecentEvents::max_events);
-    try {
-        for (std::size_t i = skipped; i < events.size(); ++i) recent.add(std::move(events[i]));
-    } catch (const std::bad_alloc&) {
-        // Nothing is lost but the memory of it.
-    }
+    for (std::size_t i = skipped; i < events.size(); ++i) remember(std::move(events[i]));
+}
+
+/// Without memory nothing is lost but the memory of it.
+void Recorder::Writing::remember(Event&& event) {
+    alone([&] { recent.add(std::move(event)); });
 }
 
 /// An event that follows from others. It does not pass the queue: it is told where it belongs. For
-/// lack of memory it is lost alone, and counted.
+/// lack of memory it is lost alone, and counted by whoever lost it.
 void Recorder::Writing::write_followup(Event event) {
     counters.count(event.kind);
-    try {
-        metrics.count(event);
-        audit_file_->add(event);
-        audit_file_->flush();
-        tell(event);
-        recent.add(std::move(event));
-    } catch (const std::bad_alloc&) {
-        counters.count_dropped();
-    }
+    metrics.count(event);
+    audit_file_->add(event);
+    audit_file_->flush();
+    tell(event);
+    remember(std::move(event));
 }
 
 /// To everybody but the file itself, which says it once it takes lines again: that may be never.
@@ -231,11 +252,11 @@ void Recorder::Writing::tell_lost_by_file(bool all) {
     counters.count(event.kind);
     metrics.count(event);
     tell(event);
-    recent.add(std::move(event));
+    remember(std::move(event));
 }
 
 void Recorder::Writing::tell(const Event& event) {
-    if (listener_) listener_(event);
+    if (listener_) alone([&] { listener_(event); });
 }
 
 /// Of the server that a login went to.
@@ -255,6 +276,7 @@ void Recorder::Writing::warn_of_expiry(const Event& event, std::vector<Event>& w
     warnings.push_back(std::move(warning));
 } catch (const std::bad_alloc&) {
     counters.count_dropped();
+    ++untold_losses_;
 }
 
 /// With an inventory or without one: what it knows was restored.
@@ -267,6 +289,7 @@ void Recorder::Writing::learn_certificate(const Event& event, std::vector<Event>
     news.push_back(std::move(*learnt));
 } catch (const std::bad_alloc&) {
     counters.count_dropped();
+    ++untold_losses_;
 }
 
 /// Whenever an inventory has been opened: at the start, or later.
@@ -280,11 +303,8 @@ void Recorder::Writing::restore_certificates() try {
 void Recorder::Writing::absorb(const BoundedQueue<Event>::Batch& batch) {
     if (batch.dropped > 0) inventory_->lost(batch.dropped);
     for (const Event& event : batch.items) {
-        try {
-            inventory_->absorb(event);
-        } catch (const std::bad_alloc&) {
-            inventory_->lost(1);
-        }
+        // Memory, or an operator's pattern that is too much for a name.
+        if (!alone([&] { inventory_->absorb(event); })) inventory_->lost(1);
     }
 }
 

@@ -12,8 +12,9 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr std::array words{"id"sv,    "key"sv,  "action"sv, "alert"sv,    "kind"sv,    "status"sv,   "proxy"sv,
-                           "title"sv, "text"sv, "count"sv,  "first_at"sv, "last_at"sv, "upstream"sv, "events"sv};
+constexpr std::array words{"id"sv,     "key"sv,      "action"sv,  "alert"sv,    "kind"sv,
+                           "status"sv, "proxy"sv,    "title"sv,   "text"sv,     "count"sv,
+                           "since"sv,  "first_at"sv, "last_at"sv, "upstream"sv, "events"sv};
 
 /// What hostile names would be, so that a word in a wrong place shows at the start.
 AlertTemplate::Value sample(std::string_view word) {

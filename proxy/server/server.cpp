@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -16,6 +15,7 @@
 #include "config/inspect.hpp"
 #include "proxy/inventory/fleet.hpp"
 #include "proxy/observation/often.hpp"
+#include "proxy/route/proxy_name.hpp"
 #include "proxy/server/log.hpp"
 #include "proxy/upstream/lasting.hpp"
 #include "proxy/version.hpp"
@@ -41,12 +41,6 @@ std::string random_prefix() {
     char text[20];
     std::snprintf(text, sizeof text, "%08x%04x", device(), device() & 0xffffU);
     return text;
-}
-
-std::string proxy_name(const config::Runtime& runtime) {
-    if (!runtime.name.empty()) return runtime.name;
-    char name[HOST_NAME_MAX + 1] = {};
-    return ::gethostname(name, HOST_NAME_MAX) == 0 ? name : "";
 }
 
 /// Both streams go to one place, where each line would stand twice.

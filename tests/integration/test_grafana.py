@@ -267,6 +267,28 @@ def test_a_fleets_inventory_answers_every_question_of_the_dashboard(start, fleet
     assert inventory.number("Clients", days=30) == 4
 
 
+def test_an_inventory_in_which_nobody_is_yet_breaks_no_panel(start, fleet_database):
+    """A list without a value would be `IN ()`, which is no SQL."""
+    proxy = start(runtime={"name": "one"}, audit={"inventory": fleet_database.url})
+    until(lambda: fleet_database.total("last_seen", "proxies") > 0, what="the proxy has made the tables")
+    inventory = Inventory(fleet_database)
+
+    def everything(names):
+        variables = {variable["name"]: tuple(value for row in inventory.rows(variable["query"]) for value in row.values())
+                     for variable in dashboard("pgairlock-inventory")["templating"]["list"] if variable["type"] == "query"}
+        assert variables == names
+        for _, text in queries("pgairlock-inventory", "rawSql"):
+            inventory.rows(text, **variables)  # no error, such as of a division
+        for title in ("Clients", "In clear", "Not known to be ready", "Certificates with 30 days or less", "Proxies that are silent"):
+            assert inventory.number(title, **variables) == 0, title
+        return inventory.panel("Proxies", **variables)
+
+    assert [row["proxy"] for row in everything({"proxy": ("one",), "upstream": ("none yet",)})] == ["one"]
+    proxy.stop()
+    fleet_database.sql("TRUNCATE pgairlock.proxies CASCADE")
+    assert everything({"proxy": ("none yet",), "upstream": ("none yet",)}) == []
+
+
 EVIDENCE = ("clear_startup", "clear_startup_after_tls", "clear_startup_after_declined", "tls_startup", "tls_startup_undistributed", "tls_after_clear_refused",
             "client_certificate", "untrusted_accepted", "wrong_name_accepted", "candidate_accepted")
 HANDSHAKES = (None, "tls_refused", "untrusted_refused", "wrong_name_refused", "candidate_refused", "closed_after_no", "no_client_hello")

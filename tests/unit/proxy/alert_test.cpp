@@ -27,7 +27,7 @@ using proxy::AlertTemplate;
 using proxy::Event;
 using proxy::EventKind;
 
-const std::string hostile = "\"}],\\ <!channel> \x1b[2J\n&";
+const std::string hostile = "\"}],\\ <!channel> ```*\x1b[2J\n&";
 
 Event weak_client(const std::string& user) {
     Event event{.kind = EventKind::new_weak_client};
@@ -90,7 +90,22 @@ TEST_CASE("alerts: in Slack's form no name mentions a channel or becomes a link"
     const std::string text(json.at("text").as_string());
     CHECK(text.find_first_of("<>") == std::string::npos);
     CHECK(text.find("&lt;!channel&gt;") != std::string::npos);
-    CHECK(text.find("here: a new weak client") == 0);
+    CHECK(text.starts_with("*[FIRING] here: a new weak client (upstream orders)*\n```"));
+    // One block, which no name ends: nothing in it is bold, or a link.
+    CHECK(std::count(text.begin(), text.end(), '`') == 6);
+    CHECK(text.ends_with("```\n" + tls::to_rfc3339(message_of(hostile).first_at)));
+}
+
+TEST_CASE("alerts: Slack is told how long it took to come together, and of nobody where there is no name") {
+    AlertRoute route = route_with("");
+    route.settings.form = config::AlertTemplate::slack;
+    AlertMessage message = message_of("a");
+    message.first_at = AlertMessage::Time(std::chrono::seconds(1'764'000'000));
+    message.last_at = message.first_at + 4s;
+    CHECK(
+        boost::json::parse(alert_body(message, route, "")).at("text") ==
+        "*[FIRING] a new weak client (upstream orders)*\n```a@shop from 10.0.0.7 at listener legacy, in clear text```\n"
+        "2025-11-24T16:00:00Z to 2025-11-24T16:00:04Z");
 }
 
 TEST_CASE("alerts: words of a template are escaped where they stand") {
@@ -180,11 +195,139 @@ TEST_CASE("alerts: a server that is verified again is told once it stays so; a r
     auto taken = groups.take(begin + 70s, 10);
     REQUIRE(taken.ready.size() == 1);
     CHECK(taken.ready.front().status == AlertStatus::resolved);
+    CHECK(taken.ready.front().since == failed.time);
     groups.notice(works, settings, "", begin + 200s);
     CHECK(groups.empty());  // once
     groups.notice({.kind = EventKind::reload_failed, .message = "no"}, settings, "", begin);
     groups.notice({.kind = EventKind::reloaded, .message = "SIGHUP"}, settings, "", begin + 1s);
     CHECK(groups.take(begin + 20s, 10).ready.size() == 2);
+}
+
+TEST_CASE("alerts: an end says what it ends, since when that was, and for how long") {
+    Groups groups;
+    const config::Alert settings = settings_for({AlertKind::upstream_failed});
+    const auto begin = AlertGroups::Clock::now();
+    const AlertMessage::Time clock(std::chrono::seconds(1'764'000'000));
+    Event failed{.kind = EventKind::upstream_failed, .message = "10.0.0.1:5432: Connection refused"};
+    failed.record.upstream = "orders";
+    failed.record.upstream_addr = "10.0.0.1:5432";
+    Event works{.kind = EventKind::connected};
+    works.record.upstream = "orders";
+    for (const auto at : {0s, 70s, 200s}) {
+        failed.time = clock + at;
+        groups.notice(failed, settings, "", begin + at);
+        const auto firing = groups.take(begin + at + 5s, 10);
+        REQUIRE(firing.ready.size() == 1);
+        CHECK(firing.ready.front().since == clock);  // over all of its messages
+        CHECK(firing.ready.front().first_at == clock + at);
+    }
+    works.time = clock - 24h;  // somebody has set the clock back
+    groups.notice(works, settings, "", begin + 310s);
+    const auto over = groups.take(begin + 320s, 10);
+    REQUIRE(over.ready.size() == 1);
+    const AlertMessage& end = over.ready.front();
+    CHECK(end.status == AlertStatus::resolved);
+    CHECK(end.count == 3);
+    CHECK(alert_text(end) ==
+          "the last was: orders: 10.0.0.1:5432: Connection refused\n"
+          "firing since 2025-11-24T16:00:00Z, for 5 min 10 s: 3 times, the last at 2025-11-24T16:03:20Z");
+    const auto json = boost::json::parse(alert_body(end, route_with(""), "here")).as_object();
+    CHECK(json.at("title") == "logins find a server again (upstream orders)");
+    CHECK(json.at("since") == "2025-11-24T16:00:00Z");
+    CHECK(json.at("events").as_array().empty());  // what ended it is no news
+}
+
+TEST_CASE("alerts: an end that is taken back goes on since it began") {
+    Groups groups;
+    config::Alert settings = settings_for({AlertKind::reload_failed});
+    const auto begin = AlertGroups::Clock::now();
+    const AlertMessage::Time clock = std::chrono::system_clock::now();
+    const auto fails = [&](auto at) {
+        groups.notice({.kind = EventKind::reload_failed, .time = clock + at, .message = "no"}, settings, "",
+                      begin + at);
+    };
+    fails(0s);
+    REQUIRE(groups.take(begin + 5s, 10).ready.size() == 1);
+    groups.notice({.kind = EventKind::reloaded, .time = clock + 6s}, settings, "", begin + 6s);
+    fails(7s);
+    groups.notice({.kind = EventKind::reloaded, .time = clock + 100s}, settings, "", begin + 100s);
+    const auto taken = groups.take(begin + 200s, 10);
+    REQUIRE(taken.ready.size() == 2);
+    CHECK(taken.ready[1].status == AlertStatus::resolved);
+    CHECK(taken.ready[1].since == clock);
+    CHECK(taken.ready[1].count == 2);
+}
+
+TEST_CASE("alerts: one cause is one message, by the narrower word") {
+    Groups groups;
+    const auto begin = AlertGroups::Clock::now();
+    const bool is_upstream = GENERATE(true, false);
+    const auto wide = is_upstream ? AlertKind::upstream_failed : AlertKind::client_changed;
+    const auto narrow = is_upstream ? AlertKind::upstream_unverified : AlertKind::client_weakened;
+    Event event{.kind = is_upstream ? EventKind::upstream_failed : EventKind::client_changed};
+    event.record.upstream = "orders";
+    const bool narrower_first = GENERATE(true, false);
+    const config::Alert both = settings_for(narrower_first ? std::vector{narrow, wide} : std::vector{wide, narrow});
+
+    groups.notice(event, both, "", begin);  // only the wider word is about it
+    auto taken = groups.take(begin + 5s, 10);
+    REQUIRE(taken.ready.size() == 1);
+    CHECK(taken.ready.front().kind == wide);
+
+    event.verify_error = "self-signed certificate";
+    event.weaker = true;
+    groups.notice(event, both, "", begin + 10s);
+    taken = groups.take(begin + 100s, 10);
+    REQUIRE(taken.ready.size() == 1);
+    CHECK(taken.ready.front().kind == narrow);
+
+    groups.notice(event, settings_for({wide}), "", begin + 200s);  // who has not that word hears the other
+    taken = groups.take(begin + 300s, 10);
+    REQUIRE(taken.ready.size() == 1);
+    CHECK(taken.ready.front().kind == wide);
+}
+
+TEST_CASE("alerts: a server that is refused now has not come back, whichever word tells of it") {
+    Groups groups;
+    const config::Alert settings = settings_for({AlertKind::upstream_failed, AlertKind::upstream_unverified});
+    const auto begin = AlertGroups::Clock::now();
+    Event failed{.kind = EventKind::upstream_failed, .message = "Connection refused"};
+    failed.record.upstream = "orders";
+    Event works{.kind = EventKind::connected};
+    works.record.upstream = "orders";
+    groups.notice(failed, settings, "", begin);
+    REQUIRE(groups.take(begin + 5s, 10).ready.size() == 1);
+    failed.verify_error = "self-signed certificate";
+    groups.notice(failed, settings, "", begin + 55s);
+    REQUIRE(groups.take(begin + 60s, 10).ready.size() == 1);
+    groups.notice(works, settings, "", begin + 70s);  // another address, not a minute after the last failure
+    CHECK(groups.empty());
+    groups.notice(works, settings, "", begin + 120s);
+    CHECK(groups.take(begin + 130s, 10).ready.size() == 2);  // of each word that something was told of
+}
+
+TEST_CASE("alerts: how long something took is said in two units at most") {
+    CHECK(proxy::how_long(10ms) == "less than a second");
+    CHECK(proxy::how_long(59s) == "59 s");
+    CHECK(proxy::how_long(5min) == "5 min");
+    CHECK(proxy::how_long(5min + 10s) == "5 min 10 s");
+    CHECK(proxy::how_long(3h + 5min + 7s) == "3 h 5 min");
+    CHECK(proxy::how_long(52h) == "2 d 4 h");
+}
+
+TEST_CASE("alerts: a test is one, and says what would be told of") {
+    const AlertMessage::Time clock(std::chrono::seconds(1'764'000'000));
+    const AlertMessage test = proxy::test_message("test-1", {AlertKind::upstream_failed, AlertKind::started}, clock);
+    const auto json = boost::json::parse(alert_body(test, route_with(""), "here")).as_object();
+    CHECK(json.at("kind") == "test");
+    CHECK(json.at("status") == "test");
+    CHECK(json.at("key") == "here/page/test/test-1");
+    CHECK(json.at("count") == 0);
+    CHECK(json.at("since").is_null());
+    CHECK(json.at("events").as_array().empty());
+    CHECK(json.at("text") == "sent by pgairlock alert test; this alert tells of: upstream_failed, started");
+    CHECK(alert_body(test, route_with(R"({"a": "{action}", "k": "{kind}", "n": {count}, "since": "{since}"})"), "") ==
+          R"({"a": "trigger", "k": "test", "n": 0, "since": ""})");
 }
 
 TEST_CASE("alerts: an end is never told before what it ends, and no end of what goes on") {
@@ -331,6 +474,22 @@ TEST_CASE("alert spool: what is kept is there after a restart, oldest first, for
     CHECK((status.st_mode & 0777) == 0600);
     REQUIRE(::stat(path.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0700);
+}
+
+TEST_CASE("alert spool: an end is after a restart what it was, and what an older version has left is read") {
+    AlertMessage end{.id = "id-1", .kind = AlertKind::reload_failed, .status = AlertStatus::resolved};
+    end.count = 3;
+    end.since = AlertMessage::Time(std::chrono::seconds(1'764'000'000));
+    end.shown = {{.line = "the last was: no"}};
+    const auto found = proxy::from_spool(to_spool(end));
+    REQUIRE(found);
+    CHECK(alert_body(*found, route_with(""), "here") == alert_body(end, route_with(""), "here"));
+    const auto older = proxy::from_spool(
+        R"({"id":"a","kind":"started","status":"firing","upstream":"","count":1,"first_at":1,"last_at":1,)"
+        R"("shown":[{"line":"x","count":1,"event":null}]})"
+        "\n");
+    REQUIRE(older);
+    CHECK_FALSE(older->since);
 }
 
 TEST_CASE("alert spool: a file that is not whole is counted and removed, wherever it ends") {
