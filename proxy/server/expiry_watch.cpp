@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "protocol/utf8.hpp"
@@ -30,6 +31,7 @@ constexpr auto patience = 1s;
 /// A server that nobody has logged in to for so long may be there no more.
 constexpr auto shown_memory = 24h * 7;
 constexpr std::size_t max_shown = 4096;
+constexpr std::size_t max_clients = 1024;
 
 std::string_view phrase(Use use) noexcept {
     switch (use) {
@@ -100,6 +102,9 @@ class ExpiryWatch::Work {
         Steady::time_point seen;
     };
     bool is_hour_over(WallTime now) const { return std::chrono::abs(now - looked_) >= look_interval; }
+    bool note_shown(const SessionRecord& record);
+    void ask();
+    void restore();
     void look(WallTime now);
     std::vector<InUse> all_in_use(const Snapshot& snapshot);
     void tell(const InUse& one, ExpiryMoment moment, WallTime now);
@@ -112,6 +117,7 @@ class ExpiryWatch::Work {
     bool asked_ = false;
     std::shared_ptr<const Snapshot> snapshot_;
     std::map<std::pair<std::string, std::string>, Shown> shown_;  // by upstream and address
+    std::set<std::pair<std::string, std::string>> clients_;       // by listener: who has shown a certificate
     std::shared_ptr<const std::vector<InUse>> watched_;
     Record record_;
 
@@ -131,22 +137,34 @@ void ExpiryWatch::Work::begin(std::string file, Record record) {
 void ExpiryWatch::Work::use(std::shared_ptr<const Snapshot> snapshot) {
     const std::lock_guard lock(mutex_);
     snapshot_ = std::move(snapshot);
-    asked_ = true;
-    wake_.notify_one();
+    clients_.clear();  // which CAs they need is to be seen anew
+    ask();
 }
 
 void ExpiryWatch::Work::notice(const Event& event) {
     const SessionRecord& record = event.record;
-    if (event.kind != EventKind::connected || !record.upstream_tls.leaf) return;
+    if (event.kind != EventKind::connected) return;
     const std::lock_guard lock(mutex_);
+    const std::string& client = record.client_tls.client_dn;
+    const bool is_new_client =
+        !client.empty() && clients_.size() < max_clients && clients_.emplace(record.listener, client).second;
+    if (note_shown(record) || is_new_client) ask();
+}
+
+/// Whether it is news.
+bool ExpiryWatch::Work::note_shown(const SessionRecord& record) {
+    if (!record.upstream_tls.leaf) return false;
     std::pair<std::string, std::string> server(record.upstream, record.upstream_addr);
     const auto known = shown_.find(server);
-    if (known == shown_.end() && shown_.size() >= max_shown) return;
+    if (known == shown_.end() && shown_.size() >= max_shown) return false;
     Shown& shown = known == shown_.end() ? shown_[std::move(server)] : known->second;
     const bool is_news =
         shown.leaf != record.upstream_tls.leaf || shown.intermediates != record.upstream_tls.intermediates;
     shown = {record.upstream_tls.leaf, record.upstream_tls.intermediates, Steady::now()};
-    if (!is_news) return;
+    return is_news;
+}
+
+void ExpiryWatch::Work::ask() {
     asked_ = true;
     wake_.notify_one();
 }
@@ -163,9 +181,7 @@ void ExpiryWatch::Work::close() {
 }
 
 void ExpiryWatch::Work::run() noexcept {
-    const auto restored = file_->read();
-    if (!warnings_.restore(restored, std::chrono::system_clock::now()))
-        spdlog::warn("{} is damaged: what it said of certificates that end is told again", file_->path());
+    restore();
     std::unique_lock lock(mutex_);
     while (!closed_) {
         const WallTime now = std::chrono::system_clock::now();
@@ -182,6 +198,13 @@ void ExpiryWatch::Work::run() noexcept {
             wake_.wait_for(lock, clock_interval, [this] { return closed_ || (snapshot_ && asked_); });
         }
     }
+}
+
+void ExpiryWatch::Work::restore() try {
+    if (!warnings_.restore(file_->read(), std::chrono::system_clock::now()))
+        spdlog::warn("{} is damaged: what it said of certificates that end is told again", file_->path());
+} catch (const std::exception& error) {
+    spdlog::error("{}: {}: ends of certificates that were told are told again", file_->path(), error.what());
 }
 
 void ExpiryWatch::Work::look(WallTime now) {
