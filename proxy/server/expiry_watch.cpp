@@ -55,6 +55,13 @@ std::string_view plural(Use use) noexcept {
 
 tls::Validity validity_of(const InUse& one) { return {one.certificate->not_before, one.certificate->not_after}; }
 
+/// "upstream \"orders\"", as all lines of the log have it.
+std::string quoted_user(const InUse& one) {
+    const std::string user = user_of(one);
+    const auto blank = user.find(' ');
+    return protocol::printable(user.substr(0, blank) + " \"" + user.substr(blank + 1) + "\"");
+}
+
 /// By this it is known what was told.
 std::string name_of(const InUse& one) {
     return protocol::printable(std::string(tls::label(one.use)) + " " + user_of(one) + " " + one.certificate->sha256);
@@ -258,8 +265,8 @@ void ExpiryWatch::Work::tell(const InUse& one, ExpiryMoment moment, WallTime now
     const std::string where = one.upstream_addr.empty() ? one.file : one.upstream_addr;
     const std::lock_guard lock(mutex_);
     if (closed_) return;
-    spdlog::warn("{}: {} ({}): {}", protocol::printable(user_of(one)), one.certificate->subject,
-                 protocol::printable(where), event.message);
+    spdlog::warn("{}: {} ({}): {}", quoted_user(one), one.certificate->subject, protocol::printable(where),
+                 event.message);
     record_(std::move(event));
 }
 
@@ -270,7 +277,7 @@ void ExpiryWatch::Work::count(const std::vector<InUse>& all, WallTime now, std::
         if (is_watched(one)) continue;
         const ExpiryMoment moment = moment_of(validity_of(one), now, warning);
         if (moment == ExpiryMoment::none || moment == ExpiryMoment::not_yet_valid) continue;
-        Others& others = counted[user_of(one) + ": of the " + std::string(plural(one.use)) + " in " + one.file];
+        Others& others = counted[quoted_user(one) + ": of the " + std::string(plural(one.use)) + " in " + one.file];
         ++(moment == ExpiryMoment::ended ? others.ended : others.near);
     }
     for (const auto& [which, others] : counted) {
