@@ -6,12 +6,12 @@
 namespace proxy::report {
 namespace {
 
-constexpr Timestamp day = Timestamp{24} * 3600 * 1'000'000;
+constexpr Timestamp one_day = Timestamp{24} * 3600 * 1'000'000;
 
 /// Rounded down, also beyond the end.
 std::int64_t days_left(Timestamp end, Timestamp now) {
     const Timestamp left = end - now;
-    return left / day - (left % day < 0 ? 1 : 0);
+    return left / one_day - (left % one_day < 0 ? 1 : 0);
 }
 
 }  // namespace
