@@ -27,7 +27,7 @@ constexpr auto clock_interval = 1min;
 /// Between two looks, however often servers show something else.
 constexpr auto rest = 1s;
 /// Of the end: for what is being written.
-constexpr auto patience = 1s;
+constexpr auto end_patience = 1s;
 /// A server that nobody has logged in to for so long may be there no more.
 constexpr auto shown_memory = 24h * 7;
 constexpr std::size_t max_shown = 4096;
@@ -309,7 +309,7 @@ std::shared_ptr<const std::vector<InUse>> ExpiryWatch::watched() const { return 
 
 void ExpiryWatch::end() {
     work_->close();
-    if (thread_) thread_->end_within(patience);
+    if (thread_) thread_->end_within(end_patience);
 }
 
 }  // namespace proxy
