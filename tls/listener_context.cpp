@@ -113,7 +113,12 @@ ClientTls ListenerContext::describe(SSL* ssl) const {
     unsigned alpn_size = 0;
     SSL_get0_alpn_selected(ssl, &alpn, &alpn_size);
     facts.alpn.assign(reinterpret_cast<const char*>(alpn), alpn_size);
-    if (const X509* peer = SSL_get0_peer_certificate(ssl)) facts.client_dn = tls::describe(*peer).subject;
+    if (const X509* peer = SSL_get0_peer_certificate(ssl)) {
+        facts.client_dn = tls::describe(*peer).subject;
+        const STACK_OF(X509)* const chain = SSL_get0_verified_chain(ssl);
+        if (const int size = sk_X509_num(chain); size > 0)
+            in_use_.note_used(Use::client_ca, digest(*sk_X509_value(chain, size - 1)));
+    }
     facts.certificate_shown = certificate_shown(ssl);
     facts.certificate_id = certificate_id(ssl);
     facts.resumed = SSL_session_reused(ssl) == 1;
@@ -216,7 +221,11 @@ void ListenerContext::use(SSL_CTX* context, KeyPair pair, const std::string& nam
         errors.push_back({origin, name + ": " + take_openssl_error("not usable")});
         return;
     }
-    for (const X509Ptr& intermediate : pair.chain) SSL_CTX_add1_chain_cert(context, intermediate.get());
+    in_use_.add(Use::shown, name, *pair.leaf);
+    for (const X509Ptr& intermediate : pair.chain) {
+        SSL_CTX_add1_chain_cert(context, intermediate.get());
+        in_use_.add(Use::intermediate, name, *intermediate);
+    }
     protocol::Buffer end_point = end_point_hash(*pair.leaf);
     constexpr std::size_t enough_to_tell_apart = 16;
     std::string id = tls::describe(*pair.leaf).sha256.substr(0, enough_to_tell_apart);
@@ -231,7 +240,11 @@ void ListenerContext::require_client_certificate(SSL_CTX* context, const config:
     trust(loaded, context);
     warn_of_ambiguous(loaded, settings.ca_file, warnings);
     const bool is_first = context == groups_.front().context.get();
-    if (is_first && !loaded.certificates.empty()) bundles_.push_back(loaded.bundle);
+    if (is_first && !loaded.certificates.empty()) {
+        bundles_.push_back(loaded.bundle);
+        for (const PemCertificate& one : loaded.certificates)
+            in_use_.add(Use::client_ca, settings.ca_file.path, *one.certificate, loaded.bundle.certificates == 1);
+    }
     add_revocations(SSL_CTX_get_cert_store(context), settings.ssl_crl_file, errors, warnings);
     const int strict = settings.client_cert == config::ClientCert::require ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | strict, note_verify_failure);

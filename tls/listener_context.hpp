@@ -8,6 +8,7 @@
 
 #include "config/config.hpp"
 #include "tls/handshake.hpp"
+#include "tls/in_use.hpp"
 #include "tls/key_pair.hpp"
 
 namespace tls {
@@ -62,6 +63,8 @@ class ListenerContext {
     std::vector<Life> lives() const;
     /// What each of them says, in the order of lives().
     std::vector<CertificateFacts> certificates() const;
+    /// What it shows, with the certificates behind it, and ca_file.
+    std::vector<CertificateInUse> in_use() const { return in_use_.all(); }
     /// Whether each of its certificates was signed by `authority`.
     bool issued_by(const X509& authority) const;
 
@@ -93,6 +96,7 @@ class ListenerContext {
     std::vector<Group> groups_;  // front(): used when no name matches
     std::vector<Shown> shown_;
     std::vector<Bundle> bundles_;
+    CertificatesInUse in_use_;
 };
 
 }  // namespace tls

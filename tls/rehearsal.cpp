@@ -40,7 +40,8 @@ void verify_as_in_a_handshake(X509_STORE_CTX* verification, SSL* ssl) {
 
 }  // namespace
 
-Rehearsal::Rehearsal(StorePtr anchors) : anchors_(std::move(anchors)) {
+Rehearsal::Rehearsal(StorePtr anchors, const CertificatesInUse* in_use)
+    : anchors_(std::move(anchors)), in_use_(in_use) {
     const std::unique_ptr<STACK_OF(X509), Free> all(X509_STORE_get1_all_certs(anchors_.get()));
     for (int i = 0; i < sk_X509_num(all.get()); ++i) {
         const Validity validity = validity_of(*sk_X509_value(all.get(), i));
@@ -77,8 +78,10 @@ Rehearsal::Answer Rehearsal::verify(SSL* ssl, TimePoint now) const {
     X509_STORE_CTX_set_time(verification.get(), 0, std::chrono::system_clock::to_time_t(now));
     const bool ok = X509_verify_cert(verification.get()) == 1;
     ERR_clear_error();
-    const TimePoint until =
-        std::min(next_turn(chain, now), next_turn(X509_STORE_CTX_get0_chain(verification.get()), now));
+    const STACK_OF(X509)* const verified = X509_STORE_CTX_get0_chain(verification.get());
+    if (const int size = sk_X509_num(verified); ok && in_use_ && size > 0)
+        in_use_->note_used(Use::candidate, digest(*sk_X509_value(verified, size - 1)));
+    const TimePoint until = std::min(next_turn(chain, now), next_turn(verified, now));
     return {.ok = ok, .since = now, .until = until};
 }
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "tls/certificates.hpp"
+#include "tls/in_use.hpp"
 
 namespace tls {
 
@@ -23,8 +23,8 @@ class Rehearsal {
     /// Beside validity, a machine's own idea of what is acceptable may change.
     static constexpr std::chrono::hours longest_memory{1};
 
-    /// `anchors`: the candidate, complete.
-    explicit Rehearsal(StorePtr anchors);
+    /// `anchors`: the candidate, complete. `in_use`: told which of them are used; outlives us.
+    explicit Rehearsal(StorePtr anchors, const CertificatesInUse* in_use = nullptr);
 
     /// Whether the chain that `ssl`'s peer has sent would have been verified. Names are left out:
     /// they do not depend on the anchors, and the connection itself is checked for them.
@@ -40,6 +40,7 @@ class Rehearsal {
     TimePoint next_turn(const STACK_OF(X509) * chain, TimePoint now) const;
 
     StorePtr anchors_;
+    const CertificatesInUse* in_use_;
     std::vector<TimePoint> turns_;  // when a certificate among the anchors begins or ceases to be valid; sorted
 
     mutable std::mutex mutex_;

@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <new>
 #include <stdexcept>
 
@@ -42,6 +43,17 @@ std::vector<LoadedBundle> load_all_anchors(const std::vector<config::File>& file
 /// What OpenSSL said to a name.
 void accepted(long answer, const std::string& name) {
     if (answer != 1) throw std::runtime_error("not a usable server name: " + name);
+}
+
+/// The leaf's issuers without the anchor. Comparing them costs no hash: OpenSSL has kept one since
+/// it verified them.
+std::vector<X509*> certificates_behind(SSL* ssl, bool is_verified) {
+    constexpr int most = 10;
+    const STACK_OF(X509)* const chain = is_verified ? SSL_get0_verified_chain(ssl) : SSL_get_peer_cert_chain(ssl);
+    const int end = std::min(sk_X509_num(chain) - (is_verified ? 1 : 0), 1 + most);
+    std::vector<X509*> behind;
+    for (int i = 1; i < end; ++i) behind.push_back(sk_X509_value(chain, i));
+    return behind;
 }
 
 }  // namespace
@@ -113,13 +125,15 @@ ServerTls UpstreamContext::describe(SSL* ssl, std::chrono::system_clock::time_po
     facts.cipher = SSL_get_cipher_name(ssl);
     facts.group = group_of(ssl);
     if (X509* leaf = SSL_get0_peer_certificate(ssl)) {
-        facts.leaf = known(*leaf);
+        describe_chain(*leaf, ssl, facts);
         if (rehearsal_) facts.candidate_ok = rehearsal_->judge(ssl, now);
     }
     const STACK_OF(X509)* chain = verifies_chain_ ? SSL_get0_verified_chain(ssl) : nullptr;
     if (chain && sk_X509_num(chain) > 0) {
         const X509* anchor = sk_X509_value(chain, sk_X509_num(chain) - 1);
-        const auto known = anchors_.find(digest(*anchor));
+        const std::string id = digest(*anchor);
+        in_use_.note_used(Use::anchor, id);
+        const auto known = anchors_.find(id);
         facts.anchor = known != anchors_.end() ? known->second.subject : tls::describe(*anchor).subject;
         facts.anchor_file = known != anchors_.end() ? known->second.file : std::string(system_store);
     }
@@ -156,10 +170,11 @@ void UpstreamContext::load_candidate(const config::Upstream& settings, std::vect
     std::vector<config::Diagnostic> known;  // from where it is enforced
     add_revocations(anchors.get(), settings.sslcrl, known, known);
     ERR_clear_error();
-    rehearsal_.emplace(std::move(anchors));
+    rehearsal_.emplace(std::move(anchors), &in_use_);
 }
 
 std::string UpstreamContext::know_anchor(const Bundle& bundle, const X509& anchor, bool candidate) {
+    in_use_.add(candidate ? Use::candidate : Use::anchor, bundle.path, anchor, bundle.certificates == 1);
     CertificateFacts facts = tls::describe(anchor);
     if (bundle.path != system_store) known_anchors_.push_back({bundle.path, facts.subject, facts.not_after, candidate});
     return std::move(facts.subject);
@@ -180,7 +195,11 @@ void UpstreamContext::load_own_certificate(const config::Upstream& settings, std
         SSL_CTX_use_PrivateKey(context_.get(), pair.key.get()) != 1) {
         errors.push_back({settings.sslcert.origin, settings.sslcert.path + ": " + take_openssl_error("not usable")});
     }
-    for (const X509Ptr& intermediate : pair.chain) SSL_CTX_add1_chain_cert(context_.get(), intermediate.get());
+    in_use_.add(Use::client_certificate, settings.sslcert.path, *pair.leaf);
+    for (const X509Ptr& intermediate : pair.chain) {
+        SSL_CTX_add1_chain_cert(context_.get(), intermediate.get());
+        in_use_.add(Use::intermediate, settings.sslcert.path, *intermediate);
+    }
 }
 
 /// RFC 6066, section 3: no addresses, and no dot at the end.
@@ -214,13 +233,27 @@ void UpstreamContext::remember_group(const std::string& address, SSL* ssl) const
     chosen_groups_[address] = group;
 }
 
-std::shared_ptr<const CertificateFacts> UpstreamContext::known(const X509& leaf) const {
+void UpstreamContext::describe_chain(X509& leaf, SSL* ssl, ServerTls& facts) const {
+    const std::vector<X509*> behind = certificates_behind(ssl, verifies_chain_);
     const std::string key = digest(leaf);
     const std::lock_guard lock(mutex_);
     if (known_.size() >= max_remembered_leaves && !known_.contains(key)) known_.clear();
-    std::shared_ptr<const CertificateFacts>& facts = known_[key];
-    if (!facts) facts = std::make_shared<const CertificateFacts>(tls::describe(leaf));
-    return facts;
+    Known& known = known_[key];
+    if (!known.leaf) known.leaf = std::make_shared<const CertificateFacts>(tls::describe(leaf));
+    const bool is_same = std::equal(known.behind.begin(), known.behind.end(), behind.begin(), behind.end(),
+                                    [](const X509Ptr& a, X509* b) { return X509_cmp(a.get(), b) == 0; });
+    if (!is_same) {
+        known.behind.clear();
+        auto described = std::make_shared<Intermediates>();
+        for (X509* const one : behind) {
+            described->push_back(std::make_shared<const CertificateFacts>(tls::describe(*one)));
+            X509_up_ref(one);
+            known.behind.emplace_back(one);
+        }
+        known.intermediates = behind.empty() ? nullptr : std::move(described);
+    }
+    facts.leaf = known.leaf;
+    facts.intermediates = known.intermediates;
 }
 
 }  // namespace tls

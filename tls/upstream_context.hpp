@@ -14,10 +14,13 @@
 #include "tls/bundle.hpp"
 #include "tls/groups.hpp"
 #include "tls/handshake.hpp"
+#include "tls/in_use.hpp"
 #include "tls/judgement.hpp"
 #include "tls/rehearsal.hpp"
 
 namespace tls {
+
+using Intermediates = std::vector<std::shared_ptr<const CertificateFacts>>;
 
 /// What the proxy learnt about a server through TLS.
 struct ServerTls {
@@ -25,6 +28,9 @@ struct ServerTls {
     std::string cipher;
     std::string group;  ///< of the key exchange, as in ssl_groups; empty: it had none
     std::shared_ptr<const CertificateFacts> leaf;
+    /// Between leaf and anchor; of a chain that was not verified, what the server sent behind its
+    /// leaf. The same object as long as it is the same certificates. nullptr: there is none.
+    std::shared_ptr<const Intermediates> intermediates;
     std::string anchor;       ///< subject of the trust anchor; empty when the chain was not verified
     std::string anchor_file;  ///< the sslrootcert file it came from, or "system"
     std::optional<bool>
@@ -78,6 +84,9 @@ class UpstreamContext {
     /// All that files have; not those of the system, which are many.
     const std::vector<KnownAnchor>& known_anchors() const noexcept { return known_anchors_; }
 
+    /// Anchors, candidates, and sslcert with what stands behind it.
+    std::vector<CertificateInUse> in_use() const { return in_use_.all(); }
+
    private:
     void load_anchors(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
                       std::vector<config::Diagnostic>& warnings);
@@ -87,7 +96,7 @@ class UpstreamContext {
                         std::vector<config::Diagnostic>& warnings);
     /// Its subject.
     std::string know_anchor(const Bundle& bundle, const X509& anchor, bool candidate);
-    std::shared_ptr<const CertificateFacts> known(const X509& leaf) const;
+    void describe_chain(X509& leaf, SSL* ssl, ServerTls& facts) const;
     std::string sni_for(const std::string& demanded) const;
     void demand_name(SSL* ssl, const std::string& host) const;
     std::string remembered_group(const std::string& address) const;
@@ -99,6 +108,7 @@ class UpstreamContext {
 
     SslCtxPtr context_;
     std::optional<Groups> groups_;  // nullopt: OpenSSL's default
+    CertificatesInUse in_use_;
     std::optional<Rehearsal> rehearsal_;
     bool verifies_chain_;
     bool verifies_name_;
@@ -110,9 +120,15 @@ class UpstreamContext {
     std::map<std::string, Anchor> anchors_;  // by SHA-256
 
     // Describing a certificate takes tens of microseconds and an upstream shows few: remembered by
-    // SHA-256. Only what depends on the certificate's own bytes and nothing else may be kept so.
+    // SHA-256. Only what depends on the certificate's own bytes and nothing else may be kept so;
+    // of the certificates behind it those that came last, which are compared.
+    struct Known {
+        std::shared_ptr<const CertificateFacts> leaf;
+        std::vector<X509Ptr> behind;
+        std::shared_ptr<const Intermediates> intermediates;
+    };
     mutable std::mutex mutex_;
-    mutable std::map<std::string, std::shared_ptr<const CertificateFacts>> known_;
+    mutable std::map<std::string, Known> known_;
     mutable std::map<std::string, std::string> chosen_groups_;  // by address; see remember_group
 };
 

@@ -28,10 +28,19 @@ WebContext::WebContext(const std::vector<config::File>& anchors, std::vector<con
     SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_OFF);
     SSL_CTX_set_alpn_protos(context_.get(), alpn_http, sizeof alpn_http - 1);
     for (const config::File& file : anchors) {
-        for (const PemCertificate& one : load_anchors(file, errors, warnings).certificates)
+        const LoadedBundle loaded = load_anchors(file, errors, warnings);
+        for (const PemCertificate& one : loaded.certificates) {
             X509_STORE_add_cert(SSL_CTX_get_cert_store(context_.get()), one.certificate.get());
+            in_use_.add(Use::anchor, file.path, *one.certificate, loaded.bundle.certificates == 1);
+        }
     }
     ERR_clear_error();
+}
+
+void WebContext::note_used(SSL* ssl) const {
+    const STACK_OF(X509)* const chain = SSL_get0_verified_chain(ssl);
+    if (const int size = sk_X509_num(chain); size > 0)
+        in_use_.note_used(Use::anchor, digest(*sk_X509_value(chain, size - 1)));
 }
 
 SslPtr WebContext::connect(const std::string& host) const {

@@ -7,6 +7,7 @@
 
 #include "config/config.hpp"
 #include "tls/handshake.hpp"
+#include "tls/in_use.hpp"
 
 namespace tls {
 
@@ -21,8 +22,13 @@ class WebContext {
     /// std::runtime_error when OpenSSL refuses the name.
     SslPtr connect(const std::string& host) const;
 
+    /// After a handshake: its anchor is used.
+    void note_used(SSL* ssl) const;
+    std::vector<CertificateInUse> in_use() const { return in_use_.all(); }
+
    private:
     SslCtxPtr context_;
+    CertificatesInUse in_use_;
 };
 
 }  // namespace tls

@@ -139,9 +139,10 @@ class Peer {
         while (true) {
             ERR_clear_error();
             const int done = SSL_connect(ssl_.get());
-            if (done == 1) return;
+            if (done == 1) break;
             wait_after(done, "TLS handshake");
         }
+        route.tls->note_used(ssl_.get());
     }
 
     void write(std::string_view bytes) {
