@@ -99,8 +99,10 @@ CLI::App* add_check(CLI::App& app, proxy::command::CheckOptions& check) {
         ->allow_extra_args(false)
         ->delimiter(',')
         ->excludes(offline);
-    command->add_option("--warn-days", check.warn_days,
-                        "exit 1 also when a certificate in use, here or on a server, ends within so many days");
+    command
+        ->add_option("--warn-days", check.warn_days,
+                     "exit 1 also when a certificate in use, here or on a server, ends within so many days")
+        ->check(CLI::Range(0, 36'500));
     command
         ->add_option_function<std::string>("--timeout", read_duration("--timeout", check.timeout, milliseconds(1)),
                                            "for each connection (default: the upstream's connect_timeout)")

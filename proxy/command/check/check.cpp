@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "protocol/utf8.hpp"
+#include "proxy/command/check/expiry.hpp"
 #include "proxy/command/check/loaded.hpp"
 #include "proxy/command/check/look.hpp"
 #include "proxy/command/check/watch.hpp"
@@ -58,6 +59,7 @@ class Check {
     }
     bool use(LoadedCheck loaded);
     tls::Awaitable<> look(bool with_progress);
+    void look_at_expiry();
     tls::Awaitable<> look_once();
     tls::Awaitable<> watch();
     void load_again();
@@ -105,6 +107,7 @@ int Check::run() {
     }
     if (options_.offline) {
         outcome_.connected = false;
+        look_at_expiry();
         show();
         return code();
     }
@@ -130,7 +133,14 @@ tls::Awaitable<> Check::look(bool with_progress) {
     const ProgressLine line(with_progress);
     const Progress progress = [&](std::size_t done, std::size_t of) { line(done, of); };
     outcome_.addresses = co_await look_at_all(resolver_, judges_, progress);
+    look_at_expiry();
     code_ = code();
+}
+
+void Check::look_at_expiry() {
+    if (!options_.warn_days) return;
+    const auto until = std::chrono::system_clock::now() + std::chrono::days(*options_.warn_days);
+    outcome_.ends_soon = ends_soon(*loaded_.snapshot, judges_, outcome_.addresses, until);
 }
 
 tls::Awaitable<> Check::look_once() {

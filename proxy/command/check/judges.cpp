@@ -125,6 +125,15 @@ CandidateVerdict Judges::judge_candidate(SSL* shown, const std::string& host) co
     return verdict;
 }
 
+std::set<std::string> Judges::used_candidates() const {
+    std::set<std::string> used;
+    if (!candidate_.tls) return used;
+    for (const tls::CertificateInUse& one : candidate_.tls->in_use()) {
+        if (one.used) used.insert(one.certificate->sha256);
+    }
+    return used;
+}
+
 std::optional<CandidateVerdict> candidate_not_judged(const config::Upstream& settings, const std::string& why) {
     if (settings.sslrootcert_candidate.empty()) return std::nullopt;
     return CandidateVerdict{.ok = false, .judged = false, .reason = why};

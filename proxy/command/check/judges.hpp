@@ -2,6 +2,7 @@
 // anchors that what was seen is judged by. Loaded once, used for every address.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ class Judges {
 
     /// Fills in all that follows from the chain that was `shown` by the server at `result.host`.
     void judge(SSL* shown, AddressResult& result) const;
+    /// SHA-256, as hex, of the candidates that a chain has ended in so far.
+    std::set<std::string> used_candidates() const;
 
    private:
     struct File {

@@ -20,7 +20,7 @@ struct Host {
     Resolved resolved{};
 };
 
-struct Place {
+struct OneAddress {
     const Judges* upstream;
     std::string host;
     Endpoint endpoint;
@@ -77,7 +77,7 @@ std::string alpn_of(const SSL* ssl) {
     return {reinterpret_cast<const char*>(name), size};
 }
 
-tls::Awaitable<WithoutSni> look_without_sni(Connector& connector, const Place& place,
+tls::Awaitable<WithoutSni> look_without_sni(Connector& connector, const OneAddress& place,
                                             const tls::CertificateFacts& leaf) {
     const Connected connected = co_await connector.connect_address(place.upstream->looking_without_sni(),
                                                                    place.endpoint, place.host, Encryption::tls);
@@ -93,7 +93,7 @@ tls::Awaitable<WithoutSni> look_without_sni(Connector& connector, const Place& p
     co_return seen;
 }
 
-tls::Awaitable<AddressResult> look_at(Resolver& resolver, const Place& place) {
+tls::Awaitable<AddressResult> look_at(Resolver& resolver, const OneAddress& place) {
     const Judges& upstream = *place.upstream;
     const config::Upstream& settings = upstream.settings();
     AddressResult result = result_for(settings, place.host, to_string(place.endpoint));
@@ -152,7 +152,7 @@ tls::Awaitable<std::vector<AddressResult>> look_at_all(Resolver& resolver, const
     co_await for_each_at_once(hosts.size(), resolve_one);
 
     std::vector<AddressResult> results;
-    std::vector<Place> places;
+    std::vector<OneAddress> places;
     std::vector<std::size_t> result_of;  // by place
     for (const Host& host : hosts) {
         const config::Upstream& settings = host.upstream->settings();

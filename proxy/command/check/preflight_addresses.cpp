@@ -17,6 +17,7 @@
 #include "proxy/inventory/inventory_use.hpp"
 #include "proxy/inventory/postgres.hpp"
 #include "proxy/record/line_file.hpp"
+#include "tls/owned_descriptor.hpp"
 
 namespace proxy::command {
 namespace {
@@ -29,20 +30,6 @@ struct Answer {
     State state = State::ok;
 };
 
-class Descriptor {
-   public:
-    explicit Descriptor(int fd) : fd_(fd) {}
-    ~Descriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    int get() const noexcept { return fd_; }
-
-   private:
-    int fd_;
-};
-
 /// As a listener does, but for listen(2): so nobody ever connects to it.
 Answer try_tcp(const config::Address& address) {
     addrinfo hints{};
@@ -52,8 +39,8 @@ Answer try_tcp(const config::Address& address) {
     if (const int error = ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found))
         return {::gai_strerror(error), State::stops};
     const std::unique_ptr<addrinfo, void (*)(addrinfo*)> guard(found, ::freeaddrinfo);
-    const Descriptor fd(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (fd.get() < 0) return {std::strerror(errno), State::stops};
+    const tls::OwnedDescriptor fd(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!fd) return {std::strerror(errno), State::stops};
     const int on = 1;
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (found->ai_family == AF_INET6) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
@@ -69,8 +56,8 @@ int connect_to_socket(const std::string& path) {
     name.sun_family = AF_UNIX;
     if (path.size() >= sizeof name.sun_path) return ENAMETOOLONG;
     std::memcpy(name.sun_path, path.c_str(), path.size() + 1);
-    const Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (fd.get() < 0) return errno;
+    const tls::OwnedDescriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!fd) return errno;
     return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 ? 0 : errno;
 }
 

@@ -152,7 +152,8 @@ void print_addresses(const Outcome& outcome) {
 void print_ends_soon(const Outcome& outcome) {
     for (const EndsSoon& one : outcome.ends_soon) {
         const std::string text = one.subject + ", " + one.what + (one.file.empty() ? "" : ", of " + one.file);
-        std::printf("ends soon: %s: until %s\n", protocol::printable(text).c_str(),
+        const bool is_over = one.not_after <= std::chrono::system_clock::now();
+        std::printf("%s: %s: until %s\n", is_over ? "has ended" : "ends soon", protocol::printable(text).c_str(),
                     tls::to_rfc3339(one.not_after).c_str());
     }
 }
