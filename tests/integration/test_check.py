@@ -460,3 +460,55 @@ def test_flags_alone_ask_for_no_port(cluster, pki):
     """Whoever compares CA files runs no proxy here."""
     told = document("--upstream", cluster.host, "--sslrootcert", pki.new.cert)
     assert not [one for one in told["preflight"] if one["what"].startswith("listener")]
+
+
+# --- Certificates that end soon
+
+
+def ends(told: dict) -> list[tuple]:
+    return [(one["subject"], one["what"], one["file"]) for one in told["ends_soon"]]
+
+
+def test_warn_days_is_about_what_is_in_use_here_and_on_the_servers(config_file, fake, directory, pki):
+    """A leaf and an intermediate of a server, our certificates, and the anchor and the candidate that its chain ends in: not their neighbours."""
+    root = pki.authority("Test Ending Root", days=(-30, 25))
+    neighbour = pki.authority("Test Ending Neighbour", days=(-30, 25))
+    candidate = pki.authority("Test Lasting Root")
+    intermediate = pki.authority("Test Ending Intermediate", issuer=root, days=(-30, 20))
+    leaf = pki.leaf(intermediate, "server.ending", HERE, days=(-1, 10))
+    shown = pki.leaf(pki.front, "proxy.ending", HERE, days=(-1, 5))
+    own = pki.leaf(pki.people, "client.ending", days=(-1, 3))
+    bundle, candidates = pki.bundle("ending.pem", root, neighbour), pki.bundle("lasting.pem", candidate, root)
+    context = server_context(leaf)
+    context.load_cert_chain(pki.bundle("ending-chain.crt", leaf, intermediate), leaf.key)
+    server = fake(accepting(context))
+    file = config_file([server.host], tls={"cert_file": str(shown.cert), "key_file": str(shown.key)}, upstream={
+        "sslrootcert": [str(bundle)], "sslrootcert_candidate": [str(candidates)], "sslcert": str(own.cert), "sslkey": str(own.key)})
+    expected = [
+        ("CN=proxy.ending", "certificate of listener legacy", str(shown.cert)),
+        ("CN=Test Ending Root", "anchor of upstream orders", str(bundle)),
+        ("CN=client.ending", "client certificate of upstream orders", str(own.cert)),
+        ("CN=Test Ending Root", "candidate anchor of upstream orders", str(candidates)),
+        ("CN=server.ending", f"shown by {server.host}", None),
+        ("CN=Test Ending Intermediate", f"intermediate sent by {server.host}", None),
+    ]
+    told = document("--config", file, "--warn-days", "30")
+    assert sorted(ends(told), key=str) == sorted(expected, key=str)
+    assert told["ok"] and told["fails_on"] == ["expiry"]
+    told = document("--config", file, "--warn-days", "15")
+    assert {subject for subject, _, _ in ends(told)} == {"CN=proxy.ending", "CN=client.ending", "CN=server.ending"}
+    told = document("--config", file, "--warn-days", "1")
+    assert told["ends_soon"] == told["fails_on"] == []
+    code, text = check("--config", file, "--warn-days", "4")
+    assert code == 1 and "fails on: --warn-days\n" in text
+    assert re.search(rf"\nends soon: CN=client\.ending, client certificate of upstream orders, of {own.cert}: until {own.not_after:%Y-%m-%d}T", text)
+    # Without it, nothing is said of it.
+    assert "ends_soon" not in document("--config", file)
+    # What needs no server is told without one.
+    assert {subject for subject, _, _ in ends(document("--offline", "--config", file, "--warn-days", "15"))} == {"CN=proxy.ending", "CN=client.ending"}
+
+
+def test_what_has_ended_is_not_said_to_end_soon(fake, pki):
+    server = fake(accepting(server_context(pki.leaf(pki.new, "server.over", HERE, days=(-20, -10)))))
+    code, text = check("--upstream", server.host, "--sslrootcert", pki.new.cert, "--warn-days", "0")
+    assert code == 1 and f"has ended: CN=server.over, shown by {server.host}: until " in text
