@@ -339,7 +339,8 @@ def test_a_port_that_is_taken(config_file, cluster):
         runs_into(file, "Address already in use")
         done = pgairlock("check", "--offline", "--config", file)
         assert done.returncode == 1
-        assert re.search(rf"error: \S+pgairlock\.toml:\d+:\d+: listener\.listen: cannot listen on {address}: Address already in use", done.stderr)
+        assert re.search(rf"error: \S+pgairlock\.toml:\d+:\d+: listener\.listen: cannot listen on {address}: Address already in use, "
+                         rf"by \S+ \(process {os.getpid()}\)\n", done.stderr)
         assert f"preflight error: listener.listen {address}\n" in done.stdout and "configuration is valid" not in done.stdout
         told = document("--config", file)
         assert not told["ok"] and told["upstreams"][0]["ok"], "what the servers show is looked at all the same"
@@ -365,7 +366,7 @@ def test_a_unix_socket_on_which_somebody_else_listens(config_file, directory):
         taken.listen()
         runs_into(file, "another process is listening there")
         done = pgairlock("check", "--offline", "--config", file)
-        assert done.returncode == 1 and "another process is listening there" in done.stderr
+        assert done.returncode == 1 and re.search(rf"another process is listening there, by \S+ \(process {os.getpid()}\)", done.stderr)
     # Left over: `run` removes it, `check` does not.
     assert pgairlock("check", "--offline", "--config", file).returncode == 0 and path.exists()
 

@@ -9,9 +9,11 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "config/load.hpp"
 #include "proxy/admin/console_path.hpp"
+#include "proxy/command/check/port_holder.hpp"
 #include "proxy/command/check/preflight.hpp"
 #include "proxy/inventory/inventory_reader.hpp"
 #include "proxy/inventory/inventory_use.hpp"
@@ -30,6 +32,12 @@ struct Answer {
     State state = State::ok;
 };
 
+Answer taken(std::string error, const std::optional<PortHolder>& by) {
+    if (!by) return {std::move(error), State::stops};
+    error += ", by " + by->name + " (process " + std::to_string(by->pid) + ")";
+    return {std::move(error), by->is_service_manager() ? State::skipped : State::stops};
+}
+
 /// As a listener does, but for listen(2): so nobody ever connects to it.
 Answer try_tcp(const config::Address& address) {
     addrinfo hints{};
@@ -45,20 +53,24 @@ Answer try_tcp(const config::Address& address) {
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (found->ai_family == AF_INET6) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (::bind(fd.get(), found->ai_addr, found->ai_addrlen) == 0) return {};
+    const int error = errno;
+    if (error == EADDRINUSE) return taken(std::strerror(error), holder_of(address));
     // A port below 1024 may be the service's and not this user's.
-    const bool is_of_this_user = errno == EACCES || errno == EPERM;
-    return {std::strerror(errno), is_of_this_user ? State::warning : State::stops};
+    const bool is_of_this_user = error == EACCES || error == EPERM;
+    return {std::strerror(error), is_of_this_user ? State::warning : State::stops};
 }
 
 /// Whether somebody accepts there: 0, or why not.
-int connect_to_socket(const std::string& path) {
+int connect_to_socket(const std::string& path, std::optional<PortHolder>* listener = nullptr) {
     sockaddr_un name{};
     name.sun_family = AF_UNIX;
     if (path.size() >= sizeof name.sun_path) return ENAMETOOLONG;
     std::memcpy(name.sun_path, path.c_str(), path.size() + 1);
     const tls::OwnedDescriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd) return errno;
-    return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 ? 0 : errno;
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) return errno;
+    if (listener) *listener = listener_behind(fd.get());
+    return 0;
 }
 
 /// A bind would make the file, so it is looked whether one could be made.
@@ -74,9 +86,10 @@ Answer try_unix(const std::string& path, const std::string& state_dir) {
         return {obstacle.error, obstacle.is_of_this_user || is_made_later ? State::warning : State::error};
     }
     if (!S_ISSOCK(file.st_mode)) return {"the file exists and is no socket", State::error};
-    const int error = connect_to_socket(path);
+    std::optional<PortHolder> listener;
+    const int error = connect_to_socket(path, &listener);
     if (error == ECONNREFUSED) return {};  // left over from a process that was killed: it is replaced
-    if (error == 0 || error == EAGAIN) return {"another process is listening there", State::stops};
+    if (error == 0 || error == EAGAIN) return taken("another process is listening there", listener);
     const bool is_of_this_user = error == EACCES || error == EPERM;
     return {std::string("cannot tell whether it is in use: ") + std::strerror(error),
             is_of_this_user ? State::warning : State::stops};
@@ -117,7 +130,9 @@ std::vector<Finding> look_at_addresses(const Snapshot& snapshot, const Preflight
                             "not tried: a pgairlock with this state directory is running (" + running + ")"};
         } else {
             Answer answer = try_address(address, options.state_dir);
-            finding.state = is_needed || answer.state == State::ok ? answer.state : State::warning;
+            const bool is_fault = answer.state == State::stops || answer.state == State::error;
+            finding.state = is_fault && !is_needed ? State::warning : answer.state;
+            if (answer.state == State::skipped) answer.error += ": as it does where a socket unit is to pass it";
             if (answer.state != State::ok)
                 finding.said = {address.origin, "cannot listen on " + config::to_string(address) + ": " + answer.error};
         }
