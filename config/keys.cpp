@@ -305,8 +305,9 @@ const Section<Audit>& section() {
              "so that names that never repeat are one client. The audit file has them as they are.",
              Rule::none, TakesEffect::at_restart},
             {"expiry_warning", &Audit::expiry_warning, R"("30d")",
-             "A certificate that ends within this time, a server's or one of our own, is told of once a day: in the "
-             "log, as `certificate_expiring` in the audit, and by `[[alert]]`. `0s`: none is."},
+             "A certificate in use that ends within this time is told of: when it begins, 7 days and 1 day before the "
+             "end, and at the end, once each. Also one that is not valid yet. In the log, as `certificate_expiring` in "
+             "the [audit](audit.md#certificate_expiring), and by `[[alert]]`. `0s`: none is."},
             {"process_owner", &Audit::process_owner, "true",
              "Find out process, executable and user of clients on this host.", Rule::none, TakesEffect::at_restart},
         },

@@ -2,7 +2,6 @@
 
 #include "config/keys.hpp"
 #include "protocol/utf8.hpp"
-#include "proxy/record/expiry_warnings.hpp"
 
 namespace proxy {
 namespace {
@@ -79,8 +78,9 @@ std::string failure_text(const Event& event) {
 
 std::string certificate_text(const Event& event) {
     const auto& leaf = event.record.upstream_tls.leaf;
-    const std::string who =
-        event.record.upstream.empty() ? "listener " + event.record.listener : server_text(event.record);
+    const std::string who = event.expiry && event.record.upstream_addr.empty() ? event.expiry->what
+                            : event.record.upstream.empty()                    ? "listener " + event.record.listener
+                                                                               : server_text(event.record);
     if (!leaf) return who;
     return who + ": " + leaf->subject + ", issued by " + leaf->issuer + ", until " + tls::to_rfc3339(leaf->not_after);
 }

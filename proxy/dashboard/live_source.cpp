@@ -43,6 +43,20 @@ std::vector<Outages::Outage> outages_of_today(const LiveSource& source) {
     return outages;
 }
 
+/// What is neither a listener's, which is looked at above, nor a server's own, which inventories
+/// have.
+void warn_of_watched(const LiveSource& source, SystemTime now, std::vector<Warning>& warnings) {
+    const auto running = source.running();
+    const auto watched = source.watched ? source.watched() : nullptr;
+    if (!running || !watched) return;
+    for (const InUse& one : *watched) {
+        if (one.use == tls::Use::shown || one.use == tls::Use::server) continue;
+        const std::string where = one.upstream_addr.empty() ? one.file : one.upstream_addr;
+        warn_of_end(warnings, "the " + what_for(one) + ", " + one.certificate->subject + " (" + where + ")",
+                    one.certificate->not_after, now, running->config.audit.expiry_warning);
+    }
+}
+
 }  // namespace
 
 /// One cause, one warning: a server whose certificate is refused does not serve because of it.
@@ -168,6 +182,7 @@ std::vector<Warning> live_warnings(const LiveSource& source, SystemTime now) {
                             life.not_after, now, running->config.audit.expiry_warning);
         }
     }
+    warn_of_watched(source, now, warnings);
     for (const CaptureStatus& capture : source.captures.status()) {
         if (!is_under_way(capture) || !(capture.order.allow_secrets || capture.order.keylog)) continue;
         warnings.push_back(

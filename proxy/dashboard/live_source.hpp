@@ -14,6 +14,7 @@
 #include "proxy/dashboard/now_history.hpp"
 #include "proxy/dashboard/warning.hpp"
 #include "proxy/record/recorder.hpp"
+#include "proxy/route/in_use.hpp"
 #include "proxy/route/snapshot.hpp"
 #include "proxy/session/live_sessions.hpp"
 #include "proxy/session/phase.hpp"
@@ -40,7 +41,8 @@ struct LiveSource {
     std::function<std::map<std::string, RelayedBytes>()> relayed;
     std::function<std::map<std::string, PrewarmedConnections>()> prewarmed;
     std::function<std::shared_ptr<const Snapshot>()> running;
-    std::string name;  ///< as in audit lines
+    std::function<std::shared_ptr<const std::vector<InUse>>()> watched;  ///< nullptr: they were not looked at yet
+    std::string name;                                                    ///< as in audit lines
     std::string state_dir;
     SystemTime started;
 };

@@ -80,6 +80,13 @@ std::span<const MetricInfo> all_metrics() {
          gauge,
          {"listener", "key_type"},
          "When the certificate ends that clients are shown: of several with one type of key, the first to end."},
+        {M::certificate_in_use_not_after,
+         "pgairlock_certificate_in_use_not_after_timestamp_seconds",
+         gauge,
+         {"kind", "used_by", "file"},
+         "When the first certificate of a file ends, of each kind that is not shown to clients: anchor, candidate, "
+         "client_ca, client_certificate, candidate_certificate or intermediate, and for whom. Of a file with several "
+         "anchors those that a connection has needed. Looked at every hour."},
         {M::clients,
          "pgairlock_clients",
          gauge,

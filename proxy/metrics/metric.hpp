@@ -30,6 +30,7 @@ enum class Metric : std::uint8_t {
     upstream_host_up,
     upstream_host_role,
     server_certificate_not_after,
+    certificate_in_use_not_after,
     clients,
     clients_not_ready,
     prewarm_connections,

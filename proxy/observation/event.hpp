@@ -146,6 +146,17 @@ struct CaptureNote {
     std::uint64_t rests = 0;            ///< packets within messages whose beginning is not in their file: left out
 };
 
+/// What certificate_expiring is about, beside the certificate itself, which is the record's
+/// upstream_tls.leaf whatever it is for.
+struct ExpiryNote {
+    tls::Use use = tls::Use::shown;
+    std::string what;            ///< "anchor of upstream orders"
+    std::string file;            ///< or "system"; empty: it came from a server
+    std::string alert;           ///< whose anchor it is; empty: no alert's
+    std::string_view moment;     ///< a word: label(ExpiryMoment)
+    std::int64_t days_left = 0;  ///< whole ones, rounded down; negative: it has ended
+};
+
 /// One audit line. Which members beyond `kind`, `time` and `record` count depends on the kind
 /// (docs/audit.md).
 struct Event {
@@ -171,6 +182,7 @@ struct Event {
     std::string anchor_before{};  ///< the same; empty also where that chain was not verified
     bool weaker = false;          ///< client_changed: what it does now is less than what it did
     std::shared_ptr<const CaptureNote> capture{};  ///< capture_started, capture_stopped
+    std::shared_ptr<const ExpiryNote> expiry{};    ///< certificate_expiring
 };
 
 /// What a certificate that a server address did not show before says of its CA.

@@ -223,7 +223,7 @@ void add_new_weak_client(json::object& line, const Event& event) {
     add_verdict(line, event.record);
 }
 
-/// A server's, or one that we show ourselves: then it has no upstream_addr.
+/// Of any kind; only one that a server has shown has an upstream_addr.
 void add_expiring(json::object& line, const Event& event) {
     const auto& leaf = event.record.upstream_tls.leaf;
     line["upstream_addr"] = text(event.record.upstream_addr);
@@ -231,7 +231,14 @@ void add_expiring(json::object& line, const Event& event) {
     line["issuer"] = text(leaf ? leaf->issuer : "");
     line["serial"] = text(leaf ? leaf->serial : "");
     line["sha256"] = text(leaf ? leaf->sha256 : "");
+    line["not_before"] = text(leaf ? tls::to_rfc3339(leaf->not_before) : "");
     line["not_after"] = text(leaf ? tls::to_rfc3339(leaf->not_after) : "");
+    const ExpiryNote note = event.expiry ? *event.expiry : ExpiryNote();
+    line["certificate_kind"] = tls::label(note.use);
+    line["file"] = text(note.file);
+    line["alert"] = text(note.alert);
+    line["moment"] = text(note.moment);
+    line["days_left"] = note.days_left;
     line["message"] = text(event.message);
 }
 

@@ -66,13 +66,11 @@ class Recorder::Writing {
     EventMetrics metrics;
     RecentEvents recent;
     BoundedQueue<Event> queue;
-    std::atomic<std::chrono::milliseconds> expiry_warning{std::chrono::milliseconds(0)};
 
    private:
     bool write_batch();
     void write_followup(Event event);
     void tell_lost_by_file(bool all);
-    void warn_of_expiry(const Event& event, std::vector<Event>& warnings);
     void tell(const Event& event);
     void remember(std::deque<Event>& events);
     void absorb(const BoundedQueue<Event>::Batch& batch);
@@ -82,7 +80,6 @@ class Recorder::Writing {
     std::optional<AuditFile> audit_file_;         // this and the inventory: the thread's
     std::unique_ptr<InventoryKeeper> inventory_;  // nullptr: none is wanted
     Listener listener_;
-    ExpiryWarnings expiries_;
     mutable std::mutex unwritten_mutex_;
     std::optional<Unwritten> unwritten_;
     std::optional<Unshared> unshared_;
@@ -104,8 +101,6 @@ void Recorder::record(Event&& event) noexcept {
 }
 
 void Recorder::retain_for(std::chrono::milliseconds retention) { writing_->retain_for(retention); }
-
-void Recorder::warn_of_expiry(std::chrono::milliseconds warning) { writing_->expiry_warning = warning; }
 
 void Recorder::reopen() { writing_->queue.ask_reopen(); }
 
@@ -157,15 +152,12 @@ bool Recorder::Writing::write_batch() {
     // Before anything that may fail: what it does not learn now, no report will have.
     if (inventory_) absorb(batch);
     for (const Event& event : batch.items) tell(event);
-    std::vector<Event> followups;
-    for (const Event& event : batch.items) warn_of_expiry(event, followups);
     remember(batch.items);  // in the audit's order: what follows from them stands behind them
     if (batch.dropped > 0) {
         spdlog::error("audit: {} events dropped: the queue of {} MiB was full", batch.dropped,
                       queue_bytes_ / (1024 * 1024));
         write_followup({.kind = EventKind::events_dropped, .count = batch.dropped});
     }
-    for (Event& event : followups) write_followup(std::move(event));
     if (batch.reopen) audit_file_->reopen();
     tell_lost_by_file(batch.closed);
     if (inventory_ && (batch.closed || InventoryKeeper::Clock::now() >= inventory_->due())) {
@@ -228,25 +220,6 @@ void Recorder::Writing::tell_lost_by_file(bool all) {
 
 void Recorder::Writing::tell(const Event& event) {
     if (listener_) listener_(event);
-}
-
-/// Of the server that a login went to.
-void Recorder::Writing::warn_of_expiry(const Event& event, std::vector<Event>& warnings) try {
-    const auto& leaf = event.record.upstream_tls.leaf;
-    if (event.kind != EventKind::connected || !leaf) return;
-    const auto now = std::chrono::system_clock::now();
-    const std::string which = event.record.upstream + " " + leaf->sha256;
-    if (!expiries_.is_due(which, leaf->not_after, now, expiry_warning)) return;
-    Event warning{.kind = EventKind::certificate_expiring,
-                  .message = "the certificate of a server " + expiry_text(leaf->not_after, now)};
-    warning.record.upstream = event.record.upstream;
-    warning.record.upstream_addr = event.record.upstream_addr;
-    warning.record.upstream_tls.leaf = leaf;
-    spdlog::warn("upstream \"{}\": {} {}: {}", event.record.upstream, event.record.upstream_addr, leaf->subject,
-                 warning.message);
-    warnings.push_back(std::move(warning));
-} catch (const std::bad_alloc&) {
-    counters.count_dropped();
 }
 
 /// In memory; the disk comes after the audit's lines, so that a slow one does not delay them.

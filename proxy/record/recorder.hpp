@@ -14,7 +14,6 @@
 #include "proxy/record/audit_file.hpp"
 #include "proxy/record/bounded_queue.hpp"
 #include "proxy/record/event_counters.hpp"
-#include "proxy/record/expiry_warnings.hpp"
 #include "proxy/record/own_thread.hpp"
 #include "proxy/record/recent_events.hpp"
 
@@ -46,9 +45,6 @@ class Recorder {
     void record(Event&& event) noexcept;
     /// What the inventory has not seen for so long is forgotten; zero: never. From any thread.
     void retain_for(std::chrono::milliseconds retention);
-    /// Certificates of servers that end within `warning` are told of once a day
-    /// (certificate_expiring); zero: none is. From any thread.
-    void warn_of_expiry(std::chrono::milliseconds warning);
     /// Opens the audit file anew, after it was renamed (SIGUSR1).
     void reopen();
     /// Every event that was ever recorded, also those that were dropped.

@@ -283,6 +283,7 @@ std::string why_failed(const Report& report, FailOn what) {
             return !failing.empty() || !of_several ? failing : "one of several whose failed handshakes name nobody";
         }
         case FailOn::silent: return summary.silent_proxies == 0 ? "" : plural(summary.silent_proxies, "silent proxy");
+        case FailOn::expiring: return why_expiring(report);
         case FailOn::incomplete: return "";  // answered above
     }
     return "it is not known what that is";

@@ -243,7 +243,7 @@ struct Report {
 Report make_report(const std::vector<InventoryRows>& inventories, const ReportFilter& filter);
 
 /// What can make `--fail-on` fail.
-enum class FailOn { weak, unknown, rotation, force_ssl, fallback, failing, silent, incomplete };
+enum class FailOn { weak, unknown, rotation, force_ssl, fallback, failing, silent, expiring, incomplete };
 
 std::string_view to_string(FailOn what) noexcept;
 std::optional<FailOn> parse_fail_on(std::string_view text) noexcept;
@@ -252,6 +252,24 @@ std::optional<FailOn> parse_fail_on(std::string_view text) noexcept;
 /// missing behind a good answer.
 std::string why_failed(const Report& report, FailOn what);
 inline bool has_failed(const Report& report, FailOn what) { return !why_failed(report, what).empty(); }
+
+// --- Certificates of servers that come near their end (report_expiry.cpp)
+
+/// As long before it as audit.expiry_warning is by default; a report knows no configuration.
+inline constexpr Timestamp expiring_within = Timestamp{30} * 24 * 3600 * 1'000'000;
+/// Where nobody has met a server for so long, its certificate is nobody's task.
+inline constexpr Timestamp server_gone_after = Timestamp{30} * 24 * 3600 * 1'000'000;
+
+struct ExpiringCertificate {
+    const UpstreamCertificateRow* row = nullptr;  ///< of the report
+    std::int64_t days_left = 0;                   ///< whole ones; below zero: it has ended
+};
+/// Those that servers show now, the first to end first.
+std::vector<ExpiringCertificate> certificates_expiring(const Report& report);
+/// "2026-12-12, in 12 days", "2026-11-01, ended"; of one that lasts the day alone.
+std::string end_text(const ReportCertificate& certificate, Timestamp now);
+/// Why `--fail-on expiring` fails; empty: it does not.
+std::string why_expiring(const Report& report);
 
 // --- The steps (report_merge.cpp, report_join.cpp, report_range.cpp, report_group.cpp,
 // --- report_missing.cpp, report_conclude.cpp)

@@ -366,6 +366,20 @@ constexpr auto columns = std::to_array<Column>({
     {"state", [](const ReportClient& c) { return word(state_of(c)); }},
 });
 
+json::array expiring_array(const Report& report) {
+    json::array all;
+    for (const ExpiringCertificate& one : certificates_expiring(report)) {
+        all.push_back({{"upstream", protocol::as_utf8(one.row->upstream)},
+                       {"upstream_addr", protocol::as_utf8(one.row->upstream_addr)},
+                       {"subject", text(one.row->subject)},
+                       {"issuer", text(one.row->issuer)},
+                       {"sha256", text(one.row->sha256)},
+                       {"not_after", time(one.row->not_after)},
+                       {"days_left", one.days_left}});
+    }
+    return all;
+}
+
 }  // namespace
 
 json::array certificates_array(const Report& report) {
@@ -390,7 +404,8 @@ std::string json_text(const Report& report, const AddToClient& add) {
         text += serialized(said);
     }
     text += "],\"unattributed_failures\":" + serialized(unattributed) +
-            ",\"upstream_certificates\":" + serialized(certificates_array(report));
+            ",\"upstream_certificates\":" + serialized(certificates_array(report)) +
+            ",\"certificates_expiring\":" + serialized(expiring_array(report));
     if (report.against) text += ",\"against\":" + serialized(to_json(*report.against));
     return text + "}";
 }

@@ -151,14 +151,14 @@ std::string certificates(const Report& report, const TableOptions& options) {
                           {.title = "CANDIDATE"}}};
     for (const ReportCertificate& certificate : report.upstream_certificates) {
         const UpstreamCertificateRow& row = certificate.row;
-        std::vector<Cell> cells{{printable(row.upstream)},
-                                {printable(row.upstream_addr)},
-                                {printable(called.at(row.issuer))},
-                                {printable(called.at(row.anchor))},
-                                {time_text(row.not_after).substr(0, 10),
-                                 row.not_after <= options.now && certificate.current ? red : nullptr},
-                                {time_text(row.first_seen).substr(0, 10)},
-                                candidate(certificate)};
+        std::vector<Cell> cells{
+            {printable(row.upstream)},
+            {printable(row.upstream_addr)},
+            {printable(called.at(row.issuer))},
+            {printable(called.at(row.anchor))},
+            {end_text(certificate, options.now), row.not_after <= options.now && certificate.current ? red : nullptr},
+            {time_text(row.first_seen).substr(0, 10)},
+            candidate(certificate)};
         if (!certificate.current) {
             for (Cell& cell : cells) cell.colour = dim;
         }

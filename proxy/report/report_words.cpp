@@ -38,6 +38,7 @@ std::string_view to_string(FailOn what) noexcept {
         case FailOn::fallback: return "fallback";
         case FailOn::failing: return "failing";
         case FailOn::silent: return "silent";
+        case FailOn::expiring: return "expiring";
         case FailOn::incomplete: return "incomplete";
     }
     return "";
@@ -45,7 +46,7 @@ std::string_view to_string(FailOn what) noexcept {
 
 std::optional<FailOn> parse_fail_on(std::string_view text) noexcept {
     using enum FailOn;
-    for (const FailOn what : {weak, unknown, rotation, force_ssl, fallback, failing, silent, incomplete}) {
+    for (const FailOn what : {weak, unknown, rotation, force_ssl, fallback, failing, silent, expiring, incomplete}) {
         if (to_string(what) == text) return what;
     }
     return std::nullopt;

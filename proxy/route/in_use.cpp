@@ -8,7 +8,7 @@ namespace {
 
 using tls::Use;
 
-std::string_view words(Use use) noexcept {
+std::string_view use_in_words(Use use) noexcept {
     switch (use) {
         case Use::shown: return "certificate";
         case Use::client_certificate: return "client certificate";
@@ -67,6 +67,6 @@ std::string user_of(const InUse& one) {
 
 bool is_watched(const InUse& one) noexcept { return !tls::is_trusted(one.use) || one.used || one.alone; }
 
-std::string what_for(const InUse& one) { return std::string(words(one.use)) + " of " + user_of(one); }
+std::string what_for(const InUse& one) { return std::string(use_in_words(one.use)) + " of " + user_of(one); }
 
 }  // namespace proxy

@@ -115,6 +115,7 @@ void HttpService::open_dashboard() {
                               .relayed = [&workers] { return relayed_bytes(workers); },
                               .prewarmed = [&workers] { return prewarmed_connections(workers); },
                               .running = [this] { return state()->snapshot; },
+                              .watched = [&expiry = sources_.metrics.expiry] { return expiry.watched(); },
                               .name = sources_.name,
                               .state_dir = sources_.state_dir,
                               .started = std::chrono::system_clock::now()});

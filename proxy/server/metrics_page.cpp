@@ -112,6 +112,7 @@ std::string MetricsPage::text(const Snapshot& snapshot, const std::optional<dash
     tell_relay(out);
     tell_upstreams(out, numbers);
     tell_certificates(out, snapshot);
+    tell_in_use(out);
     tell_clients(out, snapshot, clients);
     tell_prewarm(out);
     tell_records(out, numbers);
@@ -153,6 +154,23 @@ void MetricsPage::tell_listeners(Exposition& out, const Snapshot& snapshot,
     out.begin(Metric::tls_handshake_seconds);
     out.sample({"client"}, numbers.client_handshakes);
     out.sample({"server"}, numbers.server_handshakes);
+}
+
+/// Of those that have no metric of their own.
+void MetricsPage::tell_in_use(Exposition& out) const {
+    using tls::Use;
+    out.begin(Metric::certificate_in_use_not_after);
+    const auto watched = sources_.expiry.watched();
+    if (!watched) return;
+    std::map<std::vector<std::string>, std::chrono::system_clock::time_point> first;
+    for (const InUse& one : *watched) {
+        if (one.use == Use::shown || !one.upstream_addr.empty()) continue;
+        const auto end = one.certificate->not_after;
+        const std::vector<std::string> which{std::string(tls::label(one.use)), user_of(one), one.file};
+        const auto known = first.try_emplace(which, end).first;
+        known->second = std::min(known->second, end);
+    }
+    for (const auto& [which, end] : first) out.sample({which[0], which[1], which[2]}, unix_seconds(end));
 }
 
 void MetricsPage::tell_relay(Exposition& out) const {

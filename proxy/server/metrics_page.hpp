@@ -12,6 +12,7 @@
 #include "proxy/metrics/exposition.hpp"
 #include "proxy/record/recorder.hpp"
 #include "proxy/route/snapshot.hpp"
+#include "proxy/server/expiry_watch.hpp"
 #include "proxy/server/worker.hpp"
 #include "proxy/upstream/outages.hpp"
 
@@ -32,6 +33,7 @@ class MetricsPage {
         const Outages& outages;
         const std::vector<std::unique_ptr<Worker>>& workers;
         const Alerts& alerts;
+        const ExpiryWatch& expiry;
     };
 
     explicit MetricsPage(Sources sources) : sources_(sources) {}
@@ -42,6 +44,7 @@ class MetricsPage {
 
    private:
     void tell_listeners(Exposition& out, const Snapshot& snapshot, const EventMetrics::Numbers& numbers) const;
+    void tell_in_use(Exposition& out) const;
     void tell_relay(Exposition& out) const;
     void tell_upstreams(Exposition& out, const EventMetrics::Numbers& numbers) const;
     void tell_prewarm(Exposition& out) const;

@@ -26,7 +26,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto drain_poll_interval = 50ms;
-constexpr auto expiry_interval = 1h;
 /// Between an order on the console to leave and obeying it.
 constexpr auto time_to_tell = 100ms;
 /// Of whoever ordered a reload on the console.
@@ -216,7 +215,10 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                  .chained = began_with_.audit.chain ? Chained::yes : Chained::no,
                  .proxy = proxy_name(began_with_.runtime)},
                 keep_inventory(began_with_, state_dir_, probes_), Recorder::max_queued_bytes,
-                [alerts = alerts_](const Event& event) { alerts->notice(event); }),
+                [alerts = alerts_, expiry = expiry_](const Event& event) {
+                    alerts->notice(event);
+                    expiry->notice(event);
+                }),
       captures_(capture_settings(began_with_, state_dir_),
                 {.record = [this](Event&& event) { recorder_.record(std::move(event)); },
                  .started = [this] { join_captures(); }},
@@ -244,14 +246,14 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                .take = [this](auto next, auto log) { return take(std::move(next), std::move(log)); },
                .record = [this](EventKind kind, std::string message) { record(kind, std::move(message)); },
                .manager = manager_}),
-      own_expiry_timer_(io_.get_executor()),
       relations_(console_relations({.sessions = sessions_, .recorder = recorder_, .config = running_config_})),
       console_(io_, console_services()),
       http_({.metrics = {.recorder = recorder_,
                          .captures = captures_,
                          .outages = outages_,
                          .workers = workers_,
-                         .alerts = *alerts_},
+                         .alerts = *alerts_,
+                         .expiry = *expiry_},
              .phase = services_.phase,
              .admission = admission_,
              .resolver = resolver_,
@@ -265,13 +267,13 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
     running_config_.use(snapshot_);
     alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));
-    recorder_.warn_of_expiry(began_with_.audit.expiry_warning);
     signals_.add(SIGUSR1);
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of its write, as a full disk is
 }
 
-Server::~Server() = default;
+/// What tells of it goes before what writes it down.
+Server::~Server() { expiry_->end(); }
 
 void Server::run() {
     const config::Runtime& runtime = began_with_.runtime;
@@ -287,7 +289,7 @@ void Server::run() {
     spawn_lasting(io_.get_executor(), [this] { return host_watch_.run(); });
     spawn_lasting(io_.get_executor(), [this] { return handle_signals(); });
     spawn_lasting(io_.get_executor(), [this] { return reload_.run(); });
-    spawn_lasting(io_.get_executor(), [this] { return watch_own_certificates(); });
+    expiry_->begin(state_dir_ + "/expiry-told", [this](Event&& event) { recorder_.record(std::move(event)); });
     unblock_signals();  // every thread has been made; and whoever hears that we serve may send one
     record(EventKind::started, "pgairlock " + version() + ", " + std::to_string(threads) + " threads");
     console_.open(began_with_.admin, state_dir_);  // whoever hears that we serve may ask
@@ -296,11 +298,13 @@ void Server::run() {
     announce_certificates(*snapshot_);
     announce_probes(*snapshot_);
     announce_hidden_processes(began_with_.audit);
+    expiry_->use(snapshot_);
     spawn_lasting(io_.get_executor(), [this] { return watchdog_.run(); });
     captures_.begin();
     manager_.ready("serving");
     io_.run();
     block_signals();
+    expiry_->end();
     console_.close();
     http_.close();
     resolver_.close();
@@ -459,7 +463,6 @@ std::shared_ptr<LogWriter> Server::take(std::shared_ptr<const Snapshot> next, st
     snapshot_ = std::move(next);
     running_config_.use(snapshot_);
     recorder_.retain_for(config.audit.inventory_retention);
-    recorder_.warn_of_expiry(config.audit.expiry_warning);
     alerts_->use(snapshot_->alerts, std::move(alert_senders));
     captures_.use(capture_settings(config, state_dir_));
     console_.allow(config.admin);
@@ -469,7 +472,7 @@ std::shared_ptr<LogWriter> Server::take(std::shared_ptr<const Snapshot> next, st
     serve_upstreams();
     announce_certificates(*snapshot_);
     announce_probes(*snapshot_);
-    own_expiry_timer_.cancel();
+    expiry_->use(snapshot_);
     return replaced;
 }
 
@@ -491,39 +494,11 @@ void Server::name_in_metrics() {
     for (const auto& worker : workers_) worker->name_in_metrics(listeners);
 }
 
-/// Of certificates that clients are shown; the recorder warns of servers'. After each reload, and
-/// every hour.
-tls::Awaitable<> Server::watch_own_certificates() {
-    while (services_.phase == Phase::serving) {
-        warn_of_own_expiry();
-        own_expiry_timer_.expires_after(expiry_interval);
-        co_await own_expiry_timer_.async_wait(tls::returning());
-    }
-}
-
-void Server::warn_of_own_expiry() {
-    const auto now = std::chrono::system_clock::now();
-    for (const auto& route : snapshot_->listeners) {
-        if (!route->tls) continue;
-        for (const tls::CertificateFacts& leaf : route->tls->certificates()) {
-            const std::string which = route->settings.name + " " + leaf.sha256;
-            if (!own_expiries_.is_due(which, leaf.not_after, now, snapshot_->config.audit.expiry_warning)) continue;
-            Event warning{.kind = EventKind::certificate_expiring,
-                          .message = "a certificate that clients are shown " + expiry_text(leaf.not_after, now)};
-            warning.record.listener = route->settings.name;
-            warning.record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(leaf);
-            spdlog::warn("listener \"{}\": {}: {}", route->settings.name, leaf.subject, warning.message);
-            recorder_.record(std::move(warning));
-        }
-    }
-}
-
 void Server::begin_drain() {
     services_.phase = Phase::draining;
     manager_.stopping();
     sockets_.stop();
     reload_.wake();
-    own_expiry_timer_.cancel();
     serve_upstreams();
     spdlog::info("draining: {} sessions, at most {} ms", admission_.served(),
                  snapshot_->config.runtime.drain_timeout.count());

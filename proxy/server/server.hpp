@@ -9,6 +9,7 @@
 #include "proxy/alert/alerts.hpp"
 #include "proxy/server/admission.hpp"
 #include "proxy/server/console_socket.hpp"
+#include "proxy/server/expiry_watch.hpp"
 #include "proxy/server/http_service.hpp"
 #include "proxy/server/listening_sockets.hpp"
 #include "proxy/server/reload.hpp"
@@ -42,8 +43,6 @@ class Server {
     std::shared_ptr<LogWriter> take(std::shared_ptr<const Snapshot> next, std::unique_ptr<LogWriter> log);
     void serve_upstreams();
     void name_in_metrics();
-    tls::Awaitable<> watch_own_certificates();
-    void warn_of_own_expiry();
     ConsoleServices console_services();
     ProcessControl process_control();
     std::string reload_and_wait();
@@ -63,6 +62,7 @@ class Server {
 
     const std::shared_ptr<Probes> probes_ = std::make_shared<Probes>();  // the recorder's as well, which may hang
     const std::shared_ptr<Alerts> alerts_;                               // likewise
+    const std::shared_ptr<ExpiryWatch> expiry_ = std::make_shared<ExpiryWatch>();  // likewise
     Recorder recorder_;
     Captures captures_;
     CancelRegistry cancels_;
@@ -84,8 +84,6 @@ class Server {
     ListeningSockets sockets_;
     Reload reload_;
     RunningConfig running_config_;
-    ExpiryWarnings own_expiries_;
-    tls::Timer own_expiry_timer_;
     std::vector<Relation> relations_;  // what is asked of on the console
     ConsoleSocket console_;
     HttpService http_;

@@ -132,7 +132,7 @@ def test_certificates_near_their_end_are_told_of_servers_and_of_our_own(start, w
     assert own["subject"] == "CN=proxy.front" and "that clients are shown ends in" in own["message"]
     for _ in range(3):
         client(proxy).login()
-    server = proxy.event("certificate_expiring", upstream="orders")
+    server = proxy.event("certificate_expiring", upstream="orders", certificate_kind="server")
     assert server["subject"] == "CN=server.new" and server["upstream_addr"] == cluster.host
     assert {one["upstream"] for one in receiver.messages(2)} == {None, "orders"}
 

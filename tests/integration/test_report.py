@@ -81,7 +81,7 @@ def fill(inventory: Inventory) -> Inventory:
 
 def test_json_has_the_fields_of_the_contract(inventory):
     document = report(fill(inventory()))
-    assert list(document) == ["summary", "proxies", "clients", "unattributed_failures", "upstream_certificates"]
+    assert list(document) == ["summary", "proxies", "clients", "unattributed_failures", "upstream_certificates", "certificates_expiring"]
     for client in document["clients"]:
         assert {name: type(client[name]) for name in ("connections", "weak", "changed", "falls_back", "evidence", "evidence_detail", "probes")} == {
             "connections": int, "weak": bool, "changed": bool, "falls_back": bool, "evidence": list, "evidence_detail": list, "probes": list}

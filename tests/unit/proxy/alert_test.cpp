@@ -10,7 +10,6 @@
 #include "proxy/alert/alert_groups.hpp"
 #include "proxy/alert/alert_queue.hpp"
 #include "proxy/alert/alert_spool.hpp"
-#include "proxy/record/expiry_warnings.hpp"
 #include "support/catch.hpp"
 #include "support/folder.hpp"
 
@@ -394,20 +393,4 @@ TEST_CASE("alert spool: beyond the room the oldest are loaded, and the rest late
     const auto rest = spool.load(10, [](const std::string& id) { return id >= "id-8"; });
     CHECK(rest.messages.size() == 3);
     CHECK(rest.left == 0);
-}
-
-TEST_CASE("expiry warnings: once a day for each certificate that is near its end or beyond it") {
-    proxy::ExpiryWarnings warnings;
-    const proxy::ExpiryWarnings::Time now{std::chrono::hours(24 * 20'000)};
-    const auto month = std::chrono::milliseconds(std::chrono::hours(24 * 30));
-    CHECK_FALSE(warnings.is_due("a", now + 24h * 31, now, month));
-    CHECK(warnings.is_due("a", now + 24h * 29, now, month));
-    CHECK_FALSE(warnings.is_due("a", now + 24h * 29, now + 23h, month));
-    CHECK(warnings.is_due("b", now - 1h, now, month));
-    CHECK(warnings.is_due("a", now + 24h * 29, now + 24h, month));
-    CHECK(warnings.is_due("a", now + 24h * 29, now, month));  // the clock was set back
-    CHECK_FALSE(warnings.is_due("c", now, now, 0ms));
-    CHECK(proxy::expiry_text(now + 24h * 12 + 1h, now).starts_with("ends in 12 days, on 20"));
-    CHECK(proxy::expiry_text(now + 1h, now).starts_with("ends within a day, on "));
-    CHECK(proxy::expiry_text(now - 1h, now).starts_with("has ended on "));
 }

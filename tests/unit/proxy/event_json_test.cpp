@@ -224,6 +224,34 @@ TEST_CASE("disconnected tells how long, how much and why") {
     CHECK(got.at("sqlstate").is_null());
 }
 
+TEST_CASE("certificate_expiring says what the certificate is for, and how long it lasts") {
+    Event expiring{.kind = EventKind::certificate_expiring, .message = "a trust anchor ends in 12 days"};
+    expiring.record.upstream = "orders";
+    tls::CertificateFacts facts;
+    facts.subject = "CN=root";
+    facts.sha256 = "5e88";
+    facts.not_after = std::chrono::system_clock::time_point(std::chrono::hours(24 * 20'000));
+    expiring.record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(facts);
+    expiring.expiry = std::make_shared<const proxy::ExpiryNote>(proxy::ExpiryNote{.use = tls::Use::anchor,
+                                                                                  .what = "anchor of upstream orders",
+                                                                                  .file = "/etc/ca.pem",
+                                                                                  .alert = "",
+                                                                                  .moment = "begins",
+                                                                                  .days_left = 12});
+    const json::object got = line(expiring);
+    CHECK(keys(got) ==
+          with(in_every_line, {"upstream_addr", "subject", "issuer", "serial", "sha256", "not_before", "not_after",
+                               "certificate_kind", "file", "alert", "moment", "days_left", "message"}));
+    CHECK(got.at("certificate_kind") == "anchor");
+    CHECK(got.at("file") == "/etc/ca.pem");
+    CHECK(got.at("moment") == "begins");
+    CHECK(got.at("days_left") == 12);
+    CHECK(got.at("not_after") == "2024-10-04T00:00:00Z");
+    CHECK(got.at("upstream") == "orders");
+    CHECK(got.at("upstream_addr").is_null());
+    CHECK(got.at("alert").is_null());
+}
+
 TEST_CASE("tls_failed tells the alert, or that there was none") {
     Event failed = event(EventKind::tls_failed);
     failed.record.evidence = {protocol::Evidence::tls_refused};

@@ -179,12 +179,11 @@ TEST_CASE("recorder: what follows from an event is shown behind it, as in the au
     std::vector<EventKind> shown;
     {
         Recorder recorder({.path = folder.file("audit")}, kept(folder));
-        recorder.warn_of_expiry(std::chrono::hours(48));
         recorder.record(first_login());
-        CHECK(comes([&] { return recorder.recent().all().size() == 3; }));
+        CHECK(comes([&] { return recorder.recent().all().size() == 2; }));
         for (const auto& one : recorder.recent().all()) shown.push_back(one->kind);
     }
-    CHECK(shown == std::vector{EventKind::connected, EventKind::certificate_expiring, EventKind::upstream_certificate});
+    CHECK(shown == std::vector{EventKind::connected, EventKind::upstream_certificate});
     const auto written = lines(content(folder.file("audit")));
     REQUIRE(written.size() == shown.size());
     for (std::size_t i = 0; i < shown.size(); ++i)

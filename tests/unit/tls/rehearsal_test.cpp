@@ -79,6 +79,11 @@ class Rehearsing {
     /// A whole connection to a server that shows `server` and sends `issuers` with it.
     std::optional<bool> candidate_ok(const Identity& server, const std::vector<const Identity*>& issuers,
                                      Clock::time_point now = Clock::now()) const {
+        return heard(server, issuers, now).candidate_ok;
+    }
+
+    tls::ServerTls heard(const Identity& server, const std::vector<const Identity*>& issuers,
+                         Clock::time_point now = Clock::now()) const {
         const tls::SslCtxPtr context(SSL_CTX_new(TLS_server_method()));
         SSL_CTX_set_security_level(context.get(), 0);  // it is the proxy that has to object
         REQUIRE(SSL_CTX_use_certificate(context.get(), server.certificate.get()) == 1);
@@ -97,7 +102,16 @@ class Rehearsing {
             SSL_do_handshake(far.get());
         }
         REQUIRE(SSL_is_init_finished(near.get()));
-        return context_->describe(near.get(), now).candidate_ok;
+        return context_->describe(near.get(), now);
+    }
+
+    /// Subjects of candidates that a chain has ended in.
+    std::vector<std::string> used() const {
+        std::vector<std::string> subjects;
+        for (const tls::CertificateInUse& one : context_->in_use()) {
+            if (one.used) subjects.push_back(one.certificate->subject);
+        }
+        return subjects;
     }
 
    private:
@@ -106,6 +120,36 @@ class Rehearsing {
 };
 
 }  // namespace
+
+TEST_CASE("what a server sends behind its certificate is described, once for as long as it is the same") {
+    const Identity root = make({.name = "root"});
+    const Identity middle = make({.name = "middle"}, &root);
+    const Identity crossed = make({.name = "middle", .not_after = Clock::now() + 24h}, &root);
+    const Identity server = make({.name = "server", .is_ca = false}, &middle);
+    const Rehearsing proxy({&root});
+    CHECK(proxy.heard(server, {}).intermediates == nullptr);
+    const auto first = proxy.heard(server, {&middle});
+    REQUIRE(first.intermediates);
+    REQUIRE(first.intermediates->size() == 1);
+    CHECK(first.intermediates->front()->subject == "CN=middle");
+    CHECK(proxy.heard(server, {&middle}).intermediates == first.intermediates);
+    const auto other = proxy.heard(server, {&crossed});
+    CHECK(other.leaf == first.leaf);
+    REQUIRE(other.intermediates);
+    CHECK(other.intermediates != first.intermediates);
+    CHECK(other.intermediates->front()->not_after < first.intermediates->front()->not_after);
+}
+
+TEST_CASE("a candidate is used once a server's chain ends in it") {
+    const Identity root = make({.name = "root"}), unused = make({.name = "unused"});
+    const Identity server = make({.name = "server", .is_ca = false}, &root);
+    const Rehearsing proxy({&unused, &root});
+    CHECK(proxy.used().empty());
+    CHECK(proxy.candidate_ok(make({.name = "stranger", .is_ca = false}), {}) == false);
+    CHECK(proxy.used().empty());
+    CHECK(proxy.candidate_ok(server, {}) == true);
+    CHECK(proxy.used() == std::vector<std::string>{"CN=root"});
+}
 
 TEST_CASE("a rehearsal says yes to what the candidate has issued, and no to the rest") {
     const Identity ca = make({.name = "new CA"});

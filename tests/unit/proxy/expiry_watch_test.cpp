@@ -1,0 +1,164 @@
+// What is told of certificates that servers show, and when it is not told again.
+#include "proxy/server/expiry_watch.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <thread>
+
+#include "support/catch.hpp"
+#include "support/folder.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using proxy::Event;
+using proxy::EventKind;
+using proxy::ExpiryWatch;
+
+std::shared_ptr<const tls::CertificateFacts> ending(const std::string& name, std::chrono::hours left) {
+    tls::CertificateFacts facts;
+    facts.subject = "CN=" + name;
+    facts.sha256 = name;
+    facts.not_before = std::chrono::system_clock::now() - 24h * 365;
+    facts.not_after = std::chrono::system_clock::now() + left;
+    return std::make_shared<const tls::CertificateFacts>(std::move(facts));
+}
+
+Event login(const std::string& upstream, const std::string& address,
+            std::shared_ptr<const tls::CertificateFacts> leaf) {
+    Event event{.kind = EventKind::connected};
+    event.record.upstream = upstream;
+    event.record.upstream_addr = address;
+    event.record.upstream_tls.leaf = std::move(leaf);
+    return event;
+}
+
+std::shared_ptr<const proxy::Snapshot> serving(const std::vector<std::string>& upstreams) {
+    auto snapshot = std::make_shared<proxy::Snapshot>();
+    for (const std::string& name : upstreams) {
+        auto route = std::make_shared<proxy::UpstreamRoute>();
+        route->settings.name = name;
+        snapshot->upstreams.push_back(std::move(route));
+    }
+    return snapshot;
+}
+
+/// A watch, and what it has told.
+class Watching {
+   public:
+    explicit Watching(const support::Folder& folder) {
+        watch.begin(folder.file("told"), [this](Event&& event) {
+            const std::lock_guard lock(mutex_);
+            told_.push_back(std::move(event));
+        });
+    }
+    ~Watching() { watch.end(); }
+
+    /// "server CN=a week", in order; waits until there are so many.
+    std::vector<std::string> told(std::size_t count) {
+        const auto end = std::chrono::steady_clock::now() + 120s;
+        while (std::chrono::steady_clock::now() < end && size() < count) std::this_thread::sleep_for(2ms);
+        const std::lock_guard lock(mutex_);
+        std::vector<std::string> texts;
+        for (const Event& event : told_) {
+            CHECK(event.kind == EventKind::certificate_expiring);
+            texts.push_back(std::string(tls::label(event.expiry->use)) + " " + event.record.upstream_tls.leaf->subject +
+                            " " + std::string(event.expiry->moment));
+        }
+        return texts;
+    }
+    Event first() {
+        const std::lock_guard lock(mutex_);
+        return told_.at(0);
+    }
+
+    ExpiryWatch watch;
+
+   private:
+    std::size_t size() {
+        const std::lock_guard lock(mutex_);
+        return told_.size();
+    }
+    std::mutex mutex_;
+    std::vector<Event> told_;
+};
+
+TEST_CASE("expiry watch: what a server shows is told once, whoever logs in and wherever it is shown") {
+    const support::Folder folder;
+    Watching watching(folder);
+    watching.watch.use(serving({"orders"}));
+    const auto leaf = ending("leaf", 24h * 5 + 1h), other = ending("other", 24h * 20);
+    for (const char* address : {"10.0.0.1:5432", "10.0.0.2:5432", "10.0.0.1:5432"})
+        watching.watch.notice(login("orders", address, leaf));
+    watching.watch.notice(login("orders", "10.0.0.3:5432", ending("lasting", 24h * 300)));
+    CHECK(watching.told(1) == std::vector<std::string>{"server CN=leaf week"});
+    watching.watch.notice(login("orders", "10.0.0.3:5432", other));
+    CHECK(watching.told(2) == std::vector<std::string>{"server CN=leaf week", "server CN=other begins"});
+    const Event first = watching.first();
+    CHECK(first.record.upstream == "orders");
+    CHECK(first.record.upstream_addr == "10.0.0.1:5432");
+    CHECK(first.expiry->days_left == 5);
+    CHECK(first.message.starts_with("the certificate of a server ends in 5 days, on "));
+}
+
+TEST_CASE("expiry watch: what stands behind a server's certificate is told as that") {
+    const support::Folder folder;
+    Watching watching(folder);
+    watching.watch.use(serving({"orders"}));
+    Event event = login("orders", "10.0.0.1:5432", ending("leaf", 24h * 300));
+    event.record.upstream_tls.intermediates = std::make_shared<const tls::Intermediates>(
+        tls::Intermediates{ending("middle", -1h), ending("upper", 24h * 3000)});
+    watching.watch.notice(event);
+    CHECK(watching.told(1) == std::vector<std::string>{"server_intermediate CN=middle ended"});
+    const auto watched = watching.watch.watched();
+    REQUIRE(watched);
+    CHECK(watched->size() == 3);
+}
+
+TEST_CASE("expiry watch: a restart tells nothing twice, and what is new") {
+    const support::Folder folder;
+    const auto leaf = ending("leaf", 24h * 20);
+    {
+        Watching watching(folder);
+        watching.watch.use(serving({"orders"}));
+        watching.watch.notice(login("orders", "10.0.0.1:5432", leaf));
+        CHECK(watching.told(1) == std::vector<std::string>{"server CN=leaf begins"});
+    }
+    Watching watching(folder);
+    watching.watch.use(serving({"orders", "reporting"}));
+    watching.watch.notice(login("orders", "10.0.0.1:5432", leaf));
+    watching.watch.notice(login("reporting", "10.0.0.1:5432", ending("news", 1h)));
+    CHECK(watching.told(1) == std::vector<std::string>{"server CN=news day"});
+}
+
+TEST_CASE("expiry watch: of upstreams that are no longer served nothing is told, and nothing after the end") {
+    const support::Folder folder;
+    Watching watching(folder);
+    watching.watch.notice(login("gone", "10.0.0.1:5432", ending("leaf", 1h)));
+    watching.watch.use(serving({"orders"}));
+    watching.watch.notice(login("orders", "10.0.0.1:5432", ending("other", 1h)));
+    CHECK(watching.told(1) == std::vector<std::string>{"server CN=other day"});
+    watching.watch.end();
+    watching.watch.notice(login("orders", "10.0.0.2:5432", ending("late", 1h)));
+    watching.watch.use(serving({"orders"}));
+    watching.watch.end();
+    CHECK(watching.told(1).size() == 1);
+}
+
+TEST_CASE("expiry watch: a file that is damaged, or that cannot be written, only tells again") {
+    const support::Folder folder;
+    const bool is_folder = GENERATE(false, true);
+    if (is_folder) {
+        std::filesystem::create_directory(folder.file("told"));
+    } else {
+        std::ofstream(folder.file("told")) << "no such line\n";
+    }
+    for (int i = 0; i < 2; ++i) {
+        Watching watching(folder);
+        watching.watch.use(serving({"orders"}));
+        watching.watch.notice(login("orders", "10.0.0.1:5432", ending(is_folder ? "leaf" : std::to_string(i), 1h)));
+        CHECK(watching.told(1).size() == 1);
+    }
+}
+
+}  // namespace
