@@ -18,8 +18,12 @@ struct FreeVerification {
 };
 using Verification = std::unique_ptr<X509_STORE_CTX, FreeVerification>;
 
-/// As OpenSSL does within a handshake of `ours`, of what the peer of another one has sent.
-bool verify_as_in_handshake(X509_STORE_CTX* verification, SSL* ours) {
+/// As OpenSSL does within a handshake of `ours`, of what the peer of another one has `sent`.
+bool verify_as_in_handshake(X509_STORE_CTX* verification, SSL* ours, STACK_OF(X509) * sent, VerifyFailure& failure) {
+    HandshakeNotes notes;
+    notes.attach(ours);
+    X509_STORE* const anchors = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ours));
+    if (X509_STORE_CTX_init(verification, anchors, sk_X509_value(sent, 0), sent) != 1) throw std::bad_alloc();
     X509_STORE_CTX_set_default(verification, "ssl_server");
     X509_VERIFY_PARAM* const param = X509_STORE_CTX_get0_param(verification);
     X509_VERIFY_PARAM_set_auth_level(param, SSL_get_security_level(ours));
@@ -28,7 +32,14 @@ bool verify_as_in_handshake(X509_STORE_CTX* verification, SSL* ours) {
     X509_STORE_CTX_set_verify_cb(verification, note_verify_failure);
     const bool ok = X509_verify_cert(verification) == 1;
     ERR_clear_error();
-    return ok;
+    HandshakeNotes::detach(ours);
+    failure = std::move(notes.verify);
+    if (ok || failure.code != X509_V_OK) return ok;
+    // It failed before any certificate was looked at.
+    failure.code = X509_STORE_CTX_get_error(verification);
+    if (failure.code == X509_V_OK) failure.code = X509_V_ERR_UNSPECIFIED;
+    failure.reason = X509_verify_cert_error_string(failure.code);
+    return false;
 }
 
 }  // namespace
@@ -55,23 +66,9 @@ Judgement UpstreamContext::judge(SSL* shown, const std::string& host, Naming nam
     const SslPtr ours(SSL_new(context_.get()));
     const Verification verification(X509_STORE_CTX_new());
     if (!ours || !verification) throw std::bad_alloc();
-    bool verified = false;
-    if (verifies_chain_) {
-        if (naming == Naming::demanded) demand_name(ours.get(), host);
-        HandshakeNotes notes;
-        notes.attach(ours.get());
-        if (X509_STORE_CTX_init(verification.get(), SSL_CTX_get_cert_store(context_.get()), sk_X509_value(sent, 0),
-                                sent) != 1)
-            throw std::bad_alloc();
-        verified = verify_as_in_handshake(verification.get(), ours.get());
-        HandshakeNotes::detach(ours.get());
-        judgement.failure = std::move(notes.verify);
-        if (!verified && judgement.ok()) {  // it failed before any certificate was looked at
-            judgement.failure.code = X509_STORE_CTX_get_error(verification.get());
-            if (judgement.ok()) judgement.failure.code = X509_V_ERR_UNSPECIFIED;
-            judgement.failure.reason = X509_verify_cert_error_string(judgement.failure.code);
-        }
-    }
+    if (naming == Naming::demanded) demand_name(ours.get(), host);
+    const bool verified =
+        verifies_chain_ && verify_as_in_handshake(verification.get(), ours.get(), sent, judgement.failure);
     if (verified) {
         const STACK_OF(X509)* const chain = X509_STORE_CTX_get0_chain(verification.get());
         for (int i = 0; i < sk_X509_num(chain); ++i) add(*sk_X509_value(chain, i), true);
