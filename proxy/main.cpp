@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <sstream>
@@ -59,21 +60,60 @@ CLI::App* add_run(CLI::App& app, proxy::command::ConfigOptions& run) {
     return command;
 }
 
+constexpr const char* check_examples = R"(
+Examples:
+  pgairlock check --config /etc/pgairlock/pgairlock.toml            before a start or a reload
+  pgairlock check --upstream db:5432 --sslrootcert old.pem --sslrootcert new.pem --fail-on alone
+  pgairlock check --config pgairlock.toml --fail-on candidate       may sslrootcert_candidate become sslrootcert?
+  pgairlock check --config pgairlock.toml --watch 10s               during a rotation: what moves, and when
+
+Exit: 0 every address is OK and nothing keeps run from starting, 1 not so, or --fail-on or --warn-days applies, 2 usage or
+configuration error. OK: a session would be verified, by all CA files together.)";
+
+/// Of `option`; `least`: what makes sense.
+auto read_duration(const char* option, std::optional<std::chrono::milliseconds>& into,
+                   std::chrono::milliseconds least) {
+    return [option, &into, least](const std::string& text) {
+        const auto duration = config::parse_duration(text);
+        if (!duration || *duration < least)
+            throw CLI::ValidationError(
+                option, text + " is no duration of " + std::to_string(least.count()) + "ms or more (\"5s\", \"2m\")");
+        into = *duration;
+    };
+}
+
 CLI::App* add_check(CLI::App& app, proxy::command::CheckOptions& check) {
+    using std::chrono::milliseconds;
     CLI::App* command = app.add_subcommand(
         "check",
-        "Validate the configuration, then connect to each address of each upstream and show, per CA file, "
-        "whether its certificate verifies.");
-    command->footer("\nExit: 0 every configured verification holds, 1 one does not, 2 usage or configuration error.");
+        "Validate the configuration, look for what run would trip over, then connect to each address of each upstream "
+        "and show what its certificate comes to: by all CA files together, and by each alone.");
+    command->footer(check_examples);
     add_source(*command, check.source);
-    CLI::Option* offline = command->add_flag("--offline", check.offline, "stop after validation");
+    CLI::Option* offline = command->add_flag("--offline", check.offline, "ask no other host");
+    command
+        ->add_option("--fail-on", check.fail_on,
+                     "exit 1 also where a CA file does not suffice alone (alone), or where sslrootcert_candidate alone "
+                     "would not verify what an address shows (candidate); may be repeated")
+        ->check(CLI::IsMember({"alone", "candidate"}))
+        ->allow_extra_args(false)
+        ->delimiter(',')
+        ->excludes(offline);
+    command
+        ->add_option("--warn-days", check.warn_days,
+                     "exit 1 also when a certificate in use, here or on a server, ends within so many days")
+        ->check(CLI::Range(0, 36'500));
+    command
+        ->add_option_function<std::string>("--timeout", read_duration("--timeout", check.timeout, milliseconds(1)),
+                                           "for each connection (default: the upstream's connect_timeout)")
+        ->type_name("DURATION");
     command
         ->add_option_function<std::string>(
-            "--fail-on", [&check](const std::string&) { check.fail_on_candidate = true; },
-            "candidate: exit 1 also where sslrootcert_candidate alone would not verify what an address shows")
-        ->check(CLI::IsMember({"candidate"}))
+            "--watch", read_duration("--watch", check.watch, milliseconds(100)),
+            "look again after so long, and print what has changed, until SIGINT or SIGTERM")
+        ->type_name("DURATION")
         ->excludes(offline);
-    command->add_flag("--json", check.json, "print one JSON document");
+    command->add_flag("--json", check.json, "print one JSON document; with --watch one object a line after it");
     return command;
 }
 

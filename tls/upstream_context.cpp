@@ -38,6 +38,11 @@ std::vector<LoadedBundle> load_all_anchors(const std::vector<config::File>& file
     return all;
 }
 
+/// What OpenSSL said to a name.
+void accepted(long answer, const std::string& name) {
+    if (answer != 1) throw std::runtime_error("not a usable server name: " + name);
+}
+
 /// The leaf's issuers without the anchor. Comparing them costs no hash: OpenSSL has kept one since
 /// it verified them.
 std::vector<X509*> certificates_behind(SSL* ssl, bool is_verified) {
@@ -91,27 +96,27 @@ SslPtr UpstreamContext::connect(const std::string& host, const std::string& addr
     if (const std::string group = remembered_group(address); !group.empty())
         SSL_set1_groups_list(ssl.get(), groups_->for_client_of(group).c_str());
     const std::string& demanded = demanded_name(host);
-    const auto name = protocol::ServerName::parse(demanded);
-    const auto must = [&](long ok) {
-        if (ok != 1) throw std::runtime_error("not a usable server name: " + demanded);
-    };
-    if (const std::string sni = sni_for(demanded); !sni.empty()) must(SSL_set_tlsext_host_name(ssl.get(), sni.c_str()));
-    if (verifies_name_) {
-        X509_VERIFY_PARAM* param = SSL_get0_param(ssl.get());
-        // Names are taken from the SAN alone, and a wildcard stands for one whole label (RFC 6125,
-        // 6.4).
-        X509_VERIFY_PARAM_set_hostflags(param,
-                                        X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        if (name && name->is_address()) {
-            must(X509_VERIFY_PARAM_set1_ip(param, name->address().data(), name->address().size()));
-        } else {
-            const std::string& text = name ? name->text() : demanded;
-            must(X509_VERIFY_PARAM_set1_host(param, text.c_str(), 0));
-            // Some certificates spell the same name with the root's dot.
-            must(X509_VERIFY_PARAM_add1_host(param, (text + ".").c_str(), 0));
-        }
-    }
+    const std::string sni = sni_for(demanded);
+    if (!sni.empty()) accepted(SSL_set_tlsext_host_name(ssl.get(), sni.c_str()), demanded);
+    if (verifies_name_) demand_name(ssl.get(), host);
     return ssl;
+}
+
+void UpstreamContext::demand_name(SSL* ssl, const std::string& host) const {
+    const std::string& demanded = demanded_name(host);
+    const auto name = protocol::ServerName::parse(demanded);
+    X509_VERIFY_PARAM* const param = SSL_get0_param(ssl);
+    // Names are taken from the SAN alone, and a wildcard stands for one whole label (RFC 6125,
+    // 6.4).
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (name && name->is_address()) {
+        accepted(X509_VERIFY_PARAM_set1_ip(param, name->address().data(), name->address().size()), demanded);
+    } else {
+        const std::string& text = name ? name->text() : demanded;
+        accepted(X509_VERIFY_PARAM_set1_host(param, text.c_str(), 0), demanded);
+        // Some certificates spell the same name with the root's dot.
+        accepted(X509_VERIFY_PARAM_add1_host(param, (text + ".").c_str(), 0), demanded);
+    }
 }
 
 ServerTls UpstreamContext::describe(SSL* ssl, std::chrono::system_clock::time_point now) const {

@@ -15,6 +15,7 @@
 #include "tls/groups.hpp"
 #include "tls/handshake.hpp"
 #include "tls/in_use.hpp"
+#include "tls/judgement.hpp"
 #include "tls/recently_used.hpp"
 #include "tls/rehearsal.hpp"
 
@@ -59,6 +60,17 @@ class UpstreamContext {
     /// `now`: at which the rehearsal is held.
     ServerTls describe(SSL* ssl, std::chrono::system_clock::time_point now = std::chrono::system_clock::now()) const;
 
+    enum class Naming {
+        left_out,
+        demanded,  // whatever sslmode says
+    };
+    /// What a handshake of this context with the server at `host` would come to, were it shown what
+    /// the peer of `shown` has sent: a whole verification, now. Where sslmode verifies no chain,
+    /// nothing is wrong.
+    Judgement judge(SSL* shown, const std::string& host, Naming naming) const;
+    /// As sslmode has it.
+    Naming naming() const noexcept { return verifies_name_ ? Naming::demanded : Naming::left_out; }
+
     /// What the certificate of the server at `host` has to be for.
     const std::string& demanded_name(const std::string& host) const noexcept {
         return server_name_.empty() ? host : server_name_;
@@ -92,6 +104,7 @@ class UpstreamContext {
     std::string know_anchor(const Bundle& bundle, const X509& anchor, bool candidate);
     void describe_chain(X509& leaf, SSL* ssl, ServerTls& facts) const;
     std::string sni_for(const std::string& demanded) const;
+    void demand_name(SSL* ssl, const std::string& host) const;
     std::string remembered_group(const std::string& address) const;
 
     struct Anchor {

@@ -2,6 +2,7 @@
 // (docs/commands.md).
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -26,7 +27,10 @@ struct CheckOptions {
     ConfigOptions source;
     bool offline = false;
     bool json = false;
-    bool fail_on_candidate = false;  ///< exit 1 also when sslrootcert_candidate alone would not do
+    std::vector<std::string> fail_on{};                  ///< what else than OK is demanded: "alone", "candidate"
+    std::optional<std::chrono::milliseconds> timeout{};  ///< of each connection; not set: connect_timeout
+    std::optional<std::chrono::milliseconds> watch{};    ///< looks again after so long, until SIGINT or SIGTERM
+    std::optional<unsigned> warn_days{};                 ///< exit 1 also for certificates that end so soon
 };
 
 struct GenCertOptions {

@@ -41,13 +41,22 @@ InventoryUse::~InventoryUse() {
 
 /// Asked for after the own locks were taken: of two that begin at once, one at least sees the
 /// other.
-InventoryUse::Other InventoryUse::other() const noexcept {
-    if (fd_ < 0) return {};
+InventoryUse::Other InventoryUse::other() const noexcept { return other_on(fd_); }
+
+InventoryUse::Other InventoryUse::seen_from_outside(const std::string& inventory) noexcept {
+    const int fd = ::open(lock_file(inventory).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    const Other seen = other_on(fd);
+    if (fd >= 0) ::close(fd);
+    return seen;
+}
+
+InventoryUse::Other InventoryUse::other_on(int fd) noexcept {
+    if (fd < 0) return {};
     struct flock lock = lock_of(F_WRLCK, service_byte);
-    if (::fcntl(fd_, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
+    if (::fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
         return {.state = Other::State::serving, .pid = lock.l_pid};
     lock = lock_of(F_WRLCK, presence_byte);
-    if (::fcntl(fd_, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
+    if (::fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
         return {.state = Other::State::draining, .pid = lock.l_pid};
     return {};
 }

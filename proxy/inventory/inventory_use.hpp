@@ -26,10 +26,14 @@ class InventoryUse {
     };
     /// One that serves, if there is one.
     Other other() const noexcept;
+    /// Of the same, asked by a process that works with no inventory and makes no file.
+    static Other seen_from_outside(const std::string& inventory) noexcept;
     /// This one takes no more clients.
     void draining() noexcept;
 
    private:
+    static Other other_on(int fd) noexcept;
+
     int fd_;
 };
 

@@ -1,0 +1,27 @@
+// Who listens on an address that is taken, as far as this user may see: for messages, and to tell
+// socket activation from a stranger.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+
+#include "config/config.hpp"
+
+namespace proxy::command {
+
+struct PortHolder {
+    pid_t pid = 0;
+    std::string name;  ///< of its program, as in ps
+
+    /// It listens for others, to whom it hands its sockets (sd_listen_fds(3)).
+    bool is_service_manager() const noexcept { return pid == 1 && name == "systemd"; }
+};
+
+/// Of a TCP address. nullopt: nobody is seen.
+std::optional<PortHolder> holder_of(const config::Address& address);
+/// Of a connected UNIX-domain socket: who listens at its other end.
+std::optional<PortHolder> listener_behind(int connected);
+
+}  // namespace proxy::command

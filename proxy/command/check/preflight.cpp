@@ -1,0 +1,176 @@
+#include "proxy/command/check/preflight.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "proxy/capture/capture_windows.hpp"
+#include "proxy/command/state_dir.hpp"
+#include "proxy/inventory/inventory_header.hpp"
+#include "proxy/inventory/inventory_use.hpp"
+#include "proxy/inventory/postgres.hpp"
+#include "proxy/inventory/sqlite.hpp"
+#include "proxy/record/audit_file.hpp"
+#include "proxy/record/line_file.hpp"
+#include "tls/authority.hpp"
+
+namespace proxy::command {
+
+namespace {
+
+using State = Finding::State;
+namespace fs = std::filesystem;
+
+Finding found(std::string what) { return {.what = std::move(what), .state = State::ok, .said = {}}; }
+
+Finding found(std::string what, State state, config::Diagnostic said) {
+    return {.what = std::move(what), .state = state, .said = std::move(said)};
+}
+
+/// No reason not to serve, nor before a window that nobody has planned.
+void look_at_capture_folder(const config::Capture& config, const std::string& state_dir,
+                            std::vector<Finding>& findings) {
+    const RunningCaptures::Settings settings{.config = config, .state_dir = state_dir, .listeners = {}};
+    const auto now = std::chrono::system_clock::now();
+    const auto is_to_come = [&](const config::TimeWindow& window) { return window.end > now; };
+    if (std::none_of(config.windows.begin(), config.windows.end(), is_to_come)) return;
+    const std::string dir = RunningCaptures::dir(settings);
+    const std::string what = "capture.dir " + dir;
+    const std::string why = CaptureFolder::obstacle(dir, config.min_free_space);
+    if (why.empty()) findings.push_back(found(what));
+    if (!why.empty())
+        findings.push_back(
+            found(what, State::warning, {config.dir_origin, "capture.windows will not be captured: " + why}));
+    const std::string left_out = warning_of(order_of(config).filter);
+    if (!left_out.empty())
+        findings.push_back(
+            found("capture.windows", State::warning, {config.dir_origin, "capture.windows: " + left_out}));
+}
+
+/// Why an inventory that is there could not be opened; it is read, and no file is made beside it.
+std::string obstacle_to_reading(const std::string& path) {
+    std::error_code error;
+    const auto size = fs::file_size(path, error);
+    if (error || size == 0) return {};  // it is about to be made
+    const auto log = fs::file_size(path + "-wal", error);
+    if (!error && log > 0) return {};  // in use, or to be recovered by its next user: not to be touched
+    if (InventoryUse::seen_from_outside(path).state != InventoryUse::Other::State::none) return {};
+    try {
+        Sqlite db(path, Sqlite::Mode::immutable);
+        db.exec("SELECT count(*) FROM sqlite_master");
+        return {};
+    } catch (const SqliteError& broken) {
+        return broken.what();
+    }
+}
+
+/// No reason not to serve: what is seen is not kept, until it can be used.
+void look_at_inventory_file(const config::Audit& audit, const std::string& state_dir, std::vector<Finding>& findings) {
+    const std::string path = (fs::path(state_dir) / audit.inventory).string();
+    const std::string what = "audit.inventory " + path;
+    std::string why = obstacle_to_writing(path, state_dir).error;
+    if (why.empty()) {
+        std::ifstream file(path, std::ios::binary);  // one that is not there is about to be made
+        std::array<char, inventory_header_size> beginning{};
+        file.read(beginning.data(), beginning.size());
+        why = inventory_header_fault(protocol::as_bytes(
+            {beginning.data(), static_cast<std::size_t>(std::max<std::streamsize>(file.gcount(), 0))}));
+    }
+    if (why.empty()) why = obstacle_to_reading(path);
+    if (why.empty()) return findings.push_back(found(what));
+    findings.push_back(found(
+        what, State::warning,
+        {{},
+         "audit.inventory: cannot use " + path + ": " + why + ". Clients and what they do would not be remembered"}));
+}
+
+/// Likewise: what is seen waits in the state directory.
+void look_at_fleet(const config::Audit& audit, const PreflightOptions& options, std::vector<Finding>& findings) {
+    std::string what = "audit.inventory";
+    try {
+        const PostgresUrl url(audit.inventory);
+        what += " " + url.shown();
+        if (options.offline)
+            return findings.push_back(found(what, State::skipped, {{}, "not tried: --offline asks no other host"}));
+        const auto deadline = std::chrono::steady_clock::now() + options.patience;
+        Postgres database(
+            url, [deadline] { return std::chrono::steady_clock::now() > deadline; }, "pgairlock check");
+        database.exec("SELECT 1");
+        findings.push_back(found(what));
+    } catch (const PostgresError& error) {
+        findings.push_back(found(what, State::warning,
+                                 {{}, std::string("audit.inventory: cannot use the database: ") + error.what()}));
+    }
+}
+
+void look_at_inventory(const config::Audit& audit, const PreflightOptions& options, std::vector<Finding>& findings) {
+    if (audit.inventory.empty()) return;
+    if (PostgresUrl::is_one(audit.inventory)) return look_at_fleet(audit, options, findings);
+    look_at_inventory_file(audit, options.state_dir, findings);
+}
+
+/// The certificate that a listener without one shows is generated, or issued anew, at the start.
+void look_at_authority(const config::Config& config, const std::string& state_dir, std::vector<Finding>& findings) {
+    const std::string dir = state_dir + "/tls";
+    for (const config::Listener& listener : config.listeners) {
+        const config::ListenerTls& tls = listener.tls;
+        const bool generates = tls.mode != config::ClientTlsMode::disable && !tls.cert_file && tls.certificate.empty();
+        if (!generates) continue;
+        const std::string what = "private CA " + dir;
+        const std::string why = tls::obstacle_to_ensure(dir);
+        if (why.empty()) return findings.push_back(found(what));
+        findings.push_back(
+            found(what, State::error, {tls.origin, "no cert_file is given and none could be generated: " + why}));
+    }
+}
+
+/// What is missing of it is made at the start.
+void look_at_state_dir(const config::Config& config, const std::string& state_dir, std::vector<Finding>& findings) {
+    const Need need = need_of_state_dir(config);
+    if (need == Need::none || need == Need::welcome) return;
+    const std::string what = "state directory " + state_dir;
+    const std::string file = (fs::path(state_dir) / "file").string();
+    const Obstacle obstacle = obstacle_to_writing(file, state_dir);
+    if (obstacle.error.empty()) return findings.push_back(found(what));
+    const bool is_fatal = need == Need::needed && !obstacle.is_of_this_user;
+    findings.push_back(found(what, is_fatal ? State::error : State::warning,
+                             {{}, "cannot use the state directory " + state_dir + ": " + obstacle.error}));
+}
+
+}  // namespace
+
+std::vector<Finding> look_at_files(const config::Config& config, const PreflightOptions& options) {
+    std::vector<Finding> findings;
+    const std::string& state_dir = options.state_dir;
+    const auto look = [&](const std::string& path, const config::Origin& key, const char* name, const char* file) {
+        if (path.empty() || path == "-") return;
+        const std::string what = std::string(name) + " " + path;
+        const Obstacle obstacle = obstacle_to_writing(path, state_dir);
+        if (obstacle.error.empty()) return findings.push_back(found(what));
+        const std::string error = std::string("cannot open ") + file + " " + path + ": " + obstacle.error;
+        findings.push_back(
+            found(what, obstacle.is_of_this_user ? State::warning : State::error, unusable_file(key, error)));
+    };
+    look_at_state_dir(config, state_dir, findings);
+    look(config.log.file, config.log.file_origin, "log.file", "log file");
+    look(audit_path(config.audit, state_dir), config.audit.file_origin, "audit.file", "audit file");
+    look_at_inventory(config.audit, options, findings);
+    look_at_authority(config, state_dir, findings);
+    look_at_capture_folder(config.capture, state_dir, findings);
+    return findings;
+}
+
+std::vector<config::Diagnostic> said(const std::vector<Finding>& findings, Finding::State state) {
+    std::vector<config::Diagnostic> all;
+    for (const Finding& finding : findings) {
+        if (finding.state == state) all.push_back(finding.said);
+    }
+    return all;
+}
+
+}  // namespace proxy::command
