@@ -1,6 +1,7 @@
 // `pgairlock dashboard`: the web page over inventories, without a proxy behind it.
 #include <unistd.h>
 
+#include <array>
 #include <boost/asio/signal_set.hpp>
 #include <climits>
 #include <csignal>
@@ -72,7 +73,7 @@ std::vector<dashboard::InventoryPlace> wanted_places(const ClientsOptions& optio
 
 HttpGuard guard_of(std::string token, bool needs_token) {
     HttpGuard guard{.names = {}, .token = std::move(token), .needs_token = needs_token};
-    guard.token_hint = "the token of --token-file is needed";
+    guard.token_place = "the file of --token-file";
     char host[HOST_NAME_MAX + 1] = {};
     if (::gethostname(host, HOST_NAME_MAX) == 0) add_host_name(guard.names, host);
     return guard;
@@ -84,7 +85,9 @@ tls::Awaitable<HttpResponse> answer(dashboard::DashboardSite& site, const HttpGu
     if (request.path == "/livez") co_return http_text(200, "ok");
     std::optional<HttpResponse> response = co_await site.answer(request);
     if (response) co_return std::move(*response);
-    co_return http_text(404, "there are /, /api/ and /livez");
+    static constexpr std::array paths{HttpPath{"/", "the dashboard"}, HttpPath{"/api/", "what it is made of, as JSON"},
+                                      HttpPath{"/livez", "the process answers"}};
+    co_return http_not_found(request.path, paths);
 }
 
 void serve(std::vector<dashboard::InventoryPlace> places, const config::Address& address, const HttpGuard& guard) {

@@ -1,5 +1,6 @@
 #include "proxy/command/usage_words.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -54,7 +55,7 @@ std::optional<std::string> wrong_number(std::string_view text) {
     if (!parts) return std::nullopt;
     const auto list = split_at(parts->second, "]");
     if (!list) return std::nullopt;
-    const bool is_none = list->second.find(" 0 were given") != std::string_view::npos;
+    const bool is_none = list->second.empty() || list->second.find(" 0 were given") != std::string_view::npos;
     return is_none ? "one of " + long_names(list->first) + " is needed"
                    : "only one of " + long_names(list->first) + " can be given";
 }
@@ -77,8 +78,8 @@ std::string in_our_words(const std::string& parser_says) {
 }
 
 std::string first_sentence(const std::string& text) {
-    std::string sentence = text.substr(0, text.find_first_of(".\n"));
-    return sentence;
+    return text.substr(
+        0, std::min(text.find(". "), std::min(text.find('\n'), text.ends_with('.') ? text.size() - 1 : text.size())));
 }
 
 }  // namespace proxy::command

@@ -54,6 +54,7 @@ TEST_CASE("every key of the file is known by its table") {
     for (const config::KnownKey& key : config::known_keys()) {
         INFO(key.header << " " << key.name);
         CHECK_FALSE(config::tables_of(key.name).empty());
-        if (key.name == "webhook" || key.name == "inventory" || key.name == "ssl_passphrase_command") CHECK(key.is_secret);
+        if (key.name == "webhook" || key.name == "inventory" || key.name == "ssl_passphrase_command")
+            CHECK(key.is_secret);
     }
 }

@@ -75,7 +75,8 @@ TEST_CASE("toml: what is written without quotes is told how it is written") {
 TEST_CASE("toml: other slips of a key and its value come with the line and what would be right") {
     check_all({
         {"[log]\nlevel: \"info\"\n",
-         "t:2:6: log.level: between a key and its value stands one \"=\": level = \"info\" (the line: level: \"info\")"},
+         "t:2:6: log.level: between a key and its value stands one \"=\": level = \"info\" (the line: level: "
+         "\"info\")"},
         {"[log]\nlevel == \"info\"\n",
          "t:2:7: log.level: between a key and its value stands one \"=\": level = \"info\" "
          "(the line: level == \"info\")"},
@@ -138,8 +139,7 @@ TEST_CASE("toml: slips of tables, comments and files") {
          "(the line: [listener])"},
         {"log:\n  level: info\n", "t:1:1: log: a table is written: [log]"},
         {"// a comment\n[log]\n", "t:1:1: a comment begins with #"},
-        {"{\"log\": {}}\n",
-         "t:1:1: expected a table, such as [log], or a key and its value, such as level = \"info\""},
+        {"{\"log\": {}}\n", "t:1:1: expected a table, such as [log], or a key and its value, such as level = \"info\""},
         {"[log]\nfile = \"\xe4\"\n",
          "t:2:9: log.file: a character here is not UTF-8: save the file as UTF-8, or: iconv -f WINDOWS-1252 -t UTF-8 "
          "(the line: file = \"\xef\xbf\xbd\")"},
@@ -170,8 +170,8 @@ TEST_CASE("toml: all lines that are wrong by themselves are told at once") {
 }
 
 TEST_CASE("toml: what may be a secret is in no message") {
-    for (const std::string key : {"webhook", "inventory", "command", "ssl_passphrase_command", "token_file", "webhok",
-                                  "password", "level"}) {
+    for (const std::string key :
+         {"webhook", "inventory", "command", "ssl_passphrase_command", "token_file", "webhok", "password", "level"}) {
         for (const std::string value : {"https://hooks.test/S3CRET", "S3CRET", "\"S3CRET", "[S3CRET, \"S3CRET\"]",
                                         "\"S3CRET\" \"S3CRET\"", "“S3CRET”", "\"\\S3CRET\""}) {
             const bool is_public = key == "level" && value.find("://") == std::string::npos;
@@ -186,8 +186,10 @@ TEST_CASE("toml: what may be a secret is in no message") {
         }
     }
     for (const std::string text : {"[alert] webhook = S3CRET", "[alert]\ncommand = [\n\"x\",\nS3CRET\n]",
-                                   "[alert]\ncommand = [\n\"x\"\n\"S3CRET\"\n]", "[alert]\nsslrootcert = [\n"
-                                   "-----S3CRET\n]", "S3CRET", "-----BEGIN S3CRET", "[alert]\nS3CRET"}) {
+                                   "[alert]\ncommand = [\n\"x\"\n\"S3CRET\"\n]",
+                                   "[alert]\nsslrootcert = [\n"
+                                   "-----S3CRET\n]",
+                                   "S3CRET", "-----BEGIN S3CRET", "[alert]\nS3CRET"}) {
         INFO(text);
         const Lines told = slips_of(text);
         REQUIRE_FALSE(told.empty());
@@ -212,7 +214,8 @@ TEST_CASE("toml: a value is written as its key wants it") {
 }
 
 TEST_CASE("toml: any line can be looked at") {
-    const std::string pieces[] = {"[", "]", "\"", "'", "=", ":", ",", "level", " ", "#", "\\", "\xe2\x80\x9c", "\xff", "."};
+    const std::string pieces[] = {"[", "]",  "\"",           "'",    "=", ":", ",", "level", " ",
+                                  "#", "\\", "\xe2\x80\x9c", "\xff", "."};
     for (const std::string& a : pieces) {
         for (const std::string& b : pieces) {
             for (const std::string& c : pieces) {
