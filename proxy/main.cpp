@@ -95,7 +95,9 @@ CLI::App* add_check(CLI::App& app, proxy::command::CheckOptions& check) {
         "check",
         "Validate the configuration, then connect to each address of each upstream and show, per CA file, "
         "whether its certificate verifies.");
-    command->footer("\nExit: 0 every configured verification holds, 1 one does not, 2 usage or configuration error.");
+    command->footer(
+        "\nExamples:\n  pgairlock check --config /etc/pgairlock/pgairlock.toml\n"
+        "\nExit: 0 every configured verification holds, 1 one does not, 2 usage or configuration error.");
     add_source(*command, check.source);
     CLI::Option* offline = command->add_flag("--offline", check.offline, "stop after validation");
     command

@@ -96,7 +96,6 @@ std::string unknown_option(const CLI::App& command, const std::string& typed) {
     const std::vector<std::string_view> known(names.begin(), names.end());
     const std::string name = typed.substr(std::min(typed.find_first_not_of('-'), typed.size()));
     const auto meant = config::nearest(name, known);
-    // "-config", as Go's programs have it.
     const bool is_single = !typed.starts_with("--") && typed.size() > 2;
     if (is_single && find_option(command, "-" + typed) != nullptr) return text + "; did you mean -" + typed + "?";
     if (meant) return text + "; did you mean --" + std::string(*meant) + "?";
@@ -127,6 +126,10 @@ Unknown find_unknown(const CLI::App& app, const Arguments& arguments) {
         if (typed == "--") break;
         if (typed.size() > 1 && typed.front() == '-') {
             const std::string name = typed.substr(0, typed.find('='));
+            // "-config", as Go's programs have it, would be -c with a value.
+            const bool is_single = typed.size() > 2 && typed[1] != '-';
+            if (is_single && find_option(*command, "-" + name) != nullptr)
+                return {command, unknown_option(*command, name)};
             const CLI::Option* option = find_option(*command, name);
             // "-cFILE"
             if (option == nullptr && !typed.starts_with("--")) option = find_option(*command, typed.substr(0, 2));

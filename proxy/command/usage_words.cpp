@@ -78,8 +78,9 @@ std::string in_our_words(const std::string& parser_says) {
 }
 
 std::string first_sentence(const std::string& text) {
-    return text.substr(
-        0, std::min(text.find(". "), std::min(text.find('\n'), text.ends_with('.') ? text.size() - 1 : text.size())));
+    std::string sentence = text.substr(0, std::min(text.find(". "), text.find('\n')));
+    if (sentence.ends_with('.')) sentence.pop_back();
+    return sentence;
 }
 
 }  // namespace proxy::command

@@ -28,6 +28,7 @@ TEST_CASE("usage: what the parser says is told in words of ours") {
 TEST_CASE("usage: a command's first sentence stands for it in the list") {
     using proxy::command::first_sentence;
     CHECK(first_sentence("Show it. And more.") == "Show it");
+    CHECK(first_sentence("Show it.\nAnd more.") == "Show it");
     CHECK(first_sentence("Show it\nand more") == "Show it");
     CHECK(first_sentence("").empty());
 }
