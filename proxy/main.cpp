@@ -182,7 +182,9 @@ int main(int argc, char** argv) {
     CLI::App app{about, "pgairlock"};
     app.footer(exit_codes);
     app.require_subcommand(1);
-    app.set_version_flag("-V,--version", proxy::version_text());
+    std::string version = proxy::version_text();
+    version.pop_back();  // CLI11 ends the line
+    app.set_version_flag("-V,--version", version);
 
     proxy::command::ConfigOptions run;
     const CLI::App* run_command = add_run(app, run);

@@ -17,7 +17,9 @@ using Arguments = std::vector<std::string>;
 
 /// "help" -> "--help", "help client list" -> "client list --help": CLI11 knows what follows.
 void rewrite_help(Arguments& arguments) {
+    const auto is_option = [](const std::string& argument) { return argument.starts_with('-'); };
     if (arguments.empty() || arguments.front() != "help") return;
+    if (std::any_of(arguments.begin(), arguments.end(), is_option)) return;
     arguments.erase(arguments.begin());
     arguments.emplace_back("--help");
 }

@@ -55,7 +55,7 @@ std::optional<std::string> wrong_number(std::string_view text) {
     if (!parts) return std::nullopt;
     const auto list = split_at(parts->second, "]");
     if (!list) return std::nullopt;
-    const bool is_none = list->second.empty() || list->second.find(" 0 were given") != std::string_view::npos;
+    const bool is_none = list->second.find("were given") == std::string_view::npos;
     return is_none ? "one of " + long_names(list->first) + " is needed"
                    : "only one of " + long_names(list->first) + " can be given";
 }
