@@ -438,7 +438,7 @@ direct = "yes"
 mode = true
 cert_file = []
 )");
-    CHECK(errors == Lines{"t:3:11: runtime.threads: expected an integer, got a string",
+    CHECK(errors == Lines{"t:3:11: runtime.threads: a number has no quotes: write 4",
                           "t:4:17: runtime.drain_timeout: expected a duration (\"250ms\", \"5s\", \"2m\", \"1h\", "
                           "\"30d\"), got an integer",
                           "t:5:13: runtime.state_dir: expected a string, got a date",

@@ -213,6 +213,15 @@ TEST_CASE("toml: a value is written as its key wants it") {
     CHECK_FALSE(as_toml(";", Shape::text));
 }
 
+TEST_CASE("a boolean or a number in quotes is told how it is written") {
+    CHECK(slips_of("[runtime]\ncore_dumps = 'true'\nthreads = '4'\n[upstream.a]\nhosts = 'a:1'\n") ==
+          Lines{"t:2:14: runtime.core_dumps: a boolean has no quotes: write true",
+                "t:3:11: runtime.threads: a number has no quotes: write 4"});
+    CHECK(slips_of("[runtime]\ncore_dumps = 'x'\nthreads = 'x'\n[upstream.a]\nhosts = 'a:1'\n") ==
+          Lines{"t:2:14: runtime.core_dumps: expected a boolean (true or false), got a string",
+                "t:3:11: runtime.threads: expected an integer, got a string"});
+}
+
 TEST_CASE("toml: any line can be looked at") {
     const std::string pieces[] = {"[", "]",  "\"",           "'",    "=", ":", ",", "level", " ",
                                   "#", "\\", "\xe2\x80\x9c", "\xff", "."};
