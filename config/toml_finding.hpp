@@ -36,6 +36,10 @@ bool begins_table(std::string_view line);
 /// "upstream.orders" of "[upstream.orders]"; empty: none.
 std::string table_of(const Place& place);
 
+/// The line that a string of several lines, between three quotes, begins in and goes on from to
+/// here; lines.size(): none.
+std::size_t opening_of_string(const Place& place);
+
 /// More opened than closed.
 int open_brackets(std::string_view value);
 

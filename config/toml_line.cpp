@@ -115,10 +115,12 @@ std::string_view without_comment(std::string_view line) noexcept {
 TomlLine split_line(std::string_view line) {
     std::string_view rest = trimmed(without_comment(line));
     TomlLine split;
+    const bool has_quotes = is_quoted(rest) && end_of_string(rest, 0) < rest.size();
+    if (has_quotes) rest.remove_prefix(1);
     const auto end = std::find_if_not(rest.begin(), rest.end(), is_key_character);
     split.key = rest.substr(0, static_cast<std::size_t>(end - rest.begin()));
     if (split.key.empty()) return split;
-    rest = trimmed(rest.substr(split.key.size()));
+    rest = trimmed(rest.substr(split.key.size() + (has_quotes ? 1 : 0)));
     constexpr std::array<std::string_view, 6> separators{"==", "= =", "=>", ":=", "=", ":"};
     for (const std::string_view separator : separators) {
         if (!rest.starts_with(separator)) continue;

@@ -48,11 +48,31 @@ Place place_in(std::string_view text, int line) {
 
 std::string table_of(const Place& place) {
     if (place.header == place.lines.size()) return {};
+    std::string_view header = trimmed(without_comment(place.lines[place.header]));
+    while (header.starts_with('[')) header.remove_prefix(1);
+    while (header.ends_with(']')) header.remove_suffix(1);
     std::string name;
-    for (const char c : trimmed(without_comment(place.lines[place.header]))) {
-        if (c != '[' && c != ']' && c != ' ' && c != '\t') name += c;
+    for (const char c : trimmed(header)) {
+        if (c != '"' && c != '\'') name += c;
     }
     return name;
+}
+
+std::size_t opening_of_string(const Place& place) {
+    std::size_t opening = place.lines.size();
+    std::string_view quotes;
+    for (std::size_t i = 0; i + 1 < place.lines.size(); ++i) {
+        const std::string_view line = place.lines[i];
+        for (std::size_t at = 0; at + 3 <= line.size(); ++at) {
+            const std::string_view three = line.substr(at, 3);
+            const bool is_quote = three == R"(""")" || three == "'''";
+            if (!is_quote || (!quotes.empty() && three != quotes)) continue;
+            opening = quotes.empty() ? i : place.lines.size();
+            quotes = quotes.empty() ? three : std::string_view{};
+            at += 2;
+        }
+    }
+    return opening;
 }
 
 const KnownKey* known_key(std::string_view name) {

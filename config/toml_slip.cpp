@@ -67,6 +67,11 @@ std::optional<Finding> find_slip(std::string_view text, const Place& place, cons
                                  std::string_view description, const KnownKey* key) {
     if (auto finding = wrong_encoding(text, place)) return finding;
     const std::string_view all = trimmed(place.lines.back());
+    if (const std::size_t opening = opening_of_string(place); opening < place.lines.size()) {
+        return Finding{.what = "the string between three quotes that begins in line " + std::to_string(opening + 1) +
+                               " has no end, or what stands in it cannot",
+                       .is_of_one_line = false};
+    }
     const bool is_in_list = place.opening < place.lines.size();
     if (is_in_list) return wrong_other(place, known_key(split_line(place.lines[place.opening]).last_name()));
     if (all.starts_with('[')) return wrong_table(place, description);
@@ -111,6 +116,7 @@ std::string_view parser_words(std::string_view description) {
 /// As much of the line as may be shown.
 std::string shown_line(const Place& place, const TomlLine& line, const KnownKey* key) {
     const std::string_view text = trimmed(place.lines.back());
+    if (opening_of_string(place) < place.lines.size()) return {};
     const bool is_table = text.starts_with('[') && place.opening == place.lines.size() && begins_table(text);
     if (!is_table && (line.key.empty() || !may_be_shown(key, text))) return {};
     const std::string shown = protocol::printable(text);

@@ -153,6 +153,20 @@ TEST_CASE("toml: slips of tables, comments and files") {
     });
 }
 
+TEST_CASE("toml: names in quotes and strings of several lines are understood") {
+    check_all({
+        {"[upstream.\"my db\"]\nhosts = x:1\n",
+         "t:2:9: upstream.my db.hosts: strings need quotes: hosts = \"x:1\" (the line: hosts = x:1)"},
+        {"[log]\n'level' = info\n",
+         "t:2:11: log.level: strings need quotes: level = \"info\" (the line: 'level' = info)"},
+        {"[alert]\ncommand = [\"\"\"\nlevel = S3CRET\n",
+         "t:3:16: alert.command: the string between three quotes that begins in line 2 has no end, or what stands in "
+         "it cannot"},
+        {"[log]\nfile = \"\"\"x\"\"\"\nlevel = info\n",
+         "t:3:9: log.level: strings need quotes: level = \"info\" (the line: level = info)"},
+    });
+}
+
 TEST_CASE("toml: tabs, line ends of Windows and a byte order mark are no slips") {
     CHECK(slips_of("\xef\xbb\xbf[log]\r\n\tlevel = \"info\"\r\n[upstream.a]\r\n\thosts\t=\t\"a:1\"\r\n").empty());
 }
