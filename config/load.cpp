@@ -1,5 +1,7 @@
 #include "config/load.hpp"
 
+// "[." fails an assertion in builds that have them, a moment before it would be told as an error.
+#define TOML_ASSERT(expression) static_cast<void>(0)
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -12,6 +14,7 @@
 #include <tuple>
 
 #include "config/read.hpp"
+#include "config/toml_slip.hpp"
 #include "config/value.hpp"
 
 namespace config {
@@ -20,7 +23,12 @@ namespace {
 /// A configuration has a few KiB; more is a mistake in the path, such as a device.
 constexpr std::size_t max_size = 16 * 1024 * 1024;
 
+/// What is wrong with the rest of a file is not told beyond so many.
+constexpr std::size_t max_slips = 20;
+
 Loaded failure(Origin origin, std::string message);
+Loaded slips(std::string text, const std::string& name);
+bool blank_out(std::string& text, std::size_t line);
 Origin start_of(std::string file);
 std::filesystem::path folder_of(const std::string& file);
 Node to_node(const toml::node& value, Origin origin);
@@ -57,8 +65,8 @@ Loaded load_text(std::string_view text, const std::string& name) {
         Loaded loaded = read(root, {.folder = folder_of(name)});
         if (loaded.config) loaded.config->file = name;
         return loaded;
-    } catch (const toml::parse_error& error) {
-        return failure(at(start_of(name), error.source().begin), std::string{error.description()});
+    } catch (const toml::parse_error&) {
+        return slips(std::string(text), name);
     }
 }
 
@@ -66,6 +74,37 @@ namespace {
 
 Loaded failure(Origin origin, std::string message) {
     return {.config = {}, .errors = {{std::move(origin), std::move(message)}}, .warnings = {}};
+}
+
+/// The parser stops at the first thing that is no TOML. Without a line that is wrong by itself it
+/// goes on to the next: nobody wants to be told of them one by one.
+Loaded slips(std::string text, const std::string& name) {
+    Loaded loaded;
+    while (loaded.errors.size() < max_slips) {
+        try {
+            const toml::table rest = toml::parse(text, std::string_view{name});
+            break;
+        } catch (const toml::parse_error& error) {
+            const toml::source_position place = error.source().begin;
+            TomlSlip slip = explain_slip(text, name, static_cast<int>(place.line), static_cast<int>(place.column),
+                                         error.description());
+            loaded.errors.push_back(std::move(slip.diagnostic));
+            if (!slip.is_of_one_line || !blank_out(text, place.line)) break;
+        }
+    }
+    return loaded;
+}
+
+/// False: nothing was in that line.
+bool blank_out(std::string& text, std::size_t line) {
+    std::size_t begin = 0;
+    for (; line > 1 && begin < text.size(); --line) begin = std::min(text.find('\n', begin), text.size() - 1) + 1;
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const bool has_something =
+        std::any_of(text.begin() + static_cast<std::ptrdiff_t>(begin), text.begin() + static_cast<std::ptrdiff_t>(end),
+                    [](char c) { return c != ' '; });
+    std::fill(text.begin() + static_cast<std::ptrdiff_t>(begin), text.begin() + static_cast<std::ptrdiff_t>(end), ' ');
+    return has_something;
 }
 
 /// The file as a whole: no line, no key.

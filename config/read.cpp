@@ -6,6 +6,7 @@
 #include "config/check.hpp"
 #include "config/check_listen.hpp"
 #include "config/keys.hpp"
+#include "config/known_key.hpp"
 #include "config/parse.hpp"
 #include "config/spelling.hpp"
 #include "config/value.hpp"
@@ -268,14 +269,26 @@ Node default_listener(const Node& root) {
     return listeners;
 }
 
+/// Where a key of this name, or nearly of this name, would be right. Empty: nowhere.
+std::string elsewhere(const std::string& name) {
+    if (const std::string tables = tables_of(name); !tables.empty()) return "it belongs to " + tables;
+    if (const auto told = what_stands_for(name); !told.empty()) return std::string(told);
+    const KnownKey* const meant = nearest_of_all(name);
+    if (meant == nullptr) return {};
+    return "did you mean " + in_quotes(meant->name) + " of " + tables_of(meant->name) + "?";
+}
+
 void unknown_table(const Node& node, Reading& reading) {
     const bool is_key = node.kind != Node::Kind::table && node.kind != Node::Kind::array;
+    const std::string place = is_key || !tables_of(node.name).empty() ? elsewhere(node.name) : "";
     if (is_key)
-        return reading.error(node.key_origin,
-                             "unknown key: every key belongs to one of the tables " + join(top_level_tables()));
+        return reading.error(
+            node.key_origin,
+            "unknown key: " + (place.empty() ? "every key belongs to one of the tables " + join(top_level_tables())
+                                             : place + " (the table's header stands above its keys)"));
     const auto meant = nearest(node.name, top_level_tables());
-    reading.error(node.key_origin, "unknown table; " + (meant ? "did you mean " + in_quotes(*meant) + "?"
-                                                              : "the tables are " + join(top_level_tables())));
+    const std::string known = place.empty() ? "the tables are " + join(top_level_tables()) : place;
+    reading.error(node.key_origin, "unknown table; " + (meant ? "did you mean " + in_quotes(*meant) + "?" : known));
 }
 
 template <class S>
@@ -287,9 +300,12 @@ void unknown_key(const Node& node, Reading& reading) {
 
     const auto meant = nearest(node.name, words);
     const std::string kind = node.kind == Node::Kind::table ? "unknown table" : "unknown key";
-    reading.error(node.key_origin, kind + "; " +
-                                       (meant ? "did you mean " + in_quotes(*meant) + "?"
-                                              : std::string{known.header} + " has " + join(words)));
+    std::string right = meant ? "did you mean " + in_quotes(*meant) + "?" : elsewhere(node.name);
+    if (right.empty()) right = std::string{known.header} + " has " + join(words);
+    // A name that is right elsewhere is no slip of the pen.
+    if (const auto told = what_stands_for(node.name); !told.empty()) right = told;
+    if (meant && !tables_of(node.name).empty()) right = elsewhere(node.name) + "; or " + right;
+    reading.error(node.key_origin, kind + "; " + right);
 }
 
 }  // namespace

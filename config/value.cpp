@@ -64,11 +64,16 @@ void read_value(const Node& node, Rule rule, std::string& into, Reading& reading
 }
 
 void read_value(const Node& node, Rule, bool& into, Reading& reading) {
+    const bool has_quotes = node.kind == Node::Kind::string && (node.text == "true" || node.text == "false");
+    if (has_quotes) return reading.error(node.origin, "a boolean has no quotes: write " + node.text);
     if (node.kind != Node::Kind::boolean) return wrong_type(node, "a boolean (true or false)", reading);
     into = node.boolean;
 }
 
 void read_value(const Node& node, Rule rule, unsigned& into, Reading& reading) {
+    const bool has_quotes = node.kind == Node::Kind::string && !node.text.empty() && node.text.size() < 10 &&
+                            node.text.find_first_not_of("0123456789") == std::string::npos;
+    if (has_quotes) return reading.error(node.origin, "a number has no quotes: write " + node.text);
     if (node.kind != Node::Kind::integer) return wrong_type(node, type_in_words<unsigned>(), reading);
     const std::int64_t min = rule == Rule::positive ? 1 : 0;
     const unsigned max = rule == Rule::threads ? max_threads : rule == Rule::prewarm ? max_prewarm : max_count;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "protocol/console_absent.hpp"
+
 namespace protocol {
 namespace {
 
@@ -21,6 +23,8 @@ struct Token {
 struct Wrong {
     std::string message;
     std::size_t offset;
+    std::string_view hint{};
+    const char* sqlstate = "42601";
 };
 
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
@@ -87,9 +91,9 @@ class Lexer {
         return std::string(query_.substr(begin, begin_ - begin));
     }
 
-    [[noreturn]] void fail_here() const {
-        if (now_.kind == Token::Kind::end) throw Wrong{"syntax error at end of input", begin_};
-        throw Wrong{"syntax error at or near \"" + std::string(now_.text) + "\"", begin_};
+    [[noreturn]] void fail_here(std::string_view hint = {}) const {
+        if (now_.kind == Token::Kind::end) throw Wrong{"syntax error at end of input", begin_, hint};
+        throw Wrong{"syntax error at or near \"" + std::string(now_.text) + "\"", begin_, hint};
     }
 
    private:
@@ -278,10 +282,22 @@ ConsoleStatement take_kill(Lexer& lexer) {
     ConsoleStatement statement{.kind = Kind::kill, .position = lexer.position()};
     if (lexer.now().kind == Token::Kind::string) {
         statement.text = lexer.take().value;
-    } else {
+    } else if (lexer.now().kind == Token::Kind::number) {
         statement.id = take_id(lexer);
+    } else {
+        lexer.fail_here(
+            "KILL takes one session, KILL 'session' or KILL pid, as pg_stat_activity has them; a database is not "
+            "killed "
+            "as a whole.");
     }
     return statement;
+}
+
+ConsoleStatement take_shutdown(Lexer& lexer) {
+    if (lexer.is_word("WAIT_FOR_SERVERS") || lexer.is_word("WAIT_FOR_CLIENTS"))
+        throw Wrong{"SHUTDOWN " + std::string(lexer.now().text) + " is PgBouncer's: SHUTDOWN waits for nobody here",
+                    lexer.offset(), "DRAIN ends the process after its last session.", "0A000"};
+    return {.kind = Kind::shutdown};
 }
 
 /// SET [SESSION | LOCAL] name { = | TO } value, RESET name, DISCARD ALL. Whatever is said otherwise
@@ -322,7 +338,7 @@ ConsoleStatement take_statement(Lexer& lexer) {
     if (first.value == "KILL") return take_kill(lexer);
     if (first.value == "RELOAD") return {.kind = Kind::reload};
     if (first.value == "DRAIN") return {.kind = Kind::drain};
-    if (first.value == "SHUTDOWN") return {.kind = Kind::shutdown};
+    if (first.value == "SHUTDOWN") return take_shutdown(lexer);
     if (first.value == "UPGRADE") return {.kind = Kind::upgrade};
     // What stands behind these words says nothing here.
     const auto skipped = [&](Kind kind) {
@@ -336,6 +352,8 @@ ConsoleStatement take_statement(Lexer& lexer) {
     if (first.value == "BEGIN" || (first.value == "START" && lexer.is_word("TRANSACTION"))) return skipped(Kind::begin);
     if (first.value == "COMMIT" || first.value == "END") return skipped(Kind::commit);
     if (first.value == "ROLLBACK" || first.value == "ABORT") return skipped(Kind::rollback);
+    if (const AbsentWord* const absent = find_absent(absent_commands(), first.value))
+        throw Wrong{std::string(absent->told), offset, absent->hint, "0A000"};
     throw Wrong{"syntax error at or near \"" + std::string(first.text) + "\"", offset};
 }
 
@@ -362,10 +380,10 @@ std::variant<std::vector<ConsoleStatement>, ErrorResponse> parse_console(std::st
         return take_all(query);
     } catch (const Wrong& wrong) {
         return ErrorResponse{.severity = "ERROR",
-                             .sqlstate = "42601",
+                             .sqlstate = wrong.sqlstate,
                              .message = wrong.message + " (SHOW HELP lists the commands)",
                              .detail = {},
-                             .hint = {},
+                             .hint = std::string(wrong.hint),
                              .position = position_of(query, wrong.offset)};
     }
 }

@@ -61,7 +61,8 @@ struct ConsoleStatement {
 inline constexpr std::size_t max_console_statements = 16;
 
 /// All statements of one query, separated by semicolons; none: an empty query. Or what is wrong
-/// with the first that is: 42601, with its place.
+/// with the first that is: 42601, or 0A000 for a word of PgBouncer's that we have not, with its
+/// place.
 std::variant<std::vector<ConsoleStatement>, ErrorResponse> parse_console(std::string_view query);
 
 }  // namespace protocol

@@ -1,11 +1,11 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <sstream>
 
+#include "proxy/command/command_line.hpp"
 #include "proxy/command/commands.hpp"
-#include "proxy/command/inventories.hpp"
 #include "proxy/command/options.hpp"
 #include "proxy/version.hpp"
 
@@ -24,7 +24,38 @@ constexpr const char* about =
 )";
 
 constexpr const char* exit_codes =
-    "\nExit: 0 clean, 1 runtime failure, 2 usage or configuration error. Documentation: docs/.";
+    "\nExit: 0 clean, 1 runtime failure, 2 usage or configuration error. \"pgairlock help COMMAND\" explains one. "
+    "Documentation: docs/.";
+
+constexpr const char* run_examples = R"(
+Examples:
+  pgairlock run --config /etc/pgairlock/pgairlock.toml
+  pgairlock run --upstream db.internal:5432 --sslrootcert global-bundle.pem     clients at 127.0.0.1:6432
+  pgairlock run --listen unix:/run/pgairlock/.s.PGSQL.6432 --upstream db.internal:5432
+
+Exit: 0 ended by a signal, 1 runtime failure, or a file that is not there yet, 2 usage or configuration error.)";
+
+constexpr const char* gen_cert_examples = R"(
+Examples:
+  pgairlock gen-cert --host app-7.internal,10.1.2.3
+  pgairlock gen-cert --host app-7.internal --ca-dir ./certificates
+
+Clients that verify are given ca.crt as sslrootcert.
+
+Exit: 0 done, 2 not.)";
+
+constexpr const char* audit_verify_examples = R"(
+Example:
+  pgairlock audit verify audit.jsonl.2 audit.jsonl.1 audit.jsonl
+
+Exit: 0 whole, 1 broken or not chained, 2 usage error or a file that cannot be read.)";
+
+constexpr const char* version_examples = R"(
+Examples:
+  pgairlock version
+  pgairlock version --json | jq -r .openssl_loaded
+
+Exit: 0.)";
 
 void add_source(CLI::App& command, proxy::command::ConfigOptions& source) {
     auto* file =
@@ -51,7 +82,7 @@ CLI::App* add_run(CLI::App& app, proxy::command::ConfigOptions& run) {
     CLI::App* command = app.add_subcommand("run",
                                            "Run the proxy in the foreground until SIGTERM or SIGINT, which drain it.\n"
                                            "SIGHUP reloads, SIGUSR1 reopens log and audit files.");
-    command->footer(exit_codes);
+    command->footer(run_examples);
     add_source(*command, run);
     command
         ->add_option("--listen", run.flags.listen,
@@ -167,12 +198,12 @@ CLI::App* add_audit_verify(CLI::App& app, proxy::command::AuditVerifyOptions& ve
     CLI::App* command = audit->add_subcommand(
         "verify", "Check the hash chain of audit files (audit.chain = true) and show where it is broken.");
     command->add_option("FILE", verify.files, "audit files in the order of time: the oldest first")->required();
-    command->footer("\nExit: 0 whole, 1 broken or not chained, 2 usage error or a file that cannot be read.");
+    command->footer(audit_verify_examples);
     return command;
 }
 
 void add_gen_cert(CLI::App& command, proxy::command::GenCertOptions& gen_cert) {
-    command.footer("\nExit: 0 done, 2 not.");
+    command.footer(gen_cert_examples);
     command
         .add_option("--host", gen_cert.hosts,
                     "names and addresses that clients connect to; localhost is always included")
@@ -183,84 +214,6 @@ void add_gen_cert(CLI::App& command, proxy::command::GenCertOptions& gen_cert) {
     command.add_option("--state-dir", gen_cert.state_dir, "state directory, when --ca-dir is not given");
 }
 
-CLI::App* add_health(CLI::App& app, proxy::command::HealthOptions& health) {
-    CLI::App* command = app.add_subcommand(
-        "health", "Ask the running proxy how it is, over HTTP ([admin] http), and print one line: for containers.");
-    auto* check = command->add_option("CHECK", health.check,
-                                      "livez (default): every thread answers; startupz: every listener accepts; "
-                                      "readyz: clients are accepted; upstreamz: every upstream serves");
-    check->check(CLI::IsMember({"livez", "startupz", "readyz", "upstreamz"}));
-    const auto add_short = [&](const char* name, const char* stands_for) {
-        command
-            ->add_flag_callback(
-                name, [&health, stands_for] { health.check = stands_for; }, std::string("short for ") + stands_for)
-            ->excludes(check);
-    };
-    add_short("--ready", "readyz");
-    add_short("--upstream", "upstreamz");
-    auto* where = command->add_option_group("where");
-    where->add_option("-c,--config", health.config_file,
-                      "configuration file of the proxy, whose admin.http says where");
-    auto* url = where->add_option("--url", health.url, "http://ADDRESS:PORT or unix:PATH");
-    where->require_option(1);
-    command
-        ->add_option("--token-file", health.token_file, "with --url: file with the token, for the reasons of upstreamz")
-        ->needs(url);
-    command->footer("\nExit: 0 yes, 1 no or no answer, 2 usage or configuration error.");
-    return command;
-}
-
-constexpr const char* dashboard_examples = R"(
-Examples:
-  pgairlock dashboard --inventory postgresql://pgairlock@db.internal/fleet --listen 127.0.0.1:6440
-  pgairlock dashboard --inventory postgresql://pgairlock@db.internal/fleet --listen 0.0.0.0:6440 --token-file /etc/pgairlock/token
-  pgairlock dashboard --state-dir app1/ --state-dir app2/ --listen unix:/run/pgairlock/dashboard.sock
-
-A running proxy has its own dashboard, with its sessions and events: admin.http of its configuration. The token is a line
-of 16 to 1024 characters; a browser asks for it as a password, for any user name. While a database is away the page says
-so, and shows what it knew last. What the page and its JSON say: docs/dashboard.md.
-
-Exit: 0 ended by SIGINT or SIGTERM, 1 the address cannot be used, 2 usage error or no such inventory.)";
-
-CLI::App* add_dashboard(CLI::App& app, proxy::command::DashboardOptions& dashboard) {
-    CLI::App* command = app.add_subcommand(
-        "dashboard",
-        "Serve a web page about the clients, proxies and certificates of inventories, such as a fleet's, until SIGINT "
-        "or SIGTERM.");
-    proxy::command::add_inventories(*command, dashboard.clients);
-    command->add_option("--listen", dashboard.listen, "ADDR:PORT (127.0.0.1:6440) or unix:PATH to serve at")
-        ->required();
-    command->add_option("--token-file", dashboard.token_file,
-                        "file with the token that whoever asks must send; needed where other hosts can ask");
-    command->footer(dashboard_examples);
-    return command;
-}
-
-CLI::App* add_alert_test(CLI::App& app, proxy::command::AlertTestOptions& test) {
-    CLI::App* alert = app.add_subcommand("alert", "What can be done with alerts ([[alert]]).");
-    alert->require_subcommand(1);
-    CLI::App* command = alert->add_subcommand(
-        "test", "Send a message that says it is a test through every [[alert]], and say what was answered.");
-    command->add_option("-c,--config", test.config_file, "configuration file of the proxy")->required();
-    command->add_option("--on", test.on, "only those that are told of this, such as new_weak_client");
-    command->footer("\nExit: 0 all were sent, 1 one was not, 2 usage or configuration error.");
-    return command;
-}
-
-CLI::App* add_reload(CLI::App& app, proxy::command::ReloadOptions& reload) {
-    CLI::App* command = app.add_subcommand(
-        "reload", "Have the running proxy read its configuration and files anew, and wait for the outcome.");
-    auto* file = command->add_option("-c,--config", reload.config_file, "configuration of the proxy: its console");
-    command
-        ->add_option("--console", reload.console,
-                     "the console's socket (default: console/.s.PGSQL.6434 in the state directory, as for run)")
-        ->excludes(file);
-    command->footer(
-        "\nExit: 0 reloaded, 1 it failed, and the last good configuration goes on, or no proxy runs there; 2 usage "
-        "error.");
-    return command;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -268,7 +221,9 @@ int main(int argc, char** argv) {
     CLI::App app{about, "pgairlock"};
     app.footer(exit_codes);
     app.require_subcommand(1);
-    app.set_version_flag("--version", proxy::version_text());
+    std::string version = proxy::version_text();
+    version.pop_back();  // CLI11 ends the line
+    app.set_version_flag("-V,--version", version);
 
     proxy::command::ConfigOptions run;
     const CLI::App* run_command = add_run(app, run);
@@ -299,25 +254,21 @@ int main(int argc, char** argv) {
     const CLI::App* capture_read_command = proxy::command::add_capture_read(*capture_command, capture_read);
 
     proxy::command::AlertTestOptions alert_test;
-    const CLI::App* alert_test_command = add_alert_test(app, alert_test);
+    const CLI::App* alert_test_command = proxy::command::add_alert_test(app, alert_test);
     proxy::command::HealthOptions health;
-    const CLI::App* health_command = add_health(app, health);
+    const CLI::App* health_command = proxy::command::add_health(app, health);
     proxy::command::DashboardOptions dashboard;
-    const CLI::App* dashboard_command = add_dashboard(app, dashboard);
+    const CLI::App* dashboard_command = proxy::command::add_dashboard(app, dashboard);
     proxy::command::ReloadOptions reload;
-    const CLI::App* reload_command = add_reload(app, reload);
+    const CLI::App* reload_command = proxy::command::add_reload(app, reload);
+    bool is_json = false;
     CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");
+    version_command->add_flag("--json", is_json, "print one JSON document");
+    version_command->footer(version_examples);
+    proxy::command::add_help(app);
 
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        // --help and --version are "errors" of code 0.
-        std::ostringstream out, message;
-        const int code = app.exit(error, out, message);
-        std::fputs(out.str().c_str(), stdout);
-        proxy::command::print_harmless(message.str());
-        return code == 0 ? proxy::command::exit_ok : proxy::command::exit_usage;
-    }
+    if (const auto code = proxy::command::parse_command_line(app, {argv + std::min(argc, 1), argv + argc}))
+        return *code;
     if (run_command->parsed()) return proxy::command::run(run);
     if (check_command->parsed()) return proxy::command::check(check);
     if (gen_cert_command->parsed()) return proxy::command::gen_cert(gen_cert);
@@ -330,6 +281,8 @@ int main(int argc, char** argv) {
     if (reload_command->parsed()) return proxy::command::reload(reload);
     if (client.command) return client.command(client);
     if (capture.command) return capture.command(capture);
-    if (version_command->parsed()) std::fputs(proxy::version_text().c_str(), stdout);
+    if (version_command->parsed()) {
+        std::fputs((is_json ? proxy::version_json() : proxy::version_text()).c_str(), stdout);
+    }
     return proxy::command::exit_ok;
 }

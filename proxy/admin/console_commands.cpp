@@ -6,6 +6,7 @@
 #include <array>
 
 #include "config/spelling.hpp"
+#include "protocol/console_absent.hpp"
 #include "proxy/admin/capture_options.hpp"
 #include "proxy/admin/console_error.hpp"
 #include "proxy/admin/console_show.hpp"
@@ -185,16 +186,20 @@ ConsoleAnswer help() {
     rows.emplace_back("CAPTURE STOP [id]", "ends one capture, or all that commands started");
     rows.emplace_back("CAPTURE STATUS | SHOW CAPTURES",
                       "the captures that run, those that windows will start, and the last that are over");
-    rows.emplace_back("SELECT ... | WITH ... | VALUES ...",
+    rows.emplace_back("SELECT ... | WITH ... | VALUES ... | TABLE ...",
                       "SQL over pg_stat_activity, pg_stat_ssl, open_sessions, sessions, clients, evidence, handshakes, "
                       "upstream_certificates, events, stats, config");
     for (const ConsoleView& view : console_views()) rows.emplace_back(shown_command(view.name), view.meaning);
-    rows.emplace_back("KILL 'session' | pid", "ends one session");
+    rows.emplace_back("KILL 'session' | pid", "ends one session, as pg_stat_activity has it");
     rows.emplace_back("RELOAD", "reads the configuration anew, as SIGHUP does");
     rows.emplace_back("DRAIN", "accepts nobody more, and ends the process after the last session, as SIGTERM does");
     rows.emplace_back("SHUTDOWN", "ends every session, and the process, now");
     rows.emplace_back("SHOW VERSION", "which pgairlock this is");
     rows.emplace_back("SHOW HELP", "this");
+    rows.emplace_back("SET statement_timeout = '30s' | RESET | DISCARD | DEALLOCATE | CLOSE | UNLISTEN",
+                      "what drivers say for themselves: of no effect, but for statement_timeout");
+    rows.emplace_back("BEGIN | START TRANSACTION | COMMIT | END | ROLLBACK | ABORT",
+                      "what drivers put around a question");
 
     ConsoleAnswer answer;
     constexpr std::array columns{Column{"command"}, Column{"meaning"}};
@@ -221,6 +226,9 @@ ConsoleAnswer show(const ConsoleStatement& statement, const ConsoleAsker& asker,
     for (const auto& [name, value] : shown_settings(asker)) {
         if (in_lower_case(name) == in_lower_case(statement.text)) return one_value(name, value, "SHOW");
     }
+    if (const auto* absent = protocol::find_absent(protocol::absent_views(), statement.text))
+        return failure(console_error("0A000", std::string(absent->told) + " (SHOW HELP lists the commands)",
+                                     std::string(absent->hint), statement.position));
     std::vector<std::string_view> known{"help", "version", "captures"};
     for (const ConsoleView& view : console_views()) known.push_back(view.name);
     const auto meant = config::nearest(statement.text, known);

@@ -20,8 +20,11 @@ Examples:
 
 What is in a file, and what never is: docs/capture.md. The same by SQL: docs/commands.md, "The console".)";
 
-constexpr const char* capture_exit_codes =
-    "\nExit: 0 done, 1 no proxy runs there, or it refuses, or nothing is to be stopped, 2 usage error.";
+/// Of one command, behind what makes it known by example.
+std::string capture_footer(const char* examples) {
+    return std::string("\nExamples:\n") + examples +
+           "\nExit: 0 done, 1 no proxy runs there, or it refuses, or nothing is to be stopped, 2 usage error.";
+}
 
 constexpr const char* capture_read_examples = R"(
 Examples:
@@ -47,7 +50,6 @@ std::string why_no_capture_number(const std::string& text) {
 CLI::App* add_capture_command(CLI::App& parent, const char* name, CaptureCommand run, CaptureOptions& capture) {
     CLI::App* command = parent.add_subcommand(name);
     command->callback([&capture, run] { capture.command = run; });
-    command->footer(capture_exit_codes);
     CLI::Option* file =
         command->add_option("-c,--config", capture.config_file, "configuration of the proxy: its console");
     command
@@ -60,6 +62,9 @@ CLI::App* add_capture_command(CLI::App& parent, const char* name, CaptureCommand
 void add_start(CLI::App& parent, CaptureOptions& capture) {
     CLI::App* command = add_capture_command(parent, "start", capture_start, capture);
     command->description("Start a capture. It says at once where it writes and until when.");
+    command->footer(
+        capture_footer("  pgairlock capture start --for 30m --trigger failures\n"
+                       "  pgairlock capture start --for 5m --user billing --write window.pcapng\n"));
     const auto several = [&](const char* option, std::vector<std::string>& values, const char* what) {
         command->add_option(option, values, what)->allow_extra_args(false);
     };
@@ -95,11 +100,14 @@ CLI::App* add_capture(CLI::App& app, CaptureOptions& capture) {
 
     CLI::App* stop = add_capture_command(*command, "stop", capture_stop, capture);
     stop->description("Stop one capture, or all that commands started; those of capture.windows go on.");
+    stop->footer(capture_footer(
+        "  pgairlock capture stop 3\n  pgairlock capture stop --config /etc/pgairlock/pgairlock.toml\n"));
     stop->add_option("ID", capture.id, "which one (default: all that commands started)")->check(&why_no_capture_number);
     stop->add_flag("--json", capture.json, "print one JSON document");
 
     CLI::App* status = add_capture_command(*command, "status", capture_status, capture);
     status->description("Show the captures that run, those that windows will start, and the last that are over.");
+    status->footer(capture_footer("  pgairlock capture status\n  pgairlock capture status --json | jq .\n"));
     status->add_flag("--json", capture.json, "print one JSON document");
     return command;
 }

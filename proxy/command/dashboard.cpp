@@ -1,6 +1,7 @@
 // `pgairlock dashboard`: the web page over inventories, without a proxy behind it.
 #include <unistd.h>
 
+#include <array>
 #include <boost/asio/signal_set.hpp>
 #include <climits>
 #include <csignal>
@@ -72,7 +73,7 @@ std::vector<dashboard::InventoryPlace> wanted_places(const ClientsOptions& optio
 
 HttpGuard guard_of(std::string token, bool needs_token) {
     HttpGuard guard{.names = {}, .token = std::move(token), .needs_token = needs_token};
-    guard.token_hint = "the token of --token-file is needed";
+    guard.token_place = "the file of --token-file";
     char host[HOST_NAME_MAX + 1] = {};
     if (::gethostname(host, HOST_NAME_MAX) == 0) add_host_name(guard.names, host);
     return guard;
@@ -88,7 +89,10 @@ tls::Awaitable<HttpResponse> answer(dashboard::DashboardSite& site, const HttpGu
     }
     std::optional<HttpResponse> response = co_await site.answer(request);
     if (response) co_return std::move(*response);
-    co_return http_text(404, "there are /, /api/, /livez and /readyz");
+    static constexpr std::array paths{HttpPath{"/", "the dashboard"}, HttpPath{"/api/", "what it is made of, as JSON"},
+                                      HttpPath{"/livez", "the process answers"},
+                                      HttpPath{"/readyz", "its inventories answered"}};
+    co_return http_not_found(request.path, paths);
 }
 
 void serve(std::vector<dashboard::InventoryPlace> places, const config::Address& address, const HttpGuard& guard) {

@@ -17,8 +17,11 @@ Examples:
 
 What each of them means: docs/report.md, "What people decide".)";
 
-constexpr const char* client_exit_codes =
-    "\nExit: 0 done, 1 no client matches, 2 usage error, or the inventory cannot be read or written.";
+/// Of one command, behind what makes it known by example.
+std::string client_footer(const char* examples) {
+    return std::string("\nExamples:\n") + examples +
+           "\nExit: 0 done, 1 no client matches, 2 usage error, or the inventory cannot be read or written.";
+}
 
 /// A variable of a script that is not set must not mean everybody.
 std::string not_empty(const std::string& value) {
@@ -36,7 +39,6 @@ CLI::App* add_command(CLI::App& parent, const char* name, Command run, ClientOpt
     CLI::App* command = parent.add_subcommand(name);
     command->callback([&client, run] { client.command = run; });
     add_clients(*command, client.clients);
-    command->footer(client_exit_codes);
     return command;
 }
 
@@ -86,10 +88,15 @@ void add_client(CLI::App& app, ClientOptions& client) {
 
     CLI::App* list = add_command(*command, "list", client_list, client);
     list->description("Show clients, and what was said about them.");
+    list->footer(
+        client_footer("  pgairlock client list --upstream orders\n  pgairlock client list --user billing --json\n"));
     list->add_flag("--json", client.json, "print one JSON document");
 
     CLI::App* accept = add_change(*command, "accept", client_accept, client);
     accept->description("Accept clients as they are: --fail-on passes over them, until they become worse.");
+    accept->footer(client_footer(
+        "  pgairlock client accept --user legacy --until 90d --owner \"team billing\" --reason \"replaced in March\"\n"
+        "  pgairlock client accept --user legacy --withdraw\n"));
     accept->add_option("--until", client.until,
                        "for how long: a time (2027-03-01T02:00Z), a day (2027-03-01) or a duration (90d)");
     accept->add_option("--owner", client.owner, "who answers for them");
@@ -97,10 +104,12 @@ void add_client(CLI::App& app, ClientOptions& client) {
 
     CLI::App* note = add_change(*command, "note", client_note, client);
     note->description("Say something about clients: it changes nothing, and is shown.");
+    note->footer(client_footer("  pgairlock client note --application nightly \"runs on the first of the month\"\n"));
     note->add_option("text,--reason", client.reason, "what to say");
 
     CLI::App* repaired = add_change(*command, "repaired", client_repaired, client);
     repaired->description("Clients were repaired: what was seen of them until then counts no more.");
+    repaired->footer(client_footer("  pgairlock client repaired --user billing --at 2h\n"));
     repaired->add_option("--at", client.at, "when: a time, a day or a duration (2h: two hours ago); default: now");
 }
 

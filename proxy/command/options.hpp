@@ -1,5 +1,5 @@
-// The command-line options that several commands have, and those of `pgairlock client` and
-// `pgairlock capture`.
+// The command-line options that several commands have, and those of `pgairlock client`, `pgairlock
+// capture` and of what asks a running proxy.
 #pragma once
 
 #include "proxy/command/commands.hpp"
@@ -22,5 +22,11 @@ void add_client(CLI::App& app, ClientOptions& client);
 /// `capture`, likewise, without `read`.
 CLI::App* add_capture(CLI::App& app, CaptureOptions& capture);
 CLI::App* add_capture_read(CLI::App& capture, CaptureReadOptions& read);
+
+/// Asking and telling a running proxy, and the dashboard over inventories.
+CLI::App* add_health(CLI::App& app, HealthOptions& health);
+CLI::App* add_dashboard(CLI::App& app, DashboardOptions& dashboard);
+CLI::App* add_alert_test(CLI::App& app, AlertTestOptions& test);
+CLI::App* add_reload(CLI::App& app, ReloadOptions& reload);
 
 }  // namespace proxy::command

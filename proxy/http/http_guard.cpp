@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <vector>
 
 #include "config/parse.hpp"
+#include "config/spelling.hpp"
 #include "protocol/base64.hpp"
 #include "tls/certificates.hpp"
 
@@ -64,7 +66,43 @@ std::optional<std::string> token_of(std::string_view authorization) {
     return colon == std::string::npos ? std::nullopt : std::optional(pair.substr(colon + 1));
 }
 
+/// What other servers call it.
+std::string_view usual_name(std::string_view path) noexcept {
+    using Pair = std::pair<std::string_view, std::string_view>;
+    static constexpr std::array usual{
+        Pair{"/health", "/livez"},       Pair{"/healthz", "/livez"},     Pair{"/healthcheck", "/livez"},
+        Pair{"/live", "/livez"},         Pair{"/liveness", "/livez"},    Pair{"/ping", "/livez"},
+        Pair{"/ready", "/readyz"},       Pair{"/readiness", "/readyz"},  Pair{"/startup", "/startupz"},
+        Pair{"/upstream", "/upstreamz"}, Pair{"/prometheus", "/metrics"}};
+    const auto found = std::find_if(usual.begin(), usual.end(), [&](const Pair& one) { return one.first == path; });
+    return found == usual.end() ? path : found->second;
+}
+
+/// How the token is given, which is not in it.
+std::string how_to_send(const HttpGuard& guard) {
+    return "this needs the token, which is in " + guard.token_place +
+           ". Send it as a header:\n"
+           "  Authorization: Bearer TOKEN\n"
+           "  curl -H \"Authorization: Bearer $(cat TOKEN_FILE)\" http://ADDRESS:PORT/metrics\n"
+           "A browser asks for it: any user name, and the token as the password.\n"
+           "Without it: /livez, /startupz, /readyz, /upstreamz (without its reasons).";
+}
+
 }  // namespace
+
+HttpResponse http_not_found(std::string_view asked, std::span<const HttpPath> paths) {
+    while (asked.size() > 1 && asked.ends_with('/')) asked.remove_suffix(1);
+    asked = usual_name(asked);
+    std::vector<std::string_view> known;
+    for (const HttpPath& one : paths) known.push_back(one.path);
+    const bool is_one = std::find(known.begin(), known.end(), asked) != known.end();
+    const auto meant = is_one ? std::optional(asked) : asked.empty() ? std::nullopt : config::nearest(asked, known);
+    std::string text = "there is nothing at this path";
+    text += meant && *meant != "/" ? "; did you mean " + std::string(*meant) + "?" : ".";
+    text += " There are:";
+    for (const HttpPath& one : paths) text += "\n  " + std::string(one.path) + "  " + std::string(one.meaning);
+    return http_text(404, std::move(text));
+}
 
 HttpResponse http_text(unsigned status, std::string line) {
     HttpResponse response{.status = status, .body = std::move(line)};
@@ -104,12 +142,15 @@ std::optional<HttpResponse> refused_request(const HttpRequest& request, const Ht
     } else if (!request.hosts.empty() && !is_our_host(request.hosts.front(), guard)) {
         refusal = http_text(421, "that Host is no name of ours: use an address, or runtime.name");
     } else if (request.method != "GET" && request.method != "HEAD") {
-        refusal = http_text(405, "GET and HEAD only");
+        refusal =
+            http_text(405,
+                      "GET and HEAD only: nothing is changed over HTTP. What commands are there, such as RELOAD, is "
+                      "said by pgairlock help, and on the console by SHOW HELP.");
         refusal.headers.emplace_back("Allow", "GET, HEAD");
     } else if (request.has_body) {
         refusal = http_text(400, "GET has no body here");
     } else if (!is_health_path(request.path) && !is_authorized(request, guard)) {
-        refusal = http_text(401, guard.token_hint);
+        refusal = http_text(401, how_to_send(guard));
         refusal.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"pgairlock\"");
         refusal.headers.emplace_back("WWW-Authenticate", "Basic realm=\"pgairlock\", charset=\"UTF-8\"");
         return refusal;  // and may be asked again, with it

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -14,7 +15,7 @@ struct HttpGuard {
     std::set<std::string> names;  ///< what we are called, in lower case, besides addresses and localhost
     std::string token;            ///< empty: none is set
     bool needs_token = false;     ///< what is no health check is for nobody without it, even if none is set
-    std::string token_hint = "the token of admin.http_token_file is needed";
+    std::string token_place = "the file that admin.http_token_file names";  ///< where whoever may ask finds it
 };
 
 /// Among `names` of a guard; what is no DNS name is none.
@@ -30,7 +31,14 @@ bool is_our_host(std::string_view host, const HttpGuard& guard);
 /// It has the token, as Bearer or as the password of Basic, or none is needed.
 bool is_authorized(const HttpRequest& request, const HttpGuard& guard);
 
-/// nullopt: it may ask. Else why not.
+/// 404, with what there is: `paths` are given with what each is for.
+struct HttpPath {
+    std::string_view path;
+    std::string_view meaning;
+};
+HttpResponse http_not_found(std::string_view asked, std::span<const HttpPath> paths);
+
+/// nullopt: it may ask. Else why not, and how to ask instead.
 std::optional<HttpResponse> refused_request(const HttpRequest& request, const HttpGuard& guard);
 
 }  // namespace proxy

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <climits>
 #include <future>
 
@@ -172,6 +173,18 @@ void HttpService::end_dashboard() noexcept {
     dashboard_.reset();
 }
 
+namespace {
+
+constexpr std::array http_paths{HttpPath{"/livez", "every thread that serves answers"},
+                                HttpPath{"/startupz", "every listener accepts"},
+                                HttpPath{"/readyz", "clients are accepted"},
+                                HttpPath{"/upstreamz", "every upstream serves"},
+                                HttpPath{"/metrics", "counters, for Prometheus"},
+                                HttpPath{"/", "the dashboard"},
+                                HttpPath{"/api/", "what it is made of, as JSON"}};
+
+}  // namespace
+
 tls::Awaitable<HttpResponse> HttpService::answer(const HttpRequest& request) {
     const std::shared_ptr<const State> now = state();
     if (auto refusal = refused_request(request, now->guard)) co_return std::move(*refusal);
@@ -188,7 +201,7 @@ tls::Awaitable<HttpResponse> HttpService::answer(const HttpRequest& request) {
     }
     std::optional<HttpResponse> response = co_await dashboard_->answer(request);
     if (response) co_return std::move(*response);
-    co_return http_text(404, "there are /, /api/, /metrics, /livez, /startupz, /readyz and /upstreamz");
+    co_return http_not_found(request.path, http_paths);
 }
 
 HttpResponse HttpService::livez() {

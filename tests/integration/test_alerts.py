@@ -1,6 +1,7 @@
 """[[alert]]: messages to a real HTTPS server and to programs, and what receivers do wrong."""
 
 import json
+import re
 import signal
 import time
 
@@ -300,7 +301,12 @@ def test_check_and_alert_test(pki, directory, webhook, web, to):
     receiver.answers = [500]
     tried = programs.pgairlock("alert", "test", "--config", str(config))
     assert tried.returncode == 1 and "FAILED: HTTP 500" in tried.stdout
-    assert programs.pgairlock("alert", "test", "--config", str(config), "--on", "started").returncode == 2
+    assert re.search(rf'^  {re.escape(str(config))}:\d+: alert\.webhook: of \[\[alert\]\] "page"$', tried.stdout, flags=re.MULTILINE), tried.stdout
+    receiver.answers = [401]
+    tried = programs.pgairlock("alert", "test", "--config", str(config))
+    assert tried.returncode == 1 and '"page": it wants another token: token_file' in tried.stdout
+    tried = programs.pgairlock("alert", "test", "--config", str(config), "--on", "started")
+    assert tried.returncode == 2 and re.search(r"some\.toml:\d+:\d+: .*is told of .*, and not of started", tried.stderr), tried.stderr
     assert "did you mean" in programs.pgairlock("alert", "test", "--config", str(config), "--on", "new_weak_clien").stderr
     form = directory / "form.json"
     form.write_text('{"text": "{titel}"}')

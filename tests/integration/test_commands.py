@@ -5,6 +5,7 @@ import os
 import re
 import sqlite3
 import stat
+import subprocess
 
 import pytest
 
@@ -13,6 +14,7 @@ from harness.config import configuration, to_toml
 from harness.fake_upstream import accepting, server_context
 from harness.pki import HERE
 from harness.programs import pgairlock
+from harness.waiting import PATIENCE, until
 from harness.wire import tls_context
 
 
@@ -37,19 +39,146 @@ def test_version_names_what_it_was_built_with():
         assert word in done.stdout
 
 
-@pytest.mark.parametrize("command, words", [
-    ([], ["run", "check", "report", "gen-cert", "version"]),
-    (["run"], ["--config", "--listen", "--upstream", "--sslrootcert", "--sslmode", "--state-dir"]),
-    (["check"], ["--config", "--upstream", "--sslrootcert", "--offline", "--json"]),
-    (["gen-cert"], ["--ca-dir", "--host"]),
-    (["report"], ["--state-dir", "--inventory", "--since", "--format", "--fail-on"]),
-    (["version"], []),
-])
-def test_every_command_explains_itself(command, words):
+def test_version_as_json_holds_the_same_facts():
+    text = pgairlock("version").stdout
+    document = json.loads(pgairlock("version", "--json").stdout)
+    assert sorted(document) == ["boost", "commit", "compiler", "openssl", "openssl_loaded", "version"]
+    assert all(value in text for value in document.values() if value is not None)
+
+
+@pytest.mark.parametrize("flag", ["-V", "--version"])
+def test_the_version_is_asked_for_as_of_postgresqls_own_tools(flag):
+    assert pgairlock(flag).stdout == pgairlock("version").stdout
+
+
+COMMANDS = [["run"], ["check"], ["gen-cert"], ["report"], ["audit", "verify"], ["client", "list"], ["client", "accept"], ["client", "note"],
+            ["client", "repaired"], ["capture", "start"], ["capture", "stop"], ["capture", "status"], ["capture", "read"], ["alert", "test"],
+            ["health"], ["dashboard"], ["reload"], ["version"], ["help"]]
+GROUPS = [["audit"], ["client"], ["capture"], ["alert"]]
+
+
+def help_of(command) -> str:
     done = pgairlock(*command, "--help")
-    assert done.returncode == 0
-    assert len(done.stdout) > 40
-    assert not [word for word in words if word not in done.stdout]
+    assert done.returncode == 0 and not done.stderr, done
+    return done.stdout
+
+
+def listed(text) -> list:
+    """The commands below one, as its help has them."""
+    return re.findall(r"^  ([a-z-]+) ", text.partition("Subcommands:\n")[2].partition("\n\n")[0], flags=re.MULTILINE)
+
+
+def options_of(text) -> set:
+    """The options that a help explains: they begin its lines."""
+    return set(re.findall(r"^ +(?:-\w,)?(--[a-z][a-z-]*)", text, flags=re.MULTILINE)) - {"--help"}
+
+
+def test_these_are_all_commands():
+    assert sorted(listed(help_of([]))) == sorted({command[0] for command in COMMANDS})
+    for group in GROUPS:
+        assert sorted(listed(help_of(group))) == sorted(command[1] for command in COMMANDS if command[:1] == group), group
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself_with_an_example_and_its_exit_codes(command):
+    text = help_of(command)
+    assert pgairlock("help", *command).stdout == text
+    assert re.search(r"^Examples?:$", text, flags=re.MULTILINE) and re.search(r"^Exit: 0", text, flags=re.MULTILINE), text
+    examples = re.findall(r"^  pgairlock (\S.*)$", text.partition("Example")[2], flags=re.MULTILINE)
+    assert any(example.startswith(" ".join(command)) for example in examples), text
+    for example in examples:
+        own = example.split("|")[0].split("   ")[0]
+        assert own.split()[:len(command)] == command or command == ["help"], example
+        assert set(re.findall(r"--[a-z][a-z-]*", own)) <= options_of(text), example
+
+
+def documented() -> dict:
+    """Per command of docs/commands.md: the text of its section. A group's is that of each of its commands that has none."""
+    text = (programs.REPOSITORY / "docs/commands.md").read_text()
+    return dict(re.findall(r"^## ([a-z -]+)\n(.*?)(?=^## |\Z)", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def section_of(command) -> str:
+    sections = documented()
+    name = " ".join(command)
+    assert name in sections or command[0] in sections, f"docs/commands.md has no section {name}"
+    return name if name in sections else command[0]
+
+
+# Said once: where check and client list have what run and report have.
+AS_FOR = {"check": "run", "client": "report"}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_option_of_a_help_is_in_the_documentation(command):
+    name = section_of(command)
+    section = documented()[name] + documented().get(AS_FOR.get(name), "")
+    missing = {option for option in options_of(help_of(command)) if not re.search(rf"{option}(?![a-z-])", section)}
+    assert not missing, f"docs/commands.md, {section_of(command)}"
+
+
+@pytest.mark.parametrize("section", sorted({section_of(command) for command in COMMANDS}))
+def test_every_option_that_is_documented_is_there(section):
+    known = set().union(*(options_of(help_of(command)) for command in COMMANDS if section_of(command) == section))
+    text = documented()[section]
+    synopsis = text.partition("```\n")[2].partition("```")[0]
+    tables = "\n".join(re.findall(r"^\| (`--[^|]*) \|", text, flags=re.MULTILINE))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", synopsis + tables))
+    assert named - {"--help"} <= known, section
+
+
+def test_nothing_given_is_answered_with_what_there_is():
+    done = pgairlock()
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.startswith("pgairlock: no command is given; the commands are\n  run ")
+    assert done.stderr.endswith('Try "pgairlock --help" for more information.\n')
+    assert all(f"\n  {command[0]} " in done.stderr for command in COMMANDS)
+    done = pgairlock("client")
+    assert done.returncode == 2 and done.stderr.startswith("pgairlock client: no command is given; the commands are\n  list ")
+
+
+def test_help_is_on_standard_output_and_no_failure():
+    assert pgairlock("help").stdout == pgairlock("--help").stdout == pgairlock("-h").stdout
+    assert pgairlock("help", "help").stdout == pgairlock("help", "--help").stdout
+    for wrong in (["help", "chek"], ["help", "client", "acept"]):
+        done = pgairlock(*wrong)
+        assert done.returncode == 2 and "did you mean" in done.stderr and not done.stdout
+
+
+@pytest.mark.parametrize("typed, told, ask", [
+    ("chek", 'pgairlock: unknown command "chek"; did you mean "check"?', "pgairlock"),
+    ("upgrade-everything", 'pgairlock: unknown command "upgrade-everything"; the commands are run, check, ', "pgairlock"),
+    ("client lst", 'pgairlock client: unknown command "lst"; did you mean "list"?', "pgairlock client"),
+    ("capture strat --for 1m", 'pgairlock capture: unknown command "strat"; did you mean "start"?', "pgairlock capture"),
+    ("check --confg x", "pgairlock check: unknown option --confg; did you mean --config?", "pgairlock check"),
+    ("check --confg=x", "pgairlock check: unknown option --confg; did you mean --config?", "pgairlock check"),
+    ("check -config x", "pgairlock check: unknown option -config; did you mean --config?", "pgairlock check"),
+    ("check --upstream a:1 --sslrotcert x", "pgairlock check: unknown option --sslrotcert; did you mean --sslrootcert?", "pgairlock check"),
+    ("check --offline --nonsense-beyond-repair", "pgairlock check: unknown option --nonsense-beyond-repair\n", "pgairlock check"),
+    ("client accept --usr a", "pgairlock client accept: unknown option --usr; did you mean --user?", "pgairlock client accept"),
+    ("--verison", "pgairlock: unknown option --verison; did you mean --version?", "pgairlock"),
+    ("--config x run", "pgairlock: unknown option --config; options of a command stand behind it: pgairlock run --config", "pgairlock"),
+    ("run --config a --listen b", "pgairlock run: --config and --listen cannot be given together", "pgairlock run"),
+    ("report --format tble", 'pgairlock report: --format: "tble" is not one of table, json, csv, html; did you mean "table"?', "pgairlock report"),
+    ("report --width x", 'pgairlock report: --width: "x" is not a whole number', "pgairlock report"),
+    ("health --url", "pgairlock health: --url needs a value", "pgairlock health"),
+    ("health readz --url x", "pgairlock health: CHECK: \"readz\" is not one of livez, startupz, readyz, upstreamz; did you mean", "pgairlock health"),
+    ("health", "pgairlock health: one of --config, --url is needed", "pgairlock health"),
+    ("health --config a --url b", "pgairlock health: only one of --config, --url can be given", "pgairlock health"),
+    ("health --config a --token-file b", "pgairlock health: --token-file needs --url as well", "pgairlock health"),
+    ("gen-cert", "pgairlock gen-cert: --host is required", "pgairlock gen-cert"),
+    ("audit verify", "pgairlock audit verify: FILE is required", "pgairlock audit verify"),
+    ("version extra", "pgairlock version: too many arguments: it takes options alone", "pgairlock version"),
+    ("capture stop 1 2", "pgairlock capture stop: too many arguments", "pgairlock capture stop"),
+    ("check --confg x --help", "pgairlock check: unknown option --confg; did you mean --config?", "pgairlock check"),
+])
+def test_a_slip_on_the_command_line_is_told_as_psql_would(typed, told, ask):
+    done = pgairlock(*typed.split(" "))
+    assert done.returncode == 2 and not done.stdout, done
+    assert done.stderr.startswith(told), done.stderr
+    assert done.stderr.endswith(f'Try "{ask} --help" for more information.\n'), done.stderr
+    for raw in ("not expected", "Run with", "excludes", "subcommand is required"):
+        assert raw not in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [
@@ -62,6 +191,23 @@ def test_wrong_usage_is_exit_2_with_a_reason(arguments):
     done = pgairlock(*arguments)
     assert done.returncode == 2, done
     assert done.stderr.strip()
+
+
+@pytest.mark.parametrize("streams", ["one", "two"])
+def test_where_it_listens_stands_once_in_what_both_streams_go_to(directory, streams):
+    """A journal takes both: whoever reads it wants each line once."""
+    command = [programs.PGAIRLOCK, "run", "--listen", "127.0.0.1:0", "--upstream", "127.0.0.1:1", "--sslmode", "disable",
+               "--state-dir", directory / "state"]
+    files = {name: directory / name for name in ("out", "log")}
+    with open(files["out"], "ab") as out, open(files["log"], "ab") as log:
+        process = subprocess.Popen(command, stdout=out, stderr=out if streams == "one" else log)
+    try:
+        until(lambda: b"listening on " in files["out"].read_bytes(), what="it listens")
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    lines = {name: len(re.findall(r"listening on 127", path.read_text())) for name, path in files.items()}
+    assert lines == ({"out": 1, "log": 0} if streams == "one" else {"out": 1, "log": 1})
 
 
 # --- configuration errors

@@ -71,7 +71,7 @@ def test_a_driver_goes_on_after_an_error(start):
     connection.autocommit = True
     cursor = connection.cursor()
     with pytest.raises(psycopg2.errors.SyntaxError, match="SHOW HELP"):
-        cursor.execute("PAUSE")
+        cursor.execute("HOLD")
     with pytest.raises(psycopg2.errors.InvalidParameterValue):
         cursor.execute("CAPTURE START (FOR 'soon')")
     cursor.execute("SHOW VERSION")

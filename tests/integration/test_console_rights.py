@@ -20,6 +20,8 @@ COMMANDS = {
     "RELOAD": ("RELOAD", "command", "00000"),
     "DRAIN": ("DRAIN", "command", "00000"),
     "SHUTDOWN": ("SHUTDOWN", "command", "00000"),
+    "SET": ("SET statement_timeout = '30s'", "read", "00000"),
+    "BEGIN": ("BEGIN", "read", "00000"),
     "UPGRADE": ("UPGRADE", "command", "0A000"),
 }
 # These end the process.

@@ -1,6 +1,7 @@
 """SQL on the console: what it shows of real sessions, to real clients; commands and who may give them; and hostile peers."""
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
@@ -192,7 +193,7 @@ def test_what_is_not_there_is_an_error_and_never_the_end(start):
     cursor = connection.cursor()
     for sql, state in [("SELECT * FROM nobody", "42P01"), ("SELECT nobody FROM sessions", "42703"), ("SELECT 1 +", "42601"),
                        ("SELECT * FROM pg_catalog.pg_ts_config", "42P01"), ("SELECT nobody(1)", "42883"), ("NONSENSE", "42601"),
-                       ("PAUSE", "42601"), ("PRAGMA user_version", "42601"), ("ATTACH 'x' AS y", "42601"), ("SHOW nothing", "42704"),
+                       ("PAUSE", "0A000"), ("PRAGMA user_version", "42601"), ("ATTACH 'x' AS y", "42601"), ("SHOW nothing", "42704"),
                        ("SELECT * FROM sqlite_master", "42P01"), ("INSERT INTO sessions VALUES (1)", "42601"), ("UPGRADE", "0A000"),
                        ("WITH x AS (SELECT 1) DELETE FROM sessions", "42601"), ("SELECT load_extension('x')", "42883")]:
         with pytest.raises(psycopg2.Error) as told:
@@ -374,6 +375,49 @@ def test_show_has_the_columns_that_pgbouncers_users_read(start, connect):
     for word in ("SHOW CLIENTS", "SHOW STATS_TOTALS", "KILL", "RELOAD", "DRAIN", "SHUTDOWN", "pg_stat_activity"):
         assert word in help_
     connection.close()
+
+
+@contextlib.contextmanager
+def connection_to(proxy):
+    connection = psycopg2.connect(dbname="pgairlock", **where(proxy))
+    connection.autocommit = True
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("word", ["PAUSE", "PAUSE orders", "RESUME", "DISABLE orders", "ENABLE orders", "RECONNECT", "SUSPEND", "WAIT_CLOSE", "KILL_CLIENT 7",
+                                  "SHUTDOWN WAIT_FOR_SERVERS", "SHUTDOWN WAIT_FOR_CLIENTS", "SHOW ACTIVE_SOCKETS", "SHOW SOCKETS", "SHOW FDS", "SHOW MEM",
+                                  "SHOW DNS_HOSTS", "SHOW DNS_ZONES", "SHOW PEERS", "SHOW PEER_POOLS", "SHOW STATE", "SHOW STATS_AVERAGES"])
+def test_a_word_that_only_pgbouncer_has_is_told_what_there_is_instead(start, word):
+    with connection_to(start()) as connection:
+        with pytest.raises(psycopg2.errors.FeatureNotSupported) as told:
+            connection.cursor().execute(word)
+        assert f"{' '.join(word.split()[:2]) if word.startswith(('SHOW', 'SHUT')) else word.split()[0]} is PgBouncer's: " in told.value.diag.message_primary
+        assert told.value.diag.message_hint
+        connection.cursor().execute("SELECT 1")
+
+
+def test_kill_without_a_session_says_what_it_takes(start):
+    with connection_to(start()) as connection:
+        for sql in ("KILL", "KILL orders"):
+            with pytest.raises(psycopg2.errors.SyntaxError) as told:
+                connection.cursor().execute(sql)
+            assert "KILL 'session' or KILL pid" in told.value.diag.message_hint
+
+
+def test_everything_that_show_help_names_can_be_asked(start):
+    with connection_to(start()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SHOW HELP")
+        rows = cursor.fetchall()
+        asked = [part for command, _ in rows for part in command.split(" | ") if part.startswith("SHOW ")]
+        relations = next(meaning for command, meaning in rows if command.startswith("SELECT"))
+        asked += [f"SELECT * FROM {name} LIMIT 0" for name in relations.removeprefix("SQL over ").split(", ")]
+        assert len(asked) > 25
+        for sql in asked:
+            cursor.execute(sql)
 
 
 # --- commands

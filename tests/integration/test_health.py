@@ -413,7 +413,17 @@ def test_with_a_token_health_is_open_and_the_rest_is_not(start, token_file):
             assert status == 401 and answer["www-authenticate"].startswith("Bearer") and ", Basic" in answer["www-authenticate"] and "pgairlock_" not in body, (path, headers)
     assert ask(where, "/metrics", Authorization=f"bearer {TOKEN}")[0] == 200
     assert ask(where, "/nowhere", Authorization=f"Bearer {TOKEN}")[0] == 404
+    told = ask(where, "/metrics")[2]
+    for word in ("admin.http_token_file", "Authorization: Bearer TOKEN", "curl -H", "Without it: /livez, /startupz, /readyz, /upstreamz"):
+        assert word in told
     assert TOKEN not in proxy.log()
+
+
+@pytest.mark.parametrize("path, meant", [("/healthz", "/livez"), ("/ready", "/readyz"), ("/metric", "/metrics"), ("/livez/", "/livez")])
+def test_a_path_that_is_not_there_is_told_which_are(start, path, meant):
+    status, _, body = ask(start(admin=ADMIN).http, path)
+    assert status == 404 and f"did you mean {meant}?" in body
+    assert [line.split()[0] for line in body.splitlines()[1:]] == ["/livez", "/startupz", "/readyz", "/upstreamz", "/metrics", "/", "/api/"]
 
 
 def test_a_new_token_counts_from_the_reload_on(start, token_file):

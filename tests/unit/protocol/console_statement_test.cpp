@@ -1,5 +1,6 @@
 #include "protocol/console_statement.hpp"
 
+#include "protocol/console_absent.hpp"
 #include "support/catch.hpp"
 
 namespace {
@@ -205,4 +206,45 @@ TEST_CASE("commands to the process are words of their own") {
     CHECK(statement_of("SHOW TRANSACTION ISOLATION LEVEL").text == "transaction_isolation");
     CHECK(statement_of("CLOSE ALL").kind == Kind::set);
     CHECK(statement_of("UNLISTEN *").kind == Kind::set);
+}
+
+TEST_CASE("a word that only PgBouncer has is told as such, with what to use, and whatever stands behind it") {
+    // All that PgBouncer's documentation calls administration commands, and we have not.
+    for (const std::string word :
+         {"PAUSE", "RESUME", "DISABLE", "ENABLE", "RECONNECT", "SUSPEND", "WAIT_CLOSE", "KILL_CLIENT"}) {
+        for (const std::string& query : {word, word + " orders", word + " 17;", "SHOW VERSION; " + word + " \"x\""}) {
+            INFO(query);
+            const auto parsed = parse_console(query);
+            REQUIRE(std::holds_alternative<ErrorResponse>(parsed));
+            const auto& error = std::get<ErrorResponse>(parsed);
+            CHECK(error.sqlstate == "0A000");
+            CHECK(error.message.starts_with(word + " is PgBouncer's: "));
+            CHECK_FALSE(error.hint.empty());
+            CHECK(error.position == query.find(word) + 1);
+        }
+    }
+    CHECK(protocol::absent_commands().size() == 8);
+    for (const char* const query : {"SHUTDOWN WAIT_FOR_SERVERS", "shutdown wait_for_clients"}) {
+        const auto& error = std::get<ErrorResponse>(parse_console(query));
+        CHECK(error.sqlstate == "0A000");
+        CHECK(error.position == 10);
+    }
+    CHECK(statement_of("SHUTDOWN").kind == Kind::shutdown);
+}
+
+TEST_CASE("what we have is not among the words that only PgBouncer has") {
+    for (const protocol::AbsentWord& absent : protocol::absent_commands()) {
+        CHECK_FALSE(std::holds_alternative<std::vector<ConsoleStatement>>(parse_console(absent.word)));
+    }
+    for (const char* const query : {"CAPTURE STATUS", "SHOW HELP", "KILL 1", "RELOAD", "DRAIN", "SET a = b"}) {
+        CHECK(statements_of(query).size() == 1);
+    }
+}
+
+TEST_CASE("KILL without a session is told what it takes") {
+    for (const char* const query : {"KILL", "KILL orders", "KILL;", "KILL \"orders\"", "KILL -1"}) {
+        INFO(query);
+        CHECK(error_of(query).hint.starts_with("KILL takes one session, KILL 'session' or KILL pid"));
+    }
+    CHECK(error_of("KILL 0").hint.empty());
 }

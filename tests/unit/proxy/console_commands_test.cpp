@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
+#include "protocol/console_absent.hpp"
+#include "proxy/admin/console_show.hpp"
 #include "support/catch.hpp"
 #include "support/messages.hpp"
 
@@ -180,6 +183,64 @@ TEST_CASE("SHOW answers for what drivers look at, and names the help for the res
     const Told unknown = told("SHOW nothing", a_reader, fake);
     CHECK(unknown.error->sqlstate == "42704");
     CHECK(unknown.error->message.find("SHOW HELP") != std::string::npos);
+}
+
+TEST_CASE("what only PgBouncer shows is told as such, with what to use") {
+    Fake fake;
+    // The rest of what its documentation lists under SHOW.
+    for (const std::string name : {"active_sockets", "sockets", "fds", "mem", "dns_hosts", "dns_zones", "peers",
+                                   "peer_pools", "state", "stats_averages"}) {
+        INFO(name);
+        const Told absent = told("SHOW " + name, a_reader, fake);
+        REQUIRE(absent.error);
+        CHECK(absent.error->sqlstate == "0A000");
+        CHECK(absent.error->message.find(" is PgBouncer's: ") != std::string::npos);
+        CHECK_FALSE(absent.error->hint.empty());
+    }
+    for (const protocol::AbsentWord& absent : protocol::absent_views()) {
+        CHECK_FALSE(find_view(absent.word));
+        CHECK(absent.word != "help");
+    }
+}
+
+TEST_CASE("SHOW HELP lists what there is, and nothing else") {
+    Fake fake;
+    std::set<std::string> shown, begin;
+    for (const auto& row : told("SHOW HELP", a_reader, fake).rows) {
+        const std::string& line = row.at(0);
+        if (line.starts_with("    ")) continue;  // an option of the command above
+        for (std::size_t at = 0; at < line.size();) {
+            const std::size_t end = std::min(line.find(" | ", at), line.size());
+            const std::string command = line.substr(at, end - at);
+            begin.insert(command.substr(0, command.find(' ')));
+            if (command.starts_with("SHOW ")) shown.insert(command.substr(5));
+            at = std::min(end + 3, line.size());
+        }
+    }
+    // Everything that is shown can be asked for.
+    for (const std::string& name : shown) {
+        INFO(name);
+        std::string lower = name;
+        for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        const bool is_simple = lower == "help" || lower == "version" || lower == "captures";
+        CHECK((is_simple || find_view(lower) != nullptr));
+        CHECK(find_absent(protocol::absent_views(), lower) == nullptr);
+    }
+    CHECK(shown.size() == console_views().size() + 3);
+    // Each word that begins a statement is there, but for UPGRADE, which is none yet; "pid" and
+    // "TO" are parts of one.
+    const std::set<std::string> words{"CAPTURE", "SHOW",       "SELECT",   "WITH",     "VALUES", "TABLE",
+                                      "KILL",    "RELOAD",     "DRAIN",    "SHUTDOWN", "SET",    "RESET",
+                                      "DISCARD", "DEALLOCATE", "CLOSE",    "UNLISTEN", "BEGIN",  "START",
+                                      "COMMIT",  "END",        "ROLLBACK", "ABORT"};
+    for (const std::string& word : words) {
+        INFO(word);
+        CHECK(begin.contains(word));
+    }
+    for (const std::string& word : begin) {
+        INFO(word);
+        CHECK((words.contains(word) || word == "pid" || word == "TO"));
+    }
 }
 
 TEST_CASE("whoever asks for nothing is answered, as a sign of life") {

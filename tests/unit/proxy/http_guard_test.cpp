@@ -1,5 +1,7 @@
 #include "proxy/http/http_guard.hpp"
 
+#include <array>
+
 #include "protocol/base64.hpp"
 #include "support/catch.hpp"
 
@@ -138,4 +140,41 @@ TEST_CASE("a browser sends the token as a password, and is asked for it") {
     CHECK(status(request, guard) == 401);
     request.authorization = "Digest 0123456789abcdef";
     CHECK(status(request, guard) == 401);
+}
+
+TEST_CASE("whoever lacks the token is told where it is, how it is sent, and what needs none") {
+    HttpGuard guard{.names = {}, .token = "0123456789abcdef", .needs_token = true};
+    std::string body = refused_request(asking("/metrics"), guard)->body;
+    for (const char* word : {"the file that admin.http_token_file names", "Authorization: Bearer TOKEN", "curl -H",
+                             "/livez, /startupz, /readyz, /upstreamz"}) {
+        INFO(word);
+        CHECK(body.find(word) != std::string::npos);
+    }
+    CHECK(body.find(guard.token) == std::string::npos);
+    guard.token_place = "the file of --token-file";
+    body = refused_request(asking("/metrics"), guard)->body;
+    CHECK(body.find("the file of --token-file") != std::string::npos);
+}
+
+TEST_CASE("whoever asks for what is not there is told what there is, and which was probably meant") {
+    constexpr std::array paths{HttpPath{"/livez", "alive"}, HttpPath{"/readyz", "ready"},
+                               HttpPath{"/metrics", "counters"}, HttpPath{"/", "the dashboard"}};
+    const auto body = [&](std::string_view asked) {
+        const HttpResponse response = http_not_found(asked, paths);
+        CHECK(response.status == 404);
+        return response.body;
+    };
+    CHECK(body("/nowhere/at/all") ==
+          "there is nothing at this path. There are:\n  /livez  alive\n  /readyz  ready\n  /metrics  counters\n"
+          "  /  the dashboard\n");
+    const auto meant = [&](std::string_view asked) {
+        const std::string text = body(asked);
+        const std::size_t at = text.find("did you mean ");
+        return at == std::string::npos ? "" : text.substr(at + 13, text.find('?', at) - at - 13);
+    };
+    for (const char* asked : {"/healthz", "/health", "/livez/", "/live", "/livz"}) CHECK(meant(asked) == "/livez");
+    for (const char* asked : {"/ready", "/readyz/", "/redyz"}) CHECK(meant(asked) == "/readyz");
+    for (const char* asked : {"/metric", "/prometheus", "/metrics//"}) CHECK(meant(asked) == "/metrics");
+    for (const char* asked : {"", "/<script>", "//", "/x"}) CHECK(meant(asked).empty());
+    CHECK(body("/<script>").find("script") == std::string::npos);
 }

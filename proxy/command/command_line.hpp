@@ -1,0 +1,29 @@
+// The command line as people type it: `help`, and what is said when it is wrong, as PostgreSQL's
+// own tools say it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace proxy::command {
+
+/// Adds `help [COMMAND]`, and to each command what all have in common: --help that says how it is
+/// asked for.
+void add_help(CLI::App& app);
+
+/// nullopt: parsed, and the command's options are set. Else the exit code: help or a version was
+/// asked for, or the command line is wrong, which was said.
+std::optional<int> parse_command_line(CLI::App& app, std::vector<std::string> arguments);
+
+/// What is wrong with them, in one or more lines that begin with the command, and end with how to
+/// ask for help: "pgairlock check: unknown option --confg; did you mean --config?\n...".
+/// `parser_says`: what CLI11 found.
+std::string explain_usage(const CLI::App& app, const std::vector<std::string>& arguments,
+                          const std::string& parser_says);
+
+}  // namespace proxy::command
