@@ -32,12 +32,14 @@ def pytest_configure(config):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A failed test shows the proxies' logs."""
+    """A failed test shows the proxies' logs. After that its files go: those of a whole run are gigabytes to write and to remove."""
     report = (yield).get_result()
     for proxy in getattr(item, "proxies", ()):
         if report.failed:
             report.sections.append((f"log of {proxy.directory.name}", proxy.log()[-6000:]))
             report.sections.append((f"audit of {proxy.directory.name}", proxy.audit_text("replace")[-6000:]))
+    if call.when == "teardown" and hasattr(item, "directory"):
+        shutil.rmtree(item.directory, ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -103,8 +105,8 @@ def time_limit():
 
 
 @pytest.fixture
-def directory(root):
-    path = Path(tempfile.mkdtemp(dir=root))
+def directory(root, request):
+    path = request.node.directory = Path(tempfile.mkdtemp(dir=root))
     path.chmod(0o755)
     return path
 

@@ -426,17 +426,16 @@ def test_every_file_of_a_ring_begins_each_direction_with_a_message(start, client
     stop(proxy)
     seen = set()
     for path in files(proxy):
-        comments = values(path, "frame.comment")
+        packets = tshark(path, "frame.interface_name", "frame.comment", "pgsql.type", "pgsql.val.data", "_ws.malformed")
+        assert not any(malformed for *_, malformed in packets), path
         for leg in ["client", "server"]:
-            rows = tshark(path, "pgsql.type", "pgsql.query", "pgsql.val.data", filter=f'pgsql and frame.interface_name == "legacy {leg} leg"')
+            rows = [(types.split("\x1e"), data.split("\x1e")) for interface, _, types, data, _ in packets if interface == f"legacy {leg} leg" and types]
             if not rows:
                 continue
-            types = ",".join(row[0] for row in rows).split(",")
+            types = [one for types, _ in rows for one in types]
             assert abs(types.count("Simple query") - types.count("Ready for query")) <= 3, (path, leg, types)
-            assert any(f"leg={leg}" in comment and "user=trust_user" in comment for comment in comments), (path, leg)
-            for row in rows:
-                seen |= {(leg, word) for word in row[2].split(",") if bytes.fromhex(word.replace(":", "")).startswith(b"number ")}
-        assert values(path, "frame.number", filter="_ws.malformed") == []
+            assert any(f"leg={leg}" in comment and "user=trust_user" in comment for _, comment, *_ in packets), (path, leg)
+            seen |= {(leg, word) for _, data in rows for word in data if bytes.fromhex(word.replace(":", "")).startswith(b"number ")}
     assert len(seen) == 24
     assert len(files(proxy)) > 10
 
