@@ -110,10 +110,12 @@ std::string certificate_news(const Event& event) {
     } else if (before->upstream_addr == now.upstream_addr && before->sha256 == now.sha256) {
         text = "its certificate, of before, is verified by another anchor: " + authority(*before) + " is now " +
                authority(now);
-    } else if (ca_change(event) == CaChange::same) {
+    } else if (ca_change(event) == CaChange::other) {
+        text = "moved from " + authority(*before) + " to " + authority(now);
+    } else if (before->upstream_addr == now.upstream_addr) {
         text = "shows another certificate of the same CA, " + authority(now);
     } else {
-        text = "moved from " + authority(*before) + " to " + authority(now);
+        text = "shows \"" + leaf->subject + "\" of the CA that " + before->upstream_addr + " shows, " + authority(now);
     }
     return protocol::printable(text + until);
 }

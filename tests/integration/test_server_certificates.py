@@ -93,7 +93,7 @@ def test_a_known_certificate_that_another_ca_verifies_is_news_and_a_renewed_ca_i
     again = run_proxy({**trusting(ca), "runtime": {"state_dir": str(proxy.state_dir), "drain_timeout": "2s", "core_dumps": True}})
     log_in(again)
     again.stop()
-    assert len(told(again)) == 2, "nor are they after a restart"
+    assert len(told(proxy)) == 2, "nor are they after a restart"  # they share a state directory
 
 
 def test_what_verified_a_server_and_how_keys_were_exchanged_is_in_the_inventory_and_all_that_reads_it(start, client, fake, pki):

@@ -118,6 +118,36 @@ TEST_CASE("every line says when, what and from where") {
     }
 }
 
+TEST_CASE("a server's certificate is told with what vouches for it, and what did before") {
+    Event shown = event(EventKind::upstream_certificate);
+    shown.record.upstream_tls.anchor_key_sha256 = "aa";
+    json::object got = line(shown);
+    CHECK(got.at("ca") == "first");
+    CHECK(got.at("anchor") == "CN=root");
+    CHECK(got.at("anchor_key_sha256") == "aa");
+    CHECK(got.at("issuer_key_id").is_null());
+    CHECK(got.at("group") == "P-256");
+    for (const char* const before : {"issuer_before", "anchor_before", "issuer_key_id_before",
+                                     "anchor_key_sha256_before", "sha256_before", "upstream_addr_before"})
+        CHECK(got.at(before).is_null());
+    shown.shown_before =
+        std::make_shared<const proxy::ShownCertificate>(proxy::ShownCertificate{.upstream = "db",
+                                                                                .upstream_addr = "10.0.0.3:5432",
+                                                                                .sha256 = "1",
+                                                                                .issuer = "CN=root",
+                                                                                .issuer_key_id = "01",
+                                                                                .anchor = "CN=root",
+                                                                                .anchor_key_sha256 = "bb"});
+    got = line(shown);
+    CHECK(got.at("ca") == "other");
+    CHECK(got.at("issuer_before") == "CN=root");
+    CHECK(got.at("anchor_before") == "CN=root");
+    CHECK(got.at("issuer_key_id_before") == "01");
+    CHECK(got.at("anchor_key_sha256_before") == "bb");
+    CHECK(got.at("sha256_before") == "1");
+    CHECK(got.at("upstream_addr_before") == "10.0.0.3:5432");
+}
+
 TEST_CASE("connected tells everything that is known") {
     const json::object got = line(event(EventKind::connected));
     CHECK(keys(got) == with(with(in_every_line, identity), {"replication",
@@ -149,6 +179,7 @@ TEST_CASE("connected tells everything that is known") {
                                                             "upstream_issuer",
                                                             "upstream_anchor",
                                                             "upstream_anchor_file",
+                                                            "upstream_anchor_key_sha256",
                                                             "upstream_not_after",
                                                             "upstream_sslmode",
                                                             "candidate_ok",

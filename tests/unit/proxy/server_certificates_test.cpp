@@ -196,6 +196,9 @@ TEST_CASE("server certificates: the log says who vouched before and who does now
           R"(its certificate, of before, is verified by another anchor: )"
           R"("CN=New" (anchor "CN=Root", key bbbbbbbbbbbbbbbb) is now )"
           R"("CN=New" (anchor "CN=Root", key aaaaaaaaaaaaaaaa), expires 2027-12-31T00:00:00Z)");
+    CHECK(certificate_news(news(known, login("a3", "CN=New", root, "10.0.0.3:5432"))) ==
+          R"(shows "CN=db" of the CA that 10.0.0.2:5432 shows, "CN=New" (anchor "CN=Root", key aaaaaaaaaaaaaaaa), )"
+          "expires 2027-12-31T00:00:00Z");
     CHECK(certificate_news(news(known, login("a4", "CN=\x1b[31m", {}, "10.0.0.2:5432", "0102"))).find('\x1b') ==
           std::string::npos);
     CHECK(certificate_news(news(known, login("b1", "CN=Self", {}, "10.0.0.9:5432", "0102")))
