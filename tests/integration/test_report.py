@@ -462,9 +462,15 @@ def test_csv_says_what_json_says(inventory):
         accepted = client["accepted"] or {}
         other = {"evidence_possible": row["evidence_possible"], "names": str(client["names"]["count"]), "accepted": as_text(bool(accepted)),
                  "accepted_until": as_text(accepted.get("until")), "owner": as_text(accepted.get("owner")), "reason": as_text(accepted.get("reason")),
-                 "worse_than_accepted": " ".join(accepted.get("worse", []))}
+                 "worse_than_accepted": " ".join(accepted.get("worse", [])), "failure": failure_text(client["failure"])}
         for name, value in row.items():
             assert value == (other[name] if name in other else as_text(client[name])), name
+
+
+def failure_text(failure: dict | None) -> str:
+    if failure is None:
+        return ""
+    return failure["what"] + (f": {failure['error']}" if failure["error"] else f", session {failure['session']} of the audit")
 
 
 def as_text(value) -> str:
