@@ -101,7 +101,7 @@ while True:
 @pytest.mark.parametrize("question", [LONG_LIKE, ENDLESS, LARGE], ids=["a long LIKE", "without an end", "a large result"])
 def test_readers_that_ask_for_much_keep_whoever_commands_waiting_for_nothing(start, directory, question):
     socket_path = f"{directory}/console/.s.PGSQL.7000"
-    proxy = start(admin={**ADMIN, "console": f"unix:{socket_path}", "console_uids": [NOBODY]})
+    proxy = start(admin={**ADMIN, "console": f"unix:{socket_path}", "console_readers": [NOBODY]})
     readers = [subprocess.Popen(["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--", "/usr/bin/python3", "-c", READER,
                                  f"{directory}/console", "7000", question], stdout=subprocess.PIPE, text=True) for _ in range(6)]
     try:
