@@ -79,7 +79,7 @@ std::string slack_escaped(std::string_view text) {
 }
 
 /// "2026-11-30T02:00:00Z to 2026-11-30T02:00:04Z", or one of them.
-std::string when(const AlertMessage& message) {
+std::string span_of(const AlertMessage& message) {
     const std::string first = tls::to_rfc3339(message.first_at), last = tls::to_rfc3339(message.last_at);
     return first == last ? first : first + " to " + last;
 }
