@@ -90,7 +90,7 @@ std::string slack_body(const AlertMessage& message, const std::string& proxy) {
     const std::string who = proxy.empty() ? "" : proxy + ": ";
     std::string text = "*[" + status + "] " + slack_escaped(who + whole_title(message)) + "*";
     if (const std::string lines = alert_text(message); !lines.empty()) text += "\n```" + slack_escaped(lines) + "```";
-    return json::serialize(json::object{{"text", text + "\n" + when(message)}});
+    return json::serialize(json::object{{"text", text + "\n" + span_of(message)}});
 }
 
 AlertTemplate::Value value_of(std::string_view word, const AlertMessage& message, const std::string& alert,
