@@ -79,7 +79,7 @@ std::string slack_escaped(std::string_view text) {
 }
 
 /// "2026-11-30T02:00:00Z to 2026-11-30T02:00:04Z", or one of them.
-std::string when(const AlertMessage& message) {
+std::string span_of(const AlertMessage& message) {
     const std::string first = tls::to_rfc3339(message.first_at), last = tls::to_rfc3339(message.last_at);
     return first == last ? first : first + " to " + last;
 }
@@ -90,7 +90,7 @@ std::string slack_body(const AlertMessage& message, const std::string& proxy) {
     const std::string who = proxy.empty() ? "" : proxy + ": ";
     std::string text = "*[" + status + "] " + slack_escaped(who + whole_title(message)) + "*";
     if (const std::string lines = alert_text(message); !lines.empty()) text += "\n```" + slack_escaped(lines) + "```";
-    return json::serialize(json::object{{"text", text + "\n" + when(message)}});
+    return json::serialize(json::object{{"text", text + "\n" + span_of(message)}});
 }
 
 AlertTemplate::Value value_of(std::string_view word, const AlertMessage& message, const std::string& alert,
