@@ -145,7 +145,7 @@ def test_of_a_bundle_those_that_connections_need_are_told_and_the_others_are_a_n
     bundle = str(pki.bundle("all.pem", stale, pki.old, pki.new, pki.people))
     mine = pki.leaf(pki.people, "trust_user", days=(-1, 4200))
     proxy = start(tls={"client_cert": "request", "ca_file": bundle}, upstream={"sslrootcert": [bundle], "sslrootcert_candidate": [bundle]},
-                  audit={"expiry_warning": "4000d"})
+                  audit={"expiry_warning": "3650d"})
     for what in ("trust anchors", "trust anchors of the candidate", "CAs of clients' certificates"):
         proxy.wait_for_log(rf"info \S+ \"\w+\": of the {what} in \S+all.pem that no connection has needed so far, 1 have ended and 3 end soon")
     assert not [event for event in told(proxy) if event["certificate_kind"] not in ("listener", "server")]
