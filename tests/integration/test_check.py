@@ -382,6 +382,7 @@ def test_http_and_console_that_would_not_be_there_are_warned_of(config_file, dir
         assert re.search(r"warning: \S+: admin\.console: cannot listen on unix:.*/file.*: Not a directory", done.stderr)
         told = document("--offline", "--config", file)
         assert finding(told, "admin.http")["level"] == finding(told, "admin.console")["level"] == "warning"
+        assert {warning["key"] for warning in told["warnings"]} >= {"admin.http", "admin.console"}
 
 
 def test_what_a_running_pgairlock_has_is_not_tried_and_that_is_said(start, cluster, directory):
@@ -402,6 +403,22 @@ def test_what_a_running_pgairlock_has_is_not_tried_and_that_is_said(start, clust
     assert other.read_text() != text
     told = document("--config", other)
     assert finding(told, "listener.listen")["level"] == "error"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a file of another user")
+def test_who_may_not_see_whether_one_runs_is_not_told_that_a_port_is_a_strangers(start, config_file, pki):
+    proxy = start()
+    file = proxy.config_file
+    file.write_text(file.read_text().replace('"127.0.0.1:0"', f'"127.0.0.1:{proxy.port}"'))
+    proxy.state_dir.chmod(0o700)
+    pki.proxy.key.chmod(0o600)
+    readable = file.with_name("readable.toml")
+    readable.write_text(re.sub(r"(cert|key)_file = .*\n", "", file.read_text()).replace('"allow"', '"disable"'))
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", programs.PGAIRLOCK, "check", "--offline", "--json", "--config",
+                           str(readable)], capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd="/", check=False)
+    one = finding(json.loads(done.stdout), "listener.listen")
+    assert (one["level"], done.returncode) == ("warning", 0), done
+    assert "Whether that is the pgairlock with this state directory, this user may not see" in one["message"]
 
 
 def test_check_writes_nothing(config_file, directory, pki):

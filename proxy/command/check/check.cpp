@@ -86,14 +86,15 @@ bool Check::use(LoadedCheck loaded) {
     loaded_ = std::move(loaded);
     outcome_.bundles = bundles_of(*loaded_.snapshot);
     outcome_.preflight = loaded_.preflight;
+    outcome_.warnings = loaded_.warnings;
     for (const auto& route : loaded_.snapshot->upstreams) judges_.emplace_back(*route);
     return true;
 }
 
 int Check::run() {
     LoadedCheck loaded = load_for_check(options_);
-    print(loaded.errors, loaded.warnings);
-    print(said(loaded.preflight, Finding::State::stops), {});
+    command::print(loaded.errors, loaded.warnings);
+    command::print(said(loaded.preflight, Finding::State::stops), {});
     if (!loaded.snapshot) {
         if (options_.json) say(as_json(loaded.errors, loaded.warnings));
         return exit_usage;

@@ -194,6 +194,7 @@ std::string as_json(const Outcome& outcome, const Demands& demands) {
                           {"fails_on", std::move(fails_on)},
                           {"candidate_ok", nullptr},
                           {"preflight", preflight_as_json(outcome.preflight)},
+                          {"warnings", origins_as_json(outcome.warnings)},
                           {"files", bundles_as_json(outcome.bundles)},
                           {"upstreams", std::move(upstreams)}};
     if (const std::optional<bool> ok = candidates_hold(outcome)) document["candidate_ok"] = *ok;

@@ -23,7 +23,8 @@ struct EndsSoon {
 struct Outcome {
     std::vector<tls::Bundle> bundles{};
     std::vector<Finding> preflight{};
-    bool connected = true;  ///< false: --offline
+    std::vector<config::Diagnostic> warnings{};  ///< those of the preflight among them
+    bool connected = true;                       ///< false: --offline
     std::vector<AddressResult> addresses{};
     std::vector<EndsSoon> ends_soon{};  ///< of --warn-days
 };

@@ -99,19 +99,38 @@ Answer try_address(const config::Address& address, const std::string& state_dir)
     return address.kind == config::Address::Kind::unix_socket ? try_unix(address.host, state_dir) : try_tcp(address);
 }
 
-/// Who has this state directory now, for people; empty: nobody is known.
-std::string running_with(const config::Config& config, const std::string& state_dir) {
+/// Whether a pgairlock has this state directory now.
+struct Running {
+    std::string by{};          ///< for people; empty: nobody is known
+    bool cannot_tell = false;  ///< this user may not look
+};
+
+Running running_with(const config::Config& config, const std::string& state_dir) {
     const std::string& named = config.audit.inventory;
     std::string inventory = inventory_file(state_dir);
     if (!named.empty() && !PostgresUrl::is_one(named)) inventory = (std::filesystem::path(state_dir) / named).string();
     const InventoryUse::Other other = InventoryUse::seen_from_outside(inventory);
     if (other.state == InventoryUse::Other::State::serving)
-        return other.pid > 0 ? "process " + std::to_string(other.pid) : std::string("a process");
+        return {.by = other.pid > 0 ? "process " + std::to_string(other.pid) : std::string("a process")};
     const std::string console = console_path(config.admin, state_dir);
     struct stat file {};
     const bool is_socket = !console.empty() && ::stat(console.c_str(), &file) == 0 && S_ISSOCK(file.st_mode);
-    if (is_socket && connect_to_socket(console) == 0) return "its console answers at " + console;
-    return {};
+    if (is_socket && connect_to_socket(console) == 0) return {.by = "its console answers at " + console};
+    return {.cannot_tell = ::access(lock_file(inventory).c_str(), R_OK) != 0 && errno == EACCES};
+}
+
+/// Of what was tried: `is_needed`: `run` does not go on without it.
+Finding finding_of(Finding finding, Answer answer, bool is_needed, const Running& running) {
+    if (answer.state == State::ok) return finding;
+    const bool is_fault = answer.state == State::stops || answer.state == State::error;
+    finding.state = is_fault && !is_needed ? State::warning : answer.state;
+    if (answer.state == State::stops && running.cannot_tell) {
+        finding.state = State::warning;
+        answer.error += ". Whether that is the pgairlock with this state directory, this user may not see";
+    }
+    if (answer.state == State::skipped) answer.error += ": as it does where a socket unit is to pass it";
+    finding.said.message += answer.error;
+    return finding;
 }
 
 }  // namespace
@@ -120,21 +139,16 @@ std::vector<Finding> look_at_addresses(const Snapshot& snapshot, const Preflight
     std::vector<Finding> findings;
     if (!options.with_addresses) return findings;
     const config::Config& config = snapshot.config;
-    const std::string running = running_with(config, options.state_dir);
-    // What `run` can do without is a warning.
+    const Running running = running_with(config, options.state_dir);
     const auto look = [&](const std::string& key, const config::Address& address, bool is_needed) {
         Finding finding{.what = key + " " + config::to_string(address)};
-        if (!running.empty()) {
+        if (!running.by.empty()) {
             finding.state = State::skipped;
             finding.said = {address.origin,
-                            "not tried: a pgairlock with this state directory is running (" + running + ")"};
+                            "not tried: a pgairlock with this state directory is running (" + running.by + ")"};
         } else {
-            Answer answer = try_address(address, options.state_dir);
-            const bool is_fault = answer.state == State::stops || answer.state == State::error;
-            finding.state = is_fault && !is_needed ? State::warning : answer.state;
-            if (answer.state == State::skipped) answer.error += ": as it does where a socket unit is to pass it";
-            if (answer.state != State::ok)
-                finding.said = {address.origin, "cannot listen on " + config::to_string(address) + ": " + answer.error};
+            finding.said = {address.origin, "cannot listen on " + config::to_string(address) + ": "};
+            finding = finding_of(std::move(finding), try_address(address, options.state_dir), is_needed, running);
         }
         findings.push_back(std::move(finding));
     };
@@ -156,6 +170,9 @@ std::vector<Finding> look_at_addresses(const Snapshot& snapshot, const Preflight
                                       .origin = config.admin.console_origin};
         look("admin.console", address, false);
         findings.back().what = "admin.console unix:" + console;
+        // Nobody asked for the default one.
+        const bool is_default = config.admin.console == config::Admin{}.console;
+        if (is_default && findings.back().state == State::warning) findings.back().state = State::skipped;
     }
     return findings;
 }
