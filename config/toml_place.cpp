@@ -65,8 +65,8 @@ std::size_t opening_of_string(const Place& place) {
         const std::string_view line = place.lines[i];
         for (std::size_t at = 0; at + 3 <= line.size(); ++at) {
             const std::string_view three = line.substr(at, 3);
-            const bool is_quote = three == R"(""")" || three == "'''";
-            if (!is_quote || (!quotes.empty() && three != quotes)) continue;
+            const bool is_delimiter = three == R"(""")" || three == "'''";
+            if (!is_delimiter || (!quotes.empty() && three != quotes)) continue;
             opening = quotes.empty() ? i : place.lines.size();
             quotes = quotes.empty() ? three : std::string_view{};
             at += 2;

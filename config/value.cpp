@@ -328,10 +328,10 @@ std::string why_no_socket(const Address& address) {
 }
 
 std::optional<Address> read_listen_address(const Node& node, Rule rule, Reading& reading) {
-    constexpr std::string_view every_address = "*:";
+    constexpr std::string_view on_every_address = "*:";
     auto address = parse_address(node.text);
-    if (rule == Rule::listen_address && node.text.starts_with(every_address)) {
-        address = parse_address("localhost:" + node.text.substr(every_address.size()));
+    if (rule == Rule::listen_address && node.text.starts_with(on_every_address)) {
+        address = parse_address("localhost:" + node.text.substr(on_every_address.size()));
         if (address) address->host = "*";
     }
     const bool may_be_name = rule == Rule::listen_address;  // looked up when it is listened on

@@ -6,7 +6,7 @@
 namespace protocol {
 namespace {
 
-constexpr std::array commands{
+constexpr std::array pgbouncer_commands{
     AbsentWord{"PAUSE",
                "PAUSE is PgBouncer's: here each session has a server connection of its own, and none is shared",
                "DRAIN takes no more clients and lets sessions end; KILL ends one."},
@@ -26,7 +26,7 @@ constexpr std::array commands{
                "KILL 'session' or KILL pid, as pg_stat_activity has them."},
 };
 
-constexpr std::array views{
+constexpr std::array pgbouncer_views{
     AbsentWord{"active_sockets", "SHOW ACTIVE_SOCKETS is PgBouncer's: sockets are not shown one by one",
                "SHOW CLIENTS and SHOW SERVERS show the sessions that they belong to."},
     AbsentWord{"sockets", "SHOW SOCKETS is PgBouncer's: sockets are not shown one by one",
@@ -51,8 +51,8 @@ constexpr std::array views{
 
 }  // namespace
 
-std::span<const AbsentWord> absent_commands() noexcept { return commands; }
-std::span<const AbsentWord> absent_views() noexcept { return views; }
+std::span<const AbsentWord> absent_commands() noexcept { return pgbouncer_commands; }
+std::span<const AbsentWord> absent_views() noexcept { return pgbouncer_views; }
 
 const AbsentWord* find_absent(std::span<const AbsentWord> words, std::string_view word) noexcept {
     const auto found =
