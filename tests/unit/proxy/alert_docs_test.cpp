@@ -91,7 +91,9 @@ Event sample(AlertKind kind) {
                              "the certificate of a server ends in 12 days, on 2026-12-12T06:00:00Z");
         case AlertKind::upstream_certificate: {
             Event event = of_server(EventKind::upstream_certificate);
-            event.issuer_before = "CN=Database CA 2023";
+            proxy::ShownCertificate before;
+            before.issuer = "CN=Database CA 2023";
+            event.shown_before = std::make_shared<const proxy::ShownCertificate>(before);
             return event;
         }
         case AlertKind::upstream_unverified: {
