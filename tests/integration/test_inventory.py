@@ -163,12 +163,13 @@ def test_an_upstream_certificate_is_news_once_per_address(start, client, fake, p
     proxy = start([first.host, second.host])
     log_in(proxy, 3)
     event = proxy.event("upstream_certificate")
-    assert len(re.findall(f'info upstream "orders" {first.host}: shows "CN=server.new" of "CN=Test New CA"', proxy.log())) == 1
+    proxy.wait_for_log(f'info upstream "orders" {first.host}: shows "CN=server.new" of "CN=Test New CA"')
     assert (event["upstream_addr"], event["subject"], event["anchor"]) == (first.host, "CN=server.new", "CN=Test New CA")
     wait_for_total(proxy, 3)
     first.close()
     log_in(proxy)
     assert [event["upstream_addr"] for event in proxy.events("upstream_certificate", 2)] == [first.host, second.host]
+    wait_for_total(proxy, 4)
     assert [row["count"] for row in rows(proxy.state_dir, "SELECT count FROM upstream_certificates ORDER BY first_seen")] == [3, 1]
 
 
