@@ -110,7 +110,6 @@ Outcome without_memory(std::size_t allocations) {
                 .open = [inventory] { return std::make_unique<Inventory>(Inventory::Settings{.path = inventory}); }}),
             Recorder::max_queued_bytes, [ear](const Event& event) { ear->hear(event); });
         ear.reset();  // the last is the recorder's
-        recorder.warn_of_expiry(48h);
         recorder.record({.kind = EventKind::started, .message = "the first"});
         expect(comes_true([&] { return heard->armed.load(); }), "nothing was told");
         std::filesystem::rename(audit, audit + ".1");
