@@ -228,7 +228,7 @@ def are(sentences, patterns):
 
 
 def check_table(fleet):
-    lines = report(fleet, "--width", "0", check=True).stdout.splitlines()
+    lines = report(fleet, "--width", "400", check=True).stdout.splitlines()
     assert lines[0] == "5 proxies, 1 silent: app-5 for 2 days"
     assert are(lines[1:3], [f"incomplete: {pattern}" for pattern in FUTURE]), lines[1:3]
     del lines[1:3]
