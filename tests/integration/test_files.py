@@ -123,7 +123,8 @@ def check(directory, pki):
         path = directory / "check.toml"
         path.write_text(to_toml(config))
         done = pgairlock("check", "--json", "--config", path, env={**os.environ, **(environment or {})})
-        return done, json.loads(done.stdout) if done.stdout else None
+        found = json.loads(done.stdout)
+        return done, None if found.get("errors") else found
     return run
 
 
