@@ -94,7 +94,7 @@ CLI::App* add_run(CLI::App& app, proxy::command::ConfigOptions& run) {
 constexpr const char* check_examples = R"(
 Examples:
   pgairlock check --config /etc/pgairlock/pgairlock.toml            before a start or a reload
-  pgairlock check --upstream db:5432 --sslrootcert old.pem --sslrootcert new.pem --fail-on alone
+  pgairlock check --upstream db:5432 --sslrootcert old.pem --sslrootcert new.pem
   pgairlock check --config pgairlock.toml --fail-on candidate       may sslrootcert_candidate become sslrootcert?
   pgairlock check --config pgairlock.toml --watch 10s               during a rotation: what moves, and when
 
@@ -124,7 +124,7 @@ CLI::App* add_check(CLI::App& app, proxy::command::CheckOptions& check) {
     CLI::Option* offline = command->add_flag("--offline", check.offline, "ask no other host");
     command
         ->add_option("--fail-on", check.fail_on,
-                     "exit 1 also where a CA file does not suffice alone (alone), or where sslrootcert_candidate alone "
+                     "exit 1 also where a CA file does not suffice alone (alone: the default with --upstream), or where sslrootcert_candidate alone "
                      "would not verify what an address shows (candidate); may be repeated")
         ->check(CLI::IsMember({"alone", "candidate"}))
         ->allow_extra_args(false)

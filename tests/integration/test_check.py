@@ -60,20 +60,28 @@ def port_of(sock) -> int:
 # --- One meaning of OK
 
 
-def test_ok_is_about_all_ca_files_together_in_text_json_and_exit_code(cluster, pki):
-    files = ["--upstream", cluster.host, "--sslrootcert", pki.old.cert, "--sslrootcert", pki.new.cert]
-    code, text = check(*files)
+def test_ok_is_about_all_ca_files_together_in_text_json_and_exit_code(cluster, pki, config_file):
+    file = config_file([cluster.host], upstream={"sslrootcert": [str(pki.old.cert), str(pki.new.cert)]})
+    code, text = check("--config", file)
     assert code == 0
     assert "sslmode=verify-full: OK, but 1 of 2 CA files does not suffice alone\n" in text
-    told = document(*files)
+    told = document("--config", file)
     assert told["ok"] and told["upstreams"][0]["ok"] and told["fails_on"] == []
     assert [verdict["ok"] for verdict in told["upstreams"][0]["ca_files"]] == [False, True]
     # More than that has to be asked for.
-    code, text = check(*files, "--fail-on", "alone")
+    code, text = check("--config", file, "--fail-on", "alone")
     assert code == 1 and "fails on: alone\n" in text
-    told = document(*files, "--fail-on", "alone")
+    told = document("--config", file, "--fail-on", "alone")
     assert told["ok"] and told["fails_on"] == ["alone"]
     assert check("--upstream", cluster.host, "--sslrootcert", pki.new.cert, "--fail-on", "alone")[0] == 0
+
+
+def test_whoever_names_ca_files_on_the_command_line_asks_about_each(cluster, pki):
+    files = ["--upstream", cluster.host, "--sslrootcert", pki.old.cert, "--sslrootcert", pki.new.cert]
+    code, text = check(*files)
+    assert code == 1 and "sslmode=verify-full: OK, but 1 of 2 CA files does not suffice alone\n" in text and "fails on: alone\n" in text
+    told = document(*files)
+    assert told["ok"] and told["fails_on"] == ["alone"]
 
 
 def test_failed_is_the_same_in_text_json_and_exit_code(cluster, pki):

@@ -44,9 +44,9 @@ class Check {
    public:
     explicit Check(const CheckOptions& options)
         : options_(options),
-          demands_{
-              .alone = fails_on("alone"), .candidate = fails_on("candidate"), .expiry = options.warn_days.has_value()} {
-    }
+          demands_{.alone = fails_on("alone") || asks_of_each(),
+                   .candidate = fails_on("candidate"),
+                   .expiry = options.warn_days.has_value()} {}
     ~Check() { resolver_.close(); }
     Check(const Check&) = delete;
     Check& operator=(const Check&) = delete;
@@ -57,6 +57,8 @@ class Check {
     bool fails_on(const char* what) const {
         return std::find(options_.fail_on.begin(), options_.fail_on.end(), what) != options_.fail_on.end();
     }
+    /// Whoever names files on the command line asks about each.
+    bool asks_of_each() const { return options_.source.config_file.empty() && options_.fail_on.empty(); }
     bool use(LoadedCheck loaded);
     tls::Awaitable<> look(bool with_progress);
     void look_at_expiry();
