@@ -124,7 +124,8 @@ CLI::App* add_check(CLI::App& app, proxy::command::CheckOptions& check) {
     CLI::Option* offline = command->add_flag("--offline", check.offline, "ask no other host");
     command
         ->add_option("--fail-on", check.fail_on,
-                     "exit 1 also where a CA file does not suffice alone (alone: the default with --upstream), or where sslrootcert_candidate alone "
+                     "exit 1 also where a CA file does not suffice alone (alone: the default with --upstream), or "
+                     "where sslrootcert_candidate alone "
                      "would not verify what an address shows (candidate); may be repeated")
         ->check(CLI::IsMember({"alone", "candidate"}))
         ->allow_extra_args(false)

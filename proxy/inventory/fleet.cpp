@@ -210,6 +210,14 @@ void Fleet::take_over(Postgres& database) {
     if (version == ours) return;
     if (version != "1" && version != "2" && version != "3")
         throw PostgresError("the schema pgairlock is of version " + version + ", this program knows " + ours);
+    // At first whoever reads, by the table that all look into first, and then in the order of those
+    // who write: nobody waits for us who holds what we wait for.
+    database.exec("LOCK TABLE pgairlock.meta IN ACCESS EXCLUSIVE MODE");
+    for (const std::string_view table : tables) {
+        const std::string name = "pgairlock." + std::string(table);
+        if (database.exec("SELECT to_regclass($1) IS NOT NULL", {name})[0][0] == "t")
+            database.exec("LOCK TABLE " + name + " IN ACCESS EXCLUSIVE MODE");
+    }
     const auto run = [&](std::span<const std::string_view> statements) {
         for (const std::string_view statement : statements) database.exec(std::string(statement));
     };

@@ -119,7 +119,8 @@ def test_one_refused_certificate_is_one_message(start, webhook, web, to, client,
     assert receiver.messages()[0]["kind"] == "upstream_unverified"
     proxy.signal(signal.SIGTERM)
     proxy.expect_exit(0)
-    assert [message["kind"] for message in receiver.messages(2)] == ["upstream_unverified", "stopping"]
+    told = {message["id"]: message["kind"] for message in receiver.messages(2)}  # one that an end comes in between may come again
+    assert list(told.values()) == ["upstream_unverified", "stopping"]
 
 
 # --- what cannot be used

@@ -97,9 +97,8 @@ def test_a_file_of_version_3_is_read_and_taken_over_with_keys_and_groups_from_th
     assert rows(state, "PRAGMA user_version") == [{"user_version": 4}]
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
-def test_a_database_is_taken_over_by_the_first_proxy(directory, start, fleet_database, version):
-    state = old_file(directory / "old", version)
+def old_database(fleet_database, state, version):
+    """With what that file has."""
     file = sqlite3.connect(state / "inventory.db")
     instance = file.execute("SELECT value FROM meta WHERE key = 'instance'").fetchone()[0]
     with psycopg2.connect(fleet_database.url) as database, database.cursor() as cursor:
@@ -108,6 +107,12 @@ def test_a_database_is_taken_over_by_the_first_proxy(directory, start, fleet_dat
             for row in file.execute(f"SELECT * FROM {table}"):
                 names = [column[1] for column in file.execute(f"PRAGMA table_info({table})")]
                 cursor.execute(f"INSERT INTO pgairlock.{table} (proxy, {', '.join(names)}) VALUES (%s{', %s' * len(names)})", (instance, *row))
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_database_is_taken_over_by_the_first_proxy(directory, start, fleet_database, version):
+    state = old_file(directory / "old", version)
+    old_database(fleet_database, state, version)
     before = answers(report(fleet_database.url))
     assert before == answers(report(state))
 
@@ -118,3 +123,18 @@ def test_a_database_is_taken_over_by_the_first_proxy(directory, start, fleet_dat
     assert before.items() <= answers(report(fleet_database.url)).items()
     assert fleet_database.sql("SELECT value FROM pgairlock.meta WHERE key = 'version'") == [("4",)]
     assert fleet_database.sql("SELECT count(*) FROM pgairlock.upstream_certificates WHERE anchor_key_sha256 <> '' AND groups <> ''") == [(1,)]
+
+
+def test_a_report_that_is_being_read_while_a_database_is_taken_over_is_not_in_its_way(directory, start, fleet_database):
+    old_database(fleet_database, old_file(directory / "old", 2), 2)
+    with psycopg2.connect(fleet_database.url) as reader, reader.cursor() as cursor:
+        cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        cursor.execute("SELECT value FROM pgairlock.meta")
+        cursor.execute("SELECT count(*) FROM pgairlock.probes")
+        proxy = start(audit={"inventory": fleet_database.url})
+        until(lambda: fleet_database.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") == [(1,)], what="the proxy waits for its turn")
+        cursor.execute("SELECT count(*) FROM pgairlock.handshakes")
+        cursor.execute("SELECT count(*) FROM pgairlock.clients")
+        reader.rollback()
+    proxy.wait_for_log("inventory: shared in")
+    assert fleet_database.sql("SELECT value FROM pgairlock.meta WHERE key = 'version'") == [("4",)]

@@ -283,8 +283,9 @@ def test_a_minute_of_real_traffic_raises_the_alerts_that_it_should_and_no_other(
             until(lambda: set(names) <= prometheus.firing(), what=f"{names} among {prometheus.firing()}")
             assert prometheus.firing() == set(names)
 
-        connect(proxy, "require").close()
+        one = connect(proxy, "require")
         proxy.event("upstream_certificate")
+        one.close()  # not before it was seen whose connection it is
         raised("PgairlockUpstreamCertificateChanged")  # it had not been seen before
         connect(proxy).close()
         raised("PgairlockUpstreamCertificateChanged", "PgairlockClientsInClear", "PgairlockClientChanged")  # the same client came with TLS before
