@@ -57,8 +57,10 @@ class Check {
     bool fails_on(const char* what) const {
         return std::find(options_.fail_on.begin(), options_.fail_on.end(), what) != options_.fail_on.end();
     }
-    /// Whoever names files on the command line asks about each.
-    bool asks_of_each() const { return options_.source.config_file.empty() && options_.fail_on.empty(); }
+    /// Whoever names files on the command line asks about each; in a rotation each has its time.
+    bool asks_of_each() const {
+        return options_.source.config_file.empty() && options_.fail_on.empty() && !options_.watch;
+    }
     bool use(LoadedCheck loaded);
     tls::Awaitable<> look(bool with_progress);
     void look_at_expiry();
