@@ -225,7 +225,7 @@ TEST_CASE("a word that only PgBouncer has is told as such, with what to use, and
     }
     CHECK(protocol::absent_commands().size() == 8);
     for (const char* const query : {"SHUTDOWN WAIT_FOR_SERVERS", "shutdown wait_for_clients"}) {
-        const auto& error = std::get<ErrorResponse>(parse_console(query));
+        const auto error = std::get<ErrorResponse>(parse_console(query));
         CHECK(error.sqlstate == "0A000");
         CHECK(error.position == 10);
     }
