@@ -44,7 +44,7 @@ class Inventories {
     /// Of the last 40 days; now and then of tomorrow.
     Timestamp some_time() {
         if (chance(2)) return now + below(40) * hour;
-        return now - below(40 * 24) * hour - below(3600) * 1'000'000;
+        return now - below(40 * 24) * hour - below(3600) * Timestamp{1'000'000};
     }
 
     EvidenceRow some_evidence() {
