@@ -106,7 +106,7 @@ class Inventories {
         rows.proxy = {.id = id,
                       .name = id,
                       .started = now - 60 * day,
-                      .last_seen = now - below(10) * 60'000'000,
+                      .last_seen = now - below(10) * Timestamp{60'000'000},
                       .consistent_after = chance(50) ? 5 * day : -1};
         std::map<ClientIdentity, ClientRow> clients;
         for (int i = 1 + below(25); i > 0; --i) {
@@ -263,7 +263,7 @@ TEST_CASE("of more moves than can be told the latest are") {
                    {.usename = "u" + std::to_string(i), .datname = "shop", .application_name = {}}};
         const std::int64_t changed = today - 1 - i % 20;
         for (std::int64_t on = today - 25; on <= today; ++on) {
-            const Timestamp first = on * day + (i + 1) * 60'000'000;
+            const Timestamp first = on * day + (i + 1) * Timestamp{60'000'000};
             row.days[on][on < changed ? "TLSv1.3" : "plain"] = {
                 .connections = 1, .first_seen = first, .last_seen = first};
             row.last_seen = first;
