@@ -228,7 +228,7 @@ def test_a_client_that_only_says_its_last_still_gets_its_answer(start, talk):
     assert raw.rows() == [[b"300000"]]
 
 
-LARGE = "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x LIMIT 60000) SELECT printf('%400d', n) FROM x"
+LARGE = f"WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x LIMIT 60000) SELECT n || '{' ' * 400}' FROM x"
 
 
 def test_results_of_all_clients_together_are_bounded_and_small_ones_go_on(start, talk):

@@ -165,7 +165,7 @@ TEST_CASE("recorder: what the inventory finds to be news is recorded as well, an
         recorder.record(first_login());
         CHECK(comes([&] { return recorder.counters()[EventKind::upstream_certificate] == 1; }));
         CHECK(comes([&] {
-            const auto& counted = recorder.metrics().numbers().upstreams.at("db").certificates;
+            const auto counted = recorder.metrics().numbers().upstreams.at("db").certificates;
             return counted[static_cast<std::size_t>(proxy::CaChange::first)] == 1;
         }));
     }

@@ -138,8 +138,9 @@ TEST_CASE("SQL: nothing is written, attached, loaded or looked into") {
          {"PRAGMA database_list", "ATTACH 'x' AS y", "CREATE TABLE x (a)", "DELETE FROM people",
           "INSERT INTO people VALUES (1)", "SELECT load_extension('x')", "SELECT readfile('/etc/passwd')",
           "SELECT * FROM pragma_database_list", "SELECT * FROM sqlite_master", "SELECT sqlite_version()",
-          "SELECT * FROM json_each('[1]')", "SELECT randomblob(9)", "WITH x AS (SELECT 1) DELETE FROM people",
-          "VACUUM INTO '/tmp/x'", "SELECT writefile('/tmp/x', 'x')"}) {
+          "SELECT * FROM json_each('[1]')", "SELECT randomblob(9)", "SELECT printf('%.9c', 'x')",
+          "SELECT format('%s', 1)", "WITH x AS (SELECT 1) DELETE FROM people", "VACUUM INTO '/tmp/x'",
+          "SELECT writefile('/tmp/x', 'x')"}) {
         CAPTURE(sql);
         CHECK_FALSE(told(sql).sqlstate.empty());
     }
