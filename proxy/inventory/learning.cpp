@@ -201,6 +201,8 @@ void Learning::absorb_certificate(const Event& event) {
     if (!tls.leaf) return;
     CertificateChange* seen = row(changes_.certificates, {record.upstream, record.upstream_addr, tls.leaf->sha256});
     if (!seen) return;
+    // Before anything that may fail for lack of memory: a row without its certificate is none.
+    if (!seen->leaf) seen->leaf = tls.leaf;
     const bool first = seen->seen.count == 0;
     const Timestamp time = to_timestamp(event.time);
     const bool is_latest = seen->seen.add(time, record.session);
