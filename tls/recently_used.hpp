@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <iterator>
 #include <list>
 #include <map>
 #include <utility>
@@ -40,6 +41,20 @@ class RecentlyUsed {
             throw;
         }
         return order_.front().second;
+    }
+    /// Behind all others, if there is room, and not in place of one that is there: that one stays
+    /// where it is, and is given. nullptr: there is no room.
+    Value* put_oldest(const Key& key, Value value) {
+        if (const auto there = places_.find(key); there != places_.end()) return &there->second->second;
+        if (places_.size() >= max_) return nullptr;
+        order_.emplace_back(key, std::move(value));
+        try {
+            places_.emplace(key, std::prev(order_.end()));
+        } catch (...) {
+            order_.pop_back();
+            throw;
+        }
+        return &order_.back().second;
     }
     void erase(const Key& key) {
         const auto found = places_.find(key);

@@ -177,8 +177,8 @@ void Inventory::heartbeat(Timestamp now) {
     next_heartbeat_ = Clock::now() + heartbeat_interval;
     try {
         store_.heartbeat(now, events_lost_);
+        events_lost_ = 0;  // before anything that may fail: they are in the file
         if (probes_) store_.tell_repairs(*probes_);
-        events_lost_ = 0;
         tell_fleet(now);
         goes_well();
     } catch (const SqliteError& error) {

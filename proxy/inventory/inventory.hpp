@@ -59,8 +59,9 @@ class Inventory {
         const bool waiting = learning_.changes().rows > 0 || events_lost_ > 0 || retention_.load() != pruned_for_;
         return waiting ? std::min(next_flush_, next_heartbeat_) : next_heartbeat_;
     }
-    /// Stores what was absorbed, and gives what is news for the audit. Never throws: what cannot be
-    /// stored is kept, within limits, and tried again.
+    /// Stores what was absorbed, and gives what is news for the audit. What cannot be stored is
+    /// kept, within limits, and tried again; so it is where this throws, which only std::bad_alloc
+    /// makes it do, and nothing was stored then.
     /// inventory_failed is among it, once, when nothing could be stored for as long as `patience`.
     std::vector<Event> flush();
     /// How long it may take to store something before that is told.

@@ -61,7 +61,7 @@ void InventoryStore::ended(Timestamp now) {
 
 std::vector<Event> InventoryStore::write(const InventoryChanges& changes) {
     std::vector<Event> news;
-    const auto ended = [&](bool committed) {
+    const auto ended = [&](bool committed) noexcept {
         clients_.ended(committed);
         handshakes_.ended(committed);
     };

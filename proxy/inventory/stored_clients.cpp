@@ -87,13 +87,13 @@ void StoredClients::write(const ClientIdentity& key, const ClientChange& change,
     put_details(id, change);
 }
 
-void StoredClients::ended(bool committed) {
-    if (committed) {
-        committed_rows_ = rows_;
-        for (const auto& [id, time] : telling_) told_.put(id, time);
-    } else {
-        rows_ = committed_rows_;
-    }
+void StoredClients::ended(bool committed) noexcept {
+    (committed ? committed_rows_ : rows_) = committed ? rows_ : committed_rows_;
+    if (committed) try {
+            for (const auto& [id, time] : telling_) told_.put(id, time);
+        } catch (const std::bad_alloc&) {
+            // What is stored is stored: the worst is that it is told once more.
+        }
     telling_.clear();
 }
 

@@ -20,8 +20,9 @@ class StoredClients {
 
     /// Within a transaction. What is news of it is added to `news`.
     void write(const ClientIdentity& key, const ClientChange& change, std::vector<Event>& news);
-    /// The transaction in which all was written since the last call has ended.
-    void ended(bool committed);
+    /// The transaction in which all was written since the last call has ended. Throws nothing:
+    /// whoever has committed must not seem to have failed, or all would be written twice.
+    void ended(bool committed) noexcept;
     /// Rows are gone that others have removed, and ids may be given anew.
     void pruned();
     std::int64_t rows() const noexcept { return rows_; }

@@ -164,6 +164,7 @@ void add_certificate(json::object& line, const Event& event) {
     line["anchor_key_sha256_before"] = text(before.anchor_key_sha256);
     line["sha256_before"] = text(before.sha256);
     line["upstream_addr_before"] = text(before.upstream_addr);
+    line["not_told"] = event.count;
 }
 
 void add_disconnected(json::object& line, const Event& event) {

@@ -254,11 +254,11 @@ void Recorder::Writing::tell(const Event& event) {
 /// With an inventory or without one: what it knows was restored.
 void Recorder::Writing::learn_certificate(const Event& event, std::vector<Event>& news) try {
     if (event.kind != EventKind::connected) return;
-    std::optional<Event> learnt = certificates_.learn(event);
+    std::optional<CertificateNews> learnt = certificates_.learn(event);
     if (!learnt) return;
     spdlog::info("upstream \"{}\" {}: {}", event.record.upstream, event.record.upstream_addr,
                  certificate_news(*learnt));
-    news.push_back(std::move(*learnt));
+    news.push_back(std::move(learnt->event));
 } catch (const std::bad_alloc&) {
     counters.count_dropped();
     ++untold_losses_;

@@ -192,6 +192,34 @@ TEST_CASE("recorder: a server's certificate is news without an inventory as well
     CHECK(shown_by == std::vector<std::string>{"10.0.0.2:5432", "10.0.0.3:5432"});
 }
 
+TEST_CASE("recorder: a server that goes back to its old CA is in the audit and in metrics once more") {
+    const Folder folder;
+    {
+        Recorder recorder({.path = folder.file("audit")}, kept(folder));
+        recorder.metrics().serve({}, {"db"});
+        const auto show = [&](const std::string& issuer) {
+            Event login = first_login();
+            tls::CertificateFacts leaf = *login.record.upstream_tls.leaf;
+            leaf.sha256 = leaf.issuer = issuer;
+            login.record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(leaf);
+            recorder.record(std::move(login));
+        };
+        for (const char* const issuer : {"CN=old", "CN=new", "CN=old", "CN=new"}) show(issuer);
+        CHECK(comes([&] {
+            const auto& counted = recorder.metrics().numbers().upstreams.at("db").certificates;
+            return counted[static_cast<std::size_t>(proxy::CaChange::other)] == 2;
+        }));
+    }
+    std::vector<std::string> issuers;
+    for (const std::string& line : lines(content(folder.file("audit")))) {
+        const json::value said = json::parse(line);
+        if (said.at("event") != "upstream_certificate") continue;
+        issuers.emplace_back(said.at("issuer").as_string().c_str());
+        CHECK(said.at("not_told") == 0);
+    }
+    CHECK(issuers == std::vector<std::string>{"CN=old", "CN=new", "CN=old"});
+}
+
 TEST_CASE("recorder: a server's certificate that the inventory knew before the start is no news") {
     const Folder folder;
     for (int start = 0; start < 2; ++start) {

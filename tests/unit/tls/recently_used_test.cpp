@@ -50,3 +50,19 @@ TEST_CASE("recently used: what is erased is gone, and its room can be had") {
     CHECK_FALSE(map.find("b"));
     CHECK(map.put("d", 4) == 4);
 }
+
+TEST_CASE("recently used: what is put behind all others takes nobody's room, and no one's place") {
+    Map map(3);
+    map.put("a", 1);
+    map.put("b", 2);
+    CHECK(*map.put_oldest("a", 9) == 1);
+    REQUIRE(map.put_oldest("c", 3));
+    CHECK(keys(map) == std::vector<std::string>{"b", "a", "c"});
+    CHECK_FALSE(map.put_oldest("d", 4));
+    map.put("e", 5);
+    CHECK(keys(map) == std::vector<std::string>{"e", "b", "a"});
+    CHECK(*map.put_oldest("e", 9) == 5);
+    map.erase("b");
+    CHECK(map.put_oldest("c", 3));
+    CHECK(*map.find("c") == 3);
+}
