@@ -1,8 +1,10 @@
 // What is told of certificates that servers show, and when it is not told again.
 #include "proxy/server/expiry_watch.hpp"
 
-#include <algorithm>
+#include <atomic>
 #include <mutex>
+#include <set>
+#include <stdexcept>
 #include <thread>
 
 #include "support/catch.hpp"
@@ -48,11 +50,15 @@ class Watching {
    public:
     explicit Watching(const support::Folder& folder) {
         watch.begin(folder.file("told"), [this](Event&& event) {
+            if (fails_.exchange(false)) throw std::runtime_error("there is no room");
             const std::lock_guard lock(mutex_);
             told_.push_back(std::move(event));
         });
     }
     ~Watching() { watch.end(); }
+
+    /// The next one is not told: whoever is to take it throws.
+    void fail_once() { fails_ = true; }
 
     /// "server CN=a week", in order; waits until there are so many.
     std::vector<std::string> told(std::size_t count) {
@@ -81,6 +87,7 @@ class Watching {
     }
     std::mutex mutex_;
     std::vector<Event> told_;
+    std::atomic<bool> fails_ = false;
 };
 
 TEST_CASE("expiry watch: what a server shows is told once, whoever logs in and wherever it is shown") {
@@ -139,10 +146,52 @@ TEST_CASE("expiry watch: of upstreams that are no longer served nothing is told,
     watching.watch.notice(login("orders", "10.0.0.1:5432", ending("other", 1h)));
     CHECK(watching.told(1) == std::vector<std::string>{"server CN=other day"});
     watching.watch.end();
-    watching.watch.notice(login("orders", "10.0.0.2:5432", ending("late", 1h)));
-    watching.watch.use(serving({"orders"}));
-    watching.watch.end();
+    // Another one is told the same, and looks twice: by then this one would have as well.
+    const support::Folder beside;
+    Watching other(beside);
+    for (const char* name : {"late", "later"}) {
+        for (Watching* each : {&watching, &other}) {
+            each->watch.notice(login("orders", "10.0.0.2:5432", ending(name, 1h)));
+            each->watch.use(serving({"orders"}));
+        }
+        CHECK(other.told(name == std::string("late") ? 1 : 2).back() == "server CN=" + std::string(name) + " day");
+    }
     CHECK(watching.told(1).size() == 1);
+}
+
+TEST_CASE("expiry watch: what could not be told is told soon, and the others at once") {
+    const support::Folder folder;
+    Watching watching(folder);
+    watching.fail_once();
+    watching.watch.notice(login("orders", "10.0.0.1:5432", ending("first", 1h)));
+    watching.watch.notice(login("orders", "10.0.0.2:5432", ending("second", 1h)));
+    watching.watch.use(serving({"orders"}));
+    CHECK(watching.told(2) == std::vector<std::string>{"server CN=second day", "server CN=first day"});
+}
+
+TEST_CASE("expiry watch: what an end came before is told after the restart") {
+    const support::Folder folder;
+    constexpr std::size_t count = 300;
+    std::vector<Event> logins;
+    for (std::size_t i = 0; i < count; ++i)
+        logins.push_back(login("orders", "10.0.0.1:" + std::to_string(i), ending("n" + std::to_string(i), 1h)));
+    std::set<std::string> told;
+    const auto watch_until = [&](const auto& is_enough) {
+        Watching watching(folder);
+        for (const Event& event : logins) watching.watch.notice(event);
+        watching.watch.use(serving({"orders"}));
+        const auto end = std::chrono::steady_clock::now() + 120s;
+        while (!is_enough(watching) && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(100us);
+        watching.watch.end();
+        for (std::string& one : watching.told(0)) told.insert(std::move(one));
+    };
+    watch_until([](Watching& watching) { return !watching.told(0).empty(); });  // amid its look
+    watch_until([&](Watching& watching) {
+        std::set<std::string> both = told;
+        for (std::string& one : watching.told(0)) both.insert(std::move(one));
+        return both.size() == count;
+    });
+    CHECK(told.size() == count);
 }
 
 TEST_CASE("expiry watch: a file that is damaged, or that cannot be written, only tells again") {
