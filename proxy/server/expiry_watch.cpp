@@ -65,6 +65,7 @@ class ExpiryWatch::Work {
     bool closed_ = false;
     bool asked_ = false;
     std::shared_ptr<const Snapshot> snapshot_;
+    NeededBefore needed_before_;                                  // of the snapshots before it
     std::map<std::pair<std::string, std::string>, Shown> shown_;  // by upstream and address
     std::set<std::pair<std::string, std::string>> clients_;       // by listener: who has shown a certificate
     std::shared_ptr<const std::vector<InUse>> watched_;
@@ -85,6 +86,7 @@ void ExpiryWatch::Work::begin(std::string file, Record record) {
 
 void ExpiryWatch::Work::use(std::shared_ptr<const Snapshot> snapshot) {
     const std::lock_guard lock(mutex_);
+    if (snapshot_) needed_before_.take(certificates_in_use(*snapshot_));
     snapshot_ = std::move(snapshot);
     clients_.clear();  // which CAs they need is to be seen anew
     ask();
@@ -196,6 +198,7 @@ bool ExpiryWatch::Work::look(WallTime now) {
 std::vector<InUse> ExpiryWatch::Work::all_in_use(const Snapshot& snapshot) {
     std::vector<InUse> all = certificates_in_use(snapshot);
     const std::lock_guard lock(mutex_);
+    needed_before_.mark(all);
     std::erase_if(shown_, [&](const auto& one) {
         return Steady::now() - one.second.seen > shown_memory ||
                std::none_of(snapshot.upstreams.begin(), snapshot.upstreams.end(),
