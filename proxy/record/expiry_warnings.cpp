@@ -99,35 +99,49 @@ ExpiryMoment ExpiryWarnings::due(const std::string& which, const tls::Validity& 
                                  std::chrono::milliseconds warning) {
     const ExpiryMoment present = moment_of(validity, now, warning);
     const auto known = told_.find(which);
-    if (known == told_.end()) {
-        if (present == ExpiryMoment::none) return ExpiryMoment::none;
-        make_room(now);
-    }
-    Told& told = known == told_.end() ? told_[which] : known->second;
+    if (known == told_.end()) return present;
+    Told& told = known->second;
     const Told before = told;
     // What is told once for good is written down once a day: by that it is known to be in use.
     if (told.seen > now || now - told.seen >= day) told.seen = now;
-    ExpiryMoment news = ExpiryMoment::none;
-    if (present == ExpiryMoment::not_yet_valid) {
-        if (!told.not_yet_valid) news = present;
-        told.not_yet_valid = true;
-    } else {
+    const bool is_to_come = present == ExpiryMoment::not_yet_valid;
+    if (!is_to_come) {
         if (validity.not_before <= now - slack) told.not_yet_valid = false;
         told.end = std::min(told.end, end_of(validity.not_after, now + slack, warning));
-        if (present > told.end) news = told.end = present;
     }
+    const bool is_told = is_to_come ? told.not_yet_valid : present <= told.end;
     changed_ =
         changed_ || told.seen != before.seen || told.end != before.end || told.not_yet_valid != before.not_yet_valid;
-    if (told.end == ExpiryMoment::none && !told.not_yet_valid) told_.erase(which);
-    return news;
+    if (told.end == ExpiryMoment::none && !told.not_yet_valid) told_.erase(known);
+    return is_told ? ExpiryMoment::none : present;
 }
 
-/// The one that was not in use for the longest time goes.
-void ExpiryWarnings::make_room(WallTime now) {
-    std::erase_if(told_, [&](const auto& one) { return one.second.seen < now && now - one.second.seen > memory; });
-    if (told_.size() < max_told) return;
-    told_.erase(std::min_element(told_.begin(), told_.end(),
-                                 [](const auto& a, const auto& b) { return a.second.seen < b.second.seen; }));
+void ExpiryWarnings::note_told(const std::string& which, ExpiryMoment moment, WallTime now) {
+    auto known = told_.find(which);
+    if (known == told_.end()) {
+        if (!make_room(now)) return;
+        known = told_.try_emplace(which).first;
+    }
+    Told& told = known->second;
+    told.seen = now;
+    if (moment == ExpiryMoment::not_yet_valid) {
+        told.not_yet_valid = true;
+    } else {
+        told.end = moment;
+    }
+    changed_ = true;
+}
+
+/// The one that was not in use for the longest time goes. None that is: it would be told again, and
+/// push out the next. False: all are.
+bool ExpiryWarnings::make_room(WallTime now) {
+    if (told_.size() < max_told) return true;
+    const auto unused = [&](const auto& one) { return std::chrono::abs(now - one.second.seen); };
+    const auto oldest = std::max_element(told_.begin(), told_.end(),
+                                         [&](const auto& a, const auto& b) { return unused(a) < unused(b); });
+    if (unused(*oldest) < 2 * day) return false;
+    told_.erase(oldest);
+    return true;
 }
 
 bool ExpiryWarnings::restore(std::string_view text, WallTime now) {
@@ -136,8 +150,7 @@ bool ExpiryWarnings::restore(std::string_view text, WallTime now) {
         const auto end = text.find('\n');
         const auto line = end == std::string_view::npos ? std::nullopt : parse(text.substr(0, end));
         is_whole = is_whole && line;
-        if (line) {
-            make_room(now);
+        if (line && make_room(now)) {
             told_[std::string(line->which)] = {
                 .end = line->end,
                 .not_yet_valid = line->not_yet_valid,
@@ -149,8 +162,7 @@ bool ExpiryWarnings::restore(std::string_view text, WallTime now) {
 }
 
 std::string ExpiryWarnings::text(WallTime now) {
-    make_room(now);
-    changed_ = false;
+    std::erase_if(told_, [&](const auto& one) { return one.second.seen < now && now - one.second.seen > memory; });
     std::string text;
     for (const auto& [which, told] : told_) {
         const auto seen = std::chrono::floor<std::chrono::seconds>(told.seen.time_since_epoch()).count();

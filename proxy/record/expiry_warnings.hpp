@@ -42,21 +42,27 @@ std::string expiry_text(const tls::Validity& validity, WallTime now);
 /// once wrong leaves nothing untold.
 class ExpiryWarnings {
    public:
-    /// Far more than are used at a time.
+    /// Far more than are used at a time. Beyond that new ones are not remembered: those alone are
+    /// told again at each look.
     static constexpr std::size_t max_told = 10'000;
     /// What was not in use for so long is forgotten.
     static constexpr std::chrono::hours memory{24 * 400};
 
-    /// Which moment of the certificate `which` is to be told now; none: nothing, or it was told.
+    /// Which moment of the certificate `which` is to be told now; none: nothing, or it was told. It
+    /// is due until note_told().
     ExpiryMoment due(const std::string& which, const tls::Validity& validity, WallTime now,
                      std::chrono::milliseconds warning);
+    /// What due() has said was told.
+    void note_told(const std::string& which, ExpiryMoment moment, WallTime now);
 
     /// What was told, as text(). False: it was not all readable, and the rest will be told again.
     bool restore(std::string_view text, WallTime now);
     /// One line for each certificate, without what is forgotten at `now`.
     std::string text(WallTime now);
-    /// Whether text() has changed since it was last asked for.
+    /// Whether text() has changed since note_kept().
     bool has_changed() const noexcept { return changed_; }
+    /// The last text() is where a restart finds it.
+    void note_kept() noexcept { changed_ = false; }
 
    private:
     struct Told {
@@ -64,7 +70,7 @@ class ExpiryWarnings {
         bool not_yet_valid = false;
         WallTime seen{};
     };
-    void make_room(WallTime now);
+    bool make_room(WallTime now);
 
     std::map<std::string, Told> told_;
     bool changed_ = false;

@@ -67,6 +67,20 @@ std::string user_of(const InUse& one) {
 
 bool is_watched(const InUse& one) noexcept { return !tls::is_trusted(one.use) || one.used || one.alone; }
 
+void NeededBefore::take(std::vector<InUse> all) {
+    mark(all);
+    std::set<Key> needed;
+    for (const InUse& one : all) {
+        if (tls::is_trusted(one.use) && one.used) needed.insert(key_of(one));
+    }
+    needed_ = std::move(needed);
+}
+
+void NeededBefore::mark(std::vector<InUse>& all) const {
+    if (needed_.empty()) return;
+    for (InUse& one : all) one.used = one.used || needed_.contains(key_of(one));
+}
+
 std::string what_for(const InUse& one) { return std::string(use_in_words(one.use)) + " of " + user_of(one); }
 
 }  // namespace proxy

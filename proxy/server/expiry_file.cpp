@@ -47,7 +47,7 @@ std::string ExpiryFile::read() {
 }
 
 /// Not synced: what a loss of power takes is told again.
-void ExpiryFile::write(const std::string& text) {
+bool ExpiryFile::write(const std::string& text) {
     const std::string beside = path_ + ".new";
     std::string failure;
     {
@@ -56,10 +56,11 @@ void ExpiryFile::write(const std::string& text) {
         failure = fd.get() < 0 ? last_reason() : write_all(fd.get(), text);
     }
     if (failure.empty() && ::rename(beside.c_str(), path_.c_str()) != 0) failure = last_reason();
-    if (failure.empty()) return;
+    if (failure.empty()) return true;
     ::unlink(beside.c_str());
     if (!std::exchange(is_told_, true))
         spdlog::warn("{}: {}: ends of certificates that were told are told again after a restart", path_, failure);
+    return false;
 }
 
 }  // namespace proxy

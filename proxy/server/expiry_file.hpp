@@ -11,9 +11,9 @@ class ExpiryFile {
 
     /// Empty: there is none, or it cannot be read, which is told in the log.
     std::string read();
-    /// In the place of what it held, whole or not at all. That it cannot be written is told in the
-    /// log, once.
-    void write(const std::string& text);
+    /// In the place of what it held, whole or not at all. False: it cannot be written, which is
+    /// told in the log, once.
+    bool write(const std::string& text);
     const std::string& path() const noexcept { return path_; }
 
    private:

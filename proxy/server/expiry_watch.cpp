@@ -9,9 +9,9 @@
 #include <set>
 #include <utility>
 
-#include "protocol/utf8.hpp"
 #include "proxy/record/expiry_warnings.hpp"
 #include "proxy/server/expiry_file.hpp"
+#include "proxy/server/expiry_words.hpp"
 
 namespace proxy {
 namespace {
@@ -32,64 +32,6 @@ constexpr auto end_patience = 1s;
 constexpr auto shown_memory = 24h * 7;
 constexpr std::size_t max_shown = 4096;
 constexpr std::size_t max_clients = 1024;
-
-std::string_view phrase(Use use) noexcept {
-    switch (use) {
-        case Use::shown: return "a certificate that clients are shown";
-        case Use::client_certificate: return "the client certificate that servers are shown";
-        case Use::intermediate: return "a certificate that is sent behind our own";
-        case Use::client_ca: return "a CA of clients' certificates";
-        case Use::anchor: return "a trust anchor";
-        case Use::candidate: return "a trust anchor of the candidate";
-        case Use::candidate_certificate: return "the candidate certificate of probes";
-        case Use::server: return "the certificate of a server";
-        case Use::server_intermediate: return "a certificate behind that of a server";
-    }
-    return "";
-}
-
-std::string_view plural(Use use) noexcept {
-    if (use == Use::client_ca) return "CAs of clients' certificates";
-    return use == Use::candidate ? "trust anchors of the candidate" : "trust anchors";
-}
-
-tls::Validity validity_of(const InUse& one) { return {one.certificate->not_before, one.certificate->not_after}; }
-
-/// "upstream \"orders\"", as all lines of the log have it.
-std::string quoted_user(const InUse& one) {
-    const std::string user = user_of(one);
-    const auto blank = user.find(' ');
-    return protocol::printable(user.substr(0, blank) + " \"" + user.substr(blank + 1) + "\"");
-}
-
-/// By this it is known what was told.
-std::string name_of(const InUse& one) {
-    return protocol::printable(std::string(tls::label(one.use)) + " " + user_of(one) + " " + one.certificate->sha256);
-}
-
-Event event_of(const InUse& one, ExpiryMoment moment, WallTime now) {
-    Event event{.kind = EventKind::certificate_expiring,
-                .message = std::string(phrase(one.use)) + " " + expiry_text(validity_of(one), now)};
-    event.record.listener = one.listener;
-    event.record.upstream = one.upstream;
-    event.record.upstream_addr = one.upstream_addr;
-    event.record.upstream_tls.leaf = one.certificate;
-    event.expiry = std::make_shared<const ExpiryNote>(
-        ExpiryNote{.use = one.use,
-                   .what = what_for(one),
-                   .file = one.file,
-                   .alert = one.alert,
-                   .moment = label(moment),
-                   .days_left = std::chrono::floor<std::chrono::days>(one.certificate->not_after - now).count()});
-    return event;
-}
-
-/// Those of a bundle that are only counted.
-struct Others {
-    std::size_t near = 0;
-    std::size_t ended = 0;
-    bool operator==(const Others&) const = default;
-};
 
 }  // namespace
 
@@ -112,9 +54,9 @@ class ExpiryWatch::Work {
     bool note_shown(const SessionRecord& record);
     void ask();
     void restore();
-    void look(WallTime now);
+    bool look(WallTime now);
     std::vector<InUse> all_in_use(const Snapshot& snapshot);
-    void tell(const InUse& one, ExpiryMoment moment, WallTime now);
+    bool tell(const InUse& one, ExpiryMoment moment, WallTime now);
     void count(const std::vector<InUse>& all, WallTime now, std::chrono::milliseconds warning);
     void keep(WallTime now);
 
@@ -123,6 +65,7 @@ class ExpiryWatch::Work {
     bool closed_ = false;
     bool asked_ = false;
     std::shared_ptr<const Snapshot> snapshot_;
+    NeededBefore needed_before_;                                  // of the snapshots before it
     std::map<std::pair<std::string, std::string>, Shown> shown_;  // by upstream and address
     std::set<std::pair<std::string, std::string>> clients_;       // by listener: who has shown a certificate
     std::shared_ptr<const std::vector<InUse>> watched_;
@@ -132,7 +75,7 @@ class ExpiryWatch::Work {
     std::optional<ExpiryFile> file_;
     ExpiryWarnings warnings_;
     WallTime looked_{};
-    std::map<std::string, Others> counted_;
+    std::map<std::string, NearEnds> counted_;
 };
 
 void ExpiryWatch::Work::begin(std::string file, Record record) {
@@ -143,6 +86,7 @@ void ExpiryWatch::Work::begin(std::string file, Record record) {
 
 void ExpiryWatch::Work::use(std::shared_ptr<const Snapshot> snapshot) {
     const std::lock_guard lock(mutex_);
+    if (snapshot_) needed_before_.take(certificates_in_use(*snapshot_));
     snapshot_ = std::move(snapshot);
     clients_.clear();  // which CAs they need is to be seen anew
     ask();
@@ -189,18 +133,22 @@ void ExpiryWatch::Work::close() {
 
 void ExpiryWatch::Work::run() noexcept {
     restore();
+    std::chrono::milliseconds pause = rest;
     std::unique_lock lock(mutex_);
     while (!closed_) {
         const WallTime now = std::chrono::system_clock::now();
         if (snapshot_ && (std::exchange(asked_, false) || is_hour_over(now))) {
             lock.unlock();
+            bool is_told = false;
             try {
-                look(now);
+                is_told = look(now);
             } catch (const std::exception& error) {
                 spdlog::error("certificates that end could not be told: {}", error.what());
             }
             lock.lock();
-            wake_.wait_for(lock, rest, [this] { return closed_; });
+            asked_ = asked_ || !is_told;  // what was not told is still due
+            pause = is_told ? rest : std::min<std::chrono::milliseconds>(2 * pause, clock_interval);
+            wake_.wait_for(lock, pause, [this] { return closed_; });
         } else {
             wake_.wait_for(lock, clock_interval, [this] { return closed_ || (snapshot_ && asked_); });
         }
@@ -214,7 +162,8 @@ void ExpiryWatch::Work::restore() try {
     spdlog::error("{}: {}: ends of certificates that were told are told again", file_->path(), error.what());
 }
 
-void ExpiryWatch::Work::look(WallTime now) {
+/// False: something is still to be told.
+bool ExpiryWatch::Work::look(WallTime now) {
     looked_ = now;
     std::shared_ptr<const Snapshot> snapshot;
     {
@@ -229,18 +178,27 @@ void ExpiryWatch::Work::look(WallTime now) {
         const std::lock_guard lock(mutex_);
         watched_ = watched;
     }
+    bool is_told = true;
     for (const InUse& one : *watched) {
-        const ExpiryMoment moment = warnings_.due(name_of(one), validity_of(one), now, warning);
-        if (moment != ExpiryMoment::none) tell(one, moment, now);
+        const std::string which = name_of(one);
+        const ExpiryMoment moment = warnings_.due(which, validity_of(one), now, warning);
+        if (moment == ExpiryMoment::none) continue;
+        if (tell(one, moment, now)) {
+            warnings_.note_told(which, moment, now);
+        } else {
+            is_told = false;
+        }
     }
     count(all, now, warning);
-    keep(now);
+    keep(now);  // also after the end: what was told until then
+    return is_told;
 }
 
 /// With what servers of upstreams that are still there have shown.
 std::vector<InUse> ExpiryWatch::Work::all_in_use(const Snapshot& snapshot) {
     std::vector<InUse> all = certificates_in_use(snapshot);
     const std::lock_guard lock(mutex_);
+    needed_before_.mark(all);
     std::erase_if(shown_, [&](const auto& one) {
         return Steady::now() - one.second.seen > shown_memory ||
                std::none_of(snapshot.upstreams.begin(), snapshot.upstreams.end(),
@@ -260,36 +218,33 @@ std::vector<InUse> ExpiryWatch::Work::all_in_use(const Snapshot& snapshot) {
     return all;
 }
 
-void ExpiryWatch::Work::tell(const InUse& one, ExpiryMoment moment, WallTime now) {
+/// Whether it was told.
+bool ExpiryWatch::Work::tell(const InUse& one, ExpiryMoment moment, WallTime now) try {
     Event event = event_of(one, moment, now);
-    const std::string where = one.upstream_addr.empty() ? one.file : one.upstream_addr;
+    const std::string line = line_of(one, event.message);
     const std::lock_guard lock(mutex_);
-    if (closed_) return;
-    spdlog::warn("{}: {} ({}): {}", quoted_user(one), one.certificate->subject, protocol::printable(where),
-                 event.message);
+    if (closed_) return false;
     record_(std::move(event));
+    spdlog::warn("{}", line);
+    return true;
+} catch (const std::exception& error) {
+    spdlog::error("the end of a certificate could not be told: {}", error.what());
+    return false;
 }
 
 /// Once for each number.
 void ExpiryWatch::Work::count(const std::vector<InUse>& all, WallTime now, std::chrono::milliseconds warning) {
-    std::map<std::string, Others> counted;
-    for (const InUse& one : all) {
-        if (is_watched(one)) continue;
-        const ExpiryMoment moment = moment_of(validity_of(one), now, warning);
-        if (moment == ExpiryMoment::none || moment == ExpiryMoment::not_yet_valid) continue;
-        Others& others = counted[quoted_user(one) + ": of the " + std::string(plural(one.use)) + " in " + one.file];
-        ++(moment == ExpiryMoment::ended ? others.ended : others.near);
-    }
-    for (const auto& [which, others] : counted) {
-        if (counted_[which] == others) continue;
-        spdlog::info("{} that no connection has needed so far, {} have ended and {} end soon",
-                     protocol::printable(which), others.ended, others.near);
+    std::map<std::string, NearEnds> counted = near_ends_of_others(all, now, warning);
+    for (const auto& [which, ends] : counted) {
+        const auto known = counted_.find(which);
+        if (known == counted_.end() || known->second != ends) spdlog::info("{}", line_of(which, ends));
     }
     counted_ = std::move(counted);
 }
 
+/// What cannot be written now is tried again at the next look.
 void ExpiryWatch::Work::keep(WallTime now) {
-    if (warnings_.has_changed()) file_->write(warnings_.text(now));
+    if (warnings_.has_changed() && file_->write(warnings_.text(now))) warnings_.note_kept();
 }
 
 ExpiryWatch::ExpiryWatch() : work_(std::make_shared<Work>()) {}

@@ -1,11 +1,16 @@
 // What is told of certificates that servers show, and when it is not told again.
 #include "proxy/server/expiry_watch.hpp"
 
-#include <algorithm>
+#include <openssl/ssl.h>
+
+#include <atomic>
 #include <mutex>
+#include <set>
+#include <stdexcept>
 #include <thread>
 
 #include "support/catch.hpp"
+#include "support/certificate_files.hpp"
 #include "support/folder.hpp"
 
 namespace {
@@ -48,11 +53,30 @@ class Watching {
    public:
     explicit Watching(const support::Folder& folder) {
         watch.begin(folder.file("told"), [this](Event&& event) {
+            if (fails_.exchange(false)) throw std::runtime_error("there is no room");
             const std::lock_guard lock(mutex_);
             told_.push_back(std::move(event));
         });
     }
     ~Watching() { watch.end(); }
+
+    /// The next one is not told: whoever is to take it throws.
+    void fail_once() { fails_ = true; }
+
+    /// Certificates of `use` that are watched, at a look that has seen what was asked before.
+    std::vector<std::string> watched_after(const std::shared_ptr<const std::vector<proxy::InUse>>& before,
+                                           tls::Use use) {
+        std::shared_ptr<const std::vector<proxy::InUse>> now = watch.watched();
+        const auto end = std::chrono::steady_clock::now() + 120s;
+        for (; now == before && std::chrono::steady_clock::now() < end; now = watch.watched())
+            std::this_thread::sleep_for(2ms);
+        REQUIRE(now != before);
+        std::vector<std::string> texts;
+        for (const proxy::InUse& one : *now) {
+            if (one.use == use) texts.push_back(one.certificate->subject + " of " + one.file);
+        }
+        return texts;
+    }
 
     /// "server CN=a week", in order; waits until there are so many.
     std::vector<std::string> told(std::size_t count) {
@@ -81,6 +105,7 @@ class Watching {
     }
     std::mutex mutex_;
     std::vector<Event> told_;
+    std::atomic<bool> fails_ = false;
 };
 
 TEST_CASE("expiry watch: what a server shows is told once, whoever logs in and wherever it is shown") {
@@ -139,10 +164,105 @@ TEST_CASE("expiry watch: of upstreams that are no longer served nothing is told,
     watching.watch.notice(login("orders", "10.0.0.1:5432", ending("other", 1h)));
     CHECK(watching.told(1) == std::vector<std::string>{"server CN=other day"});
     watching.watch.end();
-    watching.watch.notice(login("orders", "10.0.0.2:5432", ending("late", 1h)));
-    watching.watch.use(serving({"orders"}));
-    watching.watch.end();
+    // Another one is told the same, and looks twice: by then this one would have as well.
+    const support::Folder beside;
+    Watching other(beside);
+    for (const char* name : {"late", "later"}) {
+        for (Watching* each : {&watching, &other}) {
+            each->watch.notice(login("orders", "10.0.0.2:5432", ending(name, 1h)));
+            each->watch.use(serving({"orders"}));
+        }
+        CHECK(other.told(name == std::string("late") ? 1 : 2).back() == "server CN=" + std::string(name) + " day");
+    }
     CHECK(watching.told(1).size() == 1);
+}
+
+TEST_CASE("expiry watch: what could not be told is told soon, and the others at once") {
+    const support::Folder folder;
+    Watching watching(folder);
+    watching.fail_once();
+    watching.watch.notice(login("orders", "10.0.0.1:5432", ending("first", 1h)));
+    watching.watch.notice(login("orders", "10.0.0.2:5432", ending("second", 1h)));
+    watching.watch.use(serving({"orders"}));
+    CHECK(watching.told(2) == std::vector<std::string>{"server CN=second day", "server CN=first day"});
+}
+
+TEST_CASE("expiry watch: what an end came before is told after the restart") {
+    const support::Folder folder;
+    constexpr std::size_t count = 300;
+    std::vector<Event> logins;
+    for (std::size_t i = 0; i < count; ++i)
+        logins.push_back(login("orders", "10.0.0.1:" + std::to_string(i), ending("n" + std::to_string(i), 1h)));
+    std::set<std::string> told;
+    const auto watch_until = [&](const auto& is_enough) {
+        Watching watching(folder);
+        for (const Event& event : logins) watching.watch.notice(event);
+        watching.watch.use(serving({"orders"}));
+        const auto end = std::chrono::steady_clock::now() + 120s;
+        while (!is_enough(watching) && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(100us);
+        watching.watch.end();
+        for (std::string& one : watching.told(0)) told.insert(std::move(one));
+    };
+    watch_until([](Watching& watching) { return !watching.told(0).empty(); });  // amid its look
+    watch_until([&](Watching& watching) {
+        std::set<std::string> both = told;
+        for (std::string& one : watching.told(0)) both.insert(std::move(one));
+        return both.size() == count;
+    });
+    CHECK(told.size() == count);
+}
+
+TEST_CASE("expiry watch: an anchor that an open session has needed is watched on when its bundle is renewed") {
+    const support::TemporaryFolder folder;
+    const support::KeyPtr key = support::new_key(), leaf_key = support::new_key(), other_key = support::new_key();
+    const support::X509Ptr root = support::certificate_for(key, {.common_name = "root", .is_ca = true});
+    const support::X509Ptr other = support::certificate_for(other_key, {.common_name = "other", .is_ca = true});
+    const support::Issuer by_root{root, key};
+    const support::X509Ptr leaf = support::certificate_for(leaf_key, {.common_name = "db"}, &by_root);
+    const auto with_bundle = [&](const std::string& name, const std::string& certificates) {
+        auto route = std::make_shared<proxy::UpstreamRoute>();
+        route->settings.name = "orders";
+        route->settings.sslmode = protocol::SslMode::verify_ca;
+        route->settings.sslrootcert = {folder.write(name, certificates)};
+        std::vector<config::Diagnostic> errors, warnings;
+        route->tls = std::make_unique<const tls::UpstreamContext>(route->settings, errors, warnings);
+        REQUIRE(errors.empty());
+        auto snapshot = std::make_shared<proxy::Snapshot>();
+        snapshot->upstreams.push_back(std::move(route));
+        return snapshot;
+    };
+    const auto first = with_bundle("old.pem", support::pem(other) + support::pem(root));
+    const support::Folder kept;
+    Watching watching(kept);
+    watching.watch.use(first);
+    CHECK(watching.watched_after(nullptr, tls::Use::anchor).empty());
+
+    const tls::SslCtxPtr server(SSL_CTX_new(TLS_server_method()));
+    REQUIRE(SSL_CTX_use_certificate(server.get(), leaf.get()) == 1);
+    REQUIRE(SSL_CTX_use_PrivateKey(server.get(), leaf_key.get()) == 1);
+    const tls::SslPtr far(SSL_new(server.get())), near = first->upstreams.front()->tls->connect("db");
+    BIO *near_end = nullptr, *far_end = nullptr;
+    REQUIRE(BIO_new_bio_pair(&near_end, 0, &far_end, 0) == 1);
+    SSL_set_bio(near.get(), near_end, near_end);
+    SSL_set_bio(far.get(), far_end, far_end);
+    SSL_set_accept_state(far.get());
+    for (int i = 0; i < 10 && !SSL_is_init_finished(near.get()); ++i) {
+        SSL_do_handshake(near.get());
+        SSL_do_handshake(far.get());
+    }
+    REQUIRE(SSL_is_init_finished(near.get()));
+    first->upstreams.front()->tls->describe(near.get());
+
+    auto before = watching.watch.watched();
+    watching.watch.notice(login("orders", "10.0.0.1:5432", ending("leaf", 24h * 300)));
+    CHECK(watching.watched_after(before, tls::Use::anchor) ==
+          std::vector<std::string>{"CN=root of " + folder.path("old.pem").path});
+    for (const char* name : {"new.pem", "newer.pem"}) {
+        before = watching.watch.watched();
+        watching.watch.use(with_bundle(name, support::pem(root) + support::pem(other)));
+        CHECK(watching.watched_after(before, tls::Use::anchor) ==
+              std::vector<std::string>{"CN=root of " + folder.path(name).path});
+    }
 }
 
 TEST_CASE("expiry watch: a file that is damaged, or that cannot be written, only tells again") {

@@ -123,6 +123,44 @@ TEST_CASE("certificates in use: an anchor is used once a chain has ended in it, 
     CHECK(used() == std::vector<bool>{false, true, true});
 }
 
+TEST_CASE("certificates in use: what connections have needed stays needed over replacements, for the same user") {
+    const auto one = [](Use use, const std::string& upstream, const std::string& sha256, const std::string& file,
+                        bool used) {
+        tls::CertificateFacts facts;
+        facts.sha256 = sha256;
+        InUse made{{.use = use,
+                    .file = file,
+                    .certificate = std::make_shared<const tls::CertificateFacts>(facts),
+                    .used = used}};
+        (use == Use::client_ca ? made.listener : made.upstream) = upstream;
+        return made;
+    };
+    const auto used = [](const proxy::NeededBefore& before, std::vector<InUse> all) {
+        before.mark(all);
+        std::vector<bool> flags;
+        for (const InUse& certificate : all) flags.push_back(certificate.used);
+        return flags;
+    };
+    proxy::NeededBefore before;
+    const auto loaded = [&](const std::string& file) {
+        return std::vector{one(Use::anchor, "orders", "a", file, false), one(Use::anchor, "orders", "b", file, false),
+                           one(Use::anchor, "reports", "a", file, false),
+                           one(Use::candidate, "orders", "a", file, false),
+                           one(Use::client_ca, "orders", "c", file, false)};
+    };
+    CHECK(used(before, loaded("old")) == std::vector<bool>{false, false, false, false, false});
+    std::vector<InUse> first = loaded("old");
+    first[0].used = first[4].used = true;
+    before.take(first);
+    CHECK(used(before, loaded("new")) == std::vector<bool>{true, false, false, false, true});
+    std::vector<InUse> second = loaded("new");
+    second[3].used = true;  // and nobody has logged in with the others since
+    before.take(second);
+    CHECK(used(before, loaded("new")) == std::vector<bool>{true, false, false, true, true});
+    before.take({one(Use::anchor, "orders", "b", "new", false)});  // the others were taken out
+    CHECK(used(before, loaded("new")) == std::vector<bool>{false, false, false, false, false});
+}
+
 TEST_CASE("certificates in use: each kind has a word of its own") {
     std::vector<std::string_view> words;
     for (int i = 0; i <= static_cast<int>(Use::server_intermediate); ++i)
