@@ -8,14 +8,15 @@
 #include <new>
 #include <utility>
 
+#include "tls/verification.hpp"
+
 namespace tls {
 namespace {
 
 /// More chains than any upstream shows within an hour.
 constexpr std::size_t max_remembered = 256;
 
-struct Free {
-    void operator()(X509_STORE_CTX* p) const noexcept { X509_STORE_CTX_free(p); }
+struct FreeAll {
     void operator()(STACK_OF(X509) * p) const noexcept { sk_X509_pop_free(p, X509_free); }
 };
 
@@ -27,22 +28,11 @@ std::string question(SSL* ssl, const STACK_OF(X509) * chain) {
     return key;
 }
 
-/// As OpenSSL itself prepares a verification within a handshake, but for the names.
-void verify_as_in_a_handshake(X509_STORE_CTX* verification, SSL* ssl) {
-    X509_STORE_CTX_set_default(verification, "ssl_server");
-    X509_VERIFY_PARAM* const param = X509_STORE_CTX_get0_param(verification);
-    // Before the connection's own parameters, which may say otherwise and by default name none.
-    X509_VERIFY_PARAM_set_auth_level(param, SSL_get_security_level(ssl));
-    X509_VERIFY_PARAM_set1(param, SSL_get0_param(ssl));
-    X509_VERIFY_PARAM_set1_host(param, nullptr, 0);
-    X509_VERIFY_PARAM_set1_ip(param, nullptr, 0);
-}
-
 }  // namespace
 
 Rehearsal::Rehearsal(StorePtr anchors, const CertificatesInUse* in_use)
     : anchors_(std::move(anchors)), in_use_(in_use), answers_(max_remembered) {
-    const std::unique_ptr<STACK_OF(X509), Free> all(X509_STORE_get1_all_certs(anchors_.get()));
+    const std::unique_ptr<STACK_OF(X509), FreeAll> all(X509_STORE_get1_all_certs(anchors_.get()));
     for (int i = 0; i < sk_X509_num(all.get()); ++i) {
         const Validity validity = validity_of(*sk_X509_value(all.get(), i));
         turns_.push_back(validity.not_before);
@@ -69,10 +59,10 @@ bool Rehearsal::judge(SSL* ssl, TimePoint now) const {
 
 Rehearsal::Answer Rehearsal::verify(SSL* ssl, TimePoint now) const {
     STACK_OF(X509)* const chain = SSL_get_peer_cert_chain(ssl);
-    const std::unique_ptr<X509_STORE_CTX, Free> verification(X509_STORE_CTX_new());
-    if (!verification || X509_STORE_CTX_init(verification.get(), anchors_.get(), sk_X509_value(chain, 0), chain) != 1)
-        throw std::bad_alloc();
-    verify_as_in_a_handshake(verification.get(), ssl);
+    const Verification verification = verification_of(ssl, anchors_.get(), chain);
+    X509_VERIFY_PARAM* const param = X509_STORE_CTX_get0_param(verification.get());
+    X509_VERIFY_PARAM_set1_host(param, nullptr, 0);
+    X509_VERIFY_PARAM_set1_ip(param, nullptr, 0);
     X509_STORE_CTX_set_time(verification.get(), 0, std::chrono::system_clock::to_time_t(now));
     const bool ok = X509_verify_cert(verification.get()) == 1;
     ERR_clear_error();
