@@ -16,10 +16,6 @@ namespace {
 /// More chains than any upstream shows within an hour.
 constexpr std::size_t max_remembered = 256;
 
-struct FreeAll {
-    void operator()(STACK_OF(X509) * p) const noexcept { sk_X509_pop_free(p, X509_free); }
-};
-
 /// A leaf that comes with other issuers is another question: whether a path to an anchor exists may
 /// depend on them.
 std::string question(SSL* ssl, const STACK_OF(X509) * chain) {
@@ -32,11 +28,16 @@ std::string question(SSL* ssl, const STACK_OF(X509) * chain) {
 
 Rehearsal::Rehearsal(StorePtr anchors, const CertificatesInUse* in_use)
     : anchors_(std::move(anchors)), in_use_(in_use), answers_(max_remembered) {
-    const std::unique_ptr<STACK_OF(X509), FreeAll> all(X509_STORE_get1_all_certs(anchors_.get()));
-    for (int i = 0; i < sk_X509_num(all.get()); ++i) {
-        const Validity validity = validity_of(*sk_X509_value(all.get(), i));
+    const auto add = [&](const Validity& validity) {
         turns_.push_back(validity.not_before);
         turns_.push_back(validity.not_after);
+    };
+    // Nobody else has the store yet, and nothing comes into it any more.
+    const STACK_OF(X509_OBJECT)* const all = X509_STORE_get0_objects(anchors_.get());
+    for (int i = 0; i < sk_X509_OBJECT_num(all); ++i) {
+        X509_OBJECT* const one = sk_X509_OBJECT_value(all, i);
+        if (const X509* const certificate = X509_OBJECT_get0_X509(one)) add(validity_of(*certificate));
+        if (const X509_CRL* const crl = X509_OBJECT_get0_X509_CRL(one)) add(validity_of(*crl));
     }
     std::sort(turns_.begin(), turns_.end());
 }
@@ -73,8 +74,8 @@ Rehearsal::Answer Rehearsal::verify(SSL* ssl, TimePoint now) const {
     return {.ok = ok, .since = now, .until = until};
 }
 
-/// No later than the next moment at which one of the candidate's certificates or of `chain` begins
-/// or ceases to be valid.
+/// No later than the next moment at which one of the candidate's certificates, a CRL or one of
+/// `chain` begins or ceases to be valid.
 Rehearsal::TimePoint Rehearsal::next_turn(const STACK_OF(X509) * chain, TimePoint now) const {
     TimePoint until = now + longest_memory;
     const auto next = std::upper_bound(turns_.begin(), turns_.end(), now);
