@@ -73,6 +73,11 @@ Validity validity_of(const X509& certificate) {
     return {to_time_point(X509_get0_notBefore(&certificate)), to_time_point(X509_get0_notAfter(&certificate))};
 }
 
+Validity validity_of(const X509_CRL& crl) {
+    const ASN1_TIME* const end = X509_CRL_get0_nextUpdate(&crl);
+    return {to_time_point(X509_CRL_get0_lastUpdate(&crl)), end ? to_time_point(end) : TimePoint::max()};
+}
+
 std::string digest(const X509& certificate) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> bytes;
     unsigned size = 0;

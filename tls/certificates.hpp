@@ -39,6 +39,8 @@ struct Validity {
 };
 /// As describe() has it, without the work of the rest.
 Validity validity_of(const X509& certificate);
+/// From its thisUpdate to its nextUpdate; without one, which means without end, the end of time.
+Validity validity_of(const X509_CRL& crl);
 
 /// SHA-256 of its DER form, 32 bytes: by this certificates are told apart.
 std::string digest(const X509& certificate);

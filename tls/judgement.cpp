@@ -9,25 +9,15 @@
 #include <set>
 
 #include "tls/upstream_context.hpp"
+#include "tls/verification.hpp"
 
 namespace tls {
 namespace {
 
-struct FreeVerification {
-    void operator()(X509_STORE_CTX* p) const noexcept { X509_STORE_CTX_free(p); }
-};
-using Verification = std::unique_ptr<X509_STORE_CTX, FreeVerification>;
-
-/// As OpenSSL does within a handshake of `ours`, of what the peer of another one has `sent`.
-bool verify_as_in_handshake(X509_STORE_CTX* verification, SSL* ours, STACK_OF(X509) * sent, VerifyFailure& failure) {
+/// With what goes wrong noted as in a handshake of `ours`.
+bool verify(X509_STORE_CTX* verification, SSL* ours, VerifyFailure& failure) {
     HandshakeNotes notes;
     notes.attach(ours);
-    X509_STORE* const anchors = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ours));
-    if (X509_STORE_CTX_init(verification, anchors, sk_X509_value(sent, 0), sent) != 1) throw std::bad_alloc();
-    X509_STORE_CTX_set_default(verification, "ssl_server");
-    X509_VERIFY_PARAM* const param = X509_STORE_CTX_get0_param(verification);
-    X509_VERIFY_PARAM_set_auth_level(param, SSL_get_security_level(ours));
-    X509_VERIFY_PARAM_set1(param, SSL_get0_param(ours));
     X509_STORE_CTX_set_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx(), ours);
     X509_STORE_CTX_set_verify_cb(verification, note_verify_failure);
     const bool ok = X509_verify_cert(verification) == 1;
@@ -64,15 +54,16 @@ Judgement UpstreamContext::judge(SSL* shown, const std::string& host, Naming nam
                                    .used = used});
     };
     const SslPtr ours(SSL_new(context_.get()));
-    const Verification verification(X509_STORE_CTX_new());
-    if (!ours || !verification) throw std::bad_alloc();
+    if (!ours) throw std::bad_alloc();
     if (naming == Naming::demanded) demand_name(ours.get(), host);
-    const bool verified =
-        verifies_chain_ && verify_as_in_handshake(verification.get(), ours.get(), sent, judgement.failure);
+    const Verification verification = verification_of(ours.get(), SSL_CTX_get_cert_store(context_.get()), sent);
+    const bool verified = verifies_chain_ && verify(verification.get(), ours.get(), judgement.failure);
     if (verified) {
         const STACK_OF(X509)* const chain = X509_STORE_CTX_get0_chain(verification.get());
         for (int i = 0; i < sk_X509_num(chain); ++i) add(*sk_X509_value(chain, i), true);
-        in_use_.note_used(Use::anchor, digest(*sk_X509_value(chain, sk_X509_num(chain) - 1)));
+        const X509& anchor = *sk_X509_value(chain, sk_X509_num(chain) - 1);
+        in_use_.note_used(Use::anchor, digest(anchor));
+        judgement.anchor_key_sha256 = key_sha256(anchor);
         judgement.anchor = judgement.chain.back().certificate.subject;
         judgement.anchor_file = judgement.chain.back().anchor_file;
     }

@@ -23,8 +23,9 @@ struct Judgement {
     /// By depth, the leaf first, up to the anchor where the chain was verified; else as it was
     /// sent. What was sent and not used comes last.
     std::vector<ChainLink> chain{};
-    std::string anchor{};       ///< subject; empty: the chain does not verify, or was not looked at
-    std::string anchor_file{};  ///< where it is from
+    std::string anchor{};             ///< subject; empty: the chain does not verify, or was not looked at
+    std::string anchor_file{};        ///< where it is from
+    std::string anchor_key_sha256{};  ///< key_sha256 of the anchor; empty as `anchor` is
 
     bool ok() const noexcept { return failure.code == X509_V_OK; }
 };

@@ -8,16 +8,13 @@
 #include <new>
 #include <utility>
 
+#include "tls/verification.hpp"
+
 namespace tls {
 namespace {
 
 /// More chains than any upstream shows within an hour.
 constexpr std::size_t max_remembered = 256;
-
-struct Free {
-    void operator()(X509_STORE_CTX* p) const noexcept { X509_STORE_CTX_free(p); }
-    void operator()(STACK_OF(X509) * p) const noexcept { sk_X509_pop_free(p, X509_free); }
-};
 
 /// A leaf that comes with other issuers is another question: whether a path to an anchor exists may
 /// depend on them.
@@ -27,26 +24,20 @@ std::string question(SSL* ssl, const STACK_OF(X509) * chain) {
     return key;
 }
 
-/// As OpenSSL itself prepares a verification within a handshake, but for the names.
-void verify_as_in_a_handshake(X509_STORE_CTX* verification, SSL* ssl) {
-    X509_STORE_CTX_set_default(verification, "ssl_server");
-    X509_VERIFY_PARAM* const param = X509_STORE_CTX_get0_param(verification);
-    // Before the connection's own parameters, which may say otherwise and by default name none.
-    X509_VERIFY_PARAM_set_auth_level(param, SSL_get_security_level(ssl));
-    X509_VERIFY_PARAM_set1(param, SSL_get0_param(ssl));
-    X509_VERIFY_PARAM_set1_host(param, nullptr, 0);
-    X509_VERIFY_PARAM_set1_ip(param, nullptr, 0);
-}
-
 }  // namespace
 
 Rehearsal::Rehearsal(StorePtr anchors, const CertificatesInUse* in_use)
     : anchors_(std::move(anchors)), in_use_(in_use), answers_(max_remembered) {
-    const std::unique_ptr<STACK_OF(X509), Free> all(X509_STORE_get1_all_certs(anchors_.get()));
-    for (int i = 0; i < sk_X509_num(all.get()); ++i) {
-        const Validity validity = validity_of(*sk_X509_value(all.get(), i));
+    const auto add = [&](const Validity& validity) {
         turns_.push_back(validity.not_before);
         turns_.push_back(validity.not_after);
+    };
+    // Nobody else has the store yet, and nothing comes into it any more.
+    const STACK_OF(X509_OBJECT)* const all = X509_STORE_get0_objects(anchors_.get());
+    for (int i = 0; i < sk_X509_OBJECT_num(all); ++i) {
+        X509_OBJECT* const one = sk_X509_OBJECT_value(all, i);
+        if (const X509* const certificate = X509_OBJECT_get0_X509(one)) add(validity_of(*certificate));
+        if (const X509_CRL* const crl = X509_OBJECT_get0_X509_CRL(one)) add(validity_of(*crl));
     }
     std::sort(turns_.begin(), turns_.end());
 }
@@ -69,10 +60,10 @@ bool Rehearsal::judge(SSL* ssl, TimePoint now) const {
 
 Rehearsal::Answer Rehearsal::verify(SSL* ssl, TimePoint now) const {
     STACK_OF(X509)* const chain = SSL_get_peer_cert_chain(ssl);
-    const std::unique_ptr<X509_STORE_CTX, Free> verification(X509_STORE_CTX_new());
-    if (!verification || X509_STORE_CTX_init(verification.get(), anchors_.get(), sk_X509_value(chain, 0), chain) != 1)
-        throw std::bad_alloc();
-    verify_as_in_a_handshake(verification.get(), ssl);
+    const Verification verification = verification_of(ssl, anchors_.get(), chain);
+    X509_VERIFY_PARAM* const param = X509_STORE_CTX_get0_param(verification.get());
+    X509_VERIFY_PARAM_set1_host(param, nullptr, 0);
+    X509_VERIFY_PARAM_set1_ip(param, nullptr, 0);
     X509_STORE_CTX_set_time(verification.get(), 0, std::chrono::system_clock::to_time_t(now));
     const bool ok = X509_verify_cert(verification.get()) == 1;
     ERR_clear_error();
@@ -83,8 +74,8 @@ Rehearsal::Answer Rehearsal::verify(SSL* ssl, TimePoint now) const {
     return {.ok = ok, .since = now, .until = until};
 }
 
-/// No later than the next moment at which one of the candidate's certificates or of `chain` begins
-/// or ceases to be valid.
+/// No later than the next moment at which one of the candidate's certificates, a CRL or one of
+/// `chain` begins or ceases to be valid.
 Rehearsal::TimePoint Rehearsal::next_turn(const STACK_OF(X509) * chain, TimePoint now) const {
     TimePoint until = now + longest_memory;
     const auto next = std::upper_bound(turns_.begin(), turns_.end(), now);

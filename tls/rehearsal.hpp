@@ -41,7 +41,7 @@ class Rehearsal {
 
     StorePtr anchors_;
     const CertificatesInUse* in_use_;
-    std::vector<TimePoint> turns_;  // when a certificate among the anchors begins or ceases to be valid; sorted
+    std::vector<TimePoint> turns_;  // when an anchor or a CRL begins or ceases to be valid; sorted
 
     mutable std::mutex mutex_;
     mutable RecentlyUsed<std::string, Answer> answers_;  // by security level and the digests of the whole chain

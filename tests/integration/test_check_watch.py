@@ -1,5 +1,6 @@
 """`pgairlock check --watch`: what an operator sees during a rotation, with a PostgreSQL that rotates."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -66,11 +67,33 @@ def watch():
 
 
 @pytest.fixture
-def rotating_cluster(directory, template, pki):
+def cluster_with(directory, template, pki):
+    """Begins one that shows this certificate until told otherwise."""
+    made = []
+
+    def begin(certificate) -> Cluster:
+        made.append(Cluster(directory / "rotating", template, certificate, pki.people.cert).start())
+        return made[-1]
+    yield begin
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def rotating_cluster(cluster_with, pki):
     """Its certificate is of the old CA until told otherwise."""
-    made = Cluster(directory / "rotating", template, pki.leaf(pki.old, "server.old", HERE), pki.people.cert).start()
-    yield made
-    made.stop()
+    return cluster_with(pki.leaf(pki.old, "server.old", HERE))
+
+
+def leaf_that_names_a_key(pki, issuer):
+    """Its issuer's: so it is verified by the right one of two with one name."""
+    return pki.odd(issuer, "server", f"subjectAltName = {','.join(HERE)}\nauthorityKeyIdentifier = keyid")
+
+
+def key_sha256(certificate) -> str:
+    """Of its public key in DER."""
+    key = subprocess.run(["openssl", "pkey", "-in", certificate.key, "-pubout", "-outform", "DER"], capture_output=True, check=True)
+    return hashlib.sha256(key.stdout).hexdigest()
 
 
 def show(server: Cluster, certificate) -> None:
@@ -120,6 +143,37 @@ def test_a_rotation_is_told_as_it_happens(watch, rotating_cluster, config_file, 
         'moved from "Test Old CA" to "Test New CA"', "candidate suffices now", "another certificate"]
 
 
+def test_a_ca_of_the_same_name_is_another_one_by_its_key_and_a_renewed_one_is_the_same(watch, cluster_with, pki):
+    before, after = pki.authority("Corp Root CA"), pki.authority("Corp Root CA")
+    renewed = pki.certified_again(after)
+    server = cluster_with(leaf_that_names_a_key(pki, before))
+    watching = watch("--json", "--upstream", server.host, "--sslrootcert", pki.bundle("roots.pem", before, after, renewed))
+    watching.wait_for('"upstreams"')
+    show(server, leaf_that_names_a_key(pki, after))
+    watching.wait_for('"change":"moved"')
+    show(server, leaf_that_names_a_key(pki, renewed))
+    watching.wait_for('"change":"certificate"')
+    assert watching.end() == 0
+    first, moved, again = map(json.loads, watching.lines)
+    assert first["upstreams"][0]["anchor_key_sha256"] == key_sha256(before)
+    assert first["upstreams"][0]["leaf"]["issuer_key_id"]
+    old, new = moved["from_anchor_key_sha256"], moved["to_anchor_key_sha256"]
+    assert (old, new) == (key_sha256(before), key_sha256(after)) and old != new
+    assert moved["message"] == f'moved from "Corp Root CA" (key {old[:16]}) to "Corp Root CA" (key {new[:16]})'
+    assert (moved["from"], moved["to"]) == ("Corp Root CA", "Corp Root CA")
+    assert again["message"].startswith('another certificate of "Corp Root CA", until ') and again["to"] == "Corp Root CA"
+
+
+def test_a_ca_with_the_same_common_name_is_another_one_by_the_rest_of_its_name(watch, cluster_with, pki):
+    before, after = pki.authority("Corp Root CA/O=Old"), pki.authority("Corp Root CA/O=New")
+    server = cluster_with(pki.leaf(before, "server.before", HERE))
+    watching = watch("--upstream", server.host, "--sslrootcert", pki.bundle("names.pem", before, after))
+    watching.wait_for(": OK$")
+    show(server, pki.leaf(after, "server.after", HERE))
+    assert 'moved from "O=Old,CN=Corp Root CA" to "O=New,CN=Corp Root CA"' in watching.wait_for("moved from .*O=Old")
+    assert watching.end() == 0
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_the_exit_code_is_that_of_the_last_verdict(watch, rotating_cluster, pki, how):
     watching = watch("--upstream", rotating_cluster.host, "--sslrootcert", pki.old.cert)
@@ -150,7 +204,8 @@ def test_as_json_each_change_is_an_object_on_a_line(watch, rotating_cluster, pki
     moved = changes[0]
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", moved.pop("ts"))
     assert moved == {"change": "moved", "upstream": "default", "host": "127.0.0.1", "address": server.host, "ok": True,
-                     "from": "Test Old CA", "to": "Test New CA", "message": 'moved from "Test Old CA" to "Test New CA"'}
+                     "from": "Test Old CA", "to": "Test New CA", "from_anchor_key_sha256": key_sha256(pki.old),
+                     "to_anchor_key_sha256": key_sha256(pki.new), "message": 'moved from "Test Old CA" to "Test New CA"'}
 
 
 def test_files_that_an_operator_puts_in_place_meanwhile_count(watch, rotating_cluster, config_file, directory, pki):

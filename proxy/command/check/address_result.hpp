@@ -63,8 +63,9 @@ struct AddressResult {
     std::string sni{};   ///< the name that was sent; empty: none
     std::shared_ptr<const tls::CertificateFacts> leaf{};
     std::vector<tls::ChainLink> chain{};
-    std::string anchor{};        ///< by all CA files together; empty: it does not verify, or nothing was demanded
-    std::string verify_error{};  ///< why not
+    std::string anchor{};             ///< by all CA files together; empty: it does not verify, or nothing was demanded
+    std::string anchor_key_sha256{};  ///< empty as `anchor` is
+    std::string verify_error{};       ///< why not
     std::optional<AtFault> at_fault{};
     std::optional<WithoutSni> without_sni{};  ///< nullopt: no name was sent in the first place
     std::vector<Verdict> verdicts{};

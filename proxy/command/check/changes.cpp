@@ -4,27 +4,12 @@
 #include <set>
 #include <utility>
 
+#include "proxy/report/report.hpp"
+
 namespace proxy::command {
 namespace {
 
 using Kind = Change::Kind;
-
-/// Of a name as RFC 2253 writes it; the whole where it has no common name.
-std::string common_name_of(const std::string& subject) {
-    constexpr std::string_view label = "CN=";
-    std::size_t begin = 0;
-    while (begin < subject.size()) {
-        std::size_t end = begin;
-        std::string value;
-        for (; end < subject.size() && subject[end] != ','; ++end) {
-            if (subject[end] == '\\' && end + 1 < subject.size()) ++end;
-            value += subject[end];
-        }
-        if (value.starts_with(label)) return value.substr(label.size());
-        begin = end + 1;
-    }
-    return subject;
-}
 
 std::string quoted(const std::string& text) { return "\"" + text + "\""; }
 
@@ -35,6 +20,45 @@ Change change_of(const AddressResult& now, Kind kind, std::string text) {
             .address = now.address,
             .text = std::move(text),
             .ok = now.holds};
+}
+
+/// The anchor's name, or where the chain does not verify that of its last issuer.
+std::string subject_of(const AddressResult& result) {
+    if (!result.anchor.empty()) return result.anchor;
+    const auto last =
+        std::find_if(result.chain.rbegin(), result.chain.rend(), [](const auto& link) { return link.used; });
+    return last == result.chain.rend() ? std::string() : last->certificate.issuer;
+}
+
+/// Two authorities that are not the same, in as few words as tell them apart.
+struct ToldApart {
+    std::string before, now;            // names
+    std::string more_before{}, more{};  // what they do not tell
+};
+
+ToldApart told_apart(const ShownAuthority& before, const ShownAuthority& now) {
+    constexpr std::size_t enough = 16;  // hex digits, as the log has them
+    ToldApart told{.before = report::common_name(before.subject), .now = report::common_name(now.subject)};
+    if (told.before != told.now) return told;
+    if (before.subject != now.subject) return {.before = before.subject, .now = now.subject};
+    const auto add = [&](const std::string& what, const std::string& of_before, const std::string& of_now) {
+        told.more_before = " (" + what + of_before + ")";
+        told.more = " (" + what + of_now + ")";
+    };
+    const bool have_keys = !before.anchor_key_sha256.empty() && !now.anchor_key_sha256.empty();
+    if (have_keys && before.anchor_key_sha256 != now.anchor_key_sha256) {
+        add("key ", before.anchor_key_sha256.substr(0, enough), now.anchor_key_sha256.substr(0, enough));
+    } else if (before.issuer != now.issuer) {
+        add("issuer ", quoted(before.issuer), quoted(now.issuer));
+    } else {
+        add("key identifier ", before.issuer_key_id.substr(0, enough), now.issuer_key_id.substr(0, enough));
+    }
+    return told;
+}
+
+bool is_other(const ShownAuthority& before, const ShownAuthority& now) {
+    return is_other_ca({before.issuer, before.issuer_key_id, before.anchor, before.anchor_key_sha256},
+                       {now.issuer, now.issuer_key_id, now.anchor, now.anchor_key_sha256});
 }
 
 }  // namespace
@@ -64,12 +88,7 @@ std::string place_of(const Change& change) {
     return address.empty() ? change.host : change.host + " (" + address + ")";
 }
 
-std::string authority_of(const AddressResult& result) {
-    if (!result.anchor.empty()) return common_name_of(result.anchor);
-    const auto last =
-        std::find_if(result.chain.rbegin(), result.chain.rend(), [](const auto& link) { return link.used; });
-    return last == result.chain.rend() ? std::string() : common_name_of(last->certificate.issuer);
-}
+std::string authority_of(const AddressResult& result) { return report::common_name(subject_of(result)); }
 
 std::vector<Change> Changes::since_last(const std::vector<AddressResult>& now) {
     std::vector<Change> changes;
@@ -141,17 +160,39 @@ void Changes::compare(Seen& seen, const AddressResult& now, std::vector<Change>&
 
 void Changes::compare_certificates(Seen& seen, const AddressResult& now, std::vector<Change>& changes) {
     if (!now.leaf) return;
-    const std::string authority = authority_of(now);
+    const ShownAuthority before = seen.authority;
+    ShownAuthority authority{.subject = subject_of(now),
+                             .issuer = now.leaf->issuer,
+                             .issuer_key_id = now.leaf->issuer_key_id,
+                             .anchor = now.anchor,
+                             .anchor_key_sha256 = now.anchor_key_sha256};
     const std::string leaf_before = std::exchange(seen.sha256, now.leaf->sha256);
-    const std::string before = std::exchange(seen.authority, authority);
-    if (leaf_before.empty() || leaf_before == now.leaf->sha256) return;
-    const bool moved = before != authority;
-    changes.push_back(change_of(
-        now, moved ? Kind::moved : Kind::certificate,
-        moved ? "moved from " + quoted(before) + " to " + quoted(authority)
-              : "another certificate of " + quoted(authority) + ", until " + tls::to_rfc3339(now.leaf->not_after)));
-    changes.back().to = authority;
-    if (moved) changes.back().from = before;
+    const bool is_new = !leaf_before.empty() && leaf_before != now.leaf->sha256;
+    const bool moved = (is_new || seen.anchor_is_of_another) && is_other(before, authority);
+    if (moved || !authority.anchor.empty()) {
+        seen.anchor_is_of_another = false;
+    } else if (!before.anchor.empty()) {
+        // What names and key IDs do not tell is seen once somebody verifies it.
+        seen.anchor_is_of_another = seen.anchor_is_of_another || is_new;
+        authority.subject = before.subject;
+        authority.anchor = before.anchor;
+        authority.anchor_key_sha256 = before.anchor_key_sha256;
+    }
+    seen.authority = authority;
+    if (!is_new && !moved) return;
+    Change change = change_of(now, moved ? Kind::moved : Kind::certificate, {});
+    if (moved) {
+        const ToldApart told = told_apart(before, authority);
+        change.from = told.before;
+        change.to = told.now;
+        change.from_key = before.anchor_key_sha256;
+        change.to_key = authority.anchor_key_sha256;
+        change.text = "moved from " + quoted(told.before) + told.more_before + " to " + quoted(told.now) + told.more;
+    } else {
+        change.to = authority_of(now);
+        change.text = "another certificate of " + quoted(change.to) + ", until " + tls::to_rfc3339(now.leaf->not_after);
+    }
+    changes.push_back(std::move(change));
 }
 
 }  // namespace proxy::command

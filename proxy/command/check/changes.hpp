@@ -9,12 +9,13 @@
 #include <vector>
 
 #include "proxy/command/check/address_result.hpp"
+#include "proxy/observation/event.hpp"
 
 namespace proxy::command {
 
 struct Change {
     enum class Kind {
-        moved,              // another certificate, of another authority
+        moved,              // another certificate, of another authority (is_other_ca)
         certificate,        // another one of the same authority
         unreachable,        // or not as sslmode demands; also a host that has no address
         back,               // what was unreachable
@@ -31,8 +32,10 @@ struct Change {
     std::string upstream{};
     std::string host{};
     std::string address{};
-    std::string from{};  ///< moved: the name of the authority before
-    std::string to{};    ///< and now; also of `certificate`
+    std::string from{};      ///< moved: the name of the authority before
+    std::string to{};        ///< and now; also of `certificate`
+    std::string from_key{};  ///< moved: key_sha256 of its anchor; empty: it was not verified
+    std::string to_key{};
     std::string text{};  ///< for people, without when and where
     bool ok = false;     ///< the address is, now
 };
@@ -47,6 +50,15 @@ std::string place_of(const Change& change);
 /// the last issuer's. Empty: nothing is known.
 std::string authority_of(const AddressResult& result);
 
+/// Who vouches for a certificate, as is_other_ca has it.
+struct ShownAuthority {
+    std::string subject{};  ///< the anchor's, or where the chain does not verify the last issuer
+    std::string issuer{};
+    std::string issuer_key_id{};
+    std::string anchor{};
+    std::string anchor_key_sha256{};
+};
+
 /// Remembers what was seen last of each address; of its certificate also while it is away.
 class Changes {
    public:
@@ -60,7 +72,8 @@ class Changes {
         std::string error;
         // As it was when it could be reached last.
         std::string sha256{};
-        std::string authority{};
+        ShownAuthority authority{};         // its anchor: the last one that was known
+        bool anchor_is_of_another = false;  // certificate, before this one, which nobody has verified
         std::optional<bool> encrypted{};
         std::optional<bool> holds{};
         std::optional<bool> candidate{};

@@ -78,6 +78,7 @@ json::object certificate_as_json(const tls::CertificateFacts& facts) {
     for (const std::string& san : facts.sans) sans.emplace_back(san);
     return {{"subject", facts.subject},
             {"issuer", facts.issuer},
+            {"issuer_key_id", or_null(facts.issuer_key_id)},
             {"sans", std::move(sans)},
             {"serial", facts.serial},
             {"sha256", facts.sha256},
@@ -166,6 +167,7 @@ json::object address_as_json(const AddressResult& result) {
     if (result.leaf) out["leaf"] = certificate_as_json(*result.leaf);
     out["chain"] = chain_as_json(result.chain);
     out["anchor"] = or_null(result.anchor);
+    out["anchor_key_sha256"] = or_null(result.anchor_key_sha256);
     out["without_sni"] = without_sni_as_json(result.without_sni);
     json::array verdicts;
     for (const Verdict& verdict : result.verdicts) verdicts.push_back(verdict_as_json(verdict));

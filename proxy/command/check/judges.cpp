@@ -86,6 +86,7 @@ void Judges::judge(SSL* shown, AddressResult& result) const {
     result.holds = all.ok();
     result.chain = all.chain;
     result.anchor = all.anchor;
+    result.anchor_key_sha256 = all.anchor_key_sha256;
     result.at_fault = at_fault(all);
     result.verify_error = all.failure.reason;
     result.advice = advice_of(all, route_, result.host);

@@ -24,6 +24,8 @@ std::string change_line(const Change& change, std::chrono::system_clock::time_po
                      {"message", change.text}};
     if (!change.from.empty()) out["from"] = change.from;
     if (!change.to.empty()) out["to"] = change.to;
+    if (!change.from_key.empty()) out["from_anchor_key_sha256"] = change.from_key;
+    if (!change.to_key.empty()) out["to_anchor_key_sha256"] = change.to_key;
     return json::serialize(out);
 }
 

@@ -19,6 +19,7 @@ x509_extensions = leaf
 email_in_dn = no
 [any]
 commonName = supplied
+organizationName = optional
 [root]
 basicConstraints = critical, CA:TRUE
 keyUsage = critical, keyCertSign, cRLSign
@@ -62,7 +63,7 @@ class Pki:
         self.proxy = self.leaf(self.front, "proxy.front", HERE)
 
     def authority(self, name: str, *, days=(-30, 3650), issuer: Certificate | None = None, key="ec") -> Certificate:
-        """A root, or an intermediate under `issuer`."""
+        """A root, or an intermediate under `issuer`. `name`: "NAME" or "NAME/O=ORGANIZATION"."""
         return self._issue(name, "root", issuer, (), days, key)
 
     def certified_again(self, authority: Certificate, issuer: Certificate | None = None) -> Certificate:
@@ -101,7 +102,7 @@ class Pki:
         return path
 
     def _issue(self, name, kind, issuer, sans, days, key, signature=(), odd="") -> Certificate:
-        stem = f"{len(list(self.directory.glob('*.key'))):02}-" + name.replace(" ", "-").replace("*", "star")
+        stem = f"{len(list(self.directory.glob('*.key'))):02}-" + name.replace(" ", "-").replace("*", "star").replace("/", "-")
         key_file, cert_file, request = (self.directory / f"{stem}.{suffix}" for suffix in ("key", "crt", "csr"))
         config = self.directory / f"{stem}.conf"
         names = f"subjectAltName = {','.join(sans)}" if sans else ""

@@ -15,19 +15,24 @@ struct Shown {
     std::string leaf;
     std::string anchor;
     bool holds = true;
+    std::string key = "1111111111111111aaaa";  // of the anchor
+    std::string issuer{};                      // empty: the anchor itself
+    std::string issuer_key_id{};
 };
 
 AddressResult address(const std::string& at, const Shown& shown = {"a1", "CN=RDS Root 2019 CA,O=Amazon"}) {
     AddressResult result{.upstream = "orders", .host = "db-2", .address = at};
     tls::CertificateFacts facts{};
     facts.subject = "CN=db-2";
-    facts.issuer = shown.anchor;
+    facts.issuer = shown.issuer.empty() ? shown.anchor : shown.issuer;
+    facts.issuer_key_id = shown.issuer_key_id;
     facts.sha256 = shown.leaf;
     result.leaf = std::make_shared<const tls::CertificateFacts>(facts);
     result.chain.push_back({.certificate = facts, .sent = true});
     result.encrypted = true;
     result.holds = shown.holds;
     if (shown.holds) result.anchor = shown.anchor;
+    if (shown.holds) result.anchor_key_sha256 = shown.key;
     if (!shown.holds) result.verify_error = "unable to get local issuer certificate";
     return result;
 }
@@ -48,7 +53,17 @@ std::vector<std::string> texts(const std::vector<Change>& changes) {
 }
 
 using Texts = std::vector<std::string>;
-const Shown next_root{"b1", "CN=RDS Root RSA2048 G1,O=Amazon"};
+const Shown next_root{"b1", "CN=RDS Root RSA2048 G1,O=Amazon", true, "2222222222222222bbbb"};
+const std::string place = "10.0.0.2:5432";
+
+/// What is said when a server that showed the one shows the other.
+Texts told(const Shown& before, const Shown& now) {
+    Changes changes;
+    changes.since_last({address(place, before)});
+    Texts all;
+    for (const Change& change : changes.since_last({address(place, now)})) all.push_back(change.text);
+    return all;
+}
 
 }  // namespace
 
@@ -65,9 +80,68 @@ TEST_CASE("check changes: another authority is a move, another certificate of th
     CHECK(texts(moved) == Texts{R"(db-2 (10.0.0.2): moved from "RDS Root 2019 CA" to "RDS Root RSA2048 G1")"});
     CHECK(
         (moved[0].kind == Kind::moved && moved[0].from == "RDS Root 2019 CA" && moved[0].to == "RDS Root RSA2048 G1"));
-    const auto renewed = changes.since_last({address("10.0.0.2:5432", {"b2", next_root.anchor})});
+    const auto renewed = changes.since_last({address("10.0.0.2:5432", {"b2", next_root.anchor, true, next_root.key})});
     REQUIRE(renewed.size() == 1);
     CHECK(renewed[0].kind == Kind::certificate);
+}
+
+TEST_CASE("check changes: an authority of the same name and another key is another one", "[check]") {
+    const Shown before{"a1", "CN=Corp Root CA", true, "1111111111111111aaaa"};
+    const Shown now{"b1", "CN=Corp Root CA", true, "2222222222222222bbbb"};
+    CHECK(told(before, now) ==
+          Texts{R"(moved from "Corp Root CA" (key 1111111111111111) to "Corp Root CA" (key 2222222222222222))"});
+    Changes changes;
+    changes.since_last({address(place, before)});
+    const auto moved = changes.since_last({address(place, now)});
+    REQUIRE(moved.size() == 1);
+    CHECK((moved[0].from_key == before.key && moved[0].to_key == now.key));
+    CHECK(change_line(moved[0], {}, true)
+              .ends_with(R"("from":"Corp Root CA","to":"Corp Root CA",)"
+                         R"("from_anchor_key_sha256":"1111111111111111aaaa",)"
+                         R"("to_anchor_key_sha256":"2222222222222222bbbb"})"));
+}
+
+TEST_CASE("check changes: an authority with the same common name in another name is another one", "[check]") {
+    CHECK(told({"a1", "CN=X,O=Old"}, {"b1", "CN=X,O=New"}) == Texts{R"(moved from "CN=X,O=Old" to "CN=X,O=New")"});
+    CHECK(told({"a1", "CN=X,O=Old", false}, {"b1", "CN=X,O=New", false}) ==
+          Texts{R"(moved from "CN=X,O=Old" to "CN=X,O=New")"});
+}
+
+TEST_CASE("check changes: an authority that was renewed under its key is the same", "[check]") {
+    const Shown now{.leaf = "b1", .anchor = "CN=Corp Root CA"};
+    CHECK(told({.leaf = "a1", .anchor = "CN=Corp Root CA"}, now) ==
+          Texts{R"(another certificate of "Corp Root CA", until 1970-01-01T00:00:00Z)"});
+}
+
+TEST_CASE("check changes: where an anchor is the same, its issuing authorities are told apart", "[check]") {
+    const Shown before{.leaf = "a1", .anchor = "CN=Root", .issuer = "CN=Issuing 1", .issuer_key_id = "0a"};
+    CHECK(told(before, {.leaf = "b1", .anchor = "CN=Root", .issuer = "CN=Issuing 2", .issuer_key_id = "0b"}) ==
+          Texts{R"(moved from "Root" (issuer "CN=Issuing 1") to "Root" (issuer "CN=Issuing 2"))"});
+    CHECK(told(before, {.leaf = "b1", .anchor = "CN=Root", .issuer = "CN=Issuing 1", .issuer_key_id = "0b"}) ==
+          Texts{R"(moved from "Root" (key identifier 0a) to "Root" (key identifier 0b))"});
+}
+
+TEST_CASE("check changes: what nobody could verify is compared once somebody can", "[check]") {
+    const Shown now{"b1", "CN=Corp Root CA", true, "2222222222222222bbbb"};
+    const Shown unknown{"b1", "CN=Corp Root CA", false};
+    const std::string moved =
+        R"(moved from "Corp Root CA" (key 1111111111111111) to "Corp Root CA" (key 2222222222222222))";
+    const auto texts_of = [](const std::vector<Change>& changes) {
+        Texts all;
+        for (const Change& change : changes) all.push_back(change.text);
+        return all;
+    };
+    Changes changes;
+    changes.since_last({address(place, {"a1", "CN=Corp Root CA"})});
+    CHECK(texts_of(changes.since_last({address(place, unknown)})) ==
+          Texts{R"(another certificate of "Corp Root CA", until 1970-01-01T00:00:00Z)",
+                "does not verify any more: unable to get local issuer certificate"});
+    CHECK(changes.since_last({address(place, unknown)}).empty());
+    CHECK(texts_of(changes.since_last({address(place, now)})) == Texts{moved, "verifies now"});
+    CHECK(changes.since_last({address(place, now)}).empty());
+    // The same certificate by another anchor, since the operator has other files now: no move.
+    const Shown by_another{"b1", "CN=Corp Root CA", true, "3333333333333333cccc"};
+    CHECK(changes.since_last({address(place, by_another)}).empty());
 }
 
 TEST_CASE("check changes: a move while nobody could look is told once it is back", "[check]") {
@@ -129,7 +203,8 @@ TEST_CASE("check changes: the name of an authority is its common name as it was 
     CHECK(name_of("O=Amazon,CN=Root\\, the first,C=US") == "Root, the first");
     CHECK(name_of("O=CN\\,CN=no") == "O=CN\\,CN=no");
     CHECK(name_of("O=Acme") == "O=Acme");
-    CHECK(name_of("CN=") == "");
+    CHECK(name_of("O=Acme+CN=Root\\C3\\BC") == "Root\xC3\xBC");
+    CHECK(name_of("CN=") == "CN=");
     CHECK(name_of("CN=a\\") == "a\\");
 }
 

@@ -59,10 +59,25 @@ Identity make(const Spec& spec, const Identity* issuer = nullptr, KeyPtr key = K
     return identity;
 }
 
+/// Of `issuer`, revoking nothing.
+tls::CrlPtr revocations(const Identity& issuer, Clock::time_point this_update,
+                        std::optional<Clock::time_point> next_update) {
+    tls::CrlPtr crl(X509_CRL_new());
+    X509_CRL_set_version(crl.get(), X509_CRL_VERSION_2);
+    X509_CRL_set_issuer_name(crl.get(), X509_get_subject_name(issuer.certificate.get()));
+    const auto at = [](Clock::time_point time) {
+        return tls::Owned<ASN1_STRING>(ASN1_TIME_set(nullptr, Clock::to_time_t(time)));
+    };
+    X509_CRL_set1_lastUpdate(crl.get(), at(this_update).get());
+    if (next_update) X509_CRL_set1_nextUpdate(crl.get(), at(*next_update).get());
+    REQUIRE(X509_CRL_sign(crl.get(), issuer.key.get(), EVP_sha256()) > 0);
+    return crl;
+}
+
 /// What a proxy with the candidates that it was made with hears from a server.
 class Rehearsing {
    public:
-    explicit Rehearsing(const std::vector<const Identity*>& candidates) {
+    explicit Rehearsing(const std::vector<const Identity*>& candidates, const std::vector<const X509_CRL*>& crls = {}) {
         const std::string path = folder_.file("candidate.crt");
         const tls::BioPtr file(BIO_new_file(path.c_str(), "w"));
         for (const Identity* candidate : candidates) PEM_write_bio_X509(file.get(), candidate->certificate.get());
@@ -71,6 +86,11 @@ class Rehearsing {
         settings.name = "db";
         settings.sslmode = protocol::SslMode::require;
         settings.sslrootcert_candidate = {{.path = path, .origin = {}}};
+        if (!crls.empty()) {
+            settings.sslcrl = {.path = folder_.file("candidate.crl"), .origin = {}};
+            const tls::BioPtr list(BIO_new_file(settings.sslcrl.path.c_str(), "w"));
+            for (const X509_CRL* crl : crls) PEM_write_bio_X509_CRL(list.get(), crl);
+        }
         std::vector<config::Diagnostic> errors, warnings;
         context_.emplace(settings, errors, warnings);
         REQUIRE(errors.empty());
@@ -200,4 +220,23 @@ TEST_CASE("a rehearsal's answer ends with the validity of what it is about") {
     const Identity third = make({.name = "third", .is_ca = false}, &intermediate);
     CHECK(proxy.candidate_ok(third, {&intermediate}, now + 25min) == true);
     CHECK(proxy.candidate_ok(third, {&intermediate}, now + 31min) == false);
+}
+
+TEST_CASE("a rehearsal's answer ends where a CRL that it is by begins or ceases to hold") {
+    const auto now = Clock::now();
+    const Identity ca = make({.name = "CA"});
+    const Identity server = make({.name = "server", .is_ca = false}, &ca);
+
+    const tls::CrlPtr soon_over = revocations(ca, now - 1h, now + 10min);
+    const Rehearsing until({&ca}, {soon_over.get()});
+    CHECK(until.candidate_ok(server, {}, now) == true);
+    CHECK(until.candidate_ok(server, {}, now + 9min) == true);
+    CHECK(until.candidate_ok(server, {}, now + 11min) == false);
+
+    const tls::CrlPtr not_yet = revocations(ca, now + 20min, std::nullopt);
+    const Rehearsing from({&ca}, {not_yet.get()});
+    CHECK(from.candidate_ok(server, {}, now) == false);
+    CHECK(from.candidate_ok(server, {}, now + 19min) == false);
+    CHECK(from.candidate_ok(server, {}, now + 21min) == true);
+    CHECK(from.candidate_ok(server, {}, now + 80min) == true);  // it names no end
 }
