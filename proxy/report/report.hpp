@@ -1,9 +1,10 @@
 // The migration report: one row per client of what inventories know about it, what that means, and
 // what to do (docs/report.md). Pure: no I/O and no clock. report_merge.cpp makes one inventory of
 // several (report_distinct.cpp, report_add.cpp, report_certificates.cpp), report_join.cpp gives
-// failed handshakes to clients, report_marks.cpp knows what people decided, report_conclude.cpp draws the conclusions,
-// report_missing.cpp says what is not known, report.cpp puts it together, report_against.cpp
-// compares with an older report, report_words.cpp has the words, and each format files of its own.
+// failed handshakes to clients, report_marks.cpp knows what people decided, report_conclude.cpp
+// draws the conclusions, report_missing.cpp says what is not known, report.cpp puts it together,
+// report_against.cpp compares with an older report, report_words.cpp has the words, and each format
+// files of its own.
 #pragma once
 
 #include <cstdint>
