@@ -78,9 +78,10 @@ FROM hosts h GROUP BY h.upstream)"},
   CASE WHEN reloadable THEN 'yes' ELSE 'no' END AS changeable FROM config)"},
     ConsoleView{"all", "what drivers ask for by SHOW name",
                 R"(SELECT name, setting, short_desc AS description FROM pg_settings ORDER BY lower(name))"},
+    // Days are rounded down, as everywhere: SQL divides towards zero.
     ConsoleView{"certificates", "what servers have shown, from the inventory",
                 R"(SELECT upstream, upstream_addr, subject, issuer, anchor, not_before, not_after,
-  (not_after - now()) / 86400000000 AS days_left, first_seen, last_seen, candidate_ok, sha256
+  (not_after - now() - CASE WHEN not_after < now() THEN 86399999999 ELSE 0 END) / 86400000000 AS days_left, first_seen, last_seen, candidate_ok, sha256
 FROM upstream_certificates ORDER BY upstream, upstream_addr, last_seen DESC)"},
     ConsoleView{"hosts", "configured hosts, and how many sessions their upstream has",
                 R"(SELECT h.upstream, h.host, h.port, h.sslmode,

@@ -1,7 +1,5 @@
 #include "proxy/dashboard/json_parts.hpp"
 
-#include <cmath>
-
 #include "protocol/utf8.hpp"
 #include "tls/certificates.hpp"
 
@@ -23,8 +21,7 @@ json::value time(Timestamp value) { return time(to_time(value)); }
 
 json::value days_left(SystemTime end, SystemTime now) {
     if (end == SystemTime{}) return nullptr;
-    const double days = std::chrono::duration<double, std::ratio<86400>>(end - now).count();
-    return std::floor(days * 10) / 10;
+    return days_until(to_timestamp(end), to_timestamp(now));
 }
 
 SystemTime to_time(Timestamp value) {

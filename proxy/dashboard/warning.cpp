@@ -35,6 +35,27 @@ void shows_no_more(report::Report& report, const std::vector<Outages::Outage>& o
     }
 }
 
+namespace {
+
+void warn_of_candidate(std::vector<Warning>& warnings, const report::Report& report,
+                       const report::ReportCertificate& one) {
+    const std::string shown = "the certificate that " + one.row.upstream_addr + " (" + one.row.upstream + ") shows";
+    const std::string proxies = report::in_the_way(report, one.rehearsal);
+    if (one.row.candidate_ok == false) {
+        warnings.push_back({.what = "candidate_refuses",
+                            .text = "sslrootcert_candidate " + (proxies.empty() ? "" : "of " + proxies + " ") +
+                                    "would refuse " + shown,
+                            .since = to_time(one.row.candidate_since.value_or(0))});
+    } else if (!one.row.candidate_ok && !one.rehearsal.not_judged_by.empty()) {
+        warnings.push_back({.what = "candidate_missing",
+                            .text = "sslrootcert_candidate of other proxies verifies " + shown + ", but " +
+                                    (proxies.empty() ? "one" : proxies) + " has none",
+                            .since = {}});
+    }
+}
+
+}  // namespace
+
 std::vector<Warning> warnings_of(const report::Report& report, SystemTime now, std::chrono::milliseconds within) {
     std::vector<Warning> warnings;
     for (const report::ReportProxy& proxy : report.proxies) {
@@ -57,12 +78,7 @@ std::vector<Warning> warnings_of(const report::Report& report, SystemTime now, s
         if (!one.current) continue;
         warn_of_end(warnings, "the certificate that " + one.row.upstream_addr + " (" + one.row.upstream + ") shows",
                     to_time(one.row.not_after), now, within);
-        if (one.row.candidate_ok && !*one.row.candidate_ok) {
-            warnings.push_back({.what = "candidate_refuses",
-                                .text = "sslrootcert_candidate would refuse the certificate that " +
-                                        one.row.upstream_addr + " (" + one.row.upstream + ") shows",
-                                .since = to_time(one.row.candidate_since.value_or(0))});
-        }
+        warn_of_candidate(warnings, report, one);
     }
     return warnings;
 }

@@ -35,7 +35,8 @@ void warn_of_end(std::vector<Warning>& warnings, const std::string& whose, Syste
 /// A server whose certificate is refused now does not show what it showed when it was accepted.
 void shows_no_more(report::Report& report, const std::vector<Outages::Outage>& outages);
 
-/// What an inventory says: proxies that are silent or lost events, certificates of servers.
+/// What an inventory says: proxies that are silent or lost events, certificates of servers, whose
+/// candidate would refuse one.
 std::vector<Warning> warnings_of(const report::Report& report, SystemTime now,
                                  std::chrono::milliseconds within = expiring);
 

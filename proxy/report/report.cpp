@@ -109,8 +109,17 @@ void add_probes(ReportSummary& summary, const std::vector<ProbeRow>& probes, con
     }
 }
 
-std::vector<ReportCertificate> certificates(const std::vector<UpstreamCertificateRow>& rows,
+std::set<std::string> names_of(const std::set<std::string>& ids, const std::vector<ReportProxy>& proxies) {
+    std::set<std::string> names;
+    for (const ReportProxy& proxy : proxies) {
+        if (ids.contains(proxy.row.id)) names.insert(proxy.name);
+    }
+    return names;
+}
+
+std::vector<ReportCertificate> certificates(const Knowledge& knowledge, const std::vector<ReportProxy>& proxies,
                                             const ReportFilter& filter) {
+    const std::vector<UpstreamCertificateRow>& rows = knowledge.rows.upstream_certificates;
     std::map<std::pair<std::string, std::string>, Timestamp> newest;
     for (const auto& row : rows) {
         if (row.first_seen > filter.until.value_or(end_of_time)) continue;
@@ -123,7 +132,11 @@ std::vector<ReportCertificate> certificates(const std::vector<UpstreamCertificat
         if (!asked_for || row.last_seen < filter.since.value_or(0) ||
             row.first_seen > filter.until.value_or(end_of_time))
             continue;
-        out.push_back({.row = row, .current = row.last_seen == newest[{row.upstream, row.upstream_addr}]});
+        const Rehearsal& by_id = knowledge.rehearsals.at(certificate_of(row));
+        out.push_back({.row = row,
+                       .current = row.last_seen == newest[{row.upstream, row.upstream_addr}],
+                       .rehearsal = {.refused_by = names_of(by_id.refused_by, proxies),
+                                     .not_judged_by = names_of(by_id.not_judged_by, proxies)}});
     }
     std::stable_sort(out.begin(), out.end(), [](const ReportCertificate& a, const ReportCertificate& b) {
         return std::tie(a.row.upstream, a.row.upstream_addr, b.row.last_seen) <
@@ -256,7 +269,7 @@ Report make_report(const std::vector<InventoryRows>& inventories, const ReportFi
     for (const Unattributed& one : report.unattributed) summary.unattributed_failures += one.count;
     for (const ReportProxy& proxy : report.proxies)
         summary.silent_proxies += proxy.silent > 0 && proxy.asked_for ? 1 : 0;
-    report.upstream_certificates = certificates(knowledge.rows.upstream_certificates, filter);
+    report.upstream_certificates = certificates(knowledge, report.proxies, filter);
     return report;
 }
 

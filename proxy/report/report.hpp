@@ -1,17 +1,20 @@
 // The migration report: one row per client of what inventories know about it, what that means, and
 // what to do (docs/report.md). Pure: no I/O and no clock. report_merge.cpp makes one inventory of
-// several (report_distinct.cpp, report_add.cpp), report_join.cpp gives failed handshakes to
-// clients, report_marks.cpp knows what people decided, report_conclude.cpp draws the conclusions,
-// report_missing.cpp says what is not known, report.cpp puts it together, report_against.cpp
-// compares with an older report, report_words.cpp has the words, and each format files of its own.
+// several (report_distinct.cpp, report_add.cpp, report_certificates.cpp), report_join.cpp gives
+// failed handshakes to clients, report_marks.cpp knows what people decided, report_conclude.cpp
+// draws the conclusions, report_missing.cpp says what is not known, report.cpp puts it together,
+// report_against.cpp compares with an older report, report_words.cpp has the words, and each format
+// files of its own.
 #pragma once
 
 #include <cstdint>
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "protocol/utf8.hpp"
@@ -152,9 +155,19 @@ struct ReportClient {
     std::uint64_t failures() const noexcept { return row.failures + failed_handshakes; }
 };
 
+/// Whose sslrootcert_candidate is in the way of a certificate of a server, where several proxies
+/// have met it.
+struct Rehearsal {
+    std::set<std::string> refused_by{};
+    std::set<std::string> not_judged_by{};  ///< have none, while others have one
+};
+
 struct ReportCertificate {
+    /// Its `candidate_ok` is true where every proxy that meets the certificate says so, false where
+    /// one refuses it.
     UpstreamCertificateRow row;
-    bool current = false;  ///< the one that this address showed last
+    bool current = false;     ///< the one that this address showed last
+    Rehearsal rehearsal{};  ///< by the proxies' names
 };
 
 /// A proxy says every minute that it is here.
@@ -292,6 +305,12 @@ std::string why_expiring(const Report& report);
 // --- The steps (report_merge.cpp, report_join.cpp, report_range.cpp, report_group.cpp,
 // --- report_missing.cpp, report_conclude.cpp)
 
+/// Upstream, address and SHA-256.
+using CertificateOfServer = std::tuple<std::string, std::string, std::string>;
+inline CertificateOfServer certificate_of(const UpstreamCertificateRow& row) {
+    return {row.upstream, row.upstream_addr, row.sha256};
+}
+
 /// What several inventories know, as one.
 struct Knowledge {
     InventoryRows rows;  ///< of all; `instance` and `proxy` are empty
@@ -299,6 +318,7 @@ struct Knowledge {
     /// Names of proxies whose inventories are copies of one that went apart: what they have in
     /// common is counted twice.
     std::set<std::string> apart{};
+    std::map<CertificateOfServer, Rehearsal> rehearsals{};  ///< by the proxies' instances
 };
 
 /// Clients by key, counts added. An instance that is there twice counts once, as it was read last.
@@ -412,6 +432,9 @@ std::string whose(const Unattributed& one, std::size_t most);
 /// "login refused, session 17a29cbdecd2-1 of the audit", "tls_refused: alert unknown_ca (48)":
 /// printable; without its time.
 std::string failure_text(const LastFailure& failure);
+/// "a, b and 3 others": the proxies that are in the way of a good `candidate_ok`. Empty: none is,
+/// or it goes without saying. Printable.
+std::string in_the_way(const Report& report, const Rehearsal& rehearsal);
 /// What people said of it that still matters, but for an acceptance that holds; printable.
 std::vector<std::string> decisions(const ReportClient& client);
 /// What the report was restricted to besides time, as options: "user", "billing". Empty: nothing.

@@ -4,17 +4,6 @@
 #include "proxy/report/report.hpp"
 
 namespace proxy::report {
-namespace {
-
-constexpr Timestamp one_day = Timestamp{24} * 3600 * 1'000'000;
-
-/// Rounded down, also beyond the end.
-std::int64_t days_left(Timestamp end, Timestamp now) {
-    const Timestamp left = end - now;
-    return left / one_day - (left % one_day < 0 ? 1 : 0);
-}
-
-}  // namespace
 
 std::vector<ExpiringCertificate> certificates_expiring(const Report& report) {
     std::vector<ExpiringCertificate> all;
@@ -23,7 +12,7 @@ std::vector<ExpiringCertificate> certificates_expiring(const Report& report) {
     for (const ReportCertificate& one : report.upstream_certificates) {
         const bool is_near = one.row.not_after - now <= expiring_within;
         const bool is_there = now - one.row.last_seen <= server_gone_after;
-        if (one.current && is_near && is_there) all.push_back({&one.row, days_left(one.row.not_after, now)});
+        if (one.current && is_near && is_there) all.push_back({&one.row, days_until(one.row.not_after, now)});
     }
     std::stable_sort(all.begin(), all.end(), [](const ExpiringCertificate& a, const ExpiringCertificate& b) {
         return a.row->not_after < b.row->not_after;
@@ -35,7 +24,7 @@ std::string end_text(const ReportCertificate& certificate, Timestamp now) {
     const std::string date = time_text(certificate.row.not_after).substr(0, 10);
     if (!certificate.current || now == 0 || certificate.row.not_after - now > expiring_within) return date;
     if (certificate.row.not_after <= now) return date + ", ended";
-    const std::int64_t days = days_left(certificate.row.not_after, now);
+    const std::int64_t days = days_until(certificate.row.not_after, now);
     return date + (days == 0 ? ", within a day" : ", in " + plural(static_cast<std::uint64_t>(days), "day"));
 }
 

@@ -3,10 +3,12 @@
 namespace proxy::report::html {
 namespace {
 
-std::string candidate(const ReportCertificate& certificate) {
+std::string candidate(const Report& report, const ReportCertificate& certificate) {
     const UpstreamCertificateRow& row = certificate.row;
     std::string text = "not rehearsed";
     if (row.candidate_ok) text = *row.candidate_ok ? "suffices" : "does not suffice";
+    const std::string proxies = in_the_way(report, certificate.rehearsal);
+    if (!proxies.empty()) text += " at " + proxies;
     if (row.candidate_ok && row.candidate_since) text += " since " + time_text(*row.candidate_since);
     return certificate.current ? text : text + "; replaced";
 }
@@ -136,7 +138,7 @@ std::string certificates(const Report& report) {
         out += std::string("<tr") + (certificate.current ? "" : " class=\"faint\"") + ">" + cell(row.upstream) +
                cell(row.upstream_addr) + cell(row.subject) + authority_cell(row.issuer, called) +
                authority_cell(row.anchor, called, keys.of(row)) + time_cell(row.not_after) + time_cell(row.first_seen) +
-               time_cell(row.last_seen) + cell(candidate(certificate)) + "</tr>\n";
+               time_cell(row.last_seen) + cell(candidate(report, certificate)) + "</tr>\n";
     }
     return out + "</tbody></table></div>\n";
 }

@@ -40,6 +40,8 @@ json::object to_json(const ReportCertificate& certificate) {
             {"connections", row.count},
             {"candidate_ok", row.candidate_ok ? json::value(*row.candidate_ok) : json::value(nullptr)},
             {"candidate_since", time(row.candidate_since.value_or(0))},
+            {"candidate_refused_by", strings(certificate.rehearsal.refused_by)},
+            {"candidate_not_judged_by", strings(certificate.rehearsal.not_judged_by)},
             {"issuer_key_id", text(row.issuer_key_id)},
             {"anchor_key_sha256", text(row.anchor_key_sha256)},
             {"groups", strings(row.groups)}};

@@ -1,38 +1,13 @@
 // From several inventories to one. report_distinct.cpp knows which of them are the same knowledge,
-// report_add.cpp how two rows become one.
+// report_add.cpp how two rows become one, report_certificates.cpp how several of a certificate do.
 #include <algorithm>
 #include <set>
 #include <tuple>
 
-#include "proxy/inventory/key_exchange_groups.hpp"
 #include "proxy/report/report_rows.hpp"
 
 namespace proxy::report {
 namespace {
-
-void add_certificate(UpstreamCertificateRow& into, const UpstreamCertificateRow& from) {
-    if (into.candidate_ok == from.candidate_ok) {
-        if (from.candidate_since)
-            into.candidate_since =
-                std::min(into.candidate_since.value_or(*from.candidate_since), *from.candidate_since);
-    } else if (!into.candidate_ok || (from.candidate_ok && from.last_seen > into.last_seen)) {
-        // Proxies with different candidates: who saw it last is believed.
-        into.candidate_ok = from.candidate_ok;
-        into.candidate_since = from.candidate_since;
-    }
-    const bool is_newer = from.last_seen > into.last_seen;
-    // A proxy that does not verify the chain, or is of an older version, knows less of it.
-    if (!from.anchor_key_sha256.empty() && (is_newer || into.anchor_key_sha256.empty())) {
-        into.anchor = from.anchor;
-        into.anchor_key_sha256 = from.anchor_key_sha256;
-    } else if (into.anchor.empty()) {
-        into.anchor = from.anchor;
-    }
-    if (into.issuer_key_id.empty()) into.issuer_key_id = from.issuer_key_id;
-    into.groups = is_newer ? merged_groups(from.groups, into.groups) : merged_groups(into.groups, from.groups);
-    merge_times(into, from);
-    into.count += from.count;
-}
 
 void add_probe(ProbeRow& into, const ProbeRow& from) {
     into.shown += from.shown;
@@ -131,7 +106,7 @@ bool is_of_one_host(const std::string& address) {
 Knowledge merge(const std::vector<InventoryRows>& inventories, Timestamp now) {
     std::map<ClientIdentity, ClientRow> clients;
     std::map<ClientIdentity, MarkRow> marks;
-    std::map<std::tuple<std::string, std::string, std::string>, UpstreamCertificateRow> certificates;
+    std::map<CertificateOfServer, std::vector<Sighting>> certificates;
     std::map<std::tuple<ClientOrigin, std::string>, ProbeRow> probes;
     std::map<std::tuple<ClientOrigin, std::string, std::string, std::string>, HandshakeRow> handshakes;
     Knowledge knowledge;
@@ -148,7 +123,7 @@ Knowledge merge(const std::vector<InventoryRows>& inventories, Timestamp now) {
             collect(clients, here.who, here, add_client);
         }
         for (const UpstreamCertificateRow& row : inventory->upstream_certificates) {
-            collect(certificates, {row.upstream, row.upstream_addr, row.sha256}, row, add_certificate);
+            certificates[certificate_of(row)].push_back({.row = &row, .instance = inventory->instance});
         }
         for (const ProbeRow& row : inventory->probes) {
             const ProbeRow here = with_key(row, &ProbeRow::from, at(row.from, *inventory));
@@ -166,7 +141,8 @@ Knowledge merge(const std::vector<InventoryRows>& inventories, Timestamp now) {
     merged.clients = values(clients);
     for (ClientRow& client : merged.clients) unite(client.evidence);
     merged.handshakes = values(handshakes);
-    merged.upstream_certificates = values(certificates);
+    for (const auto& [certificate, seen] : certificates)
+        merged.upstream_certificates.push_back(merged_certificate(seen, knowledge.rehearsals[certificate]));
     merged.probes = values(probes);
     merged.marks = values(marks);
     return knowledge;

@@ -21,4 +21,12 @@ void merge_times(Row& into, const Other& from) {
 /// `apart` has their proxies' names.
 std::vector<const InventoryRows*> distinct(const std::vector<InventoryRows>& inventories, std::set<std::string>& apart);
 
+/// A certificate of a server as one proxy met it.
+struct Sighting {
+    const UpstreamCertificateRow* row;
+    std::string instance;  ///< empty: not known
+};
+/// `seen`: rows of one certificate, at least one.
+UpstreamCertificateRow merged_certificate(std::vector<Sighting> seen, Rehearsal& rehearsal);
+
 }  // namespace proxy::report

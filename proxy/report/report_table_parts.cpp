@@ -17,12 +17,14 @@ std::string name(const ReportClient& client) {
     return names(client.row.who) + (application.empty() ? "" : " " + application);
 }
 
-Cell candidate(const ReportCertificate& certificate) {
+Cell candidate(const Report& report, const ReportCertificate& certificate) {
     const UpstreamCertificateRow& row = certificate.row;
     if (!certificate.current) return {"replaced " + time_text(row.last_seen).substr(0, 10), dim};
-    if (!row.candidate_ok) return {"not rehearsed", dim};
+    const std::string proxies = in_the_way(report, certificate.rehearsal);
+    const std::string where = proxies.empty() ? "" : " at " + proxies;
+    if (!row.candidate_ok) return {"not rehearsed" + where, where.empty() ? dim : yellow};
     const std::string since = row.candidate_since ? " since " + time_text(*row.candidate_since).substr(0, 10) : "";
-    return {(*row.candidate_ok ? "suffices" : "fails") + since, *row.candidate_ok ? green : red};
+    return {(*row.candidate_ok ? "suffices" : "fails") + where + since, *row.candidate_ok ? green : red};
 }
 
 std::string spaced(const std::string& text) { return text.empty() ? "" : " " + text; }
@@ -180,7 +182,7 @@ std::string certificates(const Report& report, const TableOptions& options) {
             {printable(called.at(row.anchor) + spaced(keys.of(row)))},
             {end_text(certificate, options.now), row.not_after <= options.now && certificate.current ? red : nullptr},
             {time_text(row.first_seen).substr(0, 10)},
-            candidate(certificate)};
+            candidate(report, certificate)};
         if (!certificate.current) {
             for (Cell& cell : cells) cell.colour = dim;
         }

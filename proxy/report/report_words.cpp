@@ -198,6 +198,13 @@ std::string enumerated(const std::vector<std::string>& names, std::size_t most) 
     return out;
 }
 
+std::string in_the_way(const Report& report, const Rehearsal& rehearsal) {
+    if (report.proxies.size() < 2) return "";
+    const std::set<std::string>& names =
+        rehearsal.refused_by.empty() ? rehearsal.not_judged_by : rehearsal.refused_by;
+    return printable(enumerated({names.begin(), names.end()}, 2));
+}
+
 std::string whose(const Unattributed& one, std::size_t most) {
     if (one.candidates.empty()) return "name nobody, and may be those of any client that is asked for";
     std::vector<std::string> candidates;

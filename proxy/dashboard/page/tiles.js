@@ -88,7 +88,7 @@ function next_end({ data }) {
     })),
   ]
     .filter((c) => c.days_left !== null && c.days_left !== undefined)
-    .sort((a, b) => a.days_left - b.days_left);
+    .sort((a, b) => a.days_left - b.days_left || (a.not_after < b.not_after ? -1 : 1));
   if (all.length === 0)
     return tile({
       id: "ends",

@@ -147,6 +147,8 @@ const shown_columns = (called, key) => [
     cell: (c) => [
       c.current ? candidate(c.candidate_ok) : candidate(c.candidate_ok).textContent,
       c.candidate_since && small("since ", time(c.candidate_since)),
+      c.candidate_refused_by?.length > 0 && small("refused at ", name(c.candidate_refused_by.join(", "))),
+      c.candidate_not_judged_by?.length > 0 && small("no candidate at ", name(c.candidate_not_judged_by.join(", "))),
     ],
   },
 ];

@@ -125,7 +125,8 @@ const days = (count) => (count < 1 ? "less than a day" : plural(Math.floor(count
 /** "12 days left"; what is over is bad, what is near doubtful. */
 export function days_left(left) {
   if (!known(left)) return UNKNOWN;
-  if (left < 0) return h("span", { class: "bad" }, `expired ${days(-left)} ago`);
+  // Whole days are rounded down: -1 is over since less than one.
+  if (left < 0) return h("span", { class: "bad" }, `expired ${days(-left - 1)} ago`);
   return h("span", { class: left < 7 ? "bad" : left < 30 ? "doubt" : null }, `${days(left)} left`);
 }
 

@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "proxy/admin/console_show.hpp"
 #include "proxy/inventory/inventory_schema.hpp"
+#include "proxy/inventory/timestamp.hpp"
 #include "support/catch.hpp"
 
 namespace {
@@ -185,6 +187,33 @@ TEST_CASE("SQL: rows are looked up by number, so that large joins end") {
     CHECK(told("SELECT n FROM many WHERE n = 199999").rows == Rows{{"199999"}});
     CHECK(told("SELECT n FROM many WHERE n = 7.0").rows == Rows{{"7"}});
     CHECK(told("SELECT n FROM many WHERE n IN (1, 3) ORDER BY n").rows == Rows{{"1"}, {"3"}});
+}
+
+TEST_CASE("SHOW CERTIFICATES: days that are left are rounded down, also beyond the end") {
+    const auto file = std::filesystem::temp_directory_path() / "pgairlock-console-days-test.db";
+    std::filesystem::remove(file);
+    sqlite3* db = nullptr;
+    REQUIRE(sqlite3_open(file.c_str(), &db) == SQLITE_OK);
+    REQUIRE(sqlite3_exec(db, std::string(inventory_schema).c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
+    constexpr std::int64_t hour = 3'600'000'000;
+    const std::int64_t now = to_timestamp(std::chrono::system_clock::now());
+    const std::pair<std::int64_t, const char*> ends[]{{53, "2"}, {5, "0"}, {-5, "-1"}, {-29, "-2"}};
+    for (const auto& [hours, days] : ends) {
+        const std::string row = "INSERT INTO upstream_certificates VALUES ('u', '10.0.0.1', '" + std::string(days) +
+                                "', 'CN=x', '', 'CN=ca', '', '1', 0, " + std::to_string(now + hours * hour) + ", 0, " +
+                                std::to_string(hours + 1000) + ", 1, NULL, NULL, '', '', '')";
+        REQUIRE(sqlite3_exec(db, row.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
+        CHECK(std::to_string(days_until(now + hours * hour, now)) == days);
+    }
+    sqlite3_close(db);
+    CHECK(days_until(now - 24 * hour, now) == -1);
+    CHECK(days_until(now, now) == 0);
+    const ConsoleView* const view = find_view("certificates");
+    REQUIRE(view);
+    const std::string sql = "SELECT days_left, sha256 FROM (" + std::string(view->query) + ") shown";
+    CHECK(told({.text = sql}, {}, file.string()).rows ==
+          Rows{{"2", "2"}, {"0", "0"}, {"-1", "-1"}, {"-2", "-2"}});
+    std::filesystem::remove(file);
 }
 
 TEST_CASE("SQL: the inventory is read through its views, and its lack is told") {
