@@ -62,7 +62,7 @@ std::span<const MetricInfo> all_metrics() {
          counter,
          {"upstream", "ca"},
          "Certificates that were not known at a server's address, and known ones that another CA verifies, by the CA "
-         "of the one that it showed before: the same, another, or there was none."},
+         "of the one that it showed before: the same, another, not known which, or there was none."},
         {M::upstream_host_up,
          "pgairlock_upstream_host_up",
          gauge,

@@ -113,6 +113,7 @@ std::string_view to_string(CaChange change) noexcept {
         case CaChange::first: return "first";
         case CaChange::same: return "same";
         case CaChange::other: return "other";
+        case CaChange::unknown: return "unknown";
     }
     return "";
 }
@@ -141,7 +142,10 @@ CaChange ca_change(const Event& event) noexcept {
     if (!now.leaf) return CaChange::other;
     const bool is_other = is_other_ca({before.issuer, before.issuer_key_id, before.anchor, before.anchor_key_sha256},
                                       {now.leaf->issuer, now.leaf->issuer_key_id, now.anchor, now.anchor_key_sha256});
-    return is_other ? CaChange::other : CaChange::same;
+    if (is_other) return CaChange::other;
+    // Two authorities may have one name; only the keys of two chains that were verified say it.
+    const bool known = !before.anchor_key_sha256.empty() && !now.anchor_key_sha256.empty();
+    return known ? CaChange::same : CaChange::unknown;
 }
 
 std::size_t footprint(const Event& event) noexcept {

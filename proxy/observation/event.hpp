@@ -214,11 +214,12 @@ struct Event {
 };
 
 /// What a certificate that is news says of its CA (is_other_ca).
-enum class CaChange { first, same, other };
+enum class CaChange { first, same, other, unknown };
 
-inline constexpr std::size_t ca_changes = static_cast<std::size_t>(CaChange::other) + 1;
+inline constexpr std::size_t ca_changes = static_cast<std::size_t>(CaChange::unknown) + 1;
 
-/// "first" (nothing is known of that upstream), "same", "other".
+/// "first" (nothing is known of that upstream), "same", "other"; "unknown": nothing says that it is
+/// another one, and nobody has verified both.
 std::string_view to_string(CaChange change) noexcept;
 
 /// Of an upstream_certificate.

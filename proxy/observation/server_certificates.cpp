@@ -179,7 +179,9 @@ std::string certificate_news(const CertificateNews& news) {
     } else if (ca_change(event) == CaChange::other) {
         text = (news.is_back ? "moved back from " : "moved from ") + authority(*before) + " to " + authority(now);
     } else if (before->upstream_addr == now.upstream_addr) {
-        text = "shows another certificate of the same CA, " + authority(now);
+        const bool is_same = ca_change(event) == CaChange::same;
+        text = std::string("shows another certificate of the same CA, ") + (is_same ? "" : "as far as is known: ") +
+               authority(now);
     } else {
         text = "shows \"" + leaf->subject + "\" of the CA that " + before->upstream_addr + " shows, " + authority(now);
     }

@@ -55,7 +55,7 @@ def test_a_ca_of_the_same_name_with_another_key_is_another_one(start, fake, pki,
     assert moved["issuer_key_id"] and moved["issuer_key_id_before"] not in (None, moved["issuer_key_id"])
     assert (moved["sha256_before"], moved["upstream_addr_before"]) == (shown["sha256"], first.host)
     until(lambda: {labels["ca"]: value for labels, value in scrape(proxy).of("upstream_certificate_changes_total", upstream="orders")}
-          == {"first": 1, "same": 0, "other": 1})
+          == {"first": 1, "same": 0, "other": 1, "unknown": 0})
     proxy.stop()
     assert len(told(proxy)) == 2
     shows, moves = log_lines(proxy)

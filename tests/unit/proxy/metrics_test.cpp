@@ -321,10 +321,12 @@ TEST_CASE("certificates that were not known count by the CA that there was befor
     tls::CertificateFacts leaf;
     leaf.issuer = "CN=new";
     event.record.upstream_tls.leaf = std::make_shared<const tls::CertificateFacts>(std::move(leaf));
+    event.record.upstream_tls.anchor_key_sha256 = "1";
     metrics.count(event);
-    const auto before = [&](const std::string& issuer) {
+    const auto before = [&](const std::string& issuer, const std::string& key = "1") {
         proxy::ShownCertificate shown{};
         shown.issuer = issuer;
+        shown.anchor_key_sha256 = key;
         event.shown_before = std::make_shared<const proxy::ShownCertificate>(shown);
     };
     before("CN=new");
@@ -332,7 +334,9 @@ TEST_CASE("certificates that were not known count by the CA that there was befor
     before("CN=old");
     metrics.count(event);
     metrics.count(event);
-    CHECK(metrics.numbers().upstreams.at("orders").certificates == std::array<std::uint64_t, ca_changes>{1, 1, 2});
+    before("CN=new", "");  // it was not verified
+    metrics.count(event);
+    CHECK(metrics.numbers().upstreams.at("orders").certificates == std::array<std::uint64_t, ca_changes>{1, 1, 2, 1});
 }
 
 TEST_CASE("the last reload is what counts") {

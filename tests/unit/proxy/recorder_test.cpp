@@ -206,7 +206,7 @@ TEST_CASE("recorder: a server that goes back to its old CA is in the audit and i
         };
         for (const char* const issuer : {"CN=old", "CN=new", "CN=old", "CN=new"}) show(issuer);
         CHECK(comes([&] {
-            const auto& counted = recorder.metrics().numbers().upstreams.at("db").certificates;
+            const auto counted = recorder.metrics().numbers().upstreams.at("db").certificates;
             return counted[static_cast<std::size_t>(proxy::CaChange::other)] == 2;
         }));
     }
