@@ -1,6 +1,6 @@
 #include "proxy/dashboard/findings.hpp"
 
-#include <algorithm>
+#include <set>
 
 #include "proxy/dashboard/certificates_json.hpp"
 
@@ -9,10 +9,19 @@ namespace {
 
 constexpr const char* no_inventory = "there is no inventory: audit.inventory is off";
 
-std::size_t clients_in(const std::vector<InventoryRows>& rows) {
-    std::size_t clients = 0;
-    for (const InventoryRows& one : rows) clients += one.clients.size();
-    return clients;
+/// What becomes a row of a text: clients, those that are known by failed handshakes alone, and
+/// certificates of servers, of which one may have a new one for each connection.
+std::size_t shown_in(const std::vector<InventoryRows>& rows) {
+    std::size_t shown = 0;
+    for (const InventoryRows& one : rows) {
+        std::set<ClientOrigin> known, unknown;
+        for (const ClientRow& client : one.clients) known.insert(client.who);
+        for (const HandshakeRow& handshake : one.handshakes) {
+            if (!known.contains(handshake.from)) unknown.insert(handshake.from);
+        }
+        shown += one.clients.size() + unknown.size() + one.upstream_certificates.size();
+    }
+    return shown;
 }
 
 }  // namespace
@@ -33,7 +42,8 @@ Findings FindingsMaker::none() const {
 Findings FindingsMaker::make(const Findings& before, const InventoryPlaces::Reading& reading, bool texts,
                              SystemTime now) {
     Findings next = before;
-    is_crowded_ = clients_in(reading.rows) > settings_.max_clients;
+    const std::size_t rows = shown_in(reading.rows);
+    is_crowded_ = rows > settings_.max_rows;
     next.current = reading.unread.empty() && reading.known && !is_crowded_;
     next.warnings = reading.known ? std::vector<Warning>{} : of_report_;
     next.unknown = reading.unread;
@@ -43,7 +53,7 @@ Findings FindingsMaker::make(const Findings& before, const InventoryPlaces::Read
             {.critical = true, .what = "inventory_unread", .text = reading.unread.front(), .since = {}});
     }
     if (is_crowded_) {
-        leave_out(next, clients_in(reading.rows));
+        leave_out(next, rows);
     } else if (reading.known) {
         count(next, reading, now);
         if (texts) show(next, reading, now);
@@ -61,9 +71,9 @@ void FindingsMaker::tell_nothing(Findings& next, const InventoryPlaces::Reading&
     next.unknown.push_back("clients: " + next.why_none);
 }
 
-void FindingsMaker::leave_out(Findings& next, std::size_t clients) const {
-    next.why_none = std::to_string(clients) + " are too many to show here (" + std::to_string(settings_.max_clients) +
-                    " at most): use pgairlock report";
+void FindingsMaker::leave_out(Findings& next, std::size_t rows) const {
+    next.why_none = std::to_string(rows) + " clients and certificates of servers are too many to show here (" +
+                    std::to_string(settings_.max_rows) + " at most): use pgairlock report";
     next.unknown.push_back("clients: " + next.why_none);
     next.week.reset();
     next.clients.text = next.certificates.text = next.rotation.text = nullptr;

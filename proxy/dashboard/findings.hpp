@@ -42,7 +42,8 @@ class FindingsMaker {
     struct Settings {
         bool has_inventory = false;
         std::shared_ptr<RunningProxy> running;  ///< nullptr: a fleet
-        std::size_t max_clients = 0;            ///< more are neither shown nor counted
+        /// More clients and certificates of servers together are neither shown nor counted.
+        std::size_t max_rows = 0;
     };
 
     explicit FindingsMaker(Settings settings) : settings_(std::move(settings)) {}
@@ -51,11 +52,11 @@ class FindingsMaker {
     Findings none() const;
     /// `texts`: also what only somebody who looks needs, but for the rotation.
     Findings make(const Findings& before, const InventoryPlaces::Reading& reading, bool texts, SystemTime now);
-    /// There were too many clients in what was read last.
+    /// There was too much in what was read last.
     bool is_crowded() const noexcept { return is_crowded_; }
 
    private:
-    void leave_out(Findings& next, std::size_t clients) const;
+    void leave_out(Findings& next, std::size_t rows) const;
     void tell_nothing(Findings& next, const InventoryPlaces::Reading& reading) const;
     void count(Findings& next, const InventoryPlaces::Reading& reading, SystemTime now);
     void show(Findings& next, const InventoryPlaces::Reading& reading, SystemTime now);

@@ -33,6 +33,7 @@ struct Move {
     Standing before{}, after{};
     const UpstreamCertificateRow* shown = nullptr;  // by a server, and what it had shown until then
     const UpstreamCertificateRow* earlier = nullptr;
+    bool back = false;  // to what it had shown before `earlier`, some time after `time`
 };
 
 /// "yes" of breaking is "breaks".
@@ -136,6 +137,20 @@ proxy::Authority authority(const UpstreamCertificateRow& row) {
     return {row.issuer, row.issuer_key_id, row.anchor, row.anchor_key_sha256};
 }
 
+/// A server that shows again what it had shown before, as after a rollback, or where a standby that
+/// was not rotated took the address over: its row is older than those of the CA in between, and
+/// only that it was seen last tells of it. When it went back is not known but for that it was after
+/// the last time it showed another. `shown`: of one address, the first seen first.
+void add_return(const std::vector<const UpstreamCertificateRow*>& shown, std::vector<Move>& moves) {
+    const auto by_last_seen = [](const auto* a, const auto* b) { return a->last_seen < b->last_seen; };
+    const UpstreamCertificateRow* const current = *std::max_element(shown.rbegin(), shown.rend(), by_last_seen);
+    if (!is_other_ca(authority(*shown.back()), authority(*current))) return;
+    std::vector<const UpstreamCertificateRow*> others = shown;
+    std::erase_if(others, [&](const auto* one) { return !is_other_ca(authority(*one), authority(*current)); });
+    const UpstreamCertificateRow* const before = *std::max_element(others.begin(), others.end(), by_last_seen);
+    moves.push_back({.time = before->last_seen, .shown = current, .earlier = before, .back = true});
+}
+
 /// Servers that show a certificate of another CA than before.
 void add_server_moves(const Report& report, std::vector<Move>& moves) {
     std::map<std::pair<std::string, std::string>, std::vector<const UpstreamCertificateRow*>> by_address;
@@ -148,6 +163,7 @@ void add_server_moves(const Report& report, std::vector<Move>& moves) {
             if (!is_other_ca(authority(*shown[i - 1]), authority(*shown[i]))) continue;
             moves.push_back({.time = shown[i]->first_seen, .shown = shown[i], .earlier = shown[i - 1]});
         }
+        add_return(shown, moves);
     }
 }
 
@@ -162,7 +178,8 @@ json::object told(const Move& move) {
                 {"from_anchor", text(move.earlier->anchor)},
                 {"to_anchor", text(move.shown->anchor)},
                 {"from_key", text(move.earlier->anchor_key_sha256)},
-                {"to_key", text(move.shown->anchor_key_sha256)}};
+                {"to_key", text(move.shown->anchor_key_sha256)},
+                {"back", move.back}};
     }
     return {{"t", time(move.time)},
             {"what", "client"},

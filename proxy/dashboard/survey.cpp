@@ -21,7 +21,7 @@ class Survey::Work {
         : places_(std::move(settings.places)),
           maker_({.has_inventory = places_.size() > 0,
                   .running = std::move(settings.running),
-                  .max_clients = settings.max_clients}),
+                  .max_rows = settings.max_rows}),
           schedule_(settings.pace, settings.counts),
           findings_(std::make_shared<const Findings>(maker_.none())) {}
 

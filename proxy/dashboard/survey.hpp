@@ -18,15 +18,15 @@ class Survey {
    public:
     /// The end of the process waits for a look under way no longer.
     static constexpr std::chrono::milliseconds patience{200};
-    /// More clients are not shown and not counted: their rows, and what is made of them, would take
-    /// gigabytes in a process that carries sessions.
-    static constexpr std::size_t max_clients = 50'000;
+    /// More clients and certificates of servers together are not shown and not counted: their rows,
+    /// and what is made of them, would take gigabytes in a process that carries sessions.
+    static constexpr std::size_t max_rows = 50'000;
 
     struct Settings {
         std::vector<InventoryPlace> places;     ///< none: there is no inventory
         std::shared_ptr<RunningProxy> running;  ///< nullptr: a fleet
         bool counts = false;                    ///< also when nobody asks, for metrics
-        std::size_t max_clients = Survey::max_clients;
+        std::size_t max_rows = Survey::max_rows;
         SurveyPace pace{};
     };
 

@@ -166,7 +166,7 @@ struct ReportCertificate {
     /// Its `candidate_ok` is true where every proxy that meets the certificate says so, false where
     /// one refuses it.
     UpstreamCertificateRow row;
-    bool current = false;     ///< the one that this address showed last
+    bool current = false;   ///< the one that this address showed last
     Rehearsal rehearsal{};  ///< by the proxies' names
 };
 

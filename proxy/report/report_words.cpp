@@ -200,8 +200,7 @@ std::string enumerated(const std::vector<std::string>& names, std::size_t most) 
 
 std::string in_the_way(const Report& report, const Rehearsal& rehearsal) {
     if (report.proxies.size() < 2) return "";
-    const std::set<std::string>& names =
-        rehearsal.refused_by.empty() ? rehearsal.not_judged_by : rehearsal.refused_by;
+    const std::set<std::string>& names = rehearsal.refused_by.empty() ? rehearsal.not_judged_by : rehearsal.refused_by;
     return printable(enumerated({names.begin(), names.end()}, 2));
 }
 

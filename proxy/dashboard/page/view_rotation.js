@@ -151,6 +151,7 @@ function move(m, called) {
           " showed a certificate of ",
           h("b", null, authority(m, "to", called)),
           m.from ? [" instead of ", authority(m, "from", called)] : " for the first time",
+          m.back && ", as before: it went back after this time",
         ]
       : ["client ", name(m.client), ": ", changed(m)];
   return h("li", { "data-key": `${m.t} ${m.key ?? m.upstream_addr} ${m.to} ${m.rotation_to}` }, time(m.t), " ", what);

@@ -198,6 +198,44 @@ TEST_CASE("a server that shows another issuer's certificate has moved") {
     CHECK(move.at("t").as_string() == report::time_text(now - 2 * day));
 }
 
+TEST_CASE("a server that shows its old authority's certificate again has moved back, and that is the last word") {
+    auto rows = inventory({});
+    const auto add = [&](const char* sha256, const char* issuer, Timestamp first, Timestamp last) {
+        UpstreamCertificateRow row;
+        row.upstream = "orders";
+        row.upstream_addr = "10.0.0.9:5432";
+        row.sha256 = sha256;
+        row.issuer = issuer;
+        row.first_seen = now - first;
+        row.last_seen = now - last;
+        row.not_after = now + 400 * day;
+        row.count = 1;
+        rows[0].upstream_certificates.push_back(row);
+    };
+    const auto moves = [&] { return json::parse(rotation_text(rows, now)).at("moves").as_array(); };
+    add("a", "CN=old", 9 * day, hour);
+    add("b", "CN=new", 3 * day, 2 * day);
+    json::array told = moves();
+    REQUIRE(told.size() == 2);
+    CHECK(told[0].at("from").as_string() == "CN=new");
+    CHECK(told[0].at("to").as_string() == "CN=old");
+    CHECK(told[0].at("t").as_string() == report::time_text(now - 2 * day));
+    CHECK(told[0].at("back").as_bool());
+    CHECK(told[1].at("to").as_string() == "CN=new");
+    CHECK_FALSE(told[1].at("back").as_bool());
+    // A new certificate of the old authority is a row of its own, and told once.
+    add("c", "CN=old", day, day / 2);
+    told = moves();
+    REQUIRE(told.size() == 2);
+    CHECK(told[0].at("to").as_string() == "CN=old");
+    CHECK_FALSE(told[0].at("back").as_bool());
+    // Where both were seen last at one moment, nothing says that it went back.
+    rows[0].upstream_certificates.clear();
+    add("a", "CN=old", 9 * day, hour);
+    add("b", "CN=new", 3 * day, hour);
+    CHECK(moves().size() == 1);
+}
+
 TEST_CASE("a server that shows another key of the same name has moved, and which keys they are is said") {
     auto rows = inventory({});
     for (const char* key : {"aa", "bb", "bb"}) {

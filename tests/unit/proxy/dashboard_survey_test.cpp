@@ -157,13 +157,38 @@ TEST_CASE("an old text is none also when the thread hangs and cannot free it") {
 TEST_CASE("too many clients are neither shown nor counted, and that is said") {
     auto clients = std::make_shared<std::atomic<int>>(3);
     Survey::Settings made = settings([clients] { return inventory(*clients); }, fast);
-    made.max_clients = 2;
+    made.max_rows = 2;
     Survey survey(std::move(made));
     survey.wanted();
     REQUIRE(becomes([&] { return survey.findings()->why_none.find("too many") != std::string::npos; }));
     CHECK_FALSE(survey.week());
     CHECK_FALSE(survey.findings()->clients.text);
     CHECK(survey.findings()->unknown.front().find("pgairlock report") != std::string::npos);
+}
+
+TEST_CASE("certificates of servers, and whoever is known by failed handshakes alone, count with the clients") {
+    const auto told = [](std::vector<InventoryRows> rows) {
+        FindingsMaker maker({.has_inventory = true, .running = nullptr, .max_rows = 3});
+        InventoryPlaces::Reading reading;
+        reading.rows = std::move(rows);
+        reading.known = true;
+        const Findings made = maker.make(maker.none(), reading, true, std::chrono::system_clock::now());
+        CHECK(maker.is_crowded() == !made.why_none.empty());
+        return made.why_none;
+    };
+    auto rows = inventory(2);
+    rows[0].upstream_certificates.resize(1);
+    CHECK(told(rows).empty());
+    HandshakeRow of_known;
+    of_known.from = rows[0].clients[0].who;
+    rows[0].handshakes.assign(5, of_known);
+    CHECK(told(rows).empty());
+    rows[0].handshakes.back().from.client_addr = "10.9.9.9";
+    CHECK(told(rows) ==
+          "4 clients and certificates of servers are too many to show here (3 at most): use pgairlock report");
+    rows[0].handshakes.pop_back();
+    rows[0].upstream_certificates.resize(2);
+    CHECK_FALSE(told(rows).empty());
 }
 
 TEST_CASE("of several inventories one that cannot be read is as it was, of a single one no rows are kept") {

@@ -211,8 +211,7 @@ TEST_CASE("SHOW CERTIFICATES: days that are left are rounded down, also beyond t
     const ConsoleView* const view = find_view("certificates");
     REQUIRE(view);
     const std::string sql = "SELECT days_left, sha256 FROM (" + std::string(view->query) + ") shown";
-    CHECK(told({.text = sql}, {}, file.string()).rows ==
-          Rows{{"2", "2"}, {"0", "0"}, {"-1", "-1"}, {"-2", "-2"}});
+    CHECK(told({.text = sql}, {}, file.string()).rows == Rows{{"2", "2"}, {"0", "0"}, {"-1", "-1"}, {"-2", "-2"}});
     std::filesystem::remove(file);
 }
 
