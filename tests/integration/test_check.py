@@ -340,6 +340,17 @@ def runs_into(file, word) -> None:
     assert done.returncode != 0 and word in done.stderr, done
 
 
+@pytest.mark.parametrize(("family", "held", "wanted"), [
+    (socket.AF_INET6, "::", "127.0.0.1"), (socket.AF_INET6, "::", "0.0.0.0"), (socket.AF_INET, "127.0.0.1", "0.0.0.0"), (socket.AF_INET6, "::1", "[::]")])
+def test_who_has_a_port_is_found_through_ipv6_and_on_one_of_all_addresses(config_file, cluster, family, held, wanted):
+    with socket.create_server((held, 0), family=family, dualstack_ipv6=held == "::") as taken:
+        address = f"{wanted}:{port_of(taken)}"
+        file = config_file([cluster.host], listener={"listen": [address]})
+        done = pgairlock("check", "--offline", "--config", file)
+        assert done.returncode == 1
+        assert re.search(rf"cannot listen on {re.escape(address)}: Address already in use, by \S+ \(process {os.getpid()}\)\n", done.stderr), done.stderr
+
+
 def test_a_port_that_is_taken(config_file, cluster):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{port_of(taken)}"
