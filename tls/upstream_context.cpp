@@ -204,6 +204,16 @@ void UpstreamContext::load_own_certificate(const config::Upstream& settings, std
     }
 }
 
+void UpstreamContext::show_certificate_of(const UpstreamContext& other) {
+    SSL_CTX* const from = other.context_.get();
+    X509* const leaf = SSL_CTX_get0_certificate(from);
+    if (!leaf) return;
+    STACK_OF(X509)* behind = nullptr;
+    SSL_CTX_get0_chain_certs(from, &behind);
+    if (SSL_CTX_use_cert_and_key(context_.get(), leaf, SSL_CTX_get0_privatekey(from), behind, 1) != 1)
+        throw std::runtime_error(take_openssl_error("the certificate is not usable"));
+}
+
 /// RFC 6066, section 3: no addresses, and no dot at the end.
 std::string UpstreamContext::sni_for(const std::string& demanded) const {
     if (sni_ == config::sni_off) return {};

@@ -50,6 +50,11 @@ class UpstreamContext {
     UpstreamContext(const config::Upstream& settings, std::vector<config::Diagnostic>& errors,
                     std::vector<config::Diagnostic>& warnings);
 
+    /// Before the first connection: takes the certificate and key that `other` was loaded with, so
+    /// that nobody is asked for a pass phrase twice. Throws std::runtime_error when OpenSSL
+    /// refuses.
+    void show_certificate_of(const UpstreamContext& other);
+
     /// For Stream::handshake with the server at `host`, its chain and name checked as sslmode says.
     /// Throws std::runtime_error when OpenSSL refuses the name. `address`: what is connected to, by
     /// which its key exchange group is remembered; empty: it is not.

@@ -340,6 +340,32 @@ def runs_into(file, word) -> None:
     assert done.returncode != 0 and word in done.stderr, done
 
 
+def test_the_command_that_gives_a_pass_phrase_is_run_once(config_file, fake, pki, directory):
+    """It may ask a hardware token; all connections show the certificate all the same."""
+    person, key, runs = pki.leaf(pki.people, "cert_user"), directory / "person.key", directory / "runs"
+    subprocess.run(["openssl", "pkcs8", "-topk8", "-passout", "pass:Phrase-5cd1", "-in", str(person.key), "-out", str(key)], check=True, capture_output=True)
+    key.chmod(0o600)
+    server = fake(accepting(server_context(pki.server, client_ca=pki.people.cert)))
+    file = config_file([f"localhost:{server.port}"], upstream={
+        "sslcert": str(person.cert), "sslkey": str(key), "ssl_passphrase_command": f"echo once >> {runs}; echo Phrase-5cd1"})
+    one = next(one for one in document("--config", file)["upstreams"] if one["encrypted"])  # not [::1], if that is localhost too
+    assert one["ok"] and one["without_sni"]["same"], one
+    assert runs.read_text() == "once\n"
+    # One for TLS without SNI, and both have shown it.
+    assert [dict(part[0] for part in peer.client_subject["subject"])["commonName"] for peer in server.peers if peer.client_subject] == ["cert_user"] * 2
+
+
+@pytest.mark.parametrize(("family", "held", "wanted"), [
+    (socket.AF_INET6, "::", "127.0.0.1"), (socket.AF_INET6, "::", "0.0.0.0"), (socket.AF_INET, "127.0.0.1", "0.0.0.0"), (socket.AF_INET6, "::1", "[::]")])
+def test_who_has_a_port_is_found_through_ipv6_and_on_one_of_all_addresses(config_file, cluster, family, held, wanted):
+    with socket.create_server((held, 0), family=family, dualstack_ipv6=held == "::") as taken:
+        address = f"{wanted}:{port_of(taken)}"
+        file = config_file([cluster.host], listener={"listen": [address]})
+        done = pgairlock("check", "--offline", "--config", file)
+        assert done.returncode == 1
+        assert re.search(rf"cannot listen on {re.escape(address)}: Address already in use, by \S+ \(process {os.getpid()}\)\n", done.stderr), done.stderr
+
+
 def test_a_port_that_is_taken(config_file, cluster):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{port_of(taken)}"

@@ -10,12 +10,29 @@ using protocol::SslMode;
 using Naming = tls::UpstreamContext::Naming;
 
 /// What may be wrong with its files was said when the configuration's own route was loaded.
+std::unique_ptr<tls::UpstreamContext> context_of(const config::Upstream& settings) {
+    std::vector<config::Diagnostic> ignored;
+    return std::make_unique<tls::UpstreamContext>(settings, ignored, ignored);
+}
+
 UpstreamRoute loaded(config::Upstream settings) {
     UpstreamRoute route;
     route.settings = std::move(settings);
-    std::vector<config::Diagnostic> ignored;
-    if (route.settings.sslmode != SslMode::disable)
-        route.tls = std::make_unique<const tls::UpstreamContext>(route.settings, ignored, ignored);
+    if (route.settings.sslmode != SslMode::disable) route.tls = context_of(route.settings);
+    return route;
+}
+
+/// Connects as the configuration's own `route`, with its certificate: a command that gives the pass
+/// phrase of the key may ask a hardware token or a slow service, and has been run once.
+UpstreamRoute connecting(config::Upstream settings, const UpstreamRoute& like) {
+    UpstreamRoute route;
+    route.settings = std::move(settings);
+    route.settings.sslcert = {};
+    route.settings.sslkey = {};
+    if (route.settings.sslmode == SslMode::disable) return route;
+    auto context = context_of(route.settings);
+    if (like.tls) context->show_certificate_of(*like.tls);
+    route.tls = std::move(context);
     return route;
 }
 
@@ -67,8 +84,8 @@ std::vector<config::File> anchors_of(const config::Upstream& settings) {
 
 Judges::Judges(const UpstreamRoute& route)
     : route_(route),
-      looking_(loaded(accepting_all(route.settings))),
-      looking_without_sni_(loaded(without_sni(accepting_all(route.settings)))) {
+      looking_(connecting(accepting_all(route.settings), route)),
+      looking_without_sni_(connecting(without_sni(accepting_all(route.settings)), route)) {
     if (!encrypts()) return;
     files_ = each_alone(route.settings, anchors_of(route.settings));
     candidates_ = each_alone(route.settings, route.settings.sslrootcert_candidate);

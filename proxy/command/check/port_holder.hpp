@@ -19,7 +19,8 @@ struct PortHolder {
     bool is_service_manager() const noexcept { return pid == 1 && name == "systemd"; }
 };
 
-/// Of a TCP address. nullopt: nobody is seen.
+/// Of a TCP address that a listener of ours could not take: who listens there, on all addresses, or
+/// where that listener would be on all. nullopt: nobody is seen.
 std::optional<PortHolder> holder_of(const config::Address& address);
 /// Of a connected UNIX-domain socket: who listens at its other end.
 std::optional<PortHolder> listener_behind(int connected);
