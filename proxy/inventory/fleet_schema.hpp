@@ -69,8 +69,9 @@ inline constexpr std::string_view fleet_schema[] = {
 };
 
 /// From version 1 to 3: what it did not count is not known, and said to be 0. A proxy of an older
-/// version writes to this database no more then: it keeps its rows, and sends them once it was
-/// updated.
+/// version that connects from now on keeps its rows, and sends them once it was updated. One that
+/// is connected goes on until it connects anew, where keys are what they were: what it does not
+/// write has a default.
 inline constexpr std::string_view fleet_from_1[] = {
     "UPDATE pgairlock.clients SET client_uid = -1 WHERE client_uid IS NULL",
     "ALTER TABLE pgairlock.clients ALTER client_uid SET NOT NULL, ADD failures bigint NOT NULL DEFAULT 0, "

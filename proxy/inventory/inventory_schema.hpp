@@ -1,6 +1,7 @@
 // The tables of the inventory, in SQLite (one proxy's) and in PostgreSQL (a fleet's). Times are
-// microseconds since 1970, UTC; 0: never. Empty texts: not known. stored_*.cpp write the
-// first, fleet.cpp copies it to the second, inventory_reader.cpp reads both.
+// microseconds since 1970, UTC; 0: never. Empty texts: not known. stored_*.cpp and
+// inventory_store.cpp write the first, marks.cpp what people say; fleet.cpp copies it to the
+// second, table_reader.cpp reads both.
 //
 // In a fleet's database every table has the column `proxy` in front of its primary key: the
 // `instance` of the SQLite file that the row comes from. Rows hold totals, not increments, so that
@@ -86,7 +87,7 @@ CREATE TABLE upstream_certificates (
   candidate_ok INTEGER,            -- 1: sslrootcert_candidate alone would do; NULL: there was none
   candidate_since INTEGER,         -- since when candidate_ok has its value
   issuer_key_id TEXT NOT NULL,     -- by which its issuer tells its own keys apart; empty: it does not say
-  anchor_key_sha256 TEXT NOT NULL, -- of the anchor's SubjectPublicKeyInfo; empty: not verified, or seen before version 4
+  anchor_key_sha256 TEXT NOT NULL, -- of the anchor that verified it last, its SubjectPublicKeyInfo; empty: never verified, or seen before version 4
   groups TEXT NOT NULL,            -- of the key exchange with it, comma-separated, the last one first
   PRIMARY KEY (upstream, upstream_addr, sha256)
 ) WITHOUT ROWID;
@@ -107,7 +108,7 @@ CREATE TABLE proxies (
   first_seen INTEGER NOT NULL, started INTEGER NOT NULL,
   last_seen INTEGER NOT NULL,      -- renewed every minute, also without clients
   events_dropped INTEGER NOT NULL, -- never counted in any other table
-  rows_left_out INTEGER NOT NULL,  -- clients and handshakes that were forgotten to make room for others
+  rows_left_out INTEGER NOT NULL,  -- clients, handshakes and certificates that were forgotten to make room for others
   last_loss INTEGER NOT NULL,      -- when either happened last
   pruned_before INTEGER NOT NULL,  -- what was last seen before is forgotten
   consistent_after INTEGER NOT NULL,  -- [audit] consistent_after, in microseconds

@@ -16,7 +16,7 @@ InventoryStore::InventoryStore(const std::string& path, const ProxyFacts& proxy)
       forgotten_(db_, file_.instance()),
       clients_(db_, forgotten_),
       handshakes_(db_, forgotten_),
-      certificates_(db_),
+      certificates_(db_, forgotten_),
       probes_(db_) {
     introduce(proxy);
 } catch (const SqliteError&) {
@@ -64,6 +64,7 @@ std::vector<Event> InventoryStore::write(const InventoryChanges& changes) {
     const auto ended = [&](bool committed) noexcept {
         clients_.ended(committed);
         handshakes_.ended(committed);
+        certificates_.ended(committed);
     };
     try {
         Transaction transaction(db_);
@@ -119,6 +120,7 @@ InventoryStore::Pruned InventoryStore::prune(Timestamp cutoff, bool all) {
     if (gone == 0) return {};
     clients_.pruned();
     handshakes_.pruned();
+    certificates_.pruned();
     db_.prepare("PRAGMA incremental_vacuum").run();
     return {.rows = gone, .more_is_due = more_is_due};
 }

@@ -210,8 +210,10 @@ void Learning::absorb_certificate(const Event& event) {
     if (!is_latest) return;
     if (first || seen->candidate_ok != tls.candidate_ok) seen->candidate_since = time;
     seen->leaf = tls.leaf;
-    seen->anchor = tls.anchor;
-    seen->anchor_key_sha256 = tls.anchor_key_sha256;
+    if (!tls.anchor.empty()) {  // what verified it last is kept where nobody does for a while
+        seen->anchor = tls.anchor;
+        seen->anchor_key_sha256 = tls.anchor_key_sha256;
+    }
     seen->candidate_ok = tls.candidate_ok;
 }
 

@@ -1,8 +1,11 @@
-// Certificates that servers showed, in the inventory. Only this unit writes this table.
+// Certificates that servers showed, in the inventory. Only this unit writes this table, and
+// InventoryStore::prune removes what is old.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
+#include "proxy/inventory/forgotten_rows.hpp"
 #include "proxy/inventory/inventory_changes.hpp"
 #include "proxy/inventory/sqlite.hpp"
 
@@ -10,15 +13,25 @@ namespace proxy {
 
 class StoredCertificates {
    public:
-    explicit StoredCertificates(Sqlite& db);
+    StoredCertificates(Sqlite& db, ForgottenRows& forgotten);
 
     /// Within a transaction.
     void write(const CertificateKey& key, const CertificateChange& change);
+    /// The transaction in which all was written since the last call has ended.
+    void ended(bool committed) noexcept { (committed ? committed_rows_ : rows_) = committed ? rows_ : committed_rows_; }
+    /// Rows are gone that others have removed.
+    void pruned() { rows_ = committed_rows_ = count(); }
     /// The `most` that were seen last, the oldest of them first.
     std::vector<ShownCertificate> last_shown(std::size_t most);
 
    private:
+    void make_room();
+    std::int64_t count();
+
     Sqlite& db_;
+    ForgottenRows& forgotten_;
+    std::int64_t rows_ = 0;
+    std::int64_t committed_rows_ = 0;
     Statement find_groups_, put_;
 };
 

@@ -1,5 +1,5 @@
 // The inventory's clients and all that hangs on them: evidence, fingerprints, days. Only this unit
-// writes these tables.
+// writes these tables, and InventoryStore::prune removes what is old.
 #pragma once
 
 #include <cstdint>

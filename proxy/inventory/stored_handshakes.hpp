@@ -1,4 +1,5 @@
-// Handshakes that came to no StartupMessage, in the inventory. Only this unit writes this table.
+// Handshakes that came to no StartupMessage, in the inventory. Only this unit writes this
+// table, and InventoryStore::prune removes what is old.
 #pragma once
 
 #include <cstdint>

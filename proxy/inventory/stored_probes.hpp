@@ -1,5 +1,5 @@
 // What probing did to whom, in the inventory: its budgets outlive restarts. Only this unit writes
-// this table.
+// this table, and InventoryStore::prune removes what is old.
 #pragma once
 
 #include "proxy/inventory/inventory_changes.hpp"

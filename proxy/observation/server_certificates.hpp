@@ -36,7 +36,7 @@ class ServerCertificates {
     /// Authorities by which one certificate was verified: bundles change, and chains are
     /// cross-signed.
     static constexpr std::size_t max_anchors = 8;
-    /// Of one address within news_interval: some servers have a new certificate for each
+    /// Of one address within news_interval: a server may have a new certificate for each
     /// connection.
     static constexpr unsigned max_news = 10;
     /// A return is news once within it: one address may be that of two servers, which take turns.

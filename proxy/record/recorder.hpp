@@ -1,5 +1,6 @@
-// The one door for everything that happens: record(event). Who learns of it is named here, one
-// member each: the counters, the metrics, the audit file, the inventory, and whoever sends alerts.
+// The one door for everything that happens: record(event). Who learns of it are the members of
+// Recorder::Writing, in recorder.cpp: the counters, the metrics, the audit file, the inventory,
+// what is known of servers' certificates, the recent events, and whoever listens, such as alerts.
 // A new one is a member and a line.
 #pragma once
 

@@ -414,6 +414,64 @@ TEST_CASE("a server certificate has a row at each address, with the keys behind 
           "P-384,X25519,P-256");
 }
 
+TEST_CASE("what verified a server's certificate last is kept where nobody does for a while") {
+    const Folder folder;
+    Inventory inventory({.path = folder.file()});
+    const auto shown = [](std::chrono::seconds when, const std::string& anchor, const std::string& key) {
+        Event event = tls_login(noon + when);
+        show(event, "aa", "10.0.0.2:5432");
+        event.record.upstream_tls.anchor = anchor;
+        event.record.upstream_tls.anchor_key_sha256 = key;
+        return event;
+    };
+    const auto anchor = [&] {
+        return text(folder, "SELECT anchor || ' ' || anchor_key_sha256 FROM upstream_certificates");
+    };
+    store(inventory, {shown(0s, "", "")});
+    CHECK(anchor() == " ");
+    store(inventory, {shown(1s, "CN=one", "1")});
+    store(inventory, {shown(2s, "", "")});
+    CHECK(anchor() == "CN=one 1");
+    store(inventory, {shown(3s, "CN=two", "2"), shown(4s, "", "")});  // at once
+    CHECK(anchor() == "CN=two 2");
+    store(inventory, {shown(5s, "CN=three", "")});
+    CHECK(anchor() == "CN=three ");
+}
+
+TEST_CASE("a server with a certificate for each connection takes nobody else's room") {
+    const Folder folder;
+    const std::string certificates = "SELECT count(*) FROM upstream_certificates";
+    {
+        Inventory inventory({.path = folder.file()});
+        Event rarely = tls_login(noon - 1h);
+        show(rarely, "rarely", "10.0.0.3:5432");
+        Event often = tls_login();
+        show(often, "often", "10.0.0.2:5432");
+        store(inventory, {rarely, often});
+    }
+    Sqlite(folder.file(), Sqlite::Mode::read_write)
+        .exec(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 19998) "
+            "INSERT INTO upstream_certificates SELECT upstream, upstream_addr, i, subject, sans, issuer, anchor, "
+            "serial, not_before, "
+            "not_after, first_seen - i, last_seen - i, 1, NULL, NULL, '', '', '' FROM upstream_certificates, n WHERE "
+            "sha256 = 'often'");
+    REQUIRE(integer(folder, certificates) == 20'000);
+    Inventory inventory({.path = folder.file()});
+    Event known = tls_login(noon + 1s);
+    show(known, "often", "10.0.0.2:5432");
+    store(inventory, {known});
+    CHECK(integer(folder, certificates) == 20'000);
+    CHECK(integer(folder, "SELECT rows_left_out FROM proxies") == 0);
+    Event another = tls_login(noon + 2s);
+    show(another, "another", "10.0.0.2:5432");
+    store(inventory, {another});
+    CHECK(integer(folder, certificates) == 19'001);
+    CHECK(integer(folder, "SELECT rows_left_out FROM proxies") == 1'000);
+    CHECK(integer(folder, certificates + " WHERE sha256 IN ('rarely', 'often', 'another', '1', '18998')") == 5);
+    CHECK(integer(folder, certificates + " WHERE sha256 IN ('18999', '19998')") == 0);
+}
+
 TEST_CASE("what servers have shown is known after a restart, the oldest first") {
     const Folder folder;
     const auto shown = [](const std::string& sha256, std::chrono::seconds when, const std::string& key) {

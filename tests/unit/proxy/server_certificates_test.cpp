@@ -198,8 +198,9 @@ TEST_CASE("server certificates: a server that goes back to its old CA is told of
     CHECK(back.event.record.upstream_tls.leaf->sha256 == "a1");
     CHECK(back.event.shown_before->sha256 == "a2");
     CHECK(back.event.count == 0);
-    CHECK(certificate_news(back).starts_with("moved back from \"CN=new\" (anchor \"CN=Root\", key bbbbbbbbbbbbbbbb) to "
-                                             "\"CN=old\" (anchor \"CN=Root\", key aaaaaaaaaaaaaaaa), expires"));
+    CHECK(
+        certificate_news(back).starts_with("moved back from \"CN=new\" (anchor \"CN=Root\", key bbbbbbbbbbbbbbbb) to "
+                                           "\"CN=old\" (anchor \"CN=Root\", key aaaaaaaaaaaaaaaa), expires"));
     CHECK_FALSE(known.learn(old_ca, start));
 
     SECTION("once more within the hour, it is told when that is over, if it is so still") {
