@@ -773,8 +773,8 @@ TEST_CASE("config: who terminates SCRAM needs users, and nobody else does") {
         CHECK(texts(unused.warnings) == Lines{"t:3:14: auth.users_file: has no effect without scram = \"terminate\""});
     }
     CHECK(texts(load_after_upstream("[auth]\n" + users).warnings).size() == 1);
-    CHECK(errors_after_upstream("[auth]\nscram = 'terminate'\nusers_file = '/none'") ==
-          Lines{"t:4:14: auth.users_file: cannot read \"/none\": No such file or directory"});
+    CHECK(errors_after_upstream("[auth]\nscram = 'terminate'\nusers_file = '/etc/none'") ==
+          Lines{"t:4:14: auth.users_file: cannot read \"/etc/none\": No such file or directory"});
 }
 
 TEST_CASE("config: an upstream that could be somebody else is warned about") {
