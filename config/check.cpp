@@ -137,6 +137,8 @@ void check(const Node& table, const Capture& capture, Reading& reading) {
         reading.warn(table.where("allow_secrets"), R"(has no effect without payload = "full" or keylog = true)");
     }
     if (capture.dir.empty()) reading.error(table.where("dir"), "is required: where the files go");
+    if (may_hold_secret(capture.dir))
+        reading.error(table.where("dir"), in_quotes(capture.dir) + " is no path of a folder");
     if (capture.max_file_size > capture.max_total_size) {
         reading.error(table.where(table.find("max_file_size") ? "max_file_size" : "max_total_size"),
                       "max_file_size is larger than max_total_size");

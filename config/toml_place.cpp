@@ -84,11 +84,8 @@ const KnownKey* known_key(std::string_view name) {
 
 bool may_be_shown(const KnownKey* key, std::string_view value) {
     if (key == nullptr || key->is_secret || key->name.find("token") != std::string_view::npos) return false;
-    if (value.find("-----") != std::string_view::npos || may_hold_secret(value)) return false;
-    if (!names_secret_file(key->name)) return true;
-    if (value.starts_with(key->name)) value = split_line(value).value;
-    value.remove_prefix(std::min(value.find_first_not_of("\"' \t"), value.size()));
-    return is_like_path(value.substr(0, value.find_last_not_of("\"';, \t\r") + 1));
+    if (names_secret_file(key->name)) return false;
+    return value.find("-----") == std::string_view::npos && !may_hold_secret(value);
 }
 
 bool is_listed_table(std::string_view name) {

@@ -92,8 +92,9 @@ TEST_CASE("secrets: no message about a configuration has one") {
                     INFO(told);
                     CHECK(told.find(marker) == std::string::npos);
                 }
-                const bool says_nothing = key == "ssl_passphrase_command" || key == "application_name_pattern";
-                if (!says_nothing) CHECK_FALSE(told_of(line + "'" + value + "'\n").empty());
+                const bool may_be_right = key == "ssl_passphrase_command" || key == "application_name_pattern" ||
+                                          (key == "inventory" && value.starts_with("postgresql://"));
+                if (!may_be_right) CHECK_FALSE(told_of(line + "'" + value + "'\n").empty());
             }
         }
     }
