@@ -15,6 +15,7 @@
 #include "config/keys.hpp"
 #include "config/load.hpp"
 #include "config/parse.hpp"
+#include "config/secret.hpp"
 #include "config/spelling.hpp"
 
 namespace config {
@@ -44,6 +45,7 @@ void check_server_name(const Node& table, const Upstream& upstream, Reading& rea
 void warn_about_sslmode(const Node& table, SslMode sslmode, Reading& reading);
 const char* consequence_of(SslMode sslmode) noexcept;
 void check_fleet(const Node& table, const std::string& url, Reading& reading);
+void check_inventory(const Node& table, const std::string& inventory, Reading& reading);
 bool has_password(std::string_view url);
 std::string_view parameter(std::string_view url, std::string_view name);
 std::string setting(std::string_view key, std::string_view value);
@@ -107,12 +109,9 @@ void check(const Node& table, const Audit& audit, Reading& reading) {
         reading.error(table.where("application_name_pattern"),
                       in_quotes(audit.application_name_pattern) + " is no regular expression: " + error.what());
     }
-    const bool is_url = audit.inventory.find("://") != std::string::npos;
-    const bool is_fleet = audit.inventory.starts_with("postgresql://") || audit.inventory.starts_with("postgres://");
-    if (is_url && !is_fleet)
-        reading.error(table.where("inventory"),
-                      in_quotes(audit.inventory) + " is neither a file nor a URL that begins with postgresql://");
-    if (is_fleet) check_fleet(table, audit.inventory, reading);
+    if (may_hold_secret(audit.file))
+        reading.error(table.where("file"), in_quotes(audit.file) + " is no path of a file");
+    check_inventory(table, audit.inventory, reading);
 }
 
 void check(const Node& table, const Probe& probe, bool keeps_inventory, Reading& reading) {
@@ -138,6 +137,8 @@ void check(const Node& table, const Capture& capture, Reading& reading) {
         reading.warn(table.where("allow_secrets"), R"(has no effect without payload = "full" or keylog = true)");
     }
     if (capture.dir.empty()) reading.error(table.where("dir"), "is required: where the files go");
+    if (may_hold_secret(capture.dir))
+        reading.error(table.where("dir"), in_quotes(capture.dir) + " is no path of a folder");
     if (capture.max_file_size > capture.max_total_size) {
         reading.error(table.where(table.find("max_file_size") ? "max_file_size" : "max_total_size"),
                       "max_file_size is larger than max_total_size");
@@ -259,10 +260,18 @@ namespace {
 void check_command(const Node& table, const std::string& program, Reading& reading) {
     if (!program.starts_with('/'))
         return reading.error(table.where("command"),
-                             in_quotes(program) + " is not an absolute path: no shell looks for it");
+                             hidden(program) + " is not an absolute path: no shell looks for it");
     struct stat status {};
-    if (::stat(program.c_str(), &status) != 0)
-        return reading.error(table.where("command"), in_quotes(program) + ": " + std::strerror(errno));
+    if (::stat(program.c_str(), &status) != 0) {
+        const int error = errno;
+        const std::size_t blank = program.find(' ');
+        // Arguments may hold secrets, and stand in one string with the program only by mistake.
+        if (blank != std::string::npos)
+            return reading.error(table.where("command"), in_quotes(program.substr(0, blank)) +
+                                                             " and what stands behind it are one string: program and "
+                                                             "arguments are a list, [\"/path/program\", \"argument\"]");
+        return reading.error(table.where("command"), in_quotes(program) + ": " + std::strerror(error));
+    }
     if (!S_ISREG(status.st_mode) || ::access(program.c_str(), X_OK) != 0)
         reading.error(table.where("command"), in_quotes(program) + " is no file that we may execute");
 }
@@ -373,6 +382,21 @@ void warn_about_sslmode(const Node& table, SslMode sslmode, Reading& reading) {
 const char* consequence_of(SslMode sslmode) noexcept {
     return sslmode == SslMode::verify_ca ? " does not check the server's name, only who issued its certificate"
                                          : " does not authenticate the server";
+}
+
+/// A connection string of libpq, a URL of another scheme or one with a slip in it would be a file
+/// name too: a file that holds the inventory and has the password as its name.
+void check_inventory(const Node& table, const std::string& inventory, Reading& reading) {
+    if (inventory.starts_with("postgresql://") || inventory.starts_with("postgres://"))
+        return check_fleet(table, inventory, reading);
+    const bool is_from_a_folder = inventory.starts_with('/') || inventory.starts_with("./");
+    const bool has_signs = !is_from_a_folder && inventory.find_first_of("=@") != std::string::npos;
+    const bool has_blanks = inventory.starts_with(' ') || inventory.ends_with(' ');
+    if (has_signs || has_blanks || may_hold_secret(inventory))
+        reading.error(table.where("inventory"),
+                      hidden(inventory) +
+                          " is neither the path of a file, without '=', '@' and blanks around it, nor "
+                          "a URL that begins with postgresql://");
 }
 
 /// What libpq makes of the URL is its own affair; here is what an operator would want to know.

@@ -9,6 +9,8 @@
 #include <functional>
 #include <system_error>
 
+#include "config/spelling.hpp"
+
 namespace config {
 namespace {
 
@@ -86,12 +88,12 @@ std::optional<protocol::Buffer> read_all(int fd, std::size_t size) {
 
 std::string quoted(const File& file, FileKind kind) {
     switch (kind) {
-        case FileKind::certificate: return "certificate file \"" + file.path + "\"";
-        case FileKind::revocation_list: return "CRL file \"" + file.path + "\"";
-        case FileKind::text: return "file \"" + file.path + "\"";
-        case FileKind::private_key: return "private key file \"" + file.path + "\"";
-        case FileKind::users: return "users file \"" + file.path + "\"";
-        case FileKind::secret: return "secret file \"" + file.path + "\"";
+        case FileKind::certificate: return "certificate file " + in_quotes(file.path);
+        case FileKind::revocation_list: return "CRL file " + in_quotes(file.path);
+        case FileKind::text: return "file " + in_quotes(file.path);
+        case FileKind::private_key: return "private key file " + in_quotes(file.path);
+        case FileKind::users: return "users file " + in_quotes(file.path);
+        case FileKind::secret: return "secret file " + in_quotes(file.path);
     }
     return file.path;
 }

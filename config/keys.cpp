@@ -450,7 +450,8 @@ const Section<Alert>& section() {
              "File with that URL instead, refused when group or others may read it; reloaded when it changes."},
             {"command", &Alert::command, "[]",
              "Program to run instead, by its absolute path, and its arguments; it is given the message on standard "
-             "input. No shell is in between."},
+             "input. No shell is in between.",
+             Rule::command},
             {"template", &Alert::form, R"("json")",
              "What is sent: `json`, pgairlock's own, or `slack`, which Mattermost and others understand too."},
             {"template_file", &Alert::template_file, R"("")",

@@ -14,6 +14,7 @@
 #include <tuple>
 
 #include "config/read.hpp"
+#include "config/secret.hpp"
 #include "config/toml_slip.hpp"
 #include "config/value.hpp"
 
@@ -145,7 +146,8 @@ void add_table(const toml::table& table, Node& node) {
     node.kind = Node::Kind::table;
     for (const auto& [key, value] : table) {
         Origin origin = node.origin;
-        origin.key += (origin.key.empty() ? "" : ".") + std::string{key.str()};
+        const std::string_view name = key.str();
+        origin.key += (origin.key.empty() ? "" : ".") + std::string{may_hold_secret(name) ? "..." : name};
         Node child = to_node(value, origin);
         child.name = key.str();
         child.key_origin = at(std::move(origin), key.source().begin);

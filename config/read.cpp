@@ -8,6 +8,7 @@
 #include "config/keys.hpp"
 #include "config/known_key.hpp"
 #include "config/parse.hpp"
+#include "config/secret.hpp"
 #include "config/spelling.hpp"
 #include "config/value.hpp"
 
@@ -115,7 +116,7 @@ void read_upstreams(const Node& root, Config& config, Reading& reading) {
 }
 
 Upstream read_upstream(const Node& table, Reading& reading) {
-    if (table.name.empty() || has_control_characters(table.name)) {
+    if (table.name.empty() || has_control_characters(table.name) || may_hold_secret(table.name)) {
         reading.error(table.key_origin, "not a name that could stand in a log");
     }
     Upstream upstream;

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "config/keys.hpp"
+#include "config/secret.hpp"
 #include "config/web_url.hpp"
 
 namespace config {
@@ -13,7 +14,7 @@ namespace {
 /// the options.
 std::string without_secrets(const std::string& text) {
     const std::size_t scheme = text.find("://");
-    if (scheme == std::string::npos) return text;
+    if (scheme == std::string::npos) return may_hold_secret(text) ? "..." : text;
     std::string rest = text.substr(scheme + 3);
     const std::size_t options = rest.find('?');
     const std::size_t at = rest.rfind('@');

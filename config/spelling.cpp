@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "config/secret.hpp"
+
 namespace config {
 namespace {
 
@@ -39,12 +41,12 @@ std::string join(std::span<const std::string_view> words) {
     std::string text;
     for (const std::string_view word : words) {
         if (!text.empty()) text += ", ";
-        text += word.empty() ? "\"\"" : word;
+        text += word.empty() ? "\"\"" : may_hold_secret(word) ? "..." : word;
     }
     return text;
 }
 
-std::string in_quotes(std::string_view text) { return '"' + std::string{text} + '"'; }
+std::string in_quotes(std::string_view text) { return shown(text); }
 
 namespace {
 

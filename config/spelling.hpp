@@ -17,7 +17,7 @@ std::optional<std::string_view> nearest(std::string_view word, std::span<const s
 /// "a, b, c"
 std::string join(std::span<const std::string_view> words);
 
-/// In double quotes.
+/// In double quotes, as far as it may be shown: shown() of secret.hpp.
 std::string in_quotes(std::string_view text);
 
 }  // namespace config

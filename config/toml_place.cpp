@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "config/secret.hpp"
 #include "config/toml_finding.hpp"
 
 namespace config {
@@ -83,7 +84,8 @@ const KnownKey* known_key(std::string_view name) {
 
 bool may_be_shown(const KnownKey* key, std::string_view value) {
     if (key == nullptr || key->is_secret || key->name.find("token") != std::string_view::npos) return false;
-    return value.find("://") == std::string_view::npos && value.find("-----") == std::string_view::npos;
+    if (names_secret_file(key->name)) return false;
+    return value.find("-----") == std::string_view::npos && !may_hold_secret(value);
 }
 
 bool is_listed_table(std::string_view name) {

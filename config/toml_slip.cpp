@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "config/keys.hpp"
+#include "config/secret.hpp"
 #include "config/toml_finding.hpp"
 #include "protocol/utf8.hpp"
 
@@ -116,7 +117,7 @@ std::string_view parser_words(std::string_view description) {
 /// As much of the line as may be shown.
 std::string shown_line(const Place& place, const TomlLine& line, const KnownKey* key) {
     const std::string_view text = trimmed(place.lines.back());
-    if (opening_of_string(place) < place.lines.size()) return {};
+    if (opening_of_string(place) < place.lines.size() || may_hold_secret(text)) return {};
     const bool is_table = text.starts_with('[') && place.opening == place.lines.size() && begins_table(text);
     if (!is_table && (line.key.empty() || !may_be_shown(key, text))) return {};
     const std::string shown = protocol::printable(text);
@@ -139,6 +140,7 @@ TomlSlip explain_slip(std::string_view text, const std::string& file, int line, 
     const std::string_view name = is_in_list ? split_line(place.lines[place.opening]).key
                                              : (split.separator.empty() && key == nullptr ? "" : split.key);
     std::string table = begins_table(wrong) && !is_in_list ? "" : table_of(place);
+    if (may_hold_secret(table)) table = "...";
     if (!table.empty() && !name.empty()) table += '.';
     TomlSlip slip;
     slip.diagnostic.origin = {.file = file, .line = line, .column = column, .key = table + std::string(name)};

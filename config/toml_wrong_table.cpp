@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "config/secret.hpp"
 #include "config/toml_finding.hpp"
 
 namespace config {
@@ -32,6 +33,8 @@ Finding wrong_table(const Place& place, std::string_view description) {
     finding.is_of_one_line = false;
     if (name.empty()) {
         finding.what = "a table has a name, such as [log]";
+    } else if (may_hold_secret(line)) {
+        finding.what = "a table's name is a word, such as [upstream.orders]";
     } else if (description.find("redefine") != std::string_view::npos) {
         finding = table_given_twice(place, std::string(name));
         finding.at = line;

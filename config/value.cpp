@@ -11,6 +11,7 @@
 
 #include "config/load.hpp"
 #include "config/parse.hpp"
+#include "config/secret.hpp"
 #include "config/spelling.hpp"
 #include "config/web_url.hpp"
 #include "protocol/server_name.hpp"
@@ -58,6 +59,10 @@ void read_value(const Node& node, Rule rule, std::string& into, Reading& reading
         return reading.error(node.origin, in_quotes(*text) +
                                               " is not a name of at most 63 letters, digits, '-', '_' "
                                               "and '.', the first of them a letter or a digit");
+    }
+    if ((rule == Rule::path || node.name == "name") && may_hold_secret(*text)) {
+        return reading.error(node.origin, in_quotes(*text) + (rule == Rule::path ? " is no path of a file or a folder"
+                                                                                 : " is no name for a log to show"));
     }
     if (rule == Rule::http_address && !text->empty() && !read_listen_address(node, rule, reading)) return;
     into = rule == Rule::path && !text->empty() ? absolute(*text, reading) : *text;
@@ -305,17 +310,38 @@ std::optional<std::string> why_not_timer(Duration duration, Rule rule) {
 /// Names in other letters are not converted: what is written here should be what DNS, certificates
 /// and logs have.
 std::string a_label_hint(std::string_view name) {
+    if (may_hold_secret(name)) return {};
     const bool has_star = name.starts_with("*.");
     const auto in_dns = protocol::in_a_labels(has_star ? name.substr(2) : name);
     return in_dns ? "; write \"" + std::string(has_star ? "*." : "") + *in_dns + "\"" : "";
+}
+
+/// Of what names no file that is there: a token or a URL in the place of the file that holds it.
+bool may_be_the_secret(const Node& node, const File& file) {
+    const std::string& text = node.text;
+    if (may_hold_secret(text)) return true;
+    std::error_code none;
+    if (!names_secret_file(node.name) || std::filesystem::exists(std::filesystem::symlink_status(file.path, none)))
+        return false;
+    const bool leads_nowhere =
+        text.starts_with('/') && !std::filesystem::exists(text.substr(0, text.find('/', 1)), none);
+    return !is_like_path(text) || leads_nowhere;
 }
 
 /// The file is in the result even when it cannot be read, so that no later rule takes it for not
 /// given.
 File read_file(const Node& node, Reading& reading) {
     File file{absolute(node.text, reading), node.origin};
-    if (const auto why = why_unreadable(file.path))
-        reading.error_that_may_pass(node.origin, "cannot read " + in_quotes(file.path) + ": " + *why);
+    const auto why = why_unreadable(file.path);
+    if (!why) return file;
+    if (may_be_the_secret(node, file)) {
+        const bool is_url = node.text.find("://") != std::string::npos;
+        reading.error_that_may_pass(node.origin, "expected the path of a file that can be read, got " +
+                                                     (is_url ? in_quotes(node.text) : hidden(node.text)) +
+                                                     (is_url ? "" : ", not shown as it may be a secret") + ": " + *why);
+        return file;
+    }
+    reading.error_that_may_pass(node.origin, "cannot read " + in_quotes(file.path) + ": " + *why);
     return file;
 }
 

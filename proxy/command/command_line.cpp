@@ -110,7 +110,7 @@ std::string unknown_option(const CLI::App& command, const std::string& typed) {
 std::string unknown_command(const CLI::App& command, const std::string& typed) {
     const auto known = names_of(commands_of(command));
     const auto meant = config::nearest(typed, known);
-    return full_name(command) + ": unknown command \"" + typed + "\"; " +
+    return full_name(command) + ": unknown command " + config::in_quotes(typed) + "; " +
            (meant ? "did you mean \"" + std::string(*meant) + "\"?" : "the commands are " + config::join(known));
 }
 

@@ -12,6 +12,7 @@
 
 #include "config/load.hpp"
 #include "config/parse.hpp"
+#include "config/spelling.hpp"
 #include "proxy/command/commands.hpp"
 #include "proxy/command/inventories.hpp"
 #include "proxy/dashboard/dashboard_site.hpp"
@@ -31,7 +32,8 @@ struct NotSo : std::runtime_error {
 
 config::Address wanted_address(const std::string& text) {
     const auto address = config::parse_address(text);
-    if (!address) throw NotSo("--listen: expected ADDR:PORT, as 127.0.0.1:6440, or unix:PATH, got \"" + text + "\"");
+    if (!address)
+        throw NotSo("--listen: expected ADDR:PORT, as 127.0.0.1:6440, or unix:PATH, got " + config::in_quotes(text));
     return *address;
 }
 

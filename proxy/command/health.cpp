@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "config/load.hpp"
+#include "config/spelling.hpp"
 #include "protocol/utf8.hpp"
 #include "proxy/command/commands.hpp"
 #include "proxy/http/http_server.hpp"
@@ -44,8 +45,8 @@ config::Address address_of_url(std::string url) {
     boost::system::error_code not_an_address;
     if (address && address->kind == config::Address::Kind::tcp) asio::ip::make_address(address->host, not_an_address);
     if (!address || not_an_address || (address->kind == config::Address::Kind::tcp && address->port == 0))
-        throw HealthUsage("\"" + url +
-                          "\" is no place to ask: an address or localhost, as in http://127.0.0.1:6433, or unix:/path");
+        throw HealthUsage(config::in_quotes(url) +
+                          " is no place to ask: an address or localhost, as in http://127.0.0.1:6433, or unix:/path");
     return *address;
 }
 

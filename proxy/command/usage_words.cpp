@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/secret.hpp"
 #include "config/spelling.hpp"
 
 namespace proxy::command {
@@ -72,8 +73,10 @@ std::string in_our_words(const std::string& parser_says) {
     if (const auto parts = split_at(parser_says, ": 1 required ")) return std::string(parts->first) + " needs a value";
     if (const auto parts = split_at(parser_says, "Could not convert: ")) {
         if (const auto value = split_at(parts->second, " = "))
-            return std::string(value->first) + ": \"" + std::string(value->second) + "\" is not a whole number";
+            return std::string(value->first) + ": " + config::in_quotes(value->second) + " is not a whole number";
     }
+    // An argument too many, or whatever the parser found wrong, in its words and with the value.
+    if (config::may_hold_secret(parser_says)) return "an argument is not expected here, or is not what is";
     return parser_says;
 }
 

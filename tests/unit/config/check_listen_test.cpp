@@ -127,8 +127,9 @@ TEST_CASE("config: an inventory is a file or a PostgreSQL database") {
     for (const char* const url : {"mysql://x", "http://x/y", "sqlite:///x"}) {
         CAPTURE(url);
         CHECK(errors_of("[audit]\ninventory = '" + std::string(url) + "'") ==
-              Lines{"t:4:13: audit.inventory: \"" + std::string(url) +
-                    "\" is neither a file nor a URL that begins with postgresql://"});
+              Lines{"t:4:13: audit.inventory: a value of " + std::to_string(std::string(url).size()) +
+                    " characters is neither the path of a file, without '=', '@' and blanks around it, nor a URL that "
+                    "begins with postgresql://"});
     }
     CHECK(errors_of("[audit]\ninventory = 'postgres://x/y'") == Lines{});
 }
