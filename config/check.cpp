@@ -43,7 +43,7 @@ void check_versions(const Node& table, TlsVersion min, TlsVersion max, Reading& 
 void check_sslmode(const Node& table, const Upstream& upstream, Reading& reading);
 void check_server_name(const Node& table, const Upstream& upstream, Reading& reading);
 void warn_about_sslmode(const Node& table, SslMode sslmode, Reading& reading);
-const char* consequence_of(SslMode sslmode) noexcept;
+std::string consequence_of(SslMode sslmode, bool has_anchors);
 void check_fleet(const Node& table, const std::string& url, Reading& reading);
 void check_inventory(const Node& table, const std::string& inventory, Reading& reading);
 bool has_password(std::string_view url);
@@ -375,13 +375,17 @@ void check_server_name(const Node& table, const Upstream& upstream, Reading& rea
 
 void warn_about_sslmode(const Node& table, SslMode sslmode, Reading& reading) {
     if (sslmode == SslMode::verify_full) return;
-    reading.warn(table.where("sslmode"),
-                 in_quotes(to_string(sslmode)) + consequence_of(sslmode) + R"(; "verify-full" does)");
+    reading.warn(table.where("sslmode"), in_quotes(to_string(sslmode)) +
+                                             consequence_of(sslmode, table.gives("sslrootcert")) +
+                                             R"(; "verify-full" does)");
 }
 
-const char* consequence_of(SslMode sslmode) noexcept {
-    return sslmode == SslMode::verify_ca ? " does not check the server's name, only who issued its certificate"
-                                         : " does not authenticate the server";
+/// With anchors require is verify-ca, as in libpq. Below it what they refuse ends in clear.
+std::string consequence_of(SslMode sslmode, bool has_anchors) {
+    const bool as_verify_ca = sslmode == SslMode::require && has_anchors;
+    if (sslmode != SslMode::verify_ca && !as_verify_ca) return " does not authenticate the server";
+    return std::string(as_verify_ca ? " with sslrootcert" : "") +
+           " does not check the server's name, only who issued its certificate";
 }
 
 /// A connection string of libpq, a URL of another scheme or one with a slip in it would be a file
@@ -404,9 +408,11 @@ void check_fleet(const Node& table, const std::string& url, Reading& reading) {
     const auto modes = names<SslMode>();
     const auto mode = std::find(modes.begin(), modes.end(), parameter(url, "sslmode"));
     if (mode != modes.end() && *mode != to_string(SslMode::verify_full)) {
-        reading.warn(table.where("inventory"), "sslmode=" + std::string{*mode} +
-                                                   consequence_of(static_cast<SslMode>(mode - modes.begin())) +
-                                                   "; verify-full, the default, does");
+        const bool has_anchors = !parameter(url, "sslrootcert").empty();
+        reading.warn(table.where("inventory"),
+                     "sslmode=" + std::string{*mode} +
+                         consequence_of(static_cast<SslMode>(mode - modes.begin()), has_anchors) +
+                         "; verify-full, the default, does");
     }
     if (!has_password(url)) return;
     const std::string fault = why_not_secret(table.origin.file);

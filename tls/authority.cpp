@@ -128,7 +128,13 @@ std::string obstacle_to_ensure(const std::string& dir) {
     return {};
 }
 
-Authority load_authority(const std::string& dir) { return load_authority(files_in(dir)); }
+Authority load_authority(const std::string& dir) {
+    const IssuedFiles files = files_in(dir);
+    if (!exists(files.ca_cert) && !exists(files.ca_key))
+        throw std::runtime_error("there is no certificate authority in \"" + dir +
+                                 "\": pgairlock gen-cert makes one, and certificates of it");
+    return load_authority(files);
+}
 
 // --- What is there ---
 

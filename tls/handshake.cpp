@@ -70,6 +70,7 @@ void prepare(SSL_CTX* context) {
 }
 
 std::string alert_text(int alert) {
+    if (alert == SSL_AD_CERTIFICATE_REQUIRED) return "certificate_required (116)";  // OpenSSL 3.0 has no word for it
     std::string name = SSL_alert_desc_string_long(alert);
     std::transform(name.begin(), name.end(), name.begin(),
                    [](unsigned char c) { return c == ' ' ? '_' : std::tolower(c); });

@@ -86,4 +86,11 @@ KeyPair load_key_pair(const config::Certificate& files, Diagnostics& errors, Dia
     return load_key_pair_and_facts(files, errors, warnings).pair;
 }
 
+void warn_of_dates(const X509& leaf, const config::File& file, Diagnostics& warnings) {
+    if (X509_cmp_current_time(X509_get0_notAfter(&leaf)) < 0)
+        warnings.push_back({file.origin, "certificate " + file.path + " has expired"});
+    if (X509_cmp_current_time(X509_get0_notBefore(&leaf)) > 0)
+        warnings.push_back({file.origin, "certificate " + file.path + " is not valid yet: see this host's clock"});
+}
+
 }  // namespace tls

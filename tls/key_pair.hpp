@@ -32,5 +32,7 @@ struct LoadedKeyPair {
 };
 LoadedKeyPair load_key_pair_and_facts(const config::Certificate& files, std::vector<config::Diagnostic>& errors,
                                       std::vector<config::Diagnostic>& warnings);
+/// What we show and nobody will accept at this time.
+void warn_of_dates(const X509& leaf, const config::File& file, std::vector<config::Diagnostic>& warnings);
 
 }  // namespace tls

@@ -200,10 +200,7 @@ void ListenerContext::add_certificate(const config::Certificate& certificate, st
     KeyPair pair = std::move(loaded.pair);
     if (!pair.leaf) return;
     bundles_.push_back(std::move(loaded.bundle));
-    if (X509_cmp_current_time(X509_get0_notAfter(pair.leaf.get())) < 0) {
-        warnings.push_back(
-            {certificate.cert_file.origin, "certificate " + certificate.cert_file.path + " has expired"});
-    }
+    warn_of_dates(*pair.leaf, certificate.cert_file, warnings);
     if (end_point_hash(*pair.leaf).empty()) {
         warnings.push_back({certificate.cert_file.origin, "certificate " + certificate.cert_file.path +
                                                               " has a signature, such as Ed25519, for which SCRAM "

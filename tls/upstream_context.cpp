@@ -192,6 +192,7 @@ void UpstreamContext::load_own_certificate(const config::Upstream& settings, std
     const LoadedKeyPair loaded = load_key_pair_and_facts(files, errors, warnings);
     const KeyPair& pair = loaded.pair;
     if (!pair.leaf) return;
+    warn_of_dates(*pair.leaf, settings.sslcert, warnings);
     bundles_.push_back(loaded.bundle);
     if (SSL_CTX_use_certificate(context_.get(), pair.leaf.get()) != 1 ||
         SSL_CTX_use_PrivateKey(context_.get(), pair.key.get()) != 1) {

@@ -198,15 +198,72 @@ const std::vector<Cause>& table() {
     return rows;
 }
 
+/// A chain that ends where these anchors do not, though others might.
+bool is_about_anchors(const VerifyFailure& failure) {
+    switch (failure.code) {
+        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+        case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+        case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+        case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT: return true;
+        case X509_V_ERR_CERT_HAS_EXPIRED: return failure.is_anchor;
+        default: return false;
+    }
+}
+
+/// Where the chain is verified by what is configured, more trust would be the wrong advice: in a
+/// candidate it would falsify the rehearsal.
+std::string_view hint_of(const Cause& cause, const VerifyFailure& failure, const Demanded& demanded) {
+    if (demanded.elsewhere.empty() || !is_about_anchors(failure)) return cause.hint;
+    if (demanded.is_candidate)
+        return "{elsewhere}, also configured, verifies this chain. If the server has not moved to its new authority "
+               "yet, wait until it has, and do not add the old one to the candidate. If it has moved, the candidate "
+               "lacks that authority.";
+    return "{elsewhere}, also configured, verifies this chain. This file alone does once the server has a certificate "
+           "of one of its authorities.";
+}
+
+using When = AlertCause::When;
+constexpr char refuses_ours[] = "The server refuses the client certificate {client_certificate} (sslcert).";
+constexpr char renew_ours[] = "Renew the client certificate, and name the new one in sslcert and its key in sslkey.";
+constexpr char reissue_ours[] =
+    "Have sslcert issued by an authority that the server trusts (in PostgreSQL, ssl_ca_file), with the intermediates "
+    "behind it in the same file.";
+constexpr char see_log[] =
+    "The server's log says why. See that sslcert is for clients, not revoked, and of an authority and a kind that the "
+    "server takes.";
+
 constexpr AlertCause alerts[] = {
-    {SSL_AD_UNRECOGNIZED_NAME, true,
+    {SSL_AD_UNRECOGNIZED_NAME, When::name_sent,
      R"(The server has no certificate for the name "{sent_name}" that it was sent (SNI).)",
      "Send a name that the server knows: set ssl_sni to it, or ssl_server_name if its certificate is for that name as "
      "well. PostgreSQL 19 has its names in pg_hosts.conf."},
-    {SSL_AD_UNRECOGNIZED_NAME, false, "The server wants a name (SNI), and none was sent.",
+    {SSL_AD_UNRECOGNIZED_NAME, When::no_name_sent, "The server wants a name (SNI), and none was sent.",
      "Connect by a name that the server knows, or set ssl_sni to it: an address is never sent. PostgreSQL 19 has its "
      "names in pg_hosts.conf."},
+    {SSL_AD_CERTIFICATE_EXPIRED, When::has_certificate, refuses_ours, renew_ours},
+    {SSL_AD_UNKNOWN_CA, When::has_certificate, refuses_ours, reissue_ours},
+    {SSL_AD_BAD_CERTIFICATE, When::has_certificate, refuses_ours, see_log},
+    {SSL_AD_UNSUPPORTED_CERTIFICATE, When::has_certificate, refuses_ours, see_log},
+    {SSL_AD_CERTIFICATE_REVOKED, When::has_certificate, refuses_ours, see_log},
+    {SSL_AD_CERTIFICATE_UNKNOWN, When::has_certificate, refuses_ours, see_log},
+    {SSL_AD_CERTIFICATE_REQUIRED, When::has_no_certificate, "The server wants a client certificate, and none is set.",
+     "Set sslcert and sslkey."},
+    {SSL_AD_CERTIFICATE_REQUIRED, When::has_certificate,
+     "The server wants a client certificate, and did not get {client_certificate} (sslcert).",
+     "It was of no kind that the server asked for: see its key type and its signature."},
 };
+
+bool applies(When when, const std::string& sent_name, const std::string& client_certificate) {
+    switch (when) {
+        case When::name_sent: return !sent_name.empty();
+        case When::no_name_sent: return sent_name.empty();
+        case When::has_certificate: return !client_certificate.empty();
+        case When::has_no_certificate: return client_certificate.empty();
+    }
+    return false;
+}
 
 using Words = std::map<std::string_view, std::string>;
 
@@ -255,6 +312,7 @@ Advice advise(const VerifyFailure& failure, const Demanded& demanded, std::chron
         {"asked", demanded.name},
         {"certificate", failure.certificate},
         {"common_name", failure.common_name},
+        {"elsewhere", demanded.elsewhere},
         {"issuer", failure.issuer},
         {"key", failure.key},
         {"level", std::to_string(failure.security_level)},
@@ -266,13 +324,13 @@ Advice advise(const VerifyFailure& failure, const Demanded& demanded, std::chron
         {"sha256", failure.leaf.sha256},
         {"signature", failure.signature},
     };
-    return {.sentence = filled(cause->sentence, words), .hint = filled(cause->hint, words)};
+    return {.sentence = filled(cause->sentence, words), .hint = filled(hint_of(*cause, failure, demanded), words)};
 }
 
-Advice advise_alert(int alert, const std::string& sent_name) {
+Advice advise_alert(int alert, const std::string& sent_name, const std::string& client_certificate) {
     for (const AlertCause& cause : alerts) {
-        if (cause.alert != alert || cause.name_sent == sent_name.empty()) continue;
-        const Words words = {{"sent_name", sent_name}};
+        if (cause.alert != alert || !applies(cause.when, sent_name, client_certificate)) continue;
+        const Words words = {{"sent_name", sent_name}, {"client_certificate", client_certificate}};
         return {.sentence = filled(cause.sentence, words), .hint = filled(cause.hint, words)};
     }
     return {};

@@ -22,6 +22,10 @@ std::string lower_cased(std::string_view text) {
     return lower;
 }
 
+constexpr char host_is_not_ours[] =
+    "that Host is no name of ours: use an address, localhost, the host's name, runtime.name or a name of a listener's "
+    "certificate. With the token as Authorization: Bearer TOKEN any Host is right.";
+
 bool is_port(std::string_view text) {
     unsigned port = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
@@ -76,6 +80,13 @@ std::string_view usual_name(std::string_view path) noexcept {
         Pair{"/upstream", "/upstreamz"}, Pair{"/prometheus", "/metrics"}};
     const auto found = std::find_if(usual.begin(), usual.end(), [&](const Pair& one) { return one.first == path; });
     return found == usual.end() ? path : found->second;
+}
+
+/// A page of somebody else's cannot have the token; and a browser adds no Bearer by itself, as it
+/// may a password that it remembers.
+bool has_bearer_token(const HttpRequest& request, const HttpGuard& guard) {
+    const bool is_bearer = lower_cased(request.authorization).starts_with("bearer ");
+    return is_bearer && !guard.token.empty() && is_authorized(request, guard);
 }
 
 /// How the token is given, which is not in it.
@@ -139,8 +150,9 @@ std::optional<HttpResponse> refused_request(const HttpRequest& request, const Ht
     // No browser speaks HTTP/1.0 without Host, and port checks do.
     if (request.hosts.size() != 1 && !(request.hosts.empty() && request.version < 11)) {
         refusal = http_text(400, "a request has one Host");
-    } else if (!request.hosts.empty() && !is_our_host(request.hosts.front(), guard)) {
-        refusal = http_text(421, "that Host is no name of ours: use an address, or runtime.name");
+    } else if (!request.hosts.empty() && !is_our_host(request.hosts.front(), guard) &&
+               !has_bearer_token(request, guard)) {
+        refusal = http_text(421, host_is_not_ours);
     } else if (request.method != "GET" && request.method != "HEAD") {
         refusal =
             http_text(405,

@@ -38,7 +38,8 @@ struct HttpPath {
 };
 HttpResponse http_not_found(std::string_view asked, std::span<const HttpPath> paths);
 
-/// nullopt: it may ask. Else why not, and how to ask instead.
+/// nullopt: it may ask; whoever has the token as Bearer, under whatever name. Else why not, and how
+/// to ask instead.
 std::optional<HttpResponse> refused_request(const HttpRequest& request, const HttpGuard& guard);
 
 }  // namespace proxy

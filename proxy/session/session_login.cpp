@@ -7,6 +7,7 @@
 #include "proxy/session/client_watch.hpp"
 #include "proxy/session/session.hpp"
 #include "tls/scram_crypto.hpp"
+#include "tls/verify_advice.hpp"
 
 namespace proxy {
 namespace {
@@ -18,6 +19,14 @@ bool is_local(const std::string& address) {
     boost::system::error_code not_an_address;
     const auto parsed = asio::ip::make_address(address, not_an_address);
     return address.empty() || (!not_an_address && parsed.is_loopback());
+}
+
+/// With TLS 1.3 our handshake is over before the server has looked at our certificate: it refuses
+/// it where its first answer was awaited.
+tls::Advice login_advice(const tls::Stream& server, const UpstreamRoute& route) {
+    if (!server.encrypted()) return {};
+    const char* const sent_name = SSL_get_servername(server.ssl(), TLSEXT_NAMETYPE_host_name);
+    return tls::advise_alert(server.notes().alert, sent_name ? sent_name : "", route.settings.sslcert.path);
 }
 
 }  // namespace
@@ -229,9 +238,16 @@ tls::Awaitable<> Session::report_server_closed(const std::string& how) {
     const std::string error = std::string(sentence(Reason::server_left)) + (how.empty() ? "" : ": " + how);
     record_end(
         {.kind = EventKind::upstream_failed, .reason = Reason::server_left, .sqlstate = state, .message = error});
-    log_about(record_, often(Reason::server_left, record_.listener), spdlog::level::err, "{} during login", error);
+    const tls::Advice advice = login_advice(*server_, upstream());
+    const std::string more = advice.sentence.empty() ? "" : ". " + advice.sentence + " " + advice.hint;
+    log_about(record_, often(Reason::server_left, record_.listener), spdlog::level::err, "{} during login{}", error,
+              more);
     const protocol::ErrorResponse response{
-        .severity = "FATAL", .sqlstate = state, .message = error, .detail = "During login.", .hint = {}};
+        .severity = "FATAL",
+        .sqlstate = state,
+        .message = error,
+        .detail = advice.sentence.empty() ? "During login." : "During login. " + advice.sentence,
+        .hint = advice.hint};
     co_await send_error(response);
 }
 

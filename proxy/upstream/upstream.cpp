@@ -63,7 +63,7 @@ tls::Advice advice_about(const tls::Stream& stream, const UpstreamRoute& route, 
                            std::chrono::system_clock::now());
     }
     const char* const sent_name = SSL_get_servername(stream.ssl(), TLSEXT_NAMETYPE_host_name);
-    return tls::advise_alert(notes.alert, sent_name ? sent_name : "");
+    return tls::advise_alert(notes.alert, sent_name ? sent_name : "", route.settings.sslcert.path);
 }
 
 tls::Awaitable<std::optional<AttemptFailure>> start_tls(tls::Stream& stream, const UpstreamRoute& route,

@@ -119,7 +119,10 @@ def test_the_candidate_is_rehearsed_for_each_address_and_by_each_of_its_files(co
     assert [candidate["ok"] for candidate in candidates] == [True, False]
     assert [[verdict["ok"] for verdict in candidate["files"]] for candidate in candidates] == [[False, True], [False, False]]
     assert candidates[0]["files"][1]["ca_file"] == str(pki.new.cert) and candidates[0]["files"][1]["anchor"] == "CN=Test New CA"
-    assert "CN=Test Old CA" in candidates[1]["cause"] and candidates[1]["hint"]
+    assert "CN=Test Old CA" in candidates[1]["cause"]
+    # The server has not moved: its authority does not belong into the candidate.
+    assert candidates[1]["hint"].startswith(f"{pki.old.cert}, also configured, verifies this chain. If the server has not moved")
+    assert told["upstreams"][1]["ca_files"][0]["hint"].startswith(f"{pki.old.cert}, also configured, verifies this chain. This file alone")
     text = check("--config", file)[1]
     assert f"    CA file:   {pki.new.cert}: suffices alone\n" in text
     assert f"    CA file:   {pki.people.cert}: does not suffice: unable to get local issuer certificate\n" in text

@@ -413,6 +413,9 @@ def test_with_a_token_health_is_open_and_the_rest_is_not(start, token_file):
             assert status == 401 and answer["www-authenticate"].startswith("Bearer") and ", Basic" in answer["www-authenticate"] and "pgairlock_" not in body, (path, headers)
     assert ask(where, "/metrics", Authorization=f"bearer {TOKEN}")[0] == 200
     assert ask(where, "/nowhere", Authorization=f"Bearer {TOKEN}")[0] == 404
+    for authorization, status in ((f"Bearer {TOKEN}", 200), ("Bearer wrong", 421), (f"Basic {TOKEN}", 421)):
+        scraped = f"GET /metrics HTTP/1.1\r\nHost: orders-proxy:6433\r\nAuthorization: {authorization}\r\nConnection: close\r\n\r\n"
+        assert exchange(where, scraped.encode()).startswith(f"HTTP/1.1 {status} ".encode()), authorization
     told = ask(where, "/metrics")[2]
     for word in ("admin.http_token_file", "Authorization: Bearer TOKEN", "curl -H", "Without it: /livez, /startupz, /readyz, /upstreamz"):
         assert word in told

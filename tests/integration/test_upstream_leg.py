@@ -9,6 +9,7 @@ from harness import programs
 from harness.fake_upstream import accepting, server_context
 from harness.messages import ErrorResponse
 from harness.pki import HERE
+from harness.waiting import until
 
 
 def refusal(client, proxy, user="trust_user", how="plain") -> ErrorResponse:
@@ -240,6 +241,27 @@ def test_the_client_certificate_is_shown_to_the_server(start, client, pki):
     raw = client(proxy)
     raw.login("cert_user")
     assert raw.query("SELECT client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()") == [[b"/CN=cert_user"]]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("flaw, alert, hint", [("strange", r"unknown_ca \(48\)", "an authority that the server trusts"),
+                                               ("expired", r"certificate_expired \(45\)", "Renew the client certificate")])
+def test_a_server_that_refuses_our_certificate_is_told_of_with_its_file(start, client, fake, pki, version, flaw, alert, hint):
+    """With TLS 1.3 after our handshake."""
+    person = pki.leaf(pki.old, "cert_user") if flaw == "strange" else pki.leaf(pki.people, "cert_user", days=(-20, -10))
+    server = fake(accepting(server_context(pki.server, client_ca=pki.people.cert, maximum=version)))
+    proxy = start([server.host], upstream={"sslcert": str(person.cert), "sslkey": str(person.key)})
+    error = refusal(client, proxy)
+    assert re.search(alert, error.message), error.message
+    assert f"The server refuses the client certificate {person.cert} (sslcert)." in error.detail and hint in error.hint
+    until(lambda: f"{person.cert} (sslcert)" in proxy.log() and hint in proxy.log(), what="the log's line")
+    assert (f"certificate {person.cert} has expired" in proxy.log()) is (flaw == "expired")
+
+
+def test_a_server_that_wants_a_certificate_where_none_is_set(start, client, fake, pki):
+    proxy = start([fake(accepting(server_context(pki.server, client_ca=pki.people.cert))).host])
+    error = refusal(client, proxy)
+    assert "certificate_required (116)" in error.message and error.hint == "Set sslcert and sslkey."
 
 
 def test_without_it_the_servers_refusal_reaches_the_client(start, client):

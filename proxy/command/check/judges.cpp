@@ -58,10 +58,14 @@ config::Upstream judging(config::Upstream settings, std::vector<config::File> an
     return settings;
 }
 
-tls::Advice advice_of(const tls::Judgement& judgement, const UpstreamRoute& route, const std::string& host) {
+tls::Advice advice_of(const tls::Judgement& judgement, const UpstreamRoute& route, const std::string& host,
+                      const std::string& elsewhere = {}, bool is_candidate = false) {
     if (judgement.ok()) return {};
     return tls::advise(judgement.failure,
-                       {.name = route.tls->demanded_name(host), .anchors = route.tls->anchor_files()},
+                       {.name = route.tls->demanded_name(host),
+                        .anchors = route.tls->anchor_files(),
+                        .elsewhere = elsewhere,
+                        .is_candidate = is_candidate},
                        std::chrono::system_clock::now());
 }
 
@@ -108,15 +112,23 @@ void Judges::judge(SSL* shown, AddressResult& result) const {
     result.verify_error = all.failure.reason;
     result.advice = advice_of(all, route_, result.host);
     const SslMode mode = route_.settings.sslmode;
+    const std::string verifier = verifier_of(shown, result.host, files_);
     for (const File& file : files_) {
-        Verdict verdict = verdict_of(shown, result.host, file);
+        Verdict verdict = verdict_of(shown, result.host, file, {.verifier = verifier});
         verdict.holds = verdict.chain_ok && (mode != SslMode::verify_full || verdict.name_ok);
         result.verdicts.push_back(std::move(verdict));
     }
-    if (!candidates_.empty()) result.candidate = judge_candidate(shown, result.host);
+    if (!candidates_.empty()) result.candidate = judge_candidate(shown, result.host, verifier);
 }
 
-Verdict Judges::verdict_of(SSL* shown, const std::string& host, const File& file) {
+std::string Judges::verifier_of(SSL* shown, const std::string& host, const std::vector<File>& files) {
+    for (const File& file : files) {
+        if (file.route.tls->judge(shown, host, Naming::left_out).ok()) return file.path;
+    }
+    return {};
+}
+
+Verdict Judges::verdict_of(SSL* shown, const std::string& host, const File& file, const Elsewhere& elsewhere) {
     const tls::Judgement chain = file.route.tls->judge(shown, host, Naming::left_out);
     Verdict verdict{.ca_file = file.path,
                     .chain_ok = chain.ok(),
@@ -125,19 +137,23 @@ Verdict Judges::verdict_of(SSL* shown, const std::string& host, const File& file
                     .anchor = chain.anchor};
     const tls::Judgement full = chain.ok() ? file.route.tls->judge(shown, host, Naming::demanded) : chain;
     verdict.at_fault = at_fault(full);
-    verdict.advice = advice_of(full, file.route, host);
+    verdict.advice = advice_of(full, file.route, host, elsewhere.verifier, elsewhere.is_candidate);
     if (!chain.ok()) return verdict;
     verdict.name_ok = full.ok();
     verdict.name = outcome(full);
     return verdict;
 }
 
-CandidateVerdict Judges::judge_candidate(SSL* shown, const std::string& host) const {
+CandidateVerdict Judges::judge_candidate(SSL* shown, const std::string& host, const std::string& verifier) const {
     const tls::Judgement all = candidate_.tls->judge(shown, host, Naming::left_out);
-    CandidateVerdict verdict{
-        .ok = all.ok(), .reason = all.failure.reason, .advice = advice_of(all, candidate_, host), .files = {}};
+    CandidateVerdict verdict{.ok = all.ok(),
+                             .reason = all.failure.reason,
+                             .advice = advice_of(all, candidate_, host, verifier, true),
+                             .files = {}};
+    const Elsewhere elsewhere = all.ok() ? Elsewhere{.verifier = verifier_of(shown, host, candidates_)}
+                                         : Elsewhere{.verifier = verifier, .is_candidate = true};
     for (const File& file : candidates_) {
-        verdict.files.push_back(verdict_of(shown, host, file));
+        verdict.files.push_back(verdict_of(shown, host, file, elsewhere));
         verdict.files.back().holds = verdict.files.back().chain_ok;
     }
     return verdict;

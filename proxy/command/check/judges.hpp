@@ -33,9 +33,14 @@ class Judges {
         std::string path;
         UpstreamRoute route;
     };
+    struct Elsewhere {
+        std::string verifier{};  ///< another file, which verifies the chain; empty: none does alone
+        bool is_candidate = false;
+    };
+    static std::string verifier_of(SSL* shown, const std::string& host, const std::vector<File>& files);
     static std::vector<File> each_alone(const config::Upstream& settings, const std::vector<config::File>& files);
-    static Verdict verdict_of(SSL* shown, const std::string& host, const File& file);
-    CandidateVerdict judge_candidate(SSL* shown, const std::string& host) const;
+    static Verdict verdict_of(SSL* shown, const std::string& host, const File& file, const Elsewhere& elsewhere);
+    CandidateVerdict judge_candidate(SSL* shown, const std::string& host, const std::string& verifier) const;
 
     const UpstreamRoute& route_;
     UpstreamRoute looking_;

@@ -786,6 +786,12 @@ TEST_CASE("config: an upstream that could be somebody else is warned about") {
                     .warnings) == Lines{"t:3:11: upstream.a.sslmode: \"verify-ca\" does not check the server's name, "
                                         "only who issued its certificate; "
                                         "\"verify-full\" does"});
+    CHECK(
+        texts(load_upstream("hosts = 'a'\nsslmode = 'require'\nsslrootcert = '" + folder.write("f") + "'").warnings) ==
+        Lines{"t:3:11: upstream.a.sslmode: \"require\" with sslrootcert does not check the server's name, only who "
+              "issued its certificate; \"verify-full\" does"});
+    CHECK(texts(load_upstream("hosts = 'a'\nsslmode = 'prefer'\nsslrootcert = '" + folder.write("f") + "'").warnings) ==
+          Lines{"t:3:11: upstream.a.sslmode: \"prefer\" does not authenticate the server; \"verify-full\" does"});
     const Loaded old = load_upstream("hosts = 'a'\nssl_min_protocol_version = 'TLSv1'");
     CHECK(valid(old).upstreams.at(0).ssl_min_protocol_version == TlsVersion::v1_0);
     CHECK(
@@ -1021,6 +1027,9 @@ TEST_CASE("config: a fleet's URL with less than verify-full is warned of") {
     CHECK(warnings("postgresql://u@h/d?sslmode=prefer&connect_timeout=3") ==
           Lines{"t:3:13: audit.inventory: sslmode=prefer does not authenticate the server; verify-full, the default, "
                 "does"});
+    CHECK(warnings("postgresql://u@h/d?sslmode=require&sslrootcert=/etc/ca.pem") ==
+          Lines{"t:3:13: audit.inventory: sslmode=require with sslrootcert does not check the server's name, only who "
+                "issued its certificate; verify-full, the default, does"});
     CHECK(warnings("postgresql://u@h/d?sslmode=verify-ca") ==
           Lines{"t:3:13: audit.inventory: sslmode=verify-ca does not check the server's name, only who issued its "
                 "certificate; verify-full, the default, does"});

@@ -106,6 +106,36 @@ TEST_CASE("without the token only health checks are answered") {
     }
 }
 
+TEST_CASE("whoever has the token as Bearer may ask under any name, and nobody else") {
+    const HttpGuard guard{.names = {}, .token = "0123456789abcdef", .needs_token = true};
+    HttpRequest request = asking("/metrics");
+    request.hosts = {"orders-proxy:6433"};
+    const auto refusal = refused_request(request, guard);
+    REQUIRE(refusal);
+    CHECK(refusal->status == 421);
+    for (const char* word : {"an address", "runtime.name", "a name of a listener's certificate", "Bearer TOKEN"}) {
+        INFO(word);
+        CHECK(refusal->body.find(word) != std::string::npos);
+    }
+    request.authorization = "Bearer 0123456789abcdef";
+    CHECK(status(request, guard) == 200);
+    CHECK(status(request, open_guard) == 421);  // no token is set: this is nobody's
+    request.method = "POST";
+    CHECK(status(request, guard) == 405);
+    request.method = "GET";
+    request.hosts = {"orders-proxy", "orders-proxy"};
+    CHECK(status(request, guard) == 400);
+    request.hosts = {"orders-proxy"};
+    // ":0123456789abcdef": a browser may send a password by itself.
+    for (const char* other : {"Bearer 0123456789abcdeF", "Bearer ", "", "Basic OjAxMjM0NTY3ODlhYmNkZWY="}) {
+        INFO(other);
+        request.authorization = other;
+        CHECK(status(request, guard) == 421);
+    }
+    request.hosts = {"localhost"};
+    CHECK(status(request, guard) == 200);
+}
+
 TEST_CASE("beyond loopback a token that is not set is one that nobody has") {
     const HttpGuard guard{.names = {}, .token = {}, .needs_token = true};
     HttpRequest request = asking("/metrics");

@@ -475,6 +475,18 @@ TEST_CASE("an authority that cannot be used is reported and never overwritten") 
     CHECK(content(files.ca_key) == ca_key);
 }
 
+TEST_CASE("where an authority has never been, what makes one is named, and nothing is to be restored") {
+    const TemporaryFolder folder;
+    std::string said;
+    try {
+        tls::load_authority(folder.path);
+    } catch (const std::runtime_error& error) {
+        said = error.what();
+    }
+    CHECK(said.find("pgairlock gen-cert") != std::string::npos);
+    CHECK(said.find("restore") == std::string::npos);
+}
+
 TEST_CASE("what a crash left under a temporary name is no obstacle") {
     const TemporaryFolder folder;
     fs::create_directories(folder.path);

@@ -300,3 +300,22 @@ TEST_CASE("a file without certificates, or with a broken one, is an error") {
     CHECK(contains(certificate_error(folder.write("hole", pem(good).replace(60, 4, "AAAA"))),
                    "line 1: certificate 1 of the file is broken"));
 }
+
+TEST_CASE("a certificate of ours that nobody will accept now is warned of, on either leg by the same words") {
+    const KeyPtr key = new_key();
+    const tls::X509Ptr leaf = certificate_for(key);
+    const config::File file{.path = "app.crt", .origin = {}};
+    const auto said = [&] {
+        Errors warnings;
+        tls::warn_of_dates(*leaf, file, warnings);
+        REQUIRE(warnings.size() < 2);
+        return warnings.empty() ? std::string() : warnings[0].message;
+    };
+    CHECK(said().empty());
+    X509_gmtime_adj(X509_getm_notBefore(leaf.get()), -7200);
+    X509_gmtime_adj(X509_getm_notAfter(leaf.get()), -3600);
+    CHECK(said() == "certificate app.crt has expired");
+    X509_gmtime_adj(X509_getm_notBefore(leaf.get()), 3600);
+    X509_gmtime_adj(X509_getm_notAfter(leaf.get()), 7200);
+    CHECK(said() == "certificate app.crt is not valid yet: see this host's clock");
+}

@@ -142,6 +142,26 @@ TEST_CASE("an unknown issuer of a certificate sent alone may be a root or an int
     CHECK(advice.hint.find("is an intermediate, the server should send it") != std::string::npos);
 }
 
+TEST_CASE("where another configured file verifies the chain, nobody is told to add what is there") {
+    for (const int code : {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
+                           X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT}) {
+        CAPTURE(code);
+        Demanded demanded{.name = "db.internal", .anchors = "new.pem", .elsewhere = "old.pem"};
+        const tls::Advice alone = tls::advise(failure(code), demanded, some_day);
+        CHECK(alone.hint.starts_with("old.pem, also configured, verifies this chain."));
+        CHECK(alone.hint.find("add its certificate") == std::string::npos);
+        CHECK(alone.sentence.find("new.pem") != std::string::npos);
+        demanded.is_candidate = true;
+        const tls::Advice candidate = tls::advise(failure(code), demanded, some_day);
+        CHECK(candidate.hint.starts_with("old.pem, also configured, verifies this chain. If the server has not moved"));
+        CHECK(candidate.hint.find("If it has moved, the candidate lacks that authority.") != std::string::npos);
+    }
+    // A name is wrong whatever the anchors are.
+    const Demanded demanded{.name = "db.internal", .anchors = "new.pem", .elsewhere = "old.pem"};
+    CHECK(tls::advise(failure(X509_V_ERR_HOSTNAME_MISMATCH), demanded, some_day).hint ==
+          tls::advise(failure(X509_V_ERR_HOSTNAME_MISMATCH), by_name, some_day).hint);
+}
+
 TEST_CASE("what a certificate holds is not taken for a word of the table") {
     VerifyFailure odd = failure(X509_V_ERR_CERT_HAS_EXPIRED);
     odd.depth = 1;
@@ -155,4 +175,19 @@ TEST_CASE("an alert about the name says which was sent, or that none was; others
     CHECK(tls::advise_alert(SSL_AD_UNRECOGNIZED_NAME, "").sentence.find("none was sent") != std::string::npos);
     for (const int alert : {-1, SSL_AD_CLOSE_NOTIFY, SSL_AD_HANDSHAKE_FAILURE, SSL_AD_UNKNOWN_CA})
         CHECK(tls::advise_alert(alert, "db.internal").sentence.empty());
+}
+
+TEST_CASE("an alert about a certificate is about ours: its file is named, or that none is set") {
+    for (const int alert : {SSL_AD_BAD_CERTIFICATE, SSL_AD_UNSUPPORTED_CERTIFICATE, SSL_AD_CERTIFICATE_REVOKED,
+                            SSL_AD_CERTIFICATE_EXPIRED, SSL_AD_CERTIFICATE_UNKNOWN, SSL_AD_UNKNOWN_CA}) {
+        CAPTURE(alert);
+        const tls::Advice advice = tls::advise_alert(alert, "db.internal", "app.crt");
+        CHECK(advice.sentence == "The server refuses the client certificate app.crt (sslcert).");
+        CHECK(advice.hint.find("sslcert") != std::string::npos);
+        CHECK(tls::advise_alert(alert, "db.internal", "").sentence.empty());
+    }
+    CHECK(tls::advise_alert(SSL_AD_CERTIFICATE_REQUIRED, "").hint == "Set sslcert and sslkey.");
+    CHECK(tls::advise_alert(SSL_AD_CERTIFICATE_REQUIRED, "", "app.crt").sentence.find("did not get app.crt") !=
+          std::string::npos);
+    CHECK(tls::advise_alert(SSL_AD_HANDSHAKE_FAILURE, "", "app.crt").sentence.empty());
 }
