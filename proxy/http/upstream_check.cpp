@@ -113,9 +113,15 @@ tls::Awaitable<> UpstreamCheck::connect(std::shared_ptr<Visit> visit) {
         visit->error = failure->verify_error.empty() ? failure->error : "certificate refused: " + failure->verify_error;
         co_return;
     }
+    const std::unique_ptr<tls::Stream> stream = std::move(std::get<VerifiedConnection>(connected).stream);
+    if (may_have_refused(*stream)) {
+        const LastWord word = co_await leave_listening(*stream);
+        visit->error = word.refusal;
+        if (word.refusal.empty()) visit->served = Clock::now();
+        co_return;
+    }
     visit->served = Clock::now();
     visit->over = true;  // what follows is not waited for
-    const std::unique_ptr<tls::Stream> stream = std::move(std::get<VerifiedConnection>(connected).stream);
     co_await leave(*stream);
 }
 

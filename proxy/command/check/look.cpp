@@ -2,6 +2,7 @@
 
 #include <exception>
 
+#include "proxy/upstream/leaving.hpp"
 #include "proxy/upstream/upstream.hpp"
 
 namespace proxy::command {
@@ -9,9 +10,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using Endpoint = asio::generic::stream_protocol::endpoint;
-
-/// Of a server that does not close after we have.
-constexpr std::chrono::seconds leaving_time{2};
 
 /// A host and what it stands for.
 struct Host {
@@ -56,18 +54,6 @@ tls::Awaitable<> for_each_at_once(std::size_t count, Work work) {
     }
     while (shared.running > 0) co_await over.async_wait(tls::returning());
     if (shared.failure) std::rethrow_exception(shared.failure);
-}
-
-/// With the end that a server takes for one: it has nothing to log then.
-tls::Awaitable<> leave(tls::Stream& stream) {
-    stream.set_deadline(Clock::now() + leaving_time, tls::Deadline::linger);
-    stream.close_send(true);
-    try {
-        co_await stream.ignore_rest();
-    } catch (const tls::StreamError&) {
-        // Gone already, or it keeps the connection: closed now either way.
-    }
-    stream.close();
 }
 
 std::string alpn_of(const SSL* ssl) {
@@ -125,7 +111,13 @@ tls::Awaitable<AddressResult> look_at(Resolver& resolver, const OneAddress& plac
     result.sni = sni ? sni : "";
     result.leaf = made.reached.tls.leaf;
     upstream.judge(ssl, result);
-    co_await leave(*made.stream);
+    LastWord word = co_await leave_listening(*made.stream);
+    if (!word.refusal.empty()) {
+        result.holds = false;
+        result.error = std::move(word.refusal);
+        result.advice = std::move(word.advice);
+    }
+    made.stream->close();
     if (!result.sni.empty() && result.leaf) {
         WithoutSni seen = co_await look_without_sni(connector, place, *result.leaf);
         result.without_sni = std::move(seen);
