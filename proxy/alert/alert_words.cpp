@@ -101,7 +101,7 @@ std::string ca_text(const Event& event) {
     switch (ca_change(event)) {
         case CaChange::first: return "; no other one of this upstream is known";
         case CaChange::same: return "; from the same CA as the one before";
-        case CaChange::unknown: return "; whether from the same CA as the one before is not known: not both were verified";
+        case CaChange::unknown: return "; whether from the CA of before is not known: not both were verified";
         case CaChange::other: break;
     }
     const ShownCertificate before = event.shown_before ? *event.shown_before : ShownCertificate{};

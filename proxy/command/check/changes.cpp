@@ -11,7 +11,7 @@ namespace {
 
 using Kind = Change::Kind;
 
-std::string quoted(const std::string& text) { return "\"" + text + "\""; }
+std::string in_quotes(const std::string& text) { return "\"" + text + "\""; }
 
 Change change_of(const AddressResult& now, Kind kind, std::string text) {
     return {.kind = kind,
@@ -49,7 +49,7 @@ ToldApart told_apart(const ShownAuthority& before, const ShownAuthority& now) {
     if (have_keys && before.anchor_key_sha256 != now.anchor_key_sha256) {
         add("key ", before.anchor_key_sha256.substr(0, enough), now.anchor_key_sha256.substr(0, enough));
     } else if (before.issuer != now.issuer) {
-        add("issuer ", quoted(before.issuer), quoted(now.issuer));
+        add("issuer ", in_quotes(before.issuer), in_quotes(now.issuer));
     } else {
         add("key identifier ", before.issuer_key_id.substr(0, enough), now.issuer_key_id.substr(0, enough));
     }
@@ -100,7 +100,7 @@ std::vector<Change> Changes::since_last(const std::vector<AddressResult>& now) {
                 result.holds ? "OK" : "FAILED: " + (result.error.empty() ? result.verify_error : result.error);
             const std::string authority = authority_of(result);
             changes.push_back(change_of(result, Kind::appeared,
-                                        "appeared: " + state + (authority.empty() ? "" : ", " + quoted(authority))));
+                                        "appeared: " + state + (authority.empty() ? "" : ", " + in_quotes(authority))));
             changes.back().to = authority;
             std::vector<Change> told_already;
             compare(found->second, result, told_already);
@@ -187,10 +187,10 @@ void Changes::compare_certificates(Seen& seen, const AddressResult& now, std::ve
         change.to = told.now;
         change.from_key = before.anchor_key_sha256;
         change.to_key = authority.anchor_key_sha256;
-        change.text = "moved from " + quoted(told.before) + told.more_before + " to " + quoted(told.now) + told.more;
+        change.text = "moved from " + in_quotes(told.before) + told.more_before + " to " + in_quotes(told.now) + told.more;
     } else {
         change.to = authority_of(now);
-        change.text = "another certificate of " + quoted(change.to) + ", until " + tls::to_rfc3339(now.leaf->not_after);
+        change.text = "another certificate of " + in_quotes(change.to) + ", until " + tls::to_rfc3339(now.leaf->not_after);
     }
     changes.push_back(std::move(change));
 }
