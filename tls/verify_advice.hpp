@@ -17,7 +17,8 @@ namespace tls {
 struct Demanded {
     std::string name;     ///< the name or address that its certificate has to be for
     std::string anchors;  ///< "new-ca.pem, system": where the trust anchors are from
-    /// A file of sslrootcert that verifies the chain where these anchors do not; empty: none is known.
+    /// A file of sslrootcert that verifies the chain where these anchors do not; empty: none is
+    /// known.
     std::string elsewhere{};
     bool is_candidate = false;  ///< the anchors are those of sslrootcert_candidate
 };
