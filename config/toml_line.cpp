@@ -64,17 +64,17 @@ std::optional<std::string> as_boolean(std::string_view value) {
 
 /// Thousands set apart, quotes, zeros in front.
 std::optional<std::string> as_integer(std::string_view value) {
-    std::string digits;
+    std::string decimals;
     for (const char c : value) {
         if (c >= '0' && c <= '9') {
-            digits += c;
+            decimals += c;
         } else if (!is_quote(c) && c != ',' && c != ' ' && c != '_' && c != '\'' && c != ';') {
             return std::nullopt;
         }
     }
-    if (digits.empty()) return std::nullopt;
-    digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size() - 1));
-    return digits;
+    if (decimals.empty()) return std::nullopt;
+    decimals.erase(0, std::min(decimals.find_first_not_of('0'), decimals.size() - 1));
+    return decimals;
 }
 
 std::string as_list(std::string_view value) {

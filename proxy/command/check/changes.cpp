@@ -187,10 +187,12 @@ void Changes::compare_certificates(Seen& seen, const AddressResult& now, std::ve
         change.to = told.now;
         change.from_key = before.anchor_key_sha256;
         change.to_key = authority.anchor_key_sha256;
-        change.text = "moved from " + in_quotes(told.before) + told.more_before + " to " + in_quotes(told.now) + told.more;
+        change.text =
+            "moved from " + in_quotes(told.before) + told.more_before + " to " + in_quotes(told.now) + told.more;
     } else {
         change.to = authority_of(now);
-        change.text = "another certificate of " + in_quotes(change.to) + ", until " + tls::to_rfc3339(now.leaf->not_after);
+        change.text =
+            "another certificate of " + in_quotes(change.to) + ", until " + tls::to_rfc3339(now.leaf->not_after);
     }
     changes.push_back(std::move(change));
 }
