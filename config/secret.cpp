@@ -6,8 +6,8 @@
 namespace config {
 namespace {
 
-constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz";
-constexpr std::string_view digits = "0123456789";
+constexpr std::string_view lower_letters = "abcdefghijklmnopqrstuvwxyz";
+constexpr std::string_view decimal_digits = "0123456789";
 
 /// A password or the like stands behind these, and one of "=", ":" and a blank.
 constexpr std::array secret_words{
@@ -16,9 +16,10 @@ constexpr std::array secret_words{
     std::string_view("api_key"),  std::string_view("apikey"),        std::string_view("api-key"),
     std::string_view("bearer"),   std::string_view("authorization"), std::string_view("credential")};
 
-constexpr std::array extensions{std::string_view(".txt"),   std::string_view(".pem"),    std::string_view(".key"),
-                                std::string_view(".crt"),   std::string_view(".conf"),   std::string_view(".token"),
-                                std::string_view(".nonce"), std::string_view(".secret"), std::string_view(".url")};
+constexpr std::array file_extensions{
+    std::string_view(".txt"),   std::string_view(".pem"),    std::string_view(".key"),
+    std::string_view(".crt"),   std::string_view(".conf"),   std::string_view(".token"),
+    std::string_view(".nonce"), std::string_view(".secret"), std::string_view(".url")};
 
 std::string in_lower_case(std::string_view text) {
     std::string lower(text);
@@ -28,7 +29,7 @@ std::string in_lower_case(std::string_view text) {
     return lower;
 }
 
-bool consists_of(std::string_view text, std::string_view a, std::string_view b, std::string_view c) {
+bool is_made_of(std::string_view text, std::string_view a, std::string_view b, std::string_view c) {
     return !text.empty() && std::all_of(text.begin(), text.end(), [&](char one) {
         return a.find(one) != std::string_view::npos || b.find(one) != std::string_view::npos ||
                c.find(one) != std::string_view::npos;
@@ -47,14 +48,14 @@ bool has_secret_word(std::string_view lower) {
 }
 
 /// With a dot, and in front of nothing that could be a part of a password; empty: who knows.
-std::string_view host_of(std::string_view behind_scheme) {
+std::string_view host_to_show(std::string_view behind_scheme) {
     const std::size_t at = behind_scheme.rfind('@');
     if (at != std::string_view::npos) {
         if (behind_scheme.find_first_of("/?#") < at) return {};
         behind_scheme.remove_prefix(at + 1);
     }
     const std::string_view host = behind_scheme.substr(0, behind_scheme.find_first_of(":/?#"));
-    const bool is_name = consists_of(in_lower_case(host), letters, digits, "-.");
+    const bool is_name = is_made_of(in_lower_case(host), lower_letters, decimal_digits, "-.");
     return is_name && host.find('.') != std::string_view::npos ? host : std::string_view{};
 }
 
@@ -82,7 +83,7 @@ bool is_like_path(std::string_view text) {
     const bool is_from_a_folder = text.starts_with('/') || text.starts_with("./") || text.starts_with("../");
     // Base64 has single slashes too.
     if (is_from_a_folder) return text.find('/', 1) != std::string_view::npos;
-    return std::any_of(extensions.begin(), extensions.end(),
+    return std::any_of(file_extensions.begin(), file_extensions.end(),
                        [&](std::string_view extension) { return text.ends_with(extension); });
 }
 
@@ -93,8 +94,9 @@ std::string shown(std::string_view text) {
     const std::size_t end = text.find("://");
     if (end == std::string_view::npos) return hidden(text);
     const std::string_view scheme = text.substr(0, end);
-    if (!consists_of(in_lower_case(scheme), letters, digits, "+-.") || scheme.size() > 16) return hidden(text);
-    const std::string_view host = host_of(text.substr(end + 3));
+    if (!is_made_of(in_lower_case(scheme), lower_letters, decimal_digits, "+-.") || scheme.size() > 16)
+        return hidden(text);
+    const std::string_view host = host_to_show(text.substr(end + 3));
     return '"' + std::string(scheme) + "://" + std::string(host) + (host.empty() ? "..." : "/...") + '"';
 }
 
