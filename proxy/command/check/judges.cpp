@@ -26,6 +26,14 @@ config::Upstream accepting_all(config::Upstream settings) {
     return settings;
 }
 
+/// What it says of its sslmode is the configured one: accepting_all() is how we look, not what is
+/// demanded.
+UpstreamRoute looking_with(const config::Upstream& configured, config::Upstream accepting) {
+    UpstreamRoute route = loaded(std::move(accepting));
+    route.settings.sslmode = configured.sslmode;
+    return route;
+}
+
 config::Upstream without_sni(config::Upstream settings) {
     settings.ssl_sni = config::sni_off;
     return settings;
@@ -67,8 +75,8 @@ std::vector<config::File> anchors_of(const config::Upstream& settings) {
 
 Judges::Judges(const UpstreamRoute& route)
     : route_(route),
-      looking_(loaded(accepting_all(route.settings))),
-      looking_without_sni_(loaded(without_sni(accepting_all(route.settings)))) {
+      looking_(looking_with(route.settings, accepting_all(route.settings))),
+      looking_without_sni_(looking_with(route.settings, without_sni(accepting_all(route.settings)))) {
     if (!encrypts()) return;
     files_ = each_alone(route.settings, anchors_of(route.settings));
     candidates_ = each_alone(route.settings, route.settings.sslrootcert_candidate);
