@@ -51,8 +51,8 @@ class CertificatesInUse {
     /// A chain that was verified went through the certificate with this digest(). From any thread;
     /// takes no lock.
     void note_used(Use use, const std::string& digest) const noexcept;
-    /// The same of all of a chain: an intermediate is held against others too, where its file has it
-    /// and the peer does not send it. nullptr: no chain.
+    /// The same of all of a chain: an intermediate is held against others too, where its file has
+    /// it and the peer does not send it. nullptr: no chain.
     void note_used(Use use, const STACK_OF(X509) * chain) const noexcept;
 
     /// From any thread.
