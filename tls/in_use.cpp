@@ -41,6 +41,14 @@ void CertificatesInUse::note_used(Use use, const std::string& digest) const noex
     }
 }
 
+void CertificatesInUse::note_used(Use use, const STACK_OF(X509) * chain) const noexcept {
+    try {
+        for (int i = 0; i < sk_X509_num(chain); ++i) note_used(use, digest(*sk_X509_value(chain, i)));
+    } catch (const std::bad_alloc&) {
+        // As above.
+    }
+}
+
 std::vector<CertificateInUse> CertificatesInUse::all() const {
     std::vector<CertificateInUse> all;
     all.reserve(entries_.size());

@@ -40,7 +40,7 @@ struct CertificateInUse {
     std::string file;                                     ///< or "system"; empty: it came from a server
     std::shared_ptr<const CertificateFacts> certificate;  ///< never nullptr
     bool alone = false;                                   ///< its file holds no other one
-    bool used = true;  ///< false: it is_trusted(), and no chain that was verified ended in it so far
+    bool used = true;  ///< false: it is_trusted(), and no chain that was verified went through it so far
 };
 
 /// Those of one context. Filled while it is loaded.
@@ -48,9 +48,12 @@ class CertificatesInUse {
    public:
     void add(Use use, const std::string& file, const X509& certificate, bool alone = false);
 
-    /// A chain that was verified ended in the certificate with this digest(). From any thread;
+    /// A chain that was verified went through the certificate with this digest(). From any thread;
     /// takes no lock.
     void note_used(Use use, const std::string& digest) const noexcept;
+    /// The same of all of a chain: an intermediate is held against others too, where its file has
+    /// it and the peer does not send it. nullptr: no chain.
+    void note_used(Use use, const STACK_OF(X509) * chain) const noexcept;
 
     /// From any thread.
     std::vector<CertificateInUse> all() const;

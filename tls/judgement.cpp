@@ -62,7 +62,7 @@ Judgement UpstreamContext::judge(SSL* shown, const std::string& host, Naming nam
         const STACK_OF(X509)* const chain = X509_STORE_CTX_get0_chain(verification.get());
         for (int i = 0; i < sk_X509_num(chain); ++i) add(*sk_X509_value(chain, i), true);
         const X509& anchor = *sk_X509_value(chain, sk_X509_num(chain) - 1);
-        in_use_.note_used(Use::anchor, digest(anchor));
+        in_use_.note_used(Use::anchor, chain);
         judgement.anchor_key_sha256 = key_sha256(anchor);
         judgement.anchor = judgement.chain.back().certificate.subject;
         judgement.anchor_file = judgement.chain.back().anchor_file;

@@ -115,9 +115,7 @@ ClientTls ListenerContext::describe(SSL* ssl) const {
     facts.alpn.assign(reinterpret_cast<const char*>(alpn), alpn_size);
     if (const X509* peer = SSL_get0_peer_certificate(ssl)) {
         facts.client_dn = tls::describe(*peer).subject;
-        const STACK_OF(X509)* const chain = SSL_get0_verified_chain(ssl);
-        if (const int size = sk_X509_num(chain); size > 0)
-            in_use_.note_used(Use::client_ca, digest(*sk_X509_value(chain, size - 1)));
+        in_use_.note_used(Use::client_ca, SSL_get0_verified_chain(ssl));
     }
     facts.certificate_shown = certificate_shown(ssl);
     facts.certificate_id = certificate_id(ssl);

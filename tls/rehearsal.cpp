@@ -68,8 +68,7 @@ Rehearsal::Answer Rehearsal::verify(SSL* ssl, TimePoint now) const {
     const bool ok = X509_verify_cert(verification.get()) == 1;
     ERR_clear_error();
     const STACK_OF(X509)* const verified = X509_STORE_CTX_get0_chain(verification.get());
-    if (const int size = sk_X509_num(verified); ok && in_use_ && size > 0)
-        in_use_->note_used(Use::candidate, digest(*sk_X509_value(verified, size - 1)));
+    if (ok && in_use_) in_use_->note_used(Use::candidate, verified);
     const TimePoint until = std::min(next_turn(chain, now), next_turn(verified, now));
     return {.ok = ok, .since = now, .until = until};
 }

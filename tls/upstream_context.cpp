@@ -132,7 +132,7 @@ ServerTls UpstreamContext::describe(SSL* ssl, std::chrono::system_clock::time_po
     if (chain && sk_X509_num(chain) > 0) {
         const X509* anchor = sk_X509_value(chain, sk_X509_num(chain) - 1);
         const std::string id = digest(*anchor);
-        in_use_.note_used(Use::anchor, id);
+        in_use_.note_used(Use::anchor, chain);
         const auto known = anchors_.find(id);
         facts.anchor = known != anchors_.end() ? known->second.subject : tls::describe(*anchor).subject;
         facts.anchor_file = known != anchors_.end() ? known->second.file : std::string(system_store);

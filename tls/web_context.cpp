@@ -37,11 +37,7 @@ WebContext::WebContext(const std::vector<config::File>& anchors, std::vector<con
     ERR_clear_error();
 }
 
-void WebContext::note_used(SSL* ssl) const {
-    const STACK_OF(X509)* const chain = SSL_get0_verified_chain(ssl);
-    if (const int size = sk_X509_num(chain); size > 0)
-        in_use_.note_used(Use::anchor, digest(*sk_X509_value(chain, size - 1)));
-}
+void WebContext::note_used(SSL* ssl) const { in_use_.note_used(Use::anchor, SSL_get0_verified_chain(ssl)); }
 
 SslPtr WebContext::connect(const std::string& host) const {
     SslPtr ssl(SSL_new(context_.get()));

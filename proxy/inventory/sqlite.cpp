@@ -101,6 +101,18 @@ Sqlite::Sqlite(const std::string& path, Mode mode) {
     sqlite3_busy_timeout(db, busy_timeout_ms);
 }
 
+void Sqlite::give_up_at(std::chrono::steady_clock::time_point when) {
+    constexpr int steps_between_looks = 1000;
+    using Clock = std::chrono::steady_clock;
+    static_assert(sizeof(void*) >= sizeof(Clock::rep));  // the moment itself: nothing need outlive this call
+    const auto is_late = [](void* moment) {
+        const Clock::duration since(static_cast<Clock::rep>(reinterpret_cast<std::intptr_t>(moment)));
+        return Clock::now().time_since_epoch() >= since ? 1 : 0;
+    };
+    auto* const moment = reinterpret_cast<void*>(static_cast<std::intptr_t>(when.time_since_epoch().count()));
+    sqlite3_progress_handler(db_.get(), steps_between_looks, is_late, moment);
+}
+
 void Sqlite::exec(const std::string& sql) {
     if (sqlite3_exec(db_.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) fail(db_.get());
 }

@@ -1,6 +1,7 @@
 // SQLite as values and exceptions: one connection, its statements, a transaction. Knows no table.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -83,6 +84,8 @@ class Sqlite {
     /// The file must exist. Throws SqliteError.
     Sqlite(const std::string& path, Mode mode);
 
+    /// From then on statements fail, also in their middle: of a file that may be of any size.
+    void give_up_at(std::chrono::steady_clock::time_point when);
     void exec(const std::string& sql);
     Statement prepare(std::string_view sql) { return {db_.get(), sql}; }
     /// The first 16 bytes of the file, the same in all of SQLite's, as the disk has them now; none,

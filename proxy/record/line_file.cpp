@@ -1,8 +1,10 @@
 #include "proxy/record/line_file.hpp"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -71,6 +73,13 @@ struct Opened {
 };
 
 constexpr const char* unread_fifo = "it is a FIFO that nobody reads";
+constexpr const char* a_socket = "it is a socket";
+constexpr const char* no_sink = "it is neither a file nor a pipe nor a terminal";
+
+/// What lines can be appended to.
+bool is_sink(const struct stat& file) {
+    return S_ISREG(file.st_mode) || S_ISCHR(file.st_mode) || S_ISFIFO(file.st_mode);
+}
 
 /// errno alone says "No such device or address" here.
 const char* why_not_opened(const std::string& path) {
@@ -78,7 +87,7 @@ const char* why_not_opened(const std::string& path) {
     struct stat file {};
     if (error == ENXIO && ::stat(path.c_str(), &file) == 0) {
         if (S_ISFIFO(file.st_mode)) return unread_fifo;
-        if (S_ISSOCK(file.st_mode)) return "it is a socket";
+        if (S_ISSOCK(file.st_mode)) return a_socket;
     }
     return ::strerrordesc_np(error);
 }
@@ -91,8 +100,8 @@ void try_to_open(Opened& attempt) {
     if (attempt.fd < 0 || ::fstat(attempt.fd, &file) != 0) {
         attempt.number = errno;
         attempt.error = why_not_opened(attempt.path);
-    } else if (!S_ISREG(file.st_mode) && !S_ISCHR(file.st_mode) && !S_ISFIFO(file.st_mode)) {
-        attempt.error = "it is neither a file nor a pipe nor a terminal";
+    } else if (!is_sink(file)) {
+        attempt.error = no_sink;
     } else {
         ::fcntl(attempt.fd, F_SETFL, O_APPEND);  // writing may wait: a thread of its own does it
         attempt.torn = ends_in_half_line(attempt.fd, attempt.path);
@@ -103,6 +112,38 @@ Obstacle why_not_accessible(const std::string& path, int how) {
     if (::access(path.c_str(), how) == 0) return {};
     const int error = errno;
     return {.error = ::strerrordesc_np(error), .is_of_this_user = error == EACCES || error == EPERM};
+}
+
+/// Of what is there.
+Obstacle why_not_appended_to(const std::string& path, const struct stat& file) {
+    if (S_ISDIR(file.st_mode)) return {.error = ::strerrordesc_np(EISDIR)};
+    if (S_ISSOCK(file.st_mode)) return {.error = a_socket};
+    if (!is_sink(file)) return {.error = no_sink};
+    Obstacle obstacle = why_not_accessible(path, W_OK);
+    if (!S_ISFIFO(file.st_mode) || !obstacle.error.empty()) return obstacle;
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return {.error = why_not_opened(path)};
+    ::close(fd);
+    return {};
+}
+
+/// Nobody makes files there, whoever asks, though access(2) lets root.
+bool takes_no_files(const std::filesystem::path& folder) {
+    struct statfs system {};
+    if (::statfs(folder.c_str(), &system) != 0) return false;
+    return system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC;
+}
+
+/// Where a file is made when `path` is opened: open(2) follows a symbolic link to nowhere.
+std::filesystem::path end_of_links(std::filesystem::path path) {
+    constexpr int most = 40;  // as the kernel
+    std::error_code error;
+    for (int i = 0; i < most; ++i) {
+        const std::filesystem::path target = std::filesystem::read_symlink(path, error);
+        if (error) break;
+        path = path.parent_path() / target;
+    }
+    return path;
 }
 
 }  // namespace
@@ -123,11 +164,10 @@ config::Diagnostic unusable_file(const config::Origin& key, const std::string& e
 Obstacle obstacle_to_writing(const std::string& path, const std::string& made_later) {
     struct stat file {};
     if (::stat(path.c_str(), &file) == 0) {
-        if (S_ISDIR(file.st_mode)) return {.error = ::strerrordesc_np(EISDIR)};
-        return why_not_accessible(path, W_OK);
+        return why_not_appended_to(path, file);
     }
     if (errno != ENOENT) return why_not_accessible(path, F_OK);
-    std::filesystem::path folder = std::filesystem::path(path).parent_path();
+    std::filesystem::path folder = end_of_links(path).parent_path();
     std::error_code error;
     const auto plain = [](const std::filesystem::path& one) { return (one / "").lexically_normal(); };
     if (plain(folder) == plain(made_later)) {
@@ -135,6 +175,7 @@ Obstacle obstacle_to_writing(const std::string& path, const std::string& made_la
     }
     if (folder.empty()) folder = ".";
     if (::stat(folder.c_str(), &file) == 0 && !S_ISDIR(file.st_mode)) return {.error = ::strerrordesc_np(ENOTDIR)};
+    if (takes_no_files(folder)) return {.error = "no file can be made there"};
     return why_not_accessible(folder, W_OK | X_OK);
 }
 

@@ -26,8 +26,9 @@ class CannotOpen : public std::runtime_error {
 /// With what would help.
 config::Diagnostic unusable_file(const config::Origin& key, const std::string& error);
 
-/// What is in the way of opening a file to append to it, as far as can be seen without making or
-/// opening anything. When its folder is `made_later`, that and its parents need not be there yet.
+/// What is in the way of opening a file to append to it, as far as can be seen without making
+/// anything. Nothing is opened but a FIFO, which alone tells whether it is read, and that without
+/// waiting. When its folder is `made_later`, that and its parents need not be there yet.
 struct Obstacle {
     std::string error;             ///< empty: nothing
     bool is_of_this_user = false;  ///< another user may be allowed to

@@ -25,13 +25,14 @@ std::vector<EndsSoon> ends_soon(const Snapshot& snapshot, const std::vector<Judg
         known.insert(one.certificate->sha256);
         add(*one.certificate, what_for(one), one.file);
     }
-    // Many addresses show the same intermediate: it is told with the first.
+    // Many addresses have the same intermediate: it is told with the first.
     for (const AddressResult& result : shown) {
         std::size_t depth = 0;
         for (const tls::ChainLink& link : result.chain) {
             const bool is_leaf = depth++ == 0;
-            if (!link.sent || !link.used || (!is_leaf && !known.insert(link.certificate.sha256).second)) continue;
-            add(link.certificate, (is_leaf ? "shown by " : "intermediate sent by ") + result.address, {});
+            if (!link.used || (!is_leaf && !known.insert(link.certificate.sha256).second)) continue;
+            const std::string what = is_leaf ? "shown by " : link.sent ? "intermediate sent by " : "in the chain of ";
+            add(link.certificate, what + result.address, link.sent ? std::string() : link.anchor_file);
         }
     }
     return all;

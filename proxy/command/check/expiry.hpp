@@ -10,7 +10,7 @@
 
 namespace proxy::command {
 
-/// Those that have ended, too. Of a bundle of trust anchors only those that a chain ended in.
+/// Those that have ended, too. Of a bundle of trust anchors only those that a chain went through.
 std::vector<EndsSoon> ends_soon(const Snapshot& snapshot, const std::vector<Judges>& upstreams,
                                 const std::vector<AddressResult>& shown, std::chrono::system_clock::time_point until);
 

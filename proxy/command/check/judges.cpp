@@ -23,16 +23,19 @@ UpstreamRoute loaded(config::Upstream settings) {
 }
 
 /// Connects as the configuration's own `route`, with its certificate: a command that gives the pass
-/// phrase of the key may ask a hardware token or a slow service, and has been run once.
+/// phrase of the key may ask a hardware token or a slow service, and has been run once. What it says
+/// of its sslmode is the configured one: accepting_all() is how we look, not what is demanded.
 UpstreamRoute connecting(config::Upstream settings, const UpstreamRoute& like) {
     UpstreamRoute route;
     route.settings = std::move(settings);
     route.settings.sslcert = {};
     route.settings.sslkey = {};
-    if (route.settings.sslmode == SslMode::disable) return route;
-    auto context = context_of(route.settings);
-    if (like.tls) context->show_certificate_of(*like.tls);
-    route.tls = std::move(context);
+    if (route.settings.sslmode != SslMode::disable) {
+        auto context = context_of(route.settings);
+        if (like.tls) context->show_certificate_of(*like.tls);
+        route.tls = std::move(context);
+    }
+    route.settings.sslmode = like.settings.sslmode;
     return route;
 }
 

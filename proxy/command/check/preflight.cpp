@@ -1,20 +1,12 @@
 #include "proxy/command/check/preflight.hpp"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 
 #include "proxy/capture/capture_windows.hpp"
+#include "proxy/command/check/inventory_file_check.hpp"
 #include "proxy/command/state_dir.hpp"
-#include "proxy/inventory/inventory_header.hpp"
-#include "proxy/inventory/inventory_use.hpp"
 #include "proxy/inventory/postgres.hpp"
-#include "proxy/inventory/sqlite.hpp"
 #include "proxy/record/audit_file.hpp"
 #include "proxy/record/line_file.hpp"
 #include "tls/authority.hpp"
@@ -52,41 +44,20 @@ void look_at_capture_folder(const config::Capture& config, const std::string& st
             found("capture.windows", State::warning, {config.dir_origin, "capture.windows: " + left_out}));
 }
 
-/// Why an inventory that is there could not be opened; it is read, and no file is made beside it.
-std::string obstacle_to_reading(const std::string& path) {
-    std::error_code error;
-    const auto size = fs::file_size(path, error);
-    if (error || size == 0) return {};  // it is about to be made
-    const auto log = fs::file_size(path + "-wal", error);
-    if (!error && log > 0) return {};  // in use, or to be recovered by its next user: not to be touched
-    if (InventoryUse::seen_from_outside(path).state != InventoryUse::Other::State::none) return {};
-    try {
-        Sqlite db(path, Sqlite::Mode::immutable);
-        db.exec("SELECT count(*) FROM sqlite_master");
-        return {};
-    } catch (const SqliteError& broken) {
-        return broken.what();
-    }
-}
-
 /// No reason not to serve: what is seen is not kept, until it can be used.
-void look_at_inventory_file(const config::Audit& audit, const std::string& state_dir, std::vector<Finding>& findings) {
-    const std::string path = (fs::path(state_dir) / audit.inventory).string();
+void look_at_inventory_file(const config::Audit& audit, const PreflightOptions& options,
+                            std::vector<Finding>& findings) {
+    const std::string path = (fs::path(options.state_dir) / audit.inventory).string();
     const std::string what = "audit.inventory " + path;
-    std::string why = obstacle_to_writing(path, state_dir).error;
-    if (why.empty()) {
-        std::ifstream file(path, std::ios::binary);  // one that is not there is about to be made
-        std::array<char, inventory_header_size> beginning{};
-        file.read(beginning.data(), beginning.size());
-        why = inventory_header_fault(protocol::as_bytes(
-            {beginning.data(), static_cast<std::size_t>(std::max<std::streamsize>(file.gcount(), 0))}));
-    }
-    if (why.empty()) why = obstacle_to_reading(path);
-    if (why.empty()) return findings.push_back(found(what));
-    findings.push_back(found(
-        what, State::warning,
-        {{},
-         "audit.inventory: cannot use " + path + ": " + why + ". Clients and what they do would not be remembered"}));
+    InventoryLook look = look_into_inventory(path, options.patience);
+    if (look.fault.empty()) look.fault = obstacle_to_writing(path, options.state_dir).error;
+    if (!look.fault.empty())
+        return findings.push_back(found(what, State::warning,
+                                        {{},
+                                         "audit.inventory: cannot use " + path + ": " + look.fault +
+                                             ". Clients and what they do would not be remembered"}));
+    if (look.not_looked.empty()) return findings.push_back(found(what));
+    findings.push_back(found(what, State::skipped, {{}, look.not_looked}));
 }
 
 /// Likewise: what is seen waits in the state directory.
@@ -111,7 +82,7 @@ void look_at_fleet(const config::Audit& audit, const PreflightOptions& options, 
 void look_at_inventory(const config::Audit& audit, const PreflightOptions& options, std::vector<Finding>& findings) {
     if (audit.inventory.empty()) return;
     if (PostgresUrl::is_one(audit.inventory)) return look_at_fleet(audit, options, findings);
-    look_at_inventory_file(audit, options.state_dir, findings);
+    look_at_inventory_file(audit, options, findings);
 }
 
 /// The certificate that a listener without one shows is generated, or issued anew, at the start.

@@ -35,8 +35,8 @@ struct PreflightOptions {
 /// known before anything is loaded.
 std::vector<Finding> look_at_files(const config::Config& config, const PreflightOptions& options);
 
-/// The addresses of listeners, HTTP and console, bound and closed. None is while a pgairlock with
-/// this state directory runs, which has them.
+/// The addresses of listeners, HTTP and console, bound and closed. While a pgairlock with this
+/// state directory runs, what it has is passed over, and so is every UNIX-domain socket.
 std::vector<Finding> look_at_addresses(const Snapshot& snapshot, const PreflightOptions& options);
 
 /// Those of a state, for stderr.

@@ -1,9 +1,11 @@
 #include <netdb.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -32,6 +34,64 @@ struct Answer {
     State state = State::ok;
 };
 
+/// Where a pgairlock with this state directory is seen to run.
+struct Running {
+    std::string by{};          ///< for people; empty: nobody is known
+    pid_t pid = 0;             ///< 0: not known
+    bool cannot_tell = false;  ///< this user may not look
+
+    /// It listens there, as far as can be seen: who cannot be seen is taken for it.
+    bool may_be(const std::optional<PortHolder>& holder) const {
+        return !by.empty() && (!holder || pid == 0 || holder->pid == pid);
+    }
+    std::string reason() const { return "not tried: a pgairlock with this state directory is running (" + by + ")"; }
+};
+
+/// The addresses that this check has bound itself: not all at a time, so the kernel does not say
+/// that two of them are one, by a name or by a wildcard.
+class Bound {
+   public:
+    /// The key of the one that `fd` would meet; empty: there is none.
+    std::string add(int fd, const std::string& key) {
+        sockaddr_storage name{};
+        socklen_t size = sizeof name;
+        if (::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size) != 0) return {};
+        const One one = of(name, key);
+        const auto met = std::find_if(all_.begin(), all_.end(), [&](const One& other) {
+            const bool is_same = one.address == other.address || one.is_any || other.is_any;
+            return one.family == other.family && one.port == other.port && is_same;
+        });
+        if (met != all_.end()) return met->key;
+        all_.push_back(one);
+        return {};
+    }
+
+   private:
+    struct One {
+        int family = 0;
+        std::string address{};
+        bool is_any = false;
+        in_port_t port = 0;
+        std::string key{};
+    };
+    static One of(const sockaddr_storage& name, const std::string& key) {
+        One one{.family = name.ss_family, .key = key};
+        if (name.ss_family == AF_INET6) {
+            const auto& in6 = reinterpret_cast<const sockaddr_in6&>(name);
+            one.address.assign(reinterpret_cast<const char*>(&in6.sin6_addr), sizeof in6.sin6_addr);
+            one.port = in6.sin6_port;
+        } else {
+            const auto& in = reinterpret_cast<const sockaddr_in&>(name);
+            one.address.assign(reinterpret_cast<const char*>(&in.sin_addr), sizeof in.sin_addr);
+            one.port = in.sin_port;
+        }
+        one.is_any = one.address.find_first_not_of('\0') == std::string::npos;
+        return one;
+    }
+
+    std::vector<One> all_;
+};
+
 Answer taken(std::string error, const std::optional<PortHolder>& by) {
     if (!by) return {std::move(error), State::stops};
     error += ", by " + by->name + " (process " + std::to_string(by->pid) + ")";
@@ -39,7 +99,7 @@ Answer taken(std::string error, const std::optional<PortHolder>& by) {
 }
 
 /// As a listener does, but for listen(2): so nobody ever connects to it.
-Answer try_tcp(const config::Address& address) {
+Answer try_tcp(const config::Address& address, const std::string& key, const Running& running, Bound& bound) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV;
@@ -52,9 +112,18 @@ Answer try_tcp(const config::Address& address) {
     const int on = 1;
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (found->ai_family == AF_INET6) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (::bind(fd.get(), found->ai_addr, found->ai_addrlen) == 0) return {};
+    if (::bind(fd.get(), found->ai_addr, found->ai_addrlen) == 0) {
+        // Port 0 is another one for each.
+        const std::string met = address.port == 0 ? std::string() : bound.add(fd.get(), key);
+        if (met.empty()) return {};
+        return {std::string(std::strerror(EADDRINUSE)) + ", by " + met, State::stops};
+    }
     const int error = errno;
-    if (error == EADDRINUSE) return taken(std::strerror(error), holder_of(address));
+    if (error == EADDRINUSE) {
+        const std::optional<PortHolder> holder = holder_of(address);
+        if (running.may_be(holder)) return {running.reason(), State::skipped};
+        return taken(std::strerror(error), holder);
+    }
     // A port below 1024 may be the service's and not this user's.
     const bool is_of_this_user = error == EACCES || error == EPERM;
     return {std::strerror(error), is_of_this_user ? State::warning : State::stops};
@@ -95,31 +164,24 @@ Answer try_unix(const std::string& path, const std::string& state_dir) {
             is_of_this_user ? State::warning : State::stops};
 }
 
-Answer try_address(const config::Address& address, const std::string& state_dir) {
-    return address.kind == config::Address::Kind::unix_socket ? try_unix(address.host, state_dir) : try_tcp(address);
-}
-
-/// Whether a pgairlock has this state directory now.
-struct Running {
-    std::string by{};          ///< for people; empty: nobody is known
-    bool cannot_tell = false;  ///< this user may not look
-};
-
 Running running_with(const config::Config& config, const std::string& state_dir) {
     const std::string& named = config.audit.inventory;
     std::string inventory = inventory_file(state_dir);
     if (!named.empty() && !PostgresUrl::is_one(named)) inventory = (std::filesystem::path(state_dir) / named).string();
     const InventoryUse::Other other = InventoryUse::seen_from_outside(inventory);
     if (other.state == InventoryUse::Other::State::serving)
-        return {.by = other.pid > 0 ? "process " + std::to_string(other.pid) : std::string("a process")};
+        return {.by = other.pid > 0 ? "process " + std::to_string(other.pid) : std::string("a process"),
+                .pid = other.pid};
     const std::string console = console_path(config.admin, state_dir);
     struct stat file {};
     const bool is_socket = !console.empty() && ::stat(console.c_str(), &file) == 0 && S_ISSOCK(file.st_mode);
-    if (is_socket && connect_to_socket(console) == 0) return {.by = "its console answers at " + console};
+    std::optional<PortHolder> listener;
+    if (is_socket && connect_to_socket(console, &listener) == 0)
+        return {.by = "its console answers at " + console, .pid = listener ? listener->pid : 0};
     return {.cannot_tell = ::access(lock_file(inventory).c_str(), R_OK) != 0 && errno == EACCES};
 }
 
-/// Of what was tried: `is_needed`: `run` does not go on without it.
+/// Of what was tried. `is_needed`: `run` does not go on without it.
 Finding finding_of(Finding finding, Answer answer, bool is_needed, const Running& running) {
     if (answer.state == State::ok) return finding;
     const bool is_fault = answer.state == State::stops || answer.state == State::error;
@@ -140,15 +202,20 @@ std::vector<Finding> look_at_addresses(const Snapshot& snapshot, const Preflight
     if (!options.with_addresses) return findings;
     const config::Config& config = snapshot.config;
     const Running running = running_with(config, options.state_dir);
+    Bound bound;
     const auto look = [&](const std::string& key, const config::Address& address, bool is_needed) {
         Finding finding{.what = key + " " + config::to_string(address)};
-        if (!running.by.empty()) {
+        const bool is_unix = address.kind == config::Address::Kind::unix_socket;
+        // Whoever runs would take the look for a client.
+        const Answer answer = !is_unix             ? try_tcp(address, finding.what, running, bound)
+                              : running.by.empty() ? try_unix(address.host, options.state_dir)
+                                                   : Answer{running.reason(), State::skipped};
+        if (answer.error == running.reason()) {
             finding.state = State::skipped;
-            finding.said = {address.origin,
-                            "not tried: a pgairlock with this state directory is running (" + running.by + ")"};
+            finding.said = {address.origin, answer.error};
         } else {
             finding.said = {address.origin, "cannot listen on " + config::to_string(address) + ": "};
-            finding = finding_of(std::move(finding), try_address(address, options.state_dir), is_needed, running);
+            finding = finding_of(std::move(finding), answer, is_needed, running);
         }
         findings.push_back(std::move(finding));
     };

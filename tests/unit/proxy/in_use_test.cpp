@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "proxy/command/check/expiry.hpp"
 #include "support/catch.hpp"
 #include "support/certificate_files.hpp"
 
@@ -159,6 +160,40 @@ TEST_CASE("certificates in use: what connections have needed stays needed over r
     CHECK(used(before, loaded("new")) == std::vector<bool>{true, false, false, true, true});
     before.take({one(Use::anchor, "orders", "b", "new", false)});  // the others were taken out
     CHECK(used(before, loaded("new")) == std::vector<bool>{false, false, false, false, false});
+}
+
+TEST_CASE("certificates in use: an intermediate of ours that a chain goes through is used as its root is") {
+    const Family family("server"), other("other");
+    tls::CertificatesInUse certificates;
+    certificates.add(Use::anchor, "ca.pem", *family.middle);
+    certificates.add(Use::anchor, "ca.pem", *other.middle);
+    certificates.add(Use::anchor, "ca.pem", *family.root);
+    STACK_OF(X509)* const chain = sk_X509_new_null();
+    for (const auto* one : {&family.leaf, &family.middle, &family.root}) sk_X509_push(chain, one->get());
+    certificates.note_used(Use::anchor, chain);
+    sk_X509_free(chain);
+    std::vector<bool> used;
+    for (const auto& one : certificates.all()) used.push_back(one.used);
+    CHECK(used == std::vector<bool>{true, false, true});
+    certificates.note_used(Use::anchor, static_cast<const STACK_OF(X509)*>(nullptr));
+}
+
+TEST_CASE("certificates that end soon: an intermediate that the server does not send counts, as what it sends") {
+    using proxy::command::AddressResult;
+    const Family family("server");
+    AddressResult shown{.upstream = "orders", .host = "db", .address = "10.0.0.1:5432"};
+    const auto link = [](const X509& certificate) { return tls::ChainLink{.certificate = tls::describe(certificate)}; };
+    shown.chain = {link(*family.leaf), link(*family.middle), link(*family.root)};
+    shown.chain[0].sent = true;
+    shown.chain[1].anchor_file = shown.chain[2].anchor_file = "ca.pem";
+    shown.chain[2].used = false;
+    const auto far = std::chrono::system_clock::now() + std::chrono::hours(24 * 365 * 50);
+    const auto all = proxy::command::ends_soon(proxy::Snapshot{}, {}, {shown, shown}, far);
+    REQUIRE(all.size() == 3);  // a leaf is told of each address
+    CHECK(all[0].what == "shown by 10.0.0.1:5432");
+    CHECK(all[1].what == "in the chain of 10.0.0.1:5432");
+    CHECK(all[1].file == "ca.pem");
+    CHECK(all[2].what == "shown by 10.0.0.1:5432");
 }
 
 TEST_CASE("certificates in use: each kind has a word of its own") {

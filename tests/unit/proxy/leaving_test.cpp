@@ -36,6 +36,7 @@ struct Identity {
 };
 
 enum class Asks { nothing, politely, firmly };
+constexpr int no_tls = 0;
 
 struct Demand {
     Asks asks = Asks::nothing;
@@ -46,7 +47,8 @@ struct Demand {
 /// nothing but goodbye.
 class Server {
    public:
-    Server(const Identity& own, const Identity& clients, Demand demand) : context_(SSL_CTX_new(TLS_server_method())) {
+    Server(const Identity& own, const Identity& clients, Demand demand)
+        : context_(SSL_CTX_new(TLS_server_method())), has_no_tls_(demand.max_version == no_tls) {
         SSL_CTX* const context = context_.get();
         SSL_CTX_use_certificate(context, own.leaf.get());
         SSL_CTX_use_PrivateKey(context, own.leaf_key.get());
@@ -74,7 +76,10 @@ class Server {
             const int fd = ::accept(acceptor_.native_handle(), nullptr, nullptr);
             if (fd < 0) return;
             char request[8];
-            if (::recv(fd, request, sizeof request, MSG_WAITALL) == sizeof request && ::send(fd, "S", 1, 0) == 1) {
+            const bool has_asked = ::recv(fd, request, sizeof request, MSG_WAITALL) == sizeof request;
+            if (has_asked && has_no_tls_) {
+                ::send(fd, "N", 1, 0);
+            } else if (has_asked && ::send(fd, "S", 1, 0) == 1) {
                 const tls::SslPtr ssl(SSL_new(context_.get()));
                 SSL_set_fd(ssl.get(), fd);
                 char byte = 0;
@@ -85,6 +90,7 @@ class Server {
     }
 
     tls::SslCtxPtr context_;
+    const bool has_no_tls_;
     asio::io_context io_;
     Tcp::acceptor acceptor_{io_, Tcp::endpoint(asio::ip::address_v4::loopback(), 0)};
     const std::uint16_t port_ = acceptor_.local_endpoint().port();
@@ -186,4 +192,12 @@ TEST_CASE("a server that takes our certificate, or does without, is OK and verif
         CHECK(address.error.empty());
         CHECK(upstreamz(route).ok);
     }
+}
+
+TEST_CASE("a server without TLS is refused in the name of the sslmode that is configured", "[leaving]") {
+    const World world;
+    const Server server(world.server, world.person, {.max_version = no_tls});
+    const command::AddressResult address = checked(route_to(server, world.server, nullptr));
+    CHECK_FALSE(address.holds);
+    CHECK(address.error == "server does not support TLS, but sslmode=verify-ca requires it");
 }

@@ -82,6 +82,34 @@ TEST_CASE("obstacle to writing: is seen without making anything") {
     REQUIRE(file.open(log).empty());
     CHECK(proxy::obstacle_to_writing(log).error.empty());
     CHECK(proxy::obstacle_to_writing(log + "/file").error == "Not a directory");
+    SECTION("what open(2) refuses though access(2) does not is one") {
+        const std::string fifo = folder.file("fifo");
+        REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+        CHECK(proxy::obstacle_to_writing(fifo).error == "it is a FIFO that nobody reads");
+        const int reader = ::open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        CHECK(proxy::obstacle_to_writing(fifo).error.empty());
+        ::close(reader);
+        sockaddr_un name{};
+        name.sun_family = AF_UNIX;
+        const std::string path = folder.file("socket");
+        REQUIRE(path.size() < sizeof name.sun_path);
+        std::memcpy(name.sun_path, path.c_str(), path.size() + 1);
+        const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        REQUIRE(::bind(socket, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0);
+        CHECK(proxy::obstacle_to_writing(path).error == "it is a socket");
+        ::close(socket);
+        CHECK_FALSE(proxy::obstacle_to_writing("/proc/pgairlock-audit").error.empty());
+        CHECK_FALSE(proxy::obstacle_to_writing("/proc/state/audit", "/proc/state").error.empty());
+    }
+    SECTION("a symbolic link to nowhere is where its file would be made") {
+        const std::string link = folder.file("link"), second = folder.file("second");
+        REQUIRE(::symlink("missing/log", link.c_str()) == 0);
+        REQUIRE(::symlink("link", second.c_str()) == 0);
+        CHECK(proxy::obstacle_to_writing(link).error == "No such file or directory");
+        CHECK(proxy::obstacle_to_writing(second).error == "No such file or directory");
+        REQUIRE(::symlink("unmade", folder.file("good").c_str()) == 0);
+        CHECK(proxy::obstacle_to_writing(folder.file("good")).error.empty());
+    }
     SECTION("a folder that is made before is no obstacle") {
         const std::string state = folder.file("some/state");
         CHECK(proxy::obstacle_to_writing(state + "/audit", state).error.empty());
