@@ -23,8 +23,8 @@ UpstreamRoute loaded(config::Upstream settings) {
 }
 
 /// Connects as the configuration's own `route`, with its certificate: a command that gives the pass
-/// phrase of the key may ask a hardware token or a slow service, and has been run once. What it says
-/// of its sslmode is the configured one: accepting_all() is how we look, not what is demanded.
+/// phrase of the key may ask a hardware token or a slow service, and has been run once. What it
+/// says of its sslmode is the configured one: accepting_all() is how we look, not what is demanded.
 UpstreamRoute connecting(config::Upstream settings, const UpstreamRoute& like) {
     UpstreamRoute route;
     route.settings = std::move(settings);
