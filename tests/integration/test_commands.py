@@ -473,7 +473,7 @@ def test_an_inventory_that_cannot_be_used_is_warned_of(config_file, directory):
     assert f"warning: audit.inventory: cannot use {directory}/text.db: it is no SQLite database" in said(directory / "text.db")
     assert "made by a newer pgairlock (its version is 200" in said(directory / "newer.db")
     assert "No such file or directory" in said(directory / "missing/inventory.db")
-    assert "Is a directory" in said(directory)
+    assert "it is no file" in said(directory)
     assert not (directory / "new.db").exists()
 
 

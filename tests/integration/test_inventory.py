@@ -187,7 +187,7 @@ def test_a_certificate_of_another_ca_is_told_with_the_one_before(start, client, 
     assert (event["upstream_addr"], event["issuer"], event["anchor"]) == (second.host, "CN=Test New CA", "CN=Test New CA")
     assert (event["issuer_before"], event["anchor_before"]) == ("CN=Test Old CA", "CN=Test Old CA")
     changes = scrape(proxy).of("upstream_certificate_changes_total", upstream="orders")
-    assert {labels["ca"]: value for labels, value in changes} == {"first": 1, "same": 0, "other": 1}
+    assert {labels["ca"]: value for labels, value in changes} == {"first": 1, "same": 0, "other": 1, "unknown": 0}
 
 
 def test_names_that_are_no_utf8_and_long_ones_are_stored_readably(start, client, fake, pki):
