@@ -266,6 +266,14 @@ def test_a_fleets_inventory_answers_every_question_of_the_dashboard(start, fleet
     assert inventory.number("Clients") == 3
     assert inventory.number("Clients", days=30) == 4
 
+    # Whoever saw it last is not everybody.
+    for one, two, said in ((0, 1, "does not verify"), (1, 0, "does not verify"), (1, 1, "verifies"), ("NULL", 1, "not judged by every proxy"),
+                           ("NULL", "NULL", "none configured")):
+        for name, judged in (("one", one), ("two", two)):
+            fleet_database.sql(f"UPDATE pgairlock.upstream_certificates c SET candidate_ok = {judged} FROM pgairlock.proxies p WHERE p.proxy = c.proxy AND p.name = '{name}'")
+        [certificate] = inventory.panel("Certificates")
+        assert certificate["candidate"] == said, (one, two)
+
 
 def test_an_inventory_in_which_nobody_is_yet_breaks_no_panel(start, fleet_database):
     """A list without a value would be `IN ()`, which is no SQL."""
