@@ -87,6 +87,13 @@ std::set<std::string> sockets_in_the_way(const char* table, const Ip& wanted, un
     return found;
 }
 
+/// One of IPv6 alone at [::] is not told from one that has IPv4 as well: only where there is no
+/// other.
+std::set<std::string> in_the_way(const Ip& wanted, unsigned port) {
+    std::set<std::string> sockets = sockets_in_the_way("/proc/net/tcp", wanted, port);
+    return sockets.empty() ? sockets_in_the_way("/proc/net/tcp6", wanted, port) : sockets;
+}
+
 /// Those of `sockets` that the process has.
 std::set<std::string> sockets_of(const fs::path& process, const std::set<std::string>& sockets) {
     std::set<std::string> found;
@@ -101,18 +108,17 @@ std::set<std::string> sockets_of(const fs::path& process, const std::set<std::st
 
 }  // namespace
 
-/// All addresses may be in the way of several: a service manager has the place only when it has
-/// all of them.
-std::optional<PortHolder> holder_of(const config::Address& address) {
+std::vector<PortHolder> holders_of(const config::Address& address) {
+    std::vector<PortHolder> holders;
     const std::optional<Ip> wanted = parse(address.host);
-    if (!wanted) return std::nullopt;
-    std::set<std::string> sockets = sockets_in_the_way("/proc/net/tcp", *wanted, address.port);
-    // One of IPv6 alone at [::] is not told from one that has IPv4 as well: only where there is no
-    // other.
-    if (sockets.empty()) sockets = sockets_in_the_way("/proc/net/tcp6", *wanted, address.port);
+    if (!wanted) return holders;
+    const std::set<std::string> sockets = in_the_way(*wanted, address.port);
+    if (sockets.empty()) return holders;
+    // What a service manager has, whoever else has it has from there.
     std::optional<PortHolder> service_manager;
+    std::set<std::string> not_its_own = sockets;
     std::error_code error;
-    for (fs::directory_iterator it("/proc", error), end; !sockets.empty() && !error && it != end; it.increment(error)) {
+    for (fs::directory_iterator it("/proc", error), end; !error && it != end; it.increment(error)) {
         const std::string name = it->path().filename().string();
         pid_t pid = 0;
         const auto [last, fault] = std::from_chars(name.data(), name.data() + name.size(), pid);
@@ -120,12 +126,15 @@ std::optional<PortHolder> holder_of(const config::Address& address) {
         const std::set<std::string> theirs = sockets_of(it->path(), sockets);
         if (theirs.empty()) continue;
         PortHolder holder{.pid = pid, .name = program_of(pid)};
-        if (!holder.is_service_manager()) return holder;
-        service_manager = std::move(holder);
-        // Whoever else has these has them from there.
-        for (const std::string& socket : theirs) sockets.erase(socket);
+        if (holder.is_service_manager()) {
+            service_manager = std::move(holder);
+            for (const std::string& socket : theirs) not_its_own.erase(socket);
+        } else {
+            holders.push_back(std::move(holder));
+        }
     }
-    return sockets.empty() ? service_manager : std::nullopt;
+    if (service_manager && not_its_own.empty()) return {*service_manager};
+    return holders;
 }
 
 std::optional<PortHolder> listener_behind(int connected) {

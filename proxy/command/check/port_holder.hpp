@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "config/config.hpp"
 
@@ -19,9 +20,10 @@ struct PortHolder {
     bool is_service_manager() const noexcept { return pid == 1 && name == "systemd"; }
 };
 
-/// Of a TCP address that a listener of ours could not take: who listens there, on all addresses, or
-/// where that listener would be on all. nullopt: nobody is seen.
-std::optional<PortHolder> holder_of(const config::Address& address);
+/// Of a TCP address that a listener of ours could not take: all who listen there, on all addresses,
+/// or where that listener would be on all, as processes may have one socket together. A service
+/// manager is among them only where nobody else has all that it has. Empty: nobody is seen.
+std::vector<PortHolder> holders_of(const config::Address& address);
 /// Of a connected UNIX-domain socket: who listens at its other end.
 std::optional<PortHolder> listener_behind(int connected);
 

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "config/load.hpp"
 #include "proxy/admin/console_path.hpp"
@@ -41,8 +42,10 @@ struct Running {
     bool cannot_tell = false;  ///< this user may not look
 
     /// It listens there, as far as can be seen: who cannot be seen is taken for it.
-    bool may_be(const std::optional<PortHolder>& holder) const {
-        return !by.empty() && (!holder || pid == 0 || holder->pid == pid);
+    bool may_be(const std::vector<PortHolder>& holders) const {
+        if (by.empty()) return false;
+        const auto is_it = [this](const PortHolder& holder) { return holder.pid == pid; };
+        return holders.empty() || pid == 0 || std::any_of(holders.begin(), holders.end(), is_it);
     }
     std::string reason() const { return "not tried: a pgairlock with this state directory is running (" + by + ")"; }
 };
@@ -120,9 +123,9 @@ Answer try_tcp(const config::Address& address, const std::string& key, const Run
     }
     const int error = errno;
     if (error == EADDRINUSE) {
-        const std::optional<PortHolder> holder = holder_of(address);
-        if (running.may_be(holder)) return {running.reason(), State::skipped};
-        return taken(std::strerror(error), holder);
+        const std::vector<PortHolder> holders = holders_of(address);
+        if (running.may_be(holders)) return {running.reason(), State::skipped};
+        return taken(std::strerror(error), holders.empty() ? std::nullopt : std::optional(holders.front()));
     }
     // A port below 1024 may be the service's and not this user's.
     const bool is_of_this_user = error == EACCES || error == EPERM;

@@ -3,7 +3,10 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <set>
 
 #include "support/catch.hpp"
 #include "tls/owned_descriptor.hpp"
@@ -55,8 +58,10 @@ bool is_ours(const std::string& held, const std::string& wanted, bool only_ipv6 
     config::Address address{};
     address.host = wanted;
     address.port = listening.port;
-    const auto holder = proxy::command::holder_of(address);
-    return holder && holder->pid == ::getpid() && !holder->name.empty() && !holder->is_service_manager();
+    const auto holders = proxy::command::holders_of(address);
+    if (holders.size() != 1) return false;
+    const auto& holder = holders.front();
+    return holder.pid == ::getpid() && !holder.name.empty() && !holder.is_service_manager();
 }
 
 }  // namespace
@@ -91,4 +96,25 @@ TEST_CASE("port holder: what does not exclude the other is not in its way", "[ch
     CHECK_FALSE(is_ours("::ffff:127.0.0.1", "::"));
     CHECK_FALSE(is_ours("::1", "0.0.0.0", true));
     CHECK_FALSE(is_ours("::1", "127.0.0.1", true));
+}
+
+TEST_CASE("port holder: processes that have one socket together are all told", "[check]") {
+    const Listening listening = listen_on("127.0.0.1", false);
+    int down[2];
+    REQUIRE(::pipe(down) == 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::close(down[1]);
+        char end = 0;
+        ::_exit(::read(down[0], &end, 1) == 0 ? 0 : 1);
+    }
+    config::Address address{};
+    address.host = "127.0.0.1";
+    address.port = listening.port;
+    std::set<pid_t> found;
+    for (const auto& holder : proxy::command::holders_of(address)) found.insert(holder.pid);
+    ::close(down[1]);
+    ::close(down[0]);
+    ::waitpid(child, nullptr, 0);
+    CHECK(found == std::set<pid_t>{::getpid(), child});
 }

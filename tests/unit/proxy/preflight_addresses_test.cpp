@@ -2,6 +2,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
 #include "proxy/command/check/preflight.hpp"
 #include "proxy/inventory/inventory_use.hpp"
 #include "support/catch.hpp"
@@ -12,6 +15,7 @@ namespace {
 using namespace proxy;
 using command::Finding;
 using State = Finding::State;
+namespace asio = boost::asio;
 using Tcp = asio::ip::tcp;
 
 config::Address tcp(const std::string& host, std::uint16_t port) {
@@ -99,9 +103,12 @@ TEST_CASE("addresses of a check: two of one configuration that the kernel takes 
 TEST_CASE("addresses of a check: what another process has is in the way, whether or not a pgairlock runs",
           "[preflight]") {
     const support::Folder folder;
-    const Taken taken;
-    REQUIRE(look(folder, {tcp("127.0.0.1", taken.port())}).front().state == State::stops);
+    const Taken shared;
+    REQUIRE(look(folder, {tcp("127.0.0.1", shared.port())}).front().state == State::stops);
     const Other running(folder);
+    // What it took over from this process it has as well.
+    CHECK(look(folder, {tcp("127.0.0.1", shared.port())}).front().state == State::skipped);
+    const Taken taken;
     const std::uint16_t port = free_port();
     const auto findings =
         look(folder, {tcp("127.0.0.1", running.port()), tcp("127.0.0.1", taken.port()), tcp("127.0.0.1", port)});
