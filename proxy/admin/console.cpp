@@ -69,6 +69,13 @@ Console::Console(tls::Executor executor, ConsoleServices services)
     state_->services = std::move(services);
 }
 
+void Console::close() {
+    for (const auto& [key, running] : state_->queries) running->interrupt(RunningQuery::End::cancelled);
+    for (Offload* const threads :
+         {&starts_, &commands_, &queries_, &disk_queries_, &reader_queries_, &reader_disk_queries_})
+        threads->end();
+}
+
 /// nullopt: there is a place.
 std::optional<protocol::ErrorResponse> Console::why_not(std::optional<uid_t> uid, ConsoleRight right) const {
     using Place = ConsolePlaces::Place;

@@ -56,15 +56,9 @@ class Console {
     static constexpr unsigned max_refusals = 8;
 
     Console(tls::Executor executor, ConsoleServices services);
-    /// No command is waited for any more. To be called before the executor ends.
-    void close() {
-        starts_.close();
-        commands_.close();
-        queries_.close();
-        disk_queries_.close();
-        reader_queries_.close();
-        reader_disk_queries_.close();
-    }
+    /// Questions are given up, and no command is waited for any more; one that hangs is left behind
+    /// (Offload). To be called before the executor ends, and before what the services use.
+    void close();
 
     /// Who may do what from now on; sessions go on with what they began with.
     void allow(const config::Admin& admin) { admin_ = admin; }

@@ -114,8 +114,11 @@ int serve(const ConfigOptions& options, config::Config config) {
         print(snapshot.errors, snapshot.warnings);
         for (const std::string& what : snapshot.made) spdlog::info("{}", what);
         if (!snapshot.snapshot) return code_of(snapshot.errors);
-        Server server(std::move(snapshot.snapshot), dir, [options] { return load_config(options); });
-        server.run();
+        auto server =
+            std::make_unique<Server>(std::move(snapshot.snapshot), dir, [options] { return load_config(options); });
+        server->run();
+        // What a command that hangs goes on using stays there until the process ends.
+        if (Offload::left_work_behind()) server.release()->abandon();
         return exit_ok;
     } catch (const CannotOpen& error) {
         tell(to_string(unusable_file(opened, error.what())), has_log);

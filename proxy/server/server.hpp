@@ -32,6 +32,9 @@ class Server {
 
     /// Binds, serves, drains. Throws std::runtime_error when an address cannot be bound.
     void run();
+    /// After run(), instead of the destructor, where work was left behind that uses what belongs to
+    /// us (Offload): what is recorded is written down, and we stay as long as the process.
+    void abandon() { recorder_.end_within(Recorder::farewell); }
 
    private:
     void announce(const ListeningSockets::Prepared& opened);

@@ -8,8 +8,9 @@ bool Offload::left_work_behind() noexcept { return last_left != nullptr; }
 
 Offload::Offload(std::size_t threads) : pool_(std::make_unique<Pool>(threads)) {}
 
-Offload::~Offload() {
+void Offload::end() {
     close();
+    if (!pool_) return;
     pool_->stop();
     std::unique_lock lock(state_->mutex);
     // Work that hangs must not hold up the end of the program, which ends its thread as well.

@@ -20,10 +20,13 @@ namespace proxy {
 class Offload {
    public:
     explicit Offload(std::size_t threads);
-    ~Offload();
+    ~Offload() { end(); }
     /// Work was still running when its Offload ended: it uses libraries whose exit handlers would
     /// take their data away from it, so the process has to end without those (std::_Exit).
     static bool left_work_behind() noexcept;
+    /// Nothing else is begun; what is being done is waited for, but not what hangs. To be called
+    /// before what work uses ends that does not own it; where work is left behind, that must stay.
+    void end();
     /// No result is delivered any more. To be called before the threads that wait for results end.
     void close();
 
@@ -71,6 +74,7 @@ void Offload::submit(Work work, Deliver deliver) {
     // Nothing may leave a handler of the pool, nor be thrown where the pool moves it: that would be
     // the end of the process. So what may throw is behind a pointer.
     const auto task = std::make_shared<Task>(Task{std::move(work), std::move(deliver)});
+    if (!pool_) return;  // ended: nobody is answered any more
     asio::post(*pool_, [state = state_, task]() noexcept {
         if (!begin(*state)) return;
         std::optional<decltype(task->work())> result;

@@ -232,6 +232,7 @@ def test_a_client_that_only_says_its_last_still_gets_its_answer(start, talk):
 LARGE = f"WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x LIMIT 60000) SELECT n || '{' ' * 400}' FROM x"
 
 
+@pytest.mark.skipif(programs.sanitized(), reason="what takes a moment takes longer than the limit of 10 s with a sanitizer")
 def test_results_of_all_clients_together_are_bounded_and_small_ones_go_on(start, talk):
     """Each client keeps a portal of about 25 MB open, of which it takes one row: a user's share of the stock is 64 MiB."""
     proxy = start()
@@ -269,6 +270,7 @@ def test_results_of_all_clients_together_are_bounded_and_small_ones_go_on(start,
     again.close()
 
 
+@pytest.mark.skipif(programs.sanitized(), reason="what takes a moment takes longer than the limit of 10 s with a sanitizer")
 def test_a_large_result_is_read_in_binary_and_in_parts(start, talk):
     proxy = start()
     raw = talk(proxy.console)
