@@ -9,9 +9,6 @@
 namespace proxy {
 namespace {
 
-/// More than a configuration has upstreams; they come and go with reloads.
-constexpr std::size_t max_remembered = 1'000;
-
 bool names(const std::vector<std::string>& filter, const std::string& name) {
     return filter.empty() || name.empty() || std::find(filter.begin(), filter.end(), name) != filter.end();
 }
@@ -32,7 +29,7 @@ bool AlertGroups::notice(const Event& event, const config::Alert& settings, cons
             } else {
                 begin(key, noticed);
             }
-        } else if (settings.send_resolved && !firing_.empty() && ends(kind, event)) {
+        } else if (settings.send_resolved && firing_.size() > 0 && ends(kind, event)) {
             end(key, noticed);
         }
     }
@@ -45,10 +42,9 @@ void AlertGroups::begin(const Key& key, const Now& now) {
     AlertMessage& message = group(key, now).message;
     message.add(line, now.event.time, [&] { return to_json(now.event, now.proxy); });
     if (!can_end(key.kind)) return;
-    if (firing_.size() >= max_remembered && !firing_.contains(key)) firing_.clear();
+    Firing* const known = firing_.find(key);
     Firing& firing =
-        firing_.try_emplace(key, Firing{.began = now.time, .seen = now.time, .since = now.event.time, .last = {}})
-            .first->second;
+        known ? *known : firing_.put(key, {.began = now.time, .seen = now.time, .since = now.event.time, .last = {}});
     firing.seen = now.time;
     firing.last_at = now.event.time;
     ++firing.count;
@@ -59,23 +55,23 @@ void AlertGroups::begin(const Key& key, const Now& now) {
 /// Also where another word tells of it: what is going on has not ended.
 void AlertGroups::go_on(const Key& key, const Now& now) {
     withdraw_end(key);
-    if (const auto firing = firing_.find(key); firing != firing_.end()) firing->second.seen = now.time;
+    if (Firing* const firing = firing_.find(key)) firing->seen = now.time;
 }
 
 void AlertGroups::end(const Key& key, const Now& now) {
-    const auto firing = firing_.find(key);
-    if (firing == firing_.end()) return;
+    Firing* const firing = firing_.find(key);
+    if (!firing) return;
     // Of several addresses one may serve and another not: not at the first success.
     const bool is_one_thing = key.kind == config::AlertKind::reload_failed;
-    if (!is_one_thing && now.time - firing->second.seen < now.settings.group_interval) return;
-    std::vector<AlertMessage::Shown> lines = told_of_end(firing->second, now.time);
+    if (!is_one_thing && now.time - firing->seen < now.settings.group_interval) return;
+    std::vector<AlertMessage::Shown> lines = told_of_end(*firing, now.time);
     Group& over = group({.kind = key.kind, .upstream = key.upstream, .status = AlertStatus::resolved}, now);
-    over.message.count = firing->second.count;
-    over.message.since = firing->second.since;
+    over.message.count = firing->count;
+    over.message.since = firing->since;
     over.message.first_at = over.message.last_at = now.event.time;
     over.message.shown = std::move(lines);
-    over.over = std::move(firing->second);
-    firing_.erase(firing);
+    over.over = std::move(*firing);
+    firing_.erase(key);
     // What began is told before its end, and does not keep the end waiting.
     if (const auto begun = groups_.find(key); begun != groups_.end())
         begun->second.due = std::min(begun->second.due, over.due);
@@ -96,8 +92,8 @@ AlertGroups::Group& AlertGroups::group(const Key& key, const Now& now) {
     if (group == groups_.end()) {
         AlertMessage message{.id = next_id_(), .kind = key.kind, .status = key.status, .upstream = key.upstream};
         auto due = now.time + now.settings.group_wait;
-        if (const auto sent = sent_.find(key); sent != sent_.end())
-            due = std::max(due, sent->second + now.settings.group_interval);
+        if (const Clock::time_point* const sent = sent_.find(key))
+            due = std::max(due, *sent + now.settings.group_interval);
         group = groups_.emplace(key, Group{.message = std::move(message), .due = due}).first;
     }
     group->second.changed = true;
@@ -110,7 +106,7 @@ void AlertGroups::withdraw_end(const Key& begun) {
     const auto end = groups_.find({.kind = begun.kind, .upstream = begun.upstream, .status = AlertStatus::resolved});
     if (end == groups_.end()) return;
     withdrawn_.reserve(withdrawn_.size() + 1);
-    firing_[begun] = std::move(end->second.over);
+    firing_.put(begun, std::move(end->second.over));
     withdrawn_.push_back(std::move(end->second.message.id));
     groups_.erase(end);
     changed_ = true;
@@ -125,8 +121,7 @@ AlertGroups::Taken AlertGroups::take(Clock::time_point now, std::size_t room, bo
     for (auto& [key, group] : groups_) {
         group.taken = (all || group.due <= now) && ready < room;
         if (group.taken) {
-            if (sent_.size() >= max_remembered) sent_.clear();
-            sent_[key] = now;
+            sent_.put(key, now);
             ++ready;
         } else if (group.changed) {
             taken.changed.push_back(group.message);

@@ -10,12 +10,16 @@
 #include <vector>
 
 #include "proxy/alert/alert_message.hpp"
+#include "tls/recently_used.hpp"
 
 namespace proxy {
 
 class AlertGroups {
    public:
     using Clock = std::chrono::steady_clock;
+    /// More than a configuration has upstreams; they come and go with reloads. Beyond that, what
+    /// was longest quiet is forgotten.
+    static constexpr std::size_t max_remembered = 1'000;
 
     /// `next_id`: another one each time.
     explicit AlertGroups(std::function<std::string()> next_id) : next_id_(std::move(next_id)) {}
@@ -76,8 +80,8 @@ class AlertGroups {
 
     const std::function<std::string()> next_id_;
     std::map<Key, Group> groups_;
-    std::map<Key, Clock::time_point> sent_;  // when the last message was complete
-    std::map<Key, Firing> firing_;
+    tls::RecentlyUsed<Key, Clock::time_point> sent_{max_remembered};  // when the last message was complete
+    tls::RecentlyUsed<Key, Firing> firing_{max_remembered};
     std::vector<std::string> withdrawn_;
     bool changed_ = false;
 };

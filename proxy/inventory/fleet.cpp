@@ -208,7 +208,7 @@ void Fleet::take_over(Postgres& database) {
     const std::string version = found.empty() ? "?" : found[0][0];
     const std::string ours = std::to_string(inventory_version);
     if (version == ours) return;
-    if (version != "1" && version != "2" && version != "3")
+    if (version != "1" && version != "2" && version != "3" && version != "4")
         throw PostgresError("the schema pgairlock is of version " + version + ", this program knows " + ours);
     // At first whoever reads, by the table that all look into first, and then in the order of those
     // who write: nobody waits for us who holds what we wait for.
@@ -223,7 +223,8 @@ void Fleet::take_over(Postgres& database) {
     };
     if (version == "1") run(fleet_from_1);
     if (version == "2") run(fleet_from_2);
-    run(fleet_from_3);
+    if (version != "4") run(fleet_from_3);
+    run(fleet_from_4);
     database.exec("UPDATE pgairlock.meta SET value = $1 WHERE proxy = '' AND key = 'version'", {ours});
 }
 

@@ -30,7 +30,7 @@ inline constexpr std::string_view fleet_schema[] = {
   listener text NOT NULL, first_seen bigint NOT NULL, last_seen bigint NOT NULL,
   connections bigint NOT NULL, plain bigint NOT NULL, weak_tls bigint NOT NULL, bridged bigint NOT NULL, auth_failed bigint NOT NULL,
   failures bigint NOT NULL, last_failure bigint NOT NULL, not_probed text NOT NULL,
-  auth_method text NOT NULL, version text NOT NULL, groups text NOT NULL,
+  auth_method text NOT NULL, version text NOT NULL, groups text NOT NULL, failure_reason text NOT NULL, failure_error text NOT NULL,
   PRIMARY KEY (proxy, id)))sql",
     R"sql(CREATE TABLE pgairlock.evidence (
   proxy text, client bigint, evidence text, certificate text,
@@ -106,6 +106,12 @@ inline constexpr std::string_view fleet_from_3[] = {
     "ALTER TABLE pgairlock.clients ADD groups text NOT NULL DEFAULT ''",
     "ALTER TABLE pgairlock.upstream_certificates ADD issuer_key_id text NOT NULL DEFAULT '', "
     "ADD anchor_key_sha256 text NOT NULL DEFAULT '', ADD groups text NOT NULL DEFAULT ''",
+};
+
+/// From version 4: why a login failed, the audit alone has kept until then.
+inline constexpr std::string_view fleet_from_4[] = {
+    "ALTER TABLE pgairlock.clients ADD failure_reason text NOT NULL DEFAULT '', "
+    "ADD failure_error text NOT NULL DEFAULT ''",
 };
 
 }  // namespace proxy

@@ -56,6 +56,7 @@ struct ClientChange {
     std::shared_ptr<const ProcessOwner> process;
     std::uint64_t connections = 0, plain = 0, weak_tls = 0, bridged = 0, auth_failed = 0, failures = 0;
     Timestamp last_failure = 0;
+    std::string failure_reason, failure_error;  ///< of that one
     KeyExchangeGroups groups;
     std::map<std::pair<protocol::Evidence, std::string>, Seen> evidence;    ///< by kind and certificate shown
     std::map<std::pair<std::string, std::string>, Timestamp> fingerprints;  ///< by ja4 and SNI: last seen

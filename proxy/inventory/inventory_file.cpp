@@ -89,15 +89,16 @@ void InventoryFile::check_own() {
         throw SqliteError("the database of something else");
 }
 
-/// One version after the other; from 1 at once to 4, whose tables are made anew.
+/// One version after the other; from 1 at once to the last, whose tables are made anew.
 void InventoryFile::take_over(Timestamp version) {
     if (version == 1) {
         db_.exec(std::string(inventory_from_1_before));
         db_.exec(std::string(inventory_schema));
         db_.exec(std::string(inventory_from_1_after));
-    } else if (version == 2 || version == 3) {
-        if (version == 2) db_.exec(std::string(inventory_from_2));
-        db_.exec(std::string(inventory_from_3));
+    } else if (version >= 2 && version < inventory_version) {
+        if (version <= 2) db_.exec(std::string(inventory_from_2));
+        if (version <= 3) db_.exec(std::string(inventory_from_3));
+        db_.exec(std::string(inventory_from_4));
     } else {
         return;
     }

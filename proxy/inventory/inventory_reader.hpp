@@ -14,6 +14,7 @@
 #include "proxy/inventory/key_exchange_groups.hpp"
 #include "proxy/inventory/timestamp.hpp"
 #include "proxy/observation/client_identity.hpp"
+#include "proxy/observation/reason.hpp"
 
 namespace proxy {
 
@@ -58,7 +59,9 @@ struct ClientRow {
     std::uint64_t auth_failed = 0;
     std::uint64_t failures = 0;
     Timestamp last_failure = 0;
-    std::string not_probed;  ///< in words
+    std::optional<Reason> failure_reason{};  ///< of the last login that failed; nullopt: not known
+    std::string failure_error{};             ///< of the same: SQLSTATE and words
+    std::string not_probed;                  ///< in words
     std::string auth_method;
     std::string version;
     KeyExchangeGroups groups;  ///< of its TLS

@@ -13,8 +13,9 @@
 namespace proxy {
 
 /// 1: up to 0.1; 2: uid in a client's identity, failures, facts by day, proxies, marks; 3: sessions
-/// that stay open, ends without a farewell; 4: the keys of authorities, groups of key exchange.
-inline constexpr int inventory_version = 4;
+/// that stay open, ends without a farewell; 4: the keys of authorities, groups of key exchange; 5:
+/// why a client's login failed last.
+inline constexpr int inventory_version = 5;
 
 inline constexpr std::string_view inventory_schema = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;  -- instance: a random name of this file
@@ -37,6 +38,8 @@ CREATE TABLE clients (
   not_probed TEXT NOT NULL,        -- why its last connection was not probed
   auth_method TEXT NOT NULL, version TEXT NOT NULL,  -- of the last connection
   groups TEXT NOT NULL,            -- of the key exchange of its TLS, comma-separated, the last one first
+  failure_reason TEXT NOT NULL,    -- of the last of `failures`, as the audit's `reason`; empty: none, or before version 5
+  failure_error TEXT NOT NULL,     -- of the same, SQLSTATE and words, as far as there are any
   UNIQUE (upstream, client_addr, client_exe, client_uid, usename, datname, application_name)
 );
 
@@ -149,7 +152,7 @@ inline constexpr std::string_view inventory_from_1_after = R"sql(
 INSERT INTO meta SELECT * FROM old_meta;
 INSERT INTO clients SELECT id, upstream, client_addr, client_exe, coalesce(client_uid, -1), usename, datname, application_name, listener,
   first_seen, last_seen, connections, plain, weak_tls, bridged, auth_failed, auth_failed, iif(auth_failed > 0, last_seen, 0), '',
-  auth_method, version, '' FROM old_clients;
+  auth_method, version, '', '', '' FROM old_clients;
 INSERT INTO evidence SELECT * FROM old_evidence;
 INSERT INTO fingerprints SELECT * FROM old_fingerprints;
 INSERT INTO handshakes SELECT upstream, client_addr, client_exe, -1, ja4, sni, evidence, certificate, listener, first_seen, last_seen,
@@ -183,6 +186,12 @@ ALTER TABLE clients ADD groups TEXT NOT NULL DEFAULT '';
 ALTER TABLE upstream_certificates ADD issuer_key_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE upstream_certificates ADD anchor_key_sha256 TEXT NOT NULL DEFAULT '';
 ALTER TABLE upstream_certificates ADD groups TEXT NOT NULL DEFAULT '';
+)sql";
+
+/// From version 4. Why a login failed, the audit alone has kept until then.
+inline constexpr std::string_view inventory_from_4 = R"sql(
+ALTER TABLE clients ADD failure_reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE clients ADD failure_error TEXT NOT NULL DEFAULT '';
 )sql";
 
 }  // namespace proxy

@@ -33,6 +33,12 @@ constexpr auto longest_check = 10s;
 /// Terminate (PostgreSQL docs, "Message Formats"): all that a health check says after its login.
 constexpr std::uint64_t terminate_size = 5;
 
+/// As the audit has it, and so without any secret.
+std::string failure_error(const Event& event) {
+    const std::string words = event.message.empty() ? std::string(sentence(event.reason)) : event.message;
+    return protocol::as_utf8(event.sqlstate + (event.sqlstate.empty() || words.empty() ? "" : ": ") + words, max_error);
+}
+
 std::string mode(const SessionRecord& record) { return record.ssl ? record.client_tls.version : "plain"; }
 
 }  // namespace
@@ -166,7 +172,11 @@ void Learning::absorb_failure(const Event& event, ClientChange& client) {
     const bool denied = event.kind == EventKind::auth_failed;
     ++client.failures;
     client.auth_failed += denied ? 1 : 0;
-    client.last_failure = std::max(client.last_failure, time);
+    if (time >= client.last_failure) {
+        client.last_failure = time;
+        client.failure_reason = event.reason == Reason::none ? std::string_view() : label(event.reason);
+        client.failure_error = failure_error(event);
+    }
     DayChange* const day = row(client.days, {time / day_length, mode(event.record)});
     if (!day) return;
     ++day->failures;

@@ -37,8 +37,9 @@ StoredClients::StoredClients(Sqlite& db, ForgottenRows& forgotten) : db_(db), fo
     // On the right of SET a bare name is the row that is there.
     put_ = db_.prepare(R"sql(
 INSERT INTO clients (upstream, client_addr, client_exe, client_uid, usename, datname, application_name, listener, first_seen, last_seen,
-                     connections, plain, weak_tls, bridged, auth_failed, failures, last_failure, not_probed, auth_method, version, groups)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                     connections, plain, weak_tls, bridged, auth_failed, failures, last_failure, not_probed, auth_method, version, groups,
+                     failure_reason, failure_error)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (upstream, client_addr, client_exe, client_uid, usename, datname, application_name) DO UPDATE SET
   listener = excluded.listener,
   first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen),
@@ -47,7 +48,9 @@ ON CONFLICT (upstream, client_addr, client_exe, client_uid, usename, datname, ap
   failures = failures + excluded.failures, last_failure = max(last_failure, excluded.last_failure),
   not_probed = iif(excluded.connections > 0, excluded.not_probed, not_probed),
   auth_method = iif(excluded.connections > 0 OR connections = 0, excluded.auth_method, auth_method),
-  version = iif(excluded.connections > 0 OR connections = 0, excluded.version, version), groups = excluded.groups
+  version = iif(excluded.connections > 0 OR connections = 0, excluded.version, version), groups = excluded.groups,
+  failure_reason = iif(excluded.failures > 0 AND excluded.last_failure >= last_failure, excluded.failure_reason, failure_reason),
+  failure_error = iif(excluded.failures > 0 AND excluded.last_failure >= last_failure, excluded.failure_error, failure_error)
 RETURNING id)sql");
     put_evidence_ = db_.prepare(R"sql(
 INSERT INTO evidence (client, evidence, certificate, first_seen, last_seen, count, session) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -108,7 +111,8 @@ std::int64_t StoredClients::put(const ClientIdentity& who, const ClientChange& c
     put_.with(who.upstream, who.client_addr, who.client_exe, who.client_uid, who.usename, who.datname,
               who.application_name, change.listener, change.seen.first, change.seen.last, change.connections,
               change.plain, change.weak_tls, change.bridged, change.auth_failed, change.failures, change.last_failure,
-              change.not_probed, change.auth_method, change.version, groups_column);
+              change.not_probed, change.auth_method, change.version, groups_column, change.failure_reason,
+              change.failure_error);
     put_.step();
     const std::int64_t id = put_.integer(0);
     put_.run();

@@ -69,7 +69,8 @@ class Reader {
                          "weak_tls, bridged, auth_failed, " +
                          new_in_2("failures", "auth_failed") + ", " +
                          new_in_2("last_failure", "CASE WHEN auth_failed > 0 THEN last_seen ELSE 0 END") + ", " +
-                         new_in_2("not_probed", "''") + ", auth_method, version, " + new_in(4, "groups", "''"),
+                         new_in_2("not_probed", "''") + ", auth_method, version, " + new_in(4, "groups", "''") + ", " +
+                         new_in(5, "failure_reason, failure_error", "'', ''"),
                      [&](const std::string& proxy, const Row& row) {
                          by_proxy_[proxy];
                          ClientRow& client = clients_[proxy][number(row[0])];
@@ -88,6 +89,8 @@ class Reader {
                          client.auth_method = row[19];
                          client.version = row[20];
                          client.groups = groups_of_text(row[21]);
+                         client.failure_reason = parse_reason(row[22]);
+                         client.failure_error = row[23];
                      });
     }
 

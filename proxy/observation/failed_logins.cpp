@@ -20,13 +20,11 @@ std::chrono::milliseconds FailedLogins::failed(const std::string& address, const
     return std::min(first_delay * (1U << std::min(times - 2, max_doublings)), longest_delay);
 }
 
-/// Whoever fills it with names gains a minute of quick answers, and no more than that.
+/// Where there is no room, whose last failure is the longest ago is forgotten: whoever fills it
+/// with names does not free the one who goes on guessing.
 unsigned FailedLogins::count(ByName& all, const std::string& name, Time now) {
-    if (all.size() >= max_remembered && !all.contains(name)) {
-        std::erase_if(all, [&](const auto& entry) { return now - entry.second.last > memory; });
-        if (all.size() >= max_remembered) all.clear();
-    }
-    Failures& failures = all[name];
+    Failures* const known = all.find(name);
+    Failures& failures = known ? *known : all.put(name, {});
     if (now - failures.last > memory) failures.count = 0;
     failures.last = now;
     return ++failures.count;

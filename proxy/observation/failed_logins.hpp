@@ -6,9 +6,10 @@
 #pragma once
 
 #include <chrono>
-#include <map>
 #include <mutex>
 #include <string>
+
+#include "tls/recently_used.hpp"
 
 namespace proxy {
 
@@ -28,12 +29,12 @@ class FailedLogins {
         unsigned count = 0;
         Time last{};
     };
-    using ByName = std::map<std::string, Failures>;
+    using ByName = tls::RecentlyUsed<std::string, Failures>;
     static unsigned count(ByName& all, const std::string& name, Time now);
 
     std::mutex mutex_;
-    ByName addresses_;
-    ByName users_;
+    ByName addresses_{max_remembered};
+    ByName users_{max_remembered};
 };
 
 /// Who pays for what is done in its name: an IPv6 client has a whole /64 to itself.

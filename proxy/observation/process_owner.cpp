@@ -14,8 +14,11 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fstream>
+#include <iterator>
 #include <new>
+#include <sstream>
 
 #include "protocol/utf8.hpp"
 
@@ -155,6 +158,28 @@ std::string processes_hidden_because(const std::string& proc) {
     return {};
 }
 
+/// The kernel counts in ticks since it was booted, rounded down (proc_pid_stat(5), field 22). Which
+/// clock is read first makes it earlier, and never later, than it was.
+std::chrono::steady_clock::time_point started_at(pid_t pid, const std::string& proc) {
+    std::ifstream file(proc + "/" + std::to_string(pid) + "/stat");
+    std::string stat((std::istreambuf_iterator<char>(file)), {});
+    const std::size_t name_ends = stat.rfind(')');
+    const long ticks_per_second = ::sysconf(_SC_CLK_TCK);
+    if (name_ends == std::string::npos || ticks_per_second <= 0) return {};
+    std::istringstream fields(stat.substr(name_ends + 1));
+    std::string skipped;
+    constexpr int first = 3, wanted = 22;
+    for (int field = first; field < wanted; ++field) fields >> skipped;
+    std::int64_t ticks = 0;
+    if (!(fields >> ticks)) return {};
+    const auto now = std::chrono::steady_clock::now();
+    timespec since_boot{};
+    if (::clock_gettime(CLOCK_BOOTTIME, &since_boot) != 0) return {};
+    const auto booted = std::chrono::seconds(since_boot.tv_sec) + std::chrono::nanoseconds(since_boot.tv_nsec);
+    const auto began = std::chrono::nanoseconds(ticks * (1'000'000'000 / ticks_per_second));
+    return now - std::chrono::duration_cast<std::chrono::steady_clock::duration>(booted - began);
+}
+
 Process ProcessOwner::get(std::chrono::milliseconds patience) const {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, patience, [&] { return done_; });
@@ -166,11 +191,12 @@ bool ProcessOwner::is_done() const {
     return done_;
 }
 
-void ProcessOwner::found(pid_t pid, std::string exe) {
+void ProcessOwner::found(pid_t pid, std::string exe, std::chrono::steady_clock::time_point started) {
     {
         const std::lock_guard lock(mutex_);
         process_.pid = pid;
         process_.exe = std::move(exe);
+        process_.started = started;
         done_ = true;
     }
     changed_.notify_all();
@@ -205,8 +231,11 @@ std::shared_ptr<const ProcessOwner> ProcessOwners::owner_of(int fd) {
         ucred credentials{};
         socklen_t size = sizeof credentials;
         if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 || credentials.pid <= 0) return nullptr;
-        return std::make_shared<ProcessOwner>(
-            Process{.uid = credentials.uid, .pid = credentials.pid, .exe = executable(credentials.pid)}, true);
+        return std::make_shared<ProcessOwner>(Process{.uid = credentials.uid,
+                                                      .pid = credentials.pid,
+                                                      .exe = executable(credentials.pid),
+                                                      .started = started_at(credentials.pid)},
+                                              true);
     }
     const auto from = endpoint(peer);
     const auto to = endpoint(own);
@@ -217,7 +246,7 @@ std::shared_ptr<const ProcessOwner> ProcessOwners::owner_of(int fd) {
         socket = ask_kernel(diag_fd_, *from, *to);
     }
     if (!socket) return nullptr;
-    const Process process{.uid = socket->uid, .pid = 0, .exe = {}};
+    const Process process{.uid = socket->uid, .pid = 0, .exe = {}, .started = {}};
     {
         const std::lock_guard lock(mutex_);
         if (queue_.size() < max_searches) {
@@ -294,11 +323,15 @@ bool ProcessOwners::is_open(const Search& search) {
 /// Settles and removes what this process owns.
 void ProcessOwners::look_into(pid_t pid, std::map<std::uint32_t, Search>& wanted) {
     std::string exe;
+    std::chrono::steady_clock::time_point started{};
     visit_sockets(pid, [&](std::uint32_t inode) {
         const auto found = wanted.find(inode);
         if (found == wanted.end()) return true;
-        if (exe.empty()) exe = executable(pid);
-        found->second.owner->found(pid, exe);
+        if (exe.empty()) {
+            exe = executable(pid);
+            started = started_at(pid);
+        }
+        found->second.owner->found(pid, exe, started);
         hidden_.erase(found->second.uid);
         wanted.erase(found);
         return !wanted.empty();

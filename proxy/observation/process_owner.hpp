@@ -29,7 +29,12 @@ struct Process {
     uid_t uid = 0;
     pid_t pid = 0;    ///< 0: not known
     std::string exe;  ///< path of the executable, in UTF-8; empty: not known
+    /// When it began, at the latest 10 ms later; the clock's beginning: not known.
+    std::chrono::steady_clock::time_point started{};
 };
+
+/// As `Process` has it. `proc`: as proc(5) is mounted.
+std::chrono::steady_clock::time_point started_at(pid_t pid, const std::string& proc = "/proc");
 
 /// Why processes of other users cannot be looked into; empty: they can, or nobody knows. `proc`: as
 /// proc(5) is mounted.
@@ -44,7 +49,7 @@ class ProcessOwner {
     bool is_done() const;
     /// Waits for the search to end, at most `patience`; gives what is known by then.
     Process get(std::chrono::milliseconds patience) const;
-    void found(pid_t pid, std::string exe);
+    void found(pid_t pid, std::string exe, std::chrono::steady_clock::time_point started = {});
 
    private:
     mutable std::mutex mutex_;

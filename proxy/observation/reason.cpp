@@ -120,6 +120,12 @@ Reason reason(Fault fault) noexcept {
 }
 
 std::string_view label(Reason reason) noexcept { return row(reason).label; }
+std::optional<Reason> parse_reason(std::string_view text) noexcept {
+    for (std::size_t i = 0; i < reasons; ++i) {
+        if (label(static_cast<Reason>(i)) == text) return static_cast<Reason>(i);
+    }
+    return std::nullopt;
+}
 std::string_view sqlstate(Reason reason) noexcept { return row(reason).sqlstate; }
 std::string_view sentence(Reason reason) noexcept { return row(reason).sentence; }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "protocol/fault.hpp"
@@ -81,6 +82,8 @@ Reason reason(protocol::Fault fault) noexcept;
 
 /// Short and stable: the audit's `reason`.
 std::string_view label(Reason reason) noexcept;
+/// nullopt: none of these, such as one of a newer version.
+std::optional<Reason> parse_reason(std::string_view label) noexcept;
 /// Five characters (PostgreSQL docs, appendix A). Empty: nobody is told, or the server told it.
 std::string_view sqlstate(Reason reason) noexcept;
 /// For people: what the client is told begins with it.

@@ -22,12 +22,19 @@ constexpr std::chrono::milliseconds other_thread = 1s;
 constexpr std::size_t max_attempts = 10'000;
 constexpr std::size_t max_attempts_of_address = 256;
 constexpr std::size_t max_rejected = 10'000;
-constexpr std::size_t max_fallbacks = 10'000;
 /// Looking for room is not done again at once when there was none.
 constexpr std::chrono::milliseconds sweep_interval = 1s;
 
 bool is_over(const Attempt& attempt, RecentClients::Time now) {
     return attempt.end != TlsEnd::none && now - attempt.ended > attempt_memory;
+}
+
+/// Whether the attempt was of the process that arrived. Whoever began later did not make it: it is
+/// another psql, say, whose predecessor was gone before it was found.
+SameProcess is_of(const Attempt& attempt, const RecentClients::Process& process) {
+    const SameProcess same = same_process(attempt.process, process);
+    if (same != SameProcess::perhaps || !process) return same;
+    return process->get(0ms).started > attempt.began ? SameProcess::no : same;
 }
 
 /// What the attempt says about the client that arrived.
@@ -36,7 +43,7 @@ Before says(const Attempt& attempt, const RecentClients::Arrival& arrival) {
     if (attempt.began > arrival.time || attempt.ended > arrival.time + other_thread ||
         arrival.time - attempt.ended > attempt_memory)
         return Before::nothing;
-    const SameProcess same = same_process(attempt.process, arrival.process);
+    const SameProcess same = is_of(attempt, arrival.process);
     if (same == SameProcess::no) return Before::nothing;
     if (attempt.declined) return Before::declined;
     // A fallback comes with the same names. Attempts that came to none may be anybody's.
@@ -123,7 +130,7 @@ RecentClients::Judgement RecentClients::judge(const Suspects& suspects, const Ar
 bool RecentClients::is_open(const Suspects& suspects, const Arrival& arrival) const {
     const std::lock_guard lock(mutex_);
     return std::any_of(suspects.attempts.begin(), suspects.attempts.end(), [&](const auto& attempt) {
-        return attempt->end == TlsEnd::none && same_process(attempt->process, arrival.process) != SameProcess::no;
+        return attempt->end == TlsEnd::none && is_of(*attempt, arrival.process) != SameProcess::no;
     });
 }
 
@@ -134,12 +141,13 @@ std::optional<RecentClients::Process> RecentClients::was_rejected_in_clear(const
     return found->second.process;
 }
 
-/// Where there is no room for more of them, all are forgotten: to be told twice is better than not
-/// at all.
+/// Where there is no room for more of them, the one that was longest quiet is forgotten: to be told
+/// twice is better than not at all.
 bool RecentClients::is_first_fallback(const ClientOrigin& source) {
     const std::lock_guard lock(mutex_);
-    if (fell_back_.size() >= max_fallbacks) fell_back_.clear();
-    return fell_back_.insert(source).second;
+    if (fell_back_.find(source)) return false;
+    fell_back_.put(source, true);
+    return true;
 }
 
 void RecentClients::note(const AttemptPtr& attempt, Time now) {

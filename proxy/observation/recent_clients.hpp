@@ -18,12 +18,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "proxy/observation/client_identity.hpp"
 #include "proxy/observation/process_owner.hpp"
+#include "tls/recently_used.hpp"
 
 namespace proxy {
 
@@ -98,7 +98,8 @@ class RecentClients {
     /// The process that was rejected, when that caller was within 2 s; nullopt: it was not.
     std::optional<Process> was_rejected_in_clear(const Caller& caller, Time now) const;
 
-    /// True once for each, within limits.
+    /// True once for each of the last max_fallbacks.
+    static constexpr std::size_t max_fallbacks = 10'000;
     bool is_first_fallback(const ClientOrigin& source);
 
    private:
@@ -122,7 +123,7 @@ class RecentClients {
     Time unnoted_until_{};   // in a flood of addresses
     Time next_sweep_{};
     std::map<Caller, Rejected> rejected_in_clear_;
-    std::set<ClientOrigin> fell_back_;
+    tls::RecentlyUsed<ClientOrigin, bool> fell_back_{max_fallbacks};  // the value says nothing
 };
 
 /// Whether two connections are of one process.

@@ -266,7 +266,10 @@ Report make_report(const std::vector<InventoryRows>& inventories, const ReportFi
     ReportSummary& summary = report.summary;
     for (const ReportClient& client : report.clients) add(summary, client);
     add_probes(summary, knowledge.rows.probes, probed, range.since);
-    for (const Unattributed& one : report.unattributed) summary.unattributed_failures += one.count;
+    for (const Unattributed& one : report.unattributed) {
+        summary.unattributed_failures += one.count;
+        summary.unattributed_refused += one.refused;
+    }
     for (const ReportProxy& proxy : report.proxies)
         summary.silent_proxies += proxy.silent > 0 && proxy.asked_for ? 1 : 0;
     report.upstream_certificates = certificates(knowledge, report.proxies, filter);

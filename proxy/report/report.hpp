@@ -2,9 +2,9 @@
 // what to do (docs/report.md). Pure: no I/O and no clock. report_merge.cpp makes one inventory of
 // several (report_distinct.cpp, report_add.cpp, report_certificates.cpp), report_join.cpp gives
 // failed handshakes to clients, report_marks.cpp knows what people decided, report_conclude.cpp
-// draws the conclusions, report_missing.cpp says what is not known, report.cpp puts it together,
-// report_against.cpp compares with an older report, report_words.cpp has the words, and each format
-// files of its own.
+// draws the conclusions, report_failures.cpp knows whose matter a failure is, report_missing.cpp
+// says what is not known, report.cpp puts it together, report_against.cpp compares with an older
+// report, report_words.cpp has the words, and each format files of its own.
 #pragma once
 
 #include <cstdint>
@@ -58,7 +58,9 @@ enum class Action {
     fix_tls,               // its handshakes come to nothing for another reason: nothing in common, its own certificate
     offer_tls,             // insists on TLS, which its listener does not offer
     fix_login,             // its logins are refused: the password, the user, the database
-    let_in,                // its logins end before they are answered: refused by this proxy, or no server was there
+    let_in,                // its logins are refused by this proxy: TLS or a certificate required, a limit
+    reach_the_server,      // its logins end because no server was there, or had room for it
+    relieve_the_proxy,     // its logins end because this proxy could not go on: memory, a stop
     ask_its_owner,         // leaves without a word, so that only its own log knows why
     update_trust_store,    // verifies, and refused the candidate
     verify_the_server,     // would accept an impostor
@@ -110,8 +112,8 @@ struct ProbeCost {
 struct LastFailure {
     std::string what;       ///< "login refused", "login not answered", or the handshake's evidence
     Timestamp time = 0;     ///< 0: not known
-    std::string error{};    ///< of a handshake; of a login the audit has it
-    std::string session{};  ///< to be looked up there; empty: not known
+    std::string error{};    ///< of a login SQLSTATE and words; empty: not known
+    std::string session{};  ///< to be looked up in the audit; empty: not known
 };
 
 /// Somebody decided that a client may stay as it is.
@@ -137,10 +139,12 @@ struct ReportClient {
     Timestamp changed_at = 0;  ///< what was seen until then is outweighed by a long time of something else; 0: nothing
     bool old_tls = false;      ///< below TLS 1.2, or with a cipher that only `legacy` allows
     bool falls_back = false;
-    bool failing = false;  ///< it never succeeded, or no longer does
+    bool perhaps_anothers_fallback = false;  ///< inferred: whoever failed at its address before may be another
+    bool failing = false;                    ///< it never succeeded, or no longer does
     protocol::Readiness breaks_on_force_ssl = protocol::Readiness::unknown;
     protocol::Readiness breaks_on_ca_rotation = protocol::Readiness::unknown;
     Action action = Action::none;
+    std::optional<Action> also{};  ///< it fails today, and `action` is about something else: what mends that
     std::optional<LastFailure> last_failed{};  ///< of those that cannot connect or log in, for all that is known
     std::vector<ProbeCost> probes;
     std::string error;                     ///< of its last failed handshake
@@ -187,7 +191,8 @@ struct Unattributed {
     std::uint64_t count = 0;
     Timestamp first_seen = std::numeric_limits<Timestamp>::max();
     Timestamp last_seen = 0;
-    bool broken = false;  ///< it was no accident: somebody there cannot connect over TLS
+    bool broken = false;        ///< it was no accident: somebody there cannot connect over TLS
+    std::uint64_t refused = 0;  ///< of `count`: refused the real certificate, or left when they had it
     std::string error{};
     std::vector<ClientIdentity> candidates{};
 };
@@ -219,6 +224,7 @@ struct ReportSummary {
     std::uint64_t connections = 0;
     std::uint64_t failures = 0;
     std::uint64_t unattributed_failures = 0;  ///< handshakes that several may have made, or none that is known
+    std::uint64_t unattributed_refused = 0;   ///< of these: refused our certificate, or left when they had it
     Timestamp first_seen = 0;
     Timestamp last_seen = 0;
     std::map<std::string, ProbeCost> probes;                            ///< by kind
@@ -427,7 +433,8 @@ std::vector<std::string> proxies_of(const Report& report, const ReportClient& cl
 State state_of(const ReportClient& client);
 /// "a, b and 3 others".
 std::string enumerated(const std::vector<std::string>& names, std::size_t most);
-/// "may be those of a@b and 3 others", of printable text.
+/// "may be those of a@b and 3 others, or of a client that never logged in", of printable text; with
+/// what to do where our certificate was refused.
 std::string whose(const Unattributed& one, std::size_t most);
 /// "login refused, session 17a29cbdecd2-1 of the audit", "tls_refused: alert unknown_ca (48)":
 /// printable; without its time.
@@ -443,6 +450,16 @@ std::vector<std::pair<std::string, std::string>> restrictions(const ReportFilter
 std::string common_name(std::string_view subject);
 /// By subject what is enough to tell it from the others: its CN, or all of it.
 std::map<std::string, std::string> short_names(const std::vector<std::string>& subjects);
+/// What tells rows without names apart that come from one place: "JA4 t13d1516h2_8daaf6152771_...",
+/// or that there was no ClientHello. Empty: it is the only one there, or has names. Printable.
+class Fingerprints {
+   public:
+    explicit Fingerprints(const Report& report);
+    std::string of(const ReportClient& client) const;
+
+   private:
+    std::map<ClientOrigin, std::uint64_t> rows_;
+};
 /// By anchor, of the report's server certificates: what its name does not tell. "key 1a2b3c4d"
 /// where another one of that name has another key; else empty.
 class AnchorKeys {

@@ -42,7 +42,11 @@ void add_client(ClientRow& into, const ClientRow& from) {
     into.bridged += from.bridged;
     into.auth_failed += from.auth_failed;
     into.failures += from.failures;
-    into.last_failure = std::max(into.last_failure, from.last_failure);
+    if (from.last_failure > into.last_failure) {
+        into.last_failure = from.last_failure;
+        into.failure_reason = from.failure_reason;
+        into.failure_error = from.failure_error;
+    }
     into.evidence.insert(into.evidence.end(), from.evidence.begin(), from.evidence.end());
     into.ja4.insert(into.ja4.end(), from.ja4.begin(), from.ja4.end());
     into.proxies.insert(from.proxies.begin(), from.proxies.end());

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "proxy/report/report.hpp"
+#include "proxy/report/report_failures.hpp"
 
 namespace proxy::report {
 namespace {
@@ -132,17 +133,11 @@ bool is_plain(const Facts& facts, const LastSeen& last) {
     return last.clear > 0 && !only_tried;
 }
 
-/// Evidence that comes from handshakes alone. What probing cost a client is no failure of its own.
-bool is_failed_handshake(const EvidenceRow& row) {
-    if (!row.evidence) return false;
-    const protocol::Facts& facts = protocol::facts(*row.evidence);
-    return !facts.probe && (facts.is_refusal() || facts.side == Side::closed_earlier);
-}
-
 void count_failures(ReportClient& client) {
     client.failed_handshakes = client.perhaps_failed = 0;
     for (const EvidenceRow& row : client.row.evidence) {
-        if (is_failed_handshake(row)) (row.possible ? client.perhaps_failed : client.failed_handshakes) += row.count;
+        if (!is_failed_handshake(row)) continue;
+        (is_its_own(client, row) ? client.failed_handshakes : client.perhaps_failed) += row.count;
     }
 }
 
@@ -150,7 +145,7 @@ void count_failures(ReportClient& client) {
 Timestamp last_failure(const ReportClient& client) {
     Timestamp last = client.row.last_failure;
     for (const EvidenceRow& row : client.row.evidence) {
-        if (!row.possible && is_failed_handshake(row)) last = std::max(last, row.last_seen);
+        if (is_its_own(client, row) && is_failed_handshake(row)) last = std::max(last, row.last_seen);
     }
     return last;
 }
@@ -172,65 +167,6 @@ bool is_failing(const ReportClient& client, const Facts& facts, const LastSeen& 
     return since >= failures_that_count;
 }
 
-/// Of what was refused or answered by nobody once the names were known the audit has the reason.
-LastFailure failed_login(const ClientRow& row) {
-    LastFailure out{.what = "login not answered", .time = row.last_failure, .session = {}};
-    for (auto day = row.days.rbegin(); day != row.days.rend(); ++day) {
-        std::uint64_t failures = 0, refused = 0;
-        for (const auto& [mode, counted] : day->second) {
-            failures += counted.failures;
-            refused += counted.auth_failed;
-        }
-        if (failures == 0) continue;
-        if (refused > 0) out.what = "login refused";
-        break;
-    }
-    // What it was seen with last is that login, unless an older kind was seen since.
-    Timestamp last = 0;
-    for (const EvidenceRow& evidence : row.evidence) {
-        if (evidence.possible || is_failed_handshake(evidence) || evidence.last_seen < last) continue;
-        last = evidence.last_seen;
-        out.session = evidence.session;
-    }
-    return out;
-}
-
-struct Failed {
-    LastFailure told;
-    Action action{};
-};
-
-Action action_about(const EvidenceRow& handshake) {
-    const protocol::Facts& facts = protocol::facts(protocol::amounts_to(*handshake.evidence, handshake.count));
-    if (facts.side == Side::refused || handshake.evidence == Evidence::no_client_hello)
-        return Action::fix_root_certificate;
-    if (facts.side == Side::left_silently) return Action::ask_its_owner;
-    return handshake.evidence == Evidence::closed_after_no ? Action::offer_tls : Action::fix_tls;
-}
-
-/// What failed last, and what to do about it; nullopt: nothing is known to have failed. Of
-/// somebody who has no name also what may have been another's: nobody else is asked about it.
-std::optional<Failed> what_failed(const ReportClient& client, const LastSeen& seen, Timestamp after) {
-    const EvidenceRow* handshake = nullptr;
-    for (const EvidenceRow& row : client.row.evidence) {
-        if (!is_failed_handshake(row) || row.last_seen <= after || (row.possible && client.known)) continue;
-        if (!handshake || row.last_seen >= handshake->last_seen) handshake = &row;
-    }
-    // Whoever cannot even connect does not come to a login.
-    const bool connects = seen.broken_trust <= seen.tls;
-    if (client.row.last_failure > (handshake ? handshake->last_seen : after) && (connects || !handshake)) {
-        Failed out{.told = failed_login(client.row)};
-        out.action = out.told.what == "login refused" ? Action::fix_login : Action::let_in;
-        return out;
-    }
-    if (!handshake) return std::nullopt;
-    return Failed{.told = {.what = handshake->label,
-                           .time = handshake->last_seen,
-                           .error = client.error,
-                           .session = handshake->session},
-                  .action = action_about(*handshake)};
-}
-
 Action choose(const ReportClient& client, const Facts& facts, const LastSeen& last,
               const std::optional<Failed>& failed) {
     if (client.falls_back) return last.refused > 0 ? Action::trust_our_ca : Action::repair_fallback;
@@ -243,6 +179,23 @@ Action choose(const ReportClient& client, const Facts& facts, const LastSeen& la
     if (client.verifies == Verifies::unknown || client.breaks_on_ca_rotation == Readiness::unknown)
         return Action::probe;
     return Action::none;
+}
+
+/// What a client that fails today needs as well; nullopt: its action says it.
+std::optional<Action> hidden_by(const ReportClient& client, Action of_failure) {
+    if (!client.failing || client.action == of_failure) return std::nullopt;
+    const bool is_the_same = client.action == Action::trust_our_ca && of_failure == Action::fix_root_certificate;
+    return is_the_same ? std::nullopt : std::optional(of_failure);
+}
+
+/// That it falls back rests on failures at its address alone.
+bool is_inferred_fallback(const ReportClient& client, Timestamp after) {
+    if (!client.falls_back) return false;
+    return std::none_of(client.row.evidence.begin(), client.row.evidence.end(), [&](const EvidenceRow& row) {
+        return !row.possible && row.last_seen > after &&
+               (row.evidence == Evidence::clear_startup_after_tls_login ||
+                row.evidence == Evidence::clear_startup_after_refusal);
+    });
 }
 
 }  // namespace
@@ -271,6 +224,7 @@ void evaluate(ReportClient& client, Timestamp consistent_after) {
     // A clear connection while another program's TLS failed is no fallback when it is known never
     // to ask for TLS.
     client.falls_back = verdict.falls_back && verdict.interval.max >= SslMode::prefer;
+    client.perhaps_anothers_fallback = is_inferred_fallback(client, std::max(after, verdict.changed_at));
     if (client.plain && client.verifies == Verifies::yes) client.verifies = Verifies::unknown;
     client.old_tls = facts.weak_tls > 0;
     client.weak = client.plain || client.verifies == Verifies::no || client.old_tls;
@@ -278,9 +232,10 @@ void evaluate(ReportClient& client, Timestamp consistent_after) {
     client.breaks_on_force_ssl = breaks_on_force_ssl(client, last);
     client.breaks_on_ca_rotation = breaks_on_ca_rotation(verdict);
     const bool fails = client.failing || !client.known || last.broken_trust > last.tls;
-    const auto failed = fails ? what_failed(client, last, after) : std::nullopt;
+    const auto failed = fails ? what_failed(client, last.broken_trust <= last.tls, after) : std::nullopt;
     client.last_failed = failed ? std::optional(failed->told) : std::nullopt;
     client.action = choose(client, facts, last, failed);
+    client.also = failed ? hidden_by(client, failed->action) : std::nullopt;
 }
 
 }  // namespace proxy::report

@@ -95,6 +95,8 @@ constexpr auto csv_columns = std::to_array<CsvColumn>({
     {"state", [](const ReportClient& c) { return word(state_of(c)); }},
     {"failure", [](const ReportClient& c) { return c.last_failed ? failure_text(*c.last_failed) : ""; }},
     {"groups", [](const ReportClient& c) { return join(c.row.groups, " "); }},
+    {"also", [](const ReportClient& c) { return c.also ? word(*c.also) : ""; }},
+    {"ja4", [](const ReportClient& c) { return join(json_parts::fingerprints(c), " "); }},
 });
 
 }  // namespace

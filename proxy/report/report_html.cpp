@@ -3,6 +3,7 @@
 // report_html_clients.cpp and report_html_parts.cpp, pictures in report_html_charts.cpp.
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 
 #include "protocol/base64.hpp"
@@ -79,6 +80,9 @@ std::string tiles(const Report& report) {
     if (s.failing > 0) tile(s.failing, "bad", "never succeeded, or no longer do");
     if (s.falls_back > 0) tile(s.falls_back, "bad", "fall back to clear text");
     if (s.never_logged_in > 0) tile(s.never_logged_in, "doubt", "never logged in");
+    if (s.unattributed_failures > 0)
+        tile(s.unattributed_failures, s.unattributed_refused > 0 ? "bad" : "doubt",
+             "handshakes failed that no row explains, " + number(s.unattributed_refused) + " at our certificate");
     if (s.bridged > 0) tile(s.bridged, "", "bridged");
     if (s.accepted > 0) tile(s.accepted, "", "accepted as they are");
     out += "</div>";
@@ -98,8 +102,12 @@ std::string explanations(const Report& report) {
         "<dt>Breaks on CA rotation</dt><dd>yes: it verifies, and refused the candidate certificate.</dd>"
         "<dt>sslmode</dt><dd>What was seen leaves these modes of libpq open.</dd>"
         "<dt>Proof</dt><dd>What the answers rest on; the session is to be found in the audit.</dd>";
-    for (const auto& [action, count] : report.summary.actions) {
-        out += "<dt>" + std::string(to_string(action)) + "</dt><dd>" + escaped(explain(action)) + "</dd>";
+    for (int i = 0; i < action_count; ++i) {
+        const auto action = static_cast<Action>(i);
+        const bool is_there = report.summary.actions.contains(action) ||
+                              std::any_of(report.clients.begin(), report.clients.end(),
+                                          [&](const ReportClient& client) { return client.also == action; });
+        if (is_there) out += "<dt>" + std::string(to_string(action)) + "</dt><dd>" + escaped(explain(action)) + "</dd>";
     }
     return out + "</dl>\n";
 }

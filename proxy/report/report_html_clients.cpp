@@ -76,9 +76,10 @@ std::string proof(const ReportClient& client) {
     return out + "</table>" + (client.error.empty() ? "" : "<p>" + escaped(client.error) + "</p>") + "</details></td>";
 }
 
-std::string names_cell(const ReportClient& client) {
+std::string names_cell(const ReportClient& client, const Fingerprints& fingerprints) {
     const ClientIdentity& who = client.row.who;
-    return client.known ? cell(who.usename + "@" + who.datname) : cell("(not known)", "faint");
+    return client.known ? cell(who.usename + "@" + who.datname)
+                        : "<td class=\"faint\">(not known)" + small(fingerprints.of(client)) + "</td>";
 }
 
 std::string application_cell(const ReportClient& client) {
@@ -91,6 +92,10 @@ std::string action_cell(const ReportClient& client) {
     const bool says_why = client.action == Action::probe && !client.row.not_probed.empty();
     return "<td data-value=\"" + std::to_string(static_cast<int>(client.action)) + "\">" +
            std::string(to_string(client.action)) +
+           (client.perhaps_anothers_fallback
+                ? small("unless who failed with TLS before was another client at its address")
+                : std::string()) +
+           (client.also ? small("and " + std::string(to_string(*client.also))) : std::string()) +
            (says_why ? small("not probed: " + client.row.not_probed) : std::string()) +
            (client.last_failed ? small("failed last: " + failure_text(*client.last_failed)) : std::string()) + "</td>";
 }
@@ -113,14 +118,15 @@ std::string user_cell(const ClientIdentity& who) {
     return "<td data-value=\"-1\"></td>";
 }
 
-std::string row(const Report& report, const ReportClient& client, const Shown& shows) {
+std::string row(const Report& report, const ReportClient& client, const Shown& shows,
+                const Fingerprints& fingerprints) {
     const ClientRow& row = client.row;
     const ClientIdentity& who = row.who;
     std::string out = "<tr data-action=\"" + std::string(to_string(client.action)) + "\"><td>" +
                       escaped(who.client_addr.empty() ? "local" : who.client_addr) + small(who.client_exe) +
                       small(boost::algorithm::join(decisions(client), "; ")) + "</td>";
     if (shows.user) out += user_cell(who);
-    out += names_cell(client);
+    out += names_cell(client, fingerprints);
     if (shows.application) out += application_cell(client);
     if (shows.upstream) out += cell(who.upstream);
     if (shows.proxy) out += cell(boost::algorithm::join(proxies_of(report, client), ", "));
@@ -137,10 +143,11 @@ std::string row(const Report& report, const ReportClient& client, const Shown& s
 
 std::string table(const Report& report, bool accepted, const char* id) {
     const Shown shows = shown(report, accepted);
+    const Fingerprints fingerprints(report);
     std::string out = std::string("<div class=\"scroll\"><table class=\"sortable clients\" id=\"") + id + "\">" +
                       head(headings(shows)) + "<tbody>";
     for (const ReportClient& client : report.clients) {
-        if (client.excused == accepted) out += row(report, client, shows);
+        if (client.excused == accepted) out += row(report, client, shows, fingerprints);
     }
     return out + "</tbody></table></div>\n";
 }

@@ -32,11 +32,13 @@ std::optional<Timestamp> first_accepted(const EvidenceRow& handshake, const Acce
     return found == accepted.end() ? std::nullopt : std::optional(found->second);
 }
 
-/// Whoever was only ever seen in clear, and not after a failure, was not seen to try TLS at all.
+/// Whoever was only ever seen in clear was not seen to try TLS at all: whose TLS failed shortly
+/// before may be another program at its address, unless it was the same process.
 bool never_tried_tls(const ClientRow& client) {
     return !client.evidence.empty() &&
-           std::all_of(client.evidence.begin(), client.evidence.end(),
-                       [](const EvidenceRow& row) { return row.evidence == Evidence::clear_startup; });
+           std::all_of(client.evidence.begin(), client.evidence.end(), [](const EvidenceRow& row) {
+               return row.evidence == Evidence::clear_startup || row.evidence == Evidence::clear_startup_after_tls;
+           });
 }
 
 /// What connections that have no names can be told apart by.
@@ -92,14 +94,16 @@ void attribute(const HandshakeRow& handshake, ReportClient& client, bool possibl
     client.row.last_failure = std::max(client.row.last_failure, row.last_seen);
 }
 
-/// Rows of the report for handshakes that no known client can be named for.
-using Strangers = std::map<Trace, ReportClient>;
+/// Rows of the report for handshakes that no known client can be named for: by fingerprint as well
+/// where the executable is known, for what ails two settings of one program is not one thing.
+using Strangers = std::map<std::pair<Trace, std::string>, ReportClient>;
 
 void add_stranger(Strangers& strangers, const HandshakeRow& handshake, bool possible) {
-    ReportClient& client = strangers[trace(handshake)];
+    ReportClient& client = strangers[{trace(handshake), handshake.ja4}];
     if (client.known) {
         client.known = false;
         client.row.who = {handshake.from, {}};
+        if (!handshake.ja4.empty()) client.row.ja4 = {handshake.ja4};
         client.row.first_seen = handshake.evidence.first_seen;
     }
     if (handshake.evidence.last_seen >= client.row.last_seen) {
@@ -109,6 +113,10 @@ void add_stranger(Strangers& strangers, const HandshakeRow& handshake, bool poss
     attribute(handshake, client, possible);
     extend_presence(client.row, handshake.evidence);
     client.row.proxies.insert(handshake.proxies.begin(), handshake.proxies.end());
+}
+
+bool refuses_ours(const EvidenceRow& row) {
+    return row.evidence && protocol::facts(*row.evidence).is_refusal() && !protocol::facts(*row.evidence).probe;
 }
 
 /// Somebody cannot connect, and it was no accident.
@@ -283,6 +291,7 @@ void add_failure(Unattributed& into, const EvidenceRow& row) {
     into.first_seen = std::min(into.first_seen, row.first_seen);
     into.last_seen = std::max(into.last_seen, row.last_seen);
     into.broken |= is_broken(row);
+    if (refuses_ours(row)) into.refused += row.count;
 }
 
 Joined join(const InventoryRows& inventory) {

@@ -89,6 +89,7 @@ json::object summary(const Report& report) {
             {"connections", from.connections},
             {"failures", from.failures},
             {"unattributed_failures", from.unattributed_failures},
+            {"unattributed_refused", from.unattributed_refused},
             {"first_seen", time(from.first_seen)},
             {"last_seen", time(from.last_seen)},
             {"probes", std::move(probes)},
@@ -122,6 +123,7 @@ json::object to_json(const Unattributed& one) {
             {"client_addr", text(one.from.client_addr)},
             {"client_process", text(one.from.client_exe)},
             {"failures", one.count},
+            {"refused", one.refused},
             {"last_failure", time(one.last_seen)},
             {"error", text(one.error)},
             {"candidates", std::move(candidates)}};

@@ -3,6 +3,7 @@
 #include <boost/algorithm/string/join.hpp>
 #include <boost/json.hpp>
 #include <map>
+#include <set>
 
 #include "proxy/report/report_json_parts.hpp"
 
@@ -104,6 +105,14 @@ json::object probe(const ProbeCost& cost) {
             {"last_shown", time(cost.last_shown)}};
 }
 
+std::vector<std::string> fingerprints(const ReportClient& client) {
+    constexpr std::size_t most = 10;  // whoever makes them up makes up many
+    const std::set<std::string> each(client.row.ja4.begin(), client.row.ja4.end());
+    std::vector<std::string> out(each.begin(), each.end());
+    if (out.size() > most) out.resize(most);
+    return out;
+}
+
 std::vector<std::string> evidence_labels(const ReportClient& client, bool possible) {
     std::vector<std::string> out;
     for (const EvidenceRow& row : client.row.evidence) {
@@ -141,6 +150,7 @@ json::object client(const Report& report, const ReportClient& client) {
                 {"auth_method", text(row.auth_method)},
                 {"version", text(row.version)},
                 {"groups", strings(row.groups)},
+                {"ja4", strings(fingerprints(client))},
                 {"modes", std::move(by_mode)},
                 {"days", days(client)},
                 {"first_seen", time(row.first_seen)},
@@ -154,9 +164,11 @@ json::object client(const Report& report, const ReportClient& client) {
                 {"changed", client.changed_at > 0},
                 {"changed_at", time(client.changed_at)},
                 {"falls_back", client.falls_back},
+                {"falls_back_inferred", client.perhaps_anothers_fallback},
                 {"breaks_on_force_ssl", protocol::to_string(client.breaks_on_force_ssl)},
                 {"breaks_on_ca_rotation", protocol::to_string(client.breaks_on_ca_rotation)},
                 {"action", to_string(client.action)},
+                {"also", client.also ? json::value(to_string(*client.also)) : json::value(nullptr)},
                 {"accepted", accepted(client)},
                 {"note", text(client.note)},
                 {"repaired_at", time(client.repaired_at)},

@@ -34,6 +34,8 @@ boost::json::object probe(const ProbeCost& cost);
 
 /// The kinds of evidence about a client, each once.
 std::vector<std::string> evidence_labels(const ReportClient& client, bool possible);
+/// Each once, and no more than ten.
+std::vector<std::string> fingerprints(const ReportClient& client);
 
 /// One of the report's "clients".
 boost::json::object client(const Report& report, const ReportClient& client);

@@ -132,10 +132,8 @@ Knowledge merge(const std::vector<InventoryRows>& inventories, Timestamp now) {
         for (const HandshakeRow& row : inventory->handshakes) {
             HandshakeRow here = with_key(row, &HandshakeRow::from, at(row.from, *inventory));
             here.proxies = {inventory->instance};
-            collect(handshakes,
-                    {here.from, here.from.client_exe.empty() ? here.ja4 : "", here.evidence.label,
-                     here.evidence.certificate},
-                    here, add_handshake);
+            collect(handshakes, {here.from, here.ja4, here.evidence.label, here.evidence.certificate}, here,
+                    add_handshake);
         }
     }
     merged.clients = values(clients);

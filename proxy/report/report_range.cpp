@@ -73,6 +73,10 @@ bool restrict_to(ReportClient& client, const Range& range) {
     }
     std::erase_if(row.days, [](const auto& day) { return day.second.empty(); });
     count_anew(row);
+    if (row.failures == 0 || row.last_failure > range.until) {  // they are of another
+        row.failure_reason.reset();
+        row.failure_error.clear();
+    }
     if (row.failures == 0) row.last_failure = 0;
     row.last_failure = std::min(row.last_failure, range.until);
     return !row.days.empty() || !row.evidence.empty();

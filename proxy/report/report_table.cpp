@@ -30,6 +30,10 @@ const char* colour(Action action) {
     return action == Action::probe ? yellow : red;
 }
 
+std::string actions(const ReportClient& client) {
+    return std::string(to_string(client.action)) + (client.also ? ", " + std::string(to_string(*client.also)) : "");
+}
+
 // --- What is missing, and how many there are
 
 /// How many proxies it knows is said always: no weak clients of 39 of 40 proxies says nothing.
@@ -67,6 +71,15 @@ std::string where_in_clear(const ReportSummary& s) {
            " on loopback or a UNIX socket";
 }
 
+/// Whoever shares address and program with others and never logs in has no row.
+std::string unexplained(const ReportSummary& s) {
+    std::string out = s.unattributed_failures == 1 ? "handshake failed that no row explains"
+                                                   : "handshakes failed that no row explains";
+    if (s.unattributed_refused > 0)
+        out += ", " + std::to_string(s.unattributed_refused) + " of them at our certificate: a client may never log in";
+    return out + "; see below the table";
+}
+
 std::string summary(const Report& report, const Layout& layout) {
     const ReportSummary& s = report.summary;
     std::string out = coloured(plural(s.clients, "client"), bold, layout) + ", " + plural(s.connections, "connection");
@@ -92,6 +105,8 @@ std::string summary(const Report& report, const Layout& layout) {
     if (s.failing > 0) line(s.failing, "fail: they never succeeded, or no longer do", red);
     if (s.falls_back > 0) line(s.falls_back, "fall back to clear text when TLS fails", red);
     if (s.never_logged_in > 0) line(s.never_logged_in, "never logged in", yellow);
+    if (s.unattributed_failures > 0)
+        line(s.unattributed_failures, unexplained(s), s.unattributed_refused > 0 ? red : yellow);
     if (s.bridged > 0) line(s.bridged, "are asked for their password (bridged SCRAM)", nullptr);
     if (s.accepted > 0) line(s.accepted, "were accepted as they are", nullptr);
     for (const auto& [kind, cost] : s.probes) {
@@ -161,6 +176,7 @@ Cell mode(const ReportClient& client) {
 /// `options.width` 0: what there is no room for otherwise is shown as well.
 Grid clients(const Report& report, bool accepted, const TableOptions& options) {
     const Shown shows = shown(report);
+    const Fingerprints fingerprints(report);
     Grid grid;
     bool titled = false;
     for (const ReportClient& client : report.clients) {
@@ -173,7 +189,7 @@ Grid clients(const Report& report, bool accepted, const TableOptions& options) {
             cells.push_back(std::move(cell));
         };
         add(shows.client, {.title = "CLIENT", .shrinks = true}, {source(row.who, shows.users)});
-        add(shows.names, {.title = "USER@DATABASE", .shrinks = true}, names(client));
+        add(shows.names, {.title = "USER@DATABASE", .shrinks = true}, names(client, fingerprints));
         add(shows.application, {.title = "APPLICATION", .shrinks = true}, {printable(row.who.application_name)});
         add(shows.upstream, {.title = "UPSTREAM", .shrinks = true}, {printable(row.who.upstream)});
         add(shows.proxy, {.title = "PROXY", .shrinks = true}, {seen_by(report, client)});
@@ -188,7 +204,7 @@ Grid clients(const Report& report, bool accepted, const TableOptions& options) {
             answer(protocol::to_string(client.breaks_on_force_ssl), "yes"));
         add(true, {.title = "rotation", .narrow = "CA", .above = "BREAKS ON:"},
             answer(protocol::to_string(client.breaks_on_ca_rotation), "yes"));
-        add(true, {.title = "ACTION"}, {std::string(to_string(client.action)), colour(client.action)});
+        add(true, {.title = "ACTION"}, {actions(client), colour(client.action)});
         add(accepted, {.title = "OWNER", .shrinks = true}, {client.accepted ? printable(client.accepted->owner) : ""});
         add(accepted, {.title = "UNTIL"},
             {client.accepted && client.accepted->until > 0 ? time_text(client.accepted->until).substr(0, 10)
@@ -214,7 +230,8 @@ std::string to_table(const Report& report, const TableOptions& options) {
     out += accepted(report, options, layout);
     for (const std::string& part :
          {what_people_said(report, layout), failures_of_several(report, layout), last_failures(report, layout),
-          not_probed(report, layout), comparison(report, layout), certificates(report, options)}) {
+          inferred_fallbacks(report, layout), not_probed(report, layout), comparison(report, layout),
+          certificates(report, options)}) {
         if (!part.empty()) out += "\n" + part;
     }
     if (!report.clients.empty()) out += "\n" + explanations(report, layout);

@@ -10,9 +10,15 @@ namespace {
 /// The other formats have them all.
 constexpr std::size_t most_names = 5;
 
+/// What stands for the names of one who has none.
+std::string nobody(const ReportClient& client, const Fingerprints& fingerprints) {
+    const std::string told = fingerprints.of(client);
+    return told.empty() ? "(not known)" : "(not known, " + told + ")";
+}
+
 /// A client in a sentence.
-std::string name(const ReportClient& client) {
-    if (!client.known) return source(client.row.who, true) + " (not known)";
+std::string name(const ReportClient& client, const Fingerprints& fingerprints) {
+    if (!client.known) return source(client.row.who, true) + " " + nobody(client, fingerprints);
     const std::string application = printable(client.row.who.application_name);
     return names(client.row.who) + (application.empty() ? "" : " " + application);
 }
@@ -68,8 +74,8 @@ std::string source(const ClientIdentity& who, bool with_user) {
 
 std::string names(const ClientIdentity& who) { return printable(who.usename) + "@" + printable(who.datname); }
 
-Cell names(const ReportClient& client) {
-    if (!client.known) return {"(not known)", dim};
+Cell names(const ReportClient& client, const Fingerprints& fingerprints) {
+    if (!client.known) return {nobody(client, fingerprints), dim};
     return {names(client.row.who)};
 }
 
@@ -95,25 +101,40 @@ std::string failures_of_several(const Report& report, const Layout& layout) {
 
 std::string what_people_said(const Report& report, const Layout& layout) {
     std::string out;
+    const Fingerprints fingerprints(report);
     for (const ReportClient& client : report.clients) {
         const std::vector<std::string> said = decisions(client);
         if (said.empty()) continue;
-        out += paragraph(source(client.row.who, true) + " " + name(client) + ": " + boost::algorithm::join(said, "; "),
-                         0, 2, layout);
+        out += paragraph(
+            source(client.row.who, true) + " " + name(client, fingerprints) + ": " + boost::algorithm::join(said, "; "),
+            0, 2, layout);
     }
     return out;
 }
 
 std::string not_probed(const Report& report, const Layout& layout) {
     std::map<std::string, std::vector<std::string>> by_reason;
+    const Fingerprints fingerprints(report);
     for (const ReportClient& client : report.clients) {
         if (client.action == Action::probe && !client.row.not_probed.empty())
-            by_reason[printable(client.row.not_probed)].push_back(name(client));
+            by_reason[printable(client.row.not_probed)].push_back(name(client, fingerprints));
     }
     std::string out;
     for (const auto& [reason, clients] : by_reason)
         out += paragraph("not probed: " + reason + ": " + enumerated(clients, most_names), 0, 2, layout);
     return out;
+}
+
+std::string inferred_fallbacks(const Report& report, const Layout& layout) {
+    std::vector<std::string> names;
+    const Fingerprints fingerprints(report);
+    for (const ReportClient& client : report.clients) {
+        if (client.perhaps_anothers_fallback) names.push_back(name(client, fingerprints));
+    }
+    if (names.empty()) return "";
+    return paragraph("falls back, unless who failed with TLS before was another client at its address: " +
+                         enumerated(names, most_names),
+                     0, 2, layout);
 }
 
 std::string last_failures(const Report& report, const Layout& layout) {
@@ -125,9 +146,10 @@ std::string last_failures(const Report& report, const Layout& layout) {
         by_reason[failure_text(reason)].push_back(&client);
     }
     std::string out;
+    const Fingerprints fingerprints(report);
     for (const auto& [reason, clients] : by_reason) {
         std::vector<std::string> names;
-        for (const ReportClient* client : clients) names.push_back(name(*client));
+        for (const ReportClient* client : clients) names.push_back(name(*client, fingerprints));
         // Of one there is room to say where to look.
         const std::string why = clients.size() == 1 ? failure_text(*clients.front()->last_failed) : reason;
         out += paragraph("failed last: " + why + ": " + enumerated(names, most_names), 0, 2, layout);
@@ -210,14 +232,16 @@ std::string explanations(const Report& report, const Layout& layout) {
     if (any([](const ReportClient& c) { return c.changed_at > 0; }))
         line("*", "was seen otherwise for long, so older evidence that contradicts it was left out");
     if (any(has_possible))
-        line("~", "failed handshakes that are this client's or another's, and count for none; see --format json");
+        line("~", "failed handshakes of this client, of another, or of one that never logged in; they count for none");
     if (any(has_unreadable))
         line("!", "a newer pgairlock saw what this one cannot weigh, so older good news do not count: use the newer");
     if (any([](const ReportClient& c) { return !c.known; }))
-        line("(not known)", "only handshakes that failed, which name nobody");
+        line("(not known)", "only handshakes that failed, which name nobody: a client that never logged in");
     for (int i = 0; i < action_count; ++i) {
         const auto action = static_cast<Action>(i);
-        if (report.summary.actions.contains(action)) line(std::string(to_string(action)), explain(action));
+        const bool is_there =
+            report.summary.actions.contains(action) || any([&](const ReportClient& c) { return c.also == action; });
+        if (is_there) line(std::string(to_string(action)), explain(action));
     }
     return out;
 }

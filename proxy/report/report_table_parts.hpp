@@ -15,7 +15,7 @@ std::string source(const ClientIdentity& who, bool with_user);
 
 /// "billing@orders".
 std::string names(const ClientIdentity& who);
-Cell names(const ReportClient& client);
+Cell names(const ReportClient& client, const Fingerprints& fingerprints);
 
 bool has_possible(const ReportClient& client);
 bool has_unreadable(const ReportClient& client);
@@ -26,6 +26,8 @@ std::string what_people_said(const Report& report, const Layout& layout);
 /// Of those that cannot connect or log in, what failed last.
 std::string last_failures(const Report& report, const Layout& layout);
 std::string not_probed(const Report& report, const Layout& layout);
+/// Of those that fall back as far as anybody knows.
+std::string inferred_fallbacks(const Report& report, const Layout& layout);
 std::string comparison(const Report& report, const Layout& layout);
 std::string certificates(const Report& report, const TableOptions& options);
 /// Only of what is there to be explained.

@@ -63,6 +63,8 @@ std::string_view to_string(Action action) noexcept {
         case Action::offer_tls: return "offer TLS";
         case Action::fix_login: return "fix login";
         case Action::let_in: return "let in";
+        case Action::reach_the_server: return "reach the server";
+        case Action::relieve_the_proxy: return "relieve the proxy";
         case Action::ask_its_owner: return "ask its owner";
         case Action::update_trust_store: return "update trust store";
         case Action::verify_the_server: return "verify the server";
@@ -132,8 +134,14 @@ std::string_view explain(Action action) noexcept {
             return "fails today: its logins are refused or given up: see to its password, user, database and "
                    "pg_hba.conf";
         case Action::let_in:
-            return "fails today: refused by this proxy (allow, TLS or a certificate required, limits), or no server "
-                   "serves";
+            return "fails today: refused by this proxy (TLS or a certificate required, a limit, not in time), or not "
+                   "answered";
+        case Action::reach_the_server:
+            return "fails today, by no fault of its own: no server serves, or none has room, or its certificate is "
+                   "refused";
+        case Action::relieve_the_proxy:
+            return "fails today, by no fault of its own: this proxy could not go on (memory, too many at once) or was "
+                   "stopped";
         case Action::ask_its_owner:
             return "leaves without a word at the certificate, which it may refuse: only its own log says why";
         case Action::update_trust_store:
@@ -150,6 +158,9 @@ std::string_view explain(Action action) noexcept {
 
 std::string explain(const ReportClient& client) {
     std::string out(explain(client.action));
+    if (client.perhaps_anothers_fallback)
+        out += "; that it falls back is inferred: who failed with TLS before it may be another client at its address";
+    if (client.also) out += "; and " + std::string(to_string(*client.also)) + ": " + std::string(explain(*client.also));
     if (!client.last_failed) return out;
     out += "; it failed last";
     if (client.last_failed->time > 0) out += " at " + time_text(client.last_failed->time);
@@ -205,14 +216,34 @@ std::string in_the_way(const Report& report, const Rehearsal& rehearsal) {
 }
 
 std::string whose(const Unattributed& one, std::size_t most) {
-    if (one.candidates.empty()) return "name nobody, and may be those of any client that is asked for";
+    std::string refused;
+    if (one.refused > 0)
+        refused = "; " + std::to_string(one.refused) +
+                  " refused our certificate or left at it: its CA (ca.crt, or that of cert_file) belongs in the trust "
+                  "store of that client";
+    if (one.candidates.empty())
+        return "name nobody, and may be those of any client that is asked for, or of one that never logged in" +
+               refused;
     std::vector<std::string> candidates;
     for (const ClientIdentity& who : one.candidates) {
         const std::string& application = who.application_name;
         candidates.push_back(
             printable(who.usename + "@" + who.datname + (application.empty() ? "" : " " + application)));
     }
-    return "may be those of " + enumerated(candidates, most);
+    return "may be those of " + enumerated(candidates, most) + ", or of a client that never logged in" + refused;
+}
+
+Fingerprints::Fingerprints(const Report& report) {
+    for (const ReportClient& client : report.clients) {
+        if (!client.known) ++rows_[client.row.who];
+    }
+}
+
+std::string Fingerprints::of(const ReportClient& client) const {
+    const auto found = client.known ? rows_.end() : rows_.find(client.row.who);
+    if (found == rows_.end() || found->second < 2) return "";
+    if (client.row.ja4.empty()) return "no ClientHello";
+    return "JA4 " + printable(boost::algorithm::join(client.row.ja4, " "));
 }
 
 std::vector<std::string> decisions(const ReportClient& client) {

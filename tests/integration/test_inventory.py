@@ -113,6 +113,19 @@ def test_a_client_in_clear_does_not_answer_for_another_process_that_refused_our_
         assert connected["evidence"] == ["clear_startup"]
 
 
+def test_a_program_in_clear_is_not_taken_for_the_fallback_of_another_before_it(start, pg, pki):
+    """Whose process was gone before it was found: it was there before the second one began."""
+    proxy = start()
+    other = pki.authority("Test Another CA")
+    for _ in range(3):
+        pg("psql", proxy, "-XAtc", "SELECT 1", sslmode="verify-full", host="localhost", sslrootcert=other.cert, check=False)
+        pg("psql", proxy, "-XAtc", "SELECT pg_sleep(0.5)", sslmode="disable")
+    connected = [event for event in proxy.events("connected", 3) if event["client_process"]["pid"]]
+    assert connected, "no process was found"
+    assert {tuple(event["evidence"]) for event in connected} == {("clear_startup",)}
+    assert proxy.events("tls_failed", 3)
+
+
 def test_while_another_client_logs_in_over_tls_clear_text_is_no_fallback(start, client):
     proxy = start(audit={"process_owner": False})
     undecided = client(proxy).negotiate("sslrequest")

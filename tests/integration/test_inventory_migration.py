@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from harness import messages
 from harness.programs import pgairlock
 from harness.waiting import until
 from harness.wire import Client
@@ -94,7 +95,25 @@ def test_a_file_of_version_3_is_read_and_taken_over_with_keys_and_groups_from_th
     assert after["summary"]["incomplete"] == before["summary"]["incomplete"] == []
     assert [len(client["groups"]) for client in after["clients"] if client["application_name"] == "new"] == [1]
     assert {bool(one["anchor_key_sha256"]) for one in after["upstream_certificates"]} == {True, False}
-    assert rows(state, "PRAGMA user_version") == [{"user_version": 4}]
+    assert rows(state, "PRAGMA user_version") == [{"user_version": 5}]
+
+
+def test_a_file_of_version_4_is_read_and_taken_over_with_the_words_of_failures_from_then_on(directory, start):
+    state = old_file(directory / "fourth", 4)
+    before = report(state)
+    old = {client["usename"]: client for client in before["clients"]}["typo"]
+    assert (old["action"], old["also"], old["failure"]["what"], old["failure"]["error"]) == ("enable TLS", "fix login", "login refused", None)
+    proxy = start(runtime={"state_dir": str(state)})
+    with Client(proxy.address) as raw, pytest.raises(messages.ErrorResponse):
+        raw.login("nobody_is_this", application_name="new")
+    until(lambda: rows(state, "SELECT failure_reason FROM clients WHERE application_name = 'new'") == [{"failure_reason": "server_denied"}])
+    proxy.stop()
+    after = report(state)
+    assert answers(before).items() <= answers(after).items()
+    assert after["summary"]["incomplete"] == before["summary"]["incomplete"] == []
+    new = next(client for client in after["clients"] if client["application_name"] == "new")
+    assert new["failure"]["what"] == "login refused" and new["failure"]["error"].startswith("28000: ") and "nobody_is_this" in new["failure"]["error"]
+    assert rows(state, "PRAGMA user_version") == [{"user_version": 5}]
 
 
 def old_database(fleet_database, state, version):
@@ -109,7 +128,7 @@ def old_database(fleet_database, state, version):
                 cursor.execute(f"INSERT INTO pgairlock.{table} (proxy, {', '.join(names)}) VALUES (%s{', %s' * len(names)})", (instance, *row))
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_a_database_is_taken_over_by_the_first_proxy(directory, start, fleet_database, version):
     state = old_file(directory / "old", version)
     old_database(fleet_database, state, version)
@@ -121,8 +140,8 @@ def test_a_database_is_taken_over_by_the_first_proxy(directory, start, fleet_dat
         raw.login(application_name="new")
     until(lambda: ("127.0.0.1", "trust_user", "new") in answers(report(fleet_database.url)))
     assert before.items() <= answers(report(fleet_database.url)).items()
-    assert fleet_database.sql("SELECT value FROM pgairlock.meta WHERE key = 'version'") == [("4",)]
-    assert fleet_database.sql("SELECT count(*) FROM pgairlock.upstream_certificates WHERE anchor_key_sha256 <> '' AND groups <> ''") == [(1,)]
+    assert fleet_database.sql("SELECT value FROM pgairlock.meta WHERE key = 'version'") == [("5",)]
+    assert fleet_database.sql("SELECT count(*) FROM pgairlock.upstream_certificates WHERE anchor_key_sha256 <> '' AND groups <> ''") == [(1 + (version > 3),)]
 
 
 def test_a_report_that_is_being_read_while_a_database_is_taken_over_is_not_in_its_way(directory, start, fleet_database):
@@ -137,4 +156,4 @@ def test_a_report_that_is_being_read_while_a_database_is_taken_over_is_not_in_it
         cursor.execute("SELECT count(*) FROM pgairlock.clients")
         reader.rollback()
     proxy.wait_for_log("inventory: shared in")
-    assert fleet_database.sql("SELECT value FROM pgairlock.meta WHERE key = 'version'") == [("4",)]
+    assert fleet_database.sql("SELECT value FROM pgairlock.meta WHERE key = 'version'") == [("5",)]

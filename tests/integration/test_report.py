@@ -25,7 +25,7 @@ from harness.waiting import until
 SCALE = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 ANSWERS = {"yes", "no", "unknown"}
 ACTIONS = ["enable TLS", "trust our CA", "repair fallback", "split", "fix root certificate", "fix TLS", "offer TLS", "fix login", "let in",
-           "ask its owner", "update trust store", "verify the server", "upgrade TLS", "probe", "none"]
+           "reach the server", "relieve the proxy", "ask its owner", "update trust store", "verify the server", "upgrade TLS", "probe", "none"]
 ATTACK = "<script>alert('x')</script>&\"'"
 
 
@@ -103,7 +103,8 @@ def test_each_action_is_given_and_the_worst_comes_first(inventory):
     clients = report(fill(inventory()))["clients"]
     assert [client["failing"] for client in clients[:3]] == [True, True, False]  # before all others
     assert [client["action"] for client in clients] == ["fix root certificate"] * 2 + [
-        action for action in ACTIONS if action not in ("fix root certificate", "fix TLS", "offer TLS", "fix login", "let in", "ask its owner")]
+        action for action in ACTIONS if action not in ("fix root certificate", "fix TLS", "offer TLS", "fix login", "let in",
+                                                    "reach the server", "relieve the proxy", "ask its owner")]
     assert {client["usename"]: client["action"] for client in clients} == {
         "plain": "enable TLS", "untrusting": "trust our CA", "prefer": "repair fallback", "both": "split", "broken": "fix root certificate", None: "fix root certificate",
         "stale": "update trust store", "blind": "verify the server", "old": "upgrade TLS", "mystery": "probe", "good": "none"}
@@ -129,7 +130,7 @@ def test_the_summary_counts(inventory):
     assert counts == {"proxies": 1, "silent_proxies": 0, "clients": 11, "plain": 4, "plain_network": 3, "plain_local": 1, "tls_not_verifying": 1, "verifying": 4,
                       "unknown": 2, "weak": 6, "mixed": 2, "failing": 2, "accepted": 0, "bridged": 1, "falls_back": 2, "never_logged_in": 2,
                       "breaks_on_ca_rotation": 1, "breaks_on_ca_rotation_unknown": 4, "breaks_on_force_ssl": 0, "breaks_on_force_ssl_unknown": 5,
-                      "connections": 1361, "failures": 8, "unattributed_failures": 0}
+                      "connections": 1361, "failures": 8, "unattributed_failures": 0, "unattributed_refused": 0}
     assert (summary["incomplete"], summary["filters"]) == ([], {})
     assert [(probe["kind"], probe["shown"], probe["accepted"], probe["refused"]) for probe in summary["probes"]] == [("untrusted", 9, 5, 4)]
     assert summary["days"] == [{"day": "2026-11-02", "modes": {"TLSv1.1": 10, "TLSv1.3": 44, "plain": 1307}}]
@@ -630,7 +631,7 @@ def test_what_several_may_have_done_and_why_nobody_probed(inventory):
         one.client(name, "tls_startup", ja4=["t13a"], not_probed="refuses_real")
     one.handshake("tls_refused", ja4="t13a", count=23)
     text = table(one)
-    assert re.search(r"^23 failed handshakes of 10.0.0.1 may be those of (this@orders, that|that@orders, this)@orders$", text, re.M)
+    assert re.search(r"^23 failed handshakes of 10.0.0.1 may be those of (this@orders, that|that@orders, this)@orders, or of a client that never logged in", text, re.M)
     assert re.search(r"^not probed: others at this address refuse our certificate: th", text, re.M)
 
 

@@ -236,6 +236,7 @@ function unattributed(data) {
         ", and may be those of ",
         one.candidates.slice(0, 5).map((c, i) => [i > 0 && ", ", who(c)]),
         one.candidates.length > 5 && ` and ${plural(one.candidates.length - 5, "other")}`,
+        ", or of a client that never logged in",
       ],
       ".",
     ),

@@ -60,7 +60,7 @@ class Inventory:
         plain = connections if mode == "plain" else 0
         row = {"upstream": "orders", "client_addr": "10.0.0.1", "client_exe": "", "usename": usename, "datname": "orders",
                "application_name": "", "client_uid": -1, "listener": "legacy", "connections": connections, "plain": plain, "weak_tls": 0,
-               "bridged": 0, "auth_failed": 0, "failures": 0, "last_failure": 0, "not_probed": "", "auth_method": "scram-sha-256",
+               "bridged": 0, "auth_failed": 0, "failures": 0, "last_failure": 0, "failure_reason": "", "failure_error": "", "not_probed": "", "auth_method": "scram-sha-256",
                "version": "" if mode == "plain" else mode, "groups": "", **times} | values
         client = self.insert("clients", **row)
         for piece in evidence:

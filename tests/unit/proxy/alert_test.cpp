@@ -570,3 +570,20 @@ TEST_CASE("alert spool: beyond the room the oldest are loaded, and the rest late
     CHECK(rest.messages.size() == 3);
     CHECK(rest.left == 0);
 }
+
+TEST_CASE("alerts: where more is going on than is remembered, only what was longest quiet is forgotten") {
+    Groups groups;
+    config::Alert settings = settings_for({AlertKind::upstream_failed});
+    settings.group_interval = 1s;
+    const auto begin = AlertGroups::Clock::now();
+    const auto event_of = [](EventKind kind, std::size_t upstream) {
+        Event event{.kind = kind};
+        event.record.upstream = "u" + std::to_string(upstream);
+        return event;
+    };
+    const std::size_t many = AlertGroups::max_remembered + 1;
+    for (std::size_t i = 0; i < many; ++i) groups.notice(event_of(EventKind::upstream_failed, i), settings, "", begin);
+    CHECK(groups.take(begin + 1h, 2 * many).ready.size() == many);
+    for (std::size_t i = 0; i < many; ++i) groups.notice(event_of(EventKind::connected, i), settings, "", begin + 2h);
+    CHECK(groups.take(begin + 3h, 2 * many).ready.size() == many - 1);  // of each but the first its end
+}

@@ -47,3 +47,16 @@ TEST_CASE("an IPv6 client is its /64") {
     CHECK(proxy::source_of_address("::1") == "::1");
     CHECK(proxy::source_of_address("") == "");
 }
+
+TEST_CASE("a flood of names does not free the one who goes on guessing") {
+    FailedLogins logins;
+    for (int i = 0; i < 10; ++i) logins.failed("10.0.0.1", "ada", start);
+    for (std::size_t i = 0; i < 3 * FailedLogins::max_remembered; ++i) {
+        logins.failed("10.1." + std::to_string(i / 250) + "." + std::to_string(i % 250), "u" + std::to_string(i),
+                      start);
+        if (i % 5'000 == 0) CHECK(logins.failed("10.0.0.1", "ada", start) == FailedLogins::longest_delay);
+    }
+    CHECK(logins.failed("10.0.0.1", "ada", start) == FailedLogins::longest_delay);
+    CHECK(logins.failed("10.1.0.0", "u0", start) ==
+          std::chrono::milliseconds(0));  // forgotten: there is no room for all
+}

@@ -135,6 +135,34 @@ TEST_CASE("connections of one client are one row, by what they were") {
     CHECK(integer(folder, "SELECT count(*) FROM fingerprints WHERE sni = 'db.example.com'") == 1);
 }
 
+TEST_CASE("why a login failed last is kept with its client, in the words of the audit") {
+    const Folder folder;
+    Inventory inventory({.path = folder.file()});
+    const auto why = [&] { return text(folder, "SELECT failure_reason || '|' || failure_error FROM clients"); };
+    const auto failed = [](EventKind kind, proxy::Reason reason, const std::string& sqlstate,
+                           const std::string& message, std::chrono::seconds later) {
+        Event e = event(kind, {Evidence::tls_startup}, noon + later);
+        e.reason = reason;
+        e.sqlstate = sqlstate;
+        e.message = message;
+        return e;
+    };
+    store(inventory, {tls_login()});
+    CHECK(why() == "|");
+    store(inventory, {failed(EventKind::auth_failed, proxy::Reason::server_denied, "28P01", "wrong password", 5s)});
+    CHECK(why() == "server_denied|28P01: wrong password");
+    store(inventory, {failed(EventKind::upstream_failed, proxy::Reason::server_left, "57P03", "it left", 3s)});
+    CHECK(why() == "server_denied|28P01: wrong password");  // it was before
+    store(inventory, {tls_login(noon + 6s)});
+    CHECK(why() == "server_denied|28P01: wrong password");
+    // The later of two that are stored together, and where the audit has a word alone its sentence.
+    store(inventory, {failed(EventKind::rejected, proxy::Reason::tls_required, "28000", "", 8s),
+                      failed(EventKind::auth_failed, proxy::Reason::client_left, "", "gone", 7s)});
+    CHECK(why() == "tls_required|28000: " + std::string(proxy::sentence(proxy::Reason::tls_required)));
+    store(inventory, {failed(EventKind::auth_failed, proxy::Reason::server_denied, "", std::string(5'000, 'x'), 9s)});
+    CHECK(integer(folder, "SELECT length(failure_error) FROM clients") == 500);
+}
+
 TEST_CASE("a health check is no client, whether it logs in or not") {
     const Folder folder;
     Inventory inventory({.path = folder.file()});
@@ -252,10 +280,10 @@ TEST_CASE("files that are no inventory are refused and not changed") {
     const Folder folder;
     SECTION("of a newer version") {
         { Inventory inventory({.path = folder.file()}); }
-        Sqlite(folder.file(), Sqlite::Mode::read_write).exec("PRAGMA user_version = 5");
+        Sqlite(folder.file(), Sqlite::Mode::read_write).exec("PRAGMA user_version = 6");
         CHECK_THROWS_WITH(Inventory({.path = folder.file()}),
                           "cannot open inventory " + folder.file() +
-                              ": made by a newer pgairlock (its version is 5, this one knows 4)");
+                              ": made by a newer pgairlock (its version is 6, this one knows 5)");
     }
     SECTION("text") {
         std::ofstream(folder.file()) << std::string(5000, 'x');

@@ -2,6 +2,10 @@
 // (tests/integration).
 #include "proxy/observation/process_owner.hpp"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -42,3 +46,21 @@ TEST_CASE("with CAP_SYS_PTRACE they are found where /proc shows them") {
 }
 
 TEST_CASE("where nobody knows nothing is said") { CHECK(proxy::processes_hidden_because("/nonexistent").empty()); }
+
+TEST_CASE("when a process began is known to the tick, and never later than it was") {
+    using namespace std::chrono_literals;
+    const auto before = std::chrono::steady_clock::now();
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::pause();
+        ::_exit(0);
+    }
+    const auto after = std::chrono::steady_clock::now();
+    const auto began = proxy::started_at(child);
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    CHECK(began > before - 100ms);
+    CHECK(began <= after);
+    CHECK(proxy::started_at(child) == std::chrono::steady_clock::time_point{});  // it is gone
+    CHECK(proxy::started_at(1, "/nonexistent") == std::chrono::steady_clock::time_point{});
+}

@@ -100,3 +100,9 @@ TEST_CASE("docs/connection.md: what clients see has the SQLSTATE and the words o
     }
     CHECK(checked > 10);
 }
+
+TEST_CASE("each reason is read by its label, and what is none is not") {
+    for (const Reason reason : all()) CHECK(proxy::parse_reason(label(reason)) == reason);
+    CHECK_FALSE(proxy::parse_reason("").has_value());
+    CHECK_FALSE(proxy::parse_reason("eclipse").has_value());
+}

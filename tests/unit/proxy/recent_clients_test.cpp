@@ -144,3 +144,34 @@ TEST_CASE("each source is told of once when it falls back") {
     CHECK_FALSE(clients.is_first_fallback(source));
     CHECK(clients.is_first_fallback({"orders", "10.0.0.2", ""}));
 }
+
+TEST_CASE("where fallbacks are many, the one that was longest quiet is forgotten, and no other") {
+    RecentClients clients;
+    const auto source = [](std::size_t i) { return proxy::ClientOrigin{"orders", std::to_string(i), ""}; };
+    for (std::size_t i = 0; i < RecentClients::max_fallbacks; ++i) REQUIRE(clients.is_first_fallback(source(i)));
+    CHECK_FALSE(clients.is_first_fallback(source(0)));  // it goes on
+    CHECK(clients.is_first_fallback(source(RecentClients::max_fallbacks)));
+    CHECK_FALSE(clients.is_first_fallback(source(0)));
+    CHECK_FALSE(clients.is_first_fallback(source(2)));
+    CHECK(clients.is_first_fallback(source(1)));
+}
+
+TEST_CASE("a process that began after TLS had failed at its address is another client") {
+    const auto judged = [](RecentClients::Time began, RecentClients::Process failed) {
+        RecentClients clients;
+        clients.tls_ended(clients.tls_began("127.0.0.1", std::move(failed), start), {.end = TlsEnd::refusal},
+                          start + 5ms);
+        const auto psql = std::make_shared<proxy::ProcessOwner>(
+            proxy::Process{.uid = 1, .pid = 18, .exe = "/usr/bin/psql", .started = began}, true);
+        const RecentClients::Arrival arrival{ada, psql, start + 40ms};
+        return clients.judge(clients.before("127.0.0.1", start + 40ms), arrival).before;
+    };
+    const auto gone = process(1, 0);  // before it was found
+    CHECK(judged(start + 20ms, gone) == Before::nothing);
+    CHECK(judged(start - 20ms, gone) == Before::perhaps_failed);
+    CHECK(judged({}, gone) == Before::perhaps_failed);  // nobody knows when it began
+    CHECK(judged(start - 20ms, process(1, 17)) == Before::nothing);
+    CHECK(judged(start - 20ms, process(1, 18)) == Before::refused);
+    CHECK(judged(start + 20ms, nullptr) == Before::nothing);  // whoever failed, it was not yet there
+    CHECK(judged(start - 20ms, nullptr) == Before::perhaps_failed);
+}

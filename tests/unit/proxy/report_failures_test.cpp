@@ -113,6 +113,79 @@ TEST_CASE("a client that this proxy or an absent server keeps out is to be let i
     CHECK(client.last_failed->what == "login not answered");
 }
 
+TEST_CASE("whose matter it is that a login failed is known by the reason of the last one") {
+    struct Case {
+        Reason reason;
+        const char* error;
+        Action action;
+        const char* what;
+    };
+    for (const Case& expected : std::vector<Case>{
+             {Reason::server_denied, "28P01: password authentication failed", Action::fix_login, "login refused"},
+             {Reason::client_left, "client closed the connection", Action::fix_login, "login refused"},
+             {Reason::password_failed, "28P01: wrong password", Action::fix_login, "login refused"},
+             {Reason::server_denied, "53300: too many clients", Action::reach_the_server, "login refused"},
+             {Reason::server_denied, "57P03: starting up", Action::reach_the_server, "login refused"},
+             {Reason::tls_required, "28000: TLS required", Action::let_in, "login not answered"},
+             {Reason::too_many_connections, "53300: sorry", Action::let_in, "login not answered"},
+             {Reason::server_not_reached, "57P03: refused", Action::reach_the_server, "login not answered"},
+             {Reason::server_certificate_rejected, "", Action::reach_the_server, "login not answered"},
+             {Reason::failed, "XX000: out of memory", Action::relieve_the_proxy, "login not answered"},
+             {Reason::shutting_down, "57P03: shutting down", Action::relieve_the_proxy, "login not answered"}}) {
+        INFO(label(expected.reason) << " " << expected.error);
+        for (const std::uint64_t refused : {0, 2}) {  // of all that day: the last one decides
+            ClientRow row = failed_login(refused, 3);
+            row.failure_reason = expected.reason;
+            row.failure_error = expected.error;
+            const ReportClient client = only({row});
+            CHECK(to_string(client.action) == to_string(expected.action));
+            REQUIRE(client.last_failed);
+            CHECK(client.last_failed->what == expected.what);
+            CHECK(client.last_failed->error == expected.error);
+        }
+    }
+}
+
+TEST_CASE("the words of a failure are those of the newest, wherever it is from, and of no other range") {
+    ClientRow old = failed_login(1, 1);
+    old.failure_reason = Reason::server_denied;
+    old.failure_error = "28P01: old";
+    ClientRow late = failed_login(1, 1, start + hour);
+    late.failure_reason = Reason::server_not_reached;
+    late.failure_error = "57P03: late";
+    InventoryRows one, other;
+    one.instance = "a1";
+    one.clients = {late};
+    other.instance = "b2";
+    other.clients = {old};
+    for (const auto& both : {std::vector{one, other}, std::vector{other, one}}) {
+        const Report report = make_report(both, {});
+        REQUIRE(report.clients.size() == 1);
+        CHECK(report.clients[0].last_failed->error == "57P03: late");
+        CHECK(report.clients[0].action == Action::reach_the_server);
+    }
+    ReportClient until;
+    until.row = late;
+    until.row.first_seen = start;
+    REQUIRE(restrict_to(until, {.until = start + hour / 2}));
+    evaluate(until);
+    CHECK((!until.last_failed || until.last_failed->error.empty()));
+}
+
+TEST_CASE("every format says why a login failed") {
+    ClientRow row = failed_login(3, 3);
+    row.failure_reason = Reason::server_denied;
+    row.failure_error = "28P01: password authentication failed for user \"app\"";
+    const Report report = made({row});
+    const std::string words = "login refused: " + row.failure_error;
+    CHECK(has(report_fixture::table(report, 0), "failed last: " + words + ": app@db"));
+    CHECK(has(to_html(report, start), "28P01: password authentication failed for user &quot;app&quot;"));
+    CHECK(has(to_csv(report), "28P01: password authentication failed for user \"\"app\"\""));
+    const auto failure = boost::json::parse(to_json(report)).at("clients").at(0).at("failure");
+    CHECK(failure.at("error").as_string() == row.failure_error);
+    CHECK(failure.at("session").as_string() == "17a2-9");
+}
+
 TEST_CASE("of logins and handshakes that failed the later kind decides") {
     ClientRow row = failed_login(1, 1);
     row.ja4 = {"t13"};
