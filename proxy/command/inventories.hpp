@@ -28,6 +28,9 @@ enum class Durations { ago, from_now };
 Timestamp parse_time_option(const char* option, const std::string& text, std::chrono::system_clock::time_point now,
                             Durations durations = Durations::ago);
 
+/// What is wrong with the value of such an option; empty: nothing, or it is not given.
+std::string why_no_time(const std::string& text);
+
 /// On standard error. Its lines stay lines; what a terminal would obey does not pass.
 void print_error(std::string_view text);
 /// The same, as it is.

@@ -20,6 +20,9 @@ TEST_CASE("usage: what the parser says is told in words of ours") {
         {"--url: 1 required TEXT missing", "--url needs a value"},
         {"Could not convert: --width = x", "--width: \"x\" is not a whole number"},
         {"--host is required", "--host is required"},
+        {"--warn-days: Value thirty not in range 0 to 36500",
+         "--warn-days: \"thirty\" is not a number from 0 to 36500"},
+        {"--warn-days: Value -1 not in range [0 - 36500]", "--warn-days: \"-1\" is not a number from 0 to 36500"},
     };
     for (const auto& row : rows) CHECK(in_our_words(row.said) == row.told);
 }
