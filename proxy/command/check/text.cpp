@@ -49,6 +49,7 @@ std::string heading(const AddressResult& result) {
     if (insufficient > 0)
         text += ", but " + std::to_string(insufficient) + " of " + std::to_string(result.verdicts.size()) +
                 " CA files " + (insufficient == 1 ? "does" : "do") + " not suffice alone";
+    if (!result.doubt.empty()) text += ", as far as is known";
     return text;
 }
 
@@ -102,6 +103,7 @@ void print_address(const AddressResult& result) {
     std::printf("%s\n", protocol::printable(heading(result)).c_str());
     of_address.say("error:", result.error);
     if (!result.error.empty()) of_address.say(result.advice);
+    of_address.say("not known:", result.doubt);
     of_address.say("TLS:", tls_text(result));
     if (result.leaf) {
         of_address.say("leaf:", result.leaf->subject);
