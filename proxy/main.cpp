@@ -5,11 +5,11 @@
 #include <cstdio>
 
 #include "config/spelling.hpp"
-#include "proxy/command/command_line.hpp"
 #include "proxy/command/commands.hpp"
 #include "proxy/command/inventories.hpp"
 #include "proxy/command/options.hpp"
 #include "proxy/version.hpp"
+#include "usage/command_line.hpp"
 
 namespace {
 
@@ -275,10 +275,9 @@ int main(int argc, char** argv) {
     CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");
     version_command->add_flag("--json", is_json, "print one JSON document");
     version_command->footer(version_examples);
-    proxy::command::add_help(app);
+    usage::add_help(app);
 
-    if (const auto code = proxy::command::parse_command_line(app, {argv + std::min(argc, 1), argv + argc}))
-        return *code;
+    if (const auto code = usage::parse_command_line(app, {argv + std::min(argc, 1), argv + argc})) return *code;
     if (run_command->parsed()) return proxy::command::run(run);
     if (check_command->parsed()) return proxy::command::check(check);
     if (gen_cert_command->parsed()) return proxy::command::gen_cert(gen_cert);

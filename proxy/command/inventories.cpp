@@ -10,6 +10,7 @@
 #include "protocol/utf8.hpp"
 #include "proxy/command/state_dir.hpp"
 #include "proxy/inventory/postgres.hpp"
+#include "usage/command_line.hpp"
 
 namespace proxy::command {
 namespace {
@@ -76,16 +77,7 @@ std::string why_no_time(const std::string& text) {
     return "expected a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration (7d), got \"" + text + "\"";
 }
 
-void print_error(std::string_view text) { print_harmless("error: " + std::string(text) + "\n"); }
-
-void print_harmless(std::string_view text) {
-    std::string out;
-    for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
-        out += protocol::printable(text.substr(0, end)) + "\n";
-        text.remove_prefix(end + 1);
-    }
-    std::fputs((out + protocol::printable(text)).c_str(), stderr);
-}
+void print_error(std::string_view text) { usage::print_harmless("error: " + std::string(text) + "\n"); }
 
 std::string no_client_matches(const std::vector<InventoryRows>& inventories, const ClientsOptions& options) {
     Named named[] = {

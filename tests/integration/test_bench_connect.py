@@ -263,6 +263,20 @@ def test_usage_errors(arguments, said):
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("line, said", [
+    ("conect", 'pgairlock-bench: unknown command "conect"; did you mean "connect"?'),
+    ("connect a=host=x --lipq", "pgairlock-bench connect: unknown option --lipq; did you mean --libpq?"),
+    ("connect a=host=x --clients x", 'pgairlock-bench connect: --clients: "x" is not a number from 1 to 10000'),
+    ("relay a=host=x --workload pig", 'pgairlock-bench relay: --workload: "pig" is not one of copy-out, copy-in, ping, idle, busy-among-idle; did you mean "ping"?'),
+    ("serve --cert-file x", "pgairlock-bench serve: --cert-file needs --key-file as well"),
+])
+def test_a_wrong_command_line_is_told_as_by_pgairlock(line, said):
+    done = programs.run([BENCH, *line.split()], check=False)
+    asked = said.split(":")[0]
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f'{said}\nTry "{asked} --help" for more information.\n'
+
+
 def test_defaults_for_all_targets(cluster, pki):
     host, port = cluster.address
     target, = report(f"direct=host={host} port={port}", "--user", "trust_user", "--dbname", "postgres", "--sslmode", "verify-full",

@@ -1,4 +1,4 @@
-#include "proxy/command/usage_words.hpp"
+#include "usage/usage_words.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -9,7 +9,7 @@
 #include "config/secret.hpp"
 #include "config/spelling.hpp"
 
-namespace proxy::command {
+namespace usage {
 namespace {
 
 /// What stands before and behind `word`.
@@ -101,4 +101,4 @@ std::string first_sentence(const std::string& text) {
     return sentence;
 }
 
-}  // namespace proxy::command
+}  // namespace usage

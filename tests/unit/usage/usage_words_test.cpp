@@ -1,10 +1,10 @@
 // What CLI11 says of a wrong command line, as it is told.
-#include "proxy/command/usage_words.hpp"
+#include "usage/usage_words.hpp"
 
 #include "support/catch.hpp"
 
 TEST_CASE("usage: what the parser says is told in words of ours") {
-    using proxy::command::in_our_words;
+    using usage::in_our_words;
     const struct {
         const char* said;
         const char* told;
@@ -28,7 +28,7 @@ TEST_CASE("usage: what the parser says is told in words of ours") {
 }
 
 TEST_CASE("usage: a command's first sentence stands for it in the list") {
-    using proxy::command::first_sentence;
+    using usage::first_sentence;
     CHECK(first_sentence("Show it. And more.") == "Show it");
     CHECK(first_sentence("Show it.\nAnd more.") == "Show it");
     CHECK(first_sentence("Show it\nand more") == "Show it");
