@@ -251,7 +251,7 @@ def test_failures_in_the_middle_are_counted(cluster, scram_role):
     (["a=host=h user=u", "a=host=i user=u"], 'two targets are named "a"'),
     (["a=host=h user=u sslrootcert=/nonexistent.pem"], "/nonexistent.pem"),
     (["a=host=127.0.0.1 user=u sslmode=disable", "--duration", "5"], "expected a whole number and ms, s, m, h or d"),
-    (["a=host=127.0.0.1 user=u sslmode=disable", "--duration", "5s", "--connections", "5"], "--duration excludes --connections"),
+    (["a=host=127.0.0.1 user=u sslmode=disable", "--duration", "5s", "--connections", "5"], "--duration and --connections cannot be given together"),
     (["a=host=127.0.0.1 user=u sslmode=disable", "--rate", "0"], "--rate"),
     (["a=host=127.0.0.1 user=u sslmode=disable", "--format", "xml"], "--format"),
     (["a=host=127.0.0.1 user=u sslmode=disable", "--output", "/nonexistent/file"], "--output /nonexistent/file: cannot be written"),
