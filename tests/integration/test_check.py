@@ -568,7 +568,7 @@ def test_warn_days_is_about_what_is_in_use_here_and_on_the_servers(config_file, 
     assert told["ends_soon"] == told["fails_on"] == []
     code, text = check("--config", file, "--warn-days", "4")
     assert code == 1 and "fails on: --warn-days\n" in text
-    assert re.search(rf"\nends soon: CN=client\.ending, client certificate of upstream orders, of {own.cert}: until {own.not_after:%Y-%m-%d}T", text)
+    assert re.search(rf"\nexpiring: CN=client\.ending, client certificate of upstream orders, of {own.cert}: ends in \d days?, on {own.not_after:%Y-%m-%d}T", text)
     # Without it, nothing is said of it.
     assert "ends_soon" not in document("--config", file)
     # What needs no server is told without one.
@@ -578,4 +578,4 @@ def test_warn_days_is_about_what_is_in_use_here_and_on_the_servers(config_file, 
 def test_what_has_ended_is_not_said_to_end_soon(fake, pki):
     server = fake(accepting(server_context(pki.leaf(pki.new, "server.over", HERE, days=(-20, -10)))))
     code, text = check("--upstream", server.host, "--sslrootcert", pki.new.cert, "--warn-days", "0")
-    assert code == 1 and f"has ended: CN=server.over, shown by {server.host}: until " in text
+    assert code == 1 and f"expiring: CN=server.over, shown by {server.host}: has ended on " in text

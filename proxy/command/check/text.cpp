@@ -5,6 +5,7 @@
 
 #include "protocol/utf8.hpp"
 #include "proxy/command/check/outcome.hpp"
+#include "proxy/record/expiry_warnings.hpp"
 
 namespace proxy::command {
 namespace {
@@ -154,9 +155,8 @@ void print_addresses(const Outcome& outcome) {
 void print_ends_soon(const Outcome& outcome) {
     for (const EndsSoon& one : outcome.ends_soon) {
         const std::string text = one.subject + ", " + one.what + (one.file.empty() ? "" : ", of " + one.file);
-        const bool is_over = one.not_after <= std::chrono::system_clock::now();
-        std::printf("%s: %s: until %s\n", is_over ? "has ended" : "ends soon", protocol::printable(text).c_str(),
-                    tls::to_rfc3339(one.not_after).c_str());
+        const std::string when = expiry_text({{}, one.not_after}, std::chrono::system_clock::now());
+        std::printf("expiring: %s: %s\n", protocol::printable(text).c_str(), when.c_str());
     }
 }
 
