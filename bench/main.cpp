@@ -1,8 +1,10 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 
 #include "bench/commands.hpp"
+#include "usage/command_line.hpp"
 
 namespace {
 
@@ -58,7 +60,7 @@ void add_connect(CLI::App& command, bench::ConnectOptions& options) {
     auto* duration = command.add_option("--duration", options.duration,
                                         "of each target in each repetition: 500ms, 5s (default), 2m");
     command.add_option("--connections", options.connections, "instead of --duration: so many in each repetition")
-        ->check(CLI::PositiveNumber)
+        ->check(CLI::Range(1, 1'000'000'000))
         ->excludes(duration);
     command.add_option("--repetitions", options.repetitions, "how often each target has its turn (default: 3)")
         ->check(CLI::Range(1, 1000));
@@ -231,12 +233,7 @@ int main(int argc, char** argv) {
         "forward", "The null proxy: hands bytes on and looks at none, what every proxy costs at least, until SIGTERM.");
     add_forward(*forward_command, forward);
 
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        // --help and --version are "errors" of code 0.
-        return app.exit(error) == 0 ? bench::exit_ok : bench::exit_usage;
-    }
+    if (const auto code = usage::parse_command_line(app, {argv + std::min(argc, 1), argv + argc})) return *code;
     if (connect_command->parsed()) return bench::connect(connect);
     if (relay_command->parsed()) return bench::relay(relay);
     if (replay_command->parsed()) return bench::replay_capture(replay);

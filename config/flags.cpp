@@ -25,7 +25,11 @@ Loaded from_flags(const Flags& flags) {
     if (!flags.sslmode.empty()) add_text(upstream, "sslmode", flags.sslmode, "--sslmode");
     Node sslrootcert = table_for("sslrootcert", "--sslrootcert");
     sslrootcert.kind = Node::Kind::array;
-    for (const std::string& file : flags.sslrootcert) add_text(sslrootcert, "", file, "--sslrootcert");
+    for (const std::string& file : flags.sslrootcert) {
+        add_text(sslrootcert, "", file, "--sslrootcert");
+        const auto count = static_cast<int>(sslrootcert.children.size());
+        if (count > 1) sslrootcert.children.back().origin.column = count;  // so that one is told from the other
+    }
     upstream.children.push_back(std::move(sslrootcert));
     Node upstreams = table_for("upstream", "--upstream");
     upstreams.children.push_back(std::move(upstream));

@@ -65,6 +65,7 @@ Loaded load_text(std::string_view text, const std::string& name) {
         root.origin = start_of(name);
         Loaded loaded = read(root, {.folder = folder_of(name)});
         if (loaded.config) loaded.config->file = name;
+        if (loaded.incomplete) loaded.incomplete->file = name;
         return loaded;
     } catch (const toml::parse_error&) {
         return slips(std::string(text), name);

@@ -13,6 +13,9 @@ struct Loaded {
     std::optional<Config> config;    ///< set exactly when `errors` is empty
     std::vector<Diagnostic> errors;  ///< in file order
     std::vector<Diagnostic> warnings;
+    /// What was read in spite of `errors`: to look for more of them, and for nothing else. Each of
+    /// its listeners has an upstream. Empty: there are none, or nothing was read.
+    std::optional<Config> incomplete{};
 };
 
 /// Reads and checks `path`. Keys, types, ranges, references between tables and readability of named
@@ -33,7 +36,7 @@ struct Flags {
 };
 
 /// One listener and one upstream, both named "default". Errors have the origin {"command line", 0,
-/// 0, "--sslmode"}.
+/// 0, "--sslmode"}; the second --sslrootcert has column 2, and so on.
 Loaded from_flags(const Flags& flags);
 
 /// Parsers that the command line and the tables share. nullopt: not of that form.

@@ -85,7 +85,12 @@ Loaded finish(Config config, Reading reading) {
     std::stable_sort(reading.warnings.begin(), reading.warnings.end(), by_position);
 
     Loaded loaded{.config = {}, .errors = std::move(reading.errors), .warnings = std::move(reading.warnings)};
-    if (loaded.errors.empty()) loaded.config = std::move(config);
+    if (loaded.errors.empty()) {
+        loaded.config = std::move(config);
+    } else {
+        std::erase_if(config.listeners, [&](const Listener& one) { return !config.find_upstream(one.upstream); });
+        loaded.incomplete = std::move(config);
+    }
     return loaded;
 }
 

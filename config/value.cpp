@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -28,6 +29,8 @@ std::optional<Address> read_listen_address(const Node& node, Rule rule, Reading&
 std::optional<Address> read_host_address(const Node& node, Reading& reading);
 std::string_view in_words(const Node& node);
 bool is_console_socket(std::string_view text);
+bool is_port_alone(const Node& node, std::string_view address, Reading& reading);
+bool is_list_in_one_string(const Node& node, Reading& reading);
 
 std::string a_label_hint(std::string_view name);
 
@@ -39,6 +42,8 @@ constexpr std::int64_t max_id = 0xffffffff;  // (uid_t)-1, which means nobody in
 }  // namespace
 
 void read_value(const Node& node, Rule rule, std::string& into, Reading& reading) {
+    if (rule == Rule::http_address && is_port_alone(node, "127.0.0.1:", reading)) return;
+    if (rule == Rule::console_socket && is_port_alone(node, "unix:console/.s.PGSQL.", reading)) return;
     const std::string* const text = read_text(node, type_in_words<std::string>(), reading);
     if (text == nullptr) return;
     if (rule == Rule::host_name && !text->empty() && !is_dns_name(*text) && !is_ip_address(*text)) {
@@ -126,6 +131,7 @@ void read_value(const Node& node, Rule rule, std::vector<std::string>& into, Rea
     for (const Node* const item : read_list(node, type_in_words<std::vector<std::string>>(), reading)) {
         const std::string_view text = item->text;
         const std::string_view name = text.starts_with("*.") ? text.substr(2) : text;
+        if (rule == Rule::server_name && is_list_in_one_string(*item, reading)) continue;
         if (rule == Rule::server_name && !is_dns_name(name)) {
             reading.error(item->origin, in_quotes(text) +
                                             R"( is not a DNS name, such as "db.example.com" or "*.example.com")" +
@@ -140,6 +146,7 @@ void read_value(const Node& node, Rule, std::vector<File>& into, Reading& readin
     std::vector<File> list;
     for (const Node* const item : read_list(node, type_in_words<std::vector<File>>(), reading)) {
         const bool is_system = item->text == "system";
+        if (why_unreadable(absolute(item->text, reading)) && is_list_in_one_string(*item, reading)) continue;
         list.push_back(is_system ? File{item->text, item->origin} : read_file(*item, reading));
     }
     into = std::move(list);
@@ -151,8 +158,10 @@ void read_value(const Node& node, Rule rule, std::vector<Address>& into, Reading
         return reading.error(node.origin, std::string{"expected at least one address, such as "} +
                                               (is_listen ? R"("127.0.0.1:6432")" : R"("db.example.com:5432")"));
     }
+    if (is_port_alone(node, is_listen ? "127.0.0.1:" : "db.example.com:", reading)) return;
     std::vector<Address> list;
     for (const Node* const item : read_list(node, type_in_words<std::vector<Address>>(), reading)) {
+        if (!item->text.starts_with("unix:") && is_list_in_one_string(*item, reading)) continue;
         auto address = is_listen ? read_listen_address(*item, rule, reading) : read_host_address(*item, reading);
         if (!address) continue;
         address->origin = item->origin;
@@ -164,6 +173,7 @@ void read_value(const Node& node, Rule rule, std::vector<Address>& into, Reading
 void read_value(const Node& node, Rule, std::vector<Cidr>& into, Reading& reading) {
     std::vector<Cidr> list;
     for (const Node* const item : read_list(node, type_in_words<std::vector<Cidr>>(), reading)) {
+        if (is_list_in_one_string(*item, reading)) continue;
         if (const auto cidr = parse_cidr(item->text)) {
             list.push_back(*cidr);
         } else {
@@ -186,6 +196,7 @@ void read_value(const Node& node, Rule, double& into, Reading& reading) {
 void read_value(const Node& node, Rule, std::vector<ProbeKind>& into, Reading& reading) {
     std::vector<ProbeKind> list;
     for (const Node* const item : read_list(node, type_in_words<std::vector<ProbeKind>>(), reading)) {
+        if (is_list_in_one_string(*item, reading)) continue;
         if (const auto choice = read_choice(*item, Rule::none, names<ProbeKind>(), reading))
             list.push_back(static_cast<ProbeKind>(*choice));
     }
@@ -195,6 +206,7 @@ void read_value(const Node& node, Rule, std::vector<ProbeKind>& into, Reading& r
 void read_value(const Node& node, Rule, std::vector<AlertKind>& into, Reading& reading) {
     std::vector<AlertKind> list;
     for (const Node* const item : read_list(node, type_in_words<std::vector<AlertKind>>(), reading)) {
+        if (is_list_in_one_string(*item, reading)) continue;
         if (const auto choice = read_choice(*item, Rule::none, names<AlertKind>(), reading))
             list.push_back(static_cast<AlertKind>(*choice));
     }
@@ -204,6 +216,7 @@ void read_value(const Node& node, Rule, std::vector<AlertKind>& into, Reading& r
 void read_value(const Node& node, Rule, std::vector<TimeWindow>& into, Reading& reading) {
     std::vector<TimeWindow> list;
     for (const Node* const item : read_list(node, type_in_words<std::vector<TimeWindow>>(), reading)) {
+        if (is_list_in_one_string(*item, reading)) continue;
         if (const auto window = parse_time_window(item->text)) {
             list.push_back(*window);
         } else {
@@ -291,6 +304,38 @@ std::vector<const Node*> read_list(const Node& node, std::string_view expected, 
         if (text != nullptr && !text->empty()) items.push_back(&child);
     }
     return items;
+}
+
+/// A number in the place of an address, alone or in a list, which an error tells: `address` is what
+/// could stand in front of it.
+bool is_port_alone(const Node& node, std::string_view address, Reading& reading) {
+    constexpr std::int64_t max_port = 65535;
+    if (node.kind == Node::Kind::integer && node.integer > 0 && node.integer <= max_port) {
+        reading.error(node.origin, "expected an address in quotes, got an integer: write " +
+                                       in_quotes(std::string(address) + std::to_string(node.integer)));
+        return true;
+    }
+    bool found = false;
+    if (node.kind != Node::Kind::array) return found;
+    for (const Node& child : node.children) found = is_port_alone(child, address, reading) || found;
+    return found;
+}
+
+/// "a, b", where each has its own quotes and none has a comma; an error tells.
+bool is_list_in_one_string(const Node& node, Reading& reading) {
+    constexpr std::string_view blanks = " \t";
+    if (node.text.find(',') == std::string::npos) return false;
+    std::string list;
+    for (std::string_view rest = node.text; !rest.empty();) {
+        const std::size_t comma = std::min(rest.find(','), rest.size());
+        std::string_view word = rest.substr(0, comma);
+        rest.remove_prefix(std::min(comma + 1, rest.size()));
+        word.remove_prefix(std::min(word.find_first_not_of(blanks), word.size()));
+        word = word.substr(0, word.find_last_not_of(blanks) + 1);
+        if (!word.empty()) list += (list.empty() ? "" : ", ") + in_quotes(word);
+    }
+    reading.error(node.origin, in_quotes(node.text) + " is one string: write [" + list + "]");
+    return true;
 }
 
 std::string absolute(const std::string& path, const Reading& reading) {

@@ -49,7 +49,62 @@ constexpr std::array pgbouncer_views{
                "SHOW STATS and the metrics have the counters since the start."},
 };
 
+/// Settings, and what there is in their place.
+struct AbsentSettings {
+    std::string_view names;  ///< between blanks
+    std::string_view instead;
+};
+
+constexpr std::string_view no_pools = "There are no pools: each session has a server connection of its own.";
+constexpr std::string_view in_server_or_none = "The server's own timeouts count, as clients or ALTER ROLE set them.";
+constexpr std::array pgbouncer_settings{
+    AbsentSettings{" max_client_conn ", "The configuration has runtime.max_connections."},
+    AbsentSettings{" pool_mode default_pool_size min_pool_size reserve_pool_size reserve_pool_timeout "
+                   "max_db_connections max_user_connections max_db_client_connections max_user_client_connections "
+                   "server_lifetime server_idle_timeout server_reset_query server_reset_query_always "
+                   "server_check_query server_check_delay server_fast_close server_round_robin "
+                   "max_prepared_statements autodb_idle_timeout ",
+                   no_pools},
+    AbsentSettings{" query_timeout query_wait_timeout cancel_wait_timeout idle_transaction_timeout ",
+                   in_server_or_none},
+    AbsentSettings{" client_idle_timeout ", "The configuration has listener.idle_timeout."},
+    AbsentSettings{" client_login_timeout ", "The configuration has runtime.client_login_timeout."},
+    AbsentSettings{" server_connect_timeout server_login_retry ",
+                   "The configuration has upstream.NAME.connect_timeout."},
+    AbsentSettings{" suspend_timeout shutdown_timeout ", "The configuration has runtime.drain_timeout."},
+    AbsentSettings{" auth_type auth_file auth_hba_file auth_ident_file auth_user auth_query auth_dbname ",
+                   "The server authenticates clients; the configuration has [auth]."},
+    AbsentSettings{" admin_users stats_users ", "The configuration has admin.console_uids and admin.console_readers."},
+    AbsentSettings{" client_tls_sslmode client_tls_key_file client_tls_cert_file client_tls_ca_file "
+                   "client_tls_protocols client_tls_ciphers client_tls13_ciphers client_tls_ecdhcurve "
+                   "client_tls_dheparams ",
+                   "The configuration has [listener.tls]."},
+    AbsentSettings{" server_tls_sslmode server_tls_key_file server_tls_cert_file server_tls_ca_file "
+                   "server_tls_protocols server_tls_ciphers server_tls13_ciphers ",
+                   "The configuration has sslmode, sslrootcert and the like in [upstream.NAME]."},
+    AbsentSettings{" listen_addr listen_port unix_socket_dir unix_socket_mode unix_socket_group ",
+                   "The configuration has listener.listen."},
+    AbsentSettings{" verbose logfile syslog syslog_ident syslog_facility log_stats log_pooler_errors stats_period ",
+                   "The configuration has [log] and [audit]."},
+    AbsentSettings{" ignore_startup_parameters track_extra_parameters application_name_add_host disable_pqexec "
+                   "pkt_buf max_packet_size sbuf_loopcnt so_reuseport tcp_defer_accept tcp_socket_buffer dns_max_ttl "
+                   "dns_nxdomain_ttl dns_zone_check_period resolv_conf job_name conffile service_name peer_id "
+                   "query_wait_notify ",
+                   "There is nothing of the kind here."},
+};
+
 }  // namespace
+
+std::string_view instead_of_setting(std::string_view name) noexcept {
+    if (name.empty() || name.find(' ') != std::string_view::npos) return {};
+    for (const AbsentSettings& one : pgbouncer_settings) {
+        const std::size_t at = one.names.find(name);
+        const bool is_whole =
+            at != std::string_view::npos && one.names[at - 1] == ' ' && one.names[at + name.size()] == ' ';
+        if (is_whole) return one.instead;
+    }
+    return {};
+}
 
 std::span<const AbsentWord> absent_commands() noexcept { return pgbouncer_commands; }
 std::span<const AbsentWord> absent_views() noexcept { return pgbouncer_views; }

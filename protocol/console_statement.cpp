@@ -311,6 +311,8 @@ ConsoleStatement take_set(Lexer& lexer, const std::string& first) {
     }
     if (lexer.now().kind == Token::Kind::word) {
         ConsoleOption option{.name = to_lower(lexer.take().text), .value = {}, .position = 0};
+        while (lexer.take_symbol('.') && lexer.now().kind == Token::Kind::word)
+            option.name += "." + to_lower(lexer.take().text);
         const bool has_value = first == "SET" && (lexer.take_symbol('=') || lexer.take_word("TO"));
         option.position = lexer.position();
         if (has_value && lexer.take_symbol('-')) option.value = "-";

@@ -4,10 +4,12 @@
 #include <csignal>
 #include <cstdio>
 
-#include "proxy/command/command_line.hpp"
+#include "config/spelling.hpp"
 #include "proxy/command/commands.hpp"
+#include "proxy/command/inventories.hpp"
 #include "proxy/command/options.hpp"
 #include "proxy/version.hpp"
+#include "usage/command_line.hpp"
 
 namespace {
 
@@ -58,6 +60,10 @@ Examples:
 Exit: 0.)";
 
 void add_source(CLI::App& command, proxy::command::ConfigOptions& source) {
+    command.callback([&source] {
+        if (source.config_file.empty() && source.flags.upstream.empty())
+            throw CLI::ValidationError("no server is given: say --config FILE or --upstream HOST:PORT");
+    });
     auto* file =
         command.add_option("-c,--config", source.config_file, "configuration file (TOML; every key: docs/config.md)");
     auto& flags = source.flags;
@@ -107,8 +113,9 @@ auto read_duration(const char* option, std::optional<std::chrono::milliseconds>&
     return [option, &into, least](const std::string& text) {
         const auto duration = config::parse_duration(text);
         if (!duration || *duration < least)
-            throw CLI::ValidationError(
-                option, text + " is no duration of " + std::to_string(least.count()) + "ms or more (\"5s\", \"2m\")");
+            throw CLI::ValidationError(option, config::in_quotes(text) + " is not a duration of " +
+                                                   std::to_string(least.count()) +
+                                                   "ms or more, such as \"5s\" or \"2m\"");
         into = *duration;
     };
 }
@@ -164,9 +171,11 @@ Exit: 0 done, 1 --fail-on applies, 2 usage error or no readable inventory.)";
 
 void add_report(CLI::App& command, proxy::command::ReportOptions& report) {
     proxy::command::add_clients(command, report.clients);
-    command.add_option("--since", report.since,
-                       "only what was seen since: a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration (7d)");
-    command.add_option("--until", report.until, "only what was seen until then");
+    command
+        .add_option("--since", report.since,
+                    "only what was seen since: a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration (7d)")
+        ->check(proxy::command::why_no_time);
+    command.add_option("--until", report.until, "only what was seen until then")->check(proxy::command::why_no_time);
     command.add_option("--format", report.format, "table (default), json, csv or html")
         ->check(CLI::IsMember({"table", "json", "csv", "html"}));
     command
@@ -266,10 +275,9 @@ int main(int argc, char** argv) {
     CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");
     version_command->add_flag("--json", is_json, "print one JSON document");
     version_command->footer(version_examples);
-    proxy::command::add_help(app);
+    usage::add_help(app);
 
-    if (const auto code = proxy::command::parse_command_line(app, {argv + std::min(argc, 1), argv + argc}))
-        return *code;
+    if (const auto code = usage::parse_command_line(app, {argv + std::min(argc, 1), argv + argc})) return *code;
     if (run_command->parsed()) return proxy::command::run(run);
     if (check_command->parsed()) return proxy::command::check(check);
     if (gen_cert_command->parsed()) return proxy::command::gen_cert(gen_cert);

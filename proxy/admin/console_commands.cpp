@@ -164,12 +164,14 @@ ConsoleAnswer one_value(std::string_view column, std::string_view value, std::st
     return answer;
 }
 
-/// "SHOW CLIENTS".
-std::string shown_command(std::string_view name) {
-    std::string text = "SHOW ";
+std::string in_upper_case(std::string_view name) {
+    std::string text;
     for (const char c : name) text += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
     return text;
 }
+
+/// "SHOW CLIENTS".
+std::string shown_command(std::string_view name) { return "SHOW " + in_upper_case(name); }
 
 ConsoleAnswer help() {
     std::vector<std::pair<std::string, std::string>> rows{
@@ -177,8 +179,7 @@ ConsoleAnswer help() {
          "starts a capture: into files in capture.dir, into this connection, or into one file in capture.dir"},
     };
     for (const CaptureOption& option : capture_options()) {
-        std::string text = "    ";
-        for (const char c : option.name) text += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+        std::string text = "    " + in_upper_case(option.name);
         if (!option.value.empty()) text += " " + std::string(option.value);
         rows.emplace_back(std::move(text),
                           std::string(option.meaning) + (option.repeatable ? "; may be repeated" : ""));
@@ -196,8 +197,10 @@ ConsoleAnswer help() {
     rows.emplace_back("SHUTDOWN", "ends every session, and the process, now");
     rows.emplace_back("SHOW VERSION", "which pgairlock this is");
     rows.emplace_back("SHOW HELP", "this");
-    rows.emplace_back("SET statement_timeout = '30s' | RESET | DISCARD | DEALLOCATE | CLOSE | UNLISTEN",
-                      "what drivers say for themselves: of no effect, but for statement_timeout");
+    rows.emplace_back(
+        "SET statement_timeout = '30s' | RESET | DISCARD | DEALLOCATE | CLOSE | UNLISTEN",
+        "what drivers say for themselves: of no effect, but for statement_timeout. What the configuration "
+        "says is changed there, and taken up by RELOAD");
     rows.emplace_back("BEGIN | START TRANSACTION | COMMIT | END | ROLLBACK | ABORT",
                       "what drivers put around a question");
 
@@ -271,7 +274,47 @@ ConsoleAnswer select(const ConsoleStatement& statement) {
     return answer;
 }
 
+/// The last word of `text`, in lower case.
+std::string last_word(std::string_view text) {
+    constexpr std::string_view blanks = " \t\r\n";
+    text = text.substr(0, text.find_last_not_of(blanks) + 1);
+    const std::size_t before = text.find_last_of(" \t\r\n;");
+    return in_lower_case(std::string(text.substr(before == std::string_view::npos ? 0 : before + 1)));
+}
+
+/// Empty: nothing is near.
+std::string guess(const std::string& word, const std::string& before) {
+    constexpr std::array<std::string_view, 3> of_capture{"start", "stop", "status"};
+    constexpr std::array<std::string_view, 15> commands{"capture", "show",    "select", "with",   "values",
+                                                        "table",   "kill",    "reload", "drain",  "shutdown",
+                                                        "set",     "discard", "begin",  "commit", "rollback"};
+    if (before == "capture") {
+        const auto meant = config::nearest(word, of_capture);
+        return meant ? "CAPTURE " + in_upper_case(*meant) : "";
+    }
+    if (!before.empty()) return {};
+    if (const auto meant = config::nearest(word, commands)) return in_upper_case(*meant);
+    std::vector<std::string_view> views{"help", "version", "captures"};
+    for (const ConsoleView& view : console_views()) views.push_back(view.name);
+    const auto meant = config::nearest(word, views);
+    return meant ? "SHOW " + in_upper_case(*meant) : "";
+}
+
 }  // namespace
+
+ErrorResponse with_guess(ErrorResponse wrong, std::string_view query) {
+    constexpr std::string_view where = " at or near \"";
+    const std::size_t quote = wrong.message.find(where);
+    if (!wrong.hint.empty() || wrong.position == 0 || quote == std::string::npos) return wrong;
+    const std::size_t begin = quote + where.size();
+    const std::string word = in_lower_case(wrong.message.substr(begin, wrong.message.find('"', begin) - begin));
+    // Of another letter than ASCII's before it the place is not that of bytes: then there is none.
+    const std::size_t at = wrong.position - 1;
+    if (at >= query.size() || in_lower_case(std::string(query.substr(at, word.size()))) != word) return wrong;
+    if (const std::string meant = guess(word, last_word(query.substr(0, at))); !meant.empty())
+        wrong.hint = "Perhaps you meant " + meant + ".";
+    return wrong;
+}
 
 std::optional<ErrorResponse> forbidden(const ConsoleStatement& statement, const ConsoleAsker& asker) {
     if (!is_command(statement.kind) || asker.right == ConsoleRight::command) return std::nullopt;

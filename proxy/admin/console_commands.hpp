@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -29,6 +30,10 @@ struct CaptureControl {
 /// 42501 for what only those may who command; nullopt: go on.
 std::optional<protocol::ErrorResponse> forbidden(const protocol::ConsoleStatement& statement,
                                                  const ConsoleAsker& asker);
+
+/// What parse_console() found wrong, with the command that was probably meant: "RELAOD" -> RELOAD,
+/// "clients" -> SHOW CLIENTS.
+protocol::ErrorResponse with_guess(protocol::ErrorResponse wrong, std::string_view query);
 
 /// Of statements that are no transaction's.
 struct ConsoleAnswer {

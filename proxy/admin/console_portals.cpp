@@ -1,6 +1,7 @@
 #include "proxy/admin/console_portals.hpp"
 
 #include "protocol/console_value.hpp"
+#include "proxy/admin/console_commands.hpp"
 #include "proxy/admin/console_error.hpp"
 
 namespace proxy {
@@ -103,7 +104,7 @@ ConsolePortals::Error ConsolePortals::read_parse(std::string_view body, std::str
     if (!reader.ok() || !reader.rest().empty()) return malformed("Parse");
     if (prepared.declared_types.size() > max_parameters) return console_error("54023", "too many parameters");
     auto parsed = protocol::parse_console(query);
-    if (auto* const wrong = std::get_if<ErrorResponse>(&parsed)) return std::move(*wrong);
+    if (auto* const wrong = std::get_if<ErrorResponse>(&parsed)) return with_guess(std::move(*wrong), query);
     auto& statements = std::get<std::vector<protocol::ConsoleStatement>>(parsed);
     if (statements.size() > 1)
         return console_error("42601", "cannot insert multiple commands into a prepared statement");

@@ -240,7 +240,7 @@ tls::Awaitable<> ConsoleSession::take_query(std::string_view text) {
     failed_ = told_ready_ = false;
     const auto parsed = protocol::parse_console(text);
     if (const auto* wrong = std::get_if<ErrorResponse>(&parsed)) {
-        fail(*wrong);
+        fail(with_guess(*wrong, text));
         co_return;
     }
     const auto& statements = std::get<std::vector<ConsoleStatement>>(parsed);

@@ -1,8 +1,12 @@
 #include "proxy/admin/console_settings.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
+#include "config/keys.hpp"
+#include "config/known_key.hpp"
+#include "protocol/console_absent.hpp"
 #include "proxy/admin/console_error.hpp"
 
 namespace proxy {
@@ -26,6 +30,28 @@ std::string_view without_blanks(std::string_view text) {
     while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
     while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
     return text;
+}
+
+/// "runtime.drain_timeout", or "drain_timeout" alone.
+bool is_key_of_ours(std::string_view name) {
+    const std::size_t dot = name.rfind('.');
+    if (dot == std::string_view::npos) return !config::tables_of(name).empty();
+    const auto tables = config::top_level_tables();
+    const std::string_view table = name.substr(0, name.find('.'));
+    return std::find(tables.begin(), tables.end(), table) != tables.end() &&
+           !config::tables_of(name.substr(dot + 1)).empty();
+}
+
+/// Whoever comes from PgBouncer's console takes a SET that is answered for one that counts. What is
+/// PostgreSQL's, drivers say for themselves.
+std::optional<protocol::ErrorResponse> refused(const std::string& name) {
+    constexpr std::string_view of_both = "tcp_user_timeout";  // PostgreSQL's as well
+    const std::string what = "SET changes nothing of the proxy's configuration: \"" + name + "\" is ";
+    if (const auto instead = protocol::instead_of_setting(name); !instead.empty())
+        return console_error("0A000", what + "PgBouncer's", std::string(instead));
+    if (name != of_both && is_key_of_ours(name))
+        return console_error("0A000", what + "a key of it", "Change it in the file, which RELOAD reads anew.");
+    return std::nullopt;
 }
 
 }  // namespace
@@ -71,6 +97,7 @@ std::optional<protocol::ErrorResponse> ConsoleSettings::apply(const protocol::Co
                                                               bool in_transaction) {
     for (const protocol::ConsoleOption& option : statement.options) {
         if (option.name == "all") timeout_ = at_begin_;
+        if (auto wrong = refused(option.name)) return wrong;
         if (option.name != timeout_name) continue;
         const bool is_default = option.value == "default" || statement.text != "SET";
         const std::optional<milliseconds> value = is_default ? at_begin_ : parse_timeout(option.value);

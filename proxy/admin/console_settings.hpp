@@ -1,4 +1,5 @@
-// What a client of the console may set: statement_timeout, and nothing else that counts. Pure.
+// What a client of the console may set: statement_timeout, and nothing else that counts. What it
+// may take for the proxy's own setting is refused. Pure.
 #pragma once
 
 #include <chrono>
@@ -16,7 +17,8 @@ class ConsoleSettings {
     /// statement_timeout of the StartupMessage, by its name or in `options`. What is wrong there is
     /// as if it were not.
     void begin(const protocol::StartupMessage& startup);
-    /// SET, RESET, DISCARD. What is wrong with it: 22023.
+    /// SET, RESET, DISCARD. What is wrong with it: 22023; 0A000 of a setting of PgBouncer's, or a
+    /// key of the proxy's configuration.
     std::optional<protocol::ErrorResponse> apply(const protocol::ConsoleStatement& statement, bool in_transaction);
     /// SET LOCAL is forgotten.
     void end_transaction() noexcept { local_.reset(); }

@@ -16,6 +16,7 @@
 #include "proxy/command/inventories.hpp"
 #include "proxy/command/state_dir.hpp"
 #include "proxy/report/report_layout.hpp"
+#include "usage/command_line.hpp"
 
 namespace proxy::command {
 namespace {
@@ -196,7 +197,7 @@ int capture_start(const CaptureOptions& options) {
         if (options.write && options.json)
             throw std::runtime_error("--json: says nothing of a capture that --write writes");
         ConsoleClient console(console_place(options));
-        console.on_notice = [](const std::string& text) { print_harmless("warning: " + text + "\n"); };
+        console.on_notice = [](const std::string& text) { usage::print_harmless("warning: " + text + "\n"); };
         if (options.write) return stream(options, console);
         const ConsoleTable started = console.query(start_statement(options));
         if (options.json) {

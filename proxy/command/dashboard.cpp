@@ -148,7 +148,7 @@ int dashboard(const DashboardOptions& options) try {
     print_error(error.what());
     return exit_usage;
 } catch (const std::exception& error) {
-    print_error(error.what());
+    print_error(with_holder(error));
     return exit_failure;
 }
 

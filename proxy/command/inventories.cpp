@@ -10,6 +10,7 @@
 #include "protocol/utf8.hpp"
 #include "proxy/command/state_dir.hpp"
 #include "proxy/inventory/postgres.hpp"
+#include "usage/command_line.hpp"
 
 namespace proxy::command {
 namespace {
@@ -65,23 +66,18 @@ Timestamp parse_time_option(const char* option, const std::string& text, std::ch
     if (const auto day = config::parse_time(text + "T00:00Z")) return to_timestamp(*day);
     if (const auto duration = config::parse_duration(text))
         return to_timestamp(durations == Durations::ago ? now - *duration : now + *duration);
-    if (config::parse_time(text + "Z"))
-        throw std::runtime_error(std::string(option) + ": a time needs its zone: write " + text + "Z for UTC");
-    throw std::runtime_error(std::string(option) +
-                             ": expected a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration (7d), got \"" +
-                             text + "\"");
+    throw std::runtime_error(std::string(option) + ": " + why_no_time(text));
 }
 
-void print_error(std::string_view text) { print_harmless("error: " + std::string(text) + "\n"); }
-
-void print_harmless(std::string_view text) {
-    std::string out;
-    for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
-        out += protocol::printable(text.substr(0, end)) + "\n";
-        text.remove_prefix(end + 1);
-    }
-    std::fputs((out + protocol::printable(text)).c_str(), stderr);
+std::string why_no_time(const std::string& text) {
+    const bool is_one =
+        config::parse_time(text) || config::parse_time(text + "T00:00Z") || config::parse_duration(text);
+    if (is_one || text.empty()) return {};
+    if (config::parse_time(text + "Z")) return "a time needs its zone: write " + text + "Z for UTC";
+    return "expected a time (2026-03-01T02:00Z), a day (2026-03-01) or a duration (7d), got \"" + text + "\"";
 }
+
+void print_error(std::string_view text) { usage::print_harmless("error: " + std::string(text) + "\n"); }
 
 std::string no_client_matches(const std::vector<InventoryRows>& inventories, const ClientsOptions& options) {
     Named named[] = {

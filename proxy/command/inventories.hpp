@@ -28,10 +28,11 @@ enum class Durations { ago, from_now };
 Timestamp parse_time_option(const char* option, const std::string& text, std::chrono::system_clock::time_point now,
                             Durations durations = Durations::ago);
 
-/// On standard error. Its lines stay lines; what a terminal would obey does not pass.
+/// What is wrong with the value of such an option; empty: nothing, or it is not given.
+std::string why_no_time(const std::string& text);
+
+/// "error: " and the text, as usage::print_harmless().
 void print_error(std::string_view text);
-/// The same, as it is.
-void print_harmless(std::string_view text);
 
 /// What a filter that matches no client may have meant: one line for people.
 std::string no_client_matches(const std::vector<InventoryRows>& inventories, const ClientsOptions& options);

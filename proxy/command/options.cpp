@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "config/load.hpp"
+#include "proxy/command/inventories.hpp"
 
 namespace proxy::command {
 namespace {
@@ -97,8 +98,10 @@ void add_client(CLI::App& app, ClientOptions& client) {
     accept->footer(client_footer(
         "  pgairlock client accept --user legacy --until 90d --owner \"team billing\" --reason \"replaced in March\"\n"
         "  pgairlock client accept --user legacy --withdraw\n"));
-    accept->add_option("--until", client.until,
-                       "for how long: a time (2027-03-01T02:00Z), a day (2027-03-01) or a duration (90d)");
+    accept
+        ->add_option("--until", client.until,
+                     "for how long: a time (2027-03-01T02:00Z), a day (2027-03-01) or a duration (90d)")
+        ->check(why_no_time);
     accept->add_option("--owner", client.owner, "who answers for them");
     accept->add_option("--reason", client.reason, "why");
 
@@ -110,7 +113,8 @@ void add_client(CLI::App& app, ClientOptions& client) {
     CLI::App* repaired = add_change(*command, "repaired", client_repaired, client);
     repaired->description("Clients were repaired: what was seen of them until then counts no more.");
     repaired->footer(client_footer("  pgairlock client repaired --user billing --at 2h\n"));
-    repaired->add_option("--at", client.at, "when: a time, a day or a duration (2h: two hours ago); default: now");
+    repaired->add_option("--at", client.at, "when: a time, a day or a duration (2h: two hours ago); default: now")
+        ->check(why_no_time);
 }
 
 }  // namespace proxy::command

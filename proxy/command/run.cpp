@@ -12,6 +12,7 @@
 #include "proxy/inventory/shortened_files.hpp"
 #include "proxy/record/line_file.hpp"
 #include "proxy/record/own_thread.hpp"
+#include "proxy/server/listener.hpp"
 #include "proxy/server/log.hpp"
 #include "proxy/server/server.hpp"
 #include "proxy/upstream/offload.hpp"
@@ -61,16 +62,18 @@ bool prepare_state_dir(const std::string& dir, const config::Config& config) {
     }
 }
 
+/// It holds private keys, passwords and what sessions carry: no core file, and no debugger of
+/// another process of our user (prctl(2)).
+void keep_memory_private() { ::prctl(PR_SET_DUMPABLE, 0); }
+
 }  // namespace
 
 int run(const ConfigOptions& options) {
-    if (options.config_file.empty() && options.flags.upstream.empty()) {
-        std::fprintf(
-            stderr,
-            "error: nothing to connect to: give --config FILE or --upstream HOST:PORT (pgairlock run --help)\n");
-        return exit_usage;
-    }
     config::Loaded loaded = load_config(options);
+    if (loaded.incomplete) {
+        keep_memory_private();
+        loaded.errors = all_errors(loaded, state_dir(loaded.incomplete->runtime.state_dir));
+    }
     print(loaded.errors, loaded.warnings);
     if (!loaded.config) return code_of(loaded.errors);
     block_signals();
@@ -82,10 +85,6 @@ int run(const ConfigOptions& options) {
 }
 
 namespace {
-
-/// It holds private keys, passwords and what sessions carry: no core file, and no debugger of
-/// another process of our user (prctl(2)).
-void keep_memory_private() { ::prctl(PR_SET_DUMPABLE, 0); }
 
 void tell(const std::string& error, bool has_log) {
     const std::string line = "error: " + protocol::printable(error);
@@ -124,7 +123,7 @@ int serve(const ConfigOptions& options, config::Config config) {
         tell(to_string(unusable_file(opened, error.what())), has_log);
         return error.is_misconfigured() ? exit_usage : exit_failure;
     } catch (const std::exception& error) {
-        tell(error.what(), has_log);
+        tell(with_holder(error), has_log);
         return exit_failure;
     }
 }

@@ -53,7 +53,8 @@ void warn_of_watched(const LiveSource& source, SystemTime now, std::vector<Warni
         if (one.use == tls::Use::shown || one.use == tls::Use::server) continue;
         const std::string where = one.upstream_addr.empty() ? one.file : one.upstream_addr;
         warn_of_end(warnings, "the " + what_for(one) + ", " + one.certificate->subject + " (" + where + ")",
-                    one.certificate->not_after, now, running->config.audit.expiry_warning);
+                    {one.certificate->not_before, one.certificate->not_after}, now,
+                    running->config.audit.expiry_warning);
     }
 }
 
@@ -177,9 +178,12 @@ std::vector<Warning> live_warnings(const LiveSource& source, SystemTime now) {
     if (const auto running = source.running()) {
         for (const auto& route : running->listeners) {
             if (!route->tls) continue;
-            for (const auto& life : route->tls->lives())
-                warn_of_end(warnings, "the " + life.key_type + " certificate of listener " + route->settings.name,
-                            life.not_after, now, running->config.audit.expiry_warning);
+            const auto lives = route->tls->lives();
+            const auto certificates = route->tls->certificates();
+            for (std::size_t i = 0; i < lives.size(); ++i)
+                warn_of_end(warnings, "the " + lives[i].key_type + " certificate of listener " + route->settings.name,
+                            {certificates[i].not_before, certificates[i].not_after}, now,
+                            running->config.audit.expiry_warning);
         }
     }
     warn_of_watched(source, now, warnings);

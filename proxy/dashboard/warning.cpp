@@ -1,6 +1,6 @@
 #include "proxy/dashboard/warning.hpp"
 
-#include "tls/certificates.hpp"
+#include "proxy/record/expiry_warnings.hpp"
 
 namespace proxy::dashboard {
 
@@ -18,12 +18,14 @@ boost::json::array warnings_array(const std::vector<Warning>& warnings) {
     return all;
 }
 
-void warn_of_end(std::vector<Warning>& warnings, const std::string& whose, SystemTime end, SystemTime now,
-                 std::chrono::milliseconds within) {
-    if (end == SystemTime{} || (end > now && end - now > within)) return;
-    warnings.push_back({.critical = end - now <= expiring_soon,
+void warn_of_end(std::vector<Warning>& warnings, const std::string& whose, const tls::Validity& validity,
+                 SystemTime now, std::chrono::milliseconds within) {
+    const SystemTime end = validity.not_after;
+    const bool is_to_come = validity.not_before > now;
+    if (end == SystemTime{} || (!is_to_come && end > now && end - now > within)) return;
+    warnings.push_back({.critical = is_to_come || end <= now || end - now <= expiring_soon,
                         .what = "certificate_expiring",
-                        .text = whose + (end <= now ? " ended at " : " ends at ") + tls::to_rfc3339(end)});
+                        .text = whose + " " + expiry_text(validity, now)});
 }
 
 void shows_no_more(report::Report& report, const std::vector<Outages::Outage>& outages) {
@@ -77,7 +79,7 @@ std::vector<Warning> warnings_of(const report::Report& report, SystemTime now, s
     for (const report::ReportCertificate& one : report.upstream_certificates) {
         if (!one.current) continue;
         warn_of_end(warnings, "the certificate that " + one.row.upstream_addr + " (" + one.row.upstream + ") shows",
-                    to_time(one.row.not_after), now, within);
+                    {to_time(one.row.not_before), to_time(one.row.not_after)}, now, within);
         warn_of_candidate(warnings, report, one);
     }
     return warnings;

@@ -9,6 +9,7 @@
 #include "proxy/dashboard/json_parts.hpp"
 #include "proxy/report/report.hpp"
 #include "proxy/upstream/outages.hpp"
+#include "tls/certificates.hpp"
 
 namespace proxy::dashboard {
 
@@ -27,10 +28,10 @@ inline constexpr std::chrono::hours expiring_soon{7 * 24};
 
 boost::json::array warnings_array(const std::vector<Warning>& warnings);
 
-/// Of a certificate, unless it lasts; `whose`: "the certificate of 10.0.0.1:5432". One that has
-/// ended is told of whatever `within` is.
-void warn_of_end(std::vector<Warning>& warnings, const std::string& whose, SystemTime end, SystemTime now,
-                 std::chrono::milliseconds within = expiring);
+/// Of a certificate, unless it is valid and lasts; `whose`: "the certificate of 10.0.0.1:5432". In
+/// the words of the log. One that has ended, or is not valid yet, is told of whatever `within` is.
+void warn_of_end(std::vector<Warning>& warnings, const std::string& whose, const tls::Validity& validity,
+                 SystemTime now, std::chrono::milliseconds within = expiring);
 
 /// A server whose certificate is refused now does not show what it showed when it was accepted.
 void shows_no_more(report::Report& report, const std::vector<Outages::Outage>& outages);

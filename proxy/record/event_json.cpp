@@ -251,6 +251,7 @@ void add_expiring(json::object& line, const Event& event) {
     line["moment"] = text(note.moment);
     line["days_left"] = note.days_left;
     line["message"] = text(event.message);
+    line["not_told"] = event.count;
 }
 
 void add_capture(json::object& line, const Event& event) {

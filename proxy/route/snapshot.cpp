@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <string_view>
+#include <tuple>
 
 #include "config/file.hpp"
 #include "config/inspect.hpp"
@@ -63,6 +65,21 @@ std::shared_ptr<const UpstreamRoute> load_upstream(const config::Upstream& setti
         return config::is_same(other->settings, settings) && config::hold_the_same(other->files, route->files);
     });
     return same == known.end() ? route : *same;
+}
+
+/// "upstream.orders" of "upstream.orders.sslkey".
+std::string_view table_of(std::string_view key) { return key.substr(0, std::min(key.rfind('.'), key.size())); }
+
+/// Whether it is one of `told` in other words: the same value, or what follows from a wrong one of
+/// its table.
+bool is_told_by(const std::vector<config::Diagnostic>& told, const config::Diagnostic& error) {
+    const config::Origin& at = error.origin;
+    return std::any_of(told.begin(), told.end(), [&](const config::Diagnostic& one) {
+        const config::Origin& known = one.origin;
+        if (known.key == at.key && known.line == at.line && known.column == at.column) return true;
+        // A file that is not there makes no value beside it wrong.
+        return !one.may_pass && (known.key == at.key || table_of(known.key) == table_of(at.key));
+    });
 }
 
 /// What was read of those that are watched.
@@ -134,6 +151,30 @@ LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir, c
     snapshot->files = watched(*snapshot, files.states());
     if (loaded.errors.empty()) loaded.snapshot = std::move(snapshot);
     return loaded;
+}
+
+config::Config without_generated(config::Config config) {
+    for (config::Listener& listener : config.listeners) {
+        if (!listener.tls.cert_file && listener.tls.certificate.empty())
+            listener.tls.mode = config::ClientTlsMode::disable;
+    }
+    return config;
+}
+
+std::vector<config::Diagnostic> all_errors(const config::Loaded& loaded, const std::string& state_dir) try {
+    if (!loaded.incomplete) return loaded.errors;
+    std::vector<config::Diagnostic> all = loaded.errors;
+    for (config::Diagnostic& error :
+         load_snapshot(without_generated(*loaded.incomplete), {.path = state_dir, .writable = false}).errors) {
+        if (!is_told_by(loaded.errors, error)) all.push_back(std::move(error));
+    }
+    const auto place = [&](const config::Diagnostic& one) {
+        return std::tuple(one.origin.file != loaded.incomplete->file, one.origin.line, one.origin.column);
+    };
+    std::stable_sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
+    return all;
+} catch (const std::exception&) {
+    return loaded.errors;  // there are errors enough
 }
 
 std::vector<std::string> files_of(const Snapshot& snapshot) {

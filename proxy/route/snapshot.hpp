@@ -9,6 +9,7 @@
 
 #include "config/config.hpp"
 #include "config/file.hpp"
+#include "config/load.hpp"
 #include "config/users.hpp"
 #include "proxy/route/alert_route.hpp"
 #include "proxy/route/mock_salts.hpp"
@@ -70,6 +71,15 @@ struct LoadedSnapshot {
 /// the start) an upstream whose settings and files are the same keeps its route, and with it the
 /// connections that were made for it and what its TLS context remembers.
 LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir, const Snapshot* running = nullptr);
+
+/// The same without the listeners' TLS for which a certificate would have to be generated: for
+/// whoever leaves no traces.
+config::Config without_generated(config::Config config);
+
+/// `loaded.errors`, and what is wrong with what is in the files that it names: whoever mends one
+/// file is not to learn of the next one afterwards. In the order of the file. Of a table in which a
+/// key is wrong nothing more is said. Leaves no traces.
+std::vector<config::Diagnostic> all_errors(const config::Loaded& loaded, const std::string& state_dir);
 
 /// The token that those who ask over HTTP send: a line, which may end with a line break. Without a
 /// file, and with an error: empty.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "proxy/record/expiry_warnings.hpp"
+#include "proxy/server/expiry_budget.hpp"
 #include "proxy/server/expiry_file.hpp"
 #include "proxy/server/expiry_words.hpp"
 
@@ -74,6 +75,7 @@ class ExpiryWatch::Work {
     // The thread's.
     std::optional<ExpiryFile> file_;
     ExpiryWarnings warnings_;
+    ExpiryBudget budget_;
     WallTime looked_{};
     std::map<std::string, NearEnds> counted_;
 };
@@ -183,6 +185,9 @@ bool ExpiryWatch::Work::look(WallTime now) {
         const std::string which = name_of(one);
         const ExpiryMoment moment = warnings_.due(which, validity_of(one), now, warning);
         if (moment == ExpiryMoment::none) continue;
+        // What a server still shows in an hour is told then.
+        const bool is_shown = one.use == Use::server || one.use == Use::server_intermediate;
+        if (is_shown && !budget_.may_tell({one.upstream, one.upstream_addr}, which, Steady::now())) continue;
         if (tell(one, moment, now)) {
             warnings_.note_told(which, moment, now);
         } else {
@@ -221,10 +226,14 @@ std::vector<InUse> ExpiryWatch::Work::all_in_use(const Snapshot& snapshot) {
 /// Whether it was told.
 bool ExpiryWatch::Work::tell(const InUse& one, ExpiryMoment moment, WallTime now) try {
     Event event = event_of(one, moment, now);
-    const std::string line = line_of(one, event.message);
     const std::lock_guard lock(mutex_);
     if (closed_) return false;
+    const ExpiryBudget::Place place{one.upstream, one.upstream_addr};
+    event.count = budget_.left_out(place, name_of(one));
+    add_left_out(event);
+    const std::string line = line_of(one, event.message);
     record_(std::move(event));
+    budget_.note_told(place);
     spdlog::warn("{}", line);
     return true;
 } catch (const std::exception& error) {

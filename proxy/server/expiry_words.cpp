@@ -62,6 +62,11 @@ Event event_of(const InUse& one, ExpiryMoment moment, WallTime now) {
     return event;
 }
 
+void add_left_out(Event& event) {
+    if (event.count > 0)
+        event.message += "; others that this server has shown were too many to be told: " + std::to_string(event.count);
+}
+
 std::string line_of(const InUse& one, const std::string& message) {
     const std::string& where = one.upstream_addr.empty() ? one.file : one.upstream_addr;
     return quoted_user(one) + ": " + one.certificate->subject + " (" + protocol::printable(where) + "): " + message;

@@ -22,6 +22,9 @@ std::string name_of(const InUse& one);
 /// A certificate_expiring. `moment`: not none.
 Event event_of(const InUse& one, ExpiryMoment moment, WallTime now);
 
+/// To the message, how many others of its server were left out (`count`).
+void add_left_out(Event& event);
+
 /// With that event's message, as all lines of the log have it: "upstream \"orders\": CN=root
 /// (FILE): a trust anchor ends in ...".
 std::string line_of(const InUse& one, const std::string& message);

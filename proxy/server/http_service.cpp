@@ -85,7 +85,7 @@ void HttpService::open(std::shared_ptr<const Snapshot> snapshot) noexcept {
         thread_ = std::thread([this] { run(); });
         spdlog::info("http at {}", socket_->address());
     } catch (const std::exception& error) {
-        spdlog::error("no http: {}", error.what());
+        spdlog::error("no http: {}", with_holder(error));
         // Nobody can ask: nothing is counted for anybody, and no socket is left that accepts.
         if (socket_) socket_->stop();
         socket_.reset();

@@ -16,6 +16,7 @@
 #include <stdexcept>
 
 #include "proxy/observation/often.hpp"
+#include "proxy/server/port_holder.hpp"
 #include "proxy/upstream/lasting.hpp"
 #include "proxy/upstream/resolver.hpp"
 
@@ -30,10 +31,19 @@ constexpr std::chrono::milliseconds accept_backoff{100};
 /// Then signals and other listeners have their turn.
 constexpr int max_in_a_row = 64;
 
+std::string no_listening_on(const config::Address& address, const std::string& why) {
+    return to_string(config::Diagnostic{address.origin, "cannot listen on " + config::to_string(address) + ": " + why});
+}
+
 [[noreturn]] void fail(const config::Address& address, const std::string& why, int fd = -1) {
     if (fd >= 0) ::close(fd);
-    throw std::runtime_error(
-        to_string(config::Diagnostic{address.origin, "cannot listen on " + config::to_string(address) + ": " + why}));
+    throw std::runtime_error(no_listening_on(address, why));
+}
+
+[[noreturn]] void fail_to_bind(const config::Address& address, int error, int fd) {
+    if (error != EADDRINUSE) fail(address, std::strerror(error), fd);
+    ::close(fd);
+    throw AddressTaken(address, no_listening_on(address, std::strerror(error)));
 }
 
 std::string local_address(int fd) {
@@ -58,7 +68,7 @@ BoundSocket bind_tcp(const config::Address& address) {
     // Whoever says [::] means IPv6: 0.0.0.0 has an address of its own, which may stand beside it.
     if (found->ai_family == AF_INET6) ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (::bind(fd, found->ai_addr, found->ai_addrlen) != 0 || ::listen(fd, backlog) != 0)
-        fail(address, std::strerror(errno), fd);
+        fail_to_bind(address, errno, fd);
     return {.fd = fd, .address = local_address(fd), .unix_path = {}};
 }
 
@@ -70,8 +80,9 @@ void remove_stale_socket(const config::Address& address, const sockaddr_un& name
     if (!S_ISSOCK(info.st_mode)) fail(address, "the file exists and is no socket");
     const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     const int error = ::connect(probe, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 ? 0 : errno;
+    const std::string who = error == 0 ? by_whom(listener_behind(probe)) : std::string();
     ::close(probe);
-    if (error == 0 || error == EAGAIN) fail(address, "another process is listening there");
+    if (error == 0 || error == EAGAIN) fail(address, "another process is listening there" + who);
     if (error != ECONNREFUSED) fail(address, std::string("cannot tell whether it is in use: ") + std::strerror(error));
     ::unlink(name.sun_path);
 }
@@ -125,6 +136,13 @@ Peer describe_peer(const sockaddr_storage& storage) {
 
 BoundSocket bind_listener(const config::Address& address, mode_t mode) {
     return address.kind == config::Address::Kind::unix_socket ? bind_unix(address, mode) : bind_tcp(address);
+}
+
+std::string with_holder(const std::exception& error) {
+    const auto* const taken = dynamic_cast<const AddressTaken*>(&error);
+    if (!taken) return error.what();
+    const std::vector<PortHolder> holders = holders_of(taken->address());
+    return error.what() + by_whom(holders.empty() ? std::nullopt : std::optional(holders.front()));
 }
 
 Listener::Listener(asio::io_context& io, BoundSocket bound)

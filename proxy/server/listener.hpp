@@ -6,9 +6,12 @@
 
 #include <array>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/config.hpp"
@@ -23,10 +26,24 @@ struct BoundSocket {
     std::string unix_path;  ///< ours to remove when it is closed; empty: TCP, or somebody else made it
 };
 
+/// Another socket has that TCP address.
+class AddressTaken : public std::runtime_error {
+   public:
+    AddressTaken(config::Address address, const std::string& what)
+        : std::runtime_error(what), address_(std::move(address)) {}
+    const config::Address& address() const noexcept { return address_; }
+
+   private:
+    config::Address address_;
+};
+
 /// `mode`: of a UNIX-domain socket; without it the folder's permissions decide who gets in, as with
 /// PostgreSQL's unix_socket_permissions. Throws std::runtime_error naming the address and the
-/// reason.
+/// reason; AddressTaken is one.
 BoundSocket bind_listener(const config::Address& address, mode_t mode = 0777);
+/// What it says; of an AddressTaken with who has the address, for which all processes are looked
+/// through: not for a thread that serves.
+std::string with_holder(const std::exception& error);
 
 /// Of those listeners by which a proxy without descriptors is asked and commanded: each connection
 /// there takes one, and is soon over.

@@ -51,7 +51,7 @@ Reload::Loaded Reload::load_all(const ConfigSource& source, const std::string& s
                 load_snapshot(std::move(*read.config), {.path = state_dir, .without_authority = without}, &running);
             if (loaded.snapshot) open_log(loaded, running.config.log);
         } else {
-            loaded.errors = std::move(read.errors);
+            loaded.errors = all_errors(read, state_dir);
         }
         loaded.warnings.insert(loaded.warnings.begin(), read.warnings.begin(), read.warnings.end());
     } catch (const std::exception& error) {
@@ -92,10 +92,12 @@ tls::Awaitable<> Reload::run() {
     }
 }
 
-void Reload::request(Outcome outcome) {
-    if (is_over()) return spdlog::info("SIGHUP while draining: nothing is reloaded");
-    if (reading_) spdlog::info("SIGHUP while a reload is going on: another one follows it");
+void Reload::request(const std::string& by, Outcome outcome) {
+    if (is_over()) return spdlog::info("{} while draining: nothing is reloaded", by);
+    if (reading_) spdlog::info("{} while a reload is going on: another one follows it", by);
     if (outcome) asked_.push_back(std::move(outcome));
+    if (!requested_) asked_by_.clear();
+    if (asked_by_.find(by) == std::string::npos) asked_by_ += (asked_by_.empty() ? "" : " and ") + by;
     requested_ = true;
     pause_.cancel();
 }
@@ -112,10 +114,10 @@ tls::Awaitable<> Reload::reload_all(Cause cause) {
     auto work = [source = uses_.source, state_dir = uses_.state_dir, running = running_] {
         return load_all(source, state_dir, *running);
     };
+    const Attempt attempt{asked_by_, configuration_, cause};
     auto loaded = co_await on_thread(std::move(work));
     reading_ = false;
     if (is_over()) co_return;
-    const Attempt attempt{"SIGHUP", configuration_, cause};
     if (loaded) {
         if (finish(std::move(*loaded), attempt)) files_.reset();
     } else {

@@ -51,8 +51,8 @@ class Reload {
     /// As long as the process serves.
     tls::Awaitable<> run();
     /// The configuration is read anew: at once, or once more after the reading that is going on.
-    /// `outcome` is called once, unless the process ends before.
-    void request(Outcome outcome = {});
+    /// `by`: "SIGHUP", for the log. `outcome` is called once, unless the process ends before.
+    void request(const std::string& by, Outcome outcome = {});
     /// The phase has changed. A reading that is going on is left to itself.
     void wake();
 
@@ -103,6 +103,7 @@ class Reload {
     std::optional<Failing> files_;          // since files that have changed did
     std::chrono::system_clock::time_point looked_for_renewal_{};
     std::vector<Outcome> asked_;  // by those whose reload has not begun
+    std::string asked_by_;        // of them all, or of the last reload that began
     bool requested_ = false;
     bool reading_ = false;
     Offload thread_{1};  // last: ends first

@@ -364,7 +364,7 @@ tls::Awaitable<> Server::handle_signals() {
         const auto [error, signal] = co_await signals_.async_wait(tls::returning());
         if (error) co_return;
         switch (signal) {
-            case SIGHUP: reload_.request(); break;
+            case SIGHUP: reload_.request("SIGHUP"); break;
             case SIGUSR1:
                 reopen_log();
                 recorder_.reopen();
@@ -424,8 +424,9 @@ ProcessControl Server::process_control() {
 std::string Server::reload_and_wait() {
     const auto outcome = std::make_shared<std::promise<std::string>>();
     auto answer = outcome->get_future();
-    asio::post(io_,
-               [this, outcome] { reload_.request([outcome](const std::string& why) { outcome->set_value(why); }); });
+    asio::post(io_, [this, outcome] {
+        reload_.request("the console's RELOAD", [outcome](const std::string& why) { outcome->set_value(why); });
+    });
     const auto deadline = std::chrono::steady_clock::now() + reload_patience;
     while (answer.wait_for(phase_poll_interval) != std::future_status::ready) {
         if (services_.phase != Phase::serving) return "the process drains";

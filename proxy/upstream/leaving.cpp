@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "protocol/utf8.hpp"
 #include "tls/owned.hpp"
@@ -48,6 +49,23 @@ LastWord refused_with(int alert, SSL* ssl) {
     return word;
 }
 
+/// A reset may have overtaken an alert. Whoever keeps the connection has refused nobody yet.
+LastWord not_known(tls::StreamError::Kind why, const SSL* ssl) {
+    const bool has_shown_one = SSL_get_certificate(ssl) != nullptr;
+    const std::string question =
+        std::string("it is not known whether the server takes ") +
+        (has_shown_one ? "our client certificate (sslcert)" : "us without a client certificate") +
+        ": it asked for one, and ";
+    if (why == tls::StreamError::Kind::timed_out)
+        return {
+            .refusal = {},
+            .advice = {},
+            .doubt = question + "said nothing for " + std::to_string(leaving_time.count()) + " s after we had left"};
+    LastWord word{.refusal = question + "broke the connection off without a word", .advice = {}};
+    word.advice.hint = "the server's log says why";
+    return word;
+}
+
 }  // namespace
 
 tls::Awaitable<> leave(tls::Stream& stream) {
@@ -61,6 +79,7 @@ tls::Awaitable<> leave(tls::Stream& stream) {
 
 tls::Awaitable<LastWord> leave_listening(tls::Stream& stream) {
     const bool asked = may_have_refused(stream);
+    std::optional<tls::StreamError::Kind> broken;
     begin_to_leave(stream);
     try {
         std::array<std::uint8_t, 1024> ignored{};
@@ -69,11 +88,13 @@ tls::Awaitable<LastWord> leave_listening(tls::Stream& stream) {
             n = co_await stream.read_some(ignored);
             if (n == 0) break;
         }
-    } catch (const tls::StreamError&) {
-        // An alert is among the notes; else it is gone, or keeps the connection.
+    } catch (const tls::StreamError& error) {
+        broken = error.kind();  // an alert is among the notes
     }
-    if (!asked || stream.notes().alert < 0) co_return LastWord{};
-    co_return refused_with(stream.notes().alert, stream.ssl());
+    if (!asked) co_return LastWord{};
+    if (stream.notes().alert >= 0) co_return refused_with(stream.notes().alert, stream.ssl());
+    if (broken) co_return not_known(*broken, stream.ssl());
+    co_return LastWord{};
 }
 
 bool may_have_refused(const tls::Stream& stream) noexcept {

@@ -14,8 +14,9 @@ tls::Awaitable<> leave(tls::Stream& stream);
 
 /// What a server still said while it was left.
 struct LastWord {
-    std::string refusal;  ///< why no session gets any further; empty: it said nothing of the kind
+    std::string refusal;  ///< why no session gets any further, or may not; empty: nothing of the kind
     tls::Advice advice;
+    std::string doubt{};  ///< why that is not known, where nothing speaks for a refusal either
 };
 
 /// The same, of a server that may have refused us: one of TLS 1.3 says what it makes of a client's

@@ -251,7 +251,7 @@ def test_failures_in_the_middle_are_counted(cluster, scram_role):
     (["a=host=h user=u", "a=host=i user=u"], 'two targets are named "a"'),
     (["a=host=h user=u sslrootcert=/nonexistent.pem"], "/nonexistent.pem"),
     (["a=host=127.0.0.1 user=u sslmode=disable", "--duration", "5"], "expected a whole number and ms, s, m, h or d"),
-    (["a=host=127.0.0.1 user=u sslmode=disable", "--duration", "5s", "--connections", "5"], "--duration excludes --connections"),
+    (["a=host=127.0.0.1 user=u sslmode=disable", "--duration", "5s", "--connections", "5"], "--duration and --connections cannot be given together"),
     (["a=host=127.0.0.1 user=u sslmode=disable", "--rate", "0"], "--rate"),
     (["a=host=127.0.0.1 user=u sslmode=disable", "--format", "xml"], "--format"),
     (["a=host=127.0.0.1 user=u sslmode=disable", "--output", "/nonexistent/file"], "--output /nonexistent/file: cannot be written"),
@@ -261,6 +261,20 @@ def test_usage_errors(arguments, said):
     assert done.returncode == 2
     assert said.lower() in done.stderr.lower()
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("line, said", [
+    ("conect", 'pgairlock-bench: unknown command "conect"; did you mean "connect"?'),
+    ("connect a=host=x --lipq", "pgairlock-bench connect: unknown option --lipq; did you mean --libpq?"),
+    ("connect a=host=x --clients x", 'pgairlock-bench connect: --clients: "x" is not a number from 1 to 10000'),
+    ("relay a=host=x --workload pig", 'pgairlock-bench relay: --workload: "pig" is not one of copy-out, copy-in, ping, idle, busy-among-idle; did you mean "ping"?'),
+    ("serve --cert-file x", "pgairlock-bench serve: --cert-file needs --key-file as well"),
+])
+def test_a_wrong_command_line_is_told_as_by_pgairlock(line, said):
+    done = programs.run([BENCH, *line.split()], check=False)
+    asked = said.split(":")[0]
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f'{said}\nTry "{asked} --help" for more information.\n'
 
 
 def test_defaults_for_all_targets(cluster, pki):

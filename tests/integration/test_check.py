@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -300,12 +301,22 @@ def test_a_terminal_is_told_how_far_it_is_and_nobody_else(config_file, cluster, 
 
 
 @pytest.mark.parametrize("arguments, word", [
-    (["--timeout", "soon"], "soon is no duration"), (["--watch", "0s"], "0s is no duration"), (["--fail-on", "nonsense"], "nonsense"),
-    (["--warn-days", "-1"], "-1"), (["--offline", "--watch", "1s"], "--offline"),
+    (["--timeout", "soon"], '--timeout: "soon" is not a duration'), (["--watch", "0s"], '--watch: "0s" is not a duration'),
+    (["--fail-on", "nonsense"], '--fail-on: "nonsense" is not one of alone, candidate'),
+    (["--warn-days", "-1"], '--warn-days: "-1" is not a number from 0 to 36500'),
+    (["--warn-days", "thirty"], '--warn-days: "thirty" is not a number from 0 to 36500'), (["--offline", "--watch", "1s"], "--offline"),
 ])
 def test_options_that_make_no_sense_are_refused(arguments, word):
     done = pgairlock("check", "--upstream", "127.0.0.1:1", *arguments)
     assert done.returncode == 2 and word in done.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_who_names_no_server_is_told_as_of_any_other_usage_error(command):
+    done = pgairlock(command)
+    assert done.returncode == 2
+    assert done.stderr == (f"pgairlock {command}: no server is given: say --config FILE or --upstream HOST:PORT\n"
+                           f'Try "pgairlock {command} --help" for more information.\n')
 
 
 # --- Configuration errors as JSON
@@ -373,7 +384,8 @@ def test_a_port_that_is_taken(config_file, cluster):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{port_of(taken)}"
         file = config_file([cluster.host], listener={"listen": [address]})
-        runs_into(file, "Address already in use")
+        comm = Path("/proc/self/comm").read_text().strip()
+        runs_into(file, f"Address already in use, by {comm} (process {os.getpid()})")
         done = pgairlock("check", "--offline", "--config", file)
         assert done.returncode == 1
         assert re.search(rf"error: \S+pgairlock\.toml:\d+:\d+: listener\.listen: cannot listen on {address}: Address already in use, "
@@ -401,7 +413,7 @@ def test_a_unix_socket_on_which_somebody_else_listens(config_file, directory):
     with socket.socket(socket.AF_UNIX) as taken:
         taken.bind(str(path))
         taken.listen()
-        runs_into(file, "another process is listening there")
+        runs_into(file, f"another process is listening there, by {Path('/proc/self/comm').read_text().strip()} (process {os.getpid()})")
         done = pgairlock("check", "--offline", "--config", file)
         assert done.returncode == 1 and re.search(rf"another process is listening there, by \S+ \(process {os.getpid()}\)", done.stderr)
     # Left over: `run` removes it, `check` does not.
@@ -556,7 +568,7 @@ def test_warn_days_is_about_what_is_in_use_here_and_on_the_servers(config_file, 
     assert told["ends_soon"] == told["fails_on"] == []
     code, text = check("--config", file, "--warn-days", "4")
     assert code == 1 and "fails on: --warn-days\n" in text
-    assert re.search(rf"\nends soon: CN=client\.ending, client certificate of upstream orders, of {own.cert}: until {own.not_after:%Y-%m-%d}T", text)
+    assert re.search(rf"\nexpiring: CN=client\.ending, client certificate of upstream orders, of {own.cert}: ends in \d days?, on {own.not_after:%Y-%m-%d}T", text)
     # Without it, nothing is said of it.
     assert "ends_soon" not in document("--config", file)
     # What needs no server is told without one.
@@ -566,4 +578,4 @@ def test_warn_days_is_about_what_is_in_use_here_and_on_the_servers(config_file, 
 def test_what_has_ended_is_not_said_to_end_soon(fake, pki):
     server = fake(accepting(server_context(pki.leaf(pki.new, "server.over", HERE, days=(-20, -10)))))
     code, text = check("--upstream", server.host, "--sslrootcert", pki.new.cert, "--warn-days", "0")
-    assert code == 1 and f"has ended: CN=server.over, shown by {server.host}: until " in text
+    assert code == 1 and f"expiring: CN=server.over, shown by {server.host}: has ended on " in text

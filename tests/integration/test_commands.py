@@ -253,6 +253,39 @@ def test_all_configuration_errors_are_reported_at_once_with_their_places(directo
     assert not missing, done.stderr
 
 
+@pytest.mark.parametrize("command", [["check", "--offline"], ["run"]], ids=" ".join)
+@pytest.mark.parametrize("also", ["", "[log]\nlevl = 'info'\n"], ids=["a file is missing", "and a key is wrong"])
+def test_a_missing_file_hides_nothing_of_what_is_wrong_in_the_others(directory, command, also):
+    for name in ("no.crt", "no.key", "no.crl"):
+        (directory / name).write_text("nothing\n")
+        (directory / name).chmod(0o600)
+    file = directory / "broken.toml"
+    file.write_text(f"""[[listener]]
+[listener.tls]
+cert_file = "no.crt"
+key_file = "no.key"
+[upstream.orders]
+hosts = ["127.0.0.1:1"]
+sslrootcert = ["absent.pem", "no.crt"]
+sslcrl = "no.crl"
+[runtime]
+state_dir = "state"
+{also}""")
+    done = pgairlock(*command, "--config", file)
+    assert done.returncode == 2
+    told = re.findall(r"error: \S+broken\.toml:(\d+):\d+: ", done.stderr)
+    assert sorted(told, key=int) == sorted(["3", "4", "7", "7", "8"] + (["12"] if also else []), key=int), done.stderr
+    assert not (directory / "state").exists()
+
+
+def test_a_missing_file_on_the_command_line_hides_nothing_of_the_next(directory):
+    (directory / "no.pem").write_text("nothing\n")
+    absent, bad = directory / "absent.pem", directory / "no.pem"
+    done = pgairlock("check", "--offline", "--upstream", "127.0.0.1:1", "--sslrootcert", absent, "--sslrootcert", bad)
+    assert done.returncode == 2 and str(absent) in done.stderr and str(bad) in done.stderr, done.stderr
+    assert done.stderr.count("error: ") == 2
+
+
 def test_a_syntax_error_names_its_place(directory):
     file = directory / "syntax.toml"
     file.write_text("[runtime]\nthreads = = 2\n")

@@ -55,6 +55,7 @@ struct AddressResult {
     protocol::SslMode sslmode{};
     std::string error{};   ///< set: it was not connected to, or not as sslmode demands
     tls::Advice advice{};  ///< about `error` or `verify_error`; often nothing
+    std::string doubt{};   ///< what is not known although it holds: whether our client certificate is taken
     bool encrypted = false;
     std::string version{};
     std::string cipher{};

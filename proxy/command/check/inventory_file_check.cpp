@@ -68,8 +68,13 @@ InventoryLook look_into_inventory(const std::string& path, std::chrono::millisec
     if (file.st_size == 0) return {};
     std::error_code error;
     const auto log = fs::file_size(path + "-wal", error);
-    if (!error && log > 0) return {};  // in use, or to be recovered by its next user: not to be touched
-    if (InventoryUse::seen_from_outside(path).state != InventoryUse::Other::State::none) return {};
+    if (InventoryUse::seen_from_outside(path).state != InventoryUse::Other::State::none)
+        return {.not_looked = "not looked into: it is in use"};
+    // In use by something else, or to be recovered by its next user: not to be touched.
+    if (!error && log > 0)
+        return {.not_looked = "not looked into: " + path +
+                              "-wal holds what is not in it yet; whoever opens it next "
+                              "takes that up"};
     try {
         Sqlite db(path, Sqlite::Mode::immutable);
         const auto enough = std::chrono::steady_clock::now() + patience;

@@ -158,6 +158,7 @@ json::object address_as_json(const AddressResult& result) {
                      {"at", at_fault_as_json(result.at_fault)},
                      {"cause", or_null(result.advice.sentence)},
                      {"hint", or_null(result.advice.hint)},
+                     {"not_known", or_null(result.doubt)},
                      {"encrypted", result.encrypted},
                      {"version", result.version},
                      {"cipher", result.cipher},

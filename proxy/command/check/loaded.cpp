@@ -13,20 +13,14 @@ void append(std::vector<T>& to, std::vector<T> more) {
     to.insert(to.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
-/// A check leaves no traces: it generates no certificate where none is configured.
-config::Config without_generated(config::Config config) {
-    for (config::Listener& listener : config.listeners) {
-        if (!listener.tls.cert_file && listener.tls.certificate.empty())
-            listener.tls.mode = config::ClientTlsMode::disable;
-    }
-    return config;
-}
-
 void load(const CheckOptions& options, LoadedCheck& check) {
     config::Loaded loaded = load_config(options.source);
-    check.errors = std::move(loaded.errors);
+    check.errors = loaded.errors;
     check.warnings = std::move(loaded.warnings);
-    if (!loaded.config) return;
+    if (!loaded.config) {
+        if (loaded.incomplete) check.errors = all_errors(loaded, state_dir(loaded.incomplete->runtime.state_dir));
+        return;
+    }
     config::Config& config = *loaded.config;
     if (options.timeout) {
         for (config::Upstream& upstream : config.upstreams) upstream.connect_timeout = *options.timeout;

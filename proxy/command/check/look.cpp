@@ -117,6 +117,7 @@ tls::Awaitable<AddressResult> look_at(Resolver& resolver, const OneAddress& plac
         result.error = std::move(word.refusal);
         result.advice = std::move(word.advice);
     }
+    result.doubt = std::move(word.doubt);
     made.stream->close();
     if (!result.sni.empty() && result.leaf) {
         WithoutSni seen = co_await look_without_sni(connector, place, *result.leaf);

@@ -16,12 +16,12 @@
 
 #include "config/load.hpp"
 #include "proxy/admin/console_path.hpp"
-#include "proxy/command/check/port_holder.hpp"
 #include "proxy/command/check/preflight.hpp"
 #include "proxy/inventory/inventory_reader.hpp"
 #include "proxy/inventory/inventory_use.hpp"
 #include "proxy/inventory/postgres.hpp"
 #include "proxy/record/line_file.hpp"
+#include "proxy/server/port_holder.hpp"
 #include "tls/owned_descriptor.hpp"
 
 namespace proxy::command {
@@ -95,10 +95,9 @@ class Bound {
     std::vector<One> all_;
 };
 
-Answer taken(std::string error, const std::optional<PortHolder>& by) {
-    if (!by) return {std::move(error), State::stops};
-    error += ", by " + by->name + " (process " + std::to_string(by->pid) + ")";
-    return {std::move(error), by->is_service_manager() ? State::skipped : State::stops};
+Answer taken(const std::string& error, const std::optional<PortHolder>& by) {
+    if (!by) return {error, State::stops};
+    return {error + by_whom(by), by->is_service_manager() ? State::skipped : State::stops};
 }
 
 /// As a listener does, but for listen(2): so nobody ever connects to it.

@@ -5,6 +5,7 @@
 
 #include "protocol/utf8.hpp"
 #include "proxy/command/check/outcome.hpp"
+#include "proxy/record/expiry_warnings.hpp"
 
 namespace proxy::command {
 namespace {
@@ -49,6 +50,7 @@ std::string heading(const AddressResult& result) {
     if (insufficient > 0)
         text += ", but " + std::to_string(insufficient) + " of " + std::to_string(result.verdicts.size()) +
                 " CA files " + (insufficient == 1 ? "does" : "do") + " not suffice alone";
+    if (!result.doubt.empty()) text += ", as far as is known";
     return text;
 }
 
@@ -102,6 +104,7 @@ void print_address(const AddressResult& result) {
     std::printf("%s\n", protocol::printable(heading(result)).c_str());
     of_address.say("error:", result.error);
     if (!result.error.empty()) of_address.say(result.advice);
+    of_address.say("not known:", result.doubt);
     of_address.say("TLS:", tls_text(result));
     if (result.leaf) {
         of_address.say("leaf:", result.leaf->subject);
@@ -152,9 +155,8 @@ void print_addresses(const Outcome& outcome) {
 void print_ends_soon(const Outcome& outcome) {
     for (const EndsSoon& one : outcome.ends_soon) {
         const std::string text = one.subject + ", " + one.what + (one.file.empty() ? "" : ", of " + one.file);
-        const bool is_over = one.not_after <= std::chrono::system_clock::now();
-        std::printf("%s: %s: until %s\n", is_over ? "has ended" : "ends soon", protocol::printable(text).c_str(),
-                    tls::to_rfc3339(one.not_after).c_str());
+        const std::string when = expiry_text({{}, one.not_after}, std::chrono::system_clock::now());
+        std::printf("expiring: %s: %s\n", protocol::printable(text).c_str(), when.c_str());
     }
 }
 

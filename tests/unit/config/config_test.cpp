@@ -457,6 +457,37 @@ cert_file = []
     CHECK(load_text("upstream = 1", "t").errors.size() == 1);
 }
 
+TEST_CASE("config: a port alone is told with the address that it would be") {
+    CHECK(errors_after_upstream("[admin]\nhttp = 6433\nconsole = 6434\n[[listener]]\nlisten = ['[::1]:1', 6432]") ==
+          Lines{"t:3:8: admin.http: expected an address in quotes, got an integer: write \"127.0.0.1:6433\"",
+                "t:4:11: admin.console: expected an address in quotes, got an integer: write "
+                "\"unix:console/.s.PGSQL.6434\"",
+                "t:6:22: listener.listen: expected an address in quotes, got an integer: write \"127.0.0.1:6432\""});
+    CHECK(load_upstream("hosts = 5432").errors.front().message ==
+          "expected an address in quotes, got an integer: write \"db.example.com:5432\"");
+    CHECK(errors_after_upstream("[admin]\nhttp = 0\n") ==
+          Lines{"t:3:8: admin.http: expected a string, got an integer"});
+}
+
+TEST_CASE("config: a list in one string is told with the list that it would be") {
+    const auto one_error = [](const std::string& text) {
+        const Lines errors = errors_after_upstream(text);
+        return errors.size() == 1 ? errors.front() : "not one: " + std::to_string(errors.size());
+    };
+    CHECK(one_error("[[alert]]\ncommand = '/bin/true'\non = 'started, stopping'") ==
+          "t:4:6: alert.on: \"started, stopping\" is one string: write [\"started\", \"stopping\"]");
+    CHECK(one_error("[audit.probe]\nkinds = 'untrusted,wrong-name'") ==
+          "t:3:9: audit.probe.kinds: \"untrusted,wrong-name\" is one string: write [\"untrusted\", \"wrong-name\"]");
+    CHECK(one_error("[[listener]]\nallow = '10.0.0.0/8, ::1'") ==
+          "t:3:9: listener.allow: \"10.0.0.0/8, ::1\" is one string: write [\"10.0.0.0/8\", \"::1\"]");
+    CHECK(one_error("[[listener]]\nlisten = ['127.0.0.1:1,127.0.0.1:2']") ==
+          "t:3:11: listener.listen: \"127.0.0.1:1,127.0.0.1:2\" is one string: write [\"127.0.0.1:1\", "
+          "\"127.0.0.1:2\"]");
+    const auto errors = load_upstream("hosts = 'b'\nsslrootcert = '/no/a.pem,/no/b.pem'").errors;
+    REQUIRE(errors.size() == 1);
+    CHECK(errors.front().message == "\"/no/a.pem,/no/b.pem\" is one string: write [\"/no/a.pem\", \"/no/b.pem\"]");
+}
+
 TEST_CASE("config: control characters are refused everywhere") {
     CHECK(errors_after_upstream("[audit]\nfile = \"a\\u0000b\"") ==
           Lines{"t:3:8: audit.file: control characters are not allowed here"});

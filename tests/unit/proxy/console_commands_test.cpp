@@ -21,6 +21,13 @@ using protocol::ErrorResponse;
 const ConsoleAsker root{.uid = 0, .right = ConsoleRight::command};
 const ConsoleAsker a_reader{.uid = 1234, .right = ConsoleRight::read};
 
+std::string hint_of(const std::string& query) {
+    const auto parsed = protocol::parse_console(query);
+    const auto* const wrong = std::get_if<ErrorResponse>(&parsed);
+    REQUIRE(wrong);
+    return with_guess(*wrong, query).hint;
+}
+
 /// Captures that run nowhere.
 struct Fake {
     std::vector<CaptureStatus> running;
@@ -86,6 +93,19 @@ Told told(const std::string& query, const ConsoleAsker& asker, Fake& fake) {
 }
 
 }  // namespace
+
+TEST_CASE("console: of a command that is mistyped the one that was meant is told", "[console]") {
+    CHECK(hint_of("relaod") == "Perhaps you meant RELOAD.");
+    CHECK(hint_of("SHOW VERSION; SHUTDWON") == "Perhaps you meant SHUTDOWN.");
+    CHECK(hint_of("  slect 1") == "Perhaps you meant SELECT.");
+    CHECK(hint_of("CAPTURE STRAT (USER x)") == "Perhaps you meant CAPTURE START.");
+    CHECK(hint_of("clients") == "Perhaps you meant SHOW CLIENTS.");
+    CHECK(hint_of("help") == "Perhaps you meant SHOW HELP.");
+    CHECK(hint_of("INSERT INTO sessions VALUES (1)").empty());
+    CHECK(hint_of("CAPTURE START (").empty());
+    CHECK(hint_of("\xc3\xa4 relaod").empty());
+    CHECK(hint_of("PAUSE").find("DRAIN") != std::string::npos);  // what is told of another's command stays
+}
 
 TEST_CASE("the console starts a capture and says who asked, what for and until when") {
     Fake fake;

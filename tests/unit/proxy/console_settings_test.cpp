@@ -76,6 +76,60 @@ TEST_CASE("console settings: SET, SET LOCAL, RESET and DISCARD of statement_time
     CHECK(settings.statement_timeout() == 3s);
 }
 
+TEST_CASE("console settings: what would be set in the configuration is refused with where that is", "[console]") {
+    ConsoleSettings settings;
+    const auto refused = [&](const std::string& sql) {
+        const auto wrong = settings.apply(statement(sql), false);
+        return wrong ? wrong->sqlstate + " " + wrong->message + " " + wrong->hint : "";
+    };
+    CHECK(
+        refused("SET max_client_conn = 500") ==
+        "0A000 SET changes nothing of the proxy's configuration: \"max_client_conn\" is PgBouncer's The configuration "
+        "has runtime.max_connections.");
+    CHECK(refused("set Pool_Mode to 'transaction'").starts_with("0A000 "));
+    CHECK(refused("SET verbose=1").starts_with("0A000 "));
+    CHECK(refused("SET query_wait_timeout = '5'").starts_with("0A000 "));
+    CHECK(refused("SET runtime.drain_timeout = '10s'") ==
+          "0A000 SET changes nothing of the proxy's configuration: \"runtime.drain_timeout\" is a key of it Change it "
+          "in the file, which RELOAD reads anew.");
+    CHECK(refused("SET drain_timeout = '10s'").starts_with("0A000 "));
+}
+
+TEST_CASE("console settings: what drivers set at login is taken, of PostgreSQL's and of their own", "[console]") {
+    ConsoleSettings settings;
+    for (const char* const sql : {"SET extra_float_digits = 3",
+                                  "SET client_encoding TO 'UTF8'",
+                                  "SET application_name = 'psql'",
+                                  "SET DateStyle = 'ISO'",
+                                  "SET datestyle TO ISO, MDY",
+                                  "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+                                  "SET TIME ZONE 'UTC'",
+                                  "SET TimeZone = 'UTC'",
+                                  "SET search_path = public",
+                                  "SET lock_timeout = 0",
+                                  "SET idle_in_transaction_session_timeout = 0",
+                                  "SET transaction_timeout = 0",
+                                  "SET row_security = off",
+                                  "SET standard_conforming_strings = on",
+                                  "SET intervalstyle = 'iso_8601'",
+                                  "SET bytea_output = 'hex'",
+                                  "SET tcp_user_timeout = 0",
+                                  "SET client_min_messages TO warning",
+                                  "SET app.user_id = '7'",
+                                  "SET role = 'x'",
+                                  "SET synchronous_commit = off",
+                                  "SET jit = off",
+                                  "SET default_transaction_read_only = on",
+                                  "SET NAMES 'utf8'",
+                                  "SET ssl = on",
+                                  "RESET ALL",
+                                  "DISCARD ALL",
+                                  "SET myapp.timeout = 5"}) {
+        CAPTURE(sql);
+        CHECK_FALSE(settings.apply(statement(sql), false));
+    }
+}
+
 TEST_CASE("console settings: a value that is none is 22023 with its place, and changes nothing", "[console]") {
     ConsoleSettings settings;
     for (const char* wrong :

@@ -262,17 +262,22 @@ TEST_CASE("a server that shows another key of the same name has moved, and which
 TEST_CASE("what is wrong is told once, the worst first") {
     const SystemTime then = to_time(now);
     std::vector<Warning> warnings;
-    warn_of_end(warnings, "one", then + std::chrono::hours(24 * 20), then);
-    warn_of_end(warnings, "another", then + std::chrono::hours(24), then);
-    warn_of_end(warnings, "a third", then - std::chrono::hours(1), then);
-    warn_of_end(warnings, "a good one", then + std::chrono::hours(24 * 31), then);
-    warn_of_end(warnings, "none", SystemTime{}, then);
+    using std::chrono::hours;
+    warn_of_end(warnings, "one", {{}, then + hours(24 * 20)}, then);
+    warn_of_end(warnings, "another", {{}, then + hours(24)}, then);
+    warn_of_end(warnings, "a third", {{}, then - hours(1)}, then);
+    warn_of_end(warnings, "a good one", {{}, then + hours(24 * 31)}, then);
+    warn_of_end(warnings, "none", {{}, SystemTime{}}, then);
+    warn_of_end(warnings, "one to come", {then + hours(1), then + hours(24 * 400)}, then);
     const json::array told = warnings_array(warnings);
-    REQUIRE(told.size() == 3);
+    REQUIRE(told.size() == 4);
     CHECK(told[0].at("severity").as_string() == "critical");
-    CHECK(told[1].at("text").as_string().starts_with("a third ended at "));
-    CHECK(told[2].at("severity").as_string() == "warning");
-    CHECK(told[2].at("since").is_null());
+    CHECK(told[1].at("text").as_string().starts_with("a third has ended on "));
+    CHECK(told[2].at("severity").as_string() == "critical");
+    CHECK(told[2].at("text").as_string().starts_with("one to come is not valid before "));
+    CHECK(told[3].at("severity").as_string() == "warning");
+    CHECK(told[3].at("text").as_string().starts_with("one ends in 20 days, on "));
+    CHECK(told[3].at("since").is_null());
 }
 
 TEST_CASE("one of several inventories that goes away is as it was, and that is said") {

@@ -272,7 +272,7 @@ TEST_CASE("certificate_expiring says what the certificate is for, and how long i
     const json::object got = line(expiring);
     CHECK(keys(got) ==
           with(in_every_line, {"upstream_addr", "subject", "issuer", "serial", "sha256", "not_before", "not_after",
-                               "certificate_kind", "file", "alert", "moment", "days_left", "message"}));
+                               "certificate_kind", "file", "alert", "moment", "days_left", "message", "not_told"}));
     CHECK(got.at("certificate_kind") == "anchor");
     CHECK(got.at("file") == "/etc/ca.pem");
     CHECK(got.at("moment") == "begins");

@@ -126,6 +126,24 @@ TEST_CASE("expiry watch: what a server shows is told once, whoever logs in and w
     CHECK(first.message.starts_with("the certificate of a server ends in 5 days, on "));
 }
 
+TEST_CASE("expiry watch: of a server with another certificate for each login no more than ten are told") {
+    const support::Folder folder;
+    Watching watching(folder);
+    watching.watch.use(serving({"orders"}));
+    auto before = watching.watch.watched();
+    for (int i = 0; i < 12; ++i) {
+        watching.watch.notice(login("orders", "10.0.0.1:5432", ending("leaf " + std::to_string(i), 24h * 5 + 1h)));
+        // Each is seen by a look of its own.
+        watching.watched_after(before, tls::Use::server);
+        before = watching.watch.watched();
+    }
+    watching.watch.notice(login("orders", "10.0.0.2:5432", ending("other", 24h * 20)));
+    const auto told = watching.told(11);
+    REQUIRE(told.size() == 11);
+    CHECK(told.at(9) == "server CN=leaf 9 week");
+    CHECK(told.back() == "server CN=other begins");
+}
+
 TEST_CASE("expiry watch: what stands behind a server's certificate is told as that") {
     const support::Folder folder;
     Watching watching(folder);

@@ -1,12 +1,14 @@
 #include "proxy/command/check/inventory_file_check.hpp"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
 #include "proxy/inventory/inventory_file.hpp"
+#include "proxy/inventory/inventory_use.hpp"
 #include "support/catch.hpp"
 #include "support/folder.hpp"
 
@@ -78,6 +80,28 @@ TEST_CASE("inventory of a check: pages that were overwritten behind a good begin
         file << std::string(size - 4096 * 2, 'x');
     }
     CHECK_FALSE(fault(path).empty());
+}
+
+TEST_CASE("inventory of a check: one with changes beside it is said not to have been looked into") {
+    const support::Folder folder;
+    const std::string path = inventory(folder);
+    std::ofstream(path + "-wal") << "changes";
+    const auto look = look_into_inventory(path, patience);
+    CHECK(look.fault.empty());
+    CHECK(look.not_looked.find(path + "-wal") != std::string::npos);
+    CHECK(support::content(path + "-wal") == "changes");
+}
+
+TEST_CASE("inventory of a check: one in use is said not to have been looked into") {
+    const support::Folder folder;
+    const std::string path = inventory(folder);
+    const proxy::InventoryUse use(path);
+    // Its own process does not see its locks: fcntl(2).
+    const pid_t other = ::fork();
+    if (other == 0) ::_exit(look_into_inventory(path, patience).not_looked == "not looked into: it is in use" ? 0 : 1);
+    int status = -1;
+    REQUIRE(::waitpid(other, &status, 0) == other);
+    CHECK(status == 0);
 }
 
 TEST_CASE("inventory of a check: one that cannot be read in time is not said to be in order") {

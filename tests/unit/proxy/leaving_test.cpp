@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 #include "proxy/command/check/look.hpp"
@@ -38,9 +39,13 @@ struct Identity {
 enum class Asks { nothing, politely, firmly };
 constexpr int no_tls = 0;
 
+/// What it does once the handshake is complete on its side.
+enum class Then { leaves, resets, stays };
+
 struct Demand {
     Asks asks = Asks::nothing;
     int max_version = TLS1_3_VERSION;
+    Then then = Then::leaves;
 };
 
 /// As PostgreSQL: TLS after SSLRequest, one connection after the other, and no word to whoever says
@@ -48,7 +53,7 @@ struct Demand {
 class Server {
    public:
     Server(const Identity& own, const Identity& clients, Demand demand)
-        : context_(SSL_CTX_new(TLS_server_method())), has_no_tls_(demand.max_version == no_tls) {
+        : context_(SSL_CTX_new(TLS_server_method())), has_no_tls_(demand.max_version == no_tls), then_(demand.then) {
         SSL_CTX* const context = context_.get();
         SSL_CTX_use_certificate(context, own.leaf.get());
         SSL_CTX_use_PrivateKey(context, own.leaf_key.get());
@@ -62,6 +67,7 @@ class Server {
         thread_ = std::thread([this] { serve(); });
     }
     ~Server() {
+        over_ = true;
         ::shutdown(acceptor_.native_handle(), SHUT_RDWR);
         thread_.join();
     }
@@ -84,6 +90,9 @@ class Server {
                 SSL_set_fd(ssl.get(), fd);
                 char byte = 0;
                 if (SSL_accept(ssl.get()) == 1) SSL_read(ssl.get(), &byte, 1);
+                while (then_ == Then::stays && !over_) std::this_thread::sleep_for(10ms);
+                const linger at_once{.l_onoff = 1, .l_linger = 0};
+                if (then_ == Then::resets) ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
             }
             ::close(fd);
         }
@@ -91,6 +100,8 @@ class Server {
 
     tls::SslCtxPtr context_;
     const bool has_no_tls_;
+    const Then then_;
+    std::atomic<bool> over_{false};
     asio::io_context io_;
     Tcp::acceptor acceptor_{io_, Tcp::endpoint(asio::ip::address_v4::loopback(), 0)};
     const std::uint16_t port_ = acceptor_.local_endpoint().port();
@@ -192,6 +203,35 @@ TEST_CASE("a server that takes our certificate, or does without, is OK and verif
         CHECK(address.error.empty());
         CHECK(upstreamz(route).ok);
     }
+}
+
+TEST_CASE("a server that asks for a certificate and breaks off without a word is neither OK nor verified",
+          "[leaving]") {
+    const World world;
+    const Server server(world.server, world.person, {.asks = Asks::politely, .then = Then::resets});
+    const bool has_one = GENERATE(true, false);
+    const auto route = route_to(server, world.server, has_one ? &world.person : nullptr);
+    const command::AddressResult address = checked(route);
+    CHECK_FALSE(address.holds);
+    CHECK(address.error == std::string("it is not known whether the server takes ") +
+                               (has_one ? "our client certificate (sslcert)" : "us without a client certificate") +
+                               ": it asked for one, and broke the connection off without a word");
+    CHECK_FALSE(upstreamz(route).ok);
+}
+
+TEST_CASE("a server that asks for a certificate and keeps the connection is OK as far as is known", "[leaving]") {
+    const World world;
+    {
+        const Server server(world.server, world.person, {.asks = Asks::politely, .then = Then::stays});
+        const command::AddressResult address = checked(route_to(server, world.server, &world.person));
+        CHECK(address.holds);
+        CHECK(address.doubt ==
+              "it is not known whether the server takes our client certificate (sslcert): it asked for one, and said "
+              "nothing for 2 s after we had left");
+    }
+    // Of whoever asked for none there is nothing to know.
+    const Server server(world.server, world.person, {.asks = Asks::nothing, .then = Then::stays});
+    CHECK(checked(route_to(server, world.server, nullptr)).doubt.empty());
 }
 
 TEST_CASE("a server without TLS is refused in the name of the sslmode that is configured", "[leaving]") {

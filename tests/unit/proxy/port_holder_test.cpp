@@ -1,4 +1,4 @@
-#include "proxy/command/check/port_holder.hpp"
+#include "proxy/server/port_holder.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -58,7 +58,7 @@ bool is_ours(const std::string& held, const std::string& wanted, bool only_ipv6 
     config::Address address{};
     address.host = wanted;
     address.port = listening.port;
-    const auto holders = proxy::command::holders_of(address);
+    const auto holders = proxy::holders_of(address);
     if (holders.size() != 1) return false;
     const auto& holder = holders.front();
     return holder.pid == ::getpid() && !holder.name.empty() && !holder.is_service_manager();
@@ -112,7 +112,7 @@ TEST_CASE("port holder: processes that have one socket together are all told", "
     address.host = "127.0.0.1";
     address.port = listening.port;
     std::set<pid_t> found;
-    for (const auto& holder : proxy::command::holders_of(address)) found.insert(holder.pid);
+    for (const auto& holder : proxy::holders_of(address)) found.insert(holder.pid);
     ::close(down[1]);
     ::close(down[0]);
     ::waitpid(child, nullptr, 0);

@@ -1,4 +1,4 @@
-#include "proxy/command/usage_words.hpp"
+#include "usage/usage_words.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -9,7 +9,7 @@
 #include "config/secret.hpp"
 #include "config/spelling.hpp"
 
-namespace proxy::command {
+namespace usage {
 namespace {
 
 /// What stands before and behind `word`.
@@ -50,6 +50,20 @@ std::optional<std::string> not_among(std::string_view text) {
     return std::string(option->first) + ": " + config::not_one_of(option->second, split_list(list));
 }
 
+/// "--clients: Value x not in range 1 to 100", or "[1 - 100]" by newer versions.
+std::optional<std::string> not_in_range(std::string_view text) {
+    const auto option = split_at(text, ": Value ");
+    const auto value = option ? split_at(option->second, " not in range ") : std::nullopt;
+    if (!value) return std::nullopt;
+    std::string_view range = value->second;
+    const bool has_brackets = range.starts_with('[') && range.ends_with(']');
+    if (has_brackets) range = range.substr(1, range.size() - 2);
+    const auto ends = split_at(range, has_brackets ? " - " : " to ");
+    if (!ends) return std::nullopt;
+    return std::string(option->first) + ": " + config::in_quotes(value->first) + " is not a number from " +
+           std::string(ends->first) + " to " + std::string(ends->second);
+}
+
 /// "Exactly 1 option from [-c,--config,--url] is required and 2 were given"
 std::optional<std::string> wrong_number(std::string_view text) {
     const auto parts = split_at(text, "option from [");
@@ -69,6 +83,7 @@ std::string in_our_words(const std::string& parser_says) {
     if (const auto parts = split_at(parser_says, " requires "))
         return std::string(parts->first) + " needs " + std::string(parts->second) + " as well";
     if (auto text = not_among(parser_says)) return *text;
+    if (auto text = not_in_range(parser_says)) return *text;
     if (auto text = wrong_number(parser_says)) return *text;
     if (const auto parts = split_at(parser_says, ": 1 required ")) return std::string(parts->first) + " needs a value";
     if (const auto parts = split_at(parser_says, "Could not convert: ")) {
@@ -86,4 +101,4 @@ std::string first_sentence(const std::string& text) {
     return sentence;
 }
 
-}  // namespace proxy::command
+}  // namespace usage

@@ -1,4 +1,4 @@
-#include "proxy/command/command_line.hpp"
+#include "usage/command_line.hpp"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -6,11 +6,10 @@
 #include <sstream>
 
 #include "config/spelling.hpp"
-#include "proxy/command/commands.hpp"
-#include "proxy/command/inventories.hpp"
-#include "proxy/command/usage_words.hpp"
+#include "protocol/utf8.hpp"
+#include "usage/usage_words.hpp"
 
-namespace proxy::command {
+namespace usage {
 namespace {
 
 using Arguments = std::vector<std::string>;
@@ -184,6 +183,15 @@ void add_help(CLI::App& app) {
         "\nExit: 0 shown, 2 no such command.");
 }
 
+void print_harmless(std::string_view text) {
+    std::string out;
+    for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+        out += protocol::printable(text.substr(0, end)) + "\n";
+        text.remove_prefix(end + 1);
+    }
+    std::fputs((out + protocol::printable(text)).c_str(), stderr);
+}
+
 std::optional<int> parse_command_line(CLI::App& app, Arguments arguments) {
     rewrite_help(arguments);
     try {
@@ -197,13 +205,13 @@ std::optional<int> parse_command_line(CLI::App& app, Arguments arguments) {
             std::ostringstream out, nothing;
             app.exit(asked, out, nothing);
             std::fputs(out.str().c_str(), stdout);
-            return exit_ok;
+            return 0;
         }
         print_harmless(unknown.message + "\n" + ask_for_help(*unknown.command));
     } catch (const CLI::ParseError& error) {
         print_harmless(explain_usage(app, arguments, error.what()));
     }
-    return exit_usage;
+    return usage_error;
 }
 
 std::string explain_usage(const CLI::App& app, const Arguments& arguments, const std::string& parser_says) {
@@ -214,4 +222,4 @@ std::string explain_usage(const CLI::App& app, const Arguments& arguments, const
     return full_name(command) + ": " + in_our_words(parser_says) + "\n" + ask_for_help(command);
 }
 
-}  // namespace proxy::command
+}  // namespace usage

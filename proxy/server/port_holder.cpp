@@ -1,4 +1,4 @@
-#include "proxy/command/check/port_holder.hpp"
+#include "proxy/server/port_holder.hpp"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
@@ -14,7 +14,7 @@
 #include <string_view>
 #include <utility>
 
-namespace proxy::command {
+namespace proxy {
 namespace {
 
 namespace fs = std::filesystem;
@@ -144,4 +144,8 @@ std::optional<PortHolder> listener_behind(int connected) {
     return PortHolder{.pid = peer.pid, .name = program_of(peer.pid)};
 }
 
-}  // namespace proxy::command
+std::string by_whom(const std::optional<PortHolder>& holder) {
+    return holder ? ", by " + holder->name + " (process " + std::to_string(holder->pid) + ")" : std::string();
+}
+
+}  // namespace proxy

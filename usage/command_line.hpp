@@ -4,17 +4,21 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace CLI {
 class App;
 }
 
-namespace proxy::command {
+namespace usage {
 
 /// Adds `help [COMMAND]`, and to each command what all have in common: --help that says how it is
 /// asked for.
 void add_help(CLI::App& app);
+
+/// Of a command line that is wrong.
+inline constexpr int usage_error = 2;
 
 /// nullopt: parsed, and the command's options are set. Else the exit code: help or a version was
 /// asked for, or the command line is wrong, which was said.
@@ -26,4 +30,7 @@ std::optional<int> parse_command_line(CLI::App& app, std::vector<std::string> ar
 std::string explain_usage(const CLI::App& app, const std::vector<std::string>& arguments,
                           const std::string& parser_says);
 
-}  // namespace proxy::command
+/// On standard error. Lines stay lines; what a terminal would obey does not pass.
+void print_harmless(std::string_view text);
+
+}  // namespace usage

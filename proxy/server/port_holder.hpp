@@ -10,7 +10,7 @@
 
 #include "config/config.hpp"
 
-namespace proxy::command {
+namespace proxy {
 
 struct PortHolder {
     pid_t pid = 0;
@@ -27,4 +27,7 @@ std::vector<PortHolder> holders_of(const config::Address& address);
 /// Of a connected UNIX-domain socket: who listens at its other end.
 std::optional<PortHolder> listener_behind(int connected);
 
-}  // namespace proxy::command
+/// ", by postgres (process 4711)", for the end of an error; empty: nobody is seen.
+std::string by_whom(const std::optional<PortHolder>& holder);
+
+}  // namespace proxy

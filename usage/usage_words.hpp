@@ -3,7 +3,7 @@
 
 #include <string>
 
-namespace proxy::command {
+namespace usage {
 
 /// "--config excludes --listen" -> "--config and --listen cannot be given together"; a value that
 /// is none of several comes with the nearest. What is not known is given back as it is.
@@ -12,4 +12,4 @@ std::string in_our_words(const std::string& parser_says);
 /// Up to its first full stop, without it.
 std::string first_sentence(const std::string& text);
 
-}  // namespace proxy::command
+}  // namespace usage
