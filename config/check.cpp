@@ -222,6 +222,44 @@ void check_prewarm(const Node& root, const Config& config, Reading& reading) {
     }
 }
 
+void check_limits(const Node& root, const Config& config, Reading& reading) {
+    const Runtime& runtime = config.runtime;
+    const Node none{.kind = Node::Kind::table, .origin = root.where("runtime")};
+    const Node* const given = root.find("runtime");
+    const Node& table = given ? *given : none;
+    const unsigned reserved = runtime.reserved_connections;
+    if (reserved > 0 && reserved >= runtime.max_connections)
+        reading.error(table.where("reserved_connections"),
+                      std::to_string(reserved) + " leave none of max_connections = " +
+                          std::to_string(runtime.max_connections) + " for anybody else");
+    if (reserved > 0 && runtime.reserved_users.empty())
+        reading.error(table.where("reserved_connections"), "needs reserved_users: for whom they are left");
+    const auto& users = runtime.reserved_users;
+    if (std::find(users.begin(), users.end(), "") != users.end())
+        reading.error(table.where("reserved_users"), "\"\" is no user");
+    const bool has_effect =
+        reserved > 0 || std::any_of(config.upstreams.begin(), config.upstreams.end(), [](const Upstream& upstream) {
+            return upstream.max_user_connections > 0 || upstream.max_db_connections > 0;
+        });
+    if (!users.empty() && !has_effect)
+        reading.warn(table.where("reserved_users"),
+                     "has no effect without reserved_connections, max_user_connections or max_db_connections");
+    const Node* const tables = root.find("listener");
+    for (std::size_t i = 0; tables != nullptr && i < std::min(tables->children.size(), config.listeners.size()); ++i) {
+        const Listener& listener = config.listeners[i];
+        const unsigned most = listener.max_connections;
+        if (most == 0) continue;
+        const Origin origin = tables->children[i].where("max_connections");
+        if (reserved >= most)
+            reading.error(origin, std::to_string(most) + " of listener " + in_quotes(listener.name) +
+                                      " leave none beside runtime.reserved_connections = " + std::to_string(reserved));
+        if (most > runtime.max_connections)
+            reading.warn(origin, std::to_string(most) + " of listener " + in_quotes(listener.name) +
+                                     " are never reached: runtime.max_connections is " +
+                                     std::to_string(runtime.max_connections));
+    }
+}
+
 void check_written_files(const Node& root, const Config& config, Reading& reading) {
     struct Written {
         const char* table;

@@ -25,6 +25,9 @@ void check_distinct(const std::vector<Alert>& alerts, Reading& reading);
 /// The log, the audit and the inventory are three files.
 void check_written_files(const Node& root, const Config& config, Reading& reading);
 
+/// What is left of a limit, and for whom.
+void check_limits(const Node& root, const Config& config, Reading& reading);
+
 /// Upstreams whose ready connections would be very many.
 void check_prewarm(const Node& root, const Config& config, Reading& reading);
 

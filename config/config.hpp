@@ -85,6 +85,8 @@ struct Runtime {
     unsigned max_connections = 10000;
     unsigned max_connections_per_address = 0;  ///< 0: no limit
     unsigned max_connections_before_login = 4000;
+    unsigned reserved_connections = 0;  ///< of max_connections, for reserved_users alone
+    std::vector<std::string> reserved_users;
     Duration client_opening_timeout{10'000};
     Duration client_login_timeout{60'000};
     Duration drain_timeout{30'000};
@@ -134,7 +136,9 @@ struct Listener {
     std::vector<Address> listen;
     std::string upstream;  ///< name of an Upstream of the same Config: load() has checked it
     std::vector<Cidr> allow;
-    Duration idle_timeout{0};  ///< 0: never
+    unsigned max_connections = 0;         ///< 0: Runtime's alone
+    unsigned login_rate_per_address = 0;  ///< logins a second; 0: no limit
+    Duration idle_timeout{0};             ///< 0: never
     Duration tcp_keepalive{60'000};
     Duration tcp_user_timeout{0};  ///< 0: as long as keepalive takes to give up
     ListenerTls tls;
@@ -169,9 +173,12 @@ struct Upstream {
     TlsVersion ssl_min_protocol_version = TlsVersion::v1_2;
     TlsVersion ssl_max_protocol_version = TlsVersion::unset;
     TargetSessionAttrs target_session_attrs = TargetSessionAttrs::any;
-    unsigned prewarm = 0;              ///< TLS connections kept ready, for each thread
-    Duration prewarm_max_age{30'000};  ///< below the server's authentication_timeout
-    Duration connect_timeout{5'000};   ///< per address: until the server answers the StartupMessage
+    unsigned max_user_connections = 0;  ///< 0: no limit; and so for the next two
+    unsigned max_db_connections = 0;
+    unsigned max_logins_in_flight = 100;  ///< at each host
+    unsigned prewarm = 0;                 ///< TLS connections kept ready, for each thread
+    Duration prewarm_max_age{30'000};     ///< below the server's authentication_timeout
+    Duration connect_timeout{5'000};      ///< per address: until the server answers the StartupMessage
     Duration tcp_keepalive{60'000};
     Duration tcp_user_timeout{0};  ///< 0: as long as keepalive takes to give up
     Origin origin;

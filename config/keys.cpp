@@ -41,6 +41,14 @@ const Section<Runtime>& section() {
              "network (/64), may take half of them. Beyond it clients get FATAL 53300 too, but cancel requests are "
              "taken.",
              Rule::positive},
+            {"reserved_connections", &Runtime::reserved_connections, "0",
+             "How many of `max_connections`, and of each listener's own, are left for `reserved_users`, as "
+             "PostgreSQL's "
+             "setting of that name and `superuser_reserved_connections`."},
+            {"reserved_users", &Runtime::reserved_users, "[]",
+             "Users, such as `postgres`, who may take the last `reserved_connections` and to whom no "
+             "`max_user_connections` and `max_db_connections` apply, as to superusers in PostgreSQL. By the name "
+             "that a client gives: it has not proved yet that it is this user."},
             {"client_opening_timeout", &Runtime::client_opening_timeout, R"("10s")",
              "For each step of a client's opening: its first packet, its TLS handshake, its StartupMessage through TLS "
              "or after a declined one. Never beyond `client_login_timeout`.",
@@ -89,6 +97,13 @@ const Section<Listener>& section() {
              "`BITS` do not count. Others are refused and audited. Not asked of UNIX-domain sockets: the permissions "
              "of "
              "their folder decide."},
+            {"max_connections", &Listener::max_connections, "0",
+             "Its clients that log in or have, at a time; beyond it clients get FATAL 53300 `too_many_connections`. "
+             "`0`: only `max_connections` of `[runtime]`, which counts those of all listeners."},
+            {"login_rate_per_address", &Listener::login_rate_per_address, "0",
+             "Logins a second that one client address, or IPv6 network (/64), may begin; after a rest it may begin "
+             "those of 5 s at once. Beyond it clients get FATAL 53300 `login_rate`. Cancel requests are no logins. "
+             "`0`: no limit."},
             {"idle_timeout", &Listener::idle_timeout, R"("0s")",
              "Sessions on which no byte moves for so long are ended, **also those that wait for the answer to a long "
              "query**; `0s`: never."},
@@ -226,6 +241,16 @@ const Section<Upstream>& section() {
              "The kind of server that is wanted among `hosts`. Only `any` so far: a primary is not told from a "
              "standby, so "
              "list servers of one kind, or a name that follows the primary."},
+            {"max_user_connections", &Upstream::max_user_connections, "0",
+             "Clients of one user that log in or have, at a time, over all databases; beyond it they get FATAL 53300 "
+             "`too_many_user_connections`. As in PgBouncer, whose server connections these are here. `0`: no limit."},
+            {"max_db_connections", &Upstream::max_db_connections, "0",
+             "The same for one database, over all users: `too_many_db_connections`. Physical replication has no "
+             "database."},
+            {"max_logins_in_flight", &Upstream::max_logins_in_flight, "100",
+             "Logins under way at one of `hosts` at a time, from the connection to the first ReadyForQuery; those "
+             "whose client is silent for a second do not count. Others wait in order, within "
+             "`client_login_timeout`, and are refused with them when the host answers nobody. `0`: no limit."},
             {"prewarm", &Upstream::prewarm, "0",
              "TLS connections to the server that each thread keeps ready, so that a client need not wait for them. "
              "They occupy no slot of "

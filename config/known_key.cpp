@@ -48,6 +48,8 @@ constexpr std::array other_words{
     OtherWord{"port", R"(a port is a part of the address: hosts = "HOST:PORT", listen = "ADDRESS:PORT")"},
     OtherWord{"bind", R"([[listener]] has listen = "ADDRESS:PORT")"},
     OtherWord{"sslcrldir", R"([upstream.NAME] has sslcrl, which takes files)"},
+    OtherWord{"max_client_conn", "[runtime] has max_connections"},
+    OtherWord{"superuser_reserved_connections", "[runtime] has reserved_connections, for its reserved_users"},
     OtherWord{"password", "clients bring their own: what pgairlock checks them by is users_file of [auth]"},
     OtherWord{"user", "clients bring their own"},
     OtherWord{"dbname", "clients bring their own"},

@@ -72,6 +72,7 @@ Loaded read(const Node& root, Reading reading) {
     read_alerts(root, config, reading);
     check_sockets(config, reading);
     check_prewarm(root, config, reading);
+    check_limits(root, config, reading);
     return finish(std::move(config), std::move(reading));
 }
 

@@ -41,6 +41,16 @@ std::string_view StartupMessage::database() const noexcept {
     return named.empty() ? find("user") : named;
 }
 
+/// The server's parse_bool(): beginnings of these words, in any case; "o" alone is neither on nor
+/// off. "database" is no boolean: logical replication, within one.
+bool StartupMessage::is_physical_replication() const {
+    std::string value(find("replication"));
+    for (char& c : value) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    if (value.empty()) return false;
+    return std::string_view("true").starts_with(value) || std::string_view("yes").starts_with(value) || value == "on" ||
+           value == "1";
+}
+
 std::optional<std::size_t> opening_packet_size(Bytes begin) noexcept {
     const std::uint32_t length = Reader(begin).u32();
     if (length < opening_header_size || length > max_startup_packet + 4) return std::nullopt;

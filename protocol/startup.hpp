@@ -45,6 +45,8 @@ struct StartupMessage {
     std::string_view find(std::string_view name) const noexcept;
     /// As PostgreSQL does: the user's name when the client named no database.
     std::string_view database() const noexcept;
+    /// A connection for physical replication, which has no database, whatever it names.
+    bool is_physical_replication() const;
 };
 
 using OpeningPacket = std::variant<StartupMessage, CancelRequest, SSLRequest, GSSENCRequest, Fault>;

@@ -39,7 +39,7 @@ UNION ALL SELECT 'users', count(DISTINCT usename) FROM open_sessions
 UNION ALL SELECT 'pools', count(*) FROM (SELECT DISTINCT datname, usename FROM open_sessions)
 UNION ALL SELECT 'free_clients', 0
 UNION ALL SELECT 'used_clients', count(*) FROM open_sessions
-UNION ALL SELECT 'login_clients', 0
+UNION ALL SELECT 'login_clients', (SELECT coalesce(sum(logins_in_flight + logins_waiting), 0) FROM hosts)
 UNION ALL SELECT 'free_servers', 0
 UNION ALL SELECT 'used_servers', count(*) FROM open_sessions
 UNION ALL SELECT 'dns_names', 0
@@ -83,8 +83,8 @@ FROM hosts h GROUP BY h.upstream)"},
                 R"(SELECT upstream, upstream_addr, subject, issuer, anchor, not_before, not_after,
   (not_after - now() - CASE WHEN not_after < now() THEN 86399999999 ELSE 0 END) / 86400000000 AS days_left, first_seen, last_seen, candidate_ok, sha256
 FROM upstream_certificates ORDER BY upstream, upstream_addr, last_seen DESC)"},
-    ConsoleView{"hosts", "configured hosts, and how many sessions their upstream has",
-                R"(SELECT h.upstream, h.host, h.port, h.sslmode,
+    ConsoleView{"hosts", "configured hosts, the logins under way there, and how many sessions their upstream has",
+                R"(SELECT h.upstream, h.host, h.port, h.sslmode, h.logins_in_flight, h.logins_waiting,
   (SELECT count(*) FROM open_sessions o WHERE o.upstream = h.upstream) AS upstream_sessions FROM hosts h)"},
 };
 

@@ -10,6 +10,7 @@
 #include "proxy/record/recorder.hpp"
 #include "proxy/route/snapshot.hpp"
 #include "proxy/session/live_sessions.hpp"
+#include "proxy/upstream/login_turns.hpp"
 
 namespace proxy {
 
@@ -35,6 +36,7 @@ struct ConsoleSources {
     const LiveSessions& sessions;
     const Recorder& recorder;
     const RunningConfig& config;
+    const LoginTurns& login_turns;
 };
 
 /// pg_stat_activity, pg_stat_ssl, open_sessions, sessions, events, stats, config, and what of

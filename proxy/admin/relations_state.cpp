@@ -64,10 +64,13 @@ RelationRows hosts(const ConsoleSources& sources) {
     Rows rows;
     const auto running = sources.config.get();
     if (!running) return rows_of({});
+    std::map<LoginTurns::Host, LoginTurns::Numbers> logins = sources.login_turns.numbers();
     for (const auto& upstream : running->upstreams) {
         for (const config::Address& host : upstream->settings.hosts) {
+            const LoginTurns::Numbers& here = logins[{upstream->settings.name, config::to_string(host)}];
             rows.push_back({Cell(upstream->settings.name), text_cell(host.host), Cell(std::int64_t{host.port}),
-                            Cell(std::string(protocol::to_string(upstream->settings.sslmode)))});
+                            Cell(std::string(protocol::to_string(upstream->settings.sslmode))),
+                            Cell(std::int64_t{here.in_flight}), Cell(std::int64_t{here.waiting})});
         }
     }
     return rows_of(std::move(rows));
@@ -110,7 +113,12 @@ std::vector<Relation> state_relations(const ConsoleSources& sources) {
          .columns = {{"key"}, {"setting"}, {"default_value"}, {"reloadable", ColumnType::boolean}},
          .rows = [sources] { return configuration(sources); }},
         {.name = "hosts",
-         .columns = {{"upstream"}, {"host"}, {"port", ColumnType::int4}, {"sslmode"}},
+         .columns = {{"upstream"},
+                     {"host"},
+                     {"port", ColumnType::int4},
+                     {"sslmode"},
+                     {"logins_in_flight", ColumnType::int8},
+                     {"logins_waiting", ColumnType::int8}},
          .rows = [sources] { return hosts(sources); }},
         {.name = "events",
          .columns = {{"ts", ColumnType::timestamptz},

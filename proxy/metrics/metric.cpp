@@ -104,6 +104,12 @@ std::span<const MetricInfo> all_metrics() {
          gauge,
          {"upstream", "state"},
          "Server connections kept ready for clients: ready now, and wanted by the configuration."},
+        {M::upstream_logins,
+         "pgairlock_upstream_logins",
+         gauge,
+         {"upstream", "state"},
+         "Logins under way at the upstream's hosts now (in_flight), and those that wait for their turn there because "
+         "of max_logins_in_flight (waiting)."},
         {M::audit_events_total,
          "pgairlock_audit_events_total",
          counter,

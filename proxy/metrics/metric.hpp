@@ -34,6 +34,7 @@ enum class Metric : std::uint8_t {
     clients,
     clients_not_ready,
     prewarm_connections,
+    upstream_logins,
     audit_events_total,
     audit_events_dropped_total,
     capture_bytes_total,

@@ -25,6 +25,14 @@ Row row(Reason reason) noexcept {
         case Reason::none: break;
         case Reason::address_not_allowed: return {"address_not_allowed", "28000", "no entry in \"allow\""};
         case Reason::too_many_connections: return {"too_many_connections", "53300", "sorry, too many clients already"};
+        // These three as PostgreSQL's, of which the second and third are followed by a name.
+        case Reason::reserved_connections:
+            return {"reserved_connections", "53300", "remaining connection slots are reserved"};
+        case Reason::too_many_user_connections:
+            return {"too_many_user_connections", "53300", "too many connections for role"};
+        case Reason::too_many_db_connections:
+            return {"too_many_db_connections", "53300", "too many connections for database"};
+        case Reason::login_rate: return {"login_rate", "53300", "too many logins of one address"};
         case Reason::too_many_refusals:
             return {"too_many_refusals", "", "too many clients are being turned away already"};
         // As PostgreSQL's authentication_timeout.

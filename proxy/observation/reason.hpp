@@ -18,8 +18,12 @@ enum class Reason : std::uint8_t {
     none,
     // At accept.
     address_not_allowed,   // the client's address is not in the listener's allow
-    too_many_connections,  // max_connections or max_connections_per_address
-    too_many_refusals,     // too many clients are being told already that they are turned away
+    too_many_connections,  // max_connections, or one of its kin
+    reserved_connections,  // what is left of max_connections is for reserved_users
+    too_many_user_connections,
+    too_many_db_connections,
+    login_rate,         // login_rate_per_address
+    too_many_refusals,  // too many clients are being told already that they are turned away
     // At any time.
     login_timeout,    // client_login_timeout
     opening_timeout,  // client_opening_timeout

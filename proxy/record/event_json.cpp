@@ -105,6 +105,7 @@ void add_upstream(json::object& line, const SessionRecord& record) {
 json::object timings(const Timings& t) {
     return {{"negotiation", t.negotiation.count()},
             {"client_tls", t.client_tls.count()},
+            {"turn", t.turn.count()},
             {"resolve", t.resolve.count()},
             {"connect", t.connect.count()},
             {"upstream_tls", t.upstream_tls.count()},

@@ -104,6 +104,10 @@ bool ListenerRoute::allows(const std::array<std::uint8_t, 16>& address) const no
                        [&](const config::Cidr& range) { return range.contains(address); });
 }
 
+bool ListenerRoute::reserves_for(std::string_view user) const noexcept {
+    return std::find(reserved_users.begin(), reserved_users.end(), user) != reserved_users.end();
+}
+
 std::string load_http_token(const config::File& file, std::vector<config::Diagnostic>& errors) {
     constexpr std::size_t shortest = 16, longest = 1024;
     return load_secret_line(file, {.shortest = shortest, .longest = longest}, errors);
@@ -135,6 +139,7 @@ LoadedSnapshot load_snapshot(config::Config config, const StateDir& state_dir, c
         route->settings.listen = resolve_listen(settings.listen, loaded.errors);
         route->upstream = upstreams.at(settings.upstream);
         route->auth = auth;
+        route->reserved_users = config.runtime.reserved_users;
         route->probe = config.audit.probe;
         const bool has_certificate = tls.cert_file || !tls.certificate.empty();
         if (wants_tls && has_certificate) {

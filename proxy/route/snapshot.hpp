@@ -5,6 +5,7 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/config.hpp"
@@ -43,9 +44,12 @@ struct ListenerRoute {
     config::Probe probe;                              ///< when, and to whom
     std::shared_ptr<const UpstreamRoute> upstream;
     std::shared_ptr<const AuthRoute> auth;
+    std::vector<std::string> reserved_users;  ///< of [runtime]
 
     /// UNIX-domain peers have no address and are always allowed: the file's permissions decide.
     bool allows(const std::array<std::uint8_t, 16>& address) const noexcept;
+    /// One of reserved_users.
+    bool reserves_for(std::string_view user) const noexcept;
 };
 
 struct Snapshot {

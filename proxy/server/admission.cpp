@@ -1,5 +1,6 @@
 #include "proxy/server/admission.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace proxy {
@@ -7,6 +8,9 @@ namespace {
 
 /// So that no address alone can take all places before the login.
 unsigned share_of_one_address(unsigned places) { return (places + 1) / 2; }
+
+/// For those whom the reserve is not for.
+unsigned left_of(unsigned most, unsigned reserved) { return most - std::min(most, reserved); }
 
 Rejection share_is_taken() {
     Rejection told = too_many_connections("max_connections_before_login");
@@ -19,7 +23,9 @@ Rejection share_is_taken() {
 std::optional<Admission::Answer> Admission::ask(const ListenerRoute& route, const config::Runtime& limits,
                                                 const Peer& peer) {
     const Address address = peer.address.empty() ? Address() : address_group(peer.bytes);
-    const Limits login{.served = limits.max_connections, .served_per_address = limits.max_connections_per_address};
+    const Limits login{.served = limits.max_connections,
+                       .served_per_address = limits.max_connections_per_address,
+                       .reserved = limits.reserved_connections};
     const std::lock_guard lock(mutex_);
     // Everything that may fail for want of memory comes before the place: that one locks as it is
     // freed.
@@ -48,7 +54,8 @@ unsigned Admission::present() const {
 
 bool Admission::is_full(const config::Runtime& limits) const {
     const std::lock_guard lock(mutex_);
-    return all_.served >= limits.max_connections || all_.before_login >= limits.max_connections_before_login;
+    return all_.served >= left_of(limits.max_connections, limits.reserved_connections) ||
+           all_.before_login >= limits.max_connections_before_login;
 }
 
 std::optional<Rejection> Admission::too_many_before_login(const config::Runtime& limits, const Address& address) const {
@@ -62,11 +69,31 @@ bool Admission::may_be_refused(const Address& address) const {
     return all_.refused < max_rejections && (!address || counts_of(address).refused < max_rejections_per_address);
 }
 
-std::optional<Rejection> Admission::begin_login(const Limits& limits, const Address& address) {
+/// In the order from what concerns all to what concerns this one, as PostgreSQL. A refusal by
+/// another limit is a login that was begun, too: the rate comes first.
+std::optional<Rejection> Admission::too_many_logins(const Limits& limits, const Address& address,
+                                                    const LoginRequest& request) {
+    const config::Listener& listener = request.route.settings;
+    const config::Upstream& upstream = request.route.upstream->settings;
+    const bool privileged = request.route.reserves_for(request.user);
+    const unsigned reserved = privileged ? 0 : limits.reserved;
+
+    if (address && !rates_.may_begin(listener.name, *address, listener.login_rate_per_address, request.now))
+        return logins_too_fast(listener);
     if (all_.served >= limits.served) return too_many_connections("max_connections");
+    if (all_.served >= left_of(limits.served, reserved)) return rest_is_reserved(reserved, "pgairlock's");
     if (limits.served_per_address > 0 && address && counts_of(address).served >= limits.served_per_address)
         return too_many_connections("max_connections_per_address");
-    become(Kind::opening, Kind::logging_in, address);
+    if (const unsigned most = listener.max_connections; most > 0) {
+        const unsigned here = logins_.of_listener(request);
+        if (here >= most) return listener_is_full(listener);
+        if (here >= left_of(most, reserved)) return rest_is_reserved(reserved, "listener \"" + listener.name + "\"'s");
+    }
+    if (privileged) return std::nullopt;
+    if (upstream.max_db_connections > 0 && logins_.of_database(request) >= upstream.max_db_connections)
+        return database_is_full(request);
+    if (upstream.max_user_connections > 0 && logins_.of_user(request) >= upstream.max_user_connections)
+        return user_is_full(request);
     return std::nullopt;
 }
 
@@ -114,7 +141,8 @@ Admission::Place::Place(Place&& other) noexcept
     : admission_(std::exchange(other.admission_, nullptr)),
       kind_(other.kind_),
       limits_(other.limits_),
-      address_(other.address_) {}
+      address_(other.address_),
+      share_(other.share_) {}
 
 Admission::Place& Admission::Place::operator=(Place&& other) noexcept {
     if (this == &other) return *this;
@@ -123,14 +151,24 @@ Admission::Place& Admission::Place::operator=(Place&& other) noexcept {
     kind_ = other.kind_;
     limits_ = other.limits_;
     address_ = other.address_;
+    share_ = other.share_;
     return *this;
 }
 
-std::optional<Rejection> Admission::Place::begin_login() {
+std::optional<Rejection> Admission::Place::begin_login(const LoginRequest& request) {
     const std::lock_guard lock(admission_->mutex_);
-    auto why_not = admission_->begin_login(limits_, address_);
-    if (!why_not) kind_ = Kind::logging_in;
-    return why_not;
+    auto why_not = admission_->too_many_logins(limits_, address_, request);
+    if (why_not) return why_not;
+    const LoginCounts::Share share = admission_->logins_.take(request);
+    try {
+        admission_->become(Kind::opening, Kind::logging_in, address_);
+    } catch (...) {
+        admission_->logins_.give_back(share);
+        throw;
+    }
+    share_ = share;
+    kind_ = Kind::logging_in;
+    return std::nullopt;
 }
 
 void Admission::Place::logged_in() {
@@ -144,6 +182,7 @@ void Admission::Place::free() noexcept {
     if (admission == nullptr) return;
     const std::lock_guard lock(admission->mutex_);
     admission->change(kind_, address_, -1);
+    if (share_) admission->logins_.give_back(*share_);
 }
 
 }  // namespace proxy

@@ -3,7 +3,8 @@
 //
 // A connection takes one of max_connections only when it asks to log in, and until it has logged in
 // one of max_connections_before_login. So whoever says nothing keeps nobody out who does, and a
-// CancelRequest, which is no login, finds its place also when max_connections is reached.
+// CancelRequest, which is no login, finds its place also when max_connections is reached. The other
+// limits of logins, by listener, user, database and rate, are asked for at the same moment.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,10 @@
 
 #include "proxy/route/snapshot.hpp"
 #include "proxy/server/listener.hpp"
+#include "proxy/server/login_counts.hpp"
+#include "proxy/server/login_rates.hpp"
 #include "proxy/session/address_group.hpp"
+#include "proxy/session/login_request.hpp"
 #include "proxy/session/rejection.hpp"
 
 namespace proxy {
@@ -39,7 +43,7 @@ class Admission {
     unsigned served() const;
     /// All that are not over.
     unsigned present() const;
-    /// The next one would be refused, wherever it came from.
+    /// The next one would be refused, wherever it came from, unless it is one of reserved_users.
     bool is_full(const config::Runtime& limits) const;
 
    private:
@@ -62,12 +66,13 @@ class Admission {
     struct Limits {
         unsigned served = 0;
         unsigned served_per_address = 0;  ///< 0: no limit
+        unsigned reserved = 0;            ///< of `served`, and of a listener's own
     };
     using Address = std::optional<AddressGroup>;  // nullopt: a UNIX-domain peer, for which there is no limit
 
     std::optional<Rejection> too_many_before_login(const config::Runtime& limits, const Address& address) const;
     bool may_be_refused(const Address& address) const;
-    std::optional<Rejection> begin_login(const Limits& limits, const Address& address);
+    std::optional<Rejection> too_many_logins(const Limits& limits, const Address& address, const LoginRequest& request);
     void change(Kind kind, const Address& address, int by);
     void become(Kind before, Kind after, const Address& address);
     Counts counts_of(const Address& address) const;
@@ -77,6 +82,8 @@ class Admission {
     unsigned strangers_ = 0;
     unsigned present_ = 0;
     std::map<AddressGroup, Counts> per_address_;
+    LoginCounts logins_;
+    LoginRates rates_;
 };
 
 /// What one connection takes up, until this is destroyed or freed, on whatever thread. The
@@ -90,7 +97,7 @@ class Admission::Place {
 
     /// Its StartupMessage has come. nullopt: from now on it takes one of max_connections. Else why
     /// not.
-    std::optional<Rejection> begin_login();
+    std::optional<Rejection> begin_login(const LoginRequest& request);
     /// It has logged in.
     void logged_in();
     /// Does nothing the second time.
@@ -104,6 +111,7 @@ class Admission::Place {
     Kind kind_ = Kind::opening;
     Limits limits_;
     Address address_;
+    std::optional<LoginCounts::Share> share_;  // since it was let log in
 };
 
 struct Admission::Answer {

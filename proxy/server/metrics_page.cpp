@@ -115,6 +115,7 @@ std::string MetricsPage::text(const Snapshot& snapshot, const std::optional<dash
     tell_in_use(out);
     tell_clients(out, snapshot, clients);
     tell_prewarm(out);
+    tell_logins(out, snapshot);
     tell_records(out, numbers);
     tell_process(out);
     return std::move(out).finish();
@@ -236,6 +237,21 @@ void MetricsPage::tell_prewarm(Exposition& out) const {
     for (const auto& [upstream, connections] : prewarmed_connections(sources_.workers)) {
         out.sample({upstream, "ready"}, connections.ready);
         out.sample({upstream, "wanted"}, connections.wanted);
+    }
+}
+
+/// Of upstreams that a reload has taken away as long as there are any.
+void MetricsPage::tell_logins(Exposition& out, const Snapshot& snapshot) const {
+    std::map<std::string, LoginTurns::Numbers> sums;
+    for (const auto& upstream : snapshot.upstreams) sums[upstream->settings.name];
+    for (const auto& [host, numbers] : sources_.login_turns.numbers()) {
+        sums[host.first].in_flight += numbers.in_flight;
+        sums[host.first].waiting += numbers.waiting;
+    }
+    out.begin(Metric::upstream_logins);
+    for (const auto& [upstream, numbers] : sums) {
+        out.sample({upstream, "in_flight"}, std::uint64_t{numbers.in_flight});
+        out.sample({upstream, "waiting"}, std::uint64_t{numbers.waiting});
     }
 }
 

@@ -14,6 +14,7 @@
 #include "proxy/route/snapshot.hpp"
 #include "proxy/server/expiry_watch.hpp"
 #include "proxy/server/worker.hpp"
+#include "proxy/upstream/login_turns.hpp"
 #include "proxy/upstream/outages.hpp"
 
 namespace proxy {
@@ -31,6 +32,7 @@ class MetricsPage {
         Recorder& recorder;
         const Captures& captures;
         const Outages& outages;
+        const LoginTurns& login_turns;
         const std::vector<std::unique_ptr<Worker>>& workers;
         const Alerts& alerts;
         const ExpiryWatch& expiry;
@@ -48,6 +50,7 @@ class MetricsPage {
     void tell_relay(Exposition& out) const;
     void tell_upstreams(Exposition& out, const EventMetrics::Numbers& numbers) const;
     void tell_prewarm(Exposition& out) const;
+    void tell_logins(Exposition& out, const Snapshot& snapshot) const;
     void tell_records(Exposition& out, const EventMetrics::Numbers& numbers);
     void tell_alerts(Exposition& out) const;
     void tell_process(Exposition& out) const;

@@ -229,6 +229,7 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                 .failed_logins = failed_logins_,
                 .resolver = resolver_,
                 .outages = outages_,
+                .login_turns = login_turns_,
                 .key_derivations = key_derivations_,
                 .derivation_turns = derivation_turns_,
                 .captures = captures_},
@@ -240,11 +241,13 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                .take = [this](auto next, auto log) { return take(std::move(next), std::move(log)); },
                .record = [this](EventKind kind, std::string message) { record(kind, std::move(message)); },
                .manager = manager_}),
-      relations_(console_relations({.sessions = sessions_, .recorder = recorder_, .config = running_config_})),
+      relations_(console_relations(
+          {.sessions = sessions_, .recorder = recorder_, .config = running_config_, .login_turns = login_turns_})),
       console_(io_, console_services()),
       http_({.metrics = {.recorder = recorder_,
                          .captures = captures_,
                          .outages = outages_,
+                         .login_turns = login_turns_,
                          .workers = workers_,
                          .alerts = *alerts_,
                          .expiry = *expiry_},
@@ -304,6 +307,7 @@ void Server::run() {
     resolver_.close();
     key_derivations_.close();
     derivation_turns_.close();
+    login_turns_.close();
     captures_.stop_windows();
     workers_.clear();
     captures_.end();

@@ -80,6 +80,7 @@ class Server {
     HostWatch host_watch_{io_.get_executor(), resolver_, outages_};
     Offload key_derivations_;
     Turns derivation_turns_;
+    LoginTurns login_turns_;
     Services services_;
     Admission admission_;
     std::vector<std::unique_ptr<Worker>> workers_;

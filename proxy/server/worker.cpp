@@ -88,7 +88,7 @@ tls::Awaitable<> Worker::drive(std::unique_ptr<Session> session, RelayMeter& met
     // Whatever happens until it is relayed, nobody finds the session here once it is no more.
     const auto forget = [this](Session* gone) { sessions_.erase(gone); };
     std::unique_ptr<Session, decltype(forget)> listed(key, forget);
-    const AskToLogIn ask = [&running] { return running.seat.place.begin_login(); };
+    const AskToLogIn ask = [&running](const LoginRequest& request) { return running.seat.place.begin_login(request); };
     const bool established = co_await session->log_in(ask);
     if (!established) {
         session.reset();

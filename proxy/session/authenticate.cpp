@@ -11,6 +11,8 @@ using Next = protocol::Login::Next;
 
 /// How often something may be there at once before other sessions get their turn.
 constexpr int rounds_in_a_row = 16;
+/// More than an honest program needs for the next message of SCRAM, over whatever network.
+constexpr std::chrono::seconds clients_time{1};
 
 tls::Awaitable<> flush(tls::Stream& stream, protocol::Buffer& out) {
     if (out.empty()) co_return;
@@ -188,11 +190,14 @@ std::optional<LoginEnd> Exchange::somebody_left() const {
 }
 
 tls::Awaitable<> Exchange::wait() {
-    woken_.expires_at(tls::Timer::time_point::max());
+    const bool looks = clients_turn() && options_.on_silence;
+    const auto end = looks ? std::chrono::steady_clock::now() + clients_time : tls::Timer::time_point::max();
+    woken_.expires_at(end);
     const auto wake = [this] { woken_.cancel(); };
     if (client_may_speak()) client_.when_readable(wake);
     if (server_may_speak()) server_.when_readable(wake);
-    co_await woken_.async_wait(tls::returning());
+    const auto [cancelled] = co_await woken_.async_wait(tls::returning());
+    if (!cancelled && looks) std::exchange(options_.on_silence, nullptr)();
 }
 
 tls::Awaitable<bool> Exchange::derive_key() {

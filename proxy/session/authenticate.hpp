@@ -33,6 +33,7 @@ struct LoginOptions {
     std::function<void()> on_answer = {};  ///< called at the server's first byte
     std::function<void()> on_key = {};     ///< called before BackendKeyData is passed on: the client may cancel at once
     std::function<void()> on_left = {};    ///< called when the client leaves while derive_key works: it may give up
+    std::function<void()> on_silence = {};  ///< called when the client lets the server wait for a second, at most once
     std::function<void()> on_established = {};  ///< called before ReadyForQuery is passed on
     std::function<void()> on_denied = {};       ///< called before the server's ErrorResponse is passed on
 };

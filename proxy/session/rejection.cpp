@@ -1,6 +1,9 @@
 #include "proxy/session/rejection.hpp"
 
 #include "protocol/scram.hpp"
+#include "protocol/utf8.hpp"
+#include "proxy/observation/client_identity.hpp"
+#include "proxy/session/login_request.hpp"
 
 namespace proxy {
 namespace {
@@ -52,6 +55,24 @@ Advice advice(Reason reason) {
     }
 }
 
+std::string named(const config::Listener& listener) { return "listener \"" + listener.name + "\""; }
+
+struct Limit {
+    std::string key;
+    unsigned value = 0;
+};
+
+/// A role or a database, in PostgreSQL's words.
+Rejection too_many_for(Reason reason, std::string_view name, const Limit& limit, const ListenerRoute& route) {
+    const std::string upstream = route.upstream->settings.name;
+    Rejection told = rejection(reason);
+    told.response.message += " \"" + protocol::printable(protocol::as_utf8(name, max_name)) + "\"";
+    told.response.detail = limit.key + " of upstream \"" + upstream + "\", to which " + named(route.settings) +
+                           " leads, is reached: " + std::to_string(limit.value) + ".";
+    told.response.hint = "Raise upstream." + upstream + "." + limit.key + ".";
+    return told;
+}
+
 }  // namespace
 
 Rejection rejection(Reason reason) {
@@ -90,6 +111,43 @@ Rejection too_many_connections(const std::string& key) {
     Rejection told = rejection(Reason::too_many_connections);
     told.response.detail = "pgairlock's " + key + " is reached.";
     told.response.hint = "Raise runtime." + key + ".";
+    return told;
+}
+
+Rejection listener_is_full(const config::Listener& listener) {
+    Rejection told = rejection(Reason::too_many_connections);
+    told.response.detail =
+        "max_connections of " + named(listener) + " is reached: " + std::to_string(listener.max_connections) + ".";
+    told.response.hint = "Raise max_connections of " + named(listener) + ".";
+    return told;
+}
+
+Rejection rest_is_reserved(unsigned reserved, const std::string& whose) {
+    Rejection told = rejection(Reason::reserved_connections);
+    told.response.detail =
+        "The last " + std::to_string(reserved) + " of " + whose + " max_connections are left for reserved_users.";
+    told.response.hint = "Raise max_connections, or lower runtime.reserved_connections.";
+    return told;
+}
+
+Rejection user_is_full(const LoginRequest& request) {
+    const config::Upstream& upstream = request.route.upstream->settings;
+    return too_many_for(Reason::too_many_user_connections, request.user,
+                        {.key = "max_user_connections", .value = upstream.max_user_connections}, request.route);
+}
+
+Rejection database_is_full(const LoginRequest& request) {
+    const config::Upstream& upstream = request.route.upstream->settings;
+    return too_many_for(Reason::too_many_db_connections, request.database,
+                        {.key = "max_db_connections", .value = upstream.max_db_connections}, request.route);
+}
+
+Rejection logins_too_fast(const config::Listener& listener) {
+    Rejection told = rejection(Reason::login_rate);
+    told.response.detail = "login_rate_per_address of " + named(listener) + " is " +
+                           std::to_string(listener.login_rate_per_address) + " a second.";
+    told.response.hint =
+        "Connect more slowly and keep connections, or raise login_rate_per_address of " + named(listener) + ".";
     return told;
 }
 

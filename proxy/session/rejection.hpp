@@ -7,7 +7,13 @@
 #include "protocol/messages.hpp"
 #include "proxy/observation/reason.hpp"
 
+namespace config {
+struct Listener;
+}
+
 namespace proxy {
+
+struct LoginRequest;
 
 /// Why a connection is refused: told to the client as an ErrorResponse and to the audit as a
 /// reason.
@@ -26,5 +32,14 @@ Rejection rejection(Reason reason);
 Rejection address_not_allowed(const std::string& listener, const std::string& address);
 /// `key`: of [runtime], the limit that is reached.
 Rejection too_many_connections(const std::string& key);
+/// The listener's own max_connections is reached.
+Rejection listener_is_full(const config::Listener& listener);
+/// `whose`: max_connections, of which so many are left.
+Rejection rest_is_reserved(unsigned reserved, const std::string& whose);
+/// max_user_connections and max_db_connections of its upstream.
+Rejection user_is_full(const LoginRequest& request);
+Rejection database_is_full(const LoginRequest& request);
+/// login_rate_per_address
+Rejection logins_too_fast(const config::Listener& listener);
 
 }  // namespace proxy

@@ -36,7 +36,7 @@ Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::S
       prewarm_(prewarm),
       accepted_(std::move(accepted)),
       client_(std::move(socket), tls::Leg::client),
-      connector_(services.resolver, services.outages),
+      connector_(services.resolver, services.outages, &services.login_turns),
       deadline_(Clock::now() + time_to_log_in(accepted_)) {
     record_.session = accepted_.session;
     record_.listener = accepted_.route->settings.name;
@@ -81,6 +81,7 @@ tls::Awaitable<bool> Session::log_in(AskToLogIn ask) {
         late = Reason::failed;
         log_about(record_, often(Reason::failed, record_.listener), spdlog::level::err, "{}", error.what());
     }
+    connector_.end_turn();
     if (late && !aborted_ && phase_ == Phase::login) co_await reject_late(*late);
     observer_.reset();
     if (aborted_ && phase_ == Phase::login) record_cut_off();
@@ -157,7 +158,7 @@ tls::Awaitable<> Session::converse(const AskToLogIn& ask) {
         accepted_.rejection = std::make_unique<Rejection>(rejection(Reason::shutting_down));
     }
     if (!accepted_.rejection) {
-        if (auto refused = ask()) accepted_.rejection = std::make_unique<Rejection>(std::move(*refused));
+        if (auto refused = ask(login_request())) accepted_.rejection = std::make_unique<Rejection>(std::move(*refused));
     }
     if (accepted_.rejection) {
         co_await reject(*accepted_.rejection);
@@ -167,6 +168,15 @@ tls::Awaitable<> Session::converse(const AskToLogIn& ask) {
     if (phase_ != Phase::established) co_return;
     negotiation_.reset();
     from_client_.reset();
+}
+
+/// By the names as they came.
+LoginRequest Session::login_request() const {
+    const protocol::StartupMessage& startup = negotiation_->startup();
+    return {.route = *accepted_.route,
+            .user = startup.find("user"),
+            .database = startup.is_physical_replication() ? std::string_view() : startup.database(),
+            .now = Clock::now()};
 }
 
 // --- Cancel

@@ -20,6 +20,7 @@
 #include "proxy/session/cancel_misses.hpp"
 #include "proxy/session/cancel_registry.hpp"
 #include "proxy/session/live_sessions.hpp"
+#include "proxy/session/login_request.hpp"
 #include "proxy/session/phase.hpp"
 #include "proxy/session/rejection.hpp"
 #include "proxy/session/relay.hpp"
@@ -44,6 +45,7 @@ struct Services {
     FailedLogins& failed_logins;
     Resolver& resolver;
     Outages& outages;
+    LoginTurns& login_turns;
     Offload& key_derivations;
     Turns& derivation_turns;
     Captures& captures;
@@ -51,7 +53,7 @@ struct Services {
 };
 
 /// Asked once, when a StartupMessage has come. nullopt: the client may log in. Else why not.
-using AskToLogIn = std::function<std::optional<Rejection>()>;
+using AskToLogIn = std::function<std::optional<Rejection>(const LoginRequest&)>;
 
 /// A connection as the listener hands it over.
 struct Accepted {
@@ -102,6 +104,7 @@ class Session {
     };
 
     tls::Awaitable<> converse(const AskToLogIn& ask);
+    LoginRequest login_request() const;
     tls::Awaitable<Opening> negotiate();
     bool requires_tls() const noexcept;
     tls::Awaitable<bool> start_client_tls(protocol::Negotiation& negotiation);

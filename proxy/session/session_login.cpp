@@ -48,6 +48,7 @@ tls::Awaitable<> Session::log_in_upstream() {
                 record_client_left();
                 co_return;
             }
+            record_.timings.turn = connector_.waited();
             if (const auto* failure = std::get_if<UpstreamFailure>(&connected)) {
                 co_await report_unreached(*failure);
                 co_return;
@@ -57,14 +58,16 @@ tls::Awaitable<> Session::log_in_upstream() {
         record_.failed_attempts = attempts.failed_attempts();
         const Reached& reached = connection->reached;
         if (record_.failed_attempts > 0)
-            record_.timings.failed_attempts = tls::since(start) - reached.resolve - reached.connect - reached.tls_time;
+            record_.timings.failed_attempts =
+                tls::since(start) - connector_.waited() - reached.resolve - reached.connect - reached.tls_time;
         over = co_await log_in_through(std::move(*connection), attempts);
     }
 }
 
 std::optional<VerifiedConnection> Session::prewarmed(Attempts& attempts) {
     if (attempts.next() != Attempts::Next::take_prewarmed) return std::nullopt;
-    std::optional<VerifiedConnection> ready = prewarm_.take(upstream());
+    std::optional<VerifiedConnection> ready = prewarm_.take(
+        upstream(), [this](const Reached& to) { return connector_.may_log_in_at(upstream(), to.configured); });
     attempts.took_prewarmed(ready.has_value());
     return ready;
 }
@@ -87,6 +90,7 @@ tls::Awaitable<bool> Session::log_in_through(VerifiedConnection connection, Atte
         server_.reset();
         co_return false;
     }
+    connector_.end_turn();
     record_.timings.login = tls::since(start);
     record_.auth_method = login.auth_method();
     record_.auth_bridge = login.auth_bridge();
@@ -152,8 +156,10 @@ tls::Awaitable<Session::LoginResult> Session::exchange(protocol::Login& login, c
             [this] {
                 if (waiting_) waiting_->cancel();
             },
+        .on_silence = [this] { connector_.end_turn(); },
         .on_established =
             [this] {
+                connector_.end_turn();
                 observer_->logged_in();
                 if (record_.ssl)
                     open_session_ = services_.memories.probes.open_sessions().opened(record_.origin(), record_.process);
@@ -252,6 +258,11 @@ tls::Awaitable<> Session::report_server_closed(const std::string& how) {
 }
 
 tls::Awaitable<> Session::report_unreached(const UpstreamFailure& failure) {
+    if (failure.reason == Reason::login_timeout) {
+        const Rejection why{.reason = failure.reason, .response = failure.response};
+        co_await reject(why);
+        co_return;
+    }
     record_.upstream_addr = failure.address;
     record_end({.kind = EventKind::upstream_failed,
                 .reason = failure.reason,

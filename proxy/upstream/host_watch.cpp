@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <list>
-#include <random>
 #include <set>
 #include <utility>
 
 #include "proxy/observation/often.hpp"
+#include "proxy/upstream/jitter.hpp"
 #include "proxy/upstream/leaving.hpp"
 #include "proxy/upstream/upstream.hpp"
 
@@ -30,11 +30,6 @@ std::shared_ptr<const UpstreamRoute> to_be_asked(const std::shared_ptr<const Ups
     std::vector<config::Diagnostic> ignored;
     asked->tls = std::make_unique<const tls::UpstreamContext>(asked->settings, ignored, ignored);
     return asked;
-}
-
-std::chrono::milliseconds jittered(std::chrono::milliseconds time) {
-    static thread_local std::minstd_rand random{std::random_device{}()};
-    return time * std::uniform_int_distribution<int>(75, 125)(random) / 100;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <deque>
 
+#include "proxy/upstream/jitter.hpp"
 #include "proxy/upstream/lasting.hpp"
 #include "proxy/upstream/socket_options.hpp"
 
@@ -14,8 +15,8 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-/// Pause after a failed attempt. It grows: the connections that a struggling server still takes are
-/// for clients.
+/// Pause after a failed attempt, on average. It grows: the connections that a struggling server
+/// still takes are for clients.
 constexpr auto first_pause = 1s;
 constexpr auto longest_pause = 30s;
 /// For all addresses of an upstream; each has its connect_timeout.
@@ -85,7 +86,7 @@ struct Prewarm::Pool {
 
     /// `changed` is also cancelled by take(); that must not cut the pause short.
     tls::Awaitable<> rest(std::chrono::seconds pause) {
-        const auto end = Clock::now() + pause;
+        const auto end = Clock::now() + jittered(pause);
         while (!stopped && Clock::now() < end) {
             changed.expires_at(end);
             co_await changed.async_wait(tls::returning());
@@ -142,13 +143,14 @@ void Prewarm::serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& ups
     }
 }
 
-std::optional<VerifiedConnection> Prewarm::take(const UpstreamRoute& upstream) {
+std::optional<VerifiedConnection> Prewarm::take(const UpstreamRoute& upstream,
+                                                const std::function<bool(const Reached&)>& may_take) {
     const auto found = pools_.find(&upstream);
     if (found == pools_.end()) return std::nullopt;
     Pool& pool = *found->second;
     pool.drop_unusable();
     pool.changed.cancel();
-    if (pool.ready.empty()) return std::nullopt;
+    if (pool.ready.empty() || !may_take(pool.ready.front().connection.reached)) return std::nullopt;
     VerifiedConnection connection = std::move(pool.ready.front().connection);
     pool.ready.pop_front();
     pool.tell();

@@ -25,9 +25,10 @@ class Prewarm {
     /// From now on for these upstreams only. Connections of a route that is not among them are
     /// closed, as their trust anchors may be others; those of one that stays, stay.
     void serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams);
-    /// A connection as of Connector::connect that cost no time; nullopt: none is ready. The server
-    /// may close it at any moment all the same.
-    std::optional<VerifiedConnection> take(const UpstreamRoute& upstream);
+    /// A connection as of Connector::connect that cost no time; nullopt: none is ready, or the next
+    /// one is not to be taken. The server may close it at any moment all the same.
+    std::optional<VerifiedConnection> take(const UpstreamRoute& upstream,
+                                           const std::function<bool(const Reached&)>& may_take);
     /// One to this address did not answer: those that are left to it would not either.
     void distrust(const UpstreamRoute& upstream, const std::string& address);
     /// From any thread: how many there are, by upstream.

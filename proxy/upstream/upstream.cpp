@@ -159,12 +159,33 @@ SocketOptions socket_options(const config::Upstream& settings) {
     return {.keepalive = settings.tcp_keepalive, .user_timeout = settings.tcp_user_timeout};
 }
 
+UpstreamFailure waited_too_long(const UpstreamRoute& route, const std::string& host) {
+    const std::string upstream = route.settings.name;
+    return {.reason = Reason::login_timeout,
+            .response = {.severity = "FATAL",
+                         .sqlstate = std::string(sqlstate(Reason::login_timeout)),
+                         .message = std::string(sentence(Reason::login_timeout)),
+                         .detail = "The login waited for its turn at " + host +
+                                   ", where max_logins_in_flight of "
+                                   "upstream \"" +
+                                   upstream +
+                                   "\" were under way: " + std::to_string(route.settings.max_logins_in_flight) + ".",
+                         .hint = "Raise upstream." + upstream + ".max_logins_in_flight, or look why logins take long."},
+            .address = {},
+            .error = {},
+            .verify_error = {},
+            .advice = {}};
+}
+
 tls::Awaitable<Connected> Connector::connect(Attempts& attempts, const UpstreamRoute& route,
                                              Clock::time_point deadline) {
     using Next = Attempts::Next;
     while (aborted_.empty()) {
         if (attempts.next() == Next::resolve) {
-            co_await resolve(attempts, route, deadline);
+            const bool ours = co_await take_turn(attempts, route, deadline);
+            if (ours) co_await resolve(attempts, route, deadline);
+            if (!ours && aborted_.empty() && attempts.next() == Next::resolve && Clock::now() >= deadline)
+                co_return waited_too_long(route, config::to_string(host_of(attempts, route)));
         } else if (attempts.next() == Next::connect) {
             begin_address(attempts, route, deadline);
         } else if (attempts.next() == Next::wait) {
@@ -185,9 +206,11 @@ tls::Awaitable<Connected> Connector::connect(Attempts& attempts, const UpstreamR
                        [&](AttemptFailure failure) { attempts.failed(std::move(failure), Clock::now()); });
             }
         } else {
+            turn_.end();
             co_return describe_failure(attempts.failure(), route, attempts.errors());
         }
     }
+    turn_.end();
     co_return describe_failure({.kind = Kind::unreachable, .error = aborted_}, route, aborted_);
 }
 
@@ -207,6 +230,7 @@ tls::Awaitable<Connected> Connector::connect_address(const UpstreamRoute& route,
 }
 
 void Connector::answered(const UpstreamRoute& route, const Reached& reached) {
+    turn_.answered();
     outages_.served(reached.address, route.settings.name);
     if (reached.configured != reached.address) outages_.served(reached.configured, route.settings.name);
 }
@@ -240,6 +264,41 @@ void Connector::abort(std::string why) {
 }
 
 // --- One step each
+
+bool Connector::may_log_in_at(const UpstreamRoute& route, const std::string& configured) {
+    if (turns_ == nullptr) return true;
+    turn_ = turns_->take_at_once({route.settings.name, configured}, route.settings.max_logins_in_flight);
+    return static_cast<bool>(turn_);
+}
+
+/// False: `attempts` goes on with another host, there is no more time, or it was aborted.
+tls::Awaitable<bool> Connector::take_turn(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline) {
+    if (turns_ == nullptr) co_return true;
+    const config::Address& host = host_of(attempts, route);
+    const LoginTurns::Host key{route.settings.name, config::to_string(host)};
+    if (turn_.is_at(key)) co_return true;
+    turn_.end();
+    const tls::Executor executor = co_await asio::this_coro::executor;
+    const auto start = Clock::now();
+    looking_up_ = std::make_shared<tls::Timer>(executor);
+    LoginTurns::Wish wish{.host = key, .at_once = route.settings.max_logins_in_flight, .deadline = deadline};
+    LoginTurns::Outcome outcome = co_await turns_->take(std::move(wish), looking_up_);
+    looking_up_.reset();
+    waited_ += tls::since(start);
+    if (!aborted_.empty()) co_return false;
+    if (auto* const turn = std::get_if<LoginTurns::Turn>(&outcome)) {
+        turn_ = std::move(*turn);
+        co_return true;
+    }
+    if (const auto* const told = std::get_if<LoginTurns::Unanswering>(&outcome)) {
+        attempts.failed({.kind = Kind::unreachable,
+                         .error = told->error + " (another login; this one waited for its turn)",
+                         .host = host.host,
+                         .address = key.second},
+                        Clock::now());
+    }
+    co_return false;
+}
 
 tls::Awaitable<> Connector::resolve(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline) {
     const tls::Executor executor = co_await asio::this_coro::executor;
@@ -403,8 +462,10 @@ void Connector::failed(const Attempts& attempts, const UpstreamRoute& route, Att
                     "upstream \"{}\": {} was reached, and passed over for the next host: {}", route.settings.name,
                     outage.key, outage.error);
     const bool last = attempts.next() == Attempts::Next::resolve || attempts.next() == Attempts::Next::give_up;
-    outage.key = host;
-    if (unreachable && last) outages_.failed(std::move(outage), now);
+    if (!unreachable || !last) return;
+    const std::string address = std::exchange(outage.key, host);
+    turn_.unanswered(address + ": " + outage.error);
+    outages_.failed(std::move(outage), now);
 }
 
 }  // namespace proxy

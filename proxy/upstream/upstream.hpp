@@ -12,6 +12,7 @@
 #include "proxy/observation/reason.hpp"
 #include "proxy/route/snapshot.hpp"
 #include "proxy/upstream/attempts.hpp"
+#include "proxy/upstream/login_turns.hpp"
 #include "proxy/upstream/outages.hpp"
 #include "proxy/upstream/resolver.hpp"
 #include "proxy/upstream/tcp_race.hpp"
@@ -28,6 +29,9 @@ struct UpstreamFailure {
     std::string verify_error;  ///< set when a certificate was refused
     tls::Advice advice;        ///< what is known of the cause; in `response` as well
 };
+
+/// A login that was not over in time because others had their turn: `reason` is login_timeout.
+UpstreamFailure waited_too_long(const UpstreamRoute& route, const std::string& host);
 
 /// Where a connection leads and how it came about.
 struct Reached {
@@ -69,7 +73,9 @@ class Connector {
     using Endpoint = asio::generic::stream_protocol::endpoint;
     using Clock = std::chrono::steady_clock;
 
-    Connector(Resolver& resolver, Outages& outages) : resolver_(resolver), outages_(outages) {}
+    /// `turns`: of whoever logs in; nullptr: nobody does.
+    Connector(Resolver& resolver, Outages& outages, LoginTurns* turns = nullptr)
+        : resolver_(resolver), outages_(outages), turns_(turns) {}
 
     /// For the streams that it makes from now on.
     void set_tap(const tls::Tap& tap) noexcept { tap_ = tap; }
@@ -77,6 +83,13 @@ class Connector {
     /// left; each address gets connect_timeout, and all together have until `deadline`. Called
     /// again, with the same arguments, when the login says that `attempts` goes on.
     tls::Awaitable<Connected> connect(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline);
+    /// Whether a connection to this host that is ready may be logged in through now, without
+    /// waiting for a turn.
+    bool may_log_in_at(const UpstreamRoute& route, const std::string& configured);
+    /// The login is over, or its client keeps the server waiting: others have their turn.
+    void end_turn() noexcept { turn_.end(); }
+    /// How long it has waited for turns.
+    std::chrono::microseconds waited() const noexcept { return waited_; }
     /// One address only, such as the one that owns a cancel key.
     tls::Awaitable<Connected> connect_address(const UpstreamRoute& route, const Endpoint& endpoint,
                                               const std::string& host, Encryption encryption);
@@ -93,6 +106,7 @@ class Connector {
    private:
     using Attempted = std::variant<VerifiedConnection, AttemptFailure>;
 
+    tls::Awaitable<bool> take_turn(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline);
     tls::Awaitable<> resolve(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline);
     void begin_address(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline);
     tls::Awaitable<> wait_for_address(Attempts& attempts, const UpstreamRoute& route);
@@ -104,13 +118,16 @@ class Connector {
 
     Resolver& resolver_;
     Outages& outages_;
+    LoginTurns* const turns_;
+    LoginTurns::Turn turn_;  // at the host that is being tried
+    std::chrono::microseconds waited_{0};
     std::vector<std::size_t> host_order_;  // those that failed lately are last
     Resolved resolved_;                    // of the host that is being tried
     std::chrono::microseconds resolve_time_{0};
     std::unique_ptr<TcpRace> race_;           // to its addresses
     std::optional<TcpRace::Arrival> winner_;  // connected, and not yet established
     tls::Stream* connecting_ = nullptr;       // the one that is being established
-    std::shared_ptr<tls::Timer> looking_up_;  // while a name is
+    std::shared_ptr<tls::Timer> looking_up_;  // while a name is, or for a turn
     std::string aborted_;                     // why; empty: it has not been
     tls::Tap tap_;
 };

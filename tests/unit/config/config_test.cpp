@@ -92,6 +92,8 @@ threads = 4
 max_connections = 500
 max_connections_per_address = 20
 max_connections_before_login = 300
+reserved_connections = 3
+reserved_users = ["postgres", "dba"]
 client_opening_timeout = "3s"
 client_login_timeout = "10s"
 drain_timeout = "0s"
@@ -101,6 +103,8 @@ name = "legacy"
 listen = ["127.0.0.1:6432", "[::1]:0", "unix:/run/pgairlock/.s.PGSQL.6432"]
 upstream = "orders"
 allow = ["10.0.0.0/8", "2001:db8::/32"]
+max_connections = 100
+login_rate_per_address = 20
 idle_timeout = "1h"
 tcp_keepalive = "0s"
 tcp_user_timeout = "45s"
@@ -130,6 +134,9 @@ listen = "127.0.0.1:6433"
 upstream = "orders"
 [upstream.orders]
 hosts = ["db.example.com", "10.0.0.1:5433", "::1", "[fe80::1%eth0]:5432", "unix:/run/postgresql/.s.PGSQL.5432"]
+max_user_connections = 10
+max_db_connections = 50
+max_logins_in_flight = 5
 sslmode = "verify-full"
 sslrootcert = ["ca.crt", "system"]
 sslnegotiation = "direct"
@@ -176,6 +183,13 @@ TEST_CASE("config: every key arrives where it belongs") {
     CHECK(config.runtime.max_connections == 500);
     CHECK(config.runtime.max_connections_per_address == 20);
     CHECK(config.runtime.max_connections_before_login == 300);
+    CHECK(config.runtime.reserved_connections == 3);
+    CHECK(config.runtime.reserved_users == std::vector<std::string>{"postgres", "dba"});
+    CHECK(config.listeners[0].max_connections == 100);
+    CHECK(config.listeners[0].login_rate_per_address == 20);
+    CHECK(config.upstreams[0].max_user_connections == 10);
+    CHECK(config.upstreams[0].max_db_connections == 50);
+    CHECK(config.upstreams[0].max_logins_in_flight == 5);
     CHECK(config.runtime.client_opening_timeout == 3s);
     CHECK(config.runtime.client_login_timeout == 10s);
     CHECK(config.runtime.drain_timeout == 0s);
@@ -183,11 +197,11 @@ TEST_CASE("config: every key arrives where it belongs") {
     CHECK(config.audit.file == "-");
     CHECK(config.auth.scram == ScramMode::terminate);
     CHECK(config.auth.users_file.path == folder.path("users.txt"));
-    CHECK(config.auth.users_file.origin.line == 69);
+    CHECK(config.auth.users_file.origin.line == 76);
     CHECK(config.auth.users_file.origin.column == 14);
     CHECK(config.auth.users_file.origin.key == "auth.users_file");
     CHECK(config.admin.console == "unix:/run/pgairlock/.s.PGSQL.6434");
-    CHECK(config.admin.console_origin.line == 71);
+    CHECK(config.admin.console_origin.line == 78);
     CHECK(config.admin.console_uids == std::vector<unsigned>{1000, 1001});
     CHECK(config.admin.console_readers == std::vector<unsigned>{1002});
 
@@ -210,7 +224,7 @@ TEST_CASE("config: every key arrives where it belongs") {
     CHECK(tls.mode == ClientTlsMode::require);
     CHECK_FALSE(tls.direct);
     CHECK(tls.cert_file.path == folder.path("server.crt"));
-    CHECK(tls.cert_file.origin.line == 25);
+    CHECK(tls.cert_file.origin.line == 29);
     CHECK(tls.cert_file.origin.column == 13);
     CHECK(tls.cert_file.origin.key == "listener.tls.cert_file");
     CHECK(tls.key_file.path == folder.path("server.key"));
@@ -295,6 +309,11 @@ TEST_CASE("config: the defaults that the reference names are the defaults") {
     CHECK(config.runtime.max_connections == fresh.runtime.max_connections);
     CHECK(config.runtime.max_connections_per_address == fresh.runtime.max_connections_per_address);
     CHECK(config.runtime.max_connections_before_login == fresh.runtime.max_connections_before_login);
+    CHECK(config.runtime.reserved_connections == fresh.runtime.reserved_connections);
+    CHECK(config.runtime.reserved_users == fresh.runtime.reserved_users);
+    CHECK(config.upstreams[0].max_user_connections == Upstream{}.max_user_connections);
+    CHECK(config.upstreams[0].max_db_connections == Upstream{}.max_db_connections);
+    CHECK(config.upstreams[0].max_logins_in_flight == Upstream{}.max_logins_in_flight);
     CHECK(config.runtime.client_opening_timeout == fresh.runtime.client_opening_timeout);
     CHECK(config.runtime.client_login_timeout == fresh.runtime.client_login_timeout);
     CHECK(config.runtime.drain_timeout == fresh.runtime.drain_timeout);
@@ -410,15 +429,42 @@ TEST_CASE("config: prewarm needs a mode that insists on TLS") {
     CHECK(upstream_errors("hosts = 'a'\nprewarm = 1\nprewarm_max_age = '0s'").size() == 1);
 }
 
+TEST_CASE("config: a reserve leaves something, to somebody, of every limit") {
+    const auto runtime = [](const std::string& lines) { return errors_after_upstream("[runtime]\n" + lines); };
+    CHECK(runtime("max_connections = 10\nreserved_connections = 9\nreserved_users = ['postgres']") == Lines{});
+    CHECK(runtime("max_connections = 10\nreserved_connections = 10\nreserved_users = ['postgres']") ==
+          Lines{"t:4:24: runtime.reserved_connections: 10 leave none of max_connections = 10 for anybody else"});
+    CHECK(runtime("reserved_connections = 1") ==
+          Lines{"t:3:24: runtime.reserved_connections: needs reserved_users: for whom they are left"});
+    CHECK(runtime("reserved_users = ['']") ==
+          Lines{"t:3:19: runtime.reserved_users: an empty string has no place in a list"});
+    CHECK(runtime("reserved_connections = 3\nreserved_users = ['postgres']\n[[listener]]\nname = 'l'\nmax_connections = "
+                  "4") == Lines{});
+    CHECK(runtime("reserved_connections = 3\nreserved_users = ['postgres']\n[[listener]]\nname = 'l'\nmax_connections = "
+                  "3") == Lines{"t:7:19: listener.max_connections: 3 of listener \"l\" leave none beside "
+                                "runtime.reserved_connections = 3"});
+}
+
+TEST_CASE("config: a limit that has no effect is told") {
+    const auto warnings = [](const std::string& lines) { return texts(load_after_upstream(lines).warnings); };
+    CHECK(warnings("[runtime]\nreserved_users = ['postgres']") ==
+          Lines{"t:3:18: runtime.reserved_users: has no effect without reserved_connections, max_user_connections or "
+                "max_db_connections"});
+    CHECK(load_upstream("hosts = 'a'\nmax_user_connections = 1\n[runtime]\nreserved_users = ['postgres']").warnings.empty());
+    CHECK(warnings("[runtime]\nmax_connections = 10\n[[listener]]\nname = 'l'\nmax_connections = 11") ==
+          Lines{"t:6:19: listener.max_connections: 11 of listener \"l\" are never reached: runtime.max_connections is "
+                "10"});
+}
+
 TEST_CASE("config: what no release does yet is unknown") {
     CHECK(errors_after_upstream("[dashboard]") == Lines{"t:2:2: dashboard: unknown table; the tables are log, runtime, "
                                                         "listener, upstream, auth, audit, capture, admin, alert"});
     CHECK(errors_after_upstream("[[listener]]\nproxy_protocol = 'off'\ntrusted_proxies = []") ==
           Lines{"t:3:1: listener.proxy_protocol: unknown key; [[listener]] has name, listen, upstream, allow, "
-                "idle_timeout, "
+                "max_connections, login_rate_per_address, idle_timeout, "
                 "tcp_keepalive, tcp_user_timeout, tls",
                 "t:4:1: listener.trusted_proxies: unknown key; [[listener]] has name, listen, upstream, allow, "
-                "idle_timeout, "
+                "max_connections, login_rate_per_address, idle_timeout, "
                 "tcp_keepalive, tcp_user_timeout, tls"});
     CHECK(upstream_errors("hosts = 'a'\ntarget_session_attrs = 'primary'") ==
           Lines{"t:3:24: upstream.a.target_session_attrs: expected \"any\", got \"primary\""});

@@ -18,10 +18,16 @@ Peer tcp(const std::string& address) {
 
 const Peer unix_peer{.family = 1, .address = {}, .port = -1, .bytes = {}};
 
-ListenerRoute route() {
+/// Of a listener before an upstream named `orders`.
+ListenerRoute route(const std::string& name = "legacy", const config::Upstream& upstream = {}) {
     ListenerRoute made;
-    made.settings.name = "legacy";
+    made.settings.name = name;
     made.settings.allow = {*config::parse_cidr("10.0.0.0/8"), *config::parse_cidr("2001:db8::/32")};
+    auto server = std::make_shared<UpstreamRoute>();
+    server->settings = upstream;
+    if (server->settings.name.empty()) server->settings.name = "orders";
+    made.upstream = std::move(server);
+    made.reserved_users = {"postgres"};
     return made;
 }
 
@@ -55,11 +61,58 @@ class Crowd {
     std::vector<std::optional<Admission::Answer>> answers_;
 };
 
+/// An upstream's limits, 0: none.
+config::Upstream upstream(const std::string& name, unsigned per_user, unsigned per_database = 0) {
+    config::Upstream made;
+    made.name = name;
+    made.max_user_connections = per_user;
+    made.max_db_connections = per_database;
+    return made;
+}
+
 /// What it is told when it asks to log in; "": it may.
 std::string detail(Admission::Place& place) {
-    const auto rejection = place.begin_login();
+    const ListenerRoute anywhere = route();
+    const auto rejection = place.begin_login({.route = anywhere, .user = "app", .database = "shop", .now = {}});
     return rejection ? rejection->response.detail : "";
 }
+
+/// Clients that log in, as long as they are let.
+class Logins {
+   public:
+    explicit Logins(config::Runtime limits) : limits_(limits) {}
+
+    struct Who {
+        std::string user = "app";
+        std::string database = "shop";
+        std::string address = "10.0.0.1";
+        std::chrono::milliseconds at{0};
+    };
+    /// "": it is in. Else the reason.
+    std::string come(const ListenerRoute& where, const Who& who) {
+        const Peer peer = who.address.empty() ? unix_peer : tcp(who.address);
+        auto answer = admission_.ask(where, limits_, peer);
+        const auto now = std::chrono::steady_clock::time_point(std::chrono::hours(1)) + who.at;
+        const auto why_not =
+            answer->place.begin_login({.route = where, .user = who.user, .database = who.database, .now = now});
+        if (why_not) {
+            told_ = why_not->response;
+            return std::string(label(why_not->reason));
+        }
+        places_.push_back(std::move(answer->place));
+        return "";
+    }
+    void first_leaves() { places_.erase(places_.begin()); }
+    void all_leave() { places_.clear(); }
+    const protocol::ErrorResponse& told() const { return told_; }
+    bool is_full() const { return admission_.is_full(limits_); }
+
+   private:
+    Admission admission_;
+    config::Runtime limits_;
+    std::vector<Admission::Place> places_;
+    protocol::ErrorResponse told_;
+};
 
 TEST_CASE("admission: an address that is not allowed is refused by name") {
     Admission admission;
@@ -210,6 +263,142 @@ TEST_CASE("admission: beyond the number of refusals in progress there is no answ
     CHECK_FALSE(admission.ask(route(), few, tcp("10.0.2.1")));
     crowd.leave();
     CHECK(admission.ask(route(), few, tcp("10.0.1.1")));
+}
+
+// --- The other limits of logins
+
+TEST_CASE("admission: a listener's max_connections counts its own clients, beside those of all") {
+    Logins logins(limits(3));
+    ListenerRoute one = route("one"), other = route("other");
+    one.settings.max_connections = 1;
+    CHECK(logins.come(one, {}) == "");
+    CHECK(logins.come(one, {}) == "too_many_connections");
+    CHECK(logins.told().sqlstate == "53300");
+    CHECK(logins.told().message == "sorry, too many clients already");
+    CHECK(logins.told().detail == "max_connections of listener \"one\" is reached: 1.");
+    CHECK(logins.told().hint == "Raise max_connections of listener \"one\".");
+    CHECK(logins.come(other, {}) == "");
+    CHECK(logins.come(other, {}) == "");
+    CHECK(logins.come(other, {}) == "too_many_connections");
+    CHECK(logins.told().detail == "pgairlock's max_connections is reached.");
+    logins.first_leaves();
+    CHECK(logins.come(one, {}) == "");
+}
+
+TEST_CASE("admission: the last places are left for reserved_users, who may take all of them") {
+    config::Runtime few = limits(3);
+    few.reserved_connections = 2;
+    Logins logins(few);
+    CHECK_FALSE(logins.is_full());
+    CHECK(logins.come(route(), {}) == "");
+    CHECK(logins.is_full());
+    CHECK(logins.come(route(), {}) == "reserved_connections");
+    CHECK(logins.told().sqlstate == "53300");
+    CHECK(logins.told().message == "remaining connection slots are reserved");
+    CHECK(logins.told().detail == "The last 2 of pgairlock's max_connections are left for reserved_users.");
+    CHECK(logins.come(route(), {.user = "Postgres"}) == "reserved_connections");  // names have a case
+    CHECK(logins.come(route(), {.user = "postgres"}) == "");
+    CHECK(logins.come(route(), {.user = "postgres"}) == "");
+    CHECK(logins.come(route(), {.user = "postgres"}) == "too_many_connections");
+    logins.first_leaves();
+    CHECK(logins.come(route(), {}) == "reserved_connections");
+    CHECK(logins.come(route(), {.user = "postgres"}) == "");
+}
+
+TEST_CASE("admission: the reserve is left of a listener's own max_connections too") {
+    config::Runtime many = limits(100);
+    many.reserved_connections = 1;
+    Logins logins(many);
+    ListenerRoute one = route("one");
+    one.settings.max_connections = 2;
+    CHECK(logins.come(one, {}) == "");
+    CHECK(logins.come(one, {}) == "reserved_connections");
+    CHECK(logins.told().detail == "The last 1 of listener \"one\"'s max_connections are left for reserved_users.");
+    CHECK(logins.come(one, {.user = "postgres"}) == "");
+    CHECK(logins.come(one, {.user = "postgres"}) == "too_many_connections");
+}
+
+TEST_CASE("admission: max_user_connections counts a user over all databases and listeners of one upstream") {
+    Logins logins(limits(100));
+    const config::Upstream two = upstream("orders", 2);
+    const ListenerRoute here = route("here", two), there = route("there", two);
+    const ListenerRoute elsewhere = route("here", upstream("stock", 2));
+    CHECK(logins.come(here, {.database = "a"}) == "");
+    CHECK(logins.come(there, {.database = "b"}) == "");
+    CHECK(logins.come(here, {.database = "c"}) == "too_many_user_connections");
+    CHECK(logins.told().sqlstate == "53300");
+    CHECK(logins.told().message == "too many connections for role \"app\"");
+    CHECK(logins.told().detail ==
+          "max_user_connections of upstream \"orders\", to which listener \"here\" leads, is reached: 2.");
+    CHECK(logins.told().hint == "Raise upstream.orders.max_user_connections.");
+    CHECK(logins.come(here, {.user = "other"}) == "");
+    CHECK(logins.come(elsewhere, {}) == "");
+    logins.first_leaves();
+    CHECK(logins.come(here, {}) == "");
+}
+
+TEST_CASE("admission: what is written behind the longest name that PostgreSQL takes makes no other user") {
+    Logins logins(limits(100));
+    const ListenerRoute one = route("one", upstream("orders", 1));
+    const std::string longest(63, 'u');
+    CHECK(logins.come(one, {.user = longest}) == "");
+    CHECK(logins.come(one, {.user = longest + "x"}) == "too_many_user_connections");
+    CHECK(logins.come(one, {.user = longest.substr(1)}) == "");
+}
+
+TEST_CASE("admission: max_db_connections counts a database over all users, and not where there is none") {
+    Logins logins(limits(100));
+    const ListenerRoute one = route("one", upstream("orders", 0, 1));
+    CHECK(logins.come(one, {.user = "a"}) == "");
+    CHECK(logins.come(one, {.user = "b"}) == "too_many_db_connections");
+    CHECK(logins.told().message == "too many connections for database \"shop\"");
+    CHECK(logins.told().hint == "Raise upstream.orders.max_db_connections.");
+    CHECK(logins.come(one, {.user = "b", .database = "stock"}) == "");
+    CHECK(logins.come(one, {.user = "replicator", .database = ""}) == "");
+    CHECK(logins.come(one, {.user = "replicator", .database = ""}) == "");
+}
+
+TEST_CASE("admission: limits by user and database are not for reserved_users, who are counted") {
+    Logins logins(limits(100));
+    const ListenerRoute one =
+        route("one", upstream("orders", 1, 2));
+    CHECK(logins.come(one, {.user = "postgres"}) == "");
+    CHECK(logins.come(one, {.user = "postgres"}) == "");
+    CHECK(logins.come(one, {.user = "postgres"}) == "");
+    CHECK(logins.come(one, {}) == "too_many_db_connections");
+}
+
+TEST_CASE("admission: what was let in without a limit counts once there is one") {
+    Logins logins(limits(100));
+    CHECK(logins.come(route(), {}) == "");
+    CHECK(logins.come(route(), {}) == "");
+    const ListenerRoute next = route("legacy", upstream("orders", 2));
+    CHECK(logins.come(next, {}) == "too_many_user_connections");
+    logins.all_leave();
+    CHECK(logins.come(next, {}) == "");
+}
+
+TEST_CASE("admission: a refused login takes none of the places that it was not refused for") {
+    Logins logins(limits(2));
+    const ListenerRoute one = route("one", upstream("orders", 1));
+    CHECK(logins.come(one, {}) == "");
+    for (int i = 0; i < 10; ++i) CHECK(logins.come(one, {}) == "too_many_user_connections");
+    CHECK(logins.come(one, {.user = "other"}) == "");
+}
+
+TEST_CASE("admission: login_rate_per_address is asked for by the StartupMessage, of addresses alone") {
+    Logins logins(limits(1000));
+    ListenerRoute one = route("one");
+    one.settings.login_rate_per_address = 1;
+    for (int i = 0; i < 5; ++i) CHECK(logins.come(one, {}) == "");
+    CHECK(logins.come(one, {}) == "login_rate");
+    CHECK(logins.told().sqlstate == "53300");
+    CHECK(logins.told().detail == "login_rate_per_address of listener \"one\" is 1 a second.");
+    CHECK(logins.come(one, {.user = "postgres"}) == "login_rate");  // nobody's name makes guessing quicker
+    CHECK(logins.come(one, {.address = "10.0.0.2"}) == "");
+    for (int i = 0; i < 20; ++i) CHECK(logins.come(one, {.address = ""}) == "");
+    CHECK(logins.come(one, {.at = std::chrono::milliseconds(999)}) == "login_rate");
+    CHECK(logins.come(one, {.at = std::chrono::milliseconds(1000)}) == "");
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
 #include "proxy/session/rejection.hpp"
 
+#include <memory>
+
+#include "proxy/session/login_request.hpp"
 #include "support/catch.hpp"
 
 namespace {
@@ -81,6 +84,18 @@ TEST_CASE("a client too many is told which limit is reached") {
     CHECK(told.response.message == "sorry, too many clients already");
     CHECK(told.response.detail == "pgairlock's max_connections is reached.");
     CHECK(told.response.hint == "Raise runtime.max_connections.");
+}
+
+TEST_CASE("names of a client that a refusal repeats are cut and printable") {
+    proxy::ListenerRoute route;
+    route.settings.name = "main";
+    auto upstream = std::make_shared<proxy::UpstreamRoute>();
+    upstream->settings.name = "orders";
+    route.upstream = upstream;
+    const std::string name = "a\nb" + std::string(100, 'x');
+    const auto told = proxy::user_is_full({.route = route, .user = name, .database = "", .now = {}});
+    CHECK(told.response.message.find('\n') == std::string::npos);
+    CHECK(told.response.message.size() < 120);
 }
 
 TEST_CASE("who comes during the drain, or too late, is told in PostgreSQL's words") {

@@ -1,0 +1,146 @@
+#include "proxy/upstream/login_turns.hpp"
+
+#include <iterator>
+#include <new>
+
+namespace proxy {
+
+struct LoginTurns::Waiter {
+    tls::Executor executor;
+    std::weak_ptr<tls::Timer> timer;
+    Waiters::iterator place{};                          // while it waits
+    enum { waiting, granted, failed } state = waiting;  // under the mutex, as what is above and below
+    std::string error{};
+    bool waits = true;  // on its own thread
+};
+
+tls::Awaitable<LoginTurns::Outcome> LoginTurns::take(Wish wish, std::shared_ptr<tls::Timer> waiting) {
+    const tls::Executor executor = co_await asio::this_coro::executor;
+    waiting->expires_at(wish.deadline);
+    const auto waiter = std::make_shared<Waiter>(Waiter{.executor = executor, .timer = waiting});
+    Lines::iterator line;
+    {
+        const std::lock_guard lock(mutex_);
+        line = lines_.try_emplace(wish.host).first;
+        line->second.at_once = wish.at_once;
+        line->second.waiting.push_back(waiter);
+        waiter->place = std::prev(line->second.waiting.end());
+        grant(line->second);
+        if (waiter->state == Waiter::granted) {
+            waiter->waits = false;
+            co_return Turn(*this, line);
+        }
+    }
+    co_await waiting->async_wait(tls::returning());
+    waiter->waits = false;  // the timer may be waited for by somebody else by now
+    const std::lock_guard lock(mutex_);
+    if (waiter->state == Waiter::granted) co_return Turn(*this, line);
+    if (waiter->state == Waiter::failed) co_return Unanswering{.error = std::move(waiter->error)};
+    line->second.waiting.erase(waiter->place);
+    forget_unused(line);
+    co_return TooLate();
+}
+
+LoginTurns::Turn LoginTurns::take_at_once(const Host& host, unsigned at_once) {
+    const std::lock_guard lock(mutex_);
+    const auto line = lines_.try_emplace(host).first;
+    line->second.at_once = at_once;
+    grant(line->second);
+    const bool is_free = at_once == 0 || line->second.in_flight < at_once;
+    if (!is_free) return {};
+    ++line->second.in_flight;
+    return Turn(*this, line);
+}
+
+std::map<LoginTurns::Host, LoginTurns::Numbers> LoginTurns::numbers() const {
+    std::map<Host, Numbers> all;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [host, line] : lines_)
+        all[host] = {.in_flight = line.in_flight, .waiting = static_cast<unsigned>(line.waiting.size())};
+    return all;
+}
+
+void LoginTurns::close() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+}
+
+/// Under the mutex, and so all below: as many as may be.
+void LoginTurns::grant(Line& line) {
+    while (!closed_ && !line.waiting.empty() && (line.at_once == 0 || line.in_flight < line.at_once)) {
+        const std::shared_ptr<Waiter> next = std::move(line.waiting.front());
+        line.waiting.pop_front();
+        ++line.in_flight;
+        next->state = Waiter::granted;
+        wake(next);
+    }
+}
+
+void LoginTurns::wake(const std::shared_ptr<Waiter>& waiter) const {
+    if (closed_) return;
+    try {
+        asio::post(waiter->executor, [waiter] {
+            const auto timer = waiter->timer.lock();
+            if (timer && waiter->waits) timer->cancel();
+        });
+    } catch (const std::bad_alloc&) {
+        // It wakes at its deadline, and is then told the same.
+    }
+}
+
+void LoginTurns::end(Lines::iterator line) {
+    --line->second.in_flight;
+    grant(line->second);
+    forget_unused(line);
+}
+
+/// Whoever waits or has the turn has an iterator. With it goes when the host has answered last,
+/// which only those want to know who have their turn already.
+void LoginTurns::forget_unused(Lines::iterator line) {
+    if (line->second.in_flight == 0 && line->second.waiting.empty()) lines_.erase(line);
+}
+
+void LoginTurns::failed(Lines::iterator line, Clock::time_point since, const std::string& error) {
+    if (line->second.answered >= since) return;
+    const Waiters told = std::exchange(line->second.waiting, {});
+    for (const auto& waiter : told) {
+        waiter->state = Waiter::failed;
+        waiter->error = error;
+        wake(waiter);
+    }
+}
+
+// --- Turn
+
+LoginTurns::Turn::Turn(Turn&& other) noexcept
+    : turns_(std::exchange(other.turns_, nullptr)), line_(other.line_), began_(other.began_) {}
+
+LoginTurns::Turn& LoginTurns::Turn::operator=(Turn&& other) noexcept {
+    if (this == &other) return *this;
+    end();
+    turns_ = std::exchange(other.turns_, nullptr);
+    line_ = other.line_;
+    began_ = other.began_;
+    return *this;
+}
+
+void LoginTurns::Turn::answered() {
+    if (turns_ == nullptr) return;
+    const std::lock_guard lock(turns_->mutex_);
+    line_->second.answered = Clock::now();
+}
+
+void LoginTurns::Turn::unanswered(const std::string& error) {
+    if (turns_ == nullptr) return;
+    const std::lock_guard lock(turns_->mutex_);
+    turns_->failed(line_, began_, error);
+}
+
+void LoginTurns::Turn::end() noexcept {
+    LoginTurns* const turns = std::exchange(turns_, nullptr);
+    if (turns == nullptr) return;
+    const std::lock_guard lock(turns->mutex_);
+    turns->end(line_);
+}
+
+}  // namespace proxy
