@@ -89,6 +89,13 @@ const Section<Listener>& section() {
              "`BITS` do not count. Others are refused and audited. Not asked of UNIX-domain sockets: the permissions "
              "of "
              "their folder decide."},
+            {"proxy_protocol", &Listener::proxy_protocol, R"("off")",
+             "`require`: every connection must come from `trusted_proxies` and begin with a PROXY protocol header, "
+             "version 1 or 2 ([front.md](front.md)); `allow`, all limits and the inventory then speak of the address "
+             "in it. Not asked of UNIX-domain sockets."},
+            {"trusted_proxies", &Listener::trusted_proxies, "[]",
+             "With `require`: addresses of the load balancers in front, as in `allow`. What they say of their clients "
+             "is believed; nobody else is let in."},
             {"idle_timeout", &Listener::idle_timeout, R"("0s")",
              "Sessions on which no byte moves for so long are ended, **also those that wait for the answer to a long "
              "query**; `0s`: never."},
@@ -500,6 +507,12 @@ std::span<const std::string_view> names<LogFormat>() noexcept {
 template <>
 std::span<const std::string_view> names<ClientTlsMode>() noexcept {
     static constexpr std::array all{"disable"sv, "allow"sv, "require"sv};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<ProxyProtocol>() noexcept {
+    static constexpr std::array all{"off"sv, "require"sv};
     return all;
 }
 
