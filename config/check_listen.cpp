@@ -98,6 +98,32 @@ bool covers_everything(const std::vector<Cidr>& allow) {
     });
 }
 
+/// Whoever is believed can be anybody, so it has to be said who is.
+void check_front(const Node& table, const Listener& listener, Reading& reading) {
+    const bool has_front = listener.proxy_protocol == ProxyProtocol::require;
+    if (has_front && listener.trusted_proxies.empty()) {
+        reading.error(table.where(table.find("trusted_proxies") ? "trusted_proxies" : "proxy_protocol"),
+                      R"(proxy_protocol = "require" needs trusted_proxies: the addresses of the load balancers that )"
+                      "are believed what their headers say");
+    }
+    if (!has_front && table.gives("trusted_proxies"))
+        reading.warn(table.where("trusted_proxies"), R"(has no effect without proxy_protocol = "require")");
+    if (has_front && covers_everything(listener.trusted_proxies)) {
+        reading.warn(table.where("trusted_proxies"),
+                     "believes everybody: whoever connects may name any address as its own, also one in allow");
+    }
+    if (has_front && table.find("allow") == nullptr) {
+        reading.warn(table.where("proxy_protocol"),
+                     "only clients of this host are let in: allow, which is asked of the address in the header, is "
+                     "this host alone unless it is given");
+    }
+    const bool only_unix =
+        std::all_of(listener.listen.begin(), listener.listen.end(),
+                    [](const Address& address) { return address.kind == Address::Kind::unix_socket; });
+    if (has_front && only_unix)
+        reading.warn(table.where("proxy_protocol"), "has no effect on UNIX-domain sockets, and there is no other");
+}
+
 /// What libpq makes of host=FOLDER port=PORT.
 void check_unix(const Address& address, Reading& reading) {
     const std::filesystem::path path(address.host);
@@ -138,13 +164,15 @@ void check_sockets(const Config& config, Reading& reading) {
 }
 
 void check_doors(const Node& table, const Listener& listener, Reading& reading) {
+    check_front(table, listener, reading);
     for (const Address& address : listener.listen) {
         if (address.kind == Address::Kind::unix_socket) {
             check_unix(address, reading);
             continue;
         }
         if (is_of_this_host(address) || address.host == "localhost") continue;
-        if (!table.gives("allow") && table.find("allow") == nullptr) {
+        const bool is_told = listener.proxy_protocol == ProxyProtocol::require;  // of the same, in other words
+        if (!is_told && !table.gives("allow") && table.find("allow") == nullptr) {
             reading.warn(address.origin, in_quotes(to_string(address)) +
                                              " is reached from other hosts, whose clients are all refused: allow, "
                                              "which says who is let in, is this host alone unless it is given");

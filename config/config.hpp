@@ -96,6 +96,9 @@ struct Runtime {
 };
 
 enum class ClientTlsMode { disable, allow, require };
+/// Whether connections begin with a header that says whose they are. There is no third: one that is
+/// believed where it happens to come is believed of anybody.
+enum class ProxyProtocol { off, require };
 enum class Trust { distributed, undistributed };
 enum class ClientCert { disable, request, require };
 enum class TlsVersion { unset, v1_0, v1_1, v1_2, v1_3 };
@@ -136,6 +139,8 @@ struct Listener {
     std::vector<Address> listen;
     std::string upstream;  ///< name of an Upstream of the same Config: load() has checked it
     std::vector<Cidr> allow;
+    ProxyProtocol proxy_protocol = ProxyProtocol::off;
+    std::vector<Cidr> trusted_proxies;    ///< with `require`: who may connect, and is believed
     unsigned max_connections = 0;         ///< 0: Runtime's alone
     unsigned login_rate_per_address = 0;  ///< logins a second; 0: no limit
     Duration idle_timeout{0};             ///< 0: never

@@ -97,6 +97,13 @@ const Section<Listener>& section() {
              "`BITS` do not count. Others are refused and audited. Not asked of UNIX-domain sockets: the permissions "
              "of "
              "their folder decide."},
+            {"proxy_protocol", &Listener::proxy_protocol, R"("off")",
+             "`require`: every connection must come from `trusted_proxies` and begin with a PROXY protocol header, "
+             "version 1 or 2 ([front.md](front.md)); `allow`, all limits and the inventory then speak of the address "
+             "in it. Not asked of UNIX-domain sockets."},
+            {"trusted_proxies", &Listener::trusted_proxies, "[]",
+             "With `require`: addresses of the load balancers in front, as in `allow`. What they say of their clients "
+             "is believed; nobody else is let in."},
             {"max_connections", &Listener::max_connections, "0",
              "Its clients that log in or have, at a time; beyond it clients get FATAL 53300 `too_many_connections`. "
              "`0`: only `max_connections` of `[runtime]`, which counts those of all listeners."},
@@ -525,6 +532,12 @@ std::span<const std::string_view> names<LogFormat>() noexcept {
 template <>
 std::span<const std::string_view> names<ClientTlsMode>() noexcept {
     static constexpr std::array all{"disable"sv, "allow"sv, "require"sv};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<ProxyProtocol>() noexcept {
+    static constexpr std::array all{"off"sv, "require"sv};
     return all;
 }
 

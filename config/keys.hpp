@@ -23,7 +23,8 @@ using Target =
                  SslNegotiation Section::*, TargetSessionAttrs Section::*, protocol::ScramMode Section::*,
                  double Section::*, std::vector<ProbeKind> Section::*, std::vector<TimeWindow> Section::*,
                  std::uint64_t Section::*, CaptureTrigger Section::*, protocol::Payload Section::*,
-                 std::vector<unsigned> Section::*, std::vector<AlertKind> Section::*, AlertTemplate Section::*>;
+                 std::vector<unsigned> Section::*, std::vector<AlertKind> Section::*, AlertTemplate Section::*,
+                 ProxyProtocol Section::*>;
 
 /// What is asked of a value beyond its type.
 enum class Rule {
@@ -111,6 +112,8 @@ template <>
 std::span<const std::string_view> names<LogFormat>() noexcept;
 template <>
 std::span<const std::string_view> names<ClientTlsMode>() noexcept;
+template <>
+std::span<const std::string_view> names<ProxyProtocol>() noexcept;
 template <>
 std::span<const std::string_view> names<Trust>() noexcept;
 template <>

@@ -35,6 +35,9 @@ constexpr Facts row(Evidence evidence) {
         // then claims less.
         case closed_after_no: return {"closed_after_no", {require, verify_full}, Side::closed_earlier};
         case tls_startup: return {"tls_startup", uses_tls, Side::tls};
+        // It accepted whatever the load balancer showed: that tells nothing of another certificate.
+        case tls_at_front: return {"tls_at_front", uses_tls, Side::tls};
+        case tls_perhaps_of_front: return {"tls_perhaps_of_front", anything, Side::tls};
         case tls_startup_undistributed: return {"tls_startup_undistributed", accepts_anything, Side::tls};
         case tls_after_clear_refused: return {"tls_after_clear_refused", {allow, allow}, Side::tls_detail};
         case client_certificate: return {"client_certificate", anything, Side::tls_detail};

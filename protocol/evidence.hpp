@@ -49,9 +49,13 @@ enum class Evidence {
     clear_startup_after_refusal,   // the same as clear_startup, shortly after the same process of this host refused a
                                    // certificate of ours: it goes on in clear
     tls_not_agreed,                // TLS was begun and came to no certificate: no version or cipher in common, say
+    tls_at_front,                  // StartupMessage through TLS that ended at a load balancer, which says so: not
+                                   // one byte of that TLS was ours to see, nor what it accepted
+    tls_perhaps_of_front,          // StartupMessage through direct TLS, of which the load balancer saw none: passed
+                                   // through as it is, or put around clear text there
 };
 
-inline constexpr std::size_t evidence_count = static_cast<std::size_t>(Evidence::tls_not_agreed) + 1;
+inline constexpr std::size_t evidence_count = static_cast<std::size_t>(Evidence::tls_perhaps_of_front) + 1;
 
 /// What a client did.
 enum class Side {

@@ -39,6 +39,9 @@ constexpr Row row(Fault fault) noexcept {
             return {"tls_not_offered", invalid_authorization,
                     "client began a TLS handshake that this listener does not offer"};
         case Fault::tls_required: return {"tls_required", invalid_authorization, "this listener requires TLS"};
+        case Fault::proxy_header_missing:
+            return {"proxy_header_missing", nobody_is_told, "no PROXY protocol header in front of the connection"};
+        case Fault::proxy_header: return {"proxy_header", nobody_is_told, "invalid PROXY protocol header"};
         case Fault::client_message:
             return {"client_message", protocol_violation, "unexpected message from the client during login"};
         case Fault::client_message_length:

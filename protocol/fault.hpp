@@ -17,6 +17,8 @@ enum class Fault {
     unencrypted_after_request,  // bytes in clear behind SSLRequest or GSSENCRequest (CVE-2021-23214)
     tls_not_offered,            // a ClientHello where this listener offers no TLS, or after our 'N'
     tls_required,               // a StartupMessage in clear where TLS is required
+    proxy_header_missing,       // no PROXY protocol header where one must be
+    proxy_header,               // a PROXY protocol header that is not as specified, or ends too early
     client_message,             // not the message that the login waits for
     client_message_length,      // a login message over the limit
     sasl_mechanism,             // chose a SASL mechanism that was not offered

@@ -77,8 +77,8 @@ std::string_view hint(Foreign foreign) noexcept {
         case Foreign::http: return "this looks like HTTP: is a health check pointed at the PostgreSQL port?";
         case Foreign::ssh: return "this looks like SSH: is its client pointed at the PostgreSQL port?";
         case Foreign::proxy_protocol:
-            return "this looks like a PROXY protocol header: does a load balancer in front send one? Turn that off "
-                   "there";
+            return "this looks like a PROXY protocol header: does a load balancer in front send one? Set "
+                   "proxy_protocol = \"require\" and trusted_proxies, or turn it off there";
         case Foreign::rdp: return "this looks like RDP: is a scanner about?";
         case Foreign::mysql: return "this looks like a MySQL client: is it meant for another port?";
     }

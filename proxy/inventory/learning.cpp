@@ -21,6 +21,16 @@ std::string certificate(const SessionRecord& record) {
     return tls.certificate_id.empty() ? tls.certificate_shown : tls.certificate_shown + " " + tls.certificate_id;
 }
 
+/// Beside which a piece of evidence is kept: the certificate that was shown, or what a front saw.
+std::string shown_with(const SessionRecord& record, Evidence piece) {
+    const bool is_fronts = record.front && record.front->ends_tls() &&
+                           (piece == Evidence::tls_at_front || piece == Evidence::client_certificate);
+    return is_fronts ? "front: " + record.front->tls_text() : certificate(record);
+}
+
+/// A load balancer that asks for itself is nobody's client.
+bool is_of_front_itself(const SessionRecord& record) { return record.front && record.front->local; }
+
 /// pg_isready asks whether somebody answers, and goes: it is nobody's application. Where it need
 /// not prove who it is, or knows the password, it logs in before it goes: then its end shows
 /// whether it was one.
@@ -39,7 +49,7 @@ std::string failure_error(const Event& event) {
     return protocol::as_utf8(event.sqlstate + (event.sqlstate.empty() || words.empty() ? "" : ": ") + words, max_error);
 }
 
-std::string mode(const SessionRecord& record) { return record.ssl ? record.client_tls.version : "plain"; }
+std::string mode(const SessionRecord& record) { return record.ssl ? record.tls_version() : "plain"; }
 
 }  // namespace
 
@@ -47,6 +57,12 @@ Learning::Learning(const std::string& name_pattern)
     : name_pattern_(name_pattern.empty() ? std::nullopt : std::optional<std::regex>(name_pattern)) {}
 
 void Learning::absorb(const Event& event) {
+    if (is_of_front_itself(event.record)) {
+        if (event.kind != EventKind::connected) return;
+        absorb_certificate(event);
+        changes_.oldest = std::min(changes_.oldest, to_timestamp(event.time));
+        return;
+    }
     if (event.kind == EventKind::disconnected) {
         decide_check(event);
         return absorb_end(event);
@@ -79,7 +95,7 @@ void Learning::decide_long_checks() {
 }
 
 void Learning::absorb_now(const Event& event) {
-    const bool failed_handshake = event.kind == EventKind::tls_failed;
+    const bool failed_handshake = event.kind == EventKind::tls_failed && !event.record.tls_is_of_front();
     const bool failed = event.kind == EventKind::auth_failed || event.kind == EventKind::rejected ||
                         event.kind == EventKind::upstream_failed;
     const bool named =
@@ -118,7 +134,7 @@ void Learning::absorb_client(const Event& event, const ClientIdentity& who) {
         client->process = record.process;
     }
     for (const Evidence piece : record.evidence) {
-        if (Seen* seen = row(client->evidence, {piece, certificate(record)})) seen->add(time, record.session);
+        if (Seen* seen = row(client->evidence, {piece, shown_with(record, piece)})) seen->add(time, record.session);
     }
     if (event.kind != EventKind::connected) return absorb_failure(event, *client);
     absorb_connection(event, *client);
@@ -134,13 +150,13 @@ ClientNames Learning::stored_names(const SessionRecord& record) const {
 
 void Learning::absorb_open(const Event& event, const ClientIdentity& who) {
     const SessionRecord& record = event.record;
-    if ((record.ssl && !record.client_tls.weak) || open_.size() >= max_open_sessions) return;
+    if ((record.ssl && !record.weak_tls()) || open_.size() >= max_open_sessions) return;
     OpenSession open{.who = who,
                      .listener = record.listener,
                      .evidence = {},
                      .day = {to_timestamp(event.time) / day_length, mode(record)}};
     for (const Evidence piece : record.evidence) {
-        if (!record.ssl) open.evidence.emplace_back(piece, certificate(record));
+        if (!record.ssl) open.evidence.emplace_back(piece, shown_with(record, piece));
     }
     open_.insert_or_assign(record.session, std::move(open));
 }
@@ -189,15 +205,16 @@ void Learning::absorb_connection(const Event& event, ClientChange& client) {
     const Timestamp time = to_timestamp(event.time);
     ++client.connections;
     if (!record.ssl) ++client.plain;
-    if (record.client_tls.weak) ++client.weak_tls;
+    if (record.weak_tls()) ++client.weak_tls;
     if (record.auth_bridge == protocol::AuthBridge::cleartext) ++client.bridged;
     client.auth_method = record.auth_method;
-    client.version = record.client_tls.version;
-    note_group(client.groups, record.client_tls.group, client.seen.last == time);
+    client.version = record.tls_version();
+    const std::string& group = record.tls_is_of_front() ? std::string() : record.client_tls.group;
+    note_group(client.groups, group, client.seen.last == time);
     client.not_probed = record.not_probed ? std::string(label(*record.not_probed)) : "";
     if (DayChange* const day = row(client.days, {time / day_length, mode(record)})) {
         ++day->connections;
-        day->weak_tls += record.client_tls.weak ? 1 : 0;
+        day->weak_tls += record.weak_tls() ? 1 : 0;
         day->bridged += record.auth_bridge == protocol::AuthBridge::cleartext ? 1 : 0;
         day->connected.add(time, record.session);
     }

@@ -78,7 +78,25 @@ ClientOrigin SessionRecord::origin() const {
 }
 
 bool SessionRecord::weak() const noexcept {
-    return !ssl || sslmode().verifies() == protocol::Verifies::no || client_tls.weak;
+    const bool perhaps_clear_to_front = ssl && tls_is_of_front() && !front->ends_tls();
+    return !ssl || sslmode().verifies() == protocol::Verifies::no || weak_tls() || perhaps_clear_to_front;
+}
+
+bool SessionRecord::weak_tls() const noexcept {
+    const bool old_at_front = front && front->ends_tls() && front->tls->version != "TLSv1.2" &&
+                              front->tls->version != "TLSv1.3";  // what is not said is not known to be new
+    return client_tls.weak || (ssl && old_at_front);
+}
+
+const std::string& SessionRecord::tls_version() const noexcept {
+    const bool ends_there = ssl && front && front->ends_tls() && !front->tls->version.empty();
+    return ends_there ? front->tls->version : client_tls.version;
+}
+
+/// A front that says that its client came without TLS may put TLS around that: only direct TLS, as
+/// SSLRequest is PostgreSQL's own. Or the client's own was passed through; nobody can tell.
+bool SessionRecord::tls_is_of_front() const noexcept {
+    return front && front->tls && (front->tls->used || negotiation.ends_with("direct"));
 }
 
 std::string_view label(EventKind kind) noexcept {
@@ -149,7 +167,8 @@ CaChange ca_change(const Event& event) noexcept {
 }
 
 std::size_t footprint(const Event& event) noexcept {
-    return sizeof event + heap(event.record) + heap(event.sqlstate) + heap(event.message) + heap(event.verify_error) +
+    const std::size_t front = event.record.front ? footprint(*event.record.front) : 0;
+    return sizeof event + front + heap(event.record) + heap(event.sqlstate) + heap(event.message) + heap(event.verify_error) +
            heap(event.by);
 }
 

@@ -14,6 +14,7 @@
 #include "protocol/host_role.hpp"
 #include "protocol/startup.hpp"
 #include "proxy/observation/client_identity.hpp"
+#include "proxy/observation/front.hpp"
 #include "proxy/observation/not_probed.hpp"
 #include "proxy/observation/process_owner.hpp"
 #include "proxy/observation/reason.hpp"
@@ -43,6 +44,7 @@ struct SessionRecord {
     std::string upstream;
     std::string client_addr;                      ///< empty for UNIX-domain sockets, as in pg_stat_activity
     int client_port = -1;                         ///< -1 for UNIX-domain sockets, as in pg_stat_activity
+    std::shared_ptr<const Front> front;           ///< who brought it, where a PROXY protocol header is read
     std::shared_ptr<const ProcessOwner> process;  ///< nullptr: not of this host, or not known
     std::chrono::steady_clock::time_point accepted{};
 
@@ -89,8 +91,15 @@ struct SessionRecord {
     ClientNames names() const { return {usename, datname, application_name}; }
     Caller caller() const { return {names(), listener, client_addr}; }
 
-    /// Text in clear, a client that would accept an impostor, or TLS below today's minimum.
+    /// Text in clear, a client that would accept an impostor, or TLS below today's minimum; on the
+    /// way to a front too, as far as that says.
     bool weak() const noexcept;
+    /// TLS below today's minimum.
+    bool weak_tls() const noexcept;
+    /// That of the client, which ended at the front or with us; empty: in clear.
+    const std::string& tls_version() const noexcept;
+    /// The TLS that we see is a front's own, or may be: of the client it tells nothing.
+    bool tls_is_of_front() const noexcept;
     protocol::SslModeInterval sslmode() const noexcept { return protocol::proves(evidence); }
 };
 

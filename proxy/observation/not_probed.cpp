@@ -30,6 +30,8 @@ Words words(NotProbed reason) noexcept {
         case NotProbed::hourly_budget_used_up:
             return {"hourly_budget_used_up", "the hour's budget of all clients is used up"};
         case NotProbed::fraction: return {"fraction", "its turn has not come"};
+        case NotProbed::tls_of_front:
+            return {"tls_of_front", "its TLS is, or may be, that of the load balancer in front"};
     }
     return {};
 }

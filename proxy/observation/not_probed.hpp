@@ -23,9 +23,10 @@ enum class NotProbed {
     grace,                  // it has just lost a connection
     hourly_budget_used_up,  // of all clients together
     fraction,               // its turn has not come
+    tls_of_front,           // whoever would notice is not the client
 };
 
-inline constexpr std::size_t not_probed_count = static_cast<std::size_t>(NotProbed::fraction) + 1;
+inline constexpr std::size_t not_probed_count = static_cast<std::size_t>(NotProbed::tls_of_front) + 1;
 
 /// As the inventory and the audit have it.
 std::string_view label(NotProbed reason) noexcept;

@@ -47,6 +47,9 @@ Observer::Observer(Memories memories, SessionRecord& record, Clock clock)
 
 Observer::~Observer() { settle(); }
 
+/// What a front's TLS does is no behaviour of the client: nothing of it is remembered of that.
+bool Observer::sees_front() const noexcept { return record_.tls_is_of_front(); }
+
 void Observer::tls_declined() {
     channel_ = Channel::declined;
     memories_.recent_clients.tls_declined(record_.client_addr, record_.process, clock_().steady);
@@ -54,10 +57,15 @@ void Observer::tls_declined() {
 
 void Observer::tls_begun() {
     channel_ = Channel::tls;
+    if (sees_front()) return;
     attempt_ = memories_.recent_clients.tls_began(record_.client_addr, record_.process, clock_().steady);
 }
 
 std::optional<ProbeKind> Observer::choose_probe(const config::Probe& settings, const Probes::Available& available) {
+    if (sees_front()) {
+        record_.not_probed = NotProbed::tls_of_front;
+        return std::nullopt;
+    }
     if (probed_ || !admitted_) return record_.probe;
     probed_ = Probes::Visitor{.source = record_.origin(),
                               .fingerprint = fingerprint_of(record_.ja4, record_.sni),
@@ -74,6 +82,12 @@ std::optional<ProbeKind> Observer::choose_probe(const config::Probe& settings, c
 void Observer::startup_received(config::Trust trust) {
     const Moment now = clock_();
     RecentClients& recent = memories_.recent_clients;
+    if (record_.front && record_.front->ends_tls()) {
+        add(Evidence::tls_at_front);
+        if (record_.front->tls->certificate) add(Evidence::client_certificate);
+        return;
+    }
+    if (sees_front()) return add(Evidence::tls_perhaps_of_front);
     if (!record_.ssl) {
         came_in_clear_ = for_probes(memories_.probes, now);
         if (!record_.process || record_.process->is_done()) tell_probes_of_clear();
@@ -96,6 +110,7 @@ void Observer::cancel_requested() { logged_in(); }
 bool Observer::ended_early(const EarlyEnd& end) {
     if (end.by_us) finish_tls(TlsEnd::success);
     if (end.by_us || channel_ == Channel::clear) return false;
+    if (sees_front()) return true;
     if (channel_ == Channel::tls) return ended_in_tls(end);
     if (end.within_packet) return false;  // it went on in clear: how, nobody knows
     add(Evidence::closed_after_no);

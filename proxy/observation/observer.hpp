@@ -117,6 +117,7 @@ class Observer {
     };
 
     void add(protocol::Evidence evidence) { record_.evidence.push_back(evidence); }
+    bool sees_front() const noexcept;
     bool ended_in_tls(const EarlyEnd& end);
     void tell_probes_of_clear();
     void settle_in_clear();

@@ -24,6 +24,7 @@ Row row(Reason reason) noexcept {
     switch (reason) {
         case Reason::none: break;
         case Reason::address_not_allowed: return {"address_not_allowed", "28000", "no entry in \"allow\""};
+        case Reason::proxy_not_trusted: return {"proxy_not_trusted", "28000", "no entry in \"trusted_proxies\""};
         case Reason::too_many_connections: return {"too_many_connections", "53300", "sorry, too many clients already"};
         // These three as PostgreSQL's, of which the second and third are followed by a name.
         case Reason::reserved_connections:
@@ -47,6 +48,8 @@ Row row(Reason reason) noexcept {
         case Reason::unencrypted_after_request: return of(Fault::unencrypted_after_request);
         case Reason::tls_not_offered: return of(Fault::tls_not_offered);
         case Reason::tls_required: return of(Fault::tls_required);
+        case Reason::proxy_header_missing: return of(Fault::proxy_header_missing);
+        case Reason::proxy_header: return of(Fault::proxy_header);
         case Reason::tls_failed: return {"tls_failed", "", "TLS handshake with the client failed"};
         case Reason::tls_abandoned: return {"tls_abandoned", "", "the client did not go on with TLS"};
         case Reason::server_not_reached:
@@ -105,6 +108,8 @@ Reason reason(Fault fault) noexcept {
         case Fault::unencrypted_after_request: return Reason::unencrypted_after_request;
         case Fault::tls_not_offered: return Reason::tls_not_offered;
         case Fault::tls_required: return Reason::tls_required;
+        case Fault::proxy_header_missing: return Reason::proxy_header_missing;
+        case Fault::proxy_header: return Reason::proxy_header;
         case Fault::client_message: return Reason::client_message;
         case Fault::client_message_length: return Reason::client_message_length;
         case Fault::sasl_mechanism: return Reason::sasl_mechanism;

@@ -18,6 +18,7 @@ enum class Reason : std::uint8_t {
     none,
     // At accept.
     address_not_allowed,   // the client's address is not in the listener's allow
+    proxy_not_trusted,     // the listener takes connections of trusted_proxies alone
     too_many_connections,  // max_connections, or one of its kin
     reserved_connections,  // what is left of max_connections is for reserved_users
     too_many_user_connections,
@@ -37,6 +38,8 @@ enum class Reason : std::uint8_t {
     unencrypted_after_request,
     tls_not_offered,
     tls_required,
+    proxy_header_missing,
+    proxy_header,
     // The client's TLS.
     tls_failed,     // it failed on our side: no version or cipher in common, a client certificate
     tls_abandoned,  // the client did not go on: what its evidence is about

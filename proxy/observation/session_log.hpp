@@ -1,5 +1,5 @@
 // Log lines about a session. In text they begin with its name and the client's address; in JSON
-// they have session, client and listener as fields too.
+// they have session, client and listener as fields too, and the load balancer that brought it.
 //
 //     log_about(record_, often(reason, record_.listener), spdlog::level::warn, "refused: {}", why);
 #pragma once
@@ -34,7 +34,9 @@ void log_about(const SessionRecord& record, spdlog::source_loc kind, spdlog::lev
     if (!spdlog::should_log(level)) return;
     const LogSubject subject(record);
     const auto write = [&](const std::string& text) {
-        spdlog::log(kind, level, "{} {}: {}", record.session, record.client_addr, text);  // throws nothing
+        // Neither of them throws.
+        if (!record.front) return spdlog::log(kind, level, "{} {}: {}", record.session, record.client_addr, text);
+        spdlog::log(kind, level, "{} {} through {}: {}", record.session, record.client_addr, record.front->addr, text);
     };
     try {
         write(spdlog::fmt_lib::format(format, std::forward<Args>(args)...));

@@ -48,6 +48,35 @@ json::value process(const ProcessOwner* owner) {
                         {"uid", known.uid}};
 }
 
+json::value tls_at_front(const std::optional<protocol::ProxyTls>& tls) {
+    if (!tls) return nullptr;
+    return json::object{{"used", tls->used},
+                        {"version", text(tls->version)},
+                        {"cipher", text(tls->cipher)},
+                        {"group", text(tls->group)},
+                        {"certificate", tls->certificate},
+                        {"verified", tls->verified},
+                        {"common_name", text(tls->common_name)}};
+}
+
+/// Where no header is read, the fields are not there at all.
+void add_front(json::object& line, const SessionRecord& record) {
+    if (!record.front) return;
+    const Front& front = *record.front;
+    line["proxy_addr"] = text(front.addr);
+    line["vpce_id"] = text(front.vpce_id);
+    if (front.version == 0) return;
+    line["front"] = json::object{
+        {"version", front.version},
+        {"local", front.local},
+        {"named_client", front.named_client},
+        {"alpn", text(front.alpn)},
+        {"authority", text(front.authority)},
+        {"unique_id", text(front.unique_id)},
+        {"azure_link_id", front.azure_link_id ? json::value(*front.azure_link_id) : json::value(nullptr)},
+        {"tls", tls_at_front(front.tls)}};
+}
+
 void add_source(json::object& line, const SessionRecord& record) {
     line["session"] = text(record.session);
     line["listener"] = text(record.listener);
@@ -55,6 +84,7 @@ void add_source(json::object& line, const SessionRecord& record) {
     line["client_addr"] = text(record.client_addr);
     line["client_port"] = record.session.empty() ? json::value(nullptr) : json::value(record.client_port);
     line["client_process"] = process(record.process.get());
+    add_front(line, record);
 }
 
 /// Who it is, once a StartupMessage was read.

@@ -99,13 +99,25 @@ const protocol::ScramUser* AuthRoute::find(const std::string& name) const noexce
     return found == users.end() ? nullptr : &found->second;
 }
 
-bool ListenerRoute::allows(const std::array<std::uint8_t, 16>& address) const noexcept {
-    return std::any_of(settings.allow.begin(), settings.allow.end(),
+namespace {
+
+bool is_within(const std::vector<config::Cidr>& ranges, const std::array<std::uint8_t, 16>& address) noexcept {
+    return std::any_of(ranges.begin(), ranges.end(),
                        [&](const config::Cidr& range) { return range.contains(address); });
 }
 
+}  // namespace
+
 bool ListenerRoute::reserves_for(std::string_view user) const noexcept {
     return std::find(reserved_users.begin(), reserved_users.end(), user) != reserved_users.end();
+}
+
+bool ListenerRoute::allows(const std::array<std::uint8_t, 16>& address) const noexcept {
+    return is_within(settings.allow, address);
+}
+
+bool ListenerRoute::trusts(const std::array<std::uint8_t, 16>& address) const noexcept {
+    return is_within(settings.trusted_proxies, address);
 }
 
 std::string load_http_token(const config::File& file, std::vector<config::Diagnostic>& errors) {

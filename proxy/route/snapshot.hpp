@@ -48,6 +48,10 @@ struct ListenerRoute {
 
     /// UNIX-domain peers have no address and are always allowed: the file's permissions decide.
     bool allows(const std::array<std::uint8_t, 16>& address) const noexcept;
+    /// Whether its connections over TCP begin with a PROXY protocol header.
+    bool has_front() const noexcept { return settings.proxy_protocol == config::ProxyProtocol::require; }
+    /// With a front: whether that address is believed.
+    bool trusts(const std::array<std::uint8_t, 16>& address) const noexcept;
     /// One of reserved_users.
     bool reserves_for(std::string_view user) const noexcept;
 };

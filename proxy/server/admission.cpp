@@ -22,24 +22,33 @@ Rejection share_is_taken() {
 
 std::optional<Admission::Answer> Admission::ask(const ListenerRoute& route, const config::Runtime& limits,
                                                 const Peer& peer) {
-    const Address address = peer.address.empty() ? Address() : address_group(peer.bytes);
-    const Limits login{.served = limits.max_connections,
+    const Limits known{.served = limits.max_connections,
                        .served_per_address = limits.max_connections_per_address,
-                       .reserved = limits.reserved_connections};
+                       .reserved = limits.reserved_connections,
+                       .before_login = limits.max_connections_before_login};
     const std::lock_guard lock(mutex_);
-    // Everything that may fail for want of memory comes before the place: that one locks as it is
-    // freed.
-    if (address && !route.allows(peer.bytes)) {
+    return find_place(route, known, {.address = peer.address, .bytes = peer.bytes});
+}
+
+/// Under the lock. Everything that may fail for want of memory comes before the place: that one
+/// locks as it is freed.
+std::optional<Admission::Answer> Admission::find_place(const ListenerRoute& route, const Limits& limits,
+                                                       const Arrival& arrival) {
+    const Address address = arrival.address.empty() ? Address() : address_group(arrival.bytes);
+    const bool is_front = route.has_front() && !arrival.by_header;
+    if (address && !(is_front ? route.trusts(arrival.bytes) : route.allows(arrival.bytes))) {
         if (strangers_ >= max_strangers) return std::nullopt;
-        auto why = std::make_unique<const Rejection>(address_not_allowed(route.settings.name, peer.address));
-        return Answer{.place = Place(*this, Kind::stranger, login, address), .rejection = std::move(why)};
+        const std::string& listener = route.settings.name;
+        auto why = std::make_unique<const Rejection>(is_front ? proxy_not_trusted(listener, arrival.address)
+                                                              : address_not_allowed(listener, arrival.address));
+        return Answer{.place = Place(*this, Kind::stranger, limits, address), .rejection = std::move(why)};
     }
     if (auto too_many = too_many_before_login(limits, address)) {
         if (!may_be_refused(address)) return std::nullopt;
         auto why = std::make_unique<const Rejection>(std::move(*too_many));
-        return Answer{.place = Place(*this, Kind::refused, login, address), .rejection = std::move(why)};
+        return Answer{.place = Place(*this, Kind::refused, limits, address), .rejection = std::move(why)};
     }
-    return Answer{.place = Place(*this, Kind::opening, login, address), .rejection = nullptr};
+    return Answer{.place = Place(*this, Kind::opening, limits, address), .rejection = nullptr};
 }
 
 unsigned Admission::served() const {
@@ -58,8 +67,8 @@ bool Admission::is_full(const config::Runtime& limits) const {
            all_.before_login >= limits.max_connections_before_login;
 }
 
-std::optional<Rejection> Admission::too_many_before_login(const config::Runtime& limits, const Address& address) const {
-    const unsigned most = limits.max_connections_before_login;
+std::optional<Rejection> Admission::too_many_before_login(const Limits& limits, const Address& address) const {
+    const unsigned most = limits.before_login;
     if (all_.before_login >= most) return too_many_connections("max_connections_before_login");
     if (address && counts_of(address).before_login >= share_of_one_address(most)) return share_is_taken();
     return std::nullopt;
@@ -153,6 +162,22 @@ Admission::Place& Admission::Place::operator=(Place&& other) noexcept {
     address_ = other.address_;
     share_ = other.share_;
     return *this;
+}
+
+/// The old place goes first, under the same lock: it must not stand in the way of the new one.
+bool Admission::Place::enter(const ListenerRoute& route, const std::string& address,
+                             const std::array<std::uint8_t, 16>& bytes, std::unique_ptr<const Rejection>& rejection) {
+    Admission* const admission = std::exchange(admission_, nullptr);
+    const std::lock_guard lock(admission->mutex_);
+    admission->change(kind_, address_, -1);
+    auto answer =
+        admission->find_place(route, limits_, {.address = address, .bytes = bytes, .by_header = true});
+    if (!answer) return false;
+    admission_ = std::exchange(answer->place.admission_, nullptr);  // this one, empty now, locks nothing as it goes
+    kind_ = answer->place.kind_;
+    address_ = answer->place.address_;
+    rejection = std::move(answer->rejection);
+    return true;
 }
 
 std::optional<Rejection> Admission::Place::begin_login(const LoginRequest& request) {

@@ -36,6 +36,8 @@ class Admission {
     /// Strangers: whoever comes from an address that is not in `allow`, all of them together.
     static constexpr unsigned max_strangers = 32;
 
+    /// At accept. Where connections begin with a PROXY protocol header, `peer` is a load balancer:
+    /// it counts for as long as that takes to come, and is asked for again with Place::enter().
     /// nullopt: too many are being refused already, so this one cannot even be told.
     std::optional<Answer> ask(const ListenerRoute& route, const config::Runtime& limits, const Peer& peer);
 
@@ -67,10 +69,18 @@ class Admission {
         unsigned served = 0;
         unsigned served_per_address = 0;  ///< 0: no limit
         unsigned reserved = 0;            ///< of `served`, and of a listener's own
+        unsigned before_login = 0;
+    };
+    /// Who comes: in text, and what counts as one with it.
+    struct Arrival {
+        const std::string& address;
+        const std::array<std::uint8_t, 16>& bytes;
+        bool by_header = false;
     };
     using Address = std::optional<AddressGroup>;  // nullopt: a UNIX-domain peer, for which there is no limit
 
-    std::optional<Rejection> too_many_before_login(const config::Runtime& limits, const Address& address) const;
+    std::optional<Answer> find_place(const ListenerRoute& route, const Limits& limits, const Arrival& arrival);
+    std::optional<Rejection> too_many_before_login(const Limits& limits, const Address& address) const;
     bool may_be_refused(const Address& address) const;
     std::optional<Rejection> too_many_logins(const Limits& limits, const Address& address, const LoginRequest& request);
     void change(Kind kind, const Address& address, int by);
@@ -94,6 +104,12 @@ class Admission::Place {
     Place(Place&& other) noexcept;
     Place& operator=(Place&& other) noexcept;
     ~Place() { free(); }
+
+    /// Whose connection it is has been told by a header: from now on it counts for that address, by
+    /// which it is let in or not, whatever was said of the load balancer's. Once, before
+    /// begin_login(). `false`: it cannot even be told why not, and has no place any more.
+    bool enter(const ListenerRoute& route, const std::string& address, const std::array<std::uint8_t, 16>& bytes,
+               std::unique_ptr<const Rejection>& rejection);
 
     /// Its StartupMessage has come. nullopt: from now on it takes one of max_connections. Else why
     /// not.

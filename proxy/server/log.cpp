@@ -22,7 +22,10 @@ class Outlet final : public spdlog::sinks::sink {
         LogLine line{.level = message.level, .time = message.time, .text = {}};
         line.text.assign(message.payload.data(), message.payload.size());
         if (const SessionRecord* const about = LogSubject::current())
-            line.subject = {.session = about->session, .client = about->client_addr, .listener = about->listener};
+            line.subject = {.session = about->session,
+                            .client = about->client_addr,
+                            .proxy_addr = about->front ? about->front->addr : "",
+                            .listener = about->listener};
         const std::shared_ptr<LogWriter> to = writer();
         if (message.source.empty()) return to->write(std::move(line));
         to->write(std::move(line), {.name = message.source.filename, .listener = message.source.funcname});

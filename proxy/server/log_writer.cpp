@@ -49,9 +49,10 @@ class About : public spdlog::custom_flag_formatter {
     explicit About(const LogLine* const& line) : line_(line) {}
     void format(const spdlog::details::log_msg&, const std::tm&, spdlog::memory_buf_t& out) override {
         if (!line_ || !line_->subject) return;
-        const auto& [session, client, listener] = *line_->subject;
+        const auto& [session, client, proxy_addr, listener] = *line_->subject;
         add(R"(,"session":)", session, out);
         add(R"(,"client":)", client, out);
+        if (!proxy_addr.empty()) add(R"(,"proxy_addr":)", proxy_addr, out);
         add(R"(,"listener":)", listener, out);
     }
     std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<About>(line_); }

@@ -28,7 +28,8 @@ struct LogLine {
     /// The session that it is about, for lines in JSON.
     struct Subject {
         std::string session;
-        std::string client;  ///< its address; empty: of a UNIX-domain socket
+        std::string client;        ///< its address; empty: of a UNIX-domain socket
+        std::string proxy_addr{};  ///< of the load balancer that brought it; empty: none did
         std::string listener;
     };
     std::optional<Subject> subject{};
@@ -36,7 +37,9 @@ struct LogLine {
 inline std::size_t footprint(const LogLine& line) noexcept {
     const auto& subject = line.subject;
     return sizeof line + line.text.size() +
-           (subject ? subject->session.size() + subject->client.size() + subject->listener.size() : 0);
+           (subject ? subject->session.size() + subject->client.size() + subject->proxy_addr.size() +
+                          subject->listener.size()
+                    : 0);
 }
 
 class LogWriter {

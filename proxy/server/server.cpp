@@ -340,6 +340,7 @@ void Server::accept(const std::shared_ptr<const ListenerRoute>& route, int fd, c
                            .address = peer.address,
                            .port = peer.port,
                            .address_group = address_group(peer.bytes),
+                           .behind_front = route->has_front() && !peer.address.empty() && route->trusts(peer.bytes),
                            .opening_timeout = runtime.client_opening_timeout,
                            .login_timeout = runtime.client_login_timeout,
                            .rejection = std::move(answer->rejection)},

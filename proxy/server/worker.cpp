@@ -89,7 +89,11 @@ tls::Awaitable<> Worker::drive(std::unique_ptr<Session> session, RelayMeter& met
     const auto forget = [this](Session* gone) { sessions_.erase(gone); };
     std::unique_ptr<Session, decltype(forget)> listed(key, forget);
     const AskToLogIn ask = [&running](const LoginRequest& request) { return running.seat.place.begin_login(request); };
-    const bool established = co_await session->log_in(ask);
+    const auto& route = session->route();
+    const AskToEnter enter = [&running, route](const std::string& address, const auto& bytes, auto& rejection) {
+        return running.seat.place.enter(*route, address, bytes, rejection);
+    };
+    const bool established = co_await session->log_in(ask, enter);
     if (!established) {
         session.reset();
         co_return;

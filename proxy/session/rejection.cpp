@@ -47,6 +47,10 @@ Advice advice(Reason reason) {
                     "Copy rolpassword from the server's pg_authid, or write the password itself into users_file."};
         case Reason::address_not_allowed:
             return {{}, "Add the address to listener.allow in pgairlock's configuration."};
+        case Reason::proxy_not_trusted:
+            return {"This listener takes connections only through those load balancers.",
+                    "Connect to the load balancer, or add its address to listener.trusted_proxies in pgairlock's "
+                    "configuration."};
         case Reason::shutting_down: return {{}, "Connect again: another instance or the next one will answer."};
         case Reason::failed: return {{}, "Its log says why."};
         case Reason::login_timeout: return {"The login did not reach ReadyForQuery within client_login_timeout.", {}};
@@ -103,6 +107,12 @@ Rejection rejection(protocol::Fault fault, const std::string& usename) {
 
 Rejection address_not_allowed(const std::string& listener, const std::string& address) {
     Rejection told = rejection(Reason::address_not_allowed);
+    told.response.message += " of listener \"" + listener + "\" for host \"" + address + "\"";
+    return told;
+}
+
+Rejection proxy_not_trusted(const std::string& listener, const std::string& address) {
+    Rejection told = rejection(Reason::proxy_not_trusted);
     told.response.message += " of listener \"" + listener + "\" for host \"" + address + "\"";
     return told;
 }

@@ -30,6 +30,7 @@ protocol::ErrorResponse farewell(Reason reason);
 /// For a reason whose sentence needs nothing beside it.
 Rejection rejection(Reason reason);
 Rejection address_not_allowed(const std::string& listener, const std::string& address);
+Rejection proxy_not_trusted(const std::string& listener, const std::string& address);
 /// `key`: of [runtime], the limit that is reached.
 Rejection too_many_connections(const std::string& key);
 /// The listener's own max_connections is reached.

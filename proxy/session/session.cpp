@@ -20,11 +20,6 @@ constexpr std::chrono::seconds lingering_time{2};
 /// How long one that was refused at accept has for everything, the above included.
 constexpr std::chrono::seconds refusal_time{5};
 
-std::chrono::milliseconds time_to_log_in(const Accepted& accepted) {
-    if (!accepted.rejection) return accepted.login_timeout;
-    return std::min<std::chrono::milliseconds>(refusal_time - lingering_time, accepted.login_timeout);
-}
-
 /// RFC 8446, 6: a fatal handshake_failure alert in a TLS 1.0 record, which every client
 /// understands.
 constexpr std::array<std::uint8_t, 7> handshake_failure_alert{0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x28};
@@ -37,7 +32,7 @@ Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::S
       accepted_(std::move(accepted)),
       client_(std::move(socket), tls::Leg::client),
       connector_(services.resolver, services.outages, &services.login_turns),
-      deadline_(Clock::now() + time_to_log_in(accepted_)) {
+      deadline_(Clock::now() + time_to_log_in()) {
     record_.session = accepted_.session;
     record_.listener = accepted_.route->settings.name;
     record_.upstream = upstream().settings.name;
@@ -45,13 +40,20 @@ Session::Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::S
     record_.client_addr = accepted_.address;
     record_.client_port = accepted_.port;
     record_.accepted = Clock::now();
-    record_.process = services_.processes.owner_of(client_.socket().native_handle());
+    // Behind a front the process at the other end is never the client's.
+    if (!accepted_.behind_front) record_.process = services_.processes.owner_of(client_.socket().native_handle());
     set_options(client_.socket().native_handle(), {.keepalive = accepted_.route->settings.tcp_keepalive,
                                                    .user_timeout = accepted_.route->settings.tcp_user_timeout});
     observer_.emplace(services_.memories, record_);
+    if (accepted_.behind_front) return;  // nothing is known of the client yet
     if (accepted_.rejection) observer_->not_admitted();
     if (services_.captures.any()) [[unlikely]]
         watch_from_start();
+}
+
+std::chrono::milliseconds Session::time_to_log_in() const {
+    if (!accepted_.rejection) return accepted_.login_timeout;
+    return std::min<std::chrono::milliseconds>(refusal_time - lingering_time, accepted_.login_timeout);
 }
 
 void Session::watch_from_start() {
@@ -69,10 +71,10 @@ void Session::join_captures() {
     tap_->relay_begins([this] { return relay_->is_between_messages(); });
 }
 
-tls::Awaitable<bool> Session::log_in(AskToLogIn ask) {
+tls::Awaitable<bool> Session::log_in(AskToLogIn ask, AskToEnter enter) {
     std::optional<Reason> late;
     try {
-        co_await converse(ask);
+        co_await converse(ask, enter);
     } catch (const tls::StreamError& error) {
         if (error.kind() == tls::StreamError::Kind::timed_out)
             late = error.passed() == tls::Deadline::opening ? Reason::opening_timeout : Reason::login_timeout;
@@ -145,9 +147,13 @@ void Session::abort(Reason reason) {
     if (waiting_) waiting_->cancel();
 }
 
-tls::Awaitable<> Session::converse(const AskToLogIn& ask) {
+tls::Awaitable<> Session::converse(const AskToLogIn& ask, const AskToEnter& enter) {
     // gcc 12 destroys temporaries of a co_await expression twice when it stands inside a condition
     // or among aggregate arguments (gcc 99576 and kin): hence the named values here and below.
+    if (accepted_.behind_front) {
+        const bool has_entered = co_await hear_front(enter);
+        if (!has_entered) co_return;
+    }
     const Opening opening = co_await negotiate();
     if (opening == Opening::over) co_return;
     if (opening == Opening::cancel) {

@@ -1,5 +1,5 @@
 // One client connection from accept to close: negotiate, connect, authenticate, relay, report
-// (docs/connection.md). Its phases are in session_opening.cpp and session_login.cpp.
+// (docs/connection.md). Its phases are in session_front.cpp, session_opening.cpp and session_login.cpp.
 #pragma once
 
 #include <atomic>
@@ -9,6 +9,7 @@
 #include <string>
 
 #include "protocol/negotiation.hpp"
+#include "protocol/proxy_header.hpp"
 #include "proxy/capture/captures.hpp"
 #include "proxy/observation/failed_logins.hpp"
 #include "proxy/observation/observer.hpp"
@@ -55,6 +56,11 @@ struct Services {
 /// Asked once, when a StartupMessage has come. nullopt: the client may log in. Else why not.
 using AskToLogIn = std::function<std::optional<Rejection>(const LoginRequest&)>;
 
+/// Asked once, when a PROXY protocol header has named the client's address (16 bytes, v4 addresses
+/// v4-mapped). A rejection is put where it can be told; false: too many are being told already.
+using AskToEnter = std::function<bool(const std::string& address, const std::array<std::uint8_t, 16>& bytes,
+                                      std::unique_ptr<const Rejection>& rejection)>;
+
 /// A connection as the listener hands it over.
 struct Accepted {
     std::shared_ptr<const ListenerRoute> route;
@@ -62,6 +68,7 @@ struct Accepted {
     std::string address;  ///< empty for a UNIX-domain socket
     int port = -1;
     AddressGroup address_group{};
+    bool behind_front = false;  ///< it begins with a PROXY protocol header; until then the address is the front's
     std::chrono::milliseconds opening_timeout{10'000};
     std::chrono::milliseconds login_timeout{60'000};
     std::unique_ptr<const Rejection> rejection;  ///< decided at accept; told once the client can hear it
@@ -75,7 +82,7 @@ class Session {
     Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::Socket socket);
 
     /// Everything up to ReadyForQuery. False: the session is over and reported. Never throws.
-    tls::Awaitable<bool> log_in(AskToLogIn ask);
+    tls::Awaitable<bool> log_in(AskToLogIn ask, AskToEnter enter);
     /// Everything after, without a coroutine: `on_end` is called when it is over, and may destroy
     /// the session. `meter`: its thread's, of its listener.
     void relay(RelayMeter& meter, std::function<void()> on_end);
@@ -83,6 +90,7 @@ class Session {
     /// says that it is.
     void end_if_idle();
     const std::string& name() const noexcept { return accepted_.session; }
+    const std::shared_ptr<const ListenerRoute>& route() const noexcept { return accepted_.route; }
     /// Into captures that have begun since, once it is known where a message ends.
     void join_captures();
     /// For the audit, once the relay is over.
@@ -103,8 +111,13 @@ class Session {
         over,         // the one event of its end is recorded; what is left is to tell the client
     };
 
-    tls::Awaitable<> converse(const AskToLogIn& ask);
+    std::chrono::milliseconds time_to_log_in() const;
+    tls::Awaitable<> converse(const AskToLogIn& ask, const AskToEnter& enter);
     LoginRequest login_request() const;
+    tls::Awaitable<bool> hear_front(const AskToEnter& enter);
+    tls::Awaitable<bool> take_header(protocol::ProxyHeaderParser& parser);
+    void take_front(const protocol::ProxyHeader& header);
+    bool password_is_safe() const;
     tls::Awaitable<Opening> negotiate();
     bool requires_tls() const noexcept;
     tls::Awaitable<bool> start_client_tls(protocol::Negotiation& negotiation);
@@ -117,6 +130,7 @@ class Session {
     void took_startup(const protocol::Negotiation& negotiation);
     void begin_step();
     void note_foreign(const protocol::Negotiation& negotiation);
+    void name_foreign(protocol::Bytes taken);
     void ended_early(const protocol::Negotiation& negotiation, const std::string& error, Reason reason);
     tls::Awaitable<> forward_cancel(const protocol::CancelRequest& request);
 
@@ -145,9 +159,10 @@ class Session {
     tls::Awaitable<> reject(const Rejection& rejection);
     tls::Awaitable<> send_error(const protocol::ErrorResponse& response);
     tls::Awaitable<> lingering_close();
-    /// It comes from an address that is not in `allow`.
+    /// It comes from an address that is not in `allow`, or not in `trusted_proxies`.
     bool is_stranger() const {
-        return accepted_.rejection && accepted_.rejection->reason == Reason::address_not_allowed;
+        return accepted_.rejection && (accepted_.rejection->reason == Reason::address_not_allowed ||
+                                       accepted_.rejection->reason == Reason::proxy_not_trusted);
     }
     bool client_hears_messages() const { return !negotiation_ || negotiation_->hears_messages(); }
     /// Records what happened, with everything that is known of the client by now.

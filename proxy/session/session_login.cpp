@@ -234,6 +234,10 @@ void Session::record_denied(const protocol::Login& login) {
 /// Such as psql before it asks for a password, a client that does not accept the authentication
 /// offered, or one that does not wait any longer.
 void Session::record_client_left() {
+    if (record_.front && record_.front->local) {  // a health check: it wanted to see an answer, and has
+        phase_ = Phase::over;
+        return;
+    }
     record_end({.kind = EventKind::auth_failed,
                 .reason = Reason::client_left,
                 .message = std::string(sentence(Reason::client_left))});
@@ -275,6 +279,16 @@ tls::Awaitable<> Session::report_unreached(const UpstreamFailure& failure) {
     co_await send_error(failure.response);
 }
 
+/// Whether a password in clear text would cross no network: on the way to us, nor, where there is a
+/// front, on the way to that.
+bool Session::password_is_safe() const {
+    const Front* const front = record_.front.get();
+    if (!front) return client_.encrypted() || is_local(accepted_.address);
+    const bool to_front = (front->named_client && is_local(accepted_.address)) || front->ends_tls() || front->local ||
+                          (client_.encrypted() && !record_.tls_is_of_front());
+    return to_front && (client_.encrypted() || is_local(front->addr));
+}
+
 /// What this session's login may do about SCRAM. The certificates are those of its own handshakes,
 /// whatever a reload does meanwhile.
 protocol::LoginPolicy Session::login_policy(const Reached& reached) {
@@ -282,13 +296,15 @@ protocol::LoginPolicy Session::login_policy(const Reached& reached) {
     protocol::LoginPolicy policy;
     policy.scram = auth.scram;
     policy.crypto = tls::scram_crypto();
-    policy.password_is_safe = client_.encrypted() || is_local(accepted_.address);
+    policy.password_is_safe = password_is_safe();
     policy.ask_at_once =
         auth.scram == protocol::ScramMode::automatic && policy.password_is_safe && observer_->wants_password();
     if (reached.tls.leaf) policy.server_end_point = reached.tls.leaf->end_point;
     policy.server_verified = upstream().settings.sslmode == protocol::SslMode::verify_full;
     if (auth.scram == protocol::ScramMode::terminate) {
-        if (client_.encrypted()) policy.client_end_point = shown_->end_point(client_.ssl());
+        // A client whose TLS ends at the front binds to the certificate that it was shown there.
+        if (client_.encrypted() && !record_.tls_is_of_front())
+            policy.client_end_point = shown_->end_point(client_.ssl());
         const std::string user(negotiation_->startup().find("user"));  // as it came
         policy.user = auth.find(user);
         policy.user_salt = auth.mock_salts.of(user);

@@ -81,11 +81,13 @@ void Session::begin_step() {
     }
 }
 
-/// Another protocol's client is named for what it is. In clear more of it may be waiting than the
-/// negotiation has asked for.
 void Session::note_foreign(const Negotiation& negotiation) {
-    if (negotiation.fault() != protocol::Fault::startup_length) return;
-    const protocol::Bytes taken = negotiation.packet();
+    if (negotiation.fault() == protocol::Fault::startup_length) name_foreign(negotiation.packet());
+}
+
+/// Another protocol's client is named for what it is. In clear more of it may be waiting than has
+/// been asked for.
+void Session::name_foreign(protocol::Bytes taken) {
     protocol::Buffer first(taken.begin(), taken.end());
     if (!client_.encrypted() && first.size() < protocol::foreign_size) {
         std::array<std::uint8_t, protocol::foreign_size> waiting{};
@@ -174,7 +176,7 @@ const tls::ListenerContext* Session::choose_certificate() {
 
 void Session::take_client_hello() {
     const auto& hello = client_.notes().hello;
-    if (!hello || !record_.ja4.empty()) return;
+    if (!hello || !record_.ja4.empty() || record_.tls_is_of_front()) return;  // a front's tells nothing of the client
     if (!is_stranger()) record_.take_server_name(hello->sni);
     record_.ja4 =
         protocol::ja4(*hello, [](std::string_view text) { return tls::sha256_hex(text.data(), text.size()); });

@@ -342,6 +342,35 @@ PEM_FILES = {
     "der": ssl.PEM_cert_to_DER_cert(CERTIFICATE.decode()),
 }
 
+
+
+def proxy_header(command: int, family: int, rest: bytes) -> bytes:
+    return b"\r\n\r\n\0\r\nQUIT\n" + struct.pack("!BBH", command, family, len(rest)) + rest
+
+
+def proxy_tlv(kind: int, value: bytes) -> bytes:
+    return struct.pack("!BH", kind, len(value)) + value
+
+
+TCP4 = b"\xc0\0\2\7\x0a\0\0\5\xc8\xf2\x15\x38"
+TLS_AT_FRONT = proxy_tlv(0x20, b"\3\0\0\0\0" + proxy_tlv(0x21, b"TLSv1.3") + proxy_tlv(0x22, b"billing") + proxy_tlv(0x23, b"TLS_AES_256_GCM_SHA384"))
+VPCE = proxy_tlv(0xea, b"\1vpce-08d2bf15fac5001c9")
+PROXY_HEADERS = {
+    "v1-tcp4": b"PROXY TCP4 192.0.2.7 10.0.0.5 51442 5432\r\n" + SSL_REQUEST,
+    "v1-tcp6": b"PROXY TCP6 2001:db8::1 ::1 51442 5432\r\n" + PLAIN,
+    "v1-unknown": b"PROXY UNKNOWN whatever\r\n" + PLAIN,
+    "v2-tcp4": proxy_header(0x21, 0x11, TCP4) + SSL_REQUEST,
+    "v2-tcp6": proxy_header(0x21, 0x21, bytes(36)) + PLAIN,
+    "v2-unix": proxy_header(0x21, 0x31, bytes(216)) + PLAIN,
+    "v2-local": proxy_header(0x20, 0x11, TCP4) + PLAIN,
+    "v2-unspec": proxy_header(0x21, 0, proxy_tlv(2, b"db.example")) + PLAIN,
+    "v2-tls": proxy_header(0x21, 0x11, TCP4 + proxy_tlv(1, b"postgresql") + TLS_AT_FRONT + proxy_tlv(0x30, b"blue")) + PLAIN,
+    "v2-clouds": proxy_header(0x21, 0x11, TCP4 + VPCE + proxy_tlv(0xee, b"\1\2\3\4\5") + proxy_tlv(5, b"id") + proxy_tlv(4, bytes(5))),
+    # The checksum is right: of what AWS documents that a network load balancer sends.
+    "v2-aws": proxy_header(0x21, 0x11, bytes.fromhex("ac1f0771ac1f0a1fc8f20050") + proxy_tlv(3, bytes.fromhex("e8d6892d")) + VPCE + proxy_tlv(4, bytes(36))),
+    "twice": proxy_header(0x21, 0x11, TCP4) * 2,
+}
+
 SEEDS = {
     "fuzz_redactor": {f"{name}-{payload}": bytes([first, 6]) + talk for name, talk in REDACTED.items()
                       for payload, first in {"headers": 0, "redacted": 1, "full": 2, "later": 0x85}.items()},
@@ -437,6 +466,7 @@ SEEDS = {
     "fuzz_capture": {name: b"\x07" + file for name, file in CAPTURES.items()},
     "fuzz_config": {name: text.encode() for name, text in CONFIGS.items()},
     "fuzz_pem": PEM_FILES,
+    "fuzz_proxy_header": PROXY_HEADERS,
 }
 
 for target, seeds in SEEDS.items():

@@ -459,13 +459,6 @@ TEST_CASE("config: a limit that has no effect is told") {
 TEST_CASE("config: what no release does yet is unknown") {
     CHECK(errors_after_upstream("[dashboard]") == Lines{"t:2:2: dashboard: unknown table; the tables are log, runtime, "
                                                         "listener, upstream, auth, audit, capture, admin, alert"});
-    CHECK(errors_after_upstream("[[listener]]\nproxy_protocol = 'off'\ntrusted_proxies = []") ==
-          Lines{"t:3:1: listener.proxy_protocol: unknown key; [[listener]] has name, listen, upstream, allow, "
-                "max_connections, login_rate_per_address, idle_timeout, "
-                "tcp_keepalive, tcp_user_timeout, tls",
-                "t:4:1: listener.trusted_proxies: unknown key; [[listener]] has name, listen, upstream, allow, "
-                "max_connections, login_rate_per_address, idle_timeout, "
-                "tcp_keepalive, tcp_user_timeout, tls"});
     CHECK(upstream_errors("hosts = 'a'\ntarget_session_attrs = 'primary'") ==
           Lines{"t:3:24: upstream.a.target_session_attrs: expected \"any\", got \"primary\""});
     CHECK(load_text("level = 'info'\nupstream.a.hosts = 'a'", "t").errors.size() == 1);
@@ -1189,4 +1182,58 @@ TEST_CASE("config: an address range reads as it is written") {
     for (const char* const range : {"10.0.0.0/8", "0.0.0.0/0", "192.0.2.1/32", "::1/128", "2001:db8::/32", "::/0"}) {
         CHECK(to_string(*parse_cidr(range)) == range);
     }
+}
+
+namespace {
+
+/// What is said of one [[listener]] with these lines, errors and warnings.
+Lines said_of_front(const std::string& lines) {
+    const Loaded loaded = load_after_upstream("[[listener]]\n" + lines);
+    Lines out;
+    for (const Diagnostic& one : loaded.errors) out.push_back("error " + to_string(one));
+    for (const Diagnostic& one : loaded.warnings) out.push_back("warning " + to_string(one));
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("config: a listener behind a load balancer names those that it believes") {
+    const auto loaded = load_after_upstream("[[listener]]\nallow = '10.0.0.0/8'\nproxy_protocol = 'require'\n"
+                                            "trusted_proxies = ['192.0.2.0/28', '2001:db8::7']\n");
+    REQUIRE(loaded.config);
+    CHECK(loaded.warnings.empty());
+    const Listener& listener = loaded.config->listeners.at(0);
+    CHECK(listener.proxy_protocol == ProxyProtocol::require);
+    REQUIRE(listener.trusted_proxies.size() == 2);
+    CHECK(to_string(listener.trusted_proxies[0]) == "192.0.2.0/28");
+    CHECK(to_string(listener.trusted_proxies[1]) == "2001:db8::7/128");
+    CHECK(load_after_upstream("[[listener]]").config->listeners.at(0).proxy_protocol == ProxyProtocol::off);
+}
+
+TEST_CASE("config: proxy_protocol and trusted_proxies need each other") {
+    const std::string needs =
+        "proxy_protocol = \"require\" needs trusted_proxies: the addresses of the load balancers that are believed "
+        "what their headers say";
+    const std::string allow = "allow = '10.0.0.0/8'\n";
+    CHECK(said_of_front(allow + "proxy_protocol = 'require'") ==
+          Lines{"error t:4:1: listener.proxy_protocol: " + needs});
+    CHECK(said_of_front(allow + "proxy_protocol = 'require'\ntrusted_proxies = []") ==
+          Lines{"error t:5:1: listener.trusted_proxies: " + needs});
+    CHECK(said_of_front(allow + "trusted_proxies = ['192.0.2.1']") ==
+          Lines{"warning t:4:1: listener.trusted_proxies: has no effect without proxy_protocol = \"require\""});
+    CHECK(said_of_front(allow + "proxy_protocol = 'optional'") ==
+          Lines{"error t:4:18: listener.proxy_protocol: expected \"off\" or \"require\", got \"optional\""});
+}
+
+TEST_CASE("config: a listener behind a load balancer that would believe everybody, or let nobody in, is warned of") {
+    const std::string front = "proxy_protocol = 'require'\ntrusted_proxies = ";
+    CHECK(said_of_front(front + "['192.0.2.1']") ==
+          Lines{"warning t:3:1: listener.proxy_protocol: only clients of this host are let in: allow, which is asked of "
+                "the address in the header, is this host alone unless it is given"});
+    CHECK(said_of_front("listen = '0.0.0.0:6432'\n" + front + "['192.0.2.1']").size() == 1);
+    CHECK(said_of_front("allow = '10.0.0.0/8'\n" + front + "['0.0.0.0/0']") ==
+          Lines{"warning t:5:1: listener.trusted_proxies: believes everybody: whoever connects may name any address as "
+                "its own, also one in allow"});
+    CHECK(said_of_front("allow = '10.0.0.0/8'\nlisten = 'unix:/tmp/.s.PGSQL.6432'\n" + front + "['192.0.2.1']") ==
+          Lines{"warning t:5:1: listener.proxy_protocol: has no effect on UNIX-domain sockets, and there is no other"});
 }

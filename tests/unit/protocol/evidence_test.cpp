@@ -141,6 +141,13 @@ TEST_CASE("TLS at once after the same user was refused in clear is allow") {
     CHECK(proves(Evidence::tls_after_clear_refused) == SslModeInterval{SslMode::allow, SslMode::allow});
 }
 
+TEST_CASE("TLS that ended at a load balancer proves that it was used, and TLS that may be its own proves nothing") {
+    CHECK(proves(Evidence::tls_at_front) == SslModeInterval{SslMode::allow, SslMode::verify_full});
+    CHECK(proves(Evidence::tls_at_front).verifies() == Verifies::unknown);
+    CHECK(proves(Evidence::tls_perhaps_of_front) == anything);
+    CHECK(proves(Evidence::tls_perhaps_of_front).verifies() == Verifies::unknown);
+}
+
 TEST_CASE("a silent close, a missing ClientHello and a client certificate prove nothing") {
     CHECK(proves(Evidence::tls_refused_silently) == anything);
     CHECK(proves(Evidence::no_client_hello) == anything);
@@ -178,7 +185,7 @@ TEST_CASE("what a client did is one of six") {
                  "clear_startup_after_declined", "clear_startup_after_refusal"});
     CHECK(labels([](const auto& facts) { return facts.side == Side::tls; }) ==
           Labels{"tls_startup", "tls_startup_undistributed", "untrusted_accepted", "wrong_name_accepted",
-                 "candidate_accepted"});
+                 "candidate_accepted", "tls_at_front", "tls_perhaps_of_front"});
     CHECK(labels([](const auto& facts) { return facts.side == Side::tls_detail; }) ==
           Labels{"tls_after_clear_refused", "client_certificate"});
     CHECK(labels([](const auto& facts) { return facts.side == Side::refused; }) ==
