@@ -142,6 +142,11 @@ struct Listener {
 };
 
 enum class SslNegotiation { postgres, direct };
+/// How often a server is asked while roles change, and at most.
+inline constexpr Duration shortest_monitor_interval{250};
+
+/// What becomes of sessions whose server takes no writes any more.
+enum class OnDemotion { keep, close };
 /// libpq's other values need several hosts to be asked for their role, which this release does not
 /// do.
 enum class TargetSessionAttrs { any };
@@ -169,6 +174,10 @@ struct Upstream {
     TlsVersion ssl_min_protocol_version = TlsVersion::v1_2;
     TlsVersion ssl_max_protocol_version = TlsVersion::unset;
     TargetSessionAttrs target_session_attrs = TargetSessionAttrs::any;
+    std::string monitor_user;        ///< empty: no server is asked by us
+    File monitor_password_file;      ///< empty: the servers ask for no password
+    Duration monitor_interval{5'000};
+    OnDemotion on_demotion = OnDemotion::keep;
     unsigned prewarm = 0;              ///< TLS connections kept ready, for each thread
     Duration prewarm_max_age{30'000};  ///< below the server's authentication_timeout
     Duration connect_timeout{5'000};   ///< per address: until the server answers the StartupMessage

@@ -226,6 +226,20 @@ const Section<Upstream>& section() {
              "The kind of server that is wanted among `hosts`. Only `any` so far: a primary is not told from a "
              "standby, so "
              "list servers of one kind, or a name that follows the primary."},
+            {"monitor_user", &Upstream::monitor_user, R"("")",
+             "Role that pgairlock itself logs in as, to the database `postgres`, to ask every host whether it takes "
+             "writes before clients come ([monitor.md](monitor.md)): `CREATE ROLE pgairlock_monitor LOGIN` is enough. "
+             "One connection to each address, for the whole process. Empty: what logins tell is all that is known."},
+            {"monitor_password_file", &Upstream::monitor_password_file, R"("")",
+             "File with its password, one line; refused when group or others may read it, as private keys are; "
+             "reloaded when it changes. Empty: the servers ask for none, as with `cert`."},
+            {"monitor_interval", &Upstream::monitor_interval, R"("5s")",
+             "Between two questions; 250 ms for a minute after something has changed. At least `250ms`.",
+             Rule::positive},
+            {"on_demotion", &Upstream::on_demotion, R"("keep")",
+             "With `target_session_attrs` `read-write` or `primary`, sessions on a server that has stopped to be what "
+             "is wanted: `keep`: they go on, and their writes fail; `close`: they get FATAL 57P01 once they are idle "
+             "outside of a transaction ([monitor.md](monitor.md#sessions-on-a-server-that-was-demoted))."},
             {"prewarm", &Upstream::prewarm, "0",
              "TLS connections to the server that each thread keeps ready, so that a client need not wait for them. "
              "They occupy no slot of "
@@ -539,6 +553,12 @@ std::span<const std::string_view> names<SslNegotiation>() noexcept {
 template <>
 std::span<const std::string_view> names<TargetSessionAttrs>() noexcept {
     static constexpr std::array all{"any"sv};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<OnDemotion>() noexcept {
+    static constexpr std::array all{"keep"sv, "close"sv};
     return all;
 }
 

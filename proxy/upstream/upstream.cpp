@@ -132,6 +132,7 @@ std::string verify_detail(const AttemptFailure& failure, const UpstreamRoute& ro
 UpstreamFailure describe_failure(const AttemptFailure& worst, const UpstreamRoute& route, std::string all_errors) {
     UpstreamFailure failure;
     failure.reason = worst.reason();
+    failure.is_ours = worst.is_ours;
     failure.address = worst.address;
     failure.error = protocol::as_utf8(all_errors, protocol::max_peer_text);
     failure.response = {
@@ -346,7 +347,9 @@ tls::Awaitable<Connector::Attempted> Connector::establish_winner(const UpstreamR
         stream->clear_deadline();
     } else {
         const bool late = !from || from->error == asio::error::timed_out;
-        failure = AttemptFailure{Kind::unreachable, late ? "timeout expired" : from->error.message()};
+        failure = AttemptFailure{.kind = Kind::unreachable,
+                                 .error = late ? "timeout expired" : from->error.message(),
+                                 .is_ours = !late && is_ours(from->error)};
     }
     if (failure && to.cut_short && failure->kind == Kind::unreachable) failure->is_ours = true;
     if (!aborted_.empty()) failure = AttemptFailure{Kind::unreachable, aborted_};

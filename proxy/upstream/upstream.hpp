@@ -26,6 +26,7 @@ struct UpstreamFailure {
     std::string address;       ///< the one that `response` speaks of
     std::string error;         ///< every attempt, "; " between them
     std::string verify_error;  ///< set when a certificate was refused
+    bool is_ours = false;      ///< it says nothing of the server (AttemptFailure)
     tls::Advice advice;        ///< what is known of the cause; in `response` as well
 };
 
