@@ -174,8 +174,8 @@ struct Upstream {
     TlsVersion ssl_min_protocol_version = TlsVersion::v1_2;
     TlsVersion ssl_max_protocol_version = TlsVersion::unset;
     TargetSessionAttrs target_session_attrs = TargetSessionAttrs::any;
-    std::string monitor_user;        ///< empty: no server is asked by us
-    File monitor_password_file;      ///< empty: the servers ask for no password
+    std::string monitor_user;    ///< empty: no server is asked by us
+    File monitor_password_file;  ///< empty: the servers ask for no password
     Duration monitor_interval{5'000};
     OnDemotion on_demotion = OnDemotion::keep;
     unsigned prewarm = 0;              ///< TLS connections kept ready, for each thread

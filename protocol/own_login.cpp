@@ -19,7 +19,9 @@ void OwnLogin::from_server(const Message& message, Buffer& out) {
     switch (message.type) {
         case 'E': {
             const ErrorResponse error = parse_error_response(message.body);
-            failure_ = {.sqlstate = error.sqlstate, .text = error.message};
+            // What a server was told it may repeat.
+            const bool repeats = told_ && error.message.find(as_text(policy_.password)) != std::string::npos;
+            failure_ = {.sqlstate = error.sqlstate, .text = repeats ? "" : error.message};
             next_ = Next::failed;
             return;
         }
@@ -52,17 +54,17 @@ void OwnLogin::authentication(const Message& message, Buffer& out) {
         case AuthenticationCode::sasl: return begin_scram(message, out);
         case AuthenticationCode::cleartext_password: return tell_password(out);
         case AuthenticationCode::md5_password:
-            return fail(
+            return refuse(
                 "the server asks for the password's MD5 digest, which it is not told: set the password anew "
                 "with password_encryption = 'scram-sha-256'");
-        default: return fail("the server asks for a kind of authentication that is not known here");
+        default: return refuse("the server asks for a kind of authentication that is not known here");
     }
 }
 
 void OwnLogin::begin_scram(const Message& message, Buffer& out) {
     const auto offered = parse_authentication_sasl(message.body);
     if (!offered) return fail(Fault::server_message);
-    if (policy_.password.empty()) return fail("the server asks for a password, and there is none");
+    if (policy_.password.empty()) return refuse("the server asks for a password, and there is none");
     const bool plus = offered->offers(scram_sha_256_plus) && !policy_.server_end_point.empty();
     if (!plus && !offered->offers(scram_sha_256)) return fail(Fault::sasl_nothing_left);
     // As Login does: 'y' lets a server notice that its offer was changed on the way; where that
@@ -92,9 +94,9 @@ void OwnLogin::derived(const ScramKey& salted_password, Buffer& out) {
 }
 
 void OwnLogin::tell_password(Buffer& out) {
-    if (policy_.password.empty()) return fail("the server asks for a password, and there is none");
+    if (policy_.password.empty()) return refuse("the server asks for a password, and there is none");
     if (!policy_.may_tell)
-        return fail("the server asks for the password in clear, and its certificate is not verified");
+        return refuse("the server asks for the password in clear, and its certificate is not verified");
     told_ = true;
     Writer writer(out);
     writer.u8('p');
@@ -103,10 +105,14 @@ void OwnLogin::tell_password(Buffer& out) {
     writer.end_length(length);
 }
 
-void OwnLogin::fail(Fault fault) { fail(std::string(message(fault))); }
+void OwnLogin::fail(Fault fault) {
+    failure_ = {.sqlstate = std::string(sqlstate(fault)), .text = std::string(message(fault))};
+    next_ = Next::failed;
+}
 
-void OwnLogin::fail(std::string text) {
-    failure_ = {.sqlstate = {}, .text = std::move(text)};
+/// We do not do what the server wants.
+void OwnLogin::refuse(std::string text) {
+    failure_ = {.sqlstate = "28000", .text = std::move(text)};
     next_ = Next::failed;
 }
 

@@ -28,7 +28,7 @@ struct OwnLoginPolicy {
 
 /// Why there is no session, or no answer.
 struct OwnFailure {
-    std::string sqlstate;  ///< the server's; empty: it is ours, or the server's messages are none
+    std::string sqlstate;  ///< the server's, or ours where we do not go on; empty: the connection ended
     std::string text;      ///< for people; what the server says may hold anything
 };
 
@@ -63,7 +63,7 @@ class OwnLogin {
     void scram(AuthenticationCode code, std::string_view data);
     void tell_password(Buffer& out);
     void fail(Fault fault);
-    void fail(std::string text);
+    void refuse(std::string text);
 
     OwnLoginPolicy policy_;
     Next next_ = Next::read_server;

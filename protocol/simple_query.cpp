@@ -59,7 +59,7 @@ void SimpleQuery::data_row(Bytes body) {
 }
 
 void SimpleQuery::fail(std::string text) {
-    failure_ = {.sqlstate = {}, .text = std::move(text)};
+    failure_ = {.sqlstate = "08P01", .text = std::move(text)};
     next_ = Next::failed;
 }
 

@@ -10,6 +10,8 @@
 #include "proxy/record/recorder.hpp"
 #include "proxy/route/snapshot.hpp"
 #include "proxy/session/live_sessions.hpp"
+#include "proxy/upstream/host_monitor.hpp"
+#include "proxy/upstream/host_roles.hpp"
 
 namespace proxy {
 
@@ -35,6 +37,8 @@ struct ConsoleSources {
     const LiveSessions& sessions;
     const Recorder& recorder;
     const RunningConfig& config;
+    const HostRoles& roles;
+    const HostMonitor& monitor;
 };
 
 /// pg_stat_activity, pg_stat_ssl, open_sessions, sessions, events, stats, config, and what of

@@ -14,6 +14,8 @@
 #include "proxy/route/snapshot.hpp"
 #include "proxy/server/expiry_watch.hpp"
 #include "proxy/server/worker.hpp"
+#include "proxy/upstream/host_monitor.hpp"
+#include "proxy/upstream/host_roles.hpp"
 #include "proxy/upstream/outages.hpp"
 
 namespace proxy {
@@ -31,6 +33,8 @@ class MetricsPage {
         Recorder& recorder;
         const Captures& captures;
         const Outages& outages;
+        const HostRoles& roles;
+        const HostMonitor& monitor;
         const std::vector<std::unique_ptr<Worker>>& workers;
         const Alerts& alerts;
         const ExpiryWatch& expiry;
@@ -47,6 +51,8 @@ class MetricsPage {
     void tell_in_use(Exposition& out) const;
     void tell_relay(Exposition& out) const;
     void tell_upstreams(Exposition& out, const EventMetrics::Numbers& numbers) const;
+    void tell_hosts(Exposition& out, const EventMetrics::Numbers& numbers,
+                    const std::vector<Outages::Outage>& outages) const;
     void tell_prewarm(Exposition& out) const;
     void tell_records(Exposition& out, const EventMetrics::Numbers& numbers);
     void tell_alerts(Exposition& out) const;

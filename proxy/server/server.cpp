@@ -114,7 +114,8 @@ std::unique_ptr<InventoryKeeper> keep_inventory(const config::Config& config, co
 rlim_t needed_descriptors(const config::Runtime& runtime) {
     constexpr rlim_t refused = Admission::max_rejections + Admission::max_strangers;
     constexpr rlim_t console = Console::max_sessions * 2 + Console::max_refusals;
-    constexpr rlim_t ours = 64 + HostWatch::max_connections + console + HttpServer::max_connections;
+    constexpr rlim_t ours =
+        64 + HostWatch::max_connections + HostMonitor::max_addresses + console + HttpServer::max_connections;
     return rlim_t{runtime.max_connections} * 2 + runtime.max_connections_before_login + refused + ours;
 }
 
@@ -240,11 +241,17 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                .take = [this](auto next, auto log) { return take(std::move(next), std::move(log)); },
                .record = [this](EventKind kind, std::string message) { record(kind, std::move(message)); },
                .manager = manager_}),
-      relations_(console_relations({.sessions = sessions_, .recorder = recorder_, .config = running_config_})),
+      relations_(console_relations({.sessions = sessions_,
+                                    .recorder = recorder_,
+                                    .config = running_config_,
+                                    .roles = roles_,
+                                    .monitor = host_monitor_})),
       console_(io_, console_services()),
       http_({.metrics = {.recorder = recorder_,
                          .captures = captures_,
                          .outages = outages_,
+                         .roles = roles_,
+                         .monitor = host_monitor_,
                          .workers = workers_,
                          .alerts = *alerts_,
                          .expiry = *expiry_},
@@ -260,6 +267,7 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       drain_timer_(io_.get_executor()),
       signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
     running_config_.use(snapshot_);
+    told_roles_ = roles_.subscribe([this](const HostRoles::Change& change) { record(change); });
     alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));
     signals_.add(SIGUSR1);
     std::signal(SIGPIPE, SIG_IGN);
@@ -301,6 +309,7 @@ void Server::run() {
     expiry_->end();
     console_.close();
     http_.close();
+    host_monitor_.close();
     resolver_.close();
     key_derivations_.close();
     derivation_turns_.close();
@@ -477,6 +486,7 @@ void Server::serve_upstreams() {
     if (services_.phase == Phase::serving) wanted = snapshot_->upstreams;
     for (const auto& worker : workers_) worker->prewarm(wanted);
     host_watch_.serve(wanted);
+    host_monitor_.serve(snapshot_->upstreams);  // sessions go on while the process drains
 }
 
 /// So that a rate begins at zero, and not with the first event.
@@ -527,6 +537,17 @@ void Server::join_captures() {
 
 void Server::record(EventKind kind, std::string message) {
     recorder_.record({.kind = kind, .message = std::move(message)});
+}
+
+/// From any thread. What was not known before is no change.
+void Server::record(const HostRoles::Change& change) {
+    if (change.doubtful || change.before == protocol::HostRole::unknown) return;
+    Event event{.kind = EventKind::host_role_changed};
+    event.record.upstream = change.server.upstream;
+    event.record.upstream_addr = change.server.address;
+    event.role = std::make_shared<const RoleNote>(RoleNote{
+        .host = change.server.host, .before = change.before, .now = change.now, .source = to_string(change.source)});
+    recorder_.record(std::move(event));
 }
 
 }  // namespace proxy

@@ -16,6 +16,8 @@
 #include "proxy/server/systemd.hpp"
 #include "proxy/server/watchdog.hpp"
 #include "proxy/server/worker.hpp"
+#include "proxy/upstream/host_monitor.hpp"
+#include "proxy/upstream/host_roles.hpp"
 #include "proxy/upstream/host_watch.hpp"
 
 namespace proxy {
@@ -52,6 +54,7 @@ class Server {
     tls::Awaitable<> wait_until_drained();
     void end();
     void record(EventKind kind, std::string message);
+    void record(const HostRoles::Change& change);
     void join_captures();
 
     asio::io_context io_{1};
@@ -74,6 +77,9 @@ class Server {
     ProcessOwners processes_;
     Resolver resolver_;
     Outages outages_;
+    HostRoles roles_;
+    HostRoles::Subscription told_roles_;  // in the audit
+    HostMonitor host_monitor_{resolver_, outages_, roles_};
     HostWatch host_watch_{io_.get_executor(), resolver_, outages_};
     Offload key_derivations_;
     Turns derivation_turns_;

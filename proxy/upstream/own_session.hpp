@@ -1,5 +1,5 @@
-// A session of our own at a server, for short questions. Its connection is one of Connector's, so it
-// is encrypted and verified as every client's is.
+// A session of our own at a server, for short questions. Its connection is one of Connector's, so
+// it is encrypted and verified as every client's is.
 #pragma once
 
 #include <memory>

@@ -186,6 +186,11 @@ TEST_CASE("what the server refuses a login of our own with is kept") {
     CHECK(login.next() == Next::failed);
     CHECK(login.failure().sqlstate == "28P01");
     CHECK(login.failure().text == "password authentication failed");
+
+    OwnLogin repeated(policy());
+    say(repeated, authentication(3) + message('E', "SFATAL\0C28P01\0Mnot Secret-7\0\0"s));
+    CHECK(repeated.failure().sqlstate == "28P01");
+    CHECK(repeated.failure().text.find("Secret") == std::string::npos);
 }
 
 TEST_CASE("a server that never stops talking is not listened to for ever") {
