@@ -142,9 +142,9 @@ struct Listener {
 };
 
 enum class SslNegotiation { postgres, direct };
-/// libpq's other values need several hosts to be asked for their role, which this release does not
-/// do.
-enum class TargetSessionAttrs { any };
+/// libpq's.
+enum class TargetSessionAttrs { any, read_write, read_only, primary, standby, prefer_standby };
+enum class LoadBalanceHosts { disable, random };
 
 inline constexpr std::string_view sni_off = "off";
 
@@ -169,6 +169,8 @@ struct Upstream {
     TlsVersion ssl_min_protocol_version = TlsVersion::v1_2;
     TlsVersion ssl_max_protocol_version = TlsVersion::unset;
     TargetSessionAttrs target_session_attrs = TargetSessionAttrs::any;
+    LoadBalanceHosts load_balance_hosts = LoadBalanceHosts::disable;
+    bool wait_for_host = false;        ///< a client waits for one that serves, as long as it may log in
     unsigned prewarm = 0;              ///< TLS connections kept ready, for each thread
     Duration prewarm_max_age{30'000};  ///< below the server's authentication_timeout
     Duration connect_timeout{5'000};   ///< per address: until the server answers the StartupMessage

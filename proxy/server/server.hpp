@@ -74,6 +74,9 @@ class Server {
     ProcessOwners processes_;
     Resolver resolver_;
     Outages outages_;
+    HostRoles roles_;
+    HostNews host_news_;
+    HostRoles::Subscription role_changes_;  // which host_news_ tells of
     HostWatch host_watch_{io_.get_executor(), resolver_, outages_};
     Offload key_derivations_;
     Turns derivation_turns_;
