@@ -223,9 +223,14 @@ const Section<Upstream>& section() {
             {"ssl_max_protocol_version", &Upstream::ssl_max_protocol_version, R"("")",
              "Highest TLS version. Empty: the newest."},
             {"target_session_attrs", &Upstream::target_session_attrs, R"("any")",
-             "The kind of server that is wanted among `hosts`. Only `any` so far: a primary is not told from a "
-             "standby, so "
-             "list servers of one kind, or a name that follows the primary."},
+             "The kind of server that is wanted among `hosts` and all their addresses, as in libpq: `any`, "
+             "`read-write`, `read-only`, `primary`, `standby` or `prefer-standby` ([failover.md](failover.md))."},
+            {"load_balance_hosts", &Upstream::load_balance_hosts, R"("disable")",
+             "`random`: each connection tries `hosts`, and the addresses of each, in an order of its own, as in "
+             "libpq."},
+            {"wait_for_host", &Upstream::wait_for_host, "false",
+             "While no host serves, or none of the kind that is wanted, clients wait for one within their "
+             "`client_login_timeout`. `false`: they get FATAL 57P03 at once."},
             {"monitor_user", &Upstream::monitor_user, R"("")",
              "Role that pgairlock itself logs in as, to the database `postgres`, to ask every host whether it takes "
              "writes before clients come ([monitor.md](monitor.md)): `CREATE ROLE pgairlock_monitor LOGIN` is enough. "
@@ -552,7 +557,14 @@ std::span<const std::string_view> names<SslNegotiation>() noexcept {
 
 template <>
 std::span<const std::string_view> names<TargetSessionAttrs>() noexcept {
-    static constexpr std::array all{"any"sv};
+    static constexpr std::array all{"any"sv,     "read-write"sv, "read-only"sv,
+                                    "primary"sv, "standby"sv,    "prefer-standby"sv};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<LoadBalanceHosts>() noexcept {
+    static constexpr std::array all{"disable"sv, "random"sv};
     return all;
 }
 

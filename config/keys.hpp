@@ -20,7 +20,7 @@ using Target =
                  std::vector<std::string> Section::*, std::vector<File> Section::*, std::vector<Address> Section::*,
                  std::vector<Cidr> Section::*, LogLevel Section::*, LogFormat Section::*, ClientTlsMode Section::*,
                  Trust Section::*, ClientCert Section::*, TlsVersion Section::*, protocol::SslMode Section::*,
-                 SslNegotiation Section::*, TargetSessionAttrs Section::*, OnDemotion Section::*,
+                 SslNegotiation Section::*, TargetSessionAttrs Section::*, LoadBalanceHosts Section::*, OnDemotion Section::*,
                  protocol::ScramMode Section::*, double Section::*, std::vector<ProbeKind> Section::*,
                  std::vector<TimeWindow> Section::*, std::uint64_t Section::*, CaptureTrigger Section::*,
                  protocol::Payload Section::*, std::vector<unsigned> Section::*, std::vector<AlertKind> Section::*,
@@ -124,6 +124,8 @@ template <>
 std::span<const std::string_view> names<SslNegotiation>() noexcept;
 template <>
 std::span<const std::string_view> names<TargetSessionAttrs>() noexcept;
+template <>
+std::span<const std::string_view> names<LoadBalanceHosts>() noexcept;
 template <>
 std::span<const std::string_view> names<OnDemotion>() noexcept;
 template <>

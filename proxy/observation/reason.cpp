@@ -49,6 +49,7 @@ Row row(Reason reason) noexcept {
             return {"server_certificate_rejected", cannot_connect_now, "certificate of upstream"};
         case Reason::server_left:
             return {"server_left", cannot_connect_now, "server closed the connection unexpectedly"};
+        case Reason::no_wanted_host: return {"no_wanted_host", cannot_connect_now, "could not connect to upstream"};
         case Reason::server_denied: return {"server_denied", "", "the server denied the login"};
         case Reason::client_left: return {"client_left", "", "client closed the connection during login"};
         case Reason::client_message: return of(Fault::client_message);

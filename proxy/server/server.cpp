@@ -230,6 +230,8 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                 .failed_logins = failed_logins_,
                 .resolver = resolver_,
                 .outages = outages_,
+                .roles = roles_,
+                .host_news = host_news_,
                 .key_derivations = key_derivations_,
                 .derivation_turns = derivation_turns_,
                 .captures = captures_},
@@ -267,6 +269,8 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       drain_timer_(io_.get_executor()),
       signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
     running_config_.use(snapshot_);
+    role_changes_ = roles_.subscribe([this](const auto& change) { host_news_.tell(change.server.upstream); });
+    outages_.on_recovery([this](const std::string& upstream) { host_news_.tell(upstream); });
     told_roles_ = roles_.subscribe([this](const HostRoles::Change& change) { record(change); });
     alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));
     signals_.add(SIGUSR1);

@@ -78,6 +78,8 @@ class Server {
     Resolver resolver_;
     Outages outages_;
     HostRoles roles_;
+    HostNews host_news_;
+    HostRoles::Subscription role_changes_;  // which host_news_ tells of
     HostRoles::Subscription told_roles_;  // in the audit
     HostMonitor host_monitor_{resolver_, outages_, roles_};
     HostWatch host_watch_{io_.get_executor(), resolver_, outages_};

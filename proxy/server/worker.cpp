@@ -27,7 +27,7 @@ void each(Session& session, Action action) {
 Worker::Worker(Services& services)
     : services_(services),
       keep_running_(io_.get_executor()),
-      prewarm_(io_.get_executor(), services.resolver, services.outages) {
+      prewarm_(io_.get_executor(), services.resolver, services.outages, services.roles) {
     const tls::Socket first(io_.get_executor());  // the descriptors that io_ needs, while there are some
     thread_ = std::thread([this] { run(); });
 }

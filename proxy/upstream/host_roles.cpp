@@ -82,11 +82,11 @@ void HostRoles::doubt(const Server& server, RoleSource why) {
     std::vector<Change> changes;
     {
         const std::lock_guard lock(mutex_);
-        const auto host = hosts_.find({server.upstream, server.host});
-        if (host != hosts_.end()) host->second.known.doubtful = true;
         const auto found = addresses_.find({server.upstream, server.address});
         if (found == addresses_.end()) return;
         Entry& entry = found->second;
+        const auto host = hosts_.find({server.upstream, entry.server.host});
+        if (host != hosts_.end() && host->second.server.address == server.address) host->second.known.doubtful = true;
         entry.asked = {};
         const HostRole role = entry.known.role;
         if (std::exchange(entry.known.doubtful, true) || role == HostRole::unknown) return;

@@ -78,7 +78,7 @@ class HostRoles {
     void learn(const Server& server, protocol::HostRole role, RoleSource source, TimePoint now);
     /// Whether sessions of this user in this database are read-only there, whatever the role.
     void learn_read_only(const Server& server, const Login& login, bool read_only, TimePoint now);
-    /// Whoever needs to know looks again, from now on.
+    /// Whoever needs to know looks again, from now on. `host` may be empty.
     void doubt(const Server& server, RoleSource why);
     /// The subject of the certificate that was shown. Another one than before is a doubt: about the
     /// address, or, where a name leads to another server now, about where it led before.
