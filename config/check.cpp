@@ -371,6 +371,12 @@ void check_monitor(const Node& table, const Upstream& upstream, Reading& reading
         if (upstream.monitor_user.empty() && table.gives(key))
             reading.warn(table.where(key), "has no effect without monitor_user");
     }
+    using Attrs = TargetSessionAttrs;
+    const bool wants_writes =
+        upstream.target_session_attrs == Attrs::read_write || upstream.target_session_attrs == Attrs::primary;
+    if (upstream.on_demotion == OnDemotion::close && !wants_writes)
+        reading.error(table.where("on_demotion"),
+                      R"("close" needs target_session_attrs = "read-write" or "primary": others may stay where they are)");
     if (upstream.monitor_interval < shortest_monitor_interval)
         reading.error(table.where("monitor_interval"), "is shorter than 250ms");
 }

@@ -80,6 +80,8 @@ Row row(Reason reason) noexcept {
         case Reason::idle_timeout: return {"idle_timeout", "57P05", "no byte in either direction for idle_timeout"};
         // As pg_terminate_backend().
         case Reason::killed: return {"killed", "57P01", "ended on the console"};
+        // As PostgreSQL's when it shuts down, after which drivers and pools connect anew.
+        case Reason::host_demoted: return {"host_demoted", "57P01", "the server takes no writes any more"};
         case Reason::failed: return {"failed", "XX000", "pgairlock could not go on"};
     }
     return {"none", "", ""};

@@ -71,7 +71,8 @@ enum class Reason : std::uint8_t {
     client_tls_error,
     server_tls_error,
     idle_timeout,
-    killed,  // by KILL on the console
+    killed,        // by KILL on the console
+    host_demoted,  // on_demotion: its server takes no writes any more
     failed,  // our own: out of memory
 };
 

@@ -293,6 +293,7 @@ void Server::run() {
     http_.open(snapshot_);
     serve_upstreams();
     spawn_lasting(io_.get_executor(), [this] { return host_watch_.run(); });
+    spawn_lasting(io_.get_executor(), [this] { return demotions_.run(); });
     spawn_lasting(io_.get_executor(), [this] { return handle_signals(); });
     spawn_lasting(io_.get_executor(), [this] { return reload_.run(); });
     expiry_->begin(state_dir_ + "/expiry-told", [this](Event&& event) { recorder_.record(std::move(event)); });
@@ -490,7 +491,9 @@ void Server::serve_upstreams() {
     if (services_.phase == Phase::serving) wanted = snapshot_->upstreams;
     for (const auto& worker : workers_) worker->prewarm(wanted);
     host_watch_.serve(wanted);
-    host_monitor_.serve(snapshot_->upstreams);  // sessions go on while the process drains
+    // Sessions go on while the process drains.
+    host_monitor_.serve(snapshot_->upstreams);
+    demotions_.serve(snapshot_->upstreams);
 }
 
 /// So that a rate begins at zero, and not with the first event.

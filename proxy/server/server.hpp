@@ -9,6 +9,7 @@
 #include "proxy/alert/alerts.hpp"
 #include "proxy/server/admission.hpp"
 #include "proxy/server/console_socket.hpp"
+#include "proxy/server/demotions.hpp"
 #include "proxy/server/expiry_watch.hpp"
 #include "proxy/server/http_service.hpp"
 #include "proxy/server/listening_sockets.hpp"
@@ -88,6 +89,10 @@ class Server {
     Services services_;
     Admission admission_;
     std::vector<std::unique_ptr<Worker>> workers_;
+    Demotions demotions_{io_.get_executor(), roles_, host_monitor_,
+                         [this](const std::string& upstream, const std::string& address) {
+                             for (const auto& worker : workers_) worker->end_idle_at(upstream, address);
+                         }};
     Watchdog watchdog_{io_.get_executor(), manager_, workers_};
     ListeningSockets sockets_;
     Reload reload_;

@@ -131,8 +131,8 @@ void Session::record_disconnected() {
     live_.end(reason, told);
 }
 
-void Session::end_if_idle() {
-    if (relay_ && !relay_->farewell(Reason::shutting_down, false)) relay_->dismiss(Reason::shutting_down, false);
+void Session::end_if_idle(Reason reason) {
+    if (relay_ && !relay_->farewell(reason, false)) relay_->dismiss(reason, false);
 }
 
 void Session::abort(Reason reason) {

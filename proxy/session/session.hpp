@@ -83,7 +83,11 @@ class Session {
     void relay(RelayMeter& meter, std::function<void()> on_end);
     /// Ends the relay when it is idle outside of a transaction, at once or as soon as its server
     /// says that it is.
-    void end_if_idle();
+    void end_if_idle(Reason reason);
+    /// Its server is this one.
+    bool is_at(const std::string& upstream, const std::string& address) const {
+        return record_.upstream == upstream && record_.upstream_addr == address;
+    }
     const std::string& name() const noexcept { return accepted_.session; }
     /// Into captures that have begun since, once it is known where a message ends.
     void join_captures();
