@@ -254,6 +254,8 @@ tls::Awaitable<> HostMonitor::Thread::ask(std::shared_ptr<Upstream> upstream, st
 }
 
 void HostMonitor::Thread::take(Upstream& upstream, MonitoredNode& node, const MonitoredNode::Answer& answer) {
+    // What a new session has said since counts more.
+    if (answer.ended) monitor_.roles_.doubt(node.server, RoleSource::ending);
     const bool answered_before = node.last.error.empty() && node.last.state;
     node.last.upstream = node.server.upstream;
     node.last.host = node.server.host;
@@ -285,7 +287,6 @@ void HostMonitor::Thread::take(Upstream& upstream, MonitoredNode& node, const Mo
         if (answer.refused) tell_refusal(upstream, node, *answer.failure);
         if (answered_before) hurry(upstream);
     }
-    if (answer.ended) monitor_.roles_.doubt(node.server, RoleSource::ending);
 }
 
 /// Once for each cause, and not for every address and every question.
