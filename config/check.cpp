@@ -38,6 +38,7 @@ void check_known(const Node& table, std::string_view key, const std::vector<std:
                  const std::vector<Named>& known, Reading& reading);
 void check_pair(const Node& table, Pair pair, Reading& reading);
 void check_client_cert(const Node& table, const ListenerTls& tls, Reading& reading);
+void check_monitor(const Node& table, const Upstream& upstream, Reading& reading);
 void check_windows(const Node& table, const std::vector<TimeWindow>& windows, Reading& reading);
 void check_versions(const Node& table, TlsVersion min, TlsVersion max, Reading& reading);
 void check_sslmode(const Node& table, const Upstream& upstream, Reading& reading);
@@ -81,6 +82,7 @@ void check(const Node& table, const Upstream& upstream, Reading& reading) {
     check_sslmode(table, upstream, reading);
     check_server_name(table, upstream, reading);
     check_pair(table, {"sslcert", "sslkey"}, reading);
+    check_monitor(table, upstream, reading);
     if (table.gives("ssl_passphrase_command") && !table.gives("sslkey"))
         reading.warn(table.where("ssl_passphrase_command"), "has no effect without sslkey");
     check_versions(table, upstream.ssl_min_protocol_version, upstream.ssl_max_protocol_version, reading);
@@ -400,6 +402,21 @@ void check_sslmode(const Node& table, const Upstream& upstream, Reading& reading
                                                   R"( does not insist on (use "verify-full"))");
     }
     warn_about_sslmode(table, upstream.sslmode, reading);
+}
+
+void check_monitor(const Node& table, const Upstream& upstream, Reading& reading) {
+    for (const std::string_view key : {"monitor_password_file", "monitor_interval"}) {
+        if (upstream.monitor_user.empty() && table.gives(key))
+            reading.warn(table.where(key), "has no effect without monitor_user");
+    }
+    using Attrs = TargetSessionAttrs;
+    const bool wants_writes =
+        upstream.target_session_attrs == Attrs::read_write || upstream.target_session_attrs == Attrs::primary;
+    if (upstream.on_demotion == OnDemotion::close && !wants_writes)
+        reading.error(table.where("on_demotion"),
+                      R"("close" needs target_session_attrs = "read-write" or "primary": others may stay where they are)");
+    if (upstream.monitor_interval < shortest_monitor_interval)
+        reading.error(table.where("monitor_interval"), "is shorter than 250ms");
 }
 
 void check_server_name(const Node& table, const Upstream& upstream, Reading& reading) {

@@ -151,9 +151,15 @@ struct Listener {
 };
 
 enum class SslNegotiation { postgres, direct };
-/// libpq's other values need several hosts to be asked for their role, which this release does not
-/// do.
-enum class TargetSessionAttrs { any };
+/// libpq's.
+enum class TargetSessionAttrs { any, read_write, read_only, primary, standby, prefer_standby };
+enum class LoadBalanceHosts { disable, random };
+
+/// How often a server is asked while roles change, and at most.
+inline constexpr Duration shortest_monitor_interval{250};
+
+/// What becomes of sessions whose server takes no writes any more.
+enum class OnDemotion { keep, close };
 
 inline constexpr std::string_view sni_off = "off";
 
@@ -178,6 +184,12 @@ struct Upstream {
     TlsVersion ssl_min_protocol_version = TlsVersion::v1_2;
     TlsVersion ssl_max_protocol_version = TlsVersion::unset;
     TargetSessionAttrs target_session_attrs = TargetSessionAttrs::any;
+    LoadBalanceHosts load_balance_hosts = LoadBalanceHosts::disable;
+    bool wait_for_host = false;  ///< a client waits for one that serves, as long as it may log in
+    std::string monitor_user;    ///< empty: no server is asked by us
+    File monitor_password_file;  ///< empty: the servers ask for no password
+    Duration monitor_interval{5'000};
+    OnDemotion on_demotion = OnDemotion::keep;
     unsigned max_user_connections = 0;  ///< 0: no limit; and so for the next two
     unsigned max_db_connections = 0;
     unsigned max_logins_in_flight = 100;  ///< at each host

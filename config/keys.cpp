@@ -245,9 +245,28 @@ const Section<Upstream>& section() {
             {"ssl_max_protocol_version", &Upstream::ssl_max_protocol_version, R"("")",
              "Highest TLS version. Empty: the newest."},
             {"target_session_attrs", &Upstream::target_session_attrs, R"("any")",
-             "The kind of server that is wanted among `hosts`. Only `any` so far: a primary is not told from a "
-             "standby, so "
-             "list servers of one kind, or a name that follows the primary."},
+             "The kind of server that is wanted among `hosts` and all their addresses, as in libpq: `any`, "
+             "`read-write`, `read-only`, `primary`, `standby` or `prefer-standby` ([failover.md](failover.md))."},
+            {"load_balance_hosts", &Upstream::load_balance_hosts, R"("disable")",
+             "`random`: each connection tries `hosts`, and the addresses of each, in an order of its own, as in "
+             "libpq."},
+            {"wait_for_host", &Upstream::wait_for_host, "false",
+             "While no host serves, or none of the kind that is wanted, clients wait for one within their "
+             "`client_login_timeout`. `false`: they get FATAL 57P03 at once."},
+            {"monitor_user", &Upstream::monitor_user, R"("")",
+             "Role that pgairlock itself logs in as, to the database `postgres`, to ask every host whether it takes "
+             "writes before clients come ([monitor.md](monitor.md)): `CREATE ROLE pgairlock_monitor LOGIN` is enough. "
+             "One connection to each address, for the whole process. Empty: what logins tell is all that is known."},
+            {"monitor_password_file", &Upstream::monitor_password_file, R"("")",
+             "File with its password, one line; refused when group or others may read it, as private keys are; "
+             "reloaded when it changes. Empty: the servers ask for none, as with `cert`."},
+            {"monitor_interval", &Upstream::monitor_interval, R"("5s")",
+             "Between two questions; 250 ms for a minute after something has changed. At least `250ms`.",
+             Rule::positive},
+            {"on_demotion", &Upstream::on_demotion, R"("keep")",
+             "With `target_session_attrs` `read-write` or `primary`, sessions on a server that has stopped to be what "
+             "is wanted: `keep`: they go on, and their writes fail; `close`: they get FATAL 57P01 once they are idle "
+             "outside of a transaction ([monitor.md](monitor.md#sessions-on-a-server-that-was-demoted))."},
             {"max_user_connections", &Upstream::max_user_connections, "0",
              "Clients of one user that log in or have, at a time, over all databases; beyond it they get FATAL 53300 "
              "`too_many_user_connections`. As in PgBouncer, whose server connections these are here. `0`: no limit."},
@@ -576,7 +595,20 @@ std::span<const std::string_view> names<SslNegotiation>() noexcept {
 
 template <>
 std::span<const std::string_view> names<TargetSessionAttrs>() noexcept {
-    static constexpr std::array all{"any"sv};
+    static constexpr std::array all{"any"sv,     "read-write"sv, "read-only"sv,
+                                    "primary"sv, "standby"sv,    "prefer-standby"sv};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<LoadBalanceHosts>() noexcept {
+    static constexpr std::array all{"disable"sv, "random"sv};
+    return all;
+}
+
+template <>
+std::span<const std::string_view> names<OnDemotion>() noexcept {
+    static constexpr std::array all{"keep"sv, "close"sv};
     return all;
 }
 

@@ -1,6 +1,7 @@
 #include "protocol/login.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace protocol {
 namespace {
@@ -23,34 +24,134 @@ std::string lower(std::string_view text) {
 
 }  // namespace
 
+Login::Login(LoginPolicy policy, ClientAnswers answers)
+    : policy_(std::move(policy)),
+      channel_binding_(answers.channel_binding),
+      auth_bridge_(answers.auth_bridge),
+      answers_(std::move(answers)),
+      answered_elsewhere_(true),
+      user_keys_(answers_.user_keys),
+      user_keys_salt_(answers_.user_keys_salt),
+      server_final_(answers_.server_final) {
+    if (answers_.auth_method == "password") told_in_clear_ = as_text(answers_.password);
+}
+
 void Login::from_server(const Message& message, LoginOutput& out) {
     ++server_messages_;
     server_bytes_ += message.whole.size();
     if (!authenticated_ && server_bytes_ > max_server_login_total) return fail(Fault::server_message_length);
     switch (message.type) {
         case 'R': return authentication(message, out);
+        case 'T':  // RowDescription, DataRow, CommandComplete: of our own query
+        case 'D':
+        case 'C':
+            if (!asking_) return fail(Fault::server_message);
+            if (message.type == 'D') take_answer(message);
+            return;
         case 'E':
+            if (asking_) return;  // then the answer is that there is none
             server_error_ = parse_error_response(message.body);
+            out.to_client.insert(out.to_client.end(), held_.begin(), held_.end());
             pass(message, out.to_client);
             next_ = Next::denied;
             return;
-        case 'K': key_ = parse_backend_key_data(message.body); return pass(message, out.to_client);
-        case 'Z':
-            if (!authenticated_) return fail(Fault::server_message);
-            pass(message, out.to_client);
-            next_ = Next::established;
-            return;
+        case 'K': key_ = parse_backend_key_data(message.body); break;
+        case 'Z': return ready(message, out);
         case 'S':  // ParameterStatus
             if (const HostRole role = told_role(message.body); role != HostRole::unknown) host_role_ = role;
-            return pass(message, out.to_client);
-        case 'N':  // NoticeResponse
-        case 'v':  // NegotiateProtocolVersion
-            return pass(message, out.to_client);
+            if (const auto read_only = told_read_only(message.body)) default_read_only_ = read_only;
+            break;
+        case 'N': break;  // NoticeResponse
+        case 'v': return version(message, out);
         case 'A':  // NotificationResponse: of a login trigger, say; there are none for nobody
             if (!authenticated_) return fail(Fault::server_message);
-            return pass(message, out.to_client);
+            break;
         default: return fail(Fault::server_message);
     }
+    pass(message, told(out));
+    if (held_.size() > max_held_back) judge_now();
+}
+
+/// NegotiateProtocolVersion: a client hears it once.
+void Login::version(const Message& message, LoginOutput& out) {
+    const bool nothing_heard = answers_.version.empty() && !answers_.was_asked;
+    if (answered_elsewhere_ && !nothing_heard) {
+        const Bytes heard = answers_.version;
+        if (!std::equal(heard.begin(), heard.end(), message.whole.begin(), message.whole.end()))
+            fail(Fault::server_message);
+        return;
+    }
+    answers_.version.assign(message.whole.begin(), message.whole.end());
+    pass(message, told(out));
+}
+
+/// ReadyForQuery.
+void Login::ready(const Message& message, LoginOutput& out) {
+    if (!authenticated_) return fail(Fault::server_message);
+    const bool has_asked = std::exchange(asking_, false);
+    if (!has_asked) pass(message, told(out));  // of another one the client knows nothing
+    if (!holding_) {
+        next_ = Next::established;
+    } else if (!has_asked && lacks_answer()) {
+        asking_ = true;
+        const Buffer question = query(policy_.question);
+        out.to_server.insert(out.to_server.end(), question.begin(), question.end());
+    } else {
+        complete_ = true;
+        next_ = Next::judge;
+    }
+}
+
+bool Login::lacks_answer() const noexcept {
+    if (policy_.question == RoleQuestion::read_only) return !read_only();
+    return host_role_ == HostRole::unknown;
+}
+
+/// As libpq: by what is reported if both are, else by what the server says when it is asked.
+std::optional<bool> Login::read_only() const noexcept {
+    if (host_role_ == HostRole::unknown || !default_read_only_) return read_only_answer_;
+    return host_role_ == HostRole::standby || *default_read_only_;
+}
+
+/// DataRow.
+void Login::take_answer(const Message& message) {
+    const auto told = answer(message.body);
+    if (policy_.question == RoleQuestion::read_only) {
+        read_only_answer_ = told;
+        // A primary's sessions may be read-only; a standby's are never anything else.
+        if (told == false && host_role_ == HostRole::unknown) host_role_ = HostRole::primary;
+    } else if (told) {
+        host_role_ = *told ? HostRole::standby : HostRole::primary;
+    }
+}
+
+void Login::release(LoginOutput& out) {
+    out.to_client.insert(out.to_client.end(), held_.begin(), held_.end());
+    Buffer().swap(held_);
+    holding_ = false;
+    next_ = complete_ ? Next::established : Next::read_server;
+}
+
+bool Login::judge_now() noexcept {
+    if (!holding_ || asking_) return false;
+    next_ = Next::judge;
+    return true;
+}
+
+bool Login::can_be_repeated() const noexcept {
+    if (!authenticated_) return false;
+    return !answers_.was_asked || user_keys_ || !answers_.password.empty();
+}
+
+std::optional<ClientAnswers> Login::take_answers() {
+    if (!can_be_repeated()) return std::nullopt;
+    answers_.user_keys = user_keys_;
+    answers_.user_keys_salt = user_keys_salt_;
+    answers_.server_final = server_final_;
+    answers_.auth_method = answers_.was_asked ? auth_method_ : "";
+    answers_.auth_bridge = auth_bridge_;
+    answers_.channel_binding = channel_binding_;
+    return std::move(answers_);
 }
 
 bool Login::passes_oversized(char type) const noexcept {
@@ -83,15 +184,32 @@ void Login::authentication(const Message& message, LoginOutput& out) {
         case AuthenticationCode::sasl: return sasl_offer(message.body, out);
         case AuthenticationCode::sasl_final: return pass(message, out.to_client);
         case AuthenticationCode::sasl_continue: break;
-        case AuthenticationCode::cleartext_password: auth_method_ = "password"; break;
+        case AuthenticationCode::cleartext_password:
+            if (answered_elsewhere_ && answers_.was_asked) return answer_password(out);
+            auth_method_ = "password";
+            break;
         case AuthenticationCode::md5_password: auth_method_ = "md5"; break;
         case AuthenticationCode::gss:
         case AuthenticationCode::gss_continue:
         case AuthenticationCode::sspi: auth_method_ = "gss"; break;
         default: return fail(Fault::server_message);
     }
+    if (answered_elsewhere_ && answers_.was_asked) return fail(Fault::server_message);
     pass(message, out.to_client);
+    answers_.was_asked = true;
     next_ = Next::read_client;
+}
+
+/// With what the client has told another server in the same way. What was not told in clear is not
+/// told in clear to anybody.
+void Login::answer_password(LoginOutput& out) {
+    if (answers_.auth_method != "password" || answers_.password.empty()) return fail(Fault::server_message);
+    Writer message(out.to_server);
+    message.u8('p');
+    const std::size_t length = message.begin_length();
+    message.cstring(as_text(answers_.password));
+    message.end_length(length);
+    auth_method_ = "password";
 }
 
 /// Once we have begun to authenticate, the server may not fall back to asking for something weaker.
@@ -110,9 +228,10 @@ void Login::authentication_ok(const Message& message, LoginOutput& out) {
     if (scram_client_ && !server_proved_) return fail(Fault::scram_signature);
     authenticated_ = true;
     if (auth_method_.empty()) auth_method_ = "cert/trust";
+    holding_ = policy_.question != RoleQuestion::none;
     if (!server_final_.empty())
-        append_authentication(out.to_client, AuthenticationCode::sasl_final, as_bytes(server_final_));
-    pass(message, out.to_client);
+        append_authentication(told(out), AuthenticationCode::sasl_final, as_bytes(server_final_));
+    pass(message, told(out));
 }
 
 /// The server leg has TLS whose certificate has a hash (RFC 5929, section 4.1).
@@ -126,6 +245,12 @@ void Login::sasl_offer(Bytes body, LoginOutput& out) {
     server_offer_ = *offered;
     const bool scram =
         offered->offers(scram_sha_256) || can_bind();  // nobody is asked for a password that is of no use
+    if (answered_elsewhere_ && answers_.was_asked) {
+        password_ = answers_.password;
+        if (!scram || (password_.empty() && !user_keys_)) return fail(Fault::server_message);
+        if (auth_bridge_ == AuthBridge::none) auth_bridge_ = AuthBridge::cleartext;
+        return begin_upstream_scram(out);
+    }
     std::erase_if(offered->mechanisms, [](const std::string& m) { return m.ends_with(plus_suffix); });
     if (scram && policy_.scram == ScramMode::terminate) {
         const ScramUser* user = policy_.user;
@@ -175,6 +300,10 @@ void Login::sasl_choice(const Message& message, LoginOutput& out) {
 
 void Login::pass_on(const Message& message, LoginOutput& out) {
     pass(message, out.to_server);
+    if (auth_method_ == "password" && policy_.question != RoleQuestion::none) {
+        const auto given = parse_password_message(message.body);
+        if (given) answers_.password.assign(given->begin(), given->end());
+    }
     note_secret(as_text(message.body));
     expected_ = Expected::opaque;
     next_ = Next::read_server;
@@ -267,6 +396,7 @@ void Login::terminated_key(const ScramKey& salted_password, LoginOutput& out) {
     if (!proved || !user || user->secret || user->password.empty()) return fail(Fault::password_failed);
     server_final_ = scram_server_->final_message(secret.server_key);
     password_ = user->password;
+    if (policy_.question != RoleQuestion::none) answers_.password = password_;
     begin_upstream_scram(out);
 }
 
@@ -275,6 +405,7 @@ void Login::password(const Message& message, LoginOutput& out) {
     if (!given) return fail(Fault::password_message);
     if (given->empty()) return fail(Fault::password_empty);
     password_.assign(given->begin(), given->end());
+    if (policy_.question != RoleQuestion::none) answers_.password = password_;
     begin_upstream_scram(out);
 }
 
@@ -313,6 +444,7 @@ void Login::derive(Buffer password, ScramSalt salt) {
 }
 
 void Login::ask_client(Expected expected) noexcept {
+    answers_.was_asked = true;
     expected_ = expected;
     next_ = Next::read_client;
 }

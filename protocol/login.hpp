@@ -8,6 +8,10 @@
 // the channel says so in what it signs, and the server would refuse it: then we log in at the
 // server ourselves, with a password that we ask the client for (bridge), or by what we know about
 // the user (terminate).
+//
+// Where a certain kind of server is wanted, the client hears of its login only once it is known
+// that it is such a one (LoginPolicy::question); where it is not, a login that needs nothing more
+// of the client may be repeated at another one (ClientAnswers).
 #pragma once
 
 #include <optional>
@@ -30,6 +34,9 @@ inline constexpr std::size_t max_server_login_message = 256 * 1024;
 /// Ours: all that a server may say before AuthenticationOk. Behind that a login trigger may say
 /// what it likes.
 inline constexpr std::size_t max_server_login_total = 1024 * 1024;
+/// Ours: what is kept from the client until it is known what server this is. A login trigger that
+/// says more has it judged before its end.
+inline constexpr std::size_t max_held_back = 256 * 1024;
 
 /// What a Login may do about SCRAM, and with what. What it points at outlives it.
 struct LoginPolicy {
@@ -43,6 +50,22 @@ struct LoginPolicy {
     Buffer client_end_point;          ///< of the one that the client was shown; empty: none
     const ScramUser* user = nullptr;  ///< terminate: nullptr for a user that users_file does not have
     ScramSalt user_salt;  ///< terminate: for a user without a SCRAM secret; always the same one for the same name
+    /// What has to be known of the server before the client hears that it is let in; the server is
+    /// asked when it does not report it.
+    RoleQuestion question = RoleQuestion::none;
+};
+
+/// What a client has answered to one server, for the next one: it is not asked again.
+struct ClientAnswers {
+    bool was_asked = false;  ///< it has heard of a method of authentication, and of no other from now on
+    Buffer password{};       ///< that it gave, or that stands for it; empty: user_keys
+    std::optional<ScramKeys> user_keys{};
+    ScramSalt user_keys_salt{};
+    std::string server_final{};  ///< what it is still to hear of its SCRAM with us; empty: nothing
+    std::string auth_method{};
+    AuthBridge auth_bridge = AuthBridge::none;
+    char channel_binding = 0;
+    Buffer version{};  ///< the NegotiateProtocolVersion that it has heard
 };
 
 /// What to send, and where.
@@ -62,11 +85,14 @@ struct KeyDerivation {
 class Login {
    public:
     explicit Login(LoginPolicy policy) noexcept : policy_(std::move(policy)) {}
+    /// At another server, for a client that has answered already.
+    Login(LoginPolicy policy, ClientAnswers answers);
 
     enum class Next {
         read_server,  // from_server() with its next message
         read_client,  // from_client() with its next message
         derive_key,   // take_derivation(), then derived() with the salted password
+        judge,        // whether this server is wanted: release(), or away with it
         established,  // done: ReadyForQuery has been passed on
         denied,       // done: the server's ErrorResponse has been passed on
         failed,       // done: fault(); nothing of the offending message was passed on
@@ -77,6 +103,15 @@ class Login {
     void from_client(const Message& message, LoginOutput& out);
     KeyDerivation take_derivation() noexcept { return std::move(derivation_); }
     void derived(const ScramKey& salted_password, LoginOutput& out);
+    /// This server is wanted: the client hears what was held back.
+    void release(LoginOutput& out);
+    /// There is more than can be held back: judge() by what is known now. False: nothing is.
+    bool judge_now() noexcept;
+    /// What the client has answered, if it serves another server as well: of SCRAM, MD5 and GSSAPI
+    /// that were passed through it does not. To be asked at `judge`, once.
+    std::optional<ClientAnswers> take_answers();
+    /// The same, without taking them.
+    bool can_be_repeated() const noexcept;
     /// A server's message of this type may be passed on, behind what is in the output, whatever its
     /// length.
     bool passes_oversized(char type) const noexcept;
@@ -102,6 +137,8 @@ class Login {
     bool authenticated() const noexcept { return authenticated_; }
     /// What the server reported last of itself.
     HostRole host_role() const noexcept { return host_role_; }
+    /// Whether the session begins read-only, for whatever reason. nullopt: not known.
+    std::optional<bool> read_only() const noexcept;
     /// The server has said something.
     bool answered() const noexcept { return server_messages_ > 0; }
     /// No message but an ErrorResponse came: the login may be tried again another way (sslmode
@@ -126,6 +163,13 @@ class Login {
         password,       // PasswordMessage
     };
 
+    void after_authentication(const Message& message, LoginOutput& out);
+    void ready(const Message& message, LoginOutput& out);
+    void take_answer(const Message& message);
+    void version(const Message& message, LoginOutput& out);
+    void answer_password(LoginOutput& out);
+    bool lacks_answer() const noexcept;
+    Buffer& told(LoginOutput& out) noexcept { return holding_ ? held_ : out.to_client; }
     void authentication(const Message& message, LoginOutput& out);
     void upstream_scram(AuthenticationCode code, std::string_view data, LoginOutput& out);
     void authentication_ok(const Message& message, LoginOutput& out);
@@ -163,6 +207,15 @@ class Login {
     std::string auth_method_;
     AuthBridge auth_bridge_ = AuthBridge::none;
     HostRole host_role_ = HostRole::unknown;
+    std::optional<bool> default_read_only_;  // as reported
+    std::optional<bool> read_only_answer_;   // as asked for
+
+    bool holding_ = false;  // what the client hears goes to held_
+    bool asking_ = false;   // our query is under way
+    bool complete_ = false;
+    Buffer held_;
+    ClientAnswers answers_;  // to be kept for another server
+    bool answered_elsewhere_ = false;
 
     std::optional<ScramServer> scram_server_;  // towards the client
     std::optional<ScramClient> scram_client_;  // towards the server

@@ -10,6 +10,8 @@
 #include "proxy/record/recorder.hpp"
 #include "proxy/route/snapshot.hpp"
 #include "proxy/session/live_sessions.hpp"
+#include "proxy/upstream/host_monitor.hpp"
+#include "proxy/upstream/host_roles.hpp"
 #include "proxy/upstream/login_turns.hpp"
 
 namespace proxy {
@@ -37,6 +39,8 @@ struct ConsoleSources {
     const Recorder& recorder;
     const RunningConfig& config;
     const LoginTurns& login_turns;
+    const HostRoles& roles;
+    const HostMonitor& monitor;
 };
 
 /// pg_stat_activity, pg_stat_ssl, open_sessions, sessions, events, stats, config, and what of

@@ -1,4 +1,6 @@
 // Relations about the process: its counters, its configuration, what has just happened.
+#include <cmath>
+
 #include "config/settings.hpp"
 #include "proxy/admin/relations.hpp"
 #include "proxy/inventory/timestamp.hpp"
@@ -59,6 +61,15 @@ RelationRows configuration(const ConsoleSources& sources) {
     return rows_of(std::move(rows));
 }
 
+/// What is known of a host, or of one of its addresses.
+void append_role(std::vector<Cell>& row, const HostRoles::Known& known) {
+    const bool tells = known.role != protocol::HostRole::unknown;
+    row.push_back(tells ? Cell(std::string(protocol::to_string(known.role))) : Cell());
+    row.push_back(tells ? Cell(std::string(to_string(known.source))) : Cell());
+    row.push_back(tells ? to_timestamp(known.since) : Cell());
+    row.push_back(tells ? to_timestamp(known.seen) : Cell());
+}
+
 /// One row for each host of each upstream.
 RelationRows hosts(const ConsoleSources& sources) {
     Rows rows;
@@ -68,10 +79,32 @@ RelationRows hosts(const ConsoleSources& sources) {
     for (const auto& upstream : running->upstreams) {
         for (const config::Address& host : upstream->settings.hosts) {
             const LoginTurns::Numbers& here = logins[{upstream->settings.name, config::to_string(host)}];
-            rows.push_back({Cell(upstream->settings.name), text_cell(host.host), Cell(std::int64_t{host.port}),
-                            Cell(std::string(protocol::to_string(upstream->settings.sslmode))),
-                            Cell(std::int64_t{here.in_flight}), Cell(std::int64_t{here.waiting})});
+            std::vector<Cell> row{Cell(upstream->settings.name),          text_cell(host.host),
+                                  Cell(std::int64_t{host.port}),          Cell(std::string(protocol::to_string(upstream->settings.sslmode))),
+                                  Cell(std::int64_t{here.in_flight}),     Cell(std::int64_t{here.waiting})};
+            append_role(row, sources.roles.of(upstream->settings.name, config::to_string(host)));
+            rows.push_back(std::move(row));
         }
+    }
+    return rows_of(std::move(rows));
+}
+
+/// One row for each address that the monitor asks.
+RelationRows monitored_hosts(const ConsoleSources& sources) {
+    Rows rows;
+    for (const MonitoredHost& host : sources.monitor.hosts()) {
+        const auto boolean = [&](bool protocol::HostState::*which) {
+            return host.state ? Cell(std::int64_t{(*host.state).*which ? 1 : 0}) : Cell();
+        };
+        std::vector<Cell> row{Cell(host.upstream), Cell(host.host), Cell(host.address)};
+        append_role(row, sources.roles.of(host.upstream, host.address));
+        row.push_back(boolean(&protocol::HostState::in_recovery));
+        row.push_back(boolean(&protocol::HostState::read_only));
+        row.push_back(host.answered == MonitoredHost::Time{} ? Cell() : to_timestamp(host.answered));
+        row.push_back(text_cell(host.error));
+        row.push_back(text_cell(host.instance));
+        row.push_back(host.replica_lag_ms ? Cell(std::int64_t{std::llround(*host.replica_lag_ms)}) : Cell());
+        rows.push_back(std::move(row));
     }
     return rows_of(std::move(rows));
 }
@@ -118,8 +151,27 @@ std::vector<Relation> state_relations(const ConsoleSources& sources) {
                      {"port", ColumnType::int4},
                      {"sslmode"},
                      {"logins_in_flight", ColumnType::int8},
-                     {"logins_waiting", ColumnType::int8}},
+                     {"logins_waiting", ColumnType::int8},
+                     {"role"},
+                     {"role_source"},
+                     {"role_since", ColumnType::timestamptz},
+                     {"role_seen", ColumnType::timestamptz}},
          .rows = [sources] { return hosts(sources); }},
+        {.name = "monitored_hosts",
+         .columns = {{"upstream"},
+                     {"host"},
+                     {"address"},
+                     {"role"},
+                     {"role_source"},
+                     {"role_since", ColumnType::timestamptz},
+                     {"role_seen", ColumnType::timestamptz},
+                     {"in_recovery", ColumnType::boolean},
+                     {"read_only", ColumnType::boolean},
+                     {"answered", ColumnType::timestamptz},
+                     {"monitor_error"},
+                     {"instance"},
+                     {"replica_lag_ms", ColumnType::int8}},
+         .rows = [sources] { return monitored_hosts(sources); }},
         {.name = "events",
          .columns = {{"ts", ColumnType::timestamptz},
                      {"event"},

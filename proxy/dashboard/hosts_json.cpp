@@ -16,7 +16,11 @@ using Server = std::pair<std::string, std::string>;
 /// Of all upstreams.
 struct Known {
     explicit Known(const LiveSource& source)
-        : numbers(source.recorder.metrics().numbers()), outages(source.outages.all()), prewarmed(source.prewarmed()) {
+        : numbers(source.recorder.metrics().numbers()),
+          outages(source.outages.all()),
+          prewarmed(source.prewarmed()),
+          monitored(source.monitor.hosts()),
+          roles(source.roles) {
         for (const auto& session : source.sessions.open()) {
             ++sessions[{std::string(session->facts.text(SessionText::upstream)),
                         std::string(session->facts.text(SessionText::upstream_addr))}];
@@ -26,6 +30,8 @@ struct Known {
     const EventMetrics::Numbers numbers;
     const std::vector<Outages::Outage> outages;
     const std::map<std::string, PrewarmedConnections> prewarmed;
+    const std::vector<MonitoredHost> monitored;
+    const HostRoles& roles;
     std::map<Server, std::uint64_t> sessions;
 };
 
@@ -33,7 +39,10 @@ struct Known {
 class HostRows {
    public:
     HostRows(const Known& known, const UpstreamRoute& route, SystemTime now)
-        : now_(now), route_(route), sessions_(known.sessions) {
+        : now_(now), route_(route), sessions_(known.sessions), roles_(known.roles) {
+        for (const MonitoredHost& host : known.monitored) {
+            if (host.upstream == route.settings.name) monitored_.emplace(host.address, host);
+        }
         const auto found = known.numbers.upstreams.find(route.settings.name);
         if (found != known.numbers.upstreams.end()) addresses_ = found->second.addresses;
         for (const Outages::Outage& outage : known.outages) {
@@ -63,6 +72,9 @@ class HostRows {
         for (const auto& outage : outages_) {
             if (outage.host == key && outage.key != key) behind.insert(outage.key);
         }
+        for (const auto& [address, one] : monitored_) {
+            if (one.host == key) behind.insert(address);
+        }
         if (route_.settings.hosts.size() == 1) {
             for (const auto& [address, one] : addresses_) behind.insert(address);
         }
@@ -74,6 +86,9 @@ class HostRows {
         if (address) told_.insert(*address);
         const auto found = address ? addresses_.find(*address) : addresses_.end();
         const AddressNumbers* const known = found == addresses_.end() ? nullptr : &found->second;
+        const auto asked = address ? monitored_.find(*address) : monitored_.end();
+        const MonitoredHost* const monitored = asked == monitored_.end() ? nullptr : &asked->second;
+        const bool answers = monitored && monitored->state && monitored->error.empty();
         const Outages::Outage* outage = nullptr;
         for (const Outages::Outage& one : outages_) {
             if ((address && one.key == *address) || (host && one.key == *host)) outage = &one;
@@ -81,13 +96,14 @@ class HostRows {
         json::object told{{"upstream", name(route_.settings.name)},
                           {"host", host ? name(*host) : json::value(nullptr)},
                           {"address", address ? name(*address) : json::value(nullptr)},
-                          {"up", outage  ? json::value(false)
-                                 : known ? json::value(true)
-                                         : json::value(nullptr)},
+                          {"up", outage             ? json::value(false)
+                                 : known || answers ? json::value(true)
+                                                    : json::value(nullptr)},
                           {"since", outage ? time(outage->since) : json::value(nullptr)},
                           {"error", outage ? text(outage->error) : json::value(nullptr)},
                           {"sslmode", protocol::to_string(route_.settings.sslmode)}};
-        add_role(told, known);
+        add_role(told, known, address);
+        told["monitor"] = monitored ? json::value(answer_of(*monitored)) : json::value(nullptr);
         told["last_served"] = known ? time(known->served) : json::value(nullptr);
         if (outage && outage->leaf) {
             add_refused(told, *outage->leaf);
@@ -102,13 +118,35 @@ class HostRows {
         return told;
     }
 
-    /// As logins were told it; null: none was, or not within the last hour.
-    void add_role(json::object& told, const AddressNumbers* known) const {
+    /// As it was told last, by logins or the monitor; null: it was not within the last hour.
+    void add_role(json::object& told, const AddressNumbers* known, const std::optional<std::string>& address) const {
         AddressNumbers now = known ? *known : AddressNumbers{};
         now.forget_old_role(now_);
-        const bool tells = now.role != protocol::HostRole::unknown;
-        told["role"] = tells ? json::value(protocol::to_string(now.role)) : json::value(nullptr);
-        told["role_seen"] = tells ? time(now.role_seen) : json::value(nullptr);
+        HostRoles::Known found;
+        if (address) found = roles_.of(route_.settings.name, *address);
+        const bool is_newer = found.role != protocol::HostRole::unknown && found.seen > now.role_seen;
+        const auto role = is_newer ? found.role : now.role;
+        const auto seen = is_newer ? found.seen : now.role_seen;
+        const bool tells = role != protocol::HostRole::unknown;
+        told["role"] = tells ? json::value(protocol::to_string(role)) : json::value(nullptr);
+        told["role_seen"] = tells ? time(seen) : json::value(nullptr);
+        told["role_source"] = !tells     ? json::value(nullptr)
+                              : is_newer ? json::value(to_string(found.source))
+                                         : json::value(to_string(RoleSource::login));
+    }
+
+    json::object answer_of(const MonitoredHost& host) const {
+        const bool has_answered = host.answered != MonitoredHost::Time{};
+        json::array cluster;
+        for (const protocol::AuroraInstance& one : host.cluster)
+            cluster.push_back(json::object{{"id", text(one.id)}, {"writer", one.writer}, {"lag_ms", one.lag_ms}});
+        return {{"answered", has_answered ? time(host.answered) : json::value(nullptr)},
+                {"error", host.error.empty() ? json::value(nullptr) : text(host.error)},
+                {"in_recovery", host.state ? json::value(host.state->in_recovery) : json::value(nullptr)},
+                {"read_only", host.state ? json::value(host.state->read_only) : json::value(nullptr)},
+                {"instance", host.instance.empty() ? json::value(nullptr) : text(host.instance)},
+                {"replica_lag_ms", host.replica_lag_ms ? json::value(*host.replica_lag_ms) : json::value(nullptr)},
+                {"cluster", std::move(cluster)}};
     }
 
     /// What it shows now, and not what it showed when it was accepted.
@@ -138,6 +176,8 @@ class HostRows {
     std::vector<Outages::Outage> outages_;
     PrewarmedConnections prewarmed_;
     const std::map<Server, std::uint64_t>& sessions_;
+    const HostRoles& roles_;
+    std::map<std::string, MonitoredHost> monitored_;  // by address
     std::set<std::string> told_;
 };
 

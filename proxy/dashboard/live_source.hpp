@@ -18,6 +18,8 @@
 #include "proxy/route/snapshot.hpp"
 #include "proxy/session/live_sessions.hpp"
 #include "proxy/session/phase.hpp"
+#include "proxy/upstream/host_monitor.hpp"
+#include "proxy/upstream/host_roles.hpp"
 #include "proxy/upstream/outages.hpp"
 
 namespace proxy::dashboard {
@@ -37,6 +39,8 @@ struct LiveSource {
     const LiveSessions& sessions;
     const Captures& captures;
     const Outages& outages;
+    const HostRoles& roles;
+    const HostMonitor& monitor;
     const std::atomic<Phase>& phase;
     std::function<std::map<std::string, RelayedBytes>()> relayed;
     std::function<std::map<std::string, PrewarmedConnections>()> prewarmed;

@@ -73,7 +73,8 @@ std::span<const MetricInfo> all_metrics() {
          "pgairlock_upstream_host_role",
          gauge,
          {"upstream", "address", "role"},
-         "Whether this is the role that a server reported at the last login that got so far: 1 for one of them, for "
+         "Whether this is the role that a server was last seen in, by a login or by the monitor: 1 for one of them, "
+         "for "
          "servers seen within an hour."},
         {M::server_certificate_not_after,
          "pgairlock_server_certificate_not_after_timestamp_seconds",

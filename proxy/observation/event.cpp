@@ -121,6 +121,7 @@ std::string_view label(EventKind kind) noexcept {
         case EventKind::console_command: return "console_command";
         case EventKind::new_weak_client: return "new_weak_client";
         case EventKind::certificate_expiring: return "certificate_expiring";
+        case EventKind::host_role_changed: return "host_role_changed";
         case EventKind::events_dropped: return "events_dropped";
     }
     return "";

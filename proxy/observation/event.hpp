@@ -124,6 +124,7 @@ enum class EventKind {
     console_command,
     new_weak_client,
     certificate_expiring,
+    host_role_changed,
     events_dropped,
 };
 
@@ -195,6 +196,14 @@ struct ExpiryNote {
     std::int64_t days_left = 0;  ///< whole ones, rounded down; negative: it has ended
 };
 
+/// What host_role_changed is about, beside the record's upstream and upstream_addr.
+struct RoleNote {
+    std::string host;  ///< as configured, "db.internal:5432"
+    protocol::HostRole before = protocol::HostRole::unknown;
+    protocol::HostRole now = protocol::HostRole::unknown;
+    std::string_view source;  ///< a word: who has told (to_string(RoleSource))
+};
+
 /// One audit line. Which members beyond `kind`, `time` and `record` count depends on the kind
 /// (docs/audit.md).
 struct Event {
@@ -222,6 +231,7 @@ struct Event {
     bool weaker = false;                           ///< client_changed: what it does now is less than what it did
     std::shared_ptr<const CaptureNote> capture{};  ///< capture_started, capture_stopped
     std::shared_ptr<const ExpiryNote> expiry{};    ///< certificate_expiring
+    std::shared_ptr<const RoleNote> role{};        ///< host_role_changed
 };
 
 /// What a certificate that is news says of its CA (is_other_ca).

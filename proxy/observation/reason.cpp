@@ -60,6 +60,7 @@ Row row(Reason reason) noexcept {
             return {"server_certificate_rejected", cannot_connect_now, "certificate of upstream"};
         case Reason::server_left:
             return {"server_left", cannot_connect_now, "server closed the connection unexpectedly"};
+        case Reason::no_wanted_host: return {"no_wanted_host", cannot_connect_now, "could not connect to upstream"};
         case Reason::server_denied: return {"server_denied", "", "the server denied the login"};
         case Reason::client_left: return {"client_left", "", "client closed the connection during login"};
         case Reason::client_message: return of(Fault::client_message);
@@ -90,6 +91,8 @@ Row row(Reason reason) noexcept {
         case Reason::idle_timeout: return {"idle_timeout", "57P05", "no byte in either direction for idle_timeout"};
         // As pg_terminate_backend().
         case Reason::killed: return {"killed", "57P01", "ended on the console"};
+        // As PostgreSQL's when it shuts down, after which drivers and pools connect anew.
+        case Reason::host_demoted: return {"host_demoted", "57P01", "the server takes no writes any more"};
         case Reason::failed: return {"failed", "XX000", "pgairlock could not go on"};
     }
     return {"none", "", ""};

@@ -48,6 +48,7 @@ enum class Reason : std::uint8_t {
     server_not_accepted,          // reached, and not what sslmode demands
     server_certificate_rejected,  // reached, and its certificate does not verify
     server_left,                  // closed its connection during the login
+    no_wanted_host,               // reached, and not what target_session_attrs wants
     // The login.
     server_denied,  // the server's own ErrorResponse, passed on
     client_left,    // before it had answered everything
@@ -78,7 +79,8 @@ enum class Reason : std::uint8_t {
     client_tls_error,
     server_tls_error,
     idle_timeout,
-    killed,  // by KILL on the console
+    killed,        // by KILL on the console
+    host_demoted,  // on_demotion: its server takes no writes any more
     failed,  // our own: out of memory
 };
 

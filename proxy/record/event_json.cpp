@@ -285,6 +285,15 @@ void add_expiring(json::object& line, const Event& event) {
     line["not_told"] = event.count;
 }
 
+void add_role_change(json::object& line, const Event& event) {
+    const RoleNote note = event.role ? *event.role : RoleNote();
+    line["upstream_addr"] = text(event.record.upstream_addr);
+    line["host"] = text(note.host);
+    line["role_before"] = role_or_null(note.before);
+    line["role"] = role_or_null(note.now);
+    line["source"] = text(note.source);
+}
+
 void add_capture(json::object& line, const Event& event) {
     const CaptureNote note = event.capture ? *event.capture : CaptureNote();
     line["capture"] = note.id;
@@ -336,6 +345,7 @@ std::string to_json(const Event& event, std::string_view proxy) {
             line["by"] = text(event.by);
             line["message"] = text(event.message);
             break;
+        case EventKind::host_role_changed: add_role_change(line, event); break;
         case EventKind::events_dropped: line["count"] = event.count; break;
         case EventKind::capture_started:
         case EventKind::capture_stopped: add_capture(line, event); break;

@@ -50,15 +50,30 @@ std::shared_ptr<const AuthRoute> load_auth(const config::Auth& settings, const S
     return route;
 }
 
+/// Any line that a role's password can be; the line break is not of it.
+protocol::Buffer load_password(const config::File& file, std::vector<config::Diagnostic>& errors) {
+    if (!file) return {};
+    constexpr std::size_t longest = 8192;  // tokens are passwords too
+    auto bytes = config::read_file(file, config::FileKind::secret, errors);
+    if (!bytes) return {};
+    while (!bytes->empty() && (bytes->back() == '\n' || bytes->back() == '\r')) bytes->pop_back();
+    const bool is_line = std::none_of(bytes->begin(), bytes->end(), [](std::uint8_t c) { return c < ' '; });
+    if (is_line && !bytes->empty() && bytes->size() <= longest) return std::move(*bytes);
+    errors.push_back({file.origin, "\"" + file.path + "\" holds no password: one line of at most " +
+                                       std::to_string(longest) + " bytes"});
+    return {};
+}
+
 std::shared_ptr<const UpstreamRoute> load_upstream(const config::Upstream& settings, const Snapshot* running,
                                                    LoadedSnapshot& loaded) {
     auto route = std::make_shared<UpstreamRoute>();
     route->settings = settings;
-    if (settings.sslmode != protocol::SslMode::disable) {
-        const config::FilesRead files;
+    const config::FilesRead files;
+    if (settings.sslmode != protocol::SslMode::disable)
         route->tls = std::make_unique<const tls::UpstreamContext>(settings, loaded.errors, loaded.warnings);
-        route->files = files.states();
-    }
+    if (!settings.monitor_user.empty())
+        route->monitor_password = load_password(settings.monitor_password_file, loaded.errors);
+    route->files = files.states();
     if (!running) return route;
     const auto& known = running->upstreams;
     const auto same = std::find_if(known.begin(), known.end(), [&](const auto& other) {

@@ -24,7 +24,8 @@ namespace proxy {
 struct UpstreamRoute {
     config::Upstream settings;
     std::unique_ptr<const tls::UpstreamContext> tls;  ///< nullptr: sslmode disable
-    config::FileStates files{};                       ///< what `tls` was made of, without the system's CAs
+    protocol::Buffer monitor_password{};              ///< of monitor_password_file; empty: none
+    config::FileStates files{};                       ///< what it was made of, without the system's CAs
 };
 
 /// How logins are authenticated ([auth]).

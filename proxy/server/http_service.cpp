@@ -112,6 +112,8 @@ void HttpService::open_dashboard() {
                               .sessions = sources_.sessions,
                               .captures = sources_.metrics.captures,
                               .outages = sources_.outages,
+                              .roles = sources_.metrics.roles,
+                              .monitor = sources_.metrics.monitor,
                               .phase = sources_.phase,
                               .relayed = [&workers] { return relayed_bytes(workers); },
                               .prewarmed = [&workers] { return prewarmed_connections(workers); },

@@ -209,8 +209,24 @@ void MetricsPage::tell_upstreams(Exposition& out, const EventMetrics::Numbers& n
         for (std::size_t i = 0; i < ca_changes; ++i)
             out.sample({name, to_string(static_cast<CaChange>(i))}, upstream.certificates[i]);
     }
+    tell_hosts(out, numbers, outages);
+}
+
+/// Those that logins have met, and those that the monitor asks.
+void MetricsPage::tell_hosts(Exposition& out, const EventMetrics::Numbers& numbers,
+                             const std::vector<Outages::Outage>& outages) const {
+    using Server = std::pair<std::string, std::string>;
+    std::map<Server, AddressNumbers> known;
+    for (const auto& [name, upstream] : numbers.upstreams) {
+        for (const auto& [address, one] : upstream.addresses) known.emplace(Server(name, address), one);
+    }
+    for (const MonitoredHost& host : sources_.monitor.hosts()) {
+        const Server server(host.upstream, host.address);
+        if (!numbers.upstreams.contains(host.upstream)) continue;
+        if (host.state && host.error.empty()) known.try_emplace(server);
+    }
     out.begin(Metric::upstream_host_up);
-    std::set<std::pair<std::string, std::string>> down;
+    std::set<Server> down;
     std::map<std::string, std::size_t> told;
     for (const Outages::Outage& outage : outages) {
         if (!numbers.upstreams.contains(outage.upstream) || ++told[outage.upstream] > UpstreamNumbers::max_addresses)
@@ -218,17 +234,16 @@ void MetricsPage::tell_upstreams(Exposition& out, const EventMetrics::Numbers& n
         down.emplace(outage.upstream, outage.key);
         out.sample({outage.upstream, outage.key}, std::uint64_t{0});
     }
-    for (const auto& [name, upstream] : numbers.upstreams) {
-        for (const auto& [address, one] : upstream.addresses) {
-            if (!down.contains({name, address})) out.sample({name, address}, std::uint64_t{1});
-        }
+    for (const auto& [server, one] : known) {
+        if (!down.contains(server)) out.sample({server.first, server.second}, std::uint64_t{1});
     }
     out.begin(Metric::upstream_host_role);
-    for (const auto& [name, upstream] : numbers.upstreams) {
-        for (const auto& [address, one] : upstream.addresses) {
-            for (const auto role : {HostRole::primary, HostRole::standby, HostRole::unknown})
-                out.sample({name, address, protocol::to_string(role)}, std::uint64_t{role == one.role ? 1U : 0U});
-        }
+    for (const auto& [server, one] : known) {
+        const HostRoles::Known found = sources_.roles.of(server.first, server.second);
+        const bool is_newer = found.role != HostRole::unknown && found.seen > one.role_seen;
+        const HostRole now = is_newer ? found.role : one.role;
+        for (const auto role : {HostRole::primary, HostRole::standby, HostRole::unknown})
+            out.sample({server.first, server.second, protocol::to_string(role)}, std::uint64_t{role == now ? 1U : 0U});
     }
 }
 

@@ -14,6 +14,8 @@
 #include "proxy/route/snapshot.hpp"
 #include "proxy/server/expiry_watch.hpp"
 #include "proxy/server/worker.hpp"
+#include "proxy/upstream/host_monitor.hpp"
+#include "proxy/upstream/host_roles.hpp"
 #include "proxy/upstream/login_turns.hpp"
 #include "proxy/upstream/outages.hpp"
 
@@ -33,6 +35,8 @@ class MetricsPage {
         const Captures& captures;
         const Outages& outages;
         const LoginTurns& login_turns;
+        const HostRoles& roles;
+        const HostMonitor& monitor;
         const std::vector<std::unique_ptr<Worker>>& workers;
         const Alerts& alerts;
         const ExpiryWatch& expiry;
@@ -49,6 +53,8 @@ class MetricsPage {
     void tell_in_use(Exposition& out) const;
     void tell_relay(Exposition& out) const;
     void tell_upstreams(Exposition& out, const EventMetrics::Numbers& numbers) const;
+    void tell_hosts(Exposition& out, const EventMetrics::Numbers& numbers,
+                    const std::vector<Outages::Outage>& outages) const;
     void tell_prewarm(Exposition& out) const;
     void tell_logins(Exposition& out, const Snapshot& snapshot) const;
     void tell_records(Exposition& out, const EventMetrics::Numbers& numbers);

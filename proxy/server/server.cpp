@@ -114,7 +114,8 @@ std::unique_ptr<InventoryKeeper> keep_inventory(const config::Config& config, co
 rlim_t needed_descriptors(const config::Runtime& runtime) {
     constexpr rlim_t refused = Admission::max_rejections + Admission::max_strangers;
     constexpr rlim_t console = Console::max_sessions * 2 + Console::max_refusals;
-    constexpr rlim_t ours = 64 + HostWatch::max_connections + console + HttpServer::max_connections;
+    constexpr rlim_t ours =
+        64 + HostWatch::max_connections + HostMonitor::max_addresses + console + HttpServer::max_connections;
     return rlim_t{runtime.max_connections} * 2 + runtime.max_connections_before_login + refused + ours;
 }
 
@@ -230,6 +231,8 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                 .resolver = resolver_,
                 .outages = outages_,
                 .login_turns = login_turns_,
+                .roles = roles_,
+                .host_news = host_news_,
                 .key_derivations = key_derivations_,
                 .derivation_turns = derivation_turns_,
                 .captures = captures_},
@@ -241,13 +244,19 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                .take = [this](auto next, auto log) { return take(std::move(next), std::move(log)); },
                .record = [this](EventKind kind, std::string message) { record(kind, std::move(message)); },
                .manager = manager_}),
-      relations_(console_relations(
-          {.sessions = sessions_, .recorder = recorder_, .config = running_config_, .login_turns = login_turns_})),
+      relations_(console_relations({.sessions = sessions_,
+                                    .recorder = recorder_,
+                                    .config = running_config_,
+                                    .login_turns = login_turns_,
+                                    .roles = roles_,
+                                    .monitor = host_monitor_})),
       console_(io_, console_services()),
       http_({.metrics = {.recorder = recorder_,
                          .captures = captures_,
                          .outages = outages_,
                          .login_turns = login_turns_,
+                         .roles = roles_,
+                         .monitor = host_monitor_,
                          .workers = workers_,
                          .alerts = *alerts_,
                          .expiry = *expiry_},
@@ -263,6 +272,9 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       drain_timer_(io_.get_executor()),
       signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
     running_config_.use(snapshot_);
+    role_changes_ = roles_.subscribe([this](const auto& change) { host_news_.tell(change.server.upstream); });
+    outages_.on_recovery([this](const std::string& upstream) { host_news_.tell(upstream); });
+    told_roles_ = roles_.subscribe([this](const HostRoles::Change& change) { record(change); });
     alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));
     signals_.add(SIGUSR1);
     std::signal(SIGPIPE, SIG_IGN);
@@ -284,6 +296,7 @@ void Server::run() {
     http_.open(snapshot_);
     serve_upstreams();
     spawn_lasting(io_.get_executor(), [this] { return host_watch_.run(); });
+    spawn_lasting(io_.get_executor(), [this] { return demotions_.run(); });
     spawn_lasting(io_.get_executor(), [this] { return handle_signals(); });
     spawn_lasting(io_.get_executor(), [this] { return reload_.run(); });
     expiry_->begin(state_dir_ + "/expiry-told", [this](Event&& event) { recorder_.record(std::move(event)); });
@@ -304,6 +317,7 @@ void Server::run() {
     expiry_->end();
     console_.close();
     http_.close();
+    host_monitor_.close();
     resolver_.close();
     key_derivations_.close();
     derivation_turns_.close();
@@ -483,6 +497,9 @@ void Server::serve_upstreams() {
     if (services_.phase == Phase::serving) wanted = snapshot_->upstreams;
     for (const auto& worker : workers_) worker->prewarm(wanted);
     host_watch_.serve(wanted);
+    // Sessions go on while the process drains.
+    host_monitor_.serve(snapshot_->upstreams);
+    demotions_.serve(snapshot_->upstreams);
 }
 
 /// So that a rate begins at zero, and not with the first event.
@@ -533,6 +550,17 @@ void Server::join_captures() {
 
 void Server::record(EventKind kind, std::string message) {
     recorder_.record({.kind = kind, .message = std::move(message)});
+}
+
+/// From any thread. What was not known before is no change.
+void Server::record(const HostRoles::Change& change) {
+    if (change.doubtful || change.before == protocol::HostRole::unknown) return;
+    Event event{.kind = EventKind::host_role_changed};
+    event.record.upstream = change.server.upstream;
+    event.record.upstream_addr = change.server.address;
+    event.role = std::make_shared<const RoleNote>(RoleNote{
+        .host = change.server.host, .before = change.before, .now = change.now, .source = to_string(change.source)});
+    recorder_.record(std::move(event));
 }
 
 }  // namespace proxy

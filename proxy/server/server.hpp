@@ -9,6 +9,7 @@
 #include "proxy/alert/alerts.hpp"
 #include "proxy/server/admission.hpp"
 #include "proxy/server/console_socket.hpp"
+#include "proxy/server/demotions.hpp"
 #include "proxy/server/expiry_watch.hpp"
 #include "proxy/server/http_service.hpp"
 #include "proxy/server/listening_sockets.hpp"
@@ -16,6 +17,8 @@
 #include "proxy/server/systemd.hpp"
 #include "proxy/server/watchdog.hpp"
 #include "proxy/server/worker.hpp"
+#include "proxy/upstream/host_monitor.hpp"
+#include "proxy/upstream/host_roles.hpp"
 #include "proxy/upstream/host_watch.hpp"
 
 namespace proxy {
@@ -55,6 +58,7 @@ class Server {
     tls::Awaitable<> wait_until_drained();
     void end();
     void record(EventKind kind, std::string message);
+    void record(const HostRoles::Change& change);
     void join_captures();
 
     asio::io_context io_{1};
@@ -77,6 +81,11 @@ class Server {
     ProcessOwners processes_;
     Resolver resolver_;
     Outages outages_;
+    HostRoles roles_;
+    HostNews host_news_;
+    HostRoles::Subscription role_changes_;  // which host_news_ tells of
+    HostRoles::Subscription told_roles_;  // in the audit
+    HostMonitor host_monitor_{resolver_, outages_, roles_};
     HostWatch host_watch_{io_.get_executor(), resolver_, outages_};
     Offload key_derivations_;
     Turns derivation_turns_;
@@ -84,6 +93,10 @@ class Server {
     Services services_;
     Admission admission_;
     std::vector<std::unique_ptr<Worker>> workers_;
+    Demotions demotions_{io_.get_executor(), roles_, host_monitor_,
+                         [this](const std::string& upstream, const std::string& address) {
+                             for (const auto& worker : workers_) worker->end_idle_at(upstream, address);
+                         }};
     Watchdog watchdog_{io_.get_executor(), manager_, workers_};
     ListeningSockets sockets_;
     Reload reload_;

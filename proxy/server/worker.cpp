@@ -27,7 +27,7 @@ void each(Session& session, Action action) {
 Worker::Worker(Services& services)
     : services_(services),
       keep_running_(io_.get_executor()),
-      prewarm_(io_.get_executor(), services.resolver, services.outages) {
+      prewarm_(io_.get_executor(), services.resolver, services.outages, services.roles) {
     const tls::Socket first(io_.get_executor());  // the descriptors that io_ needs, while there are some
     thread_ = std::thread([this] { run(); });
 }
@@ -133,7 +133,17 @@ void Worker::join_captures() {
 
 void Worker::end_idle() {
     asio::post(io_, [this] {
-        for (const auto& [session, running] : sessions_) each(*session, [](Session& one) { one.end_if_idle(); });
+        for (const auto& [session, running] : sessions_)
+            each(*session, [](Session& one) { one.end_if_idle(Reason::shutting_down); });
+    });
+}
+
+void Worker::end_idle_at(std::string upstream, std::string address) {
+    asio::post(io_, [this, upstream = std::move(upstream), address = std::move(address)] {
+        for (const auto& [session, running] : sessions_) {
+            if (!running.session || !session->is_at(upstream, address)) continue;
+            each(*session, [](Session& one) { one.end_if_idle(Reason::host_demoted); });
+        }
     });
 }
 

@@ -33,6 +33,9 @@ class Worker {
     /// From any thread: ends the sessions that are idle, outside of a transaction, and tells them
     /// why.
     void end_idle();
+    /// From any thread: the same of those that are at this server, which is not what they want any
+    /// more.
+    void end_idle_at(std::string upstream, std::string address);
     /// From any thread: ends the session of that name, if it is relayed here.
     void end_session(std::string name, Reason reason);
     /// From any thread: ends every session.

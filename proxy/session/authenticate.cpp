@@ -92,6 +92,10 @@ tls::Awaitable<LoginEnd> Exchange::run() {
                 if (!derived) co_return client_ended_ ? LoginEnd::client_closed : LoginEnd::no_key;
                 break;
             }
+            case Next::judge:
+                if (options_.is_wanted && !options_.is_wanted()) co_return LoginEnd::unwanted;
+                login_.release(out_);
+                break;
             case Next::established:
                 if (options_.on_established) options_.on_established();
                 co_await pass_on_rest();
@@ -131,6 +135,7 @@ bool Exchange::server_advances() {
     }
     if (!from_server_.oversized()) return false;
     if (login_.passes_oversized(static_cast<char>(from_server_.rest()[0]))) {
+        if (login_.judge_now()) return true;
         if (const auto beginning = from_server_.take_oversized()) {
             append(out_.to_client, beginning->bytes);
             options_.within_message = beginning->missing;

@@ -14,6 +14,7 @@ enum class LoginEnd {
     established,  // ReadyForQuery has been passed on, and every byte that came with it
     denied,       // the server's ErrorResponse has been passed on
     retry,        // the server refused at once, and nothing was passed on
+    unwanted,     // the login has succeeded, and is_wanted was not the case: the client has not heard of it
     failed,       // login.fault()
     unanswered,   // the server said nothing until the first deadline, tls::Deadline::connect
     no_key,       // derive_key had none
@@ -30,6 +31,8 @@ struct LoginOptions {
     std::function<tls::Awaitable<std::optional<protocol::ScramKey>>(protocol::KeyDerivation)> derive_key = {};
     /// Whether a refusal that is the server's first message is kept from the client.
     std::function<bool(const protocol::ErrorResponse& refusal)> may_retry = {};
+    /// Asked once what has to be known of the server is (LoginPolicy::question).
+    std::function<bool()> is_wanted = {};
     std::function<void()> on_answer = {};  ///< called at the server's first byte
     std::function<void()> on_key = {};     ///< called before BackendKeyData is passed on: the client may cancel at once
     std::function<void()> on_left = {};    ///< called when the client leaves while derive_key works: it may give up

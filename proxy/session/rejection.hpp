@@ -24,8 +24,8 @@ struct Rejection {
 
 /// `usename`: whose login it was, if it had come so far.
 Rejection rejection(protocol::Fault fault, const std::string& usename);
-/// What a session that has been relayed is told at its end, as PostgreSQL tells it: of idle_timeout
-/// or shutting_down.
+/// What a session that has been relayed is told at its end, as PostgreSQL tells it: of
+/// idle_timeout, shutting_down or host_demoted.
 protocol::ErrorResponse farewell(Reason reason);
 /// For a reason whose sentence needs nothing beside it.
 Rejection rejection(Reason reason);

@@ -122,6 +122,10 @@ void Session::record_disconnected() {
     record_.bytes_from_client = result.bytes_from_client;
     record_.bytes_from_server = result.bytes_from_server;
     const Reason reason = aborted_.value_or(result.end);
+    // As when it crashes, restarts or is demoted: it may be another kind of server by now.
+    if (reason == Reason::server_closed || reason == Reason::server_reset)
+        services_.roles.doubt({.upstream = record_.upstream, .host = {}, .address = record_.upstream_addr},
+                              RoleSource::ending);
     const std::string told = result.told ? proxy::farewell(reason).sqlstate : "";
     record({.kind = EventKind::disconnected,
             .reason = reason,
@@ -130,8 +134,8 @@ void Session::record_disconnected() {
     live_.end(reason, told);
 }
 
-void Session::end_if_idle() {
-    if (relay_ && !relay_->farewell(Reason::shutting_down, false)) relay_->dismiss(Reason::shutting_down, false);
+void Session::end_if_idle(Reason reason) {
+    if (relay_ && !relay_->farewell(reason, false)) relay_->dismiss(reason, false);
 }
 
 void Session::abort(Reason reason) {

@@ -25,6 +25,8 @@
 #include "proxy/session/phase.hpp"
 #include "proxy/session/rejection.hpp"
 #include "proxy/session/relay.hpp"
+#include "proxy/upstream/host_news.hpp"
+#include "proxy/upstream/host_roles.hpp"
 #include "proxy/upstream/offload.hpp"
 #include "proxy/upstream/outages.hpp"
 #include "proxy/upstream/prewarm.hpp"
@@ -47,6 +49,8 @@ struct Services {
     Resolver& resolver;
     Outages& outages;
     LoginTurns& login_turns;
+    HostRoles& roles;
+    HostNews& host_news;
     Offload& key_derivations;
     Turns& derivation_turns;
     Captures& captures;
@@ -88,7 +92,11 @@ class Session {
     void relay(RelayMeter& meter, std::function<void()> on_end);
     /// Ends the relay when it is idle outside of a transaction, at once or as soon as its server
     /// says that it is.
-    void end_if_idle();
+    void end_if_idle(Reason reason);
+    /// Its server is this one.
+    bool is_at(const std::string& upstream, const std::string& address) const {
+        return record_.upstream == upstream && record_.upstream_addr == address;
+    }
     const std::string& name() const noexcept { return accepted_.session; }
     const std::shared_ptr<const ListenerRoute>& route() const noexcept { return accepted_.route; }
     /// Into captures that have begun since, once it is known where a message ends.
@@ -135,6 +143,13 @@ class Session {
     tls::Awaitable<> forward_cancel(const protocol::CancelRequest& request);
 
     tls::Awaitable<> log_in_upstream();
+    tls::Awaitable<std::optional<UpstreamFailure>> try_hosts();
+    tls::Awaitable<bool> wait_for_host(const UpstreamFailure& failure);
+    std::chrono::steady_clock::time_point reach_by() const;
+    HostRoles::Login login_as() const { return {.user = record_.usename, .database = record_.datname}; }
+    bool is_wanted(const protocol::Login& login, const Reached& reached, const Attempts& attempts);
+    void learn_role(const protocol::Login& login, const Reached& reached);
+    tls::Awaitable<bool> leave_unwanted(protocol::Login& login, Attempts& attempts, const Reached& reached);
     std::optional<VerifiedConnection> prewarmed(Attempts& attempts);
     tls::Awaitable<bool> log_in_through(VerifiedConnection connection, Attempts& attempts);
     void note_server(const Reached& reached);
@@ -146,7 +161,7 @@ class Session {
     void record_denied(const protocol::Login& login);
     tls::Awaitable<> report_unreached(const UpstreamFailure& failure);
     tls::Awaitable<> report_server_closed(const std::string& how);
-    protocol::LoginPolicy login_policy(const Reached& reached);
+    protocol::LoginPolicy login_policy(const Reached& reached, TargetSessionAttrs wanted);
     tls::Awaitable<std::optional<protocol::ScramKey>> derive_key(protocol::KeyDerivation derivation);
     tls::Awaitable<> delay_refusal();
     tls::Awaitable<> record_login_fault(const protocol::Login& login);
@@ -190,7 +205,9 @@ class Session {
     const tls::ListenerContext* shown_ = nullptr;  // of the client leg's handshake: the listener's own, or a probe's
     std::shared_ptr<tls::Timer> waiting_;          // for something other than a stream
     std::optional<Reason> aborted_;                // from outside, and why
-    protocol::Boundary boundary_;                  // kept by the login, handed to the relay
+    std::unique_ptr<protocol::ClientAnswers> answers_;  // given to a server that was not wanted
+    bool has_waited_ = false;                           // for a host
+    protocol::Boundary boundary_;                       // kept by the login, handed to the relay
     std::size_t within_message_ = 0;  // of the server's, which is passed on in pieces: no word of ours can be heard
     std::optional<Relay> relay_;
 };

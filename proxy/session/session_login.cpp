@@ -32,27 +32,38 @@ tls::Advice login_advice(const tls::Stream& server, const UpstreamRoute& route) 
 }  // namespace
 
 tls::Awaitable<> Session::log_in_upstream() {
-    const config::Upstream& settings = upstream().settings;
     from_client_ = std::make_unique<protocol::MessageBuffer>(protocol::max_client_login_message);
-    Attempts attempts(
-        {.sslmode = settings.sslmode, .hosts = settings.hosts.size(), .prewarmed = true, .deadline = deadline_});
+    connector_.set_roles(services_.roles, login_as());
+    for (bool goes_on = true; goes_on;) {
+        const std::optional<UpstreamFailure> failure = co_await try_hosts();
+        if (!failure) co_return;
+        goes_on = co_await wait_for_host(*failure);
+    }
+}
+
+/// A value: no host serves. Otherwise the login is over, well or not.
+tls::Awaitable<std::optional<UpstreamFailure>> Session::try_hosts() {
+    const config::Upstream& settings = upstream().settings;
+    Attempts attempts({.sslmode = settings.sslmode,
+                       .hosts = settings.hosts.size(),
+                       .prewarmed = true,
+                       .wanted = settings.target_session_attrs,
+                       .may_wait = settings.wait_for_host,
+                       .deadline = reach_by()});
     const auto start = Clock::now();
     for (bool over = false; !over && !aborted_;) {
         std::optional<VerifiedConnection> connection = prewarmed(attempts);
         if (!connection) {
             const ClientWatch client(client_, *from_client_,
                                      [this] { connector_.abort(std::string(sentence(Reason::client_left))); });
-            Connected connected = co_await connector_.connect(attempts, upstream(), deadline_);
-            if (aborted_) co_return;
+            Connected connected = co_await connector_.connect(attempts, upstream(), reach_by());
+            if (aborted_) co_return std::nullopt;
             if (client.left()) {
                 record_client_left();
-                co_return;
+                co_return std::nullopt;
             }
             record_.timings.turn = connector_.waited();
-            if (const auto* failure = std::get_if<UpstreamFailure>(&connected)) {
-                co_await report_unreached(*failure);
-                co_return;
-            }
+            if (auto* failure = std::get_if<UpstreamFailure>(&connected)) co_return std::move(*failure);
             connection.emplace(std::move(std::get<VerifiedConnection>(connected)));
         }
         record_.failed_attempts = attempts.failed_attempts();
@@ -62,6 +73,7 @@ tls::Awaitable<> Session::log_in_upstream() {
                 tls::since(start) - connector_.waited() - reached.resolve - reached.connect - reached.tls_time;
         over = co_await log_in_through(std::move(*connection), attempts);
     }
+    co_return std::nullopt;
 }
 
 std::optional<VerifiedConnection> Session::prewarmed(Attempts& attempts) {
@@ -82,10 +94,16 @@ tls::Awaitable<bool> Session::log_in_through(VerifiedConnection connection, Atte
         server_->set_deadline(deadline_, tls::Deadline::login);
     }
     note_server(reached);
-    protocol::Login login(login_policy(reached));
+    protocol::LoginPolicy policy = login_policy(reached, attempts.wanted());
+    protocol::Login login =
+        answers_ ? protocol::Login(std::move(policy), *answers_) : protocol::Login(std::move(policy));
     const auto start = Clock::now();
     const LoginResult result = co_await exchange(login, reached, attempts);
     if (aborted_ && result.end != LoginEnd::established) co_return true;
+    if (result.end == LoginEnd::unwanted) {
+        const bool again = co_await leave_unwanted(login, attempts, reached);
+        co_return !again;
+    }
     if (goes_on(result, login, attempts, reached)) {
         server_.reset();
         co_return false;
@@ -150,6 +168,7 @@ tls::Awaitable<Session::LoginResult> Session::exchange(protocol::Login& login, c
         .within_message = within_message_,
         .derive_key = [this](protocol::KeyDerivation derivation) { return derive_key(std::move(derivation)); },
         .may_retry = [&attempts](const auto& refusal) { return attempts.may_retry(refusal.sqlstate); },
+        .is_wanted = [this, &reached, &attempts, &login] { return is_wanted(login, reached, attempts); },
         .on_answer = [this, &reached] { take_answer(reached); },
         .on_key = [this, &reached, &login] { register_key(reached, login); },
         .on_left =
@@ -158,8 +177,9 @@ tls::Awaitable<Session::LoginResult> Session::exchange(protocol::Login& login, c
             },
         .on_silence = [this] { connector_.end_turn(); },
         .on_established =
-            [this] {
+            [this, &reached, &login] {
                 connector_.end_turn();
+                learn_role(login, reached);
                 observer_->logged_in();
                 if (record_.ssl)
                     open_session_ = services_.memories.probes.open_sessions().opened(record_.origin(), record_.process);
@@ -191,6 +211,7 @@ tls::Awaitable<> Session::finish_login(const protocol::Login& login, const Login
     const bool late = Clock::now() >= deadline_;
     switch (result.end) {
         case LoginEnd::retry:
+        case LoginEnd::unwanted:
         case LoginEnd::unanswered: break;  // goes on
         case LoginEnd::established: established(login); break;
         case LoginEnd::failed: co_await record_login_fault(login); break;
@@ -291,10 +312,11 @@ bool Session::password_is_safe() const {
 
 /// What this session's login may do about SCRAM. The certificates are those of its own handshakes,
 /// whatever a reload does meanwhile.
-protocol::LoginPolicy Session::login_policy(const Reached& reached) {
+protocol::LoginPolicy Session::login_policy(const Reached& reached, TargetSessionAttrs wanted) {
     const AuthRoute& auth = *accepted_.route->auth;
     protocol::LoginPolicy policy;
     policy.scram = auth.scram;
+    policy.question = question(wanted);
     policy.crypto = tls::scram_crypto();
     policy.password_is_safe = password_is_safe();
     policy.ask_at_once =
@@ -373,6 +395,8 @@ void Session::established(const protocol::Login& login) {
     record_.timings.total = tls::since(record_.accepted);
     if (const auto& key = login.key()) record_.backend_pid = key->pid;
     record({.kind = EventKind::connected});
+    answers_.reset();
+    if (has_waited_) services_.host_news.tell(upstream().settings.name);
     live_ = services_.sessions.add(record_);
     log_about(record_, {}, spdlog::level::debug, "{} connected to {} as {} at {}", record_.ssl ? "TLS" : "clear",
               record_.datname, record_.usename, record_.upstream_addr);

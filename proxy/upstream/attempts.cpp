@@ -27,11 +27,17 @@ std::vector<Encryption> encryption_order(SslMode mode) {
 
 Reason AttemptFailure::reason() const noexcept {
     if (verify) return Reason::server_certificate_rejected;
+    if (kind == Kind::unwanted) return Reason::no_wanted_host;
     return kind == Kind::unreachable ? Reason::server_not_reached : Reason::server_not_accepted;
 }
 
 Attempts::Attempts(const Plan& plan)
-    : order_(encryption_order(plan.sslmode)), hosts_(plan.hosts), deadline_(plan.deadline) {
+    : order_(encryption_order(plan.sslmode)),
+      hosts_(plan.hosts),
+      deadline_(plan.deadline),
+      wanted_(plan.wanted),
+      may_wait_(plan.may_wait) {
+    walks_left_ = last_wanted() == wanted_ ? 0 : 1;
     if (!plan.prewarmed) begin(0);
 }
 
@@ -98,6 +104,7 @@ bool Attempts::connected(Encryption got, const std::string& address, TimePoint n
 
 bool Attempts::may_retry(std::string_view sqlstate) const noexcept {
     // libpq asks the next host then, and never the same one in another way.
+    if (sqlstate == cannot_connect_now && may_wait_) return true;
     if (sqlstate == cannot_connect_now) return prewarmed_ ? hosts_ > 1 : host_ + 1 < hosts_;
     return may_retry_;
 }
@@ -110,6 +117,16 @@ void Attempts::refused(std::string_view sqlstate, AttemptFailure refusal) {
     }
     note(std::move(refusal));
     next_host();
+}
+
+/// Unlike libpq, which leaves out what a host's name leads to beside it: a name may lead to a
+/// whole cluster.
+void Attempts::unwanted(AttemptFailure failure, TimePoint now) {
+    if (std::exchange(prewarmed_, false)) {
+        ++failed_attempts_;
+        return begin(0);
+    }
+    failed(std::move(failure), now);
 }
 
 bool Attempts::closed_unanswered(TimePoint now) {
@@ -128,12 +145,18 @@ void Attempts::unanswered(AttemptFailure failure, TimePoint now) {
 
 void Attempts::begin(std::size_t mode) {
     mode_ = mode;
-    host_ = address_ = 0;
-    left_.clear();
-    begun_.clear();
+    walks_left_ = last_wanted() == wanted_ ? 0 : 1;
     may_retry_ = false;
     worst_ = {.kind = AttemptFailure::Kind::unreachable, .error = "no host is configured"};
     errors_.clear();
+    begin_walk();
+}
+
+void Attempts::begin_walk() {
+    ++walk_;
+    host_ = address_ = 0;
+    left_.clear();
+    begun_.clear();
     next_ = hosts_ > 0 ? Next::resolve : Next::give_up;
 }
 
@@ -161,6 +184,10 @@ void Attempts::next_host() {
     if (++host_ < hosts_) {
         next_ = Next::resolve;
         return;
+    }
+    if (walks_left_ > 0) {
+        --walks_left_;
+        return begin_walk();
     }
     // libpq's prefer goes on in clear when TLS was the matter, and so do we; never after an attack,
     // and not at hosts of which one was reached over TLS and had another reason.

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/config.hpp"
 #include "protocol/sslmode.hpp"
 #include "proxy/observation/reason.hpp"
 #include "tls/handshake.hpp"
@@ -31,6 +32,7 @@ struct AttemptFailure {
         unreachable,   // nobody answered, or not in time: with or without TLS makes no difference
         not_accepted,  // reached, but not as sslmode demands: a certificate, a version, an 'N'
         suspicious,    // bytes that no honest server sends: clear text must not be tried after them
+        unwanted,      // it serves, but target_session_attrs wants another kind of server
     };
     Kind kind = Kind::unreachable;
     std::string error;
@@ -53,7 +55,10 @@ class Attempts {
         protocol::SslMode sslmode{};
         std::size_t hosts = 0;
         bool prewarmed = false;  ///< a connection that is ready may be taken first
-        TimePoint deadline{};    ///< no address is tried any more after this
+        /// prefer-standby walks along the hosts twice, the second time for any.
+        config::TargetSessionAttrs wanted = config::TargetSessionAttrs::any;
+        bool may_wait = false;  ///< for a host that serves: the last one's 57P03 is kept from the client, too
+        TimePoint deadline{};   ///< no address is tried any more after this
     };
     explicit Attempts(const Plan& plan);
 
@@ -76,6 +81,12 @@ class Attempts {
     std::size_t address() const noexcept { return next_ == Next::connect ? left_.front() : address_; }
     Encryption encryption() const noexcept { return order_[mode_]; }
     bool may_begin_next() const noexcept { return !left_.empty(); }
+    /// The kind of server that is wanted on this walk along the hosts.
+    config::TargetSessionAttrs wanted() const noexcept { return walks_left_ > 0 ? wanted_ : last_wanted(); }
+    /// How many walks have begun: on each the hosts may come in another order.
+    unsigned walk() const noexcept { return walk_; }
+    /// Whether anything is left to try on this walk beside the connection at log_in.
+    bool has_more() const noexcept { return prewarmed_ || !left_.empty() || host_ + 1 < hosts_; }
     /// Whether something else is tried when the server refuses the login at once, with this
     /// SQLSTATE.
     bool may_retry(std::string_view sqlstate) const noexcept;
@@ -91,6 +102,8 @@ class Attempts {
     /// False: it is not to be used, because suspicious bytes came before; next() goes on.
     bool connected(Encryption got, const std::string& address, TimePoint now);
     void refused(std::string_view sqlstate, AttemptFailure refusal);
+    /// The login has succeeded, at a server of another kind than is wanted.
+    void unwanted(AttemptFailure failure, TimePoint now);
     /// True: the server had left before it was asked, and next() goes on. False: that is how this
     /// login ends.
     bool closed_unanswered(TimePoint now);
@@ -111,6 +124,11 @@ class Attempts {
     };
 
     void begin(std::size_t mode);
+    void begin_walk();
+    config::TargetSessionAttrs last_wanted() const noexcept {
+        using config::TargetSessionAttrs;
+        return wanted_ == TargetSessionAttrs::prefer_standby ? TargetSessionAttrs::any : wanted_;
+    }
     void note(AttemptFailure failure);
     void go_on(TimePoint now);
     void next_host();
@@ -119,6 +137,10 @@ class Attempts {
     const std::vector<Encryption> order_;
     const std::size_t hosts_;
     const TimePoint deadline_;
+    const config::TargetSessionAttrs wanted_;
+    const bool may_wait_;
+    unsigned walks_left_ = 0;
+    unsigned walk_ = 0;
     Next next_ = Next::take_prewarmed;
     std::size_t mode_ = 0;
     std::size_t host_ = 0;

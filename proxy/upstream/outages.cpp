@@ -32,10 +32,14 @@ void Outages::failed(Failure failure, TimePoint now) {
 }
 
 void Outages::served(const std::string& key, const std::string& upstream) {
-    const std::lock_guard lock(mutex_);
-    const bool was_refused = refused_.erase({upstream, key}) > 0;
-    const bool was_silent = remembered_.erase(key) > 0;
-    if (was_refused || was_silent) spdlog::info("upstream \"{}\": {} serves again", upstream, key);
+    {
+        const std::lock_guard lock(mutex_);
+        const bool was_refused = refused_.erase({upstream, key}) > 0;
+        const bool was_silent = remembered_.erase(key) > 0;
+        if (!was_refused && !was_silent) return;
+    }
+    spdlog::info("upstream \"{}\": {} serves again", upstream, key);
+    if (recovered_) recovered_(upstream);
 }
 
 /// Who was refused tells the log of it, in more words than we have.
@@ -96,13 +100,18 @@ std::vector<Outages::Outage> Outages::all() const {
 }
 
 void Outages::answered(const std::string& key, std::chrono::microseconds took) {
-    const std::lock_guard lock(mutex_);
-    const auto known = remembered_.find(key);
-    // A login may have met something else meanwhile.
-    if (known == remembered_.end() || known->second.seen != Seen::connecting) return;
-    if (took > known->second.patience) return;
-    spdlog::info("upstream \"{}\": {} serves again", known->second.upstream, key);
-    remembered_.erase(known);
+    std::string upstream;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto known = remembered_.find(key);
+        // A login may have met something else meanwhile.
+        if (known == remembered_.end() || known->second.seen != Seen::connecting) return;
+        if (took > known->second.patience) return;
+        upstream = std::move(known->second.upstream);
+        remembered_.erase(known);
+    }
+    spdlog::info("upstream \"{}\": {} serves again", upstream, key);
+    if (recovered_) recovered_(upstream);
 }
 
 void Outages::forget(const std::string& key) {

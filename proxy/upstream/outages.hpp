@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -44,6 +45,9 @@ class Outages {
         /// A TCP connection must not take longer, or it goes on being tried last.
         std::chrono::microseconds patience = std::chrono::microseconds::max();
     };
+    /// `told` is called, on whatever thread, when a host of that upstream serves again. To be set
+    /// before any other thread is there.
+    void on_recovery(std::function<void(const std::string& upstream)> told) { recovered_ = std::move(told); }
     void failed(Failure failure, TimePoint now);
     /// It has answered a login: forgotten, and the log says so.
     void served(const std::string& key, const std::string& upstream);
@@ -98,6 +102,7 @@ class Outages {
         std::chrono::system_clock::time_point last;
     };
 
+    std::function<void(const std::string& upstream)> recovered_;
     mutable std::mutex mutex_;
     std::map<std::string, Remembered> remembered_;                    // and what the log has told of
     std::map<std::pair<std::string, std::string>, Refused> refused_;  // by upstream and key

@@ -36,8 +36,13 @@ struct Prewarm::Pool {
         Clock::time_point made;
     };
 
-    Pool(tls::Executor executor, Resolver& r, Outages& o, std::shared_ptr<const UpstreamRoute> u, PrewarmMeter& m)
-        : resolver(r), outages(o), upstream(std::move(u)), meter(m), changed(executor) {
+    Pool(tls::Executor executor, const Prewarm& of, std::shared_ptr<const UpstreamRoute> u, PrewarmMeter& m)
+        : resolver(of.resolver_),
+          outages(of.outages_),
+          roles(of.roles_),
+          upstream(std::move(u)),
+          meter(m),
+          changed(executor) {
         meter.wanted = upstream->settings.prewarm;
     }
 
@@ -57,10 +62,18 @@ struct Prewarm::Pool {
             const bool old = now - one.made >= settings().prewarm_max_age;
             const bool left = !old && !one.connection.stream->is_quiet();
             at_once = at_once || (left && now - one.made < first_pause);
-            return old || left;
+            return old || left || is_unwanted(one);
         });
         tell();
         return at_once;
+    }
+
+    /// It leads to another kind of server than clients want.
+    bool is_unwanted(const Ready& one) const {
+        const TargetSessionAttrs wanted = settings().target_session_attrs;
+        if (wanted == TargetSessionAttrs::any) return false;
+        const HostRoles::Known known = roles.of(settings().name, one.connection.reached.address);
+        return likely_fit(wanted, known.role, std::nullopt) == Fit::no;
     }
 
     /// nullopt: done; otherwise the error. Even without memory the pool goes on trying.
@@ -68,8 +81,12 @@ struct Prewarm::Pool {
         try {
             const auto deadline = Clock::now() + attempt_time;
             Connector connector(resolver, outages);
+            connector.set_roles(roles, std::nullopt);
             connecting = &connector;
-            Attempts attempts({.sslmode = settings().sslmode, .hosts = settings().hosts.size(), .deadline = deadline});
+            Attempts attempts({.sslmode = settings().sslmode,
+                               .hosts = settings().hosts.size(),
+                               .wanted = settings().target_session_attrs,
+                               .deadline = deadline});
             Connected connected = co_await connector.connect(attempts, *upstream, deadline);
             connecting = nullptr;
             if (const auto* failure = std::get_if<UpstreamFailure>(&connected)) co_return failure->error;
@@ -87,7 +104,7 @@ struct Prewarm::Pool {
     /// `changed` is also cancelled by take(); that must not cut the pause short.
     tls::Awaitable<> rest(std::chrono::seconds pause) {
         const auto end = Clock::now() + jittered(pause);
-        while (!stopped && Clock::now() < end) {
+        while (!stopped && !roles_changed && Clock::now() < end) {
             changed.expires_at(end);
             co_await changed.async_wait(tls::returning());
         }
@@ -114,19 +131,40 @@ struct Prewarm::Pool {
 
     Resolver& resolver;
     Outages& outages;
+    HostRoles& roles;
     const std::shared_ptr<const UpstreamRoute> upstream;
     PrewarmMeter& meter;
     tls::Timer changed;               // cancelled when there is something to do
     std::deque<Ready> ready;          // the oldest first
     Connector* connecting = nullptr;  // while one is made
     bool stopped = false;
+    bool roles_changed = false;  // since the last attempt began
     bool failing = false;
 };
 
-Prewarm::Prewarm(tls::Executor executor, Resolver& resolver, Outages& outages)
-    : executor_(std::move(executor)), resolver_(resolver), outages_(outages) {}
+Prewarm::Prewarm(tls::Executor executor, Resolver& resolver, Outages& outages, HostRoles& roles)
+    : executor_(std::move(executor)),
+      resolver_(resolver),
+      outages_(outages),
+      roles_(roles),
+      self_(std::make_shared<Prewarm*>(this)),
+      role_changes_(roles.subscribe([executor = executor_, self = std::weak_ptr(self_)](const auto& change) {
+          asio::post(executor, [self, change] {
+              if (const auto here = self.lock()) (*here)->role_changed(change);
+          });
+      })) {}
 
 Prewarm::~Prewarm() { serve({}); }
+
+/// Those to a server that is another kind now are closed at once, and others are made.
+void Prewarm::role_changed(const HostRoles::Change& change) {
+    for (const auto& [route, pool] : pools_) {
+        if (pool->settings().name != change.server.upstream) continue;
+        pool->drop_unusable();
+        pool->roles_changed = true;
+        pool->changed.cancel();
+    }
+}
 
 void Prewarm::serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams) {
     std::erase_if(pools_, [&](const auto& one) {
@@ -136,8 +174,7 @@ void Prewarm::serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& ups
     });
     for (const auto& upstream : upstreams) {
         if (upstream->settings.prewarm == 0 || pools_.contains(upstream.get())) continue;
-        auto pool =
-            std::make_shared<Pool>(executor_, resolver_, outages_, upstream, meters_.of(upstream->settings.name));
+        auto pool = std::make_shared<Pool>(executor_, *this, upstream, meters_.of(upstream->settings.name));
         spawn_lasting(executor_, [pool] { return keep_filled(pool); });
         pools_.emplace(upstream.get(), std::move(pool));
     }
@@ -191,6 +228,7 @@ tls::Awaitable<> Prewarm::keep_filled(std::shared_ptr<Pool> pool) {
             co_await pool->changed.async_wait(tls::returning());
             continue;
         }
+        pool->roles_changed = false;
         const std::optional<std::string> error = co_await pool->add_one();
         if (!error || pool->stopped) continue;
         pool->failed(*error);

@@ -1,8 +1,10 @@
 // Server connections that are ready before a client asks for one: TCP, the server's fork and the
 // TLS handshake are over when the StartupMessage comes (`prewarm` of an upstream, for each thread).
-// Each serves one client, and none is kept as long as PostgreSQL's authentication_timeout.
+// Each serves one client, and none is kept as long as PostgreSQL's authentication_timeout, nor to a
+// server that has become another kind than target_session_attrs wants.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,7 +21,7 @@ namespace proxy {
 /// Those of one thread; all calls on that thread.
 class Prewarm {
    public:
-    Prewarm(tls::Executor executor, Resolver& resolver, Outages& outages);
+    Prewarm(tls::Executor executor, Resolver& resolver, Outages& outages, HostRoles& roles);
     ~Prewarm();
 
     /// From now on for these upstreams only. Connections of a route that is not among them are
@@ -36,13 +38,17 @@ class Prewarm {
 
    private:
     struct Pool;
+    void role_changed(const HostRoles::Change& change);
     static tls::Awaitable<> keep_filled(std::shared_ptr<Pool> pool);
 
     tls::Executor executor_;
     Resolver& resolver_;
     Outages& outages_;
+    HostRoles& roles_;
     NamedSlots<PrewarmMeter> meters_;  // outlives the pools that count, whose coroutines end with the executor
     std::map<const UpstreamRoute*, std::shared_ptr<Pool>> pools_;
+    std::shared_ptr<Prewarm*> self_;  // of what other threads have posted
+    HostRoles::Subscription role_changes_;
 };
 
 }  // namespace proxy

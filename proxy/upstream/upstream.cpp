@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <numeric>
+#include <random>
 
 #include "protocol/utf8.hpp"
 #include "proxy/observation/often.hpp"
@@ -132,6 +133,7 @@ std::string verify_detail(const AttemptFailure& failure, const UpstreamRoute& ro
 UpstreamFailure describe_failure(const AttemptFailure& worst, const UpstreamRoute& route, std::string all_errors) {
     UpstreamFailure failure;
     failure.reason = worst.reason();
+    failure.is_ours = worst.is_ours;
     failure.address = worst.address;
     failure.error = protocol::as_utf8(all_errors, protocol::max_peer_text);
     failure.response = {
@@ -256,6 +258,21 @@ void Connector::refused(Attempts& attempts, const protocol::ErrorResponse& refus
                                         .address = reached.address});
 }
 
+void Connector::unwanted(Attempts& attempts, const Reached& reached) {
+    attempts.unwanted({.kind = Kind::unwanted,
+                       .error = std::string(why_unfit(attempts.wanted())),
+                       .host = reached.host,
+                       .address = reached.address},
+                      Clock::now());
+}
+
+UpstreamFailure Connector::refusal(const Attempts& attempts, const UpstreamRoute& route, const Reached& reached) const {
+    const std::string why(why_unfit(attempts.wanted()));
+    const AttemptFailure failure{
+        .kind = Kind::unwanted, .error = why, .host = reached.host, .address = reached.address};
+    return describe_failure(failure, route, reached.address + ": " + why);
+}
+
 void Connector::abort(std::string why) {
     aborted_ = std::move(why);
     if (race_) race_->close();
@@ -321,10 +338,14 @@ tls::Awaitable<> Connector::resolve(Attempts& attempts, const UpstreamRoute& rou
                [&](AttemptFailure failure) { attempts.failed(std::move(failure), Clock::now()); });
         co_return;
     }
-    if (endpoints.size() > 1) {
-        std::stable_partition(endpoints.begin(), endpoints.end(), [&](const Endpoint& endpoint) {
-            return !outages_.tried_last(to_string(endpoint), Clock::now());
-        });
+    order_addresses(attempts, route);
+    if (endpoints.empty()) {
+        attempts.failed({.kind = Kind::unwanted,
+                         .error = std::string(why_unfit(attempts.wanted())),
+                         .host = host.host,
+                         .address = config::to_string(host)},
+                        Clock::now());
+        co_return;
     }
     race_ = std::make_unique<TcpRace>(executor);
     attempts.resolved(endpoints.size(), Clock::now());
@@ -405,12 +426,17 @@ tls::Awaitable<Connector::Attempted> Connector::establish_winner(const UpstreamR
         stream->clear_deadline();
     } else {
         const bool late = !from || from->error == asio::error::timed_out;
-        failure = AttemptFailure{Kind::unreachable, late ? "timeout expired" : from->error.message()};
+        failure = AttemptFailure{.kind = Kind::unreachable,
+                                 .error = late ? "timeout expired" : from->error.message(),
+                                 .is_ours = !late && is_ours(from->error)};
     }
     if (failure && to.cut_short && failure->kind == Kind::unreachable) failure->is_ours = true;
     if (!aborted_.empty()) failure = AttemptFailure{Kind::unreachable, aborted_};
     if (!failure) {
         outages_.accepted(to.address, route.settings.name);
+        if (roles_ && to.tls.leaf && !to.configured.empty())
+            roles_->shown({.upstream = route.settings.name, .host = to.configured, .address = to.address},
+                          to.tls.leaf->subject);
         co_return VerifiedConnection(std::move(stream), std::move(to));
     }
     failure->host = std::move(to.host);
@@ -420,16 +446,77 @@ tls::Awaitable<Connector::Attempted> Connector::establish_winner(const UpstreamR
 
 const config::Address& Connector::host_of(const Attempts& attempts, const UpstreamRoute& route) {
     const auto& hosts = route.settings.hosts;
-    if (host_order_.size() != hosts.size()) {
-        host_order_.resize(hosts.size());
-        std::iota(host_order_.begin(), host_order_.end(), std::size_t{0});
-        if (hosts.size() > 1) {
-            std::stable_partition(host_order_.begin(), host_order_.end(), [&](std::size_t host) {
-                return !outages_.tried_last(config::to_string(hosts[host]), Clock::now());
-            });
-        }
-    }
+    if (ordered_for_ != attempts.walk() || host_order_.size() != hosts.size()) order_hosts(attempts, route);
     return hosts[host_order_[attempts.host()]];
+}
+
+namespace {
+
+std::minstd_rand& randomness() {
+    static thread_local std::minstd_rand random{std::random_device{}()};
+    return random;
+}
+
+/// Sorts by the ranks, which are asked for once each; those of one rank stay in their order.
+template <class T, class Rank>
+void sort_by(std::vector<T>& all, Rank rank) {
+    if (all.size() < 2) return;
+    std::vector<std::pair<unsigned, T>> ranked;
+    for (T& one : all) ranked.emplace_back(rank(one), std::move(one));
+    std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::transform(ranked.begin(), ranked.end(), all.begin(), [](auto& one) { return std::move(one.second); });
+}
+
+}  // namespace
+
+/// As libpq: they are shuffled once for a client.
+void Connector::order_hosts(const Attempts& attempts, const UpstreamRoute& route) {
+    const auto& hosts = route.settings.hosts;
+    if (shuffled_.size() != hosts.size()) {
+        shuffled_.resize(hosts.size());
+        std::iota(shuffled_.begin(), shuffled_.end(), std::size_t{0});
+        if (route.settings.load_balance_hosts == config::LoadBalanceHosts::random)
+            std::shuffle(shuffled_.begin(), shuffled_.end(), randomness());
+    }
+    host_order_ = shuffled_;
+    ordered_for_ = attempts.walk();
+    sort_by(host_order_, [&](std::size_t host) { return rank(attempts, route, config::to_string(hosts[host])); });
+}
+
+/// Leaves out those that are known to be of another kind than is wanted, but for the one caller
+/// that is to look again.
+void Connector::order_addresses(const Attempts& attempts, const UpstreamRoute& route) {
+    auto& endpoints = resolved_.endpoints;
+    if (route.settings.load_balance_hosts == config::LoadBalanceHosts::random)
+        std::shuffle(endpoints.begin(), endpoints.end(), randomness());
+    std::erase_if(endpoints, [&](const Endpoint& endpoint) {
+        const std::string address = to_string(endpoint);
+        return likely_fit_of(attempts, route, address) == Fit::no &&
+               !(login_ && roles_->may_ask(route.settings.name, address, Clock::now()));
+    });
+    sort_by(endpoints, [&](const Endpoint& endpoint) { return rank(attempts, route, to_string(endpoint)); });
+}
+
+/// The lower, the earlier it is tried.
+unsigned Connector::rank(const Attempts& attempts, const UpstreamRoute& route, const std::string& key) {
+    enum : unsigned { fits, doubtful, unknown, unfit, last };
+    if (outages_.tried_last(key, Clock::now())) return last;
+    switch (likely_fit_of(attempts, route, key)) {
+        case Fit::yes:
+            return attempts.wanted() != TargetSessionAttrs::any && roles_->of(route.settings.name, key).doubtful
+                       ? doubtful
+                       : fits;
+        case Fit::unknown: return unknown;
+        case Fit::no: break;
+    }
+    return unfit;
+}
+
+Fit Connector::likely_fit_of(const Attempts& attempts, const UpstreamRoute& route, const std::string& key) const {
+    if (!roles_ || attempts.wanted() == TargetSessionAttrs::any) return Fit::yes;
+    const std::string& upstream = route.settings.name;
+    const auto read_only = login_ ? roles_->read_only(upstream, key, *login_, Clock::now()) : std::nullopt;
+    return likely_fit(attempts.wanted(), roles_->of(upstream, key).role, read_only);
 }
 
 /// Remembers it where that is to be, and reports it. A host is remembered when its last address has

@@ -12,9 +12,11 @@
 #include "proxy/observation/reason.hpp"
 #include "proxy/route/snapshot.hpp"
 #include "proxy/upstream/attempts.hpp"
+#include "proxy/upstream/host_roles.hpp"
 #include "proxy/upstream/login_turns.hpp"
 #include "proxy/upstream/outages.hpp"
 #include "proxy/upstream/resolver.hpp"
+#include "proxy/upstream/target_session.hpp"
 #include "proxy/upstream/tcp_race.hpp"
 #include "tls/stream.hpp"
 
@@ -27,6 +29,7 @@ struct UpstreamFailure {
     std::string address;       ///< the one that `response` speaks of
     std::string error;         ///< every attempt, "; " between them
     std::string verify_error;  ///< set when a certificate was refused
+    bool is_ours = false;      ///< it says nothing of the server (AttemptFailure)
     tls::Advice advice;        ///< what is known of the cause; in `response` as well
 };
 
@@ -77,6 +80,14 @@ class Connector {
     Connector(Resolver& resolver, Outages& outages, LoginTurns* turns = nullptr)
         : resolver_(resolver), outages_(outages), turns_(turns) {}
 
+    /// From now on hosts and addresses come in the order of their roles, as far as Attempts::wanted()
+    /// has any, and those that are known to be of another kind are left out. Without it all are
+    /// alike. `login`: of who may look again whether they still are; nullopt: nobody logs in.
+    /// `roles` outlives it.
+    void set_roles(HostRoles& roles, std::optional<HostRoles::Login> login) {
+        roles_ = &roles;
+        login_ = std::move(login);
+    }
     /// For the streams that it makes from now on.
     void set_tap(const tls::Tap& tap) noexcept { tap_ = tap; }
     /// Does what `attempts` says until there is a connection to log in through, or nothing else is
@@ -99,6 +110,10 @@ class Connector {
     void unanswered(Attempts& attempts, const UpstreamRoute& route, const Reached& reached);
     /// It refused the login at once, and Attempts::may_retry().
     void refused(Attempts& attempts, const protocol::ErrorResponse& refusal, const Reached& reached);
+    /// The login has succeeded, at a server of another kind than is wanted.
+    void unwanted(Attempts& attempts, const Reached& reached);
+    /// What a client is told that cannot log in once more.
+    UpstreamFailure refusal(const Attempts& attempts, const UpstreamRoute& route, const Reached& reached) const;
     /// Ends what is being tried, which fails with `why`; from now on everything does. On the
     /// thread of the connection.
     void abort(std::string why);
@@ -113,6 +128,10 @@ class Connector {
     void take(Attempts& attempts, const UpstreamRoute& route, TcpRace::Arrival arrival);
     tls::Awaitable<Attempted> establish_winner(const UpstreamRoute& route, Reached to, Encryption encryption);
     const config::Address& host_of(const Attempts& attempts, const UpstreamRoute& route);
+    void order_hosts(const Attempts& attempts, const UpstreamRoute& route);
+    void order_addresses(const Attempts& attempts, const UpstreamRoute& route);
+    unsigned rank(const Attempts& attempts, const UpstreamRoute& route, const std::string& key);
+    Fit likely_fit_of(const Attempts& attempts, const UpstreamRoute& route, const std::string& key) const;
     using Report = std::function<void(AttemptFailure)>;
     void failed(const Attempts& attempts, const UpstreamRoute& route, AttemptFailure failure, const Report& report);
 
@@ -121,7 +140,11 @@ class Connector {
     LoginTurns* const turns_;
     LoginTurns::Turn turn_;  // at the host that is being tried
     std::chrono::microseconds waited_{0};
+    HostRoles* roles_ = nullptr;
+    std::optional<HostRoles::Login> login_;
+    std::vector<std::size_t> shuffled_;    // as the client's hosts came before anything was known of them
     std::vector<std::size_t> host_order_;  // those that failed lately are last
+    std::optional<unsigned> ordered_for_;  // that walk
     Resolved resolved_;                    // of the host that is being tried
     std::chrono::microseconds resolve_time_{0};
     std::unique_ptr<TcpRace> race_;           // to its addresses

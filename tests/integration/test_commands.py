@@ -332,7 +332,8 @@ def test_roots_key_may_be_readable_by_its_group_as_in_postgresql(directory, pki,
     ({"upstream": {"sslrootcert": ["EMPTY"]}}, "sslrootcert"),
     ({"upstream": {"sslcert": "CERT"}}, "sslkey"),
     ({"upstream": {"sslnegotiation": "direct", "sslmode": "prefer"}}, "sslnegotiation"),
-    ({"upstream": {"target_session_attrs": "read-write"}}, "target_session_attrs"),
+    ({"upstream": {"target_session_attrs": "writable"}}, "target_session_attrs"),
+    ({"upstream": {"load_balance_hosts": "round-robin"}}, "load_balance_hosts"),
     ({"admin": {"http": "0.0.0.0:6433"}}, "http_token_file"),
 ])
 def test_contradictions_and_unusable_files_are_configuration_errors(directory, pki, config_file, tables, word):

@@ -456,11 +456,18 @@ TEST_CASE("config: a limit that has no effect is told") {
                 "10"});
 }
 
+TEST_CASE("config: kinds of servers and their order are those of libpq") {
+    for (const char* wanted : {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"})
+        CHECK(upstream_errors("hosts = 'a'\ntarget_session_attrs = '" + std::string(wanted) + "'").empty());
+    for (const char* order : {"disable", "random"})
+        CHECK(upstream_errors("hosts = 'a'\nload_balance_hosts = '" + std::string(order) + "'").empty());
+    CHECK(upstream_errors("hosts = 'a'\ntarget_session_attrs = 'master'").size() == 1);
+    CHECK(upstream_errors("hosts = 'a'\nload_balance_hosts = 'round-robin'").size() == 1);
+}
+
 TEST_CASE("config: what no release does yet is unknown") {
     CHECK(errors_after_upstream("[dashboard]") == Lines{"t:2:2: dashboard: unknown table; the tables are log, runtime, "
                                                         "listener, upstream, auth, audit, capture, admin, alert"});
-    CHECK(upstream_errors("hosts = 'a'\ntarget_session_attrs = 'primary'") ==
-          Lines{"t:3:24: upstream.a.target_session_attrs: expected \"any\", got \"primary\""});
     CHECK(load_text("level = 'info'\nupstream.a.hosts = 'a'", "t").errors.size() == 1);
 }
 

@@ -1,0 +1,92 @@
+// Session: which kind of server it has met, and what it does while there is none that it wants.
+#include <array>
+
+#include "proxy/session/client_watch.hpp"
+#include "proxy/session/session.hpp"
+
+namespace proxy {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// What is left of client_login_timeout to tell a client that has waited in vain why.
+constexpr std::chrono::milliseconds time_to_say_why{500};
+
+constexpr std::array<std::uint8_t, 5> terminate_message{'X', 0, 0, 0, 4};
+
+}  // namespace
+
+/// Servers are tried until then.
+Clock::time_point Session::reach_by() const {
+    return upstream().settings.wait_for_host ? deadline_ - time_to_say_why : deadline_;
+}
+
+/// True: it is worth trying again. Otherwise the client has been told.
+tls::Awaitable<bool> Session::wait_for_host(const UpstreamFailure& failure) {
+    const bool may_pass = failure.reason == Reason::server_not_reached || failure.reason == Reason::no_wanted_host;
+    if (!upstream().settings.wait_for_host || !may_pass || Clock::now() >= reach_by()) {
+        co_await report_unreached(failure);
+        co_return false;
+    }
+    has_waited_ = true;
+    waiting_ = std::make_shared<tls::Timer>(client_.socket().get_executor());
+    const ClientWatch client(client_, *from_client_, [this] { waiting_->cancel(); });
+    if (!client.left()) co_await services_.host_news.wait(upstream().settings.name, reach_by(), waiting_);
+    waiting_.reset();
+    if (aborted_) co_return false;
+    if (client.left()) {
+        record_client_left();
+        co_return false;
+    }
+    if (Clock::now() >= reach_by()) {
+        co_await report_unreached(failure);
+        co_return false;
+    }
+    co_return true;
+}
+
+/// Asked before the client hears that it is let in. prefer-standby refuses nobody: a primary will
+/// do where nothing else is left, or where the login serves no other server.
+bool Session::is_wanted(const protocol::Login& login, const Reached& reached, const Attempts& attempts) {
+    learn_role(login, reached);
+    const TargetSessionAttrs wanted = attempts.wanted();
+    if (fit(wanted, login.host_role(), login.read_only()) == Fit::yes) return true;
+    if (wanted != TargetSessionAttrs::prefer_standby) return false;
+    return !login.can_be_repeated() || !attempts.has_more();
+}
+
+void Session::learn_role(const protocol::Login& login, const Reached& reached) {
+    const HostRoles::Server server{
+        .upstream = upstream().settings.name, .host = reached.configured, .address = reached.address};
+    const auto now = Clock::now();
+    services_.roles.learn(server, login.host_role(), RoleSource::login, now);
+    // Of a standby that goes without saying, and it ends with the standby.
+    if (login.read_only() && login.host_role() != protocol::HostRole::standby)
+        services_.roles.learn_read_only(server, login_as(), *login.read_only(), now);
+}
+
+/// Leaves it as libpq does. True: the login goes on at another server, and the client knows nothing
+/// of this one.
+tls::Awaitable<bool> Session::leave_unwanted(protocol::Login& login, Attempts& attempts, const Reached& reached) {
+    registration_ = {};
+    try {
+        co_await server_->write(terminate_message);
+    } catch (const tls::StreamError&) {
+        // It has left by itself.
+    }
+    if (auto answers = login.take_answers()) {
+        answers_ = std::make_unique<protocol::ClientAnswers>(std::move(*answers));
+        connector_.unwanted(attempts, reached);
+        server_.reset();
+        co_return true;
+    }
+    const UpstreamFailure refusal = connector_.refusal(attempts, upstream(), reached);
+    record_.auth_method = login.auth_method();
+    record_.auth_bridge = login.auth_bridge();
+    record_.gs2_flag = login.channel_binding();
+    record_.upstream_role = login.host_role();
+    co_await report_unreached(refusal);
+    co_return false;
+}
+
+}  // namespace proxy

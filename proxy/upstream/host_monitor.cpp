@@ -1,0 +1,307 @@
+#include "proxy/upstream/host_monitor.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <future>
+#include <random>
+#include <set>
+
+#include "protocol/utf8.hpp"
+#include "proxy/observation/often.hpp"
+#include "proxy/upstream/lasting.hpp"
+#include "proxy/upstream/monitored_node.hpp"
+
+namespace proxy {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using protocol::HostRole;
+
+/// What sessions of ours have to say goodbye, when the process ends.
+constexpr std::chrono::milliseconds closing_time{500};
+
+std::chrono::milliseconds jittered(std::chrono::milliseconds time) {
+    static thread_local std::minstd_rand random{std::random_device{}()};
+    return time * std::uniform_int_distribution<int>(90, 110)(random) / 100;
+}
+
+}  // namespace
+
+/// One upstream's, on the monitor's thread.
+struct HostMonitor::Upstream {
+    explicit Upstream(std::shared_ptr<const UpstreamRoute> r, const tls::Executor& executor)
+        : route(std::move(r)), tick(executor) {}
+
+    const config::Upstream& settings() const { return route->settings; }
+    std::chrono::milliseconds interval() const {
+        return Clock::now() < fast_until ? std::min(fast_interval, settings().monitor_interval)
+                                         : settings().monitor_interval;
+    }
+
+    const std::shared_ptr<const UpstreamRoute> route;
+    tls::Timer tick;
+    Clock::time_point fast_until{};
+    std::map<std::string, std::shared_ptr<MonitoredNode>> nodes;  // by address
+    std::map<std::string, std::shared_ptr<tls::Timer>> looking;   // by host, while its name is looked up
+    std::map<std::string, std::set<std::string>> told;            // addresses that refused us, by SQLSTATE
+    bool stopped = false;
+};
+
+/// All of it on one thread of its own, but for the two orders it is given.
+class HostMonitor::Thread {
+   public:
+    explicit Thread(HostMonitor& monitor)
+        : monitor_(monitor), keep_running_(asio::make_work_guard(io_)), ended_(over_.get_future()) {
+        changes_ = monitor_.roles_.subscribe([this](const HostRoles::Change& change) {
+            asio::post(io_, [this, name = change.server.upstream] { hurry(name); });
+        });
+        thread_ = std::thread([this] { run(); });
+    }
+
+    ~Thread() {
+        changes_.reset();
+        asio::post(io_, [this] { serve({}); });
+        keep_running_.reset();
+        if (ended_.wait_for(closing_time) != std::future_status::ready) io_.stop();
+        thread_.join();
+    }
+
+    void order(std::vector<std::shared_ptr<const UpstreamRoute>> upstreams) {
+        asio::post(io_, [this, upstreams = std::move(upstreams)] { serve(upstreams); });
+    }
+
+   private:
+    void run();
+    void serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams);
+    void stop(Upstream& upstream);
+    void hurry(const std::string& name);
+    void hurry(Upstream& upstream);
+    void spawn(tls::Awaitable<> coroutine);
+    tls::Awaitable<> go_round(std::shared_ptr<Upstream> upstream);
+    tls::Awaitable<> look(std::shared_ptr<Upstream> upstream, config::Address host);
+    tls::Awaitable<> ask(std::shared_ptr<Upstream> upstream, std::shared_ptr<MonitoredNode> node);
+    tls::Awaitable<> leave(std::shared_ptr<MonitoredNode> node);
+    void drop(Upstream& upstream, const std::string& address);
+    void take(Upstream& upstream, MonitoredNode& node, const MonitoredNode::Answer& answer);
+    void tell_refusal(Upstream& upstream, const MonitoredNode& node, const protocol::OwnFailure& failure);
+
+    HostMonitor& monitor_;
+    asio::io_context io_{1};
+    asio::executor_work_guard<tls::Executor> keep_running_;
+    std::map<std::string, std::shared_ptr<Upstream>> upstreams_;
+    std::size_t addresses_ = 0;
+    std::promise<void> over_;
+    std::future<void> ended_;
+    HostRoles::Subscription changes_;
+    std::thread thread_;
+};
+
+HostMonitor::HostMonitor(Resolver& resolver, Outages& outages, HostRoles& roles)
+    : resolver_(resolver), outages_(outages), roles_(roles) {}
+
+HostMonitor::~HostMonitor() = default;
+
+void HostMonitor::serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams) {
+    std::vector<std::shared_ptr<const UpstreamRoute>> wanted;
+    std::copy_if(upstreams.begin(), upstreams.end(), std::back_inserter(wanted),
+                 [](const auto& route) { return !route->settings.monitor_user.empty(); });
+    if (!thread_ && wanted.empty()) return;
+    if (!thread_) thread_ = std::make_unique<Thread>(*this);
+    thread_->order(std::move(wanted));
+}
+
+void HostMonitor::close() { thread_.reset(); }
+
+std::vector<MonitoredHost> HostMonitor::hosts() const {
+    std::vector<MonitoredHost> all;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, host] : hosts_) all.push_back(host);
+    return all;
+}
+
+std::optional<MonitoredHost> HostMonitor::of(const std::string& upstream, const std::string& address) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = hosts_.find({upstream, address});
+    return found == hosts_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void HostMonitor::note(MonitoredHost host) {
+    const std::lock_guard lock(mutex_);
+    hosts_.insert_or_assign({host.upstream, host.address}, std::move(host));
+}
+
+void HostMonitor::forget(const Key& key) {
+    const std::lock_guard lock(mutex_);
+    hosts_.erase(key);
+}
+
+// --- The thread
+
+void HostMonitor::Thread::run() {
+    for (;;) {
+        try {
+            io_.run();
+            break;
+        } catch (const std::exception& error) {
+            spdlog::log(often("monitor", {}), spdlog::level::err, "monitor: {}", error.what());
+        }
+    }
+    over_.set_value();
+}
+
+void HostMonitor::Thread::spawn(tls::Awaitable<> coroutine) {
+    asio::co_spawn(io_, std::move(coroutine), [](const std::exception_ptr& failure) {
+        if (failure) std::rethrow_exception(failure);  // to run()
+    });
+}
+
+void HostMonitor::Thread::serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams) {
+    std::erase_if(upstreams_, [&](const auto& one) {
+        const bool stays = std::find(upstreams.begin(), upstreams.end(), one.second->route) != upstreams.end();
+        if (!stays) stop(*one.second);
+        return !stays;
+    });
+    for (const auto& route : upstreams) {
+        std::shared_ptr<Upstream>& known = upstreams_[route->settings.name];
+        if (known) continue;
+        known = std::make_shared<Upstream>(route, io_.get_executor());
+        spawn_lasting(io_.get_executor(), [this, known] { return go_round(known); });
+    }
+}
+
+void HostMonitor::Thread::stop(Upstream& upstream) {
+    upstream.stopped = true;
+    upstream.tick.cancel();
+    for (const auto& [host, timer] : upstream.looking) timer->cancel();
+    while (!upstream.nodes.empty()) drop(upstream, upstream.nodes.begin()->first);
+}
+
+void HostMonitor::Thread::drop(Upstream& upstream, const std::string& address) {
+    const auto found = upstream.nodes.find(address);
+    const std::shared_ptr<MonitoredNode> node = found->second;
+    upstream.nodes.erase(found);
+    --addresses_;
+    monitor_.forget({node->server.upstream, node->server.address});
+    spawn(leave(node));
+}
+
+tls::Awaitable<> HostMonitor::Thread::leave(std::shared_ptr<MonitoredNode> node) { co_await node->leave(); }
+
+void HostMonitor::Thread::hurry(const std::string& name) {
+    const auto found = upstreams_.find(name);
+    if (found != upstreams_.end()) hurry(*found->second);
+}
+
+void HostMonitor::Thread::hurry(Upstream& upstream) {
+    const bool was_slow = Clock::now() >= upstream.fast_until;
+    upstream.fast_until = Clock::now() + fast_time;
+    if (was_slow) upstream.tick.cancel();
+}
+
+/// Begins a look at each of its hosts, again and again, and waits for none of them.
+tls::Awaitable<> HostMonitor::Thread::go_round(std::shared_ptr<Upstream> upstream) {
+    while (!upstream->stopped) {
+        for (const config::Address& host : upstream->settings().hosts) {
+            if (!upstream->looking.contains(config::to_string(host))) spawn(look(upstream, host));
+        }
+        upstream->tick.expires_after(jittered(upstream->interval()));
+        co_await upstream->tick.async_wait(tls::returning());
+    }
+}
+
+/// Finds out what a host's addresses are now, and asks those that are not being asked.
+tls::Awaitable<> HostMonitor::Thread::look(std::shared_ptr<Upstream> upstream, config::Address host) {
+    const std::string name = config::to_string(host);
+    const auto timer = std::make_shared<tls::Timer>(io_.get_executor());
+    upstream->looking[name] = timer;
+    const Resolved found =
+        co_await monitor_.resolver_.resolve(host, Clock::now() + upstream->settings().connect_timeout, timer);
+    upstream->looking.erase(name);
+    if (upstream->stopped) co_return;
+    std::set<std::string> addresses;
+    for (const auto& endpoint : found.endpoints) {
+        const std::string address = to_string(endpoint);
+        addresses.insert(address);
+        std::shared_ptr<MonitoredNode>& node = upstream->nodes[address];
+        if (!node) {
+            if (addresses_ >= max_addresses) {
+                upstream->nodes.erase(address);
+                continue;
+            }
+            ++addresses_;
+            node = std::make_shared<MonitoredNode>(
+                upstream->route,
+                HostRoles::Server{.upstream = upstream->settings().name, .host = name, .address = address},
+                MonitoredNode::Target{.endpoint = endpoint, .host = host.host});
+        }
+        if (node->is_due(Clock::now())) spawn(ask(upstream, node));
+    }
+    // Without an answer of a name server those that are known go on being asked.
+    const bool may_go = !found.stale && !addresses.empty();
+    std::vector<std::string> gone;
+    for (const auto& [address, node] : upstream->nodes) {
+        if (node->server.host != name || addresses.contains(address)) continue;
+        if (may_go) gone.push_back(address);
+        if (!may_go && node->is_due(Clock::now())) spawn(ask(upstream, node));
+    }
+    for (const std::string& address : gone) drop(*upstream, address);
+}
+
+tls::Awaitable<> HostMonitor::Thread::ask(std::shared_ptr<Upstream> upstream, std::shared_ptr<MonitoredNode> node) {
+    MonitoredNode::Answer answer = co_await node->ask(monitor_.resolver_, monitor_.outages_);
+    if (!upstream->stopped && !node->has_left()) take(*upstream, *node, answer);
+}
+
+void HostMonitor::Thread::take(Upstream& upstream, MonitoredNode& node, const MonitoredNode::Answer& answer) {
+    // What a new session has said since counts more.
+    if (answer.ended) monitor_.roles_.doubt(node.server, RoleSource::ending);
+    const bool answered_before = node.last.error.empty() && node.last.state;
+    node.last.upstream = node.server.upstream;
+    node.last.host = node.server.host;
+    node.last.address = node.server.address;
+    if (!answer.failure) {
+        const bool change = !answered_before || node.last.state->read_only != answer.state.read_only;
+        for (auto& [sqlstate, addresses] : upstream.told) addresses.erase(node.server.address);
+        node.last.answered = std::chrono::system_clock::now();
+        node.last.error.clear();
+        node.last.state = answer.state;
+        node.last.cluster = answer.cluster;
+        node.last.instance.clear();
+        node.last.replica_lag_ms.reset();
+        for (const protocol::AuroraInstance& one : answer.cluster) {
+            if (!one.is_self) continue;
+            node.last.instance = one.id;
+            node.last.replica_lag_ms = one.lag_ms;
+        }
+        monitor_.note(node.last);
+        if (!answer.subject.empty()) monitor_.roles_.shown(node.server, answer.subject);
+        monitor_.roles_.learn(node.server, answer.state.in_recovery ? HostRole::standby : HostRole::primary,
+                              RoleSource::monitor, Clock::now());
+        if (change) hurry(upstream);
+    } else {
+        const std::string& state = answer.failure->sqlstate;
+        node.last.error = protocol::printable(protocol::as_utf8(answer.failure->text, protocol::max_peer_text)) +
+                          (state.empty() ? "" : " (" + protocol::printable(protocol::as_utf8(state, 5)) + ")");
+        monitor_.note(node.last);
+        if (answer.refused) tell_refusal(upstream, node, *answer.failure);
+        if (answered_before) hurry(upstream);
+    }
+}
+
+/// Once for each cause, and not for every address and every question.
+void HostMonitor::Thread::tell_refusal(Upstream& upstream, const MonitoredNode& node,
+                                       const protocol::OwnFailure& failure) {
+    std::set<std::string>& addresses = upstream.told[failure.sqlstate.substr(0, 5)];
+    const bool is_known = !addresses.empty();
+    addresses.insert(node.server.address);
+    if (is_known) return;
+    const std::string& user = upstream.settings().monitor_user;
+    spdlog::warn(
+        "upstream \"{}\": the monitor cannot log in to {} as \"{}\": {}. Until it can, roles of hosts are known from "
+        "logins of clients alone. The role needs no more than CREATE ROLE {} LOGIN PASSWORD '...', and pg_hba.conf to "
+        "let it into database postgres",
+        upstream.settings().name, node.server.address, user, node.last.error, user);
+}
+
+}  // namespace proxy

@@ -1,0 +1,62 @@
+// One address that HostMonitor asks: the session of our own that is kept to it, and one question
+// after the other.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "protocol/host_state.hpp"
+#include "proxy/upstream/host_monitor.hpp"
+#include "proxy/upstream/own_session.hpp"
+
+namespace proxy {
+
+/// All on one thread.
+class MonitoredNode {
+   public:
+    using Clock = std::chrono::steady_clock;
+
+    struct Target {
+        asio::generic::stream_protocol::endpoint endpoint;
+        std::string host;  ///< the name that its certificate is verified against
+    };
+    MonitoredNode(std::shared_ptr<const UpstreamRoute> route, HostRoles::Server server, Target target);
+
+    struct Answer {
+        std::optional<protocol::OwnFailure> failure;
+        bool refused = false;  ///< the failure is a login that was refused, by the server or by us
+        bool ended = false;    ///< a session that was there has ended, whatever came after it
+        std::string subject;   ///< of the certificate of a new session; empty: none, or no new one
+        protocol::HostState state;
+        std::vector<protocol::AuroraInstance> cluster;
+    };
+    /// Through the session that is there, else through a new one, each within connect_timeout.
+    tls::Awaitable<Answer> ask(Resolver& resolver, Outages& outages);
+    /// It is not being asked, and a refusal is long enough ago.
+    bool is_due(Clock::time_point now) const noexcept { return !busy_ && !left_ && now >= not_before_; }
+    /// Ends what is under way, and tells the server.
+    tls::Awaitable<> leave();
+    bool has_left() const noexcept { return left_; }
+
+    const HostRoles::Server server;
+    MonitoredHost last;  ///< HostMonitor's
+
+   private:
+    tls::Awaitable<> answer(Answer& answer, Resolver& resolver, Outages& outages);
+    tls::Awaitable<std::optional<protocol::OwnFailure>> connect(Answer& answer, Resolver& resolver, Outages& outages);
+    tls::Awaitable<std::optional<protocol::OwnFailure>> put_questions(Answer& answer);
+    Clock::time_point deadline() const { return Clock::now() + route_->settings.connect_timeout; }
+
+    const std::shared_ptr<const UpstreamRoute> route_;
+    const Target target_;
+    std::unique_ptr<OwnSession> session_;
+    Connector* connecting_ = nullptr;
+    Clock::time_point not_before_{};
+    bool busy_ = false;
+    bool left_ = false;
+};
+
+}  // namespace proxy
