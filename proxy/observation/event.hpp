@@ -106,6 +106,8 @@ enum class EventKind {
     stopping,
     reloaded,
     reload_failed,
+    upgraded,
+    upgrade_failed,
     upstream_certificate,
     client_changed,
     inventory_failed,
@@ -194,7 +196,8 @@ struct Event {
     Reason reason = Reason::none;  ///< why a client or a connection was turned away or ended
     std::string sqlstate{};
     std::string message{};                  ///< for people: auth_failed, oauth_discovery, tls_failed, upstream_failed,
-                                            ///< reload_failed, started, inventory_failed,
+                                            ///< reload_failed, started, inventory_failed, upgraded,
+                                            ///< upgrade_failed,
                                             ///< certificate_expiring, client_changed,
                                             ///< console_command
     std::string by{};                       ///< console_command: who gave it
@@ -204,7 +207,8 @@ struct Event {
     bool ssl = false;                       ///< cancel: it came through TLS
     bool matched = false;                   ///< cancel: its key belongs to a live session
     bool limited = false;                   ///< cancel: its key was not looked up, after too many that matched nothing
-    std::uint64_t count = 0;  ///< events_dropped; upstream_certificate: changes before it that were not told
+    std::int64_t pid = 0;     ///< upgraded: the new process
+    std::uint64_t count = 0;  ///< events_dropped; upgraded: sessions that go on in the old process; upstream_certificate: changes before it that were not told
     /// upstream_certificate: the one that this address showed last, or else this upstream; nullptr:
     /// none is known.
     std::shared_ptr<const ShownCertificate> shown_before{};
