@@ -51,6 +51,7 @@ class AuditFile {
     /// on being used. Throws std::bad_alloc, and has done nothing then.
     void reopen();
     /// Another process may write the same audit as well.
+    bool is_open() const noexcept { return file_.is_open(); }
     bool is_shared() const noexcept { return share_.is_open(); }
 
    private:

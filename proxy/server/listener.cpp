@@ -127,6 +127,13 @@ BoundSocket bind_listener(const config::Address& address, mode_t mode) {
     return address.kind == config::Address::Kind::unix_socket ? bind_unix(address, mode) : bind_tcp(address);
 }
 
+BoundSocket inherited_listener(const config::Address& address, int fd) {
+    const bool is_unix = address.kind == config::Address::Kind::unix_socket;
+    return {.fd = fd,
+            .address = is_unix ? config::to_string(address) : local_address(fd),
+            .unix_path = is_unix ? address.host : std::string()};
+}
+
 Listener::Listener(asio::io_context& io, BoundSocket bound)
     : bound_(std::move(bound)), socket_(io.get_executor()), backoff_(io.get_executor()) {
     socket_.assign(asio::generic::stream_protocol(bound_.unix_path.empty() ? AF_INET : AF_UNIX, 0), bound_.fd);
@@ -150,6 +157,11 @@ void Listener::stop() {
     wanted_spares_ = 0;
     backoff_.cancel();
     if (!bound_.unix_path.empty()) ::unlink(bound_.unix_path.c_str());
+}
+
+void Listener::leave_to_another() {
+    bound_.unix_path.clear();
+    stop();
 }
 
 /// `self`: a reload may stop a listener and forget it while this still waits.

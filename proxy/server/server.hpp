@@ -16,18 +16,23 @@
 #include "proxy/server/systemd.hpp"
 #include "proxy/server/watchdog.hpp"
 #include "proxy/server/worker.hpp"
+#include "proxy/upgrade/inheritance.hpp"
+#include "proxy/upgrade/state_lock.hpp"
+#include "proxy/upgrade/successor.hpp"
 #include "proxy/upstream/host_watch.hpp"
 
 namespace proxy {
 
-/// SIGTERM, SIGINT, SIGHUP and SIGUSR1 are for the main thread, and only while it serves. To be
+/// SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 are for the main thread, and only while it serves. To be
 /// called before any thread is made: each one inherits this, and a signal that comes while the
 /// program starts or ends waits instead of killing it.
 void block_signals();
 
 class Server {
    public:
-    Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, ConfigSource source);
+    /// `lock`: of the state directory. `inheritance`: of the process whose place is taken, if any.
+    Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, ConfigSource source, StateLock lock,
+           Inheritance& inheritance);
     ~Server();
 
     /// Binds, serves, drains. Throws std::runtime_error when an address cannot be bound.
@@ -49,12 +54,26 @@ class Server {
     tls::Awaitable<> leave(bool at_once);
     void drain();
     void begin_drain();
-    tls::Awaitable<> wait_until_drained();
+    tls::Awaitable<> wait_until_drained(Phase phase, std::chrono::milliseconds timeout);
+
+    // server_upgrade.cpp
+    using UpgradeOutcome = std::function<void(const std::string& why)>;
+    void take_place();
+    void upgrade(UpgradeOutcome told);
+    std::string upgrade_and_wait();
+    std::string why_no_upgrade() const;
+    tls::Awaitable<> begin_upgrade();
+    Successor::Given handed_on() const;
+    void let_go(const std::string& version);
+    void handed_over(pid_t pid);
+    void upgrade_failed(const std::string& why);
+    void tell_upgrade(const std::string& why);
     void end();
     void record(EventKind kind, std::string message);
     void join_captures();
 
     asio::io_context io_{1};
+    Inheritance& inheritance_;
     ServiceManager manager_;
     std::shared_ptr<const Snapshot> snapshot_;
     const config::Config began_with_;  // what keys that only a restart takes up go by
@@ -87,6 +106,12 @@ class Server {
     std::vector<Relation> relations_;  // what is asked of on the console
     ConsoleSocket console_;
     HttpService http_;
+    StateLock state_lock_;
+    std::unique_ptr<Successor> successor_;  // nullptr: no upgrade is under way
+    std::string successor_version_;
+    bool upgrading_ = false;
+    bool has_let_go_ = false;  // of what only one of two processes can have
+    std::vector<UpgradeOutcome> upgrade_told_;
 
     const std::string session_prefix_;
     std::uint64_t next_session_ = 1;
