@@ -48,7 +48,7 @@ unsigned Admission::present() const {
 
 bool Admission::is_full(const config::Runtime& limits) const {
     const std::lock_guard lock(mutex_);
-    return all_.served >= limits.max_connections || all_.before_login >= limits.max_connections_before_login;
+    return all_.served + elsewhere_.served >= limits.max_connections || all_.before_login >= limits.max_connections_before_login;
 }
 
 std::optional<Rejection> Admission::too_many_before_login(const config::Runtime& limits, const Address& address) const {
@@ -63,11 +63,31 @@ bool Admission::may_be_refused(const Address& address) const {
 }
 
 std::optional<Rejection> Admission::begin_login(const Limits& limits, const Address& address) {
-    if (all_.served >= limits.served) return too_many_connections("max_connections");
-    if (limits.served_per_address > 0 && address && counts_of(address).served >= limits.served_per_address)
+    if (all_.served + elsewhere_.served >= limits.served) return too_many_connections("max_connections");
+    if (limits.served_per_address > 0 && address &&
+        counts_of(address).served + served_elsewhere(*address) >= limits.served_per_address)
         return too_many_connections("max_connections_per_address");
     become(Kind::opening, Kind::logging_in, address);
     return std::nullopt;
+}
+
+void Admission::elsewhere(Elsewhere counts) {
+    const std::lock_guard lock(mutex_);
+    elsewhere_ = std::move(counts);
+}
+
+Elsewhere Admission::served_here() const {
+    const std::lock_guard lock(mutex_);
+    Elsewhere here{.served = all_.served, .per_address = {}};
+    for (const auto& [address, counts] : per_address_) {
+        if (counts.served > 0) here.per_address.emplace(address, counts.served);
+    }
+    return here;
+}
+
+unsigned Admission::served_elsewhere(const AddressGroup& address) const {
+    const auto found = elsewhere_.per_address.find(address);
+    return found == elsewhere_.per_address.end() ? 0 : found->second;
 }
 
 /// All or nothing, without memory too; and nothing needs any where its address is counted already.

@@ -251,9 +251,11 @@ tls::Awaitable<HttpResponse> HttpService::upstreamz(std::shared_ptr<const State>
 
 HttpResponse HttpService::metrics(const State& state, const HttpRequest& request) {
     const Exposition::Format format = accepted_format(request.accept);
+    std::string text = page_.text(*state.snapshot, dashboard_->week(), format);
+    const CarriedMetrics carried = sources_.carried ? sources_.carried() : CarriedMetrics();
     return {.status = 200,
             .content_type = std::string(Exposition::content_type(format)),
-            .body = page_.text(*state.snapshot, dashboard_->week(), format)};
+            .body = carried.empty() ? std::move(text) : carried.added_to(text)};
 }
 
 }  // namespace proxy

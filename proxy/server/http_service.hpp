@@ -16,6 +16,7 @@
 #include "proxy/http/upstream_check.hpp"
 #include "proxy/server/admission.hpp"
 #include "proxy/server/listener.hpp"
+#include "proxy/metrics/carried_metrics.hpp"
 #include "proxy/server/listening_sockets.hpp"
 #include "proxy/server/metrics_page.hpp"
 #include "proxy/server/watchdog.hpp"
@@ -56,6 +57,7 @@ class HttpService {
         const LiveSessions& sessions;
         std::string name;  ///< as in audit lines
         std::string state_dir;
+        std::function<CarriedMetrics()> carried{};  ///< what others counted before (an upgrade)
     };
 
     explicit HttpService(Sources sources);

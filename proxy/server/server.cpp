@@ -279,12 +279,7 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                .manager = manager_}),
       relations_(console_relations({.sessions = sessions_, .recorder = recorder_, .config = running_config_})),
       console_(io_, console_services()),
-      http_({.metrics = {.recorder = recorder_,
-                         .captures = captures_,
-                         .outages = outages_,
-                         .workers = workers_,
-                         .alerts = *alerts_,
-                         .expiry = *expiry_},
+      http_({.metrics = metrics_sources(),
              .phase = services_.phase,
              .admission = admission_,
              .resolver = resolver_,
@@ -292,8 +287,11 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
              .control = io_,
              .sessions = sessions_,
              .name = proxy_name(began_with_.runtime),
-             .state_dir = state_dir_}),
+             .state_dir = state_dir_,
+             .carried = [this] { return predecessors_ ? predecessors_->metrics() : CarriedMetrics(); }}),
       state_lock_(std::move(lock)),
+      own_metrics_(metrics_sources()),
+      private_socket_(io_, private_uses()),
       session_prefix_(random_prefix()),
       drain_timer_(io_.get_executor()),
       signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
@@ -349,6 +347,9 @@ void Server::run() {
     captures_.stop_windows();
     workers_.clear();
     captures_.end();
+    private_socket_.say_last_words();
+    private_socket_.close();
+    if (predecessors_) predecessors_->end();
     spdlog::info("stopped");
 }
 
@@ -410,9 +411,11 @@ tls::Awaitable<> Server::handle_signals() {
             case SIGUSR1:
                 reopen_log();
                 recorder_.reopen();
+                if (predecessors_) predecessors_->order("reopen");
                 break;
             case SIGUSR2: upgrade({}); break;
             default:
+                if (std::exchange(was_ordered_to_drain_, false)) break;  // the same order once more
                 if (services_.phase >= Phase::draining) {
                     spdlog::warn("second signal: ending every session now");
                     end();
@@ -540,6 +543,7 @@ void Server::begin_drain() {
     manager_.stopping();
     sockets_.stop();
     state_lock_.leave();  // whoever is started now takes our place
+    if (predecessors_) predecessors_->order("drain");
     reload_.wake();
     serve_upstreams();
     spdlog::info("draining: {} sessions, at most {} ms", admission_.served(),

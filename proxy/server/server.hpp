@@ -17,6 +17,8 @@
 #include "proxy/server/watchdog.hpp"
 #include "proxy/server/worker.hpp"
 #include "proxy/upgrade/inheritance.hpp"
+#include "proxy/upgrade/predecessors.hpp"
+#include "proxy/upgrade/private_socket.hpp"
 #include "proxy/upgrade/state_lock.hpp"
 #include "proxy/upgrade/successor.hpp"
 #include "proxy/upstream/host_watch.hpp"
@@ -59,6 +61,8 @@ class Server {
     // server_upgrade.cpp
     using UpgradeOutcome = std::function<void(const std::string& why)>;
     void take_place();
+    MetricsPage::Sources metrics_sources();
+    PrivateSocket::Uses private_uses();
     void upgrade(UpgradeOutcome told);
     std::string upgrade_and_wait();
     std::string why_no_upgrade() const;
@@ -107,6 +111,10 @@ class Server {
     ConsoleSocket console_;
     HttpService http_;
     StateLock state_lock_;
+    std::optional<Predecessors> predecessors_;  // set before there are sessions
+    MetricsPage own_metrics_;                   // for whoever takes our place
+    PrivateSocket private_socket_;
+    bool was_ordered_to_drain_ = false;
     std::unique_ptr<Successor> successor_;  // nullptr: no upgrade is under way
     std::string successor_version_;
     bool upgrading_ = false;

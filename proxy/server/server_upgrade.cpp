@@ -5,6 +5,7 @@
 
 #include <future>
 
+#include "proxy/server/log.hpp"
 #include "proxy/server/server.hpp"
 #include "proxy/upstream/lasting.hpp"
 #include "proxy/version.hpp"
@@ -24,11 +25,52 @@ constexpr auto phase_poll_interval = 100ms;
 
 /// In the new process: everything is there to serve with. The old one lets go, and this one goes on.
 void Server::take_place() {
+    if (!inheritance_.predecessors.empty()) {
+        predecessors_.emplace(state_dir_, inheritance_.predecessors,
+                              [this](Elsewhere all) { admission_.elsewhere(std::move(all)); });
+        services_.predecessors = &*predecessors_;
+        predecessors_->wait_for_counts();
+    }
     inheritance_.ready(version());
     alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));
 }
 
+MetricsPage::Sources Server::metrics_sources() {
+    return {.recorder = recorder_,
+            .captures = captures_,
+            .outages = outages_,
+            .workers = workers_,
+            .alerts = *alerts_,
+            .expiry = *expiry_};
+}
+
 // --- In the old process
+
+PrivateSocket::Uses Server::private_uses() {
+    return {.cancels = cancels_,
+            .resolver = resolver_,
+            .outages = outages_,
+            .counts = [this] { return admission_.served_here(); },
+            .metrics =
+                [this] {
+                    PrivateSocket::Counted all;
+                    if (predecessors_) all = predecessors_->counted_by_ended();
+                    all.insert(all.begin(),
+                               {session_prefix_, own_metrics_.text(*snapshot_, std::nullopt, Exposition::Format::text)});
+                    return all;
+                },
+            .reopen =
+                [this] {
+                    reopen_log();
+                    recorder_.reopen();
+                },
+            .drain =
+                [this] {
+                    if (services_.phase >= Phase::draining) return;
+                    was_ordered_to_drain_ = true;
+                    drain();
+                }};
+}
 
 /// By SIGUSR2, or by the console, which wants to know. `told`: why it has failed; empty: it has not.
 void Server::upgrade(UpgradeOutcome told) {
@@ -67,6 +109,7 @@ tls::Awaitable<> Server::begin_upgrade() {
         co_return;
     }
     try {
+        private_socket_.open(state_dir_);
         const auto on_control = [this](auto action) {
             return [this, action](auto value) { asio::post(io_, [action, value] { action(value); }); };
         };
@@ -89,6 +132,9 @@ Successor::Given Server::handed_on() const {
     if (auto http = http_.passed_on(); http.descriptor)
         given.push_back({"http " + http.configured, std::move(http.descriptor)});
     given.push_back({"lock", state_lock_.copy()});
+    std::vector<pid_t> present = predecessors_ ? predecessors_->alive() : std::vector<pid_t>();
+    present.push_back(::getpid());
+    for (const pid_t pid : present) given.push_back({"predecessor " + std::to_string(pid), {}});
     return given;
 }
 
@@ -133,6 +179,7 @@ void Server::handed_over(pid_t pid) {
 /// The new process is no more: everything is as it was.
 void Server::upgrade_failed(const std::string& why) {
     successor_.reset();
+    private_socket_.close();
     if (std::exchange(has_let_go_, false) && services_.phase == Phase::serving) {
         console_.move_back();
         alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));

@@ -27,6 +27,7 @@
 #include "proxy/upstream/outages.hpp"
 #include "proxy/upstream/prewarm.hpp"
 #include "proxy/upstream/resolver.hpp"
+#include "proxy/upgrade/predecessors.hpp"
 #include "proxy/upstream/turns.hpp"
 #include "proxy/upstream/upstream.hpp"
 #include "tls/stream.hpp"
@@ -47,6 +48,7 @@ struct Services {
     Offload& key_derivations;
     Turns& derivation_turns;
     Captures& captures;
+    Predecessors* predecessors = nullptr;  ///< nullptr: this process took nobody's place
     std::atomic<Phase> phase{Phase::starting};
 };
 
