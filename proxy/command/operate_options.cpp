@@ -1,5 +1,5 @@
-// The command lines of what asks, tells and watches a running proxy: health, reload, upgrade, alert test,
-// and the dashboard.
+// The command lines of what asks, tells and watches a running proxy: health, reload, upgrade, alert
+// test, and the dashboard.
 #include <CLI/CLI.hpp>
 
 #include "proxy/command/options.hpp"

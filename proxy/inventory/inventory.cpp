@@ -232,8 +232,7 @@ void Inventory::prune() {
 /// What it has not sent yet may take seconds.
 void Inventory::end_fleet() {
     if (!fleet_) return;
-    const auto last = std::make_shared<std::unique_ptr<Fleet>>(std::move(fleet_));
-    fleet_end_.emplace([last] { last->reset(); });
+    fleet_end_ = std::async(std::launch::async, [last = std::move(fleet_)]() mutable { last.reset(); });
 }
 
 void Inventory::tell_fleet(Timestamp since) {

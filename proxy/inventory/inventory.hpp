@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,7 +16,6 @@
 #include "proxy/inventory/learning.hpp"
 #include "proxy/inventory/unwritten.hpp"
 #include "proxy/observation/server_certificates.hpp"
-#include "proxy/record/own_thread.hpp"
 
 namespace proxy {
 
@@ -106,7 +106,7 @@ class Inventory {
     Clock::time_point next_prune_{};
     Clock::time_point next_checkpoint_{};
     std::unique_ptr<Fleet> fleet_;
-    std::optional<OwnThread> fleet_end_;  // of one that is not ours any more
+    std::future<void> fleet_end_;  // of one that is not ours any more
     const bool goes_on_;                  // another process may still write what it knows
     bool handed_over_ = false;            // another process is the proxy now
     const Clock::time_point begun_ = Clock::now();

@@ -18,7 +18,7 @@
 #include "proxy/server/worker.hpp"
 #include "proxy/upgrade/inheritance.hpp"
 #include "proxy/upgrade/predecessors.hpp"
-#include "proxy/upgrade/private_socket.hpp"
+#include "proxy/server/private_socket.hpp"
 #include "proxy/upgrade/state_lock.hpp"
 #include "proxy/upgrade/successor.hpp"
 #include "proxy/upstream/host_watch.hpp"

@@ -53,7 +53,7 @@ PrivateSocket::Uses Server::private_uses() {
             .counts = [this] { return admission_.served_here(); },
             .metrics =
                 [this] {
-                    PrivateSocket::Counted all;
+                    CountedByRun all;
                     if (predecessors_) all = predecessors_->counted_by_ended();
                     all.insert(all.begin(),
                                {session_prefix_, own_metrics_.text(*snapshot_, std::nullopt, Exposition::Format::text)});

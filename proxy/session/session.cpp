@@ -7,6 +7,7 @@
 
 #include "proxy/observation/often.hpp"
 #include "proxy/observation/session_log.hpp"
+#include "proxy/upgrade/predecessors.hpp"
 #include "proxy/upstream/socket_options.hpp"
 
 namespace proxy {

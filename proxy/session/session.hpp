@@ -27,12 +27,13 @@
 #include "proxy/upstream/outages.hpp"
 #include "proxy/upstream/prewarm.hpp"
 #include "proxy/upstream/resolver.hpp"
-#include "proxy/upgrade/predecessors.hpp"
 #include "proxy/upstream/turns.hpp"
 #include "proxy/upstream/upstream.hpp"
 #include "tls/stream.hpp"
 
 namespace proxy {
+
+class Predecessors;
 
 /// What sessions share. Outlives them all.
 struct Services {

@@ -1,7 +1,6 @@
 #include "proxy/upgrade/overlap_text.hpp"
 
 #include <charconv>
-#include <vector>
 
 namespace proxy {
 namespace {
@@ -29,9 +28,9 @@ std::optional<protocol::Buffer> bytes_of(std::string_view text) {
     return bytes;
 }
 
-std::optional<AddressGroup> group_of(std::string_view text) {
+std::optional<ClientAddress> group_of(std::string_view text) {
     const auto bytes = bytes_of(text);
-    AddressGroup group{};
+    ClientAddress group{};
     if (!bytes || bytes->size() != group.size()) return std::nullopt;
     std::copy(bytes->begin(), bytes->end(), group.begin());
     return group;
@@ -66,6 +65,10 @@ std::string in_one_line(std::string text) {
 }
 
 }  // namespace
+
+std::string private_path(const std::string& state_dir, pid_t pid) {
+    return state_dir + "/upgrade/" + std::to_string(pid);
+}
 
 std::string to_text(const CancelQuestion& question) {
     return "cancel " + std::to_string(question.request.pid) + " " + hex(question.request.key) + " " +

@@ -120,9 +120,9 @@ class Predecessors::Work {
         return sum;
     }
 
-    PrivateSocket::Counted counted_by_ended() const {
+    CountedByRun counted_by_ended() const {
         const std::lock_guard lock(mutex_);
-        PrivateSocket::Counted ended;
+        CountedByRun ended;
         for (const auto& [run, text] : metrics_) {
             if (!is_alive(run)) ended.emplace_back(run, text);
         }
@@ -262,7 +262,7 @@ tls::Awaitable<CancelOutcome> Predecessors::cancel(CancelQuestion question) {
 
 CarriedMetrics Predecessors::metrics() const { return work_->metrics(); }
 
-PrivateSocket::Counted Predecessors::counted_by_ended() const { return work_->counted_by_ended(); }
+CountedByRun Predecessors::counted_by_ended() const { return work_->counted_by_ended(); }
 
 void Predecessors::order(const std::string& what) const noexcept {
     try {

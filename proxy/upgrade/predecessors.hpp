@@ -14,7 +14,6 @@
 #include "proxy/metrics/carried_metrics.hpp"
 #include "proxy/record/own_thread.hpp"
 #include "proxy/upgrade/overlap_text.hpp"
-#include "proxy/upgrade/private_socket.hpp"
 #include "tls/asio.hpp"
 
 namespace proxy {
@@ -36,7 +35,7 @@ class Predecessors {
     /// What they have counted, also those that have ended.
     CarriedMetrics metrics() const;
     /// Of those that have ended, for whoever takes our own place.
-    PrivateSocket::Counted counted_by_ended() const;
+    CountedByRun counted_by_ended() const;
     /// "reopen" or "drain", to each: waits for no answer.
     void order(const std::string& what) const noexcept;
     /// Waits until each has told its counts once, a second at most.

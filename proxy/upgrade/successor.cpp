@@ -261,7 +261,7 @@ class Successor::Work {
     std::string reap() {
         int status = 0;
         if (child_ <= 0) return "it ended";
-        // It has closed its descriptors: what is left of its end does not take long, or is cut short.
+        // It has closed its descriptors: what is left of its end is short, or is made so.
         for (int tries = 0; ::waitpid(child_, &status, WNOHANG) == 0; ++tries) {
             if (tries == 100) ::kill(-child_, SIGKILL);
             ::usleep(10'000);

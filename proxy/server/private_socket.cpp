@@ -1,4 +1,4 @@
-#include "proxy/upgrade/private_socket.hpp"
+#include "proxy/server/private_socket.hpp"
 
 #include <poll.h>
 #include <spdlog/spdlog.h>
@@ -38,7 +38,7 @@ protocol::Bytes bytes_of(const std::string& text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-std::string all_metrics_text(const PrivateSocket::Counted& counted) {
+std::string all_metrics_text(const CountedByRun& counted) {
     std::string text;
     for (const auto& [run, metrics] : counted) text += frame("metrics", metrics, run);
     return text;
@@ -61,10 +61,6 @@ bool send_now(int fd, std::string_view text, Clock::time_point until) noexcept {
 }
 
 }  // namespace
-
-std::string private_path(const std::string& state_dir, pid_t pid) {
-    return state_dir + "/upgrade/" + std::to_string(pid);
-}
 
 void PrivateSocket::open(const std::string& state_dir) {
     if (socket_) return;

@@ -18,19 +18,14 @@
 
 namespace proxy {
 
-/// Where the process of that number is asked.
-std::string private_path(const std::string& state_dir, pid_t pid);
-
 class PrivateSocket {
    public:
-    /// By whom they are counted: several, where processes before us have ended since.
-    using Counted = std::vector<std::pair<std::string, std::string>>;
     struct Uses {
         const CancelRegistry& cancels;
         Resolver& resolver;
         Outages& outages;
         std::function<Elsewhere()> counts;
-        std::function<Counted()> metrics;
+        std::function<CountedByRun()> metrics;
         std::function<void()> reopen;
         std::function<void()> drain;
     };
