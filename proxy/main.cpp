@@ -80,9 +80,10 @@ void add_source(CLI::App& command, proxy::command::ConfigOptions& source) {
 }
 
 CLI::App* add_run(CLI::App& app, proxy::command::ConfigOptions& run) {
-    CLI::App* command = app.add_subcommand("run",
-                                           "Run the proxy in the foreground until SIGTERM or SIGINT, which drain it.\n"
-                                           "SIGHUP reloads, SIGUSR1 reopens log and audit files, SIGUSR2 upgrades without a gap.");
+    CLI::App* command =
+        app.add_subcommand("run",
+                           "Run the proxy in the foreground until SIGTERM or SIGINT, which drain it.\n"
+                           "SIGHUP reloads, SIGUSR1 reopens log and audit files, SIGUSR2 upgrades without a gap.");
     command->footer(run_examples);
     add_source(*command, run);
     command

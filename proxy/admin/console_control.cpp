@@ -62,7 +62,8 @@ std::optional<ConsoleAnswer> obey(const ConsoleStatement& statement, const Conso
                                              "The last good configuration goes on, and the reload is tried again."));
             return done("RELOAD");
         case Kind::drain:
-            if (control.phase() >= Phase::draining) return refused(console_error("55000", "the process drains already"));
+            if (control.phase() >= Phase::draining)
+                return refused(console_error("55000", "the process drains already"));
             write_down("DRAIN", asker, control);
             control.drain();
             return done("DRAIN");

@@ -124,8 +124,9 @@ int serve(const ConfigOptions& options, config::Config config, Inheritance& inhe
         print(snapshot.errors, snapshot.warnings);
         for (const std::string& what : snapshot.made) spdlog::info("{}", what);
         if (!snapshot.snapshot) return code_of(snapshot.errors);
-        Server server(std::move(snapshot.snapshot), dir, [options] { return load_config(options); }, std::move(lock),
-                      inheritance);
+        Server server(
+            std::move(snapshot.snapshot), dir, [options] { return load_config(options); }, std::move(lock),
+            inheritance);
         server.run();
         return exit_ok;
     } catch (const CannotOpen& error) {

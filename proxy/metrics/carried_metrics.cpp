@@ -87,8 +87,8 @@ void CarriedMetrics::add(std::string_view text, bool alive) {
         const std::string_view line = take_line(text);
         if (const auto family = family_of(line)) {
             const bool counts = family->kind == "counter" || family->kind == "histogram";
-            const bool carried = (counts && !family->name.starts_with(of_process)) ||
-                                 (alive && family->name == clients_of_now);
+            const bool carried =
+                (counts && !family->name.starts_with(of_process)) || (alive && family->name == clients_of_now);
             // A gauge and a counter may have one name in common.
             const std::string_view name = counts ? common_name(family->name) : family->name;
             series = carried ? &families_[std::string(counts ? name : std::string(name) + " now")] : nullptr;

@@ -80,7 +80,7 @@ class AuditFile {
     std::optional<AuditChain> chain_;
     AuditShare share_;
     bool is_our_turn_ = false;
-    AuditShare::Place left_;  // as it was when our last turn ended
+    AuditShare::Place left_;        // as it was when our last turn ended
     std::string buffer_;            // whole lines
     Lines waiting_;                 // what they are
     std::size_t added_ = 0;         // lines since the last flush

@@ -46,8 +46,8 @@ std::optional<AuditShare::Place> AuditShare::begin() noexcept {
     std::intmax_t end = 0;
     std::array<char, 65> chain{};
     char last = 0;
-    const int found = std::sscanf(text.data(), "1 %" SCNuMAX " %" SCNuMAX " %" SCNdMAX " %64[-0-9a-f]%c", &device, &inode,
-                                  &end, chain.data(), &last);
+    const int found = std::sscanf(text.data(), "1 %" SCNuMAX " %" SCNuMAX " %" SCNdMAX " %64[-0-9a-f]%c", &device,
+                                  &inode, &end, chain.data(), &last);
     if (found != 5 || last != '\n') return std::nullopt;
     return Place{.device = static_cast<dev_t>(device),
                  .inode = static_cast<ino_t>(inode),

@@ -48,7 +48,8 @@ unsigned Admission::present() const {
 
 bool Admission::is_full(const config::Runtime& limits) const {
     const std::lock_guard lock(mutex_);
-    return all_.served + elsewhere_.served >= limits.max_connections || all_.before_login >= limits.max_connections_before_login;
+    return all_.served + elsewhere_.served >= limits.max_connections ||
+           all_.before_login >= limits.max_connections_before_login;
 }
 
 std::optional<Rejection> Admission::too_many_before_login(const config::Runtime& limits, const Address& address) const {

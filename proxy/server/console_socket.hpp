@@ -33,7 +33,7 @@ class ConsoleSocket {
 
     asio::io_context& io_;
     Console console_;
-    std::string path_;  // empty: there is none
+    std::string path_;   // empty: there is none
     std::string aside_;  // where it is after move_aside()
     bool is_our_folder_ = false;
     std::shared_ptr<Listener> socket_;

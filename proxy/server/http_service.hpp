@@ -14,9 +14,9 @@
 #include "proxy/http/http_guard.hpp"
 #include "proxy/http/http_server.hpp"
 #include "proxy/http/upstream_check.hpp"
+#include "proxy/metrics/carried_metrics.hpp"
 #include "proxy/server/admission.hpp"
 #include "proxy/server/listener.hpp"
-#include "proxy/metrics/carried_metrics.hpp"
 #include "proxy/server/listening_sockets.hpp"
 #include "proxy/server/metrics_page.hpp"
 #include "proxy/server/watchdog.hpp"
@@ -105,7 +105,7 @@ class HttpService {
     UpstreamCheck upstreams_;
     HttpServer server_;
     std::shared_ptr<Listener> socket_;
-    std::string configured_;  // where that is
+    std::string configured_;                            // where that is
     std::shared_ptr<dashboard::RunningProxy> running_;  // the dashboard's thread's as well, which may outlive us
     std::unique_ptr<dashboard::DashboardSite> dashboard_;
     std::thread thread_;

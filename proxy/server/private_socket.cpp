@@ -67,8 +67,10 @@ void PrivateSocket::open(const std::string& state_dir) {
     const std::string folder = state_dir + "/upgrade";
     if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
         throw std::runtime_error("cannot make " + folder + ": " + std::strerror(errno));
-    const config::Address address{
-        .kind = config::Address::Kind::unix_socket, .host = private_path(state_dir, ::getpid()), .port = 0, .origin = {}};
+    const config::Address address{.kind = config::Address::Kind::unix_socket,
+                                  .host = private_path(state_dir, ::getpid()),
+                                  .port = 0,
+                                  .origin = {}};
     socket_ = std::make_shared<Listener>(io_, bind_listener(address, 0600));
     socket_->keep_spares(4);
     socket_->serve([this](int fd, const Peer&) { take(fd); });

@@ -1,7 +1,7 @@
 #include "proxy/server/server.hpp"
 
-#include <spdlog/spdlog.h>
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -101,20 +101,18 @@ std::unique_ptr<InventoryKeeper> keep_inventory(const config::Config& config, co
     if (shared) check_url(wanted);
     const std::string file = shared ? config::Audit{}.inventory : wanted;
     const std::string path = file.front() == '/' ? file : state_dir + "/" + file;
-    return std::make_unique<InventoryKeeper>(
-        InventoryKeeper::Settings{.path = path,
-                                  .ours = plain(path) == plain(state_dir + "/" + config::Audit{}.inventory),
-                                  .goes_on = goes_on,
-                                  // Opened anew after a fault, it goes on with nobody's.
-                                  .open =
-                                      [config, path, goes_on]() mutable {
-                                          return open_inventory(config, path, std::exchange(goes_on, false));
-                                      },
-                                  .use =
-                                      [probes](Inventory* inventory) {
-                                          if (inventory) inventory->restore(*probes);
-                                          probes->hold_back(inventory == nullptr);
-                                      }});
+    return std::make_unique<InventoryKeeper>(InventoryKeeper::Settings{
+        .path = path,
+        .ours = plain(path) == plain(state_dir + "/" + config::Audit{}.inventory),
+        .goes_on = goes_on,
+        // Opened anew after a fault, it goes on with nobody's.
+        .open = [config, path,
+                 goes_on]() mutable { return open_inventory(config, path, std::exchange(goes_on, false)); },
+        .use =
+            [probes](Inventory* inventory) {
+                if (inventory) inventory->restore(*probes);
+                probes->hold_back(inventory == nullptr);
+            }});
 }
 
 /// Two for a session, one for a client that has not come so far.
@@ -433,9 +431,8 @@ void Server::drain() {
     } catch (const std::bad_alloc& lack) {
         spdlog::error("draining: {}", lack.what());  // what was not told is not told
     }
-    spawn_lasting(io_.get_executor(), [this] {
-        return wait_until_drained(Phase::draining, snapshot_->config.runtime.drain_timeout);
-    });
+    spawn_lasting(io_.get_executor(),
+                  [this] { return wait_until_drained(Phase::draining, snapshot_->config.runtime.drain_timeout); });
 }
 
 // --- What the console asks for, on threads of its own
@@ -554,8 +551,7 @@ void Server::begin_drain() {
 /// As long as the phase is this one.
 tls::Awaitable<> Server::wait_until_drained(Phase phase, std::chrono::milliseconds timeout) {
     const auto deadline = std::chrono::steady_clock::now() + timeout;
-    const auto last_call =
-        deadline - std::min(timeout, snapshot_->config.runtime.drain_timeout) / last_call_part;
+    const auto last_call = deadline - std::min(timeout, snapshot_->config.runtime.drain_timeout) / last_call_part;
     while (admission_.present() > 0 && std::chrono::steady_clock::now() < deadline) {
         if (std::chrono::steady_clock::now() >= last_call) {
             for (const auto& worker : workers_) worker->end_idle();

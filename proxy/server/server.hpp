@@ -12,22 +12,22 @@
 #include "proxy/server/expiry_watch.hpp"
 #include "proxy/server/http_service.hpp"
 #include "proxy/server/listening_sockets.hpp"
+#include "proxy/server/private_socket.hpp"
 #include "proxy/server/reload.hpp"
 #include "proxy/server/systemd.hpp"
 #include "proxy/server/watchdog.hpp"
 #include "proxy/server/worker.hpp"
 #include "proxy/upgrade/inheritance.hpp"
 #include "proxy/upgrade/predecessors.hpp"
-#include "proxy/server/private_socket.hpp"
 #include "proxy/upgrade/state_lock.hpp"
 #include "proxy/upgrade/successor.hpp"
 #include "proxy/upstream/host_watch.hpp"
 
 namespace proxy {
 
-/// SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 are for the main thread, and only while it serves. To be
-/// called before any thread is made: each one inherits this, and a signal that comes while the
-/// program starts or ends waits instead of killing it.
+/// SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 are for the main thread, and only while it serves.
+/// To be called before any thread is made: each one inherits this, and a signal that comes while
+/// the program starts or ends waits instead of killing it.
 void block_signals();
 
 class Server {

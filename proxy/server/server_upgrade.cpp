@@ -23,7 +23,8 @@ constexpr auto phase_poll_interval = 100ms;
 
 }  // namespace
 
-/// In the new process: everything is there to serve with. The old one lets go, and this one goes on.
+/// In the new process: everything is there to serve with. The old one lets go, and this one goes
+/// on.
 void Server::take_place() {
     if (!inheritance_.predecessors.empty()) {
         predecessors_.emplace(state_dir_, inheritance_.predecessors,
@@ -55,8 +56,8 @@ PrivateSocket::Uses Server::private_uses() {
                 [this] {
                     CountedByRun all;
                     if (predecessors_) all = predecessors_->counted_by_ended();
-                    all.insert(all.begin(),
-                               {session_prefix_, own_metrics_.text(*snapshot_, std::nullopt, Exposition::Format::text)});
+                    all.insert(all.begin(), {session_prefix_,
+                                             own_metrics_.text(*snapshot_, std::nullopt, Exposition::Format::text)});
                     return all;
                 },
             .reopen =
@@ -72,7 +73,8 @@ PrivateSocket::Uses Server::private_uses() {
                 }};
 }
 
-/// By SIGUSR2, or by the console, which wants to know. `told`: why it has failed; empty: it has not.
+/// By SIGUSR2, or by the console, which wants to know. `told`: why it has failed; empty: it has
+/// not.
 void Server::upgrade(UpgradeOutcome told) {
     std::string why = why_no_upgrade();
     if (!why.empty()) {
@@ -93,7 +95,8 @@ std::string Server::why_no_upgrade() const {
         return "this is process 1, with whose end its container ends: replace the container, or start pgairlock under "
                "an init";
     if (!state_lock_.is_held()) return "there is no state directory that can be written to: " + state_dir_;
-    if (!recorder_.audit_can_be_shared()) return "two processes cannot write the audit file: no file can be made beside it";
+    if (!recorder_.audit_can_be_shared())
+        return "two processes cannot write the audit file: no file can be made beside it";
     return {};
 }
 
@@ -171,9 +174,8 @@ void Server::handed_over(pid_t pid) {
                       .pid = pid,
                       .count = sessions});
     tell_upgrade({});
-    spawn_lasting(io_.get_executor(), [this] {
-        return wait_until_drained(Phase::handed_over, snapshot_->config.runtime.upgrade_timeout);
-    });
+    spawn_lasting(io_.get_executor(),
+                  [this] { return wait_until_drained(Phase::handed_over, snapshot_->config.runtime.upgrade_timeout); });
 }
 
 /// The new process is no more: everything is as it was.

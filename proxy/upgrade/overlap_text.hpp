@@ -31,8 +31,8 @@ using CountedByRun = std::vector<std::pair<std::string, std::string>>;
 /// A CancelRequest that may be for a session of a former process.
 struct CancelQuestion {
     protocol::CancelRequest request;
-    ClientAddress from{};    ///< who asks
-    bool limited = false;   ///< after too many misses: obeyed where nobody guesses
+    ClientAddress from{};  ///< who asks
+    bool limited = false;  ///< after too many misses: obeyed where nobody guesses
 };
 std::string to_text(const CancelQuestion& question);  ///< a line
 std::optional<CancelQuestion> parse_cancel(std::string_view line);

@@ -268,8 +268,7 @@ void Predecessors::order(const std::string& what) const noexcept {
     try {
         for (const auto& [pid, path] : work_->alive()) {
             const tls::OwnedDescriptor fd(connect_to(path));
-            if (!fd || !say(fd.get(), what + "\n"))
-                spdlog::warn("upgrade: process {} is not told to {}", pid, what);
+            if (!fd || !say(fd.get(), what + "\n")) spdlog::warn("upgrade: process {} is not told to {}", pid, what);
         }
     } catch (const std::exception& error) {
         spdlog::error("upgrade: {}", error.what());

@@ -17,7 +17,8 @@ namespace {
 void write_owner(int fd) {
     std::array<char, 32> text{};
     const int size = std::snprintf(text.data(), text.size(), "%d\n", ::getpid());
-    const bool written = ::ftruncate(fd, 0) == 0 && ::pwrite(fd, text.data(), static_cast<std::size_t>(size), 0) == size;
+    const bool written =
+        ::ftruncate(fd, 0) == 0 && ::pwrite(fd, text.data(), static_cast<std::size_t>(size), 0) == size;
     static_cast<void>(written);  // nobody but people miss it
 }
 
@@ -31,7 +32,8 @@ std::string owner(int fd) {
 }  // namespace
 
 StateLock::StateLock(const std::string& state_dir)
-    : fd_(::open((state_dir + "/pgairlock.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640)) {
+    : fd_(::open((state_dir + "/pgairlock.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+                 0640)) {
     if (!fd_) return;
     if (::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0) {
         write_owner(fd_.get());
@@ -44,8 +46,6 @@ StateLock::StateLock(const std::string& state_dir)
     }
 }
 
-tls::OwnedDescriptor StateLock::copy() const {
-    return tls::OwnedDescriptor(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
-}
+tls::OwnedDescriptor StateLock::copy() const { return tls::OwnedDescriptor(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0)); }
 
 }  // namespace proxy

@@ -222,7 +222,8 @@ class Successor::Work {
             auto message = channel_.receive(Clock::now());
             if (!message && channel_.is_over()) return how_it_ended();
             if (!message) continue;
-            if (auto pid = message->after("hello")) process_ = static_cast<pid_t>(std::strtol(pid->c_str(), nullptr, 10));
+            if (auto pid = message->after("hello"))
+                process_ = static_cast<pid_t>(std::strtol(pid->c_str(), nullptr, 10));
             if (auto why = message->after("failed")) said_ = *why;
             if (auto version = message->after("ready")) told_.ready(*version);
             if (message->text == "serving") {

@@ -99,7 +99,8 @@ TEST_CASE("audit share: whoever is killed as it writes costs the other nothing")
 TEST_CASE("audit share: where no file can be made beside it, the audit is written all the same, and says so") {
     const Folder folder;
     const std::string path = folder.file("audit.jsonl");
-    AuditFile file({.path = path, .chained = Chained::yes, .proxy = {}, .share = folder.file("missing/lock"), .goes_on = false});
+    AuditFile file(
+        {.path = path, .chained = Chained::yes, .proxy = {}, .share = folder.file("missing/lock"), .goes_on = false});
     write(file, "1");
     CHECK_FALSE(file.is_shared());
     CHECK(lines(content(path)).size() == 1);
@@ -167,8 +168,9 @@ TEST_CASE("overlap texts: a cancel is asked and answered as it was meant") {
     CHECK(read->request.key == question.request.key);
     CHECK(read->from == from);
     CHECK(read->limited);
-    for (const char* const wrong : {"", "cancel", "cancel x 00 00 free", "cancel 1 0 000000000000000000000000000000ab free",
-                                    "cancel 1 00 ab free", "cancel 1 0g 000000000000000000000000000000ab free"}) {
+    for (const char* const wrong :
+         {"", "cancel", "cancel x 00 00 free", "cancel 1 0 000000000000000000000000000000ab free",
+          "cancel 1 00 ab free", "cancel 1 0g 000000000000000000000000000000ab free"}) {
         INFO(wrong);
         CHECK_FALSE(parse_cancel(wrong));
     }
@@ -176,7 +178,8 @@ TEST_CASE("overlap texts: a cancel is asked and answered as it was meant") {
     const auto outcome = parse_outcome("matched 10.0.0.1:5432 connection refused");
     REQUIRE(outcome);
     CHECK((outcome->matched && outcome->address == "10.0.0.1:5432" && outcome->error == "connection refused"));
-    CHECK(to_text(CancelOutcome{.matched = true, .address = "a:1", .error = "two\nlines"}) == "matched a:1 two lines\n");
+    CHECK(to_text(CancelOutcome{.matched = true, .address = "a:1", .error = "two\nlines"}) ==
+          "matched a:1 two lines\n");
     CHECK_FALSE(parse_outcome("unknown")->matched);
     CHECK_FALSE(parse_outcome("of a version to come"));
 }
@@ -206,29 +209,36 @@ TEST_CASE("carried metrics: counters and histograms are added, whatever only the
         "# HELP g h\n# TYPE g gauge\ng 7\n"
         "# HELP process_cpu_seconds_total h\n# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total 9\n";
     carried.add(other, false);
-    CHECK(carried.added_to("# HELP x_total h\n# TYPE x_total counter\nx_total{l=\"a b\"} 1\n"
-                           "# HELP t h\n# TYPE t histogram\nt_bucket{le=\"1\"} 10\nt_bucket{le=\"+Inf\"} 10\nt_sum 0.25\nt_count 10\n"
-                           "# HELP g h\n# TYPE g gauge\ng 1\n"
-                           "# HELP process_cpu_seconds_total h\n# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total 1\n") ==
-          "# HELP x_total h\n# TYPE x_total counter\nx_total{l=\"a b\"} 3\nx_total{l=\"gone\"} 5\n"
-          "# HELP t h\n# TYPE t histogram\nt_bucket{le=\"1\"} 11\nt_bucket{le=\"+Inf\"} 12\nt_sum 1.75\nt_count 12\n"
-          "# HELP g h\n# TYPE g gauge\ng 1\n"
-          "# HELP process_cpu_seconds_total h\n# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total 1\n");
+    CHECK(
+        carried.added_to(
+            "# HELP x_total h\n# TYPE x_total counter\nx_total{l=\"a b\"} 1\n"
+            "# HELP t h\n# TYPE t histogram\nt_bucket{le=\"1\"} 10\nt_bucket{le=\"+Inf\"} 10\nt_sum 0.25\nt_count 10\n"
+            "# HELP g h\n# TYPE g gauge\ng 1\n"
+            "# HELP process_cpu_seconds_total h\n# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total "
+            "1\n") ==
+        "# HELP x_total h\n# TYPE x_total counter\nx_total{l=\"a b\"} 3\nx_total{l=\"gone\"} 5\n"
+        "# HELP t h\n# TYPE t histogram\nt_bucket{le=\"1\"} 11\nt_bucket{le=\"+Inf\"} 12\nt_sum 1.75\nt_count 12\n"
+        "# HELP g h\n# TYPE g gauge\ng 1\n"
+        "# HELP process_cpu_seconds_total h\n# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total 1\n");
 }
 
 TEST_CASE("carried metrics: in OpenMetrics as well, with its names, bounds, exemplars and end") {
     CarriedMetrics carried;
     carried.add("# TYPE x_total counter\nx_total 2\n# TYPE t histogram\nt_bucket{le=\"1\"} 1\n", false);
-    CHECK(carried.added_to("# TYPE x counter\nx_total 1\n# TYPE t histogram\nt_bucket{le=\"1.0\"} 4 # {session=\"s-1\"} 0.5 17.0\n# EOF\n") ==
-          "# TYPE x counter\nx_total 3\n# TYPE t histogram\nt_bucket{le=\"1.0\"} 5 # {session=\"s-1\"} 0.5 17.0\n# EOF\n");
+    CHECK(carried.added_to("# TYPE x counter\nx_total 1\n# TYPE t histogram\nt_bucket{le=\"1.0\"} 4 # "
+                           "{session=\"s-1\"} 0.5 17.0\n# EOF\n") ==
+          "# TYPE x counter\nx_total 3\n# TYPE t histogram\nt_bucket{le=\"1.0\"} 5 # {session=\"s-1\"} 0.5 17.0\n# "
+          "EOF\n");
     CHECK(carried.added_to("# TYPE x counter\n# EOF\n") == "# TYPE x counter\nx_total 2\n# EOF\n");
 }
 
 TEST_CASE("carried metrics: clients of now are those of all that are alive, and no others") {
-    const std::string other = "# TYPE pgairlock_client_connections gauge\npgairlock_client_connections{listener=\"l\"} 2\n"
-                              "# TYPE pgairlock_client_connections_total counter\npgairlock_client_connections_total{listener=\"l\"} 30\n";
-    const std::string ours = "# TYPE pgairlock_client_connections_total counter\npgairlock_client_connections_total{listener=\"l\"} 1\n"
-                             "# TYPE pgairlock_client_connections gauge\npgairlock_client_connections{listener=\"l\"} 1\n";
+    const std::string other =
+        "# TYPE pgairlock_client_connections gauge\npgairlock_client_connections{listener=\"l\"} 2\n"
+        "# TYPE pgairlock_client_connections_total counter\npgairlock_client_connections_total{listener=\"l\"} 30\n";
+    const std::string ours =
+        "# TYPE pgairlock_client_connections_total counter\npgairlock_client_connections_total{listener=\"l\"} 1\n"
+        "# TYPE pgairlock_client_connections gauge\npgairlock_client_connections{listener=\"l\"} 1\n";
     CarriedMetrics alive, ended;
     alive.add(other, true);
     ended.add(other, false);
