@@ -58,8 +58,8 @@ AuditFile::AuditFile(Settings settings)
     is_our_turn_ = true;
     if (settings.chained == Chained::yes) {
         chain_.emplace();
-        // What was written to standard output before is of another run, unless that goes on.
-        if (before && (path_ != "-" || settings.goes_on)) {
+        // What was written to a pipe before is of another run, unless that goes on.
+        if (before && (place().inode != 0 || settings.goes_on)) {
             follow(*before);
         } else {
             continue_chain();

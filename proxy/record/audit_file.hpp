@@ -28,7 +28,7 @@ class AuditFile {
         std::string proxy{};  ///< its name, in every line; empty: none
         /// What processes that write the same audit tell each other by; empty: nobody else does.
         std::string share{};
-        /// We came by an upgrade: what is written to standard output goes on.
+        /// We came by an upgrade: what is written to no file goes on as well.
         bool goes_on = false;
     };
 

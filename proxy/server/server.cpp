@@ -32,6 +32,8 @@ constexpr auto time_to_tell = 100ms;
 /// Of whoever ordered a reload on the console.
 constexpr auto reload_patience = 10s;
 constexpr auto phase_poll_interval = 100ms;
+/// For a new process that is ended with us.
+constexpr auto upgrade_farewell = 3s;
 /// In the last fifth of drain_timeout sessions are ended as soon as they are idle, so that few are
 /// left to be cut off in their work.
 constexpr int last_call_part = 5;
@@ -190,7 +192,10 @@ Captures::Settings capture_settings(const config::Config& config, const std::str
 std::string audit_share(const config::Audit& audit, const std::string& state_dir) {
     const std::string path = audit_path(audit, state_dir);
     if (path.empty()) return {};
-    return path == "-" ? state_dir + "/.audit.lock" : AuditShare::path_beside(path);
+    std::error_code error;
+    const bool is_file = path != "-" && (!std::filesystem::exists(path, error) ||
+                                         std::filesystem::is_regular_file(path, error));
+    return is_file ? AuditShare::path_beside(path) : state_dir + "/.audit.lock";
 }
 
 std::vector<int> all_activated(Inheritance& inheritance) {
@@ -336,6 +341,10 @@ void Server::run() {
     manager_.ready("serving");
     io_.run();
     block_signals();
+    if (successor_) {
+        successor_->give_up("the process that was to be replaced ends");
+        successor_->end_within(upgrade_farewell);
+    }
     expiry_->end();
     console_.close();
     http_.close();

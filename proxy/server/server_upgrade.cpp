@@ -174,6 +174,7 @@ void Server::handed_over(pid_t pid) {
                       .pid = pid,
                       .count = sessions});
     tell_upgrade({});
+    if (services_.phase != Phase::handed_over) return;
     spawn_lasting(io_.get_executor(),
                   [this] { return wait_until_drained(Phase::handed_over, snapshot_->config.runtime.upgrade_timeout); });
 }

@@ -46,6 +46,8 @@ class Successor {
     void go();
     /// Ends it, unless it serves already; `failed` is told `why`.
     void give_up(const std::string& why);
+    /// After that; false: something hangs, and is left behind.
+    bool end_within(std::chrono::milliseconds time) { return thread_.end_within(time); }
 
    private:
     class Work;

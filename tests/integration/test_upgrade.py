@@ -104,7 +104,7 @@ def generations(directory, run_proxy, monkeypatch):
 @pytest.fixture
 def start_one(generations, pki, cluster):
     def start(hosts=None, **tables):
-        return generations.start(configuration(pki, hosts or [cluster.host], **tables))
+        return generations.start(configuration(pki, hosts or [cluster.host], **{"audit": {"chain": True}, **tables}))
     return start
 
 
@@ -205,6 +205,7 @@ def test_a_binary_that_hangs_is_ended_after_a_minute(generations, start_one, con
 def test_a_broken_configuration_is_told_and_the_old_process_goes_on(generations, start_one, connect, pki, cluster):
     proxy = start_one()
     config = configuration(pki, [cluster.host])
+    config["runtime"]["state_dir"] = str(proxy.state_dir)
     proxy.write_config(to_toml(config) + '\n[log]\nlevle = "info"\n')
     assert "log.levle: unknown key" in generations.refused()
     assert "log.levle: unknown key" in proxy.event("upgrade_failed")["message"]
