@@ -90,6 +90,7 @@ struct Runtime {
     Duration client_opening_timeout{10'000};
     Duration client_login_timeout{60'000};
     Duration drain_timeout{30'000};
+    Duration upgrade_timeout{3'600'000};
     std::string state_dir;  ///< empty: see proxy/command/state_dir.hpp
     std::string name;       ///< of this proxy where there are several; empty: the host's
     bool core_dumps = false;

@@ -57,6 +57,8 @@ const Section<Runtime>& section() {
              "From accepting a connection to the server's first ReadyForQuery.", Rule::positive},
             {"drain_timeout", &Runtime::drain_timeout, R"("30s")",
              "How long sessions may go on after SIGTERM; `0s`: they end at once."},
+            {"upgrade_timeout", &Runtime::upgrade_timeout, R"("1h")",
+             "How long the old process serves its sessions after an upgrade (SIGUSR2, docs/upgrade.md)."},
             {"state_dir", &Runtime::state_dir, R"("")",
              "Folder for what pgairlock writes: generated certificates and audit files. Empty: `$STATE_DIRECTORY`, "
              "else "

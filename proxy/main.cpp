@@ -8,6 +8,7 @@
 #include "proxy/command/commands.hpp"
 #include "proxy/command/inventories.hpp"
 #include "proxy/command/options.hpp"
+#include "proxy/upgrade/successor.hpp"
 #include "proxy/version.hpp"
 #include "usage/command_line.hpp"
 
@@ -85,9 +86,10 @@ void add_source(CLI::App& command, proxy::command::ConfigOptions& source) {
 }
 
 CLI::App* add_run(CLI::App& app, proxy::command::ConfigOptions& run) {
-    CLI::App* command = app.add_subcommand("run",
-                                           "Run the proxy in the foreground until SIGTERM or SIGINT, which drain it.\n"
-                                           "SIGHUP reloads, SIGUSR1 reopens log and audit files.");
+    CLI::App* command =
+        app.add_subcommand("run",
+                           "Run the proxy in the foreground until SIGTERM or SIGINT, which drain it.\n"
+                           "SIGHUP reloads, SIGUSR1 reopens log and audit files, SIGUSR2 upgrades without a gap.");
     command->footer(run_examples);
     add_source(*command, run);
     command
@@ -227,6 +229,7 @@ void add_gen_cert(CLI::App& command, proxy::command::GenCertOptions& gen_cert) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    proxy::Launch::note(argc, argv);
     std::signal(SIGCHLD, SIG_DFL);  // ignored by whoever started us, no program's end could be known
     CLI::App app{about, "pgairlock"};
     app.footer(exit_codes);
@@ -271,6 +274,8 @@ int main(int argc, char** argv) {
     const CLI::App* dashboard_command = proxy::command::add_dashboard(app, dashboard);
     proxy::command::ReloadOptions reload;
     const CLI::App* reload_command = proxy::command::add_reload(app, reload);
+    proxy::command::UpgradeOptions upgrade;
+    const CLI::App* upgrade_command = proxy::command::add_upgrade(app, upgrade);
     bool is_json = false;
     CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");
     version_command->add_flag("--json", is_json, "print one JSON document");
@@ -288,6 +293,7 @@ int main(int argc, char** argv) {
     if (health_command->parsed()) return proxy::command::health(health);
     if (dashboard_command->parsed()) return proxy::command::dashboard(dashboard);
     if (reload_command->parsed()) return proxy::command::reload(reload);
+    if (upgrade_command->parsed()) return proxy::command::upgrade(upgrade);
     if (client.command) return client.command(client);
     if (capture.command) return capture.command(capture);
     if (version_command->parsed()) {

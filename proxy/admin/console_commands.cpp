@@ -193,6 +193,7 @@ ConsoleAnswer help() {
     for (const ConsoleView& view : console_views()) rows.emplace_back(shown_command(view.name), view.meaning);
     rows.emplace_back("KILL 'session' | pid", "ends one session, as pg_stat_activity has it");
     rows.emplace_back("RELOAD", "reads the configuration anew, as SIGHUP does");
+    rows.emplace_back("UPGRADE", "has the binary that is at our path now take over, as SIGUSR2 does, and waits for it");
     rows.emplace_back("DRAIN", "accepts nobody more, and ends the process after the last session, as SIGTERM does");
     rows.emplace_back("SHUTDOWN", "ends every session, and the process, now");
     rows.emplace_back("SHOW VERSION", "which pgairlock this is");

@@ -62,7 +62,8 @@ std::optional<ConsoleAnswer> obey(const ConsoleStatement& statement, const Conso
                                              "The last good configuration goes on, and the reload is tried again."));
             return done("RELOAD");
         case Kind::drain:
-            if (control.phase() != Phase::serving) return refused(console_error("55000", "the process drains already"));
+            if (control.phase() >= Phase::draining)
+                return refused(console_error("55000", "the process drains already"));
             write_down("DRAIN", asker, control);
             control.drain();
             return done("DRAIN");
@@ -71,8 +72,13 @@ std::optional<ConsoleAnswer> obey(const ConsoleStatement& statement, const Conso
             control.shutdown();
             return done("SHUTDOWN");
         case Kind::upgrade:
-            return refused(console_error("0A000", "UPGRADE is not there yet: this version cannot hand its sockets over",
-                                         "DRAIN ends the process once its sessions have ended."));
+            if (control.phase() != Phase::serving)
+                return refused(console_error("55000", "a process that takes no more clients is not replaced"));
+            write_down("UPGRADE", asker, control);
+            if (const std::string why = control.upgrade(); !why.empty())
+                return refused(console_error("55000", "the upgrade failed: " + why,
+                                             "This process goes on, as if nothing had been tried."));
+            return done("UPGRADE");
         default: return std::nullopt;
     }
 }

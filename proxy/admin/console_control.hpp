@@ -1,5 +1,5 @@
-// Commands to the process itself: RELOAD, DRAIN, SHUTDOWN, KILL. Each is written down, with who
-// gave it, before it is obeyed.
+// Commands to the process itself: RELOAD, UPGRADE, DRAIN, SHUTDOWN, KILL. Each is written down,
+// with who gave it, before it is obeyed.
 #pragma once
 
 #include <functional>
@@ -12,11 +12,13 @@
 
 namespace proxy {
 
-/// What obeys. From any thread; each but `reload` returns at once, before it has been obeyed.
+/// What obeys. From any thread; each but `reload` and `upgrade` returns at once, before it has been
+/// obeyed.
 struct ProcessControl {
-    std::function<std::string()> reload;  ///< waits for the outcome, for some seconds; empty, or why not
-    std::function<void()> drain;          ///< as the first SIGTERM
-    std::function<void()> shutdown;       ///< as the second
+    std::function<std::string()> reload;   ///< waits for the outcome, for some seconds; empty, or why not
+    std::function<std::string()> upgrade;  ///< likewise, for a little more than a minute
+    std::function<void()> drain;           ///< as the first SIGTERM
+    std::function<void()> shutdown;        ///< as the second
     std::function<void(const std::string& session)> kill;
     std::function<void(Event&& event)> record;
     std::function<Phase()> phase;

@@ -25,6 +25,8 @@ constexpr auto write_timeout = 10s;
 constexpr auto result_timeout = 60s;
 /// A command that makes files on a disk that hangs.
 constexpr auto command_timeout = 30s;
+/// Longer than Server gives it.
+constexpr auto upgrade_timeout = 90s;
 constexpr std::size_t read_size = 8192;
 /// What is written at a time, so that a client that reads slowly is told from one that does not.
 constexpr std::size_t write_size = 256 * 1024;
@@ -316,8 +318,11 @@ tls::Awaitable<std::optional<ConsoleAnswer>> ConsoleSession::work_on(const Conso
                                                                      std::function<ConsoleAnswer()> work) {
     const bool disk = waits_for_disk(statement, settings_.state->services);
     if (statement.kind != Kind::sql && statement.kind != Kind::show) {
-        Offload& where = disk ? settings_.starts : settings_.commands;
-        std::optional<ConsoleAnswer> done = co_await where.run(std::move(work), command_deadline(), waiting_);
+        // A new process may take its time, in which others can still command.
+        const bool upgrades = statement.kind == Kind::upgrade;
+        Offload& where = disk || upgrades ? settings_.starts : settings_.commands;
+        const auto deadline = upgrades ? Clock::now() + upgrade_timeout : command_deadline();
+        std::optional<ConsoleAnswer> done = co_await where.run(std::move(work), deadline, waiting_);
         if (!done)
             fail(console_error("57014", "the command is not done in time, and may still be",
                                "pgairlock's log may say why."));

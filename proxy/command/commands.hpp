@@ -138,6 +138,9 @@ struct ReloadOptions {
     std::string console;      ///< its socket
 };
 
+/// Which proxy is to be replaced by the binary that is at its path now: as for a reload.
+using UpgradeOptions = ReloadOptions;
+
 int run(const ConfigOptions& options);
 int check(const CheckOptions& options);
 int gen_cert(const GenCertOptions& options);
@@ -152,6 +155,7 @@ int alert_test(const AlertTestOptions& options);
 int health(const HealthOptions& options);
 int dashboard(const DashboardOptions& options);
 int reload(const ReloadOptions& options);
+int upgrade(const UpgradeOptions& options);
 int capture_start(const CaptureOptions& options);
 int capture_stop(const CaptureOptions& options);
 int capture_status(const CaptureOptions& options);

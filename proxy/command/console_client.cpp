@@ -142,11 +142,11 @@ void ConsoleClient::take_notice(void* self, const pg_result* notice) {
     if (text && told) told(text);
 }
 
-ConsoleTable ConsoleClient::query(const std::string& sql) {
+ConsoleTable ConsoleClient::query(const std::string& sql, std::chrono::seconds patience) {
     send(sql);
     ConsoleTable table;
     std::optional<ConsoleError> refused;
-    for (const auto deadline = Clock::now() + answer_timeout;;) {
+    for (const auto deadline = Clock::now() + patience;;) {
         wait_for_answer(deadline);
         const Result result(PQgetResult(connection_.get()));
         if (!result) break;

@@ -46,8 +46,8 @@ class ConsoleClient {
 
     const std::string& path() const noexcept { return path_; }
 
-    /// One statement. Throws ConsoleError.
-    ConsoleTable query(const std::string& sql);
+    /// One statement, answered within `patience`. Throws ConsoleError.
+    ConsoleTable query(const std::string& sql, std::chrono::seconds patience = std::chrono::seconds(40));
 
     /// A statement that is answered with a stream, of which nothing has been taken yet. Throws
     /// ConsoleError.

@@ -1,5 +1,5 @@
-// The command lines of what asks, tells and watches a running proxy: health, reload, alert test,
-// and the dashboard.
+// The command lines of what asks, tells and watches a running proxy: health, reload, upgrade, alert
+// test, and the dashboard.
 #include <CLI/CLI.hpp>
 
 #include "proxy/command/options.hpp"
@@ -42,6 +42,15 @@ Examples:
   pgairlock reload --console /run/pgairlock/.s.PGSQL.6434
 
 Exit: 0 reloaded, 1 it failed, and the last good configuration goes on, or no proxy runs there, 2 usage error.)";
+
+constexpr const char* upgrade_examples = R"(
+Examples:
+  pgairlock upgrade --config /etc/pgairlock/pgairlock.toml        after a new version was installed, or a key that needs a restart
+  pgairlock upgrade --console /run/pgairlock/.s.PGSQL.6434
+
+As SIGUSR2, whose outcome is in the log. What goes over, and what stays: docs/upgrade.md.
+
+Exit: 0 the new process serves, 1 it does not, and the old one goes on, or no proxy runs there, 2 usage error.)";
 
 }  // namespace
 
@@ -106,6 +115,20 @@ CLI::App* add_reload(CLI::App& app, ReloadOptions& reload) {
                      "the console's socket (default: console/.s.PGSQL.6434 in the state directory, as for run)")
         ->excludes(file);
     command->footer(reload_examples);
+    return command;
+}
+
+CLI::App* add_upgrade(CLI::App& app, UpgradeOptions& upgrade) {
+    CLI::App* command = app.add_subcommand(
+        "upgrade",
+        "Have the running proxy start the binary that is at its path now, hand its sockets over to it, and serve its "
+        "sessions to their end; wait for the outcome.");
+    auto* file = command->add_option("-c,--config", upgrade.config_file, "configuration of the proxy: its console");
+    command
+        ->add_option("--console", upgrade.console,
+                     "the console's socket (default: console/.s.PGSQL.6434 in the state directory, as for run)")
+        ->excludes(file);
+    command->footer(upgrade_examples);
     return command;
 }
 

@@ -28,5 +28,6 @@ CLI::App* add_health(CLI::App& app, HealthOptions& health);
 CLI::App* add_dashboard(CLI::App& app, DashboardOptions& dashboard);
 CLI::App* add_alert_test(CLI::App& app, AlertTestOptions& test);
 CLI::App* add_reload(CLI::App& app, ReloadOptions& reload);
+CLI::App* add_upgrade(CLI::App& app, UpgradeOptions& upgrade);
 
 }  // namespace proxy::command

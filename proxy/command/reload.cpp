@@ -1,5 +1,5 @@
-// `pgairlock reload`: orders a reload through the console of a running proxy, and waits for its
-// outcome.
+// `pgairlock reload` and `pgairlock upgrade`: give their order through the console of a running
+// proxy, and wait for its outcome.
 #include <cstdio>
 
 #include "protocol/utf8.hpp"
@@ -11,6 +11,9 @@
 namespace proxy::command {
 namespace {
 
+/// Longer than a new process may take.
+constexpr std::chrono::seconds patience{100};
+
 /// What is wrong with a configuration is the proxy's to say, which is where it always was.
 std::string place_of_console(const ReloadOptions& options, config::Loaded& loaded) {
     if (!options.console.empty()) return options.console;
@@ -20,18 +23,16 @@ std::string place_of_console(const ReloadOptions& options, config::Loaded& loade
     std::string path = console_path(loaded.config->admin, state_dir(loaded.config->runtime.state_dir));
     if (path.empty())
         throw std::runtime_error("admin.console of " + options.config_file +
-                                 " is off: send SIGHUP, whose outcome is in the log");
+                                 " is off: send SIGHUP, or SIGUSR2 for an upgrade; the log has the outcome");
     return path;
 }
 
-}  // namespace
-
-int reload(const ReloadOptions& options) {
+int order(const ReloadOptions& options, const char* command, const char* done) {
     config::Loaded loaded;
     try {
         ConsoleClient console(place_of_console(options, loaded));
-        console.query("RELOAD");
-        std::puts("reloaded");
+        console.query(command, patience);
+        std::puts(done);
         return exit_ok;
     } catch (const ConsoleError& error) {
         if (error.sqlstate.empty()) print(loaded.errors, {});  // nobody else has read it
@@ -41,5 +42,11 @@ int reload(const ReloadOptions& options) {
     }
     return exit_failure;
 }
+
+}  // namespace
+
+int reload(const ReloadOptions& options) { return order(options, "RELOAD", "reloaded"); }
+
+int upgrade(const UpgradeOptions& options) { return order(options, "UPGRADE", "upgraded"); }
 
 }  // namespace proxy::command

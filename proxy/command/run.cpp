@@ -15,13 +15,15 @@
 #include "proxy/server/listener.hpp"
 #include "proxy/server/log.hpp"
 #include "proxy/server/server.hpp"
+#include "proxy/upgrade/inheritance.hpp"
+#include "proxy/upgrade/state_lock.hpp"
 #include "proxy/upstream/offload.hpp"
 #include "proxy/version.hpp"
 
 namespace proxy::command {
 namespace {
 
-int serve(const ConfigOptions& options, config::Config config);
+int serve(const ConfigOptions& options, config::Config config, Inheritance& inheritance);
 
 /// Files that are not there yet are no mistake that only a hand mends: whoever supervises this is
 /// to try again.
@@ -40,8 +42,12 @@ config::Loaded load_config(const ConfigOptions& options) {
 void print(const std::vector<config::Diagnostic>& errors, const std::vector<config::Diagnostic>& warnings) {
     for (const config::Diagnostic& warning : warnings)
         std::fprintf(stderr, "warning: %s\n", protocol::printable(to_string(warning)).c_str());
-    for (const config::Diagnostic& error : errors)
+    std::string all;
+    for (const config::Diagnostic& error : errors) {
         std::fprintf(stderr, "error: %s\n", protocol::printable(to_string(error)).c_str());
+        all += (all.empty() ? "" : "; ") + to_string(error);
+    }
+    if (!errors.empty()) Inheritance::ours().failed(all);
 }
 
 namespace {
@@ -58,6 +64,7 @@ bool prepare_state_dir(const std::string& dir, const config::Config& config) {
         if (need == Need::welcome) return true;
         const bool needed = need == Need::needed;
         std::fprintf(stderr, "%s: %s\n", needed ? "error" : "warning", protocol::printable(error.what()).c_str());
+        if (needed) Inheritance::ours().failed(error.what());
         return !needed;
     }
 }
@@ -69,6 +76,8 @@ void keep_memory_private() { ::prctl(PR_SET_DUMPABLE, 0); }
 }  // namespace
 
 int run(const ConfigOptions& options) {
+    block_signals();
+    Inheritance& inheritance = Inheritance::take();
     config::Loaded loaded = load_config(options);
     if (loaded.incomplete) {
         keep_memory_private();
@@ -76,8 +85,7 @@ int run(const ConfigOptions& options) {
     }
     print(loaded.errors, loaded.warnings);
     if (!loaded.config) return code_of(loaded.errors);
-    block_signals();
-    const int code = serve(options, std::move(*loaded.config));
+    const int code = serve(options, std::move(*loaded.config), inheritance);
     end_log();
     // Neither a pipe that nobody reads nor a name server that does not answer holds up the end.
     if (Offload::left_work_behind() || OwnThread::left_behind()) std::_Exit(code);
@@ -87,6 +95,7 @@ int run(const ConfigOptions& options) {
 namespace {
 
 void tell(const std::string& error, bool has_log) {
+    Inheritance::ours().failed(error);
     const std::string line = "error: " + protocol::printable(error);
     if (has_log) {
         print_line(LogLine::To::standard_error, line);  // whoever reads it, or not
@@ -95,7 +104,7 @@ void tell(const std::string& error, bool has_log) {
     }
 }
 
-int serve(const ConfigOptions& options, config::Config config) {
+int serve(const ConfigOptions& options, config::Config config, Inheritance& inheritance) {
     const std::string dir = state_dir(config.runtime.state_dir);
     bool has_log = false;
     config::Origin opened = config.log.file_origin;
@@ -103,6 +112,7 @@ int serve(const ConfigOptions& options, config::Config config) {
         if (!config.runtime.core_dumps) keep_memory_private();
         survive_shortened_files();
         if (!prepare_state_dir(dir, config)) return exit_usage;
+        StateLock lock = inheritance.state_lock ? StateLock(std::move(inheritance.state_lock)) : StateLock(dir);
         set_up_log(config.log);
         has_log = true;
         const std::string file = config.file.empty() ? "the command line" : config.file;
@@ -114,7 +124,8 @@ int serve(const ConfigOptions& options, config::Config config) {
         for (const std::string& what : snapshot.made) spdlog::info("{}", what);
         if (!snapshot.snapshot) return code_of(snapshot.errors);
         auto server =
-            std::make_unique<Server>(std::move(snapshot.snapshot), dir, [options] { return load_config(options); });
+            std::make_unique<Server>(std::move(snapshot.snapshot), dir, [options] { return load_config(options); },
+                                     std::move(lock), inheritance);
         server->run();
         // What a command that hangs goes on using stays there until the process ends.
         if (Offload::left_work_behind()) server.release()->abandon();

@@ -17,6 +17,7 @@ std::string_view word_of(Phase phase) {
     switch (phase) {
         case Phase::starting: return "starting";
         case Phase::serving: return "serving";
+        case Phase::handed_over:
         case Phase::draining:
         case Phase::ending: break;
     }

@@ -4,6 +4,7 @@
 
 #include "protocol/utf8.hpp"
 #include "proxy/inventory/fleet.hpp"
+#include "proxy/inventory/inventory_keeper.hpp"
 
 namespace proxy {
 namespace {
@@ -16,6 +17,8 @@ constexpr auto prune_interval = 24h;
 constexpr auto heartbeat_interval = 1min;
 /// What a power failure takes at most; each checkpoint waits for the disk.
 constexpr auto checkpoint_interval = 30s;
+/// After an upgrade the former process stores what it still learns, and only we tell the fleet.
+constexpr Timestamp others_last_changes = 180'000'000;
 
 }  // namespace
 
@@ -24,7 +27,8 @@ Inventory::Inventory(Settings settings)
       retention_(settings.retention),
       store_(path_, settings.proxy),
       learning_(settings.name_pattern),
-      next_checkpoint_(Clock::now() + checkpoint_interval) {
+      next_checkpoint_(Clock::now() + checkpoint_interval),
+      goes_on_(settings.proxy.goes_on) {
     began_at_ = std::max(to_timestamp(std::chrono::system_clock::now()), store_.newest());
     prune();
     heartbeat(to_timestamp(std::chrono::system_clock::now()));
@@ -33,8 +37,10 @@ Inventory::Inventory(Settings settings)
 Inventory::~Inventory() {
     if (const std::uint64_t lost = learning_.changes().rows + events_lost_; lost > 0) {
         spdlog::error("inventory: {} changes lost: {} could not be written until the end", lost, path_);
+        if (handed_over_) leave_gap_marker(path_);
         return;  // without the last word, by which the next start knows
     }
+    if (handed_over_) return;  // that is the other's
     try {
         const Timestamp now = to_timestamp(std::chrono::system_clock::now());
         store_.ended(now);
@@ -52,6 +58,10 @@ void Inventory::retain_for(std::chrono::milliseconds retention) {
 void Inventory::share(std::unique_ptr<Fleet> fleet) { fleet_ = std::move(fleet); }
 
 void Inventory::absorb(const Event& event) {
+    if (event.kind == EventKind::upgraded) {
+        handed_over_ = true;
+        next_heartbeat_ = {};  // ends what is another's now
+    }
     const bool nothing_waited = learning_.changes().rows == 0;
     learning_.absorb(event);
     if (!nothing_waited || learning_.changes().rows == 0) return;
@@ -175,11 +185,13 @@ void Inventory::failed(const SqliteError& error) {
 /// of.
 void Inventory::heartbeat(Timestamp now) {
     next_heartbeat_ = Clock::now() + heartbeat_interval;
+    if (handed_over_) end_fleet();
+    if (handed_over_ && events_lost_ == 0) return;
     try {
         store_.heartbeat(now, events_lost_);
         events_lost_ = 0;  // before anything that may fail: they are in the file
         if (probes_) store_.tell_repairs(*probes_);
-        tell_fleet(now);
+        tell_fleet(goes_on_ ? now - others_last_changes : now);
         goes_well();
     } catch (const SqliteError& error) {
         failed(error);
@@ -215,6 +227,12 @@ void Inventory::prune() {
     } catch (const SqliteError& error) {
         spdlog::error("inventory: cannot forget what is old in {}: {}", path_, error.what());
     }
+}
+
+/// What it has not sent yet may take seconds.
+void Inventory::end_fleet() {
+    if (!fleet_) return;
+    fleet_end_ = std::async(std::launch::async, [last = std::move(fleet_)]() mutable { last.reset(); });
 }
 
 void Inventory::tell_fleet(Timestamp since) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -83,6 +84,7 @@ class Inventory {
     void prune();
     Timestamp latest() const;
     void tell_fleet(Timestamp since);
+    void end_fleet();
 
     const std::string path_;
     std::atomic<std::chrono::milliseconds> retention_;
@@ -104,6 +106,9 @@ class Inventory {
     Clock::time_point next_prune_{};
     Clock::time_point next_checkpoint_{};
     std::unique_ptr<Fleet> fleet_;
+    std::future<void> fleet_end_;  // of one that is not ours any more
+    const bool goes_on_;           // another process may still write what it knows
+    bool handed_over_ = false;     // another process is the proxy now
     const Clock::time_point begun_ = Clock::now();
     Timestamp began_at_ = 0;  // by the wall's clock, or what was newest then
 };

@@ -66,7 +66,7 @@ void leave_gap_marker(const std::string& inventory) noexcept {
 }
 
 InventoryKeeper::InventoryKeeper(Settings settings) : settings_(std::move(settings)), use_(settings_.path) {
-    tell_of_others();
+    if (!settings_.goes_on) tell_of_others();
     try_to_open();
 }
 
@@ -77,7 +77,7 @@ InventoryKeeper::~InventoryKeeper() {
 }
 
 void InventoryKeeper::absorb(const Event& event) {
-    if (event.kind == EventKind::stopping) use_.draining();
+    if (event.kind == EventKind::stopping || event.kind == EventKind::upgraded) use_.draining();
     if (inventory_) return inventory_->absorb(event);
     if (is_about_a_client(event.kind)) ++left_out_;
 }

@@ -30,7 +30,8 @@ class InventoryKeeper {
     using Clock = Inventory::Clock;
     struct Settings {
         std::string path;
-        bool ours = true;  ///< the one of the state directory: nobody else's file has that name
+        bool ours = true;      ///< the one of the state directory: nobody else's file has that name
+        bool goes_on = false;  ///< we take the place of a process that still uses it (an upgrade)
         std::function<std::unique_ptr<Inventory>()> open;  ///< throws std::runtime_error
         /// Told whenever there is one from now on, or none: nullptr.
         std::function<void(Inventory*)> use = [](Inventory*) {};

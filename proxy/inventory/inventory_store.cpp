@@ -32,10 +32,10 @@ INSERT INTO proxies (id, name, version, listeners, first_seen, started, last_see
 VALUES (?1, ?2, ?3, ?4, coalesce((SELECT min(first_seen) FROM clients), ?5), ?5, ?5, 0, 0, 0, 0, ?6, 0, 0)
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version, listeners = excluded.listeners,
   started = excluded.started, last_seen = excluded.last_seen, consistent_after = excluded.consistent_after,
-  ended = 0, unclean_ends = unclean_ends + (ended = 0),
-  last_loss = iif(ended = 0, max(last_loss, excluded.started), last_loss))sql")
+  ended = 0, unclean_ends = unclean_ends + (ended = 0 AND ?7 = 0),
+  last_loss = iif(ended = 0 AND ?7 = 0, max(last_loss, excluded.started), last_loss))sql")
         .with(instance(), proxy.name, proxy.version, proxy.listeners, now,
-              static_cast<std::int64_t>(proxy.consistent_after.count()))
+              static_cast<std::int64_t>(proxy.consistent_after.count()), std::int64_t{proxy.goes_on ? 1 : 0})
         .run();
 }
 

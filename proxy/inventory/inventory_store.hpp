@@ -21,6 +21,7 @@ struct ProxyFacts {
     std::string version{};
     std::string listeners{};  ///< for people
     std::chrono::microseconds consistent_after{0};
+    bool goes_on = false;  ///< it takes the place of a process that still runs (an upgrade)
 };
 
 /// Each table is written by a unit of its own (stored_*.hpp), all in one transaction by this one,

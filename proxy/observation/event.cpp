@@ -113,6 +113,8 @@ std::string_view label(EventKind kind) noexcept {
         case EventKind::stopping: return "stopping";
         case EventKind::reloaded: return "reloaded";
         case EventKind::reload_failed: return "reload_failed";
+        case EventKind::upgraded: return "upgraded";
+        case EventKind::upgrade_failed: return "upgrade_failed";
         case EventKind::upstream_certificate: return "upstream_certificate";
         case EventKind::client_changed: return "client_changed";
         case EventKind::inventory_failed: return "inventory_failed";

@@ -116,6 +116,8 @@ enum class EventKind {
     stopping,
     reloaded,
     reload_failed,
+    upgraded,
+    upgrade_failed,
     upstream_certificate,
     client_changed,
     inventory_failed,
@@ -213,7 +215,8 @@ struct Event {
     Reason reason = Reason::none;  ///< why a client or a connection was turned away or ended
     std::string sqlstate{};
     std::string message{};                  ///< for people: auth_failed, oauth_discovery, tls_failed, upstream_failed,
-                                            ///< reload_failed, started, inventory_failed,
+                                            ///< reload_failed, started, inventory_failed, upgraded,
+                                            ///< upgrade_failed,
                                             ///< certificate_expiring, client_changed,
                                             ///< console_command
     std::string by{};                       ///< console_command: who gave it
@@ -223,8 +226,10 @@ struct Event {
     bool ssl = false;                       ///< cancel: it came through TLS
     bool matched = false;                   ///< cancel: its key belongs to a live session
     bool limited = false;                   ///< cancel: its key was not looked up, after too many that matched nothing
-    std::uint64_t count =
-        0;  ///< events_dropped; of upstream_certificate and certificate_expiring: those before it that were not told
+    std::int64_t pid = 0;                   ///< upgraded: the new process
+    /// events_dropped; upgraded: sessions that go on in the old process; upstream_certificate and
+    /// certificate_expiring: those before it that were not told.
+    std::uint64_t count = 0;
     /// upstream_certificate: the one that this address showed last, or else this upstream; nullptr:
     /// none is known.
     std::shared_ptr<const ShownCertificate> shown_before{};

@@ -132,10 +132,16 @@ void Probes::hold_back(bool held) {
     held_back_ = held;
 }
 
+void Probes::rest(bool resting) {
+    const std::lock_guard lock(mutex_);
+    resting_ = resting;
+}
+
 /// The lasting reasons first: who reads them wants to know what to change.
 std::optional<Probes::WhyNot> Probes::obstacle(const config::Probe& settings, const Available& available,
                                                const Visitor& visitor, Time now) {
     if (!settings.enabled) return WhyNot{NotProbed::off};
+    if (resting_) return WhyNot{NotProbed::off};
     if (held_back_) return WhyNot{NotProbed::no_inventory};
     if (available == Available()) return WhyNot{NotProbed::no_certificate};
     const auto found = states_.find(visitor.source);

@@ -91,6 +91,8 @@ class Probes {
     void clocks_are(Time now, Steady steady);
     /// Nobody is probed: what was done before is not known, or what is done would be forgotten.
     void hold_back(bool held);
+    /// No probe while another process takes this one's place: what clients have lost has one owner.
+    void rest(bool resting);
 
     Choice choose(const config::Probe& settings, const Available& available, const Visitor& visitor, Time now);
     /// Why choose() would show the real certificate, but for chance; nullopt: it would not.
@@ -147,6 +149,7 @@ class Probes {
     States states_;
     std::list<const ClientOrigin*> order_;  // keys of states_, the least recently seen first
     bool held_back_ = false;
+    bool resting_ = false;
     std::size_t out_ = 0;  // sources that are pending
     // Of the one clock before the other.
     std::chrono::nanoseconds lead_{Time::clock::now().time_since_epoch() - Steady::clock::now().time_since_epoch()};

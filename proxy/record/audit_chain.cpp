@@ -25,11 +25,11 @@ void append_member(std::string& json, std::string_view member, std::string_view 
     json.append(member).append(text).append(closing);
 }
 
-bool is_value(std::string_view text) {
-    return text.size() == value_length && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
 }  // namespace
+
+bool AuditChain::is_value(std::string_view state) noexcept {
+    return state.size() == value_length && state.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
 
 void AuditChain::begin(std::string_view why) { why_ = why; }
 
@@ -53,7 +53,7 @@ std::optional<ChainedLine> parse_chained(std::string_view line) {
     if (line.size() < last_member || !line.ends_with(closing)) return std::nullopt;
     const std::string_view member = line.substr(line.size() - last_member);
     const std::string_view value = member.substr(value_member.size(), value_length);
-    if (!member.starts_with(value_member) || !is_value(value)) return std::nullopt;
+    if (!member.starts_with(value_member) || !AuditChain::is_value(value)) return std::nullopt;
     const std::string_view before = line.substr(0, line.size() - last_member);
     ChainedLine parsed{.unchained = std::string(before) + "}", .value = std::string(value)};
     // No text within the line can look like this: a quotation mark in a text has a backslash before

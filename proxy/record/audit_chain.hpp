@@ -18,6 +18,11 @@ class AuditChain {
     void go_on(std::string value);
     /// `json`: an object. Returned with its last members.
     std::string link(std::string json);
+    /// What another process needs to go on: the value of the last line, or, when the next line
+    /// begins a chain, something that is none.
+    std::string_view state() const noexcept { return why_.empty() ? std::string_view(value_) : "0"; }
+    /// Whether that is a value.
+    static bool is_value(std::string_view state) noexcept;
 
    private:
     std::string value_;

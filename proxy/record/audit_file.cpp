@@ -50,12 +50,22 @@ std::string audit_path(const config::Audit& audit, const std::string& state_dir)
     return state_dir + "/" + file;
 }
 
-AuditFile::AuditFile(Settings settings) : path_(std::move(settings.path)), proxy_(std::move(settings.proxy)) {
+AuditFile::AuditFile(Settings settings)
+    : path_(std::move(settings.path)), proxy_(std::move(settings.proxy)), share_(settings.share) {
     if (const std::string error = open(); !error.empty())
         throw CannotOpen("cannot open audit file " + path_ + ": " + error, file_.error());
-    if (settings.chained == Chained::no) return;
-    chain_.emplace();
-    continue_chain();
+    const auto before = share_.begin();
+    is_our_turn_ = true;
+    if (settings.chained == Chained::yes) {
+        chain_.emplace();
+        // What was written to a pipe before is of another run, unless that goes on.
+        if (before && (place().inode != 0 || settings.goes_on)) {
+            follow(*before);
+        } else {
+            continue_chain();
+        }
+    }
+    end_turn();
 }
 
 AuditFile::~AuditFile() {
@@ -66,6 +76,7 @@ AuditFile::~AuditFile() {
 
 void AuditFile::add(const Event& event) {
     if (!file_.is_open()) return;
+    begin_turn();
     ++added_;
     if (event.kind == EventKind::events_dropped) {  // alone: when it is lost, so is what it says
         write_out();
@@ -93,6 +104,11 @@ void AuditFile::add(const Event& event) {
 void AuditFile::flush() {
     write_out();
     if (lost_ > told_) tell_lost();
+    tell_file_of_lost();
+    end_turn();
+}
+
+void AuditFile::tell_file_of_lost() {
     if (std::exchange(added_, 0) == 0) return;
     if (lost_ == 0 || std::exchange(losing_, false)) return;
     // Lines are taken again: the first that can be says how many were not.
@@ -140,10 +156,70 @@ bool AuditFile::replace_removed() {
 
 void AuditFile::reopen() {
     flush();
+    begin_turn();
     const std::string error = open();
-    if (!error.empty()) return spdlog::error("audit: cannot open {}: {}", path_, error);
-    // The chain goes on in the new file: what this one knows is more than can be read from any.
-    if (file_.is_torn() && chain_) chain_->begin("half a line");
+    if (!error.empty()) {
+        spdlog::error("audit: cannot open {}: {}", path_, error);
+    } else if (file_.is_torn() && chain_) {
+        // Else the chain goes on in the new file: what this one knows is more than can be read from
+        // any.
+        chain_->begin("half a line");
+    }
+    end_turn();
+}
+
+// --- Turns: all that is written, and what it is linked to, is one process's alone
+
+/// Whoever wrote meanwhile may have opened the path anew, or may have been killed as it wrote.
+void AuditFile::begin_turn() {
+    if (std::exchange(is_our_turn_, true)) return;
+    const auto now = share_.begin();
+    const AuditShare::Place ours = place();
+    if (!now || (*now == left_ && ours.end <= left_.end)) return;
+    if (*now == left_) return follow_cut_off();
+    if (now->device != ours.device || now->inode != ours.inode) {
+        if (const std::string error = open(); !error.empty())
+            return spdlog::error("audit: another process goes on in {}, which cannot be opened: {}", path_, error);
+    }
+    if (chain_) follow(*now);
+}
+
+void AuditFile::end_turn() noexcept {
+    if (!std::exchange(is_our_turn_, false) || !share_.is_open()) return;
+    try {
+        left_ = place();
+    } catch (const std::bad_alloc&) {
+        left_ = {};  // believed by nobody
+    }
+    share_.done(left_);
+}
+
+/// As it was left by another process, if nobody has touched it since.
+void AuditFile::follow(const AuditShare::Place& left) {
+    const AuditShare::Place here = place();
+    const bool is_as_left = here.device == left.device && here.inode == left.inode && here.end == left.end;
+    if (!is_as_left || left.chain.empty()) return continue_chain();
+    if (AuditChain::is_value(left.chain)) return chain_->go_on(left.chain);
+    chain_->begin("lost lines");
+}
+
+/// Lines came that nobody answers for: of a process that was killed, or of no pgairlock.
+void AuditFile::follow_cut_off() {
+    if (const std::string error = open(); !error.empty())
+        return spdlog::error("audit: cannot open {}: {}", path_, error);
+    if (!chain_) return;
+    if (file_.is_torn()) return chain_->begin("half a line");
+    const LastLine last = read_last_line(file_.descriptor(), path_);
+    if (const auto chained = last.text ? parse_chained(*last.text) : std::nullopt) chain_->go_on(chained->value);
+}
+
+AuditShare::Place AuditFile::place() const {
+    AuditShare::Place place;
+    struct stat file {};
+    if (file_.is_open() && ::fstat(file_.descriptor(), &file) == 0 && S_ISREG(file.st_mode))
+        place = {.device = file.st_dev, .inode = file.st_ino, .end = file.st_size, .chain = {}};
+    if (chain_) place.chain = chain_->state();
+    return place;
 }
 
 /// Why not; empty: it is open.

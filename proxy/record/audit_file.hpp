@@ -10,6 +10,7 @@
 #include "config/config.hpp"
 #include "proxy/observation/event.hpp"
 #include "proxy/record/audit_chain.hpp"
+#include "proxy/record/audit_share.hpp"
 #include "proxy/record/line_file.hpp"
 
 namespace proxy {
@@ -25,6 +26,10 @@ class AuditFile {
         std::string path{};  ///< empty: no file, and what is added is forgotten; "-": standard output
         Chained chained = Chained::no;
         std::string proxy{};  ///< its name, in every line; empty: none
+        /// What processes that write the same audit tell each other by; empty: nobody else does.
+        std::string share{};
+        /// We came by an upgrade: what is written to no file goes on as well.
+        bool goes_on = false;
     };
 
     /// Throws CannotOpen.
@@ -45,6 +50,9 @@ class AuditFile {
     /// Opens the path anew, after the file was renamed. When that fails, the file that is open goes
     /// on being used. Throws std::bad_alloc, and has done nothing then.
     void reopen();
+    /// Another process may write the same audit as well.
+    bool is_open() const noexcept { return file_.is_open(); }
+    bool is_shared() const noexcept { return share_.is_open(); }
 
    private:
     /// Of the buffer: either events, or one line that says how many were lost.
@@ -54,8 +62,14 @@ class AuditFile {
     };
 
     std::string open();
+    void begin_turn();
+    void end_turn() noexcept;
+    void follow(const AuditShare::Place& left);
+    void follow_cut_off();
+    AuditShare::Place place() const;
     bool replace_removed();
     void tell_lost();
+    void tell_file_of_lost();
     void continue_chain();
     void lost(Lines lines, int error) noexcept;
     void write_out();
@@ -64,6 +78,9 @@ class AuditFile {
     const std::string proxy_;
     LineFile file_;
     std::optional<AuditChain> chain_;
+    AuditShare share_;
+    bool is_our_turn_ = false;
+    AuditShare::Place left_;        // as it was when our last turn ended
     std::string buffer_;            // whole lines
     Lines waiting_;                 // what they are
     std::size_t added_ = 0;         // lines since the last flush

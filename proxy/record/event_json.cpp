@@ -349,6 +349,12 @@ std::string to_json(const Event& event, std::string_view proxy) {
         case EventKind::events_dropped: line["count"] = event.count; break;
         case EventKind::capture_started:
         case EventKind::capture_stopped: add_capture(line, event); break;
+        case EventKind::upgraded:
+            line["pid"] = event.pid;
+            line["sessions"] = event.count;
+            line["message"] = text(event.message);
+            break;
+        case EventKind::upgrade_failed:
         case EventKind::started:
         case EventKind::stopping:
         case EventKind::reloaded:

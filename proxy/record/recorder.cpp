@@ -59,6 +59,8 @@ class Recorder::Writing {
         const std::lock_guard lock(unwritten_mutex_);
         return unshared_;
     }
+    /// Before the thread begins.
+    bool audit_can_be_shared() const noexcept { return audit_file_->is_shared() || !audit_file_->is_open(); }
     void retain_for(std::chrono::milliseconds retention) {
         if (inventory_) inventory_->retain_for(retention);
     }
@@ -100,6 +102,7 @@ Recorder::Recorder(AuditFile::Settings audit, std::unique_ptr<InventoryKeeper> i
                    Listener listener)
     : inventory_path_(inventory ? inventory->path() : ""),
       writing_(std::make_shared<Writing>(std::move(audit), std::move(inventory), queue_bytes, std::move(listener))),
+      audit_can_be_shared_(writing_->audit_can_be_shared()),
       thread_([writing = writing_] { writing->write_down(); }) {}
 
 void Recorder::record(Event&& event) noexcept {

@@ -61,6 +61,8 @@ class Recorder {
     /// What the fleet's database does not have; nullopt: it has all, or there is none. From any
     /// thread.
     std::optional<Unshared> unshared() const;
+    /// Another process may write the same audit beside this one.
+    bool audit_can_be_shared() const noexcept { return audit_can_be_shared_; }
     /// Its file, whether it can be read or not; empty: there is none.
     const std::string& inventory_path() const noexcept { return inventory_path_; }
 
@@ -73,6 +75,7 @@ class Recorder {
 
     const std::string inventory_path_;        // empty: none
     const std::shared_ptr<Writing> writing_;  // the thread's as well, which may outlive us
+    const bool audit_can_be_shared_;
     OwnThread thread_;
 };
 

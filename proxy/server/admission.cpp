@@ -63,7 +63,7 @@ unsigned Admission::present() const {
 
 bool Admission::is_full(const config::Runtime& limits) const {
     const std::lock_guard lock(mutex_);
-    return all_.served >= left_of(limits.max_connections, limits.reserved_connections) ||
+    return all_.served + elsewhere_.served >= left_of(limits.max_connections, limits.reserved_connections) ||
            all_.before_login >= limits.max_connections_before_login;
 }
 
@@ -89,9 +89,11 @@ std::optional<Rejection> Admission::too_many_logins(const Limits& limits, const 
 
     if (address && !rates_.may_begin(listener.name, *address, listener.login_rate_per_address, request.now))
         return logins_too_fast(listener);
-    if (all_.served >= limits.served) return too_many_connections("max_connections");
-    if (all_.served >= left_of(limits.served, reserved)) return rest_is_reserved(reserved, "pgairlock's");
-    if (limits.served_per_address > 0 && address && counts_of(address).served >= limits.served_per_address)
+    const unsigned served = all_.served + elsewhere_.served;
+    if (served >= limits.served) return too_many_connections("max_connections");
+    if (served >= left_of(limits.served, reserved)) return rest_is_reserved(reserved, "pgairlock's");
+    if (limits.served_per_address > 0 && address &&
+        counts_of(address).served + served_elsewhere(*address) >= limits.served_per_address)
         return too_many_connections("max_connections_per_address");
     if (const unsigned most = listener.max_connections; most > 0) {
         const unsigned here = logins_.of_listener(request);
@@ -104,6 +106,25 @@ std::optional<Rejection> Admission::too_many_logins(const Limits& limits, const 
     if (upstream.max_user_connections > 0 && logins_.of_user(request) >= upstream.max_user_connections)
         return user_is_full(request);
     return std::nullopt;
+}
+
+void Admission::elsewhere(Elsewhere counts) {
+    const std::lock_guard lock(mutex_);
+    elsewhere_ = std::move(counts);
+}
+
+Elsewhere Admission::served_here() const {
+    const std::lock_guard lock(mutex_);
+    Elsewhere here{.served = all_.served, .per_address = {}};
+    for (const auto& [address, counts] : per_address_) {
+        if (counts.served > 0) here.per_address.emplace(address, counts.served);
+    }
+    return here;
+}
+
+unsigned Admission::served_elsewhere(const AddressGroup& address) const {
+    const auto found = elsewhere_.per_address.find(address);
+    return found == elsewhere_.per_address.end() ? 0 : found->second;
 }
 
 /// All or nothing, without memory too; and nothing needs any where its address is counted already.

@@ -20,6 +20,7 @@
 #include "proxy/session/address_group.hpp"
 #include "proxy/session/login_request.hpp"
 #include "proxy/session/rejection.hpp"
+#include "proxy/upgrade/overlap_text.hpp"
 
 namespace proxy {
 
@@ -47,6 +48,10 @@ class Admission {
     unsigned present() const;
     /// The next one would be refused, wherever it came from, unless it is one of reserved_users.
     bool is_full(const config::Runtime& limits) const;
+    /// Another process has so many of its own, whose place this one took: limits are for both.
+    void elsewhere(Elsewhere counts);
+    /// The same of this process, for whoever takes its place.
+    Elsewhere served_here() const;
 
    private:
     enum class Kind : std::uint8_t {
@@ -86,6 +91,7 @@ class Admission {
     void change(Kind kind, const Address& address, int by);
     void become(Kind before, Kind after, const Address& address);
     Counts counts_of(const Address& address) const;
+    unsigned served_elsewhere(const AddressGroup& address) const;
 
     mutable std::mutex mutex_;
     Counts all_;
@@ -94,6 +100,7 @@ class Admission {
     std::map<AddressGroup, Counts> per_address_;
     LoginCounts logins_;
     LoginRates rates_;
+    Elsewhere elsewhere_;
 };
 
 /// What one connection takes up, until this is destroyed or freed, on whatever thread. The

@@ -95,6 +95,35 @@ void ConsoleSocket::open(const config::Admin& admin, const std::string& state_di
     }
 }
 
+bool ConsoleSocket::move_aside(const std::string& suffix) noexcept {
+    if (!socket_ || path_.empty()) return true;
+    try {
+        std::string aside = path_ + suffix;
+        if (::rename(path_.c_str(), aside.c_str()) != 0) {
+            spdlog::error("console: cannot rename {}: {}", path_, std::strerror(errno));
+            return false;
+        }
+        socket_->rename(aside);
+        aside_.swap(aside);
+        return true;
+    } catch (const std::exception& error) {
+        spdlog::error("console: {}", error.what());
+        return false;
+    }
+}
+
+void ConsoleSocket::move_back() noexcept {
+    if (aside_.empty()) return;
+    try {
+        if (::rename(aside_.c_str(), path_.c_str()) != 0)
+            return spdlog::error("console: cannot rename {}: {}", aside_, std::strerror(errno));
+        socket_->rename(path_);
+        aside_.clear();
+    } catch (const std::exception& error) {
+        spdlog::error("console: {}", error.what());
+    }
+}
+
 void ConsoleSocket::allow(const config::Admin& admin) noexcept {
     try {
         console_.allow(admin);

@@ -18,6 +18,11 @@ class ConsoleSocket {
 
     /// What keeps it from being there is logged: as an error, unless it is the default one.
     void open(const config::Admin& admin, const std::string& state_dir) noexcept;
+    /// Its path is another process's from now on; this one is reached at that with `suffix` behind
+    /// it. False: it could not be renamed.
+    bool move_aside(const std::string& suffix) noexcept;
+    /// The path is ours again.
+    void move_back() noexcept;
     /// Who may do what from now on.
     void allow(const config::Admin& admin) noexcept;
     /// To be called before the io_context ends.
@@ -28,7 +33,8 @@ class ConsoleSocket {
 
     asio::io_context& io_;
     Console console_;
-    std::string path_;  // empty: there is none
+    std::string path_;   // empty: there is none
+    std::string aside_;  // where it is after move_aside()
     bool is_our_folder_ = false;
     std::shared_ptr<Listener> socket_;
     Offload files_{1};  // a reload's changes to folder and socket, on a disk that may hang

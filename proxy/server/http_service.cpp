@@ -1,5 +1,6 @@
 #include "proxy/server/http_service.hpp"
 
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -65,10 +66,14 @@ HttpService::HttpService(Sources sources)
                  }),
       server_(io_.get_executor(), [this](const HttpRequest& request) { return answer(request); }) {}
 
-void HttpService::open(std::shared_ptr<const Snapshot> snapshot) noexcept {
+void HttpService::open(std::shared_ptr<const Snapshot> snapshot, ListeningSockets::Passed passed) noexcept {
     try {
         const config::Admin admin = snapshot->config.admin;
         const auto address = config::parse_address(admin.http);
+        constexpr std::string_view scheme = "unix:";
+        const bool is_passed = address && passed.descriptor && passed.configured == config::to_string(*address);
+        if (passed.descriptor && !is_passed && passed.configured.starts_with(scheme))
+            ::unlink(passed.configured.substr(scheme.size()).c_str());
         if (!address) return;
         needs_token_ = !config::is_of_this_host(*address);
         use(std::move(snapshot));
@@ -78,7 +83,9 @@ void HttpService::open(std::shared_ptr<const Snapshot> snapshot) noexcept {
         config::Address bound = *address;
         bound.origin = admin.http_origin;
         // Only a file that says so lets others in.
-        socket_ = std::make_shared<Listener>(io_, bind_listener(bound, 0600));
+        configured_ = config::to_string(bound);
+        const int fd = is_passed ? ::fcntl(passed.descriptor.get(), F_DUPFD_CLOEXEC, 0) : -1;
+        socket_ = std::make_shared<Listener>(io_, fd >= 0 ? inherited_listener(bound, fd) : bind_listener(bound, 0600));
         open_dashboard();
         socket_->keep_spares(spare_descriptors);
         socket_->serve([this](int fd, const Peer& peer) { server_.take(fd, peer.family, peer.address); });
@@ -91,6 +98,17 @@ void HttpService::open(std::shared_ptr<const Snapshot> snapshot) noexcept {
         socket_.reset();
         end_dashboard();
     }
+}
+
+ListeningSockets::Passed HttpService::passed_on() const {
+    if (!socket_) return {};
+    return {configured_, tls::OwnedDescriptor(::fcntl(socket_->descriptor(), F_DUPFD_CLOEXEC, 0))};
+}
+
+void HttpService::leave_to_another() {
+    asio::post(io_, [this] {
+        if (socket_) socket_->leave_to_another();
+    });
 }
 
 void HttpService::open_dashboard() {
@@ -235,9 +253,11 @@ tls::Awaitable<HttpResponse> HttpService::upstreamz(std::shared_ptr<const State>
 
 HttpResponse HttpService::metrics(const State& state, const HttpRequest& request) {
     const Exposition::Format format = accepted_format(request.accept);
+    std::string text = page_.text(*state.snapshot, dashboard_->week(), format);
+    const CarriedMetrics carried = sources_.carried ? sources_.carried() : CarriedMetrics();
     return {.status = 200,
             .content_type = std::string(Exposition::content_type(format)),
-            .body = page_.text(*state.snapshot, dashboard_->week(), format)};
+            .body = carried.empty() ? std::move(text) : carried.added_to(text)};
 }
 
 }  // namespace proxy

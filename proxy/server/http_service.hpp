@@ -14,8 +14,10 @@
 #include "proxy/http/http_guard.hpp"
 #include "proxy/http/http_server.hpp"
 #include "proxy/http/upstream_check.hpp"
+#include "proxy/metrics/carried_metrics.hpp"
 #include "proxy/server/admission.hpp"
 #include "proxy/server/listener.hpp"
+#include "proxy/server/listening_sockets.hpp"
 #include "proxy/server/metrics_page.hpp"
 #include "proxy/server/watchdog.hpp"
 #include "proxy/session/phase.hpp"
@@ -55,13 +57,19 @@ class HttpService {
         const LiveSessions& sessions;
         std::string name;  ///< as in audit lines
         std::string state_dir;
+        std::function<CarriedMetrics()> carried{};  ///< what others counted before (an upgrade)
     };
 
     explicit HttpService(Sources sources);
     ~HttpService() { close(); }
 
     /// Binds, and answers from then on. What keeps it from that is logged. The workers are there.
-    void open(std::shared_ptr<const Snapshot> snapshot) noexcept;
+    /// `passed`: listens already, if it is what the configuration names; else it is closed.
+    void open(std::shared_ptr<const Snapshot> snapshot, ListeningSockets::Passed passed = {}) noexcept;
+    /// A copy of what listens, for the process that follows us; without a descriptor: nothing does.
+    ListeningSockets::Passed passed_on() const;
+    /// That process has it: no more connections here.
+    void leave_to_another();
     /// From now on this configuration is asked about.
     void use(std::shared_ptr<const Snapshot> snapshot);
     /// Every listener accepts.
@@ -97,6 +105,7 @@ class HttpService {
     UpstreamCheck upstreams_;
     HttpServer server_;
     std::shared_ptr<Listener> socket_;
+    std::string configured_;                            // where that is
     std::shared_ptr<dashboard::RunningProxy> running_;  // the dashboard's thread's as well, which may outlive us
     std::unique_ptr<dashboard::DashboardSite> dashboard_;
     std::thread thread_;

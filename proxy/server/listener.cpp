@@ -145,6 +145,13 @@ std::string with_holder(const std::exception& error) {
     return error.what() + by_whom(holders.empty() ? std::nullopt : std::optional(holders.front()));
 }
 
+BoundSocket inherited_listener(const config::Address& address, int fd) {
+    const bool is_unix = address.kind == config::Address::Kind::unix_socket;
+    return {.fd = fd,
+            .address = is_unix ? config::to_string(address) : local_address(fd),
+            .unix_path = is_unix ? address.host : std::string()};
+}
+
 Listener::Listener(asio::io_context& io, BoundSocket bound)
     : bound_(std::move(bound)), socket_(io.get_executor()), backoff_(io.get_executor()) {
     socket_.assign(asio::generic::stream_protocol(bound_.unix_path.empty() ? AF_INET : AF_UNIX, 0), bound_.fd);
@@ -168,6 +175,11 @@ void Listener::stop() {
     wanted_spares_ = 0;
     backoff_.cancel();
     if (!bound_.unix_path.empty()) ::unlink(bound_.unix_path.c_str());
+}
+
+void Listener::leave_to_another() {
+    bound_.unix_path.clear();
+    stop();
 }
 
 /// `self`: a reload may stop a listener and forget it while this still waits.

@@ -59,6 +59,9 @@ struct Peer {
     std::array<std::uint8_t, 16> bytes{};  ///< v4 addresses v4-mapped
 };
 
+/// One that is listening already, as inherited from the process before us. `fd`: ours from now on.
+BoundSocket inherited_listener(const config::Address& address, int fd);
+
 class Listener : public std::enable_shared_from_this<Listener> {
    public:
     /// Owns `fd`, unless it throws.
@@ -78,6 +81,11 @@ class Listener : public std::enable_shared_from_this<Listener> {
     void serve(OnAccept on_accept);
     /// No more connections; those in the kernel's queue are reset by the close.
     void stop();
+    /// As stop(), but the socket goes on in another process, and so does its file.
+    void leave_to_another();
+    int descriptor() const noexcept { return bound_.fd; }
+    /// Its file has another name from now on; empty: it is not ours to remove.
+    void rename(std::string unix_path) { bound_.unix_path = std::move(unix_path); }
 
    private:
     static tls::Awaitable<> accept_loop(std::shared_ptr<Listener> self);

@@ -13,9 +13,19 @@
 #include "proxy/upstream/resolver.hpp"
 
 namespace proxy {
+namespace {
 
-ListeningSockets::ListeningSockets(asio::io_context& io, OnAccept on_accept, const std::vector<int>& inherited)
-    : io_(io), on_accept_(std::move(on_accept)) {
+tls::OwnedDescriptor copy_of(int fd, const std::string& address) {
+    tls::OwnedDescriptor copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!copy) throw std::runtime_error("cannot hand over " + address + ": " + std::strerror(errno));
+    return copy;
+}
+
+}  // namespace
+
+ListeningSockets::ListeningSockets(asio::io_context& io, OnAccept on_accept, const std::vector<int>& inherited,
+                                   std::vector<Passed> passed)
+    : io_(io), on_accept_(std::move(on_accept)), passed_(std::move(passed)) {
     for (const int fd : inherited) {
         sockaddr_storage storage{};
         socklen_t size = sizeof storage;
@@ -81,10 +91,39 @@ void ListeningSockets::stop() {
     open_.clear();
     for (const auto& [address, fd] : inherited_) ::close(fd);
     inherited_.clear();
+    passed_.clear();
+}
+
+void ListeningSockets::leave_to_another() {
+    for (const std::shared_ptr<Open>& open : open_) open->socket->leave_to_another();
+    stop();
+}
+
+std::vector<ListeningSockets::Passed> ListeningSockets::own() const {
+    std::vector<Passed> copies;
+    for (const std::shared_ptr<Open>& open : open_) {
+        if (inherited_.contains(open->configured)) continue;
+        copies.push_back({open->configured, copy_of(open->socket->descriptor(), open->configured)});
+    }
+    return copies;
+}
+
+std::vector<ListeningSockets::Passed> ListeningSockets::of_service_manager() const {
+    std::vector<Passed> copies;
+    for (const auto& [address, fd] : inherited_) copies.push_back({address, copy_of(fd, address)});
+    return copies;
 }
 
 BoundSocket ListeningSockets::inherit_or_bind(const config::Address& address) {
-    const auto found = inherited_.find(config::to_string(address));
+    const std::string name = config::to_string(address);
+    const auto passed =
+        std::find_if(passed_.begin(), passed_.end(), [&](const Passed& one) { return one.configured == name; });
+    if (passed != passed_.end()) {
+        const int fd = ::fcntl(passed->descriptor.get(), F_DUPFD_CLOEXEC, 0);
+        passed_.erase(passed);  // several may be configured alike: port 0
+        return inherited_listener(address, fd);
+    }
+    const auto found = inherited_.find(name);
     if (found == inherited_.end()) return bind_listener(address);
     // Ours stays: a reload that removes the address may be followed by one that names it again, and
     // one that fails changes nothing.
@@ -96,6 +135,11 @@ BoundSocket ListeningSockets::inherit_or_bind(const config::Address& address) {
 }
 
 void ListeningSockets::close_what_is_not_named() {
+    for (const Passed& one : std::exchange(passed_, {})) {
+        constexpr std::string_view scheme = "unix:";
+        if (one.configured.starts_with(scheme)) ::unlink(one.configured.substr(scheme.size()).c_str());
+        spdlog::info("no longer listening on {}, which no listener names any more", one.configured);
+    }
     std::erase_if(inherited_, [&](const auto& one) {
         const auto& [address, fd] = one;
         const bool is_named = std::any_of(open_.begin(), open_.end(),

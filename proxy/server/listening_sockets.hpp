@@ -10,6 +10,7 @@
 
 #include "proxy/route/snapshot.hpp"
 #include "proxy/server/listener.hpp"
+#include "tls/owned_descriptor.hpp"
 
 namespace proxy {
 
@@ -26,8 +27,16 @@ class ListeningSockets {
     /// The sockets of a snapshot, before they are used.
     using Prepared = std::vector<std::shared_ptr<Open>>;
 
+    /// One that listens already, by the name that the configuration has for it.
+    struct Passed {
+        std::string configured;
+        tls::OwnedDescriptor descriptor;
+    };
+
     /// `inherited`: descriptors that are listening already; each serves the address it is bound to.
-    ListeningSockets(asio::io_context& io, OnAccept on_accept, const std::vector<int>& inherited);
+    /// `passed`: likewise, by the process before us, whose place we take.
+    ListeningSockets(asio::io_context& io, OnAccept on_accept, const std::vector<int>& inherited,
+                     std::vector<Passed> passed = {});
     ~ListeningSockets();
 
     /// Binds what `snapshot` names and is not open yet. Throws std::runtime_error naming the
@@ -38,6 +47,11 @@ class ListeningSockets {
     Prepared use(Prepared prepared);
     /// No more connections.
     void stop();
+    /// No more connections here: another process has the sockets, and goes on.
+    void leave_to_another();
+    /// Copies of all that listen, for that process: our own, and those of the service manager.
+    std::vector<Passed> own() const;
+    std::vector<Passed> of_service_manager() const;
 
    private:
     BoundSocket inherit_or_bind(const config::Address& address);
@@ -46,6 +60,7 @@ class ListeningSockets {
     asio::io_context& io_;
     const OnAccept on_accept_;
     std::map<std::string, int> inherited_;  // by address; what serves is a duplicate
+    std::vector<Passed> passed_;            // what is not used yet
     Prepared open_;
 };
 

@@ -1,5 +1,6 @@
 #include "proxy/server/server.hpp"
 
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -31,6 +32,8 @@ constexpr auto time_to_tell = 100ms;
 /// Of whoever ordered a reload on the console.
 constexpr auto reload_patience = 10s;
 constexpr auto phase_poll_interval = 100ms;
+/// For a new process that is ended with us.
+constexpr auto upgrade_farewell = 3s;
 /// In the last fifth of drain_timeout sessions are ended as soon as they are idle, so that few are
 /// left to be cut off in their work.
 constexpr int last_call_part = 5;
@@ -61,7 +64,7 @@ std::string listeners_text(const config::Config& config) {
 }
 
 /// A fleet's inventory is a file too: what the database has not got yet is there.
-std::unique_ptr<Inventory> open_inventory(const config::Config& config, const std::string& path) {
+std::unique_ptr<Inventory> open_inventory(const config::Config& config, const std::string& path, bool goes_on) {
     const config::Audit& audit = config.audit;
     auto inventory =
         std::make_unique<Inventory>(Inventory::Settings{.path = path,
@@ -69,7 +72,8 @@ std::unique_ptr<Inventory> open_inventory(const config::Config& config, const st
                                                         .proxy = {.name = proxy_name(config.runtime),
                                                                   .version = version(),
                                                                   .listeners = listeners_text(config),
-                                                                  .consistent_after = audit.consistent_after},
+                                                                  .consistent_after = audit.consistent_after,
+                                                                  .goes_on = goes_on},
                                                         .name_pattern = audit.application_name_pattern});
     if (PostgresUrl::is_one(audit.inventory)) {
         inventory->share(std::make_unique<Fleet>(Fleet::Settings{.url = audit.inventory,
@@ -92,22 +96,25 @@ std::filesystem::path plain(const std::string& path) {
 }
 
 std::unique_ptr<InventoryKeeper> keep_inventory(const config::Config& config, const std::string& state_dir,
-                                                const std::shared_ptr<Probes>& probes) {
+                                                const std::shared_ptr<Probes>& probes, bool goes_on) {
     const std::string& wanted = config.audit.inventory;
     if (wanted.empty()) return nullptr;
     const bool shared = PostgresUrl::is_one(wanted);
     if (shared) check_url(wanted);
     const std::string file = shared ? config::Audit{}.inventory : wanted;
     const std::string path = file.front() == '/' ? file : state_dir + "/" + file;
-    return std::make_unique<InventoryKeeper>(
-        InventoryKeeper::Settings{.path = path,
-                                  .ours = plain(path) == plain(state_dir + "/" + config::Audit{}.inventory),
-                                  .open = [config, path] { return open_inventory(config, path); },
-                                  .use =
-                                      [probes](Inventory* inventory) {
-                                          if (inventory) inventory->restore(*probes);
-                                          probes->hold_back(inventory == nullptr);
-                                      }});
+    return std::make_unique<InventoryKeeper>(InventoryKeeper::Settings{
+        .path = path,
+        .ours = plain(path) == plain(state_dir + "/" + config::Audit{}.inventory),
+        .goes_on = goes_on,
+        // Opened anew after a fault, it goes on with nobody's.
+        .open = [config, path,
+                 goes_on]() mutable { return open_inventory(config, path, std::exchange(goes_on, false)); },
+        .use =
+            [probes](Inventory* inventory) {
+                if (inventory) inventory->restore(*probes);
+                probes->hold_back(inventory == nullptr);
+            }});
 }
 
 /// Two for a session, one for a client that has not come so far.
@@ -182,10 +189,38 @@ Captures::Settings capture_settings(const config::Config& config, const std::str
     return settings;
 }
 
+/// What processes that write one audit tell each other by.
+std::string audit_share(const config::Audit& audit, const std::string& state_dir) {
+    const std::string path = audit_path(audit, state_dir);
+    if (path.empty()) return {};
+    std::error_code error;
+    const bool is_file = path != "-" && (!std::filesystem::exists(path, error) ||
+                                         std::filesystem::is_regular_file(path, error));
+    return is_file ? AuditShare::path_beside(path) : state_dir + "/.audit.lock";
+}
+
+std::vector<int> all_activated(Inheritance& inheritance) {
+    std::vector<int> sockets = activated_sockets();
+    for (Inheritance::Socket& one : inheritance.activated) {
+        const int fd = ::fcntl(one.descriptor.get(), F_DUPFD_CLOEXEC, 0);
+        if (fd >= 0) sockets.push_back(fd);
+    }
+    inheritance.activated.clear();
+    return sockets;
+}
+
+std::vector<ListeningSockets::Passed> passed_sockets(Inheritance& inheritance) {
+    std::vector<ListeningSockets::Passed> passed;
+    for (Inheritance::Socket& one : inheritance.listening)
+        passed.push_back({std::move(one.name), std::move(one.descriptor)});
+    inheritance.listening.clear();
+    return passed;
+}
+
 sigset_t our_signals() {
     sigset_t signals;
     sigemptyset(&signals);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, signal);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) sigaddset(&signals, signal);
     return signals;
 }
 
@@ -201,15 +236,19 @@ void block_signals() {
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
-Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, ConfigSource source)
-    : snapshot_(std::move(snapshot)),
+Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, ConfigSource source, StateLock lock,
+               Inheritance& inheritance)
+    : inheritance_(inheritance),
+      snapshot_(std::move(snapshot)),
       began_with_(snapshot_->config),
       state_dir_(std::move(state_dir)),
       alerts_(std::make_shared<Alerts>(state_dir_ + "/alerts", proxy_name(began_with_.runtime))),
       recorder_({.path = audit_path(began_with_.audit, state_dir_),
                  .chained = began_with_.audit.chain ? Chained::yes : Chained::no,
-                 .proxy = proxy_name(began_with_.runtime)},
-                keep_inventory(began_with_, state_dir_, probes_), Recorder::max_queued_bytes,
+                 .proxy = proxy_name(began_with_.runtime),
+                 .share = audit_share(began_with_.audit, state_dir_),
+                 .goes_on = inheritance_.is_one()},
+                keep_inventory(began_with_, state_dir_, probes_, inheritance_.is_one()), Recorder::max_queued_bytes,
                 [alerts = alerts_, expiry = expiry_](const Event& event) {
                     alerts->notice(event);
                     expiry->notice(event);
@@ -237,7 +276,8 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                 .derivation_turns = derivation_turns_,
                 .captures = captures_},
       sockets_(
-          io_, [this](const auto& route, int fd, const Peer& peer) { accept(route, fd, peer); }, activated_sockets()),
+          io_, [this](const auto& route, int fd, const Peer& peer) { accept(route, fd, peer); },
+          all_activated(inheritance_), passed_sockets(inheritance_)),
       reload_(io_.get_executor(), services_.phase,
               {.source = std::move(source),
                .state_dir = state_dir_,
@@ -251,15 +291,7 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
                                     .roles = roles_,
                                     .monitor = host_monitor_})),
       console_(io_, console_services()),
-      http_({.metrics = {.recorder = recorder_,
-                         .captures = captures_,
-                         .outages = outages_,
-                         .login_turns = login_turns_,
-                         .roles = roles_,
-                         .monitor = host_monitor_,
-                         .workers = workers_,
-                         .alerts = *alerts_,
-                         .expiry = *expiry_},
+      http_({.metrics = metrics_sources(),
              .phase = services_.phase,
              .admission = admission_,
              .resolver = resolver_,
@@ -267,7 +299,11 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
              .control = io_,
              .sessions = sessions_,
              .name = proxy_name(began_with_.runtime),
-             .state_dir = state_dir_}),
+             .state_dir = state_dir_,
+             .carried = [this] { return predecessors_ ? predecessors_->metrics() : CarriedMetrics(); }}),
+      state_lock_(std::move(lock)),
+      own_metrics_(metrics_sources()),
+      private_socket_(io_, private_uses()),
       session_prefix_(random_prefix()),
       drain_timer_(io_.get_executor()),
       signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
@@ -275,8 +311,10 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
     role_changes_ = roles_.subscribe([this](const auto& change) { host_news_.tell(change.server.upstream); });
     outages_.on_recovery([this](const std::string& upstream) { host_news_.tell(upstream); });
     told_roles_ = roles_.subscribe([this](const HostRoles::Change& change) { record(change); });
-    alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));
+    // What a former process has not sent is that one's as long as it serves.
+    if (!inheritance_.is_one()) alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));
     signals_.add(SIGUSR1);
+    signals_.add(SIGUSR2);
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of its write, as a full disk is
 }
@@ -293,7 +331,8 @@ void Server::run() {
     for (unsigned i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(services_));
     services_.phase = Phase::serving;
     name_in_metrics();
-    http_.open(snapshot_);
+    if (inheritance_.is_one()) take_place();
+    http_.open(snapshot_, {std::move(inheritance_.http.name), std::move(inheritance_.http.descriptor)});
     serve_upstreams();
     spawn_lasting(io_.get_executor(), [this] { return host_watch_.run(); });
     spawn_lasting(io_.get_executor(), [this] { return demotions_.run(); });
@@ -311,9 +350,14 @@ void Server::run() {
     expiry_->use(snapshot_);
     spawn_lasting(io_.get_executor(), [this] { return watchdog_.run(); });
     captures_.begin();
+    inheritance_.serving();
     manager_.ready("serving");
     io_.run();
     block_signals();
+    if (successor_) {
+        successor_->give_up("the process that was to be replaced ends");
+        successor_->end_within(upgrade_farewell);
+    }
     expiry_->end();
     console_.close();
     http_.close();
@@ -325,6 +369,9 @@ void Server::run() {
     captures_.stop_windows();
     workers_.clear();
     captures_.end();
+    private_socket_.say_last_words();
+    private_socket_.close();
+    if (predecessors_) predecessors_->end();
     spdlog::info("stopped");
 }
 
@@ -387,9 +434,12 @@ tls::Awaitable<> Server::handle_signals() {
             case SIGUSR1:
                 reopen_log();
                 recorder_.reopen();
+                if (predecessors_) predecessors_->order("reopen");
                 break;
+            case SIGUSR2: upgrade({}); break;
             default:
-                if (services_.phase != Phase::serving) {
+                if (std::exchange(was_ordered_to_drain_, false)) break;  // the same order once more
+                if (services_.phase >= Phase::draining) {
                     spdlog::warn("second signal: ending every session now");
                     end();
                     co_return;
@@ -400,12 +450,14 @@ tls::Awaitable<> Server::handle_signals() {
 }
 
 void Server::drain() {
+    if (successor_) successor_->give_up("the process that was to be replaced was told to end");
     try {
         begin_drain();
     } catch (const std::bad_alloc& lack) {
         spdlog::error("draining: {}", lack.what());  // what was not told is not told
     }
-    spawn_lasting(io_.get_executor(), [this] { return wait_until_drained(); });
+    spawn_lasting(io_.get_executor(),
+                  [this] { return wait_until_drained(Phase::draining, snapshot_->config.runtime.drain_timeout); });
 }
 
 // --- What the console asks for, on threads of its own
@@ -425,6 +477,7 @@ ConsoleServices Server::console_services() {
 ProcessControl Server::process_control() {
     return {
         .reload = [this] { return reload_and_wait(); },
+        .upgrade = [this] { return upgrade_and_wait(); },
         .drain =
             [this] { asio::post(io_, [this] { spawn_lasting(io_.get_executor(), [this] { return leave(false); }); }); },
         .shutdown =
@@ -459,7 +512,7 @@ tls::Awaitable<> Server::leave(bool at_once) {
     tls::Timer told(io_.get_executor());
     told.expires_after(time_to_tell);
     co_await told.async_wait(tls::returning());
-    if (services_.phase == Phase::serving) drain();
+    if (services_.phase < Phase::draining) drain();
     if (at_once) end();
 }
 
@@ -515,6 +568,8 @@ void Server::begin_drain() {
     services_.phase = Phase::draining;
     manager_.stopping();
     sockets_.stop();
+    state_lock_.leave();  // whoever is started now takes our place
+    if (predecessors_) predecessors_->order("drain");
     reload_.wake();
     serve_upstreams();
     spdlog::info("draining: {} sessions, at most {} ms", admission_.served(),
@@ -522,18 +577,20 @@ void Server::begin_drain() {
     record(EventKind::stopping, "draining " + std::to_string(admission_.served()) + " sessions");
 }
 
-tls::Awaitable<> Server::wait_until_drained() {
-    const std::chrono::milliseconds timeout = snapshot_->config.runtime.drain_timeout;
+/// As long as the phase is this one.
+tls::Awaitable<> Server::wait_until_drained(Phase phase, std::chrono::milliseconds timeout) {
     const auto deadline = std::chrono::steady_clock::now() + timeout;
-    const auto last_call = deadline - timeout / last_call_part;
+    const auto last_call = deadline - std::min(timeout, snapshot_->config.runtime.drain_timeout) / last_call_part;
     while (admission_.present() > 0 && std::chrono::steady_clock::now() < deadline) {
         if (std::chrono::steady_clock::now() >= last_call) {
             for (const auto& worker : workers_) worker->end_idle();
         }
         drain_timer_.expires_after(drain_poll_interval);
         co_await drain_timer_.async_wait(tls::returning());
+        if (services_.phase != phase) co_return;
     }
-    if (admission_.served() > 0) spdlog::warn("drain_timeout: ending {} sessions", admission_.served());
+    const char* const limit = phase == Phase::handed_over ? "upgrade_timeout" : "drain_timeout";
+    if (admission_.served() > 0) spdlog::warn("{}: ending {} sessions", limit, admission_.served());
     end();
 }
 

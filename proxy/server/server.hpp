@@ -13,24 +13,31 @@
 #include "proxy/server/expiry_watch.hpp"
 #include "proxy/server/http_service.hpp"
 #include "proxy/server/listening_sockets.hpp"
+#include "proxy/server/private_socket.hpp"
 #include "proxy/server/reload.hpp"
 #include "proxy/server/systemd.hpp"
 #include "proxy/server/watchdog.hpp"
 #include "proxy/server/worker.hpp"
+#include "proxy/upgrade/inheritance.hpp"
+#include "proxy/upgrade/predecessors.hpp"
+#include "proxy/upgrade/state_lock.hpp"
+#include "proxy/upgrade/successor.hpp"
 #include "proxy/upstream/host_monitor.hpp"
 #include "proxy/upstream/host_roles.hpp"
 #include "proxy/upstream/host_watch.hpp"
 
 namespace proxy {
 
-/// SIGTERM, SIGINT, SIGHUP and SIGUSR1 are for the main thread, and only while it serves. To be
-/// called before any thread is made: each one inherits this, and a signal that comes while the
-/// program starts or ends waits instead of killing it.
+/// SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 are for the main thread, and only while it serves.
+/// To be called before any thread is made: each one inherits this, and a signal that comes while
+/// the program starts or ends waits instead of killing it.
 void block_signals();
 
 class Server {
    public:
-    Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, ConfigSource source);
+    /// `lock`: of the state directory. `inheritance`: of the process whose place is taken, if any.
+    Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, ConfigSource source, StateLock lock,
+           Inheritance& inheritance);
     ~Server();
 
     /// Binds, serves, drains. Throws std::runtime_error when an address cannot be bound.
@@ -55,13 +62,29 @@ class Server {
     tls::Awaitable<> leave(bool at_once);
     void drain();
     void begin_drain();
-    tls::Awaitable<> wait_until_drained();
+    tls::Awaitable<> wait_until_drained(Phase phase, std::chrono::milliseconds timeout);
+
+    // server_upgrade.cpp
+    using UpgradeOutcome = std::function<void(const std::string& why)>;
+    void take_place();
+    MetricsPage::Sources metrics_sources();
+    PrivateSocket::Uses private_uses();
+    void upgrade(UpgradeOutcome told);
+    std::string upgrade_and_wait();
+    std::string why_no_upgrade() const;
+    tls::Awaitable<> begin_upgrade();
+    Successor::Given handed_on() const;
+    void let_go(const std::string& version);
+    void handed_over(pid_t pid);
+    void upgrade_failed(const std::string& why);
+    void tell_upgrade(const std::string& why);
     void end();
     void record(EventKind kind, std::string message);
     void record(const HostRoles::Change& change);
     void join_captures();
 
     asio::io_context io_{1};
+    Inheritance& inheritance_;
     ServiceManager manager_;
     std::shared_ptr<const Snapshot> snapshot_;
     const config::Config began_with_;  // what keys that only a restart takes up go by
@@ -104,6 +127,16 @@ class Server {
     std::vector<Relation> relations_;  // what is asked of on the console
     ConsoleSocket console_;
     HttpService http_;
+    StateLock state_lock_;
+    std::optional<Predecessors> predecessors_;  // set before there are sessions
+    MetricsPage own_metrics_;                   // for whoever takes our place
+    PrivateSocket private_socket_;
+    bool was_ordered_to_drain_ = false;
+    std::unique_ptr<Successor> successor_;  // nullptr: no upgrade is under way
+    std::string successor_version_;
+    bool upgrading_ = false;
+    bool has_let_go_ = false;  // of what only one of two processes can have
+    std::vector<UpgradeOutcome> upgrade_told_;
 
     const std::string session_prefix_;
     std::uint64_t next_session_ = 1;

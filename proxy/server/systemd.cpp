@@ -54,7 +54,12 @@ ServiceManager::~ServiceManager() {
 }
 
 void ServiceManager::tell(std::string text) {
-    if (messages_) messages_->queue.push({.text = std::move(text)});
+    if (messages_ && !handed_over_) messages_->queue.push({.text = std::move(text)});
+}
+
+void ServiceManager::handed_over(pid_t pid, const std::string& status) {
+    tell("MAINPID=" + std::to_string(pid) + "\n" + status_line(status));
+    handed_over_ = true;
 }
 
 void ServiceManager::ready(const std::string& status) { tell("READY=1\n" + status_line(status)); }

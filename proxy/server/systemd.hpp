@@ -2,6 +2,9 @@
 // Without systemd nothing happens.
 #pragma once
 
+#include <sys/types.h>
+
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -25,6 +28,8 @@ class ServiceManager {
     void reloading();
     void stopping();
     void alive();
+    /// Another process is the service's main one from now on: nothing more is told by this one.
+    void handed_over(pid_t pid, const std::string& status);
 
     /// How often it wants to hear that we are alive (WatchdogSec=); nullopt: not at all.
     static std::optional<std::chrono::microseconds> watchdog();
@@ -36,6 +41,7 @@ class ServiceManager {
 
     std::shared_ptr<Messages> messages_;  // the thread's as well; nullptr: nobody wants to hear
     std::optional<OwnThread> thread_;
+    std::atomic<bool> handed_over_{false};
 };
 
 /// Descriptors passed by socket activation; asked for once.

@@ -7,8 +7,9 @@ namespace proxy {
 enum class Phase {
     starting,  ///< nothing is accepted yet
     serving,
-    draining,  ///< nothing more is accepted; sessions go on for at most drain_timeout
-    ending,    ///< what sessions are left are ended
+    handed_over,  ///< another process accepts (an upgrade); logins and sessions go on for upgrade_timeout
+    draining,     ///< nothing more is accepted; sessions go on for at most drain_timeout
+    ending,       ///< what sessions are left are ended
 };
 
 }  // namespace proxy

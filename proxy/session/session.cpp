@@ -7,6 +7,7 @@
 
 #include "proxy/observation/often.hpp"
 #include "proxy/observation/session_log.hpp"
+#include "proxy/upgrade/predecessors.hpp"
 #include "proxy/upstream/socket_options.hpp"
 
 namespace proxy {
@@ -200,12 +201,21 @@ tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request)
     const bool certain = target && (!target->can_be_guessed || target->client == accepted_.address_group);
     const bool limited = !certain && !services_.cancel_misses.may_ask(accepted_.address_group, now);
     if (limited) target.reset();
-    if (!target && !limited && services_.cancel_misses.missed(accepted_.address_group, now))
+    CancelOutcome elsewhere;
+    if (!target && services_.predecessors) {
+        CancelQuestion question{.request = request, .from = accepted_.address_group, .limited = limited};
+        elsewhere = co_await services_.predecessors->cancel(std::move(question));
+    }
+    const bool matched = target.has_value() || elsewhere.matched;
+    if (!matched && !limited && services_.cancel_misses.missed(accepted_.address_group, now))
         log_about(record_, {}, spdlog::level::warn,
                   "too many cancel requests that match no session: for now only those for sessions of this address are "
                   "obeyed without a limit");
     std::string error;
-    if (target) {
+    if (elsewhere.matched) {
+        record_.upstream_addr = elsewhere.address;
+        error = std::move(elsewhere.error);
+    } else if (target) {
         record_.upstream_addr = target->address;
         error = co_await deliver_cancel(connector_, *target, request, server_);
         if (!error.empty()) {
@@ -216,8 +226,8 @@ tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request)
     record_end({.kind = EventKind::cancel,
                 .message = std::move(error),
                 .ssl = client_.encrypted(),
-                .matched = target.has_value(),
-                .limited = limited});
+                .matched = matched,
+                .limited = limited && !matched});
 }
 
 // --- Ends

@@ -37,6 +37,8 @@
 
 namespace proxy {
 
+class Predecessors;
+
 /// What sessions share. Outlives them all.
 struct Services {
     Recorder& recorder;
@@ -54,6 +56,7 @@ struct Services {
     Offload& key_derivations;
     Turns& derivation_turns;
     Captures& captures;
+    Predecessors* predecessors = nullptr;  ///< nullptr: this process took nobody's place
     std::atomic<Phase> phase{Phase::starting};
 };
 

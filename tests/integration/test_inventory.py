@@ -229,7 +229,7 @@ def test_it_goes_on_after_a_restart(run_proxy, start, client):
 
 def test_two_processes_with_one_inventory_are_told(start):
     first = start()
-    second = start(runtime={"state_dir": str(first.state_dir)})
+    second = start(audit={"inventory": str(first.state_dir / "inventory.db")})
     warning = second.wait_for_log("warning audit.inventory: .* is also used by .*")
     assert f"process {first.process.pid}" in warning and "runtime.state_dir" in warning
     assert "also used" not in first.log()
@@ -255,7 +255,7 @@ def test_one_that_replaces_another_which_drains_is_no_mistake(start, client):
 
 def test_two_that_serve_with_one_inventory_make_every_report_incomplete(start):
     first = start()
-    second = start(runtime={"state_dir": str(first.state_dir)})
+    second = start(audit={"inventory": str(first.state_dir / "inventory.db")})
     second.stop()
     first.stop()
     assert incomplete(first.state_dir)

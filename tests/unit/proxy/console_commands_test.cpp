@@ -247,12 +247,11 @@ TEST_CASE("SHOW HELP lists what there is, and nothing else") {
         CHECK(find_absent(protocol::absent_views(), lower) == nullptr);
     }
     CHECK(shown.size() == console_views().size() + 3);
-    // Each word that begins a statement is there, but for UPGRADE, which is none yet; "pid" and
-    // "TO" are parts of one.
+    // Each word that begins a statement is there; "pid" and "TO" are parts of one.
     const std::set<std::string> words{"CAPTURE", "SHOW",       "SELECT",   "WITH",     "VALUES", "TABLE",
                                       "KILL",    "RELOAD",     "DRAIN",    "SHUTDOWN", "SET",    "RESET",
                                       "DISCARD", "DEALLOCATE", "CLOSE",    "UNLISTEN", "BEGIN",  "START",
-                                      "COMMIT",  "END",        "ROLLBACK", "ABORT"};
+                                      "COMMIT",  "END",        "ROLLBACK", "ABORT",    "UPGRADE"};
     for (const std::string& word : words) {
         INFO(word);
         CHECK(begin.contains(word));

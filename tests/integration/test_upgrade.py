@@ -1,0 +1,383 @@
+"""The upgrade without a gap: a new process takes the sockets, the old one serves its sessions; and all ways in which that can fail."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import threading
+import time
+
+import psycopg2
+import pytest
+
+from harness import programs
+from harness.config import configuration, to_toml
+from harness.http import scrape
+from harness.load import Load
+from harness.programs import pgairlock, run
+from harness.waiting import PATIENCE, until
+from test_operations import Notifications
+
+
+def is_running(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class Generations:
+    """One proxy, process after process. Its binary is a link, which a test may turn to something else."""
+
+    def __init__(self, directory, run_proxy, monkeypatch):
+        self.real = programs.PGAIRLOCK
+        self.binary = directory / "pgairlock"
+        self.binary.symlink_to(self.real)
+        self._run_proxy = run_proxy
+        self._monkeypatch = monkeypatch
+        self.proxy = None
+
+    def start(self, config, **options):
+        with self._monkeypatch.context() as patch:
+            patch.setattr(programs, "PGAIRLOCK", str(self.binary))
+            self.proxy = self._run_proxy(config, **options)
+        return self.proxy
+
+    def install(self, script: str) -> None:
+        self.binary.unlink()
+        self.binary.write_text(script)
+        self.binary.chmod(0o755)
+
+    def install_real(self) -> None:
+        self.binary.unlink()
+        self.binary.symlink_to(self.real)
+
+    def pids(self) -> list[int]:
+        return [self.proxy.process.pid] + [event["pid"] for event in self.proxy.all_events() if event["event"] == "upgraded"]
+
+    @property
+    def pid(self) -> int:
+        """Of the one that accepts."""
+        return self.pids()[-1]
+
+    def upgrade(self):
+        return pgairlock("upgrade", "--console", self.proxy.console, timeout=200)
+
+    def upgraded(self) -> int:
+        before = len(self.pids())
+        done = self.upgrade()
+        assert (done.returncode, done.stdout) == (0, "upgraded\n"), done.stderr + self.proxy.log()
+        until(lambda: len(self.pids()) > before, what="the event")
+        return self.pid
+
+    def refused(self) -> str:
+        done = self.upgrade()
+        assert (done.returncode, done.stdout) == (1, ""), done
+        return done.stderr
+
+    def stop(self) -> None:
+        """The newest drains, and has the others drain."""
+        if self.proxy is None:
+            return
+        pids = self.pids()
+        for pid in reversed(pids):
+            if is_running(pid):
+                os.kill(pid, signal.SIGTERM)
+                break
+        try:
+            until(lambda: self.proxy.process.poll() is not None and not any(map(is_running, pids[1:])), what=f"the end of {pids}")
+        finally:
+            for pid in pids[1:]:
+                if is_running(pid):
+                    os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def generations(directory, run_proxy, monkeypatch):
+    made = Generations(directory, run_proxy, monkeypatch)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def start_one(generations, pki, cluster):
+    def start(hosts=None, **tables):
+        return generations.start(configuration(pki, hosts or [cluster.host], **{"audit": {"chain": True}, **tables}))
+    return start
+
+
+def verified(proxy) -> bool:
+    done = pgairlock("audit", "verify", proxy.state_dir / "audit.jsonl")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return True
+
+
+def inventory_rows(proxy, sql: str) -> list:
+    with sqlite3.connect(proxy.state_dir / "inventory.db") as db:
+        return db.execute(sql).fetchall()
+
+
+def test_three_upgrades_in_a_row_cost_no_session_and_no_login(generations, start_one, record_property):
+    proxy = start_one(admin={"http": "127.0.0.1:0"})
+    address = proxy.address
+    load = Load(address, sessions=12, logins=40)
+    seen = [scrape(proxy)("client_connections_total")]
+    try:
+        load.goes_on()
+        for _ in range(3):
+            generations.upgraded()
+            load.goes_on(logins=60)
+            seen.append(scrape(proxy)("client_connections_total"))
+    finally:
+        load.stop()
+    assert (load.disturbed, load.failed) == ([], []), load.figures()
+    assert len(set(generations.pids())) == 4
+    assert seen == sorted(seen) and seen[-1] >= load.logged_in, seen
+    connected = [event for event in proxy.all_events() if event["event"] == "connected"]
+    assert len({event["session"] for event in connected}) == len(connected) >= load.logged_in
+    until(lambda: len([e for e in proxy.all_events() if e["event"] == "disconnected"]) == len(connected), what="every end")
+    until(lambda: scrape(proxy)("client_connections_total") == len(connected), what="the sum over all processes")
+    generations.stop()
+    assert verified(proxy)
+    assert inventory_rows(proxy, "SELECT sum(connections) FROM clients") == [(len(connected),)]
+    assert inventory_rows(proxy, "SELECT events_dropped, unclean_ends, ended > 0 FROM proxies") == [(0, 0, 1)]
+    record_property("figures", f"three upgrades: {load.figures()}")
+
+
+def test_the_old_process_serves_its_session_and_then_ends(generations, start_one, connect):
+    proxy = start_one()
+    old = connect(proxy)
+    generations.upgraded()
+    new = connect(proxy)
+    assert proxy.process.poll() is None and is_running(generations.pid)
+    for connection in (old, new):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            assert cursor.fetchall() == [(1,)]
+    old.close()
+    proxy.expect_exit(0)
+    assert is_running(generations.pid)
+    assert connect(proxy).info.status == 0
+
+
+def test_what_is_left_after_upgrade_timeout_is_told_and_ended(generations, start_one, connect):
+    proxy = start_one(runtime={"upgrade_timeout": "1s"})
+    session = connect(proxy)
+    generations.upgraded()
+    proxy.expect_exit(0)
+    with pytest.raises(psycopg2.OperationalError, match="terminating|closed"), session.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("script, why", [
+    ("#!/bin/sh\necho 'libnothing.so.1: cannot open shared object file' >&2\nexit 127\n", "127: libnothing.so.1: cannot open shared object file"),
+    ("#!/bin/sh\nkill -SEGV $$\n", "signal 11"),
+    ("no program\n", "cannot start"),
+], ids=["exits", "crashes", "is none"])
+def test_a_binary_that_does_not_run_leaves_everything_as_it_was(generations, start_one, connect, script, why):
+    proxy = start_one()
+    session = connect(proxy)
+    generations.install(script)
+    assert why in generations.refused()
+    assert why in proxy.event("upgrade_failed")["message"]
+    proxy.wait_for_log("the upgrade failed, and this process goes on")
+    with session.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    connect(proxy)
+    generations.install_real()
+    generations.upgraded()
+    connect(proxy)
+    assert verified(proxy)
+
+
+def test_a_binary_that_hangs_is_ended_after_a_minute(generations, start_one, connect):
+    proxy = start_one()
+    generations.install("#!/bin/sh\nexec sleep 3737\n")
+    began = time.monotonic()
+    assert "not ready within 60 s" in generations.refused()
+    assert time.monotonic() - began >= 60
+    assert not run(["pgrep", "-f", "^sleep 3737$"], check=False).stdout
+    connect(proxy)
+
+
+def test_a_broken_configuration_is_told_and_the_old_process_goes_on(generations, start_one, connect, pki, cluster):
+    proxy = start_one()
+    config = configuration(pki, [cluster.host])
+    config["runtime"]["state_dir"] = str(proxy.state_dir)
+    proxy.write_config(to_toml(config) + '\n[log]\nlevle = "info"\n')
+    assert "log.levle: unknown key" in generations.refused()
+    assert "log.levle: unknown key" in proxy.event("upgrade_failed")["message"]
+    connect(proxy)
+    assert generations.pids() == [proxy.process.pid]
+
+
+def test_a_key_that_needs_a_restart_is_taken_up(generations, start_one, connect, pki, cluster):
+    proxy = start_one(runtime={"name": "before"})
+    config = configuration(pki, [cluster.host], runtime={"name": "after"})
+    config["listener"][0]["listen"] = [f"127.0.0.1:{proxy.port}"]
+    connect(proxy)
+    proxy.write_config(config)
+    # Port 0 was the kernel's to choose; by its number the address is another one, which the old process has.
+    assert "Address already in use" in generations.refused()
+    config["listener"][0]["listen"] = ["127.0.0.1:0"]
+    proxy.write_config(config)
+    generations.upgraded()
+    connect(proxy)
+    proxy.events("connected", proxy="after")
+
+
+def test_sigusr2_is_the_same_and_a_second_one_meanwhile_is_refused(generations, start_one, connect):
+    proxy = start_one()
+    generations.install(f"#!/bin/sh\nsleep 3\nexec {generations.real} \"$@\"\n")
+    proxy.signal(signal.SIGUSR2)
+    proxy.wait_for_log("upgrade: starting")
+    assert "one is under way already" in generations.refused()
+    proxy.event("upgraded")
+    assert connect(proxy).info.status == 0
+
+
+def test_sigterm_meanwhile_ends_both(generations, start_one):
+    proxy = start_one()
+    generations.install("#!/bin/sh\nexec sleep 3738\n")
+    proxy.signal(signal.SIGUSR2)
+    until(lambda: run(["pgrep", "-f", "^sleep 3738$"], check=False).stdout, what="the new process")
+    proxy.signal(signal.SIGTERM)
+    proxy.expect_exit(0)
+    until(lambda: not run(["pgrep", "-f", "^sleep 3738$"], check=False).stdout, what="its end")
+
+
+def test_cancels_reach_sessions_of_every_generation(generations, start_one, connect, cluster):
+    proxy = start_one()
+    sessions = [connect(proxy)]
+    for _ in range(2):
+        generations.upgraded()
+        sessions.append(connect(proxy))
+    assert len(set(generations.pids())) == 3
+    for session in sessions:
+        pid = session.info.backend_pid
+        with cancelling(cluster, session, pid), pytest.raises(psycopg2.errors.QueryCanceled), session.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(600)")
+    cancels = proxy.events("cancel", 3)
+    assert [event["matched"] for event in cancels] == [True] * 3
+    assert {event["upstream_addr"] for event in cancels} == {f"127.0.0.1:{cluster.port}"}
+
+
+class cancelling:
+    """Cancels as soon as the server sleeps."""
+
+    def __init__(self, cluster, session, pid):
+        self.thread = threading.Thread(target=lambda: (cluster.wait_until_asleep(pid), session.cancel()))
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.thread.join(PATIENCE)
+
+
+def test_max_connections_counts_the_sessions_of_both(generations, start_one, connect):
+    proxy = start_one(runtime={"max_connections": 2})
+    old = connect(proxy)
+    generations.upgraded()
+    connect(proxy)
+    with pytest.raises(psycopg2.OperationalError, match="max_connections|too many"):
+        connect(proxy)
+    old.close()
+    proxy.expect_exit(0)
+
+    def let_in():
+        try:
+            return connect(proxy)
+        except psycopg2.OperationalError:
+            return None
+    until(let_in, what="a place that has become free")
+
+
+def test_each_console_answers_for_its_process(generations, start_one, connect):
+    proxy = start_one()
+    old = connect(proxy)
+    pid = generations.upgraded()
+    aside = f"{proxy.console}.{proxy.process.pid}"
+    assert os.path.exists(aside) and os.path.exists(proxy.console)
+    assert is_running(pid)
+    done = pgairlock("upgrade", "--console", aside)
+    assert done.returncode == 1, done
+    old.close()
+    proxy.expect_exit(0)
+    assert not os.path.exists(aside) and os.path.exists(proxy.console)
+    generations.upgraded()
+
+
+def test_systemd_is_told_of_the_new_main_process_and_of_nothing_more_by_the_old_one(generations, pki, cluster, directory):
+    notifications = Notifications(directory)
+    proxy = generations.start(configuration(pki, [cluster.host]), environment={"NOTIFY_SOCKET": str(notifications.path)})
+    notifications.wait_for("READY=1")
+    pid = generations.upgraded()
+    notifications.wait_for(f"MAINPID={pid}")
+    proxy.expect_exit(0)
+    assert "STOPPING=1" not in notifications.lines, notifications.lines
+    notifications.wait_for("READY=1", 2)
+    os.kill(pid, signal.SIGTERM)
+    notifications.wait_for("STOPPING=1")
+
+
+def test_a_unix_socket_stays_and_is_removed_by_the_last(generations, pki, cluster, directory):
+    path = directory / ".s.PGSQL.6432"
+    proxy = generations.start(configuration(pki, [cluster.host], listener={"listen": [f"unix:{path}"]}))
+    before = os.stat(path).st_ino
+    for _ in range(2):
+        generations.upgraded()
+    proxy.expect_exit(0)
+    assert os.stat(path).st_ino == before
+    with psycopg2.connect(host=str(directory), port=6432, user="trust_user", dbname="postgres") as session, session.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    session.close()
+    generations.stop()
+    assert not path.exists()
+
+
+def test_sockets_of_the_service_manager_go_on(generations, pki, cluster, directory, connect):
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    wrapper = directory / "activate.py"
+    wrapper.write_text(f"""import os, sys
+os.dup2({listener.fileno()}, 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="legacy")
+os.set_inheritable(3, True)
+os.execv(sys.argv[1], sys.argv[1:])
+""")
+    proxy = generations.start(configuration(pki, [cluster.host], listener={"listen": [f"127.0.0.1:{port}"]}),
+                              wrapper=["/usr/bin/python3", str(wrapper)], pass_fds=[listener.fileno()])
+    for _ in range(2):
+        generations.upgraded()
+        assert connect(proxy).info.status == 0
+    listener.close()
+
+
+def test_a_second_proxy_on_the_same_state_directory_is_refused(start, run_proxy, pki, cluster, connect):
+    proxy = start()
+    config = configuration(pki, [cluster.host])
+    config["runtime"]["state_dir"] = str(proxy.state_dir)
+    second = run_proxy(config, wait=False)
+    second.expect_exit(1)
+    assert f"is in use by process {proxy.process.pid}" in second.log()
+    connect(proxy)
+
+
+def test_the_audit_goes_on_in_one_file_when_it_is_rotated(generations, start_one, connect):
+    proxy = start_one()
+    old = connect(proxy)
+    newest = generations.upgraded()
+    rotated = proxy.state_dir / "audit.jsonl.1"
+    os.rename(proxy.state_dir / "audit.jsonl", rotated)
+    os.kill(newest, signal.SIGUSR1)
+    until(lambda: (proxy.state_dir / "audit.jsonl").exists(), what="a new file")
+    connect(proxy).close()
+    old.close()
+    proxy.expect_exit(0)
+    lines = (proxy.state_dir / "audit.jsonl").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in lines].count("disconnected") == 2, lines
+    done = pgairlock("audit", "verify", rotated, proxy.state_dir / "audit.jsonl")
+    assert done.returncode == 0, done.stdout
