@@ -368,8 +368,9 @@ bool may_be_the_secret(const Node& node, const File& file) {
     std::error_code none;
     if (!names_secret_file(node.name) || std::filesystem::exists(std::filesystem::symlink_status(file.path, none)))
         return false;
-    const bool leads_nowhere =
-        text.starts_with('/') && !std::filesystem::exists(text.substr(0, text.find('/', 1)), none);
+    // No base64 ends with ".txt" or ".pem".
+    const bool leads_nowhere = text.starts_with('/') && !is_like_path(text.substr(text.rfind('/') + 1)) &&
+                               !std::filesystem::exists(text.substr(0, text.find('/', 1)), none);
     return !is_like_path(text) || leads_nowhere;
 }
 

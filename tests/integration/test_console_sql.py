@@ -446,9 +446,17 @@ def test_kill_ends_one_session_and_says_so_to_its_client_and_in_the_audit(start,
 def test_reload_is_obeyed_and_written_down(start):
     proxy = start()
     psql(proxy.console, "RELOAD")
-    proxy.event("reloaded")
+    assert proxy.event("reloaded")["message"] == "the console's RELOAD"
     command = proxy.event("console_command")
     assert command["message"] == "RELOAD" and re.match(rf"uid {os.geteuid()}( |$)", command["by"])
+
+
+def test_what_the_configuration_says_is_not_set_on_the_console(start):
+    proxy = start()
+    assert sqlstate(proxy.console, "SET max_client_conn = 500") == "0A000"
+    assert sqlstate(proxy.console, "SET runtime.drain_timeout = '1s'") == "0A000"
+    for of_drivers in ("extra_float_digits = 3", "client_encoding = 'UTF8'", "app.user_id = '7'"):
+        assert psql(proxy.console, f"SET {of_drivers}").stdout == "SET\n"
 
 
 def test_drain_lets_sessions_end_and_then_ends_the_process(start, client):

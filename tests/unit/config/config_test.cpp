@@ -503,6 +503,17 @@ cert_file = []
     CHECK(load_text("upstream = 1", "t").errors.size() == 1);
 }
 
+TEST_CASE("config: a mistyped path of a secret file is shown where it can be no secret") {
+    const auto told = [](const std::string& path) {
+        return errors_after_upstream("[auth]\nscram = 'terminate'\nusers_file = '" + path + "'").front();
+    };
+    CHECK(told("/etcc-of-nobody/pgairlock/users.txt").find("\"/etcc-of-nobody/pgairlock/users.txt\"") !=
+          std::string::npos);
+    CHECK(told("./of-nobody/users").find("of-nobody/users\"") != std::string::npos);
+    for (const char* const secret : {"/9j4AAQSkZJRgABAQ/Zx", "/etcc-of-nobody/Zm9vYmFy", "correct-horse"})
+        CHECK(told(secret).find(secret) == std::string::npos);
+}
+
 TEST_CASE("config: a port alone is told with the address that it would be") {
     CHECK(errors_after_upstream("[admin]\nhttp = 6433\nconsole = 6434\n[[listener]]\nlisten = ['[::1]:1', 6432]") ==
           Lines{"t:3:8: admin.http: expected an address in quotes, got an integer: write \"127.0.0.1:6433\"",
