@@ -236,14 +236,11 @@ void check_limits(const Node& root, const Config& config, Reading& reading) {
                           std::to_string(runtime.max_connections) + " for anybody else");
     if (reserved > 0 && runtime.reserved_users.empty())
         reading.error(table.where("reserved_connections"), "needs reserved_users: for whom they are left");
-    const auto& users = runtime.reserved_users;
-    if (std::find(users.begin(), users.end(), "") != users.end())
-        reading.error(table.where("reserved_users"), "\"\" is no user");
     const bool has_effect =
         reserved > 0 || std::any_of(config.upstreams.begin(), config.upstreams.end(), [](const Upstream& upstream) {
             return upstream.max_user_connections > 0 || upstream.max_db_connections > 0;
         });
-    if (!users.empty() && !has_effect)
+    if (!runtime.reserved_users.empty() && !has_effect)
         reading.warn(table.where("reserved_users"),
                      "has no effect without reserved_connections, max_user_connections or max_db_connections");
     const Node* const tables = root.find("listener");
