@@ -139,7 +139,7 @@ struct Listener {
     std::vector<Cidr> allow;
     ProxyProtocol proxy_protocol = ProxyProtocol::off;
     std::vector<Cidr> trusted_proxies;  ///< with `require`: who may connect, and is believed
-    Duration idle_timeout{0};  ///< 0: never
+    Duration idle_timeout{0};           ///< 0: never
     Duration tcp_keepalive{60'000};
     Duration tcp_user_timeout{0};  ///< 0: as long as keepalive takes to give up
     ListenerTls tls;
