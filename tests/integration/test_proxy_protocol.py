@@ -11,6 +11,7 @@ import pytest
 from conftest import client_environment
 from harness import front as pp
 from harness import messages, programs
+from harness.config import configuration
 from harness.front import Front, HaProxy
 from harness.messages import ErrorResponse
 from harness.programs import pgairlock
@@ -264,7 +265,6 @@ def test_without_an_address_and_without_allow_nobody_is_let_in(behind, client):
 
 
 def test_a_unix_domain_socket_has_no_front(run_proxy, pki, cluster, client, directory):
-    from harness.config import configuration
     path = f"{directory}/.s.PGSQL.6432"
     proxy = run_proxy(configuration(pki, [cluster.host], listener={**LISTENER, "listen": ["127.0.0.1:0", f"unix:{path}"]}), listeners=2)
     client(path).login()
@@ -273,6 +273,24 @@ def test_a_unix_domain_socket_has_no_front(run_proxy, pki, cluster, client, dire
     raw.send_raw(pp.v2(CLIENT) + messages.startup())
     raw.expect_closed()
     assert proxy.event("rejected")["looks_like"] == "proxy_protocol"
+
+
+def test_a_reload_puts_a_listener_behind_a_front_and_its_sessions_stay(run_proxy, pki, cluster, client):
+    proxy = run_proxy(configuration(pki, [cluster.host]))
+    session = client(proxy)
+    session.login()
+    host, port = proxy.address
+    proxy.write_config(configuration(pki, [cluster.host], listener={**LISTENER, "listen": [f"{host}:{port}"]}))
+    proxy.signal(signal.SIGHUP)
+    proxy.event("reloaded")
+    raw = client(proxy)
+    raw.send_raw(messages.startup())
+    raw.expect_closed()
+    assert proxy.event("rejected")["reason"] == "proxy_header_missing"
+    behind_it = client(proxy)
+    behind_it.send_raw(pp.v2(CLIENT))
+    behind_it.login()
+    assert session.query("SELECT 1") == [[b"1"]]
 
 
 # --- Forged and broken headers
