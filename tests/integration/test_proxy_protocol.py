@@ -279,8 +279,7 @@ def test_a_reload_puts_a_listener_behind_a_front_and_its_sessions_stay(run_proxy
     proxy = run_proxy(configuration(pki, [cluster.host]))
     session = client(proxy)
     session.login()
-    host, port = proxy.address
-    proxy.write_config(configuration(pki, [cluster.host], listener={**LISTENER, "listen": [f"{host}:{port}"]}))
+    proxy.write_config(configuration(pki, [cluster.host], listener=LISTENER))
     proxy.signal(signal.SIGHUP)
     proxy.event("reloaded")
     raw = client(proxy)
