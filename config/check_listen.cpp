@@ -117,9 +117,9 @@ void check_front(const Node& table, const Listener& listener, Reading& reading) 
                      "only clients of this host are let in: allow, which is asked of the address in the header, is "
                      "this host alone unless it is given");
     }
-    const bool only_unix =
-        std::all_of(listener.listen.begin(), listener.listen.end(),
-                    [](const Address& address) { return address.kind == Address::Kind::unix_socket; });
+    const bool only_unix = std::all_of(listener.listen.begin(), listener.listen.end(), [](const Address& address) {
+        return address.kind == Address::Kind::unix_socket;
+    });
     if (has_front && only_unix)
         reading.warn(table.where("proxy_protocol"), "has no effect on UNIX-domain sockets, and there is no other");
 }

@@ -1,6 +1,6 @@
 // The PROXY protocol, versions 1 and 2 (HAProxy, doc/proxy-protocol.txt): what a load balancer puts
-// in front of a connection to say whose it is. Read where it is configured, and only from whom it is
-// configured for: anybody can write one.
+// in front of a connection to say whose it is. Read where it is configured, and only from whom it
+// is configured for: anybody can write one.
 //
 // Nothing here guesses. A header that is not exactly as specified is none, and so is one with a
 // checksum that does not match. Exactly one is read: a client behind a load balancer that sends a

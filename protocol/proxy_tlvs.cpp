@@ -1,5 +1,5 @@
-// What a PROXY protocol header of version 2 says beyond addresses: type, length and value, one after
-// the other, some of them within another one.
+// What a PROXY protocol header of version 2 says beyond addresses: type, length and value, one
+// after the other, some of them within another one.
 #include <algorithm>
 #include <array>
 #include <bitset>

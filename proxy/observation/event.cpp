@@ -171,8 +171,8 @@ CaChange ca_change(const Event& event) noexcept {
 
 std::size_t footprint(const Event& event) noexcept {
     const std::size_t front = event.record.front ? footprint(*event.record.front) : 0;
-    return sizeof event + front + heap(event.record) + heap(event.sqlstate) + heap(event.message) + heap(event.verify_error) +
-           heap(event.by);
+    return sizeof event + front + heap(event.record) + heap(event.sqlstate) + heap(event.message) +
+           heap(event.verify_error) + heap(event.by);
 }
 
 }  // namespace proxy

@@ -27,7 +27,7 @@ Front front_of(const protocol::ProxyHeader& header, std::string addr) {
                 .named_client = header.source.has_value(),
                 .alpn = text(header.alpn),
                 .authority = text(header.authority),
-                .unique_id = text(header.unique_id),
+                .unique_id = protocol::as_distinct_utf8(header.unique_id),  // opaque, and must stay different
                 .vpce_id = text(header.vpce_id),
                 .azure_link_id = header.azure_link_id,
                 .tls = header.tls};
@@ -41,8 +41,7 @@ Front front_of(const protocol::ProxyHeader& header, std::string addr) {
 
 std::size_t footprint(const Front& front) noexcept {
     std::size_t bytes = sizeof front;
-    for (const std::string* one :
-         {&front.addr, &front.alpn, &front.authority, &front.unique_id, &front.vpce_id})
+    for (const std::string* one : {&front.addr, &front.alpn, &front.authority, &front.unique_id, &front.vpce_id})
         bytes += one->capacity();
     if (front.tls) {
         bytes += front.tls->version.capacity() + front.tls->cipher.capacity() + front.tls->common_name.capacity() +

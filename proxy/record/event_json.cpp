@@ -66,15 +66,15 @@ void add_front(json::object& line, const SessionRecord& record) {
     line["proxy_addr"] = text(front.addr);
     line["vpce_id"] = text(front.vpce_id);
     if (front.version == 0) return;
-    line["front"] = json::object{
-        {"version", front.version},
-        {"local", front.local},
-        {"named_client", front.named_client},
-        {"alpn", text(front.alpn)},
-        {"authority", text(front.authority)},
-        {"unique_id", text(front.unique_id)},
-        {"azure_link_id", front.azure_link_id ? json::value(*front.azure_link_id) : json::value(nullptr)},
-        {"tls", tls_at_front(front.tls)}};
+    line["front"] =
+        json::object{{"version", front.version},
+                     {"local", front.local},
+                     {"named_client", front.named_client},
+                     {"alpn", text(front.alpn)},
+                     {"authority", text(front.authority)},
+                     {"unique_id", text(front.unique_id)},
+                     {"azure_link_id", front.azure_link_id ? json::value(*front.azure_link_id) : json::value(nullptr)},
+                     {"tls", tls_at_front(front.tls)}};
 }
 
 void add_source(json::object& line, const SessionRecord& record) {

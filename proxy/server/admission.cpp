@@ -191,8 +191,7 @@ bool Admission::Place::enter(const ListenerRoute& route, const std::string& addr
     Admission* const admission = std::exchange(admission_, nullptr);
     const std::lock_guard lock(admission->mutex_);
     admission->change(kind_, address_, -1);
-    auto answer =
-        admission->find_place(route, limits_, {.address = address, .bytes = bytes, .by_header = true});
+    auto answer = admission->find_place(route, limits_, {.address = address, .bytes = bytes, .by_header = true});
     if (!answer) return false;
     admission_ = std::exchange(answer->place.admission_, nullptr);  // this one, empty now, locks nothing as it goes
     kind_ = answer->place.kind_;

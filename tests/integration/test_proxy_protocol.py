@@ -1,18 +1,21 @@
 """PROXY protocol: whose connection it is, as the load balancer in front says; and that nobody else can say so."""
 
 import json
+import os
+import signal
 import socket
-import threading
+import subprocess
 
-import psycopg2
 import pytest
 
+from conftest import client_environment
 from harness import front as pp
-from harness import messages
+from harness import messages, programs
+from harness.config import configuration
 from harness.front import Front, HaProxy
 from harness.messages import ErrorResponse
 from harness.programs import pgairlock
-from harness.waiting import until
+from harness.waiting import PATIENCE, until
 from harness.wire import tls_context
 
 CLIENT = "192.0.2.7"
@@ -122,15 +125,35 @@ def test_an_ipv6_client_behind_an_ipv4_front_is_known_by_its_address(behind, cli
         proxy.event("connected", client_addr=told)
 
 
-def test_psycopg2_cancels_through_a_front(behind, front, connect, cluster):
+@pytest.mark.parametrize("sslmode", ["disable", "require"])
+def test_ctrl_c_in_psql_cancels_through_a_front(behind, front, cluster, sslmode):
+    """A process of its own: psycopg2 keeps the front's threads waiting while it cancels."""
     proxy = behind()
-    connection = connect(front(proxy), sslmode="require")
-    pid = connection.info.backend_pid
-    threading.Thread(target=lambda: (cluster.wait_until_asleep(pid), connection.cancel())).start()
-    with pytest.raises(psycopg2.errors.QueryCanceled), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(600)")
+    psql = subprocess.Popen([programs.postgres_bin() / "psql", "-X", "-c", "SELECT pg_sleep(600) AS cancelled_through_a_front"],
+                            env=client_environment(front(proxy), "trust_user", sslmode), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until(lambda: cluster.sql("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%cancelled_through_a_front' AND wait_event = 'PgSleep'"))
+    os.kill(psql.pid, signal.SIGINT)
+    _, error = psql.communicate(timeout=PATIENCE)
+    assert "canceling statement due to user request" in error
     event = proxy.event("cancel")
     assert (event["matched"], event["client_addr"], event["proxy_addr"]) == (True, CLIENT, "127.0.0.1")
+
+
+@pytest.mark.parametrize("how", ["plain", "sslrequest", "direct"])
+@pytest.mark.parametrize("header", [pp.v1(CLIENT), pp.v2(CLIENT)], ids=["v1", "v2"])
+def test_a_cancel_request_behind_a_header_is_taken(behind, client, cluster, header, how):
+    proxy = behind()
+    session = client(proxy)
+    session.send_raw(header)
+    login = cluster.put_to_sleep(session)
+    cancel = client(proxy)
+    cancel.send_raw(header)
+    cancel.negotiate(how).send(messages.cancel_request(login.backend_pid, login.key))
+    with pytest.raises(ErrorResponse) as cancelled:
+        session.rows()
+    assert cancelled.value.sqlstate == "57014"
+    event = proxy.event("cancel")
+    assert (event["matched"], event["client_addr"]) == (True, CLIENT)
 
 
 def test_the_vpc_endpoint_is_told(behind, client):
@@ -200,9 +223,9 @@ def test_limits_count_the_clients_and_not_the_load_balancer(behind, client):
 
 def test_one_client_cannot_take_the_load_balancers_share(behind, client):
     """Those that have said whose they are count for that address; the load balancer's is free again."""
-    proxy = behind(runtime={"max_connections_before_login": 6})
+    proxy = behind(runtime={"max_connections_before_login": 6, "client_opening_timeout": "60s"})
     waiting = []
-    for _ in range(3):
+    for _ in range(8):  # three of them get in, whichever
         waiting.append(client(proxy))
         waiting[-1].send_raw(pp.v2("192.0.2.66"))
     until(lambda: refused(client, proxy, "192.0.2.66"), what="the share of one client's address is taken")
@@ -242,7 +265,6 @@ def test_without_an_address_and_without_allow_nobody_is_let_in(behind, client):
 
 
 def test_a_unix_domain_socket_has_no_front(run_proxy, pki, cluster, client, directory):
-    from harness.config import configuration
     path = f"{directory}/.s.PGSQL.6432"
     proxy = run_proxy(configuration(pki, [cluster.host], listener={**LISTENER, "listen": ["127.0.0.1:0", f"unix:{path}"]}), listeners=2)
     client(path).login()
@@ -251,6 +273,23 @@ def test_a_unix_domain_socket_has_no_front(run_proxy, pki, cluster, client, dire
     raw.send_raw(pp.v2(CLIENT) + messages.startup())
     raw.expect_closed()
     assert proxy.event("rejected")["looks_like"] == "proxy_protocol"
+
+
+def test_a_reload_puts_a_listener_behind_a_front_and_its_sessions_stay(run_proxy, pki, cluster, client):
+    proxy = run_proxy(configuration(pki, [cluster.host]))
+    session = client(proxy)
+    session.login()
+    proxy.write_config(configuration(pki, [cluster.host], listener=LISTENER))
+    proxy.signal(signal.SIGHUP)
+    proxy.event("reloaded")
+    raw = client(proxy)
+    raw.send_raw(messages.startup())
+    raw.expect_closed()
+    assert proxy.event("rejected")["reason"] == "proxy_header_missing"
+    behind_it = client(proxy)
+    behind_it.send_raw(pp.v2(CLIENT))
+    behind_it.login()
+    assert session.query("SELECT 1") == [[b"1"]]
 
 
 # --- Forged and broken headers
@@ -358,7 +397,7 @@ def test_a_port_check_and_a_local_header_are_no_news(behind, client):
     raw.send_raw(pp.v2(CLIENT))
     raw.login()
     proxy.event("connected")
-    assert [event["event"] for event in proxy.all_events() if event["session"]] == ["connected"]
+    assert [event["event"] for event in proxy.all_events() if event["client_addr"]] == ["connected"]
 
 
 def test_addresses_in_a_local_header_are_not_believed(behind, client):

@@ -1216,8 +1216,9 @@ Lines said_of_front(const std::string& lines) {
 }  // namespace
 
 TEST_CASE("config: a listener behind a load balancer names those that it believes") {
-    const auto loaded = load_after_upstream("[[listener]]\nallow = '10.0.0.0/8'\nproxy_protocol = 'require'\n"
-                                            "trusted_proxies = ['192.0.2.0/28', '2001:db8::7']\n");
+    const auto loaded = load_after_upstream(
+        "[[listener]]\nallow = '10.0.0.0/8'\nproxy_protocol = 'require'\n"
+        "trusted_proxies = ['192.0.2.0/28', '2001:db8::7']\n");
     REQUIRE(loaded.config);
     CHECK(loaded.warnings.empty());
     const Listener& listener = loaded.config->listeners.at(0);
@@ -1234,24 +1235,27 @@ TEST_CASE("config: proxy_protocol and trusted_proxies need each other") {
         "what their headers say";
     const std::string allow = "allow = '10.0.0.0/8'\n";
     CHECK(said_of_front(allow + "proxy_protocol = 'require'") ==
-          Lines{"error t:4:1: listener.proxy_protocol: " + needs});
+          Lines{"error t:4:18: listener.proxy_protocol: " + needs});
     CHECK(said_of_front(allow + "proxy_protocol = 'require'\ntrusted_proxies = []") ==
-          Lines{"error t:5:1: listener.trusted_proxies: " + needs});
+          Lines{"error t:5:19: listener.trusted_proxies: " + needs});
     CHECK(said_of_front(allow + "trusted_proxies = ['192.0.2.1']") ==
-          Lines{"warning t:4:1: listener.trusted_proxies: has no effect without proxy_protocol = \"require\""});
+          Lines{"warning t:4:19: listener.trusted_proxies: has no effect without proxy_protocol = \"require\""});
     CHECK(said_of_front(allow + "proxy_protocol = 'optional'") ==
-          Lines{"error t:4:18: listener.proxy_protocol: expected \"off\" or \"require\", got \"optional\""});
+          Lines{"error t:4:18: listener.proxy_protocol: \"optional\" is not one of off, require"});
 }
 
 TEST_CASE("config: a listener behind a load balancer that would believe everybody, or let nobody in, is warned of") {
     const std::string front = "proxy_protocol = 'require'\ntrusted_proxies = ";
-    CHECK(said_of_front(front + "['192.0.2.1']") ==
-          Lines{"warning t:3:1: listener.proxy_protocol: only clients of this host are let in: allow, which is asked of "
-                "the address in the header, is this host alone unless it is given"});
+    CHECK(
+        said_of_front(front + "['192.0.2.1']") ==
+        Lines{"warning t:3:18: listener.proxy_protocol: only clients of this host are let in: allow, which is asked of "
+              "the address in the header, is this host alone unless it is given"});
     CHECK(said_of_front("listen = '0.0.0.0:6432'\n" + front + "['192.0.2.1']").size() == 1);
-    CHECK(said_of_front("allow = '10.0.0.0/8'\n" + front + "['0.0.0.0/0']") ==
-          Lines{"warning t:5:1: listener.trusted_proxies: believes everybody: whoever connects may name any address as "
-                "its own, also one in allow"});
-    CHECK(said_of_front("allow = '10.0.0.0/8'\nlisten = 'unix:/tmp/.s.PGSQL.6432'\n" + front + "['192.0.2.1']") ==
-          Lines{"warning t:5:1: listener.proxy_protocol: has no effect on UNIX-domain sockets, and there is no other"});
+    CHECK(
+        said_of_front("allow = '10.0.0.0/8'\n" + front + "['0.0.0.0/0']") ==
+        Lines{"warning t:5:19: listener.trusted_proxies: believes everybody: whoever connects may name any address as "
+              "its own, also one in allow"});
+    CHECK(
+        said_of_front("allow = '10.0.0.0/8'\nlisten = 'unix:/tmp/.s.PGSQL.6432'\n" + front + "['192.0.2.1']") ==
+        Lines{"warning t:5:18: listener.proxy_protocol: has no effect on UNIX-domain sockets, and there is no other"});
 }

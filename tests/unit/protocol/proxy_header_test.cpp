@@ -21,9 +21,7 @@ const std::string addresses4 = "\xc0\0\x02\x07\x0a\0\0\x05\xc8\xf2\x15\x38"s;  /
 /// What comes behind a header and is not its: an SSLRequest.
 const std::string behind = "\0\0\0\x08\x04\xd2\x16\x2f"s;
 
-std::string u16(std::size_t value) {
-    return {static_cast<char>(value >> 8 & 0xff), static_cast<char>(value & 0xff)};
-}
+std::string u16(std::size_t value) { return {static_cast<char>(value >> 8 & 0xff), static_cast<char>(value & 0xff)}; }
 
 std::string tlv(int type, const std::string& value) {
     return std::string(1, static_cast<char>(type)) + u16(value.size()) + value;
@@ -101,8 +99,9 @@ std::string from_hex(std::string_view hex) {
 
 /// What AWS documents that a network load balancer with a VPC endpoint sends.
 const std::string aws_header = from_hex(
-    "0d0a0d0a000d0a515549540a21110054ac1f0771ac1f0a1fc8f20050030004e8d6892dea001701"
-    "767063652d3038643262663135666163353030316339040024") + std::string(36, '\0');
+                                   "0d0a0d0a000d0a515549540a21110054ac1f0771ac1f0a1fc8f20050030004e8d6892dea001701"
+                                   "767063652d3038643262663135666163353030316339040024") +
+                               std::string(36, '\0');
 
 }  // namespace
 
@@ -257,8 +256,9 @@ TEST_CASE("CRC-32C is that of RFC 3720, in one piece or several") {
 }
 
 TEST_CASE("what a load balancer saw of the client's TLS is told as it said it") {
-    const Read read(tcp4(ssl(3, 0, tlv(0x21, "TLSv1.3") + tlv(0x22, "billing") + tlv(0x23, "TLS_AES_256_GCM_SHA384") +
-                                       tlv(0x24, "RSA-SHA256") + tlv(0x26, "X25519") + tlv(0x28, "certificate"))));
+    const Read read(tcp4(ssl(3, 0,
+                             tlv(0x21, "TLSv1.3") + tlv(0x22, "billing") + tlv(0x23, "TLS_AES_256_GCM_SHA384") +
+                                 tlv(0x24, "RSA-SHA256") + tlv(0x26, "X25519") + tlv(0x28, "certificate"))));
     const auto& tls = read.header().tls;
     REQUIRE(tls);
     CHECK((tls->used && tls->certificate && tls->verified));
