@@ -109,7 +109,7 @@ bool Login::lacks_answer() const noexcept {
 
 /// As libpq: by what is reported if both are, else by what the server says when it is asked.
 std::optional<bool> Login::read_only() const noexcept {
-    if (host_role_ == HostRole::unknown || !default_read_only_) return read_only_answer_;
+    if (read_only_answer_ || host_role_ == HostRole::unknown || !default_read_only_) return read_only_answer_;
     return host_role_ == HostRole::standby || *default_read_only_;
 }
 
