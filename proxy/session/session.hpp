@@ -1,6 +1,6 @@
 // One client connection from accept to close: negotiate, connect, authenticate, relay, report
-// (docs/connection.md). Its phases are in session_front.cpp, session_opening.cpp and
-// session_login.cpp.
+// (docs/connection.md). Its phases are in session_front.cpp, session_opening.cpp, session_login.cpp
+// and session_hosts.cpp.
 #pragma once
 
 #include <atomic>
