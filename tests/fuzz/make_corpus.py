@@ -264,6 +264,10 @@ def steps(*talk: tuple[str, bytes | int]) -> bytes:
 
 
 READY = message("Z", b"I")
+ROW = lambda *values: message("D", len(values).to_bytes(2, "big") + b"".join(
+    b"\xff" * 4 if value is None else len(value).to_bytes(4, "big") + value for value in values))
+HOST_STATE = message("T", bytes(2)) + ROW(b"f", b"off", b"default", b"t") + message("C", b"SELECT 1\0") + READY
+TOPOLOGY = (ROW(b"t", b"i-1", b"MASTER_SESSION_ID", None, b"0.5") + ROW(b"f", b"i-2", b"5c1f", b"17.5", b"301") + message("C", b"SELECT 2\0") + READY)
 PIPELINE = (message("P", b"s\0select $1\0\0\0") + message("B", b"p\0s\0" + bytes(6)) + message("D", b"Pp\0") +
             message("E", b"p\0" + bytes(4)) + message("S"))
 ANSWERS = message("1") + message("2") + message("n") + message("D", bytes(2)) + message("C", b"SELECT 1\0") + READY
@@ -398,6 +402,15 @@ SEEDS = {
         "old": b"\0" + startup(0x20000, user="ada"),
     },
     "fuzz_login": {f"{mode}-{name}": policy + talk for mode, policy in POLICIES.items() for name, talk in LOGINS.items()},
+    "fuzz_monitor": {
+        "trust": b"\0" + authentication(0) + message("S", b"in_hot_standby\0on\0") + READY + HOST_STATE + TOPOLOGY,
+        "password": b"\x09" + authentication(3) + authentication(0) + READY + HOST_STATE,
+        "scram": b"\1" + authentication(10, b"SCRAM-SHA-256\0\0") + message("R", b"!") * 2 + authentication(0) + READY + HOST_STATE,
+        "scram-plus": b"\7" + authentication(10, b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0") + message("R", b"!") * 2 + authentication(0) + READY,
+        "md5": b"\x0f" + authentication(5, b"salt"),
+        "refused": b"\1" + error("28P01"),
+        "error": b"\0" + authentication(0) + READY + error("42501") + READY,
+    },
     "fuzz_scram": {
         "client": b"\0r=\1abc,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096\nv=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
         "client-plus": b"\4r=\1abc,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=1\nv=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",

@@ -465,6 +465,28 @@ TEST_CASE("config: kinds of servers and their order are those of libpq") {
     CHECK(upstream_errors("hosts = 'a'\nload_balance_hosts = 'round-robin'").size() == 1);
 }
 
+TEST_CASE("config: a monitor is asked for by its user, and asks no more often than it does at most") {
+    CHECK(upstream_errors("hosts = 'a'\nmonitor_user = 'm'\nmonitor_password_file = '/f'\nmonitor_interval = '250ms'")
+              .empty());
+    CHECK(upstream_errors("hosts = 'a'\nmonitor_user = 'm'\nmonitor_interval = '249ms'") ==
+          Lines{"t:4:20: upstream.a.monitor_interval: is shorter than 250ms"});
+    CHECK(texts(load_upstream("hosts = 'a'\nmonitor_password_file = '/f'").warnings) ==
+          Lines{"t:3:25: upstream.a.monitor_password_file: has no effect without monitor_user"});
+}
+
+TEST_CASE("config: sessions leave a demoted server where they were to write") {
+    for (const char* wanted : {"read-write", "primary"})
+        CHECK(upstream_errors("hosts = 'a'\non_demotion = 'close'\ntarget_session_attrs = '" + std::string(wanted) + "'")
+                  .empty());
+    for (const char* wanted : {"any", "read-only", "standby", "prefer-standby"})
+        CHECK(
+            upstream_errors("hosts = 'a'\non_demotion = 'close'\ntarget_session_attrs = '" + std::string(wanted) + "'") ==
+            Lines{"t:3:15: upstream.a.on_demotion: \"close\" needs target_session_attrs = \"read-write\" or "
+                  "\"primary\": others may stay where they are"});
+    CHECK(upstream_errors("hosts = 'a'\non_demotion = 'keep'").empty());
+    CHECK(upstream_errors("hosts = 'a'\non_demotion = 'now'").size() == 1);
+}
+
 TEST_CASE("config: what no release does yet is unknown") {
     CHECK(errors_after_upstream("[dashboard]") == Lines{"t:2:2: dashboard: unknown table; the tables are log, runtime, "
                                                         "listener, upstream, auth, audit, capture, admin, alert"});

@@ -283,6 +283,25 @@ TEST_CASE("certificate_expiring says what the certificate is for, and how long i
     CHECK(got.at("alert").is_null());
 }
 
+TEST_CASE("host_role_changed says which server, what it was, what it is and who was told") {
+    Event changed{.kind = EventKind::host_role_changed};
+    changed.record.upstream = "orders";
+    changed.record.upstream_addr = "10.0.0.2:5432";
+    changed.role = std::make_shared<const proxy::RoleNote>(proxy::RoleNote{.host = "db-2:5432",
+                                                                           .before = protocol::HostRole::standby,
+                                                                           .now = protocol::HostRole::primary,
+                                                                           .source = "monitor"});
+    const json::object got = line(changed);
+    CHECK(keys(got) == with(in_every_line, {"upstream_addr", "host", "role_before", "role", "source"}));
+    CHECK(got.at("upstream") == "orders");
+    CHECK(got.at("upstream_addr") == "10.0.0.2:5432");
+    CHECK(got.at("host") == "db-2:5432");
+    CHECK(got.at("role_before") == "standby");
+    CHECK(got.at("role") == "primary");
+    CHECK(got.at("source") == "monitor");
+    CHECK(got.at("session").is_null());
+}
+
 TEST_CASE("tls_failed tells the alert, or that there was none") {
     Event failed = event(EventKind::tls_failed);
     failed.record.evidence = {protocol::Evidence::tls_refused};
