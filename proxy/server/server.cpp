@@ -352,9 +352,9 @@ void Server::run() {
     key_derivations_.close();
     derivation_turns_.close();
     captures_.stop_windows();
+    tell_last_numbers();
     workers_.clear();
     captures_.end();
-    private_socket_.say_last_words();
     private_socket_.close();
     if (predecessors_) predecessors_->end();
     spdlog::info("stopped");
