@@ -208,8 +208,9 @@ struct Event {
     bool matched = false;                   ///< cancel: its key belongs to a live session
     bool limited = false;                   ///< cancel: its key was not looked up, after too many that matched nothing
     std::int64_t pid = 0;                   ///< upgraded: the new process
-    std::uint64_t count = 0;                ///< events_dropped; upgraded: sessions that go on in the old process;
-                                            ///< upstream_certificate: changes before it that were not told
+    /// events_dropped; upgraded: sessions that go on in the old process; upstream_certificate:
+    /// changes before it that were not told.
+    std::uint64_t count = 0;
     /// upstream_certificate: the one that this address showed last, or else this upstream; nullptr:
     /// none is known.
     std::shared_ptr<const ShownCertificate> shown_before{};

@@ -193,8 +193,8 @@ std::string audit_share(const config::Audit& audit, const std::string& state_dir
     const std::string path = audit_path(audit, state_dir);
     if (path.empty()) return {};
     std::error_code error;
-    const bool is_file = path != "-" && (!std::filesystem::exists(path, error) ||
-                                         std::filesystem::is_regular_file(path, error));
+    const bool is_file =
+        path != "-" && (!std::filesystem::exists(path, error) || std::filesystem::is_regular_file(path, error));
     return is_file ? AuditShare::path_beside(path) : state_dir + "/.audit.lock";
 }
 

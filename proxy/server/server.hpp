@@ -74,6 +74,7 @@ class Server {
     void tell_upgrade(const std::string& why);
     tls::Awaitable<> retire(std::chrono::milliseconds rest);
     void tell_last_numbers();
+    void end_successor();
     void end();
     void record(EventKind kind, std::string message);
     void join_captures();

@@ -158,7 +158,7 @@ void Server::let_go(const std::string& version) {
 
 /// It accepts: we do no more.
 void Server::handed_over(pid_t pid) {
-    successor_.reset();
+    end_successor();
     if (services_.phase == Phase::serving) services_.phase = Phase::handed_over;
     sockets_.leave_to_another();
     state_lock_.leave();
@@ -190,6 +190,12 @@ tls::Awaitable<> Server::retire(std::chrono::milliseconds rest) {
     co_await wait_until_drained(Phase::handed_over, snapshot_->config.runtime.upgrade_timeout);
 }
 
+/// Its thread has said its last word, or begins to.
+void Server::end_successor() {
+    if (successor_) successor_->end_within(1s);
+    successor_.reset();
+}
+
 /// Whoever follows us goes on counting from there. Before the workers end, for they count too.
 void Server::tell_last_numbers() {
     if (!private_socket_.is_open()) return;
@@ -200,7 +206,7 @@ void Server::tell_last_numbers() {
 
 /// The new process is no more: everything is as it was.
 void Server::upgrade_failed(const std::string& why) {
-    successor_.reset();
+    end_successor();
     private_socket_.close();
     if (std::exchange(has_let_go_, false) && services_.phase == Phase::serving) {
         console_.move_back();
