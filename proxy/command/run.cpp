@@ -112,6 +112,9 @@ int serve(const ConfigOptions& options, config::Config config, Inheritance& inhe
         if (!config.runtime.core_dumps) keep_memory_private();
         survive_shortened_files();
         if (!prepare_state_dir(dir, config)) return exit_usage;
+        if (inheritance.is_one() && inheritance.state_dir != dir)
+            throw std::runtime_error("runtime.state_dir was " + inheritance.state_dir + " and is " + dir +
+                                     ": that needs a restart");
         StateLock lock = inheritance.state_lock ? StateLock(std::move(inheritance.state_lock)) : StateLock(dir);
         set_up_log(config.log);
         has_log = true;

@@ -194,8 +194,8 @@ std::string audit_share(const config::Audit& audit, const std::string& state_dir
     const std::string path = audit_path(audit, state_dir);
     if (path.empty()) return {};
     std::error_code error;
-    const bool is_file = path != "-" && (!std::filesystem::exists(path, error) ||
-                                         std::filesystem::is_regular_file(path, error));
+    const bool is_file =
+        path != "-" && (!std::filesystem::exists(path, error) || std::filesystem::is_regular_file(path, error));
     return is_file ? AuditShare::path_beside(path) : state_dir + "/.audit.lock";
 }
 
@@ -367,9 +367,9 @@ void Server::run() {
     derivation_turns_.close();
     login_turns_.close();
     captures_.stop_windows();
+    tell_last_numbers();
     workers_.clear();
     captures_.end();
-    private_socket_.say_last_words();
     private_socket_.close();
     if (predecessors_) predecessors_->end();
     spdlog::info("stopped");

@@ -78,6 +78,9 @@ class Server {
     void handed_over(pid_t pid);
     void upgrade_failed(const std::string& why);
     void tell_upgrade(const std::string& why);
+    tls::Awaitable<> retire(std::chrono::milliseconds rest);
+    void tell_last_numbers();
+    void end_successor();
     void end();
     void record(EventKind kind, std::string message);
     void record(const HostRoles::Change& change);

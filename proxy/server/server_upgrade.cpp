@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <future>
+#include <thread>
 
 #include "proxy/server/log.hpp"
 #include "proxy/server/server.hpp"
@@ -20,6 +21,8 @@ constexpr auto until_probes_are_stored = 1500ms;
 /// Of whoever ordered it on the console: longer than the new process may take.
 constexpr auto upgrade_patience = Successor::patience + 20s;
 constexpr auto phase_poll_interval = 100ms;
+/// Whoever ordered it on our console hears of its end there.
+constexpr std::chrono::milliseconds time_to_tell{2000};
 
 }  // namespace
 
@@ -137,6 +140,7 @@ Successor::Given Server::handed_on() const {
         given.push_back({"activated " + one.configured, std::move(one.descriptor)});
     if (auto http = http_.passed_on(); http.descriptor)
         given.push_back({"http " + http.configured, std::move(http.descriptor)});
+    given.push_back({"state_dir " + state_dir_, {}});
     given.push_back({"lock", state_lock_.copy()});
     std::vector<pid_t> present = predecessors_ ? predecessors_->alive() : std::vector<pid_t>();
     present.push_back(::getpid());
@@ -157,7 +161,7 @@ void Server::let_go(const std::string& version) {
 
 /// It accepts: we do no more.
 void Server::handed_over(pid_t pid) {
-    successor_.reset();
+    end_successor();
     if (services_.phase == Phase::serving) services_.phase = Phase::handed_over;
     sockets_.leave_to_another();
     state_lock_.leave();
@@ -176,15 +180,36 @@ void Server::handed_over(pid_t pid) {
                       .message = "pgairlock " + version() + " to " + successor_version_,
                       .pid = pid,
                       .count = sessions});
+    const auto rest = upgrade_told_.empty() ? 0ms : time_to_tell;
     tell_upgrade({});
-    if (services_.phase != Phase::handed_over) return;
-    spawn_lasting(io_.get_executor(),
-                  [this] { return wait_until_drained(Phase::handed_over, snapshot_->config.runtime.upgrade_timeout); });
+    spawn_lasting(io_.get_executor(), [this, rest] { return retire(rest); });
+}
+
+tls::Awaitable<> Server::retire(std::chrono::milliseconds rest) {
+    tls::Timer told(io_.get_executor());
+    told.expires_after(rest);
+    co_await told.async_wait(tls::returning());
+    if (services_.phase != Phase::handed_over) co_return;
+    co_await wait_until_drained(Phase::handed_over, snapshot_->config.runtime.upgrade_timeout);
+}
+
+/// Its thread has said its last word, or begins to.
+void Server::end_successor() {
+    if (successor_) successor_->end_within(1s);
+    successor_.reset();
+}
+
+/// Whoever follows us goes on counting from there. Before the workers end, for they count too.
+void Server::tell_last_numbers() {
+    if (!private_socket_.is_open()) return;
+    for (const auto& worker : workers_) worker->abort_all(Reason::shutting_down);
+    for (int tries = 0; tries < 100 && admission_.present() > 0; ++tries) std::this_thread::sleep_for(5ms);
+    private_socket_.say_last_words();
 }
 
 /// The new process is no more: everything is as it was.
 void Server::upgrade_failed(const std::string& why) {
-    successor_.reset();
+    end_successor();
     private_socket_.close();
     if (std::exchange(has_let_go_, false) && services_.phase == Phase::serving) {
         console_.move_back();

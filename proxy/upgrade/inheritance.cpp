@@ -54,6 +54,8 @@ void Inheritance::read_all() {
             activated.push_back({std::move(*name), std::move(message->descriptor)});
         else if (auto name = message->after("http"))
             http = {std::move(*name), std::move(message->descriptor)};
+        else if (auto path = message->after("state_dir"))
+            state_dir = std::move(*path);
         else if (message->after("lock"))
             state_lock = std::move(message->descriptor);
         else if (auto pid = message->after("predecessor"))

@@ -33,6 +33,7 @@ class Inheritance {
     std::vector<Socket> listening;  ///< ours to remove from the file system in the end
     std::vector<Socket> activated;  ///< the service manager's
     Socket http;
+    std::string state_dir;
     tls::OwnedDescriptor state_lock;
     std::vector<pid_t> predecessors;  ///< that may still have sessions; the last is the one before us
 

@@ -118,7 +118,7 @@ TEST_CASE("state lock: a second process is refused by name, one that inherits it
     const std::string path = folder.file("");
     auto first = std::make_unique<StateLock>(path);
     REQUIRE(first->is_held());
-    CHECK_THROWS_WITH(StateLock(path), Catch::Contains("is in use by process " + std::to_string(::getpid())));
+    CHECK_THROWS_WITH(StateLock(path), Catch::Matchers::Contains("is in use by process " + std::to_string(::getpid())));
     auto heir = std::make_unique<StateLock>(first->copy());
     first.reset();
     CHECK_THROWS(StateLock(path));
