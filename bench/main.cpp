@@ -4,7 +4,7 @@
 #include <cstdlib>
 
 #include "bench/commands.hpp"
-#include "usage/command_line.hpp"
+#include "config/usage/command_line.hpp"
 
 namespace {
 

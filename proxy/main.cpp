@@ -10,7 +10,7 @@
 #include "proxy/command/options.hpp"
 #include "proxy/upgrade/successor.hpp"
 #include "proxy/version.hpp"
-#include "usage/command_line.hpp"
+#include "config/usage/command_line.hpp"
 
 namespace {
 

@@ -16,7 +16,7 @@
 #include "proxy/command/inventories.hpp"
 #include "proxy/command/state_dir.hpp"
 #include "proxy/report/report_layout.hpp"
-#include "usage/command_line.hpp"
+#include "config/usage/command_line.hpp"
 
 namespace proxy::command {
 namespace {

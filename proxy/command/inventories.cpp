@@ -10,7 +10,7 @@
 #include "protocol/utf8.hpp"
 #include "proxy/command/state_dir.hpp"
 #include "proxy/inventory/postgres.hpp"
-#include "usage/command_line.hpp"
+#include "config/usage/command_line.hpp"
 
 namespace proxy::command {
 namespace {

@@ -88,7 +88,7 @@ void HttpService::open(std::shared_ptr<const Snapshot> snapshot, ListeningSocket
         socket_ = std::make_shared<Listener>(io_, fd >= 0 ? inherited_listener(bound, fd) : bind_listener(bound, 0600));
         open_dashboard();
         socket_->keep_spares(spare_descriptors);
-        socket_->serve([this](int fd, const Peer& peer) { server_.take(fd, peer.family, peer.address); });
+        socket_->serve([this](int accepted, const Peer& peer) { server_.take(accepted, peer.family, peer.address); });
         thread_ = std::thread([this] { run(); });
         spdlog::info("http at {}", socket_->address());
     } catch (const std::exception& error) {

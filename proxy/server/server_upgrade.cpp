@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 constexpr auto until_probes_are_stored = 1500ms;
 /// Of whoever ordered it on the console: longer than the new process may take.
 constexpr auto upgrade_patience = Successor::patience + 20s;
-constexpr auto phase_poll_interval = 100ms;
+constexpr auto upgrade_poll_interval = 100ms;
 /// Whoever ordered it on our console hears of its end there.
 constexpr std::chrono::milliseconds time_to_tell{2000};
 
@@ -232,7 +232,7 @@ std::string Server::upgrade_and_wait() {
     auto answer = outcome->get_future();
     asio::post(io_, [this, outcome] { upgrade([outcome](const std::string& why) { outcome->set_value(why); }); });
     const auto deadline = std::chrono::steady_clock::now() + upgrade_patience;
-    while (answer.wait_for(phase_poll_interval) != std::future_status::ready) {
+    while (answer.wait_for(upgrade_poll_interval) != std::future_status::ready) {
         if (services_.phase >= Phase::draining) return "the process drains";
         if (std::chrono::steady_clock::now() >= deadline) return "nothing was heard of it; the log says how it ends";
     }

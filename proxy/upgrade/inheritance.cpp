@@ -50,10 +50,10 @@ void Inheritance::read_all() {
         if (message->text == "all") return;
         if (auto name = message->after("listen"))
             listening.push_back({std::move(*name), std::move(message->descriptor)});
-        else if (auto name = message->after("activated"))
-            activated.push_back({std::move(*name), std::move(message->descriptor)});
-        else if (auto name = message->after("http"))
-            http = {std::move(*name), std::move(message->descriptor)};
+        else if (auto socket = message->after("activated"))
+            activated.push_back({std::move(*socket), std::move(message->descriptor)});
+        else if (auto address = message->after("http"))
+            http = {std::move(*address), std::move(message->descriptor)};
         else if (auto path = message->after("state_dir"))
             state_dir = std::move(*path);
         else if (message->after("lock"))

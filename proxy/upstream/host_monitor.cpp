@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <future>
-#include <random>
 #include <set>
 
 #include "protocol/utf8.hpp"
 #include "proxy/observation/often.hpp"
+#include "proxy/upstream/jitter.hpp"
 #include "proxy/upstream/lasting.hpp"
 #include "proxy/upstream/monitored_node.hpp"
 
@@ -20,11 +20,6 @@ using protocol::HostRole;
 
 /// What sessions of ours have to say goodbye, when the process ends.
 constexpr std::chrono::milliseconds closing_time{500};
-
-std::chrono::milliseconds jittered(std::chrono::milliseconds time) {
-    static thread_local std::minstd_rand random{std::random_device{}()};
-    return time * std::uniform_int_distribution<int>(90, 110)(random) / 100;
-}
 
 }  // namespace
 

@@ -1,5 +1,5 @@
 // What CLI11 says of a wrong command line, as it is told.
-#include "usage/usage_words.hpp"
+#include "config/usage/usage_words.hpp"
 
 #include "support/catch.hpp"
 

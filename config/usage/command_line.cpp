@@ -1,4 +1,4 @@
-#include "usage/command_line.hpp"
+#include "config/usage/command_line.hpp"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -7,7 +7,7 @@
 
 #include "config/spelling.hpp"
 #include "protocol/utf8.hpp"
-#include "usage/usage_words.hpp"
+#include "config/usage/usage_words.hpp"
 
 namespace usage {
 namespace {

@@ -1,4 +1,4 @@
-#include "usage/usage_words.hpp"
+#include "config/usage/usage_words.hpp"
 
 #include <algorithm>
 #include <optional>
