@@ -80,10 +80,10 @@ class Connector {
     Connector(Resolver& resolver, Outages& outages, LoginTurns* turns = nullptr)
         : resolver_(resolver), outages_(outages), turns_(turns) {}
 
-    /// From now on hosts and addresses come in the order of their roles, as far as Attempts::wanted()
-    /// has any, and those that are known to be of another kind are left out. Without it all are
-    /// alike. `login`: of who may look again whether they still are; nullopt: nobody logs in.
-    /// `roles` outlives it.
+    /// From now on hosts and addresses come in the order of their roles, as far as
+    /// Attempts::wanted() has any, and those that are known to be of another kind are left out.
+    /// Without it all are alike. `login`: of who may look again whether they still are; nullopt:
+    /// nobody logs in. `roles` outlives it.
     void set_roles(HostRoles& roles, std::optional<HostRoles::Login> login) {
         roles_ = &roles;
         login_ = std::move(login);
