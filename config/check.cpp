@@ -410,8 +410,9 @@ void check_monitor(const Node& table, const Upstream& upstream, Reading& reading
     const bool wants_writes =
         upstream.target_session_attrs == Attrs::read_write || upstream.target_session_attrs == Attrs::primary;
     if (upstream.on_demotion == OnDemotion::close && !wants_writes)
-        reading.error(table.where("on_demotion"),
-                      R"("close" needs target_session_attrs = "read-write" or "primary": others may stay where they are)");
+        reading.error(
+            table.where("on_demotion"),
+            R"("close" needs target_session_attrs = "read-write" or "primary": others may stay where they are)");
     if (upstream.monitor_interval < shortest_monitor_interval)
         reading.error(table.where("monitor_interval"), "is shorter than 250ms");
 }

@@ -20,11 +20,11 @@ using Target =
                  std::vector<std::string> Section::*, std::vector<File> Section::*, std::vector<Address> Section::*,
                  std::vector<Cidr> Section::*, LogLevel Section::*, LogFormat Section::*, ClientTlsMode Section::*,
                  Trust Section::*, ClientCert Section::*, TlsVersion Section::*, protocol::SslMode Section::*,
-                 SslNegotiation Section::*, TargetSessionAttrs Section::*, LoadBalanceHosts Section::*, OnDemotion Section::*,
-                 protocol::ScramMode Section::*, double Section::*, std::vector<ProbeKind> Section::*,
-                 std::vector<TimeWindow> Section::*, std::uint64_t Section::*, CaptureTrigger Section::*,
-                 protocol::Payload Section::*, std::vector<unsigned> Section::*, std::vector<AlertKind> Section::*,
-                 AlertTemplate Section::*, ProxyProtocol Section::*>;
+                 SslNegotiation Section::*, TargetSessionAttrs Section::*, LoadBalanceHosts Section::*,
+                 OnDemotion Section::*, protocol::ScramMode Section::*, double Section::*,
+                 std::vector<ProbeKind> Section::*, std::vector<TimeWindow> Section::*, std::uint64_t Section::*,
+                 CaptureTrigger Section::*, protocol::Payload Section::*, std::vector<unsigned> Section::*,
+                 std::vector<AlertKind> Section::*, AlertTemplate Section::*, ProxyProtocol Section::*>;
 
 /// What is asked of a value beyond its type.
 enum class Rule {

@@ -5,12 +5,12 @@
 #include <cstdio>
 
 #include "config/spelling.hpp"
+#include "config/usage/command_line.hpp"
 #include "proxy/command/commands.hpp"
 #include "proxy/command/inventories.hpp"
 #include "proxy/command/options.hpp"
 #include "proxy/upgrade/successor.hpp"
 #include "proxy/version.hpp"
-#include "config/usage/command_line.hpp"
 
 namespace {
 

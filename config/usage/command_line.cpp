@@ -6,8 +6,8 @@
 #include <sstream>
 
 #include "config/spelling.hpp"
-#include "protocol/utf8.hpp"
 #include "config/usage/usage_words.hpp"
+#include "protocol/utf8.hpp"
 
 namespace usage {
 namespace {

@@ -79,9 +79,10 @@ RelationRows hosts(const ConsoleSources& sources) {
     for (const auto& upstream : running->upstreams) {
         for (const config::Address& host : upstream->settings.hosts) {
             const LoginTurns::Numbers& here = logins[{upstream->settings.name, config::to_string(host)}];
-            std::vector<Cell> row{Cell(upstream->settings.name),          text_cell(host.host),
-                                  Cell(std::int64_t{host.port}),          Cell(std::string(protocol::to_string(upstream->settings.sslmode))),
-                                  Cell(std::int64_t{here.in_flight}),     Cell(std::int64_t{here.waiting})};
+            std::vector<Cell> row{
+                Cell(upstream->settings.name),      text_cell(host.host),
+                Cell(std::int64_t{host.port}),      Cell(std::string(protocol::to_string(upstream->settings.sslmode))),
+                Cell(std::int64_t{here.in_flight}), Cell(std::int64_t{here.waiting})};
             append_role(row, sources.roles.of(upstream->settings.name, config::to_string(host)));
             rows.push_back(std::move(row));
         }

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "config/usage/command_line.hpp"
 #include "protocol/utf8.hpp"
 #include "proxy/admin/console_path.hpp"
 #include "proxy/command/capture_missing.hpp"
@@ -16,7 +17,6 @@
 #include "proxy/command/inventories.hpp"
 #include "proxy/command/state_dir.hpp"
 #include "proxy/report/report_layout.hpp"
-#include "config/usage/command_line.hpp"
 
 namespace proxy::command {
 namespace {

@@ -7,10 +7,10 @@
 
 #include "config/parse.hpp"
 #include "config/spelling.hpp"
+#include "config/usage/command_line.hpp"
 #include "protocol/utf8.hpp"
 #include "proxy/command/state_dir.hpp"
 #include "proxy/inventory/postgres.hpp"
-#include "config/usage/command_line.hpp"
 
 namespace proxy::command {
 namespace {

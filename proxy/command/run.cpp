@@ -126,9 +126,9 @@ int serve(const ConfigOptions& options, config::Config config, Inheritance& inhe
         print(snapshot.errors, snapshot.warnings);
         for (const std::string& what : snapshot.made) spdlog::info("{}", what);
         if (!snapshot.snapshot) return code_of(snapshot.errors);
-        auto server =
-            std::make_unique<Server>(std::move(snapshot.snapshot), dir, [options] { return load_config(options); },
-                                     std::move(lock), inheritance);
+        auto server = std::make_unique<Server>(
+            std::move(snapshot.snapshot), dir, [options] { return load_config(options); }, std::move(lock),
+            inheritance);
         server->run();
         // What a command that hangs goes on using stays there until the process ends.
         if (Offload::left_work_behind()) server.release()->abandon();

@@ -81,7 +81,7 @@ enum class Reason : std::uint8_t {
     idle_timeout,
     killed,        // by KILL on the console
     host_demoted,  // on_demotion: its server takes no writes any more
-    failed,  // our own: out of memory
+    failed,        // our own: out of memory
 };
 
 /// How many there are, `none` among them.

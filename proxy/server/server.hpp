@@ -110,7 +110,7 @@ class Server {
     HostRoles roles_;
     HostNews host_news_;
     HostRoles::Subscription role_changes_;  // which host_news_ tells of
-    HostRoles::Subscription told_roles_;  // in the audit
+    HostRoles::Subscription told_roles_;    // in the audit
     HostMonitor host_monitor_{resolver_, outages_, roles_};
     HostWatch host_watch_{io_.get_executor(), resolver_, outages_};
     Offload key_derivations_;

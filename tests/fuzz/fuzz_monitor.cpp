@@ -51,7 +51,8 @@ class Honest {
             const auto first = parse_sasl_initial_response(message->body);
             if (!first || !first->data) return;
             has_begun_ = true;
-            server_.emplace(policy_.crypto, policy_.server_end_point, ScramSalt{.salt = bytes("salt"), .iterations = 1});
+            server_.emplace(policy_.crypto, policy_.server_end_point,
+                            ScramSalt{.salt = bytes("salt"), .iterations = 1});
             check(server_->client_first(first->mechanism, *first->data, flag, reply) == Fault::none);
             answer_ = authentication(AuthenticationCode::sasl_continue, reply);
         } else if (server_->client_final(as_text(message->body)) == Fault::none) {

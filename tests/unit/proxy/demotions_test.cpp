@@ -39,9 +39,11 @@ TEST_CASE("a standby's sessions are to go, when the server itself has said so") 
         CHECK(is_demoted(wanted, {.role = HostRole::standby, .source = RoleSource::login}, {}));
         CHECK_FALSE(is_demoted(wanted, {.role = HostRole::standby, .source = RoleSource::certificate}, {}));
         CHECK_FALSE(is_demoted(wanted, {.role = HostRole::standby, .source = RoleSource::ending}, {}));
-        CHECK_FALSE(is_demoted(wanted, {.role = HostRole::standby, .doubtful = true, .source = RoleSource::monitor}, {}));
+        CHECK_FALSE(
+            is_demoted(wanted, {.role = HostRole::standby, .doubtful = true, .source = RoleSource::monitor}, {}));
         CHECK_FALSE(is_demoted(wanted, {.role = HostRole::primary, .source = RoleSource::monitor}, {}));
-        CHECK_FALSE(is_demoted(wanted, {.role = HostRole::primary, .doubtful = true, .source = RoleSource::ending}, {}));
+        CHECK_FALSE(
+            is_demoted(wanted, {.role = HostRole::primary, .doubtful = true, .source = RoleSource::ending}, {}));
         CHECK_FALSE(is_demoted(wanted, {}, {}));
     }
 }

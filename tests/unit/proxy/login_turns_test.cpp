@@ -29,10 +29,11 @@ class Logins {
     };
 
     Login& begin(const std::string& name, const LoginTurns::Host& where = host, std::chrono::milliseconds time = 1h) {
-        logins_.push_back(std::make_unique<Login>(
-            Login{.name = name, .timer = std::make_shared<tls::Timer>(io_.get_executor())}));
+        logins_.push_back(
+            std::make_unique<Login>(Login{.name = name, .timer = std::make_shared<tls::Timer>(io_.get_executor())}));
         Login& one = *logins_.back();
-        asio::co_spawn(io_, wait(one, {.host = where, .at_once = at_once_, .deadline = LoginTurns::Clock::now() + time}),
+        asio::co_spawn(io_,
+                       wait(one, {.host = where, .at_once = at_once_, .deadline = LoginTurns::Clock::now() + time}),
                        asio::detached);
         go_on();
         return one;
