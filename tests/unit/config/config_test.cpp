@@ -438,11 +438,13 @@ TEST_CASE("config: a reserve leaves something, to somebody, of every limit") {
           Lines{"t:3:24: runtime.reserved_connections: needs reserved_users: for whom they are left"});
     CHECK(runtime("reserved_users = ['']") ==
           Lines{"t:3:19: runtime.reserved_users: an empty string has no place in a list"});
-    CHECK(runtime("reserved_connections = 3\nreserved_users = ['postgres']\n[[listener]]\nname = 'l'\nmax_connections = "
-                  "4") == Lines{});
-    CHECK(runtime("reserved_connections = 3\nreserved_users = ['postgres']\n[[listener]]\nname = 'l'\nmax_connections = "
-                  "3") == Lines{"t:7:19: listener.max_connections: 3 of listener \"l\" leave none beside "
-                                "runtime.reserved_connections = 3"});
+    CHECK(
+        runtime("reserved_connections = 3\nreserved_users = ['postgres']\n[[listener]]\nname = 'l'\nmax_connections = "
+                "4") == Lines{});
+    CHECK(
+        runtime("reserved_connections = 3\nreserved_users = ['postgres']\n[[listener]]\nname = 'l'\nmax_connections = "
+                "3") == Lines{"t:7:19: listener.max_connections: 3 of listener \"l\" leave none beside "
+                              "runtime.reserved_connections = 3"});
 }
 
 TEST_CASE("config: a limit that has no effect is told") {
@@ -450,7 +452,8 @@ TEST_CASE("config: a limit that has no effect is told") {
     CHECK(warnings("[runtime]\nreserved_users = ['postgres']") ==
           Lines{"t:3:18: runtime.reserved_users: has no effect without reserved_connections, max_user_connections or "
                 "max_db_connections"});
-    CHECK(load_upstream("hosts = 'a'\nmax_user_connections = 1\n[runtime]\nreserved_users = ['postgres']").warnings.empty());
+    CHECK(load_upstream("hosts = 'a'\nmax_user_connections = 1\n[runtime]\nreserved_users = ['postgres']")
+              .warnings.empty());
     CHECK(warnings("[runtime]\nmax_connections = 10\n[[listener]]\nname = 'l'\nmax_connections = 11") ==
           Lines{"t:6:19: listener.max_connections: 11 of listener \"l\" are never reached: runtime.max_connections is "
                 "10"});

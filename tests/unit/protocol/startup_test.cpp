@@ -119,10 +119,12 @@ TEST_CASE("the last of duplicate parameters wins") {
 
 TEST_CASE("physical replication is what the server takes for a true boolean") {
     const auto is_physical = [](const std::string& value) {
-        return startup_of(packet(protocol_3_0, "user\0ada\0replication\0"s + value + "\0\0"s)).is_physical_replication();
+        return startup_of(packet(protocol_3_0, "user\0ada\0replication\0"s + value + "\0\0"s))
+            .is_physical_replication();
     };
     for (const char* const yes : {"true", "TRUE", "t", "tr", "yes", "Y", "on", "oN", "1"}) CHECK(is_physical(yes));
-    for (const char* const no : {"", "false", "no", "off", "o", "0", "database", "Database", "trues", "yess", "one", "11"})
+    for (const char* const no :
+         {"", "false", "no", "off", "o", "0", "database", "Database", "trues", "yess", "one", "11"})
         CHECK_FALSE(is_physical(no));
     CHECK_FALSE(startup_of(packet(protocol_3_0, "user\0ada\0\0"s)).is_physical_replication());
 }

@@ -360,8 +360,7 @@ TEST_CASE("admission: max_db_connections counts a database over all users, and n
 
 TEST_CASE("admission: limits by user and database are not for reserved_users, who are counted") {
     Logins logins(limits(100));
-    const ListenerRoute one =
-        route("one", upstream("orders", 1, 2));
+    const ListenerRoute one = route("one", upstream("orders", 1, 2));
     CHECK(logins.come(one, {.user = "postgres"}) == "");
     CHECK(logins.come(one, {.user = "postgres"}) == "");
     CHECK(logins.come(one, {.user = "postgres"}) == "");

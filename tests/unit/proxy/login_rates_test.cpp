@@ -13,7 +13,8 @@ const LoginRates::Time start{1h};
 
 AddressGroup address(unsigned number) {
     AddressGroup made{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    for (int i = 12; i < 16; ++i) made[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(number >> (8 * (15 - i)));
+    for (int i = 12; i < 16; ++i)
+        made[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(number >> (8 * (15 - i)));
     return made;
 }
 
