@@ -92,6 +92,7 @@ std::string action_cell(const ReportClient& client) {
     return "<td data-value=\"" + std::to_string(static_cast<int>(client.action)) + "\">" +
            std::string(to_string(client.action)) +
            (says_why ? small("not probed: " + client.row.not_probed) : std::string()) +
+           small(std::string(at_the_front(client))) +
            (client.last_failed ? small("failed last: " + failure_text(*client.last_failed)) : std::string()) + "</td>";
 }
 

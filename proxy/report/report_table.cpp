@@ -214,7 +214,8 @@ std::string to_table(const Report& report, const TableOptions& options) {
     out += accepted(report, options, layout);
     for (const std::string& part :
          {what_people_said(report, layout), failures_of_several(report, layout), last_failures(report, layout),
-          not_probed(report, layout), comparison(report, layout), certificates(report, options)}) {
+          behind_fronts(report, layout), not_probed(report, layout), comparison(report, layout),
+          certificates(report, options)}) {
         if (!part.empty()) out += "\n" + part;
     }
     if (!report.clients.empty()) out += "\n" + explanations(report, layout);

@@ -116,6 +116,18 @@ std::string not_probed(const Report& report, const Layout& layout) {
     return out;
 }
 
+std::string behind_fronts(const Report& report, const Layout& layout) {
+    std::map<std::string, std::vector<std::string>> by_words;
+    for (const ReportClient& client : report.clients) {
+        if (const std::string_view words = at_the_front(client); !words.empty())
+            by_words[std::string(words)].push_back(name(client));
+    }
+    std::string out;
+    for (const auto& [words, clients] : by_words)
+        out += paragraph(words + ": " + enumerated(clients, most_names), 0, 2, layout);
+    return out;
+}
+
 std::string last_failures(const Report& report, const Layout& layout) {
     std::map<std::string, std::vector<const ReportClient*>> by_reason;
     for (const ReportClient& client : report.clients) {

@@ -25,6 +25,8 @@ std::string failures_of_several(const Report& report, const Layout& layout);
 std::string what_people_said(const Report& report, const Layout& layout);
 /// Of those that cannot connect or log in, what failed last.
 std::string last_failures(const Report& report, const Layout& layout);
+/// Whose TLS ends at a load balancer.
+std::string behind_fronts(const Report& report, const Layout& layout);
 std::string not_probed(const Report& report, const Layout& layout);
 std::string comparison(const Report& report, const Layout& layout);
 std::string certificates(const Report& report, const TableOptions& options);

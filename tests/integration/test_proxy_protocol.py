@@ -451,6 +451,9 @@ def test_a_client_whose_tls_ends_at_the_front_is_not_called_plain_without_a_word
     assert (told["plain"], told["verifies"]) == (1, "unknown")
     detail = {piece["evidence"]: piece["certificate"] for piece in told["evidence_detail"]}
     assert detail["tls_at_front"] == "front: TLSv1.3 TLS_AES_256_GCM_SHA384 certificate verified CN=billing"
+    words = "TLS ends at the load balancer in front, which says so: what is verified there is not known: trust_user@postgres"
+    table, page = (pgairlock("report", "--state-dir", proxy.state_dir, *form, check=True).stdout for form in ((), ("--format", "html")))
+    assert words in " ".join(table.split()) and words.rpartition(":")[0] in page
 
 
 def test_tls_of_the_fronts_own_is_no_evidence_about_the_client(behind, client):
