@@ -375,6 +375,19 @@ def test_a_header_that_does_not_come_is_waited_for_three_seconds_at_least_and_no
     assert proxy.event("rejected")["reason"] == "opening_timeout"
 
 
+@pytest.mark.parametrize("begun", [b"", pp.v2(CLIENT)[:20]], ids=["nothing", "half a header"])
+def test_a_shutdown_ends_the_wait_for_a_header(behind, client, begun):
+    proxy = behind(runtime={"drain_timeout": "0s"})
+    raw = client(proxy)
+    raw.send_raw(begun)
+    trusted = client(proxy)  # by then the first one waits
+    trusted.send_raw(pp.v2(CLIENT))
+    trusted.login()
+    proxy.signal(signal.SIGTERM)
+    assert raw.fatal().sqlstate == "57P03"
+    assert proxy.event("rejected")["reason"] == "shutting_down"
+
+
 def test_a_header_then_silence_ends_as_without_one(behind, client):
     proxy = behind(runtime={"client_opening_timeout": "100ms"})
     raw = client(proxy)
