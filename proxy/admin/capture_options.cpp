@@ -95,14 +95,6 @@ constexpr std::array known_options{
     CaptureOption{"keylog", "", "raw TLS records, and what decrypts them", false, take_keylog},
 };
 
-std::string in_upper_case(std::string_view text) {
-    std::string out(text);
-    for (char& c : out) {
-        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-    }
-    return out;
-}
-
 ErrorResponse unknown_option(const ConsoleOption& option) {
     std::vector<std::string_view> names;
     for (const CaptureOption& known : known_options) names.push_back(known.name);
@@ -153,6 +145,14 @@ std::string size_text(std::uint64_t size) {
 }
 
 }  // namespace
+
+std::string in_upper_case(std::string_view text) {
+    std::string out(text);
+    for (char& c : out) {
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    }
+    return out;
+}
 
 std::span<const CaptureOption> capture_options() noexcept { return known_options; }
 

@@ -20,6 +20,9 @@ struct CaptureOption {
     std::string (*take)(const std::string& value, CaptureOrder& order) = nullptr;
 };
 
+/// As commands are written: of ASCII letters.
+std::string in_upper_case(std::string_view text);
+
 /// In the order in which they are shown.
 std::span<const CaptureOption> capture_options() noexcept;
 

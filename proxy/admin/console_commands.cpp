@@ -164,12 +164,6 @@ ConsoleAnswer one_value(std::string_view column, std::string_view value, std::st
     return answer;
 }
 
-std::string in_upper_case(std::string_view name) {
-    std::string text;
-    for (const char c : name) text += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    return text;
-}
-
 /// "SHOW CLIENTS".
 std::string shown_command(std::string_view name) { return "SHOW " + in_upper_case(name); }
 

@@ -77,6 +77,8 @@ std::string_view explain(Action action) noexcept;
 struct ReportClient;
 /// The same of one client, with what failed last; printable.
 std::string explain(const ReportClient& client);
+/// What a load balancer said of a client whose TLS was not ours to see; empty: nothing.
+std::string_view at_the_front(const ReportClient& client);
 
 /// What connections ran over, by what should go away first.
 enum class Mode { clear, old_tls, tls12, tls13, other };

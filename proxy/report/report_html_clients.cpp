@@ -97,6 +97,7 @@ std::string action_cell(const ReportClient& client) {
                 : std::string()) +
            (client.also ? small("and " + std::string(to_string(*client.also))) : std::string()) +
            (says_why ? small("not probed: " + client.row.not_probed) : std::string()) +
+           small(std::string(at_the_front(client))) +
            (client.last_failed ? small("failed last: " + failure_text(*client.last_failed)) : std::string()) + "</td>";
 }
 

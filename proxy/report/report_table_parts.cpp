@@ -137,6 +137,19 @@ std::string inferred_fallbacks(const Report& report, const Layout& layout) {
                      0, 2, layout);
 }
 
+std::string behind_fronts(const Report& report, const Layout& layout) {
+    std::map<std::string, std::vector<std::string>> by_words;
+    const Fingerprints fingerprints(report);
+    for (const ReportClient& client : report.clients) {
+        if (const std::string_view words = at_the_front(client); !words.empty())
+            by_words[std::string(words)].push_back(name(client, fingerprints));
+    }
+    std::string out;
+    for (const auto& [words, clients] : by_words)
+        out += paragraph(words + ": " + enumerated(clients, most_names), 0, 2, layout);
+    return out;
+}
+
 std::string last_failures(const Report& report, const Layout& layout) {
     std::map<std::string, std::vector<const ReportClient*>> by_reason;
     for (const ReportClient& client : report.clients) {

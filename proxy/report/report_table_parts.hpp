@@ -25,6 +25,8 @@ std::string failures_of_several(const Report& report, const Layout& layout);
 std::string what_people_said(const Report& report, const Layout& layout);
 /// Of those that cannot connect or log in, what failed last.
 std::string last_failures(const Report& report, const Layout& layout);
+/// Whose TLS ends at a load balancer.
+std::string behind_fronts(const Report& report, const Layout& layout);
 std::string not_probed(const Report& report, const Layout& layout);
 /// Of those that fall back as far as anybody knows.
 std::string inferred_fallbacks(const Report& report, const Layout& layout);

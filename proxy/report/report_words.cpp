@@ -163,25 +163,22 @@ bool was_seen(const ReportClient& client, protocol::Evidence evidence) {
                        [&](const EvidenceRow& row) { return row.evidence == evidence; });
 }
 
-/// What a load balancer said of clients whose TLS was not ours to see.
+}  // namespace
+
 std::string_view at_the_front(const ReportClient& client) {
-    if (was_seen(client, protocol::Evidence::tls_at_front)) {
-        return "; its TLS ends at the load balancer in front, which says so: what it verifies there is not known, and "
-               "how the load balancer comes to us is the load balancer's to change";
-    }
+    if (was_seen(client, protocol::Evidence::tls_at_front))
+        return "TLS ends at the load balancer in front, which says so: what is verified there is not known";
     if (was_seen(client, protocol::Evidence::tls_perhaps_of_front))
-        return "; the load balancer in front saw no TLS, so the TLS that came may be the load balancer's own";
+        return "the load balancer in front saw no TLS: what came may be the load balancer's own";
     return "";
 }
-
-}  // namespace
 
 std::string explain(const ReportClient& client) {
     std::string out(explain(client.action));
     if (client.perhaps_anothers_fallback)
         out += "; that it falls back is inferred: who failed with TLS before it may be another client at its address";
     if (client.also) out += "; and " + std::string(to_string(*client.also)) + ": " + std::string(explain(*client.also));
-    out += at_the_front(client);
+    if (const std::string_view front = at_the_front(client); !front.empty()) out += "; " + std::string(front);
     if (!client.last_failed) return out;
     out += "; it failed last";
     if (client.last_failed->time > 0) out += " at " + time_text(client.last_failed->time);

@@ -22,7 +22,7 @@ constexpr auto until_probes_are_stored = 1500ms;
 constexpr auto upgrade_patience = Successor::patience + 20s;
 constexpr auto upgrade_poll_interval = 100ms;
 /// Whoever ordered it on our console hears of its end there.
-constexpr std::chrono::milliseconds time_to_tell{2000};
+constexpr std::chrono::milliseconds time_to_tell_of_it{2000};
 
 }  // namespace
 
@@ -180,7 +180,7 @@ void Server::handed_over(pid_t pid) {
                       .message = "pgairlock " + version() + " to " + successor_version_,
                       .pid = pid,
                       .count = sessions});
-    const auto rest = upgrade_told_.empty() ? 0ms : time_to_tell;
+    const auto rest = upgrade_told_.empty() ? 0ms : time_to_tell_of_it;
     tell_upgrade({});
     spawn_lasting(io_.get_executor(), [this, rest] { return retire(rest); });
 }

@@ -81,6 +81,7 @@ tls::Awaitable<bool> Session::hear_front(const AskToEnter& enter) {
 /// False: over and reported. Whoever closes without a byte is a port check, and no news.
 tls::Awaitable<bool> Session::take_header(ProxyHeaderParser& parser) {
     const Heard heard = co_await hear_header(client_, parser);
+    if (aborted_) co_return false;  // reported as such
     if (heard == Heard::nothing) {
         phase_ = Phase::over;
         co_return false;

@@ -375,6 +375,19 @@ def test_a_header_that_does_not_come_is_waited_for_three_seconds_at_least_and_no
     assert proxy.event("rejected")["reason"] == "opening_timeout"
 
 
+@pytest.mark.parametrize("begun", [b"", pp.v2(CLIENT)[:20]], ids=["nothing", "half a header"])
+def test_a_shutdown_ends_the_wait_for_a_header(behind, client, begun):
+    proxy = behind(runtime={"drain_timeout": "0s"})
+    raw = client(proxy)
+    raw.send_raw(begun)
+    trusted = client(proxy)  # by then the first one waits
+    trusted.send_raw(pp.v2(CLIENT))
+    trusted.login()
+    proxy.signal(signal.SIGTERM)
+    assert raw.fatal().sqlstate == "57P03"
+    assert proxy.event("rejected")["reason"] == "shutting_down"
+
+
 def test_a_header_then_silence_ends_as_without_one(behind, client):
     proxy = behind(runtime={"client_opening_timeout": "100ms"})
     raw = client(proxy)
@@ -451,6 +464,9 @@ def test_a_client_whose_tls_ends_at_the_front_is_not_called_plain_without_a_word
     assert (told["plain"], told["verifies"]) == (1, "unknown")
     detail = {piece["evidence"]: piece["certificate"] for piece in told["evidence_detail"]}
     assert detail["tls_at_front"] == "front: TLSv1.3 TLS_AES_256_GCM_SHA384 certificate verified CN=billing"
+    words = "TLS ends at the load balancer in front, which says so: what is verified there is not known: trust_user@postgres"
+    table, page = (pgairlock("report", "--state-dir", proxy.state_dir, *form, check=True).stdout for form in ((), ("--format", "html")))
+    assert words in " ".join(table.split()) and words.rpartition(":")[0] in page
 
 
 def test_tls_of_the_fronts_own_is_no_evidence_about_the_client(behind, client):
