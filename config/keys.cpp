@@ -247,8 +247,8 @@ const Section<Upstream>& section() {
             {"ssl_max_protocol_version", &Upstream::ssl_max_protocol_version, R"("")",
              "Highest TLS version. Empty: the newest."},
             {"target_session_attrs", &Upstream::target_session_attrs, R"("any")",
-             "The kind of server that is wanted among `hosts` and all their addresses, as in libpq: `any`, "
-             "`read-write`, `read-only`, `primary`, `standby` or `prefer-standby` ([failover.md](failover.md))."},
+             "The kind of server that is wanted among `hosts` and all their addresses, as in libpq "
+             "([failover.md](failover.md))."},
             {"load_balance_hosts", &Upstream::load_balance_hosts, R"("disable")",
              "`random`: each connection tries `hosts`, and the addresses of each, in an order of its own, as in "
              "libpq."},

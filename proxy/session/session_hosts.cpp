@@ -31,12 +31,9 @@ tls::Awaitable<bool> Session::wait_for_host(const UpstreamFailure& failure) {
         co_return false;
     }
     has_waited_ = true;
-    waiting_ = std::make_shared<tls::Timer>(client_.socket().get_executor());
-    const ClientWatch client(client_, *from_client_, [this] { waiting_->cancel(); });
-    if (!client.left()) co_await services_.host_news.wait(upstream().settings.name, reach_by(), waiting_);
-    waiting_.reset();
+    const bool left = co_await client_left_before_news();
     if (aborted_) co_return false;
-    if (client.left()) {
+    if (left) {
         record_client_left();
         co_return false;
     }
@@ -45,6 +42,16 @@ tls::Awaitable<bool> Session::wait_for_host(const UpstreamFailure& failure) {
         co_return false;
     }
     co_return true;
+}
+
+/// Until it is worth trying again, or the time is over. Whoever is told something afterwards is not
+/// watched any more.
+tls::Awaitable<bool> Session::client_left_before_news() {
+    waiting_ = std::make_shared<tls::Timer>(client_.socket().get_executor());
+    const ClientWatch client(client_, *from_client_, [timer = waiting_] { timer->cancel(); });
+    if (!client.left()) co_await services_.host_news.wait(upstream().settings.name, reach_by(), waiting_);
+    waiting_.reset();
+    co_return client.left();
 }
 
 /// Asked before the client hears that it is let in. prefer-standby refuses nobody: a primary will

@@ -168,6 +168,27 @@ FRAMES = {
 }
 
 
+# The first byte of fuzz_login_role's input: what is asked for, how SCRAM is crossed, how many servers are not wanted (fuzz_login_role.cpp).
+ROLE_CHOICES = {"wanted": 0, "read-only": 1, "second": 0x09, "third-bridged": 0x15, "second-terminated": 0x0f}
+_OK = authentication(0)
+_READY = message("Z", b"I")
+_STANDBY = message("S", b"in_hot_standby\0on\0")
+_PRIMARY = message("S", b"in_hot_standby\0off\0")
+_WRITABLE = message("S", b"default_transaction_read_only\0off\0")
+_ROW = message("T", b"\0\0") + message("D", b"\0\1\0\0\0\3off") + message("C", b"SHOW\0") + _READY
+ROLE_LOGINS = {
+    "trust": (_OK + _STANDBY + _WRITABLE + _READY) * 2 + (_OK + _PRIMARY + _WRITABLE + _READY) * 2,
+    "asked": (_OK + _READY + _ROW) * 3,
+    "password": authentication(3) + message("p", b"known password\0") + _OK + _STANDBY + _READY + _ROW
+                + (authentication(3) + _OK + _PRIMARY + _WRITABLE + _READY) * 2,
+    "password-scram": authentication(3) + message("p", b"known password\0") + _OK + _STANDBY + _WRITABLE + _READY
+                      + authentication(10, b"SCRAM-SHA-256\0\0") + authentication(11, b"r=abc,s=QQ==,i=4096"),
+    "scram": authentication(10, b"SCRAM-SHA-256\0\0") + message("p", b"known password\0") + authentication(11, b"r=abc,s=QQ==,i=4096"),
+    "version": message("v", b"\0\3\0\0\0\0\0\0") + _OK + _STANDBY + _WRITABLE + _READY + message("v", b"\0\3\0\0\0\0\0\0") + _OK + _READY,
+    "error": _OK + _STANDBY + error("3D000"),
+}
+
+
 def block(order: str, kind: int, *body: bytes) -> bytes:
     inside = b"".join(body)
     length = struct.pack(order + "I", 12 + len(inside))
@@ -411,6 +432,7 @@ SEEDS = {
         "refused": b"\1" + error("28P01"),
         "error": b"\0" + authentication(0) + READY + error("42501") + READY,
     },
+    "fuzz_login_role": {f"{kind}-{name}": bytes([choice]) + talk for kind, choice in ROLE_CHOICES.items() for name, talk in ROLE_LOGINS.items()},
     "fuzz_scram": {
         "client": b"\0r=\1abc,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096\nv=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
         "client-plus": b"\4r=\1abc,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=1\nv=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
