@@ -109,7 +109,7 @@ bool Login::lacks_answer() const noexcept {
 
 /// As libpq: by what is reported if both are, else by what the server says when it is asked.
 std::optional<bool> Login::read_only() const noexcept {
-    if (host_role_ == HostRole::unknown || !default_read_only_) return read_only_answer_;
+    if (read_only_answer_ || host_role_ == HostRole::unknown || !default_read_only_) return read_only_answer_;
     return host_role_ == HostRole::standby || *default_read_only_;
 }
 
@@ -148,7 +148,7 @@ std::optional<ClientAnswers> Login::take_answers() {
     answers_.user_keys = user_keys_;
     answers_.user_keys_salt = user_keys_salt_;
     answers_.server_final = server_final_;
-    answers_.auth_method = answers_.was_asked ? auth_method_ : "";
+    if (answers_.was_asked && answers_.auth_method.empty()) answers_.auth_method = auth_method_;
     answers_.auth_bridge = auth_bridge_;
     answers_.channel_binding = channel_binding_;
     return std::move(answers_);

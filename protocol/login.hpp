@@ -62,7 +62,7 @@ struct ClientAnswers {
     std::optional<ScramKeys> user_keys{};
     ScramSalt user_keys_salt{};
     std::string server_final{};  ///< what it is still to hear of its SCRAM with us; empty: nothing
-    std::string auth_method{};
+    std::string auth_method{};   ///< in which it answered: "password" was in clear
     AuthBridge auth_bridge = AuthBridge::none;
     char channel_binding = 0;
     Buffer version{};  ///< the NegotiateProtocolVersion that it has heard

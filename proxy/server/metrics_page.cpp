@@ -27,7 +27,7 @@ constexpr bool is_login_failure(Reason reason) {
 }
 
 constexpr bool is_server_failure(Reason reason) {
-    return is_between(reason, Reason::server_not_reached, Reason::server_left);
+    return is_between(reason, Reason::server_not_reached, Reason::no_wanted_host);
 }
 
 double unix_seconds(std::chrono::system_clock::time_point time) {

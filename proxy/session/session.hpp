@@ -1,5 +1,5 @@
 // One client connection from accept to close: negotiate, connect, authenticate, relay, report
-// (docs/connection.md). Its phases are in session_opening.cpp and session_login.cpp.
+// (docs/connection.md). Its phases are in session_opening.cpp, session_login.cpp and session_hosts.cpp.
 #pragma once
 
 #include <atomic>
@@ -128,6 +128,7 @@ class Session {
     tls::Awaitable<> log_in_upstream();
     tls::Awaitable<std::optional<UpstreamFailure>> try_hosts();
     tls::Awaitable<bool> wait_for_host(const UpstreamFailure& failure);
+    tls::Awaitable<bool> client_left_before_news();
     std::chrono::steady_clock::time_point reach_by() const;
     HostRoles::Login login_as() const { return {.user = record_.usename, .database = record_.datname}; }
     bool is_wanted(const protocol::Login& login, const Reached& reached, const Attempts& attempts);

@@ -1,4 +1,5 @@
 // Session: which kind of server it has met, and what it does while there is none that it wants.
+#include <algorithm>
 #include <array>
 
 #include "proxy/session/client_watch.hpp"
@@ -9,7 +10,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// What is left of client_login_timeout to tell a client that has waited in vain why.
+/// What is left of client_login_timeout, at most, to tell a client that has waited in vain why.
 constexpr std::chrono::milliseconds time_to_say_why{500};
 
 constexpr std::array<std::uint8_t, 5> terminate_message{'X', 0, 0, 0, 4};
@@ -18,7 +19,8 @@ constexpr std::array<std::uint8_t, 5> terminate_message{'X', 0, 0, 0, 4};
 
 /// Servers are tried until then.
 Clock::time_point Session::reach_by() const {
-    return upstream().settings.wait_for_host ? deadline_ - time_to_say_why : deadline_;
+    if (!upstream().settings.wait_for_host) return deadline_;
+    return deadline_ - std::min(time_to_say_why, accepted_.login_timeout / 10);
 }
 
 /// True: it is worth trying again. Otherwise the client has been told.
@@ -29,12 +31,9 @@ tls::Awaitable<bool> Session::wait_for_host(const UpstreamFailure& failure) {
         co_return false;
     }
     has_waited_ = true;
-    waiting_ = std::make_shared<tls::Timer>(client_.socket().get_executor());
-    const ClientWatch client(client_, *from_client_, [this] { waiting_->cancel(); });
-    if (!client.left()) co_await services_.host_news.wait(upstream().settings.name, reach_by(), waiting_);
-    waiting_.reset();
+    const bool left = co_await client_left_before_news();
     if (aborted_) co_return false;
-    if (client.left()) {
+    if (left) {
         record_client_left();
         co_return false;
     }
@@ -43,6 +42,16 @@ tls::Awaitable<bool> Session::wait_for_host(const UpstreamFailure& failure) {
         co_return false;
     }
     co_return true;
+}
+
+/// Until it is worth trying again, or the time is over. Whoever is told something afterwards is not
+/// watched any more.
+tls::Awaitable<bool> Session::client_left_before_news() {
+    waiting_ = std::make_shared<tls::Timer>(client_.socket().get_executor());
+    const ClientWatch client(client_, *from_client_, [timer = waiting_] { timer->cancel(); });
+    if (!client.left()) co_await services_.host_news.wait(upstream().settings.name, reach_by(), waiting_);
+    waiting_.reset();
+    co_return client.left();
 }
 
 /// Asked before the client hears that it is let in. prefer-standby refuses nobody: a primary will

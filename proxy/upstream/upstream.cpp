@@ -444,9 +444,8 @@ unsigned Connector::rank(const Attempts& attempts, const UpstreamRoute& route, c
     if (outages_.tried_last(key, Clock::now())) return last;
     switch (likely_fit_of(attempts, route, key)) {
         case Fit::yes:
-            return attempts.wanted() != TargetSessionAttrs::any && roles_->of(route.settings.name, key).doubtful
-                       ? doubtful
-                       : fits;
+            if (!roles_ || attempts.wanted() == TargetSessionAttrs::any) return fits;
+            return roles_->of(route.settings.name, key).doubtful ? doubtful : fits;
         case Fit::unknown: return unknown;
         case Fit::no: break;
     }

@@ -32,6 +32,7 @@ class Script {
    public:
     explicit Script(SslMode mode, std::size_t hosts = 1, std::size_t addresses = 1)
         : attempts({.sslmode = mode, .hosts = hosts, .deadline = deadline}), addresses_(addresses) {}
+    explicit Script(const Attempts::Plan& plan) : attempts(plan), addresses_(1) {}
 
     Script& connects(Encryption with, Encryption got) {
         expect_connect(with);
@@ -335,4 +336,76 @@ TEST_CASE("a connection that was ready and is silent, or whose server cannot be 
     CHECK(attempts.host() == 0);
     CHECK(attempts.errors().empty());
     CHECK(attempts.failed_attempts() == 1);
+}
+
+TEST_CASE("after a server of another kind come the other addresses of its host, and then the next host") {
+    Attempts attempts({.sslmode = SslMode::require,
+                       .hosts = 2,
+                       .wanted = config::TargetSessionAttrs::read_write,
+                       .deadline = deadline});
+    for (const std::size_t host : {0U, 1U}) {
+        for (const std::size_t address : {0U, 1U}) {
+            if (attempts.next() == Next::resolve) attempts.resolved(2, start);
+            REQUIRE(attempts.next() == Next::connect);
+            CHECK(attempts.host() == host);
+            CHECK(attempts.address() == address);
+            attempts.began();
+            attempts.reached(address);
+            REQUIRE(attempts.connected(tls_, "a", start));
+            CHECK(attempts.wanted() == config::TargetSessionAttrs::read_write);
+            CHECK(attempts.has_more() == (host == 0 || address == 0));
+            attempts.unwanted(failure(Kind::unwanted, "a", "session is read-only"), start);
+        }
+    }
+    CHECK(attempts.next() == Next::give_up);
+    CHECK(attempts.failure().reason() == proxy::Reason::no_wanted_host);
+    CHECK(attempts.failed_attempts() == 4);
+    CHECK(attempts.walk() == 1);
+}
+
+TEST_CASE("prefer-standby walks along the hosts twice, the second time for any") {
+    Script script({.sslmode = SslMode::require,
+                   .hosts = 2,
+                   .wanted = config::TargetSessionAttrs::prefer_standby,
+                   .deadline = deadline});
+    for (const std::size_t host : {0U, 1U}) {
+        script.is_at(host, 0);
+        CHECK(script.attempts.wanted() == config::TargetSessionAttrs::prefer_standby);
+        REQUIRE(script.attempts.connected(tls_, "a", start));
+        script.attempts.unwanted(failure(Kind::unwanted, "a", "server is not in hot standby mode"), start);
+    }
+    script.is_at(0, 0);
+    CHECK(script.attempts.wanted() == config::TargetSessionAttrs::any);
+    CHECK(script.attempts.walk() == 2);
+    script.attempts.failed(failure(Kind::unreachable, "a", "refused"), start);
+    script.fails(tls_, Kind::unreachable).gives_up();
+}
+
+TEST_CASE("a server of another kind is no reason to go on in clear") {
+    Script script(
+        {.sslmode = SslMode::prefer, .hosts = 1, .wanted = config::TargetSessionAttrs::primary, .deadline = deadline});
+    script.connects(tls_);
+    script.attempts.unwanted(failure(Kind::unwanted, "a", "server is in hot standby mode"), start);
+    script.gives_up();
+}
+
+TEST_CASE("a connection that was ready and leads to another kind of server is followed by a new one") {
+    Attempts attempts({.sslmode = SslMode::require,
+                       .hosts = 1,
+                       .prewarmed = true,
+                       .wanted = config::TargetSessionAttrs::primary,
+                       .deadline = deadline});
+    attempts.took_prewarmed(true);
+    CHECK(attempts.has_more());
+    attempts.unwanted(failure(Kind::unwanted, "a", "server is in hot standby mode"), start);
+    CHECK(attempts.next() == Next::resolve);
+}
+
+TEST_CASE("who may wait for a host keeps the last one's 57P03 from the client") {
+    Script script({.sslmode = SslMode::require, .hosts = 1, .may_wait = true, .deadline = deadline});
+    script.connects(tls_).cannot_connect_now().gives_up();
+    CHECK(script.attempts.failure().reason() == proxy::Reason::server_not_reached);
+    Script other({.sslmode = SslMode::require, .hosts = 1, .deadline = deadline});
+    other.connects(tls_);
+    CHECK_FALSE(other.attempts.may_retry("57P03"));
 }

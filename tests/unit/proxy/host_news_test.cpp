@@ -1,0 +1,87 @@
+#include "proxy/upstream/host_news.hpp"
+
+#include "support/catch.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using proxy::HostNews;
+
+/// Far more than looks alone would need for so many: half a second each.
+constexpr int many = 1000;
+constexpr auto patience = 30s;
+
+class Waiting {
+   public:
+    std::shared_ptr<tls::Timer> begin(const std::string& upstream, HostNews::Clock::time_point until) {
+        auto timer = std::make_shared<tls::Timer>(io.get_executor());
+        asio::co_spawn(io, wait(upstream, until, timer), asio::detached);
+        io.restart();
+        io.poll();
+        return timer;
+    }
+    void go_on_until_first() {
+        io.restart();
+        while (ended == 0) io.run_one();
+    }
+    void go_on() {
+        io.restart();
+        io.run_for(patience);
+    }
+
+    asio::io_context io;
+    HostNews news;
+    int ended = 0;
+
+   private:
+    tls::Awaitable<> wait(std::string upstream, HostNews::Clock::time_point until, std::shared_ptr<tls::Timer> timer) {
+        co_await news.wait(upstream, until, timer);
+        ++ended;
+    }
+};
+
+const auto later = HostNews::Clock::now() + 1h;
+
+}  // namespace
+
+TEST_CASE("of many that wait for a host one looks") {
+    Waiting waiting;
+    std::vector<std::shared_ptr<tls::Timer>> timers;
+    for (int i = 0; i < many; ++i) timers.push_back(waiting.begin("orders", later));
+    CHECK(waiting.ended == 0);
+    waiting.go_on_until_first();
+    CHECK(waiting.ended == 1);
+    for (const auto& timer : timers) timer->cancel();
+    waiting.go_on();
+    CHECK(waiting.ended == many);
+}
+
+TEST_CASE("all that wait for an upstream hear of its news, and no others") {
+    Waiting waiting;
+    std::vector<std::shared_ptr<tls::Timer>> others;
+    for (int i = 0; i < many; ++i) waiting.begin("orders", later);
+    for (int i = 0; i < many; ++i) others.push_back(waiting.begin("stock", later));
+    waiting.news.tell("orders");
+    waiting.news.tell("no such upstream");
+    while (waiting.ended < many) waiting.io.run_one();
+    CHECK(waiting.ended < many + many / 2);  // but for those whose turn it was to look
+    for (const auto& timer : others) timer->cancel();
+    waiting.go_on();
+    CHECK(waiting.ended == 2 * many);
+}
+
+TEST_CASE("nobody waits longer than it may") {
+    Waiting waiting;
+    waiting.begin("orders", HostNews::Clock::now());
+    waiting.go_on();
+    CHECK(waiting.ended == 1);
+}
+
+TEST_CASE("news of a wait that is over, or of one whose session has gone, does no harm") {
+    Waiting waiting;
+    waiting.begin("orders", HostNews::Clock::now());
+    waiting.go_on();
+    waiting.news.tell("orders");
+    waiting.go_on();
+    CHECK(waiting.ended == 1);
+}
