@@ -231,8 +231,7 @@ std::string to_table(const Report& report, const TableOptions& options) {
     for (const std::string& part :
          {what_people_said(report, layout), failures_of_several(report, layout), last_failures(report, layout),
           inferred_fallbacks(report, layout), behind_fronts(report, layout), not_probed(report, layout),
-          comparison(report, layout),
-          certificates(report, options)}) {
+          comparison(report, layout), certificates(report, options)}) {
         if (!part.empty()) out += "\n" + part;
     }
     if (!report.clients.empty()) out += "\n" + explanations(report, layout);
