@@ -51,16 +51,10 @@ class Honest {
             const auto first = parse_sasl_initial_response(message->body);
             if (!first || !first->data) return;
             has_begun_ = true;
-<<<<<<< HEAD
-            server_.emplace(policy_.crypto, policy_.server_end_point,
-                            ScramSalt{.salt = bytes("salt"), .iterations = 1});
-            check(server_->client_first(first->mechanism, *first->data, flag, reply) == Fault::none);
-=======
             server_.emplace(policy_.crypto, policy_.server_end_point,
                             ScramSalt{.salt = bytes("salt"), .iterations = 1});
             // One that offered channel binding notices when somebody took that out of its offer.
             if (server_->client_first(first->mechanism, *first->data, flag, reply) != Fault::none) return;
->>>>>>> w-monitor
             answer_ = authentication(AuthenticationCode::sasl_continue, reply);
         } else if (server_->client_final(as_text(message->body)) == Fault::none) {
             const ScramKeys keys = scram_keys(policy_.crypto, policy_.crypto.sha256(policy_.password));
