@@ -20,6 +20,7 @@ UpgradeChannel::Deadline in_time() { return std::chrono::steady_clock::now() + p
 void become_nobodys_child() {
     const pid_t child = ::fork();
     if (child > 0) ::_exit(0);
+    ::setpgid(0, 0);  // nor is it in the group that the old process ends where one hangs
 }
 
 }  // namespace
