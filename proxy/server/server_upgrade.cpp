@@ -36,6 +36,7 @@ void Server::take_place() {
         predecessors_->wait_for_counts();
     }
     inheritance_.ready(version());
+    state_lock_.claim();
     alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));
 }
 
