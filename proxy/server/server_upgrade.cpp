@@ -20,9 +20,9 @@ using namespace std::chrono_literals;
 constexpr auto until_probes_are_stored = 1500ms;
 /// Of whoever ordered it on the console: longer than the new process may take.
 constexpr auto upgrade_patience = Successor::patience + 20s;
-constexpr auto phase_poll_interval = 100ms;
+constexpr auto upgrade_poll_interval = 100ms;
 /// Whoever ordered it on our console hears of its end there.
-constexpr std::chrono::milliseconds time_to_tell{2000};
+constexpr std::chrono::milliseconds time_to_tell_upgrade{2000};
 
 }  // namespace
 
@@ -178,7 +178,7 @@ void Server::handed_over(pid_t pid) {
                       .message = "pgairlock " + version() + " to " + successor_version_,
                       .pid = pid,
                       .count = sessions});
-    const auto rest = upgrade_told_.empty() ? 0ms : time_to_tell;
+    const auto rest = upgrade_told_.empty() ? 0ms : time_to_tell_upgrade;
     tell_upgrade({});
     spawn_lasting(io_.get_executor(), [this, rest] { return retire(rest); });
 }
@@ -230,7 +230,7 @@ std::string Server::upgrade_and_wait() {
     auto answer = outcome->get_future();
     asio::post(io_, [this, outcome] { upgrade([outcome](const std::string& why) { outcome->set_value(why); }); });
     const auto deadline = std::chrono::steady_clock::now() + upgrade_patience;
-    while (answer.wait_for(phase_poll_interval) != std::future_status::ready) {
+    while (answer.wait_for(upgrade_poll_interval) != std::future_status::ready) {
         if (services_.phase >= Phase::draining) return "the process drains";
         if (std::chrono::steady_clock::now() >= deadline) return "nothing was heard of it; the log says how it ends";
     }
