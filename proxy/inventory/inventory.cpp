@@ -40,7 +40,8 @@ Inventory::~Inventory() {
         if (handed_over_) leave_gap_marker(path_);
         return;  // without the last word, by which the next start knows
     }
-    if (handed_over_) return;  // that is the other's
+    const bool has_no_place = goes_on_ && !begun_to_serve_;  // the other goes on
+    if (handed_over_ || has_no_place) return;                // the last word is the other's
     try {
         const Timestamp now = to_timestamp(std::chrono::system_clock::now());
         store_.ended(now);
@@ -58,6 +59,7 @@ void Inventory::retain_for(std::chrono::milliseconds retention) {
 void Inventory::share(std::unique_ptr<Fleet> fleet) { fleet_ = std::move(fleet); }
 
 void Inventory::absorb(const Event& event) {
+    if (event.kind == EventKind::started) begun_to_serve_ = true;
     if (event.kind == EventKind::upgraded) {
         handed_over_ = true;
         next_heartbeat_ = {};  // ends what is another's now

@@ -108,7 +108,8 @@ class Inventory {
     std::unique_ptr<Fleet> fleet_;
     std::future<void> fleet_end_;  // of one that is not ours any more
     const bool goes_on_;           // another process may still write what it knows
-    bool handed_over_ = false;     // another process is the proxy now
+    bool begun_to_serve_ = false;
+    bool handed_over_ = false;  // another process is the proxy now
     const Clock::time_point begun_ = Clock::now();
     Timestamp began_at_ = 0;  // by the wall's clock, or what was newest then
 };

@@ -71,7 +71,7 @@ std::string common_series(std::string_view series) {
     return text;
 }
 
-std::string value_text(double value) {
+std::string sum_text(double value) {
     char text[32];
     const bool is_whole = value == std::floor(value) && std::abs(value) < 1e15;
     const auto [end, error] = is_whole ? std::to_chars(text, text + sizeof text, static_cast<long long>(value))
@@ -103,7 +103,7 @@ std::string CarriedMetrics::added_to(std::string_view text) const {
     out.reserve(text.size());
     std::map<std::string, double> left;  // of the family that is being told
     const auto tell_left = [&] {
-        for (const auto& [series, value] : left) out += series + " " + value_text(value) + "\n";
+        for (const auto& [series, value] : left) out += series + " " + sum_text(value) + "\n";
         left.clear();
     };
     while (!text.empty()) {
@@ -125,7 +125,7 @@ std::string CarriedMetrics::added_to(std::string_view text) const {
             out.append(line) += '\n';
             continue;
         }
-        out.append(sample->series).append(" ").append(value_text(sample->value + other->second)).append(sample->rest);
+        out.append(sample->series).append(" ").append(sum_text(sample->value + other->second)).append(sample->rest);
         out += '\n';
         left.erase(other);
     }

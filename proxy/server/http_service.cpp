@@ -84,8 +84,9 @@ void HttpService::open(std::shared_ptr<const Snapshot> snapshot, ListeningSocket
         bound.origin = admin.http_origin;
         // Only a file that says so lets others in.
         configured_ = config::to_string(bound);
-        const int fd = is_passed ? ::fcntl(passed.descriptor.get(), F_DUPFD_CLOEXEC, 0) : -1;
-        socket_ = std::make_shared<Listener>(io_, fd >= 0 ? inherited_listener(bound, fd) : bind_listener(bound, 0600));
+        const int copy = is_passed ? ::fcntl(passed.descriptor.get(), F_DUPFD_CLOEXEC, 0) : -1;
+        socket_ =
+            std::make_shared<Listener>(io_, copy >= 0 ? inherited_listener(bound, copy) : bind_listener(bound, 0600));
         open_dashboard();
         socket_->keep_spares(spare_descriptors);
         socket_->serve([this](int accepted, const Peer& peer) { server_.take(accepted, peer.family, peer.address); });

@@ -147,14 +147,13 @@ std::string with_holder(const std::exception& error) {
 
 BoundSocket inherited_listener(const config::Address& address, int fd) {
     const bool is_unix = address.kind == config::Address::Kind::unix_socket;
-    return {.fd = fd,
-            .address = is_unix ? config::to_string(address) : local_address(fd),
-            .unix_path = is_unix ? address.host : std::string()};
+    return {.fd = fd, .address = is_unix ? config::to_string(address) : local_address(fd), .unix_path = {}};
 }
 
 Listener::Listener(asio::io_context& io, BoundSocket bound)
     : bound_(std::move(bound)), socket_(io.get_executor()), backoff_(io.get_executor()) {
-    socket_.assign(asio::generic::stream_protocol(bound_.unix_path.empty() ? AF_INET : AF_UNIX, 0), bound_.fd);
+    const bool is_unix = bound_.address.starts_with("unix:");
+    socket_.assign(asio::generic::stream_protocol(is_unix ? AF_UNIX : AF_INET, 0), bound_.fd);
 }
 
 Listener::~Listener() { stop(); }

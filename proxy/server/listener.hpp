@@ -60,6 +60,7 @@ struct Peer {
 };
 
 /// One that is listening already, as inherited from the process before us. `fd`: ours from now on.
+/// Its file is not: see Listener::rename().
 BoundSocket inherited_listener(const config::Address& address, int fd);
 
 class Listener : public std::enable_shared_from_this<Listener> {

@@ -41,7 +41,7 @@ ListeningSockets::Prepared ListeningSockets::prepare(const Snapshot& snapshot) {
     Prepared prepared;
     for (const std::shared_ptr<const ListenerRoute>& route : snapshot.listeners) {
         for (const config::Address& address : route->settings.listen) {
-            auto open = std::make_shared<Open>(Open{config::to_string(address), route, nullptr});
+            auto open = std::make_shared<Open>(Open{config::to_string(address), route, nullptr, {}});
             const auto same = std::find_if(left.begin(), left.end(), [&](const std::shared_ptr<Open>& other) {
                 return other->configured == open->configured;
             });
@@ -49,7 +49,10 @@ ListeningSockets::Prepared ListeningSockets::prepare(const Snapshot& snapshot) {
                 open->socket = (*same)->socket;
                 left.erase(same);  // several may be configured alike: port 0
             } else {
+                const std::size_t before = passed_.size();
                 open->socket = std::make_shared<Listener>(io_, inherit_or_bind(address));
+                const bool was_passed = passed_.size() < before;
+                if (was_passed && address.kind == config::Address::Kind::unix_socket) open->file = address.host;
             }
             prepared.push_back(std::move(open));
         }
@@ -66,6 +69,7 @@ ListeningSockets::Prepared ListeningSockets::use(Prepared prepared) {
     Prepared opened;
     for (const std::shared_ptr<Open>& open : open_) {
         open->socket->leave_descriptors(left_descriptors);
+        if (!open->file.empty()) open->socket->rename(std::exchange(open->file, {}));
         // Those that stay as well: their route is the new snapshot's.
         open->socket->serve([this, open = open.get()](int fd, const Peer& peer) { on_accept_(open->route, fd, peer); });
         if (!is_in(before, open)) opened.push_back(open);

@@ -23,6 +23,7 @@ class ListeningSockets {
         std::string configured;  ///< "127.0.0.1:0" where the kernel chose the port
         std::shared_ptr<const ListenerRoute> route;
         std::shared_ptr<Listener> socket;
+        std::string file{};  ///< of a socket that another process has made: ours once it is used
     };
     /// The sockets of a snapshot, before they are used.
     using Prepared = std::vector<std::shared_ptr<Open>>;

@@ -22,7 +22,7 @@ constexpr auto until_probes_are_stored = 1500ms;
 constexpr auto upgrade_patience = Successor::patience + 20s;
 constexpr auto upgrade_poll_interval = 100ms;
 /// Whoever ordered it on our console hears of its end there.
-constexpr std::chrono::milliseconds time_to_tell_of_it{2000};
+constexpr std::chrono::milliseconds time_to_tell_upgrade{2000};
 
 }  // namespace
 
@@ -36,6 +36,7 @@ void Server::take_place() {
         predecessors_->wait_for_counts();
     }
     inheritance_.ready(version());
+    state_lock_.claim();
     alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));
 }
 
@@ -180,7 +181,7 @@ void Server::handed_over(pid_t pid) {
                       .message = "pgairlock " + version() + " to " + successor_version_,
                       .pid = pid,
                       .count = sessions});
-    const auto rest = upgrade_told_.empty() ? 0ms : time_to_tell_of_it;
+    const auto rest = upgrade_told_.empty() ? 0ms : time_to_tell_upgrade;
     tell_upgrade({});
     spawn_lasting(io_.get_executor(), [this, rest] { return retire(rest); });
 }

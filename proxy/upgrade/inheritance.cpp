@@ -20,6 +20,7 @@ UpgradeChannel::Deadline in_time() { return std::chrono::steady_clock::now() + p
 void become_nobodys_child() {
     const pid_t child = ::fork();
     if (child > 0) ::_exit(0);
+    ::setpgid(0, 0);  // nor is it in the group that the old process ends where one hangs
 }
 
 }  // namespace
@@ -48,21 +49,22 @@ Inheritance& Inheritance::take() {
 void Inheritance::read_all() {
     while (auto message = channel_.receive(in_time())) {
         if (message->text == "all") return;
-        if (auto name = message->after("listen"))
-            listening.push_back({std::move(*name), std::move(message->descriptor)});
-        else if (auto socket = message->after("activated"))
-            activated.push_back({std::move(*socket), std::move(message->descriptor)});
-        else if (auto address = message->after("http"))
-            http = {std::move(*address), std::move(message->descriptor)};
-        else if (auto path = message->after("state_dir"))
-            state_dir = std::move(*path);
-        else if (message->after("lock"))
-            state_lock = std::move(message->descriptor);
-        else if (auto pid = message->after("predecessor"))
-            predecessors.push_back(static_cast<pid_t>(std::strtol(pid->c_str(), nullptr, 10)));
-        // What a newer version hands on as well, and we know nothing of, is closed.
+        take_over(std::move(*message));
     }
     ::_exit(EXIT_FAILURE);  // the old process is gone, or has given up: it goes on, or somebody starts one anew
+}
+
+/// What a newer version hands on as well, and we know nothing of, is closed.
+void Inheritance::take_over(UpgradeChannel::Message message) {
+    const std::size_t space = message.text.find(' ');
+    const std::string what = message.text.substr(0, space);
+    std::string rest = space == std::string::npos ? std::string() : message.text.substr(space + 1);
+    if (what == "listen") listening.push_back({std::move(rest), std::move(message.descriptor)});
+    if (what == "activated") activated.push_back({std::move(rest), std::move(message.descriptor)});
+    if (what == "http") http = {std::move(rest), std::move(message.descriptor)};
+    if (what == "state_dir") state_dir = std::move(rest);
+    if (what == "lock") state_lock = std::move(message.descriptor);
+    if (what == "predecessor") predecessors.push_back(static_cast<pid_t>(std::strtol(rest.c_str(), nullptr, 10)));
 }
 
 void Inheritance::failed(const std::string& why) noexcept {

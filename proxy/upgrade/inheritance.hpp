@@ -46,6 +46,7 @@ class Inheritance {
 
    private:
     void read_all();
+    void take_over(UpgradeChannel::Message message);
 
     UpgradeChannel channel_;
 };

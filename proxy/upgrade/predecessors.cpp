@@ -47,7 +47,7 @@ bool say(int fd, std::string_view text) noexcept {
     return ::send(fd, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
 }
 
-protocol::Bytes bytes_of(const std::string& text) {
+protocol::Bytes wire_bytes(const std::string& text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
@@ -60,7 +60,7 @@ tls::Awaitable<std::optional<CancelOutcome>> ask(std::string path, std::string q
         socket.assign(asio::generic::stream_protocol(AF_UNIX, 0), fd);
         tls::Stream stream(std::move(socket), tls::Leg::server);
         stream.set_deadline(until, tls::Deadline::answer);
-        co_await stream.write(bytes_of(question));
+        co_await stream.write(wire_bytes(question));
         std::string line;
         for (;;) {
             std::array<std::uint8_t, 512> some{};

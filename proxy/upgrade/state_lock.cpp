@@ -46,6 +46,10 @@ StateLock::StateLock(const std::string& state_dir)
     }
 }
 
+void StateLock::claim() const noexcept {
+    if (fd_) write_owner(fd_.get());
+}
+
 tls::OwnedDescriptor StateLock::copy() const { return tls::OwnedDescriptor(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0)); }
 
 }  // namespace proxy

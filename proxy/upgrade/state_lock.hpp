@@ -18,6 +18,8 @@ class StateLock {
     explicit StateLock(tls::OwnedDescriptor inherited) noexcept : fd_(std::move(inherited)) {}
 
     bool is_held() const noexcept { return bool(fd_); }
+    /// People are told that it is ours from now on.
+    void claim() const noexcept;
     /// To be inherited.
     tls::OwnedDescriptor copy() const;
     /// It is free when nobody else has inherited it.

@@ -161,6 +161,7 @@ class Successor::Work {
 
    private:
     enum class Asked { nothing, go, give_up };
+    enum class End { waited_for, made };
 
     void ask(Asked what, const std::string& why) {
         {
@@ -228,7 +229,7 @@ class Successor::Work {
             if (auto version = message->after("ready")) told_.ready(*version);
             if (message->text == "serving") {
                 serves_ = true;
-                reap();
+                static_cast<void>(reap(End::waited_for));
                 return {};
             }
         }
@@ -247,7 +248,7 @@ class Successor::Work {
         if (!said_.empty()) return said_;
         while (words_ && read_some_words()) {
         }
-        const std::string status = reap();
+        const std::string status = reap(End::made);
         if (const std::string line = last_line(said_before_); !line.empty()) return status + ": " + line;
         return status;
     }
@@ -259,11 +260,12 @@ class Successor::Work {
     }
 
     /// The process that was started, which leaves early where it is pgairlock.
-    std::string reap() {
+    std::string reap(End how) {
         int status = 0;
         if (child_ <= 0) return "it ended";
         // It has closed its descriptors: what is left of its end is short, or is made so.
         for (int tries = 0; ::waitpid(child_, &status, WNOHANG) == 0; ++tries) {
+            if (tries == 100 && how == End::waited_for) return "it goes on";
             if (tries == 100) ::kill(-child_, SIGKILL);
             ::usleep(10'000);
         }
@@ -277,7 +279,7 @@ class Successor::Work {
     void end() {
         if (process_ > 0) ::kill(process_, SIGKILL);
         if (child_ > 0) ::kill(-child_, SIGKILL);
-        reap();
+        static_cast<void>(reap(End::made));
         channel_.close();
     }
 
