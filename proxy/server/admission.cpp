@@ -110,12 +110,13 @@ std::optional<Rejection> Admission::too_many_logins(const Limits& limits, const 
 
 void Admission::elsewhere(Elsewhere counts) {
     const std::lock_guard lock(mutex_);
+    logins_.elsewhere(std::move(counts.logins));
     elsewhere_ = std::move(counts);
 }
 
 Elsewhere Admission::served_here() const {
     const std::lock_guard lock(mutex_);
-    Elsewhere here{.served = all_.served, .per_address = {}};
+    Elsewhere here{.served = all_.served, .per_address = {}, .logins = logins_.all()};
     for (const auto& [address, counts] : per_address_) {
         if (counts.served > 0) here.per_address.emplace(address, counts.served);
     }

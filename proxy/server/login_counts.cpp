@@ -5,23 +5,23 @@
 namespace proxy {
 namespace {
 
-using Counts = std::map<std::string, unsigned, std::less<>>;
+using Counts = LoginCounts::Counts;
 
 /// PostgreSQL's NAMEDATALEN - 1, to which it cuts the names of a StartupMessage (before 17): what
 /// is written behind makes no other user.
 constexpr std::size_t max_role_name = 63;
 
+std::string listener_key(const LoginRequest& request) { return "listener " + request.route.settings.name; }
+
 /// Servers have users and databases of the same names.
-std::string key(const LoginRequest& request, std::string_view name) {
-    std::string made = request.route.upstream->settings.name;
+std::string key(std::string_view what, const LoginRequest& request, std::string_view name) {
+    std::string made = std::string(what) + request.route.upstream->settings.name;
     made += '\0';
     return made.append(name.substr(0, max_role_name));
 }
 
-unsigned count_of(const Counts& counts, std::string_view name) {
-    const auto found = counts.find(name);
-    return found == counts.end() ? 0 : found->second;
-}
+std::string user_key(const LoginRequest& request) { return key("user ", request, request.user); }
+std::string database_key(const LoginRequest& request) { return key("database ", request, request.database); }
 
 void forget_unused(Counts& counts, Counts::iterator one) noexcept {
     if (one->second == 0) counts.erase(one);
@@ -34,29 +34,31 @@ void leave(Counts& counts, Counts::iterator one) noexcept {
 
 }  // namespace
 
-unsigned LoginCounts::of_listener(const LoginRequest& request) const {
-    return count_of(listeners_, request.route.settings.name);
+unsigned LoginCounts::count_of(const std::string& key) const {
+    const auto here = counts_.find(key);
+    const auto there = elsewhere_.find(key);
+    return (here == counts_.end() ? 0 : here->second) + (there == elsewhere_.end() ? 0 : there->second);
 }
 
-unsigned LoginCounts::of_user(const LoginRequest& request) const {
-    return count_of(users_, key(request, request.user));
-}
+unsigned LoginCounts::of_listener(const LoginRequest& request) const { return count_of(listener_key(request)); }
+
+unsigned LoginCounts::of_user(const LoginRequest& request) const { return count_of(user_key(request)); }
 
 unsigned LoginCounts::of_database(const LoginRequest& request) const {
-    return request.database.empty() ? 0 : count_of(databases_, key(request, request.database));
+    return request.database.empty() ? 0 : count_of(database_key(request));
 }
 
 LoginCounts::Share LoginCounts::take(const LoginRequest& request) {
     const bool has_database = !request.database.empty();
     Share share{
-        .listener = listeners_.end(), .user = users_.end(), .database = databases_.end(), .has_database = has_database};
+        .listener = counts_.end(), .user = counts_.end(), .database = counts_.end(), .has_database = has_database};
     try {
-        share.listener = listeners_.try_emplace(request.route.settings.name, 0).first;
-        share.user = users_.try_emplace(key(request, request.user), 0).first;
-        if (has_database) share.database = databases_.try_emplace(key(request, request.database), 0).first;
+        share.listener = counts_.try_emplace(listener_key(request), 0).first;
+        share.user = counts_.try_emplace(user_key(request), 0).first;
+        if (has_database) share.database = counts_.try_emplace(database_key(request), 0).first;
     } catch (const std::bad_alloc&) {
-        if (share.listener != listeners_.end()) forget_unused(listeners_, share.listener);
-        if (share.user != users_.end()) forget_unused(users_, share.user);
+        if (share.listener != counts_.end()) forget_unused(counts_, share.listener);
+        if (share.user != counts_.end()) forget_unused(counts_, share.user);
         throw;
     }
     ++share.listener->second;
@@ -66,9 +68,9 @@ LoginCounts::Share LoginCounts::take(const LoginRequest& request) {
 }
 
 void LoginCounts::give_back(const Share& share) noexcept {
-    leave(listeners_, share.listener);
-    leave(users_, share.user);
-    if (share.has_database) leave(databases_, share.database);
+    leave(counts_, share.listener);
+    leave(counts_, share.user);
+    if (share.has_database) leave(counts_, share.database);
 }
 
 }  // namespace proxy

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "proxy/session/login_request.hpp"
 
@@ -11,9 +12,10 @@ namespace proxy {
 
 /// Under a lock of its owner's. As large as what is held.
 class LoginCounts {
+   public:
+    /// By the name of what is limited, behind what it is.
     using Counts = std::map<std::string, unsigned, std::less<>>;
 
-   public:
     /// What one login counts for, until it is given back.
     struct Share {
         Counts::iterator listener, user, database;
@@ -24,14 +26,20 @@ class LoginCounts {
     unsigned of_user(const LoginRequest& request) const;
     unsigned of_database(const LoginRequest& request) const;
 
+    /// Another process has these, whose place this one took: limits are for both.
+    void elsewhere(std::map<std::string, unsigned> counts) { elsewhere_ = std::move(counts); }
+    /// The same of this process, for whoever takes its place.
+    std::map<std::string, unsigned> all() const { return {counts_.begin(), counts_.end()}; }
+
     /// All or nothing, without memory too.
     Share take(const LoginRequest& request);
     void give_back(const Share& share) noexcept;
 
    private:
-    Counts listeners_;
-    Counts users_;      // by upstream and name
-    Counts databases_;  // by upstream and name
+    unsigned count_of(const std::string& key) const;
+
+    Counts counts_;
+    std::map<std::string, unsigned> elsewhere_;
 };
 
 }  // namespace proxy

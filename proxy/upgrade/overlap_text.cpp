@@ -103,6 +103,8 @@ std::string to_text(const Elsewhere& counts) {
     std::string text = "served " + std::to_string(counts.served) + "\n";
     for (const auto& [address, count] : counts.per_address)
         text += "address " + hex(address) + " " + std::to_string(count) + "\n";
+    for (const auto& [key, count] : counts.logins)
+        text += "logins " + hex(protocol::as_bytes(key)) + " " + std::to_string(count) + "\n";
     return text;
 }
 
@@ -119,6 +121,11 @@ std::optional<Elsewhere> parse_elsewhere(std::string_view lines) {
             const auto count = number_of<unsigned>(parts[2]);
             if (!address || !count) return std::nullopt;
             counts.per_address[*address] = *count;
+        } else if (parts.size() >= 3 && parts[0] == "logins") {
+            const auto key = bytes_of(parts[1]);
+            const auto count = number_of<unsigned>(parts[2]);
+            if (!key || !count) return std::nullopt;
+            counts.logins[std::string(protocol::as_text(*key))] = *count;
         }
     }
     return counts;

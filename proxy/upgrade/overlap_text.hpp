@@ -50,6 +50,7 @@ std::optional<CancelOutcome> parse_outcome(std::string_view line);
 struct Elsewhere {
     unsigned served = 0;
     std::map<ClientAddress, unsigned> per_address;
+    std::map<std::string, unsigned> logins;  ///< by listener, user and database: keys of LoginCounts
 
     bool operator==(const Elsewhere&) const = default;
 };

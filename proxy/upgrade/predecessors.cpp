@@ -224,6 +224,7 @@ class Predecessors::Work {
         for (const One& one : all_) {
             sum.served += one.counts.served;
             for (const auto& [address, count] : one.counts.per_address) sum.per_address[address] += count;
+            for (const auto& [key, count] : one.counts.logins) sum.logins[key] += count;
         }
         changed_(std::move(sum));
     }

@@ -104,6 +104,8 @@ class Logins {
     }
     void first_leaves() { places_.erase(places_.begin()); }
     void all_leave() { places_.clear(); }
+    /// As by an upgrade.
+    void take_over_from(const Logins& before) { admission_.elsewhere(before.admission_.served_here()); }
     const protocol::ErrorResponse& told() const { return told_; }
     bool is_full() const { return admission_.is_full(limits_); }
 
@@ -375,6 +377,23 @@ TEST_CASE("admission: what was let in without a limit counts once there is one")
     CHECK(logins.come(next, {}) == "too_many_user_connections");
     logins.all_leave();
     CHECK(logins.come(next, {}) == "");
+}
+
+TEST_CASE("admission: what another process serves counts by listener, user and database") {
+    Logins before(limits(100)), after(limits(100));
+    ListenerRoute one = route("one", upstream("orders", 2, 3));
+    one.settings.max_connections = 4;
+    CHECK(before.come(one, {.user = "a"}) == "");
+    CHECK(before.come(one, {.user = "b"}) == "");
+    after.take_over_from(before);
+    CHECK(after.come(one, {.user = "a"}) == "");
+    CHECK(after.come(one, {.user = "c"}) == "too_many_db_connections");
+    CHECK(after.come(one, {.user = "a", .database = "stock"}) == "too_many_user_connections");
+    CHECK(after.come(one, {.user = "c", .database = "stock"}) == "");
+    CHECK(after.come(one, {.user = "d", .database = "stock"}) == "too_many_connections");
+    before.all_leave();
+    after.take_over_from(before);
+    CHECK(after.come(one, {.user = "d", .database = "stock"}) == "");
 }
 
 TEST_CASE("admission: a refused login takes none of the places that it was not refused for") {

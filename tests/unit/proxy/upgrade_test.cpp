@@ -185,9 +185,11 @@ TEST_CASE("overlap texts: a cancel is asked and answered as it was meant") {
 }
 
 TEST_CASE("overlap texts: counts and frames, of which a newer version may say more") {
-    Elsewhere counts{.served = 3, .per_address = {}};
+    Elsewhere counts{.served = 3, .per_address = {}, .logins = {}};
     counts.per_address[ClientAddress{1}] = 2;
+    counts.logins[std::string("user a\0b c", 10)] = 1;
     CHECK(parse_elsewhere(to_text(counts)) == counts);
+    CHECK_FALSE(parse_elsewhere("logins 0 1\n"));
     CHECK(parse_elsewhere("served 3 more\nsomething new\n")->served == 3);
     CHECK_FALSE(parse_elsewhere("served many\n"));
     CHECK(frame("metrics", "abc", "run-1") == "metrics 3 run-1\nabc");
