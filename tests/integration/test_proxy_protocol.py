@@ -11,6 +11,8 @@ import pytest
 from conftest import client_environment
 from harness import front as pp
 from harness import messages, programs
+from harness.capture import capture, files, started, wait_for_event
+from harness.capture import raw as captured
 from harness.config import configuration
 from harness.front import Front, HaProxy
 from harness.messages import ErrorResponse
@@ -290,6 +292,25 @@ def test_a_reload_puts_a_listener_behind_a_front_and_its_sessions_stay(run_proxy
     behind_it.send_raw(pp.v2(CLIENT))
     behind_it.login()
     assert session.query("SELECT 1") == [[b"1"]]
+
+
+def test_a_capture_begins_behind_the_header_and_goes_by_the_clients_address(start, client):
+    proxy = start(listener=LISTENER, capture=capture(client_addrs=[CLIENT]))
+    started(proxy)
+    for address in ("192.0.2.8", CLIENT):
+        raw = client(proxy)
+        raw.send_raw(pp.v2(address))
+        raw.login()
+        raw.query(f"SELECT 1 AS of_{address.rpartition('.')[2]}")
+        raw.send(messages.TERMINATE)
+        raw.expect_closed()
+    proxy.events("disconnected", 2)
+    wait_for_event(proxy, "disconnected")
+    done = pgairlock("capture", "read", *files(proxy), "--format", "json", check=True)
+    (session,) = json.loads(done.stdout)["sessions"]
+    assert session["client_addr"] == CLIENT
+    assert "of_7" in json.dumps(session["statements"]) and "of_8" not in done.stdout
+    assert pp.SIGNATURE not in captured(proxy)
 
 
 # --- Forged and broken headers
