@@ -283,6 +283,7 @@ tls::Awaitable<> Session::report_server_closed(const std::string& how) {
 }
 
 tls::Awaitable<> Session::report_unreached(const UpstreamFailure& failure) {
+    connector_.end_turn();  // others need not wait until this client has read why
     if (failure.reason == Reason::login_timeout) {
         const Rejection why{.reason = failure.reason, .response = failure.response};
         co_await reject(why);

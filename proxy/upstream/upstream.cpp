@@ -294,7 +294,8 @@ tls::Awaitable<bool> Connector::take_turn(Attempts& attempts, const UpstreamRout
     const config::Address& host = host_of(attempts, route);
     const LoginTurns::Host key{route.settings.name, config::to_string(host)};
     if (turn_.is_at(key)) co_return true;
-    turn_.end();
+    turn_ = turns_->take_at_once(key, route.settings.max_logins_in_flight);
+    if (turn_) co_return true;
     const tls::Executor executor = co_await asio::this_coro::executor;
     const auto start = Clock::now();
     looking_up_ = std::make_shared<tls::Timer>(executor);
