@@ -14,6 +14,7 @@ from harness.http import scrape
 from harness.waiting import PATIENCE, until
 
 ADMIN = {"http": "127.0.0.1:0"}
+NOBODY = ["127.0.0.1:1"]
 
 # What logs in how: the user, [auth], and whether it can be repeated at another server without asking the client.
 LOGINS = {
@@ -180,6 +181,34 @@ def test_after_a_switchover_nobody_is_left_on_the_old_primary(start, connect, pa
     assert roles[pair.primary.host, "primary"] == 1
 
 
+def test_while_there_is_no_primary_a_standby_is_not_asked_by_every_client(start, client, fake, server_tls):
+    standby = fake(telling(server_tls, lambda: {"in_hot_standby": "on", "default_transaction_read_only": "off"}))
+    proxy = start([*NOBODY, standby.host], upstream={"target_session_attrs": "read-write"})
+    began = time.monotonic()
+    for _ in range(40):
+        raw = client(proxy)
+        raw.send(messages.startup())
+        assert raw.error().sqlstate == "57P03"
+    asked = sum("StartupMessage" in peer.opening for peer in standby.peers)
+    assert 1 <= asked <= 2 + (time.monotonic() - began) / 0.5
+    assert len(proxy.events("upstream_failed", 40)) == 40
+
+
+def test_who_waits_for_a_turn_gets_one_from_those_who_were_at_the_wrong_host(start, connect, pair, tables):
+    """One login at a time at each host; half of these come with a password that serves one server alone."""
+    proxy = start([pair.standby.host, pair.primary.host], **tables("trust", target_session_attrs="read-write", max_logins_in_flight=1))
+    landed = []
+
+    def log_in(user):
+        until(lambda: landed.append(attempt(connect, proxy, user)) or landed[-1], what="a session")
+    threads = [threading.Thread(target=log_in, args=(user,)) for user in ("trust_user", "md5_user") * 8]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert landed.count(pair.primary.port) == 16 and pair.standby.port not in landed
+
+
 def test_hosts_are_tried_at_random(start, connect, pair):
     proxy = start([pair.primary.host, pair.standby.host], upstream={"load_balance_hosts": "random"})
     seen = set()
@@ -209,9 +238,6 @@ def test_who_waits_lands_on_the_new_primary(start, connect, pair, tables, how):
     assert landed == [pair.primary.port] * 5
     assert proxy.events("connected", 6)
     assert "upstream_failed" not in proxy.audit_text()
-
-
-NOBODY = ["127.0.0.1:1"]
 
 
 def test_who_waits_in_vain_is_told_why_in_time(start, connect):
