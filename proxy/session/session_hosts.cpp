@@ -89,6 +89,7 @@ tls::Awaitable<bool> Session::leave_unwanted(protocol::Login& login, Attempts& a
         server_.reset();
         co_return true;
     }
+    connector_.end_turn();
     const UpstreamFailure refusal = connector_.refusal(attempts, upstream(), reached);
     record_.auth_method = login.auth_method();
     record_.auth_bridge = login.auth_bridge();

@@ -50,6 +50,7 @@ tls::Awaitable<std::optional<UpstreamFailure>> Session::try_hosts() {
                        .wanted = settings.target_session_attrs,
                        .may_wait = settings.wait_for_host,
                        .deadline = reach_by()});
+    const auto waited_before = connector_.waited();
     const auto start = Clock::now();
     for (bool over = false; !over && !aborted_;) {
         std::optional<VerifiedConnection> connection = prewarmed(attempts);
@@ -69,8 +70,8 @@ tls::Awaitable<std::optional<UpstreamFailure>> Session::try_hosts() {
         record_.failed_attempts = attempts.failed_attempts();
         const Reached& reached = connection->reached;
         if (record_.failed_attempts > 0)
-            record_.timings.failed_attempts =
-                tls::since(start) - connector_.waited() - reached.resolve - reached.connect - reached.tls_time;
+            record_.timings.failed_attempts = tls::since(start) - (connector_.waited() - waited_before) -
+                                              reached.resolve - reached.connect - reached.tls_time;
         over = co_await log_in_through(std::move(*connection), attempts);
     }
     co_return std::nullopt;

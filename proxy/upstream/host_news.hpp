@@ -19,8 +19,9 @@ class HostNews {
    public:
     using Clock = std::chrono::steady_clock;
 
-    /// Between two looks of all that wait for one upstream, on average.
-    static constexpr std::chrono::milliseconds look_interval{500};
+    /// Between two looks of all that wait for one upstream, on average: longer than
+    /// HostRoles::certain, so that none is in vain.
+    static constexpr std::chrono::milliseconds look_interval{400};
     /// Those who hear of news go within that time, each at a moment of its own.
     static constexpr std::chrono::milliseconds spread{200};
 

@@ -39,7 +39,7 @@ class HostRoles {
 
     /// For how long a role that is not wanted is taken for certain. After that one login, or one
     /// monitor, looks again, and for as long others see it as it was.
-    static constexpr std::chrono::milliseconds certain{500};
+    static constexpr std::chrono::milliseconds certain{250};
     /// What nobody has told of for so long is not known any more.
     static constexpr std::chrono::hours memory{1};
     /// The same of what a login's own settings are: nobody tells when they are changed.

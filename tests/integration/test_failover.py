@@ -13,7 +13,7 @@ import pytest
 from harness import messages
 from harness.cluster import Cluster
 from harness.config import configuration
-from harness.fake_upstream import accepting
+from harness.fake_upstream import FakeUpstream, accepting
 from harness.messages import ErrorResponse
 from harness.waiting import until
 
@@ -387,3 +387,47 @@ def test_the_next_address_begins_beside_one_that_is_silent(run_proxy, pki, clien
         assert proxy.log().count(failed) == 1
         for one in waiting:
             one.close()
+
+
+# --- a name that leads to a whole cluster
+
+
+def in_role(tls, state, name):
+    """Lets everybody in, and says what it is."""
+    def script(peer):
+        peer.open(tls)
+        standby = "off" if state["primary"] == name else "on"
+        peer.send(messages.AUTHENTICATION_OK + messages.parameter_status("in_hot_standby", standby) +
+                  messages.parameter_status("default_transaction_read_only", "off") + messages.READY_FOR_QUERY)
+        peer.serve()
+    return script
+
+
+def test_of_all_addresses_of_a_name_the_primary_is_found_wherever_it_moves(run_proxy, pki, client, server_tls, names):
+    state = {"primary": "b"}
+    first = FakeUpstream(in_role(server_tls, state, "a"))
+    second = FakeUpstream(in_role(server_tls, state, "b"), "127.0.0.2", first.port)
+    try:
+        config = configuration(pki, [], upstream=anonymous(first, "cluster.test", target_session_attrs="primary"))
+        proxy = run_proxy(config, environment=names("cluster.test 0 127.0.0.1 127.0.0.2"))
+        client(proxy).login()
+        event = connected(proxy)
+        assert (event["upstream_addr"], event["failed_attempts"]) == (f"127.0.0.2:{first.port}", 1)
+        client(proxy).login()
+        event = connected(proxy, 2)
+        assert (event["upstream_addr"], event["failed_attempts"]) == (f"127.0.0.2:{first.port}", 0)
+        state["primary"] = "a"
+        until(lambda: reached_primary(client, proxy), what="the primary at its new address")
+        assert connected(proxy, 3)["upstream_addr"] == f"127.0.0.1:{first.port}"
+    finally:
+        first.close()
+        second.close()
+
+
+def reached_primary(client, proxy) -> bool:
+    """False: told that there is none."""
+    raw = client(proxy)
+    raw.send(messages.startup())
+    kind, body = raw.message()
+    assert kind == b"R" or ErrorResponse(body).sqlstate == "57P03"
+    return kind == b"R"

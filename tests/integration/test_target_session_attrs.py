@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 
+import psycopg2
 import pytest
 from psycopg2 import OperationalError
 
@@ -14,6 +15,7 @@ from harness.http import scrape
 from harness.waiting import PATIENCE, until
 
 ADMIN = {"http": "127.0.0.1:0"}
+NOBODY = ["127.0.0.1:1"]
 
 # What logs in how: the user, [auth], and whether it can be repeated at another server without asking the client.
 LOGINS = {
@@ -116,6 +118,18 @@ def test_where_there_is_none_the_client_is_told_as_by_libpq(start, connect, clus
     assert (event["sqlstate"], event["reason"]) == ("57P03", "no_wanted_host")
 
 
+@pytest.mark.parametrize("how", ["scram", "md5", "trust"])
+def test_a_client_with_several_proxies_goes_to_the_next_one(start, connect, cluster, tables, how):
+    """libpq does so on 57P03 alone, here after it has proved its password."""
+    wrong, right = (start([cluster.host], **tables(how, target_session_attrs=attrs)) for attrs in ("standby", "primary"))
+    ports = ",".join(str(proxy.address[1]) for proxy in (wrong, right))
+    connection = psycopg2.connect(host="127.0.0.1,127.0.0.1", port=ports, user=LOGINS[how][0], password=PASSWORDS.get(LOGINS[how][0]),
+                                  dbname="postgres", sslmode="disable", gssencmode="disable")
+    assert port(connection) == cluster.port
+    connection.close()
+    assert wrong.event("upstream_failed")["reason"] == "no_wanted_host"
+
+
 def test_prefer_standby_takes_a_primary_where_nothing_else_is(start, connect, pair, tables):
     alone = start([pair.primary.host], upstream={"target_session_attrs": "prefer-standby"})
     assert port(connect(alone)) == pair.primary.port
@@ -140,7 +154,7 @@ def test_a_role_whose_sessions_are_read_only_has_a_primary_and_nothing_to_write_
 
 
 @pytest.mark.parametrize("how", LOGINS)
-def test_after_a_crash_new_sessions_land_on_the_one_that_was_promoted(start, connect, pair, tables, how):
+def test_after_a_crash_new_sessions_land_on_the_one_that_was_promoted(start, connect, pair, tables, how, record_property):
     user = LOGINS[how][0]
     proxy = start([pair.primary.host, pair.standby.host], **tables(how, target_session_attrs="read-write"))
     assert port(connect(proxy, user)) == pair.primary.port
@@ -148,8 +162,10 @@ def test_after_a_crash_new_sessions_land_on_the_one_that_was_promoted(start, con
     with pytest.raises(OperationalError, match="session is read-only"):
         connect(proxy, user)
     pair.standby.promote()
-    # It was a standby when it was last seen: somebody looks again within half a second.
+    promoted = time.monotonic()
+    # It was a standby when it was last seen: somebody looks again soon.
     landed = until(lambda: attempt(connect, proxy, user), what="a session on the new primary")
+    record_property("figures", f"{how}: first session on the new primary {time.monotonic() - promoted:.3f} s after its promotion")
     assert landed == pair.standby.port
     assert all(event["upstream_role"] == "primary" for event in proxy.events("connected", 2))
 
@@ -178,6 +194,34 @@ def test_after_a_switchover_nobody_is_left_on_the_old_primary(start, connect, pa
     assert all(event["upstream_role"] == "primary" for event in proxy.events("connected", 2))
     roles = {(labels["address"], labels["role"]): value for labels, value in scrape(proxy).of("upstream_host_role", upstream="orders")}
     assert roles[pair.primary.host, "primary"] == 1
+
+
+def test_while_there_is_no_primary_a_standby_is_not_asked_by_every_client(start, client, fake, server_tls):
+    standby = fake(telling(server_tls, lambda: {"in_hot_standby": "on", "default_transaction_read_only": "off"}))
+    proxy = start([*NOBODY, standby.host], upstream={"target_session_attrs": "read-write"})
+    began = time.monotonic()
+    for _ in range(40):
+        raw = client(proxy)
+        raw.send(messages.startup())
+        assert raw.error().sqlstate == "57P03"
+    asked = sum("StartupMessage" in peer.opening for peer in standby.peers)
+    assert 1 <= asked <= 2 + (time.monotonic() - began) / 0.25
+    assert len(proxy.events("upstream_failed", 40)) == 40
+
+
+def test_who_waits_for_a_turn_gets_one_from_those_who_were_at_the_wrong_host(start, connect, pair, tables):
+    """One login at a time at each host; half of these come with a password that serves one server alone."""
+    proxy = start([pair.standby.host, pair.primary.host], **tables("trust", target_session_attrs="read-write", max_logins_in_flight=1))
+    landed = []
+
+    def log_in(user):
+        until(lambda: landed.append(attempt(connect, proxy, user)) or landed[-1], what="a session")
+    threads = [threading.Thread(target=log_in, args=(user,)) for user in ("trust_user", "md5_user") * 8]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert landed.count(pair.primary.port) == 16 and pair.standby.port not in landed
 
 
 def test_hosts_are_tried_at_random(start, connect, pair):
@@ -211,7 +255,41 @@ def test_who_waits_lands_on_the_new_primary(start, connect, pair, tables, how):
     assert "upstream_failed" not in proxy.audit_text()
 
 
-NOBODY = ["127.0.0.1:1"]
+@pytest.mark.parametrize("how", ["trust", "bridge"])
+def test_a_crash_under_load_costs_those_who_were_there_and_nobody_else(start, pair, tables, how, record_property):
+    """New sessions all the time, each of which asks once where it is; they wait while nobody is the primary."""
+    user = LOGINS[how][0]
+    proxy = start([pair.primary.host, pair.standby.host], **tables(how, target_session_attrs="read-write", wait_for_host=True))
+    before, after = pair.primary.port, pair.standby.port
+    landed, lost, over = [], [], threading.Event()
+
+    def work():
+        while not over.is_set():
+            try:
+                connection = psycopg2.connect(host=proxy.address[0], port=proxy.address[1], user=user, password=PASSWORDS.get(user),
+                                              dbname="postgres", sslmode="disable", gssencmode="disable")
+                landed.append((port(connection), time.monotonic()))
+                connection.close()
+            except psycopg2.Error as error:
+                lost.append(str(error))
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        until(lambda: len(landed) > 50, what="sessions on the primary")
+        pair.primary.stop()
+        pair.standby.promote()
+        promoted = time.monotonic()
+        until(lambda: sum(where == after for where, _ in landed) > 50, what="sessions on the one that was promoted")
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    first = min(when for where, when in landed if where == after)
+    record_property("figures", f"{how}, under load: first session on the new primary {first - promoted:.3f} s after its promotion; "
+                               f"{len(landed)} sessions, {len(lost)} lost")
+    assert {where for where, _ in landed} == {before, after}
+    assert len(lost) <= len(threads), lost  # each was in one session when it happened
 
 
 def test_who_waits_in_vain_is_told_why_in_time(start, connect):

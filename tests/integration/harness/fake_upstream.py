@@ -135,9 +135,9 @@ def accepting(context: ssl.SSLContext | None, pid=4711, key=b"\x01\x02\x03\x04")
 
 
 class FakeUpstream:
-    def __init__(self, script, host="127.0.0.1"):
+    def __init__(self, script, host="127.0.0.1", port=0):
         self._script = script
-        self._listener = socket.create_server((host, 0), backlog=64)
+        self._listener = socket.create_server((host, port), backlog=64)
         self.port = self._listener.getsockname()[1]
         self.peers: list[Peer] = []
         self._threads: list[threading.Thread] = []

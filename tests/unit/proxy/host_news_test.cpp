@@ -7,7 +7,7 @@ namespace {
 using namespace std::chrono_literals;
 using proxy::HostNews;
 
-/// Far more than looks alone would need for so many: half a second each.
+/// Far more than looks alone would need for so many: one each.
 constexpr int many = 1000;
 constexpr auto patience = 30s;
 
