@@ -402,10 +402,8 @@ void check_sslmode(const Node& table, const Upstream& upstream, Reading& reading
 }
 
 void check_monitor(const Node& table, const Upstream& upstream, Reading& reading) {
-    for (const std::string_view key : {"monitor_password_file", "monitor_interval"}) {
-        if (upstream.monitor_user.empty() && table.gives(key))
-            reading.warn(table.where(key), "has no effect without monitor_user");
-    }
+    if (upstream.monitor_user.empty() && table.gives("monitor_password_file"))
+        reading.warn(table.where("monitor_password_file"), "has no effect without monitor_user");
     using Attrs = TargetSessionAttrs;
     const bool wants_writes =
         upstream.target_session_attrs == Attrs::read_write || upstream.target_session_attrs == Attrs::primary;

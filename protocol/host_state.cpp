@@ -86,17 +86,4 @@ std::optional<std::vector<AuroraInstance>> aurora_instances(std::span<const Text
     return instances;
 }
 
-std::optional<std::string> aurora_instance_name(std::string_view id, std::string_view host) {
-    const std::size_t dot = host.find('.');
-    if (!is_label(id) || dot == std::string_view::npos) return std::nullopt;
-    std::string_view domain = host.substr(dot + 1);
-    for (const std::string_view kind : {"cluster-custom-", "cluster-ro-", "cluster-"}) {
-        if (!domain.starts_with(kind)) continue;
-        domain.remove_prefix(kind.size());
-        break;
-    }
-    if (domain.find('.') == std::string_view::npos) return std::nullopt;
-    return std::string(id) + "." + std::string(domain);
-}
-
 }  // namespace protocol

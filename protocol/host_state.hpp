@@ -31,7 +31,7 @@ std::optional<HostState> host_state(std::span<const TextRow> rows);
 
 /// One of Aurora's cluster, as one of its instances has it.
 struct AuroraInstance {
-    std::string id;        ///< the first label of its name in DNS
+    std::string id;        ///< the first label of its name in DNS, and fit for one
     bool writer = false;   ///< as told, which is wrong for a while after a failover
     double lag_ms = 0;     ///< behind the writer
     bool is_self = false;  ///< the one that was asked
@@ -47,10 +47,5 @@ extern const std::string_view aurora_query;
 /// Without those that nothing was heard of for max_age_of_instance, unless it is the writer or the
 /// one that was asked. nullopt: it is no such answer.
 std::optional<std::vector<AuroraInstance>> aurora_instances(std::span<const TextRow> rows);
-
-/// "i-2.abc.eu-west-1.rds.amazonaws.com" for the instance "i-2" and any name of its cluster, such
-/// as "c1.cluster-abc.eu-west-1.rds.amazonaws.com" or "i-1.abc.eu-west-1.rds.amazonaws.com".
-/// nullopt: the host is no such name, or the id is no label.
-std::optional<std::string> aurora_instance_name(std::string_view id, std::string_view host);
 
 }  // namespace protocol

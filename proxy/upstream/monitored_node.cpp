@@ -74,11 +74,12 @@ tls::Awaitable<std::optional<OwnFailure>> MonitoredNode::connect(Answer& answer,
         }
         outages.answered(server.address, std::chrono::ceil<std::chrono::microseconds>(Clock::now() - began));
         session_ = std::make_unique<OwnSession>(std::move(std::get<VerifiedConnection>(connected)));
-        failure = co_await session_->log_in({.user = settings.monitor_user,
-                                             .database = std::string(database),
-                                             .application_name = std::string(application_name),
-                                             .password = route_->monitor_password},
-                                            settings.sslmode, until);
+        // With a name: gcc 12 destroys what stands among a co_await's arguments twice (gcc 99576).
+        OwnCredentials who{.user = settings.monitor_user,
+                           .database = std::string(database),
+                           .application_name = std::string(application_name),
+                           .password = route_->monitor_password};
+        failure = co_await session_->log_in(std::move(who), settings.sslmode, until);
         if (!failure) {
             if (session_->reached().tls.leaf) answer.subject = session_->reached().tls.leaf->subject;
             co_return std::nullopt;

@@ -469,8 +469,7 @@ TEST_CASE("config: kinds of servers and their order are those of libpq") {
 }
 
 TEST_CASE("config: a monitor is asked for by its user, and asks no more often than it does at most") {
-    CHECK(upstream_errors("hosts = 'a'\nmonitor_user = 'm'\nmonitor_password_file = '/f'\nmonitor_interval = '250ms'")
-              .empty());
+    CHECK(upstream_errors("hosts = 'a'\nmonitor_user = 'm'\nmonitor_interval = '250ms'").empty());
     CHECK(upstream_errors("hosts = 'a'\nmonitor_user = 'm'\nmonitor_interval = '249ms'") ==
           Lines{"t:4:20: upstream.a.monitor_interval: is shorter than 250ms"});
     CHECK(texts(load_upstream("hosts = 'a'\nmonitor_password_file = '/f'").warnings) ==

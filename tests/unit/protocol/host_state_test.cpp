@@ -4,7 +4,6 @@
 
 namespace {
 
-using protocol::aurora_instance_name;
 using protocol::aurora_instances;
 using protocol::host_state;
 using protocol::TextRow;
@@ -82,18 +81,4 @@ TEST_CASE("ids that are no names of hosts, and answers that are none, are not us
     CHECK_FALSE(aurora_instances(one({"f", std::nullopt, "x", "1", "1"})));
     CHECK(aurora_instances(one({"f", "i-1", "x", "1", "soon"}))->empty());
     CHECK_FALSE(aurora_instances(std::vector<TextRow>(1000, {"f", "i-1", "x", "1", "1"})));
-}
-
-TEST_CASE("an instance's name is made of its id and the domain of its cluster's names") {
-    const std::string cluster = "orders.cluster-abc.eu-west-1.rds.amazonaws.com";
-    CHECK(aurora_instance_name("i-1", cluster) == "i-1.abc.eu-west-1.rds.amazonaws.com");
-    CHECK(aurora_instance_name("i-1", "orders.cluster-ro-abc.eu-west-1.rds.amazonaws.com") ==
-          "i-1.abc.eu-west-1.rds.amazonaws.com");
-    CHECK(aurora_instance_name("i-1", "mine.cluster-custom-abc.eu-west-1.rds.amazonaws.com") ==
-          "i-1.abc.eu-west-1.rds.amazonaws.com");
-    CHECK(aurora_instance_name("i-1", "i-0.abc.eu-west-1.rds.amazonaws.com") == "i-1.abc.eu-west-1.rds.amazonaws.com");
-    CHECK_FALSE(aurora_instance_name("evil.example", cluster));
-    CHECK_FALSE(aurora_instance_name("", cluster));
-    CHECK_FALSE(aurora_instance_name("i-1", "db"));
-    CHECK_FALSE(aurora_instance_name("i-1", "orders.cluster-abc"));
 }
