@@ -457,3 +457,40 @@ def test_an_address_has_its_share_over_all_processes(generations, start_one, con
         except psycopg2.OperationalError:
             return None
     until(let_in, what="a place that has become free")
+
+
+def test_a_stop_of_all_processes_at_once_lets_sessions_finish(generations, start_one, connect):
+    """As `systemctl stop`: SIGTERM to each, beside the newest one's word to the old one."""
+    proxy = start_one(runtime={"drain_timeout": "60s"})
+    old = connect(proxy)
+    pid = generations.upgraded()
+    new = connect(proxy)
+    os.kill(pid, signal.SIGTERM)
+    os.kill(proxy.process.pid, signal.SIGTERM)
+    proxy.events("stopping", 2)
+    for session in (old, new):
+        with session.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            assert cursor.fetchall() == [(1,)]
+        session.close()
+    proxy.expect_exit(0)
+    until(lambda: not is_running(pid), what="the end of the new process")
+    assert verified(proxy)
+
+
+def test_an_audit_on_standard_output_is_one_chain_too(generations, start_one, connect, directory):
+    proxy = start_one(audit={"file": "-", "chain": True}, log={"file": str(directory / "log")})
+    old = connect(proxy)
+    assert generations.upgrade().returncode == 0
+    connect(proxy).close()
+    old.close()
+    proxy.expect_exit(0)
+    lines = [line for line in proxy.stdout().splitlines() if line.startswith("{")]
+    newest = [json.loads(line) for line in lines if '"event":"upgraded"' in line][0]["pid"]
+    os.kill(newest, signal.SIGTERM)
+    until(lambda: not is_running(newest), what="its end")
+    lines = [line for line in proxy.stdout().splitlines() if line.startswith("{")]
+    assert [json.loads(line)["event"] for line in lines].count("disconnected") == 2
+    (directory / "audit").write_text("".join(f"{line}\n" for line in lines))
+    done = pgairlock("audit", "verify", directory / "audit")
+    assert done.returncode == 0, done.stdout + done.stderr
