@@ -31,10 +31,15 @@ Peer peer(const std::string& address) {
 ListenerRoute behind_front() {
     ListenerRoute route;
     route.settings.name = "legacy";
+    route.upstream = std::make_shared<const UpstreamRoute>();
     route.settings.allow = {*config::parse_cidr("10.0.0.0/8")};
     route.settings.proxy_protocol = config::ProxyProtocol::require;
     route.settings.trusted_proxies = {*config::parse_cidr("192.0.2.1")};
     return route;
+}
+
+LoginRequest app_at(const ListenerRoute& route) {
+    return {.route = route, .user = "app", .database = "shop", .now = std::chrono::steady_clock::now()};
 }
 
 config::Runtime limits(unsigned before_login, unsigned per_address = 0) {
@@ -196,16 +201,18 @@ TEST_CASE("front: whoever was refused for the load balancer's crowd is let in by
     auto refused = admission.ask(behind_front(), limits(10), peer("192.0.2.1"));
     REQUIRE(refused->rejection);
     CHECK(enter(refused, "10.0.0.7") == "");
-    CHECK_FALSE(refused->place.begin_login());
+    const ListenerRoute route = behind_front();
+    CHECK_FALSE(refused->place.begin_login(app_at(route)));
 }
 
 TEST_CASE("front: max_connections_per_address counts the clients") {
     Admission admission;
     std::vector<Answer> sessions;
+    const ListenerRoute route = behind_front();
     const auto log_in = [&](const std::string& address) {
         sessions.push_back(admission.ask(behind_front(), limits(10, 1), peer("192.0.2.1")));
         CHECK(enter(sessions.back(), address) == "");
-        return !sessions.back()->place.begin_login();
+        return !sessions.back()->place.begin_login(app_at(route));
     };
     CHECK(log_in("10.0.0.1"));
     CHECK(log_in("10.0.0.2"));
