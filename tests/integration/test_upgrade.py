@@ -295,6 +295,29 @@ def test_max_connections_counts_the_sessions_of_both(generations, start_one, con
     until(let_in, what="a place that has become free")
 
 
+@pytest.mark.parametrize("limit, told", [({"listener": {"max_connections": 2}}, "max_connections of listener"),
+                                         ({"upstream": {"max_user_connections": 2}}, "too many connections for role"),
+                                         ({"upstream": {"max_db_connections": 2}}, "too many connections for database"),
+                                         ({"runtime": {"max_connections": 3, "reserved_connections": 1, "reserved_users": ["postgres"]}},
+                                          "reserved")])
+def test_every_limit_counts_the_sessions_of_both(generations, start_one, connect, limit, told):
+    proxy = start_one(**limit)
+    old = connect(proxy)
+    generations.upgraded()
+    connect(proxy)
+    with pytest.raises(psycopg2.OperationalError, match=told):
+        connect(proxy)
+    old.close()
+    proxy.expect_exit(0)
+
+    def let_in():
+        try:
+            return connect(proxy)
+        except psycopg2.OperationalError:
+            return None
+    until(let_in, what="a place that has become free")
+
+
 def test_each_console_answers_for_its_process(generations, start_one, connect, directory):
     proxy = start_one()
     old = connect(proxy)
