@@ -142,11 +142,12 @@ def test_one_session_for_the_process_and_none_of_it_is_a_clients(monitored, conn
     assert "unexpected EOF" not in log and "could not receive data" not in log
 
 
-def test_every_address_behind_a_name_is_asked(monitored, primary):
-    proxy = monitored([f"localhost:{primary.port}"])
+def test_each_address_has_a_session_of_its_own_and_one_that_is_named_twice_has_one(monitored, primary):
     addresses = {f"127.0.0.1:{primary.port}", f"[::1]:{primary.port}"}
-    until(lambda: {one for one, host in hosts(proxy).items() if one and host["monitor"] and host["monitor"]["answered"]} == addresses, what="both answer")
-    assert {host["host"] for host in hosts(proxy).values()} == {f"localhost:{primary.port}"}
+    proxy = monitored([*sorted(addresses), f"localhost:{primary.port}"])
+    until(lambda: all((hosts(proxy)[one]["monitor"] or {}).get("answered") for one in addresses), what="both answer")
+    shown = rows(proxy.console, "SELECT address, role FROM monitored_hosts ORDER BY address")
+    assert shown == [[one, "primary"] for one in sorted(addresses)]
     assert sorted(primary.sql("SELECT client_addr::text FROM pg_stat_activity WHERE usename = %s", USER)) == [("127.0.0.1/32",), ("::1/128",)]
 
 
