@@ -502,7 +502,7 @@ def test_a_stop_of_all_processes_at_once_lets_sessions_finish(generations, start
 
 
 def test_an_audit_on_standard_output_is_one_chain_too(generations, start_one, connect, directory):
-    proxy = start_one(audit={"file": "-", "chain": True}, log={"file": str(directory / "log")})
+    proxy = start_one(audit={"file": "-", "chain": True})
     old = connect(proxy)
     assert generations.upgrade().returncode == 0
     connect(proxy).close()
