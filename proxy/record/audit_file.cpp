@@ -76,7 +76,12 @@ AuditFile::~AuditFile() {
 
 void AuditFile::add(const Event& event) {
     if (!file_.is_open()) return;
-    begin_turn();
+    const bool is_told = event.kind == EventKind::events_dropped;
+    try {
+        begin_turn();
+    } catch (const std::bad_alloc&) {
+        return lost(is_told ? Lines{.events = 0, .told = event.count} : Lines{.events = 1, .told = 0}, ENOMEM);
+    }
     ++added_;
     if (event.kind == EventKind::events_dropped) {  // alone: when it is lost, so is what it says
         write_out();
@@ -170,27 +175,34 @@ void AuditFile::reopen() {
 
 // --- Turns: all that is written, and what it is linked to, is one process's alone
 
-/// Whoever wrote meanwhile may have opened the path anew, or may have been killed as it wrote.
+/// Throws std::bad_alloc, and it is not our turn then.
 void AuditFile::begin_turn() {
-    if (std::exchange(is_our_turn_, true)) return;
+    if (is_our_turn_) return;
     const auto now = share_.begin();
+    try {
+        if (now) catch_up(*now);
+        is_our_turn_ = true;
+    } catch (...) {
+        share_.give_up();
+        throw;
+    }
+}
+
+/// Whoever wrote meanwhile may have opened the path anew, or may have been killed as it wrote.
+void AuditFile::catch_up(const AuditShare::Place& now) {
     const AuditShare::Place ours = place();
-    if (!now || (*now == left_ && ours.end <= left_.end)) return;
-    if (*now == left_) return follow_cut_off();
-    if (now->device != ours.device || now->inode != ours.inode) {
+    if (now == left_ && ours.end <= left_.end) return;
+    if (now == left_) return follow_cut_off();
+    if (now.device != ours.device || now.inode != ours.inode) {
         if (const std::string error = open(); !error.empty())
             return spdlog::error("audit: another process goes on in {}, which cannot be opened: {}", path_, error);
     }
-    if (chain_) follow(*now);
+    if (chain_) follow(now);
 }
 
 void AuditFile::end_turn() noexcept {
     if (!std::exchange(is_our_turn_, false) || !share_.is_open()) return;
-    try {
-        left_ = place();
-    } catch (const std::bad_alloc&) {
-        left_ = {};  // believed by nobody
-    }
+    left_ = place();
     share_.done(left_);
 }
 
@@ -199,7 +211,7 @@ void AuditFile::follow(const AuditShare::Place& left) {
     const AuditShare::Place here = place();
     const bool is_as_left = here.device == left.device && here.inode == left.inode && here.end == left.end;
     if (!is_as_left || left.chain.empty()) return continue_chain();
-    if (AuditChain::is_value(left.chain)) return chain_->go_on(left.chain);
+    if (AuditChain::is_value(left.chain)) return chain_->go_on(std::string(left.chain));
     chain_->begin("lost lines");
 }
 
@@ -213,7 +225,7 @@ void AuditFile::follow_cut_off() {
     if (const auto chained = last.text ? parse_chained(*last.text) : std::nullopt) chain_->go_on(chained->value);
 }
 
-AuditShare::Place AuditFile::place() const {
+AuditShare::Place AuditFile::place() const noexcept {
     AuditShare::Place place;
     struct stat file {};
     if (file_.is_open() && ::fstat(file_.descriptor(), &file) == 0 && S_ISREG(file.st_mode))

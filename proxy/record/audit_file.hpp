@@ -63,10 +63,11 @@ class AuditFile {
 
     std::string open();
     void begin_turn();
+    void catch_up(const AuditShare::Place& now);
     void end_turn() noexcept;
     void follow(const AuditShare::Place& left);
     void follow_cut_off();
-    AuditShare::Place place() const;
+    AuditShare::Place place() const noexcept;
     bool replace_removed();
     void tell_lost();
     void tell_file_of_lost();

@@ -52,16 +52,16 @@ std::optional<AuditShare::Place> AuditShare::begin() noexcept {
     return Place{.device = static_cast<dev_t>(device),
                  .inode = static_cast<ino_t>(inode),
                  .end = static_cast<off_t>(end),
-                 .chain = chain[0] == '-' ? "" : chain.data()};
+                 .chain = chain[0] == '-' ? ChainValue() : ChainValue(chain.data())};
 }
 
 void AuditShare::done(const Place& place) noexcept {
     if (!fd_) return;
+    const std::string_view chain = place.chain.empty() ? "-" : std::string_view(place.chain);
     std::array<char, max_place> text{};
-    const int size =
-        std::snprintf(text.data(), text.size(), "1 %ju %ju %jd %s\n", static_cast<std::uintmax_t>(place.device),
-                      static_cast<std::uintmax_t>(place.inode), static_cast<std::intmax_t>(place.end),
-                      place.chain.empty() ? "-" : place.chain.c_str());
+    const int size = std::snprintf(text.data(), text.size(), "1 %ju %ju %jd %.*s\n",
+                                   static_cast<std::uintmax_t>(place.device), static_cast<std::uintmax_t>(place.inode),
+                                   static_cast<std::intmax_t>(place.end), static_cast<int>(chain.size()), chain.data());
     const auto length = static_cast<std::size_t>(size);
     // A place that is not whole is none: the next one reads the file itself.
     const bool written = ::pwrite(fd_.get(), text.data(), length, 0) == size && ::ftruncate(fd_.get(), size) == 0;
@@ -69,6 +69,10 @@ void AuditShare::done(const Place& place) noexcept {
         // Nothing can be done about it: a place that does not fit the file is not believed either.
     }
     lock(fd_.get(), F_UNLCK);
+}
+
+void AuditShare::give_up() noexcept {
+    if (fd_) lock(fd_.get(), F_UNLCK);
 }
 
 }  // namespace proxy

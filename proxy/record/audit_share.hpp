@@ -5,8 +5,11 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "tls/owned_descriptor.hpp"
 
@@ -14,12 +17,30 @@ namespace proxy {
 
 class AuditShare {
    public:
+    /// A value of the chain, or empty: kept without memory that there may be none of.
+    class ChainValue {
+       public:
+        static constexpr std::size_t max_size = 64;
+
+        ChainValue() = default;
+        ChainValue(std::string_view value) noexcept : size_(std::min(value.size(), max_size)) {
+            std::copy_n(value.begin(), size_, text_.begin());
+        }
+        operator std::string_view() const noexcept { return {text_.data(), size_}; }
+        bool empty() const noexcept { return size_ == 0; }
+        bool operator==(const ChainValue&) const = default;
+
+       private:
+        std::array<char, max_size> text_{};
+        std::size_t size_ = 0;
+    };
+
     /// Where the audit stands, when a process has written its batch.
     struct Place {
-        dev_t device = 0;   ///< of its file
-        ino_t inode = 0;    ///< likewise; 0: it is no file
-        off_t end = 0;      ///< how long that is
-        std::string chain;  ///< the value that the next line follows; empty: the file is not chained
+        dev_t device = 0;  ///< of its file
+        ino_t inode = 0;   ///< likewise; 0: it is no file
+        off_t end = 0;     ///< how long that is
+        ChainValue chain;  ///< the value that the next line follows; empty: the file is not chained
 
         bool operator==(const Place&) const = default;
     };
@@ -37,6 +58,8 @@ class AuditShare {
     /// or was killed as it did.
     std::optional<Place> begin() noexcept;
     void done(const Place& place) noexcept;
+    /// It is over, and nothing has been written in it.
+    void give_up() noexcept;
 
    private:
     tls::OwnedDescriptor fd_;
