@@ -112,7 +112,8 @@ struct ProbeCost {
 
 /// What failed last of a client that cannot log in.
 struct LastFailure {
-    std::string what;       ///< "login refused", "login not answered", or the handshake's evidence
+    /// "login refused", "refused by the proxy", "login not answered", or the handshake's evidence
+    std::string what;
     Timestamp time = 0;     ///< 0: not known
     std::string error{};    ///< of a login SQLSTATE and words; empty: not known
     std::string session{};  ///< to be looked up in the audit; empty: not known

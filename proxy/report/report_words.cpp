@@ -134,11 +134,12 @@ std::string_view explain(Action action) noexcept {
             return "fails today: its logins are refused or given up: see to its password, user, database and "
                    "pg_hba.conf";
         case Action::let_in:
-            return "fails today: refused by this proxy (TLS or a certificate required, a limit, not in time), or not "
-                   "answered";
+            return "fails today: refused by this proxy (its address, TLS or a certificate required, a limit, not in "
+                   "time), or not answered";
         case Action::reach_the_server:
-            return "fails today, by no fault of its own: no server serves, or none has room, or its certificate is "
-                   "refused";
+            return "fails today, by no fault of its own: no server of the kind it wants serves, or none has room, or "
+                   "its "
+                   "certificate is refused";
         case Action::relieve_the_proxy:
             return "fails today, by no fault of its own: this proxy could not go on (memory, too many at once) or was "
                    "stopped";
