@@ -161,7 +161,9 @@ json::object week_object(const Week& week) {
             {"weak", of.weak},
             {"not_ready", week.not_ready},
             {"failing", of.failing},
-            {"accepted", of.accepted}};
+            {"accepted", of.accepted},
+            {"unattributed_failures", of.unattributed_failures},
+            {"unattributed_refused", of.unattributed_refused}};
 }
 
 }  // namespace proxy::dashboard

@@ -24,6 +24,15 @@ std::size_t shown_in(const std::vector<InventoryRows>& rows) {
     return shown;
 }
 
+/// Of the same days as the figures: somebody who is in none of them may be unable to connect.
+void tell_unexplained(Findings& next) {
+    if (!next.week || next.week->summary.unattributed_failures == 0) return;
+    const report::ReportSummary& week = next.week->summary;
+    std::string said = std::to_string(week.unattributed_failures) + " " + report::unexplained(week);
+    if (week.unattributed_refused > 0) said += "; give it the CA of that certificate (ca.crt, or that of cert_file)";
+    next.unknown.push_back(said + "; the end of Clients says whose they may be");
+}
+
 }  // namespace
 
 void replace(Versioned& old, const std::string& object, SystemTime when) {
@@ -58,6 +67,7 @@ Findings FindingsMaker::make(const Findings& before, const InventoryPlaces::Read
         count(next, reading, now);
         if (texts) show(next, reading, now);
     } else {
+        tell_unexplained(next);
         tell_nothing(next, reading);
         if (texts) certify(next, nullptr, now);
     }
@@ -111,6 +121,7 @@ void FindingsMaker::certify(Findings& next, const report::Report* report, System
 
 void FindingsMaker::take(Findings& next, const report::Report& report, SystemTime now) {
     next.proxies = proxies_array(report);
+    tell_unexplained(next);
     next.unknown.insert(next.unknown.end(), report.summary.incomplete.begin(), report.summary.incomplete.end());
     const auto snapshot = settings_.running ? settings_.running->snapshot() : nullptr;
     of_report_ = warnings_of(report, now, snapshot ? snapshot->config.audit.expiry_warning : expiring);

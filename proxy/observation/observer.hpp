@@ -94,7 +94,8 @@ class Observer {
 
     /// It was told that this listener takes nobody without TLS.
     void rejected_in_clear();
-    /// Neither the server nor we let it in, and it had not yet proved who it is.
+    /// The server or we refuse it, and it has not heard that it is let in: libpq's `prefer` comes
+    /// back in clear then. To be called before the client can know it.
     void login_denied();
     void scram_ended(const ScramConduct& conduct);
     /// True: it is to be asked for its password rather than offered SCRAM.

@@ -118,12 +118,17 @@ RecentClients::Suspects RecentClients::before(const std::string& address, Time n
 RecentClients::Judgement RecentClients::judge(const Suspects& suspects, const Arrival& arrival) const {
     const std::lock_guard lock(mutex_);
     Judgement judgement{.before = suspects.unnoted ? Before::perhaps_failed : Before::nothing};
+    std::string perhaps_its;
+    bool has_accepted = false;  // these names came through TLS just before
     for (const auto& attempt : suspects.attempts) {
         const Before before = says(*attempt, arrival);
         judgement.before = std::max(judgement.before, before);
-        if (before >= Before::perhaps_failed && attempt->end == TlsEnd::refusal && !attempt->certificate.empty())
-            judgement.certificate = attempt->certificate;
+        if (before < Before::perhaps_failed) continue;
+        has_accepted = has_accepted || attempt->caller;
+        if (attempt->end != TlsEnd::refusal || attempt->certificate.empty()) continue;
+        (before == Before::refused ? judgement.certificate : perhaps_its) = attempt->certificate;
     }
+    if (judgement.certificate.empty() && !has_accepted) judgement.certificate = perhaps_its;
     return judgement;
 }
 

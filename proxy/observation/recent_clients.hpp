@@ -33,7 +33,7 @@ enum class TlsEnd {
     success,  // a login, a cancel request, or an end of which the client is not the cause
     failure,  // it came to no login
     refusal,  // the client left because of the certificate, or may have
-    denial,   // its login was refused
+    denial,   // its login was refused, by the server or by us
 };
 
 class RecentClients {
@@ -88,7 +88,9 @@ class RecentClients {
     enum class Before { nothing, declined, perhaps_failed, refused, denied };
     struct Judgement {
         Before before = Before::nothing;
-        std::string certificate{};  ///< ours, which it refused, or which somebody did that it may be; empty: none
+        /// Ours, which it refused, or which somebody did that it may be: not one whose names came
+        /// through TLS within the same seconds. Empty: none.
+        std::string certificate{};
     };
     /// The attempts that have failed by now. To be asked when the client's login is over.
     Judgement judge(const Suspects& suspects, const Arrival& arrival) const;

@@ -112,7 +112,8 @@ struct ProbeCost {
 
 /// What failed last of a client that cannot log in.
 struct LastFailure {
-    std::string what;       ///< "login refused", "login not answered", or the handshake's evidence
+    /// "login refused", "refused by the proxy", "login not answered", or the handshake's evidence
+    std::string what;
     Timestamp time = 0;     ///< 0: not known
     std::string error{};    ///< of a login SQLSTATE and words; empty: not known
     std::string session{};  ///< to be looked up in the audit; empty: not known
@@ -435,6 +436,10 @@ std::vector<std::string> proxies_of(const Report& report, const ReportClient& cl
 State state_of(const ReportClient& client);
 /// "a, b and 3 others".
 std::string enumerated(const std::vector<std::string>& names, std::size_t most);
+/// What `unattributed_failures` are, of which there must be one: "handshakes failed that no row
+/// explains, 7 of them at our certificate: a client may never log in". Whoever shares address and
+/// program with others and never logs in has no row.
+std::string unexplained(const ReportSummary& summary);
 /// "may be those of a@b and 3 others, or of a client that never logged in", of printable text; with
 /// what to do where our certificate was refused.
 std::string whose(const Unattributed& one, std::size_t most);

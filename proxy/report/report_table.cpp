@@ -71,15 +71,6 @@ std::string where_in_clear(const ReportSummary& s) {
            " on loopback or a UNIX socket";
 }
 
-/// Whoever shares address and program with others and never logs in has no row.
-std::string unexplained(const ReportSummary& s) {
-    std::string out = s.unattributed_failures == 1 ? "handshake failed that no row explains"
-                                                   : "handshakes failed that no row explains";
-    if (s.unattributed_refused > 0)
-        out += ", " + std::to_string(s.unattributed_refused) + " of them at our certificate: a client may never log in";
-    return out + "; see below the table";
-}
-
 std::string summary(const Report& report, const Layout& layout) {
     const ReportSummary& s = report.summary;
     std::string out = coloured(plural(s.clients, "client"), bold, layout) + ", " + plural(s.connections, "connection");
@@ -106,7 +97,8 @@ std::string summary(const Report& report, const Layout& layout) {
     if (s.falls_back > 0) line(s.falls_back, "fall back to clear text when TLS fails", red);
     if (s.never_logged_in > 0) line(s.never_logged_in, "never logged in", yellow);
     if (s.unattributed_failures > 0)
-        line(s.unattributed_failures, unexplained(s), s.unattributed_refused > 0 ? red : yellow);
+        line(s.unattributed_failures, unexplained(s) + "; see below the table",
+             s.unattributed_refused > 0 ? red : yellow);
     if (s.bridged > 0) line(s.bridged, "are asked for their password (bridged SCRAM)", nullptr);
     if (s.accepted > 0) line(s.accepted, "were accepted as they are", nullptr);
     for (const auto& [kind, cost] : s.probes) {

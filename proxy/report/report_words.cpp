@@ -3,6 +3,7 @@
 #include <boost/algorithm/string/join.hpp>
 #include <boost/range/iterator_range.hpp>
 #include <chrono>
+#include <set>
 
 #include "proxy/report/report.hpp"
 #include "tls/certificates.hpp"
@@ -134,11 +135,12 @@ std::string_view explain(Action action) noexcept {
             return "fails today: its logins are refused or given up: see to its password, user, database and "
                    "pg_hba.conf";
         case Action::let_in:
-            return "fails today: refused by this proxy (TLS or a certificate required, a limit, not in time), or not "
-                   "answered";
+            return "fails today: refused by this proxy (its address, TLS or a certificate required, a limit, not in "
+                   "time), or not answered";
         case Action::reach_the_server:
-            return "fails today, by no fault of its own: no server serves, or none has room, or its certificate is "
-                   "refused";
+            return "fails today, by no fault of its own: no server of the kind it wants serves, or none has room, or "
+                   "its "
+                   "certificate is refused";
         case Action::relieve_the_proxy:
             return "fails today, by no fault of its own: this proxy could not go on (memory, too many at once) or was "
                    "stopped";
@@ -233,6 +235,14 @@ std::string in_the_way(const Report& report, const Rehearsal& rehearsal) {
     return printable(enumerated({names.begin(), names.end()}, 2));
 }
 
+std::string unexplained(const ReportSummary& s) {
+    std::string out = s.unattributed_failures == 1 ? "handshake failed that no row explains"
+                                                   : "handshakes failed that no row explains";
+    if (s.unattributed_refused > 0)
+        out += ", " + std::to_string(s.unattributed_refused) + " of them at our certificate: a client may never log in";
+    return out;
+}
+
 std::string whose(const Unattributed& one, std::size_t most) {
     std::string refused;
     if (one.refused > 0)
@@ -243,10 +253,13 @@ std::string whose(const Unattributed& one, std::size_t most) {
         return "name nobody, and may be those of any client that is asked for, or of one that never logged in" +
                refused;
     std::vector<std::string> candidates;
+    std::set<std::string> told;
     for (const ClientIdentity& who : one.candidates) {
         const std::string& application = who.application_name;
-        candidates.push_back(
-            printable(who.usename + "@" + who.datname + (application.empty() ? "" : " " + application)));
+        std::string called =
+            printable(who.usename + "@" + who.datname + (application.empty() ? "" : " " + application));
+        // Programs that differ, or users of the operating system.
+        if (told.insert(called).second) candidates.push_back(std::move(called));
     }
     return "may be those of " + enumerated(candidates, most) + ", or of a client that never logged in" + refused;
 }

@@ -144,6 +144,7 @@ void Session::abort(Reason reason) {
     // Whoever waits for a login is told, and who is relayed where it is known where a message ends.
     if (relay_) relay_->farewell(reason, true);
     if (phase_ == Phase::login && client_hears_messages() && within_message_ == 0) {
+        if (observer_) observer_->login_denied();
         client_.send(protocol::serialize(rejection(Reason::shutting_down).response));
     }
     client_.close();
@@ -172,6 +173,7 @@ tls::Awaitable<> Session::converse(const AskToLogIn& ask, const AskToEnter& ente
         if (auto refused = ask(login_request())) accepted_.rejection = std::make_unique<Rejection>(std::move(*refused));
     }
     if (accepted_.rejection) {
+        co_await wait_for_its_past();
         co_await reject(*accepted_.rejection);
         co_return;
     }
@@ -232,7 +234,9 @@ tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request)
 
 // --- Ends
 
+/// Whatever the reason: sslmode=prefer comes back in clear after any.
 tls::Awaitable<> Session::reject(const Rejection& rejection) {
+    observer_->login_denied();
     record_end({.kind = EventKind::rejected, .reason = rejection.reason, .sqlstate = rejection.response.sqlstate});
     const std::string_view hint = record_.looks_like ? protocol::hint(*record_.looks_like) : std::string_view();
     const std::string& detail = rejection.response.detail;  // which of the limits it was, say

@@ -210,6 +210,8 @@ void Session::take_answer(const Reached& reached) {
 /// Records how the login ended and tells the client, where that is ours to do.
 tls::Awaitable<> Session::finish_login(const protocol::Login& login, const LoginResult& result) {
     const bool late = Clock::now() >= deadline_;
+    // Whoever has heard that it is let in does not come back in clear when it is not.
+    if (login.authenticated() && result.end != LoginEnd::established) observer_->settle();
     switch (result.end) {
         case LoginEnd::retry:
         case LoginEnd::unwanted:
@@ -266,6 +268,7 @@ void Session::record_client_left() {
 }
 
 tls::Awaitable<> Session::report_server_closed(const std::string& how) {
+    observer_->login_denied();
     const std::string state(sqlstate(Reason::server_left));
     const std::string error = std::string(sentence(Reason::server_left)) + (how.empty() ? "" : ": " + how);
     record_end(
@@ -290,6 +293,7 @@ tls::Awaitable<> Session::report_unreached(const UpstreamFailure& failure) {
         co_await reject(why);
         co_return;
     }
+    observer_->login_denied();
     record_.upstream_addr = failure.address;
     record_end({.kind = EventKind::upstream_failed,
                 .reason = failure.reason,

@@ -95,7 +95,6 @@ def summary(clients: list) -> dict:
             "breaks_on_force_ssl": count(lambda c: c["breaks_on_force_ssl"] == "yes"),
             "breaks_on_force_ssl_unknown": count(lambda c: c["breaks_on_force_ssl"] == "unknown"),
             "actions": actions, "connections": sum(c["connections"] for c in clients), "failures": sum(c["failures"] for c in clients),
-            "unattributed_failures": 0,
             "first_seen": at(days=9) if clients else None, "last_seen": at(minutes=3) if clients else None, "probes": [], "days": []}
 
 
@@ -148,6 +147,7 @@ class World:
                           "until": at(hours=-2), "state": "running", "sessions": 3, "packets": 18450, "bytes": 2_100_000, "dropped": 0, "left_out": 0,
                           "keylog": False,
                           "allow_secrets": False}] if clients else []
+        self.unattributed = []
         self.versions = dict.fromkeys(("sessions", "clients", "certificates", "hosts", "rotation"), 1)
         self.events = []
         self.tick = 0
@@ -190,7 +190,8 @@ class World:
                 "proxies": self.proxies, "unknown": self.unknown, "warnings": self.warnings, "now": now,
                 "clients": {"generated": self.time(), "since": at(days=7), "total": s["clients"],
                             "not_ready": s["breaks_on_ca_rotation"] + s["breaks_on_ca_rotation_unknown"]}
-                | {name: s[name] for name in ("plain", "tls_not_verifying", "verifying", "unknown", "weak", "failing", "accepted")},
+                | {name: s[name] for name in ("plain", "tls_not_verifying", "verifying", "unknown", "weak", "failing", "accepted")}
+                | self.nameless(),
                 "captures": [] if self.fleet else self.captures, "prewarm": [{"upstream": "orders", "ready": 4, "wanted": 4}]}
 
     def sessions_json(self, most: int = 10_000) -> dict:
@@ -198,8 +199,12 @@ class World:
         return {"generated": self.time(), "total": len(self.sessions), "left_out": len(self.sessions) - len(told), "sessions": told}
 
     def clients_json(self) -> dict:
-        return {"generated": self.time(), "summary": summary(self.clients), "proxies": self.proxies, "clients": self.clients,
-                "unattributed_failures": [], "upstream_certificates": []}
+        return {"generated": self.time(), "summary": summary(self.clients) | self.nameless(), "proxies": self.proxies, "clients": self.clients,
+                "unattributed_failures": self.unattributed, "upstream_certificates": []}
+
+    def nameless(self) -> dict:
+        return {"unattributed_failures": sum(one["failures"] for one in self.unattributed),
+                "unattributed_refused": sum(one["refused"] for one in self.unattributed)}
 
     def certificates_json(self) -> dict:
         addresses = ["10.1.0.1:5432", "10.1.0.2:5432", "10.1.0.3:5432"] if self.clients else []

@@ -38,6 +38,29 @@ def test_what_is_not_known_stands_above_everything_on_every_view(open_at):
         assert page.evaluate("missing.getBoundingClientRect().top < document.querySelector('#view').getBoundingClientRect().top")
 
 
+def test_who_cannot_connect_and_is_no_row_is_told_of_beside_those_who_are(open_at):
+    world = World(20)
+    for c in world.clients:
+        c["failing"] = False
+    names = [{"usename": "app", "datname": "shop", "application_name": application, "client_process": program}
+             for program in ("/usr/bin/java", "/usr/bin/python3") for application in ("", "cron")]
+    world.unattributed = [{"upstream": "orders", "client_addr": "10.20.30.9", "client_process": "/usr/bin/java", "failures": 9, "refused": 7,
+                           "last_failure": at(hours=2), "error": "alert unknown_ca (48)", "candidates": names}]
+    page, _ = open_at(world)
+    ready(page)
+    tile = page.evaluate("document.querySelector('.tile[data-key=failing]').innerText")
+    assert tile == "0\nnever succeeded, or no longer do\nof 20 clients known, and 9 failed handshakes of nobody who is known"
+    assert page.evaluate("document.querySelector('.tile[data-key=failing] b').className") == "doubt"
+    page.evaluate("location.hash = '#clients'")
+    page.until("document.querySelector('#view').innerText.includes('name nobody') || document.querySelector('#view').innerText.includes('may be')")
+    shown = text(page, "#view")
+    assert "9 handshakes failed that no row explains: see the end." in shown
+    note = text(page, "#view p.doubt")
+    assert note.startswith("9 failed handshakes of 10.20.30.9 java may be those of app@shop, app@shop cron, or of a client that never logged in; "
+                           "7 refused our certificate or left at it: its CA (ca.crt, or that of cert_file) belongs in the trust store of that client; ")
+    assert note.endswith(": alert unknown_ca (48).")
+
+
 def test_many_sentences_fold_and_the_critical_ones_do_not(open_at):
     world = World(20)
     world.unknown = [f"sentence {n}" for n in range(9)]

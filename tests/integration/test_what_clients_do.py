@@ -1,5 +1,6 @@
 """What a client is told makes it do the right thing: with PostgreSQL's own clients, which act on SQLSTATEs."""
 
+import json
 import signal
 import socket
 
@@ -8,7 +9,7 @@ import pytest
 from conftest import client_environment
 from harness import messages, programs
 from harness.fake_upstream import accepting, server_context
-from harness.waiting import PATIENCE
+from harness.waiting import PATIENCE, until
 
 
 def psql(proxies, sslmode="disable", *, user="trust_user"):
@@ -83,3 +84,44 @@ def test_an_answer_about_a_certificate_with_very_many_names_is_read_by_libpq(sta
     assert "and 880 others" in result.stderr, result.stderr
     assert len(str(proxy.event("upstream_failed"))) < 10_000
     assert all(len(line) < 10_000 for line in proxy.log().splitlines())
+
+
+def denied_in_tls(proxy, client):
+    """A login over TLS that the limit refuses, and the same in clear right after it, as libpq's prefer does: what the audit has of both."""
+    for how in "sslrequest", "plain":
+        raw = client(proxy)
+        with pytest.raises(messages.ErrorResponse) as told:
+            raw.negotiate(how).login("trust_user")
+        assert told.value.sqlstate == "53300"
+        raw.close()
+    return proxy.events("rejected", 2)
+
+
+@pytest.mark.parametrize("limit", [{"upstream": {"max_user_connections": 1}}, {"upstream": {"max_db_connections": 1}},
+                                   {"listener": {"max_connections": 1}},
+                                   {"runtime": {"max_connections": 2, "reserved_connections": 1, "reserved_users": ["repl_user"]}}],
+                         ids=lambda limit: "+".join(*limit.values()))
+@pytest.mark.parametrize("process_owner", [True, False])
+def test_who_comes_back_in_clear_from_a_limit_is_known_for_a_fallback(start, client, limit, process_owner):
+    proxy = start(audit={"process_owner": process_owner}, **limit)
+    held = client(proxy)
+    held.login("trust_user")
+    in_tls, in_clear = denied_in_tls(proxy, client)
+    assert (in_tls["ssl"], in_tls["evidence"]) == (True, ["tls_startup"])
+    assert (in_clear["ssl"], in_clear["evidence"]) == (False, ["clear_startup_after_tls_login"])
+
+
+def test_libpq_that_a_limit_refuses_falls_back_and_the_report_says_so(start, client, pg):
+    proxy = start(upstream={"max_user_connections": 1})
+    held = client(proxy)
+    held.login("trust_user", application_name="the one inside")
+    refused = pg("psql", proxy, "-XAtc", "SELECT 1", sslmode="prefer", user="trust_user", check=False)
+    assert refused.stderr.count("too many connections for role") == 2, refused.stderr  # over TLS, and in clear
+    assert [event["evidence"] for event in proxy.events("rejected", 2)] == [["tls_startup"], ["clear_startup_after_tls_login"]]
+
+    def reported():
+        made = programs.run([programs.PGAIRLOCK, "report", "--format", "json", "--state-dir", proxy.state_dir])
+        return next((one for one in json.loads(made.stdout)["clients"] if one["application_name"] == "psql" and one["falls_back"]), None)
+    row = until(reported, what="the refused client in the report")
+    assert (row["action"], row["also"], row["sslmode_max"]) == ("repair fallback", "let in", "prefer")
+    assert row["failure"]["what"] == "refused by the proxy" and "too many connections for role" in row["failure"]["error"]

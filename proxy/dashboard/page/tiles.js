@@ -11,16 +11,16 @@ function tile({ id, figure, css, text, more, to }) {
     : h("div", { class: "tile", "data-key": id }, content);
 }
 
-/** Zero is no praise: it is faint, and of what is known. */
-function count(id, counts, what, css, text, to) {
+/** Zero is no praise: it is faint, and of what is known. `besides`: what it does not count. */
+function count(id, counts, what, css, text, to, besides) {
   const value = counts?.[what];
   if (value === null || value === undefined) return tile({ id, figure: UNKNOWN, css: "doubt word", text, to });
   return tile({
     id,
     figure: number(value),
-    css: value > 0 ? css : "faint",
+    css: value > 0 ? css : besides ? "doubt" : "faint",
     text,
-    more: counts.total > 0 ? `of ${plural(counts.total, "client")} known` : "no client was seen",
+    more: [counts.total > 0 ? `of ${plural(counts.total, "client")} known` : "no client was seen", besides],
     to,
   });
 }
@@ -107,6 +107,9 @@ function next_end({ data }) {
   });
 }
 
+/** Whoever shares address and program with others and never logs in is no client that is known. */
+const nameless = (count) => count > 0 && `, and ${plural(count, "failed handshake")} of nobody who is known`;
+
 export function tiles({ overview, sources }) {
   const { clients } = overview;
   const certificates = sources.certificates;
@@ -126,7 +129,15 @@ export function tiles({ overview, sources }) {
         "not ready for the CA rotation: break, or it is not known",
         "#clients?show=not_ready",
       ),
-      count("failing", clients, "failing", "bad", "never succeeded, or no longer do", "#clients?show=failing"),
+      count(
+        "failing",
+        clients,
+        "failing",
+        "bad",
+        "never succeeded, or no longer do",
+        "#clients?show=failing",
+        nameless(clients?.unattributed_failures),
+      ),
       last_move(certificates),
       next_end(certificates),
     ),

@@ -219,8 +219,33 @@ function summary({ summary: s, generated }) {
     " break; of ",
     h("b", { class: s.breaks_on_ca_rotation_unknown > 0 ? "doubt" : "faint" }, number(s.breaks_on_ca_rotation_unknown)),
     " it is not known.",
+    s.unattributed_failures > 0 && [
+      " ",
+      h("b", { class: "bad" }, plural(s.unattributed_failures, "handshake")),
+      " failed that no row explains: see the end.",
+    ],
   ];
   return h("p", null, parts, h("span", { class: "faint" }, " As of ", time(generated), "."));
+}
+
+const application_of = (c) => c.application_name && [" ", name(c.application_name)];
+
+/** Each once, also where programs or users of the operating system differ. */
+const distinct = (candidates) => [
+  ...new Map(candidates.map((c) => [JSON.stringify([c.usename, c.datname, c.application_name]), c])).values(),
+];
+
+function candidates(one) {
+  const all = distinct(one.candidates);
+  return [
+    all.length > 0 && [
+      "may be those of ",
+      all.slice(0, 5).map((c, i) => [i > 0 && ", ", who(c), application_of(c)]),
+      all.length > 5 && ` and ${plural(all.length - 5, "other")}`,
+      ", or of a client that never logged in",
+    ],
+    all.length === 0 && "name nobody",
+  ];
 }
 
 function unattributed(data) {
@@ -231,13 +256,14 @@ function unattributed(data) {
       { class: "doubt" },
       `${plural(one.failures, "failed handshake")} of `,
       name(one.client_addr ?? "local"),
-      " name nobody",
-      one.candidates.length > 0 && [
-        ", and may be those of ",
-        one.candidates.slice(0, 5).map((c, i) => [i > 0 && ", ", who(c)]),
-        one.candidates.length > 5 && ` and ${plural(one.candidates.length - 5, "other")}`,
-        ", or of a client that never logged in",
-      ],
+      one.client_process && [" ", name(program(one.client_process))],
+      several_upstreams(data) && [" to ", name(one.upstream)],
+      " ",
+      candidates(one),
+      one.refused > 0 &&
+        `; ${number(one.refused)} refused our certificate or left at it: its CA (ca.crt, or that of cert_file) belongs in the trust store of that client`,
+      one.last_failure && ["; last ", time(one.last_failure)],
+      one.error && [": ", name(one.error)],
       ".",
     ),
   );

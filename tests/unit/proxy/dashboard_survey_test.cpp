@@ -275,3 +275,67 @@ TEST_CASE("while a look hangs it is not known that inventories answer") {
     }
     CHECK(becomes([] { return !OwnThread::left_behind(); }));
 }
+
+namespace {
+
+/// Two programs of one address that log in by TLS, and handshakes there that were refused.
+InventoryPlaces::Reading with_refused_handshakes(SystemTime now, Timestamp failed) {
+    const Timestamp seen = to_timestamp(now) - 1'000'000;
+    const auto evidence = [](protocol::Evidence what, Timestamp when, std::uint64_t count) {
+        return EvidenceRow{.label = std::string(protocol::label(what)),
+                           .evidence = what,
+                           .certificate = "real",
+                           .first_seen = when,
+                           .last_seen = when,
+                           .count = count,
+                           .session = "17a2-3"};
+    };
+    InventoryRows rows;
+    rows.instance = "a1";
+    rows.proxy = {.id = "a1", .name = "app-1", .last_seen = to_timestamp(now)};
+    for (const char* const user : {"app", "web"}) {
+        ClientRow row;
+        row.who = {{.upstream = "orders", .client_addr = "10.0.0.1", .client_exe = "/bin/a"},
+                   {.usename = user, .datname = "shop", .application_name = ""}};
+        row.first_seen = row.last_seen = seen;
+        row.connections = 1;
+        row.days[seen / day_length]["TLSv1.3"] = {.connections = 1, .first_seen = seen, .last_seen = seen};
+        row.evidence = {evidence(protocol::Evidence::tls_startup, seen, 1)};
+        row.ja4 = {"t13"};
+        rows.clients.push_back(row);
+    }
+    rows.handshakes.push_back({.from = rows.clients[0].who,
+                               .ja4 = "t13",
+                               .listener = "l",
+                               .error = "alert unknown_ca (48)",
+                               .evidence = evidence(protocol::Evidence::tls_refused, failed, 7)});
+    return {.rows = {rows}, .unread = {}, .known = true, .oldest = now};
+}
+
+}  // namespace
+
+TEST_CASE("who cannot connect and has no row is told of before all figures, of the same days as these") {
+    const auto now = std::chrono::system_clock::now();
+    const std::string told =
+        "7 handshakes failed that no row explains, 7 of them at our certificate: a client may never log in; give it "
+        "the CA of that certificate (ca.crt, or that of cert_file); the end of Clients says whose they may be";
+    FindingsMaker maker({.has_inventory = true, .running = nullptr, .max_rows = 100});
+    const auto recent = with_refused_handshakes(now, to_timestamp(now) - 1'000'000);
+    for (const bool texts : {false, true}) {
+        const Findings found = maker.make(maker.none(), recent, texts, now);
+        CHECK(std::count(found.unknown.begin(), found.unknown.end(), told) == 1);
+        REQUIRE(found.week);
+        const auto figures = week_object(*found.week);
+        CHECK(figures.at("failing").to_number<int>() == 0);  // it is no client that is known
+        CHECK(figures.at("unattributed_failures").to_number<int>() == 7);
+        CHECK(figures.at("unattributed_refused").to_number<int>() == 7);
+
+        InventoryPlaces::Reading away{.rows = {}, .unread = {"the inventory is away"}, .known = false, .oldest = {}};
+        const Findings then = maker.make(found, away, texts, now);
+        CHECK(then.unknown.front() == "the inventory is away");
+        CHECK(std::count(then.unknown.begin(), then.unknown.end(), told) == 1);
+    }
+    const auto long_ago = with_refused_handshakes(now, to_timestamp(now) - 8 * day_length);
+    const Findings over = maker.make(maker.none(), long_ago, true, now);
+    CHECK(std::count(over.unknown.begin(), over.unknown.end(), told) == 0);
+}

@@ -330,7 +330,11 @@ TEST_CASE("in clear within 5 s after TLS of that address came to no login: perha
     SECTION("ended by us for want of a common cipher") { client.ends({.client_hello_seen = true, .we_failed = true}); }
     SECTION("left without a ClientHello") { client.ends(); }
     SECTION("refused by the server") { client.starts_in_tls().observer->login_denied(); }
-    SECTION("rejected by us after the StartupMessage") { client.starts_in_tls(); }
+    SECTION("left by the client after its StartupMessage") { client.starts_in_tls(); }
+    SECTION("ended by us after it had heard that it is let in") {
+        client.starts_in_tls().settled();
+        client.observer->login_denied();
+    }
     client.over();
     world.wait(3s);
     CHECK(in_clear(world) == List{Evidence::clear_startup_after_tls});
@@ -408,6 +412,40 @@ TEST_CASE("who goes on in clear after it refused our certificate is told of once
     Connection no_refusal(world, elsewhere());
     CHECK(no_refusal.starts_in_clear().settled() == List{Evidence::clear_startup_after_tls});
     CHECK(no_refusal.observer->take_refused_certificate().empty());
+}
+
+TEST_CASE("of a client whose names came through TLS just before, nobody says that it refused our certificate") {
+    const auto here = [](pid_t pid) {
+        SessionRecord record = record_of("ada");
+        record.process = std::make_shared<proxy::ProcessOwner>(
+            proxy::Process{.uid = 1000, .pid = pid, .exe = pid ? "/usr/bin/psql" : ""}, true);
+        return record;
+    };
+    World world;
+    Connection(world, here(18)).begins_tls().refuses(SSL_AD_UNKNOWN_CA);  // another, at the same address
+    Connection client(world, here(0));                                    // whose process is not found
+    SECTION("its login was denied") {
+        denied_over_tls(world, here(17));
+        CHECK(client.starts_in_clear().settled() == List{Evidence::clear_startup_after_tls_login});
+        CHECK(client.observer->take_refused_certificate().empty());
+    }
+    SECTION("it left within its login") {
+        Connection(world, here(17)).begins_tls().starts_in_tls().over();
+        CHECK(client.starts_in_clear().settled() == List{Evidence::clear_startup_after_tls});
+        CHECK(client.observer->take_refused_certificate().empty());
+    }
+    SECTION("others did") {
+        Connection(world, record_of("somebody else")).begins_tls().starts_in_tls().over();
+        CHECK(client.starts_in_clear().settled() == List{Evidence::clear_startup_after_tls});
+        CHECK(client.observer->take_refused_certificate() == "ours.crt");
+    }
+    SECTION("its process is known, and had refused it as well") {
+        Connection(world, here(17)).begins_tls().refuses(SSL_AD_UNKNOWN_CA);
+        denied_over_tls(world, here(17));
+        Connection known(world, here(17));
+        CHECK(known.starts_in_clear().settled() == List{Evidence::clear_startup_after_tls_login});
+        CHECK(known.observer->take_refused_certificate() == "ours.crt");
+    }
 }
 
 TEST_CASE("in clear after a login over TLS is nobody's fallback") {

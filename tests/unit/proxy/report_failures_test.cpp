@@ -126,9 +126,10 @@ TEST_CASE("whose matter it is that a login failed is known by the reason of the 
              {Reason::password_failed, "28P01: wrong password", Action::fix_login, "login refused"},
              {Reason::server_denied, "53300: too many clients", Action::reach_the_server, "login refused"},
              {Reason::server_denied, "57P03: starting up", Action::reach_the_server, "login refused"},
-             {Reason::tls_required, "28000: TLS required", Action::let_in, "login not answered"},
-             {Reason::too_many_connections, "53300: sorry", Action::let_in, "login not answered"},
+             {Reason::tls_required, "28000: TLS required", Action::let_in, "refused by the proxy"},
+             {Reason::too_many_connections, "53300: sorry", Action::let_in, "refused by the proxy"},
              {Reason::server_not_reached, "57P03: refused", Action::reach_the_server, "login not answered"},
+             {Reason::no_wanted_host, "57P03: no primary", Action::reach_the_server, "login not answered"},
              {Reason::server_certificate_rejected, "", Action::reach_the_server, "login not answered"},
              {Reason::failed, "XX000: out of memory", Action::relieve_the_proxy, "login not answered"},
              {Reason::shutting_down, "57P03: shutting down", Action::relieve_the_proxy, "login not answered"}}) {
@@ -143,6 +144,33 @@ TEST_CASE("whose matter it is that a login failed is known by the reason of the 
             CHECK(client.last_failed->what == expected.what);
             CHECK(client.last_failed->error == expected.error);
         }
+    }
+}
+
+TEST_CASE("nobody whom the proxy or the server turned away is told to see to the password") {
+    // Which SQLSTATEs are about the login itself: its user and password (28), its messages (08),
+    // and what they ask for (0A). The others are about a place, a server or a time.
+    const std::set<Reason> of_the_proxy_all_the_same{Reason::address_not_allowed, Reason::proxy_not_trusted,
+                                                     Reason::tls_not_offered,     Reason::tls_required,
+                                                     Reason::password_in_clear,   Reason::scram_secret};
+    for (std::size_t i = 1; i < reasons; ++i) {
+        const Reason reason = static_cast<Reason>(i);
+        INFO(label(reason));
+        ClientRow row = failed_login(2, 3);
+        row.failure_reason = reason;
+        row.failure_error = std::string(sqlstate(reason)) + ": " + std::string(sentence(reason));
+        const ReportClient client = only({row});
+        REQUIRE(client.last_failed);
+        CHECK(client.last_failed->error == row.failure_error);
+        const std::string_view state = sqlstate(reason);
+        if (state.starts_with("53") || of_the_proxy_all_the_same.contains(reason)) {
+            CHECK(to_string(client.action) == "let in");
+            CHECK(client.last_failed->what == "refused by the proxy");
+            CHECK(has(explain(client), "refused by the proxy: " + std::string(state)));
+        }
+        if (state == "57P03" || state.starts_with("XX"))
+            CHECK((client.action == Action::reach_the_server || client.action == Action::relieve_the_proxy));
+        if (state == "57014") CHECK(client.action == Action::let_in);
     }
 }
 

@@ -81,6 +81,25 @@ TEST_CASE("a client that never logs in and shares address and program with other
     }
 }
 
+TEST_CASE("whoever may have made a handshake is named once, also where programs or users of one name differ") {
+    Unattributed one;
+    one.count = 3;
+    for (const char* const exe : {"/bin/a", "/bin/b"}) {
+        for (const std::int64_t uid : {1000, 1001}) {
+            ClientIdentity who;
+            who.client_exe = exe;
+            who.client_uid = uid;
+            who.usename = "app";
+            who.datname = "db";
+            one.candidates.push_back(who);
+            who.application_name = "cron";
+            one.candidates.push_back(who);
+        }
+    }
+    CHECK(whose(one, 9) == "may be those of app@db, app@db cron, or of a client that never logged in");
+    CHECK(whose(one, 1) == "may be those of app@db and 1 other, or of a client that never logged in");
+}
+
 TEST_CASE("where every handshake that failed has a row, no line says otherwise") {
     const Report report = made({client("app", "/bin/a")}, {handshake(Evidence::tls_refused, "/bin/b")});
     CHECK(report.summary.unattributed_failures == 0);
