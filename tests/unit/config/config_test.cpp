@@ -570,6 +570,35 @@ TEST_CASE("config: a list in one string is told with the list that it would be")
     CHECK(errors.front().message == "\"/no/a.pem,/no/b.pem\" is one string: write [\"/no/a.pem\", \"/no/b.pem\"]");
 }
 
+TEST_CASE("config: a comma in front of a port is told as the colon that was meant") {
+    const auto message = [](const std::string& hosts) {
+        const auto errors = load_upstream("hosts = " + hosts).errors;
+        return errors.size() == 1 ? errors.front().message : "not one: " + std::to_string(errors.size());
+    };
+    CHECK(message("'db.example.com,5432'") ==
+          "\"db.example.com,5432\": a port stands behind a colon: write \"db.example.com:5432\"");
+    CHECK(message("'a, 5432, ::1,5433'") ==
+          "\"a, 5432, ::1,5433\": a port stands behind a colon: write [\"a:5432\", \"[::1]:5433\"]");
+    CHECK(message("'a:1,5432'") == "\"a:1,5432\" is one string: write [\"a:1\", \"5432\"]");
+    CHECK(errors_after_upstream("[[listener]]\nlisten = '127.0.0.1,6432'") ==
+          Lines{"t:3:10: listener.listen: \"127.0.0.1,6432\": a port stands behind a colon: write \"127.0.0.1:6432\""});
+}
+
+TEST_CASE("config: of an IPv6 address without brackets whose end may be a port nobody can tell") {
+    const auto errors = [](const std::string& host) { return load_upstream("hosts = '" + host + "'").errors; };
+    REQUIRE(errors("::1:5432").size() == 1);
+    CHECK(errors("::1:5432").front().message ==
+          "\"::1:5432\" needs brackets: write \"[::1]:5432\", or \"[::1:5432]:5432\" if all of it is the address");
+    REQUIRE(errors("2001:db8:0:0:0:0:0:1:65432").size() == 1);
+    CHECK(errors("2001:db8:0:0:0:0:0:1:65432").front().message ==
+          "\"2001:db8:0:0:0:0:0:1:65432\" needs brackets: write \"[2001:db8:0:0:0:0:0:1]:65432\"");
+    for (const char* const one : {"::1", "fe80::1", "2001:db8::ab12", "2001:db8::1:ab12", "[::1:5432]:5432",
+                                  "[::1:5432]", "2001:db8:0:0:0:0:0:5432", "::ffff:10.0.0.1"})
+        CHECK(errors(one).empty());
+    CHECK(errors_after_upstream("[[listener]]\nlisten = '::1:6432'") ==
+          Lines{"t:3:10: listener.listen: \"::1:6432\" needs brackets: write \"[::1]:6432\""});
+}
+
 TEST_CASE("config: control characters are refused everywhere") {
     CHECK(errors_after_upstream("[audit]\nfile = \"a\\u0000b\"") ==
           Lines{"t:3:8: audit.file: control characters are not allowed here"});
