@@ -44,7 +44,7 @@ Bundle facts_of(const std::string& path, const std::vector<PemCertificate>& cert
 }
 
 /// Of anchors. Those that are not valid now are used for nothing.
-void warn_of_dates(const LoadedBundle& loaded, const config::Origin& origin, Diagnostics& warnings) {
+void warn_of_untimely(const LoadedBundle& loaded, const config::Origin& origin, Diagnostics& warnings) {
     const Bundle& bundle = loaded.bundle;
     const bool none_is_left = bundle.expired + bundle.not_yet_valid >= bundle.certificates;
     const auto warn = [&](std::size_t count, const char* what) {
@@ -148,7 +148,7 @@ LoadedBundle load_anchors(const config::File& file, Diagnostics& errors, Diagnos
     LoadedBundle loaded = parse(file, contents, *bytes, errors, warnings);
     if (!loaded.certificates.empty()) {
         warn_of_others(file, contents, warnings);
-        warn_of_dates(loaded, file.origin, warnings);
+        warn_of_untimely(loaded, file.origin, warnings);
     }
     return loaded;
 }

@@ -474,6 +474,17 @@ TEST_CASE("config: a monitor is asked for by its user, and asks no more often th
           Lines{"t:4:20: upstream.a.monitor_interval: is shorter than 250ms"});
     CHECK(texts(load_upstream("hosts = 'a'\nmonitor_password_file = '/f'").warnings) ==
           Lines{"t:3:25: upstream.a.monitor_password_file: has no effect without monitor_user"});
+    CHECK(texts(load_upstream("hosts = 'a'\nmonitor_interval = '1s'").warnings) ==
+          Lines{"t:3:20: upstream.a.monitor_interval: has no effect without monitor_user"});
+}
+
+TEST_CASE("config: that sessions are closed on a demotion which nobody may hear of is warned of") {
+    const std::string closing = "hosts = 'a'\ntarget_session_attrs = 'read-write'\non_demotion = 'close'";
+    CHECK(texts(load_upstream(closing).warnings) ==
+          Lines{"t:4:15: upstream.a.on_demotion: \"close\" may never act without monitor_user: that a server was "
+                "demoted is then only known after the next login at it, of which there may be none"});
+    CHECK(load_upstream(closing + "\nmonitor_user = 'm'").warnings.empty());
+    CHECK(load_upstream("hosts = 'a'\ntarget_session_attrs = 'read-write'").warnings.empty());
 }
 
 TEST_CASE("config: sessions leave a demoted server where they were to write") {
