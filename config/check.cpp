@@ -402,8 +402,10 @@ void check_sslmode(const Node& table, const Upstream& upstream, Reading& reading
 }
 
 void check_monitor(const Node& table, const Upstream& upstream, Reading& reading) {
-    if (upstream.monitor_user.empty() && table.gives("monitor_password_file"))
-        reading.warn(table.where("monitor_password_file"), "has no effect without monitor_user");
+    const bool is_monitored = !upstream.monitor_user.empty();
+    const auto warn = [&](const char* key) { reading.warn(table.where(key), "has no effect without monitor_user"); };
+    if (!is_monitored && table.gives("monitor_password_file")) warn("monitor_password_file");
+    if (!is_monitored && upstream.monitor_interval != Upstream{}.monitor_interval) warn("monitor_interval");
     using Attrs = TargetSessionAttrs;
     const bool wants_writes =
         upstream.target_session_attrs == Attrs::read_write || upstream.target_session_attrs == Attrs::primary;
@@ -411,6 +413,10 @@ void check_monitor(const Node& table, const Upstream& upstream, Reading& reading
         reading.error(
             table.where("on_demotion"),
             R"("close" needs target_session_attrs = "read-write" or "primary": others may stay where they are)");
+    if (upstream.on_demotion == OnDemotion::close && wants_writes && !is_monitored)
+        reading.warn(table.where("on_demotion"),
+                     "\"close\" may never act without monitor_user: that a server was demoted is then only known "
+                     "after the next login at it, of which there may be none");
     if (upstream.monitor_interval < shortest_monitor_interval)
         reading.error(table.where("monitor_interval"), "is shorter than 250ms");
 }

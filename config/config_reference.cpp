@@ -31,6 +31,7 @@ This listens on 127.0.0.1:6432, offers clients TLS with a certificate generated 
   directory. `""` means not given.
 - **Errors**: an unknown key, a wrong type, an unreadable file or a contradiction is an error. All of them are printed at once, as
   `FILE:LINE:COLUMN: KEY: what would be right`, and the exit code is 2. Warnings have the same form and stop nothing.
+  Lines that are no TOML (`mode = require`) are told first, and alone: what else is wrong is told once the file is TOML.
 - **A change** of the file is taken up by a reload (SIGHUP, [commands.md](commands.md#reload)), but for keys that need a restart: a
   reload warns of those for as long as they differ from what the process began with.
 - **Short forms**: `--listen`, `--upstream`, `--sslrootcert`, `--sslmode` and `--state-dir` stand for `listener.listen`,

@@ -31,6 +31,7 @@ std::string_view in_words(const Node& node);
 bool is_console_socket(std::string_view text);
 bool is_port_alone(const Node& node, std::string_view address, Reading& reading);
 bool is_list_in_one_string(const Node& node, Reading& reading);
+bool are_addresses_in_one_string(const Node& node, Reading& reading);
 
 std::string a_label_hint(std::string_view name);
 
@@ -161,7 +162,7 @@ void read_value(const Node& node, Rule rule, std::vector<Address>& into, Reading
     if (is_port_alone(node, is_listen ? "127.0.0.1:" : "db.example.com:", reading)) return;
     std::vector<Address> list;
     for (const Node* const item : read_list(node, type_in_words<std::vector<Address>>(), reading)) {
-        if (!item->text.starts_with("unix:") && is_list_in_one_string(*item, reading)) continue;
+        if (!item->text.starts_with("unix:") && are_addresses_in_one_string(*item, reading)) continue;
         auto address = is_listen ? read_listen_address(*item, rule, reading) : read_host_address(*item, reading);
         if (!address) continue;
         address->origin = item->origin;
@@ -321,21 +322,72 @@ bool is_port_alone(const Node& node, std::string_view address, Reading& reading)
     return found;
 }
 
-/// "a, b", where each has its own quotes and none has a comma; an error tells.
-bool is_list_in_one_string(const Node& node, Reading& reading) {
+/// Whether `text` could stand behind a colon.
+bool is_port(std::string_view text) { return parse_address("localhost:" + std::string{text}).has_value(); }
+
+/// "db.example.com:5432", "[::1]:5432".
+std::string with_port(std::string_view host, std::string_view port) {
+    const bool needs_brackets = host.find(':') != std::string_view::npos;
+    return (needs_brackets ? "[" + std::string{host} + "]" : std::string{host}) + ":" + std::string{port};
+}
+
+std::vector<std::string> words_of(std::string_view text) {
     constexpr std::string_view blanks = " \t";
-    if (node.text.find(',') == std::string::npos) return false;
-    std::string list;
-    for (std::string_view rest = node.text; !rest.empty();) {
-        const std::size_t comma = std::min(rest.find(','), rest.size());
-        std::string_view word = rest.substr(0, comma);
-        rest.remove_prefix(std::min(comma + 1, rest.size()));
+    std::vector<std::string> words;
+    while (!text.empty()) {
+        const std::size_t comma = std::min(text.find(','), text.size());
+        std::string_view word = text.substr(0, comma);
+        text.remove_prefix(std::min(comma + 1, text.size()));
         word.remove_prefix(std::min(word.find_first_not_of(blanks), word.size()));
         word = word.substr(0, word.find_last_not_of(blanks) + 1);
-        if (!word.empty()) list += (list.empty() ? "" : ", ") + in_quotes(word);
+        if (!word.empty()) words.emplace_back(word);
     }
+    return words;
+}
+
+/// "a, b", where each has its own quotes and none has a comma; an error tells.
+bool is_list_in_one_string(const Node& node, Reading& reading) {
+    if (node.text.find(',') == std::string::npos) return false;
+    std::string list;
+    for (const std::string& word : words_of(node.text)) list += (list.empty() ? "" : ", ") + in_quotes(word);
     reading.error(node.origin, in_quotes(node.text) + " is one string: write [" + list + "]");
     return true;
+}
+
+/// The same of addresses, where a comma in front of a number is a colon that was meant:
+/// "db.example.com,5432".
+bool are_addresses_in_one_string(const Node& node, Reading& reading) {
+    std::vector<std::string> addresses;
+    bool joined = false;
+    for (const std::string& word : words_of(node.text)) {
+        const bool is_behind_host =
+            !addresses.empty() && !is_port(addresses.back()) && !parse_address(addresses.back());
+        if (is_port(word) && is_behind_host) {
+            addresses.back() = with_port(addresses.back(), word);
+            joined = true;
+        } else {
+            addresses.push_back(word);
+        }
+    }
+    if (!joined) return is_list_in_one_string(node, reading);
+    std::string list;
+    for (const std::string& address : addresses) list += (list.empty() ? "" : ", ") + in_quotes(address);
+    reading.error(node.origin, in_quotes(node.text) + ": a port stands behind a colon: write " +
+                                   (addresses.size() == 1 ? list : "[" + list + "]"));
+    return true;
+}
+
+/// An IPv6 address without brackets of which the last part may be a port: nobody can tell. Empty:
+/// it is none.
+std::string why_not_without_brackets(const std::string& text, bool may_lack_port) {
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string::npos) return {};
+    const std::string host = text.substr(0, colon), port = text.substr(colon + 1);
+    if (host.find(':') == std::string::npos || !is_ip_address(host) || !is_port(port)) return {};
+    const std::string meant = " needs brackets: write " + in_quotes(with_port(host, port));
+    return may_lack_port && is_ip_address(text)
+               ? meant + ", or " + in_quotes("[" + text + "]:5432") + " if all of it is the address"
+               : meant;
 }
 
 std::string absolute(const std::string& path, const Reading& reading) {
@@ -406,6 +458,10 @@ std::optional<Address> read_listen_address(const Node& node, Rule rule, Reading&
         address = parse_address("localhost:" + node.text.substr(on_every_address.size()));
         if (address) address->host = "*";
     }
+    if (const std::string why = why_not_without_brackets(node.text, false); !address && !why.empty()) {
+        reading.error(node.origin, in_quotes(node.text) + why);
+        return std::nullopt;
+    }
     const bool may_be_name = rule == Rule::listen_address;  // looked up when it is listened on
     if (!address || (address->kind == Address::Kind::tcp && !may_be_name && !is_ip_address(address->host))) {
         reading.error(node.origin, in_quotes(node.text) +
@@ -429,6 +485,10 @@ std::optional<Address> read_host_address(const Node& node, Reading& reading) {
         const std::string socket = "unix:" + (std::filesystem::path(text) / ".s.PGSQL.5432").string();
         reading.error(node.origin,
                       in_quotes(text) + " is a folder: write the socket in it, such as " + in_quotes(socket));
+        return std::nullopt;
+    }
+    if (const std::string why = why_not_without_brackets(text, true); !why.empty()) {
+        reading.error(node.origin, in_quotes(text) + why);
         return std::nullopt;
     }
     auto address = parse_address(lacks_port ? text + ":5432" : is_ip_address(text) ? "[" + text + "]:5432" : text);

@@ -8,6 +8,7 @@
 #include "config/usage/command_line.hpp"
 #include "proxy/command/commands.hpp"
 #include "proxy/command/inventories.hpp"
+#include "proxy/command/named_config.hpp"
 #include "proxy/command/options.hpp"
 #include "proxy/upgrade/successor.hpp"
 #include "proxy/version.hpp"
@@ -79,10 +80,12 @@ void add_source(CLI::App& command, proxy::command::ConfigOptions& source) {
     without_file(
         command.add_option("--sslmode", flags.sslmode,
                            "disable, allow, prefer, require, verify-ca or verify-full (default), as in libpq"));
-    without_file(command.add_option(
-        "--state-dir", flags.state_dir,
-        "for generated certificates and the audit (default: $STATE_DIRECTORY, /var/lib/pgairlock for root, "
-        "else $XDG_STATE_HOME/pgairlock)"));
+    without_file(
+        command.add_option(
+            "--state-dir", flags.state_dir,
+            "for generated certificates and the audit (default: $STATE_DIRECTORY, /var/lib/pgairlock for root, "
+            "else $XDG_STATE_HOME/pgairlock)"))
+        ->check(proxy::command::why_no_place);
 }
 
 CLI::App* add_run(CLI::App& app, proxy::command::ConfigOptions& run) {
@@ -223,7 +226,8 @@ void add_gen_cert(CLI::App& command, proxy::command::GenCertOptions& gen_cert) {
         ->delimiter(',');
     command.add_option("--ca-dir", gen_cert.ca_dir,
                        "where ca.crt, ca.key and the certificates are (default: tls/ in the state directory)");
-    command.add_option("--state-dir", gen_cert.state_dir, "state directory, when --ca-dir is not given");
+    command.add_option("--state-dir", gen_cert.state_dir, "state directory, when --ca-dir is not given")
+        ->check(proxy::command::why_no_place);
 }
 
 }  // namespace

@@ -18,6 +18,8 @@ using Diagnostics = std::vector<config::Diagnostic>;
 
 bool has_expired(const X509& certificate) { return X509_cmp_current_time(X509_get0_notAfter(&certificate)) < 0; }
 
+bool is_to_come(const X509& certificate) { return X509_cmp_current_time(X509_get0_notBefore(&certificate)) > 0; }
+
 Bundle facts_of(const std::string& path, const std::vector<PemCertificate>& certificates) {
     Bundle bundle{.path = path, .next_expiry = {}, .next_subject = {}};
     std::set<std::string> seen;
@@ -25,6 +27,7 @@ Bundle facts_of(const std::string& path, const std::vector<PemCertificate>& cert
     for (const PemCertificate& one : certificates) {
         if (!seen.insert(digest(*one.certificate)).second) continue;
         const X509& certificate = *one.certificate;
+        if (is_to_come(certificate)) ++bundle.not_yet_valid;
         if (has_expired(certificate)) {
             ++bundle.expired;
             continue;
@@ -32,7 +35,7 @@ Bundle facts_of(const std::string& path, const std::vector<PemCertificate>& cert
         if (!next || validity_of(certificate).not_after < validity_of(*next).not_after) next = &certificate;
     }
     bundle.certificates = seen.size();
-    bundle.repeated = certificates.size() - seen.size();
+    bundle.repeated = static_cast<unsigned>(certificates.size() - seen.size());
     if (next) {
         bundle.next_expiry = validity_of(*next).not_after;
         bundle.next_subject = describe(*next).subject;
@@ -40,13 +43,19 @@ Bundle facts_of(const std::string& path, const std::vector<PemCertificate>& cert
     return bundle;
 }
 
-void warn_of_expired(const LoadedBundle& loaded, const config::Origin& origin, Diagnostics& warnings) {
+/// Of anchors. Those that are not valid now are used for nothing.
+void warn_of_untimely(const LoadedBundle& loaded, const config::Origin& origin, Diagnostics& warnings) {
     const Bundle& bundle = loaded.bundle;
-    if (bundle.expired == 0) return;
-    const bool all = bundle.expired == bundle.certificates;
-    warnings.push_back({origin, std::to_string(bundle.expired) + " of " + std::to_string(bundle.certificates) +
-                                    " certificates in " + bundle.path + " have expired; " +
-                                    (all ? "nothing can be verified with this file" : "the others are used")});
+    const bool none_is_left = bundle.expired + bundle.not_yet_valid >= bundle.certificates;
+    const auto warn = [&](std::size_t count, const char* what) {
+        if (count == 0) return;
+        warnings.push_back(
+            {origin, std::to_string(count) + " of " + std::to_string(bundle.certificates) + " certificates in " +
+                         bundle.path + what + "; " +
+                         (none_is_left ? "nothing can be verified with this file" : "the others are used")});
+    };
+    warn(bundle.expired, " have expired");
+    warn(bundle.not_yet_valid, " are not valid yet (see this host's clock)");
 }
 
 LoadedBundle load_system(const config::File& file, Diagnostics& warnings) {
@@ -111,6 +120,7 @@ std::string to_string(const Bundle& bundle) {
                        (bundle.certificates == 1 ? " certificate" : " certificates");
     if (bundle.repeated > 0) text += " (and " + std::to_string(bundle.repeated) + " copies of them)";
     text += ", " + std::to_string(bundle.expired) + " expired";
+    if (bundle.not_yet_valid > 0) text += ", " + std::to_string(bundle.not_yet_valid) + " not valid yet";
     if (bundle.next_expiry)
         text += "; the next to expire is " + bundle.next_subject + " on " + to_rfc3339(*bundle.next_expiry);
     return text;
@@ -138,7 +148,7 @@ LoadedBundle load_anchors(const config::File& file, Diagnostics& errors, Diagnos
     LoadedBundle loaded = parse(file, contents, *bytes, errors, warnings);
     if (!loaded.certificates.empty()) {
         warn_of_others(file, contents, warnings);
-        warn_of_expired(loaded, file.origin, warnings);
+        warn_of_untimely(loaded, file.origin, warnings);
     }
     return loaded;
 }

@@ -17,14 +17,16 @@ namespace tls {
 struct Bundle {
     std::string path;              ///< or "system"
     std::size_t certificates = 0;  ///< different ones
-    std::size_t repeated = 0;      ///< further copies of them
+    unsigned repeated = 0;         ///< further copies of them
+    unsigned not_yet_valid = 0;
     std::size_t expired = 0;
     /// Of those that have not expired, the next to do so; nullopt: there is none.
     std::optional<std::chrono::system_clock::time_point> next_expiry;
     std::string next_subject;  ///< whose that is
 };
 
-/// "ca.pem: 3 certificates, 1 expired; the next to expire is CN=... on 2027-01-31T12:00:00Z".
+/// "ca.pem: 3 certificates, 1 expired, 1 not valid yet; the next to expire is CN=... on
+/// 2027-01-31T12:00:00Z".
 std::string to_string(const Bundle& bundle);
 
 /// A file of certificates, or all that is known of it up to an error.
@@ -43,8 +45,8 @@ std::vector<X509Ptr> load_certificates(const config::File& file, std::vector<con
                                        std::vector<config::Diagnostic>& warnings);
 
 /// Trust anchors: those of the file, or of the system where its path is "system"
-/// (tls/system_store.hpp). Expired ones, private keys and CRLs among them, and a system without
-/// any, are warned of.
+/// (tls/system_store.hpp). Expired ones and those that are not valid yet, private keys and CRLs
+/// among them, and a system without any, are warned of.
 LoadedBundle load_anchors(const config::File& file, std::vector<config::Diagnostic>& errors,
                           std::vector<config::Diagnostic>& warnings);
 

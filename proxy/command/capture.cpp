@@ -9,34 +9,18 @@
 
 #include "config/usage/command_line.hpp"
 #include "protocol/utf8.hpp"
-#include "proxy/admin/console_path.hpp"
 #include "proxy/command/capture_missing.hpp"
 #include "proxy/command/capture_stream.hpp"
 #include "proxy/command/commands.hpp"
 #include "proxy/command/console_client.hpp"
 #include "proxy/command/inventories.hpp"
-#include "proxy/command/state_dir.hpp"
+#include "proxy/command/named_config.hpp"
 #include "proxy/report/report_layout.hpp"
 
 namespace proxy::command {
 namespace {
 
 namespace json = boost::json;
-
-/// The socket that was named; else the configuration's; else that of the default state directory.
-/// Throws std::runtime_error.
-std::string console_place(const CaptureOptions& options) {
-    if (!options.console.empty()) return options.console;
-    if (options.config_file.empty()) return console_path(config::Admin{}, state_dir(""));
-    const config::Loaded loaded = load_config({.config_file = options.config_file, .flags = {}});
-    if (!loaded.config) {
-        command::print(loaded.errors, {});
-        throw std::runtime_error("the configuration " + options.config_file + " has errors");
-    }
-    const std::string path = console_path(loaded.config->admin, state_dir(loaded.config->runtime.state_dir));
-    if (path.empty()) throw std::runtime_error("admin.console of " + options.config_file + " is off");
-    return path;
-}
 
 /// As a value of CAPTURE START. A variable of a script that is not set must not mean everything.
 std::string as_literal(std::string_view text) {
@@ -196,7 +180,7 @@ int capture_start(const CaptureOptions& options) {
             throw std::runtime_error("--write -: standard output is a terminal; pipe it: ... | wireshark -k -i -");
         if (options.write && options.json)
             throw std::runtime_error("--json: says nothing of a capture that --write writes");
-        ConsoleClient console(console_place(options));
+        ConsoleClient console(console_place(options.console, options.config_file, Broken::stops).path);
         console.on_notice = [](const std::string& text) { usage::print_harmless("warning: " + text + "\n"); };
         if (options.write) return stream(options, console);
         const ConsoleTable started = console.query(start_statement(options));
@@ -211,7 +195,7 @@ int capture_start(const CaptureOptions& options) {
 
 int capture_stop(const CaptureOptions& options) {
     return with_console([&] {
-        ConsoleClient console(console_place(options));
+        ConsoleClient console(console_place(options.console, options.config_file, Broken::stops).path);
         const ConsoleTable stopped =
             console.query("CAPTURE STOP" + (options.id ? " " + std::to_string(*options.id) : ""));
         std::string text;
@@ -229,7 +213,7 @@ int capture_stop(const CaptureOptions& options) {
 
 int capture_status(const CaptureOptions& options) {
     return with_console([&] {
-        ConsoleClient console(console_place(options));
+        ConsoleClient console(console_place(options.console, options.config_file, Broken::stops).path);
         const ConsoleTable captures = console.query("CAPTURE STATUS");
         if (options.json) {
             print_out(document("captures", captures));

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "protocol/utf8.hpp"
+#include "proxy/command/named_config.hpp"
 #include "proxy/command/options.hpp"
 
 namespace proxy::command {
@@ -51,10 +52,12 @@ CLI::App* add_capture_command(CLI::App& parent, const char* name, CaptureCommand
     CLI::App* command = parent.add_subcommand(name);
     command->callback([&capture, run] { capture.command = run; });
     CLI::Option* file =
-        command->add_option("-c,--config", capture.config_file, "configuration of the proxy: its console");
+        command->add_option("-c,--config", capture.config_file, "configuration of the proxy: its console")
+            ->check(why_no_place);
     command
         ->add_option("--console", capture.console,
                      "the console's socket (default: console/.s.PGSQL.6434 in the state directory, as for run)")
+        ->check(why_no_place)
         ->excludes(file);
     return command;
 }

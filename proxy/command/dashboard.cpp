@@ -15,6 +15,7 @@
 #include "config/spelling.hpp"
 #include "proxy/command/commands.hpp"
 #include "proxy/command/inventories.hpp"
+#include "proxy/command/named_config.hpp"
 #include "proxy/dashboard/dashboard_site.hpp"
 #include "proxy/http/http_guard.hpp"
 #include "proxy/http/http_server.hpp"
@@ -145,6 +146,9 @@ int dashboard(const DashboardOptions& options) try {
     if (OwnThread::left_behind()) std::_Exit(exit_ok);
     return exit_ok;
 } catch (const NotSo& error) {
+    print_error(error.what());
+    return exit_usage;
+} catch (const Unusable& error) {
     print_error(error.what());
     return exit_usage;
 } catch (const std::exception& error) {

@@ -14,6 +14,7 @@
 #include "config/spelling.hpp"
 #include "protocol/utf8.hpp"
 #include "proxy/command/commands.hpp"
+#include "proxy/command/named_config.hpp"
 #include "proxy/http/http_server.hpp"
 #include "proxy/route/snapshot.hpp"
 #include "tls/asio.hpp"
@@ -30,12 +31,7 @@ struct Health {
     std::string body;
 };
 
-/// A mistake of whoever asks.
-struct HealthUsage : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
-
-/// Of "http://127.0.0.1:6433/", "127.0.0.1:6433" and "unix:/path". Throws HealthUsage.
+/// Of "http://127.0.0.1:6433/", "127.0.0.1:6433" and "unix:/path". Throws Unusable.
 config::Address address_of_url(std::string url) {
     constexpr std::string_view scheme = "http://";
     if (url.starts_with(scheme)) url.erase(0, scheme.size());
@@ -45,8 +41,8 @@ config::Address address_of_url(std::string url) {
     boost::system::error_code not_an_address;
     if (address && address->kind == config::Address::Kind::tcp) asio::ip::make_address(address->host, not_an_address);
     if (!address || not_an_address || (address->kind == config::Address::Kind::tcp && address->port == 0))
-        throw HealthUsage(config::in_quotes(url) +
-                          " is no place to ask: an address or localhost, as in http://127.0.0.1:6433, or unix:/path");
+        throw Unusable(config::in_quotes(url) +
+                       " is no place to ask: an address or localhost, as in http://127.0.0.1:6433, or unix:/path");
     return *address;
 }
 
@@ -56,30 +52,26 @@ struct Place {
     std::string token;  ///< empty: none
 };
 
-/// Of a file that is none: none. Throws HealthUsage.
+/// Of a file that is none: none. Throws Unusable.
 std::string token_of(const config::File& file) {
     std::vector<config::Diagnostic> errors;
     std::string token = load_http_token(file, errors);
     if (errors.empty()) return token;
-    throw HealthUsage(errors.front().message);
+    throw Unusable(errors.front().message);
 }
 
-/// Where a proxy with this configuration answers. Throws HealthUsage.
+/// Where a proxy with this configuration answers. Throws Unusable.
 Place place_of_config(const std::string& file) {
-    const config::Loaded loaded = load_config({.config_file = file, .flags = {}});
-    if (!loaded.config) {
-        print(loaded.errors, {});
-        throw HealthUsage("the configuration " + file + " has errors");
-    }
-    if (loaded.config->admin.http.empty())
-        throw HealthUsage("admin.http of " + file + " is off: set it, such as to \"127.0.0.1:6433\"");
-    config::Address address = address_of_url(loaded.config->admin.http);
+    const config::Config config = named_config(file);
+    if (config.admin.http.empty())
+        throw Unusable("admin.http of " + file + " is off: set it, such as to \"127.0.0.1:6433\"");
+    config::Address address = address_of_url(config.admin.http);
     // It listens on all addresses, so it is reached on this host's own.
     if (address.host == "0.0.0.0") address.host = "127.0.0.1";
     if (address.host == "::") address.host = "::1";
     // Whoever may not read it is told yes or no all the same, without the reasons.
     std::vector<config::Diagnostic> ignored;
-    return {std::move(address), load_http_token(loaded.config->admin.http_token_file, ignored)};
+    return {std::move(address), load_http_token(config.admin.http_token_file, ignored)};
 }
 
 asio::generic::stream_protocol::endpoint endpoint_of(const config::Address& address) {
@@ -140,7 +132,7 @@ int health(const HealthOptions& options) {
         const std::string line = boost::algorithm::replace_all_copy(answer.body, "\n", "; ");
         std::printf("%s: %s\n", options.check.c_str(), protocol::printable(line).c_str());
         return answer.status == 200 ? exit_ok : exit_failure;
-    } catch (const HealthUsage& error) {
+    } catch (const Unusable& error) {
         std::fprintf(stderr, "error: %s\n", protocol::printable(error.what()).c_str());
         return exit_usage;
     } catch (const std::exception& error) {

@@ -9,6 +9,7 @@
 #include "config/spelling.hpp"
 #include "config/usage/command_line.hpp"
 #include "protocol/utf8.hpp"
+#include "proxy/command/named_config.hpp"
 #include "proxy/command/state_dir.hpp"
 #include "proxy/inventory/postgres.hpp"
 
@@ -16,12 +17,11 @@ namespace proxy::command {
 namespace {
 
 std::string configured_inventory(const std::string& file) {
-    const config::Loaded loaded = load_config({.config_file = file, .flags = {}});
-    if (!loaded.config) throw std::runtime_error("the configuration " + file + " has errors");
-    const std::string& inventory = loaded.config->audit.inventory;
-    if (inventory.empty()) throw std::runtime_error("audit.inventory of " + file + " is off");
+    const config::Config config = named_config(file);
+    const std::string& inventory = config.audit.inventory;
+    if (inventory.empty()) throw Unusable("audit.inventory of " + file + " is off");
     if (PostgresUrl::is_one(inventory) || inventory.front() == '/') return inventory;
-    return state_dir(loaded.config->runtime.state_dir) + "/" + inventory;
+    return state_dir(config.runtime.state_dir) + "/" + inventory;
 }
 
 struct Named {

@@ -2,6 +2,7 @@
 // test, and the dashboard.
 #include <CLI/CLI.hpp>
 
+#include "proxy/command/named_config.hpp"
 #include "proxy/command/options.hpp"
 
 namespace proxy::command {
@@ -41,7 +42,8 @@ Examples:
   pgairlock reload --config /etc/pgairlock/pgairlock.toml
   pgairlock reload --console /run/pgairlock/.s.PGSQL.6434
 
-Exit: 0 reloaded, 1 it failed, and the last good configuration goes on, or no proxy runs there, 2 usage error.)";
+Exit: 0 reloaded, 1 it failed, and the last good configuration goes on, or no proxy runs there, 2 usage error, or a
+configuration that does not say which proxy is meant.)";
 
 constexpr const char* upgrade_examples = R"(
 Examples:
@@ -50,7 +52,8 @@ Examples:
 
 As SIGUSR2, whose outcome is in the log. What goes over, and what stays: docs/upgrade.md.
 
-Exit: 0 the new process serves, 1 it does not, and the old one goes on, or no proxy runs there, 2 usage error.)";
+Exit: 0 the new process serves, 1 it does not, and the old one goes on, or no proxy runs there, 2 usage error, or a
+configuration that does not say which proxy is meant.)";
 
 }  // namespace
 
@@ -70,9 +73,9 @@ CLI::App* add_health(CLI::App& app, HealthOptions& health) {
     add_short("--ready", "readyz");
     add_short("--upstream", "upstreamz");
     auto* where = command->add_option_group("where");
-    where->add_option("-c,--config", health.config_file,
-                      "configuration file of the proxy, whose admin.http says where");
-    auto* url = where->add_option("--url", health.url, "http://ADDRESS:PORT or unix:PATH");
+    where->add_option("-c,--config", health.config_file, "configuration file of the proxy, whose admin.http says where")
+        ->check(why_no_place);
+    auto* url = where->add_option("--url", health.url, "http://ADDRESS:PORT or unix:PATH")->check(why_no_place);
     where->require_option(1);
     command
         ->add_option("--token-file", health.token_file, "with --url: file with the token, for the reasons of upstreamz")
@@ -100,7 +103,9 @@ CLI::App* add_alert_test(CLI::App& app, AlertTestOptions& test) {
     alert->require_subcommand(1);
     CLI::App* command = alert->add_subcommand(
         "test", "Send a message that says it is a test through every [[alert]], and say what was answered.");
-    command->add_option("-c,--config", test.config_file, "configuration file of the proxy")->required();
+    command->add_option("-c,--config", test.config_file, "configuration file of the proxy")
+        ->check(why_no_place)
+        ->required();
     command->add_option("--on", test.on, "only those that are told of this, such as new_weak_client");
     command->footer(alert_examples);
     return command;
@@ -109,10 +114,12 @@ CLI::App* add_alert_test(CLI::App& app, AlertTestOptions& test) {
 CLI::App* add_reload(CLI::App& app, ReloadOptions& reload) {
     CLI::App* command = app.add_subcommand(
         "reload", "Have the running proxy read its configuration and files anew, and wait for the outcome.");
-    auto* file = command->add_option("-c,--config", reload.config_file, "configuration of the proxy: its console");
+    auto* file = command->add_option("-c,--config", reload.config_file, "configuration of the proxy: its console")
+                     ->check(why_no_place);
     command
         ->add_option("--console", reload.console,
                      "the console's socket (default: console/.s.PGSQL.6434 in the state directory, as for run)")
+        ->check(why_no_place)
         ->excludes(file);
     command->footer(reload_examples);
     return command;
@@ -123,10 +130,12 @@ CLI::App* add_upgrade(CLI::App& app, UpgradeOptions& upgrade) {
         "upgrade",
         "Have the running proxy start the binary that is at its path now, hand its sockets over to it, and serve its "
         "sessions to their end; wait for the outcome.");
-    auto* file = command->add_option("-c,--config", upgrade.config_file, "configuration of the proxy: its console");
+    auto* file = command->add_option("-c,--config", upgrade.config_file, "configuration of the proxy: its console")
+                     ->check(why_no_place);
     command
         ->add_option("--console", upgrade.console,
                      "the console's socket (default: console/.s.PGSQL.6434 in the state directory, as for run)")
+        ->check(why_no_place)
         ->excludes(file);
     command->footer(upgrade_examples);
     return command;

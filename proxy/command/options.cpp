@@ -4,6 +4,7 @@
 
 #include "config/load.hpp"
 #include "proxy/command/inventories.hpp"
+#include "proxy/command/named_config.hpp"
 
 namespace proxy::command {
 namespace {
@@ -54,15 +55,18 @@ CLI::App* add_change(CLI::App& parent, const char* name, Command run, ClientOpti
 }  // namespace
 
 void add_inventories(CLI::App& command, ClientsOptions& clients) {
-    command.add_option("-c,--config", clients.config_file, "configuration of a proxy: its inventory");
+    command.add_option("-c,--config", clients.config_file, "configuration of a proxy: its inventory")
+        ->check(why_no_place);
     command
         .add_option("--state-dir", clients.state_dirs,
                     "state directory of a proxy; may be repeated (default: as for run). The proxy may be running")
+        ->check(why_no_place)
         ->allow_extra_args(false);
     command
         .add_option(
             "--inventory", clients.inventories,
             "postgresql://... as in audit.inventory, or an inventory.db file; may be repeated. Inventories are merged")
+        ->check(why_no_place)
         ->allow_extra_args(false);
 }
 

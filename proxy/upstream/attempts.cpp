@@ -87,6 +87,14 @@ void Attempts::failed(AttemptFailure failure, TimePoint now) {
     go_on(now);
 }
 
+void Attempts::not_tried(const std::string& address, std::string_view why) {
+    out_of_time_ = true;
+    const std::string error = "not tried: " + std::string(why);
+    if (errors_.empty()) worst_ = {.kind = AttemptFailure::Kind::unreachable, .error = error, .address = address};
+    errors_ += (errors_.empty() ? "" : "; ") + address + ": " + error;
+    next_host();
+}
+
 bool Attempts::connected(Encryption got, const std::string& address, TimePoint now) {
     if (suspicious_ && got == Encryption::clear) {
         failed({.kind = AttemptFailure::Kind::not_accepted,
@@ -174,6 +182,7 @@ void Attempts::go_on(TimePoint now) {
     } else if (!begun_.empty()) {
         next_ = Next::wait;
     } else {
+        out_of_time_ = now >= deadline_;
         next_host();
     }
 }
@@ -185,7 +194,7 @@ void Attempts::next_host() {
         next_ = Next::resolve;
         return;
     }
-    if (walks_left_ > 0) {
+    if (walks_left_ > 0 && !out_of_time_) {
         --walks_left_;
         return begin_walk();
     }
@@ -193,7 +202,7 @@ void Attempts::next_host() {
     // and not at hosts of which one was reached over TLS and had another reason.
     const bool tls_was_the_matter = encryption() == Encryption::tls &&
                                     worst_.kind == AttemptFailure::Kind::not_accepted && !suspicious_ && !tls_works_;
-    if (tls_was_the_matter && another_mode()) return begin(mode_ + 1);
+    if (tls_was_the_matter && another_mode() && !out_of_time_) return begin(mode_ + 1);
     next_ = Next::give_up;
 }
 

@@ -64,7 +64,8 @@ class Attempts {
 
     enum class Next {
         take_prewarmed,  // ask for a connection that is ready: took_prewarmed()
-        resolve,         // look up the host with number host(): resolved(), or failed()
+        resolve,         // look up the host with number host(): resolved(), or failed(); not_tried() when
+                         // the deadline is over
         connect,         // begin TCP to its address with number address(), beside what has begun: began(),
                          // and not_reached() when that is not even possible
         wait,            // for those that have begun: reached(), not_reached(), or when may_begin_next(),
@@ -98,6 +99,8 @@ class Attempts {
     void not_reached(std::size_t address, AttemptFailure failure, TimePoint now);
     void reached(std::size_t address);
     void failed(AttemptFailure failure, TimePoint now);
+    /// No fault of the host's: it is told beside the failures, and is none itself.
+    void not_tried(const std::string& address, std::string_view why);
     /// `got`: a server that was asked for TLS may have said 'N' where sslmode allows clear text.
     /// False: it is not to be used, because suspicious bytes came before; next() goes on.
     bool connected(Encryption got, const std::string& address, TimePoint now);
@@ -139,6 +142,7 @@ class Attempts {
     const TimePoint deadline_;
     const config::TargetSessionAttrs wanted_;
     const bool may_wait_;
+    bool out_of_time_ = false;  // nothing is tried anew
     unsigned walks_left_ = 0;
     unsigned walk_ = 0;
     Next next_ = Next::take_prewarmed;

@@ -31,6 +31,11 @@ bool is_ours(const boost::system::error_code& error) {
     return false;
 }
 
+/// Why nothing is tried any more at the deadline: only a client's login waits for turns.
+std::string why_no_time_left(const LoginTurns* turns) {
+    return turns != nullptr ? "client_login_timeout is over" : "there is no time left";
+}
+
 bool allows_clear(SslMode mode) { return mode < SslMode::require; }
 
 /// Asks for TLS. Nothing: the server said 'S'; `refused`: it said 'N'.
@@ -183,7 +188,9 @@ tls::Awaitable<Connected> Connector::connect(Attempts& attempts, const UpstreamR
                                              Clock::time_point deadline) {
     using Next = Attempts::Next;
     while (aborted_.empty()) {
-        if (attempts.next() == Next::resolve) {
+        if (attempts.next() == Next::resolve && Clock::now() >= deadline) {
+            attempts.not_tried(config::to_string(host_of(attempts, route)), why_no_time_left(turns_));
+        } else if (attempts.next() == Next::resolve) {
             const bool ours = co_await take_turn(attempts, route, deadline);
             if (ours) co_await resolve(attempts, route, deadline);
             if (!ours && aborted_.empty() && attempts.next() == Next::resolve && Clock::now() >= deadline)
@@ -330,6 +337,7 @@ tls::Awaitable<> Connector::resolve(Attempts& attempts, const UpstreamRoute& rou
     if (!aborted_.empty()) co_return;
     auto& endpoints = resolved_.endpoints;
     if (endpoints.empty()) {
+        if (Clock::now() >= deadline) resolved_.error += " (" + why_no_time_left(turns_) + ")";
         failed(attempts, route,
                {.kind = Kind::unreachable,
                 .error = resolved_.error,

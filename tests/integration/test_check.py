@@ -575,6 +575,30 @@ def test_warn_days_is_about_what_is_in_use_here_and_on_the_servers(config_file, 
     assert {subject for subject, _, _ in ends(document("--offline", "--config", file, "--warn-days", "15"))} == {"CN=proxy.ending", "CN=client.ending"}
 
 
+@pytest.mark.parametrize("days, word, counted", [((-20, -10), "has ended on ", "1 certificate, 1 expired\n"),
+                                                 ((10, 20), "is not valid before ", "1 certificate, 0 expired, 1 not valid yet; ")])
+def test_a_listener_whose_certificate_is_not_valid_now_is_not_ok_but_serves(config_file, run_proxy, pki, cluster, days, word, counted):
+    """Clients that verify it cannot connect; those that do not are served."""
+    shown = pki.leaf(pki.front, "proxy.untimely", HERE, days=days)
+    tls = {"cert_file": str(shown.cert), "key_file": str(shown.key)}
+    file = config_file([cluster.host], tls=tls)
+    for arguments in ([], ["--offline"], ["--warn-days", "0"]):
+        done = pgairlock("check", "--config", file, *arguments)
+        assert done.returncode == 1
+        assert f"preflight error: certificate of listener legacy {shown.cert}\n" in done.stdout
+        assert f"certificates in {shown.cert}: {counted}" in done.stdout
+        assert "certificates, keys and secrets" not in done.stdout and "configuration is valid" not in done.stdout
+        told = [line for line in done.stderr.splitlines() if str(shown.cert) in line]
+        assert len(told) == 1 and told[0].startswith(f"error: {file}:") and word in told[0], told
+        assert "Clients that verify it cannot connect" in told[0]
+        assert ("expiring: CN=proxy.untimely" in done.stdout) is ("--warn-days" in arguments)
+    told = document("--config", file)
+    assert not told["ok"] and all(one["ok"] for one in told["upstreams"])
+    assert finding(told, "certificate of listener")["level"] == "error"
+    proxy = run_proxy(configuration(pki, [cluster.host], tls=tls))
+    proxy.wait_for_log(rf"warning.*certificate {re.escape(str(shown.cert))} (has expired|is not valid yet)")
+
+
 def test_what_has_ended_is_not_said_to_end_soon(fake, pki):
     server = fake(accepting(server_context(pki.leaf(pki.new, "server.over", HERE, days=(-20, -10)))))
     code, text = check("--upstream", server.host, "--sslrootcert", pki.new.cert, "--warn-days", "0")

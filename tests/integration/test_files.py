@@ -181,7 +181,7 @@ def test_what_is_in_a_file_is_told_once_by_check_and_in_the_log(start, pki, dire
     file.write_text(to_toml(config))
     assert pgairlock("check", "--offline", "--config", file).stdout.count(fact) == 1
     found = [one for one in json.loads(pgairlock("check", "--offline", "--json", "--config", file).stdout)["files"] if one["path"] == str(path)]
-    assert found == [{"path": str(path), "certificates": 3, "repeated": 0, "expired": 1, "next_expiry": f"{pki.new.not_after:%Y-%m-%dT%H:%M:%SZ}",
+    assert found == [{"path": str(path), "certificates": 3, "repeated": 0, "expired": 1, "not_yet_valid": 0, "next_expiry": f"{pki.new.not_after:%Y-%m-%dT%H:%M:%SZ}",
                       "next_subject": "CN=Test New CA"}]
 
 

@@ -604,6 +604,55 @@ def test_pgairlock_reload_without_a_proxy_fails(directory):
     assert done.returncode == 1 and "nobody listens on" in done.stderr
 
 
+BROKEN_AND_OF_NO_KNOWN_PROXY = {
+    "is not there": None,
+    "misspells the key": '[runtime]\nstate_dri = "/elsewhere"\n[upstream.a]\nhosts = ["127.0.0.1:1"]\n',
+    "misspells the table": '[runtim]\nstate_dir = "/elsewhere"\n[upstream.a]\nhosts = ["127.0.0.1:1"]\n',
+    "has it in another table": '[upstream.a]\nhosts = ["127.0.0.1:1"]\nstate_dir = "/elsewhere"\n',
+    "misspells the console": '[admin]\nconsol = "unix:/elsewhere/.s.PGSQL.6434"\n[upstream.a]\nhosts = ["127.0.0.1:1"]\n',
+    "is no TOML": '[runtime]\nstate_dir = /elsewhere\n[upstream.a]\nhosts = ["127.0.0.1:1"]\n',
+}
+
+
+@pytest.mark.parametrize("how", BROKEN_AND_OF_NO_KNOWN_PROXY)
+@pytest.mark.parametrize("order", ["reload", "upgrade"])
+def test_a_configuration_that_does_not_say_which_proxy_it_is_orders_no_other(run_proxy, pki, directory, order, how):
+    proxy = run_proxy(configuration(pki, ["127.0.0.1:1"]))
+    file = directory / "other.toml"
+    if BROKEN_AND_OF_NO_KNOWN_PROXY[how] is not None:
+        file.write_text(BROKEN_AND_OF_NO_KNOWN_PROXY[how])
+    done = pgairlock(order, "--config", file, env={**os.environ, "STATE_DIRECTORY": str(proxy.state_dir)})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"error: {file}:" in done.stderr and "none was asked" in done.stderr
+    assert not [event for event in proxy.all_events() if event["event"] in ("reloaded", "reload_failed", "upgraded", "upgrade_failed")]
+
+
+def test_a_broken_configuration_still_reaches_its_own_proxy_which_tells_of_it(run_proxy, pki):
+    config = configuration(pki, ["127.0.0.1:1"], runtime={})
+    proxy = run_proxy(config)
+    unit = {"STATE_DIRECTORY": str(proxy.state_dir)}
+    proxy.write_config({**config, "log": {"levle": "info"}})  # names its state directory
+    told = "log.levle: unknown key"
+    for environment in ({}, unit):
+        done = pgairlock("reload", "--config", proxy.config_file, env={**os.environ, **environment})
+        assert done.returncode == 1 and "the reload failed: " in done.stderr and told in done.stderr
+    assert all(told in event["message"] for event in proxy.events("reload_failed", 2))
+    for text in ('[log]\nlevle = "info"\n', "nonsense = \n"):  # names none: systemd has said which one it is
+        proxy.write_config(text)
+        done = pgairlock("reload", "--config", proxy.config_file, env={**os.environ, **unit})
+        assert done.returncode == 1 and "the reload failed: " in done.stderr
+
+
+@pytest.mark.parametrize("command", [["reload"], ["upgrade"], ["capture", "status"], ["report"], ["client", "list"], ["health"],
+                                     ["dashboard", "--listen", "127.0.0.1:0"], ["alert", "test"]], ids=" ".join)
+def test_no_command_goes_on_without_the_configuration_that_it_was_given(directory, command):
+    file = directory / "nothere.toml"
+    done = pgairlock(*command, "--config", file)
+    assert done.returncode == 2 and f"error: {file}: cannot read the configuration file: No such file" in done.stderr
+    done = pgairlock(*command, "--config", "")
+    assert done.returncode == 2 and "--config: it is empty" in done.stderr
+
+
 # --- the start
 
 

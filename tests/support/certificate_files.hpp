@@ -74,6 +74,7 @@ struct Spec {
     std::string common_name = "server";
     int name_type = V_ASN1_UTF8STRING;
     std::vector<std::pair<int, std::string>> sans = {};  ///< GEN_..., bytes
+    const char* not_before = "260102030405Z";
     const char* not_after = "20300101000000Z";
     bool is_ca = false;
     std::string issuer_url = {};  ///< caIssuers
@@ -113,7 +114,7 @@ inline X509Ptr certificate_for(const KeyPtr& key, const Spec& spec = {}, const I
     X509* const raw = certificate.get();
     X509_set_version(raw, X509_VERSION_3);
     ASN1_INTEGER_set_uint64(X509_get_serialNumber(raw), 0x0abcdef123456789);
-    REQUIRE(ASN1_TIME_set_string_X509(X509_getm_notBefore(raw), "20260102030405Z"s.substr(2).c_str()) == 1);
+    REQUIRE(ASN1_TIME_set_string_X509(X509_getm_notBefore(raw), spec.not_before) == 1);
     REQUIRE(ASN1_TIME_set_string(X509_getm_notAfter(raw), spec.not_after) == 1);
     X509_NAME* const name = X509_get_subject_name(raw);
     const auto* text = reinterpret_cast<const unsigned char*>(spec.common_name.data());

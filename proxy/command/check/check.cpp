@@ -98,6 +98,7 @@ bool Check::use(LoadedCheck loaded) {
 int Check::run() {
     LoadedCheck loaded = load_for_check(options_);
     command::print(loaded.errors, loaded.warnings);
+    command::print(said(loaded.preflight, Finding::State::useless), {});
     command::print(said(loaded.preflight, Finding::State::stops), {});
     if (!loaded.snapshot) {
         if (options_.json) say(as_json(loaded.errors, loaded.warnings));

@@ -10,10 +10,13 @@ namespace proxy::command {
 std::vector<EndsSoon> ends_soon(const Snapshot& snapshot, const std::vector<Judges>& upstreams,
                                 const std::vector<AddressResult>& shown, std::chrono::system_clock::time_point until) {
     std::vector<EndsSoon> all;
+    const auto now = std::chrono::system_clock::now();
     const auto add = [&](const tls::CertificateFacts& facts, std::string what, std::string file) {
-        if (facts.not_after > until) return;
-        all.push_back(
-            {.what = std::move(what), .file = std::move(file), .subject = facts.subject, .not_after = facts.not_after});
+        if (facts.not_after > until && facts.not_before <= now) return;
+        all.push_back({.what = std::move(what),
+                       .file = std::move(file),
+                       .subject = facts.subject,
+                       .valid = {.not_before = facts.not_before, .not_after = facts.not_after}});
     };
     std::set<std::string> used_candidates;
     for (const Judges& upstream : upstreams) used_candidates.merge(upstream.used_candidates());

@@ -21,6 +21,7 @@ json::array bundles_as_json(const std::vector<tls::Bundle>& bundles) {
                          {"certificates", bundle.certificates},
                          {"repeated", bundle.repeated},
                          {"expired", bundle.expired},
+                         {"not_yet_valid", bundle.not_yet_valid},
                          {"next_expiry", std::move(next)},
                          {"next_subject", bundle.next_subject}});
     }
@@ -50,6 +51,7 @@ const char* level_of(Finding::State state) {
         case Finding::State::ok: return "ok";
         case Finding::State::skipped: return "skipped";
         case Finding::State::warning: return "warning";
+        case Finding::State::useless:
         case Finding::State::stops:
         case Finding::State::error: break;
     }
@@ -183,7 +185,8 @@ json::array ends_soon_as_json(const std::vector<EndsSoon>& all) {
         out.push_back({{"what", one.what},
                        {"file", or_null(one.file)},
                        {"subject", one.subject},
-                       {"not_after", tls::to_rfc3339(one.not_after)}});
+                       {"not_before", tls::to_rfc3339(one.valid.not_before)},
+                       {"not_after", tls::to_rfc3339(one.valid.not_after)}});
     return out;
 }
 

@@ -35,7 +35,9 @@ void load(const CheckOptions& options, LoadedCheck& check) {
     append(check.errors, std::move(snapshot.errors));
     append(check.warnings, std::move(snapshot.warnings));
     if (snapshot.snapshot) {
-        check.preflight.push_back({.what = "certificates, keys and secrets"});
+        std::vector<Finding> dates = look_at_dates(*snapshot.snapshot, check.warnings);
+        if (dates.empty()) dates.push_back({.what = "certificates, keys and secrets"});
+        append(check.preflight, std::move(dates));
         append(check.preflight, look_at_addresses(*snapshot.snapshot, preflight));
     }
     append(check.errors, said(check.preflight, Finding::State::error));

@@ -5,12 +5,13 @@
 namespace proxy::command {
 
 bool is_ok(const Outcome& outcome) {
-    const bool starts = std::none_of(outcome.preflight.begin(), outcome.preflight.end(), [](const Finding& finding) {
-        return finding.state == Finding::State::stops || finding.state == Finding::State::error;
+    const bool serves = std::none_of(outcome.preflight.begin(), outcome.preflight.end(), [](const Finding& finding) {
+        return finding.state == Finding::State::useless || finding.state == Finding::State::stops ||
+               finding.state == Finding::State::error;
     });
-    if (!outcome.connected) return starts;
+    if (!outcome.connected) return serves;
     const auto& addresses = outcome.addresses;
-    return starts && !addresses.empty() &&
+    return serves && !addresses.empty() &&
            std::all_of(addresses.begin(), addresses.end(), [](const AddressResult& result) { return result.holds; });
 }
 

@@ -12,12 +12,12 @@
 
 namespace proxy::command {
 
-/// A certificate in use that ends soon.
+/// A certificate in use that ends soon, or is not valid yet.
 struct EndsSoon {
     std::string what;  ///< "shown by listener \"legacy\"", "leaf of 10.0.0.1:5432"
     std::string file;  ///< empty: a server sent it
     std::string subject;
-    std::chrono::system_clock::time_point not_after;
+    tls::Validity valid;
 };
 
 struct Outcome {
@@ -36,7 +36,8 @@ struct Demands {
     bool expiry = false;     ///< nothing in Outcome::ends_soon
 };
 
-/// Every address is OK, there is one at least, and nothing keeps `run` from starting.
+/// Every address is OK, there is one at least, and nothing keeps `run` from starting, nor its
+/// clients from verifying it.
 bool is_ok(const Outcome& outcome);
 /// Of all addresses that have a candidate; nullopt: none is configured.
 std::optional<bool> candidates_hold(const Outcome& outcome);

@@ -8,7 +8,9 @@
 #include "proxy/command/state_dir.hpp"
 #include "proxy/inventory/postgres.hpp"
 #include "proxy/record/audit_file.hpp"
+#include "proxy/record/expiry_warnings.hpp"
 #include "proxy/record/line_file.hpp"
+#include "proxy/route/in_use.hpp"
 #include "tls/authority.hpp"
 
 namespace proxy::command {
@@ -133,6 +135,30 @@ std::vector<Finding> look_at_files(const config::Config& config, const Preflight
     look_at_inventory(config.audit, options, findings);
     look_at_authority(config, state_dir, findings);
     look_at_capture_folder(config.capture, state_dir, findings);
+    return findings;
+}
+
+std::vector<Finding> look_at_dates(const Snapshot& snapshot, std::vector<config::Diagnostic>& warnings) {
+    std::vector<Finding> findings;
+    const auto now = std::chrono::system_clock::now();
+    for (const InUse& one : certificates_in_use(snapshot)) {
+        const tls::Validity valid{.not_before = one.certificate->not_before, .not_after = one.certificate->not_after};
+        if (one.use != tls::Use::shown || one.listener.empty()) continue;
+        if (valid.not_before <= now && now < valid.not_after) continue;
+        const std::string certificate = "certificate " + one.file;
+        config::Diagnostic said{.origin = {}, .message = {}};
+        const auto is_of_it = [&](const config::Diagnostic& warning) {
+            return warning.message.starts_with(certificate + " has expired") ||
+                   warning.message.starts_with(certificate + " is not valid yet");
+        };
+        const auto warning = std::find_if(warnings.begin(), warnings.end(), is_of_it);
+        if (warning != warnings.end()) {
+            said.origin = std::move(warning->origin);
+            warnings.erase(warning);
+        }
+        said.message = certificate + " " + expiry_text(valid, now) + ". Clients that verify it cannot connect";
+        findings.push_back(found(what_for(one) + " " + one.file, State::useless, std::move(said)));
+    }
     return findings;
 }
 

@@ -16,6 +16,7 @@ struct Finding {
         ok,
         skipped,  // not looked at, and `said.message` says why
         warning,  // pgairlock runs without it, or as another user it may be able to
+        useless,  // `run` starts, and whoever verifies cannot connect
         stops,    // `run` ends with exit code 1: it may pass
         error,    // and with 2
     };
@@ -38,6 +39,10 @@ std::vector<Finding> look_at_files(const config::Config& config, const Preflight
 /// The addresses of listeners, HTTP and console, bound and closed. While a pgairlock with this
 /// state directory runs, what it has is passed over, and so is every UNIX-domain socket.
 std::vector<Finding> look_at_addresses(const Snapshot& snapshot, const PreflightOptions& options);
+
+/// The certificates that listeners show. One that has expired or is not valid yet is said to be
+/// so in place of its warning among `warnings`.
+std::vector<Finding> look_at_dates(const Snapshot& snapshot, std::vector<config::Diagnostic>& warnings);
 
 /// Those of a state, for stderr.
 std::vector<config::Diagnostic> said(const std::vector<Finding>& findings, Finding::State state);

@@ -126,6 +126,7 @@ const char* label_of(Finding::State state) {
         case Finding::State::ok: return "ok";
         case Finding::State::skipped: return "skipped";
         case Finding::State::warning: return "warning";
+        case Finding::State::useless:
         case Finding::State::stops:
         case Finding::State::error: break;
     }
@@ -155,7 +156,7 @@ void print_addresses(const Outcome& outcome) {
 void print_ends_soon(const Outcome& outcome) {
     for (const EndsSoon& one : outcome.ends_soon) {
         const std::string text = one.subject + ", " + one.what + (one.file.empty() ? "" : ", of " + one.file);
-        const std::string when = expiry_text({{}, one.not_after}, std::chrono::system_clock::now());
+        const std::string when = expiry_text(one.valid, std::chrono::system_clock::now());
         std::printf("expiring: %s: %s\n", protocol::printable(text).c_str(), when.c_str());
     }
 }

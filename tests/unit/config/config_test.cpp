@@ -474,6 +474,17 @@ TEST_CASE("config: a monitor is asked for by its user, and asks no more often th
           Lines{"t:4:20: upstream.a.monitor_interval: is shorter than 250ms"});
     CHECK(texts(load_upstream("hosts = 'a'\nmonitor_password_file = '/f'").warnings) ==
           Lines{"t:3:25: upstream.a.monitor_password_file: has no effect without monitor_user"});
+    CHECK(texts(load_upstream("hosts = 'a'\nmonitor_interval = '1s'").warnings) ==
+          Lines{"t:3:20: upstream.a.monitor_interval: has no effect without monitor_user"});
+}
+
+TEST_CASE("config: that sessions are closed on a demotion which nobody may hear of is warned of") {
+    const std::string closing = "hosts = 'a'\ntarget_session_attrs = 'read-write'\non_demotion = 'close'";
+    CHECK(texts(load_upstream(closing).warnings) ==
+          Lines{"t:4:15: upstream.a.on_demotion: \"close\" may never act without monitor_user: that a server was "
+                "demoted is then only known after the next login at it, of which there may be none"});
+    CHECK(load_upstream(closing + "\nmonitor_user = 'm'").warnings.empty());
+    CHECK(load_upstream("hosts = 'a'\ntarget_session_attrs = 'read-write'").warnings.empty());
 }
 
 TEST_CASE("config: sessions leave a demoted server where they were to write") {
@@ -568,6 +579,35 @@ TEST_CASE("config: a list in one string is told with the list that it would be")
     const auto errors = load_upstream("hosts = 'b'\nsslrootcert = '/no/a.pem,/no/b.pem'").errors;
     REQUIRE(errors.size() == 1);
     CHECK(errors.front().message == "\"/no/a.pem,/no/b.pem\" is one string: write [\"/no/a.pem\", \"/no/b.pem\"]");
+}
+
+TEST_CASE("config: a comma in front of a port is told as the colon that was meant") {
+    const auto message = [](const std::string& hosts) {
+        const auto errors = load_upstream("hosts = " + hosts).errors;
+        return errors.size() == 1 ? errors.front().message : "not one: " + std::to_string(errors.size());
+    };
+    CHECK(message("'db.example.com,5432'") ==
+          "\"db.example.com,5432\": a port stands behind a colon: write \"db.example.com:5432\"");
+    CHECK(message("'a, 5432, ::1,5433'") ==
+          "\"a, 5432, ::1,5433\": a port stands behind a colon: write [\"a:5432\", \"[::1]:5433\"]");
+    CHECK(message("'a:1,5432'") == "\"a:1,5432\" is one string: write [\"a:1\", \"5432\"]");
+    CHECK(errors_after_upstream("[[listener]]\nlisten = '127.0.0.1,6432'") ==
+          Lines{"t:3:10: listener.listen: \"127.0.0.1,6432\": a port stands behind a colon: write \"127.0.0.1:6432\""});
+}
+
+TEST_CASE("config: of an IPv6 address without brackets whose end may be a port nobody can tell") {
+    const auto errors = [](const std::string& host) { return load_upstream("hosts = '" + host + "'").errors; };
+    REQUIRE(errors("::1:5432").size() == 1);
+    CHECK(errors("::1:5432").front().message ==
+          "\"::1:5432\" needs brackets: write \"[::1]:5432\", or \"[::1:5432]:5432\" if all of it is the address");
+    REQUIRE(errors("2001:db8:0:0:0:0:0:1:65432").size() == 1);
+    CHECK(errors("2001:db8:0:0:0:0:0:1:65432").front().message ==
+          "\"2001:db8:0:0:0:0:0:1:65432\" needs brackets: write \"[2001:db8:0:0:0:0:0:1]:65432\"");
+    for (const char* const one : {"::1", "fe80::1", "2001:db8::ab12", "2001:db8::1:ab12", "[::1:5432]:5432",
+                                  "[::1:5432]", "2001:db8:0:0:0:0:0:5432", "::ffff:10.0.0.1"})
+        CHECK(errors(one).empty());
+    CHECK(errors_after_upstream("[[listener]]\nlisten = '::1:6432'") ==
+          Lines{"t:3:10: listener.listen: \"::1:6432\" needs brackets: write \"[::1]:6432\""});
 }
 
 TEST_CASE("config: control characters are refused everywhere") {

@@ -208,6 +208,33 @@ TEST_CASE("no address is tried after the deadline, but every host is asked for")
     CHECK(script.attempts.errors() == "a: timeout expired");
 }
 
+TEST_CASE("a host that is not tried for want of time is told beside those that failed, and blamed for nothing") {
+    Attempts attempts({.sslmode = SslMode::prefer, .hosts = 3, .deadline = deadline});
+    attempts.failed(failure(Kind::unreachable, "a", "timeout expired"), deadline);
+    REQUIRE(attempts.next() == Next::resolve);
+    attempts.not_tried("b", "client_login_timeout is over");
+    REQUIRE(attempts.next() == Next::resolve);
+    attempts.not_tried("c", "client_login_timeout is over");
+    REQUIRE(attempts.next() == Next::give_up);
+    CHECK(attempts.failure().address == "a");
+    CHECK(attempts.failed_attempts() == 1);
+    CHECK(attempts.errors() ==
+          "a: timeout expired; b: not tried: client_login_timeout is over; c: not tried: client_login_timeout is over");
+}
+
+TEST_CASE("without time nothing begins anew: what failed is what is told") {
+    Attempts in_clear({.sslmode = SslMode::prefer, .hosts = 1, .deadline = deadline});
+    in_clear.failed(failure(Kind::not_accepted, "a", "no TLS"), deadline);
+    CHECK(in_clear.next() == Next::give_up);
+    CHECK(in_clear.errors() == "a: no TLS");
+    Attempts second_walk({.sslmode = SslMode::require,
+                          .hosts = 1,
+                          .wanted = config::TargetSessionAttrs::prefer_standby,
+                          .deadline = deadline});
+    second_walk.unwanted(failure(Kind::unwanted, "a", "a primary"), deadline);
+    CHECK(second_walk.next() == Next::give_up);
+}
+
 TEST_CASE("errors of one encryption are not those of the other") {
     Script script(SslMode::prefer);
     script.fails(tls_, Kind::not_accepted).fails(clear, Kind::unreachable).gives_up();

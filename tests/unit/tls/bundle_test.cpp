@@ -53,6 +53,22 @@ TEST_CASE("of a file it is told how many certificates, how many have expired, an
           "1 of 1 certificates in " + old.path + " have expired; nothing can be verified with this file|");
 }
 
+TEST_CASE("certificates that are not valid yet are counted, and serve for nothing") {
+    const TemporaryFolder folder;
+    const auto to_come = certificate_for(
+        new_key(),
+        {.common_name = "to come", .not_before = "400101000000Z", .not_after = "20410101000000Z", .is_ca = true});
+    const config::File file = folder.write("ca.pem", pem(root("now")) + pem(to_come), 0644);
+    CHECK(to_string(load(file).file.bundle) ==
+          file.path +
+              ": 2 certificates, 0 expired, 1 not valid yet; the next to expire is CN=now on 2040-01-01T00:00:00Z");
+    CHECK(load(file).said() ==
+          "1 of 2 certificates in " + file.path + " are not valid yet (see this host's clock); the others are used|");
+    const config::File none = folder.write("none.pem", pem(root("gone", "20260103000000Z")) + pem(to_come), 0644);
+    CHECK(contains(load(none).said(), "have expired; nothing can be verified with this file|"));
+    CHECK(contains(load(none).said(), "(see this host's clock); nothing can be verified with this file|"));
+}
+
 TEST_CASE("what is passed over in a file of anchors is a warning with its line") {
     const TemporaryFolder folder;
     const config::File file = folder.write("ca.pem", pem(root("one")) + " " + pem(root("two")), 0644);

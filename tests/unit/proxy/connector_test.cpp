@@ -1,0 +1,65 @@
+#include <memory>
+
+#include "proxy/upstream/login_turns.hpp"
+#include "proxy/upstream/upstream.hpp"
+#include "support/catch.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace proxy;
+using Clock = Connector::Clock;
+
+config::Address tcp(const std::string& host, std::uint16_t port) {
+    config::Address address;
+    address.kind = config::Address::Kind::tcp;
+    address.host = host;
+    address.port = port;
+    return address;
+}
+
+/// What a client is told whose time is over before the second host's turn comes: the first one
+/// takes its connection and says nothing.
+struct TimeIsOver {
+    explicit TimeIsOver(const config::Address& second) {
+        asio::ip::tcp::acceptor silent(io, {asio::ip::address_v4::loopback(), 0});
+        const auto route = std::make_shared<UpstreamRoute>();
+        route->settings.name = "orders";
+        route->settings.hosts = {tcp("127.0.0.1", silent.local_endpoint().port()), second};
+        route->settings.sslmode = protocol::SslMode::require;
+        first = config::to_string(route->settings.hosts.front());
+        const auto deadline = Clock::now() + 200ms;
+        Attempts attempts({.sslmode = route->settings.sslmode, .hosts = 2, .deadline = deadline});
+        Connector connector(resolver, outages, &turns);
+        const auto run = [&]() -> tls::Awaitable<> {
+            Connected connected = co_await connector.connect(attempts, *route, deadline);
+            told = std::get<UpstreamFailure>(std::move(connected)).error;
+        };
+        asio::co_spawn(io, run(), asio::detached);
+        io.run_for(60s);
+    }
+
+    asio::io_context io{1};
+    std::shared_ptr<int> look_ups = std::make_shared<int>(0);
+    Resolver resolver{[count = look_ups](const std::string&) {
+        ++*count;
+        return Resolved{{}, "no such name"};
+    }};
+    Outages outages;
+    LoginTurns turns;
+    std::string first;
+    std::string told;
+};
+
+}  // namespace
+
+TEST_CASE("a host that a client has no time left for is told as not tried, and neither looked up nor blamed",
+          "[connector]") {
+    const TimeIsOver name(tcp("db.example.com", 5432));
+    CHECK(name.told == name.first + ": timeout expired; db.example.com:5432: not tried: client_login_timeout is over");
+    CHECK(*name.look_ups == 0);
+    CHECK(name.outages.all().empty());
+
+    const TimeIsOver literal(tcp("192.0.2.1", 5432));
+    CHECK(literal.told == literal.first + ": timeout expired; 192.0.2.1:5432: not tried: client_login_timeout is over");
+}
