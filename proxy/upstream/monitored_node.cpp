@@ -101,15 +101,16 @@ tls::Awaitable<std::optional<OwnFailure>> MonitoredNode::connect(Answer& answer,
 }
 
 tls::Awaitable<std::optional<OwnFailure>> MonitoredNode::put_questions(Answer& answer) {
-    OwnSession::Answer said = co_await session_->ask(protocol::host_state_query, {.rows = 1}, deadline());
+    constexpr protocol::AnswerBounds one_row{.rows = 1};
+    constexpr protocol::AnswerBounds cluster{.rows = protocol::max_aurora_instances};
+    OwnSession::Answer said = co_await session_->ask(protocol::host_state_query, one_row, deadline());
     if (said.failure) co_return std::move(said.failure);
     const auto state = protocol::host_state(said.rows);
     if (!state) co_return OwnFailure{.sqlstate = "08P01", .text = "the server's answer is none that is known"};
     answer.state = *state;
     if (!state->is_aurora) co_return std::nullopt;
     // What it tells of its neighbours is of no weight for what it is itself.
-    OwnSession::Answer told =
-        co_await session_->ask(protocol::aurora_query, {.rows = protocol::max_aurora_instances}, deadline());
+    OwnSession::Answer told = co_await session_->ask(protocol::aurora_query, cluster, deadline());
     if (!told.failure) answer.cluster = protocol::aurora_instances(told.rows).value_or(answer.cluster);
     co_return std::nullopt;
 }

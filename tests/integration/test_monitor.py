@@ -26,7 +26,7 @@ OURS = "SELECT pid, application_name FROM pg_stat_activity WHERE usename = 'pgai
 def let_in(cluster):
     """As its documentation has it: the role, and a line of pg_hba.conf."""
     hba = cluster.data / "pg_hba.conf"
-    hba.write_text(hba.read_text() + f"hostssl postgres {USER} 127.0.0.1/32 scram-sha-256\n")
+    hba.write_text(hba.read_text() + f"host postgres {USER} 127.0.0.1/32 scram-sha-256\nhost postgres {USER} ::1/128 scram-sha-256\n")
     cluster.sql("SELECT pg_reload_conf()")
 
 
@@ -140,6 +140,50 @@ def test_one_session_for_the_process_and_none_of_it_is_a_clients(monitored, conn
     until(lambda: not primary.sql(OURS), what="it has left")
     log = primary.log_file.read_text()
     assert "unexpected EOF" not in log and "could not receive data" not in log
+
+
+def test_each_address_has_a_session_of_its_own_and_one_that_is_named_twice_has_one(monitored, primary):
+    addresses = {f"127.0.0.1:{primary.port}", f"[::1]:{primary.port}"}
+    proxy = monitored([*sorted(addresses), f"localhost:{primary.port}"])
+    until(lambda: all((hosts(proxy)[one]["monitor"] or {}).get("answered") for one in addresses), what="both answer")
+    shown = rows(proxy.console, "SELECT address, role FROM monitored_hosts ORDER BY address")
+    assert shown == [[one, "primary"] for one in sorted(addresses)]
+    assert sorted(primary.sql("SELECT client_addr::text FROM pg_stat_activity WHERE usename = %s", USER)) == [("127.0.0.1/32",), ("::1/128",)]
+
+
+@pytest.mark.parametrize("sslmode", ["disable", "prefer"])
+def test_where_clients_go_in_clear_a_password_is_proved_and_not_told(monitored, primary, sslmode):
+    proxy = monitored([primary.host], upstream={"sslmode": sslmode, "sslrootcert": None})
+    wait_for_role(proxy, primary, "primary")
+    assert primary.sql("SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = %s", USER) == [(sslmode == "prefer",)]
+
+
+def test_a_reload_begins_and_ends_it(run_proxy, pki, primary, password_file):
+    asked = {"monitor_user": USER, "monitor_password_file": str(password_file)}
+    proxy = run_proxy(configuration(pki, [primary.host], admin=ADMIN))
+    assert hosts(proxy)[primary.host]["monitor"] is None
+    for _ in range(2):
+        proxy.write_config(configuration(pki, [primary.host], admin=ADMIN, upstream=asked))
+        proxy.signal(signal.SIGHUP)
+        until(lambda: monitor_answers(proxy, primary), what="it is asked")
+        assert len(primary.sql(OURS)) == 1
+        proxy.write_config(configuration(pki, [primary.host], admin=ADMIN))
+        proxy.signal(signal.SIGHUP)
+        until(lambda: hosts(proxy)[primary.host]["monitor"] is None and not primary.sql(OURS), what="it has left")
+
+
+def test_after_a_promotion_the_first_client_finds_the_new_primary(monitored, connect, primary, standby):
+    proxy = monitored([primary.host, standby.host], upstream={"target_session_attrs": "read-write"})
+    wait_for_role(proxy, primary, "primary")
+    wait_for_role(proxy, standby, "standby")
+    primary.stop()
+    until(lambda: hosts(proxy)[primary.host]["up"] is False, what="it is gone")
+    standby.promote()
+    wait_for_role(proxy, standby, "primary")
+    with connect(proxy, "scram_user", sslmode="require").cursor() as cursor:
+        cursor.execute("CREATE TABLE written ()")
+    event = proxy.event("connected")
+    assert (event["upstream_addr"], event["failed_attempts"]) == (standby.host, 0)
 
 
 def test_a_session_that_the_server_ends_is_made_anew(monitored, primary):
