@@ -1,5 +1,7 @@
 """Which server is the primary, by what logins are told of it: in the audit and as a metric, through a promotion."""
 
+import re
+
 import pytest
 from psycopg2 import OperationalError
 
@@ -10,6 +12,7 @@ from harness.http import scrape
 from harness.waiting import until
 from test_console_sql import rows
 from test_dashboard import get
+from test_health import ask
 
 ADMIN = {"http": "127.0.0.1:0"}
 
@@ -121,3 +124,29 @@ def test_what_one_upstream_finds_out_of_an_address_makes_its_role_doubtful_for_a
     assert listed() == [["orders", "primary", "t"], ["ro", "primary", "t"], ["ro", "primary", "f"]]
     assert roles(proxy, primary.host) == only("unknown")
     assert scrape(proxy)("upstream_host_up", upstream="orders", address=primary.host) == 0
+
+
+def test_upstreamz_counts_no_server_of_another_kind(start, connect, pair):
+    """Clients want a standby. It stops: all of them are refused, and that the primary answers is of no use to them."""
+    primary, standby = pair
+    proxy = start([primary.host, standby.host], admin=ADMIN, upstream={"target_session_attrs": "standby"})
+    status, _, body = ask(proxy.http, "/upstreamz")
+    assert (status, "whether it is a standby is not known" in body) == (200, True)
+    connect(proxy).close()
+    until(lambda: ask(proxy.http, "/upstreamz")[2].endswith("orders: verified 0 s ago\n"), what="a login has told")
+    standby.stop()
+    with pytest.raises(OperationalError, match="could not connect to upstream"):
+        connect(proxy)
+    until(lambda: ask(proxy.http, "/upstreamz")[0] == 503, what="it is told")
+    assert re.search("orders: not verified: no host is a standby: .*server is not in hot standby mode", ask(proxy.http, "/upstreamz")[2])
+    standby.start_again()
+    until(lambda: connects(connect, proxy), what="a client is let in")
+    until(lambda: ask(proxy.http, "/upstreamz")[0] == 200, what="it serves")
+
+
+def connects(connect, proxy) -> bool:
+    try:
+        connect(proxy).close()
+    except OperationalError:
+        return False
+    return True
