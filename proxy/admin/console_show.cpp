@@ -87,7 +87,7 @@ FROM upstream_certificates ORDER BY upstream, upstream_addr, last_seen DESC)"},
                 "configured hosts, what they are, the logins under way there, and how many sessions their upstream has",
                 R"(SELECT h.upstream, h.host, h.port, h.sslmode, h.logins_in_flight, h.logins_waiting,
   (SELECT count(*) FROM open_sessions o WHERE o.upstream = h.upstream) AS upstream_sessions,
-  h.role, h.role_source, h.role_since, h.role_seen FROM hosts h)"},
+  h.role, h.role_doubtful, h.role_source, h.role_since, h.role_seen FROM hosts h)"},
 };
 
 }  // namespace

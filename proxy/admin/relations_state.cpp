@@ -65,6 +65,7 @@ RelationRows configuration(const ConsoleSources& sources) {
 void append_role(std::vector<Cell>& row, const HostRoles::Known& known) {
     const bool tells = known.role != protocol::HostRole::unknown;
     row.push_back(tells ? Cell(std::string(protocol::to_string(known.role))) : Cell());
+    row.push_back(tells ? Cell(std::int64_t{known.doubtful ? 1 : 0}) : Cell());
     row.push_back(tells ? Cell(std::string(to_string(known.source))) : Cell());
     row.push_back(tells ? to_timestamp(known.since) : Cell());
     row.push_back(tells ? to_timestamp(known.seen) : Cell());
@@ -154,6 +155,7 @@ std::vector<Relation> state_relations(const ConsoleSources& sources) {
                      {"logins_in_flight", ColumnType::int8},
                      {"logins_waiting", ColumnType::int8},
                      {"role"},
+                     {"role_doubtful", ColumnType::boolean},
                      {"role_source"},
                      {"role_since", ColumnType::timestamptz},
                      {"role_seen", ColumnType::timestamptz}},
@@ -163,6 +165,7 @@ std::vector<Relation> state_relations(const ConsoleSources& sources) {
                      {"host"},
                      {"address"},
                      {"role"},
+                     {"role_doubtful", ColumnType::boolean},
                      {"role_source"},
                      {"role_since", ColumnType::timestamptz},
                      {"role_seen", ColumnType::timestamptz},

@@ -1,4 +1,5 @@
 // /api/hosts.json: every host of every upstream, and the addresses that were found behind it.
+#include <functional>
 #include <optional>
 #include <set>
 
@@ -12,6 +13,7 @@ namespace json = boost::json;
 
 /// Upstream and address.
 using Server = std::pair<std::string, std::string>;
+using Unreached = std::function<std::optional<Outages::Outage>(const std::string& address, const std::string& upstream)>;
 
 /// Of all upstreams.
 struct Known {
@@ -20,7 +22,10 @@ struct Known {
           outages(source.outages.all()),
           prewarmed(source.prewarmed()),
           monitored(source.monitor.hosts()),
-          roles(source.roles) {
+          roles(source.roles),
+          unreached([&all = source.outages](const auto& address, const auto& upstream) {
+              return all.unreached(address, upstream);
+          }) {
         for (const auto& session : source.sessions.open()) {
             ++sessions[{std::string(session->facts.text(SessionText::upstream)),
                         std::string(session->facts.text(SessionText::upstream_addr))}];
@@ -32,6 +37,7 @@ struct Known {
     const std::map<std::string, PrewarmedConnections> prewarmed;
     const std::vector<MonitoredHost> monitored;
     const HostRoles& roles;
+    const Unreached unreached;
     std::map<Server, std::uint64_t> sessions;
 };
 
@@ -39,7 +45,7 @@ struct Known {
 class HostRows {
    public:
     HostRows(const Known& known, const UpstreamRoute& route, SystemTime now)
-        : now_(now), route_(route), sessions_(known.sessions), roles_(known.roles) {
+        : now_(now), route_(route), sessions_(known.sessions), roles_(known.roles), unreached_(known.unreached) {
         for (const MonitoredHost& host : known.monitored) {
             if (host.upstream == route.settings.name) monitored_.emplace(host.address, host);
         }
@@ -93,6 +99,10 @@ class HostRows {
         for (const Outages::Outage& one : outages_) {
             if ((address && one.key == *address) || (host && one.key == *host)) outage = &one;
         }
+        // Another upstream may have found out.
+        std::optional<Outages::Outage> elsewhere;
+        if (!outage && address) elsewhere = unreached_(*address, route_.settings.name);
+        if (elsewhere) outage = &*elsewhere;
         json::object told{{"upstream", name(route_.settings.name)},
                           {"host", host ? name(*host) : json::value(nullptr)},
                           {"address", address ? name(*address) : json::value(nullptr)},
@@ -130,6 +140,7 @@ class HostRows {
         const bool tells = role != protocol::HostRole::unknown;
         told["role"] = tells ? json::value(protocol::to_string(role)) : json::value(nullptr);
         told["role_seen"] = tells ? time(seen) : json::value(nullptr);
+        told["role_doubtful"] = tells ? json::value(found.doubtful) : json::value(nullptr);
         told["role_source"] = !tells     ? json::value(nullptr)
                               : is_newer ? json::value(to_string(found.source))
                                          : json::value(to_string(RoleSource::login));
@@ -177,6 +188,7 @@ class HostRows {
     PrewarmedConnections prewarmed_;
     const std::map<Server, std::uint64_t>& sessions_;
     const HostRoles& roles_;
+    const Unreached& unreached_;
     std::map<std::string, MonitoredHost> monitored_;  // by address
     std::set<std::string> told_;
 };

@@ -1,6 +1,7 @@
 // Whether servers answer, for /upstreamz: by what logins have seen lately; where there were none,
 // or the last one failed, by a connection of our own, one in half a minute at most, whoever and how
-// many ask. The newest outcome counts.
+// many ask. The newest outcome counts. Where a certain kind of server is wanted
+// (target_session_attrs), one that is known to be another serves nobody, however well it answers.
 #pragma once
 
 #include <chrono>
@@ -12,8 +13,10 @@
 #include <vector>
 
 #include "proxy/route/snapshot.hpp"
+#include "proxy/upstream/host_roles.hpp"
 #include "proxy/upstream/outages.hpp"
 #include "proxy/upstream/resolver.hpp"
+#include "proxy/upstream/target_session.hpp"
 #include "tls/asio.hpp"
 
 namespace proxy {
@@ -40,7 +43,9 @@ class UpstreamCheck {
     };
     using AskLogins = std::function<Logins(const UpstreamRoute& upstream)>;
 
-    UpstreamCheck(tls::Executor executor, Resolver& resolver, Outages& outages, AskLogins logins);
+    /// `roles`: nullptr where nobody knows any.
+    UpstreamCheck(tls::Executor executor, Resolver& resolver, Outages& outages, AskLogins logins,
+                  HostRoles* roles = nullptr);
     ~UpstreamCheck() { close(); }
 
     struct Result {
@@ -59,11 +64,14 @@ class UpstreamCheck {
     static tls::Awaitable<> connect(std::shared_ptr<Visit> visit);
     Result result(const UpstreamRoute& upstream) const;
     bool is_fresh(const UpstreamRoute& upstream) const;
+    Fit fit_of(const Visit& visit) const;
+    bool is_learnt_since(const UpstreamRoute& upstream, Clock::time_point when) const;
 
     tls::Executor executor_;
     Resolver& resolver_;
     Outages& outages_;
     AskLogins logins_;
+    HostRoles* const roles_;
     const std::shared_ptr<std::size_t> waiting_ = std::make_shared<std::size_t>(0);
     std::map<std::string, std::shared_ptr<Visit>> visits_;  // the last one of each upstream
 };

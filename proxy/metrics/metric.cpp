@@ -75,7 +75,7 @@ std::span<const MetricInfo> all_metrics() {
          {"upstream", "address", "role"},
          "Whether this is the role that a server was last seen in, by a login or by the monitor: 1 for one of them, "
          "for "
-         "servers seen within an hour."},
+         "servers seen within an hour; \"unknown\" while it is in doubt."},
         {M::server_certificate_not_after,
          "pgairlock_server_certificate_not_after_timestamp_seconds",
          gauge,

@@ -63,7 +63,8 @@ HttpService::HttpService(Sources sources)
                          logins.error = std::move(failure->error);
                      }
                      return logins;
-                 }),
+                 },
+                 &sources_.roles),
       server_(io_.get_executor(), [this](const HttpRequest& request) { return answer(request); }) {}
 
 void HttpService::open(std::shared_ptr<const Snapshot> snapshot, ListeningSockets::Passed passed) noexcept {

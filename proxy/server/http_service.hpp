@@ -53,6 +53,7 @@ class HttpService {
         const Admission& admission;
         Resolver& resolver;
         Outages& outages;
+        HostRoles& roles;
         asio::io_context& control;  ///< of the thread that accepts
         const LiveSessions& sessions;
         std::string name;  ///< as in audit lines

@@ -235,13 +235,16 @@ void MetricsPage::tell_hosts(Exposition& out, const EventMetrics::Numbers& numbe
         out.sample({outage.upstream, outage.key}, std::uint64_t{0});
     }
     for (const auto& [server, one] : known) {
-        if (!down.contains(server)) out.sample({server.first, server.second}, std::uint64_t{1});
+        if (down.contains(server)) continue;
+        const bool is_down = sources_.outages.unreached(server.second, server.first).has_value();
+        out.sample({server.first, server.second}, std::uint64_t{is_down ? 0U : 1U});
     }
     out.begin(Metric::upstream_host_role);
     for (const auto& [server, one] : known) {
         const HostRoles::Known found = sources_.roles.of(server.first, server.second);
         const bool is_newer = found.role != HostRole::unknown && found.seen > one.role_seen;
-        const HostRole now = is_newer ? found.role : one.role;
+        const HostRole last = is_newer ? found.role : one.role;
+        const HostRole now = found.doubtful ? HostRole::unknown : last;
         for (const auto role : {HostRole::primary, HostRole::standby, HostRole::unknown})
             out.sample({server.first, server.second, protocol::to_string(role)}, std::uint64_t{role == now ? 1U : 0U});
     }

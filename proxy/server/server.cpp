@@ -296,6 +296,7 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
              .admission = admission_,
              .resolver = resolver_,
              .outages = outages_,
+             .roles = roles_,
              .control = io_,
              .sessions = sessions_,
              .name = proxy_name(began_with_.runtime),
@@ -310,6 +311,10 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
     running_config_.use(snapshot_);
     role_changes_ = roles_.subscribe([this](const auto& change) { host_news_.tell(change.server.upstream); });
     outages_.on_recovery([this](const std::string& upstream) { host_news_.tell(upstream); });
+    outages_.on_failure([this](const std::string& address) {
+        const HostRoles::Server server{.upstream = {}, .host = {}, .address = address};
+        roles_.doubt(server, RoleSource::outage);
+    });
     told_roles_ = roles_.subscribe([this](const HostRoles::Change& change) { record(change); });
     // What a former process has not sent is that one's as long as it serves.
     if (!inheritance_.is_one()) alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));

@@ -40,6 +40,7 @@ std::string_view to_string(RoleSource source) noexcept {
         case RoleSource::monitor: return "monitor";
         case RoleSource::certificate: return "certificate";
         case RoleSource::ending: return "ending";
+        case RoleSource::outage: return "outage";
     }
     return "";
 }
@@ -56,16 +57,13 @@ void HostRoles::learn(const Server& server, HostRole role, RoleSource source, Ti
             host.server = server;
             note(host, role, source, now);
         }
-        const bool promoted = !changes.empty() && changes[0].before == HostRole::standby;
+        const bool is_new_primary = !changes.empty() && role == HostRole::primary;
         for (auto& [key, other] : addresses_) {
-            if (!promoted || role != HostRole::primary || key.first != server.upstream || &other == &entry) continue;
-            if (other.known.role != HostRole::primary || other.known.doubtful) continue;
-            other.known.doubtful = true;
-            changes.push_back({.server = other.server,
-                               .before = HostRole::primary,
-                               .now = HostRole::primary,
-                               .doubtful = true,
-                               .source = source});
+            if (&other == &entry || other.known.doubtful || role == HostRole::unknown) continue;
+            const bool is_deposed =
+                is_new_primary && key.first == server.upstream && other.known.role == HostRole::primary;
+            const bool is_outdated = key.second == server.address && other.known.role != role;
+            if (is_deposed || is_outdated) doubt(other, source, changes);
         }
         make_room();
     }
@@ -82,17 +80,23 @@ void HostRoles::doubt(const Server& server, RoleSource why) {
     std::vector<Change> changes;
     {
         const std::lock_guard lock(mutex_);
-        const auto found = addresses_.find({server.upstream, server.address});
-        if (found == addresses_.end()) return;
-        Entry& entry = found->second;
-        const auto host = hosts_.find({server.upstream, entry.server.host});
-        if (host != hosts_.end() && host->second.server.address == server.address) host->second.known.doubtful = true;
-        entry.asked = {};
-        const HostRole role = entry.known.role;
-        if (std::exchange(entry.known.doubtful, true) || role == HostRole::unknown) return;
-        changes.push_back({.server = entry.server, .before = role, .now = role, .doubtful = true, .source = why});
+        for (auto& [key, entry] : addresses_) {
+            if (key.second == server.address) doubt(entry, why, changes);
+        }
     }
     tell(changes);
+}
+
+/// Of an outage everybody hears who tries: they must not all look again for it.
+void HostRoles::doubt(Entry& entry, RoleSource why, std::vector<Change>& changes) {
+    const auto host = hosts_.find({entry.server.upstream, entry.server.host});
+    if (host != hosts_.end() && host->second.server.address == entry.server.address) host->second.known.doubtful = true;
+    const bool was_doubtful = std::exchange(entry.known.doubtful, true);
+    if (!was_doubtful || why != RoleSource::outage) entry.asked = {};
+    entry.certain_since = {};
+    const HostRole role = entry.known.role;
+    if (was_doubtful || role == HostRole::unknown) return;
+    changes.push_back({.server = entry.server, .before = role, .now = role, .doubtful = true, .source = why});
 }
 
 void HostRoles::shown(const Server& server, const std::string& subject) {
@@ -139,6 +143,17 @@ bool HostRoles::may_ask(const std::string& upstream, const std::string& address,
     return true;
 }
 
+std::chrono::system_clock::time_point HostRoles::certain_since(const std::string& upstream, HostRole role) const {
+    SystemClock::time_point last{};
+    const std::lock_guard lock(mutex_);
+    for (auto one = addresses_.lower_bound({upstream, ""}); one != addresses_.end(); ++one) {
+        if (one->first.first != upstream) break;
+        const Entry& entry = one->second;
+        if (entry.known.role == role && !entry.known.doubtful) last = std::max(last, entry.certain_since);
+    }
+    return last;
+}
+
 std::map<std::string, HostRoles::Known> HostRoles::addresses(const std::string& upstream) const {
     std::map<std::string, Known> all;
     const auto now = SystemClock::now();
@@ -169,7 +184,8 @@ std::optional<HostRoles::Change> HostRoles::note(Entry& entry, HostRole role, Ro
     if (role == HostRole::unknown) return std::nullopt;
     entry.asked = now;
     const HostRole before = std::exchange(known.role, role);
-    known.doubtful = false;
+    const bool was_doubtful = std::exchange(known.doubtful, false);
+    if (was_doubtful || before != role) entry.certain_since = known.seen;
     known.source = source;
     if (before == role) return std::nullopt;
     known.since = known.seen;

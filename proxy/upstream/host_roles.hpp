@@ -27,9 +27,10 @@ enum class RoleSource {
     monitor,      // it was asked
     certificate,  // another one is shown where this was: another server may stand there
     ending,       // its sessions ended as when a server goes away
+    outage,       // it was not reached, or did not answer
 };
 
-/// "login", "monitor", "certificate", "ending".
+/// "login", "monitor", "certificate", "ending", "outage".
 std::string_view to_string(RoleSource source) noexcept;
 
 /// From any thread.
@@ -73,12 +74,14 @@ class HostRoles {
     };
 
     /// It is in this role. `unknown`: it was asked and reports none, which changes nothing that is
-    /// known from elsewhere. A standby that has become a primary makes other primaries of its
-    /// upstream doubtful.
+    /// known from elsewhere. One that was no primary, or not known as one, makes other primaries of
+    /// its upstream doubtful until they are seen again; and another role of the same address in
+    /// other upstreams is doubtful.
     void learn(const Server& server, protocol::HostRole role, RoleSource source, TimePoint now);
     /// Whether sessions of this user in this database are read-only there, whatever the role.
     void learn_read_only(const Server& server, const Login& login, bool read_only, TimePoint now);
-    /// Whoever needs to know looks again, from now on. `host` may be empty.
+    /// Whoever needs to know looks again, from now on. Of an address, for all upstreams that have
+    /// it; the rest of `server` may be empty.
     void doubt(const Server& server, RoleSource why);
     /// The subject of the certificate that was shown. Another one than before is a doubt: about the
     /// address, or, where a name leads to another server now, about where it led before.
@@ -91,6 +94,9 @@ class HostRoles {
     /// Of a server that is known not to be what is wanted. True for the one caller that is to look
     /// again, once that is not certain any more.
     bool may_ask(const std::string& upstream, const std::string& address, TimePoint now);
+    /// The last time that an address of this upstream became certain to be in this role: it was in
+    /// another one before, or in doubt. The epoch: none is.
+    std::chrono::system_clock::time_point certain_since(const std::string& upstream, protocol::HostRole role) const;
     /// Every address of an upstream of which something was told.
     std::map<std::string, Known> addresses(const std::string& upstream) const;
 
@@ -109,6 +115,7 @@ class HostRoles {
         TimePoint learnt{};
         TimePoint asked{};  // when somebody last learnt it, or set out to
         std::string subject{};
+        std::chrono::system_clock::time_point certain_since{};
     };
     struct ReadOnly {
         bool value = false;
@@ -116,6 +123,7 @@ class HostRoles {
     };
     struct Subscriber;
 
+    void doubt(Entry& entry, RoleSource why, std::vector<Change>& changes);
     std::optional<Change> note(Entry& entry, protocol::HostRole role, RoleSource source, TimePoint now);
     void make_room();
     void tell(const std::vector<Change>& changes);

@@ -8,6 +8,13 @@
 namespace proxy {
 
 void Outages::failed(Failure failure, TimePoint now) {
+    // One that is slow has not ended.
+    const std::string ended = failure.patience == std::chrono::microseconds::max() ? failure.key : std::string();
+    remember(std::move(failure), now);
+    if (!ended.empty() && failed_) failed_(ended);
+}
+
+void Outages::remember(Failure failure, TimePoint now) {
     const std::lock_guard lock(mutex_);
     refused_.erase({failure.upstream, failure.key});
     const auto known = remembered_.find(failure.key);
@@ -97,6 +104,14 @@ std::vector<Outages::Outage> Outages::all() const {
                            .leaf = one.what.leaf});
     }
     return outages;
+}
+
+std::optional<Outages::Outage> Outages::unreached(const std::string& key, const std::string& upstream) const {
+    const std::lock_guard lock(mutex_);
+    const auto known = remembered_.find(key);
+    if (known == remembered_.end() || refused_.contains({upstream, key})) return std::nullopt;
+    const Remembered& one = known->second;
+    return Outage{.key = key, .upstream = upstream, .host = one.host, .error = one.error, .since = one.since};
 }
 
 void Outages::answered(const std::string& key, std::chrono::microseconds took) {

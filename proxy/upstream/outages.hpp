@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,6 +49,10 @@ class Outages {
     /// `told` is called, on whatever thread, when a host of that upstream serves again. To be set
     /// before any other thread is there.
     void on_recovery(std::function<void(const std::string& upstream)> told) { recovered_ = std::move(told); }
+    /// `told` is called, on whatever thread, when one was not reached, or did not answer, for
+    /// whichever upstream: what was known of it may have ended. To be set before any other thread
+    /// is there.
+    void on_failure(std::function<void(const std::string& key)> told) { failed_ = std::move(told); }
     void failed(Failure failure, TimePoint now);
     /// It has answered a login: forgotten, and the log says so.
     void served(const std::string& key, const std::string& upstream);
@@ -80,6 +85,8 @@ class Outages {
     std::vector<Outage> to_look_at() const;
     /// All that did not serve lately, each once, with what it failed with last.
     std::vector<Outage> all() const;
+    /// That it was not reached, whichever upstream found out, unless `upstream` reached it since.
+    std::optional<Outage> unreached(const std::string& key, const std::string& upstream) const;
     /// One of those was connected to, which took so long: unless that is too long, as served().
     void answered(const std::string& key, std::chrono::microseconds took);
     /// Nobody asks for it any more.
@@ -96,6 +103,8 @@ class Outages {
         TimePoint until;  // of those that a login judges
     };
 
+    void remember(Failure failure, TimePoint now);
+
     struct Refused {
         Refusal what;
         std::chrono::system_clock::time_point since;
@@ -103,6 +112,7 @@ class Outages {
     };
 
     std::function<void(const std::string& upstream)> recovered_;
+    std::function<void(const std::string& key)> failed_;
     mutable std::mutex mutex_;
     std::map<std::string, Remembered> remembered_;                    // and what the log has told of
     std::map<std::pair<std::string, std::string>, Refused> refused_;  // by upstream and key

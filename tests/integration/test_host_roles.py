@@ -1,12 +1,18 @@
 """Which server is the primary, by what logins are told of it: in the audit and as a metric, through a promotion."""
 
+import re
+
 import pytest
 from psycopg2 import OperationalError
 
 from harness.cluster import WRONG_PASSWORD, Cluster
+from harness.config import configuration
 from harness.fake_upstream import accepting
 from harness.http import scrape
 from harness.waiting import until
+from test_console_sql import rows
+from test_dashboard import get
+from test_health import ask
 
 ADMIN = {"http": "127.0.0.1:0"}
 
@@ -90,3 +96,57 @@ def test_a_connection_that_was_ready_and_a_replication_login_are_told_as_well(st
     assert (first["upstream_prewarmed"], first["upstream_role"]) == (True, "standby")
     client(proxy).login("repl_user", replication="true")
     assert proxy.events("connected", 2)[1]["upstream_role"] == "standby"
+
+
+def test_what_one_upstream_finds_out_of_an_address_makes_its_role_doubtful_for_all(run_proxy, pki, connect, pair):
+    """The same server is in two upstreams; it stops, and only the one that has clients hears of it."""
+    primary, standby = pair
+    config = configuration(pki, [primary.host], admin=ADMIN)
+    config["upstream"]["ro"] = dict(config["upstream"]["orders"], hosts=[primary.host, standby.host])
+    config["listener"].append(dict(config["listener"][0], name="readers", upstream="ro"))
+    proxy = run_proxy(config, listeners=2)
+
+    def shown() -> dict[tuple, tuple]:
+        return {(host["upstream"], host["address"]): (host["up"], host["role"], host["role_doubtful"])
+                for host in get(proxy.http, "/api/hosts.json")["hosts"]}
+
+    def listed() -> list[list]:
+        return rows(proxy.console, "SELECT upstream, role, role_doubtful FROM hosts WHERE role = 'primary' ORDER BY upstream, role_doubtful DESC")
+    for address in proxy.addresses:
+        connect(address).close()
+    until(lambda: shown() == {("orders", primary.host): (True, "primary", False), ("ro", primary.host): (True, "primary", False),
+                              ("ro", standby.host): (None, None, None)}, what="both know it")
+    primary.stop()
+    standby.promote()
+    connect(proxy.addresses[1]).close()
+    until(lambda: shown() == {("orders", primary.host): (False, "primary", True), ("ro", primary.host): (False, "primary", True),
+                              ("ro", standby.host): (True, "primary", False)}, what="both doubt it")
+    assert listed() == [["orders", "primary", "t"], ["ro", "primary", "t"], ["ro", "primary", "f"]]
+    assert roles(proxy, primary.host) == only("unknown")
+    assert scrape(proxy)("upstream_host_up", upstream="orders", address=primary.host) == 0
+
+
+def test_upstreamz_counts_no_server_of_another_kind(start, connect, pair):
+    """Clients want a standby. It stops: all of them are refused, and that the primary answers is of no use to them."""
+    primary, standby = pair
+    proxy = start([primary.host, standby.host], admin=ADMIN, upstream={"target_session_attrs": "standby"})
+    status, _, body = ask(proxy.http, "/upstreamz")
+    assert (status, "whether it is a standby is not known" in body) == (200, True)
+    connect(proxy).close()
+    until(lambda: ask(proxy.http, "/upstreamz")[2].endswith("orders: verified 0 s ago\n"), what="a login has told")
+    standby.stop()
+    with pytest.raises(OperationalError, match="could not connect to upstream"):
+        connect(proxy)
+    until(lambda: ask(proxy.http, "/upstreamz")[0] == 503, what="it is told")
+    assert re.search("orders: not verified: no host is a standby: .*server is not in hot standby mode", ask(proxy.http, "/upstreamz")[2])
+    standby.start_again()
+    until(lambda: connects(connect, proxy), what="a client is let in")
+    until(lambda: ask(proxy.http, "/upstreamz")[0] == 200, what="it serves")
+
+
+def connects(connect, proxy) -> bool:
+    try:
+        connect(proxy).close()
+    except OperationalError:
+        return False
+    return True

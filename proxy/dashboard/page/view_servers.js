@@ -58,7 +58,13 @@ const host_columns = (generated, called) => [
     id: "role",
     title: "Role",
     cell: (x) =>
-      x.role ? [x.role, small(`seen ${ago(x.role_seen, generated)}`)] : h("span", { class: "doubt" }, UNKNOWN),
+      x.role
+        ? [
+            x.role,
+            x.role_doubtful && h("span", { class: "doubt" }, ", in doubt"),
+            small(`seen ${ago(x.role_seen, generated)}`),
+          ]
+        : h("span", { class: "doubt" }, UNKNOWN),
   },
   { id: "verified", title: "TLS", cell: verified },
   {

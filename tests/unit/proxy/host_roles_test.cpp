@@ -78,24 +78,74 @@ TEST_CASE("who subscribes is told of changes, of nothing that stays, and of noth
 TEST_CASE("a promotion makes the primary before doubtful, and none of another upstream") {
     HostRoles roles;
     roles.learn(a, HostRole::primary, RoleSource::login, now);
-    roles.learn(elsewhere, HostRole::primary, RoleSource::login, now);
+    const HostRoles::Server other{.upstream = "stock", .host = "c.internal:5432", .address = "10.0.0.3:5432"};
+    roles.learn(other, HostRole::primary, RoleSource::login, now);
     roles.learn(b, HostRole::standby, RoleSource::login, now);
     Heard heard(roles);
     roles.learn(b, HostRole::primary, RoleSource::login, now + 1s);
     CHECK(roles.of("orders", a.address).doubtful);
     CHECK(roles.of("orders", a.address).role == HostRole::primary);
-    CHECK_FALSE(roles.of("stock", a.address).doubtful);
+    CHECK_FALSE(roles.of("stock", other.address).doubtful);
     CHECK_FALSE(roles.of("orders", b.address).doubtful);
     REQUIRE(heard.changes.size() == 2);
     CHECK(heard.changes[1].server.address == a.address);
     CHECK(heard.changes[1].doubtful);
 }
 
-TEST_CASE("two that are primaries from the first are left as they are") {
+TEST_CASE("of two primaries the one before is doubtful until it is seen again, and then both are what they are") {
     HostRoles roles;
     roles.learn(a, HostRole::primary, RoleSource::login, now);
-    roles.learn(b, HostRole::primary, RoleSource::login, now);
+    roles.learn(b, HostRole::primary, RoleSource::login, now);  // nobody had seen it as a standby
+    CHECK(roles.of("orders", a.address).doubtful);
+    CHECK(roles.of("orders", a.host).doubtful);
+    roles.learn(a, HostRole::primary, RoleSource::login, now + 1s);
     CHECK_FALSE(roles.of("orders", a.address).doubtful);
+    CHECK_FALSE(roles.of("orders", b.address).doubtful);
+}
+
+TEST_CASE("what makes a role doubtful counts for every upstream that has the address") {
+    HostRoles roles;
+    roles.learn(a, HostRole::primary, RoleSource::login, now);
+    roles.learn(elsewhere, HostRole::primary, RoleSource::login, now);
+    roles.learn(b, HostRole::standby, RoleSource::login, now);
+    Heard heard(roles);
+    SECTION("it was not reached") {
+        roles.doubt({.upstream = {}, .host = {}, .address = a.address}, RoleSource::outage);
+        CHECK(roles.of("orders", a.address).doubtful);
+        REQUIRE(heard.changes.size() == 2);
+        CHECK(heard.changes[0].doubtful);
+        // Everybody who tries hears of an outage: once is enough, and not everybody is to look.
+        CHECK(roles.may_ask("orders", a.address, now + 1s));
+        roles.doubt({.upstream = {}, .host = {}, .address = a.address}, RoleSource::outage);
+        CHECK(heard.changes.size() == 2);
+        CHECK_FALSE(roles.may_ask("orders", a.address, now + 1s));
+    }
+    SECTION("a session there ended") { roles.doubt(a, RoleSource::ending); }
+    SECTION("it is something else for another upstream") {
+        roles.learn(a, HostRole::standby, RoleSource::login, now + 1s);
+        CHECK_FALSE(roles.of("orders", a.address).doubtful);
+    }
+    CHECK(roles.of("stock", a.address).doubtful);
+    CHECK(roles.of("stock", a.host).doubtful);
+    CHECK(roles.of("stock", a.address).role == HostRole::primary);
+    CHECK_FALSE(roles.of("orders", b.address).doubtful);
+}
+
+TEST_CASE("since when somebody is certain to be in a role is told anew after a doubt") {
+    HostRoles roles;
+    const auto never = std::chrono::system_clock::time_point{};
+    CHECK(roles.certain_since("orders", HostRole::primary) == never);
+    roles.learn(a, HostRole::primary, RoleSource::login, now);
+    const auto first = roles.certain_since("orders", HostRole::primary);
+    CHECK(first > never);
+    roles.learn(a, HostRole::primary, RoleSource::monitor, now + 1s);
+    CHECK(roles.certain_since("orders", HostRole::primary) == first);
+    CHECK(roles.certain_since("orders", HostRole::standby) == never);
+    CHECK(roles.certain_since("stock", HostRole::primary) == never);
+    roles.doubt(a, RoleSource::ending);
+    CHECK(roles.certain_since("orders", HostRole::primary) == never);
+    roles.learn(a, HostRole::primary, RoleSource::monitor, now + 2s);
+    CHECK(roles.certain_since("orders", HostRole::primary) >= first);
 }
 
 TEST_CASE("of those that wait for a role to change one looks again at a time, and at once after a doubt") {

@@ -142,6 +142,33 @@ TEST_CASE("of a server that fails in more ways than one the newest is told, once
     CHECK(outages.all().front().error == "timeout expired");
 }
 
+TEST_CASE("who was not reached is not reached by any upstream, until one of them reaches it", "[outages]") {
+    Outages outages;
+    std::vector<std::string> told;
+    outages.on_failure([&](const std::string& key) { told.push_back(key); });
+    CHECK_FALSE(outages.unreached("a:1", "billing"));
+    outages.failed(failure("a:1"), start);
+    REQUIRE(outages.unreached("a:1", "billing"));
+    CHECK(outages.unreached("a:1", "billing")->upstream == "billing");
+    CHECK(outages.unreached("a:1", "billing")->error == "timeout expired");
+    CHECK(told == std::vector<std::string>{"a:1"});
+    SECTION("one that only refuses it knows better for itself") {
+        outages.refused({.key = "a:1", .upstream = "billing", .host = "db:1", .error = "refused"});
+        CHECK_FALSE(outages.unreached("a:1", "billing"));
+        CHECK(outages.unreached("a:1", "stock"));
+    }
+    SECTION("one that is slow has not ended") {
+        Outages::Failure slow = failure("b:1");
+        slow.patience = 250ms;
+        outages.failed(slow, start);
+        CHECK(told.size() == 1);
+    }
+    SECTION("it answers again") {
+        outages.answered("a:1", 1ms);
+        CHECK_FALSE(outages.unreached("a:1", "billing"));
+    }
+}
+
 TEST_CASE("of very many refusals the oldest are forgotten", "[outages]") {
     Outages outages;
     for (std::size_t i = 0; i <= Outages::max_remembered; ++i)

@@ -1,5 +1,7 @@
 #include "proxy/http/upstream_check.hpp"
 
+#include <thread>
+
 #include "support/catch.hpp"
 
 namespace {
@@ -9,7 +11,7 @@ using namespace proxy;
 using Clock = UpstreamCheck::Clock;
 
 /// Nothing listens there.
-std::shared_ptr<const UpstreamRoute> upstream() {
+std::shared_ptr<UpstreamRoute> upstream() {
     auto route = std::make_shared<UpstreamRoute>();
     route->settings.name = "orders";
     route->settings.sslmode = protocol::SslMode::disable;
@@ -35,7 +37,108 @@ UpstreamCheck::Result ask(const UpstreamCheck::Logins& logins) {
     return results.front();
 }
 
+/// An upstream whose clients want to write, and its server, which takes connections and closes them.
+class Server {
+   public:
+    Server() {
+        address_ = "127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port());
+        route_->settings.hosts.front().port = acceptor_.local_endpoint().port();
+        route_->settings.target_session_attrs = TargetSessionAttrs::read_write;
+        accept();
+    }
+
+    UpstreamCheck::Result ask() {
+        std::vector<UpstreamCheck::Result> results;
+        const auto run = [&]() -> tls::Awaitable<> {
+            const std::vector<std::shared_ptr<const UpstreamRoute>> upstreams{route_};
+            results = co_await check_.ask(upstreams);
+            io_.stop();
+        };
+        asio::co_spawn(io_, run(), asio::detached);
+        io_.restart();
+        io_.run();
+        REQUIRE(results.size() == 1);
+        return results.front();
+    }
+    void learn(protocol::HostRole role) {
+        roles_.learn({.upstream = "orders", .host = address_, .address = address_}, role, RoleSource::monitor,
+                     HostRoles::TimePoint::clock::now());
+    }
+    void refuse() {
+        logins_.failed = Clock::now();
+        logins_.error = address_ + ": session is read-only";
+    }
+    void serve() { logins_.served = Clock::now(); }
+
+   private:
+    void accept() {
+        acceptor_.async_accept([this](boost::system::error_code error, const asio::ip::tcp::socket&) {
+            if (!error) accept();
+        });
+    }
+
+    asio::io_context io_{1};
+    asio::ip::tcp::acceptor acceptor_{io_, {asio::ip::address_v4::loopback(), 0}};
+    std::string address_;
+    std::shared_ptr<UpstreamRoute> route_ = upstream();
+    HostRoles roles_;
+    Resolver resolver_;
+    Outages outages_;
+    UpstreamCheck::Logins logins_;
+    UpstreamCheck check_{io_.get_executor(), resolver_, outages_, [this](const UpstreamRoute&) { return logins_; },
+                         &roles_};
+};
+
+bool is_of_no_use(const UpstreamCheck::Result& result) {
+    return !result.ok && result.text.starts_with("no host is read-write: 127.0.0.1:") &&
+           result.text.find("session is read-only") != std::string::npos;
+}
+
 }  // namespace
+
+TEST_CASE("a server that answers and is known to be of another kind than is wanted does not serve", "[upstream_check]") {
+    Server server;
+    server.learn(protocol::HostRole::standby);
+    CHECK(is_of_no_use(server.ask()));
+    server.learn(protocol::HostRole::primary);  // and is not waited for half a minute
+    CHECK(server.ask().ok);
+    CHECK(server.ask().text.find("known") == std::string::npos);
+    server.learn(protocol::HostRole::standby);
+    CHECK(is_of_no_use(server.ask()));
+}
+
+TEST_CASE("where nobody knows a server's kind, that is said", "[upstream_check]") {
+    Server server;
+    const auto result = server.ask();
+    CHECK(result.ok);
+    CHECK(result.text.find("whether it is read-write is not known") != std::string::npos);
+    server.learn(protocol::HostRole::standby);
+    CHECK(is_of_no_use(server.ask()));
+}
+
+TEST_CASE("after a login that found no such server a handshake is no news, and what is learnt is", "[upstream_check]") {
+    Server server;
+    server.refuse();
+    CHECK(is_of_no_use(server.ask()));
+    CHECK(is_of_no_use(server.ask()));
+    SECTION("somebody has become one") {
+        std::this_thread::sleep_for(2ms);
+        server.learn(protocol::HostRole::primary);
+        CHECK(server.ask().ok);
+    }
+    SECTION("a login is served") {
+        std::this_thread::sleep_for(2ms);
+        server.serve();
+        CHECK(server.ask().ok);
+    }
+    SECTION("that it is a primary, which does not write, was known before") {
+        server.learn(protocol::HostRole::primary);
+        std::this_thread::sleep_for(2ms);
+        server.refuse();
+        server.learn(protocol::HostRole::primary);
+        CHECK(is_of_no_use(server.ask()));
+    }
+}
 
 TEST_CASE("an upstream that served a login a moment ago is not asked again", "[upstream_check]") {
     const auto result = ask({.served = Clock::now() - 2s});
