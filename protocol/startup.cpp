@@ -42,8 +42,12 @@ std::string_view StartupMessage::database() const noexcept {
 }
 
 /// The server's parse_bool(): beginnings of these words, in any case; "o" alone is neither on nor
-/// off. "database" is no boolean: logical replication, within one.
+/// off. "database" is no boolean: logical replication, within one; and once it has been said, what
+/// is said behind it takes nobody out of that database.
 bool StartupMessage::is_physical_replication() const {
+    for (const auto& [name, value] : parameters) {
+        if (name == "replication" && value == "database") return false;
+    }
     std::string value(find("replication"));
     for (char& c : value) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     if (value.empty()) return false;

@@ -129,6 +129,17 @@ TEST_CASE("physical replication is what the server takes for a true boolean") {
     CHECK_FALSE(startup_of(packet(protocol_3_0, "user\0ada\0\0"s)).is_physical_replication());
 }
 
+TEST_CASE("what is logical replication once stays in its database, whatever is said of it besides") {
+    const auto is_physical = [](const std::string& parameters) {
+        return startup_of(packet(protocol_3_0, "user\0ada\0"s + parameters + "\0"s)).is_physical_replication();
+    };
+    CHECK_FALSE(is_physical("replication\0database\0replication\0true\0"s));
+    CHECK_FALSE(is_physical("replication\0true\0replication\0database\0"s));
+    CHECK_FALSE(is_physical("replication\0true\0replication\0database\0replication\0on\0"s));
+    CHECK(is_physical("replication\0off\0replication\0on\0"s));
+    CHECK_FALSE(is_physical("replication\0on\0replication\0off\0"s));
+}
+
 TEST_CASE("a client that names no database means the one named as its user") {
     CHECK(startup_of(packet(protocol_3_0, "user\0ada\0\0"s)).database() == "ada");
     CHECK(startup_of(packet(protocol_3_0, "user\0ada\0database\0\0\0"s)).database() == "ada");
