@@ -62,14 +62,18 @@ void Login::from_server(const Message& message, LoginOutput& out) {
             if (const auto read_only = told_read_only(message.body)) default_read_only_ = read_only;
             break;
         case 'N': break;  // NoticeResponse
-        case 'v': return version(message, out);
+        case 'v': version(message, out); return bound_held_back();
         case 'A':  // NotificationResponse: of a login trigger, say; there are none for nobody
             if (!authenticated_) return fail(Fault::server_message);
             break;
         default: return fail(Fault::server_message);
     }
     pass(message, told(out));
-    if (held_.size() > max_held_back) judge_now();
+    bound_held_back();
+}
+
+void Login::bound_held_back() noexcept {
+    if (next_ == Next::read_server && held_.size() > max_held_back) judge_now();
 }
 
 /// NegotiateProtocolVersion: a client hears it once.
@@ -133,7 +137,7 @@ void Login::release(LoginOutput& out) {
 }
 
 bool Login::judge_now() noexcept {
-    if (!holding_ || asking_) return false;
+    if (!holding_) return false;
     next_ = Next::judge;
     return true;
 }
@@ -299,12 +303,13 @@ void Login::sasl_choice(const Message& message, LoginOutput& out) {
 }
 
 void Login::pass_on(const Message& message, LoginOutput& out) {
+    note_secret(as_text(message.body));
+    if (next_ == Next::failed) return;
     pass(message, out.to_server);
     if (auth_method_ == "password" && policy_.question != RoleQuestion::none) {
         const auto given = parse_password_message(message.body);
         if (given) answers_.password.assign(given->begin(), given->end());
     }
-    note_secret(as_text(message.body));
     expected_ = Expected::opaque;
     next_ = Next::read_server;
 }
@@ -324,6 +329,7 @@ void Login::note_secret(std::string_view body) {
         body = value.substr(value.find(' ') + 1);  // behind "Bearer"
     }
     while (body.ends_with('\0')) body.remove_suffix(1);
+    if (told_in_clear_.size() + body.size() > max_told_in_clear) return fail(Fault::client_message_length);
     told_in_clear_ += body;
 }
 

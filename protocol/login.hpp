@@ -34,9 +34,11 @@ inline constexpr std::size_t max_server_login_message = 256 * 1024;
 /// Ours: all that a server may say before AuthenticationOk. Behind that a login trigger may say
 /// what it likes.
 inline constexpr std::size_t max_server_login_total = 1024 * 1024;
-/// Ours: what is kept from the client until it is known what server this is. A login trigger that
-/// says more has it judged before its end.
+/// Ours: what is kept from the client until it is known what server this is. One that says more is
+/// judged by what is known then: a login trigger that talks, or a server that does not answer.
 inline constexpr std::size_t max_held_back = 256 * 1024;
+/// Ours: all passwords and tokens of a login that are known again in what its server says.
+inline constexpr std::size_t max_told_in_clear = 4 * max_client_login_message;
 
 /// What a Login may do about SCRAM, and with what. What it points at outlives it.
 struct LoginPolicy {
@@ -105,7 +107,8 @@ class Login {
     void derived(const ScramKey& salted_password, LoginOutput& out);
     /// This server is wanted: the client hears what was held back.
     void release(LoginOutput& out);
-    /// There is more than can be held back: judge() by what is known now. False: nothing is.
+    /// There is more than can be held back: `judge` by what is known now, whether or not the server
+    /// has been asked and has yet to answer. False: nothing is held back.
     bool judge_now() noexcept;
     /// What the client has answered, if it serves another server as well: of SCRAM, MD5 and GSSAPI
     /// that were passed through it does not. To be asked at `judge`, once.
@@ -169,6 +172,7 @@ class Login {
     void version(const Message& message, LoginOutput& out);
     void answer_password(LoginOutput& out);
     bool lacks_answer() const noexcept;
+    void bound_held_back() noexcept;
     Buffer& told(LoginOutput& out) noexcept { return holding_ ? held_ : out.to_client; }
     void authentication(const Message& message, LoginOutput& out);
     void upstream_scram(AuthenticationCode code, std::string_view data, LoginOutput& out);

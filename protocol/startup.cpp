@@ -1,5 +1,8 @@
 #include "protocol/startup.hpp"
 
+#include <algorithm>
+#include <array>
+
 namespace protocol {
 namespace {
 
@@ -26,6 +29,12 @@ OpeningPacket parse_startup(std::uint32_t version, Reader reader) {
     return startup;
 }
 
+std::string lowered(std::string_view text) {
+    std::string out(text);
+    for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return out;
+}
+
 }  // namespace
 
 std::string_view StartupMessage::find(std::string_view name) const noexcept {
@@ -42,13 +51,27 @@ std::string_view StartupMessage::database() const noexcept {
 }
 
 /// The server's parse_bool(): beginnings of these words, in any case; "o" alone is neither on nor
-/// off. "database" is no boolean: logical replication, within one.
+/// off. "database" is no boolean: logical replication, within one; and once it has been said, what
+/// is said behind it takes nobody out of that database.
 bool StartupMessage::is_physical_replication() const {
-    std::string value(find("replication"));
-    for (char& c : value) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    for (const auto& [name, value] : parameters) {
+        if (name == "replication" && value == "database") return false;
+    }
+    const std::string value = lowered(find("replication"));
     if (value.empty()) return false;
     return std::string_view("true").starts_with(value) || std::string_view("yes").starts_with(value) || value == "on" ||
            value == "1";
+}
+
+bool StartupMessage::may_choose_read_only() const {
+    // What drivers send of their own accord; names of settings are in any case.
+    constexpr std::array<std::string_view, 9> harmless{"user",      "database",      "application_name",
+                                                       "datestyle", "intervalstyle", "client_encoding",
+                                                       "timezone",  "search_path",   "extra_float_digits"};
+    return std::any_of(parameters.begin(), parameters.end(), [&](const auto& parameter) {
+        const std::string name = lowered(parameter.first);
+        return std::find(harmless.begin(), harmless.end(), name) == harmless.end();
+    });
 }
 
 std::optional<std::size_t> opening_packet_size(Bytes begin) noexcept {

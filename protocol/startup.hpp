@@ -47,6 +47,9 @@ struct StartupMessage {
     std::string_view database() const noexcept;
     /// A connection for physical replication, which has no database, whatever it names.
     bool is_physical_replication() const;
+    /// It may decide by itself whether its session can write: nothing follows from that for others
+    /// of its user and database. True of `options` and of every parameter that is not known better.
+    bool may_choose_read_only() const;
 };
 
 using OpeningPacket = std::variant<StartupMessage, CancelRequest, SSLRequest, GSSENCRequest, Fault>;

@@ -12,7 +12,7 @@ using Next = protocol::Login::Next;
 /// How often something may be there at once before other sessions get their turn.
 constexpr int rounds_in_a_row = 16;
 /// More than an honest program needs for the next message of SCRAM, over whatever network.
-constexpr std::chrono::seconds clients_time{1};
+constexpr std::chrono::milliseconds clients_time{1000};
 
 tls::Awaitable<> flush(tls::Stream& stream, protocol::Buffer& out) {
     if (out.empty()) co_return;
@@ -54,6 +54,7 @@ class Exchange {
     tls::Awaitable<bool> derive_key();
     tls::Awaitable<> pass_on_rest();
 
+    void note_turn();
     bool clients_turn() const noexcept { return login_.next() == Next::read_client; }
     bool client_may_speak() const {
         return !client_ended_ && (clients_turn() || options_.from_client.rest().size() < max_said_ahead);
@@ -72,7 +73,9 @@ class Exchange {
     bool client_ended_ = false;
     bool server_ended_ = false;
     int rounds_ = 0;
-    tls::Timer woken_;  // cancelled when a leg has something
+    bool was_clients_turn_ = false;
+    std::optional<std::chrono::steady_clock::time_point> turn_began_;  // nullopt: with the next look
+    tls::Timer woken_;                                                 // cancelled when a leg has something
 };
 
 tls::Awaitable<LoginEnd> Exchange::run() {
@@ -116,6 +119,7 @@ bool Exchange::advance() {
     if (!clients_turn()) return server_advances();
     if (const auto message = options_.from_client.next()) {
         login_.from_client(*message, out_);
+        turn_began_.reset();
         return true;
     }
     if (options_.from_client.oversized()) {
@@ -151,6 +155,7 @@ bool Exchange::server_advances() {
 tls::Awaitable<std::optional<LoginEnd>> Exchange::hear() {
     co_await flush(client_, out_.to_client);
     co_await flush(server_, out_.to_server);
+    note_turn();
     for (;;) {
         const bool client_spoke = hear_client();
         const bool server_spoke = hear_server();
@@ -194,15 +199,23 @@ std::optional<LoginEnd> Exchange::somebody_left() const {
     return std::nullopt;
 }
 
+/// Whose bytes come one by one has its time all the same.
+void Exchange::note_turn() {
+    const auto now = std::chrono::steady_clock::now();
+    if (std::exchange(was_clients_turn_, clients_turn()) != clients_turn()) turn_began_.reset();
+    if (!turn_began_) turn_began_ = now;
+    const auto time = clients_turn() ? clients_time : options_.servers_time;
+    if (options_.on_silence && now >= *turn_began_ + time) std::exchange(options_.on_silence, nullptr)();
+}
+
 tls::Awaitable<> Exchange::wait() {
-    const bool looks = clients_turn() && options_.on_silence;
-    const auto end = looks ? std::chrono::steady_clock::now() + clients_time : tls::Timer::time_point::max();
-    woken_.expires_at(end);
+    const auto time = clients_turn() ? clients_time : options_.servers_time;
+    woken_.expires_at(options_.on_silence ? *turn_began_ + time : tls::Timer::time_point::max());
     const auto wake = [this] { woken_.cancel(); };
     if (client_may_speak()) client_.when_readable(wake);
     if (server_may_speak()) server_.when_readable(wake);
-    const auto [cancelled] = co_await woken_.async_wait(tls::returning());
-    if (!cancelled && looks) std::exchange(options_.on_silence, nullptr)();
+    co_await woken_.async_wait(tls::returning());
+    note_turn();
 }
 
 tls::Awaitable<bool> Exchange::derive_key() {

@@ -1,6 +1,7 @@
 // The I/O of a login: moves whole messages between two streams as protocol::Login says.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 
@@ -36,7 +37,11 @@ struct LoginOptions {
     std::function<void()> on_answer = {};  ///< called at the server's first byte
     std::function<void()> on_key = {};     ///< called before BackendKeyData is passed on: the client may cancel at once
     std::function<void()> on_left = {};    ///< called when the client leaves while derive_key works: it may give up
-    std::function<void()> on_silence = {};  ///< called when the client lets the server wait for a second, at most once
+    std::chrono::milliseconds servers_time{5000};  ///< what a server may take for what it is to say next
+    /// Called at most once: when the client lets the server wait for a second, or the server takes
+    /// longer than `servers_time`. It counts from when it became that side's turn, whatever bytes
+    /// that says.
+    std::function<void()> on_silence = {};
     std::function<void()> on_established = {};  ///< called before ReadyForQuery is passed on
     std::function<void()> on_denied = {};       ///< called before the server's ErrorResponse is passed on
 };

@@ -122,7 +122,8 @@ void Session::record_disconnected() {
     const RelayResult result = relay_->result();
     record_.bytes_from_client = result.bytes_from_client;
     record_.bytes_from_server = result.bytes_from_server;
-    const Reason reason = aborted_.value_or(result.end);
+    // What the client has been told is why, whatever would have ended the session a moment later.
+    const Reason reason = result.told ? result.end : aborted_.value_or(result.end);
     // As when it crashes, restarts or is demoted: it may be another kind of server by now.
     const bool by_server = reason == Reason::server_closed || reason == Reason::server_reset;
     if (by_server && !relay_->client_said_goodbye())

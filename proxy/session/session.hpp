@@ -151,7 +151,7 @@ class Session {
     tls::Awaitable<bool> wait_for_host(const UpstreamFailure& failure);
     tls::Awaitable<bool> client_left_before_news();
     std::chrono::steady_clock::time_point reach_by() const;
-    HostRoles::Login login_as() const { return {.user = record_.usename, .database = record_.datname}; }
+    HostRoles::Login login_as() const;
     bool is_wanted(const protocol::Login& login, const Reached& reached, const Attempts& attempts);
     void learn_role(const protocol::Login& login, const Reached& reached);
     tls::Awaitable<bool> leave_unwanted(protocol::Login& login, Attempts& attempts, const Reached& reached);

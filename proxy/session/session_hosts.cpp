@@ -64,6 +64,13 @@ bool Session::is_wanted(const protocol::Login& login, const Reached& reached, co
     return !login.can_be_repeated() || !attempts.has_more();
 }
 
+HostRoles::Login Session::login_as() const {
+    return {.user = record_.usename,
+            .database = record_.datname,
+            .may_choose_read_only = negotiation_->startup().may_choose_read_only(),
+            .source = source_of_address(accepted_.address)};
+}
+
 void Session::learn_role(const protocol::Login& login, const Reached& reached) {
     const HostRoles::Server server{
         .upstream = upstream().settings.name, .host = reached.configured, .address = reached.address};

@@ -176,17 +176,19 @@ tls::Awaitable<Session::LoginResult> Session::exchange(protocol::Login& login, c
             [this] {
                 if (waiting_) waiting_->cancel();
             },
+        .servers_time = upstream().settings.connect_timeout,
         .on_silence = [this] { connector_.end_turn(); },
         .on_established =
             [this, &reached, &login] {
-                connector_.end_turn();
                 learn_role(login, reached);
+                connector_.end_turn();
                 observer_->logged_in();
                 if (record_.ssl)
                     open_session_ = services_.memories.probes.open_sessions().opened(record_.origin(), record_.process);
             },
         .on_denied =
             [this, &login] {
+                connector_.end_turn();  // others need not wait until this client has read why
                 if (!login.authenticated() && !login.oauth_discovery()) observer_->login_denied();
             }};
     try {

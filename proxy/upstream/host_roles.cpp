@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <new>
 
 namespace proxy {
 
@@ -71,6 +72,7 @@ void HostRoles::learn(const Server& server, HostRole role, RoleSource source, Ti
 }
 
 void HostRoles::learn_read_only(const Server& server, const Login& login, bool read_only, TimePoint now) {
+    if (login.may_choose_read_only) return;
     const std::lock_guard lock(mutex_);
     read_only_[{server.upstream, server.address, login.user, login.database}] = {.value = read_only, .learnt = now};
     make_room();
@@ -128,19 +130,53 @@ HostRoles::Known HostRoles::of(const std::string& upstream, const std::string& k
 
 std::optional<bool> HostRoles::read_only(const std::string& upstream, const std::string& address, const Login& login,
                                          TimePoint now) const {
+    if (login.may_choose_read_only) return std::nullopt;
     const std::lock_guard lock(mutex_);
     const auto found = read_only_.find({upstream, address, login.user, login.database});
     if (found == read_only_.end() || now - found->second.learnt > login_memory) return std::nullopt;
     return found->second.value;
 }
 
-bool HostRoles::may_ask(const std::string& upstream, const std::string& address, TimePoint now) {
+std::optional<HostRoles::Look> HostRoles::look(const std::string& upstream, const std::string& address,
+                                               const std::string& source, TimePoint now) {
     const std::lock_guard lock(mutex_);
     const auto found = addresses_.find({upstream, address});
-    if (found == addresses_.end()) return true;
-    if (found->second.asked != TimePoint{} && now - found->second.asked < certain) return false;
-    found->second.asked = now;
-    return true;
+    if (found == addresses_.end()) return Look(nullptr, {}, 0);
+    Entry& entry = found->second;
+    if (entry.asked != TimePoint{} && now - entry.asked < certain) return std::nullopt;
+    look_in_vain(entry, entry.asked + certain);
+    std::erase_if(entry.passed_over, [now](const auto& one) { return one.second <= now; });
+    if (entry.passed_over.contains(source)) return std::nullopt;
+    entry.asked = now;
+    entry.looking = true;
+    entry.looker = source;
+    return Look(this, found->first, ++entry.looks);
+}
+
+/// Of nobody is remembered for longer than it looked, and they look one after the other: so there
+/// are few.
+void HostRoles::look_in_vain(Entry& entry, TimePoint ended) {
+    if (!entry.looking) return;
+    if (entry.asked != TimePoint{}) entry.passed_over[entry.looker] = ended + (ended - entry.asked);
+    entry.looking = false;
+}
+
+void HostRoles::end_look(const Key& key, std::uint64_t number, TimePoint now) {
+    const std::lock_guard lock(mutex_);
+    const auto found = addresses_.find(key);
+    if (found == addresses_.end() || !found->second.looking || found->second.looks != number) return;
+    look_in_vain(found->second, std::min(now, found->second.asked + certain));
+    found->second.asked = {};
+}
+
+void HostRoles::Look::end(TimePoint now) noexcept {
+    HostRoles* const roles = std::exchange(roles_, nullptr);
+    if (roles == nullptr) return;
+    try {
+        roles->end_look(key_, number_, now);
+    } catch (const std::bad_alloc&) {
+        // It counts for what it could have been, `certain`.
+    }
 }
 
 std::chrono::system_clock::time_point HostRoles::certain_since(const std::string& upstream, HostRole role) const {
@@ -183,6 +219,8 @@ std::optional<HostRoles::Change> HostRoles::note(Entry& entry, HostRole role, Ro
     entry.learnt = now;
     if (role == HostRole::unknown) return std::nullopt;
     entry.asked = now;
+    entry.looking = false;
+    entry.passed_over.clear();
     const HostRole before = std::exchange(known.role, role);
     const bool was_doubtful = std::exchange(known.doubtful, false);
     if (was_doubtful || before != role) entry.certain_since = known.seen;

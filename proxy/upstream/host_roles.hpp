@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -57,7 +58,10 @@ class HostRoles {
     struct Login {
         std::string user;
         std::string database;
+        bool may_choose_read_only = false;  ///< itself: of what it is nothing is learnt, and nothing known
+        std::string source{};               ///< its address, as limits count it
     };
+    class Look;
     struct Known {
         protocol::HostRole role = protocol::HostRole::unknown;
         bool doubtful = false;  ///< it may be another one by now
@@ -91,9 +95,12 @@ class HostRoles {
     Known of(const std::string& upstream, const std::string& key) const;
     std::optional<bool> read_only(const std::string& upstream, const std::string& address, const Login& login,
                                   TimePoint now) const;
-    /// Of a server that is known not to be what is wanted. True for the one caller that is to look
-    /// again, once that is not certain any more.
-    bool may_ask(const std::string& upstream, const std::string& address, TimePoint now);
+    /// Of a server that is known not to be what is wanted. A value for the one caller that is to
+    /// look again, once that is not certain any more. Anybody may come who will never learn it, and
+    /// keep it from others: whoever ends its look without having learnt a role, or keeps it for
+    /// longer than `certain`, leaves the next one to other sources, for as long as it had it.
+    std::optional<Look> look(const std::string& upstream, const std::string& address, const std::string& source,
+                             TimePoint now);
     /// The last time that an address of this upstream became certain to be in this role: it was in
     /// another one before, or in doubt. The epoch: none is.
     std::chrono::system_clock::time_point certain_since(const std::string& upstream, protocol::HostRole role) const;
@@ -113,7 +120,11 @@ class HostRoles {
         Server server;
         Known known;
         TimePoint learnt{};
-        TimePoint asked{};  // when somebody last learnt it, or set out to
+        std::uint64_t looks = 0;  // the last one's number
+        bool looking = false;     // it has neither learnt anything yet nor ended
+        std::string looker{};
+        std::map<std::string, TimePoint> passed_over{};  // sources that have looked in vain, and until when
+        TimePoint asked{};                               // when somebody last learnt it, or set out to
         std::string subject{};
         std::chrono::system_clock::time_point certain_since{};
     };
@@ -124,6 +135,8 @@ class HostRoles {
     struct Subscriber;
 
     void doubt(Entry& entry, RoleSource why, std::vector<Change>& changes);
+    static void look_in_vain(Entry& entry, TimePoint ended);
+    void end_look(const Key& key, std::uint64_t number, TimePoint now);
     std::optional<Change> note(Entry& entry, protocol::HostRole role, RoleSource source, TimePoint now);
     void make_room();
     void tell(const std::vector<Change>& changes);
@@ -134,6 +147,26 @@ class HostRoles {
     std::map<LoginKey, ReadOnly> read_only_;
     std::mutex telling_;
     std::vector<std::weak_ptr<Subscriber>> subscribers_;  // under telling_
+};
+
+/// One login's look at an address, until it is destroyed or ended: whether the address is still in
+/// the role in which it was. Of what was learnt meanwhile its end takes nothing back.
+class HostRoles::Look {
+   public:
+    Look(Look&& other) noexcept
+        : roles_(std::exchange(other.roles_, nullptr)), key_(std::move(other.key_)), number_(other.number_) {}
+    Look& operator=(Look&&) = delete;
+    ~Look() { end(std::chrono::steady_clock::now()); }
+
+    void end(TimePoint now) noexcept;
+
+   private:
+    friend class HostRoles;
+    Look(HostRoles* roles, Key key, std::uint64_t number) : roles_(roles), key_(std::move(key)), number_(number) {}
+
+    HostRoles* roles_;
+    Key key_;
+    std::uint64_t number_;
 };
 
 }  // namespace proxy

@@ -1,14 +1,15 @@
 #include "proxy/upstream/login_turns.hpp"
 
-#include <iterator>
 #include <new>
+#include <utility>
 
 namespace proxy {
 
 struct LoginTurns::Waiter {
     tls::Executor executor;
     std::weak_ptr<tls::Timer> timer;
-    Waiters::iterator place{};                          // while it waits
+    std::string source;
+    Place place{};                                      // while it waits
     enum { waiting, granted, failed } state = waiting;  // under the mutex, as what is above and below
     std::string error{};
     bool waits = true;  // on its own thread
@@ -17,14 +18,14 @@ struct LoginTurns::Waiter {
 tls::Awaitable<LoginTurns::Outcome> LoginTurns::take(Wish wish, std::shared_ptr<tls::Timer> waiting) {
     const tls::Executor executor = co_await asio::this_coro::executor;
     waiting->expires_at(wish.deadline);
-    const auto waiter = std::make_shared<Waiter>(Waiter{.executor = executor, .timer = waiting});
+    const auto waiter =
+        std::make_shared<Waiter>(Waiter{.executor = executor, .timer = waiting, .source = std::move(wish.source)});
     Lines::iterator line;
     {
         const std::lock_guard lock(mutex_);
         line = lines_.try_emplace(wish.host).first;
         line->second.at_once = wish.at_once;
-        line->second.waiting.push_back(waiter);
-        waiter->place = std::prev(line->second.waiting.end());
+        join(line->second, waiter);
         grant(line->second);
         if (waiter->state == Waiter::granted) {
             waiter->waits = false;
@@ -36,7 +37,7 @@ tls::Awaitable<LoginTurns::Outcome> LoginTurns::take(Wish wish, std::shared_ptr<
     const std::lock_guard lock(mutex_);
     if (waiter->state == Waiter::granted) co_return Turn(*this, line);
     if (waiter->state == Waiter::failed) co_return Unanswering{.error = std::move(waiter->error)};
-    line->second.waiting.erase(waiter->place);
+    leave(line->second, *waiter);
     forget_unused(line);
     co_return TooLate();
 }
@@ -65,11 +66,28 @@ void LoginTurns::close() {
     closed_ = true;
 }
 
-/// Under the mutex, and so all below: as many as may be.
+/// Under the mutex, and so all below. A source that has nobody waiting comes in the next round.
+void LoginTurns::join(Line& line, const std::shared_ptr<Waiter>& waiter) {
+    Source& source = line.sources[waiter->source];
+    const std::uint64_t before = source.waiting == 0 ? line.round : source.last_round;
+    waiter->place = {before + 1, ++line.came};
+    line.waiting.emplace(waiter->place, waiter);
+    ++source.waiting;
+    source.last_round = before + 1;
+}
+
+void LoginTurns::leave(Line& line, Waiter& waiter) {
+    line.waiting.erase(waiter.place);
+    const auto source = line.sources.find(waiter.source);
+    if (--source->second.waiting == 0) line.sources.erase(source);
+}
+
+/// As many as may be.
 void LoginTurns::grant(Line& line) {
     while (!closed_ && !line.waiting.empty() && (line.at_once == 0 || line.in_flight < line.at_once)) {
-        const std::shared_ptr<Waiter> next = std::move(line.waiting.front());
-        line.waiting.pop_front();
+        const std::shared_ptr<Waiter> next = line.waiting.begin()->second;
+        line.round = next->place.first;
+        leave(line, *next);
         ++line.in_flight;
         next->state = Waiter::granted;
         wake(next);
@@ -102,8 +120,9 @@ void LoginTurns::forget_unused(Lines::iterator line) {
 
 void LoginTurns::failed(Lines::iterator line, Clock::time_point since, const std::string& error) {
     if (line->second.answered >= since) return;
-    const Waiters told = std::exchange(line->second.waiting, {});
-    for (const auto& waiter : told) {
+    line->second.sources.clear();
+    const auto told = std::exchange(line->second.waiting, {});
+    for (const auto& [place, waiter] : told) {
         waiter->state = Waiter::failed;
         waiter->error = error;
         wake(waiter);

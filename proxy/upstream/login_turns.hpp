@@ -1,11 +1,12 @@
 // Whose login begins next at a host (`max_logins_in_flight`): so that a host that has just come
 // back, or has just become the primary, is not asked by all at once. Those who wait hold no
-// connection. They wait in order; and when the host turns out to answer nobody,
+// connection. They wait in order, those of one address in a line of their own, and the lines take
+// turns: who may connect need have proved nothing. And when the host turns out to answer nobody,
 // they hear of it at once instead of trying it one after the other.
 #pragma once
 
 #include <chrono>
-#include <list>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -35,6 +36,7 @@ class LoginTurns {
     /// One login's wish.
     struct Wish {
         Host host;
+        std::string source{};  ///< whose it is: an address
         unsigned at_once = 0;  ///< so many may be under way, from now on and for all; 0: no limit
         Clock::time_point deadline{};
     };
@@ -55,16 +57,26 @@ class LoginTurns {
 
    private:
     struct Waiter;
-    using Waiters = std::list<std::shared_ptr<Waiter>>;
+    /// In which round it comes, one of each source, and as which of that.
+    using Place = std::pair<std::uint64_t, std::uint64_t>;
+    struct Source {
+        unsigned waiting = 0;
+        std::uint64_t last_round = 0;  // of those that wait
+    };
     struct Line {
         unsigned at_once = 0;
         unsigned in_flight = 0;
-        Waiters waiting;               // the first comes next
+        std::map<Place, std::shared_ptr<Waiter>> waiting;  // the first comes next
+        std::map<std::string, Source> sources;             // of those
+        std::uint64_t round = 0;                           // whose turn it was last
+        std::uint64_t came = 0;
         Clock::time_point answered{};  // when the host last said something to one of them
     };
     using Lines = std::map<Host, Line>;
 
     Turn begin(Lines::iterator line);
+    static void join(Line& line, const std::shared_ptr<Waiter>& waiter);
+    static void leave(Line& line, Waiter& waiter);
     void grant(Line& line);
     void wake(const std::shared_ptr<Waiter>& waiter) const;
     void end(Lines::iterator line);

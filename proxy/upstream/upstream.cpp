@@ -215,11 +215,11 @@ tls::Awaitable<Connected> Connector::connect(Attempts& attempts, const UpstreamR
                        [&](AttemptFailure failure) { attempts.failed(std::move(failure), Clock::now()); });
             }
         } else {
-            turn_.end();
+            end_turn();
             co_return describe_failure(attempts.failure(), route, attempts.errors());
         }
     }
-    turn_.end();
+    end_turn();
     co_return describe_failure({.kind = Kind::unreachable, .error = aborted_}, route, aborted_);
 }
 
@@ -306,7 +306,10 @@ tls::Awaitable<bool> Connector::take_turn(Attempts& attempts, const UpstreamRout
     const tls::Executor executor = co_await asio::this_coro::executor;
     const auto start = Clock::now();
     looking_up_ = std::make_shared<tls::Timer>(executor);
-    LoginTurns::Wish wish{.host = key, .at_once = route.settings.max_logins_in_flight, .deadline = deadline};
+    LoginTurns::Wish wish{.host = key,
+                          .source = login_ ? login_->source : std::string(),
+                          .at_once = route.settings.max_logins_in_flight,
+                          .deadline = deadline};
     LoginTurns::Outcome outcome = co_await turns_->take(std::move(wish), looking_up_);
     looking_up_.reset();
     waited_ += tls::since(start);
@@ -492,18 +495,27 @@ void Connector::order_hosts(const Attempts& attempts, const UpstreamRoute& route
     sort_by(host_order_, [&](std::size_t host) { return rank(attempts, route, config::to_string(hosts[host])); });
 }
 
-/// Leaves out those that are known to be of another kind than is wanted, but for the one caller
-/// that is to look again.
+/// Leaves out those that are known to be in another role than is wanted.
 void Connector::order_addresses(const Attempts& attempts, const UpstreamRoute& route) {
     auto& endpoints = resolved_.endpoints;
     if (route.settings.load_balance_hosts == config::LoadBalanceHosts::random)
         std::shuffle(endpoints.begin(), endpoints.end(), randomness());
-    std::erase_if(endpoints, [&](const Endpoint& endpoint) {
-        const std::string address = to_string(endpoint);
-        return likely_fit_of(attempts, route, address) == Fit::no &&
-               !(login_ && roles_->may_ask(route.settings.name, address, Clock::now()));
-    });
+    std::erase_if(endpoints,
+                  [&](const Endpoint& endpoint) { return is_ruled_out(attempts, route, to_string(endpoint)); });
     sort_by(endpoints, [&](const Endpoint& endpoint) { return rank(attempts, route, to_string(endpoint)); });
+}
+
+/// By its role alone, and not for the one that is to look again. That sessions of this login were
+/// read-only, one of them said: then it is tried late, and says it anew.
+bool Connector::is_ruled_out(const Attempts& attempts, const UpstreamRoute& route, const std::string& address) {
+    if (!roles_ || attempts.wanted() == TargetSessionAttrs::any) return false;
+    const std::string& upstream = route.settings.name;
+    if (likely_fit(attempts.wanted(), roles_->of(upstream, address).role, std::nullopt) != Fit::no) return false;
+    if (!login_) return true;
+    auto look = roles_->look(upstream, address, login_->source, Clock::now());
+    if (!look) return true;
+    looks_.push_back(std::move(*look));
+    return false;
 }
 
 /// The lower, the earlier it is tried.

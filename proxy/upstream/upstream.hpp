@@ -81,7 +81,7 @@ class Connector {
         : resolver_(resolver), outages_(outages), turns_(turns) {}
 
     /// From now on hosts and addresses come in the order of their roles, as far as
-    /// Attempts::wanted() has any, and those that are known to be of another kind are left out.
+    /// Attempts::wanted() has any, and those whose role is known to be another are left out.
     /// Without it all are alike. `login`: of who may look again whether they still are; nullopt:
     /// nobody logs in. `roles` outlives it.
     void set_roles(HostRoles& roles, std::optional<HostRoles::Login> login) {
@@ -97,8 +97,12 @@ class Connector {
     /// Whether a connection to this host that is ready may be logged in through now, without
     /// waiting for a turn.
     bool may_log_in_at(const UpstreamRoute& route, const std::string& configured);
-    /// The login is over, or its client keeps the server waiting: others have their turn.
-    void end_turn() noexcept { turn_.end(); }
+    /// The login is over, or one side keeps the other waiting: others have their turn, and look
+    /// whether servers are still what they were.
+    void end_turn() noexcept {
+        turn_.end();
+        looks_.clear();
+    }
     /// How long it has waited for turns.
     std::chrono::microseconds waited() const noexcept { return waited_; }
     /// One address only, such as the one that owns a cancel key.
@@ -131,6 +135,7 @@ class Connector {
     void order_hosts(const Attempts& attempts, const UpstreamRoute& route);
     void order_addresses(const Attempts& attempts, const UpstreamRoute& route);
     unsigned rank(const Attempts& attempts, const UpstreamRoute& route, const std::string& key);
+    bool is_ruled_out(const Attempts& attempts, const UpstreamRoute& route, const std::string& address);
     Fit likely_fit_of(const Attempts& attempts, const UpstreamRoute& route, const std::string& key) const;
     using Report = std::function<void(AttemptFailure)>;
     void failed(const Attempts& attempts, const UpstreamRoute& route, AttemptFailure failure, const Report& report);
@@ -142,6 +147,7 @@ class Connector {
     std::chrono::microseconds waited_{0};
     HostRoles* roles_ = nullptr;
     std::optional<HostRoles::Login> login_;
+    std::vector<HostRoles::Look> looks_;   // at addresses that were known to be of another kind
     std::vector<std::size_t> shuffled_;    // as the client's hosts came before anything was known of them
     std::vector<std::size_t> host_order_;  // those that failed lately are last
     std::optional<unsigned> ordered_for_;  // that walk

@@ -200,6 +200,10 @@ def test_cancel_requests_are_no_logins(start, client, cluster, refused):
 # --- how many at a host at once
 
 
+# A server may take longer than that to let somebody in, and the login counts all the same.
+PATIENT = {"connect_timeout": "60s"}
+
+
 class Slow:
     """A fake server that lets nobody in before the test does, in the order in which they came."""
 
@@ -240,7 +244,7 @@ def logins(proxy, state, upstream="orders") -> int:
 
 @pytest.mark.parametrize("how", WAYS)
 def test_logins_wait_in_order_for_their_turn_at_a_host(start, client, slow, how):
-    proxy = start([slow.server.host], admin=ADMIN, upstream={"max_logins_in_flight": 2})
+    proxy = start([slow.server.host], admin=ADMIN, upstream={**PATIENT, "max_logins_in_flight": 2})
     clients = []
     for number in range(6):
         clients.append(client(proxy).negotiate(how))
@@ -263,7 +267,7 @@ def test_logins_wait_in_order_for_their_turn_at_a_host(start, client, slow, how)
 
 
 def test_no_login_is_made_for_a_client_that_left_while_it_waited(start, client, slow):
-    proxy = start([slow.server.host], admin=ADMIN, upstream={"max_logins_in_flight": 1})
+    proxy = start([slow.server.host], admin=ADMIN, upstream={**PATIENT, "max_logins_in_flight": 1})
     first, gone, last = (client(proxy) for _ in range(3))
     for number, raw in enumerate((first, gone, last)):
         raw.send(messages.startup(application_name=f"client {number}"))
@@ -280,7 +284,7 @@ def test_no_login_is_made_for_a_client_that_left_while_it_waited(start, client, 
 
 
 def test_the_turn_of_a_client_that_leaves_goes_to_the_next(start, client, slow):
-    proxy = start([slow.server.host], upstream={"max_logins_in_flight": 1})
+    proxy = start([slow.server.host], upstream={**PATIENT, "max_logins_in_flight": 1})
     first, second = client(proxy), client(proxy)
     first.send(messages.startup(application_name="first"))
     until(lambda: slow.came == ["first"], what="the first is at the server")
@@ -291,7 +295,7 @@ def test_the_turn_of_a_client_that_leaves_goes_to_the_next(start, client, slow):
 
 
 def test_whoever_waits_too_long_is_told_for_what(run_proxy, client, pki, slow):
-    config = configuration(pki, [slow.server.host], upstream={"max_logins_in_flight": 1})
+    config = configuration(pki, [slow.server.host], upstream={**PATIENT, "max_logins_in_flight": 1})
     proxy = run_proxy(config)
     first = client(proxy)
     first.send(messages.startup(application_name="first"))
@@ -358,6 +362,41 @@ def test_a_client_that_keeps_the_server_waiting_keeps_nobody_else(start, client,
         raw.close()
 
 
+def test_bytes_one_by_one_keep_no_turn(start, client):
+    """Whoever is asked for a password has a second for all of it."""
+    proxy = start(upstream={"max_logins_in_flight": 1})
+    dribbling = [client(proxy) for _ in range(3)]
+    over = threading.Event()
+
+    def dribble(raw):
+        raw.begin_login("md5_user")
+        raw.send(b"p" + (5000).to_bytes(4, "big"))
+        while not over.wait(0.2):
+            raw.send(b"x")
+    threads = [threading.Thread(target=dribble, args=(raw,)) for raw in dribbling]
+    for thread in threads:
+        thread.start()
+    try:
+        client(proxy).login("scram_user")
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_login_that_hangs_at_its_server_keeps_nobody_elses_turn_and_is_not_ended_for_it(start, client, slow):
+    proxy = start([slow.server.host], upstream={"max_logins_in_flight": 1, "connect_timeout": "1s"})
+    first, second = client(proxy), client(proxy)
+    first.send(messages.startup(application_name="first"))
+    until(lambda: slow.came == ["first"], what="the first is at the server")
+    second.send(messages.startup(application_name="second"))
+    until(lambda: slow.came == ["first", "second"], what="the second is at the server")
+    slow.let_one_in()
+    proxy.event("connected", application_name="first")
+    slow.let_one_in()
+    proxy.event("connected", application_name="second")
+
+
 def test_cancel_requests_do_not_wait_for_a_turn(start, client, fake, server_tls):
     hold = threading.Event()
     cancelled = threading.Event()
@@ -386,7 +425,7 @@ def test_cancel_requests_do_not_wait_for_a_turn(start, client, fake, server_tls)
 
 
 def test_a_connection_that_is_ready_is_not_used_by_one_that_has_to_wait(start, client, slow):
-    proxy = start([slow.server.host], admin=ADMIN, upstream={"max_logins_in_flight": 1, "prewarm": 2}, runtime={"threads": 1})
+    proxy = start([slow.server.host], admin=ADMIN, upstream={**PATIENT, "max_logins_in_flight": 1, "prewarm": 2}, runtime={"threads": 1})
     ready = lambda: scrape(proxy)("prewarm_connections", state="ready") == 2
     until(ready, what="two are ready")
     first, second = client(proxy), client(proxy)
@@ -425,7 +464,7 @@ def test_a_reload_changes_limits_for_those_who_come_and_for_nobody_who_is_in(run
 
 
 def test_a_reload_lets_go_those_who_wait(run_proxy, client, pki, slow):
-    config = configuration(pki, [slow.server.host], upstream={"max_logins_in_flight": 1}, admin=ADMIN)
+    config = configuration(pki, [slow.server.host], upstream={**PATIENT, "max_logins_in_flight": 1}, admin=ADMIN)
     proxy = run_proxy(config)
     for name in ("a", "b", "c"):
         client(proxy).send(messages.startup(application_name=name))

@@ -406,6 +406,20 @@ def test_sessions_on_a_demoted_server_end_once_they_are_idle(monitored, connect,
     assert [event["reason"] for event in proxy.events("disconnected", 3)] == ["host_demoted"] * 3
 
 
+def test_what_a_client_was_told_is_why_its_session_ended_whatever_comes_next(monitored, client, primary):
+    proxy = monitored([primary.host], upstream={"target_session_attrs": "read-write", "on_demotion": "close"},
+                      runtime={"drain_timeout": "1s"})
+    wait_for_role(proxy, primary, "primary")
+    idle = client(proxy)
+    idle.login()
+    primary.sql("ALTER SYSTEM SET default_transaction_read_only = on")
+    primary.sql("SELECT pg_reload_conf()")
+    assert idle.error().sqlstate == "57P01"
+    proxy.stop()  # a drain, while the client has yet to close
+    ended = proxy.event("disconnected")
+    assert (ended["reason"], ended["sqlstate"]) == ("host_demoted", "57P01")
+
+
 # As Aurora's old writer, which is a reader within a second and keeps its sessions: the planner takes the body of an SQL function.
 READER = "CREATE OR REPLACE FUNCTION pg_catalog.pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS $$ SELECT true $$"
 

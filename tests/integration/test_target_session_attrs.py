@@ -1,6 +1,7 @@
 """target_session_attrs, load_balance_hosts and wait_for_host before real primaries and standbys: no session on a wrong host, for any kind of
 login, through promotion, switchover and crash."""
 
+import contextlib
 import signal
 import threading
 import time
@@ -151,6 +152,21 @@ def test_a_role_whose_sessions_are_read_only_has_a_primary_and_nothing_to_write_
     # Others are not kept from it.
     assert port(connect(writing, "password_user")) == pair.primary.port
     assert port(connect(start([pair.primary.host], upstream={"target_session_attrs": "read-only"}))) == pair.primary.port
+
+
+def test_a_session_that_asks_to_be_read_only_keeps_nobody_else_from_the_primary(start, connect, pair):
+    """Nor one that others say nothing of."""
+    proxy = start([pair.primary.host, pair.standby.host], upstream={"target_session_attrs": "read-write"})
+    for _ in range(3):
+        with pytest.raises(OperationalError, match="session is read-only"):
+            connect(proxy, options="-c default_transaction_read_only=on")
+        assert port(connect(proxy)) == pair.primary.port
+    # What a login was told of its role, its next one is told anew, whatever was told before.
+    pair.primary.sql("ALTER ROLE trust_user SET default_transaction_read_only = on")
+    with pytest.raises(OperationalError, match="session is read-only"):
+        connect(proxy)
+    pair.primary.sql("ALTER ROLE trust_user RESET default_transaction_read_only")
+    assert port(connect(proxy)) == pair.primary.port
 
 
 @pytest.mark.parametrize("how", LOGINS)
@@ -381,6 +397,26 @@ def test_a_server_that_does_not_answer_the_question_is_not_taken_for_what_is_wan
     raw = client(proxy)
     raw.send(messages.startup())
     assert raw.receive(1) == b"E"
+    assert proxy.event("upstream_failed")["reason"] == "no_wanted_host"
+
+
+@pytest.mark.parametrize("size, count", [(2_000_000, 1), (8_000, 100_000)], ids=["one that is long", "without end"])
+def test_notices_instead_of_an_answer_are_neither_kept_nor_passed_on(start, client, fake, server_tls, size, count):
+    def script(peer):
+        peer.open(server_tls)
+        peer.send(messages.AUTHENTICATION_OK + messages.READY_FOR_QUERY)
+        peer.message()
+        notice = messages.message(b"N", b"SNOTICE\0C00000\0M" + b"x" * size + b"\0\0")
+        with contextlib.suppress(OSError):
+            for _ in range(count):
+                peer.send(notice)
+            peer.until_closed()
+    server = fake(script)
+    proxy = start([server.host], upstream={"target_session_attrs": "primary"})
+    raw = client(proxy)
+    raw.send(messages.startup())
+    error = raw.fatal()
+    assert (error.sqlstate, "server is in hot standby mode" in error.message) == ("57P03", True)
     assert proxy.event("upstream_failed")["reason"] == "no_wanted_host"
 
 

@@ -213,6 +213,69 @@ TEST_CASE("a server that says more than is kept is judged by what is known, and 
     CHECK(login.next() == Next::established);
 }
 
+TEST_CASE("a server that says more than is kept instead of answering is one of which nothing is known") {
+    for (const std::string& more : {message('N', std::string(10'000, 'x')), message('A', std::string(10'000, 'x')),
+                                    message('S', std::string(10'000, 'x')), message('v', std::string(10'000, 'x'))}) {
+        Login login(policy(RoleQuestion::read_only));
+        server(login, ok);
+        CHECK(server(login, ready).to_server == show);
+        std::size_t said = ok.size() + ready.size();
+        while (login.next() == Next::read_server) {
+            CHECK(server(login, more).to_client.empty());
+            said += more.size();
+            REQUIRE(said < protocol::max_held_back + 2 * more.size());
+        }
+        CHECK(login.next() == Next::judge);
+        CHECK(login.host_role() == HostRole::unknown);
+        CHECK(login.read_only() == std::nullopt);
+        // Whoever takes it nevertheless hears all of it, and nothing of the question.
+        CHECK(released(login).size() == said);
+        CHECK(server(login, row("off")).to_client.empty());
+        CHECK(server(login, more).to_client == more);
+        CHECK(server(login, ready).to_client.empty());
+        CHECK(login.next() == Next::established);
+    }
+}
+
+TEST_CASE("a message that is too long to be kept has the server judged, also before it has answered") {
+    Login login(policy(RoleQuestion::in_recovery));
+    server(login, ok);
+    server(login, ready);
+    CHECK(login.passes_oversized('N'));
+    CHECK(login.judge_now());
+    CHECK(login.next() == Next::judge);
+    CHECK(released(login) == ok + ready);
+    CHECK_FALSE(login.judge_now());
+}
+
+TEST_CASE("versions without end are held back no more than anything else") {
+    Login login(policy(RoleQuestion::in_recovery));
+    server(login, ok);
+    for (std::size_t said = 0; login.next() == Next::read_server; said += version.size()) {
+        server(login, version);
+        REQUIRE(said < 2 * protocol::max_held_back);
+    }
+    CHECK(login.next() == Next::judge);
+}
+
+TEST_CASE("passwords without end, asked for again and again, are not kept") {
+    Login login(policy(RoleQuestion::none));
+    const std::string password = message('p', std::string(60'000, 'x') + "\0"s);
+    std::size_t given = 0;
+    for (;;) {
+        server(login, asks_password);
+        const Said sent = client(login, password);
+        if (login.next() == Next::failed) {
+            CHECK(sent.to_server.empty());
+            break;
+        }
+        given += password.size();
+        REQUIRE(given <= protocol::max_told_in_clear + password.size());
+    }
+    CHECK(given > 0);
+    CHECK(login.fault() == protocol::Fault::client_message_length);
+}
+
 TEST_CASE("where any server will do nothing is held back") {
     Login login(policy(RoleQuestion::none));
     CHECK(server(login, ok).to_client == ok);

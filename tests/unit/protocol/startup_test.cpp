@@ -129,6 +129,31 @@ TEST_CASE("physical replication is what the server takes for a true boolean") {
     CHECK_FALSE(startup_of(packet(protocol_3_0, "user\0ada\0\0"s)).is_physical_replication());
 }
 
+TEST_CASE("what is logical replication once stays in its database, whatever is said of it besides") {
+    const auto is_physical = [](const std::string& parameters) {
+        return startup_of(packet(protocol_3_0, "user\0ada\0"s + parameters + "\0"s)).is_physical_replication();
+    };
+    CHECK_FALSE(is_physical("replication\0database\0replication\0true\0"s));
+    CHECK_FALSE(is_physical("replication\0true\0replication\0database\0"s));
+    CHECK_FALSE(is_physical("replication\0true\0replication\0database\0replication\0on\0"s));
+    CHECK(is_physical("replication\0off\0replication\0on\0"s));
+    CHECK_FALSE(is_physical("replication\0on\0replication\0off\0"s));
+}
+
+TEST_CASE("who sends options, or a setting that is not known better, may choose itself whether it can write") {
+    const auto may_choose = [](const std::string& parameters) {
+        return startup_of(packet(protocol_3_0, "user\0ada\0"s + parameters + "\0"s)).may_choose_read_only();
+    };
+    CHECK_FALSE(may_choose("database\0shop\0application_name\0psql\0client_encoding\0UTF8\0"s));
+    CHECK_FALSE(may_choose("DateStyle\0ISO\0TimeZone\0UTC\0extra_float_digits\0002\0"s));
+    CHECK(may_choose("options\0-c default_transaction_read_only=on\0"s));
+    CHECK(may_choose("options\0\0"s));
+    CHECK(may_choose("default_transaction_read_only\0on\0"s));
+    CHECK(may_choose("Transaction_Read_Only\0on\0"s));
+    CHECK(may_choose("replication\0true\0"s));
+    CHECK(may_choose("_pq_.something\0001\0"s));
+}
+
 TEST_CASE("a client that names no database means the one named as its user") {
     CHECK(startup_of(packet(protocol_3_0, "user\0ada\0\0"s)).database() == "ada");
     CHECK(startup_of(packet(protocol_3_0, "user\0ada\0database\0\0\0"s)).database() == "ada");

@@ -150,18 +150,74 @@ TEST_CASE("since when somebody is certain to be in a role is told anew after a d
 
 TEST_CASE("of those that wait for a role to change one looks again at a time, and at once after a doubt") {
     HostRoles roles;
-    CHECK(roles.may_ask("orders", a.address, now));  // nobody knows it
+    const auto look = [&](HostRoles::TimePoint when) { return roles.look("orders", a.address, "10.1.0.1", when); };
+    CHECK(look(now));  // nobody knows it
     roles.learn(a, HostRole::standby, RoleSource::login, now);
-    CHECK_FALSE(roles.may_ask("orders", a.address, now + HostRoles::certain - 1ms));
-    CHECK(roles.may_ask("orders", a.address, now + HostRoles::certain));
-    CHECK_FALSE(roles.may_ask("orders", a.address, now + HostRoles::certain));
-    CHECK(roles.may_ask("orders", a.address, now + 2 * HostRoles::certain));
+    CHECK_FALSE(look(now + HostRoles::certain - 1ms));
+    const auto first = look(now + HostRoles::certain);
+    CHECK(first);
+    CHECK_FALSE(look(now + HostRoles::certain));
     roles.doubt(a, RoleSource::ending);
     CHECK(roles.of("orders", a.address).doubtful);
-    CHECK(roles.may_ask("orders", a.address, now + 2 * HostRoles::certain));
-    CHECK_FALSE(roles.may_ask("orders", a.address, now + 2 * HostRoles::certain));
+    const auto second = look(now + HostRoles::certain);
+    CHECK(second);
+    CHECK_FALSE(look(now + HostRoles::certain));
     roles.learn(a, HostRole::standby, RoleSource::login, now + 2s);
     CHECK_FALSE(roles.of("orders", a.address).doubtful);
+    CHECK_FALSE(look(now + 2s + HostRoles::certain - 1ms));
+}
+
+TEST_CASE("a look that ends in vain leaves the next one to whoever comes, but not to its own source at once") {
+    HostRoles roles;
+    roles.learn(a, HostRole::standby, RoleSource::login, now);
+    const auto start = now + HostRoles::certain;
+    const auto look = [&](const std::string& source, HostRoles::TimePoint when) {
+        return roles.look("orders", a.address, source, when);
+    };
+    auto denied = look("10.1.0.1", start);
+    REQUIRE(denied);
+    CHECK_FALSE(look("10.1.0.2", start + 20ms));
+    denied->end(start + 20ms);
+    denied->end(start + 30ms);  // once is enough
+    CHECK_FALSE(look("10.1.0.1", start + 39ms));
+    auto other = look("10.1.0.2", start + 20ms);
+    REQUIRE(other);
+    other->end(start + 40ms);
+    CHECK(look("10.1.0.1", start + 40ms));
+}
+
+TEST_CASE("who keeps a look without ever ending it has no more than every second one") {
+    HostRoles roles;
+    roles.learn(a, HostRole::standby, RoleSource::login, now);
+    std::vector<std::optional<HostRoles::Look>> kept;
+    unsigned looks_of_others = 0, looks_kept = 0;
+    // The one comes every millisecond and ahead of the others, which come ten times a second.
+    for (auto when = now; when < now + 20s; when += 1ms) {
+        if (auto look = roles.look("orders", a.address, "10.6.6.6", when)) {
+            kept.push_back(std::move(look));
+            ++looks_kept;
+        }
+        if ((when - now) % 100ms != 0ms) continue;
+        if (auto look = roles.look("orders", a.address, "10.1.0.1", when)) {
+            ++looks_of_others;
+            look->end(when);
+        }
+    }
+    CHECK(looks_kept <= 41);
+    CHECK(looks_of_others >= 39);
+}
+
+TEST_CASE("what was learnt meanwhile is not forgotten when a look ends") {
+    HostRoles roles;
+    roles.learn(a, HostRole::standby, RoleSource::login, now);
+    const auto start = now + HostRoles::certain;
+    auto look = roles.look("orders", a.address, "10.1.0.1", start);
+    REQUIRE(look);
+    roles.learn(a, HostRole::standby, RoleSource::login, start + 20ms);
+    look->end(start + 30ms);
+    CHECK_FALSE(roles.look("orders", a.address, "10.1.0.2", start + 40ms));
+    // Who has learnt something is passed over for nothing.
+    CHECK(roles.look("orders", a.address, "10.1.0.1", start + 20ms + HostRoles::certain));
 }
 
 TEST_CASE("another certificate at an address is a doubt about it") {
@@ -194,6 +250,17 @@ TEST_CASE("whether a login is read-only is known for itself alone, and not for l
     CHECK(roles.read_only("orders", a.address, reader, now + HostRoles::login_memory + 1s) == std::nullopt);
 }
 
+TEST_CASE("who may choose itself whether it can write says nothing of others, and is told nothing of them") {
+    HostRoles roles;
+    const HostRoles::Login app{.user = "app", .database = "shop"};
+    const HostRoles::Login chooses{.user = "app", .database = "shop", .may_choose_read_only = true};
+    roles.learn_read_only(a, chooses, true, now);
+    CHECK(roles.read_only("orders", a.address, app, now) == std::nullopt);
+    roles.learn_read_only(a, app, false, now);
+    CHECK(roles.read_only("orders", a.address, app, now) == false);
+    CHECK(roles.read_only("orders", a.address, chooses, now) == std::nullopt);
+}
+
 TEST_CASE("names without end take no more than their place, and the newest are known") {
     HostRoles roles;
     for (std::size_t i = 0; i <= HostRoles::max_remembered; ++i) {
@@ -217,7 +284,7 @@ TEST_CASE("many threads learn, ask and come and go") {
                 const Heard heard(roles);
                 roles.learn(t % 2 ? a : b, HostRole::primary, RoleSource::login, now);
                 roles.doubt(a, RoleSource::ending);
-                roles.may_ask("orders", b.address, now);
+                roles.look("orders", b.address, std::to_string(t), now);
             }
         });
     }

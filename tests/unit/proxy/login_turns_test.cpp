@@ -28,13 +28,16 @@ class Logins {
         std::string told{};  // "" while it waits or has its turn
     };
 
-    Login& begin(const std::string& name, const LoginTurns::Host& where = host, std::chrono::milliseconds time = 1h) {
+    Login& begin(const std::string& name, const LoginTurns::Host& where = host, std::chrono::milliseconds time = 1h,
+                 const std::string& source = {}) {
         logins_.push_back(
             std::make_unique<Login>(Login{.name = name, .timer = std::make_shared<tls::Timer>(io_.get_executor())}));
         Login& one = *logins_.back();
-        asio::co_spawn(io_,
-                       wait(one, {.host = where, .at_once = at_once_, .deadline = LoginTurns::Clock::now() + time}),
-                       asio::detached);
+        asio::co_spawn(
+            io_,
+            wait(one,
+                 {.host = where, .source = source, .at_once = at_once_, .deadline = LoginTurns::Clock::now() + time}),
+            asio::detached);
         go_on();
         return one;
     }
@@ -94,6 +97,30 @@ TEST_CASE("login turns: as many as may be at once, then the others in the order 
     logins.end(c);
     CHECK(logins.numbers().in_flight == 1);
     CHECK(logins.numbers().waiting == 0);
+}
+
+TEST_CASE("login turns: many logins of one address make another address wait for one of them at most") {
+    Logins logins(1);
+    auto& a = logins.begin("a", host, 1h, "10.6.6.6");
+    auto& b = logins.begin("b", host, 1h, "10.6.6.6");
+    auto& c = logins.begin("c", host, 1h, "10.6.6.6");
+    auto& d = logins.begin("d", host, 1h, "10.6.6.6");
+    auto& x = logins.begin("x", host, 1h, "10.1.0.1");
+    logins.begin("y", host, 1h, "10.1.0.1");
+    logins.end(a);
+    CHECK(logins.holders() == "b");
+    logins.end(b);
+    CHECK(logins.holders() == "x");
+    auto& e = logins.begin("e", host, 1h, "10.1.0.2");
+    c.timer->cancel();
+    logins.go_on();
+    logins.end(x);
+    CHECK(logins.holders() == "y");
+    logins.begin("f", host, 1h, "10.1.0.3");
+    CHECK(logins.numbers().waiting == 3);
+    logins.turns().close();
+    CHECK(d.told.empty());
+    CHECK(e.told.empty());
 }
 
 TEST_CASE("login turns: hosts do not wait for each other, nor upstreams for a host of the same name") {
