@@ -42,6 +42,7 @@ ConsoleAnswer rows(const SqlQuery& query, const ConsoleStatement& statement, con
     answer.messages = std::move(result.rows);  // large, so that there is but one of them
     answer.messages.insert(answer.messages.begin(), columns.begin(), columns.end());
     answer.share = query.share;
+    if (services.elsewhere && is_about_sessions(query.text)) append_notices(answer.messages, services.elsewhere());
     protocol::append_command_complete(answer.messages,
                                       statement.kind == Kind::show ? "SHOW" : "SELECT " + std::to_string(result.count));
     return answer;
