@@ -32,6 +32,14 @@ void append_columns(protocol::Buffer& out, const SqlResult& result) {
     protocol::append_row_description(out, columns);
 }
 
+/// What was not found here may be there.
+void tell_of_elsewhere(ConsoleAnswer& failed, const ConsoleServices& services) {
+    if (!services.elsewhere) return;
+    protocol::Buffer notices;
+    append_notices(notices, services.elsewhere());
+    failed.messages.insert(failed.messages.begin(), notices.begin(), notices.end());
+}
+
 ConsoleAnswer rows(const SqlQuery& query, const ConsoleStatement& statement, const ConsoleServices& services) {
     auto ran = services.sql->run(query);
     if (const auto* why = std::get_if<ErrorResponse>(&ran)) return error_alone(*why);
@@ -73,7 +81,9 @@ ConsoleAnswer answer(const ConsoleStatement& statement, const ConsoleRun& run, c
             {.text = *sql, .parameters = run.parameters, .user = asker.user, .stop = run.stop, .share = run.share},
             statement, services);
     if (services.sessions) {
-        if (auto obeyed = obey(statement, asker, services.process, *services.sessions)) return std::move(*obeyed);
+        auto obeyed = obey(statement, asker, services.process, *services.sessions);
+        if (obeyed && obeyed->failed && statement.kind == Kind::kill) tell_of_elsewhere(*obeyed, services);
+        if (obeyed) return std::move(*obeyed);
     }
     return answer(statement, asker, services.captures);
 }

@@ -350,6 +350,8 @@ def test_whoever_asks_for_sessions_is_told_of_those_that_an_old_process_has(gene
         until(lambda: notice in psql(proxy.console, sql).stderr, what=f"the notice of {sql}")
         assert psql(proxy.console, sql).stdout == ""
     assert "NOTICE" not in psql(proxy.console, "SHOW CONFIG").stderr
+    done = psql(proxy.console, "KILL 'gone-1'", check=False)
+    assert notice in done.stderr and 'no session "gone-1" is open' in done.stderr, done
     # To drivers as well, which prepare; and not instead of rows.
     young = connect(proxy)
     with psycopg.connect(host=os.path.dirname(proxy.console), port=6434, user="somebody", dbname="pgairlock", autocommit=True) as console:
@@ -374,7 +376,7 @@ def test_the_console_of_an_old_process_that_was_killed_is_removed_by_the_next_up
     aside = f"{proxy.console}.{proxy.process.pid}"
     assert os.path.exists(aside)
     proxy.process.kill()
-    proxy.process.wait()
+    proxy.expect_exit(-signal.SIGKILL)
     assert os.path.exists(aside)
     newest = generations.upgraded()
     assert not os.path.exists(aside)
