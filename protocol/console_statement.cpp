@@ -1,6 +1,7 @@
 #include "protocol/console_statement.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "protocol/console_absent.hpp"
@@ -8,6 +9,7 @@
 namespace protocol {
 namespace {
 
+using namespace std::string_view_literals;
 using Kind = ConsoleStatement::Kind;
 
 constexpr std::string_view whitespace = " \t\n\r\f\v";
@@ -300,8 +302,21 @@ ConsoleStatement take_shutdown(Lexer& lexer) {
     return {.kind = Kind::shutdown};
 }
 
+/// Of SET: what PostgreSQL takes without "=" or TO.
+constexpr std::array special_settings{"time"sv,        "names"sv,           "role"sv,
+                                      "transaction"sv, "constraints"sv,     "schema"sv,
+                                      "xml"sv,         "characteristics"sv, "authorization"sv};
+
+bool is_name(const Token& token) { return token.kind == Token::Kind::word || token.kind == Token::Kind::quoted_name; }
+
+/// Names of settings are the same in any case, also within quotes.
+std::string take_setting_name(Lexer& lexer) {
+    const Token token = lexer.take();
+    return to_lower(token.kind == Token::Kind::word ? token.text : token.value);
+}
+
 /// SET [SESSION | LOCAL] name { = | TO } value, RESET name, DISCARD ALL. Whatever is said otherwise
-/// is skipped.
+/// is skipped, but for a name without a value, with which nothing is set.
 ConsoleStatement take_set(Lexer& lexer, const std::string& first) {
     ConsoleStatement statement{.kind = Kind::set, .text = first};
     if (first == "SET" && lexer.take_word("LOCAL")) {
@@ -309,20 +324,22 @@ ConsoleStatement take_set(Lexer& lexer, const std::string& first) {
     } else if (first == "SET") {
         lexer.take_word("SESSION");
     }
-    if (lexer.now().kind == Token::Kind::word) {
-        ConsoleOption option{.name = to_lower(lexer.take().text), .value = {}, .position = 0};
-        while (lexer.take_symbol('.') && lexer.now().kind == Token::Kind::word)
-            option.name += "." + to_lower(lexer.take().text);
-        const bool has_value = first == "SET" && (lexer.take_symbol('=') || lexer.take_word("TO"));
-        option.position = lexer.position();
-        if (has_value && lexer.take_symbol('-')) option.value = "-";
-        if (has_value && is_value(lexer.now())) {
-            const bool is_word = lexer.now().kind == Token::Kind::word;
-            const std::string value = value_of(lexer.take());
-            option.value += is_word ? to_lower(value) : value;
-        }
-        if (has_value || first != "SET") statement.options.push_back(std::move(option));
+    if (!is_name(lexer.now())) lexer.fail_here();
+    ConsoleOption option{.name = take_setting_name(lexer), .value = {}, .position = 0};
+    while (lexer.take_symbol('.') && is_name(lexer.now())) option.name += "." + take_setting_name(lexer);
+    const bool has_value = first == "SET" && (lexer.take_symbol('=') || lexer.take_word("TO"));
+    const bool is_special =
+        std::find(special_settings.begin(), special_settings.end(), option.name) != special_settings.end();
+    const bool needs_more = first == "SET" && (lexer.at_end_of_statement() || (!has_value && !is_special));
+    if (needs_more) lexer.fail_here();
+    option.position = lexer.position();
+    if (has_value && lexer.take_symbol('-')) option.value = "-";
+    if (has_value && is_value(lexer.now())) {
+        const bool is_word = lexer.now().kind == Token::Kind::word;
+        const std::string value = value_of(lexer.take());
+        option.value += is_word ? to_lower(value) : value;
     }
+    if (has_value || first != "SET") statement.options.push_back(std::move(option));
     lexer.skip_statement();
     return statement;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "protocol/secret_repeat.hpp"
+
 namespace protocol {
 namespace {
 
@@ -333,19 +335,9 @@ void Login::note_secret(std::string_view body) {
     told_in_clear_ += body;
 }
 
-bool Login::repeats_secret(std::string_view text) const {
-    // A token may be cut, or quoted in part.
-    constexpr std::size_t piece = 8;
-    const std::string_view secret = told_in_clear_;
-    if (secret.size() <= piece) return !secret.empty() && text.find(secret) != std::string_view::npos;
-    std::vector<std::string_view> pieces;
-    for (std::size_t i = 0; i + piece <= text.size(); ++i) pieces.push_back(text.substr(i, piece));
-    std::sort(pieces.begin(), pieces.end());
-    for (std::size_t i = 0; i + piece <= secret.size(); ++i) {
-        if (std::binary_search(pieces.begin(), pieces.end(), secret.substr(i, piece))) return true;
-    }
-    return false;
-}
+bool Login::repeats_secret(std::string_view text) const { return protocol::repeats_secret(text, told_in_clear_); }
+
+bool Login::is_part_of_secret(std::string_view text) const { return protocol::is_part_of_secret(text, told_in_clear_); }
 
 void Login::first_message(std::string_view data, const Message& message, LoginOutput& out) {
     if (scram_server_) return terminated_first_message(data, out);

@@ -150,8 +150,10 @@ class Login {
     const std::optional<BackendKeyData>& key() const noexcept { return key_; }
     const ErrorResponse& server_error() const noexcept { return server_error_; }
     /// The client sent the server a password or token in clear, and `text`, which is the server's,
-    /// has it or a piece of it.
+    /// has it or a piece of it, as it is or transformed (secret_repeat.hpp).
     bool repeats_secret(std::string_view text) const;
+    /// Of a text that is too short to have a piece of it.
+    bool is_part_of_secret(std::string_view text) const;
     /// The client only asked where tokens are to be had, as libpq of PostgreSQL 18 does before a
     /// second connection: a refusal is the expected end (RFC 7628, section 4.3).
     bool oauth_discovery() const noexcept { return oauth_discovery_; }

@@ -68,6 +68,10 @@ Buffer serialize(const ErrorResponse& error) {
     return out;
 }
 
+bool is_sqlstate(std::string_view text) noexcept {
+    return text.size() == 5 && text.find_first_not_of("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == std::string_view::npos;
+}
+
 ErrorResponse parse_error_response(Bytes body) {
     ErrorResponse error;
     Reader reader(body);

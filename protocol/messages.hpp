@@ -64,6 +64,8 @@ struct ErrorResponse {
 
 Buffer serialize(const ErrorResponse& error);
 ErrorResponse parse_error_response(Bytes body);
+/// Five digits or capital letters.
+bool is_sqlstate(std::string_view text) noexcept;
 
 /// The code of an Authentication message.
 enum class AuthenticationCode : std::uint32_t {

@@ -1,6 +1,7 @@
 #include "protocol/own_login.hpp"
 
 #include "protocol/login.hpp"
+#include "protocol/secret_repeat.hpp"
 #include "protocol/startup.hpp"
 
 namespace protocol {
@@ -20,8 +21,10 @@ void OwnLogin::from_server(const Message& message, Buffer& out) {
         case 'E': {
             const ErrorResponse error = parse_error_response(message.body);
             // What a server was told it may repeat.
-            const bool repeats = told_ && error.message.find(as_text(policy_.password)) != std::string::npos;
-            failure_ = {.sqlstate = error.sqlstate, .text = repeats ? "" : error.message};
+            const bool repeats = told_ && repeats_secret(error.message, as_text(policy_.password));
+            const bool has_sqlstate =
+                is_sqlstate(error.sqlstate) && !(told_ && is_part_of_secret(error.sqlstate, as_text(policy_.password)));
+            failure_ = {.sqlstate = has_sqlstate ? error.sqlstate : "", .text = repeats ? "" : error.message};
             next_ = Next::failed;
             return;
         }

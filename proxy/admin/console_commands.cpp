@@ -280,9 +280,9 @@ std::string last_word(std::string_view text) {
 /// Empty: nothing is near.
 std::string guess(const std::string& word, const std::string& before) {
     constexpr std::array<std::string_view, 3> of_capture{"start", "stop", "status"};
-    constexpr std::array<std::string_view, 15> commands{"capture", "show",    "select", "with",   "values",
-                                                        "table",   "kill",    "reload", "drain",  "shutdown",
-                                                        "set",     "discard", "begin",  "commit", "rollback"};
+    constexpr std::array<std::string_view, 16> commands{"capture", "show",   "select", "with",     "values",  "table",
+                                                        "kill",    "reload", "drain",  "shutdown", "upgrade", "set",
+                                                        "discard", "begin",  "commit", "rollback"};
     if (before == "capture") {
         const auto meant = config::nearest(word, of_capture);
         return meant ? "CAPTURE " + in_upper_case(*meant) : "";

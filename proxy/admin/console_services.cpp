@@ -32,6 +32,14 @@ void append_columns(protocol::Buffer& out, const SqlResult& result) {
     protocol::append_row_description(out, columns);
 }
 
+/// What was not found here may be there.
+void tell_of_elsewhere(ConsoleAnswer& failed, const ConsoleServices& services) {
+    if (!services.elsewhere) return;
+    protocol::Buffer notices;
+    append_notices(notices, services.elsewhere());
+    failed.messages.insert(failed.messages.begin(), notices.begin(), notices.end());
+}
+
 ConsoleAnswer rows(const SqlQuery& query, const ConsoleStatement& statement, const ConsoleServices& services) {
     auto ran = services.sql->run(query);
     if (const auto* why = std::get_if<ErrorResponse>(&ran)) return error_alone(*why);
@@ -42,6 +50,7 @@ ConsoleAnswer rows(const SqlQuery& query, const ConsoleStatement& statement, con
     answer.messages = std::move(result.rows);  // large, so that there is but one of them
     answer.messages.insert(answer.messages.begin(), columns.begin(), columns.end());
     answer.share = query.share;
+    if (services.elsewhere && is_about_sessions(query.text)) append_notices(answer.messages, services.elsewhere());
     protocol::append_command_complete(answer.messages,
                                       statement.kind == Kind::show ? "SHOW" : "SELECT " + std::to_string(result.count));
     return answer;
@@ -72,7 +81,9 @@ ConsoleAnswer answer(const ConsoleStatement& statement, const ConsoleRun& run, c
             {.text = *sql, .parameters = run.parameters, .user = asker.user, .stop = run.stop, .share = run.share},
             statement, services);
     if (services.sessions) {
-        if (auto obeyed = obey(statement, asker, services.process, *services.sessions)) return std::move(*obeyed);
+        auto obeyed = obey(statement, asker, services.process, *services.sessions);
+        if (obeyed && obeyed->failed && statement.kind == Kind::kill) tell_of_elsewhere(*obeyed, services);
+        if (obeyed) return std::move(*obeyed);
     }
     return answer(statement, asker, services.captures);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "proxy/admin/console_commands.hpp"
 #include "proxy/admin/console_control.hpp"
+#include "proxy/admin/console_elsewhere.hpp"
 #include "proxy/admin/sql_database.hpp"
 
 namespace proxy {
@@ -22,6 +24,8 @@ struct ConsoleServices {
     ProcessControl process{};
     const LiveSessions* sessions = nullptr;  ///< nullptr: there is no process to command and nothing to ask of
     std::shared_ptr<const SqlDatabase> sql{};
+    /// From any thread; empty: every session is in `sessions`.
+    std::function<std::vector<SessionsElsewhere>()> elsewhere{};
 };
 
 /// true: nobody waits for the answer any more. nullptr: somebody always does.

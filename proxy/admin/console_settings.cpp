@@ -42,6 +42,11 @@ bool is_key_of_ours(std::string_view name) {
            !config::tables_of(name.substr(dot + 1)).empty();
 }
 
+/// Of "drain_timeout": ", in [runtime]".
+std::string in_table(std::string_view name) {
+    return name.find('.') == std::string_view::npos ? ", in " + config::tables_of(name) : std::string();
+}
+
 /// Whoever comes from PgBouncer's console takes a SET that is answered for one that counts. What is
 /// PostgreSQL's, drivers say for themselves.
 std::optional<protocol::ErrorResponse> refused(const std::string& name) {
@@ -50,7 +55,8 @@ std::optional<protocol::ErrorResponse> refused(const std::string& name) {
     if (const auto instead = protocol::instead_of_setting(name); !instead.empty())
         return console_error("0A000", what + "PgBouncer's", std::string(instead));
     if (name != of_both && is_key_of_ours(name))
-        return console_error("0A000", what + "a key of it", "Change it in the file, which RELOAD reads anew.");
+        return console_error("0A000", what + "a key of it",
+                             "Change it in the file" + in_table(name) + ", which RELOAD reads anew.");
     return std::nullopt;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "proxy/admin/console_path.hpp"
+#include "proxy/server/left_sockets.hpp"
 
 namespace proxy {
 namespace {
@@ -89,6 +90,7 @@ void ConsoleSocket::open(const config::Admin& admin, const std::string& state_di
         socket_->keep_spares(spare_descriptors);
         socket_->serve([this](int fd, const Peer&) { console_.take(fd); });
         path_ = path;
+        remove_left_sockets(path_ + ".");
         spdlog::info("console at {}", path);
     } catch (const std::exception& error) {
         spdlog::error("no console: {}", error.what());

@@ -2,6 +2,8 @@
 // proxy from serving.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
 #include <string>
 
@@ -15,6 +17,9 @@ class ConsoleSocket {
    public:
     ConsoleSocket(asio::io_context& io, ConsoleServices services);
     ~ConsoleSocket() { close(); }
+
+    /// Behind the path of a process whose place another has taken.
+    static std::string suffix_of(pid_t pid) { return "." + std::to_string(pid); }
 
     /// What keeps it from being there is logged: as an error, unless it is the default one.
     void open(const config::Admin& admin, const std::string& state_dir) noexcept;

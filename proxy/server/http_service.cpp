@@ -71,10 +71,7 @@ void HttpService::open(std::shared_ptr<const Snapshot> snapshot, ListeningSocket
     try {
         const config::Admin admin = snapshot->config.admin;
         const auto address = config::parse_address(admin.http);
-        constexpr std::string_view scheme = "unix:";
         const bool is_passed = address && passed.descriptor && passed.configured == config::to_string(*address);
-        if (passed.descriptor && !is_passed && passed.configured.starts_with(scheme))
-            ::unlink(passed.configured.substr(scheme.size()).c_str());
         if (!address) return;
         needs_token_ = !config::is_of_this_host(*address);
         use(std::move(snapshot));
@@ -105,6 +102,19 @@ void HttpService::open(std::shared_ptr<const Snapshot> snapshot, ListeningSocket
 ListeningSockets::Passed HttpService::passed_on() const {
     if (!socket_) return {};
     return {configured_, tls::OwnedDescriptor(::fcntl(socket_->descriptor(), F_DUPFD_CLOEXEC, 0))};
+}
+
+void HttpService::take_over(const std::string& passed) {
+    constexpr std::string_view scheme = "unix:";
+    if (!passed.starts_with(scheme)) return;
+    const std::string path = passed.substr(scheme.size());
+    if (!socket_ || configured_ != passed) {
+        ::unlink(path.c_str());
+    } else {
+        asio::post(io_, [this, path] {
+            if (socket_) socket_->rename(path);
+        });
+    }
 }
 
 void HttpService::leave_to_another() {

@@ -69,6 +69,9 @@ class HttpService {
     void open(std::shared_ptr<const Snapshot> snapshot, ListeningSockets::Passed passed = {}) noexcept;
     /// A copy of what listens, for the process that follows us; without a descriptor: nothing does.
     ListeningSockets::Passed passed_on() const;
+    /// The process before us has let go of what it passed to open(), by that name: its path is ours
+    /// to remove, and is removed now if it is not ours.
+    void take_over(const std::string& passed);
     /// That process has it: no more connections here.
     void leave_to_another();
     /// From now on this configuration is asked about.

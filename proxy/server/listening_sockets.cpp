@@ -69,7 +69,6 @@ ListeningSockets::Prepared ListeningSockets::use(Prepared prepared) {
     Prepared opened;
     for (const std::shared_ptr<Open>& open : open_) {
         open->socket->leave_descriptors(left_descriptors);
-        if (!open->file.empty()) open->socket->rename(std::exchange(open->file, {}));
         // Those that stay as well: their route is the new snapshot's.
         open->socket->serve([this, open = open.get()](int fd, const Peer& peer) { on_accept_(open->route, fd, peer); });
         if (!is_in(before, open)) opened.push_back(open);
@@ -88,6 +87,17 @@ ListeningSockets::Prepared ListeningSockets::use(Prepared prepared) {
     }
     if (before.empty()) close_what_is_not_named();
     return opened;
+}
+
+void ListeningSockets::take_over() {
+    for (const std::shared_ptr<Open>& open : open_) {
+        if (!open->file.empty()) open->socket->rename(std::exchange(open->file, {}));
+    }
+    for (const Passed& one : std::exchange(passed_, {})) {
+        constexpr std::string_view scheme = "unix:";
+        if (one.configured.starts_with(scheme)) ::unlink(one.configured.substr(scheme.size()).c_str());
+        spdlog::info("no longer listening on {}, which no listener names any more", one.configured);
+    }
 }
 
 void ListeningSockets::stop() {
@@ -139,11 +149,6 @@ BoundSocket ListeningSockets::inherit_or_bind(const config::Address& address) {
 }
 
 void ListeningSockets::close_what_is_not_named() {
-    for (const Passed& one : std::exchange(passed_, {})) {
-        constexpr std::string_view scheme = "unix:";
-        if (one.configured.starts_with(scheme)) ::unlink(one.configured.substr(scheme.size()).c_str());
-        spdlog::info("no longer listening on {}, which no listener names any more", one.configured);
-    }
     std::erase_if(inherited_, [&](const auto& one) {
         const auto& [address, fd] = one;
         const bool is_named = std::any_of(open_.begin(), open_.end(),

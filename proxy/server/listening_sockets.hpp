@@ -23,7 +23,7 @@ class ListeningSockets {
         std::string configured;  ///< "127.0.0.1:0" where the kernel chose the port
         std::shared_ptr<const ListenerRoute> route;
         std::shared_ptr<Listener> socket;
-        std::string file{};  ///< of a socket that another process has made: ours once it is used
+        std::string file{};  ///< of a socket that another process has made: its own until take_over()
     };
     /// The sockets of a snapshot, before they are used.
     using Prepared = std::vector<std::shared_ptr<Open>>;
@@ -46,6 +46,9 @@ class ListeningSockets {
     /// From now on clients are taken on these and on no others. Connections that were accepted
     /// before are not touched. Returns those that are new.
     Prepared use(Prepared prepared);
+    /// The process before us has let go: its paths are ours to remove in the end, and those that
+    /// nothing names any more are removed now.
+    void take_over();
     /// No more connections.
     void stop();
     /// No more connections here: another process has the sockets, and goes on.

@@ -7,12 +7,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <stdexcept>
 
+#include "proxy/server/left_sockets.hpp"
 #include "proxy/session/cancel.hpp"
 #include "proxy/upstream/upstream.hpp"
 
@@ -29,15 +27,6 @@ constexpr std::size_t max_question = 1024;
 constexpr auto counts_interval = 20ms;
 constexpr auto metrics_interval = 1s;
 constexpr auto last_words_timeout = 1s;
-
-/// Of processes that were killed: nobody listens there, nor will.
-void remove_left_sockets(const std::string& folder) {
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-        const long pid = std::strtol(entry.path().filename().c_str(), nullptr, 10);
-        if (pid > 0 && ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) ::unlink(entry.path().c_str());
-    }
-}
 
 /// The kernel tells who connects.
 bool is_ours(int fd) {
@@ -79,7 +68,7 @@ void PrivateSocket::open(const std::string& state_dir) {
     const std::string folder = state_dir + "/upgrade";
     if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
         throw std::runtime_error("cannot make " + folder + ": " + std::strerror(errno));
-    remove_left_sockets(folder);
+    remove_left_sockets(folder + "/");
     const config::Address address{.kind = config::Address::Kind::unix_socket,
                                   .host = private_path(state_dir, ::getpid()),
                                   .port = 0,

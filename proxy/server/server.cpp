@@ -332,12 +332,12 @@ void Server::run() {
     raise_descriptor_limit(runtime);
     reload_.begin(snapshot_);
     auto sockets = sockets_.prepare(*snapshot_);
-    const unsigned threads = thread_count(runtime);
-    for (unsigned i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(services_));
+    for (unsigned i = thread_count(runtime); i > 0; --i) workers_.push_back(std::make_unique<Worker>(services_));
     services_.phase = Phase::serving;
     name_in_metrics();
-    if (inheritance_.is_one()) take_place();
-    http_.open(snapshot_, {std::move(inheritance_.http.name), std::move(inheritance_.http.descriptor)});
+    const bool follows = inheritance_.is_one();
+    if (follows) take_place();
+    http_.open(snapshot_, {inheritance_.http.name, std::move(inheritance_.http.descriptor)});
     serve_upstreams();
     spawn_lasting(io_.get_executor(), [this] { return host_watch_.run(); });
     spawn_lasting(io_.get_executor(), [this] { return demotions_.run(); });
@@ -345,7 +345,7 @@ void Server::run() {
     spawn_lasting(io_.get_executor(), [this] { return reload_.run(); });
     expiry_->begin(state_dir_ + "/expiry-told", [this](Event&& event) { recorder_.record(std::move(event)); });
     unblock_signals();  // every thread has been made; and whoever hears that we serve may send one
-    record(EventKind::started, "pgairlock " + version() + ", " + std::to_string(threads) + " threads");
+    if (!follows) record_start();
     console_.open(began_with_.admin, state_dir_);  // whoever hears that we serve may ask
     announce(sockets_.use(std::move(sockets)));
     http_.started();
@@ -356,6 +356,7 @@ void Server::run() {
     spawn_lasting(io_.get_executor(), [this] { return watchdog_.run(); });
     captures_.begin();
     inheritance_.serving();
+    if (follows) take_over();
     manager_.ready("serving");
     io_.run();
     block_signals();
@@ -378,6 +379,10 @@ void Server::run() {
     private_socket_.close();
     if (predecessors_) predecessors_->end();
     spdlog::info("stopped");
+}
+
+void Server::record_start() {
+    record(EventKind::started, "pgairlock " + version() + ", " + std::to_string(workers_.size()) + " threads");
 }
 
 void Server::announce(const ListeningSockets::Prepared& opened) {
@@ -456,6 +461,10 @@ tls::Awaitable<> Server::handle_signals() {
 
 void Server::drain() {
     if (successor_) successor_->give_up("the process that was to be replaced was told to end");
+    if (successor_ && successor_->serves()) {
+        sockets_.leave_to_another();  // it has them, and their paths
+        http_.leave_to_another();
+    }
     try {
         begin_drain();
     } catch (const std::bad_alloc& lack) {
@@ -476,7 +485,8 @@ ConsoleServices Server::console_services() {
                          .status = [this] { return captures_.status(); }},
             .process = process_control(),
             .sessions = &sessions_,
-            .sql = std::make_shared<const SqlDatabase>(relations_, recorder_.inventory_path())};
+            .sql = std::make_shared<const SqlDatabase>(relations_, recorder_.inventory_path()),
+            .elsewhere = [this] { return sessions_elsewhere(); }};
 }
 
 ProcessControl Server::process_control() {

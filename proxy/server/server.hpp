@@ -47,6 +47,7 @@ class Server {
     void abandon() { recorder_.end_within(Recorder::farewell); }
 
    private:
+    void record_start();
     void announce(const ListeningSockets::Prepared& opened);
     void accept(const std::shared_ptr<const ListenerRoute>& route, int fd, const Peer& peer);
     void record_unheard(const ListenerRoute& route, const Peer& peer);
@@ -67,7 +68,9 @@ class Server {
     // server_upgrade.cpp
     using UpgradeOutcome = std::function<void(const std::string& why)>;
     void take_place();
+    void take_over();
     MetricsPage::Sources metrics_sources();
+    std::vector<SessionsElsewhere> sessions_elsewhere() const;
     PrivateSocket::Uses private_uses();
     void upgrade(UpgradeOutcome told);
     std::string upgrade_and_wait();

@@ -6,6 +6,7 @@
 #include <future>
 #include <thread>
 
+#include "proxy/admin/console_path.hpp"
 #include "proxy/server/log.hpp"
 #include "proxy/server/server.hpp"
 #include "proxy/upstream/lasting.hpp"
@@ -38,6 +39,27 @@ void Server::take_place() {
     inheritance_.ready(version());
     state_lock_.claim();
     alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));
+}
+
+/// In the new process: it serves. Until then nothing of the old one's was changed, which would have
+/// gone on with it had we failed.
+void Server::take_over() {
+    sockets_.take_over();
+    http_.take_over(inheritance_.http.name);
+    record_start();
+}
+
+/// For the console, on threads of its own.
+std::vector<SessionsElsewhere> Server::sessions_elsewhere() const {
+    std::vector<SessionsElsewhere> all;
+    if (!predecessors_) return all;
+    const std::string ours = console_path(began_with_.admin, state_dir_);
+    for (const auto& [pid, sessions] : predecessors_->sessions()) {
+        const std::string aside = ours + ConsoleSocket::suffix_of(pid);
+        const bool is_there = !ours.empty() && ::access(aside.c_str(), F_OK) == 0;
+        all.push_back({.pid = pid, .sessions = sessions, .console = is_there ? aside : std::string()});
+    }
+    return all;
 }
 
 MetricsPage::Sources Server::metrics_sources() {
@@ -155,7 +177,7 @@ void Server::let_go(const std::string& version) {
     successor_version_ = version;
     has_let_go_ = true;
     alerts_->use({}, {});
-    if (!console_.move_aside("." + std::to_string(::getpid())))
+    if (!console_.move_aside(ConsoleSocket::suffix_of(::getpid())))
         return successor_->give_up("the console's socket cannot be renamed");
     successor_->go();
 }
@@ -214,6 +236,7 @@ void Server::upgrade_failed(const std::string& why) {
     private_socket_.close();
     if (std::exchange(has_let_go_, false) && services_.phase == Phase::serving) {
         console_.move_back();
+        state_lock_.claim();
         alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));
     }
     probes_->rest(false);

@@ -248,12 +248,11 @@ void Session::record_denied(const protocol::Login& login) {
                                            : protocol::printable(shown);
     };
     const protocol::ErrorResponse& error = login.server_error();
-    constexpr std::size_t sqlstate_size = 5;
+    // Of what is none, and might be a piece of anything, nothing is recorded.
+    const bool has_sqlstate = protocol::is_sqlstate(error.sqlstate) && !login.is_part_of_secret(error.sqlstate);
     record_end({.kind = login.oauth_discovery() ? EventKind::oauth_discovery : EventKind::auth_failed,
                 .reason = Reason::server_denied,
-                .sqlstate = login.repeats_secret(error.sqlstate)
-                                ? ""
-                                : protocol::printable(error.sqlstate.substr(0, sqlstate_size)),
+                .sqlstate = has_sqlstate ? error.sqlstate : "",
                 .message = words(error.message)});
 }
 

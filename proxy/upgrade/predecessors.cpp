@@ -113,6 +113,15 @@ class Predecessors::Work {
         return alive;
     }
 
+    std::vector<std::pair<pid_t, unsigned>> sessions() const {
+        const std::lock_guard lock(mutex_);
+        std::vector<std::pair<pid_t, unsigned>> sessions;
+        for (const One& one : all_) {
+            if (one.alive) sessions.emplace_back(one.pid, one.counts.served);
+        }
+        return sessions;
+    }
+
     CarriedMetrics metrics() const {
         const std::lock_guard lock(mutex_);
         CarriedMetrics sum;
@@ -260,6 +269,8 @@ tls::Awaitable<CancelOutcome> Predecessors::cancel(CancelQuestion question) {
     }
     co_return CancelOutcome{};
 }
+
+std::vector<std::pair<pid_t, unsigned>> Predecessors::sessions() const { return work_->sessions(); }
 
 CarriedMetrics Predecessors::metrics() const { return work_->metrics(); }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proxy/metrics/carried_metrics.hpp"
@@ -30,6 +31,8 @@ class Predecessors {
 
     /// Those that are alive, the oldest first.
     std::vector<pid_t> alive() const;
+    /// Of those: how many sessions each serves.
+    std::vector<std::pair<pid_t, unsigned>> sessions() const;
     /// Asks one after the other, the last one first; at most some seconds. Never throws.
     tls::Awaitable<CancelOutcome> cancel(CancelQuestion question);
     /// What they have counted, also those that have ended.

@@ -158,6 +158,10 @@ class Successor::Work {
 
     void go() { ask(Asked::go, {}); }
     void give_up(const std::string& why) { ask(Asked::give_up, why); }
+    bool serves() {
+        const std::lock_guard lock(mutex_);
+        return serves_;
+    }
 
    private:
     enum class Asked { nothing, go, give_up };
@@ -228,7 +232,11 @@ class Successor::Work {
             if (auto why = message->after("failed")) said_ = *why;
             if (auto version = message->after("ready")) told_.ready(*version);
             if (message->text == "serving") {
-                serves_ = true;
+                {
+                    const std::lock_guard lock(mutex_);
+                    if (asked_ == Asked::give_up) return why_;
+                    serves_ = true;
+                }
                 static_cast<void>(reap(End::waited_for));
                 return {};
             }
@@ -273,7 +281,7 @@ class Successor::Work {
         if (WIFSIGNALED(status)) return "it was ended by signal " + std::to_string(WTERMSIG(status));
         if (WEXITSTATUS(status) != 0 || process_ == 0)
             return "it ended with exit status " + std::to_string(WEXITSTATUS(status));
-        return "it ended before it was ready";
+        return has_gone_ ? "it ended before it accepted clients" : "it ended before it was ready";
     }
 
     void end() {
@@ -305,5 +313,7 @@ Successor::Successor(Launch launch, Given given, Told told)
 void Successor::go() { work_->go(); }
 
 void Successor::give_up(const std::string& why) { work_->give_up(why); }
+
+bool Successor::serves() const { return work_->serves(); }
 
 }  // namespace proxy

@@ -46,6 +46,8 @@ class Successor {
     void go();
     /// Ends it, unless it serves already; `failed` is told `why`.
     void give_up(const std::string& why);
+    /// It has said so: what was handed over is its own. After give_up() this does not change.
+    bool serves() const;
     /// After that; false: something hangs, and is left behind.
     bool end_within(std::chrono::milliseconds time) { return thread_.end_within(time); }
 

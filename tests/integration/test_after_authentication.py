@@ -1,5 +1,7 @@
 """What a server may say once it has let a client in, and tokens: what an authentication must not leave behind."""
 
+import base64
+import sqlite3
 import struct
 
 import pytest
@@ -97,16 +99,27 @@ def test_a_token_that_is_refused_is_a_failed_login_and_nowhere_to_be_read(start,
     assert TOKEN[:-3] not in proxy.log() + proxy.audit_text()
 
 
-def test_a_password_that_the_server_repeats_is_not_recorded(start, client, fake, server_tls):
+@pytest.mark.parametrize("form", [
+    str, str.upper, "-".join, lambda text: text[::-1], lambda text: text.encode().hex(), lambda text: base64.b64encode(text.encode()).decode(),
+    lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
+], ids=["as it is", "upper case", "separated", "reversed", "hex", "base64", "percent-encoded"])
+def test_a_password_that_the_server_repeats_is_not_recorded(start, client, fake, server_tls, form):
     def script(peer):
         peer.open(server_tls)
         peer.send(messages.authentication(messages.CLEARTEXT))
         password = peer.message()[1][:-1].decode()
-        peer.send(messages.error_response("28P01", f"what is \"{password}\" supposed to be?"))
+        peer.send(messages.error_response("28P01", f"what is \"{form(password)}\" supposed to be?"))
 
     proxy = start([fake(script).host])
     raw = client(proxy).negotiate("sslrequest")
-    with pytest.raises(ErrorResponse, match="Secret-echo-7d"):
+    told = form("Secret-echo-7d")
+    with pytest.raises(ErrorResponse) as refused:
         raw.login("trust_user", "Secret-echo-7d")
+    assert told in refused.value.message  # the client's own
     event = proxy.event("auth_failed")
     assert (event["sqlstate"], event["message"].startswith("(not recorded")) == ("28P01", True)
+    proxy.stop()
+    assert told not in proxy.log() + proxy.audit_text()
+    with sqlite3.connect(proxy.state_dir / "inventory.db") as db:
+        failures = [row[0] for row in db.execute("SELECT failure_error FROM clients")]
+    assert failures and all(told not in failure and "not recorded" in failure for failure in failures)

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 
+import psycopg
 import psycopg2
 import pytest
 
@@ -17,6 +18,7 @@ from harness.http import scrape
 from harness.load import Load
 from harness.programs import pgairlock, run
 from harness.waiting import PATIENCE, until
+from test_console_sql import AWS, psql
 from test_operations import Notifications
 
 
@@ -334,6 +336,51 @@ def test_each_console_answers_for_its_process(generations, start_one, connect, d
     proxy.expect_exit(0)
     assert not os.path.exists(aside) and os.path.exists(proxy.console)
     generations.upgraded()
+
+
+def test_whoever_asks_for_sessions_is_told_of_those_that_an_old_process_has(generations, start_one, connect, directory):
+    proxy = start_one()
+    old = connect(proxy)
+    aside = f"{proxy.console}.{proxy.process.pid}"
+    assert "NOTICE" not in psql(proxy.console, "SELECT pid FROM pg_stat_activity").stderr
+    generations.upgraded()
+    until(lambda: os.path.exists(aside), what="the old console")
+    notice = f"NOTICE:  not listed: 1 session that process {proxy.process.pid} still serves since an upgrade"
+    for sql in [AWS, "SELECT * FROM pg_stat_activity", "SHOW CLIENTS"]:
+        until(lambda: notice in psql(proxy.console, sql).stderr, what=f"the notice of {sql}")
+        assert psql(proxy.console, sql).stdout == ""
+    assert "NOTICE" not in psql(proxy.console, "SHOW CONFIG").stderr
+    done = psql(proxy.console, "KILL 'gone-1'", check=False)
+    assert notice in done.stderr and 'no session "gone-1" is open' in done.stderr, done
+    # To drivers as well, which prepare; and not instead of rows.
+    young = connect(proxy)
+    with psycopg.connect(host=os.path.dirname(proxy.console), port=6434, user="somebody", dbname="pgairlock", autocommit=True) as console:
+        told = []
+        console.add_notice_handler(lambda diagnostic: told.append((diagnostic.message_primary, diagnostic.message_hint)))
+        until(lambda: console.execute("SELECT pid FROM pg_stat_activity", prepare=True).fetchall(), what="the row of the new session")
+        assert told[-1][0] == notice.removeprefix("NOTICE:  ")
+        hint = told[-1][1].removeprefix("Its own console has them: ")
+    # What the hint says is what works.
+    command = hint.replace("psql ", f"{programs.postgres_bin()}/psql -X -At -c 'SELECT count(*) FROM pg_stat_activity' ")
+    assert run(["sh", "-c", command], cwd=directory, check=True).stdout == "1\n"
+    old.close()
+    proxy.expect_exit(0)
+    until(lambda: "NOTICE" not in psql(proxy.console, AWS).stderr, what="no notice any more")
+    young.close()
+
+
+def test_the_console_of_an_old_process_that_was_killed_is_removed_by_the_next_upgrade(generations, start_one, connect):
+    proxy = start_one()
+    connect(proxy)
+    generations.upgraded()
+    aside = f"{proxy.console}.{proxy.process.pid}"
+    assert os.path.exists(aside)
+    proxy.process.kill()
+    proxy.expect_exit(-signal.SIGKILL)
+    assert os.path.exists(aside)
+    newest = generations.upgraded()
+    assert not os.path.exists(aside)
+    assert f"{newest}\n" == (proxy.state_dir / "pgairlock.lock").read_text()
 
 
 def test_systemd_is_told_of_the_new_main_process_and_of_nothing_more_by_the_old_one(generations, pki, cluster, directory):

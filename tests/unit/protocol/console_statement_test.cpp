@@ -172,7 +172,7 @@ TEST_CASE("an unfinished statement is an error whatever byte it ends with") {
 
 TEST_CASE("so many statements at once are refused at the first that is one too many") {
     std::string query;
-    for (std::size_t i = 0; i < protocol::max_console_statements; ++i) query += "SET;";
+    for (std::size_t i = 0; i < protocol::max_console_statements; ++i) query += "END;";
     CHECK(std::holds_alternative<std::vector<protocol::ConsoleStatement>>(parse_console(query)));
     const auto error = error_of(query + "SHOW HELP; nonsense");
     CHECK(error.message.starts_with("more than 16 statements at once"));
@@ -230,6 +230,30 @@ TEST_CASE("a word that only PgBouncer has is told as such, with what to use, and
         CHECK(error.position == 10);
     }
     CHECK(statement_of("SHUTDOWN").kind == Kind::shutdown);
+}
+
+TEST_CASE("SET without a value sets nothing, and is told so as PostgreSQL does") {
+    for (const char* const query : {"SET", "SET max_client_conn", "SET SESSION max_client_conn;", "SET a.b", "SET a =",
+                                    "SET a TO", "SET max_client_conn 500", "SET \"a\"", "RESET", "DISCARD"}) {
+        INFO(query);
+        CHECK(error_of(query).sqlstate == "42601");
+    }
+    for (const char* const query :
+         {"SET TIME ZONE 'UTC'", "SET LOCAL ROLE x", "SET NAMES 'utf8'", "SET SESSION AUTHORIZATION x",
+          "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SET CONSTRAINTS ALL DEFERRED", "SET SCHEMA 'x'",
+          "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SET XML OPTION DOCUMENT", "SET a = \"b\", c", "RESET ALL"}) {
+        INFO(query);
+        CHECK(statement_of(query).kind == Kind::set);
+    }
+}
+
+TEST_CASE("SET knows a name in quotes") {
+    const ConsoleStatement set = statement_of("SET \"Max_Client_Conn\" = 3");
+    REQUIRE(set.options.size() == 1);
+    CHECK(set.options[0].name == "max_client_conn");
+    CHECK(set.options[0].value == "3");
+    CHECK(statement_of("SET runtime.\"drain_timeout\" TO 3").options.at(0).name == "runtime.drain_timeout");
+    CHECK(statement_of("RESET \"drain_timeout\"").options.at(0).name == "drain_timeout");
 }
 
 TEST_CASE("what we have is not among the words that only PgBouncer has") {

@@ -616,6 +616,10 @@ TEST_CASE("what a client tells in clear is known again, and pieces of it") {
     CHECK_FALSE(play.login.repeats_secret("password authentication failed for user \"ada\""));
     CHECK_FALSE(play.login.repeats_secret(""));
 
+    CHECK(play.login.repeats_secret("no such password: CORRECT HORSE"));
+    CHECK(play.login.is_part_of_secret("HORSE"));
+    CHECK_FALSE(play.login.is_part_of_secret("28P01"));
+
     const Play shorter{Script().server(authentication(3)).client(message('p', "pw\0"s))};
     CHECK(shorter.login.repeats_secret("'pw'"));
     CHECK_FALSE(shorter.login.repeats_secret("p w"));

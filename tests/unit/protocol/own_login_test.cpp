@@ -191,6 +191,11 @@ TEST_CASE("what the server refuses a login of our own with is kept") {
     say(repeated, authentication(3) + message('E', "SFATAL\0C28P01\0Mnot Secret-7\0\0"s));
     CHECK(repeated.failure().sqlstate == "28P01");
     CHECK(repeated.failure().text.find("Secret") == std::string::npos);
+
+    OwnLogin transformed(policy());
+    say(transformed, authentication(3) + message('E', "SFATAL\0CSECRE\0Mnot S-E-C-R-E-T-7\0\0"s));
+    CHECK(transformed.failure().sqlstate.empty());
+    CHECK(transformed.failure().text.empty());
 }
 
 TEST_CASE("a server that never stops talking is not listened to for ever") {

@@ -1,5 +1,7 @@
 #include "proxy/admin/console_settings.hpp"
 
+#include "config/known_key.hpp"
+#include "protocol/console_absent.hpp"
 #include "support/catch.hpp"
 
 using namespace std::chrono_literals;
@@ -92,7 +94,42 @@ TEST_CASE("console settings: what would be set in the configuration is refused w
     CHECK(refused("SET runtime.drain_timeout = '10s'") ==
           "0A000 SET changes nothing of the proxy's configuration: \"runtime.drain_timeout\" is a key of it Change it "
           "in the file, which RELOAD reads anew.");
-    CHECK(refused("SET drain_timeout = '10s'").starts_with("0A000 "));
+    CHECK(refused("SET drain_timeout = '10s'") ==
+          "0A000 SET changes nothing of the proxy's configuration: \"drain_timeout\" is a key of it Change it in the "
+          "file, in [runtime], which RELOAD reads anew.");
+}
+
+TEST_CASE("console settings: what both PgBouncer and we have is said to be ours, and where it is", "[console]") {
+    ConsoleSettings settings;
+    for (const std::string name : {"max_db_connections", "max_user_connections"}) {
+        for (const std::string& spelled : {name, "\"" + name + "\""}) {
+            const auto wrong = settings.apply(statement("SET " + spelled + " = 3"), false);
+            REQUIRE(wrong);
+            CHECK(wrong->message ==
+                  "SET changes nothing of the proxy's configuration: \"" + name + "\" is a key of it");
+            CHECK(wrong->hint == "Change it in the file, in [upstream.NAME], which RELOAD reads anew.");
+        }
+    }
+}
+
+TEST_CASE("console settings: nothing that is said to be PgBouncer's alone is a key of ours", "[console]") {
+    for (const char* const name :
+         {"max_client_conn", "min_pool_size", "default_pool_size", "reserve_pool_size", "reserve_pool_timeout",
+          "max_db_client_connections", "max_user_client_connections", "server_login_retry", "suspend_timeout",
+          "shutdown_timeout", "query_wait_timeout", "tcp_keepcnt", "client_tls_sslmode", "auth_ldap_options"}) {
+        CAPTURE(name);
+        CHECK(config::tables_of(name).empty());
+        const std::string_view instead = protocol::instead_of_setting(name);
+        REQUIRE_FALSE(instead.empty());
+        // What it names is there.
+        for (std::size_t at = 0; (at = instead.find('.', at)) != std::string_view::npos; ++at) {
+            const std::size_t end = instead.find_first_of(" ,:.]", at + 1);
+            const std::string key(instead.substr(at + 1, end - at - 1));
+            if (!key.empty() && key != "NAME") CHECK_FALSE(config::tables_of(key).empty());
+        }
+    }
+    CHECK(protocol::instead_of_setting("max_db_connections").empty());
+    CHECK(protocol::instead_of_setting("max_user_connections").empty());
 }
 
 TEST_CASE("console settings: what drivers set at login is taken, of PostgreSQL's and of their own", "[console]") {

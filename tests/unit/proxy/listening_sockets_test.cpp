@@ -183,4 +183,35 @@ TEST_CASE("listening sockets: an inherited one that no listener names is closed"
     CHECK_FALSE(f.connect("other"));
 }
 
+/// Of the process before us.
+std::vector<ListeningSockets::Passed> passed(const Fixture& f, const std::vector<std::string>& names) {
+    std::vector<ListeningSockets::Passed> all;
+    for (const std::string& name : names) all.push_back({"unix:" + f.path(name), tls::OwnedDescriptor(f.bind(name))});
+    return all;
+}
+
+TEST_CASE("listening sockets: what the process before us has made is its own until we take over") {
+    Fixture f;
+    {
+        ListeningSockets sockets(f.io, f.on_accept, {}, passed(f, {"kept", "dropped"}));
+        sockets.use(sockets.prepare(f.snapshot("a", {"kept"})));
+        CHECK(f.connect("dropped"));
+        CHECK(f.connect("kept"));
+    }
+    CHECK(f.exists("dropped"));
+    CHECK(f.exists("kept"));
+}
+
+TEST_CASE("listening sockets: after that its paths are ours, and those that nothing names are gone") {
+    Fixture f;
+    {
+        ListeningSockets sockets(f.io, f.on_accept, {}, passed(f, {"kept", "dropped"}));
+        sockets.use(sockets.prepare(f.snapshot("a", {"kept"})));
+        sockets.take_over();
+        CHECK_FALSE(f.exists("dropped"));
+        CHECK(f.connect("kept"));
+    }
+    CHECK_FALSE(f.exists("kept"));
+}
+
 }  // namespace
