@@ -31,16 +31,26 @@ constexpr auto cancel_timeout = 10s;
 constexpr auto counts_patience = 1s;
 /// Of a frame that has begun, or of one that is none.
 constexpr std::size_t max_buffered = 64 * 1024 * 1024;
+/// Between two attempts to follow one that has closed the connection, or has no room for it.
+constexpr auto follow_interval = 200ms;
 
-/// -1: nobody is there, or has no time.
-int connect_to(const std::string& path) noexcept {
+struct Contact {
+    tls::OwnedDescriptor connection{};  ///< none: not now
+    bool is_gone = false;               ///< nobody listens there, and nobody will
+};
+
+/// Only the kernel knows whether a process that says nothing has ended: it takes connections for
+/// one that stands still, and refuses them for one that is no more.
+Contact connect_to(const std::string& path) noexcept {
     sockaddr_un name{};
     name.sun_family = AF_UNIX;
-    if (path.size() >= sizeof name.sun_path) return -1;
+    if (path.size() >= sizeof name.sun_path) return {.is_gone = true};
     std::memcpy(name.sun_path, path.c_str(), path.size() + 1);
     tls::OwnedDescriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) return -1;
-    return ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0);
+    if (!fd) return {};
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0)
+        return {.is_gone = errno == ECONNREFUSED || errno == ENOENT || errno == ENOTDIR};
+    return {.connection = std::move(fd)};
 }
 
 bool say(int fd, std::string_view text) noexcept {
@@ -54,7 +64,8 @@ protocol::Bytes wire_bytes(const std::string& text) {
 tls::Awaitable<std::optional<CancelOutcome>> ask(std::string path, std::string question, Clock::time_point until) {
     const tls::Executor executor = co_await asio::this_coro::executor;
     try {
-        const int fd = connect_to(path);
+        const Contact contact = connect_to(path);
+        const int fd = contact.connection ? ::fcntl(contact.connection.get(), F_DUPFD_CLOEXEC, 0) : -1;
         if (fd < 0) co_return std::nullopt;
         tls::Socket socket(executor);
         socket.assign(asio::generic::stream_protocol(AF_UNIX, 0), fd);
@@ -84,9 +95,8 @@ class Predecessors::Work {
         : changed_(std::move(changed)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
         for (const pid_t pid : pids) {
             One one{.pid = pid, .path = private_path(state_dir, pid)};
-            one.connection = tls::OwnedDescriptor(connect_to(one.path));
-            one.alive = one.connection && say(one.connection.get(), "follow\n");
-            if (!one.alive) spdlog::warn("upgrade: process {}, whose place is taken, does not answer", pid);
+            one.alive = follow(one);
+            if (!one.alive) spdlog::warn("upgrade: process {}, whose place is taken, has ended", pid);
             all_.push_back(std::move(one));
         }
     }
@@ -149,7 +159,8 @@ class Predecessors::Work {
     struct One {
         pid_t pid = 0;
         std::string path;
-        tls::OwnedDescriptor connection{};
+        tls::OwnedDescriptor connection{};  ///< none: it is tried again
+        Clock::time_point next_attempt{};
         bool alive = false;
         bool told = false;
         std::string received{};
@@ -161,30 +172,55 @@ class Predecessors::Work {
         return std::any_of(all_.begin(), all_.end(), [&](const One& one) { return one.alive && one.run == run; });
     }
 
+    /// False: it has ended. One that stands still, or has no room, is followed later.
+    static bool follow(One& one) {
+        one.received.clear();
+        one.next_attempt = Clock::now() + follow_interval;
+        Contact contact = connect_to(one.path);
+        if (contact.connection && say(contact.connection.get(), "follow\n"))
+            one.connection = std::move(contact.connection);
+        return !contact.is_gone;
+    }
+
     /// False: there is nothing more to follow.
     bool follow_some() {
         std::vector<pollfd> waiting{{.fd = wake_.get(), .events = POLLIN, .revents = 0}};
         std::vector<std::size_t> whose;
+        auto until = Clock::time_point::max();
+        bool is_any_alive = false;
         {
             const std::lock_guard lock(mutex_);
             if (ended_) return false;
             for (std::size_t i = 0; i < all_.size(); ++i) {
                 if (!all_[i].alive) continue;
+                is_any_alive = true;
+                if (!all_[i].connection) {
+                    until = std::min(until, all_[i].next_attempt);
+                    continue;
+                }
                 waiting.push_back({.fd = all_[i].connection.get(), .events = POLLIN, .revents = 0});
                 whose.push_back(i);
             }
         }
-        if (whose.empty()) return false;
-        if (::poll(waiting.data(), waiting.size(), -1) < 0) return errno == EINTR;
+        if (!is_any_alive) return false;
+        if (::poll(waiting.data(), waiting.size(), milliseconds_until(until)) < 0) return errno == EINTR;
         bool changed = false;
         for (std::size_t i = 0; i < whose.size(); ++i) {
             if (waiting[i + 1].revents != 0) changed = receive(all_[whose[i]]) || changed;
         }
+        for (One& one : all_) changed = follow_again(one) || changed;
         if (changed) tell();
         return true;
     }
 
-    /// Whether its counts have changed.
+    static int milliseconds_until(Clock::time_point until) {
+        if (until == Clock::time_point::max()) return -1;
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
+        return static_cast<int>(std::max<decltype(left)>(left, 0));
+    }
+
+    /// Whether its counts have changed. That it has closed the connection is no end: where we stood
+    /// still, or it did, it goes on.
     bool receive(One& one) {
         std::array<char, 64 * 1024> some{};
         const ssize_t n = ::recv(one.connection.get(), some.data(), some.size(), MSG_DONTWAIT);
@@ -193,10 +229,16 @@ class Predecessors::Work {
         if (n > 0) one.received.append(some.data(), static_cast<std::size_t>(n));
         const bool broken = one.received.size() > max_buffered;
         const bool changed = take_frames(one);
-        if (n > 0 && !broken) return changed;
+        if (n <= 0 || broken || one.received.size() > max_buffered) one.connection.close();
+        return changed;
+    }
+
+    /// As receive().
+    bool follow_again(One& one) {
+        const std::lock_guard lock(mutex_);
+        if (!one.alive || one.connection || Clock::now() < one.next_attempt || follow(one)) return false;
         spdlog::info("upgrade: process {} has ended its sessions", one.pid);
         one.alive = false;
-        one.connection.close();
         one.counts = {};
         told_.notify_all();
         return true;
@@ -279,8 +321,10 @@ CountedByRun Predecessors::counted_by_ended() const { return work_->counted_by_e
 void Predecessors::order(const std::string& what) const noexcept {
     try {
         for (const auto& [pid, path] : work_->alive()) {
-            const tls::OwnedDescriptor fd(connect_to(path));
-            if (!fd || !say(fd.get(), what + "\n")) spdlog::warn("upgrade: process {} is not told to {}", pid, what);
+            const Contact contact = connect_to(path);
+            if (contact.is_gone) continue;
+            if (!contact.connection || !say(contact.connection.get(), what + "\n"))
+                spdlog::warn("upgrade: process {} is not told to {}", pid, what);
         }
     } catch (const std::exception& error) {
         spdlog::error("upgrade: {}", error.what());

@@ -17,6 +17,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using protocol::HostRole;
+using Endpoint = asio::generic::stream_protocol::endpoint;
 
 /// What sessions of ours have to say goodbye, when the process ends.
 constexpr std::chrono::milliseconds closing_time{500};
@@ -48,9 +49,7 @@ class HostMonitor::Thread {
    public:
     explicit Thread(HostMonitor& monitor)
         : monitor_(monitor), keep_running_(asio::make_work_guard(io_)), ended_(over_.get_future()) {
-        changes_ = monitor_.roles_.subscribe([this](const HostRoles::Change& change) {
-            asio::post(io_, [this, name = change.server.upstream] { hurry(name); });
-        });
+        changes_ = monitor_.roles_.subscribe([this](const HostRoles::Change& change) { told(change); });
         thread_ = std::thread([this] { run(); });
     }
 
@@ -67,6 +66,7 @@ class HostMonitor::Thread {
     }
 
    private:
+    void told(const HostRoles::Change& change) noexcept;
     void run();
     void serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams);
     void stop(Upstream& upstream);
@@ -75,6 +75,7 @@ class HostMonitor::Thread {
     void spawn(tls::Awaitable<> coroutine);
     tls::Awaitable<> go_round(std::shared_ptr<Upstream> upstream);
     tls::Awaitable<> look(std::shared_ptr<Upstream> upstream, config::Address host);
+    std::shared_ptr<MonitoredNode> node_at(Upstream& upstream, const config::Address& host, const Endpoint& endpoint);
     tls::Awaitable<> ask(std::shared_ptr<Upstream> upstream, std::shared_ptr<MonitoredNode> node);
     tls::Awaitable<> leave(std::shared_ptr<MonitoredNode> node);
     void drop(Upstream& upstream, const std::string& address);
@@ -132,6 +133,15 @@ void HostMonitor::forget(const Key& key) {
 }
 
 // --- The thread
+
+/// On whatever thread has learnt it, whose work is not to suffer.
+void HostMonitor::Thread::told(const HostRoles::Change& change) noexcept {
+    try {
+        asio::post(io_, [this, name = change.server.upstream] { hurry(name); });
+    } catch (const std::bad_alloc&) {
+        return;  // it asks as often as it would have anyhow
+    }
+}
 
 void HostMonitor::Thread::run() {
     for (;;) {
@@ -205,32 +215,38 @@ tls::Awaitable<> HostMonitor::Thread::go_round(std::shared_ptr<Upstream> upstrea
     }
 }
 
+/// The one that is known or, while there is room, a new one; else nullptr.
+std::shared_ptr<MonitoredNode> HostMonitor::Thread::node_at(Upstream& upstream, const config::Address& host,
+                                                            const Endpoint& endpoint) {
+    const std::string address = to_string(endpoint);
+    const auto known = upstream.nodes.find(address);
+    if (known != upstream.nodes.end()) return known->second;
+    if (addresses_ >= max_addresses) return nullptr;
+    const auto node = std::make_shared<MonitoredNode>(
+        upstream.route,
+        HostRoles::Server{.upstream = upstream.settings().name, .host = config::to_string(host), .address = address},
+        MonitoredNode::Target{.endpoint = endpoint, .host = host.host});
+    upstream.nodes.emplace(address, node);
+    ++addresses_;
+    return node;
+}
+
 /// Finds out what a host's addresses are now, and asks those that are not being asked.
 tls::Awaitable<> HostMonitor::Thread::look(std::shared_ptr<Upstream> upstream, config::Address host) {
     const std::string name = config::to_string(host);
     const auto timer = std::make_shared<tls::Timer>(io_.get_executor());
     upstream->looking[name] = timer;
+    // However this ends, the next look may begin.
+    const std::shared_ptr<void> end(nullptr, [&](void*) { upstream->looking.erase(name); });
     const Resolved found =
         co_await monitor_.resolver_.resolve(host, Clock::now() + upstream->settings().connect_timeout, timer);
-    upstream->looking.erase(name);
     if (upstream->stopped) co_return;
     std::set<std::string> addresses;
     for (const auto& endpoint : found.endpoints) {
         const std::string address = to_string(endpoint);
         addresses.insert(address);
-        std::shared_ptr<MonitoredNode>& node = upstream->nodes[address];
-        if (!node) {
-            if (addresses_ >= max_addresses) {
-                upstream->nodes.erase(address);
-                continue;
-            }
-            ++addresses_;
-            node = std::make_shared<MonitoredNode>(
-                upstream->route,
-                HostRoles::Server{.upstream = upstream->settings().name, .host = name, .address = address},
-                MonitoredNode::Target{.endpoint = endpoint, .host = host.host});
-        }
-        if (node->is_due(Clock::now())) spawn(ask(upstream, node));
+        const std::shared_ptr<MonitoredNode> node = node_at(*upstream, host, endpoint);
+        if (node && node->is_due(Clock::now())) spawn(ask(upstream, node));
     }
     // Without an answer of a name server those that are known go on being asked.
     const bool may_go = !found.stale && !addresses.empty();

@@ -51,6 +51,7 @@ tls::Awaitable<std::optional<OwnFailure>> MonitoredNode::connect(Answer& answer,
     const config::Upstream& settings = route_->settings;
     std::optional<OwnFailure> failure;
     for (const Encryption encryption : encryption_order(settings.sslmode)) {
+        answer.refused = false;  // of the last attempt alone: what came before it was refused for its encryption
         const auto began = Clock::now();
         const auto until = deadline();
         Connector connector(resolver, outages);
