@@ -42,6 +42,10 @@ class Boundary {
         return whole && !pipelines_ && unanswered_ == 0 ? ready_ : '\0';
     }
 
+    /// The client's last message is Terminate, where its messages are followed: that the server
+    /// closes then is no news of it.
+    bool client_said_goodbye() const noexcept { return client_type_ == 'X'; }
+
    private:
     static constexpr std::size_t ready_size = 6;  // of a ReadyForQuery
 

@@ -59,6 +59,9 @@ class Relay {
     /// It is known that both sides are, with nothing asked.
     bool is_between_messages() const noexcept { return boundary_.status() != '\0'; }
 
+    /// The client has sent Terminate: a server that closes does what it was asked for.
+    bool client_said_goodbye() const noexcept { return boundary_.client_said_goodbye(); }
+
    private:
     struct Side {
         tls::Stream& stream;

@@ -124,7 +124,8 @@ void Session::record_disconnected() {
     record_.bytes_from_server = result.bytes_from_server;
     const Reason reason = aborted_.value_or(result.end);
     // As when it crashes, restarts or is demoted: it may be another kind of server by now.
-    if (reason == Reason::server_closed || reason == Reason::server_reset)
+    const bool by_server = reason == Reason::server_closed || reason == Reason::server_reset;
+    if (by_server && !relay_->client_said_goodbye())
         services_.roles.doubt({.upstream = record_.upstream, .host = {}, .address = record_.upstream_addr},
                               RoleSource::ending);
     const std::string told = result.told ? proxy::farewell(reason).sqlstate : "";

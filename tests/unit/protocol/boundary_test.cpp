@@ -1,6 +1,7 @@
 #include "protocol/boundary.hpp"
 
 #include <string>
+#include <vector>
 
 #include "support/catch.hpp"
 
@@ -54,6 +55,22 @@ TEST_CASE("a session is between two messages after its login, and after each ans
     CHECK(Talk().client(query).server(answer).status() == 'I');
     CHECK(Talk().client(query).server(message('C', "BEGIN\0"s) + in_transaction).status() == 'T');
     CHECK(Talk().client(query).server(answer).client(query).server(answer).status() == 'I');
+}
+
+TEST_CASE("a client that says goodbye is heard, in pieces and behind a request, and nobody who does not") {
+    const auto said = [](const std::vector<std::string>& reads) {
+        Boundary boundary;
+        for (const std::string& read : reads) boundary.from_client(as_bytes(read));
+        return boundary.client_said_goodbye();
+    };
+    const std::string goodbye = message('X', "");
+    CHECK(said({goodbye}));
+    CHECK(said({query + goodbye}));
+    CHECK(said({goodbye.substr(0, 2), goodbye.substr(2)}));
+    CHECK_FALSE(said({}));
+    CHECK_FALSE(said({query}));
+    CHECK_FALSE(said({goodbye.substr(0, 4)}));
+    CHECK_FALSE(said({message('Q', goodbye)}));
 }
 
 TEST_CASE("whoever has asked, in part even, is not between two messages") {
