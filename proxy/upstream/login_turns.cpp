@@ -10,7 +10,7 @@ struct LoginTurns::Waiter {
     std::weak_ptr<tls::Timer> timer;
     Waiters::iterator place{};                          // while it waits
     enum { waiting, granted, failed } state = waiting;  // under the mutex, as what is above and below
-    std::string error{};
+    std::shared_ptr<const std::string> error{};
     bool waits = true;  // on its own thread
 };
 
@@ -35,7 +35,7 @@ tls::Awaitable<LoginTurns::Outcome> LoginTurns::take(Wish wish, std::shared_ptr<
     waiter->waits = false;  // the timer may be waited for by somebody else by now
     const std::lock_guard lock(mutex_);
     if (waiter->state == Waiter::granted) co_return Turn(*this, line);
-    if (waiter->state == Waiter::failed) co_return Unanswering{.error = std::move(waiter->error)};
+    if (waiter->state == Waiter::failed) co_return Unanswering{.error = *waiter->error};
     line->second.waiting.erase(waiter->place);
     forget_unused(line);
     co_return TooLate();
@@ -102,10 +102,12 @@ void LoginTurns::forget_unused(Lines::iterator line) {
 
 void LoginTurns::failed(Lines::iterator line, Clock::time_point since, const std::string& error) {
     if (line->second.answered >= since) return;
+    // Before anybody is taken out of the line: without memory they stay in it.
+    const auto shared = std::make_shared<const std::string>(error);
     const Waiters told = std::exchange(line->second.waiting, {});
     for (const auto& waiter : told) {
         waiter->state = Waiter::failed;
-        waiter->error = error;
+        waiter->error = shared;
         wake(waiter);
     }
 }
