@@ -6,7 +6,7 @@
 namespace proxy {
 namespace {
 
-/// So that no address alone can take all places before the login.
+/// So that no address alone can take all places before the login, or all for waiting.
 unsigned share_of_one_address(unsigned places) { return (places + 1) / 2; }
 
 /// For those whom the reserve is not for.
@@ -157,7 +157,8 @@ void Admission::Counts::change(Kind kind, int by) noexcept {
     const auto change = static_cast<unsigned>(by);
     if (kind == Kind::refused) refused += change;
     if (kind == Kind::opening || kind == Kind::logging_in) before_login += change;
-    if (kind == Kind::logging_in || kind == Kind::served) served += change;
+    if (kind == Kind::logging_in || kind == Kind::waiting || kind == Kind::served) served += change;
+    if (kind == Kind::waiting) waiting += change;
 }
 
 // --- Place
@@ -215,6 +216,17 @@ std::optional<Rejection> Admission::Place::begin_login(const LoginRequest& reque
     share_ = share;
     kind_ = Kind::logging_in;
     return std::nullopt;
+}
+
+bool Admission::Place::wait() {
+    const std::lock_guard lock(admission_->mutex_);
+    if (kind_ == Kind::waiting) return true;
+    const unsigned most = most_waiting(limits_.served);
+    if (admission_->all_.waiting >= most) return false;
+    if (address_ && admission_->counts_of(address_).waiting >= share_of_one_address(most)) return false;
+    admission_->become(kind_, Kind::waiting, address_);
+    kind_ = Kind::waiting;
+    return true;
 }
 
 void Admission::Place::logged_in() {

@@ -5,6 +5,10 @@
 // one of max_connections_before_login. So whoever says nothing keeps nobody out who does, and a
 // CancelRequest, which is no login, finds its place also when max_connections is reached. The other
 // limits of logins, by listener, user, database and rate, are asked for at the same moment.
+//
+// A login that has to wait, for a host or for others, gives its place before the login back and
+// takes one of those for waiting, a part of max_connections: an upstream that does not serve keeps
+// out nobody who comes for another one.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +46,10 @@ class Admission {
     /// nullopt: too many are being refused already, so this one cannot even be told.
     std::optional<Answer> ask(const ListenerRoute& route, const config::Runtime& limits, const Peer& peer);
 
+    /// Logins that wait or have waited: so many of max_connections, half of these for one address.
+    /// The rest is for others.
+    static unsigned most_waiting(unsigned max_connections) { return max_connections - max_connections / 4; }
+
     /// Connections that asked to log in, were not refused, and are not over.
     unsigned served() const;
     /// All that are not over.
@@ -59,11 +67,13 @@ class Admission {
         refused,     // being refused at accept for any other reason
         opening,     // has not asked to log in yet
         logging_in,  // has, and was let
+        waiting,     // likewise, and has had to wait
         served,      // is logged in
     };
     struct Counts {
         unsigned before_login = 0;
         unsigned served = 0;
+        unsigned waiting = 0;  // of those served
         unsigned refused = 0;
 
         void change(Kind kind, int by) noexcept;
@@ -121,6 +131,8 @@ class Admission::Place {
     /// Its StartupMessage has come. nullopt: from now on it takes one of max_connections. Else why
     /// not.
     std::optional<Rejection> begin_login(const LoginRequest& request);
+    /// Its login has to wait. False: too many do, and it stays what it was. True also once more.
+    bool wait();
     /// It has logged in.
     void logged_in();
     /// Does nothing the second time.

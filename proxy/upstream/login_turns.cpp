@@ -11,7 +11,7 @@ struct LoginTurns::Waiter {
     std::string source;
     Place place{};                                      // while it waits
     enum { waiting, granted, failed } state = waiting;  // under the mutex, as what is above and below
-    std::string error{};
+    std::shared_ptr<const std::string> error{};
     bool waits = true;  // on its own thread
 };
 
@@ -36,7 +36,7 @@ tls::Awaitable<LoginTurns::Outcome> LoginTurns::take(Wish wish, std::shared_ptr<
     waiter->waits = false;  // the timer may be waited for by somebody else by now
     const std::lock_guard lock(mutex_);
     if (waiter->state == Waiter::granted) co_return Turn(*this, line);
-    if (waiter->state == Waiter::failed) co_return Unanswering{.error = std::move(waiter->error)};
+    if (waiter->state == Waiter::failed) co_return Unanswering{.error = *waiter->error};
     leave(line->second, *waiter);
     forget_unused(line);
     co_return TooLate();
@@ -120,11 +120,13 @@ void LoginTurns::forget_unused(Lines::iterator line) {
 
 void LoginTurns::failed(Lines::iterator line, Clock::time_point since, const std::string& error) {
     if (line->second.answered >= since) return;
+    // Before anybody is taken out of the line: without memory they stay in it.
+    const auto shared = std::make_shared<const std::string>(error);
     line->second.sources.clear();
     const auto told = std::exchange(line->second.waiting, {});
     for (const auto& [place, waiter] : told) {
         waiter->state = Waiter::failed;
-        waiter->error = error;
+        waiter->error = shared;
         wake(waiter);
     }
 }

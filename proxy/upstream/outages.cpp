@@ -26,7 +26,10 @@ void Outages::remember(Failure failure, TimePoint now) {
                      failure.seen == Seen::connecting ? "until it answers again"
                                                       : "for " + std::to_string(memory.count()) + " s");
     }
+    std::set<std::string> upstreams = told ? known->second.upstreams : std::set<std::string>();
+    upstreams.insert(failure.upstream);
     remembered_.insert_or_assign(std::move(failure.key), Remembered{.upstream = std::move(failure.upstream),
+                                                                    .upstreams = std::move(upstreams),
                                                                     .host = std::move(failure.host),
                                                                     .error = std::move(failure.error),
                                                                     .since = since,
@@ -39,14 +42,20 @@ void Outages::remember(Failure failure, TimePoint now) {
 }
 
 void Outages::served(const std::string& key, const std::string& upstream) {
+    std::set<std::string> upstreams{upstream};
     {
         const std::lock_guard lock(mutex_);
         const bool was_refused = refused_.erase({upstream, key}) > 0;
-        const bool was_silent = remembered_.erase(key) > 0;
+        const auto known = remembered_.find(key);
+        const bool was_silent = known != remembered_.end();
         if (!was_refused && !was_silent) return;
+        if (was_silent) {
+            upstreams.merge(known->second.upstreams);
+            remembered_.erase(known);
+        }
     }
     spdlog::info("upstream \"{}\": {} serves again", upstream, key);
-    if (recovered_) recovered_(upstream);
+    tell_recovered(upstreams);
 }
 
 /// Who was refused tells the log of it, in more words than we have.
@@ -116,6 +125,7 @@ std::optional<Outages::Outage> Outages::unreached(const std::string& key, const 
 
 void Outages::answered(const std::string& key, std::chrono::microseconds took) {
     std::string upstream;
+    std::set<std::string> upstreams;
     {
         const std::lock_guard lock(mutex_);
         const auto known = remembered_.find(key);
@@ -123,10 +133,16 @@ void Outages::answered(const std::string& key, std::chrono::microseconds took) {
         if (known == remembered_.end() || known->second.seen != Seen::connecting) return;
         if (took > known->second.patience) return;
         upstream = std::move(known->second.upstream);
+        upstreams = std::move(known->second.upstreams);
         remembered_.erase(known);
     }
     spdlog::info("upstream \"{}\": {} serves again", upstream, key);
-    if (recovered_) recovered_(upstream);
+    tell_recovered(upstreams);
+}
+
+void Outages::tell_recovered(const std::set<std::string>& upstreams) const {
+    if (!recovered_) return;
+    for (const std::string& upstream : upstreams) recovered_(upstream);
 }
 
 void Outages::forget(const std::string& key) {

@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,8 +47,8 @@ class Outages {
         /// A TCP connection must not take longer, or it goes on being tried last.
         std::chrono::microseconds patience = std::chrono::microseconds::max();
     };
-    /// `told` is called, on whatever thread, when a host of that upstream serves again. To be set
-    /// before any other thread is there.
+    /// `told` is called, on whatever thread, when a host of that upstream serves again: once for
+    /// each upstream that met the outage. To be set before any other thread is there.
     void on_recovery(std::function<void(const std::string& upstream)> told) { recovered_ = std::move(told); }
     /// `told` is called, on whatever thread, when one was not reached, or did not answer, for
     /// whichever upstream: what was known of it may have ended. To be set before any other thread
@@ -94,7 +95,8 @@ class Outages {
 
    private:
     struct Remembered {
-        std::string upstream;
+        std::string upstream;             // that met it last
+        std::set<std::string> upstreams;  // all that have, by names of the configuration
         std::string host;
         std::string error;
         std::chrono::system_clock::time_point since;
@@ -110,6 +112,8 @@ class Outages {
         std::chrono::system_clock::time_point since;
         std::chrono::system_clock::time_point last;
     };
+
+    void tell_recovered(const std::set<std::string>& upstreams) const;
 
     std::function<void(const std::string& upstream)> recovered_;
     std::function<void(const std::string& key)> failed_;

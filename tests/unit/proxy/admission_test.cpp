@@ -419,4 +419,61 @@ TEST_CASE("admission: login_rate_per_address is asked for by the StartupMessage,
     CHECK(logins.come(one, {.at = std::chrono::milliseconds(1000)}) == "");
 }
 
+TEST_CASE("admission: who waits with a login takes none of the places before the login, and one of max_connections") {
+    Admission admission;
+    const config::Runtime most = limits(8, 0, 4);
+    std::vector<Admission::Place> waiting;
+    // So many of 8.
+    for (unsigned i = 0; i < Admission::most_waiting(8); ++i) {
+        auto answer = admission.ask(route(), most, tcp(i % 2 == 0 ? "10.0.0.1" : "10.0.0.4"));
+        REQUIRE(answer);
+        REQUIRE_FALSE(answer->rejection);
+        CHECK(detail(answer->place).empty());
+        CHECK(answer->place.wait());
+        CHECK(answer->place.wait());  // again
+        waiting.push_back(std::move(answer->place));
+    }
+    REQUIRE(waiting.size() == 6);
+    CHECK(admission.served() == 6);
+    CHECK_FALSE(admission.is_full(most));
+    // One more is let in, may not wait, and has the place before the login that it had.
+    auto other = admission.ask(route(), most, tcp("10.0.0.1"));
+    REQUIRE_FALSE(other->rejection);
+    CHECK(detail(other->place).empty());
+    CHECK_FALSE(other->place.wait());
+    CHECK(admission.served() == 7);
+    Crowd crowd(admission, most);
+    CHECK(crowd.come("10.0.0.2", 9) == 2);
+    CHECK(crowd.come("10.0.0.3", 9) == 1);
+    CHECK(admission.is_full(most));
+    crowd.leave();
+    // Whoever has waited in the end logs in, or leaves: another one may wait.
+    waiting.back().logged_in();
+    waiting.front().free();
+    CHECK(admission.served() == 6);
+    CHECK(other->place.wait());
+    CHECK(crowd.come("10.0.0.2", 9) == 2);
+    crowd.leave();
+    other->place.free();
+    waiting.clear();
+    CHECK(admission.served() == 0);
+    CHECK(admission.present() == 0);
+    CHECK(crowd.come("10.0.0.1", 9) == 2);
+}
+
+TEST_CASE("admission: no address alone takes all places for waiting") {
+    Admission admission;
+    const config::Runtime most = limits(8);
+    std::vector<Admission::Place> logins;
+    const auto may_wait = [&](const Peer& peer) {
+        logins.push_back(std::move(admission.ask(route(), most, peer)->place));
+        CHECK(detail(logins.back()).empty());
+        return logins.back().wait();
+    };
+    for (int i = 0; i < 3; ++i) CHECK(may_wait(tcp("10.0.0.1")));
+    CHECK_FALSE(may_wait(tcp("10.0.0.1")));
+    for (int i = 0; i < 3; ++i) CHECK(may_wait(i < 2 ? tcp("10.0.0.2") : unix_peer));
+    CHECK_FALSE(may_wait(unix_peer));
+}
+
 }  // namespace

@@ -115,10 +115,11 @@ TEST_CASE("what makes a role doubtful counts for every upstream that has the add
         REQUIRE(heard.changes.size() == 2);
         CHECK(heard.changes[0].doubtful);
         // Everybody who tries hears of an outage: once is enough, and not everybody is to look.
-        CHECK(roles.may_ask("orders", a.address, now + 1s));
+        auto look = roles.look("orders", a.address, "10.1.0.1", now + 1s);
+        CHECK(look);
         roles.doubt({.upstream = {}, .host = {}, .address = a.address}, RoleSource::outage);
         CHECK(heard.changes.size() == 2);
-        CHECK_FALSE(roles.may_ask("orders", a.address, now + 1s));
+        CHECK_FALSE(roles.look("orders", a.address, "10.1.0.2", now + 1s));
     }
     SECTION("a session there ended") { roles.doubt(a, RoleSource::ending); }
     SECTION("it is something else for another upstream") {

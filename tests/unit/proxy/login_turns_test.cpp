@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/no_memory.hpp"
 
 namespace {
 
@@ -201,6 +202,33 @@ TEST_CASE("login turns: a host that answered somebody meanwhile is not given up 
     c.turn.unanswered("timeout expired");
     logins.go_on();
     CHECK(d.told == "timeout expired");
+}
+
+TEST_CASE("login turns: where there is no memory to tell those who wait, they go on waiting") {
+    const std::string error(500, 'x');
+    bool fails = true;
+    for (std::size_t after = 0; fails; ++after) {
+        Logins logins(1);
+        auto& a = logins.begin("a");
+        auto& b = logins.begin("b");
+        auto& c = logins.begin("c");
+        {
+            const support::NoMemory memory(after);
+            try {
+                a.turn.unanswered(error);
+            } catch (const std::bad_alloc&) {
+                CHECK(logins.numbers().waiting == 2);
+            }
+            fails = memory.failed();
+        }
+        b.timer->cancel();
+        c.timer->cancel();
+        logins.go_on();
+        CHECK(b.told == c.told);
+        CHECK((b.told == "too late" || b.told == error));
+        CHECK(logins.numbers().waiting == 0);
+        CHECK(logins.numbers().in_flight == 1);
+    }
 }
 
 TEST_CASE("login turns: 0 is no limit, and is counted") {

@@ -175,3 +175,25 @@ TEST_CASE("of very many refusals the oldest are forgotten", "[outages]") {
         outages.refused({.key = std::to_string(i) + ":1", .upstream = "orders", .host = "db:1", .error = "refused"});
     CHECK(outages.all().size() == Outages::max_remembered);
 }
+
+TEST_CASE("of a recovery every upstream hears that met the outage, whoever met it last", "[outages]") {
+    Outages outages;
+    std::vector<std::string> told;
+    outages.on_recovery([&told](const std::string& upstream) { told.push_back(upstream); });
+    Outages::Failure of_standbys = failure("a:1");
+    of_standbys.upstream = "standbys";
+    const auto fails = [&] {
+        outages.failed(failure("a:1"), start);
+        outages.failed(of_standbys, start);
+        outages.failed(of_standbys, start);
+        outages.failed(failure("b:1"), start);
+    };
+    fails();
+    outages.answered("a:1", 1ms);
+    CHECK(told == std::vector<std::string>{"orders", "standbys"});
+    outages.answered("a:1", 1ms);
+    CHECK(told.size() == 2);
+    fails();
+    outages.served("a:1", "third");
+    CHECK(told == std::vector<std::string>{"orders", "standbys", "orders", "standbys", "third"});
+}
