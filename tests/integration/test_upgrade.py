@@ -197,11 +197,12 @@ def test_a_binary_that_does_not_run_leaves_everything_as_it_was(generations, sta
 
 def test_a_binary_that_hangs_is_ended_after_a_minute(generations, start_one, connect):
     proxy = start_one()
-    generations.install("#!/bin/sh\nexec sleep 3737\n")
+    seconds = f"3600.{os.getpid()}"  # others may run the same test
+    generations.install(f"#!/bin/sh\nexec sleep {seconds}\n")
     began = time.monotonic()
     assert "not ready within 60 s" in generations.refused()
     assert time.monotonic() - began >= 60
-    assert not run(["pgrep", "-f", "^sleep 3737$"], check=False).stdout
+    assert not run(["pgrep", "-f", f"^sleep {seconds}$"], check=False).stdout
     connect(proxy)
 
 
