@@ -11,39 +11,39 @@ namespace protocol {
 namespace {
 
 /// A token may be cut, or quoted in part.
-constexpr std::size_t piece = 8;
+constexpr std::size_t secret_piece = 8;
 /// Shorter ones are in other words too often: they are looked for as they are, and in another case.
-constexpr std::size_t shortest = 4;
+constexpr std::size_t shortest_secret = 4;
 /// Of base64, for eight bytes wherever they begin; of hex.
-constexpr std::size_t base64_piece = 10, hex_piece = 2 * piece;
+constexpr std::size_t base64_piece = 10, hex_piece = 2 * secret_piece;
 
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr char uncased(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+constexpr bool is_ascii_digit(char c) { return c >= '0' && c <= '9'; }
 /// In lower case. A byte of no ASCII character belongs to a word.
 constexpr bool is_of_a_word(char c) {
-    return is_digit(c) || (c >= 'a' && c <= 'z') || static_cast<unsigned char>(c) >= 0x80;
+    return is_ascii_digit(c) || (c >= 'a' && c <= 'z') || static_cast<unsigned char>(c) >= 0x80;
 }
 constexpr int hex_value(char c) {
-    if (is_digit(c)) return c - '0';
-    return lower(c) >= 'a' && lower(c) <= 'f' ? lower(c) - 'a' + 10 : -1;
+    if (is_ascii_digit(c)) return c - '0';
+    return uncased(c) >= 'a' && uncased(c) <= 'f' ? uncased(c) - 'a' + 10 : -1;
 }
 
-std::string in_lower_case(std::string_view text) {
+std::string all_uncased(std::string_view text) {
     std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(), lower);
+    std::transform(out.begin(), out.end(), out.begin(), uncased);
     return out;
 }
 
 /// Without case and separators.
 std::string folded(std::string_view text) {
-    std::string out = in_lower_case(text);
+    std::string out = all_uncased(text);
     std::erase_if(out, [](char c) { return !is_of_a_word(c); });
     return out;
 }
 
-std::string reversed(std::string_view text) { return {text.rbegin(), text.rend()}; }
+std::string backwards(std::string_view text) { return {text.rbegin(), text.rend()}; }
 
-std::string hex(std::string_view bytes) {
+std::string hex_of(std::string_view bytes) {
     constexpr std::string_view digits = "0123456789abcdef";
     std::string out;
     for (const char c : bytes) {
@@ -57,8 +57,8 @@ std::string hex(std::string_view bytes) {
 std::string hex_digits_of(std::string_view text) {
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {
-        const bool is_prefix = text[i] == '0' && i + 1 < text.size() && lower(text[i + 1]) == 'x';
-        if (!is_prefix && hex_value(text[i]) >= 0) out += lower(text[i]);
+        const bool is_prefix = text[i] == '0' && i + 1 < text.size() && uncased(text[i + 1]) == 'x';
+        if (!is_prefix && hex_value(text[i]) >= 0) out += uncased(text[i]);
     }
     return out;
 }
@@ -105,22 +105,22 @@ std::string_view behind_known_words(std::string_view text) {
 
 bool repeats_secret(std::string_view text, std::string_view secret) {
     text = behind_known_words(text);
-    if (shares(in_lower_case(text), in_lower_case(secret), piece)) return true;
-    if (secret.size() < shortest) return false;
+    if (shares(all_uncased(text), all_uncased(secret), secret_piece)) return true;
+    if (secret.size() < shortest_secret) return false;
     const std::string words = folded(text);
-    if (shares(hex_digits_of(text), hex(secret), hex_piece)) return true;
+    if (shares(hex_digits_of(text), hex_of(secret), hex_piece)) return true;
     for (const std::size_t before : {0U, 1U, 2U}) {
         const std::string encoded = base64_behind(before, secret);
-        if (encoded.size() >= shortest && shares(words, encoded, base64_piece)) return true;
+        if (encoded.size() >= shortest_secret && shares(words, encoded, base64_piece)) return true;
     }
     const std::string plain = folded(secret);
-    if (plain.size() < shortest) return false;
-    return shares(words, plain, piece) || shares(words, reversed(plain), piece) ||
-           shares(folded(percent_decoded(text)), plain, piece);
+    if (plain.size() < shortest_secret) return false;
+    return shares(words, plain, secret_piece) || shares(words, backwards(plain), secret_piece) ||
+           shares(folded(percent_decoded(text)), plain, secret_piece);
 }
 
 bool is_part_of_secret(std::string_view text, std::string_view secret) {
-    return in_lower_case(secret).find(in_lower_case(text)) != std::string::npos;
+    return all_uncased(secret).find(all_uncased(text)) != std::string::npos;
 }
 
 }  // namespace protocol

@@ -8,15 +8,16 @@
 namespace proxy {
 namespace {
 
-constexpr std::array<std::string_view, 4> relations{"pg_stat_activity", "pg_stat_ssl", "open_sessions", "sessions"};
+constexpr std::array<std::string_view, 4> about_sessions{"pg_stat_activity", "pg_stat_ssl", "open_sessions",
+                                                         "sessions"};
 
 /// Of names in SQL, whatever the locale.
 constexpr bool is_of_a_name(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$';
 }
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+constexpr char without_case(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-std::string hint(const SessionsElsewhere& one) {
+std::string where_they_are(const SessionsElsewhere& one) {
     if (one.console.empty()) return "Its own console has them.";
     return "Its own console has them: mkdir old && ln -s " + one.console +
            " old/.s.PGSQL.6434 && psql -h $PWD/old -p 6434 pgairlock";
@@ -30,9 +31,9 @@ bool is_about_sessions(std::string_view sql) {
         std::size_t end = begin;
         while (end < sql.size() && is_of_a_name(sql[end])) ++end;
         const std::string_view word = sql.substr(begin, end - begin);
-        const bool is_one = std::any_of(relations.begin(), relations.end(), [&](std::string_view name) {
+        const bool is_one = std::any_of(about_sessions.begin(), about_sessions.end(), [&](std::string_view name) {
             return std::equal(word.begin(), word.end(), name.begin(), name.end(),
-                              [](char a, char b) { return lower(a) == b; });
+                              [](char a, char b) { return without_case(a) == b; });
         });
         if (is_one) return true;
         begin = end;
@@ -52,7 +53,7 @@ void append_notices(protocol::Buffer& out, const std::vector<SessionsElsewhere>&
                                                     (one.sessions == 1 ? " session" : " sessions") + " that process " +
                                                     std::to_string(one.pid) + " still serves since an upgrade",
                                          .detail = {},
-                                         .hint = hint(one),
+                                         .hint = where_they_are(one),
                                          .position = 0});
         out[at] = 'N';
     }
