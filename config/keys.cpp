@@ -254,9 +254,7 @@ const Section<Upstream>& section() {
              "libpq."},
             {"wait_for_host", &Upstream::wait_for_host, "false",
              "While no host serves, or none of the kind that is wanted, clients wait for one within their "
-             "`client_login_timeout`. `false`: they get FATAL 57P03 at once. A login that cannot be repeated (SCRAM or "
-             "MD5 passed through) waits for others to look; where nobody else does, no monitor either, one in 3 s "
-             "looks, and gets 57P03 if there is none yet ([failover.md](failover.md#while-no-host-serves))."},
+             "`client_login_timeout`. `false`: they get FATAL 57P03 at once."},
             {"monitor_user", &Upstream::monitor_user, R"("")",
              "Role that pgairlock itself logs in as, to the database `postgres`, to ask every host whether it takes "
              "writes before clients come ([monitor.md](monitor.md)): `CREATE ROLE pgairlock_monitor LOGIN` is enough. "

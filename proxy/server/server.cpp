@@ -310,8 +310,7 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       drain_timer_(io_.get_executor()),
       signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
     running_config_.use(snapshot_);
-    role_changes_ =
-        roles_.subscribe([this](const auto& change) { host_news_.tell(change.server.upstream, !change.doubtful); });
+    role_changes_ = roles_.subscribe([this](const auto& change) { host_news_.tell(change.server.upstream); });
     outages_.on_recovery([this](const std::string& upstream) { host_news_.tell(upstream); });
     outages_.on_failure([this](const std::string& address) {
         const HostRoles::Server server{.upstream = {}, .host = {}, .address = address};

@@ -148,13 +148,8 @@ class Session {
 
     tls::Awaitable<> log_in_upstream();
     tls::Awaitable<std::optional<UpstreamFailure>> try_hosts();
-    tls::Awaitable<std::optional<HostNews::Woken>> wait_for_host(const UpstreamFailure& failure, bool reserved);
-    tls::Awaitable<std::optional<HostNews::Woken>> wait_for_news(bool reserved, bool in_vain);
-    std::string kind_of_login() const;
-    bool is_reserved() const;
-    bool is_promising();
-    bool monitor_answers() const;
-    UpstreamFailure no_host_yet() const;
+    tls::Awaitable<bool> wait_for_host(const UpstreamFailure& failure);
+    tls::Awaitable<bool> client_left_before_news();
     std::chrono::steady_clock::time_point reach_by() const;
     HostRoles::Login login_as() const;
     bool is_wanted(const protocol::Login& login, const Reached& reached, const Attempts& attempts);

@@ -33,22 +33,11 @@ tls::Advice login_advice(const tls::Stream& server, const UpstreamRoute& route) 
 
 tls::Awaitable<> Session::log_in_upstream() {
     from_client_ = std::make_unique<protocol::MessageBuffer>(protocol::max_client_login_message);
-    for (bool looks = false;;) {
-        // Who is not to look in vain leaves out those that are known to be something else.
-        const bool reserved = !looks && is_reserved();
-        std::optional<HostRoles::Login> login;
-        if (!reserved) login = login_as();
-        connector_.set_roles(services_.roles, std::move(login));
-        std::optional<UpstreamFailure> failure;
-        if (reserved && !is_promising()) {
-            failure = no_host_yet();
-        } else {
-            failure = co_await try_hosts();
-        }
+    connector_.set_roles(services_.roles, login_as());
+    for (bool goes_on = true; goes_on;) {
+        const std::optional<UpstreamFailure> failure = co_await try_hosts();
         if (!failure) co_return;
-        const std::optional<HostNews::Woken> woken = co_await wait_for_host(*failure, reserved);
-        if (!woken) co_return;
-        looks = *woken == HostNews::Woken::to_look;
+        goes_on = co_await wait_for_host(*failure);
     }
 }
 

@@ -17,7 +17,6 @@ from harness.waiting import PATIENCE, until
 
 ADMIN = {"http": "127.0.0.1:0"}
 NOBODY = ["127.0.0.1:1"]
-SACRIFICE = 3  # HostNews::sacrifice_interval
 
 # What logs in how: the user, [auth], and whether it can be repeated at another server without asking the client.
 LOGINS = {
@@ -28,7 +27,6 @@ LOGINS = {
     "md5": ("md5_user", {}, False),
     "scram": ("scram_user", {"scram": "passthrough"}, False),
 }
-AUTO = {"auto": ("scram_user", {}, False)}
 
 
 class Pair:
@@ -66,7 +64,7 @@ def pair(directory, template, pki):
 def tables(directory):
     """Those of a proxy whose clients log in in one of these ways."""
     def make(how, **upstream) -> dict:
-        auth = dict((LOGINS | AUTO)[how][1])
+        auth = dict(LOGINS[how][1])
         if how == "terminate":
             users = directory / "userlist.txt"
             users.write_text(f'"scram_user" "{PASSWORDS["scram_user"]}"\n')
@@ -308,35 +306,6 @@ def test_a_crash_under_load_costs_those_who_were_there_and_nobody_else(start, pa
                                f"{len(landed)} sessions, {len(lost)} lost")
     assert {where for where, _ in landed} == {before, after}
     assert len(lost) <= len(threads), lost  # each was in one session when it happened
-
-
-def test_while_there_is_no_primary_those_who_can_look_again_look_for_those_who_cannot(start, connect, pair, tables):
-    """Clients in clear are passed through, and their proofs fit one server; those that bind their channel are bridged."""
-    proxy = start([pair.primary.host, pair.standby.host],
-                  **tables("auto", target_session_attrs="read-write", wait_for_host=True))
-    assert port(connect(proxy, "scram_user")) == pair.primary.port
-    pair.primary.stop()
-    landed, lost = [], []
-
-    def come(sslmode):
-        try:
-            landed.append(port(connect(proxy, "scram_user", sslmode=sslmode)))
-        except OperationalError as error:
-            lost.append((sslmode, str(error)))
-    clients = [threading.Thread(target=come, args=[mode]) for mode in ["require"] * 2 + ["disable"] * 10]
-    for thread in clients:
-        thread.start()
-        time.sleep(0.2)
-    time.sleep(2 * SACRIFICE)
-    assert not landed
-    pair.standby.promote()
-    for thread in clients:
-        thread.join()
-    assert landed == [pair.standby.port] * (len(clients) - len(lost))
-    # One may have come when nobody knew yet what the standby is.
-    assert len(lost) <= 1
-    for sslmode, error in lost:
-        assert sslmode == "disable" and "session is read-only" in error and "Try again" in error
 
 
 def test_who_waits_in_vain_is_told_why_in_time(start, connect):

@@ -37,8 +37,7 @@ UpstreamCheck::Result ask(const UpstreamCheck::Logins& logins) {
     return results.front();
 }
 
-/// An upstream whose clients want to write, and its server, which takes connections and closes
-/// them.
+/// An upstream whose clients want to write, and its server, which takes connections and closes them.
 class Server {
    public:
     Server() {
@@ -97,8 +96,7 @@ bool is_of_no_use(const UpstreamCheck::Result& result) {
 
 }  // namespace
 
-TEST_CASE("a server that answers and is known to be of another kind than is wanted does not serve",
-          "[upstream_check]") {
+TEST_CASE("a server that answers and is known to be of another kind than is wanted does not serve", "[upstream_check]") {
     Server server;
     server.learn(protocol::HostRole::standby);
     CHECK(is_of_no_use(server.ask()));
