@@ -109,8 +109,9 @@ std::span<const MetricInfo> all_metrics() {
          "pgairlock_upstream_logins",
          gauge,
          {"upstream", "state"},
-         "Logins under way at the upstream's hosts now (in_flight), and those that wait for their turn there because "
-         "of max_logins_in_flight (waiting)."},
+         "Logins under way at the upstream's hosts now (in_flight), those that wait for their turn there because of "
+         "max_logins_in_flight (waiting), and those that wait until any host serves because of wait_for_host "
+         "(waiting_for_host)."},
         {M::audit_events_total,
          "pgairlock_audit_events_total",
          counter,

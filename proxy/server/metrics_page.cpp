@@ -260,16 +260,24 @@ void MetricsPage::tell_prewarm(Exposition& out) const {
 
 /// Of upstreams that a reload has taken away as long as there are any.
 void MetricsPage::tell_logins(Exposition& out, const Snapshot& snapshot) const {
-    std::map<std::string, LoginTurns::Numbers> sums;
+    struct Sums {
+        LoginTurns::Numbers turns;
+        unsigned waiting_for_host = 0;
+    };
+    std::map<std::string, Sums> sums;
     for (const auto& upstream : snapshot.upstreams) sums[upstream->settings.name];
     for (const auto& [host, numbers] : sources_.login_turns.numbers()) {
-        sums[host.first].in_flight += numbers.in_flight;
-        sums[host.first].waiting += numbers.waiting;
+        sums[host.first].turns.in_flight += numbers.in_flight;
+        sums[host.first].turns.waiting += numbers.waiting;
+    }
+    for (const auto& [upstream, waiting] : sources_.host_news.waiting()) {
+        if (waiting > 0) sums[upstream].waiting_for_host = waiting;
     }
     out.begin(Metric::upstream_logins);
     for (const auto& [upstream, numbers] : sums) {
-        out.sample({upstream, "in_flight"}, std::uint64_t{numbers.in_flight});
-        out.sample({upstream, "waiting"}, std::uint64_t{numbers.waiting});
+        out.sample({upstream, "in_flight"}, std::uint64_t{numbers.turns.in_flight});
+        out.sample({upstream, "waiting"}, std::uint64_t{numbers.turns.waiting});
+        out.sample({upstream, "waiting_for_host"}, std::uint64_t{numbers.waiting_for_host});
     }
 }
 

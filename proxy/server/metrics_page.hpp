@@ -15,6 +15,7 @@
 #include "proxy/server/expiry_watch.hpp"
 #include "proxy/server/worker.hpp"
 #include "proxy/upstream/host_monitor.hpp"
+#include "proxy/upstream/host_news.hpp"
 #include "proxy/upstream/host_roles.hpp"
 #include "proxy/upstream/login_turns.hpp"
 #include "proxy/upstream/outages.hpp"
@@ -35,6 +36,7 @@ class MetricsPage {
         const Captures& captures;
         const Outages& outages;
         const LoginTurns& login_turns;
+        const HostNews& host_news;
         const HostRoles& roles;
         const HostMonitor& monitor;
         const std::vector<std::unique_ptr<Worker>>& workers;

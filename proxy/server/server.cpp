@@ -310,7 +310,9 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       drain_timer_(io_.get_executor()),
       signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
     running_config_.use(snapshot_);
-    role_changes_ = roles_.subscribe([this](const auto& change) { host_news_.tell(change.server.upstream); });
+    role_changes_ = roles_.subscribe([this](const auto& change) {
+        if (!change.doubtful) host_news_.tell(change.server.upstream);
+    });
     outages_.on_recovery([this](const std::string& upstream) { host_news_.tell(upstream); });
     outages_.on_failure([this](const std::string& address) {
         const HostRoles::Server server{.upstream = {}, .host = {}, .address = address};
@@ -373,6 +375,7 @@ void Server::run() {
     key_derivations_.close();
     derivation_turns_.close();
     login_turns_.close();
+    host_news_.close();
     captures_.stop_windows();
     tell_last_numbers();
     workers_.clear();
@@ -589,6 +592,7 @@ void Server::name_in_metrics() {
 
 void Server::begin_drain() {
     services_.phase = Phase::draining;
+    host_news_.give_up();
     manager_.stopping();
     sockets_.stop();
     state_lock_.leave();  // whoever is started now takes our place

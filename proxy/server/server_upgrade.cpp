@@ -78,6 +78,7 @@ MetricsPage::Sources Server::metrics_sources() {
             .captures = captures_,
             .outages = outages_,
             .login_turns = login_turns_,
+            .host_news = host_news_,
             .roles = roles_,
             .monitor = host_monitor_,
             .workers = workers_,

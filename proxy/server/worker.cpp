@@ -93,7 +93,8 @@ tls::Awaitable<> Worker::drive(std::unique_ptr<Session> session, RelayMeter& met
     const AskToEnter enter = [&running, route](const std::string& address, const auto& bytes, auto& rejection) {
         return running.seat.place.enter(*route, address, bytes, rejection);
     };
-    const bool established = co_await session->log_in(ask, enter);
+    const AskToWait wait = [&running] { return running.seat.place.wait(); };
+    const bool established = co_await session->log_in(ask, enter, wait);
     if (!established) {
         session.reset();
         co_return;

@@ -72,8 +72,9 @@ void Session::join_captures() {
     tap_->relay_begins([this] { return relay_->is_between_messages(); });
 }
 
-tls::Awaitable<bool> Session::log_in(AskToLogIn ask, AskToEnter enter) {
+tls::Awaitable<bool> Session::log_in(AskToLogIn ask, AskToEnter enter, AskToWait wait) {
     std::optional<Reason> late;
+    may_wait_ = &wait;
     try {
         co_await converse(ask, enter);
     } catch (const tls::StreamError& error) {
@@ -87,6 +88,7 @@ tls::Awaitable<bool> Session::log_in(AskToLogIn ask, AskToEnter enter) {
     connector_.end_turn();
     if (late && !aborted_ && phase_ == Phase::login) co_await reject_late(*late);
     observer_.reset();
+    may_wait_ = nullptr;
     if (aborted_ && phase_ == Phase::login) record_cut_off();
     co_return phase_ == Phase::established;
 }

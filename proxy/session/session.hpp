@@ -69,6 +69,10 @@ using AskToLogIn = std::function<std::optional<Rejection>(const LoginRequest&)>;
 using AskToEnter = std::function<bool(const std::string& address, const std::array<std::uint8_t, 16>& bytes,
                                       std::unique_ptr<const Rejection>& rejection)>;
 
+/// Asked each time when a login that was let has to wait, for a host or for its turn. False: too
+/// many do.
+using AskToWait = std::function<bool()>;
+
 /// A connection as the listener hands it over.
 struct Accepted {
     std::shared_ptr<const ListenerRoute> route;
@@ -90,7 +94,7 @@ class Session {
     Session(Services& services, Prewarm& prewarm, Accepted accepted, tls::Socket socket);
 
     /// Everything up to ReadyForQuery. False: the session is over and reported. Never throws.
-    tls::Awaitable<bool> log_in(AskToLogIn ask, AskToEnter enter);
+    tls::Awaitable<bool> log_in(AskToLogIn ask, AskToEnter enter, AskToWait wait);
     /// Everything after, without a coroutine: `on_end` is called when it is over, and may destroy
     /// the session. `meter`: its thread's, of its listener.
     void relay(RelayMeter& meter, std::function<void()> on_end);
@@ -211,6 +215,7 @@ class Session {
     std::shared_ptr<tls::Timer> waiting_;          // for something other than a stream
     std::optional<Reason> aborted_;                // from outside, and why
     std::unique_ptr<protocol::ClientAnswers> answers_;  // given to a server that was not wanted
+    const AskToWait* may_wait_ = nullptr;               // during the login
     bool has_waited_ = false;                           // for a host
     protocol::Boundary boundary_;                       // kept by the login, handed to the relay
     std::size_t within_message_ = 0;  // of the server's, which is passed on in pieces: no word of ours can be heard

@@ -26,7 +26,7 @@ Clock::time_point Session::reach_by() const {
 /// True: it is worth trying again. Otherwise the client has been told.
 tls::Awaitable<bool> Session::wait_for_host(const UpstreamFailure& failure) {
     const bool may_pass = failure.reason == Reason::server_not_reached || failure.reason == Reason::no_wanted_host;
-    if (!upstream().settings.wait_for_host || !may_pass || Clock::now() >= reach_by()) {
+    if (!upstream().settings.wait_for_host || !may_pass || Clock::now() >= reach_by() || !(*may_wait_)()) {
         co_await report_unreached(failure);
         co_return false;
     }
@@ -39,6 +39,11 @@ tls::Awaitable<bool> Session::wait_for_host(const UpstreamFailure& failure) {
     }
     if (Clock::now() >= reach_by()) {
         co_await report_unreached(failure);
+        co_return false;
+    }
+    if (services_.phase >= proxy::Phase::draining) {
+        const Rejection why = rejection(Reason::shutting_down);
+        co_await reject(why);
         co_return false;
     }
     co_return true;

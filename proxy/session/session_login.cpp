@@ -1,6 +1,8 @@
 // Session: the server leg up to ReadyForQuery.
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "protocol/utf8.hpp"
 #include "proxy/observation/often.hpp"
 #include "proxy/observation/session_log.hpp"
@@ -57,7 +59,9 @@ tls::Awaitable<std::optional<UpstreamFailure>> Session::try_hosts() {
         if (!connection) {
             const ClientWatch client(client_, *from_client_,
                                      [this] { connector_.abort(std::string(sentence(Reason::client_left))); });
-            Connected connected = co_await connector_.connect(attempts, upstream(), reach_by());
+            // As long as it has a place before the login it may wait for its turn in that.
+            const std::function<void()> on_wait = [this] { (*may_wait_)(); };
+            Connected connected = co_await connector_.connect(attempts, upstream(), reach_by(), &on_wait);
             if (aborted_) co_return std::nullopt;
             if (client.left()) {
                 record_client_left();
@@ -70,8 +74,9 @@ tls::Awaitable<std::optional<UpstreamFailure>> Session::try_hosts() {
         record_.failed_attempts = attempts.failed_attempts();
         const Reached& reached = connection->reached;
         if (record_.failed_attempts > 0)
-            record_.timings.failed_attempts = tls::since(start) - (connector_.waited() - waited_before) -
-                                              reached.resolve - reached.connect - reached.tls_time;
+            record_.timings.failed_attempts =
+                std::max(std::chrono::microseconds(0), tls::since(start) - (connector_.waited() - waited_before) -
+                                                           reached.resolve - reached.connect - reached.tls_time);
         over = co_await log_in_through(std::move(*connection), attempts);
     }
     co_return std::nullopt;

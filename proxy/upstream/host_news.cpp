@@ -1,8 +1,8 @@
 #include "proxy/upstream/host_news.hpp"
 
 #include <algorithm>
+#include <new>
 #include <random>
-#include <utility>
 
 namespace proxy {
 namespace {
@@ -16,11 +16,11 @@ std::chrono::milliseconds between(std::chrono::milliseconds least, std::chrono::
 
 tls::Awaitable<> HostNews::wait(std::string upstream, Clock::time_point until, std::shared_ptr<tls::Timer> waiting) {
     const std::shared_ptr<Waiter> waiter = join(upstream, waiting);
-    for (;;) {
+    while (!is_given_up()) {
         const auto pause = between(look_interval * 3 / 4, look_interval * 5 / 4);
         waiting->expires_at(std::min(until, Clock::now() + pause));
         const auto [ended] = co_await waiting->async_wait(tls::returning());
-        if (waiter->told) {
+        if (waiter->told && !is_given_up()) {
             waiting->expires_at(std::min(until, Clock::now() + between(std::chrono::milliseconds(0), spread)));
             co_await waiting->async_wait(tls::returning());
             co_return;
@@ -30,21 +30,53 @@ tls::Awaitable<> HostNews::wait(std::string upstream, Clock::time_point until, s
     }
 }
 
-void HostNews::tell(const std::string& upstream) {
-    std::vector<std::weak_ptr<Waiter>> told;
-    {
-        const std::lock_guard lock(mutex_);
-        const auto found = upstreams_.find(upstream);
-        if (found != upstreams_.end()) told = std::exchange(found->second.waiting, {});
-    }
-    for (const auto& one : told) {
+void HostNews::tell(const std::string& upstream) noexcept {
+    const std::lock_guard lock(mutex_);
+    const auto found = upstreams_.find(upstream);
+    if (found != upstreams_.end()) wake(found->second);
+}
+
+void HostNews::give_up() noexcept {
+    const std::lock_guard lock(mutex_);
+    given_up_ = true;
+    for (auto& [name, upstream] : upstreams_) wake(upstream);
+}
+
+void HostNews::close() noexcept {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+}
+
+/// Under the mutex, so that nobody is woken after close().
+void HostNews::wake(Upstream& upstream) noexcept {
+    if (closed_) return;
+    std::erase_if(upstream.waiting, [](const std::weak_ptr<Waiter>& one) {
         const auto waiter = one.lock();
-        if (!waiter) continue;
-        asio::post(waiter->executor, [waiter] {
-            waiter->told = true;
-            if (const auto timer = waiter->timer.lock()) timer->cancel();
-        });
-    }
+        if (!waiter) return true;
+        try {
+            asio::post(waiter->executor, [waiter] {
+                waiter->told = true;
+                if (const auto timer = waiter->timer.lock()) timer->cancel();
+            });
+            return true;
+        } catch (const std::bad_alloc&) {
+            return false;  // it hears of the next news, or looks when it is its turn
+        }
+    });
+}
+
+std::map<std::string, unsigned> HostNews::waiting() const {
+    const auto waits = [](const auto& one) { return !one.expired(); };
+    std::map<std::string, unsigned> all;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, upstream] : upstreams_)
+        all[name] = static_cast<unsigned>(std::count_if(upstream.waiting.begin(), upstream.waiting.end(), waits));
+    return all;
+}
+
+bool HostNews::is_given_up() const {
+    const std::lock_guard lock(mutex_);
+    return given_up_;
 }
 
 std::shared_ptr<HostNews::Waiter> HostNews::join(const std::string& upstream,

@@ -25,10 +25,17 @@ class HostNews {
     /// Those who hear of news go within that time, each at a moment of its own.
     static constexpr std::chrono::milliseconds spread{200};
 
-    /// Ends when it is worth trying, at `until`, or when `waiting` is cancelled.
+    /// Ends when it is worth trying, at `until`, when `waiting` is cancelled, or by give_up().
     tls::Awaitable<> wait(std::string upstream, Clock::time_point until, std::shared_ptr<tls::Timer> waiting);
     /// A host of this upstream serves again, or is another kind of server than before.
-    void tell(const std::string& upstream);
+    /// Where there is no memory to wake one of them, that one goes on waiting.
+    void tell(const std::string& upstream) noexcept;
+    /// Nobody waits any more, whatever for: at once, and from now on.
+    void give_up() noexcept;
+    /// How many wait, by upstream.
+    std::map<std::string, unsigned> waiting() const;
+    /// Nobody is woken any more. To be called before the threads that wait end.
+    void close() noexcept;
 
    private:
     struct Waiter {
@@ -43,9 +50,13 @@ class HostNews {
 
     std::shared_ptr<Waiter> join(const std::string& upstream, const std::shared_ptr<tls::Timer>& waiting);
     bool may_look(const std::string& upstream, Clock::time_point now);
+    void wake(Upstream& upstream) noexcept;
+    bool is_given_up() const;
 
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::map<std::string, Upstream> upstreams_;  // names of the configuration
+    bool given_up_ = false;
+    bool closed_ = false;
 };
 
 }  // namespace proxy

@@ -184,14 +184,14 @@ UpstreamFailure waited_too_long(const UpstreamRoute& route, const std::string& h
             .advice = {}};
 }
 
-tls::Awaitable<Connected> Connector::connect(Attempts& attempts, const UpstreamRoute& route,
-                                             Clock::time_point deadline) {
+tls::Awaitable<Connected> Connector::connect(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline,
+                                             const std::function<void()>* on_wait) {
     using Next = Attempts::Next;
     while (aborted_.empty()) {
         if (attempts.next() == Next::resolve && Clock::now() >= deadline) {
             attempts.not_tried(config::to_string(host_of(attempts, route)), why_no_time_left(turns_));
         } else if (attempts.next() == Next::resolve) {
-            const bool ours = co_await take_turn(attempts, route, deadline);
+            const bool ours = co_await take_turn(attempts, route, deadline, on_wait);
             if (ours) co_await resolve(attempts, route, deadline);
             if (!ours && aborted_.empty() && attempts.next() == Next::resolve && Clock::now() >= deadline)
                 co_return waited_too_long(route, config::to_string(host_of(attempts, route)));
@@ -296,13 +296,15 @@ bool Connector::may_log_in_at(const UpstreamRoute& route, const std::string& con
 }
 
 /// False: `attempts` goes on with another host, there is no more time, or it was aborted.
-tls::Awaitable<bool> Connector::take_turn(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline) {
+tls::Awaitable<bool> Connector::take_turn(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline,
+                                          const std::function<void()>* on_wait) {
     if (turns_ == nullptr) co_return true;
     const config::Address& host = host_of(attempts, route);
     const LoginTurns::Host key{route.settings.name, config::to_string(host)};
     if (turn_.is_at(key)) co_return true;
     turn_ = turns_->take_at_once(key, route.settings.max_logins_in_flight);
     if (turn_) co_return true;
+    if (on_wait != nullptr) (*on_wait)();
     const tls::Executor executor = co_await asio::this_coro::executor;
     const auto start = Clock::now();
     looking_up_ = std::make_shared<tls::Timer>(executor);

@@ -92,8 +92,10 @@ class Connector {
     void set_tap(const tls::Tap& tap) noexcept { tap_ = tap; }
     /// Does what `attempts` says until there is a connection to log in through, or nothing else is
     /// left; each address gets connect_timeout, and all together have until `deadline`. Called
-    /// again, with the same arguments, when the login says that `attempts` goes on.
-    tls::Awaitable<Connected> connect(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline);
+    /// again, with the same arguments, when the login says that `attempts` goes on. `on_wait` is
+    /// called before a wait for a turn; nullptr: nobody needs to know.
+    tls::Awaitable<Connected> connect(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline,
+                                      const std::function<void()>* on_wait = nullptr);
     /// Whether a connection to this host that is ready may be logged in through now, without
     /// waiting for a turn.
     bool may_log_in_at(const UpstreamRoute& route, const std::string& configured);
@@ -125,7 +127,8 @@ class Connector {
    private:
     using Attempted = std::variant<VerifiedConnection, AttemptFailure>;
 
-    tls::Awaitable<bool> take_turn(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline);
+    tls::Awaitable<bool> take_turn(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline,
+                                   const std::function<void()>* on_wait);
     tls::Awaitable<> resolve(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline);
     void begin_address(Attempts& attempts, const UpstreamRoute& route, Clock::time_point deadline);
     tls::Awaitable<> wait_for_address(Attempts& attempts, const UpstreamRoute& route);

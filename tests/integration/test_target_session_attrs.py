@@ -2,6 +2,7 @@
 login, through promotion, switchover and crash."""
 
 import contextlib
+import copy
 import signal
 import threading
 import time
@@ -12,7 +13,8 @@ from psycopg2 import OperationalError
 
 from harness import messages
 from harness.cluster import PASSWORDS, Cluster
-from harness.http import scrape
+from harness.config import configuration
+from harness.http import ask, scrape
 from harness.waiting import PATIENCE, until
 
 ADMIN = {"http": "127.0.0.1:0"}
@@ -452,3 +454,58 @@ def test_an_ending_makes_a_role_doubtful_and_no_session_is_lost_by_it(start, con
     proxy.event("disconnected")
     assert port(connect(proxy)) == pair.primary.port
     assert proxy.events("connected", 2)[1]["failed_attempts"] == 0
+
+
+def test_a_client_that_logs_out_makes_no_role_doubtful(start, connect, client, cluster):
+    """Not where its server closes first, either: drivers wait for that."""
+    def doubts() -> int:
+        return proxy.log().count("may be another by now (ending)")
+    proxy = start(upstream={"target_session_attrs": "primary"}, log={"level": "debug"})
+    for _ in range(20):
+        connect(proxy).close()
+        waits = client(proxy)
+        waits.login("trust_user", database="postgres")
+        waits.send(messages.TERMINATE)
+        waits.expect_closed()
+        waits.close()
+    reasons = {event["reason"] for event in proxy.events("disconnected", 40)}
+    assert "server_closed" in reasons
+    assert doubts() == 0
+    stays = connect(proxy)
+    cluster.sql("SELECT pg_terminate_backend(%s)", stays.get_backend_pid())
+    until(lambda: doubts() == 1, what="one that was ended does")
+
+
+def test_a_proxy_that_drains_lets_nobody_wait(start, client):
+    proxy = start(NOBODY, upstream={"wait_for_host": True}, runtime={"drain_timeout": "600s", "client_login_timeout": "600s"})
+    waits = client(proxy)
+    waits.send(messages.startup())
+    until(lambda: "does not serve" in proxy.log(), what="it waits")
+    proxy.signal(signal.SIGTERM)
+    kind, body = waits.message()
+    assert kind == b"E" and b"57P03" in body and b"shutting down" in body
+    waits.close()
+    proxy.process.wait(PATIENCE)
+    event = proxy.event("rejected")
+    assert (event["reason"], event["sqlstate"]) == ("shutting_down", "57P03")
+
+
+def test_an_outage_of_one_upstream_keeps_no_client_of_another_out(run_proxy, pki, client, connect, cluster):
+    """However many wait for a host: they take no places before the login, and not all of max_connections."""
+    places = {"max_connections": 20, "max_connections_before_login": 8, "client_login_timeout": "600s"}
+    config = configuration(pki, NOBODY, upstream={"wait_for_host": True}, runtime=places, admin=ADMIN)
+    config["listener"].append({**copy.deepcopy(config["listener"][0]), "name": "healthy", "upstream": "stock"})
+    config["upstream"]["stock"] = {**copy.deepcopy(config["upstream"]["orders"]), "hosts": [cluster.host], "wait_for_host": False}
+    proxy = run_proxy(config, listeners=2)
+    down, healthy = proxy.addresses[:2]
+    crowd = []
+    for number in range(1, 18):  # three quarters of 20 may wait, half of these of one address
+        crowd.append(client(down, source=f"127.0.0.{2 + number % 2}"))
+        crowd[-1].send(messages.startup(user="trust_user", database="postgres"))
+        if number <= 15:
+            until(lambda: scrape(proxy)("upstream_logins", upstream="orders", state="waiting_for_host") == number, what="it waits")
+        else:
+            kind, body = crowd[-1].message()
+            assert kind == b"E" and b"57P03" in body and b"could not connect" in body
+    assert ask(proxy.http, "/readyz")[0] == 200
+    assert [port(connect(healthy)) for _ in range(3)] == [cluster.port] * 3

@@ -1,6 +1,7 @@
 #include "proxy/upstream/host_news.hpp"
 
 #include "support/catch.hpp"
+#include "support/no_memory.hpp"
 
 namespace {
 
@@ -13,6 +14,9 @@ constexpr auto patience = 30s;
 
 class Waiting {
    public:
+    Waiting() = default;
+    explicit Waiting(HostNews& shared) : news(shared) {}
+
     std::shared_ptr<tls::Timer> begin(const std::string& upstream, HostNews::Clock::time_point until) {
         auto timer = std::make_shared<tls::Timer>(io.get_executor());
         asio::co_spawn(io, wait(upstream, until, timer), asio::detached);
@@ -29,8 +33,9 @@ class Waiting {
         io.run_for(patience);
     }
 
+    HostNews own;
     asio::io_context io;
-    HostNews news;
+    HostNews& news = own;
     int ended = 0;
 
    private:
@@ -84,4 +89,48 @@ TEST_CASE("news of a wait that is over, or of one whose session has gone, does n
     waiting.news.tell("orders");
     waiting.go_on();
     CHECK(waiting.ended == 1);
+}
+
+TEST_CASE("when waiting is given up all are told at once, and nobody waits any more") {
+    Waiting waiting;
+    for (int i = 0; i < many; ++i) waiting.begin(i % 2 == 0 ? "orders" : "stock", later);
+    CHECK(waiting.news.waiting() == std::map<std::string, unsigned>{{"orders", many / 2}, {"stock", many / 2}});
+    waiting.news.give_up();
+    waiting.io.restart();
+    waiting.io.poll();
+    CHECK(waiting.ended == many);
+    CHECK(waiting.news.waiting() == std::map<std::string, unsigned>{{"orders", 0}, {"stock", 0}});
+    waiting.begin("orders", later);
+    CHECK(waiting.ended == many + 1);
+}
+
+TEST_CASE("once closed nobody is woken: whoever waited may be no more") {
+    HostNews news;
+    {
+        Waiting waiting(news);
+        waiting.begin("orders", later);
+        news.close();
+        news.tell("orders");
+        news.give_up();
+        waiting.io.restart();
+        CHECK(waiting.io.poll() == 0);
+    }
+    news.tell("orders");
+}
+
+TEST_CASE("whom there is no memory to wake hears of the next news, and whoever tells it is not troubled") {
+    bool fails = true;
+    for (std::size_t after = 0; fails; ++after) {
+        Waiting waiting;
+        for (int i = 0; i < 3; ++i) waiting.begin("orders", later);
+        {
+            const support::NoMemory memory(after);
+            waiting.news.tell("orders");
+            fails = memory.failed();
+        }
+        waiting.news.give_up();
+        waiting.io.restart();
+        waiting.io.poll();
+        CHECK(waiting.ended == 3);
+    }
 }
