@@ -37,7 +37,8 @@ UpstreamCheck::Result ask(const UpstreamCheck::Logins& logins) {
     return results.front();
 }
 
-/// An upstream whose clients want to write, and its server, which takes connections and closes them.
+/// An upstream whose clients want to write, and its server, which takes connections and closes
+/// them.
 class Server {
    public:
     Server() {
