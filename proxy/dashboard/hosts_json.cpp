@@ -13,7 +13,8 @@ namespace json = boost::json;
 
 /// Upstream and address.
 using Server = std::pair<std::string, std::string>;
-using Unreached = std::function<std::optional<Outages::Outage>(const std::string& address, const std::string& upstream)>;
+using Unreached =
+    std::function<std::optional<Outages::Outage>(const std::string& address, const std::string& upstream)>;
 
 /// Of all upstreams.
 struct Known {

@@ -52,19 +52,20 @@ std::size_t Liveness::silent(Clock::time_point now) {
 HttpService::HttpService(Sources sources)
     : sources_(std::move(sources)),
       page_(sources_.metrics),
-      upstreams_(io_.get_executor(), sources_.resolver, sources_.outages,
-                 [this](const UpstreamRoute& upstream) {
-                     const EventMetrics& events = sources_.metrics.recorder.metrics();
-                     UpstreamCheck::Logins logins{
-                         .served = events.last_served(upstream.settings.name,
-                                                      upstream.settings.sslmode >= protocol::SslMode::verify_ca)};
-                     if (auto failure = events.last_failure(upstream.settings.name)) {
-                         logins.failed = failure->time;
-                         logins.error = std::move(failure->error);
-                     }
-                     return logins;
-                 },
-                 &sources_.roles),
+      upstreams_(
+          io_.get_executor(), sources_.resolver, sources_.outages,
+          [this](const UpstreamRoute& upstream) {
+              const EventMetrics& events = sources_.metrics.recorder.metrics();
+              UpstreamCheck::Logins logins{
+                  .served = events.last_served(upstream.settings.name,
+                                               upstream.settings.sslmode >= protocol::SslMode::verify_ca)};
+              if (auto failure = events.last_failure(upstream.settings.name)) {
+                  logins.failed = failure->time;
+                  logins.error = std::move(failure->error);
+              }
+              return logins;
+          },
+          &sources_.roles),
       server_(io_.get_executor(), [this](const HttpRequest& request) { return answer(request); }) {}
 
 void HttpService::open(std::shared_ptr<const Snapshot> snapshot, ListeningSockets::Passed passed) noexcept {

@@ -97,7 +97,8 @@ bool is_of_no_use(const UpstreamCheck::Result& result) {
 
 }  // namespace
 
-TEST_CASE("a server that answers and is known to be of another kind than is wanted does not serve", "[upstream_check]") {
+TEST_CASE("a server that answers and is known to be of another kind than is wanted does not serve",
+          "[upstream_check]") {
     Server server;
     server.learn(protocol::HostRole::standby);
     CHECK(is_of_no_use(server.ask()));
