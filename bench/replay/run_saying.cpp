@@ -16,7 +16,8 @@ tls::Awaitable<> Run::say_all() {
             co_await say(request, i);
         }
     }
-    co_await wait_for({.unit = units().size(), .parts = 0});
+    const Awaited everything{.unit = units().size(), .parts = 0};
+    co_await wait_for(everything);
     ending_ = true;
     if (over_) co_return;
     const protocol::Buffer farewell = terminate();

@@ -200,8 +200,11 @@ LegEnds SessionTap::ends_of(tls::Stream& stream) const {
     constexpr std::uint64_t first_port = 1024, ports = 64'512;
     boost::system::error_code ignored;
     const Side ours = side_of(stream.socket().local_endpoint(ignored));
-    const Side peer = side_of(stream.socket().remote_endpoint(ignored));
+    Side peer = side_of(stream.socket().remote_endpoint(ignored));
     const bool is_client = stream.leg() == Leg::client;
+    const SessionRecord& record = session_.record;
+    if (is_client && record.front && record.front->named_client)  // the socket's other end is the front's
+        peer = {.address = record.client_addr, .port = static_cast<std::uint16_t>(record.client_port), .text = {}};
     const auto invented = static_cast<std::uint16_t>(first_port + (session_.number * 2 + (is_client ? 0 : 1)) % ports);
     const Side& client = is_client ? peer : ours;
     const Side& server = is_client ? ours : peer;

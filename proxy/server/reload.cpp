@@ -81,6 +81,7 @@ tls::Awaitable<> Reload::run() {
             pause_.expires_after(watch_interval);
             co_await pause_.async_wait(tls::returning());
         }
+        co_await wait_while_held();
         if (is_over()) co_return;
         if (std::exchange(requested_, false)) {
             co_await reload_all(Cause::asked);
@@ -93,6 +94,9 @@ tls::Awaitable<> Reload::run() {
 }
 
 void Reload::request(const std::string& by, Outcome outcome) {
+    if (phase_ == Phase::handed_over)
+        return spdlog::warn(
+            "{}: nothing is reloaded here, for another process serves new clients: it is the one to ask", by);
     if (is_over()) return spdlog::info("{} while draining: nothing is reloaded", by);
     if (reading_) spdlog::info("{} while a reload is going on: another one follows it", by);
     if (outcome) asked_.push_back(std::move(outcome));
@@ -100,6 +104,18 @@ void Reload::request(const std::string& by, Outcome outcome) {
     if (asked_by_.find(by) == std::string::npos) asked_by_ += (asked_by_.empty() ? "" : " and ") + by;
     requested_ = true;
     pause_.cancel();
+}
+
+void Reload::hold(bool held) {
+    held_ = held;
+    pause_.cancel();
+}
+
+tls::Awaitable<> Reload::wait_while_held() {
+    while (held_ && !is_over()) {
+        pause_.expires_at(tls::Timer::time_point::max());
+        co_await pause_.async_wait(tls::returning());
+    }
 }
 
 void Reload::wake() {
@@ -116,8 +132,9 @@ tls::Awaitable<> Reload::reload_all(Cause cause) {
     };
     const Attempt attempt{asked_by_, configuration_, cause};
     auto loaded = co_await on_thread(std::move(work));
-    reading_ = false;
+    co_await wait_while_held();
     if (is_over()) co_return;
+    reading_ = false;
     if (loaded) {
         if (finish(std::move(*loaded), attempt)) files_.reset();
     } else {
@@ -162,6 +179,7 @@ tls::Awaitable<> Reload::reload_changed_files() {
         return seen;
     };
     auto look = co_await on_thread(std::move(work));
+    co_await wait_while_held();
     if (is_over() || !look || !look->loaded) co_return;
     finish(std::move(*look->loaded), {look->why, files_, Cause::again});
     uses_.manager.status(status());

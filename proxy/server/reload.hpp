@@ -53,6 +53,11 @@ class Reload {
     /// The configuration is read anew: at once, or once more after the reading that is going on.
     /// `by`: "SIGHUP", for the log. `outcome` is called once, unless the process ends before.
     void request(const std::string& by, Outcome outcome = {});
+    /// True: what is asked for, and what is being read, waits until it is false again, or for ever
+    /// where the phase changes.
+    void hold(bool held);
+    /// Somebody has asked for a reload that was not done.
+    bool has_orders() const noexcept { return requested_ || reading_; }
     /// The phase has changed. A reading that is going on is left to itself.
     void wake();
 
@@ -82,6 +87,7 @@ class Reload {
     static Loaded load_all(const ConfigSource& source, const std::string& state_dir, const Snapshot& running);
     tls::Awaitable<> reload_all(Cause cause);
     tls::Awaitable<> reload_changed_files();
+    tls::Awaitable<> wait_while_held();
     bool is_renewal_looked_for();
     template <class Work>
     auto on_thread(Work work);
@@ -106,6 +112,7 @@ class Reload {
     std::string asked_by_;        // of them all, or of the last reload that began
     bool requested_ = false;
     bool reading_ = false;
+    bool held_ = false;
     Offload thread_{1};  // last: ends first
 };
 

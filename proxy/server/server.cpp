@@ -121,8 +121,9 @@ std::unique_ptr<InventoryKeeper> keep_inventory(const config::Config& config, co
 rlim_t needed_descriptors(const config::Runtime& runtime) {
     constexpr rlim_t refused = Admission::max_rejections + Admission::max_strangers;
     constexpr rlim_t console = Console::max_sessions * 2 + Console::max_refusals;
-    constexpr rlim_t ours =
-        64 + HostWatch::max_connections + HostMonitor::max_addresses + console + HttpServer::max_connections;
+    constexpr rlim_t private_socket = PrivateSocket::max_connections * 2;  // each may be a cancel
+    constexpr rlim_t ours = 64 + HostWatch::max_connections + HostMonitor::max_addresses + console +
+                            HttpServer::max_connections + private_socket;
     return rlim_t{runtime.max_connections} * 2 + runtime.max_connections_before_login + refused + ours;
 }
 
@@ -361,8 +362,8 @@ void Server::run() {
     expiry_->end();
     console_.close();
     http_.close();
+    resolver_.close();  // whose answers go to those that wait for them, such as the monitor
     host_monitor_.close();
-    resolver_.close();
     key_derivations_.close();
     derivation_turns_.close();
     login_turns_.close();
@@ -501,6 +502,8 @@ std::string Server::reload_and_wait() {
     });
     const auto deadline = std::chrono::steady_clock::now() + reload_patience;
     while (answer.wait_for(phase_poll_interval) != std::future_status::ready) {
+        if (services_.phase == Phase::handed_over)
+            return "another process has taken over, which reads the configuration";
         if (services_.phase != Phase::serving) return "the process drains";
         if (std::chrono::steady_clock::now() >= deadline) return "it takes longer than 10 s; the log says how it ends";
     }
@@ -550,8 +553,13 @@ void Server::serve_upstreams() {
     if (services_.phase == Phase::serving) wanted = snapshot_->upstreams;
     for (const auto& worker : workers_) worker->prewarm(wanted);
     host_watch_.serve(wanted);
-    // Sessions go on while the process drains.
-    host_monitor_.serve(snapshot_->upstreams);
+    // Sessions go on while the process drains. Where another one serves, that one asks for
+    // everybody, and we for what may end our own sessions alone.
+    std::vector<std::shared_ptr<const UpstreamRoute>> watched = snapshot_->upstreams;
+    if (is_replaced_)
+        std::erase_if(watched,
+                      [](const auto& route) { return route->settings.on_demotion == config::OnDemotion::keep; });
+    host_monitor_.serve(watched);
     demotions_.serve(snapshot_->upstreams);
 }
 
@@ -609,9 +617,9 @@ void Server::record(EventKind kind, std::string message) {
     recorder_.record({.kind = kind, .message = std::move(message)});
 }
 
-/// From any thread. What was not known before is no change.
+/// From any thread. What was not known before is no change. Of two processes the newer one tells.
 void Server::record(const HostRoles::Change& change) {
-    if (change.doubtful || change.before == protocol::HostRole::unknown) return;
+    if (is_replaced_ || change.doubtful || change.before == protocol::HostRole::unknown) return;
     Event event{.kind = EventKind::host_role_changed};
     event.record.upstream = change.server.upstream;
     event.record.upstream_addr = change.server.address;

@@ -1,6 +1,7 @@
 // The running proxy from start to end: what is made, what signals do, and the drain.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -73,6 +74,7 @@ class Server {
     std::string upgrade_and_wait();
     std::string why_no_upgrade() const;
     tls::Awaitable<> begin_upgrade();
+    void take_roles();
     Successor::Given handed_on() const;
     void let_go(const std::string& version);
     void handed_over(pid_t pid);
@@ -138,7 +140,8 @@ class Server {
     std::unique_ptr<Successor> successor_;  // nullptr: no upgrade is under way
     std::string successor_version_;
     bool upgrading_ = false;
-    bool has_let_go_ = false;  // of what only one of two processes can have
+    std::atomic<bool> is_replaced_ = false;  // by a process that serves: for good
+    bool has_let_go_ = false;                // of what only one of two processes can have
     std::vector<UpgradeOutcome> upgrade_told_;
 
     const std::string session_prefix_;

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <future>
 #include <thread>
 
@@ -35,9 +36,19 @@ void Server::take_place() {
         services_.predecessors = &*predecessors_;
         predecessors_->wait_for_counts();
     }
+    take_roles();
     inheritance_.ready(version());
     state_lock_.claim();
     alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));
+}
+
+/// So that the first client is led as the last one was. Whoever comes looks again.
+void Server::take_roles() {
+    for (const InheritedRole& one : std::exchange(inheritance_.roles, {})) {
+        const HostRoles::Server server{.upstream = one.upstream, .host = one.host, .address = one.address};
+        roles_.learn(server, one.role, RoleSource::login, HostRoles::TimePoint::clock::now());
+        roles_.doubt(server, RoleSource::ending);
+    }
 }
 
 MetricsPage::Sources Server::metrics_sources() {
@@ -146,6 +157,13 @@ Successor::Given Server::handed_on() const {
     std::vector<pid_t> present = predecessors_ ? predecessors_->alive() : std::vector<pid_t>();
     present.push_back(::getpid());
     for (const pid_t pid : present) given.push_back({"predecessor " + std::to_string(pid), {}});
+    std::vector<InheritedRole> roles;
+    for (const auto& [server, known] : roles_.all())
+        roles.push_back(
+            {.upstream = server.upstream, .host = server.host, .address = server.address, .role = known.role});
+    constexpr std::string_view what = "roles ";
+    for (const std::string& text : to_texts(roles, UpgradeChannel::max_text - what.size()))
+        given.push_back({std::string(what) + text, {}});
     return given;
 }
 
@@ -154,6 +172,7 @@ void Server::let_go(const std::string& version) {
     if (services_.phase != Phase::serving || !successor_) return;  // it is given up
     successor_version_ = version;
     has_let_go_ = true;
+    reload_.hold(true);
     alerts_->use({}, {});
     if (!console_.move_aside("." + std::to_string(::getpid())))
         return successor_->give_up("the console's socket cannot be renamed");
@@ -164,6 +183,7 @@ void Server::let_go(const std::string& version) {
 void Server::handed_over(pid_t pid) {
     end_successor();
     if (services_.phase == Phase::serving) services_.phase = Phase::handed_over;
+    is_replaced_ = true;
     sockets_.leave_to_another();
     state_lock_.leave();
     http_.leave_to_another();
@@ -171,6 +191,10 @@ void Server::handed_over(pid_t pid) {
     manager_.handed_over(pid, "process " + std::to_string(pid) + " has taken over");
     expiry_->end();
     captures_.stop_windows();
+    if (reload_.has_orders()) {
+        spdlog::info("a reload was asked for meanwhile: process {} is told", pid);
+        ::kill(pid, SIGHUP);
+    }
     reload_.wake();
     serve_upstreams();
     const unsigned sessions = admission_.served();
@@ -212,6 +236,7 @@ void Server::tell_last_numbers() {
 void Server::upgrade_failed(const std::string& why) {
     end_successor();
     private_socket_.close();
+    reload_.hold(false);
     if (std::exchange(has_let_go_, false) && services_.phase == Phase::serving) {
         console_.move_back();
         alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));

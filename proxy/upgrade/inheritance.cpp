@@ -64,6 +64,9 @@ void Inheritance::take_over(UpgradeChannel::Message message) {
     if (what == "http") http = {std::move(rest), std::move(message.descriptor)};
     if (what == "state_dir") state_dir = std::move(rest);
     if (what == "lock") state_lock = std::move(message.descriptor);
+    if (what == "roles") {
+        for (InheritedRole& one : parse_roles(rest)) roles.push_back(std::move(one));
+    }
     if (what == "predecessor") predecessors.push_back(static_cast<pid_t>(std::strtol(rest.c_str(), nullptr, 10)));
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "proxy/upgrade/channel.hpp"
+#include "proxy/upgrade/overlap_text.hpp"
 
 namespace proxy {
 
@@ -36,6 +37,7 @@ class Inheritance {
     std::string state_dir;
     tls::OwnedDescriptor state_lock;
     std::vector<pid_t> predecessors;  ///< that may still have sessions; the last is the one before us
+    std::vector<InheritedRole> roles;
 
     /// Why the new process cannot serve; the old one goes on then. Does nothing once that let go.
     void failed(const std::string& why) noexcept;

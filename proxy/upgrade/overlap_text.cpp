@@ -131,6 +131,41 @@ std::optional<Elsewhere> parse_elsewhere(std::string_view lines) {
     return counts;
 }
 
+std::vector<std::string> to_texts(const std::vector<InheritedRole>& roles, std::size_t max_text) {
+    std::vector<std::string> texts;
+    for (const InheritedRole& one : roles) {
+        std::string line(protocol::to_string(one.role));
+        bool is_line = true;
+        for (const std::string* part : {&one.upstream, &one.host, &one.address}) {
+            is_line = is_line && part->find_first_of("\t\n") == std::string::npos;
+            line += "\t" + *part;
+        }
+        line += "\n";
+        if (!is_line || line.size() > max_text) continue;
+        if (texts.empty() || texts.back().size() + line.size() > max_text) texts.emplace_back();
+        texts.back() += line;
+    }
+    return texts;
+}
+
+std::vector<InheritedRole> parse_roles(std::string_view lines) {
+    using protocol::HostRole;
+    std::vector<InheritedRole> roles;
+    while (!lines.empty()) {
+        std::string_view line = take(lines, '\n');
+        const std::string_view word = take(line, '\t');
+        InheritedRole one{.upstream = std::string(take(line, '\t')),
+                          .host = std::string(take(line, '\t')),
+                          .address = std::string(line)};
+        for (const HostRole role : {HostRole::primary, HostRole::standby}) {
+            if (word == protocol::to_string(role)) one.role = role;
+        }
+        const bool is_whole = !one.upstream.empty() && !one.host.empty() && !one.address.empty();
+        if (is_whole && one.role != HostRole::unknown) roles.push_back(std::move(one));
+    }
+    return roles;
+}
+
 std::string frame(std::string_view kind, std::string_view body, std::string_view run) {
     std::string text = std::string(kind) + " " + std::to_string(body.size());
     if (!run.empty()) text.append(" ").append(run);

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "protocol/host_role.hpp"
 #include "protocol/startup.hpp"
 
 namespace proxy {
@@ -56,6 +57,17 @@ struct Elsewhere {
 };
 std::string to_text(const Elsewhere& counts);  ///< lines
 std::optional<Elsewhere> parse_elsewhere(std::string_view lines);
+
+/// What was known of a server when its process let go.
+struct InheritedRole {
+    std::string upstream;
+    std::string host;     ///< as configured
+    std::string address;  ///< where it led
+    protocol::HostRole role{};
+};
+/// Lines, in texts of at most `max_text` bytes. One that cannot be a line is left out.
+std::vector<std::string> to_texts(const std::vector<InheritedRole>& roles, std::size_t max_text);
+std::vector<InheritedRole> parse_roles(std::string_view lines);  ///< without lines that are none
 
 /// One frame of "follow": "counts N" or "metrics N RUN", then N bytes.
 struct FrameHeader {

@@ -150,6 +150,19 @@ std::map<std::string, HostRoles::Known> HostRoles::addresses(const std::string& 
     return all;
 }
 
+std::vector<std::pair<HostRoles::Server, HostRoles::Known>> HostRoles::all() const {
+    std::vector<std::pair<Server, Known>> all;
+    const auto now = SystemClock::now();
+    const std::lock_guard lock(mutex_);
+    for (const auto* entries : {&addresses_, &hosts_}) {
+        for (const auto& [key, entry] : *entries) {
+            if (entry.known.role != HostRole::unknown && now - entry.known.seen <= memory)
+                all.emplace_back(entry.server, entry.known);
+        }
+    }
+    return all;
+}
+
 HostRoles::Subscription HostRoles::subscribe(std::function<void(const Change&)> told) {
     const auto subscriber = std::make_shared<Subscriber>(std::move(told));
     const std::lock_guard lock(telling_);

@@ -94,6 +94,10 @@ class HostRoles {
     /// Every address of an upstream of which something was told.
     std::map<std::string, Known> addresses(const std::string& upstream) const;
 
+    /// All that is known, for another process: of addresses, and then of hosts, with where each led
+    /// last.
+    std::vector<std::pair<Server, Known>> all() const;
+
     /// As long as it lives; its end waits for a call that is under way.
     using Subscription = std::shared_ptr<const void>;
     /// `told` is called for every change, on whatever thread: it must be short, and must not end

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 import psycopg2
 import pytest
 
-from harness import messages, programs
+from harness import front, messages, programs
 from harness.capture import (DAY, INTERFACE, JOURNAL, PACKET, SECTION, STATISTICS, blocks, capture, files, kinds, raw, started, tshark, tshark_program,
                              values, wait_for_bytes, wait_for_event, window)
 from harness.cluster import PASSWORDS, WRONG_PASSWORD
@@ -47,6 +47,22 @@ def test_a_session_opens_decoded_in_tshark(start, client, how):
     assert any('user=trust_user database=postgres application_name="the app"' in comment for comment in comments), comments
     ports = {tuple(row) for row in tshark(path, "tcp.srcport", "tcp.dstport", filter="pgsql.query")}
     assert {port for _, port in ports} == {"5432"}
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7"])
+def test_behind_a_front_packets_are_the_clients_whom_the_header_names(start, client, address):
+    proxy = start(capture=capture(), listener={"proxy_protocol": "require", "trusted_proxies": ["127.0.0.1"], "allow": ["192.0.2.0/24", "2001:db8::/32"]})
+    started(proxy)
+    one = client(proxy)
+    one.send(front.v2(address, port=50007))
+    one.login()
+    one.query("SELECT 42 AS answer")
+    one.send(messages.TERMINATE)
+    one.close()
+    end_of_session(proxy)
+    source = "ipv6.src" if ":" in address else "ip.src"
+    rows = tshark(files(proxy)[0], source, "tcp.srcport", filter='pgsql.query && frame.interface_name == "legacy client leg"')
+    assert [tuple(row) for row in rows] == [(address, "50007")]
 
 
 # --- What is kept, and what is not

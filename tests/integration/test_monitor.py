@@ -158,6 +158,20 @@ def test_where_clients_go_in_clear_a_password_is_proved_and_not_told(monitored, 
     assert primary.sql("SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = %s", USER) == [(sslmode == "prefer",)]
 
 
+def test_where_one_encryption_is_refused_and_the_other_is_not_it_goes_on_asking(monitored, primary):
+    """A server that refuses us altogether is left alone for 30 s; this one does not."""
+    hba = primary.data / "pg_hba.conf"
+    hba.write_text(f"hostnossl postgres {USER} all reject\n" + hba.read_text())
+    primary.sql("SELECT pg_reload_conf()")
+    proxy = monitored([primary.host], upstream={"sslmode": "allow", "sslrootcert": None})
+    for _ in range(2):
+        wait_for_role(proxy, primary, "primary")
+        answered = hosts(proxy)[primary.host]["monitor"]["answered"]
+        until(lambda: hosts(proxy)[primary.host]["monitor"]["answered"] > answered, timeout=20, what="it is asked again")
+        primary.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", USER)
+        until(lambda: monitor_answers(proxy, primary), timeout=20, what="a new session")
+
+
 def test_a_reload_begins_and_ends_it(run_proxy, pki, primary, password_file):
     asked = {"monitor_user": USER, "monitor_password_file": str(password_file)}
     proxy = run_proxy(configuration(pki, [primary.host], admin=ADMIN))

@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 
 from harness import programs
+from harness.cluster import PASSWORDS, Cluster
 from harness.config import configuration, to_toml
 from harness.http import scrape
 from harness.load import Load
@@ -517,3 +518,73 @@ def test_an_audit_on_standard_output_is_one_chain_too(generations, start_one, co
     (directory / "audit").write_text("".join(f"{line}\n" for line in lines))
     done = pgairlock("audit", "verify", directory / "audit")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def primary(directory, template, pki):
+    made = Cluster(directory / "primary", template, pki.server, pki.people.cert).start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def standby(directory, primary):
+    made = primary.standby(directory / "standby")
+    yield made
+    made.stop()
+
+
+def test_roles_of_servers_are_handed_on_and_no_login_is_refused_for_want_of_them(generations, start_one, connect, primary, standby):
+    """A SCRAM login that passes through cannot be repeated at the next host: the first one of a process is refused where the first host is none."""
+    start_one([standby.host, primary.host], upstream={"target_session_attrs": "primary"}, auth={"scram": "passthrough"})
+
+    def is_in():
+        try:
+            connect(generations.proxy, "scram_user", password=PASSWORDS["scram_user"]).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+    until(is_in, what="the roles are known")
+    for _ in range(2):
+        generations.upgraded()
+        connect(generations.proxy, "scram_user", password=PASSWORDS["scram_user"]).close()
+
+
+@pytest.mark.parametrize("on_demotion", ["keep", "close"])
+def test_a_change_of_role_is_recorded_by_one_process(generations, start_one, connect, directory, primary, standby, on_demotion):
+    password = directory / "monitor-password"
+    password.write_text("secret\n")
+    password.chmod(0o600)
+    primary.sql("CREATE ROLE monitor LOGIN PASSWORD 'secret'")
+    until(lambda: standby.sql("SELECT 1 FROM pg_roles WHERE rolname = 'monitor'"), what="the role has come")
+    for cluster in (primary, standby):
+        hba = cluster.data / "pg_hba.conf"
+        hba.write_text("host postgres monitor all scram-sha-256\n" + hba.read_text())
+        cluster.sql("SELECT pg_reload_conf()")
+
+    def asking():
+        return len(primary.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'monitor'"))
+    upstream = {"target_session_attrs": "primary", "monitor_user": "monitor", "monitor_password_file": str(password),
+                "monitor_interval": "300ms", "on_demotion": on_demotion}
+    proxy = start_one([primary.host, standby.host], upstream=upstream, admin={"http": "127.0.0.1:0"})
+    held = connect(proxy)
+    until(lambda: asking() == 1, what="the monitor")
+    generations.upgraded()
+    # Of the old process those alone whose sessions may have to end.
+    until(lambda: asking() == (2 if on_demotion == "close" else 1), what="the sessions of both monitors")
+    standby.promote()
+    assert proxy.event("host_role_changed")["upstream_addr"] == standby.host
+    held.close()
+    generations.stop()
+    changes = [event for event in proxy.all_events() if event["event"] == "host_role_changed"]
+    assert len(changes) == 1, changes
+
+
+def test_an_order_to_reload_a_process_that_was_replaced_says_who_is_to_be_asked(generations, start_one, connect):
+    proxy = start_one()
+    old = generations.pid
+    held = connect(proxy)
+    generations.upgraded()
+    os.kill(old, signal.SIGHUP)
+    until(lambda: "SIGHUP: nothing is reloaded here, for another process serves new clients" in proxy.log(), what="the line")
+    held.close()

@@ -174,3 +174,18 @@ TEST_CASE("many threads learn, ask and come and go") {
     for (std::thread& thread : threads) thread.join();
     CHECK(roles.addresses("orders").size() == 2);
 }
+
+TEST_CASE("another process is told of addresses, and then of hosts, where each led last") {
+    HostRoles roles;
+    CHECK(roles.all().empty());
+    const HostRoles::Server moved{.upstream = "orders", .host = a.host, .address = "10.0.0.0:5432"};
+    roles.learn(a, HostRole::standby, RoleSource::login, now);
+    roles.learn(moved, HostRole::primary, RoleSource::login, now);
+    roles.learn(b, HostRole::unknown, RoleSource::login, now);
+    HostRoles others;
+    for (const auto& [server, known] : roles.all()) others.learn(server, known.role, RoleSource::login, now);
+    CHECK(others.addresses("orders").size() == 2);
+    CHECK(others.of("orders", a.address).role == HostRole::standby);
+    CHECK(others.of("orders", moved.address).role == HostRole::primary);
+    CHECK(others.of("orders", a.host).role == HostRole::primary);
+}

@@ -251,3 +251,41 @@ TEST_CASE("carried metrics: clients of now are those of all that are alive, and 
           "# TYPE pgairlock_client_connections_total counter\npgairlock_client_connections_total{listener=\"l\"} 31\n"
           "# TYPE pgairlock_client_connections gauge\npgairlock_client_connections{listener=\"l\"} 1\n");
 }
+
+// --- Roles of servers
+
+TEST_CASE("inherited roles: what one process writes the other reads, in texts that are short enough") {
+    using protocol::HostRole;
+    std::vector<InheritedRole> roles;
+    for (int i = 0; i < 40; ++i)
+        roles.push_back({.upstream = "orders of " + std::to_string(i),
+                         .host = "unix:/tmp/a folder",
+                         .address = "[::1]:" + std::to_string(5000 + i),
+                         .role = i % 2 == 0 ? HostRole::primary : HostRole::standby});
+    const auto texts = to_texts(roles, 256);
+    CHECK(texts.size() > 1);
+    std::vector<InheritedRole> read;
+    for (const std::string& text : texts) {
+        CHECK(text.size() <= 256);
+        for (InheritedRole& one : parse_roles(text)) read.push_back(std::move(one));
+    }
+    REQUIRE(read.size() == roles.size());
+    for (std::size_t i = 0; i < roles.size(); ++i) {
+        CHECK(read[i].upstream == roles[i].upstream);
+        CHECK(read[i].host == roles[i].host);
+        CHECK(read[i].address == roles[i].address);
+        CHECK(read[i].role == roles[i].role);
+    }
+}
+
+TEST_CASE("inherited roles: what is no line is neither written nor read") {
+    using protocol::HostRole;
+    CHECK(to_texts({{.upstream = "a\tb", .host = "h", .address = "1", .role = HostRole::primary}}, 256).empty());
+    CHECK(to_texts({{.upstream = "a", .host = "h\n", .address = "1", .role = HostRole::primary}}, 256).empty());
+    CHECK(to_texts({{.upstream = std::string(256, 'a'), .host = "h", .address = "1", .role = HostRole::primary}}, 256)
+              .empty());
+    for (const char* const text : {"", "\n", "primary", "primary\ta", "primary\ta\tb", "primary\ta\tb\t",
+                                   "unknown\ta\tb\tc", "king\ta\tb\tc", "\ta\tb\tc"})
+        CHECK(parse_roles(text).empty());
+    CHECK(parse_roles("king\ta\tb\tc\nstandby\ta\tb\tc").size() == 1);
+}
