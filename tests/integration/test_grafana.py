@@ -316,7 +316,7 @@ def test_the_dashboard_is_never_greener_than_the_report(start, fleet_database):
         plain = any(kind.startswith("clear") for kind in seen)
         modes = ["plain"] * plain + ["TLSv1.3"] * any(not kind.startswith("clear") for kind in seen)
         tables["clients"].append((instance, number, "orders", address, "", -1, f"user{number}", "orders", "", "legacy", now - DAY, now - 1000,
-                                  2 * len(modes), 2 * plain, 0, 0, 0, 0, 0, "", "", modes[-1], ""))
+                                  2 * len(modes), 2 * plain, 0, 0, 0, 0, 0, "", "", modes[-1], "", "", ""))
         tables["evidence"] += [(instance, number, kind, "real", now - DAY, now - 1000, 2, "5f-1") for kind in seen]
         tables["fingerprints"].append((instance, number, "t13d", "", now - 1000))
         tables["days"] += [(instance, (now - 1000) // DAY, number, mode, 2, 0, 0, 0, 0, now - 2000, now - 1000, 0) for mode in modes]

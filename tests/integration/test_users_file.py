@@ -641,7 +641,7 @@ def test_a_broken_line_is_named_by_its_place_and_not_by_its_content(config_file,
 
 
 @pytest.mark.parametrize("auth, word", [
-    ({"scram": "terminate"}, "users_file"), ({"scram": "terminate", "users_file": "/nowhere/userlist.txt"}, "auth.users_file: expected the path of a file that can be read"),
+    ({"scram": "terminate"}, "users_file"), ({"scram": "terminate", "users_file": "/nowhere/userlist.txt"}, 'auth.users_file: cannot read "/nowhere/userlist.txt": No such file or directory'),
     ({"scram": "terminate", "users_file": "/tmp"}, "directory"), ({"scram": "sometimes"}, "passthrough"), ({"users": "x"}, "users"),
 ])
 def test_contradictions_are_configuration_errors(config_file, auth, word):
