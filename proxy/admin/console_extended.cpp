@@ -18,7 +18,11 @@ tls::Awaitable<> ConsoleSession::take_extended(const Message& message) {
             wrong = portals_.parse(message.body, [this](const ConsoleStatement& statement) {
                 return parameter_types(statement, settings_.state->services);
             });
-            if (!wrong) protocol::append(out_, protocol::Step::parse_complete);
+            if (!wrong) {
+                protocol::append(out_, protocol::Step::parse_complete);
+            } else {
+                wrong = with_guess(std::move(*wrong), ConsolePortals::query_of(message.body));
+            }
             break;
         case 'B':
             wrong = portals_.bind(message.body);

@@ -1,7 +1,6 @@
 #include "proxy/admin/console_portals.hpp"
 
 #include "protocol/console_value.hpp"
-#include "proxy/admin/console_commands.hpp"
 #include "proxy/admin/console_error.hpp"
 
 namespace proxy {
@@ -95,6 +94,12 @@ bool append_row(Buffer& out, Bytes body, const Portal& portal) {
 
 // --- Prepared statements
 
+std::string_view ConsolePortals::query_of(std::string_view body) {
+    Reader reader(protocol::as_bytes(body));
+    reader.cstring();
+    return reader.cstring();
+}
+
 ConsolePortals::Error ConsolePortals::read_parse(std::string_view body, std::string& name,
                                                  PreparedStatement& prepared) {
     Reader reader(protocol::as_bytes(body));
@@ -104,7 +109,7 @@ ConsolePortals::Error ConsolePortals::read_parse(std::string_view body, std::str
     if (!reader.ok() || !reader.rest().empty()) return malformed("Parse");
     if (prepared.declared_types.size() > max_parameters) return console_error("54023", "too many parameters");
     auto parsed = protocol::parse_console(query);
-    if (auto* const wrong = std::get_if<ErrorResponse>(&parsed)) return with_guess(std::move(*wrong), query);
+    if (auto* const wrong = std::get_if<ErrorResponse>(&parsed)) return std::move(*wrong);
     auto& statements = std::get<std::vector<protocol::ConsoleStatement>>(parsed);
     if (statements.size() > 1)
         return console_error("42601", "cannot insert multiple commands into a prepared statement");

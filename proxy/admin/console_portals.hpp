@@ -58,6 +58,8 @@ class ConsolePortals {
         complete_types(prepared, prepared.statement ? types(*prepared.statement) : std::vector<protocol::ColumnType>());
         return keep(std::move(name), std::move(prepared));
     }
+    /// Of a Parse, for whoever has more to say of what is wrong with it.
+    static std::string_view query_of(std::string_view body);
     Error bind(std::string_view body);
     Error close(std::string_view body);
 
