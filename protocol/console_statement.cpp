@@ -156,6 +156,8 @@ class Lexer {
         }
         ++at_;
         now_.text = query_.substr(begin_, at_ - begin_);
+        if (quote == '"' && now_.value.empty())
+            throw Wrong{"zero-length delimited identifier at or near \"\"\"\"", begin_};
     }
 
     void skip_blank() {

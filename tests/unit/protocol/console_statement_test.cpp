@@ -158,6 +158,8 @@ TEST_CASE("what is never closed is an error where it was opened") {
     CHECK(error.message.starts_with("unterminated quoted string"));
     CHECK(error.position == 21);
     CHECK(error_of("SHOW \"x").message.starts_with("unterminated quoted identifier"));
+    CHECK(error_of("SET \"\" TO 1").message.starts_with("zero-length delimited identifier at or near \"\"\"\""));
+    CHECK(error_of("SET \"\" TO 1").position == 5);
     CHECK(error_of("SHOW HELP /* /* */").message.starts_with("unterminated /* comment"));
 }
 
