@@ -243,7 +243,20 @@ Awaitable<> Stream::ignore_rest() {
 Awaitable<> Stream::write(Bytes bytes) {
     const bool sent = send(bytes);
     if (!sent) co_await drain();
-    if (send_failed_) throw_reset("the peer has closed the connection");
+    if (send_failed_ && !has_last_words()) throw_reset("the peer has closed the connection");
+}
+
+/// A server that goes has often said why: by an ErrorResponse, or by an alert that refuses our
+/// certificate. As in libpq a write that failed leaves that to the read which follows it.
+bool Stream::has_last_words() {
+    if (leg_ != Leg::server) return false;
+    if (!ssl_) return has_unread();
+    std::uint8_t byte = 0;
+    std::size_t size = 0;
+    ERR_clear_error();
+    if (SSL_peek_ex(ssl_.get(), &byte, 1, &size) == 1) return true;
+    if (notes_->alert >= 0) throw_read_error();
+    return false;
 }
 
 Awaitable<Handshake> Stream::handshake(SslPtr ssl, bool direct) {

@@ -117,6 +117,7 @@ class Stream {
     /// Waits for the end of the peer's data, below TLS, so also after that has failed. What still
     /// comes is thrown away; a flood of it ends the wait.
     Awaitable<> ignore_rest();
+    /// Returns, too, when a server has gone but its last words are still to be read.
     Awaitable<> write(protocol::Bytes bytes);
     /// From here on the stream is encrypted when the end is `complete`; otherwise it is of no more
     /// use.
@@ -172,6 +173,7 @@ class Stream {
     void close_socket() noexcept;
     bool send_raw(protocol::Bytes bytes);
     bool send_tls_output();
+    bool has_last_words();
     std::ptrdiff_t try_read(std::span<std::uint8_t> into);
     std::ptrdiff_t told(protocol::Bytes read);
     [[noreturn]] void throw_read_error();

@@ -67,9 +67,13 @@ def made(directory):
 # --- with a proxy that runs
 
 
-def test_an_accepted_client_does_not_fail_a_report_until_it_becomes_worse(start):
-    # On a busy machine the process is sometimes not found in time, and the same name is two clients.
-    proxy = start(audit={"process_owner": False})
+@pytest.fixture
+def proxy(start):
+    """On a busy machine the process is sometimes not found in time, and the same name would be two clients."""
+    return start(audit={"process_owner": False})
+
+
+def test_an_accepted_client_does_not_fail_a_report_until_it_becomes_worse(proxy):
     here = ("--state-dir", proxy.state_dir)
     connect(proxy, "legacy")
     assert is_weak(*here)
@@ -93,8 +97,7 @@ def test_an_accepted_client_does_not_fail_a_report_until_it_becomes_worse(start)
     assert listed(*here)["other"]["accepted"]["worse"] == ["plain", "mixed"]
 
 
-def test_nobody_who_comes_later_is_accepted(start):
-    proxy = start()
+def test_nobody_who_comes_later_is_accepted(proxy):
     here = ("--state-dir", proxy.state_dir)
     connect(proxy, "legacy")
     decide("accept", *here, "--user", "trust_user")
@@ -103,8 +106,7 @@ def test_nobody_who_comes_later_is_accepted(start):
     assert {name: bool(client["accepted"]) for name, client in listed(*here).items()} == {"legacy": True, "newcomer": False}
 
 
-def test_what_a_client_did_until_it_was_repaired_counts_no_more(start):
-    proxy = start()
+def test_what_a_client_did_until_it_was_repaired_counts_no_more(proxy):
     here = ("--state-dir", proxy.state_dir)
     connect(proxy, "app")
     assert is_weak(*here)

@@ -59,7 +59,8 @@ connect(Options) ->
     case pgsql:connect(Options) of
         {ok, Connection} ->
             {ok, _, _, _, [Row]} = pgsql:pquery(Connection, "SELECT current_user || ':' || $1", ["42"]),
-            ok = pgsql:terminate(Connection),
+            %% The answer is there. Where the server's end of the connection is seen before the driver has answered, it exits: either is right.
+            catch pgsql:terminate(Connection),
             {row, Row};
         {error, Reason} ->
             {error, Reason}

@@ -532,6 +532,42 @@ TEST_CASE("a peer that resets fails reads and writes with reset") {
     }
 }
 
+TEST_CASE("a write to a server that has gone leaves its last words to be read") {
+    for (const auto& kind : every_kind) {
+        Pair pair;
+        prepare(pair, kind);
+        pair.start(pair.server->write(as_bytes("last words")));
+        pair.run();
+        pair.server->close();
+        pair.start(pair.client->write(as_bytes("x")));
+        CHECK_NOTHROW(pair.run());
+        std::array<std::uint8_t, 10> words{};
+        CHECK(pair.result_of(pair.client->read_exactly(words)));
+        CHECK(as_text(words) == "last words");
+        pair.start(pair.client->write(as_bytes("x")));
+        CHECK_THROWS_AS(pair.run(), StreamError);
+    }
+}
+
+TEST_CASE("a write to a server that has gone fails with the alert that it sent before") {
+    for (const Versions versions : {tls12, tls13}) {
+        Pair pair;
+        pair.encrypt(versions);
+        send_raw(*pair.client, "this is no record at all");
+        std::array<std::uint8_t, 1> byte{};
+        CHECK(pair.failure_of(pair.server->read_exactly(byte)) == StreamError::Kind::tls);  // and sends an alert
+        pair.server->close();
+        pair.start(pair.client->write(as_bytes("x")));
+        try {
+            pair.run();
+            FAIL("it did not fail");
+        } catch (const StreamError& error) {
+            CHECK(error.kind() == StreamError::Kind::tls);
+            CHECK_THAT(error.what(), Catch::Matchers::Contains("TLS alert"));
+        }
+    }
+}
+
 TEST_CASE("garbage in place of a TLS record fails reads with tls") {
     Pair pair;
     pair.encrypt();
