@@ -32,10 +32,10 @@ struct MonitoredHost {
     Time answered{};      ///< the epoch: it never has
     std::string error{};  ///< what its last question ended with; empty: with an answer
     std::optional<protocol::HostState> state{};
+    bool discovered = false;                          ///< `host` is not configured, but found
     std::string instance{};                           ///< its own name in Aurora; empty: it is none, or does not say
     std::optional<double> replica_lag_ms{};           ///< of Aurora
     std::vector<protocol::AuroraInstance> cluster{};  ///< as it tells of its neighbours
-    bool discovered = false;                          ///< `host` is not configured, but found
 };
 
 class HostMonitor {

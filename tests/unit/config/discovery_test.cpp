@@ -15,7 +15,7 @@ std::vector<config::Address> hosts(std::initializer_list<const char*> names) {
     return all;
 }
 
-constexpr const char* writer = "orders.cluster-abc123.eu-west-1.rds.amazonaws.com:5432";
+constexpr const char* endpoint = "orders.cluster-abc123.eu-west-1.rds.amazonaws.com:5432";
 constexpr const char* of_pattern =
     "is not of the form \"?.db.example.com\": \"?\" stands for the instance, as the first label";
 constexpr const char* elsewhere =
@@ -30,7 +30,7 @@ std::vector<std::string> said(const std::vector<config::Diagnostic>& all) {
 using Lines = std::vector<std::string>;
 
 config::Loaded load(const std::string& keys) {
-    return config::load_text("[upstream.a]\nhosts = '" + std::string(writer) + "'\n" + keys, "t");
+    return config::load_text("[upstream.a]\nhosts = '" + std::string(endpoint) + "'\n" + keys, "t");
 }
 
 }  // namespace
@@ -65,14 +65,14 @@ TEST_CASE("discovery: what only looks like one of Amazon's names is none") {
 }
 
 TEST_CASE("discovery: one of the hosts names the domain, and two domains are none") {
-    CHECK(discovery_domain(hosts({"10.0.0.1:5432", "unix:/run/x.s", writer}), "").domain ==
+    CHECK(discovery_domain(hosts({"10.0.0.1:5432", "unix:/run/x.s", endpoint}), "").domain ==
           "abc123.eu-west-1.rds.amazonaws.com");
-    CHECK(discovery_domain(hosts({writer, "orders.cluster-ro-abc123.eu-west-1.rds.amazonaws.com:5433"}), "")
+    CHECK(discovery_domain(hosts({endpoint, "orders.cluster-ro-abc123.eu-west-1.rds.amazonaws.com:5433"}), "")
               .error.empty());
     CHECK(discovery_domain(hosts({"db.example.com:5432"}), "").error ==
           "needs a name that Amazon RDS has given in hosts, such as "
           "\"orders.cluster-abc123.eu-west-1.rds.amazonaws.com:5432\", or discover_pattern");
-    const auto two = discovery_domain(hosts({writer, "orders.cluster-xyz9.eu-west-1.rds.amazonaws.com:5432"}), "");
+    const auto two = discovery_domain(hosts({endpoint, "orders.cluster-xyz9.eu-west-1.rds.amazonaws.com:5432"}), "");
     CHECK(two.domain.empty());
     CHECK(two.error ==
           "finds hosts of two domains: \"abc123.eu-west-1.rds.amazonaws.com\" and "
@@ -80,7 +80,7 @@ TEST_CASE("discovery: one of the hosts names the domain, and two domains are non
 }
 
 TEST_CASE("discovery: a pattern stays within the domain of a configured name") {
-    const auto configured = hosts({"orders.db.example.com:5432", writer});
+    const auto configured = hosts({"orders.db.example.com:5432", endpoint});
     CHECK(discovery_domain(configured, "?.db.example.com").domain == "db.example.com");
     CHECK(discovery_domain(configured, "?.Nodes.DB.example.com.").domain == "nodes.db.example.com");
     CHECK(discovery_domain(configured, "?.abc123.eu-west-1.rds.amazonaws.com").domain ==

@@ -1,8 +1,9 @@
 // The monitor's own thread, before a server that says what a test wants.
 #include "proxy/upstream/host_monitor.hpp"
 
+#include <algorithm>
 #include <atomic>
-#include <condition_variable>
+#include <boost/asio/write.hpp>
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
@@ -20,7 +21,8 @@ constexpr auto patience = 120s;
 std::string row(std::initializer_list<std::string_view> values) {
     protocol::Buffer out;
     protocol::Writer writer(out);
-    writer.u16(static_cast<std::uint16_t>(values.size()));
+    writer.u8(0);
+    writer.u8(static_cast<std::uint8_t>(values.size()));
     for (const std::string_view value : values) {
         writer.u32(static_cast<std::uint32_t>(value.size()));
         writer.bytes(protocol::as_bytes(value));
