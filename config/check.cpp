@@ -11,6 +11,7 @@
 #include <regex>
 #include <thread>
 
+#include "config/discovery.hpp"
 #include "config/file.hpp"
 #include "config/keys.hpp"
 #include "config/load.hpp"
@@ -39,6 +40,7 @@ void check_known(const Node& table, std::string_view key, const std::vector<std:
 void check_pair(const Node& table, Pair pair, Reading& reading);
 void check_client_cert(const Node& table, const ListenerTls& tls, Reading& reading);
 void check_monitor(const Node& table, const Upstream& upstream, Reading& reading);
+void check_discovery(const Node& table, const Upstream& upstream, Reading& reading);
 void check_windows(const Node& table, const std::vector<TimeWindow>& windows, Reading& reading);
 void check_versions(const Node& table, TlsVersion min, TlsVersion max, Reading& reading);
 void check_sslmode(const Node& table, const Upstream& upstream, Reading& reading);
@@ -419,6 +421,28 @@ void check_monitor(const Node& table, const Upstream& upstream, Reading& reading
                      "after the next login at it, of which there may be none");
     if (upstream.monitor_interval < shortest_monitor_interval)
         reading.error(table.where("monitor_interval"), "is shorter than 250ms");
+    check_discovery(table, upstream, reading);
+}
+
+void check_discovery(const Node& table, const Upstream& upstream, Reading& reading) {
+    if (!upstream.discover) {
+        if (table.gives("discover_pattern"))
+            reading.warn(table.where("discover_pattern"), "has no effect without discover = true");
+        return;
+    }
+    if (upstream.monitor_user.empty())
+        reading.error(table.where("discover"), "needs monitor_user: it is the monitor that finds hosts");
+    if (!upstream.ssl_server_name.empty())
+        reading.error(table.where("ssl_server_name"),
+                      "is one name for all hosts, and those that are found are verified by their own: leave it out, or "
+                      "discover");
+    const DiscoveryDomain found = discovery_domain(upstream.hosts, upstream.discover_pattern);
+    if (!found.error.empty() && !upstream.hosts.empty())
+        reading.error(table.where(found.of_pattern ? "discover_pattern" : "discover"), found.error);
+    if (upstream.target_session_attrs == TargetSessionAttrs::any)
+        reading.warn(table.where("discover"),
+                     "with target_session_attrs = \"any\" leads clients to any instance, readers too, while those in "
+                     "hosts do not serve");
 }
 
 void check_server_name(const Node& table, const Upstream& upstream, Reading& reading) {

@@ -186,9 +186,11 @@ struct Upstream {
     TlsVersion ssl_max_protocol_version = TlsVersion::unset;
     TargetSessionAttrs target_session_attrs = TargetSessionAttrs::any;
     LoadBalanceHosts load_balance_hosts = LoadBalanceHosts::disable;
-    bool wait_for_host = false;  ///< a client waits for one that serves, as long as it may log in
-    std::string monitor_user;    ///< empty: no server is asked by us
-    File monitor_password_file;  ///< empty: the servers ask for no password
+    bool wait_for_host = false;    ///< a client waits for one that serves, as long as it may log in
+    bool discover = false;         ///< clients get hosts that the monitor has found, too
+    std::string discover_pattern;  ///< of their names, "?.db.example.com"; empty: as the hosts' own
+    std::string monitor_user;      ///< empty: no server is asked by us
+    File monitor_password_file;    ///< empty: the servers ask for no password
     Duration monitor_interval{5'000};
     OnDemotion on_demotion = OnDemotion::keep;
     unsigned max_user_connections = 0;  ///< 0: no limit; and so for the next two
@@ -291,6 +293,7 @@ enum class AlertKind {
     upstream_certificate,
     upstream_unverified,  // upstream_failed, because of the certificate
     upstream_failed,
+    host_role_changed,
     reload_failed,
     events_dropped,
     inventory_failed,

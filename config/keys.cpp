@@ -265,6 +265,13 @@ const Section<Upstream>& section() {
             {"monitor_interval", &Upstream::monitor_interval, R"("5s")",
              "Between two questions; 250 ms for a minute after something has changed. At least `250ms`.",
              Rule::positive},
+            {"discover", &Upstream::discover, "false",
+             "`true`: instances of an Aurora cluster that the monitor has found are used beside `hosts`, once each has "
+             "said itself who it is ([monitor.md](monitor.md#hosts-that-are-found)). Needs `monitor_user`."},
+            {"discover_pattern", &Upstream::discover_pattern, R"("")",
+             "With `discover`, the names of instances: `?.db.example.com`, where `?` stands for the instance, within "
+             "the "
+             "domain of one of `hosts`. Empty: as Amazon RDS names them beside those in `hosts`."},
             {"on_demotion", &Upstream::on_demotion, R"("keep")",
              "With `target_session_attrs` `read-write` or `primary`, sessions on a server that has stopped to be what "
              "is wanted: `keep`: they go on, and their writes fail; `close`: they get FATAL 57P01 once they are idle "
@@ -643,21 +650,11 @@ std::span<const std::string_view> names<protocol::Payload>() noexcept {
 
 template <>
 std::span<const std::string_view> names<AlertKind>() noexcept {
-    static constexpr std::array all{"new_weak_client"sv,
-                                    "client_changed"sv,
-                                    "client_weakened"sv,
-                                    "certificate_expiring"sv,
-                                    "upstream_certificate"sv,
-                                    "upstream_unverified"sv,
-                                    "upstream_failed"sv,
-                                    "reload_failed"sv,
-                                    "events_dropped"sv,
-                                    "inventory_failed"sv,
-                                    "capture_started"sv,
-                                    "capture_stopped"sv,
-                                    "console_command"sv,
-                                    "started"sv,
-                                    "stopping"sv};
+    static constexpr std::array all{
+        "new_weak_client"sv,      "client_changed"sv,      "client_weakened"sv,  "certificate_expiring"sv,
+        "upstream_certificate"sv, "upstream_unverified"sv, "upstream_failed"sv,  "host_role_changed"sv,
+        "reload_failed"sv,        "events_dropped"sv,      "inventory_failed"sv, "capture_started"sv,
+        "capture_stopped"sv,      "console_command"sv,     "started"sv,          "stopping"sv};
     static_assert(all.size() == static_cast<std::size_t>(AlertKind::stopping) + 1);
     return all;
 }

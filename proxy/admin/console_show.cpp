@@ -83,11 +83,10 @@ FROM hosts h GROUP BY h.upstream)"},
                 R"(SELECT upstream, upstream_addr, subject, issuer, anchor, not_before, not_after,
   (not_after - now() - CASE WHEN not_after < now() THEN 86399999999 ELSE 0 END) / 86400000000 AS days_left, first_seen, last_seen, candidate_ok, sha256
 FROM upstream_certificates ORDER BY upstream, upstream_addr, last_seen DESC)"},
-    ConsoleView{"hosts",
-                "configured hosts, what they are, the logins under way there, and how many sessions their upstream has",
+    ConsoleView{"hosts", "hosts, what they are, the logins under way there, and how many sessions their upstream has",
                 R"(SELECT h.upstream, h.host, h.port, h.sslmode, h.logins_in_flight, h.logins_waiting,
   (SELECT count(*) FROM open_sessions o WHERE o.upstream = h.upstream) AS upstream_sessions,
-  h.role, h.role_doubtful, h.role_source, h.role_since, h.role_seen FROM hosts h)"},
+  h.role, h.role_doubtful, h.role_source, h.role_since, h.role_seen, h.discovered FROM hosts h)"},
 };
 
 }  // namespace

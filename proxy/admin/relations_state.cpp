@@ -78,13 +78,16 @@ RelationRows hosts(const ConsoleSources& sources) {
     if (!running) return rows_of({});
     std::map<LoginTurns::Host, LoginTurns::Numbers> logins = sources.login_turns.numbers();
     for (const auto& upstream : running->upstreams) {
-        for (const config::Address& host : upstream->settings.hosts) {
+        const std::vector<config::Address> all = upstream->hosts();
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            const config::Address& host = all[i];
             const LoginTurns::Numbers& here = logins[{upstream->settings.name, config::to_string(host)}];
             std::vector<Cell> row{
                 Cell(upstream->settings.name),      text_cell(host.host),
                 Cell(std::int64_t{host.port}),      Cell(std::string(protocol::to_string(upstream->settings.sslmode))),
                 Cell(std::int64_t{here.in_flight}), Cell(std::int64_t{here.waiting})};
             append_role(row, sources.roles.of(upstream->settings.name, config::to_string(host)));
+            row.push_back(Cell(std::int64_t{i >= upstream->settings.hosts.size() ? 1 : 0}));
             rows.push_back(std::move(row));
         }
     }
@@ -106,6 +109,7 @@ RelationRows monitored_hosts(const ConsoleSources& sources) {
         row.push_back(text_cell(host.error));
         row.push_back(text_cell(host.instance));
         row.push_back(host.replica_lag_ms ? Cell(std::int64_t{std::llround(*host.replica_lag_ms)}) : Cell());
+        row.push_back(Cell(std::int64_t{host.discovered ? 1 : 0}));
         rows.push_back(std::move(row));
     }
     return rows_of(std::move(rows));
@@ -158,7 +162,8 @@ std::vector<Relation> state_relations(const ConsoleSources& sources) {
                      {"role_doubtful", ColumnType::boolean},
                      {"role_source"},
                      {"role_since", ColumnType::timestamptz},
-                     {"role_seen", ColumnType::timestamptz}},
+                     {"role_seen", ColumnType::timestamptz},
+                     {"discovered", ColumnType::boolean}},
          .rows = [sources] { return hosts(sources); }},
         {.name = "monitored_hosts",
          .columns = {{"upstream"},
@@ -174,7 +179,8 @@ std::vector<Relation> state_relations(const ConsoleSources& sources) {
                      {"answered", ColumnType::timestamptz},
                      {"monitor_error"},
                      {"instance"},
-                     {"replica_lag_ms", ColumnType::int8}},
+                     {"replica_lag_ms", ColumnType::int8},
+                     {"discovered", ColumnType::boolean}},
          .rows = [sources] { return monitored_hosts(sources); }},
         {.name = "events",
          .columns = {{"ts", ColumnType::timestamptz},

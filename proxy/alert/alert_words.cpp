@@ -43,6 +43,7 @@ Words words_of(AlertKind kind) noexcept {
                     "the server is verified again"};
         case AlertKind::upstream_failed:
             return {"a login found no server", "logins found no server", "logins find a server again"};
+        case AlertKind::host_role_changed: return {"a server changed its role", "changes of servers' roles", ""};
         case AlertKind::reload_failed: return {"a reload failed", "reloads failed", "the configuration was reloaded"};
         case AlertKind::events_dropped: return {"audit events were dropped", "times audit events were dropped", ""};
         case AlertKind::inventory_failed:
@@ -115,6 +116,16 @@ std::string ca_text(const Event& event) {
            (before.anchor.empty() ? "" : ", under " + before.anchor);
 }
 
+/// "orders at 10.0.0.2:5432 (db-2.internal:5432) is a primary now, and was a standby"
+std::string role_text(const Event& event) {
+    if (!event.role) return server_text(event.record);
+    const RoleNote& role = *event.role;
+    const bool has_name = !role.host.empty() && role.host != event.record.upstream_addr;
+    return server_text(event.record) + (has_name ? " (" + role.host + ")" : "") + " is a " +
+           std::string(protocol::to_string(role.now)) + " now, and was a " +
+           std::string(protocol::to_string(role.before));
+}
+
 std::string capture_text(const Event& event) {
     if (!event.capture) return event.message;
     const CaptureNote& note = *event.capture;
@@ -133,6 +144,7 @@ std::string text_of(AlertKind kind, const Event& event) {
         case AlertKind::upstream_certificate: return certificate_text(event) + ca_text(event);
         case AlertKind::upstream_unverified:
         case AlertKind::upstream_failed: return failure_text(event);
+        case AlertKind::host_role_changed: return role_text(event);
         case AlertKind::events_dropped: return std::to_string(event.count) + " events are not in the audit";
         case AlertKind::capture_started:
         case AlertKind::capture_stopped: return capture_text(event);
@@ -170,6 +182,7 @@ bool concerns(AlertKind kind, const Event& event) noexcept {
         case AlertKind::upstream_unverified:
             return event.kind == EventKind::upstream_failed && !event.verify_error.empty();
         case AlertKind::upstream_failed: return event.kind == EventKind::upstream_failed;
+        case AlertKind::host_role_changed: return event.kind == EventKind::host_role_changed;
         case AlertKind::reload_failed: return event.kind == EventKind::reload_failed;
         case AlertKind::events_dropped: return event.kind == EventKind::events_dropped;
         case AlertKind::inventory_failed: return event.kind == EventKind::inventory_failed;

@@ -1,4 +1,5 @@
 // /api/hosts.json: every host of every upstream, and the addresses that were found behind it.
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <set>
@@ -46,7 +47,12 @@ struct Known {
 class HostRows {
    public:
     HostRows(const Known& known, const UpstreamRoute& route, SystemTime now)
-        : now_(now), route_(route), sessions_(known.sessions), roles_(known.roles), unreached_(known.unreached) {
+        : now_(now),
+          route_(route),
+          hosts_(route.hosts()),
+          sessions_(known.sessions),
+          roles_(known.roles),
+          unreached_(known.unreached) {
         for (const MonitoredHost& host : known.monitored) {
             if (host.upstream == route.settings.name) monitored_.emplace(host.address, host);
         }
@@ -60,7 +66,7 @@ class HostRows {
     }
 
     void add_to(json::array& all) {
-        for (const config::Address& host : route_.settings.hosts) add_host(all, host);
+        for (const config::Address& host : hosts_) add_host(all, host);
         // Which of several names leads to an address is not known: the connection has forgotten it.
         for (const auto& [address, one] : addresses_) {
             if (!told_.contains(address)) all.push_back(row(std::nullopt, address));
@@ -68,6 +74,11 @@ class HostRows {
     }
 
    private:
+    bool is_configured(const std::string& host) const {
+        const auto& hosts = route_.settings.hosts;
+        return std::any_of(hosts.begin(), hosts.end(), [&](const auto& one) { return to_string(one) == host; });
+    }
+
     void add_host(json::array& all, const config::Address& host) {
         const std::string key = to_string(host);
         const bool is_address = host.kind == config::Address::Kind::unix_socket || config::is_ip_address(host.host);
@@ -82,7 +93,7 @@ class HostRows {
         for (const auto& [address, one] : monitored_) {
             if (one.host == key) behind.insert(address);
         }
-        if (route_.settings.hosts.size() == 1) {
+        if (hosts_.size() == 1) {
             for (const auto& [address, one] : addresses_) behind.insert(address);
         }
         for (const std::string& address : behind) all.push_back(row(key, address));
@@ -106,6 +117,7 @@ class HostRows {
         if (elsewhere) outage = &*elsewhere;
         json::object told{{"upstream", name(route_.settings.name)},
                           {"host", host ? name(*host) : json::value(nullptr)},
+                          {"discovered", host && !is_configured(*host)},
                           {"address", address ? name(*address) : json::value(nullptr)},
                           {"up", outage             ? json::value(false)
                                  : known || answers ? json::value(true)
@@ -184,6 +196,7 @@ class HostRows {
 
     const SystemTime now_;
     const UpstreamRoute& route_;
+    const std::vector<config::Address> hosts_;
     std::map<std::string, AddressNumbers> addresses_;
     std::vector<Outages::Outage> outages_;
     PrewarmedConnections prewarmed_;

@@ -138,7 +138,7 @@ tls::Awaitable<> UpstreamCheck::connect(std::shared_ptr<Visit> visit) {
     const config::Upstream& settings = visit->upstream->settings;
     const auto deadline = Steady::now() + patience;
     Attempts attempts({.sslmode = settings.sslmode,
-                       .hosts = settings.hosts.size(),
+                       .hosts = visit->connector.take_hosts(*visit->upstream),
                        .wanted = settings.target_session_attrs,
                        .deadline = deadline});
     Connected connected = co_await visit->connector.connect(attempts, *visit->upstream, deadline);

@@ -74,6 +74,7 @@ std::shared_ptr<const UpstreamRoute> load_upstream(const config::Upstream& setti
     if (!settings.monitor_user.empty())
         route->monitor_password = load_password(settings.monitor_password_file, loaded.errors);
     route->files = files.states();
+    if (settings.discover) route->found = std::make_unique<FoundHosts>(settings.hosts);
     if (!running) return route;
     const auto& known = running->upstreams;
     const auto same = std::find_if(known.begin(), known.end(), [&](const auto& other) {

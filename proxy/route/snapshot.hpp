@@ -13,6 +13,7 @@
 #include "config/load.hpp"
 #include "config/users.hpp"
 #include "proxy/route/alert_route.hpp"
+#include "proxy/route/found_hosts.hpp"
 #include "proxy/route/mock_salts.hpp"
 #include "proxy/route/probe_certificates.hpp"
 #include "tls/listener_context.hpp"
@@ -26,6 +27,10 @@ struct UpstreamRoute {
     std::unique_ptr<const tls::UpstreamContext> tls;  ///< nullptr: sslmode disable
     protocol::Buffer monitor_password{};              ///< of monitor_password_file; empty: none
     config::FileStates files{};                       ///< what it was made of, without the system's CAs
+    std::unique_ptr<FoundHosts> found{};              ///< nullptr: hosts are those of `settings`, and no others
+
+    /// Of the configuration, and behind them those that were found.
+    std::vector<config::Address> hosts() const { return found ? *found->all() : settings.hosts; }
 };
 
 /// How logins are authenticated ([auth]).

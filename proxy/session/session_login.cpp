@@ -47,7 +47,7 @@ tls::Awaitable<> Session::log_in_upstream() {
 tls::Awaitable<std::optional<UpstreamFailure>> Session::try_hosts() {
     const config::Upstream& settings = upstream().settings;
     Attempts attempts({.sslmode = settings.sslmode,
-                       .hosts = settings.hosts.size(),
+                       .hosts = connector_.take_hosts(upstream()),
                        .prewarmed = true,
                        .wanted = settings.target_session_attrs,
                        .may_wait = settings.wait_for_host,

@@ -64,8 +64,8 @@ class Attempts {
 
     enum class Next {
         take_prewarmed,  // ask for a connection that is ready: took_prewarmed()
-        resolve,         // look up the host with number host(): resolved(), or failed(); not_tried() when
-                         // the deadline is over
+        resolve,         // look up the host with number host(): resolved(), failed(), or
+                         // tried_by_other_names(); not_tried() when the deadline is over
         connect,         // begin TCP to its address with number address(), beside what has begun: began(),
                          // and not_reached() when that is not even possible
         wait,            // for those that have begun: reached(), not_reached(), or when may_begin_next(),
@@ -101,6 +101,8 @@ class Attempts {
     void failed(AttemptFailure failure, TimePoint now);
     /// No fault of the host's: it is told beside the failures, and is none itself.
     void not_tried(const std::string& address, std::string_view why);
+    /// Other names have led to all of its addresses on this walk: nothing is told of it.
+    void tried_by_other_names() { next_host(); }
     /// `got`: a server that was asked for TLS may have said 'N' where sslmode allows clear text.
     /// False: it is not to be used, because suspicious bytes came before; next() goes on.
     bool connected(Encryption got, const std::string& address, TimePoint now);

@@ -6,8 +6,10 @@
 #include <future>
 #include <set>
 
+#include "config/discovery.hpp"
 #include "protocol/utf8.hpp"
 #include "proxy/observation/often.hpp"
+#include "proxy/upstream/discovery.hpp"
 #include "proxy/upstream/jitter.hpp"
 #include "proxy/upstream/lasting.hpp"
 #include "proxy/upstream/monitored_node.hpp"
@@ -26,8 +28,14 @@ constexpr std::chrono::milliseconds closing_time{500};
 
 /// One upstream's, on the monitor's thread.
 struct HostMonitor::Upstream {
-    explicit Upstream(std::shared_ptr<const UpstreamRoute> r, const tls::Executor& executor)
-        : route(std::move(r)), tick(executor) {}
+    Upstream(std::shared_ptr<const UpstreamRoute> r, const tls::Executor& executor, Offload& derivations)
+        : route(std::move(r)),
+          tick(executor),
+          keys(std::make_shared<DerivedKeys>(derivations, route->monitor_password)) {
+        if (!route->found) return;
+        const auto names = config::discovery_domain(settings().hosts, settings().discover_pattern);
+        if (names.error.empty()) discovery.emplace(names.domain, settings().hosts);
+    }
 
     const config::Upstream& settings() const { return route->settings; }
     std::chrono::milliseconds interval() const {
@@ -37,6 +45,9 @@ struct HostMonitor::Upstream {
 
     const std::shared_ptr<const UpstreamRoute> route;
     tls::Timer tick;
+    const std::shared_ptr<DerivedKeys> keys;
+    std::optional<Discovery> discovery;
+    std::vector<std::string> found;  // hosts that clients get besides those that are configured
     Clock::time_point fast_until{};
     std::map<std::string, std::shared_ptr<MonitoredNode>> nodes;  // by address
     std::map<std::string, std::shared_ptr<tls::Timer>> looking;   // by host, while its name is looked up
@@ -62,12 +73,16 @@ class HostMonitor::Thread {
     }
 
     void order(std::vector<std::shared_ptr<const UpstreamRoute>> upstreams) {
-        asio::post(io_, [this, upstreams = std::move(upstreams)] { serve(upstreams); });
+        asio::post(io_, [this, upstreams = std::move(upstreams)]() mutable {
+            wanted_ = std::move(upstreams);
+            spawn_lasting(io_.get_executor(), [this] { return obey(); });
+        });
     }
 
    private:
     void told(const HostRoles::Change& change) noexcept;
     void run();
+    tls::Awaitable<> obey();
     void serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams);
     void stop(Upstream& upstream);
     void hurry(const std::string& name);
@@ -80,11 +95,14 @@ class HostMonitor::Thread {
     tls::Awaitable<> leave(std::shared_ptr<MonitoredNode> node);
     void drop(Upstream& upstream, const std::string& address);
     void take(Upstream& upstream, MonitoredNode& node, const MonitoredNode::Answer& answer);
+    void discover(Upstream& upstream);
     void tell_refusal(Upstream& upstream, const MonitoredNode& node, const protocol::OwnFailure& failure);
 
     HostMonitor& monitor_;
     asio::io_context io_{1};
     asio::executor_work_guard<tls::Executor> keep_running_;
+    Offload derivations_{1};  // before whoever has keys of it
+    std::vector<std::shared_ptr<const UpstreamRoute>> wanted_;
     std::map<std::string, std::shared_ptr<Upstream>> upstreams_;
     std::size_t addresses_ = 0;
     std::promise<void> over_;
@@ -161,6 +179,13 @@ void HostMonitor::Thread::spawn(tls::Awaitable<> coroutine) {
     });
 }
 
+/// Again and again until it is done: nobody else would do what was ordered.
+tls::Awaitable<> HostMonitor::Thread::obey() {
+    serve(wanted_);
+    co_return;
+}
+
+/// Where it throws, for lack of memory, it may be called again.
 void HostMonitor::Thread::serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams) {
     std::erase_if(upstreams_, [&](const auto& one) {
         const bool stays = std::find(upstreams.begin(), upstreams.end(), one.second->route) != upstreams.end();
@@ -168,10 +193,10 @@ void HostMonitor::Thread::serve(const std::vector<std::shared_ptr<const Upstream
         return !stays;
     });
     for (const auto& route : upstreams) {
-        std::shared_ptr<Upstream>& known = upstreams_[route->settings.name];
-        if (known) continue;
-        known = std::make_shared<Upstream>(route, io_.get_executor());
-        spawn_lasting(io_.get_executor(), [this, known] { return go_round(known); });
+        if (upstreams_.contains(route->settings.name)) continue;
+        const auto made = std::make_shared<Upstream>(route, io_.get_executor(), derivations_);
+        upstreams_.emplace(route->settings.name, made);
+        spawn_lasting(io_.get_executor(), [this, made] { return go_round(made); });
     }
 }
 
@@ -185,9 +210,9 @@ void HostMonitor::Thread::stop(Upstream& upstream) {
 void HostMonitor::Thread::drop(Upstream& upstream, const std::string& address) {
     const auto found = upstream.nodes.find(address);
     const std::shared_ptr<MonitoredNode> node = found->second;
+    monitor_.forget({node->server.upstream, node->server.address});
     upstream.nodes.erase(found);
     --addresses_;
-    monitor_.forget({node->server.upstream, node->server.address});
     spawn(leave(node));
 }
 
@@ -207,7 +232,12 @@ void HostMonitor::Thread::hurry(Upstream& upstream) {
 /// Begins a look at each of its hosts, again and again, and waits for none of them.
 tls::Awaitable<> HostMonitor::Thread::go_round(std::shared_ptr<Upstream> upstream) {
     while (!upstream->stopped) {
-        for (const config::Address& host : upstream->settings().hosts) {
+        std::vector<config::Address> hosts = upstream->settings().hosts;
+        if (upstream->discovery) {
+            const auto found = upstream->discovery->known();
+            hosts.insert(hosts.end(), found.begin(), found.end());
+        }
+        for (const config::Address& host : hosts) {
             if (!upstream->looking.contains(config::to_string(host))) spawn(look(upstream, host));
         }
         upstream->tick.expires_after(jittered(upstream->interval()));
@@ -221,11 +251,13 @@ std::shared_ptr<MonitoredNode> HostMonitor::Thread::node_at(Upstream& upstream, 
     const std::string address = to_string(endpoint);
     const auto known = upstream.nodes.find(address);
     if (known != upstream.nodes.end()) return known->second;
-    if (addresses_ >= max_addresses) return nullptr;
+    const std::string name = config::to_string(host);
+    const bool discovered = upstream.discovery && upstream.discovery->knows(name);
+    if (addresses_ >= (discovered ? max_addresses_with_found : max_addresses)) return nullptr;
     const auto node = std::make_shared<MonitoredNode>(
-        upstream.route,
-        HostRoles::Server{.upstream = upstream.settings().name, .host = config::to_string(host), .address = address},
-        MonitoredNode::Target{.endpoint = endpoint, .host = host.host});
+        upstream.route, upstream.keys,
+        HostRoles::Server{.upstream = upstream.settings().name, .host = name, .address = address},
+        MonitoredNode::Target{.endpoint = endpoint, .host = host.host, .port = host.port, .discovered = discovered});
     upstream.nodes.emplace(address, node);
     ++addresses_;
     return node;
@@ -235,9 +267,9 @@ std::shared_ptr<MonitoredNode> HostMonitor::Thread::node_at(Upstream& upstream, 
 tls::Awaitable<> HostMonitor::Thread::look(std::shared_ptr<Upstream> upstream, config::Address host) {
     const std::string name = config::to_string(host);
     const auto timer = std::make_shared<tls::Timer>(io_.get_executor());
-    upstream->looking[name] = timer;
     // However this ends, the next look may begin.
     const std::shared_ptr<void> end(nullptr, [&](void*) { upstream->looking.erase(name); });
+    upstream->looking[name] = timer;
     const Resolved found =
         co_await monitor_.resolver_.resolve(host, Clock::now() + upstream->settings().connect_timeout, timer);
     if (upstream->stopped) co_return;
@@ -250,6 +282,7 @@ tls::Awaitable<> HostMonitor::Thread::look(std::shared_ptr<Upstream> upstream, c
     }
     // Without an answer of a name server those that are known go on being asked.
     const bool may_go = !found.stale && !addresses.empty();
+    if (upstream->discovery && may_go) upstream->discovery->resolved(name, addresses);
     std::vector<std::string> gone;
     for (const auto& [address, node] : upstream->nodes) {
         if (node->server.host != name || addresses.contains(address)) continue;
@@ -271,6 +304,7 @@ void HostMonitor::Thread::take(Upstream& upstream, MonitoredNode& node, const Mo
     node.last.upstream = node.server.upstream;
     node.last.host = node.server.host;
     node.last.address = node.server.address;
+    node.last.discovered = node.target.discovered;
     if (!answer.failure) {
         const bool change = !answered_before || node.last.state->read_only != answer.state.read_only;
         for (auto& [sqlstate, addresses] : upstream.told) addresses.erase(node.server.address);
@@ -298,6 +332,45 @@ void HostMonitor::Thread::take(Upstream& upstream, MonitoredNode& node, const Mo
         if (answer.refused) tell_refusal(upstream, node, *answer.failure);
         if (answered_before) hurry(upstream);
     }
+    if (upstream.discovery) discover(upstream);
+}
+
+/// By what all of its servers have answered last, as far as they answer now.
+void HostMonitor::Thread::discover(Upstream& upstream) {
+    std::vector<Discovery::Answer> answers;
+    for (const auto& [address, node] : upstream.nodes) {
+        const MonitoredHost& last = node->last;
+        if (!last.error.empty() || !last.state || (last.state->is_aurora && last.instance.empty())) continue;
+        answers.push_back({.host = node->server.host,
+                           .port = node->target.port,
+                           .address = address,
+                           .writer = !last.state->in_recovery,
+                           .instance = last.instance,
+                           .cluster = last.cluster});
+    }
+    upstream.discovery->take(answers, Clock::now());
+    const std::vector<config::Address> confirmed = upstream.discovery->confirmed();
+    std::vector<std::string> names;
+    for (const config::Address& host : confirmed) names.push_back(config::to_string(host));
+    if (names != upstream.found) {
+        upstream.route->found->set(confirmed);
+        const std::vector<std::string> before = std::exchange(upstream.found, names);
+        const auto tell_others = [&](const std::vector<std::string>& all, const std::vector<std::string>& but,
+                                     const char* what) {
+            for (const std::string& host : all) {
+                if (std::find(but.begin(), but.end(), host) == but.end())
+                    spdlog::info("upstream \"{}\": the host {} {}", upstream.settings().name, host, what);
+            }
+        };
+        tell_others(names, before, "was found, and is used");
+        tell_others(before, names, "is not used any more: nobody tells of it, or it is another now");
+    }
+    // Nobody looks at those again that nobody tells of.
+    std::vector<std::string> gone;
+    for (const auto& [address, node] : upstream.nodes) {
+        if (node->target.discovered && !upstream.discovery->knows(node->server.host)) gone.push_back(address);
+    }
+    for (const std::string& address : gone) drop(upstream, address);
 }
 
 /// Once for each cause, and not for every address and every question.

@@ -27,11 +27,12 @@ struct MonitoredHost {
     using Time = std::chrono::system_clock::time_point;
 
     std::string upstream;
-    std::string host;     ///< as configured, "db.internal:5432"
+    std::string host;     ///< as configured, or found, "db.internal:5432"
     std::string address;  ///< "10.0.0.1:5432"
     Time answered{};      ///< the epoch: it never has
     std::string error{};  ///< what its last question ended with; empty: with an answer
     std::optional<protocol::HostState> state{};
+    bool discovered = false;                          ///< `host` is not configured, but found
     std::string instance{};                           ///< its own name in Aurora; empty: it is none, or does not say
     std::optional<double> replica_lag_ms{};           ///< of Aurora
     std::vector<protocol::AuroraInstance> cluster{};  ///< as it tells of its neighbours
@@ -46,6 +47,8 @@ class HostMonitor {
     static constexpr std::chrono::seconds refused_interval{30};
     /// Of all upstreams together, each with a connection. Those beyond it are not asked.
     static constexpr std::size_t max_addresses = 256;
+    /// Those of hosts that were found leave room for those that are configured.
+    static constexpr std::size_t max_addresses_with_found = 128;
 
     HostMonitor(Resolver& resolver, Outages& outages, HostRoles& roles);
     ~HostMonitor();

@@ -103,7 +103,7 @@ void HostWatch::begin_looks() {
     std::map<Key, std::vector<std::string>> hosts;
     for (Outages::Outage& outage : outages_.to_look_at()) {
         const Key key{outage.upstream, outage.host};
-        if (configured(key)) {
+        if (host_of(key)) {
             hosts[key].push_back(std::move(outage.key));
         } else {
             outages_.forget(outage.key);
@@ -126,21 +126,21 @@ void HostWatch::begin_looks() {
 
 void HostWatch::begin_look(const Key& key, std::vector<std::string> failed) {
     const auto begun = std::make_shared<Look>(Look{.route = route_of(key.first),
-                                                   .host = *configured(key),
+                                                   .host = *host_of(key),
                                                    .failed = std::move(failed),
                                                    .waiting = std::make_shared<tls::Timer>(executor_)});
     looked_[key] = {.look = begun, .began = Clock::now()};
     spawn(look(begun));
 }
 
-/// nullptr: the configuration has no such host any more.
-const config::Address* HostWatch::configured(const Key& key) const {
+/// nullopt: it is neither configured nor found any more.
+std::optional<config::Address> HostWatch::host_of(const Key& key) const {
     const auto upstream = upstreams_.find(key.first);
-    if (upstream == upstreams_.end()) return nullptr;
-    const auto& hosts = upstream->second.route->settings.hosts;
+    if (upstream == upstreams_.end()) return std::nullopt;
+    const auto hosts = upstream->second.route->hosts();
     const auto host = std::find_if(hosts.begin(), hosts.end(),
                                    [&](const config::Address& one) { return config::to_string(one) == key.second; });
-    return host == hosts.end() ? nullptr : &*host;
+    return host == hosts.end() ? std::nullopt : std::optional(*host);
 }
 
 std::shared_ptr<const UpstreamRoute> HostWatch::route_of(const std::string& upstream) {

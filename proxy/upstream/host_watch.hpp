@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,7 +56,7 @@ class HostWatch {
 
     void begin_looks();
     void begin_look(const Key& key, std::vector<std::string> failed);
-    const config::Address* configured(const Key& key) const;
+    std::optional<config::Address> host_of(const Key& key) const;
     std::shared_ptr<const UpstreamRoute> route_of(const std::string& upstream);
     void spawn(tls::Awaitable<> coroutine);
     tls::Awaitable<> look(std::shared_ptr<Look> look);

@@ -13,8 +13,9 @@ constexpr std::string_view application_name = "pgairlock monitor";
 
 }  // namespace
 
-MonitoredNode::MonitoredNode(std::shared_ptr<const UpstreamRoute> route, HostRoles::Server s, Target target)
-    : server(std::move(s)), route_(std::move(route)), target_(std::move(target)) {}
+MonitoredNode::MonitoredNode(std::shared_ptr<const UpstreamRoute> route, std::shared_ptr<DerivedKeys> keys,
+                             HostRoles::Server s, Target t)
+    : server(std::move(s)), target(std::move(t)), route_(std::move(route)), keys_(std::move(keys)) {}
 
 tls::Awaitable<MonitoredNode::Answer> MonitoredNode::ask(Resolver& resolver, Outages& outages) {
     Answer answer;
@@ -22,6 +23,7 @@ tls::Awaitable<MonitoredNode::Answer> MonitoredNode::ask(Resolver& resolver, Out
     try {
         co_await this->answer(answer, resolver, outages);
     } catch (const std::exception& ours) {
+        connecting_ = nullptr;  // it is gone
         session_.reset();
         answer.failure = OwnFailure{.sqlstate = {}, .text = ours.what()};
     }
@@ -56,7 +58,7 @@ tls::Awaitable<std::optional<OwnFailure>> MonitoredNode::connect(Answer& answer,
         const auto until = deadline();
         Connector connector(resolver, outages);
         connecting_ = &connector;
-        Connected connected = co_await connector.connect_address(*route_, target_.endpoint, target_.host, encryption);
+        Connected connected = co_await connector.connect_address(*route_, target.endpoint, target.host, encryption);
         connecting_ = nullptr;
         if (left_) co_return OwnFailure{};
         if (const auto* unreached = std::get_if<UpstreamFailure>(&connected)) {
@@ -80,7 +82,7 @@ tls::Awaitable<std::optional<OwnFailure>> MonitoredNode::connect(Answer& answer,
                            .database = std::string(database),
                            .application_name = std::string(application_name),
                            .password = route_->monitor_password};
-        failure = co_await session_->log_in(std::move(who), settings.sslmode, until);
+        failure = co_await session_->log_in(std::move(who), settings.sslmode, until, keys_.get());
         if (!failure) {
             if (session_->reached().tls.leaf) answer.subject = session_->reached().tls.leaf->subject;
             co_return std::nullopt;

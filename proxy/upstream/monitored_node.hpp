@@ -21,9 +21,13 @@ class MonitoredNode {
 
     struct Target {
         asio::generic::stream_protocol::endpoint endpoint;
-        std::string host;  ///< the name that its certificate is verified against
+        std::string host;         ///< the name that its certificate is verified against
+        std::uint16_t port = 0;   ///< of the name
+        bool discovered = false;  ///< it is not configured
     };
-    MonitoredNode(std::shared_ptr<const UpstreamRoute> route, HostRoles::Server server, Target target);
+    /// `keys`: of the route's monitor_password.
+    MonitoredNode(std::shared_ptr<const UpstreamRoute> route, std::shared_ptr<DerivedKeys> keys,
+                  HostRoles::Server server, Target target);
 
     struct Answer {
         std::optional<protocol::OwnFailure> failure;
@@ -42,6 +46,7 @@ class MonitoredNode {
     bool has_left() const noexcept { return left_; }
 
     const HostRoles::Server server;
+    const Target target;
     MonitoredHost last;  ///< HostMonitor's
 
    private:
@@ -51,7 +56,7 @@ class MonitoredNode {
     Clock::time_point deadline() const { return Clock::now() + route_->settings.connect_timeout; }
 
     const std::shared_ptr<const UpstreamRoute> route_;
-    const Target target_;
+    const std::shared_ptr<DerivedKeys> keys_;
     std::unique_ptr<OwnSession> session_;
     Connector* connecting_ = nullptr;
     Clock::time_point not_before_{};

@@ -27,7 +27,7 @@ OwnSession::OwnSession(VerifiedConnection connection)
       from_server_(protocol::max_server_login_message) {}
 
 tls::Awaitable<OwnSession::Failure> OwnSession::log_in(OwnCredentials who, protocol::SslMode sslmode,
-                                                       Clock::time_point deadline) {
+                                                       Clock::time_point deadline, DerivedKeys* keys) {
     OwnLogin login({.user = std::move(who.user),
                     .database = std::move(who.database),
                     .application_name = std::move(who.application_name),
@@ -39,7 +39,7 @@ tls::Awaitable<OwnSession::Failure> OwnSession::log_in(OwnCredentials who, proto
     stream_->set_deadline(deadline, tls::Deadline::connect);
     Failure failure;
     try {
-        OwnFailure end = co_await converse(login);
+        OwnFailure end = co_await converse(login, deadline, keys);
         if (login.next() != OwnLogin::Next::ready) failure = std::move(end);
     } catch (const tls::StreamError& broken) {
         failure = OwnFailure{.sqlstate = {}, .text = broken.what()};
@@ -52,14 +52,18 @@ tls::Awaitable<OwnSession::Failure> OwnSession::log_in(OwnCredentials who, proto
 }
 
 /// Why it ended, when it is not ready.
-tls::Awaitable<OwnFailure> OwnSession::converse(OwnLogin& login) {
+tls::Awaitable<OwnFailure> OwnSession::converse(OwnLogin& login, Clock::time_point deadline, DerivedKeys* keys) {
     protocol::Buffer out = login.startup();
     for (;;) {
         if (!out.empty()) {
             co_await stream_->write(out);
             out.clear();
         }
-        if (login.next() == OwnLogin::Next::derive_key) {
+        if (login.next() == OwnLogin::Next::derive_key && keys) {
+            const std::optional<protocol::ScramKey> key = co_await keys->of(login.salt(), deadline);
+            if (!key) co_return OwnFailure{.sqlstate = {}, .text = "the key was not derived in time"};
+            login.derived(*key, out);
+        } else if (login.next() == OwnLogin::Next::derive_key) {
             login.derived(tls::salted_password(login.password(), login.salt()), out);
         } else if (login.next() != OwnLogin::Next::read_server) {
             co_return login.failure();

@@ -10,6 +10,7 @@
 
 #include "protocol/own_login.hpp"
 #include "protocol/simple_query.hpp"
+#include "proxy/upstream/derived_keys.hpp"
 #include "proxy/upstream/upstream.hpp"
 
 namespace proxy {
@@ -29,10 +30,11 @@ class OwnSession {
 
     explicit OwnSession(VerifiedConnection connection);
 
-    /// Up to ReadyForQuery. The key is derived on this thread, which takes about a millisecond for
-    /// each 4096 iterations that the server names. nullopt: the session is there. After a failure
-    /// it is of no more use.
-    tls::Awaitable<Failure> log_in(OwnCredentials who, protocol::SslMode sslmode, Clock::time_point deadline);
+    /// Up to ReadyForQuery. `keys`: of the same password; nullptr: the key is derived on this
+    /// thread, which takes about a millisecond for each 4096 iterations that the server names.
+    /// nullopt: the session is there. After a failure it is of no more use.
+    tls::Awaitable<Failure> log_in(OwnCredentials who, protocol::SslMode sslmode, Clock::time_point deadline,
+                                   DerivedKeys* keys = nullptr);
 
     struct Answer {
         std::vector<protocol::TextRow> rows;
@@ -54,7 +56,8 @@ class OwnSession {
     const Reached& reached() const noexcept { return reached_; }
 
    private:
-    tls::Awaitable<protocol::OwnFailure> converse(protocol::OwnLogin& login);
+    tls::Awaitable<protocol::OwnFailure> converse(protocol::OwnLogin& login, Clock::time_point deadline,
+                                                  DerivedKeys* keys);
     tls::Awaitable<bool> hear();
 
     const std::unique_ptr<tls::Stream> stream_;

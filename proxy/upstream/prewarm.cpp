@@ -84,7 +84,7 @@ struct Prewarm::Pool {
             connector.set_roles(roles, std::nullopt);
             connecting = &connector;
             Attempts attempts({.sslmode = settings().sslmode,
-                               .hosts = settings().hosts.size(),
+                               .hosts = connector.take_hosts(*upstream),
                                .wanted = settings().target_session_attrs,
                                .deadline = deadline});
             Connected connected = co_await connector.connect(attempts, *upstream, deadline);

@@ -211,6 +211,9 @@ tls::Awaitable<Connected> Connector::connect(Attempts& attempts, const UpstreamR
                 const Encryption got = made->stream->encrypted() ? Encryption::tls : Encryption::clear;
                 if (attempts.connected(got, made->reached.address, Clock::now())) co_return std::move(*made);
             } else if (aborted_.empty()) {
+                // Another name may be the one that its certificate has.
+                if (std::get<AttemptFailure>(attempted).kind != Kind::unreachable)
+                    std::erase(tried_, std::get<AttemptFailure>(attempted).address);
                 failed(attempts, route, std::move(std::get<AttemptFailure>(attempted)),
                        [&](AttemptFailure failure) { attempts.failed(std::move(failure), Clock::now()); });
             }
@@ -352,6 +355,11 @@ tls::Awaitable<> Connector::resolve(Attempts& attempts, const UpstreamRoute& rou
                [&](AttemptFailure failure) { attempts.failed(std::move(failure), Clock::now()); });
         co_return;
     }
+    if (hosts_) std::erase_if(endpoints, [this](const Endpoint& endpoint) { return was_tried(endpoint); });
+    if (endpoints.empty()) {
+        attempts.tried_by_other_names();
+        co_return;
+    }
     order_addresses(attempts, route);
     if (endpoints.empty()) {
         attempts.failed({.kind = Kind::unwanted,
@@ -373,6 +381,7 @@ void Connector::begin_address(Attempts& attempts, const UpstreamRoute& route, Cl
                   .options = socket_options(route.settings),
                   .deadline = std::min(deadline, enough),
                   .cut_short = deadline < enough});
+    if (hosts_) tried_.push_back(to_string(resolved_.endpoints[address]));
     attempts.began();
 }
 
@@ -458,8 +467,20 @@ tls::Awaitable<Connector::Attempted> Connector::establish_winner(const UpstreamR
     co_return std::move(*failure);
 }
 
+std::size_t Connector::take_hosts(const UpstreamRoute& route) {
+    auto now = route.found ? route.found->all() : nullptr;
+    if (now != hosts_) shuffled_.clear();
+    hosts_ = std::move(now);
+    ordered_for_.reset();
+    return hosts(route).size();
+}
+
+bool Connector::was_tried(const Endpoint& endpoint) const {
+    return std::find(tried_.begin(), tried_.end(), to_string(endpoint)) != tried_.end();
+}
+
 const config::Address& Connector::host_of(const Attempts& attempts, const UpstreamRoute& route) {
-    const auto& hosts = route.settings.hosts;
+    const auto& hosts = this->hosts(route);
     if (ordered_for_ != attempts.walk() || host_order_.size() != hosts.size()) order_hosts(attempts, route);
     return hosts[host_order_[attempts.host()]];
 }
@@ -485,7 +506,8 @@ void sort_by(std::vector<T>& all, Rank rank) {
 
 /// As libpq: they are shuffled once for a client.
 void Connector::order_hosts(const Attempts& attempts, const UpstreamRoute& route) {
-    const auto& hosts = route.settings.hosts;
+    const auto& hosts = this->hosts(route);
+    tried_.clear();
     if (shuffled_.size() != hosts.size()) {
         shuffled_.resize(hosts.size());
         std::iota(shuffled_.begin(), shuffled_.end(), std::size_t{0});

@@ -88,6 +88,9 @@ class Connector {
         roles_ = &roles;
         login_ = std::move(login);
     }
+    /// From now on these are tried: those of the configuration, and those that were found by now
+    /// (FoundHosts). How many they are, for Attempts. Without it: those of the configuration alone.
+    std::size_t take_hosts(const UpstreamRoute& route);
     /// For the streams that it makes from now on.
     void set_tap(const tls::Tap& tap) noexcept { tap_ = tap; }
     /// Does what `attempts` says until there is a connection to log in through, or nothing else is
@@ -134,7 +137,11 @@ class Connector {
     tls::Awaitable<> wait_for_address(Attempts& attempts, const UpstreamRoute& route);
     void take(Attempts& attempts, const UpstreamRoute& route, TcpRace::Arrival arrival);
     tls::Awaitable<Attempted> establish_winner(const UpstreamRoute& route, Reached to, Encryption encryption);
+    const std::vector<config::Address>& hosts(const UpstreamRoute& route) const noexcept {
+        return hosts_ ? *hosts_ : route.settings.hosts;
+    }
     const config::Address& host_of(const Attempts& attempts, const UpstreamRoute& route);
+    bool was_tried(const Endpoint& endpoint) const;
     void order_hosts(const Attempts& attempts, const UpstreamRoute& route);
     void order_addresses(const Attempts& attempts, const UpstreamRoute& route);
     unsigned rank(const Attempts& attempts, const UpstreamRoute& route, const std::string& key);
@@ -162,6 +169,8 @@ class Connector {
     std::shared_ptr<tls::Timer> looking_up_;  // while a name is, or for a turn
     std::string aborted_;                     // why; empty: it has not been
     tls::Tap tap_;
+    std::shared_ptr<const FoundHosts::List> hosts_;  // nullptr: those of the route's settings
+    std::vector<std::string> tried_;  // with those: addresses of this walk that no other name leads to anew
 };
 
 }  // namespace proxy

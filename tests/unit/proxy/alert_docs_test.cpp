@@ -103,6 +103,14 @@ Event sample(AlertKind kind) {
         }
         case AlertKind::upstream_failed:
             return of_server(EventKind::upstream_failed, "10.0.1.5:5432: Connection refused");
+        case AlertKind::host_role_changed: {
+            Event event = of_server(EventKind::host_role_changed);
+            event.role = std::make_shared<const proxy::RoleNote>(proxy::RoleNote{.host = "db-1.internal:5432",
+                                                                                 .before = protocol::HostRole::standby,
+                                                                                 .now = protocol::HostRole::primary,
+                                                                                 .source = "monitor"});
+            return event;
+        }
         case AlertKind::reload_failed:
             return {.kind = EventKind::reload_failed,
                     .message = "/etc/pgairlock/pgairlock.toml:12:1: upstream.orders.sslmod: unknown key"};

@@ -63,3 +63,74 @@ TEST_CASE("a host that a client has no time left for is told as not tried, and n
     const TimeIsOver literal(tcp("192.0.2.1", 5432));
     CHECK(literal.told == literal.first + ": timeout expired; 192.0.2.1:5432: not tried: client_login_timeout is over");
 }
+
+namespace {
+
+/// Names that lead to one address where nobody listens, or to another.
+struct SameServer {
+    SameServer(std::vector<config::Address> configured, const std::vector<config::Address>& found)
+        : resolver([](const std::string& host) {
+              const char* const address = host == "other.example.com" ? "127.0.0.3" : "127.0.0.2";
+              Resolved resolved;
+              resolved.endpoints.emplace_back(asio::ip::tcp::endpoint(asio::ip::make_address(address), 0));
+              return resolved;
+          }) {
+        route->settings.name = "orders";
+        route->settings.hosts = std::move(configured);
+        route->settings.sslmode = protocol::SslMode::disable;
+        if (!found.empty()) {
+            route->found = std::make_unique<FoundHosts>(route->settings.hosts);
+            route->found->set(found);
+        }
+    }
+    /// Every attempt of a new client's.
+    std::string attempts() {
+        Connector connector(resolver, outages);
+        const auto deadline = Clock::now() + 30s;
+        Attempts attempts(
+            {.sslmode = route->settings.sslmode, .hosts = connector.take_hosts(*route), .deadline = deadline});
+        std::string told;
+        const auto run = [&]() -> tls::Awaitable<> {
+            Connected connected = co_await connector.connect(attempts, *route, deadline);
+            told = std::get<UpstreamFailure>(std::move(connected)).error;
+        };
+        asio::co_spawn(io, run(), asio::detached);
+        io.restart();
+        io.run_for(60s);
+        return told;
+    }
+
+    asio::io_context io{1};
+    std::shared_ptr<UpstreamRoute> route = std::make_shared<UpstreamRoute>();
+    Resolver resolver;
+    Outages outages;
+};
+
+std::uint16_t free_port() {
+    asio::io_context io;
+    asio::ip::tcp::acceptor probe(io, {asio::ip::address_v4::loopback(), 0});
+    return probe.local_endpoint().port();
+}
+
+}  // namespace
+
+TEST_CASE("hosts that were found are tried behind those that are configured, and no address twice", "[connector]") {
+    const std::uint16_t port = free_port();
+    const std::string at = ":" + std::to_string(port) + ": Connection refused";
+    SameServer found({tcp("cluster.example.com", port)},
+                     {tcp("same.example.com", port), tcp("other.example.com", port)});
+    CHECK(found.attempts() == "127.0.0.2" + at + "; 127.0.0.3" + at);
+    // The next client has what has been found by then.
+    found.route->found->set({});
+    CHECK(found.attempts() == "127.0.0.2" + at);
+    // By now its outage puts it last, and still it is one attempt.
+    found.route->found->set({tcp("same.example.com", port)});
+    CHECK(found.attempts() == "127.0.0.2" + at);
+}
+
+TEST_CASE("without hosts that were found every host that is configured is tried, as libpq does", "[connector]") {
+    const std::uint16_t port = free_port();
+    const std::string at = "127.0.0.2:" + std::to_string(port) + ": Connection refused";
+    CHECK(SameServer({tcp("cluster.example.com", port), tcp("same.example.com", port)}, {}).attempts() ==
+          at + "; " + at);
+}
