@@ -322,7 +322,7 @@ tls::Awaitable<bool> Connector::take_turn(Attempts& attempts, const UpstreamRout
     }
     if (const auto* const told = std::get_if<LoginTurns::Unanswering>(&outcome)) {
         attempts.failed({.kind = Kind::unreachable,
-                         .error = told->error + " (another login; this one waited for its turn)",
+                         .error = *told->error + " (another login; this one waited for its turn)",
                          .host = host.host,
                          .address = key.second},
                         Clock::now());
