@@ -87,6 +87,7 @@ class Connector {
     void set_roles(HostRoles& roles, std::optional<HostRoles::Login> login) {
         roles_ = &roles;
         login_ = std::move(login);
+        ordered_for_.reset();
     }
     /// For the streams that it makes from now on.
     void set_tap(const tls::Tap& tap) noexcept { tap_ = tap; }
@@ -105,6 +106,8 @@ class Connector {
         turn_.end();
         looks_.clear();
     }
+    /// The login goes on with us, and the host waits: others have their turn.
+    void leave_turn() noexcept { turn_.end(); }
     /// How long it has waited for turns.
     std::chrono::microseconds waited() const noexcept { return waited_; }
     /// One address only, such as the one that owns a cancel key.
