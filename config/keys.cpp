@@ -254,7 +254,8 @@ const Section<Upstream>& section() {
              "libpq."},
             {"wait_for_host", &Upstream::wait_for_host, "false",
              "While no host serves, or none of the kind that is wanted, clients wait for one within their "
-             "`client_login_timeout`. `false`: they get FATAL 57P03 at once."},
+             "`client_login_timeout`. `false`: they get FATAL 57P03 at once. Logins that cannot be repeated (SCRAM or "
+             "MD5 passed through) wait for others to look ([failover.md](failover.md#while-no-host-serves))."},
             {"monitor_user", &Upstream::monitor_user, R"("")",
              "Role that pgairlock itself logs in as, to the database `postgres`, to ask every host whether it takes "
              "writes before clients come ([monitor.md](monitor.md)): `CREATE ROLE pgairlock_monitor LOGIN` is enough. "

@@ -53,10 +53,24 @@ bool looks_done(Bytes bytes) noexcept {
     return (end[0] == 'c' || end[0] == 'S') && end.substr(1) == empty;
 }
 
+/// What PostgreSQL says where hot standby or a transaction's own setting forbids writing.
+constexpr std::string_view read_only_sql_transaction("25006");
+
+/// Of an ErrorResponse, or as much of it as has come.
+bool has_sqlstate(Bytes message, std::string_view sqlstate) noexcept {
+    std::string_view fields = as_text(message.subspan(message_header_size));
+    while (!fields.empty() && fields[0] != 'C' && fields[0] != '\0') {
+        const std::size_t end = fields.find('\0');
+        fields.remove_prefix(end == fields.npos ? fields.size() : end + 1);
+    }
+    return fields.starts_with('C') && fields.substr(1).starts_with(sqlstate);
+}
+
 /// The type of the last of the messages that `bytes` begins with, which is taken off, and so is the
 /// beginning of one more; `missing`: the rest of that. '\0': there are too many, or none.
-/// `turns`: how many of them are a ReadyForQuery.
-char last_type(Bytes& bytes, std::size_t& missing, bool& only_unasked, std::uint32_t& turns) noexcept {
+/// `turns`: how many of them are a ReadyForQuery. `refused_to_write`: by the last error, if any.
+char last_type(Bytes& bytes, std::size_t& missing, bool& only_unasked, std::uint32_t& turns,
+               bool& refused_to_write) noexcept {
     char type = '\0';
     for (int messages = 0; !bytes.empty(); ++messages) {
         if (bytes.size() < message_header_size || messages == max_messages) return '\0';
@@ -68,6 +82,7 @@ char last_type(Bytes& bytes, std::size_t& missing, bool& only_unasked, std::uint
         if (type == 'Z') ++turns;
         const std::size_t here = std::min(size, bytes.size());
         missing = size - here;
+        if (type == 'E') refused_to_write = has_sqlstate(bytes.first(here), read_only_sql_transaction);
         bytes = bytes.subspan(here);
     }
     return type;
@@ -172,7 +187,7 @@ bool Boundary::follow(Bytes bytes, char ready) noexcept {
     if (bytes.empty()) return true;
     bool only_unasked = !goes_on;
     std::uint32_t turns = 0;
-    const char type = last_type(bytes, missing_, only_unasked, turns);
+    const char type = last_type(bytes, missing_, only_unasked, turns, refused_to_write_);
     if (type == '\0') {
         missing_ = 0;
         return false;

@@ -42,6 +42,9 @@ class Boundary {
         return whole && !pipelines_ && unanswered_ == 0 ? ready_ : '\0';
     }
 
+    /// The last error that its server reported, where its messages are followed, is 25006: it takes
+    /// no writes, or not in this transaction.
+    bool was_refused_to_write() const noexcept { return refused_to_write_; }
     /// The client's last message is Terminate, where its messages are followed: that the server
     /// closes then is no news of it.
     bool client_said_goodbye() const noexcept { return client_type_ == 'X'; }
@@ -57,6 +60,7 @@ class Boundary {
     char ready_in_pieces(Bytes bytes) noexcept;
 
     std::array<std::uint8_t, ready_size> end_{'Z', 0, 0, 0, 5, 'I'};  // the server's last bytes
+    bool refused_to_write_ = false;                                   // by the last ErrorResponse
     std::size_t missing_ = 0;                                         // of the server's message that has begun
     char status_ = 'I';
     bool framed_ = true;  // where the server's messages begin is known

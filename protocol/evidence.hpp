@@ -28,8 +28,8 @@ enum class Evidence {
     closed_after_no,                // SSLRequest, our 'N', close
     tls_startup,  // StartupMessage through TLS; the certificate may be one that the client was given the CA of
     tls_startup_undistributed,  // StartupMessage through TLS; nobody could have verified the certificate
-    tls_after_clear_refused,    // clear StartupMessage refused by us, then TLS from the same address and user at once:
-                                // `allow`
+    tls_after_clear_refused,    // clear StartupMessage refused by us, or its login denied, then TLS from the same
+                                // address and user at once: `allow`
     tls_refused,                // the client refused the real certificate, by alert
     tls_refused_silently,       // ...or by closing without an alert: the same as a crash, so it proves nothing alone
     no_client_hello,            // closed after our 'S' before any ClientHello: misconfigured

@@ -29,6 +29,7 @@ struct Timings {
     std::chrono::microseconds client_tls{0};       ///< the client leg's handshake
     std::chrono::microseconds resolve{0};          ///< names to addresses
     std::chrono::microseconds turn{0};             ///< waiting for max_logins_in_flight
+    std::chrono::microseconds host_wait{0};        ///< waiting for a host that serves (wait_for_host)
     std::chrono::microseconds connect{0};          ///< TCP, of the address that answered
     std::chrono::microseconds upstream_tls{0};     ///< SSLRequest and handshake of the server leg
     std::chrono::microseconds failed_attempts{0};  ///< at addresses that did not serve

@@ -147,7 +147,11 @@ bool Observer::is_undecided() const {
     return in_clear_ && memories_.recent_clients.is_open(in_clear_->suspects, in_clear_->arrival);
 }
 
+/// Not one that had tried TLS just before: `prefer` goes round in a circle where both are refused.
 void Observer::rejected_in_clear() {
+    using Before = RecentClients::Before;
+    if (!in_clear_) return;
+    if (memories_.recent_clients.judge(in_clear_->suspects, in_clear_->arrival).before != Before::nothing) return;
     memories_.recent_clients.rejected_in_clear(record_.caller(), record_.process, clock_().steady);
 }
 

@@ -92,7 +92,9 @@ class Observer {
 
     // --- Afterwards
 
-    /// It was told that this listener takes nobody without TLS.
+    /// It was told that this listener takes nobody without TLS, or in clear its login was denied:
+    /// libpq's `allow` comes back with TLS then. To be called before the client can know it. Of one
+    /// that did not come in clear of itself it means nothing.
     void rejected_in_clear();
     /// The server or we refuse it, and it has not heard that it is let in: libpq's `prefer` comes
     /// back in clear then. To be called before the client can know it.

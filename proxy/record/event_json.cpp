@@ -136,6 +136,7 @@ json::object timings(const Timings& t) {
     return {{"negotiation", t.negotiation.count()},
             {"client_tls", t.client_tls.count()},
             {"turn", t.turn.count()},
+            {"host_wait", t.host_wait.count()},
             {"resolve", t.resolve.count()},
             {"connect", t.connect.count()},
             {"upstream_tls", t.upstream_tls.count()},

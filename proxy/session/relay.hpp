@@ -59,6 +59,8 @@ class Relay {
     /// It is known that both sides are, with nothing asked.
     bool is_between_messages() const noexcept { return boundary_.status() != '\0'; }
 
+    /// The last error of its server was 25006 (read_only_sql_transaction), as far as it is known.
+    bool was_refused_to_write() const noexcept { return boundary_.was_refused_to_write(); }
     /// The client has sent Terminate: a server that closes does what it was asked for.
     bool client_said_goodbye() const noexcept { return boundary_.client_said_goodbye(); }
 

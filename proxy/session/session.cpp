@@ -126,9 +126,12 @@ void Session::record_disconnected() {
     record_.bytes_from_server = result.bytes_from_server;
     // What the client has been told is why, whatever would have ended the session a moment later.
     const Reason reason = result.told ? result.end : aborted_.value_or(result.end);
-    // As when it crashes, restarts or is demoted: it may be another kind of server by now.
+    // As when it crashes, restarts or is demoted: it may be another kind of server by now. Or the
+    // client has asked for a transaction that is read-only: so it is no more than a doubt.
     const bool by_server = reason == Reason::server_closed || reason == Reason::server_reset;
-    if (by_server && !relay_->client_said_goodbye())
+    const bool is_no_primary_now =
+        record_.upstream_role == protocol::HostRole::primary && relay_->was_refused_to_write();
+    if ((by_server && !relay_->client_said_goodbye()) || is_no_primary_now)
         services_.roles.doubt({.upstream = record_.upstream, .host = {}, .address = record_.upstream_addr},
                               RoleSource::ending);
     const std::string told = result.told ? proxy::farewell(reason).sqlstate : "";

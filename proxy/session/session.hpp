@@ -151,9 +151,16 @@ class Session {
     tls::Awaitable<> forward_cancel(const protocol::CancelRequest& request);
 
     tls::Awaitable<> log_in_upstream();
-    tls::Awaitable<std::optional<UpstreamFailure>> try_hosts();
+    /// Since the login's first one.
+    struct Tries {
+        std::chrono::steady_clock::time_point began;
+        unsigned failed_attempts = 0;  // on those that came to nothing
+    };
+    tls::Awaitable<std::optional<UpstreamFailure>> try_hosts(Tries& tries);
     tls::Awaitable<bool> wait_for_host(const UpstreamFailure& failure);
     tls::Awaitable<bool> client_left_before_news();
+    std::string kind_of_login() const;
+    HostRoles::Looks looks() const;
     std::chrono::steady_clock::time_point reach_by() const;
     HostRoles::Login login_as() const;
     bool is_wanted(const protocol::Login& login, const Reached& reached, const Attempts& attempts);
@@ -167,6 +174,7 @@ class Session {
     bool goes_on(const LoginResult& result, const protocol::Login& login, Attempts& attempts, const Reached& reached);
     tls::Awaitable<> finish_login(const protocol::Login& login, const LoginResult& result);
     void record_client_left();
+    void login_denied(std::string_view sqlstate);
     void record_denied(const protocol::Login& login);
     tls::Awaitable<> report_unreached(const UpstreamFailure& failure);
     tls::Awaitable<> report_server_closed(const std::string& how);

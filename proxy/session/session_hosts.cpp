@@ -31,7 +31,9 @@ tls::Awaitable<bool> Session::wait_for_host(const UpstreamFailure& failure) {
         co_return false;
     }
     has_waited_ = true;
+    const auto start = Clock::now();
     const bool left = co_await client_left_before_news();
+    record_.timings.host_wait += tls::since(start);
     if (aborted_) co_return false;
     if (left) {
         record_client_left();
@@ -54,15 +56,37 @@ tls::Awaitable<bool> Session::wait_for_host(const UpstreamFailure& failure) {
 tls::Awaitable<bool> Session::client_left_before_news() {
     waiting_ = std::make_shared<tls::Timer>(client_.socket().get_executor());
     const ClientWatch client(client_, *from_client_, [timer = waiting_] { timer->cancel(); });
-    if (!client.left()) co_await services_.host_news.wait(upstream().settings.name, reach_by(), waiting_);
+    const auto turn = looks() == HostRoles::Looks::first ? HostNews::Turn::of_all : HostNews::Turn::of_the_last;
+    if (!client.left()) co_await services_.host_news.wait(upstream().settings.name, reach_by(), waiting_, turn);
     waiting_.reset();
     co_return client.left();
+}
+
+/// What decides whether a login can be repeated, as far as it is known before it.
+std::string Session::kind_of_login() const {
+    return record_.listener + '\0' + record_.usename + '\0' + (client_.encrypted() ? "tls" : "clear");
+}
+
+/// A login that cannot be repeated is lost at a server of another kind. Which one will be is known
+/// from the last of its kind, or else as SCRAM mostly goes.
+HostRoles::Looks Session::looks() const {
+    const TargetSessionAttrs wanted = upstream().settings.target_session_attrs;
+    const bool refuses = wanted != TargetSessionAttrs::any && wanted != TargetSessionAttrs::prefer_standby;
+    if (!upstream().settings.wait_for_host || !refuses || answers_) return HostRoles::Looks::first;
+    const protocol::ScramMode scram = accepted_.route->auth->scram;
+    const bool is_passed_through =
+        scram == protocol::ScramMode::passthrough || (scram == protocol::ScramMode::automatic && !client_.encrypted());
+    const auto known = services_.host_news.can_be_repeated(record_.upstream, kind_of_login());
+    if (known.value_or(!is_passed_through)) return HostRoles::Looks::first;
+    return has_waited_ ? HostRoles::Looks::last : HostRoles::Looks::never;
 }
 
 /// Asked before the client hears that it is let in. prefer-standby refuses nobody: a primary will
 /// do where nothing else is left, or where the login serves no other server.
 bool Session::is_wanted(const protocol::Login& login, const Reached& reached, const Attempts& attempts) {
     learn_role(login, reached);
+    if (upstream().settings.wait_for_host)
+        services_.host_news.learn_repeatable(record_.upstream, kind_of_login(), login.can_be_repeated());
     const TargetSessionAttrs wanted = attempts.wanted();
     if (fit(wanted, login.host_role(), login.read_only()) == Fit::yes) return true;
     if (wanted != TargetSessionAttrs::prefer_standby) return false;
@@ -73,6 +97,7 @@ HostRoles::Login Session::login_as() const {
     return {.user = record_.usename,
             .database = record_.datname,
             .may_choose_read_only = negotiation_->startup().may_choose_read_only(),
+            .looks = looks(),
             .source = source_of_address(accepted_.address)};
 }
 
@@ -102,7 +127,13 @@ tls::Awaitable<bool> Session::leave_unwanted(protocol::Login& login, Attempts& a
         co_return true;
     }
     connector_.end_turn();
-    const UpstreamFailure refusal = connector_.refusal(attempts, upstream(), reached);
+    UpstreamFailure refusal = connector_.refusal(attempts, upstream(), reached);
+    if (upstream().settings.wait_for_host) {
+        refusal.response.detail =
+            "This login has found it out, and a password that was proved to one server cannot "
+            "be proved to another.";
+        refusal.response.hint = "Try again: the next login waits until there is a host that is wanted.";
+    }
     record_.auth_method = login.auth_method();
     record_.auth_bridge = login.auth_bridge();
     record_.gs2_flag = login.channel_binding();

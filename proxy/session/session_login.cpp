@@ -35,16 +35,17 @@ tls::Advice login_advice(const tls::Stream& server, const UpstreamRoute& route) 
 
 tls::Awaitable<> Session::log_in_upstream() {
     from_client_ = std::make_unique<protocol::MessageBuffer>(protocol::max_client_login_message);
-    connector_.set_roles(services_.roles, login_as());
+    Tries tries{.began = Clock::now()};
     for (bool goes_on = true; goes_on;) {
-        const std::optional<UpstreamFailure> failure = co_await try_hosts();
+        connector_.set_roles(services_.roles, login_as());
+        const std::optional<UpstreamFailure> failure = co_await try_hosts(tries);
         if (!failure) co_return;
         goes_on = co_await wait_for_host(*failure);
     }
 }
 
 /// A value: no host serves. Otherwise the login is over, well or not.
-tls::Awaitable<std::optional<UpstreamFailure>> Session::try_hosts() {
+tls::Awaitable<std::optional<UpstreamFailure>> Session::try_hosts(Tries& tries) {
     const config::Upstream& settings = upstream().settings;
     Attempts attempts({.sslmode = settings.sslmode,
                        .hosts = connector_.take_hosts(upstream()),
@@ -52,8 +53,6 @@ tls::Awaitable<std::optional<UpstreamFailure>> Session::try_hosts() {
                        .wanted = settings.target_session_attrs,
                        .may_wait = settings.wait_for_host,
                        .deadline = reach_by()});
-    const auto waited_before = connector_.waited();
-    const auto start = Clock::now();
     for (bool over = false; !over && !aborted_;) {
         std::optional<VerifiedConnection> connection = prewarmed(attempts);
         if (!connection) {
@@ -68,15 +67,19 @@ tls::Awaitable<std::optional<UpstreamFailure>> Session::try_hosts() {
                 co_return std::nullopt;
             }
             record_.timings.turn = connector_.waited();
-            if (auto* failure = std::get_if<UpstreamFailure>(&connected)) co_return std::move(*failure);
+            if (auto* failure = std::get_if<UpstreamFailure>(&connected)) {
+                tries.failed_attempts += attempts.failed_attempts();
+                co_return std::move(*failure);
+            }
             connection.emplace(std::move(std::get<VerifiedConnection>(connected)));
         }
-        record_.failed_attempts = attempts.failed_attempts();
+        record_.failed_attempts = tries.failed_attempts + attempts.failed_attempts();
         const Reached& reached = connection->reached;
         if (record_.failed_attempts > 0)
             record_.timings.failed_attempts =
-                std::max(std::chrono::microseconds(0), tls::since(start) - (connector_.waited() - waited_before) -
-                                                           reached.resolve - reached.connect - reached.tls_time);
+                std::max(std::chrono::microseconds(0), tls::since(tries.began) - record_.timings.host_wait -
+                                                           connector_.waited() - reached.resolve - reached.connect -
+                                                           reached.tls_time);
         over = co_await log_in_through(std::move(*connection), attempts);
     }
     co_return std::nullopt;
@@ -194,7 +197,7 @@ tls::Awaitable<Session::LoginResult> Session::exchange(protocol::Login& login, c
         .on_denied =
             [this, &login] {
                 connector_.end_turn();  // others need not wait until this client has read why
-                if (!login.authenticated() && !login.oauth_discovery()) observer_->login_denied();
+                if (!login.authenticated() && !login.oauth_discovery()) login_denied(login.server_error().sqlstate);
             }};
     try {
         const LoginEnd end = co_await authenticate(client_, *server_, login, std::move(options));
@@ -243,6 +246,13 @@ tls::Awaitable<> Session::finish_login(const protocol::Login& login, const Login
                 co_await report_server_closed(result.broken);
             }
     }
+}
+
+/// Of all reasons only those of class 28 (no such user, password or entry of pg_hba.conf) may be
+/// others with TLS. Of an outage or a limit everybody hears who shares the client's names.
+void Session::login_denied(std::string_view sqlstate) {
+    observer_->login_denied();
+    if (sqlstate.starts_with("28")) observer_->rejected_in_clear();
 }
 
 /// The server's words, if they are not the client's secret.
@@ -346,11 +356,13 @@ protocol::LoginPolicy Session::login_policy(const Reached& reached, TargetSessio
     return policy;
 }
 
-/// nullopt: not in time, the session was ended meanwhile, or it failed.
+/// nullopt: not in time, the session was ended meanwhile, or it failed. Nobody waits for a turn at
+/// the host because of our processors: derivations have turns of their own.
 tls::Awaitable<std::optional<protocol::ScramKey>> Session::derive_key(protocol::KeyDerivation derivation) {
     auto work = [derivation = std::move(derivation)] {
         return tls::salted_password(derivation.password, derivation.salt);
     };
+    connector_.leave_turn();
     waiting_ = std::make_shared<tls::Timer>(client_.socket().get_executor());
     const std::string source = source_of_address(accepted_.address);
     Turns::Turn turn = co_await services_.derivation_turns.take(source, deadline_, waiting_);
@@ -369,7 +381,7 @@ tls::Awaitable<> Session::record_login_fault(const protocol::Login& login) {
     std::string told = why.response.message;
     if (why.reason == Reason::password_failed)
         told += login.knows_user() ? ": wrong password" : ": not in users_file";  // never to the client
-    if (!login.authenticated()) observer_->login_denied();
+    if (!login.authenticated()) login_denied(why.response.sqlstate);
     record_end(
         {.kind = EventKind::auth_failed, .reason = why.reason, .sqlstate = why.response.sqlstate, .message = told});
     const auto kind =

@@ -14,7 +14,8 @@ std::chrono::milliseconds between(std::chrono::milliseconds least, std::chrono::
 
 }  // namespace
 
-tls::Awaitable<> HostNews::wait(std::string upstream, Clock::time_point until, std::shared_ptr<tls::Timer> waiting) {
+tls::Awaitable<> HostNews::wait(std::string upstream, Clock::time_point until, std::shared_ptr<tls::Timer> waiting,
+                                Turn turn) {
     const std::shared_ptr<Waiter> waiter = join(upstream, waiting);
     while (!is_given_up()) {
         const auto pause = between(look_interval * 3 / 4, look_interval * 5 / 4);
@@ -26,7 +27,7 @@ tls::Awaitable<> HostNews::wait(std::string upstream, Clock::time_point until, s
             co_return;
         }
         const auto now = Clock::now();
-        if (ended || now >= until || may_look(upstream, now)) co_return;
+        if (ended || now >= until || may_look(upstream, turn, now)) co_return;
     }
 }
 
@@ -74,6 +75,22 @@ std::map<std::string, unsigned> HostNews::waiting() const {
     return all;
 }
 
+std::optional<bool> HostNews::can_be_repeated(const std::string& upstream, const std::string& kind) const {
+    const std::lock_guard lock(mutex_);
+    const auto known = upstreams_.find(upstream);
+    if (known == upstreams_.end()) return std::nullopt;
+    const auto found = known->second.repeatable.find(kind);
+    return found == known->second.repeatable.end() ? std::nullopt : std::optional(found->second);
+}
+
+/// Where there is no room they begin anew: the next login of each kind tells again.
+void HostNews::learn_repeatable(const std::string& upstream, const std::string& kind, bool can_be) {
+    const std::lock_guard lock(mutex_);
+    auto& known = upstreams_[upstream].repeatable;
+    if (known.size() >= max_kinds && !known.contains(kind)) known.clear();
+    known.insert_or_assign(kind, can_be);
+}
+
 bool HostNews::is_given_up() const {
     const std::lock_guard lock(mutex_);
     return given_up_;
@@ -90,9 +107,9 @@ std::shared_ptr<HostNews::Waiter> HostNews::join(const std::string& upstream,
     return waiter;
 }
 
-bool HostNews::may_look(const std::string& upstream, Clock::time_point now) {
+bool HostNews::may_look(const std::string& upstream, Turn turn, Clock::time_point now) {
     const std::lock_guard lock(mutex_);
-    Clock::time_point& next = upstreams_[upstream].next_look;
+    Clock::time_point& next = upstreams_[upstream].next_look[turn];
     if (now < next) return false;
     next = now + between(look_interval * 3 / 4, look_interval * 5 / 4);
     return true;

@@ -138,11 +138,17 @@ std::optional<bool> HostRoles::read_only(const std::string& upstream, const std:
 }
 
 std::optional<HostRoles::Look> HostRoles::look(const std::string& upstream, const std::string& address,
-                                               const std::string& source, TimePoint now) {
+                                               const std::string& source, TimePoint now,
+                                               std::chrono::milliseconds since) {
     const std::lock_guard lock(mutex_);
-    const auto found = addresses_.find({upstream, address});
-    if (found == addresses_.end()) return Look(nullptr, {}, 0);
+    auto found = addresses_.find({upstream, address});
+    if (found == addresses_.end() && addresses_.size() >= max_remembered) return Look(nullptr, {}, 0);
+    if (found == addresses_.end()) {
+        const Server server{.upstream = upstream, .host = {}, .address = address};
+        found = addresses_.emplace(Key{upstream, address}, Entry{.server = server, .known = {}}).first;
+    }
     Entry& entry = found->second;
+    if (now - entry.learnt < since) return std::nullopt;
     if (entry.asked != TimePoint{} && now - entry.asked < certain) return std::nullopt;
     look_in_vain(entry, entry.asked + certain);
     std::erase_if(entry.passed_over, [now](const auto& one) { return one.second <= now; });
@@ -253,21 +259,33 @@ void HostRoles::make_room() {
         read_only_.erase(std::min_element(read_only_.begin(), read_only_.end(), earlier));
 }
 
-void HostRoles::tell(const std::vector<Change>& changes) {
+/// Whoever has found it out has no part in what others make of it, nor in their want of memory.
+void HostRoles::tell(const std::vector<Change>& changes) noexcept {
     if (changes.empty()) return;
     std::vector<std::shared_ptr<Subscriber>> subscribers;
-    {
+    try {
         const std::lock_guard lock(telling_);
+        subscribers.reserve(subscribers_.size());
         for (const auto& one : subscribers_) {
             if (auto subscriber = one.lock()) subscribers.push_back(std::move(subscriber));
         }
+    } catch (const std::bad_alloc& error) {
+        spdlog::error("a change of a server's role was told nobody: {}", error.what());
+        return;
     }
     for (const Change& change : changes) {
         log_change(change);
-        for (const auto& subscriber : subscribers) {
-            const std::lock_guard calling(subscriber->calling);
-            if (!subscriber->left) subscriber->told(change);
-        }
+        for (const auto& subscriber : subscribers) tell(*subscriber, change);
+    }
+}
+
+void HostRoles::tell(Subscriber& subscriber, const Change& change) noexcept {
+    const std::lock_guard calling(subscriber.calling);
+    if (subscriber.left) return;
+    try {
+        subscriber.told(change);
+    } catch (const std::exception& error) {
+        spdlog::error("a change of a server's role was not told everywhere: {}", error.what());
     }
 }
 

@@ -54,12 +54,19 @@ class HostRoles {
         std::string host;     ///< as configured, "db.internal:5432"; may be the address
         std::string address;  ///< "10.0.0.1:5432"
     };
+    /// Whether a login looks for itself what a server is that was of another kind than is wanted.
+    enum class Looks : std::uint8_t {
+        first,  // if it still is, the login is repeated elsewhere
+        last,   // it would be lost there, and waits: where nobody else was told for a while
+        never,  // it would be lost there, and has not waited yet
+    };
     /// As whom a session logs in: `default_transaction_read_only` may be set for either.
     struct Login {
         std::string user;
         std::string database;
         bool may_choose_read_only = false;  ///< itself: of what it is nothing is learnt, and nothing known
-        std::string source{};               ///< its address, as limits count it
+        Looks looks = Looks::first;
+        std::string source{};  ///< its address, as limits count it
     };
     class Look;
     struct Known {
@@ -95,12 +102,13 @@ class HostRoles {
     Known of(const std::string& upstream, const std::string& key) const;
     std::optional<bool> read_only(const std::string& upstream, const std::string& address, const Login& login,
                                   TimePoint now) const;
-    /// Of a server that is known not to be what is wanted. A value for the one caller that is to
+    /// Of a server that is not known to be what is wanted. A value for the one caller that is to
     /// look again, once that is not certain any more. Anybody may come who will never learn it, and
     /// keep it from others: whoever ends its look without having learnt a role, or keeps it for
     /// longer than `certain`, leaves the next one to other sources, for as long as it had it.
+    /// `since`: whoever was told a role within that time has looked for this one, too.
     std::optional<Look> look(const std::string& upstream, const std::string& address, const std::string& source,
-                             TimePoint now);
+                             TimePoint now, std::chrono::milliseconds since = {});
     /// The last time that an address of this upstream became certain to be in this role: it was in
     /// another one before, or in doubt. The epoch: none is.
     std::chrono::system_clock::time_point certain_since(const std::string& upstream, protocol::HostRole role) const;
@@ -114,7 +122,8 @@ class HostRoles {
     /// As long as it lives; its end waits for a call that is under way.
     using Subscription = std::shared_ptr<const void>;
     /// `told` is called for every change, on whatever thread: it must be short, and must not end
-    /// its own subscription.
+    /// its own subscription. Where it finds no memory, this one does not hear of that change, and
+    /// everybody else goes on.
     Subscription subscribe(std::function<void(const Change&)> told);
 
    private:
@@ -143,7 +152,8 @@ class HostRoles {
     void end_look(const Key& key, std::uint64_t number, TimePoint now);
     std::optional<Change> note(Entry& entry, protocol::HostRole role, RoleSource source, TimePoint now);
     void make_room();
-    void tell(const std::vector<Change>& changes);
+    void tell(const std::vector<Change>& changes) noexcept;
+    static void tell(Subscriber& subscriber, const Change& change) noexcept;
 
     mutable std::mutex mutex_;
     std::map<Key, Entry> addresses_;

@@ -15,6 +15,32 @@ struct LoginTurns::Waiter {
     bool waits = true;  // on its own thread
 };
 
+/// In the line until it is taken out: also where the wait itself ends for want of memory, of which
+/// the coroutine hears no more than its locals.
+class LoginTurns::Stay {
+   public:
+    Stay(LoginTurns& turns, Lines::iterator line, std::shared_ptr<Waiter> waiter)
+        : turns_(turns), line_(line), waiter_(std::move(waiter)) {}
+    Stay(const Stay&) = delete;
+    Stay& operator=(const Stay&) = delete;
+    ~Stay() {
+        if (is_over_) return;
+        const std::lock_guard lock(turns_.mutex_);
+        waiter_->waits = false;
+        if (waiter_->state == Waiter::granted) turns_.end(line_);
+        if (waiter_->state != Waiter::waiting) return;  // then it is out of the line, which may have gone
+        turns_.leave(line_->second, *waiter_);
+        turns_.forget_unused(line_);
+    }
+    void is_over() noexcept { is_over_ = true; }
+
+   private:
+    LoginTurns& turns_;
+    const Lines::iterator line_;
+    const std::shared_ptr<Waiter> waiter_;
+    bool is_over_ = false;
+};
+
 tls::Awaitable<LoginTurns::Outcome> LoginTurns::take(Wish wish, std::shared_ptr<tls::Timer> waiting) {
     const tls::Executor executor = co_await asio::this_coro::executor;
     waiting->expires_at(wish.deadline);
@@ -25,18 +51,20 @@ tls::Awaitable<LoginTurns::Outcome> LoginTurns::take(Wish wish, std::shared_ptr<
         const std::lock_guard lock(mutex_);
         line = lines_.try_emplace(wish.host).first;
         line->second.at_once = wish.at_once;
-        join(line->second, waiter);
+        join(line, waiter);
         grant(line->second);
         if (waiter->state == Waiter::granted) {
             waiter->waits = false;
             co_return Turn(*this, line);
         }
     }
+    Stay stay(*this, line, waiter);
     co_await waiting->async_wait(tls::returning());
+    stay.is_over();
     waiter->waits = false;  // the timer may be waited for by somebody else by now
     const std::lock_guard lock(mutex_);
     if (waiter->state == Waiter::granted) co_return Turn(*this, line);
-    if (waiter->state == Waiter::failed) co_return Unanswering{.error = *waiter->error};
+    if (waiter->state == Waiter::failed) co_return Unanswering{.error = waiter->error};
     leave(line->second, *waiter);
     forget_unused(line);
     co_return TooLate();
@@ -67,13 +95,21 @@ void LoginTurns::close() {
 }
 
 /// Under the mutex, and so all below. A source that has nobody waiting comes in the next round.
-void LoginTurns::join(Line& line, const std::shared_ptr<Waiter>& waiter) {
-    Source& source = line.sources[waiter->source];
-    const std::uint64_t before = source.waiting == 0 ? line.round : source.last_round;
-    waiter->place = {before + 1, ++line.came};
-    line.waiting.emplace(waiter->place, waiter);
-    ++source.waiting;
-    source.last_round = before + 1;
+/// Where there is no memory for it everything is as it was.
+void LoginTurns::join(Lines::iterator at, const std::shared_ptr<Waiter>& waiter) {
+    Line& line = at->second;
+    try {
+        Source& source = line.sources[waiter->source];
+        const std::uint64_t before = source.waiting == 0 ? line.round : source.last_round;
+        waiter->place = {before + 1, ++line.came};
+        line.waiting.emplace(waiter->place, waiter);
+        ++source.waiting;
+        source.last_round = before + 1;
+    } catch (const std::bad_alloc&) {
+        std::erase_if(line.sources, [](const auto& one) { return one.second.waiting == 0; });
+        forget_unused(at);
+        throw;
+    }
 }
 
 void LoginTurns::leave(Line& line, Waiter& waiter) {

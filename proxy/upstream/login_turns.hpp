@@ -27,7 +27,7 @@ class LoginTurns {
 
     /// The host has not answered those who had their turn.
     struct Unanswering {
-        std::string error;
+        std::shared_ptr<const std::string> error;  ///< never nullptr
     };
     /// Not until the deadline, or `waiting` was cancelled.
     struct TooLate {};
@@ -57,6 +57,7 @@ class LoginTurns {
 
    private:
     struct Waiter;
+    class Stay;
     /// In which round it comes, one of each source, and as which of that.
     using Place = std::pair<std::uint64_t, std::uint64_t>;
     struct Source {
@@ -75,7 +76,7 @@ class LoginTurns {
     using Lines = std::map<Host, Line>;
 
     Turn begin(Lines::iterator line);
-    static void join(Line& line, const std::shared_ptr<Waiter>& waiter);
+    void join(Lines::iterator line, const std::shared_ptr<Waiter>& waiter);
     static void leave(Line& line, Waiter& waiter);
     void grant(Line& line);
     void wake(const std::shared_ptr<Waiter>& waiter) const;

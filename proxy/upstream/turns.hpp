@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -32,6 +33,7 @@ class Turns {
 
    private:
     struct Waiter {
+        std::string source;
         tls::Executor executor;
         std::weak_ptr<tls::Timer> timer;
         bool granted = false;  // under the mutex
@@ -47,13 +49,18 @@ class Turns {
         std::mutex mutex;
         std::size_t free = 0;
         std::map<std::string, Line> lines;
-        std::deque<std::string> next;  // lines in which somebody may wait
+        std::list<std::string> next;  // lines in which somebody may wait
         bool closed = false;
     };
 
-    static void grant(State& state);
-    static bool grant_one(State& state);
-    static void release(State& state, const std::string& source);
+    class Stay;
+
+    static void join(State& state, const std::shared_ptr<Waiter>& waiter);
+    static void leave(State& state, const std::shared_ptr<Waiter>& waiter) noexcept;
+    static void grant(State& state) noexcept;
+    static bool grant_one(State& state) noexcept;
+    static void wake(const std::shared_ptr<Waiter>& waiter) noexcept;
+    static void release(State& state, const std::string& source) noexcept;
 
     const std::shared_ptr<State> state_ = std::make_shared<State>();
 };

@@ -325,7 +325,7 @@ tls::Awaitable<bool> Connector::take_turn(Attempts& attempts, const UpstreamRout
     }
     if (const auto* const told = std::get_if<LoginTurns::Unanswering>(&outcome)) {
         attempts.failed({.kind = Kind::unreachable,
-                         .error = told->error + " (another login; this one waited for its turn)",
+                         .error = *told->error + " (another login; this one waited for its turn)",
                          .host = host.host,
                          .address = key.second},
                         Clock::now());
@@ -529,14 +529,35 @@ void Connector::order_addresses(const Attempts& attempts, const UpstreamRoute& r
     sort_by(endpoints, [&](const Endpoint& endpoint) { return rank(attempts, route, to_string(endpoint)); });
 }
 
+namespace {
+
+/// What others found out so lately need not be found out by a login that is lost by it: they look
+/// every 0.4 s where any waits, a monitor in its own time.
+std::chrono::milliseconds others_look_within(const config::Upstream& settings) {
+    constexpr std::chrono::milliseconds least{3'000};
+    if (settings.monitor_user.empty()) return least;
+    return std::max<std::chrono::milliseconds>(least, 2 * settings.monitor_interval + std::chrono::seconds(1));
+}
+
+}  // namespace
+
 /// By its role alone, and not for the one that is to look again. That sessions of this login were
-/// read-only, one of them said: then it is tried late, and says it anew.
+/// read-only, one of them said: then it is tried late, and says it anew. Those who would be lost at
+/// another kind wait before they go to what nobody has seen yet, unless nothing is known at all,
+/// and then go one at a time, as to what is doubtful.
 bool Connector::is_ruled_out(const Attempts& attempts, const UpstreamRoute& route, const std::string& address) {
     if (!roles_ || attempts.wanted() == TargetSessionAttrs::any) return false;
     const std::string& upstream = route.settings.name;
-    if (likely_fit(attempts.wanted(), roles_->of(upstream, address).role, std::nullopt) != Fit::no) return false;
-    if (!login_) return true;
-    auto look = roles_->look(upstream, address, login_->source, Clock::now());
+    const HostRoles::Known known = roles_->of(upstream, address);
+    const Fit fit = likely_fit(attempts.wanted(), known.role, std::nullopt);
+    const bool last = login_ && login_->looks == HostRoles::Looks::last;
+    const bool may_be_lost = login_ && login_->looks != HostRoles::Looks::first;
+    const bool is_new = known.seen == std::chrono::system_clock::time_point{};
+    if (fit == Fit::yes && !(last && known.doubtful)) return false;
+    if (fit == Fit::unknown && !(may_be_lost && is_new && !roles_->addresses(upstream).empty())) return false;
+    if (!login_ || login_->looks == HostRoles::Looks::never) return true;
+    const auto since = last && fit == Fit::no ? others_look_within(route.settings) : std::chrono::milliseconds(0);
+    auto look = roles_->look(upstream, address, login_->source, Clock::now(), since);
     if (!look) return true;
     looks_.push_back(std::move(*look));
     return false;

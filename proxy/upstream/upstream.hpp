@@ -87,6 +87,7 @@ class Connector {
     void set_roles(HostRoles& roles, std::optional<HostRoles::Login> login) {
         roles_ = &roles;
         login_ = std::move(login);
+        ordered_for_.reset();
     }
     /// From now on these are tried: those of the configuration, and those that were found by now
     /// (FoundHosts). How many they are, for Attempts. Without it: those of the configuration alone.
@@ -108,6 +109,8 @@ class Connector {
         turn_.end();
         looks_.clear();
     }
+    /// The login goes on with us, and the host waits: others have their turn.
+    void leave_turn() noexcept { turn_.end(); }
     /// How long it has waited for turns.
     std::chrono::microseconds waited() const noexcept { return waited_; }
     /// One address only, such as the one that owns a cancel key.

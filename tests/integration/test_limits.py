@@ -9,10 +9,12 @@ import psycopg2
 import pytest
 
 from harness import messages, programs
+from harness.cluster import PASSWORDS as ACCOUNTS
 from harness.cluster import Cluster
 from harness.config import configuration
 from harness.http import scrape
 from harness.messages import ErrorResponse
+from harness.scram import PLAIN, ScramServer
 from harness.waiting import PATIENCE, until
 
 ADMIN = {"http": "127.0.0.1:0"}
@@ -264,6 +266,26 @@ def test_logins_wait_in_order_for_their_turn_at_a_host(start, client, slow, how)
     waited = {event["application_name"]: event["timings_us"]["turn"] for event in proxy.events("connected", 6)}
     assert waited["client 5"] > 0
     assert len(slow.server.peers) == 6
+
+
+def test_a_login_whose_key_we_derive_leaves_its_turn_to_others(start, client, fake, server_tls):
+    """It has sent its password; the server gets our proof and says nothing more, for as long as it has time."""
+    proofs = []
+
+    def script(peer):
+        peer.open(server_tls)
+        server = ScramServer(ACCOUNTS["scram_user"])
+        _, first = peer.sasl(PLAIN)
+        peer.send(messages.authentication(messages.SASL_CONTINUE, server.first(first)))
+        proofs.append(server.final(peer.message()[1]))
+        peer.until_closed()
+    server = fake(script)
+    proxy = start([server.host], auth={"scram": "bridge"}, upstream={"connect_timeout": "600s", "max_logins_in_flight": 1})
+    for number in (1, 2):
+        raw = client(proxy)
+        assert raw.begin_login("scram_user")[0] == messages.CLEARTEXT
+        raw.send(messages.password(ACCOUNTS["scram_user"]))
+        until(lambda: len(proofs) == number, what="the server has our proof")
 
 
 def test_no_login_is_made_for_a_client_that_left_while_it_waited(start, client, slow):

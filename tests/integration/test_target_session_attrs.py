@@ -19,6 +19,7 @@ from harness.waiting import PATIENCE, until
 
 ADMIN = {"http": "127.0.0.1:0"}
 NOBODY = ["127.0.0.1:1"]
+LOOK = 3  # what others were told within these seconds, nobody who would be lost by a look looks for
 
 # What logs in how: the user, [auth], and whether it can be repeated at another server without asking the client.
 LOGINS = {
@@ -29,6 +30,7 @@ LOGINS = {
     "md5": ("md5_user", {}, False),
     "scram": ("scram_user", {"scram": "passthrough"}, False),
 }
+AUTO = {"auto": ("scram_user", {}, False)}
 
 
 class Pair:
@@ -66,7 +68,7 @@ def pair(directory, template, pki):
 def tables(directory):
     """Those of a proxy whose clients log in in one of these ways."""
     def make(how, **upstream) -> dict:
-        auth = dict(LOGINS[how][1])
+        auth = dict((LOGINS | AUTO)[how][1])
         if how == "terminate":
             users = directory / "userlist.txt"
             users.write_text(f'"scram_user" "{PASSWORDS["scram_user"]}"\n')
@@ -310,6 +312,60 @@ def test_a_crash_under_load_costs_those_who_were_there_and_nobody_else(start, pa
     assert len(lost) <= len(threads), lost  # each was in one session when it happened
 
 
+def test_while_there_is_no_primary_those_who_can_look_again_look_for_those_who_cannot(start, connect, pair, tables):
+    """Clients in clear are passed through, and their proofs fit one server; those that bind their channel are bridged."""
+    proxy = start([pair.primary.host, pair.standby.host], **tables("auto", target_session_attrs="read-write", wait_for_host=True))
+    assert port(connect(proxy, "scram_user")) == pair.primary.port
+    pair.primary.stop()
+    landed, lost = [], []
+
+    def come(sslmode):
+        try:
+            landed.append(port(connect(proxy, "scram_user", sslmode=sslmode)))
+        except OperationalError as error:
+            lost.append((sslmode, str(error)))
+    clients = [threading.Thread(target=come, args=[mode]) for mode in ["require"] * 2 + ["disable"] * 10]
+    for thread in clients:
+        thread.start()
+        time.sleep(0.2)
+    time.sleep(2 * LOOK)
+    assert not landed
+    pair.standby.promote()
+    for thread in clients:
+        thread.join()
+    assert landed == [pair.standby.port] * (len(clients) - len(lost))
+    assert len(lost) <= 1, lost  # where somebody's look took seconds
+    assert all(event["timings_us"]["host_wait"] > 0 for event in proxy.events("connected", 1 + len(landed))[1:])
+
+
+def test_where_all_would_be_lost_by_a_look_one_at_a_time_is(start, connect, pair, tables):
+    proxy = start([pair.primary.host, pair.standby.host], **tables("scram", target_session_attrs="read-write", wait_for_host=True))
+    assert port(connect(proxy, "scram_user")) == pair.primary.port
+    pair.primary.stop()
+    landed, lost = [], []
+
+    def come():
+        try:
+            landed.append(port(connect(proxy, "scram_user")))
+        except OperationalError as error:
+            lost.append((time.monotonic(), str(error)))
+    began = time.monotonic()
+    clients = [threading.Thread(target=come) for _ in range(10)]
+    for thread in clients:
+        thread.start()
+    until(lambda: len(lost) == 2, what="two have looked")
+    promoted_after = time.monotonic() - began
+    assert not landed
+    pair.standby.promote()
+    for thread in clients:
+        thread.join()
+    assert promoted_after >= LOOK
+    assert landed == [pair.standby.port] * (len(clients) - len(lost))
+    assert 2 <= len(lost) <= 4
+    for _, error in lost:
+        assert "session is read-only" in error and "Try again" in error
+
+
 def test_who_waits_in_vain_is_told_why_in_time(start, connect):
     proxy = start(NOBODY, upstream={"wait_for_host": True}, runtime={"client_login_timeout": "3s"})
     began = time.monotonic()
@@ -454,6 +510,27 @@ def test_an_ending_makes_a_role_doubtful_and_no_session_is_lost_by_it(start, con
     proxy.event("disconnected")
     assert port(connect(proxy)) == pair.primary.port
     assert proxy.events("connected", 2)[1]["failed_attempts"] == 0
+
+
+def test_a_session_that_was_refused_to_write_makes_its_role_doubtful(start, connect, cluster):
+    """As one that Aurora leaves on an old writer: its pool closes it. That others are in order makes no doubt."""
+    def doubts() -> int:
+        return proxy.log().count("may be another by now (ending)")
+    proxy = start(upstream={"target_session_attrs": "primary"}, log={"level": "debug"})
+
+    def fail(statement, sqlstate):
+        with connect(proxy) as connection, connection.cursor() as cursor:
+            with pytest.raises(psycopg2.Error) as error:
+                cursor.execute(statement)
+            assert error.value.pgcode == sqlstate
+            connection.rollback()
+        connection.close()
+    fail("SELECT 1 / 0", "22012")
+    proxy.events("disconnected", 1)
+    assert doubts() == 0
+    fail("SET TRANSACTION READ ONLY; CREATE TABLE t ()", "25006")
+    until(lambda: doubts() == 1, what="it is in doubt")
+    assert port(connect(proxy)) == cluster.port
 
 
 def test_a_client_that_logs_out_makes_no_role_doubtful(start, connect, client, cluster):

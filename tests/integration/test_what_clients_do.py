@@ -111,6 +111,13 @@ def test_who_comes_back_in_clear_from_a_limit_is_known_for_a_fallback(start, cli
     assert (in_clear["ssl"], in_clear["evidence"]) == (False, ["clear_startup_after_tls_login"])
 
 
+def test_libpq_that_is_denied_in_clear_and_comes_back_with_tls_is_known_for_allow(start, pg):
+    proxy = start()
+    denied = pg("psql", proxy, "-XAtc", "SELECT 1", "dbname=postgres password=wrong", sslmode="allow", user="scram_user", check=False)
+    assert "password authentication failed" in denied.stderr
+    assert [event["evidence"] for event in proxy.events("auth_failed", 2)] == [["clear_startup"], ["tls_startup", "tls_after_clear_refused"]]
+
+
 def test_libpq_that_a_limit_refuses_falls_back_and_the_report_says_so(start, client, pg):
     proxy = start(upstream={"max_user_connections": 1})
     held = client(proxy)

@@ -37,6 +37,7 @@ class Talk {
     }
     char status() const { return boundary_.status(); }
     char apparent_status() const { return boundary_.apparent_status(); }
+    bool was_refused_to_write() const { return boundary_.was_refused_to_write(); }
 
    private:
     Boundary boundary_;
@@ -71,6 +72,27 @@ TEST_CASE("a client that says goodbye is heard, in pieces and behind a request, 
     CHECK_FALSE(said({query}));
     CHECK_FALSE(said({goodbye.substr(0, 4)}));
     CHECK_FALSE(said({message('Q', goodbye)}));
+}
+
+TEST_CASE("that the last error was 25006 is seen, and nothing else is taken for it") {
+    const auto error = [](const std::string& sqlstate, const std::string& text) {
+        return message('E', "SERROR\0VERROR\0C"s + sqlstate + "\0M"s + text + "\0\0"s);
+    };
+    const std::string refused = error("25006", "cannot execute INSERT in a read-only transaction");
+    const std::string other = error("23505", "C25006");
+    CHECK(Talk().client(query).server(refused + ready).was_refused_to_write());
+    CHECK(Talk().client(query).server(refused).server(ready).was_refused_to_write());
+    CHECK(Talk().client(query).server(refused.substr(0, 30)).server(refused.substr(30) + ready).was_refused_to_write());
+    CHECK(Talk().client(query).server(refused + ready).client(query).server(answer).was_refused_to_write());
+    CHECK_FALSE(Talk().was_refused_to_write());
+    CHECK_FALSE(Talk().client(query).server(answer).was_refused_to_write());
+    CHECK_FALSE(Talk().client(query).server(other + ready).was_refused_to_write());
+    CHECK_FALSE(
+        Talk().client(query).server(refused + ready).client(query).server(other + ready).was_refused_to_write());
+    CHECK_FALSE(Talk().client(query).server(message('D', refused) + ready).was_refused_to_write());
+    CHECK_FALSE(Talk().client(query).server(message('E', "") + ready).was_refused_to_write());
+    CHECK_FALSE(Talk().client(query).server(message('E', "SERROR") + ready).was_refused_to_write());
+    CHECK_FALSE(Talk().client(query).server(message('E', "C2500") + ready).was_refused_to_write());
 }
 
 TEST_CASE("whoever has asked, in part even, is not between two messages") {

@@ -88,6 +88,7 @@ SessionRecord full_record() {
     record.failed_attempts = 2;
     record.timings.failed_attempts = 250us;
     record.timings.turn = 40us;
+    record.timings.host_wait = 700us;
     record.timings.login = 1500us;
     record.timings.total = 5000us;
     record.bytes_from_client = 10'000'000'000;
@@ -206,12 +207,13 @@ TEST_CASE("connected tells everything that is known") {
     CHECK(got.at("backend_pid") == 4'000'000'000);
     CHECK(got.at("upstream_issuer") == "CN=root");
     CHECK(got.at("upstream_not_after") == "2023-11-14T22:13:20Z");
-    CHECK(keys(got.at("timings_us").as_object()) == std::set<std::string>{"negotiation", "client_tls", "turn",
-                                                                          "resolve", "connect", "upstream_tls",
-                                                                          "failed_attempts", "login", "total"});
+    CHECK(keys(got.at("timings_us").as_object()) ==
+          std::set<std::string>{"negotiation", "client_tls", "turn", "host_wait", "resolve", "connect", "upstream_tls",
+                                "failed_attempts", "login", "total"});
     CHECK(got.at("failed_attempts") == 2);
     CHECK(got.at("timings_us").at("failed_attempts") == 250);
     CHECK(got.at("timings_us").at("turn") == 40);
+    CHECK(got.at("timings_us").at("host_wait") == 700);
     CHECK(got.at("timings_us").at("login") == 1500);
 }
 

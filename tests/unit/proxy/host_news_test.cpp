@@ -17,9 +17,10 @@ class Waiting {
     Waiting() = default;
     explicit Waiting(HostNews& shared) : news(shared) {}
 
-    std::shared_ptr<tls::Timer> begin(const std::string& upstream, HostNews::Clock::time_point until) {
+    std::shared_ptr<tls::Timer> begin(const std::string& upstream, HostNews::Clock::time_point until,
+                                      HostNews::Turn turn = HostNews::Turn::of_all) {
         auto timer = std::make_shared<tls::Timer>(io.get_executor());
-        asio::co_spawn(io, wait(upstream, until, timer), asio::detached);
+        asio::co_spawn(io, wait(upstream, until, timer, turn), asio::detached);
         io.restart();
         io.poll();
         return timer;
@@ -37,11 +38,14 @@ class Waiting {
     asio::io_context io;
     HostNews& news = own;
     int ended = 0;
+    int ended_of_the_last = 0;  // among these
 
    private:
-    tls::Awaitable<> wait(std::string upstream, HostNews::Clock::time_point until, std::shared_ptr<tls::Timer> timer) {
-        co_await news.wait(upstream, until, timer);
+    tls::Awaitable<> wait(std::string upstream, HostNews::Clock::time_point until, std::shared_ptr<tls::Timer> timer,
+                          HostNews::Turn turn) {
+        co_await news.wait(upstream, until, timer, turn);
         ++ended;
+        if (turn == HostNews::Turn::of_the_last) ++ended_of_the_last;
     }
 };
 
@@ -59,6 +63,34 @@ TEST_CASE("of many that wait for a host one looks") {
     for (const auto& timer : timers) timer->cancel();
     waiting.go_on();
     CHECK(waiting.ended == many);
+}
+
+TEST_CASE("whose login cannot be repeated takes no turn from those whose can, and has its own") {
+    Waiting waiting;
+    std::vector<std::shared_ptr<tls::Timer>> timers;
+    waiting.begin("orders", later);
+    for (int i = 0; i < many; ++i) timers.push_back(waiting.begin("orders", later, HostNews::Turn::of_the_last));
+    waiting.io.restart();
+    while (waiting.ended == waiting.ended_of_the_last) waiting.io.run_one();
+    CHECK(waiting.ended_of_the_last < many / 50);  // with one turn for all it would come after half of them
+    while (waiting.ended_of_the_last == 0) waiting.io.run_one();
+    for (const auto& timer : timers) timer->cancel();
+    waiting.go_on();
+    CHECK(waiting.ended == many + 1);
+}
+
+TEST_CASE("whether a kind of login can be repeated is known from the last of it") {
+    HostNews news;
+    CHECK(news.can_be_repeated("orders", "reader") == std::nullopt);
+    news.learn_repeatable("orders", "reader", false);
+    CHECK(news.can_be_repeated("orders", "reader") == false);
+    news.learn_repeatable("orders", "reader", true);
+    CHECK(news.can_be_repeated("orders", "reader") == true);
+    CHECK(news.can_be_repeated("orders", "writer") == std::nullopt);
+    for (int i = 0; i < 10'000; ++i) news.learn_repeatable("orders", std::to_string(i), true);
+    CHECK(news.can_be_repeated("orders", "9999") == true);
+    CHECK(news.can_be_repeated("stock", "9999") == std::nullopt);
+    CHECK(news.waiting() == std::map<std::string, unsigned>{{"orders", 0}});
 }
 
 TEST_CASE("all that wait for an upstream hear of its news, and no others") {

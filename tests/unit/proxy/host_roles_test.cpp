@@ -1,5 +1,6 @@
 #include "proxy/upstream/host_roles.hpp"
 
+#include <new>
 #include <thread>
 
 #include "support/catch.hpp"
@@ -73,6 +74,16 @@ TEST_CASE("who subscribes is told of changes, of nothing that stays, and of noth
     heard.reset();
     roles.learn(a, HostRole::standby, RoleSource::login, now + 3s);
     CHECK(roles.of("orders", a.address).role == HostRole::standby);
+}
+
+TEST_CASE("who finds no memory to hear of a change troubles neither who learnt it nor the others") {
+    HostRoles roles;
+    const auto troubled = roles.subscribe([](const HostRoles::Change&) { throw std::bad_alloc(); });
+    Heard heard(roles);
+    CHECK_NOTHROW(roles.learn(a, HostRole::primary, RoleSource::login, now));
+    CHECK_NOTHROW(roles.doubt(a, RoleSource::ending));
+    CHECK(heard.changes.size() == 2);
+    CHECK(roles.of("orders", a.address).doubtful);
 }
 
 TEST_CASE("a promotion makes the primary before doubtful, and none of another upstream") {
@@ -166,6 +177,37 @@ TEST_CASE("of those that wait for a role to change one looks again at a time, an
     roles.learn(a, HostRole::standby, RoleSource::login, now + 2s);
     CHECK_FALSE(roles.of("orders", a.address).doubtful);
     CHECK_FALSE(look(now + 2s + HostRoles::certain - 1ms));
+}
+
+TEST_CASE("who is lost by a look does without as long as somebody was told lately, whatever is doubtful") {
+    HostRoles roles;
+    roles.learn(a, HostRole::standby, RoleSource::login, now);
+    const auto look = [&](HostRoles::TimePoint when) { return roles.look("orders", a.address, "10.1.0.1", when, 3s); };
+    CHECK_FALSE(look(now + 3s - 1ms));
+    roles.doubt(a, RoleSource::ending);
+    CHECK_FALSE(look(now + 3s - 1ms));
+    auto last = look(now + 3s);
+    REQUIRE(last);
+    CHECK_FALSE(look(now + 3s));  // one at a time
+    last->end(now + 3s + 10ms);
+    roles.learn(a, HostRole::standby, RoleSource::monitor, now + 4s);
+    CHECK_FALSE(look(now + 7s - 1ms));
+    roles.learn(a, HostRole::unknown, RoleSource::login, now + 6s);
+    CHECK_FALSE(look(now + 9s - 1ms));
+    CHECK(look(now + 9s));
+}
+
+TEST_CASE("at a server that nobody has seen one looks at a time, and it is not told of as known") {
+    HostRoles roles;
+    {
+        const auto first = roles.look("orders", a.address, "10.1.0.1", now);
+        CHECK(first);
+        CHECK_FALSE(roles.look("orders", a.address, "10.1.0.2", now));
+        CHECK(roles.look("orders", b.address, "10.1.0.2", now));
+    }
+    CHECK(roles.addresses("orders").empty());
+    CHECK(roles.of("orders", a.address).seen == std::chrono::system_clock::time_point{});
+    CHECK(roles.all().empty());
 }
 
 TEST_CASE("a look that ends in vain leaves the next one to whoever comes, but not to its own source at once") {

@@ -70,11 +70,11 @@ class Logins {
         LoginTurns::Outcome outcome = co_await turns_.take(std::move(wish), one.timer);
         if (auto* const turn = std::get_if<LoginTurns::Turn>(&outcome)) one.turn = std::move(*turn);
         if (std::holds_alternative<LoginTurns::TooLate>(outcome)) one.told = "too late";
-        if (const auto* const told = std::get_if<LoginTurns::Unanswering>(&outcome)) one.told = told->error;
+        if (const auto* const told = std::get_if<LoginTurns::Unanswering>(&outcome)) one.told = *told->error;
     }
 
+    LoginTurns turns_;  // outlives those who wait
     asio::io_context io_;
-    LoginTurns turns_;
     unsigned at_once_;
     std::vector<std::unique_ptr<Login>> logins_;
 };
@@ -228,6 +228,31 @@ TEST_CASE("login turns: where there is no memory to tell those who wait, they go
         CHECK((b.told == "too late" || b.told == error));
         CHECK(logins.numbers().waiting == 0);
         CHECK(logins.numbers().in_flight == 1);
+    }
+}
+
+TEST_CASE("login turns: who finds no memory to wait keeps nobody from a turn") {
+    const std::string source(100, 'x');
+    for (std::size_t after = 0;; ++after) {
+        Logins logins(1);
+        auto& a = logins.begin("a");
+        bool fails = false;
+        {
+            const support::NoMemory memory(after);
+            try {
+                logins.begin("b", host, 1h, source);
+            } catch (const std::bad_alloc&) {
+                // There is no such login, or not any more.
+            }
+            fails = memory.failed();
+        }
+        if (!fails) break;
+        logins.go_on();
+        auto& c = logins.begin("c", host, 1h, source);
+        logins.end(a);
+        CHECK(c.turn);
+        logins.end(c);
+        CHECK(logins.turns().numbers().empty());
     }
 }
 

@@ -392,6 +392,7 @@ TEST_CASE("known processes that differ answer for none but themselves") {
     }
     CHECK(in_clear(world, of_process(18)) == List{Evidence::clear_startup});
     CHECK(in_clear(world, of_process(0, 33)) == List{Evidence::clear_startup});
+    world.wait(6s);  // what it did with TLS is long ago
     rejected_in_clear(world, first);
     CHECK(in_tls(world, of_process(18)) == List{Evidence::tls_startup});
     CHECK(in_tls(world, first) == List{Evidence::tls_startup, Evidence::tls_after_clear_refused});
@@ -521,6 +522,24 @@ TEST_CASE("TLS within 2 s after the same client was rejected in clear") {
     CHECK(in_tls(world) == List{Evidence::tls_startup, Evidence::tls_after_clear_refused});
     for (const SessionRecord& other : others()) CHECK(in_tls(world, other) == List{Evidence::tls_startup});
     world.wait(1ms);
+    CHECK(in_tls(world) == List{Evidence::tls_startup});
+}
+
+TEST_CASE("a client that goes round from TLS to clear text and back, refused in both, does not prefer clear text") {
+    World world;
+    denied_over_tls(world);
+    rejected_in_clear(world);
+    CHECK(in_tls(world) == List{Evidence::tls_startup});
+    SECTION("where its TLS was declined") {
+        world.wait(6s);
+        Connection(world).asks_where_there_is_no_tls().starts_in_clear().observer->rejected_in_clear();
+        CHECK(in_tls(world) == List{Evidence::tls_startup});
+    }
+}
+
+TEST_CASE("a rejection that does not come in clear says nothing of TLS afterwards") {
+    World world;
+    Connection(world).begins_tls().starts_in_tls().observer->rejected_in_clear();
     CHECK(in_tls(world) == List{Evidence::tls_startup});
 }
 

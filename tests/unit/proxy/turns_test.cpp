@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/no_memory.hpp"
 
 namespace {
 
@@ -110,4 +111,30 @@ TEST_CASE("turns: after the end nobody is woken, and turns may still be given ba
     }
     REQUIRE(turn);
     turn.reset();
+}
+
+TEST_CASE("turns: who finds no memory to wait keeps nobody from a turn") {
+    const std::string source(100, 'b');
+    for (std::size_t after = 0;; ++after) {
+        Waiting waiting(1);
+        waiting.begin("a");
+        bool fails = false;
+        {
+            const support::NoMemory memory(after);
+            try {
+                waiting.begin(source);
+            } catch (const std::bad_alloc&) {
+                // It does not wait, or not any more.
+            }
+            fails = memory.failed();
+        }
+        if (!fails) break;
+        waiting.go_on();
+        waiting.begin(source);
+        waiting.begin("c");
+        waiting.end_one();
+        CHECK(waiting.holders() == source);
+        waiting.end_one();
+        CHECK(waiting.holders() == "c");
+    }
 }
