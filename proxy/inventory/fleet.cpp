@@ -26,7 +26,8 @@ constexpr auto lock_key = "8098991015741254507";
 
 /// Parents first.
 constexpr std::string_view tables[] = {
-    "clients", "evidence", "fingerprints", "days", "handshakes", "upstream_certificates", "probes", "proxies", "marks"};
+    "clients", "evidence", "fingerprints",     "days",    "handshakes", "upstream_certificates", "probes",
+    "proxies", "marks",    "sampled_sessions", "sampling"};
 
 /// Which rows may have changed; ?2 is since when. Never fewer than have, whatever the clock does.
 std::string changed_rows(std::string_view table) {
@@ -34,6 +35,7 @@ std::string changed_rows(std::string_view table) {
         return "(day >= ?2 / " + std::to_string(day_length) +
                " OR open_until >= ?2) AND client IN (SELECT id FROM clients WHERE last_seen >= ?2)";
     if (table == "marks") return "?2 >= 0";  // all: copy() asks whether there is anything new
+    if (table == "sampling") return "(last_look >= ?2 OR last_failure >= ?2)";
     return table == "probes" ? "last_shown >= ?2" : "last_seen >= ?2";
 }
 
@@ -208,7 +210,7 @@ void Fleet::take_over(Postgres& database) {
     const std::string version = found.empty() ? "?" : found[0][0];
     const std::string ours = std::to_string(inventory_version);
     if (version == ours) return;
-    if (version != "1" && version != "2" && version != "3" && version != "4")
+    if (version != "1" && version != "2" && version != "3" && version != "4" && version != "5")
         throw PostgresError("the schema pgairlock is of version " + version + ", this program knows " + ours);
     // At first whoever reads, by the table that all look into first, and then in the order of those
     // who write: nobody waits for us who holds what we wait for.
@@ -223,8 +225,9 @@ void Fleet::take_over(Postgres& database) {
     };
     if (version == "1") run(fleet_from_1);
     if (version == "2") run(fleet_from_2);
-    if (version != "4") run(fleet_from_3);
-    run(fleet_from_4);
+    if (version < "4") run(fleet_from_3);
+    if (version < "5") run(fleet_from_4);
+    run(fleet_from_5);
     database.exec("UPDATE pgairlock.meta SET value = $1 WHERE proxy = '' AND key = 'version'", {ours});
 }
 
@@ -292,12 +295,17 @@ void Fleet::prune() {
     const auto gone =
         database_->exec("SELECT proxy FROM pgairlock.proxies WHERE proxy <> $1 AND last_seen < $2::bigint",
                         {settings_.instance, cutoff[0]});
-    // Those of version 1, which have no row in `proxies` before they are updated.
-    for (const char* const table : {"clients", "handshakes", "upstream_certificates"}) {
+    // Those of version 1, which have no row in `proxies` before they are updated; and what one of
+    // version 5, which knows of no samples, has left of a proxy that it forgot.
+    for (const char* const table : {"clients", "handshakes", "upstream_certificates", "sampled_sessions"}) {
         database_->exec("DELETE FROM pgairlock." + std::string(table) +
                             " WHERE proxy NOT IN (SELECT proxy FROM pgairlock.proxies) AND last_seen < $1::bigint",
                         cutoff);
     }
+    database_->exec(
+        "DELETE FROM pgairlock.sampling WHERE proxy NOT IN (SELECT proxy FROM pgairlock.proxies) AND "
+        "greatest(last_look, last_failure) < $1::bigint",
+        cutoff);
     for (const auto& proxy : gone) {
         spdlog::info("inventory: the proxy {} was not here within the retention: forgotten in {}", proxy[0],
                      url_.shown());

@@ -20,6 +20,18 @@ inline constexpr std::string_view fleet_marks = R"sql(CREATE TABLE pgairlock.mar
   repaired_at bigint NOT NULL, changed_at bigint NOT NULL,
   PRIMARY KEY (proxy, upstream, client_addr, client_exe, client_uid, usename, datname, application_name, seen_by)))sql";
 
+inline constexpr std::string_view fleet_sampled_sessions = R"sql(CREATE TABLE pgairlock.sampled_sessions (
+  proxy text, upstream text, upstream_addr text, client_addr text, usename text, datname text, application_name text, version text,
+  through bigint, cipher text NOT NULL, client_dn text NOT NULL, first_seen bigint NOT NULL, last_seen bigint NOT NULL,
+  looks bigint NOT NULL, sessions bigint NOT NULL, seen bigint NOT NULL,
+  PRIMARY KEY (proxy, upstream, upstream_addr, client_addr, usename, datname, application_name, version, through)))sql";
+inline constexpr std::string_view fleet_sampling = R"sql(CREATE TABLE pgairlock.sampling (
+  proxy text, upstream text, upstream_addr text,
+  first_look bigint NOT NULL, last_look bigint NOT NULL, looks bigint NOT NULL, hidden bigint NOT NULL,
+  failed bigint NOT NULL, last_failure bigint NOT NULL, error text NOT NULL,
+  interval bigint NOT NULL, left_out bigint NOT NULL, proxying bigint NOT NULL,
+  PRIMARY KEY (proxy, upstream, upstream_addr)))sql";
+
 /// Each is one statement. `meta` holds the version, under no proxy.
 inline constexpr std::string_view fleet_schema[] = {
     R"sql(CREATE TABLE pgairlock.meta (proxy text, key text, value text NOT NULL, PRIMARY KEY (proxy, key)))sql",
@@ -66,6 +78,8 @@ inline constexpr std::string_view fleet_schema[] = {
   PRIMARY KEY (proxy, upstream, client_addr, client_exe, client_uid, kind)))sql",
     fleet_proxies,
     fleet_marks,
+    fleet_sampled_sessions,
+    fleet_sampling,
 };
 
 /// From version 1 to 3: what it did not count is not known, and said to be 0. A proxy of an older
@@ -113,5 +127,8 @@ inline constexpr std::string_view fleet_from_4[] = {
     "ALTER TABLE pgairlock.clients ADD failure_reason text NOT NULL DEFAULT '', "
     "ADD failure_error text NOT NULL DEFAULT ''",
 };
+
+/// From version 5: nobody looked at the servers' own lists until then.
+inline constexpr std::string_view fleet_from_5[] = {fleet_sampled_sessions, fleet_sampling};
 
 }  // namespace proxy

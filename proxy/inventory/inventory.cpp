@@ -66,6 +66,16 @@ void Inventory::absorb(const Event& event) {
     }
     const bool nothing_waited = learning_.changes().rows == 0;
     learning_.absorb(event);
+    something_waits(nothing_waited);
+}
+
+void Inventory::absorb(const ServerLook& look) {
+    const bool nothing_waited = learning_.changes().rows == 0;
+    learning_.absorb(look);
+    something_waits(nothing_waited);
+}
+
+void Inventory::something_waits(bool nothing_waited) {
     if (!nothing_waited || learning_.changes().rows == 0) return;
     if (const auto now = Clock::now(); next_flush_ < now) next_flush_ = now + flush_interval;
 }

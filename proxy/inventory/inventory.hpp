@@ -50,6 +50,7 @@ class Inventory {
 
     /// Takes what the event says about clients, servers and probes. No I/O.
     void absorb(const Event& event);
+    void absorb(const ServerLook& look);
     /// There was more than is in the file, and nobody knows how much. Throws SqliteError.
     void has_gap() { store_.has_gap(to_timestamp(std::chrono::system_clock::now())); }
     /// Events that it will never be given.
@@ -75,6 +76,7 @@ class Inventory {
     const std::string& damage() const noexcept { return damage_; }
 
    private:
+    void something_waits(bool nothing_waited);
     void stored();
     void failed(const SqliteError& error);
     void tell_unwritten(std::vector<Event>& news);

@@ -14,6 +14,7 @@
 #include "proxy/inventory/key_exchange_groups.hpp"
 #include "proxy/inventory/timestamp.hpp"
 #include "proxy/observation/event.hpp"
+#include "proxy/observation/server_look.hpp"
 
 namespace proxy {
 
@@ -101,11 +102,41 @@ struct ProbeChange {
     Timestamp last_shown = 0, last_refused = 0;
 };
 
+struct ServerKey {
+    std::string upstream, upstream_addr;
+    auto operator<=>(const ServerKey&) const = default;
+};
+
+struct SampledKey {
+    ServerKey server;
+    SampledKind kind;
+    auto operator<=>(const SampledKey&) const = default;
+};
+
+struct SampledChange {
+    Timestamp first = std::numeric_limits<Timestamp>::max();
+    Timestamp last = 0;
+    std::uint64_t looks = 0, sessions = 0, seen = 0;
+    std::string cipher, client_dn;  ///< of the last
+};
+
+struct SamplingChange {
+    Timestamp first_look = std::numeric_limits<Timestamp>::max();
+    Timestamp last_look = 0;
+    std::uint64_t looks = 0, hidden = 0, failed = 0, left_out = 0;
+    Timestamp last_failure = 0;
+    std::string error;  ///< of the last failure
+    std::int64_t interval = 0;
+    bool proxying = true;
+};
+
 struct InventoryChanges {
     std::map<ClientIdentity, ClientChange> clients;
     std::map<HandshakeKey, HandshakeChange> handshakes;
     std::map<CertificateKey, CertificateChange> certificates;
     std::map<ProbeKey, ProbeChange> probes;
+    std::map<ServerKey, SamplingChange> sampling;
+    std::map<SampledKey, SampledChange> sampled;
     std::size_t rows = 0;                                      ///< of all these, the inner ones too
     Timestamp oldest = std::numeric_limits<Timestamp>::max();  ///< of these events: what a fleet's copy starts from
 };

@@ -98,7 +98,8 @@ void InventoryFile::take_over(Timestamp version) {
     } else if (version >= 2 && version < inventory_version) {
         if (version <= 2) db_.exec(std::string(inventory_from_2));
         if (version <= 3) db_.exec(std::string(inventory_from_3));
-        db_.exec(std::string(inventory_from_4));
+        if (version <= 4) db_.exec(std::string(inventory_from_4));
+        db_.exec(std::string(inventory_from_5));
     } else {
         return;
     }

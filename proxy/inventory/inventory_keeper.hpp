@@ -44,6 +44,9 @@ class InventoryKeeper {
     /// See Inventory.
     void retain_for(std::chrono::milliseconds retention) { retention_ = retention; }
     void absorb(const Event& event);
+    void absorb(const ServerLook& look) {
+        if (inventory_) inventory_->absorb(look);
+    }
     void lost(std::uint64_t events);
     Clock::time_point due() const noexcept;
     std::vector<Event> flush();

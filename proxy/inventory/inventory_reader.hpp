@@ -132,6 +132,41 @@ struct ProxyRow {
     std::uint64_t unclean_ends = 0;   ///< killed, or with what it could not write
 };
 
+/// Sessions of one kind at a server, as it lists them itself.
+struct SampledSessionsRow {
+    std::string upstream;
+    std::string upstream_addr;
+    std::string client_addr;  ///< as the server sees it; "local": by its UNIX-domain socket
+    std::string usename;
+    std::string datname;
+    std::string application_name;
+    std::string version;   ///< of TLS; empty: in clear
+    bool through = false;  ///< by this proxy
+    std::string cipher{};
+    std::string client_dn{};
+    Timestamp first_seen = 0;
+    Timestamp last_seen = 0;
+    std::uint64_t looks = 0;     ///< in which there was at least one of them
+    std::uint64_t sessions = 0;  ///< different ones
+    std::uint64_t seen = 0;      ///< sum over the looks of how many there were
+};
+
+/// How a server was looked at.
+struct SamplingRow {
+    std::string upstream;
+    std::string upstream_addr;
+    Timestamp first_look = 0;
+    Timestamp last_look = 0;
+    std::uint64_t looks = 0;
+    std::uint64_t hidden = 0;  ///< of these, without others' addresses and TLS: no pg_read_all_stats
+    std::uint64_t failed = 0;  ///< questions without an answer; they are no looks
+    Timestamp last_failure = 0;
+    std::string error{};         ///< of the last of these
+    std::int64_t interval = 0;   ///< sample_interval, in microseconds
+    std::uint64_t left_out = 0;  ///< sessions in no row: too many, or whose they are was not known
+    bool proxying = true;        ///< false: `pgairlock sample`, through which nobody goes
+};
+
 /// What people said about a client.
 struct MarkRow {
     ClientIdentity who;
@@ -154,6 +189,8 @@ struct InventoryRows {
     std::vector<UpstreamCertificateRow> upstream_certificates;
     std::vector<ProbeRow> probes;
     std::vector<MarkRow> marks;
+    std::vector<SampledSessionsRow> sampled_sessions{};
+    std::vector<SamplingRow> sampling{};
 };
 
 /// The file of a proxy with this state directory, when audit.inventory is not set.

@@ -14,8 +14,8 @@ namespace proxy {
 
 /// 1: up to 0.1; 2: uid in a client's identity, failures, facts by day, proxies, marks; 3: sessions
 /// that stay open, ends without a farewell; 4: the keys of authorities, groups of key exchange; 5:
-/// why a client's login failed last.
-inline constexpr int inventory_version = 5;
+/// why a client's login failed last; 6: sessions as servers list them.
+inline constexpr int inventory_version = 6;
 
 inline constexpr std::string_view inventory_schema = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;  -- instance: a random name of this file
@@ -132,6 +132,34 @@ CREATE TABLE marks (
   changed_at INTEGER NOT NULL,
   PRIMARY KEY (upstream, client_addr, client_exe, client_uid, usename, datname, application_name, seen_by)
 ) WITHOUT ROWID;
+
+-- Sessions at a server as it lists them itself (pg_stat_activity, pg_stat_ssl), looked at every sample_interval.
+CREATE TABLE sampled_sessions (
+  upstream TEXT NOT NULL, upstream_addr TEXT NOT NULL,  -- the server
+  client_addr TEXT NOT NULL,       -- as the server sees it; "local": by its UNIX-domain socket
+  usename TEXT NOT NULL, datname TEXT NOT NULL, application_name TEXT NOT NULL,
+  version TEXT NOT NULL,           -- of TLS; empty: in clear
+  through INTEGER NOT NULL,        -- 1: by this proxy; 0: not
+  cipher TEXT NOT NULL, client_dn TEXT NOT NULL,  -- of the last
+  first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,
+  looks INTEGER NOT NULL,          -- in which there was at least one of them
+  sessions INTEGER NOT NULL,       -- different ones
+  seen INTEGER NOT NULL,           -- sum over the looks of how many there were
+  PRIMARY KEY (upstream, upstream_addr, client_addr, usename, datname, application_name, version, through)
+) WITHOUT ROWID;
+
+-- How each server was looked at.
+CREATE TABLE sampling (
+  upstream TEXT NOT NULL, upstream_addr TEXT NOT NULL,
+  first_look INTEGER NOT NULL, last_look INTEGER NOT NULL, looks INTEGER NOT NULL,
+  hidden INTEGER NOT NULL,         -- looks in which the role was not shown others' addresses and TLS (no pg_read_all_stats)
+  failed INTEGER NOT NULL, last_failure INTEGER NOT NULL,  -- questions without an answer; they are no looks
+  error TEXT NOT NULL,             -- of the last of these
+  interval INTEGER NOT NULL,       -- sample_interval, of the last
+  left_out INTEGER NOT NULL,       -- sessions that were there and are in no row: too many, or whose they are was not known
+  proxying INTEGER NOT NULL,       -- 1: by a proxy; 0: by `pgairlock sample`, through which nobody goes
+  PRIMARY KEY (upstream, upstream_addr)
+) WITHOUT ROWID;
 )sql";
 
 /// From version 1, in one transaction and without foreign keys: the tables that changed are made
@@ -192,6 +220,33 @@ ALTER TABLE upstream_certificates ADD groups TEXT NOT NULL DEFAULT '';
 inline constexpr std::string_view inventory_from_4 = R"sql(
 ALTER TABLE clients ADD failure_reason TEXT NOT NULL DEFAULT '';
 ALTER TABLE clients ADD failure_error TEXT NOT NULL DEFAULT '';
+)sql";
+
+/// From version 5. Nobody looked at the servers' own lists until then.
+inline constexpr std::string_view inventory_from_5 = R"sql(CREATE TABLE sampled_sessions (
+  upstream TEXT NOT NULL, upstream_addr TEXT NOT NULL,
+  client_addr TEXT NOT NULL,
+  usename TEXT NOT NULL, datname TEXT NOT NULL, application_name TEXT NOT NULL,
+  version TEXT NOT NULL,
+  through INTEGER NOT NULL,
+  cipher TEXT NOT NULL, client_dn TEXT NOT NULL,
+  first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,
+  looks INTEGER NOT NULL,
+  sessions INTEGER NOT NULL,
+  seen INTEGER NOT NULL,
+  PRIMARY KEY (upstream, upstream_addr, client_addr, usename, datname, application_name, version, through)
+) WITHOUT ROWID;
+CREATE TABLE sampling (
+  upstream TEXT NOT NULL, upstream_addr TEXT NOT NULL,
+  first_look INTEGER NOT NULL, last_look INTEGER NOT NULL, looks INTEGER NOT NULL,
+  hidden INTEGER NOT NULL,
+  failed INTEGER NOT NULL, last_failure INTEGER NOT NULL,
+  error TEXT NOT NULL,
+  interval INTEGER NOT NULL,
+  left_out INTEGER NOT NULL,
+  proxying INTEGER NOT NULL,
+  PRIMARY KEY (upstream, upstream_addr)
+) WITHOUT ROWID;
 )sql";
 
 }  // namespace proxy

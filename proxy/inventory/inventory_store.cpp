@@ -17,7 +17,8 @@ InventoryStore::InventoryStore(const std::string& path, const ProxyFacts& proxy)
       clients_(db_, forgotten_),
       handshakes_(db_, forgotten_),
       certificates_(db_, forgotten_),
-      probes_(db_) {
+      probes_(db_),
+      samples_(db_, forgotten_) {
     introduce(proxy);
 } catch (const SqliteError&) {
     throw_as_unusable(path);
@@ -65,6 +66,7 @@ std::vector<Event> InventoryStore::write(const InventoryChanges& changes) {
         clients_.ended(committed);
         handshakes_.ended(committed);
         certificates_.ended(committed);
+        samples_.ended(committed);
     };
     try {
         Transaction transaction(db_);
@@ -72,6 +74,8 @@ std::vector<Event> InventoryStore::write(const InventoryChanges& changes) {
         for (const auto& [key, change] : changes.handshakes) handshakes_.write(key, change);
         for (const auto& [key, change] : changes.certificates) certificates_.write(key, change);
         for (const auto& [key, change] : changes.probes) probes_.write(key, change);
+        for (const auto& [key, change] : changes.sampling) samples_.write(key, change);
+        for (const auto& [key, change] : changes.sampled) samples_.write(key, change);
         transaction.commit();
     } catch (...) {
         ended(false);
@@ -84,8 +88,7 @@ std::vector<Event> InventoryStore::write(const InventoryChanges& changes) {
 Timestamp InventoryStore::newest() {
     return db_.integer(
         "SELECT max(coalesce((SELECT max(last_seen) FROM clients), 0), coalesce((SELECT max(last_seen) FROM "
-        "handshakes), "
-        "0))");
+        "handshakes), 0), coalesce((SELECT max(last_seen) FROM sampled_sessions), 0))");
 }
 
 InventoryStore::Pruned InventoryStore::prune(Timestamp cutoff, bool all) {
@@ -104,7 +107,9 @@ InventoryStore::Pruned InventoryStore::prune(Timestamp cutoff, bool all) {
         for (const char* const sql :
              {"DELETE FROM clients WHERE last_seen < ?", "DELETE FROM evidence WHERE last_seen < ?",
               "DELETE FROM fingerprints WHERE last_seen < ?", "DELETE FROM handshakes WHERE last_seen < ?",
-              "DELETE FROM upstream_certificates WHERE last_seen < ?", "DELETE FROM probes WHERE last_shown < ?"}) {
+              "DELETE FROM upstream_certificates WHERE last_seen < ?", "DELETE FROM probes WHERE last_shown < ?",
+              "DELETE FROM sampled_sessions WHERE last_seen < ?",
+              "DELETE FROM sampling WHERE max(last_look, last_failure) < ?"}) {
             db_.prepare(sql).with(cutoff).run();
             gone += db_.integer("SELECT changes()");
         }
@@ -121,6 +126,7 @@ InventoryStore::Pruned InventoryStore::prune(Timestamp cutoff, bool all) {
     clients_.pruned();
     handshakes_.pruned();
     certificates_.pruned();
+    samples_.pruned();
     db_.prepare("PRAGMA incremental_vacuum").run();
     return {.rows = gone, .more_is_due = more_is_due};
 }

@@ -12,6 +12,7 @@
 #include "proxy/inventory/stored_clients.hpp"
 #include "proxy/inventory/stored_handshakes.hpp"
 #include "proxy/inventory/stored_probes.hpp"
+#include "proxy/inventory/stored_samples.hpp"
 
 namespace proxy {
 
@@ -73,6 +74,7 @@ class InventoryStore {
     StoredHandshakes handshakes_;
     StoredCertificates certificates_;
     StoredProbes probes_;
+    StoredSamples samples_;
 };
 
 }  // namespace proxy

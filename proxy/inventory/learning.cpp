@@ -112,6 +112,55 @@ void Learning::absorb_now(const Event& event) {
     changes_.oldest = std::min(changes_.oldest, to_timestamp(event.time));
 }
 
+void Learning::absorb(const ServerLook& look) {
+    const ServerKey server{look.upstream, look.upstream_addr};
+    const Timestamp time = to_timestamp(look.time);
+    // First what may fail, for lack of memory or by an operator's pattern: a look is counted once.
+    std::map<SampledKind, SampledCount> kinds;
+    for (const auto& [listed, count] : look.sessions) {
+        SampledKind kind = listed;
+        kind.application_name = stored_name(listed.application_name);
+        SampledCount& sum = kinds[std::move(kind)];
+        sum.sessions += count.sessions;
+        sum.seen += count.seen;
+        sum.cipher = count.cipher;
+        sum.client_dn = count.client_dn;
+    }
+    SamplingChange* const sampling = row(changes_.sampling, server);
+    if (!sampling) return;
+    changes_.oldest = std::min(changes_.oldest, time);
+    sampling->interval = look.interval.count();
+    sampling->proxying = look.proxying;
+    if (!look.failure.empty()) {
+        ++sampling->failed;
+        if (time >= sampling->last_failure) {
+            sampling->last_failure = time;
+            sampling->error = protocol::as_utf8(look.failure, max_error);
+        }
+        return;
+    }
+    ++sampling->looks;
+    sampling->hidden += look.hidden ? 1 : 0;
+    sampling->left_out += look.left_out;
+    sampling->first_look = std::min(sampling->first_look, time);
+    sampling->last_look = std::max(sampling->last_look, time);
+    for (const auto& [kind, count] : kinds) {
+        SampledChange* const sampled = row(changes_.sampled, {server, kind});
+        if (!sampled) {
+            sampling->left_out += count.seen;
+            continue;
+        }
+        ++sampled->looks;
+        sampled->sessions += count.sessions;
+        sampled->seen += count.seen;
+        sampled->first = std::min(sampled->first, time);
+        if (time < sampled->last) continue;
+        sampled->last = time;
+        sampled->cipher = count.cipher;
+        sampled->client_dn = count.client_dn;
+    }
+}
+
 /// The row of that key, made when there is room; nullptr: there is none.
 template <class Map>
 typename Map::mapped_type* Learning::row(Map& map, typename Map::key_type key) {
@@ -144,8 +193,12 @@ void Learning::absorb_client(const Event& event, const ClientIdentity& who) {
 
 ClientNames Learning::stored_names(const SessionRecord& record) const {
     ClientNames names = record.names();
-    if (name_pattern_) names.application_name = std::regex_replace(names.application_name, *name_pattern_, "*");
+    names.application_name = stored_name(names.application_name);
     return names;
+}
+
+std::string Learning::stored_name(const std::string& application_name) const {
+    return name_pattern_ ? std::regex_replace(application_name, *name_pattern_, "*") : application_name;
 }
 
 void Learning::absorb_open(const Event& event, const ClientIdentity& who) {

@@ -24,6 +24,8 @@ class Learning {
     explicit Learning(const std::string& name_pattern);
 
     void absorb(const Event& event);
+    /// What a server's own list of its sessions showed.
+    void absorb(const ServerLook& look);
     /// Logins that look like health checks and have stayed for long are clients.
     void decide_long_checks();
     /// Sessions in clear or with weak TLS were so until `now`.
@@ -63,6 +65,7 @@ class Learning {
     void absorb_open(const Event& event, const ClientIdentity& who);
     void extend(const std::string& session, const OpenSession& open, Timestamp time);
     ClientNames stored_names(const SessionRecord& record) const;
+    std::string stored_name(const std::string& application_name) const;
     void absorb_certificate(const Event& event);
     void absorb_handshake(const Event& event, const ClientOrigin& from);
     void absorb_probe(const Event& event, const ClientOrigin& from);

@@ -43,6 +43,7 @@ class Reader {
             read_proxies();
             read_marks();
         }
+        if (version_ >= 6) read_samples();
         std::vector<InventoryRows> inventories;
         for (auto& [instance, inventory] : by_proxy_) {
             inventory.instance = instance;
@@ -223,6 +224,46 @@ class Reader {
                               .note = row[13],
                               .repaired_at = number(row[14]),
                               .changed_at = number(row[15])});
+                     });
+    }
+
+    void read_samples() {
+        source_.rows("sampled_sessions",
+                     "upstream, upstream_addr, client_addr, usename, datname, application_name, version, through, "
+                     "cipher, client_dn, first_seen, last_seen, looks, sessions, seen",
+                     [&](const std::string& proxy, const Row& row) {
+                         by_proxy_[proxy].sampled_sessions.push_back({.upstream = row[0],
+                                                                      .upstream_addr = row[1],
+                                                                      .client_addr = row[2],
+                                                                      .usename = row[3],
+                                                                      .datname = row[4],
+                                                                      .application_name = row[5],
+                                                                      .version = row[6],
+                                                                      .through = number(row[7]) != 0,
+                                                                      .cipher = row[8],
+                                                                      .client_dn = row[9],
+                                                                      .first_seen = number(row[10]),
+                                                                      .last_seen = number(row[11]),
+                                                                      .looks = count(row[12]),
+                                                                      .sessions = count(row[13]),
+                                                                      .seen = count(row[14])});
+                     });
+        source_.rows("sampling",
+                     "upstream, upstream_addr, first_look, last_look, looks, hidden, failed, last_failure, error, "
+                     "interval, left_out, proxying",
+                     [&](const std::string& proxy, const Row& row) {
+                         by_proxy_[proxy].sampling.push_back({.upstream = row[0],
+                                                              .upstream_addr = row[1],
+                                                              .first_look = number(row[2]),
+                                                              .last_look = number(row[3]),
+                                                              .looks = count(row[4]),
+                                                              .hidden = count(row[5]),
+                                                              .failed = count(row[6]),
+                                                              .last_failure = number(row[7]),
+                                                              .error = row[8],
+                                                              .interval = number(row[9]),
+                                                              .left_out = count(row[10]),
+                                                              .proxying = number(row[11]) != 0});
                      });
     }
 

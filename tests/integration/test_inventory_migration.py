@@ -95,7 +95,7 @@ def test_a_file_of_version_3_is_read_and_taken_over_with_keys_and_groups_from_th
     assert after["summary"]["incomplete"] == before["summary"]["incomplete"] == []
     assert [len(client["groups"]) for client in after["clients"] if client["application_name"] == "new"] == [1]
     assert {bool(one["anchor_key_sha256"]) for one in after["upstream_certificates"]} == {True, False}
-    assert rows(state, "PRAGMA user_version") == [{"user_version": 5}]
+    assert rows(state, "PRAGMA user_version") == [{"user_version": 6}]
 
 
 def test_a_file_of_version_4_is_read_and_taken_over_with_the_words_of_failures_from_then_on(directory, start):
@@ -113,7 +113,23 @@ def test_a_file_of_version_4_is_read_and_taken_over_with_the_words_of_failures_f
     assert after["summary"]["incomplete"] == before["summary"]["incomplete"] == []
     new = next(client for client in after["clients"] if client["application_name"] == "new")
     assert new["failure"]["what"] == "login refused" and new["failure"]["error"].startswith("28000: ") and "nobody_is_this" in new["failure"]["error"]
-    assert rows(state, "PRAGMA user_version") == [{"user_version": 5}]
+    assert rows(state, "PRAGMA user_version") == [{"user_version": 6}]
+
+
+def test_a_file_of_version_5_is_read_and_taken_over_and_has_room_for_samples_from_then_on(directory, start):
+    state = old_file(directory / "fifth", 5)
+    before = report(state)
+    assert {client["usename"]: client["failure"]["error"] for client in before["clients"] if client["failures"]} == {"typo": "28000: no such role"}
+    proxy = start(runtime={"state_dir": str(state)})
+    with Client(proxy.address) as raw:
+        raw.login(application_name="new")
+    until(lambda: total(state) == 4)
+    proxy.stop()
+    after = report(state)
+    assert answers(before).items() <= answers(after).items()
+    assert after["summary"]["incomplete"] == before["summary"]["incomplete"] == []
+    assert rows(state, "PRAGMA user_version") == [{"user_version": 6}]
+    assert rows(state, "SELECT * FROM sampled_sessions") == rows(state, "SELECT * FROM sampling") == []
 
 
 def old_database(fleet_database, state, version):
@@ -128,7 +144,7 @@ def old_database(fleet_database, state, version):
                 cursor.execute(f"INSERT INTO pgairlock.{table} (proxy, {', '.join(names)}) VALUES (%s{', %s' * len(names)})", (instance, *row))
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
 def test_a_database_is_taken_over_by_the_first_proxy(directory, start, fleet_database, version):
     state = old_file(directory / "old", version)
     old_database(fleet_database, state, version)
@@ -140,7 +156,7 @@ def test_a_database_is_taken_over_by_the_first_proxy(directory, start, fleet_dat
         raw.login(application_name="new")
     until(lambda: ("127.0.0.1", "trust_user", "new") in answers(report(fleet_database.url)))
     assert before.items() <= answers(report(fleet_database.url)).items()
-    assert fleet_database.sql("SELECT value FROM pgairlock.meta WHERE key = 'version'") == [("5",)]
+    assert fleet_database.sql("SELECT value FROM pgairlock.meta WHERE key = 'version'") == [("6",)]
     assert fleet_database.sql("SELECT count(*) FROM pgairlock.upstream_certificates WHERE anchor_key_sha256 <> '' AND groups <> ''") == [(1 + (version > 3),)]
 
 
@@ -156,4 +172,4 @@ def test_a_report_that_is_being_read_while_a_database_is_taken_over_is_not_in_it
         cursor.execute("SELECT count(*) FROM pgairlock.clients")
         reader.rollback()
     proxy.wait_for_log("inventory: shared in")
-    assert fleet_database.sql("SELECT value FROM pgairlock.meta WHERE key = 'version'") == [("5",)]
+    assert fleet_database.sql("SELECT value FROM pgairlock.meta WHERE key = 'version'") == [("6",)]

@@ -283,7 +283,7 @@ def fleet_schema() -> str:
 
 def upload(cursor, inventory: Inventory) -> None:
     (instance,) = inventory.db.execute("SELECT value FROM meta WHERE key = 'instance'").fetchone()
-    for table in ("clients", "evidence", "fingerprints", "handshakes", "days", "upstream_certificates", "probes", "proxies", "marks"):
+    for table in ("clients", "evidence", "fingerprints", "handshakes", "days", "upstream_certificates", "probes", "proxies", "marks", "sampled_sessions", "sampling"):
         for row in inventory.db.execute(f"SELECT * FROM {table}"):
             cursor.execute(f"INSERT INTO pgairlock.{table} VALUES ({', '.join(['%s'] * (len(row) + 1))})", (instance, *row))
 
@@ -752,4 +752,4 @@ def test_the_schema_is_what_the_reader_expects():
     db = sqlite3.connect(":memory:")
     db.executescript(schema())
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert tables == {"meta", "clients", "evidence", "fingerprints", "handshakes", "days", "upstream_certificates", "probes", "proxies", "marks"}
+    assert tables == {"meta", "clients", "evidence", "fingerprints", "handshakes", "days", "upstream_certificates", "probes", "proxies", "marks", "sampled_sessions", "sampling"}

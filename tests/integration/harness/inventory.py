@@ -99,6 +99,19 @@ class Inventory:
                                  "datname": "orders", "application_name": "", "seen_by": "", "accepted": 0, "accepted_until": 0, "accepted_state": "plain", "owner": "",
                                  "reason": "", "note": "", "repaired_at": 0, "changed_at": self.start} | values))
 
+    def sampled(self, usename: str, *, first=None, last=None, **values) -> None:
+        """Sessions as a server lists them, in clear and not through this proxy unless they say otherwise."""
+        self.insert("sampled_sessions", **({"upstream": "orders", "upstream_addr": "10.1.0.1:5432", "client_addr": "10.0.0.9", "usename": usename,
+                                            "datname": "orders", "application_name": "", "version": "", "through": 0, "cipher": "", "client_dn": "",
+                                            "looks": 3, "sessions": 1, "seen": 3} | self.times(first, last) | values))
+
+    def sampling(self, upstream_addr="10.1.0.1:5432", *, first=None, last=None, **values) -> None:
+        """How a server was looked at."""
+        times = self.times(first, last)
+        self.insert("sampling", **({"upstream": "orders", "upstream_addr": upstream_addr, "first_look": times["first_seen"], "last_look": times["last_seen"],
+                                    "looks": 720, "hidden": 0, "failed": 0, "last_failure": 0, "error": "", "interval": 5_000_000, "left_out": 0,
+                                    "proxying": 1} | values))
+
     def close(self) -> "Inventory":
         """As a proxy does that ends: no log is left behind."""
         self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
