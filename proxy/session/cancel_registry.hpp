@@ -11,7 +11,7 @@
 #include <unordered_map>
 
 #include "protocol/startup.hpp"
-#include "proxy/session/address_group.hpp"
+#include "proxy/observation/address_group.hpp"
 #include "proxy/upstream/attempts.hpp"
 
 namespace proxy {
