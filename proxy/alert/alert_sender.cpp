@@ -12,6 +12,7 @@
 #include "proxy/alert/alert_backlog.hpp"
 #include "proxy/alert/alert_delivery.hpp"
 #include "proxy/alert/alert_groups.hpp"
+#include "proxy/observation/random_name.hpp"
 
 namespace proxy {
 namespace {
@@ -25,14 +26,6 @@ constexpr auto first_pause = 1s;
 constexpr auto longest_pause = std::chrono::duration_cast<Clock::duration>(5min);
 /// Without memory, others may give some back meanwhile.
 constexpr auto rest = 100ms;
-
-/// Unique over restarts: receivers know by it what they have had.
-std::string random_prefix() {
-    std::random_device device;
-    char prefix[20];
-    std::snprintf(prefix, sizeof prefix, "%08x%08x-", device(), device());
-    return prefix;
-}
 
 std::function<std::string()> ids(std::string prefix) {
     return [prefix = std::move(prefix), next = std::uint64_t{1}]() mutable {
@@ -79,8 +72,8 @@ class AlertSender::Work {
     std::shared_ptr<const AlertRoute> route_;
     bool fresh_route_ = false;  // what failed before may work with it
     bool closed_ = false;
-    const std::string prefix_ = random_prefix();
-    AlertGroups groups_{ids(prefix_)};  // with the mutex
+    const std::string prefix_ = random_name() + "-";  // receivers know by it what they have had before a restart
+    AlertGroups groups_{ids(prefix_)};                // with the mutex
     std::atomic<bool> stop_{false};
     std::atomic<std::uint64_t> sent_{0}, failed_{0}, dropped_{0}, waiting_{0};
 

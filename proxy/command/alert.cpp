@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <random>
 
 #include "config/keys.hpp"
 #include "config/spelling.hpp"
 #include "protocol/utf8.hpp"
 #include "proxy/alert/alert_delivery.hpp"
 #include "proxy/command/commands.hpp"
+#include "proxy/observation/random_name.hpp"
 #include "proxy/route/proxy_name.hpp"
 
 namespace proxy::command {
@@ -54,10 +54,8 @@ void tell_remedy(const config::Alert& alert, const std::string& what) {
 
 bool try_one(const AlertRoute& route, const std::string& proxy) {
     static const std::atomic<bool> never{false};
-    std::random_device device;
-    char id[40];
-    std::snprintf(id, sizeof id, "test-%08x%08x", device(), device());
-    const AlertMessage message = test_message(id, route.settings.on, std::chrono::system_clock::now());
+    const AlertMessage message =
+        test_message("test-" + random_name(), route.settings.on, std::chrono::system_clock::now());
     const AttemptResult result = deliver(message, route, proxy, Attempt::Clock::time_point::max(), never);
     const bool sent = result.end == AttemptResult::End::sent;
     std::printf("%s: %s: %s: %s\n", route.settings.name.c_str(), protocol::printable(route.shown()).c_str(),

@@ -7,19 +7,12 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <random>
 
 #include "proxy/inventory/inventory_schema.hpp"
+#include "proxy/observation/random_name.hpp"
 
 namespace proxy {
 namespace {
-
-std::string random_name() {
-    std::random_device device;
-    char text[20];
-    std::snprintf(text, sizeof text, "%08x%08x", device(), device());
-    return text;
-}
 
 /// 0640: it names users, databases and addresses. SQLite gives its other files the mode of this
 /// one.

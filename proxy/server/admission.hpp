@@ -17,11 +17,11 @@
 #include <mutex>
 #include <optional>
 
+#include "proxy/observation/address_group.hpp"
 #include "proxy/route/snapshot.hpp"
 #include "proxy/server/listener.hpp"
 #include "proxy/server/login_counts.hpp"
 #include "proxy/server/login_rates.hpp"
-#include "proxy/session/address_group.hpp"
 #include "proxy/session/login_request.hpp"
 #include "proxy/session/rejection.hpp"
 #include "proxy/upgrade/overlap_text.hpp"

@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "proxy/session/address_group.hpp"
+#include "proxy/observation/address_group.hpp"
 #include "tls/recently_used.hpp"
 
 namespace proxy {

@@ -11,11 +11,11 @@
 #include <cstdio>
 #include <filesystem>
 #include <future>
-#include <random>
 
 #include "config/inspect.hpp"
 #include "proxy/inventory/fleet.hpp"
 #include "proxy/observation/often.hpp"
+#include "proxy/observation/random_name.hpp"
 #include "proxy/route/proxy_name.hpp"
 #include "proxy/server/log.hpp"
 #include "proxy/upstream/lasting.hpp"
@@ -37,13 +37,6 @@ constexpr auto upgrade_farewell = 3s;
 /// In the last fifth of drain_timeout sessions are ended as soon as they are idle, so that few are
 /// left to be cut off in their work.
 constexpr int last_call_part = 5;
-
-std::string random_prefix() {
-    std::random_device device;
-    char text[20];
-    std::snprintf(text, sizeof text, "%08x%04x", device(), device() & 0xffffU);
-    return text;
-}
 
 /// Both streams go to one place, where each line would stand twice.
 bool has_one_output() {
@@ -306,7 +299,7 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
       state_lock_(std::move(lock)),
       own_metrics_(metrics_sources()),
       private_socket_(io_, private_uses()),
-      session_prefix_(random_prefix()),
+      session_prefix_(random_name().substr(0, 12)),
       drain_timer_(io_.get_executor()),
       signals_(io_.get_executor(), SIGTERM, SIGINT, SIGHUP) {
     running_config_.use(snapshot_);

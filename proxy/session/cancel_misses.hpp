@@ -12,7 +12,7 @@
 #include <map>
 #include <mutex>
 
-#include "proxy/session/address_group.hpp"
+#include "proxy/observation/address_group.hpp"
 
 namespace proxy {
 

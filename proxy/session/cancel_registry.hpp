@@ -11,8 +11,8 @@
 #include <unordered_map>
 
 #include "protocol/startup.hpp"
+#include "proxy/observation/address_group.hpp"
 #include "proxy/observation/own_backends.hpp"
-#include "proxy/session/address_group.hpp"
 #include "proxy/upstream/attempts.hpp"
 
 namespace proxy {

@@ -28,9 +28,9 @@ std::optional<protocol::Buffer> bytes_of(std::string_view text) {
     return bytes;
 }
 
-std::optional<ClientAddress> group_of(std::string_view text) {
+std::optional<AddressGroup> group_of(std::string_view text) {
     const auto bytes = bytes_of(text);
-    ClientAddress group{};
+    AddressGroup group{};
     if (!bytes || bytes->size() != group.size()) return std::nullopt;
     std::copy(bytes->begin(), bytes->end(), group.begin());
     return group;

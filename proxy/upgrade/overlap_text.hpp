@@ -6,7 +6,6 @@
 
 #include <sys/types.h>
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -17,14 +16,12 @@
 
 #include "protocol/host_role.hpp"
 #include "protocol/startup.hpp"
+#include "proxy/observation/address_group.hpp"
 
 namespace proxy {
 
 /// Where the process of that number is asked.
 std::string private_path(const std::string& state_dir, pid_t pid);
-
-/// What limits per address count as one (AddressGroup).
-using ClientAddress = std::array<std::uint8_t, 16>;
 
 /// Metrics by whose they are: several, where processes before that one have ended since.
 using CountedByRun = std::vector<std::pair<std::string, std::string>>;
@@ -32,7 +29,7 @@ using CountedByRun = std::vector<std::pair<std::string, std::string>>;
 /// A CancelRequest that may be for a session of a former process.
 struct CancelQuestion {
     protocol::CancelRequest request;
-    ClientAddress from{};  ///< who asks
+    AddressGroup from{};   ///< who asks
     bool limited = false;  ///< after too many misses: obeyed where nobody guesses
 };
 std::string to_text(const CancelQuestion& question);  ///< a line
@@ -50,7 +47,7 @@ std::optional<CancelOutcome> parse_outcome(std::string_view line);
 /// What is present in another process: for limits that count all of them.
 struct Elsewhere {
     unsigned served = 0;
-    std::map<ClientAddress, unsigned> per_address;
+    std::map<AddressGroup, unsigned> per_address;
     std::map<std::string, unsigned> logins;  ///< by listener, user and database: keys of LoginCounts
 
     bool operator==(const Elsewhere&) const = default;

@@ -4,12 +4,13 @@
 #include <new>
 #include <random>
 
+#include "proxy/upstream/jitter.hpp"
+
 namespace proxy {
 namespace {
 
 std::chrono::milliseconds between(std::chrono::milliseconds least, std::chrono::milliseconds most) {
-    static thread_local std::minstd_rand random{std::random_device{}()};
-    return std::chrono::milliseconds(std::uniform_int_distribution<long long>(least.count(), most.count())(random));
+    return std::chrono::milliseconds(std::uniform_int_distribution<long long>(least.count(), most.count())(chance()));
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // Whose key is derived next: PBKDF2 takes long, and whoever may connect can ask for it without
 // having proved anything. So every address waits in a line of its own, the lines take turns, and
-// one address never has more than two under way.
+// one address never has more than two under way. Work that began holds its turn even when nobody
+// waits for it any more; that of logins, with a limit by host and news of one that answers nobody,
+// is LoginTurns.
 #pragma once
 
 #include <chrono>

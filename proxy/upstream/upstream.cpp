@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <numeric>
-#include <random>
 
 #include "protocol/utf8.hpp"
 #include "proxy/observation/often.hpp"
+#include "proxy/upstream/jitter.hpp"
 #include "proxy/upstream/socket_options.hpp"
 
 namespace proxy {
@@ -487,11 +487,6 @@ const config::Address& Connector::host_of(const Attempts& attempts, const Upstre
 
 namespace {
 
-std::minstd_rand& randomness() {
-    static thread_local std::minstd_rand random{std::random_device{}()};
-    return random;
-}
-
 /// Sorts by the ranks, which are asked for once each; those of one rank stay in their order.
 template <class T, class Rank>
 void sort_by(std::vector<T>& all, Rank rank) {
@@ -512,7 +507,7 @@ void Connector::order_hosts(const Attempts& attempts, const UpstreamRoute& route
         shuffled_.resize(hosts.size());
         std::iota(shuffled_.begin(), shuffled_.end(), std::size_t{0});
         if (route.settings.load_balance_hosts == config::LoadBalanceHosts::random)
-            std::shuffle(shuffled_.begin(), shuffled_.end(), randomness());
+            std::shuffle(shuffled_.begin(), shuffled_.end(), chance());
     }
     host_order_ = shuffled_;
     ordered_for_ = attempts.walk();
@@ -523,7 +518,7 @@ void Connector::order_hosts(const Attempts& attempts, const UpstreamRoute& route
 void Connector::order_addresses(const Attempts& attempts, const UpstreamRoute& route) {
     auto& endpoints = resolved_.endpoints;
     if (route.settings.load_balance_hosts == config::LoadBalanceHosts::random)
-        std::shuffle(endpoints.begin(), endpoints.end(), randomness());
+        std::shuffle(endpoints.begin(), endpoints.end(), chance());
     std::erase_if(endpoints,
                   [&](const Endpoint& endpoint) { return is_ruled_out(attempts, route, to_string(endpoint)); });
     sort_by(endpoints, [&](const Endpoint& endpoint) { return rank(attempts, route, to_string(endpoint)); });

@@ -380,6 +380,7 @@ def proxy_tlv(kind: int, value: bytes) -> bytes:
 TCP4 = b"\xc0\0\2\7\x0a\0\0\5\xc8\xf2\x15\x38"
 TLS_AT_FRONT = proxy_tlv(0x20, b"\3\0\0\0\0" + proxy_tlv(0x21, b"TLSv1.3") + proxy_tlv(0x22, b"billing") + proxy_tlv(0x23, b"TLS_AES_256_GCM_SHA384"))
 VPCE = proxy_tlv(0xea, b"\1vpce-08d2bf15fac5001c9")
+ADDRESS = b"00000000000000000000ffff7f000001"  # as limits count it, in hex
 PROXY_HEADERS = {
     "v1-tcp4": b"PROXY TCP4 192.0.2.7 10.0.0.5 51442 5432\r\n" + SSL_REQUEST,
     "v1-tcp6": b"PROXY TCP6 2001:db8::1 ::1 51442 5432\r\n" + PLAIN,
@@ -502,6 +503,18 @@ SEEDS = {
     "fuzz_config": {name: text.encode() for name, text in CONFIGS.items()},
     "fuzz_pem": PEM_FILES,
     "fuzz_proxy_header": PROXY_HEADERS,
+    "fuzz_overlap": {
+        "cancel": b"\0cancel 4711 0123456789abcdef " + ADDRESS + b" limited",
+        "cancel-later": b"\0cancel 1 00 " + ADDRESS + b" free and more",
+        "outcome": b"\1matched 127.0.0.1:5432 no answer",
+        "outcome-delivered": b"\1matched [::1]:5432 ",
+        "outcome-unknown": b"\1unknown",
+        "counts": b"\2served 12\naddress " + ADDRESS + b" 3\nlogins 6100620063 2\nlater 1\n",
+        "roles": b"\xfdprimary\torders\tdb-1:5432\t10.0.0.1:5432\nstandby\torders\tdb-2:5432\t10.0.0.2:5432\nwitness\ta\tb\tc\n",
+        "roles-short": b"\x0dprimary\torders\tdb-1:5432\t10.0.0.1:5432\nstandby\ta\tb\tc\n",
+        "frame": b"\4counts 5\nabcde",
+        "frame-of-a-run": b"\4metrics 3 0123-4567\nabc",
+    },
 }
 
 for target, seeds in SEEDS.items():

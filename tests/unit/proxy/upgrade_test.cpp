@@ -157,7 +157,7 @@ TEST_CASE("upgrade channel: texts come one by one, with their descriptors, and t
 }
 
 TEST_CASE("overlap texts: a cancel is asked and answered as it was meant") {
-    ClientAddress from{};
+    AddressGroup from{};
     from[15] = 0xab;
     const CancelQuestion question{.request = {.pid = 4711, .key = {0, 1, 0xfe, 0xff}}, .from = from, .limited = true};
     const std::string text = to_text(question);
@@ -186,7 +186,7 @@ TEST_CASE("overlap texts: a cancel is asked and answered as it was meant") {
 
 TEST_CASE("overlap texts: counts and frames, of which a newer version may say more") {
     Elsewhere counts{.served = 3, .per_address = {}, .logins = {}};
-    counts.per_address[ClientAddress{1}] = 2;
+    counts.per_address[AddressGroup{1}] = 2;
     counts.logins[std::string("user a\0b c", 10)] = 1;
     CHECK(parse_elsewhere(to_text(counts)) == counts);
     CHECK_FALSE(parse_elsewhere("logins 0 1\n"));
