@@ -51,9 +51,10 @@ TEST_CASE("sessions that a server lists are a row for each kind, and each look i
     const support::Folder folder;
     const std::string file = folder.file("inventory.db");
     Inventory inventory({.path = file});
-    store(inventory, {look({{kind("psql"), {.sessions = 2, .seen = 2}},
-                            {kind("app", true, "TLSv1.3"), {.sessions = 1, .seen = 1, .cipher = "A", .client_dn = "/CN=x"}}}),
-                      look({{kind("psql"), {.sessions = 1, .seen = 3}}}, 5s)});
+    store(inventory,
+          {look({{kind("psql"), {.sessions = 2, .seen = 2}},
+                 {kind("app", true, "TLSv1.3"), {.sessions = 1, .seen = 1, .cipher = "A", .client_dn = "/CN=x"}}}),
+           look({{kind("psql"), {.sessions = 1, .seen = 3}}}, 5s)});
     store(inventory, {look({}, 10s)});
     const proxy::InventoryRows rows = rows_of(file);
     REQUIRE(rows.sampled_sessions.size() == 2);
@@ -93,11 +94,13 @@ TEST_CASE("a question without an answer is no look, and its words are kept") {
     CHECK(server.last_look - server.last_failure == 5'000'000);
 }
 
-TEST_CASE("application names of sampled sessions are stored by the operator's pattern, and by ours once they are many") {
+TEST_CASE(
+    "application names of sampled sessions are stored by the operator's pattern, and by ours once they are many") {
     const support::Folder folder;
     const std::string file = folder.file("inventory.db");
     Inventory inventory({.path = file, .name_pattern = "job-[0-9]+"});
-    store(inventory, {look({{kind("job-1"), {.sessions = 1, .seen = 1}}, {kind("job-2"), {.sessions = 1, .seen = 1}}})});
+    store(inventory,
+          {look({{kind("job-1"), {.sessions = 1, .seen = 1}}, {kind("job-2"), {.sessions = 1, .seen = 1}}})});
     CHECK(rows_of(file).sampled_sessions.size() == 1);
     CHECK(rows_of(file).sampled_sessions[0].seen == 2);
     std::map<SampledKind, proxy::SampledCount> many;
@@ -138,7 +141,8 @@ TEST_CASE("a table of samples that is full forgets what came through us before w
     Inventory inventory({.path = file});
     const auto from = [](int i, bool through) {
         SampledKind one = kind("", through);
-        one.client_addr = "10." + std::to_string(i / 250 / 250) + "." + std::to_string(i / 250 % 250) + "." + std::to_string(i % 250);
+        one.client_addr =
+            "10." + std::to_string(i / 250 / 250) + "." + std::to_string(i / 250 % 250) + "." + std::to_string(i % 250);
         return one;
     };
     std::map<SampledKind, proxy::SampledCount> many;
@@ -163,8 +167,9 @@ TEST_CASE("a file of version 5 gets the tables of samples, and keeps what it has
     }
     {
         Sqlite db(file, Sqlite::Mode::read_write);
-        const std::string made = "SELECT group_concat(sql, char(10)) FROM (SELECT sql FROM sqlite_schema WHERE name IN "
-                                 "('sampled_sessions', 'sampling') ORDER BY name)";
+        const std::string made =
+            "SELECT group_concat(sql, char(10)) FROM (SELECT sql FROM sqlite_schema WHERE name IN "
+            "('sampled_sessions', 'sampling') ORDER BY name)";
         CHECK(db.text(made).find("proxying INTEGER NOT NULL") != std::string::npos);
         db.exec("DROP TABLE sampled_sessions; DROP TABLE sampling; PRAGMA user_version = 5");
     }
