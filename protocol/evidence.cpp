@@ -38,6 +38,9 @@ constexpr Facts row(Evidence evidence) {
         // It accepted whatever the load balancer showed: that tells nothing of another certificate.
         case tls_at_front: return {"tls_at_front", uses_tls, Side::tls};
         case tls_perhaps_of_front: return {"tls_perhaps_of_front", anything, Side::tls};
+        // How it came to be in clear is not seen: it may have asked for TLS, and gone on without.
+        case clear_at_server: return {"clear_at_server", {disable, prefer}, Side::clear};
+        case tls_at_server: return {"tls_at_server", uses_tls, Side::tls};
         case tls_startup_undistributed: return {"tls_startup_undistributed", accepts_anything, Side::tls};
         case tls_after_clear_refused: return {"tls_after_clear_refused", {allow, allow}, Side::tls_detail};
         case client_certificate: return {"client_certificate", anything, Side::tls_detail};

@@ -53,9 +53,11 @@ enum class Evidence {
                                    // one byte of that TLS was ours to see, nor what it accepted
     tls_perhaps_of_front,          // StartupMessage through direct TLS, of which the load balancer saw none: passed
                                    // through as it is, or put around clear text there
+    clear_at_server,               // listed by a server as in clear, and not a session of ours: nobody saw how it began
+    tls_at_server,                 // listed by a server as with TLS, and not a session of ours: nor what it accepted
 };
 
-inline constexpr std::size_t evidence_count = static_cast<std::size_t>(Evidence::tls_perhaps_of_front) + 1;
+inline constexpr std::size_t evidence_count = static_cast<std::size_t>(Evidence::tls_at_server) + 1;
 
 /// What a client did.
 enum class Side {

@@ -96,7 +96,7 @@ std::vector<Behaviour> behaviours(const Observations& newest_first, const Contex
         if (context.falls_back && refuses(o)) continue;
         const SslModeInterval says = claim(o, context);
         const bool tls = completes_tls(o);
-        const bool clear = o.evidence == Evidence::clear_startup;
+        const bool clear = o.evidence == Evidence::clear_startup || o.evidence == Evidence::clear_at_server;
         const auto fits = [&](const Behaviour& b) {
             return intersect(b.interval, says) && (context.allow || !((b.tls || tls) && (b.clear || clear)));
         };
@@ -145,11 +145,12 @@ Verifies worst(const std::vector<Behaviour>& all) {
 }
 
 /// That it goes on in clear where no TLS is offered is no answer: ts-postgres's `prefer` verifies
-/// wherever there is a certificate.
+/// wherever there is a certificate. Of what servers list nobody knows whether TLS was offered.
 bool accepts_any_certificate(const Behaviour& behaviour) {
     return std::any_of(behaviour.pieces.begin(), behaviour.pieces.end(), [](const Observation& o) {
-        const bool no_tls_there =
-            o.evidence == Evidence::clear_startup_after_no || o.evidence == Evidence::clear_startup_after_declined;
+        const bool no_tls_there = o.evidence == Evidence::clear_startup_after_no ||
+                                  o.evidence == Evidence::clear_startup_after_declined ||
+                                  o.evidence == Evidence::clear_at_server;
         return !no_tls_there && proves(counted(o)).max <= SslMode::require;
     });
 }

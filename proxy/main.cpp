@@ -187,11 +187,12 @@ void add_report(CLI::App& command, proxy::command::ReportOptions& report) {
     command
         .add_option("--fail-on", report.fail_on,
                     "exit 1 when a client is weak, unknown (whether it verifies), breaks or may break on the rotation "
-                    "or on force_ssl, falls back to clear text (fallback) or cannot connect (failing), when a proxy is "
-                    "silent, when a server's certificate ends within 30 days (expiring), or the report incomplete; may "
+                    "or on force_ssl, falls back to clear text (fallback) or cannot connect (failing), when one goes "
+                    "around the proxies or nobody looked (direct), when a proxy is silent, when a server's certificate "
+                    "ends within 30 days (expiring), or the report incomplete; may "
                     "be repeated. An empty or incomplete report fails every one")
-        ->check(CLI::IsMember(
-            {"weak", "unknown", "rotation", "force_ssl", "fallback", "failing", "silent", "expiring", "incomplete"}))
+        ->check(CLI::IsMember({"weak", "unknown", "rotation", "force_ssl", "fallback", "failing", "direct", "silent",
+                               "expiring", "incomplete"}))
         ->allow_extra_args(false)
         ->delimiter(',');
     command

@@ -49,7 +49,14 @@ std::vector<MarkRow> changed_marks(const std::vector<report::ReportClient>& clie
         MarkRow mark = report::mark_of(client);
         change.make(mark, client);
         mark.changed_at = std::max(now, mark.changed_at + 1);  // also where the clock of another host is ahead
-        marks.push_back(std::move(mark));
+        // One that comes through a proxy and around it has two rows, and one mark.
+        const auto same =
+            std::find_if(marks.begin(), marks.end(), [&](const MarkRow& other) { return other.who == mark.who; });
+        if (same == marks.end()) {
+            marks.push_back(std::move(mark));
+        } else {
+            report::add_state(*same, mark);
+        }
     }
     return marks;
 }

@@ -46,9 +46,9 @@ std::string accepted_text(const ReportClient& client, Timestamp now) {
     return until.empty() ? "yes" : until;
 }
 
-using Cells = std::array<std::string, 10>;
+using Cells = std::array<std::string, 11>;
 
-const Cells headings{"CLIENT", "USER@DATABASE", "APPLICATION", "UPSTREAM",     "PROXY",
+const Cells headings{"CLIENT", "USER@DATABASE", "APPLICATION", "UPSTREAM",     "PROXY",   "SOURCE",
                      "STATE",  "ACCEPTED",      "OWNER",       "REASON, NOTE", "REPAIRED"};
 
 Cells cells_of(const report::Report& report, const ReportClient& client) {
@@ -60,6 +60,7 @@ Cells cells_of(const report::Report& report, const ReportClient& client) {
             application_text(client),
             who.upstream,
             host_of(report, client),
+            client.source == report::Source::direct ? std::string(to_string(client.source)) : "",
             report::joined_words(report::complaints(client)),
             accepted_text(client, report.filter.now),
             client.accepted ? client.accepted->owner : "",
@@ -77,7 +78,8 @@ std::string client_line(const report::Report& report, const ReportClient& client
     const std::string application = application_text(client), host = host_of(report, client);
     return report::printable(names_text(client) + (application.empty() ? "" : " " + application) + " from " +
                              address_text(client) + ", upstream " + client.row.who.upstream +
-                             (host.empty() ? "" : ", proxy " + host));
+                             (host.empty() ? "" : ", proxy " + host) +
+                             (client.source == report::Source::direct ? ", direct" : ""));
 }
 
 std::string clients_table(const report::Report& report) {
@@ -106,10 +108,10 @@ std::string clients_table(const report::Report& report) {
 }
 
 std::string clients_json(const report::Report& report) {
-    constexpr std::string_view members[] = {"proxy",      "upstream",    "client_addr", "client_process",
-                                            "client_uid", "usename",     "datname",     "application_name",
-                                            "names",      "connections", "last_seen",   "weak",
-                                            "action",     "accepted",    "note",        "repaired_at"};
+    constexpr std::string_view members[] = {
+        "source",  "proxy",   "upstream",         "client_addr", "client_process", "client_uid",
+        "usename", "datname", "application_name", "names",       "connections",    "last_seen",
+        "weak",    "action",  "accepted",         "note",        "repaired_at"};
     const json::value document = json::parse(report::to_json(report));
     json::array out;
     for (std::size_t i = 0; i < report.clients.size(); ++i) {

@@ -84,6 +84,13 @@ std::string no_client_matches(const std::vector<InventoryRows>& inventories, con
         {"--user", options.user},     {"--database", options.database}, {"--application", options.application},
         {"--client", options.client}, {"--upstream", options.upstream}, {"--proxy", options.proxy}};
     for (const InventoryRows& inventory : inventories) {
+        for (const SampledSessionsRow& row : inventory.sampled_sessions) {
+            named[0].known.insert(row.usename);
+            named[1].known.insert(row.datname);
+            named[2].known.insert(row.application_name);
+            named[3].known.insert(row.client_addr);
+            named[4].known.insert(row.upstream);
+        }
         named[5].known.insert(inventory.proxy.name);
         for (const ClientRow& row : inventory.clients) {
             named[0].known.insert(row.who.usename);

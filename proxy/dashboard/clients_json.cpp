@@ -79,6 +79,7 @@ std::string key_of(const ReportClient& client) {
         whole += part;
         whole += '\0';
     }
+    if (client.source == report::Source::direct) whole += "direct";
     // Of handshakes without names there may be several rows, by what went wrong.
     if (!client.known) whole += client.error + '\0' + (client.row.ja4.empty() ? "" : client.row.ja4.front());
     return tls::sha256_hex(whole.data(), whole.size()).substr(0, enough);
@@ -103,7 +104,8 @@ std::string clients_text(const report::Report& report, const OpenSessions* open,
         said["key"] = key;
         said["explain"] = report::explain(client);
         said["trend"] = text(trend_of(client, now));
-        said["sessions_open"] = open ? json::value(counted.of(client)) : json::value(nullptr);
+        const bool ours = open && client.source == report::Source::seen;
+        said["sessions_open"] = ours ? json::value(counted.of(client)) : json::value(nullptr);
     });
 }
 
@@ -131,6 +133,7 @@ Week week_of(const std::vector<InventoryRows>& inventories, Timestamp now) {
 Week week_of(const report::Report& report, Timestamp now) {
     Week week{.until = now, .summary = report.summary, .not_ready = 0, .by_upstream = {}};
     for (const ReportClient& client : report.clients) {
+        if (client.source == report::Source::direct) continue;
         UpstreamClients& upstream = week.by_upstream[client.row.who.upstream];
         // As the report's summary counts them.
         if (client.plain) {
@@ -162,6 +165,9 @@ json::object week_object(const Week& week) {
             {"not_ready", week.not_ready},
             {"failing", of.failing},
             {"accepted", of.accepted},
+            {"direct", of.direct ? json::value(*of.direct) : json::value(nullptr)},
+            {"direct_plain", of.direct ? json::value(of.direct_plain) : json::value(nullptr)},
+            {"coverage", of.coverage ? json::value(*of.coverage) : json::value(nullptr)},
             {"unattributed_failures", of.unattributed_failures},
             {"unattributed_refused", of.unattributed_refused}};
 }

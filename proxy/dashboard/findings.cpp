@@ -9,7 +9,8 @@ namespace {
 
 constexpr const char* no_inventory = "there is no inventory: audit.inventory is off";
 
-/// What becomes a row of a text: clients, those that are known by failed handshakes alone, and
+/// What becomes a row of a text: clients, those that servers list, those that are known by failed
+/// handshakes alone, and
 /// certificates of servers, of which one may have a new one for each connection.
 std::size_t shown_in(const std::vector<InventoryRows>& rows) {
     std::size_t shown = 0;
@@ -19,7 +20,7 @@ std::size_t shown_in(const std::vector<InventoryRows>& rows) {
         for (const HandshakeRow& handshake : one.handshakes) {
             if (!known.contains(handshake.from)) unknown.insert(handshake.from);
         }
-        shown += one.clients.size() + unknown.size() + one.upstream_certificates.size();
+        shown += one.clients.size() + one.sampled_sessions.size() + unknown.size() + one.upstream_certificates.size();
     }
     return shown;
 }
@@ -125,6 +126,7 @@ void FindingsMaker::take(Findings& next, const report::Report& report, SystemTim
     next.unknown.insert(next.unknown.end(), report.summary.incomplete.begin(), report.summary.incomplete.end());
     const auto snapshot = settings_.running ? settings_.running->snapshot() : nullptr;
     of_report_ = warnings_of(report, now, snapshot ? snapshot->config.audit.expiry_warning : expiring);
+    if (next.week) warn_of_direct(of_report_, next.week->summary);
     next.warnings.insert(next.warnings.end(), of_report_.begin(), of_report_.end());
 }
 

@@ -204,6 +204,8 @@ std::int64_t first_day(const std::vector<InventoryRows>& inventories, std::int64
 std::string rotation_text(const std::vector<InventoryRows>& inventories, Timestamp now,
                           const std::function<bool()>& is_over) {
     Report report = report::make_report(inventories, {.now = now});
+    // Of those that go around us no day is known, nor that one is ready.
+    std::erase_if(report.clients, [](const ReportClient& client) { return client.source == report::Source::direct; });
     json::array not_ready;
     for (const ReportClient& client : report.clients) {
         if (client.breaks_on_ca_rotation != Readiness::no && not_ready.size() < max_not_ready)

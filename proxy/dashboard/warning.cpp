@@ -58,6 +58,15 @@ void warn_of_candidate(std::vector<Warning>& warnings, const report::Report& rep
 
 }  // namespace
 
+void warn_of_direct(std::vector<Warning>& warnings, const report::ReportSummary& summary) {
+    const std::uint64_t direct = summary.direct.value_or(0);
+    if (direct <= summary.direct_accepted) return;
+    std::string text = report::plural(direct, "client") + " went around pgairlock in the last 7 days, " +
+                       std::to_string(summary.direct_plain) + " of them in clear text";
+    if (summary.direct_accepted > 0) text += "; " + std::to_string(summary.direct_accepted) + " are accepted";
+    warnings.push_back({.what = "direct", .text = text, .since = {}});
+}
+
 std::vector<Warning> warnings_of(const report::Report& report, SystemTime now, std::chrono::milliseconds within) {
     std::vector<Warning> warnings;
     for (const report::ReportProxy& proxy : report.proxies) {

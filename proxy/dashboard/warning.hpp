@@ -36,6 +36,9 @@ void warn_of_end(std::vector<Warning>& warnings, const std::string& whose, const
 /// A server whose certificate is refused now does not show what it showed when it was accepted.
 void shows_no_more(report::Report& report, const std::vector<Outages::Outage>& outages);
 
+/// Clients that go around every proxy, but for those that were accepted.
+void warn_of_direct(std::vector<Warning>& warnings, const report::ReportSummary& summary);
+
 /// What an inventory says: proxies that are silent or lost events, certificates of servers, whose
 /// candidate would refuse one.
 std::vector<Warning> warnings_of(const report::Report& report, SystemTime now,

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "config/load.hpp"
+#include "proxy/report/report_rows.hpp"
 
 namespace proxy::report {
 namespace {
@@ -62,7 +63,24 @@ std::vector<Unattributed> nameless(const std::vector<ReportClient>& clients, con
 
 // --- The whole
 
+/// No total counts those that go around us as well: the same client may come both ways, and of what
+/// it does there too little is known.
+void add_direct(ReportSummary& summary, const ReportClient& client) {
+    if (!summary.direct) summary.direct = 0;
+    ++*summary.direct;
+    summary.direct_plain += client.plain ? 1 : 0;
+    summary.direct_accepted += client.excused ? 1 : 0;
+}
+
+void add_times(ReportSummary& summary, const ReportClient& client) {
+    const Timestamp first = client.row.first_seen;
+    summary.first_seen = summary.last_seen == 0 ? first : std::min(summary.first_seen, first);
+    summary.last_seen = std::max(summary.last_seen, client.row.last_seen);
+}
+
 void add(ReportSummary& summary, const ReportClient& client) {
+    add_times(summary, client);
+    if (client.source == Source::direct) return add_direct(summary, client);
     const auto count = [](std::uint64_t& counter, bool applies) { counter += applies ? 1 : 0; };
     ++summary.clients;
     count(summary.plain, client.plain);
@@ -85,9 +103,6 @@ void add(ReportSummary& summary, const ReportClient& client) {
     ++summary.actions[client.action];
     summary.connections += client.row.connections;
     summary.failures += client.failures();
-    summary.first_seen =
-        summary.clients == 1 ? client.row.first_seen : std::min(summary.first_seen, client.row.first_seen);
-    summary.last_seen = std::max(summary.last_seen, client.row.last_seen);
     for (const auto& [day, modes] : client.row.days) {
         for (const auto& [mode, facts] : modes) {
             if (facts.connections > 0) summary.days[day][mode] += facts.connections;
@@ -152,16 +167,29 @@ bool is_worse(const ReportClient& a, const ReportClient& b) {
     if (a.action != b.action) return a.action < b.action;
     if (a.weak != b.weak) return a.weak;
     if (a.row.connections != b.row.connections) return a.row.connections > b.row.connections;
-    return a.row.who < b.row.who;
+    return std::tie(a.row.who, a.source) < std::tie(b.row.who, b.source);
 }
 
-std::vector<ReportProxy> proxies(const std::vector<ProxyRow>& rows, Timestamp now) {
+/// `pgairlock sample`, whose file says of every server that nobody goes there through it.
+bool only_looks(const InventoryRows& inventory) {
+    return !inventory.sampling.empty() && inventory.clients.empty() && inventory.handshakes.empty() &&
+           std::none_of(inventory.sampling.begin(), inventory.sampling.end(),
+                        [](const SamplingRow& row) { return row.proxying; });
+}
+
+std::vector<ReportProxy> proxies(const Knowledge& knowledge, Timestamp now) {
+    std::set<std::string> samplers;
+    for (const InventoryRows* inventory : knowledge.inventories) {
+        if (only_looks(*inventory)) samplers.insert(inventory->instance);
+    }
     std::vector<ReportProxy> out;
-    for (const ProxyRow& row : rows) {
+    for (const ProxyRow& row : knowledge.proxies) {
         const Timestamp age = now - row.last_seen;
+        const bool sampler = samplers.contains(row.id);
         out.push_back({.row = row,
                        .name = row.name.empty() ? row.id : row.name,
-                       .silent = row.last_seen > 0 && age > silent_after ? age : 0});
+                       .silent = row.last_seen > 0 && age > silent_after && !sampler ? age : 0,
+                       .only_looks = sampler});
     }
     std::stable_sort(out.begin(), out.end(),
                      [](const ReportProxy& a, const ReportProxy& b) { return a.name < b.name; });
@@ -214,9 +242,12 @@ void until_now(ClientRow& row, Timestamp now) {
     }
 }
 
+/// Of those that came to a proxy.
 std::set<ClientOrigin> origins(const std::vector<ReportClient>& clients) {
     std::set<ClientOrigin> out;
-    for (const ReportClient& client : clients) out.insert(client.row.who);
+    for (const ReportClient& client : clients) {
+        if (client.source == Source::seen) out.insert(client.row.who);
+    }
     return out;
 }
 
@@ -232,16 +263,17 @@ Report make_report(const std::vector<InventoryRows>& inventories, const ReportFi
     report.filter = filter;
     Knowledge knowledge = merge(inventories, filter.now);
     fold_names(knowledge.rows.clients);
-    report.proxies = proxies(knowledge.proxies, filter.now);
+    report.proxies = proxies(knowledge, filter.now);
     const auto asked_for = ids_of(report.proxies, filter.proxy);
     for (ReportProxy& proxy : report.proxies) proxy.asked_for = asked_for.contains(proxy.row.id);
 
     Joined attributed = join(knowledge.rows);
     report.clients = std::move(attributed.clients);
     report.unattributed = std::move(attributed.unattributed);
-    apply_marks(knowledge.rows.marks, report.clients, filter.now);
     const Range range{.since = filter.since.value_or(0), .until = filter.until.value_or(end_of_time)};
     const std::vector<Unattributed> strangers = nameless(report.clients, filter, asked_for);
+    for (ReportClient& client : direct_clients(knowledge.inventories)) report.clients.push_back(std::move(client));
+    apply_marks(knowledge.rows.marks, report.clients, filter.now);
     std::erase_if(report.clients, [&](const ReportClient& client) { return !matches(client, filter, asked_for); });
     report.summary.incomplete = missing(report, knowledge.apart);
     if (filter.now > 0) {
@@ -264,6 +296,9 @@ Report make_report(const std::vector<InventoryRows>& inventories, const ReportFi
     std::stable_sort(report.clients.begin(), report.clients.end(), is_worse);
 
     ReportSummary& summary = report.summary;
+    report.sampling = sampled_servers(knowledge.inventories, asked_for, filter);
+    if (!report.sampling.empty()) summary.direct = 0;
+    summary.coverage = coverage(report.sampling);
     for (const ReportClient& client : report.clients) add(summary, client);
     add_probes(summary, knowledge.rows.probes, probed, range.since);
     for (const Unattributed& one : report.unattributed) {
@@ -273,12 +308,13 @@ Report make_report(const std::vector<InventoryRows>& inventories, const ReportFi
     for (const ReportProxy& proxy : report.proxies)
         summary.silent_proxies += proxy.silent > 0 && proxy.asked_for ? 1 : 0;
     report.upstream_certificates = certificates(knowledge, report.proxies, filter);
+    for (std::string& one : not_looked_at(report, knowledge.inventories)) summary.incomplete.push_back(std::move(one));
     return report;
 }
 
 std::string why_failed(const Report& report, FailOn what) {
     const ReportSummary& summary = report.summary;
-    if (summary.clients == 0) return "there are no clients";
+    if (report.clients.empty()) return "there are no clients";
     if (!summary.incomplete.empty()) return "incomplete: " + summary.incomplete.front();
     const auto clients = [&](auto&& test) -> std::string {
         const auto count = std::count_if(report.clients.begin(), report.clients.end(),
@@ -299,6 +335,9 @@ std::string why_failed(const Report& report, FailOn what) {
                                                 [](const Unattributed& one) { return one.broken; });
             return !failing.empty() || !of_several ? failing : "one of several whose failed handshakes name nobody";
         }
+        case FailOn::direct:
+            if (!summary.direct) return "it is not known: no server was looked at";
+            return clients([](const ReportClient& c) { return c.source == Source::direct; });
         case FailOn::silent: return summary.silent_proxies == 0 ? "" : plural(summary.silent_proxies, "silent proxy");
         case FailOn::expiring: return why_expiring(report);
         case FailOn::incomplete: return "";  // answered above

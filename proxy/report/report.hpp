@@ -1,10 +1,12 @@
 // The migration report: one row per client of what inventories know about it, what that means, and
 // what to do (docs/report.md). Pure: no I/O and no clock. report_merge.cpp makes one inventory of
 // several (report_distinct.cpp, report_add.cpp, report_certificates.cpp), report_join.cpp gives
-// failed handshakes to clients, report_marks.cpp knows what people decided, report_conclude.cpp
-// draws the conclusions, report_failures.cpp knows whose matter a failure is, report_missing.cpp
-// says what is not known, report.cpp puts it together, report_against.cpp compares with an older
-// report, report_words.cpp has the words, and each format files of its own.
+// failed handshakes to clients, report_direct.cpp finds those that go around every proxy,
+// report_sampling.cpp how servers were looked at for them, report_marks.cpp knows what people
+// decided, report_conclude.cpp draws the conclusions, report_failures.cpp knows whose matter a
+// failure is, report_missing.cpp says what is not known, report.cpp puts it together,
+// report_against.cpp compares with an older report, report_words.cpp has the words, and each format
+// files of its own.
 #pragma once
 
 #include <cstdint>
@@ -65,6 +67,7 @@ enum class Action {
     update_trust_store,    // verifies, and refused the candidate
     verify_the_server,     // would accept an impostor
     upgrade_tls,           // TLS below 1.2, or a cipher that only `legacy` allows
+    go_through_us,         // goes around every proxy, so that what it verifies cannot be seen
     probe,                 // what matters is not known
     none,
 };
@@ -100,6 +103,25 @@ enum class State {
 std::string_view to_string(State state) noexcept;
 std::optional<State> parse_state(std::string_view text) noexcept;
 
+/// Who told of a client.
+enum class Source {
+    seen,    // a proxy that it came to
+    direct,  // a server, which lists sessions of it that came through no proxy
+};
+
+/// "seen", "direct".
+std::string_view to_string(Source source) noexcept;
+
+/// What servers' own lists say of a client that goes around every proxy. A row's `connections` are
+/// its different sessions.
+struct DirectFacts {
+    std::set<std::string> servers{};  ///< their addresses
+    std::uint64_t looks = 0;          ///< in which there was at least one of its sessions; the most of one proxy
+    std::uint64_t seen = 0;           ///< sum over these of how many there were
+    std::string cipher{};             ///< of the last with TLS
+    std::string client_dn{};          ///< of the certificate that it showed, if it did
+};
+
 /// What probing did to a client.
 struct ProbeCost {
     std::string kind;
@@ -130,7 +152,9 @@ struct Acceptance {
 
 /// A client's knowledge from all inventories, and what follows from it.
 struct ReportClient {
-    ClientRow row;       ///< merged; the evidence includes that of handshakes
+    ClientRow row;  ///< merged; the evidence includes that of handshakes
+    Source source = Source::seen;
+    DirectFacts direct{};
     bool known = true;   ///< false: handshakes only, so that nobody knows whose; the names in row.who are empty
     bool local = false;  ///< all of it by a loopback address or a UNIX socket: what is in clear crossed no network
 
@@ -182,10 +206,32 @@ inline constexpr Timestamp silent_after = 5 * 60'000'000;
 
 struct ReportProxy {
     ProxyRow row;
-    std::string name;       ///< never empty
-    Timestamp silent = 0;   ///< for how long it has not been heard of; 0: it was a moment ago
-    bool asked_for = true;  ///< clients of it are in this report
+    std::string name;         ///< never empty
+    Timestamp silent = 0;     ///< for how long it has not been heard of; 0: it was a moment ago
+    bool asked_for = true;    ///< clients of it are in this report
+    bool only_looks = false;  ///< `pgairlock sample`: nobody goes through it, and it is gone when it has looked
 };
+
+/// A server whose sessions were looked at as it lists them, by whoever did.
+struct SampledServer {
+    std::string upstream;
+    std::string upstream_addr;
+    Timestamp first_look = 0;
+    Timestamp last_look = 0;
+    std::uint64_t looks = 0;
+    Timestamp interval = 0;             ///< the longest of them
+    std::uint64_t hidden = 0;           ///< looks that were not shown whose the sessions are
+    std::uint64_t failed = 0;           ///< times that it did not answer
+    std::uint64_t left_out = 0;         ///< sessions that are in no row
+    std::set<std::string> looked_by{};  ///< proxies' instances
+    /// Sessions in all looks, of which some came through a proxy. Only of whoever saw all.
+    std::uint64_t through = 0;
+    std::uint64_t all = 0;
+};
+
+/// In a hundred, rounded down; nullopt: there was none, or some were hidden.
+std::optional<std::uint64_t> coverage(const SampledServer& server);
+std::optional<std::uint64_t> coverage(const std::vector<SampledServer>& servers);
 
 /// Handshakes that failed, and that several clients may have made. Without candidates: that name
 /// nobody, where clients were asked for by name.
@@ -223,12 +269,17 @@ struct ReportSummary {
     std::uint64_t breaks_on_force_ssl = 0;
     std::uint64_t breaks_on_force_ssl_unknown = 0;
     std::uint64_t silent_proxies = 0;
+    // Clients that go around every proxy. Nothing above counts them, nor does what is below:
+    std::optional<std::uint64_t> direct{};  ///< nullopt: no server was looked at
+    std::uint64_t direct_plain = 0;         ///< of them, in clear at least sometimes
+    std::uint64_t direct_accepted = 0;
+    std::optional<std::uint64_t> coverage{};  ///< of Report::sampling
     std::map<Action, std::uint64_t> actions;
     std::uint64_t connections = 0;
     std::uint64_t failures = 0;
     std::uint64_t unattributed_failures = 0;  ///< handshakes that several may have made, or none that is known
     std::uint64_t unattributed_refused = 0;   ///< of these: refused our certificate, or left when they had it
-    Timestamp first_seen = 0;
+    Timestamp first_seen = 0;                 ///< of anybody; 0: there is nobody
     Timestamp last_seen = 0;
     std::map<std::string, ProbeCost> probes;                            ///< by kind
     std::map<std::int64_t, std::map<std::string, std::uint64_t>> days;  ///< connections by day and mode
@@ -238,6 +289,7 @@ struct ReportSummary {
 
 /// A client as two reports name it.
 struct ComparedClient {
+    Source source = Source::seen;
     ClientIdentity who;   ///< `seen_by`: the proxy's name, where the address is of its host alone
     bool known = true;    ///< as in ReportClient
     bool folded = false;  ///< its application name is a pattern
@@ -276,6 +328,7 @@ struct Report {
     std::vector<ReportClient> clients;  ///< worst first
     std::vector<Unattributed> unattributed;
     std::vector<ReportCertificate> upstream_certificates;
+    std::vector<SampledServer> sampling{};  ///< those in the range, the least covered first
     std::optional<Comparison> against{};
     Timestamp consistent_after = 0;  ///< of all proxies together, as evaluate() takes it
 };
@@ -283,7 +336,7 @@ struct Report {
 Report make_report(const std::vector<InventoryRows>& inventories, const ReportFilter& filter);
 
 /// What can make `--fail-on` fail.
-enum class FailOn { weak, unknown, rotation, force_ssl, fallback, failing, silent, expiring, incomplete };
+enum class FailOn { weak, unknown, rotation, force_ssl, fallback, failing, direct, silent, expiring, incomplete };
 
 std::string_view to_string(FailOn what) noexcept;
 std::optional<FailOn> parse_fail_on(std::string_view text) noexcept;
@@ -328,6 +381,9 @@ struct Knowledge {
     /// common is counted twice.
     std::set<std::string> apart{};
     std::map<CertificateOfServer, Rehearsal> rehearsals{};  ///< by the proxies' instances
+    /// Those that count. What they know of servers' sessions is not merged here: who goes around
+    /// all of them shows when they are laid side by side (report_direct.cpp).
+    std::vector<const InventoryRows*> inventories{};
 };
 
 /// Clients by key, counts added. An instance that is there twice counts once, as it was read last.
@@ -370,6 +426,24 @@ struct Range {
     Timestamp until = std::numeric_limits<Timestamp>::max();
 };
 
+// --- Who goes around every proxy (report_direct.cpp, report_sampling.cpp)
+
+/// A session that one proxy lists as none of its own is another's where that one has it as its own
+/// at the same time, and none like it that is not. All others are direct.
+std::vector<ReportClient> direct_clients(const std::vector<const InventoryRows*>& inventories);
+
+/// The servers that were looked at within the range, by the proxies of these instances.
+std::vector<SampledServer> sampled_servers(const std::vector<const InventoryRows*>& inventories,
+                                           const std::set<std::string>& asked_for, const ReportFilter& filter);
+
+/// What was not looked at, a sentence each; nothing where nobody looked at any server. After
+/// report.proxies and report.upstream_certificates.
+std::vector<std::string> not_looked_at(const Report& report, const std::vector<const InventoryRows*>& inventories);
+
+/// How many go around, how much of all the proxies see, and what looks may have missed: a sentence
+/// each, printable. The first one says that it is not known, where it is not.
+std::vector<std::string> who_goes_around(const Report& report);
+
 /// Drops what was not seen in it, and counts anew. Where it is not certain that something was seen
 /// in it, bad news stay and good news go. False: nothing is left. Until an earlier time it may be
 /// restricted again, and is then as if only that had been asked for.
@@ -399,6 +473,9 @@ std::string joined_words(const std::vector<std::string>& words);
 
 /// What was wrong with a client when the mark was made, as the column `accepted_state` has it.
 void set_state(MarkRow& mark, const ReportClient& client, std::vector<std::string> state);
+
+/// Two rows of one client: what is wrong with either is accepted.
+void add_state(MarkRow& into, const MarkRow& from);
 
 /// Whether an evaluated client is excused: it is as it was when it was accepted, or better.
 void decide_excuse(ReportClient& client, Timestamp now);
@@ -431,6 +508,8 @@ std::string duration_text(Timestamp duration);
 /// "3 clients".
 std::string plural(std::uint64_t count, std::string_view noun);
 using protocol::printable;
+/// "3 proxies", "no proxy: what 1 run of pgairlock sample saw".
+std::string proxies_text(const Report& report);
 /// The names of the proxies that saw it.
 std::vector<std::string> proxies_of(const Report& report, const ReportClient& client);
 State state_of(const ReportClient& client);

@@ -1,6 +1,7 @@
 #include "proxy/report/report_against.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include "proxy/inventory/name_pattern.hpp"
 
@@ -49,7 +50,8 @@ void add_worst(ComparedClient& into, const ComparedClient& from) {
     into.folded = into.folded || from.folded;
 }
 
-using Clients = std::map<std::pair<bool, ClientIdentity>, ComparedClient>;
+using Key = std::tuple<bool, Source, ClientIdentity>;
+using Clients = std::map<Key, ComparedClient>;
 
 /// By what both reports know of them.
 Clients by_identity(const std::vector<ComparedClient>& clients, bool knows_proxies) {
@@ -60,21 +62,22 @@ Clients by_identity(const std::vector<ComparedClient>& clients, bool knows_proxi
             who.seen_by.clear();
             who.client_uid = -1;
         }
-        const auto [at, is_new] = out.try_emplace({client.known, std::move(who)}, client);
+        const auto [at, is_new] = out.try_emplace({client.known, client.source, std::move(who)}, client);
         if (!is_new) add_worst(at->second, client);
     }
     return out;
 }
 
-std::pair<bool, ClientIdentity> folded(std::pair<bool, ClientIdentity> key) {
-    key.second.application_name = name_pattern(key.second.application_name);
+Key folded(Key key) {
+    std::string& name = std::get<ClientIdentity>(key).application_name;
+    name = name_pattern(name);
     return key;
 }
 
 /// Names that one of the reports has as one pattern, because there were many of them, are one in
 /// the other as well.
 void fold_as(Clients& clients, const Clients& other) {
-    std::map<std::pair<bool, ClientIdentity>, bool> patterns;
+    std::map<Key, bool> patterns;
     for (const auto& [key, client] : other) {
         if (client.folded) patterns[folded(key)] = true;
     }
@@ -83,7 +86,7 @@ void fold_as(Clients& clients, const Clients& other) {
     for (auto& [key, client] : clients) {
         auto pattern = folded(key);
         const bool folds = patterns.contains(pattern);
-        if (folds) client.who.application_name = pattern.second.application_name;
+        if (folds) client.who.application_name = std::get<ClientIdentity>(pattern).application_name;
         const auto [at, is_new] = out.try_emplace(folds ? std::move(pattern) : key, client);
         if (!is_new) add_worst(at->second, client);
     }
@@ -154,6 +157,10 @@ std::vector<std::string> caveats(const Report& report, const OlderReport& older)
         "this report ends before the older one does: what is called better or gone may be what was before");
     say(!older.knows_proxies,
         "the older report does not tell hosts apart: clients of several are compared by the worst");
+    say(report.summary.direct && !older.looked,
+        "the older report knew nothing of who goes around pgairlock: who is new there may have been there before");
+    say(!report.summary.direct && older.looked,
+        "this report knows nothing of who goes around pgairlock: who is gone may still do that");
     if (older.knows_proxies) add_proxies(out, report, older);
     return out;
 }
@@ -164,6 +171,7 @@ std::vector<ComparedClient> compared_clients(const Report& report) {
     std::vector<ComparedClient> out;
     for (const ReportClient& client : report.clients) {
         ComparedClient& compared = out.emplace_back();
+        compared.source = client.source;
         compared.who = client.row.who;
         if (const auto names = proxies_of(report, client); !compared.who.seen_by.empty() && !names.empty())
             compared.who.seen_by = names.front();

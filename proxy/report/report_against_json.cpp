@@ -72,6 +72,7 @@ ComparedClient client(const json::object& from) {
     const json::value* user = find(from, "usename");
     if (!user) refuse();
     out.known = !user->is_null();
+    if (text(from, "source") == to_string(Source::direct)) out.source = Source::direct;
     out.who.upstream = text(from, "upstream");
     out.who.client_addr = text(from, "client_addr");
     out.who.client_exe = text(from, "client_process");
@@ -113,7 +114,8 @@ json::object to_json(const Difference& difference) {
     json::array changes;
     for (const Change& change : difference.changes)
         changes.push_back({{"what", change.what}, {"from", change.from}, {"to", change.to}});
-    return {{"host", nullable(client.who.seen_by)},
+    return {{"source", to_string(client.source)},
+            {"host", nullable(client.who.seen_by)},
             {"upstream", protocol::as_utf8(client.who.upstream)},
             {"client_addr", nullable(client.who.client_addr)},
             {"client_process", nullable(client.who.client_exe)},
@@ -145,6 +147,8 @@ OlderReport parse_report(std::string_view document) {
     OlderReport out;
     for (const json::value& one : array(report, "clients")) out.clients.push_back(client(as_object(one)));
     if (const auto last = config::parse_time(text(summary, "last_seen"))) out.last_seen = to_timestamp(*last);
+    const json::value* direct = find(summary, "direct");
+    out.looked = direct && !direct->is_null();
     out.has_since = !text(summary, "since").empty();
     out.knows_proxies = find(report, "proxies") != nullptr;
     if (out.knows_proxies) {

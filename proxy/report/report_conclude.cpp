@@ -188,6 +188,15 @@ std::optional<Action> hidden_by(const ReportClient& client, Action of_failure) {
     return is_the_same ? std::nullopt : std::optional(of_failure);
 }
 
+/// What cannot be probed where it goes, and what is to be done in any case.
+void send_through_us(ReportClient& client) {
+    if (client.action >= Action::probe) {
+        client.action = Action::go_through_us;
+    } else {
+        client.also = Action::go_through_us;
+    }
+}
+
 /// That it falls back rests on failures at its address alone.
 bool is_inferred_fallback(const ReportClient& client, Timestamp after) {
     if (!client.falls_back) return false;
@@ -201,6 +210,9 @@ bool is_inferred_fallback(const ReportClient& client, Timestamp after) {
 }  // namespace
 
 void evaluate(ReportClient& client, Timestamp consistent_after) {
+    // Between two looks it may have been anything, so none of them proves that it was changed.
+    const bool direct = client.source == Source::direct;
+    if (direct) consistent_after = 0;
     count_failures(client);
     const ClientRow& row = client.row;
     Timestamp after = client.repaired_at;
@@ -236,6 +248,7 @@ void evaluate(ReportClient& client, Timestamp consistent_after) {
     client.last_failed = failed ? std::optional(failed->told) : std::nullopt;
     client.action = choose(client, facts, last, failed);
     client.also = failed ? hidden_by(client, failed->action) : std::nullopt;
+    if (direct) send_through_us(client);
 }
 
 }  // namespace proxy::report

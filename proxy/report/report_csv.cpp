@@ -97,6 +97,9 @@ constexpr auto csv_columns = std::to_array<CsvColumn>({
     {"groups", [](const ReportClient& c) { return join(c.row.groups, " "); }},
     {"also", [](const ReportClient& c) { return c.also ? word(*c.also) : ""; }},
     {"ja4", [](const ReportClient& c) { return join(json_parts::fingerprints(c), " "); }},
+    {"source", [](const ReportClient& c) { return word(c.source); }},
+    {"servers", [](const ReportClient& c) { return join(c.direct.servers, " "); }},
+    {"looks", [](const ReportClient& c) { return c.source == Source::direct ? std::to_string(c.direct.looks) : ""; }},
 });
 
 }  // namespace

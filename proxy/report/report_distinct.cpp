@@ -11,6 +11,7 @@ Timestamp newest(const InventoryRows& inventory) {
     Timestamp newest = inventory.proxy.last_seen;
     for (const ClientRow& client : inventory.clients) newest = std::max(newest, client.last_seen);
     for (const HandshakeRow& handshake : inventory.handshakes) newest = std::max(newest, handshake.evidence.last_seen);
+    for (const SamplingRow& row : inventory.sampling) newest = std::max(newest, row.last_look);
     return newest;
 }
 

@@ -1,8 +1,10 @@
 // One row of several (`--group-by`).
 #include <algorithm>
 #include <boost/algorithm/string/join.hpp>
+#include <tuple>
 
 #include "proxy/report/report.hpp"
+#include "proxy/report/report_sampling.hpp"
 
 namespace proxy::report {
 namespace {
@@ -28,6 +30,7 @@ ClientIdentity reduced(const ClientIdentity& who, const std::string& seen_by, co
 /// What people said about one of them was not said about all.
 void add(ReportClient& into, const ReportClient& from) {
     add_client(into.row, from.row);
+    join_direct(into.direct, from.direct);
     for (const ProbeCost& cost : from.probes) {
         const bool counted =
             cost.shared && std::any_of(into.probes.begin(), into.probes.end(), [&](const ProbeCost& other) {
@@ -50,10 +53,11 @@ void group(std::vector<ReportClient>& clients, const std::vector<Dimension>& by)
     // Of what one was repaired of, none of the others can be accused.
     for (ReportClient& client : clients)
         std::erase_if(client.row.evidence, [&](const EvidenceRow& row) { return row.last_seen <= client.repaired_at; });
-    std::map<std::pair<bool, ClientIdentity>, ReportClient> groups;
+    // What came through a proxy and what did not stay apart.
+    std::map<std::tuple<bool, Source, ClientIdentity>, ReportClient> groups;
     for (ReportClient& client : clients) {
         ClientIdentity who = reduced(client.row.who, boost::algorithm::join(client.row.proxies, " "), by);
-        const auto [at, is_new] = groups.try_emplace({client.known, who}, client);
+        const auto [at, is_new] = groups.try_emplace({client.known, client.source, who}, client);
         if (is_new) {
             at->second.row.who = std::move(who);
         } else {

@@ -35,7 +35,7 @@ std::string covered(const Report& report) {
     }
     const ReportFilter& filter = report.filter;
     const ReportSummary& s = report.summary;
-    if (filter.since || filter.until || s.clients > 0) {
+    if (filter.since || filter.until || s.last_seen > 0) {
         out += ", " + time_text(filter.since.value_or(s.first_seen)).substr(0, 16) + "Z to " +
                time_text(filter.until.value_or(s.last_seen)).substr(0, 16) + "Z";
     }
@@ -46,7 +46,7 @@ std::string covered(const Report& report) {
 /// First: how many proxies are heard of, and what this report does not know.
 std::string missing(const Report& report) {
     const ReportSummary& s = report.summary;
-    std::string out = "<p>" + (report.proxies.size() == 1 ? "1 proxy" : number(report.proxies.size()) + " proxies");
+    std::string out = "<p>" + proxies_text(report);
     if (s.silent_proxies == 0 && s.incomplete.empty()) return out + ".</p>\n";
     out += ".</p>\n<div class=\"missing\">";
     for (const ReportProxy& proxy : report.proxies) {
@@ -55,6 +55,12 @@ std::string missing(const Report& report) {
     }
     for (const std::string& text : s.incomplete) out += "<p>Incomplete: " + escaped(text) + ".</p>";
     return out + "</div>\n";
+}
+
+std::string capital(std::string text) {
+    if (!text.empty() && text.front() >= 'a' && text.front() <= 'z')
+        text.front() = static_cast<char>(text.front() - 'a' + 'A');
+    return text;
 }
 
 std::string tiles(const Report& report) {
@@ -85,7 +91,10 @@ std::string tiles(const Report& report) {
              "handshakes failed that no row explains, " + number(s.unattributed_refused) + " at our certificate");
     if (s.bridged > 0) tile(s.bridged, "", "bridged");
     if (s.accepted > 0) tile(s.accepted, "", "accepted as they are");
+    if (s.direct) tile(*s.direct, s.direct_plain > 0 ? "bad" : "doubt", "go around pgairlock (direct)");
     out += "</div>";
+    for (const std::string& one : who_goes_around(report))
+        out += std::string("<p") + (s.direct ? "" : " class=\"doubt\"") + ">" + escaped(capital(one)) + ".</p>";
     for (const auto& [kind, cost] : s.probes) {
         out += "<p>Probe " + escaped(kind) + ": shown to " + number(cost.shown) + " connections, " +
                number(cost.accepted) + " accepted, " + number(cost.refused) + " lost by it.</p>";
@@ -101,12 +110,14 @@ std::string explanations(const Report& report) {
         "<dt>Breaks on force_ssl</dt><dd>yes: cannot connect any more with rds.force_ssl=1.</dd>"
         "<dt>Breaks on CA rotation</dt><dd>yes: it verifies, and refused the candidate certificate.</dd>"
         "<dt>sslmode</dt><dd>What was seen leaves these modes of libpq open.</dd>"
+        "<dt>Direct</dt><dd>Came through no proxy: a server lists it. Connections are different sessions that a look "
+        "found.</dd>"
         "<dt>Proof</dt><dd>What the answers rest on; the session is to be found in the audit.</dd>";
     for (int i = 0; i < action_count; ++i) {
         const auto action = static_cast<Action>(i);
-        const bool is_there = report.summary.actions.contains(action) ||
-                              std::any_of(report.clients.begin(), report.clients.end(),
-                                          [&](const ReportClient& client) { return client.also == action; });
+        const bool is_there =
+            std::any_of(report.clients.begin(), report.clients.end(),
+                        [&](const ReportClient& client) { return client.action == action || client.also == action; });
         if (is_there) out += "<dt>" + std::string(to_string(action)) + "</dt><dd>" + escaped(explain(action)) + "</dd>";
     }
     return out + "</dl>\n";
@@ -128,7 +139,7 @@ std::string to_html(const Report& report, Timestamp now) {
     std::string out = page_head(report) + "<body><h1>Migration report</h1><p>" + escaped(covered(report)) + "</p>\n" +
                       missing(report) + "<p class=\"faint\">Made " + time_text(now) + " from " +
                       plural(s.connections, "connection") + " and " + plural(s.failures, "failure");
-    if (s.clients > 0) out += ", seen from " + time_text(s.first_seen) + " to " + time_text(s.last_seen);
+    if (s.last_seen > 0) out += ", seen from " + time_text(s.first_seen) + " to " + time_text(s.last_seen);
     out += ".</p>\n" + tiles(report) + html::charts(report) + html::comparison(report) + html::clients(report) +
            html::certificates(report) + explanations(report) + "<script>";
     out += script;

@@ -167,6 +167,7 @@ Chart clients_by_day(const Report& report) {
         .bands = {
             {"in clear text only", "m-plain"}, {"in clear text and with TLS", "m-old"}, {"with TLS only", "m-t13"}}};
     for (const ReportClient& client : report.clients) {
+        if (client.source == Source::direct) continue;  // nobody knows on which days
         for (const auto& [day, by_mode] : client.row.days) {
             bool clear = false, tls = false;
             for (const auto& [mode, facts] : by_mode) {

@@ -14,6 +14,7 @@ struct Shown {
     bool application = false;
     bool upstream = false;
     bool proxy = false;
+    bool source = false;
     bool user = false;  ///< of the operating system
     bool mixed = false;
     bool accepted = false;
@@ -27,6 +28,7 @@ Shown shown(const Report& report, bool accepted) {
         out.application |= !client.row.who.application_name.empty();
         out.user |= client.row.who.client_uid >= 0;
         out.mixed |= client.mixed;
+        out.source |= client.source != Source::seen;
     }
     out.upstream = upstreams.size() > 1;
     return out;
@@ -42,6 +44,7 @@ std::vector<Heading> headings(const Shown& shows) {
     add(shows.application, {"Application"});
     add(shows.upstream, {"Upstream"});
     add(shows.proxy, {"Proxy"});
+    add(shows.source, {"Source"});
     add(true, {"Weak"});
     add(shows.mixed, {"Mixed"});
     add(true, {"Verifies"});
@@ -114,6 +117,11 @@ std::string accepted_cell(const ReportClient& client) {
     return "<td>" + escaped(accepted.owner) + small(until) + small(accepted.reason) + "</td>";
 }
 
+std::string source_cell(const ReportClient& client) {
+    return "<td>" + std::string(to_string(client.source)) + small(boost::algorithm::join(client.direct.servers, ", ")) +
+           "</td>";
+}
+
 std::string user_cell(const ClientIdentity& who) {
     if (who.client_uid >= 0) return number_cell(static_cast<std::uint64_t>(who.client_uid));
     return "<td data-value=\"-1\"></td>";
@@ -131,6 +139,7 @@ std::string row(const Report& report, const ReportClient& client, const Shown& s
     if (shows.application) out += application_cell(client);
     if (shows.upstream) out += cell(who.upstream);
     if (shows.proxy) out += cell(boost::algorithm::join(proxies_of(report, client), ", "));
+    if (shows.source) out += source_cell(client);
     out += answer_cell(client.weak ? "yes" : "no", "yes");
     if (shows.mixed) out += answer_cell(client.mixed ? "yes" : "no", "yes");
     out += answer_cell(protocol::to_string(client.verifies), "no") +
@@ -160,12 +169,15 @@ std::string clients(const Report& report) {
         "<h2>Clients</h2><form id=\"filter\" hidden><label>Show only <input id=\"text\" type=\"search\" "
         "placeholder=\"words\"></label>"
         "<label>Action <select id=\"action\"><option value=\"\">any</option>";
-    for (const auto& [action, count] : report.summary.actions) {
+    std::map<Action, std::uint64_t> actions;
+    for (const ReportClient& client : report.clients) ++actions[client.action];
+    for (const auto& [action, count] : actions) {
         const std::string word(to_string(action));
         out += "<option value=\"" + word + "\">" + word + " (" + number(count) + ")</option>";
     }
     out += "</select></label><output id=\"shown\"></output></form>" + table(report, false, "clients");
-    if (report.summary.accepted > 0) out += "<h2>Accepted as they are</h2>" + table(report, true, "accepted");
+    if (report.summary.accepted + report.summary.direct_accepted > 0)
+        out += "<h2>Accepted as they are</h2>" + table(report, true, "accepted");
     for (const Unattributed& one : report.unattributed) {
         const std::string from = (one.from.client_addr.empty() ? "local" : one.from.client_addr) + " " +
                                  one.from.client_exe.substr(one.from.client_exe.rfind('/') + 1);

@@ -99,7 +99,8 @@ std::string comparison(const Report& report) {
             const ClientIdentity& who = difference.client.who;
             const std::string user = who.client_uid < 0 ? "" : " uid " + std::to_string(who.client_uid);
             out += "<tr>" + cell(what, classes) +
-                   cell((who.client_addr.empty() ? "local" : who.client_addr) + " " + who.client_exe + user) +
+                   cell((who.client_addr.empty() ? "local" : who.client_addr) + " " + who.client_exe + user +
+                        (difference.client.source == Source::direct ? " (direct)" : "")) +
                    (difference.client.known ? cell(who.usename) : cell("(not known)", "faint")) + cell(who.datname) +
                    cell(who.application_name) + cell(who.upstream) + cell(who.seen_by) +
                    cell(to_string(difference.client.state), "word") + cell(changes(difference)) + "</tr>\n";

@@ -47,6 +47,26 @@ json::object to_json(const ReportCertificate& certificate) {
             {"groups", strings(row.groups)}};
 }
 
+json::value percent(std::optional<std::uint64_t> share) { return share ? json::value(*share) : json::value(nullptr); }
+
+json::object to_json(const Report& report, const SampledServer& server) {
+    std::vector<std::string> looked_by;
+    for (const ReportProxy& proxy : report.proxies) {
+        if (server.looked_by.contains(proxy.row.id)) looked_by.push_back(proxy.name);
+    }
+    return {{"upstream", protocol::as_utf8(server.upstream)},
+            {"upstream_addr", protocol::as_utf8(server.upstream_addr)},
+            {"looked_by", strings(looked_by)},
+            {"first_look", time(server.first_look)},
+            {"last_look", time(server.last_look)},
+            {"looks", server.looks},
+            {"interval_ms", server.interval / 1000},
+            {"hidden", server.hidden},
+            {"failed", server.failed},
+            {"left_out", server.left_out},
+            {"coverage", percent(coverage(server))}};
+}
+
 json::object summary(const Report& report) {
     const ReportSummary& from = report.summary;
     json::object actions;
@@ -67,6 +87,11 @@ json::object summary(const Report& report) {
             {"incomplete", strings(from.incomplete)},
             {"proxies", report.proxies.size()},
             {"silent_proxies", from.silent_proxies},
+            {"direct", from.direct ? json::value(*from.direct) : json::value(nullptr)},
+            {"direct_plain", from.direct ? json::value(from.direct_plain) : json::value(nullptr)},
+            {"direct_accepted", from.direct ? json::value(from.direct_accepted) : json::value(nullptr)},
+            {"coverage", percent(from.coverage)},
+            {"around", strings(who_goes_around(report))},
             {"clients", from.clients},
             {"plain", from.plain},
             {"plain_network", from.plain_network},
@@ -105,6 +130,7 @@ json::object to_json(const ReportProxy& proxy) {
             {"started", time(row.started)},
             {"last_seen", time(row.last_seen)},
             {"silent", proxy.silent > 0},
+            {"only_looks", proxy.only_looks},
             {"listeners", text(row.listeners)},
             {"events_dropped", row.events_dropped},
             {"rows_left_out", row.rows_left_out},
@@ -157,6 +183,8 @@ std::string json_text(const Report& report, const AddToClient& add) {
     for (const ReportProxy& proxy : report.proxies) proxies.push_back(to_json(proxy));
     json::array unattributed;
     for (const Unattributed& one : report.unattributed) unattributed.push_back(to_json(one));
+    json::array sampling;
+    for (const SampledServer& server : report.sampling) sampling.push_back(to_json(report, server));
     const auto serialized = [](const json::value& value) { return protocol::printable_json(json::serialize(value)); };
     std::string text =
         "{\"summary\":" + serialized(summary(report)) + ",\"proxies\":" + serialized(proxies) + ",\"clients\":[";
@@ -168,7 +196,8 @@ std::string json_text(const Report& report, const AddToClient& add) {
     }
     text += "],\"unattributed_failures\":" + serialized(unattributed) +
             ",\"upstream_certificates\":" + serialized(certificates_array(report)) +
-            ",\"certificates_expiring\":" + serialized(expiring_array(report));
+            ",\"certificates_expiring\":" + serialized(expiring_array(report)) +
+            ",\"sampling\":" + serialized(sampling);
     if (report.against) text += ",\"against\":" + serialized(to_json(*report.against));
     return text + "}";
 }

@@ -40,6 +40,7 @@ std::map<std::string, std::uint64_t> modes(const ReportClient& client) {
 
 json::array days(const ReportClient& client) {
     json::array out;
+    if (client.source == Source::direct) return out;  // from when to when is known, and no more
     for (const auto& [day, by_mode] : client.row.days) {
         json::object modes;
         std::uint64_t failures = 0;
@@ -77,13 +78,23 @@ json::value last_failed(const ReportClient& client) {
             {"session", text(failure.session)}};
 }
 
+/// Null of those that came to a proxy.
+json::value direct(const ReportClient& client) {
+    if (client.source != Source::direct) return nullptr;
+    const DirectFacts& facts = client.direct;
+    return {{"servers", strings(facts.servers)},  {"looks", facts.looks},
+            {"sessions", client.row.connections}, {"seen", facts.seen},
+            {"cipher", text(facts.cipher)},       {"client_dn", text(facts.client_dn)}};
+}
+
 json::object identity(const Report& report, const ReportClient& client) {
     const ClientRow& row = client.row;
     const std::vector<std::string> seen_by = proxies_of(report, client);
     return {{"proxy", text(join(seen_by, ", "))},
             {"proxies", strings(seen_by)},
             {"host", row.who.seen_by.empty() ? json::value(nullptr) : text(join(seen_by, ", "))},
-            {"source", "seen"},
+            {"source", to_string(client.source)},
+            {"direct", direct(client)},
             {"upstream", protocol::as_utf8(row.who.upstream)},
             {"listener", text(row.listener)},
             {"client_addr", text(row.who.client_addr)},

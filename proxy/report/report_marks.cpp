@@ -81,6 +81,7 @@ std::vector<std::string> complaints(const ReportClient& client) {
     add(client.old_tls, old_tls);
     add(client.failing, "failing");
     add(client.breaks_on_ca_rotation == Readiness::yes, "breaks_on_ca_rotation");
+    add(client.source == Source::direct, "direct");
     return out;
 }
 
@@ -98,6 +99,14 @@ std::string joined_words(const std::vector<std::string>& words) { return boost::
 void set_state(MarkRow& mark, const ReportClient& client, std::vector<std::string> state) {
     if (is_folded(client)) state.emplace_back(of_a_pattern);
     mark.accepted_state = joined_words(state);
+}
+
+void add_state(MarkRow& into, const MarkRow& from) {
+    std::vector<std::string> state = words(into.accepted_state);
+    for (std::string& word : words(from.accepted_state)) {
+        if (!contains(state, word)) state.push_back(std::move(word));
+    }
+    into.accepted_state = joined_words(state);
 }
 
 MarkRow mark_of(const ReportClient& client) {

@@ -115,6 +115,7 @@ Knowledge merge(const std::vector<InventoryRows>& inventories, Timestamp now) {
         for (const MarkRow& row : inventory.marks) collect(marks, row.who, row, add_mark);
     }
     for (const InventoryRows* inventory : distinct(inventories, knowledge.apart)) {
+        knowledge.inventories.push_back(inventory);
         add_proxy(knowledge.proxies, *inventory);
         for (const ClientRow& row : inventory->clients) {
             ClientRow here = with_key(row, &ClientRow::who, at(row.who, *inventory));

@@ -37,8 +37,8 @@ std::string actions(const ReportClient& client) {
 // --- What is missing, and how many there are
 
 /// How many proxies it knows is said always: no weak clients of 39 of 40 proxies says nothing.
-std::string coverage(const Report& report, const Layout& layout) {
-    std::string line = report.proxies.size() == 1 ? "1 proxy" : std::to_string(report.proxies.size()) + " proxies";
+std::string heard_of(const Report& report, const Layout& layout) {
+    std::string line = proxies_text(report);
     const std::uint64_t silent = report.summary.silent_proxies;
     if (silent > 0) {
         line += ", " + std::to_string(silent) + " silent:";
@@ -75,7 +75,7 @@ std::string summary(const Report& report, const Layout& layout) {
     const ReportSummary& s = report.summary;
     std::string out = coloured(plural(s.clients, "client"), bold, layout) + ", " + plural(s.connections, "connection");
     if (s.failures > 0) out += ", " + plural(s.failures, "failure");
-    if (s.clients > 0) out += ", from " + time_text(s.first_seen) + " to " + time_text(s.last_seen);
+    if (s.last_seen > 0) out += ", from " + time_text(s.first_seen) + " to " + time_text(s.last_seen);
     out += "\n" + covered(report.filter);
     const auto line = [&](std::uint64_t count, const std::string& meaning, const char* when_any) {
         const std::string number = std::to_string(count);
@@ -101,6 +101,11 @@ std::string summary(const Report& report, const Layout& layout) {
              s.unattributed_refused > 0 ? red : yellow);
     if (s.bridged > 0) line(s.bridged, "are asked for their password (bridged SCRAM)", nullptr);
     if (s.accepted > 0) line(s.accepted, "were accepted as they are", nullptr);
+    const char* colour = !s.direct || *s.direct > 0 ? yellow : nullptr;
+    for (const std::string& one : who_goes_around(report)) {
+        out += "  " + coloured(paragraph(one, 2, 4, layout), colour, layout);
+        colour = nullptr;  // of the first, which says how many
+    }
     for (const auto& [kind, cost] : s.probes) {
         out += "  probe " + printable(kind) + ": shown to " + plural(cost.shown, "connection") + ", " +
                std::to_string(cost.accepted) + " accepted, " + std::to_string(cost.refused) + " lost by it\n";
@@ -117,6 +122,7 @@ struct Shown {
     bool application = false;
     bool upstream = false;
     bool proxy = false;
+    bool source = false;
     bool failures = false;
     bool groups = false;
     bool users = false;  ///< of the operating system: clients differ in nothing else
@@ -137,6 +143,7 @@ Shown shown(const Report& report) {
         anybody.client_uid = -1;
         out.users |= users.try_emplace(std::move(anybody), who.client_uid).first->second != who.client_uid;
         out.application |= !who.application_name.empty();
+        out.source |= client.source != Source::seen;
         out.failures |= client.failures() > 0;
         out.groups |= !client.row.groups.empty();
     }
@@ -164,6 +171,10 @@ Cell mode(const ReportClient& client) {
             colour};
 }
 
+Cell source_cell(const ReportClient& client) {
+    return {std::string(to_string(client.source)), client.source == Source::direct ? yellow : nullptr};
+}
+
 /// Of those that were accepted, also who answers for it, and until when.
 /// `options.width` 0: what there is no room for otherwise is shown as well.
 Grid clients(const Report& report, bool accepted, const TableOptions& options) {
@@ -185,6 +196,7 @@ Grid clients(const Report& report, bool accepted, const TableOptions& options) {
         add(shows.application, {.title = "APPLICATION", .shrinks = true}, {printable(row.who.application_name)});
         add(shows.upstream, {.title = "UPSTREAM", .shrinks = true}, {printable(row.who.upstream)});
         add(shows.proxy, {.title = "PROXY", .shrinks = true}, {seen_by(report, client)});
+        add(shows.source, {.title = "SOURCE"}, source_cell(client));
         add(true, {.title = "CONNS", .right = true}, {short_number(row.connections)});
         add(shows.failures, {.title = "FAILED", .right = true},
             {short_number(client.failures()), client.failing ? red : nullptr});
@@ -217,7 +229,7 @@ std::string accepted(const Report& report, const TableOptions& options, const La
 
 std::string to_table(const Report& report, const TableOptions& options) {
     const Layout layout{.colours = options.colours, .width = options.width};
-    std::string out = coverage(report, layout) + summary(report, layout);
+    std::string out = heard_of(report, layout) + summary(report, layout);
     if (const Grid grid = clients(report, false, options); !grid.rows.empty()) out += "\n" + to_text(grid, layout);
     out += accepted(report, options, layout);
     for (const std::string& part :

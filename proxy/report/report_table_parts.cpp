@@ -46,6 +46,7 @@ std::string compared(const ComparedClient& client) {
     const ClientIdentity& who = client.who;
     std::string out = source(who, true) + " " + (client.known ? names(who) : "(not known)");
     if (client.failing) out += " (fails)";
+    if (client.source == Source::direct) out += " (direct)";
     if (!who.application_name.empty()) out += " " + printable(who.application_name);
     return who.seen_by.empty() ? out : out + " at " + printable(who.seen_by);
 }
@@ -248,12 +249,13 @@ std::string explanations(const Report& report, const Layout& layout) {
         line("~", "failed handshakes of this client, of another, or of one that never logged in; they count for none");
     if (any(has_unreadable))
         line("!", "a newer pgairlock saw what this one cannot weigh, so older good news do not count: use the newer");
+    if (any([](const ReportClient& c) { return c.source == Source::direct; }))
+        line("direct", "came through no proxy: listed by a server. CONNS are different sessions that a look found");
     if (any([](const ReportClient& c) { return !c.known; }))
         line("(not known)", "only handshakes that failed, which name nobody: a client that never logged in");
     for (int i = 0; i < action_count; ++i) {
         const auto action = static_cast<Action>(i);
-        const bool is_there =
-            report.summary.actions.contains(action) || any([&](const ReportClient& c) { return c.also == action; });
+        const bool is_there = any([&](const ReportClient& c) { return c.action == action || c.also == action; });
         if (is_there) line(std::string(to_string(action)), explain(action));
     }
     return out;

@@ -38,6 +38,7 @@ std::string_view to_string(FailOn what) noexcept {
         case FailOn::force_ssl: return "force_ssl";
         case FailOn::fallback: return "fallback";
         case FailOn::failing: return "failing";
+        case FailOn::direct: return "direct";
         case FailOn::silent: return "silent";
         case FailOn::expiring: return "expiring";
         case FailOn::incomplete: return "incomplete";
@@ -47,7 +48,8 @@ std::string_view to_string(FailOn what) noexcept {
 
 std::optional<FailOn> parse_fail_on(std::string_view text) noexcept {
     using enum FailOn;
-    for (const FailOn what : {weak, unknown, rotation, force_ssl, fallback, failing, silent, expiring, incomplete}) {
+    for (const FailOn what :
+         {weak, unknown, rotation, force_ssl, fallback, failing, direct, silent, expiring, incomplete}) {
         if (to_string(what) == text) return what;
     }
     return std::nullopt;
@@ -70,8 +72,17 @@ std::string_view to_string(Action action) noexcept {
         case Action::update_trust_store: return "update trust store";
         case Action::verify_the_server: return "verify the server";
         case Action::upgrade_tls: return "upgrade TLS";
+        case Action::go_through_us: return "go through the proxy";
         case Action::probe: return "probe";
         case Action::none: return "none";
+    }
+    return "";
+}
+
+std::string_view to_string(Source source) noexcept {
+    switch (source) {
+        case Source::seen: return "seen";
+        case Source::direct: return "direct";
     }
     return "";
 }
@@ -151,6 +162,9 @@ std::string_view explain(Action action) noexcept {
         case Action::verify_the_server:
             return "uses TLS but would accept an impostor: set sslmode=verify-full with a root certificate";
         case Action::upgrade_tls: return "TLS below 1.2 or a weak cipher: update its TLS library";
+        case Action::go_through_us:
+            return "goes to the server around every proxy, so what it verifies cannot be seen: let it come through "
+                   "pgairlock, or ask its owner";
         case Action::probe:
             return "what it verifies, or whether it accepts the candidate, is not known: probe it, or ask its owner";
         case Action::none: return "nothing to do";
@@ -212,6 +226,17 @@ std::string duration_text(Timestamp duration) {
 
 std::string plural(std::uint64_t count, std::string_view noun) {
     return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
+}
+
+std::string proxies_text(const Report& report) {
+    const auto looking = std::count_if(report.proxies.begin(), report.proxies.end(),
+                                       [](const ReportProxy& proxy) { return proxy.only_looks; });
+    const auto samplers = static_cast<std::uint64_t>(looking);
+    const std::uint64_t proxies = report.proxies.size() - samplers;
+    if (samplers == 0) return proxies == 1 ? "1 proxy" : std::to_string(proxies) + " proxies";
+    const std::string only = "what " + plural(samplers, "run") + " of pgairlock sample saw";
+    if (proxies == 0) return "no proxy: " + only;
+    return (proxies == 1 ? "1 proxy" : std::to_string(proxies) + " proxies") + ", " + only;
 }
 
 std::vector<std::string> proxies_of(const Report& report, const ReportClient& client) {

@@ -22,6 +22,7 @@ EXPLAIN = {
     "update trust store": "verifies, and refused the candidate: give it the new CA before the rotation",
     "verify the server": "uses TLS but would accept an impostor: set sslmode=verify-full with a root certificate",
     "upgrade TLS": "TLS below 1.2 or a weak cipher: update its TLS library",
+    "go through the proxy": "goes to the server around every proxy, so what it verifies cannot be seen: let it come through pgairlock, or ask its owner",
     "probe": "what it verifies, or whether it accepts the candidate, is not known: probe it, or ask its owner",
     "none": "nothing to do",
 }
@@ -53,7 +54,7 @@ def client(number: int, **values) -> dict:
     modes = {name: count for name, count in (("plain", plain), (version, connections - plain)) if name and count > 0}
     return {
         "key": f"k{number}", "explain": EXPLAIN[action], "trend": [None, "same", "worse", "new", "same", "better", None, "better"][number % 8],
-        "sessions_open": 0 if fails else number % 4, "proxy": "app-1", "proxies": ["app-1"], "host": None, "source": "seen", "upstream": "orders",
+        "sessions_open": 0 if fails else number % 4, "proxy": "app-1", "proxies": ["app-1"], "host": None, "source": "seen", "direct": None, "upstream": "orders",
         "listener": "legacy",
         "client_addr": f"10.{20 + number // 62500}.{number // 250 % 250}.{40 + number % 200}", "client_process": None, "client_uid": None,
         "usename": None if fails else user if number < 20 else f"{user}_{number}", "datname": None if fails else "orders",
@@ -66,7 +67,7 @@ def client(number: int, **values) -> dict:
                                   "failures": 16 if fails else 0} for ago in range(5, -1, -1)],
         "first_seen": at(days=9), "last_seen": seen, "sslmode_min": mode[0], "sslmode_max": mode[1], "verifies": verifies, "state": state,
         "weak": verifies == "no", "mixed": state == "mixed", "changed": False, "changed_at": None, "falls_back": state == "falls back",
-        "breaks_on_force_ssl": force_ssl, "breaks_on_ca_rotation": rotation, "action": action, "accepted": None, "note": None, "repaired_at": None,
+        "breaks_on_force_ssl": force_ssl, "breaks_on_ca_rotation": rotation, "action": action, "also": None, "accepted": None, "note": None, "repaired_at": None,
         "decided_at": None, "not_probed": "others at this address refuse our certificate" if action == "probe" else None, "evidence": evidence,
         "evidence_detail": [{"evidence": label, "certificate": "candidate" if "candidate" in label else None if "clear" in label else "real",
                              "first_seen": at(days=9),
@@ -77,7 +78,33 @@ def client(number: int, **values) -> dict:
     } | values
 
 
-def summary(clients: list) -> dict:
+def direct(number: int, **values) -> dict:
+    """One that goes around every proxy: in clear and with TLS in turn."""
+    clear = number % 2 == 0
+    return client(1 if clear else 6, **({
+        "key": f"d{number}", "source": "direct", "client_addr": f"10.77.0.{number}", "usename": f"lambda_{number}", "sessions_open": None,
+        "direct": {"servers": ["10.1.0.1:5432"], "looks": 40, "sessions": 7, "seen": 51, "cipher": None if clear else "TLS_AES_256_GCM_SHA384", "client_dn": None},
+        "connections": 7, "plain": 7 if clear else 0, "modes": {"plain" if clear else "TLSv1.3": 7}, "days": [], "sslmode_max": "prefer" if clear else "verify-full",
+        "breaks_on_ca_rotation": "unknown", "action": "enable TLS" if clear else "go through the proxy",
+        "also": "go through the proxy" if clear else None, "explain": EXPLAIN["enable TLS" if clear else "go through the proxy"], "not_probed": None,
+        "evidence": ["clear_at_server" if clear else "tls_at_server"],
+        "evidence_detail": [{"evidence": "clear_at_server" if clear else "tls_at_server", "certificate": None, "first_seen": at(days=9),
+                             "last_seen": at(minutes=3), "count": 7, "session": None, "possible": False}]} | values))
+
+
+def around(rows: list, looked: bool) -> list:
+    if not looked:
+        return ["who goes around pgairlock is not known: no server was looked at (sample_interval, with monitor_user; or pgairlock sample)"]
+    plain = sum(1 for c in rows if c["plain"] > 0)
+    return [f"{len(rows)} clients go around pgairlock (direct): {plain} in clear text, {len(rows) - plain} with TLS; no other figure counts them",
+            "pgairlock sees 83 % of the sessions that the servers list",
+            "1 server looked at every 5 s from 2026-11-21T23:47:37Z to 2026-11-30T03:12:40Z: a session shorter than that may be missing here"]
+
+
+def summary(all_clients: list, looked: bool = False) -> dict:
+    clients = [c for c in all_clients if c["source"] == "seen"]
+    around_us = [c for c in all_clients if c["source"] == "direct"]
+
     def count(test):
         return sum(1 for c in clients if test(c))
     actions = {}
@@ -94,6 +121,8 @@ def summary(clients: list) -> dict:
             "breaks_on_ca_rotation_unknown": count(lambda c: c["breaks_on_ca_rotation"] == "unknown"),
             "breaks_on_force_ssl": count(lambda c: c["breaks_on_force_ssl"] == "yes"),
             "breaks_on_force_ssl_unknown": count(lambda c: c["breaks_on_force_ssl"] == "unknown"),
+            "direct": len(around_us) if looked else None, "direct_plain": sum(1 for c in around_us if c["plain"] > 0) if looked else None,
+            "direct_accepted": 0 if looked else None, "coverage": 83 if looked else None, "around": around(around_us, looked),
             "actions": actions, "connections": sum(c["connections"] for c in clients), "failures": sum(c["failures"] for c in clients),
             "first_seen": at(days=9) if clients else None, "last_seen": at(minutes=3) if clients else None, "probes": [], "days": []}
 
@@ -148,6 +177,7 @@ class World:
                           "keylog": False,
                           "allow_secrets": False}] if clients else []
         self.unattributed = []
+        self.looked = False  # at servers, for those that go around every proxy
         self.versions = dict.fromkeys(("sessions", "clients", "certificates", "hosts", "rotation"), 1)
         self.events = []
         self.tick = 0
@@ -183,14 +213,15 @@ class World:
                  "bytes_from_client_per_s": 91_000, "bytes_from_server_per_s": 4_800_000}] if busy else [],
             "login_ms": {"p50": 8.0, "p95": 16.0, "p99": 64.0, "of": 873} if busy else {"p50": None, "p95": None, "p99": None, "of": 0},
             "history": [self.point(n) for n in (range(self.tick - 149, self.tick + 1) if whole else (self.tick,))] if busy else []}
-        s = summary(self.clients)
+        s = summary(self.clients, self.looked)
         return {"generated": self.time(), "kind": "fleet" if self.fleet else "proxy",
                 "proxy": None if self.fleet else {"name": "app-1", "id": "id-app-1", "version": "0.1.0", "started": self.started, "pid": 4711,
                                                   "phase": "serving", "state_dir": "/var/lib/pgairlock"},
                 "proxies": self.proxies, "unknown": self.unknown, "warnings": self.warnings, "now": now,
                 "clients": {"generated": self.time(), "since": at(days=7), "total": s["clients"],
                             "not_ready": s["breaks_on_ca_rotation"] + s["breaks_on_ca_rotation_unknown"]}
-                | {name: s[name] for name in ("plain", "tls_not_verifying", "verifying", "unknown", "weak", "failing", "accepted")}
+                | {name: s[name] for name in ("plain", "tls_not_verifying", "verifying", "unknown", "weak", "failing", "accepted",
+                                        "direct", "direct_plain", "coverage")}
                 | self.nameless(),
                 "captures": [] if self.fleet else self.captures, "prewarm": [{"upstream": "orders", "ready": 4, "wanted": 4}]}
 
@@ -199,7 +230,7 @@ class World:
         return {"generated": self.time(), "total": len(self.sessions), "left_out": len(self.sessions) - len(told), "sessions": told}
 
     def clients_json(self) -> dict:
-        return {"generated": self.time(), "summary": summary(self.clients) | self.nameless(), "proxies": self.proxies, "clients": self.clients,
+        return {"generated": self.time(), "summary": summary(self.clients, self.looked) | self.nameless(), "proxies": self.proxies, "clients": self.clients,
                 "unattributed_failures": self.unattributed, "upstream_certificates": []}
 
     def nameless(self) -> dict:

@@ -4,7 +4,7 @@ import pytest
 
 import chromium
 from dashboard_page import VIEWS, fetched, ready, rows, text, write
-from dashboard_world import World, at
+from dashboard_world import World, at, direct
 
 pytestmark = pytest.mark.skipif(not chromium.executable(), reason="no chromium: apt-get install chromium")
 
@@ -86,6 +86,51 @@ def test_the_first_view_says_who_is_weak_who_is_not_ready_and_when_the_last_cert
     assert tiles[3].startswith("5 days ago\nserver certificate last moved to another CA") and "2 of 3 server addresses moved" in tiles[3]
     assert tiles[4].startswith("12 days left\nof the next certificate to end: listener legacy")
     assert page.evaluate("document.querySelector('.tiles').getBoundingClientRect().bottom") < 900  # without scrolling
+
+
+def test_who_goes_around_is_a_figure_of_its_own_and_not_known_without_looking(open_at):
+    world = World(20)
+    page, _ = open_at(world)
+    ready(page)
+    tile = "document.querySelector('.tile[data-key=direct]').innerText"
+    assert page.evaluate(tile) == "not known\ngo around pgairlock (direct)\nno server was looked at"
+    page.evaluate("location.hash = '#clients'")
+    page.until("document.querySelector('#view').innerText.includes('Who goes around pgairlock is not known')")
+    assert not page.evaluate("document.querySelector('[data-bind=source]')")
+
+    world = World(20)
+    world.looked = True
+    world.clients += [direct(n) for n in range(3)]
+    page, _ = open_at(world)
+    ready(page)
+    assert page.evaluate(tile) == "3\ngo around pgairlock (direct)\n2 in clear text; 83 % of the servers' sessions are seen"
+    tiles = page.evaluate("[...document.querySelectorAll('.tile')].map(t => t.innerText)")
+    assert "of 20 clients known" in tiles[0]  # no other figure counts them
+    page.click(".tile[data-key=direct]")
+    page.until("document.querySelector('#view .count')?.textContent.includes('shown, of')")
+    assert rows(page, 0) == ["10.77.0.0", "10.77.0.1", "10.77.0.2"]
+    shown = text(page, "#view")
+    assert "3 clients go around pgairlock (direct): 2 in clear text, 1 with TLS" in shown and "a session shorter than that may be missing here." in shown
+    assert page.evaluate("document.querySelector('[data-bind=source]').value") == "direct"
+    write(page, "seen", "[data-bind=source]")
+    page.until("document.querySelectorAll('#view table.cards > tbody > tr:not(.below)').length === 20")
+    write(page, "", "[data-bind=source]")
+    page.until("document.querySelectorAll('#view table.cards > tbody > tr:not(.below)').length === 23")
+
+
+def test_a_row_that_goes_around_says_where_it_was_listed_and_nothing_that_nobody_knows(open_at):
+    world = World(2)
+    world.looked = True
+    world.clients.append(direct(0))
+    page, _ = open_at(world, "#clients?source=direct&open=d0")
+    ready(page)
+    row = text(page, "#view table.cards tbody tr")
+    assert "direct" in row and "at 10.1.0.1:5432" in row and "and go through the proxy" in row
+    details = text(page, "#view .details")
+    assert "in 40 looks, 7 different sessions; shorter ones may be missing" in details
+    assert "not known: they do not come through pgairlock" in details
+    assert "Not known: servers list sessions, and no days." in details
+    assert "clear_at_server" in details
 
 
 def test_counts_that_are_not_there_are_called_not_known(open_at):

@@ -25,7 +25,8 @@ from harness.waiting import until
 SCALE = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 ANSWERS = {"yes", "no", "unknown"}
 ACTIONS = ["enable TLS", "trust our CA", "repair fallback", "split", "fix root certificate", "fix TLS", "offer TLS", "fix login", "let in",
-           "reach the server", "relieve the proxy", "ask its owner", "update trust store", "verify the server", "upgrade TLS", "probe", "none"]
+           "reach the server", "relieve the proxy", "ask its owner", "update trust store", "verify the server", "upgrade TLS",
+           "go through the proxy", "probe", "none"]
 ATTACK = "<script>alert('x')</script>&\"'"
 
 
@@ -81,7 +82,7 @@ def fill(inventory: Inventory) -> Inventory:
 
 def test_json_has_the_fields_of_the_contract(inventory):
     document = report(fill(inventory()))
-    assert list(document) == ["summary", "proxies", "clients", "unattributed_failures", "upstream_certificates", "certificates_expiring"]
+    assert list(document) == ["summary", "proxies", "clients", "unattributed_failures", "upstream_certificates", "certificates_expiring", "sampling"]
     for client in document["clients"]:
         assert {name: type(client[name]) for name in ("connections", "weak", "changed", "falls_back", "evidence", "evidence_detail", "probes")} == {
             "connections": int, "weak": bool, "changed": bool, "falls_back": bool, "evidence": list, "evidence_detail": list, "probes": list}
@@ -104,7 +105,7 @@ def test_each_action_is_given_and_the_worst_comes_first(inventory):
     assert [client["failing"] for client in clients[:3]] == [True, True, False]  # before all others
     assert [client["action"] for client in clients] == ["fix root certificate"] * 2 + [
         action for action in ACTIONS if action not in ("fix root certificate", "fix TLS", "offer TLS", "fix login", "let in",
-                                                    "reach the server", "relieve the proxy", "ask its owner")]
+                                                    "reach the server", "relieve the proxy", "ask its owner", "go through the proxy")]
     assert {client["usename"]: client["action"] for client in clients} == {
         "plain": "enable TLS", "untrusting": "trust our CA", "prefer": "repair fallback", "both": "split", "broken": "fix root certificate", None: "fix root certificate",
         "stale": "update trust store", "blind": "verify the server", "old": "upgrade TLS", "mystery": "probe", "good": "none"}

@@ -29,6 +29,7 @@ function decisions(c) {
 }
 
 function sessions(c) {
+  if (c.source === "direct") return "not known: they do not come through pgairlock";
   if (c.sessions_open === null || c.sessions_open === undefined)
     return "not known: a fleet's inventory knows no open sessions";
   if (c.sessions_open === 0) return "none";
@@ -42,11 +43,18 @@ function facts(c, now) {
     ["Verifies", c.verifies],
     ["sslmode", sslmode(c.sslmode_min, c.sslmode_max)],
     ["TLS", c.version ?? "none"],
+    c.direct?.cipher && ["Cipher", c.direct.cipher],
+    c.direct?.client_dn && ["Its certificate", name(c.direct.client_dn)],
+    c.direct && ["Servers", c.direct.servers.map((s, i) => [i > 0 && ", ", name(s)])],
+    c.direct && [
+      "Listed",
+      `in ${plural(c.direct.looks, "look")}, ${plural(c.direct.sessions, "different session")}; shorter ones may be missing`,
+    ],
     c.groups?.length > 0 && ["Key exchange", c.groups.join(", ")],
     ["Login by", c.auth_method ?? UNKNOWN],
     ["First seen", time(c.first_seen)],
     ["Last seen", [time(c.last_seen), small(ago(c.last_seen, now))]],
-    ["Last failure", c.last_failure ? time(c.last_failure) : "none seen"],
+    ["Last failure", c.direct ? UNKNOWN : c.last_failure ? time(c.last_failure) : "none seen"],
     c.possible_failures > 0 && ["Perhaps its failures", `${number(c.possible_failures)}: its own or another client's`],
     ["Upstream", name(c.upstream)],
     ["Seen by", c.proxies?.length > 0 ? c.proxies.map((p, i) => [i > 0 && ", ", name(p)]) : UNKNOWN],
@@ -113,6 +121,7 @@ function evidence(c) {
 
 function days(c) {
   const all = [...(c.days ?? [])].reverse();
+  if (c.direct) return h("p", { class: "faint" }, "Not known: servers list sessions, and no days.");
   if (all.length === 0) return h("p", { class: "faint" }, "None.");
   return [
     inner(

@@ -107,6 +107,26 @@ function next_end({ data }) {
   });
 }
 
+/** Not among those that are known to a proxy; where nobody looked at the servers it is not known. */
+function around(clients) {
+  const text = "go around pgairlock (direct)";
+  const { direct, direct_plain: plain, coverage } = clients ?? {};
+  if (direct === null || direct === undefined)
+    return tile({ id: "direct", figure: UNKNOWN, css: "doubt word", text, more: "no server was looked at" });
+  const seen =
+    coverage === null || coverage === undefined
+      ? "how much of the traffic is seen is not known"
+      : `${number(coverage)} % of the servers' sessions are seen`;
+  return tile({
+    id: "direct",
+    figure: number(direct),
+    css: direct === 0 ? "faint" : plain > 0 ? "bad" : "doubt",
+    text,
+    more: [direct > 0 && `${number(plain)} in clear text; `, seen],
+    to: "#clients?source=direct",
+  });
+}
+
 /** Whoever shares address and program with others and never logs in is no client that is known. */
 const nameless = (count) => count > 0 && `, and ${plural(count, "failed handshake")} of nobody who is known`;
 
@@ -140,6 +160,7 @@ export function tiles({ overview, sources }) {
       ),
       last_move(certificates),
       next_end(certificates),
+      around(clients),
     ),
   );
 }

@@ -20,7 +20,11 @@ const KINDS = {
 
 const excused = (c) => Boolean(c.accepted?.excused);
 const seen_by_several = (data) => data.proxies.length > 1;
+const any_direct = (data) => data.clients.some((c) => c.source === "direct");
 const several_upstreams = (data) => new Set(data.clients.map((c) => c.upstream)).size > 1;
+
+const servers = (c) =>
+  c.direct.servers.length === 1 ? c.direct.servers[0] : plural(c.direct.servers.length, "server");
 
 function client_cell(c, open) {
   return [
@@ -85,6 +89,16 @@ function columns_of(data, open) {
       value: (c) => c.proxy,
       cell: (c) => c.proxy && name(c.proxy),
     },
+    any_direct(data) && {
+      id: "source",
+      title: "Source",
+      class: "word",
+      value: (c) => c.source,
+      cell: (c) => [
+        h("span", { class: c.source === "direct" ? "doubt" : null }, c.source),
+        c.direct?.servers.length > 0 && small("at ", name(servers(c))),
+      ],
+    },
     { id: "state", title: "State", class: "word", value: (c) => STATES.indexOf(c.state), cell: state_cell },
     {
       id: "trend",
@@ -112,6 +126,7 @@ function columns_of(data, open) {
       value: (c) => order.get(c.action),
       cell: (c) => [
         c.action,
+        c.also && small("and ", c.also),
         c.action === "probe" && c.not_probed && small("not probed: ", c.not_probed),
         c.failure && small("failed last: ", name(c.failure.error ?? c.failure.what)),
       ],
@@ -159,6 +174,9 @@ function text_of(c) {
         c.proxy,
         c.state,
         c.action,
+        c.also,
+        c.source,
+        ...(c.direct?.servers ?? []),
         c.note,
         c.accepted?.owner,
         ...(c.names?.examples ?? []),
@@ -172,8 +190,9 @@ function text_of(c) {
 
 function matches(query) {
   const [kind, action, fits] = [query.get("show"), query.get("action"), matcher(query.get("text"))];
+  const source = query.get("source");
   const kind_fits = !kind ? () => true : KINDS[kind] ? KINDS[kind][1] : (c) => c.state === kind;
-  return (c) => kind_fits(c) && (!action || c.action === action) && fits(text_of(c));
+  return (c) => kind_fits(c) && (!source || c.source === source) && (!action || c.action === action) && fits(text_of(c));
 }
 
 function counted(clients, test) {
@@ -189,15 +208,29 @@ function filters(data, query) {
     state,
     `${state} (${number(counted(data.clients, (c) => c.state === state))})`,
   ]);
-  const actions = Object.entries(data.summary.actions).map(([action, count]) => [
+  const actions = [...action_order(data).keys()].map((action) => [
     action,
-    `${action} (${number(count)})`,
+    `${action} (${number(counted(data.clients, (c) => c.action === action))})`,
   ]);
+  const sources = [
+    ["seen", "came to a proxy"],
+    ["direct", "go around pgairlock"],
+  ].map(([source, words]) => [source, `${words} (${number(counted(data.clients, (c) => c.source === source))})`]);
   return form(
     field("Show only", "text", query.get("text"), "words"),
     choice("Which", "show", query.get("show"), [["", "all"], ...kinds, ...states]),
+    (any_direct(data) || query.get("source")) &&
+      choice("Source", "source", query.get("source"), [["", "all"], ...sources]),
     choice("Action", "action", query.get("action"), [["", "any"], ...actions]),
   );
+}
+
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+
+/** How many go around every proxy, in the report's sentences. */
+function around({ summary: s }) {
+  const css = s.direct === null || s.direct > 0 ? "doubt" : "faint";
+  return (s.around ?? []).map((text, i) => h("p", null, h("span", { class: i === 0 ? css : "faint" }, sentence(text))));
 }
 
 /** Of all that the inventory knows, while the figures of "now" are of the last 7 days. */
@@ -308,7 +341,7 @@ export default {
     const { data } = store.sources.clients;
     if (!data) return [h("p", { class: "faint" }, "Asking…")];
     return [
-      keep("summary", [data], () => h("div", null, summary(data))),
+      keep("summary", [data], () => h("div", null, summary(data), around(data))),
       data.clients.length > 0 && keep("filters", [data], () => filters(data, query)),
       keep("list", [data, query.toString()], () => list(store, data, query)),
       keep("unattributed", [data], () => h("div", null, unattributed(data))),

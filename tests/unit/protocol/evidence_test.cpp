@@ -182,10 +182,10 @@ TEST_CASE("what a client did is one of six") {
     using Labels = std::set<std::string_view>;
     CHECK(labels([](const auto& facts) { return facts.side == Side::clear; }) ==
           Labels{"clear_startup", "clear_startup_after_tls", "clear_startup_after_tls_login", "clear_startup_after_no",
-                 "clear_startup_after_declined", "clear_startup_after_refusal"});
+                 "clear_startup_after_declined", "clear_startup_after_refusal", "clear_at_server"});
     CHECK(labels([](const auto& facts) { return facts.side == Side::tls; }) ==
           Labels{"tls_startup", "tls_startup_undistributed", "untrusted_accepted", "wrong_name_accepted",
-                 "candidate_accepted", "tls_at_front", "tls_perhaps_of_front"});
+                 "candidate_accepted", "tls_at_front", "tls_perhaps_of_front", "tls_at_server"});
     CHECK(labels([](const auto& facts) { return facts.side == Side::tls_detail; }) ==
           Labels{"tls_after_clear_refused", "client_certificate"});
     CHECK(labels([](const auto& facts) { return facts.side == Side::refused; }) ==

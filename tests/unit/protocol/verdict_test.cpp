@@ -204,3 +204,18 @@ TEST_CASE("a close after N is at least require, unless the client came again in 
     CHECK_FALSE(pgx.mixed);
     CHECK_FALSE(pgx.falls_back);
 }
+
+TEST_CASE("what servers list in clear proves no mode beyond prefer, and readiness for nothing") {
+    const Verdict clear = judge(in_turn({Evidence::clear_at_server}));
+    CHECK(range(clear) == Range{SslMode::disable, SslMode::prefer});
+    CHECK(clear.verifies == Verifies::no);
+    CHECK(clear.ready_for_rotation == Readiness::unknown);
+    const Verdict tls = judge(in_turn({Evidence::tls_at_server}));
+    CHECK(range(tls) == Range{SslMode::allow, SslMode::verify_full});
+    CHECK(tls.verifies == Verifies::unknown);
+    CHECK(tls.ready_for_rotation == Readiness::unknown);
+    const Verdict both = judge(in_turn({Evidence::clear_at_server, Evidence::tls_at_server}));
+    CHECK(both.mixed);
+    CHECK(range(both) == anything);
+    CHECK(both.ready_for_rotation == Readiness::unknown);
+}

@@ -1,5 +1,6 @@
 // What the dashboard says of clients, by inventories made by hand.
 #include <boost/json.hpp>
+#include <set>
 
 #include "proxy/dashboard/clients_json.hpp"
 #include "proxy/dashboard/inventory_places.hpp"
@@ -144,6 +145,61 @@ TEST_CASE("a week's clients by upstream are those of its summary") {
     CHECK(orders.not_ready == week.summary.breaks_on_ca_rotation + week.summary.breaks_on_ca_rotation_unknown);
     CHECK(week.not_ready == orders.not_ready);
     CHECK(number(week_object(week).at("total")) == 2);
+}
+
+TEST_CASE("clients that go around every proxy are told of apart from those of the week") {
+    std::vector<InventoryRows> rows = inventory({seen("app", {{1, "plain"}})});
+    rows[0].sampling.push_back({.upstream = "orders",
+                                .upstream_addr = "10.1.0.1:5432",
+                                .first_look = now - day,
+                                .last_look = now,
+                                .looks = 100,
+                                .interval = 5'000'000});
+    for (const char* user : {"app", "batch"}) {
+        SampledSessionsRow row;
+        row.upstream = "orders";
+        row.upstream_addr = "10.1.0.1:5432";
+        row.client_addr = "10.0.0.1";
+        row.usename = user;
+        row.datname = "shop";
+        row.first_seen = now - day;
+        row.last_seen = now;
+        row.looks = row.sessions = row.seen = 3;
+        rows[0].sampled_sessions.push_back(row);
+    }
+    const Week week = week_of(rows, now);
+    CHECK(week.summary.clients == 1);
+    CHECK(week.not_ready == 0);
+    CHECK(week.by_upstream.at("orders").plain == 1);
+    const json::object told = week_object(week);
+    CHECK(told.at("total") == 1);
+    CHECK(told.at("direct") == 2);
+    CHECK(told.at("direct_plain") == 2);
+    CHECK(told.at("coverage") == 0);
+
+    const auto report = report::make_report(rows, {.now = now});
+    const OpenSessions none;
+    const json::value clients = json::parse(clients_text(report, &none, now)).at("clients");
+    std::set<std::string> keys;
+    for (const json::value& client : clients.as_array()) {
+        keys.insert(std::string(client.at("key").as_string()));
+        CHECK(client.at("sessions_open").is_null() == (client.at("source") == "direct"));
+    }
+    CHECK(keys.size() == 3);  // also of the one that comes both ways
+
+    const json::value rotation = json::parse(rotation_text(rows, now, [] { return false; }));
+    CHECK(rotation.at("days").as_array().back().at("clients") == 1);
+
+    std::vector<Warning> warnings;
+    warn_of_direct(warnings, week.summary);
+    REQUIRE(warnings.size() == 1);
+    CHECK(warnings[0].what == "direct");
+    CHECK(warnings[0].text == "2 clients went around pgairlock in the last 7 days, 2 of them in clear text");
+    report::ReportSummary accepted = week.summary;
+    accepted.direct_accepted = 2;
+    warnings.clear();
+    warn_of_direct(warnings, accepted);
+    CHECK(warnings.empty());
 }
 
 TEST_CASE("each day of the rotation is what a report until its end says") {
