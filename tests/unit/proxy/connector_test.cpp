@@ -51,7 +51,87 @@ struct TimeIsOver {
     std::string told;
 };
 
+/// Hosts at which nobody listens, tried by a login that wants to write.
+struct NobodyThere {
+    NobodyThere() {
+        asio::ip::tcp::acceptor one(io, {asio::ip::address_v4::loopback(), 0});
+        asio::ip::tcp::acceptor other(io, {asio::ip::address_v4::loopback(), 0});
+        route->settings.name = "orders";
+        for (const auto* acceptor : {&one, &other})
+            route->settings.hosts.push_back(tcp("127.0.0.1", acceptor->local_endpoint().port()));
+        first = config::to_string(route->settings.hosts.front());
+        second = config::to_string(route->settings.hosts.back());
+    }
+    void learn(const std::string& address, protocol::HostRole role, Clock::time_point when = Clock::now()) {
+        roles.learn({.upstream = "orders", .host = address, .address = address}, role, RoleSource::login, when);
+    }
+    /// What each host came to, in the order in which they were tried.
+    std::string tried(HostRoles::Looks looks) {
+        Attempts attempts({.sslmode = protocol::SslMode::disable,
+                           .hosts = 2,
+                           .wanted = config::TargetSessionAttrs::read_write,
+                           .deadline = Clock::now() + 1h});
+        connector.set_roles(
+            roles,
+            HostRoles::Login{.user = "app", .database = "shop", .looks = looks, .source = std::to_string(++logins)});
+        std::string told;
+        const auto run = [&]() -> tls::Awaitable<> {
+            Connected connected = co_await connector.connect(attempts, *route, Clock::now() + 1h);
+            told = std::get<UpstreamFailure>(std::move(connected)).error;
+        };
+        asio::co_spawn(io, run(), asio::detached);
+        io.restart();
+        io.run_for(60s);
+        return told;
+    }
+
+    asio::io_context io{1};
+    const std::shared_ptr<UpstreamRoute> route = std::make_shared<UpstreamRoute>();
+    Resolver resolver{[](const std::string&) { return Resolved{{}, "no such name"}; }};
+    Outages outages;
+    HostRoles roles;
+    Connector connector{resolver, outages};
+    std::string first, second;
+    unsigned logins = 0;  // each of an address of its own
+    const std::string refused = ": Connection refused", unfit = ": session is read-only";
+};
+
 }  // namespace
+
+TEST_CASE("who would be lost by a look leaves to others what was told lately", "[connector]") {
+    using Looks = HostRoles::Looks;
+    NobodyThere there;
+    there.learn(there.second, protocol::HostRole::standby, Clock::now() - 1s);
+    const std::string& first = there.first;
+    const std::string& second = there.second;
+    CHECK(there.tried(Looks::first) == first + there.refused + "; " + second + there.refused);
+    CHECK(there.tried(Looks::never) == first + there.unfit + "; " + second + there.unfit);  // nobody has seen the first
+    CHECK(there.tried(Looks::last) == first + there.refused + "; " + second + there.unfit);
+    there.learn(there.second, protocol::HostRole::standby, Clock::now() - 3s);
+    CHECK(there.tried(Looks::never) == first + there.unfit + "; " + second + there.unfit);
+    CHECK(there.tried(Looks::last) == first + there.refused + "; " + second + there.refused);
+}
+
+TEST_CASE("where a monitor asks, who would be lost by a look leaves it for longer", "[connector]") {
+    NobodyThere there;
+    there.route->settings.monitor_user = "pgairlock_monitor";
+    there.learn(there.second, protocol::HostRole::standby, Clock::now() - 10s);
+    CHECK(there.tried(HostRoles::Looks::last) == there.first + there.refused + "; " + there.second + there.unfit);
+}
+
+TEST_CASE("where nothing is known of any host everybody goes", "[connector]") {
+    NobodyThere there;
+    CHECK(there.tried(HostRoles::Looks::never) == there.first + there.refused + "; " + there.second + there.refused);
+}
+
+TEST_CASE("who tries again tries hosts in the order of what is known by then", "[connector]") {
+    NobodyThere there;
+    CHECK(there.tried(HostRoles::Looks::first) == there.first + there.refused + "; " + there.second + there.refused);
+    there.outages.served(there.first, "orders");
+    there.outages.served(there.second, "orders");
+    there.learn(there.second, protocol::HostRole::primary);
+    CHECK(there.tried(HostRoles::Looks::first) == there.second + there.refused + "; " + there.first + there.refused);
+}
 
 TEST_CASE("a host that a client has no time left for is told as not tried, and neither looked up nor blamed",
           "[connector]") {
