@@ -193,7 +193,7 @@ def test_the_end_of_a_drain_reaches_the_server_of_a_cancel(start, client, fake, 
     until(lambda: server.peers[-1].cancel)
     proxy.signal(signal.SIGTERM)
     raw.expect_closed()
-    proxy.expect_exit(0, timeout=10)
+    proxy.expect_exit(0, timeout=25)
     assert_one_cancel(proxy, server)
     assert server.peers[-1].ended is None  # closed by us, in order
 
@@ -205,7 +205,7 @@ def test_the_end_of_a_drain_reaches_a_cancel_that_is_still_connecting(start, cli
     until(lambda: len(server.peers) == 2)
     proxy.signal(signal.SIGTERM)
     raw.expect_closed()
-    proxy.expect_exit(0, timeout=10)
+    proxy.expect_exit(0, timeout=25)
     event = the_only_end(proxy, raw)
     assert (event["event"], event["matched"]) == ("cancel", True)
     assert "shutting down" in event["error"]

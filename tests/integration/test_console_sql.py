@@ -97,8 +97,7 @@ def test_a_session_is_shown_from_its_login_to_its_end_and_then_as_one_that_ended
     assert connected["session"] == name
     with connection.cursor() as cursor:
         cursor.execute("SELECT repeat('x', 100000)")
-    [[received]] = rows(proxy.console, "SELECT bytes_from_server FROM open_sessions")
-    assert int(received) > 100_000
+    until(lambda: int(rows(proxy.console, "SELECT bytes_from_server FROM open_sessions")[0][0]) > 100_000, what="what it was sent is counted")
     assert rows(proxy.console, "SELECT count(*) FROM sessions") == [["0"]]
     connection.close()
     ended = proxy.event("disconnected")
@@ -463,6 +462,7 @@ def test_drain_lets_sessions_end_and_then_ends_the_process(start, client):
     proxy = start(runtime={"drain_timeout": "1h"})
     raw = client(proxy)
     raw.login()
+    open_sessions(proxy.console, 1)
     assert psql(proxy.console, "DRAIN").stdout == "DRAIN\n"
     proxy.event("stopping")
     assert rows(proxy.console, "SELECT count(*) FROM pg_stat_activity") == [["1"]]

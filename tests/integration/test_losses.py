@@ -53,8 +53,9 @@ def test_an_inventory_that_cannot_be_shared_is_told_everywhere_until_it_can(star
     proxy = start(admin=ADMIN, audit={"inventory": fleet_database.url})
     connect(proxy).close()
     assert "has not been shared in postgresql://" in proxy.event("inventory_failed")["message"]
-    overview = get(proxy.http, "/api/overview.json")
-    assert any("whoever looks there does not see" in sentence for sentence in overview["unknown"])
+    # The event is written down a moment before this.
+    overview = wait_for(proxy.http, "/api/overview.json",
+                        lambda one: any("whoever looks there does not see" in sentence for sentence in one["unknown"]))
     assert any(one["what"] == "inventory_unshared" and one["since"] for one in overview["warnings"])
     fleet_database.start_again()
     proxy.wait_for_log("cannot be shared in .*: .*permission denied for schema pgairlock")
@@ -76,8 +77,8 @@ def test_an_inventory_that_cannot_be_written_is_told_everywhere_until_it_can(sta
     assert "cannot be written: database is locked" in proxy.event("inventory_failed")["message"]
     message, *_ = receiver.messages()
     assert message["kind"] == "inventory_failed"
-    overview = get(proxy.http, "/api/overview.json")
-    assert any("has not been written since 20" in sentence for sentence in overview["unknown"])
+    overview = wait_for(proxy.http, "/api/overview.json",
+                        lambda one: any("has not been written since 20" in sentence for sentence in one["unknown"]))
     warning, = (one for one in overview["warnings"] if one["what"] == "inventory_unwritten")
     assert warning["severity"] == "critical" and warning["since"]
     now = scrape(proxy)
@@ -87,8 +88,7 @@ def test_an_inventory_that_cannot_be_written_is_told_everywhere_until_it_can(sta
     other.close()
     proxy.wait_for_log("inventory: .* can be written again")
     until(lambda: scrape(proxy).of("clients"), what="clients are known again")
-    overview = get(proxy.http, "/api/overview.json")
-    assert not any(one["what"] == "inventory_unwritten" for one in overview["warnings"])
+    wait_for(proxy.http, "/api/overview.json", lambda one: not any(warning["what"] == "inventory_unwritten" for warning in one["warnings"]))
     assert stats(proxy)["inventory_unwritten"] == 0
     assert len(proxy.events("inventory_failed")) == 1
     receiver.close()

@@ -215,6 +215,7 @@ def test_what_captures_write_is_counted_and_never_falls(start):
 def test_while_draining_metrics_go_on(start):
     proxy = start(admin=ADMIN, runtime={"drain_timeout": "60s"})
     held = connect(proxy)
+    proxy.event("connected")
     where = proxy.http
     proxy.signal(signal.SIGTERM)
     proxy.event("stopping")

@@ -332,7 +332,7 @@ def test_the_retention_of_the_inventory_is_taken_up_by_a_reload(run_proxy, clien
     with contextlib.closing(sqlite3.connect(proxy.state_dir / "inventory.db", timeout=5)) as inventory, inventory:
         inventory.execute("UPDATE clients SET last_seen = last_seen - 100 * 86400 * 1000000")
     reload(proxy, configuration(pki, [cluster.host], audit={"inventory_retention": "2000h"}))
-    until(lambda: not clients(), timeout=15)
+    until(lambda: not clients(), what="what is older than the retention is gone")
 
 
 # --- what hangs

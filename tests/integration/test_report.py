@@ -350,7 +350,7 @@ def test_what_a_fleet_saw(start, connect, fleet):
     for proxy in (start(audit={"inventory": url}), start(audit={"inventory": url})):
         connect(proxy, application_name="everywhere")
     clients = until(lambda: len(found := json.loads(pgairlock("report", "--inventory", url, "--format", "json").stdout or '{"clients": []}')["clients"]) == 2
-                    and found, timeout=15, what="both proxies in one inventory")
+                    and found, what="both proxies in one inventory")
     assert [(client["application_name"], client["connections"], client["plain"]) for client in clients] == [("everywhere", 1, 1)] * 2  # of two hosts, for all we know
 
 

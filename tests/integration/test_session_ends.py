@@ -39,7 +39,7 @@ def test_the_end_of_a_drain_reaches_a_login_that_is_still_connecting(start, clie
     until(lambda: server.peers and server.peers[0].opening)
     proxy.signal(signal.SIGTERM)
     assert raw.fatal().sqlstate == "57P03"
-    proxy.expect_exit(0, timeout=10)
+    proxy.expect_exit(0, timeout=25)
     event = the_only_end(proxy, raw.port)
     assert (event["event"], event["reason"], event["usename"]) == ("rejected", "shutting_down", "trust_user")
 
@@ -50,7 +50,7 @@ def test_a_client_that_lingers_after_its_refusal_is_not_reported_twice(start, cl
     raw.send(messages.startup("trust_user"))
     assert raw.error().sqlstate == "28000"
     proxy.signal(signal.SIGTERM)  # it holds its side open meanwhile
-    proxy.expect_exit(0, timeout=10)
+    proxy.expect_exit(0)
     assert the_only_end(proxy, raw.port)["reason"] == "tls_required"
 
 
