@@ -197,8 +197,8 @@ void Sampling::flush() {
 void Sampling::beat() {
     flush();
     const auto since = std::chrono::steady_clock::now() - began_;
-    const auto patience = route_->settings.connect_timeout + 5s;
-    if (summary_.looks() == 0 && since > patience)
+    const auto longest_wait = route_->settings.connect_timeout + 5s;
+    if (summary_.looks() == 0 && since > longest_wait)
         return give_up(summary_.servers().empty()
                            ? "no address of " + config::to_string(route_->settings.hosts.front()) +
                                  " was found, or none has answered"
