@@ -23,8 +23,8 @@ struct ListedSession {
     std::string client_addr{};       ///< empty: by a UNIX-domain socket
     std::string usename, datname{};  ///< datname: empty for physical replication
     std::string application_name{};
-    std::string version{};            ///< of TLS; empty: without
-    std::string cipher, client_dn{};  ///< client_dn: of the client's certificate
+    std::string version{};              ///< of TLS; empty: without
+    std::string cipher{}, client_dn{};  ///< client_dn: of the client's certificate
 };
 
 struct SessionList {

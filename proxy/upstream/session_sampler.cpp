@@ -23,6 +23,10 @@ SampledKind kind_of(const protocol::ListedSession& session, bool through) {
             .through = through};
 }
 
+std::chrono::microseconds age_of(const protocol::ListedSession& session, const protocol::SessionList& list) {
+    return std::chrono::microseconds(std::max<std::int64_t>(list.now - session.started, 0));
+}
+
 /// A session of another proxy's monitor, or of `pgairlock sample`: no client of anybody.
 bool is_of_monitor(const protocol::ListedSession& session, const std::string& user) {
     return session.usename == user &&
@@ -56,7 +60,7 @@ SessionSampler::Whose SessionSampler::whose(const protocol::ListedSession& sessi
                                             const SamplingUses& uses, bool is_alone, Time now) {
     if (!uses.ours) return Whose::others;
     if (before && before->whose == Whose::ours) return Whose::ours;
-    const auto age = std::chrono::microseconds(std::max<std::int64_t>(list.now - session.started, 0));
+    const auto age = age_of(session, list);
     if (const auto known = uses.ours->find(addresses, static_cast<std::uint32_t>(session.pid))) {
         // A backend that began after ours had ended has only its process id.
         if (known->open || now - age <= known->ended + std::chrono::seconds(1)) return Whose::ours;
@@ -89,8 +93,9 @@ bool SessionSampler::take(const Server& server, const protocol::SessionList& lis
         const Session* const before = found == known.sessions.end() ? nullptr : &found->second;
         Session session;
         session.whose = whose(listed, list, before, addresses, uses, is_alone, now);
-        if (session.whose == Whose::undecided) {
-            session.is_young = is_alone;
+        // Ours wait as well, so that what is seen of them is no more than what is seen of others.
+        session.is_young = uses.ours && is_alone && !before && age_of(listed, list) < settling;
+        if (session.whose == Whose::undecided || session.is_young) {
             if (!is_alone) ++look.left_out;
             sessions.emplace(id, std::move(session));
             continue;
@@ -101,8 +106,7 @@ bool SessionSampler::take(const Server& server, const protocol::SessionList& lis
             SampledCount& count = look.sessions[session.kind];
             const bool is_new = !before || !before->counted || before->kind != session.kind;
             count.sessions += is_new ? 1 : 0;
-            // It was there at the look before as well, too young to be told.
-            count.seen += before && before->is_young ? 2 : 1;
+            ++count.seen;
             count.cipher = stored(listed.cipher);
             count.client_dn = stored(listed.client_dn);
         } else {
@@ -111,7 +115,8 @@ bool SessionSampler::take(const Server& server, const protocol::SessionList& lis
         sessions.emplace(id, std::move(session));
     }
     for (const auto& [id, before] : known.sessions) {
-        if (before.is_young && !sessions.contains(id)) ++look.left_out;  // whose it was is not known any more
+        if (before.is_young && before.whose == Whose::undecided && !sessions.contains(id))
+            ++look.left_out;  // whose it was is not known any more
     }
     known.sessions = std::move(sessions);
     return true;

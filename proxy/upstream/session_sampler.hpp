@@ -40,7 +40,8 @@ struct SamplingUses {
 class SessionSampler {
    public:
     using Time = std::chrono::steady_clock::time_point;
-    /// A session that is younger may be one whose server has not yet told us its process id.
+    /// A session that is younger may be one whose server has not yet told us its process id: it
+    /// counts from the next look on.
     static constexpr std::chrono::seconds settling{2};
     /// Of one look.
     static constexpr std::size_t max_kinds = 2'000;
@@ -67,7 +68,7 @@ class SessionSampler {
         Whose whose = Whose::undecided;
         SampledKind kind;  // as it was counted last
         bool counted = false;
-        bool is_young = false;  // and undecided for nothing but that
+        bool is_young = false;  // at the look that has seen it first, and so not counted
     };
     struct Known {
         std::int64_t server_started = 0;

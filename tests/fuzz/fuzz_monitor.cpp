@@ -7,6 +7,7 @@
 #include "protocol/host_state.hpp"
 #include "protocol/login.hpp"
 #include "protocol/own_login.hpp"
+#include "protocol/session_list.hpp"
 #include "protocol/simple_query.hpp"
 
 namespace {
@@ -121,6 +122,7 @@ void ask(MessageBuffer& from_server) {
         check(query.rows().size() <= bounds.rows);
     }
     static_cast<void>(host_state(query.rows()));
+    if (const auto list = session_list(query.rows())) check(list->sessions.size() <= query.rows().size());
     if (const auto instances = aurora_instances(query.rows())) check(instances->size() <= query.rows().size());
 }
 

@@ -61,7 +61,8 @@ def test_whoever_is_at_the_server_is_told_by_whence_how_and_whether_through_the_
     held += [connect(primary, "cert_user", application_name="with certificate", sslmode="require", sslcert=str(person.cert), sslkey=str(key))]
     held += [connect(primary, application_name="by IPv6", host="::1")]
     held += [connect(primary, "postgres", application_name="by socket", host=str(primary.directory))]
-    held += [connect(primary, "repl_user", application_name="standby", connection_factory=psycopg2.extras.LogicalReplicationConnection)]
+    standby = psycopg2.connect(host="127.0.0.1", port=primary.port, user="repl_user", dbname="postgres", application_name="standby",
+                               connection_factory=psycopg2.extras.LogicalReplicationConnection)
     for i in range(4):
         row = wait_for(proxy.state_dir, f"through {i}")
         # The server's side of it: our own connection, and so our address and TLS.
@@ -83,6 +84,7 @@ def test_whoever_is_at_the_server_is_told_by_whence_how_and_whether_through_the_
     (server,) = rows(proxy.state_dir, "SELECT * FROM sampling")
     assert (server["upstream"], server["upstream_addr"], server["hidden"], server["proxying"]) == ("orders", primary.host, 0, 1)
     assert (server["interval"], server["error"]) == (1_000_000, "") and server["looks"] >= row["looks"]
+    standby.close()
     # The monitor's own session is nobody's.
     assert rows(proxy.state_dir, f"SELECT * FROM sampled_sessions WHERE usename = '{USER}'") == []
 
@@ -111,7 +113,6 @@ def test_what_goes_on_at_the_server_after_its_client_has_left_is_not_called_some
         (lingering,) = until(lambda: primary.sql(waiting), what="it waits")
         running.kill()
         running.wait()
-        proxy.event("disconnected", application_name="waits")
         wait_for_looks(proxy.state_dir, 4)
         assert primary.sql(waiting) == [lingering]
         assert {row["through"] for row in sessions(proxy.state_dir, "waits")} == {1}
@@ -289,7 +290,7 @@ def test_a_state_directory_of_a_proxy_that_runs_is_left_alone(sampled, primary, 
 @pytest.mark.parametrize("arguments, says", [
     (["--upstream", "db:5432"], "no role is given"), (["--user", "x"], "--upstream"), (["--upstream", "db:5432", "--user", "x", "--interval", "5"], "--interval"),
     (["--upstream", "db:5432", "--user", "x", "--count", "0"], "--count"), (["--upstream", "db:5432", "--user", "x", "--count", "1", "--for", "5s"], "--for"),
-    (["--upstream", "db", "--user", "x"], "db"), (["--upstream", "db:5432", "--user", "x", "--sslrootcert", "/nowhere.pem"], "/nowhere.pem")])
+    (["--upstream", "db:x", "--user", "x"], "db:x"), (["--upstream", "db:5432", "--user", "x", "--sslrootcert", "/nowhere.pem"], "/nowhere.pem")])
 def test_what_is_typed_wrong_is_told(arguments, says, monkeypatch):
     monkeypatch.delenv("PGUSER", raising=False)
     done = pgairlock("sample", *arguments)

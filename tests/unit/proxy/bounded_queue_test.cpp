@@ -88,6 +88,16 @@ TEST_CASE("the queue: an event that is longer than all of it is dropped, and tha
     CHECK(queue.take(EventQueue::Clock::time_point::max()).dropped == 1);
 }
 
+TEST_CASE("the queue: whoever is nudged has something to do that is in no item, once") {
+    EventQueue queue(1'000'000);
+    queue.nudge();
+    const auto batch = queue.take(EventQueue::Clock::time_point::max());  // does not wait
+    CHECK(batch.items.empty());
+    CHECK_FALSE(batch.closed);
+    queue.push(event("next"));
+    CHECK(texts(queue.take(EventQueue::Clock::time_point::max())) == Texts{"next"});
+}
+
 TEST_CASE("the queue: a reopening and the end are told with what came before them") {
     EventQueue queue(1'000'000);
     queue.push(event("before"));

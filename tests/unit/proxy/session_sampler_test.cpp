@@ -102,10 +102,21 @@ TEST_CASE("a session that begins during a look is nobody's until the next one") 
     CHECK(first->left_out == 0);
     ours.began("10.1.0.1:5432", 7);
     const auto second = looks.at(105s, {session(7, 99s), session(8, 99s)});
-    CHECK(seen(second, true) == 2);  // of both looks
-    CHECK(seen(second, false) == 2);
+    CHECK(seen(second, true) == 1);
+    CHECK(seen(second, false) == 1);
     CHECK(sessions(second) == 2);
     CHECK(seen(looks.at(110s, {session(8, 99s)}), false) == 1);
+}
+
+TEST_CASE("ours count from the same look on as others of their age") {
+    OwnBackends ours;
+    Looks looks({.ours = &ours});
+    looks.at(95s, {});
+    ours.began("10.1.0.1:5432", 7);
+    CHECK(looks.at(100s, {session(7, 99s), session(8, 99s)})->sessions.empty());
+    const auto second = looks.at(105s, {session(8, 99s)});  // ours has gone, and everybody knows whose it was
+    CHECK(seen(second, false) == 1);
+    CHECK(second->left_out == 0);
 }
 
 TEST_CASE("one that is gone before anybody could tell whose it was is counted as left out") {
