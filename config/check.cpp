@@ -406,6 +406,9 @@ void check_monitor(const Node& table, const Upstream& upstream, Reading& reading
     const auto warn = [&](const char* key) { reading.warn(table.where(key), "has no effect without monitor_user"); };
     if (!is_monitored && table.gives("monitor_password_file")) warn("monitor_password_file");
     if (!is_monitored && upstream.monitor_interval != Upstream{}.monitor_interval) warn("monitor_interval");
+    if (!is_monitored && table.gives("sample_interval")) warn("sample_interval");
+    if (upstream.sample_interval.count() > 0 && upstream.sample_interval < shortest_sample_interval)
+        reading.error(table.where("sample_interval"), "is shorter than 1s");
     using Attrs = TargetSessionAttrs;
     const bool wants_writes =
         upstream.target_session_attrs == Attrs::read_write || upstream.target_session_attrs == Attrs::primary;

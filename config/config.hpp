@@ -158,6 +158,7 @@ enum class LoadBalanceHosts { disable, random };
 
 /// How often a server is asked while roles change, and at most.
 inline constexpr Duration shortest_monitor_interval{250};
+inline constexpr Duration shortest_sample_interval{1'000};
 
 /// What becomes of sessions whose server takes no writes any more.
 enum class OnDemotion { keep, close };
@@ -190,6 +191,7 @@ struct Upstream {
     std::string monitor_user;    ///< empty: no server is asked by us
     File monitor_password_file;  ///< empty: the servers ask for no password
     Duration monitor_interval{5'000};
+    Duration sample_interval{5'000};  ///< zero: nobody is asked who is connected
     OnDemotion on_demotion = OnDemotion::keep;
     unsigned max_user_connections = 0;  ///< 0: no limit; and so for the next two
     unsigned max_db_connections = 0;

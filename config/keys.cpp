@@ -265,6 +265,10 @@ const Section<Upstream>& section() {
             {"monitor_interval", &Upstream::monitor_interval, R"("5s")",
              "Between two questions; 250 ms for a minute after something has changed. At least `250ms`.",
              Rule::positive},
+            {"sample_interval", &Upstream::sample_interval, R"("5s")",
+             "With `monitor_user`: between two looks at the servers' own lists of their sessions, which show in the "
+             "inventory who goes around this proxy ([sampling.md](sampling.md)). Needs `GRANT pg_read_all_stats` to "
+             "that role. At least `1s`; `0s`: none."},
             {"on_demotion", &Upstream::on_demotion, R"("keep")",
              "With `target_session_attrs` `read-write` or `primary`, sessions on a server that has stopped to be what "
              "is wanted: `keep`: they go on, and their writes fail; `close`: they get FATAL 57P01 once they are idle "

@@ -21,6 +21,7 @@ constexpr const char* about =
   pgairlock run --config /etc/pgairlock/pgairlock.toml
   pgairlock run --listen 127.0.0.1:6432 --upstream HOST:5432 --sslrootcert global-bundle.pem
   pgairlock check --upstream HOST:5432 --sslrootcert old-ca.pem --sslrootcert new-ca.pem
+  pgairlock sample --upstream HOST:5432 --user postgres --for 1h
   pgairlock report --since 7d
   pgairlock client accept --user legacy --until 2027-03-01 --owner "team billing"
   pgairlock capture start --for 30m --trigger failures
@@ -281,6 +282,8 @@ int main(int argc, char** argv) {
     const CLI::App* reload_command = proxy::command::add_reload(app, reload);
     proxy::command::UpgradeOptions upgrade;
     const CLI::App* upgrade_command = proxy::command::add_upgrade(app, upgrade);
+    proxy::command::SampleOptions sample;
+    const CLI::App* sample_command = proxy::command::add_sample(app, sample);
     bool is_json = false;
     CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");
     version_command->add_flag("--json", is_json, "print one JSON document");
@@ -299,6 +302,7 @@ int main(int argc, char** argv) {
     if (dashboard_command->parsed()) return proxy::command::dashboard(dashboard);
     if (reload_command->parsed()) return proxy::command::reload(reload);
     if (upgrade_command->parsed()) return proxy::command::upgrade(upgrade);
+    if (sample_command->parsed()) return proxy::command::sample(sample);
     if (client.command) return client.command(client);
     if (capture.command) return capture.command(capture);
     if (version_command->parsed()) {

@@ -124,6 +124,18 @@ struct DashboardOptions {
     std::string token_file;
 };
 
+/// Which servers are looked at, as whom, how often and for how long.
+struct SampleOptions {
+    ConfigOptions source;  ///< with a file: its upstream named `flags.upstream`
+    std::string user;      ///< empty: PGUSER's
+    std::string database = "postgres";
+    std::string password_file;  ///< empty: PGPASSWORD, or the line of libpq's password file
+    std::string inventory;      ///< postgresql://...: the looks are copied there as well
+    std::optional<std::chrono::milliseconds> interval{};
+    std::optional<std::chrono::milliseconds> lasts{};
+    std::optional<std::uint64_t> count{};  ///< looks at each address
+};
+
 /// Which question, and where the running proxy is asked.
 struct HealthOptions {
     std::string check = "livez";  ///< livez, startupz, readyz or upstreamz
@@ -153,6 +165,7 @@ int client_note(const ClientOptions& options);
 int client_repaired(const ClientOptions& options);
 int alert_test(const AlertTestOptions& options);
 int health(const HealthOptions& options);
+int sample(const SampleOptions& options);
 int dashboard(const DashboardOptions& options);
 int reload(const ReloadOptions& options);
 int upgrade(const UpgradeOptions& options);

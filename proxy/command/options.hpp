@@ -26,6 +26,8 @@ CLI::App* add_capture_read(CLI::App& capture, CaptureReadOptions& read);
 /// Asking and telling a running proxy, and the dashboard over inventories.
 CLI::App* add_health(CLI::App& app, HealthOptions& health);
 CLI::App* add_dashboard(CLI::App& app, DashboardOptions& dashboard);
+/// `sample`.
+CLI::App* add_sample(CLI::App& app, SampleOptions& sample);
 CLI::App* add_alert_test(CLI::App& app, AlertTestOptions& test);
 CLI::App* add_reload(CLI::App& app, ReloadOptions& reload);
 CLI::App* add_upgrade(CLI::App& app, UpgradeOptions& upgrade);

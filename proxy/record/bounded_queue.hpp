@@ -45,6 +45,8 @@ class BoundedQueue {
     }
     /// From any thread: the reader is to reopen its file once it has written what came before.
     void ask_reopen() { ask(reopen_); }
+    /// From any thread: the reader has something to do that is in no item.
+    void nudge() { ask(nudged_); }
     /// From any thread: the next batch is the last.
     void close() { ask(closed_); }
 
@@ -74,6 +76,7 @@ class BoundedQueue {
         taken_ = batch.items.size();
         batch.dropped = std::exchange(dropped_, 0);
         batch.reopen = std::exchange(reopen_, false);
+        nudged_ = false;
         batch.closed = closed_;
         return batch;
     }
@@ -86,7 +89,7 @@ class BoundedQueue {
 
    private:
     bool urgent() const noexcept { return waiting_bytes_ >= max_bytes_ / 4 || dropped_ > 0 || reopen_ || closed_; }
-    bool anything() const noexcept { return !items_.empty() || dropped_ > 0 || reopen_ || closed_; }
+    bool anything() const noexcept { return !items_.empty() || dropped_ > 0 || reopen_ || nudged_ || closed_; }
 
     /// Without memory there is no room either.
     bool append(Item&& item) noexcept {
@@ -115,6 +118,7 @@ class BoundedQueue {
     std::size_t taken_ = 0;
     std::uint64_t dropped_ = 0;
     bool reopen_ = false;
+    bool nudged_ = false;
     bool closed_ = false;
 };
 

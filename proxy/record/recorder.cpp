@@ -30,6 +30,9 @@ void wait_for_processes(const std::deque<Event>& events) {
 constexpr auto rest = 100ms;
 constexpr auto patience_of_marker = 1s;
 
+/// Of looks that wait for the inventory: some 10 MiB.
+constexpr std::size_t max_waiting_kinds = 20'000;
+
 /// Clients can cause losses as often as they like.
 constexpr auto loss_interval = 1s;
 
@@ -65,6 +68,8 @@ class Recorder::Writing {
         if (inventory_) inventory_->retain_for(retention);
     }
 
+    void looked(ServerLook&& look) noexcept;
+
     EventCounters counters;
     EventMetrics metrics;
     RecentEvents recent;
@@ -82,6 +87,7 @@ class Recorder::Writing {
     void remember(std::deque<Event>& events);
     void remember(Event&& event);
     void absorb(const BoundedQueue<Event>::Batch& batch);
+    void absorb_looks();
     void look_for_unwritten();
 
     const std::size_t queue_bytes_;
@@ -89,6 +95,10 @@ class Recorder::Writing {
     std::unique_ptr<InventoryKeeper> inventory_;  // nullptr: none is wanted
     Listener listener_;
     ServerCertificates certificates_;
+    std::mutex looks_mutex_;
+    std::vector<ServerLook> looks_;  // that wait
+    std::size_t waiting_kinds_ = 0;
+    std::uint64_t looks_lost_ = 0;
     mutable std::mutex unwritten_mutex_;
     std::optional<Unwritten> unwritten_;
     std::optional<Unshared> unshared_;
@@ -111,6 +121,8 @@ void Recorder::record(Event&& event) noexcept {
     const bool queued = writing_->queue.push(std::move(event));
     if (!queued) writing_->counters.count_dropped();
 }
+
+void Recorder::looked(ServerLook&& look) noexcept { writing_->looked(std::move(look)); }
 
 void Recorder::retain_for(std::chrono::milliseconds retention) { writing_->retain_for(retention); }
 
@@ -179,6 +191,7 @@ bool Recorder::Writing::write_batch() {
     audit_file_->flush();
     // Before anything that may fail: what it does not learn now, no report will have.
     if (inventory_) absorb(batch);
+    if (inventory_) absorb_looks();
     for (const Event& event : batch.items) tell(event);
     std::vector<Event> followups;
     for (const Event& event : batch.items) learn_certificate(event, followups);
@@ -272,6 +285,39 @@ void Recorder::Writing::restore_certificates() try {
     if (inventory_) certificates_.restore(inventory_->take_known_certificates());
 } catch (const std::bad_alloc&) {
     // What was known is news once more.
+}
+
+void Recorder::Writing::looked(ServerLook&& look) noexcept {
+    if (!inventory_) return;
+    {
+        const std::lock_guard lock(looks_mutex_);
+        const std::size_t kinds = look.sessions.size() + 1;
+        bool has_room = waiting_kinds_ + kinds <= max_waiting_kinds;
+        if (has_room) try {
+                looks_.push_back(std::move(look));
+                waiting_kinds_ += kinds;
+            } catch (const std::bad_alloc&) {
+                has_room = false;
+            }
+        if (!has_room) ++looks_lost_;
+    }
+    queue.nudge();
+}
+
+/// One that is lost is one of the events that no report has.
+void Recorder::Writing::absorb_looks() {
+    std::vector<ServerLook> looks;
+    std::uint64_t lost = 0;
+    {
+        const std::lock_guard lock(looks_mutex_);
+        looks.swap(looks_);
+        waiting_kinds_ = 0;
+        lost = std::exchange(looks_lost_, 0);
+    }
+    for (const ServerLook& look : looks) {
+        if (!alone([&] { inventory_->absorb(look); })) ++lost;
+    }
+    if (lost > 0) inventory_->lost(lost);
 }
 
 /// In memory; the disk comes after the audit's lines, so that a slow one does not delay them.

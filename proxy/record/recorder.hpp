@@ -45,6 +45,9 @@ class Recorder {
     /// and the count is itself logged and recorded as events_dropped once there is room. Events
     /// that the file does not take are counted and told the same way.
     void record(Event&& event) noexcept;
+    /// What a server's own list of its sessions showed: for the inventory alone. From any thread,
+    /// as an event is.
+    void looked(ServerLook&& look) noexcept;
     /// What the inventory has not seen for so long is forgotten; zero: never. From any thread.
     void retain_for(std::chrono::milliseconds retention);
     /// Opens the audit file anew, after it was renamed (SIGUSR1).

@@ -318,6 +318,12 @@ Server::Server(std::shared_ptr<const Snapshot> snapshot, std::string state_dir, 
         const HostRoles::Server server{.upstream = {}, .host = {}, .address = address};
         roles_.doubt(server, RoleSource::outage);
     });
+    // What two processes of one proxy have between them, neither can call somebody else's.
+    if (!recorder_.inventory_path().empty())
+        host_monitor_.sample({.ours = &cancels_.backends(),
+                              .is_alone = [this] { return !predecessors_ || predecessors_->alive().empty(); },
+                              .looks = [this] { return !has_let_go_; },
+                              .tell = [this](ServerLook look) { recorder_.looked(std::move(look)); }});
     told_roles_ = roles_.subscribe([this](const HostRoles::Change& change) { record(change); });
     // What a former process has not sent is that one's as long as it serves.
     if (!inheritance_.is_one()) alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));

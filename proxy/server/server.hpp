@@ -144,7 +144,7 @@ class Server {
     std::string successor_version_;
     bool upgrading_ = false;
     std::atomic<bool> is_replaced_ = false;  // by a process that serves: for good
-    bool has_let_go_ = false;                // of what only one of two processes can have
+    std::atomic<bool> has_let_go_ = false;   // of what only one of two processes can have
     std::vector<UpgradeOutcome> upgrade_told_;
 
     const std::string session_prefix_;

@@ -260,7 +260,7 @@ void Server::upgrade_failed(const std::string& why) {
     end_successor();
     private_socket_.close();
     reload_.hold(false);
-    if (std::exchange(has_let_go_, false) && services_.phase == Phase::serving) {
+    if (has_let_go_.exchange(false) && services_.phase == Phase::serving) {
         console_.move_back();
         state_lock_.claim();
         alerts_->use(snapshot_->alerts, alerts_->prepare(snapshot_->alerts));

@@ -8,7 +8,14 @@ CancelRegistry::Registration CancelRegistry::add(std::uint32_t pid, protocol::Bu
     const std::lock_guard lock(mutex_);
     const std::uint64_t id = next_id_++;
     target.can_be_guessed = key.size() <= sizeof(std::uint32_t);
-    entries_.emplace(pid, Entry{.id = id, .key = std::move(key), .target = std::move(target)});
+    const std::string address = target.address;
+    backends_.began(address, pid);
+    try {
+        entries_.emplace(pid, Entry{.id = id, .key = std::move(key), .target = std::move(target)});
+    } catch (const std::bad_alloc&) {
+        backends_.ended(address, pid, std::chrono::steady_clock::now());
+        throw;
+    }
     return {this, id, pid};
 }
 
@@ -28,6 +35,7 @@ void CancelRegistry::remove(std::uint64_t id, std::uint32_t pid) {
     const auto [begin, end] = entries_.equal_range(pid);
     for (auto it = begin; it != end; ++it) {
         if (it->second.id != id) continue;
+        backends_.ended(it->second.target.address, pid, std::chrono::steady_clock::now());
         entries_.erase(it);
         return;
     }

@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "protocol/startup.hpp"
+#include "proxy/observation/own_backends.hpp"
 #include "proxy/session/address_group.hpp"
 #include "proxy/upstream/attempts.hpp"
 
@@ -58,6 +59,8 @@ class CancelRegistry {
     Registration add(std::uint32_t pid, protocol::Buffer key, CancelTarget target);
     /// Keys are compared in constant time.
     std::optional<CancelTarget> find(const protocol::CancelRequest& request) const;
+    /// Of the sessions whose keys are here, or were.
+    const OwnBackends& backends() const noexcept { return backends_; }
 
    private:
     struct Entry {
@@ -72,6 +75,7 @@ class CancelRegistry {
     std::uint64_t next_id_ = 1;
     // Two upstreams may give out the same pid.
     std::unordered_multimap<std::uint32_t, Entry> entries_;
+    OwnBackends backends_;
 };
 
 }  // namespace proxy

@@ -22,6 +22,12 @@ using Endpoint = asio::generic::stream_protocol::endpoint;
 /// What sessions of ours have to say goodbye, when the process ends.
 constexpr std::chrono::milliseconds closing_time{500};
 
+std::string printable_failure(const protocol::OwnFailure& failure) {
+    const std::string& state = failure.sqlstate;
+    return protocol::printable(protocol::as_utf8(failure.text, protocol::max_peer_text)) +
+           (state.empty() ? "" : " (" + protocol::printable(protocol::as_utf8(state, 5)) + ")");
+}
+
 }  // namespace
 
 /// One upstream's, on the monitor's thread.
@@ -31,8 +37,10 @@ struct HostMonitor::Upstream {
 
     const config::Upstream& settings() const { return route->settings; }
     std::chrono::milliseconds interval() const {
-        return Clock::now() < fast_until ? std::min(fast_interval, settings().monitor_interval)
-                                         : settings().monitor_interval;
+        const auto sampling = settings().sample_interval;
+        const auto slow = is_sampled && sampling.count() > 0 ? std::min(sampling, settings().monitor_interval)
+                                                             : settings().monitor_interval;
+        return Clock::now() < fast_until ? std::min(fast_interval, slow) : slow;
     }
 
     const std::shared_ptr<const UpstreamRoute> route;
@@ -41,6 +49,8 @@ struct HostMonitor::Upstream {
     std::map<std::string, std::shared_ptr<MonitoredNode>> nodes;  // by address
     std::map<std::string, std::shared_ptr<tls::Timer>> looking;   // by host, while its name is looked up
     std::map<std::string, std::set<std::string>> told;            // addresses that refused us, by SQLSTATE
+    std::set<std::string> hiding;                                 // those that do not show us others' sessions
+    bool is_sampled = false;
     bool stopped = false;
 };
 
@@ -77,6 +87,8 @@ class HostMonitor::Thread {
     tls::Awaitable<> look(std::shared_ptr<Upstream> upstream, config::Address host);
     std::shared_ptr<MonitoredNode> node_at(Upstream& upstream, const config::Address& host, const Endpoint& endpoint);
     tls::Awaitable<> ask(std::shared_ptr<Upstream> upstream, std::shared_ptr<MonitoredNode> node);
+    tls::Awaitable<> sample(std::shared_ptr<Upstream> upstream, std::shared_ptr<MonitoredNode> node);
+    void tell_hidden(Upstream& upstream, const MonitoredNode& node, bool hidden);
     tls::Awaitable<> leave(std::shared_ptr<MonitoredNode> node);
     void drop(Upstream& upstream, const std::string& address);
     void take(Upstream& upstream, MonitoredNode& node, const MonitoredNode::Answer& answer);
@@ -87,6 +99,7 @@ class HostMonitor::Thread {
     asio::executor_work_guard<tls::Executor> keep_running_;
     std::map<std::string, std::shared_ptr<Upstream>> upstreams_;
     std::size_t addresses_ = 0;
+    SessionSampler sampler_;
     std::promise<void> over_;
     std::future<void> ended_;
     HostRoles::Subscription changes_;
@@ -171,6 +184,7 @@ void HostMonitor::Thread::serve(const std::vector<std::shared_ptr<const Upstream
         std::shared_ptr<Upstream>& known = upstreams_[route->settings.name];
         if (known) continue;
         known = std::make_shared<Upstream>(route, io_.get_executor());
+        known->is_sampled = bool(monitor_.sampling_.tell);
         spawn_lasting(io_.get_executor(), [this, known] { return go_round(known); });
     }
 }
@@ -188,6 +202,7 @@ void HostMonitor::Thread::drop(Upstream& upstream, const std::string& address) {
     upstream.nodes.erase(found);
     --addresses_;
     monitor_.forget({node->server.upstream, node->server.address});
+    sampler_.forget(node->server.upstream, node->server.address);
     spawn(leave(node));
 }
 
@@ -225,7 +240,11 @@ std::shared_ptr<MonitoredNode> HostMonitor::Thread::node_at(Upstream& upstream, 
     const auto node = std::make_shared<MonitoredNode>(
         upstream.route,
         HostRoles::Server{.upstream = upstream.settings().name, .host = config::to_string(host), .address = address},
-        MonitoredNode::Target{.endpoint = endpoint, .host = host.host});
+        MonitoredNode::Target{.endpoint = endpoint,
+                              .host = host.host,
+                              .database = monitor_.sampling_.database,
+                              .application_name = monitor_.sampling_.application_name,
+                              .password = monitor_.sampling_.password});
     upstream.nodes.emplace(address, node);
     ++addresses_;
     return node;
@@ -261,7 +280,61 @@ tls::Awaitable<> HostMonitor::Thread::look(std::shared_ptr<Upstream> upstream, c
 
 tls::Awaitable<> HostMonitor::Thread::ask(std::shared_ptr<Upstream> upstream, std::shared_ptr<MonitoredNode> node) {
     MonitoredNode::Answer answer = co_await node->ask(monitor_.resolver_, monitor_.outages_);
-    if (!upstream->stopped && !node->has_left()) take(*upstream, *node, answer);
+    if (upstream->stopped || node->has_left()) co_return;
+    take(*upstream, *node, answer);
+    co_await sample(upstream, node);
+}
+
+/// Where it is due: the server's own list of its sessions. What comes of it says nothing of the
+/// server's role, unless the session ends by it.
+tls::Awaitable<> HostMonitor::Thread::sample(std::shared_ptr<Upstream> upstream, std::shared_ptr<MonitoredNode> node) {
+    const SamplingUses& uses = monitor_.sampling_;
+    const auto interval = upstream->settings().sample_interval;
+    const auto began = Clock::now();
+    // Not much later than it should be, rather than by a whole round.
+    const bool is_due = began + upstream->interval() / 2 >= node->next_listing;
+    if (!uses.tell || interval.count() == 0 || !is_due || !uses.looks()) co_return;
+    node->next_listing = began + interval;
+    ServerLook look{.upstream = node->server.upstream,
+                    .upstream_addr = node->server.address,
+                    .time = std::chrono::system_clock::now(),
+                    .failure = node->last.error,
+                    .interval = interval,
+                    .proxying = uses.ours != nullptr};
+    if (!look.failure.empty()) co_return uses.tell(std::move(look));
+    const MonitoredNode::Listing listing = co_await node->list_sessions();
+    if (upstream->stopped || node->has_left() || !uses.looks()) co_return;
+    if (listing.ended) {
+        monitor_.roles_.doubt(node->server, RoleSource::ending);
+        hurry(*upstream);
+    }
+    if (listing.failure) {
+        look.failure = printable_failure(*listing.failure);
+        co_return uses.tell(std::move(look));
+    }
+    tell_hidden(*upstream, *node, listing.list.hidden);
+    const SessionSampler::Server server{.upstream = node->server.upstream,
+                                        .address = node->server.address,
+                                        .monitor_user = upstream->settings().monitor_user,
+                                        .interval = interval};
+    if (sampler_.take(server, listing.list, uses, Clock::now(), look)) uses.tell(std::move(look));
+}
+
+/// Once for an upstream, and anew after it was mended.
+void HostMonitor::Thread::tell_hidden(Upstream& upstream, const MonitoredNode& node, bool hidden) {
+    if (!hidden) {
+        upstream.hiding.erase(node.server.address);
+        return;
+    }
+    const bool is_told = !upstream.hiding.empty();
+    upstream.hiding.insert(node.server.address);
+    if (is_told) return;
+    spdlog::warn(
+        "upstream \"{}\": {} does not show \"{}\" whence and how others are connected, so who goes around this proxy "
+        "is "
+        "not known. GRANT pg_read_all_stats TO {}; or set sample_interval = \"0s\"",
+        upstream.settings().name, node.server.address, upstream.settings().monitor_user,
+        upstream.settings().monitor_user);
 }
 
 void HostMonitor::Thread::take(Upstream& upstream, MonitoredNode& node, const MonitoredNode::Answer& answer) {
@@ -291,9 +364,7 @@ void HostMonitor::Thread::take(Upstream& upstream, MonitoredNode& node, const Mo
                               RoleSource::monitor, Clock::now());
         if (change) hurry(upstream);
     } else {
-        const std::string& state = answer.failure->sqlstate;
-        node.last.error = protocol::printable(protocol::as_utf8(answer.failure->text, protocol::max_peer_text)) +
-                          (state.empty() ? "" : " (" + protocol::printable(protocol::as_utf8(state, 5)) + ")");
+        node.last.error = printable_failure(*answer.failure);
         monitor_.note(node.last);
         if (answer.refused) tell_refusal(upstream, node, *answer.failure);
         if (answered_before) hurry(upstream);

@@ -19,6 +19,7 @@
 #include "proxy/upstream/host_roles.hpp"
 #include "proxy/upstream/outages.hpp"
 #include "proxy/upstream/resolver.hpp"
+#include "proxy/upstream/session_sampler.hpp"
 
 namespace proxy {
 
@@ -50,6 +51,9 @@ class HostMonitor {
     HostMonitor(Resolver& resolver, Outages& outages, HostRoles& roles);
     ~HostMonitor();
 
+    /// Each server's own list of its sessions is looked at as well, every sample_interval. Before
+    /// serve().
+    void sample(SamplingUses uses) { sampling_ = std::move(uses); }
     /// From now on the servers of those of them that have a monitor_user are asked, and no others.
     /// A route that stays keeps its sessions. The thread is made for the first one.
     void serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams);
@@ -71,6 +75,7 @@ class HostMonitor {
     Resolver& resolver_;
     Outages& outages_;
     HostRoles& roles_;
+    SamplingUses sampling_;
     mutable std::mutex mutex_;
     std::map<Key, MonitoredHost> hosts_;
     std::unique_ptr<Thread> thread_;

@@ -1,15 +1,13 @@
 #include "proxy/upstream/monitored_node.hpp"
 
+#include <algorithm>
+
 #include "proxy/upstream/outages.hpp"
 
 namespace proxy {
 namespace {
 
 using protocol::OwnFailure;
-
-/// Every server has it.
-constexpr std::string_view database = "postgres";
-constexpr std::string_view application_name = "pgairlock monitor";
 
 }  // namespace
 
@@ -77,9 +75,9 @@ tls::Awaitable<std::optional<OwnFailure>> MonitoredNode::connect(Answer& answer,
         session_ = std::make_unique<OwnSession>(std::move(std::get<VerifiedConnection>(connected)));
         // With a name: gcc 12 destroys what stands among a co_await's arguments twice (gcc 99576).
         OwnCredentials who{.user = settings.monitor_user,
-                           .database = std::string(database),
-                           .application_name = std::string(application_name),
-                           .password = route_->monitor_password};
+                           .database = target_.database,
+                           .application_name = target_.application_name,
+                           .password = target_.password.empty() ? route_->monitor_password : target_.password};
         failure = co_await session_->log_in(std::move(who), settings.sslmode, until);
         if (!failure) {
             if (session_->reached().tls.leaf) answer.subject = session_->reached().tls.leaf->subject;
@@ -114,6 +112,40 @@ tls::Awaitable<std::optional<OwnFailure>> MonitoredNode::put_questions(Answer& a
     OwnSession::Answer told = co_await session_->ask(protocol::aurora_query, cluster, deadline());
     if (!told.failure) answer.cluster = protocol::aurora_instances(told.rows).value_or(answer.cluster);
     co_return std::nullopt;
+}
+
+tls::Awaitable<MonitoredNode::Listing> MonitoredNode::list_sessions() {
+    Listing listing;
+    busy_ = true;
+    try {
+        co_await list_sessions(listing);
+    } catch (const std::exception& ours) {
+        session_.reset();
+        listing.failure = OwnFailure{.sqlstate = {}, .text = ours.what()};
+    }
+    busy_ = false;
+    if (left_ && session_) co_await session_->leave();
+    co_return std::move(listing);
+}
+
+tls::Awaitable<> MonitoredNode::list_sessions(Listing& listing) {
+    if (!session_) {
+        listing.failure = OwnFailure{.sqlstate = {}, .text = "there is no session"};
+        co_return;
+    }
+    // Questions about its role wait for this one: not for as long as they may take themselves.
+    const auto until = std::min(deadline(), Clock::now() + list_time);
+    OwnSession::Answer said =
+        co_await session_->ask(protocol::session_list_query, protocol::session_list_bounds, until);
+    listing.failure = std::move(said.failure);
+    if (!listing.failure) {
+        auto list = protocol::session_list(said.rows);
+        if (list) listing.list = std::move(*list);
+        if (!list) listing.failure = OwnFailure{.sqlstate = "08P01", .text = "the list of its sessions is none"};
+    }
+    if (session_->is_open()) co_return;
+    session_.reset();
+    listing.ended = Clock::now() < until;
 }
 
 tls::Awaitable<> MonitoredNode::leave() {

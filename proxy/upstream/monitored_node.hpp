@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "protocol/host_state.hpp"
+#include "protocol/session_list.hpp"
 #include "proxy/upstream/host_monitor.hpp"
 #include "proxy/upstream/own_session.hpp"
 
@@ -21,7 +22,10 @@ class MonitoredNode {
 
     struct Target {
         asio::generic::stream_protocol::endpoint endpoint;
-        std::string host;  ///< the name that its certificate is verified against
+        std::string host;                   ///< the name that its certificate is verified against
+        std::string database = "postgres";  ///< every server has it
+        std::string application_name = "pgairlock monitor";
+        protocol::Buffer password{};  ///< empty: the route's
     };
     MonitoredNode(std::shared_ptr<const UpstreamRoute> route, HostRoles::Server server, Target target);
 
@@ -35,6 +39,14 @@ class MonitoredNode {
     };
     /// Through the session that is there, else through a new one, each within connect_timeout.
     tls::Awaitable<Answer> ask(Resolver& resolver, Outages& outages);
+    /// What the server lists of its sessions, within list_time. Only between two of the above.
+    static constexpr std::chrono::seconds list_time{2};
+    struct Listing {
+        std::optional<protocol::OwnFailure> failure;
+        bool ended = false;  ///< the session that was there has ended, and not because it took too long
+        protocol::SessionList list;
+    };
+    tls::Awaitable<Listing> list_sessions();
     /// It is not being asked, and a refusal is long enough ago.
     bool is_due(Clock::time_point now) const noexcept { return !busy_ && !left_ && now >= not_before_; }
     /// Ends what is under way, and tells the server.
@@ -42,12 +54,14 @@ class MonitoredNode {
     bool has_left() const noexcept { return left_; }
 
     const HostRoles::Server server;
-    MonitoredHost last;  ///< HostMonitor's
+    MonitoredHost last;                ///< HostMonitor's
+    Clock::time_point next_listing{};  ///< likewise
 
    private:
     tls::Awaitable<> answer(Answer& answer, Resolver& resolver, Outages& outages);
     tls::Awaitable<std::optional<protocol::OwnFailure>> connect(Answer& answer, Resolver& resolver, Outages& outages);
     tls::Awaitable<std::optional<protocol::OwnFailure>> put_questions(Answer& answer);
+    tls::Awaitable<> list_sessions(Listing& listing);
     Clock::time_point deadline() const { return Clock::now() + route_->settings.connect_timeout; }
 
     const std::shared_ptr<const UpstreamRoute> route_;
