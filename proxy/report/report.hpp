@@ -224,7 +224,8 @@ struct SampledServer {
     std::uint64_t failed = 0;           ///< times that it did not answer
     std::uint64_t left_out = 0;         ///< sessions that are in no row
     std::set<std::string> looked_by{};  ///< proxies' instances
-    /// Sessions in all looks, of which some came through a proxy. Only of whoever saw all.
+    /// Sessions in all looks, of which some came through a proxy. Only of whoever was shown whose
+    /// they are; those in no row count as having come through none.
     std::uint64_t through = 0;
     std::uint64_t all = 0;
 };

@@ -114,8 +114,7 @@ json::object to_json(const Difference& difference) {
     json::array changes;
     for (const Change& change : difference.changes)
         changes.push_back({{"what", change.what}, {"from", change.from}, {"to", change.to}});
-    return {{"source", to_string(client.source)},
-            {"host", nullable(client.who.seen_by)},
+    return {{"host", nullable(client.who.seen_by)},
             {"upstream", protocol::as_utf8(client.who.upstream)},
             {"client_addr", nullable(client.who.client_addr)},
             {"client_process", nullable(client.who.client_exe)},
@@ -124,7 +123,8 @@ json::object to_json(const Difference& difference) {
             {"datname", name(client.who.datname)},
             {"application_name", name(client.who.application_name)},
             {"state", to_string(client.state)},
-            {"changes", std::move(changes)}};
+            {"changes", std::move(changes)},
+            {"source", to_string(client.source)}};
 }
 
 json::array to_json(const std::vector<Difference>& differences) {

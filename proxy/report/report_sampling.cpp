@@ -48,11 +48,21 @@ void add_looks(SampledServer& into, const SamplingRow& from, const std::string& 
     into.looked_by.insert(instance);
 }
 
-/// Of proxies that saw all sessions of a server.
-bool saw_all(const InventoryRows& inventory, const SampledServer& server) {
-    return std::any_of(inventory.sampling.begin(), inventory.sampling.end(), [&](const SamplingRow& row) {
-        return server_of(row) == server_of(server) && row.hidden == 0 && row.left_out == 0;
+/// How a proxy looked at a server, where it was shown whose the sessions are.
+const SamplingRow* shown(const InventoryRows& inventory, const SampledServer& server) {
+    const auto found = std::find_if(inventory.sampling.begin(), inventory.sampling.end(), [&](const SamplingRow& row) {
+        return server_of(row) == server_of(server) && row.hidden == 0;
     });
+    return found == inventory.sampling.end() ? nullptr : &*found;
+}
+
+/// Sessions in all its looks, without those in no row.
+std::uint64_t seen_at(const InventoryRows& inventory, const SamplingRow& server) {
+    std::uint64_t seen = 0;
+    for (const SampledSessionsRow& row : inventory.sampled_sessions) {
+        if (server_of(row) == server_of(server)) seen += row.seen;
+    }
+    return seen;
 }
 
 std::string server_text(const auto& row) { return row.upstream_addr + " of " + row.upstream; }
@@ -63,8 +73,8 @@ std::string seconds_text(Timestamp interval) {
 }
 
 /// What one that looks at a server did not see of it.
-void add_unseen(std::vector<std::string>& out, const ReportProxy& proxy, const SamplingRow& row,
-                const ReportFilter& filter) {
+void add_unseen(std::vector<std::string>& out, const ReportProxy& proxy, const InventoryRows& inventory,
+                const SamplingRow& row, const ReportFilter& filter) {
     const auto say = [&](bool applies, const std::string& sentence) {
         if (applies) out.push_back(proxy.name + ": " + server_text(row) + " " + sentence);
     };
@@ -75,8 +85,10 @@ void add_unseen(std::vector<std::string>& out, const ReportProxy& proxy, const S
     if (row.last_look < since) return;
     say(row.hidden > 0, "did not show whose its sessions are in " + std::to_string(row.hidden) + " of " +
                             plural(row.looks, "look") + ": GRANT pg_read_all_stats to the role of the monitor");
-    say(row.left_out > 0, "had more sessions than are written down: " + std::to_string(row.left_out) +
-                              " are in no row, through pgairlock or not");
+    // Those that are gone too soon for anybody to know whose they were are never all in a row.
+    const std::uint64_t all = seen_at(inventory, row) + row.left_out;
+    say(row.left_out * 100 > all, "listed sessions that are in no row, " + std::to_string(row.left_out) + " of " +
+                                      std::to_string(all) + " in all looks: gone too soon, or too many");
     const bool gap =
         static_cast<Timestamp>(row.failed) >= failures_that_count_as_gap / std::max<Timestamp>(row.interval, 1);
     const bool within = row.last_failure >= since;
@@ -190,7 +202,8 @@ void add_unwatched(std::vector<std::string>& out, const Report& report,
         }
     }
     if (!servers.empty())
-        out.push_back("who goes around pgairlock to " + enumerated(servers, 5) + " was not looked at");
+        out.push_back("who goes around pgairlock to " + enumerated(servers, 5) +
+                      " was not looked at, unless that is another address of a server that was");
     if (!upstreams.empty())
         out.push_back("who goes around pgairlock was not looked at for " +
                       enumerated({upstreams.begin(), upstreams.end()}, 5) + " (sample_interval, with monitor_user)");
@@ -212,13 +225,17 @@ std::string coverage_text(const Report& report) {
 
 std::string looks_text(const Report& report) {
     Timestamp first = report.sampling.front().first_look, last = 0, interval = 0;
+    std::uint64_t left_out = 0;
     for (const SampledServer& server : report.sampling) {
         first = std::min(first, server.first_look);
         last = std::max(last, server.last_look);
         interval = std::max(interval, server.interval);
+        left_out += server.left_out;
     }
+    const std::string also =
+        left_out == 0 ? "" : ", and " + std::to_string(left_out) + " that were there are in no row";
     return plural(report.sampling.size(), "server") + " looked at every " + seconds_text(interval) + " from " +
-           time_text(first) + " to " + time_text(last) + ": a session shorter than that may be missing here";
+           time_text(first) + " to " + time_text(last) + ": a session shorter than that may be missing here" + also;
 }
 
 }  // namespace
@@ -258,7 +275,7 @@ std::optional<std::uint64_t> coverage(const SampledServer& server) {
 std::optional<std::uint64_t> coverage(const std::vector<SampledServer>& servers) {
     SampledServer whole;
     for (const SampledServer& server : servers) {
-        if (server.all == 0 && (server.hidden > 0 || server.left_out > 0)) return std::nullopt;
+        if (server.all == 0 && server.hidden > 0) return std::nullopt;
         whole.through += server.through;
         whole.all += server.all;
     }
@@ -282,10 +299,16 @@ std::vector<SampledServer> sampled_servers(const std::vector<const InventoryRows
         for (const SampledSessionsRow& row : inventory->sampled_sessions) {
             const auto server = servers.find(server_of(row));
             if (server == servers.end() || !is_within(row, filter)) continue;
-            if (!server->second.looked_by.contains(inventory->instance) || !saw_all(*inventory, server->second))
-                continue;
+            if (!server->second.looked_by.contains(inventory->instance) || !shown(*inventory, server->second)) continue;
             server->second.all += row.seen;
             if (row.through || own.explain(*inventory, row)) server->second.through += row.seen;
+        }
+    }
+    for (auto& [key, server] : servers) {  // what is in no row came through nobody, for all that is known
+        for (const InventoryRows* inventory : inventories) {
+            const SamplingRow* row =
+                server.looked_by.contains(inventory->instance) ? shown(*inventory, server) : nullptr;
+            if (row) server.all += row->left_out;
         }
     }
     std::vector<SampledServer> out;
@@ -304,7 +327,7 @@ std::vector<std::string> not_looked_at(const Report& report, const std::vector<c
         for (const ReportProxy& proxy : report.proxies) {
             if (proxy.row.id != inventory->instance || !proxy.asked_for) continue;
             for (const SamplingRow& row : inventory->sampling) {
-                if (is_asked_for(row, report.filter)) add_unseen(out, proxy, row, report.filter);
+                if (is_asked_for(row, report.filter)) add_unseen(out, proxy, *inventory, row, report.filter);
             }
             add_stopped(out, proxy, *inventory, report.filter);
         }

@@ -461,8 +461,8 @@ def test_csv_says_what_json_says(inventory):
     clients = report(one)["clients"]
     assert len(rows) == len(clients)
     for row, client in zip(rows, clients):
-        accepted = client["accepted"] or {}
-        other = {"evidence_possible": row["evidence_possible"], "names": str(client["names"]["count"]), "accepted": as_text(bool(accepted)),
+        accepted, direct = client["accepted"] or {}, client["direct"] or {}
+        other = {"servers": " ".join(direct.get("servers", [])), "looks": as_text(direct.get("looks")), "evidence_possible": row["evidence_possible"], "names": str(client["names"]["count"]), "accepted": as_text(bool(accepted)),
                  "accepted_until": as_text(accepted.get("until")), "owner": as_text(accepted.get("owner")), "reason": as_text(accepted.get("reason")),
                  "worse_than_accepted": " ".join(accepted.get("worse", [])), "failure": failure_text(client["failure"])}
         for name, value in row.items():

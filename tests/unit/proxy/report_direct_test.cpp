@@ -325,8 +325,19 @@ TEST_CASE("whoever was not shown all sessions says so, and coverage is not known
 
     const Report left_out = incomplete([](SamplingRow& row) { row.left_out = 12; });
     REQUIRE(left_out.summary.incomplete.size() == 1);
-    CHECK(has(left_out.summary.incomplete[0], "12 are in no row"));
-    CHECK_FALSE(left_out.summary.coverage);
+    CHECK(has(left_out.summary.incomplete[0], "sessions that are in no row, 12 of 52 in all looks"));
+    CHECK(left_out.summary.coverage == 76U);  // none of the 12 is known to have come through us
+}
+
+TEST_CASE("a few sessions that were gone too soon are told of, and leave the report complete") {
+    SampledSessionsRow web = listed("web", "TLSv1.3", true);
+    web.seen = 10'000;
+    SamplingRow row = looked();
+    row.left_out = 3;
+    const Report report = report_of({inventory("a", {web}, {row})});
+    CHECK(report.summary.incomplete.empty());
+    CHECK(report.summary.coverage == 99U);
+    CHECK(has(joined(who_goes_around(report)), "and 3 that were there are in no row"));
 }
 
 TEST_CASE("looks that failed are said once they are a minute in all, or the last ones") {
@@ -383,7 +394,8 @@ TEST_CASE("a server that was met and not looked at is said, and one that was gon
     CHECK(report_of({rows}).summary.incomplete.empty());
     rows.upstream_certificates.push_back(met("orders", "10.1.0.2:5432", now));
     CHECK(joined(report_of({rows}).summary.incomplete) ==
-          "who goes around pgairlock to 10.1.0.2:5432 of orders was not looked at\n");
+          "who goes around pgairlock to 10.1.0.2:5432 of orders was not looked at, unless that is another address of a "
+          "server that was\n");
     rows.upstream_certificates.back() = met("stock", "10.1.0.3:5432", now);
     CHECK(has(joined(report_of({rows}).summary.incomplete), "was not looked at for stock"));
     CHECK(report_of({rows}, {.upstream = "orders"}).summary.incomplete.empty());
