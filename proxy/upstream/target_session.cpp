@@ -20,9 +20,11 @@ Fit is(std::optional<bool> value, bool wanted) noexcept {
 }  // namespace
 
 Fit likely_fit(TargetSessionAttrs wanted, HostRole role, std::optional<bool> read_only) noexcept {
+    // What is remembered of sessions there is of the time when it was a primary.
+    if (role == HostRole::standby && wanted == TargetSessionAttrs::read_write) return Fit::no;
+    if (role == HostRole::standby && wanted == TargetSessionAttrs::read_only) return Fit::yes;
     const Fit certain = fit(wanted, role, read_only);
     if (certain != Fit::unknown || role == HostRole::unknown) return certain;
-    if (role == HostRole::standby) return wanted == TargetSessionAttrs::read_only ? Fit::yes : Fit::no;
     return wanted == TargetSessionAttrs::read_write ? Fit::yes : Fit::unknown;
 }
 

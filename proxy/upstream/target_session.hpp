@@ -15,7 +15,8 @@ using config::TargetSessionAttrs;
 enum class Fit { yes, unknown, no };
 
 /// By the role of a server and, where a login has seen it, whether its sessions are read-only.
-/// A primary is taken for writable as long as none has seen otherwise.
+/// A primary is taken for writable as long as none has seen otherwise; a standby is read-only,
+/// whatever was seen while it was a primary.
 Fit likely_fit(TargetSessionAttrs wanted, protocol::HostRole role, std::optional<bool> read_only) noexcept;
 
 /// The same of a session that has logged in: `read_only` decides, and unknown stays unknown.

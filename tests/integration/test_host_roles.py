@@ -90,7 +90,7 @@ def test_a_connection_that_was_ready_and_a_replication_login_are_told_as_well(st
     """Connections of `prewarm` log in with the client; a walsender reports itself too."""
     _, standby = pair
     proxy = start([standby.host], admin=ADMIN, runtime={"threads": 1}, upstream={"prewarm": 1})
-    until(lambda: scrape(proxy)("prewarm_connections", state="ready") == 1, what="one is ready")
+    until(lambda: [value for _, value in scrape(proxy).of("prewarm_connections", state="ready")] == [1], what="one is ready")
     connect(proxy).close()
     first = proxy.event("connected")
     assert (first["upstream_prewarmed"], first["upstream_role"]) == (True, "standby")

@@ -516,14 +516,15 @@ def test_all_limits_together_and_the_numbers_agree_everywhere(start, enter, refu
     for event in proxy.events("rejected", 5):
         audited[event["reason"]] = audited.get(event["reason"], 0) + 1
     assert audited == expected
+    proxy.events("connected", 5)
     now = scrape(proxy)
     for reason, count in expected.items():
         assert now("client_rejections_total", listener="legacy", reason=reason) == count
     assert now("client_rejections_total") == 5
     assert now("client_rejections_total", reason="login_rate") == 0
     assert now("client_connections", listener="legacy") == 5
-    shown = dict(console(proxy, "SELECT reason, count(*) FROM events WHERE event = 'rejected' GROUP BY reason"))
-    assert shown == {reason: str(count) for reason, count in expected.items()}
+    until(lambda: dict(console(proxy, "SELECT reason, count(*) FROM events WHERE event = 'rejected' GROUP BY reason")) ==
+          {reason: str(count) for reason, count in expected.items()}, what="the console has what the audit has")
     assert console(proxy, "SELECT value FROM stats WHERE name = 'events_rejected'") == [["5"]]
 
 

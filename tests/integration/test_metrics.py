@@ -196,6 +196,7 @@ def test_another_http_address_waits_for_a_restart_and_a_token_does_not(start, di
 
 def test_prewarmed_connections_are_told(start):
     proxy = start(admin=ADMIN, runtime={"threads": 2}, upstream={"prewarm": 2})
+    until(lambda: scrape(proxy).of("prewarm_connections", upstream="orders", state="wanted"), what="they are counted")
     assert scrape(proxy)("prewarm_connections", upstream="orders", state="wanted") == 4
     until(lambda: scrape(proxy)("prewarm_connections", upstream="orders", state="ready") == 4, what="four are ready")
 

@@ -97,7 +97,7 @@ def test_a_known_certificate_that_another_ca_verifies_is_news_and_a_renewed_ca_i
 
 
 def test_what_verified_a_server_and_how_keys_were_exchanged_is_in_the_inventory_and_all_that_reads_it(start, client, fake, pki):
-    proxy = start([fake(accepting(server_context(pki.server))).host], admin={"http": "127.0.0.1:0"})
+    proxy = start([fake(accepting(server_context(pki.server))).host], admin={"http": "127.0.0.1:0"}, audit={"process_owner": False})
     for curve in ("prime256v1", "secp384r1"):
         context = tls_context()
         context.set_ecdh_curve(curve)

@@ -115,7 +115,7 @@ class HaProxy:
         config = directory / "haproxy.cfg"
         lines = [
             "global", "    log stdout format raw daemon", "    nbthread 1",
-            "defaults", "    mode tcp", "    log global", "    timeout connect 60s", "    timeout client 10m", "    timeout server 10m",
+            "defaults", "    mode tcp", "    log global", "    timeout connect 60s", "    timeout client 10m", "    timeout server 10m", "    timeout check 60s",
             "frontend clients", f"    bind fd@{listening.fileno()} {bind}", "    default_backend pgairlock",
             "backend pgairlock", *(f"    {line}" for line in backend), f"    server one {target[0]}:{target[1]} {server}",
         ]

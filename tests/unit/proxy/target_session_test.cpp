@@ -56,6 +56,13 @@ TEST_CASE("before a login a primary is taken for writable, and a standby is know
     CHECK(likely_fit(Wanted::read_only, HostRole::primary, std::nullopt) == Fit::unknown);
 }
 
+TEST_CASE("before a login a standby is read-only, whatever sessions were there while it was a primary") {
+    for (const bool was_read_only : {false, true}) {
+        CHECK(likely_fit(Wanted::read_write, HostRole::standby, was_read_only) == Fit::no);
+        CHECK(likely_fit(Wanted::read_only, HostRole::standby, was_read_only) == Fit::yes);
+    }
+}
+
 TEST_CASE("who does not fit is told why") {
     for (const Wanted wanted : all) CHECK(proxy::why_unfit(wanted).empty() == (wanted == Wanted::any));
 }
