@@ -34,6 +34,12 @@ TEST_CASE("config: a monitor is asked for by its user, and asks no more often th
           Lines{"t:3:25: upstream.a.monitor_password_file: has no effect without monitor_user"});
     CHECK(texts(load_upstream("hosts = 'a'\nmonitor_interval = '1s'").warnings) ==
           Lines{"t:3:20: upstream.a.monitor_interval: has no effect without monitor_user"});
+    CHECK(upstream_errors("hosts = 'a'\nmonitor_user = 'm'\nsample_interval = '1s'").empty());
+    CHECK(upstream_errors("hosts = 'a'\nmonitor_user = 'm'\nsample_interval = '0s'").empty());
+    CHECK(upstream_errors("hosts = 'a'\nmonitor_user = 'm'\nsample_interval = '999ms'") ==
+          Lines{"t:4:19: upstream.a.sample_interval: is shorter than 1s"});
+    CHECK(texts(load_upstream("hosts = 'a'\nsample_interval = '0s'").warnings) ==
+          Lines{"t:3:19: upstream.a.sample_interval: has no effect without monitor_user"});
 }
 
 TEST_CASE("config: that sessions are closed on a demotion which nobody may hear of is warned of") {
