@@ -3,16 +3,16 @@
 #include <algorithm>
 
 #include "protocol/utf8.hpp"
+#include "proxy/observation/client_identity.hpp"
 
 namespace proxy {
 namespace {
 
-/// As PostgreSQL has them.
-constexpr std::size_t max_name = 63;
 /// Of a server that has several addresses, another one takes over when so many looks were missed.
 constexpr int missed_looks = 3;
 
-std::string stored(const std::string& name) { return protocol::as_utf8(name, max_name); }
+/// As the names of clients are (SessionRecord::names).
+std::string stored(const std::string& name) { return protocol::as_distinct_utf8(name.substr(0, max_name)); }
 
 SampledKind kind_of(const protocol::ListedSession& session, bool through) {
     return {.client_addr = session.client_addr.empty() ? "local" : stored(session.client_addr),
