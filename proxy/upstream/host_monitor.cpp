@@ -269,9 +269,17 @@ tls::Awaitable<> HostMonitor::Thread::go_round(std::shared_ptr<Upstream> upstrea
 std::shared_ptr<MonitoredNode> HostMonitor::Thread::node_at(Upstream& upstream, const config::Address& host,
                                                             const Endpoint& endpoint) {
     const std::string address = to_string(endpoint);
-    const auto known = upstream.nodes.find(address);
-    if (known != upstream.nodes.end()) return known->second;
     const std::string name = config::to_string(host);
+    const auto known = upstream.nodes.find(address);
+    if (known != upstream.nodes.end()) {
+        // A name that somebody has told of may be none that the server has: then it does not stand
+        // in the way of another that leads there.
+        const MonitoredNode& there = *known->second;
+        const bool is_in_the_way = there.target.discovered && there.server.host != name && !there.last.error.empty() &&
+                                   there.is_due(Clock::now());
+        if (!is_in_the_way) return known->second;
+        drop(upstream, address);
+    }
     const bool discovered = upstream.discovery && upstream.discovery->knows(name);
     if (addresses_ >= (discovered ? max_addresses_with_found : max_addresses)) return nullptr;
     const auto node = std::make_shared<MonitoredNode>(
