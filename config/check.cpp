@@ -408,7 +408,7 @@ void check_monitor(const Node& table, const Upstream& upstream, Reading& reading
     const auto warn = [&](const char* key) { reading.warn(table.where(key), "has no effect without monitor_user"); };
     if (!is_monitored && table.gives("monitor_password_file")) warn("monitor_password_file");
     if (!is_monitored && upstream.monitor_interval != Upstream{}.monitor_interval) warn("monitor_interval");
-    if (!is_monitored && table.gives("sample_interval")) warn("sample_interval");
+    if (!is_monitored && upstream.sample_interval != Upstream{}.sample_interval) warn("sample_interval");
     if (upstream.sample_interval.count() > 0 && upstream.sample_interval < shortest_sample_interval)
         reading.error(table.where("sample_interval"), "is shorter than 1s");
     using Attrs = TargetSessionAttrs;
@@ -429,7 +429,7 @@ void check_monitor(const Node& table, const Upstream& upstream, Reading& reading
 
 void check_discovery(const Node& table, const Upstream& upstream, Reading& reading) {
     if (!upstream.discover) {
-        if (table.gives("discover_pattern"))
+        if (!upstream.discover_pattern.empty())
             reading.warn(table.where("discover_pattern"), "has no effect without discover = true");
         return;
     }

@@ -409,12 +409,12 @@ TEST_CASE("capture: a client that takes a byte now and then does not keep one th
     for (const bool by_time : {false, true}) {
         Streamed streamed(300ms);
         streamed.put(40);
+        const auto taking = std::chrono::steady_clock::now();
         if (by_time) {
             streamed.capture->end_after(0ms);
         } else {
             streamed.capture->end(CaptureEnd::stopped, "uid 7");
         }
-        const auto taking = std::chrono::steady_clock::now();
         char byte = 0;
         while (!streamed.over && streamed.before_deadline()) {
             ::recv(streamed.client.get(), &byte, 1, MSG_DONTWAIT);

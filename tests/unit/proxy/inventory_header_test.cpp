@@ -1,7 +1,9 @@
 #include "proxy/inventory/inventory_header.hpp"
 
 #include <algorithm>
+#include <string>
 
+#include "proxy/inventory/inventory_schema.hpp"
 #include "support/catch.hpp"
 
 using proxy::inventory_header_fault;
@@ -21,8 +23,10 @@ protocol::Buffer header(std::uint8_t version) {
 
 TEST_CASE("a file that is no inventory is known by its first bytes") {
     CHECK(inventory_header_fault({}).empty());
-    for (std::uint8_t version = 0; version <= 4; ++version) CHECK(inventory_header_fault(header(version)).empty());
-    CHECK(inventory_header_fault(header(200)) == "made by a newer pgairlock (its version is 200, this one knows 5)");
+    for (std::uint8_t version = 0; version <= proxy::inventory_version; ++version)
+        CHECK(inventory_header_fault(header(version)).empty());
+    CHECK(inventory_header_fault(header(200)) == "made by a newer pgairlock (its version is 200, this one knows " +
+                                                     std::to_string(proxy::inventory_version) + ")");
     protocol::Buffer wide = header(3);
     wide[60] = 1;
     CHECK(inventory_header_fault(wide).starts_with("made by a newer pgairlock"));
