@@ -505,8 +505,9 @@ const Section<Alert>& section() {
              Rule::plain_name},
             {"on", &Alert::on, "",
              "What to tell of: `new_weak_client`, `client_changed`, `client_weakened`, `certificate_expiring`, "
-             "`upstream_certificate`, `upstream_unverified`, `upstream_failed`, `reload_failed`, `events_dropped`, "
-             "`inventory_failed`, `capture_started`, `capture_stopped`, `console_command`, `started`, `stopping`."},
+             "`upstream_certificate`, `upstream_unverified`, `upstream_failed`, `host_role_changed`, `reload_failed`, "
+             "`events_dropped`, `inventory_failed`, `capture_started`, `capture_stopped`, `console_command`, `started`, "
+             "`stopping`."},
             {"webhook", &Alert::webhook, R"("")",
              "URL that messages are sent to by POST. `https://` is verified in full; `http://` only to this host "
              "itself. No redirect is followed. Only scheme and host of it are ever shown.",
