@@ -141,7 +141,10 @@ void Fleet::loop() {
 FleetPace::Milliseconds Fleet::look_at_fleet() {
     try {
         connect();
-        return pace_.interval() > FleetPace::shortest ? pace_.before_first() : FleetPace::Milliseconds(0);
+        if (pace_.interval() == FleetPace::shortest) return FleetPace::Milliseconds(0);
+        const FleetPace::Milliseconds pause = pace_.before_first();
+        spdlog::debug("inventory: {} is of a large fleet: first copy in {} ms", url_.shown(), pause.count());
+        return pause;
     } catch (const std::exception& error) {
         failed(nothing, error.what());
         return pause_;
