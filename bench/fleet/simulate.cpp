@@ -146,7 +146,10 @@ class Simulation {
 
     /// With their farewells.
     void end() {
-        in_parallel([this](std::size_t i) { inventories_[i].reset(); });
+        in_parallel([this](std::size_t i) {
+            inventories_[i]->flush();
+            inventories_[i].reset();
+        });
     }
 
    private:

@@ -182,7 +182,9 @@ void Fleet::try_to_copy(std::int64_t since) {
 
 std::optional<Unshared> Fleet::unshared() {
     const std::lock_guard lock(mutex_);
-    if (!unshared_ || std::chrono::system_clock::now() - unshared_->since < patience) return std::nullopt;
+    // A proxy of a large fleet has not asked again so soon.
+    if (!unshared_ || !failed_again_ || std::chrono::system_clock::now() - unshared_->since < patience)
+        return std::nullopt;
     return unshared_;
 }
 
@@ -190,6 +192,7 @@ void Fleet::succeeded() {
     {
         const std::lock_guard lock(mutex_);
         unshared_.reset();
+        failed_again_ = false;
     }
     pause_ = pace_.after_success();
     if (std::exchange(failing_, false) || !told_) spdlog::info("inventory: shared in {}", url_.shown());
@@ -204,6 +207,7 @@ void Fleet::failed(std::int64_t since, const std::string& why) {
     bool news = false;
     {
         const std::lock_guard lock(mutex_);
+        failed_again_ = unshared_.has_value();
         if (!unshared_)
             unshared_ = Unshared{.since = std::chrono::system_clock::now(), .where = url_.shown(), .why = {}};
         // "Connection refused" that has become "permission denied" is another thing to mend.

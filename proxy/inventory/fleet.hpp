@@ -42,7 +42,8 @@ class Fleet {
     /// any thread.
     void changed(std::int64_t since);
 
-    /// Since when nothing could be sent; nullopt: it could within `patience`. From any thread.
+    /// Since when nothing could be sent; nullopt: it could within `patience`, or was tried only
+    /// once since. From any thread.
     std::optional<Unshared> unshared();
 
     /// Another retention, from any thread: taken up with the next copy.
@@ -77,6 +78,7 @@ class Fleet {
     std::condition_variable wake_;
     std::int64_t changed_since_ = 0;  // all: what a former run has left unsent is not known
     bool stop_ = false;
+    bool failed_again_ = false;
     Clock::time_point give_up_at_ = Clock::time_point::max();
     std::optional<Unshared> unshared_;  // since the first failure
 

@@ -1,7 +1,6 @@
 """PgBouncer before a database, in transaction mode: what is kept in a session is gone with the next transaction."""
 
 import os
-import signal
 import subprocess
 from pathlib import Path
 
@@ -46,7 +45,7 @@ class Pgbouncer:
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGQUIT)
+            self.process.kill()  # what its signals mean differs between versions
             self.process.wait(PATIENCE)
 
     def _answers(self) -> bool:
