@@ -1,6 +1,9 @@
 #include "proxy/dashboard/warning.hpp"
 
+#include <algorithm>
+
 #include "proxy/record/expiry_warnings.hpp"
+#include "proxy/report/report_silent.hpp"
 
 namespace proxy::dashboard {
 
@@ -69,8 +72,9 @@ void warn_of_direct(std::vector<Warning>& warnings, const report::ReportSummary&
 
 std::vector<Warning> warnings_of(const report::Report& report, SystemTime now, std::chrono::milliseconds within) {
     std::vector<Warning> warnings;
+    const report::SilentProxies silent = report::silent_proxies(report);
     for (const report::ReportProxy& proxy : report.proxies) {
-        if (proxy.silent > 0) {
+        if (std::binary_search(silent.named.begin(), silent.named.end(), &proxy)) {
             warnings.push_back({.critical = true,
                                 .what = "proxy_silent",
                                 .text = "the proxy " + proxy.name + " has not been heard of for " +
@@ -84,6 +88,15 @@ std::vector<Warning> warnings_of(const report::Report& report, SystemTime now, s
                                         ": what they said may be in no report",
                                 .since = to_time(proxy.row.last_loss)});
         }
+    }
+    if (silent.others > 0) {
+        const bool is_one = silent.others == 1;
+        warnings.push_back({.critical = true,
+                            .what = "proxy_silent",
+                            .text = std::to_string(silent.others) +
+                                    (is_one ? " other proxy has" : " other proxies have") +
+                                    " not been heard of for longer",
+                            .since = {}});
     }
     for (const report::ReportCertificate& one : report.upstream_certificates) {
         if (!one.current) continue;

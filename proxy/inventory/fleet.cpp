@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <random>
 #include <span>
 #include <vector>
 
@@ -14,15 +15,17 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto writing_interval = 2s;
-/// What a database that comes back is waited for at most.
-constexpr auto longest_pause = 15s;
 constexpr auto farewell_time = 3s;
+/// Each proxy asks so often whether it is its turn.
 constexpr auto fleet_prune_interval = 24h;
+/// One of them does it so often, going by the database's clock: less than a day, so that a proxy
+/// alone has its turn every day. Microseconds.
+constexpr auto fleet_prune_turn = "82800000000";
 constexpr std::size_t batch_size = 1 << 20;  // bytes of JSON in one statement
 
 /// "pgairlock": proxies that start together do not create the schema together.
 constexpr auto lock_key = "8098991015741254507";
+constexpr auto prune_lock_key = "8098991015741254508";
 
 /// Parents first.
 constexpr std::string_view tables[] = {
@@ -84,7 +87,10 @@ std::string state_of_marks(Sqlite& file) {
 }  // namespace
 
 Fleet::Fleet(Settings settings) try
-    : settings_(std::move(settings)), url_(settings_.url), retention_(settings_.retention), pause_(writing_interval) {
+    : settings_(std::move(settings)),
+      url_(settings_.url),
+      retention_(settings_.retention),
+      pace_(std::random_device{}()) {
     thread_ = std::thread([this] { loop(); });
 } catch (const PostgresError& error) {
     throw std::runtime_error(std::string("audit.inventory: ") + error.what());
@@ -110,22 +116,47 @@ bool Fleet::give_up() {
     return Clock::now() >= give_up_at_;
 }
 
+/// False: the end has come, and this is the last turn.
+bool Fleet::wait_for_turn(FleetPace::Milliseconds pause) {
+    std::unique_lock lock(mutex_);
+    return !wake_.wait_for(lock, pause, [&] { return stop_; });
+}
+
 void Fleet::loop() {
-    for (bool stopping = false; !stopping;) {
+    bool goes_on = wait_for_turn(pace_.before_first());
+    if (goes_on) goes_on = wait_for_turn(look_at_fleet());
+    for (;; goes_on = wait_for_turn(pause_)) {
         std::int64_t since = nothing;
         {
-            std::unique_lock lock(mutex_);
-            // At once at the start: whether the database can be reached is news then.
-            if (told_ || failing_) wake_.wait_for(lock, pause_, [&] { return stop_; });
-            stopping = stop_;
+            const std::lock_guard lock(mutex_);
             since = std::exchange(changed_since_, nothing);
         }
-        if (since == nothing) continue;
         // A database that is away is not waited for at the end: the file keeps what it has not got,
         // and the next start sends it.
-        if (stopping && failing_) break;
-        try_to_copy(since);
+        if (since != nothing && (goes_on || !failing_)) try_to_copy(since);
+        if (!goes_on) return;
     }
+}
+
+/// Before the first copy, which is of all rows: how long to wait with it, so that those of a large
+/// fleet which was started at once come one after the other.
+FleetPace::Milliseconds Fleet::look_at_fleet() {
+    try {
+        connect();
+        if (pace_.interval() == FleetPace::shortest) return FleetPace::Milliseconds(0);
+        const FleetPace::Milliseconds pause = pace_.before_first();
+        spdlog::debug("inventory: {} is of a large fleet: first copy in {} ms", url_.shown(), pause.count());
+        return pause;
+    } catch (const std::exception& error) {
+        failed(nothing, error.what());
+        return pause_;
+    }
+}
+
+void Fleet::connect() {
+    auto database = std::make_unique<Postgres>(url_, [this] { return give_up(); });
+    if (!is_known(*database)) create_or_check(*database);
+    database_ = std::move(database);
 }
 
 void Fleet::try_to_copy(std::int64_t since) {
@@ -140,19 +171,22 @@ void Fleet::try_to_copy(std::int64_t since) {
                 database_.reset();
             }
         }
-        auto database = std::make_unique<Postgres>(url_, [this] { return give_up(); });
-        create_or_check(*database);
-        database_ = std::move(database);
+        connect();
         copy(since);
         succeeded();
-    } catch (const std::exception& error) {
+    } catch (const PostgresBusy& error) {
         failed(since, error.what());
+    } catch (const std::exception& error) {
+        // A statement that failed on a good connection: the rows there are not what we think.
+        failed(database_ ? 0 : since, error.what());
     }
 }
 
 std::optional<Unshared> Fleet::unshared() {
     const std::lock_guard lock(mutex_);
-    if (!unshared_ || std::chrono::system_clock::now() - unshared_->since < patience) return std::nullopt;
+    // A proxy of a large fleet has not asked again so soon.
+    if (!unshared_ || !failed_again_ || std::chrono::system_clock::now() - unshared_->since < patience)
+        return std::nullopt;
     return unshared_;
 }
 
@@ -160,22 +194,22 @@ void Fleet::succeeded() {
     {
         const std::lock_guard lock(mutex_);
         unshared_.reset();
+        failed_again_ = false;
     }
-    pause_ = writing_interval;
+    pause_ = pace_.after_success();
     if (std::exchange(failing_, false) || !told_) spdlog::info("inventory: shared in {}", url_.shown());
     told_ = true;
 }
 
 void Fleet::failed(std::int64_t since, const std::string& why) {
-    // A statement that failed on a good connection: the rows there are not what we think.
-    if (database_) since = 0;
     database_.reset();
     next_prune_ = {};  // rolled back, perhaps
     changed(since);
-    pause_ = std::min<std::chrono::seconds>(failing_ ? pause_ * 2 : writing_interval, longest_pause);
+    pause_ = pace_.after_failure();
     bool news = false;
     {
         const std::lock_guard lock(mutex_);
+        failed_again_ = unshared_.has_value();
         if (!unshared_)
             unshared_ = Unshared{.since = std::chrono::system_clock::now(), .where = url_.shown(), .why = {}};
         // "Connection refused" that has become "permission denied" is another thing to mend.
@@ -183,6 +217,22 @@ void Fleet::failed(std::int64_t since, const std::string& why) {
     }
     failing_ = true;
     if (news) spdlog::error("inventory: cannot be shared in {}, kept in {}: {}", url_.shown(), settings_.file, why);
+}
+
+/// The tables are there and of our version: then nobody need wait for his turn to look closer,
+/// which of a large fleet would be many.
+bool Fleet::is_known(Postgres& database) {
+    if (database.exec(
+            "SELECT to_regclass('pgairlock.meta') IS NOT NULL AND to_regclass('pgairlock.proxies') IS NOT NULL")[0]
+                                                                                                                [0] !=
+        "t")
+        return false;
+    const auto found = database.exec(
+        "SELECT value, (SELECT reltuples::bigint FROM pg_class WHERE oid = 'pgairlock.proxies'::regclass) "
+        "FROM pgairlock.meta WHERE proxy = '' AND key = 'version'");
+    if (found.empty() || found[0][0] != std::to_string(inventory_version)) return false;
+    pace_.fleet_of(std::stoll(found[0][1]));
+    return true;
 }
 
 void Fleet::create_or_check(Postgres& database) {
@@ -237,9 +287,12 @@ void Fleet::copy(std::int64_t since) {
     database_->exec("BEGIN");
     database_->exec("SET LOCAL statement_timeout = '30s'");
     // What was committed is not sent again, so a crash of the database must not take it. `local`: a
-    // standby that hangs must not hold it up.
-    database_->exec(
-        "SELECT set_config('synchronous_commit', 'local', true) WHERE current_setting('synchronous_commit') = 'off'");
+    // standby that hangs must not hold it up. And how many we are, going by the last ANALYZE.
+    const auto found = database_->exec(
+        "SELECT reltuples::bigint, CASE current_setting('synchronous_commit') WHEN 'off' THEN "
+        "set_config('synchronous_commit', 'local', true) END FROM pg_class WHERE oid = 'pgairlock.proxies'::regclass");
+    pace_.fleet_of(std::stoll(found.at(0).at(0)));
+    const bool prunes = is_ours_to_prune();
     if (since != 0 && rows_are_missing(file)) since = 0;
     if (since == 0) {
         for (const std::string_view table : tables) {
@@ -250,7 +303,7 @@ void Fleet::copy(std::int64_t since) {
     for (const std::string_view table : tables) {
         if (table != "marks" || since == 0 || marks != sent_marks_) send(file, std::string(table), since);
     }
-    prune();
+    if (prunes) prune();
     database_->exec("COMMIT");
     sent_marks_ = marks;
     sent_clients_ = file.integer("SELECT count(*) FROM clients");
@@ -280,14 +333,32 @@ void Fleet::send(Sqlite& file, const std::string& table, std::int64_t since) {
     send_batch();
 }
 
+/// One proxy of the fleet does it for all, since it reads whole tables: once a day, or when it
+/// wants to forget sooner than whoever did it last. Asked before other tables are written to:
+/// take_over() locks `meta` first.
+bool Fleet::is_ours_to_prune() {
+    const std::chrono::milliseconds retention = retention_;
+    if (retention == pruned_for_ && Clock::now() < next_prune_) return false;
+    next_prune_ = Clock::now() + fleet_prune_interval;
+    pruned_for_ = retention;
+    if (retention.count() == 0) return false;
+    const std::string lock = std::string("SELECT pg_try_advisory_xact_lock(") + prune_lock_key + ")";
+    if (database_->exec(lock)[0][0] != "t") return false;  // somebody is at it
+    const std::string now = "(extract(epoch FROM now()) * 1000000)::bigint";
+    return !database_
+                ->exec("INSERT INTO pgairlock.meta AS last VALUES ('', 'pruned', " + now +
+                           " || ' ' || $1::bigint) ON CONFLICT (proxy, key) DO UPDATE SET value = excluded.value WHERE "
+                           "split_part(last.value, ' ', 1)::bigint NOT BETWEEN " +
+                           now + " - " + fleet_prune_turn + " AND " + now +
+                           " OR split_part(last.value, ' ', 2)::bigint > $1::bigint RETURNING 1",
+                       {std::to_string(retention.count())})
+                .empty();
+}
+
 /// Of proxies that are no more, which forget nothing themselves: one that was here within the
 /// retention keeps what it has. Two clocks must say so, the database's and ours.
 void Fleet::prune() {
     const std::chrono::milliseconds retention = retention_;
-    if (retention == pruned_for_ && Clock::now() < next_prune_) return;
-    next_prune_ = Clock::now() + fleet_prune_interval;
-    pruned_for_ = retention;
-    if (retention.count() == 0) return;
     const auto age = std::chrono::duration_cast<std::chrono::microseconds>(retention).count();
     const auto cutoff =
         database_->exec("SELECT least((extract(epoch FROM now()) * 1000000)::bigint, $1::bigint) - $2::bigint",

@@ -14,6 +14,7 @@
 #include <string>
 #include <thread>
 
+#include "proxy/inventory/fleet_pace.hpp"
 #include "proxy/inventory/postgres.hpp"
 #include "proxy/inventory/sqlite.hpp"
 #include "proxy/inventory/unwritten.hpp"
@@ -41,7 +42,8 @@ class Fleet {
     /// any thread.
     void changed(std::int64_t since);
 
-    /// Since when nothing could be sent; nullopt: it could within `patience`. From any thread.
+    /// Since when nothing could be sent; nullopt: it could within `patience`, or was tried only
+    /// once since. From any thread.
     std::optional<Unshared> unshared();
 
     /// Another retention, from any thread: taken up with the next copy.
@@ -52,12 +54,17 @@ class Fleet {
     static constexpr std::int64_t nothing = std::numeric_limits<std::int64_t>::max();
 
     void loop();
+    bool wait_for_turn(FleetPace::Milliseconds pause);
+    FleetPace::Milliseconds look_at_fleet();
+    void connect();
     void try_to_copy(std::int64_t since);
     void copy(std::int64_t since);
+    bool is_known(Postgres& database);
     void create_or_check(Postgres& database);
     static void take_over(Postgres& database);
     bool rows_are_missing(Sqlite& file);
     void send(Sqlite& file, const std::string& table, std::int64_t since);
+    bool is_ours_to_prune();
     void prune();
     void succeeded();
     void failed(std::int64_t since, const std::string& why);
@@ -71,12 +78,14 @@ class Fleet {
     std::condition_variable wake_;
     std::int64_t changed_since_ = 0;  // all: what a former run has left unsent is not known
     bool stop_ = false;
+    bool failed_again_ = false;
     Clock::time_point give_up_at_ = Clock::time_point::max();
     std::optional<Unshared> unshared_;  // since the first failure
 
     // The thread's own.
     std::unique_ptr<Postgres> database_;
-    std::chrono::seconds pause_;
+    FleetPace pace_;
+    FleetPace::Milliseconds pause_{0};  // before the next copy
     Clock::time_point next_prune_{};
     std::chrono::milliseconds pruned_for_{-1};  // the retention that was last obeyed
     std::int64_t sent_clients_ = 0;             // rows that are ours there

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <map>
+#include <string_view>
 
 namespace proxy {
 namespace {
@@ -52,6 +53,15 @@ std::string roots_of_the_system() {
 }
 
 bool is_number(const std::string& text) { return text.find_first_not_of("0123456789,") == std::string::npos; }
+
+/// SQLSTATE (PostgreSQL docs, "Error Codes"): connection, rollback, resources, locks, operators.
+/// Without one it is libpq that has failed.
+bool is_trouble_of_its_own(const PGresult* result) {
+    const char* const found = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const std::string_view state = found ? found : "";
+    return state.empty() || state.starts_with("08") || state.starts_with("40") || state.starts_with("53") ||
+           state.starts_with("55") || state.starts_with("57");
+}
 
 }  // namespace
 
@@ -97,11 +107,11 @@ Postgres::Postgres(const PostgresUrl& url, std::function<bool()> give_up, const 
     const std::array<const char*, 7> values{
         "10000", name, url.sslmode().c_str(), url.sslrootcert().c_str(), url.text().c_str(), "UTF8", nullptr};
     connection_.reset(PQconnectStartParams(keys.data(), values.data(), 1));
-    if (!connection_) throw PostgresError("out of memory");
+    if (!connection_) throw PostgresBusy("out of memory");
     const auto deadline = Clock::now() + connect_timeout;
     for (auto state = PGRES_POLLING_WRITING; state != PGRES_POLLING_OK; state = PQconnectPoll(connection_.get())) {
         if (state == PGRES_POLLING_FAILED || PQstatus(connection_.get()) == CONNECTION_BAD) {
-            throw PostgresError(one_line(PQerrorMessage(connection_.get())));
+            throw PostgresBusy(one_line(PQerrorMessage(connection_.get())));
         }
         wait(state == PGRES_POLLING_READING ? For::read : For::write, deadline);
     }
@@ -129,7 +139,7 @@ void Postgres::begin(const std::string& sql, const std::vector<std::string>& par
     for (const std::string& parameter : parameters) values.push_back(parameter.c_str());
     if (!PQsendQueryParams(connection, sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr,
                            nullptr, 0)) {
-        throw PostgresError(one_line(PQerrorMessage(connection)));
+        throw PostgresBusy(one_line(PQerrorMessage(connection)));
     }
 }
 
@@ -137,16 +147,20 @@ void Postgres::finish(const std::function<void(Row&)>& visit) {
     PGconn* const connection = connection_.get();
     send(Clock::now() + answer_timeout);
     std::string error;
+    bool is_busy = false;
     for (;;) {
         for (const auto deadline = Clock::now() + answer_timeout; PQisBusy(connection);) {
             wait(For::read, deadline);
-            if (!PQconsumeInput(connection)) throw PostgresError(one_line(PQerrorMessage(connection)));
+            if (!PQconsumeInput(connection)) throw PostgresBusy(one_line(PQerrorMessage(connection)));
         }
         const Result result(PQgetResult(connection));
         if (!result) break;
         const auto status = PQresultStatus(result.get());
         const bool is_fine = status == PGRES_TUPLES_OK || status == PGRES_SINGLE_TUPLE || status == PGRES_COMMAND_OK;
-        if (!is_fine) error = one_line(PQresultErrorMessage(result.get()));
+        if (!is_fine) {
+            error = one_line(PQresultErrorMessage(result.get()));
+            is_busy = is_trouble_of_its_own(result.get());
+        }
         for (int i = 0; i < PQntuples(result.get()); ++i) {
             Row row;
             for (int column = 0; column < PQnfields(result.get()); ++column)
@@ -154,24 +168,26 @@ void Postgres::finish(const std::function<void(Row&)>& visit) {
             visit(row);
         }
     }
-    if (!error.empty()) throw PostgresError(error);
+    if (error.empty()) return;
+    if (is_busy) throw PostgresBusy(error);
+    throw PostgresError(error);
 }
 
 void Postgres::send(Clock::time_point deadline) {
     for (int left = 1; left != 0;) {
         left = PQflush(connection_.get());
-        if (left < 0) throw PostgresError(one_line(PQerrorMessage(connection_.get())));
+        if (left < 0) throw PostgresBusy(one_line(PQerrorMessage(connection_.get())));
         if (left == 0) return;
         // The server may want to be read from before it takes more.
         wait(For::read_or_write, deadline);
-        if (!PQconsumeInput(connection_.get())) throw PostgresError(one_line(PQerrorMessage(connection_.get())));
+        if (!PQconsumeInput(connection_.get())) throw PostgresBusy(one_line(PQerrorMessage(connection_.get())));
     }
 }
 
 void Postgres::wait(For what, Clock::time_point deadline) {
     for (;;) {
-        if (give_up_()) throw PostgresError("given up");
-        if (Clock::now() >= deadline) throw PostgresError("timeout expired");
+        if (give_up_()) throw PostgresBusy("given up");
+        if (Clock::now() >= deadline) throw PostgresBusy("timeout expired");
         const int events = (what == For::write ? 0 : POLLIN) | (what == For::read ? 0 : POLLOUT);
         pollfd socket{.fd = PQsocket(connection_.get()), .events = static_cast<short>(events), .revents = 0};
         if (::poll(&socket, 1, static_cast<int>(poll_interval.count())) > 0) return;

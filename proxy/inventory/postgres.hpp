@@ -17,6 +17,12 @@ struct PostgresError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// The server, or the way to it, is the trouble and not what was asked: gone, too slow, full, shut
+/// down, in conflict with others. What was not committed is undone, and nothing else has changed.
+struct PostgresBusy : PostgresError {
+    using PostgresError::PostgresError;
+};
+
 /// postgresql://... as libpq reads it.
 class PostgresUrl {
    public:
@@ -44,10 +50,11 @@ class Postgres {
 
     /// Connects. `give_up` is asked ten times a second, and true ends any wait. Only the look-up of
     /// a name cannot be ended: libpq does that before it first comes back. `name`:
-    /// application_name, unless the URL has one. Throws PostgresError.
+    /// application_name, unless the URL has one. Throws PostgresBusy.
     Postgres(const PostgresUrl& url, std::function<bool()> give_up, const char* name = "pgairlock");
 
-    /// One statement; NULL is given as an empty text. Throws PostgresError.
+    /// One statement; NULL is given as an empty text. Throws PostgresError, or
+    /// PostgresBusy.
     std::vector<Row> exec(const std::string& sql, const std::vector<std::string>& parameters = {});
     /// The same, row by row: not all of them are kept.
     void each(const std::string& sql, const std::function<void(Row&)>& visit);

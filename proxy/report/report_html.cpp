@@ -9,6 +9,7 @@
 #include "protocol/base64.hpp"
 #include "proxy/report/report_html_assets.hpp"
 #include "proxy/report/report_html_parts.hpp"
+#include "proxy/report/report_silent.hpp"
 
 namespace proxy::report {
 namespace {
@@ -49,9 +50,12 @@ std::string missing(const Report& report) {
     std::string out = "<p>" + proxies_text(report);
     if (s.silent_proxies == 0 && s.incomplete.empty()) return out + ".</p>\n";
     out += ".</p>\n<div class=\"missing\">";
-    for (const ReportProxy& proxy : report.proxies) {
-        if (proxy.silent > 0 && proxy.asked_for)
-            out += "<p>" + escaped(proxy.name) + " is silent for " + duration_text(proxy.silent) + ".</p>";
+    const SilentProxies silent = silent_proxies(report);
+    for (const ReportProxy* proxy : silent.named)
+        out += "<p>" + escaped(proxy->name) + " is silent for " + duration_text(proxy->silent) + ".</p>";
+    if (silent.others > 0) {
+        out += "<p>" + number(silent.others) + (silent.others == 1 ? " other proxy is" : " other proxies are") +
+               " silent for longer.</p>";
     }
     for (const std::string& text : s.incomplete) out += "<p>Incomplete: " + escaped(text) + ".</p>";
     return out + "</div>\n";

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "proxy/report/report.hpp"
+#include "proxy/report/report_silent.hpp"
 #include "proxy/report/report_table_parts.hpp"
 
 namespace proxy::report {
@@ -43,11 +44,12 @@ std::string heard_of(const Report& report, const Layout& layout) {
     if (silent > 0) {
         line += ", " + std::to_string(silent) + " silent:";
         const char* between = " ";
-        for (const ReportProxy& proxy : report.proxies) {
-            if (proxy.silent == 0 || !proxy.asked_for) continue;
-            line += between + printable(proxy.name) + " for " + duration_text(proxy.silent);
+        const SilentProxies of_them = silent_proxies(report);
+        for (const ReportProxy* proxy : of_them.named) {
+            line += between + printable(proxy->name) + " for " + duration_text(proxy->silent);
             between = ", ";
         }
+        if (of_them.others > 0) line += ", and " + plural(of_them.others, "other") + " for longer";
     }
     const char* colour = silent > 0 || report.proxies.empty() ? yellow : nullptr;
     std::string out = coloured(paragraph(line, 0, 2, layout), colour, layout);
