@@ -1,0 +1,57 @@
+import os
+import pathlib
+import subprocess
+
+import pytest
+import root as clean
+
+
+@pytest.fixture(scope="session")
+def build():
+    return pathlib.Path(os.environ.get("PGAIRLOCK_BUILD", clean.REPOSITORY / "build")).resolve()
+
+
+@pytest.fixture(scope="session")
+def packages(build, tmp_path_factory):
+    """Of the programs that are built, in two versions: 0.0.1, the one before, and 0.0.2."""
+
+    def make(version):
+        into = tmp_path_factory.mktemp("packages")
+        subprocess.run([clean.REPOSITORY / "scripts/package", "--built", build, "--version", version, into], check=True, stdout=subprocess.DEVNULL)
+        return {file.name.split("_")[0]: file for file in into.glob("*.deb")}
+
+    return make("0.0.1"), make("0.0.2")
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory):
+    made = clean.Root(tmp_path_factory.mktemp("root"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def with_dependencies(root, packages):
+    """What the packages name is all there is, besides the few that tests need."""
+    before, _ = packages
+    root.run("apt-get", "-q", "update")
+    root.run("apt-get", "-qy", "install", "--no-install-recommends", *root.take(*before.values()), timeout=600)
+    return root
+
+
+@pytest.fixture
+def installed(with_dependencies, packages):
+    """The version before is installed, as on a machine that has systemd; purged at the end."""
+    root = with_dependencies
+    before, _ = packages
+    root.run("dpkg", "-i", *root.take(*before.values()))
+    yield root
+    root.run("dpkg", "--purge", "pgairlock", "pgairlock-bench", check=False)
+    subprocess.run(["rm", "-rf", root.path / "etc/pgairlock"], check=True)
+
+
+@pytest.fixture
+def systemd(installed):
+    stands_in = clean.Systemd(installed)
+    yield stands_in
+    stands_in.close()
