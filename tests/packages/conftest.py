@@ -13,14 +13,21 @@ def build():
 
 @pytest.fixture(scope="session")
 def packages(build, tmp_path_factory):
-    """Of the programs that are built, in two versions: 0.0.1, the one before, and 0.0.2."""
+    """Of the programs that are built: 0.0.1, and the same once more as a newer version."""
+    folder = tmp_path_factory.mktemp("packages")
+    subprocess.run([clean.REPOSITORY / "scripts/package", "--built", build, "--version", "0.0.1", folder], check=True, stdout=subprocess.DEVNULL)
+    before = {file.name.split("_")[0]: file for file in folder.glob("*.deb")}
+    assert set(before) == {"pgairlock", "pgairlock-bench"}
+    return before, {name: as_version("0.0.2", file, folder / f"{name}.tree") for name, file in before.items()}
 
-    def make(version):
-        into = tmp_path_factory.mktemp("packages")
-        subprocess.run([clean.REPOSITORY / "scripts/package", "--built", build, "--version", version, into], check=True, stdout=subprocess.DEVNULL)
-        return {file.name.split("_")[0]: file for file in into.glob("*.deb")}
 
-    return make("0.0.1"), make("0.0.2")
+def as_version(version, package, tree):
+    subprocess.run(["dpkg-deb", "-R", package, tree], check=True)
+    control = tree / "DEBIAN/control"
+    control.write_text(control.read_text().replace("Version: 0.0.1\n", f"Version: {version}\n"))
+    made = package.with_name(package.name.replace("0.0.1", version))
+    subprocess.run(["dpkg-deb", "-Zgzip", "-b", tree, made], check=True, stdout=subprocess.DEVNULL)
+    return made
 
 
 @pytest.fixture(scope="session")
