@@ -25,6 +25,7 @@ class Root:
                        check=True, stdout=subprocess.DEVNULL)
         for name in ("proc", "dev"):
             subprocess.run(["mount", "--bind", f"/{name}", path / name], check=True)
+        (self.path / "etc/hosts").write_text("127.0.0.1 localhost\n")
         # As an administrator of a container or an image would: nothing is started by a package's script but what stands in for systemd.
         (self.path / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 0\n")
         (self.path / "usr/sbin/policy-rc.d").chmod(0o755)
@@ -145,7 +146,10 @@ class Systemd:
                                                         "RUNTIME_DIRECTORY": "/run/pgairlock"})
         self.processes.append(process)
         self.set_main(process.pid)  # everything on the way is an exec
-        assert self.ready.wait(90), self.log()
+        for _ in range(900):
+            if self.ready.wait(0.1) or process.poll() is not None:
+                break
+        assert self.ready.is_set(), self.log()
 
     def log(self):
         return (self.folder / "log").read_text(encoding="utf-8")

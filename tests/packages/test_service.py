@@ -21,7 +21,7 @@ listen = ["127.0.0.1:{listen}"]
 
 [upstream.default]
 hosts = ["localhost:{server}"]
-sslrootcert = ["/etc/pgairlock/server/ca.crt"]
+sslrootcert = ["server-ca.crt"]
 """
 
 
@@ -45,9 +45,10 @@ class Service:
     def __init__(self, root, systemd):
         self.root, self.systemd = root, systemd
         self.listen = free_port()
-        root.run("pgairlock", "gen-cert", "--ca-dir", "/etc/pgairlock/server", "--host", "localhost")
-        self.server = root.start("pgairlock-bench", "serve", "--listen", "127.0.0.1:0", "--cert-file", "/etc/pgairlock/server/server-ecdsa.crt",
-                                 "--key-file", "/etc/pgairlock/server/server-ecdsa.key")
+        root.run("pgairlock", "gen-cert", "--ca-dir", "/root/server", "--host", "localhost")
+        root.run("install", "-m", "644", "/root/server/ca.crt", "/etc/pgairlock/server-ca.crt")
+        self.server = root.start("pgairlock-bench", "serve", "--listen", "127.0.0.1:0", "--cert-file", "/root/server/server-ecdsa.crt", "--key-file",
+                                 "/root/server/server-ecdsa.key")
         port = re.search(r":(\d+)$", self.server.stdout.readline().strip())[1]
         self.write_config(CONFIG.format(listen=self.listen, server=port))
         systemd.start()
@@ -137,7 +138,7 @@ def test_an_upgrade_cuts_no_session_and_refuses_nobody(service, packages):
     assert service.is_loaded(), "the load has to go on beyond the upgrade"
     assert version_of(root) == "0.0.2"
     assert systemd.main != old, done.stdout
-    assert exe_of(systemd.main) == "/usr/bin/pgairlock"
+    assert exe_of(systemd.main) == str(root.path / "usr/bin/pgairlock")
     assert exe_of(old).endswith(" (deleted)")
     assert service.end_load() > 500
     until(lambda: not os.path.exists(f"/proc/{old}") or exe_of_zombie(old), "the end of the old process")
@@ -191,7 +192,7 @@ def test_removal_stops_the_service_and_purge_leaves_nothing_behind(service):
     root.run("dpkg", "--remove", "pgairlock")
     assert exe_of_zombie(pid)
     assert (root.path / "etc/pgairlock/pgairlock.toml").exists() and (root.path / "var/lib/pgairlock/audit.jsonl").exists()
-    subprocess.run(["rm", "-rf", root.path / "etc/pgairlock/server"], check=True)
+    (root.path / "etc/pgairlock/server-ca.crt").unlink()  # not dpkg's
     root.run("dpkg", "--purge", "pgairlock")
     left = root.run("find", "/etc", "/var/lib", "/usr", "/run", "-name", "*pgairlock*", "-not", "-path", "*bench*").stdout
     assert left == ""
