@@ -77,7 +77,7 @@ case $command in
     is-active) is_alive || exit 3 ;;
     show) is_alive && echo "$main" || echo 0 ;;
     kill) kill -s "$signal" "$main" ;;
-    stop) ! is_alive || kill "$main"; while is_alive; do sleep 0.1; done ;;
+    stop) ! is_alive || kill "$main"; while is_alive; do sleep 0.1; done; rm -rf /run/pgairlock ;;  # RuntimeDirectory=
 esac
 exit 0
 """
