@@ -87,7 +87,7 @@ def test_every_key_is_in_the_manual_of_the_configuration(unpacked):
     assert len(sections) > 10 and len(keys) > 100
     for section in sections:
         assert re.search(rf"^{re.escape(section)}$", page, re.MULTILINE), section
-    assert [key for key in keys if not re.search(rf"^ +{key}(  |$)", page, re.MULTILINE)] == []
+    assert [key for key in keys if not re.search(rf"^       {key}( |$)", page, re.MULTILINE)] == []
 
 
 BASH = """
