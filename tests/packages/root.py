@@ -1,5 +1,5 @@
 """A clean Debian in a folder, entered by chroot, in memory: nothing of this machine's packages is there, so what a package forgets to depend on
-is missing. And what stands in for systemd there."""
+is missing. And what stands in for systemd there. What debootstrap downloads is kept in ~/.cache/pgairlock-packages."""
 
 import os
 import pathlib
@@ -20,9 +20,18 @@ class Root:
     def __init__(self, path):
         self.path = path
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g,mode=755", "tmpfs", path], check=True)
+        try:
+            self.fill()
+        except BaseException:
+            self.close()
+            raise
+
+    def fill(self):
+        path = self.path
         CACHE.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["debootstrap", "--variant=minbase", f"--cache-dir={CACHE}", release(), path, "http://deb.debian.org/debian"],
-                       check=True, stdout=subprocess.DEVNULL)
+        done = subprocess.run(["debootstrap", "--variant=minbase", f"--cache-dir={CACHE}", release(), path, "http://deb.debian.org/debian"],
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert done.returncode == 0, done.stdout[-4000:]
         for name in ("proc", "dev"):
             subprocess.run(["mount", "--bind", f"/{name}", path / name], check=True)
         (self.path / "etc/hosts").write_text("127.0.0.1 localhost\n")
