@@ -35,9 +35,6 @@ class Root:
         for name in ("proc", "dev"):
             subprocess.run(["mount", "--bind", f"/{name}", path / name], check=True)
         (self.path / "etc/hosts").write_text("127.0.0.1 localhost\n")
-        # As an administrator of a container or an image would: nothing is started by a package's script but what stands in for systemd.
-        (self.path / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 0\n")
-        (self.path / "usr/sbin/policy-rc.d").chmod(0o755)
 
     def run(self, *command, check=True, **more):
         done = subprocess.run(["chroot", self.path, *map(str, command)], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -56,9 +53,6 @@ class Root:
         for file in files:
             (into / file.name).write_bytes(file.read_bytes())
         return [f"/packages/{file.name}" for file in files]
-
-    def status(self, package):
-        return self.run("dpkg-query", "-W", "-f", "${db:Status-Status}", package, check=False).stdout
 
     def close(self):
         subprocess.run(["umount", "-R", "-l", self.path], check=True)
