@@ -24,9 +24,9 @@ std::string replace_all(std::string_view text, char what, std::string_view by) {
 }
 
 /// For bash and zsh.
-std::string quoted(std::string_view text) { return "'" + replace_all(text, '\'', "'\\''") + "'"; }
+std::string shell_word(std::string_view text) { return "'" + replace_all(text, '\'', "'\\''") + "'"; }
 
-std::string fish_quoted(std::string_view text) {
+std::string fish_word(std::string_view text) {
     return "'" + replace_all(replace_all(text, '\\', "\\\\"), '\'', "\\'") + "'";
 }
 
@@ -41,7 +41,7 @@ void for_each(const Outline& command, const std::function<void(const Outline&)>&
 std::string known_commands(const Outline& program, std::string_view between) {
     std::string text;
     for_each(program, [&](const Outline& command) {
-        if (command.name != program.name) text += (text.empty() ? "" : std::string(between)) + quoted(command.name);
+        if (command.name != program.name) text += (text.empty() ? "" : std::string(between)) + shell_word(command.name);
     });
     return text;
 }
@@ -60,7 +60,7 @@ std::string plain(const std::vector<std::string>& words) {
 std::string behind(const Outline& command, const OutlineOption& option) {
     std::string text;
     for (const std::string& name : option.names) {
-        text += (text.empty() ? "" : " | ") + quoted(command.name + " " + name);
+        text += (text.empty() ? "" : " | ") + shell_word(command.name + " " + name);
     }
     return text;
 }
@@ -94,7 +94,7 @@ std::string bash(const Outline& program) {
     [[ $previous != = ]] || previous=${COMP_WORDS[COMP_CWORD-2]}
     for ((i = 1; i < COMP_CWORD; ++i)); do
         case "$at ${COMP_WORDS[i]}" in
-            )" + quoted(program.name + " help") +
+            )" + shell_word(program.name + " help") +
                        ") ;;\n            " + known_commands(program, " | ") +
                        R"() at+=" ${COMP_WORDS[i]}" ;;
         esac
@@ -102,7 +102,7 @@ std::string bash(const Outline& program) {
     case "$at $previous" in
 )";
     text += cases_of_values(program, [](const OutlineOption& option) {
-        return option.choices.empty() ? std::string("files=1") : "values=" + quoted(plain(option.choices));
+        return option.choices.empty() ? std::string("files=1") : "values=" + shell_word(plain(option.choices));
     });
     text += "    esac\n    case $at in\n";
     for_each(program, [&](const Outline& command) {
@@ -111,7 +111,7 @@ std::string bash(const Outline& program) {
         const OutlineOption* argument = argument_with_choices(command);
         if (argument != nullptr) words.insert(words.end(), argument->choices.begin(), argument->choices.end());
         for (const OutlineOption& option : command.options) words.push_back(option.names.back());
-        text += "        " + quoted(command.name) + ") words=" + quoted(plain(words)) + " ;;\n";
+        text += "        " + shell_word(command.name) + ") words=" + shell_word(plain(words)) + " ;;\n";
     });
     text += R"(    esac
     if [[ $values ]]; then
@@ -135,7 +135,7 @@ std::string zsh(const Outline& program) {
                        "() {\n" + "    local at=" + program.name + " i\n    local -a commands options values\n" +
                        R"(    for ((i = 2; i < CURRENT; ++i)); do
         case "$at ${words[i]}" in
-            )" + "(" + quoted(program.name + " help") +
+            )" + "(" + shell_word(program.name + " help") +
                        ") ;;\n            (" + known_commands(program, " | ") +
                        R"() at+=" ${words[i]}" ;;
         esac
@@ -148,13 +148,13 @@ std::string zsh(const Outline& program) {
     });
     text += "    esac\n    case $at in\n";
     for_each(program, [&](const Outline& command) {
-        text += "        " + quoted(command.name) + ")\n            commands=(\n";
+        text += "        " + shell_word(command.name) + ")\n            commands=(\n";
         for (const Outline& below : command.commands) {
-            text += "                " + quoted(last_word(below) + ":" + first_sentence(below.meaning)) + "\n";
+            text += "                " + shell_word(last_word(below) + ":" + first_sentence(below.meaning)) + "\n";
         }
         text += "            )\n            options=(\n";
         for (const OutlineOption& option : command.options) {
-            text += "                " + quoted(option.names.back() + ":" + first_sentence(option.meaning)) + "\n";
+            text += "                " + shell_word(option.names.back() + ":" + first_sentence(option.meaning)) + "\n";
         }
         text += "            )\n";
         if (const OutlineOption* argument = argument_with_choices(command))
@@ -191,23 +191,24 @@ std::string fish(const Outline& program) {
     std::string text =
         "# Completes " + program.name + " in fish.\nfunction " + function + "\n    set -l at " + program.name +
         "\n    set -l words (commandline -opc)\n    for word in $words[2..-1]\n        switch \"$at $word\"\n" +
-        "            case " + quoted(program.name + " help") + "\n            case " + known_commands(program, " ") +
-        "\n                set at \"$at $word\"\n        end\n    end\n" + "    test \"$at\" = \"$argv\"\nend\n";
+        "            case " + shell_word(program.name + " help") + "\n            case " +
+        known_commands(program, " ") + "\n                set at \"$at $word\"\n        end\n    end\n" +
+        "    test \"$at\" = \"$argv\"\nend\n";
     for_each(program, [&](const Outline& command) {
-        const std::string here = "complete -c " + program.name + " -n " + fish_quoted(function + " " + command.name);
+        const std::string here = "complete -c " + program.name + " -n " + fish_word(function + " " + command.name);
         for (const Outline& below : command.commands) {
-            text += here + " -f -a " + last_word(below) + " -d " + fish_quoted(first_sentence(below.meaning)) + "\n";
+            text += here + " -f -a " + last_word(below) + " -d " + fish_word(first_sentence(below.meaning)) + "\n";
         }
         if (const OutlineOption* argument = argument_with_choices(command))
-            text += here + " -f -a " + fish_quoted(plain(argument->choices)) + "\n";
+            text += here + " -f -a " + fish_word(plain(argument->choices)) + "\n";
         for (const OutlineOption& option : command.options) {
             text += here + " " + fish_names(option);
             if (!option.choices.empty()) {
-                text += " -x -a " + fish_quoted(plain(option.choices));
+                text += " -x -a " + fish_word(plain(option.choices));
             } else if (!option.value.empty()) {
                 text += " -r -F";
             }
-            text += " -d " + fish_quoted(first_sentence(option.meaning)) + "\n";
+            text += " -d " + fish_word(first_sentence(option.meaning)) + "\n";
         }
     });
     return text;
