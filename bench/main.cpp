@@ -233,6 +233,9 @@ int main(int argc, char** argv) {
         "forward", "The null proxy: hands bytes on and looks at none, what every proxy costs at least, until SIGTERM.");
     add_forward(*forward_command, forward);
 
+    usage::add_completion(app);
+    usage::add_manual(app, PGAIRLOCK_VERSION, "pgairlock(1), pgbench(1)");
+
     if (const auto code = usage::parse_command_line(app, {argv + std::min(argc, 1), argv + argc})) return *code;
     if (connect_command->parsed()) return bench::connect(connect);
     if (relay_command->parsed()) return bench::relay(relay);

@@ -1,9 +1,10 @@
-// Prints docs/config.md from the key tables: pgairlock-config-reference > docs/config.md
+// Prints the key tables: docs/config.md, and with --man the manual page pgairlock.toml(5).
 #include <cstdio>
 #include <iostream>
 #include <string>
 
 #include "config/keys.hpp"
+#include "config/usage/roff.hpp"
 
 namespace {
 
@@ -39,25 +40,45 @@ This listens on 127.0.0.1:6432, offers clients TLS with a certificate generated 
   directory.
 )";
 
+enum class As { markdown, manual };
+
 template <class S>
-void print_section();
+void print_section(As as);
+
+void print_sections(As as) {
+    print_section<config::Log>(as);
+    print_section<config::Runtime>(as);
+    print_section<config::Listener>(as);
+    print_section<config::ListenerTls>(as);
+    print_section<config::Certificate>(as);
+    print_section<config::Upstream>(as);
+    print_section<config::Auth>(as);
+    print_section<config::Audit>(as);
+    print_section<config::Probe>(as);
+    print_section<config::Capture>(as);
+    print_section<config::Admin>(as);
+    print_section<config::Alert>(as);
+}
+
+void print_manual() {
+    std::cout << usage::roff_title("pgairlock.toml", 5, PGAIRLOCK_VERSION)
+              << ".SH NAME\npgairlock.toml \\- configuration of pgairlock(1)\n.SH DESCRIPTION\n"
+              << usage::roff_of_markdown(introduction);
+    print_sections(As::manual);
+    std::cout << ".SH FILES\n.TP\n.I /etc/pgairlock/pgairlock.toml\nthe configuration of the service\n"
+              << ".TP\n.I /usr/share/doc/pgairlock/docs\nthe pages that are named here, such as docs/upgrade.md\n"
+              << ".SH \"SEE ALSO\"\npgairlock(1)\n";
+}
 
 }  // namespace
 
-int main() {
-    std::cout << introduction;
-    print_section<config::Log>();
-    print_section<config::Runtime>();
-    print_section<config::Listener>();
-    print_section<config::ListenerTls>();
-    print_section<config::Certificate>();
-    print_section<config::Upstream>();
-    print_section<config::Auth>();
-    print_section<config::Audit>();
-    print_section<config::Probe>();
-    print_section<config::Capture>();
-    print_section<config::Admin>();
-    print_section<config::Alert>();
+int main(int count, char** arguments) {
+    if (count > 1 && std::string_view(arguments[1]) == "--man") {
+        print_manual();
+    } else {
+        std::cout << introduction;
+        print_sections(As::markdown);
+    }
     return std::cout.flush() ? 0 : 1;
 }
 
@@ -84,16 +105,39 @@ std::string_view in_words(config::TakesEffect takes_effect) {
 }
 
 template <class S>
-void print_section() {
+std::string type_of_key(const config::Key<S>& key) {
+    return std::visit([&]<class T>(T S::*) { return type_of<T>(key.rule); }, key.target);
+}
+
+template <class S>
+void print_row(const config::Key<S>& key) {
+    const std::string value = key.default_value.empty() ? "required" : "`" + std::string{key.default_value} + "`";
+    std::cout << "| `" << key.name << "` | " << type_of_key(key) << " | " << value << " | "
+              << in_words(key.takes_effect) << " | " << key.meaning << " |\n";
+}
+
+template <class S>
+void print_paragraph(const config::Key<S>& key) {
+    const std::string value =
+        key.default_value.empty() ? "required" : "default `" + std::string{key.default_value} + "`";
+    std::cout << ".TP\n\\fB" << usage::roff(key.name) << "\\fR\n"
+              << usage::roff_of_markdown(type_of_key(key) + "; " + value + "; a change needs a " +
+                                         std::string(in_words(key.takes_effect)))
+              << ".br\n"
+              << usage::roff_of_markdown(key.meaning);
+}
+
+template <class S>
+void print_section(As as) {
     const config::Section<S>& section = config::section<S>();
+    if (as == As::manual) {
+        std::cout << ".SH \"" << usage::roff(section.header) << "\"\n" << usage::roff_of_markdown(section.meaning);
+        for (const config::Key<S>& key : section.keys) print_paragraph(key);
+        return;
+    }
     std::cout << "\n## `" << section.header << "`\n\n" << section.meaning << "\n\n";
     std::cout << "| key | type | default | a change needs | meaning |\n|---|---|---|---|---|\n";
-    for (const config::Key<S>& key : section.keys) {
-        const std::string type = std::visit([&]<class T>(T S::*) { return type_of<T>(key.rule); }, key.target);
-        const std::string value = key.default_value.empty() ? "required" : "`" + std::string{key.default_value} + "`";
-        std::cout << "| `" << key.name << "` | " << type << " | " << value << " | " << in_words(key.takes_effect)
-                  << " | " << key.meaning << " |\n";
-    }
+    for (const config::Key<S>& key : section.keys) print_row(key);
 }
 
 }  // namespace

@@ -288,6 +288,8 @@ int main(int argc, char** argv) {
     CLI::App* version_command = app.add_subcommand("version", "Print version, commit, compiler and library versions.");
     version_command->add_flag("--json", is_json, "print one JSON document");
     version_command->footer(version_examples);
+    usage::add_completion(app);
+    usage::add_manual(app, proxy::version(), "pgairlock.toml(5), pgairlock-bench(1), psql(1)");
     usage::add_help(app);
 
     if (const auto code = usage::parse_command_line(app, {argv + std::min(argc, 1), argv + argc})) return *code;

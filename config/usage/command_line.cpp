@@ -6,6 +6,9 @@
 #include <sstream>
 
 #include "config/spelling.hpp"
+#include "config/usage/completion.hpp"
+#include "config/usage/manual.hpp"
+#include "config/usage/outline.hpp"
 #include "config/usage/usage_words.hpp"
 #include "protocol/utf8.hpp"
 
@@ -23,20 +26,6 @@ void rewrite_help(Arguments& arguments) {
     arguments.emplace_back("--help");
 }
 
-std::string full_name(const CLI::App& command) {
-    const CLI::App* const parent = command.get_parent();
-    return parent == nullptr ? command.get_name() : full_name(*parent) + " " + command.get_name();
-}
-
-/// The commands one below, in the order of --help.
-std::vector<const CLI::App*> commands_of(const CLI::App& app) {
-    std::vector<const CLI::App*> commands;
-    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
-        if (!command->get_name().empty()) commands.push_back(command);  // not a group of options
-    }
-    return commands;
-}
-
 std::vector<std::string_view> names_of(const std::vector<const CLI::App*>& commands) {
     std::vector<std::string_view> names;
     for (const CLI::App* command : commands) names.push_back(command->get_name());
@@ -48,18 +37,6 @@ const CLI::App* find_command(const CLI::App& app, const std::string& name) {
     const auto found = std::find_if(commands.begin(), commands.end(),
                                     [&](const CLI::App* command) { return command->get_name() == name; });
     return found == commands.end() ? nullptr : *found;
-}
-
-/// With those of its groups, which newer versions of CLI11 give by themselves.
-std::vector<const CLI::Option*> options_of(const CLI::App& app) {
-    std::vector<const CLI::Option*> options = app.get_options();
-    for (const CLI::App* group : app.get_subcommands([](const CLI::App*) { return true; })) {
-        if (!group->get_name().empty()) continue;
-        for (const CLI::Option* option : group->get_options()) {
-            if (std::find(options.begin(), options.end(), option) == options.end()) options.push_back(option);
-        }
-    }
-    return options;
 }
 
 /// `name` as typed: "--config", "-c".
@@ -181,6 +158,30 @@ void add_help(CLI::App& app) {
     command->footer(
         "\nExamples:\n  pgairlock help\n  pgairlock help check\n  pgairlock help client accept\n"
         "\nExit: 0 shown, 2 no such command.");
+}
+
+void add_completion(CLI::App& app) {
+    CLI::App* command = app.add_subcommand("completion", "Print what completes commands and options in a shell.");
+    command->add_option("SHELL", "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+    // Thrown, as by --version: printed, and nothing else is done.
+    command->callback([&app, command] {
+        const auto shell = command->get_option("SHELL")->as<std::string>();
+        throw CLI::CallForVersion(completion(shell, outline_of(app)), 0);
+    });
+    const std::string name = app.get_name();
+    command->footer("\nExamples:\n  source <(" + name + " completion bash)\n  " + name +
+                    " completion zsh > /usr/local/share/zsh/site-functions/_" + name + "\n  " + name +
+                    " completion fish > ~/.config/fish/completions/" + name +
+                    ".fish\n\nThe packages of Debian bring them along.\n\nExit: 0 printed, 2 no such shell.");
+}
+
+void add_manual(CLI::App& app, std::string version, std::string see_also) {
+    app.add_flag_callback(
+        "--man",
+        [&app, version = std::move(version), see_also = std::move(see_also)] {
+            throw CLI::CallForVersion(manual(outline_of(app), version, see_also), 0);
+        },
+        "Print the manual page, for \"man -l -\", and exit");
 }
 
 void print_harmless(std::string_view text) {

@@ -17,6 +17,11 @@ namespace usage {
 /// asked for.
 void add_help(CLI::App& app);
 
+/// Adds `completion SHELL`, and to the program `--man`. `app` is complete once it is parsed.
+/// `version`: "0.1.0"; `see_also`: other pages, as "psql(1), pgbouncer(1)".
+void add_completion(CLI::App& app);
+void add_manual(CLI::App& app, std::string version, std::string see_also);
+
 /// Of a command line that is wrong.
 inline constexpr int usage_error = 2;
 
