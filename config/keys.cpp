@@ -506,7 +506,8 @@ const Section<Alert>& section() {
             {"on", &Alert::on, "",
              "What to tell of: `new_weak_client`, `client_changed`, `client_weakened`, `certificate_expiring`, "
              "`upstream_certificate`, `upstream_unverified`, `upstream_failed`, `host_role_changed`, `reload_failed`, "
-             "`events_dropped`, `inventory_failed`, `capture_started`, `capture_stopped`, `console_command`, `started`, "
+             "`events_dropped`, `inventory_failed`, `capture_started`, `capture_stopped`, `console_command`, "
+             "`started`, "
              "`stopping`."},
             {"webhook", &Alert::webhook, R"("")",
              "URL that messages are sent to by POST. `https://` is verified in full; `http://` only to this host "
