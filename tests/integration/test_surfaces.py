@@ -75,7 +75,7 @@ def stats(proxy) -> dict[str, int]:
 def test_every_surface_tells_the_truth_of_a_known_load(loaded):
     proxy, _ = loaded
     # What the audit has, the inventory has a moment later.
-    until(lambda: number(proxy, "SELECT sum(connections) FROM clients") == LOGINS
+    until(lambda: number(proxy, "SELECT coalesce(sum(connections), 0) FROM clients") == LOGINS
           and number(proxy, "SELECT coalesce(sum(failures), 0) FROM clients WHERE application_name = 'typo'") == WRONG_PASSWORDS
           and number(proxy, "SELECT count(*) FROM sessions") == LOGINS - OPEN and number(proxy, "SELECT count(*) FROM handshakes") == 1
           and number(proxy, "SELECT count(*) FROM events") == len(proxy.all_events()), what="the inventory has all of it")
