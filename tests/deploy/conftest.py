@@ -4,18 +4,22 @@
 not there is skipped, and says which; scripts/install-deps deploy installs all of them.
 """
 
+import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 INTEGRATION = REPOSITORY / "tests/integration"
+CONTAINER = REPOSITORY / "deploy/container"
 sys.path.insert(0, str(INTEGRATION))
 
 # Proxies and clusters as the integration tests have them. Both files are called conftest.
@@ -27,6 +31,7 @@ fleet_database, connect = _fixtures.fleet_database, _fixtures.connect
 pytest_configure, pytest_terminal_summary = _fixtures.pytest_configure, _fixtures.pytest_terminal_summary
 
 from harness import programs  # noqa: E402
+from pod import SECCOMP, runtime  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +65,42 @@ def with_programs(modules: Path) -> None:
             target.chmod(0o755)
 
 
+@pytest.fixture(scope="session")
+def made(root, binary) -> Path:
+    """What scripts/image makes without a container tool, of the binary under test."""
+    need("strip", "openssl", "dpkg-query")
+    folder = root / "image"
+    run(REPOSITORY / "scripts/image", "--by-hand", "--binary", binary, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def archive(made) -> Path:
+    [found] = made.glob("*.oci.tar")
+    return found
+
+
+@pytest.fixture(scope="session")
+def image(archive, root) -> Path:
+    """Its root file system."""
+    folder = root / "image-root"
+    run(CONTAINER / "oci-archive", "--unpack", archive, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def config(archive) -> dict:
+    with tarfile.open(archive) as tar:
+        manifest = blob(tar, json.load(tar.extractfile("index.json"))["manifests"][0])
+        return blob(tar, manifest["config"])
+
+
+def blob(tar, descriptor: dict):
+    data = tar.extractfile(f"blobs/{descriptor['digest'].replace(':', '/')}").read()
+    assert len(data) == descriptor["size"] and hashlib.sha256(data).hexdigest() == descriptor["digest"][7:]
+    return json.loads(data) if descriptor["mediaType"].endswith("json") else data
+
+
 @pytest.fixture
 def free_port():
     """Ports that are free, as far as can be known: what is to be named before it is bound."""
@@ -81,6 +122,8 @@ def need(*programs: str) -> None:
         pytest.skip(f"needs {', '.join(missing)}: scripts/install-deps deploy")
 
 
-def need_root() -> None:
+def need_container() -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root, to make containers")
+    if not runtime() or not SECCOMP.exists():
+        pytest.skip("needs runc or crun, and golang-github-containers-common: scripts/install-deps deploy")

@@ -45,21 +45,21 @@ def secret_volume(folder: Path, files: dict[str, bytes], mode=0o440, gid=UID) ->
 
 
 def empty_dir(folder: Path, gid=UID) -> Path:
-    """As the kubelet makes it with an fsGroup: root's, for the group, which files in it inherit."""
+    """As the kubelet makes it: anybody's, and with an fsGroup its files are the group's."""
     folder.mkdir()
     os.chown(folder, 0, gid)
-    folder.chmod(0o2777)
+    folder.chmod(0o2777 if gid else 0o777)
     return folder
 
 
 class Pod:
     """`volumes`: source by path within; those that end with "!" may be written to."""
 
-    def __init__(self, directory: Path, image: Path, args: list[str], volumes: dict[str, Path], env: list[str] = ()):
+    def __init__(self, directory: Path, image: Path, args: list[str], volumes: dict[str, Path], env: list[str] = (), gids=(UID,)):
         self.directory, self.name = directory, f"pgairlock-test-{os.getpid()}-{directory.name}"
-        self.made_of = (image, args, volumes, env)
+        self.made_of = (image, args, volumes, env, gids)
         directory.mkdir(exist_ok=True)
-        (directory / "config.json").write_text(json.dumps(specification(image, args, volumes, list(env))))
+        (directory / "config.json").write_text(json.dumps(specification(image, args, volumes, list(env), list(gids))))
         self.runtime = [runtime(), "--root", str(directory / "runtime")]
         self.output = open(directory / "output", "wb")
         self.started = time.monotonic()
@@ -103,12 +103,11 @@ class Pod:
         self.output.close()
 
 
-def specification(image: Path, args: list[str], volumes: dict[str, Path], env: list[str]) -> dict:
+def specification(image: Path, args: list[str], volumes: dict[str, Path], env: list[str], gids: list[int]) -> dict:
     mounts = [
         {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"]},
         {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]},
-        {"destination": "/etc/hosts", "type": "bind", "source": "/etc/hosts", "options": ["bind", "ro"]},
-        {"destination": "/etc/resolv.conf", "type": "bind", "source": "/etc/resolv.conf", "options": ["bind", "ro"]},
+        *({"destination": path, "type": "bind", "source": path, "options": ["bind", "ro"]} for path in ("/etc/hosts", "/etc/resolv.conf") if path not in volumes),
         *({"destination": path.rstrip("!"), "type": "bind", "source": str(source), "options": ["rbind", "rw" if path.endswith("!") else "ro", "nosuid", "nodev"]}
           for path, source in volumes.items()),
     ]
@@ -117,7 +116,7 @@ def specification(image: Path, args: list[str], volumes: dict[str, Path], env: l
         "ociVersion": "1.0.2",
         "root": {"path": str(image), "readonly": True},
         "hostname": "orders-0",
-        "process": {"terminal": False, "user": {"uid": UID, "gid": UID, "additionalGids": [UID]}, "args": args, "env": env, "cwd": "/",
+        "process": {"terminal": False, "user": {"uid": UID, "gid": UID, "additionalGids": gids}, "args": args, "env": env, "cwd": "/",
                     "capabilities": none, "noNewPrivileges": True},
         "mounts": mounts,
         "linux": {"namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")], "seccomp": seccomp(),

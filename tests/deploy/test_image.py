@@ -1,5 +1,6 @@
 """The image: put together, looked into, and run with the restrictions of a pod before a real PostgreSQL."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -14,48 +15,11 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from conftest import REPOSITORY, need, need_root, run
+from conftest import CONTAINER, REPOSITORY, blob, need, need_container, run
 from harness.waiting import until
-from pod import SECCOMP, UID, Pod, empty_dir, runtime, secret_volume
+from pod import UID, Pod, empty_dir, secret_volume
 
-CONTAINER = REPOSITORY / "deploy/container"
 HEALTH = ("/usr/bin/pgairlock", "health", "--config", "/etc/pgairlock/pgairlock.toml")
-
-
-@pytest.fixture(scope="session")
-def made(root, binary) -> Path:
-    """What scripts/image makes without a container tool, of the binary under test."""
-    need("strip", "openssl", "dpkg-query")
-    folder = root / "image"
-    run(REPOSITORY / "scripts/image", "--by-hand", "--binary", binary, folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def archive(made) -> Path:
-    [found] = made.glob("*.oci.tar")
-    return found
-
-
-@pytest.fixture(scope="session")
-def image(archive, root) -> Path:
-    """Its root file system."""
-    folder = root / "image-root"
-    run(CONTAINER / "oci-archive", "--unpack", archive, folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def config(archive) -> dict:
-    with tarfile.open(archive) as tar:
-        manifest = blob(tar, json.load(tar.extractfile("index.json"))["manifests"][0])
-        return blob(tar, manifest["config"])
-
-
-def blob(tar, descriptor: dict):
-    data = tar.extractfile(f"blobs/{descriptor['digest'].replace(':', '/')}").read()
-    assert len(data) == descriptor["size"] and hashlib.sha256(data).hexdigest() == descriptor["digest"][7:]
-    return json.loads(data) if descriptor["mediaType"].endswith("json") else data
 
 
 # --- what it is made of
@@ -72,8 +36,7 @@ def test_all_digests_and_sizes_of_the_archive_are_right(archive):
         index = json.load(tar.extractfile("index.json"))
         manifest = blob(tar, index["manifests"][0])
         config = blob(tar, manifest["config"])
-        import gzip
-        layers = [gzip.decompress(blob(tar, layer)) for layer in manifest["layers"]]
+                layers = [gzip.decompress(blob(tar, layer)) for layer in manifest["layers"]]
         assert [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers] == config["rootfs"]["diff_ids"]
 
 
@@ -165,9 +128,7 @@ def test_the_list_is_valid_cyclonedx(made, npm):
 @pytest.fixture
 def pod(directory, image, pki, cluster, free_port):
     """Before the real cluster; certificate, key and bundle are a Secret, the configuration a ConfigMap, the state an emptyDir."""
-    need_root()
-    if not runtime() or not SECCOMP.exists():
-        pytest.skip("needs runc or crun, and golang-github-containers-common: scripts/install-deps deploy")
+    need_container()
     port, http = free_port(), free_port()
     toml = f"""
 [runtime]
@@ -271,9 +232,7 @@ def shown(port: int) -> bytes:
 
 
 def test_without_its_volume_it_says_what_it_needs(image, directory):
-    need_root()
-    if not runtime() or not SECCOMP.exists():
-        pytest.skip("needs runc or crun")
+    need_container()
     pod = Pod(directory / "bare", image, ["/usr/bin/pgairlock", "run", "--upstream", "localhost:5432"], {}, ["PATH=/usr/bin", "STATE_DIRECTORY=/var/lib/pgairlock"])
     try:
         assert pod.wait() != 0
