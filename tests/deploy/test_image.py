@@ -9,7 +9,6 @@ import shutil
 import ssl
 import subprocess
 import tarfile
-import time
 from pathlib import Path
 
 import psycopg2
@@ -36,7 +35,7 @@ def test_all_digests_and_sizes_of_the_archive_are_right(archive):
         index = json.load(tar.extractfile("index.json"))
         manifest = blob(tar, index["manifests"][0])
         config = blob(tar, manifest["config"])
-                layers = [gzip.decompress(blob(tar, layer)) for layer in manifest["layers"]]
+        layers = [gzip.decompress(blob(tar, layer)) for layer in manifest["layers"]]
         assert [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers] == config["rootfs"]["diff_ids"]
 
 
