@@ -53,7 +53,7 @@ def test_the_version_is_asked_for_as_of_postgresqls_own_tools(flag):
 
 COMMANDS = [["run"], ["check"], ["gen-cert"], ["report"], ["audit", "verify"], ["client", "list"], ["client", "accept"], ["client", "note"],
             ["client", "repaired"], ["capture", "start"], ["capture", "stop"], ["capture", "status"], ["capture", "read"], ["alert", "test"],
-            ["health"], ["dashboard"], ["reload"], ["upgrade"], ["version"], ["help"]]
+            ["health"], ["dashboard"], ["reload"], ["upgrade"], ["sample"], ["version"], ["completion"], ["help"]]
 GROUPS = [["audit"], ["client"], ["capture"], ["alert"]]
 
 
