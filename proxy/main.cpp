@@ -21,7 +21,7 @@ constexpr const char* about =
   pgairlock run --config /etc/pgairlock/pgairlock.toml
   pgairlock run --listen 127.0.0.1:6432 --upstream HOST:5432 --sslrootcert global-bundle.pem
   pgairlock check --upstream HOST:5432 --sslrootcert old-ca.pem --sslrootcert new-ca.pem
-  pgairlock sample --upstream HOST:5432 --user postgres --for 1h
+  pgairlock sample --upstream HOST:5432 --user pgairlock_monitor --for 1h
   pgairlock report --since 7d
   pgairlock client accept --user legacy --until 2027-03-01 --owner "team billing"
   pgairlock capture start --for 30m --trigger failures

@@ -53,7 +53,7 @@ def test_the_version_is_asked_for_as_of_postgresqls_own_tools(flag):
 
 COMMANDS = [["run"], ["check"], ["gen-cert"], ["report"], ["audit", "verify"], ["client", "list"], ["client", "accept"], ["client", "note"],
             ["client", "repaired"], ["capture", "start"], ["capture", "stop"], ["capture", "status"], ["capture", "read"], ["alert", "test"],
-            ["health"], ["dashboard"], ["reload"], ["upgrade"], ["version"], ["help"]]
+            ["health"], ["dashboard"], ["reload"], ["upgrade"], ["sample"], ["version"], ["completion"], ["help"]]
 GROUPS = [["audit"], ["client"], ["capture"], ["alert"]]
 
 
@@ -572,8 +572,9 @@ def test_the_shipped_configuration_is_valid(directory, pki, opened):
     for name, path, mode in (("server.crt", pki.proxy.cert, 0o644), ("server.key", pki.proxy.key, 0o600)):
         (directory / name).write_bytes(path.read_bytes())
         (directory / name).chmod(mode)
-    (directory / "http.token").write_text("0123456789abcdef\n")
-    (directory / "http.token").chmod(0o600)
+    for name in ("http.token", "monitor-password"):
+        (directory / name).write_text("0123456789abcdef\n")
+        (directory / name).chmod(0o600)
     (directory / "pgairlock.toml").write_text(text)
     done = pgairlock("check", "--offline", "--config", directory / "pgairlock.toml", env={**os.environ, "STATE_DIRECTORY": str(directory / "state")})
     assert done.returncode == 0, done.stderr

@@ -14,8 +14,8 @@ ADDRESS = "192.0.2.1"  # TEST-NET-1 (RFC 5737)
 
 
 @contextmanager
-def private_network():
-    """Sockets and processes that are made within stay within. Needs root."""
+def private_network(*more: str):
+    """Sockets and processes that are made within stay within. `more`: further addresses of this host there. Needs root."""
     libc = ctypes.CDLL(None, use_errno=True)
     before = os.open("/proc/self/ns/net", os.O_RDONLY)
     if libc.unshare(CLONE_NEWNET) != 0:
@@ -23,7 +23,8 @@ def private_network():
         pytest.skip(f"no network namespace: {os.strerror(ctypes.get_errno())}")
     try:
         _bring_up("lo", "127.0.0.1")
-        _bring_up("lo:1", ADDRESS)
+        for index, address in enumerate((ADDRESS, *more), start=1):
+            _bring_up(f"lo:{index}", address)
         yield ADDRESS
     finally:
         assert libc.setns(before, CLONE_NEWNET) == 0
