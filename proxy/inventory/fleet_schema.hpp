@@ -30,6 +30,7 @@ inline constexpr std::string_view fleet_sampling = R"sql(CREATE TABLE pgairlock.
   first_look bigint NOT NULL, last_look bigint NOT NULL, looks bigint NOT NULL, hidden bigint NOT NULL,
   failed bigint NOT NULL, last_failure bigint NOT NULL, error text NOT NULL,
   interval bigint NOT NULL, left_out bigint NOT NULL, proxying bigint NOT NULL,
+  server_started bigint NOT NULL, last_hidden bigint NOT NULL, last_left_out bigint NOT NULL,
   PRIMARY KEY (proxy, upstream, upstream_addr)))sql";
 
 /// Each is one statement. `meta` holds the version, under no proxy.

@@ -128,6 +128,8 @@ struct SamplingChange {
     std::string error;  ///< of the last failure
     std::int64_t interval = 0;
     bool proxying = true;
+    std::int64_t server_started = 0;  ///< of the last look
+    Timestamp last_hidden = 0, last_left_out = 0;
 };
 
 struct InventoryChanges {

@@ -165,6 +165,11 @@ struct SamplingRow {
     std::int64_t interval = 0;   ///< sample_interval, in microseconds
     std::uint64_t left_out = 0;  ///< sessions in no row: too many, or whose they are was not known
     bool proxying = true;        ///< false: `pgairlock sample`, through which nobody goes
+    /// When the server was started, by its own clock, going by the last look: rows with the same
+    /// one are of one server. 0: not known.
+    Timestamp server_started = 0;
+    Timestamp last_hidden = 0;    ///< the last look of `hidden`
+    Timestamp last_left_out = 0;  ///< the last look with sessions of `left_out`
 };
 
 /// What people said about a client.

@@ -158,6 +158,9 @@ CREATE TABLE sampling (
   interval INTEGER NOT NULL,       -- sample_interval, of the last
   left_out INTEGER NOT NULL,       -- sessions that were there and are in no row: too many, or whose they are was not known
   proxying INTEGER NOT NULL,       -- 1: by a proxy; 0: by `pgairlock sample`, through which nobody goes
+  server_started INTEGER NOT NULL, -- of the last look, by the server's clock: rows with the same one are of one server
+  last_hidden INTEGER NOT NULL,    -- the last look of `hidden`
+  last_left_out INTEGER NOT NULL,  -- the last look with sessions of `left_out`
   PRIMARY KEY (upstream, upstream_addr)
 ) WITHOUT ROWID;
 )sql";
@@ -245,6 +248,9 @@ CREATE TABLE sampling (
   interval INTEGER NOT NULL,
   left_out INTEGER NOT NULL,
   proxying INTEGER NOT NULL,
+  server_started INTEGER NOT NULL,
+  last_hidden INTEGER NOT NULL,
+  last_left_out INTEGER NOT NULL,
   PRIMARY KEY (upstream, upstream_addr)
 ) WITHOUT ROWID;
 )sql";

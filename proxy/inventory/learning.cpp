@@ -140,14 +140,22 @@ void Learning::absorb(const ServerLook& look) {
         return;
     }
     ++sampling->looks;
-    sampling->hidden += look.hidden ? 1 : 0;
-    sampling->left_out += look.left_out;
+    const auto left_out = [&](std::uint64_t sessions) {
+        sampling->left_out += sessions;
+        if (sessions > 0) sampling->last_left_out = std::max(sampling->last_left_out, time);
+    };
+    left_out(look.left_out);
+    if (look.hidden) {
+        ++sampling->hidden;
+        sampling->last_hidden = std::max(sampling->last_hidden, time);
+    }
+    if (time >= sampling->last_look) sampling->server_started = look.server_started;
     sampling->first_look = std::min(sampling->first_look, time);
     sampling->last_look = std::max(sampling->last_look, time);
     for (const auto& [kind, count] : kinds) {
         SampledChange* const sampled = row(changes_.sampled, {server, kind});
         if (!sampled) {
-            sampling->left_out += count.seen;
+            left_out(count.seen);
             continue;
         }
         ++sampled->looks;

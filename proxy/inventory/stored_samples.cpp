@@ -38,14 +38,17 @@ ON CONFLICT (upstream, upstream_addr, client_addr, usename, datname, application
               coalesce((SELECT s.looks FROM sampling s WHERE s.upstream = ?1 AND s.upstream_addr = ?2), looks + excluded.looks)),
   sessions = sessions + excluded.sessions, seen = seen + excluded.seen)sql");
     put_server_ = db_.prepare(R"sql(
-INSERT INTO sampling (upstream, upstream_addr, first_look, last_look, looks, hidden, failed, last_failure, error, interval, left_out, proxying)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO sampling (upstream, upstream_addr, first_look, last_look, looks, hidden, failed, last_failure, error, interval, left_out, proxying,
+                      server_started, last_hidden, last_left_out)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (upstream, upstream_addr) DO UPDATE SET
   first_look = iif(looks = 0, excluded.first_look, iif(excluded.looks = 0, first_look, min(first_look, excluded.first_look))),
+  server_started = iif(excluded.looks > 0 AND excluded.last_look >= last_look, excluded.server_started, server_started),
   last_look = max(last_look, excluded.last_look), looks = looks + excluded.looks, hidden = hidden + excluded.hidden,
   error = iif(excluded.failed > 0 AND excluded.last_failure >= last_failure, excluded.error, error),
   failed = failed + excluded.failed, last_failure = max(last_failure, excluded.last_failure),
-  interval = excluded.interval, left_out = left_out + excluded.left_out, proxying = excluded.proxying)sql");
+  interval = excluded.interval, left_out = left_out + excluded.left_out, proxying = excluded.proxying,
+  last_hidden = max(last_hidden, excluded.last_hidden), last_left_out = max(last_left_out, excluded.last_left_out))sql");
 }
 
 std::int64_t StoredSamples::count() { return db_.integer("SELECT count(*) FROM sampled_sessions"); }
@@ -54,7 +57,8 @@ void StoredSamples::write(const ServerKey& server, const SamplingChange& change)
     put_server_
         .with(server.upstream, server.upstream_addr, change.looks > 0 ? change.first_look : Timestamp{0},
               change.last_look, change.looks, change.hidden, change.failed, change.last_failure, change.error,
-              change.interval, change.left_out, flag(change.proxying))
+              change.interval, change.left_out, flag(change.proxying), change.server_started, change.last_hidden,
+              change.last_left_out)
         .run();
 }
 

@@ -250,7 +250,7 @@ class Reader {
                      });
         source_.rows("sampling",
                      "upstream, upstream_addr, first_look, last_look, looks, hidden, failed, last_failure, error, "
-                     "interval, left_out, proxying",
+                     "interval, left_out, proxying, server_started, last_hidden, last_left_out",
                      [&](const std::string& proxy, const Row& row) {
                          by_proxy_[proxy].sampling.push_back({.upstream = row[0],
                                                               .upstream_addr = row[1],
@@ -263,7 +263,10 @@ class Reader {
                                                               .error = row[8],
                                                               .interval = number(row[9]),
                                                               .left_out = count(row[10]),
-                                                              .proxying = number(row[11]) != 0});
+                                                              .proxying = number(row[11]) != 0,
+                                                              .server_started = number(row[12]),
+                                                              .last_hidden = number(row[13]),
+                                                              .last_left_out = number(row[14])});
                      });
     }
 

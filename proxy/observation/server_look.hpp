@@ -33,6 +33,8 @@ struct ServerLook {
     std::uint64_t left_out = 0;
     std::chrono::microseconds interval{0};
     bool proxying = true;  ///< false: nobody goes through us
+    /// By its own clock, in microseconds since 1970: tells it from every other. 0: not known.
+    std::int64_t server_started = 0;
     std::map<SampledKind, SampledCount> sessions{};
 };
 

@@ -84,6 +84,7 @@ bool SessionSampler::take(const Server& server, const protocol::SessionList& lis
     const std::set<std::string> addresses = addresses_of(list.server_started);
     const bool is_alone = uses.is_alone();
     look.hidden = list.hidden;
+    look.server_started = list.server_started;
     look.left_out = list.left_out;
     std::map<SessionId, Session> sessions;
     for (const protocol::ListedSession& listed : list.sessions) {

@@ -110,7 +110,7 @@ class Inventory:
         times = self.times(first, last)
         self.insert("sampling", **({"upstream": "orders", "upstream_addr": upstream_addr, "first_look": times["first_seen"], "last_look": times["last_seen"],
                                     "looks": 720, "hidden": 0, "failed": 0, "last_failure": 0, "error": "", "interval": 5_000_000, "left_out": 0,
-                                    "proxying": 1} | values))
+                                    "proxying": 1, "server_started": 0, "last_hidden": 0, "last_left_out": 0} | values))
 
     def close(self) -> "Inventory":
         """As a proxy does that ends: no log is left behind."""

@@ -86,12 +86,22 @@ TEST_CASE("a question without an answer is no look, and its words are kept") {
     hidden.left_out = 7;
     hidden.proxying = false;
     hidden.interval = 1s;
+    hidden.server_started = 42;
     store(inventory, {hidden});
     const proxy::SamplingRow server = rows_of(file).sampling[0];
     CHECK((server.looks == 1 && server.failed == 1 && server.hidden == 1 && server.left_out == 7));
     CHECK((server.error == "timeout expired" && server.interval == 1'000'000 && !server.proxying));
     CHECK(server.first_look == server.last_look);
     CHECK(server.last_look - server.last_failure == 5'000'000);
+    CHECK((server.server_started == 42 && server.last_hidden == server.last_look));
+    CHECK(server.last_left_out == server.last_look);
+    ServerLook shown = look({}, 15s);
+    shown.server_started = 43;
+    failed.time += 20s;
+    store(inventory, {shown, failed});
+    const proxy::SamplingRow later = rows_of(file).sampling[0];
+    CHECK((later.server_started == 43 && later.last_look > server.last_look));
+    CHECK((later.last_hidden == server.last_hidden && later.last_left_out == server.last_left_out));
 }
 
 TEST_CASE(
