@@ -308,11 +308,12 @@ tls::Awaitable<> HostMonitor::Thread::look(std::shared_ptr<Upstream> upstream, c
         co_await monitor_.resolver_.resolve(host, Clock::now() + upstream->settings().connect_timeout, timer);
     if (upstream->stopped) co_return;
     std::set<std::string> addresses;
+    // Whom to ask, before anybody is: what is spawned runs at once as far as it can, and what comes
+    // of it may end nodes.
+    std::vector<std::shared_ptr<MonitoredNode>> nodes;
     for (const auto& endpoint : found.endpoints) {
-        const std::string address = to_string(endpoint);
-        addresses.insert(address);
-        const std::shared_ptr<MonitoredNode> node = node_at(*upstream, host, endpoint);
-        if (node && node->is_due(Clock::now())) spawn(ask(upstream, node));
+        addresses.insert(to_string(endpoint));
+        if (auto node = node_at(*upstream, host, endpoint)) nodes.push_back(std::move(node));
     }
     // Without an answer of a name server those that are known go on being asked.
     const bool may_go = !found.stale && !addresses.empty();
@@ -320,17 +321,23 @@ tls::Awaitable<> HostMonitor::Thread::look(std::shared_ptr<Upstream> upstream, c
     std::vector<std::string> gone;
     for (const auto& [address, node] : upstream->nodes) {
         if (node->server.host != name || addresses.contains(address)) continue;
-        if (may_go) gone.push_back(address);
-        if (!may_go && node->is_due(Clock::now())) spawn(ask(upstream, node));
+        if (may_go) {
+            gone.push_back(address);
+        } else {
+            nodes.push_back(node);
+        }
     }
     for (const std::string& address : gone) drop(*upstream, address);
+    for (const auto& node : nodes) {
+        if (!node->has_left() && node->is_due(Clock::now())) spawn(ask(upstream, node));
+    }
 }
 
 tls::Awaitable<> HostMonitor::Thread::ask(std::shared_ptr<Upstream> upstream, std::shared_ptr<MonitoredNode> node) {
     MonitoredNode::Answer answer = co_await node->ask(monitor_.resolver_, monitor_.outages_);
     if (upstream->stopped || node->has_left()) co_return;
     take(*upstream, *node, answer);
-    co_await sample(upstream, node);
+    if (!node->has_left()) co_await sample(upstream, node);
 }
 
 /// Where it is due: the server's own list of its sessions. What comes of it says nothing of the
