@@ -109,6 +109,7 @@ class HostMonitor::Thread {
     void tell_hidden(Upstream& upstream, const MonitoredNode& node, bool hidden);
     tls::Awaitable<> leave(std::shared_ptr<MonitoredNode> node);
     void drop(Upstream& upstream, const std::string& address);
+    bool drop_longest_kept();
     void take(Upstream& upstream, MonitoredNode& node, const MonitoredNode::Answer& answer);
     void discover(Upstream& upstream);
     void tell_refusal(Upstream& upstream, const MonitoredNode& node, const protocol::OwnFailure& failure);
@@ -281,7 +282,9 @@ std::shared_ptr<MonitoredNode> HostMonitor::Thread::node_at(Upstream& upstream, 
         drop(upstream, address);
     }
     const bool discovered = upstream.discovery && upstream.discovery->knows(name);
-    if (addresses_ >= (discovered ? max_addresses_with_found : max_addresses)) return nullptr;
+    while (addresses_ >= (discovered ? max_addresses_with_found : max_addresses)) {
+        if (!drop_longest_kept()) return nullptr;
+    }
     const auto node = std::make_shared<MonitoredNode>(
         upstream.route, upstream.keys,
         HostRoles::Server{.upstream = upstream.settings().name, .host = name, .address = address},
@@ -297,6 +300,22 @@ std::shared_ptr<MonitoredNode> HostMonitor::Thread::node_at(Upstream& upstream, 
     return node;
 }
 
+/// Of all upstreams, the address that no name has led to for the longest. False: names lead to all.
+bool HostMonitor::Thread::drop_longest_kept() {
+    Upstream* upstream = nullptr;
+    const MonitoredNode* longest = nullptr;
+    for (const auto& [name, one] : upstreams_) {
+        for (const auto& [address, node] : one->nodes) {
+            if (!node->kept || (longest && longest->seen <= node->seen)) continue;
+            upstream = one.get();
+            longest = node.get();
+        }
+    }
+    if (!longest) return false;
+    drop(*upstream, longest->server.address);
+    return true;
+}
+
 /// Finds out what a host's addresses are now, and asks those that are not being asked.
 tls::Awaitable<> HostMonitor::Thread::look(std::shared_ptr<Upstream> upstream, config::Address host) {
     const std::string name = config::to_string(host);
@@ -307,13 +326,18 @@ tls::Awaitable<> HostMonitor::Thread::look(std::shared_ptr<Upstream> upstream, c
     const Resolved found =
         co_await monitor_.resolver_.resolve(host, Clock::now() + upstream->settings().connect_timeout, timer);
     if (upstream->stopped) co_return;
+    const auto now = Clock::now();
     std::set<std::string> addresses;
     // Whom to ask, before anybody is: what is spawned runs at once as far as it can, and what comes
     // of it may end nodes.
     std::vector<std::shared_ptr<MonitoredNode>> nodes;
     for (const auto& endpoint : found.endpoints) {
         addresses.insert(to_string(endpoint));
-        if (auto node = node_at(*upstream, host, endpoint)) nodes.push_back(std::move(node));
+        auto node = node_at(*upstream, host, endpoint);
+        if (!node) continue;
+        node->seen = now;
+        node->kept = false;
+        nodes.push_back(std::move(node));
     }
     // Without an answer of a name server those that are known go on being asked.
     const bool may_go = !found.stale && !addresses.empty();
@@ -321,11 +345,12 @@ tls::Awaitable<> HostMonitor::Thread::look(std::shared_ptr<Upstream> upstream, c
     std::vector<std::string> gone;
     for (const auto& [address, node] : upstream->nodes) {
         if (node->server.host != name || addresses.contains(address)) continue;
-        if (may_go) {
+        if (may_go && now - node->seen >= keep_time) {
             gone.push_back(address);
-        } else {
-            nodes.push_back(node);
+            continue;
         }
+        node->kept = node->kept || may_go;
+        nodes.push_back(node);
     }
     for (const std::string& address : gone) drop(*upstream, address);
     for (const auto& node : nodes) {
@@ -419,6 +444,10 @@ void HostMonitor::Thread::take(Upstream& upstream, MonitoredNode& node, const Mo
         monitor_.roles_.learn(node.server, answer.state.in_recovery ? HostRole::standby : HostRole::primary,
                               RoleSource::monitor, Clock::now());
         if (change) hurry(upstream);
+    } else if (node.kept && !answer.refused) {
+        // Its name may not lead there any more because it is gone.
+        drop(upstream, node.server.address);
+        if (answered_before) hurry(upstream);
     } else {
         node.last.error = printable_failure(*answer.failure);
         monitor_.note(node.last);
@@ -433,7 +462,7 @@ void HostMonitor::Thread::discover(Upstream& upstream) {
     std::vector<Discovery::Answer> answers;
     for (const auto& [address, node] : upstream.nodes) {
         const MonitoredHost& last = node->last;
-        if (!last.error.empty() || !last.state || (last.state->is_aurora && last.instance.empty())) continue;
+        if (node->kept || !last.error.empty() || !last.state || (last.state->is_aurora && last.instance.empty())) continue;
         answers.push_back({.host = node->server.host,
                            .port = node->target.port,
                            .address = address,

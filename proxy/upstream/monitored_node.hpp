@@ -61,6 +61,8 @@ class MonitoredNode {
     const Target target;
     MonitoredHost last;                ///< HostMonitor's
     Clock::time_point next_listing{};  ///< likewise
+    Clock::time_point seen{};          ///< likewise: when its name led to it last
+    bool kept = false;                 ///< likewise: its name led elsewhere when it was looked up last
 
    private:
     tls::Awaitable<> answer(Answer& answer, Resolver& resolver, Outages& outages);
