@@ -34,6 +34,11 @@ void Discovery::take(std::span<const Answer> answers, TimePoint now) {
     for (const Answer& one : answers) {
         if (may_tell(one) && (one.writer || !has_writer)) hear(one, now);
     }
+    // Time in which no server answers counts for nothing: it may be that we cannot log in.
+    if (answers.empty()) {
+        for (auto& [host, found] : found_) found.told += now - taken_;
+    }
+    taken_ = now;
     std::erase_if(found_, [now](const auto& one) { return now - one.second.told >= memory; });
     for (auto& [host, found] : found_) judge(found, answers);
 }

@@ -20,7 +20,7 @@ class Discovery {
    public:
     using TimePoint = std::chrono::steady_clock::time_point;
 
-    /// What nobody has told of for so long is not used any more.
+    /// What nobody has told of for so long, while servers answered, is not used any more.
     static constexpr std::chrono::seconds memory{300};
     /// A cluster has sixteen instances; twice as many are known while they are replaced. Further
     /// ones are left out.
@@ -68,6 +68,7 @@ class Discovery {
     const std::string domain_;
     std::set<std::string> configured_;    // names, in lower case
     std::map<std::string, Found> found_;  // by host
+    TimePoint taken_{};
 };
 
 }  // namespace proxy

@@ -24,6 +24,11 @@ using Endpoint = asio::generic::stream_protocol::endpoint;
 /// What sessions of ours have to say goodbye, when the process ends.
 constexpr std::chrono::milliseconds closing_time{500};
 
+/// Until then a name that leads to one server at a time has led to each.
+constexpr Clock::duration time_to_turn_up = std::chrono::seconds(60);
+/// Until then what a cluster tells of was found.
+constexpr Clock::duration time_to_be_found = std::chrono::seconds(5);
+
 std::string printable_failure(const protocol::OwnFailure& failure) {
     const std::string& state = failure.sqlstate;
     return protocol::printable(protocol::as_utf8(failure.text, protocol::max_peer_text)) +
@@ -46,11 +51,15 @@ struct HostMonitor::Upstream {
     }
 
     const config::Upstream& settings() const { return route->settings; }
-    std::chrono::milliseconds interval() const {
-        const auto sampling = settings().sample_interval;
-        const auto slow = is_sampled && sampling.count() > 0 ? std::min(sampling, settings().monitor_interval)
-                                                             : settings().monitor_interval;
+    bool lists_sessions() const { return is_sampled && settings().sample_interval.count() > 0; }
+    /// Between two questions about the role of one server.
+    std::chrono::milliseconds question_interval() const {
+        const auto slow = settings().monitor_interval;
         return Clock::now() < fast_until ? std::min(fast_interval, slow) : slow;
+    }
+    /// Between two rounds, each for what is due by then.
+    std::chrono::milliseconds interval() const {
+        return lists_sessions() ? std::min(settings().sample_interval, question_interval()) : question_interval();
     }
 
     const std::shared_ptr<const UpstreamRoute> route;
@@ -64,6 +73,9 @@ struct HostMonitor::Upstream {
     std::map<std::string, std::shared_ptr<tls::Timer>> looking;   // by host, while its name is looked up
     std::map<std::string, std::set<std::string>> told;            // addresses that refused us, by SQLSTATE
     std::set<std::string> hiding;                                 // those that do not show us others' sessions
+    std::map<std::string, Clock::time_point> not_looked_at;       // instances of its clusters, and since when
+    Clock::time_point next_telling{};                             // of those
+    const Clock::time_point began = Clock::now();
     bool is_sampled = false;
     bool stopped = false;
 };
@@ -106,9 +118,11 @@ class HostMonitor::Thread {
     std::shared_ptr<MonitoredNode> node_at(Upstream& upstream, const config::Address& host, const Endpoint& endpoint);
     tls::Awaitable<> ask(std::shared_ptr<Upstream> upstream, std::shared_ptr<MonitoredNode> node);
     tls::Awaitable<> sample(std::shared_ptr<Upstream> upstream, std::shared_ptr<MonitoredNode> node);
+    void tell_not_looked_at(Upstream& upstream);
     void tell_hidden(Upstream& upstream, const MonitoredNode& node, bool hidden);
     tls::Awaitable<> leave(std::shared_ptr<MonitoredNode> node);
     void drop(Upstream& upstream, const std::string& address);
+    bool drop_longest_kept();
     void take(Upstream& upstream, MonitoredNode& node, const MonitoredNode::Answer& answer);
     void discover(Upstream& upstream);
     void tell_refusal(Upstream& upstream, const MonitoredNode& node, const protocol::OwnFailure& failure);
@@ -281,7 +295,9 @@ std::shared_ptr<MonitoredNode> HostMonitor::Thread::node_at(Upstream& upstream, 
         drop(upstream, address);
     }
     const bool discovered = upstream.discovery && upstream.discovery->knows(name);
-    if (addresses_ >= (discovered ? max_addresses_with_found : max_addresses)) return nullptr;
+    while (addresses_ >= (discovered ? max_addresses_with_found : max_addresses)) {
+        if (!drop_longest_kept()) return nullptr;
+    }
     const auto node = std::make_shared<MonitoredNode>(
         upstream.route, upstream.keys,
         HostRoles::Server{.upstream = upstream.settings().name, .host = name, .address = address},
@@ -297,6 +313,22 @@ std::shared_ptr<MonitoredNode> HostMonitor::Thread::node_at(Upstream& upstream, 
     return node;
 }
 
+/// Of all upstreams, the address that no name has led to for the longest. False: names lead to all.
+bool HostMonitor::Thread::drop_longest_kept() {
+    Upstream* upstream = nullptr;
+    const MonitoredNode* longest = nullptr;
+    for (const auto& [name, one] : upstreams_) {
+        for (const auto& [address, node] : one->nodes) {
+            if (!node->kept || (longest && longest->seen <= node->seen)) continue;
+            upstream = one.get();
+            longest = node.get();
+        }
+    }
+    if (!longest) return false;
+    drop(*upstream, longest->server.address);
+    return true;
+}
+
 /// Finds out what a host's addresses are now, and asks those that are not being asked.
 tls::Awaitable<> HostMonitor::Thread::look(std::shared_ptr<Upstream> upstream, config::Address host) {
     const std::string name = config::to_string(host);
@@ -307,12 +339,18 @@ tls::Awaitable<> HostMonitor::Thread::look(std::shared_ptr<Upstream> upstream, c
     const Resolved found =
         co_await monitor_.resolver_.resolve(host, Clock::now() + upstream->settings().connect_timeout, timer);
     if (upstream->stopped) co_return;
+    const auto now = Clock::now();
     std::set<std::string> addresses;
+    // Whom to ask, before anybody is: what is spawned runs at once as far as it can, and what comes
+    // of it may end nodes.
+    std::vector<std::shared_ptr<MonitoredNode>> nodes;
     for (const auto& endpoint : found.endpoints) {
-        const std::string address = to_string(endpoint);
-        addresses.insert(address);
-        const std::shared_ptr<MonitoredNode> node = node_at(*upstream, host, endpoint);
-        if (node && node->is_due(Clock::now())) spawn(ask(upstream, node));
+        addresses.insert(to_string(endpoint));
+        auto node = node_at(*upstream, host, endpoint);
+        if (!node) continue;
+        node->seen = now;
+        node->kept = false;
+        nodes.push_back(std::move(node));
     }
     // Without an answer of a name server those that are known go on being asked.
     const bool may_go = !found.stale && !addresses.empty();
@@ -320,17 +358,30 @@ tls::Awaitable<> HostMonitor::Thread::look(std::shared_ptr<Upstream> upstream, c
     std::vector<std::string> gone;
     for (const auto& [address, node] : upstream->nodes) {
         if (node->server.host != name || addresses.contains(address)) continue;
-        if (may_go) gone.push_back(address);
-        if (!may_go && node->is_due(Clock::now())) spawn(ask(upstream, node));
+        if (may_go && now - node->seen >= keep_time) {
+            gone.push_back(address);
+            continue;
+        }
+        node->kept = node->kept || may_go;
+        nodes.push_back(node);
     }
     for (const std::string& address : gone) drop(*upstream, address);
+    for (const auto& node : nodes) {
+        if (!node->has_left() && node->is_due(Clock::now())) spawn(ask(upstream, node));
+    }
 }
 
 tls::Awaitable<> HostMonitor::Thread::ask(std::shared_ptr<Upstream> upstream, std::shared_ptr<MonitoredNode> node) {
-    MonitoredNode::Answer answer = co_await node->ask(monitor_.resolver_, monitor_.outages_);
-    if (upstream->stopped || node->has_left()) co_return;
-    take(*upstream, *node, answer);
-    co_await sample(upstream, node);
+    const auto now = Clock::now();
+    // At the round that is next to when it should be. To list sessions takes one of ours.
+    const bool is_due = now + upstream->interval() / 2 >= node->asked + upstream->question_interval();
+    if (is_due || (upstream->lists_sessions() && !node->has_session())) {
+        node->asked = now;
+        MonitoredNode::Answer answer = co_await node->ask(monitor_.resolver_, monitor_.outages_);
+        if (upstream->stopped || node->has_left()) co_return;
+        take(*upstream, *node, answer);
+    }
+    if (!node->has_left()) co_await sample(upstream, node);
 }
 
 /// Where it is due: the server's own list of its sessions. What comes of it says nothing of the
@@ -342,6 +393,7 @@ tls::Awaitable<> HostMonitor::Thread::sample(std::shared_ptr<Upstream> upstream,
     // Not much later than it should be, rather than by a whole round.
     const bool is_due = began + upstream->interval() / 2 >= node->next_listing;
     if (!uses.tell || interval.count() == 0 || !is_due || !uses.looks()) co_return;
+    tell_not_looked_at(*upstream);
     node->next_listing = began + interval;
     ServerLook look{.upstream = node->server.upstream,
                     .upstream_addr = node->server.address,
@@ -366,6 +418,43 @@ tls::Awaitable<> HostMonitor::Thread::sample(std::shared_ptr<Upstream> upstream,
                                         .monitor_user = upstream->settings().monitor_user,
                                         .interval = interval};
     if (sampler_.take(server, listing.list, uses, Clock::now(), look)) uses.tell(std::move(look));
+}
+
+/// The instances that Aurora tells of and that are none of those we ask, in each sample_interval.
+/// Where they may still turn up, by a name that leads to one of them at a time or by being found,
+/// not at once.
+void HostMonitor::Thread::tell_not_looked_at(Upstream& upstream) {
+    const SamplingUses& uses = monitor_.sampling_;
+    const auto now = Clock::now();
+    if (now + upstream.interval() / 2 < upstream.next_telling) return;
+    const bool all_known = std::all_of(upstream.nodes.begin(), upstream.nodes.end(), [](const auto& one) {
+        return one.second->last.state || !one.second->last.error.empty();
+    });
+    if (!all_known || (!upstream.looking.empty() && now - upstream.began < upstream.settings().connect_timeout)) return;
+    upstream.next_telling = now + upstream.settings().sample_interval;
+    std::set<std::string> asked, others;
+    for (const auto& [address, node] : upstream.nodes) asked.insert(node->last.instance);
+    for (const auto& [address, node] : upstream.nodes) {
+        if (!node->last.error.empty()) continue;
+        for (const protocol::AuroraInstance& one : node->last.cluster) {
+            if (!asked.contains(one.id)) others.insert(one.id);
+        }
+    }
+    std::erase_if(upstream.not_looked_at, [&](const auto& one) { return !others.contains(one.first); });
+    const auto patience = uses.ours ? time_to_turn_up : upstream.discovery ? time_to_be_found : Clock::duration{};
+    for (const std::string& instance : others) {
+        const auto since = upstream.not_looked_at.emplace(instance, now).first->second;
+        if (now - since < patience) continue;
+        uses.tell({.upstream = upstream.settings().name,
+                   .upstream_addr = instance,
+                   .time = std::chrono::system_clock::now(),
+                   .failure = upstream.discovery ? "belongs to this cluster and is not looked at: its endpoint was not "
+                                                   "found, or does not answer as this instance"
+                                                 : "belongs to this cluster and is not looked at: set discover = true, "
+                                                   "or list its endpoint in hosts",
+                   .interval = upstream.settings().sample_interval,
+                   .proxying = uses.ours != nullptr});
+    }
 }
 
 /// Once for an upstream, and anew after it was mended.
@@ -412,6 +501,10 @@ void HostMonitor::Thread::take(Upstream& upstream, MonitoredNode& node, const Mo
         monitor_.roles_.learn(node.server, answer.state.in_recovery ? HostRole::standby : HostRole::primary,
                               RoleSource::monitor, Clock::now());
         if (change) hurry(upstream);
+    } else if (node.kept && !answer.refused) {
+        // Its name may not lead there any more because it is gone.
+        drop(upstream, node.server.address);
+        if (answered_before) hurry(upstream);
     } else {
         node.last.error = printable_failure(*answer.failure);
         monitor_.note(node.last);
@@ -426,7 +519,8 @@ void HostMonitor::Thread::discover(Upstream& upstream) {
     std::vector<Discovery::Answer> answers;
     for (const auto& [address, node] : upstream.nodes) {
         const MonitoredHost& last = node->last;
-        if (!last.error.empty() || !last.state || (last.state->is_aurora && last.instance.empty())) continue;
+        if (node->kept || !last.error.empty() || !last.state || (last.state->is_aurora && last.instance.empty()))
+            continue;
         answers.push_back({.host = node->server.host,
                            .port = node->target.port,
                            .address = address,

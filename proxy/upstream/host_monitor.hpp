@@ -50,6 +50,10 @@ class HostMonitor {
     static constexpr std::size_t max_addresses = 256;
     /// Those of hosts that were found leave room for those that are configured.
     static constexpr std::size_t max_addresses_with_found = 128;
+    /// Some names lead to one of their servers at a time, and to each of them within a minute or
+    /// so, such as Aurora's reader endpoint: a server that answers goes on being asked for so long
+    /// after its name led to it last. With too many addresses those leave first.
+    static constexpr std::chrono::minutes keep_time{5};
 
     HostMonitor(Resolver& resolver, Outages& outages, HostRoles& roles);
     ~HostMonitor();

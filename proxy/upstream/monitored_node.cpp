@@ -65,7 +65,7 @@ tls::Awaitable<std::optional<OwnFailure>> MonitoredNode::connect(Answer& answer,
                            .text = unreached->verify_error.empty() ? unreached->error
                                                                    : "certificate refused: " + unreached->verify_error};
             if (unreached->reason != Reason::server_not_reached) continue;
-            if (!unreached->is_ours)
+            if (!unreached->is_ours && !kept)
                 outages.failed({.key = server.address,
                                 .upstream = server.upstream,
                                 .host = server.host,
@@ -89,7 +89,7 @@ tls::Awaitable<std::optional<OwnFailure>> MonitoredNode::connect(Answer& answer,
         // Whoever may not come in now may not in a second either.
         answer.refused = failure->sqlstate.starts_with("28");
         if (answer.refused) continue;
-        if (failure->sqlstate.empty() && Clock::now() >= until)
+        if (failure->sqlstate.empty() && Clock::now() >= until && !kept)
             outages.failed({.key = server.address,
                             .upstream = server.upstream,
                             .host = server.host,

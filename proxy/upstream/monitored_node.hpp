@@ -56,11 +56,15 @@ class MonitoredNode {
     /// Ends what is under way, and tells the server.
     tls::Awaitable<> leave();
     bool has_left() const noexcept { return left_; }
+    bool has_session() const noexcept { return session_ != nullptr; }
 
     const HostRoles::Server server;
     const Target target;
     MonitoredHost last;                ///< HostMonitor's
     Clock::time_point next_listing{};  ///< likewise
+    Clock::time_point asked{};         ///< likewise: when it was asked about its role last
+    Clock::time_point seen{};          ///< likewise: when its name led to it last
+    bool kept = false;                 ///< likewise: its name led elsewhere when it was looked up last
 
    private:
     tls::Awaitable<> answer(Answer& answer, Resolver& resolver, Outages& outages);

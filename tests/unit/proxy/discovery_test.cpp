@@ -150,10 +150,36 @@ TEST_CASE("discovery: a host that nobody tells of any more leaves after 300 s", 
     found.answer(cluster, "10.0.0.1:5432", "orders-1", first, true);
     found.take();
     CHECK(found.known() == Names{host("orders-1")});
-    // Where nobody tells anything, all of them do.
+    // Where those that answer tell of nobody, all of them do.
     found.now += 300s;
+    found.answer(cluster, "10.0.0.1:5432", "", {});
     found.take();
     CHECK(found.known().empty());
+}
+
+TEST_CASE("discovery: hosts stay while no server answers us, however long that is", "[discovery]") {
+    Found found;
+    found.answer(cluster, "10.0.0.1:5432", "orders-1", both, true);
+    found.take();
+    found.discovery.resolved(host("orders-2"), {"10.0.0.2:5432"});
+    found.answer(host("orders-2"), "10.0.0.2:5432", "orders-2", both);
+    found.take();
+    REQUIRE(found.used() == Names{host("orders-2")});
+    for (int round = 0; round < 100; ++round) {
+        found.now += 30s;
+        found.take();
+    }
+    CHECK(found.used() == Names{host("orders-2")});
+    // What counts before and after it counts together.
+    const Instances first = instances({"orders-1"});
+    found.now += 299s;
+    found.answer(cluster, "10.0.0.1:5432", "orders-1", first, true);
+    found.take();
+    CHECK(found.used() == Names{host("orders-2")});
+    found.now += 1s;
+    found.answer(cluster, "10.0.0.1:5432", "orders-1", first, true);
+    found.take();
+    CHECK(found.used().empty());
 }
 
 TEST_CASE("discovery: hosts that are configured are not found, and of others there are not too many", "[discovery]") {
