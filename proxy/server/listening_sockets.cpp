@@ -113,6 +113,12 @@ void ListeningSockets::leave_to_another() {
     stop();
 }
 
+std::set<std::string> ListeningSockets::addresses() const {
+    std::set<std::string> all;
+    for (const std::shared_ptr<Open>& open : open_) all.insert(open->socket->address());
+    return all;
+}
+
 std::vector<ListeningSockets::Passed> ListeningSockets::own() const {
     std::vector<Passed> copies;
     for (const std::shared_ptr<Open>& open : open_) {

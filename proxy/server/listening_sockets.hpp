@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,8 @@ class ListeningSockets {
     void stop();
     /// No more connections here: another process has the sockets, and goes on.
     void leave_to_another();
+    /// Of those that clients are taken on, as bound: "0.0.0.0:5432", "unix:/path".
+    std::set<std::string> addresses() const;
     /// Copies of all that listen, for that process: our own, and those of the service manager.
     std::vector<Passed> own() const;
     std::vector<Passed> of_service_manager() const;

@@ -350,6 +350,7 @@ void Server::run() {
     if (!follows) record_start();
     console_.open(began_with_.admin, state_dir_);  // whoever hears that we serve may ask
     announce(sockets_.use(std::move(sockets)));
+    host_monitor_.listening(sockets_.addresses());
     http_.started();
     announce_certificates(*snapshot_);
     announce_probes(*snapshot_);
@@ -556,6 +557,7 @@ std::shared_ptr<LogWriter> Server::take(std::shared_ptr<const Snapshot> next, st
     name_in_metrics();
     http_.use(snapshot_);
     announce(sockets_.use(std::move(sockets)));
+    host_monitor_.listening(sockets_.addresses());
     serve_upstreams();
     announce_certificates(*snapshot_);
     announce_probes(*snapshot_);

@@ -106,6 +106,7 @@ void Session::learn_role(const protocol::Login& login, const Reached& reached) {
         .upstream = upstream().settings.name, .host = reached.configured, .address = reached.address};
     const auto now = Clock::now();
     services_.roles.learn(server, login.host_role(), RoleSource::login, now);
+    services_.roles.trust_source(server.upstream, source_of_address(accepted_.address), now);
     // Of a standby that goes without saying, and it ends with the standby.
     if (login.read_only() && login.host_role() != protocol::HostRole::standby)
         services_.roles.learn_read_only(server, login_as(), *login.read_only(), now);

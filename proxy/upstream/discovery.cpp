@@ -80,6 +80,13 @@ void Discovery::resolved(const std::string& host, std::set<std::string> addresse
     if (found != found_.end()) found->second.addresses = std::move(addresses);
 }
 
+void Discovery::refuse(const std::string& host) {
+    const auto found = found_.find(host);
+    if (found == found_.end()) return;
+    found->second.addresses.clear();
+    found->second.confirmed = false;
+}
+
 std::vector<config::Address> Discovery::known() const {
     std::vector<config::Address> all;
     for (const auto& [host, found] : found_) all.push_back(found.host);

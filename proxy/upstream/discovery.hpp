@@ -44,6 +44,8 @@ class Discovery {
     void take(std::span<const Answer> answers, TimePoint now);
     /// The addresses of one that was found, "10.0.0.1:5432".
     void resolved(const std::string& host, std::set<std::string> addresses);
+    /// It is not to be used, whatever it says, until it has other addresses.
+    void refuse(const std::string& host);
 
     /// To be looked at: all that somebody has told of.
     std::vector<config::Address> known() const;

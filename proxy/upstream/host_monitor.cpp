@@ -13,6 +13,7 @@
 #include "proxy/upstream/jitter.hpp"
 #include "proxy/upstream/lasting.hpp"
 #include "proxy/upstream/monitored_node.hpp"
+#include "proxy/upstream/own_addresses.hpp"
 
 namespace proxy {
 namespace {
@@ -75,6 +76,7 @@ struct HostMonitor::Upstream {
     std::set<std::string> hiding;                                 // those that do not show us others' sessions
     std::map<std::string, Clock::time_point> not_looked_at;       // instances of its clusters, and since when
     Clock::time_point next_telling{};                             // of those
+    std::set<std::string> leading_to_us;                          // hosts that were found
     const Clock::time_point began = Clock::now();
     bool is_sampled = false;
     bool stopped = false;
@@ -104,6 +106,10 @@ class HostMonitor::Thread {
         });
     }
 
+    void listening(std::set<std::string> addresses) {
+        asio::post(io_, [this, own = OwnAddresses(std::move(addresses))]() mutable { own_ = std::move(own); });
+    }
+
    private:
     void told(const HostRoles::Change& change) noexcept;
     void run();
@@ -123,6 +129,7 @@ class HostMonitor::Thread {
     tls::Awaitable<> leave(std::shared_ptr<MonitoredNode> node);
     void drop(Upstream& upstream, const std::string& address);
     bool drop_longest_kept();
+    bool leads_to_us(Upstream& upstream, const std::string& host, const Resolved& found);
     void take(Upstream& upstream, MonitoredNode& node, const MonitoredNode::Answer& answer);
     void discover(Upstream& upstream);
     void tell_refusal(Upstream& upstream, const MonitoredNode& node, const protocol::OwnFailure& failure);
@@ -134,6 +141,7 @@ class HostMonitor::Thread {
     std::vector<std::shared_ptr<const UpstreamRoute>> wanted_;
     std::map<std::string, std::shared_ptr<Upstream>> upstreams_;
     std::size_t addresses_ = 0;
+    OwnAddresses own_;
     SessionSampler sampler_;
     std::promise<void> over_;
     std::future<void> ended_;
@@ -151,8 +159,16 @@ void HostMonitor::serve(const std::vector<std::shared_ptr<const UpstreamRoute>>&
     std::copy_if(upstreams.begin(), upstreams.end(), std::back_inserter(wanted),
                  [](const auto& route) { return !route->settings.monitor_user.empty(); });
     if (!thread_ && wanted.empty()) return;
-    if (!thread_) thread_ = std::make_unique<Thread>(*this);
+    if (!thread_) {
+        thread_ = std::make_unique<Thread>(*this);
+        thread_->listening(listening_);
+    }
     thread_->order(std::move(wanted));
+}
+
+void HostMonitor::listening(std::set<std::string> addresses) {
+    listening_ = std::move(addresses);
+    if (thread_) thread_->listening(listening_);
 }
 
 void HostMonitor::close() { thread_.reset(); }
@@ -329,6 +345,29 @@ bool HostMonitor::Thread::drop_longest_kept() {
     return true;
 }
 
+/// One that was found. Its clients would come back to us, and again.
+bool HostMonitor::Thread::leads_to_us(Upstream& upstream, const std::string& host, const Resolved& found) {
+    if (!upstream.discovery || !upstream.discovery->knows(host)) return false;
+    const auto ours = std::find_if(found.endpoints.begin(), found.endpoints.end(),
+                                   [this](const Endpoint& endpoint) { return own_.contains(endpoint); });
+    if (ours == found.endpoints.end()) {
+        if (!found.endpoints.empty()) upstream.leading_to_us.erase(host);
+        return false;
+    }
+    std::vector<std::string> before;  // where it led, and nobody asks any more
+    for (const auto& [address, node] : upstream.nodes) {
+        if (node->server.host == host) before.push_back(address);
+    }
+    for (const std::string& address : before) drop(upstream, address);
+    upstream.discovery->refuse(host);
+    discover(upstream);
+    if (upstream.leading_to_us.insert(host).second)
+        spdlog::warn(
+            "upstream \"{}\": the host {} is told of and leads to {}, where this process listens: it is not used",
+            upstream.settings().name, host, to_string(*ours));
+    return true;
+}
+
 /// Finds out what a host's addresses are now, and asks those that are not being asked.
 tls::Awaitable<> HostMonitor::Thread::look(std::shared_ptr<Upstream> upstream, config::Address host) {
     const std::string name = config::to_string(host);
@@ -339,6 +378,7 @@ tls::Awaitable<> HostMonitor::Thread::look(std::shared_ptr<Upstream> upstream, c
     const Resolved found =
         co_await monitor_.resolver_.resolve(host, Clock::now() + upstream->settings().connect_timeout, timer);
     if (upstream->stopped) co_return;
+    if (leads_to_us(*upstream, name, found)) co_return;
     const auto now = Clock::now();
     std::set<std::string> addresses;
     // Whom to ask, before anybody is: what is spawned runs at once as far as it can, and what comes

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -64,6 +65,9 @@ class HostMonitor {
     /// From now on the servers of those of them that have a monitor_user are asked, and no others.
     /// A route that stays keeps its sessions. The thread is made for the first one.
     void serve(const std::vector<std::shared_ptr<const UpstreamRoute>>& upstreams);
+    /// This process listens there, and nowhere else: hosts that are found and lead there are not
+    /// used. "0.0.0.0:5432" is each address of the machine.
+    void listening(std::set<std::string> addresses);
     /// Sessions are told, and the thread ends.
     void close();
 
@@ -83,6 +87,7 @@ class HostMonitor {
     Outages& outages_;
     HostRoles& roles_;
     SamplingUses sampling_;
+    std::set<std::string> listening_;
     mutable std::mutex mutex_;
     std::map<Key, MonitoredHost> hosts_;
     std::unique_ptr<Thread> thread_;

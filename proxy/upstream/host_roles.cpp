@@ -151,20 +151,45 @@ std::optional<HostRoles::Look> HostRoles::look(const std::string& upstream, cons
     if (now - entry.learnt < since) return std::nullopt;
     if (entry.asked != TimePoint{} && now - entry.asked < certain) return std::nullopt;
     look_in_vain(entry, entry.asked + certain);
-    std::erase_if(entry.passed_over, [now](const auto& one) { return one.second <= now; });
-    if (entry.passed_over.contains(source)) return std::nullopt;
+    // What was long ago counts for nothing any more.
+    std::erase_if(entry.passed_over, [now](const auto& one) { return one.second.until + longest_passing_over <= now; });
+    const auto passed_over = entry.passed_over.find(source);
+    if (passed_over != entry.passed_over.end() && now < passed_over->second.until) return std::nullopt;
+    if (entry.vain >= vain_looks && !is_trusted(upstream, source, now)) {
+        if (now - entry.stranger_looked < strangers_interval) return std::nullopt;
+        entry.stranger_looked = now;
+    }
     entry.asked = now;
     entry.looking = true;
     entry.looker = source;
     return Look(this, found->first, ++entry.looks);
 }
 
-/// Of nobody is remembered for longer than it looked, and they look one after the other: so there
-/// are few.
+/// They look one after the other, and of strangers there are few after the first looks in vain.
 void HostRoles::look_in_vain(Entry& entry, TimePoint ended) {
-    if (!entry.looking) return;
-    if (entry.asked != TimePoint{}) entry.passed_over[entry.looker] = ended + (ended - entry.asked);
-    entry.looking = false;
+    if (!std::exchange(entry.looking, false) || entry.asked == TimePoint{}) return;
+    entry.vain = std::min(entry.vain + 1, vain_looks);
+    PassedOver& looker = entry.passed_over[entry.looker];
+    const TimePoint::duration longest = longest_passing_over;
+    const bool trusted = is_trusted(entry.server.upstream, entry.looker, ended);
+    looker.time = std::max(ended - entry.asked, trusted ? looker.time.zero() : std::min(2 * looker.time, longest));
+    looker.until = ended + looker.time;
+    if (entry.passed_over.size() <= max_trusted) return;
+    const auto earlier = [](const auto& x, const auto& y) { return x.second.until < y.second.until; };
+    entry.passed_over.erase(std::min_element(entry.passed_over.begin(), entry.passed_over.end(), earlier));
+}
+
+bool HostRoles::is_trusted(const std::string& upstream, const std::string& source, TimePoint now) const {
+    const auto found = trusted_.find({upstream, source});
+    return found != trusted_.end() && now - found->second < trust;
+}
+
+void HostRoles::trust_source(const std::string& upstream, const std::string& source, TimePoint now) {
+    const std::lock_guard lock(mutex_);
+    trusted_[{upstream, source}] = now;
+    if (trusted_.size() <= max_trusted) return;
+    const auto earlier = [](const auto& x, const auto& y) { return x.second < y.second; };
+    trusted_.erase(std::min_element(trusted_.begin(), trusted_.end(), earlier));
 }
 
 void HostRoles::end_look(const Key& key, std::uint64_t number, TimePoint now) {
@@ -240,6 +265,7 @@ std::optional<HostRoles::Change> HostRoles::note(Entry& entry, HostRole role, Ro
     entry.asked = now;
     entry.looking = false;
     entry.passed_over.clear();
+    entry.vain = 0;
     const HostRole before = std::exchange(known.role, role);
     const bool was_doubtful = std::exchange(known.doubtful, false);
     if (was_doubtful || before != role) entry.certain_since = known.seen;

@@ -48,6 +48,16 @@ class HostRoles {
     static constexpr std::chrono::seconds login_memory{30};
     /// Of each kind; what was told of first makes room.
     static constexpr std::size_t max_remembered = 1000;
+    /// After so many looks in vain at an address, one after the other, sources whose logins have
+    /// told a role lately come before those that nothing is known of, which may have no password:
+    /// of all of these together one looks in so long a time.
+    static constexpr int vain_looks = 3;
+    static constexpr std::chrono::seconds strangers_interval{3};
+    /// For how long, and how many; whose last login is the longest ago makes room.
+    static constexpr std::chrono::hours trust{1};
+    static constexpr std::size_t max_trusted = 256;
+    /// A stranger that looks in vain is passed over for twice as long each time, up to this.
+    static constexpr std::chrono::seconds longest_passing_over{60};
 
     struct Server {
         std::string upstream;
@@ -105,10 +115,14 @@ class HostRoles {
     /// Of a server that is not known to be what is wanted. A value for the one caller that is to
     /// look again, once that is not certain any more. Anybody may come who will never learn it, and
     /// keep it from others: whoever ends its look without having learnt a role, or keeps it for
-    /// longer than `certain`, leaves the next one to other sources, for as long as it had it.
+    /// longer than `certain`, leaves the next one to other sources, for as long as it had it, or,
+    /// as a stranger, for longer.
     /// `since`: whoever was told a role within that time has looked for this one, too.
     std::optional<Look> look(const std::string& upstream, const std::string& address, const std::string& source,
                              TimePoint now, std::chrono::milliseconds since = {});
+    /// A login from there was let in by a server of this upstream, which told its role: the source
+    /// is no stranger.
+    void trust_source(const std::string& upstream, const std::string& source, TimePoint now);
     /// The last time that an address of this upstream became certain to be in this role: it was in
     /// another one before, or in doubt. The epoch: none is.
     std::chrono::system_clock::time_point certain_since(const std::string& upstream, protocol::HostRole role) const;
@@ -129,6 +143,10 @@ class HostRoles {
    private:
     using Key = std::pair<std::string, std::string>;                                  // upstream, address or host
     using LoginKey = std::tuple<std::string, std::string, std::string, std::string>;  // upstream, address, login
+    struct PassedOver {
+        TimePoint until{};
+        TimePoint::duration time{};
+    };
     struct Entry {
         Server server;
         Known known;
@@ -136,8 +154,10 @@ class HostRoles {
         std::uint64_t looks = 0;  // the last one's number
         bool looking = false;     // it has neither learnt anything yet nor ended
         std::string looker{};
-        std::map<std::string, TimePoint> passed_over{};  // sources that have looked in vain, and until when
-        TimePoint asked{};                               // when somebody last learnt it, or set out to
+        std::map<std::string, PassedOver> passed_over{};  // sources that have looked in vain
+        int vain = 0;                                     // looks, one after the other
+        TimePoint stranger_looked{};
+        TimePoint asked{};  // when somebody last learnt it, or set out to
         std::string subject{};
         std::chrono::system_clock::time_point certain_since{};
     };
@@ -148,7 +168,8 @@ class HostRoles {
     struct Subscriber;
 
     void doubt(Entry& entry, RoleSource why, std::vector<Change>& changes);
-    static void look_in_vain(Entry& entry, TimePoint ended);
+    void look_in_vain(Entry& entry, TimePoint ended);
+    bool is_trusted(const std::string& upstream, const std::string& source, TimePoint now) const;
     void end_look(const Key& key, std::uint64_t number, TimePoint now);
     std::optional<Change> note(Entry& entry, protocol::HostRole role, RoleSource source, TimePoint now);
     void make_room();
@@ -159,6 +180,7 @@ class HostRoles {
     std::map<Key, Entry> addresses_;
     std::map<Key, Entry> hosts_;
     std::map<LoginKey, ReadOnly> read_only_;
+    std::map<std::pair<std::string, std::string>, TimePoint> trusted_;  // by upstream and source
     std::mutex telling_;
     std::vector<std::weak_ptr<Subscriber>> subscribers_;  // under telling_
 };

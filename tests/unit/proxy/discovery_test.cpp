@@ -201,3 +201,24 @@ TEST_CASE("discovery: hosts that are configured are not found, and of others the
     CHECK(one.known().size() == Discovery::max_hosts);
     CHECK(one.knows(host("orders-2", 6543)));
 }
+
+TEST_CASE("discovery: a host that is refused is not used until it has another address and says anew who it is",
+          "[discovery]") {
+    Found found;
+    const auto answer = [&] {
+        found.answer(cluster, "10.0.0.1:5432", "orders-1", both, true);
+        found.answer(host("orders-2"), "10.0.0.2:5432", "orders-2", both);
+        found.take();
+    };
+    answer();
+    found.discovery.resolved(host("orders-2"), {"10.0.0.2:5432"});
+    answer();
+    REQUIRE(found.used() == Names{host("orders-2")});
+    found.discovery.refuse(host("orders-2"));
+    answer();
+    CHECK(found.used().empty());
+    CHECK(found.known() == Names{host("orders-1"), host("orders-2")});
+    found.discovery.resolved(host("orders-2"), {"10.0.0.2:5432"});
+    answer();
+    CHECK(found.used() == Names{host("orders-2")});
+}

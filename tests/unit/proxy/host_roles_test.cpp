@@ -232,6 +232,7 @@ TEST_CASE("a look that ends in vain leaves the next one to whoever comes, but no
 TEST_CASE("who keeps a look without ever ending it has no more than every second one") {
     HostRoles roles;
     roles.learn(a, HostRole::standby, RoleSource::login, now);
+    roles.trust_source("orders", "10.1.0.1", now);
     std::vector<std::optional<HostRoles::Look>> kept;
     unsigned looks_of_others = 0, looks_kept = 0;
     // The one comes every millisecond and ahead of the others, which come ten times a second.
@@ -248,6 +249,85 @@ TEST_CASE("who keeps a look without ever ending it has no more than every second
     }
     CHECK(looks_kept <= 41);
     CHECK(looks_of_others >= 39);
+}
+
+namespace {
+
+/// Strangers from so many addresses come all the time and leave without having logged in: how long
+/// it takes until `client`, which comes every 100 ms, may look.
+std::chrono::milliseconds until_it_looks(HostRoles& roles, int strangers, const std::string& client) {
+    std::vector<std::optional<HostRoles::Look>> kept;
+    const auto start = now + HostRoles::certain;
+    for (auto when = start; when < start + 20s; when += 5ms) {
+        for (int i = 0; i < strangers; ++i) {
+            if (auto look = roles.look("orders", a.address, "10.6.6." + std::to_string(i), when))
+                kept.push_back(std::move(look));  // it ends when its time is over
+        }
+        if ((when - start) % 100ms == 95ms && roles.look("orders", a.address, client, when))
+            return std::chrono::duration_cast<std::chrono::milliseconds>(when - start);
+    }
+    return 20s;
+}
+
+}  // namespace
+
+TEST_CASE("strangers from many addresses that look in vain do not keep those from looking that were let in before") {
+    HostRoles roles;
+    roles.learn(a, HostRole::standby, RoleSource::login, now);
+    roles.trust_source("orders", "10.1.0.1", now);
+    CHECK(until_it_looks(roles, 40, "10.1.0.1") <= 1200ms);
+    // Of another upstream, it is a stranger as well.
+    HostRoles others;
+    others.learn(a, HostRole::standby, RoleSource::login, now);
+    others.trust_source("billing", "10.1.0.1", now);
+    CHECK(until_it_looks(others, 40, "10.1.0.1") > 1200ms);
+}
+
+TEST_CASE("of strangers one looks every few seconds while looks are in vain, and each less and less often") {
+    HostRoles roles;
+    roles.learn(a, HostRole::standby, RoleSource::login, now);
+    const auto start = now + HostRoles::certain;
+    std::map<std::string, int> looks;
+    int all = 0;
+    for (auto when = start; when < start + 600s; when += 50ms) {
+        for (const char* const source : {"10.6.6.1", "10.6.6.2"}) {
+            auto look = roles.look("orders", a.address, source, when);
+            if (!look) continue;
+            ++looks[source];
+            ++all;
+            look->end(when + 200ms);
+        }
+    }
+    CHECK(all <= HostRoles::vain_looks + 600 / 3 + 1);
+    // 0.2, 0.4, 0.8 ... 51 s, and then 60 s.
+    CHECK(looks["10.6.6.1"] <= 22);
+    CHECK(looks["10.6.6.1"] >= 10);
+    // Once somebody has learnt what it is, everybody begins anew.
+    const auto later = start + 600s;
+    roles.learn(a, HostRole::standby, RoleSource::login, later);
+    CHECK(roles.look("orders", a.address, "10.6.6.1", later + HostRoles::certain));
+}
+
+TEST_CASE("sources are trusted for an hour, and no more than have their place") {
+    HostRoles roles;
+    roles.learn(a, HostRole::standby, RoleSource::login, now);
+    roles.trust_source("orders", "10.1.0.1", now);
+    for (int i = 0; i < HostRoles::vain_looks; ++i) {
+        auto look = roles.look("orders", a.address, "10.6.6." + std::to_string(i), now + 1s);
+        REQUIRE(look);
+        look->end(now + 1s);
+    }
+    REQUIRE(roles.look("orders", a.address, "10.6.6.9", now + 1s));  // the one of strangers
+    CHECK_FALSE(roles.look("orders", a.address, "10.6.6.8", now + 2s));
+    CHECK(roles.look("orders", a.address, "10.1.0.1", now + 2s));
+    for (std::size_t i = 0; i < HostRoles::max_trusted; ++i)
+        roles.trust_source("orders", "10.2.0." + std::to_string(i), now + 2s);
+    CHECK_FALSE(roles.look("orders", a.address, "10.1.0.1", now + 3s));
+    CHECK(roles.look("orders", a.address, "10.2.0.1", now + 3s));
+    CHECK(roles.look("orders", a.address, "10.1.0.1", now + 4s + HostRoles::certain));  // a stranger's turn
+    const auto later = now + 2s + HostRoles::trust;
+    CHECK(roles.look("orders", a.address, "10.6.6.9", later));
+    CHECK_FALSE(roles.look("orders", a.address, "10.2.0.2", later));
 }
 
 TEST_CASE("what was learnt meanwhile is not forgotten when a look ends") {
