@@ -52,7 +52,7 @@ std::optional<std::int64_t> microseconds(const std::optional<std::string>& value
 
 std::optional<std::int64_t> process_id(const std::optional<std::string>& value) {
     const auto parsed = integer(value);
-    return parsed && *parsed > 0 && *parsed <= std::numeric_limits<std::int32_t>::max() ? parsed : std::nullopt;
+    return parsed && *parsed >= 0 && *parsed <= std::numeric_limits<std::int32_t>::max() ? parsed : std::nullopt;
 }
 
 std::optional<bool> flag(const std::optional<std::string>& value) {
@@ -101,7 +101,7 @@ std::optional<SessionList> session_list(std::span<const TextRow> rows) {
         const auto count = integer(row[all]);
         const auto self = flag(row[is_self]);
         if (!id || !count || !self) return std::nullopt;
-        present = std::min(*count, max_backends);
+        present = std::clamp<std::int64_t>(*count, 0, max_backends);
         if (*self) continue;
         const auto began = microseconds(row[started]);
         if (!row[backend_type] || !began || (!row[client_addr] && row[client_port] != socket_port)) {
