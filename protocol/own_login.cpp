@@ -6,12 +6,14 @@
 
 namespace protocol {
 
+// What it reads it reads as it is: a name may be in no encoding, and a server that is to convert it
+// answers with an error.
 Buffer OwnLogin::startup() const {
     return serialize(StartupMessage{.version = 3 << 16,
                                     .parameters = {{"user", policy_.user},
                                                    {"database", policy_.database},
                                                    {"application_name", policy_.application_name},
-                                                   {"client_encoding", "UTF8"}}});
+                                                   {"client_encoding", "SQL_ASCII"}}});
 }
 
 void OwnLogin::from_server(const Message& message, Buffer& out) {

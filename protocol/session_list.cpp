@@ -1,7 +1,9 @@
 #include "protocol/session_list.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <limits>
 
 namespace protocol {
 namespace {
@@ -26,6 +28,9 @@ enum Column : std::size_t {
     columns
 };
 
+/// PostgreSQL has no more (MAX_BACKENDS in postmaster.h): what a server says beyond is not counted.
+constexpr std::int64_t max_backends = 262'143;
+
 /// client_port of a session by a UNIX-domain socket (PostgreSQL docs, "pg_stat_activity").
 constexpr std::string_view socket_port = "-1";
 
@@ -38,6 +43,18 @@ std::optional<std::int64_t> integer(const std::optional<std::string>& value) {
     return parsed;
 }
 
+/// Of a server's clock. What is beyond is no time, and could not be reckoned with.
+std::optional<std::int64_t> microseconds(const std::optional<std::string>& value) {
+    constexpr std::int64_t end = std::int64_t{1} << 53;  // in the year 2255
+    const auto parsed = integer(value);
+    return parsed && *parsed >= 0 && *parsed < end ? parsed : std::nullopt;
+}
+
+std::optional<std::int64_t> process_id(const std::optional<std::string>& value) {
+    const auto parsed = integer(value);
+    return parsed && *parsed >= 0 && *parsed <= std::numeric_limits<std::int32_t>::max() ? parsed : std::nullopt;
+}
+
 std::optional<bool> flag(const std::optional<std::string>& value) {
     if (value == "t") return true;
     if (value == "f") return false;
@@ -47,8 +64,8 @@ std::optional<bool> flag(const std::optional<std::string>& value) {
 /// Of an answer: the same in every row.
 std::optional<SessionList> about_server(const TextRow& row) {
     const auto may = flag(row[may_see]);
-    const auto began = integer(row[server_started]);
-    const auto clock = integer(row[now]);
+    const auto began = microseconds(row[server_started]);
+    const auto clock = microseconds(row[now]);
     if (!may || !began || !clock) return std::nullopt;
     return SessionList{.server_started = *began, .now = *clock, .hidden = !*may};
 }
@@ -80,13 +97,13 @@ std::optional<SessionList> session_list(std::span<const TextRow> rows) {
     for (const TextRow& row : rows) {
         if (row.size() != columns) return std::nullopt;
         if (!list && !(list = about_server(row))) return std::nullopt;
-        const auto id = integer(row[pid]);
+        const auto id = process_id(row[pid]);
         const auto count = integer(row[all]);
         const auto self = flag(row[is_self]);
         if (!id || !count || !self) return std::nullopt;
-        present = *count;
+        present = std::clamp<std::int64_t>(*count, 0, max_backends);
         if (*self) continue;
-        const auto began = integer(row[started]);
+        const auto began = microseconds(row[started]);
         if (!row[backend_type] || !began || (!row[client_addr] && row[client_port] != socket_port)) {
             ++list->left_out;
             continue;

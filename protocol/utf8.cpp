@@ -71,7 +71,7 @@ std::string as_distinct_utf8(std::string_view text) {
     out.reserve(text.size());
     while (!text.empty()) {
         const std::size_t length = character_length(text);
-        if (length == 0 || begins_with_escape(text)) {
+        if (length == 0 || text.front() == '\0' || begins_with_escape(text)) {
             out += escaped(text.front());
         } else {
             out += text.substr(0, length);

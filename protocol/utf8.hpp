@@ -21,9 +21,10 @@ std::string as_utf8(std::string_view text, std::size_t limit);
 /// log, audit or errors that fills.
 inline constexpr std::size_t max_peer_text = 2000;
 
-/// Valid UTF-8 that is different for different bytes. What is no UTF-8 becomes \xNN in lower-case
-/// hex, as in PostgreSQL's log. A backslash that would read as one of these becomes \x5c itself, so
-/// that who is really called "\xff" is nobody else.
+/// Valid UTF-8 that is different for different bytes. What is no UTF-8, or NUL, which no text of
+/// PostgreSQL can have, becomes \xNN in lower-case hex, as in PostgreSQL's log. A backslash that
+/// would read as one of these becomes \x5c itself, so that who is really called "\xff" is nobody
+/// else.
 std::string as_distinct_utf8(std::string_view text);
 
 // --- What is shown to people

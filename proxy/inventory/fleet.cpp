@@ -9,6 +9,7 @@
 #include "proxy/inventory/fleet_schema.hpp"
 #include "proxy/inventory/inventory_changes.hpp"
 #include "proxy/inventory/inventory_schema.hpp"
+#include "proxy/inventory/json_without_nul.hpp"
 
 namespace proxy {
 namespace {
@@ -55,10 +56,13 @@ std::vector<Column> columns_of(Sqlite& file, const std::string& table) {
     return columns;
 }
 
-/// As JSON, one object a row.
+/// As JSON, one object a row. There is no column of approximate numbers; what has become one (a sum
+/// beyond 64 bits) is cut to the largest that a bigint is.
 std::string select(const std::string& table, const std::vector<Column>& columns) {
     std::string sql = "SELECT json_object('proxy', ?1";
-    for (const Column& column : columns) sql += ", '" + column.name + "', " + column.name;
+    for (const Column& column : columns)
+        sql += ", '" + column.name + "', iif(typeof(" + column.name + ") = 'real', CAST(" + column.name +
+               " AS INTEGER), " + column.name + ")";
     return sql + ") FROM " + table + " WHERE " + changed_rows(table);
 }
 
@@ -327,7 +331,7 @@ void Fleet::send(Sqlite& file, const std::string& table, std::int64_t since) {
     };
     Statement rows = file.prepare(select(table, columns));
     for (rows.with(settings_.instance, since); rows.step();) {
-        batch += (batch.empty() ? "" : ",") + rows.text(0);
+        batch += (batch.empty() ? "" : ",") + json_without_nul(rows.text(0));
         if (batch.size() >= batch_size) send_batch();
     }
     send_batch();

@@ -18,6 +18,12 @@
 
 namespace proxy {
 
+/// What others say is there, added up: the largest number that JSON has exactly.
+inline constexpr std::uint64_t max_sampled_sum = (std::uint64_t{1} << 53) - 1;
+constexpr std::uint64_t saturated_sum(std::uint64_t a, std::uint64_t b) noexcept {
+    return std::min(a, max_sampled_sum) + std::min(b, max_sampled_sum - std::min(a, max_sampled_sum));
+}
+
 /// How often, and between when. Events of different threads come in almost any order.
 struct Seen {
     Timestamp first = std::numeric_limits<Timestamp>::max();

@@ -121,8 +121,8 @@ void Learning::absorb(const ServerLook& look) {
         SampledKind kind = listed;
         kind.application_name = stored_name(listed.application_name);
         SampledCount& sum = kinds[std::move(kind)];
-        sum.sessions += count.sessions;
-        sum.seen += count.seen;
+        sum.sessions = saturated_sum(sum.sessions, count.sessions);
+        sum.seen = saturated_sum(sum.seen, count.seen);
         sum.cipher = count.cipher;
         sum.client_dn = count.client_dn;
     }
@@ -141,7 +141,7 @@ void Learning::absorb(const ServerLook& look) {
     }
     ++sampling->looks;
     const auto left_out = [&](std::uint64_t sessions) {
-        sampling->left_out += sessions;
+        sampling->left_out = saturated_sum(sampling->left_out, sessions);
         if (sessions > 0) sampling->last_left_out = std::max(sampling->last_left_out, time);
     };
     left_out(look.left_out);
@@ -159,8 +159,8 @@ void Learning::absorb(const ServerLook& look) {
             continue;
         }
         ++sampled->looks;
-        sampled->sessions += count.sessions;
-        sampled->seen += count.seen;
+        sampled->sessions = saturated_sum(sampled->sessions, count.sessions);
+        sampled->seen = saturated_sum(sampled->seen, count.seen);
         sampled->first = std::min(sampled->first, time);
         if (time < sampled->last) continue;
         sampled->last = time;

@@ -25,6 +25,7 @@ StoredSamples::StoredSamples(Sqlite& db, ForgottenRows& forgotten) : db_(db), fo
     count_names_ = db_.prepare(
         "SELECT count(DISTINCT application_name) FROM sampled_sessions WHERE upstream = ? AND upstream_addr = ? AND "
         "client_addr = ? AND usename = ? AND datname = ?");
+    // 9007199254740991: max_sampled_sum.
     // Names that have become one are one in each look: there are no more looks than the server's.
     put_ = db_.prepare(R"sql(
 INSERT INTO sampled_sessions (upstream, upstream_addr, client_addr, usename, datname, application_name, version, through, cipher, client_dn,
@@ -36,7 +37,7 @@ ON CONFLICT (upstream, upstream_addr, client_addr, usename, datname, application
   first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen),
   looks = min(looks + excluded.looks,
               coalesce((SELECT s.looks FROM sampling s WHERE s.upstream = ?1 AND s.upstream_addr = ?2), looks + excluded.looks)),
-  sessions = sessions + excluded.sessions, seen = seen + excluded.seen)sql");
+  sessions = min(sessions + excluded.sessions, 9007199254740991), seen = min(seen + excluded.seen, 9007199254740991))sql");
     put_server_ = db_.prepare(R"sql(
 INSERT INTO sampling (upstream, upstream_addr, first_look, last_look, looks, hidden, failed, last_failure, error, interval, left_out, proxying,
                       server_started, last_hidden, last_left_out)
@@ -47,7 +48,7 @@ ON CONFLICT (upstream, upstream_addr) DO UPDATE SET
   last_look = max(last_look, excluded.last_look), looks = looks + excluded.looks, hidden = hidden + excluded.hidden,
   error = iif(excluded.failed > 0 AND excluded.last_failure >= last_failure, excluded.error, error),
   failed = failed + excluded.failed, last_failure = max(last_failure, excluded.last_failure),
-  interval = excluded.interval, left_out = left_out + excluded.left_out, proxying = excluded.proxying,
+  interval = excluded.interval, left_out = min(left_out + excluded.left_out, 9007199254740991), proxying = excluded.proxying,
   last_hidden = max(last_hidden, excluded.last_hidden), last_left_out = max(last_left_out, excluded.last_left_out))sql");
 }
 
@@ -95,12 +96,13 @@ SampledKind StoredSamples::stored_kind(const SampledKey& key) {
     return stored;
 }
 
-/// Those that came through us first, which `clients` has; of the others those in clear last; and of
-/// these the least recently seen.
+/// Of the server that has most, so that none pushes out another's: those that came through us
+/// first, which `clients` has; of the others those in clear last; of these the least recently seen.
 void StoredSamples::make_room() {
     db_.prepare(R"sql(
 DELETE FROM sampled_sessions WHERE (upstream, upstream_addr, client_addr, usename, datname, application_name, version, through) IN (
   SELECT upstream, upstream_addr, client_addr, usename, datname, application_name, version, through FROM sampled_sessions
+  WHERE (upstream, upstream_addr) = (SELECT upstream, upstream_addr FROM sampled_sessions GROUP BY 1, 2 ORDER BY count(*) DESC LIMIT 1)
   ORDER BY through DESC, version = '', last_seen, seen LIMIT ?))sql")
         .with(made_room_at_once)
         .run();

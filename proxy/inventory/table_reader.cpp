@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <map>
 #include <stdexcept>
 
@@ -10,10 +11,18 @@
 namespace proxy {
 namespace {
 
+constexpr double largest_exact = 9007199254740991;  // 2^53 - 1
+
 std::int64_t number(std::string_view text) {
     std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size()) {
+    const char* const all = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data(), all, value);
+    if (error != std::errc{} || end != all) {
+        // SQLite makes an approximate number of a sum beyond 64 bits: as good as any so large.
+        double approximate = 0;
+        if (const auto as_real = std::from_chars(text.data(), all, approximate);
+            as_real.ec == std::errc{} && as_real.ptr == all && std::isfinite(approximate))
+            return static_cast<std::int64_t>(std::clamp(approximate, -largest_exact, largest_exact));
         throw std::runtime_error("the inventory has \"" + std::string(text) + "\" where a number belongs");
     }
     return value;

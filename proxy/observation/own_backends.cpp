@@ -1,5 +1,6 @@
 #include "proxy/observation/own_backends.hpp"
 
+#include <algorithm>
 #include <new>
 
 namespace proxy {
@@ -12,11 +13,12 @@ OwnBackends::Place* OwnBackends::place(const std::string& address, std::uint32_t
     return nullptr;
 }
 
-void OwnBackends::began(const std::string& address, std::uint32_t pid) {
+void OwnBackends::began(const std::string& address, std::uint32_t pid, Time now) {
     const std::lock_guard lock(mutex_);
     Place* known = place(address, pid);
     if (!known) known = &places_.emplace(pid, Place{.address = address})->second;
     ++known->open;
+    known->registered = now;
 }
 
 void OwnBackends::ended(const std::string& address, std::uint32_t pid, Time now) noexcept {
@@ -55,8 +57,9 @@ std::optional<OwnBackends::Known> OwnBackends::find(const std::set<std::string>&
     for (auto it = begin; it != end; ++it) {
         const Place& known = it->second;
         if (!addresses.contains(known.address)) continue;
-        if (known.open > 0) return Known{.open = true};
-        if (!found || found->ended < known.ended) found = Known{.open = false, .ended = known.ended};
+        if (!found) found.emplace();
+        found->open = found->open || known.open > 0;
+        found->registered = std::max(found->registered, known.registered);
     }
     return found;
 }

@@ -21,13 +21,14 @@ class OwnBackends {
     static constexpr std::chrono::minutes remembered{10};
     static constexpr std::size_t max_remembered = 50'000;
 
-    void began(const std::string& address, std::uint32_t pid);
+    /// At `now` the server has told us that a session of ours is there.
+    void began(const std::string& address, std::uint32_t pid, Time now);
     /// For lack of memory it is forgotten at once.
     void ended(const std::string& address, std::uint32_t pid, Time now) noexcept;
 
     struct Known {
         bool open = false;
-        Time ended{};  ///< the last one that was not open any more, unless `open`
+        Time registered{};  ///< the last one; a backend that began later has only its process id
     };
     /// At any of these addresses. nullopt: none that is remembered.
     std::optional<Known> find(const std::set<std::string>& addresses, std::uint32_t pid) const;
@@ -36,7 +37,8 @@ class OwnBackends {
     struct Place {
         std::string address;
         unsigned open = 0;
-        Time ended{};  // the clock's epoch: none is remembered
+        Time registered{};  // the last one
+        Time ended{};       // the clock's epoch: none is remembered
     };
     struct Ended {
         Time when;

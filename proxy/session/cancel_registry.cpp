@@ -9,7 +9,7 @@ CancelRegistry::Registration CancelRegistry::add(std::uint32_t pid, protocol::Bu
     const std::uint64_t id = next_id_++;
     target.can_be_guessed = key.size() <= sizeof(std::uint32_t);
     const std::string address = target.address;
-    backends_.began(address, pid);
+    backends_.began(address, pid, std::chrono::steady_clock::now());
     try {
         entries_.emplace(pid, Entry{.id = id, .key = std::move(key), .target = std::move(target)});
     } catch (const std::bad_alloc&) {

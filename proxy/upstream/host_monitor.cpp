@@ -427,6 +427,7 @@ tls::Awaitable<> HostMonitor::Thread::ask(std::shared_ptr<Upstream> upstream, st
 /// Where it is due: the server's own list of its sessions. What comes of it says nothing of the
 /// server's role, unless the session ends by it.
 tls::Awaitable<> HostMonitor::Thread::sample(std::shared_ptr<Upstream> upstream, std::shared_ptr<MonitoredNode> node) {
+    sampler_.monitor(upstream->settings().monitor_user);  // also where nobody looks
     const SamplingUses& uses = monitor_.sampling_;
     const auto interval = upstream->settings().sample_interval;
     const auto began = Clock::now();

@@ -1,9 +1,9 @@
 // From lists of sessions that servers give again and again to who is there beside us: which of
 // their sessions are ours, which are nobody's of ours, and which of them no look has counted yet.
 //
-// A claim that somebody goes around us is never made of a session that may be ours: one that began
-// just before the look waits for the next one, and one that was ours stays so as long as it is
-// there. No I/O, no clock.
+// A claim that somebody goes around us is never made of a session that may be ours: none is called
+// so at the look that meets it first, since its login may be a moment old and its server may not
+// have told us; and one that was ours stays so as long as it is there. No I/O, no clock.
 #pragma once
 
 #include <chrono>
@@ -40,9 +40,11 @@ struct SamplingUses {
 class SessionSampler {
    public:
     using Time = std::chrono::steady_clock::time_point;
-    /// A session that is younger may be one whose server has not yet told us its process id: it
-    /// counts from the next look on.
+    /// A session whose backend is younger counts from the next look on. If it is of others and gone
+    /// by then, it is left out: its login may have been ours, and failed on the way.
     static constexpr std::chrono::seconds settling{2};
+    /// A list is that much older at most than the moment at which we have it.
+    static constexpr std::chrono::seconds late_answer{3};
     /// Of one look.
     static constexpr std::size_t max_kinds = 2'000;
 
@@ -57,32 +59,47 @@ class SessionSampler {
     /// finding out which those are, where sessions may be ours.
     bool take(const Server& server, const protocol::SessionList& list, const SamplingUses& uses, Time now,
               ServerLook& look);
+    /// Sessions of this role that call themselves pgairlock's are nobody's, at whatever server.
+    void monitor(const std::string& user) { monitor_users_.insert(user); }
     /// It is not asked any more.
     void forget(const std::string& upstream, const std::string& address);
 
    private:
     using Key = std::pair<std::string, std::string>;          // upstream, address
     using SessionId = std::pair<std::int64_t, std::int64_t>;  // pid, and when it began
+    using Addresses = std::set<std::string>;
     enum class Whose { ours, others, undecided };
+    /// Undecided at the look that has met it, and so not counted.
+    enum class Waits { no, young, grown };
     struct Session {
         Whose whose = Whose::undecided;
-        SampledKind kind;  // as it was counted last
+        SampledKind kind{};  // as it was at the last look
+        std::string cipher{}, client_dn{};
         bool counted = false;
-        bool is_young = false;  // at the look that has seen it first, and so not counted
+        Waits waits = Waits::no;
     };
     struct Known {
         std::int64_t server_started = 0;
         Time looked{};
         bool is_counted = false;  // the one of a server's addresses that is
+        /// Another process of this proxy was there at the last look.
+        bool was_beside = false;
+        /// By the server's clock: what began until then may be that one's, as long as it is there.
+        std::int64_t beside_until = -1;
         std::map<SessionId, Session> sessions;
     };
 
     bool is_another_address(const Key& key, std::int64_t server_started, Time too_old) const;
-    std::set<std::string> addresses_of(std::int64_t server_started) const;
-    static Whose whose(const protocol::ListedSession& session, const protocol::SessionList& list, const Session* before,
-                       const std::set<std::string>& addresses, const SamplingUses& uses, bool is_alone, Time now);
+    Addresses addresses_of(std::int64_t server_started) const;
+    bool is_of_monitor(const protocol::ListedSession& session) const;
+    static bool is_ours(const SessionId& id, const protocol::SessionList& list, const Addresses& addresses,
+                        const SamplingUses& uses, Time now);
+    static Whose whose(const SessionId& id, const protocol::SessionList& list, const Session* before,
+                       const Known& known, const Addresses& addresses, const SamplingUses& uses, Time now);
+    static bool count(ServerLook& look, const Session& session, bool is_new, std::uint64_t seen);
 
     std::map<Key, Known> servers_;
+    std::set<std::string> monitor_users_;  // as many as were ever configured
 };
 
 }  // namespace proxy

@@ -90,6 +90,7 @@ TEST_CASE("a login of our own says who it is") {
     CHECK(parsed.find("user") == "pgairlock_monitor");
     CHECK(parsed.database() == "postgres");
     CHECK(parsed.find("application_name") == "pgairlock monitor");
+    CHECK(parsed.find("client_encoding") == "SQL_ASCII");  // so that no server fails to convert a name
     CHECK(as_text(startup).find("Secret") == std::string_view::npos);
 }
 

@@ -72,6 +72,26 @@ TEST_CASE("sessions beyond the bound are counted as left out") {
           std::string::npos);
 }
 
+TEST_CASE("numbers that no server of PostgreSQL has are not reckoned with") {
+    const std::string largest = "9223372036854775807";
+    auto list = session_list(std::vector<TextRow>{with(session("7"), 12, largest)});
+    REQUIRE(list);
+    CHECK(list->left_out == 262'142);
+    list = session_list(std::vector<TextRow>{with(session("7"), 12, "-9223372036854775808")});
+    REQUIRE(list);
+    CHECK(list->left_out == 0);
+    for (const std::string began : {largest.c_str(), "-1"}) {
+        list = session_list(std::vector<TextRow>{with(session("7"), 1, began)});
+        REQUIRE(list);
+        CHECK((list->sessions.empty() && list->left_out == 3));
+    }
+    for (const std::size_t column : {0, 14, 15}) {
+        CAPTURE(column);
+        CHECK_FALSE(session_list(std::vector<TextRow>{with(session("7"), column, largest)}));
+        CHECK_FALSE(session_list(std::vector<TextRow>{with(session("7"), column, "-1")}));
+    }
+}
+
 TEST_CASE("what is no list of sessions is none") {
     CHECK_FALSE(session_list({}));
     for (const std::size_t column : {0, 11, 12, 13, 14, 15}) {

@@ -1,6 +1,7 @@
 #include "proxy/inventory/inventory.hpp"
 #include "proxy/inventory/inventory_schema.hpp"
 #include "proxy/inventory/inventory_source.hpp"
+#include "proxy/inventory/json_without_nul.hpp"
 #include "proxy/inventory/sqlite.hpp"
 #include "proxy/inventory/table_reader.hpp"
 #include "support/catch.hpp"
@@ -166,6 +167,52 @@ TEST_CASE("a table of samples that is full forgets what came through us before w
     for (const auto& row : rows.sampled_sessions) direct += row.through ? 0 : 1;
     CHECK(direct == 25'001);
     CHECK(rows.proxy.rows_left_out == 1'000);
+}
+
+TEST_CASE("a server with many rows pushes out its own and not another's") {
+    const support::Folder folder;
+    const std::string file = folder.file("inventory.db");
+    Inventory inventory({.path = file});
+    store(inventory, {look({{kind("psql", true), {.sessions = 1, .seen = 1}}}, -3600s)});
+    std::map<SampledKind, proxy::SampledCount> many;
+    for (int i = 0; i < 50'000; ++i) {
+        SampledKind one = kind("");
+        one.client_addr = "2001:db8::" + std::to_string(i);
+        many[one] = {.sessions = 1, .seen = 1};
+    }
+    ServerLook flood = look(many);
+    flood.upstream_addr = "10.1.0.2:5432";
+    store(inventory, {flood});
+    const proxy::InventoryRows rows = rows_of(file);
+    CHECK(rows.sampled_sessions.size() == 49'001);
+    CHECK(rows.sampled_sessions[0].application_name == "psql");
+}
+
+TEST_CASE("numbers that servers make up are stored up to a bound, and can be read") {
+    const support::Folder folder;
+    const std::string file = folder.file("inventory.db");
+    Inventory inventory({.path = file});
+    constexpr std::uint64_t most = std::uint64_t{1} << 63;
+    ServerLook large = look({{kind("psql"), {.sessions = most, .seen = most}}});
+    large.left_out = most;
+    store(inventory, {large, large});
+    store(inventory, {large});
+    const proxy::InventoryRows rows = rows_of(file);
+    CHECK(rows.sampling[0].left_out == proxy::max_sampled_sum);
+    CHECK(rows.sampled_sessions[0].seen == proxy::max_sampled_sum);
+    CHECK(rows.sampled_sessions[0].sessions == proxy::max_sampled_sum);
+    Sqlite(file, Sqlite::Mode::read_write).exec("UPDATE sampling SET left_out = 9223372036854775807 + 1");
+    CHECK(rows_of(file).sampling[0].left_out == proxy::max_sampled_sum);
+    Sqlite(file, Sqlite::Mode::read_write).exec("UPDATE sampling SET left_out = 'many'");
+    CHECK_THROWS(rows_of(file));
+}
+
+TEST_CASE("what PostgreSQL has no text for is sent to a fleet as what it reads like") {
+    const std::string nul = "\\u0000";  // as JSON writes it
+    CHECK(proxy::json_without_nul("[\"a" + nul + "b" + nul + "\"]") == R"(["a\\x00b\\x00"])");
+    CHECK(proxy::json_without_nul("[\"\\\\" + nul + "\"]") == R"(["\\\\x00"])");  // a backslash, and NUL
+    const std::string backslash = "[\"\\" + nul + " \\n\"]";                      // a backslash, and u0000
+    CHECK(proxy::json_without_nul(backslash) == backslash);
 }
 
 TEST_CASE("a file of version 5 gets the tables of samples, and keeps what it has") {
