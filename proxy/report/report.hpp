@@ -204,6 +204,9 @@ struct ReportCertificate {
 /// A proxy says every minute that it is here.
 inline constexpr Timestamp silent_after = 5 * 60'000'000;
 
+/// What is later than now by more than that was written down by a clock that is or was wrong.
+inline constexpr Timestamp clocks_may_differ = 10 * 60'000'000;
+
 struct ReportProxy {
     ProxyRow row;
     std::string name;         ///< never empty
@@ -221,6 +224,8 @@ struct SampledServer {
     std::uint64_t looks = 0;
     Timestamp interval = 0;             ///< the longest of them
     std::uint64_t hidden = 0;           ///< looks that were not shown whose the sessions are
+    Timestamp shown_at = 0;             ///< the last look of those who are shown it now; 0: nobody is
+    Timestamp hidden_at = 0;            ///< the last look of those who are not
     std::uint64_t failed = 0;           ///< times that it did not answer
     std::uint64_t left_out = 0;         ///< sessions that are in no row
     std::set<std::string> looked_by{};  ///< proxies' instances
@@ -230,7 +235,10 @@ struct SampledServer {
     std::uint64_t all = 0;
 };
 
-/// In a hundred, rounded down; nullopt: there was none, or some were hidden.
+/// Whether the server shows whose its sessions are, to somebody who looks at it still.
+bool is_shown(const SampledServer& server);
+
+/// In a hundred, rounded down; nullopt: there was none, or they are hidden.
 std::optional<std::uint64_t> coverage(const SampledServer& server);
 std::optional<std::uint64_t> coverage(const std::vector<SampledServer>& servers);
 
@@ -271,7 +279,7 @@ struct ReportSummary {
     std::uint64_t breaks_on_force_ssl_unknown = 0;
     std::uint64_t silent_proxies = 0;
     // Clients that go around every proxy. Nothing above counts them, nor does what is below:
-    std::optional<std::uint64_t> direct{};  ///< nullopt: no server was looked at
+    std::optional<std::uint64_t> direct{};  ///< nullopt: not known, no server was looked at or one shows nothing
     std::uint64_t direct_plain = 0;         ///< of them, in clear at least sometimes
     std::uint64_t direct_accepted = 0;
     std::optional<std::uint64_t> coverage{};  ///< of Report::sampling
