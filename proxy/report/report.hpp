@@ -228,6 +228,7 @@ struct SampledServer {
     Timestamp hidden_at = 0;            ///< the last look of those who are not
     std::uint64_t failed = 0;           ///< times that it did not answer
     std::uint64_t left_out = 0;         ///< sessions that are in no row
+    std::uint64_t amazons = 0;          ///< different sessions of Amazon's own on the server itself, counted nowhere
     std::set<std::string> looked_by{};  ///< proxies' instances
     /// Sessions in all looks, of which some came through a proxy. Only of whoever was shown whose
     /// they are; those in no row count as having come through none.
@@ -449,9 +450,15 @@ std::vector<SampledServer> sampled_servers(const std::vector<const InventoryRows
 /// report.proxies and report.upstream_certificates.
 std::vector<std::string> not_looked_at(const Report& report, const std::vector<const InventoryRows*>& inventories);
 
-/// How many go around, how much of all the proxies see, and what looks may have missed: a sentence
-/// each, printable. The first one says that it is not known, where it is not.
+/// How many go around, what would become of them, how much of all the proxies see, what looks may
+/// have missed, and what is not counted: a sentence each, printable. The first one says that it is
+/// not known, where it is not.
 std::vector<std::string> who_goes_around(const Report& report);
+
+/// Whether nobody came to a proxy, so that all that there is to say is of those that go around.
+inline bool is_of_direct_alone(const ReportSummary& summary) {
+    return summary.clients == 0 && summary.direct.value_or(0) > 0;
+}
 
 /// Drops what was not seen in it, and counts anew. Where it is not certain that something was seen
 /// in it, bad news stay and good news go. False: nothing is left. Until an earlier time it may be

@@ -114,8 +114,7 @@ std::string hidden_text(const SamplingRow& row, const ReportFilter& filter) {
         return "did not show whose its sessions are in " + many + " until " + time_text(*last_hidden(row)) +
                "; since then all looks showed them";
     }
-    return "does not show whose its sessions are (in " + many +
-           "): GRANT pg_read_all_stats to the role of the monitor";
+    return "does not show whose its sessions are (in " + many + "): GRANT pg_read_all_stats to the role of the monitor";
 }
 
 /// Empty: next to nothing. Those that are gone too soon for anybody to know whose they were are
@@ -308,7 +307,42 @@ std::string looks_text(const Report& report) {
            time_text(first) + " to " + time_text(last) + ": a session shorter than that may be missing here" + also;
 }
 
+std::uint64_t count_direct(const Report& report, auto&& test) {
+    const auto count = std::count_if(report.clients.begin(), report.clients.end(), [&](const ReportClient& client) {
+        return client.source == Source::direct && test(client);
+    });
+    return static_cast<std::uint64_t>(count);
+}
+
+/// What would become of those that go around, whom no other figure counts.
+std::string judged_text(const Report& report) {
+    const auto by = [&](protocol::Readiness ReportClient::*what) {
+        const auto of = [&](protocol::Readiness answer) {
+            return std::to_string(
+                count_direct(report, [&](const ReportClient& client) { return client.*what == answer; }));
+        };
+        return of(protocol::Readiness::yes) + ", not " + of(protocol::Readiness::no) + ", not known of " +
+               of(protocol::Readiness::unknown);
+    };
+    return "of those that go around rds.force_ssl=1 breaks " + by(&ReportClient::breaks_on_force_ssl) +
+           "; the CA rotation breaks " + by(&ReportClient::breaks_on_ca_rotation) + "; weak are " +
+           std::to_string(count_direct(report, [](const ReportClient& client) { return client.weak; }));
+}
+
+/// Empty: there were none.
+std::string amazons_text(const Report& report) {
+    std::uint64_t sessions = 0;
+    for (const SampledServer& server : report.sampling) sessions += server.amazons;
+    if (sessions == 0) return "";
+    return plural(sessions, "session") + " of rdsadmin, Amazon's own on the server itself, " +
+           (sessions == 1 ? "is" : "are") + " not counted";
+}
+
 }  // namespace
+
+bool is_amazons(const SampledSessionsRow& row) {
+    return row.usename == "rdsadmin" && (row.client_addr == "local" || is_local(row.client_addr));
+}
 
 OwnSessions::Kind OwnSessions::kind(const SampledSessionsRow& row) {
     return {row.client_addr, row.usename, row.datname, row.application_name, row.version};
@@ -318,8 +352,7 @@ OwnSessions::OwnSessions(const std::vector<const InventoryRows*>& inventories) {
     for (const InventoryRows* inventory : inventories) {
         for (const SamplingRow& row : inventory->sampling) {
             Server& server = servers_[{inventory, row.upstream_addr}];
-            if (row.last_look >= server.last_look)
-                server = {.started = row.server_started, .last_look = row.last_look};
+            if (row.last_look >= server.last_look) server = {.started = row.server_started, .last_look = row.last_look};
         }
         for (const SampledSessionsRow& row : inventory->sampled_sessions) {
             Listed& listed = kinds_[kind(row)][{inventory, row.upstream_addr}];
@@ -392,13 +425,20 @@ std::vector<SampledServer> sampled_servers(const std::vector<const InventoryRows
     }
     const OwnSessions own(inventories);
     for (const InventoryRows* inventory : inventories) {
+        std::map<ServerKey, std::uint64_t> amazons;
         for (const SampledSessionsRow& row : inventory->sampled_sessions) {
             const auto server = servers.find(server_of(row));
             if (server == servers.end() || !is_within(row, filter)) continue;
             if (!server->second.looked_by.contains(inventory->instance) || !shown(*inventory, server->second)) continue;
+            if (is_amazons(row)) {
+                amazons[server->first] += row.sessions;
+                continue;
+            }
             server->second.all += row.seen;
             if (row.through || own.explain(*inventory, row)) server->second.through += row.seen;
         }
+        for (const auto& [key, sessions] : amazons)
+            servers.at(key).amazons = std::max(servers.at(key).amazons, sessions);
     }
     for (auto& [key, server] : servers) {  // what is in no row came through nobody, for all that is known
         for (const InventoryRows* inventory : inventories) {
@@ -441,7 +481,8 @@ std::vector<std::string> who_goes_around(const Report& report) {
             if (!is_shown(server)) servers.push_back(server.upstream_addr);
         }
         return {printable("who goes around pgairlock is not known: " + enumerated(servers, 4) +
-                          (servers.size() == 1 ? " does" : " do") + " not show whose the sessions are (GRANT "
+                          (servers.size() == 1 ? " does" : " do") +
+                          " not show whose the sessions are (GRANT "
                           "pg_read_all_stats to the role of the monitor)"),
                 printable(coverage_text(report)), printable(looks_text(report))};
     }
@@ -459,7 +500,12 @@ std::vector<std::string> who_goes_around(const Report& report) {
         if (s.direct_accepted > 0) direct += "; " + std::to_string(s.direct_accepted) + " accepted as they are";
         if (s.clients > 0) direct += "; no other figure counts them";
     }
-    return {direct, printable(coverage_text(report)), printable(looks_text(report))};
+    std::vector<std::string> out{direct};
+    if (*s.direct > 0) out.push_back(judged_text(report));
+    out.push_back(printable(coverage_text(report)));
+    out.push_back(printable(looks_text(report)));
+    if (const std::string amazons = amazons_text(report); !amazons.empty()) out.push_back(amazons);
+    return out;
 }
 
 }  // namespace proxy::report

@@ -45,6 +45,9 @@ class OwnSessions {
     std::map<Place, Server> servers_;
 };
 
+/// Whether Amazon itself looks after its server there: nobody who could do anything about it.
+bool is_amazons(const SampledSessionsRow& row);
+
 /// Of two rows of the report that become one.
 void join_direct(DirectFacts& into, const DirectFacts& from);
 

@@ -396,7 +396,8 @@ TEST_CASE("what was hidden until the GRANT is of the time before it") {
     CHECK(later.sampling.front().left_out == 0);
     const Report whole = report({});
     REQUIRE(whole.summary.incomplete.size() == 1);
-    CHECK(has(whole.summary.incomplete[0], "in 900 of 1000 looks until " + time_text(start + hour) + "; since then all"));
+    CHECK(
+        has(whole.summary.incomplete[0], "in 900 of 1000 looks until " + time_text(start + hour) + "; since then all"));
     CHECK_FALSE(has(joined(who_goes_around(whole)), "in no row"));
     // Taken back.
     row.last_hidden = now;
@@ -426,7 +427,8 @@ TEST_CASE("sessions in no row are held against the part of the time that is aske
         return joined(report_of({inventory("a", {web}, {row})}, filter).summary.incomplete);
     };
     CHECK(said({}).empty());
-    CHECK(has(said({.since = now - day_length}), "sessions that are in no row, 3000 of 1003000 in all looks, the last"));
+    CHECK(
+        has(said({.since = now - day_length}), "sessions that are in no row, 3000 of 1003000 in all looks, the last"));
     CHECK(has(said({.since = now - day_length}), "an older process of the proxy that still served"));
     CHECK(said({.since = now - second}).empty());
 }
@@ -439,11 +441,11 @@ TEST_CASE("a look that is still to come is no look of today") {
 }
 
 TEST_CASE("an interval of more than a minute is no failure, and failures count by the time they take") {
-    const auto said = [](Timestamp interval, std::uint64_t failed, Timestamp last_failure = start + hour) {
+    const auto said = [](Timestamp interval, std::uint64_t failed) {
         SamplingRow row = looked();
         row.interval = interval;
         row.failed = failed;
-        row.last_failure = failed == 0 ? 0 : last_failure;
+        row.last_failure = failed == 0 ? 0 : start + hour;
         return joined(report_of({inventory("a", {}, {row})}).summary.incomplete);
     };
     CHECK(said(5 * minute, 0).empty());
@@ -567,6 +569,13 @@ TEST_CASE("an inventory of pgairlock sample alone is a whole report, of no proxy
         CHECK(has(why_failed(report, what), "no client came to a proxy"));
     const std::string table = to_table(report, {.width = 0, .now = now});
     CHECK(has(table, "no proxy: what 1 run of pgairlock sample saw"));
+    CHECK(has(table, "no client came to a proxy, from "));
+    CHECK_FALSE(has(table, "0 clients"));
+    CHECK_FALSE(has(table, "      0  "));
+    CHECK(has(table,
+              "of those that go around rds.force_ssl=1 breaks 0, not 1, not known of 1; the CA rotation breaks 0, "
+              "not 0, not known of 2; weak are 1"));
+    CHECK_FALSE(has(to_html(report, now), "verify the server</div>"));
     CHECK(has(table, "2 clients go around pgairlock (direct): 1 in clear text, 1 with TLS"));
     CHECK(has(table, "enable TLS, go through the proxy"));
 }
@@ -578,6 +587,23 @@ TEST_CASE("a UNIX-domain socket of the server has no address, and crosses no net
     REQUIRE(direct(report, "postgres"));
     CHECK(direct(report, "postgres")->row.who.client_addr.empty());
     CHECK(direct(report, "postgres")->local);
+}
+
+TEST_CASE("Amazon's own sessions on the server itself are nobody's task, and are said") {
+    const auto of_amazon = [](const std::string& address) {
+        SampledSessionsRow row = listed("rdsadmin", "");
+        row.client_addr = address;
+        return row;
+    };
+    const Report report =
+        report_of({inventory("a", {of_amazon("local"), of_amazon("127.0.0.1")}), inventory("b", {of_amazon("local")})});
+    CHECK(report.clients.empty());
+    CHECK(report.summary.direct == 0U);
+    CHECK(has(joined(who_goes_around(report)), "10 sessions of rdsadmin, Amazon's own on the server itself, are not"));
+    CHECK(direct(report_of({inventory("a", {of_amazon("10.0.0.7")})}), "rdsadmin"));
+    SampledSessionsRow other = of_amazon("local");
+    other.usename = "postgres";
+    CHECK(direct(report_of({inventory("a", {other})}), "postgres"));
 }
 
 TEST_CASE("filters are about clients that go around us as well") {
