@@ -1,5 +1,6 @@
 #include "proxy/dashboard/findings.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include "proxy/dashboard/certificates_json.hpp"
@@ -25,13 +26,18 @@ std::size_t shown_in(const std::vector<InventoryRows>& rows) {
     return shown;
 }
 
+/// The figures and the clients are of two reports, which may say the same.
+void tell_once(std::vector<std::string>& sentences, const std::string& one) {
+    if (std::find(sentences.begin(), sentences.end(), one) == sentences.end()) sentences.push_back(one);
+}
+
 /// Of the same days as the figures: somebody who is in none of them may be unable to connect.
 void tell_unexplained(Findings& next) {
     if (!next.week || next.week->summary.unattributed_failures == 0) return;
     const report::ReportSummary& week = next.week->summary;
     std::string said = std::to_string(week.unattributed_failures) + " " + report::unexplained(week);
     if (week.unattributed_refused > 0) said += "; give it the CA of that certificate (ca.crt, or that of cert_file)";
-    next.unknown.push_back(said + "; the end of Clients says whose they may be");
+    tell_once(next.unknown, said + "; the end of Clients says whose they may be");
 }
 
 }  // namespace
@@ -104,8 +110,8 @@ void FindingsMaker::show(Findings& next, const InventoryPlaces::Reading& reading
     const SystemTime told = reading.unread.empty() ? now : reading.oldest;
     report::Report report = report::make_report(reading.rows, {.now = to_timestamp(told)});
     if (settings_.running) shows_no_more(report, settings_.running->outages());
-    // It says all that the one of the week said, and not that nothing is known from before it.
-    next.unknown.resize(reading.unread.size());
+    // What is not known of the week is said of its figures, also where of all the time it is next
+    // to nothing.
     next.warnings.erase(next.warnings.end() - static_cast<std::ptrdiff_t>(of_report_.size()), next.warnings.end());
     take(next, report, now);
     const OpenSessions open = settings_.running ? settings_.running->sessions() : OpenSessions{};
@@ -123,7 +129,7 @@ void FindingsMaker::certify(Findings& next, const report::Report* report, System
 void FindingsMaker::take(Findings& next, const report::Report& report, SystemTime now) {
     next.proxies = proxies_array(report);
     tell_unexplained(next);
-    next.unknown.insert(next.unknown.end(), report.summary.incomplete.begin(), report.summary.incomplete.end());
+    for (const std::string& one : report.summary.incomplete) tell_once(next.unknown, one);
     const auto snapshot = settings_.running ? settings_.running->snapshot() : nullptr;
     of_report_ = warnings_of(report, now, snapshot ? snapshot->config.audit.expiry_warning : expiring);
     if (next.week) warn_of_direct(of_report_, next.week->summary);

@@ -242,6 +242,11 @@ void until_now(ClientRow& row, Timestamp now) {
     }
 }
 
+/// Whether it is something that servers do not tell of those that go around every proxy.
+bool is_of_proxies(FailOn what) {
+    return what == FailOn::fallback || what == FailOn::failing || what == FailOn::silent || what == FailOn::expiring;
+}
+
 /// Of those that came to a proxy.
 std::set<ClientOrigin> origins(const std::vector<ReportClient>& clients) {
     std::set<ClientOrigin> out;
@@ -297,7 +302,8 @@ Report make_report(const std::vector<InventoryRows>& inventories, const ReportFi
 
     ReportSummary& summary = report.summary;
     report.sampling = sampled_servers(knowledge.inventories, asked_for, filter);
-    if (!report.sampling.empty()) summary.direct = 0;
+    if (!report.sampling.empty() && std::all_of(report.sampling.begin(), report.sampling.end(), is_shown))
+        summary.direct = 0;
     summary.coverage = coverage(report.sampling);
     for (const ReportClient& client : report.clients) add(summary, client);
     add_probes(summary, knowledge.rows.probes, probed, range.since);
@@ -316,6 +322,8 @@ std::string why_failed(const Report& report, FailOn what) {
     const ReportSummary& summary = report.summary;
     if (report.clients.empty()) return "there are no clients";
     if (!summary.incomplete.empty()) return "incomplete: " + summary.incomplete.front();
+    if (summary.clients == 0 && is_of_proxies(what))
+        return "no client came to a proxy, and servers do not tell it of those that go around";
     const auto clients = [&](auto&& test) -> std::string {
         const auto count = std::count_if(report.clients.begin(), report.clients.end(),
                                          [&](const ReportClient& client) { return !client.excused && test(client); });
@@ -336,7 +344,7 @@ std::string why_failed(const Report& report, FailOn what) {
             return !failing.empty() || !of_several ? failing : "one of several whose failed handshakes name nobody";
         }
         case FailOn::direct:
-            if (!summary.direct) return "it is not known: no server was looked at";
+            if (!summary.direct) return "it is not known: no server was looked at, or one does not show its sessions";
             return clients([](const ReportClient& c) { return c.source == Source::direct; });
         case FailOn::silent: return summary.silent_proxies == 0 ? "" : plural(summary.silent_proxies, "silent proxy");
         case FailOn::expiring: return why_expiring(report);

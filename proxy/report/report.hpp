@@ -204,6 +204,9 @@ struct ReportCertificate {
 /// A proxy says every minute that it is here.
 inline constexpr Timestamp silent_after = 5 * 60'000'000;
 
+/// What is later than now by more than that was written down by a clock that is or was wrong.
+inline constexpr Timestamp clocks_may_differ = 10 * 60'000'000;
+
 struct ReportProxy {
     ProxyRow row;
     std::string name;         ///< never empty
@@ -221,8 +224,11 @@ struct SampledServer {
     std::uint64_t looks = 0;
     Timestamp interval = 0;             ///< the longest of them
     std::uint64_t hidden = 0;           ///< looks that were not shown whose the sessions are
+    Timestamp shown_at = 0;             ///< the last look of those who are shown it now; 0: nobody is
+    Timestamp hidden_at = 0;            ///< the last look of those who are not
     std::uint64_t failed = 0;           ///< times that it did not answer
     std::uint64_t left_out = 0;         ///< sessions that are in no row
+    std::uint64_t amazons = 0;          ///< different sessions of Amazon's own on the server itself, counted nowhere
     std::set<std::string> looked_by{};  ///< proxies' instances
     /// Sessions in all looks, of which some came through a proxy. Only of whoever was shown whose
     /// they are; those in no row count as having come through none.
@@ -230,7 +236,10 @@ struct SampledServer {
     std::uint64_t all = 0;
 };
 
-/// In a hundred, rounded down; nullopt: there was none, or some were hidden.
+/// Whether the server shows whose its sessions are, to somebody who looks at it still.
+bool is_shown(const SampledServer& server);
+
+/// In a hundred, rounded down; nullopt: there was none, or they are hidden.
 std::optional<std::uint64_t> coverage(const SampledServer& server);
 std::optional<std::uint64_t> coverage(const std::vector<SampledServer>& servers);
 
@@ -271,7 +280,7 @@ struct ReportSummary {
     std::uint64_t breaks_on_force_ssl_unknown = 0;
     std::uint64_t silent_proxies = 0;
     // Clients that go around every proxy. Nothing above counts them, nor does what is below:
-    std::optional<std::uint64_t> direct{};  ///< nullopt: no server was looked at
+    std::optional<std::uint64_t> direct{};  ///< nullopt: not known, no server was looked at or one shows nothing
     std::uint64_t direct_plain = 0;         ///< of them, in clear at least sometimes
     std::uint64_t direct_accepted = 0;
     std::optional<std::uint64_t> coverage{};  ///< of Report::sampling
@@ -441,9 +450,15 @@ std::vector<SampledServer> sampled_servers(const std::vector<const InventoryRows
 /// report.proxies and report.upstream_certificates.
 std::vector<std::string> not_looked_at(const Report& report, const std::vector<const InventoryRows*>& inventories);
 
-/// How many go around, how much of all the proxies see, and what looks may have missed: a sentence
-/// each, printable. The first one says that it is not known, where it is not.
+/// How many go around, what would become of them, how much of all the proxies see, what looks may
+/// have missed, and what is not counted: a sentence each, printable. The first one says that it is
+/// not known, where it is not.
 std::vector<std::string> who_goes_around(const Report& report);
+
+/// Whether nobody came to a proxy, so that all that there is to say is of those that go around.
+inline bool is_of_direct_alone(const ReportSummary& summary) {
+    return summary.clients == 0 && summary.direct.value_or(0) > 0;
+}
 
 /// Drops what was not seen in it, and counts anew. Where it is not certain that something was seen
 /// in it, bad news stay and good news go. False: nothing is left. Until an earlier time it may be

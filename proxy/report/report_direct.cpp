@@ -48,7 +48,7 @@ DirectRows direct_rows(const std::vector<const InventoryRows*>& inventories) {
     DirectRows out;
     for (const InventoryRows* inventory : inventories) {
         for (const SampledSessionsRow& row : inventory->sampled_sessions) {
-            if (row.through || own.explain(*inventory, row)) continue;
+            if (row.through || is_amazons(row) || own.explain(*inventory, row)) continue;
             const auto [at, is_new] =
                 out.try_emplace({who(row), row.version, row.upstream_addr}, DirectRow{.row = row});
             if (!is_new) add_sight(at->second, row);

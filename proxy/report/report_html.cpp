@@ -74,18 +74,20 @@ std::string tiles(const Report& report) {
         out += std::string("<div class=\"tile\"><b class=\"") + (count > 0 ? classes : "faint") + "\">" +
                number(count) + "</b>" + meaning + "</div>";
     };
-    tile(s.clients, "", "clients");
-    tile(s.plain, "bad",
-         "in clear text: " + number(s.plain_network) + " over a network, " + number(s.plain_local) +
-             " on loopback or a UNIX socket");
-    tile(s.tls_not_verifying, "bad", "use TLS, do not verify the server (proven)");
-    tile(s.verifying, "good", "verify the server");
-    tile(s.unknown, "doubt", "use TLS; not known whether they verify");
-    tile(s.breaks_on_force_ssl, "bad",
-         "break on rds.force_ssl=1 (" + number(s.breaks_on_force_ssl_unknown) + " not known)");
-    tile(s.breaks_on_ca_rotation, "bad",
-         "break on the CA rotation (" + number(s.breaks_on_ca_rotation_unknown) + " not known)");
-    tile(s.weak, "bad", "weak");
+    if (!is_of_direct_alone(s)) {
+        tile(s.clients, "", "clients");
+        tile(s.plain, "bad",
+             "in clear text: " + number(s.plain_network) + " over a network, " + number(s.plain_local) +
+                 " on loopback or a UNIX socket");
+        tile(s.tls_not_verifying, "bad", "use TLS, do not verify the server (proven)");
+        tile(s.verifying, "good", "verify the server");
+        tile(s.unknown, "doubt", "use TLS; not known whether they verify");
+        tile(s.breaks_on_force_ssl, "bad",
+             "break on rds.force_ssl=1 (" + number(s.breaks_on_force_ssl_unknown) + " not known)");
+        tile(s.breaks_on_ca_rotation, "bad",
+             "break on the CA rotation (" + number(s.breaks_on_ca_rotation_unknown) + " not known)");
+        tile(s.weak, "bad", "weak");
+    }
     if (s.mixed > 0) tile(s.mixed, "bad", "mixed");
     if (s.failing > 0) tile(s.failing, "bad", "never succeeded, or no longer do");
     if (s.falls_back > 0) tile(s.falls_back, "bad", "fall back to clear text");

@@ -16,6 +16,10 @@ constexpr std::string_view in_clear = "plain";
 constexpr std::string_view not_verifying = "not_verifying";
 constexpr std::string_view old_tls = "weak_tls";
 constexpr std::string_view mixed = "mixed";
+/// One mark is about a client that comes through a proxy and about the same one around all: what it
+/// does there is a word of its own, and excuses nothing here.
+constexpr std::string_view around_us = "direct";
+constexpr std::string_view of_those_around_us = "direct:";
 /// Not wrong, but what else `accepted_state` tells: it was said of all whose names have that
 /// pattern. A client may have the pattern as its own name.
 constexpr std::string_view of_a_pattern = "pattern";
@@ -28,6 +32,13 @@ bool contains(const std::vector<std::string>& words, std::string_view word) {
 /// that it does not verify may begin to do so.
 bool is_covered(std::string_view word, const std::vector<std::string>& accepted) {
     if (contains(accepted, word)) return true;
+    if (word.starts_with(of_those_around_us)) {
+        std::vector<std::string> there;
+        for (const std::string& one : accepted) {
+            if (one.starts_with(of_those_around_us)) there.push_back(one.substr(of_those_around_us.size()));
+        }
+        return is_covered(word.substr(of_those_around_us.size()), there);
+    }
     if (word == old_tls || word == not_verifying) return contains(accepted, in_clear);
     return word == mixed && (contains(accepted, in_clear) || contains(accepted, not_verifying));
 }
@@ -71,8 +82,9 @@ void apply_marks(const std::vector<MarkRow>& marks, std::vector<ReportClient>& c
 /// What is not known is no complaint: less may be known of a shorter range.
 std::vector<std::string> complaints(const ReportClient& client) {
     std::vector<std::string> out;
+    const bool direct = client.source == Source::direct;
     const auto add = [&](bool applies, std::string_view word) {
-        if (applies) out.emplace_back(word);
+        if (applies) out.push_back(std::string(direct ? of_those_around_us : "") + std::string(word));
     };
     add(client.plain, in_clear);
     add(client.falls_back, "falls_back");
@@ -81,7 +93,7 @@ std::vector<std::string> complaints(const ReportClient& client) {
     add(client.old_tls, old_tls);
     add(client.failing, "failing");
     add(client.breaks_on_ca_rotation == Readiness::yes, "breaks_on_ca_rotation");
-    add(client.source == Source::direct, "direct");
+    if (direct) out.emplace_back(around_us);
     return out;
 }
 

@@ -7,8 +7,6 @@
 namespace proxy::report {
 namespace {
 
-constexpr Timestamp clocks_may_differ = 10 * 60'000'000;
-
 /// Times that are still to come make everything that rests on "how long ago" doubtful.
 std::string from_the_future(const std::vector<ReportClient>& clients, Timestamp now) {
     if (now == 0) return "";

@@ -18,6 +18,20 @@ constexpr Timestamp looks_may_differ = silent_after;
 /// So long without an answer is more than a server that restarts.
 constexpr Timestamp failures_that_count_as_gap = 60'000'000;
 
+/// A monitor that is refused asks again after so long, whatever the interval.
+constexpr Timestamp pause_after_refusal = 30'000'000;
+
+/// What failed so long ago, and was next to nothing of the whole time, is told of no more.
+constexpr Timestamp failures_are_old_after = 30 * day_length;
+
+/// Of "10.1.0.1:5432" and "[::1]:5432"; of a UNIX-domain socket, whose name is a path, nothing.
+std::string host_of(const std::string& address) {
+    if (address.starts_with('/') || address.starts_with('@')) return "";
+    if (address.starts_with('[')) return address.substr(1, address.find(']') - 1);
+    const std::size_t colon = address.find(':');
+    return colon == address.rfind(':') ? address.substr(0, colon) : address;
+}
+
 using ServerKey = std::pair<std::string, std::string>;  // upstream, address
 
 ServerKey server_of(const auto& row) { return {row.upstream, row.upstream_addr}; }
@@ -37,21 +51,41 @@ bool is_within(const SamplingRow& row, const ReportFilter& filter) {
            row.first_look <= filter.until.value_or(std::numeric_limits<Timestamp>::max());
 }
 
-void add_looks(SampledServer& into, const SamplingRow& from, const std::string& instance) {
+/// When a look was last not shown whose the sessions are; nullopt: always was.
+std::optional<Timestamp> last_hidden(const SamplingRow& row) {
+    if (row.hidden == 0) return std::nullopt;
+    return row.last_hidden > 0 ? row.last_hidden : row.last_look;
+}
+
+bool is_hidden_now(const SamplingRow& row) { return last_hidden(row).value_or(-1) >= row.last_look; }
+
+bool was_hidden(const SamplingRow& row, const ReportFilter& filter) {
+    return last_hidden(row) >= filter.since.value_or(0);
+}
+
+/// Sessions in no row, unless all of that was before the range.
+std::uint64_t left_out_within(const SamplingRow& row, const ReportFilter& filter) {
+    return row.last_left_out > 0 && row.last_left_out < filter.since.value_or(0) ? 0 : row.left_out;
+}
+
+void add_looks(SampledServer& into, const SamplingRow& from, const std::string& instance, const ReportFilter& filter) {
     into.first_look = into.looks == 0 ? from.first_look : std::min(into.first_look, from.first_look);
     into.last_look = std::max(into.last_look, from.last_look);
     into.interval = std::max(into.interval, from.interval);
     into.looks += from.looks;
-    into.hidden += from.hidden;
+    into.hidden += was_hidden(from, filter) ? from.hidden : 0;
     into.failed += from.failed;
-    into.left_out += from.left_out;
+    // Hidden ones are among them, and told of otherwise.
+    into.left_out += was_hidden(from, filter) ? 0 : left_out_within(from, filter);
+    Timestamp& last_of_kind = is_hidden_now(from) ? into.hidden_at : into.shown_at;
+    last_of_kind = std::max(last_of_kind, from.last_look);
     into.looked_by.insert(instance);
 }
 
-/// How a proxy looked at a server, where it was shown whose the sessions are.
+/// How a proxy looked at a server, where it is shown whose the sessions are.
 const SamplingRow* shown(const InventoryRows& inventory, const SampledServer& server) {
     const auto found = std::find_if(inventory.sampling.begin(), inventory.sampling.end(), [&](const SamplingRow& row) {
-        return server_of(row) == server_of(server) && row.hidden == 0;
+        return server_of(row) == server_of(server) && row.looks > 0 && !is_hidden_now(row);
     });
     return found == inventory.sampling.end() ? nullptr : &*found;
 }
@@ -72,6 +106,45 @@ std::string seconds_text(Timestamp interval) {
     return std::to_string(tenths / 10) + (tenths % 10 == 0 ? "" : "." + std::to_string(tenths % 10)) + " s";
 }
 
+/// Empty: nothing was hidden within the range.
+std::string hidden_text(const SamplingRow& row, const ReportFilter& filter) {
+    if (!was_hidden(row, filter)) return "";
+    const std::string many = std::to_string(row.hidden) + " of " + plural(row.looks, "look");
+    if (!is_hidden_now(row)) {
+        return "did not show whose its sessions are in " + many + " until " + time_text(*last_hidden(row)) +
+               "; since then all looks showed them";
+    }
+    return "does not show whose its sessions are (in " + many + "): GRANT pg_read_all_stats to the role of the monitor";
+}
+
+/// Empty: next to nothing. Those that are gone too soon for anybody to know whose they were are
+/// never all in a row. A range may have had all of them, so they are held against its part of the
+/// sessions.
+std::string left_out_text(const SamplingRow& row, std::uint64_t in_rows, const ReportFilter& filter) {
+    const std::uint64_t left_out = left_out_within(row, filter);
+    if (left_out == 0) return "";
+    const std::uint64_t all = in_rows + left_out;
+    const Timestamp life = std::max<Timestamp>(row.last_look - row.first_look, 1);
+    const Timestamp since = std::max(filter.since.value_or(0), row.first_look);
+    const Timestamp until = std::min(filter.until.value_or(row.last_look), row.last_look);
+    const double part = std::clamp(static_cast<double>(until - since) / static_cast<double>(life), 0.0, 1.0);
+    if (static_cast<double>(left_out) * 100 <= static_cast<double>(all) * part) return "";
+    return "listed sessions that are in no row, " + std::to_string(left_out) + " of " + std::to_string(all) +
+           " in all looks" + (row.last_left_out > 0 ? ", the last at " + time_text(row.last_left_out) : "") +
+           ": gone too soon, too many, or of an older process of the proxy that still served";
+}
+
+/// Whether looks failed for longer than may pass in silence, or the last one did.
+bool is_gap(const SamplingRow& row, const ReportFilter& filter) {
+    if (row.failed == 0 || row.last_failure < filter.since.value_or(0)) return false;
+    if (row.last_failure > row.last_look) return true;
+    const double each = static_cast<double>(std::max<Timestamp>(row.interval, pause_after_refusal));
+    const double gap = static_cast<double>(row.failed) * each;
+    const bool is_old = !filter.since && row.last_look - row.last_failure > failures_are_old_after &&
+                        gap * 1000 <= static_cast<double>(row.last_look - row.first_look);
+    return gap > static_cast<double>(failures_that_count_as_gap) && !is_old;
+}
+
 /// What one that looks at a server did not see of it.
 void add_unseen(std::vector<std::string>& out, const ReportProxy& proxy, const InventoryRows& inventory,
                 const SamplingRow& row, const ReportFilter& filter) {
@@ -83,18 +156,14 @@ void add_unseen(std::vector<std::string>& out, const ReportProxy& proxy, const I
     if (row.looks == 0) return say(row.failed > 0, "was never looked at" + why);
     say(row.last_look < since, "was not looked at after " + time_text(row.last_look) + why);
     if (row.last_look < since) return;
-    say(row.hidden > 0, "did not show whose its sessions are in " + std::to_string(row.hidden) + " of " +
-                            plural(row.looks, "look") + ": GRANT pg_read_all_stats to the role of the monitor");
-    // Those that are gone too soon for anybody to know whose they were are never all in a row.
-    const std::uint64_t all = seen_at(inventory, row) + row.left_out;
-    say(row.left_out * 100 > all, "listed sessions that are in no row, " + std::to_string(row.left_out) + " of " +
-                                      std::to_string(all) + " in all looks: gone too soon, or too many");
-    const bool gap =
-        static_cast<Timestamp>(row.failed) >= failures_that_count_as_gap / std::max<Timestamp>(row.interval, 1);
-    const bool within = row.last_failure >= since;
-    say(within && (gap || row.last_failure > row.last_look), "could not be looked at " + plural(row.failed, "time") +
-                                                                 ", the last one at " + time_text(row.last_failure) +
-                                                                 why);
+    say(filter.now > 0 && row.last_look > filter.now + clocks_may_differ,
+        "was last looked at at " + time_text(row.last_look) + ", which is still to come: a clock is or was wrong");
+    const std::string hidden = hidden_text(row, filter);
+    say(!hidden.empty(), hidden);
+    const std::string left_out = left_out_text(row, seen_at(inventory, row), filter);
+    say(hidden.empty() && !left_out.empty(), left_out);
+    say(is_gap(row, filter), "could not be looked at " + plural(row.failed, "time") + ", the last one at " +
+                                 time_text(row.last_failure) + why);
     say(filter.since && row.first_look > since, "was not looked at before " + time_text(row.first_look));
 }
 
@@ -238,17 +307,57 @@ std::string looks_text(const Report& report) {
            time_text(first) + " to " + time_text(last) + ": a session shorter than that may be missing here" + also;
 }
 
+std::uint64_t count_direct(const Report& report, auto&& test) {
+    const auto count = std::count_if(report.clients.begin(), report.clients.end(), [&](const ReportClient& client) {
+        return client.source == Source::direct && test(client);
+    });
+    return static_cast<std::uint64_t>(count);
+}
+
+/// What would become of those that go around, whom no other figure counts.
+std::string judged_text(const Report& report) {
+    const auto by = [&](protocol::Readiness ReportClient::*what) {
+        const auto of = [&](protocol::Readiness answer) {
+            return std::to_string(
+                count_direct(report, [&](const ReportClient& client) { return client.*what == answer; }));
+        };
+        return of(protocol::Readiness::yes) + ", not " + of(protocol::Readiness::no) + ", not known of " +
+               of(protocol::Readiness::unknown);
+    };
+    return "of those that go around rds.force_ssl=1 breaks " + by(&ReportClient::breaks_on_force_ssl) +
+           "; the CA rotation breaks " + by(&ReportClient::breaks_on_ca_rotation) + "; weak are " +
+           std::to_string(count_direct(report, [](const ReportClient& client) { return client.weak; }));
+}
+
+/// Empty: there were none.
+std::string amazons_text(const Report& report) {
+    std::uint64_t sessions = 0;
+    for (const SampledServer& server : report.sampling) sessions += server.amazons;
+    if (sessions == 0) return "";
+    return plural(sessions, "session") + " of rdsadmin, Amazon's own on the server itself, " +
+           (sessions == 1 ? "is" : "are") + " not counted";
+}
+
 }  // namespace
 
+bool is_amazons(const SampledSessionsRow& row) {
+    return row.usename == "rdsadmin" && (row.client_addr == "local" || is_local(row.client_addr));
+}
+
 OwnSessions::Kind OwnSessions::kind(const SampledSessionsRow& row) {
-    return {row.upstream_addr, row.client_addr, row.usename, row.datname, row.application_name, row.version};
+    return {row.client_addr, row.usename, row.datname, row.application_name, row.version};
 }
 
 OwnSessions::OwnSessions(const std::vector<const InventoryRows*>& inventories) {
     for (const InventoryRows* inventory : inventories) {
+        for (const SamplingRow& row : inventory->sampling) {
+            Server& server = servers_[{inventory, row.upstream_addr}];
+            if (row.last_look >= server.last_look) server = {.started = row.server_started, .last_look = row.last_look};
+        }
         for (const SampledSessionsRow& row : inventory->sampled_sessions) {
-            Listed& listed = kinds_[kind(row)][inventory];
+            Listed& listed = kinds_[kind(row)][{inventory, row.upstream_addr}];
             if (row.through) {
+                listed.own_since = std::min(listed.own_since, row.first_seen);
                 listed.own_until = std::max(listed.own_until, row.last_seen);
             } else {
                 listed.others = true;
@@ -257,25 +366,45 @@ OwnSessions::OwnSessions(const std::vector<const InventoryRows*>& inventories) {
     }
 }
 
+/// A server that has told when it started is the one that started then, by whatever address. Of one
+/// that has not there is only its address, and of one host's own nobody else has that.
+bool OwnSessions::is_one_server(const Place& a, const Place& b) const {
+    const auto known = [&](const Place& place) {
+        const auto found = servers_.find(place);
+        return found == servers_.end() ? Server{} : found->second;
+    };
+    const Server one = known(a), other = known(b);
+    const bool by_address = a.second == b.second && !is_of_one_host(host_of(a.second));
+    if (one.started == 0 || other.started == 0) return by_address;
+    if (one.started == other.started) return true;
+    // It may be one that has started again since one of the two looked there last.
+    const auto& [older, newer] = one.started < other.started ? std::pair(one, other) : std::pair(other, one);
+    return by_address && older.last_look < newer.started;
+}
+
 bool OwnSessions::explain(const InventoryRows& lister, const SampledSessionsRow& row) const {
     const auto found = kinds_.find(kind(row));
     if (found == kinds_.end()) return false;
+    const Place here{&lister, row.upstream_addr};
     return std::any_of(found->second.begin(), found->second.end(), [&](const auto& one) {
-        const auto& [inventory, listed] = one;
-        return inventory != &lister && listed.own_until > 0 && !listed.others &&
-               row.last_seen <= listed.own_until + looks_may_differ;
+        const auto& [place, listed] = one;
+        return place != here && listed.own_until > 0 && !listed.others &&
+               row.first_seen + looks_may_differ >= listed.own_since &&
+               row.last_seen <= listed.own_until + looks_may_differ && is_one_server(here, place);
     });
 }
 
+bool is_shown(const SampledServer& server) { return server.shown_at + looks_may_differ >= server.hidden_at; }
+
 std::optional<std::uint64_t> coverage(const SampledServer& server) {
-    if (server.all == 0) return std::nullopt;
+    if (server.all == 0 || !is_shown(server)) return std::nullopt;
     return server.through * 100 / server.all;
 }
 
 std::optional<std::uint64_t> coverage(const std::vector<SampledServer>& servers) {
     SampledServer whole;
     for (const SampledServer& server : servers) {
-        if (server.all == 0 && server.hidden > 0) return std::nullopt;
+        if (!is_shown(server)) return std::nullopt;
         whole.through += server.through;
         whole.all += server.all;
     }
@@ -291,24 +420,31 @@ std::vector<SampledServer> sampled_servers(const std::vector<const InventoryRows
             if (!is_asked_for(row, filter) || !is_within(row, filter)) continue;
             const auto [at, is_new] = servers.try_emplace(
                 server_of(row), SampledServer{.upstream = row.upstream, .upstream_addr = row.upstream_addr});
-            add_looks(at->second, row, inventory->instance);
+            add_looks(at->second, row, inventory->instance, filter);
         }
     }
     const OwnSessions own(inventories);
     for (const InventoryRows* inventory : inventories) {
+        std::map<ServerKey, std::uint64_t> amazons;
         for (const SampledSessionsRow& row : inventory->sampled_sessions) {
             const auto server = servers.find(server_of(row));
             if (server == servers.end() || !is_within(row, filter)) continue;
             if (!server->second.looked_by.contains(inventory->instance) || !shown(*inventory, server->second)) continue;
+            if (is_amazons(row)) {
+                amazons[server->first] += row.sessions;
+                continue;
+            }
             server->second.all += row.seen;
             if (row.through || own.explain(*inventory, row)) server->second.through += row.seen;
         }
+        for (const auto& [key, sessions] : amazons)
+            servers.at(key).amazons = std::max(servers.at(key).amazons, sessions);
     }
     for (auto& [key, server] : servers) {  // what is in no row came through nobody, for all that is known
         for (const InventoryRows* inventory : inventories) {
             const SamplingRow* row =
                 server.looked_by.contains(inventory->instance) ? shown(*inventory, server) : nullptr;
-            if (row) server.all += row->left_out;
+            if (row) server.all += left_out_within(*row, filter);
         }
     }
     std::vector<SampledServer> out;
@@ -339,6 +475,17 @@ std::vector<std::string> not_looked_at(const Report& report, const std::vector<c
 
 std::vector<std::string> who_goes_around(const Report& report) {
     const ReportSummary& s = report.summary;
+    if (!s.direct && !report.sampling.empty()) {
+        std::vector<std::string> servers;
+        for (const SampledServer& server : report.sampling) {
+            if (!is_shown(server)) servers.push_back(server.upstream_addr);
+        }
+        return {printable("who goes around pgairlock is not known: " + enumerated(servers, 4) +
+                          (servers.size() == 1 ? " does" : " do") +
+                          " not show whose the sessions are (GRANT "
+                          "pg_read_all_stats to the role of the monitor)"),
+                printable(coverage_text(report)), printable(looks_text(report))};
+    }
     if (!s.direct) {
         return {
             "who goes around pgairlock is not known: no server was looked at (sample_interval, with monitor_user; "
@@ -353,7 +500,12 @@ std::vector<std::string> who_goes_around(const Report& report) {
         if (s.direct_accepted > 0) direct += "; " + std::to_string(s.direct_accepted) + " accepted as they are";
         if (s.clients > 0) direct += "; no other figure counts them";
     }
-    return {direct, printable(coverage_text(report)), printable(looks_text(report))};
+    std::vector<std::string> out{direct};
+    if (*s.direct > 0) out.push_back(judged_text(report));
+    out.push_back(printable(coverage_text(report)));
+    out.push_back(printable(looks_text(report)));
+    if (const std::string amazons = amazons_text(report); !amazons.empty()) out.push_back(amazons);
+    return out;
 }
 
 }  // namespace proxy::report

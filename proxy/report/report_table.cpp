@@ -75,7 +75,9 @@ std::string where_in_clear(const ReportSummary& s) {
 
 std::string summary(const Report& report, const Layout& layout) {
     const ReportSummary& s = report.summary;
+    const bool nobody_came = is_of_direct_alone(s);
     std::string out = coloured(plural(s.clients, "client"), bold, layout) + ", " + plural(s.connections, "connection");
+    if (nobody_came) out = coloured("no client came to a proxy", bold, layout);
     if (s.failures > 0) out += ", " + plural(s.failures, "failure");
     if (s.last_seen > 0) out += ", from " + time_text(s.first_seen) + " to " + time_text(s.last_seen);
     out += "\n" + covered(report.filter);
@@ -84,16 +86,19 @@ std::string summary(const Report& report, const Layout& layout) {
         const std::string padded = std::string(number.size() < 7 ? 7 - number.size() : 0, ' ') + number;
         out += coloured(padded, count > 0 ? when_any : nullptr, layout) + "  " + paragraph(meaning, 9, 9, layout);
     };
-    line(s.plain, where_in_clear(s), red);
-    line(s.tls_not_verifying, "use TLS and do not verify the server (proven)", red);
-    line(s.verifying, "verify the server", green);
-    line(s.unknown, "use TLS, and whether they verify is not known", yellow);
-    out += "\n";
-    line(s.breaks_on_force_ssl,
-         "break on rds.force_ssl=1; of " + std::to_string(s.breaks_on_force_ssl_unknown) + " it is not known", red);
-    line(s.breaks_on_ca_rotation,
-         "break on the CA rotation; of " + std::to_string(s.breaks_on_ca_rotation_unknown) + " it is not known", red);
-    line(s.weak, "are weak: clear text, no verification, old TLS", red);
+    if (!nobody_came) {
+        line(s.plain, where_in_clear(s), red);
+        line(s.tls_not_verifying, "use TLS and do not verify the server (proven)", red);
+        line(s.verifying, "verify the server", green);
+        line(s.unknown, "use TLS, and whether they verify is not known", yellow);
+        out += "\n";
+        line(s.breaks_on_force_ssl,
+             "break on rds.force_ssl=1; of " + std::to_string(s.breaks_on_force_ssl_unknown) + " it is not known", red);
+        line(s.breaks_on_ca_rotation,
+             "break on the CA rotation; of " + std::to_string(s.breaks_on_ca_rotation_unknown) + " it is not known",
+             red);
+        line(s.weak, "are weak: clear text, no verification, old TLS", red);
+    }
     if (s.mixed > 0) line(s.mixed, "are mixed: in clear text and with TLS, or of contradicting evidence", red);
     if (s.failing > 0) line(s.failing, "fail: they never succeeded, or no longer do", red);
     if (s.falls_back > 0) line(s.falls_back, "fall back to clear text when TLS fails", red);

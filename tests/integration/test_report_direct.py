@@ -130,7 +130,9 @@ def test_what_pgairlock_sample_saw_alone_answers_the_first_question(inventory):
     assert document["proxies"][0]["only_looks"] is True
     assert "no proxy: what 1 run of pgairlock sample saw" in table(one)
     assert run(one, fail_on="weak").returncode == 1
-    assert run(one, fail_on="silent").returncode == 0
+    for what in ("silent", "failing", "fallback"):
+        done = run(one, fail_on=what)
+        assert done.returncode == 1 and "no client came to a proxy" in done.stderr
 
 
 def test_what_went_through_another_proxy_of_the_fleet_is_not_direct(inventory):
@@ -147,13 +149,12 @@ def test_what_went_through_another_proxy_of_the_fleet_is_not_direct(inventory):
 def test_what_was_not_looked_at_is_said_first(inventory):
     one = fill(inventory(start="2026-11-02T08:00:00"))
     one.certificate("10.1.0.2:5432")
-    one.db.execute("UPDATE sampling SET hidden = 7, left_out = 3, failed = 20, last_failure = last_look - 1000000, error = 'no route to host'")
+    one.db.execute("UPDATE sampling SET hidden = 7, last_hidden = last_look, left_out = 3, failed = 20, last_failure = last_look - 1000000, error = 'no route to host'")
     mute = inventory()
     mute.client("app", "tls_startup")
     incomplete = report(one, mute)["summary"]["incomplete"]
     assert incomplete == [
-        f"state0: {SERVER} of orders did not show whose its sessions are in 7 of 720 looks: GRANT pg_read_all_stats to the role of the monitor",
-        f"state0: {SERVER} of orders listed sessions that are in no row, 3 of 103 in all looks: gone too soon, or too many",
+        f"state0: {SERVER} of orders does not show whose its sessions are (in 7 of 720 looks): GRANT pg_read_all_stats to the role of the monitor",
         f"state0: {SERVER} of orders could not be looked at 20 times, the last one at 2026-11-02T08:59:59Z: no route to host",
         f"state1 does not look at {SERVER}, so its own sessions there are among the direct ones (sample_interval, with monitor_user)",
         "who goes around pgairlock to 10.1.0.2:5432 of orders was not looked at, unless that is another address of a server that was"]
@@ -201,7 +202,7 @@ def test_who_was_accepted_in_clear_is_not_excused_for_going_around(inventory):
     one.sampled("erp")
     document = report(one)
     assert by_user(document, "seen")["erp"]["accepted"]["excused"] is True
-    assert (by_user(document)["erp"]["accepted"]["excused"], by_user(document)["erp"]["accepted"]["worse"]) == (False, ["direct"])
+    assert (by_user(document)["erp"]["accepted"]["excused"], by_user(document)["erp"]["accepted"]["worse"]) == (False, ["direct:plain", "direct"])
     done = pgairlock("client", "accept", "--state-dir", one.directory, "--user", "erp", "--owner", "erp team", check=True)
     assert "erp@orders from 10.0.0.9, upstream orders, direct" in done.stdout
     document = report(one)

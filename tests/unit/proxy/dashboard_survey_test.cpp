@@ -339,3 +339,37 @@ TEST_CASE("who cannot connect and has no row is told of before all figures, of t
     const Findings over = maker.make(maker.none(), long_ago, true, now);
     CHECK(std::count(over.unknown.begin(), over.unknown.end(), told) == 0);
 }
+
+TEST_CASE("what is not known of the last 7 days is said beside their figures, also when clients are shown") {
+    const auto now = std::chrono::system_clock::now();
+    auto reading = with_refused_handshakes(now, to_timestamp(now) - 1'000'000);
+    const Timestamp first = to_timestamp(now) - 200 * day_length;
+    reading.rows[0].sampling.push_back({.upstream = "orders",
+                                        .upstream_addr = "10.1.0.1:5432",
+                                        .first_look = first,
+                                        .last_look = to_timestamp(now),
+                                        .looks = 1000,
+                                        .interval = 5'000'000,
+                                        .left_out = 300,
+                                        .last_left_out = to_timestamp(now) - 1'000'000});
+    reading.rows[0].sampled_sessions.push_back({.upstream = "orders",
+                                                .upstream_addr = "10.1.0.1:5432",
+                                                .client_addr = "10.0.0.1",
+                                                .usename = "app",
+                                                .datname = "shop",
+                                                .application_name = "",
+                                                .version = "TLSv1.3",
+                                                .through = true,
+                                                .first_seen = first,
+                                                .last_seen = to_timestamp(now),
+                                                .looks = 1000,
+                                                .sessions = 1,
+                                                .seen = 100'000});
+    FindingsMaker maker({.has_inventory = true, .running = nullptr, .max_rows = 100});
+    for (const bool texts : {false, true}) {
+        const Findings found = maker.make(maker.none(), reading, texts, now);
+        CHECK(std::count_if(found.unknown.begin(), found.unknown.end(), [](const std::string& one) {
+                  return one.find("sessions that are in no row") != std::string::npos;
+              }) == 1);
+    }
+}

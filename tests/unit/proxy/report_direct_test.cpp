@@ -264,8 +264,46 @@ TEST_CASE("what went through another proxy of the fleet is not direct") {
         both[1].sampled_sessions[0].last_seen = now - minute;  // two look at different moments
         CHECK_FALSE(direct(report_of(both), "web"));
     }
+    SECTION("long before the other had its first one it is direct") {
+        std::vector<InventoryRows> both = fleet;
+        both[1].sampled_sessions[0].first_seen = now - hour;
+        REQUIRE(direct(report_of(both), "web"));
+        CHECK(report_of(both).summary.coverage != 100U);
+        both[1].sampled_sessions[0].first_seen = start + minute;
+        CHECK_FALSE(direct(report_of(both), "web"));
+    }
     SECTION("a proxy explains nothing by itself") {
         CHECK(direct(report_of({inventory("a", {listed("web", "", true), listed("web", "", false)})}), "web"));
+    }
+}
+
+TEST_CASE("two proxies speak of one server where it has told both the same start, or by its address alone") {
+    const auto goes_around = [](const std::string& of_a, Timestamp started_a, const std::string& of_b,
+                                Timestamp started_b, Timestamp last_look_b = now) {
+        SampledSessionsRow seen = listed("web", "TLSv1.3"), own = listed("web", "TLSv1.3", true);
+        SamplingRow by_a = looked(of_a), by_b = looked(of_b);
+        seen.upstream_addr = of_a;
+        own.upstream_addr = of_b;
+        by_a.server_started = started_a;
+        by_b.server_started = started_b;
+        by_b.last_look = last_look_b;
+        return direct(report_of({inventory("a", {seen}, {by_a}), inventory("b", {own}, {by_b})}), "web") != nullptr;
+    };
+    const std::string server_6 = "[fd00::1]:5432";
+    CHECK_FALSE(goes_around(server, 0, server, 0));
+    CHECK_FALSE(goes_around(server, start, server, 0));
+    CHECK(goes_around(server, 0, server_6, 0));
+    CHECK(goes_around(server, start, server, start + second));
+    CHECK_FALSE(goes_around(server, start, server_6, start));
+    // It has started again since b looked, so nobody can tell.
+    CHECK_FALSE(goes_around(server, now - second, server, start, now - minute));
+    for (const char* own : {"127.0.0.1:5432", "[::1]:5432", "/run/postgresql/.s.PGSQL.5432", "172.17.0.2:5432"}) {
+        INFO(own);
+        CHECK(goes_around(own, 0, own, 0));
+        CHECK(goes_around(own, start, own, 0));
+        CHECK(goes_around(own, start, own, start + second));
+        CHECK(goes_around(own, now - second, own, start, now - minute));
+        CHECK_FALSE(goes_around(own, start, own, start));
     }
 }
 
@@ -318,8 +356,11 @@ TEST_CASE("whoever was not shown all sessions says so, and coverage is not known
     const Report hidden = incomplete([](SamplingRow& row) { row.hidden = 1000; });
     REQUIRE(hidden.summary.incomplete.size() == 1);
     CHECK(has(hidden.summary.incomplete[0],
-              "a: 10.1.0.1:5432 of orders did not show whose its sessions are in 1000 of "
-              "1000 looks: GRANT pg_read_all_stats"));
+              "a: 10.1.0.1:5432 of orders does not show whose its sessions are (in 1000 of "
+              "1000 looks): GRANT pg_read_all_stats"));
+    CHECK_FALSE(hidden.summary.direct);  // and never 0
+    CHECK_FALSE(has(joined(who_goes_around(hidden)), "no client was seen"));
+    CHECK(has(who_goes_around(hidden).front(), "not known: 10.1.0.1:5432 does not show whose the sessions are"));
     CHECK_FALSE(hidden.summary.coverage);
     CHECK(has(joined(who_goes_around(hidden)), "how much of the traffic pgairlock sees is not known"));
 
@@ -338,6 +379,89 @@ TEST_CASE("a few sessions that were gone too soon are told of, and leave the rep
     CHECK(report.summary.incomplete.empty());
     CHECK(report.summary.coverage == 99U);
     CHECK(has(joined(who_goes_around(report)), "and 3 that were there are in no row"));
+}
+
+TEST_CASE("what was hidden until the GRANT is of the time before it") {
+    SamplingRow row = looked();
+    row.hidden = 900;
+    row.left_out = 9000;  // the hidden ones
+    row.last_hidden = row.last_left_out = start + hour;
+    const auto report = [&](ReportFilter filter) {
+        return report_of({inventory("a", {listed("web", "", true)}, {row})}, filter);
+    };
+    const Report later = report({.since = start + 2 * hour});
+    CHECK(later.summary.incomplete.empty());
+    CHECK(later.summary.direct == 0U);
+    CHECK(later.summary.coverage == 100U);
+    CHECK(later.sampling.front().left_out == 0);
+    const Report whole = report({});
+    REQUIRE(whole.summary.incomplete.size() == 1);
+    CHECK(
+        has(whole.summary.incomplete[0], "in 900 of 1000 looks until " + time_text(start + hour) + "; since then all"));
+    CHECK_FALSE(has(joined(who_goes_around(whole)), "in no row"));
+    // Taken back.
+    row.last_hidden = now;
+    CHECK_FALSE(report({.since = start + 2 * hour}).summary.direct);
+    CHECK(report({.since = start + 2 * hour}).summary.incomplete.size() == 1);
+}
+
+TEST_CASE("one proxy that is not shown the sessions knows nothing, and another may, while it looks") {
+    SamplingRow hidden = looked();
+    hidden.hidden = 1000;
+    hidden.last_hidden = now;
+    SamplingRow shown = looked();
+    const auto report = [&] { return report_of({inventory("a", {}, {hidden}), inventory("b", {}, {shown})}); };
+    CHECK(report().summary.direct == 0U);
+    CHECK(report().summary.incomplete.size() == 1);
+    shown.last_look = now - day_length;
+    CHECK_FALSE(report().summary.direct);
+}
+
+TEST_CASE("sessions in no row are held against the part of the time that is asked for") {
+    SampledSessionsRow web = listed("web", "TLSv1.3", true);
+    web.seen = 1'000'000;
+    SamplingRow row = looked();
+    row.left_out = 3000;  // an hour of ten days
+    row.last_left_out = now - minute;
+    const auto said = [&](ReportFilter filter) {
+        return joined(report_of({inventory("a", {web}, {row})}, filter).summary.incomplete);
+    };
+    CHECK(said({}).empty());
+    CHECK(
+        has(said({.since = now - day_length}), "sessions that are in no row, 3000 of 1003000 in all looks, the last"));
+    CHECK(has(said({.since = now - day_length}), "an older process of the proxy that still served"));
+    CHECK(said({.since = now - second}).empty());
+}
+
+TEST_CASE("a look that is still to come is no look of today") {
+    SamplingRow row = looked();
+    row.last_look = now + day_length;
+    const Report report = report_of({inventory("a", {}, {row})});
+    CHECK(has(joined(report.summary.incomplete), "which is still to come: a clock is or was wrong"));
+}
+
+TEST_CASE("an interval of more than a minute is no failure, and failures count by the time they take") {
+    const auto said = [](Timestamp interval, std::uint64_t failed) {
+        SamplingRow row = looked();
+        row.interval = interval;
+        row.failed = failed;
+        row.last_failure = failed == 0 ? 0 : start + hour;
+        return joined(report_of({inventory("a", {}, {row})}).summary.incomplete);
+    };
+    CHECK(said(5 * minute, 0).empty());
+    CHECK(has(said(5 * minute, 1), "could not be looked at 1 time"));
+    CHECK(has(said(5 * second, 11), "could not be looked at 11 times"));
+    CHECK(said(5 * second, 2).empty());
+}
+
+TEST_CASE("failures of long ago, and next to nothing of the time, are told of no more") {
+    SamplingRow row = looked();
+    row.first_look = now - 300 * day_length;
+    row.failed = 12;
+    row.last_failure = now - 200 * day_length;
+    CHECK(report_of({inventory("a", {}, {row})}).summary.incomplete.empty());
+    row.last_failure = now - day_length;
+    CHECK(report_of({inventory("a", {}, {row})}).summary.incomplete.size() == 1);
 }
 
 TEST_CASE("looks that failed are said once they are a minute in all, or the last ones") {
@@ -441,9 +565,17 @@ TEST_CASE("an inventory of pgairlock sample alone is a whole report, of no proxy
     CHECK(why_failed(report, FailOn::rotation) == "2 clients");
     CHECK(why_failed(report, FailOn::force_ssl) == "1 client");
     CHECK(why_failed(report, FailOn::direct) == "2 clients");
-    CHECK(why_failed(report, FailOn::failing).empty());
+    for (const FailOn what : {FailOn::failing, FailOn::fallback, FailOn::silent, FailOn::expiring})
+        CHECK(has(why_failed(report, what), "no client came to a proxy"));
     const std::string table = to_table(report, {.width = 0, .now = now});
     CHECK(has(table, "no proxy: what 1 run of pgairlock sample saw"));
+    CHECK(has(table, "no client came to a proxy, from "));
+    CHECK_FALSE(has(table, "0 clients"));
+    CHECK_FALSE(has(table, "      0  "));
+    CHECK(has(table,
+              "of those that go around rds.force_ssl=1 breaks 0, not 1, not known of 1; the CA rotation breaks 0, "
+              "not 0, not known of 2; weak are 1"));
+    CHECK_FALSE(has(to_html(report, now), "verify the server</div>"));
     CHECK(has(table, "2 clients go around pgairlock (direct): 1 in clear text, 1 with TLS"));
     CHECK(has(table, "enable TLS, go through the proxy"));
 }
@@ -455,6 +587,23 @@ TEST_CASE("a UNIX-domain socket of the server has no address, and crosses no net
     REQUIRE(direct(report, "postgres"));
     CHECK(direct(report, "postgres")->row.who.client_addr.empty());
     CHECK(direct(report, "postgres")->local);
+}
+
+TEST_CASE("Amazon's own sessions on the server itself are nobody's task, and are said") {
+    const auto of_amazon = [](const std::string& address) {
+        SampledSessionsRow row = listed("rdsadmin", "");
+        row.client_addr = address;
+        return row;
+    };
+    const Report report =
+        report_of({inventory("a", {of_amazon("local"), of_amazon("127.0.0.1")}), inventory("b", {of_amazon("local")})});
+    CHECK(report.clients.empty());
+    CHECK(report.summary.direct == 0U);
+    CHECK(has(joined(who_goes_around(report)), "10 sessions of rdsadmin, Amazon's own on the server itself, are not"));
+    CHECK(direct(report_of({inventory("a", {of_amazon("10.0.0.7")})}), "rdsadmin"));
+    SampledSessionsRow other = of_amazon("local");
+    other.usename = "postgres";
+    CHECK(direct(report_of({inventory("a", {other})}), "postgres"));
 }
 
 TEST_CASE("filters are about clients that go around us as well") {
@@ -507,7 +656,7 @@ TEST_CASE("whoever was accepted in clear is not excused for going around us") {
     REQUIRE(report.clients.size() == 2);
     REQUIRE(direct(report, "billing"));
     CHECK_FALSE(direct(report, "billing")->excused);
-    CHECK(direct(report, "billing")->accepted->worse == std::vector<std::string>{"direct"});
+    CHECK(direct(report, "billing")->accepted->worse == std::vector<std::string>{"direct:plain", "direct"});
     CHECK(report.summary.accepted == 1);
     CHECK(why_failed(report, FailOn::weak) == "1 client");
 
@@ -526,6 +675,37 @@ TEST_CASE("whoever was accepted in clear is not excused for going around us") {
         CHECK(why_failed(accepted, FailOn::weak).empty());
         CHECK(why_failed(accepted, FailOn::direct).empty());
     }
+}
+
+TEST_CASE("whoever may go around us in clear may not come through us in clear") {
+    InventoryRows rows = inventory("a", {listed("billing", "")});
+    MarkRow mark;
+    mark.who = in_clear("billing").who;
+    mark.accepted = true;
+    mark.changed_at = 1;
+    const auto report_with = [&](const std::string& state) {
+        mark.accepted_state = state;
+        rows.marks = {mark};
+        return report_of({rows});
+    };
+    const Report before = report_of({rows});
+    CHECK(joined_words(complaints(before.clients.front())) == "direct:plain,direct");
+    CHECK(direct(report_with("direct:plain,direct"), "billing")->excused);
+    rows.clients = {in_clear("billing")};
+    const Report after = report_with("direct:plain,direct");
+    REQUIRE(after.clients.size() == 2);
+    CHECK(direct(after, "billing")->excused);
+    CHECK(after.summary.accepted == 0);
+    CHECK(why_failed(after, FailOn::weak) == "1 client");
+    // What was accepted before there were such words is of those that came to us.
+    const Report old = report_with("plain,direct");
+    CHECK(old.summary.accepted == 1);
+    CHECK_FALSE(direct(old, "billing")->excused);
+    // In clear covers whatever TLS, there as here.
+    rows.clients.clear();
+    rows.sampled_sessions.push_back(listed("billing", "TLSv1.1"));
+    CHECK(direct(report_with("direct:plain,direct"), "billing")->excused);
+    CHECK_FALSE(direct(report_with("direct"), "billing")->excused);
 }
 
 TEST_CASE("an older report says who began to go around us, and who no longer does") {
