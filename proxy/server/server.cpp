@@ -511,18 +511,23 @@ ProcessControl Server::process_control() {
 }
 
 /// On the thread of whoever asked. What comes later than that is in the log.
-std::string Server::reload_and_wait() {
-    const auto outcome = std::make_shared<std::promise<std::string>>();
+ReloadOutcome Server::reload_and_wait() {
+    const auto outcome = std::make_shared<std::promise<ReloadOutcome>>();
     auto answer = outcome->get_future();
     asio::post(io_, [this, outcome] {
-        reload_.request("the console's RELOAD", [outcome](const std::string& why) { outcome->set_value(why); });
+        reload_.request("the console's RELOAD", [this, outcome](const std::string& why) {
+            ReloadOutcome told{.why = why};
+            if (why.empty()) told.not_taken = changes_for_restart(began_with_, snapshot_->config);
+            outcome->set_value(std::move(told));
+        });
     });
     const auto deadline = std::chrono::steady_clock::now() + reload_patience;
     while (answer.wait_for(phase_poll_interval) != std::future_status::ready) {
         if (services_.phase == Phase::handed_over)
-            return "another process has taken over, which reads the configuration";
-        if (services_.phase != Phase::serving) return "the process drains";
-        if (std::chrono::steady_clock::now() >= deadline) return "it takes longer than 10 s; the log says how it ends";
+            return {.why = "another process has taken over, which reads the configuration"};
+        if (services_.phase != Phase::serving) return {.why = "the process drains"};
+        if (std::chrono::steady_clock::now() >= deadline)
+            return {.why = "it takes longer than 10 s; the log says how it ends"};
     }
     return answer.get();
 }
