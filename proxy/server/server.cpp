@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <future>
+#include <set>
 
 #include "config/inspect.hpp"
 #include "proxy/inventory/fleet.hpp"
@@ -18,6 +19,7 @@
 #include "proxy/observation/random_name.hpp"
 #include "proxy/route/proxy_name.hpp"
 #include "proxy/server/log.hpp"
+#include "proxy/server/several_primaries.hpp"
 #include "proxy/upstream/lasting.hpp"
 #include "proxy/version.hpp"
 
@@ -343,6 +345,7 @@ void Server::run() {
     serve_upstreams();
     spawn_lasting(io_.get_executor(), [this] { return host_watch_.run(); });
     spawn_lasting(io_.get_executor(), [this] { return demotions_.run(); });
+    spawn_lasting(io_.get_executor(), [this] { return watch_primaries(); });
     spawn_lasting(io_.get_executor(), [this] { return handle_signals(); });
     spawn_lasting(io_.get_executor(), [this] { return reload_.run(); });
     expiry_->begin(state_dir_ + "/expiry-told", [this](Event&& event) { recorder_.record(std::move(event)); });
@@ -530,6 +533,24 @@ ReloadOutcome Server::reload_and_wait() {
             return {.why = "it takes longer than 10 s; the log says how it ends"};
     }
     return answer.get();
+}
+
+/// As long as nobody else tells of roles.
+tls::Awaitable<> Server::watch_primaries() {
+    SeveralPrimaries primaries;
+    tls::Timer pause(io_.get_executor());
+    for (;;) {
+        pause.expires_after(SeveralPrimaries::look_interval);
+        co_await pause.async_wait(tls::returning());
+        if (is_replaced_) co_return;
+        std::set<std::string> upstreams;
+        for (const auto& route : snapshot_->upstreams) {
+            if (route->settings.target_session_attrs != config::TargetSessionAttrs::any)
+                upstreams.insert(route->settings.name);
+        }
+        if (upstreams.empty()) continue;
+        for (const std::string& line : primaries.look(roles_.all(), upstreams)) spdlog::warn("{}", line);
+    }
 }
 
 /// Whoever ordered it is told so first.

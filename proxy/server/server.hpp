@@ -61,6 +61,7 @@ class Server {
     ConsoleServices console_services();
     ProcessControl process_control();
     ReloadOutcome reload_and_wait();
+    tls::Awaitable<> watch_primaries();
     tls::Awaitable<> leave(bool at_once);
     void drain();
     void begin_drain();
