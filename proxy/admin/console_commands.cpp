@@ -344,13 +344,8 @@ void append_warning(Buffer& out, const ConsoleStatement& start) {
     const auto* ordered = std::get_if<CaptureOrder>(&order);
     const std::string warning = ordered ? warning_of(ordered->filter) : "";
     if (warning.empty()) return;
-    // A NoticeResponse is an ErrorResponse with another type.
-    const std::size_t at = out.size();
-    protocol::append(
-        out,
-        ErrorResponse{
-            .severity = "WARNING", .sqlstate = "01000", .message = warning, .detail = {}, .hint = {}, .position = 0});
-    out[at] = 'N';
+    append_notice(
+        out, {.severity = "WARNING", .sqlstate = "01000", .message = warning, .detail = {}, .hint = {}, .position = 0});
 }
 
 std::variant<CaptureStatus, ErrorResponse> start_capture(const ConsoleStatement& start, const ConsoleAsker& asker,

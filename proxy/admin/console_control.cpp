@@ -22,6 +22,25 @@ ConsoleAnswer done(std::string_view tag) {
     return answer;
 }
 
+/// Done is only half of it while a key waits: whoever looks at nothing but the answer learns so.
+ConsoleAnswer reloaded(const ReloadOutcome& outcome) {
+    if (!outcome.why.empty())
+        return refused(console_error("55000", "the reload failed: " + outcome.why,
+                                     "The last good configuration goes on, and the reload is tried again."));
+    ConsoleAnswer answer;
+    for (const std::string& key : outcome.not_taken)
+        append_notice(answer.messages,
+                      {.severity = "WARNING",
+                       .sqlstate = "01000",
+                       .message = key + " has changed and is not taken up: that needs a restart, or an upgrade, which "
+                                        "takes it up without a gap",
+                       .detail = {},
+                       .hint = {},
+                       .position = 0});
+    protocol::append_command_complete(answer.messages, "RELOAD");
+    return answer;
+}
+
 void write_down(const std::string& command, const ConsoleAsker& asker, const ProcessControl& control) {
     const std::string by = user_text(asker.uid);
     spdlog::info("console: {}: {}", by, command);
@@ -57,10 +76,7 @@ std::optional<ConsoleAnswer> obey(const ConsoleStatement& statement, const Conso
             if (control.phase() != Phase::serving)
                 return refused(console_error("55000", "nothing is reloaded while the process drains"));
             write_down("RELOAD", asker, control);
-            if (const std::string why = control.reload(); !why.empty())
-                return refused(console_error("55000", "the reload failed: " + why,
-                                             "The last good configuration goes on, and the reload is tried again."));
-            return done("RELOAD");
+            return reloaded(control.reload());
         case Kind::drain:
             if (control.phase() >= Phase::draining)
                 return refused(console_error("55000", "the process drains already"));

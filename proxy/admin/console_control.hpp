@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "proxy/admin/console_commands.hpp"
 #include "proxy/observation/event.hpp"
@@ -12,13 +13,18 @@
 
 namespace proxy {
 
+struct ReloadOutcome {
+    std::string why;                       ///< not; empty: it was reloaded
+    std::vector<std::string> not_taken{};  ///< keys that have changed, and wait for a restart
+};
+
 /// What obeys. From any thread; each but `reload` and `upgrade` returns at once, before it has been
 /// obeyed.
 struct ProcessControl {
-    std::function<std::string()> reload;   ///< waits for the outcome, for some seconds; empty, or why not
-    std::function<std::string()> upgrade;  ///< likewise, for a little more than a minute
-    std::function<void()> drain;           ///< as the first SIGTERM
-    std::function<void()> shutdown;        ///< as the second
+    std::function<ReloadOutcome()> reload;  ///< waits for it, for some seconds
+    std::function<std::string()> upgrade;   ///< likewise, for a little more than a minute; empty, or why not
+    std::function<void()> drain;            ///< as the first SIGTERM
+    std::function<void()> shutdown;         ///< as the second
     std::function<void(const std::string& session)> kill;
     std::function<void(Event&& event)> record;
     std::function<Phase()> phase;

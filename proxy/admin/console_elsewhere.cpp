@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "protocol/backend_messages.hpp"
+#include "proxy/admin/console_error.hpp"
 
 namespace proxy {
 namespace {
@@ -44,18 +44,14 @@ bool is_about_sessions(std::string_view sql) {
 void append_notices(protocol::Buffer& out, const std::vector<SessionsElsewhere>& elsewhere) {
     for (const SessionsElsewhere& one : elsewhere) {
         if (one.sessions == 0) continue;
-        // A NoticeResponse is an ErrorResponse with another type.
-        const std::size_t at = out.size();
-        protocol::append(
-            out, protocol::ErrorResponse{.severity = "NOTICE",
-                                         .sqlstate = "00000",
-                                         .message = "not listed: " + std::to_string(one.sessions) +
-                                                    (one.sessions == 1 ? " session" : " sessions") + " that process " +
-                                                    std::to_string(one.pid) + " still serves since an upgrade",
-                                         .detail = {},
-                                         .hint = where_they_are(one),
-                                         .position = 0});
-        out[at] = 'N';
+        append_notice(out, {.severity = "NOTICE",
+                            .sqlstate = "00000",
+                            .message = "not listed: " + std::to_string(one.sessions) +
+                                       (one.sessions == 1 ? " session" : " sessions") + " that process " +
+                                       std::to_string(one.pid) + " still serves since an upgrade",
+                            .detail = {},
+                            .hint = where_they_are(one),
+                            .position = 0});
     }
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "protocol/backend_messages.hpp"
 #include "protocol/messages.hpp"
 
 namespace proxy {
@@ -17,6 +18,13 @@ inline protocol::ErrorResponse console_error(const char* sqlstate, std::string m
             .detail = {},
             .hint = std::move(hint),
             .position = position};
+}
+
+/// A NoticeResponse is an ErrorResponse with another type.
+inline void append_notice(protocol::Buffer& out, const protocol::ErrorResponse& notice) {
+    const std::size_t at = out.size();
+    protocol::append(out, notice);
+    out[at] = 'N';
 }
 
 }  // namespace proxy

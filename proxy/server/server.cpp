@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <future>
+#include <set>
 
 #include "config/inspect.hpp"
 #include "proxy/inventory/fleet.hpp"
@@ -18,6 +19,7 @@
 #include "proxy/observation/random_name.hpp"
 #include "proxy/route/proxy_name.hpp"
 #include "proxy/server/log.hpp"
+#include "proxy/server/several_primaries.hpp"
 #include "proxy/upstream/lasting.hpp"
 #include "proxy/version.hpp"
 
@@ -343,6 +345,7 @@ void Server::run() {
     serve_upstreams();
     spawn_lasting(io_.get_executor(), [this] { return host_watch_.run(); });
     spawn_lasting(io_.get_executor(), [this] { return demotions_.run(); });
+    spawn_lasting(io_.get_executor(), [this] { return watch_primaries(); });
     spawn_lasting(io_.get_executor(), [this] { return handle_signals(); });
     spawn_lasting(io_.get_executor(), [this] { return reload_.run(); });
     expiry_->begin(state_dir_ + "/expiry-told", [this](Event&& event) { recorder_.record(std::move(event)); });
@@ -512,20 +515,43 @@ ProcessControl Server::process_control() {
 }
 
 /// On the thread of whoever asked. What comes later than that is in the log.
-std::string Server::reload_and_wait() {
-    const auto outcome = std::make_shared<std::promise<std::string>>();
+ReloadOutcome Server::reload_and_wait() {
+    const auto outcome = std::make_shared<std::promise<ReloadOutcome>>();
     auto answer = outcome->get_future();
     asio::post(io_, [this, outcome] {
-        reload_.request("the console's RELOAD", [outcome](const std::string& why) { outcome->set_value(why); });
+        reload_.request("the console's RELOAD", [this, outcome](const std::string& why) {
+            ReloadOutcome told{.why = why};
+            if (why.empty()) told.not_taken = changes_for_restart(began_with_, snapshot_->config);
+            outcome->set_value(std::move(told));
+        });
     });
     const auto deadline = std::chrono::steady_clock::now() + reload_patience;
     while (answer.wait_for(phase_poll_interval) != std::future_status::ready) {
         if (services_.phase == Phase::handed_over)
-            return "another process has taken over, which reads the configuration";
-        if (services_.phase != Phase::serving) return "the process drains";
-        if (std::chrono::steady_clock::now() >= deadline) return "it takes longer than 10 s; the log says how it ends";
+            return {.why = "another process has taken over, which reads the configuration"};
+        if (services_.phase != Phase::serving) return {.why = "the process drains"};
+        if (std::chrono::steady_clock::now() >= deadline)
+            return {.why = "it takes longer than 10 s; the log says how it ends"};
     }
     return answer.get();
+}
+
+/// As long as nobody else tells of roles.
+tls::Awaitable<> Server::watch_primaries() {
+    SeveralPrimaries primaries;
+    tls::Timer pause(io_.get_executor());
+    for (;;) {
+        pause.expires_after(SeveralPrimaries::look_interval);
+        co_await pause.async_wait(tls::returning());
+        if (is_replaced_) co_return;
+        std::set<std::string> upstreams;
+        for (const auto& route : snapshot_->upstreams) {
+            if (route->settings.target_session_attrs != config::TargetSessionAttrs::any)
+                upstreams.insert(route->settings.name);
+        }
+        if (upstreams.empty()) continue;
+        for (const std::string& line : primaries.look(roles_.all(), upstreams)) spdlog::warn("{}", line);
+    }
 }
 
 /// Whoever ordered it is told so first.

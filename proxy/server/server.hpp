@@ -60,7 +60,8 @@ class Server {
     void name_in_metrics();
     ConsoleServices console_services();
     ProcessControl process_control();
-    std::string reload_and_wait();
+    ReloadOutcome reload_and_wait();
+    tls::Awaitable<> watch_primaries();
     tls::Awaitable<> leave(bool at_once);
     void drain();
     void begin_drain();

@@ -161,4 +161,16 @@ Rejection logins_too_fast(const config::Listener& listener) {
     return told;
 }
 
+/// Where headers are required already, the general hint would send people in a circle.
+std::string foreign_hint(protocol::Foreign looks_like, const config::Listener& listener, const std::string& address,
+                         bool has_front) {
+    if (looks_like != protocol::Foreign::proxy_protocol || listener.proxy_protocol != config::ProxyProtocol::require)
+        return std::string(protocol::hint(looks_like));
+    if (address.empty()) return "this looks like a PROXY protocol header, and none is read on a UNIX-domain socket";
+    if (has_front)
+        return "this looks like a second PROXY protocol header, behind that of the load balancer: only one is read; "
+               "let the client, or the load balancer in front of it, send none";
+    return address + " sends a PROXY protocol header and is not in trusted_proxies: add it if it is your load balancer";
+}
+
 }  // namespace proxy

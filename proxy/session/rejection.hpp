@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "protocol/foreign.hpp"
 #include "protocol/messages.hpp"
 #include "proxy/observation/reason.hpp"
 
@@ -42,5 +43,11 @@ Rejection user_is_full(const LoginRequest& request);
 Rejection database_is_full(const LoginRequest& request);
 /// login_rate_per_address
 Rejection logins_too_fast(const config::Listener& listener);
+
+/// For the log: what a refused client looks like, and what to do about it at this listener.
+/// `address`: its own, empty for a UNIX-domain socket. `has_front`: a load balancer's header came
+/// before.
+std::string foreign_hint(protocol::Foreign looks_like, const config::Listener& listener, const std::string& address,
+                         bool has_front);
 
 }  // namespace proxy

@@ -245,7 +245,9 @@ tls::Awaitable<> Session::forward_cancel(const protocol::CancelRequest& request)
 tls::Awaitable<> Session::reject(const Rejection& rejection) {
     observer_->login_denied();
     record_end({.kind = EventKind::rejected, .reason = rejection.reason, .sqlstate = rejection.response.sqlstate});
-    const std::string_view hint = record_.looks_like ? protocol::hint(*record_.looks_like) : std::string_view();
+    const std::string hint = record_.looks_like ? foreign_hint(*record_.looks_like, accepted_.route->settings,
+                                                               accepted_.address, record_.front != nullptr)
+                                                : std::string();
     const std::string& detail = rejection.response.detail;  // which of the limits it was, say
     log_about(record_, often(rejection.reason, record_.listener), spdlog::level::warn, "refused: {}{}{}{}{}",
               rejection.response.message, detail.empty() ? "" : ": ", detail, hint.empty() ? "" : ": ", hint);

@@ -197,6 +197,8 @@ def test_whoever_is_no_trusted_proxy_is_refused_and_believed_nothing(behind, cli
     assert event["client_addr"] == "127.0.0.1" and "proxy_addr" not in event
     assert (event["reason"], event["looks_like"]) == (("startup_length", "proxy_protocol") if behind_it else ("proxy_not_trusted", None))
     assert event["usename"] is None
+    if behind_it:
+        proxy.wait_for_log("127.0.0.1 sends a PROXY protocol header and is not in trusted_proxies: add it if it is your load balancer")
 
 
 def test_strangers_have_the_few_places_of_strangers(behind, client):
@@ -275,6 +277,7 @@ def test_a_unix_domain_socket_has_no_front(run_proxy, pki, cluster, client, dire
     raw.send_raw(pp.v2(CLIENT) + messages.startup())
     raw.expect_closed()
     assert proxy.event("rejected")["looks_like"] == "proxy_protocol"
+    proxy.wait_for_log("none is read on a UNIX-domain socket")
 
 
 def test_a_reload_puts_a_listener_behind_a_front_and_its_sessions_stay(run_proxy, pki, cluster, client):
@@ -374,6 +377,7 @@ def test_a_clients_own_header_behind_the_load_balancers_is_a_bad_packet(behind, 
     events = proxy.events("rejected", 3)
     assert {(event["reason"], event["looks_like"], event["client_addr"]) for event in events} == {("startup_length", "proxy_protocol", "198.51.100.1")}
     assert "192.0.2.99" not in proxy.audit_text() + proxy.log()
+    proxy.wait_for_log("a second PROXY protocol header, behind that of the load balancer")
 
 
 @pytest.mark.parametrize("begun", [pp.v2(CLIENT)[:20], pp.v1(CLIENT)[:9], b"\r"], ids=["v2", "v1", "one byte"])

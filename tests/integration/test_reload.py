@@ -599,6 +599,19 @@ def test_pgairlock_reload_waits_for_the_outcome(run_proxy, pki):
     assert done.returncode == 1 and "the reload failed: " in done.stderr
 
 
+def test_pgairlock_reload_warns_of_keys_that_it_does_not_take_up_and_an_upgrade_does(run_proxy, pki):
+    proxy = run_proxy(configuration(pki, ["127.0.0.1:1"], runtime={"threads": 1}))
+    proxy.write_config(configuration(pki, ["127.0.0.1:1"], runtime={"threads": 2}, audit={"process_owner": False}))
+    for _ in range(2):
+        done = pgairlock("reload", "--console", proxy.console)
+        assert (done.returncode, done.stdout) == (0, "reloaded\n")
+        assert done.stderr.splitlines() == [f"warning: {key} has changed and is not taken up: that needs a restart, or an upgrade, "
+                                            "which takes it up without a gap" for key in ("runtime.threads", "audit.process_owner")]
+    assert pgairlock("upgrade", "--console", proxy.console).returncode == 0
+    done = pgairlock("reload", "--console", proxy.console)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "reloaded\n", "")
+
+
 def test_pgairlock_reload_without_a_proxy_fails(directory):
     done = pgairlock("reload", "--console", directory / "nobody/.s.PGSQL.6434")
     assert done.returncode == 1 and "nobody listens on" in done.stderr

@@ -112,3 +112,25 @@ TEST_CASE("who comes during the drain, or too late, is told in PostgreSQL's word
     CHECK(silent.message == "canceling authentication due to timeout");
     CHECK(silent.detail == "The client did not go on within client_opening_timeout.");
 }
+
+TEST_CASE("the hint about a PROXY protocol header asks for nothing that the listener has already") {
+    const auto hint = [](config::ProxyProtocol mode, const std::string& address, bool has_front) {
+        config::Listener listener;
+        listener.proxy_protocol = mode;
+        return proxy::foreign_hint(protocol::Foreign::proxy_protocol, listener, address, has_front);
+    };
+    using config::ProxyProtocol;
+    CHECK(hint(ProxyProtocol::off, "192.0.2.1", false) == protocol::hint(protocol::Foreign::proxy_protocol));
+    CHECK(hint(ProxyProtocol::require, "192.0.2.1", false) ==
+          "192.0.2.1 sends a PROXY protocol header and is not in trusted_proxies: add it if it is your load balancer");
+    for (const auto& [address, has_front] : {std::pair("", false), std::pair("192.0.2.1", true)}) {
+        const std::string told = hint(ProxyProtocol::require, address, has_front);
+        CAPTURE(told);
+        CHECK(told.find("PROXY protocol header") != std::string::npos);
+        CHECK(told.find("trusted_proxies") == std::string::npos);
+    }
+    config::Listener behind;
+    behind.proxy_protocol = ProxyProtocol::require;
+    CHECK(proxy::foreign_hint(protocol::Foreign::http, behind, "192.0.2.1", false) ==
+          protocol::hint(protocol::Foreign::http));
+}
