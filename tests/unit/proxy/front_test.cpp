@@ -351,7 +351,7 @@ TEST_CASE("front: what is not UTF-8 or too long in a header is neither in the au
     header.tls.emplace().version = std::string(400, 'v');
     const Front told = front_of(header, "192.0.2.1");
     CHECK(told.authority == "db\xef\xbf\xbd.example");
-    CHECK(told.unique_id == std::string("\0\x1b", 2));
+    CHECK(told.unique_id == "\\x00\x1b");
     CHECK(told.tls->version.size() <= 255);
     Event event{.kind = EventKind::rejected};
     event.record = record_of(std::make_shared<const Front>(told));
